@@ -1,0 +1,74 @@
+"""The nouns of verification: a task, a verdict on a completion of it, and what a verifier is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One check of a program: text in and out, or arguments and the expected value."""
+
+    __test__ = False  # keeps pytest from collecting it
+
+    input: str = ""
+    output: str = ""
+    args: tuple[Any, ...] | None = None
+    expected: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a completion is judged against. Which fields matter depends on the verifier."""
+
+    id: str = ""
+    answer: str | None = None
+    tests: tuple[Test, ...] = ()
+    entry_point: str | None = None
+    language: str = "python"
+    time_limit_s: float = 5.0
+    memory_mb: int = 512
+    float_tolerance: float | None = None
+    checker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Passed, failed, or could not check; the third is never a reward of zero."""
+
+    passed: bool | None
+    reward: float | None
+    """In [0, 1]; None exactly when `passed` is None."""
+    status: str
+    """A short machine name, such as correct, wrong, no_answer, timed_out, accepted, not_checked."""
+    reason: str = ""
+    """One sentence for a person."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.passed is None) != (self.reward is None):
+            raise ValueError("a verdict has a reward exactly when it could be reached")
+        if self.reward is not None and not 0.0 <= self.reward <= 1.0:
+            raise ValueError(f"reward {self.reward} is outside [0, 1]")
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """Judges completions. Pure and deterministic; safe on any text; callable from any thread."""
+
+    name: str
+
+    def verify(self, task: Task, completion: str) -> Verdict:
+        """Judges one completion."""
+        ...
+
+    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        """Judges many, in order; a hang or a crash on one item costs that item's verdict alone."""
+        ...
+
+    def close(self) -> None:
+        """Ends the worker processes, if there are any."""
+        ...
