@@ -1,0 +1,261 @@
+"""Word problems of two or three steps, with an exact solver for their grammar.
+
+A problem names a holder, a place and a first count, then changes the count step by step and asks for the
+last one. Every step is defined for every count (halves and shares are rounded down, giving away stops at
+zero), and every statement says so: a problem that the grammar accepts has exactly one right answer. That
+matters more than any training setting, because a model that learns to write such problems would otherwise
+write ill-posed ones, and no vote can label those.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+from selfplay.quickstart.seed_problem import (
+    DEFAULT_SLIP_RATE,
+    SeedProblem,
+    Split,
+    combination_split,
+    describe_design,
+    numbers_split,
+)
+
+HOLDERS = ("Mia", "Tom", "Ana", "Ben", "Eva", "Leo", "Zoe", "Max")
+PLACES = {
+    "a beach": "shells",
+    "a bakery": "buns",
+    "a farm": "eggs",
+    "a library": "books",
+    "a garden": "plums",
+    "an office": "pens",
+    "a harbour": "crabs",
+    "a workshop": "nails",
+}
+LARGEST = 40
+_ATTEMPTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One kind of step: how it is named, told, computed and written down."""
+
+    concept: str
+    sentence: str
+    plan: str
+    ranges: tuple[tuple[int, int], ...]
+    apply: Callable[[int, tuple[int, ...]], int]
+    working: str
+    rounds: bool = False
+    """Whether the rule rounds or cuts off, which makes the step a harder one."""
+
+
+OPERATIONS = (
+    Operation("addition", "{who} gets {0} more.", "add {0}", ((2, 20),), lambda v, n: v + n[0], "{v} + {0}"),
+    Operation(
+        "subtraction",
+        "{who} gives away {0}, or all if there are fewer.",
+        "give away {0}",
+        ((2, 20),),
+        lambda v, n: max(v - n[0], 0),
+        "{v} - {0}",
+    ),
+    Operation("doubling", "The number doubles.", "double", (), lambda v, n: v * 2, "{v} * 2"),
+    Operation("tripling", "The number triples.", "triple", (), lambda v, n: v * 3, "{v} * 3"),
+    Operation(
+        "halving", "{who} keeps half, rounded down.", "halve", (), lambda v, n: v // 2, "{v} / 2", True
+    ),
+    Operation(
+        "sharing",
+        "{who} makes {0} equal shares, rounded down, and keeps one.",
+        "share by {0}",
+        ((3, 6),),
+        lambda v, n: v // n[0],
+        "{v} / {0}",
+        True,
+    ),
+    Operation(
+        "grouping",
+        "{0} friends bring {1} each.",
+        "{0} bring {1}",
+        ((2, 5), (2, 6)),
+        lambda v, n: v + n[0] * n[1],
+        "{v} + {0} * {1}",
+    ),
+    Operation(
+        "limit",
+        "There is room for {0} only, the rest is lost.",
+        "room for {0}",
+        ((5, 30),),
+        lambda v, n: min(v, n[0]),
+        "{v} to {0}",
+        True,
+    ),
+)
+CONCEPTS = (*(operation.concept for operation in OPERATIONS), *PLACES)
+_OPENING = re.compile(r"At (an? \w+), (\w+) has (\d+) (\w+)\.")
+_QUESTION = re.compile(r"How many (\w+) are there now\?")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An operation with its numbers."""
+
+    operation: Operation
+    numbers: tuple[int, ...]
+
+    def apply(self, value: int) -> int:
+        return self.operation.apply(value, self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class WordProblem:
+    """A parsed problem."""
+
+    place: str
+    who: str
+    start: int
+    steps: tuple[Step, ...]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Every number of the statement, in order."""
+        return (self.start, *(number for step in self.steps for number in step.numbers))
+
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        return tuple(sorted((self.place, *(step.operation.concept for step in self.steps))))
+
+    def values(self) -> list[int]:
+        """The count at the start and after every step."""
+        values = [self.start]
+        for step in self.steps:
+            values.append(step.apply(values[-1]))
+        return values
+
+
+def render(problem: WordProblem) -> str:
+    """The statement."""
+    item = PLACES[problem.place]
+    told = [step.operation.sentence.format(*step.numbers, who=problem.who) for step in problem.steps]
+    opening = f"At {problem.place}, {problem.who} has {problem.start} {item}."
+    return " ".join([opening, *told, f"How many {item} are there now?"])
+
+
+def parse(statement: str) -> WordProblem | None:
+    """The problem that a statement tells, or None when the grammar does not contain it."""
+    sentences = re.findall(r"[^.?]+[.?]", statement.strip())
+    if len(sentences) < 3 or "".join(sentences) != statement.strip():
+        return None
+    opening = _OPENING.fullmatch(sentences[0])
+    question = _QUESTION.fullmatch(sentences[-1].strip())
+    if opening is None or question is None:
+        return None
+    place, who, start, item = opening.groups()
+    if PLACES.get(place) != item or question.group(1) != item or who not in HOLDERS:
+        return None
+    steps = [_parse_step(sentence.strip(), who) for sentence in sentences[1:-1]]
+    known = tuple(step for step in steps if step is not None)
+    return WordProblem(place, who, int(start), known) if len(known) == len(steps) else None
+
+
+def solve(statement: str) -> str | None:
+    """The right answer of a statement, or None when it is not in the grammar. For measurement only."""
+    problem = parse(statement)
+    return None if problem is None else str(problem.values()[-1])
+
+
+@cache
+def _pattern(operation: Operation, who: str) -> re.Pattern[str]:
+    pattern = re.escape(operation.sentence).replace(r"\{who\}", who)
+    return re.compile(re.sub(r"\\\{\d\\\}", r"(\\d+)", pattern))
+
+
+def _parse_step(sentence: str, who: str) -> Step | None:
+    for operation in OPERATIONS:
+        match = _pattern(operation, who).fullmatch(sentence)
+        if match is not None:
+            numbers = tuple(int(number) for number in match.groups())
+            # Nobody can make zero shares: the one way in which a sentence of the grammar could be ill-posed.
+            return None if operation.concept == "sharing" and numbers[0] == 0 else Step(operation, numbers)
+    return None
+
+
+def level_of(problem: WordProblem) -> str:
+    """Easy: two steps; medium: two steps of which one rounds or cuts off; hard: three steps."""
+    if len(problem.steps) >= 3:
+        return "hard"
+    return "medium" if any(step.operation.rounds for step in problem.steps) else "easy"
+
+
+def worked_solution(problem: WordProblem, slip_at: int | None = None, slip: int = 0) -> str:
+    """The working, step by step; at `slip_at` the result is off by `slip`, and later steps go on from it."""
+    value, lines = problem.start, []
+    for index, step in enumerate(problem.steps):
+        result = step.apply(value) + (slip if index == slip_at else 0)
+        lines.append(f"{step.operation.working.format(*step.numbers, v=value)} = {result}.")
+        value = result
+    return " ".join([*lines, rf"\boxed{{{value}}}"])
+
+
+def slipped_solution(rng: random.Random, problem: WordProblem, answer: str) -> str | None:
+    """A working with exactly one off-by-one slip that changes the answer, or None when none of them does."""
+    slips = [(at, slip) for at in range(len(problem.steps)) for slip in (-1, 1)]
+    rng.shuffle(slips)
+    for at, slip in slips:
+        before = problem.values()[at]
+        text = worked_solution(problem, at, slip)
+        if problem.steps[at].apply(before) + slip >= 0 and not text.endswith(rf"\boxed{{{answer}}}"):
+            return text
+    return None
+
+
+def sample(rng: random.Random, split: Split, slip_rate: float = DEFAULT_SLIP_RATE) -> SeedProblem:
+    """A random problem whose concept combination and number pattern both belong to the split."""
+    problem = _sample_problem(rng, split)
+    answer = str(problem.values()[-1])
+    slipped = slipped_solution(rng, problem, answer) if rng.random() < slip_rate else None
+    return SeedProblem(
+        domain="math",
+        concepts=problem.concepts,
+        level=level_of(problem),
+        rationale=_rationale(rng, problem),
+        problem=render(problem),
+        answer=answer,
+        tests=(),
+        solution=slipped or worked_solution(problem),
+        slipped=slipped is not None,
+    )
+
+
+def _sample_problem(rng: random.Random, split: Split) -> WordProblem:
+    while True:
+        place, operations = rng.choice(list(PLACES)), rng.sample(OPERATIONS, rng.choice((2, 2, 3)))
+        if combination_split((place, *(operation.concept for operation in operations))) != split:
+            continue
+        for _ in range(_ATTEMPTS):
+            steps = tuple(Step(op, tuple(rng.randint(*span) for span in op.ranges)) for op in operations)
+            problem = WordProblem(place, rng.choice(HOLDERS), rng.randint(4, LARGEST), steps)
+            if _is_natural(problem) and numbers_split(problem.numbers) == split:
+                return problem
+
+
+def _is_natural(problem: WordProblem) -> bool:
+    """Small counts, and no step without effect: the solver needs neither, readers like both."""
+    values = problem.values()
+    return all(1 <= value <= LARGEST for value in values) and all(
+        before != after for before, after in pairwise(values)
+    )
+
+
+def _rationale(rng: random.Random, problem: WordProblem) -> str:
+    place = problem.place
+    plans = [step.operation.plan.format(*step.numbers) for step in problem.steps]
+    names = [step.operation.concept for step in problem.steps]
+    plan = f"Set it at {place} with {problem.start} {PLACES[place]}: {', then '.join(plans)}."
+    outline = f"Set it at {place}: {', then '.join(names)}."
+    return describe_design(rng, plan, outline, f"A short story at {place}.")
