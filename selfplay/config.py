@@ -1,0 +1,386 @@
+"""The recipe: what a run does, as typed settings. Importing this module loads no heavy library."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """A group of settings; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+TrainerArguments = dict[str, Any]
+
+
+class Compute(Section):
+    """What the run may use of this machine."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where models run; `auto` takes CUDA when there is one."""
+    workers: Annotated[int, Field(ge=0, le=64)] = 0
+    """Processes that hold models, one a GPU, or one a core on a CPU; 0 takes all there are (4 at most on a CPU)."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """Torch threads of each worker on a CPU."""
+
+
+class PretrainedModel(Section):
+    """A base model by its hub name or local folder, in safetensors."""
+
+    kind: Literal["pretrained"]
+    name: str
+    """Hub name such as `Qwen/Qwen3-4B`, or a folder."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "bfloat16"
+    """Number format of the weights."""
+    prompt_style: Literal["chat", "raw"] = "chat"
+    """Whether the solver's prompts go through the model's chat template."""
+
+
+class ScratchModel(Section):
+    """A tiny Qwen3 made and trained by the run itself from the seeds' worked solutions."""
+
+    kind: Literal["scratch"]
+    hidden_size: Annotated[int, Field(ge=32, le=1024)] = 128
+    """Width of the model."""
+    layers: Annotated[int, Field(ge=1, le=24)] = 2
+    """Number of transformer layers."""
+    vocabulary: Annotated[int, Field(ge=300, le=32000)] = 640
+    """Size of the byte-level BPE vocabulary, special tokens left out."""
+    args: TrainerArguments = {}
+    """Arguments of TRL's SFTConfig for the base training."""
+
+    @property
+    def prompt_style(self) -> Literal["chat", "raw"]:
+        """A model trained from scratch has no chat template."""
+        return "raw"
+
+
+class QuickstartSeeds(Section):
+    """Procedural problems shipped with this project (math: word problems; code: programs on lists)."""
+
+    kind: Literal["quickstart"]
+    grammar: Literal["math", "code"]
+    """Which generator to use."""
+    train: Annotated[int, Field(ge=1)] = 3000
+    """Number of training seeds."""
+    dev: Annotated[int, Field(ge=0)] = 0
+    """Number of development problems."""
+    heldout: Annotated[int, Field(ge=0)] = 400
+    """Number of held-out problems."""
+    slip_rate: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of worked solutions with one deliberate slip, so that the base can but often doesn't."""
+
+
+class ProceduralSeeds(Section):
+    """Problems made by a `reasoning-gym` generator (extra `procedural`)."""
+
+    kind: Literal["reasoning_gym"]
+    train: Annotated[int, Field(ge=1)] = 3000
+    """Number of training seeds."""
+    dev: Annotated[int, Field(ge=0)] = 0
+    """Number of development problems."""
+    heldout: Annotated[int, Field(ge=0)] = 400
+    """Number of held-out problems."""
+
+
+class FileSeeds(Section):
+    """The user's own seed problems: JSON lines with problem, concepts, level, rationale and answer or tests."""
+
+    kind: Literal["file"]
+    train: str
+    """Path of the training seeds, relative to the recipe."""
+    heldout: str
+    """Path of the held-out problems, relative to the recipe."""
+    dev: str | None = None
+    """Path of the development problems, relative to the recipe."""
+
+
+Seeds = Annotated[QuickstartSeeds | ProceduralSeeds | FileSeeds, Field(discriminator="kind")]
+
+
+class Domain(Section):
+    """One kind of problem: its seeds, its wording and its verifier. `{…}` fields are filled in."""
+
+    seeds: Seeds
+    """Where the seed problems come from."""
+    verifier: Literal["math", "code"] | str = "math"
+    """Name of the verifier, or `module:Name` of a plug-in."""
+    verifier_params: dict[str, Any] = {}
+    """Parameters of the verifier."""
+    prompt_template: str = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"
+    """What the prompt model reads; fields: concepts, level."""
+    rationale_template: str = (
+        "Explain the design of this problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\nProblem: {problem}\n"
+    )
+    """What the rationale model reads; fields: concepts, level, problem."""
+    solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
+    """What the policy reads; field: problem."""
+
+    @model_validator(mode="after")
+    def _fields_present(self) -> Domain:
+        needed = {
+            "prompt_template": ("{concepts}", "{level}"),
+            "rationale_template": ("{concepts}", "{level}", "{problem}"),
+            "solver_template": ("{problem}",),
+        }
+        for name, fields in needed.items():
+            for field in fields:
+                if field not in getattr(self, name):
+                    raise ValueError(f"{name} lacks the field {field}")
+        return self
+
+
+class SamplingSettings(Section):
+    """How completions are drawn."""
+
+    temperature: Annotated[float, Field(ge=0, le=5)] = 1.0
+    """Softmax temperature; 0 is greedy."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus mass."""
+    max_new_tokens: Annotated[int, Field(ge=1, le=131072)] = 4096
+    """Longest completion, in tokens."""
+
+
+class ColdStart(Section):
+    """Maximum-likelihood warm start of the prompt model and the rationale model (paper section 2.2)."""
+
+    prompt_model_args: TrainerArguments = {}
+    """Arguments of TRL's SFTConfig for p."""
+    rationale_model_args: TrainerArguments = {}
+    """Arguments of TRL's SFTConfig for q."""
+
+
+class EMStop(Section):
+    """When the loop ends before `rounds`."""
+
+    min_gain: float = 0.0
+    """Smallest fall of the held-out joint NLL a round, nats a problem, that counts as progress."""
+    patience: Annotated[int, Field(ge=1)] = 1
+    """Rounds without progress before the loop ends."""
+
+
+class EM(Section):
+    """The expectation-maximisation loop (paper section 2.3)."""
+
+    rounds: Annotated[int, Field(ge=0, le=100)] = 3
+    """Greatest number of rounds."""
+    candidates: Annotated[int, Field(ge=1, le=1024)] = 8
+    """K, rationales drawn from q for each observed pair."""
+    e_step: Literal["trained", "frozen"] = "trained"
+    """`frozen` keeps q as it came from the cold start: a control arm."""
+    reward: Literal["sum", "mean"] = "sum"
+    """R = log p(x|z,c) + log p(z|c), summed over tokens, or each term divided by its number of tokens."""
+    pairs: Annotated[int, Field(ge=0)] = 0
+    """Observed pairs (c, x) of each domain used in a round; 0 takes all training seeds."""
+    sampling: SamplingSettings = SamplingSettings(temperature=1.0)
+    """How the candidates are drawn."""
+    heldout_pairs: Annotated[int, Field(ge=1)] = 64
+    """Held-out pairs of each domain on which the round is measured."""
+    bound_samples: Annotated[int, Field(ge=1)] = 32
+    """Rationales a held-out pair for the importance-weighted bound."""
+    e_step_args: TrainerArguments = {}
+    """Arguments of TRL's SFTConfig for the update of q."""
+    m_step_args: TrainerArguments = {}
+    """Arguments of TRL's SFTConfig for the update of p."""
+    stop: EMStop | None = None
+    """Early stop; none runs all rounds."""
+
+
+class Synthesis(Section):
+    """New prompts from the prompt model (paper section 3)."""
+
+    prompts: Annotated[int, Field(ge=1)] = 1000
+    """Completions sampled for each domain."""
+    sampling: SamplingSettings = SamplingSettings(temperature=0.8)
+    """How they are drawn."""
+    concept_temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Softmax temperature of the concept sampler."""
+
+
+class Curation(Section):
+    """Gates between a parsed prompt and a usable one."""
+
+    near_duplicate_jaccard: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Two prompts whose word sets overlap more than this are duplicates; 1 turns the gate off."""
+    permutations: Annotated[int, Field(ge=16, le=1024)] = 128
+    """MinHash permutations."""
+    bands: Annotated[int, Field(ge=1, le=512)] = 50
+    """LSH bands."""
+    band_rows: Annotated[int, Field(ge=1, le=64)] = 2
+    """Rows of each LSH band."""
+    decontamination_ngram: Annotated[int, Field(ge=0, le=64)] = 13
+    """Prompts that share this many consecutive words with a held-out problem are dropped; 0 turns it off."""
+    min_words: Annotated[int, Field(ge=0)] = 4
+    """Shortest problem, in words."""
+    max_words: Annotated[int, Field(ge=1)] = 2000
+    """Longest problem, in words."""
+
+    @model_validator(mode="after")
+    def _bands_fit(self) -> Curation:
+        if self.bands * self.band_rows > self.permutations:
+            raise ValueError(
+                f"bands x band_rows = {self.bands * self.band_rows} exceeds permutations = {self.permutations}"
+            )
+        return self
+
+
+class Labelling(Section):
+    """Answers and tests without a teacher (paper section 4.1)."""
+
+    samples: Annotated[int, Field(ge=2, le=1024)] = 8
+    """k, completions of the labeller a prompt; here the labeller is the policy itself."""
+    sampling: SamplingSettings = SamplingSettings(temperature=1.0)
+    """How they are drawn."""
+    min_agreement: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Smallest share of all votes that the winner needs."""
+    ties: Literal["drop", "first"] = "drop"
+    """What happens when two answers win."""
+    tests: Annotated[int, Field(ge=1, le=64)] = 4
+    """Code: generated inputs a problem."""
+    min_tests: Annotated[int, Field(ge=1, le=64)] = 2
+    """Code: a problem with fewer confirmed tests is dropped."""
+    drop: tuple[Literal["always_solved", "at_least_half_solved", "above_half_solved"], ...] = ("always_solved",)
+    """Difficulty filters by the share of labelling completions that agree with the label."""
+
+
+class TrainingSettings(Section):
+    """Self-play: what updates the policy, and for how long."""
+
+    algorithm: Literal["grpo", "dpo", "rft", "continued_sft"] = "grpo"
+    """grpo, dpo, rft (iterative SFT on verified samples); `continued_sft` is a control on the seeds' solutions."""
+    rounds: Annotated[int, Field(ge=0, le=1000)] = 2
+    """Self-play rounds, each from the policy of the last."""
+    rewards: Literal["verified", "shuffled"] = "verified"
+    """`shuffled` permutes the rewards between completions: a control that must not gain."""
+    rollouts: Annotated[int, Field(ge=2, le=1024)] = 8
+    """dpo and rft: completions a prompt (grpo takes `args.num_generations`)."""
+    sampling: SamplingSettings = SamplingSettings(temperature=1.0)
+    """How rollouts are drawn (grpo: `args.temperature` and `args.max_completion_length` win when given)."""
+    prompts: Annotated[int, Field(ge=0)] = 0
+    """Prompts a round; 0 takes all labelled ones."""
+    pairs_per_prompt: Annotated[int, Field(ge=1)] = 4
+    """dpo: most pairs of one prompt."""
+    samples_per_prompt: Annotated[int, Field(ge=1)] = 1
+    """rft: most verified completions of one prompt, the most frequent text first."""
+    args: TrainerArguments = {}
+    """Arguments of TRL's GRPOConfig, DPOConfig or SFTConfig, by the algorithm."""
+    lora: dict[str, Any] | None = None
+    """Arguments of peft's LoraConfig; none trains all weights."""
+
+
+class Evaluation(Section):
+    """Held-out accuracy, before and after each round."""
+
+    problems: Annotated[int, Field(ge=1)] = 400
+    """Held-out problems of each domain."""
+    split: Literal["heldout", "dev"] = "heldout"
+    """`dev` is for choosing settings; figures come from `heldout`."""
+    samples: Annotated[int, Field(ge=1, le=1024)] = 4
+    """k, completions a problem and temperature."""
+    temperatures: tuple[Annotated[float, Field(gt=0, le=5)], ...] = (1.0, 0.6)
+    """Sampling temperatures of avg@k and pass@k."""
+    greedy: bool = True
+    """Also one greedy completion a problem."""
+    max_new_tokens: Annotated[int, Field(ge=1, le=131072)] = 4096
+    """Longest completion, in tokens."""
+    bootstrap: Annotated[int, Field(ge=100, le=100000)] = 2000
+    """Resamples of the problems for the 95% intervals."""
+
+
+class WandbSettings(Section):
+    """Weights & Biases."""
+
+    mode: Literal["online", "offline", "disabled"] = "online"
+    """`offline` keeps the run on disk; `disabled` writes nothing."""
+    project: str = "promptcot"
+    """Project name."""
+    entity: str | None = None
+    """User or team."""
+
+
+class Tracking(Section):
+    """Where metrics go; local JSON lines are always written."""
+
+    wandb: WandbSettings = WandbSettings()
+    """Weights & Biases settings."""
+
+
+class SandboxSettings(Section):
+    """How untrusted programs are run."""
+
+    backend: str = "auto"
+    """`auto` takes the strongest backend that passes its own live test on this host."""
+    workers: Annotated[int, Field(ge=1, le=256)] = 2
+    """Sandboxes open at a time."""
+    waive: tuple[str, ...] = ()
+    """Limits that may go unenforced on this host, by the names that `selfplay sandbox doctor` prints."""
+
+
+class Engine(Section):
+    """What generates and scores."""
+
+    kind: Literal["transformers"] = "transformers"
+    """The backend."""
+    batch_tokens: Annotated[int, Field(ge=64)] = 16384
+    """Tokens (prompt and completion) that one batch may hold."""
+    shard: Annotated[int, Field(ge=1)] = 512
+    """Completions of one shard: what a crash can lose, and the unit that is spread over the workers."""
+
+
+class Recipe(Section):
+    """A whole run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Name of the run: its folder below `runs/`."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """The one seed that all others derive from."""
+    compute: Compute = Compute()
+    """Devices and processes."""
+    model: Annotated[PretrainedModel | ScratchModel, Field(discriminator="kind")]
+    """The base of the policy, the prompt model and the rationale model."""
+    domains: Annotated[dict[str, Domain], Field(min_length=1)]
+    """Kinds of problems, by name."""
+    engine: Engine = Engine()
+    """Generation and scoring."""
+    cold_start: ColdStart = ColdStart()
+    """Warm start of p and q."""
+    em: EM = EM()
+    """The EM loop."""
+    synthesis: Synthesis = Synthesis()
+    """New prompts."""
+    curation: Curation = Curation()
+    """Deduplication, decontamination, filters."""
+    labelling: Labelling = Labelling()
+    """Answers and tests for the prompts."""
+    training: TrainingSettings = TrainingSettings()
+    """Self-play rounds."""
+    evaluation: Evaluation = Evaluation()
+    """Held-out accuracy."""
+    sandbox: SandboxSettings = SandboxSettings()
+    """Untrusted programs."""
+    tracking: Tracking = Tracking()
+    """Metrics."""
+
+    @model_validator(mode="after")
+    def _combinations(self) -> Recipe:
+        half = {"at_least_half_solved", "above_half_solved"} & set(self.labelling.drop)
+        if half and self.labelling.min_agreement >= 0.5:
+            raise ValueError(
+                f"labelling.drop {sorted(half)} with labelling.min_agreement {self.labelling.min_agreement} leaves no "
+                "prompt: the policy labels its own prompts, so one it agrees on is one it solves at least half the "
+                "time; lower min_agreement or drop only always_solved"
+            )
+        for name, domain in self.domains.items():
+            if isinstance(domain.seeds, QuickstartSeeds | ProceduralSeeds):
+                available = getattr(domain.seeds, self.evaluation.split)
+                if available < self.evaluation.problems:
+                    raise ValueError(
+                        f"evaluation.problems is {self.evaluation.problems}, but domains.{name}.seeds."
+                        f"{self.evaluation.split} makes only {available}"
+                    )
+        return self

@@ -1,0 +1,196 @@
+"""Reads a recipe: YAML with `extends`, dotted overrides, and errors that name file, line, field and remedy."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+from selfplay.config import FileSeeds, Recipe
+
+Path_ = tuple[str | int, ...]
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message is meant for the person who wrote it."""
+
+
+class Source:
+    """Where each setting came from, so that an error can point at it."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Path_, str] = {}
+
+    def record(self, file: Path, node: yaml.Node, at: Path_ = ()) -> None:
+        """Remembers the line of every key below a YAML node."""
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                here = (*at, key.value)
+                self.lines[here] = f"{file}, line {key.start_mark.line + 1}"
+                self.record(file, value, here)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self.lines[(*at, index)] = f"{file}, line {value.start_mark.line + 1}"
+                self.record(file, value, (*at, index))
+
+    def where(self, at: Path_, default: str) -> str:
+        """The place of a setting, or of its nearest enclosing one."""
+        for length in range(len(at), 0, -1):
+            if at[:length] in self.lines:
+                return self.lines[at[:length]]
+        return default
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Reads, merges and validates a recipe.
+
+    Args:
+        path: a YAML file; its `extends` key names another one, relative to it.
+        overrides: `a.b.c=value` settings, the value in YAML.
+
+    Raises:
+        RecipeError: with file, line, field, what was expected and the nearest valid name.
+    """
+    path = Path(path)
+    source = Source()
+    merged = _read(path, source, ())
+    for override in overrides:
+        merged = _override(merged, override, source)
+    try:
+        recipe = Recipe.model_validate(merged)
+    except ValidationError as error:
+        raise RecipeError(_explain(error, source, path)) from error
+    return _resolve_paths(recipe, path.parent)
+
+
+def _read(path: Path, source: Source, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise RecipeError(f"{path}: extends itself by way of {' -> '.join(map(str, seen))}; remove one `extends`")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot be read ({error}); give the path of a recipe, such as configs/quickstart.yaml") from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: is not valid YAML: {error}") from error
+    if not isinstance(content, dict) or node is None:
+        raise RecipeError(f"{path}: a recipe is a mapping of settings, such as `name: my-run`")
+    base: dict[str, Any] = {}
+    if "extends" in content:
+        base = _read(path.parent / str(content.pop("extends")), source, (*seen, path.resolve()))
+    source.record(path, node)
+    return _merge(base, content)
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        replaced = isinstance(value, dict) and isinstance(below, dict) and value.get("kind", below.get("kind")) == below.get("kind")
+        merged[key] = _merge(below, value) if replaced and isinstance(below, dict) else value
+    return merged
+
+
+def _override(settings: dict[str, Any], override: str, source: Source) -> dict[str, Any]:
+    name, equals, _ = override.partition("=")
+    if not equals or not name:
+        raise RecipeError(f"{override!r}: an override is written `a.b.c=value`")
+    try:
+        top = OmegaConf.to_container(OmegaConf.from_dotlist([override]), resolve=False)
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise RecipeError(f"{override!r}: cannot be read as an override ({error})") from error
+    source.lines[tuple(name.split("."))] = f"command line, {override!r}"
+    return _merge(settings, typing.cast(dict[str, Any], top))
+
+
+def _explain(error: ValidationError, source: Source, path: Path) -> str:
+    sentences = []
+    for problem in error.errors():
+        at = tuple(part for part in problem["loc"] if part not in ("pretrained", "scratch", "quickstart", "reasoning_gym", "file"))
+        field = ".".join(map(str, at)) or "the recipe"
+        where = source.where(at, str(path))
+        sentences.append(f"{where}: {_sentence(problem, field, at)}")
+    return "\n".join(sentences)
+
+
+def _sentence(problem: Any, field: str, at: Path_) -> str:
+    if problem["type"] == "extra_forbidden":
+        names = _valid_names(at[:-1])
+        near = difflib.get_close_matches(str(at[-1]), names, n=1, cutoff=0.5)
+        hint = f"did you mean `{near[0]}`?" if near else f"valid names: {', '.join(sorted(names))}"
+        return f"`{field}` is not a setting; {hint}"
+    if problem["type"] == "missing":
+        return f"`{field}` is missing; add it"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{field}: {message}"
+    shown = json.dumps(problem["input"], default=str)
+    return f"`{field}` is {shown[:80]}, but: {message[0].lower()}{message[1:]}"
+
+
+def _valid_names(at: Path_) -> list[str]:
+    models: list[type[BaseModel]] = [Recipe]
+    for part in at:
+        models = [inner for model in models for inner in _models_below(model, part)]
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _models_below(model: type[BaseModel], part: str | int) -> list[type[BaseModel]]:
+    if part not in model.model_fields:
+        # A key of a mapping, such as a domain's name: the mapping's value type has been reached already.
+        return [model]
+    return _models_in(model.model_fields[str(part)].annotation)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
+
+
+def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
+    domains = {}
+    for name, domain in recipe.domains.items():
+        seeds = domain.seeds
+        if isinstance(seeds, FileSeeds):
+            changed = {
+                split: str((folder / value).resolve())
+                for split in ("train", "dev", "heldout")
+                if (value := getattr(seeds, split)) is not None
+            }
+            for split, file in changed.items():
+                if not Path(file).is_file():
+                    raise RecipeError(f"domains.{name}.seeds.{split}: there is no file {file}; give a JSON lines file")
+            domain = domain.model_copy(update={"seeds": seeds.model_copy(update=changed)})
+        domains[name] = domain
+    return recipe.model_copy(update={"domains": domains})
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """SHA-256 of the resolved recipe, less what doesn't change results (compute and tracking)."""
+    content = recipe.model_dump(mode="json", exclude={"compute", "tracking"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[str]:
+    """One line a setting that differs between two resolved recipes."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        here = f"{at}.{key}" if at else key
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += differences(before, after, here)
+        elif before != after:
+            lines.append(f"{here}: {json.dumps(before)} -> {json.dumps(after)}")
+    return lines

@@ -1,0 +1,221 @@
+"""The typed tables of a run. Every row has a stable id, and the ids of the rows it was made from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+class RecordError(ValueError):
+    """A table on disk is not what its name promises; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """Text on standard input, and the text that a right program prints."""
+
+    __test__ = False  # keeps pytest from collecting it
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A problem that a run starts from, with what its designer thought."""
+
+    version: ClassVar[int] = 1
+    id: str
+    domain: str
+    split: str
+    """train, dev or heldout."""
+    source: str
+    concepts: tuple[str, ...]
+    level: str
+    rationale: str
+    problem: str
+    answer: str | None
+    tests: tuple[TestCase, ...]
+    solution: str
+    """A worked completion, empty where the source has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One of the K rationales that the E-step weighs for a pair (concepts, problem)."""
+
+    version: ClassVar[int] = 1
+    id: str
+    seed_id: str
+    round: int
+    index: int
+    rationale: str
+    token_ids: tuple[int, ...]
+    complete: bool
+    """False when the rationale was cut at the token limit; such a candidate is never chosen."""
+    log_p_rationale: float
+    """log p(z|c), nats, summed over tokens."""
+    log_p_problem: float
+    """log p(x|z,c), nats, summed over tokens."""
+    reward: float
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A synthesised problem, or a completion that failed to be one (`dropped` says why)."""
+
+    version: ClassVar[int] = 1
+    id: str
+    domain: str
+    concepts: tuple[str, ...]
+    level: str
+    rationale: str
+    problem: str
+    completion: str
+    dropped: str
+    """Empty when kept, else stage and reason, such as `parse: no problem block`."""
+    model: str
+    temperature: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledTask:
+    """A prompt with the answer or the tests that a vote gave it."""
+
+    version: ClassVar[int] = 1
+    id: str
+    prompt_id: str
+    domain: str
+    problem: str
+    answer: str | None
+    tests: tuple[TestCase, ...]
+    agreement: float
+    """Share of all votes that the winning answer got."""
+    pass_rate: float
+    """Share of the labelling completions that agree with the label: the difficulty seen by the labeller."""
+    dropped: str
+    label_is_right: bool | None
+    """Measured against an exact solver where the source has one; never used to train. None: not measurable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A completion of a task with its verdict."""
+
+    version: ClassVar[int] = 1
+    id: str
+    task_id: str
+    domain: str
+    round: int
+    mode: str
+    """How it was sampled, such as `T=1.0` or `greedy`."""
+    index: int
+    completion: str
+    passed: bool | None
+    reward: float | None
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A right and a wrong completion of one prompt."""
+
+    version: ClassVar[int] = 1
+    id: str
+    task_id: str
+    prompt: str
+    chosen: str
+    rejected: str
+    source: str
+
+
+Record = TypeVar("Record", bound=Any)
+
+
+def schema_of(record: type[Any]) -> pa.Schema:
+    """The Arrow schema of a record class, with its name and version in the metadata."""
+    hints = typing.get_type_hints(record)
+    fields = [pa.field(f.name, _arrow_type(hints[f.name])) for f in dataclasses.fields(record)]
+    metadata = {"record": record.__name__, "version": str(record.version)}
+    return pa.schema(fields, metadata=metadata)
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    scalars = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    if hint in scalars:
+        return scalars[hint]
+    arguments = typing.get_args(hint)
+    if isinstance(hint, types.UnionType):
+        return _arrow_type(next(a for a in arguments if a is not type(None)))
+    if typing.get_origin(hint) is tuple:
+        return pa.list_(_arrow_type(arguments[0]))
+    inner = typing.get_type_hints(hint)
+    return pa.struct([pa.field(f.name, _arrow_type(inner[f.name])) for f in dataclasses.fields(hint)])
+
+
+def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> None:
+    """Writes the rows as Parquet: to a temporary name first, so that `path` is whole or absent."""
+    table = pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], schema=schema_of(record))
+    write_arrow(path, table)
+
+
+def write_arrow(path: Path, table: pa.Table) -> None:
+    """Writes an Arrow table as Parquet, durably and atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        pq.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_table(path: Path, record: type[Record]) -> list[Record]:
+    """Reads rows back.
+
+    Raises:
+        RecordError: the file is damaged, or holds another record or another version of it.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RecordError(f"{path}: not a readable table ({error}); delete it and run again") from error
+    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    found = (metadata.get("record"), metadata.get("version"))
+    if found != (record.__name__, str(record.version)):
+        raise RecordError(
+            f"{path}: holds {found[0]} version {found[1]}, but this code reads {record.__name__} version "
+            f"{record.version}; start a new run directory or use the code version that wrote it"
+        )
+    return [_from_plain(record, row) for row in table.to_pylist()]
+
+
+def _from_plain(record: type[Record], row: dict[str, Any]) -> Record:
+    hints = typing.get_type_hints(record)
+    return record(**{name: _value(hints[name], value) for name, value in row.items()})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if value is None or not isinstance(value, list | dict):
+        return value
+    if isinstance(value, list):
+        inner = typing.get_args(hint)[0]
+        return tuple(_value(inner, item) for item in value)
+    return _from_plain(hint, value)
+
+
+def by_id(rows: Sequence[Record]) -> dict[str, Record]:
+    """The rows keyed by their id."""
+    return {row.id: row for row in rows}

@@ -1,0 +1,213 @@
+"""The run directory: everything a run makes, and only there. A kill at any instant loses at most the work in flight."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import selfplay
+from selfplay import recipe_file
+from selfplay.config import Recipe
+from selfplay.records import Record, read_table, write_table
+
+
+class RunError(RuntimeError):
+    """A run directory that cannot be used as asked; the message names it and the remedy."""
+
+
+class Stage:
+    """One stage's folder and its manifest."""
+
+    def __init__(self, run: RunDirectory, name: str) -> None:
+        self.run = run
+        self.name = name
+        self.folder = run.path / "stages" / name
+        self.manifest_file = self.folder / "manifest.json"
+
+    @property
+    def done(self) -> bool:
+        """Whether the stage ended, as its manifest says."""
+        return self.manifest_file.exists()
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Counts, seconds and versions of a stage that is done."""
+        return read_json(self.manifest_file)
+
+    def write(self, table: str, record: type[Record], rows: Iterable[Record]) -> None:
+        """Writes one of the stage's tables."""
+        write_table(self.folder / f"{table}.parquet", record, rows)
+
+    def read(self, table: str, record: type[Record]) -> list[Record]:
+        """Reads one of the stage's tables."""
+        return read_table(self.folder / f"{table}.parquet", record)
+
+    def make_folder(self, name: str, make: Callable[[Path], Any]) -> Path:
+        """A folder such as a trained model: made under a temporary name, then renamed; made once."""
+        final = self.folder / name
+        if final.exists():
+            return final
+        partial = self.folder / f".{name}.partial"
+        partial.mkdir(parents=True, exist_ok=True)
+        make(partial)
+        sync_folder(partial)
+        partial.replace(final)
+        sync_directory_entry(self.folder)
+        return final
+
+    def finish(self, seconds: float, counts: dict[str, Any]) -> None:
+        """Declares the stage done."""
+        write_json(
+            self.manifest_file,
+            {
+                "stage": self.name,
+                "seconds": round(seconds, 3),
+                "recipe_hash": self.run.recipe_hash,
+                "code_version": selfplay.__version__,
+                "counts": counts,
+            },
+        )
+
+
+class RunDirectory:
+    """A run on disk. Open it with `RunDirectory.open`, which also takes the lock."""
+
+    def __init__(self, path: Path, recipe: Recipe) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.recipe_hash = recipe_file.recipe_hash(recipe)
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, path: Path, recipe: Recipe) -> Iterator[RunDirectory]:
+        """Creates the directory, or continues it.
+
+        Raises:
+            RunError: it belongs to another recipe, another process is running it, or it cannot be written.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = (path / "lock").open("a+")
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written ({error.strerror}); choose another with --run-dir") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(f"{path}: another process is running it; wait for it, or choose another --run-dir") from error
+            run = cls(path, recipe)
+            run._claim()
+            yield run
+
+    def _claim(self) -> None:
+        file = self.path / "recipe.json"
+        new = self.recipe.model_dump(mode="json")
+        if file.exists():
+            old = read_json(file)
+            ignored = {"compute", "tracking"}
+            changed = recipe_file.differences(
+                {k: v for k, v in old.items() if k not in ignored}, {k: v for k, v in new.items() if k not in ignored}
+            )
+            if changed:
+                raise RunError(
+                    f"{self.path}: was started with other settings; use another --run-dir, or undo these changes:\n  "
+                    + "\n  ".join(changed)
+                )
+        write_json(file, new)
+
+    @property
+    def metrics_file(self) -> Path:
+        """The local truth of all metrics, as JSON lines."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def store_folder(self) -> Path:
+        """The content-keyed store of generations, scores and verdicts."""
+        return self.path / "store"
+
+    def stage(self, name: str) -> Stage:
+        """The stage of that name, done or not."""
+        return Stage(self, name)
+
+    def do(self, name: str, work: Callable[[Stage], dict[str, Any]]) -> Stage:
+        """Runs a stage unless it is done; `work` fills the stage's folder and returns its counts."""
+        stage = self.stage(name)
+        if not stage.done:
+            stage.folder.mkdir(parents=True, exist_ok=True)
+            started = time.monotonic()
+            counts = work(stage)
+            stage.finish(time.monotonic() - started, counts)
+        return stage
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """The resolved recipe of an existing run, without taking its lock.
+
+    Raises:
+        RunError: the folder holds no run.
+    """
+    file = path / "recipe.json"
+    if not file.exists():
+        raise RunError(f"{path}: is not a run directory (it has no recipe.json); give the folder that `selfplay run` made")
+    return read_json(file)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: is damaged ({error}); delete it and run again") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: holds no JSON object; delete it and run again")
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes a JSON object durably and atomically."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file durably and atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flushes every file below a folder to disk."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+
+
+def sync_directory_entry(folder: Path) -> None:
+    """Flushes a directory's list of names to disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder if it is there."""
+    if folder.exists():
+        shutil.rmtree(folder)

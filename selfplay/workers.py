@@ -1,0 +1,177 @@
+"""Worker processes that hold models: one a GPU, or one a core. They live as long as the run and die with it."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any
+
+from pebble import ProcessPool
+
+PR_SET_PDEATHSIG = 1
+DISTRIBUTED_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+Job = dict[str, Any]
+OnTick = Callable[[], None]
+
+
+class WorkerError(RuntimeError):
+    """A worker process failed; the message carries its reason."""
+
+
+class Workers:
+    """A fixed number of processes that run functions of this package by reference.
+
+    Time spent waiting for them is kept in `busy_seconds`: the run's model time.
+    """
+
+    def __init__(self, count: int, threads: int, device: str) -> None:
+        self.count = count
+        self.device = device
+        self.busy_seconds = 0.0
+        context = multiprocessing.get_context("spawn")
+        # OpenMP threads of several processes that spin while they wait would slow each other down.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        self._ordinals = context.Value("i", 0)
+        self._pool = ProcessPool(
+            max_workers=count,
+            context=context,
+            initializer=_start_worker,
+            initargs=[self._ordinals, threads, device, os.getpid()],
+        )
+
+    def warm_up(self) -> None:
+        """Waits until every worker has its libraries loaded; not counted as model time."""
+        self._collect([self._pool.schedule(_import_libraries) for _ in range(self.count)], None, None)
+
+    def map(
+        self,
+        function: Callable[[Job], Any],
+        jobs: Sequence[Job],
+        on_result: Callable[[int, Any], None] | None = None,
+        on_tick: OnTick | None = None,
+    ) -> list[Any]:
+        """Runs one function over jobs, in any order; results come in the order of the jobs.
+
+        Raises:
+            WorkerError: a job failed; the workers are stopped.
+        """
+        started = time.monotonic()
+        futures = [self._pool.schedule(function, args=[job]) for job in jobs]
+        results = self._collect(futures, on_result, on_tick)
+        self.busy_seconds += time.monotonic() - started
+        return results
+
+    def together(self, function: Callable[[Job], Any], job: Job, on_tick: OnTick | None = None) -> Any:
+        """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
+
+        Raises:
+            WorkerError: a rank failed; the workers are stopped.
+        """
+        started = time.monotonic()
+        port = _free_port()
+        futures = [
+            self._pool.schedule(_run_rank, args=[function, job, rank, self.count, port]) for rank in range(self.count)
+        ]
+        result = self._collect(futures, None, on_tick)[0]
+        self.busy_seconds += time.monotonic() - started
+        return result
+
+    def _collect(
+        self,
+        futures: Sequence[Future[Any]],
+        on_result: Callable[[int, Any], None] | None,
+        on_tick: OnTick | None,
+    ) -> list[Any]:
+        waiting = {future: index for index, future in enumerate(futures)}
+        results: list[Any] = [None] * len(futures)
+        while waiting:
+            ended, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in ended:
+                index = waiting.pop(future)
+                error = future.exception()
+                if error is not None:
+                    self.stop()
+                    raise WorkerError(f"a worker failed: {type(error).__name__}: {error}") from error
+                results[index] = future.result()
+                if on_result is not None:
+                    on_result(index, results[index])
+            if on_tick is not None:
+                on_tick()
+        return results
+
+    def stop(self) -> None:
+        """Ends the workers at once."""
+        self._pool.stop()
+        self._pool.join()
+
+
+def _start_worker(ordinals: Any, threads: int, device: str, parent: int) -> None:
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with ordinals.get_lock():
+        ordinal = ordinals.value
+        ordinals.value += 1
+    if device == "cuda":
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        names = visible.split(",") if visible else None
+        os.environ["CUDA_VISIBLE_DEVICES"] = names[ordinal % len(names)] if names else str(ordinal)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    # Trackers and progress bars belong to the driver alone.
+    os.environ["WANDB_MODE"] = "disabled"
+    os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+
+
+def die_with_parent(parent: int) -> None:
+    """Asks the kernel to kill this process when its parent ends, however it ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _import_libraries() -> None:
+    import torch
+    import trl
+    from transformers.utils import logging
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    logging.set_verbosity_error()
+    # Attribute access loads TRL's lazily imported trainers.
+    _ = (trl.SFTTrainer, trl.GRPOTrainer, trl.DPOTrainer)
+
+
+def _run_rank(function: Callable[[Job], Any], job: Job, rank: int, world: int, port: int) -> Any:
+    if world == 1:
+        return function(job)
+    values = (rank, 0 if os.environ.get("CUDA_VISIBLE_DEVICES") else rank, world, world, "127.0.0.1", port)
+    os.environ.update(dict(zip(DISTRIBUTED_VARIABLES, map(str, values), strict=True)))
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    try:
+        return function(job)
+    finally:
+        _leave_group()
+
+
+def _leave_group() -> None:
+    import torch.distributed
+    from accelerate.state import AcceleratorState, GradientState
+
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+    for name in DISTRIBUTED_VARIABLES:
+        os.environ.pop(name, None)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
