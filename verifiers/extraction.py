@@ -28,7 +28,9 @@ _VALUE = re.compile(
     r"(?<![A-Za-z0-9.])[-+]?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
     r"|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)(?:\s?(?:\\?%|percent\b|pct\b))?"
 )
-_BETWEEN_WORDS = frozenset("and or for part parts case cases a b c d also as well both either then with".split())
+_BETWEEN_WORDS = frozenset(
+    "and or for part parts case cases a b c d also as well both either then with".split()
+)
 _BETWEEN_NOISE = re.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _NOT_PROSE = frozenset(
@@ -72,7 +74,11 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
                 while found and found[-1][0] > start:
                     found.pop()
                 found.append((start, match.end(), ""))
-                found[-1] = (start, match.end(), text[inner : match.start()] if match.end() - inner < 20000 else "")
+                found[-1] = (
+                    start,
+                    match.end(),
+                    text[inner : match.start()] if match.end() - inner < 20000 else "",
+                )
     return found
 
 
@@ -151,7 +157,9 @@ def is_prose(text: str) -> bool:
     bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+", " ", outside)
     words = [word for word in _WORD.findall(bare) if word.lower() not in _NOT_PROSE]
     foreign = len(re.findall(r"[\u3040-\u9fff]", bare)) > 1
-    return foreign or len(words) > (0 if has_span else 1) or (bool(words) and bool(re.search(r"\d\s", outside)))
+    return (
+        foreign or len(words) > (0 if has_span else 1) or (bool(words) and bool(re.search(r"\d\s", outside)))
+    )
 
 
 def last_value(text: str) -> str | None:
@@ -216,7 +224,15 @@ _TAGS = {
     "python": frozenset(("python", "py", "python3", "py3")),
     "cpp": frozenset(("cpp", "c++", "cc", "cxx", "c", "cpp17", "c++17")),
 }
-_OTHER_LANGUAGES = frozenset().union(*_TAGS.values()) | {"java", "rust", "go", "javascript", "js", "bash", "sh"}
+_OTHER_LANGUAGES = frozenset().union(*_TAGS.values()) | {
+    "java",
+    "rust",
+    "go",
+    "javascript",
+    "js",
+    "bash",
+    "sh",
+}
 
 
 def _fenced(text: str) -> tuple[list[tuple[str, str]], bool]:

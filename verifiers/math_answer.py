@@ -58,7 +58,9 @@ class MathVerifier:
     ) -> None:
         """`percent_is_number` lets 50 stand for 50%; `require_box` takes an answer from a box only;
         `deadline_s` and `memory_mb` bound one comparison in a worker."""
-        self._pool = WorkerPool("verifiers.math_worker", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
+        self._pool = WorkerPool(
+            "verifiers.math_worker", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb
+        )
         self._percent_is_number = percent_is_number
         self._require_box = require_box
         self._verdicts: _Bounded[tuple[str, str], Comparison] = _Bounded(cache_size)
@@ -139,7 +141,11 @@ class MathVerifier:
             return Comparison(False, "wrong", "the answer is too long to be one")
         forms = self._form(first), self._form(second)
         decided = same(*forms)
-        if decided is None and squeezed(first) == squeezed(second) and "chain" not in {form.kind for form in forms}:
+        if (
+            decided is None
+            and squeezed(first) == squeezed(second)
+            and "chain" not in {form.kind for form in forms}
+        ):
             decided = True
         if decided is not None:
             return _compared(decided)

@@ -23,7 +23,14 @@ _GREEK = (
 _FUNCTIONS = (
     "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln exp log lg max min gcd lcm det"
 ).split()
-_INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "asin": "arcsin", "acos": "arccos", "atan": "arctan"}
+_INVERSES = {
+    "sin": "arcsin",
+    "cos": "arccos",
+    "tan": "arctan",
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+}
 _WORDS = sorted(
     [*_FUNCTIONS, "asin", "acos", "atan", "sqrt", "pi", "infty", "oo", "inf", "infinity", *_GREEK[:24]],
     key=len,
@@ -343,7 +350,10 @@ def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911
     if kind not in {"add", "mul", "div", "pow", "neg", "pct", "fact"}:
         return None
     values = [_rational(child) for child in node[1:]]
-    if any(value is None or max(value.numerator.bit_length(), value.denominator.bit_length()) > 20000 for value in values):
+    if any(
+        value is None or max(value.numerator.bit_length(), value.denominator.bit_length()) > 20000
+        for value in values
+    ):
         return None
     left, right = values[0], values[-1]
     assert left is not None

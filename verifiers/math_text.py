@@ -38,9 +38,12 @@ _UNITS = (
     "|solutions?|euros?|pence|per|a"
 )
 _PLAIN_UNIT = re.compile(
-    rf"(?<=[\d)}}])\s*(?:(?:{_UNITS})(?![A-Za-z])[\s.]*(?:(?:\^|\*\*)?\s?\{{?[23]\}}?)?[\s/]*)+$", re.IGNORECASE
+    rf"(?<=[\d)}}])\s*(?:(?:{_UNITS})(?![A-Za-z])[\s.]*(?:(?:\^|\*\*)?\s?\{{?[23]\}}?)?[\s/]*)+$",
+    re.IGNORECASE,
 )
-_TEXT_UNIT = re.compile(r"^(?P<core>[^\"]*\d[^\"]*?|\$?\d[^\"]*?)(?P<words>(?:\s*\"[^\"]*\"\s*(?:\^\s?\{?[23]\}?)?)+)$")
+_TEXT_UNIT = re.compile(
+    r"^(?P<core>[^\"]*\d[^\"]*?|\$?\d[^\"]*?)(?P<words>(?:\s*\"[^\"]*\"\s*(?:\^\s?\{?[23]\}?)?)+)$"
+)
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
 _FRACTION_NAMES = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _EDGE = re.compile(r"^[\s*]+|[\s.,;:!\\*]+$")
@@ -57,7 +60,12 @@ def normalise(text: str) -> str:
     if "\\begin" in text:
         text = text.replace("\\\\", " \x06 ")
     text = _THOUSANDS_SPACED.sub(lambda m: re.sub(r"\D", "", m.group()), text)
-    text = text.replace(r"\{", "\x01").replace(r"\}", "\x02").replace(r"\lbrace", "\x01").replace(r"\rbrace", "\x02")
+    text = (
+        text.replace(r"\{", "\x01")
+        .replace(r"\}", "\x02")
+        .replace(r"\lbrace", "\x01")
+        .replace(r"\rbrace", "\x02")
+    )
     text = _DROPPED.sub("", _DELIMITERS.sub(" ", text))
     text = _DEGREES.sub("", _PERCENT.sub("%", text))
     text = _TEXT.sub(_quoted, _TRAILING_ITEM.sub("", text))
@@ -98,7 +106,7 @@ def _repeating(match: re.Match[str]) -> str:
 
 def _without_units(text: str) -> str:
     worded = _TEXT_UNIT.match(text)
-    if worded and not re.search(r"\d", worded.group("words").replace("^", "").strip("23{} \"")):
+    if worded and not re.search(r"\d", worded.group("words").replace("^", "").strip('23{} "')):
         text = worded.group("core").strip()
     return _PLAIN_UNIT.sub("", text).strip()
 

@@ -88,7 +88,8 @@ def same_value(
         if any_order:
             return _same_items(actual, expected, float_tolerance, depth)
         return all(
-            same_value(a, b, float_tolerance, any_order, depth + 1) for a, b in zip(actual, expected, strict=True)
+            same_value(a, b, float_tolerance, any_order, depth + 1)
+            for a, b in zip(actual, expected, strict=True)
         )
     if isinstance(expected, dict) and isinstance(actual, dict):
         return _same_mapping(actual, expected, float_tolerance, any_order, depth)
@@ -124,7 +125,9 @@ def _same_mapping(
 def _same_items(actual: Iterable[Any], expected: Iterable[Any], tolerance: float | None, depth: int) -> bool:
     left = list(actual)
     for wanted in expected:
-        at = next((i for i, item in enumerate(left) if same_value(item, wanted, tolerance, True, depth + 1)), None)
+        at = next(
+            (i for i, item in enumerate(left) if same_value(item, wanted, tolerance, True, depth + 1)), None
+        )
         if at is None:
             return False
         left.pop(at)

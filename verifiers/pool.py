@@ -49,7 +49,13 @@ class WorkerPool:
     """Up to `workers` processes, started when first needed; `ask` may be called from any thread."""
 
     def __init__(
-        self, module: str, *, workers: int = 2, deadline_s: float = 5.0, memory_mb: int = 1024, max_items: int = 2000
+        self,
+        module: str,
+        *,
+        workers: int = 2,
+        deadline_s: float = 5.0,
+        memory_mb: int = 1024,
+        max_items: int = 2000,
     ) -> None:
         """Names the module to run (it calls `serve`), the limits per question, and when to renew a worker."""
         self._module = module
@@ -113,7 +119,14 @@ class WorkerPool:
 
     def _start(self) -> _Worker:
         read_end, write_end = os.pipe()
-        command = [sys.executable, "-m", self._module, str(read_end), str(self._memory_mb), str(self._deadline_s + 1)]
+        command = [
+            sys.executable,
+            "-m",
+            self._module,
+            str(read_end),
+            str(self._memory_mb),
+            str(self._deadline_s + 1),
+        ]
         root = str(Path(__file__).resolve().parents[1])
         path = os.pathsep.join([root, *[p for p in sys.path if p and p != root]])
         environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
@@ -153,9 +166,13 @@ class WorkerPool:
                 return _lost(worker, begun, f"within {self._deadline_s:g} s"), False
             answer = json.loads(reply)
             status = str(answer["status"])
-            return Outcome(status, answer.get("value"), str(answer.get("reason", "")), seconds), status == "ok"
+            return Outcome(
+                status, answer.get("value"), str(answer.get("reason", "")), seconds
+            ), status == "ok"
         except (OSError, ValueError, KeyError, TypeError) as error:
-            return Outcome("died", reason=f"the worker broke off: {error}", seconds=time.monotonic() - begun), False
+            return Outcome(
+                "died", reason=f"the worker broke off: {error}", seconds=time.monotonic() - begun
+            ), False
 
 
 def _lost(worker: _Worker, begun: float, when: str) -> Outcome:

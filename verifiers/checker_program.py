@@ -1,0 +1,86 @@
+"""Custom checkers: a problem's own program that reads input, output and answer, and says by its exit code.
+
+The exit codes are testlib's: 0 accepted, 1 wrong, 2 and 4 and 8 badly formed (wrong), 7 a share of the points
+(taken as wrong). All else, a crash included, means that the checker failed and the output was not checked.
+Source with `#include` is C++, anything else Python. The program finds the three files as its arguments, as with
+testlib; since a sandbox passes standard input only, a few lines around it write those files first.
+"""
+
+from __future__ import annotations
+
+from sandbox.model import Execution, Program, Status
+
+_PYTHON_FRAME = """\
+import os as _os, sys as _sys, tempfile as _tempfile
+def _place():
+    folder = _tempfile.mkdtemp()
+    names = []
+    for name in ("input", "output", "answer"):
+        size = int(_sys.stdin.buffer.readline())
+        names.append(_os.path.join(folder, name))
+        with open(names[-1], "wb") as file:
+            file.write(_sys.stdin.buffer.read(size))
+    _sys.argv = ["checker", *names]
+try:
+    _place()
+    exec(compile({source!r}, "checker", "exec"), {{"__name__": "__main__"}})
+except SystemExit:
+    raise
+except BaseException:
+    import traceback as _traceback
+    _traceback.print_exc()
+    _sys.exit(3)
+"""
+
+_CPP_HEAD = "#define main checker_main_of_the_problem\n"
+_CPP_TAIL = r"""
+#undef main
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <type_traits>
+template <class F> static int call_checker(F f, int n, char **a) {
+    if constexpr (std::is_invocable_v<F, int, char **>) return f(n, a); else return f();
+}
+int main() {
+    const char *folder = std::getenv("TMPDIR") ? std::getenv("TMPDIR") : "/tmp";
+    std::string paths[3];
+    const char *names[3] = {"/input", "/output", "/answer"};
+    for (int i = 0; i < 3; ++i) {
+        long size = 0;
+        if (std::scanf("%ld", &size) != 1 || std::getchar() != '\n') return 3;
+        std::string text(size, '\0');
+        if (size && std::fread(&text[0], 1, size, stdin) != (size_t)size) return 3;
+        paths[i] = std::string(folder) + names[i];
+        FILE *file = std::fopen(paths[i].c_str(), "wb");
+        if (!file) return 3;
+        std::fwrite(text.data(), 1, text.size(), file);
+        std::fclose(file);
+    }
+    static char program[] = "checker";
+    char *arguments[5] = {program, &paths[0][0], &paths[1][0], &paths[2][0], nullptr};
+    return call_checker(checker_main_of_the_problem, 4, arguments);
+}
+"""
+
+
+def checker_program(source: str) -> Program:
+    """Returns the program that runs a checker on what `checker_input` packs."""
+    if "#include" in source:
+        return Program(_CPP_HEAD + source + _CPP_TAIL, "cpp")
+    return Program(_PYTHON_FRAME.format(source=source), "python")
+
+
+def checker_input(test_input: str, output: bytes, answer: str) -> bytes:
+    """Packs the three files for a checker's standard input: each as its length in bytes, a newline, its bytes."""
+    parts = (test_input.encode(), output, answer.encode())
+    return b"".join(b"%d\n%s" % (len(part), part) for part in parts)
+
+
+def checker_says(execution: Execution) -> bool | None:
+    """Reads a checker's exit: accepted, wrong, or None when the checker itself failed."""
+    if execution.status is Status.OK and (execution.exit_code or 0) == 0:
+        return True
+    if execution.status in {Status.OK, Status.RUNTIME_ERROR} and execution.exit_code in {1, 2, 4, 7, 8}:
+        return False
+    return None

@@ -1,0 +1,244 @@
+"""The code verifier: runs a completion's program on tests in a sandbox and compares outside of it.
+
+Expected values never enter the sandbox that runs the program: it gets inputs or arguments only, and what it
+returns is compared here, as plain data. (A checker program needs the expected answer; it runs on its own, when
+the judged program's process is gone.)
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sandbox.model import Execution, Program, Sandbox, Status, Stop
+from verifiers.checker_program import checker_input, checker_program, checker_says
+from verifiers.extraction import code_block
+from verifiers.model import Task, Test, Verdict
+from verifiers.output_comparison import (
+    exact_lines,
+    same_lines_any_order,
+    same_tokens,
+    same_tokens_by_line,
+    same_value,
+)
+from verifiers.program_runner import OpenSandbox, ProgramRunner, limits_for, open_default
+
+Comparison = Literal["tokens", "tokens_by_line", "lines", "any_order"]
+_COMPARISONS = ("tokens", "tokens_by_line", "lines", "any_order")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of a submission while its tests run."""
+
+    passed: int = 0
+    failed_at: int | None = None
+    status: str = "accepted"
+    reason: str = ""
+    seen: int = 0
+    per_test: list[str] = field(default_factory=list)
+
+    def note(self, index: int, status: str, reason: str) -> None:
+        self.seen += 1
+        self.per_test.append(status)
+        if status == "accepted":
+            self.passed += 1
+        elif self.failed_at is None:
+            self.failed_at, self.status, self.reason = index, status, reason
+
+
+class CodeVerifier:
+    """Judges programs by tests. Statuses: accepted, wrong_answer, runtime_error, time_limit, memory_limit,
+    output_limit, compile_error, no_answer, and, without a reward, not_checked (the sandbox or a checker failed)."""
+
+    name = "code"
+
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        comparison: Comparison = "tokens",
+        partial_credit: bool = False,
+        stop_at_first_failure: bool = True,
+        open_sandbox: OpenSandbox = open_default,
+    ) -> None:
+        """`comparison` is how standard output is compared, and whether lists may come in any order;
+        `partial_credit` gives the share of tests passed as the reward (and runs all of them)."""
+        if comparison not in _COMPARISONS:
+            raise ValueError(f"comparison must be one of {', '.join(_COMPARISONS)}, not {comparison!r}")
+        self._runner = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
+        self._checkers = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
+        self._comparison = comparison
+        self._partial_credit = partial_credit
+        self._stop_early = stop_at_first_failure and not partial_credit
+        self.fingerprint = f"code/1/{comparison}/{partial_credit:d}{self._stop_early:d}"
+
+    def verify(self, task: Task, completion: str) -> Verdict:
+        """Judges one completion, which holds its program in its last fenced block."""
+        return self.verify_many([(task, completion)])[0]
+
+    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        """Judges many, in order, with as many at a time as there are workers."""
+        pending = [self._runner.on_worker(self._judging(task, completion)) for task, completion in items]
+        return [future.result() for future in pending]
+
+    def verify_source(self, task: Task, source: str) -> Verdict:
+        """Judges a program that needs no extraction."""
+        return self._runner.on_worker(lambda: self._judge(task, source)).result()
+
+    def close(self) -> None:
+        """Closes every sandbox."""
+        self._runner.close()
+        self._checkers.close()
+
+    def _judging(self, task: Task, completion: str) -> Callable[[], Verdict]:
+        def judge() -> Verdict:
+            found = code_block(completion, task.language)
+            if found.text is None:
+                return Verdict(False, 0.0, "no_answer", found.reason)
+            return self._judge(task, found.text)
+
+        return judge
+
+    def _judge(self, task: Task, source: str) -> Verdict:
+        begun = time.monotonic()
+        fault = _unusable(task)
+        if fault:
+            return Verdict(None, None, "not_checked", fault)
+        progress = _Progress()
+        executions = self._runner.execute(lambda sandbox: self._run(sandbox, task, source, progress))
+        if task.checker is not None and progress.status == "accepted":
+            self._check(task, executions, progress)
+        return self._verdict(task, executions, progress, time.monotonic() - begun)
+
+    def _run(self, sandbox: Sandbox, task: Task, source: str, progress: _Progress) -> list[Execution]:
+        limits = limits_for(task.time_limit_s, task.memory_mb)
+        progress.passed, progress.failed_at, progress.status, progress.seen = 0, None, "accepted", 0
+        progress.per_test.clear()
+
+        def stop(index: int, execution: Execution) -> bool:
+            status, reason = self._status(task, task.tests[index], execution)
+            progress.note(index, status, reason)
+            # a program that doesn't compile, or a broken sandbox, has nothing more to say
+            over = execution.status in {Status.COMPILE_ERROR, Status.SANDBOX_ERROR}
+            return over or (self._stop_early and status != "accepted")
+
+        ends: Stop = stop
+        if task.entry_point is not None:
+            program = Program(_with_entry_point(source, task.entry_point), task.language)
+            arguments = [list(test.args or ()) for test in task.tests]
+            executions = sandbox.call(program, task.entry_point, arguments, limits, ends)
+        else:
+            inputs = [test.input.encode() for test in task.tests]
+            executions = sandbox.run(Program(source, task.language), inputs, limits, ends)
+        for index in range(progress.seen, len(executions)):
+            stop(index, executions[index])
+        return executions
+
+    def _status(self, task: Task, test: Test, execution: Execution) -> tuple[str, str]:
+        if execution.status is Status.SANDBOX_ERROR:
+            return "not_checked", execution.reason or "the sandbox failed"
+        if execution.status is not Status.OK:
+            return str(execution.status), execution.reason or _last_line(execution.stderr)
+        if task.entry_point is not None:
+            right = same_value(
+                execution.value,
+                test.expected,
+                task.float_tolerance,
+                any_order=self._comparison == "any_order",
+            )
+        elif task.checker is not None:
+            right = True
+        else:
+            right = self._same_output(
+                execution.stdout.decode(errors="replace"), test.output, task.float_tolerance
+            )
+        return ("accepted", "") if right else ("wrong_answer", "the output differs from the expected one")
+
+    def _same_output(self, actual: str, expected: str, tolerance: float | None) -> bool:
+        if self._comparison == "lines":
+            return exact_lines(actual, expected)
+        if self._comparison == "any_order":
+            return same_lines_any_order(actual, expected)
+        if self._comparison == "tokens_by_line":
+            return same_tokens_by_line(actual, expected, tolerance)
+        return same_tokens(actual, expected, tolerance)
+
+    def _check(self, task: Task, executions: Sequence[Execution], progress: _Progress) -> None:
+        """Puts every output to the problem's own checker, in a sandbox that the judged program never saw."""
+        assert task.checker is not None
+        program = checker_program(task.checker)
+        packed = [
+            checker_input(test.input, execution.stdout, test.output)
+            for test, execution in zip(task.tests, executions, strict=False)
+        ]
+        limits = limits_for(max(task.time_limit_s, 5.0), max(task.memory_mb, 512))
+        judged = self._checkers.submit(lambda sandbox: sandbox.run(program, packed, limits)).result()
+        progress.passed, progress.per_test = 0, []
+        for index in range(len(packed)):
+            execution = judged[min(index, len(judged) - 1)] if judged else Execution(Status.SANDBOX_ERROR)
+            says = checker_says(execution)
+            if says is None:
+                why = execution.reason or _last_line(execution.stderr) or f"exit code {execution.exit_code}"
+                progress.note(index, "not_checked", f"the checker failed ({execution.status}): {why}"[:300])
+            else:
+                progress.note(
+                    index, "accepted" if says else "wrong_answer", "" if says else "the checker refused it"
+                )
+
+    def _verdict(
+        self, task: Task, executions: Sequence[Execution], progress: _Progress, seconds: float
+    ) -> Verdict:
+        total = len(task.tests)
+        details: Mapping[str, Any] = {
+            "tests": total,
+            "tests_passed": progress.passed,
+            "failed_test": progress.failed_at,
+            "cpu_s": round(sum(execution.cpu_s for execution in executions), 6),
+            "peak_memory_mb": max((execution.peak_memory_mb for execution in executions), default=0.0),
+        }
+        if "not_checked" in progress.per_test:
+            reason = (
+                next((e.reason for e in executions if e.status is Status.SANDBOX_ERROR), "")
+                or progress.reason
+            )
+            return Verdict(None, None, "not_checked", reason or "the sandbox failed", details, seconds)
+        if progress.failed_at is None and progress.passed < total:
+            return Verdict(
+                None, None, "not_checked", "the sandbox ran only some of the tests", details, seconds
+            )
+        passed = progress.failed_at is None
+        reward = progress.passed / total if self._partial_credit else float(passed)
+        reason = "" if passed else f"test {(progress.failed_at or 0) + 1} of {total}: {progress.reason}"[:500]
+        return Verdict(passed, reward, progress.status, reason, details, seconds)
+
+
+def _unusable(task: Task) -> str:
+    """Says why a task can't be judged at all; empty when it can."""
+    if not task.tests:
+        return "the task has no tests"
+    if task.entry_point is None:
+        return ""
+    if not task.entry_point.isidentifier():
+        return f"the entry point {task.entry_point!r} is no name of a function"
+    if any(test.args is None for test in task.tests):
+        return "a test of a function has no args"
+    return "a checker program reads standard output, and this task calls a function" if task.checker else ""
+
+
+def _with_entry_point(source: str, entry_point: str) -> str:
+    """Lets a method of a class Solution be called as a function, as problem sets of that style expect."""
+    defined = re.search(
+        rf"^(?:async\s+def|def|class)\s+{entry_point}\b|^{entry_point}\s*=", source, re.MULTILINE
+    )
+    if defined or not re.search(r"^class\s+Solution\b", source, re.MULTILINE):
+        return source
+    return f"{source}\n\ndef {entry_point}(*arguments):\n    return Solution().{entry_point}(*arguments)\n"
+
+
+def _last_line(stderr: bytes) -> str:
+    lines = stderr[-2000:].decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else ""

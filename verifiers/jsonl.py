@@ -1,0 +1,174 @@
+"""Judges a file of JSON lines: one verdict a row, in order. All rows are checked before the first is judged.
+
+Row in: `completion`; for math `answer`; for code `tests`, and optionally `entry_point`, `language`,
+`time_limit_s`, `memory_mb`, `float_tolerance`, `checker`; `id` is passed through.
+Row out: `id`, `passed`, `reward`, `status`, `reason`, `seconds`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from verifiers.model import Task, Test, Verdict, Verifier
+from verifiers.registry import load
+
+_BATCH = 64
+_NEEDS = {"math": "answer", "choice": "answer", "exact": "answer", "code": "tests"}
+_LANGUAGES = ("python", "cpp")
+
+
+class UnusableInput(ValueError):
+    """A row can't be judged; the message names file, line and field."""
+
+    def __init__(self, path: Path | str, line: int, field: str, problem: str) -> None:
+        """`line` counts from 1 (0: the file as a whole); `field` is empty when the line as a whole is at fault."""
+        where = f"{path}:{line}" if line else str(path)
+        super().__init__(f"{where}: {field + ': ' if field else ''}{problem}")
+        self.path, self.line, self.field, self.problem = str(path), line, field, problem
+
+
+def verify_file(
+    name: str,
+    path: Path | str,
+    out: TextIO,
+    *,
+    params: Mapping[str, Any] | None = None,
+    verifier: Verifier | None = None,
+) -> int:
+    """Writes one verdict a row to `out` and returns how many there were.
+
+    Raises UnusableInput before anything is judged, UnknownVerifier when there is no verifier of this name.
+    Holds at most a batch of rows in memory. A verifier passed in is used, and left open.
+    """
+    for _ in _rows(path, name):
+        pass
+    judge = verifier or load(name, params)
+    count = 0
+    try:
+        rows = _rows(path, name)
+        while batch := list(islice(rows, _BATCH)):
+            verdicts = judge.verify_many([(task, completion) for _, task, completion in batch])
+            for (row_id, _, _), verdict in zip(batch, verdicts, strict=True):
+                out.write(json.dumps(row_of(row_id, verdict), ensure_ascii=False) + "\n")
+            out.flush()
+            count += len(batch)
+    finally:
+        if verifier is None:
+            judge.close()
+    return count
+
+
+def row_of(row_id: Any, verdict: Verdict) -> dict[str, Any]:
+    """Returns the row of a verdict."""
+    return {
+        "id": row_id,
+        "passed": verdict.passed,
+        "reward": verdict.reward,
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "seconds": round(verdict.seconds, 6),
+    }
+
+
+def _rows(path: Path | str, name: str) -> Iterator[tuple[Any, Task, str]]:
+    try:
+        with open(path, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _Row(path, number, line).parsed(name)
+    except OSError as error:
+        raise UnusableInput(path, 0, "", error.strerror or "cannot be read") from error
+    except UnicodeDecodeError as error:
+        raise UnusableInput(path, 0, "", f"is not UTF-8 text: {error.reason}") from error
+
+
+class _Row:
+    """One line while it is being read; every complaint says where."""
+
+    def __init__(self, path: Path | str, number: int, line: str) -> None:
+        self._path, self._number = path, number
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise self._fault("", f"is not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise self._fault("", "is not a JSON object")
+        self._row: dict[str, Any] = row
+
+    def parsed(self, name: str) -> tuple[Any, Task, str]:
+        completion = self._text("completion")
+        if completion is None:
+            raise self._fault("completion", "is missing")
+        needed = _NEEDS.get(name)
+        if needed and self._row.get(needed) is None:
+            raise self._fault(needed, f"is missing, and verifier {name} needs it")
+        row_id = self._row.get("id")
+        language = self._text("language") or "python"
+        if name == "code" and language not in _LANGUAGES:
+            raise self._fault("language", f"must be one of {', '.join(_LANGUAGES)}, not {language!r}")
+        entry_point = self._text("entry_point")
+        task = Task(
+            id="" if row_id is None else str(row_id),
+            answer=self._answer(),
+            tests=self._tests(entry_point),
+            entry_point=entry_point,
+            language=language,
+            time_limit_s=self._positive("time_limit_s", 5.0),
+            memory_mb=int(self._positive("memory_mb", 512)),
+            float_tolerance=self._positive("float_tolerance", None),
+            checker=self._text("checker"),
+        )
+        return row_id, task, completion
+
+    def _fault(self, field: str, problem: str) -> UnusableInput:
+        return UnusableInput(self._path, self._number, field, problem)
+
+    def _text(self, field: str) -> str | None:
+        value = self._row.get(field)
+        if value is not None and not isinstance(value, str):
+            raise self._fault(field, f"must be text, not {type(value).__name__}")
+        return value
+
+    def _answer(self) -> str | None:
+        value = self._row.get("answer")
+        if isinstance(value, bool | list | dict):
+            raise self._fault("answer", f"must be text, not {type(value).__name__}")
+        return None if value is None else str(value)
+
+    def _positive(self, field: str, default: Any) -> Any:
+        value = self._row.get(field)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+            raise self._fault(field, "must be a number that is not negative")
+        if value == 0 and field != "float_tolerance":
+            raise self._fault(field, "must be more than 0")
+        return value
+
+    def _tests(self, entry_point: str | None) -> tuple[Test, ...]:
+        tests = self._row.get("tests")
+        if tests is None:
+            return ()
+        if not isinstance(tests, list) or not tests:
+            raise self._fault("tests", "must be a list with at least one test")
+        return tuple(
+            self._test(f"tests[{at}]", test, entry_point is not None) for at, test in enumerate(tests)
+        )
+
+    def _test(self, field: str, test: Any, of_function: bool) -> Test:
+        if not isinstance(test, dict):
+            raise self._fault(field, "must be an object")
+        if of_function:
+            if not isinstance(test.get("args"), list):
+                raise self._fault(f"{field}.args", "must be a list of arguments")
+            if "expected" not in test:
+                raise self._fault(f"{field}.expected", "is missing")
+            return Test(args=tuple(test["args"]), expected=test["expected"])
+        for key in ("input", "output"):
+            if not isinstance(test.get(key), str):
+                raise self._fault(f"{field}.{key}", "must be text")
+        return Test(input=test["input"], output=test["output"])

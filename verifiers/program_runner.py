@@ -1,0 +1,183 @@
+"""Runs programs in sandboxes, several at a time: one thread and one sandbox per worker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sandbox.model import Execution, Limits, Program, Sandbox, SandboxUnavailable, Status
+
+OpenSandbox = Callable[[], Sandbox]
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class RawOutput:
+    """What one program gave for one input: its text when `status` is ok, and otherwise why there is none."""
+
+    status: str
+    text: str | None = None
+    value: Any = None
+    """Function mode only: the value returned."""
+    reason: str = ""
+
+
+def open_default() -> Sandbox:
+    """Opens the strongest sandbox of this host; raises SandboxUnavailable when there is none."""
+    from sandbox.open import open_sandbox
+
+    return open_sandbox()
+
+
+class ProgramRunner:
+    """A fixed set of threads, each with a sandbox of its own, opened when first needed.
+
+    The threads live as long as the runner, since a kernel may end a sandbox with the thread that opened it.
+    A sandbox that failed is replaced, and what it was doing is tried once more.
+    """
+
+    def __init__(self, *, workers: int = 1, open_sandbox: OpenSandbox = open_default) -> None:
+        """Takes how many programs may run at a time, and how to open a sandbox."""
+        self._open = open_sandbox
+        self._threads = ThreadPoolExecutor(max(1, workers), thread_name_prefix="sandbox")
+        self._own = threading.local()
+        self._opened: list[Sandbox] = []
+        self._lock = threading.Lock()
+
+    def submit(self, work: Callable[[Sandbox], list[Execution]]) -> Future[list[Execution]]:
+        """Has one worker run `work` on its sandbox. The future never raises for a sandbox's fault: it gives one
+        execution with the status sandbox_error."""
+        return self._threads.submit(self._twice, work)
+
+    def on_worker(self, work: Callable[[], _Result]) -> Future[_Result]:
+        """Has one worker thread do `work`, which may call `execute`."""
+        return self._threads.submit(work)
+
+    def execute(self, work: Callable[[Sandbox], list[Execution]]) -> list[Execution]:
+        """Runs `work` on the sandbox of the calling worker thread; for use within `on_worker`."""
+        return self._twice(work)
+
+    def outputs(
+        self, programs: Sequence[Program], inputs: Sequence[str], limits: Limits | None = None
+    ) -> list[list[RawOutput]]:
+        """Returns what each program writes for each standard input, in order."""
+        data = [text.encode() for text in inputs]
+        bounds = limits or Limits()
+        futures = [self.submit(_running(program, data, bounds)) for program in programs]
+        return [_raw_outputs(future.result(), len(inputs)) for future in futures]
+
+    def values(
+        self,
+        programs: Sequence[Program],
+        entry_point: str,
+        arguments: Sequence[Sequence[Any]],
+        limits: Limits | None = None,
+    ) -> list[list[RawOutput]]:
+        """Returns what the function of each program returns for each list of arguments, in order."""
+        bounds = limits or Limits()
+        futures = [self.submit(_calling(program, entry_point, arguments, bounds)) for program in programs]
+        return [_raw_outputs(future.result(), len(arguments)) for future in futures]
+
+    def close(self) -> None:
+        """Waits for what runs, then closes every sandbox."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            opened, self._opened = self._opened, []
+        for sandbox in opened:
+            sandbox.close()
+
+    def _twice(self, work: Callable[[Sandbox], list[Execution]]) -> list[Execution]:
+        executions = self._once(work)
+        return self._once(work) if _infrastructure_failed(executions) else executions
+
+    def _once(self, work: Callable[[Sandbox], list[Execution]]) -> list[Execution]:
+        try:
+            executions = work(self._sandbox())
+        except SandboxUnavailable as error:
+            return [Execution(Status.SANDBOX_ERROR, reason=str(error))]
+        except (OSError, RuntimeError, ValueError) as error:
+            executions = [Execution(Status.SANDBOX_ERROR, reason=f"{type(error).__name__}: {error}")]
+        if _infrastructure_failed(executions):
+            self._discard()
+        return executions
+
+    def _sandbox(self) -> Sandbox:
+        sandbox: Sandbox | None = getattr(self._own, "sandbox", None)
+        if sandbox is None:
+            sandbox = self._own.sandbox = self._open()
+            with self._lock:
+                self._opened.append(sandbox)
+        return sandbox
+
+    def _discard(self) -> None:
+        sandbox: Sandbox | None = getattr(self._own, "sandbox", None)
+        if sandbox is None:
+            return
+        self._own.sandbox = None
+        with self._lock:
+            self._opened = [other for other in self._opened if other is not sandbox]
+        sandbox.close()
+
+
+def _running(
+    program: Program, inputs: Sequence[bytes], limits: Limits
+) -> Callable[[Sandbox], list[Execution]]:
+    return lambda sandbox: sandbox.run(program, inputs, limits)
+
+
+def _calling(
+    program: Program, entry_point: str, arguments: Sequence[Sequence[Any]], limits: Limits
+) -> Callable[[Sandbox], list[Execution]]:
+    return lambda sandbox: sandbox.call(program, entry_point, arguments, limits)
+
+
+def _infrastructure_failed(executions: Sequence[Execution]) -> bool:
+    return any(execution.status is Status.SANDBOX_ERROR for execution in executions)
+
+
+def _raw_outputs(executions: Sequence[Execution], count: int) -> list[RawOutput]:
+    """A batch that ended early (a program that doesn't compile) gives its last status for the inputs left."""
+    outputs = [
+        RawOutput(str(execution.status), execution.stdout.decode(errors="replace"), execution.value)
+        if execution.status is Status.OK
+        else RawOutput(str(execution.status), reason=execution.reason)
+        for execution in executions
+    ]
+    if not outputs:
+        outputs = [RawOutput(str(Status.SANDBOX_ERROR), reason="the sandbox gave no result")]
+    last = RawOutput(outputs[-1].status, reason=outputs[-1].reason or "the batch ended early")
+    if last.status == Status.OK:
+        last = RawOutput(str(Status.SANDBOX_ERROR), reason=last.reason)
+    return (outputs + [last] * count)[:count]
+
+
+def run_programs(
+    programs: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    language: str = "python",
+    time_limit_s: float = 5.0,
+    memory_mb: int = 512,
+    workers: int = 1,
+    open_sandbox: OpenSandbox = open_default,
+) -> list[list[RawOutput]]:
+    """Runs each source text on each standard input and returns the outputs, one list a program.
+
+    For labels by consensus, where there is nothing yet to compare with. To run more than one batch, keep a
+    `ProgramRunner`.
+    """
+    runner = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
+    try:
+        return runner.outputs(
+            [Program(source, language) for source in programs], inputs, limits_for(time_limit_s, memory_mb)
+        )
+    finally:
+        runner.close()
+
+
+def limits_for(time_limit_s: float, memory_mb: int) -> Limits:
+    """Returns the limits of one test: the wall clock gets twice the CPU's seconds and one more."""
+    return Limits(cpu_s=time_limit_s, wall_s=2 * time_limit_s + 1, memory_mb=memory_mb)
