@@ -36,7 +36,7 @@ PLACES = {
     "a harbour": "crabs",
     "a workshop": "nails",
 }
-LARGEST = 40
+LARGEST = 30
 _ATTEMPTS = 200
 
 
@@ -55,12 +55,12 @@ class Operation:
 
 
 OPERATIONS = (
-    Operation("addition", "{who} gets {0} more.", "add {0}", ((2, 20),), lambda v, n: v + n[0], "{v} + {0}"),
+    Operation("addition", "{who} gets {0} more.", "add {0}", ((2, 12),), lambda v, n: v + n[0], "{v} + {0}"),
     Operation(
         "subtraction",
         "{who} gives away {0}, or all if there are fewer.",
         "give away {0}",
-        ((2, 20),),
+        ((2, 12),),
         lambda v, n: max(v - n[0], 0),
         "{v} - {0}",
     ),
@@ -79,18 +79,10 @@ OPERATIONS = (
         True,
     ),
     Operation(
-        "grouping",
-        "{0} friends bring {1} each.",
-        "{0} bring {1}",
-        ((2, 5), (2, 6)),
-        lambda v, n: v + n[0] * n[1],
-        "{v} + {0} * {1}",
-    ),
-    Operation(
         "limit",
         "There is room for {0} only, the rest is lost.",
         "room for {0}",
-        ((5, 30),),
+        ((5, 20),),
         lambda v, n: min(v, n[0]),
         "{v} to {0}",
         True,
@@ -197,9 +189,9 @@ def worked_solution(problem: WordProblem, slip_at: int | None = None, slip: int 
     value, lines = problem.start, []
     for index, step in enumerate(problem.steps):
         result = step.apply(value) + (slip if index == slip_at else 0)
-        lines.append(f"{step.operation.working.format(*step.numbers, v=value)} = {result}.")
+        lines.append(f"{step.operation.working.format(*step.numbers, v=value)} = {result}")
         value = result
-    return " ".join([*lines, rf"\boxed{{{value}}}"])
+    return "; ".join([*lines, rf"\boxed{{{value}}}"])
 
 
 def slipped_solution(rng: random.Random, problem: WordProblem, answer: str) -> str | None:
