@@ -1,6 +1,7 @@
 """Metrics and tables of a run: always to local JSON lines, and to Weights & Biases as the recipe asks.
 
-The local files are the truth. W&B is a copy that may fail at any time without the run noticing more than one warning.
+The local files are the truth. W&B is a copy that may fail at any time, and the run
+notices no more of it than one warning.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Tracker:
         run_path.mkdir(parents=True, exist_ok=True)
         file = run_path / METRICS_FILE
         repair_last_line(file)
-        # Line buffering hands each line to the kernel as one write, so that a killed process loses none it logged.
+        # Line buffering hands each line to the kernel at once, so that a killed process loses none.
         self._file = file.open("a", encoding="utf-8", buffering=1)
         self._mirror = _WandbMirror(run_path, recipe)
 
@@ -63,7 +64,7 @@ class Tracker:
         self.close(failed=kind is not None)
 
     def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Records numbers of a stage; a number that is not finite becomes null in the file and is kept from W&B."""
+        """Records numbers of a stage; one that is not finite is null in the file and kept from W&B."""
         numbers = {name: float(value) for name, value in metrics.items()}
         finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
         line = {
@@ -94,7 +95,7 @@ class Tracker:
 
 
 def read_metrics(run_path: Path) -> list[MetricLine]:
-    """The metrics of a run, also of one that is being written; lines that are no whole record are passed over."""
+    """The metrics of a run, also of one still going on; lines that are no whole record are passed over."""
     file = run_path / METRICS_FILE
     if not file.exists():
         return []
@@ -104,7 +105,7 @@ def read_metrics(run_path: Path) -> list[MetricLine]:
 
 
 def latest_by_step(lines: Iterable[MetricLine], stage: str, metric: str) -> list[tuple[int, float]]:
-    """A metric's curve over the steps of a stage; a stage that was begun twice counts with its last attempt."""
+    """A metric's curve over the steps of a stage; of a stage begun twice, the last attempt counts."""
     curve = {
         line.step: line.metrics[metric]
         for line in lines
@@ -251,7 +252,7 @@ def _run_id(run_path: Path) -> str:
 
 
 def _flat(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """W&B's summary shows scalars best: a row such as an accuracy becomes `evaluation/<round>/<domain>/<metric>`."""
+    """Rows as scalars, which W&B's summary shows best: `evaluation/<round>/<domain>/<metric>/value`."""
     flat: dict[str, Any] = {}
     for name, value in summary.items():
         if isinstance(value, list):

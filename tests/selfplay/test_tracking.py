@@ -1,4 +1,4 @@
-"""The tracker: local lines that survive a kill, and a real W&B in offline mode that keeps what it should and no more."""
+"""The tracker: local lines that survive a kill, and a real W&B, offline, that keeps just what it should."""
 
 from __future__ import annotations
 
@@ -238,7 +238,8 @@ def test_an_unreachable_wandb_does_not_stop_the_run(tmp_path: Path) -> None:
         "from selfplay.config import Recipe\n"
         "from selfplay import tracking\n"
         "tracking.INIT_TIMEOUT_SECONDS = 1.0\n"
-        "with tracking.Tracker(Path(sys.argv[1]), Recipe.model_validate(json.loads(sys.argv[2]))) as tracker:\n"
+        "recipe = Recipe.model_validate(json.loads(sys.argv[2]))\n"
+        "with tracking.Tracker(Path(sys.argv[1]), recipe) as tracker:\n"
         "    tracker.log('base', {'loss': 1.0}, 0)\n"
     )
     settings = recipe("online").model_dump_json()

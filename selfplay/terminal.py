@@ -1,0 +1,345 @@
+"""What a person sees of a run in the terminal: progress while it goes on, its state, and the closing table.
+
+Text that models or data sets wrote is shown by `plain`: never as markup, and without control codes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+from rich.text import Text
+
+from selfplay.run import RunError, read_json
+from selfplay.tracking import MetricLine, latest_by_step, read_metrics
+
+WIDTH = 100
+SPARKS = "▁▂▃▄▅▆▇█"
+SPARK_POINTS = 60
+HEADLINE = "avg@"
+
+
+def plain(value: object, style: str = "", **options: Any) -> Text:
+    """Any value as text that cannot steer the terminal."""
+    return Text(
+        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)), style, **options
+    )
+
+
+def closing_table(summary: Mapping[str, Any]) -> RenderableType:
+    """The end of a run on one screen, from the content of `summary.json`."""
+    halves = Table.grid(padding=(0, 4))
+    halves.add_row(_stage_times(summary), Group(_prompts(summary.get("prompts") or {}), _labels(summary)))
+    title = Text.assemble(
+        (str(summary.get("name", "run")), "bold"), f"  {summary.get('algorithm', '')}".rstrip()
+    )
+    return Group(
+        Text(), title, Text(), _accuracy(summary), Text(), halves, Text(), _paths(summary.get("paths") or {})
+    )
+
+
+def _accuracy(summary: Mapping[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
+    table.add_column("held-out accuracy, %")
+    table.add_column("")
+    for name in ("before", "after", "gain, points"):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows = list(summary.get("evaluation") or [])
+    gains = {(g["round"], g["domain"], g["metric"]): g for g in summary.get("gains") or []}
+    for domain in dict.fromkeys(row["domain"] for row in rows):
+        metrics = dict.fromkeys(row["metric"] for row in rows if row["domain"] == domain)
+        for metric in sorted(metrics, key=lambda name: not name.startswith(HEADLINE)):
+            ours = sorted((r for r in rows if (r["domain"], r["metric"]) == (domain, metric)), key=_round)
+            last = ours[-1]
+            gain = gains.get((last["round"], domain, metric))
+            style = "" if metric.startswith(HEADLINE) else "dim"
+            after = _percent(last) if last["round"] else "-"
+            cells = (domain, metric, _percent(ours[0]), after)
+            table.add_row(*(plain(cell, style) for cell in cells), _gain(gain, style))
+        table.add_section()
+    if not rows:
+        table.add_row(Text("not evaluated", "dim"))
+    return table
+
+
+def _round(row: Mapping[str, Any]) -> int:
+    return int(row["round"])
+
+
+def _percent(row: Mapping[str, Any]) -> str:
+    return f"{row['value'] * 100:.1f} [{row['low'] * 100:.1f}, {row['high'] * 100:.1f}]"
+
+
+def _gain(row: Mapping[str, Any] | None, style: str) -> Text:
+    if row is None:
+        return Text("-", "dim")
+    text = f"{row['value'] * 100:+.1f} [{row['low'] * 100:+.1f}, {row['high'] * 100:+.1f}]"
+    if row["low"] > 0:
+        return Text(text, "green" if style else "bold green")
+    return Text(text, "red" if row["high"] < 0 else style)
+
+
+def _stage_times(summary: Mapping[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("stage")
+    table.add_column("time", justify="right")
+    table.add_column("")
+    rows = list(summary.get("stages") or [])
+    longest = max((row["seconds"] for row in rows), default=0.0) or 1.0
+    for row in rows:
+        bar = "━" * round(16 * row["seconds"] / longest)
+        table.add_row(plain(row["name"]), duration(row["seconds"]), Text(bar, "cyan"))
+    if "total_seconds" in summary:
+        table.add_row(Text("all", "bold"), Text(duration(summary["total_seconds"]), "bold"), "")
+    if summary.get("overhead_share") is not None:
+        table.add_row(Text("framework overhead", "dim"), f"{summary['overhead_share']:.1%}", "")
+    return table
+
+
+def _prompts(prompts: Mapping[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("prompts")
+    table.add_column("", justify="right")
+    if not prompts:
+        table.add_row(Text("none made", "dim"))
+        return table
+    table.add_row("made", str(prompts.get("made", "-")))
+    for reason, count in sorted((prompts.get("lost") or {}).items(), key=lambda item: -item[1]):
+        table.add_row(
+            plain(f"  lost, {reason}", "dim", overflow="ellipsis", no_wrap=True), Text(f"-{count}", "dim")
+        )
+    table.add_row(Text("kept", "bold"), plain(prompts.get("kept", "-"), "bold"))
+    return table
+
+
+def _labels(summary: Mapping[str, Any]) -> RenderableType:
+    labels = summary.get("labels") or {}
+    if labels.get("accuracy") is None:
+        text = Text("label accuracy: not measurable, the source has no solver", "dim")
+    else:
+        text = Text(f"label accuracy {labels['accuracy']:.1%} of {labels['n']}")
+    return Padding(text, (1, 0, 0, 0))
+
+
+def _paths(paths: Mapping[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, path in paths.items():
+        # Paths wrap instead of being cut: they are there to be copied.
+        table.add_row(plain(name, "dim"), plain(path, overflow="fold"))
+    return table
+
+
+def status_view(run_path: Path, planned: Sequence[str]) -> RenderableType:
+    """How far a run is, from its files alone; it neither takes nor waits for the run's lock."""
+    running = is_running(run_path)
+    manifests = {name: _manifest(run_path, name) for name in planned}
+    done = [name for name in planned if manifests[name] is not None]
+    begun = planned.index(done[-1]) + 1 if done else 0
+    current = planned[begun] if begun < len(planned) else None
+    lines = read_metrics(run_path)
+    state = _state(running, current)
+    title = Text.assemble(
+        (run_path.resolve().name, "bold"), f"  {len(done)} of {len(planned)} stages done, ", state
+    )
+    parts: list[RenderableType] = [title, Text(), _stages_table(manifests, begun, running)]
+    if current is not None:
+        parts += _latest(lines, current)
+    return Group(*parts, *_reward_trend(lines, planned))
+
+
+def is_running(run_path: Path) -> bool:
+    """Whether a process holds the run's lock."""
+    try:
+        lock = (run_path / "lock").open("rb")
+    except FileNotFoundError:
+        return False
+    with lock:
+        try:
+            # Shared, and dropped at once: two people who look at the same moment do not see each other.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        return False
+
+
+def _state(running: bool, current: str | None) -> tuple[str, str]:
+    if running:
+        return "running", "green"
+    if current is None:
+        return "finished", "green"
+    return "not running: the same `selfplay run` command continues it", "yellow"
+
+
+def _manifest(run_path: Path, stage: str) -> dict[str, Any] | None:
+    file = run_path / "stages" / stage / "manifest.json"
+    try:
+        return read_json(file) if file.exists() else None
+    except RunError as error:
+        return {"seconds": 0.0, "counts": {"damaged": str(error)}}
+
+
+def _stages_table(manifests: Mapping[str, dict[str, Any] | None], begun: int, running: bool) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    table.add_column("stage", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("counts", overflow="fold")
+    for index, (name, manifest) in enumerate(manifests.items()):
+        if manifest is not None:
+            counts = plain(_counts(manifest.get("counts") or {}), "dim")
+            table.add_row(Text("✓", "green"), Text(name), duration(manifest.get("seconds", 0.0)), counts)
+        elif index < begun:
+            table.add_row(Text("-", "dim"), Text(name, "dim"), "", Text("skipped", "dim"))
+        elif index == begun:
+            note = "in progress" if running else "stopped here"
+            table.add_row(Text("▶", "yellow"), Text(name, "bold"), "", Text(note, "yellow"))
+        else:
+            table.add_row(Text("·", "dim"), Text(name, "dim"), "", "")
+    return table
+
+
+def _counts(counts: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {_short(value)}" for name, value in counts.items() if not isinstance(value, list | dict)
+    )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _latest(lines: Sequence[MetricLine], stage: str) -> list[RenderableType]:
+    ours = [line for line in lines if line.stage == stage]
+    if not ours:
+        return []
+    last = ours[-1]
+    step = "" if last.step is None else f", step {last.step}"
+    age = duration(max(0.0, time.time() - last.time))
+    numbers = plain(_counts(last.metrics))
+    return [Text(), Text(f"latest of {stage}{step}, {age} ago", "dim"), numbers]
+
+
+def _reward_trend(lines: Sequence[MetricLine], planned: Sequence[str]) -> list[RenderableType]:
+    table = Table.grid(padding=(0, 2))
+    for stage in (name for name in planned if name.startswith("selfplay_")):
+        values = [value for _, value in latest_by_step(lines, stage, "reward")]
+        if values:
+            ends = f"{values[0]:.3f} → {values[-1]:.3f}"
+            table.add_row(Text(stage), Text(sparkline(values), "cyan"), ends)
+    return [Text(), Text("reward", "dim"), table] if table.row_count else []
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A curve in one line of text; many values are averaged into a few."""
+    size = -(-len(values) // SPARK_POINTS)
+    groups = [values[start : start + size] for start in range(0, len(values), size)]
+    means = [sum(group) / len(group) for group in groups]
+    low, high = min(means), max(means)
+    scale = (len(SPARKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(SPARKS[round((mean - low) * scale)] for mean in means)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person writes them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+class Progress:
+    """The stages of a run as they go on: bars on a terminal, else one plain line a stage."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        file = stream or sys.stderr
+        # Rich would take FORCE_COLOR, which CI systems like to set, for a terminal.
+        self._live = file.isatty()
+        self._console = Console(
+            file=file, force_terminal=self._live, highlight=False, soft_wrap=not self._live
+        )
+        self._bars = RichProgress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            refresh_per_second=4,
+            transient=True,
+            disable=not self._live,
+        )
+        self._started = time.monotonic()
+        self._stage: tuple[str, float] | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._started = time.monotonic()
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end_stage("stopped after" if kind else "")
+        self._bars.stop()
+
+    def stage(self, name: str, index: int, total_stages: int, already_done: bool = False) -> None:
+        """Says that a stage begins (the first has index 1), and that the one before it has ended."""
+        self._end_stage()
+        width = len(str(total_stages))
+        label = f"[{index:{width}d}/{total_stages}] {name}"
+        if already_done:
+            self._print(f"{label}  already done", "dim")
+            return
+        self._stage = (label, time.monotonic())
+        if self._live:
+            self.begin("", None)
+        else:
+            self._print(f"{label}  started after {duration(time.monotonic() - self._started)}")
+
+    def begin(self, task_description: str, total: int | None) -> None:
+        """Starts the bar of one piece of work in the stage; None where nobody knows how much there is."""
+        if not self._live:
+            return
+        self._end_task()
+        label = self._stage[0] if self._stage else ""
+        self._task = self._bars.add_task(f"{label}  {task_description}".strip(), total=total)
+
+    def advance(self, n: int = 1) -> None:
+        """Moves the bar of the work that was begun last."""
+        if self._task is not None:
+            self._bars.advance(self._task, n)
+
+    def _end_task(self) -> None:
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+
+    def _end_stage(self, how: str = "") -> None:
+        self._end_task()
+        if self._stage is not None and (self._live or how):
+            label, started = self._stage
+            self._print(f"{label}  {how} {duration(time.monotonic() - started)}".replace("   ", "  "))
+        self._stage = None
+
+    def _print(self, text: str, style: str = "") -> None:
+        self._console.print(plain(text, style))

@@ -1,0 +1,239 @@
+"""A run directory as a finished, or half-finished, run leaves it; all rows are made here."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfplay.config import Recipe
+from selfplay.records import LabelledTask, Prompt, Rollout, Seed, TestCase, write_table
+from selfplay.run import write_json, write_text
+
+DOMAINS = ("math", "code")
+METRICS = (("avg@4 T=1.0", 0.0), ("avg@4 T=0.6", 0.02), ("pass@4 T=1.0", 0.2), ("greedy", 0.03))
+STAGES = (
+    *("seeds", "base", "cold_start", "em_1", "em_2", "synthesis", "curation", "labelling", "evaluation_0"),
+    *("selfplay_1", "evaluation_1", "selfplay_2", "evaluation_2"),
+)
+PROBLEM = "Mia has 14 apples and buys 3 bags of 5 apples. She gives 7 away. How many are left?"
+CODE_PROBLEM = "Read a list of integers on one line. Print the sum of the even ones."
+
+
+class FakeRun:
+    """Writes the files of a run below `path`, up to and including the stage `until`."""
+
+    def __init__(self, path: Path, until: str = STAGES[-1], prompts: int = 300, hostile: str = "") -> None:
+        self.path = path
+        self.stages = STAGES[: STAGES.index(until) + 1]
+        self.count = prompts
+        self.hostile = hostile
+        self.rng = random.Random(0)
+
+    def write(self) -> Path:
+        self._recipe()
+        for name in self.stages:
+            getattr(self, f"_{name.partition('_')[0]}", lambda _: None)(name)
+            self._manifest(name)
+        self._metrics()
+        if self.stages == STAGES:
+            self._summary()
+        return self.path
+
+    def _recipe(self) -> None:
+        recipe = Recipe.model_validate(
+            {
+                "name": "example",
+                "model": {"kind": "scratch"},
+                "domains": {
+                    "math": {"seeds": {"kind": "quickstart", "grammar": "math"}},
+                    "code": {"seeds": {"kind": "quickstart", "grammar": "code"}, "verifier": "code"},
+                },
+                "training": {"args": {"note": self.hostile}},
+            }
+        )
+        write_json(self.path / "recipe.json", recipe.model_dump(mode="json"))
+
+    def _manifest(self, name: str) -> None:
+        seconds = {"base": 62.0, "selfplay": 41.0, "em": 19.0}.get(name.partition("_")[0], 9.0)
+        content = {
+            "stage": name,
+            "seconds": seconds,
+            "recipe_hash": "0",
+            "code_version": "0",
+            "counts": {"rows": 3},
+        }
+        write_json(self.path / "stages" / name / "manifest.json", content)
+
+    def _table(self, stage: str, table: str, record: type[Any], rows: Sequence[Any]) -> None:
+        write_table(self.path / "stages" / stage / f"{table}.parquet", record, rows)
+
+    def _seeds(self, name: str) -> None:
+        for domain in DOMAINS:
+            for split in ("train", "heldout"):
+                rows = [self._seed(domain, split, index) for index in range(20)]
+                self._table(name, f"{domain}-{split}", Seed, rows)
+
+    def _seed(self, domain: str, split: str, index: int) -> Seed:
+        text = {"concepts": ("rates",), "level": "easy", "rationale": "", "problem": PROBLEM, "solution": ""}
+        return Seed(f"{domain}{split}{index}", domain, split, "test", answer="22", tests=(), **text)  # type: ignore[arg-type]
+
+    def _synthesis(self, name: str) -> None:
+        rows = [self._prompt(index) for index in range(self.count)]
+        self._table(name, "prompts", Prompt, rows)
+
+    def _curation(self, name: str) -> None:
+        rows = []
+        for index in range(self.count):
+            prompt = self._prompt(index)
+            if not prompt.dropped:
+                rows.append(self._prompt(index, "near duplicate" if index % 5 == 1 else ""))
+        self._table(name, "prompts", Prompt, rows)
+
+    def _prompt(self, index: int, dropped: str | None = None) -> Prompt:
+        if dropped is None:
+            dropped = "parse: no problem block" if index % 6 == 0 else ""
+        domain = DOMAINS[index % 2]
+        problem = CODE_PROBLEM if domain == "code" else PROBLEM
+        return Prompt(
+            id=f"p{index}",
+            domain=domain,
+            concepts=("multi-step sums", self.hostile or "giving away"),
+            level=self.hostile or "easy",
+            rationale=self.hostile or "Start with a stock, add groups of equal size, then take some away.",
+            problem=self.hostile or problem,
+            completion=self.hostile or problem,
+            dropped=dropped,
+            model="em_2/p",
+            temperature=0.8,
+            seed=index,
+        )
+
+    def _labelling(self, name: str) -> None:
+        tasks, rollouts = [], []
+        for index in range(self.count):
+            if index % 6 == 0 or index % 5 == 1:
+                continue
+            tasks.append(self._task(index))
+            rollouts += [self._rollout(f"t{index}", index, sample, 0) for sample in range(4)]
+        self._table(name, "tasks", LabelledTask, tasks)
+        self._table(name, "completions", Rollout, rollouts)
+
+    def _task(self, index: int) -> LabelledTask:
+        agreement = self.rng.randint(3, 8) / 8
+        code = index % 2 == 1
+        return LabelledTask(
+            id=f"t{index}",
+            prompt_id=f"p{index}",
+            domain=DOMAINS[index % 2],
+            problem=self.hostile or (CODE_PROBLEM if code else PROBLEM),
+            answer=None if code else (self.hostile or "22"),
+            tests=(TestCase(self.hostile or "1 2 3 4", "6"),) if code else (),
+            agreement=agreement,
+            pass_rate=agreement,
+            dropped="agreement below 0.5" if agreement < 0.5 else ("always solved" if agreement == 1 else ""),
+            label_is_right=None if code else self.rng.random() < agreement,
+        )
+
+    def _rollout(self, task: str, index: int, sample: int, round_: int, mode: str = "T=1.0") -> Rollout:
+        passed = [True, False, None][self.rng.choices((0, 1, 2), (5, 4, 1))[0]]
+        return Rollout(
+            id=f"{task}-{round_}-{mode}-{sample}",
+            task_id=task,
+            domain=DOMAINS[index % 2],
+            round=round_,
+            mode=mode,
+            index=sample,
+            completion=self.hostile
+            or f"14 + 3 * 5 = 29. 29 - 7 = {22 if passed else 21}. \\boxed{{{22 if passed else 21}}}",
+            passed=passed,
+            reward=None if passed is None else float(passed),
+            status={True: "correct", False: "wrong", None: "timed_out"}[passed],
+            reason=self.hostile or {True: "", False: "21 is not 22", None: "no verdict within 5 s"}[passed],
+        )
+
+    def _selfplay(self, name: str) -> None:
+        round_ = int(name[-1])
+        tasks = [index for index in range(self.count) if index % 6 and index % 5 != 1]
+        rows = [self._rollout(f"t{index}", index, sample, round_) for index in tasks for sample in range(4)]
+        self._table(name, "rollouts", Rollout, rows)
+
+    def _metrics(self) -> None:
+        lines = []
+        for name in self.stages:
+            if name.startswith("selfplay_"):
+                base = 0.35 if name == "selfplay_1" else 0.47
+                for step in range(60):
+                    reward = base + 0.15 * (1 - math.exp(-step / 20)) + self.rng.gauss(0, 0.04)
+                    metrics = {"reward": reward, "kl": 0.001 * step}
+                    lines.append({"time": 1e9 + step, "stage": name, "step": step, "metrics": metrics})
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+
+    def _summary(self) -> None:
+        evaluation, gains = [], []
+        for domain in DOMAINS:
+            for metric, offset in METRICS:
+                for round_ in range(3):
+                    value = (0.38 if domain == "math" else 0.44) + offset + 0.05 * round_
+                    row = {"round": round_, "domain": domain, "metric": metric, "n": 400}
+                    evaluation.append({**row, "value": value, "low": value - 0.03, "high": value + 0.032})
+                    if round_:
+                        gain = 0.05 * round_
+                        gains.append({**row, "value": gain, "low": gain - 0.021, "high": gain + 0.02})
+        em = [
+            {
+                "round": round_,
+                "joint_nll": 41.0 - 2.2 * round_,
+                "bound": 39.0 - 2.0 * round_,
+                "nll_given_rationale": 15.0 - 1.1 * round_,
+                "nll_without_rationale": 31.0 - 0.2 * round_,
+                "reward": -44.0 + 2.6 * round_,
+                "length": 28.0 - 0.8 * round_,
+                "copy_rate": 0.12 + 0.01 * round_,
+                "parse_rate": 0.8 + 0.05 * round_,
+            }
+            for round_ in range(3)
+        ]
+        lost = {
+            "parse: no problem block": 50,
+            "near duplicate": 48,
+            "agreement below 0.5": 34,
+            "always solved": 31,
+        }
+        write_json(
+            self.path / "summary.json",
+            {
+                "name": "example",
+                "algorithm": "grpo",
+                "evaluation": evaluation,
+                "gains": gains,
+                "prompts": {"made": self.count, "kept": 137, "lost": lost},
+                "labels": {"accuracy": 0.874, "n": 71},
+                "em": em,
+                "stages": [{"name": name, "seconds": 62.0 if name == "base" else 14.5} for name in STAGES],
+                "overhead_share": 0.043,
+                "seed": 3,
+                "versions": {"promptcot": "0.1.0", "torch": "2.13.0", "trl": "1.16.0", "python": "3.11.7"},
+                "total_seconds": 236.0,
+                "paths": {
+                    "model": "runs/example/stages/selfplay_2/policy",
+                    "report": "runs/example/report.html",
+                    "metrics": "runs/example/metrics.jsonl",
+                },
+            },
+        )
+
+
+@pytest.fixture
+def fake_run(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a run directory; arguments as for FakeRun."""
+
+    def make(**settings: Any) -> Path:
+        return FakeRun(tmp_path / "example", **settings).write()
+
+    return make
