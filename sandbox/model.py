@@ -74,7 +74,7 @@ class Sandbox(Protocol):
     def run(
         self, program: Program, inputs: Sequence[bytes], limits: Limits, stop: Stop | None = None
     ) -> list[Execution]:
-        """Runs the program once per standard input, each in a fresh process; returns one execution an input run."""
+        """Runs the program once per input, each in a fresh process; returns one execution per input run."""
         ...
 
     def call(

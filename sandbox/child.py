@@ -1,0 +1,219 @@
+"""What happens in the fresh process of one test, between the fork and its end.
+
+The submitted code shares this process, so nothing here is a secret or a safeguard: the limits are the
+kernel's, the expected values are outside, and a forged return value is as good as a returned one. Standard
+library only.
+"""
+
+from __future__ import annotations
+
+import _socket
+import atexit
+import fcntl
+import json
+import os
+import resource
+import signal
+import sys
+import types
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from sandbox import plain, wire
+
+_FIRST_FREE = 64
+_OPEN_FILES = 256
+
+
+def enter(descriptors: Sequence[int], request: tuple[float, ...]) -> NoReturn:
+    """Takes over a freshly forked process: descriptors, limits, then the job. Never returns."""
+    code = 1
+    try:
+        _take_descriptors(descriptors)
+        _set_limits(request)
+        code = _run_job()
+    finally:
+        # Also for an error in these very functions: a child must never fall back into the fork server's loop.
+        os._exit(code)
+
+
+def _take_descriptors(descriptors: Sequence[int]) -> None:
+    parked = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_FREE) for fd in descriptors]
+    for number, fd in enumerate(parked):
+        os.dup2(fd, number, inheritable=number <= wire.STDERR)
+    os.closerange(len(parked), _FIRST_FREE + len(parked))
+
+
+def _set_limits(request: tuple[float, ...]) -> None:
+    cpu_s, _, memory, processes, _, _, stack, file_size = request
+    # Whole seconds are a backstop: the fork server watches the exact figure.
+    seconds = int(cpu_s) + 2
+    for kind, amount in (
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_DATA, int(memory) + (256 << 20)),
+        (resource.RLIMIT_AS, 2 * int(memory) + (2 << 30)),
+        (resource.RLIMIT_FSIZE, int(file_size)),
+        (resource.RLIMIT_STACK, int(stack)),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        # The fork server itself counts as one.
+        (resource.RLIMIT_NPROC, int(processes) + 1),
+    ):
+        resource.setrlimit(kind, (amount, amount))
+
+
+def _run_job() -> int:
+    size = os.fstat(wire.JOB).st_size
+    job = json.loads(os.pread(wire.JOB, size, 0))
+    os.close(wire.JOB)
+    mode = job["mode"]
+    if mode == "script":
+        os.close(wire.VALUE)
+        return _finish(_run_python(job["source"], "__main__")[1] or 0)
+    if mode == "call":
+        return _call(job)
+    if mode == "compile":
+        return _compile(job)
+    return _execute(job)
+
+
+def _run_python(source: str, name: str) -> tuple[dict[str, Any], int | None]:
+    """Executes a source text as a module; returns its names, and the exit code if it ended the program."""
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    module.__dict__["__builtins__"] = __builtins__
+    sys.argv = ["<program>"]
+
+    def action() -> None:
+        # Not inheriting keeps this file's __future__ imports out of the program.
+        exec(compile(source, "<program>", "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+
+    return module.__dict__, _guarded(action)
+
+
+def _guarded(action: Any) -> int | None:
+    """Runs submitted code as the interpreter would: prints a traceback, understands SystemExit."""
+    hook = sys.excepthook
+    try:
+        action()
+    except SystemExit as stop:
+        if stop.code is None:
+            return 0
+        if isinstance(stop.code, int):
+            return stop.code & 0xFF
+        print(stop.code, file=sys.stderr)
+        return 1
+    except BaseException as error:  # noqa: BLE001  (the interpreter's own last resort: report, exit code 1)
+        sys.excepthook = hook
+        error.__traceback__ = _program_part(error.__traceback__)
+        hook(type(error), error, error.__traceback__)
+        return 1
+    return None
+
+
+def _program_part(trace: types.TracebackType | None) -> types.TracebackType | None:
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return trace
+
+
+def _finish(code: int) -> int:
+    """What the interpreter does at its end: joins threads, runs exit handlers, flushes."""
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        _guarded(threading._shutdown)
+    _guarded(atexit._run_exitfuncs)
+    return _flush(code)
+
+
+def _flush(code: int) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except (OSError, ValueError):
+            code = code or 120
+    return code
+
+
+def _call(job: dict[str, Any]) -> int:
+    names, code = _run_python(job["source"], "solution")
+    if code is not None:
+        return _finish(code)
+    outcome: list[Any] = []
+
+    def action() -> None:
+        function = _find(names, job["entry_point"])
+        if function is None:
+            _send(b"E", f"the program does not define {job['entry_point']}")
+            raise SystemExit(1)
+        outcome.append(function(*plain.decode(job["arguments"])))
+
+    code = _guarded(action) or 0
+    if outcome:
+        try:
+            _send(b"V", plain.encode(outcome[0]))
+        except plain.NotPlainData as error:
+            _send(b"E", str(error))
+            code = 1
+    return _finish(code)
+
+
+def _find(names: dict[str, Any], entry_point: str) -> Any:
+    """`function`, `Class.method` of a fresh instance, or else a method of `Solution`."""
+    owner, _, method = entry_point.rpartition(".")
+    if owner:
+        return getattr(names[owner](), method, None) if owner in names else None
+    if entry_point in names:
+        return names[entry_point]
+    return getattr(names["Solution"](), entry_point, None) if "Solution" in names else None
+
+
+def _send(kind: bytes, text: str) -> None:
+    body = text.encode("utf-8", "surrogatepass")
+    data = memoryview(wire.VALUE_HEADER.pack(kind, len(body)) + body)
+    while data:
+        data = data[os.write(wire.VALUE, data) :]
+
+
+def _restore_signals() -> None:
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _execute(job: dict[str, Any]) -> NoReturn:
+    _restore_signals()
+    os.close(wire.VALUE)
+    # The descriptor closes itself on exec, so the program does not see it.
+    os.execve(wire.BINARY, job["command"], dict(os.environ))
+
+
+def _compile(job: dict[str, Any]) -> int:
+    """Runs the compiler on the source and hands the binary over by the value descriptor."""
+    with open(job["source_name"], "wb") as file:
+        file.write(job["source"].encode("utf-8", "surrogatepass"))
+    command = job["command"]
+    try:
+        pid = os.posix_spawnp(command[0], command, os.environ, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))
+    except FileNotFoundError:
+        return wire.NO_COMPILER
+    _, status = os.waitpid(pid, 0)
+    if status:
+        return 1
+    with open(job["binary_name"], "rb") as binary:
+        while os.sendfile(wire.VALUE, binary.fileno(), None, 1 << 24):
+            continue
+    return 0
+
+
+def receive(channel: _socket.socket) -> tuple[bytes, list[int]]:
+    """One message and its descriptors; empty at the end of the channel."""
+    size = _socket.CMSG_SPACE(4 * 8)
+    message, ancillary, _, _ = channel.recvmsg(256, size, _socket.MSG_CMSG_CLOEXEC)
+    fds: list[int] = []
+    for level, kind, data in ancillary:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            fds += memoryview(data).cast("i").tolist()
+    return message, fds

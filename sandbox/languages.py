@@ -1,0 +1,46 @@
+"""The languages a program may be written in, one entry each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sandbox.model import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How a source text becomes a running program."""
+
+    name: str
+    source_name: str = "main.py"
+    compiler: tuple[str, ...] = ()
+    """Command that makes `binary_name` from `source_name` in the current folder; empty for Python."""
+    binary_name: str = "program"
+    stack_mb: int = 120
+    """Stack of the main thread. Not all of the memory: each thread of a compiled program reserves as much."""
+
+
+LANGUAGES = {
+    language.name: language
+    for language in (
+        Language("python"),
+        Language(
+            "cpp",
+            source_name="main.cpp",
+            compiler=("g++", "-std=c++17", "-O2", "-pipe", "-o", "program", "main.cpp"),
+            stack_mb=128,
+        ),
+    )
+}
+
+COMPILE_LIMITS = Limits(
+    cpu_s=20.0, wall_s=40.0, memory_mb=1024, processes=16, output_bytes=64 << 10, disk_mb=64
+)
+"""What one compilation may use, whatever the limits of the tests."""
+
+
+def find_language(name: str) -> Language:
+    """The entry of that name. Raises ValueError naming the known ones."""
+    if name not in LANGUAGES:
+        raise ValueError(f"unknown language {name!r}; known: {', '.join(sorted(LANGUAGES))}")
+    return LANGUAGES[name]

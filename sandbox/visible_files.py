@@ -1,0 +1,92 @@
+"""Which files of the host a sandbox shows: what an interpreter and a compiler need, read-only."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+_SYSTEM_FOLDERS = ("lib", "lib32", "lib64", "libexec", "bin", "include")
+_TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64")
+_CONFIGURATION = ("/etc/ld.so.cache", "/etc/alternatives")
+_STORES = ("/nix/store", "/gnu/store")
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_THIRD_PARTY = ("site-packages", "dist-packages")
+
+
+def interpreter() -> str:
+    """Real path of the interpreter that a virtual environment stands on."""
+    return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def interpreter_folders() -> list[str]:
+    """Folders outside /usr that this interpreter loads its library and standard modules from."""
+    base = os.path.realpath(sys.base_prefix)
+    if base == "/usr":
+        return []
+    for store in _STORES:
+        if base.startswith(store):
+            return [store]
+    folders = [f"{base}/{name}" for name in ("lib", "lib64") if os.path.isdir(f"{base}/{name}")]
+    return [interpreter(), *folders]
+
+
+def package_folder() -> str:
+    """The folder of this package, whose fork server runs inside."""
+    return str(Path(__file__).resolve().parent)
+
+
+def reachable_by_others(path: str) -> bool:
+    """Whether a user with no special rights may open the path."""
+    real = Path(os.path.realpath(path))
+    wanted = 0o5 if real.is_dir() else 0o4
+    return bool(real.stat().st_mode & wanted == wanted) and all(
+        parent.stat().st_mode & 0o1 for parent in real.parents
+    )
+
+
+def _third_party_folders() -> list[str]:
+    stdlib = sysconfig.get_path("stdlib")
+    found = [f"{stdlib}/{name}" for name in _THIRD_PARTY] + ["/usr/lib/python3/dist-packages"]
+    return sorted({os.path.realpath(folder) for folder in found if os.path.isdir(folder)})
+
+
+def _system_binds() -> list[str]:
+    binds: list[str] = []
+    for name in _SYSTEM_FOLDERS:
+        if os.path.isdir(f"/usr/{name}"):
+            binds += ["--ro-bind", f"/usr/{name}", f"/usr/{name}"]
+    for name in _TOP_LEVEL:
+        if os.path.islink(f"/{name}"):
+            binds += ["--symlink", os.readlink(f"/{name}"), f"/{name}"]
+        elif os.path.isdir(f"/{name}"):
+            binds += ["--ro-bind", f"/{name}", f"/{name}"]
+    for path in _CONFIGURATION:
+        if os.path.exists(path):
+            binds += ["--ro-bind", path, path]
+    return binds
+
+
+def _device_binds() -> list[str]:
+    binds: list[str] = []
+    for name in _DEVICES:
+        # Read-only protects the node (its mode and times), not what is written through it.
+        binds += ["--dev-bind", f"/dev/{name}", f"/dev/{name}", "--remount-ro", f"/dev/{name}"]
+    for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+        binds += ["--symlink", f"/proc/self/{target}", f"/dev/{name}"]
+    return [*binds, "--symlink", "/tmp", "/dev/shm"]
+
+
+def root_arguments(tmp_bytes: int, staged: dict[str, str]) -> list[str]:
+    """bwrap's arguments that build the root; `staged` maps a host path to where it can be read instead."""
+    arguments = _system_binds()
+    for path in interpreter_folders():
+        arguments += ["--ro-bind", staged.get(path, path), path]
+    for folder in _third_party_folders():
+        arguments += ["--tmpfs", folder, "--remount-ro", folder]
+    package = package_folder()
+    arguments += ["--ro-bind", staged.get(package, package), "/inside/sandbox"]
+    arguments += ["--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
+    arguments += _device_binds()
+    return [*arguments, "--size", str(tmp_bytes), "--tmpfs", "/tmp", "--remount-ro", "/"]

@@ -1,0 +1,279 @@
+"""The host's side of a warm sandbox: starts a fork server, hands it tests, and judges what came back.
+
+Only numbers are taken from the fork server's answer, and only bytes from the program's; a fork server that
+dies, hangs or answers nonsense costs the execution at hand (sandbox_error), and the next starts another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sandbox import descriptors, plain, wire
+from sandbox.languages import COMPILE_LIMITS, Language, find_language
+from sandbox.model import Execution, Limits, Program, Status, Stop
+from sandbox.outcome import judge, read_reply
+
+_GRACE_S = 5.0
+_START_S = 30.0
+_MIN_TMP_BYTES = 64 << 20
+_CACHED_BINARIES = 64
+
+Launch = Callable[[int, int], "subprocess.Popen[bytes]"]
+"""Starts a fork server given the bytes of its temporary folder and the descriptor of its channel."""
+
+
+class WarmSandbox:
+    """A sandbox whose fork server stays up between tests. Not shared between threads."""
+
+    def __init__(self, launch: Launch, backend: str, unenforced: Collection[str] = ()) -> None:
+        self.backend = backend
+        self.unenforced = frozenset(unenforced)
+        """Names of the limits (see sandbox.probes) that this backend cannot enforce."""
+        self._launch = launch
+        self._server: tuple[subprocess.Popen[bytes], socket.socket] | None = None
+        self._tmp_bytes = _MIN_TMP_BYTES
+        self._binaries: dict[tuple[str, str], int] = {}
+        self._closed = False
+
+    def run(
+        self, program: Program, inputs: Sequence[bytes], limits: Limits, stop: Stop | None = None
+    ) -> list[Execution]:
+        """Runs the program once per standard input, each in a fresh process.
+
+        Raises ValueError for an unknown language and RuntimeError after close().
+        """
+        language = find_language(program.language)
+        binary: int | None = None
+        job: dict[str, Any] = {"mode": "script", "source": program.source}
+        if language.compiler and inputs:
+            compiled = self._compile(program, language)
+            if isinstance(compiled, Execution):
+                return _repeat(compiled, len(inputs), stop)
+            binary = compiled
+            job = {"mode": "execute", "command": [language.binary_name]}
+        job_fd = descriptors.open_sealed(_job_bytes(job))
+        try:
+            executions: list[Execution] = []
+            for index, data in enumerate(inputs):
+                executions.append(self._test(job_fd, data, limits, language, binary)[0])
+                if stop is not None and stop(index, executions[-1]):
+                    break
+            return executions
+        finally:
+            os.close(job_fd)
+
+    def call(
+        self,
+        program: Program,
+        entry_point: str,
+        arguments: Sequence[Sequence[Any]],
+        limits: Limits,
+        stop: Stop | None = None,
+    ) -> list[Execution]:
+        """Calls a Python function once per argument list, each in a fresh process.
+
+        Raises plain.NotPlainData if an argument is not plain data, and ValueError for a compiled language.
+        """
+        language = find_language(program.language)
+        if language.compiler:
+            raise ValueError(f"functions of a {language.name} program cannot be called")
+        executions: list[Execution] = []
+        for index, values in enumerate(arguments):
+            job = {
+                "mode": "call",
+                "source": program.source,
+                "entry_point": entry_point,
+                "arguments": plain.encode(list(values)),
+            }
+            job_fd = descriptors.open_sealed(_job_bytes(job))
+            try:
+                execution, value = self._test(job_fd, b"", limits, language, None)
+            finally:
+                os.close(job_fd)
+            executions.append(_with_value(execution, value))
+            if stop is not None and stop(index, executions[-1]):
+                break
+        return executions
+
+    def close(self) -> None:
+        """Ends every process of this sandbox and frees the compiled programs. May be called twice."""
+        self._closed = True
+        self._stop_server()
+        for fd in self._binaries.values():
+            os.close(fd)
+        self._binaries.clear()
+
+    def __enter__(self) -> WarmSandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _compile(self, program: Program, language: Language) -> int | Execution:
+        key = (language.name, program.source)
+        if key in self._binaries:
+            self._binaries[key] = self._binaries.pop(key)
+            return self._binaries[key]
+        job = {
+            "mode": "compile",
+            "source": program.source,
+            "source_name": language.source_name,
+            "binary_name": language.binary_name,
+            "command": list(language.compiler),
+        }
+        job_fd = descriptors.open_sealed(_job_bytes(job))
+        try:
+            execution, binary = self._test(job_fd, b"", COMPILE_LIMITS, language, None)
+        finally:
+            os.close(job_fd)
+        if execution.status is not Status.OK:
+            return _compile_failure(execution)
+        while len(self._binaries) >= _CACHED_BINARIES:
+            os.close(self._binaries.pop(next(iter(self._binaries))))
+        self._binaries[key] = descriptors.open_sealed(binary)
+        return self._binaries[key]
+
+    def _test(
+        self, job_fd: int, data: bytes, limits: Limits, language: Language, binary: int | None
+    ) -> tuple[Execution, bytes]:
+        """One test; returns also what the program wrote to the value descriptor."""
+        stdin_fd = descriptors.open_sealed(data)
+        try:
+            with descriptors.scratch_files(3) as (stdout_fd, stderr_fd, value_fd):
+                fds = [stdin_fd, stdout_fd, stderr_fd, job_fd, value_fd]
+                answer = self._exchange(
+                    _request(limits, language), fds + ([] if binary is None else [binary]), limits
+                )
+                reply = read_reply(answer)
+                if reply is None or reply.dirty:
+                    self._stop_server()
+                execution = judge(reply, limits, stdout_fd, stderr_fd)
+                return execution, descriptors.read_back(value_fd, wire.VALUE_BYTES + wire.VALUE_HEADER.size)
+        finally:
+            os.close(stdin_fd)
+
+    def _exchange(self, request: bytes, fds: list[int], limits: Limits) -> bytes:
+        """The fork server's answer, or nothing if it did not give one in time."""
+        if self._closed:
+            raise RuntimeError("this sandbox is closed")
+        try:
+            channel = self._channel(limits)
+            channel.settimeout(limits.wall_s + _GRACE_S)
+            socket.send_fds(channel, [request], fds)
+            return channel.recv(256)
+        except OSError:
+            return b""
+
+    def _channel(self, limits: Limits) -> socket.socket:
+        wanted = limits.disk_mb << 20
+        if self._server is not None and wanted > self._tmp_bytes:
+            self._stop_server()
+        if self._server is None:
+            self._tmp_bytes = max(self._tmp_bytes, wanted)
+            self._server = self._start_server()
+        return self._server[1]
+
+    def _start_server(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                process = self._launch(self._tmp_bytes, theirs.fileno())
+            except OSError:
+                ours.close()
+                raise
+        ours.settimeout(_START_S)
+        try:
+            ready = ours.recv(64)
+        except OSError:
+            ready = b""
+        if ready != wire.READY:
+            _end(process, ours)
+            raise ConnectionError("the fork server did not start")
+        return process, ours
+
+    def _stop_server(self) -> None:
+        if self._server is not None:
+            server, self._server = self._server, None
+            _end(*server)
+
+
+def _end(process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    channel.close()
+    process.kill()
+    process.wait()
+
+
+def _job_bytes(job: dict[str, Any]) -> bytes:
+    return json.dumps(job).encode()
+
+
+def _request(limits: Limits, language: Language) -> bytes:
+    disk = limits.disk_mb << 20
+    return wire.REQUEST.pack(
+        limits.cpu_s,
+        limits.wall_s,
+        limits.memory_mb << 20,
+        limits.processes,
+        limits.output_bytes,
+        disk,
+        language.stack_mb << 20,
+        max(disk, limits.output_bytes + 1, wire.VALUE_BYTES),
+    )
+
+
+def _repeat(execution: Execution, count: int, stop: Stop | None) -> list[Execution]:
+    executions: list[Execution] = []
+    for index in range(count):
+        executions.append(execution)
+        if stop is not None and stop(index, execution):
+            break
+    return executions
+
+
+def _compile_failure(execution: Execution) -> Execution:
+    if execution.status is Status.SANDBOX_ERROR:
+        return execution
+    if execution.exit_code == wire.NO_COMPILER:
+        return Execution(
+            Status.SANDBOX_ERROR, stderr=execution.stderr, reason="the compiler is not installed"
+        )
+    reason = "the compiler rejected the program"
+    if execution.status is not Status.RUNTIME_ERROR:
+        reason = f"the compiler passed its {execution.status.value.replace('_', ' ')}"
+    return Execution(
+        Status.COMPILE_ERROR,
+        stderr=execution.stderr,
+        exit_code=execution.exit_code,
+        signal=execution.signal,
+        cpu_s=execution.cpu_s,
+        wall_s=execution.wall_s,
+        peak_memory_mb=execution.peak_memory_mb,
+        reason=reason,
+    )
+
+
+def _with_value(execution: Execution, data: bytes) -> Execution:
+    if execution.status not in (Status.OK, Status.RUNTIME_ERROR):
+        return execution
+    size = wire.VALUE_HEADER.size
+    failed = replace(execution, status=Status.RUNTIME_ERROR)
+    if len(data) < size:
+        return replace(failed, reason=execution.reason or "the function returned no value")
+    kind, length = wire.VALUE_HEADER.unpack_from(data)
+    body = data[size : size + min(length, wire.VALUE_BYTES)]
+    if kind == b"E":
+        return replace(failed, reason=body[:500].decode("utf-8", "replace"))
+    if execution.status is not Status.OK:
+        return execution
+    try:
+        if kind != b"V" or len(body) != length:
+            raise plain.NotPlainData("the returned value is incomplete or too large")
+        return replace(execution, value=plain.decode_plain(body.decode("utf-8", "surrogatepass")))
+    except (plain.NotPlainData, UnicodeDecodeError) as error:
+        return replace(failed, reason=str(error))
