@@ -2,8 +2,8 @@
 
 The exit codes are testlib's: 0 accepted, 1 wrong, 2 and 4 and 8 badly formed (wrong), 7 a share of the points
 (taken as wrong). All else, a crash included, means that the checker failed and the output was not checked.
-Source with `#include` is C++, anything else Python. The program finds the three files as its arguments, as with
-testlib; since a sandbox passes standard input only, a few lines around it write those files first.
+Source with `#include` is C++, anything else Python. The program finds the three files as its arguments, as
+with testlib; since a sandbox passes standard input only, a few lines around it write those files first.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def checker_program(source: str) -> Program:
 
 
 def checker_input(test_input: str, output: bytes, answer: str) -> bytes:
-    """Packs the three files for a checker's standard input: each as its length in bytes, a newline, its bytes."""
+    """Packs the three files for a checker's standard input: each as its length in bytes, a newline, its
+    bytes."""
     parts = (test_input.encode(), output, answer.encode())
     return b"".join(b"%d\n%s" % (len(part), part) for part in parts)
 

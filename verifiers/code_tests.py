@@ -1,8 +1,8 @@
 """The code verifier: runs a completion's program on tests in a sandbox and compares outside of it.
 
 Expected values never enter the sandbox that runs the program: it gets inputs or arguments only, and what it
-returns is compared here, as plain data. (A checker program needs the expected answer; it runs on its own, when
-the judged program's process is gone.)
+returns is compared here, as plain data. (A checker program needs the expected answer; it runs on its own,
+when the judged program's process is gone.)
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class _Progress:
 
 class CodeVerifier:
     """Judges programs by tests. Statuses: accepted, wrong_answer, runtime_error, time_limit, memory_limit,
-    output_limit, compile_error, no_answer, and, without a reward, not_checked (the sandbox or a checker failed)."""
+    output_limit, compile_error, no_answer, and, without a reward, not_checked (the sandbox or a checker
+    failed)."""
 
     name = "code"
 

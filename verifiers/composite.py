@@ -11,8 +11,8 @@ from verifiers.model import Task, Verdict, Verifier
 class CompositeVerifier:
     """Combines the rewards of named components; each component's verdict stays in `details["components"]`.
 
-    `sum`: the mean of the rewards by weight. `product`: their product, so that a zero closes the gate. When any
-    component could not check, neither can the whole. It passes when the reward reaches `threshold`.
+    `sum`: the mean of the rewards by weight. `product`: their product, so that a zero closes the gate. When
+    any component could not check, neither can the whole. It passes when the reward reaches `threshold`.
     """
 
     def __init__(
@@ -25,7 +25,8 @@ class CompositeVerifier:
         binary: bool = False,
         name: str = "composite",
     ) -> None:
-        """`weights` (default 1 each) are for the sum only; `binary` makes the reward 1 or 0 by the threshold."""
+        """`weights` (default 1 each) are for the sum only; `binary` makes the reward 1 or 0 by the
+        threshold."""
         if not components:
             raise ValueError("a composite needs at least one component")
         if combine not in ("sum", "product"):

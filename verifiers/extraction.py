@@ -28,16 +28,17 @@ _VALUE = re.compile(
     r"(?<![A-Za-z0-9.])[-+]?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
     r"|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)(?:\s?(?:\\?%|percent\b|pct\b))?"
 )
-_BETWEEN_WORDS = frozenset(
-    "and or for part parts case cases a b c d also as well both either then with".split()
-)
+_BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
+_BETWEEN_WORDS = frozenset(_BETWEEN.split())
 _BETWEEN_NOISE = re.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
 _WORD = re.compile(r"[A-Za-z]{2,}")
-_NOT_PROSE = frozenset(
-    "and or sqrt pi sin cos tan cot sec csc log ln exp percent percentage pct degrees degree cents cent dollars "
-    "dollar cm mm km inches inch feet ft units unit text mbox mathrm frac dfrac tfrac left right infty cup cap in "
-    "pm times cdot theta alpha beta begin end pmatrix bmatrix matrix oo inf arcsin arccos arctan".split()
+_NOTATION = (
+    "and or sqrt pi sin cos tan cot sec csc log ln exp percent percentage pct degrees degree cents cent "
+    "dollars dollar cm mm km inches inch feet ft units unit text mbox mathrm frac dfrac tfrac left right "
+    "infty cup cap in pm times cdot theta alpha beta begin end pmatrix bmatrix matrix oo inf arcsin arccos "
+    "arctan"
 )
+_NOT_PROSE = frozenset(_NOTATION.split())
 _MAX_ANSWER = 4000
 
 
@@ -114,8 +115,8 @@ def _side_by_side(between: str) -> bool:
 
 
 def math_answer(text: str) -> Extracted:
-    """Returns the answer of a text without thinking: the last box, else what an "answer is" announces, else the
-    text itself when it is nothing but an answer, else its last formula or number."""
+    """Returns the answer of a text without thinking: the last box, else what an "answer is" announces, else
+    the text itself when it is nothing but an answer, else its last formula or number."""
     boxed = boxed_answer(text)
     if boxed is not None:
         return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
@@ -133,10 +134,15 @@ def math_answer(text: str) -> Extracted:
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 
 
-def _announced(text: str) -> str | None:
+def _last_cue(text: str) -> re.Match[str] | None:
     last = None
     for match in _CUE.finditer(text):
         last = match
+    return last
+
+
+def _announced(text: str) -> str | None:
+    last = _last_cue(text)
     if last is None:
         return None
     rest = text[last.end() : last.end() + _MAX_ANSWER]
@@ -179,24 +185,31 @@ def last_value(text: str) -> str | None:
 _CHOICE_ALONE = re.compile(r"(?<![A-Za-z0-9'’])\(?([A-J])\)?(?![A-Za-z0-9'’])")
 
 
+_CHOICE_GOES_ON = re.compile(
+    r"\)?\s{0,3}(?:,|/|\bor\b|\band\b|&)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])"
+)
+
+
 def choice_letter(text: str) -> str | None:
-    """Returns the option letter (A to J) a text settles on, or None: boxed, announced, leading, or the last one."""
+    """Returns the option letter (A to J) a text settles on, or None: boxed, announced, leading, or the last
+    one."""
     boxed = boxed_answer(text)
     if boxed is not None:
         letters = set(_CHOICE_ALONE.findall(re.sub(r"\\(?:text|mathrm|mbox|textbf|mathbf)", " ", boxed)))
         return letters.pop() if len(letters) == 1 else None
-    last = None
-    for last in _CUE.finditer(text):
-        pass
+    last = _last_cue(text)
     if last is not None:
         announced = _CHOICE_ALONE.search(text, last.end())
         if announced:
-            return announced.group(1)
+            return None if _CHOICE_GOES_ON.match(text, announced.end()) else announced.group(1)
     leading = re.match(r"\s*\(?([A-J])(?:[).:,。、\s]|$)", text)
     if leading and not re.match(r"\s*[AI]\s[a-z]", text):
-        return leading.group(1)
-    letters_in_order = _CHOICE_ALONE.findall(text[-_MAX_ANSWER:])
-    return letters_in_order[-1] if letters_in_order else None
+        return None if _CHOICE_GOES_ON.match(text, leading.end(1)) else leading.group(1)
+    tail = text[-_MAX_ANSWER:]
+    found = list(_CHOICE_ALONE.finditer(tail))
+    if not found or (len(found) > 1 and _CHOICE_GOES_ON.match(tail, found[-2].end())):
+        return None
+    return found[-1].group(1)
 
 
 def code_block(completion: str, language: str = "python") -> Extracted:

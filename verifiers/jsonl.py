@@ -25,7 +25,8 @@ class UnusableInput(ValueError):
     """A row can't be judged; the message names file, line and field."""
 
     def __init__(self, path: Path | str, line: int, field: str, problem: str) -> None:
-        """`line` counts from 1 (0: the file as a whole); `field` is empty when the line as a whole is at fault."""
+        """`line` counts from 1 (0: the file as a whole); `field` is empty when the line as a whole is at
+        fault."""
         where = f"{path}:{line}" if line else str(path)
         super().__init__(f"{where}: {field + ': ' if field else ''}{problem}")
         self.path, self.line, self.field, self.problem = str(path), line, field, problem

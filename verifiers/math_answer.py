@@ -30,7 +30,8 @@ _MAX_GOLD = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Whether two answers are the same. `equal` is None when that could not be found out; `status` says why."""
+    """Whether two answers are the same. `equal` is None when that could not be found out; `status` says
+    why."""
 
     equal: bool | None
     status: str

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from verifiers.math_forms import Form, Judge
 
+_FORMULAS = frozenset(("number", "formula", "unread"))
 _BRACKETS = frozenset(("()", "[]", "(]", "[)", "]["))
 _CHOICE = re.compile(r"^\(?\"?\(?([A-J])\)?\"?\)?(?:[.:)].*)?$")
 
@@ -20,7 +21,7 @@ def undecided(first: Form, second: Form) -> bool | None:
     return None
 
 
-def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:
+def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  # noqa: PLR0911 - one return per kind
     """Tells whether two forms are the same answer."""
     if first.kind in {"chain"} or second.kind == "chain":
         return _chains(first, second, judge)
@@ -34,7 +35,7 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:
         return numbers_agree(first, second)
     if "text" in {first.kind, second.kind}:
         return words(first.text) == words(second.text) != ""
-    if first.kind in {"number", "formula"} and second.kind in {"number", "formula"}:
+    if {first.kind, second.kind} <= _FORMULAS:
         return judge(first, second)
     if {first.kind, second.kind} == {"matrix", "formula"}:
         return judge(first, second)
@@ -60,7 +61,8 @@ def _rounds_to(decimal: Form, value: Fraction) -> bool:
 
 
 def decimal_digits(form: Form) -> int | None:
-    """Returns the digits after the point of a decimal with at least six that count; None for anything else."""
+    """Returns the digits after the point of a decimal with at least six that count; None for anything
+    else."""
     match = re.fullmatch(r"-?(\d*)\.(\d+)", form.text)
     if match is None or len((match.group(1) + match.group(2)).strip("0")) < 6:
         return None
@@ -96,7 +98,7 @@ def _chains(first: Form, second: Form, judge: Judge) -> bool | None:
     return _all([*verdicts, same(ends[0], ends[1], judge)])
 
 
-def _relations(first: Form, second: Form, judge: Judge) -> bool | None:
+def _relations(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa: PLR0911 - one return per kind
     if first.kind == second.kind == "relation":
         if first.operator == second.operator == "=" and first.name and first.name == second.name:
             return same(first.items[1], second.items[1], judge)

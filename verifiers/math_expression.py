@@ -16,13 +16,15 @@ Node = tuple[Any, ...]
 
 _MAX_DEPTH = 60
 _MAX_TOKENS = 1500
-_GREEK = (
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
-    "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"
-).split()
-_FUNCTIONS = (
+_GREEK_LETTERS = (
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma "
+    "tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"
+)
+_GREEK = _GREEK_LETTERS.split()
+_FUNCTION_NAMES = (
     "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln exp log lg max min gcd lcm det"
-).split()
+)
+_FUNCTIONS = _FUNCTION_NAMES.split()
 _INVERSES = {
     "sin": "arcsin",
     "cos": "arccos",
@@ -188,7 +190,7 @@ class _Reader:
         negative = self._sign()
         kind, value = self.peek()
         if kind == "num" and len(value) > 1 and self.at >= 1 and "." not in value:
-            node: Node = ("num", value)
+            node = ("num", value)
             self.at += 1
         else:
             node = self.atom(depth)
@@ -304,7 +306,7 @@ class _Reader:
         if self.peek() in {("op", "("), ("op", "{"), ("op", "|")}:
             return self.factor(depth + 1) if self.peek()[1] != "(" else self.atom(depth + 1)
         node = self.factor(depth + 1)
-        while self._begins_factor() and self.peek()[0] in {"num", "sym"} or self.peek() == ("cmd", "pi"):
+        while (self._begins_factor() and self.peek()[0] in {"num", "sym"}) or self.peek() == ("cmd", "pi"):
             node = ("mul", node, self.factor(depth + 1))
         return node
 

@@ -1,7 +1,8 @@
-"""Reads an answer's outer structure: a number, a word, a formula, a list, tuple, set, interval, union, relation.
+"""Reads an answer's outer structure: a number, a word, a formula, a list, tuple, set, interval, union,
+relation.
 
-Nothing here evaluates anything symbolic, so it is safe in the caller's process. `same` compares two forms with
-a judge for pairs of formulas; it gives True, False, or None where that judge could not say.
+Nothing here evaluates anything symbolic, so it is safe in the caller's process. `same` compares two forms
+with a judge for pairs of formulas; it gives True, False, or None where that judge could not say.
 """
 
 from __future__ import annotations
@@ -19,25 +20,30 @@ _RELATION = re.compile(
     r"\\(?:leqslant|geqslant|leq|le|lt|geq|ge|gt|neq|ne|approx|simeq)(?![A-Za-z])|<=|>=|!=|<|>|="
 )
 _RELATION_NAMES = {
-    "\\leq": "<=", "\\le": "<=", "\\leqslant": "<=", "\\geq": ">=", "\\ge": ">=", "\\geqslant": ">=", "\\lt": "<",
-    "\\gt": ">", "\\neq": "!=", "\\ne": "!=", "\\approx": "~", "\\simeq": "~",
+    "\\leq": "<=", "\\le": "<=", "\\leqslant": "<=", "\\geq": ">=", "\\ge": ">=", "\\geqslant": ">=",
+    "\\lt": "<", "\\gt": ">", "\\neq": "!=", "\\ne": "!=", "\\approx": "~", "\\simeq": "~",
 }  # fmt: skip
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 _LETTER = r"(?:[A-Za-z]|\\[a-zA-Z]+)"
 _SUBSCRIPT = r"(?:_(?:\{[^{}]*\}|[A-Za-z0-9]))?"
 _NAME = re.compile(
-    rf"^(?:{_LETTER}{_SUBSCRIPT}'*(?:\([A-Za-z0-9,]{{0,12}}\))?|\|[A-Z]{{1,3}}\||\\angle ?[A-Z]{{1,3}}|[A-Z]{{2,4}}|\"[^\"]*\""
+    rf"^(?:{_LETTER}{_SUBSCRIPT}'*(?:\([A-Za-z0-9,]{{0,12}}\))?|\|[A-Z]{{1,3}}\||\\angle ?[A-Z]{{1,3}}"
+    rf"|[A-Z]{{2,4}}|\"[^\"]*\""
     rf"|{_LETTER}{_SUBSCRIPT}:{_LETTER}{_SUBSCRIPT}|\(?{_LETTER}{_SUBSCRIPT}(?:,{_LETTER}{_SUBSCRIPT})+\)?)$"
 )
 _LONE_LETTER = re.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi))$")
+_CALCULUS = re.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])")
 _MAX_ITEMS = 200
 _MAX_TEXT = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One answer or part of it. `kind`: number, formula, text, list, set, union, ratio, relation, chain, or the
-    brackets of a tuple or interval such as "()" and "[)"."""
+    """One answer or part of it.
+
+    `kind`: number, formula, unread (calculus, for the worker), matrix, text, list, set, union, ratio, relation,
+    chain, or the brackets of a tuple or interval, such as "()" and "[)".
+    """
 
     kind: str
     text: str
@@ -119,7 +125,7 @@ def _leaf(text: str) -> Form:
     try:
         node = read(text.replace("\x03", " "))
     except Unreadable:
-        return Form("text", text)
+        return Form("unread" if _CALCULUS.search(text) else "text", text)
     if node[0] == "matrix":
         rows = tuple(Form("()", "", tuple(_of_node(cell) for cell in row)) for row in node[1])
         return Form("matrix", text, rows, node=node)
@@ -131,7 +137,7 @@ def _of_node(node: Node, text: str = "") -> Form:
     return Form("formula" if number is None else "number", text, number=number, node=node)
 
 
-def _relation(text: str, depth: int) -> Form | None:
+def _relation(text: str, depth: int) -> Form | None:  # noqa: PLR0911 - one return per kind
     sides, operators = _split_relations(text)
     if not operators:
         return None
@@ -250,7 +256,7 @@ def _split_command(text: str, command: str) -> list[str]:
 
 
 def _split_relations(text: str) -> tuple[list[str], list[str]]:
-    found = [match for match in _RELATION.finditer(text)]
+    found = list(_RELATION.finditer(text))
     if not found:
         return [text], []
     masked = _split(_RELATION.sub("\x05", text), "\x05")

@@ -1,8 +1,8 @@
 """The slow path, which runs inside a worker process: whether two formulas are the same value or function.
 
-sympy builds the formulas from their trees; equality is then a matter of 50 digits: of the value itself when
-there are no symbols, else of the values at fixed points of the common real domain. What the grammar of
-`math_expression` can't read goes to math-verify, both ways round.
+sympy builds the formulas from their trees. Equality is then a matter of 50 digits: of the value itself when
+there are no symbols, else of the values at fixed points of the common real domain. Calculus, which the
+grammar of `math_expression` leaves out, is read by math-verify's own LaTeX parser.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from verifiers.math_compare import decimal_digits, numbers_agree, same
 from verifiers.math_expression import Node
 from verifiers.math_forms import Form, form_of
 
-_DIGITS = 40
+_DIGITS = 60
 _POINTS = 14
 _ENOUGH = 4
 
@@ -38,12 +38,20 @@ def formulas_agree(first: Form, second: Form) -> bool | None:
         return _relations_agree(first, second)
     if first.number is not None and second.number is not None:
         return numbers_agree(first, second)
-    left, right = build(first.node), build(second.node)
+    left, right = _value(first), _value(second)
     if _has_matrix(left) or _has_matrix(right):
         return bool(_has_matrix(left) and _has_matrix(right) and left.shape == right.shape) and all(
             _agree(a, b) for a, b in zip(left, right, strict=True)
         )
     return _agree(left, right) or _rounded(first, second, left, right)
+
+
+def _value(form: Form) -> Any:
+    if form.kind != "unread":
+        return build(form.node)
+    from latex2sympy2_extended import latex2sympy
+
+    return latex2sympy(form.text).doit()
 
 
 def _rounded(first: Form, second: Form, left: Any, right: Any) -> bool:
@@ -97,7 +105,7 @@ def _values_agree(left: Any, right: Any, difference: Any = None) -> bool:
     gap = abs(left - right)
     if scale == 0:
         return True
-    if not gap.is_comparable or gap > scale * sympy.Float(10) ** (-_DIGITS + 12):
+    if not gap.is_comparable or gap > scale * sympy.Float(10) ** (-_DIGITS + 10):
         return (
             _vanishes(difference) if difference is not None and min(abs(left), abs(right)) < 1e-30 else False
         )
@@ -150,7 +158,8 @@ def _points(count: int) -> list[list[Any]]:
 
 
 def _relations_agree(first: Form, second: Form) -> bool:
-    """Two equations are the same when their differences are proportional; inequalities, by a positive factor."""
+    """Two equations are the same when their differences are proportional; inequalities, by a positive
+    factor."""
     import sympy
 
     operators = [form.operator for form in (first, second)]

@@ -1,4 +1,5 @@
-"""Brings the ways people write an answer to one spelling, by text rules alone; each rule reads its text once."""
+"""Brings the ways people write an answer to one spelling, by text rules alone; each rule reads its text
+once."""
 
 from __future__ import annotations
 
@@ -6,12 +7,13 @@ import re
 
 _CHARACTERS = str.maketrans(
     {
-        "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": "/", "π": r"\pi ",
-        "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ",
-        "∈": r"\in ", "±": r"\pm ", "°": "", "²": "^{2}", "³": "^{3}", "√": r"\sqrt ", "½": r"\frac{1}{2}",
-        "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "，": ",",
-        "（": "(", "）": ")", "：": ":", "；": ";", "。": ".", "％": "%", "\u00a0": " ", "€": "", "£": "", "¥": "",
-        "“": "", "”": "", "\u200b": "", "…": r"\ldots ", "λ": r"\lambda ", "φ": r"\phi ", "⁄": "/", "′": "'",
+        "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": "/", "⁄": "/",
+        "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
+        "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∅": r"\emptyset ", "√": r"\sqrt ",
+        "°": r"^\circ ", "²": "^{2}", "³": "^{3}", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+        "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "λ": r"\lambda ", "φ": r"\phi ", "…": r"\ldots ",
+        "，": ",", "（": "(", "）": ")", "：": ":", "；": ";", "。": ".", "％": "%", "′": "'", "“": "", "”": "",
+        "€": "", "£": "", "¥": "", "\u00a0": " ", "\u200b": "",
     }
 )  # fmt: skip
 _DROPPED = re.compile(
@@ -20,6 +22,8 @@ _DROPPED = re.compile(
 )
 _SPACES = re.compile(r"\\(?:qquad|quad|hspace\{[^{}]*\}|[,;:> ])|~|\s+")
 _DEGREES = re.compile(r"\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\bdegrees?\b|\\circ(?=\s*[.,]?\s*$)")
+_TRIGONOMETRY = re.compile(r"\b(?:sin|cos|tan|cot|sec|csc)")
+_ANGLE = re.compile(r"(\d+(?:\.\d+)?)\s?\^\s?\{?\s?\\circ\s?\}?")
 _PERCENT = re.compile(r"\\?%|\\text\s?\{\s*(?:\\?%|percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b")
 _TEXT = re.compile(
     r"\\(?:text|mbox|mathrm|textbf|textit|textrm|texttt|mathbf|mathit|mathsf|operatorname|hbox)\s?\*?\s?\{([^{}]*)\}"
@@ -46,7 +50,7 @@ _TEXT_UNIT = re.compile(
 )
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
 _FRACTION_NAMES = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
-_EDGE = re.compile(r"^[\s*]+|[\s.,;:!\\*]+$")
+_EDGE = re.compile(r"^[\s*]+|[\s.,;:\\*]+$")
 _DELIMITERS = re.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
 _TRAILING_ITEM = re.compile(r"\\(?:text|mbox)\s?\{\s*(?:are|is|units?)?\s*\}")
 
@@ -66,6 +70,9 @@ def normalise(text: str) -> str:
         .replace(r"\lbrace", "\x01")
         .replace(r"\rbrace", "\x02")
     )
+    text = text.replace(r"\varnothing", r"\emptyset")
+    if _TRIGONOMETRY.search(text):
+        text = _ANGLE.sub(r"(\1\\pi/180)", text)
     text = _DROPPED.sub("", _DELIMITERS.sub(" ", text))
     text = _DEGREES.sub("", _PERCENT.sub("%", text))
     text = _TEXT.sub(_quoted, _TRAILING_ITEM.sub("", text))

@@ -1,4 +1,5 @@
-"""Compares what a program wrote or returned with what was expected; outside the sandbox, on plain data only."""
+"""Compares what a program wrote or returned with what was expected; outside the sandbox, on plain data
+only."""
 
 from __future__ import annotations
 
@@ -68,13 +69,14 @@ def close(actual: float, expected: float, tolerance: float) -> bool:
     return abs(actual - expected) <= tolerance * max(1.0, abs(expected))
 
 
-def same_value(
+def same_value(  # noqa: PLR0911 - one return per kind
     actual: Any, expected: Any, float_tolerance: float | None = None, any_order: bool = False, depth: int = 0
 ) -> bool:
     """Compares two plain values, as `==` does in the tests of HumanEval and MBPP, but with types in mind.
 
     Tuples equal lists (the expected values come from JSON). True is not 1, and "1" is not 1; 1 equals 1.0.
-    NaN equals NaN only where NaN itself is expected. `any_order` lets lists, at every level, come in any order.
+    NaN equals NaN only where NaN itself is expected. `any_order` lets lists, at every level, come in any
+    order.
     """
     if depth > _MAX_DEPTH:
         return False

@@ -1,9 +1,10 @@
 """Worker processes that can be killed: one question in, one answer out, a hard deadline and a memory cap.
 
-Why not multiprocessing: its spawn method runs the caller's main script again in each worker (a trainer's would
-load torch), fork copies a process that holds threads and GPUs, and both answer by pickle, which must not be
-read from a process that may have been taken over. Here a worker is `python -m MODULE` that speaks JSON lines,
-so a caller needs no main guard, and a worker can be killed at any instant without harm to another.
+Why not multiprocessing: its spawn method runs the caller's main script again in each worker (a trainer's
+would load torch), fork copies a process that holds threads and GPUs, and both answer by pickle, which must
+not be read from a process that may have been taken over. Here a worker is `python -m MODULE` that speaks
+JSON lines, so a caller needs no main guard, and a worker can be killed at any instant without harm to
+another.
 """
 
 from __future__ import annotations
@@ -246,8 +247,6 @@ def _answered(answer: Callable[[Any], Any], line: bytes) -> dict[str, Any]:
         return {"status": "ok", "value": answer(json.loads(line))}
     except MemoryError:
         return {"status": "over_memory", "reason": "the worker reached its memory cap"}
-    except RecursionError:
-        return {"status": "ok", "value": None}
     except Exception as error:  # noqa: BLE001 - any fault of a parser costs this one question
         return {"status": "failed", "reason": f"{type(error).__name__}: {error}"[:300]}
 

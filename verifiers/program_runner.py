@@ -48,8 +48,8 @@ class ProgramRunner:
         self._lock = threading.Lock()
 
     def submit(self, work: Callable[[Sandbox], list[Execution]]) -> Future[list[Execution]]:
-        """Has one worker run `work` on its sandbox. The future never raises for a sandbox's fault: it gives one
-        execution with the status sandbox_error."""
+        """Has one worker run `work` on its sandbox. The future never raises for a sandbox's fault: it gives
+        one execution with the status sandbox_error."""
         return self._threads.submit(self._twice, work)
 
     def on_worker(self, work: Callable[[], _Result]) -> Future[_Result]:

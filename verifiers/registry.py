@@ -32,7 +32,8 @@ class UnknownVerifier(ValueError):
 
 
 def verifier(name: str) -> Callable[[_Thing], _Thing]:
-    """Registers a verifier class, or a function (task, completion) -> bool, float or Verdict, under a name."""
+    """Registers a verifier class, or a function (task, completion) -> bool, float or Verdict, under a
+    name."""
     if not name or ":" in name:
         raise ValueError(f"{name!r} is no name for a verifier")
 

@@ -87,8 +87,8 @@ class RegexVerifier(_Rule):
     _MAX = 10_000
 
     def __init__(self, *, pattern: str | None = None) -> None:
-        """Raises ValueError when the pattern is none. Patterns come from whoever configures the run: a slow one
-        is slow on long answers, which is why no more than 10,000 characters are matched."""
+        """Raises ValueError when the pattern is none. Patterns come from whoever configures the run: a slow
+        one is slow on long answers, which is why no more than 10,000 characters are matched."""
         self._pattern = _compiled(pattern) if pattern is not None else None
         self.fingerprint = f"regex/1/{pattern!r}"
 

@@ -34,10 +34,10 @@ def vote(
 ) -> Vote:
     """Returns the answer of the largest class of equal answers.
 
-    `equal` must be symmetric; classes are its transitive closure. `canonical` maps an answer to a spelling that
-    only equal answers share, which saves comparisons. A tie gives no winner (`drop`) or, among the tied, the
-    class whose answer was given first (`first`, the one choice that depends on the order of the samples).
-    A missing answer never wins, but counts in the agreement.
+    `equal` must be symmetric; classes are its transitive closure. `canonical` maps an answer to a spelling
+    that only equal answers share, which saves comparisons. A tie gives no winner (`drop`) or, among the
+    tied, the class whose answer was given first (`first`, the one choice that depends on the order of the
+    samples). A missing answer never wins, but counts in the agreement.
     """
     if ties not in ("drop", "first"):
         raise ValueError(f"ties must be drop or first, not {ties!r}")
