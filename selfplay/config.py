@@ -207,26 +207,18 @@ class Curation(Section):
 
     near_duplicate_jaccard: Annotated[float, Field(gt=0, le=1)] = 0.2
     """Two prompts whose word sets overlap more than this are duplicates; 1 turns the gate off."""
-    permutations: Annotated[int, Field(ge=16, le=1024)] = 128
-    """MinHash permutations."""
     bands: Annotated[int, Field(ge=1, le=512)] = 50
-    """LSH bands."""
+    """LSH bands; bands x band_rows MinHash permutations are used."""
     band_rows: Annotated[int, Field(ge=1, le=64)] = 2
     """Rows of each LSH band."""
     decontamination_ngram: Annotated[int, Field(ge=0, le=64)] = 13
     """Prompts that share this many consecutive words with a held-out problem are dropped; 0 turns it off."""
+    decontamination_spares_seed_wording: bool = False
+    """Runs of words that the training seeds contain too are no evidence of a leak: for seeds made from templates."""
     min_words: Annotated[int, Field(ge=0)] = 4
     """Shortest problem, in words."""
     max_words: Annotated[int, Field(ge=1)] = 2000
     """Longest problem, in words."""
-
-    @model_validator(mode="after")
-    def _bands_fit(self) -> Curation:
-        if self.bands * self.band_rows > self.permutations:
-            raise ValueError(
-                f"bands x band_rows = {self.bands * self.band_rows} exceeds permutations = {self.permutations}"
-            )
-        return self
 
 
 class Labelling(Section):

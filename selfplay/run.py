@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,26 +50,14 @@ class Stage:
         """Reads one of the stage's tables."""
         return read_table(self.folder / f"{table}.parquet", record)
 
-    def make_folder(self, name: str, make: Callable[[Path], Any]) -> Path:
-        """A folder such as a trained model: made under a temporary name, then renamed; made once."""
-        final = self.folder / name
-        if final.exists():
-            return final
-        partial = self.folder / f".{name}.partial"
-        partial.mkdir(parents=True, exist_ok=True)
-        make(partial)
-        sync_folder(partial)
-        partial.replace(final)
-        sync_directory_entry(self.folder)
-        return final
-
-    def finish(self, seconds: float, counts: dict[str, Any]) -> None:
+    def finish(self, seconds: float, inputs: str, counts: dict[str, Any]) -> None:
         """Declares the stage done."""
         write_json(
             self.manifest_file,
             {
                 "stage": self.name,
                 "seconds": round(seconds, 3),
+                "inputs": inputs,
                 "recipe_hash": self.run.recipe_hash,
                 "code_version": selfplay.__version__,
                 "counts": counts,
@@ -79,15 +68,22 @@ class Stage:
 class RunDirectory:
     """A run on disk. Open it with `RunDirectory.open`, which also takes the lock."""
 
-    def __init__(self, path: Path, recipe: Recipe) -> None:
+    def __init__(self, path: Path, recipe: Recipe, reuse: Path | None = None) -> None:
         self.path = path
         self.recipe = recipe
         self.recipe_hash = recipe_file.recipe_hash(recipe)
+        self._reuse = reuse
+        self._last_inputs = ""
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, path: Path, recipe: Recipe) -> Iterator[RunDirectory]:
+    def open(cls, path: Path, recipe: Recipe, reuse: Path | None = None) -> Iterator[RunDirectory]:
         """Creates the directory, or continues it.
+
+        Args:
+            path: the directory.
+            recipe: what the run does.
+            reuse: another run, whose stages are taken over where their settings and inputs are the same.
 
         Raises:
             RunError: it belongs to another recipe, another process is running it, or it cannot be written.
@@ -102,7 +98,7 @@ class RunDirectory:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise RunError(f"{path}: another process is running it; wait for it, or choose another --run-dir") from error
-            run = cls(path, recipe)
+            run = cls(path, recipe, reuse)
             run._claim()
             yield run
 
@@ -136,15 +132,42 @@ class RunDirectory:
         """The stage of that name, done or not."""
         return Stage(self, name)
 
-    def do(self, name: str, work: Callable[[Stage], dict[str, Any]]) -> Stage:
-        """Runs a stage unless it is done; `work` fills the stage's folder and returns its counts."""
+    def do(self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]]) -> Stage:
+        """Runs a stage unless it is done.
+
+        Args:
+            name: the stage's name.
+            sections: the parts of the recipe that the stage depends on, besides the stages before it.
+            work: fills the stage's folder and returns its counts.
+        """
         stage = self.stage(name)
-        if not stage.done:
+        inputs = self._inputs(name, sections)
+        if not stage.done and not self._take_over(stage, inputs):
             stage.folder.mkdir(parents=True, exist_ok=True)
             started = time.monotonic()
             counts = work(stage)
-            stage.finish(time.monotonic() - started, counts)
+            stage.finish(time.monotonic() - started, inputs, counts)
+        self._last_inputs = inputs
         return stage
+
+    def _inputs(self, name: str, sections: Sequence[str]) -> str:
+        settings = self.recipe.model_dump(mode="json", include={"seed", *sections})
+        text = json.dumps([self._last_inputs, name, settings], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _take_over(self, stage: Stage, inputs: str) -> bool:
+        if self._reuse is None:
+            return False
+        theirs = self._reuse / "stages" / stage.name
+        manifest = theirs / "manifest.json"
+        if not manifest.exists() or read_json(manifest).get("inputs") != inputs:
+            return False
+        partial = stage.folder.with_name(f".{stage.name}.partial")
+        remove_folder(partial)
+        remove_folder(stage.folder)
+        shutil.copytree(theirs, partial)
+        partial.replace(stage.folder)
+        return True
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -188,6 +211,15 @@ def write_text(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def repair_lines(file: Path) -> None:
+    """Cuts off a last line that a kill left without its end."""
+    if not file.exists():
+        return
+    with file.open("rb+") as handle:
+        content = handle.read()
+        handle.truncate(content.rfind(b"\n") + 1)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,80 @@
+"""The base stage: the model that the policy, the prompt model and the rationale model start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from selfplay.config import PretrainedModel, Recipe, ScratchModel
+from selfplay.context import Context, Training
+from selfplay.engines.base import ModelRef
+from selfplay.records import Seed
+from selfplay.run import Stage
+from selfplay.synthesis import formats
+from selfplay.trainers.session import FINGERPRINT, trained_model, weights_hash
+from selfplay.trainers.sft import Example, train_sft, write_examples
+from selfplay.workers import Job
+
+
+def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> dict[str, Any]:
+    """Trains a tiny base from scratch; a pretrained one needs nothing here."""
+    settings = context.recipe.model
+    if isinstance(settings, PretrainedModel):
+        return {"trained": 0}
+    untrained = stage.folder / "untrained"
+    job = {
+        "model": settings,
+        "texts": _texts(context.recipe, seeds),
+        "seed": context.seed("base", "weights"),
+        "output": str(untrained),
+    }
+    context.workers.map(make_untrained, [job])
+    examples = stage.folder / "examples.parquet"
+    solved = [seed for seed in seeds if seed.solution]
+    write_examples(examples, [solution_example(context.recipe, seed) for seed in solved])
+    start = trained_model(untrained, context.dtype, chat=False)
+    training = Training(
+        "model", train_sft, {"model": start, "examples": str(examples), "args": settings.args, "loss": "all"}
+    )
+    context.train(stage, [training])
+    return {"trained": 1, "examples": len(solved)}
+
+
+def base_model(stage: Stage, context: Context) -> ModelRef:
+    """The reference to the base, for p and q (`chat` is the policy's affair)."""
+    settings = context.recipe.model
+    if isinstance(settings, ScratchModel):
+        return trained_model(stage.folder / "model", context.dtype, chat=False)
+    name = f"{settings.name}@{settings.revision or 'main'}"
+    return ModelRef(settings.name, name, settings.revision, settings.dtype)
+
+
+def solution_example(recipe: Recipe, seed: Seed) -> Example:
+    """A seed's worked solution as the policy would write it."""
+    return Example(formats.solver_input(recipe.domains[seed.domain], seed.problem), (seed.solution,))
+
+
+def _texts(recipe: Recipe, seeds: Sequence[Seed]) -> list[str]:
+    """Texts in the formats that the models will see, for the tokenizer."""
+    texts = []
+    for seed in seeds:
+        domain = recipe.domains[seed.domain]
+        texts.append(formats.solver_input(domain, seed.problem) + seed.solution)
+        texts.append(formats.rationale_input(domain, seed.concepts, seed.level, seed.problem) + seed.rationale)
+    return texts
+
+
+def make_untrained(job: Job) -> None:
+    """Makes a tokenizer and random weights, inside a worker. Job: model (ScratchModel), texts, seed, output."""
+    from pathlib import Path
+
+    from selfplay.quickstart import tiny_model
+    from selfplay.run import write_json
+
+    settings: ScratchModel = job["model"]
+    folder = Path(job["output"])
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = tiny_model.build_tokenizer(job["texts"], settings.vocabulary)
+    network = tiny_model.build_model(tokenizer, job["seed"], settings.hidden_size, settings.layers)
+    tiny_model.save(tokenizer, network, folder)
+    write_json(folder / FINGERPRINT, {"sha256": weights_hash(folder)})

@@ -1,0 +1,157 @@
+"""What every stage works with: the run directory, the workers, the stores, the judge, and who is told of progress."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from selfplay.config import Recipe
+from selfplay.engines.base import ModelRef
+from selfplay.engines.sharded import ShardedEngine
+from selfplay.judging import Judge
+from selfplay.run import RunDirectory, Stage, remove_folder, sync_directory_entry, sync_folder
+from selfplay.seeding import derive
+from selfplay.store import ShardStore
+from selfplay.trainers.session import trained_model
+from selfplay.workers import Job, Workers
+
+
+class Listener(Protocol):
+    """Hears of progress and of metrics."""
+
+    def begin(self, description: str, total: int) -> None:
+        """A piece of work of `total` items begins."""
+        ...
+
+    def advance(self, count: int) -> None:
+        """Some of its items are done."""
+        ...
+
+    def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Metrics of a stage."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One model to be trained by a function of `selfplay.trainers`."""
+
+    name: str
+    """The folder of the trained model within the stage."""
+    function: Callable[[Job], dict[str, float]]
+    job: Job
+    """What the function needs, less what `Context.train` fills in."""
+    chat: bool = False
+
+
+class Context:
+    """The means of one run."""
+
+    def __init__(self, run: RunDirectory, workers: Workers, judge: Judge, listener: Listener) -> None:
+        self.run = run
+        self.recipe: Recipe = run.recipe
+        self.workers = workers
+        self.judge = judge
+        self.listener = listener
+        self.reward_seconds = 0.0
+        """Time that trainings spent waiting for verdicts: overhead, though it passes inside a worker."""
+
+    @property
+    def dtype(self) -> str:
+        """Number format of the models."""
+        model = self.recipe.model
+        return model.dtype if model.kind == "pretrained" else "float32"
+
+    @property
+    def chat(self) -> bool:
+        """Whether the policy's prompts go through a chat template."""
+        return self.recipe.model.prompt_style == "chat"
+
+    def seed(self, *names: str | int) -> int:
+        """The seed of whatever the names say."""
+        return derive(self.recipe.seed, *names)
+
+    def engine(self, model: ModelRef) -> ShardedEngine:
+        """Generation and scoring with a model over all workers."""
+        return ShardedEngine(model, self.recipe.engine, self.workers, ShardStore(self.run.store_folder / "shards"))
+
+    def train(self, stage: Stage, trainings: Sequence[Training]) -> list[ModelRef]:
+        """Trains models that the stage does not have yet, and returns references to all of them.
+
+        On a CPU several small models train side by side, one a worker; otherwise each takes all workers together.
+        """
+        missing = [training for training in trainings if not (stage.folder / training.name).exists()]
+        jobs = [self._job(stage, training) for training in missing]
+        follow = TrainingLogs(stage, [Path(job["work"]) / "log.jsonl" for job in jobs], missing, self.listener)
+        if len(missing) > 1 and self.workers.device == "cpu":
+            results = self.workers.map(_call, jobs, on_tick=follow)
+        else:
+            results = [self.workers.together(_call, job, on_tick=follow) for job in jobs]
+        for training, job, metrics in zip(missing, jobs, results, strict=True):
+            self.reward_seconds += metrics.get("reward_seconds", 0.0)
+            self._keep(stage, training, job)
+        return [trained_model(stage.folder / t.name, self.dtype, t.chat) for t in trainings]
+
+    def _job(self, stage: Stage, training: Training) -> Job:
+        partial = stage.folder / f".{training.name}.partial"
+        remove_folder(partial)
+        filled = {
+            "function": training.function,
+            "device": self.workers.device,
+            "seed": self.seed(stage.name, training.name),
+            "work": str(stage.folder / f"{training.name}-training"),
+            "output": str(partial),
+        }
+        return {"lora": None, "chat": training.chat} | training.job | filled
+
+    def _keep(self, stage: Stage, training: Training, job: Job) -> None:
+        partial = Path(job["output"])
+        sync_folder(partial)
+        partial.replace(stage.folder / training.name)
+        sync_directory_entry(stage.folder)
+        for checkpoint in Path(job["work"]).glob("checkpoint-*"):
+            remove_folder(checkpoint)
+
+
+def _call(job: Job) -> dict[str, float]:
+    result: dict[str, float] = job["function"](job)
+    return result
+
+
+class TrainingLogs:
+    """Follows the log files of running trainings and passes new lines on."""
+
+    def __init__(self, stage: Stage, files: Sequence[Path], trainings: Sequence[Training], listener: Listener) -> None:
+        self._stage = stage
+        self._files = list(zip(files, (training.name for training in trainings), strict=True))
+        self._read = {file: file.stat().st_size if file.exists() else 0 for file in files}
+        self._done = dict.fromkeys(files, 0)
+        self._listener = listener
+        self._begun: set[Path] = set()
+
+    def __call__(self) -> None:
+        """Reads what was appended since the last call."""
+        for file, name in self._files:
+            for line in self._new_lines(file):
+                self._tell(file, name, json.loads(line))
+
+    def _new_lines(self, file: Path) -> list[str]:
+        if not file.exists():
+            return []
+        with file.open("rb") as handle:
+            handle.seek(self._read[file])
+            whole, newline, _ = handle.read().rpartition(b"\n")
+        self._read[file] += len(whole) + len(newline)
+        return whole.decode("utf-8").splitlines() if newline else []
+
+    def _tell(self, file: Path, name: str, line: dict[str, Any]) -> None:
+        if file not in self._begun:
+            self._begun.add(file)
+            self._listener.begin(f"{self._stage.name}: training {name}", line["of"])
+        self._listener.advance(max(0, line["step"] - self._done[file]))
+        self._done[file] = line["step"]
+        prefix = f"{name}/" if len(self._files) > 1 else ""
+        self._listener.log(self._stage.name, {prefix + k: v for k, v in line["metrics"].items()}, line["step"])

@@ -1,0 +1,1 @@
+"""Gates between a parsed prompt and a usable one."""

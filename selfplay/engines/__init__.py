@@ -1,0 +1,1 @@
+"""Generation and scoring by a language model."""

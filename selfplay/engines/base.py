@@ -1,0 +1,85 @@
+"""What an engine takes and gives: sampling settings, samples, and requests for log-probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model by its place, and a fingerprint that changes whenever its weights do."""
+
+    path: str
+    """A folder, or a hub name."""
+    fingerprint: str
+    revision: str | None = None
+    dtype: str = "float32"
+    chat: bool = False
+    """Whether prompts given to `generate(..., chat=True)` go through its chat template."""
+
+    @classmethod
+    def local(cls, folder: Path, fingerprint: str, dtype: str, chat: bool) -> ModelRef:
+        """A model in a folder of the run."""
+        return cls(path=str(folder), fingerprint=fingerprint, dtype=dtype, chat=chat)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How completions are drawn; temperature 0 is greedy."""
+
+    temperature: float
+    max_new_tokens: int
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One completion."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    """The sampled ids, without the end-of-sequence token."""
+    complete: bool
+    """Whether the model ended it; False when it was cut at the token limit."""
+
+
+Segment = str | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """A prefix, then segments whose log-probabilities are wanted.
+
+    Each part is tokenised on its own and the ids are joined, so that a segment has the same ids wherever it stands;
+    a segment may be given as token ids, such as those that were sampled.
+    """
+
+    prefix: str
+    segments: tuple[Segment, ...]
+    ends: bool = True
+    """Whether the end-of-sequence token belongs to the last segment."""
+
+
+OnProgress = Callable[[int], None]
+"""Called with the number of items that have just been finished."""
+
+
+class Engine(Protocol):
+    """Generates and scores with one model."""
+
+    model: ModelRef
+
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None
+    ) -> list[Sample]:
+        """One completion a prompt, in order; the same seed and prompts give the same completions."""
+        ...
+
+    def score(
+        self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None = None
+    ) -> list[tuple[float, ...]]:
+        """Summed log-probabilities, nats, of each segment of each request."""
+        ...

@@ -1,0 +1,63 @@
+"""Loads models and tokenizers inside a worker, and keeps the last few."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from selfplay.engines.base import ModelRef
+
+KEPT = 3
+_loaded: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
+
+
+class ModelError(RuntimeError):
+    """A model cannot be loaded; the message names it and the remedy."""
+
+
+def load(model: ModelRef, device: str) -> tuple[Any, Any]:
+    """The model in evaluation mode and its tokenizer (left padding)."""
+    key = f"{model.path}@{model.fingerprint}"
+    if key not in _loaded:
+        while len(_loaded) >= (KEPT if device == "cpu" else 1):
+            _loaded.popitem(last=False)
+        network, tokenizer = load_fresh(model)
+        _loaded[key] = (network.to(device).eval(), tokenizer)
+    _loaded.move_to_end(key)
+    return _loaded[key]
+
+
+def load_fresh(model: ModelRef) -> tuple[Any, Any]:
+    """A model of one's own to train, on the CPU, and its tokenizer.
+
+    Raises:
+        ModelError: it is not there, or not in safetensors.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    dtype = "auto" if model.dtype == "auto" else getattr(torch, model.dtype)
+    try:
+        network = AutoModelForCausalLM.from_pretrained(
+            model.path, revision=model.revision or "main", dtype=dtype, use_safetensors=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision or "main", padding_side="left")
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"the model {model.path!r} cannot be loaded ({error}); give a hub name with safetensors weights or a folder"
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return network, tokenizer
+
+
+def forget_all() -> None:
+    """Frees the models kept, before a training needs the memory."""
+    import gc
+
+    import torch
+
+    _loaded.clear()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

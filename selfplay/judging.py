@@ -1,0 +1,84 @@
+"""Verdicts on many completions: each distinct one judged once, kept in the run's store, in the order asked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sandbox.model import Sandbox
+from sandbox.open import open_sandbox
+from selfplay.config import Recipe
+from selfplay.records import TestCase
+from selfplay.store import VerdictStore, content_key
+from verifiers import registry
+from verifiers.model import Task, Test, Verdict, Verifier
+
+Item = tuple[str, Task, str]
+"""Domain, task and completion."""
+
+
+class Judge:
+    """The verifiers of a recipe's domains over one verdict store."""
+
+    def __init__(self, recipe: Recipe, store: Path, workers: int | None = None) -> None:
+        self.verifiers: dict[str, Verifier] = {
+            name: _load(recipe, name, recipe.sandbox.workers if workers is None else workers) for name in recipe.domains
+        }
+        self._store = VerdictStore(store / "verdicts.sqlite")
+
+    def judge(self, items: Sequence[Item], on_progress: Callable[[int], None] | None = None) -> list[Verdict]:
+        """One verdict an item, in order. Verdicts that could not be reached are not kept: they are tried again."""
+        keys = [self._key(item) for item in items]
+        known = {key: _verdict(row) for key, row in self._store.get_many(keys).items()}
+        for domain, verifier in self.verifiers.items():
+            missing = {k: item for k, item in zip(keys, items, strict=True) if item[0] == domain and k not in known}
+            fresh = verifier.verify_many([(task, completion) for _, task, completion in missing.values()])
+            found = dict(zip(missing, fresh, strict=True))
+            self._store.put_many({k: _row(verdict) for k, verdict in found.items() if verdict.passed is not None})
+            known |= found
+        if on_progress is not None:
+            on_progress(len(items))
+        return [known[key] for key in keys]
+
+    def _key(self, item: Item) -> str:
+        domain, task, completion = item
+        verifier = self.verifiers[domain]
+        fingerprint = getattr(verifier, "fingerprint", verifier.name)
+        return content_key("verdict", fingerprint, asdict(task) | {"id": ""}, completion)
+
+    def close(self) -> None:
+        """Ends the verifiers' workers and closes the store."""
+        for verifier in self.verifiers.values():
+            verifier.close()
+        self._store.close()
+
+
+def _load(recipe: Recipe, domain: str, workers: int) -> Verifier:
+    settings = recipe.domains[domain]
+    params = dict(settings.verifier_params)
+    if settings.verifier == "code":
+        params = {"workers": workers, "open_sandbox": sandbox_opener(recipe)} | params
+    elif settings.verifier == "math":
+        params = {"workers": workers} | params
+    return registry.load(settings.verifier, params)
+
+
+def sandbox_opener(recipe: Recipe) -> Callable[[], Sandbox]:
+    """Opens a sandbox as the recipe says."""
+    return functools.partial(open_sandbox, recipe.sandbox.backend, recipe.sandbox.waive)
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
+    return asdict(verdict) | {"details": {}}
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    return Verdict(**row)
+
+
+def task_of(answer: str | None, tests: Sequence[TestCase], **limits: Any) -> Task:
+    """The verifier's task of a labelled problem."""
+    return Task(answer=answer, tests=tuple(Test(input=t.input, output=t.output) for t in tests), **limits)

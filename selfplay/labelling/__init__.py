@@ -1,0 +1,1 @@
+"""Answers and tests for prompts, without a teacher."""

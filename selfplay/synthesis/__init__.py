@@ -1,0 +1,1 @@
+"""Prompts from concepts: formats, cold start, EM, and sampling at volume."""

@@ -1,0 +1,89 @@
+"""The text that the prompt model and the rationale model read and write; interoperable with the released generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfplay.config import Domain
+
+BEGIN_RATIONALE, END_RATIONALE = "<!-- BEGIN RATIONALE -->", "<!-- END RATIONALE -->"
+BEGIN_PROBLEM, END_PROBLEM = "<!-- BEGIN PROBLEM -->", "<!-- END PROBLEM -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A completion of the prompt model, taken apart; `fault` says why it could not be."""
+
+    rationale: str = ""
+    problem: str = ""
+    fault: str = ""
+
+
+def prompt_input(domain: Domain, concepts: Sequence[str], level: str) -> str:
+    """What the prompt model p(z, x | c) reads."""
+    return _fill(domain.prompt_template, concepts=numbered(concepts), level=level)
+
+
+def rationale_input(domain: Domain, concepts: Sequence[str], level: str, problem: str) -> str:
+    """What the rationale model q(z | c, x) reads."""
+    return _fill(domain.rationale_template, concepts=numbered(concepts), level=level, problem=problem)
+
+
+def solver_input(domain: Domain, problem: str) -> str:
+    """What the policy reads."""
+    return _fill(domain.solver_template, problem=problem)
+
+
+def _fill(template: str, **values: str) -> str:
+    """Puts values in at once, so that braces inside a value are never taken for a field."""
+    parts = template.split("{")
+    filled = [parts[0]]
+    for part in parts[1:]:
+        name, closed, rest = part.partition("}")
+        filled.append(values[name] + rest if closed and name in values else "{" + part)
+    return "".join(filled)
+
+
+def numbered(concepts: Sequence[str]) -> str:
+    """The concepts as a numbered list, one a line."""
+    return "\n".join(f"{number}. {concept}" for number, concept in enumerate(concepts, 1))
+
+
+def rationale_block(rationale: str) -> str:
+    """A rationale between its markers."""
+    return f"{BEGIN_RATIONALE}{rationale}{END_RATIONALE}"
+
+
+def problem_block(problem: str) -> str:
+    """A problem between its markers."""
+    return f"{BEGIN_PROBLEM}{problem}{END_PROBLEM}"
+
+
+def parse_rationale(completion: str) -> Parsed:
+    """Takes the first rationale block; it must be there and not be empty."""
+    rationale, fault, _ = _block(completion, 0, BEGIN_RATIONALE, END_RATIONALE, "rationale")
+    return Parsed(rationale=rationale, fault=fault)
+
+
+def parse_completion(completion: str) -> Parsed:
+    """Takes the first rationale block and the first problem block, in this order, both not empty."""
+    rationale, fault, end = _block(completion, 0, BEGIN_RATIONALE, END_RATIONALE, "rationale")
+    if fault:
+        return Parsed(fault=fault)
+    first_problem = completion.find(BEGIN_PROBLEM)
+    if 0 <= first_problem < end:
+        return Parsed(fault="problem block before the end of the rationale")
+    problem, fault, _ = _block(completion, end, BEGIN_PROBLEM, END_PROBLEM, "problem")
+    return Parsed(fault=fault) if fault else Parsed(rationale=rationale, problem=problem)
+
+
+def _block(text: str, start: int, begin: str, end: str, name: str) -> tuple[str, str, int]:
+    opened = text.find(begin, start)
+    if opened < 0:
+        return "", f"no {name} block", start
+    closed = text.find(end, opened + len(begin))
+    if closed < 0:
+        return "", f"{name} block not closed", start
+    content = text[opened + len(begin) : closed].strip()
+    return (content, "", closed + len(end)) if content else ("", f"empty {name}", start)

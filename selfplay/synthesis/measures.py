@@ -1,0 +1,103 @@
+"""What a round of EM did, on held-out pairs: several measures, none of which is evidence alone (docs/method.md)."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from selfplay.context import Context
+from selfplay.engines.base import Sample, Sampling, Segment
+from selfplay.records import Seed
+from selfplay.synthesis import formats
+from selfplay.synthesis.cold_start import ModelPair
+from selfplay.synthesis.likelihood import importance_bound, is_whole, joint, proposal, without_rationale
+
+Row = dict[str, float]
+
+
+def measure(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> Row:
+    """All measures of the models after round `number` (0: the cold start); likelihoods in nats a problem."""
+    greedy = _greedy(context, models, heldout)
+    whole = [(seed, sample) for seed, sample in zip(heldout, greedy, strict=True) if is_whole(sample)]
+    row: Row = {"round": number, "greedy_whole_share": len(whole) / len(heldout)}
+    if whole:
+        items: list[tuple[Seed, Segment]] = [(seed, sample.token_ids) for seed, sample in whole]
+        scores = joint(context.engine(models.p), context.recipe, items)
+        texts = [(seed, formats.parse_rationale(sample.text).rationale) for seed, sample in whole]
+        row |= {
+            "joint_nll": -statistics.fmean(score.total for score in scores),
+            "nll_given_rationale": -statistics.fmean(score.log_p_problem for score in scores),
+            "length": statistics.fmean(score.rationale_tokens for score in scores),
+            "copy_rate": statistics.fmean(copy_rate(rationale, seed.problem) for seed, rationale in texts),
+            "distinct_2": distinct_n([rationale for _, rationale in texts], 2),
+        }
+    bounds = _bounds(context, number, models, heldout)
+    row["bound"] = -statistics.fmean(bounds)
+    plain = without_rationale(context.engine(models.p), context.recipe, heldout)
+    row["nll_without_rationale"] = -statistics.fmean(plain)
+    row["parse_rate"] = _parse_rate(context, number, models, heldout)
+    return row
+
+
+def _greedy(context: Context, models: ModelPair, heldout: Sequence[Seed]) -> list[Sample]:
+    limit = context.recipe.em.sampling.max_new_tokens
+    return context.engine(models.q).generate(
+        [_rationale_input(context, seed) for seed in heldout], Sampling(0.0, limit), seed=0
+    )
+
+
+def _bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> list[float]:
+    """The importance-weighted bound of each held-out pair, on the token ids that q sampled at temperature 1."""
+    settings = context.recipe.em
+    repeated = [seed for seed in heldout for _ in range(settings.bound_samples)]
+    samples = context.engine(models.q).generate(
+        [_rationale_input(context, seed) for seed in repeated],
+        Sampling(1.0, settings.sampling.max_new_tokens),
+        context.seed("em", number, "bound"),
+    )
+    whole = [index for index, sample in enumerate(samples) if is_whole(sample)]
+    items: list[tuple[Seed, Segment]] = [(repeated[index], samples[index].token_ids) for index in whole]
+    of_p = joint(context.engine(models.p), context.recipe, items)
+    of_q = proposal(context.engine(models.q), context.recipe, items)
+    weights: list[float | None] = [None] * len(repeated)
+    for index, score, log_q in zip(whole, of_p, of_q, strict=True):
+        weights[index] = score.total - log_q
+    size = settings.bound_samples
+    return [importance_bound(weights[start : start + size]) for start in range(0, len(weights), size)]
+
+
+def _parse_rate(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> float:
+    settings = context.recipe.synthesis.sampling
+    samples = context.engine(models.p).generate(
+        [formats.prompt_input(context.recipe.domains[s.domain], s.concepts, s.level) for s in heldout],
+        Sampling(settings.temperature, settings.max_new_tokens, settings.top_p),
+        context.seed("em", number, "parse"),
+    )
+    return sum(not formats.parse_completion(sample.text).fault for sample in samples) / len(samples)
+
+
+def _rationale_input(context: Context, seed: Seed) -> str:
+    return formats.rationale_input(context.recipe.domains[seed.domain], seed.concepts, seed.level, seed.problem)
+
+
+def copy_rate(rationale: str, problem: str) -> float:
+    """Words of the longest run that the rationale shares with the problem, over the words of the problem."""
+    ours, theirs = rationale.lower().split(), problem.lower().split()
+    if not theirs:
+        return 0.0
+    best = 0
+    ends = [0] * (len(theirs) + 1)
+    for word in ours:
+        fresh = [0] * (len(theirs) + 1)
+        for place, other in enumerate(theirs, 1):
+            if word == other:
+                fresh[place] = ends[place - 1] + 1
+        ends = fresh
+        best = max(best, max(ends))
+    return best / len(theirs)
+
+
+def distinct_n(texts: Sequence[str], n: int) -> float:
+    """Distinct n-grams of words over all n-grams of words."""
+    grams = [tuple(words[i : i + n]) for words in (text.split() for text in texts) for i in range(len(words) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 0.0

@@ -1,0 +1,1 @@
+"""TRL's trainers, taken whole, run inside worker processes."""

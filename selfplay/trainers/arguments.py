@@ -1,0 +1,73 @@
+"""TRL's own arguments: what a recipe may pass through, what this project presets, and how mistakes are explained."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from typing import Any
+
+RESERVED = {
+    "output_dir": "the run directory decides it",
+    "seed": "it derives from the recipe's seed",
+    "data_seed": "it derives from the recipe's seed",
+    "report_to": "the run's own tracking logs every metric",
+    "use_cpu": "compute.device decides it",
+    "resume_from_checkpoint": "the run continues by itself",
+    "push_to_hub": "the run keeps its models in its own folder",
+}
+
+
+class ArgumentsError(ValueError):
+    """Trainer arguments that the trainer would not take; the message names the field and the remedy."""
+
+
+def config_class(kind: str) -> Any:
+    """TRL's configuration class of an algorithm: sft, dpo or grpo."""
+    import trl
+
+    return {"sft": trl.SFTConfig, "dpo": trl.DPOConfig, "grpo": trl.GRPOConfig}[kind]
+
+
+def check_arguments(kind: str, args: dict[str, Any], field: str) -> None:
+    """Refuses arguments that TRL's configuration class would refuse.
+
+    Raises:
+        ArgumentsError: an unknown name, one that the run itself decides, or a value that the class rejects.
+    """
+    cls = config_class(kind)
+    names = [f.name for f in dataclasses.fields(cls) if f.init]
+    for name in args:
+        if name in RESERVED:
+            raise ArgumentsError(f"{field}.{name}: is not yours to set here ({RESERVED[name]}); remove it")
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"did you mean `{near[0]}`?" if near else f"see the documentation of {cls.__name__}"
+            raise ArgumentsError(f"{field}.{name}: is not an argument of TRL's {cls.__name__}; {hint}")
+    try:
+        build(kind, args, output_dir="unused", seed=0, device="cpu")
+    except (TypeError, ValueError) as error:
+        raise ArgumentsError(f"{field}: TRL's {cls.__name__} refuses it: {error}") from error
+
+
+def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: str) -> Any:
+    """TRL's configuration object: this project's presets, then the recipe's arguments, then what the run decides."""
+    presets: dict[str, Any] = {
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "gradient_checkpointing": device != "cpu",
+        "bf16": device != "cpu",
+        "dataloader_pin_memory": device != "cpu",
+        "disable_tqdm": True,
+    }
+    if kind == "sft":
+        presets["max_length"] = None
+    if args.get("save_steps") is not None:
+        presets |= {"save_strategy": "steps", "save_total_limit": 2}
+    decided = {
+        "output_dir": output_dir,
+        "seed": seed,
+        "data_seed": seed,
+        "report_to": "none",
+        "use_cpu": device == "cpu",
+    }
+    return config_class(kind)(**(presets | args | decided))

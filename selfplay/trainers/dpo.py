@@ -1,0 +1,50 @@
+"""Direct preference optimisation on pairs of verified and refuted completions, by TRL's DPOTrainer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from selfplay.records import Pair, read_table
+from selfplay.workers import Job
+
+
+def train_dpo(job: Job) -> dict[str, float]:
+    """Trains on a table of pairs.
+
+    Job: model (ModelRef), pairs (path), args, seed, device, work (folder), output (folder), lora.
+    """
+    import torch
+    from datasets import Dataset
+    from trl import DPOTrainer
+
+    from selfplay.engines import loading
+    from selfplay.trainers import arguments, session
+
+    if job["device"] != "cpu":
+        loading.forget_all()
+    torch.manual_seed(job["seed"])
+    network, tokenizer = loading.load_fresh(job["model"])
+    pairs = [_row(pair, job["model"].chat) for pair in read_table(Path(job["pairs"]), Pair)]
+    work = Path(job["work"])
+    work.mkdir(parents=True, exist_ok=True)
+    trainer = DPOTrainer(
+        model=network,
+        args=arguments.build("dpo", job["args"], str(work), job["seed"], job["device"]),
+        train_dataset=Dataset.from_list(pairs),
+        processing_class=tokenizer,
+        peft_config=session.peft_config(job["lora"]),
+    )
+    metrics = session.run_training(trainer, work)
+    session.save_model(trainer, Path(job["output"]))
+    return metrics
+
+
+def _row(pair: Pair, chat: bool) -> dict[str, Any]:
+    if not chat:
+        return {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
+    return {
+        "prompt": [{"role": "user", "content": pair.prompt}],
+        "chosen": [{"role": "assistant", "content": pair.chosen}],
+        "rejected": [{"role": "assistant", "content": pair.rejected}],
+    }

@@ -1,0 +1,78 @@
+"""Maximum likelihood on examples by TRL's SFTTrainer: the base, the cold start, both EM steps, and rft."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from selfplay.records import write_arrow
+from selfplay.workers import Job
+
+IGNORED = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A prompt, and the segments that follow it; each part is tokenised on its own, as in scoring."""
+
+    prompt: str
+    segments: tuple[str, ...]
+
+
+def write_examples(path: Path, examples: Sequence[Example]) -> None:
+    """Writes examples for a training."""
+    rows = [{"prompt": example.prompt, "segments": list(example.segments)} for example in examples]
+    schema = pa.schema([("prompt", pa.string()), ("segments", pa.list_(pa.string()))])
+    write_arrow(path, pa.Table.from_pylist(rows, schema=schema))
+
+
+def train_sft(job: Job) -> dict[str, float]:
+    """Fits a model to examples.
+
+    Job: model (ModelRef), examples (path), args, seed, device, work (folder), output (folder), loss
+    (`completion`, or `all` for the prompt too), chat, lora.
+    """
+    import torch
+    from datasets import Dataset
+    from trl import SFTTrainer
+
+    from selfplay.engines import loading
+    from selfplay.trainers import arguments, session
+
+    if job["device"] != "cpu":
+        loading.forget_all()
+    torch.manual_seed(job["seed"])
+    network, tokenizer = loading.load_fresh(job["model"])
+    rows = pq.read_table(job["examples"]).to_pylist()
+    encoded = [_encode(tokenizer, row, job) for row in rows]
+    work = Path(job["work"])
+    work.mkdir(parents=True, exist_ok=True)
+    trainer = SFTTrainer(
+        model=network,
+        args=arguments.build("sft", job["args"], str(work), job["seed"], job["device"]),
+        train_dataset=Dataset.from_list(encoded),
+        processing_class=tokenizer,
+        peft_config=session.peft_config(job["lora"]),
+    )
+    metrics = session.run_training(trainer, work)
+    session.save_model(trainer, Path(job["output"]))
+    return metrics
+
+
+def _encode(tokenizer: Any, row: dict[str, Any], job: Job) -> dict[str, list[int]]:
+    prompt = row["prompt"]
+    if job["chat"]:
+        messages = [{"role": "user", "content": prompt}]
+        prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    prefix = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    target: list[int] = []
+    for segment in row["segments"]:
+        target += tokenizer(segment, add_special_tokens=False)["input_ids"]
+    target.append(tokenizer.eos_token_id)
+    hidden = prefix if job["loss"] == "all" else [IGNORED] * len(prefix)
+    return {"input_ids": prefix + target, "labels": hidden + target}

@@ -1,0 +1,1 @@
+"""Self-play rounds: what the policy learns from, and by which rule."""
