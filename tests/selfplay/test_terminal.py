@@ -1,4 +1,4 @@
-"""The terminal's views: what they say, how wide they are, and that no text becomes markup or control codes."""
+"""The terminal's views: what they say, how wide they are, and that no text turns into markup or codes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,169 @@
+"""The report's charts as plain Plotly figures. The page gives them its colours, by the number in `series`."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from selfplay.tracking import MetricLine, latest_by_step
+
+Chart = dict[str, Any]
+Row = Mapping[str, Any]
+
+MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+DASHES = ("solid", "dash", "dot", "dashdot")
+MOST_POINTS = 1500
+NLL_CURVES = {
+    "joint_nll": "joint, greedy rationale",
+    "bound": "importance-weighted bound",
+    "nll_given_rationale": "problem, given its rationale",
+    "nll_without_rationale": "problem, without rationale",
+}
+EM_CURVES = {
+    "reward": ("Reward of the chosen rationales", "nats"),
+    "length": ("Length of rationales", "tokens"),
+    "copy_rate": ("Copy rate of rationales", "share"),
+    "parse_rate": ("Well-formed completions", "share"),
+}
+GREEN, RED, GREY = 2, 1, 5
+
+
+def accuracy_charts(evaluation: Sequence[Row]) -> dict[str, Chart]:
+    """One chart a domain: each metric over the rounds, with its interval."""
+    charts = {}
+    for number, domain in enumerate(dict.fromkeys(row["domain"] for row in evaluation)):
+        ours = [row for row in evaluation if row["domain"] == domain]
+        names = dict.fromkeys(row["metric"] for row in ours)
+        traces = [
+            _accuracy_trace(series, name, [row for row in ours if row["metric"] == name], len(names))
+            for series, name in enumerate(names)
+        ]
+        charts[f"accuracy-{number}"] = _chart(
+            domain, traces, "round", "held-out accuracy", percent=True, rounds=True
+        )
+    return charts
+
+
+def _accuracy_trace(series: int, name: str, rows: Sequence[Row], of: int) -> Chart:
+    ordered = sorted(rows, key=lambda row: int(row["round"]))
+    # Side by side, so that the intervals of one round do not hide each other.
+    shift = 0.05 * (series - (of - 1) / 2)
+    trace = _line(series, name, [row["round"] + shift for row in ordered], [row["value"] for row in ordered])
+    trace["error_y"] = {
+        "type": "data",
+        "symmetric": False,
+        "array": [row["high"] - row["value"] for row in ordered],
+        "arrayminus": [row["value"] - row["low"] for row in ordered],
+        "thickness": 1.2,
+        "width": 3,
+    }
+    trace["text"] = [f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]" for row in ordered]
+    trace["hovertemplate"] = "%{text}<extra>%{fullData.name}</extra>"
+    return trace
+
+
+def reward_chart(lines: Sequence[MetricLine], stages: Sequence[str]) -> Chart | None:
+    """The mean reward of training over the steps of all rounds, raw and smoothed."""
+    traces: list[Chart] = []
+    start = 0
+    for series, stage in enumerate(stages):
+        curve = latest_by_step(lines, stage, "reward")
+        if not curve:
+            continue
+        steps = [start + step for step, _ in curve]
+        values = [value for _, value in curve]
+        start = steps[-1] + 1
+        label = f"round {stage.rpartition('_')[2]}"
+        raw = _line(series, label, *_thinned(steps, values))
+        raw |= {"mode": "lines", "opacity": 0.35, "showlegend": False, "hoverinfo": "skip"}
+        smooth = _line(series, label, *_thinned(steps, moving_mean(values, max(1, len(values) // 10))))
+        smooth["mode"] = "lines" if len(values) > 1 else "markers"
+        traces += [raw, smooth]
+    return _chart("Reward in training", traces, "training step", "mean reward") if traces else None
+
+
+def em_charts(rows: Sequence[Row]) -> dict[str, Chart]:
+    """The EM loop's curves over its rounds; round 0 is the cold start."""
+    ordered = sorted(rows, key=lambda row: int(row["round"]))
+    charts = {}
+    nll = [
+        _line(series, label, *_curve(ordered, key))
+        for series, (key, label) in enumerate(NLL_CURVES.items())
+        if _curve(ordered, key)[0]
+    ]
+    if nll:
+        charts["em-nll"] = _chart(
+            "Held-out negative log-likelihood", nll, "EM round", "nats a problem", rounds=True
+        )
+    for key, (title, unit) in EM_CURVES.items():
+        points = _curve(ordered, key)
+        if points[0]:
+            charts[f"em-{key}"] = _chart(title, [_line(0, title, *points)], "EM round", unit, rounds=True)
+    return charts
+
+
+def agreement_chart(bars: Sequence[tuple[float, int, int, int]]) -> Chart:
+    """Labels by how many votes agreed on them; each bar is (agreement, right, wrong, not measurable)."""
+    names = (("label right", GREEN, 1), ("label wrong", RED, 2), ("not measurable", GREY, 3))
+    traces = [
+        {
+            "type": "bar",
+            "name": name,
+            "series": series,
+            "x": [bar[0] for bar in bars],
+            "y": [bar[at] for bar in bars],
+        }
+        for name, series, at in names
+        if any(bar[at] for bar in bars)
+    ]
+    chart = _chart("Agreement of the votes", traces, "share of votes for the label", "tasks")
+    chart["layout"] |= {"barmode": "stack", "bargap": 0.15}
+    chart["layout"]["xaxis"] |= {"tickformat": ".0%", "range": [-0.05, 1.05]}
+    return chart
+
+
+def moving_mean(values: Sequence[float], window: int) -> list[float]:
+    """The mean of each value and those around it; near the ends the window is smaller."""
+    half = window // 2
+    groups = (values[max(0, at - half) : at + half + 1] for at in range(len(values)))
+    return [sum(group) / len(group) for group in groups]
+
+
+def _curve(rows: Sequence[Row], key: str) -> tuple[list[int], list[float]]:
+    known = [(int(row["round"]), float(row[key])) for row in rows if row.get(key) is not None]
+    return [point[0] for point in known], [point[1] for point in known]
+
+
+def _thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    step = -(-len(x) // MOST_POINTS)
+    return list(x[::step]), [round(value, 6) for value in y[::step]]
+
+
+def _line(series: int, name: str, x: Sequence[float], y: Sequence[float]) -> Chart:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        # Plotly reads a few HTML tags in names.
+        "name": html.escape(name),
+        "series": series,
+        "x": list(x),
+        "y": list(y),
+        "line": {"width": 2, "dash": DASHES[series % len(DASHES)]},
+        "marker": {"size": 8, "symbol": MARKERS[series % len(MARKERS)]},
+    }
+
+
+def _chart(
+    title: str, traces: list[Chart], x: str, y: str, percent: bool = False, rounds: bool = False
+) -> Chart:
+    xaxis: Chart = {"title": {"text": x}}
+    if rounds:
+        xaxis |= {"tickmode": "linear", "dtick": _round_tick(traces), "tick0": 0}
+    yaxis: Chart = {"title": {"text": y}} | ({"tickformat": ".0%"} if percent else {})
+    layout = {"xaxis": xaxis, "yaxis": yaxis, "showlegend": len({trace["name"] for trace in traces}) > 1}
+    return {"title": title, "data": traces, "layout": layout}
+
+
+def _round_tick(traces: Sequence[Chart]) -> int:
+    return max(1, round(max(max(trace["x"], default=0) for trace in traces) / 10))

@@ -1,0 +1,194 @@
+"""Puts the report's page together. A browser runs two scripts of ours in it, named by their hashes, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from selfplay.records import LabelledTask
+from selfplay.report import charts, funnel, samples
+from selfplay.report.run_tables import RunTables
+from selfplay.run import read_json, read_run, write_text
+from selfplay.tracking import read_metrics
+
+AGREEMENT_BINS = 20
+HEADLINE = "avg@"
+LONGEST_SETTING = 1000
+
+
+def write_report(run_path: Path) -> Path:
+    """Writes `report.html` of a run, finished or not; what the run has not made yet is said to be missing.
+
+    Raises:
+        RunError: the folder holds no run, or a damaged one.
+        RecordError: one of its tables is damaged.
+    """
+    target = run_path / "report.html"
+    write_text(target, render(run_path))
+    return target
+
+
+def render(run_path: Path) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("selfplay", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = samples.visible
+    environment.filters["percent"] = lambda value: f"{value * 100:.1f}"
+    environment.filters["points"] = lambda value: f"{value * 100:+.1f}"
+    environment.filters["duration"] = duration
+    scripts = [_plotly(), _template_text(environment, "charts.js.j2")]
+    return environment.get_template("report.html.j2").render(
+        **facts(run_path),
+        style=Markup(_template_text(environment, "style.css.j2")),
+        scripts=[Markup(script) for script in scripts],
+        script_hashes=Markup(" ".join(_content_hash(script) for script in scripts)),
+    )
+
+
+def facts(run_path: Path) -> dict[str, Any]:
+    """Everything the page shows, read from the run's files."""
+    recipe = read_run(run_path)
+    summary = read_json(run_path / "summary.json") if (run_path / "summary.json").exists() else {}
+    tables = RunTables(run_path)
+    manifests = _manifests(run_path)
+    evaluation = summary.get("evaluation") or []
+    bars = _agreement(tables)
+    figures = charts.accuracy_charts(evaluation) | charts.em_charts(_em_rows(summary, manifests))
+    reward = charts.reward_chart(
+        read_metrics(run_path), [f"selfplay_{n}" for n in range(1, 1 + _rounds(recipe))]
+    )
+    figures |= {"reward": reward} if reward else {}
+    figures |= {"agreement": charts.agreement_chart(bars)} if bars else {}
+    return {
+        "name": recipe.get("name", run_path.name),
+        "algorithm": (recipe.get("training") or {}).get("algorithm", ""),
+        "summary": summary,
+        "headline": _headline(summary),
+        "evaluation": _accuracy_table(summary),
+        "charts": figures,
+        "em": _em_rows(summary, manifests),
+        "em_columns": _em_columns(_em_rows(summary, manifests)),
+        "funnel": funnel.prompt_funnel(tables),
+        "labels": summary.get("labels"),
+        "samples": [asdict(sample) for sample in samples.problem_samples(tables)],
+        "lost": samples.lost_samples(tables),
+        "most_tests": samples.TESTS,
+        "stages": _stage_times(summary, manifests),
+        "settings": {section: list(flatten(section, value)) for section, value in recipe.items()},
+    }
+
+
+def _rounds(recipe: Mapping[str, Any]) -> int:
+    return int((recipe.get("training") or {}).get("rounds", 0))
+
+
+def _manifests(run_path: Path) -> list[dict[str, Any]]:
+    files = (run_path / "stages").glob("*/manifest.json")
+    return [read_json(file) for file in sorted(files, key=lambda file: file.stat().st_mtime_ns)]
+
+
+def _headline(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For each domain, the first sampled accuracy before and after, and the gain."""
+    rows = _accuracy_table(summary)
+    chosen: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["metric"].startswith(HEADLINE):
+            chosen.setdefault(row["domain"], row)
+    return list(chosen.values())
+
+
+def _accuracy_table(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows: dict[tuple[str, str], dict[int, Any]] = {}
+    for row in summary.get("evaluation") or []:
+        rows.setdefault((row["domain"], row["metric"]), {})[int(row["round"])] = row
+    gains = {(row["domain"], row["metric"], int(row["round"])): row for row in summary.get("gains") or []}
+    return [
+        {
+            "domain": domain,
+            "metric": metric,
+            "rounds": rounds,
+            "before": rounds[min(rounds)],
+            "after": rounds[max(rounds)] if max(rounds) else None,
+            "gain": gains.get((domain, metric, max(rounds))),
+        }
+        for (domain, metric), rounds in sorted(
+            rows.items(), key=lambda item: not item[0][1].startswith(HEADLINE)
+        )
+    ]
+
+
+def _em_rows(summary: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The summary's rows; before there is a summary, those that the EM stages left in their manifests."""
+    if summary.get("em"):
+        return list(summary["em"])
+    counts = [manifest.get("counts") or {} for manifest in manifests]
+    return [row for row in counts if {"round", "joint_nll"} <= row.keys()]
+
+
+def _em_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    known = [*charts.NLL_CURVES, *charts.EM_CURVES]
+    return [name for name in known if any(row.get(name) is not None for row in rows)]
+
+
+def _agreement(tables: RunTables) -> list[tuple[float, int, int, int]]:
+    if not tables.has("labelling", "tasks"):
+        return []
+    table = tables.columns("labelling", "tasks", LabelledTask, ["agreement", "label_is_right"])
+    counts: Counter[tuple[int, bool | None]] = Counter()
+    for agreement, right in zip(
+        table["agreement"].to_pylist(), table["label_is_right"].to_pylist(), strict=True
+    ):
+        counts[round(agreement * AGREEMENT_BINS), right] += 1
+    bins = sorted({position for position, _ in counts})
+    return [(at / AGREEMENT_BINS, counts[at, True], counts[at, False], counts[at, None]) for at in bins]
+
+
+def _stage_times(summary: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if summary.get("stages"):
+        return list(summary["stages"])
+    return [{"name": manifest["stage"], "seconds": manifest["seconds"]} for manifest in manifests]
+
+
+def flatten(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Settings as dotted names, the way they are given on the command line."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from flatten(f"{name}.{key}", inner)
+    else:
+        yield name, samples.visible("none" if value is None else value, LONGEST_SETTING)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person writes them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs()).replace("\r\n", "\n")
+
+
+def _template_text(environment: Environment, name: str) -> str:
+    return environment.get_template(name).render()
+
+
+def _content_hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,0 +1,85 @@
+"""Reads parts of a run's tables: some columns, or some rows. A whole table may be larger than memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from selfplay.records import RecordError
+
+
+class RunTables:
+    """The tables below `stages/`, of a run that may be half done."""
+
+    def __init__(self, run_path: Path) -> None:
+        self._stages = run_path / "stages"
+
+    def stages(self, prefix: str) -> list[str]:
+        """Stages of several rounds that have begun, such as `selfplay_`, in the order of their rounds."""
+        if not self._stages.is_dir():
+            return []
+        names = [path.name for path in self._stages.iterdir() if path.name.startswith(prefix)]
+        numbered = [name for name in names if name.removeprefix(prefix).isdigit()]
+        return sorted(numbered, key=lambda name: int(name.removeprefix(prefix)))
+
+    def has(self, stage: str, table: str) -> bool:
+        """Whether the table has been written."""
+        return self._file(stage, table).exists()
+
+    def columns(self, stage: str, table: str, record: type[Any], names: Sequence[str]) -> Any:
+        """Some columns of a table, as an Arrow table.
+
+        Raises:
+            RecordError: the file is damaged, or holds another record or another version of it.
+        """
+        return self._read(stage, table, record, list(names), None)
+
+    def rows(
+        self, stage: str, table: str, record: type[Any], column: str, values: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """The rows in which a column has one of the values.
+
+        Raises:
+            RecordError: as for `columns`.
+        """
+        if not values:
+            return []
+        found = self._read(stage, table, record, None, [(column, "in", list(values))])
+        return list(found.to_pylist())
+
+    def counts(self, stage: str, table: str, record: type[Any]) -> Counter[tuple[str, str]]:
+        """How many rows there are of each (domain, reason to drop it); the reason is empty for kept rows."""
+        table_ = self.columns(stage, table, record, ["domain", "dropped"])
+        grouped = table_.group_by(["domain", "dropped"]).aggregate([([], "count_all")])
+        rows = zip(*(grouped[name].to_pylist() for name in ("domain", "dropped", "count_all")), strict=True)
+        return Counter({(domain, dropped): count for domain, dropped, count in rows})
+
+    def spread(self, stage: str, table: str, record: type[Any], domain: str, count: int) -> list[str]:
+        """Ids of kept rows of a domain, taken evenly from the table: no row is preferred for what it says."""
+        table_ = self.columns(stage, table, record, ["id", "domain", "dropped"])
+        wanted = pc.and_(pc.equal(table_["domain"], domain), pc.equal(table_["dropped"], ""))
+        ids = table_["id"].filter(wanted)
+        step = max(1, len(ids) // count)
+        return [ids[index].as_py() for index in range(0, min(len(ids), step * count), step)]
+
+    def _file(self, stage: str, table: str) -> Path:
+        return self._stages / stage / f"{table}.parquet"
+
+    def _read(self, stage: str, table: str, record: type[Any], names: list[str] | None, filters: Any) -> Any:
+        file = self._file(stage, table)
+        try:
+            metadata = pq.read_schema(file).metadata or {}
+            found = (metadata.get(b"record", b"").decode(), metadata.get(b"version", b"").decode())
+            if found != (record.__name__, str(record.version)):
+                raise RecordError(
+                    f"{file}: holds {' version '.join(found)}, not {record.__name__} version {record.version}"
+                )
+            return pq.read_table(file, columns=names, filters=filters)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RecordError(f"{file}: not a readable table ({error})") from error
