@@ -118,7 +118,7 @@ def agreement_chart(bars: Sequence[tuple[float, int, int, int]]) -> Chart:
         if any(bar[at] for bar in bars)
     ]
     chart = _chart("Agreement of the votes", traces, "share of votes for the label", "tasks")
-    chart["layout"] |= {"barmode": "stack", "bargap": 0.15}
+    chart["layout"] |= {"barmode": "stack", "bargap": 0.15, "legend": {"traceorder": "normal"}}
     chart["layout"]["xaxis"] |= {"tickformat": ".0%", "range": [-0.05, 1.05]}
     return chart
 
@@ -155,7 +155,7 @@ def _line(series: int, name: str, x: Sequence[float], y: Sequence[float]) -> Cha
 
 
 def _chart(
-    title: str, traces: list[Chart], x: str, y: str, percent: bool = False, rounds: bool = False
+    title: str, traces: list[Chart], x: str, y: str, *, percent: bool = False, rounds: bool = False
 ) -> Chart:
     xaxis: Chart = {"title": {"text": x}}
     if rounds:

@@ -1,4 +1,4 @@
-"""Puts the report's page together. A browser runs two scripts of ours in it, named by their hashes, and nothing else."""
+"""Puts the report's page together. Its two scripts are named by their hashes; a browser runs no other."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from selfplay.records import LabelledTask
 from selfplay.report import charts, funnel, samples
 from selfplay.report.run_tables import RunTables
 from selfplay.run import read_json, read_run, write_text
+from selfplay.terminal import duration
 from selfplay.tracking import read_metrics
 
 AGREEMENT_BINS = 20
+MOST_AGREEMENT_BARS = 33
 HEADLINE = "avg@"
 LONGEST_SETTING = 1000
 
@@ -78,6 +80,7 @@ def facts(run_path: Path) -> dict[str, Any]:
         "summary": summary,
         "headline": _headline(summary),
         "evaluation": _accuracy_table(summary),
+        "rounds": sorted({int(row["round"]) for row in evaluation}),
         "charts": figures,
         "em": _em_rows(summary, manifests),
         "em_columns": _em_columns(_em_rows(summary, manifests)),
@@ -169,14 +172,6 @@ def flatten(name: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from flatten(f"{name}.{key}", inner)
     else:
         yield name, samples.visible("none" if value is None else value, LONGEST_SETTING)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person writes them."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
 
 
 def _plotly() -> str:

@@ -35,7 +35,7 @@ class Sample:
 
 
 def visible(value: object, longest: int = LONGEST_TEXT) -> str:
-    """Text as it is, except that it is cut when long and that characters which hide or reorder others show their code."""
+    """Text as it is, but cut when long, and with codes for characters that hide or reorder others."""
     text = str(value)
     cut = f" … ({len(text) - longest} more characters)" if len(text) > longest else ""
     return HIDDEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text[:longest]) + cut

@@ -1,0 +1,311 @@
+"""The report: whole, honest about what is missing, and deaf to whatever the models wrote."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from selfplay.records import LabelledTask, Prompt, RecordError, Rollout, schema_of, write_arrow
+from selfplay.report import write_report
+from selfplay.report.charts import moving_mean
+from selfplay.report.funnel import prompt_funnel
+from selfplay.report.run_tables import RunTables
+from selfplay.report.samples import visible
+from selfplay.run import RunError, write_json
+
+MAKE = Callable[..., Path]
+LARGEST = 6_000_000
+HOSTILE = (
+    "<script>alert(1)</script></script><img src=x onerror=alert(1)></pre></title><!-- \u202egnp.exe\u2066 "
+    "{{ 7*7 }} ]]> '\"`\x1b[2J\x00 javascript:alert(1)"
+)
+ALLOWED_TAGS = {
+    *(
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "header",
+        "main",
+        "section",
+        "footer",
+        "nav",
+        "noscript",
+    ),
+    *("div", "span", "p", "a", "b", "h1", "h2", "h3", "h4", "table", "thead", "tbody", "tr", "th", "td"),
+    *("details", "summary", "pre", "code", "figure", "figcaption", "script"),
+}
+
+
+class Page(HTMLParser):
+    """What a browser would take for tags, and the text of the scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text: list[str] = []
+        self._in_script = False
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._in_script = tag == "script"
+        if self._in_script:
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script:
+            self.scripts[-1] += data
+        else:
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def page_of(run_path: Path) -> tuple[str, Page]:
+    content = write_report(run_path).read_text(encoding="utf-8")
+    return content, Page(content)
+
+
+def test_a_finished_run_has_everything(fake_run: MAKE) -> None:
+    content, page = page_of(fake_run())
+    assert len(content.encode()) < LARGEST
+    assert "missing" not in page.words.lower()
+    for words in (
+        *(
+            "38.0 → 48.0%",
+            "+10.0 [+7.9, +12.0] points",
+            "a gain: the interval excludes 0",
+            "seed 3",
+            "3 min 56 s",
+        ),
+        *("parse: no problem block", "near duplicate", "agreement below 0.5", "87.4% of 71"),
+        *("giving away", "Start with a stock", "✓ passed", "✗ failed", "? could not check", "21 is not 22"),
+        *("training.algorithm", "2.13.0", "41.000", "1 min 02 s"),
+    ):
+        assert words in page.words, words
+    charts = json.loads(page.scripts[0])
+    assert set(charts) == {
+        *("accuracy-0", "accuracy-1", "reward", "agreement"),
+        *("em-nll", "em-reward", "em-length", "em-copy_rate", "em-parse_rate"),
+    }
+    assert [attributes["data-chart"] for _, attributes in page.tags if "data-chart" in attributes] == [
+        *(
+            "accuracy-0",
+            "accuracy-1",
+            "reward",
+            "em-nll",
+            "em-reward",
+            "em-length",
+            "em-copy_rate",
+            "em-parse_rate",
+        ),
+        "agreement",
+    ]
+    assert [trace["name"] for trace in charts["em-nll"]["data"]][1] == "importance-weighted bound"
+    assert charts["accuracy-0"]["data"][0]["error_y"]["array"] == pytest.approx([0.032] * 3)
+
+
+def test_the_page_reaches_for_nothing_outside_itself(fake_run: MAKE) -> None:
+    _, page = page_of(fake_run())
+    for tag, attributes in page.tags:
+        assert tag not in ("link", "iframe", "img", "object", "embed", "base", "form")
+        assert not attributes.keys() & {"src", "srcset", "data", "action"}
+        assert (attributes.get("href") or "#").startswith("#")
+    [policy] = [a["content"] or "" for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    script_sources = policy.split("script-src")[1].split(";")[0]
+    assert "unsafe" not in script_sources
+    for script in page.scripts[1:]:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in script_sources
+
+
+def assert_harmless(page: Page) -> None:
+    assert {tag for tag, _ in page.tags} <= ALLOWED_TAGS
+    assert [attributes.get("type") for tag, attributes in page.tags if tag == "script"] == [
+        "application/json",
+        None,
+        None,
+    ]
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+
+
+def test_hostile_text_stays_text(fake_run: MAKE) -> None:
+    run_path = fake_run(hostile=HOSTILE)
+    summary = json.loads((run_path / "summary.json").read_text())
+    for row in [*summary["evaluation"], *summary["gains"]]:
+        row["domain"] = f"{HOSTILE} {row['domain']}"
+        row["metric"] = f"avg@ {HOSTILE} {row['metric']}"
+    summary["name"] = summary["algorithm"] = HOSTILE
+    summary["versions"][HOSTILE] = HOSTILE
+    summary["stages"][0]["name"] = HOSTILE
+    write_json(run_path / "summary.json", summary)
+    content, page = page_of(run_path)
+    assert_harmless(page)
+    assert "alert(1)" in page.words
+    assert "{{ 7*7 }}" in page.words, "text is data, never a template"
+    ours = content.replace(page.scripts[1], "")
+    assert "\u202e" not in ours
+    assert "\x1b" not in ours
+    assert "⟨U+202E⟩gnp.exe" in page.words
+    assert "<script>alert" not in ours.lower()
+
+
+def test_a_huge_problem_is_cut(fake_run: MAKE) -> None:
+    content, page = page_of(fake_run(hostile="</script>" + "x" * 1_000_000, prompts=20))
+    assert_harmless(page)
+    assert len(content.encode()) < LARGEST
+    assert "more characters)" in page.words
+
+
+@pytest.mark.parametrize(
+    ("until", "missing", "present"),
+    [
+        ("seeds", ["synthesis has not ended", "labelling has not ended", "no self-play round"], ["seeds"]),
+        ("synthesis", ["Later steps are missing", "no task has been labelled"], ["parse: no problem block"]),
+        (
+            "labelling",
+            ["Accuracy is missing", "no self-play round"],
+            ["Rollouts of labelling", "always solved"],
+        ),
+        ("selfplay_1", ["Accuracy is missing", "Label accuracy is missing"], ["Rollouts of selfplay_1"]),
+    ],
+)
+def test_a_partial_run_says_what_is_missing(
+    fake_run: MAKE, until: str, missing: list[str], present: list[str]
+) -> None:
+    _, page = page_of(fake_run(until=until))
+    for words in ["This run has not ended", "Versions are missing", *missing, *present]:
+        assert words in page.words, words
+
+
+def test_a_run_that_has_just_begun(fake_run: MAKE) -> None:
+    run_path = fake_run(until="seeds")
+    (run_path / "stages" / "seeds" / "manifest.json").unlink()
+    assert "Times are missing" in page_of(run_path)[1].words
+
+
+def test_em_figures_of_an_unfinished_run_come_from_the_manifests(fake_run: MAKE) -> None:
+    run_path = fake_run(until="em_2")
+    for round_, name in enumerate(("cold_start", "em_1", "em_2")):
+        counts = {"round": round_, "joint_nll": 40.25 - round_, "bound": None}
+        write_json(
+            run_path / "stages" / name / "manifest.json", {"stage": name, "seconds": 1.0, "counts": counts}
+        )
+    _, page = page_of(run_path)
+    assert "38.250" in page.words
+    assert set(json.loads(page.scripts[0])) == {"em-nll"}
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not a run directory"):
+        write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_damaged_table_is_named(fake_run: MAKE) -> None:
+    run_path = fake_run()
+    (run_path / "stages" / "curation" / "prompts.parquet").write_bytes(b"PAR1 but not really")
+    with pytest.raises(RecordError, match=r"curation/prompts\.parquet: not a readable table"):
+        write_report(run_path)
+
+
+def test_the_funnel_adds_up(fake_run: MAKE) -> None:
+    steps = prompt_funnel(RunTables(fake_run()))
+    assert [step.name for step in steps] == ["made", "parsed", "kept by curation", "labelled"]
+    for before, after in pairwise(steps):
+        assert before.total - sum(after.lost.values()) == after.total
+
+
+def test_the_funnel_owns_up_to_rows_it_cannot_find(fake_run: MAKE) -> None:
+    run_path = fake_run(prompts=60)
+    write_arrow(run_path / "stages" / "labelling" / "tasks.parquet", schema_of(LabelledTask).empty_table())
+    assert prompt_funnel(RunTables(run_path))[-1].lost == {"no row in the next table": 40}
+
+
+def test_many_reasons_are_summed(fake_run: MAKE) -> None:
+    run_path = fake_run(until="seeds")
+    rows = [f"reason {index}" for index in range(40) for _ in range(index + 1)]
+    write_prompts(run_path / "stages" / "synthesis" / "prompts.parquet", rows)
+    lost = prompt_funnel(RunTables(run_path))[1].lost
+    assert len(lost) == 13
+    assert next(iter(lost.items())) == ("reason 39", 40)
+    assert sum(lost.values()) == len(rows)
+
+
+def test_large_tables_are_sampled(fake_run: MAKE) -> None:
+    run_path = fake_run(until="labelling", prompts=20)
+    rows = 100_000
+    stages = run_path / "stages"
+    dropped = ["parse: nothing" if index % 2 else "" for index in range(rows)]
+    write_prompts(stages / "synthesis" / "prompts.parquet", dropped)
+    write_prompts(stages / "curation" / "prompts.parquet", [""] * (rows // 2))
+    write_columns(
+        stages / "labelling" / "tasks.parquet",
+        LabelledTask,
+        rows // 2,
+        {"prompt_id": lambda i: f"row{i}", "agreement": lambda i: i % 1000 / 1000, "dropped": lambda i: ""},
+    )
+    write_columns(
+        stages / "labelling" / "completions.parquet", Rollout, rows, {"task_id": lambda i: f"row{i // 2}"}
+    )
+    started = time.monotonic()
+    content, page = page_of(run_path)
+    assert time.monotonic() - started < 20
+    assert len(content.encode()) < LARGEST
+    assert "100000" in page.words
+    assert len(json.loads(page.scripts[0])["agreement"]["data"][0]["x"]) == 21
+
+
+def write_prompts(file: Path, dropped: list[str]) -> None:
+    write_columns(file, Prompt, len(dropped), {"dropped": lambda index: dropped[index]})
+
+
+def write_columns(file: Path, record: type[Any], rows: int, given: dict[str, Callable[[int], Any]]) -> None:
+    """A table of many rows, made column by column; what is not given is filler."""
+    fillers = {pa.string(): "some text " * 8, pa.int64(): 1, pa.float64(): 0.5, pa.bool_(): True}
+    makers = {"id": lambda i: f"row{i}", "domain": lambda i: "math"} | given
+    schema = schema_of(record)
+    columns = [
+        [makers[field.name](i) for i in range(rows)]
+        if field.name in makers
+        else [fillers.get(field.type, [])] * rows
+        for field in schema
+    ]
+    write_arrow(
+        file,
+        pa.Table.from_arrays(
+            [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
+        ),
+    )
+
+
+def test_visible_text() -> None:
+    assert visible("a\tb\nc é 数") == "a\tb\nc é 数"
+    assert visible("\u202eabc\x07") == "⟨U+202E⟩abc⟨U+0007⟩"
+    assert visible("x" * 12, 10) == "x" * 10 + " … (2 more characters)"
+
+
+def test_moving_mean() -> None:
+    assert moving_mean([1.0, 2.0, 6.0], 3) == [1.5, 3.0, 4.0]
+    assert moving_mean([1.0, 2.0], 1) == [1.0, 2.0]
