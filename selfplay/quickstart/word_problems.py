@@ -36,7 +36,7 @@ PLACES = {
     "a harbour": "crabs",
     "a workshop": "nails",
 }
-LARGEST = 30
+LARGEST = 24
 _ATTEMPTS = 200
 
 
@@ -55,25 +55,25 @@ class Operation:
 
 
 OPERATIONS = (
-    Operation("addition", "{who} gets {0} more.", "add {0}", ((2, 12),), lambda v, n: v + n[0], "{v} + {0}"),
+    Operation("addition", "Then {0} more arrive.", "add {0}", ((2, 9),), lambda v, n: v + n[0], "{v} + {0}"),
     Operation(
         "subtraction",
-        "{who} gives away {0}, or all if there are fewer.",
+        "Then {0} are given away, or all if there are fewer.",
         "give away {0}",
-        ((2, 12),),
+        ((2, 9),),
         lambda v, n: max(v - n[0], 0),
         "{v} - {0}",
     ),
     Operation("doubling", "The number doubles.", "double", (), lambda v, n: v * 2, "{v} * 2"),
     Operation("tripling", "The number triples.", "triple", (), lambda v, n: v * 3, "{v} * 3"),
     Operation(
-        "halving", "{who} keeps half, rounded down.", "halve", (), lambda v, n: v // 2, "{v} / 2", True
+        "halving", "Only half are kept, rounded down.", "halve", (), lambda v, n: v // 2, "{v} / 2", True
     ),
     Operation(
         "sharing",
-        "{who} makes {0} equal shares, rounded down, and keeps one.",
+        "They are split into {0} equal shares, rounded down, and one is kept.",
         "share by {0}",
-        ((3, 6),),
+        ((3, 5),),
         lambda v, n: v // n[0],
         "{v} / {0}",
         True,
@@ -82,7 +82,7 @@ OPERATIONS = (
         "limit",
         "There is room for {0} only, the rest is lost.",
         "room for {0}",
-        ((5, 20),),
+        ((5, 15),),
         lambda v, n: min(v, n[0]),
         "{v} to {0}",
         True,
@@ -90,7 +90,7 @@ OPERATIONS = (
 )
 CONCEPTS = (*(operation.concept for operation in OPERATIONS), *PLACES)
 _OPENING = re.compile(r"At (an? \w+), (\w+) has (\d+) (\w+)\.")
-_QUESTION = re.compile(r"How many (\w+) are there now\?")
+_QUESTION = "How many are there now?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ class WordProblem:
 
     place: str
     who: str
+    item: str
     start: int
     steps: tuple[Step, ...]
 
@@ -132,10 +133,9 @@ class WordProblem:
 
 def render(problem: WordProblem) -> str:
     """The statement."""
-    item = PLACES[problem.place]
-    told = [step.operation.sentence.format(*step.numbers, who=problem.who) for step in problem.steps]
-    opening = f"At {problem.place}, {problem.who} has {problem.start} {item}."
-    return " ".join([opening, *told, f"How many {item} are there now?"])
+    told = [step.operation.sentence.format(*step.numbers) for step in problem.steps]
+    opening = f"At {problem.place}, {problem.who} has {problem.start} {problem.item}."
+    return " ".join([opening, *told, _QUESTION])
 
 
 def parse(statement: str) -> WordProblem | None:
@@ -144,15 +144,14 @@ def parse(statement: str) -> WordProblem | None:
     if len(sentences) < 3 or "".join(sentences) != statement.strip():
         return None
     opening = _OPENING.fullmatch(sentences[0])
-    question = _QUESTION.fullmatch(sentences[-1].strip())
-    if opening is None or question is None:
+    if opening is None or sentences[-1].strip() != _QUESTION:
         return None
     place, who, start, item = opening.groups()
-    if PLACES.get(place) != item or question.group(1) != item or who not in HOLDERS:
+    if place not in PLACES or item not in PLACES.values() or who not in HOLDERS:
         return None
-    steps = [_parse_step(sentence.strip(), who) for sentence in sentences[1:-1]]
+    steps = [_parse_step(sentence.strip()) for sentence in sentences[1:-1]]
     known = tuple(step for step in steps if step is not None)
-    return WordProblem(place, who, int(start), known) if len(known) == len(steps) else None
+    return WordProblem(place, who, item, int(start), known) if len(known) == len(steps) else None
 
 
 def solve(statement: str) -> str | None:
@@ -162,14 +161,13 @@ def solve(statement: str) -> str | None:
 
 
 @cache
-def _pattern(operation: Operation, who: str) -> re.Pattern[str]:
-    pattern = re.escape(operation.sentence).replace(r"\{who\}", who)
-    return re.compile(re.sub(r"\\\{\d\\\}", r"(\\d+)", pattern))
+def _pattern(operation: Operation) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{\d\\\}", r"(\\d+)", re.escape(operation.sentence)))
 
 
-def _parse_step(sentence: str, who: str) -> Step | None:
+def _parse_step(sentence: str) -> Step | None:
     for operation in OPERATIONS:
-        match = _pattern(operation, who).fullmatch(sentence)
+        match = _pattern(operation).fullmatch(sentence)
         if match is not None:
             numbers = tuple(int(number) for number in match.groups())
             # Nobody can make zero shares: the one way in which a sentence of the grammar could be ill-posed.
@@ -231,7 +229,7 @@ def _sample_problem(rng: random.Random, split: Split) -> WordProblem:
             continue
         for _ in range(_ATTEMPTS):
             steps = tuple(Step(op, tuple(rng.randint(*span) for span in op.ranges)) for op in operations)
-            problem = WordProblem(place, rng.choice(HOLDERS), rng.randint(4, LARGEST), steps)
+            problem = WordProblem(place, rng.choice(HOLDERS), PLACES[place], rng.randint(4, LARGEST), steps)
             if _is_natural(problem) and numbers_split(problem.numbers) == split:
                 return problem
 
@@ -248,6 +246,6 @@ def _rationale(rng: random.Random, problem: WordProblem) -> str:
     place = problem.place
     plans = [step.operation.plan.format(*step.numbers) for step in problem.steps]
     names = [step.operation.concept for step in problem.steps]
-    plan = f"Set it at {place} with {problem.start} {PLACES[place]}: {', then '.join(plans)}."
+    plan = f"Set it at {place} with {problem.start} {problem.item}: {', then '.join(plans)}."
     outline = f"Set it at {place}: {', then '.join(names)}."
     return describe_design(rng, plan, outline, f"A short story at {place}.")

@@ -62,11 +62,12 @@ def test_word_problem_workings_are_right_unless_slipped() -> None:
     "statement",
     [
         "",
-        "At a beach, Mia has 17 shells. How many buns are there now?",
-        "At a beach, Mia has 17 shells. Mia makes 0 equal shares, rounded down, and keeps one. "
-        "How many shells are there now?",
-        "At a beach, Mia has 17 shells. Tom gets 3 more. How many shells are there now?",
-        "At a beach, Mia has 17 shells. Mia gets 3 more. How many shells are there now? Really?",
+        "At a beach, Mia has 17 shells. How many are there now?",
+        "At a beach, Mia has many shells. Then 3 more arrive. How many are there now?",
+        "At a beach, Mia has 17 shells. They are split into 0 equal shares, rounded down, and one is kept. "
+        "How many are there now?",
+        "At a beach, Mia has 17 shells. Then 3 more arrive! How many are there now?",
+        "At a beach, Mia has 17 shells. Then 3 more arrive. How many are there now? Really?",
     ],
 )
 def test_statements_outside_the_word_grammar_have_no_answer(statement: str) -> None:
@@ -75,8 +76,8 @@ def test_statements_outside_the_word_grammar_have_no_answer(statement: str) -> N
 
 def test_rounding_and_running_out_are_defined() -> None:
     statement = (
-        "At a beach, Mia has 3 shells. Mia gives away 5, or all if there are fewer. Mia gets 7 more. "
-        "Mia keeps half, rounded down. How many shells are there now?"
+        "At a beach, Mia has 3 shells. Then 5 are given away, or all if there are fewer. "
+        "Then 7 more arrive. Only half are kept, rounded down. How many are there now?"
     )
     assert word_problems.solve(statement) == "3"
 
