@@ -81,7 +81,10 @@ def _command(binary: str, tmp_bytes: int, channel: int, filter_fd: int) -> list[
         return [*drop, *_inner_command(binary, tmp_bytes, channel, filter_fd, {})]
     # What lies in a folder closed to nobody (root's home) is first shown elsewhere, in a namespace of root's.
     staged = {path: f"{_STAGE}/{number}" for number, path in enumerate(hidden)}
-    stage = [binary, "--die-with-parent", "--dev-bind", "/", "/", "--tmpfs", _STAGE]
+    # Its own process namespace makes the end of this outer bwrap the end of the inner one too: the change of
+    # user clears the inner one's request to die with its parent.
+    stage = [binary, "--die-with-parent", "--unshare-pid", "--dev-bind", "/", "/"]
+    stage += ["--tmpfs", _STAGE]
     for path, place in staged.items():
         stage += ["--ro-bind", path, place]
     stage += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"]

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from sandbox import plain, wire
 
 _FIRST_FREE = 64
-_OPEN_FILES = 256
+_OPEN_FILES = 64
 
 
 def enter(descriptors: Sequence[int], request: tuple[float, ...]) -> NoReturn:
@@ -58,6 +58,7 @@ def _set_limits(request: tuple[float, ...]) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_SIGPENDING, 256),
         # The fork server itself counts as one.
         (resource.RLIMIT_NPROC, int(processes) + 1),
     ):

