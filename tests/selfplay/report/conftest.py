@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from selfplay.config import Recipe
-from selfplay.records import LabelledTask, Prompt, Rollout, Seed, TestCase, write_table
+from selfplay.records import LabelledTask, Prompt, Rollout, TestCase, write_table
 from selfplay.run import write_json, write_text
 
 DOMAINS = ("math", "code")
@@ -72,16 +72,6 @@ class FakeRun:
 
     def _table(self, stage: str, table: str, record: type[Any], rows: Sequence[Any]) -> None:
         write_table(self.path / "stages" / stage / f"{table}.parquet", record, rows)
-
-    def _seeds(self, name: str) -> None:
-        for domain in DOMAINS:
-            for split in ("train", "heldout"):
-                rows = [self._seed(domain, split, index) for index in range(20)]
-                self._table(name, f"{domain}-{split}", Seed, rows)
-
-    def _seed(self, domain: str, split: str, index: int) -> Seed:
-        text = {"concepts": ("rates",), "level": "easy", "rationale": "", "problem": PROBLEM, "solution": ""}
-        return Seed(f"{domain}{split}{index}", domain, split, "test", answer="22", tests=(), **text)  # type: ignore[arg-type]
 
     def _synthesis(self, name: str) -> None:
         rows = [self._prompt(index) for index in range(self.count)]
