@@ -10,7 +10,7 @@ from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
 from selfplay.records import Seed
 from selfplay.run import Stage
-from selfplay.synthesis import formats
+from selfplay import formats
 from selfplay.trainers.session import FINGERPRINT, trained_model, weights_hash
 from selfplay.trainers.sft import Example, train_sft, write_examples
 from selfplay.workers import Job
@@ -31,7 +31,7 @@ def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> dict[st
     context.workers.map(make_untrained, [job])
     examples = stage.folder / "examples.parquet"
     solved = [seed for seed in seeds if seed.solution]
-    write_examples(examples, [solution_example(context.recipe, seed) for seed in solved])
+    write_examples(examples, [_solution(context.recipe, seed) for seed in solved])
     start = trained_model(untrained, context.dtype, chat=False)
     training = Training(
         "model", train_sft, {"model": start, "examples": str(examples), "args": settings.args, "loss": "all"}
@@ -49,8 +49,7 @@ def base_model(stage: Stage, context: Context) -> ModelRef:
     return ModelRef(settings.name, name, settings.revision, settings.dtype)
 
 
-def solution_example(recipe: Recipe, seed: Seed) -> Example:
-    """A seed's worked solution as the policy would write it."""
+def _solution(recipe: Recipe, seed: Seed) -> Example:
     return Example(formats.solver_input(recipe.domains[seed.domain], seed.problem), (seed.solution,))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ from selfplay.workers import Job, Workers
 
 class Listener(Protocol):
     """Hears of progress and of metrics."""
+
+    def stage(self, name: str, index: int, total: int, done: bool) -> None:
+        """Stage `index` of `total` begins, or is done already."""
+        ...
 
     def begin(self, description: str, total: int) -> None:
         """A piece of work of `total` items begins."""
@@ -56,6 +61,7 @@ class Context:
         self.workers = workers
         self.judge = judge
         self.listener = listener
+        self.started = time.monotonic()
         self.reward_seconds = 0.0
         """Time that trainings spent waiting for verdicts: overhead, though it passes inside a worker."""
 

@@ -25,7 +25,7 @@ class Judge:
 
     def __init__(self, recipe: Recipe, store: Path, workers: int | None = None) -> None:
         self.verifiers: dict[str, Verifier] = {
-            name: _load(recipe, name, recipe.sandbox.workers if workers is None else workers) for name in recipe.domains
+            name: load_verifier(recipe, name, recipe.sandbox.workers if workers is None else workers) for name in recipe.domains
         }
         self._store = VerdictStore(store / "verdicts.sqlite")
 
@@ -56,7 +56,8 @@ class Judge:
         self._store.close()
 
 
-def _load(recipe: Recipe, domain: str, workers: int) -> Verifier:
+def load_verifier(recipe: Recipe, domain: str, workers: int) -> Verifier:
+    """The verifier of one domain, with as many workers as said."""
     settings = recipe.domains[domain]
     params = dict(settings.verifier_params)
     if settings.verifier == "code":

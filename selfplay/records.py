@@ -47,6 +47,8 @@ class Seed:
     tests: tuple[TestCase, ...]
     solution: str
     """A worked completion, empty where the source has none."""
+    solution_is_right: bool | None
+    """Whether the solution is known to be right or wrong; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from selfplay.config import Domain, FileSeeds, ProceduralSeeds, QuickstartSeeds, Recipe
-from selfplay.quickstart import list_programs, word_problems
 from selfplay.quickstart.seed_problem import SeedProblem, Split
 from selfplay.records import Seed, TestCase
 from selfplay.run import Stage
@@ -74,6 +72,7 @@ def _row(problem: SeedProblem, domain: str, split: str, source: str) -> Seed:
         answer=problem.answer,
         tests=tuple(TestCase(i, o) for i, o in problem.tests),
         solution=problem.solution,
+        solution_is_right=not problem.slipped,
     )
 
 
@@ -127,25 +126,5 @@ def _seed_of(line: str, where: str, domain: str, split: str) -> Seed:
         answer=None if answer is None else str(answer),
         tests=tuple(TestCase(t["input"], t["output"]) for t in tests),
         solution=str(row.get("solution", "")),
+        solution_is_right=True if row.get("solution") else None,
     )
-
-
-def exact_solver(domain: Domain) -> Callable[[str, str | None, tuple[TestCase, ...]], bool] | None:
-    """Where the source's problems can be solved exactly: whether a label is right. For measurement only.
-
-    A problem outside the source's grammar has no right label, so any label of it is wrong.
-    """
-    source = domain.seeds
-    if not isinstance(source, QuickstartSeeds):
-        return None
-    return _math_label_right if source.grammar == "math" else _code_label_right
-
-
-def _math_label_right(problem: str, answer: str | None, tests: tuple[TestCase, ...]) -> bool:
-    true = word_problems.solve(problem)
-    return true is not None and true == answer
-
-
-def _code_label_right(problem: str, answer: str | None, tests: tuple[TestCase, ...]) -> bool:
-    program = list_programs.solve(problem)
-    return program is not None and all(program(test.input).split() == test.output.split() for test in tests)

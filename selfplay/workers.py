@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
 from typing import Any
 
 from pebble import ProcessPool
@@ -38,17 +41,22 @@ class Workers:
         context = multiprocessing.get_context("spawn")
         # OpenMP threads of several processes that spin while they wait would slow each other down.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        self._ordinals = context.Value("i", 0)
+        self._claims = tempfile.TemporaryDirectory(prefix="selfplay-workers-")
+        self._starting: list[Future[Any]] = []
         self._pool = ProcessPool(
             max_workers=count,
             context=context,
             initializer=_start_worker,
-            initargs=[self._ordinals, threads, device, os.getpid()],
+            initargs=[self._claims.name, threads, device, os.getpid()],
         )
 
-    def warm_up(self) -> None:
+    def start(self) -> None:
+        """Starts the workers, which load their libraries meanwhile."""
+        self._starting = [self._pool.schedule(_import_libraries) for _ in range(self.count)]
+
+    def wait_until_ready(self) -> None:
         """Waits until every worker has its libraries loaded; not counted as model time."""
-        self._collect([self._pool.schedule(_import_libraries) for _ in range(self.count)], None, None)
+        self._collect(self._starting, None, None)
 
     def map(
         self,
@@ -110,14 +118,13 @@ class Workers:
         """Ends the workers at once."""
         self._pool.stop()
         self._pool.join()
+        self._claims.cleanup()
 
 
-def _start_worker(ordinals: Any, threads: int, device: str, parent: int) -> None:
+def _start_worker(claims: str, threads: int, device: str, parent: int) -> None:
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with ordinals.get_lock():
-        ordinal = ordinals.value
-        ordinals.value += 1
+    ordinal = _claim_number(Path(claims))
     if device == "cuda":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         names = visible.split(",") if visible else None
@@ -127,6 +134,17 @@ def _start_worker(ordinals: Any, threads: int, device: str, parent: int) -> None
     # Trackers and progress bars belong to the driver alone.
     os.environ["WANDB_MODE"] = "disabled"
     os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+
+
+def _claim_number(folder: Path) -> int:
+    """The lowest number that no other worker has taken."""
+    for number in itertools.count():
+        try:
+            (folder / str(number)).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return number
+    raise AssertionError("unreachable")
 
 
 def die_with_parent(parent: int) -> None:

@@ -14,7 +14,7 @@ from selfplay.judging import Item, task_of
 from selfplay.records import Rollout, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id, derive
-from selfplay.synthesis import formats
+from selfplay import formats
 
 Row = dict[str, Any]
 GREEDY = "greedy"

@@ -13,11 +13,11 @@ from selfplay.engines.base import ModelRef, Sampling
 from selfplay.judging import sandbox_opener
 from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import label_by_consensus
+from selfplay.quickstart.true_labels import exact_solver
 from selfplay.records import LabelledTask, Prompt, Rollout, Seed
 from selfplay.run import Stage
-from selfplay.seed_problems import exact_solver
 from selfplay.seeding import content_id
-from selfplay.synthesis import formats
+from selfplay import formats
 from verifiers.math_answer import MathVerifier
 from verifiers.program_runner import ProgramRunner
 

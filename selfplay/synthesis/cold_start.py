@@ -11,7 +11,7 @@ from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
 from selfplay.records import Seed
 from selfplay.run import Stage
-from selfplay.synthesis import formats
+from selfplay import formats
 from selfplay.trainers.session import trained_model
 from selfplay.trainers.sft import Example, train_sft, write_examples
 

@@ -6,17 +6,19 @@ seeks modes. What that can do to the rationales is measured every round (`selfpl
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from selfplay.config import EMStop
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.records import Candidate, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
-from selfplay.synthesis import formats
+from selfplay import formats
 from selfplay.synthesis.cold_start import (
     PROMPT_MODEL,
     RATIONALE_MODEL,
@@ -54,6 +56,35 @@ def observed_pairs(context: Context, seeds: Sequence[Seed]) -> list[Seed]:
             own = random.Random(context.seed("em", "pairs", domain)).sample(own, limit)
         chosen += own
     return chosen
+
+
+def measured_pairs(context: Context, heldout: Sequence[Seed]) -> list[Seed]:
+    """The held-out pairs on which rounds are measured: the first of each domain."""
+    limit = context.recipe.em.heldout_pairs
+    return [
+        seed for domain in context.recipe.domains for seed in [s for s in heldout if s.domain == domain][:limit]
+    ]
+
+
+class Patience:
+    """Ends the loop when the held-out joint NLL no longer falls."""
+
+    def __init__(self, settings: EMStop | None) -> None:
+        self._settings = settings
+        self._best = math.inf
+        self._waited = 0
+
+    def worth_another(self, row: Mapping[str, float]) -> bool:
+        """Whether the loop should go on after a round with this row of measures."""
+        if self._settings is None:
+            return True
+        value = row.get("joint_nll", math.inf)
+        if self._best - value > self._settings.min_gain or math.isinf(self._best):
+            self._waited = 0
+        else:
+            self._waited += 1
+        self._best = min(self._best, value)
+        return self._waited < self._settings.patience
 
 
 def weigh_candidates(context: Context, number: int, models: ModelPair, pairs: Sequence[Seed]) -> list[Candidate]:

@@ -12,7 +12,7 @@ from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.records import Prompt, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
-from selfplay.synthesis import formats
+from selfplay import formats
 from selfplay.synthesis.concepts import Combination, ConceptSampler, plan, shapes_of
 
 

@@ -11,7 +11,7 @@ from selfplay.config import Recipe
 from selfplay.engines.base import Sample, ScoreRequest, Segment
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.records import Seed
-from selfplay.synthesis import formats
+from selfplay import formats
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from selfplay.context import Context
 from selfplay.engines.base import Sample, Sampling, Segment
 from selfplay.records import Seed
-from selfplay.synthesis import formats
+from selfplay import formats
 from selfplay.synthesis.cold_start import ModelPair
 from selfplay.synthesis.likelihood import importance_bound, is_whole, joint, proposal, without_rationale
 

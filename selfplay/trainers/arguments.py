@@ -54,7 +54,7 @@ def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: s
     presets: dict[str, Any] = {
         "logging_steps": 1,
         "save_strategy": "no",
-        "gradient_checkpointing": device != "cpu",
+        _checkpointing_name(kind): device != "cpu",
         "bf16": device != "cpu",
         "dataloader_pin_memory": device != "cpu",
         "disable_tqdm": True,
@@ -71,3 +71,9 @@ def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: s
         "use_cpu": device == "cpu",
     }
     return config_class(kind)(**(presets | args | decided))
+
+
+def _checkpointing_name(kind: str) -> str:
+    """What this version of transformers calls the recomputing of activations."""
+    names = {f.name for f in dataclasses.fields(config_class(kind))}
+    return "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"

@@ -1,0 +1,221 @@
+"""The command line. Verbs only: each hands over to the module that does the work."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+app = typer.Typer(
+    help="A language model makes its own problems, solves them, checks the answers by machine, and learns.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+sandbox_app = typer.Typer(help="Run untrusted programs in isolation by the kernel.", no_args_is_help=True)
+app.add_typer(sandbox_app, name="sandbox")
+
+UNUSABLE, FAILED, INTERRUPTED = 2, 1, 130
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as configs/quickstart.yaml.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[a.b.c=value]...", help="Settings that replace those of the recipe.")
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+
+
+def main() -> None:
+    """The `selfplay` command."""
+    from selfplay.installation import clash
+
+    fault = clash()
+    if fault:
+        _refuse(fault)
+    app()
+
+
+@app.command()
+def run(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Where the run lives; default runs/<name>.")] = None,
+    reuse: Annotated[
+        Path | None, typer.Option(help="Another run, whose stages are taken over where settings and inputs agree.")
+    ] = None,
+) -> None:
+    """Run a recipe, or continue its run."""
+    loaded = _load(recipe, overrides)
+    folder = run_dir or Path("runs") / loaded.name
+    from selfplay.devices import NoDevice
+    from selfplay.preflight import PreflightError
+    from selfplay.records import RecordError
+    from selfplay.run import RunError
+    from selfplay.seed_problems import SeedError
+    from selfplay.trainers.arguments import ArgumentsError
+    from selfplay.training.rounds import NothingToLearn
+    from selfplay.workers import WorkerError
+    from verifiers.registry import UnknownVerifier
+
+    if reuse is not None and not (reuse / "recipe.json").exists():
+        _refuse(f"--reuse {reuse}: is not a run directory")
+    from selfplay.launch import launch
+
+    try:
+        summary = launch(loaded, folder, reuse)
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Finished work is kept; the same command continues {folder}.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
+        _refuse(str(error))
+    except (WorkerError, NothingToLearn, RecordError) as error:
+        typer.echo(f"{error}\nFinished work is kept in {folder}.", err=True)
+        raise typer.Exit(FAILED) from error
+    _print(_closing(summary))
+
+
+@app.command()
+def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Validate a recipe, show its plan, and try its rewards on known answers; loads no weights."""
+    loaded = _load(recipe, overrides)
+    from selfplay.devices import NoDevice
+    from selfplay.preflight import PreflightError, check_rewards, check_sandbox, check_trainer_arguments
+    from selfplay.seed_problems import SeedError
+    from selfplay.plan_view import plan_view
+    from selfplay.trainers.arguments import ArgumentsError
+    from verifiers.registry import UnknownVerifier
+
+    _print(plan_view(loaded))
+    try:
+        check_trainer_arguments(loaded)
+        findings = check_rewards(loaded) + check_sandbox(loaded)
+    except (SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
+        _refuse(str(error))
+    for finding in findings:
+        typer.echo(f"ok  {finding.name}: {finding.detail}")
+
+
+@app.command()
+def status(run: RunFolder) -> None:
+    """Show how far a run is; safe while it goes on."""
+    from selfplay.config import Recipe
+    from selfplay.plan import planned_stages
+    from selfplay.terminal import status_view
+
+    recipe = Recipe.model_validate(_read_run(run))
+    _print(status_view(run, planned_stages(recipe)))
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write RUN/report.html from what the run has made so far."""
+    _read_run(run)
+    from selfplay.report.page import write_report
+
+    typer.echo(str(write_report(run)))
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Rows with a completion each.")],
+    verifier: Annotated[str, typer.Option(help="A verifier's name, or module:Name.")],
+    params: Annotated[str, typer.Option(help="The verifier's parameters, as a JSON object.")] = "{}",
+) -> None:
+    """Judge completions: one verdict a row as JSON lines, in input order."""
+    from verifiers.jsonl import UnusableInput, verify_file
+    from verifiers.registry import UnknownVerifier
+
+    try:
+        verify_file(verifier, file, sys.stdout, params=_json_object(params))
+    except (UnusableInput, UnknownVerifier) as error:
+        _refuse(str(error))
+
+
+@sandbox_app.command("run")
+def sandbox_run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A program.")],
+    language: Annotated[str | None, typer.Option(help="python or cpp; default by the file's ending.")] = None,
+    stdin: Annotated[Path | None, typer.Option(help="A file for standard input.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the execution as JSON.")] = False,
+) -> None:
+    """Run one program in the sandbox; exits 0 when the program ended well."""
+    from selfplay.sandbox_commands import SandboxInputError, run_file
+    from sandbox.model import SandboxUnavailable
+
+    try:
+        execution = run_file(file, language, stdin)
+    except (SandboxInputError, SandboxUnavailable) as error:
+        _refuse(str(error))
+    if as_json:
+        typer.echo(json.dumps(execution))
+    else:
+        sys.stdout.write(execution["stdout"])
+        sys.stderr.write(execution["stderr"])
+        typer.echo(f"{execution['status']} {execution['reason']}".strip(), err=True)
+    raise typer.Exit(0 if execution["status"] == "ok" else FAILED)
+
+
+@sandbox_app.command("doctor")
+def sandbox_doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+    """Try every limit of this host's sandbox for real."""
+    from sandbox.doctor import examine
+    from sandbox.model import SandboxUnavailable
+
+    try:
+        findings = examine()
+    except SandboxUnavailable as error:
+        _refuse(str(error))
+    if as_json:
+        rows = [{"limit": f.limit, "enforced": f.enforced, "detail": f.detail} for f in findings]
+        typer.echo(json.dumps(rows))
+    else:
+        for found in findings:
+            typer.echo(f"{'enforced' if found.enforced else 'NOT ENFORCED':13} {found.limit:16} {found.detail}")
+    raise typer.Exit(0 if all(found.enforced for found in findings) else FAILED)
+
+
+def _load(recipe: Path, overrides: list[str] | None) -> Any:
+    from selfplay.recipe_file import RecipeError, load_recipe
+
+    try:
+        return load_recipe(recipe, overrides or [])
+    except RecipeError as error:
+        _refuse(str(error))
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    from selfplay.run import RunError, read_run
+
+    try:
+        return read_run(path)
+    except RunError as error:
+        _refuse(str(error))
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        _refuse(f"--params: is not JSON ({error})")
+    if not isinstance(value, dict):
+        _refuse('--params: must be a JSON object, such as {"require_box": true}')
+    return value
+
+
+def _closing(summary: dict[str, Any]) -> Any:
+    from selfplay.terminal import closing_table
+
+    return closing_table(summary)
+
+
+def _print(renderable: Any) -> None:
+    from rich.console import Console
+
+    Console().print(renderable)
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise SystemExit(UNUSABLE)

@@ -1,0 +1,114 @@
+"""Brings a run up and down around the pipeline: locks, workers, verifiers, trackers, progress, the closing report."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from selfplay.config import Recipe
+from selfplay.devices import workers_and_device
+from selfplay.pipeline import run_pipeline
+from selfplay.plan import planned_stages
+from selfplay.context import Context
+from selfplay.judging import Judge
+from selfplay.preflight import check_rewards, check_trainer_arguments
+from selfplay.records import LabelledTask, Rollout
+from selfplay.report.page import write_report
+from selfplay.run import RunDirectory
+from selfplay.terminal import Progress
+from selfplay.tracking import Tracker
+from selfplay.workers import Workers
+
+PREFLIGHT_PROBLEMS = 50
+"""Problems of a domain and split that `selfplay run` checks before it starts; `selfplay check` takes all."""
+TABLE_ROWS = 500
+
+
+class Audience:
+    """Hears what the pipeline tells, and passes it to the terminal and to the trackers."""
+
+    def __init__(self, progress: Progress, tracker: Tracker) -> None:
+        self._progress = progress
+        self._tracker = tracker
+
+    def stage(self, name: str, index: int, total: int, done: bool) -> None:
+        """A stage begins, or is done already."""
+        self._progress.stage(name, index, total, done)
+
+    def begin(self, description: str, total: int) -> None:
+        """A piece of work begins."""
+        self._progress.begin(description, total)
+
+    def advance(self, count: int) -> None:
+        """Some of it is done."""
+        self._progress.advance(count)
+
+    def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Metrics of a stage."""
+        self._tracker.log(stage, metrics, step)
+
+
+def launch(recipe: Recipe, run_path: Path, reuse: Path | None = None) -> dict[str, Any]:
+    """Runs a recipe in a directory, from where it stopped; returns the summary.
+
+    Raises:
+        RunError: the directory belongs to other settings or to another process.
+        PreflightError: rewards that would spoil the run.
+        NoDevice: the recipe asks for a device that is not there.
+        WorkerError: a worker failed.
+        NothingToLearn: no prompt survived.
+    """
+    count, device = workers_and_device(recipe.compute)
+    with RunDirectory.open(run_path, recipe, reuse) as run, _workers(recipe, count, device) as workers:
+        complete = all(run.stage(name).done for name in planned_stages(recipe))
+        if not complete:
+            workers.start()
+            check_rewards(recipe, PREFLIGHT_PROBLEMS)
+            check_trainer_arguments(recipe)
+            workers.wait_until_ready()
+        with Progress() as progress, Tracker(run_path, recipe) as tracker, _judge(recipe, run) as judge:
+            context = Context(run, workers, judge, Audience(progress, tracker))
+            summary = run_pipeline(context)
+            _tables(run, tracker)
+            tracker.summary(summary)
+        write_report(run_path)
+    return summary
+
+
+@contextlib.contextmanager
+def _workers(recipe: Recipe, count: int, device: str) -> Iterator[Workers]:
+    workers = Workers(count, recipe.compute.threads, device)
+    try:
+        yield workers
+    finally:
+        workers.stop()
+
+
+@contextlib.contextmanager
+def _judge(recipe: Recipe, run: RunDirectory) -> Iterator[Judge]:
+    judge = Judge(recipe, run.store_folder)
+    try:
+        yield judge
+    finally:
+        judge.close()
+
+
+def _tables(run: RunDirectory, tracker: Tracker) -> None:
+    """Hands the first rows of the prompts and of the last rollouts to the trackers."""
+    tasks = run.stage("labelling").read("tasks", LabelledTask)[:TABLE_ROWS]
+    tracker.table(
+        "prompts",
+        ["domain", "problem", "answer", "agreement", "pass_rate", "dropped"],
+        [[t.domain, t.problem, t.answer, t.agreement, t.pass_rate, t.dropped] for t in tasks],
+    )
+    last = run.recipe.training.rounds
+    if not last or run.recipe.training.algorithm == "continued_sft":
+        return
+    rollouts = run.stage(f"selfplay_{last}").read("rollouts", Rollout)[-TABLE_ROWS:]
+    tracker.table(
+        f"rollouts_{last}",
+        ["domain", "task_id", "completion", "passed", "reward", "status", "reason"],
+        [[r.domain, r.task_id, r.completion, r.passed, r.reward, r.status, r.reason] for r in rollouts],
+    )

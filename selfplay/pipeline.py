@@ -1,0 +1,169 @@
+"""The story of a run, in order. Each stage is done once; a run that was cut off goes on where it stopped.
+
+seeds         problems to start from, with concepts, rationale, and answer or tests
+base          the model that everything starts from (trained here only when the recipe makes one from scratch)
+cold_start    maximum likelihood of the prompt model p and the rationale model q on the seeds
+em_N          E-step: q learns the best of K rationales; M-step: p learns from the rationales of the new q
+synthesis     new prompts from p, on new combinations of concepts
+curation      duplicates and contaminated prompts are set aside
+labelling     the policy solves each prompt k times; the majority is the label
+evaluation_0  held-out accuracy of the base
+selfplay_N    a round of grpo, dpo or rft on the labelled prompts
+evaluation_N  held-out accuracy of the policy after it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from selfplay.base_model import base_model, base_stage
+from selfplay.context import Context
+from selfplay.curation.gates import curation_stage
+from selfplay.engines.base import ModelRef
+from selfplay.evaluation.evaluate import choose_problems, evaluation_stage
+from selfplay.labelling.label import labelling_stage
+from selfplay.plan import planned_stages
+from selfplay.records import LabelledTask, Prompt, Seed
+from selfplay.run import Stage, read_json, write_json
+from selfplay.seed_problems import seeds_stage
+from selfplay.summary import summarise
+from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
+from selfplay.synthesis.em import Patience, em_stage, measured_pairs, round_models
+from selfplay.synthesis.generate import synthesis_stage
+from selfplay.synthesis.measures import measure
+from selfplay.training.rounds import round_policy, selfplay_stage
+
+
+def run_pipeline(context: Context) -> dict[str, Any]:
+    """Runs every stage that is not done; returns the summary."""
+    story = Story(context)
+    seeds = story.tell("seeds", ["domains"], lambda stage: seeds_stage(stage, context.recipe))
+    train = _seeds(context, seeds, "train")
+    heldout = choose_problems(context, _seeds(context, seeds, context.recipe.evaluation.split))
+    reserved = _seeds(context, seeds, "heldout") + _seeds(context, seeds, "dev")
+
+    base_done = story.tell("base", ["model", "engine"], lambda stage: base_stage(stage, context, train))
+    base = base_model(base_done, context)
+    pair = _expectation_maximisation(story, base, train, heldout)
+
+    made = story.tell(
+        "synthesis", ["synthesis"], lambda stage: synthesis_stage(stage, context, pair.p, train, reserved)
+    ).read("prompts", Prompt)
+    kept = story.tell(
+        "curation", ["curation"], lambda stage: curation_stage(stage, context, made, train, reserved)
+    ).read("prompts", Prompt)
+    policy = dataclasses.replace(base, chat=context.chat)
+    tasks = story.tell(
+        "labelling", ["labelling"], lambda stage: labelling_stage(stage, context, policy, kept, train)
+    ).read("tasks", LabelledTask)
+
+    story.tell("evaluation_0", ["evaluation"], lambda stage: evaluation_stage(stage, context, 0, policy, heldout))
+    for number in range(1, context.recipe.training.rounds + 1):
+        policy = _round(story, number, policy, tasks, train, heldout)
+    return story.end()
+
+
+def _expectation_maximisation(
+    story: Story, base: ModelRef, train: list[Seed], heldout: list[Seed]
+) -> ModelPair:
+    context = story.context
+    measured = measured_pairs(context, heldout)
+
+    def cold_start(stage: Stage) -> dict[str, Any]:
+        counts = cold_start_stage(stage, context, base, train)
+        return counts | {"row": measure(context, 0, models_of(stage, context), measured)}
+
+    done = story.tell("cold_start", ["cold_start", "em", "evaluation", "synthesis"], cold_start)
+    pair = models_of(done, context)
+    progress = Patience(context.recipe.em.stop)
+    progress.worth_another(done.manifest["counts"]["row"])
+    for number in range(1, context.recipe.em.rounds + 1):
+        before = pair
+        done = story.tell(
+            f"em_{number}",
+            [],
+            lambda stage, number=number, before=before: em_stage(stage, context, number, before, train, measured),
+        )
+        pair = round_models(done, context, before)
+        if not progress.worth_another(done.manifest["counts"]["row"]):
+            break
+    return pair
+
+
+def _round(
+    story: Story,
+    number: int,
+    policy: ModelRef,
+    tasks: list[LabelledTask],
+    train: list[Seed],
+    heldout: list[Seed],
+) -> ModelRef:
+    context = story.context
+    done = story.tell(
+        f"selfplay_{number}",
+        ["training"],
+        lambda stage: selfplay_stage(stage, context, number, policy, tasks, train),
+    )
+    after = round_policy(done, context)
+    story.tell(f"evaluation_{number}", [], lambda stage: evaluation_stage(stage, context, number, after, heldout))
+    return after
+
+
+def _seeds(context: Context, stage: Stage, split: str) -> list[Seed]:
+    return [seed for domain in context.recipe.domains for seed in stage.read(f"{domain}-{split}", Seed)]
+
+
+class Story:
+    """Runs stages one after the other, tells the listener, and keeps the time."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._planned = planned_stages(context.recipe)
+        self._done: list[Stage] = []
+        self._clock = Clock(context)
+
+    def tell(self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]]) -> Stage:
+        """Runs one stage unless it is done."""
+        done = self.context.run.stage(name).done
+        self.context.listener.stage(name, self._planned.index(name) + 1, len(self._planned), done)
+        stage = self.context.run.do(name, sections, work)
+        self._done.append(stage)
+        self._clock.mark()
+        return stage
+
+    def end(self) -> dict[str, Any]:
+        """Writes the summary."""
+        return summarise(self.context.run, self._done, self._clock.overhead_share, self._clock.seconds)
+
+
+class Clock:
+    """The run's time and its model time, over all the sessions that it took."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._file = context.run.path / "clock.json"
+        earlier = read_json(self._file) if self._file.exists() else {"seconds": 0.0, "model_seconds": 0.0}
+        self._earlier: dict[str, float] = earlier
+        self._model_before = self._model_seconds()
+
+    def _model_seconds(self) -> float:
+        return self._context.workers.busy_seconds - self._context.reward_seconds
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of the run."""
+        return self._earlier["seconds"] + time.monotonic() - self._context.started
+
+    @property
+    def overhead_share(self) -> float:
+        """Share of the run's time outside generation, scoring and training; waiting for verdicts counts as outside."""
+        model = self._earlier["model_seconds"] + self._model_seconds() - self._model_before
+        return 1.0 - model / self.seconds
+
+    def mark(self) -> None:
+        """Keeps the time so far."""
+        model = self.seconds * (1.0 - self.overhead_share)
+        write_json(self._file, {"seconds": self.seconds, "model_seconds": model})

@@ -1,0 +1,76 @@
+"""The plan that `selfplay check` shows: the stages of a recipe in order, and what each will do."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from selfplay.config import PretrainedModel, Recipe
+from selfplay.plan import planned_stages
+
+
+def plan_view(recipe: Recipe) -> Table:
+    """A table of the stages."""
+    table = Table(title=Text(f"{recipe.name}, seed {recipe.seed}"), title_justify="left", box=None, pad_edge=False)
+    table.add_column("stage", style="bold")
+    table.add_column("what it does")
+    for name in planned_stages(recipe):
+        table.add_row(name, Text(_sentence(recipe, name)))
+    return table
+
+
+def _sentence(recipe: Recipe, stage: str) -> str:
+    kind = stage.rstrip("0123456789").rstrip("_")
+    return {
+        "seeds": _seeds,
+        "base": _base,
+        "cold_start": lambda r: "train p (c -> z, x) and q (c, x -> z) on the seeds by maximum likelihood",
+        "em": _em,
+        "synthesis": lambda r: f"{r.synthesis.prompts} prompts a domain at T={r.synthesis.sampling.temperature:g}",
+        "curation": _curation,
+        "labelling": _labelling,
+        "selfplay": _selfplay,
+        "evaluation": _evaluation,
+    }[kind](recipe)
+
+
+def _seeds(recipe: Recipe) -> str:
+    return ", ".join(f"{name} from {domain.seeds.kind}" for name, domain in recipe.domains.items())
+
+
+def _base(recipe: Recipe) -> str:
+    if isinstance(recipe.model, PretrainedModel):
+        return f"{recipe.model.name} as it is"
+    return "train a tiny Qwen3 from scratch on the seeds' worked solutions"
+
+
+def _em(recipe: Recipe) -> str:
+    pairs = recipe.em.pairs or "all"
+    frozen = ", q frozen" if recipe.em.e_step == "frozen" else ""
+    return f"{recipe.em.candidates} rationales a pair, {pairs} pairs a domain{frozen}"
+
+
+def _curation(recipe: Recipe) -> str:
+    curation = recipe.curation
+    return (
+        f"near duplicates above Jaccard {curation.near_duplicate_jaccard:g}, "
+        f"{curation.decontamination_ngram}-gram decontamination"
+    )
+
+
+def _labelling(recipe: Recipe) -> str:
+    labelling = recipe.labelling
+    return f"majority of {labelling.samples} policy completions, agreement >= {labelling.min_agreement:g}"
+
+
+def _selfplay(recipe: Recipe) -> str:
+    training = recipe.training
+    control = "" if training.rewards == "verified" else f", control: {training.rewards} rewards"
+    return f"{training.algorithm}, {training.prompts or 'all'} prompts{control}"
+
+
+def _evaluation(recipe: Recipe) -> str:
+    evaluation = recipe.evaluation
+    temperatures = ", ".join(f"{t:g}" for t in evaluation.temperatures)
+    greedy = " and greedy" if evaluation.greedy else ""
+    return f"{evaluation.problems} problems a domain, {evaluation.samples} completions at T={temperatures}{greedy}"

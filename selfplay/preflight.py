@@ -1,0 +1,123 @@
+"""Checks before anything expensive: trainer arguments, seeds, verifiers on known answers, and the sandbox's limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from sandbox.doctor import examine
+from sandbox.model import SandboxUnavailable
+from selfplay.config import Recipe, ScratchModel
+from selfplay.judging import Item, load_verifier, task_of
+from selfplay.records import Seed
+from selfplay.seed_problems import SPLITS, load_seeds
+from verifiers.math_answer import MathVerifier
+from verifiers.model import Verifier
+
+SHOWN = 3
+
+
+class PreflightError(RuntimeError):
+    """Rewards or settings that would spoil the run; one sentence each, with the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check looked at, for the person who runs `selfplay check`."""
+
+    name: str
+    detail: str
+
+
+def check_trainer_arguments(recipe: Recipe) -> None:
+    """Refuses arguments that TRL would refuse; loads TRL, but no model.
+
+    Raises:
+        ArgumentsError: names the field.
+    """
+    from selfplay.trainers.arguments import check_arguments
+
+    kinds = {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "continued_sft": "sft"}
+    if isinstance(recipe.model, ScratchModel):
+        check_arguments("sft", recipe.model.args, "model.args")
+    check_arguments("sft", recipe.cold_start.prompt_model_args, "cold_start.prompt_model_args")
+    check_arguments("sft", recipe.cold_start.rationale_model_args, "cold_start.rationale_model_args")
+    check_arguments("sft", recipe.em.e_step_args, "em.e_step_args")
+    check_arguments("sft", recipe.em.m_step_args, "em.m_step_args")
+    check_arguments(kinds[recipe.training.algorithm], recipe.training.args, "training.args")
+
+
+def check_sandbox(recipe: Recipe) -> list[Finding]:
+    """Tries every limit of the sandbox, where a domain runs programs.
+
+    Raises:
+        PreflightError: a limit is not enforced and not waived, or there is no sandbox.
+    """
+    if not any(domain.verifier == "code" for domain in recipe.domains.values()):
+        return []
+    try:
+        findings = examine(recipe.sandbox.backend)
+    except SandboxUnavailable as error:
+        raise PreflightError(f"sandbox: {error}") from error
+    open_doors = [f"{f.limit} ({f.detail})" for f in findings if not f.enforced and f.limit not in recipe.sandbox.waive]
+    if open_doors:
+        raise PreflightError(
+            f"sandbox: does not enforce {', '.join(open_doors)}; name them in sandbox.waive to accept that"
+        )
+    return [Finding("sandbox", f"enforces {', '.join(f.limit for f in findings if f.enforced)}")]
+
+
+def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
+    """Every known-right answer of the recipe's seeds must pass its verifier, every known-wrong one must fail.
+
+    Args:
+        recipe: the run.
+        limit: most problems of a domain and split; None takes all.
+
+    Raises:
+        PreflightError: names the domain and the first offenders.
+    """
+    findings = []
+    for name, settings in recipe.domains.items():
+        verifier = load_verifier(recipe, name, recipe.sandbox.workers)
+        try:
+            seeds = [
+                seed for split in SPLITS for seed in islice(load_seeds(recipe.seed, name, settings, split), limit)
+            ]
+            known = list(_known(name, seeds, verifier))
+            _demand(name, known, verifier)
+        finally:
+            verifier.close()
+        wrong = sum(not right for _, right in known)
+        findings.append(
+            Finding(f"rewards: {name}", f"{len(known) - wrong} right answers pass, {wrong} wrong ones fail")
+        )
+    return findings
+
+
+def _known(name: str, seeds: Sequence[Seed], verifier: Verifier) -> Iterator[tuple[Item, bool]]:
+    for seed in seeds:
+        task = task_of(seed.answer, seed.tests)
+        if seed.answer is not None and isinstance(verifier, MathVerifier):
+            yield (name, task, f"\\boxed{{{seed.answer}}}"), True
+            yield (name, task, f"\\boxed{{{seed.answer}+1}}"), False
+        if seed.solution and seed.solution_is_right is not None:
+            yield (name, task, seed.solution), seed.solution_is_right
+
+
+def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -> None:
+    verdicts = verifier.verify_many([(task, completion) for (_, task, completion), _ in known])
+    faults = [
+        f"a {'right' if right else 'wrong'} answer is judged {verdict.status} ({verdict.reason}): {completion[:80]!r}"
+        for ((_, _, completion), right), verdict in zip(known, verdicts, strict=True)
+        if verdict.passed is not right
+    ]
+    if faults:
+        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        raise PreflightError(
+            f"domains.{name}: the verifier {verifier.name!r} is wrong on {len(faults)} of {len(known)} known answers: "
+            + "; ".join(faults[:SHOWN])
+            + more
+            + "; mend the seeds or the verifier's parameters"
+        )

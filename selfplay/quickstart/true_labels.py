@@ -1,0 +1,30 @@
+"""Whether a label is right, where the seeds' source can solve its own problems. For measurement only, never to train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from selfplay.config import Domain, QuickstartSeeds
+from selfplay.quickstart import list_programs, word_problems
+from selfplay.records import TestCase
+
+
+def exact_solver(domain: Domain) -> Callable[[str, str | None, tuple[TestCase, ...]], bool] | None:
+    """Where the source's problems can be solved exactly: whether a label is right. For measurement only.
+
+    A problem outside the source's grammar has no right label, so any label of it is wrong.
+    """
+    source = domain.seeds
+    if not isinstance(source, QuickstartSeeds):
+        return None
+    return _math_label_right if source.grammar == "math" else _code_label_right
+
+
+def _math_label_right(problem: str, answer: str | None, tests: tuple[TestCase, ...]) -> bool:
+    true = word_problems.solve(problem)
+    return true is not None and true == answer
+
+
+def _code_label_right(problem: str, answer: str | None, tests: tuple[TestCase, ...]) -> bool:
+    program = list_programs.solve(problem)
+    return program is not None and all(program(test.input).split() == test.output.split() for test in tests)

@@ -1,0 +1,78 @@
+"""The closing table of a run, as `summary.json`, from what the stages wrote."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Any
+
+import selfplay
+from selfplay.evaluation.evaluate import gain_rows, metric_rows
+from selfplay.records import Rollout
+from selfplay.run import RunDirectory, Stage, write_json
+
+PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")
+
+
+def summarise(run: RunDirectory, stages: list[Stage], overhead_share: float, seconds: float) -> dict[str, Any]:
+    """Writes `summary.json` and returns it."""
+    recipe = run.recipe
+    evaluations = [stage.read("rollouts", Rollout) for stage in stages if stage.name.startswith("evaluation_")]
+    settings, seed = recipe.evaluation, recipe.seed
+    labels = _counts(run, "labelling")
+    rounds = [stage.name for stage in stages if stage.name.startswith("selfplay_")]
+    summary = {
+        "name": recipe.name,
+        "algorithm": recipe.training.algorithm,
+        "rewards": recipe.training.rewards,
+        "seed": seed,
+        "evaluation": [r for n, rows in enumerate(evaluations) for r in metric_rows(rows, settings, n, seed)],
+        "gains": [
+            row
+            for number, rows in enumerate(evaluations[1:], 1)
+            for row in gain_rows(evaluations[0], rows, settings, number, seed)
+        ],
+        "prompts": _prompts(run),
+        "labels": {"accuracy": labels["label_accuracy"], "n": labels["measured"]},
+        "em": [_counts(run, stage.name)["row"] for stage in stages if stage.name == "cold_start" or _is_em(stage)],
+        "stages": [{"name": stage.name, "seconds": stage.manifest["seconds"]} for stage in stages],
+        "overhead_share": overhead_share,
+        "total_seconds": seconds,
+        "versions": versions(),
+        "paths": {
+            "model": str(run.path / "stages" / (f"{rounds[-1]}/policy" if rounds else "base")),
+            "report": str(run.path / "report.html"),
+            "metrics": str(run.metrics_file),
+        },
+    }
+    write_json(run.path / "summary.json", summary)
+    return summary
+
+
+def _is_em(stage: Stage) -> bool:
+    return stage.name.startswith("em_")
+
+
+def _counts(run: RunDirectory, name: str) -> dict[str, Any]:
+    counts: dict[str, Any] = run.stage(name).manifest["counts"]
+    return counts
+
+
+def _prompts(run: RunDirectory) -> dict[str, Any]:
+    synthesis, curation, labelling = (_counts(run, name) for name in ("synthesis", "curation", "labelling"))
+    return {
+        "made": synthesis["made"],
+        "kept": labelling["tasks"],
+        "lost": synthesis["lost"] | curation["lost"] | labelling["lost"],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of this code, of Python, and of the libraries that decide results."""
+    found = {"promptcot": selfplay.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
