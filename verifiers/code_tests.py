@@ -201,12 +201,10 @@ class CodeVerifier:
             "cpu_s": round(sum(execution.cpu_s for execution in executions), 6),
             "peak_memory_mb": max((execution.peak_memory_mb for execution in executions), default=0.0),
         }
-        if "not_checked" in progress.per_test:
-            reason = (
-                next((e.reason for e in executions if e.status is Status.SANDBOX_ERROR), "")
-                or progress.reason
-            )
-            return Verdict(None, None, "not_checked", reason or "the sandbox failed", details, seconds)
+        broken = next((e.reason for e in executions if e.status is Status.SANDBOX_ERROR), None)
+        if broken is not None or "not_checked" in progress.per_test:
+            reason = broken or progress.reason or "the sandbox failed"
+            return Verdict(None, None, "not_checked", reason, details, seconds)
         if progress.failed_at is None and progress.passed < total:
             return Verdict(
                 None, None, "not_checked", "the sandbox ran only some of the tests", details, seconds

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from textwrap import dedent
 
 _END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end)\|>|<\|im_start\|>\s*user")
 _SPECIAL = re.compile(r"<\|[a-z_]{1,30}\|>")
 _BOX_TOKENS = re.compile(r"\\(?:boxed|fbox)\s{0,8}\{|\\.|[{}]", re.DOTALL)
-_FENCE = re.compile(r"^[ \t]{0,3}(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$", re.MULTILINE)
+_FENCE = re.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$", re.MULTILINE)
 
 _CUE = re.compile(
     r"(?:final\s+answer|\banswer|\bans)\b(?:\s+should\s+be|\s+is|\s*[:：=])[\s*:：]*|答案(?:是|为|：|:)?|####|^A:",
@@ -21,7 +22,8 @@ _CUE = re.compile(
 _SENTENCE_END = re.compile(r"\n|。|[.!?](?=\s|$)")
 _LINE_OF_MARKUP = re.compile(r"[*_#>\s✅-]*")
 _SPAN = re.compile(
-    r"\$\$(?P<dd>[^$]+)\$\$|\$(?P<d>(?:\\\$|[^$])+)\$|\\\((?P<p>.+?)\\\)|\\\[(?P<b>.+?)\\\]", re.DOTALL
+    r"\$\$(?P<dd>[^$]+)\$\$|\$(?P<d>(?:\\\$|[^$])+)\$"
+    r"|\\\((?P<p>(?:[^\\]|\\[^()])+)\\\)|\\\[(?P<b>(?:[^\\]|\\[^\[\]])+)\\\]"
 )
 _UNIT_AFTER = re.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 _VALUE = re.compile(
@@ -255,7 +257,8 @@ def _fenced(text: str) -> tuple[list[tuple[str, str]], bool]:
     for fence in _FENCE.finditer(text):
         if opening is None:
             opening = fence
-        elif len(fence.group(1)) >= len(opening.group(1)) and not fence.group(2):
-            blocks.append((opening.group(2).lower(), text[opening.end() + 1 : fence.start()]))
+        elif len(fence.group(2)) >= len(opening.group(2)) and not fence.group(3):
+            source = text[opening.end() + 1 : fence.start()]
+            blocks.append((opening.group(3).lower(), dedent(source) if opening.group(1) else source))
             opening = None
     return blocks, opening is not None

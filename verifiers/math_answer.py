@@ -112,6 +112,11 @@ class MathVerifier:
         """Returns the final answer of a completion as text, or None."""
         return self._answer(completion, "")[0]
 
+    def forget(self) -> None:
+        """Empties the caches; for measurements."""
+        self._verdicts.clear()
+        self._forms.clear()
+
     def close(self) -> None:
         """Ends the worker processes."""
         self._pool.close()
@@ -177,6 +182,10 @@ class _Bounded(Generic[_Key, _Value]):
                 return None
             self._kept.move_to_end(key)
             return self._kept[key]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
 
     def put(self, key: _Key, value: _Value) -> None:
         with self._lock:

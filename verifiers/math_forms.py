@@ -41,8 +41,8 @@ _MAX_TEXT = 4000
 class Form:
     """One answer or part of it.
 
-    `kind`: number, formula, unread (calculus, for the worker), matrix, text, list, set, union, ratio, relation,
-    chain, or the brackets of a tuple or interval, such as "()" and "[)".
+    `kind`: number, formula, unread (calculus, for the worker), matrix, text, list, set, union, ratio,
+    relation, chain, or the brackets of a tuple or interval, such as "()" and "[)".
     """
 
     kind: str

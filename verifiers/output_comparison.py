@@ -74,14 +74,13 @@ def same_value(  # noqa: PLR0911 - one return per kind
 ) -> bool:
     """Compares two plain values, as `==` does in the tests of HumanEval and MBPP, but with types in mind.
 
-    Tuples equal lists (the expected values come from JSON). True is not 1, and "1" is not 1; 1 equals 1.0.
+    Tuples equal lists (the expected values come from JSON). True equals 1 and 1 equals 1.0, since
+    those tests hold by `==`; "1" is not 1.
     NaN equals NaN only where NaN itself is expected. `any_order` lets lists, at every level, come in any
     order.
     """
     if depth > _MAX_DEPTH:
         return False
-    if isinstance(expected, bool) or isinstance(actual, bool):
-        return isinstance(expected, bool) and isinstance(actual, bool) and actual == expected
     if isinstance(expected, int | float) and isinstance(actual, int | float):
         return _same_number(actual, expected, float_tolerance)
     if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):

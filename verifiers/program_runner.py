@@ -46,6 +46,7 @@ class ProgramRunner:
         self._own = threading.local()
         self._opened: list[Sandbox] = []
         self._lock = threading.Lock()
+        self._unavailable = ""
 
     def submit(self, work: Callable[[Sandbox], list[Execution]]) -> Future[list[Execution]]:
         """Has one worker run `work` on its sandbox. The future never raises for a sandbox's fault: it gives
@@ -94,11 +95,14 @@ class ProgramRunner:
         return self._once(work) if _infrastructure_failed(executions) else executions
 
     def _once(self, work: Callable[[Sandbox], list[Execution]]) -> list[Execution]:
+        if self._unavailable:
+            return [Execution(Status.SANDBOX_ERROR, reason=self._unavailable)]
         try:
             executions = work(self._sandbox())
         except SandboxUnavailable as error:
+            self._unavailable = str(error)
             return [Execution(Status.SANDBOX_ERROR, reason=str(error))]
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a backend raises costs one verdict
             executions = [Execution(Status.SANDBOX_ERROR, reason=f"{type(error).__name__}: {error}")]
         if _infrastructure_failed(executions):
             self._discard()
@@ -135,7 +139,7 @@ def _calling(
 
 
 def _infrastructure_failed(executions: Sequence[Execution]) -> bool:
-    return any(execution.status is Status.SANDBOX_ERROR for execution in executions)
+    return not executions or any(execution.status is Status.SANDBOX_ERROR for execution in executions)
 
 
 def _raw_outputs(executions: Sequence[Execution], count: int) -> list[RawOutput]:

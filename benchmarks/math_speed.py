@@ -1,0 +1,136 @@
+"""How fast answers are compared: our rate against math-verify's parse and verify, in one process.
+
+Pairs are made here: MATH-like answers of every kind (62% of them equal as strings, as with a decent model's
+answers to MATH-500), and whole numbers. Caches are emptied before each pass except where the cache is what
+is measured.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+from verifiers.math_answer import MathVerifier
+from verifiers.model import Task
+
+Pair = tuple[str, str]
+_PASSES = 5
+
+
+def math_like_pairs(count: int = 300, seed: int = 0) -> list[Pair]:
+    """Returns (gold, answer) pairs: integers, fractions, radicals, points, intervals, polynomials, words."""
+    rng = random.Random(seed)
+    pairs: list[Pair] = []
+    for at in range(count):
+        gold, other = _KINDS[at % len(_KINDS)](rng)
+        pairs.append((gold, gold if rng.random() < 0.62 else other))
+    return pairs
+
+
+def integer_pairs(count: int = 300, seed: int = 0) -> list[Pair]:
+    """Returns (gold, answer) pairs of whole numbers, four in five of them equal."""
+    rng = random.Random(seed)
+    golds = [rng.randint(-10_000, 10_000) for _ in range(count)]
+    return [(str(gold), str(gold if rng.random() < 0.8 else gold + 1)) for gold in golds]
+
+
+def _integer(rng: random.Random) -> Pair:
+    value = rng.randint(-500, 2000)
+    return str(value), str(value + rng.choice((0, 1)))
+
+
+def _fraction(rng: random.Random) -> Pair:
+    top, bottom = rng.randint(1, 99), rng.randint(2, 99)
+    return rf"\frac{{{top}}}{{{bottom}}}", f"{top}/{bottom + rng.choice((0, 1))}"
+
+
+def _radical(rng: random.Random) -> Pair:
+    factor, inner = rng.randint(2, 20), rng.choice((2, 3, 5, 7, 11))
+    return rf"{factor}\sqrt{{{inner}}}", rf"\sqrt{{{factor * factor * inner}}}"
+
+
+def _point(rng: random.Random) -> Pair:
+    first, second = rng.randint(-9, 9), rng.randint(1, 9)
+    return rf"\left( {first}, \frac{{\pi}}{{{second}}} \right)", rf"({first}, \pi/{second})"
+
+
+def _interval(rng: random.Random) -> Pair:
+    low = rng.randint(-9, 9)
+    return rf"({low},\infty)", f"x > {low}"
+
+
+def _polynomial(rng: random.Random) -> Pair:
+    first, second = rng.randint(1, 9), rng.randint(1, 9)
+    return f"x^2+{first + second}x+{first * second}", f"(x+{first})(x+{second})"
+
+
+def _angle(rng: random.Random) -> Pair:
+    value = rng.randint(1, 180)
+    return rf"{value}^\circ", str(value)
+
+
+def _word(rng: random.Random) -> Pair:
+    name = rng.choice(("Evelyn", "even", "ellipse", "east"))
+    return rf"\text{{{name}}}", name
+
+
+_KINDS: Sequence[Callable[[random.Random], Pair]] = (
+    *(_integer, _integer, _integer, _integer, _fraction, _fraction),
+    *(_radical, _point, _interval, _polynomial, _angle, _word),
+)
+
+
+def _seconds_per_pair(
+    judge: Callable[[Pair], object], pairs: Sequence[Pair], reset: Callable[[], None]
+) -> float:
+    """Returns the median over passes of the wall seconds per pair."""
+    passes = []
+    for _ in range(_PASSES):
+        reset()
+        gc.collect()
+        begun = time.perf_counter()
+        for pair in pairs:
+            judge(pair)
+        passes.append((time.perf_counter() - begun) / len(pairs))
+    return statistics.median(passes)
+
+
+def _peer(pair: Pair) -> object:
+    from math_verify import parse, verify
+
+    gold, answer = (parse(f"${text}$", parsing_timeout=None) for text in pair)
+    return verify(gold, answer, timeout_seconds=None)
+
+
+def run() -> dict[str, object]:
+    """Measures and returns the figures: microseconds a pair, and ratios of rates (ours over the peer's)."""
+    math = MathVerifier(workers=1)
+    math.compare(r"\sqrt{2}", r"\sqrt{3}")
+    _peer(("1", r"\frac{1}{2}"))
+
+    def ours(pair: Pair) -> object:
+        return math.verify(Task(answer=pair[0]), rf"\boxed{{{pair[1]}}}")
+
+    sets = {"math_like": math_like_pairs(), "integers": integer_pairs()}
+    results: dict[str, object] = {}
+    for name, pairs in sets.items():
+        mine = _seconds_per_pair(ours, pairs, math.forget)
+        theirs = _seconds_per_pair(_peer, pairs, lambda: None)
+        results[f"{name}_ours_us"] = round(mine * 1e6, 2)
+        results[f"{name}_math_verify_us"] = round(theirs * 1e6, 2)
+        results[f"{name}_ratio"] = round(theirs / mine, 2)
+    for pair in sets["math_like"]:
+        math.compare(*pair)
+    repeated = _seconds_per_pair(lambda pair: math.compare(*pair), sets["math_like"], lambda: None)
+    results["repeated_pairs_per_s"] = round(1 / repeated)
+    math.close()
+    return results
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps(run(), indent=2))

@@ -1,0 +1,160 @@
+"""Finding the answer in a completion: thinking, boxes, announced answers, code blocks, hostile text."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from verifiers.extraction import (
+    boxed_answer,
+    boxes,
+    choice_letter,
+    code_block,
+    final_text,
+    last_value,
+    math_answer,
+)
+
+
+def test_only_what_follows_the_last_thinking_counts() -> None:
+    assert final_text("<think>\\boxed{1}</think> \\boxed{2}") == " \\boxed{2}"
+    assert final_text("a</think>b</think>c") == "c"
+    assert final_text("<think>never closed \\boxed{1}") is None
+    assert final_text("</think>done<think>again") is None
+    assert final_text("5<|im_end|>\n<|im_start|>user 6") == "5"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"\boxed{42}", "42"),
+        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        (r"\fbox{7}", "7"),
+        (r"\boxed{4}, but actually \boxed{5}", "5"),
+        (r"\boxed{3}. Then \boxed{9", "3"),
+        (r"\boxed{1} and \boxed{2}", "1 , 2"),
+        (r"\boxed{41} or \boxed{42}", "41 , 42"),
+        (r"\boxed{5} so, again, \boxed{5}", "5"),
+        (r"$\boxed{28}$ percent", "28%"),
+        (r"\boxed{\{1,2\}}", r"\{1,2\}"),
+        (r"$\\boxed{\\frac{1}{2}}$", r"\frac{1}{2}"),
+        ("no box", None),
+    ],
+)
+def test_last_box(text: str, answer: str | None) -> None:
+    assert boxed_answer(text) == answer
+
+
+def test_nested_boxes_count_once() -> None:
+    assert [content for _, _, content in boxes(r"\boxed{1} \boxed{\boxed{2}}")] == ["1", r"\boxed{2}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is 5", "5"),
+        ("Step 1\nFinal answer: 42", "42"),
+        ("Final Answer: The final answer is $7.78$. I hope it is correct.", "$7.78$"),
+        ("Final Answer: The largest $n$ is 34.", "34"),
+        ("A: 1,170.00", "1,170.00"),
+        ("#### 12", "12"),
+        ("so the number is 10 which is 1,000.99m²", "1,000.99"),
+        ("he is **73** years old", "73"),
+        ("答案：每份应该是 (\\frac{2}{5}) 吨。", "\\frac{2}{5}"),
+        ("The chance is 2/3.", "2/3"),
+        ("x^2+1", "x^2+1"),
+        ("east", "east"),
+        ("code AZYUK2A", None),
+        ("", None),
+    ],
+)
+def test_answers_without_a_box(text: str, answer: str | None) -> None:
+    assert math_answer(text).text == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is for sure D, it can't be A or B", "D"),
+        ("D. it can't be A or B", "D"),
+        ("I think the correct answer is C", "C"),
+        ("B。 不是 A", "B"),
+        (r"\boxed{\textbf{(C)}\ 12}", "C"),
+        ("The answer is (B).", "B"),
+        ("The answer is A or B", None),
+        ("A or B", None),
+        ("none", None),
+    ],
+)
+def test_choice_letters(text: str, letter: str | None) -> None:
+    assert choice_letter(text) == letter
+
+
+def test_code_is_the_last_closed_block_after_the_thinking() -> None:
+    text = "<think>```python\n1\n```</think>first\n```python\na = 1\n```\nbetter:\n```python\nb = 2\n```\n"
+    assert code_block(text).text == "b = 2\n"
+    assert code_block("```\nplain\n```").text == "plain\n"
+    assert code_block("1. so:\n   ```py\n   x = 1\n   ```").text == "x = 1\n"
+    assert code_block("```python\nx = 1\n    ```\n    ").text == "x = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("completion", "reason"),
+    [
+        ("<think>```python\n1\n```", "never ends"),
+        ("no block", "no fenced"),
+        ("```python\nx = 1", "never closed"),
+        ("```python\n\n```", "empty"),
+        ("```java\nclass A {}\n```", "marked java"),
+    ],
+)
+def test_no_code_has_a_reason(completion: str, reason: str) -> None:
+    found = code_block(completion)
+    assert found.text is None
+    assert reason in found.reason
+
+
+HOSTILE = [
+    "\\boxed{" * 15_000,
+    "\\boxed{1} and " * 8_000,
+    "{" * 100_000,
+    "}" * 100_000,
+    "$" * 99_999,
+    "\\(" * 50_000,
+    "\\[" * 50_000 + "\\(" * 10,
+    "answer is " * 10_000,
+    "<think>" * 15_000,
+    "```" * 33_000,
+    "```\n" * 25_000,
+    " " * 100_000,
+    "1," * 50_000,
+    "\\frac{" * 15_000,
+    "<|im_end|>" * 10_000,
+    "\n" * 100_000,
+    "a " * 50_000,
+    "\\text{" * 16_000,
+    "(" * 50_000 + "A" + ")" * 49_999,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=[repr(text[:8]) for text in HOSTILE])
+def test_hostile_text_costs_little(text: str) -> None:
+    begun = time.process_time()
+    for extract in (boxed_answer, math_answer, choice_letter, code_block, final_text, last_value):
+        extract(text)
+    assert time.process_time() - begun < 2.0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text()
+    | st.lists(
+        st.sampled_from(["\\boxed{", "}", "{", "$", "</think>", "<think>", "```", "\n", " or ", "1"])
+    ).map("".join)
+)
+def test_extraction_never_raises(text: str) -> None:
+    for extract in (boxed_answer, math_answer, choice_letter, code_block, final_text, last_value):
+        extract(text)
