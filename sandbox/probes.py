@@ -86,16 +86,12 @@ def try_reach(sandbox: Sandbox) -> list[Finding]:
         untouched = os.listdir(os.path.dirname(path)) == ["canary"]
     if execution.status is not Status.OK:
         why = f"the probe did not run: {execution.reason} {execution.stderr[-300:].decode(errors='replace')}"
-        return [
-            Finding(limit, False, why) for limit in ("network", "host_read", "host_write", "other_processes")
-        ]
+        return [Finding(limit, False, why) for limit in ("network", "host_read", "host_write", "other_processes")]
     seen: dict[str, Any] = json.loads(execution.stdout)
     return [
         _finding("network", seen["network"], "no socket beyond AF_UNIX", "opened families"),
         _finding("host_read", seen["read"], "canary and password files are not there", "read"),
-        _finding(
-            "host_write", seen["write"] if untouched else ["the canary's folder"], "read-only", "wrote to"
-        ),
+        _finding("host_write", seen["write"] if untouched else ["the canary's folder"], "read-only", "wrote to"),
         _finding("other_processes", seen["processes"] + seen["signalled"], "none visible", "saw or reached"),
     ]
 

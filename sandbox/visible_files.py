@@ -32,18 +32,11 @@ def interpreter_folders() -> list[str]:
     return [interpreter(), *folders]
 
 
-def package_folder() -> str:
-    """The folder of this package, whose fork server runs inside."""
-    return str(Path(__file__).resolve().parent)
-
-
 def reachable_by_others(path: str) -> bool:
     """Whether a user with no special rights may open the path."""
     real = Path(os.path.realpath(path))
     wanted = 0o5 if real.is_dir() else 0o4
-    return bool(real.stat().st_mode & wanted == wanted) and all(
-        parent.stat().st_mode & 0o1 for parent in real.parents
-    )
+    return bool(real.stat().st_mode & wanted == wanted) and all(parent.stat().st_mode & 0o1 for parent in real.parents)
 
 
 def _third_party_folders() -> list[str]:
@@ -85,8 +78,6 @@ def root_arguments(tmp_bytes: int, staged: dict[str, str]) -> list[str]:
         arguments += ["--ro-bind", staged.get(path, path), path]
     for folder in _third_party_folders():
         arguments += ["--tmpfs", folder, "--remount-ro", folder]
-    package = package_folder()
-    arguments += ["--ro-bind", staged.get(package, package), "/inside/sandbox"]
     arguments += ["--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
     arguments += _device_binds()
     return [*arguments, "--size", str(tmp_bytes), "--tmpfs", "/tmp", "--remount-ro", "/"]

@@ -147,9 +147,7 @@ class WarmSandbox:
         try:
             with descriptors.scratch_files(3) as (stdout_fd, stderr_fd, value_fd):
                 fds = [stdin_fd, stdout_fd, stderr_fd, job_fd, value_fd]
-                answer = self._exchange(
-                    _request(limits, language), fds + ([] if binary is None else [binary]), limits
-                )
+                answer = self._exchange(_request(limits, language), fds + ([] if binary is None else [binary]), limits)
                 reply = read_reply(answer)
                 if reply is None or reply.dirty:
                     self._stop_server()
@@ -240,9 +238,7 @@ def _compile_failure(execution: Execution) -> Execution:
     if execution.status is Status.SANDBOX_ERROR:
         return execution
     if execution.exit_code == wire.NO_COMPILER:
-        return Execution(
-            Status.SANDBOX_ERROR, stderr=execution.stderr, reason="the compiler is not installed"
-        )
+        return Execution(Status.SANDBOX_ERROR, stderr=execution.stderr, reason="the compiler is not installed")
     reason = "the compiler rejected the program"
     if execution.status is not Status.RUNTIME_ERROR:
         reason = f"the compiler passed its {execution.status.value.replace('_', ' ')}"
