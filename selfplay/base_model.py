@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from selfplay import formats
 from selfplay.config import PretrainedModel, Recipe, ScratchModel
 from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
 from selfplay.records import Seed
 from selfplay.run import Stage
-from selfplay import formats
 from selfplay.trainers.session import FINGERPRINT, trained_model, weights_hash
 from selfplay.trainers.sft import Example, train_sft, write_examples
 from selfplay.workers import Job

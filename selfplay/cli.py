@@ -81,9 +81,9 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Validate a recipe, show its plan, and try its rewards on known answers; loads no weights."""
     loaded = _load(recipe, overrides)
     from selfplay.devices import NoDevice
+    from selfplay.plan_view import plan_view
     from selfplay.preflight import PreflightError, check_rewards, check_sandbox, check_trainer_arguments
     from selfplay.seed_problems import SeedError
-    from selfplay.plan_view import plan_view
     from selfplay.trainers.arguments import ArgumentsError
     from verifiers.registry import UnknownVerifier
 
@@ -141,8 +141,8 @@ def sandbox_run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the execution as JSON.")] = False,
 ) -> None:
     """Run one program in the sandbox; exits 0 when the program ended well."""
-    from selfplay.sandbox_commands import SandboxInputError, run_file
     from sandbox.model import SandboxUnavailable
+    from selfplay.sandbox_commands import SandboxInputError, run_file
 
     try:
         execution = run_file(file, language, stdin)
@@ -158,7 +158,9 @@ def sandbox_run(
 
 
 @sandbox_app.command("doctor")
-def sandbox_doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+def sandbox_doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
     """Try every limit of this host's sandbox for real."""
     from sandbox.doctor import examine
     from sandbox.model import SandboxUnavailable

@@ -25,7 +25,8 @@ class Judge:
 
     def __init__(self, recipe: Recipe, store: Path, workers: int | None = None) -> None:
         self.verifiers: dict[str, Verifier] = {
-            name: load_verifier(recipe, name, recipe.sandbox.workers if workers is None else workers) for name in recipe.domains
+            name: load_verifier(recipe, name, recipe.sandbox.workers if workers is None else workers)
+            for name in recipe.domains
         }
         self._store = VerdictStore(store / "verdicts.sqlite")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.config import Recipe
+from selfplay.context import Context
 from selfplay.devices import workers_and_device
+from selfplay.judging import Judge
 from selfplay.pipeline import run_pipeline
 from selfplay.plan import planned_stages
-from selfplay.context import Context
-from selfplay.judging import Judge
 from selfplay.preflight import check_rewards, check_trainer_arguments
 from selfplay.records import LabelledTask, Rollout
 from selfplay.report.page import write_report

@@ -15,6 +15,7 @@ evaluation_N  held-out accuracy of the policy after it
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -66,9 +67,7 @@ def run_pipeline(context: Context) -> dict[str, Any]:
     return story.end()
 
 
-def _expectation_maximisation(
-    story: Story, base: ModelRef, train: list[Seed], heldout: list[Seed]
-) -> ModelPair:
+def _expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], heldout: list[Seed]) -> ModelPair:
     context = story.context
     measured = measured_pairs(context, heldout)
 
@@ -81,12 +80,9 @@ def _expectation_maximisation(
     progress = Patience(context.recipe.em.stop)
     progress.worth_another(done.manifest["counts"]["row"])
     for number in range(1, context.recipe.em.rounds + 1):
-        before = pair
-        done = story.tell(
-            f"em_{number}",
-            [],
-            lambda stage, number=number, before=before: em_stage(stage, context, number, before, train, measured),
-        )
+        before, name = pair, f"em_{number}"
+        work = functools.partial(em_stage, context=context, number=number, before=before, seeds=train, heldout=measured)
+        done = story.tell(name, [], work)
         pair = round_models(done, context, before)
         if not progress.worth_another(done.manifest["counts"]["row"]):
             break

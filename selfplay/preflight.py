@@ -82,9 +82,7 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     for name, settings in recipe.domains.items():
         verifier = load_verifier(recipe, name, recipe.sandbox.workers)
         try:
-            seeds = [
-                seed for split in SPLITS for seed in islice(load_seeds(recipe.seed, name, settings, split), limit)
-            ]
+            seeds = [seed for split in SPLITS for seed in islice(load_seeds(recipe.seed, name, settings, split), limit)]
             known = list(_known(name, seeds, verifier))
             _demand(name, known, verifier)
         finally:

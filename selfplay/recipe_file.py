@@ -78,7 +78,9 @@ def _read(path: Path, source: Source, seen: tuple[Path, ...]) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read ({error}); give the path of a recipe, such as configs/quickstart.yaml") from error
+        raise RecipeError(
+            f"{path}: cannot be read ({error}); give the path of a recipe, such as configs/quickstart.yaml"
+        ) from error
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
@@ -97,7 +99,11 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in top.items():
         below = merged.get(key)
-        replaced = isinstance(value, dict) and isinstance(below, dict) and value.get("kind", below.get("kind")) == below.get("kind")
+        replaced = (
+            isinstance(value, dict)
+            and isinstance(below, dict)
+            and value.get("kind", below.get("kind")) == below.get("kind")
+        )
         merged[key] = _merge(below, value) if replaced and isinstance(below, dict) else value
     return merged
 
@@ -117,7 +123,11 @@ def _override(settings: dict[str, Any], override: str, source: Source) -> dict[s
 def _explain(error: ValidationError, source: Source, path: Path) -> str:
     sentences = []
     for problem in error.errors():
-        at = tuple(part for part in problem["loc"] if part not in ("pretrained", "scratch", "quickstart", "reasoning_gym", "file"))
+        at = tuple(
+            part
+            for part in problem["loc"]
+            if part not in ("pretrained", "scratch", "quickstart", "reasoning_gym", "file")
+        )
         field = ".".join(map(str, at)) or "the recipe"
         where = source.where(at, str(path))
         sentences.append(f"{where}: {_sentence(problem, field, at)}")
@@ -160,7 +170,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
-    domains = {}
+    domains = dict(recipe.domains)
     for name, domain in recipe.domains.items():
         seeds = domain.seeds
         if isinstance(seeds, FileSeeds):
@@ -172,8 +182,7 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
             for split, file in changed.items():
                 if not Path(file).is_file():
                     raise RecipeError(f"domains.{name}.seeds.{split}: there is no file {file}; give a JSON lines file")
-            domain = domain.model_copy(update={"seeds": seeds.model_copy(update=changed)})
-        domains[name] = domain
+            domains[name] = domain.model_copy(update={"seeds": seeds.model_copy(update=changed)})
     return recipe.model_copy(update={"domains": domains})
 
 

@@ -206,7 +206,8 @@ def read_table(path: Path, record: type[Record]) -> list[Record]:
 
 def _from_plain(record: type[Record], row: dict[str, Any]) -> Record:
     hints = typing.get_type_hints(record)
-    return record(**{name: _value(hints[name], value) for name, value in row.items()})
+    made: Record = record(**{name: _value(hints[name], value) for name, value in row.items()})
+    return made
 
 
 def _value(hint: Any, value: Any) -> Any:

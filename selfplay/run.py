@@ -97,7 +97,9 @@ class RunDirectory:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise RunError(f"{path}: another process is running it; wait for it, or choose another --run-dir") from error
+                raise RunError(
+                    f"{path}: another process is running it; wait for it, or choose another --run-dir"
+                ) from error
             run = cls(path, recipe, reuse)
             run._claim()
             yield run
@@ -178,7 +180,9 @@ def read_run(path: Path) -> dict[str, Any]:
     """
     file = path / "recipe.json"
     if not file.exists():
-        raise RunError(f"{path}: is not a run directory (it has no recipe.json); give the folder that `selfplay run` made")
+        raise RunError(
+            f"{path}: is not a run directory (it has no recipe.json); give the folder that `selfplay run` made"
+        )
     return read_json(file)
 
 

@@ -102,7 +102,7 @@ def _seed_of(line: str, where: str, domain: str, split: str) -> Seed:
             raise SeedError(f"{where}: `{field}` must be a text; annotation of bare problems is not there yet")
     concepts = row.get("concepts")
     if not isinstance(concepts, list) or not concepts or not all(isinstance(c, str) and c.strip() for c in concepts):
-        raise SeedError(f"{where}: `concepts` must be a list of texts, such as [\"modular arithmetic\", \"counting\"]")
+        raise SeedError(f'{where}: `concepts` must be a list of texts, such as ["modular arithmetic", "counting"]')
     answer = row.get("answer")
     if answer is not None and not isinstance(answer, str | int | float):
         raise SeedError(f"{where}: `answer` must be a text or a number")

@@ -6,6 +6,7 @@ Text that models or data sets wrote is shown by `plain`: never as markup, and wi
 from __future__ import annotations
 
 import fcntl
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -38,21 +39,15 @@ HEADLINE = "avg@"
 
 def plain(value: object, style: str = "", **options: Any) -> Text:
     """Any value as text that cannot steer the terminal."""
-    return Text(
-        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)), style, **options
-    )
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)), style, **options)
 
 
 def closing_table(summary: Mapping[str, Any]) -> RenderableType:
     """The end of a run on one screen, from the content of `summary.json`."""
     halves = Table.grid(padding=(0, 4))
     halves.add_row(_stage_times(summary), Group(_prompts(summary.get("prompts") or {}), _labels(summary)))
-    title = Text.assemble(
-        (str(summary.get("name", "run")), "bold"), f"  {summary.get('algorithm', '')}".rstrip()
-    )
-    return Group(
-        Text(), title, Text(), _accuracy(summary), Text(), halves, Text(), _paths(summary.get("paths") or {})
-    )
+    title = Text.assemble((str(summary.get("name", "run")), "bold"), f"  {summary.get('algorithm', '')}".rstrip())
+    return Group(Text(), title, Text(), _accuracy(summary), Text(), halves, Text(), _paths(summary.get("paths") or {}))
 
 
 def _accuracy(summary: Mapping[str, Any]) -> Table:
@@ -84,11 +79,13 @@ def _round(row: Mapping[str, Any]) -> int:
 
 
 def _percent(row: Mapping[str, Any]) -> str:
+    if not math.isfinite(row["value"]):
+        return "-"
     return f"{row['value'] * 100:.1f} [{row['low'] * 100:.1f}, {row['high'] * 100:.1f}]"
 
 
 def _gain(row: Mapping[str, Any] | None, style: str) -> Text:
-    if row is None:
+    if row is None or not math.isfinite(row["value"]):
         return Text("-", "dim")
     text = f"{row['value'] * 100:+.1f} [{row['low'] * 100:+.1f}, {row['high'] * 100:+.1f}]"
     if row["low"] > 0:
@@ -122,9 +119,7 @@ def _prompts(prompts: Mapping[str, Any]) -> Table:
         return table
     table.add_row("made", str(prompts.get("made", "-")))
     for reason, count in sorted((prompts.get("lost") or {}).items(), key=lambda item: -item[1]):
-        table.add_row(
-            plain(f"  lost, {reason}", "dim", overflow="ellipsis", no_wrap=True), Text(f"-{count}", "dim")
-        )
+        table.add_row(plain(f"  lost, {reason}", "dim", overflow="ellipsis", no_wrap=True), Text(f"-{count}", "dim"))
     table.add_row(Text("kept", "bold"), plain(prompts.get("kept", "-"), "bold"))
     return table
 
@@ -155,9 +150,7 @@ def status_view(run_path: Path, planned: Sequence[str]) -> RenderableType:
     current = planned[begun] if begun < len(planned) else None
     lines = read_metrics(run_path)
     state = _state(running, current)
-    title = Text.assemble(
-        (run_path.resolve().name, "bold"), f"  {len(done)} of {len(planned)} stages done, ", state
-    )
+    title = Text.assemble((run_path.resolve().name, "bold"), f"  {len(done)} of {len(planned)} stages done, ", state)
     parts: list[RenderableType] = [title, Text(), _stages_table(manifests, begun, running)]
     if current is not None:
         parts += _latest(lines, current)
@@ -185,7 +178,7 @@ def _state(running: bool, current: str | None) -> tuple[str, str]:
         return "running", "green"
     if current is None:
         return "finished", "green"
-    return "not running: the same `selfplay run` command continues it", "yellow"
+    return "not running; the same `selfplay run` command continues it", "yellow"
 
 
 def _manifest(run_path: Path, stage: str) -> dict[str, Any] | None:
@@ -217,9 +210,7 @@ def _stages_table(manifests: Mapping[str, dict[str, Any] | None], begun: int, ru
 
 
 def _counts(counts: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {_short(value)}" for name, value in counts.items() if not isinstance(value, list | dict)
-    )
+    return ", ".join(f"{name} {_short(value)}" for name, value in counts.items() if not isinstance(value, list | dict))
 
 
 def _short(value: Any) -> str:
@@ -227,14 +218,13 @@ def _short(value: Any) -> str:
 
 
 def _latest(lines: Sequence[MetricLine], stage: str) -> list[RenderableType]:
-    ours = [line for line in lines if line.stage == stage]
-    if not ours:
+    if not lines:
         return []
-    last = ours[-1]
+    last = next((line for line in reversed(lines) if line.stage == stage), lines[-1])
     step = "" if last.step is None else f", step {last.step}"
     age = duration(max(0.0, time.time() - last.time))
     numbers = plain(_counts(last.metrics))
-    return [Text(), Text(f"latest of {stage}{step}, {age} ago", "dim"), numbers]
+    return [Text(), Text(f"latest of {last.stage}{step}, {age} ago", "dim"), numbers]
 
 
 def _reward_trend(lines: Sequence[MetricLine], planned: Sequence[str]) -> list[RenderableType]:
@@ -273,9 +263,7 @@ class Progress:
         file = stream or sys.stderr
         # Rich would take FORCE_COLOR, which CI systems like to set, for a terminal.
         self._live = file.isatty()
-        self._console = Console(
-            file=file, force_terminal=self._live, highlight=False, soft_wrap=not self._live
-        )
+        self._console = Console(file=file, force_terminal=self._live, highlight=False, soft_wrap=not self._live)
         self._bars = RichProgress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from selfplay.config import Recipe
-from selfplay.run import write_text
+from selfplay.run import repair_lines, write_text
 
 METRICS_FILE = "metrics.jsonl"
 TABLES_FOLDER = "tables"
@@ -50,7 +50,7 @@ class Tracker:
         self._run_path = run_path
         run_path.mkdir(parents=True, exist_ok=True)
         file = run_path / METRICS_FILE
-        repair_last_line(file)
+        repair_lines(file)
         # Line buffering hands each line to the kernel at once, so that a killed process loses none.
         self._file = file.open("a", encoding="utf-8", buffering=1)
         self._mirror = _WandbMirror(run_path, recipe)
@@ -112,16 +112,6 @@ def latest_by_step(lines: Iterable[MetricLine], stage: str, metric: str) -> list
         if line.stage == stage and line.step is not None and metric in line.metrics
     }
     return sorted(curve.items())
-
-
-def repair_last_line(file: Path) -> None:
-    """Cuts off what a killed process left of its last line, so that the next line starts on its own."""
-    if not file.exists():
-        return
-    with file.open("r+b") as handle:
-        content = handle.read()
-        if content and not content.endswith(b"\n"):
-            handle.truncate(content.rfind(b"\n") + 1)
 
 
 def _parse(line: str) -> MetricLine | None:

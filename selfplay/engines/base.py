@@ -78,8 +78,6 @@ class Engine(Protocol):
         """One completion a prompt, in order; the same seed and prompts give the same completions."""
         ...
 
-    def score(
-        self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None = None
-    ) -> list[tuple[float, ...]]:
+    def score(self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
         """Summed log-probabilities, nats, of each segment of each request."""
         ...

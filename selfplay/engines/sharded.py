@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -34,9 +35,13 @@ class ShardedEngine:
             shard_seed = derive(seed, "generate", number)
             part = list(prompts[start:end])
             keys.append(
-                content_key("generate", self._identity(), asdict(sampling), shard_seed, self._settings.batch_tokens, part)
+                content_key(
+                    "generate", self._identity(), asdict(sampling), shard_seed, self._settings.batch_tokens, part
+                )
             )
-            jobs.append(self._job() | {"prompts": part, "chat": self.model.chat, "sampling": sampling, "seed": shard_seed})
+            jobs.append(
+                self._job() | {"prompts": part, "chat": self.model.chat, "sampling": sampling, "seed": shard_seed}
+            )
         rows = self._run(generate_shard, jobs, keys, on_progress)
         return [Sample(row["text"], tuple(row["token_ids"]), row["complete"]) for row in rows]
 
@@ -86,11 +91,11 @@ class ShardedEngine:
 
 
 def _slices(count: int, size: int) -> list[tuple[int, int]]:
-    """Even slices of at most `size`; an even number of them where there are two items, so that two workers share well."""
+    """Even slices of at most `size`, and an even number of them, so that two workers share well."""
     if count == 0:
         return []
     pieces = math.ceil(count / size)
     if count > 1:
         pieces += pieces % 2
     bounds = [round(piece * count / pieces) for piece in range(pieces + 1)]
-    return list(zip(bounds, bounds[1:], strict=False))
+    return list(itertools.pairwise(bounds))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from selfplay import formats
 from selfplay.config import Evaluation
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sampling
@@ -14,7 +15,6 @@ from selfplay.judging import Item, task_of
 from selfplay.records import Rollout, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id, derive
-from selfplay import formats
 
 Row = dict[str, Any]
 GREEDY = "greedy"

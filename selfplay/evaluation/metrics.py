@@ -48,9 +48,7 @@ def estimate(values: Sequence[float | None], resamples: int, seed: int) -> Estim
     return Estimate(float(known.mean()), float(low), float(high), int(known.size))
 
 
-def paired_gain(
-    before: Sequence[float | None], after: Sequence[float | None], resamples: int, seed: int
-) -> Estimate:
+def paired_gain(before: Sequence[float | None], after: Sequence[float | None], resamples: int, seed: int) -> Estimate:
     """The mean difference over problems that have both values; `before` and `after` are in the same order."""
     pairs = zip(before, after, strict=True)
     return estimate([b - a if a is not None and b is not None else None for a, b in pairs], resamples, seed)

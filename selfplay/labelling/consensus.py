@@ -55,9 +55,7 @@ def _output(results: Sequence[RawOutput] | None, place: int) -> str | None:
 
 
 def _majority(printed: Counter[str | None], total: int) -> tuple[str | None, float]:
-    ranked = sorted(
-        ((count, text) for text, count in printed.items() if text), key=lambda item: (-item[0], item[1])
-    )
+    ranked = sorted(((count, text) for text, count in printed.items() if text), key=lambda item: (-item[0], item[1]))
     if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
         return None, 0.0
     return ranked[0][1], ranked[0][0] / total

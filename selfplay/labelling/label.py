@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from selfplay import formats
 from selfplay.config import Labelling
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sampling
@@ -17,7 +18,6 @@ from selfplay.quickstart.true_labels import exact_solver
 from selfplay.records import LabelledTask, Prompt, Rollout, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
-from selfplay import formats
 from verifiers.math_answer import MathVerifier
 from verifiers.program_runner import ProgramRunner
 

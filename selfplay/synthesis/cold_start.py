@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from selfplay import formats
 from selfplay.config import Recipe
 from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
 from selfplay.records import Seed
 from selfplay.run import Stage
-from selfplay import formats
 from selfplay.trainers.session import trained_model
 from selfplay.trainers.sft import Example, train_sft, write_examples
 

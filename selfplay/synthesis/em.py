@@ -12,13 +12,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from selfplay import formats
 from selfplay.config import EMStop
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.records import Candidate, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
-from selfplay import formats
 from selfplay.synthesis.cold_start import (
     PROMPT_MODEL,
     RATIONALE_MODEL,
@@ -61,9 +61,7 @@ def observed_pairs(context: Context, seeds: Sequence[Seed]) -> list[Seed]:
 def measured_pairs(context: Context, heldout: Sequence[Seed]) -> list[Seed]:
     """The held-out pairs on which rounds are measured: the first of each domain."""
     limit = context.recipe.em.heldout_pairs
-    return [
-        seed for domain in context.recipe.domains for seed in [s for s in heldout if s.domain == domain][:limit]
-    ]
+    return [seed for domain in context.recipe.domains for seed in [s for s in heldout if s.domain == domain][:limit]]
 
 
 class Patience:
@@ -145,9 +143,7 @@ def e_step(
     return context.train(stage, [fit(stage, RATIONALE_MODEL, q, examples, settings.e_step_args)])[0]
 
 
-def m_step(
-    stage: Stage, context: Context, number: int, p: ModelRef, q: ModelRef, pairs: Sequence[Seed]
-) -> ModelRef:
+def m_step(stage: Stage, context: Context, number: int, p: ModelRef, q: ModelRef, pairs: Sequence[Seed]) -> ModelRef:
     """Updates p on the greedy rationales of the updated q."""
     settings = context.recipe.em
     context.listener.begin(f"em {number}: greedy rationales", len(pairs))

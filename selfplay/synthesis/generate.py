@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from selfplay import formats
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.records import Prompt, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
-from selfplay import formats
 from selfplay.synthesis.concepts import Combination, ConceptSampler, plan, shapes_of
 
 

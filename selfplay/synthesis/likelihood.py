@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from selfplay import formats
 from selfplay.config import Recipe
 from selfplay.engines.base import Sample, ScoreRequest, Segment
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.records import Seed
-from selfplay import formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,12 @@ class Joint:
         return self.log_p_rationale / self.rationale_tokens + self.log_p_problem / self.problem_tokens
 
 
-def joint(
-    engine: ShardedEngine, recipe: Recipe, items: Sequence[tuple[Seed, Segment]]
-) -> list[Joint]:
+def joint(engine: ShardedEngine, recipe: Recipe, items: Sequence[tuple[Seed, Segment]]) -> list[Joint]:
     """log p(z|c) and log p(x|z,c) of rationale blocks, from one forward pass each; never of c."""
     requests = [
         ScoreRequest(_prefix(recipe, seed), (block, formats.problem_block(seed.problem))) for seed, block in items
     ]
-    return [
-        Joint(z[0], x[0], z[1], x[1]) for z, x in (tuple(scores) for scores in engine.score_with_lengths(requests))
-    ]
+    return [Joint(z[0], x[0], z[1], x[1]) for z, x in (tuple(scores) for scores in engine.score_with_lengths(requests))]
 
 
 def without_rationale(engine: ShardedEngine, recipe: Recipe, seeds: Sequence[Seed]) -> list[float]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from selfplay import formats
 from selfplay.context import Context
 from selfplay.engines.base import Sample, Sampling, Segment
 from selfplay.records import Seed
-from selfplay import formats
 from selfplay.synthesis.cold_start import ModelPair
 from selfplay.synthesis.likelihood import importance_bound, is_whole, joint, proposal, without_rationale
 
@@ -93,7 +93,7 @@ def copy_rate(rationale: str, problem: str) -> float:
             if word == other:
                 fresh[place] = ends[place - 1] + 1
         ends = fresh
-        best = max(best, max(ends))
+        best = max(best, *ends)
     return best / len(theirs)
 
 

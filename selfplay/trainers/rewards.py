@@ -56,8 +56,7 @@ class VerifiedReward:
         started = time.monotonic()
         texts = [text_of(completion) for completion in completions]
         items: list[Item] = [
-            (name, task_from_json(text), completion)
-            for name, text, completion in zip(domain, task, texts, strict=True)
+            (name, task_from_json(text), completion) for name, text, completion in zip(domain, task, texts, strict=True)
         ]
         verdicts = self._judge.judge(items)
         step = int(trainer_state.global_step)

@@ -17,7 +17,7 @@ CHECKPOINT_COMPLETE = "complete"
 FINGERPRINT = "fingerprint.json"
 
 
-class LogToFile(TrainerCallback):  # type: ignore[misc]
+class LogToFile(TrainerCallback):
     """Appends the trainer's logs to a JSON lines file, which the driver follows while the training runs."""
 
     def __init__(self, file: Path) -> None:
@@ -33,7 +33,7 @@ class LogToFile(TrainerCallback):  # type: ignore[misc]
             file.write(json.dumps(line) + "\n")
 
 
-class MarkCheckpoints(TrainerCallback):  # type: ignore[misc]
+class MarkCheckpoints(TrainerCallback):
     """Marks a checkpoint once all of it is on disk, so that a torn one is never resumed from."""
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from selfplay import formats
 from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.judging import Item, task_of
 from selfplay.records import LabelledTask, Pair, Rollout, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
-from selfplay import formats
 from selfplay.trainers.dpo import train_dpo
 from selfplay.trainers.grpo import train_grpo, write_tasks
 from selfplay.trainers.session import trained_model
@@ -121,9 +121,7 @@ def _rollouts_of_training(stage: Stage, number: int, temperature: float) -> list
     ]
 
 
-def _verified_rollouts(
-    context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]
-) -> list[Rollout]:
+def _verified_rollouts(context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]) -> list[Rollout]:
     """k rollouts a task with their verdicts; for the control, the verdicts are permuted."""
     settings = context.recipe.training
     repeated = [task for task in tasks for _ in range(settings.rollouts)]
@@ -184,7 +182,9 @@ def _dpo(
     cap = context.recipe.training.pairs_per_prompt
     pairs = make_pairs(rollouts, prompts, cap, context.seed("selfplay", number))
     if not pairs:
-        raise NothingToLearn("no prompt has both a right and a wrong rollout: raise training.rollouts or its temperature")
+        raise NothingToLearn(
+            "no prompt has both a right and a wrong rollout: raise training.rollouts or its temperature"
+        )
     stage.write("pairs", Pair, pairs)
     _train(stage, context, train_dpo, {"model": policy, "pairs": str(stage.folder / "pairs.parquet")})
     return {"rollouts": len(rollouts), "pairs": len(pairs)}
