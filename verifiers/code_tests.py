@@ -19,6 +19,7 @@ from verifiers.extraction import code_block
 from verifiers.model import Task, Test, Verdict
 from verifiers.output_comparison import (
     exact_lines,
+    same_json,
     same_lines_any_order,
     same_tokens,
     same_tokens_by_line,
@@ -154,9 +155,7 @@ class CodeVerifier:
         elif task.checker is not None:
             right = True
         else:
-            right = self._same_output(
-                execution.stdout.decode(errors="replace"), test.output, task.float_tolerance
-            )
+            right = self._same_output(execution.stdout.decode(errors="replace"), test.output, task.float_tolerance)
         return ("accepted", "") if right else ("wrong_answer", "the output differs from the expected one")
 
     def _same_output(self, actual: str, expected: str, tolerance: float | None) -> bool:
@@ -166,7 +165,7 @@ class CodeVerifier:
             return same_lines_any_order(actual, expected)
         if self._comparison == "tokens_by_line":
             return same_tokens_by_line(actual, expected, tolerance)
-        return same_tokens(actual, expected, tolerance)
+        return same_tokens(actual, expected, tolerance) or same_json(actual, expected, tolerance)
 
     def _check(self, task: Task, executions: Sequence[Execution], progress: _Progress) -> None:
         """Puts every output to the problem's own checker, in a sandbox that the judged program never saw."""
@@ -186,13 +185,9 @@ class CodeVerifier:
                 why = execution.reason or _last_line(execution.stderr) or f"exit code {execution.exit_code}"
                 progress.note(index, "not_checked", f"the checker failed ({execution.status}): {why}"[:300])
             else:
-                progress.note(
-                    index, "accepted" if says else "wrong_answer", "" if says else "the checker refused it"
-                )
+                progress.note(index, "accepted" if says else "wrong_answer", "" if says else "the checker refused it")
 
-    def _verdict(
-        self, task: Task, executions: Sequence[Execution], progress: _Progress, seconds: float
-    ) -> Verdict:
+    def _verdict(self, task: Task, executions: Sequence[Execution], progress: _Progress, seconds: float) -> Verdict:
         total = len(task.tests)
         details: Mapping[str, Any] = {
             "tests": total,
@@ -206,9 +201,7 @@ class CodeVerifier:
             reason = broken or progress.reason or "the sandbox failed"
             return Verdict(None, None, "not_checked", reason, details, seconds)
         if progress.failed_at is None and progress.passed < total:
-            return Verdict(
-                None, None, "not_checked", "the sandbox ran only some of the tests", details, seconds
-            )
+            return Verdict(None, None, "not_checked", "the sandbox ran only some of the tests", details, seconds)
         passed = progress.failed_at is None
         reward = progress.passed / total if self._partial_credit else float(passed)
         reason = "" if passed else f"test {(progress.failed_at or 0) + 1} of {total}: {progress.reason}"[:500]
@@ -230,9 +223,7 @@ def _unusable(task: Task) -> str:
 
 def _with_entry_point(source: str, entry_point: str) -> str:
     """Lets a method of a class Solution be called as a function, as problem sets of that style expect."""
-    defined = re.search(
-        rf"^(?:async\s+def|def|class)\s+{entry_point}\b|^{entry_point}\s*=", source, re.MULTILINE
-    )
+    defined = re.search(rf"^(?:async\s+def|def|class)\s+{entry_point}\b|^{entry_point}\s*=", source, re.MULTILINE)
     if defined or not re.search(r"^class\s+Solution\b", source, re.MULTILINE):
         return source
     return f"{source}\n\ndef {entry_point}(*arguments):\n    return Solution().{entry_point}(*arguments)\n"

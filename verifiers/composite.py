@@ -55,9 +55,7 @@ class CompositeVerifier:
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, component by component."""
         columns = {key: part.verify_many(items) for key, part in self._components.items()}
-        return [
-            self._combined({key: column[at] for key, column in columns.items()}) for at in range(len(items))
-        ]
+        return [self._combined({key: column[at] for key, column in columns.items()}) for at in range(len(items))]
 
     def close(self) -> None:
         """Closes every component."""

@@ -165,9 +165,7 @@ def is_prose(text: str) -> bool:
     bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+", " ", outside)
     words = [word for word in _WORD.findall(bare) if word.lower() not in _NOT_PROSE]
     foreign = len(re.findall(r"[\u3040-\u9fff]", bare)) > 1
-    return (
-        foreign or len(words) > (0 if has_span else 1) or (bool(words) and bool(re.search(r"\d\s", outside)))
-    )
+    return foreign or len(words) > (0 if has_span else 1) or (bool(words) and bool(re.search(r"\d\s", outside)))
 
 
 def last_value(text: str) -> str | None:
@@ -187,9 +185,7 @@ def last_value(text: str) -> str | None:
 _CHOICE_ALONE = re.compile(r"(?<![A-Za-z0-9'’])\(?([A-J])\)?(?![A-Za-z0-9'’])")
 
 
-_CHOICE_GOES_ON = re.compile(
-    r"\)?\s{0,3}(?:,|/|\bor\b|\band\b|&)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])"
-)
+_CHOICE_GOES_ON = re.compile(r"\)?\s{0,3}(?:,|/|\bor\b|\band\b|&)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])")
 
 
 def choice_letter(text: str) -> str | None:

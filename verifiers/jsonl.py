@@ -156,9 +156,7 @@ class _Row:
             return ()
         if not isinstance(tests, list) or not tests:
             raise self._fault("tests", "must be a list with at least one test")
-        return tuple(
-            self._test(f"tests[{at}]", test, entry_point is not None) for at, test in enumerate(tests)
-        )
+        return tuple(self._test(f"tests[{at}]", test, entry_point is not None) for at, test in enumerate(tests))
 
     def _test(self, field: str, test: Any, of_function: bool) -> Test:
         if not isinstance(test, dict):

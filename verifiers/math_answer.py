@@ -23,6 +23,7 @@ from verifiers.model import Task, Verdict
 from verifiers.pool import WorkerPool
 
 _GOLD_CHOICE = re.compile(r"^\s*\(?([A-J])\)?\s*$")
+_INTEGER = re.compile(r"-?[1-9][0-9]{0,200}")
 _MAX_FORMS = 8192
 _MAX_ANSWER = 20_000
 _MAX_GOLD = 100_000
@@ -59,9 +60,7 @@ class MathVerifier:
     ) -> None:
         """`percent_is_number` lets 50 stand for 50%; `require_box` takes an answer from a box only;
         `deadline_s` and `memory_mb` bound one comparison in a worker."""
-        self._pool = WorkerPool(
-            "verifiers.math_worker", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb
-        )
+        self._pool = WorkerPool("verifiers.math_worker", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
         self._percent_is_number = percent_is_number
         self._require_box = require_box
         self._verdicts: _Bounded[tuple[str, str], Comparison] = _Bounded(cache_size)
@@ -77,7 +76,7 @@ class MathVerifier:
         answer, reason = self._answer(completion, gold)
         if answer is None:
             return _verdict("no_answer", reason, begun)
-        if _is_undefined(gold):
+        if not _INTEGER.fullmatch(gold) and _is_undefined(gold):
             return _verdict("gold_unparsable", "the task's answer has no value", begun)
         compared = self.compare(answer, gold)
         details = {"answer": answer[:500], "gold": gold[:500]}
@@ -92,6 +91,8 @@ class MathVerifier:
 
     def compare(self, first: str, second: str) -> Comparison:
         """Compares two answers, symmetrically, without looking for them in a text."""
+        if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second):
+            return _compared(first == second)
         key = (first, second) if first <= second else (second, first)
         known = self._verdicts.get(key)
         if known is None:
@@ -147,11 +148,7 @@ class MathVerifier:
             return Comparison(False, "wrong", "the answer is too long to be one")
         forms = self._form(first), self._form(second)
         decided = same(*forms)
-        if (
-            decided is None
-            and squeezed(first) == squeezed(second)
-            and "chain" not in {form.kind for form in forms}
-        ):
+        if decided is None and squeezed(first) == squeezed(second) and "chain" not in {form.kind for form in forms}:
             decided = True
         if decided is not None:
             return _compared(decided)
@@ -201,6 +198,8 @@ def _compared(equal: bool) -> Comparison:
 
 def _gold_answer(gold: str | None) -> str | None:
     """Returns the answer that a gold text holds: a bare answer, or a solution that ends in one."""
+    if gold is not None and _INTEGER.fullmatch(gold):
+        return gold
     if gold is None or not gold.strip() or len(gold) > _MAX_GOLD:
         return None
     return math_answer(gold).text

@@ -138,8 +138,7 @@ def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:
 def _without_names(form: Form) -> tuple[Form, ...]:
     """Reads "x = 1, y = 2" as its values, but leaves equations such as x + y = 2 whole."""
     return tuple(
-        item.items[1] if item.kind == "relation" and item.name and item.operator == "=" else item
-        for item in form.items
+        item.items[1] if item.kind == "relation" and item.name and item.operator == "=" else item for item in form.items
     )
 
 

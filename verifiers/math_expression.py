@@ -21,9 +21,7 @@ _GREEK_LETTERS = (
     "tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"
 )
 _GREEK = _GREEK_LETTERS.split()
-_FUNCTION_NAMES = (
-    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln exp log lg max min gcd lcm det"
-)
+_FUNCTION_NAMES = "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln exp log lg max min gcd lcm det"
 _FUNCTIONS = _FUNCTION_NAMES.split()
 _INVERSES = {
     "sin": "arcsin",
@@ -353,8 +351,7 @@ def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911
         return None
     values = [_rational(child) for child in node[1:]]
     if any(
-        value is None or max(value.numerator.bit_length(), value.denominator.bit_length()) > 20000
-        for value in values
+        value is None or max(value.numerator.bit_length(), value.denominator.bit_length()) > 20000 for value in values
     ):
         return None
     left, right = values[0], values[-1]

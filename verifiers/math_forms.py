@@ -16,9 +16,7 @@ from verifiers.math_expression import Node, Unreadable, rational, read
 from verifiers.math_text import normalise
 
 _OPEN = {"(": ")", "[": "]", "\x01": "\x02", "{": "}"}
-_RELATION = re.compile(
-    r"\\(?:leqslant|geqslant|leq|le|lt|geq|ge|gt|neq|ne|approx|simeq)(?![A-Za-z])|<=|>=|!=|<|>|="
-)
+_RELATION = re.compile(r"\\(?:leqslant|geqslant|leq|le|lt|geq|ge|gt|neq|ne|approx|simeq)(?![A-Za-z])|<=|>=|!=|<|>|=")
 _RELATION_NAMES = {
     "\\leq": "<=", "\\le": "<=", "\\leqslant": "<=", "\\geq": ">=", "\\ge": ">=", "\\geqslant": ">=",
     "\\lt": "<", "\\gt": ">", "\\neq": "!=", "\\ne": "!=", "\\approx": "~", "\\simeq": "~",
@@ -33,6 +31,7 @@ _NAME = re.compile(
 )
 _LONE_LETTER = re.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi))$")
 _CALCULUS = re.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])")
+_INTEGER = re.compile(r"[1-9][0-9]{0,200}")
 _MAX_ITEMS = 200
 _MAX_TEXT = 4000
 
@@ -62,6 +61,8 @@ Judge = Callable[[Form, Form], "bool | None"]
 
 def form_of(answer: str) -> Form:
     """Returns the form of a raw answer. Never raises; what cannot be read is a text."""
+    if _INTEGER.fullmatch(answer):
+        return Form("number", answer, number=Fraction(int(answer)), node=("num", answer))
     if len(answer) > _MAX_TEXT:
         return Form("text", "".join(answer.split()))
     return _form(normalise(answer), 0)
@@ -98,9 +99,7 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
 
 def _list(text: str, parts: list[str], depth: int) -> Form:
     kept = [part for part in parts if part.strip()]
-    return (
-        _sequence("list", text, kept, depth) if len(kept) > 1 else _form(kept[0] if kept else "", depth + 1)
-    )
+    return _sequence("list", text, kept, depth) if len(kept) > 1 else _form(kept[0] if kept else "", depth + 1)
 
 
 def _sequence(kind: str, text: str, parts: list[str], depth: int, name: str = "") -> Form:
@@ -150,9 +149,7 @@ def _relation(text: str, depth: int) -> Form | None:  # noqa: PLR0911 - one retu
         values = sides[1:] if name else sides
         forms = tuple(_form(side, depth + 1) for side in values)
         if len(forms) == 1:
-            return Form(
-                "relation", text, (_form(sides[0], depth + 1), forms[0]), name=name, operator=operators[0]
-            )
+            return Form("relation", text, (_form(sides[0], depth + 1), forms[0]), name=name, operator=operators[0])
         if name or all(is_constant(form) for form in forms):
             return Form("chain", text, forms, name=name)
     interval = _interval(text, sides, operators, depth)
@@ -203,9 +200,7 @@ def _inequality(text: str, sides: list[str], operators: list[str], depth: int) -
 
 def is_constant(form: Form) -> bool:
     """Tells whether a form is a number or a formula without symbols."""
-    return form.kind == "number" or (
-        form.kind == "formula" and form.node is not None and not symbols(form.node)
-    )
+    return form.kind == "number" or (form.kind == "formula" and form.node is not None and not symbols(form.node))
 
 
 def symbols(node: Node) -> frozenset[str]:
@@ -214,9 +209,7 @@ def symbols(node: Node) -> frozenset[str]:
         return frozenset((node[1],))
     if node[0] == "matrix":
         return frozenset().union(*(symbols(cell) for row in node[1] for cell in row))
-    found = frozenset().union(
-        *(symbols(child) for child in node[1:] if isinstance(child, tuple)), frozenset()
-    )
+    found = frozenset().union(*(symbols(child) for child in node[1:] if isinstance(child, tuple)), frozenset())
     return found | {node[1]} if node[0] == "call" and len(node[1]) == 1 else found
 
 

@@ -79,9 +79,7 @@ def _agree(left: Any, right: Any) -> bool:
     if left == right:
         return left is not sympy.nan and left is not sympy.zoo
     names = sorted(left.free_symbols | right.free_symbols, key=lambda symbol: str(symbol.name))
-    if left.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) or right.has(
-        sympy.oo, -sympy.oo, sympy.zoo, sympy.nan
-    ):
+    if left.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) or right.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
         return False
     if _undefined_functions(left) or _undefined_functions(right):
         return bool(sympy.simplify(left - right) == 0)
@@ -106,9 +104,7 @@ def _values_agree(left: Any, right: Any, difference: Any = None) -> bool:
     if scale == 0:
         return True
     if not gap.is_comparable or gap > scale * sympy.Float(10) ** (-_DIGITS + 10):
-        return (
-            _vanishes(difference) if difference is not None and min(abs(left), abs(right)) < 1e-30 else False
-        )
+        return _vanishes(difference) if difference is not None and min(abs(left), abs(right)) < 1e-30 else False
     return True
 
 
@@ -126,11 +122,7 @@ def _agree_at_points(left: Any, right: Any, names: list[Any]) -> bool:
     for point in _points(len(names)):
         values = dict(zip(names, point, strict=True))
         a, b = (sympy.N(side.subs(values), _DIGITS) for side in (left, right))
-        if (
-            not (a.is_number and b.is_number)
-            or a.has(sympy.zoo, sympy.nan, sympy.oo)
-            or b.has(sympy.zoo, sympy.nan)
-        ):
+        if not (a.is_number and b.is_number) or a.has(sympy.zoo, sympy.nan, sympy.oo) or b.has(sympy.zoo, sympy.nan):
             continue
         if not _values_agree(a, b):
             if a.is_real and b.is_real:
@@ -149,8 +141,7 @@ def _points(count: int) -> list[list[Any]]:
 
     return [
         [
-            sympy.Rational((37 * step + 101 * place) % 89 + 5, 31)
-            * (1 if step % 2 == 0 or step + place == 3 else -1)
+            sympy.Rational((37 * step + 101 * place) % 89 + 5, 31) * (1 if step % 2 == 0 or step + place == 3 else -1)
             for place in range(count)
         ]
         for step in range(_POINTS)
@@ -179,11 +170,7 @@ def _relations_agree(first: Form, second: Form) -> bool:
         ratio = sympy.simplify(ratio)
     if ratio.free_symbols or ratio.has(sympy.zoo, sympy.nan) or ratio == 0:
         return False
-    return (
-        bool(ratio > 0)
-        if operators[0] in {"<", "<="} and ratio.is_real
-        else bool(operators[0] in {"=", "!="})
-    )
+    return bool(ratio > 0) if operators[0] in {"<", "<="} and ratio.is_real else bool(operators[0] in {"=", "!="})
 
 
 def build(node: Node | None) -> Any:  # noqa: PLR0911, PLR0912 - one branch per kind of node

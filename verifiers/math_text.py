@@ -45,9 +45,7 @@ _PLAIN_UNIT = re.compile(
     rf"(?<=[\d)}}])\s*(?:(?:{_UNITS})(?![A-Za-z])[\s.]*(?:(?:\^|\*\*)?\s?\{{?[23]\}}?)?[\s/]*)+$",
     re.IGNORECASE,
 )
-_TEXT_UNIT = re.compile(
-    r"^(?P<core>[^\"]*\d[^\"]*?|\$?\d[^\"]*?)(?P<words>(?:\s*\"[^\"]*\"\s*(?:\^\s?\{?[23]\}?)?)+)$"
-)
+_TEXT_UNIT = re.compile(r"^(?P<core>[^\"]*\d[^\"]*?|\$?\d[^\"]*?)(?P<words>(?:\s*\"[^\"]*\"\s*(?:\^\s?\{?[23]\}?)?)+)$")
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
 _FRACTION_NAMES = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _EDGE = re.compile(r"^[\s*]+|[\s.,;:\\*]+$")
@@ -64,12 +62,7 @@ def normalise(text: str) -> str:
     if "\\begin" in text:
         text = text.replace("\\\\", " \x06 ")
     text = _THOUSANDS_SPACED.sub(lambda m: re.sub(r"\D", "", m.group()), text)
-    text = (
-        text.replace(r"\{", "\x01")
-        .replace(r"\}", "\x02")
-        .replace(r"\lbrace", "\x01")
-        .replace(r"\rbrace", "\x02")
-    )
+    text = text.replace(r"\{", "\x01").replace(r"\}", "\x02").replace(r"\lbrace", "\x01").replace(r"\rbrace", "\x02")
     text = text.replace(r"\varnothing", r"\emptyset")
     if _TRIGONOMETRY.search(text):
         text = _ANGLE.sub(r"(\1\\pi/180)", text)

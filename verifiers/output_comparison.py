@@ -3,11 +3,14 @@ only."""
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
 _MAX_DEPTH = 200
+_DECIMAL = re.compile(r"([+-]?\d+\.\d*)")
 
 
 def exact_lines(actual: str, expected: str) -> bool:
@@ -23,22 +26,39 @@ def _lines(text: str) -> list[str]:
 
 
 def same_tokens(actual: str, expected: str, float_tolerance: float | None = None) -> bool:
-    """Same words in the same order, however they are spread over blanks and lines.
+    """Same words in the same order, however they are spread over blanks and lines; 240.0 is 240.
 
     With a tolerance, two words that both read as finite numbers may differ by it, absolutely or relatively.
     """
     left, right = actual.split(), expected.split()
     if len(left) != len(right):
         return False
-    return all(a == b or _close_words(a, b, float_tolerance) for a, b in zip(left, right, strict=True))
+    return all(
+        a == b or _plain_decimal(a) == _plain_decimal(b) or _close_words(a, b, float_tolerance)
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+def same_json(actual: str, expected: str, float_tolerance: float | None = None) -> bool:
+    """Same value, where both outputs are one JSON list or object, so that the order of keys doesn't count."""
+    if not (expected.lstrip()[:1] in {"[", "{"} and actual.lstrip()[:1] in {"[", "{"}):
+        return False
+    try:
+        return same_value(json.loads(actual), json.loads(expected), float_tolerance)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _plain_decimal(word: str) -> str:
+    """Drops what a decimal's value doesn't need: 240.0 and 240. become 240, and 1.50 becomes 1.5."""
+    match = _DECIMAL.fullmatch(word)
+    return word if match is None else match.group(1).rstrip("0").rstrip(".")
 
 
 def same_tokens_by_line(actual: str, expected: str, float_tolerance: float | None = None) -> bool:
     """Same words line by line, where blank lines at the end don't count."""
     left, right = _lines(actual), _lines(expected)
-    return len(left) == len(right) and all(
-        same_tokens(a, b, float_tolerance) for a, b in zip(left, right, strict=True)
-    )
+    return len(left) == len(right) and all(same_tokens(a, b, float_tolerance) for a, b in zip(left, right, strict=True))
 
 
 def same_lines_any_order(actual: str, expected: str) -> bool:
@@ -89,8 +109,7 @@ def same_value(  # noqa: PLR0911 - one return per kind
         if any_order:
             return _same_items(actual, expected, float_tolerance, depth)
         return all(
-            same_value(a, b, float_tolerance, any_order, depth + 1)
-            for a, b in zip(actual, expected, strict=True)
+            same_value(a, b, float_tolerance, any_order, depth + 1) for a, b in zip(actual, expected, strict=True)
         )
     if isinstance(expected, dict) and isinstance(actual, dict):
         return _same_mapping(actual, expected, float_tolerance, any_order, depth)
@@ -126,9 +145,7 @@ def _same_mapping(
 def _same_items(actual: Iterable[Any], expected: Iterable[Any], tolerance: float | None, depth: int) -> bool:
     left = list(actual)
     for wanted in expected:
-        at = next(
-            (i for i, item in enumerate(left) if same_value(item, wanted, tolerance, True, depth + 1)), None
-        )
+        at = next((i for i, item in enumerate(left) if same_value(item, wanted, tolerance, True, depth + 1)), None)
         if at is None:
             return False
         left.pop(at)

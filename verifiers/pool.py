@@ -167,13 +167,9 @@ class WorkerPool:
                 return _lost(worker, begun, f"within {self._deadline_s:g} s"), False
             answer = json.loads(reply)
             status = str(answer["status"])
-            return Outcome(
-                status, answer.get("value"), str(answer.get("reason", "")), seconds
-            ), status == "ok"
+            return Outcome(status, answer.get("value"), str(answer.get("reason", "")), seconds), status == "ok"
         except (OSError, ValueError, KeyError, TypeError) as error:
-            return Outcome(
-                "died", reason=f"the worker broke off: {error}", seconds=time.monotonic() - begun
-            ), False
+            return Outcome("died", reason=f"the worker broke off: {error}", seconds=time.monotonic() - begun), False
 
 
 def _lost(worker: _Worker, begun: float, when: str) -> Outcome:

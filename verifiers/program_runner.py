@@ -126,9 +126,7 @@ class ProgramRunner:
         sandbox.close()
 
 
-def _running(
-    program: Program, inputs: Sequence[bytes], limits: Limits
-) -> Callable[[Sandbox], list[Execution]]:
+def _running(program: Program, inputs: Sequence[bytes], limits: Limits) -> Callable[[Sandbox], list[Execution]]:
     return lambda sandbox: sandbox.run(program, inputs, limits)
 
 

@@ -164,9 +164,7 @@ def fault(name: str, error: Exception) -> Verdict:
 def _checked(name: str, verdict: object) -> Verdict:
     if isinstance(verdict, Verdict):
         return verdict
-    return Verdict(
-        None, None, "not_checked", f"verifier {name} returned {type(verdict).__name__}, not a Verdict"
-    )
+    return Verdict(None, None, "not_checked", f"verifier {name} returned {type(verdict).__name__}, not a Verdict")
 
 
 def _as_verdict(result: object) -> Verdict:

@@ -16,9 +16,7 @@ def giving(reward: float | None) -> FunctionVerifier:
 
 
 def test_a_weighted_sum_keeps_each_component() -> None:
-    both = CompositeVerifier(
-        {"right": giving(1.0), "form": giving(0.5)}, weights={"right": 3.0}, threshold=0.8
-    )
+    both = CompositeVerifier({"right": giving(1.0), "form": giving(0.5)}, weights={"right": 3.0}, threshold=0.8)
     verdict = both.verify(Task(), "x")
     assert (verdict.reward, verdict.passed) == (0.875, True)
     assert verdict.details["components"]["form"]["reward"] == 0.5

@@ -151,9 +151,9 @@ def test_hostile_text_costs_little(text: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(
     st.text()
-    | st.lists(
-        st.sampled_from(["\\boxed{", "}", "{", "$", "</think>", "<think>", "```", "\n", " or ", "1"])
-    ).map("".join)
+    | st.lists(st.sampled_from(["\\boxed{", "}", "{", "$", "</think>", "<think>", "```", "\n", " or ", "1"])).map(
+        "".join
+    )
 )
 def test_extraction_never_raises(text: str) -> None:
     for extract in (boxed_answer, math_answer, choice_letter, code_block, final_text, last_value):

@@ -53,9 +53,7 @@ def test_a_hostile_answer_costs_one_verdict(math: MathVerifier, name: str) -> No
     assert time.monotonic() - begun < DEADLINE_S + 2.0
 
 
-@pytest.mark.parametrize(
-    "name", ["tower", "factorials", "parentheses", "unclosed boxes", "matrices", "commas"]
-)
+@pytest.mark.parametrize("name", ["tower", "factorials", "parentheses", "unclosed boxes", "matrices", "commas"])
 def test_a_hostile_gold_costs_one_verdict(math: MathVerifier, name: str) -> None:
     begun = time.monotonic()
     assert math.verify(Task(answer=HOSTILE[name]), r"\boxed{\sqrt{2}}").passed is not True

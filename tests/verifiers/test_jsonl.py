@@ -91,9 +91,7 @@ TEST = {"input": "", "output": ""}
         ("code", {"completion": "x", "tests": [TEST], "memory_mb": "big"}, r"memory_mb: must be a number"),
     ],
 )
-def test_an_unusable_row_is_named_before_anything_is_judged(
-    tmp_path: Path, name: str, row: Any, message: str
-) -> None:
+def test_an_unusable_row_is_named_before_anything_is_judged(tmp_path: Path, name: str, row: Any, message: str) -> None:
     first = GOOD if name == "math" else {"completion": "x", "tests": [TEST]}
     path = write(tmp_path / "rows.jsonl", [first, row])
     out = io.StringIO()

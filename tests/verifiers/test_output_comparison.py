@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from verifiers.output_comparison import (
     exact_lines,
+    same_json,
     same_lines_any_order,
     same_tokens,
     same_tokens_by_line,
@@ -27,7 +28,9 @@ from verifiers.output_comparison import (
         ("1", "1 2", False, False, False),
         ("", "", True, True, True),
         ("Yes", "YES", False, False, False),
-        ("1.0", "1", False, False, False),
+        ("1.0", "1", True, True, False),
+        ("1.50 007", "1.5 7", False, False, False),
+        ("1.50 7.", "1.5 7", True, True, False),
     ],
 )
 def test_text_outputs(actual: str, expected: str, tokens: bool, by_line: bool, lines: bool) -> None:
@@ -43,6 +46,14 @@ def test_float_tolerance_is_absolute_or_relative() -> None:
     assert not same_tokens("nan", "1.0", 1e9)
     assert not same_tokens("inf", "1.0", 1e9)
     assert same_tokens("inf", "inf", 1e-6)
+
+
+def test_outputs_in_json_compare_by_value() -> None:
+    assert same_json('{"a": 1, "b": [2.0]}', '{"b": [2], "a": 1}')
+    assert not same_json("[1, 2]", "[2, 1]")
+    assert not same_json("[1", "[1")
+    assert not same_json("[" * 100_000, "[" * 100_000)
+    assert not same_json("1", "1")
 
 
 def test_lines_in_any_order() -> None:

@@ -94,9 +94,7 @@ def test_a_worker_dies_with_a_killed_caller(tmp_path: Path) -> None:
         "print(pool.ask({'kind': 'pid'}).value, flush=True)\n"
         "pool.ask({'kind': 'sleep'})\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", caller, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", caller, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     worker = int(process.stdout.readline())
     time.sleep(0.2)

@@ -72,8 +72,6 @@ def test_a_plug_in_that_raises_costs_one_verdict(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("result", ["yes", 2.0, float("nan"), None])
-def test_a_function_that_returns_nonsense_is_not_checked(
-    monkeypatch: pytest.MonkeyPatch, result: object
-) -> None:
+def test_a_function_that_returns_nonsense_is_not_checked(monkeypatch: pytest.MonkeyPatch, result: object) -> None:
     monkeypatch.setitem(registry._registered, "nonsense", lambda task, completion: result)
     assert load("nonsense").verify(Task(), "x").status == "not_checked"
