@@ -1,0 +1,53 @@
+"""A tiny real model, made once, for the tests of engines and trainers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfplay.engines.base import ModelRef
+from selfplay.quickstart import seeds
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
+    """An untrained Qwen3 of 32 dimensions, saved as a folder."""
+    from selfplay.quickstart import tiny_model as builder
+
+    problems = seeds.generate("math", 50, 0) + seeds.generate("code", 50, 0)
+    texts = [f"{p.problem} {p.rationale} {p.solution}" for p in problems]
+    tokenizer = builder.build_tokenizer(texts, 400)
+    folder = tmp_path_factory.mktemp("tiny-model")
+    builder.save(tokenizer, builder.build_model(tokenizer, 0, hidden=32, layers=1, heads=2), folder)
+    return ModelRef.local(folder, "tiny", "float32", chat=False)
+
+
+class InProcess:
+    """Stands for the workers, in this process."""
+
+    device = "cpu"
+    count = 1
+
+    def __init__(self) -> None:
+        self.jobs = 0
+
+    def map(self, function: Any, jobs: Any, on_result: Any = None, on_tick: Any = None) -> list[Any]:
+        results = []
+        for index, job in enumerate(jobs):
+            self.jobs += 1
+            results.append(function(job))
+            if on_result is not None:
+                on_result(index, results[-1])
+        return results
+
+
+@pytest.fixture
+def in_process() -> InProcess:
+    return InProcess()
+
+
+@pytest.fixture
+def store_folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"

@@ -1,0 +1,101 @@
+"""Gates: what they drop, with which reason, in whatever order the prompts come."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfplay.config import Curation
+from selfplay.curation.decontamination import NgramIndex
+from selfplay.curation.duplicates import exact_duplicates, jaccard, near_duplicates
+from selfplay.curation.gates import curate
+from selfplay.records import Prompt, Seed
+
+LONG = "a farmer has twelve sheep and buys seven more at the market then sells three of them"
+
+
+def prompt(identifier: str, problem: str) -> Prompt:
+    return Prompt(identifier, "math", ("a",), "easy", "z", problem, "", "", "m", 1.0, 0)
+
+
+def seed(problem: str, split: str = "heldout") -> Seed:
+    return Seed(problem, "math", split, "s", ("a",), "easy", "z", problem, "1", (), "", None)
+
+
+def reasons(rows: list[Prompt]) -> dict[str, str]:
+    return {row.id: row.dropped.partition(" (")[0] for row in rows}
+
+
+def test_each_gate_names_its_reason() -> None:
+    rows = [
+        prompt("1", "one two three four five"),
+        prompt("2", "One two,three  four five"),
+        prompt("3", "one two three four"),
+        prompt("4", "too short"),
+        prompt("5", f"well {LONG} indeed"),
+        prompt("6", "something wholly different is asked here"),
+    ]
+    found = reasons(curate(rows, Curation(near_duplicate_jaccard=0.7), [], [seed(LONG)]))
+    assert found == {
+        "1": "",
+        "2": "near duplicate",
+        "3": "near duplicate",
+        "4": "too short",
+        "5": "contaminated",
+        "6": "",
+    }
+
+
+def test_exact_duplicates_ignore_case_and_spacing() -> None:
+    assert exact_duplicates({"b": "A  cat", "a": "a cat", "c": "a dog"}) == {"b": "a"}
+
+
+def test_wording_of_the_seeds_can_be_spared() -> None:
+    common = "given one line of integers print the sum of all of them that are even"
+    rows = [prompt("1", common + " or negative")]
+    heldout, seeds = [seed(common + " and small")], [seed(common + " and large", "train")]
+    assert reasons(curate(rows, Curation(), seeds, heldout)) == {"1": "contaminated"}
+    spared = Curation(decontamination_spares_seed_wording=True)
+    assert reasons(curate(rows, spared, seeds, heldout)) == {"1": ""}
+    copied = [prompt("1", common + " and small")]
+    assert reasons(curate(copied, spared, seeds, heldout)) == {"1": "contaminated"}
+
+
+def test_a_short_heldout_problem_is_found_whole() -> None:
+    index = NgramIndex(["What is 2 + 2?"], 13)
+    assert index.hits("what is 2+2 ?")
+    assert not index.hits("what is 2 + 3?")
+
+
+@given(
+    texts=st.lists(st.text(alphabet="ab c", min_size=1, max_size=12), max_size=12),
+    shuffle=st.randoms(use_true_random=False),
+)
+def test_results_do_not_depend_on_order(texts: list[str], shuffle: random.Random) -> None:
+    rows = [prompt(f"{place:02d}", text) for place, text in enumerate(texts)]
+    mixed = list(rows)
+    shuffle.shuffle(mixed)
+    settings = Curation(min_words=1, near_duplicate_jaccard=0.5)
+    heldout = [seed("a b c a b")]
+    assert reasons(curate(rows, settings, [], heldout)) == reasons(curate(mixed, settings, [], heldout))
+
+
+def test_near_duplicates_are_confirmed_by_exact_overlap() -> None:
+    rng = random.Random(0)
+    texts = {f"{i:03d}": " ".join(rng.choices([f"w{n}" for n in range(60)], k=25)) for i in range(80)}
+    settings = Curation(near_duplicate_jaccard=0.5)
+    for identifier, other in near_duplicates(texts, settings).items():
+        assert jaccard(frozenset(texts[identifier].split()), frozenset(texts[other].split())) > 0.5
+
+
+def test_planted_near_duplicates_are_found() -> None:
+    rng = random.Random(1)
+    texts = {}
+    for number in range(40):
+        words = rng.sample([f"w{n}" for n in range(500)], 30)
+        texts[f"a{number:02d}"] = " ".join(words)
+        texts[f"b{number:02d}"] = " ".join([*words[:-1], "changed"])
+    found = near_duplicates(texts, Curation(near_duplicate_jaccard=0.8))
+    assert sum(found.get(f"b{n:02d}") == f"a{n:02d}" for n in range(40)) == 40

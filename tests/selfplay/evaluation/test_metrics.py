@@ -1,0 +1,73 @@
+"""avg@k, pass@k and intervals."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfplay.config import Evaluation
+from selfplay.evaluation.evaluate import gain_rows, metric_rows
+from selfplay.evaluation.metrics import avg_at_k, estimate, paired_gain, pass_at_k
+from selfplay.records import Rollout
+
+outcomes = st.lists(st.booleans(), min_size=1, max_size=7)
+
+
+@given(found=outcomes, k=st.integers(1, 7))
+def test_pass_at_k_is_the_share_of_subsets_with_a_pass(found: list[bool], k: int) -> None:
+    value = pass_at_k(found, k)
+    if k > len(found):
+        assert value is None
+        return
+    subsets = list(itertools.combinations(found, k))
+    assert value == pytest.approx(sum(any(subset) for subset in subsets) / len(subsets))
+
+
+def test_what_could_not_be_checked_is_left_out() -> None:
+    assert avg_at_k([True, None, False, None]) == 0.5
+    assert avg_at_k([None]) is None
+    assert pass_at_k([True, None], 2) is None
+
+
+def test_the_interval_holds_the_mean_and_shrinks_with_n() -> None:
+    few, many = estimate([0.0, 1.0] * 10, 2000, 0), estimate([0.0, 1.0] * 200, 2000, 0)
+    assert few.low < few.value == 0.5 < few.high
+    assert many.high - many.low < few.high - few.low
+    # The normal approximation: 2 x 1.96 x 0.5 / sqrt(400).
+    assert many.high - many.low == pytest.approx(2 * 1.96 * 0.5 / math.sqrt(400), rel=0.1)
+
+
+def test_pairing_removes_what_problems_share() -> None:
+    before = [0.0, 0.25, 0.5, 0.75] * 50
+    gain = paired_gain(before, [value + 0.25 for value in before], 500, 0)
+    assert gain.low == gain.high == gain.value == 0.25
+
+
+def test_problems_without_a_value_are_left_out() -> None:
+    assert estimate([None, 1.0, None], 100, 0).n == 1
+    assert paired_gain([None, 0.0], [1.0, None], 100, 0).n == 0
+    assert math.isnan(estimate([], 100, 0).value)
+
+
+def row(task: str, mode: str, passed: bool | None, number: int = 0) -> Rollout:
+    return Rollout("i", task, "math", number, mode, 0, "", passed, None, "", "")
+
+
+def test_rows_of_a_round() -> None:
+    rows = [row("a", "T=1.0", True), row("a", "T=1.0", False), row("b", "T=1.0", True), row("b", "T=1.0", True)]
+    rows += [row("a", "greedy", True), row("b", "greedy", None)]
+    table = {r["metric"]: r for r in metric_rows(rows, Evaluation(), 0, 0)}
+    assert table["avg@2 T=1.0"]["value"] == 0.75
+    assert table["pass@2 T=1.0"]["value"] == 1.0
+    assert (table["greedy"]["value"], table["greedy"]["n"]) == (1.0, 1)
+
+
+def test_gains_pair_problems_by_their_id() -> None:
+    before = [row("a", "greedy", False), row("b", "greedy", True)]
+    after = [row("b", "greedy", True, 1), row("a", "greedy", True, 1)]
+    gain = gain_rows(before, after, Evaluation(), 1, 0)[0]
+    assert (gain["value"], gain["n"], gain["round"]) == (0.5, 2, 1)

@@ -1,0 +1,54 @@
+"""Choice, stopping and the measures of rationales."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfplay.config import EMStop
+from selfplay.synthesis.em import Patience, choose
+from selfplay.synthesis.measures import copy_rate, distinct_n
+
+
+@given(rewards=st.dictionaries(st.integers(0, 20), st.integers(-3, 3), max_size=8))
+def test_the_best_candidate_with_the_lowest_index_is_chosen(rewards: dict[int, int]) -> None:
+    chosen = choose({index: float(value) for index, value in rewards.items()})
+    if not rewards:
+        assert chosen is None
+        return
+    best = max(rewards.values())
+    assert chosen == min(index for index, value in rewards.items() if value == best)
+
+
+def told(settings: EMStop | None, values: list[float]) -> list[bool]:
+    patience = Patience(settings)
+    return [patience.worth_another({"joint_nll": value}) for value in values]
+
+
+def test_no_stop_rule_goes_on() -> None:
+    assert told(None, [5, 6, 7]) == [True] * 3
+
+
+def test_the_loop_ends_when_patience_is_used_up() -> None:
+    assert told(EMStop(min_gain=0.1, patience=1), [5.0, 4.0, 3.95]) == [True, True, False]
+    assert told(EMStop(min_gain=0.1, patience=2), [5.0, 5.0, 4.0, 4.2, 4.1]) == [True, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("rationale", "problem", "rate"),
+    [
+        ("Tom has 5 plums", "Tom has 5 plums", 1.0),
+        ("start: tom HAS 5 apples", "Tom has 5 plums", 0.75),
+        ("nothing shared", "Tom has 5 plums", 0.0),
+        ("", "Tom has", 0.0),
+        ("x", "", 0.0),
+    ],
+)
+def test_copy_rate(rationale: str, problem: str, rate: float) -> None:
+    assert copy_rate(rationale, problem) == pytest.approx(rate)
+
+
+def test_distinct_n() -> None:
+    assert distinct_n(["a b a b"], 2) == pytest.approx(2 / 3)
+    assert distinct_n(["a"], 2) == 0.0

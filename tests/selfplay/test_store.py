@@ -1,0 +1,42 @@
+"""The content-keyed store gives back what was kept, and notices damage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selfplay.records import RecordError
+from selfplay.store import ShardStore, VerdictStore, content_key
+
+
+def test_a_shard_comes_back(tmp_path: Path) -> None:
+    store = ShardStore(tmp_path)
+    key = content_key("generate", ["a"], 1)
+    assert store.get(key) is None
+    store.put(key, [{"text": "x", "token_ids": [1, 2], "complete": True}])
+    assert store.get(key) == [{"text": "x", "token_ids": [1, 2], "complete": True}]
+
+
+def test_keys_differ_with_content() -> None:
+    assert content_key("a", [1, 2]) != content_key("a", [12])
+    assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
+
+
+def test_a_damaged_shard_is_refused(tmp_path: Path) -> None:
+    store = ShardStore(tmp_path)
+    key = content_key("x")
+    store.put(key, [{"a": 1}])
+    file = next(tmp_path.rglob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(RecordError, match="is damaged"):
+        store.get(key)
+
+
+def test_verdicts_are_shared_and_the_first_stays(tmp_path: Path) -> None:
+    first, second = VerdictStore(tmp_path / "v.sqlite"), VerdictStore(tmp_path / "v.sqlite")
+    first.put_many({"k": {"passed": True}})
+    second.put_many({"k": {"passed": False}, "l": {"passed": False}})
+    assert first.get_many(["k", "l", "m"]) == {"k": {"passed": True}, "l": {"passed": False}}
+    first.close()
+    second.close()
