@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ Row = Mapping[str, Any]
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_POINTS = 1500
+ROUND_REWARD = "rollouts/reward"
 NLL_CURVES = {
     "joint_nll": "joint, greedy rationale",
     "bound": "importance-weighted bound",
@@ -39,14 +41,12 @@ def accuracy_charts(evaluation: Sequence[Row]) -> dict[str, Chart]:
             _accuracy_trace(series, name, [row for row in ours if row["metric"] == name], len(names))
             for series, name in enumerate(names)
         ]
-        charts[f"accuracy-{number}"] = _chart(
-            domain, traces, "round", "held-out accuracy", percent=True, rounds=True
-        )
+        charts[f"accuracy-{number}"] = _chart(domain, traces, "round", "held-out accuracy", percent=True, rounds=True)
     return charts
 
 
 def _accuracy_trace(series: int, name: str, rows: Sequence[Row], of: int) -> Chart:
-    ordered = sorted(rows, key=lambda row: int(row["round"]))
+    ordered = sorted((row for row in rows if math.isfinite(row["value"])), key=lambda row: int(row["round"]))
     # Side by side, so that the intervals of one round do not hide each other.
     shift = 0.05 * (series - (of - 1) / 2)
     trace = _line(series, name, [row["round"] + shift for row in ordered], [row["value"] for row in ordered])
@@ -83,6 +83,17 @@ def reward_chart(lines: Sequence[MetricLine], stages: Sequence[str]) -> Chart | 
     return _chart("Reward in training", traces, "training step", "mean reward") if traces else None
 
 
+def round_reward_chart(lines: Sequence[MetricLine], stages: Sequence[str]) -> Chart | None:
+    """The mean reward of a round's rollouts, for algorithms that draw them all before they train."""
+    latest = {line.stage: line.metrics[ROUND_REWARD] for line in lines if ROUND_REWARD in line.metrics}
+    values = [latest[stage] for stage in stages if stage in latest]
+    if not values:
+        return None
+    rounds = [int(stage.rpartition("_")[2]) for stage in stages if stage in latest]
+    trace = _line(0, "reward", rounds, values)
+    return _chart("Reward of the rollouts that each round learns from", [trace], "round", "mean reward", rounds=True)
+
+
 def em_charts(rows: Sequence[Row]) -> dict[str, Chart]:
     """The EM loop's curves over its rounds; round 0 is the cold start."""
     ordered = sorted(rows, key=lambda row: int(row["round"]))
@@ -93,9 +104,7 @@ def em_charts(rows: Sequence[Row]) -> dict[str, Chart]:
         if _curve(ordered, key)[0]
     ]
     if nll:
-        charts["em-nll"] = _chart(
-            "Held-out negative log-likelihood", nll, "EM round", "nats a problem", rounds=True
-        )
+        charts["em-nll"] = _chart("Held-out negative log-likelihood", nll, "EM round", "nats a problem", rounds=True)
     for key, (title, unit) in EM_CURVES.items():
         points = _curve(ordered, key)
         if points[0]:
@@ -132,6 +141,7 @@ def moving_mean(values: Sequence[float], window: int) -> list[float]:
 
 def _curve(rows: Sequence[Row], key: str) -> tuple[list[int], list[float]]:
     known = [(int(row["round"]), float(row[key])) for row in rows if row.get(key) is not None]
+    known = [point for point in known if math.isfinite(point[1])]
     return [point[0] for point in known], [point[1] for point in known]
 
 
@@ -154,9 +164,7 @@ def _line(series: int, name: str, x: Sequence[float], y: Sequence[float]) -> Cha
     }
 
 
-def _chart(
-    title: str, traces: list[Chart], x: str, y: str, *, percent: bool = False, rounds: bool = False
-) -> Chart:
+def _chart(title: str, traces: list[Chart], x: str, y: str, *, percent: bool = False, rounds: bool = False) -> Chart:
     xaxis: Chart = {"title": {"text": x}}
     if rounds:
         xaxis |= {"tickmode": "linear", "dtick": _round_tick(traces), "tick0": 0}

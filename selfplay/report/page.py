@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from selfplay.report import charts, funnel, samples
 from selfplay.report.run_tables import RunTables
 from selfplay.run import read_json, read_run, write_text
 from selfplay.terminal import duration
-from selfplay.tracking import read_metrics
+from selfplay.tracking import MetricLine, read_metrics
 
 AGREEMENT_BINS = 20
 MOST_AGREEMENT_BARS = 33
@@ -48,8 +49,9 @@ def render(run_path: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters["visible"] = samples.visible
-    environment.filters["percent"] = lambda value: f"{value * 100:.1f}"
-    environment.filters["points"] = lambda value: f"{value * 100:+.1f}"
+    environment.filters["percent"] = lambda value: _number(value * 100, ".1f")
+    environment.filters["points"] = lambda value: _number(value * 100, "+.1f")
+    environment.filters["decimals"] = lambda value: _number(value, ".3f")
     environment.filters["duration"] = duration
     scripts = [_plotly(), _template_text(environment, "charts.js.j2")]
     return environment.get_template("report.html.j2").render(
@@ -66,24 +68,20 @@ def facts(run_path: Path) -> dict[str, Any]:
     summary = read_json(run_path / "summary.json") if (run_path / "summary.json").exists() else {}
     tables = RunTables(run_path)
     manifests = _manifests(run_path)
+    lines = read_metrics(run_path)
     evaluation = summary.get("evaluation") or []
-    bars = _agreement(tables)
-    figures = charts.accuracy_charts(evaluation) | charts.em_charts(_em_rows(summary, manifests))
-    reward = charts.reward_chart(
-        read_metrics(run_path), [f"selfplay_{n}" for n in range(1, 1 + _rounds(recipe))]
-    )
-    figures |= {"reward": reward} if reward else {}
-    figures |= {"agreement": charts.agreement_chart(bars)} if bars else {}
+    em = _em_rows(summary, manifests)
     return {
         "name": recipe.get("name", run_path.name),
         "algorithm": (recipe.get("training") or {}).get("algorithm", ""),
         "summary": summary,
         "headline": _headline(summary),
         "evaluation": _accuracy_table(summary),
+        "accuracy_so_far": [] if evaluation else _accuracy_so_far(lines),
         "rounds": sorted({int(row["round"]) for row in evaluation}),
-        "charts": figures,
-        "em": _em_rows(summary, manifests),
-        "em_columns": _em_columns(_em_rows(summary, manifests)),
+        "charts": _charts(evaluation, em, lines, _rounds(recipe), _agreement(tables)),
+        "em": em,
+        "em_columns": _em_columns(em),
         "funnel": funnel.prompt_funnel(tables),
         "labels": summary.get("labels"),
         "samples": [asdict(sample) for sample in samples.problem_samples(tables)],
@@ -94,8 +92,26 @@ def facts(run_path: Path) -> dict[str, Any]:
     }
 
 
-def _rounds(recipe: Mapping[str, Any]) -> int:
-    return int((recipe.get("training") or {}).get("rounds", 0))
+def _charts(
+    evaluation: Sequence[charts.Row],
+    em: Sequence[charts.Row],
+    lines: Sequence[MetricLine],
+    rounds: Sequence[str],
+    agreement: Sequence[tuple[float, int, int, int]],
+) -> dict[str, charts.Chart]:
+    """Those charts that there are figures for."""
+    found = charts.accuracy_charts(evaluation) | charts.em_charts(em)
+    reward = charts.reward_chart(lines, rounds) or charts.round_reward_chart(lines, rounds)
+    if reward:
+        found["reward"] = reward
+    if agreement:
+        found["agreement"] = charts.agreement_chart(agreement)
+    return found
+
+
+def _rounds(recipe: Mapping[str, Any]) -> list[str]:
+    rounds = int((recipe.get("training") or {}).get("rounds", 0))
+    return [f"selfplay_{number}" for number in range(1, rounds + 1)]
 
 
 def _manifests(run_path: Path) -> list[dict[str, Any]]:
@@ -127,10 +143,14 @@ def _accuracy_table(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
             "after": rounds[max(rounds)] if max(rounds) else None,
             "gain": gains.get((domain, metric, max(rounds))),
         }
-        for (domain, metric), rounds in sorted(
-            rows.items(), key=lambda item: not item[0][1].startswith(HEADLINE)
-        )
+        for (domain, metric), rounds in sorted(rows.items(), key=lambda item: not item[0][1].startswith(HEADLINE))
     ]
+
+
+def _accuracy_so_far(lines: Sequence[MetricLine]) -> list[tuple[str, str, float]]:
+    """What evaluations have logged before the run's end, without intervals: (stage, metric, value)."""
+    latest = {line.stage: line.metrics for line in lines if line.stage.startswith("evaluation_")}
+    return [(stage, metric, value) for stage, metrics in latest.items() for metric, value in metrics.items()]
 
 
 def _em_rows(summary: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -138,7 +158,7 @@ def _em_rows(summary: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]])
     if summary.get("em"):
         return list(summary["em"])
     counts = [manifest.get("counts") or {} for manifest in manifests]
-    return [row for row in counts if {"round", "joint_nll"} <= row.keys()]
+    return [count["row"] for count in counts if "row" in count]
 
 
 def _em_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -151,9 +171,7 @@ def _agreement(tables: RunTables) -> list[tuple[float, int, int, int]]:
         return []
     table = tables.columns("labelling", "tasks", LabelledTask, ["agreement", "label_is_right"])
     counts: Counter[tuple[int, bool | None]] = Counter()
-    for agreement, right in zip(
-        table["agreement"].to_pylist(), table["label_is_right"].to_pylist(), strict=True
-    ):
+    for agreement, right in zip(table["agreement"].to_pylist(), table["label_is_right"].to_pylist(), strict=True):
         counts[round(agreement * AGREEMENT_BINS), right] += 1
     bins = sorted({position for position, _ in counts})
     return [(at / AGREEMENT_BINS, counts[at, True], counts[at, False], counts[at, None]) for at in bins]
@@ -172,6 +190,10 @@ def flatten(name: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from flatten(f"{name}.{key}", inner)
     else:
         yield name, samples.visible("none" if value is None else value, LONGEST_SETTING)
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "-"
 
 
 def _plotly() -> str:

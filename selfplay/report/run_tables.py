@@ -14,6 +14,11 @@ import pyarrow.parquet as pq
 from selfplay.records import RecordError
 
 
+def general_reasons(dropped: Any) -> Any:
+    """A column of reasons without what they say in brackets, such as which prompt a duplicate is of."""
+    return pc.replace_substring_regex(dropped, r"(?s) \(.*$", "")
+
+
 class RunTables:
     """The tables below `stages/`, of a run that may be half done."""
 
@@ -55,7 +60,8 @@ class RunTables:
 
     def counts(self, stage: str, table: str, record: type[Any]) -> Counter[tuple[str, str]]:
         """How many rows there are of each (domain, reason to drop it); the reason is empty for kept rows."""
-        table_ = self.columns(stage, table, record, ["domain", "dropped"])
+        read = self.columns(stage, table, record, ["domain", "dropped"])
+        table_ = read.set_column(1, "dropped", general_reasons(read["dropped"]))
         grouped = table_.group_by(["domain", "dropped"]).aggregate([([], "count_all")])
         rows = zip(*(grouped[name].to_pylist() for name in ("domain", "dropped", "count_all")), strict=True)
         return Counter({(domain, dropped): count for domain, dropped, count in rows})

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from selfplay.records import LabelledTask, Prompt, Rollout
-from selfplay.report.run_tables import RunTables
+from selfplay.report.run_tables import RunTables, general_reasons
 
 PROBLEMS = 12
 ROLLOUTS = 4
@@ -47,9 +47,9 @@ def problem_samples(tables: RunTables) -> list[Sample]:
         return []
     domains = sorted({domain for domain, _ in tables.counts("labelling", "tasks", LabelledTask)})
     each = max(1, PROBLEMS // max(1, len(domains)))
-    ids = [
-        id_ for domain in domains for id_ in tables.spread("labelling", "tasks", LabelledTask, domain, each)
-    ][:PROBLEMS]
+    ids = [id_ for domain in domains for id_ in tables.spread("labelling", "tasks", LabelledTask, domain, each)][
+        :PROBLEMS
+    ]
     tasks = {row["id"]: row for row in tables.rows("labelling", "tasks", LabelledTask, "id", ids)}
     prompts = _prompts(tables, [task["prompt_id"] for task in tasks.values()])
     rollouts, source = _rollouts(tables, ids)
@@ -101,6 +101,7 @@ def _varied(rollouts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _first_of_each_reason(tables: RunTables, stage: str) -> list[str]:
     table = tables.columns(stage, "prompts", Prompt, ["id", "dropped"])
+    table = table.set_column(1, "dropped", general_reasons(table["dropped"]))
     lost = table.filter(pc.not_equal(table["dropped"], ""))
     firsts = lost.group_by("dropped", use_threads=False).aggregate([("id", "first")])
     return [str(id_) for id_ in firsts["id_first"].to_pylist()[:LOST]]

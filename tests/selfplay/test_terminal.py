@@ -37,13 +37,9 @@ def summary() -> dict[str, Any]:
         "name": "example",
         "algorithm": "grpo",
         "evaluation": [
-            {"round": r, "domain": "math", "metric": m, **interval(0.4 + 0.05 * r)}
-            for m in metrics
-            for r in rounds
+            {"round": r, "domain": "math", "metric": m, **interval(0.4 + 0.05 * r)} for m in metrics for r in rounds
         ],
-        "gains": [
-            {"round": r, "domain": "math", "metric": m, **interval(0.05 * r)} for m in metrics for r in (1, 2)
-        ],
+        "gains": [{"round": r, "domain": "math", "metric": m, **interval(0.05 * r)} for m in metrics for r in (1, 2)],
         "prompts": {
             "made": 300,
             "kept": 137,
@@ -102,9 +98,7 @@ def test_the_status_of_a_stopped_run(run_path: Path) -> None:
     assert "3 of 6 stages done" in text
     assert "not running" in text
     states = {line.split()[1]: line.split()[0] for line in text.splitlines() if len(line.split()) > 1}
-    assert [states[name] for name in STAGES] == ["✓", "✓", "-", "✓", "▶", "·"], (
-        "em_2 ended early, so it was skipped"
-    )
+    assert [states[name] for name in STAGES] == ["✓", "✓", "-", "✓", "▶", "·"], "em_2 ended early, so it was skipped"
     assert "[b] [/b], rows 12, share 0.1235" in text
     assert "reward 0.4, kl 0.5" in text
     assert "0.000 → 0.400" in text

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,7 @@ def test_numbers_that_are_not_finite_stay_valid_json(tmp_path: Path) -> None:
 
 def test_reading_passes_over_what_is_no_record(tmp_path: Path) -> None:
     good = '{"time": 1.0, "stage": "base", "step": 0, "metrics": {"loss": 2.0}}'
-    (tmp_path / "metrics.jsonl").write_text(
-        "\n".join(["[]", "{}", "not json", '{"metrics": 3}', good, good[:20]])
-    )
+    (tmp_path / "metrics.jsonl").write_text("\n".join(["[]", "{}", "not json", '{"metrics": 3}', good, good[:20]]))
     assert [line.stage for line in read_metrics(tmp_path)] == ["base"]
     assert read_metrics(tmp_path / "absent") == []
 
@@ -148,24 +147,16 @@ def test_offline_wandb_keeps_metrics_by_stage(offline: Path, capfd: pytest.Captu
         tracker.log("selfplay_1", {"reward": 0.5, "kl": float("nan")}, 1)
         tracker.log("selfplay_2", {"reward": 0.75}, 1)
         tracker.table("samples", ["problem", "answer"], [["2+2", 4], ["<b>", None]])
-        tracker.summary(
-            {"seed": 3, "evaluation": [{"round": 0, "domain": "math", "metric": "greedy", "value": 0.5}]}
-        )
+        tracker.summary({"seed": 3, "evaluation": [{"round": 0, "domain": "math", "metric": "greedy", "value": 0.5}]})
     assert capfd.readouterr() == ("", "")
     records = read_transaction_log(offline)
     history = [
-        {item_name(i): json.loads(i.value_json) for i in r.history.item}
-        for r in records
-        if r.HasField("history")
+        {item_name(i): json.loads(i.value_json) for i in r.history.item} for r in records if r.HasField("history")
     ]
     assert {"selfplay_1/reward": 0.5, "selfplay_1/step": 1}.items() <= history[0].items()
     assert "selfplay_1/kl" not in history[0]
     assert {"selfplay_2/reward": 0.75, "selfplay_2/step": 1}.items() <= history[1].items()
-    steps = {
-        r.metric.glob_name: r.metric.step_metric
-        for r in records
-        if r.HasField("metric") and r.metric.glob_name
-    }
+    steps = {r.metric.glob_name: r.metric.step_metric for r in records if r.HasField("metric") and r.metric.glob_name}
     assert steps == {"selfplay_1/*": "selfplay_1/step", "selfplay_2/*": "selfplay_2/step"}
     summary = {item_name(i): i.value_json for r in records if r.HasField("summary") for i in r.summary.update}
     assert summary["evaluation/0/math/greedy/value"] == "0.5"
@@ -182,9 +173,7 @@ def test_offline_wandb_keeps_the_recipe_and_nothing_about_the_host(offline: Path
     config = {item.key: json.loads(item.value_json) for item in run.config.update if item.key}
     assert config["training"]["algorithm"] == "grpo"
     assert (run.host, run.git.remote_url, run.git.commit) == ("", "", "")
-    assert not any(
-        r.HasField("stats") or r.HasField("output_raw") or r.HasField("environment") for r in records
-    )
+    assert not any(r.HasField("stats") or r.HasField("output_raw") or r.HasField("environment") for r in records)
     folder = next((offline / "wandb").glob("offline-run-*/files"))
     assert not list(folder.iterdir()), "no code, requirements or metadata files"
     log = next((offline / "wandb").glob("offline-run-*/*.wandb")).read_bytes()
@@ -263,16 +252,23 @@ def item_name(item: Any) -> str:
 
 
 def read_transaction_log(run_path: Path) -> list[Any]:
-    """The records of all W&B files of a run: LevelDB's log format around protocol buffers."""
+    """The records of all W&B files of a run, each whole: W&B writes a file's end shortly after `finish` returns."""
+    records: list[Any] = []
+    for file in sorted((run_path / "wandb").glob("offline-run-*/*.wandb")):
+        deadline = time.monotonic() + 20
+        found = _records(file)
+        while not any(record.HasField("exit") for record in found) and time.monotonic() < deadline:
+            time.sleep(0.05)
+            found = _records(file)
+        records += found
+    return records
+
+
+def _records(file: Path) -> list[Any]:
+    """LevelDB's log format around protocol buffers."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    records = []
-    for file in sorted((run_path / "wandb").glob("offline-run-*/*.wandb")):
-        for payload in _payloads(file.read_bytes()):
-            record = Record()
-            record.ParseFromString(payload)
-            records.append(record)
-    return records
+    return [Record.FromString(payload) for payload in _payloads(file.read_bytes())]
 
 
 def _payloads(content: bytes) -> Iterator[bytes]:

@@ -82,7 +82,7 @@ class FakeRun:
         for index in range(self.count):
             prompt = self._prompt(index)
             if not prompt.dropped:
-                rows.append(self._prompt(index, "near duplicate" if index % 5 == 1 else ""))
+                rows.append(self._prompt(index, f"near duplicate (of p{index - 1})" if index % 5 == 1 else ""))
         self._table(name, "prompts", Prompt, rows)
 
     def _prompt(self, index: int, dropped: str | None = None) -> Prompt:
@@ -156,6 +156,9 @@ class FakeRun:
     def _metrics(self) -> None:
         lines = []
         for name in self.stages:
+            if name.startswith("evaluation_"):
+                accuracy = {"math/greedy": 0.413, "code/greedy": 0.47}
+                lines.append({"time": 1e9, "stage": name, "step": int(name[-1]), "metrics": accuracy})
             if name.startswith("selfplay_"):
                 base = 0.35 if name == "selfplay_1" else 0.47
                 for step in range(60):

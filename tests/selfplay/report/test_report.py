@@ -89,9 +89,7 @@ def page_of(run_path: Path) -> tuple[str, Page]:
 def test_a_finished_run_has_everything(fake_run: MAKE) -> None:
     content, page = page_of(fake_run())
     assert len(content.encode()) < LARGEST
-    assert [a["class"] for _, a in page.tags if a.get("class") == "missing"] == ["missing"], (
-        "only for lack of scripts"
-    )
+    assert [a["class"] for _, a in page.tags if a.get("class") == "missing"] == ["missing"], "only for lack of scripts"
     for words in (
         *(
             "38.0 → 48.0%",
@@ -187,15 +185,17 @@ def test_a_huge_problem_is_cut(fake_run: MAKE) -> None:
         ("synthesis", ["Later steps are missing", "no task has been labelled"], ["parse: no problem block"]),
         (
             "labelling",
-            ["Accuracy is missing", "no self-play round"],
-            ["Rollouts of labelling", "always solved"],
+            ["Accuracy with intervals is missing", "no self-play round"],
+            ["Votes of labelling", "✓ agrees with the label", "always solved"],
         ),
-        ("selfplay_1", ["Accuracy is missing", "Label accuracy is missing"], ["Rollouts of selfplay_1"]),
+        (
+            "selfplay_1",
+            ["Accuracy with intervals is missing", "Label accuracy is missing"],
+            ["Rollouts of selfplay_1", "math/greedy 41.3"],
+        ),
     ],
 )
-def test_a_partial_run_says_what_is_missing(
-    fake_run: MAKE, until: str, missing: list[str], present: list[str]
-) -> None:
+def test_a_partial_run_says_what_is_missing(fake_run: MAKE, until: str, missing: list[str], present: list[str]) -> None:
     _, page = page_of(fake_run(until=until))
     for words in ["This run has not ended", "Versions are missing", *missing, *present]:
         assert words in page.words, words
@@ -210,13 +210,38 @@ def test_a_run_that_has_just_begun(fake_run: MAKE) -> None:
 def test_em_figures_of_an_unfinished_run_come_from_the_manifests(fake_run: MAKE) -> None:
     run_path = fake_run(until="em_2")
     for round_, name in enumerate(("cold_start", "em_1", "em_2")):
-        counts = {"round": round_, "joint_nll": 40.25 - round_, "bound": None}
-        write_json(
-            run_path / "stages" / name / "manifest.json", {"stage": name, "seconds": 1.0, "counts": counts}
-        )
+        counts = {"row": {"round": round_, "joint_nll": 40.25 - round_, "bound": float("inf")}}
+        write_json(run_path / "stages" / name / "manifest.json", {"stage": name, "seconds": 1.0, "counts": counts})
     _, page = page_of(run_path)
     assert "38.250" in page.words
     assert set(json.loads(page.scripts[0])) == {"em-nll"}
+
+
+def test_rounds_that_draw_all_rollouts_first_have_a_reward_each(fake_run: MAKE) -> None:
+    run_path = fake_run()
+    lines = [
+        {
+            "time": 1.0,
+            "stage": f"selfplay_{number}",
+            "step": None,
+            "metrics": {"rollouts/reward": 0.3 * number},
+        }
+        for number in (1, 2)
+    ]
+    (run_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    chart = json.loads(page_of(run_path)[1].scripts[0])["reward"]
+    assert (chart["data"][0]["x"], chart["data"][0]["y"]) == ([1, 2], [0.3, 0.6])
+
+
+def test_figures_that_are_no_numbers_are_shown_as_missing(fake_run: MAKE) -> None:
+    run_path = fake_run()
+    summary = json.loads((run_path / "summary.json").read_text())
+    for row in [*summary["evaluation"], *summary["gains"]]:
+        row.update(value=float("nan"), low=float("nan"), high=float("nan"))
+    write_json(run_path / "summary.json", summary)
+    _, page = page_of(run_path)
+    assert "NaN" not in page.scripts[0]
+    assert "nan" not in page.words.split()
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
@@ -268,9 +293,7 @@ def test_large_tables_are_sampled(fake_run: MAKE) -> None:
         rows // 2,
         {"prompt_id": lambda i: f"row{i}", "agreement": lambda i: i % 1000 / 1000, "dropped": lambda i: ""},
     )
-    write_columns(
-        stages / "labelling" / "completions.parquet", Rollout, rows, {"task_id": lambda i: f"row{i // 2}"}
-    )
+    write_columns(stages / "labelling" / "completions.parquet", Rollout, rows, {"task_id": lambda i: f"row{i // 2}"})
     started = time.monotonic()
     content, page = page_of(run_path)
     assert time.monotonic() - started < 20
@@ -289,16 +312,12 @@ def write_columns(file: Path, record: type[Any], rows: int, given: dict[str, Cal
     makers = {"id": lambda i: f"row{i}", "domain": lambda i: "math"} | given
     schema = schema_of(record)
     columns = [
-        [makers[field.name](i) for i in range(rows)]
-        if field.name in makers
-        else [fillers.get(field.type, [])] * rows
+        [makers[field.name](i) for i in range(rows)] if field.name in makers else [fillers.get(field.type, [])] * rows
         for field in schema
     ]
     write_arrow(
         file,
-        pa.Table.from_arrays(
-            [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
-        ),
+        pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema),
     )
 
 
