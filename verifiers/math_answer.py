@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from verifiers.extraction import choice_letter, final_text, math_answer
+from verifiers.extraction import boxed_answer, choice_letter, final_text, math_answer
 from verifiers.math_compare import same
 from verifiers.math_forms import Form, form_of
 from verifiers.math_text import squeezed
@@ -27,6 +27,7 @@ _INTEGER = re.compile(r"-?[1-9][0-9]{0,200}")
 _MAX_FORMS = 8192
 _MAX_ANSWER = 20_000
 _MAX_GOLD = 100_000
+_SHORT_GOLD = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,13 @@ class Comparison:
     equal: bool | None
     status: str
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    answer: str
+    gold: str
+    seconds: float
 
 
 class MathVerifier:
@@ -69,6 +77,19 @@ class MathVerifier:
 
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion."""
+        quick = self._quick(task, completion)
+        return quick if isinstance(quick, Verdict) else self._slow(quick)
+
+    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        """Judges many, in order: the easy ones at once, then the rest, as many at a time as there are workers."""
+        first = [self._quick(task, completion) for task, completion in items]
+        if sum(isinstance(quick, _Pending) for quick in first) < 2:
+            return [quick if isinstance(quick, Verdict) else self._slow(quick) for quick in first]
+        with ThreadPoolExecutor(self._pool.workers) as threads:
+            return list(threads.map(lambda quick: quick if isinstance(quick, Verdict) else self._slow(quick), first))
+
+    def _quick(self, task: Task, completion: str) -> Verdict | _Pending:
+        """Judges without a worker, or says what a worker has to compare."""
         begun = time.perf_counter()
         gold = _gold_answer(task.answer)
         if gold is None:
@@ -78,27 +99,45 @@ class MathVerifier:
             return _verdict("no_answer", reason, begun)
         if not _INTEGER.fullmatch(gold) and _is_undefined(gold):
             return _verdict("gold_unparsable", "the task's answer has no value", begun)
-        compared = self.compare(answer, gold)
-        details = {"answer": answer[:500], "gold": gold[:500]}
-        return _verdict(compared.status, compared.reason, begun, details)
+        compared = self._known(answer, gold)
+        if compared is None:
+            return _Pending(answer, gold, time.perf_counter() - begun)
+        return _verdict(compared.status, compared.reason, begun, _details(answer, gold))
 
-    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        """Judges many, in order, with as many at a time as there are workers."""
-        if len(items) < 2:
-            return [self.verify(task, completion) for task, completion in items]
-        with ThreadPoolExecutor(self._pool.workers) as threads:
-            return list(threads.map(lambda item: self.verify(*item), items))
+    def _slow(self, pending: _Pending) -> Verdict:
+        begun = time.perf_counter() - pending.seconds
+        compared = self.compare(pending.answer, pending.gold)
+        return _verdict(compared.status, compared.reason, begun, _details(pending.answer, pending.gold))
 
     def compare(self, first: str, second: str) -> Comparison:
         """Compares two answers, symmetrically, without looking for them in a text."""
+        known = self._known(first, second)
+        if known is not None:
+            return known
+        key = _key(first, second)
+        asked = self._ask(*key)
+        # a worker that ended for a reason of its own may well answer the next time
+        if asked.status != "not_checked":
+            self._verdicts.put(key, asked)
+        return asked
+
+    def _known(self, first: str, second: str) -> Comparison | None:
+        """Returns what strings, exact numbers or the cache tell, or None."""
         if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second):
             return _compared(first == second)
-        key = (first, second) if first <= second else (second, first)
+        key = _key(first, second)
         known = self._verdicts.get(key)
-        if known is None:
-            known = self._compare(*key)
-            self._verdicts.put(key, known)
-        return known
+        if known is not None:
+            return known
+        if max(len(first), len(second)) > _MAX_ANSWER:
+            return Comparison(False, "wrong", "the answer is too long to be one")
+        decided = same(self._form(first), self._form(second))
+        if decided is None and squeezed(first) == squeezed(second):
+            decided = True
+        if decided is None:
+            return None
+        self._verdicts.put(key, _compared(decided))
+        return _compared(decided)
 
     def equal(self, first: str, second: str) -> bool:
         """Tells whether two answers are the same; False when that could not be found out."""
@@ -107,7 +146,9 @@ class MathVerifier:
     def canonical(self, answer: str) -> str:
         """Returns a spelling that two answers share only if they are equal; for `voting`."""
         form = self._form(answer)
-        return str(form.number) if form.number is not None else form.text or squeezed(answer)
+        if form.number is not None:
+            return f"{form.number.numerator:x}/{form.number.denominator:x}"
+        return form.text or squeezed(answer)
 
     def extract(self, completion: str) -> str | None:
         """Returns the final answer of a completion as text, or None."""
@@ -126,7 +167,7 @@ class MathVerifier:
         text = final_text(completion)
         if text is None:
             return None, "the thinking never ends"
-        if self._require_box and "boxed" not in text:
+        if self._require_box and boxed_answer(text) is None:
             return None, "there is no box after the thinking"
         if _GOLD_CHOICE.match(gold):
             letter = choice_letter(text)
@@ -138,26 +179,20 @@ class MathVerifier:
     def _form(self, answer: str) -> Form:
         form = self._forms.get(answer)
         if form is None:
-            shown = answer.replace("\\%", "").replace("%", "") if self._percent_is_number else answer
-            form = form_of(shown)
+            form = form_of(self._shown(answer))
             self._forms.put(answer, form)
         return form
 
-    def _compare(self, first: str, second: str) -> Comparison:
-        if max(len(first), len(second)) > _MAX_ANSWER:
-            return Comparison(False, "wrong", "the answer is too long to be one")
-        forms = self._form(first), self._form(second)
-        decided = same(*forms)
-        if decided is None and squeezed(first) == squeezed(second) and "chain" not in {form.kind for form in forms}:
-            decided = True
-        if decided is not None:
-            return _compared(decided)
-        outcome = self._pool.ask({"first": first, "second": second})
+    def _shown(self, answer: str) -> str:
+        return answer.replace("\\%", "").replace("%", "") if self._percent_is_number else answer
+
+    def _ask(self, first: str, second: str) -> Comparison:
+        outcome = self._pool.ask({"first": self._shown(first), "second": self._shown(second)})
         if outcome.status != "ok":
             status = outcome.status if outcome.status in {"timed_out", "over_memory"} else "not_checked"
             return Comparison(None, status, outcome.reason)
         if outcome.value is None:
-            return Comparison(False, "wrong", "the two could not be shown to be equal")
+            return Comparison(None, "not_checked", "the worker could not tell")
         return _compared(outcome.value is True)
 
 
@@ -192,6 +227,14 @@ class _Bounded(Generic[_Key, _Value]):
                 self._kept.popitem(last=False)
 
 
+def _key(first: str, second: str) -> tuple[str, str]:
+    return (first, second) if first <= second else (second, first)
+
+
+def _details(answer: str, gold: str) -> dict[str, str]:
+    return {"answer": answer[:500], "gold": gold[:500]}
+
+
 def _compared(equal: bool) -> Comparison:
     return Comparison(equal, "correct" if equal else "wrong")
 
@@ -202,6 +245,8 @@ def _gold_answer(gold: str | None) -> str | None:
         return gold
     if gold is None or not gold.strip() or len(gold) > _MAX_GOLD:
         return None
+    if len(gold) <= _SHORT_GOLD and not re.search(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b", gold):
+        return gold
     return math_answer(gold).text
 
 

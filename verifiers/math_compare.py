@@ -23,10 +23,10 @@ def undecided(first: Form, second: Form) -> bool | None:
 
 def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  # noqa: PLR0911 - one return per kind
     """Tells whether two forms are the same answer."""
-    if first.kind in {"chain"} or second.kind == "chain":
-        return _chains(first, second, judge)
     if first.text and first.text == second.text:
         return True
+    if "chain" in {first.kind, second.kind}:
+        return _chains(first, second, judge)
     if first.kind == "relation" or second.kind == "relation":
         return _relations(first, second, judge)
     if first.name and second.name and first.name != second.name:

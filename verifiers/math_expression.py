@@ -8,87 +8,23 @@ The tree is what crosses to the worker process and what the quick exact rules lo
 
 from __future__ import annotations
 
-import re
-from fractions import Fraction
 from typing import Any
+
+from verifiers.math_tokens import FUNCTIONS, GREEK, INVERSES, Unreadable, tokens_of
 
 Node = tuple[Any, ...]
 
 _MAX_DEPTH = 60
-_MAX_TOKENS = 1500
-_GREEK_LETTERS = (
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma "
-    "tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"
-)
-_GREEK = _GREEK_LETTERS.split()
-_FUNCTION_NAMES = "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln exp log lg max min gcd lcm det"
-_FUNCTIONS = _FUNCTION_NAMES.split()
-_INVERSES = {
-    "sin": "arcsin",
-    "cos": "arccos",
-    "tan": "arctan",
-    "asin": "arcsin",
-    "acos": "arccos",
-    "atan": "arctan",
-}
-_WORDS = sorted(
-    [*_FUNCTIONS, "asin", "acos", "atan", "sqrt", "pi", "infty", "oo", "inf", "infinity", *_GREEK[:24]],
-    key=len,
-    reverse=True,
-)
-_TOKEN = re.compile(
-    r"(?P<num>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|\\begin\{(?P<begin>[A-Za-z]+)\}(?:\{[clr|]*\})?"
-    r"|\\end\{(?P<end>[A-Za-z]+)\}|\\(?P<cmd>[A-Za-z]+)|(?P<word>[A-Za-z]+)"
-    r"|(?P<row>\x06)|(?P<op>\*\*|[-+*/^_(){}\[\]|!,'&%<>=])|(?P<bad>\S)|\s+"
-)
 _STARTERS = frozenset(("num", "cmd", "sym"))
-
-
-class Unreadable(ValueError):
-    """The text is no formula that this grammar knows."""
 
 
 def read(text: str) -> Node:
     """Returns the tree of a formula; raises Unreadable when it is not one, or too long or too deep."""
-    reader = _Reader(_tokens(text))
+    reader = _Reader(tokens_of(text))
     node = reader.sum(0)
     if reader.at < len(reader.tokens):
         raise Unreadable(f"unexpected {reader.tokens[reader.at][1]!r}")
     return node
-
-
-def _tokens(text: str) -> list[tuple[str, str]]:
-    tokens: list[tuple[str, str]] = []
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup
-        if kind is None:
-            continue
-        if kind == "bad" or len(tokens) > _MAX_TOKENS:
-            raise Unreadable(f"{match.group()!r} is no part of a formula" if kind == "bad" else "too long")
-        value = match.group(kind)
-        if kind == "word":
-            tokens.extend(_split_word(value))
-        else:
-            tokens.append((kind, value))
-    return tokens
-
-
-def _split_word(word: str) -> list[tuple[str, str]]:
-    """Reads letters in a row as known names and products of one-letter symbols: 12pi, xy, sqrt."""
-    found: list[tuple[str, str]] = []
-    at = 0
-    singles = 0
-    while at < len(word):
-        name = next((known for known in _WORDS if word.startswith(known, at)), None)
-        if name is None:
-            found.append(("sym", word[at]))
-            singles += 1
-        else:
-            found.append(("cmd", name))
-        at += len(name or "x")
-    if singles > 3 or (singles > 1 and word.isupper()):
-        raise Unreadable(f"{word!r} is a word")
-    return found
 
 
 class _Reader:
@@ -275,15 +211,15 @@ class _Reader:
             return ("const", "pi")
         if name in {"infty", "oo", "inf", "infinity"}:
             return ("const", "oo")
-        if name in _GREEK:
+        if name in GREEK:
             return ("sym", name + ("_" + self.subscript() if self.take("_") else ""))
         if name in {"lfloor", "lceil", "lvert"}:
             node = self.sum(depth)
             if not self._command({"lfloor": "rfloor", "lceil": "rceil", "lvert": "rvert"}[name]):
                 raise Unreadable(f"{name} is never closed")
             return ("abs", node) if name == "lvert" else ("call", name[1:], node)
-        if name in _FUNCTIONS or name in _INVERSES:
-            return self.function(_INVERSES.get(name, name) if name.startswith("a") else name, depth)
+        if name in FUNCTIONS or name in INVERSES:
+            return self.function(INVERSES.get(name, name) if name.startswith("a") else name, depth)
         raise Unreadable(f"unknown command {name}")
 
     def function(self, name: str, depth: int) -> Node:
@@ -294,8 +230,8 @@ class _Reader:
                 base = self.group(depth)
             elif power is None and self.take("^"):
                 power = self.exponent(depth)
-        if power == ("neg", ("num", "1")) and name in _INVERSES:
-            name, power = _INVERSES[name], None
+        if power == ("neg", ("num", "1")) and name in INVERSES:
+            name, power = INVERSES[name], None
         argument = self.argument(depth)
         node: Node = ("log", base, argument) if base is not None else ("call", name, argument)
         return ("pow", node, power) if power is not None else node
@@ -332,46 +268,3 @@ def _joined(left: Node, right: Node) -> Node:
         if top.isdigit() and bottom.isdigit() and len(top) <= len(bottom):
             return ("add", left, right)
     return ("mul", left, right)
-
-
-def rational(node: Node) -> Fraction | None:
-    """Returns the exact value of a tree of numbers and + - * / ^ % !, or None; bounded in size and time."""
-    try:
-        return _rational(node)
-    except (ZeroDivisionError, OverflowError, ValueError):
-        return None
-
-
-def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911
-    kind = node[0]
-    if kind == "num":
-        digits, _, exponent = node[1].lower().partition("e")
-        return Fraction(node[1]) if len(digits) < 1000 and len(exponent) < 4 else None
-    if kind not in {"add", "mul", "div", "pow", "neg", "pct", "fact"}:
-        return None
-    values = [_rational(child) for child in node[1:]]
-    if any(
-        value is None or max(value.numerator.bit_length(), value.denominator.bit_length()) > 20000 for value in values
-    ):
-        return None
-    left, right = values[0], values[-1]
-    assert left is not None
-    assert right is not None
-    if kind == "pow":
-        small = right.denominator == 1 and abs(right) <= 10000
-        size = max(left.numerator.bit_length(), left.denominator.bit_length()) * abs(right)
-        return Fraction(left**right.numerator) if small and size <= 40000 and not left == right == 0 else None
-    if kind == "fact":
-        if left.denominator != 1 or not 0 <= left <= 1000:
-            return None
-        product = 1
-        for factor in range(2, left.numerator + 1):
-            product *= factor
-        return Fraction(product)
-    if kind == "add":
-        return left + right
-    if kind == "mul":
-        return left * right
-    if kind == "div":
-        return left / right
-    return -left if kind == "neg" else left / 100

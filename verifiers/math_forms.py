@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from verifiers.math_expression import Node, Unreadable, rational, read
+from verifiers.math_expression import Node, read
+from verifiers.math_rational import rational
 from verifiers.math_text import normalise
+from verifiers.math_tokens import Unreadable
 
 _OPEN = {"(": ")", "[": "]", "\x01": "\x02", "{": "}"}
 _RELATION = re.compile(r"\\(?:leqslant|geqslant|leq|le|lt|geq|ge|gt|neq|ne|approx|simeq)(?![A-Za-z])|<=|>=|!=|<|>|=")

@@ -39,12 +39,13 @@ _UNITS = (
     "|miles?|meters?|metres?|kilometers?|centimeters?|units?|hours?|hrs?|minutes?|mins?|seconds?|secs?|days?|weeks?"
     "|months?|years?|mph|mi|radians?|rad|people|students?|men|women|apples?|books?|ways|points?|liters?|litres?|ml"
     "|gallons?|grams?|times|rows?|pages?|pieces?|marbles?|coins?|tiles?|cubes?|boxes|games?|numbers?|integers?|values?"
-    "|solutions?|euros?|pence|per|a"
+    "|solutions?|euros?|pence|per"
 )
 _PLAIN_UNIT = re.compile(
     rf"(?<=[\d)}}])\s*(?:(?:{_UNITS})(?![A-Za-z])[\s.]*(?:(?:\^|\*\*)?\s?\{{?[23]\}}?)?[\s/]*)+$",
     re.IGNORECASE,
 )
+_HEDGING = re.compile(r"\b(?:or|not|but|maybe|perhaps|possibly|more|less|least|most|than|no)\b", re.IGNORECASE)
 _TEXT_UNIT = re.compile(r"^(?P<core>[^\"]*\d[^\"]*?|\$?\d[^\"]*?)(?P<words>(?:\s*\"[^\"]*\"\s*(?:\^\s?\{?[23]\}?)?)+)$")
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
 _FRACTION_NAMES = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
@@ -106,7 +107,11 @@ def _repeating(match: re.Match[str]) -> str:
 
 def _without_units(text: str) -> str:
     worded = _TEXT_UNIT.match(text)
-    if worded and not re.search(r"\d", worded.group("words").replace("^", "").strip('23{} "')):
+    if (
+        worded
+        and not _HEDGING.search(worded.group("words"))
+        and not re.search(r"\d", worded.group("words").replace("^", "").strip('23{} "'))
+    ):
         text = worded.group("core").strip()
     return _PLAIN_UNIT.sub("", text).strip()
 

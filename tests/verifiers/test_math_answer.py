@@ -54,6 +54,8 @@ SAME = [
     (r"\boxed{2006!}", r"2006 \cdot 2005!"),
     (r"\boxed{e^{i\pi} = -1}", "-1"),
     (r"\boxed{\sum_{k=1}^{10} k}", "55"),
+    (r"\boxed{No Solution}", "no solution"),
+    (r"\boxed{41 = 42}", "41 = 42"),
     (r"\boxed{7:32}", "S_{ABC}:S=7:32"),
     ("The final answer is $\\frac{3}{4}$.", "0.75"),
 ]
@@ -89,6 +91,10 @@ DIFFERENT = [
     (r"\boxed{3.14}", r"\pi"),
     (r"\boxed{\infty-\infty}", "0"),
     (r"\boxed{A or B}", "B"),
+    (r"\boxed{3a}", "3"),
+    (r"\boxed{42\text{ or so}}", "42"),
+    (r"\boxed{42\text{ or maybe not}}", "42"),
+    (r"\boxed{x = 41 = 42}", "42"),
     (r"\boxed{5}</think> so", "5"),
 ]
 
