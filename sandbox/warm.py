@@ -134,6 +134,9 @@ class WarmSandbox:
             os.close(job_fd)
         if execution.status is not Status.OK:
             return _compile_failure(execution)
+        if len(binary) > wire.VALUE_BYTES:
+            reason = f"the compiled program is larger than {wire.VALUE_BYTES >> 20} MB"
+            return replace(execution, status=Status.COMPILE_ERROR, reason=reason)
         while len(self._binaries) >= _CACHED_BINARIES:
             os.close(self._binaries.pop(next(iter(self._binaries))))
         self._binaries[key] = descriptors.open_sealed(binary)

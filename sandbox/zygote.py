@@ -150,6 +150,9 @@ def _kill_everything() -> None:
 def _clean_box(empty: int) -> bool:
     """Empties the programs' folder whatever its shape; False if something stayed."""
     try:
+        os.chmod(_BOX, 0o755)
+        for name in os.listxattr(_BOX):
+            os.removexattr(_BOX, name)
         if _disk_use()[0] <= empty:
             return True
         moved = 0

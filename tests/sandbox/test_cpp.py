@@ -45,6 +45,13 @@ def test_statuses(sandbox: WarmSandbox, body: str, status: Status) -> None:
     assert sandbox.run(Program(source, "cpp"), [b""], limits)[0].status is status
 
 
+def test_program_too_large_to_carry_is_a_compile_error(sandbox: WarmSandbox) -> None:
+    source = "char big[16 << 20] = {1}; int main(int n, char**){return big[n] != 0;}"
+    execution = sandbox.run(Program(source, "cpp"), [b""], LIMITS)[0]
+    assert execution.status is Status.COMPILE_ERROR
+    assert "larger than" in execution.reason
+
+
 def test_deep_recursion_has_room(sandbox: WarmSandbox) -> None:
     source = (
         "#include <cstdio>\n"

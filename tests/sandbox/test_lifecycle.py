@@ -143,6 +143,13 @@ def test_sandbox_outlives_the_thread_that_opened_it() -> None:
         assert sandbox.run(ONE, [b""], LIMITS)[0].status is Status.OK
 
 
+def test_marks_on_the_folder_itself_do_not_last(sandbox: WarmSandbox) -> None:
+    source = "import os\nprint(os.listxattr('/tmp'), os.stat('/tmp').st_mode & 0o777)\nos.chmod('/tmp', 0o700)\n"
+    source += "try: os.setxattr('/tmp', 'user.mark', b'1')\nexcept OSError: pass"
+    executions = sandbox.run(Program(source), [b""] * 2, LIMITS)
+    assert executions[0].stdout == executions[1].stdout
+
+
 def test_larger_disk_limit_gets_a_larger_folder(sandbox: WarmSandbox) -> None:
     program = Program("open('f', 'wb').write(bytes(100 << 20))\nprint('ok')")
     assert sandbox.run(program, [b""], Limits(disk_mb=8))[0].status is Status.RUNTIME_ERROR

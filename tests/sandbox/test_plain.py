@@ -12,9 +12,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
 KEYS = st.recursive(SCALARS, lambda inner: st.tuples(inner, inner), max_leaves=3)
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: (
-        st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(KEYS, inner) | st.sets(KEYS, max_size=5)
-    ),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(KEYS, inner) | st.sets(KEYS, max_size=5),
     max_leaves=20,
 )
 

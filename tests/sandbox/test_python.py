@@ -159,9 +159,7 @@ def test_batch_stops_when_told(sandbox: WarmSandbox) -> None:
 
 
 def test_every_test_is_a_fresh_process(sandbox: WarmSandbox) -> None:
-    source = (
-        "import os, math\nprint(os.listdir('.'), getattr(math, 'mark', 0))\nmath.mark = 1\nopen('f', 'w')"
-    )
+    source = "import os, math\nprint(os.listdir('.'), getattr(math, 'mark', 0))\nmath.mark = 1\nopen('f', 'w')"
     executions = sandbox.run(Program(source), [b""] * 3, LIMITS)
     assert [e.stdout for e in executions] == [b"[] 0\n"] * 3
 
@@ -202,9 +200,7 @@ def test_cpu_of_children_counts(sandbox: WarmSandbox) -> None:
 
 
 def test_memory_of_a_tree_counts(sandbox: WarmSandbox) -> None:
-    source = (
-        "import os, time\nos.fork(); os.fork()\nx = [bytearray(1 << 20) for _ in range(60)]\ntime.sleep(3)"
-    )
+    source = "import os, time\nos.fork(); os.fork()\nx = [bytearray(1 << 20) for _ in range(60)]\ntime.sleep(3)"
     execution = run(sandbox, source, limits=Limits(memory_mb=128))
     assert execution.status is Status.MEMORY_LIMIT
 
