@@ -34,7 +34,7 @@ class WarmSandbox:
     def __init__(self, launch: Launch, backend: str, unenforced: Collection[str] = ()) -> None:
         self.backend = backend
         self.unenforced = frozenset(unenforced)
-        """Names of the limits (see sandbox.probes) that this backend cannot enforce."""
+        """Names of the limits (sandbox.doctor lists them) that this backend cannot enforce."""
         self._launch = launch
         self._server: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._tmp_bytes = _MIN_TMP_BYTES
