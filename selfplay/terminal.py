@@ -31,10 +31,10 @@ from rich.text import Text
 from selfplay.run import RunError, read_json
 from selfplay.tracking import MetricLine, latest_by_step, read_metrics
 
-WIDTH = 100
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_POINTS = 60
 HEADLINE = "avg@"
+MOST_REASONS = 8
 
 
 def plain(value: object, style: str = "", **options: Any) -> Text:
@@ -95,13 +95,13 @@ def _gain(row: Mapping[str, Any] | None, style: str) -> Text:
 
 def _stage_times(summary: Mapping[str, Any]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("stage")
-    table.add_column("time", justify="right")
-    table.add_column("")
+    table.add_column("stage", no_wrap=True, min_width=18)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     rows = list(summary.get("stages") or [])
     longest = max((row["seconds"] for row in rows), default=0.0) or 1.0
     for row in rows:
-        bar = "━" * round(16 * row["seconds"] / longest)
+        bar = "━" * round(12 * row["seconds"] / longest)
         table.add_row(plain(row["name"]), duration(row["seconds"]), Text(bar, "cyan"))
     if "total_seconds" in summary:
         table.add_row(Text("all", "bold"), Text(duration(summary["total_seconds"]), "bold"), "")
@@ -118,7 +118,9 @@ def _prompts(prompts: Mapping[str, Any]) -> Table:
         table.add_row(Text("none made", "dim"))
         return table
     table.add_row("made", str(prompts.get("made", "-")))
-    for reason, count in sorted((prompts.get("lost") or {}).items(), key=lambda item: -item[1]):
+    lost = sorted((prompts.get("lost") or {}).items(), key=lambda item: -item[1])
+    rest = sum(count for _, count in lost[MOST_REASONS:])
+    for reason, count in lost[:MOST_REASONS] + ([("other reasons", rest)] if rest else []):
         table.add_row(plain(f"  lost, {reason}", "dim", overflow="ellipsis", no_wrap=True), Text(f"-{count}", "dim"))
     table.add_row(Text("kept", "bold"), plain(prompts.get("kept", "-"), "bold"))
     return table

@@ -108,7 +108,11 @@ def em_charts(rows: Sequence[Row]) -> dict[str, Chart]:
     for key, (title, unit) in EM_CURVES.items():
         points = _curve(ordered, key)
         if points[0]:
-            charts[f"em-{key}"] = _chart(title, [_line(0, title, *points)], "EM round", unit, rounds=True)
+            chart = _chart(title, [_line(0, title, *points)], "EM round", unit, rounds=True)
+            if min(points[1]) >= 0:
+                # Small changes of a length or a share should look small.
+                chart["layout"]["yaxis"]["rangemode"] = "tozero"
+            charts[f"em-{key}"] = chart
     return charts
 
 
@@ -128,7 +132,7 @@ def agreement_chart(bars: Sequence[tuple[float, int, int, int]]) -> Chart:
     ]
     chart = _chart("Agreement of the votes", traces, "share of votes for the label", "tasks")
     chart["layout"] |= {"barmode": "stack", "bargap": 0.15, "legend": {"traceorder": "normal"}}
-    chart["layout"]["xaxis"] |= {"tickformat": ".0%", "range": [-0.05, 1.05]}
+    chart["layout"]["xaxis"] |= {"tickformat": ".0%", "range": [-0.12, 1.12]}
     return chart
 
 

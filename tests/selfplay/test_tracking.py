@@ -279,6 +279,8 @@ def _payloads(content: bytes) -> Iterator[bytes]:
             position += left_in_block
             continue
         length, kind = struct.unpack("<HB", content[position + 4 : position + LOG_HEADER])
+        if position + LOG_HEADER + length > len(content):
+            return
         whole += content[position + LOG_HEADER : position + LOG_HEADER + length]
         position += LOG_HEADER + length
         if kind in (1, 4):  # a full record, or the last fragment of one
