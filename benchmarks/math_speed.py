@@ -83,9 +83,7 @@ _KINDS: Sequence[Callable[[random.Random], Pair]] = (
 )
 
 
-def _seconds_per_pair(
-    judge: Callable[[Pair], object], pairs: Sequence[Pair], reset: Callable[[], None]
-) -> float:
+def _seconds_per_pair(judge: Callable[[Pair], object], pairs: Sequence[Pair], reset: Callable[[], None]) -> float:
     """Returns the median over passes of the wall seconds per pair."""
     passes = []
     for _ in range(_PASSES):

@@ -160,7 +160,7 @@ def _announced(text: str) -> str | None:
 
 def is_prose(text: str) -> bool:
     """Tells whether words stand around the answer, so that it has to be looked for."""
-    outside = _SPAN.sub(" ", text)
+    outside = _SPAN.sub(lambda span: " " if _is_formula(span.group()) else span.group(), text)
     has_span = len(outside) != len(text)
     bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+", " ", outside)
     words = [word for word in _WORD.findall(bare) if word.lower() not in _NOT_PROSE]
@@ -168,12 +168,18 @@ def is_prose(text: str) -> bool:
     return foreign or len(words) > (0 if has_span else 1) or (bool(words) and bool(re.search(r"\d\s", outside)))
 
 
+def _is_formula(span: str) -> bool:
+    """Tells formulas from the text between two prices: "$5 for each, which makes $"."""
+    bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+", " ", span)
+    return sum(word.lower() not in _NOT_PROSE for word in _WORD.findall(bare)) < 3
+
+
 def last_value(text: str) -> str | None:
     """Returns the last formula between dollar signs (or their like), number or fraction of a text."""
     best, best_end = None, -1
     for span in _SPAN.finditer(text):
         content = next(group for group in span.groups() if group is not None).strip()
-        if content:
+        if content and _is_formula(content):
             best, best_end = content, span.end()
             unit = _UNIT_AFTER.match(text, span.end())
             best += "%" if unit else ""

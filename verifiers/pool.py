@@ -2,8 +2,8 @@
 
 Why not multiprocessing: its spawn method runs the caller's main script again in each worker (a trainer's
 would load torch), fork copies a process that holds threads and GPUs, and both answer by pickle, which must
-not be read from a process that may have been taken over. Here a worker is `python -m MODULE` that speaks
-JSON lines, so a caller needs no main guard, and a worker can be killed at any instant without harm to
+not be read from a process that may have been taken over. Here a worker is `python -P -m MODULE` that
+speaks JSON lines, so a caller needs no main guard, and a worker can be killed at any instant without harm to
 another.
 """
 
@@ -122,6 +122,7 @@ class WorkerPool:
         read_end, write_end = os.pipe()
         command = [
             sys.executable,
+            "-P",
             "-m",
             self._module,
             str(read_end),

@@ -65,6 +65,7 @@ def test_nested_boxes_count_once() -> None:
         ("he is **73** years old", "73"),
         ("答案：每份应该是 (\\frac{2}{5}) 吨。", "\\frac{2}{5}"),
         ("The chance is 2/3.", "2/3"),
+        ("It costs $5 for each of them, so she pays $20 for all four.", "20"),
         ("x^2+1", "x^2+1"),
         ("east", "east"),
         ("code AZYUK2A", None),
