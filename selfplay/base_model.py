@@ -32,7 +32,7 @@ def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> dict[st
     examples = stage.folder / "examples.parquet"
     solved = [seed for seed in seeds if seed.solution]
     write_examples(examples, [_solution(context.recipe, seed) for seed in solved])
-    start = trained_model(untrained, context.dtype, chat=False)
+    start = trained_model(untrained)
     training = Training(
         "model", train_sft, {"model": start, "examples": str(examples), "args": settings.args, "loss": "all"}
     )
@@ -40,11 +40,18 @@ def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> dict[st
     return {"trained": 1, "examples": len(solved)}
 
 
-def base_model(stage: Stage, context: Context) -> ModelRef:
-    """The reference to the base, for p and q (`chat` is the policy's affair)."""
-    settings = context.recipe.model
-    if isinstance(settings, ScratchModel):
-        return trained_model(stage.folder / "model", context.dtype, chat=False)
+def base_model(stage: Stage, recipe: Recipe) -> ModelRef:
+    """The reference to the base (`chat` is the policy's affair)."""
+    settings = recipe.model
+    return trained_model(stage.folder / "model") if isinstance(settings, ScratchModel) else _named(settings)
+
+
+def generator_model(base: ModelRef, recipe: Recipe) -> ModelRef:
+    """What p and q start from: a model of their own, or the base."""
+    return base if recipe.generator is None else _named(recipe.generator)
+
+
+def _named(settings: PretrainedModel) -> ModelRef:
     name = f"{settings.name}@{settings.revision or 'main'}"
     return ModelRef(settings.name, name, settings.revision, settings.dtype)
 
@@ -76,4 +83,4 @@ def make_untrained(job: Job) -> None:
     tokenizer = tiny_model.build_tokenizer(job["texts"], settings.vocabulary)
     network = tiny_model.build_model(tokenizer, job["seed"], settings.hidden_size, settings.layers)
     tiny_model.save(tokenizer, network, folder)
-    write_json(folder / FINGERPRINT, {"sha256": weights_hash(folder)})
+    write_json(folder / FINGERPRINT, {"sha256": weights_hash(folder), "dtype": "float32"})

@@ -334,7 +334,9 @@ class Recipe(Section):
     compute: Compute = Compute()
     """Devices and processes."""
     model: Annotated[PretrainedModel | ScratchModel, Field(discriminator="kind")]
-    """The base of the policy, the prompt model and the rationale model."""
+    """The base of the policy, and of the prompt model and the rationale model where there is no `generator`."""
+    generator: PretrainedModel | None = None
+    """What the prompt model and the rationale model start from; none takes `model`."""
     domains: Annotated[dict[str, Domain], Field(min_length=1)]
     """Kinds of problems, by name."""
     engine: Engine = Engine()

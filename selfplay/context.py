@@ -66,12 +66,6 @@ class Context:
         """Time that trainings spent waiting for verdicts: overhead, though it passes inside a worker."""
 
     @property
-    def dtype(self) -> str:
-        """Number format of the models."""
-        model = self.recipe.model
-        return model.dtype if model.kind == "pretrained" else "float32"
-
-    @property
     def chat(self) -> bool:
         """Whether the policy's prompts go through a chat template."""
         return self.recipe.model.prompt_style == "chat"
@@ -91,15 +85,17 @@ class Context:
         """
         missing = [training for training in trainings if not (stage.folder / training.name).exists()]
         jobs = [self._job(stage, training) for training in missing]
-        follow = TrainingLogs(stage, [Path(job["work"]) / "log.jsonl" for job in jobs], missing, self.listener)
-        if len(missing) > 1 and self.workers.device == "cpu":
+        side_by_side = len(missing) > 1 and self.workers.device == "cpu"
+        logs = [Path(job["work"]) / "log.jsonl" for job in jobs]
+        follow = TrainingLogs(stage, logs, missing, self.listener, side_by_side)
+        if side_by_side:
             results = self.workers.map(_call, jobs, on_tick=follow)
         else:
             results = [self.workers.together(_call, job, on_tick=follow) for job in jobs]
         for training, job, metrics in zip(missing, jobs, results, strict=True):
             self.reward_seconds += metrics.get("reward_seconds", 0.0)
             self._keep(stage, training, job)
-        return [trained_model(stage.folder / t.name, self.dtype, t.chat) for t in trainings]
+        return [trained_model(stage.folder / t.name, t.chat) for t in trainings]
 
     def _job(self, stage: Stage, training: Training) -> Job:
         partial = stage.folder / f".{training.name}.partial"
@@ -130,13 +126,21 @@ def _call(job: Job) -> dict[str, float]:
 class TrainingLogs:
     """Follows the log files of running trainings and passes new lines on."""
 
-    def __init__(self, stage: Stage, files: Sequence[Path], trainings: Sequence[Training], listener: Listener) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        files: Sequence[Path],
+        trainings: Sequence[Training],
+        listener: Listener,
+        together: bool,
+    ) -> None:
         self._stage = stage
         self._files = list(zip(files, (training.name for training in trainings), strict=True))
         self._read = {file: file.stat().st_size if file.exists() else 0 for file in files}
         self._done = dict.fromkeys(files, 0)
         self._listener = listener
         self._begun: set[Path] = set()
+        self._together = together
 
     def __call__(self) -> None:
         """Reads what was appended since the last call."""
@@ -154,10 +158,19 @@ class TrainingLogs:
         return whole.decode("utf-8").splitlines() if newline else []
 
     def _tell(self, file: Path, name: str, line: dict[str, Any]) -> None:
-        if file not in self._begun:
-            self._begun.add(file)
-            self._listener.begin(f"{self._stage.name}: training {name}", line["of"])
+        self._begin(file, name, line["of"])
         self._listener.advance(max(0, line["step"] - self._done[file]))
         self._done[file] = line["step"]
         prefix = f"{name}/" if len(self._files) > 1 else ""
         self._listener.log(self._stage.name, {prefix + k: v for k, v in line["metrics"].items()}, line["step"])
+
+    def _begin(self, file: Path, name: str, steps: int) -> None:
+        """One bar for trainings side by side, with the steps of all of them."""
+        if self._begun == set(self._side_by_side(file)):
+            return
+        self._begun = set(self._side_by_side(file))
+        names = " and ".join(other for place, other in self._files if place in self._begun)
+        self._listener.begin(f"{self._stage.name}: training {names}", steps * len(self._begun))
+
+    def _side_by_side(self, file: Path) -> list[Path]:
+        return [place for place, _ in self._files] if self._together else [file]

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from selfplay.base_model import base_model, base_stage
+from selfplay.base_model import base_model, base_stage, generator_model
 from selfplay.context import Context
 from selfplay.curation.gates import curation_stage
 from selfplay.engines.base import ModelRef
@@ -47,8 +47,8 @@ def run_pipeline(context: Context) -> dict[str, Any]:
     reserved = _seeds(context, seeds, "heldout") + _seeds(context, seeds, "dev")
 
     base_done = story.tell("base", ["model", "engine"], lambda stage: base_stage(stage, context, train))
-    base = base_model(base_done, context)
-    pair = _expectation_maximisation(story, base, train, heldout)
+    base = base_model(base_done, context.recipe)
+    pair = _expectation_maximisation(story, generator_model(base, context.recipe), train, heldout)
 
     made = story.tell(
         "synthesis", ["synthesis"], lambda stage: synthesis_stage(stage, context, pair.p, train, reserved)
@@ -73,17 +73,17 @@ def _expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], h
 
     def cold_start(stage: Stage) -> dict[str, Any]:
         counts = cold_start_stage(stage, context, base, train)
-        return counts | {"row": measure(context, 0, models_of(stage, context), measured)}
+        return counts | {"row": measure(context, 0, models_of(stage), measured)}
 
-    done = story.tell("cold_start", ["cold_start", "em", "evaluation", "synthesis"], cold_start)
-    pair = models_of(done, context)
+    done = story.tell("cold_start", ["generator", "cold_start", "em", "evaluation", "synthesis"], cold_start)
+    pair = models_of(done)
     progress = Patience(context.recipe.em.stop)
     progress.worth_another(done.manifest["counts"]["row"])
     for number in range(1, context.recipe.em.rounds + 1):
         before, name = pair, f"em_{number}"
         work = functools.partial(em_stage, context=context, number=number, before=before, seeds=train, heldout=measured)
         done = story.tell(name, [], work)
-        pair = round_models(done, context, before)
+        pair = round_models(done, before)
         if not progress.worth_another(done.manifest["counts"]["row"]):
             break
     return pair

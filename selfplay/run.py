@@ -11,12 +11,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import selfplay
 from selfplay import recipe_file
 from selfplay.config import Recipe
 from selfplay.records import Record, read_table, write_table
+
+LOCK_TRIES = 5
 
 
 class RunError(RuntimeError):
@@ -94,12 +96,8 @@ class RunDirectory:
         except OSError as error:
             raise RunError(f"{path}: cannot be written ({error.strerror}); choose another with --run-dir") from error
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(
-                    f"{path}: another process is running it; wait for it, or choose another --run-dir"
-                ) from error
+            if not _locked(lock):
+                raise RunError(f"{path}: another process is running it; wait for it, or choose another --run-dir")
             run = cls(path, recipe, reuse)
             run._claim()
             yield run
@@ -170,6 +168,18 @@ class RunDirectory:
         shutil.copytree(theirs, partial)
         partial.replace(stage.folder)
         return True
+
+
+def _locked(lock: IO[str]) -> bool:
+    """Takes the lock; tries for a moment, since `selfplay status` holds it for an instant to look."""
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+            continue
+        return True
+    return False
 
 
 def read_run(path: Path) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def rationale_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:
     return Example(prompt, (formats.rationale_block(rationale),))
 
 
-def models_of(stage: Stage, context: Context) -> ModelPair:
+def models_of(stage: Stage) -> ModelPair:
     """The pair that a stage trained."""
-    p, q = (trained_model(stage.folder / name, context.dtype, chat=False) for name in (PROMPT_MODEL, RATIONALE_MODEL))
+    p, q = (trained_model(stage.folder / name) for name in (PROMPT_MODEL, RATIONALE_MODEL))
     return ModelPair(p, q)

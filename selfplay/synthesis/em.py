@@ -161,11 +161,11 @@ def m_step(stage: Stage, context: Context, number: int, p: ModelRef, q: ModelRef
     return context.train(stage, [fit(stage, PROMPT_MODEL, p, examples, settings.m_step_args)])[0]
 
 
-def round_models(stage: Stage, context: Context, before: ModelPair) -> ModelPair:
+def round_models(stage: Stage, before: ModelPair) -> ModelPair:
     """The models after a round that is done."""
-    p = trained_model(stage.folder / PROMPT_MODEL, context.dtype, chat=False)
+    p = trained_model(stage.folder / PROMPT_MODEL)
     frozen = not (stage.folder / RATIONALE_MODEL).exists()
-    return ModelPair(p, before.q if frozen else trained_model(stage.folder / RATIONALE_MODEL, context.dtype, False))
+    return ModelPair(p, before.q if frozen else trained_model(stage.folder / RATIONALE_MODEL))
 
 
 def _rationale_input(context: Context, seed: Seed) -> str:

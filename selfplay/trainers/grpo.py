@@ -58,7 +58,7 @@ def train_grpo(job: Job) -> dict[str, float]:
             peft_config=session.peft_config(job["lora"]),
         )
         metrics = session.run_training(trainer, work)
-        session.save_model(trainer, Path(job["output"]))
+        session.save_model(trainer, Path(job["output"]), job["model"].dtype)
     finally:
         judge.close()
     return metrics | {"reward_seconds": reward.seconds}

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from selfplay.engines.base import ModelRef
-from selfplay.run import repair_lines, sync_folder, write_json
+from selfplay.run import read_json, repair_lines, sync_folder, write_json
 
 CHECKPOINT_COMPLETE = "complete"
 FINGERPRINT = "fingerprint.json"
@@ -82,7 +82,7 @@ def run_training(trainer: Any, work: Path) -> dict[str, float]:
     return {name: float(value) for name, value in result.metrics.items()}
 
 
-def save_model(trainer: Any, folder: Path) -> None:
+def save_model(trainer: Any, folder: Path, dtype: str) -> None:
     """Writes the trained model and its tokenizer (main process only), with a fingerprint of the weights."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "merge_and_unload"):
@@ -91,7 +91,7 @@ def save_model(trainer: Any, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         model.save_pretrained(folder)
         trainer.processing_class.save_pretrained(folder)
-        write_json(folder / FINGERPRINT, {"sha256": weights_hash(folder)})
+        write_json(folder / FINGERPRINT, {"sha256": weights_hash(folder), "dtype": dtype})
     trainer.accelerator.wait_for_everyone()
 
 
@@ -105,10 +105,10 @@ def weights_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def trained_model(folder: Path, dtype: str, chat: bool) -> ModelRef:
+def trained_model(folder: Path, chat: bool = False) -> ModelRef:
     """The reference to a model that `save_model` kept."""
-    fingerprint = json.loads((folder / FINGERPRINT).read_text(encoding="utf-8"))["sha256"]
-    return ModelRef.local(folder, fingerprint, dtype, chat)
+    known = read_json(folder / FINGERPRINT)
+    return ModelRef.local(folder, known["sha256"], known["dtype"], chat)
 
 
 def world_size() -> int:

@@ -60,7 +60,7 @@ def train_sft(job: Job) -> dict[str, float]:
         peft_config=session.peft_config(job["lora"]),
     )
     metrics = session.run_training(trainer, work)
-    session.save_model(trainer, Path(job["output"]))
+    session.save_model(trainer, Path(job["output"]), job["model"].dtype)
     return metrics
 
 

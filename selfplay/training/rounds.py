@@ -50,7 +50,7 @@ def selfplay_stage(
 
 def round_policy(stage: Stage, context: Context) -> ModelRef:
     """The policy that a round made."""
-    return trained_model(stage.folder / POLICY, context.dtype, context.chat)
+    return trained_model(stage.folder / POLICY, context.chat)
 
 
 def round_tasks(context: Context, number: int, tasks: Sequence[LabelledTask]) -> list[LabelledTask]:

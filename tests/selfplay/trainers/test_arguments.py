@@ -1,0 +1,39 @@
+"""TRL's own arguments pass through whole, and mistakes in them are explained before anything is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from selfplay.trainers.arguments import RESERVED, ArgumentsError, build, check_arguments, config_class
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
+    for field in dataclasses.fields(config_class(kind)):
+        if field.init and field.name not in RESERVED and isinstance(field.default, bool | int | float | str):
+            with_default = {field.name: field.default}
+            if field.name not in ("bf16", "fp16", "save_strategy", "deepspeed", "fsdp"):
+                build(kind, with_default, "x", 0, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "says"),
+    [
+        ("grpo", {"num_generation": 8}, r"training.args.num_generation: .* did you mean `num_generations`"),
+        ("grpo", {"seed": 1}, "derives from the recipe's seed"),
+        ("sft", {"zzz": 1}, "see the documentation of SFTConfig"),
+        ("grpo", {"per_device_train_batch_size": 3, "num_generations": 8}, "GRPOConfig refuses it"),
+        ("sft", {"lr_scheduler_type": "zigzag"}, "SFTConfig refuses it"),
+    ],
+)
+def test_mistakes_are_named(kind: str, args: dict[str, Any], says: str) -> None:
+    with pytest.raises(ArgumentsError, match=says):
+        check_arguments(kind, args, "training.args")
+
+
+def test_presets_give_way_to_the_recipe() -> None:
+    assert build("sft", {}, "x", 0, "cpu").logging_steps == 1
+    assert build("sft", {"logging_steps": 7}, "x", 0, "cpu").logging_steps == 7

@@ -1,0 +1,118 @@
+"""A training that is cut off and goes on gives the same weights as one that is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import TrainerCallback
+
+from selfplay.config import Recipe
+from selfplay.engines.base import ModelRef
+from selfplay.quickstart import seeds
+from selfplay.records import Pair, write_table
+from selfplay.trainers import session
+from selfplay.trainers.dpo import train_dpo
+from selfplay.trainers.grpo import train_grpo, write_tasks
+from selfplay.trainers.sft import Example, train_sft, write_examples
+from verifiers.model import Task
+
+PROBLEMS = seeds.generate("math", 24, 0)
+RECIPE = Recipe.model_validate(
+    {
+        "name": "resume",
+        "model": {"kind": "scratch"},
+        "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}, "verifier": "even_length:judge"}},
+    }
+)
+
+
+class CutOff(RuntimeError):
+    """Stands for a kill."""
+
+
+class Stop(TrainerCallback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == self.step:
+            raise CutOff
+
+
+def sft_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    write_examples(folder / "examples.parquet", [Example(p.problem, (p.solution,)) for p in PROBLEMS])
+    args = {"max_steps": 8, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "save_steps": 3}
+    return {"model": model, "examples": str(folder / "examples.parquet"), "args": args, "loss": "all", "chat": False}
+
+
+def dpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    pairs = [Pair(f"{i}", "t", p.problem, p.solution, "no", "test") for i, p in enumerate(PROBLEMS)]
+    write_table(folder / "pairs.parquet", Pair, pairs)
+    args = {"max_steps": 8, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "save_steps": 3}
+    return {"model": model, "pairs": str(folder / "pairs.parquet"), "args": args}
+
+
+def grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    rows = [(f"t{i}", "math", p.problem, Task(answer=p.answer)) for i, p in enumerate(PROBLEMS)]
+    write_tasks(folder / "tasks.parquet", rows)
+    args = {
+        "max_steps": 8,
+        "per_device_train_batch_size": 8,
+        "num_generations": 4,
+        "max_completion_length": 8,
+        "learning_rate": 1e-2,
+        "save_steps": 3,
+        "beta": 0.0,
+    }
+    return {
+        "model": model,
+        "tasks": str(folder / "tasks.parquet"),
+        "args": args,
+        "recipe": RECIPE.model_dump(mode="json"),
+        "store": str(folder / "store"),
+        "shuffled": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("make", "train"),
+    [(sft_job, train_sft), (dpo_job, train_dpo), (grpo_job, train_grpo)],
+    ids=["sft", "dpo", "grpo"],
+)
+def test_a_resumed_training_gives_the_same_weights(
+    make: Any, train: Any, tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "even_length.py").write_text("def judge(task, completion):\n    return len(completion) % 2 == 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    job = make(tiny_model, tmp_path) | {"seed": 3, "device": "cpu", "lora": None}
+
+    def run(name: str) -> str:
+        train(job | {"work": str(tmp_path / f"{name}-work"), "output": str(tmp_path / name)})
+        return session.weights_hash(tmp_path / name)
+
+    whole = run("whole")
+    original = session.run_training
+
+    def cut(trainer: Any, work: Path) -> dict[str, float]:
+        trainer.add_callback(Stop(5))
+        return original(trainer, work)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "run_training", cut)
+        with pytest.raises(CutOff):
+            run("cut")
+    assert not (tmp_path / "cut").exists()
+    assert session.last_checkpoint(tmp_path / "cut-work") == str(tmp_path / "cut-work" / "checkpoint-3")
+    assert run("cut") == whole
+    assert whole != session.weights_hash(Path(tiny_model.path))
+
+
+def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    for step, complete in ((3, True), (12, True), (15, False)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if complete:
+            (tmp_path / f"checkpoint-{step}" / session.CHECKPOINT_COMPLETE).touch()
+    assert session.last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-12")
+    assert session.last_checkpoint(tmp_path / "none") is None
