@@ -1,0 +1,1 @@
+"""Side-by-side timings; each prints ratios against a named baseline."""
