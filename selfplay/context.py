@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from selfplay.clock import Clock
 from selfplay.config import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.engines.sharded import ShardedEngine
@@ -55,15 +55,13 @@ class Training:
 class Context:
     """The means of one run."""
 
-    def __init__(self, run: RunDirectory, workers: Workers, judge: Judge, listener: Listener) -> None:
+    def __init__(self, run: RunDirectory, workers: Workers, judge: Judge, listener: Listener, clock: Clock) -> None:
         self.run = run
         self.recipe: Recipe = run.recipe
         self.workers = workers
         self.judge = judge
         self.listener = listener
-        self.started = time.monotonic()
-        self.reward_seconds = 0.0
-        """Time that trainings spent waiting for verdicts: overhead, though it passes inside a worker."""
+        self.clock = clock
 
     @property
     def chat(self) -> bool:
@@ -93,7 +91,7 @@ class Context:
         else:
             results = [self.workers.together(_call, job, on_tick=follow) for job in jobs]
         for training, job, metrics in zip(missing, jobs, results, strict=True):
-            self.reward_seconds += metrics.get("reward_seconds", 0.0)
+            self.clock.wait_for_verdicts(metrics.get("reward_seconds", 0.0))
             self._keep(stage, training, job)
         return [trained_model(stage.folder / t.name, t.chat) for t in trainings]
 

@@ -9,6 +9,7 @@ from selfplay.config import Domain
 
 BEGIN_RATIONALE, END_RATIONALE = "<!-- BEGIN RATIONALE -->", "<!-- END RATIONALE -->"
 BEGIN_PROBLEM, END_PROBLEM = "<!-- BEGIN PROBLEM -->", "<!-- END PROBLEM -->"
+MARKERS = (BEGIN_RATIONALE, END_RATIONALE, BEGIN_PROBLEM, END_PROBLEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +87,8 @@ def _block(text: str, start: int, begin: str, end: str, name: str) -> tuple[str,
     if closed < 0:
         return "", f"{name} block not closed", start
     content = text[opened + len(begin) : closed].strip()
-    return (content, "", closed + len(end)) if content else ("", f"empty {name}", start)
+    if not content:
+        return "", f"empty {name}", start
+    if any(marker in content for marker in MARKERS):
+        return "", f"a marker inside the {name}", start
+    return content, "", closed + len(end)

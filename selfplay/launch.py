@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from selfplay.clock import Clock
 from selfplay.config import Recipe
 from selfplay.context import Context
 from selfplay.devices import workers_and_device
@@ -61,7 +62,8 @@ def launch(recipe: Recipe, run_path: Path, reuse: Path | None = None) -> dict[st
         NothingToLearn: no prompt survived.
     """
     count, device = workers_and_device(recipe.compute)
-    with RunDirectory.open(run_path, recipe, reuse) as run, _workers(recipe, count, device) as workers:
+    with RunDirectory.open(run_path, recipe, reuse) as run, _workers(run, count, device) as workers:
+        clock = Clock(run_path / "clock.json", workers)
         complete = all(run.stage(name).done for name in planned_stages(recipe))
         if not complete:
             workers.start()
@@ -69,7 +71,7 @@ def launch(recipe: Recipe, run_path: Path, reuse: Path | None = None) -> dict[st
             check_trainer_arguments(recipe)
             workers.wait_until_ready()
         with Progress() as progress, Tracker(run_path, recipe) as tracker, _judge(recipe, run) as judge:
-            context = Context(run, workers, judge, Audience(progress, tracker))
+            context = Context(run, workers, judge, Audience(progress, tracker), clock)
             summary = run_pipeline(context)
             _tables(run, tracker)
             tracker.summary(summary)
@@ -78,8 +80,8 @@ def launch(recipe: Recipe, run_path: Path, reuse: Path | None = None) -> dict[st
 
 
 @contextlib.contextmanager
-def _workers(recipe: Recipe, count: int, device: str) -> Iterator[Workers]:
-    workers = Workers(count, recipe.compute.threads, device)
+def _workers(run: RunDirectory, count: int, device: str) -> Iterator[Workers]:
+    workers = Workers(count, run.recipe.compute.threads, device, run.path / "workers.log")
     try:
         yield workers
     finally:

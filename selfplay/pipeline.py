@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from selfplay.base_model import base_model, base_stage, generator_model
+from selfplay.clock import START_UP
 from selfplay.context import Context
 from selfplay.curation.gates import curation_stage
 from selfplay.engines.base import ModelRef
@@ -28,7 +28,7 @@ from selfplay.evaluation.evaluate import choose_problems, evaluation_stage
 from selfplay.labelling.label import labelling_stage
 from selfplay.plan import planned_stages
 from selfplay.records import LabelledTask, Prompt, Seed
-from selfplay.run import Stage, read_json, write_json
+from selfplay.run import Stage
 from selfplay.seed_problems import seeds_stage
 from selfplay.summary import summarise
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
@@ -119,7 +119,7 @@ class Story:
         self.context = context
         self._planned = planned_stages(context.recipe)
         self._done: list[Stage] = []
-        self._clock = Clock(context)
+        context.clock.mark(START_UP)
 
     def tell(self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]]) -> Stage:
         """Runs one stage unless it is done."""
@@ -127,39 +127,9 @@ class Story:
         self.context.listener.stage(name, self._planned.index(name) + 1, len(self._planned), done)
         stage = self.context.run.do(name, sections, work)
         self._done.append(stage)
-        self._clock.mark()
+        self.context.clock.mark(name)
         return stage
 
     def end(self) -> dict[str, Any]:
         """Writes the summary."""
-        return summarise(self.context.run, self._done, self._clock.overhead_share, self._clock.seconds)
-
-
-class Clock:
-    """The run's time and its model time, over all the sessions that it took."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._file = context.run.path / "clock.json"
-        earlier = read_json(self._file) if self._file.exists() else {"seconds": 0.0, "model_seconds": 0.0}
-        self._earlier: dict[str, float] = earlier
-        self._model_before = self._model_seconds()
-
-    def _model_seconds(self) -> float:
-        return self._context.workers.busy_seconds - self._context.reward_seconds
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock time of the run."""
-        return self._earlier["seconds"] + time.monotonic() - self._context.started
-
-    @property
-    def overhead_share(self) -> float:
-        """Share of the run's time outside generation, scoring and training; waiting for verdicts counts as outside."""
-        model = self._earlier["model_seconds"] + self._model_seconds() - self._model_before
-        return 1.0 - model / self.seconds
-
-    def mark(self) -> None:
-        """Keeps the time so far."""
-        model = self.seconds * (1.0 - self.overhead_share)
-        write_json(self._file, {"seconds": self.seconds, "model_seconds": model})
+        return summarise(self.context.run, self._done, self.context.clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from selfplay.config import PretrainedModel, Recipe
+from selfplay.config import PretrainedModel, Recipe, UpdateRule
 from selfplay.plan import planned_stages
 
 
@@ -66,7 +66,9 @@ def _labelling(recipe: Recipe) -> str:
 def _selfplay(recipe: Recipe) -> str:
     training = recipe.training
     control = "" if training.rewards == "verified" else f", control: {training.rewards} rewards"
-    return f"{training.algorithm}, {training.prompts or 'all'} prompts{control}"
+    rule = getattr(training, training.algorithm)
+    prompts = f", {rule.prompts or 'all'} prompts" if isinstance(rule, UpdateRule) else " on the seeds' solutions"
+    return f"{training.algorithm}{prompts}{control}"
 
 
 def _evaluation(recipe: Recipe) -> str:

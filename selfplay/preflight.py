@@ -38,14 +38,15 @@ def check_trainer_arguments(recipe: Recipe) -> None:
     """
     from selfplay.trainers.arguments import check_arguments
 
-    kinds = {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "continued_sft": "sft"}
     if isinstance(recipe.model, ScratchModel):
         check_arguments("sft", recipe.model.args, "model.args")
     check_arguments("sft", recipe.cold_start.prompt_model_args, "cold_start.prompt_model_args")
     check_arguments("sft", recipe.cold_start.rationale_model_args, "cold_start.rationale_model_args")
     check_arguments("sft", recipe.em.e_step_args, "em.e_step_args")
     check_arguments("sft", recipe.em.m_step_args, "em.m_step_args")
-    check_arguments(kinds[recipe.training.algorithm], recipe.training.args, "training.args")
+    training = recipe.training
+    for rule, kind in {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "continued_sft": "sft"}.items():
+        check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args")
 
 
 def check_sandbox(recipe: Recipe) -> list[Finding]:

@@ -7,6 +7,7 @@ import platform
 from typing import Any
 
 import selfplay
+from selfplay.clock import Clock
 from selfplay.evaluation.evaluate import gain_rows, metric_rows
 from selfplay.records import Rollout
 from selfplay.run import RunDirectory, Stage, write_json
@@ -14,7 +15,7 @@ from selfplay.run import RunDirectory, Stage, write_json
 PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")
 
 
-def summarise(run: RunDirectory, stages: list[Stage], overhead_share: float, seconds: float) -> dict[str, Any]:
+def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str, Any]:
     """Writes `summary.json` and returns it."""
     recipe = run.recipe
     evaluations = [stage.read("rollouts", Rollout) for stage in stages if stage.name.startswith("evaluation_")]
@@ -35,9 +36,9 @@ def summarise(run: RunDirectory, stages: list[Stage], overhead_share: float, sec
         "prompts": _prompts(run),
         "labels": {"accuracy": labels["label_accuracy"], "n": labels["measured"]},
         "em": [_counts(run, stage.name)["row"] for stage in stages if stage.name == "cold_start" or _is_em(stage)],
-        "stages": [{"name": stage.name, "seconds": stage.manifest["seconds"]} for stage in stages],
-        "overhead_share": overhead_share,
-        "total_seconds": seconds,
+        "stages": clock.rows(),
+        "overhead_share": clock.overhead_share,
+        "total_seconds": clock.seconds,
         "versions": versions(),
         "paths": {
             "model": str(run.path / "stages" / (f"{rounds[-1]}/policy" if rounds else "base")),

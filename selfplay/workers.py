@@ -20,6 +20,15 @@ from pebble import ProcessPool
 PR_SET_PDEATHSIG = 1
 DISTRIBUTED_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
+WORKER_ENVIRONMENT = {
+    # OpenMP threads of several processes that spin while they wait would slow each other down.
+    "OMP_WAIT_POLICY": "passive",
+    # glibc would give every large tensor back to the kernel, and fault its pages in again at each step.
+    "MALLOC_MMAP_THRESHOLD_": "1000000000",
+    "MALLOC_TRIM_THRESHOLD_": "1000000000",
+}
+"""Set before a worker starts, since its libraries read them once."""
+
 Job = dict[str, Any]
 OnTick = Callable[[], None]
 
@@ -31,23 +40,22 @@ class WorkerError(RuntimeError):
 class Workers:
     """A fixed number of processes that run functions of this package by reference.
 
-    Time spent waiting for them is kept in `busy_seconds`: the run's model time.
+    What their libraries print goes to `log`. Time spent waiting for them is the run's model time: `busy_seconds`.
     """
 
-    def __init__(self, count: int, threads: int, device: str) -> None:
+    def __init__(self, count: int, threads: int, device: str, log: Path) -> None:
         self.count = count
         self.device = device
         self.busy_seconds = 0.0
         context = multiprocessing.get_context("spawn")
-        # OpenMP threads of several processes that spin while they wait would slow each other down.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        os.environ.update({name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()})
         self._claims = tempfile.TemporaryDirectory(prefix="selfplay-workers-")
         self._starting: list[Future[Any]] = []
         self._pool = ProcessPool(
             max_workers=count,
             context=context,
             initializer=_start_worker,
-            initargs=[self._claims.name, threads, device, os.getpid()],
+            initargs=[self._claims.name, threads, device, os.getpid(), log],
         )
 
     def start(self) -> None:
@@ -121,8 +129,9 @@ class Workers:
         self._claims.cleanup()
 
 
-def _start_worker(claims: str, threads: int, device: str, parent: int) -> None:
+def _start_worker(claims: str, threads: int, device: str, parent: int, log: Path) -> None:
     die_with_parent(parent)
+    _print_to(log)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ordinal = _claim_number(Path(claims))
     if device == "cuda":
@@ -134,6 +143,15 @@ def _start_worker(claims: str, threads: int, device: str, parent: int) -> None:
     # Trackers and progress bars belong to the driver alone.
     os.environ["WANDB_MODE"] = "disabled"
     os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+
+def _print_to(log: Path) -> None:
+    """Sends standard output and error, also those of C++ code, to the end of a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 def _claim_number(folder: Path) -> int:
@@ -160,7 +178,7 @@ def _import_libraries() -> None:
     from transformers.utils import logging
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     # Attribute access loads TRL's lazily imported trainers.
     _ = (trl.SFTTrainer, trl.GRPOTrainer, trl.DPOTrainer)
 

@@ -54,9 +54,7 @@ def _filter(concept: str, told: str, right: Keep, *wrong: Keep) -> Operation:
         condition, holds = keep
         return Slip(f"v=[x for x in v if {condition}]", lambda v, n: [x for x in v if holds(x, n)])
 
-    return Operation(
-        concept, f"keep the {told}", line(right).code, line(right).apply, tuple(map(line, wrong))
-    )
+    return Operation(concept, f"keep the {told}", line(right).code, line(right).apply, tuple(map(line, wrong)))
 
 
 def _map(concept: str, told: str, right: Change, *wrong: Change) -> Operation:
@@ -117,11 +115,7 @@ OUTPUTS = (
     ),
     Operation("maximum", "print the largest, 0 if none", _LARGEST.code, _LARGEST.apply, (_SMALLEST,)),
     Operation("minimum", "print the smallest, 0 if none", _SMALLEST.code, _SMALLEST.apply, (_LARGEST,)),
-    Operation(
-        "distinct", "print how many differ", "print(len(set(v)))", lambda v, n: [len(set(v))], (_COUNT,)
-    ),
-    Operation(
-        "listing", "print them", "print(*v)", lambda v, n: v, (Slip("print(*v[1:])", lambda v, n: v[1:]),)
-    ),
+    Operation("distinct", "print how many differ", "print(len(set(v)))", lambda v, n: [len(set(v))], (_COUNT,)),
+    Operation("listing", "print them", "print(*v)", lambda v, n: v, (Slip("print(*v[1:])", lambda v, n: v[1:]),)),
 )
 CONCEPTS = tuple(operation.concept for operation in (*STEPS, *OUTPUTS))

@@ -66,9 +66,7 @@ OPERATIONS = (
     ),
     Operation("doubling", "The number doubles.", "double", (), lambda v, n: v * 2, "{v} * 2"),
     Operation("tripling", "The number triples.", "triple", (), lambda v, n: v * 3, "{v} * 3"),
-    Operation(
-        "halving", "Only half are kept, rounded down.", "halve", (), lambda v, n: v // 2, "{v} / 2", True
-    ),
+    Operation("halving", "Only half are kept, rounded down.", "halve", (), lambda v, n: v // 2, "{v} / 2", True),
     Operation(
         "sharing",
         "They are split into {0} equal shares, rounded down, and one is kept.",
@@ -237,9 +235,7 @@ def _sample_problem(rng: random.Random, split: Split) -> WordProblem:
 def _is_natural(problem: WordProblem) -> bool:
     """Small counts, and no step without effect: the solver needs neither, readers like both."""
     values = problem.values()
-    return all(1 <= value <= LARGEST for value in values) and all(
-        before != after for before, after in pairwise(values)
-    )
+    return all(1 <= value <= LARGEST for value in values) and all(before != after for before, after in pairwise(values))
 
 
 def _rationale(rng: random.Random, problem: WordProblem) -> str:

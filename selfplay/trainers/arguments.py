@@ -58,6 +58,8 @@ def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: s
         "bf16": device != "cpu",
         "dataloader_pin_memory": device != "cpu",
         "disable_tqdm": True,
+        # Looking for unused parameters costs a pass over the graph each step, and these models use all of theirs.
+        "ddp_find_unused_parameters": False,
     }
     if kind == "sft":
         presets["max_length"] = None

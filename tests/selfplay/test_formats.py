@@ -31,6 +31,14 @@ def test_any_text_is_parsed_or_refused_with_a_reason(text: str) -> None:
         ("", "no rationale block"),
         ("<!-- BEGIN RATIONALE -->r", "rationale block not closed"),
         ("<!-- BEGIN RATIONALE --> <!-- END RATIONALE -->", "empty rationale"),
+        (
+            "<!-- BEGIN RATIONALE -->r<!-- BEGIN PROBLEM -->p<!-- END PROBLEM --><!-- END RATIONALE -->",
+            "a marker inside the rationale",
+        ),
+        (
+            f"{formats.rationale_block('r')}<!-- BEGIN PROBLEM -->p<!-- BEGIN PROBLEM -->q<!-- END PROBLEM -->",
+            "a marker inside the problem",
+        ),
         ("<!-- BEGIN RATIONALE -->r<!-- END RATIONALE -->", "no problem block"),
         ("<!-- BEGIN RATIONALE -->r<!-- END RATIONALE --><!-- BEGIN PROBLEM -->p", "problem block not closed"),
         (

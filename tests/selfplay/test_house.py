@@ -17,7 +17,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("selfplay.config", "selfplay.seeding", "selfplay.installation"),
     ("selfplay.recipe_file", "selfplay.records", "selfplay.formats", "selfplay.plan", "selfplay.devices"),
     ("selfplay.run", "selfplay.store", "selfplay.workers", "selfplay.quickstart"),
-    ("selfplay.tracking", "selfplay.judging", "selfplay.engines"),
+    ("selfplay.tracking", "selfplay.judging", "selfplay.engines", "selfplay.clock"),
     ("selfplay.trainers",),
     ("selfplay.context", "selfplay.terminal", "selfplay.plan_view", "selfplay.sandbox_commands"),
     (
@@ -33,7 +33,8 @@ FLOORS: list[tuple[str, ...]] = [
     ("selfplay.summary", "selfplay.preflight"),
     ("selfplay.pipeline",),
     ("selfplay.launch",),
-    ("selfplay.cli", "selfplay.__main__"),
+    ("selfplay.cli",),
+    ("selfplay.__main__",),
 ]
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
 

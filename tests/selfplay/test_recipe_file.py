@@ -42,9 +42,9 @@ def test_defaults_fill_in(recipe_path: Path) -> None:
 
 
 def test_overrides_are_typed_by_yaml(recipe_path: Path) -> None:
-    recipe = load_recipe(recipe_path, ["em.rounds=1", "labelling.drop=[always_solved]", "training.args.beta=0.04"])
+    recipe = load_recipe(recipe_path, ["em.rounds=1", "labelling.drop=[always_solved]", "training.grpo.args.beta=0.04"])
     assert recipe.em.rounds == 1
-    assert recipe.training.args == {"beta": 0.04}
+    assert recipe.training.grpo.args == {"beta": 0.04}
 
 
 @pytest.mark.parametrize(

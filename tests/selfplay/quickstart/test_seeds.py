@@ -109,17 +109,13 @@ def run(solution: str, line: str) -> str:
     return printed.getvalue().rstrip("\n")
 
 
-@pytest.mark.parametrize(
-    "statement", ["", "Given one line of integers: print.", "Given one line of integers: "]
-)
+@pytest.mark.parametrize("statement", ["", "Given one line of integers: print.", "Given one line of integers: "])
 def test_statements_outside_the_list_grammar_have_no_program(statement: str) -> None:
     assert list_programs.solve(statement) is None
 
 
 def test_programs_are_defined_for_lists_that_become_empty() -> None:
-    program = list_programs.solve(
-        "Given one line of integers: keep the even ones, then print the largest, 0 if none."
-    )
+    program = list_programs.solve("Given one line of integers: keep the even ones, then print the largest, 0 if none.")
     assert program is not None
     assert program("3 5") == "0"
 
@@ -133,9 +129,7 @@ def test_generated_inputs_keep_to_the_published_format() -> None:
 
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize(("slip_rate", "low", "high"), [(0.0, 0, 0), (0.5, 160, 240), (1.0, 390, 400)])
-def test_slip_rate_is_the_share_of_wrong_solutions(
-    domain: Domain, slip_rate: float, low: int, high: int
-) -> None:
+def test_slip_rate_is_the_share_of_wrong_solutions(domain: Domain, slip_rate: float, low: int, high: int) -> None:
     assert low <= sum(problem.slipped for problem in generate(domain, 400, 0, "train", slip_rate)) <= high
 
 

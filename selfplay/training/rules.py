@@ -1,0 +1,117 @@
+"""The update rules over the same prompts and the same rewards: grpo, dpo, rft, and a control on the seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selfplay import formats
+from selfplay.context import Context, Training
+from selfplay.engines.base import ModelRef
+from selfplay.judging import task_of
+from selfplay.records import LabelledTask, Pair, Rollout, Seed
+from selfplay.run import Stage
+from selfplay.trainers.dpo import train_dpo
+from selfplay.trainers.grpo import train_grpo, write_tasks
+from selfplay.trainers.sft import Example, train_sft, write_examples
+from selfplay.training.selection import make_pairs, right_completions
+from selfplay.training.verified_rollouts import logged_rollouts, solver_prompt, verified_rollouts
+
+POLICY = "policy"
+
+Counts = dict[str, Any]
+
+
+class NothingToLearn(RuntimeError):
+    """A round has no prompt, pair or sample to train on; the message says why and what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What an update rule works with."""
+
+    stage: Stage
+    context: Context
+    number: int
+    policy: ModelRef
+    tasks: Sequence[LabelledTask]
+    seeds: Sequence[Seed]
+
+    def train(self, function: Callable[..., Any], job: dict[str, Any]) -> None:
+        """Trains the policy by a function of `selfplay.trainers` and keeps the result in the stage."""
+        settings = self.context.recipe.training
+        common = {"model": self.policy, "args": settings.rule_args, "lora": settings.lora}
+        self.context.train(self.stage, [Training(POLICY, function, common | job, self.context.chat)])
+
+    def fit(self, examples: Sequence[Example]) -> None:
+        """Trains the policy by maximum likelihood."""
+        file = self.stage.folder / "examples.parquet"
+        write_examples(file, examples)
+        self.train(train_sft, {"examples": str(file), "loss": "completion"})
+
+
+def grpo(this: Round) -> Counts:
+    """Rolls out and learns in one loop, TRL's own; its rollouts are read back from what the reward logged."""
+    context, settings = this.context, this.context.recipe.training
+    file = this.stage.folder / "tasks.parquet"
+    rows = [(t.id, t.domain, solver_prompt(context, t), task_of(t.answer, t.tests)) for t in this.tasks]
+    write_tasks(file, rows)
+    sampling = {
+        "temperature": settings.sampling.temperature,
+        "top_p": settings.sampling.top_p,
+        "max_completion_length": settings.sampling.max_new_tokens,
+    }
+    job = {
+        "tasks": str(file),
+        "args": sampling | settings.rule_args,
+        "recipe": context.recipe.model_dump(mode="json"),
+        "store": str(context.run.store_folder),
+        "shuffled": settings.rewards == "shuffled",
+    }
+    this.train(train_grpo, job)
+    training = this.stage.folder / f"{POLICY}-training"
+    rollouts = logged_rollouts(training, this.number, settings.sampling.temperature)
+    this.stage.write("rollouts", Rollout, rollouts)
+    return {"rollouts": len(rollouts), "not_checked": sum(row.passed is None for row in rollouts)}
+
+
+def dpo(this: Round) -> Counts:
+    """Learns from pairs of a right and a wrong rollout."""
+    settings = this.context.recipe.training.dpo
+    rollouts = _rollouts(this, settings.rollouts)
+    prompts = {task.id: solver_prompt(this.context, task) for task in this.tasks}
+    pairs = make_pairs(rollouts, prompts, settings.pairs_per_prompt, this.context.seed("selfplay", this.number))
+    if not pairs:
+        raise NothingToLearn("no prompt has both a right and a wrong rollout: raise training.dpo.rollouts")
+    this.stage.write("pairs", Pair, pairs)
+    this.train(train_dpo, {"pairs": str(this.stage.folder / "pairs.parquet")})
+    return {"rollouts": len(rollouts), "pairs": len(pairs)}
+
+
+def rft(this: Round) -> Counts:
+    """Learns from the right rollouts by maximum likelihood."""
+    settings = this.context.recipe.training.rft
+    rollouts = _rollouts(this, settings.rollouts)
+    chosen = right_completions(rollouts, settings.samples_per_prompt)
+    if not chosen:
+        raise NothingToLearn("no rollout passed: raise training.rft.rollouts, or synthesise easier prompts")
+    prompts = {task.id: solver_prompt(this.context, task) for task in this.tasks}
+    this.fit([Example(prompts[row.task_id], (row.completion,)) for row in chosen])
+    return {"rollouts": len(rollouts), "samples": len(chosen)}
+
+
+def continued_sft(this: Round) -> Counts:
+    """The control: further training on the seeds' own solutions, with no self-play in it."""
+    solved = [seed for seed in this.seeds if seed.solution]
+    if not solved:
+        raise NothingToLearn("the seeds carry no worked solutions, which continued_sft trains on")
+    domains = this.context.recipe.domains
+    this.fit([Example(formats.solver_input(domains[s.domain], s.problem), (s.solution,)) for s in solved])
+    return {"samples": len(solved)}
+
+
+def _rollouts(this: Round, k: int) -> list[Rollout]:
+    rollouts = verified_rollouts(this.context, this.number, this.policy, this.tasks, k)
+    this.stage.write("rollouts", Rollout, rollouts)
+    return rollouts

@@ -1,0 +1,101 @@
+"""Rollouts of the policy with their verdicts, for the rules that learn from finished rollouts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from selfplay import formats
+from selfplay.context import Context
+from selfplay.engines.base import ModelRef, Sampling
+from selfplay.judging import Item, task_of
+from selfplay.records import LabelledTask, Rollout
+from selfplay.seeding import content_id
+
+
+def solver_prompt(context: Context, task: LabelledTask) -> str:
+    """What the policy reads for a task."""
+    return formats.solver_input(context.recipe.domains[task.domain], task.problem)
+
+
+def verified_rollouts(
+    context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask], k: int
+) -> list[Rollout]:
+    """k rollouts a task with their verdicts; for the control, the verdicts are permuted."""
+    repeated = [task for task in tasks for _ in range(k)]
+    context.listener.begin(f"selfplay {number}: rollouts", len(repeated))
+    how = context.recipe.training.sampling
+    samples = context.engine(policy).generate(
+        [solver_prompt(context, task) for task in repeated],
+        Sampling(how.temperature, how.max_new_tokens, how.top_p),
+        context.seed("selfplay", number, "rollouts"),
+        context.listener.advance,
+    )
+    items: list[Item] = [
+        (task.domain, task_of(task.answer, task.tests), sample.text)
+        for task, sample in zip(repeated, samples, strict=True)
+    ]
+    verdicts = context.judge.judge(items)
+    rows = [
+        Rollout(
+            id=content_id("rollout", number, task.id, place % k),
+            task_id=task.id,
+            domain=task.domain,
+            round=number,
+            mode=f"T={how.temperature}",
+            index=place % k,
+            completion=sample.text,
+            passed=verdict.passed,
+            reward=verdict.reward,
+            status=verdict.status,
+            reason=verdict.reason,
+        )
+        for place, (task, sample, verdict) in enumerate(zip(repeated, samples, verdicts, strict=True))
+    ]
+    context.listener.log(f"selfplay_{number}", {"rollouts/reward": _mean_reward(rows)})
+    return _shuffled(context, number, rows) if context.recipe.training.rewards == "shuffled" else rows
+
+
+def _mean_reward(rows: Sequence[Rollout]) -> float:
+    reached = [row.reward for row in rows if row.reward is not None]
+    return sum(reached) / len(reached) if reached else float("nan")
+
+
+def _shuffled(context: Context, number: int, rows: Sequence[Rollout]) -> list[Rollout]:
+    """The rollouts with the verdicts of one another, so that a reward says nothing about its completion."""
+    verdicts = [(row.passed, row.reward, row.status) for row in rows]
+    random.Random(context.seed("selfplay", number, "shuffle")).shuffle(verdicts)
+    return [
+        dataclasses.replace(row, passed=passed, reward=reward, status=status)
+        for row, (passed, reward, status) in zip(rows, verdicts, strict=True)
+    ]
+
+
+def logged_rollouts(folder: Path, number: int, temperature: float) -> list[Rollout]:
+    """What each rank of a GRPO training logged; a step that was done again after a crash counts once."""
+    latest: dict[tuple[int, int, int], dict[str, Any]] = {}
+    for file in sorted(folder.glob("rollouts-*.jsonl")):
+        with file.open(encoding="utf-8") as lines:
+            for line in lines:
+                row = json.loads(line)
+                latest[row["step"], row["rank"], row["place"]] = row
+    return [
+        Rollout(
+            id=content_id("rollout", number, *key),
+            task_id=row["task_id"],
+            domain=row["domain"],
+            round=number,
+            mode=f"T={temperature}",
+            index=key[2],
+            completion=row["completion"],
+            passed=row["passed"],
+            reward=row["reward"],
+            status=row["status"],
+            reason=row["reason"],
+        )
+        for key, row in sorted(latest.items())
+    ]

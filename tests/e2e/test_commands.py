@@ -1,0 +1,176 @@
+"""The smaller commands, as users run them, and their errors."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import ROOT, SMALL, selfplay
+
+GOOD = "```python\nprint(sum(map(int, input().split())))\n```"
+BAD = "```python\nprint(0)\n```"
+SUM_TESTS = [{"input": "1 2\n", "output": "3\n"}, {"input": "5 5 5\n", "output": "15"}]
+
+
+def rows_file(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    file = folder / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def verdicts(file: Path, verifier: str) -> list[dict[str, Any]]:
+    done = selfplay("verify", "--verifier", verifier, file)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_verify_math(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "completion": "so \\boxed{\\frac{1}{2}}", "answer": "0.5"},
+        {"id": "b", "completion": "\\boxed{3}", "answer": "4"},
+        {"id": 7, "completion": "no idea", "answer": "4"},
+        {"completion": "\\boxed{41} or \\boxed{42}", "answer": "42"},
+    ]
+    found = verdicts(rows_file(tmp_path, rows), "math")
+    assert [(row["id"], row["status"], row["passed"]) for row in found] == [
+        ("a", "correct", True),
+        ("b", "wrong", False),
+        (7, "no_answer", False),
+        (None, found[3]["status"], False),
+    ]
+    assert all(set(row) == {"id", "passed", "reward", "status", "reason", "seconds"} for row in found)
+
+
+def test_verify_code(tmp_path: Path) -> None:
+    rows = [
+        {"id": "good", "completion": GOOD, "tests": SUM_TESTS},
+        {"id": "bad", "completion": BAD, "tests": SUM_TESTS},
+        {"id": "loop", "completion": "```python\nwhile 1: pass\n```", "tests": SUM_TESTS, "time_limit_s": 0.3},
+        {"id": "none", "completion": "no program", "tests": SUM_TESTS},
+        {
+            "id": "function",
+            "completion": "```python\ndef add(a, b):\n    return a + b\n```",
+            "entry_point": "add",
+            "tests": [{"args": [1, 2], "expected": 3}],
+        },
+    ]
+    found = {row["id"]: row["status"] for row in verdicts(rows_file(tmp_path, rows), "code")}
+    assert found == {
+        "good": "accepted",
+        "bad": "wrong_answer",
+        "loop": "time_limit",
+        "none": "no_answer",
+        "function": "accepted",
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("not json", "rows.jsonl:2"),
+        ('{"answer": "4"}', "completion"),
+        ('{"completion": "x"}', "answer"),
+        ("[1]", "rows.jsonl:2"),
+    ],
+)
+def test_verify_refuses_unusable_input(tmp_path: Path, line: str, says: str) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"completion": "\\\\boxed{1}", "answer": "1"}\n' + line + "\n")
+    done = selfplay("verify", "--verifier", "math", file)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stdout == ""
+
+
+def test_verify_names_near_verifiers(tmp_path: Path) -> None:
+    done = selfplay("verify", "--verifier", "maths", rows_file(tmp_path, []))
+    assert done.returncode == 2
+    assert "math" in done.stderr
+
+
+def test_sandbox_run(tmp_path: Path) -> None:
+    program = tmp_path / "p.py"
+    program.write_text("print(input()[::-1])")
+    (tmp_path / "in").write_text("abc\n")
+    done = selfplay("sandbox", "run", program, "--stdin", tmp_path / "in", "--json")
+    assert done.returncode == 0
+    execution = json.loads(done.stdout)
+    assert (execution["status"], execution["stdout"]) == ("ok", "cba\n")
+    program.write_text("raise SystemExit(3)")
+    failed = selfplay("sandbox", "run", program, "--json")
+    assert failed.returncode == 1
+    assert json.loads(failed.stdout)["status"] == "runtime_error"
+    unknown = selfplay("sandbox", "run", rows_file(tmp_path, []))
+    assert unknown.returncode == 2
+    assert "--language" in unknown.stderr
+
+
+def test_sandbox_doctor() -> None:
+    done = selfplay("sandbox", "doctor", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    findings = {row["limit"]: row["enforced"] for row in json.loads(done.stdout)}
+    assert {"network", "host_read", "memory", "wall"} <= set(findings)
+    assert all(findings.values())
+
+
+@pytest.mark.parametrize("recipe", ["qwen3-4b.yaml", "qwen3-30b-a3b.yaml"])
+def test_check_passes_on_the_shipped_recipes(recipe: str) -> None:
+    done = selfplay("check", ROOT / "configs" / recipe)
+    assert done.returncode == 0, done.stderr
+    assert "ok  rewards: math" in done.stdout
+    assert "ok  sandbox" in done.stdout
+
+
+def test_check_passes_on_the_quickstart() -> None:
+    """All of the small recipe's answers; the quickstart's own 16,000 are for `selfplay check` by hand."""
+    done = selfplay("check", SMALL)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"rewards: code: \d+ right answers pass, \d+ wrong ones fail", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("em.rouns=2", "did you mean `rounds`"),
+        ("training.grpo.args.num_generation=4", "did you mean `num_generations`"),
+        ("training.grpo.args.num_generations=7", "GRPOConfig refuses it"),
+        ("domains.math.verifier=mth", "no verifier is called 'mth'"),
+        ("compute.device=cuda", "torch sees no GPU"),
+    ],
+)
+def test_run_refuses_before_anything_is_loaded(tmp_path: Path, override: str, says: str) -> None:
+    done = selfplay("run", SMALL, override, "--run-dir", tmp_path / "run")
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "run").glob("stages/base"))
+
+
+def test_wrong_golds_are_found_by_the_preflight(tmp_path: Path) -> None:
+    seed = {"problem": "What is 2 + 2?", "concepts": ["sum"], "level": "easy", "rationale": "Add."}
+    rows = [seed | {"answer": "4", "solution": "\\boxed{5}"}]
+    (tmp_path / "seeds.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text(
+        "name: own\nmodel: {kind: scratch}\ndomains:\n  math:\n"
+        "    seeds: {kind: file, train: seeds.jsonl, heldout: seeds.jsonl}\n"
+    )
+    done = selfplay("check", recipe)
+    assert done.returncode == 2
+    assert "the verifier 'math' is wrong on" in done.stderr
+    rows[0].pop("rationale")
+    (tmp_path / "seeds.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    bare = selfplay("check", recipe)
+    assert bare.returncode == 2
+    assert "line 1: `rationale` must be a text" in bare.stderr
+
+
+@pytest.mark.parametrize("verb", ["status", "report"])
+def test_what_is_no_run_is_refused(tmp_path: Path, verb: str) -> None:
+    done = selfplay(verb, tmp_path)
+    assert done.returncode == 2
+    assert "is not a run directory" in done.stderr

@@ -1,0 +1,151 @@
+"""A whole run by the command line: what it leaves, that it is done once, and that it repeats itself."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import SMALL, command, environment, products, selfplay
+
+pytestmark = pytest.mark.xdist_group("small_run")
+
+
+@pytest.fixture(scope="session")
+def summary(finished: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((finished / "summary.json").read_text())
+    return content
+
+
+def test_the_summary_holds_the_closing_table(summary: dict[str, Any]) -> None:
+    rounds = {(row["round"], row["domain"], row["metric"]) for row in summary["evaluation"]}
+    metrics = ["avg@2 T=1.0", "avg@2 T=0.6", "pass@2 T=1.0", "pass@2 T=0.6", "greedy"]
+    assert rounds == {(n, d, m) for n in (0, 1, 2) for d in ("math", "code") for m in metrics}
+    for row in summary["evaluation"]:
+        assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1
+        assert row["n"] == 20
+    assert {row["round"] for row in summary["gains"]} == {1, 2}
+    prompts = summary["prompts"]
+    assert prompts["made"] == 192
+    assert prompts["made"] == prompts["kept"] + sum(prompts["lost"].values())
+    assert set(summary["labels"]) == {"accuracy", "n"}
+    assert [row["round"] for row in summary["em"]] == [0, 1, 2]
+    wanted = {"joint_nll", "bound", "nll_given_rationale", "nll_without_rationale", "length", "copy_rate"}
+    assert all(wanted <= set(row) for row in summary["em"])
+    assert all("reward" in row for row in summary["em"][1:])
+    assert [row["name"] for row in summary["stages"]][:3] == ["seeds", "base", "cold_start"]
+    assert 0 < summary["overhead_share"] < 1
+    assert {"torch", "trl", "transformers", "promptcot"} <= set(summary["versions"])
+
+
+def test_what_was_promised_is_on_disk(finished: Path, summary: dict[str, Any]) -> None:
+    assert Path(summary["paths"]["model"], "model.safetensors").exists()
+    report = (finished / "report.html").read_text()
+    assert "<script src" not in report
+    assert (finished / "metrics.jsonl").stat().st_size > 0
+    assert list((finished / "wandb").glob("offline-run-*/*.wandb"))
+    screen = (finished / "stdout.txt").read_text()
+    assert "label accuracy" in screen
+    assert "report.html" in screen
+
+
+def test_the_trained_policy_loads_by_transformers_alone(summary: dict[str, Any]) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(summary["paths"]["model"])
+    tokenizer = AutoTokenizer.from_pretrained(summary["paths"]["model"])
+    assert model.config.vocab_size == len(tokenizer)
+    assert model.config.model_type == "qwen3"
+
+
+def test_the_same_command_again_does_nothing(finished: Path) -> None:
+    before = products(finished)
+    done = selfplay("run", SMALL, "--run-dir", finished)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("already done") == 13
+    assert products(finished) == before
+
+
+def test_another_recipe_on_the_directory_is_refused(finished: Path) -> None:
+    done = selfplay("run", SMALL, "seed=9", "--run-dir", finished)
+    assert done.returncode == 2
+    assert "seed: 0 -> 9" in done.stderr
+
+
+def test_status_and_report_of_a_finished_run(finished: Path) -> None:
+    status = selfplay("status", finished)
+    assert status.returncode == 0
+    assert "evaluation_2" in status.stdout
+    report = selfplay("report", finished)
+    assert report.stdout.strip() == str(finished / "report.html")
+
+
+@pytest.mark.parametrize("arm", ["algorithm=dpo", "algorithm=rft", "algorithm=continued_sft", "rewards=shuffled"])
+def test_other_arms_take_over_the_common_stages(finished: Path, tmp_path: Path, arm: str) -> None:
+    run = tmp_path / "run"
+    one_round = ["training.rounds=1", "evaluation.greedy=true"]
+    done = selfplay("run", SMALL, f"training.{arm}", *one_round, "--run-dir", run, "--reuse", finished)
+    assert done.returncode == 0, done.stderr
+    shared = [name for name in products(run) if not name.startswith(("stages/selfplay", "stages/evaluation_1"))]
+    theirs, ours = products(finished), products(run)
+    assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
+    name = "stages/selfplay_1/policy/model.safetensors"
+    assert ours[name] != theirs[name]
+    summary = json.loads((run / "summary.json").read_text())
+    assert {row["round"] for row in summary["gains"]} == {1}
+
+
+def test_the_same_recipe_and_seed_give_the_same_run(finished: Path, tmp_path: Path) -> None:
+    done = selfplay("run", SMALL, "--run-dir", tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    assert products(tmp_path / "again") == products(finished)
+
+
+def test_a_run_killed_at_several_instants_equals_the_unbroken_one(finished: Path, tmp_path: Path) -> None:
+    kill_and_continue(tmp_path / "killed", after_stages=["base", "em_1", "selfplay_1"])
+    assert products(tmp_path / "killed") == products(finished)
+
+
+def kill_and_continue(run: Path, after_stages: list[str]) -> None:
+    """Kills the driver a little after each of these stages began, then lets the run end."""
+    for delay, stage in enumerate(after_stages, 1):
+        process = subprocess.Popen(
+            command("run", SMALL, "--run-dir", run),
+            env=environment(),
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 300
+        while not (run / "stages" / stage).exists():
+            assert process.poll() is None, f"the run ended before {stage}"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1.5 * delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = selfplay("run", SMALL, "--run-dir", run)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_interrupt_stops_cleanly_and_says_how_to_continue(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        command("run", SMALL, "--run-dir", run),
+        env=environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (run / "stages" / "base").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command continues" in errors
+    assert "Traceback" not in errors
