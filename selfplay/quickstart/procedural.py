@@ -21,7 +21,7 @@ from selfplay.quickstart.seed_problem import (
 )
 
 _SHORTEST, _LONGEST = 3, 8
-_ATTEMPTS_A_PROBLEM = 40
+_ATTEMPTS_A_PROBLEM = 400
 
 
 def generate(count: int, seed: int, split: Split = "train", slip_rate: float = DEFAULT_SLIP_RATE) -> list[SeedProblem]:
