@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,10 @@ def launch(recipe: Recipe, run_path: Path, reuse: Path | None = None) -> dict[st
         clock = Clock(run_path / "clock.json", workers)
         complete = all(run.stage(name).done for name in planned_stages(recipe))
         if not complete:
-            workers.start()
+            workers.start(functools.partial(check_trainer_arguments, recipe))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
-            check_trainer_arguments(recipe)
             workers.wait_until_ready()
+        run.claim()
         with Progress() as progress, Tracker(run_path, recipe) as tracker, _judge(recipe, run) as judge:
             context = Context(run, workers, judge, Audience(progress, tracker), clock)
             summary = run_pipeline(context)

@@ -99,24 +99,32 @@ class RunDirectory:
             if not _locked(lock):
                 raise RunError(f"{path}: another process is running it; wait for it, or choose another --run-dir")
             run = cls(path, recipe, reuse)
-            run._claim()
+            run.refuse_other_settings()
             yield run
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
+        """Makes the directory this recipe's."""
+        write_json(self.path / "recipe.json", self.recipe.model_dump(mode="json"))
+
+    def refuse_other_settings(self) -> None:
+        """Compares the recipe with the one that the directory was started with, if it was.
+
+        Raises:
+            RunError: they differ in what changes results; lists the differences.
+        """
         file = self.path / "recipe.json"
-        new = self.recipe.model_dump(mode="json")
-        if file.exists():
-            old = read_json(file)
-            ignored = {"compute", "tracking"}
-            changed = recipe_file.differences(
-                {k: v for k, v in old.items() if k not in ignored}, {k: v for k, v in new.items() if k not in ignored}
+        if not file.exists():
+            return
+        old, new = read_json(file), self.recipe.model_dump(mode="json")
+        for settings in (old, new):
+            for harmless in ("compute", "tracking"):
+                settings.pop(harmless, None)
+        changed = recipe_file.differences(old, new)
+        if changed:
+            raise RunError(
+                f"{self.path}: was started with other settings; use another --run-dir, or undo these changes:\n  "
+                + "\n  ".join(changed)
             )
-            if changed:
-                raise RunError(
-                    f"{self.path}: was started with other settings; use another --run-dir, or undo these changes:\n  "
-                    + "\n  ".join(changed)
-                )
-        write_json(file, new)
 
     @property
     def metrics_file(self) -> Path:

@@ -58,13 +58,16 @@ class Workers:
             initargs=[self._claims.name, threads, device, os.getpid(), log],
         )
 
-    def start(self) -> None:
-        """Starts the workers, which load their libraries meanwhile."""
+    def start(self, first: Callable[[], None]) -> None:
+        """Starts the workers, which load their libraries meanwhile; one of them then calls `first`."""
         self._starting = [self._pool.schedule(_import_libraries) for _ in range(self.count)]
+        self._starting.append(self._pool.schedule(first))
 
     def wait_until_ready(self) -> None:
-        """Waits until every worker has its libraries loaded; not counted as model time."""
-        self._collect(self._starting, None, None)
+        """Waits until every worker has its libraries loaded; not counted as model time. Raises what `first` raised."""
+        for future in self._starting:
+            future.result()
+        self._starting = []
 
     def map(
         self,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
 from selfplay import formats
 from selfplay.config import Evaluation
 from selfplay.context import Context
-from selfplay.engines.base import ModelRef, Sampling
+from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.evaluation.metrics import Estimate, avg_at_k, estimate, paired_gain, pass_at_k
 from selfplay.judging import Item, task_of
 from selfplay.records import Rollout, Seed
@@ -25,9 +26,15 @@ def evaluation_stage(
 ) -> dict[str, Any]:
     """Writes `rollouts`: every completion of the held-out problems with its verdict."""
     settings = context.recipe.evaluation
-    rows: list[Rollout] = []
-    for mode, temperature in modes(settings):
-        rows += _rollouts(context, number, policy, problems, mode, temperature)
+    # One mode is judged while the next is sampled.
+    with ThreadPoolExecutor(1) as judging:
+        pending = [
+            judging.submit(
+                _judged, context, number, problems, mode, _sample(context, number, policy, problems, mode, t)
+            )
+            for mode, t in modes(settings)
+        ]
+        rows = [row for found in pending for row in found.result()]
     stage.write("rollouts", Rollout, rows)
     table = metric_rows(rows, settings, number, context.recipe.seed)
     context.listener.log(stage.name, {f"{row['domain']}/{row['metric']}": row["value"] for row in table}, number)
@@ -40,39 +47,50 @@ def modes(settings: Evaluation) -> list[tuple[str, float]]:
     return drawn + ([(GREEDY, 0.0)] if settings.greedy else [])
 
 
-def _rollouts(
-    context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], mode: str, temperature: float
-) -> list[Rollout]:
-    settings = context.recipe.evaluation
+def _repeated(settings: Evaluation, problems: Sequence[Seed], mode: str) -> list[tuple[Seed, int]]:
+    """Each problem as often as the mode samples it, with the index of the sample."""
     k = 1 if mode == GREEDY else settings.samples
-    repeated = [seed for seed in problems for _ in range(k)]
+    return [(seed, index) for seed in problems for index in range(k)]
+
+
+def _sample(
+    context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], mode: str, temperature: float
+) -> list[Sample]:
+    settings = context.recipe.evaluation
+    repeated = _repeated(settings, problems, mode)
     context.listener.begin(f"evaluation {number}: {mode}", len(repeated))
-    samples = context.engine(policy).generate(
-        [formats.solver_input(context.recipe.domains[seed.domain], seed.problem) for seed in repeated],
+    return context.engine(policy).generate(
+        [formats.solver_input(context.recipe.domains[seed.domain], seed.problem) for seed, _ in repeated],
         Sampling(temperature, settings.max_new_tokens),
         context.seed("evaluation", mode),
         context.listener.advance,
     )
+
+
+def _judged(
+    context: Context, number: int, problems: Sequence[Seed], mode: str, samples: Sequence[Sample]
+) -> list[Rollout]:
+    repeated = _repeated(context.recipe.evaluation, problems, mode)
     items: list[Item] = [
         (seed.domain, task_of(seed.answer, seed.tests), sample.text)
-        for seed, sample in zip(repeated, samples, strict=True)
+        for (seed, _), sample in zip(repeated, samples, strict=True)
     ]
     verdicts = context.judge.judge(items)
     return [
         Rollout(
-            id=content_id("evaluation", number, mode, seed.id, place % k),
+            id=content_id("evaluation", number, mode, seed.id, index),
             task_id=seed.id,
             domain=seed.domain,
             round=number,
             mode=mode,
-            index=place % k,
+            index=index,
             completion=sample.text,
             passed=verdict.passed,
             reward=verdict.reward,
             status=verdict.status,
             reason=verdict.reason,
         )
-        for place, (seed, sample, verdict) in enumerate(zip(repeated, samples, verdicts, strict=True))
+        for (seed, index), sample, verdict in zip(repeated, samples, verdicts, strict=True)
     ]
 
 

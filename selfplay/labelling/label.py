@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 from selfplay import formats
@@ -21,52 +23,60 @@ from selfplay.seeding import content_id
 from verifiers.math_answer import MathVerifier
 from verifiers.program_runner import ProgramRunner
 
+GROUP = 256
+"""Prompts that are solved together while the group before is voted on."""
+
 
 def labelling_stage(
     stage: Stage, context: Context, labeller: ModelRef, prompts: Sequence[Prompt], seeds: Sequence[Seed]
 ) -> dict[str, Any]:
     """Writes `tasks` (every kept prompt, with its label or why it has none) and `completions` (the votes)."""
-    kept = [prompt for prompt in prompts if not prompt.dropped]
-    samples = context.recipe.labelling.samples
-    repeated = [prompt for prompt in kept for _ in range(samples)]
-    texts = _solve(context, labeller, repeated)
-    labels = _labels(context, kept, texts, seeds)
+    kept = sorted((prompt for prompt in prompts if not prompt.dropped), key=lambda prompt: prompt.id)
+    groups = [kept[start : start + GROUP] for start in range(0, len(kept), GROUP)]
+    runner = ProgramRunner(workers=context.recipe.sandbox.workers, open_sandbox=sandbox_opener(context.recipe))
+    # One group of prompts is voted on while the next is solved; by id, so that the domains are mixed in each.
+    with closing(runner), ThreadPoolExecutor(1) as voting:
+        votes: list[list[str]] = []
+        pending = []
+        for number, group in enumerate(groups):
+            texts = _solve(context, labeller, number, group)
+            votes.append(texts)
+            pending.append(voting.submit(_labels, context, runner, group, texts, seeds))
+        labels = [label for found in pending for label in found.result()]
     tasks = [_task(context, prompt, label) for prompt, label in zip(kept, labels, strict=True)]
     stage.write("tasks", LabelledTask, tasks)
-    stage.write("completions", Rollout, _rollouts(context, tasks, labels, texts))
+    stage.write("completions", Rollout, _rollouts(context, tasks, labels, [text for texts in votes for text in texts]))
     return _counts(tasks)
 
 
-def _solve(context: Context, labeller: ModelRef, prompts: Sequence[Prompt]) -> list[str]:
-    how = context.recipe.labelling.sampling
-    context.listener.begin("labelling: solving", len(prompts))
-    inputs = [formats.solver_input(context.recipe.domains[prompt.domain], prompt.problem) for prompt in prompts]
+def _solve(context: Context, labeller: ModelRef, number: int, prompts: Sequence[Prompt]) -> list[str]:
+    settings = context.recipe.labelling
+    repeated = [prompt for prompt in prompts for _ in range(settings.samples)]
+    context.listener.begin(f"labelling: solving group {number + 1}", len(repeated))
+    inputs = [formats.solver_input(context.recipe.domains[prompt.domain], prompt.problem) for prompt in repeated]
+    how = settings.sampling
     completions = context.engine(labeller).generate(
         inputs,
         Sampling(how.temperature, how.max_new_tokens, how.top_p),
-        context.seed("labelling"),
+        context.seed("labelling", number),
         context.listener.advance,
     )
     return [completion.text for completion in completions]
 
 
-def _labels(context: Context, prompts: Sequence[Prompt], texts: Sequence[str], seeds: Sequence[Seed]) -> list[Label]:
+def _labels(
+    context: Context, runner: ProgramRunner, prompts: Sequence[Prompt], texts: Sequence[str], seeds: Sequence[Seed]
+) -> list[Label]:
     settings = context.recipe.labelling
-    runner = ProgramRunner(workers=context.recipe.sandbox.workers, open_sandbox=sandbox_opener(context.recipe))
-    context.listener.begin("labelling: voting", len(prompts))
     labels = []
-    try:
-        for place, prompt in enumerate(prompts):
-            votes = texts[place * settings.samples : (place + 1) * settings.samples]
-            verifier = context.judge.verifiers[prompt.domain]
-            if isinstance(verifier, MathVerifier):
-                labels.append(label_by_answers(verifier, votes, settings))
-            else:
-                inputs = _inputs(context, prompt, seeds, settings.tests)
-                labels.append(label_by_consensus(runner, votes, inputs, settings))
-            context.listener.advance(1)
-    finally:
-        runner.close()
+    for place, prompt in enumerate(prompts):
+        votes = texts[place * settings.samples : (place + 1) * settings.samples]
+        verifier = context.judge.verifiers[prompt.domain]
+        if isinstance(verifier, MathVerifier):
+            labels.append(label_by_answers(verifier, votes, settings))
+        else:
+            inputs = _inputs(context, prompt, seeds, settings.tests)
+            labels.append(label_by_consensus(runner, votes, inputs, settings))
     return labels
 
 

@@ -1,4 +1,4 @@
-"""Whether a label is right, where the seeds' source can solve its own problems. For measurement only, never to train."""
+"""Whether a label is right, where the seeds' source can solve its own problems. Only to measure, never to train."""
 
 from __future__ import annotations
 

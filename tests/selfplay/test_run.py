@@ -52,15 +52,23 @@ def test_a_stage_that_failed_runs_again(tmp_path: Path) -> None:
 
 
 def test_a_changed_recipe_is_refused_with_the_difference(tmp_path: Path) -> None:
-    with RunDirectory.open(tmp_path / "r", recipe()):
-        pass
+    with RunDirectory.open(tmp_path / "r", recipe()) as run:
+        run.claim()
     with pytest.raises(RunError, match=r"seed: 0 -> 5"), RunDirectory.open(tmp_path / "r", recipe(seed=5)):
         pass
 
 
-def test_compute_and_tracking_may_change(tmp_path: Path) -> None:
+def test_a_directory_that_was_never_claimed_takes_any_recipe(tmp_path: Path) -> None:
+    """Settings that the preflight refused must not stand in the way of the corrected ones."""
     with RunDirectory.open(tmp_path / "r", recipe()):
         pass
+    with RunDirectory.open(tmp_path / "r", recipe(seed=5)) as run:
+        assert run.recipe.seed == 5
+
+
+def test_compute_and_tracking_may_change(tmp_path: Path) -> None:
+    with RunDirectory.open(tmp_path / "r", recipe()) as run:
+        run.claim()
     changed = recipe(compute={"workers": 1}, tracking={"wandb": {"mode": "disabled"}})
     with RunDirectory.open(tmp_path / "r", changed) as run:
         assert run.recipe.compute.workers == 1
