@@ -45,10 +45,17 @@ def run(
     reuse: Annotated[
         Path | None, typer.Option(help="Another run, whose stages are taken over where settings and inputs agree.")
     ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Stop after this stage; the same command without it goes on.")
+    ] = None,
 ) -> None:
     """Run a recipe, or continue its run."""
     loaded = _load(recipe, overrides)
     folder = run_dir or Path("runs") / loaded.name
+    from selfplay.plan import planned_stages
+
+    if until is not None and until not in planned_stages(loaded):
+        _refuse(f"--until {until}: is not a stage; the stages are {', '.join(planned_stages(loaded))}")
     from selfplay.devices import NoDevice
     from selfplay.preflight import PreflightError
     from selfplay.records import RecordError
@@ -64,7 +71,7 @@ def run(
     from selfplay.launch import launch
 
     try:
-        summary = launch(loaded, folder, reuse)
+        summary = launch(loaded, folder, reuse, until)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped. Finished work is kept; the same command continues {folder}.", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -73,7 +80,10 @@ def run(
     except (WorkerError, NothingToLearn, RecordError) as error:
         typer.echo(f"{error}\nFinished work is kept in {folder}.", err=True)
         raise typer.Exit(FAILED) from error
-    _print(_closing(summary))
+    if summary is None:
+        typer.echo(f"{until} is done; the same command without --until continues {folder}.")
+    else:
+        _print(_closing(summary))
 
 
 @app.command()

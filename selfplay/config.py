@@ -194,12 +194,16 @@ class EM(Section):
 class Synthesis(Section):
     """New prompts from the prompt model (paper section 3)."""
 
-    prompts: Annotated[int, Field(ge=1)] = 1000
-    """Completions sampled for each domain."""
+    prompts: Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=1)]] = 1000
+    """Completions sampled for each domain: one number, or a number for each by its name."""
     sampling: SamplingSettings = SamplingSettings(temperature=0.8)
     """How they are drawn."""
     concept_temperature: Annotated[float, Field(gt=0)] = 1.0
     """Softmax temperature of the concept sampler."""
+
+    def prompts_of(self, domain: str) -> int:
+        """Completions sampled for one domain."""
+        return self.prompts[domain] if isinstance(self.prompts, dict) else self.prompts
 
 
 class Curation(Section):
@@ -412,6 +416,10 @@ class Recipe(Section):
                 f"labelling.drop {sorted(half)} with labelling.min_agreement {self.labelling.min_agreement} leaves no "
                 "prompt: the policy labels its own prompts, so one it agrees on is one it solves at least half the "
                 "time; lower min_agreement or drop only always_solved"
+            )
+        if isinstance(self.synthesis.prompts, dict) and set(self.synthesis.prompts) != set(self.domains):
+            raise ValueError(
+                f"synthesis.prompts names {sorted(self.synthesis.prompts)}, but the domains are {sorted(self.domains)}"
             )
         for name, domain in self.domains.items():
             if isinstance(domain.seeds, QuickstartSeeds | ProceduralSeeds):

@@ -13,7 +13,7 @@ from selfplay.config import Recipe
 from selfplay.context import Context
 from selfplay.devices import workers_and_device
 from selfplay.judging import Judge
-from selfplay.pipeline import run_pipeline
+from selfplay.pipeline import Reached, run_pipeline
 from selfplay.plan import planned_stages
 from selfplay.preflight import check_rewards, check_trainer_arguments
 from selfplay.records import LabelledTask, Rollout
@@ -23,7 +23,7 @@ from selfplay.terminal import Progress
 from selfplay.tracking import Tracker
 from selfplay.workers import Workers
 
-PREFLIGHT_PROBLEMS = 50
+PREFLIGHT_PROBLEMS = 20
 """Problems of a domain and split that `selfplay run` checks before it starts; `selfplay check` takes all."""
 TABLE_ROWS = 500
 
@@ -52,8 +52,10 @@ class Audience:
         self._tracker.log(stage, metrics, step)
 
 
-def launch(recipe: Recipe, run_path: Path, reuse: Path | None = None) -> dict[str, Any]:
-    """Runs a recipe in a directory, from where it stopped; returns the summary.
+def launch(
+    recipe: Recipe, run_path: Path, reuse: Path | None = None, until: str | None = None
+) -> dict[str, Any] | None:
+    """Runs a recipe in a directory, from where it stopped; returns the summary, or None when it ended at `until`.
 
     Raises:
         RunError: the directory belongs to other settings or to another process.
@@ -73,7 +75,10 @@ def launch(recipe: Recipe, run_path: Path, reuse: Path | None = None) -> dict[st
         run.claim()
         with Progress() as progress, Tracker(run_path, recipe) as tracker, _judge(recipe, run) as judge:
             context = Context(run, workers, judge, Audience(progress, tracker), clock)
-            summary = run_pipeline(context)
+            try:
+                summary = run_pipeline(context, until)
+            except Reached:
+                return None
             _tables(run, tracker)
             tracker.summary(summary)
         write_report(run_path)

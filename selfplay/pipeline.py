@@ -37,10 +37,26 @@ from selfplay.synthesis.generate import synthesis_stage
 from selfplay.synthesis.measures import measure
 from selfplay.training.rounds import round_policy, selfplay_stage
 
+COLD_START_SETTINGS = (
+    "generator",
+    "cold_start",
+    "em.sampling",
+    "em.heldout_pairs",
+    "em.bound_samples",
+    "synthesis.sampling",
+    "evaluation.problems",
+    "evaluation.split",
+)
+"""What training and measuring the first models depends on."""
 
-def run_pipeline(context: Context) -> dict[str, Any]:
-    """Runs every stage that is not done; returns the summary."""
-    story = Story(context)
+
+def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
+    """Runs every stage that is not done; returns the summary.
+
+    Raises:
+        Reached: the stage `until` is done.
+    """
+    story = Story(context, until)
     seeds = story.tell("seeds", ["domains"], lambda stage: seeds_stage(stage, context.recipe))
     train = _seeds(context, seeds, "train")
     heldout = choose_problems(context, _seeds(context, seeds, context.recipe.evaluation.split))
@@ -75,14 +91,14 @@ def _expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], h
         counts = cold_start_stage(stage, context, base, train)
         return counts | {"row": measure(context, 0, models_of(stage), measured)}
 
-    done = story.tell("cold_start", ["generator", "cold_start", "em", "evaluation", "synthesis"], cold_start)
+    done = story.tell("cold_start", COLD_START_SETTINGS, cold_start)
     pair = models_of(done)
     progress = Patience(context.recipe.em.stop)
     progress.worth_another(done.manifest["counts"]["row"])
     for number in range(1, context.recipe.em.rounds + 1):
         before, name = pair, f"em_{number}"
         work = functools.partial(em_stage, context=context, number=number, before=before, seeds=train, heldout=measured)
-        done = story.tell(name, [], work)
+        done = story.tell(name, ["em"], work)
         pair = round_models(done, before)
         if not progress.worth_another(done.manifest["counts"]["row"]):
             break
@@ -112,11 +128,16 @@ def _seeds(context: Context, stage: Stage, split: str) -> list[Seed]:
     return [seed for domain in context.recipe.domains for seed in stage.read(f"{domain}-{split}", Seed)]
 
 
+class Reached(Exception):
+    """The stage after which the run was asked to stop is done."""
+
+
 class Story:
     """Runs stages one after the other, tells the listener, and keeps the time."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, until: str | None) -> None:
         self.context = context
+        self._until = until
         self._planned = planned_stages(context.recipe)
         self._done: list[Stage] = []
         context.clock.mark(START_UP)
@@ -128,6 +149,8 @@ class Story:
         stage = self.context.run.do(name, sections, work)
         self._done.append(stage)
         self.context.clock.mark(name)
+        if name == self._until:
+            raise Reached(name)
         return stage
 
     def end(self) -> dict[str, Any]:

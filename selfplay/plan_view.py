@@ -26,7 +26,7 @@ def _sentence(recipe: Recipe, stage: str) -> str:
         "base": _base,
         "cold_start": lambda r: "train p (c -> z, x) and q (c, x -> z) on the seeds by maximum likelihood",
         "em": _em,
-        "synthesis": lambda r: f"{r.synthesis.prompts} prompts a domain at T={r.synthesis.sampling.temperature:g}",
+        "synthesis": _synthesis,
         "curation": _curation,
         "labelling": _labelling,
         "selfplay": _selfplay,
@@ -48,6 +48,11 @@ def _em(recipe: Recipe) -> str:
     pairs = recipe.em.pairs or "all"
     frozen = ", q frozen" if recipe.em.e_step == "frozen" else ""
     return f"{recipe.em.candidates} rationales a pair, {pairs} pairs a domain{frozen}"
+
+
+def _synthesis(recipe: Recipe) -> str:
+    counts = ", ".join(f"{recipe.synthesis.prompts_of(name)} {name}" for name in recipe.domains)
+    return f"{counts} prompts at T={recipe.synthesis.sampling.temperature:g}"
 
 
 def _curation(recipe: Recipe) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -145,7 +146,8 @@ class RunDirectory:
 
         Args:
             name: the stage's name.
-            sections: the parts of the recipe that the stage depends on, besides the stages before it.
+            sections: the parts of the recipe (`em`, `em.sampling`) that the stage depends on, besides the stages
+                before it.
             work: fills the stage's folder and returns its counts.
         """
         stage = self.stage(name)
@@ -159,8 +161,11 @@ class RunDirectory:
         return stage
 
     def _inputs(self, name: str, sections: Sequence[str]) -> str:
-        settings = self.recipe.model_dump(mode="json", include={"seed", *sections})
-        text = json.dumps([self._last_inputs, name, settings], sort_keys=True)
+        whole = self.recipe.model_dump(mode="json")
+        settings = {
+            section: functools.reduce(lambda part, key: part[key], section.split("."), whole) for section in sections
+        }
+        text = json.dumps([self._last_inputs, name, whole["seed"], settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _take_over(self, stage: Stage, inputs: str) -> bool:

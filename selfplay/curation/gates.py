@@ -11,6 +11,7 @@ from selfplay.config import Curation
 from selfplay.context import Context
 from selfplay.curation.decontamination import NgramIndex
 from selfplay.curation.duplicates import exact_duplicates, near_duplicates
+from selfplay.curation.words import words
 from selfplay.records import Prompt, Seed
 from selfplay.run import Stage
 
@@ -42,6 +43,7 @@ def curate(
         for reasons in (
             _length(left, settings),
             _contaminated(left, settings, theirs, common),
+            _copied(left, common),
             {key: f"exact duplicate (of {other})" for key, other in exact_duplicates(left).items()},
         ):
             dropped.update({key: reason for key, reason in reasons.items() if key not in dropped})
@@ -54,6 +56,11 @@ def _length(problems: Reasons, settings: Curation) -> dict[str, str]:
     counts = {key: len(text.split()) for key, text in problems.items()}
     short = {key: "too short" for key, count in counts.items() if count < settings.min_words}
     return short | {key: "too long" for key, count in counts.items() if count > settings.max_words}
+
+
+def _copied(problems: Reasons, seeds: Sequence[str]) -> dict[str, str]:
+    known = {tuple(words(seed)) for seed in seeds}
+    return {key: "copy of a seed" for key, text in problems.items() if tuple(words(text)) in known}
 
 
 def _contaminated(

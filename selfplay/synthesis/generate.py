@@ -46,7 +46,7 @@ def synthesise(
         [seed.concepts for seed in seeds], settings.concept_temperature, [seed.concepts for seed in reserved]
     )
     rng = random.Random(context.seed("synthesis", domain, "concepts"))
-    planned = plan(sampler, shapes_of([(s.concepts, s.level) for s in seeds]), settings.prompts, rng)
+    planned = plan(sampler, shapes_of([(s.concepts, s.level) for s in seeds]), settings.prompts_of(domain), rng)
     inputs = [formats.prompt_input(context.recipe.domains[domain], concepts, level) for concepts, level in planned]
     seed = context.seed("synthesis", domain)
     context.listener.begin(f"synthesis: {domain}", len(inputs))

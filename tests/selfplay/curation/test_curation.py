@@ -48,6 +48,12 @@ def test_each_gate_names_its_reason() -> None:
     }
 
 
+def test_copies_of_seeds_are_not_new() -> None:
+    rows = [prompt("1", "Sum the first ten numbers."), prompt("2", "Sum the first nine numbers.")]
+    found = reasons(curate(rows, Curation(), [seed("sum the first TEN numbers .", "train")], []))
+    assert found == {"1": "copy of a seed", "2": ""}
+
+
 def test_exact_duplicates_ignore_case_and_spacing() -> None:
     assert exact_duplicates({"b": "A  cat", "a": "a cat", "c": "a dog"}) == {"b": "a"}
 
