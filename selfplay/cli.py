@@ -34,6 +34,8 @@ def main() -> None:
     fault = clash()
     if fault:
         _refuse(fault)
+    # Verifiers named `module:Name` may lie where the user works; last, so that they hide nothing.
+    sys.path.append(str(Path.cwd()))
     app()
 
 
