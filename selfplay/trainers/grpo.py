@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,12 +50,15 @@ def train_grpo(job: Job) -> dict[str, float]:
     rank = int(os.environ.get("RANK", "0"))
     judge = Judge(Recipe.model_validate(job["recipe"]), Path(job["store"]), workers=1)
     reward = VerifiedReward(judge, work / f"rollouts-{rank}.jsonl", rank, job["seed"], job["shuffled"])
+    config = arguments.build("grpo", job["args"], str(work), job["seed"], job["device"])
+    order = one_epoch_order(len(rows), config)
+    config.shuffle_dataset, config.num_train_epochs = False, 1
     try:
         trainer = GRPOTrainer(
             model=network,
             reward_funcs=reward,
-            args=arguments.build("grpo", job["args"], str(work), job["seed"], job["device"]),
-            train_dataset=Dataset.from_list(rows),
+            args=config,
+            train_dataset=Dataset.from_list([rows[place] for place in order]),
             processing_class=tokenizer,
             peft_config=session.peft_config(job["lora"]),
         )
@@ -62,6 +67,31 @@ def train_grpo(job: Job) -> dict[str, float]:
     finally:
         judge.close()
     return metrics | {"reward_seconds": reward.seconds}
+
+
+def one_epoch_order(count: int, config: Any) -> list[int]:
+    """The rows of the whole training, epoch after epoch, as one epoch of a longer dataset.
+
+    TRL's sampler draws a new permutation each epoch and forgets, on resuming, how many it has drawn: a training resumed
+    in its second epoch would see the first one's order again.
+
+    Args:
+        count: number of rows.
+        config: TRL's GRPOConfig.
+    """
+    rng = random.Random(config.seed)
+    needed = math.ceil(count * config.num_train_epochs)
+    if config.max_steps > 0:
+        steps_a_batch = config.steps_per_generation * config.num_iterations / config.gradient_accumulation_steps
+        batches = math.ceil(config.max_steps / steps_a_batch)
+        needed = batches * (config.generation_batch_size // config.num_generations)
+    order: list[int] = []
+    while len(order) < needed:
+        epoch = list(range(count))
+        if config.shuffle_dataset is not False:
+            rng.shuffle(epoch)
+        order += epoch
+    return order[:needed]
 
 
 def _row(row: dict[str, Any], chat: bool) -> dict[str, Any]:

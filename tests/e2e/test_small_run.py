@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import time
@@ -38,7 +39,7 @@ def test_the_summary_holds_the_closing_table(summary: dict[str, Any]) -> None:
     wanted = {"joint_nll", "bound", "nll_given_rationale", "nll_without_rationale", "length", "copy_rate"}
     assert all(wanted <= set(row) for row in summary["em"])
     assert all("reward" in row for row in summary["em"][1:])
-    assert [row["name"] for row in summary["stages"]][:3] == ["seeds", "base", "cold_start"]
+    assert [row["name"] for row in summary["stages"]][:4] == ["start-up", "seeds", "base", "cold_start"]
     assert 0 < summary["overhead_share"] < 1
     assert {"torch", "trl", "transformers", "promptcot"} <= set(summary["versions"])
 
@@ -85,11 +86,13 @@ def test_status_and_report_of_a_finished_run(finished: Path) -> None:
     assert report.stdout.strip() == str(finished / "report.html")
 
 
-@pytest.mark.parametrize("arm", ["algorithm=dpo", "algorithm=rft", "algorithm=continued_sft", "rewards=shuffled"])
+CONTROLS = [pytest.param(arm, marks=pytest.mark.long) for arm in ("algorithm=continued_sft", "rewards=shuffled")]
+
+
+@pytest.mark.parametrize("arm", ["algorithm=dpo", "algorithm=rft", *CONTROLS])
 def test_other_arms_take_over_the_common_stages(finished: Path, tmp_path: Path, arm: str) -> None:
     run = tmp_path / "run"
-    one_round = ["training.rounds=1", "evaluation.greedy=true"]
-    done = selfplay("run", SMALL, f"training.{arm}", *one_round, "--run-dir", run, "--reuse", finished)
+    done = selfplay("run", SMALL, f"training.{arm}", "training.rounds=1", "--run-dir", run, "--reuse", finished)
     assert done.returncode == 0, done.stderr
     shared = [name for name in products(run) if not name.startswith(("stages/selfplay", "stages/evaluation_1"))]
     theirs, ours = products(finished), products(run)
@@ -100,26 +103,16 @@ def test_other_arms_take_over_the_common_stages(finished: Path, tmp_path: Path, 
     assert {row["round"] for row in summary["gains"]} == {1}
 
 
-def test_the_same_recipe_and_seed_give_the_same_run(finished: Path, tmp_path: Path) -> None:
-    done = selfplay("run", SMALL, "--run-dir", tmp_path / "again")
-    assert done.returncode == 0, done.stderr
-    assert products(tmp_path / "again") == products(finished)
-
-
 def test_a_run_killed_at_several_instants_equals_the_unbroken_one(finished: Path, tmp_path: Path) -> None:
-    kill_and_continue(tmp_path / "killed", after_stages=["base", "em_1", "selfplay_1"])
+    """Which also shows that the same recipe and seed give the same run."""
+    kill_after_stages(tmp_path / "killed", ["base", "em_1", "selfplay_1"])
     assert products(tmp_path / "killed") == products(finished)
 
 
-def kill_and_continue(run: Path, after_stages: list[str]) -> None:
+def kill_after_stages(run: Path, stages: list[str]) -> None:
     """Kills the driver a little after each of these stages began, then lets the run end."""
-    for delay, stage in enumerate(after_stages, 1):
-        process = subprocess.Popen(
-            command("run", SMALL, "--run-dir", run),
-            env=environment(),
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
+    for delay, stage in enumerate(stages, 1):
+        process = started(run)
         deadline = time.monotonic() + 300
         while not (run / "stages" / stage).exists():
             assert process.poll() is None, f"the run ended before {stage}"
@@ -130,6 +123,44 @@ def kill_and_continue(run: Path, after_stages: list[str]) -> None:
         process.wait()
     done = selfplay("run", SMALL, "--run-dir", run)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.long
+def test_twenty_kills_at_random_instants(finished: Path, tmp_path: Path) -> None:
+    """The instants are drawn over the length of an unbroken run, so that they fall in all stages."""
+    length = json.loads((finished / "summary.json").read_text())["total_seconds"]
+    rng, run, ended = random.Random(0), tmp_path / "killed", 0
+    for _ in range(20):
+        process = started(run)
+        try:
+            process.wait(timeout=rng.uniform(3, max(12, length / 3)))
+            ended += 1
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert ended < 20
+    done = selfplay("run", SMALL, "--run-dir", run)
+    assert done.returncode == 0, done.stderr
+    assert products(run) == products(finished)
+
+
+def started(run: Path) -> subprocess.Popen[bytes]:
+    """A run of its own process, told to nobody."""
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command("run", SMALL, "--run-dir", run), env=environment(), stderr=quiet, stdout=quiet)
+
+
+def test_a_run_that_was_asked_to_stop_early_goes_on(finished: Path, tmp_path: Path) -> None:
+    where = ["--run-dir", tmp_path / "run", "--reuse", finished]
+    done = selfplay("run", SMALL, "--until", "curation", *where)
+    assert done.returncode == 0, done.stderr
+    assert "curation is done" in done.stdout
+    assert not (tmp_path / "run" / "stages" / "labelling").exists()
+    wrong = selfplay("run", SMALL, "--until", "curaton", *where)
+    assert wrong.returncode == 2
+    assert "the stages are seeds, base" in wrong.stderr
+    assert selfplay("run", SMALL, *where).returncode == 0
+    assert products(tmp_path / "run") == products(finished)
 
 
 def test_an_interrupt_stops_cleanly_and_says_how_to_continue(tmp_path: Path) -> None:

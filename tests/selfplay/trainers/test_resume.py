@@ -43,14 +43,14 @@ class Stop(TrainerCallback):
 
 def sft_job(model: ModelRef, folder: Path) -> dict[str, Any]:
     write_examples(folder / "examples.parquet", [Example(p.problem, (p.solution,)) for p in PROBLEMS])
-    args = {"max_steps": 8, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "save_steps": 3}
+    args = {"max_steps": 15, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "save_steps": 3}
     return {"model": model, "examples": str(folder / "examples.parquet"), "args": args, "loss": "all", "chat": False}
 
 
 def dpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
     pairs = [Pair(f"{i}", "t", p.problem, p.solution, "no", "test") for i, p in enumerate(PROBLEMS)]
     write_table(folder / "pairs.parquet", Pair, pairs)
-    args = {"max_steps": 8, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "save_steps": 3}
+    args = {"max_steps": 15, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "save_steps": 3}
     return {"model": model, "pairs": str(folder / "pairs.parquet"), "args": args}
 
 
@@ -58,8 +58,9 @@ def grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
     rows = [(f"t{i}", "math", p.problem, Task(answer=p.answer)) for i, p in enumerate(PROBLEMS)]
     write_tasks(folder / "tasks.parquet", rows)
     args = {
-        "max_steps": 8,
-        "per_device_train_batch_size": 8,
+        "max_steps": 15,
+        "shuffle_dataset": True,
+        "per_device_train_batch_size": 16,
         "num_generations": 4,
         "max_completion_length": 8,
         "learning_rate": 1e-2,
@@ -76,13 +77,14 @@ def grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("cut_at", [5, 11], ids=["in the first epoch", "in the second"])
 @pytest.mark.parametrize(
     ("make", "train"),
     [(sft_job, train_sft), (dpo_job, train_dpo), (grpo_job, train_grpo)],
     ids=["sft", "dpo", "grpo"],
 )
 def test_a_resumed_training_gives_the_same_weights(
-    make: Any, train: Any, tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Any, train: Any, cut_at: int, tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "even_length.py").write_text("def judge(task, completion):\n    return len(completion) % 2 == 0\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -96,7 +98,7 @@ def test_a_resumed_training_gives_the_same_weights(
     original = session.run_training
 
     def cut(trainer: Any, work: Path) -> dict[str, float]:
-        trainer.add_callback(Stop(5))
+        trainer.add_callback(Stop(cut_at))
         return original(trainer, work)
 
     with monkeypatch.context() as patch:
@@ -104,7 +106,9 @@ def test_a_resumed_training_gives_the_same_weights(
         with pytest.raises(CutOff):
             run("cut")
     assert not (tmp_path / "cut").exists()
-    assert session.last_checkpoint(tmp_path / "cut-work") == str(tmp_path / "cut-work" / "checkpoint-3")
+    assert session.last_checkpoint(tmp_path / "cut-work") == str(
+        tmp_path / "cut-work" / f"checkpoint-{cut_at // 3 * 3}"
+    )
     assert run("cut") == whole
     assert whole != session.weights_hash(Path(tiny_model.path))
 
