@@ -64,7 +64,7 @@ def run(
     from selfplay.run import RunError
     from selfplay.seed_problems import SeedError
     from selfplay.trainers.arguments import ArgumentsError
-    from selfplay.training.rules import NothingToLearn
+    from selfplay.trainers.sft import NothingToLearn
     from selfplay.workers import WorkerError
     from verifiers.registry import UnknownVerifier
 

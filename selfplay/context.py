@@ -10,10 +10,20 @@ from typing import Any, Protocol
 
 from selfplay.clock import Clock
 from selfplay.config import Recipe
+from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.judging import Judge
-from selfplay.run import RunDirectory, Stage, remove_folder, sync_directory_entry, sync_folder
+from selfplay.run import (
+    RunDirectory,
+    Stage,
+    read_json,
+    remove_folder,
+    repair_lines,
+    sync_directory_entry,
+    sync_folder,
+    write_json,
+)
 from selfplay.seeding import derive
 from selfplay.store import ShardStore
 from selfplay.trainers.session import trained_model
@@ -83,7 +93,7 @@ class Context:
         """
         missing = [training for training in trainings if not (stage.folder / training.name).exists()]
         jobs = [self._job(stage, training) for training in missing]
-        side_by_side = len(missing) > 1 and self.workers.device == "cpu"
+        side_by_side = len(trainings) > 1 and self.workers.device == "cpu"
         logs = [Path(job["work"]) / "log.jsonl" for job in jobs]
         follow = TrainingLogs(stage, logs, missing, self.listener, side_by_side)
         if side_by_side:
@@ -98,14 +108,24 @@ class Context:
     def _job(self, stage: Stage, training: Training) -> Job:
         partial = stage.folder / f".{training.name}.partial"
         remove_folder(partial)
+        work = stage.folder / f"{training.name}-training"
+        self._discard_other_worlds(work)
         filled = {
             "function": training.function,
             "device": self.workers.device,
             "seed": self.seed(stage.name, training.name),
-            "work": str(stage.folder / f"{training.name}-training"),
+            "work": str(work),
             "output": str(partial),
         }
         return {"lora": None, "chat": training.chat} | training.job | filled
+
+    def _discard_other_worlds(self, work: Path) -> None:
+        """Drops what another number of workers left: their batches were split in another way."""
+        mark = work / "workers.json"
+        if work.exists() and (not mark.exists() or read_json(mark)["workers"] != self.workers.count):
+            remove_folder(work)
+        write_json(mark, {"workers": self.workers.count})
+        repair_lines(work / "log.jsonl")
 
     def _keep(self, stage: Stage, training: Training, job: Job) -> None:
         partial = Path(job["output"])
@@ -118,6 +138,9 @@ class Context:
 
 def _call(job: Job) -> dict[str, float]:
     result: dict[str, float] = job["function"](job)
+    if job["device"] != "cpu":
+        # Weights, gradients and optimiser states must not lie beside the next generation's cache.
+        loading.forget_all()
     return result
 
 

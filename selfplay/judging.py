@@ -11,6 +11,7 @@ from typing import Any
 from sandbox.model import Sandbox
 from sandbox.open import open_sandbox
 from selfplay.config import Recipe
+from selfplay.engines.base import Sample
 from selfplay.records import TestCase
 from selfplay.store import VerdictStore, content_key
 from verifiers import registry
@@ -18,6 +19,9 @@ from verifiers.model import Task, Test, Verdict, Verifier
 
 Item = tuple[str, Task, str]
 """Domain, task and completion."""
+
+
+CUT = Verdict(False, 0.0, "cut", "the completion was cut at the token limit")
 
 
 class Judge:
@@ -43,6 +47,15 @@ class Judge:
         if on_progress is not None:
             on_progress(len(items))
         return [known[key] for key in keys]
+
+    def judge_samples(self, tasks: Sequence[tuple[str, Task]], samples: Sequence[Sample]) -> list[Verdict]:
+        """One verdict a sample; one that was cut at the token limit has failed, whatever stands in it."""
+        whole = [index for index, sample in enumerate(samples) if sample.complete]
+        verdicts = [CUT] * len(samples)
+        items = [(*tasks[index], samples[index].text) for index in whole]
+        for index, verdict in zip(whole, self.judge(items), strict=True):
+            verdicts[index] = verdict
+        return verdicts
 
     def _key(self, item: Item) -> str:
         domain, task, completion = item

@@ -34,7 +34,7 @@ def load_fresh(model: ModelRef) -> tuple[Any, Any]:
         ModelError: it is not there, or not in safetensors.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     dtype = "auto" if model.dtype == "auto" else getattr(torch, model.dtype)
     try:
@@ -48,6 +48,11 @@ def load_fresh(model: ModelRef) -> tuple[Any, Any]:
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    # A checkpoint's sampling defaults (a repetition penalty, say) would make samples of another distribution.
+    own = network.generation_config
+    network.generation_config = GenerationConfig(
+        bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
+    )
     return network, tokenizer
 
 

@@ -12,7 +12,7 @@ from selfplay.config import Evaluation
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.evaluation.metrics import Estimate, avg_at_k, estimate, paired_gain, pass_at_k
-from selfplay.judging import Item, task_of
+from selfplay.judging import task_of
 from selfplay.records import Rollout, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id, derive
@@ -71,11 +71,8 @@ def _judged(
     context: Context, number: int, problems: Sequence[Seed], mode: str, samples: Sequence[Sample]
 ) -> list[Rollout]:
     repeated = _repeated(context.recipe.evaluation, problems, mode)
-    items: list[Item] = [
-        (seed.domain, task_of(seed.answer, seed.tests), sample.text)
-        for (seed, _), sample in zip(repeated, samples, strict=True)
-    ]
-    verdicts = context.judge.judge(items)
+    tasks = [(seed.domain, task_of(seed.answer, seed.tests)) for seed, _ in repeated]
+    verdicts = context.judge.judge_samples(tasks, samples)
     return [
         Rollout(
             id=content_id("evaluation", number, mode, seed.id, index),

@@ -61,7 +61,8 @@ def _solve(context: Context, labeller: ModelRef, number: int, prompts: Sequence[
         context.seed("labelling", number),
         context.listener.advance,
     )
-    return [completion.text for completion in completions]
+    # What was cut at the token limit has no vote: its last number is not an answer.
+    return [completion.text if completion.complete else "" for completion in completions]
 
 
 def _labels(

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 Combination = tuple[str, ...]
 
 
+class NoCombination(ValueError):
+    """There is no combination of concepts to write problems for."""
+
+
 class ConceptSampler:
     """Draws combinations of concepts that occur in the seeds; none twice, and none of the reserved."""
 
@@ -81,14 +85,16 @@ def plan(
         rng: the source of chance.
     """
     planned: list[tuple[Combination, str]] = []
-    while len(planned) < count:
-        size, level = rng.choice(shapes)
+    left = list(shapes)
+    while len(planned) < count and left:
+        size, level = rng.choice(left)
         combination = sampler.sample(rng, size)
         if combination is None:
-            break
-        planned.append((combination, level))
+            left = [shape for shape in left if shape[0] != size]
+        else:
+            planned.append((combination, level))
     if not planned:
-        raise ValueError("every combination of the seeds' concepts is reserved for held-out problems")
+        raise NoCombination("every combination of the seeds' concepts is reserved for held-out problems: add seeds")
     return [planned[place % len(planned)] for place in range(count)]
 
 

@@ -30,6 +30,7 @@ from selfplay.synthesis.cold_start import (
 from selfplay.synthesis.likelihood import is_whole, joint
 from selfplay.synthesis.measures import measure
 from selfplay.trainers.session import trained_model
+from selfplay.trainers.sft import Example, NothingToLearn
 
 
 def em_stage(
@@ -70,19 +71,24 @@ class Patience:
     def __init__(self, settings: EMStop | None) -> None:
         self._settings = settings
         self._best = math.inf
+        self._share = 0.0
         self._waited = 0
 
     def worth_another(self, row: Mapping[str, float]) -> bool:
         """Whether the loop should go on after a round with this row of measures."""
         if self._settings is None:
             return True
-        value = row.get("joint_nll", math.inf)
-        if self._best - value > self._settings.min_gain or math.isinf(self._best):
-            self._waited = 0
-        else:
-            self._waited += 1
-        self._best = min(self._best, value)
+        value, share = _number(row.get("joint_nll")), _number(row.get("greedy_whole_share", 1.0))
+        # A mean over fewer whole rationales is no progress: the hard pairs may just have dropped out.
+        progress = self._best - value > self._settings.min_gain and share >= self._share
+        self._waited = 0 if progress or math.isinf(self._best) else self._waited + 1
+        if progress:
+            self._best, self._share = value, share
         return self._waited < self._settings.patience
+
+
+def _number(value: float | None) -> float:
+    return math.inf if value is None or math.isnan(value) else value
 
 
 def weigh_candidates(context: Context, number: int, models: ModelPair, pairs: Sequence[Seed]) -> list[Candidate]:
@@ -140,6 +146,7 @@ def e_step(
         return q
     chosen = {candidate.seed_id: candidate.rationale for candidate in candidates if candidate.chosen}
     examples = [rationale_example(context.recipe, seed, chosen[seed.id]) for seed in pairs if seed.id in chosen]
+    _demand(examples)
     return context.train(stage, [fit(stage, RATIONALE_MODEL, q, examples, settings.e_step_args)])[0]
 
 
@@ -158,7 +165,15 @@ def m_step(stage: Stage, context: Context, number: int, p: ModelRef, q: ModelRef
         for seed, sample in zip(pairs, greedy, strict=True)
         if is_whole(sample)
     ]
+    _demand(examples)
     return context.train(stage, [fit(stage, PROMPT_MODEL, p, examples, settings.m_step_args)])[0]
+
+
+def _demand(examples: Sequence[Example]) -> None:
+    if not examples:
+        raise NothingToLearn(
+            "no pair has a whole rationale: raise em.sampling.max_new_tokens, or train q longer in cold_start"
+        )
 
 
 def round_models(stage: Stage, before: ModelPair) -> ModelPair:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -13,13 +14,17 @@ from selfplay.synthesis.cold_start import ModelPair
 from selfplay.synthesis.likelihood import importance_bound, is_whole, joint, proposal, without_rationale
 
 Row = dict[str, float]
+"""Measures by name; NaN (null on disk) where one could not be taken."""
+
+OF_WHOLE_RATIONALES = ("joint_nll", "nll_given_rationale", "length", "copy_rate", "distinct_2")
 
 
 def measure(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> Row:
     """All measures of the models after round `number` (0: the cold start); likelihoods in nats a problem."""
     greedy = _greedy(context, models, heldout)
     whole = [(seed, sample) for seed, sample in zip(heldout, greedy, strict=True) if is_whole(sample)]
-    row: Row = {"round": number, "greedy_whole_share": len(whole) / len(heldout)}
+    row: Row = {"round": number, "greedy_whole_share": len(whole) / len(heldout), "n": len(whole), "reward": math.nan}
+    row |= dict.fromkeys(OF_WHOLE_RATIONALES, math.nan)
     if whole:
         items: list[tuple[Seed, Segment]] = [(seed, sample.token_ids) for seed, sample in whole]
         scores = joint(context.engine(models.p), context.recipe, items)

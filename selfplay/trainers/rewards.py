@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class VerifiedReward:
         self._seed = seed
         self._shuffled = shuffled
         self.seconds = 0.0
+        self._calls: Counter[int] = Counter()
 
     def __call__(
         self,
@@ -86,6 +88,7 @@ class VerifiedReward:
         texts: Sequence[str],
         verdicts: Sequence[Verdict],
     ) -> None:
+        self._calls[step] += 1
         with self._rollouts.open("a", encoding="utf-8") as file:
             for place, (task_id, domain, text, verdict) in enumerate(
                 zip(task_ids, domains, texts, verdicts, strict=True)
@@ -93,6 +96,7 @@ class VerifiedReward:
                 row = {
                     "step": step,
                     "rank": self._rank,
+                    "call": self._calls[step],
                     "place": place,
                     "task_id": task_id,
                     "domain": domain,

@@ -16,6 +16,10 @@ from selfplay.workers import Job
 IGNORED = -100
 
 
+class NothingToLearn(RuntimeError):
+    """There is no prompt, pair or sample to train on; the message says why and what to change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A prompt, and the segments that follow it; each part is tokenised on its own, as in scoring."""

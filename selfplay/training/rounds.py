@@ -12,8 +12,9 @@ from selfplay.engines.base import ModelRef
 from selfplay.records import LabelledTask, Seed
 from selfplay.run import Stage
 from selfplay.trainers.session import trained_model
+from selfplay.trainers.sft import NothingToLearn
 from selfplay.training import rules
-from selfplay.training.rules import POLICY, NothingToLearn, Round
+from selfplay.training.rules import POLICY, Round
 
 RULES: dict[str, Callable[[Round], dict[str, Any]]] = {
     "grpo": rules.grpo,

@@ -14,17 +14,13 @@ from selfplay.records import LabelledTask, Pair, Rollout, Seed
 from selfplay.run import Stage
 from selfplay.trainers.dpo import train_dpo
 from selfplay.trainers.grpo import train_grpo, write_tasks
-from selfplay.trainers.sft import Example, train_sft, write_examples
+from selfplay.trainers.sft import Example, NothingToLearn, train_sft, write_examples
 from selfplay.training.selection import make_pairs, right_completions
 from selfplay.training.verified_rollouts import logged_rollouts, solver_prompt, verified_rollouts
 
 POLICY = "policy"
 
 Counts = dict[str, Any]
-
-
-class NothingToLearn(RuntimeError):
-    """A round has no prompt, pair or sample to train on; the message says why and what to change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from selfplay.seeding import content_id, derive
 Groups = dict[str, list[Rollout]]
 IsValid = Callable[[Rollout], bool]
 
-NO_ANSWER = "no_answer"
+NOT_ANSWERS = ("no_answer", "cut")
 
 
 def by_task(rollouts: Sequence[Rollout]) -> Groups:
@@ -25,7 +25,7 @@ def by_task(rollouts: Sequence[Rollout]) -> Groups:
 
 def is_valid(rollout: Rollout) -> bool:
     """Whether a verdict was reached on an answer: losers must be wrong answers, not failures of form."""
-    return rollout.passed is not None and rollout.status != NO_ANSWER
+    return rollout.passed is not None and rollout.status not in NOT_ANSWERS
 
 
 def make_pairs(rollouts: Sequence[Rollout], prompts: dict[str, str], cap: int, seed: int) -> list[Pair]:

@@ -12,7 +12,7 @@ from typing import Any
 from selfplay import formats
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sampling
-from selfplay.judging import Item, task_of
+from selfplay.judging import task_of
 from selfplay.records import LabelledTask, Rollout
 from selfplay.seeding import content_id
 
@@ -35,11 +35,8 @@ def verified_rollouts(
         context.seed("selfplay", number, "rollouts"),
         context.listener.advance,
     )
-    items: list[Item] = [
-        (task.domain, task_of(task.answer, task.tests), sample.text)
-        for task, sample in zip(repeated, samples, strict=True)
-    ]
-    verdicts = context.judge.judge(items)
+    judged = [(task.domain, task_of(task.answer, task.tests)) for task in repeated]
+    verdicts = context.judge.judge_samples(judged, samples)
     rows = [
         Rollout(
             id=content_id("rollout", number, task.id, place % k),
@@ -77,12 +74,12 @@ def _shuffled(context: Context, number: int, rows: Sequence[Rollout]) -> list[Ro
 
 def logged_rollouts(folder: Path, number: int, temperature: float) -> list[Rollout]:
     """What each rank of a GRPO training logged; a step that was done again after a crash counts once."""
-    latest: dict[tuple[int, int, int], dict[str, Any]] = {}
+    latest: dict[tuple[int, int, int, int], dict[str, Any]] = {}
     for file in sorted(folder.glob("rollouts-*.jsonl")):
         with file.open(encoding="utf-8") as lines:
             for line in lines:
                 row = json.loads(line)
-                latest[row["step"], row["rank"], row["place"]] = row
+                latest[row["step"], row["rank"], row["call"], row["place"]] = row
     return [
         Rollout(
             id=content_id("rollout", number, *key),
@@ -90,7 +87,7 @@ def logged_rollouts(folder: Path, number: int, temperature: float) -> list[Rollo
             domain=row["domain"],
             round=number,
             mode=f"T={temperature}",
-            index=key[2],
+            index=key[3],
             completion=row["completion"],
             passed=row["passed"],
             reward=row["reward"],

@@ -17,7 +17,8 @@ FLOORS: list[tuple[str, ...]] = [
     ("selfplay.config", "selfplay.seeding", "selfplay.installation"),
     ("selfplay.recipe_file", "selfplay.records", "selfplay.formats", "selfplay.plan", "selfplay.devices"),
     ("selfplay.run", "selfplay.store", "selfplay.workers", "selfplay.quickstart"),
-    ("selfplay.tracking", "selfplay.judging", "selfplay.engines", "selfplay.clock"),
+    ("selfplay.tracking", "selfplay.engines", "selfplay.clock"),
+    ("selfplay.judging",),
     ("selfplay.trainers",),
     ("selfplay.context", "selfplay.terminal", "selfplay.plan_view", "selfplay.sandbox_commands"),
     (

@@ -65,6 +65,8 @@ def test_wording_of_the_seeds_can_be_spared() -> None:
     assert reasons(curate(rows, Curation(), seeds, heldout)) == {"1": "contaminated"}
     spared = Curation(decontamination_spares_seed_wording=True)
     assert reasons(curate(rows, spared, seeds, heldout)) == {"1": ""}
+    verbatim = seed(" ".join(common.split()[:13]))
+    assert reasons(curate([prompt("1", verbatim.problem)], spared, seeds, [verbatim])) == {"1": "contaminated"}
     copied = [prompt("1", common + " and small")]
     assert reasons(curate(copied, spared, seeds, heldout)) == {"1": "contaminated"}
 
