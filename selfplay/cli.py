@@ -63,6 +63,7 @@ def run(
     from selfplay.records import RecordError
     from selfplay.run import RunError
     from selfplay.seed_problems import SeedError
+    from selfplay.synthesis.concepts import NoCombination
     from selfplay.trainers.arguments import ArgumentsError
     from selfplay.trainers.sft import NothingToLearn
     from selfplay.workers import WorkerError
@@ -79,8 +80,8 @@ def run(
         raise typer.Exit(INTERRUPTED) from None
     except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
         _refuse(str(error))
-    except (WorkerError, NothingToLearn, RecordError) as error:
-        typer.echo(f"{error}\nFinished work is kept in {folder}.", err=True)
+    except (WorkerError, NothingToLearn, NoCombination, RecordError, OSError) as error:
+        typer.echo(f"{error}\nFinished work is kept in {folder}; what libraries said is in its workers.log.", err=True)
         raise typer.Exit(FAILED) from error
     if summary is None:
         typer.echo(f"{until} is done; the same command without --until continues {folder}.")
@@ -94,15 +95,15 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     loaded = _load(recipe, overrides)
     from selfplay.devices import NoDevice
     from selfplay.plan_view import plan_view
-    from selfplay.preflight import PreflightError, check_rewards, check_sandbox, check_trainer_arguments
+    from selfplay.preflight import PreflightError, check_models, check_rewards, check_sandbox, check_trainer_arguments
     from selfplay.seed_problems import SeedError
     from selfplay.trainers.arguments import ArgumentsError
     from verifiers.registry import UnknownVerifier
 
     _print(plan_view(loaded))
     try:
-        check_trainer_arguments(loaded)
-        findings = check_rewards(loaded) + check_sandbox(loaded)
+        check_trainer_arguments(loaded, loaded.compute.workers or 1)
+        findings = check_models(loaded) + check_rewards(loaded) + check_sandbox(loaded)
     except (SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
         _refuse(str(error))
     for finding in findings:

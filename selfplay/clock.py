@@ -37,6 +37,10 @@ class Clock:
         self._since, self._busy, self._waited = now, busy, 0.0
         write_json(self._file, {"stages": self._stages})
 
+    def skip(self) -> None:
+        """Books the time since the last mark on nothing: no work was done."""
+        self._since, self._busy, self._waited = time.monotonic(), self._workers.busy_seconds, 0.0
+
     def rows(self) -> list[dict[str, str | float]]:
         """One row a stage, in the order in which they were first booked."""
         return [{"name": name} | {k: round(v, 3) for k, v in times.items()} for name, times in self._stages.items()]

@@ -112,6 +112,8 @@ class Domain(Section):
     """Name of the verifier, or `module:Name` of a plug-in."""
     verifier_params: dict[str, Any] = {}
     """Parameters of the verifier."""
+    shared_input_format: bool = False
+    """Code: all problems of the domain read inputs of one format, so that inputs of the seeds can test new ones."""
     prompt_template: str = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"
     """What the prompt model reads; fields: concepts, level."""
     rationale_template: str = (
@@ -385,6 +387,8 @@ class Recipe(Section):
     """The base of the policy, and of the prompt model and the rationale model where there is no `generator`."""
     generator: PretrainedModel | None = None
     """What the prompt model and the rationale model start from; none takes `model`."""
+    generator_lora: dict[str, Any] | None = None
+    """Arguments of peft's LoraConfig for the prompt model and the rationale model; none trains all weights."""
     domains: Annotated[dict[str, Domain], Field(min_length=1)]
     """Kinds of problems, by name."""
     engine: Engine = Engine()
@@ -422,6 +426,13 @@ class Recipe(Section):
                 f"synthesis.prompts names {sorted(self.synthesis.prompts)}, but the domains are {sorted(self.domains)}"
             )
         for name, domain in self.domains.items():
+            if self.em.stop is not None and not domain.seeds.dev:
+                raise ValueError(f"em.stop looks at development problems, but domains.{name}.seeds.dev has none")
+            if domain.verifier == "code" and isinstance(domain.seeds, FileSeeds) and not domain.shared_input_format:
+                raise ValueError(
+                    f"domains.{name}: new programming problems are tested on inputs of the seeds, which makes sense "
+                    f"only where all read one format; set domains.{name}.shared_input_format if they do"
+                )
             if isinstance(domain.seeds, QuickstartSeeds | ProceduralSeeds):
                 available = getattr(domain.seeds, self.evaluation.split)
                 if available < self.evaluation.problems:

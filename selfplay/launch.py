@@ -15,7 +15,7 @@ from selfplay.devices import workers_and_device
 from selfplay.judging import Judge
 from selfplay.pipeline import Reached, run_pipeline
 from selfplay.plan import planned_stages
-from selfplay.preflight import check_rewards, check_trainer_arguments
+from selfplay.preflight import check_all_but_rewards, check_rewards
 from selfplay.records import LabelledTask, Rollout
 from selfplay.report.page import write_report
 from selfplay.run import RunDirectory
@@ -67,9 +67,8 @@ def launch(
     count, device = workers_and_device(recipe.compute)
     with RunDirectory.open(run_path, recipe, reuse) as run, _workers(run, count, device) as workers:
         clock = Clock(run_path / "clock.json", workers)
-        complete = all(run.stage(name).done for name in planned_stages(recipe))
-        if not complete:
-            workers.start(functools.partial(check_trainer_arguments, recipe))
+        if not run.stage(planned_stages(recipe)[-1]).done:
+            workers.start(functools.partial(check_all_but_rewards, recipe, count))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
             workers.wait_until_ready()
         run.claim()

@@ -29,7 +29,7 @@ from selfplay.labelling.label import labelling_stage
 from selfplay.plan import planned_stages
 from selfplay.records import LabelledTask, Prompt, Seed
 from selfplay.run import Stage
-from selfplay.seed_problems import seeds_stage
+from selfplay.seed_problems import seed_files, seeds_stage
 from selfplay.summary import summarise
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
 from selfplay.synthesis.em import Patience, em_stage, measured_pairs, round_models
@@ -39,6 +39,7 @@ from selfplay.training.rounds import round_policy, selfplay_stage
 
 COLD_START_SETTINGS = (
     "generator",
+    "generator_lora",
     "cold_start",
     "em.sampling",
     "em.heldout_pairs",
@@ -57,14 +58,19 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
         Reached: the stage `until` is done.
     """
     story = Story(context, until)
-    seeds = story.tell("seeds", ["domains"], lambda stage: seeds_stage(stage, context.recipe))
+    seeds = story.tell(
+        "seeds", ["domains"], lambda stage: seeds_stage(stage, context.recipe), seed_files(context.recipe)
+    )
     train = _seeds(context, seeds, "train")
     heldout = choose_problems(context, _seeds(context, seeds, context.recipe.evaluation.split))
     reserved = _seeds(context, seeds, "heldout") + _seeds(context, seeds, "dev")
 
     base_done = story.tell("base", ["model", "engine"], lambda stage: base_stage(stage, context, train))
     base = base_model(base_done, context.recipe)
-    pair = _expectation_maximisation(story, generator_model(base, context.recipe), train, heldout)
+    # A stop rule is a choice, and choices are made on development problems.
+    observed = heldout if context.recipe.em.stop is None else _seeds(context, seeds, "dev")
+    generator = generator_model(base, context.recipe)
+    pair = _expectation_maximisation(story, generator, train, measured_pairs(context, observed))
 
     made = story.tell(
         "synthesis", ["synthesis"], lambda stage: synthesis_stage(stage, context, pair.p, train, reserved)
@@ -83,16 +89,15 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
     return story.end()
 
 
-def _expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], heldout: list[Seed]) -> ModelPair:
+def _expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], measured: list[Seed]) -> ModelPair:
     context = story.context
-    measured = measured_pairs(context, heldout)
 
     def cold_start(stage: Stage) -> dict[str, Any]:
         counts = cold_start_stage(stage, context, base, train)
         return counts | {"row": measure(context, 0, models_of(stage), measured)}
 
     done = story.tell("cold_start", COLD_START_SETTINGS, cold_start)
-    pair = models_of(done)
+    pair = best = models_of(done)
     progress = Patience(context.recipe.em.stop)
     progress.worth_another(done.manifest["counts"]["row"])
     for number in range(1, context.recipe.em.rounds + 1):
@@ -100,9 +105,12 @@ def _expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], h
         work = functools.partial(em_stage, context=context, number=number, before=before, seeds=train, heldout=measured)
         done = story.tell(name, ["em"], work)
         pair = round_models(done, before)
-        if not progress.worth_another(done.manifest["counts"]["row"]):
+        goes_on = progress.worth_another(done.manifest["counts"]["row"])
+        best = pair if progress.at_best else best
+        if not goes_on:
+            story.pass_over([f"em_{later}" for later in range(number + 1, context.recipe.em.rounds + 1)])
             break
-    return pair
+    return best
 
 
 def _round(
@@ -140,18 +148,34 @@ class Story:
         self._until = until
         self._planned = planned_stages(context.recipe)
         self._done: list[Stage] = []
-        context.clock.mark(START_UP)
+        if context.run.stage(self._planned[-1]).done:
+            context.clock.skip()
+        else:
+            context.clock.mark(START_UP)
 
-    def tell(self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]]) -> Stage:
-        """Runs one stage unless it is done."""
+    def tell(
+        self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]], contents: str = ""
+    ) -> Stage:
+        """Runs one stage unless it is done; `contents` stands for files that it reads."""
         done = self.context.run.stage(name).done
         self.context.listener.stage(name, self._planned.index(name) + 1, len(self._planned), done)
-        stage = self.context.run.do(name, sections, work)
+        stage = self.context.run.do(name, sections, work, contents)
         self._done.append(stage)
-        self.context.clock.mark(name)
+        if done:
+            self.context.clock.skip()
+        else:
+            self.context.clock.mark(name)
+        self._end_if_reached(name)
+        return stage
+
+    def pass_over(self, names: Sequence[str]) -> None:
+        """Says that stages will not take place."""
+        for name in names:
+            self._end_if_reached(name)
+
+    def _end_if_reached(self, name: str) -> None:
         if name == self._until:
             raise Reached(name)
-        return stage
 
     def end(self) -> dict[str, Any]:
         """Writes the summary."""

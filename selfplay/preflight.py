@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from sandbox.doctor import examine
 from sandbox.model import SandboxUnavailable
-from selfplay.config import Recipe, ScratchModel
+from selfplay.config import PretrainedModel, Recipe, ScratchModel
 from selfplay.judging import Item, load_verifier, task_of
+from selfplay.quickstart.seed_problem import Split
 from selfplay.records import Seed
 from selfplay.seed_problems import SPLITS, load_seeds
 from verifiers.math_answer import MathVerifier
@@ -30,13 +31,13 @@ class Finding:
     detail: str
 
 
-def check_trainer_arguments(recipe: Recipe) -> None:
+def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     """Refuses arguments that TRL would refuse; loads TRL, but no model.
 
     Raises:
         ArgumentsError: names the field.
     """
-    from selfplay.trainers.arguments import check_arguments
+    from selfplay.trainers.arguments import check_arguments, check_lora
 
     if isinstance(recipe.model, ScratchModel):
         check_arguments("sft", recipe.model.args, "model.args")
@@ -46,7 +47,45 @@ def check_trainer_arguments(recipe: Recipe) -> None:
     check_arguments("sft", recipe.em.m_step_args, "em.m_step_args")
     training = recipe.training
     for rule, kind in {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "continued_sft": "sft"}.items():
-        check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args")
+        check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args", workers)
+    check_lora(training.lora, "training.lora")
+    check_lora(recipe.generator_lora, "generator_lora")
+
+
+def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
+    """What needs heavy libraries, for a worker to do.
+
+    Raises:
+        ArgumentsError, PreflightError: see `check_trainer_arguments` and `check_models`.
+    """
+    check_trainer_arguments(recipe, workers)
+    check_models(recipe)
+
+
+def check_models(recipe: Recipe) -> list[Finding]:
+    """Looks up the configuration and the tokenizer of named models; loads no weights.
+
+    Raises:
+        PreflightError: a folder is not there, the hub does not know the name, or a chat template is missing.
+    """
+    from selfplay.engines.loading import ModelError, look_up
+
+    findings = []
+    for field in ("model", "generator"):
+        settings = getattr(recipe, field)
+        if not isinstance(settings, PretrainedModel):
+            continue
+        try:
+            found = look_up(settings.name, settings.revision)
+        except ModelError as error:
+            raise PreflightError(f"{field}.name: {error}") from error
+        if found is None:
+            findings.append(Finding(field, f"{settings.name} is not on this machine and no hub answers: not looked up"))
+            continue
+        if field == "model" and settings.prompt_style == "chat" and not found.chat_template:
+            raise PreflightError(f"{field}.prompt_style: {settings.name} has no chat template; set it to raw")
+        findings.append(Finding(field, f"{settings.name} is a {found.architecture}"))
+    return findings
 
 
 def check_sandbox(recipe: Recipe) -> list[Finding]:
@@ -83,7 +122,9 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     for name, settings in recipe.domains.items():
         verifier = load_verifier(recipe, name, recipe.sandbox.workers)
         try:
-            seeds = [seed for split in SPLITS for seed in islice(load_seeds(recipe.seed, name, settings, split), limit)]
+            splits = {split: load_seeds(recipe.seed, name, settings, split) for split in SPLITS}
+            _demand_splits(recipe, name, splits)
+            seeds = [seed for split in splits.values() for seed in islice(split, limit)]
             known = list(_known(name, seeds, verifier))
             _demand(name, known, verifier)
         finally:
@@ -95,12 +136,31 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     return findings
 
 
+def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Seed]]) -> None:
+    """Training and measuring need problems, each of them once, and no problem may be on both sides."""
+    where = f"domains.{name}.seeds"
+    needed: list[Split] = ["train", recipe.evaluation.split]
+    for split in needed:
+        if not splits[split]:
+            raise PreflightError(f"{where}.{split}: has no problems, but training and evaluation need some; add them")
+    seen: dict[str, str] = {}
+    for split, seeds in splits.items():
+        for seed in seeds:
+            if seed.id in seen:
+                raise PreflightError(
+                    f"{where}.{split}: a problem is in {seen[seed.id]} too: {seed.problem[:80]!r}; keep one of them"
+                )
+            seen[seed.id] = split
+
+
 def _known(name: str, seeds: Sequence[Seed], verifier: Verifier) -> Iterator[tuple[Item, bool]]:
     for seed in seeds:
         task = task_of(seed.answer, seed.tests)
         if seed.answer is not None and isinstance(verifier, MathVerifier):
             yield (name, task, f"\\boxed{{{seed.answer}}}"), True
-            yield (name, task, f"\\boxed{{{seed.answer}+1}}"), False
+            yield (name, task, "\\boxed{\\text{no such answer}}"), False
+        if seed.tests and any(test.output.strip() for test in seed.tests):
+            yield (name, task, "```python\npass\n```"), False
         if seed.solution and seed.solution_is_right is not None:
             yield (name, task, seed.solution), seed.solution_is_right
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,17 @@ Path_ = tuple[str | int, ...]
 
 class RecipeError(ValueError):
     """A recipe that cannot be used; the message is meant for the person who wrote it."""
+
+
+class RecipeLoader(yaml.SafeLoader):
+    """YAML that reads 1e-6 as the number that everyone means by it, where YAML 1.1 sees a text."""
+
+
+RecipeLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
 
 
 class Source:
@@ -82,8 +94,8 @@ def _read(path: Path, source: Source, seen: tuple[Path, ...]) -> dict[str, Any]:
             f"{path}: cannot be read ({error}); give the path of a recipe, such as configs/quickstart.yaml"
         ) from error
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=RecipeLoader)
+        content = yaml.load(text, Loader=RecipeLoader)
     except yaml.YAMLError as error:
         raise RecipeError(f"{path}: is not valid YAML: {error}") from error
     if not isinstance(content, dict) or node is None:

@@ -142,7 +142,9 @@ class RunDirectory:
         """The stage of that name, done or not."""
         return Stage(self, name)
 
-    def do(self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]]) -> Stage:
+    def do(
+        self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]], contents: str = ""
+    ) -> Stage:
         """Runs a stage unless it is done.
 
         Args:
@@ -150,9 +152,10 @@ class RunDirectory:
             sections: the parts of the recipe (`em`, `em.sampling`) that the stage depends on, besides the stages
                 before it.
             work: fills the stage's folder and returns its counts.
+            contents: a hash of files outside the run that the stage reads.
         """
         stage = self.stage(name)
-        inputs = self._inputs(name, sections)
+        inputs = self._inputs(name, sections, contents)
         if not stage.done and not self._take_over(stage, inputs):
             stage.folder.mkdir(parents=True, exist_ok=True)
             started = time.monotonic()
@@ -161,12 +164,13 @@ class RunDirectory:
         self._last_inputs = inputs
         return stage
 
-    def _inputs(self, name: str, sections: Sequence[str]) -> str:
+    def _inputs(self, name: str, sections: Sequence[str], contents: str) -> str:
         whole = self.recipe.model_dump(mode="json")
         settings = {
             section: functools.reduce(lambda part, key: part[key], section.split("."), whole) for section in sections
         }
-        text = json.dumps([self._last_inputs, name, whole["seed"], settings], sort_keys=True)
+        known = [self._last_inputs, name, whole["seed"], settings, contents, selfplay.__version__]
+        text = json.dumps(known, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _take_over(self, stage: Stage, inputs: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from selfplay.config import Domain, FileSeeds, ProceduralSeeds, QuickstartSeeds, Recipe
+from selfplay.quickstart import procedural, seeds
 from selfplay.quickstart.seed_problem import SeedProblem, Split
 from selfplay.records import Seed, TestCase
 from selfplay.run import Stage
@@ -50,13 +52,23 @@ def _generate(
     if count == 0:
         return []
     own = derive(seed, "seeds", name, split)
-    if isinstance(source, QuickstartSeeds):
-        from selfplay.quickstart import seeds
+    try:
+        if isinstance(source, QuickstartSeeds):
+            return seeds.generate(source.grammar, count, own, split, source.slip_rate)
+        return procedural.generate(count, own, split)
+    except (ValueError, ImportError) as error:
+        raise SeedError(f"domains.{name}.seeds.{split}: {error}") from error
 
-        return seeds.generate(source.grammar, count, own, split, source.slip_rate)
-    from selfplay.quickstart import procedural
 
-    return procedural.generate(count, own, split)
+def seed_files(recipe: Recipe) -> str:
+    """A hash of the contents of the seed files that a recipe names."""
+    digest = hashlib.sha256()
+    for domain in recipe.domains.values():
+        if isinstance(domain.seeds, FileSeeds):
+            for split in SPLITS:
+                path = getattr(domain.seeds, split)
+                digest.update(b"" if path is None else Path(path).read_bytes())
+    return digest.hexdigest()
 
 
 def _row(problem: SeedProblem, domain: str, split: str, source: str) -> Seed:
@@ -83,18 +95,19 @@ def read_seed_file(path: Path, domain: str, split: str) -> list[Seed]:
         SeedError: a row that lacks a field, or has one of the wrong type.
     """
     rows = []
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 rows.append(_seed_of(line, f"{path}, line {number}", domain, split))
     return rows
 
 
-def _seed_of(line: str, where: str, domain: str, split: str) -> Seed:
+def _seed_of(line: bytes, where: str, domain: str, split: str) -> Seed:
     try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise SeedError(f"{where}: is not JSON ({error})") from error
+        row = json.loads(line.decode("utf-8"))
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise SeedError(f"{where}: is not JSON in UTF-8 ({error})") from error
     if not isinstance(row, dict):
         raise SeedError(f"{where}: is not a JSON object")
     for field in ("problem", "level", "rationale"):

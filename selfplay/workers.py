@@ -10,6 +10,7 @@ import signal
 import socket
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
@@ -82,7 +83,7 @@ class Workers:
             WorkerError: a job failed; the workers are stopped.
         """
         started = time.monotonic()
-        futures = [self._pool.schedule(function, args=[job]) for job in jobs]
+        futures = [self._pool.schedule(_run, args=[function, job]) for job in jobs]
         results = self._collect(futures, on_result, on_tick)
         self.busy_seconds += time.monotonic() - started
         return results
@@ -188,14 +189,23 @@ def _import_libraries() -> None:
 
 def _run_rank(function: Callable[[Job], Any], job: Job, rank: int, world: int, port: int) -> Any:
     if world == 1:
-        return function(job)
+        return _run(function, job)
     values = (rank, 0 if os.environ.get("CUDA_VISIBLE_DEVICES") else rank, world, world, "127.0.0.1", port)
     os.environ.update(dict(zip(DISTRIBUTED_VARIABLES, map(str, values), strict=True)))
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     try:
-        return function(job)
+        return _run(function, job)
     finally:
         _leave_group()
+
+
+def _run(function: Callable[[Job], Any], job: Job) -> Any:
+    """Runs a job; the driver gets one sentence of a fault, the log all of it."""
+    try:
+        return function(job)
+    except Exception:
+        traceback.print_exc()
+        raise
 
 
 def _leave_group() -> None:

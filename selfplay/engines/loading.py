@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import ModelRef
@@ -54,6 +57,41 @@ def load_fresh(model: ModelRef) -> tuple[Any, Any]:
         bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
     )
     return network, tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What can be told of a model without its weights."""
+
+    architecture: str
+    chat_template: bool
+
+
+def look_up(name: str, revision: str | None) -> Known | None:
+    """Reads a model's configuration and tokenizer; None when it is not on this machine and no hub can be reached.
+
+    Raises:
+        ModelError: it is a folder without a model, or the hub does not know it.
+    """
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        config = AutoConfig.from_pretrained(name, revision=revision or "main")
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main")
+    except (OSError, ValueError) as error:
+        causes = [error, error.__cause__, error.__context__]
+        unreachable = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError)
+        if not Path(name).exists() and any(isinstance(cause, unreachable) for cause in causes):
+            return None
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{name!r} cannot be read ({reason}); give a hub name or a folder") from error
+    return Known(config.architectures[0] if config.architectures else config.model_type, bool(tokenizer.chat_template))
+
+
+def load_for_training(model: ModelRef, lora: bool) -> tuple[Any, Any]:
+    """A model to train: all weights in float32, since steps of 1e-6 are lost in bfloat16; as it is under LoRA."""
+    return load_fresh(model if lora else dataclasses.replace(model, dtype="float32"))
 
 
 def forget_all() -> None:

@@ -46,7 +46,8 @@ def fit(stage: Stage, name: str, start: ModelRef, examples: Sequence[Example], a
     """A training on completion tokens only, with its examples written beside the model."""
     file = stage.folder / f"{name}-examples.parquet"
     write_examples(file, examples)
-    return Training(name, train_sft, {"model": start, "examples": str(file), "args": args, "loss": "completion"})
+    job = {"model": start, "examples": str(file), "args": args, "loss": "completion"}
+    return Training(name, train_sft, job | {"lora": stage.run.recipe.generator_lora})
 
 
 def prompt_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:

@@ -72,16 +72,20 @@ class Patience:
         self._settings = settings
         self._best = math.inf
         self._share = 0.0
+        self.at_best = True
+        """Whether the round told last is the best so far, or no rule asks for the best."""
         self._waited = 0
 
     def worth_another(self, row: Mapping[str, float]) -> bool:
         """Whether the loop should go on after a round with this row of measures."""
         if self._settings is None:
+            self.at_best = True
             return True
         value, share = _number(row.get("joint_nll")), _number(row.get("greedy_whole_share", 1.0))
         # A mean over fewer whole rationales is no progress: the hard pairs may just have dropped out.
         progress = self._best - value > self._settings.min_gain and share >= self._share
         self._waited = 0 if progress or math.isinf(self._best) else self._waited + 1
+        self.at_best = progress
         if progress:
             self._best, self._share = value, share
         return self._waited < self._settings.patience

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import typing
 from typing import Any
 
 RESERVED = {
@@ -28,8 +29,28 @@ def config_class(kind: str) -> Any:
     return {"sft": trl.SFTConfig, "dpo": trl.DPOConfig, "grpo": trl.GRPOConfig}[kind]
 
 
-def check_arguments(kind: str, args: dict[str, Any], field: str) -> None:
+def check_lora(lora: dict[str, Any] | None, field: str) -> None:
+    """Refuses arguments that peft's LoraConfig would refuse.
+
+    Raises:
+        ArgumentsError: names the field.
+    """
+    from peft import LoraConfig
+
+    try:
+        LoraConfig(**(lora or {}))
+    except (TypeError, ValueError) as error:
+        raise ArgumentsError(f"{field}: peft's LoraConfig refuses it: {error}") from error
+
+
+def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 1) -> None:
     """Refuses arguments that TRL's configuration class would refuse.
+
+    Args:
+        kind: sft, dpo or grpo.
+        args: what the recipe says.
+        field: where it says so.
+        workers: processes that will train together, whose batches TRL adds up.
 
     Raises:
         ArgumentsError: an unknown name, one that the run itself decides, or a value that the class rejects.
@@ -43,10 +64,22 @@ def check_arguments(kind: str, args: dict[str, Any], field: str) -> None:
             near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
             hint = f"did you mean `{near[0]}`?" if near else f"see the documentation of {cls.__name__}"
             raise ArgumentsError(f"{field}.{name}: is not an argument of TRL's {cls.__name__}; {hint}")
+    _check_numbers(cls, args, field)
+    batch = {"per_device_train_batch_size": args.get("per_device_train_batch_size", 8) * workers}
     try:
-        build(kind, args, output_dir="unused", seed=0, device="cpu")
-    except (TypeError, ValueError) as error:
+        build(kind, args | batch, output_dir="unused", seed=0, device="cpu")
+    except (TypeError, ValueError, ImportError) as error:
         raise ArgumentsError(f"{field}: TRL's {cls.__name__} refuses it: {error}") from error
+
+
+def _check_numbers(cls: Any, args: dict[str, Any], field: str) -> None:
+    """TRL checks no types: a text where a number belongs would only fail in the middle of a training."""
+    hints = typing.get_type_hints(cls)
+    for name, value in args.items():
+        kinds = set(typing.get_args(hints[name])) or {hints[name]}
+        wants_number = bool(kinds & {int, float}) and not kinds & {str, dict}
+        if wants_number and not isinstance(value, int | float) and not (value is None and type(None) in kinds):
+            raise ArgumentsError(f"{field}.{name}: is {value!r}, but must be a number, such as 0.001")
 
 
 def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: str) -> Any:
@@ -61,7 +94,8 @@ def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: s
         # Looking for unused parameters costs a pass over the graph each step, and these models use all of theirs.
         "ddp_find_unused_parameters": False,
     }
-    if kind == "sft":
+    if kind in ("sft", "dpo"):
+        # TRL would cut examples at 1,024 tokens; here a completion has the length that sampling allowed it.
         presets["max_length"] = None
     if args.get("save_steps") is not None:
         presets |= {"save_strategy": "steps", "save_total_limit": 2}

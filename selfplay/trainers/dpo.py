@@ -24,8 +24,8 @@ def train_dpo(job: Job) -> dict[str, float]:
     if job["device"] != "cpu":
         loading.forget_all()
     torch.manual_seed(job["seed"])
-    network, tokenizer = loading.load_fresh(job["model"])
-    pairs = [_row(pair, job["model"].chat) for pair in read_table(Path(job["pairs"]), Pair)]
+    network, tokenizer = loading.load_for_training(job["model"], job["lora"] is not None)
+    pairs = [_row(pair, tokenizer if job["model"].chat else None) for pair in read_table(Path(job["pairs"]), Pair)]
     work = Path(job["work"])
     work.mkdir(parents=True, exist_ok=True)
     trainer = DPOTrainer(
@@ -40,11 +40,10 @@ def train_dpo(job: Job) -> dict[str, float]:
     return metrics
 
 
-def _row(pair: Pair, chat: bool) -> dict[str, Any]:
-    if not chat:
-        return {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
-    return {
-        "prompt": [{"role": "user", "content": pair.prompt}],
-        "chosen": [{"role": "assistant", "content": pair.chosen}],
-        "rejected": [{"role": "assistant", "content": pair.rejected}],
-    }
+def _row(pair: Pair, chat_tokenizer: Any) -> dict[str, Any]:
+    """A pair as plain text: a template applied to the answers would rewrite what the policy said."""
+    prompt = pair.prompt
+    if chat_tokenizer is not None:
+        messages = [{"role": "user", "content": prompt}]
+        prompt = chat_tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return {"prompt": prompt, "chosen": pair.chosen, "rejected": pair.rejected}

@@ -43,7 +43,7 @@ def train_grpo(job: Job) -> dict[str, float]:
     if job["device"] != "cpu":
         loading.forget_all()
     torch.manual_seed(job["seed"])
-    network, tokenizer = loading.load_fresh(job["model"])
+    network, tokenizer = loading.load_for_training(job["model"], job["lora"] is not None)
     rows = [_row(row, job["model"].chat) for row in pq.read_table(job["tasks"]).to_pylist()]
     work = Path(job["work"])
     work.mkdir(parents=True, exist_ok=True)

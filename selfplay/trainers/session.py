@@ -83,12 +83,16 @@ def run_training(trainer: Any, work: Path) -> dict[str, float]:
 
 
 def save_model(trainer: Any, folder: Path, dtype: str) -> None:
-    """Writes the trained model and its tokenizer (main process only), with a fingerprint of the weights."""
+    """Writes the trained model, in its own number format, and its tokenizer (main process only), with a fingerprint."""
+    import torch
+
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
     if trainer.accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
+        if dtype != "auto":
+            model = model.to(getattr(torch, dtype))
         model.save_pretrained(folder)
         trainer.processing_class.save_pretrained(folder)
         write_json(folder / FINGERPRINT, {"sha256": weights_hash(folder), "dtype": dtype})

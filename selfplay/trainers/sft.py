@@ -51,7 +51,7 @@ def train_sft(job: Job) -> dict[str, float]:
     if job["device"] != "cpu":
         loading.forget_all()
     torch.manual_seed(job["seed"])
-    network, tokenizer = loading.load_fresh(job["model"])
+    network, tokenizer = loading.load_for_training(job["model"], job["lora"] is not None)
     rows = pq.read_table(job["examples"]).to_pylist()
     encoded = [_encode(tokenizer, row, job) for row in rows]
     work = Path(job["work"])

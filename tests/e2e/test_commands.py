@@ -121,8 +121,8 @@ def test_sandbox_doctor() -> None:
 def test_check_passes_on_the_shipped_recipes(recipe: str) -> None:
     done = selfplay("check", ROOT / "configs" / recipe)
     assert done.returncode == 0, done.stderr
-    assert "ok  rewards: math" in done.stdout
-    assert "ok  sandbox" in done.stdout
+    assert "ok  rewards: math: 28 right answers pass, 14 wrong ones fail" in done.stdout
+    assert "not looked up" in done.stdout
 
 
 def test_check_passes_on_the_quickstart() -> None:
@@ -130,6 +130,7 @@ def test_check_passes_on_the_quickstart() -> None:
     done = selfplay("check", SMALL)
     assert done.returncode == 0, done.stderr
     assert re.search(r"rewards: code: \d+ right answers pass, \d+ wrong ones fail", done.stdout)
+    assert "ok  sandbox: enforces network" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -150,23 +151,39 @@ def test_run_refuses_before_anything_is_loaded(tmp_path: Path, override: str, sa
     assert not list((tmp_path / "run").glob("stages/base"))
 
 
-def test_wrong_golds_are_found_by_the_preflight(tmp_path: Path) -> None:
-    seed = {"problem": "What is 2 + 2?", "concepts": ["sum"], "level": "easy", "rationale": "Add."}
-    rows = [seed | {"answer": "4", "solution": "\\boxed{5}"}]
-    (tmp_path / "seeds.jsonl").write_text(json.dumps(rows[0]) + "\n")
+SEED: dict[str, Any] = {"problem": "2 + 2?", "concepts": ["sum"], "level": "easy", "rationale": "Add.", "answer": "4"}
+
+
+@pytest.mark.parametrize(
+    ("train", "heldout", "says"),
+    [
+        (SEED | {"solution": "\\boxed{5}"}, SEED | {"problem": "3 + 1?"}, "the verifier 'math' is wrong on 1 of"),
+        (SEED, SEED, "a problem is in train too"),
+        (SEED, None, "domains.math.seeds.heldout: has no problems"),
+        ({k: v for k, v in SEED.items() if k != "rationale"}, SEED, "line 1: `rationale` must be a text"),
+    ],
+    ids=["wrong gold", "on both sides", "nothing to evaluate", "bare problem"],
+)
+def test_bad_seeds_are_found_by_the_preflight(tmp_path: Path, train: Any, heldout: Any, says: str) -> None:
+    for name, row in (("train", train), ("heldout", heldout)):
+        (tmp_path / f"{name}.jsonl").write_text("" if row is None else json.dumps(row) + "\n")
     recipe = tmp_path / "own.yaml"
     recipe.write_text(
         "name: own\nmodel: {kind: scratch}\ndomains:\n  math:\n"
-        "    seeds: {kind: file, train: seeds.jsonl, heldout: seeds.jsonl}\n"
+        "    seeds: {kind: file, train: train.jsonl, heldout: heldout.jsonl}\n"
     )
     done = selfplay("check", recipe)
     assert done.returncode == 2
-    assert "the verifier 'math' is wrong on" in done.stderr
-    rows[0].pop("rationale")
-    (tmp_path / "seeds.jsonl").write_text(json.dumps(rows[0]) + "\n")
-    bare = selfplay("check", recipe)
-    assert bare.returncode == 2
-    assert "line 1: `rationale` must be a text" in bare.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    model = f"model={{kind: pretrained, name: {tmp_path}}}"
+    for verb in (["check", SMALL, model], ["run", SMALL, model, "--run-dir", tmp_path / "run"]):
+        done = selfplay(*verb)
+        assert done.returncode == 2, done.stderr
+        assert "model.name" in done.stderr
 
 
 @pytest.mark.parametrize("verb", ["status", "report"])

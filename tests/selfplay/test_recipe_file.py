@@ -124,3 +124,23 @@ def test_the_hash_ignores_what_changes_no_result(recipe_path: Path) -> None:
 
 def test_differences_are_listed_by_setting() -> None:
     assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ["a.c: 2 -> 3", "d: null -> 4"]
+
+
+def test_exponents_are_numbers(recipe_path: Path) -> None:
+    recipe_path.write_text(MINIMAL + "training: {grpo: {args: {learning_rate: 1e-6, beta: 2.5e-2, run_name: 1e}}}\n")
+    assert load_recipe(recipe_path).training.grpo.args == {"learning_rate": 1e-6, "beta": 0.025, "run_name": "1e"}
+
+
+def test_a_stop_rule_needs_development_problems(recipe_path: Path) -> None:
+    assert "domains.math.seeds.dev has none" in refused(recipe_path, "em.stop.patience=2")
+
+
+def test_code_from_files_needs_one_input_format(recipe_path: Path) -> None:
+    for name in ("t", "h"):
+        recipe_path.with_name(f"{name}.jsonl").write_text("")
+    recipe_path.write_text(
+        MINIMAL.replace("{kind: quickstart, grammar: math}", "{kind: file, train: t.jsonl, heldout: h.jsonl}")
+        + "    verifier: code\n"
+    )
+    assert "domains.math.shared_input_format" in refused(recipe_path)
+    assert load_recipe(recipe_path, ["domains.math.shared_input_format=true"]).domains["math"].shared_input_format

@@ -44,6 +44,8 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (ROW | {"answer": [4]}, "`answer` must be"),
         (ROW | {"answer": None}, "needs `answer` or `tests`"),
         (ROW | {"tests": [{"input": 1}]}, "`tests` must be a list"),
+        ('{"problem": "\\ud800"}', "line 2: is not JSON in UTF-8"),
+        ("[" * 100_000, "line 2: is not JSON in UTF-8"),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, row: Any, says: str) -> None:
@@ -84,3 +86,16 @@ def test_labels_are_judged_by_the_exact_solver(grammar: str) -> None:
 
 def test_other_sources_have_no_exact_solver() -> None:
     assert exact_solver(Domain.model_validate({"seeds": {"kind": "reasoning_gym"}})) is None
+
+
+def test_other_encodings_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "seeds.jsonl"
+    file.write_bytes(json.dumps(ROW).encode() + b"\n" + '{"problem": "d\u00e9j\u00e0"}'.encode("latin-1"))
+    with pytest.raises(SeedError, match="line 2: is not JSON in UTF-8"):
+        read_seed_file(file, "math", "train")
+
+
+def test_a_grammar_that_is_too_small_is_named() -> None:
+    seeds = {"kind": "quickstart", "grammar": "code", "train": 10**6}
+    with pytest.raises(SeedError, match=r"domains\.d\.seeds\.heldout"):
+        load_seeds(0, "d", Domain.model_validate({"seeds": seeds | {"heldout": 3000}}), "heldout")

@@ -61,6 +61,12 @@ def test_the_plan_fills_up_with_further_passes() -> None:
     assert max(Counter(planned).values()) - min(Counter(planned).values()) <= 1
 
 
+def test_a_size_that_is_used_up_leaves_the_others() -> None:
+    own = ConceptSampler([("a",), ("b",), ("a", "b", "c"), ("c", "d", "e")], 1.0)
+    planned = plan(own, [(1, "easy"), (3, "hard")], 12, random.Random(0))
+    assert len({combination for combination, _ in planned if len(combination) == 3}) > 3
+
+
 def test_the_plan_is_the_same_for_the_same_seed() -> None:
     shapes = [(2, "easy"), (3, "hard")]
     assert plan(sampler(), shapes, 30, random.Random(4)) == plan(sampler(), shapes, 30, random.Random(4))

@@ -35,6 +35,14 @@ def test_the_loop_ends_when_patience_is_used_up() -> None:
     assert told(EMStop(min_gain=0.1, patience=2), [5.0, 5.0, 4.0, 4.2, 4.1]) == [True, True, True, True, False]
 
 
+def test_a_missing_measure_or_fewer_whole_rationales_are_no_progress() -> None:
+    patience = Patience(EMStop(patience=1))
+    assert patience.worth_another({"joint_nll": 5.0, "greedy_whole_share": 1.0})
+    assert not patience.worth_another({"joint_nll": 3.0, "greedy_whole_share": 0.5})
+    assert not patience.at_best
+    assert not patience.worth_another({"joint_nll": None, "greedy_whole_share": 0.0})  # type: ignore[dict-item]
+
+
 @pytest.mark.parametrize(
     ("rationale", "problem", "rate"),
     [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.trainers.arguments import RESERVED, ArgumentsError, build, check_arguments, config_class
+from selfplay.trainers.arguments import RESERVED, ArgumentsError, build, check_arguments, check_lora, config_class
 
 
 @pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
@@ -27,6 +27,9 @@ def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
         ("sft", {"zzz": 1}, "see the documentation of SFTConfig"),
         ("grpo", {"per_device_train_batch_size": 3, "num_generations": 8}, "GRPOConfig refuses it"),
         ("sft", {"lr_scheduler_type": "zigzag"}, "SFTConfig refuses it"),
+        ("sft", {"learning_rate": "1e-6x"}, "learning_rate: is '1e-6x', but must be a number"),
+        ("grpo", {"max_steps": "abc"}, "max_steps: is 'abc', but must be a number"),
+        ("sft", {"max_steps": None}, "must be a number"),
     ],
 )
 def test_mistakes_are_named(kind: str, args: dict[str, Any], says: str) -> None:
@@ -37,3 +40,21 @@ def test_mistakes_are_named(kind: str, args: dict[str, Any], says: str) -> None:
 def test_presets_give_way_to_the_recipe() -> None:
     assert build("sft", {}, "x", 0, "cpu").logging_steps == 1
     assert build("sft", {"logging_steps": 7}, "x", 0, "cpu").logging_steps == 7
+
+
+def test_batches_of_all_workers_add_up() -> None:
+    args = {"per_device_train_batch_size": 4, "num_generations": 8}
+    check_arguments("grpo", args, "training.grpo.args", workers=2)
+    with pytest.raises(ArgumentsError):
+        check_arguments("grpo", args, "training.grpo.args", workers=1)
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_long_completions_are_not_cut(kind: str) -> None:
+    assert build(kind, {}, "x", 0, "cpu").max_length is None
+
+
+def test_lora_arguments_are_checked() -> None:
+    check_lora({"r": 8, "target_modules": ["q_proj"]}, "training.lora")
+    with pytest.raises(ArgumentsError, match=r"training.lora: peft's LoraConfig refuses it: .*rr"):
+        check_lora({"rr": 8}, "training.lora")

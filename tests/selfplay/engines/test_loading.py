@@ -1,0 +1,84 @@
+"""Loading: sampling defaults of a checkpoint do not leak, names are looked up without weights, chat templates work."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from selfplay.engines import hf_engine
+from selfplay.engines.base import ModelRef, Sampling
+from selfplay.engines.loading import ModelError, load_for_training, load_fresh, look_up
+from selfplay.records import Pair
+from selfplay.trainers.dpo import _row
+from selfplay.trainers.sft import _encode
+
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content.split('</think>')[-1] }}</{{ m.role }}>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant><think>{% endif %}"
+)
+
+
+@pytest.fixture
+def chat_model(tiny_model: ModelRef, tmp_path: Path) -> ModelRef:
+    """The tiny model with a chat template that opens the thinking, as those of thinking models do."""
+    folder = tmp_path / "chat"
+    shutil.copytree(tiny_model.path, folder)
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    return ModelRef.local(folder, "chat", "float32", chat=True)
+
+
+def generate(model: ModelRef, prompts: list[str], chat: bool) -> list[str]:
+    sampling = Sampling(0.0, 8)
+    job = {"model": model, "device": "cpu", "prompts": prompts, "chat": chat, "sampling": sampling, "seed": 0}
+    return [row["text"] for row in hf_engine.generate_shard(job | {"batch_tokens": 999})]
+
+
+def test_a_checkpoints_sampling_defaults_do_not_leak(tiny_model: ModelRef, tmp_path: Path) -> None:
+    folder = tmp_path / "strange"
+    shutil.copytree(tiny_model.path, folder)
+    file = folder / "generation_config.json"
+    settings = json.loads(file.read_text()) | {"repetition_penalty": 3.0, "no_repeat_ngram_size": 1}
+    file.write_text(json.dumps(settings))
+    strange = ModelRef.local(folder, "strange", "float32", chat=False)
+    prompts = ["Tom has 5 plums.", "x"]
+    assert generate(strange, prompts, chat=False) == generate(tiny_model, prompts, chat=False)
+
+
+def test_chat_prompts_go_through_the_template(chat_model: ModelRef, tiny_model: ModelRef) -> None:
+    by_hand = generate(tiny_model, ["<user>What is 2?</user><assistant><think>"], chat=False)
+    assert generate(chat_model, ["What is 2?"], chat=True) == by_hand
+
+
+def test_trainings_render_the_same_prompt_and_leave_answers_alone(chat_model: ModelRef) -> None:
+    _, tokenizer = load_fresh(chat_model)
+    answer = "so 2</think>\\boxed{2}"
+    row = _row(Pair("i", "t", "What is 2?", answer, "3", "test"), tokenizer)
+    assert row == {
+        "prompt": "<user>What is 2?</user><assistant><think>",
+        "chosen": answer,
+        "rejected": "3",
+    }
+    encoded = _encode(tokenizer, {"prompt": "What is 2?", "segments": [answer]}, {"chat": True, "loss": "completion"})
+    assert tokenizer.decode(encoded["input_ids"]) == row["prompt"] + answer + tokenizer.eos_token
+
+
+def test_all_weights_are_trained_in_float32(tiny_model: ModelRef) -> None:
+    small = ModelRef.local(Path(tiny_model.path), "small", "bfloat16", chat=False)
+    assert load_for_training(small, lora=False)[0].dtype == torch.float32
+    assert load_for_training(small, lora=True)[0].dtype == torch.bfloat16
+
+
+def test_looking_up(chat_model: ModelRef, tiny_model: ModelRef, tmp_path: Path) -> None:
+    found = look_up(chat_model.path, None)
+    assert found is not None
+    assert (found.architecture, found.chat_template) == ("Qwen3ForCausalLM", True)
+    plain = look_up(tiny_model.path, None)
+    assert plain is not None
+    assert not plain.chat_template
+    assert look_up("nobody/no-such-model", None) is None
+    with pytest.raises(ModelError, match="cannot be read"):
+        look_up(str(tmp_path), None)
