@@ -11,7 +11,7 @@ from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
 from selfplay.records import Seed
 from selfplay.run import Stage
-from selfplay.trainers.session import FINGERPRINT, trained_model, weights_hash
+from selfplay.trainers.model_folder import FINGERPRINT, trained_model, weights_hash
 from selfplay.trainers.sft import Example, train_sft, write_examples
 from selfplay.workers import Job
 

@@ -26,7 +26,7 @@ from selfplay.run import (
 )
 from selfplay.seeding import derive
 from selfplay.store import ShardStore
-from selfplay.trainers.session import trained_model
+from selfplay.trainers.model_folder import trained_model
 from selfplay.workers import Job, Workers
 
 

@@ -12,7 +12,7 @@ from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
 from selfplay.records import Seed
 from selfplay.run import Stage
-from selfplay.trainers.session import trained_model
+from selfplay.trainers.model_folder import trained_model
 from selfplay.trainers.sft import Example, train_sft, write_examples
 
 PROMPT_MODEL, RATIONALE_MODEL = "prompt-model", "rationale-model"

@@ -29,7 +29,7 @@ from selfplay.synthesis.cold_start import (
 )
 from selfplay.synthesis.likelihood import is_whole, joint
 from selfplay.synthesis.measures import measure
-from selfplay.trainers.session import trained_model
+from selfplay.trainers.model_folder import trained_model
 from selfplay.trainers.sft import Example, NothingToLearn
 
 

@@ -2,58 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
-
-from selfplay.engines.base import ModelRef
-from selfplay.run import read_json, repair_lines, sync_folder, write_json
-
-CHECKPOINT_COMPLETE = "complete"
-FINGERPRINT = "fingerprint.json"
-
-
-class LogToFile(TrainerCallback):
-    """Appends the trainer's logs to a JSON lines file, which the driver follows while the training runs."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        """Writes one line for each log of the main process."""
-        if not state.is_world_process_zero or not logs:
-            return
-        numbers = {name: float(value) for name, value in logs.items() if _is_number(value)}
-        line = {"step": state.global_step, "of": state.max_steps, "metrics": numbers}
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-
-class MarkCheckpoints(TrainerCallback):
-    """Marks a checkpoint once all of it is on disk, so that a torn one is never resumed from."""
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Runs after the trainer wrote a checkpoint, on every process."""
-        from torch import distributed
-
-        if distributed.is_initialized():
-            distributed.barrier()
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if state.is_world_process_zero and folder.exists():
-            sync_folder(folder)
-            (folder / CHECKPOINT_COMPLETE).touch()
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+from selfplay.run import repair_lines, write_json
+from selfplay.trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints
+from selfplay.trainers.model_folder import FINGERPRINT, weights_hash
 
 
 def last_checkpoint(folder: Path) -> str | None:
@@ -97,27 +51,6 @@ def save_model(trainer: Any, folder: Path, dtype: str) -> None:
         trainer.processing_class.save_pretrained(folder)
         write_json(folder / FINGERPRINT, {"sha256": weights_hash(folder), "dtype": dtype})
     trainer.accelerator.wait_for_everyone()
-
-
-def weights_hash(folder: Path) -> str:
-    """SHA-256 over the safetensors files of a folder."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as handle:
-            while block := handle.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def trained_model(folder: Path, chat: bool = False) -> ModelRef:
-    """The reference to a model that `save_model` kept."""
-    known = read_json(folder / FINGERPRINT)
-    return ModelRef.local(folder, known["sha256"], known["dtype"], chat)
-
-
-def world_size() -> int:
-    """Number of data-parallel processes of this training."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def peft_config(lora: dict[str, Any] | None) -> Any:

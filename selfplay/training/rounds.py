@@ -11,7 +11,7 @@ from selfplay.context import Context
 from selfplay.engines.base import ModelRef
 from selfplay.records import LabelledTask, Seed
 from selfplay.run import Stage
-from selfplay.trainers.session import trained_model
+from selfplay.trainers.model_folder import trained_model
 from selfplay.trainers.sft import NothingToLearn
 from selfplay.training import rules
 from selfplay.training.rules import POLICY, Round

@@ -73,7 +73,9 @@ def test_a_room_imports_only_from_floors_below_it(file: Path) -> None:
         assert HEIGHT[other] < HEIGHT[room], f"{module} imports {imported}, which is not below it"
 
 
-@pytest.mark.parametrize("module", ["selfplay.config", "selfplay.recipe_file", "selfplay.cli", "verifiers.registry"])
+@pytest.mark.parametrize(
+    "module", ["selfplay.config", "selfplay.recipe_file", "selfplay.cli", "selfplay.launch", "verifiers.registry"]
+)
 def test_light_modules_load_no_heavy_library(module: str) -> None:
     heavy = ["torch", "transformers", "trl", "datasets", "wandb", "sympy"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
