@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from selfplay.config import PretrainedModel, Recipe, UpdateRule
+from selfplay.config import PretrainedModel, Recipe
 from selfplay.plan import planned_stages
+from selfplay.training_settings import UpdateRule
 
 
 def plan_view(recipe: Recipe) -> Table:

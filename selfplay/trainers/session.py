@@ -5,17 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from selfplay.run import repair_lines, write_json
+from selfplay.run import read_json, repair_lines, write_json
 from selfplay.trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints
 from selfplay.trainers.model_folder import FINGERPRINT, weights_hash
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest complete checkpoint below a trainer's output folder."""
-    found = [path.parent for path in folder.glob(f"checkpoint-*/{CHECKPOINT_COMPLETE}")]
+    """The newest complete checkpoint below a trainer's output folder, from which there is something left to train.
+
+    A trainer that resumes from the checkpoint of its last step would take one step more.
+    """
+    found = [path.parent for path in folder.glob(f"checkpoint-*/{CHECKPOINT_COMPLETE}") if _goes_on(path.parent)]
     if not found:
         return None
     return str(max(found, key=lambda path: int(path.name.rsplit("-", 1)[1])))
+
+
+def _goes_on(checkpoint: Path) -> bool:
+    state = read_json(checkpoint / "trainer_state.json")
+    return bool(state["global_step"] < state["max_steps"])
 
 
 def run_training(trainer: Any, work: Path) -> dict[str, float]:

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from selfplay.config import UpdateRule
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef
 from selfplay.records import LabelledTask, Seed
@@ -15,6 +14,7 @@ from selfplay.trainers.model_folder import trained_model
 from selfplay.trainers.sft import NothingToLearn
 from selfplay.training import rules
 from selfplay.training.rules import POLICY, Round
+from selfplay.training_settings import UpdateRule
 
 RULES: dict[str, Callable[[Round], dict[str, Any]]] = {
     "grpo": rules.grpo,

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS: list[tuple[str, ...]] = [
     ("sandbox",),
     ("verifiers",),
-    ("selfplay.config", "selfplay.seeding", "selfplay.installation"),
+    ("selfplay.settings", "selfplay.seeding", "selfplay.installation"),
+    ("selfplay.training_settings",),
+    ("selfplay.config",),
     ("selfplay.recipe_file", "selfplay.records", "selfplay.formats", "selfplay.plan", "selfplay.devices"),
     ("selfplay.run", "selfplay.store", "selfplay.workers", "selfplay.quickstart"),
     ("selfplay.tracking", "selfplay.engines", "selfplay.clock"),

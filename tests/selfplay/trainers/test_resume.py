@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +45,26 @@ class Stop(TrainerCallback):
 
 def sft_job(model: ModelRef, folder: Path) -> dict[str, Any]:
     write_examples(folder / "examples.parquet", [Example(p.problem, (p.solution,)) for p in PROBLEMS])
-    args = {"max_steps": 15, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "save_steps": 3}
+    args = {
+        "max_steps": 15,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 1e-2,
+        "save_steps": 3,
+        "lr_scheduler_type": "constant",
+    }
     return {"model": model, "examples": str(folder / "examples.parquet"), "args": args, "loss": "all", "chat": False}
 
 
 def dpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
     pairs = [Pair(f"{i}", "t", p.problem, p.solution, "no", "test") for i, p in enumerate(PROBLEMS)]
     write_table(folder / "pairs.parquet", Pair, pairs)
-    args = {"max_steps": 15, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "save_steps": 3}
+    args = {
+        "max_steps": 15,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 1e-2,
+        "save_steps": 3,
+        "lr_scheduler_type": "constant",
+    }
     return {"model": model, "pairs": str(folder / "pairs.parquet"), "args": args}
 
 
@@ -64,6 +78,7 @@ def grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
         "num_generations": 4,
         "max_completion_length": 8,
         "learning_rate": 1e-2,
+        "lr_scheduler_type": "constant",
         "save_steps": 3,
         "beta": 0.0,
     }
@@ -111,12 +126,17 @@ def test_a_resumed_training_gives_the_same_weights(
     )
     assert run("cut") == whole
     assert whole != session.weights_hash(Path(tiny_model.path))
+    # A kill after the last checkpoint, before the model was kept.
+    shutil.rmtree(tmp_path / "cut")
+    assert run("cut") == whole
 
 
-def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    for step, complete in ((3, True), (12, True), (15, False)):
-        (tmp_path / f"checkpoint-{step}").mkdir()
+def test_torn_and_last_checkpoints_are_passed_over(tmp_path: Path) -> None:
+    for step, complete in ((3, True), (12, True), (15, False), (18, True)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text(json.dumps({"global_step": step, "max_steps": 18}))
         if complete:
-            (tmp_path / f"checkpoint-{step}" / session.CHECKPOINT_COMPLETE).touch()
+            (folder / session.CHECKPOINT_COMPLETE).touch()
     assert session.last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-12")
     assert session.last_checkpoint(tmp_path / "none") is None
