@@ -12,6 +12,7 @@ from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
 from selfplay.records import Seed
 from selfplay.run import Stage
+from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 from selfplay.trainers.model_folder import trained_model
 from selfplay.trainers.sft import Example, train_sft, write_examples
 
@@ -52,14 +53,14 @@ def fit(stage: Stage, name: str, start: ModelRef, examples: Sequence[Example], a
 
 def prompt_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:
     """c -> z, x."""
-    prompt = formats.prompt_input(recipe.domains[seed.domain], seed.concepts, seed.level)
-    return Example(prompt, (formats.rationale_block(rationale), formats.problem_block(seed.problem)))
+    return Example(
+        for_prompt_model(recipe, seed), (formats.rationale_block(rationale), formats.problem_block(seed.problem))
+    )
 
 
 def rationale_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:
     """c, x -> z."""
-    prompt = formats.rationale_input(recipe.domains[seed.domain], seed.concepts, seed.level, seed.problem)
-    return Example(prompt, (formats.rationale_block(rationale),))
+    return Example(for_rationale_model(recipe, seed), (formats.rationale_block(rationale),))
 
 
 def models_of(stage: Stage) -> ModelPair:

@@ -27,6 +27,7 @@ from selfplay.synthesis.cold_start import (
     prompt_example,
     rationale_example,
 )
+from selfplay.synthesis.inputs import for_rationale_model
 from selfplay.synthesis.likelihood import is_whole, joint
 from selfplay.synthesis.measures import measure
 from selfplay.trainers.model_folder import trained_model
@@ -101,7 +102,7 @@ def weigh_candidates(context: Context, number: int, models: ModelPair, pairs: Se
     repeated = [seed for seed in pairs for _ in range(settings.candidates)]
     context.listener.begin(f"em {number}: drawing rationales", len(repeated))
     samples = context.engine(models.q).generate(
-        [_rationale_input(context, seed) for seed in repeated],
+        [for_rationale_model(context.recipe, seed) for seed in repeated],
         Sampling(settings.sampling.temperature, settings.sampling.max_new_tokens, settings.sampling.top_p),
         context.seed("em", number, "candidates"),
         context.listener.advance,
@@ -159,7 +160,7 @@ def m_step(stage: Stage, context: Context, number: int, p: ModelRef, q: ModelRef
     settings = context.recipe.em
     context.listener.begin(f"em {number}: greedy rationales", len(pairs))
     greedy = context.engine(q).generate(
-        [_rationale_input(context, seed) for seed in pairs],
+        [for_rationale_model(context.recipe, seed) for seed in pairs],
         Sampling(0.0, settings.sampling.max_new_tokens),
         context.seed("em", number, "greedy"),
         context.listener.advance,
@@ -185,10 +186,6 @@ def round_models(stage: Stage, before: ModelPair) -> ModelPair:
     p = trained_model(stage.folder / PROMPT_MODEL)
     frozen = not (stage.folder / RATIONALE_MODEL).exists()
     return ModelPair(p, before.q if frozen else trained_model(stage.folder / RATIONALE_MODEL))
-
-
-def _rationale_input(context: Context, seed: Seed) -> str:
-    return formats.rationale_input(context.recipe.domains[seed.domain], seed.concepts, seed.level, seed.problem)
 
 
 def _rationale_text(sample: Sample) -> str:

@@ -12,6 +12,7 @@ from selfplay.config import Recipe
 from selfplay.engines.base import Sample, ScoreRequest, Segment
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.records import Seed
+from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +39,23 @@ class Joint:
 def joint(engine: ShardedEngine, recipe: Recipe, items: Sequence[tuple[Seed, Segment]]) -> list[Joint]:
     """log p(z|c) and log p(x|z,c) of rationale blocks, from one forward pass each; never of c."""
     requests = [
-        ScoreRequest(_prefix(recipe, seed), (block, formats.problem_block(seed.problem))) for seed, block in items
+        ScoreRequest(for_prompt_model(recipe, seed), (block, formats.problem_block(seed.problem)))
+        for seed, block in items
     ]
     return [Joint(z[0], x[0], z[1], x[1]) for z, x in (tuple(scores) for scores in engine.score_with_lengths(requests))]
 
 
 def without_rationale(engine: ShardedEngine, recipe: Recipe, seeds: Sequence[Seed]) -> list[float]:
     """log p(x|c) of the same prompt model when the problem is asked for directly, with no rationale before it."""
-    requests = [ScoreRequest(_prefix(recipe, seed), (formats.problem_block(seed.problem),)) for seed in seeds]
+    requests = [ScoreRequest(for_prompt_model(recipe, seed), (formats.problem_block(seed.problem),)) for seed in seeds]
     return [sums[0] for sums in engine.score(requests)]
-
-
-def _prefix(recipe: Recipe, seed: Seed) -> str:
-    return formats.prompt_input(recipe.domains[seed.domain], seed.concepts, seed.level)
 
 
 def proposal(engine: ShardedEngine, recipe: Recipe, items: Sequence[tuple[Seed, Segment]]) -> list[float]:
     """log q(z|c,x) of rationale blocks, in the ids that were sampled."""
     requests = [
         ScoreRequest(
-            formats.rationale_input(recipe.domains[seed.domain], seed.concepts, seed.level, seed.problem),
+            for_rationale_model(recipe, seed),
             (block,),
             ends=False,
         )

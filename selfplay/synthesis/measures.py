@@ -11,6 +11,7 @@ from selfplay.context import Context
 from selfplay.engines.base import Sample, Sampling, Segment
 from selfplay.records import Seed
 from selfplay.synthesis.cold_start import ModelPair
+from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 from selfplay.synthesis.likelihood import importance_bound, is_whole, joint, proposal, without_rationale
 
 Row = dict[str, float]
@@ -47,7 +48,7 @@ def measure(context: Context, number: int, models: ModelPair, heldout: Sequence[
 def _greedy(context: Context, models: ModelPair, heldout: Sequence[Seed]) -> list[Sample]:
     limit = context.recipe.em.sampling.max_new_tokens
     return context.engine(models.q).generate(
-        [_rationale_input(context, seed) for seed in heldout], Sampling(0.0, limit), seed=0
+        [for_rationale_model(context.recipe, seed) for seed in heldout], Sampling(0.0, limit), seed=0
     )
 
 
@@ -56,7 +57,7 @@ def _bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[
     settings = context.recipe.em
     repeated = [seed for seed in heldout for _ in range(settings.bound_samples)]
     samples = context.engine(models.q).generate(
-        [_rationale_input(context, seed) for seed in repeated],
+        [for_rationale_model(context.recipe, seed) for seed in repeated],
         Sampling(1.0, settings.sampling.max_new_tokens),
         context.seed("em", number, "bound"),
     )
@@ -74,15 +75,11 @@ def _bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[
 def _parse_rate(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> float:
     settings = context.recipe.synthesis.sampling
     samples = context.engine(models.p).generate(
-        [formats.prompt_input(context.recipe.domains[s.domain], s.concepts, s.level) for s in heldout],
+        [for_prompt_model(context.recipe, seed) for seed in heldout],
         Sampling(settings.temperature, settings.max_new_tokens, settings.top_p),
         context.seed("em", number, "parse"),
     )
     return sum(not formats.parse_completion(sample.text).fault for sample in samples) / len(samples)
-
-
-def _rationale_input(context: Context, seed: Seed) -> str:
-    return formats.rationale_input(context.recipe.domains[seed.domain], seed.concepts, seed.level, seed.problem)
 
 
 def copy_rate(rationale: str, problem: str) -> float:
