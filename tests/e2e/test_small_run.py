@@ -127,21 +127,33 @@ def kill_after_stages(run: Path, stages: list[str]) -> None:
 
 @pytest.mark.long
 def test_twenty_kills_at_random_instants(finished: Path, tmp_path: Path) -> None:
-    """The instants are drawn over the length of an unbroken run, so that they fall in all stages."""
-    length = json.loads((finished / "summary.json").read_text())["total_seconds"]
-    rng, run, ended = random.Random(0), tmp_path / "killed", 0
-    for _ in range(20):
+    """Each kill comes at a random instant after the session's first progress, so that they fall in all stages."""
+    rng, run, stages = random.Random(0), tmp_path / "killed", set()
+    kills = 0
+    while kills < 20:
         process = started(run)
-        try:
-            process.wait(timeout=rng.uniform(3, max(12, length / 3)))
-            ended += 1
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-    assert ended < 20
+        before = progress(run)
+        while process.poll() is None and progress(run) == before:
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0, 4))
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        stages.add(len(list(run.glob("stages/*/manifest.json"))))
+    assert kills >= 12, "the run ended before it was killed often"
+    assert len(stages) >= 6, f"the kills fell in few stages: {stages}"
     done = selfplay("run", SMALL, "--run-dir", run)
     assert done.returncode == 0, done.stderr
     assert products(run) == products(finished)
+
+
+def progress(run: Path) -> tuple[int, int, int]:
+    """Grows whenever a run gets on: bytes of metrics, finished shards, finished stages."""
+    metrics = run / "metrics.jsonl"
+    shards, stages = run.glob("store/shards/*/*.parquet"), run.glob("stages/*/manifest.json")
+    return (metrics.stat().st_size if metrics.exists() else 0, len(list(shards)), len(list(stages)))
 
 
 def started(run: Path) -> subprocess.Popen[bytes]:
