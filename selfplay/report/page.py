@@ -65,7 +65,7 @@ def render(run_path: Path) -> str:
 def facts(run_path: Path) -> dict[str, Any]:
     """Everything the page shows, read from the run's files."""
     recipe = read_run(run_path)
-    summary = read_json(run_path / "summary.json") if (run_path / "summary.json").exists() else {}
+    summary = _summary(run_path / "summary.json")
     tables = RunTables(run_path)
     manifests = _manifests(run_path)
     lines = read_metrics(run_path)
@@ -117,6 +117,16 @@ def _rounds(recipe: Mapping[str, Any]) -> list[str]:
 def _manifests(run_path: Path) -> list[dict[str, Any]]:
     files = (run_path / "stages").glob("*/manifest.json")
     return [read_json(file) for file in sorted(files, key=lambda file: file.stat().st_mtime_ns)]
+
+
+def _summary(file: Path) -> dict[str, Any]:
+    """The closing table, empty before there is one; figures that JSON cannot hold are null there, and NaN here."""
+    if not file.exists():
+        return {}
+    summary = read_json(file)
+    for row in [*(summary.get("evaluation") or []), *(summary.get("gains") or [])]:
+        row.update({name: math.nan for name in ("value", "low", "high") if row.get(name) is None})
+    return summary
 
 
 def _headline(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
