@@ -30,6 +30,9 @@ WORKER_ENVIRONMENT = {
 }
 """Set before a worker starts, since its libraries read them once."""
 
+_BIRTH_S = 20.0
+"""Longest wait for a starting worker before it is ended all the same."""
+
 Job = dict[str, Any]
 OnTick = Callable[[], None]
 
@@ -128,9 +131,17 @@ class Workers:
 
     def stop(self) -> None:
         """Ends the workers at once."""
+        self._wait_for_births()
         self._pool.stop()
         self._pool.join()
         self._claims.cleanup()
+
+
+    def _wait_for_births(self) -> None:
+        """Waits for workers that are only just starting: the pool would take away the locks that they open."""
+        deadline = time.monotonic() + _BIRTH_S
+        while self._starting and len(os.listdir(self._claims.name)) < self.count and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def _start_worker(claims: str, threads: int, device: str, parent: int, log: Path) -> None:

@@ -1,0 +1,34 @@
+"""Workers' beginnings and ends, in a driver of their own, as a user's terminal sees them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+STOPPED_AT_ONCE = """
+import sys
+from pathlib import Path
+from selfplay.workers import Workers
+
+def nothing():
+    pass
+
+if __name__ == "__main__":
+    workers = Workers(2, 1, "cpu", Path(sys.argv[1]))
+    workers.start(nothing)
+    workers.stop()
+"""
+
+
+def test_workers_stopped_while_they_start_say_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(STOPPED_AT_ONCE)
+    command = [sys.executable, str(script), str(tmp_path / "workers.log")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0
+    assert done.stderr == ""
