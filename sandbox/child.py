@@ -7,21 +7,22 @@ library only.
 
 from __future__ import annotations
 
+import _signal
 import _socket
 import atexit
-import fcntl
-import json
+import marshal
 import os
 import resource
-import signal
 import sys
-import types
-from collections.abc import Sequence
-from typing import Any, NoReturn
 
 from sandbox import plain, wire
 
-_FIRST_FREE = 64
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Any, NoReturn
+
 _OPEN_FILES = 64
 
 
@@ -38,14 +39,20 @@ def enter(descriptors: Sequence[int], request: tuple[float, ...]) -> NoReturn:
 
 
 def _take_descriptors(descriptors: Sequence[int]) -> None:
-    parked = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_FREE) for fd in descriptors]
-    for number, fd in enumerate(parked):
+    # They came above every number that they get here: reserve_descriptors saw to it.
+    for number, fd in enumerate(descriptors):
         os.dup2(fd, number, inheritable=number <= wire.STDERR)
-    os.closerange(len(parked), _FIRST_FREE + len(parked))
+    os.closerange(len(descriptors), _OPEN_FILES)
+
+
+def reserve_descriptors() -> None:
+    """Fills the numbers below the channel's, so that what a request brings comes above."""
+    while os.dup(0) < wire.CHANNEL - 1:
+        continue
 
 
 def _set_limits(request: tuple[float, ...]) -> None:
-    cpu_s, _, memory, processes, _, _, stack, file_size = request
+    cpu_s, _, memory, processes, _, _, stack, file_size, _ = request
     # Whole seconds are a backstop: the fork server watches the exact figure.
     seconds = int(cpu_s) + 2
     for kind, amount in (
@@ -54,20 +61,27 @@ def _set_limits(request: tuple[float, ...]) -> None:
         (resource.RLIMIT_AS, 2 * int(memory) + (2 << 30)),
         (resource.RLIMIT_FSIZE, int(file_size)),
         (resource.RLIMIT_STACK, int(stack)),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_SIGPENDING, 256),
         # The fork server itself counts as one.
         (resource.RLIMIT_NPROC, int(processes) + 1),
     ):
         resource.setrlimit(kind, (amount, amount))
 
 
+def set_common_limits() -> None:
+    """Those that are the same for every test, and that the fork server itself can live with."""
+    for kind, amount in (
+        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_SIGPENDING, 256),
+    ):
+        resource.setrlimit(kind, (amount, amount))
+
+
 def _run_job() -> int:
     size = os.fstat(wire.JOB).st_size
-    job = json.loads(os.pread(wire.JOB, size, 0))
+    job = marshal.loads(os.pread(wire.JOB, size, 0))  # noqa: S302 - the host wrote it, and sealed it
     os.close(wire.JOB)
     mode = job["mode"]
     if mode == "script":
@@ -82,7 +96,7 @@ def _run_job() -> int:
 
 def _run_python(source: str, name: str) -> tuple[dict[str, Any], int | None]:
     """Executes a source text as a module; returns its names, and the exit code if it ended the program."""
-    module = types.ModuleType(name)
+    module = type(sys)(name)
     sys.modules[name] = module
     module.__dict__["__builtins__"] = __builtins__
     sys.argv = ["<program>"]
@@ -114,7 +128,7 @@ def _guarded(action: Any) -> int | None:
     return None
 
 
-def _program_part(trace: types.TracebackType | None) -> types.TracebackType | None:
+def _program_part(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     return trace
@@ -140,26 +154,37 @@ def _flush(code: int) -> int:
 
 
 def _call(job: dict[str, Any]) -> int:
+    """Calls the function on each list of arguments until one fails, and writes each value as it comes."""
     names, code = _run_python(job["source"], "solution")
     if code is not None:
         return _finish(code)
+    for arguments in job["arguments"]:
+        code = _call_once(names, job["entry_point"], arguments)
+        if code is not None:
+            break
+    return _finish(code or 0)
+
+
+def _call_once(names: dict[str, Any], entry_point: str, arguments: list[Any]) -> int | None:
+    """The exit code that this call makes the program's, or None if it returned plain data."""
     outcome: list[Any] = []
 
     def action() -> None:
-        function = _find(names, job["entry_point"])
+        function = _find(names, entry_point)
         if function is None:
-            _send(b"E", f"the program does not define {job['entry_point']}")
+            _send(b"E", f"the program does not define {entry_point}")
             raise SystemExit(1)
-        outcome.append(function(*plain.decode(job["arguments"])))
+        outcome.append(function(*arguments))
 
-    code = _guarded(action) or 0
-    if outcome:
-        try:
-            _send(b"V", plain.encode(outcome[0]))
-        except plain.NotPlainData as error:
-            _send(b"E", str(error))
-            code = 1
-    return _finish(code)
+    code = _guarded(action)
+    if code is not None:
+        return code
+    try:
+        _send(b"V", plain.encode(outcome[0]))
+    except plain.NotPlainData as error:
+        _send(b"E", str(error))
+        return 1
+    return None
 
 
 def _find(names: dict[str, Any], entry_point: str) -> Any:
@@ -180,8 +205,8 @@ def _send(kind: bytes, text: str) -> None:
 
 
 def _restore_signals() -> None:
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
 
 
 def _execute(job: dict[str, Any]) -> NoReturn:
@@ -197,7 +222,7 @@ def _compile(job: dict[str, Any]) -> int:
         file.write(job["source"].encode("utf-8", "surrogatepass"))
     command = job["command"]
     try:
-        pid = os.posix_spawnp(command[0], command, os.environ, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))
+        pid = os.posix_spawnp(command[0], command, os.environ, setsigdef=(_signal.SIGPIPE, _signal.SIGXFSZ))
     except FileNotFoundError:
         return wire.NO_COMPILER
     _, status = os.waitpid(pid, 0)

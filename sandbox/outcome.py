@@ -18,7 +18,8 @@ _ALLOCATION_FAILED = (b"MemoryError", b"std::bad_alloc")
 class Reply:
     """A fork server's answer, checked to be well-formed."""
 
-    verdict: Verdict
+    verdict: int
+    """One of wire.Verdict."""
     exit_code: int | None
     signal: int | None
     dirty: bool
@@ -32,10 +33,10 @@ def read_reply(answer: bytes) -> Reply | None:
     if len(answer) != wire.REPLY.size:
         return None
     verdict, code, number, dirty, cpu, wall, peak, tree = wire.REPLY.unpack(answer)
-    if verdict not in list(Verdict) or not all(math.isfinite(x) and x >= 0 for x in (cpu, wall, peak, tree)):
+    if not Verdict.NONE <= verdict <= Verdict.NOT_STARTED or not all(math.isfinite(x) and x >= 0 for x in (cpu, wall, peak, tree)):
         return None
     return Reply(
-        Verdict(verdict),
+        verdict,
         code if code >= 0 else None,
         number or None,
         bool(dirty),
@@ -49,7 +50,7 @@ def judge(reply: Reply | None, limits: Limits, stdout_fd: int, stderr_fd: int) -
     """Status and reason by the first rule that applies, limits before errors."""
     if reply is None:
         return Execution(Status.SANDBOX_ERROR, reason="the fork server died, hung or answered nonsense")
-    if reply.verdict is Verdict.NOT_STARTED:
+    if reply.verdict == Verdict.NOT_STARTED:
         return Execution(Status.SANDBOX_ERROR, reason="the fork server could not start a process")
     stderr = descriptors.read_back(stderr_fd, limits.output_bytes)
     flooded = max(descriptors.size_of(stdout_fd), descriptors.size_of(stderr_fd)) > limits.output_bytes
@@ -72,15 +73,15 @@ def _status(reply: Reply, limits: Limits, flooded: bool, stderr: bytes) -> tuple
 
 
 def _passed_limit(reply: Reply, limits: Limits, flooded: bool) -> tuple[Status, str] | None:
-    if reply.verdict is Verdict.CPU or reply.cpu_s > limits.cpu_s or reply.signal == signal.SIGXCPU:
+    if reply.verdict == Verdict.CPU or reply.cpu_s > limits.cpu_s or reply.signal == signal.SIGXCPU:
         return Status.TIME_LIMIT, f"used more than {limits.cpu_s:g} s of processor time"
-    if reply.verdict is Verdict.WALL:
+    if reply.verdict == Verdict.WALL:
         return Status.TIME_LIMIT, f"ran longer than {limits.wall_s:g} s"
-    if reply.verdict is Verdict.MEMORY or reply.peak_bytes > limits.memory_mb * _MB:
+    if reply.verdict == Verdict.MEMORY or reply.peak_bytes > limits.memory_mb * _MB:
         return Status.MEMORY_LIMIT, f"used more than {limits.memory_mb} MB of memory"
-    if reply.verdict is Verdict.OUTPUT or flooded:
+    if reply.verdict == Verdict.OUTPUT or flooded:
         return Status.OUTPUT_LIMIT, f"wrote more than {limits.output_bytes} bytes of output"
-    if reply.verdict is Verdict.DISK:
+    if reply.verdict == Verdict.DISK:
         return Status.RUNTIME_ERROR, f"wrote more than {limits.disk_mb} MB of files, or too many of them"
     return None
 

@@ -1,28 +1,29 @@
-"""A text encoding of plain data that keeps types apart and is safe to decode when a hostile program wrote it.
+"""Plain data, and the text that carries it out of a sandbox with its types kept apart.
 
 JSON, with a container as an object of one key: `l` list, `t` tuple, `s` set, `d` dict (pairs), `i` an integer
 beyond 64 bits (hexadecimal). Only exact types are encoded: an object that behaves like a number is not data.
-Runs on both sides of the sandbox, with the standard library only.
+Runs on both sides of the sandbox; `plain_decoding` is the host's half.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections import Counter, OrderedDict, defaultdict, deque
-from typing import Any
+import sys
+
+# Not the modules json and collections, whose import would take most of a sandbox's start.
+from _collections import OrderedDict, defaultdict, deque
+from _json import encode_basestring_ascii, make_encoder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 MAX_DEPTH = 64
 """Nesting of containers that is encoded and decoded."""
 
-MAX_EQUAL_HASHES = 100
-"""Keys of one dict or set that may share their hash with another."""
-
 _SMALL = 1 << 63
 _SEQUENCES: dict[type, str] = {list: "l", tuple: "t", deque: "l", set: "s", frozenset: "s"}
-_MAPPINGS: tuple[type, ...] = (dict, Counter, OrderedDict, defaultdict)
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_BRACKETS = re.compile(r"[][{}]")
+_MAPPINGS: tuple[type, ...] = (dict, OrderedDict, defaultdict)
+_REBUILT: dict[str, type] = {"l": list, "t": tuple, "s": set}
 
 
 class NotPlainData(ValueError):
@@ -31,7 +32,21 @@ class NotPlainData(ValueError):
 
 def encode(value: Any) -> str:
     """Plain data as text. Raises NotPlainData for any other type, and beyond MAX_DEPTH (so for cycles)."""
-    return _dumps(_tagged(value, MAX_DEPTH))
+    return "".join(_chunks(_tagged(value, MAX_DEPTH), 0))
+
+
+def exact(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """A copy of plain data in nothing but the built-in types. Raises NotPlainData as encode does."""
+    kind = type(value)
+    if value is None or kind in (bool, str, float, int):
+        return value
+    if depth == 0:
+        raise NotPlainData("value is not plain data: nested too deeply")
+    if _is_mapping(kind):
+        return {exact(k, depth - 1): exact(v, depth - 1) for k, v in dict.items(value)}
+    if kind in _SEQUENCES:
+        return _REBUILT[_SEQUENCES[kind]](exact(item, depth - 1) for item in value)
+    raise NotPlainData(f"value is not plain data: {kind.__name__}")
 
 
 def _tagged(value: Any, depth: int) -> Any:
@@ -42,7 +57,7 @@ def _tagged(value: Any, depth: int) -> Any:
         return value if -_SMALL < value < _SMALL else {"i": hex(value)}
     if depth == 0:
         raise NotPlainData("value is not plain data: nested too deeply")
-    if kind in _MAPPINGS:
+    if _is_mapping(kind):
         pairs = [[_tagged(k, depth - 1), _tagged(v, depth - 1)] for k, v in dict.items(value)]
         return {"d": pairs}
     if kind in _SEQUENCES:
@@ -50,79 +65,12 @@ def _tagged(value: Any, depth: int) -> Any:
     raise NotPlainData(f"value is not plain data: {kind.__name__}")
 
 
-_dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+def _is_mapping(kind: type) -> bool:
+    return kind in _MAPPINGS or kind is getattr(sys.modules.get("collections"), "Counter", None)
 
 
-def decode(text: str) -> Any:
-    """The value with its types, tuples and sets included. Raises NotPlainData on any other text."""
-    _check_depth(text)
-    try:
-        return _untagged(json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise NotPlainData(f"not an encoded value: {error}") from error
+def _refuse(value: object) -> NoReturn:
+    raise NotPlainData(f"value is not plain data: {type(value).__name__}")
 
 
-def decode_plain(text: str) -> Any:
-    """As decode, in JSON's types: tuples become lists, sets become sorted lists; keys keep their own type.
-
-    A set whose items cannot be ordered is sorted by the items' encoded text.
-    """
-    return _plain(decode(text))
-
-
-def _check_depth(text: str) -> None:
-    depth = deepest = 0
-    for bracket in _BRACKETS.findall(_STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    # A level of nesting costs at most an object, a list and, in a dict, a pair.
-    if deepest > 3 * MAX_DEPTH + 3:
-        raise NotPlainData("not an encoded value: nested too deeply")
-
-
-def _untagged(node: Any) -> Any:
-    if not isinstance(node, (dict, list)):
-        return node
-    if isinstance(node, list) or len(node) != 1:
-        raise NotPlainData("not an encoded value: unknown form")
-    [(tag, body)] = node.items()
-    if tag == "i" and isinstance(body, str):
-        return int(body, 16)
-    if not isinstance(body, list):
-        raise NotPlainData("not an encoded value: unknown form")
-    if tag == "d":
-        pairs = [(_untagged(key), _untagged(value)) for key, value in body]
-        _check_hashes([key for key, _ in pairs])
-        return dict(pairs)
-    items = [_untagged(item) for item in body]
-    if tag == "l":
-        return items
-    if tag == "t":
-        return tuple(items)
-    if tag == "s":
-        _check_hashes(items)
-        return set(items)
-    raise NotPlainData("not an encoded value: unknown tag")
-
-
-def _check_hashes(keys: list[Any]) -> None:
-    # Integers with one hash value are easily made, and a table of n of them takes n * n steps to build.
-    if len(keys) - len({hash(key) for key in keys}) > MAX_EQUAL_HASHES:
-        raise NotPlainData("not an encoded value: too many keys with equal hashes")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, set):
-        return [_plain(item) for item in _sorted(value)]
-    return value
-
-
-def _sorted(items: set[Any]) -> list[Any]:
-    try:
-        return sorted(items)
-    except TypeError:
-        return sorted(items, key=encode)
+_chunks = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, True)

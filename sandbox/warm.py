@@ -6,8 +6,9 @@ dies, hangs or answers nonsense costs the execution at hand (sandbox_error), and
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Callable, Collection, Sequence
@@ -18,11 +19,14 @@ from sandbox import descriptors, plain, wire
 from sandbox.languages import COMPILE_LIMITS, Language, find_language
 from sandbox.model import Execution, Limits, Program, Status, Stop
 from sandbox.outcome import judge, read_reply
+from sandbox.plain_decoding import decode_plain
 
 _GRACE_S = 5.0
 _START_S = 30.0
 _MIN_TMP_BYTES = 64 << 20
 _CACHED_BINARIES = 64
+_IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([^\n#;]{1,200})", re.MULTILINE)
+_NAME = re.compile(r"[A-Za-z_]\w*")
 
 Launch = Callable[[int, int], "subprocess.Popen[bytes]"]
 """Starts a fork server given the bytes of its temporary folder and the descriptor of its channel."""
@@ -57,11 +61,12 @@ class WarmSandbox:
                 return _repeat(compiled, len(inputs), stop)
             binary = compiled
             job = {"mode": "execute", "command": [language.binary_name]}
+        modules = 0 if language.compiler else _named_modules(program.source)
         job_fd = descriptors.open_sealed(_job_bytes(job))
         try:
             executions: list[Execution] = []
             for index, data in enumerate(inputs):
-                executions.append(self._test(job_fd, data, limits, language, binary)[0])
+                executions.append(self._test(job_fd, data, limits, language, binary, modules)[0])
                 if stop is not None and stop(index, executions[-1]):
                     break
             return executions
@@ -80,26 +85,44 @@ class WarmSandbox:
 
         Raises plain.NotPlainData if an argument is not plain data, and ValueError for a compiled language.
         """
-        language = find_language(program.language)
-        if language.compiler:
-            raise ValueError(f"functions of a {language.name} program cannot be called")
         executions: list[Execution] = []
         for index, values in enumerate(arguments):
-            job = {
-                "mode": "call",
-                "source": program.source,
-                "entry_point": entry_point,
-                "arguments": plain.encode(list(values)),
-            }
-            job_fd = descriptors.open_sealed(_job_bytes(job))
-            try:
-                execution, value = self._test(job_fd, b"", limits, language, None)
-            finally:
-                os.close(job_fd)
-            executions.append(_with_value(execution, value))
+            execution, returned = self._call(program, entry_point, [values], limits)
+            executions.append(_with_value(execution, returned))
             if stop is not None and stop(index, executions[-1]):
                 break
         return executions
+
+    def call_together(
+        self, program: Program, entry_point: str, arguments: Sequence[Sequence[Any]], limits: Limits
+    ) -> list[Execution]:
+        """Calls a Python function on all argument lists in one fresh process, within the limits of one test.
+
+        One execution a call if every call returned; the first alone if that one failed, since it ran as it would
+        have by itself; and none if a later one failed, or if all of them passed a limit. Output, seconds and
+        memory are those of the process, and given with the first. Raises as `call` does.
+        """
+        execution, returned = self._call(program, entry_point, arguments, limits)
+        records = _read_records(returned)
+        if len(records) < len(arguments) or execution.status is not Status.OK:
+            return [] if records[:1] and records[0][0] == b"V" else [_with_value(execution, returned)]
+        executions = [_decoded(execution, *record) for record in records]
+        others = [replace(other, stdout=b"", stderr=b"", cpu_s=0.0, wall_s=0.0) for other in executions[1:]]
+        return [*executions[:1], *others]
+
+    def _call(
+        self, program: Program, entry_point: str, arguments: Sequence[Sequence[Any]], limits: Limits
+    ) -> tuple[Execution, bytes]:
+        language = find_language(program.language)
+        if language.compiler:
+            raise ValueError(f"functions of a {language.name} program cannot be called")
+        exact = [[plain.exact(value) for value in values] for values in arguments]
+        job = {"mode": "call", "source": program.source, "entry_point": entry_point, "arguments": exact}
+        job_fd = descriptors.open_sealed(_job_bytes(job))
+        try:
+            return self._test(job_fd, b"", limits, language, None, _named_modules(program.source))
+        finally:
+            os.close(job_fd)
 
     def close(self) -> None:
         """Ends every process of this sandbox and frees the compiled programs. May be called twice."""
@@ -143,14 +166,15 @@ class WarmSandbox:
         return self._binaries[key]
 
     def _test(
-        self, job_fd: int, data: bytes, limits: Limits, language: Language, binary: int | None
+        self, job_fd: int, data: bytes, limits: Limits, language: Language, binary: int | None, modules: int = 0
     ) -> tuple[Execution, bytes]:
         """One test; returns also what the program wrote to the value descriptor."""
         stdin_fd = descriptors.open_sealed(data)
         try:
             with descriptors.scratch_files(3) as (stdout_fd, stderr_fd, value_fd):
                 fds = [stdin_fd, stdout_fd, stderr_fd, job_fd, value_fd]
-                answer = self._exchange(_request(limits, language), fds + ([] if binary is None else [binary]), limits)
+                fds += [] if binary is None else [binary]
+                answer = self._exchange(_request(limits, language, modules), fds, limits)
                 reply = read_reply(answer)
                 if reply is None or reply.dirty:
                     self._stop_server()
@@ -211,10 +235,16 @@ def _end(process: subprocess.Popen[bytes], channel: socket.socket) -> None:
 
 
 def _job_bytes(job: dict[str, Any]) -> bytes:
-    return json.dumps(job).encode()
+    return marshal.dumps(job)
 
 
-def _request(limits: Limits, language: Language) -> bytes:
+def _named_modules(source: str) -> int:
+    """Bits of the modules of wire.PRELOADED that an import statement seems to name."""
+    names = {name for line in _IMPORT.findall(source) for name in _NAME.findall(line)}
+    return sum(1 << place for place, name in enumerate(wire.PRELOADED) if name in names)
+
+
+def _request(limits: Limits, language: Language, modules: int) -> bytes:
     disk = limits.disk_mb << 20
     return wire.REQUEST.pack(
         limits.cpu_s,
@@ -225,6 +255,7 @@ def _request(limits: Limits, language: Language) -> bytes:
         disk,
         language.stack_mb << 20,
         max(disk, limits.output_bytes + 1, wire.VALUE_BYTES),
+        modules,
     )
 
 
@@ -257,22 +288,37 @@ def _compile_failure(execution: Execution) -> Execution:
     )
 
 
-def _with_value(execution: Execution, data: bytes) -> Execution:
+def _with_value(execution: Execution, returned: bytes) -> Execution:
     if execution.status not in (Status.OK, Status.RUNTIME_ERROR):
         return execution
-    size = wire.VALUE_HEADER.size
+    records = _read_records(returned)
+    if not records:
+        reason = execution.reason or "the function returned no value"
+        return replace(execution, status=Status.RUNTIME_ERROR, reason=reason)
+    return _decoded(execution, *records[0])
+
+
+def _read_records(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Kinds and bodies, as far as they are well-formed and whole; one that is cut short has the kind b""."""
+    records: list[tuple[bytes, bytes]] = []
+    at, size = 0, wire.VALUE_HEADER.size
+    while at + size <= len(data) and (not records or records[-1][0] == b"V"):
+        kind, length = wire.VALUE_HEADER.unpack_from(data, at)
+        body = data[at + size : at + size + length]
+        records.append((kind if len(body) == length else b"", body))
+        at += size + length
+    return records
+
+
+def _decoded(execution: Execution, kind: bytes, body: bytes) -> Execution:
     failed = replace(execution, status=Status.RUNTIME_ERROR)
-    if len(data) < size:
-        return replace(failed, reason=execution.reason or "the function returned no value")
-    kind, length = wire.VALUE_HEADER.unpack_from(data)
-    body = data[size : size + min(length, wire.VALUE_BYTES)]
     if kind == b"E":
         return replace(failed, reason=body[:500].decode("utf-8", "replace"))
     if execution.status is not Status.OK:
         return execution
     try:
-        if kind != b"V" or len(body) != length:
+        if kind != b"V":
             raise plain.NotPlainData("the returned value is incomplete or too large")
-        return replace(execution, value=plain.decode_plain(body.decode("utf-8", "surrogatepass")))
+        return replace(execution, value=decode_plain(body.decode("utf-8", "surrogatepass")))
     except (plain.NotPlainData, UnicodeDecodeError) as error:
         return replace(failed, reason=str(error))

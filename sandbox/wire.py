@@ -6,13 +6,21 @@ anything that the program wrote, so there is nothing in them to parse.
 
 from __future__ import annotations
 
-import struct
-from enum import IntEnum
+# Not the modules struct and enum: what runs inside starts with each sandbox, and imports are most of its start.
+from _struct import Struct
 
-REQUEST = struct.Struct("<8d")
-"""cpu_s, wall_s, memory, processes, output, disk, stack (bytes), file size (bytes)."""
+REQUEST = Struct("<9d")
+"""cpu_s, wall_s, memory, processes, output, disk, stack (bytes), file size (bytes), bits of PRELOADED."""
 
-REPLY = struct.Struct("<4i4d")
+PRELOADED = (
+    *("math", "re", "collections", "heapq", "bisect", "itertools", "functools", "string", "operator", "typing"),
+    *("copy", "datetime", "decimal", "fractions", "dataclasses", "enum", "json", "cmath", "array", "contextlib"),
+    *("numbers", "struct", "numpy"),
+)
+"""Modules that the fork server imports once, before the first program that names them. Not threading, nor what
+imports it: its work at a fork, in every later program, costs more than its import in the few that use it."""
+
+REPLY = Struct("<4i4d")
 """Verdict, exit code or -1, signal or 0, 1 if the folder stayed dirty; cpu_s, wall_s, peak and tree bytes."""
 
 READY = b"ready"
@@ -21,26 +29,23 @@ READY = b"ready"
 CHANNEL_ENV = "SANDBOX_CHANNEL"
 """Environment variable naming the channel's descriptor to the fork server."""
 
+CHANNEL = 10
+"""Number of the channel's descriptor in the fork server."""
+
 STDIN, STDOUT, STDERR, JOB, VALUE, BINARY = range(6)
 """Order of the descriptors beside a request, and their numbers in the child. BINARY is absent for Python."""
 
 VALUE_BYTES = 8 << 20
-"""Largest encoded return value, and largest compiled program."""
+"""Most bytes of encoded return values, and of a compiled program."""
 
-VALUE_HEADER = struct.Struct("<cQ")
+VALUE_HEADER = Struct("<cQ")
 """Before a value: `V` (a value) or `E` (a reason in UTF-8), and the length of what follows."""
 
 NO_COMPILER = 127
 """Exit code of a compile job whose compiler does not exist."""
 
 
-class Verdict(IntEnum):
+class Verdict:
     """Why the fork server ended a test; NONE: the program ended by itself."""
 
-    NONE = 0
-    CPU = 1
-    WALL = 2
-    MEMORY = 3
-    OUTPUT = 4
-    DISK = 5
-    NOT_STARTED = 6
+    NONE, CPU, WALL, MEMORY, OUTPUT, DISK, NOT_STARTED = range(7)

@@ -8,40 +8,23 @@ numbers.
 
 from __future__ import annotations
 
+import _signal
 import _socket
 import gc
 import os
 import resource
 import select
-import signal
+import sys
 import time
 
 from sandbox import child, wire
 from sandbox.wire import Verdict
 
-_CHANNEL = 40
 _FIRST_LOOK_MS, _LOOK_MS = 10, 20
 _MAX_FILES = 10_000
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _BOX = "/tmp"
-
-_MODULES = ("math", "re", "collections", "heapq", "bisect", "itertools", "functools", "string", "random")
-"""Imported before the first test."""
-_LATER_MODULES = (
-    "threading",
-    "typing",
-    "operator",
-    "copy",
-    "datetime",
-    "fractions",
-    "queue",
-    "dataclasses",
-    "statistics",
-)
-"""Imported one by one between tests, so that a short batch does not pay for them."""
-_WARM_AFTER = 12
-"""Tests served before the later modules."""
 
 
 class _Baseline:
@@ -86,17 +69,17 @@ class _Watch:
         self.largest = 0.0
         """Most resident bytes of the whole tree at any look."""
 
-    def wait(self, pid: int) -> Verdict:
+    def wait(self, pid: int) -> int:
         deadline = time.monotonic() + self._wall_s
         ended = os.pidfd_open(pid)
         poll = select.poll()
         poll.register(ended, select.POLLIN)
-        poll.register(_CHANNEL, select.POLLIN)
+        poll.register(wire.CHANNEL, select.POLLIN)
         look_ms = _FIRST_LOOK_MS
         try:
             while (left_ms := 1000 * (deadline - time.monotonic())) > 0:
                 events = poll.poll(max(1, min(look_ms, left_ms)))
-                if any(fd == _CHANNEL for fd, _ in events):
+                if any(fd == wire.CHANNEL for fd, _ in events):
                     # The host never speaks during a test, so it is gone.
                     os._exit(0)
                 if events:
@@ -108,7 +91,7 @@ class _Watch:
         finally:
             os.close(ended)
 
-    def _passed_limit(self) -> Verdict:
+    def _passed_limit(self) -> int:
         cpu, resident = _look_at_tree(self._own_pages)
         self.largest = max(self.largest, resident)
         if cpu > self._cpu_s:
@@ -121,10 +104,10 @@ class _Watch:
         return Verdict.DISK if used > self._disk or files > _MAX_FILES else Verdict.NONE
 
 
-def _reap(pid: int, verdict: Verdict) -> tuple[int, float, float]:
+def _reap(pid: int, verdict: int) -> tuple[int, float, float]:
     """Ends the whole tree: the program's wait status, processor seconds, and peak bytes of one process."""
     status, cpu, peak = 0, 0.0, 0.0
-    if verdict is Verdict.NONE:
+    if verdict == Verdict.NONE:
         _, status, usage = os.wait4(pid, 0)
         cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024.0
     _kill_everything()
@@ -142,7 +125,7 @@ def _reap(pid: int, verdict: Verdict) -> tuple[int, float, float]:
 def _kill_everything() -> None:
     try:
         # From process 1 this reaches every process of the namespace, of any session, and none outside it.
-        os.kill(-1, signal.SIGKILL)
+        os.kill(-1, _signal.SIGKILL)
     except ProcessLookupError:
         return
 
@@ -186,6 +169,7 @@ def _dissolve(folder: str, moved: int) -> int:
 
 def _run_one(message: bytes, fds: list[int], baseline: _Baseline) -> bytes:
     request = wire.REQUEST.unpack(message)
+    _preload(int(request[8]), baseline)
     started = time.monotonic()
     try:
         pid = os.fork()
@@ -197,7 +181,7 @@ def _run_one(message: bytes, fds: list[int], baseline: _Baseline) -> bytes:
     verdict = watch.wait(pid)
     wall = time.monotonic() - started
     status, cpu, peak = _reap(pid, verdict)
-    if verdict is Verdict.NONE and _disk_use()[1] > request[5]:
+    if verdict == Verdict.NONE and _disk_use()[1] > request[5]:
         verdict = Verdict.DISK
     dirty = not _clean_box(baseline.files)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1
@@ -207,22 +191,41 @@ def _run_one(message: bytes, fds: list[int], baseline: _Baseline) -> bytes:
 
 def _prepare() -> _Baseline:
     # Process 1 ignores a signal from inside only while it has no handler for it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     os.chdir(_BOX)
-    for name in _MODULES:
-        __import__(name)
+    # The first compilation of a process makes the types of the syntax tree, twice the work of all else in a test.
+    compile("", "", "exec")
+    child.set_common_limits()
     gc.collect()
     gc.freeze()
-    pages = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // _PAGE
-    return _Baseline(pages, _disk_use()[0])
+    return _Baseline(_own_pages(), _disk_use()[0])
+
+
+def _own_pages() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // _PAGE
 
 
 def _take_channel() -> _socket.socket:
     inherited = int(os.environ.pop(wire.CHANNEL_ENV))
-    os.dup2(inherited, _CHANNEL, inheritable=False)
-    os.closerange(3, _CHANNEL)
-    os.closerange(_CHANNEL + 1, 256)
-    return _socket.socket(fileno=_CHANNEL)
+    os.dup2(inherited, wire.CHANNEL, inheritable=False)
+    os.closerange(3, wire.CHANNEL)
+    os.closerange(wire.CHANNEL + 1, 256)
+    child.reserve_descriptors()
+    return _socket.socket(fileno=wire.CHANNEL)
+
+
+def _preload(bits: int, baseline: _Baseline) -> None:
+    """Imports what the program names, so that its forks, and those of later programs, have it."""
+    wanted = [name for place, name in enumerate(wire.PRELOADED) if bits >> place & 1 and name not in sys.modules]
+    for name in wanted:
+        try:
+            __import__(name)
+        except ImportError:
+            continue  # a package that this sandbox does not show: the program will hear of it
+    if wanted:
+        gc.collect()
+        gc.freeze()
+        baseline.pages = _own_pages()
 
 
 def serve() -> None:
@@ -230,8 +233,6 @@ def serve() -> None:
     channel = _take_channel()
     baseline = _prepare()
     channel.send(wire.READY)
-    later = list(_LATER_MODULES)
-    served = 0
     while True:
         message, fds = child.receive(channel)
         if not message:
@@ -240,7 +241,3 @@ def serve() -> None:
         for fd in fds:
             os.close(fd)
         channel.send(reply)
-        served += 1
-        if served > _WARM_AFTER and later:
-            __import__(later.pop(0))
-            gc.freeze()

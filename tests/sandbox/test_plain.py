@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.plain import MAX_DEPTH, NotPlainData, decode, decode_plain, encode
+from sandbox.plain import MAX_DEPTH, NotPlainData, encode, exact
+from sandbox.plain_decoding import decode, decode_plain
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 KEYS = st.recursive(SCALARS, lambda inner: st.tuples(inner, inner), max_leaves=3)
@@ -22,6 +23,12 @@ def test_round_trip_keeps_value_and_types(value: object) -> None:
     back = decode(encode(value))
     assert back == value
     assert repr(type(back)) == repr(type(value))
+
+
+@given(VALUES)
+def test_an_exact_copy_is_what_comes_back(value: object) -> None:
+    assert exact(value) == decode(encode(value))
+    assert type(exact(value)) is type(value)
 
 
 @given(st.text() | st.text(alphabet='[]{}"lstdi:,0123456789\\'))
