@@ -88,6 +88,16 @@ class Sandbox(Protocol):
         """Calls a function of the program once per argument list (plain data), each in a fresh process."""
         ...
 
+    def call_together(
+        self, program: Program, entry_point: str, arguments: Sequence[Sequence[Any]], limits: Limits
+    ) -> list[Execution]:
+        """Calls a function of the program on all argument lists in one fresh process, at the price of one test.
+
+        One execution a call if all went well within the limits of one test; the first alone if that one failed
+        (it ran as it would have by itself); none if a later one failed, so that `call` must say.
+        """
+        ...
+
     def close(self) -> None:
         """Ends every process of this sandbox and removes what it left on disk."""
         ...

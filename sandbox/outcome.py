@@ -33,7 +33,9 @@ def read_reply(answer: bytes) -> Reply | None:
     if len(answer) != wire.REPLY.size:
         return None
     verdict, code, number, dirty, cpu, wall, peak, tree = wire.REPLY.unpack(answer)
-    if not Verdict.NONE <= verdict <= Verdict.NOT_STARTED or not all(math.isfinite(x) and x >= 0 for x in (cpu, wall, peak, tree)):
+    if not Verdict.NONE <= verdict <= Verdict.NOT_STARTED or not all(
+        math.isfinite(x) and x >= 0 for x in (cpu, wall, peak, tree)
+    ):
         return None
     return Reply(
         verdict,

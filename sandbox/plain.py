@@ -10,12 +10,14 @@ from __future__ import annotations
 import sys
 
 # Not the modules json and collections, whose import would take most of a sandbox's start.
-from _collections import OrderedDict, defaultdict, deque
 from _json import encode_basestring_ascii, make_encoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import OrderedDict, defaultdict, deque
     from typing import Any, NoReturn
+else:
+    from _collections import OrderedDict, defaultdict, deque
 
 MAX_DEPTH = 64
 """Nesting of containers that is encoded and decoded."""

@@ -104,7 +104,7 @@ class WarmSandbox:
         """
         execution, returned = self._call(program, entry_point, arguments, limits)
         records = _read_records(returned)
-        if len(records) < len(arguments) or execution.status is not Status.OK:
+        if len(records) != len(arguments) or execution.status is not Status.OK:
             return [] if records[:1] and records[0][0] == b"V" else [_with_value(execution, returned)]
         executions = [_decoded(execution, *record) for record in records]
         others = [replace(other, stdout=b"", stderr=b"", cpu_s=0.0, wall_s=0.0) for other in executions[1:]]
@@ -314,11 +314,13 @@ def _decoded(execution: Execution, kind: bytes, body: bytes) -> Execution:
     failed = replace(execution, status=Status.RUNTIME_ERROR)
     if kind == b"E":
         return replace(failed, reason=body[:500].decode("utf-8", "replace"))
+    if not kind:
+        return replace(failed, reason="the returned value is incomplete or too large")
     if execution.status is not Status.OK:
         return execution
     try:
         if kind != b"V":
-            raise plain.NotPlainData("the returned value is incomplete or too large")
+            raise plain.NotPlainData("the returned value is of no known kind")
         return replace(execution, value=decode_plain(body.decode("utf-8", "surrogatepass")))
     except (plain.NotPlainData, UnicodeDecodeError) as error:
         return replace(failed, reason=str(error))

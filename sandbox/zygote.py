@@ -8,7 +8,6 @@ numbers.
 
 from __future__ import annotations
 
-import _signal
 import _socket
 import gc
 import os
@@ -19,6 +18,12 @@ import time
 
 from sandbox import child, wire
 from sandbox.wire import Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal
 
 _FIRST_LOOK_MS, _LOOK_MS = 10, 20
 _MAX_FILES = 10_000

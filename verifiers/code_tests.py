@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sandbox.model import Execution, Program, Sandbox, Status, Stop
+from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
 from verifiers.checker_program import checker_input, checker_program, checker_says
 from verifiers.extraction import code_block
 from verifiers.model import Task, Test, Verdict
@@ -41,6 +41,11 @@ class _Progress:
     reason: str = ""
     seen: int = 0
     per_test: list[str] = field(default_factory=list)
+
+    def restart(self) -> None:
+        """Forgets what is known."""
+        self.passed, self.failed_at, self.status, self.reason, self.seen = 0, None, "accepted", "", 0
+        self.per_test.clear()
 
     def note(self, index: int, status: str, reason: str) -> None:
         self.seen += 1
@@ -118,8 +123,31 @@ class CodeVerifier:
 
     def _run(self, sandbox: Sandbox, task: Task, source: str, progress: _Progress) -> list[Execution]:
         limits = limits_for(task.time_limit_s, task.memory_mb)
-        progress.passed, progress.failed_at, progress.status, progress.seen = 0, None, "accepted", 0
-        progress.per_test.clear()
+        if task.entry_point is not None:
+            return self._call(sandbox, task, source, limits, progress)
+        inputs = [test.input.encode() for test in task.tests]
+        stop = self._noting(task, progress)
+        return _noted(sandbox.run(Program(source, task.language), inputs, limits, stop), stop, progress)
+
+    def _call(self, sandbox: Sandbox, task: Task, source: str, limits: Limits, progress: _Progress) -> list[Execution]:
+        """All tests in one process, which nearly every right program passes; else each in its own, and these count.
+
+        So state that one test leaves to the next can fail no program, and a wrong first value needs no second run.
+        """
+        assert task.entry_point is not None
+        program = Program(_with_entry_point(source, task.entry_point), task.language)
+        arguments = [list(test.args or ()) for test in task.tests]
+        stop = self._noting(task, progress)
+        if len(arguments) > 1:
+            executions = _noted(sandbox.call_together(program, task.entry_point, arguments, limits), stop, progress)
+            if progress.passed == len(arguments) or (self._stop_early and progress.failed_at == 0):
+                return executions
+            stop = self._noting(task, progress)
+        return _noted(sandbox.call(program, task.entry_point, arguments, limits, stop), stop, progress)
+
+    def _noting(self, task: Task, progress: _Progress) -> Stop:
+        """Begins anew to note how each test went; the result says when no more need run."""
+        progress.restart()
 
         def stop(index: int, execution: Execution) -> bool:
             status, reason = self._status(task, task.tests[index], execution)
@@ -128,17 +156,7 @@ class CodeVerifier:
             over = execution.status in {Status.COMPILE_ERROR, Status.SANDBOX_ERROR}
             return over or (self._stop_early and status != "accepted")
 
-        ends: Stop = stop
-        if task.entry_point is not None:
-            program = Program(_with_entry_point(source, task.entry_point), task.language)
-            arguments = [list(test.args or ()) for test in task.tests]
-            executions = sandbox.call(program, task.entry_point, arguments, limits, ends)
-        else:
-            inputs = [test.input.encode() for test in task.tests]
-            executions = sandbox.run(Program(source, task.language), inputs, limits, ends)
-        for index in range(progress.seen, len(executions)):
-            stop(index, executions[index])
-        return executions
+        return stop
 
     def _status(self, task: Task, test: Test, execution: Execution) -> tuple[str, str]:
         if execution.status is Status.SANDBOX_ERROR:
@@ -206,6 +224,14 @@ class CodeVerifier:
         reward = progress.passed / total if self._partial_credit else float(passed)
         reason = "" if passed else f"test {(progress.failed_at or 0) + 1} of {total}: {progress.reason}"[:500]
         return Verdict(passed, reward, progress.status, reason, details, seconds)
+
+
+def _noted(executions: list[Execution], stop: Stop, progress: _Progress) -> list[Execution]:
+    """Notes also the executions that a sandbox gave without asking, up to the first that ends the batch."""
+    for index in range(progress.seen, len(executions)):
+        if stop(index, executions[index]):
+            return executions[: index + 1]
+    return executions
 
 
 def _unusable(task: Task) -> str:

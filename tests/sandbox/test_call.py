@@ -150,3 +150,57 @@ def test_argument_that_is_not_plain_data_is_refused(sandbox: WarmSandbox) -> Non
 def test_functions_of_a_compiled_program_are_refused(sandbox: WarmSandbox) -> None:
     with pytest.raises(ValueError, match="cpp"):
         sandbox.call(Program("", "cpp"), "f", [[]], LIMITS)
+
+
+def together(sandbox: WarmSandbox, source: str, arguments: list[list[Any]], limits: Limits = LIMITS) -> list[Execution]:
+    return sandbox.call_together(Program(source), "f", arguments, limits)
+
+
+def test_calls_together_share_one_process(sandbox: WarmSandbox) -> None:
+    source = "import os\nprint('once')\ndef f(x): return [x, os.getpid()]"
+    executions = together(sandbox, source, [[i] for i in range(20)])
+    assert [e.value[0] for e in executions] == list(range(20))
+    assert len({e.value[1] for e in executions}) == 1
+    assert [e.stdout for e in executions] == [b"once\n"] + [b""] * 19
+    assert executions[0].cpu_s > 0
+    assert not any(e.cpu_s for e in executions[1:])
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        ("def f(x): raise ValueError(x)", Status.RUNTIME_ERROR),
+        ("def f(x): exit(0)", Status.RUNTIME_ERROR),
+        ("def f(x):\n    while True: pass", Status.TIME_LIMIT),
+        ("def f(x): return 'x' * (20 << 20)", Status.RUNTIME_ERROR),
+        ("def f(x): return print", Status.RUNTIME_ERROR),
+        ("raise SystemExit(0)", Status.RUNTIME_ERROR),
+    ],
+)
+def test_a_first_call_that_fails_speaks_for_itself(sandbox: WarmSandbox, source: str, status: Status) -> None:
+    limits = Limits(cpu_s=1, wall_s=3, memory_mb=256)
+    executions = together(sandbox, source, [[1], [2]], limits)
+    assert [e.status for e in executions] == [status]
+    alone = sandbox.call(Program(source), "f", [[1]], limits)[0]
+    assert (alone.status, alone.reason) == (executions[0].status, executions[0].reason)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(x): return 1 // (x - 3)",
+        "import os\ndef f(x):\n    if x == 3: os._exit(0)\n    return x",
+        "def f(x):\n    while x == 3: pass\n    return x",
+        "def f(x): return 'x' * (3 << 20)",
+        "import atexit, os\natexit.register(lambda: os._exit(3))\ndef f(x): return x",
+        "def f(x): print('x' * (600 << 10)); return x",
+    ],
+    ids=["raises", "exits", "hangs", "too large in all", "bad end", "too much output in all"],
+)
+def test_a_later_failure_says_nothing(sandbox: WarmSandbox, source: str) -> None:
+    assert together(sandbox, source, [[i] for i in range(4)], Limits(cpu_s=1, wall_s=3, memory_mb=256)) == []
+
+
+def test_a_forged_record_gives_no_more_values_than_calls(sandbox: WarmSandbox) -> None:
+    source = "import os, struct\ndef f(x):\n    os.write(4, struct.pack('<cQ', b'V', 1) + b'7')\n    return x"
+    assert together(sandbox, source, [[1], [2]]) == []

@@ -31,6 +31,11 @@ class FakeSandbox:
     ) -> list[Execution]:
         return self._play([program.source, entry_point, *arguments], len(arguments), stop)
 
+    def call_together(
+        self, program: Program, entry_point: str, arguments: Sequence[Sequence[Any]], limits: Limits
+    ) -> list[Execution]:
+        return []
+
     def close(self) -> None:
         self.closed = True
 

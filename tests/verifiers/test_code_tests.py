@@ -181,3 +181,20 @@ def test_unusable_tasks_are_not_checked(task: Task, reason: str) -> None:
 def test_no_block_is_no_answer() -> None:
     verdict = CodeVerifier(open_sandbox=lambda: FakeSandbox([])).verify(DOUBLE, "print(1)")
     assert (verdict.passed, verdict.status) == (False, "no_answer")
+
+
+def test_state_that_a_test_leaves_fails_no_program(code: CodeVerifier) -> None:
+    counter = "seen = []\ndef f(x):\n    seen.append(x)\n    return len(seen)"
+    task = Task(tests=tuple(Test(args=(i,), expected=1) for i in range(4)), entry_point="f")
+    assert code.verify_source(task, counter).passed is True
+
+
+def test_partial_credit_counts_tests_in_processes_of_their_own() -> None:
+    verifier = CodeVerifier(partial_credit=True)
+    try:
+        tests = tuple(Test(args=(i,), expected=i) for i in (1, 2, 3, 4))
+        source = "seen = []\ndef f(x):\n    seen.append(x)\n    return x if x != 2 else 0"
+        verdict = verifier.verify_source(Task(tests=tests, entry_point="f"), source)
+        assert (verdict.passed, verdict.reward, verdict.details["failed_test"]) == (False, 0.75, 1)
+    finally:
+        verifier.close()
