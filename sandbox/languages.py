@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from sandbox.model import Limits
 
+HEADERS = "{headers}"
+"""In a compiler's command, the folder of the headers that were compiled beforehand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
@@ -14,8 +17,12 @@ class Language:
     name: str
     source_name: str = "main.py"
     compiler: tuple[str, ...] = ()
-    """Command that makes `binary_name` from `source_name` in the current folder; empty for Python."""
+    """Compiler and flags; empty for Python."""
+    files: tuple[str, ...] = ()
+    """Arguments after those, that make `binary_name` from `source_name` in the current folder."""
     binary_name: str = "program"
+    header: str = ""
+    """Header that many programs include whole, compiled once for all of them (C and C++ with gcc)."""
     stack_mb: int = 120
     """Stack of the main thread. Not all of the memory: each thread of a compiled program reserves as much."""
 
@@ -27,7 +34,9 @@ LANGUAGES = {
         Language(
             "cpp",
             source_name="main.cpp",
-            compiler=("g++", "-std=c++17", "-O2", "-pipe", "-o", "program", "main.cpp"),
+            compiler=("g++", "-std=c++17", "-O2", "-pipe"),
+            files=("-I", HEADERS, "-o", "program", "main.cpp"),
+            header="bits/stdc++.h",
             stack_mb=128,
         ),
     )

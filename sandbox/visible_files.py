@@ -7,6 +7,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from sandbox.precompiled import all_prepared
+
 _SYSTEM_FOLDERS = ("lib", "lib32", "lib64", "libexec", "bin", "include")
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64")
 _CONFIGURATION = ("/etc/ld.so.cache", "/etc/alternatives")
@@ -71,11 +73,18 @@ def _device_binds() -> list[str]:
     return [*binds, "--symlink", "/tmp", "/dev/shm"]
 
 
+def header_place(folder: Path) -> str:
+    """Where programs find a folder of compiled headers."""
+    return f"/opt/headers/{folder.name}"
+
+
 def root_arguments(tmp_bytes: int, staged: dict[str, str]) -> list[str]:
     """bwrap's arguments that build the root; `staged` maps a host path to where it can be read instead."""
     arguments = _system_binds()
     for path in interpreter_folders():
         arguments += ["--ro-bind", staged.get(path, path), path]
+    for headers in all_prepared():
+        arguments += ["--ro-bind", staged.get(str(headers), str(headers)), header_place(headers)]
     for folder in _third_party_folders():
         arguments += ["--tmpfs", folder, "--remount-ro", folder]
     arguments += ["--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]

@@ -13,13 +13,15 @@ import socket
 import subprocess
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sandbox import descriptors, plain, wire
-from sandbox.languages import COMPILE_LIMITS, Language, find_language
+from sandbox.languages import COMPILE_LIMITS, HEADERS, Language, find_language
 from sandbox.model import Execution, Limits, Program, Status, Stop
 from sandbox.outcome import judge, read_reply
 from sandbox.plain_decoding import decode_plain
+from sandbox.precompiled import all_prepared, prepare
 
 _GRACE_S = 5.0
 _START_S = 30.0
@@ -28,6 +30,9 @@ _CACHED_BINARIES = 64
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([^\n#;]{1,200})", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
+Sees = Callable[[Path], str]
+"""Where the programs of a sandbox find a folder of the host that it shows them."""
+
 Launch = Callable[[int, int], "subprocess.Popen[bytes]"]
 """Starts a fork server given the bytes of its temporary folder and the descriptor of its channel."""
 
@@ -35,11 +40,13 @@ Launch = Callable[[int, int], "subprocess.Popen[bytes]"]
 class WarmSandbox:
     """A sandbox whose fork server stays up between tests. Not shared between threads."""
 
-    def __init__(self, launch: Launch, backend: str, unenforced: Collection[str] = ()) -> None:
+    def __init__(self, launch: Launch, backend: str, unenforced: Collection[str] = (), sees: Sees = str) -> None:
         self.backend = backend
         self.unenforced = frozenset(unenforced)
         """Names of the limits (sandbox.doctor lists them) that this backend cannot enforce."""
         self._launch = launch
+        self._sees = sees
+        self._shown: set[Path] = set()
         self._server: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._tmp_bytes = _MIN_TMP_BYTES
         self._binaries: dict[tuple[str, str], int] = {}
@@ -143,12 +150,17 @@ class WarmSandbox:
         if key in self._binaries:
             self._binaries[key] = self._binaries.pop(key)
             return self._binaries[key]
+        headers = prepare(language)
+        if headers is not None and headers not in self._shown:
+            # A fork server that is up shows only what was there when it started.
+            self._stop_server()
+        where = "." if headers is None else self._sees(headers)
         job = {
             "mode": "compile",
             "source": program.source,
             "source_name": language.source_name,
             "binary_name": language.binary_name,
-            "command": list(language.compiler),
+            "command": [part.replace(HEADERS, where) for part in (*language.compiler, *language.files)],
         }
         job_fd = descriptors.open_sealed(_job_bytes(job))
         try:
@@ -206,6 +218,7 @@ class WarmSandbox:
 
     def _start_server(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._shown = set(all_prepared())
         with theirs:
             try:
                 process = self._launch(self._tmp_bytes, theirs.fileno())

@@ -1,0 +1,88 @@
+"""The C++ standard library's headers, compiled once for this machine and shown read-only to every sandbox.
+
+They are the system's own, so no untrusted text is compiled here; what comes of them lies in the user's cache
+folder and takes about 100 MB. Without it (no compiler, no writable folder) programs compile as well, but slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from sandbox.languages import LANGUAGES, Language
+
+_SECONDS = 120
+
+
+def headers_folder() -> Path:
+    """Where the compiled headers lie, one folder a compiler."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(cache) / "selfplay" / "headers"
+
+
+def prepared(language: Language) -> Path | None:
+    """The folder to put first in the search for headers, or None if it was not prepared (yet)."""
+    place = _place(language)
+    return place if place is not None and _compiled(language, place).is_file() else None
+
+
+def prepare(language: Language) -> Path | None:
+    """Compiles the language's header unless that was done before; the folder, or None where it cannot be done."""
+    place = _place(language)
+    if place is None or _compiled(language, place).is_file():
+        return place
+    try:
+        with _only_one(place):
+            if not _compiled(language, place).is_file():
+                _compile(language, place)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return place
+
+
+def all_prepared() -> list[Path]:
+    """The folders of those languages that have one."""
+    found = [prepared(language) for language in LANGUAGES.values()]
+    return [folder for folder in found if folder is not None]
+
+
+def _place(language: Language) -> Path | None:
+    compiler = shutil.which(language.compiler[0]) if language.header else None
+    if compiler is None:
+        return None
+    binary = Path(os.path.realpath(compiler))
+    state = binary.stat()
+    told = (str(binary), state.st_size, state.st_mtime_ns, language.compiler, language.header)
+    return headers_folder() / hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
+def _compiled(language: Language, place: Path) -> Path:
+    return place / f"{language.header}.gch"
+
+
+@contextlib.contextmanager
+def _only_one(place: Path) -> Iterator[None]:
+    """Several processes may want the same headers at once; the first compiles them."""
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(language: Language, place: Path) -> None:
+    target = _compiled(language, place)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        source, made = Path(folder) / "all.h", Path(folder) / "all.h.gch"
+        source.write_text(f"#include <{language.header}>\n")
+        command = [*language.compiler, "-x", "c++-header", str(source), "-o", str(made)]
+        subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
+        made.chmod(0o644)
+        made.rename(target)

@@ -1,0 +1,56 @@
+"""The headers that are compiled once: used where they can be, and missed by no program where they cannot."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sandbox import precompiled
+from sandbox.languages import find_language
+from sandbox.model import Limits, Program, SandboxUnavailable, Status
+from sandbox.open import open_sandbox
+
+CPP = find_language("cpp")
+PROGRAM = Program(
+    "#include <bits/stdc++.h>\n#ifndef FROM_THE_HEADERS\n#define FROM_THE_HEADERS 0\n#endif\n"
+    "int main() { std::cout << FROM_THE_HEADERS; }",
+    "cpp",
+)
+
+pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")
+
+
+def printed() -> bytes:
+    try:
+        sandbox = open_sandbox()
+    except SandboxUnavailable as reason:
+        pytest.skip(str(reason))
+    with sandbox:
+        sandbox.run(Program("print(1)"), [b""], Limits())
+        execution = sandbox.run(PROGRAM, [b""], Limits())[0]
+    assert execution.status is Status.OK, execution.reason
+    return execution.stdout
+
+
+def test_programs_use_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert precompiled.prepared(CPP) is None
+
+    def compile_marked(command: list[str], **options: object) -> None:
+        source = Path(command[command.index("c++-header") + 1])
+        source.write_text(source.read_text() + "#define FROM_THE_HEADERS 1\n")
+        run(command, **options)
+
+    run = subprocess.run
+    monkeypatch.setattr(precompiled.subprocess, "run", compile_marked)
+    assert printed() == b"1"
+    assert precompiled.prepared(CPP) in precompiled.all_prepared()
+
+
+def test_without_a_folder_to_keep_them_programs_compile_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    assert precompiled.prepare(CPP) is None
+    assert printed() == b"0"
