@@ -6,7 +6,10 @@ import functools
 import marshal
 from pathlib import Path
 
-_MODULES = ("sandbox", "sandbox.wire", "sandbox.plain", "sandbox.child", "sandbox.zygote")
+_MODULES = (
+    *("sandbox", "sandbox.wire", "sandbox.plain", "sandbox.child"),
+    *("sandbox.process_tree", "sandbox.box", "sandbox.zygote"),
+)
 """In the order of their imports."""
 
 BUNDLE_ENV = "SANDBOX_BUNDLE"

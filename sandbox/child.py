@@ -9,42 +9,66 @@ from __future__ import annotations
 
 import _socket
 import atexit
+import errno
 import marshal
 import os
 import resource
 import sys
+from _struct import Struct
 
 from sandbox import plain, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Any, NoReturn
 else:
     import _signal
 
 _OPEN_FILES = 64
+_ERRNO = Struct("<i")
 
 
-def enter(descriptors: Sequence[int], request: tuple[float, ...]) -> NoReturn:
-    """Takes over a freshly forked process: descriptors, limits, then the job. Never returns."""
+def enter(
+    descriptors: Sequence[int], request: tuple[float, ...], tell: int, confine: Callable[[], None] | None = None
+) -> NoReturn:
+    """Takes over a freshly forked process: `confine`, descriptors, limits, then the job. Never returns.
+
+    If it does not come to the job, the error number goes to the descriptor `tell`.
+    """
     code = 1
     try:
-        _take_descriptors(descriptors)
-        _set_limits(request)
+        _get_ready(descriptors, request, tell, confine)
         code = _run_job()
     finally:
         # Also for an error in these very functions: a child must never fall back into the fork server's loop.
         os._exit(code)
 
 
-def _take_descriptors(descriptors: Sequence[int]) -> None:
+def _get_ready(
+    descriptors: Sequence[int], request: tuple[float, ...], tell: int, confine: Callable[[], None] | None
+) -> None:
+    try:
+        if confine is not None:
+            confine()
+        _set_limits(request)
+        _take_descriptors(descriptors, tell)
+    except (OSError, ValueError) as error:
+        # ValueError: a limit above the one that this process was given itself.
+        os.write(tell, _ERRNO.pack(getattr(error, "errno", None) or errno.EINVAL))
+        os._exit(1)
+
+
+def _take_descriptors(descriptors: Sequence[int], last: int) -> None:
+    """Leaves nothing open but these. `last` is closed when all else has gone well."""
     # They came above every number that they get here: reserve_descriptors saw to it.
     for number, fd in enumerate(descriptors):
         os.dup2(fd, number, inheritable=number <= wire.STDERR)
-    os.closerange(len(descriptors), _OPEN_FILES)
+    os.closerange(len(descriptors), last)
+    os.closerange(last + 1, _OPEN_FILES)
+    os.close(last)
 
 
 def reserve_descriptors() -> None:
@@ -63,8 +87,7 @@ def _set_limits(request: tuple[float, ...]) -> None:
         (resource.RLIMIT_AS, 2 * int(memory) + (2 << 30)),
         (resource.RLIMIT_FSIZE, int(file_size)),
         (resource.RLIMIT_STACK, int(stack)),
-        # The fork server itself counts as one.
-        (resource.RLIMIT_NPROC, int(processes) + 1),
+        (resource.RLIMIT_NPROC, int(processes)),
     ):
         resource.setrlimit(kind, (amount, amount))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 from dataclasses import dataclass
 
@@ -53,7 +54,8 @@ def judge(reply: Reply | None, limits: Limits, stdout_fd: int, stderr_fd: int) -
     if reply is None:
         return Execution(Status.SANDBOX_ERROR, reason="the fork server died, hung or answered nonsense")
     if reply.verdict == Verdict.NOT_STARTED:
-        return Execution(Status.SANDBOX_ERROR, reason="the fork server could not start a process")
+        why = os.strerror(reply.exit_code or 0)
+        return Execution(Status.SANDBOX_ERROR, reason=f"the fork server could not start a process: {why}")
     stderr = descriptors.read_back(stderr_fd, limits.output_bytes)
     flooded = max(descriptors.size_of(stdout_fd), descriptors.size_of(stderr_fd)) > limits.output_bytes
     status, reason = _status(reply, limits, flooded, stderr)
@@ -83,8 +85,15 @@ def _passed_limit(reply: Reply, limits: Limits, flooded: bool) -> tuple[Status, 
         return Status.MEMORY_LIMIT, f"used more than {limits.memory_mb} MB of memory"
     if reply.verdict == Verdict.OUTPUT or flooded:
         return Status.OUTPUT_LIMIT, f"wrote more than {limits.output_bytes} bytes of output"
+    return _without_status(reply, limits)
+
+
+def _without_status(reply: Reply, limits: Limits) -> tuple[Status, str] | None:
+    """Limits that have no status of their own: the system calls of a program that passes them fail."""
     if reply.verdict == Verdict.DISK:
         return Status.RUNTIME_ERROR, f"wrote more than {limits.disk_mb} MB of files, or too many of them"
+    if reply.verdict == Verdict.PROCESSES:
+        return Status.RUNTIME_ERROR, f"ran more than {limits.processes} processes or threads"
     return None
 
 

@@ -21,13 +21,18 @@ PRELOADED = (
 imports it: its work at a fork, in every later program, costs more than its import in the few that use it."""
 
 REPLY = Struct("<4i4d")
-"""Verdict, exit code or -1, signal or 0, 1 if the folder stayed dirty; cpu_s, wall_s, peak and tree bytes."""
+"""Verdict, exit code or -1, signal or 0, 1 if the folder stayed dirty; cpu_s, wall_s, peak and tree bytes.
+
+The exit code of what was NOT_STARTED is the error number."""
 
 READY = b"ready"
 """First message of a fork server that can take requests."""
 
 CHANNEL_ENV = "SANDBOX_CHANNEL"
 """Environment variable naming the channel's descriptor to the fork server."""
+
+PACKAGES = "/opt/packages"
+"""Folder inside with the third-party packages that programs may import, where there are any."""
 
 CHANNEL = 10
 """Number of the channel's descriptor in the fork server."""
@@ -48,4 +53,4 @@ NO_COMPILER = 127
 class Verdict:
     """Why the fork server ended a test; NONE: the program ended by itself."""
 
-    NONE, CPU, WALL, MEMORY, OUTPUT, DISK, NOT_STARTED = range(7)
+    NONE, CPU, WALL, MEMORY, OUTPUT, DISK, PROCESSES, NOT_STARTED = range(8)
