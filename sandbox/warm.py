@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sandbox import descriptors, plain, wire
+from sandbox import cgroups, descriptors, plain, wire
 from sandbox.languages import COMPILE_LIMITS, HEADERS, Language, find_language
 from sandbox.model import Execution, Limits, Program, Status, Stop
 from sandbox.outcome import judge, read_reply
@@ -27,6 +27,9 @@ _GRACE_S = 5.0
 _START_S = 30.0
 _MIN_TMP_BYTES = 64 << 20
 _CACHED_BINARIES = 64
+_OWN_TASKS = 8
+_OWN_MEMORY = 128 << 20
+"""Of the processes that make a sandbox up, beside the test."""
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([^\n#;]{1,200})", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -50,6 +53,7 @@ class WarmSandbox:
         self._server: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._tmp_bytes = _MIN_TMP_BYTES
         self._binaries: dict[tuple[str, str], int] = {}
+        self._cgroup: cgroups.Cgroup | None = None
         self._closed = False
 
     def run(
@@ -188,9 +192,12 @@ class WarmSandbox:
                 fds += [] if binary is None else [binary]
                 answer = self._exchange(_request(limits, language, modules), fds, limits)
                 reply = read_reply(answer)
+                execution = judge(reply, limits, stdout_fd, stderr_fd)
+                if execution.status is not Status.OK and self._cgroup is not None and self._cgroup.ran_out_of_memory():
+                    reason = f"used more than {limits.memory_mb} MB of memory"
+                    execution = replace(execution, status=Status.MEMORY_LIMIT, reason=reason)
                 if reply is None or reply.dirty:
                     self._stop_server()
-                execution = judge(reply, limits, stdout_fd, stderr_fd)
                 return execution, descriptors.read_back(value_fd, wire.VALUE_BYTES + wire.VALUE_HEADER.size)
         finally:
             os.close(stdin_fd)
@@ -201,6 +208,8 @@ class WarmSandbox:
             raise RuntimeError("this sandbox is closed")
         try:
             channel = self._channel(limits)
+            if self._cgroup is not None:
+                self._cgroup.limit(_most_memory(limits), limits.processes + _OWN_TASKS)
             channel.settimeout(limits.wall_s + _GRACE_S)
             socket.send_fds(channel, [request], fds)
             return channel.recv(256)
@@ -233,12 +242,35 @@ class WarmSandbox:
         if ready != wire.READY:
             _end(process, ours)
             raise ConnectionError("the fork server did not start")
+        self._cgroup = _own_cgroup(process.pid)
         return process, ours
 
     def _stop_server(self) -> None:
         if self._server is not None:
             server, self._server = self._server, None
             _end(*server)
+        if self._cgroup is not None:
+            self._cgroup.remove()
+            self._cgroup = None
+
+
+def _most_memory(limits: Limits) -> int:
+    """What the kernel stops: all that a test may use by the other limits, and the fork server beside it."""
+    files = (limits.disk_mb << 20) + 2 * limits.output_bytes + wire.VALUE_BYTES
+    return (limits.memory_mb << 20) + files + _OWN_MEMORY
+
+
+def _own_cgroup(pid: int) -> cgroups.Cgroup | None:
+    """A control group around a fork server that has served nothing yet, if this host allows one."""
+    cgroup = cgroups.open_cgroup()
+    if cgroup is None:
+        return None
+    try:
+        cgroup.admit(cgroups.process_tree(pid))
+    except OSError:
+        cgroup.remove()
+        return None
+    return cgroup
 
 
 def _end(process: subprocess.Popen[bytes], channel: socket.socket) -> None:

@@ -1,0 +1,187 @@
+"""Control groups: the kernel's own limits on the memory and the processes of one sandbox's whole tree.
+
+They stand behind what the fork server watches, and catch what grows faster than it looks. A host may have
+version 2, version 1, or neither, and may let this user make groups or not; without them the sandbox's verdicts
+are the same, and `selfplay sandbox doctor` says which is active. Set SANDBOX_CGROUPS=off to do without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+SWITCH = "SANDBOX_CGROUPS"
+_PREFIX = "selfplay-sandbox"
+_REMOVAL_S = 2.0
+_numbers = itertools.count()
+
+
+class Cgroup:
+    """One group for one sandbox, in one folder (version 2) or one for each controller (version 1)."""
+
+    def __init__(self, version: int, memory: Path, pids: Path) -> None:
+        self.version = version
+        self._memory = memory
+        self._pids = pids
+        self._limits = (0, 0)
+        self._seen_kills = 0
+
+    def admit(self, pids: Sequence[int]) -> None:
+        """Moves processes into the group; what they start later is in it too. Raises OSError."""
+        for folder in {self._memory, self._pids}:
+            for pid in pids:
+                _write(folder / "cgroup.procs", str(pid))
+
+    def limit(self, memory_bytes: int, tasks: int) -> None:
+        """Bounds the resident bytes, files in memory included, and the threads of all processes. Raises OSError."""
+        if self._limits == (memory_bytes, tasks):
+            return
+        name = "memory.max" if self.version == 2 else "memory.limit_in_bytes"
+        _write(self._memory / name, str(memory_bytes))
+        _write(self._pids / "pids.max", str(tasks))
+        self._limits = (memory_bytes, tasks)
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel ended a process of the group for its memory since this was last asked."""
+        file = self._memory / ("memory.events" if self.version == 2 else "memory.oom_control")
+        kills = 0
+        with contextlib.suppress(OSError):
+            words = file.read_text().split()
+            kills = int(words[words.index("oom_kill") + 1]) if "oom_kill" in words else 0
+        new, self._seen_kills = kills > self._seen_kills, kills
+        return new
+
+    def remove(self) -> None:
+        """Removes the group, waiting a little for its last processes to be gone."""
+        deadline = time.monotonic() + _REMOVAL_S
+        for folder in {self._memory, self._pids}:
+            while not _removed(folder) and time.monotonic() < deadline:
+                time.sleep(0.005)
+
+
+def open_cgroup() -> Cgroup | None:
+    """A fresh group below this process's own or beside it; None where the host allows none."""
+    if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
+        return None
+    for make in (_version_2, _version_1):
+        try:
+            return make()
+        except OSError:
+            continue
+    return None
+
+
+def process_tree(root: int) -> list[int]:
+    """A process and all that descend from it. Raises OSError if it is gone."""
+    found = [root]
+    for pid in found:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    return found
+
+
+def _version_2() -> Cgroup:
+    own = _own_folder("cgroup2", "")
+    # A group that holds processes may have no controllers for its children, so mostly a group beside it will do.
+    for parent in (own, own.parent):
+        folder = _made(parent, lambda made: (made / "memory.max").exists() and (made / "pids.max").exists())
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                _write(folder / "memory.swap.max", "0")
+            return Cgroup(2, folder, folder)
+    raise FileNotFoundError("no group with the controllers memory and pids can be made here")
+
+
+def _version_1() -> Cgroup:
+    folders: list[Path] = []
+    for controller in ("memory", "pids"):
+        made = _made(_own_folder("cgroup", controller), lambda _: True)
+        if made is None:
+            for folder in folders:
+                _removed(folder)
+            raise PermissionError(f"no group of the controller {controller} can be made here")
+        folders.append(made)
+    with contextlib.suppress(OSError):
+        _write(folders[0] / "memory.swappiness", "0")
+    return Cgroup(1, *folders)
+
+
+def _made(parent: Path, usable: Callable[[Path], bool]) -> Path | None:
+    """A new group below `parent`, unless it cannot be made or is not usable."""
+    if not os.access(parent / "cgroup.procs", os.W_OK):
+        return None
+    _remove_stale(parent)
+    folder = parent / f"{_PREFIX}-{os.getpid()}-{_started(os.getpid())}-{next(_numbers)}"
+    try:
+        folder.mkdir()
+    except OSError:
+        return None
+    if usable(folder):
+        return folder
+    _removed(folder)
+    return None
+
+
+def _remove_stale(parent: Path) -> None:
+    """Removes groups of processes that were ended before they could do it."""
+    for folder in parent.glob(f"{_PREFIX}-*-*-*"):
+        pid, started, _ = folder.name.removeprefix(f"{_PREFIX}-").split("-")
+        if _started(int(pid)) != started:
+            _removed(folder)
+
+
+def _started(pid: int) -> str:
+    """When a process started, in ticks since the boot: with its number, what no other process has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _own_folder(kind: str, controller: str) -> Path:
+    """The folder of this process's own group in a mounted hierarchy. Raises FileNotFoundError."""
+    own = dict(_own_paths())
+    if controller not in own:
+        raise FileNotFoundError(f"no hierarchy of the controller {controller!r}")
+    for root, place, mounted, options in _mounts():
+        if mounted == kind and (kind == "cgroup2" or controller in options.split(",")):
+            inner = os.path.relpath(own[controller], root)
+            folder = Path(place) if inner.startswith("..") else Path(place, inner)
+            if folder.is_dir():
+                return folder
+    raise FileNotFoundError(f"no hierarchy of the controller {controller!r} is mounted")
+
+
+def _own_paths() -> Iterator[tuple[str, str]]:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            yield controller, path
+
+
+def _mounts() -> Iterator[tuple[str, str, str, str]]:
+    """Root, place, type and options of each mount."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        fields = before.split(" ")
+        yield fields[3], fields[4].encode().decode("unicode_escape"), kind, options
+
+
+def _write(file: Path, text: str) -> None:
+    with file.open("w") as opened:
+        opened.write(text)
