@@ -17,12 +17,15 @@ from typing import Generic, TypeVar
 
 from verifiers.extraction import boxed_answer, choice_letter, final_text, math_answer
 from verifiers.math_compare import same
-from verifiers.math_forms import Form, form_of
+from verifiers.math_form import Form
+from verifiers.math_forms import form_of
 from verifiers.math_text import squeezed
 from verifiers.model import Task, Verdict
 from verifiers.pool import WorkerPool
 
-_GOLD_CHOICE = re.compile(r"^\s*\(?([A-J])\)?\s*$")
+_GOLD_CHOICE = re.compile(
+    r"^\s*\$?(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s*\(?\s*([A-J])\s*\)?[.\s]*\}?\$?\s*$"
+)
 _INTEGER = re.compile(r"-?[1-9][0-9]{0,200}")
 _MAX_FORMS = 8192
 _MAX_ANSWER = 20_000

@@ -16,12 +16,13 @@ Node = tuple[Any, ...]
 
 _MAX_DEPTH = 60
 _STARTERS = frozenset(("num", "cmd", "sym"))
+_NO_FACTOR = frozenset(("cdot", "times", "div", "rfloor", "rceil", "ast", "over", "choose"))
 
 
 def read(text: str) -> Node:
     """Returns the tree of a formula; raises Unreadable when it is not one, or too long or too deep."""
     reader = _Reader(tokens_of(text))
-    node = reader.sum(0)
+    node = reader.infix(0)
     if reader.at < len(reader.tokens):
         raise Unreadable(f"unexpected {reader.tokens[reader.at][1]!r}")
     return node
@@ -33,6 +34,7 @@ class _Reader:
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self.tokens = tokens
         self.at = 0
+        self.bars = 0
 
     def peek(self) -> tuple[str, str]:
         return self.tokens[self.at] if self.at < len(self.tokens) else ("end", "")
@@ -77,6 +79,8 @@ class _Reader:
             elif self._begins_factor():
                 following = self.factor(depth + 1)
                 node = _joined(node, following)
+            elif self.take("%"):
+                node = ("pct", node)
             else:
                 return node
 
@@ -96,7 +100,9 @@ class _Reader:
         if kind == "num":
             return self.tokens[self.at - 1][0] != "num"
         if kind == "cmd":
-            return value not in {"cdot", "times", "div", "rfloor", "rceil", "rvert", "ast"}
+            return value not in _NO_FACTOR
+        if kind == "op" and value == "|":
+            return self.bars == 0
         return kind in {"sym", "begin"} or (kind == "op" and value in {"(", "{", "["})
 
     def factor(self, depth: int) -> Node:
@@ -109,8 +115,6 @@ class _Reader:
                 node = ("pow", node, power)
             elif self.take("!"):
                 node = ("fact", node)
-            elif self.take("%"):
-                node = ("pct", node)
             elif self.peek() == ("op", "'"):
                 raise Unreadable("a derivative")
             else:
@@ -118,9 +122,7 @@ class _Reader:
 
     def exponent(self, depth: int) -> Node:
         if self.take("{"):
-            node = self.sum(depth)
-            self.need("}")
-            return node
+            return self.braced(depth)
         negative = self._sign()
         kind, value = self.peek()
         if kind == "num" and len(value) > 1 and self.at >= 1 and "." not in value:
@@ -147,15 +149,37 @@ class _Reader:
             return self.command(value, depth)
         if kind == "begin":
             return self.matrix(value, depth)
-        if kind == "op" and value in {"(", "{", "["}:
+        if kind == "op" and value in {"(", "["}:
+            bars, self.bars = self.bars, 0
             node = self.sum(depth)
-            self.need({"(": ")", "{": "}", "[": "]"}[value])
+            self.need({"(": ")", "[": "]"}[value])
+            self.bars = bars
             return node
+        if kind == "op" and value == "{":
+            return self.braced(depth)
         if kind == "op" and value == "|":
+            self.bars += 1
             node = self.sum(depth)
             self.need("|")
+            self.bars -= 1
             return ("abs", node)
         raise Unreadable(f"unexpected {value or 'end'!r}")
+
+    def braced(self, depth: int) -> Node:
+        """Reads the rest of a group."""
+        bars, self.bars = self.bars, 0
+        node = self.infix(depth)
+        self.need("}")
+        self.bars = bars
+        return node
+
+    def infix(self, depth: int) -> Node:
+        """Reads a sum, or two that TeX's infix fractions join."""
+        node = self.sum(depth)
+        for name, kind in (("over", "div"), ("choose", "binom")):
+            if self._command(name):
+                node = (kind, node, self.sum(depth + 1))
+        return node
 
     def symbol(self, name: str, depth: int) -> Node:
         if self.take("_"):
@@ -188,11 +212,7 @@ class _Reader:
 
     def group(self, depth: int) -> Node:
         """Reads what a command takes: a braced group, or the next single token."""
-        if self.take("{"):
-            node = self.sum(depth)
-            self.need("}")
-            return node
-        return self.atom(depth + 1)
+        return self.braced(depth) if self.take("{") else self.atom(depth + 1)
 
     def command(self, name: str, depth: int) -> Node:  # noqa: PLR0911 - one return per kind of command
         if name == "frac":
@@ -213,11 +233,13 @@ class _Reader:
             return ("const", "oo")
         if name in GREEK:
             return ("sym", name + ("_" + self.subscript() if self.take("_") else ""))
-        if name in {"lfloor", "lceil", "lvert"}:
+        if name in {"lfloor", "lceil"}:
             node = self.sum(depth)
-            if not self._command({"lfloor": "rfloor", "lceil": "rceil", "lvert": "rvert"}[name]):
+            if not self._command("r" + name[1:]):
                 raise Unreadable(f"{name} is never closed")
-            return ("abs", node) if name == "lvert" else ("call", name[1:], node)
+            return ("call", name[1:], node)
+        if name in {"overline", "bar"}:
+            return ("call", "overline", self.group(depth))
         if name in FUNCTIONS or name in INVERSES:
             return self.function(INVERSES.get(name, name) if name.startswith("a") else name, depth)
         raise Unreadable(f"unknown command {name}")
@@ -233,7 +255,7 @@ class _Reader:
         if power == ("neg", ("num", "1")) and name in INVERSES:
             name, power = INVERSES[name], None
         argument = self.argument(depth)
-        node: Node = ("log", base, argument) if base is not None else ("call", name, argument)
+        node: Node = ("log", base, argument) if base is not None else _applied(name, argument)
         return ("pow", node, power) if power is not None else node
 
     def argument(self, depth: int) -> Node:
@@ -261,6 +283,12 @@ class _Reader:
         return ("call", "det", ("matrix", tuple(rows))) if name == "vmatrix" else ("matrix", tuple(rows))
 
 
+def _applied(name: str, argument: Node) -> Node:
+    if name == "abs":
+        return ("abs", argument)
+    return ("root", ("num", "3"), argument) if name == "cbrt" else ("call", name, argument)
+
+
 def _joined(left: Node, right: Node) -> Node:
     """A whole number written before a fraction of whole numbers is a mixed number; all else is a product."""
     if left[0] == "num" and left[1].isdigit() and right[0] == "div" and {right[1][0], right[2][0]} == {"num"}:
@@ -268,3 +296,22 @@ def _joined(left: Node, right: Node) -> Node:
         if top.isdigit() and bottom.isdigit() and len(top) <= len(bottom):
             return ("add", left, right)
     return ("mul", left, right)
+
+
+def symbols(node: Node) -> frozenset[str]:
+    """Returns the names of the symbols of a tree."""
+    if node[0] == "sym":
+        return frozenset((node[1],))
+    if node[0] == "matrix":
+        return frozenset().union(*(symbols(cell) for row in node[1] for cell in row))
+    found = frozenset().union(*(symbols(child) for child in node[1:] if isinstance(child, tuple)), frozenset())
+    return found | {node[1]} if node[0] == "call" and len(node[1]) == 1 else found
+
+
+def renamed(node: Node, old: str, new: str) -> Node:
+    """Returns the tree with one symbol renamed."""
+    if node[0] == "sym":
+        return ("sym", new) if node[1] == old else node
+    if node[0] == "matrix":
+        return ("matrix", tuple(tuple(renamed(cell, old, new) for cell in row) for row in node[1]))
+    return tuple(renamed(child, old, new) if isinstance(child, tuple) else child for child in node)

@@ -8,11 +8,14 @@ grammar of `math_expression` leaves out, is read by math-verify's own LaTeX pars
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from verifiers.math_compare import decimal_digits, numbers_agree, same
 from verifiers.math_expression import Node
-from verifiers.math_forms import Form, form_of
+from verifiers.math_form import Form
+from verifiers.math_forms import form_of
+from verifiers.math_regions import same_region
 
 _DIGITS = 60
 _POINTS = 14
@@ -34,6 +37,8 @@ def answer(question: Any) -> Any:
 
 def formulas_agree(first: Form, second: Form) -> bool | None:
     """Judges two numbers or formulas, or two relations."""
+    if first.region is not None and second.region is not None:
+        return same_region(first.region, second.region, _rank) or False
     if first.kind == "relation":
         return _relations_agree(first, second)
     if first.number is not None and second.number is not None:
@@ -44,6 +49,21 @@ def formulas_agree(first: Form, second: Form) -> bool | None:
             _agree(a, b) for a, b in zip(left, right, strict=True)
         )
     return _agree(left, right) or _rounded(first, second, left, right)
+
+
+def _rank(ends: Sequence[Form]) -> list[int] | None:
+    """Orders end points by value; equal ones, exactly or as roundings, share their place."""
+    import sympy
+
+    values = [sympy.N(build(end.node), _DIGITS) for end in ends]
+    if not all(value.is_comparable for value in values):
+        return None
+    order = sorted(range(len(ends)), key=lambda at: values[at])
+    places, place = [0] * len(ends), 0
+    for before, at in zip([None, *order], order, strict=False):
+        place += before is None or not formulas_agree(ends[before], ends[at])
+        places[at] = place
+    return places
 
 
 def _value(form: Form) -> Any:
@@ -78,6 +98,7 @@ def _agree(left: Any, right: Any) -> bool:
 
     if left == right:
         return left is not sympy.nan and left is not sympy.zoo
+    left, right = _with_one_constant(left, right)
     names = sorted(left.free_symbols | right.free_symbols, key=lambda symbol: str(symbol.name))
     if left.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) or right.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
         return False
@@ -86,6 +107,18 @@ def _agree(left: Any, right: Any) -> bool:
     if not names:
         return _values_agree(sympy.N(left, _DIGITS), sympy.N(right, _DIGITS), left - right)
     return _agree_at_points(left, right, names)
+
+
+def _with_one_constant(left: Any, right: Any) -> tuple[Any, Any]:
+    """Lets the constant of integration be C in one formula and c in the other."""
+    import sympy
+
+    upper, lower = sympy.Symbol("C"), sympy.Symbol("c")
+    if left.free_symbols - right.free_symbols == {upper} and right.free_symbols - left.free_symbols == {lower}:
+        return left.subs(upper, lower), right
+    if right.free_symbols - left.free_symbols == {upper} and left.free_symbols - right.free_symbols == {lower}:
+        return left, right.subs(upper, lower)
+    return left, right
 
 
 def _undefined_functions(value: Any) -> bool:
@@ -207,12 +240,21 @@ def build(node: Node | None) -> Any:  # noqa: PLR0911, PLR0912 - one branch per 
     if kind == "abs":
         return first.det() if _has_matrix(first) else sympy.Abs(first)
     if kind == "root":
-        return sympy.root(last, first)
+        return _root(last, first)
     if kind == "log":
         return sympy.log(last, first)
     if kind == "binom":
         return sympy.binomial(first, last)
     return sympy.factorial(first)
+
+
+def _root(value: Any, degree: Any) -> Any:
+    """The root of a negative number by an odd degree is negative, as in school, not complex."""
+    import sympy
+
+    if value.is_number and value.is_real and value.is_negative and degree.is_Integer and degree % 2 == 1:
+        return -sympy.root(-value, degree)
+    return sympy.root(value, degree)
 
 
 def _call(name: str, value: Any) -> Any:
@@ -227,11 +269,12 @@ def _call(name: str, value: Any) -> Any:
         "ln": "log",
         "lg": "log",
         "ceil": "ceiling",
+        "sgn": "sign",
     }
     if name == "lg":
         return sympy.log(value, 10)
     if name in {"max", "min", "gcd", "lcm"}:
         raise ValueError(f"{name} of one argument")
-    if len(name) == 1:
+    if len(name) == 1 or name == "overline":
         return sympy.Function(name)(value)
     return getattr(sympy, known.get(name, name))(value)

@@ -1,86 +1,101 @@
-"""Brings the ways people write an answer to one spelling, by text rules alone; each rule reads its text
-once."""
+"""Brings the ways people write an answer to one spelling, by text rules alone; each rule reads its text once."""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-_CHARACTERS = str.maketrans(
-    {
-        "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": "/", "⁄": "/",
-        "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
-        "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∅": r"\emptyset ", "√": r"\sqrt ",
-        "°": r"^\circ ", "²": "^{2}", "³": "^{3}", "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}",
-        "¾": r"\frac{3}{4}", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "λ": r"\lambda ",
-        "φ": r"\phi ", "…": r"\ldots ", "，": ",", "（": "(", "）": ")", "：": ":", "；": ";", "。": ".",
-        "％": "%", "′": "'", "“": "", "”": "", "€": "", "£": "", "¥": "", "\u00a0": " ", "\u200b": "",
-    }
-)  # fmt: skip
+from verifiers.math_characters import in_ascii
+from verifiers.math_numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
+from verifiers.math_split import with_usual_brackets
+from verifiers.math_units import CURRENCY, Unit, without_degrees, without_unit
+
+OR, AND = "\x0e", "\x0f"
+"""What stands for the words that join answers."""
+ROW = "\x06"
+"""What stands for the end of a row of a matrix."""
+CASES, END_CASES = "\x10", "\x11"
+"""The brackets of a system of equations or of a function by cases."""
+
 _DROPPED = re.compile(
-    r"\\(?:left|right|displaystyle|textstyle|limits|boxed|fbox|Bigg?|bigg?|[Bb]igg?[lrm]|mathstrut|phantom"
-    r"|ensuremath|rm|bf|it)(?![a-zA-Z])|\\(?:boxed|fbox)(?=\{)|\\!|\\label\{[^{}]*\}"
+    r"\\(?:left|right|displaystyle|textstyle|scriptstyle|limits|boxed|fbox|Bigg?|bigg?|[Bb]igg?[lrm]|mathstrut|phantom"
+    r"|ensuremath|rm|bf|it|boldsymbol|bm|vec|overrightarrow|hat|widehat|mathopen|mathclose|nolimits)(?![a-zA-Z])"
+    r"|\\(?:boxed|fbox)(?=\{)|\\!|\\label\{[^{}]*\}|\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]|\\hline"
 )
 _SPACES = re.compile(r"\\(?:qquad|quad|hspace\{[^{}]*\}|[,;:> ])|~|\s+")
-_DEGREES = re.compile(r"\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\bdegrees?\b|\\circ(?=\s*[.,]?\s*$)")
-_TRIGONOMETRY = re.compile(r"\b(?:sin|cos|tan|cot|sec|csc)")
-_ANGLE = re.compile(r"(\d+(?:\.\d+)?)\s?\^\s?\{?\s?\\circ\s?\}?")
 _PERCENT = re.compile(r"\\?%|\\text\s?\{\s*(?:\\?%|percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b")
 _TEXT = re.compile(
-    r"\\(?:text|mbox|mathrm|textbf|textit|textrm|texttt|mathbf|mathit|mathsf|operatorname|hbox)\s?\*?\s?\{([^{}]*)\}"
+    r"\\(text|mbox|mathrm|textbf|textit|textrm|texttt|textsf|mathbf|mathit|mathsf|operatorname|hbox|mathcal|textnormal)"
+    r"\s?\*?\s?\{([^{}]*)\}"
 )
-_JOINING = re.compile(r"^\s*(?:,\s*)?(?:and|or|&)\s*(?:,\s*)?$", re.IGNORECASE)
-_JOINING_PLAIN = re.compile(r"(?:\s*,)?\s+(?:and|or)\s+|\s*,\s*(?:and|or)\s+", re.IGNORECASE)
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
-_THOUSANDS_SPACED = re.compile(r"(?<![\d.])\d{1,3}(?:(?:\{,\}|\\,|,\s?\\!|\\ )\d{3})+(?!\d)")
-_MIXED = re.compile(r"(?<![\d./^_}])(\d+)\s+(\d+)\s?/\s?(\d+)(?![\d/])")
-_REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s?\{?(\d+)\}?")
-_UNITS = (
-    "square|cubic|sq|cents?|dollars?|usd|bucks|cm|mm|km|kg|mg|lbs?|pounds?|ounces?|oz|inch(?:es)?|feet|foot|ft|yards?"
-    "|miles?|meters?|metres?|kilometers?|centimeters?|units?|hours?|hrs?|minutes?|mins?|seconds?|secs?|days?|weeks?"
-    "|months?|years?|mph|mi|radians?|rad|people|students?|men|women|apples?|books?|ways|points?|liters?|litres?|ml"
-    "|gallons?|grams?|times|rows?|pages?|pieces?|marbles?|coins?|tiles?|cubes?|boxes|games?|numbers?|integers?|values?"
-    "|solutions?|euros?|pence|per"
+_UNIT_LETTER = frozenset("mgsLhNJWVK")
+_COMMAND_WORDS = re.compile(
+    r"\s*(?:[\d.,:;/\s%()^-]*|[A-Za-z]|sin|cos|tan|cot|sec|csc|arc(?:sin|cos|tan)|sinh|cosh|tanh|log|lg|ln|exp|sqrt|pi"
+    r"|infinity|gcd|lcm|max|min)\s*"
 )
-_PLAIN_UNIT = re.compile(
-    rf"(?<=[\d)}}])\s*(?:(?:{_UNITS})(?![A-Za-z])[\s.]*(?:(?:\^|\*\*)?\s?\{{?[23]\}}?)?[\s/]*)+$",
-    re.IGNORECASE,
-)
-_HEDGING = re.compile(r"\b(?:or|not|but|maybe|perhaps|possibly|more|less|least|most|than|no)\b", re.IGNORECASE)
-_TEXT_UNIT = re.compile(r"^(?P<core>[^\"]*\d[^\"]*?|\$?\d[^\"]*?)(?P<words>(?:\s*\"[^\"]*\"\s*(?:\^\s?\{?[23]\}?)?)+)$")
+_NUMBER_AND_UNIT = re.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
+_JOINING = re.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", re.IGNORECASE)
+_JOINING_PLAIN = re.compile(r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", re.I)
+_TO = re.compile(r'^(\s*[\d.]+)((?:\s*"?\s*to\s*"?\s*[\d.]+)+\s*)$')
+_ABOUT = re.compile(r'^\s*(?:\\(?:approx|simeq|sim)(?![a-z])|~|=|"?(?:about|approx(?:imately|\.)?|around|roughly)\b"?)\s*')
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
-_FRACTION_NAMES = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
+_FRACTION_NAMES = re.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
+_BINOMIAL_NAMES = re.compile(r"\\[dt]binom(?![a-zA-Z])|\\(?:dbinom|tbinom)")
+_SHORT_BINOMIAL = re.compile(r"\\binom\s*(\d)\s*(\d)")
+_CHOOSE = re.compile(r"(?:\{\})?_\{?(\d{1,6})\}?\s?C_\{?(\d{1,6})\}?")
 _EDGE = re.compile(r"^[\s*]+|[\s.,;:\\*]+$")
 _DELIMITERS = re.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
 _TRAILING_ITEM = re.compile(r"\\(?:text|mbox)\s?\{\s*(?:are|is|units?)?\s*\}")
+_CURRENCY = re.compile(r"(?:\bUS\s?|\bUSD\s?)?(?:\\text\s?\{\s*\\\$\s*\}|\\\$|\bUS(?=\$))|\bUSD\s?(?=\d)")
+_PLUS_MINUS = re.compile(r"\+\s?/\s?-|(?:^|(?<==))\s*\+\s?-(?=\s*[\d\\s(])")
+_NUMBER_SETS = re.compile(r"\\mathbb\s?\{?\s?([RZNQC])(?![A-Za-z])\s?\}?|\\(?:Bbb|mathbb)\s?\{?([RZNQC])\}?")
+_SET_NAMES = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
+_SYSTEM = re.compile(
+    r"\\begin\{cases\}|\\left\s?\\(?:\{|lbrace)\s?\\begin\{(?:array|aligned|gathered|matrix)\}(?:\{[clr|\s]*\})?"
+)
+_SYSTEM_END = re.compile(r"\\end\{cases\}|\\end\{(?:array|aligned|gathered|matrix)\}\s?\\right\s?\.")
+_ELLIPSIS = re.compile(r"\\(?:dots[cbmio]?|cdots|ldots)(?![a-z])|\.\.\.+")
+_TIMES_TEN = re.compile(r"(?<=\d)\s?[xX]\s?(?=10\s?(?:\^|\*\*))")
+_UNION = re.compile(r"(?<=[)\]\x02])\s*[uU]\s*(?=[(\[\x01])")
 
 
-def normalise(text: str) -> str:
-    """Returns the answer in one spelling: without dollar signs, blanks, units, `\\text`, degree signs or
-    thousands separators. Words that the author marked as text stay, between double quotes."""
-    text = text.translate(_CHARACTERS).replace('"', "").replace(r"\$", " ")
+class Spelling(NamedTuple):
+    """An answer in one spelling, and the unit that stood at its end."""
+
+    text: str
+    unit: Unit | None = None
+
+
+def normalise(answer: str) -> Spelling:
+    """Returns the answer without dollar signs, blanks, units, `\\text`, degree signs or thousands separators.
+
+    Words that the author marked as text stay, between double quotes.
+    """
+    text = _TIMES_TEN.sub(r"\\times ", in_ascii(answer))
     if re.search(r"\\\\[A-Za-z]{2}", text) and "\\begin" not in text:
         text = re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
+    text, unit = without_degrees(text)
+    text = text.replace('"', "")
+    priced = _CURRENCY.sub(" ", text)
+    if priced != text:
+        text, unit = priced, CURRENCY
     if "\\begin" in text:
-        text = text.replace("\\\\", " \x06 ")
-    text = _THOUSANDS_SPACED.sub(lambda m: re.sub(r"\D", "", m.group()), text)
-    text = text.replace(r"\{", "\x01").replace(r"\}", "\x02").replace(r"\lbrace", "\x01").replace(r"\rbrace", "\x02")
-    text = text.replace(r"\varnothing", r"\emptyset")
-    if _TRIGONOMETRY.search(text):
-        text = _ANGLE.sub(r"(\1\\pi/180)", text)
-    text = _DROPPED.sub("", _DELIMITERS.sub(" ", text))
-    text = _DEGREES.sub("", _PERCENT.sub("%", text))
+        text = _rows(text)
+    text = re.sub(r"\\right\s?\.|\\left\s?\.", "", text.replace("{:}", ":"))
+    text = joined_thousands(_DROPPED.sub("", _DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
+    text = _with_names(text)
     text = _TEXT.sub(_quoted, _TRAILING_ITEM.sub("", text))
-    text = _REPEATING.sub(_repeating, _FRACTION_NAMES.sub(r"\\frac", text))
-    text = _SPACES.sub(" ", text)
-    text = _EDGE.sub("", text)
-    text = _JOINING_PLAIN.sub(" , ", text)
-    text = _without_units(text)
-    text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)
-    text = _outside_brackets(text)
+    text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
+    text = _EDGE.sub("", without_bases(text))
+    text = _TO.sub(lambda m: m.group(1) + re.sub(r'[\s"]*to[\s"]*', ":", m.group(2)), _ABOUT.sub("", text))
+    text = _JOINING_PLAIN.sub(_joining, text)
+    text, measured = _without_units(text)
+    text = with_usual_brackets(joined_at_commas(text))
     text = _SHORT_FRACTION.sub(_braced, _SHORT_FRACTION.sub(_braced, text))
+    text = _SHORT_BINOMIAL.sub(r"\\binom{\1}{\2}", text)
     text = _EDGE.sub("", text)
     text = re.sub(r"(?<=\d) (?=\d)", "\x03", text).replace(" ", "") if "\\" not in text else _tight(text)
-    return re.sub(r"^\+", "", text)
+    return Spelling(re.sub(r"^\+", "", text), measured or unit)
 
 
 def squeezed(text: str) -> str:
@@ -88,39 +103,55 @@ def squeezed(text: str) -> str:
     return "".join(text.split()).strip("$")
 
 
+def _rows(text: str) -> str:
+    text = re.sub(r"\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]", r"\\\\", text)
+    text = re.sub(r"\\(?:hline|cr)(?![a-z])|\\\\", lambda m: "" if "hline" in m.group() else f" {ROW} ", text)
+    text = _SYSTEM_END.sub(END_CASES, _SYSTEM.sub(CASES, text))
+    return text.replace("smallmatrix", "matrix")
+
+
+def _with_names(text: str) -> str:
+    """Gives each thing that has several LaTeX names one of them."""
+    if "\\" in text:
+        text = text.replace(r"\{", "\x01").replace(r"\}", "\x02").replace(r"\lbrace", "\x01").replace(r"\rbrace", "\x02")
+        text = text.replace(r"\varnothing", r"\emptyset").replace(r"\langle", "(").replace(r"\rangle", ")")
+        text = text.replace(r"\bigcup", r"\cup").replace(r"\bigcap", r"\cap").replace(r"\backslash", r"\setminus")
+        text = text.replace(r"\lt ", "<").replace(r"\gt ", ">").replace(r"\colon", ":").replace(r"\operatorname*", r"\mathrm")
+        text = _NUMBER_SETS.sub(lambda m: f"\\{_SET_NAMES[m.group(1) or m.group(2)]} ", text)
+        text = re.sub(r"\\(?:mathbf|mathrm)\s?\{R\}(?=\s*(?:$|[,.;\\^}\x02-]))", r"\\reals ", text)
+        text = re.sub(r"\\[lr]?vert(?![a-z])\s?", "|", text)
+        text = _BINOMIAL_NAMES.sub(r"\\binom", text)
+        text = re.sub(r"\\p?mod\s?\{?\s?(\w+)\s?\}?", r"(mod \1)", text)
+    text = _ELLIPSIS.sub(r"\\ldots ", text)
+    text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
+    return _PLUS_MINUS.sub(r"\\pm ", _UNION.sub(r"\\cup ", text))
+
+
 def _quoted(match: re.Match[str]) -> str:
-    words = match.group(1)
-    if _JOINING.match(words):
-        return " , "
-    words = _JOINING_PLAIN.sub(" , ", words) if re.search(r"\d", words) else words
-    if re.fullmatch(r"\s*(?:[\d.,/\s%()^-]*|[A-Za-z]|sin|cos|tan|log|ln|sqrt|pi)\s*", words):
+    command, words = match.groups()
+    joining = _JOINING.match(words)
+    if joining:
+        return f" {OR if joining.group(1).lower() == 'or' else AND} "
+    words = _JOINING_PLAIN.sub(_joining, words) if re.search(r"\d", words) else words
+    before = match.string[: match.start()].rstrip(" \\,;~")[-1:]
+    if words.strip() in _UNIT_LETTER and command in {"text", "mathrm", "mbox"} and before and before in '0123456789})"/':
+        return f' "{words.strip()}" '
+    if _COMMAND_WORDS.fullmatch(words) or _NUMBER_AND_UNIT.fullmatch(words):
         return f" {words.strip()} "
     return f' "{words.strip()}" ' if words.strip() else " "
 
 
-def _repeating(match: re.Match[str]) -> str:
-    whole, fixed, period = match.groups()
-    nines = "9" * len(period) + "0" * len(fixed)
-    top = int((whole or "0") + fixed + period) - int((whole or "0") + fixed) if len(period) < 40 else 0
-    return rf"(\frac{{{top}}}{{{nines}}})" if top else match.group()
+def _joining(match: re.Match[str]) -> str:
+    word = next(group for group in match.groups() if group).lower()
+    return f" {OR if word in {'or', 'lor', 'vee'} else AND} "
 
 
-def _without_units(text: str) -> str:
-    worded = _TEXT_UNIT.match(text)
-    if (
-        worded
-        and not _HEDGING.search(worded.group("words"))
-        and not re.search(r"\d", worded.group("words").replace("^", "").strip('23{} "'))
-    ):
-        text = worded.group("core").strip()
-    return _PLAIN_UNIT.sub("", text).strip()
-
-
-def _outside_brackets(text: str) -> str:
-    """Joins thousands such as 1,234,567 where no bracket makes the commas those of a tuple."""
-    if "," not in text or any(bracket in text for bracket in "([\x01"):
-        return text
-    return _THOUSANDS.sub(lambda m: m.group().replace(",", ""), text)
+def _without_units(text: str) -> tuple[str, Unit | None]:
+    """Takes the unit off the whole answer, and off each of several answers that words or commas join."""
+    if not re.search(f"[{OR}{AND}]|, ", text) or any(bracket in text for bracket in "([\x01"):
+        return without_unit(text)
+    parts = re.split(f"(\\s*[{OR}{AND}]\\s*|, )", text)
+    return "".join(without_unit(part)[0] if at % 2 == 0 else part for at, part in enumerate(parts)), None
 
 
 def _braced(match: re.Match[str]) -> str:

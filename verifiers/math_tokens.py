@@ -10,7 +10,9 @@ _GREEK_LETTERS = (
     "tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"
 )
 GREEK = _GREEK_LETTERS.split()
-_FUNCTION_NAMES = "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln exp log lg max min gcd lcm det"
+_FUNCTION_NAMES = (
+    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln exp log lg max min gcd lcm det abs floor ceil cbrt"
+)
 FUNCTIONS = _FUNCTION_NAMES.split()
 INVERSES = {
     "sin": "arcsin",
@@ -19,6 +21,9 @@ INVERSES = {
     "asin": "arcsin",
     "acos": "arccos",
     "atan": "arctan",
+    "sinh": "asinh",
+    "cosh": "acosh",
+    "tanh": "atanh",
 }
 _WORDS = sorted(
     [*FUNCTIONS, "asin", "acos", "atan", "sqrt", "pi", "infty", "oo", "inf", "infinity", *GREEK[:24]],

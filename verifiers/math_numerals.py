@@ -1,0 +1,96 @@
+"""Rewrites numerals that a formula's grammar doesn't know: thousands, repeating decimals, mixed numbers, times."""
+
+from __future__ import annotations
+
+import re
+
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
+_GAP = r"(?:\{,\}|\\[,;:! ]|,\s?\\[,;:! ]|~)"
+_THOUSANDS_SPACED = re.compile(rf"(?<![\d.,])\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)")
+_THOUSANDS_BLANK = re.compile(r"(?<![\d.,/^_}{\\] )(?<![\d.,/^_}{])\d{1,3}(?: \d{3})+(?![\d/]| [\d/]| ?\\frac)")
+_THOUSANDS_DOTTED = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.])")
+_DECIMAL_COMMA = re.compile(r"(?<!\d)(\d+)\{,\}(\d+)")
+_MIXED = re.compile(r"(?<![\d./^_}])(\d+)\s+(\d+)\s?/\s?(\d+)(?![\d/])")
+_BARRED = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s?(?:\{(\d+)\}|(\d))")
+_BRACKETED = re.compile(r"(\d*)\.(\d*)\((\d{1,30})\)(?![\d(])")
+_DOTTED = re.compile(r"(\d*)\.(\d*)\\dot\s?\{?(\d)\}?(?:(\d*)\\dot\s?\{?(\d)\}?)?")
+_ENDLESS = re.compile(r"(?<![\d.])(\d*)\.(\d*?)(\d{1,12}?)\3{2,}\s?\\ldots|(?<![\d.])(\d*)\.()(\d{2,12})\6\s?\\ldots")
+_IN_BASE = re.compile(
+    r'(?<![A-Za-z0-9.}])(?:(\()?(?P<digits>[0-9][0-9A-F]{0,40})(?(1)\)))\s?'
+    r'(?:_\s?\{?\s?"?\s?(?:base\s?"?\s?)?(?P<base>\d{1,2}(?!\d)|[a-z]{3,7})\s?"?\s?\}?|(?:"|in\s)?\s?base\s?"?\s?(?P<last>\d{1,2})$)'
+)
+_TIME = re.compile(r"^\D{0,3}(\d{1,2})\s?:\s?([0-5]\d)\s?(?:([ap])\.?\s?m\.?|o'?clock)$", re.IGNORECASE)
+_TIME_NOISE = re.compile(r"\\(?:text|mathrm|mbox|textrm|[,!;: ])|[{}$~]|\\$")
+_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
+)
+NUMBER_WORDS = {word: str(value) for value, word in enumerate(_WORDS.split())}
+
+
+def joined_thousands(text: str) -> str:
+    """Drops the marks of LaTeX and the blanks that part thousands, as in 1{,}234 or 1 234, and reads 3{,}14."""
+    text = _THOUSANDS_SPACED.sub(lambda m: re.sub(r"\D", "", m.group()), text)
+    text = _DECIMAL_COMMA.sub(r"\1.\2", text)
+    if " " in text:
+        text = _THOUSANDS_BLANK.sub(lambda m: m.group().replace(" ", ""), text)
+    return _THOUSANDS_DOTTED.sub(lambda m: m.group().replace(".", ""), text)
+
+
+def joined_at_commas(text: str) -> str:
+    """Joins thousands such as 1,234,567 where the commas can't be those of a tuple or a set."""
+    if "," not in text or (any(bracket in text for bracket in "([\x01") and ", " not in text):
+        return text
+    return _THOUSANDS.sub(lambda m: m.group().replace(",", ""), text)
+
+
+def with_fractions(text: str) -> str:
+    """Writes mixed numbers such as 3 1/4 with a fraction, and repeating decimals as exact fractions."""
+    if "." in text:
+        text = _BARRED.sub(lambda m: _repeating(m.group(1), m.group(2), m.group(3) or m.group(4)), text)
+        text = _BRACKETED.sub(lambda m: _repeating(m.group(1), m.group(2), m.group(3)), text)
+        text = _DOTTED.sub(_between_dots, text)
+        text = _ENDLESS.sub(_endless, text)
+    return _MIXED.sub(r"\1\\frac{\2}{\3}", text)
+
+
+def _between_dots(match: re.Match[str]) -> str:
+    whole, fixed, first, middle, last = match.groups()
+    return _repeating(whole, fixed, first + (middle + last if last else ""))
+
+
+def _endless(match: re.Match[str]) -> str:
+    groups = match.groups()
+    whole, fixed, period = groups[:3] if groups[2] else groups[3:]
+    return _repeating(whole, fixed, period)
+
+
+def _repeating(whole: str, fixed: str, period: str) -> str:
+    if len(whole) + len(fixed) + len(period) > 100:
+        return f"{whole}.{fixed}\\overline{{{period}}}"
+    nines = "9" * len(period) + "0" * len(fixed)
+    top = int((whole or "0") + fixed + period) - int((whole or "0") + fixed)
+    return rf"(\frac{{{top}}}{{{nines}}})"
+
+
+def without_bases(text: str) -> str:
+    """Writes numerals in another base, such as 101_2 or 52_{\\text{eight}}, in base ten."""
+    return _IN_BASE.sub(_in_ten, text) if "_" in text or "base" in text else text
+
+
+def _in_ten(match: re.Match[str]) -> str:
+    word = match.group("base") or match.group("last")
+    base = int(NUMBER_WORDS.get(word, word)) if NUMBER_WORDS.get(word, word).isdigit() else 0
+    if not 2 <= base <= 36 or any(int(digit, 36) >= base for digit in match.group("digits")):
+        return match.group()
+    return str(int(match.group("digits"), base))
+
+
+def time_of_day(text: str) -> tuple[int, int] | None:
+    """Returns (hour from 0 to 23, minute) of a time with am or pm, else None."""
+    if ":" not in text or len(text) > 60:
+        return None
+    match = _TIME.match(_TIME_NOISE.sub("", text).strip().rstrip(","))
+    if match is None or match.group(3) is None or not 1 <= int(match.group(1)) <= 12:
+        return None
+    return int(match.group(1)) % 12 + (12 if match.group(3).lower() == "p" else 0), int(match.group(2))

@@ -1,0 +1,73 @@
+"""Cuts text at separators that stand outside all brackets; sets are written between \\x01 and \\x02 here, cases between
+\\x10 and \\x11."""
+
+from __future__ import annotations
+
+import re
+
+PAIRS = {"(": ")", "[": "]", "\x01": "\x02", "{": "}", "\x10": "\x11"}
+_CLOSERS = frozenset(PAIRS.values())
+_FRENCH = re.compile(r"(?:^|\\cup|\\cap|\\in|\\setminus|[=,;:(])\s*\]|(?<!\\sqrt)\[\s*(?:$|\\cup|\\cap|\\setminus|[,;)]|\x02)")
+_FRENCH_INTERVAL = re.compile(r"([\[\](])([^\[\];,]{1,200})([;,])([^\[\];,]{1,200}?)([\[\])])")
+
+
+def closing(text: str, start: int, mixed: bool = False) -> int:
+    """Returns where the bracket at `start` closes, or -1; `mixed` lets (a,b] close."""
+    depth = 0
+    for at in range(start, len(text)):
+        char = text[at]
+        if char in PAIRS:
+            depth += 1
+        elif char in _CLOSERS:
+            depth -= 1
+            if depth == 0:
+                fits = char == PAIRS[text[start]] or (mixed and {char, text[start]} <= set("()[]"))
+                return at if fits else -1
+    return -1
+
+
+def depths_of(text: str) -> list[int]:
+    """Returns, for each character, in how many brackets it stands."""
+    depths, depth = [], 0
+    for char in text:
+        depths.append(depth)
+        depth += (char in PAIRS) - (char in _CLOSERS)
+    return depths
+
+
+def split(text: str, separators: str) -> list[str]:
+    """Cuts at each of the separators that stands outside all brackets."""
+    parts, depth, begun = [], 0, 0
+    for at, char in enumerate(text):
+        if char in PAIRS:
+            depth += 1
+        elif char in _CLOSERS:
+            depth -= 1
+        elif depth == 0 and char in separators:
+            parts.append(text[begun:at])
+            begun = at + 1
+    return [*parts, text[begun:]]
+
+
+def split_command(text: str, *commands: str) -> list[str]:
+    """Cuts at LaTeX commands that stand outside all brackets, such as `\\cup`."""
+    if not any(command in text for command in commands):
+        return [text]
+    either = "|".join(re.escape(command) for command in commands)
+    return split(re.sub(rf"(?:{either})(?![A-Za-z]) ?", "\x05", text), "\x05")
+
+
+def with_usual_brackets(text: str) -> str:
+    """Writes intervals such as ]0,1[ with round brackets; other text stays."""
+    if ("[" not in text and "]" not in text) or not _FRENCH.search(text):
+        return text
+    return _FRENCH_INTERVAL.sub(_usual, text)
+
+
+def _usual(match: re.Match[str]) -> str:
+    opening, low, comma, high, close = match.groups()
+    if any(side.count("(") != side.count(")") for side in (low, high)):
+        return match.group()
+    opening = "(" if opening == "]" else opening
+    close = ")" if close == "[" else close
+    return f"{opening}{low}{comma}{high}{close}"

@@ -1,0 +1,184 @@
+"""Takes the unit off an answer such as `5\\text{ cm}^2`, `45^\\circ` or `\\$18.90`, and tells which unit it was.
+
+A unit counts only where both answers have one: 5 cm is 5, but not 5 km; 1 m is 100 cm. Words that are no measure
+(5 apples) count nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A measure as powers of base dimensions, and how many base units it is."""
+
+    dimensions: tuple[tuple[str, int], ...]
+    factor: Fraction
+
+
+DEGREE = Unit((("angle", 1),), Fraction(1))
+RADIAN = Unit((("turn", 1),), Fraction(1))
+"""Of another dimension than the degree, since their ratio is no fraction; `math_compare` knows the two."""
+CURRENCY = Unit((("money", 1),), Fraction(1))
+
+_MEASURES: dict[str, tuple[str, int, Fraction]] = {}
+
+
+def _define(dimension: str, power: int, names: str, factor: Fraction | int) -> None:
+    for name in names.split():
+        _MEASURES[name] = (dimension, power, Fraction(factor))
+
+
+_define("length", 1, "m meter meters metre metres", 1)
+_define("length", 1, "mm millimeter millimeters millimetre millimetres", Fraction(1, 1000))
+_define("length", 1, "cm centimeter centimeters centimetre centimetres", Fraction(1, 100))
+_define("length", 1, "dm decimeter decimeters", Fraction(1, 10))
+_define("length", 1, "km kilometer kilometers kilometre kilometres kms", 1000)
+_define("length", 1, "in inch inches", Fraction(254, 10000))
+_define("length", 1, "ft foot feet", Fraction(3048, 10000))
+_define("length", 1, "yd yds yard yards", Fraction(9144, 10000))
+_define("length", 1, "mi mile miles", Fraction(1609344, 1000))
+_define("mass", 1, "g gram grams", 1)
+_define("mass", 1, "mg milligram milligrams", Fraction(1, 1000))
+_define("mass", 1, "kg kgs kilogram kilograms", 1000)
+_define("mass", 1, "lb lbs pound pounds", Fraction(45359237, 100000))
+_define("mass", 1, "oz ounce ounces", Fraction(45359237, 1600000))
+_define("time", 1, "s sec secs second seconds", 1)
+_define("time", 1, "min mins minute minutes", 60)
+_define("time", 1, "h hr hrs hour hours", 3600)
+_define("time", 1, "day days", 86400)
+_define("time", 1, "week weeks", 604800)
+_define("months", 1, "month months", 1)
+_define("months", 1, "year years yr yrs", 12)
+_define("money", 1, "dollar dollars usd bucks euro euros", 1)
+_define("money", 1, "cent cents", Fraction(1, 100))
+_define("length", 3, "l liter liters litre litres", Fraction(1, 1000))
+_define("length", 3, "ml milliliter milliliters millilitre millilitres", Fraction(1, 1000000))
+_define("angle", 1, "degree degrees deg degs", 1)
+_define("turn", 1, "radian radians rad rads", 1)
+
+_COUNTED = (
+    "units? people persons? students? men women boys girls children apples? oranges? books? ways points? pts gallons? "
+    "times rows? pages? pieces? marbles? coins? tiles? cubes? boxes games? numbers? integers? values? solutions? "
+    "pence kph mph bushels? acres? newtons? joules? watts? volts? ohms? amps? hertz hz kwh mol moles? tons? tonnes? "
+    "dozens? percent"
+).replace(" ", "|")
+_MEASURE_WORDS = "|".join(sorted((name for name in _MEASURES if len(name) > 1), key=len, reverse=True))
+_WORD = rf"(?:square|cubic|sq\.?|cu\.?|per|{_MEASURE_WORDS}|{_COUNTED})(?![A-Za-z])"
+_PLAIN = re.compile(
+    rf"(?<=[\d)}}.])\s*(?:(?:{_WORD})[\s.]*(?:(?:\^|\*\*)?\s?\{{?[23]\}}?)?[\s/]*)+$|"
+    r"(?<=[\d)}])(?:\s+[A-Za-z][a-z]{2,20})+$",
+    re.IGNORECASE,
+)
+_KNOWN_FIRST = re.compile(rf"\s*{_WORD}", re.IGNORECASE)
+_AFTER_PI = re.compile(rf"(?<=\\pi)\s+(?:{_WORD}[\s.]*(?:\^?\s?\{{?[23]\}}?)?)+$", re.IGNORECASE)
+_PIECE = r'(?:"[^"]*"|/|\\cdot(?![A-Za-z])|\\times(?![A-Za-z]))\s*(?:\^\s?\{?\s?-?[123]\s?\}?)?\s*'
+_QUOTED = re.compile(rf'^(?P<core>[^"]*?)(?P<words>"[^"]*"\s*(?:\^\s?\{{?\s?-?[123]\s?\}}?)?\s*(?:{_PIECE})*)$')
+_QUOTED_FRACTION = re.compile(r'\\frac\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s*$')
+_HEDGING = re.compile(r"\b(?:or|not|but|maybe|perhaps|possibly|more|less|least|most|than|no|to|if|for|when)\b", re.I)
+_CORE = re.compile(
+    r"[^A-Za-z\\]*+(?:(?:\\[A-Za-z]++|\\[^A-Za-z]|sqrt|pi|[A-Za-z](?![A-Za-z]))[^A-Za-z\\]*+)*+"
+)
+_FUNCTIONS = re.compile(r"\b(?:sin|cos|tan|cot|sec|csc|log|exp|sqrt|inf|infinity|infty|theta|alpha|beta|gamma|and)\b")
+_DEGREE = r"(?:\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z])|\^\s?\{?\s?\\text\{o\}\s?\}?)"
+_DEGREES = re.compile(
+    rf"{_DEGREE}\s*(?:\\(?:text|mathrm)\s?\{{\s*[CF]\s*\}}|[CF](?![A-Za-z]))?|\bdegrees?\b(?:\s(?:celsius|fahrenheit))?"
+    r"|\\circ(?=\s*[.,]?\s*$)",
+    re.IGNORECASE,
+)
+_MARK = r"\s?(?:'|\^\s?\{?\s?\\prime\s?\}?|\\prime)"
+_SEXAGESIMAL = re.compile(
+    rf"(\d{{1,6}})\s?{_DEGREE}\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:{_MARK})(?!\s?(?:'|\\prime))"
+    rf"(?:\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:(?:{_MARK}){{2}}|\^\s?\{{?\\prime\s?\\prime\s?\}}?))?"
+)
+_TRIGONOMETRY = re.compile(r"(?<![A-Za-z])(?:sin|cos|tan|cot|sec|csc)(?![a-z])|\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+_ANGLE = re.compile(rf"(\d+(?:\.\d+)?)\s?{_DEGREE}")
+_ORDINAL = re.compile(r'(?<=\d)\s?(?:\^\s?\{?\s?"(?:st|nd|rd|th)"\s?\}?|(?:st|nd|rd|th)(?![A-Za-z]))')
+
+
+def without_degrees(text: str) -> tuple[str, Unit | None]:
+    """Drops degree signs, and turns the angles of sin, cos and their like into radians."""
+    if "circ" not in text and "deg" not in text and "{o}" not in text:
+        return text, None
+    text = _SEXAGESIMAL.sub(_as_degrees, text)
+    if _TRIGONOMETRY.search(text):
+        return _DEGREES.sub("", _ANGLE.sub(r"(\1\\pi/180)", text)), None
+    plain = _DEGREES.sub("", text)
+    temperature = re.search(r"(?<![a-z])[CF]\s*\}?\s*$|[Cc]elsius|[Ff]ahrenheit", text)
+    return plain, DEGREE if plain != text and not temperature else None
+
+
+def _as_degrees(match: re.Match[str]) -> str:
+    degrees, minutes, seconds = (Fraction(group or 0) for group in match.groups())
+    value = degrees + minutes / 60 + seconds / 3600
+    return rf"\frac{{{value.numerator}}}{{{value.denominator}}}^\circ"
+
+
+def without_unit(text: str) -> tuple[str, Unit | None]:
+    """Drops the unit at the end of an answer, or the words after a number, unless they hedge it."""
+    text = _ORDINAL.sub("", text)
+    text = _QUOTED_FRACTION.sub(r"\1/\2", text)
+    worded = _QUOTED.match(text)
+    if worded and worded.group("core").strip() and not _HEDGING.search(worded.group("words")):
+        unit = _measure(worded.group("words"))
+        core = worded.group("core").strip()
+        bare = re.sub(r"\^\s?\{?\s?-?[123]\s?\}?", "", worded.group("words"))
+        if (unit or re.search(r"\d", core)) and not re.search(r"\d", bare) and _CORE.fullmatch(core):
+            return core, unit
+    plain = _PLAIN.search(text) or _AFTER_PI.search(text)
+    if plain is None or _HEDGING.search(plain.group()):
+        return text.strip(), None
+    if not _KNOWN_FIRST.match(plain.group()) and (_FUNCTIONS.search(plain.group()) or not plain.group()[:1].isspace()):
+        return text.strip(), None
+    core = text[: plain.start()].strip()
+    return (core, _measure(plain.group())) if _CORE.fullmatch(core) else (text.strip(), None)
+
+
+def _measure(words: str) -> Unit | None:
+    """Reads "m/s^2" or "square feet"; None when a word is no measure."""
+    read = _Measure()
+    for token in re.finditer(r"[A-Za-z]+|/|\^\s?\{?\s?(-?\d)|(\d)", words.replace('"', " ")):
+        power = token.group(1) or token.group(2)
+        if not (read.raised(int(power)) if power else read.word(token.group().lower())):
+            return None
+    dimensions = tuple(sorted((name, power) for name, power in read.powers.items() if power))
+    return Unit(dimensions, read.factor) if dimensions else None
+
+
+class _Measure:
+    """A measure while its words are read; both methods tell whether the word belongs to one."""
+
+    def __init__(self) -> None:
+        self.powers: dict[str, int] = {}
+        self.factor = Fraction(1)
+        self._sign, self._times = 1, 1
+        self._last: tuple[str, int, Fraction] | None = None
+
+    def word(self, word: str) -> bool:
+        if word in {"/", "per"}:
+            self._sign = -1
+        elif word in {"square", "sq", "cubic", "cu"}:
+            self._times = 2 if word.startswith("s") else 3
+        elif word in {"mph", "kph"}:
+            return self.word("mi" if word == "mph" else "km") and self.word("per") and self.word("h")
+        elif word in _MEASURES:
+            dimension, power, size = _MEASURES[word]
+            self._last = (dimension, power * self._sign, size**self._sign)
+            self._multiply(self._times)
+            self._times = 1
+        else:
+            return False
+        return True
+
+    def raised(self, power: int) -> bool:
+        self._multiply(power - 1)
+        return self._last is not None
+
+    def _multiply(self, times: int) -> None:
+        if self._last is not None:
+            dimension, power, size = self._last
+            self.powers[dimension] = self.powers.get(dimension, 0) + power * times
+            self.factor *= size**times
