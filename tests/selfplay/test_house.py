@@ -22,7 +22,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("selfplay.tracking", "selfplay.engines", "selfplay.clock"),
     ("selfplay.judging",),
     ("selfplay.trainers",),
-    ("selfplay.context", "selfplay.terminal", "selfplay.plan_view", "selfplay.sandbox_commands"),
+    ("selfplay.context", "selfplay.terminal", "selfplay.plan_view", "selfplay.sandbox_commands", "selfplay.serve_command"),
     (
         "selfplay.seed_problems",
         "selfplay.base_model",
