@@ -1,7 +1,7 @@
 """Judges a file of JSON lines: one verdict a row, in order. All rows are checked before the first is judged.
 
 Row in: `completion`; for math `answer`; for code `tests`, and optionally `entry_point`, `language`,
-`time_limit_s`, `memory_mb`, `float_tolerance`, `checker`; `id` is passed through.
+`time_limit_s`, `memory_mb`, `float_tolerance`, `checker`, `prompt`; `id` is passed through.
 Row out: `id`, `passed`, `reward`, `status`, `reason`, `seconds`.
 """
 
@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from verifiers.model import Task, Test, Verdict, Verifier
 from verifiers.registry import load
@@ -32,6 +32,15 @@ class UnusableInput(ValueError):
         self.path, self.line, self.field, self.problem = str(path), line, field, problem
 
 
+class Row(NamedTuple):
+    """One row that can be judged; `line` counts from 1, `fields` are all of the row's, as they came."""
+
+    line: int
+    fields: Mapping[str, Any]
+    task: Task
+    completion: str
+
+
 def verify_file(
     name: str,
     path: Path | str,
@@ -45,16 +54,16 @@ def verify_file(
     Raises UnusableInput before anything is judged, UnknownVerifier when there is no verifier of this name.
     Holds at most a batch of rows in memory. A verifier passed in is used, and left open.
     """
-    for _ in _rows(path, name):
+    for _ in read_rows(path, name):
         pass
     judge = verifier or load(name, params)
     count = 0
     try:
-        rows = _rows(path, name)
+        rows = read_rows(path, name)
         while batch := list(islice(rows, _BATCH)):
-            verdicts = judge.verify_many([(task, completion) for _, task, completion in batch])
-            for (row_id, _, _), verdict in zip(batch, verdicts, strict=True):
-                out.write(json.dumps(row_of(row_id, verdict), ensure_ascii=False) + "\n")
+            verdicts = judge.verify_many([(row.task, row.completion) for row in batch])
+            for row, verdict in zip(batch, verdicts, strict=True):
+                out.write(_line_of(row_of(row.fields.get("id"), verdict)))
             out.flush()
             count += len(batch)
     finally:
@@ -75,19 +84,28 @@ def row_of(row_id: Any, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _rows(path: Path | str, name: str) -> Iterator[tuple[Any, Task, str]]:
+def _line_of(row: Mapping[str, Any]) -> str:
+    """A lone surrogate, which no file can hold, is written as JSON's escape for it."""
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+def read_rows(path: Path | str, name: str = "") -> Iterator[Row]:
+    """Yields the rows of a file in order; `name` is the verifier whose fields must be there.
+
+    Raises UnusableInput, naming file, line and field.
+    """
     try:
         with open(path, encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _Row(path, number, line).parsed(name)
+                    yield _Line(path, number, line).parsed(name)
     except OSError as error:
         raise UnusableInput(path, 0, "", error.strerror or "cannot be read") from error
     except UnicodeDecodeError as error:
         raise UnusableInput(path, 0, "", f"is not UTF-8 text: {error.reason}") from error
 
 
-class _Row:
+class _Line:
     """One line while it is being read; every complaint says where."""
 
     def __init__(self, path: Path | str, number: int, line: str) -> None:
@@ -100,7 +118,7 @@ class _Row:
             raise self._fault("", "is not a JSON object")
         self._row: dict[str, Any] = row
 
-    def parsed(self, name: str) -> tuple[Any, Task, str]:
+    def parsed(self, name: str) -> Row:
         completion = self._text("completion")
         if completion is None:
             raise self._fault("completion", "is missing")
@@ -122,8 +140,9 @@ class _Row:
             memory_mb=int(self._positive("memory_mb", 512)),
             float_tolerance=self._positive("float_tolerance", None),
             checker=self._text("checker"),
+            prompt=self._text("prompt"),
         )
-        return row_id, task, completion
+        return Row(self._number, self._row, task, completion)
 
     def _fault(self, field: str, problem: str) -> UnusableInput:
         return UnusableInput(self._path, self._number, field, problem)

@@ -32,6 +32,8 @@ class Task:
     memory_mb: int = 512
     float_tolerance: float | None = None
     checker: str | None = None
+    prompt: str | None = None
+    """The problem as the policy read it; for verifiers that read it too, such as a judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,12 @@ class Verdict:
 
 @runtime_checkable
 class Verifier(Protocol):
-    """Judges completions. Pure and deterministic; safe on any text; callable from any thread."""
+    """Judges completions. Pure and deterministic; safe on any text; callable from any thread.
+
+    Two more attributes are read where a verifier has them: `fingerprint`, a text that changes whenever its
+    verdicts may (kept verdicts are found by it), and `judges`, which is "form" when a pass says nothing about
+    the answer (its length, its layout, its language) and "answer" otherwise.
+    """
 
     name: str
 

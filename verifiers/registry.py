@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import time
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, TypeVar
 
-from verifiers.model import Task, Verdict, Verifier
+from verifiers.model import Verifier
+from verifiers.plugins import FunctionVerifier, GuardedVerifier, fingerprint_of
 
 GROUP = "selfplay.verifiers"
 """The entry point group under which an installed package offers verifiers."""
@@ -21,7 +22,10 @@ _BUILT_IN = {
     "exact": "verifiers.text_rules:ExactVerifier",
     "regex": "verifiers.text_rules:RegexVerifier",
     "format": "verifiers.text_rules:FormatVerifier",
-    "length": "verifiers.text_rules:LengthVerifier",
+    "length": "verifiers.answer_length:LengthVerifier",
+    "language": "verifiers.answer_language:LanguageVerifier",
+    "judge": "verifiers.model_judge:ModelJudge",
+    "composite": "verifiers.composite:CompositeVerifier",
 }
 _registered: dict[str, Any] = {}
 _Thing = TypeVar("_Thing")
@@ -31,53 +35,105 @@ class UnknownVerifier(ValueError):
     """No verifier has this name, or it can't be loaded; the message says what was tried and what exists."""
 
 
-def verifier(name: str) -> Callable[[_Thing], _Thing]:
-    """Registers a verifier class, or a function (task, completion) -> bool, float or Verdict, under a
-    name."""
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A verifier that can be had by name: the name, who offers it, and where it stands as `module:Name`."""
+
+    name: str
+    source: str
+    path: str
+
+
+def verifier(name: str, *, judges: Literal["answer", "form"] | None = None) -> Callable[[_Thing], _Thing]:
+    """Registers a verifier class, or a function (task, completion) -> bool, float or Verdict, under a name.
+
+    `judges` says what a pass means: that the answer is right (the default), or something about its form, such
+    as its length. Raises ValueError when the name is no name or is taken by something else.
+    """
     if not name or ":" in name:
         raise ValueError(f"{name!r} is no name for a verifier")
+    if name in _BUILT_IN:
+        raise ValueError(f"{name!r} is the name of a built-in verifier; choose another")
 
     def register(thing: _Thing) -> _Thing:
+        known = _registered.get(name)
+        if known is not None and _path_of(known) != _path_of(thing):
+            raise ValueError(f"the name {name!r} is taken by {_path_of(known)}; choose another for {_path_of(thing)}")
+        if judges is not None:
+            thing.judges = judges  # type: ignore[attr-defined]
         _registered[name] = thing
         return thing
 
     return register
 
 
+def offers() -> list[Offer]:
+    """Returns every verifier that `load` knows by name, sorted, without loading any."""
+    found = {name: Offer(name, _by(entry), entry.value) for name, entry in _entry_points().items()}
+    found |= {name: Offer(name, "registered", _path_of(thing)) for name, thing in _registered.items()}
+    found |= {name: Offer(name, "built in", path) for name, path in _BUILT_IN.items()}
+    return [found[name] for name in sorted(found)]
+
+
 def names() -> list[str]:
     """Returns every name that `load` knows, without loading anything."""
-    return sorted({*_BUILT_IN, *_registered, *(entry.name for entry in entry_points(group=GROUP))})
+    return [offer.name for offer in offers()]
 
 
-def load(name: str, params: Mapping[str, Any] | None = None) -> Verifier:
+def load(
+    name: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Verifier:
     """Returns a verifier by name or `module:Name`, made with the parameters.
+
+    Args:
+        name: a name from `names()`, or a dotted path.
+        params: keyword arguments of the class, or of each call of the function.
+        defaults: by verifier name, parameters where `params` has none; they reach the components of a
+            composite too.
 
     Raises UnknownVerifier when there is none, or when it doesn't take these parameters.
     """
-    thing = _find(name)
-    if isinstance(thing, type):
-        try:
+    thing = find(name)
+    chosen = dict((defaults or {}).get(name, {})) | dict(params or {})
+    if defaults and getattr(thing, "loads_components", False):
+        chosen.setdefault("load_component", lambda inner, given: load(inner, given, defaults=defaults))
+    made = make(name, chosen, thing)
+    shipped = type(made).__module__.startswith("verifiers.") and not isinstance(made, FunctionVerifier)
+    return made if shipped else GuardedVerifier(made, fingerprint_of(name, thing, chosen))
+
+
+def make(name: str, params: Mapping[str, Any] | None = None, thing: Any = None) -> Verifier:
+    """Returns a verifier as `load` does, but with nothing between it and the caller: a plug-in's exceptions
+    come through. For those who test plug-ins."""
+    thing = find(name) if thing is None else thing
+    try:
+        if isinstance(thing, type):
             made = thing(**(params or {}))
-        except TypeError as error:
-            raise UnknownVerifier(f"verifier {name!r} does not take these parameters: {error}") from error
-    elif callable(thing):
-        made = FunctionVerifier(name, thing, params or {})
-    else:
-        made = thing
+        elif callable(thing):
+            made = FunctionVerifier(name, thing, params or {})
+        else:
+            made = thing
+    except TypeError as error:
+        raise UnknownVerifier(f"verifier {name!r} does not take these parameters: {error}") from error
+    except Exception as error:
+        raise UnknownVerifier(f"verifier {name!r} refuses its parameters: {error}") from error
     if not isinstance(made, Verifier):
         raise UnknownVerifier(f"{name!r} is no verifier: it needs name, verify, verify_many and close")
-    built_in = type(made).__module__.startswith("verifiers.")
-    return made if built_in else GuardedVerifier(made)
+    return made
 
 
-def _find(name: str) -> Any:
-    if name in _registered:
-        return _registered[name]
+def find(name: str) -> Any:
+    """Returns the class, function or object of a name or `module:Name`. Raises UnknownVerifier."""
     if name in _BUILT_IN:
         return _imported(_BUILT_IN[name], name)
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            return _imported(entry.value, name)
+    if name in _registered:
+        return _registered[name]
+    offered = _entry_points()
+    if name in offered:
+        return _imported(offered[name].value, name)
     if ":" in name:
         return _imported(name, name)
     known = names()
@@ -90,92 +146,28 @@ def _imported(path: str, name: str) -> Any:
     module_name, _, attribute = path.partition(":")
     try:
         thing = importlib.import_module(module_name)
+        if attribute in _registered and _registered[attribute].__module__ == module_name:
+            return _registered[attribute]
         for part in attribute.split("."):
             thing = getattr(thing, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UnknownVerifier(f"verifier {name!r} could not be loaded from {path}: {error}") from error
+    except (Exception, SystemExit) as error:
+        told = f"{type(error).__name__}: {error}".replace("\n", " ")
+        raise UnknownVerifier(f"verifier {name!r} could not be loaded from {path}: {told}") from error
     return thing
 
 
-class FunctionVerifier:
-    """Makes a verifier of a plain function; a fault of the function costs one verdict."""
-
-    def __init__(self, name: str, function: Callable[..., Any], params: Mapping[str, Any]) -> None:
-        """Takes the function and the keyword arguments for each of its calls."""
-        self.name = name
-        self._function = function
-        self._params = dict(params)
-        self.fingerprint = f"{name}/{sorted(self._params.items())!r}"
-
-    def verify(self, task: Task, completion: str) -> Verdict:
-        """Calls the function; True, False or a reward in [0, 1] becomes a verdict."""
-        begun = time.perf_counter()
-        try:
-            verdict = _as_verdict(self._function(task, completion, **self._params))
-        except Exception as error:  # noqa: BLE001 - a plug-in's fault costs one verdict, never the run
-            return fault(self.name, error)
-        return verdict if verdict.seconds else _timed(verdict, time.perf_counter() - begun)
-
-    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        """Judges one after the other."""
-        return [self.verify(task, completion) for task, completion in items]
-
-    def close(self) -> None:
-        """Has nothing to end."""
+def _entry_points() -> dict[str, EntryPoint]:
+    """Returns the entry point of each name; of several with one name, the first by distribution, so that the
+    choice doesn't depend on the order of folders."""
+    found = sorted(entry_points(group=GROUP), key=lambda entry: (_by(entry), entry.value), reverse=True)
+    return {entry.name: entry for entry in found}
 
 
-class GuardedVerifier:
-    """Stands before a plug-in, so that an exception of it costs one verdict, never the run."""
-
-    def __init__(self, inner: Verifier) -> None:
-        """Takes the plug-in."""
-        self.inner = inner
-        self.name = inner.name
-        self.fingerprint = str(getattr(inner, "fingerprint", inner.name))
-
-    def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one; not_checked with the reason when the plug-in raises or returns no verdict."""
-        try:
-            verdict = self.inner.verify(task, completion)
-        except Exception as error:  # noqa: BLE001 - a plug-in's fault costs one verdict, never the run
-            return fault(self.name, error)
-        return _checked(self.name, verdict)
-
-    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        """Judges many; when the plug-in's own batch fails, one by one."""
-        try:
-            verdicts = self.inner.verify_many(items)
-        except Exception:  # noqa: BLE001 - the faulty item is found one by one
-            return [self.verify(task, completion) for task, completion in items]
-        if not isinstance(verdicts, list) or len(verdicts) != len(items):
-            return [self.verify(task, completion) for task, completion in items]
-        return [_checked(self.name, verdict) for verdict in verdicts]
-
-    def close(self) -> None:
-        """Closes the plug-in."""
-        self.inner.close()
+def _by(entry: EntryPoint) -> str:
+    dist = entry.dist
+    return f"{dist.name} {dist.version}" if dist is not None else "an installed package"
 
 
-def fault(name: str, error: Exception) -> Verdict:
-    """Returns the verdict on an item for which a verifier raised."""
-    return Verdict(None, None, "not_checked", f"verifier {name} raised {type(error).__name__}: {error}"[:500])
-
-
-def _checked(name: str, verdict: object) -> Verdict:
-    if isinstance(verdict, Verdict):
-        return verdict
-    return Verdict(None, None, "not_checked", f"verifier {name} returned {type(verdict).__name__}, not a Verdict")
-
-
-def _as_verdict(result: object) -> Verdict:
-    if isinstance(result, Verdict):
-        return result
-    if isinstance(result, bool):
-        return Verdict(result, float(result), "correct" if result else "wrong")
-    if isinstance(result, int | float):
-        return Verdict(result >= 1.0, float(result), "correct" if result >= 1.0 else "wrong")
-    raise TypeError(f"returned {type(result).__name__}, not a bool, a number or a Verdict")
-
-
-def _timed(verdict: Verdict, seconds: float) -> Verdict:
-    return Verdict(verdict.passed, verdict.reward, verdict.status, verdict.reason, verdict.details, seconds)
+def _path_of(thing: Any) -> str:
+    kind = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{kind.__module__}:{kind.__qualname__}"

@@ -1,32 +1,39 @@
-"""Small verifiers of text: multiple choice, exact match, regular expression, answer format, length."""
+"""Small verifiers of text: multiple choice, exact match, regular expression, answer format."""
 
 from __future__ import annotations
 
 import re
 import time
+import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
-from verifiers.extraction import boxed_answer, boxes, choice_letter, final_text, math_answer
-from verifiers.math_compare import words
-from verifiers.math_text import normalise
+import regex
+
+from verifiers.extraction import boxed_answer, boxes, choice_letter, code_block, final_text, math_answer
 from verifiers.model import Task, Verdict
 
 _THINKING = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
+_NO_REWARD = frozenset(("gold_unparsable", "timed_out", "too_short"))
+_LATEX_AROUND = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|boxed|fbox)\b|[${}*]")
+_GOLD_LETTER = re.compile(r"\(?([A-Ja-j])\)?(?:[.:)]\s?.*)?", re.DOTALL)
+_MAX_MATCHED = 10_000
+_MAX_PATTERN = 1_000
+_MATCH_S = 1.0
 
 
-class _Rule:
-    """What the rules share: one at a time, no processes to end."""
+class Rule:
+    """What the small verifiers share: one at a time, no processes to end. Subclasses write `_judge`."""
 
     name = "rule"
     fingerprint = "rule"
+    judges = "answer"
 
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion."""
         begun = time.perf_counter()
-        status, reason = self._judge(task, completion)
-        passed = {"correct": True, "gold_unparsable": None}.get(status, False)
-        reward = None if passed is None else float(passed)
-        return Verdict(passed, reward, status, reason, {}, time.perf_counter() - begun)
+        verdict = self._judge(task, completion)
+        return replace(verdict, seconds=time.perf_counter() - begun)
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges one after the other."""
@@ -35,130 +42,151 @@ class _Rule:
     def close(self) -> None:
         """Has nothing to end."""
 
-    def _judge(self, task: Task, completion: str) -> tuple[str, str]:
+    def _judge(self, task: Task, completion: str) -> Verdict:
         raise NotImplementedError
 
 
-class ChoiceVerifier(_Rule):
-    """Multiple choice: the option letter that the completion settles on is the answer's."""
+def verdict_of(status: str, reason: str = "") -> Verdict:
+    """Returns the verdict of a status: correct passes; gold_unparsable, timed_out and too_short carry no
+    reward; anything else fails."""
+    passed = None if status in _NO_REWARD else status == "correct"
+    return Verdict(passed, None if passed is None else float(passed), status, reason)
+
+
+class ChoiceVerifier(Rule):
+    """Multiple choice: the option letter that the completion settles on is the answer's.
+
+    The task's answer is a letter from A to J, alone or before its option: `C`, `(c)`, `C. 42`, `\\text{(C)}`.
+    Statuses: correct, wrong, no_answer (none, or several), gold_unparsable.
+    """
 
     name = "choice"
-    fingerprint = "choice/1"
+    fingerprint = "choice/2"
 
-    def _judge(self, task: Task, completion: str) -> tuple[str, str]:
-        gold = words(normalise(task.answer or ""))
-        if not re.fullmatch(r"[A-J]", gold):
-            return "gold_unparsable", "the task's answer is no letter from A to J"
+    def _judge(self, task: Task, completion: str) -> Verdict:
+        gold = _gold_letter(task.answer or "")
+        if gold is None:
+            return verdict_of("gold_unparsable", "the task's answer is no letter from A to J")
         text = final_text(completion)
         letter = None if text is None else choice_letter(text)
         if letter is None:
-            return "no_answer", "no option letter is settled on"
-        return ("correct", "") if letter == gold else ("wrong", f"{letter} was chosen")
+            return verdict_of("no_answer", "no option letter is settled on")
+        return verdict_of("correct") if letter == gold else verdict_of("wrong", f"{letter} was chosen")
 
 
-class ExactVerifier(_Rule):
-    """The final answer is the gold text, up to blanks and, if asked for, case."""
+def _gold_letter(answer: str) -> str | None:
+    if len(answer) > _MAX_MATCHED:
+        return None
+    found = _GOLD_LETTER.fullmatch(_LATEX_AROUND.sub("", answer).strip())
+    return found.group(1).upper() if found else None
+
+
+class ExactVerifier(Rule):
+    """The final answer (the last box, or else all that follows the thinking) is the task's answer, up to blanks,
+    to how Unicode composes a character and, if asked for, to case.
+
+    Statuses: correct, wrong, no_answer, gold_unparsable (the task has no answer).
+    """
 
     name = "exact"
 
     def __init__(self, *, ignore_case: bool = False) -> None:
         """`ignore_case` makes Yes and yes the same."""
         self._ignore_case = ignore_case
-        self.fingerprint = f"exact/1/{ignore_case:d}"
+        self.fingerprint = f"exact/2/{ignore_case:d}"
 
-    def _judge(self, task: Task, completion: str) -> tuple[str, str]:
-        if task.answer is None:
-            return "gold_unparsable", "the task has no answer"
+    def _judge(self, task: Task, completion: str) -> Verdict:
+        if task.answer is None or not task.answer.strip():
+            return verdict_of("gold_unparsable", "the task has no answer")
         text = final_text(completion)
         found = None if text is None else (boxed_answer(text) or text)
         if not found or not found.strip():
-            return "no_answer", "there is no text after the thinking"
-        return ("correct", "") if self._key(found) == self._key(task.answer) else ("wrong", "")
+            return verdict_of("no_answer", "there is no text after the thinking")
+        if self._key(found) == self._key(task.answer):
+            return verdict_of("correct")
+        return verdict_of("wrong", "the text is another")
 
     def _key(self, text: str) -> str:
-        text = " ".join(text.split())
+        text = " ".join(unicodedata.normalize("NFC", text).split())
         return text.casefold() if self._ignore_case else text
 
 
-class RegexVerifier(_Rule):
-    """The final answer matches a pattern as a whole: the parameter, or else the task's answer."""
+class RegexVerifier(Rule):
+    """The final answer matches a pattern as a whole: the parameter, or else the task's answer.
+
+    Statuses: correct, wrong, no_answer, gold_unparsable (no pattern, or none that compiles), timed_out (the
+    match took over a second: patterns such as `(a+)+b` are exponential on some texts).
+    """
 
     name = "regex"
-    _MAX = 10_000
 
     def __init__(self, *, pattern: str | None = None) -> None:
-        """Raises ValueError when the pattern is none. Patterns come from whoever configures the run: a slow
-        one is slow on long answers, which is why no more than 10,000 characters are matched."""
+        """Takes the pattern, in the syntax of Python's `re`. Raises ValueError when it is none."""
         self._pattern = _compiled(pattern) if pattern is not None else None
-        self.fingerprint = f"regex/1/{pattern!r}"
+        self.judges = "answer" if pattern is None else "form"
+        self.fingerprint = f"regex/2/{pattern!r}"
 
-    def _judge(self, task: Task, completion: str) -> tuple[str, str]:
-        if self._pattern is None and task.answer is None:
-            return "gold_unparsable", "there is neither a pattern nor an answer"
+    def _judge(self, task: Task, completion: str) -> Verdict:
+        if self._pattern is None and not task.answer:
+            return verdict_of("gold_unparsable", "there is neither a pattern nor an answer")
         try:
             pattern = self._pattern or _compiled(task.answer or "")
         except ValueError as error:
-            return "gold_unparsable", str(error)
+            return verdict_of("gold_unparsable", str(error)[:300])
         text = final_text(completion)
         found = None if text is None else math_answer(text).text
         if found is None:
-            return "no_answer", "no answer was found"
-        return ("correct", "") if pattern.fullmatch(found.strip()[: self._MAX]) else ("wrong", "")
+            return verdict_of("no_answer", "no answer was found")
+        if len(found) > _MAX_MATCHED:
+            return verdict_of("wrong", f"the answer is longer than {_MAX_MATCHED} characters")
+        try:
+            matches = pattern.fullmatch(found.strip(), timeout=_MATCH_S, concurrent=True)
+        except TimeoutError:
+            return verdict_of("timed_out", f"the pattern was not matched within {_MATCH_S:g} s")
+        return verdict_of("correct") if matches else verdict_of("wrong", "the answer does not match")
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str) -> regex.Pattern[str]:
+    if len(pattern) > _MAX_PATTERN:
+        raise ValueError(f"the pattern is longer than {_MAX_PATTERN} characters")
     try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"the pattern {pattern!r} is not a regular expression: {error}") from error
+        return regex.compile(pattern)
+    except (regex.error, RecursionError, ValueError, OverflowError) as error:
+        raise ValueError(f"the pattern {pattern[:100]!r} is not a regular expression: {error}") from error
 
 
-class FormatVerifier(_Rule):
-    """The completion has the asked form: thinking that is closed, and one box or one answer after it."""
+class FormatVerifier(Rule):
+    """The completion has the asked form: thinking that is closed, and after it one box, or one program.
+
+    Statuses: correct, wrong, no_answer (the thinking never ends).
+    """
 
     name = "format"
+    judges = "form"
 
-    def __init__(self, *, thinking: bool = True, box: bool = True) -> None:
-        """`thinking` asks for `<think>…</think>` first, `box` for exactly one box after it."""
-        self._thinking, self._box = thinking, box
-        self.fingerprint = f"format/1/{thinking:d}{box:d}"
+    def __init__(self, *, thinking: bool = True, box: bool = True, code: str | None = None) -> None:
+        """`thinking` asks for `<think>…</think>` first (`…</think>` will do, where the prompt opens it), `box`
+        for exactly one box after it that is not empty, `code` for a closed last block of that language."""
+        self._thinking, self._box, self._code = thinking, box, code
+        self.fingerprint = f"format/2/{thinking:d}{box:d}/{code}"
 
-    def _judge(self, task: Task, completion: str) -> tuple[str, str]:
+    def _judge(self, task: Task, completion: str) -> Verdict:
         text = final_text(completion)
         if text is None:
-            return "no_answer", "the thinking never ends"
+            return verdict_of("no_answer", "the thinking never ends")
+        fault = self._fault(text, completion)
+        return verdict_of("wrong", fault) if fault else verdict_of("correct")
+
+    def _fault(self, text: str, completion: str) -> str:
         if self._thinking and not _THINKING.match(completion) and "</think>" not in completion:
-            return "wrong", "there is no thinking"
+            return "there is no thinking"
         if completion.count("</think>") > 1:
-            return "wrong", "the thinking ends more than once"
-        if self._box and len(boxes(text)) != 1:
-            return "wrong", "there is not exactly one box after the thinking"
-        return ("correct", "") if text.strip() else ("wrong", "nothing follows the thinking")
-
-
-class LengthVerifier:
-    """Soft overlong: full reward up to a length, falling to zero over the last stretch before the limit."""
-
-    name = "length"
-
-    def __init__(self, *, limit: int = 16_000, buffer: int = 4_000) -> None:
-        """Both in characters; the reward falls linearly from `limit - buffer` to `limit`."""
-        if not 0 < buffer <= limit:
-            raise ValueError("buffer must lie between 1 and limit")
-        self._limit, self._buffer = limit, buffer
-        self.fingerprint = f"length/1/{limit}/{buffer}"
-
-    def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one completion by its length alone."""
-        over = len(completion) - (self._limit - self._buffer)
-        reward = min(1.0, max(0.0, 1.0 - over / self._buffer))
-        status = "correct" if reward == 1.0 else "wrong"
-        reason = "" if reward == 1.0 else f"{len(completion)} characters, where {self._limit} is the most"
-        return Verdict(reward == 1.0, reward, status, reason)
-
-    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        """Judges one after the other."""
-        return [self.verify(task, completion) for task, completion in items]
-
-    def close(self) -> None:
-        """Has nothing to end."""
+            return "the thinking ends more than once"
+        if not text.strip():
+            return "nothing follows the thinking"
+        found = boxes(text) if self._box else []
+        if self._box and len(found) != 1:
+            return f"there are {len(found)} boxes after the thinking, not one"
+        if self._box and not found[0][2].strip():
+            return "the box is empty"
+        return code_block(completion, self._code).reason if self._code is not None else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from verifiers.answer_length import LengthVerifier
 from verifiers.composite import CompositeVerifier
 from verifiers.model import Task, Verdict
 from verifiers.registry import FunctionVerifier
-from verifiers.text_rules import ChoiceVerifier, ExactVerifier, FormatVerifier, LengthVerifier, RegexVerifier
+from verifiers.text_rules import ChoiceVerifier, ExactVerifier, FormatVerifier, RegexVerifier
 
 
 def giving(reward: float | None) -> FunctionVerifier:

@@ -1,0 +1,115 @@
+"""What stands between a plug-in and its caller: functions become verifiers, faults become verdicts."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from verifiers.model import Task, Verdict, Verifier
+
+MAX_REASON = 500
+"""Characters of a reason that are kept."""
+
+
+class FunctionVerifier:
+    """Makes a verifier of a plain function (task, completion, **params) -> bool, float in [0, 1] or Verdict.
+
+    Raises what the function raises, and TypeError when it returns something else; `GuardedVerifier` turns
+    that into verdicts.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any], params: Mapping[str, Any]) -> None:
+        """Takes the keyword arguments for each call; raises TypeError when the function doesn't take them."""
+        inspect.signature(function).bind(Task(), "", **params)
+        self.name = name
+        self.judges = str(getattr(function, "judges", "answer"))
+        self._function = function
+        self._params = dict(params)
+
+    def verify(self, task: Task, completion: str) -> Verdict:
+        """Calls the function; True, False or a reward in [0, 1] becomes a verdict."""
+        begun = time.perf_counter()
+        verdict = _as_verdict(self._function(task, completion, **self._params))
+        return verdict if verdict.seconds else replace(verdict, seconds=time.perf_counter() - begun)
+
+    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        """Judges one after the other."""
+        return [self.verify(task, completion) for task, completion in items]
+
+    def close(self) -> None:
+        """Has nothing to end."""
+
+
+class GuardedVerifier:
+    """Stands before a plug-in, so that an exception of it costs one verdict, never the run."""
+
+    def __init__(self, inner: Verifier, fingerprint: str = "") -> None:
+        """Takes the plug-in, and the fingerprint for one that has none of its own."""
+        self.inner = inner
+        self.name = inner.name
+        self.judges = str(getattr(inner, "judges", "answer"))
+        self.fingerprint = str(getattr(inner, "fingerprint", fingerprint or inner.name))
+
+    def verify(self, task: Task, completion: str) -> Verdict:
+        """Judges one; not_checked with the reason when the plug-in raises or returns no verdict."""
+        try:
+            return _plain(self.name, self.inner.verify(task, completion))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's fault costs one verdict, never the run
+            return fault(self.name, error)
+
+    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        """Judges many; when the plug-in's own batch fails, one by one."""
+        try:
+            verdicts = self.inner.verify_many(items)
+            if isinstance(verdicts, list) and len(verdicts) == len(items):
+                return [_plain(self.name, verdict) for verdict in verdicts]
+        except (Exception, SystemExit):  # noqa: BLE001 - the faulty item is found one by one
+            return [self.verify(task, completion) for task, completion in items]
+        return [self.verify(task, completion) for task, completion in items]
+
+    def close(self) -> None:
+        """Closes the plug-in."""
+        self.inner.close()
+
+
+def fault(name: str, error: BaseException) -> Verdict:
+    """Returns the verdict on an item for which a verifier raised."""
+    return Verdict(None, None, "not_checked", f"verifier {name} raised {type(error).__name__}: {error}"[:MAX_REASON])
+
+
+def fingerprint_of(name: str, thing: object, params: Mapping[str, Any]) -> str:
+    """Returns what identifies a plug-in that names no fingerprint: its name, its parameters, and a hash of the
+    file it stands in, so that verdicts kept from before an edit are not taken for its own."""
+    try:
+        file = inspect.getsourcefile(thing if inspect.isroutine(thing) or isinstance(thing, type) else type(thing))
+        source = Path(file).read_bytes() if file else b""
+    except (TypeError, OSError):  # built by the interpreter or in a session: there is no file to hash
+        source = b""
+    told = json.dumps(dict(params), sort_keys=True, default=repr)
+    return f"{name}/{told}/{sha256(source).hexdigest()[:12]}"
+
+
+def _plain(name: str, verdict: object) -> Verdict:
+    """Rebuilds a verdict from plain types (numpy's bool is not JSON's), with a reason of bounded length."""
+    if not isinstance(verdict, Verdict):
+        return Verdict(None, None, "not_checked", f"verifier {name} returned {type(verdict).__name__}, not a Verdict")
+    passed = None if verdict.passed is None else bool(verdict.passed)
+    reward = None if verdict.reward is None else float(verdict.reward)
+    reason = str(verdict.reason)[:MAX_REASON]
+    return Verdict(passed, reward, str(verdict.status), reason, verdict.details, float(verdict.seconds))
+
+
+def _as_verdict(result: object) -> Verdict:
+    if isinstance(result, Verdict):
+        return result
+    if isinstance(result, bool):
+        return Verdict(result, float(result), "correct" if result else "wrong")
+    if isinstance(result, int | float):
+        return Verdict(result >= 1.0, float(result), "correct" if result >= 1.0 else "wrong")
+    raise TypeError(f"returned {type(result).__name__}, not a bool, a number or a Verdict")
