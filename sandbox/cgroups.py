@@ -23,18 +23,22 @@ _numbers = itertools.count()
 class Cgroup:
     """One group for one sandbox, in one folder (version 2) or one for each controller (version 1)."""
 
-    def __init__(self, version: int, memory: Path, pids: Path) -> None:
+    def __init__(self, version: int, memory: Path, pids: Path, cpu: Path | None = None) -> None:
         self.version = version
         self._memory = memory
         self._pids = pids
+        self._cpu = cpu
+        self._folders = [folder for folder in dict.fromkeys((memory, pids, cpu)) if folder is not None]
+        self._spent_s = 0.0
         self._limits = (0, 0)
         self._seen_kills = 0
 
     def admit(self, pids: Sequence[int]) -> None:
         """Moves processes into the group; what they start later is in it too. Raises OSError."""
-        for folder in {self._memory, self._pids}:
+        for folder in self._folders:
             for pid in pids:
                 _write(folder / "cgroup.procs", str(pid))
+        self.spent_s()
 
     def limit(self, memory_bytes: int, tasks: int) -> None:
         """Bounds the resident bytes, files in memory included, and the threads of all processes. Raises OSError."""
@@ -55,10 +59,22 @@ class Cgroup:
         new, self._seen_kills = kills > self._seen_kills, kills
         return new
 
+    def spent_s(self) -> float:
+        """Processor seconds of the group since this was last asked; 0 where the host does not count them."""
+        before = self._spent_s
+        if self._cpu is not None:
+            with contextlib.suppress(OSError):
+                if self.version == 2:
+                    words = (self._cpu / "cpu.stat").read_text().split()
+                    self._spent_s = int(words[words.index("usage_usec") + 1]) / 1e6
+                else:
+                    self._spent_s = int((self._cpu / "cpuacct.usage").read_text()) / 1e9
+        return self._spent_s - before
+
     def remove(self) -> None:
         """Removes the group, waiting a little for its last processes to be gone."""
         deadline = time.monotonic() + _REMOVAL_S
-        for folder in {self._memory, self._pids}:
+        for folder in self._folders:
             while not _removed(folder) and time.monotonic() < deadline:
                 time.sleep(0.005)
 
@@ -92,13 +108,13 @@ def _version_2() -> Cgroup:
         if folder is not None:
             with contextlib.suppress(OSError):
                 _write(folder / "memory.swap.max", "0")
-            return Cgroup(2, folder, folder)
+            return Cgroup(2, folder, folder, folder)
     raise FileNotFoundError("no group with the controllers memory and pids can be made here")
 
 
 def _version_1() -> Cgroup:
     folders: list[Path] = []
-    for controller in ("memory", "pids"):
+    for controller in ("memory", "pids", "cpuacct"):
         made = _made(_own_folder("cgroup", controller), lambda _: True)
         if made is None:
             for folder in folders:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket
 import atexit
+import builtins
 import errno
 import marshal
 import os
@@ -29,6 +30,8 @@ else:
 
 _OPEN_FILES = 64
 _ERRNO = Struct("<i")
+_PROGRAM_FILE = "main.py"
+"""What a program may read as its own file's name; there is no such file."""
 
 
 def enter(
@@ -51,6 +54,8 @@ def _get_ready(
     descriptors: Sequence[int], request: tuple[float, ...], tell: int, confine: Callable[[], None] | None
 ) -> None:
     try:
+        # A session of its own, so also a share of the processor of its own, which it may change for itself alone.
+        os.setsid()
         if confine is not None:
             confine()
         _set_limits(request)
@@ -71,6 +76,15 @@ def _take_descriptors(descriptors: Sequence[int], last: int) -> None:
     os.close(last)
 
 
+def add_site_builtins() -> None:
+    """The names that the interpreter's `site` would add, which programs use as if they were of the language."""
+    from _sitebuiltins import Quitter, _Helper
+
+    for name in ("exit", "quit"):
+        setattr(builtins, name, Quitter(name, "Ctrl-D (i.e. EOF)"))
+    builtins.help = _Helper()
+
+
 def reserve_descriptors() -> None:
     """Fills the numbers below the channel's, so that what a request brings comes above."""
     while os.dup(0) < wire.CHANNEL - 1:
@@ -83,7 +97,8 @@ def _set_limits(request: tuple[float, ...]) -> None:
     seconds = int(cpu_s) + 2
     for kind, amount in (
         (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_DATA, int(memory) + (256 << 20)),
+        # Reserved stacks of threads count as data, touched or not; what is touched is watched.
+        (resource.RLIMIT_DATA, int(memory) + (1 << 30)),
         (resource.RLIMIT_AS, 2 * int(memory) + (2 << 30)),
         (resource.RLIMIT_FSIZE, int(file_size)),
         (resource.RLIMIT_STACK, int(stack)),
@@ -96,7 +111,8 @@ def set_common_limits() -> None:
     """Those that are the same for every test, and that the fork server itself can live with."""
     for kind, amount in (
         (resource.RLIMIT_NOFILE, _OPEN_FILES),
-        (resource.RLIMIT_CORE, 0),
+        # One byte, and not none: only that also stops a dump into a program of the host.
+        (resource.RLIMIT_CORE, 1),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_SIGPENDING, 256),
@@ -123,12 +139,13 @@ def _run_python(source: str, name: str) -> tuple[dict[str, Any], int | None]:
     """Executes a source text as a module; returns its names, and the exit code if it ended the program."""
     module = type(sys)(name)
     sys.modules[name] = module
+    module.__file__ = _PROGRAM_FILE
     module.__dict__["__builtins__"] = __builtins__
     sys.argv = ["<program>"]
 
     def action() -> None:
         # Not inheriting keeps this file's __future__ imports out of the program.
-        exec(compile(source, "<program>", "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        exec(compile(source.removeprefix("\ufeff"), "<program>", "exec", dont_inherit=True), module.__dict__)  # noqa: S102
 
     return module.__dict__, _guarded(action)
 

@@ -11,13 +11,17 @@ from sandbox.plain import MAX_DEPTH, NotPlainData, encode
 MAX_EQUAL_HASHES = 100
 """Keys of one dict or set that may share their hash with another."""
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+MAX_CONTAINERS = 200_000
+"""Lists, tuples, sets, dicts and large integers of one value."""
+
+# Possessive, since a way back for each character would take a hundred times the string's memory.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"')
 _BRACKETS = re.compile(r"[][{}]")
 
 
 def decode(text: str) -> Any:
     """The value with its types, tuples and sets included. Raises NotPlainData on any other text."""
-    _check_depth(text)
+    _check_shape(text)
     try:
         return _untagged(json.loads(text))
     except (ValueError, TypeError) as error:
@@ -32,9 +36,12 @@ def decode_plain(text: str) -> Any:
     return _plain(decode(text))
 
 
-def _check_depth(text: str) -> None:
+def _check_shape(text: str) -> None:
+    brackets = _BRACKETS.findall(_STRING.sub("", text))
+    if len(brackets) > 4 * MAX_CONTAINERS:
+        raise NotPlainData("not an encoded value: too many containers")
     depth = deepest = 0
-    for bracket in _BRACKETS.findall(_STRING.sub("", text)):
+    for bracket in brackets:
         depth += 1 if bracket in "[{" else -1
         deepest = max(deepest, depth)
     # A level of nesting costs at most an object, a list and, in a dict, a pair.

@@ -58,6 +58,10 @@ class PidNamespace:
         """Sums over all processes but this one; `own_pages` are those that a fork shares with it."""
         return _sum(self.pids(), own_pages)
 
+    def proportional_bytes(self) -> float:
+        """Resident bytes of all processes but this one, where each page that several share counts once."""
+        return _proportional(self.pids())
+
     def end(self) -> Iterator[tuple[int, int, Any]]:
         """Ends every process and gives what os.wait4 says of each."""
         _kill_namespace()
@@ -97,6 +101,10 @@ class Subreaper:
         """Sums over all descendants; `own_pages` are those that a fork shares with this process."""
         return _sum(self.pids(), own_pages)
 
+    def proportional_bytes(self) -> float:
+        """Resident bytes of all processes but this one, where each page that several share counts once."""
+        return _proportional(self.pids())
+
     def end(self) -> Iterator[tuple[int, int, Any]]:
         """Ends every descendant, however fast they multiply, and gives what os.wait4 says of those reaped here."""
         me, own_group = os.getpid(), os.getpgrp()
@@ -127,6 +135,25 @@ class Subreaper:
         if time.monotonic() > self._counted[1]:
             self._counted = (_tasks_of_user(), time.monotonic() + _COUNT_AGAIN_S)
         return wanted + self._counted[0] + _SPARE_TASKS
+
+
+def _proportional(pids: list[int]) -> float:
+    """Resident bytes of processes, each page shared among those that have it."""
+    total = 0.0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+                for line in file:
+                    if line.startswith(b"Pss:"):
+                        total += int(line.split()[1]) * 1024.0
+                        break
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended in the meantime
+        except OSError:
+            # It hides its memory, so all of it counts.
+            fields = _stat(pid)
+            total += int(fields[_RESIDENT]) * _PAGE if fields else 0.0
+    return total
 
 
 def end_with_parent() -> None:

@@ -1,7 +1,8 @@
 """The system-call filter as a classic BPF program: pure data, so that no library is needed to install it.
 
-The filter is a deny list. Everything an ordinary program needs stays allowed; what reaches other processes,
-the kernel's administration, new namespaces, or memory that outlives a test is refused with an error code.
+The filter is a deny list up to the newest call that was examined, and refuses every later one. Everything an
+ordinary program needs stays allowed; what reaches other processes, the kernel's administration, new namespaces,
+amounts that the whole host shares, or memory that outlives a test is refused with an error code.
 """
 
 from __future__ import annotations
@@ -9,18 +10,26 @@ from __future__ import annotations
 import errno
 import platform
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
-_X32_BIT = 0x40000000
+_FIRST_UNEXAMINED = 471
+"""Calls from here on are newer than this list; x32's numbers (from 0x40000000) are above it too."""
 
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET."""
 _AF_UNIX = 1
 _TERMINAL_INJECTION = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX, which type into a terminal."""
+_PR_SCHED_CORE = 62
+"""Puts another process, such as the fork server, on cores of its own."""
+_SOL_SOCKET = 1
+_BUFFER_SIZES = (7, 8, 32, 33)
+"""SO_SNDBUF, SO_RCVBUF and their FORCE forms: kernel memory that no limit on a process counts."""
+_PRIO_PROCESS = 0
 
 # Name: number on x86_64, number on aarch64 (None where the call does not exist).
 _DENIED: dict[str, tuple[int | None, int | None]] = {
@@ -56,7 +65,7 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "pidfd_getfd": (438, 438),
     "move_pages": (279, 239),
     "migrate_pages": (256, 238),
-    "setpriority": (141, 140),
+    "get_robust_list": (274, 100),
     "ioprio_set": (251, 30),
     # the kernel's administration
     "reboot": (169, 142),
@@ -86,6 +95,11 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "fanotify_init": (300, 262),
     "fanotify_mark": (301, 263),
     "lookup_dcookie": (212, 18),
+    "listns": (470, 470),
+    # amounts that all of the host, or all of a user's processes, share
+    "io_setup": (206, 0),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
     # large attack surface, no honest use here
     "userfaultfd": (323, 282),
     "io_uring_setup": (425, 425),
@@ -119,6 +133,16 @@ _ONLY_ON_ITSELF: dict[str, tuple[int, int]] = {
 }
 """Calls whose first argument is a process: 0 (the caller) passes, another could be the fork server."""
 
+_PRETENDED: dict[str, tuple[int, int]] = {
+    "sync": (162, 81),
+    "syncfs": (306, 267),
+    "fsync": (74, 82),
+    "fdatasync": (75, 83),
+    "sync_file_range": (277, 84),
+}
+"""Calls that succeed without doing anything. A program's own files lie in memory; on a file of the host, opened for
+reading, these would flush the host's disks, and a process that waits for a disk cannot be ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Architecture:
@@ -128,12 +152,35 @@ class _Architecture:
     clone3: int
     socket: int
     socketpair: int
+    setsockopt: int
     ioctl: int
+    prctl: int
+    setpriority: int
 
 
 _ARCHITECTURES = {
-    "x86_64": _Architecture(0xC000003E, 0, clone=56, clone3=435, socket=41, socketpair=53, ioctl=16),
-    "aarch64": _Architecture(0xC00000B7, 1, clone=220, clone3=435, socket=198, socketpair=199, ioctl=29),
+    "x86_64": _Architecture(
+        *(0xC000003E, 0),
+        clone=56,
+        clone3=435,
+        socket=41,
+        socketpair=53,
+        setsockopt=54,
+        ioctl=16,
+        prctl=157,
+        setpriority=141,
+    ),
+    "aarch64": _Architecture(
+        *(0xC00000B7, 1),
+        clone=220,
+        clone3=435,
+        socket=198,
+        socketpair=199,
+        setsockopt=208,
+        ioctl=29,
+        prctl=167,
+        setpriority=140,
+    ),
 }
 
 
@@ -145,6 +192,10 @@ def _refuse(error: int) -> bytes:
     return _instruction(_RETURN, _ERROR | error)
 
 
+_PRETEND = _refuse(0)
+"""Error 0: the call returns success and nothing happens."""
+
+
 def _when_call(number: int, body: list[bytes]) -> list[bytes]:
     return [_instruction(_JUMP_EQUAL, number, 0, len(body)), *body]
 
@@ -153,37 +204,39 @@ def _low_word(argument: int) -> bytes:
     return _instruction(_LOAD, _ARGUMENTS + 8 * argument)
 
 
+def _if_word(argument: int, values: Sequence[int], then: bytes) -> list[bytes]:
+    """Ends with `then` if the argument's low word is one of the values; else goes on behind."""
+    # A chain of comparisons: a hit jumps over the rest of the chain to `then`, the last miss jumps over `then`.
+    last = len(values) - 1
+    chain = [
+        _instruction(_JUMP_EQUAL, value, last - place, 0 if place < last else 1) for place, value in enumerate(values)
+    ]
+    return [_low_word(argument), *chain, then]
+
+
+def _unless_word(argument: int, value: int, then: bytes) -> list[bytes]:
+    """Ends with `then` if the argument's low word is another value; else goes on behind."""
+    return [_low_word(argument), _instruction(_JUMP_EQUAL, value, 1, 0), then]
+
+
 def _argument_rules(arch: _Architecture) -> list[bytes]:
-    allow = _instruction(_RETURN, _ALLOW)
+    allow, refuse = _instruction(_RETURN, _ALLOW), _refuse(errno.EPERM)
     rules: list[bytes] = []
     for numbers in _ONLY_ON_ITSELF.values():
-        itself = [_low_word(0), _instruction(_JUMP_EQUAL, 0, 0, 1), allow, _refuse(errno.EPERM)]
-        rules += _when_call(numbers[arch.column], itself)
-    same_namespaces = [
-        _low_word(0),
-        _instruction(_JUMP_ANY_BIT, _NEW_NAMESPACES, 0, 1),
-        _refuse(errno.EPERM),
-        allow,
-    ]
+        rules += _when_call(numbers[arch.column], [*_unless_word(0, 0, refuse), allow])
+    own_niceness = [*_unless_word(0, _PRIO_PROCESS, refuse), *_unless_word(1, 0, refuse), allow]
+    rules += _when_call(arch.setpriority, own_niceness)
+    same_namespaces = [_low_word(0), _instruction(_JUMP_ANY_BIT, _NEW_NAMESPACES, 0, 1), refuse, allow]
     rules += _when_call(arch.clone, same_namespaces)
     # The flags of clone3 lie in memory, out of a filter's sight: its absence makes the C library use clone.
     rules += _when_call(arch.clone3, [_refuse(errno.ENOSYS)])
-    unix_only = [
-        _low_word(0),
-        _instruction(_JUMP_EQUAL, _AF_UNIX, 0, 1),
-        allow,
-        _refuse(errno.EAFNOSUPPORT),
-    ]
+    unix_only = [*_unless_word(0, _AF_UNIX, _refuse(errno.EAFNOSUPPORT)), allow]
     rules += _when_call(arch.socket, unix_only) + _when_call(arch.socketpair, unix_only)
-    first, second = _TERMINAL_INJECTION
-    no_typing = [
-        _low_word(1),
-        _instruction(_JUMP_EQUAL, first, 1, 0),
-        _instruction(_JUMP_EQUAL, second, 0, 1),
-        _refuse(errno.EPERM),
-        allow,
-    ]
-    return rules + _when_call(arch.ioctl, no_typing)
+    # Refused in silence, as the kernel itself caps these sizes in silence.
+    usual_buffers = [*_unless_word(1, _SOL_SOCKET, allow), *_if_word(2, _BUFFER_SIZES, _PRETEND), allow]
+    rules += _when_call(arch.setsockopt, usual_buffers)
+    rules += _when_call(arch.prctl, [*_if_word(0, (_PR_SCHED_CORE,), refuse), allow])
+    return rules + _when_call(arch.ioctl, [*_if_word(1, _TERMINAL_INJECTION, refuse), allow])
 
 
 def supported(machine: str = platform.machine()) -> bool:
@@ -202,12 +255,14 @@ def filter_program(machine: str = platform.machine()) -> bytes:
         _instruction(_JUMP_EQUAL, arch.audit, 1, 0),
         _instruction(_RETURN, _KILL),
         _instruction(_LOAD, _NUMBER),
+        _instruction(_JUMP_ABOVE, _FIRST_UNEXAMINED, 0, 1),
+        _refuse(errno.ENOSYS),
     ]
-    if machine == "x86_64":
-        program += [_instruction(_JUMP_ABOVE, _X32_BIT, 0, 1), _refuse(errno.ENOSYS)]
-    for numbers in _DENIED.values():
-        number = numbers[arch.column]
+    for name in _DENIED:
+        number = _DENIED[name][arch.column]
         if number is not None:
             program += _when_call(number, [_refuse(errno.EPERM)])
+    for numbers in _PRETENDED.values():
+        program += _when_call(numbers[arch.column], [_PRETEND])
     program += [*_argument_rules(arch), _instruction(_RETURN, _ALLOW)]
     return b"".join(program)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import sysconfig
+from collections.abc import Collection
 from pathlib import Path
 
 from sandbox.precompiled import all_prepared
+from sandbox.wire import PACKAGES
 
 _SYSTEM_FOLDERS = ("lib", "lib32", "lib64", "libexec", "bin", "include")
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64")
@@ -73,16 +76,38 @@ def _device_binds() -> list[str]:
     return [*binds, "--symlink", "/tmp", "/dev/shm"]
 
 
+class PackageMissing(ValueError):
+    """A package that programs may import is not installed here."""
+
+
+def package_folders(packages: Collection[str]) -> list[str]:
+    """Folders of importable packages, and of the libraries that their wheels brought.
+
+    Raises PackageMissing naming the one that is not there.
+    """
+    found: list[str] = []
+    for name in packages:
+        spec = importlib.util.find_spec(name) if name.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
+            raise PackageMissing(f"programs cannot be given the package {name!r}: it is not installed here")
+        folder = os.path.realpath(spec.submodule_search_locations[0])
+        found += [path for path in (folder, f"{folder}.libs") if os.path.isdir(path)]
+    return found
+
+
 def header_place(folder: Path) -> str:
     """Where programs find a folder of compiled headers."""
     return f"/opt/headers/{folder.name}"
 
 
-def root_arguments(tmp_bytes: int, staged: dict[str, str]) -> list[str]:
-    """bwrap's arguments that build the root; `staged` maps a host path to where it can be read instead."""
+def root_arguments(tmp_bytes: int, staged: dict[str, str], packages: Collection[str]) -> list[str]:
+    """bwrap's arguments that build the root; `staged` maps a host path to where it can be read instead, and
+    `packages` are folders that programs may import."""
     arguments = _system_binds()
     for path in interpreter_folders():
         arguments += ["--ro-bind", staged.get(path, path), path]
+    for folder in packages:
+        arguments += ["--ro-bind", staged.get(folder, folder), f"{PACKAGES}/{os.path.basename(folder)}"]
     for headers in all_prepared():
         arguments += ["--ro-bind", staged.get(str(headers), str(headers)), header_place(headers)]
     for folder in _third_party_folders():

@@ -6,6 +6,7 @@ dies, hangs or answers nonsense costs the execution at hand (sandbox_error), and
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import re
@@ -23,10 +24,13 @@ from sandbox.outcome import judge, read_reply
 from sandbox.plain_decoding import decode_plain
 from sandbox.precompiled import all_prepared, prepare
 
-_GRACE_S = 5.0
+_GRACE_S = 30.0
+"""What a fork server may answer late by, on a host that is busy with other things."""
 _START_S = 30.0
 _MIN_TMP_BYTES = 64 << 20
 _CACHED_BINARIES = 64
+_OWN_SHARE, _OWN_SECONDS = 0.1, 0.05
+"""Of the processor's time that a control group counts, what the fork server may have used for its watch."""
 _OWN_TASKS = 8
 _OWN_MEMORY = 128 << 20
 """Of the processes that make a sandbox up, beside the test."""
@@ -131,7 +135,8 @@ class WarmSandbox:
         job = {"mode": "call", "source": program.source, "entry_point": entry_point, "arguments": exact}
         job_fd = descriptors.open_sealed(_job_bytes(job))
         try:
-            return self._test(job_fd, b"", limits, language, None, _named_modules(program.source))
+            execution, returned = self._test(job_fd, b"", limits, language, None, _named_modules(program.source))
+            return execution, returned[: wire.RETURNED_BYTES]
         finally:
             os.close(job_fd)
 
@@ -193,12 +198,11 @@ class WarmSandbox:
                 answer = self._exchange(_request(limits, language, modules), fds, limits)
                 reply = read_reply(answer)
                 execution = judge(reply, limits, stdout_fd, stderr_fd)
-                if execution.status is not Status.OK and self._cgroup is not None and self._cgroup.ran_out_of_memory():
-                    reason = f"used more than {limits.memory_mb} MB of memory"
-                    execution = replace(execution, status=Status.MEMORY_LIMIT, reason=reason)
+                if self._cgroup is not None:
+                    execution = _checked(execution, limits, self._cgroup)
                 if reply is None or reply.dirty:
                     self._stop_server()
-                return execution, descriptors.read_back(value_fd, wire.VALUE_BYTES + wire.VALUE_HEADER.size)
+                return execution, descriptors.read_back(value_fd, wire.VALUE_BYTES + 1)
         finally:
             os.close(stdin_fd)
 
@@ -242,7 +246,13 @@ class WarmSandbox:
         if ready != wire.READY:
             _end(process, ours)
             raise ConnectionError("the fork server did not start")
-        self._cgroup = _own_cgroup(process.pid)
+        try:
+            tree = cgroups.process_tree(process.pid)
+        except OSError as error:
+            _end(process, ours)
+            raise ConnectionError("the fork server ended at once") from error
+        _die_before_others(tree)
+        self._cgroup = _own_cgroup(tree)
         return process, ours
 
     def _stop_server(self) -> None:
@@ -254,19 +264,38 @@ class WarmSandbox:
             self._cgroup = None
 
 
+def _checked(execution: Execution, limits: Limits, cgroup: cgroups.Cgroup) -> Execution:
+    """What the kernel counted for the whole tree, where it says more than the processes that were reaped."""
+    spent = cgroup.spent_s() - _OWN_SHARE * execution.wall_s - _OWN_SECONDS
+    if execution.status is Status.OK and spent > limits.cpu_s:
+        reason = f"used more than {limits.cpu_s:g} s of processor time"
+        return replace(execution, status=Status.TIME_LIMIT, cpu_s=spent, reason=reason)
+    if execution.status is not Status.OK and cgroup.ran_out_of_memory():
+        reason = f"used more than {limits.memory_mb} MB of memory"
+        return replace(execution, status=Status.MEMORY_LIMIT, reason=reason)
+    return execution
+
+
 def _most_memory(limits: Limits) -> int:
     """What the kernel stops: all that a test may use by the other limits, and the fork server beside it."""
     files = (limits.disk_mb << 20) + 2 * limits.output_bytes + wire.VALUE_BYTES
     return (limits.memory_mb << 20) + files + _OWN_MEMORY
 
 
-def _own_cgroup(pid: int) -> cgroups.Cgroup | None:
+def _die_before_others(pids: Sequence[int]) -> None:
+    """Has a kernel without memory end a program rather than the trainer."""
+    for pid in pids:
+        with contextlib.suppress(OSError):  # a hardened host, or processes of another user
+            Path(f"/proc/{pid}/oom_score_adj").write_text("800")
+
+
+def _own_cgroup(pids: Sequence[int]) -> cgroups.Cgroup | None:
     """A control group around a fork server that has served nothing yet, if this host allows one."""
     cgroup = cgroups.open_cgroup()
     if cgroup is None:
         return None
     try:
-        cgroup.admit(cgroups.process_tree(pid))
+        cgroup.admit(pids)
     except OSError:
         cgroup.remove()
         return None

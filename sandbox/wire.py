@@ -41,7 +41,10 @@ STDIN, STDOUT, STDERR, JOB, VALUE, BINARY = range(6)
 """Order of the descriptors beside a request, and their numbers in the child. BINARY is absent for Python."""
 
 VALUE_BYTES = 8 << 20
-"""Most bytes of encoded return values, and of a compiled program."""
+"""Most bytes of a compiled program."""
+
+RETURNED_BYTES = 4 << 20
+"""Most bytes of the encoded values that the calls of one process return."""
 
 VALUE_HEADER = Struct("<cQ")
 """Before a value: `V` (a value) or `E` (a reason in UTF-8), and the length of what follows."""

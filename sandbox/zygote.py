@@ -88,10 +88,14 @@ class _Watch:
 
     def _passed_limit(self) -> int:
         usage = self._ground.tree.usage(self._ground.pages)
-        self.largest = max(self.largest, usage.resident)
+        resident = usage.resident
+        if resident > self._memory:
+            # Pages that processes of the tree share among them were counted once for each.
+            resident = self._ground.tree.proportional_bytes() + self._ground.pages * _PAGE
+        self.largest = max(self.largest, resident)
         if usage.cpu_s > self._cpu_s:
             return Verdict.CPU
-        if usage.resident > self._memory:
+        if resident > self._memory:
             return Verdict.MEMORY
         if usage.tasks > self._processes:
             return Verdict.PROCESSES
@@ -142,6 +146,9 @@ def run_one(message: bytes, fds: list[int], ground: Ground, channel: int | None 
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if verdict == Verdict.NONE:
         verdict = _passed_unseen(request, ground)
+    # Files that were in flight in sockets which refer to each other stay until some socket closes.
+    for end in _socket.socketpair():
+        end.close()
     dirty = not ground.box.clean()
     fault = os.read(failed, _ERRNO.size)
     os.close(failed)
@@ -167,6 +174,7 @@ def prepare() -> None:
     if os.path.isdir(wire.PACKAGES):
         sys.path.append(wire.PACKAGES)
     child.set_common_limits()
+    child.add_site_builtins()
     gc.collect()
     gc.freeze()
 

@@ -69,6 +69,19 @@ def test_verdicts_are_the_same_without(switch: str, monkeypatch: pytest.MonkeyPa
     assert sandbox.run(Program("print(6 * 7)"), [b""], LIMITS)[0].stdout == b"42\n"
 
 
+EVASIVE = Program(
+    "import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nend = time.monotonic() + 1.2\n"
+    "while time.monotonic() < end:\n    if os.fork() == 0:\n        until = time.process_time() + 0.008\n"
+    "        while time.process_time() < until: pass\n        os._exit(0)\n    time.sleep(0.008)\n"
+)
+
+
+def test_processor_time_of_children_that_nobody_reaps_counts(host_group: cgroups.Cgroup, sandbox: WarmSandbox) -> None:
+    execution = sandbox.run(EVASIVE, [b""], Limits(cpu_s=0.3, wall_s=20))[0]
+    assert execution.status is Status.TIME_LIMIT
+    assert sandbox.run(Program("print(1)"), [b""], Limits(cpu_s=0.3))[0].status is Status.OK
+
+
 def test_groups_of_ended_processes_are_removed(host_group: cgroups.Cgroup) -> None:
     stale = host_group._memory.parent / f"{cgroups._PREFIX}-4194304-1-0"
     stale.mkdir()
@@ -91,6 +104,7 @@ def test_version_2_where_controllers_are_given_to_children(tmp_path: Path, monke
         if folder.parent == tmp_path:
             for name in ("memory.max", "pids.max", "cgroup.procs", "memory.swap.max"):
                 (folder / name).touch()
+            (folder / "cpu.stat").write_text("usage_usec 2500000\nuser_usec 0\n")
             (folder / "memory.events").write_text("low 0\nhigh 0\nmax 3\noom 1\noom_kill 0\n")
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
@@ -102,6 +116,8 @@ def test_version_2_where_controllers_are_given_to_children(tmp_path: Path, monke
     assert (group._memory / "memory.max").read_text() == "1048576"
     assert (group._memory / "pids.max").read_text() == "7"
     assert not group.ran_out_of_memory()
+    assert group.spent_s() == 2.5
+    assert group.spent_s() == 0
     (group._memory / "memory.events").write_text("oom_kill 1\n")
     assert group.ran_out_of_memory()
     assert not group.ran_out_of_memory()

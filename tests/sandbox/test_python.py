@@ -208,3 +208,49 @@ def test_memory_of_a_tree_counts(sandbox: WarmSandbox) -> None:
 def test_unknown_language_names_the_known(sandbox: WarmSandbox) -> None:
     with pytest.raises(ValueError, match="known: cpp, python"):
         sandbox.run(Program("", "cobol"), [b""], LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("source", "stdout"),
+    [
+        ("print(1)\nexit()", b"1\n"),
+        ("print(1)\nquit(0)", b"1\n"),
+        ("\ufeffprint(1)", b"1\n"),
+        ("import os\nprint(os.path.dirname(__file__) or '.')", b".\n"),
+        ("import threading\nthreading.stack_size(512 << 20)\nt = threading.Thread(target=print)\nt.start()", b"\n"),
+    ],
+)
+def test_programs_as_people_write_them(sandbox: WarmSandbox, source: str, stdout: bytes) -> None:
+    execution = run(sandbox, source)
+    assert (execution.status, execution.stdout) == (Status.OK, stdout), execution.stderr
+
+
+def test_a_test_changes_the_priority_of_no_other(sandbox: WarmSandbox) -> None:
+    run(sandbox, "open('/proc/self/autogroup', 'w').write('19')")
+    assert b"nice 19" not in run(sandbox, "print(open('/proc/self/autogroup').read())").stdout
+
+
+def test_files_in_flight_in_sockets_do_not_outlive_a_test(sandbox: WarmSandbox) -> None:
+    keep = (
+        "import os, socket\nopen('big', 'wb').write(bytes(7 << 20))\n"
+        "big = os.open('big', os.O_RDONLY)\nos.unlink('big')\n"
+        "a, b = socket.socketpair()\nfor s in (a, b): socket.send_fds(s, [b'x'], [a.fileno(), b.fileno(), big])"
+    )
+    small = Limits(cpu_s=2, wall_s=5, disk_mb=8)
+    for _ in range(10):
+        assert sandbox.run(Program(keep), [b""], small)[0].status is Status.OK
+    used = sandbox.run(Program("import os; s = os.statvfs('.'); print(s.f_blocks - s.f_bfree)"), [b""], small)[0]
+    assert int(used.stdout) < 100
+
+
+SHARING = (
+    "import os, time\nheld = b'x' * (120 << 20)\nfor _ in range({forks}):\n"
+    "    if os.fork() == 0: time.sleep(0.3); os._exit(0)\ntime.sleep(0.4)"
+)
+
+
+def test_memory_that_forks_share_counts_once(sandbox: WarmSandbox) -> None:
+    shared = SHARING.format(forks=6)
+    assert sandbox.run(Program(shared), [b""], Limits(memory_mb=256))[0].status is Status.OK
+    hidden = "import ctypes; ctypes.CDLL(None).prctl(4, 0)\n" + SHARING.format(forks=1)
+    assert sandbox.run(Program(hidden), [b""], Limits(memory_mb=64))[0].status is Status.MEMORY_LIMIT
