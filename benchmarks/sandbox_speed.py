@@ -1,29 +1,40 @@
-"""What one isolated test costs, beside what a process costs at least and what a fresh interpreter costs.
+"""What one isolated test costs, beside what a process costs at least, a fresh interpreter, and other graders' schemes.
 
 CPU milliseconds count every process of the sandbox and the caller's own share, by the scheduler's nanoseconds.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.grader_schemes import SCHEMES
 from sandbox.bubblewrap import find_binaries
+from sandbox.languages import find_language
 from sandbox.model import Limits, Program
 from sandbox.open import open_sandbox
 from sandbox.visible_files import interpreter, interpreter_folders
 from sandbox.warm import WarmSandbox
+from verifiers.code_tests import CodeVerifier
+from verifiers.model import Task, Test
 
 ROUNDS, TESTS = 7, 20
 LIMITS = Limits()
 ECHO = Program("import sys\nn = int(sys.stdin.readline())\nprint(sum(i * i for i in range(n)))")
 _TIMED = ECHO.source.replace("print(", "(") + "\nimport time\nprint(1000 * time.process_time())"
 ADD = Program("def add(a, b):\n    return a + b")
+DOUBLE = Program(
+    "#include <bits/stdc++.h>\nusing namespace std;\nint main() { long long n; cin >> n; cout << 2 * n << endl; }",
+    "cpp",
+)
+THROUGHPUT_SUBMISSIONS = 150
 
 
 def _tree_cpu_ms(pid: int) -> float:
@@ -102,12 +113,83 @@ def _fresh_in_bwrap() -> list[str]:
     return [*bwrap, "--die-with-parent", interpreter(), "-I", "-S", "-c", _TIMED]
 
 
+def _compiled(sandbox: WarmSandbox) -> dict[str, float]:
+    """A C++ program: its compilation, when it was compiled before, and one run of it."""
+    compiled, cached = [], []
+    for number in range(ROUNDS):
+        fresh = Program(f"{DOUBLE.source} // {number}", "cpp")
+        for samples in (compiled, cached):
+            begun = time.perf_counter()
+            sandbox._compile(fresh, find_language("cpp"))
+            samples.append(1000 * (time.perf_counter() - begun))
+    figures = _median(_warm(lambda: sandbox.run(DOUBLE, [b"10\n"] * TESTS, LIMITS)), "cpp_run")
+    figures["cpp_compile_wall_ms"] = round(statistics.median(compiled), 3)
+    figures["cpp_compiled_before_wall_ms"] = round(statistics.median(cached), 4)
+    return figures
+
+
+def _function_mode(sandbox: WarmSandbox) -> dict[str, float]:
+    """The tests of a function, all in one process as the code verifier runs them first."""
+    figures = {}
+    for count in (1, 20):
+
+        def together(count: int = count) -> list[Any]:
+            return sandbox.call_together(ADD, "add", [[1, 2]] * count, LIMITS)
+
+        # `_warm` divides by the executions: what a submission costs is the whole.
+        rounds = [sample for _ in range(TESTS) for sample in _warm(together)]
+        figures |= _median([(cpu * count, wall * count) for cpu, wall in rounds], f"function_with_{count}_tests")
+    figures["function_20_tests_to_1"] = round(
+        figures["function_with_20_tests_cpu_ms"] / figures["function_with_1_tests_cpu_ms"], 3
+    )
+    return figures
+
+
+def _submissions_per_s(workers: int) -> float:
+    task = Task(tests=tuple(Test(input="10\n", output="285\n") for _ in range(3)))
+    verifier = CodeVerifier(workers=workers)
+    try:
+        completion = f"```python\n{ECHO.source}\n```"
+        verifier.verify_many([(task, completion)] * 20)
+        begun = time.perf_counter()
+        verdicts = verifier.verify_many([(task, completion)] * THROUGHPUT_SUBMISSIONS)
+        seconds = time.perf_counter() - begun
+    finally:
+        verifier.close()
+    assert all(verdict.passed for verdict in verdicts)
+    return THROUGHPUT_SUBMISSIONS / seconds
+
+
+def _throughput() -> dict[str, float]:
+    pairs = [(_submissions_per_s(1), _submissions_per_s(2)) for _ in range(5)]
+    return {
+        "submissions_per_s_1_worker": round(statistics.median(one for one, _ in pairs), 1),
+        "submissions_per_s_2_workers": round(statistics.median(two for _, two in pairs), 1),
+        "two_workers_to_one": round(statistics.median(two / one for one, two in pairs), 3),
+    }
+
+
+def _schemes() -> dict[str, float]:
+    """Processor milliseconds of other graders' ways, unisolated, each in a small process of its own."""
+    figures = {}
+    for name in SCHEMES:
+        command = [sys.executable, "-m", "benchmarks.grader_schemes", name]
+        done = subprocess.run(command, capture_output=True, check=True, text=True)
+        unit = "10_tests" if name == "one_process_for_all" else "test"
+        figures[f"scheme_{name}_{unit}_cpu_ms"] = float(json.loads(done.stdout))
+    return figures
+
+
 def _measure(sandbox: WarmSandbox) -> dict[str, float]:
     sandbox.run(ECHO, [b"10\n"] * 30, LIMITS)
     figures = _median(_warm(lambda: sandbox.run(ECHO, [b"10\n"] * TESTS, LIMITS)), "warm_test")
     figures |= _median(_warm(lambda: sandbox.call(ADD, "add", [[1, 2]] * TESTS, LIMITS)), "warm_call")
     figures |= _median(_start(1), "start_and_1_test")
     figures |= _median(_start(10), "start_and_10_tests")
+    figures |= _function_mode(sandbox)
+    figures |= _compiled(sandbox)
+    figures |= _throughput()
+    figures |= _schemes()
     figures |= _median(_commands(["/bin/true"]), "fork_exec_true")
     figures |= _median(_commands(_fresh_in_bwrap()), "fresh_python_in_bwrap")
     return figures
