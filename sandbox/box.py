@@ -96,6 +96,13 @@ class WatchedBox:
         return found
 
 
+def remove_folder(folder: str) -> None:
+    """Removes a programs' folder, with all that is in it. Raises OSError."""
+    _reset_folder(folder)
+    _empty(folder)
+    os.rmdir(folder)
+
+
 def _open_files(pid: int) -> Iterator[os.stat_result]:
     try:
         numbers = os.listdir(f"/proc/{pid}/fd")

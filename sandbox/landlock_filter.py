@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import errno
 import platform
-from struct import pack
 
+from sandbox.bpf import Filter, Numbers
+from sandbox.landlock_inside import OWN_GROUP, OWN_PID
 from sandbox.landlock_rules import SIGNALS_SINCE, TRUNCATE_SINCE
-from sandbox.seccomp import Architecture, Filter, architecture
 
 _STREAM, _SEQPACKET, _TYPE_BITS = 1, 5, 0xF
 _AF_UNIX = 1
@@ -22,11 +22,8 @@ _SET_OWNER = (0x8901, 0x8902)
 """FIOSETOWN and SIOCSPGRP."""
 _SET_FLAGS = (0x40086602, 0x401C5820)
 """FS_IOC_SETFLAGS and FS_IOC_FSSETXATTR."""
-_OWN_PID, _OWN_GROUP = 0x5A5AA5A1, 0x5A5AA5A2
-"""Stand for numbers that are known only in the process that the filter is for."""
 
-# Name: number on x86_64, number on aarch64 (None where the call does not exist).
-_SHARED_IPC: dict[str, tuple[int | None, int | None]] = {
+_SHARED_IPC: dict[str, Numbers] = {
     "semop": (65, 193),
     "semctl": (66, 191),
     "semtimedop": (220, 192),
@@ -42,8 +39,8 @@ _SHARED_IPC: dict[str, tuple[int | None, int | None]] = {
     "mq_getsetattr": (245, 185),
     "inotify_add_watch": (254, 27),
 }
-_TRUNCATE: dict[str, tuple[int | None, int | None]] = {"truncate": (76, 45)}
-_MODES_AND_TIMES: dict[str, tuple[int | None, int | None]] = {
+_TRUNCATE: dict[str, Numbers] = {"truncate": (76, 45)}
+_MODES_AND_TIMES: dict[str, Numbers] = {
     "chmod": (90, None),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -54,7 +51,7 @@ _MODES_AND_TIMES: dict[str, tuple[int | None, int | None]] = {
     "utimensat": (280, 88),
 }
 """Pretended: programs that copy files set these, and do not look again."""
-_OWNERS_AND_ATTRIBUTES: dict[str, tuple[int | None, int | None]] = {
+_OWNERS_AND_ATTRIBUTES: dict[str, Numbers] = {
     "chown": (92, None),
     "fchown": (93, 55),
     "lchown": (94, None),
@@ -69,15 +66,16 @@ _OWNERS_AND_ATTRIBUTES: dict[str, tuple[int | None, int | None]] = {
     "removexattrat": (466, 466),
     "file_setattr": (469, 469),
 }
-_SIGNALS: dict[str, tuple[int, int]] = {
+_SIGNALS: dict[str, Numbers] = {
     "kill": (62, 129),
     "tkill": (200, 130),
     "tgkill": (234, 131),
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
 }
-_PIDFD_SEND_SIGNAL: dict[str, tuple[int | None, int | None]] = {"pidfd_send_signal": (424, 424)}
-_FCNTL = (72, 25)
+_PIDFD_SEND_SIGNAL: dict[str, Numbers] = {"pidfd_send_signal": (424, 424)}
+_SOCKET, _SOCKETPAIR, _PRCTL, _IOCTL, _FCNTL = (41, 198), (53, 199), (157, 167), (16, 29), (72, 25)
+_ANY_BIT = 0xFFFFFFFF
 
 
 def shared_filter(version: int, machine: str = platform.machine()) -> bytes:
@@ -85,23 +83,19 @@ def shared_filter(version: int, machine: str = platform.machine()) -> bytes:
 
     A pair of datagram sockets is refused too, since such a socket sends to any other by its name.
     """
-    arch = architecture(machine)
-    rules = Filter(arch)
+    rules = Filter(machine)
     rules.refuse(_SHARED_IPC)
     if version < TRUNCATE_SINCE:
         rules.refuse(_TRUNCATE)
-    rules.on(arch.socket, rules.refusal(errno.EAFNOSUPPORT))
-    rules.on(
-        arch.socketpair,
-        rules.unless_word(0, (_AF_UNIX,), errno.EAFNOSUPPORT)
-        + rules.unless_word(1, (_STREAM, _SEQPACKET), errno.EAFNOSUPPORT, mask=_TYPE_BITS),
-    )
-    rules.on(arch.prctl, rules.if_word(0, (_PR_SET_DUMPABLE,), errno.EPERM))
+    rules.refuse({"socket": _SOCKET}, errno.EAFNOSUPPORT)
+    connected_pair = [(0, (_AF_UNIX,), _ANY_BIT), (1, (_STREAM, _SEQPACKET), _TYPE_BITS)]
+    rules.refuse_unless(_SOCKETPAIR, connected_pair, errno.EAFNOSUPPORT)
+    rules.refuse_if(_PRCTL, 0, (_PR_SET_DUMPABLE,))
     return rules.program()
 
 
 def program_filter(version: int, own_user: bool, machine: str = platform.machine()) -> bytes:
-    """For the process of one test, to be completed by `for_process`; empty if nothing needs it.
+    """For the process of one test, with marks for its numbers; empty if nothing needs it.
 
     Args:
         version: of Landlock. Before signals could be refused there, a program may signal only itself.
@@ -110,28 +104,22 @@ def program_filter(version: int, own_user: bool, machine: str = platform.machine
     """
     if version >= SIGNALS_SINCE and own_user:
         return b""
-    arch = architecture(machine)
-    rules = Filter(arch)
+    rules = Filter(machine)
     ioctls: tuple[int, ...] = ()
     if version < SIGNALS_SINCE:
-        _refuse_signals(rules, arch)
+        _refuse_signals(rules)
         ioctls += _SET_OWNER
     if not own_user:
-        rules.pretend(_MODES_AND_TIMES)
+        rules.refuse(_MODES_AND_TIMES, error=0)
         rules.refuse(_OWNERS_AND_ATTRIBUTES)
         ioctls += _SET_FLAGS
-    rules.on(arch.ioctl, rules.if_word(1, ioctls, errno.EPERM))
+    rules.refuse_if(_IOCTL, 1, ioctls)
     return rules.program()
 
 
-def for_process(program: bytes, pid: int) -> bytes:
-    """The filter with the numbers of the process that installs it, the leader of its own group."""
-    return program.replace(pack("<I", _OWN_PID), pack("<I", pid)).replace(pack("<I", _OWN_GROUP), pack("<i", -pid))
-
-
-def _refuse_signals(rules: Filter, arch: Architecture) -> None:
+def _refuse_signals(rules: Filter) -> None:
     for name, numbers in _SIGNALS.items():
-        allowed = (_OWN_PID, _OWN_GROUP, 0) if name == "kill" else (_OWN_PID,)
-        rules.on(numbers[arch.column], rules.unless_word(0, allowed, errno.EPERM))
+        allowed = (OWN_PID, OWN_GROUP, 0) if name == "kill" else (OWN_PID,)
+        rules.refuse_unless(numbers, [(0, allowed, _ANY_BIT)])
     rules.refuse(_PIDFD_SEND_SIGNAL)
-    rules.on(_FCNTL[arch.column], rules.if_word(1, (_F_SETOWN, _F_SETOWN_EX), errno.EPERM))
+    rules.refuse_if(_FCNTL, 1, (_F_SETOWN, _F_SETOWN_EX))

@@ -64,6 +64,14 @@ def ruleset(paths: Sequence[tuple[str, int]], known: int) -> int:
     )
     size = 8 if known < 4 else 16 if known < SIGNALS_SINCE else 24
     rules = _checked(_CREATE_RULESET, ctypes.create_string_buffer(attributes, _RULESET.size), size, 0)
+    os.set_inheritable(rules, False)
+    grant(rules, paths, known)
+    return rules
+
+
+def grant(rules: int, paths: Sequence[tuple[str, int]], known: int) -> None:
+    """Adds to rules that nobody is restricted by yet. Raises OSError."""
+    handled = _handled(known)
     for path, rights in paths:
         try:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -75,8 +83,6 @@ def ruleset(paths: Sequence[tuple[str, int]], known: int) -> int:
             _checked(_ADD_RULE, rules, _PATH_BENEATH, rule, 0)
         finally:
             os.close(place)
-    os.set_inheritable(rules, False)
-    return rules
 
 
 def restrict_self(rules: int, known: int) -> None:

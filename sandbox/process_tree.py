@@ -87,7 +87,7 @@ class Subreaper:
 
         Raises OSError if the kernel refuses.
         """
-        _process_control(_PR_SET_CHILD_SUBREAPER, 1)
+        process_control(_PR_SET_CHILD_SUBREAPER, 1)
         self.left_running = 0
         """Threads that the last end() found alive."""
         self._alone_with = alone_with
@@ -158,7 +158,7 @@ def _proportional(pids: list[int]) -> float:
 
 def end_with_parent() -> None:
     """Has the kernel end this process when its parent ends. Raises OSError if the kernel refuses."""
-    _process_control(_PR_SET_PDEATHSIG, int(_signal.SIGKILL))
+    process_control(_PR_SET_PDEATHSIG, int(_signal.SIGKILL))
 
 
 def descendants(root: int) -> dict[int, int]:
@@ -272,10 +272,11 @@ def _tasks_of_user() -> int:
     return tasks
 
 
-def _process_control(option: int, value: int) -> None:
+def process_control(option: int, *values: int) -> None:
+    """The system call prctl. Raises OSError."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0) != 0:
+    if libc.prctl(option, *map(ctypes.c_ulong, (*values, 0, 0, 0, 0)[:4])) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl({option}): {os.strerror(number)}")

@@ -120,7 +120,7 @@ class RemoteSandbox(WarmSandbox):
 
         return list(self._threads.map(attempt, tests))
 
-    def _headers_of(self, language: Language) -> Path | None:
+    def _headers(self, language: Language) -> Path | None:
         return None
 
     def _compile(self, program: Program, language: Language) -> int | Execution:

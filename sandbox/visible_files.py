@@ -76,6 +76,17 @@ def _device_binds() -> list[str]:
     return [*binds, "--symlink", "/tmp", "/dev/shm"]
 
 
+def shown_paths() -> list[str]:
+    """Files and folders that programs may read where they see the host's own root."""
+    system = [f"/usr/{name}" for name in _SYSTEM_FOLDERS] + [f"/{name}" for name in _TOP_LEVEL]
+    return [*system, *_CONFIGURATION, *interpreter_folders(), *map(str, all_prepared())]
+
+
+def device_paths() -> list[str]:
+    """Devices that programs may open."""
+    return [f"/dev/{name}" for name in _DEVICES]
+
+
 class PackageMissing(ValueError):
     """A package that programs may import is not installed here."""
 

@@ -159,7 +159,7 @@ class WarmSandbox:
         if key in self._binaries:
             self._binaries[key] = self._binaries.pop(key)
             return self._binaries[key]
-        headers = prepare(language)
+        headers = self._headers(language)
         if headers is not None and headers not in self._shown:
             # A fork server that is up shows only what was there when it started.
             self._stop_server()
@@ -185,6 +185,10 @@ class WarmSandbox:
             os.close(self._binaries.pop(next(iter(self._binaries))))
         self._binaries[key] = descriptors.open_sealed(binary)
         return self._binaries[key]
+
+    def _headers(self, language: Language) -> Path | None:
+        """Headers that were compiled beforehand, or None to do without."""
+        return prepare(language)
 
     def _test(
         self, job_fd: int, data: bytes, limits: Limits, language: Language, binary: int | None, modules: int = 0
