@@ -94,6 +94,19 @@ def open_cgroup() -> Cgroup | None:
     return None
 
 
+def around(pids: Sequence[int]) -> Cgroup | None:
+    """A fresh group with these processes in it; None where the host does not allow that."""
+    group = open_cgroup()
+    if group is None:
+        return None
+    try:
+        group.admit(pids)
+    except OSError:
+        group.remove()
+        return None
+    return group
+
+
 def process_tree(root: int) -> list[int]:
     """A process and all that descend from it. Raises OSError if it is gone."""
     found = [root]

@@ -242,27 +242,29 @@ class WarmSandbox:
             except OSError:
                 ours.close()
                 raise
+        # The kernel may take as long to move the first process as the fork server takes to start.
+        self._cgroup = cgroups.around([process.pid])
         ours.settimeout(_START_S)
         try:
-            ready = ours.recv(64)
-        except OSError:
-            ready = b""
-        if ready != wire.READY:
-            _end(process, ours)
-            raise ConnectionError("the fork server did not start")
-        try:
+            if ours.recv(64) != wire.READY:
+                raise ConnectionError("it ended at once")
             tree = cgroups.process_tree(process.pid)
+            if self._cgroup is not None:
+                self._cgroup.admit(tree)
         except OSError as error:
             _end(process, ours)
-            raise ConnectionError("the fork server ended at once") from error
+            self._leave_cgroup()
+            raise ConnectionError("the fork server did not start") from error
         _die_before_others(tree)
-        self._cgroup = _own_cgroup(tree)
         return process, ours
 
     def _stop_server(self) -> None:
         if self._server is not None:
             server, self._server = self._server, None
             _end(*server)
+        self._leave_cgroup()
+
+    def _leave_cgroup(self) -> None:
         if self._cgroup is not None:
             self._cgroup.remove()
             self._cgroup = None
@@ -291,19 +293,6 @@ def _die_before_others(pids: Sequence[int]) -> None:
     for pid in pids:
         with contextlib.suppress(OSError):  # a hardened host, or processes of another user
             Path(f"/proc/{pid}/oom_score_adj").write_text("800")
-
-
-def _own_cgroup(pids: Sequence[int]) -> cgroups.Cgroup | None:
-    """A control group around a fork server that has served nothing yet, if this host allows one."""
-    cgroup = cgroups.open_cgroup()
-    if cgroup is None:
-        return None
-    try:
-        cgroup.admit(pids)
-    except OSError:
-        cgroup.remove()
-        return None
-    return cgroup
 
 
 def _end(process: subprocess.Popen[bytes], channel: socket.socket) -> None:
