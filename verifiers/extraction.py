@@ -10,39 +10,21 @@ import re
 from dataclasses import dataclass
 from textwrap import dedent
 
+from verifiers.answer_in_text import MAX_ANSWER, UNIT_AFTER, announced, is_prose, last_cue, last_value
+
 _END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end)\|>|<\|im_start\|>\s*user")
+_END_OF_THINKING = re.compile(r"</think(?:ing)?>")
 _SPECIAL = re.compile(r"<\|[a-z_]{1,30}\|>")
-_BOX_TOKENS = re.compile(r"\\(?:boxed|fbox)\s{0,8}\{|\\.|[{}]", re.DOTALL)
+_BOX_TOKENS = re.compile(r"\\(?:boxed|fbox|framebox)\s{0,8}\{|\\.|[{}]", re.DOTALL)
 _FENCE = re.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$", re.MULTILINE)
 
-_CUE = re.compile(
-    r"(?:final\s+answer|\banswer|\bans)\b(?:\s+should\s+be|\s+is|\s*[:：=])[\s*:：]*|答案(?:是|为|：|:)?|####|^A:",
-    re.IGNORECASE | re.MULTILINE,
-)
-_SENTENCE_END = re.compile(r"\n|。|[.!?](?=\s|$)")
-_LINE_OF_MARKUP = re.compile(r"[*_#>\s✅-]*")
-_SPAN = re.compile(
-    r"\$\$(?P<dd>[^$]+)\$\$|\$(?P<d>(?:\\\$|[^$])+)\$"
-    r"|\\\((?P<p>(?:[^\\]|\\[^()])+)\\\)|\\\[(?P<b>(?:[^\\]|\\[^\[\]])+)\\\]"
-)
-_UNIT_AFTER = re.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
-_VALUE = re.compile(
-    r"(?<![A-Za-z0-9.])[-+]?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
-    r"|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)(?:\s?(?:\\?%|percent\b|pct\b))?"
-)
 _BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
 _BETWEEN_WORDS = frozenset(_BETWEEN.split())
 _BETWEEN_NOISE = re.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
-_WORD = re.compile(r"[A-Za-z]{2,}")
-_NOTATION = (
-    "and or sqrt pi sin cos tan cot sec csc log ln exp percent percentage pct degrees degree cents cent "
-    "dollars dollar cm mm km inches inch feet ft units unit text mbox mathrm frac dfrac tfrac left right "
-    "infty cup cap in pm times cdot theta alpha beta begin end pmatrix bmatrix matrix oo inf arcsin arccos "
-    "arctan"
-)
-_NOT_PROSE = frozenset(_NOTATION.split())
-_MAX_ANSWER = 4000
-
+_CORRECTION = re.compile(r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b", re.I)
+_ALTERNATIVE = re.compile(r"^[^A-Za-z\n]*or\b|\bor[^A-Za-z\n]*$", re.IGNORECASE)
+_OR = re.compile(r"\bor\b", re.IGNORECASE)
+_ADJACENT = re.compile(r"[ \t$/|~]*(?:\\[,;: ]|\\q?quad|\\\)|\\\()*[ \t$/|]*")
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
@@ -53,10 +35,13 @@ class Extracted:
 
 
 def final_text(completion: str) -> str | None:
-    """Returns what the completion says after its last `</think>`; None when a think block is still open."""
-    close = completion.rfind("</think>")
-    text = completion if close < 0 else completion[close + len("</think>") :]
-    if "<think>" in text:
+    """Returns what the completion says after its last `</think>`; None when a think block is still open.
+
+    `<thinking>` is taken for `<think>`.
+    """
+    ends = [match.end() for match in _END_OF_THINKING.finditer(completion)] if "</think" in completion else []
+    text = completion[ends[-1] :] if ends else completion
+    if "<think>" in text or "<thinking>" in text:
         return None
     begun = len(text) - len(text.lstrip())
     end = next((match.start() for match in _END_OF_TURN.finditer(text) if match.start() > begun), len(text))
@@ -91,7 +76,7 @@ def boxed_answer(text: str) -> str | None:
     `\\boxed{1} and \\boxed{2}` gives "1 , 2", which is no answer of one value; `\\boxed{4}, but actually
     \\boxed{5}` gives "5". None when there is no balanced box.
     """
-    if "boxed" not in text and "fbox" not in text:
+    if "boxed" not in text and "fbox" not in text and "framebox" not in text:
         return None
     if "\\\\boxed" in text:
         text = re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
@@ -104,13 +89,17 @@ def boxed_answer(text: str) -> str | None:
             break
         group.insert(0, box)
     contents = list(dict.fromkeys(box[2].strip() for box in group))
-    unit = _UNIT_AFTER.match(text, found[-1][1])
-    return " , ".join(contents) + ("%" if unit and "%" not in contents[-1] else "")
+    unit = UNIT_AFTER.match(text, found[-1][1])
+    alternatives = len(group) > 1 and _OR.search(text, group[-2][1], group[-1][0])
+    return (r" \text{ or } " if alternatives else " , ").join(contents) + ("%" if unit and "%" not in contents[-1] else "")
 
 
 def _side_by_side(between: str) -> bool:
+    """Tells whether two boxes are parts of one answer, or alternatives: neither corrects the other."""
     if len(between) > 80:
         return False
+    if _ADJACENT.fullmatch(between) or (_ALTERNATIVE.search(between) and not _CORRECTION.search(between)):
+        return True
     separated = bool(re.search(r"[,;&]|\b(?:and|or)\b", between))
     words = re.findall(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]", _BETWEEN_NOISE.sub(" ", between))
     return separated and all(word.lower() in _BETWEEN_WORDS for word in words)
@@ -127,65 +116,13 @@ def math_answer(text: str) -> Extracted:
         return Extracted(None, "there is no text after the thinking")
     if "\\boxed{" in text:
         return Extracted(None, "the box is never closed")
-    announced = _announced(text)
-    if announced is not None:
-        return Extracted(announced)
-    if len(text) <= _MAX_ANSWER and not is_prose(text):
+    said = announced(text)
+    if said is not None:
+        return Extracted(said)
+    if len(text) <= MAX_ANSWER and not is_prose(text):
         return Extracted(text)
-    value = last_value(text[-_MAX_ANSWER:])
+    value = last_value(text[-MAX_ANSWER:])
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
-
-
-def _last_cue(text: str) -> re.Match[str] | None:
-    last = None
-    for match in _CUE.finditer(text):
-        last = match
-    return last
-
-
-def _announced(text: str) -> str | None:
-    last = _last_cue(text)
-    if last is None:
-        return None
-    rest = text[last.end() : last.end() + _MAX_ANSWER]
-    skipped = _LINE_OF_MARKUP.match(rest)
-    rest = rest[skipped.end() if skipped and "-" not in skipped.group() else 0 :].lstrip()
-    span = _SPAN.match(rest)
-    end = _SENTENCE_END.search(rest, span.end() if span else 0)
-    sentence = (rest[: end.start()] if end else rest).strip().strip("*").strip()
-    if not sentence:
-        return None
-    return sentence if not is_prose(sentence) else last_value(sentence)
-
-
-def is_prose(text: str) -> bool:
-    """Tells whether words stand around the answer, so that it has to be looked for."""
-    outside = _SPAN.sub(lambda span: " " if _is_formula(span.group()) else span.group(), text)
-    has_span = len(outside) != len(text)
-    bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+", " ", outside)
-    words = [word for word in _WORD.findall(bare) if word.lower() not in _NOT_PROSE]
-    foreign = len(re.findall(r"[\u3040-\u9fff]", bare)) > 1
-    return foreign or len(words) > (0 if has_span else 1) or (bool(words) and bool(re.search(r"\d\s", outside)))
-
-
-def _is_formula(span: str) -> bool:
-    """Tells formulas from the text between two prices: "$5 for each, which makes $"."""
-    bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+", " ", span)
-    return sum(word.lower() not in _NOT_PROSE for word in _WORD.findall(bare)) < 3
-
-
-def last_value(text: str) -> str | None:
-    """Returns the last formula between dollar signs (or their like), number or fraction of a text."""
-    best, best_end = None, -1
-    for span in _SPAN.finditer(text):
-        content = next(group for group in span.groups() if group is not None).strip()
-        if content and _is_formula(content):
-            best, best_end = content, span.end()
-            unit = _UNIT_AFTER.match(text, span.end())
-            best += "%" if unit else ""
-    for value in _VALUE.finditer(text, max(best_end, 0)):
-        best = value.group()
-    return best
 
 
 _CHOICE_ALONE = re.compile(r"(?<![A-Za-z0-9'’])\(?([A-J])\)?(?![A-Za-z0-9'’])")
@@ -201,15 +138,15 @@ def choice_letter(text: str) -> str | None:
     if boxed is not None:
         letters = set(_CHOICE_ALONE.findall(re.sub(r"\\(?:text|mathrm|mbox|textbf|mathbf)", " ", boxed)))
         return letters.pop() if len(letters) == 1 else None
-    last = _last_cue(text)
+    last = last_cue(text)
     if last is not None:
-        announced = _CHOICE_ALONE.search(text, last.end())
-        if announced:
-            return None if _CHOICE_GOES_ON.match(text, announced.end()) else announced.group(1)
+        named = _CHOICE_ALONE.search(text, last.end())
+        if named:
+            return None if _CHOICE_GOES_ON.match(text, named.end()) else named.group(1)
     leading = re.match(r"\s*\(?([A-J])(?:[).:,。、\s]|$)", text)
     if leading and not re.match(r"\s*[AI]\s[a-z]", text):
         return None if _CHOICE_GOES_ON.match(text, leading.end(1)) else leading.group(1)
-    tail = text[-_MAX_ANSWER:]
+    tail = re.sub(r"\b(?:not|isn't|n't be)\s{1,3}\(?[A-J]\b\)?", " ", text[-MAX_ANSWER:])
     found = list(_CHOICE_ALONE.finditer(tail))
     if not found or (len(found) > 1 and _CHOICE_GOES_ON.match(tail, found[-2].end())):
         return None

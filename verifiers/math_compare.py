@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from verifiers.math_form import Form, Judge, is_constant
 from verifiers.math_regions import rank_fractions, same_region
-from verifiers.math_units import DEGREE, RADIAN
+from verifiers.math_units import DEGREE, RADIAN, Unit
 
 _FORMULAS = frozenset(("number", "formula", "unread"))
 _BRACKETS = frozenset(("()", "[]", "(]", "[)"))
@@ -118,6 +118,8 @@ def _in_units(first: Form, second: Form, judge: Judge) -> bool | None:
         turned = [_times(form, ("div", ("const", "pi"), ("num", "180"))) if unit == DEGREE else _times(form, None)
                   for form, unit in zip((first, second), units, strict=True)]  # fmt: skip
         return judge(*turned) if is_constant(first) and is_constant(second) else False
+    if _same_but_for_powers(*units):
+        return same(replace(first, unit=None), replace(second, unit=None), judge)
     if units[0].dimensions != units[1].dimensions or not (is_constant(first) and is_constant(second)):
         return False
     scaled = [
@@ -125,6 +127,14 @@ def _in_units(first: Form, second: Form, judge: Judge) -> bool | None:
         for form, unit in zip((first, second), units, strict=True)
     ]
     return same(scaled[0], scaled[1], judge)
+
+
+def _same_but_for_powers(first: Unit, second: Unit) -> bool:
+    """Lets 15 cm stand for an area of 15 cm^2: the slip changes no number, as 15 m would."""
+    if first == second or len(first.dimensions) != 1 or len(second.dimensions) != 1:
+        return False
+    (name, power), (other, raised) = first.dimensions[0], second.dimensions[0]
+    return name == other and first.factor**raised == second.factor**power
 
 
 def _times(form: Form, factor: tuple[object, ...] | None, exact: Fraction | None = None) -> Form:

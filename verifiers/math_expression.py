@@ -315,3 +315,11 @@ def renamed(node: Node, old: str, new: str) -> Node:
     if node[0] == "matrix":
         return ("matrix", tuple(tuple(renamed(cell, old, new) for cell in row) for row in node[1]))
     return tuple(renamed(child, old, new) if isinstance(child, tuple) else child for child in node)
+
+
+def with_decimal_logs(node: Node) -> Node:
+    """Returns the tree with the logarithms that name no base taken to base ten."""
+    if node[0] == "matrix":
+        return ("matrix", tuple(tuple(with_decimal_logs(cell) for cell in row) for row in node[1]))
+    inner = tuple(with_decimal_logs(child) if isinstance(child, tuple) else child for child in node)
+    return ("log", ("num", "10"), inner[2]) if inner[:2] == ("call", "log") else inner

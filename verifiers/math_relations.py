@@ -22,12 +22,14 @@ _RELATION_NAMES = {
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _LETTER = r"(?:[A-Za-z]|\\[a-zA-Z]+)"
 _SUBSCRIPT = r"(?:_(?:\{[^{}]*\}|[A-Za-z0-9]))?"
-_ONE = rf"{_LETTER}{_SUBSCRIPT}'*"
+_ONE = rf"{_LETTER}{_SUBSCRIPT}(?:\^\{{-1\}}|'*)"
 NAME = re.compile(
     rf"^(?:{_ONE}(?:\([A-Za-z0-9,]{{0,12}}\))?|\|[A-Z]{{1,3}}\||(?:m|\\measuredangle|\\triangle)?\\angle ?[A-Z]{{1,3}}"
-    rf"|[A-Z]{{2,4}}|\\(?:overline|bar)\{{[A-Z]{{1,2}}\}}|\[[A-Z]{{3,6}}\]|\"[^\"]*\""
+    rf"|[A-Z]{{2,4}}|\|\|?[A-Za-z]{{1,2}}\|\|?|\[[A-Z]{{3,6}}\]|\\frac\{{d[a-z]?\}}\{{d[a-z]\}}|\"[^\"]*\""
     rf"|{_ONE}(?::{_ONE})+|\(?{_ONE}(?:,{_ONE})+\)?)$"
 )
+_SUM_OF_NAMES = re.compile(r"^\d{0,4}[a-dkm-s](?:[+-]\d{0,4}[a-dkm-s])+$")
+"""As in m+n = 113, which answers a question for the sum; x+y = 2 is rather a line."""
 _LONE_LETTER = re.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za-z]_\{?\d\}?)$")
 _INFINITE = re.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
 
@@ -57,7 +59,7 @@ def relation(text: str, depth: int, read: Reader) -> Form | None:  # noqa: PLR09
 
 
 def _equation(text: str, sides: list[str], operators: list[str], depth: int, read: Reader) -> Form:
-    name = sides[0] if NAME.match(sides[0]) else ""
+    name = sides[0] if NAME.match(sides[0]) or _SUM_OF_NAMES.match(sides[0]) else ""
     forms = tuple(read(side, depth + 1) for side in (sides[1:] if name else sides))
     if len(forms) == 1:
         return Form("relation", text, (read(sides[0], depth + 1), forms[0]), name=name, operator=operators[0])

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from verifiers.math_compare import decimal_digits, numbers_agree, same
-from verifiers.math_expression import Node
+from verifiers.math_expression import Node, with_decimal_logs
 from verifiers.math_form import Form
 from verifiers.math_forms import form_of
 from verifiers.math_regions import same_region
 
 _DIGITS = 60
+_MORE = 400
+"""Digits of a second look: sqrt(10^100 + 1) and 10^50 differ only after a hundred."""
 _POINTS = 14
 _ENOUGH = 4
 
@@ -36,13 +39,23 @@ def answer(question: Any) -> Any:
 
 
 def formulas_agree(first: Form, second: Form) -> bool | None:
-    """Judges two numbers or formulas, or two relations."""
+    """Judges two numbers or formulas, two relations, or two sets of reals.
+
+    A logarithm without a base may be the natural or the decimal one, but the same in both formulas.
+    """
     if first.region is not None and second.region is not None:
         return same_region(first.region, second.region, _rank) or False
     if first.kind == "relation":
         return _relations_agree(first, second)
     if first.number is not None and second.number is not None:
         return numbers_agree(first, second)
+    if _formulas_agree(first, second):
+        return True
+    decimal = [replace(form, node=form.node and with_decimal_logs(form.node)) for form in (first, second)]
+    return decimal != [first, second] and _formulas_agree(decimal[0], decimal[1])
+
+
+def _formulas_agree(first: Form, second: Form) -> bool:
     left, right = _value(first), _value(second)
     if _has_matrix(left) or _has_matrix(right):
         return bool(_has_matrix(left) and _has_matrix(right) and left.shape == right.shape) and all(
@@ -105,7 +118,8 @@ def _agree(left: Any, right: Any) -> bool:
     if _undefined_functions(left) or _undefined_functions(right):
         return bool(sympy.simplify(left - right) == 0)
     if not names:
-        return _values_agree(sympy.N(left, _DIGITS), sympy.N(right, _DIGITS), left - right)
+        agree = _values_agree(sympy.N(left, _DIGITS), sympy.N(right, _DIGITS), _DIGITS, left - right)
+        return agree and _values_agree(sympy.N(left, _MORE), sympy.N(right, _MORE), _MORE, left - right)
     return _agree_at_points(left, right, names)
 
 
@@ -127,7 +141,7 @@ def _undefined_functions(value: Any) -> bool:
     return bool(value.atoms(AppliedUndef))
 
 
-def _values_agree(left: Any, right: Any, difference: Any = None) -> bool:
+def _values_agree(left: Any, right: Any, digits: int = _DIGITS, difference: Any = None) -> bool:
     import sympy
 
     if not (left.is_number and right.is_number) or left.has(sympy.nan, sympy.oo, sympy.zoo):
@@ -136,7 +150,7 @@ def _values_agree(left: Any, right: Any, difference: Any = None) -> bool:
     gap = abs(left - right)
     if scale == 0:
         return True
-    if not gap.is_comparable or gap > scale * sympy.Float(10) ** (-_DIGITS + 10):
+    if not gap.is_comparable or gap > scale * sympy.Float(10) ** (10 - digits):
         return _vanishes(difference) if difference is not None and min(abs(left), abs(right)) < 1e-30 else False
     return True
 

@@ -18,7 +18,7 @@ CASES, END_CASES = "\x10", "\x11"
 """The brackets of a system of equations or of a function by cases."""
 
 _DROPPED = re.compile(
-    r"\\(?:left|right|displaystyle|textstyle|scriptstyle|limits|boxed|fbox|Bigg?|bigg?|[Bb]igg?[lrm]|mathstrut|phantom"
+    r"\\(?:left|right|displaystyle|textstyle|scriptstyle|limits|boxed|fbox|framebox|Bigg?|bigg?|[Bb]igg?[lrm]|mathstrut|phantom"
     r"|ensuremath|rm|bf|it|boldsymbol|bm|vec|overrightarrow|hat|widehat|mathopen|mathclose|nolimits)(?![a-zA-Z])"
     r"|\\(?:boxed|fbox)(?=\{)|\\!|\\label\{[^{}]*\}|\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]|\\hline"
 )
@@ -43,8 +43,11 @@ _FRACTION_NAMES = re.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
 _BINOMIAL_NAMES = re.compile(r"\\[dt]binom(?![a-zA-Z])|\\(?:dbinom|tbinom)")
 _SHORT_BINOMIAL = re.compile(r"\\binom\s*(\d)\s*(\d)")
 _CHOOSE = re.compile(r"(?:\{\})?_\{?(\d{1,6})\}?\s?C_\{?(\d{1,6})\}?")
-_EDGE = re.compile(r"^[\s*]+|[\s.,;:\\*]+$")
+_EDGE = re.compile(r"^[\s*`]+|[\s.,;:\\*`]+$")
+_LARGE = re.compile(r"(?<=\d)\s?(?:\\text\{)?\s?\b(hundred|thousand|million|billion|trillion)s?\b\s?(?:of)?\}?", re.I)
+_SIZES = {"hundred": "100", "thousand": "10^3", "million": "10^6", "billion": "10^9", "trillion": "10^{12}"}
 _DELIMITERS = re.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
+_LEAD = re.compile(r"^\s*\\(?:text|mbox|textbf)\s?\{[^{}]*\b(?:is|are|be|answer)\s*:?\s*\}(?=\s*[^\s.])", re.IGNORECASE)
 _TRAILING_ITEM = re.compile(r"\\(?:text|mbox)\s?\{\s*(?:are|is|units?)?\s*\}")
 _CURRENCY = re.compile(r"(?:\bUS\s?|\bUSD\s?)?(?:\\text\s?\{\s*\\\$\s*\}|\\\$|\bUS(?=\$))|\bUSD\s?(?=\d)")
 _PLUS_MINUS = re.compile(r"\+\s?/\s?-|(?:^|(?<==))\s*\+\s?-(?=\s*[\d\\s(])")
@@ -84,7 +87,7 @@ def normalise(answer: str) -> Spelling:
     text = re.sub(r"\\right\s?\.|\\left\s?\.", "", text.replace("{:}", ":"))
     text = joined_thousands(_DROPPED.sub("", _DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
     text = _with_names(text)
-    text = _TEXT.sub(_quoted, _TRAILING_ITEM.sub("", text))
+    text = _TEXT.sub(_quoted, _TRAILING_ITEM.sub("", _LEAD.sub("", text)))
     text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
     text = _EDGE.sub("", without_bases(text))
     text = _TO.sub(lambda m: m.group(1) + re.sub(r'[\s"]*to[\s"]*', ":", m.group(2)), _ABOUT.sub("", text))
@@ -121,10 +124,16 @@ def _with_names(text: str) -> str:
         text = re.sub(r"\\(?:mathbf|mathrm)\s?\{R\}(?=\s*(?:$|[,.;\\^}\x02-]))", r"\\reals ", text)
         text = re.sub(r"\\[lr]?vert(?![a-z])\s?", "|", text)
         text = _BINOMIAL_NAMES.sub(r"\\binom", text)
-        text = re.sub(r"\\p?mod\s?\{?\s?(\w+)\s?\}?", r"(mod \1)", text)
+        text = re.sub(r"\\overline\s?\{([A-Z]{2,4})\}", r"\1", text.replace("\\|", "|"))
+        text = re.sub(r"\\[pb]?mod\s?\{?\s?(\w+)\s?\}?", r"(mod \1)", text)
+    text = _LARGE.sub(_multiplied, re.sub(r"\bInfinity\b", "infinity", text))
     text = _ELLIPSIS.sub(r"\\ldots ", text)
     text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
     return _PLUS_MINUS.sub(r"\\pm ", _UNION.sub(r"\\cup ", text))
+
+
+def _multiplied(match: re.Match[str]) -> str:
+    return rf"\cdot {_SIZES[match.group(1).lower()]} "
 
 
 def _quoted(match: re.Match[str]) -> str:

@@ -63,8 +63,7 @@ _define("turn", 1, "radian radians rad rads", 1)
 _COUNTED = (
     "units? people persons? students? men women boys girls children apples? oranges? books? ways points? pts gallons? "
     "times rows? pages? pieces? marbles? coins? tiles? cubes? boxes games? numbers? integers? values? solutions? "
-    "pence kph mph bushels? acres? newtons? joules? watts? volts? ohms? amps? hertz hz kwh mol moles? tons? tonnes? "
-    "dozens? percent"
+    "pence kph mph bushels? acres? newtons? joules? watts? volts? ohms? amps? hertz hz kwh mol moles? tons? tonnes? dozens? percent"
 ).replace(" ", "|")
 _MEASURE_WORDS = "|".join(sorted((name for name in _MEASURES if len(name) > 1), key=len, reverse=True))
 _WORD = rf"(?:square|cubic|sq\.?|cu\.?|per|{_MEASURE_WORDS}|{_COUNTED})(?![A-Za-z])"

@@ -253,8 +253,7 @@ GROUPS: dict[str, list[list[str]]] = {
         [r"5\text{ km}", "5 kilometers"],
         [r"5\text{ hours}", "5 hrs"],
         [r"5\text{ minutes}", "5 min"],
-        [r"5\text{ cm}^2", "5 square centimeters"],
-        [r"5\text{ cm}^3", "5 cubic centimeters"],
+        [r"5\text{ m}^2", "5 square meters", r"5\text{ m}"],
     ],
     "degrees": [
         [r"45^\circ", "45", r"45^{\circ}", "45°", "45 degrees", r"45\text{ degrees}", r"45^{\text{o}}", r"45\degree", r"45 ^\circ", r"x=45^\circ", r"45^{\circ}.", r"45\ \text{deg}"],
