@@ -1,37 +1,71 @@
-"""Examines what a sandbox on this host enforces, by trying every limit for real."""
+"""Examines what a sandbox enforces, by trying every limit for real."""
 
 from __future__ import annotations
 
-from sandbox import probes
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from sandbox import cgroups, landlock, landlock_rules, probes
 from sandbox.open import BACKENDS, open_sandbox
 from sandbox.probes import Finding
+from sandbox.remote_server import RemoteServer
 
-LIMITS = (
-    "network",
-    "host_read",
-    "host_write",
-    "other_processes",
-    "memory",
-    "processes",
-    "cpu",
-    "wall",
-    "output",
-    "disk",
-)
-"""Names of the limits, in the order of examine()'s findings."""
+LIMITS = (*probes.REACH, "memory", "processes", "cpu", "wall", "output", "disk")
+"""Names of the limits, in the order of the findings."""
 
-__all__ = ["LIMITS", "Finding", "examine"]
+__all__ = ["LIMITS", "Examination", "Finding", "backends", "examine"]
 
 
-def examine(backend: str = "auto") -> list[Finding]:
-    """One finding per limit, by attempts that take about 8 s.
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What one backend enforces here."""
 
-    Raises SandboxUnavailable if no sandbox opens at all, and ValueError for an unknown backend.
+    backend: str
+    """The one that was examined, which "auto" has chosen."""
+    about: str
+    """What the host lends it."""
+    findings: tuple[Finding, ...]
+    """One a limit, in the order of LIMITS."""
+
+
+def examine(backend: str = "auto", server: RemoteServer | None = None, packages: Collection[str] = ()) -> Examination:
+    """Tries every limit, which takes about 8 s. The arguments are those of open_sandbox.
+
+    A limit that held in this trial, but that the backend does not promise, counts as not enforced. Raises as
+    open_sandbox does, but for limits that are not enforced.
     """
-    with open_sandbox(backend, waive=LIMITS) as sandbox:
-        return [*probes.try_reach(sandbox), *probes.try_amounts(sandbox)]
+    with open_sandbox(backend, waive=LIMITS, server=server, packages=packages) as sandbox:
+        findings = [*probes.try_reach(sandbox), *probes.try_amounts(sandbox)]
+        promised = [_as_promised(found, sandbox.unenforced) for found in findings]
+        return Examination(sandbox.backend, _about(sandbox.backend, server), tuple(promised))
 
 
 def backends() -> tuple[str, ...]:
     """The names that examine() and open_sandbox() accept beside "auto"."""
     return BACKENDS
+
+
+def _as_promised(found: Finding, unenforced: Collection[str]) -> Finding:
+    if not found.enforced or found.limit not in unenforced:
+        return found
+    why = landlock.WHY_UNENFORCED.get(found.limit, "the backend does not promise it")
+    return replace(found, enforced=False, detail=f"held in this trial ({found.detail}), but {why}")
+
+
+def _about(backend: str, server: RemoteServer | None) -> str:
+    if server is not None:
+        return f"a SandboxFusion server at {server.endpoint}"
+    who = "root, so programs run as another user" if os.geteuid() == 0 else "an ordinary user"
+    parts = [f"started by {who}", _control_groups()]
+    if backend == "landlock":
+        parts.append(f"Landlock version {landlock_rules.version()}")
+    return "; ".join(parts)
+
+
+def _control_groups() -> str:
+    group = cgroups.open_cgroup()
+    if group is None:
+        return "no control groups"
+    group.remove()
+    return f"control groups of version {group.version}"

@@ -26,6 +26,12 @@ from sandbox.landlock_inside import FIRST_STAGED, SETTINGS_ENV, STAGED
 from sandbox.model import SandboxUnavailable
 from sandbox.warm import WarmSandbox
 
+WHY_UNENFORCED = {
+    "disk": "nothing bounds what a program writes between two looks",
+    "host_write": "this kernel's Landlock cannot keep a file that may be read from being emptied by its owner",
+}
+"""Limits that the backend may leave unenforced, and why."""
+
 _PREFIX = "selfplay-sandbox-"
 _LINKS = "-packages"
 _PATIENCE_S = 10.0
@@ -76,17 +82,22 @@ class _Launcher:
     def __init__(self, known: int, packages: Sequence[str]) -> None:
         self._known = known
         self._packages = packages
-        self._staged: list[str] = []
 
     def place_of(self, folder: Path) -> str:
-        """Where programs find a folder of the host that this launcher showed to the last fork server."""
-        path = str(folder)
-        return f"{STAGED}/{FIRST_STAGED + self._staged.index(path)}" if path in self._staged else path
+        """Where programs find a folder of the host that this launcher shows them."""
+        path, staged = str(folder), self._staged()
+        return f"{STAGED}/{FIRST_STAGED + staged.index(path)}" if path in staged else path
+
+    def _staged(self) -> list[str]:
+        """Folders to be shown that only root can walk to, such as a Python in root's home."""
+        if os.geteuid() != 0:
+            return []
+        shown = [*files.shown_paths(), *self._packages]
+        return [path for path in shown if os.path.isdir(path) and not files.reachable_by_others(path)]
 
     def __call__(self, _tmp_bytes: int, channel: int) -> subprocess.Popen[bytes]:
         box = f"{_temporary_folder()}/{_PREFIX}{secrets.token_hex(8)}"
         user = _unused_user() if os.geteuid() == 0 else None
-        self._staged = [] if user is None else _closed([*files.shown_paths(), *self._packages])
         fds = {
             wire.CHANNEL_ENV: channel,
             BUNDLE_ENV: descriptors.open_sealed(bundle(LANDLOCK_MODULES)),
@@ -108,7 +119,7 @@ class _Launcher:
             "version": self._known,
             "paths": [(path, landlock_rules.READ) for path in shown] + devices,
             "packages": list(self._packages),
-            "staged": self._staged,
+            "staged": self._staged(),
             "filters": [seccomp.filter_program(), landlock_filter.shared_filter(self._known)],
             "program_filter": landlock_filter.program_filter(self._known, own_user=user is not None),
         }
@@ -140,11 +151,6 @@ class _Keeper(subprocess.Popen[bytes]):
             for folder in (self._box, f"{self._box}{_LINKS}"):
                 with contextlib.suppress(OSError):
                     remove_folder(folder)
-
-
-def _closed(paths: Sequence[str]) -> list[str]:
-    """Folders that only root can walk to, such as a Python in root's home."""
-    return [path for path in paths if os.path.isdir(path) and not files.reachable_by_others(path)]
 
 
 def _temporary_folder() -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SETTINGS_ENV = "SANDBOX_LANDLOCK"
 """Environment variable naming the descriptor of the settings."""
 
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 38, 22
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 4, 22, 38
 _SECCOMP_MODE_FILTER = 2
 _INSTRUCTION_BYTES = 8
 _KEEPER_AND_FORK_SERVER = 2
@@ -74,6 +74,8 @@ def _become(user: int) -> None:
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
+    # What the programs have open and in memory is watched, which the change of user forbids at first.
+    process_control(_PR_SET_DUMPABLE, 1)
 
 
 def _stage(folder: str, number: int) -> str:

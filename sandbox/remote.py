@@ -18,20 +18,19 @@ import re
 import secrets
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from sandbox import descriptors, plain, wire
-from sandbox.fusion import FusionClient, RemoteServer, RunCodeAnswer, ServerFault
-from sandbox.languages import Language
+from sandbox.fusion import FusionClient, RunCodeAnswer, ServerFault
+from sandbox.languages import Language, find_language
 from sandbox.model import Execution, Limits, Program, Status, Stop
+from sandbox.probes import REACH
 from sandbox.remote_driver import LENGTHS, NONCE_BYTES, REPORT_FILE
+from sandbox.remote_server import RemoteServer
 from sandbox.warm import WarmSandbox
-
-REACH = ("network", "host_read", "host_write", "other_processes")
-"""Limits that only the server can keep."""
 
 _SHIPPED = (
     *("__init__", "wire", "plain", "plain_decoding", "child"),
@@ -62,8 +61,11 @@ os.execve(sys.executable, [sys.executable, "-s", "-c", {server!r}], environment)
 class RemoteSandbox(WarmSandbox):
     """Programs run on a server, one request a test. Not shared between threads."""
 
-    def __init__(self, server: RemoteServer, unenforced: Sequence[str] = REACH) -> None:
-        """Raises SandboxUnavailable if an environment variable that holds a secret is not set."""
+    def __init__(self, server: RemoteServer, unenforced: Collection[str] = REACH) -> None:
+        """`unenforced` are limits that the server does not keep; nothing is asked of it before the first test.
+
+        Raises SandboxUnavailable if an environment variable that holds a secret is not set.
+        """
         super().__init__(_no_fork_server, "remote", unenforced)
         self._client = FusionClient(server)
         self._threads = ThreadPoolExecutor(server.concurrency, thread_name_prefix="sandbox-remote")
@@ -75,12 +77,12 @@ class RemoteSandbox(WarmSandbox):
         """As WarmSandbox.run; without `stop`, several requests are under way at a time."""
         if stop is not None or len(inputs) < 2:
             return super().run(program, inputs, limits, stop)
-        return self._together(
-            [
-                lambda data=data: super(RemoteSandbox, self).run(program, [data], limits)  # type: ignore[misc]
-                for data in inputs
-            ]
-        )
+        language = find_language(program.language)
+        compiled = self._compile(program, language) if language.compiler else None
+        if isinstance(compiled, Execution):
+            return [compiled] * len(inputs)
+        one = super().run
+        return self._together([functools.partial(one, program, [data], limits) for data in inputs])
 
     def call(
         self,
@@ -93,12 +95,8 @@ class RemoteSandbox(WarmSandbox):
         """As WarmSandbox.call; without `stop`, several requests are under way at a time."""
         if stop is not None or len(arguments) < 2:
             return super().call(program, entry_point, arguments, limits, stop)
-        return self._together(
-            [
-                lambda values=values: super(RemoteSandbox, self).call(program, entry_point, [values], limits)  # type: ignore[misc]
-                for values in arguments
-            ]
-        )
+        one = super().call
+        return self._together([functools.partial(one, program, entry_point, [values], limits) for values in arguments])
 
     def close(self) -> None:
         """Ends the connections. May be called twice."""
@@ -154,14 +152,6 @@ class RemoteSandbox(WarmSandbox):
             _fill(fds[place], body[at : at + size])
             at += size
         return reply
-
-
-def open_remote(server: RemoteServer) -> RemoteSandbox:
-    """A sandbox on a server, which is not asked anything before the first test.
-
-    Raises SandboxUnavailable if an environment variable that holds a secret is not set.
-    """
-    return RemoteSandbox(server)
 
 
 def _no_fork_server(_tmp_bytes: int, _channel: int) -> subprocess.Popen[bytes]:

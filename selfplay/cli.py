@@ -9,6 +9,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from selfplay.verifier_commands import verifiers_app
+
 app = typer.Typer(
     help="A language model makes its own problems, solves them, checks the answers by machine, and learns.",
     no_args_is_help=True,
@@ -17,6 +19,7 @@ app = typer.Typer(
 )
 sandbox_app = typer.Typer(help="Run untrusted programs in isolation by the kernel.", no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(verifiers_app, name="verifiers")
 
 UNUSABLE, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -216,23 +219,26 @@ def sandbox_run(
 
 @sandbox_app.command("doctor")
 def sandbox_doctor(
+    backend: Annotated[str, typer.Option(help="bubblewrap, landlock, remote, or auto: this host's best.")] = "auto",
+    url: Annotated[str | None, typer.Option(help="remote: address of a SandboxFusion server.")] = None,
+    token_env: Annotated[str | None, typer.Option(help="remote: environment variable with a bearer token.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Try every limit of this host's sandbox for real."""
-    from sandbox.doctor import examine
+    """Try every limit of a sandbox for real; exits 0 when all are enforced."""
     from sandbox.model import SandboxUnavailable
+    from selfplay.sandbox_commands import SandboxInputError, examine_backend
 
     try:
-        findings = examine()
-    except SandboxUnavailable as error:
+        about, rows = examine_backend(backend, url, token_env)
+    except (SandboxInputError, SandboxUnavailable) as error:
         _refuse(str(error))
     if as_json:
-        rows = [{"limit": f.limit, "enforced": f.enforced, "detail": f.detail} for f in findings]
         typer.echo(json.dumps(rows))
     else:
-        for found in findings:
-            typer.echo(f"{'enforced' if found.enforced else 'NOT ENFORCED':13} {found.limit:16} {found.detail}")
-    raise typer.Exit(0 if all(found.enforced for found in findings) else FAILED)
+        typer.echo(about)
+        for row in rows:
+            typer.echo(f"{'enforced' if row['enforced'] else 'NOT ENFORCED':13} {row['limit']:16} {row['detail']}")
+    raise typer.Exit(0 if all(row["enforced"] for row in rows) else FAILED)
 
 
 def _load(recipe: Path, overrides: list[str] | None) -> Any:

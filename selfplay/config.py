@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from selfplay.sandbox_settings import SandboxSettings
 from selfplay.settings import SamplingSettings, Section, TrainerArguments
 from selfplay.training_settings import TrainingSettings
 
@@ -264,17 +265,6 @@ class Tracking(Section):
 
     wandb: WandbSettings = WandbSettings()
     """Weights & Biases settings."""
-
-
-class SandboxSettings(Section):
-    """How untrusted programs are run."""
-
-    backend: str = "auto"
-    """`auto` takes the strongest backend that passes its own live test on this host."""
-    workers: Annotated[int, Field(ge=1, le=256)] = 2
-    """Sandboxes open at a time."""
-    waive: tuple[str, ...] = ()
-    """Limits that may go unenforced on this host, by the names that `selfplay sandbox doctor` prints."""
 
 
 class Engine(Section):

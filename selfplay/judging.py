@@ -83,7 +83,10 @@ def load_verifier(recipe: Recipe, domain: str, workers: int) -> Verifier:
 
 def sandbox_opener(recipe: Recipe) -> Callable[[], Sandbox]:
     """Opens a sandbox as the recipe says."""
-    return functools.partial(open_sandbox, recipe.sandbox.backend, recipe.sandbox.waive)
+    settings = recipe.sandbox
+    return functools.partial(
+        open_sandbox, settings.backend, settings.waive, server=settings.server, packages=settings.packages
+    )
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from sandbox.doctor import examine
 from sandbox.model import SandboxUnavailable
+from sandbox.visible_files import PackageMissing
 from selfplay.config import PretrainedModel, Recipe, ScratchModel
 from selfplay.judging import Item, load_verifier, task_of
 from selfplay.quickstart.seed_problem import Split
@@ -96,16 +97,22 @@ def check_sandbox(recipe: Recipe) -> list[Finding]:
     """
     if not any(domain.verifier == "code" for domain in recipe.domains.values()):
         return []
+    settings = recipe.sandbox
     try:
-        findings = examine(recipe.sandbox.backend)
+        examined = examine(settings.backend, settings.server, settings.packages)
+    except PackageMissing as error:
+        raise PreflightError(f"sandbox.packages: {error}") from error
     except SandboxUnavailable as error:
         raise PreflightError(f"sandbox: {error}") from error
-    open_doors = [f"{f.limit} ({f.detail})" for f in findings if not f.enforced and f.limit not in recipe.sandbox.waive]
+    found = examined.findings
+    open_doors = [f"{f.limit} ({f.detail})" for f in found if not f.enforced and f.limit not in settings.waive]
     if open_doors:
         raise PreflightError(
-            f"sandbox: does not enforce {', '.join(open_doors)}; name them in sandbox.waive to accept that"
+            f"sandbox: {examined.backend} does not enforce {', '.join(open_doors)}; name them in sandbox.waive to "
+            "accept that"
         )
-    return [Finding("sandbox", f"enforces {', '.join(f.limit for f in findings if f.enforced)}")]
+    enforced = ", ".join(f.limit for f in found if f.enforced)
+    return [Finding("sandbox", f"enforces {enforced}, by {examined.backend} ({examined.about})")]
 
 
 def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:

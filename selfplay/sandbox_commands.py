@@ -1,4 +1,4 @@
-"""What `selfplay sandbox run` does."""
+"""What `selfplay sandbox run` and `selfplay sandbox doctor` do."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sandbox.doctor import backends, examine
 from sandbox.model import Limits, Program
 from sandbox.open import open_sandbox
+from sandbox.remote_server import RemoteServer
 
 LANGUAGES = {".py": "python", ".cpp": "cpp", ".cc": "cpp", ".cxx": "cpp"}
 
 
 class SandboxInputError(ValueError):
-    """A file that cannot be run; the message names it and the remedy."""
+    """A file that cannot be run, or a backend that cannot be examined; the message says why and the remedy."""
 
 
 def run_file(file: Path, language: str | None, stdin: Path | None) -> dict[str, Any]:
@@ -40,3 +42,25 @@ def run_file(file: Path, language: str | None, stdin: Path | None) -> dict[str, 
     row.pop("value")
     text = {name: row[name].decode("utf-8", "replace") for name in ("stdout", "stderr")}
     return row | text | {"status": str(execution.status)}
+
+
+def examine_backend(backend: str, url: str | None, token_env: str | None) -> tuple[str, list[dict[str, Any]]]:
+    """Tries every limit of a backend; returns a line about it, and one row a limit.
+
+    Raises:
+        SandboxInputError: the options do not go together.
+        SandboxUnavailable: the backend does not work here.
+    """
+    if backend not in ("auto", *backends()):
+        raise SandboxInputError(f"--backend {backend}: is not known; give auto, {', '.join(backends())}")
+    if (backend == "remote") != (url is not None):
+        raise SandboxInputError("--backend remote and --url go together: give both, or neither")
+    if token_env is not None and url is None:
+        raise SandboxInputError("--token-env: is for --backend remote; leave it out")
+    try:
+        server = RemoteServer(url, token_env) if url is not None else None
+    except ValueError as error:
+        raise SandboxInputError(f"--url: {error}") from error
+    examined = examine(backend, server)
+    rows = [asdict(found) | {"backend": examined.backend} for found in examined.findings]
+    return f"{examined.backend}: {examined.about}", rows

@@ -1,13 +1,25 @@
-"""The doctor tries each limit, finds all enforced by bubblewrap, and sees through a sandbox that enforces none."""
+"""The doctor tries each limit, says what each backend enforces, and sees through a sandbox that enforces none."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
-from sandbox import probes
-from sandbox.doctor import LIMITS, examine
+import pytest
+from typer.testing import CliRunner
+
+from sandbox import doctor, landlock_rules, probes
+from sandbox.doctor import LIMITS, backends, examine
 from sandbox.model import Execution, Limits, Program, Status, Stop
+from sandbox.probes import REACH, Finding
+from sandbox.remote_server import RemoteServer
+from selfplay.cli import app
+from selfplay.sandbox_settings import Limit, SandboxSettings
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fusion_server import Contained, Uncontained, serving
 
 
 class Unisolated:
@@ -23,18 +35,86 @@ class Unisolated:
     def call(self, *_: Any) -> list[Execution]:
         raise NotImplementedError
 
+    def call_together(self, *_: Any) -> list[Execution]:
+        raise NotImplementedError
+
     def close(self) -> None:
         return
 
 
-def test_every_limit_is_enforced() -> None:
-    findings = examine()
-    assert tuple(finding.limit for finding in findings) == LIMITS
-    assert [finding for finding in findings if not finding.enforced] == []
+def test_every_limit_is_enforced_by_bubblewrap() -> None:
+    examined = examine()
+    assert examined.backend == "bubblewrap"
+    assert tuple(finding.limit for finding in examined.findings) == LIMITS
+    assert [finding for finding in examined.findings if not finding.enforced] == []
+    assert "control groups" in examined.about
+
+
+@pytest.mark.skipif(landlock_rules.version() == 0, reason="this kernel has no Landlock")
+def test_landlock_promises_all_but_the_disk() -> None:
+    examined = examine("landlock")
+    assert [finding.limit for finding in examined.findings if not finding.enforced] == ["disk"]
+    assert "nothing bounds what a program writes" in examined.findings[-1].detail
+    assert "Landlock version" in examined.about
+
+
+def test_a_server_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The amounts are watched by what is sent along, so they hold on any server; the rest is the server's."""
+    # They take seconds each and are tried in the other tests of this file.
+    monkeypatch.setattr(probes, "_ATTEMPTS", probes._ATTEMPTS[1:2])
+    with serving(Contained(1)) as contained, serving(Uncontained()) as uncontained:
+        inside = examine("remote", RemoteServer(contained.url)).findings
+        open_to_all = examine("remote", RemoteServer(uncontained.url)).findings
+    # Programs see what watches them there.
+    assert [finding.limit for finding in inside if not finding.enforced] == ["other_processes"]
+    assert [finding.limit for finding in open_to_all if not finding.enforced] == list(REACH)
 
 
 def test_an_unisolated_runner_is_found_out() -> None:
     findings = {finding.limit: finding for finding in probes.try_reach(Unisolated())}
-    for limit in ("network", "host_read", "host_write", "other_processes"):
+    for limit in REACH:
         assert not findings[limit].enforced
         assert findings[limit].detail
+
+
+def test_the_recipe_knows_the_same_names() -> None:
+    assert get_args(Limit) == LIMITS
+    assert get_args(SandboxSettings.model_fields["backend"].annotation) == ("auto", *backends())
+
+
+def test_the_command_prints_a_line_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = (Finding("network", True, "good"), Finding("disk", False, "bad"))
+    asked: list[Any] = []
+
+    def fake(*arguments: Any) -> doctor.Examination:
+        asked.append(arguments)
+        return doctor.Examination("remote", "a server", findings)
+
+    monkeypatch.setattr("selfplay.sandbox_commands.examine", fake)
+    options = ["sandbox", "doctor", "--backend", "remote", "--url", "http://host:1", "--token-env", "TOKEN"]
+    done = CliRunner().invoke(app, options)
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == [
+        "remote: a server",
+        "enforced      network          good",
+        "NOT ENFORCED  disk             bad",
+    ]
+    assert asked == [("remote", RemoteServer("http://host:1", "TOKEN"))]
+    rows = json.loads(CliRunner().invoke(app, [*options, "--json"]).stdout)
+    assert rows[1] == {"limit": "disk", "enforced": False, "detail": "bad", "backend": "remote"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--backend", "chroot"], "give auto, bubblewrap"),
+        (["--backend", "remote"], "--url go together"),
+        (["--url", "http://host"], "--url go together"),
+        (["--token-env", "TOKEN"], "--token-env: is for --backend remote"),
+        (["--backend", "remote", "--url", "host:8080"], "is no http:// or https:// address"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["sandbox", "doctor", *options])
+    assert done.exit_code == 2
+    assert said in done.output

@@ -16,7 +16,7 @@ import pytest
 
 from sandbox import bubblewrap, seccomp
 from sandbox.model import Limits, Program, SandboxUnavailable, Status
-from sandbox.open import open_sandbox
+from sandbox.open import _Passed, open_sandbox
 from sandbox.outcome import read_reply
 from sandbox.pool import SandboxPool
 from sandbox.warm import WarmSandbox
@@ -107,7 +107,7 @@ def test_caller_killed_leaves_no_process() -> None:
     script = textwrap.dedent("""
         import threading
         from sandbox.model import Limits, Program
-        from sandbox.open import open_sandbox
+        from sandbox.open import _Passed, open_sandbox
         sandbox = open_sandbox()
         sandbox.run(Program("print(1)"), [b""], Limits())
         print("ready", flush=True)
@@ -199,8 +199,9 @@ def test_unenforced_limit_must_be_waived(monkeypatch: pytest.MonkeyPatch) -> Non
     def weak() -> WarmSandbox:
         return WarmSandbox(lambda _a, _b: subprocess.Popen(["/bin/true"]), "weak", ["network"])
 
-    monkeypatch.setattr("sandbox.open._passed", {(os.getpid(), "auto"): weak})
-    with pytest.raises(SandboxUnavailable, match="weak cannot enforce network"):
+    monkeypatch.setattr("sandbox.open._passed", {})
+    monkeypatch.setattr("sandbox.open._first_that_works", lambda _: _Passed(weak, ("the stronger one: is not there",)))
+    with pytest.raises(SandboxUnavailable, match="the stronger one: is not there; weak cannot enforce network"):
         open_sandbox()
     open_sandbox(waive=["network"]).close()
 

@@ -15,7 +15,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("sandbox",),
     ("verifiers",),
     ("selfplay.settings", "selfplay.seeding", "selfplay.installation"),
-    ("selfplay.training_settings",),
+    ("selfplay.training_settings", "selfplay.sandbox_settings"),
     ("selfplay.config",),
     ("selfplay.recipe_file", "selfplay.records", "selfplay.formats", "selfplay.plan", "selfplay.devices"),
     ("selfplay.run", "selfplay.store", "selfplay.workers", "selfplay.quickstart"),
