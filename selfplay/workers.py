@@ -53,13 +53,15 @@ class Workers:
         self.busy_seconds = 0.0
         context = multiprocessing.get_context("spawn")
         os.environ.update({name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()})
-        self._claims = tempfile.TemporaryDirectory(prefix="selfplay-workers-")
+        self._folder = tempfile.TemporaryDirectory(prefix="selfplay-workers-")
+        self._claims = Path(self._folder.name, "claims")
+        self._claims.mkdir()
         self._starting: list[Future[Any]] = []
         self._pool = ProcessPool(
             max_workers=count,
             context=context,
             initializer=_start_worker,
-            initargs=[self._claims.name, threads, device, os.getpid(), log],
+            initargs=[self._claims, threads, device, os.getpid(), log],
         )
 
     def start(self, first: Callable[[], None]) -> None:
@@ -134,21 +136,22 @@ class Workers:
         self._wait_for_births()
         self._pool.stop()
         self._pool.join()
-        self._claims.cleanup()
-
+        self._folder.cleanup()
 
     def _wait_for_births(self) -> None:
         """Waits for workers that are only just starting: the pool would take away the locks that they open."""
         deadline = time.monotonic() + _BIRTH_S
-        while self._starting and len(os.listdir(self._claims.name)) < self.count and time.monotonic() < deadline:
+        while self._starting and len(os.listdir(self._claims)) < self.count and time.monotonic() < deadline:
             time.sleep(0.02)
 
 
-def _start_worker(claims: str, threads: int, device: str, parent: int, log: Path) -> None:
+def _start_worker(claims: Path, threads: int, device: str, parent: int, log: Path) -> None:
     die_with_parent(parent)
     _print_to(log)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ordinal = _claim_number(Path(claims))
+    ordinal = _claim_number(claims)
+    # A worker is ended without notice; what its libraries keep in temporary files goes when the driver ends.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(claims.parent)
     if device == "cuda":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         names = visible.split(",") if visible else None

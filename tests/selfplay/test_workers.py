@@ -24,11 +24,36 @@ if __name__ == "__main__":
 """
 
 
-def test_workers_stopped_while_they_start_say_nothing(tmp_path: Path) -> None:
+def _drive(tmp_path: Path, source: str) -> subprocess.CompletedProcess[str]:
     script = tmp_path / "driver.py"
-    script.write_text(STOPPED_AT_ONCE)
+    script.write_text(source)
     command = [sys.executable, str(script), str(tmp_path / "workers.log")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+
+
+def test_workers_stopped_while_they_start_say_nothing(tmp_path: Path) -> None:
+    done = _drive(tmp_path, STOPPED_AT_ONCE)
     assert done.returncode == 0
     assert done.stderr == ""
+
+
+LEAVES_FILES = """
+import sys, tempfile
+from pathlib import Path
+from selfplay.workers import Workers
+
+def leave(job):
+    return tempfile.mkdtemp()
+
+if __name__ == "__main__":
+    workers = Workers(1, 1, "cpu", Path(sys.argv[1]))
+    print(workers.map(leave, [{}])[0])
+    workers.stop()
+"""
+
+
+def test_temporary_files_of_workers_end_with_them(tmp_path: Path) -> None:
+    done = _drive(tmp_path, LEAVES_FILES)
+    assert done.returncode == 0, done.stderr
+    assert not Path(done.stdout.strip()).exists()
