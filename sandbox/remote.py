@@ -161,12 +161,15 @@ def _no_fork_server(_tmp_bytes: int, _channel: int) -> subprocess.Popen[bytes]:
 @functools.cache
 def _code() -> str:
     """The program that the server is sent with every test."""
+    return _CODE.format(server=_SERVER.format(modules=_shipped_modules()))
+
+
+def _shipped_modules() -> list[tuple[str, str]]:
     folder = Path(__file__).parent
-    modules = [
+    return [
         ("sandbox" if name == "__init__" else f"sandbox.{name}", (folder / f"{name}.py").read_text(encoding="utf-8"))
         for name in _SHIPPED
     ]
-    return _CODE.format(server=_SERVER.format(modules=modules))
 
 
 def _run_code(stdin: str, limits: Limits, seconds: float) -> dict[str, Any]:
