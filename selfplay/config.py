@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from selfplay.em_settings import EM
 from selfplay.sandbox_settings import SandboxSettings
 from selfplay.settings import SamplingSettings, Section, TrainerArguments
 from selfplay.training_settings import TrainingSettings
@@ -135,46 +136,12 @@ class Domain(Section):
 class ColdStart(Section):
     """Maximum-likelihood warm start of the prompt model and the rationale model (paper section 2.2)."""
 
+    enabled: bool = True
+    """False starts EM from the generator as it is: an ablation, for generators that write the blocks unasked."""
     prompt_model_args: TrainerArguments = {}
     """Arguments of TRL's SFTConfig for p."""
     rationale_model_args: TrainerArguments = {}
     """Arguments of TRL's SFTConfig for q."""
-
-
-class EMStop(Section):
-    """When the loop ends before `rounds`."""
-
-    min_gain: float = 0.0
-    """Smallest fall of the held-out joint NLL a round, nats a problem, that counts as progress."""
-    patience: Annotated[int, Field(ge=1)] = 1
-    """Rounds without progress before the loop ends."""
-
-
-class EM(Section):
-    """The expectation-maximisation loop (paper section 2.3)."""
-
-    rounds: Annotated[int, Field(ge=0, le=100)] = 3
-    """Greatest number of rounds."""
-    candidates: Annotated[int, Field(ge=1, le=1024)] = 8
-    """K, rationales drawn from q for each observed pair."""
-    e_step: Literal["trained", "frozen"] = "trained"
-    """`frozen` keeps q as it came from the cold start: a control arm."""
-    reward: Literal["sum", "mean"] = "sum"
-    """R = log p(x|z,c) + log p(z|c), summed over tokens, or each term divided by its number of tokens."""
-    pairs: Annotated[int, Field(ge=0)] = 0
-    """Observed pairs (c, x) of each domain used in a round; 0 takes all training seeds."""
-    sampling: SamplingSettings = SamplingSettings(temperature=1.0)
-    """How the candidates are drawn."""
-    heldout_pairs: Annotated[int, Field(ge=1)] = 64
-    """Held-out pairs of each domain on which the round is measured."""
-    bound_samples: Annotated[int, Field(ge=1)] = 32
-    """Rationales a held-out pair for the importance-weighted bound."""
-    e_step_args: TrainerArguments = {}
-    """Arguments of TRL's SFTConfig for the update of q."""
-    m_step_args: TrainerArguments = {}
-    """Arguments of TRL's SFTConfig for the update of p."""
-    stop: EMStop | None = None
-    """Early stop; none runs all rounds."""
 
 
 class Synthesis(Section):
@@ -330,8 +297,10 @@ class Recipe(Section):
                 f"synthesis.prompts names {sorted(self.synthesis.prompts)}, but the domains are {sorted(self.domains)}"
             )
         for name, domain in self.domains.items():
-            if self.em.stop is not None and not domain.seeds.dev:
-                raise ValueError(f"em.stop looks at development problems, but domains.{name}.seeds.dev has none")
+            if self.em.decides and not domain.seeds.dev:
+                raise ValueError(
+                    f"em.stop and em.guards look at development problems, but domains.{name}.seeds.dev has none"
+                )
             if domain.verifier == "code" and isinstance(domain.seeds, FileSeeds) and not domain.shared_input_format:
                 raise ValueError(
                     f"domains.{name}: new programming problems are tested on inputs of the seeds, which makes sense "

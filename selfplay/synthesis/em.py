@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfplay import formats
-from selfplay.config import EMStop
+from selfplay.em_settings import EMStop
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.records import Candidate, Seed

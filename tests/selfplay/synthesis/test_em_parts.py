@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.config import EMStop
+from selfplay.em_settings import EMStop
 from selfplay.synthesis.em import Patience, choose
 from selfplay.synthesis.measures import copy_rate, distinct_n
 
