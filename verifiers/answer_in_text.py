@@ -23,7 +23,10 @@ _NUMBER = (
 )
 _VALUE = re.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
 _LEADING = re.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**(?=\s*(?:[;(]|[—–]|,\s*[A-Za-z]|\s[A-Za-z])|\s*$)")
-_EITHER = re.compile(rf"(?:(?<![A-Za-z0-9.]){_NUMBER}|\$[^$]{{1,60}}\$)\s{{0,3}},?\s{{0,3}}or\s{{1,3}}(?:maybe |perhaps |possibly )?$", re.I)
+_EITHER = re.compile(
+    rf"(?:(?<![A-Za-z0-9.]){_NUMBER}|\$[^$]{{1,60}}\$)\s{{0,3}},?\s{{0,3}}or\s{{1,3}}(?:maybe |perhaps |possibly )?$",
+    re.I,
+)
 _LISTED = re.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _NOTATION = (
@@ -33,7 +36,7 @@ _NOTATION = (
     "arctan am pm"
 )
 _NOT_PROSE = frozenset(_NOTATION.split())
-_OPENERS = frozenset("thus so hence therefore then finally since because answer result".split())
+_OPENERS = frozenset(["thus", "so", "hence", "therefore", "then", "finally", "since", "because", "answer", "result"])
 MAX_ANSWER = 4000
 
 

@@ -21,10 +21,13 @@ _FENCE = re.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$", r
 _BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
 _BETWEEN_WORDS = frozenset(_BETWEEN.split())
 _BETWEEN_NOISE = re.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
-_CORRECTION = re.compile(r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b", re.I)
+_CORRECTION = re.compile(
+    r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b", re.I
+)
 _ALTERNATIVE = re.compile(r"^[^A-Za-z\n]*or\b|\bor[^A-Za-z\n]*$", re.IGNORECASE)
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _ADJACENT = re.compile(r"[ \t$/|~]*(?:\\[,;: ]|\\q?quad|\\\)|\\\()*[ \t$/|]*")
+
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
@@ -91,7 +94,9 @@ def boxed_answer(text: str) -> str | None:
     contents = list(dict.fromkeys(box[2].strip() for box in group))
     unit = UNIT_AFTER.match(text, found[-1][1])
     alternatives = len(group) > 1 and _OR.search(text, group[-2][1], group[-1][0])
-    return (r" \text{ or } " if alternatives else " , ").join(contents) + ("%" if unit and "%" not in contents[-1] else "")
+    return (r" \text{ or } " if alternatives else " , ").join(contents) + (
+        "%" if unit and "%" not in contents[-1] else ""
+    )
 
 
 def _side_by_side(between: str) -> bool:

@@ -7,17 +7,15 @@ to worker processes with a hard deadline and a memory cap, since an answer such 
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
+from verifiers.bounded_cache import BoundedCache
 from verifiers.extraction import boxed_answer, choice_letter, final_text, math_answer
 from verifiers.math_compare import same
-from verifiers.math_form import Form
+from verifiers.math_form import Form, why_unreadable
 from verifiers.math_forms import form_of
 from verifiers.math_text import squeezed
 from verifiers.model import Task, Verdict
@@ -26,17 +24,20 @@ from verifiers.pool import WorkerPool
 _GOLD_CHOICE = re.compile(
     r"^\s*\$?(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s*\(?\s*([A-J])\s*\)?[.\s]*\}?\$?\s*$"
 )
+_NOTHING = re.compile(r"[\W_]*")
 _INTEGER = re.compile(r"-?[1-9][0-9]{0,200}")
+_BARE_GOLD = re.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
 _MAX_FORMS = 8192
 _MAX_ANSWER = 20_000
 _MAX_GOLD = 100_000
 _SHORT_GOLD = 60
+_PASSED = {"correct": True, "wrong": False, "no_answer": False}
+_OF_OUTCOME = {"timed_out": "timed_out", "over_memory": "over_memory", "died": "worker_died"}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Whether two answers are the same. `equal` is None when that could not be found out; `status` says
-    why."""
+    """Whether two answers are the same. `equal` is None when that could not be found out; `status` says why."""
 
     equal: bool | None
     status: str
@@ -50,11 +51,14 @@ class _Pending:
     seconds: float
 
 
+_Timed = tuple[Comparison, float]
+
+
 class MathVerifier:
     """Judges the final answer of a completion against `task.answer`.
 
     Statuses: correct, wrong, no_answer, and, without a reward: gold_unparsable, timed_out, over_memory,
-    not_checked (a worker ended or failed). Safe from any thread; workers start when first needed.
+    worker_died, not_checked (a worker failed in another way). Safe from any thread; workers start when first needed.
     """
 
     name = "math"
@@ -74,22 +78,29 @@ class MathVerifier:
         self._pool = WorkerPool("verifiers.math_worker", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
         self._percent_is_number = percent_is_number
         self._require_box = require_box
-        self._verdicts: _Bounded[tuple[str, str], Comparison] = _Bounded(cache_size)
-        self._forms: _Bounded[str, Form] = _Bounded(_MAX_FORMS)
-        self.fingerprint = f"math/1/{percent_is_number:d}{require_box:d}/{deadline_s:g}/{memory_mb}"
+        self._compared: BoundedCache[tuple[str, str], Comparison] = BoundedCache(cache_size)
+        self._forms: BoundedCache[str, Form] = BoundedCache(_MAX_FORMS)
+        self.fingerprint = f"math/2/{percent_is_number:d}{require_box:d}/{deadline_s:g}/{memory_mb}"
 
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion."""
         quick = self._quick(task, completion)
-        return quick if isinstance(quick, Verdict) else self._slow(quick)
+        return quick if isinstance(quick, Verdict) else self._slow(quick, self._timed(quick.answer, quick.gold))
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        """Judges many, in order: the easy ones at once, then the rest, as many at a time as there are workers."""
-        first = [self._quick(task, completion) for task, completion in items]
-        if sum(isinstance(quick, _Pending) for quick in first) < 2:
-            return [quick if isinstance(quick, Verdict) else self._slow(quick) for quick in first]
+        """Judges many, in order: workers compare what the caller's thread can't decide while it goes on reading."""
+        first: list[Verdict | _Pending] = []
+        asked: dict[tuple[str, str], Future[_Timed]] = {}
         with ThreadPoolExecutor(self._pool.workers) as threads:
-            return list(threads.map(lambda quick: quick if isinstance(quick, Verdict) else self._slow(quick), first))
+            for task, completion in items:
+                quick = self._quick(task, completion)
+                first.append(quick)
+                if isinstance(quick, _Pending) and (quick.answer, quick.gold) not in asked:
+                    asked[quick.answer, quick.gold] = threads.submit(self._timed, quick.answer, quick.gold)
+            return [
+                quick if isinstance(quick, Verdict) else self._slow(quick, asked[quick.answer, quick.gold].result())
+                for quick in first
+            ]
 
     def _quick(self, task: Task, completion: str) -> Verdict | _Pending:
         """Judges without a worker, or says what a worker has to compare."""
@@ -100,17 +111,32 @@ class MathVerifier:
         answer, reason = self._answer(completion, gold)
         if answer is None:
             return _verdict("no_answer", reason, begun)
-        if not _INTEGER.fullmatch(gold) and _is_undefined(gold):
-            return _verdict("gold_unparsable", "the task's answer has no value", begun)
         compared = self._known(answer, gold)
         if compared is None:
             return _Pending(answer, gold, time.perf_counter() - begun)
-        return _verdict(compared.status, compared.reason, begun, _details(answer, gold))
+        return _verdict(*self._blamed(compared, gold), begun, _details(answer, gold))
 
-    def _slow(self, pending: _Pending) -> Verdict:
-        begun = time.perf_counter() - pending.seconds
-        compared = self.compare(pending.answer, pending.gold)
-        return _verdict(compared.status, compared.reason, begun, _details(pending.answer, pending.gold))
+    def _timed(self, answer: str, gold: str) -> _Timed:
+        begun = time.perf_counter()
+        return self.compare(answer, gold), time.perf_counter() - begun
+
+    def _slow(self, pending: _Pending, timed: _Timed) -> Verdict:
+        compared, seconds = timed
+        begun = time.perf_counter() - pending.seconds - seconds
+        details = _details(pending.answer, pending.gold)
+        return _verdict(*self._blamed(compared, pending.gold), begun, details)
+
+    def _blamed(self, compared: Comparison, gold: str) -> tuple[str, str]:
+        """Returns status and reason; a gold that has no value or can't be read is no one's wrong answer."""
+        if compared.equal is True or _INTEGER.fullmatch(gold):
+            return compared.status, compared.reason
+        form = self._form(gold)
+        if form.undefined or _NOTHING.fullmatch(squeezed(gold)):
+            return "gold_unparsable", "the task's answer has no value"
+        unread = f"the task's answer can't be read: {why}" if (why := why_unreadable(form)) else ""
+        if compared.equal is False and (unread or compared.reason == _unread(gold)):
+            return "gold_unparsable", unread or compared.reason
+        return compared.status, compared.reason
 
     def compare(self, first: str, second: str) -> Comparison:
         """Compares two answers, symmetrically, without looking for them in a text."""
@@ -120,27 +146,30 @@ class MathVerifier:
         key = _key(first, second)
         asked = self._ask(*key)
         # a worker that ended for a reason of its own may well answer the next time
-        if asked.status != "not_checked":
-            self._verdicts.put(key, asked)
+        if asked.status not in {"not_checked", "worker_died"}:
+            self._compared.put(key, asked)
         return asked
 
     def _known(self, first: str, second: str) -> Comparison | None:
         """Returns what strings, exact numbers or the cache tell, or None."""
         if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second):
-            return _compared(first == second)
+            return _CORRECT if first == second else _WRONG
         key = _key(first, second)
-        known = self._verdicts.get(key)
+        known = self._compared.get(key)
         if known is not None:
             return known
         if max(len(first), len(second)) > _MAX_ANSWER:
-            return Comparison(False, "wrong", "the answer is too long to be one")
-        decided = same(self._form(first), self._form(second))
-        if decided is None and squeezed(first) == squeezed(second):
-            decided = True
+            return _CORRECT if first == second else Comparison(False, "wrong", "the answer is too long to be one")
+        forms = self._form(first), self._form(second)
+        if squeezed(first) == squeezed(second):
+            decided: bool | None = not forms[0].undefined
+        else:
+            decided = same(*forms)
         if decided is None:
             return None
-        self._verdicts.put(key, _compared(decided))
-        return _compared(decided)
+        compared = _CORRECT if decided else _WRONG
+        self._compared.put(key, compared)
+        return compared
 
     def equal(self, first: str, second: str) -> bool:
         """Tells whether two answers are the same; False when that could not be found out."""
@@ -149,9 +178,9 @@ class MathVerifier:
     def canonical(self, answer: str) -> str:
         """Returns a spelling that two answers share only if they are equal; for `voting`."""
         form = self._form(answer)
-        if form.number is not None:
+        if form.number is not None and form.unit is None:
             return f"{form.number.numerator:x}/{form.number.denominator:x}"
-        return form.text or squeezed(answer)
+        return f"{form.text or squeezed(answer)} {form.unit or ''}"
 
     def extract(self, completion: str) -> str | None:
         """Returns the final answer of a completion as text, or None."""
@@ -159,7 +188,7 @@ class MathVerifier:
 
     def forget(self) -> None:
         """Empties the caches; for measurements."""
-        self._verdicts.clear()
+        self._compared.clear()
         self._forms.clear()
 
     def close(self) -> None:
@@ -191,43 +220,23 @@ class MathVerifier:
 
     def _ask(self, first: str, second: str) -> Comparison:
         outcome = self._pool.ask({"first": self._shown(first), "second": self._shown(second)})
-        if outcome.status != "ok":
-            status = outcome.status if outcome.status in {"timed_out", "over_memory"} else "not_checked"
-            return Comparison(None, status, outcome.reason)
-        if outcome.value is None:
+        if outcome.status != "ok" or not isinstance(outcome.value, dict):
+            return Comparison(None, _OF_OUTCOME.get(outcome.status, "not_checked"), outcome.reason)
+        equal = outcome.value.get("equal")
+        if equal is None:
             return Comparison(None, "not_checked", "the worker could not tell")
-        return _compared(outcome.value is True)
+        unread = next((text for at, text in enumerate((first, second)) if at in outcome.value.get("unread", ())), None)
+        if unread is not None and equal is not True:
+            return Comparison(False, "wrong", _unread(unread))
+        return _CORRECT if equal is True else _WRONG
 
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
+_CORRECT = Comparison(True, "correct")
+_WRONG = Comparison(False, "wrong")
 
 
-class _Bounded(Generic[_Key, _Value]):
-    """A mapping that forgets what was not used for longest."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[_Key, _Value] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: _Key) -> _Value | None:
-        with self._lock:
-            if key not in self._kept:
-                return None
-            self._kept.move_to_end(key)
-            return self._kept[key]
-
-    def clear(self) -> None:
-        with self._lock:
-            self._kept.clear()
-
-    def put(self, key: _Key, value: _Value) -> None:
-        with self._lock:
-            self._kept[key] = value
-            self._kept.move_to_end(key)
-            if len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+def _unread(answer: str) -> str:
+    return f"no parser reads {answer[:100]!r}"
 
 
 def _key(first: str, second: str) -> tuple[str, str]:
@@ -238,26 +247,18 @@ def _details(answer: str, gold: str) -> dict[str, str]:
     return {"answer": answer[:500], "gold": gold[:500]}
 
 
-def _compared(equal: bool) -> Comparison:
-    return Comparison(equal, "correct" if equal else "wrong")
-
-
 def _gold_answer(gold: str | None) -> str | None:
     """Returns the answer that a gold text holds: a bare answer, or a solution that ends in one."""
     if gold is not None and _INTEGER.fullmatch(gold):
         return gold
     if gold is None or not gold.strip() or len(gold) > _MAX_GOLD:
         return None
-    if len(gold) <= _SHORT_GOLD and not re.search(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b", gold):
+    if len(gold) <= _SHORT_GOLD and not _BARE_GOLD.search(gold):
         return gold
     return math_answer(gold).text
 
 
-def _is_undefined(gold: str) -> bool:
-    return bool(re.fullmatch(r"-?\d+/0+|\\frac\{-?\d+\}\{0+\}|\W*", squeezed(gold)))
-
-
 def _verdict(status: str, reason: str, begun: float, details: dict[str, str] | None = None) -> Verdict:
-    passed = {"correct": True, "wrong": False, "no_answer": False}.get(status)
+    passed = _PASSED.get(status)
     reward = None if passed is None else float(passed)
     return Verdict(passed, reward, status, reason, details or {}, time.perf_counter() - begun)

@@ -17,20 +17,17 @@ _COMMANDS = {
     "（": "(", "）": ")", "：": ":", "；": ";", "。": ".", "％": "%", "＝": "=", "＜": "<", "＞": ">", "＋": "+",
     "－": "-", "“": "", "”": "", "‘": "'", "€": r"\$", "£": r"\$", "¥": r"\$", "\u00a0": " ", "\u2009": " ",
     "\u202f": " ", "\u2002": " ", "\u2003": " ", "\u3000": " ", "\u200b": "", "\u200e": "", "\ufeff": "",
-    "\u2061": "", "\u2062": "", "ı": "i", "ℓ": r"\ell ", "μ": r"\mu ", "µ": r"\mu ", "∆": r"\Delta ", "𝑒": "e", "𝑖": "i",
-    "∶": ":", "║": "|", "∣": "|", "→": r"\to ", "⇒": r"\Rightarrow ", "∑": r"\sum ", "∫": r"\int ", "½": r"\frac{1}{2}",
-    "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}",
-    "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}", "⅚": r"\frac{5}{6}",
+    "\u2061": "", "\u2062": "", "ı": "i", "ℓ": r"\ell ", "μ": r"\mu ", "µ": r"\mu ", "∆": r"\Delta ", "𝑒": "e",
+    "𝑖": "i", "∶": ":", "║": "|", "∣": "|", "→": r"\to ", "⇒": r"\Rightarrow ", "∑": r"\sum ", "∫": r"\int ",
+    "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+    "⅕": r"\frac{1}{5}", "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}", "⅚": r"\frac{5}{6}",
     "⅛": r"\frac{1}{8}", "⅜": r"\frac{3}{8}", "⅝": r"\frac{5}{8}", "⅞": r"\frac{7}{8}",
 }  # fmt: skip
-_GREEK = dict(
-    zip(
-        "αβγδεζηθικλνξρστυφχψωϕΓΔΘΛΞΠΣΦΨΩ",
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda nu xi rho sigma tau upsilon phi chi psi "
-        "omega phi Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(),
-        strict=True,
-    )
+_GREEK_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda nu xi rho sigma tau upsilon phi chi psi omega phi "
+    "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
 )
+_GREEK = dict(zip("αβγδεζηθικλνξρστυφχψωϕΓΔΘΛΞΠΣΦΨΩ", _GREEK_NAMES.split(), strict=True))
 _FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in (*range(0x30, 0x3A), *range(0x41, 0x5B), *range(0x61, 0x7B))}
 _CHARACTERS = str.maketrans({**_FULL_WIDTH, **{char: f"\\{name} " for char, name in _GREEK.items()}, **_COMMANDS})
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))

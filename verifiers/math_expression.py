@@ -1,21 +1,16 @@
 """Reads one formula, in LaTeX or plain notation, into a small tree of plain tuples; never evaluates it.
 
-The tree is what crosses to the worker process and what the quick exact rules look at. Nodes: ("num", digits),
-("sym", name), ("const", name), ("add", a, b), ("mul", a, b), ("div", a, b), ("pow", a, b), ("neg", a),
-("call", function, a), ("log", base, a), ("root", n, a), ("binom", n, k), ("fact", a), ("abs", a), ("pct", a),
-("matrix", (row, ...)).
+The nodes of the tree are listed in `math_tree`.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from verifiers.math_tokens import FUNCTIONS, GREEK, INVERSES, Unreadable, tokens_of
-
-Node = tuple[Any, ...]
+from verifiers.math_tokens import FUNCTIONS, GREEK, INVERSES, TooLarge, Unreadable, tokens_of
+from verifiers.math_tree import Node
 
 _MAX_DEPTH = 60
 _STARTERS = frozenset(("num", "cmd", "sym"))
+_OF_MANY = frozenset(("gcd", "lcm", "max", "min"))
 _NO_FACTOR = frozenset(("cdot", "times", "div", "rfloor", "rceil", "ast", "over", "choose"))
 
 
@@ -52,7 +47,7 @@ class _Reader:
 
     def sum(self, depth: int) -> Node:
         if depth > _MAX_DEPTH:
-            raise Unreadable("too deep")
+            raise TooLarge("a formula that is nested too deeply")
         negative = self._sign()
         node = self.product(depth + 1)
         if negative:
@@ -107,7 +102,7 @@ class _Reader:
 
     def factor(self, depth: int) -> Node:
         if depth > 4 * _MAX_DEPTH:
-            raise Unreadable("too deep")
+            raise TooLarge("a formula that is nested too deeply")
         node = self.atom(depth + 1)
         while True:
             if self.take("^") or self.take("**"):
@@ -126,7 +121,7 @@ class _Reader:
         negative = self._sign()
         kind, value = self.peek()
         if kind == "num" and len(value) > 1 and self.at >= 1 and "." not in value:
-            node = ("num", value)
+            node: Node = ("num", value)
             self.at += 1
         else:
             node = self.atom(depth)
@@ -134,9 +129,9 @@ class _Reader:
                 node = ("pow", node, self.exponent(depth + 1))
         return ("neg", node) if negative else node
 
-    def atom(self, depth: int) -> Node:
+    def atom(self, depth: int) -> Node:  # noqa: PLR0911 - one return per kind of token
         if depth > 4 * _MAX_DEPTH:
-            raise Unreadable("too deep")
+            raise TooLarge("a formula that is nested too deeply")
         kind, value = self.peek()
         self.at += 1
         if kind == "num":
@@ -175,7 +170,7 @@ class _Reader:
 
     def infix(self, depth: int) -> Node:
         """Reads a sum, or two that TeX's infix fractions join."""
-        node = self.sum(depth)
+        node: Node = self.sum(depth)
         for name, kind in (("over", "div"), ("choose", "binom")):
             if self._command(name):
                 node = (kind, node, self.sum(depth + 1))
@@ -245,6 +240,14 @@ class _Reader:
         raise Unreadable(f"unknown command {name}")
 
     def function(self, name: str, depth: int) -> Node:
+        if name in _OF_MANY and self.peek() in {("op", "("), ("op", "{")}:
+            closing = "}" if self.take("{") else ")"
+            self.take("(")
+            values = [self.sum(depth)]
+            while self.take(","):
+                values.append(self.sum(depth))
+            self.need(closing)
+            return ("call", name, *values)
         base: Node | None = None
         power: Node | None = None
         for _ in range(2):
@@ -296,30 +299,3 @@ def _joined(left: Node, right: Node) -> Node:
         if top.isdigit() and bottom.isdigit() and len(top) <= len(bottom):
             return ("add", left, right)
     return ("mul", left, right)
-
-
-def symbols(node: Node) -> frozenset[str]:
-    """Returns the names of the symbols of a tree."""
-    if node[0] == "sym":
-        return frozenset((node[1],))
-    if node[0] == "matrix":
-        return frozenset().union(*(symbols(cell) for row in node[1] for cell in row))
-    found = frozenset().union(*(symbols(child) for child in node[1:] if isinstance(child, tuple)), frozenset())
-    return found | {node[1]} if node[0] == "call" and len(node[1]) == 1 else found
-
-
-def renamed(node: Node, old: str, new: str) -> Node:
-    """Returns the tree with one symbol renamed."""
-    if node[0] == "sym":
-        return ("sym", new) if node[1] == old else node
-    if node[0] == "matrix":
-        return ("matrix", tuple(tuple(renamed(cell, old, new) for cell in row) for row in node[1]))
-    return tuple(renamed(child, old, new) if isinstance(child, tuple) else child for child in node)
-
-
-def with_decimal_logs(node: Node) -> Node:
-    """Returns the tree with the logarithms that name no base taken to base ten."""
-    if node[0] == "matrix":
-        return ("matrix", tuple(tuple(with_decimal_logs(cell) for cell in row) for row in node[1]))
-    inner = tuple(with_decimal_logs(child) if isinstance(child, tuple) else child for child in node)
-    return ("log", ("num", "10"), inner[2]) if inner[:2] == ("call", "log") else inner

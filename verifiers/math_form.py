@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from verifiers.math_expression import Node, renamed, symbols
 from verifiers.math_regions import Region
+from verifiers.math_tree import Node, renamed, symbols
 from verifiers.math_units import Unit
 
 
@@ -33,10 +33,17 @@ class Form:
     unit: Unit | None = None
     undefined: bool = False
     """Whether its arithmetic divides by zero."""
+    unreadable: str = ""
+    """Why a text that may be mathematics was not read: too long or too deep."""
 
 
 Judge = Callable[[Form, Form], "bool | None"]
 """Says whether two formulas, relations or regions are the same; None when it cannot."""
+
+
+def why_unreadable(form: Form) -> str:
+    """Returns why a form, or a part of it, was not read; empty when all of it was."""
+    return form.unreadable or next((why for item in form.items if (why := why_unreadable(item))), "")
 
 
 def is_constant(form: Form) -> bool:

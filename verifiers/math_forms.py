@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from verifiers.math_expression import Node, read
+from verifiers.math_expression import read
 from verifiers.math_form import Form, Judge, is_constant, with_symbol
 from verifiers.math_numerals import NUMBER_WORDS, time_of_day
 from verifiers.math_rational import Undefined, rational
@@ -17,16 +17,22 @@ from verifiers.math_regions import Region, whole_line
 from verifiers.math_relations import NAME, bracketed_interval, relation, without
 from verifiers.math_split import closing, split, split_command
 from verifiers.math_text import AND, CASES, OR, ROW, normalise
-from verifiers.math_tokens import Unreadable
+from verifiers.math_tokens import TooLarge, Unreadable
+from verifiers.math_tree import Node
 
 __all__ = ["Form", "Judge", "form_of", "is_constant"]
 
 _CALCULUS = re.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])")
 _INTEGER = re.compile(r"[1-9][0-9]{0,200}")
-_REALS = re.compile(r'^(?:\\reals|\(?-\\infty,\+?\\infty\)?|"?(?:the)?(?:set)?(?:of)?(?:all)?real(?:s|numbers?)"?x?)$', re.I)
-_REALS_EXCEPT = re.compile(r'^"?(?:all)?real(?:s|numbers?)"?(?:x|\$)?"?(?:except|but|otherthan)(?:for)?"?(?P<rest>.+)$', re.I)
+_REALS = re.compile(
+    r'^(?:\\reals|\(?-\\infty,\+?\\infty\)?|"?(?:the)?(?:set)?(?:of)?(?:all)?real(?:s|numbers?)"?x?)$', re.I
+)
+_REALS_EXCEPT = re.compile(
+    r'^"?(?:all)?real(?:s|numbers?)"?(?:x|\$)?"?(?:except|but|otherthan)(?:for)?"?(?P<rest>.+)$', re.I
+)
 _EMPTY = re.compile(
-    r'^(?:\\emptyset|\x01\x02|"?(?:the)?(?:empty|null)set"?|"?no(?:real|integer)?(?:solutions?|roots?)(?:exists?)?"?)$', re.I
+    r'^(?:\\emptyset|\x01\x02|"?(?:the)?(?:empty|null)set"?|"?no(?:real|integer)?(?:solutions?|roots?)(?:exists?)?"?)$',
+    re.I,
 )
 _LABELLED_POINT = re.compile(r"^[A-Z]'{0,2}(?=\()")
 _FAMILY = re.compile(
@@ -43,7 +49,7 @@ def form_of(answer: str) -> Form:
     if _INTEGER.fullmatch(answer):
         return Form("number", answer, number=Fraction(int(answer)), node=("num", answer))
     if len(answer) > _MAX_TEXT:
-        return Form("text", "".join(answer.split()))
+        return Form("text", "".join(answer.split()), unreadable=f"it is longer than {_MAX_TEXT} characters")
     time = time_of_day(answer)
     if time is not None:
         return Form("time", f"{time[0]}:{time[1]:02d}")
@@ -54,7 +60,9 @@ def form_of(answer: str) -> Form:
 
 def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind of form
     text = text.strip()
-    if depth > _MAX_NESTING or not text:
+    if depth > _MAX_NESTING:
+        return Form("text", text, unreadable="it is nested too deeply")
+    if not text:
         return Form("text", text)
     while text.startswith("{") and closing(text, 0) == len(text) - 1:
         text = text[1:-1]
@@ -165,7 +173,7 @@ def _listed_region(text: str, items: tuple[Form, ...]) -> Region[Form] | None:
 
 def _sequence(kind: str, text: str, parts: list[str], depth: int, name: str = "") -> Form:
     if len(parts) > _MAX_ITEMS:
-        return Form("text", text)
+        return Form("text", text, unreadable=f"it has more than {_MAX_ITEMS} parts")
     return Form(kind, text, tuple(_form(part, depth + 1) for part in parts), name=name)
 
 
@@ -207,6 +215,8 @@ def _leaf(text: str, depth: int) -> Form:
         return Form("number", word, number=Fraction(word), node=("num", word))
     try:
         node = read(text.replace("\x03", " "))
+    except TooLarge as error:
+        return Form("text", text, unreadable=f"it is {error}")
     except Unreadable:
         return Form("unread" if _CALCULUS.search(text) else "text", text)
     if node[0] == "matrix":

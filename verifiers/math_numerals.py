@@ -16,7 +16,7 @@ _BRACKETED = re.compile(r"(\d*)\.(\d*)\((\d{1,30})\)(?![\d(])")
 _DOTTED = re.compile(r"(\d*)\.(\d*)\\dot\s?\{?(\d)\}?(?:(\d*)\\dot\s?\{?(\d)\}?)?")
 _ENDLESS = re.compile(r"(?<![\d.])(\d*)\.(\d*?)(\d{1,12}?)\3{2,}\s?\\ldots|(?<![\d.])(\d*)\.()(\d{2,12})\6\s?\\ldots")
 _IN_BASE = re.compile(
-    r'(?<![A-Za-z0-9.}])(?:(\()?(?P<digits>[0-9][0-9A-F]{0,40})(?(1)\)))\s?'
+    r"(?<![A-Za-z0-9.}])(?:(\()?(?P<digits>[0-9][0-9A-F]{0,40})(?(1)\)))\s?"
     r'(?:_\s?\{?\s?"?\s?(?:base\s?"?\s?)?(?P<base>\d{1,2}(?!\d)|[a-z]{3,7})\s?"?\s?\}?|(?:"|in\s)?\s?base\s?"?\s?(?P<last>\d{1,2})$)'
 )
 _TIME = re.compile(r"^\D{0,3}(\d{1,2})\s?:\s?([0-5]\d)\s?(?:([ap])\.?\s?m\.?|o'?clock)$", re.IGNORECASE)

@@ -34,9 +34,7 @@ class Region(Generic[_End]):
 
     def end_points(self) -> list[_End]:
         """Returns every finite end point, in the order of the tree."""
-        return [end for end in self.ends if end is not None] + [
-            end for part in self.parts for end in part.end_points()
-        ]
+        return [end for end in self.ends if end is not None] + [end for part in self.parts for end in part.end_points()]
 
 
 def whole_line() -> Region[_End]:

@@ -13,7 +13,9 @@ from verifiers.math_split import depths_of
 Reader = Callable[[str, int], Form]
 """Reads a part of an answer at a depth of nesting."""
 
-_RELATION = re.compile(r"\\(?:leqslant|geqslant|leqq|geqq|leq|le|lt|geq|ge|gt|neq|ne|approx|simeq)(?![A-Za-z])|<=|>=|=<|=>|!=|<|>|=")
+_RELATION = re.compile(
+    r"\\(?:leqslant|geqslant|leqq|geqq|leq|le|lt|geq|ge|gt|neq|ne|approx|simeq)(?![A-Za-z])|<=|>=|=<|=>|!=|<|>|="
+)
 _RELATION_NAMES = {
     "\\leq": "<=", "\\le": "<=", "\\leqslant": "<=", "\\leqq": "<=", "=<": "<=", "\\geq": ">=", "\\ge": ">=",
     "\\geqslant": ">=", "\\geqq": ">=", "=>": ">=", "\\lt": "<", "\\gt": ">", "\\neq": "!=", "\\ne": "!=",
@@ -34,7 +36,7 @@ _LONE_LETTER = re.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za
 _INFINITE = re.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
 
 
-def relation(text: str, depth: int, read: Reader) -> Form | None:  # noqa: PLR0911 - one return per kind
+def relation(text: str, depth: int, read: Reader) -> Form | None:
     """Returns the form of a text with = or < at its top level; None for any other."""
     sides, operators = _split_relations(text)
     if not operators:
@@ -68,7 +70,9 @@ def _equation(text: str, sides: list[str], operators: list[str], depth: int, rea
     return Form("relation", text, forms, operator=operators[0])
 
 
-def _interval(text: str, sides: list[str], operators: list[str], depth: int, read: Reader) -> Form | None:
+def _interval(  # noqa: PLR0911 - one return per shape
+    text: str, sides: list[str], operators: list[str], depth: int, read: Reader
+) -> Form | None:
     """Reads x > a, a < x <= b and a <= |x| <= b as the sets that they describe."""
     if not set(operators) <= {"<", "<=", ">", ">="} or len(operators) > 2:
         return None
@@ -89,7 +93,9 @@ def _interval(text: str, sides: list[str], operators: list[str], depth: int, rea
         interval = bracketed_interval(text, brackets, low, high, depth, read)
         origin = _inequality(text, sides, operators, depth, read)
         return replace(interval, name=sides[1], origin=origin)
-    outer = bracketed_interval(text, ("[" if brackets[1] == "]" else "(") + brackets[1], f"-({high})", high, depth, read)
+    outer = bracketed_interval(
+        text, ("[" if brackets[1] == "]" else "(") + brackets[1], f"-({high})", high, depth, read
+    )
     if low == "-\\infty":
         return replace(outer, name=sides[1].strip("|"))
     inner_brackets = ("(" if brackets[0] == "[" else "[") + (")" if brackets[0] == "[" else "]")

@@ -7,7 +7,9 @@ import re
 
 PAIRS = {"(": ")", "[": "]", "\x01": "\x02", "{": "}", "\x10": "\x11"}
 _CLOSERS = frozenset(PAIRS.values())
-_FRENCH = re.compile(r"(?:^|\\cup|\\cap|\\in|\\setminus|[=,;:(])\s*\]|(?<!\\sqrt)\[\s*(?:$|\\cup|\\cap|\\setminus|[,;)]|\x02)")
+_FRENCH = re.compile(
+    r"(?:^|\\cup|\\cap|\\in|\\setminus|[=,;:(])\s*\]|(?<!\\sqrt)\[\s*(?:$|\\cup|\\cap|\\setminus|[,;)]|\x02)"
+)
 _FRENCH_INTERVAL = re.compile(r"([\[\](])([^\[\];,]{1,200})([;,])([^\[\];,]{1,200}?)([\[\])])")
 
 

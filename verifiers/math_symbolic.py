@@ -10,19 +10,32 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from verifiers.math_compare import decimal_digits, numbers_agree, same
-from verifiers.math_expression import Node, with_decimal_logs
+from verifiers.math_build import build, has_matrix
+from verifiers.math_compare import same
 from verifiers.math_form import Form
 from verifiers.math_forms import form_of
+from verifiers.math_leaves import decimal_digits, numbers_agree
 from verifiers.math_regions import same_region
+from verifiers.math_tree import with_decimal_logs
 
 _DIGITS = 60
 _MORE = 400
 """Digits of a second look: sqrt(10^100 + 1) and 10^50 differ only after a hundred."""
 _POINTS = 14
 _ENOUGH = 4
+_USUAL = [
+    (r"\sqrt{12}", r"2\sqrt{3}"),
+    ("x^2+3x+2", "(x+1)(x+2)"),
+    (r"\sin^2 x", r"1-\cos^2 x"),
+    ("x^2+y^2=1", "2x^2+2y^2=2"),
+    (r"\begin{pmatrix}1\\\pi\end{pmatrix}", r"\begin{pmatrix}2\\\pi\end{pmatrix}"),
+    (r"[1,\sqrt{2}]\cup[3,4]", r"[1,2]\cup[\sqrt{5},4]"),
+    ("3+4i", "e^{i}"),
+]
+"""Questions whose answers fill sympy's caches before a worker forks the child that answers."""
 
 
 def warm_up() -> None:
@@ -31,17 +44,44 @@ def warm_up() -> None:
 
     warnings.filterwarnings("ignore")
     sympy.sqrt(2).evalf(_DIGITS)
+    for first, second in _USUAL:
+        answer({"first": first, "second": second})
 
 
 def answer(question: Any) -> Any:
-    """Answers {"first": text, "second": text} with True, False, or None for "cannot tell"."""
-    return same(form_of(str(question["first"])), form_of(str(question["second"])), formulas_agree)
+    """Answers {"first": text, "second": text} with {"equal": True, False, or None for "cannot tell"}.
+
+    `unread` lists 0 or 1 where the first or second text holds a formula that has no parser or no meaning.
+    """
+    forms = [form_of(str(question[key])) for key in ("first", "second")]
+    unread: set[str] = set()
+
+    def judge(first: Form, second: Form) -> bool | None:
+        try:
+            return formulas_agree(first, second)
+        except MemoryError:
+            raise
+        except Exception:
+            broken = [form.text for form in (first, second) if not _has_value(form)]
+            if not broken:
+                raise
+            unread.update(broken)
+            return False
+
+    equal = same(forms[0], forms[1], judge)
+    return {"equal": equal, "unread": [at for at, form in enumerate(forms) if unread and _holds(form, unread)]}
+
+
+def _holds(form: Form, texts: set[str]) -> bool:
+    return form.text in texts or any(_holds(item, texts) for item in form.items)
 
 
 def formulas_agree(first: Form, second: Form) -> bool | None:
     """Judges two numbers or formulas, two relations, or two sets of reals.
 
     A logarithm without a base may be the natural or the decimal one, but the same in both formulas.
+
+    Raises whatever a parser or sympy raises on a formula without meaning.
     """
     if first.region is not None and second.region is not None:
         return same_region(first.region, second.region, _rank) or False
@@ -57,8 +97,8 @@ def formulas_agree(first: Form, second: Form) -> bool | None:
 
 def _formulas_agree(first: Form, second: Form) -> bool:
     left, right = _value(first), _value(second)
-    if _has_matrix(left) or _has_matrix(right):
-        return bool(_has_matrix(left) and _has_matrix(right) and left.shape == right.shape) and all(
+    if has_matrix(left) or has_matrix(right):
+        return bool(has_matrix(left) and has_matrix(right) and left.shape == right.shape) and all(
             _agree(a, b) for a, b in zip(left, right, strict=True)
         )
     return _agree(left, right) or _rounded(first, second, left, right)
@@ -79,12 +119,27 @@ def _rank(ends: Sequence[Form]) -> list[int] | None:
     return places
 
 
-def _value(form: Form) -> Any:
-    if form.kind != "unread":
-        return build(form.node)
+def _has_value(form: Form) -> bool:
+    """Tells whether every formula of a form can be built."""
+    try:
+        if form.node is not None or form.kind == "unread":
+            _value(form)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - a parser's error, of whatever type, says that it can't read the text
+        return False
+    return all(map(_has_value, form.items))
+
+
+@lru_cache(16)
+def _calculus(text: str) -> Any:
     from latex2sympy2_extended import latex2sympy
 
-    return latex2sympy(form.text).doit()
+    return latex2sympy(text).doit()
+
+
+def _value(form: Form) -> Any:
+    return _calculus(form.text) if form.kind == "unread" else build(form.node)
 
 
 def _rounded(first: Form, second: Form, left: Any, right: Any) -> bool:
@@ -100,10 +155,6 @@ def _rounded(first: Form, second: Form, left: Any, right: Any) -> bool:
             if gap.is_number and gap.is_finite and gap < sympy.Rational(1, 10**digits):
                 return True
     return False
-
-
-def _has_matrix(value: Any) -> bool:
-    return bool(getattr(value, "is_Matrix", False))
 
 
 def _agree(left: Any, right: Any) -> bool:
@@ -202,7 +253,7 @@ def _relations_agree(first: Form, second: Form) -> bool:
 
     operators = [form.operator for form in (first, second)]
     sides = [[build(item.node) for item in form.items] for form in (first, second)]
-    if any(_has_matrix(side) for pair in sides for side in pair):
+    if any(has_matrix(side) for pair in sides for side in pair):
         return False
     left, right = (pair[0] - pair[1] for pair in sides)
     flips = {">": "<", ">=": "<="}
@@ -218,77 +269,3 @@ def _relations_agree(first: Form, second: Form) -> bool:
     if ratio.free_symbols or ratio.has(sympy.zoo, sympy.nan) or ratio == 0:
         return False
     return bool(ratio > 0) if operators[0] in {"<", "<="} and ratio.is_real else bool(operators[0] in {"=", "!="})
-
-
-def build(node: Node | None) -> Any:  # noqa: PLR0911, PLR0912 - one branch per kind of node
-    """Returns the sympy value of a tree. May be slow or huge: call it in a worker only."""
-    import sympy
-
-    if node is None:
-        return sympy.nan
-    kind = node[0]
-    if kind == "num":
-        return sympy.Rational(node[1].lower()) if "e" not in node[1].lower() else sympy.Rational(node[1])
-    if kind == "sym":
-        return sympy.Symbol(node[1])
-    if kind == "const":
-        return {"pi": sympy.pi, "e": sympy.E, "i": sympy.I, "oo": sympy.oo}[node[1]]
-    if kind == "matrix":
-        return sympy.Matrix([[build(cell) for cell in row] for row in node[1]])
-    if kind == "call":
-        return _call(node[1], build(node[2]))
-    values = [build(child) for child in node[1:]]
-    first, last = values[0], values[-1]
-    if kind == "add":
-        return first + last
-    if kind == "mul":
-        return first * last
-    if kind == "div":
-        return first / last
-    if kind == "pow":
-        return first**last
-    if kind == "neg":
-        return -first
-    if kind == "pct":
-        return first / 100
-    if kind == "abs":
-        return first.det() if _has_matrix(first) else sympy.Abs(first)
-    if kind == "root":
-        return _root(last, first)
-    if kind == "log":
-        return sympy.log(last, first)
-    if kind == "binom":
-        return sympy.binomial(first, last)
-    return sympy.factorial(first)
-
-
-def _root(value: Any, degree: Any) -> Any:
-    """The root of a negative number by an odd degree is negative, as in school, not complex."""
-    import sympy
-
-    if value.is_number and value.is_real and value.is_negative and degree.is_Integer and degree % 2 == 1:
-        return -sympy.root(-value, degree)
-    return sympy.root(value, degree)
-
-
-def _call(name: str, value: Any) -> Any:
-    import sympy
-
-    if name == "det":
-        return value.det() if _has_matrix(value) else sympy.nan
-    known = {
-        "arcsin": "asin",
-        "arccos": "acos",
-        "arctan": "atan",
-        "ln": "log",
-        "lg": "log",
-        "ceil": "ceiling",
-        "sgn": "sign",
-    }
-    if name == "lg":
-        return sympy.log(value, 10)
-    if name in {"max", "min", "gcd", "lcm"}:
-        raise ValueError(f"{name} of one argument")
-    if len(name) == 1 or name == "overline":
-        return sympy.Function(name)(value)
-    return getattr(sympy, known.get(name, name))(value)

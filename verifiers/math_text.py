@@ -37,7 +37,9 @@ _NUMBER_AND_UNIT = re.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
 _JOINING = re.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", re.IGNORECASE)
 _JOINING_PLAIN = re.compile(r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", re.I)
 _TO = re.compile(r'^(\s*[\d.]+)((?:\s*"?\s*to\s*"?\s*[\d.]+)+\s*)$')
-_ABOUT = re.compile(r'^\s*(?:\\(?:approx|simeq|sim)(?![a-z])|~|=|"?(?:about|approx(?:imately|\.)?|around|roughly)\b"?)\s*')
+_ABOUT = re.compile(
+    r'^\s*(?:\\(?:approx|simeq|sim)(?![a-z])|~|=|"?(?:about|approx(?:imately|\.)?|around|roughly)\b"?)\s*'
+)
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
 _FRACTION_NAMES = re.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
 _BINOMIAL_NAMES = re.compile(r"\\[dt]binom(?![a-zA-Z])|\\(?:dbinom|tbinom)")
@@ -47,6 +49,7 @@ _EDGE = re.compile(r"^[\s*`]+|[\s.,;:\\*`]+$")
 _LARGE = re.compile(r"(?<=\d)\s?(?:\\text\{)?\s?\b(hundred|thousand|million|billion|trillion)s?\b\s?(?:of)?\}?", re.I)
 _SIZES = {"hundred": "100", "thousand": "10^3", "million": "10^6", "billion": "10^9", "trillion": "10^{12}"}
 _DELIMITERS = re.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
+_IDLE_BLANK = re.compile(r" (?!\d)|(?<!\d) ")
 _LEAD = re.compile(r"^\s*\\(?:text|mbox|textbf)\s?\{[^{}]*\b(?:is|are|be|answer)\s*:?\s*\}(?=\s*[^\s.])", re.IGNORECASE)
 _TRAILING_ITEM = re.compile(r"\\(?:text|mbox)\s?\{\s*(?:are|is|units?)?\s*\}")
 _CURRENCY = re.compile(r"(?:\bUS\s?|\bUSD\s?)?(?:\\text\s?\{\s*\\\$\s*\}|\\\$|\bUS(?=\$))|\bUSD\s?(?=\d)")
@@ -102,8 +105,8 @@ def normalise(answer: str) -> Spelling:
 
 
 def squeezed(text: str) -> str:
-    """Returns the text without blanks and without dollar signs around it: the oldest rule of all."""
-    return "".join(text.split()).strip("$")
+    """Returns the text without dollar signs around it and without blanks, but for one that parts two digits."""
+    return _IDLE_BLANK.sub("", " ".join(text.split())).strip("$")
 
 
 def _rows(text: str) -> str:
@@ -116,10 +119,17 @@ def _rows(text: str) -> str:
 def _with_names(text: str) -> str:
     """Gives each thing that has several LaTeX names one of them."""
     if "\\" in text:
-        text = text.replace(r"\{", "\x01").replace(r"\}", "\x02").replace(r"\lbrace", "\x01").replace(r"\rbrace", "\x02")
+        text = (
+            text.replace(r"\{", "\x01").replace(r"\}", "\x02").replace(r"\lbrace", "\x01").replace(r"\rbrace", "\x02")
+        )
         text = text.replace(r"\varnothing", r"\emptyset").replace(r"\langle", "(").replace(r"\rangle", ")")
         text = text.replace(r"\bigcup", r"\cup").replace(r"\bigcap", r"\cap").replace(r"\backslash", r"\setminus")
-        text = text.replace(r"\lt ", "<").replace(r"\gt ", ">").replace(r"\colon", ":").replace(r"\operatorname*", r"\mathrm")
+        text = (
+            text.replace(r"\lt ", "<")
+            .replace(r"\gt ", ">")
+            .replace(r"\colon", ":")
+            .replace(r"\operatorname*", r"\mathrm")
+        )
         text = _NUMBER_SETS.sub(lambda m: f"\\{_SET_NAMES[m.group(1) or m.group(2)]} ", text)
         text = re.sub(r"\\(?:mathbf|mathrm)\s?\{R\}(?=\s*(?:$|[,.;\\^}\x02-]))", r"\\reals ", text)
         text = re.sub(r"\\[lr]?vert(?![a-z])\s?", "|", text)
@@ -143,7 +153,12 @@ def _quoted(match: re.Match[str]) -> str:
         return f" {OR if joining.group(1).lower() == 'or' else AND} "
     words = _JOINING_PLAIN.sub(_joining, words) if re.search(r"\d", words) else words
     before = match.string[: match.start()].rstrip(" \\,;~")[-1:]
-    if words.strip() in _UNIT_LETTER and command in {"text", "mathrm", "mbox"} and before and before in '0123456789})"/':
+    if (
+        words.strip() in _UNIT_LETTER
+        and command in {"text", "mathrm", "mbox"}
+        and before
+        and before in '0123456789})"/'
+    ):
         return f' "{words.strip()}" '
     if _COMMAND_WORDS.fullmatch(words) or _NUMBER_AND_UNIT.fullmatch(words):
         return f" {words.strip()} "

@@ -11,7 +11,8 @@ _GREEK_LETTERS = (
 )
 GREEK = _GREEK_LETTERS.split()
 _FUNCTION_NAMES = (
-    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln exp log lg max min gcd lcm det abs floor ceil cbrt"
+    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln exp log lg max min gcd lcm det abs floor "
+    "ceil cbrt"
 )
 FUNCTIONS = _FUNCTION_NAMES.split()
 INVERSES = {
@@ -41,6 +42,10 @@ class Unreadable(ValueError):
     """The text is no formula that this grammar knows."""
 
 
+class TooLarge(Unreadable):
+    """The text may be a formula, but is too long or too deep to be read."""
+
+
 def tokens_of(text: str) -> list[tuple[str, str]]:
     """Returns (kind, value) pairs; raises Unreadable for a character or a word that belongs to no formula."""
     tokens: list[tuple[str, str]] = []
@@ -48,8 +53,10 @@ def tokens_of(text: str) -> list[tuple[str, str]]:
         kind = match.lastgroup
         if kind is None:
             continue
-        if kind == "bad" or len(tokens) > _MAX_TOKENS:
-            raise Unreadable(f"{match.group()!r} is no part of a formula" if kind == "bad" else "too long")
+        if kind == "bad":
+            raise Unreadable(f"{match.group()!r} is no part of a formula")
+        if len(tokens) > _MAX_TOKENS:
+            raise TooLarge(f"a formula of more than {_MAX_TOKENS} parts")
         value = match.group(kind)
         if kind == "word":
             tokens.extend(_split_word(value))

@@ -63,7 +63,8 @@ _define("turn", 1, "radian radians rad rads", 1)
 _COUNTED = (
     "units? people persons? students? men women boys girls children apples? oranges? books? ways points? pts gallons? "
     "times rows? pages? pieces? marbles? coins? tiles? cubes? boxes games? numbers? integers? values? solutions? "
-    "pence kph mph bushels? acres? newtons? joules? watts? volts? ohms? amps? hertz hz kwh mol moles? tons? tonnes? dozens? percent"
+    "pence kph mph bushels? acres? newtons? joules? watts? volts? ohms? amps? hertz hz kwh mol moles? "
+    "tons? tonnes? dozens? percent"
 ).replace(" ", "|")
 _MEASURE_WORDS = "|".join(sorted((name for name in _MEASURES if len(name) > 1), key=len, reverse=True))
 _WORD = rf"(?:square|cubic|sq\.?|cu\.?|per|{_MEASURE_WORDS}|{_COUNTED})(?![A-Za-z])"
@@ -76,11 +77,11 @@ _KNOWN_FIRST = re.compile(rf"\s*{_WORD}", re.IGNORECASE)
 _AFTER_PI = re.compile(rf"(?<=\\pi)\s+(?:{_WORD}[\s.]*(?:\^?\s?\{{?[23]\}}?)?)+$", re.IGNORECASE)
 _PIECE = r'(?:"[^"]*"|/|\\cdot(?![A-Za-z])|\\times(?![A-Za-z]))\s*(?:\^\s?\{?\s?-?[123]\s?\}?)?\s*'
 _QUOTED = re.compile(rf'^(?P<core>[^"]*?)(?P<words>"[^"]*"\s*(?:\^\s?\{{?\s?-?[123]\s?\}}?)?\s*(?:{_PIECE})*)$')
-_QUOTED_FRACTION = re.compile(r'\\frac\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s*$')
-_HEDGING = re.compile(r"\b(?:or|not|but|maybe|perhaps|possibly|more|less|least|most|than|no|to|if|for|when)\b", re.I)
-_CORE = re.compile(
-    r"[^A-Za-z\\]*+(?:(?:\\[A-Za-z]++|\\[^A-Za-z]|sqrt|pi|[A-Za-z](?![A-Za-z]))[^A-Za-z\\]*+)*+"
+_QUOTED_FRACTION = re.compile(
+    r'\\frac\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s*$'
 )
+_HEDGING = re.compile(r"\b(?:or|not|but|maybe|perhaps|possibly|more|less|least|most|than|no|to|if|for|when)\b", re.I)
+_CORE = re.compile(r"[^A-Za-z\\]*+(?:(?:\\[A-Za-z]++|\\[^A-Za-z]|sqrt|pi|[A-Za-z](?![A-Za-z]))[^A-Za-z\\]*+)*+")
 _FUNCTIONS = re.compile(r"\b(?:sin|cos|tan|cot|sec|csc|log|exp|sqrt|inf|infinity|infty|theta|alpha|beta|gamma|and)\b")
 _DEGREE = r"(?:\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z])|\^\s?\{?\s?\\text\{o\}\s?\}?)"
 _DEGREES = re.compile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from verifiers.math_symbolic import answer, warm_up
-from verifiers.pool import serve
+from verifiers.pool_serving import serve
 
 if __name__ == "__main__":
     sys.setrecursionlimit(2000)

@@ -4,7 +4,7 @@ Why not multiprocessing: its spawn method runs the caller's main script again in
 would load torch), fork copies a process that holds threads and GPUs, and both answer by pickle, which must
 not be read from a process that may have been taken over. Here a worker is `python -P -m MODULE` that
 speaks JSON lines, so a caller needs no main guard, and a worker can be killed at any instant without harm to
-another.
+another. What is killed is a child of the worker, which forks the next one (`pool_serving`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 _START_S = 30.0
 _MAX_REPLY = 1 << 20
+_GRACE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,16 @@ class Outcome:
 @dataclass(slots=True)
 class _Worker:
     process: subprocess.Popen[bytes]
-    lifeline: int
+    control: int
     buffer: bytes = b""
+    asked: int = 0
+    child: int = 0
+    """The number of the child that answers now, 0 before the first."""
     ready: bool = False
-    served: int = field(default=0)
+
+
+class _Lost(Exception):
+    """The worker said nothing in time, ended, or talks nonsense: it has to be replaced."""
 
 
 class WorkerPool:
@@ -58,7 +64,7 @@ class WorkerPool:
         memory_mb: int = 1024,
         max_items: int = 2000,
     ) -> None:
-        """Names the module to run (it calls `serve`), the limits per question, and when to renew a worker."""
+        """Names the module to run (it calls `serve`), the limits per question, and when to renew a worker's child."""
         self._module = module
         self._deadline_s = deadline_s
         self._memory_mb = memory_mb
@@ -73,7 +79,7 @@ class WorkerPool:
     def ask(self, question: Any) -> Outcome:
         """Sends one question (JSON data) to a free worker and waits for its answer, at most the deadline.
 
-        Raises RuntimeError after `close`.
+        The time in which a worker gets ready is not part of it. Raises RuntimeError after `close`.
         """
         with self._free:
             begun = time.monotonic()
@@ -81,8 +87,17 @@ class WorkerPool:
                 worker = self._take()
             except OSError as error:
                 return Outcome("failed", reason=f"a worker could not be started: {error}")
-            outcome, healthy = self._exchange(worker, question, begun)
-            self._give(worker, healthy)
+            try:
+                self._await_ready(worker)
+                begun = time.monotonic()
+                outcome = self._exchange(worker, question, begun)
+            except (_Lost, OSError) as error:
+                _end(worker)
+                return Outcome("died", reason=f"the worker broke off: {error}", seconds=time.monotonic() - begun)
+            except BaseException:
+                _end(worker)
+                raise
+            self._give(worker)
             return outcome
 
     def close(self) -> None:
@@ -109,10 +124,9 @@ class WorkerPool:
                 return self._idle.pop()
         return self._start()
 
-    def _give(self, worker: _Worker, healthy: bool) -> None:
-        worker.served += 1
+    def _give(self, worker: _Worker) -> None:
         with self._lock:
-            keep = healthy and not self._closed and worker.served < self._max_items
+            keep = not self._closed
             if keep:
                 self._idle.append(worker)
         if not keep:
@@ -120,15 +134,8 @@ class WorkerPool:
 
     def _start(self) -> _Worker:
         read_end, write_end = os.pipe()
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            self._module,
-            str(read_end),
-            str(self._memory_mb),
-            str(self._deadline_s + 1),
-        ]
+        limits = (self._memory_mb, self._deadline_s + 1, self._max_items)
+        command = [sys.executable, "-P", "-m", self._module, str(read_end), *map(str, limits)]
         root = str(Path(__file__).resolve().parents[1])
         path = os.pathsep.join([root, *[p for p in sys.path if p and p != root]])
         environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
@@ -152,37 +159,73 @@ class WorkerPool:
             self.started += 1
         return _Worker(process, write_end)
 
-    def _exchange(self, worker: _Worker, question: Any, begun: float) -> tuple[Outcome, bool]:
-        line = (json.dumps(question) + "\n").encode()
-        try:
-            if not worker.ready:
-                if _read_line(worker, time.monotonic() + _START_S) is None:
-                    return _lost(worker, begun, "while starting"), False
-                worker.ready = True
-                begun = time.monotonic()
-            assert worker.process.stdin is not None
-            worker.process.stdin.write(line)
-            reply = _read_line(worker, begun + self._deadline_s)
+    def _await_ready(self, worker: _Worker) -> None:
+        until = time.monotonic() + _START_S
+        while not worker.ready:
+            _note(worker, _message(worker, until))
+
+    def _exchange(self, worker: _Worker, question: Any, begun: float) -> Outcome:
+        until = begun + self._deadline_s
+        worker.asked += 1
+        _send(worker, (json.dumps({"number": worker.asked, "question": question}) + "\n").encode(), until)
+        while True:
+            try:
+                message = _message(worker, until)
+            except TimeoutError:
+                return self._killed(worker, begun)
             seconds = time.monotonic() - begun
-            if reply is None:
-                return _lost(worker, begun, f"within {self._deadline_s:g} s"), False
-            answer = json.loads(reply)
-            status = str(answer["status"])
-            return Outcome(status, answer.get("value"), str(answer.get("reason", "")), seconds), status == "ok"
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            return Outcome("died", reason=f"the worker broke off: {error}", seconds=time.monotonic() - begun), False
+            if "status" in message and message.get("number") == worker.asked:
+                worker.ready = not message.get("last")
+                return Outcome(str(message["status"]), message.get("value"), str(message.get("reason", "")), seconds)
+            if "died" in message:
+                worker.ready = False
+                return Outcome("died", reason=f"the worker ended: {message['died']}", seconds=seconds)
+            if "ready" in message:
+                raise _Lost("it started anew without a word")
+
+    def _killed(self, worker: _Worker, begun: float) -> Outcome:
+        worker.ready = False
+        os.write(worker.control, b"%d\n" % worker.child)
+        seconds = time.monotonic() - begun
+        return Outcome("timed_out", reason=f"no answer within {self._deadline_s:g} s", seconds=seconds)
 
 
-def _lost(worker: _Worker, begun: float, when: str) -> Outcome:
-    seconds = time.monotonic() - begun
-    code = worker.process.poll()
-    if code is None:
-        return Outcome("timed_out", reason=f"no answer {when}", seconds=seconds)
-    return Outcome("died", reason=f"the worker ended with exit code {code}", seconds=seconds)
+def _note(worker: _Worker, message: dict[str, Any]) -> None:
+    """Takes note of a child that is ready; what a child before it said late is for nobody."""
+    number = message.get("ready")
+    if isinstance(number, int) and number > worker.child:
+        worker.child, worker.ready = number, True
 
 
-def _read_line(worker: _Worker, until: float) -> bytes | None:
-    """Returns the next line, or None when the time is up, the worker ended, or the line has no end."""
+def _send(worker: _Worker, line: bytes, until: float) -> None:
+    """Writes a question; raises _Lost when the worker doesn't take all of it in time."""
+    assert worker.process.stdin is not None
+    descriptor = worker.process.stdin.fileno()
+    os.set_blocking(descriptor, False)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    while line:
+        left = until - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            raise _Lost("it takes no question")
+        with contextlib.suppress(BlockingIOError):
+            line = line[os.write(descriptor, line) :]
+
+
+def _message(worker: _Worker, until: float) -> dict[str, Any]:
+    """Returns the next line that is a JSON object; a torn one is skipped.
+
+    Raises TimeoutError when none comes in time, _Lost when none will come.
+    """
+    while True:
+        line = _line(worker, until)
+        with contextlib.suppress(ValueError, RecursionError):
+            message = json.loads(line)
+            if isinstance(message, dict):
+                return message
+
+
+def _line(worker: _Worker, until: float) -> bytes:
     assert worker.process.stdout is not None
     descriptor = worker.process.stdout.fileno()
     poll = select.poll()
@@ -190,79 +233,25 @@ def _read_line(worker: _Worker, until: float) -> bytes | None:
     while b"\n" not in worker.buffer:
         left = until - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
-            return None
+            raise TimeoutError("it said nothing in time")
         chunk = os.read(descriptor, 65536)
         if not chunk:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                worker.process.wait(1)
-            return None
+            raise _Lost("its process is gone")
         worker.buffer += chunk
         if len(worker.buffer) > _MAX_REPLY:
-            return None
+            raise _Lost("its answer has no end")
     line, _, worker.buffer = worker.buffer.partition(b"\n")
     return line
 
 
 def _end(worker: _Worker) -> None:
-    worker.process.kill()
-    worker.process.wait()
-    os.close(worker.lifeline)
+    # the keeper hears its control pipe close, and ends with its child
+    os.close(worker.control)
+    try:
+        worker.process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        worker.process.kill()
+        worker.process.wait()
     for stream in (worker.process.stdin, worker.process.stdout):
         if stream is not None:
             stream.close()
-
-
-def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
-    """Runs inside a worker: answers one JSON line with one JSON line until the caller goes away.
-
-    Arguments of the process: the lifeline's file descriptor, the memory cap in megabytes, and the seconds
-    after which the kernel ends the process even if nobody is left to kill it.
-    """
-    import resource
-    import signal
-
-    lifeline, memory_mb, alarm_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with(lifeline)
-    warm_up()
-    used = _address_space_bytes()
-    resource.setrlimit(resource.RLIMIT_AS, (used + (memory_mb << 20),) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    replies, sys.stdout = sys.stdout.buffer, sys.stderr
-    replies.write(b"ready\n")
-    replies.flush()
-    for line in sys.stdin.buffer:
-        signal.setitimer(signal.ITIMER_REAL, alarm_s)
-        reply = _answered(answer, line)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        replies.write(json.dumps(reply).encode() + b"\n")
-        replies.flush()
-
-
-def _answered(answer: Callable[[Any], Any], line: bytes) -> dict[str, Any]:
-    try:
-        return {"status": "ok", "value": answer(json.loads(line))}
-    except MemoryError:
-        return {"status": "over_memory", "reason": "the worker reached its memory cap"}
-    except Exception as error:  # noqa: BLE001 - any fault of a parser costs this one question
-        return {"status": "failed", "reason": f"{type(error).__name__}: {error}"[:300]}
-
-
-def _die_with(lifeline: int) -> None:
-    """Asks the kernel for SIGIO, which ends the process, once the other end of the pipe is closed.
-
-    PR_SET_PDEATHSIG would not do: it fires when the *thread* that started the worker ends.
-    """
-    import fcntl
-    import signal
-
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([lifeline], [], [], 0)[0]:
-        os._exit(0)
-
-
-def _address_space_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")

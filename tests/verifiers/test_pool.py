@@ -16,7 +16,7 @@ from verifiers.pool import WorkerPool
 
 WORKER = """
 import ctypes, os, sys, time
-from verifiers.pool import serve
+from verifiers.pool_serving import serve
 
 def answer(question):
     kind = question["kind"]
