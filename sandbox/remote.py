@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sandbox import descriptors, plain, wire
+from sandbox import descriptors, wire
 from sandbox.fusion import FusionClient, RunCodeAnswer, ServerFault
 from sandbox.languages import Language, find_language
 from sandbox.model import Execution, Limits, Program, Status, Stop
@@ -33,13 +33,15 @@ from sandbox.remote_server import RemoteServer
 from sandbox.warm import WarmSandbox
 
 _SHIPPED = (
-    *("__init__", "wire", "plain", "plain_decoding", "child"),
+    *("__init__", "wire", "plain", "child"),
     *("process_tree", "box", "zygote", "remote_driver"),
 )
 """Modules that run on the server, in the order of their imports."""
 _DRIVER_S = 15.0
 """What the driver may take on a busy server beside the program: to start, to end all processes, to report."""
 _DRIVER_MB = 256
+_MARSHAL_VERSION = 2
+"""A form that every Python reads."""
 _SLACK_BYTES = 4 << 20
 _SERVER = """
 import sys
@@ -186,12 +188,11 @@ def _run_code(stdin: str, limits: Limits, seconds: float) -> dict[str, Any]:
 
 
 def _stdin(request: bytes, fds: list[int], limits: Limits, nonce: str) -> str:
-    program = marshal.loads(_content(fds[wire.JOB]))
-    if "arguments" in program:
-        program["arguments"] = plain.encode(program["arguments"])
+    # This process wrote the job, in its own Python's newest form.
+    program = marshal.dumps(marshal.loads(_content(fds[wire.JOB])), _MARSHAL_VERSION)
     job = {
         "request": _base64(request),
-        "program": program,
+        "program": _base64(program),
         "input": _base64(_content(fds[wire.STDIN])),
         # One more than allowed, which shows that there was more.
         "output_bytes": limits.output_bytes + 1,

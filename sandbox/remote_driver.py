@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import base64
 import json
-import marshal
 import os
 import resource
 import sys
 from struct import Struct
 
-from sandbox import child, plain_decoding, wire, zygote
+from sandbox import child, wire, zygote
 from sandbox.box import WatchedBox
 from sandbox.process_tree import Subreaper
 
@@ -69,11 +68,8 @@ def _read_block() -> bytes:
 
 
 def _run(job: dict[str, Any], ground: zygote.Ground) -> bytes:
-    program = job["program"]
-    if "arguments" in program:
-        program["arguments"] = plain_decoding.decode(program["arguments"])
     given = [_file("input", base64.b64decode(job["input"])), *(_output(name) for name in ("stdout", "stderr"))]
-    given += [_file("job", marshal.dumps(program)), _output("value")]
+    given += [_file("job", base64.b64decode(job["program"])), _output("value")]
     if "binary" in job:
         given.append(_file("program", base64.b64decode(job["binary"])))
         if not os.access("../program", os.X_OK):
