@@ -1,0 +1,173 @@
+"""What an attack is, how it is run, and what must be the same afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+from sandbox.languages import COMPILE_LIMITS
+from sandbox.model import Execution, Limits, Program, Status
+from sandbox.warm import WarmSandbox
+
+LIMITS = Limits(cpu_s=0.5, wall_s=1, memory_mb=128, processes=16, output_bytes=1 << 16, disk_mb=8)
+LATE_S = 0.5
+"""How long after its limit an attack may still run, by the sandbox's own clock."""
+PATIENCE_S = 20.0
+"""How long the caller may wait for it: a hang, and no busy machine."""
+STDIN = b"input\n"
+
+OK, RE, TLE = Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT
+MLE, OLE, CE = Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT, Status.COMPILE_ERROR
+HARMLESS = frozenset((OK, RE))
+"""For an attempt that fails: with an exception that it catches, or one that ends it."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A hostile submission. It prints ESCAPED when it got what it wanted."""
+
+    name: str
+    source: str
+    ends: frozenset[Status]
+    """One status, or more where the kernel may truly decide either way."""
+    language: str = "python"
+    limits: Limits = LIMITS
+    slow: bool = False
+
+    def program(self) -> Program:
+        return Program(self.source, self.language)
+
+    def as_function(self) -> Program:
+        """The same script, run when its function `f` is called. It returns no value that anyone expects."""
+        body = f"exec(compile({self.source!r}, 'attack', 'exec'), {{'__name__': '__main__'}})"
+        return Program(f"def f():\n    {body}\n    return 'ESCAPED'")
+
+
+def attack(
+    name: str, ends: Status | Iterable[Status], source: str, language: str = "python", **limits: float
+) -> Attack:
+    """An entry of a family; `limits` are those that differ from LIMITS."""
+    allowed = frozenset([ends] if isinstance(ends, Status) else ends)
+    fields = {field: getattr(LIMITS, field) for field in LIMITS.__slots__}
+    return Attack(name, dedent(source).strip("\n"), allowed, language, Limits(**{**fields, **limits}))  # type: ignore[arg-type]
+
+
+def endless(name: str, source: str, language: str = "python") -> Attack:
+    """One that passes its time whatever the machine, so that it needs little of it."""
+    return attack(name, TLE, source, language, cpu_s=0.2, wall_s=0.4)
+
+
+def cpp(name: str, ends: Status | Iterable[Status], source: str, **limits: float) -> Attack:
+    """An entry in C++."""
+    return attack(name, ends, source, "cpp", **limits)
+
+
+def assert_bounded(run: Execution, limits: Limits, waited_s: float) -> None:
+    """Neither the sandbox's clock nor the caller's shows a run much longer than its limit."""
+    assert run.wall_s <= limits.wall_s + LATE_S, run
+    assert waited_s <= limits.wall_s + PATIENCE_S, run
+
+
+def run_attack(sandbox: WarmSandbox, hostile: Attack) -> Execution:
+    """Runs it once; again, at most twice, if it took too long, since a busy machine is no hole."""
+    for attempt in range(3):
+        started = time.monotonic()
+        execution = sandbox.run(hostile.program(), [STDIN], hostile.limits)[0]
+        waited = time.monotonic() - started
+        limits = COMPILE_LIMITS if execution.status is CE else hostile.limits
+        if execution.wall_s <= limits.wall_s + LATE_S or attempt == 2:
+            break
+    assert_bounded(execution, limits, waited)
+    return execution
+
+
+def call_attack(sandbox: WarmSandbox, hostile: Attack) -> Execution:
+    """The same in function mode."""
+    execution = sandbox.call(hostile.as_function(), "f", [[]], hostile.limits)[0]
+    assert execution.wall_s <= hostile.limits.wall_s + LATE_S, execution
+    return execution
+
+
+_STATE = """
+import gc, json, os, resource, signal, sys, threading
+import math
+root = sorted(name for name in os.listdir('/proc') if name.isdigit() and int(name) not in (1, os.getpid()))
+disk = os.statvfs('/tmp')
+def first(path):
+    try:
+        return open(path).read().split(' ')[-1].strip()
+    except OSError:
+        return ''
+print(json.dumps({
+    'answer': math.sqrt(int(input())),
+    'files': sorted(os.listdir('/tmp')),
+    'folder': [os.getcwd(), oct(os.stat('/tmp').st_mode), os.listxattr('/tmp')],
+    'disk': [disk.f_blocks - disk.f_bfree, disk.f_files - disk.f_ffree],
+    'processes': root,
+    'descriptors': sorted(os.listdir('/proc/self/fd')),
+    'environment': dict(os.environ),
+    'niceness': [os.getpriority(os.PRIO_PROCESS, 0), first('/proc/self/autogroup'), os.sched_getscheduler(0)],
+    'cores': sorted(os.sched_getaffinity(0)),
+    'oom': first('/proc/self/oom_score_adj'),
+    'limits': [resource.getrlimit(kind) for kind in range(16)],
+    'signals': [str(signal.getsignal(number)) for number in range(1, 65)],
+    'masked': sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    'umask': os.umask(0o22),
+    'timers': [signal.getitimer(kind) for kind in range(3)],
+    'path': sys.path,
+    'recursion': sys.getrecursionlimit(),
+    'hooks': [sys.excepthook is sys.__excepthook__, sys.gettrace() is None, gc.isenabled(), gc.get_threshold()],
+    'threads': threading.active_count(),
+    'builtins': sorted(dir(__builtins__)),
+    'modules': [math.__name__, json.__name__, hash('a')],
+    'streams': [sys.stdin.encoding, sys.stdout.encoding, sys.stdin.read()],
+}))
+"""
+
+
+def state_of(sandbox: WarmSandbox) -> dict[str, object]:
+    """What an honest program sees of its surroundings, and that it gets its right answer."""
+    execution = sandbox.run(Program(_STATE), [b"49\n"], LIMITS)[0]
+    assert execution.status is OK, (execution.reason, execution.stderr[-800:].decode(errors="replace"))
+    seen: dict[str, object] = json.loads(execution.stdout)
+    return seen
+
+
+@dataclass(frozen=True)
+class HostState:
+    """What of the host an attack must leave as it was."""
+
+    canary: tuple[str, bytes, float]
+    shared_memory: frozenset[str]
+    ipc: tuple[str, ...]
+    listeners: frozenset[str]
+    devices: tuple[tuple[str, int, int], ...]
+    priority: tuple[int, int]
+
+
+_IPC_KEY = "1"
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+def host_state(canary: Path) -> HostState:
+    """A picture of the host. What other programs of the host do meanwhile is left out by name or key."""
+    rows = [
+        f"{kind} {row}"
+        for kind in ("shm", "sem", "msg")
+        for row in Path(f"/proc/sysvipc/{kind}").read_text().splitlines()
+        if row.split()[0] == _IPC_KEY
+    ]
+    sockets = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines() if "@attack" in line}
+    return HostState(
+        (str(canary), canary.read_bytes(), canary.stat().st_mtime),
+        frozenset(name for name in os.listdir("/dev/shm") if name.isdigit() or name.startswith("attack")),
+        tuple(rows),
+        frozenset(sockets),
+        tuple((path, os.stat(path).st_mode, os.stat(path).st_uid) for path in _DEVICES),
+        (os.getpriority(os.PRIO_PROCESS, 0), len(os.sched_getaffinity(0))),
+    )
