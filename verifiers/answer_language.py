@@ -7,6 +7,7 @@ The rest is judged in pieces, so that one foreign paragraph in a long answer is 
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 import threading
@@ -182,7 +183,8 @@ def _identifier(among: tuple[str, ...] | None) -> Any:
 def _made(among: tuple[str, ...] | None) -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    if among is not None:
-        identifier.set_languages(among)
+    if among is None:
+        return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier = copy.copy(_made(None))
+    identifier.set_languages(among)
     return identifier

@@ -63,8 +63,8 @@ class CompositeVerifier:
             raise ValueError("components: a composite needs at least one, by name")
         if combine not in ("sum", "product"):
             raise ValueError(f"combine must be sum or product, not {combine!r}")
-        if not 0.0 <= threshold <= 1.0:
-            raise ValueError(f"threshold must lie in [0, 1], not {threshold}")
+        if not 0.0 < threshold <= 1.0:
+            raise ValueError(f"threshold must lie in (0, 1], not {threshold}")
         if stop_at_zero and combine == "sum":
             raise ValueError("stop_at_zero is for products: in a sum, a zero closes nothing")
         unknown = set(weights or {}) - set(components)
@@ -174,8 +174,8 @@ def _component(key: str, part: object, load_component: LoadComponent | None) -> 
     else:
         raise ValueError(f"components.{key}: must be a verifier or a description of one, not {type(part).__name__}")
     threshold = None if made.threshold is None else _number(f"components.{key}.threshold", made.threshold)
-    if threshold is not None and threshold > 1.0:
-        raise ValueError(f"components.{key}.threshold: must lie in [0, 1], not {threshold}")
+    if threshold is not None and not 0.0 < threshold <= 1.0:
+        raise ValueError(f"components.{key}.threshold: must lie in (0, 1], not {threshold}")
     return Component(made.verifier, _number(f"components.{key}.weight", made.weight), threshold, bool(made.optional))
 
 

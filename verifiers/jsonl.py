@@ -17,7 +17,9 @@ from verifiers.model import Task, Test, Verdict, Verifier
 from verifiers.registry import load
 
 _BATCH = 64
-_NEEDS = {"math": "answer", "choice": "answer", "exact": "answer", "code": "tests"}
+NEEDS = {"math": "answer", "choice": "answer", "exact": "answer", "code": "tests"}
+"""The field without which a verifier can judge nothing, by its name."""
+
 _LANGUAGES = ("python", "cpp")
 
 
@@ -122,7 +124,7 @@ class _Line:
         completion = self._text("completion")
         if completion is None:
             raise self._fault("completion", "is missing")
-        needed = _NEEDS.get(name)
+        needed = NEEDS.get(name)
         if needed and self._row.get(needed) is None:
             raise self._fault(needed, f"is missing, and verifier {name} needs it")
         row_id = self._row.get("id")

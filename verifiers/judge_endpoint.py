@@ -75,6 +75,8 @@ class Endpoint:
         self._concurrency, self._max_bytes = concurrency, max_reply_bytes
         # a proxy of the environment has no business between this machine and itself
         self._trust_env = address.host not in ("localhost", "127.0.0.1", "::1")
+        # certificates take 0.1 s to load, and no redirect is followed from http to where they would matter
+        self._verify = address.scheme == "https"
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -135,6 +137,7 @@ class Endpoint:
         self._client = httpx.AsyncClient(
             timeout=self._timeout_s,
             trust_env=self._trust_env,
+            verify=self._verify,
             limits=httpx.Limits(max_connections=self._concurrency),
         )
         self._thread = threading.Thread(target=loop.run_forever, name="judge endpoint", daemon=True)
