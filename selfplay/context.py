@@ -45,6 +45,10 @@ class Listener(Protocol):
         """Some of its items are done."""
         ...
 
+    def note(self, text: str) -> None:
+        """Something that a person should know at once."""
+        ...
+
     def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Metrics of a stage."""
         ...

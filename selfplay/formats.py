@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from selfplay.config import Domain
@@ -77,6 +77,17 @@ def parse_completion(completion: str) -> Parsed:
         return Parsed(fault="problem block before the end of the rationale")
     problem, fault, _ = _block(completion, end, BEGIN_PROBLEM, END_PROBLEM, "problem")
     return Parsed(fault=fault) if fault else Parsed(rationale=rationale, problem=problem)
+
+
+def parse_problem(completion: str) -> Parsed:
+    """Takes the first problem block of a completion without rationale; it must be there and not be empty."""
+    problem, fault, _ = _block(completion, 0, BEGIN_PROBLEM, END_PROBLEM, "problem")
+    return Parsed(problem=problem, fault=fault)
+
+
+def completion_parser(rationales: bool) -> Callable[[str], Parsed]:
+    """What takes the completions of a prompt model apart, which writes rationales or not."""
+    return parse_completion if rationales else parse_problem
 
 
 def _block(text: str, start: int, begin: str, end: str, name: str) -> tuple[str, str, int]:

@@ -47,6 +47,10 @@ class Audience:
         """Some of it is done."""
         self._progress.advance(count)
 
+    def note(self, text: str) -> None:
+        """Something that a person should know at once."""
+        self._progress.note(text)
+
     def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Metrics of a stage."""
         self._tracker.log(stage, metrics, step)

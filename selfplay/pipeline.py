@@ -32,15 +32,17 @@ from selfplay.run import Stage
 from selfplay.seed_problems import seed_files, seeds_stage
 from selfplay.summary import summarise
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
-from selfplay.synthesis.em import Patience, em_stage, measured_pairs, round_models
+from selfplay.synthesis.em import em_stage, measured_pairs, round_models
+from selfplay.synthesis.em_watch import judge
 from selfplay.synthesis.generate import synthesis_stage
-from selfplay.synthesis.measures import measure
+from selfplay.synthesis.measures import Row, measure
 from selfplay.training.rounds import round_policy, selfplay_stage
 
 COLD_START_SETTINGS = (
     "generator",
     "generator_lora",
     "cold_start",
+    "em.rationales",
     "em.sampling",
     "em.heldout_pairs",
     "em.bound_samples",
@@ -67,8 +69,8 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
 
     base_done = story.tell("base", ["model", "engine"], lambda stage: base_stage(stage, context, train))
     base = base_model(base_done, context.recipe)
-    # A stop rule is a choice, and choices are made on development problems.
-    observed = heldout if context.recipe.em.stop is None else _seeds(context, seeds, "dev")
+    # What ends the loop is a choice, and choices are made on development problems.
+    observed = _seeds(context, seeds, "dev") if context.recipe.em.decides else heldout
     generator = generator_model(base, context.recipe)
     pair = _expectation_maximisation(story, generator, train, measured_pairs(context, observed))
 
@@ -94,23 +96,37 @@ def _expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], m
 
     def cold_start(stage: Stage) -> dict[str, Any]:
         counts = cold_start_stage(stage, context, base, train)
-        return counts | {"row": measure(context, 0, models_of(stage), measured)}
+        return counts | {"row": measure(context, 0, models_of(stage, base), measured)}
 
     done = story.tell("cold_start", COLD_START_SETTINGS, cold_start)
-    pair = best = models_of(done)
-    progress = Patience(context.recipe.em.stop)
-    progress.worth_another(done.manifest["counts"]["row"])
+    pairs = [models_of(done, base)]
+    rows = [done.manifest["counts"]["row"]]
+    outcome = judge(context.recipe.em, rows)
     for number in range(1, context.recipe.em.rounds + 1):
-        before, name = pair, f"em_{number}"
-        work = functools.partial(em_stage, context=context, number=number, before=before, seeds=train, heldout=measured)
-        done = story.tell(name, ["em"], work)
-        pair = round_models(done, before)
-        goes_on = progress.worth_another(done.manifest["counts"]["row"])
-        best = pair if progress.at_best else best
-        if not goes_on:
+        work = functools.partial(_em_round, context, number, pairs[-1], train, measured, rows)
+        done = story.tell(f"em_{number}", ["em"], work)
+        pairs.append(round_models(done, pairs[-1]))
+        rows.append(done.manifest["counts"]["row"])
+        outcome = judge(context.recipe.em, rows)
+        if outcome.reason:
+            context.listener.note(outcome.sentence)
             story.pass_over([f"em_{later}" for later in range(number + 1, context.recipe.em.rounds + 1)])
             break
-    return best
+    return pairs[outcome.kept]
+
+
+def _em_round(
+    context: Context,
+    number: int,
+    before: ModelPair,
+    train: list[Seed],
+    measured: list[Seed],
+    rows: list[Row],
+    stage: Stage,
+) -> dict[str, Any]:
+    counts = em_stage(stage, context, number, before, train, measured)
+    outcome = judge(context.recipe.em, [*rows, counts["row"]])
+    return counts | ({"stopped": outcome.sentence} if outcome.reason else {})
 
 
 def _round(

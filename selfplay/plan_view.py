@@ -25,7 +25,7 @@ def _sentence(recipe: Recipe, stage: str) -> str:
     return {
         "seeds": _seeds,
         "base": _base,
-        "cold_start": lambda r: "train p (c -> z, x) and q (c, x -> z) on the seeds by maximum likelihood",
+        "cold_start": _cold_start,
         "em": _em,
         "synthesis": _synthesis,
         "curation": _curation,
@@ -45,10 +45,26 @@ def _base(recipe: Recipe) -> str:
     return "train a tiny Qwen3 from scratch on the seeds' worked solutions"
 
 
+def _cold_start(recipe: Recipe) -> str:
+    if not recipe.cold_start.enabled:
+        return "none: p and q are the generator as it is"
+    if not recipe.em.rationales:
+        return "train p (c -> x) on the seeds by maximum likelihood, without rationales"
+    return "train p (c -> z, x) and q (c, x -> z) on the seeds by maximum likelihood"
+
+
 def _em(recipe: Recipe) -> str:
-    pairs = recipe.em.pairs or "all"
-    frozen = ", q frozen" if recipe.em.e_step == "frozen" else ""
-    return f"{recipe.em.candidates} rationales a pair, {pairs} pairs a domain{frozen}"
+    em = recipe.em
+    pairs = f"{em.pairs or 'all'} pairs a domain"
+    if not em.rationales:
+        return f"p goes on (c -> x), {pairs}"
+    if em.e_step == "annotated":
+        return f"p goes on with the seeds' own rationales, {pairs}"
+    if em.e_step == "frozen":
+        return f"p learns from {em.m_step_rationales} rationales of q, which is frozen, {pairs}"
+    weight = "" if em.rationale_weight == 1.0 else f", {em.rationale_weight:g} log p(z|c)"
+    chosen = "the best" if em.assignment == "hard" else "all, by weight,"
+    return f"q learns {chosen} of {em.candidates} rationales a pair ({em.reward}{weight}), {pairs}"
 
 
 def _synthesis(recipe: Recipe) -> str:

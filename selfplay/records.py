@@ -73,6 +73,19 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateWeight:
+    """What soft EM made of a candidate: its share of the pair's importance weights, and how often q learns from it."""
+
+    version: ClassVar[int] = 1
+    candidate_id: str
+    log_q: float
+    """log q(z|c,x), nats, of the sampled token ids."""
+    weight: float
+    """Normalised over the pair's candidates; 0 for one that cannot be chosen."""
+    copies: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """A synthesised problem, or a completion that failed to be one (`dropped` says why)."""
 

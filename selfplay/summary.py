@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import selfplay
 from selfplay.clock import Clock
+from selfplay.config import Recipe
 from selfplay.evaluation.evaluate import gain_rows, metric_rows
 from selfplay.records import Rollout
 from selfplay.run import RunDirectory, Stage, write_json
+from selfplay.synthesis.em_watch import Measures, judge
 
 PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")
 
@@ -22,6 +25,7 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
     settings, seed = recipe.evaluation, recipe.seed
     labels = _counts(run, "labelling")
     rounds = [stage.name for stage in stages if stage.name.startswith("selfplay_")]
+    em_rows = [_counts(run, stage.name)["row"] for stage in stages if stage.name == "cold_start" or _is_em(stage)]
     summary = {
         "name": recipe.name,
         "algorithm": recipe.training.algorithm,
@@ -35,7 +39,8 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
         ],
         "prompts": _prompts(run),
         "labels": {"accuracy": labels["label_accuracy"], "n": labels["measured"]},
-        "em": [_counts(run, stage.name)["row"] for stage in stages if stage.name == "cold_start" or _is_em(stage)],
+        "em": em_rows,
+        "em_outcome": _em_outcome(recipe, em_rows),
         "stages": clock.rows(),
         "overhead_share": clock.overhead_share,
         "total_seconds": clock.seconds,
@@ -52,6 +57,12 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
 
 def _is_em(stage: Stage) -> bool:
     return stage.name.startswith("em_")
+
+
+def _em_outcome(recipe: Recipe, rows: Sequence[Measures]) -> dict[str, Any]:
+    """Which round's models synthesised, and what ended the loop before its last round, if anything did."""
+    outcome = judge(recipe.em, rows)
+    return {"kept": outcome.kept, "rounds": outcome.rounds, "stopped": outcome.sentence if outcome.reason else None}
 
 
 def _counts(run: RunDirectory, name: str) -> dict[str, Any]:

@@ -47,7 +47,11 @@ def closing_table(summary: Mapping[str, Any]) -> RenderableType:
     halves = Table.grid(padding=(0, 4))
     halves.add_row(_stage_times(summary), Group(_prompts(summary.get("prompts") or {}), _labels(summary)))
     title = Text.assemble((str(summary.get("name", "run")), "bold"), f"  {summary.get('algorithm', '')}".rstrip())
-    return Group(Text(), title, Text(), _accuracy(summary), Text(), halves, Text(), _paths(summary.get("paths") or {}))
+    parts: list[RenderableType] = [Text(), title, Text(), _accuracy(summary), Text(), halves, Text()]
+    stopped = (summary.get("em_outcome") or {}).get("stopped")
+    if stopped:
+        parts += [plain(stopped, "yellow"), Text()]
+    return Group(*parts, _paths(summary.get("paths") or {}))
 
 
 def _accuracy(summary: Mapping[str, Any]) -> Table:
@@ -318,6 +322,10 @@ class Progress:
         """Moves the bar of the work that was begun last."""
         if self._task is not None:
             self._bars.advance(self._task, n)
+
+    def note(self, text: str) -> None:
+        """Says something that a person should know at once."""
+        self._print(text, "yellow")
 
     def _end_task(self) -> None:
         if self._task is not None:

@@ -26,7 +26,9 @@ EM_CURVES = {
     "reward": ("Reward of the chosen rationales", "nats"),
     "length": ("Length of rationales", "tokens"),
     "copy_rate": ("Copy rate of rationales", "share"),
+    "distinct_2": ("Distinct 2-grams of rationales", "share"),
     "parse_rate": ("Well-formed completions", "share"),
+    "repetition": ("Repeated 4-grams in completions", "share"),
 }
 GREEN, RED, GREY = 2, 1, 5
 

@@ -82,6 +82,7 @@ def facts(run_path: Path) -> dict[str, Any]:
         "charts": _charts(evaluation, em, lines, _rounds(recipe), _agreement(tables)),
         "em": em,
         "em_columns": _em_columns(em),
+        "em_stopped": _em_stopped(manifests),
         "funnel": funnel.prompt_funnel(tables),
         "labels": summary.get("labels"),
         "samples": [asdict(sample) for sample in samples.problem_samples(tables)],
@@ -169,6 +170,11 @@ def _em_rows(summary: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]])
         return list(summary["em"])
     counts = [manifest.get("counts") or {} for manifest in manifests]
     return [count["row"] for count in counts if "row" in count]
+
+
+def _em_stopped(manifests: Sequence[Mapping[str, Any]]) -> str:
+    """What ended the EM loop before its last round, as the stage says that it ended with; empty if nothing did."""
+    return next((str(m["counts"]["stopped"]) for m in manifests if (m.get("counts") or {}).get("stopped")), "")
 
 
 def _em_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -24,22 +24,29 @@ class ModelPair:
     """The prompt model p and the rationale model q."""
 
     p: ModelRef
-    q: ModelRef
+    q: ModelRef | None
+    """None where p writes problems without rationales."""
+
+    @property
+    def rationale_model(self) -> ModelRef:
+        """q, where the recipe has one."""
+        if self.q is None:
+            raise ValueError("a recipe with em.rationales false has no rationale model")
+        return self.q
 
 
 def cold_start_stage(stage: Stage, context: Context, base: ModelRef, seeds: Sequence[Seed]) -> dict[str, Any]:
-    """Trains p on (c -> z, x) and q on (c, x -> z), both from the base."""
+    """Trains p on (c -> z, x) and q on (c, x -> z), both from the base; without rationales, p alone on (c -> x)."""
     recipe = context.recipe
-    of_p = [prompt_example(recipe, seed, seed.rationale) for seed in seeds]
-    of_q = [rationale_example(recipe, seed, seed.rationale) for seed in seeds]
     settings = recipe.cold_start
-    context.train(
-        stage,
-        [
-            fit(stage, PROMPT_MODEL, base, of_p, settings.prompt_model_args),
-            fit(stage, RATIONALE_MODEL, base, of_q, settings.rationale_model_args),
-        ],
-    )
+    if not settings.enabled:
+        return {"triples": 0}
+    of_p = [prompt_example(recipe, seed, seed.rationale) for seed in seeds]
+    trainings = [fit(stage, PROMPT_MODEL, base, of_p, settings.prompt_model_args)]
+    if recipe.em.rationales:
+        of_q = [rationale_example(recipe, seed, seed.rationale) for seed in seeds]
+        trainings.append(fit(stage, RATIONALE_MODEL, base, of_q, settings.rationale_model_args))
+    context.train(stage, trainings)
     return {"triples": len(seeds)}
 
 
@@ -52,10 +59,9 @@ def fit(stage: Stage, name: str, start: ModelRef, examples: Sequence[Example], a
 
 
 def prompt_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:
-    """c -> z, x."""
-    return Example(
-        for_prompt_model(recipe, seed), (formats.rationale_block(rationale), formats.problem_block(seed.problem))
-    )
+    """c -> z, x; or c -> x where the recipe has no rationales."""
+    thoughts = (formats.rationale_block(rationale),) if recipe.em.rationales else ()
+    return Example(for_prompt_model(recipe, seed), (*thoughts, formats.problem_block(seed.problem)))
 
 
 def rationale_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:
@@ -63,7 +69,11 @@ def rationale_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:
     return Example(for_rationale_model(recipe, seed), (formats.rationale_block(rationale),))
 
 
-def models_of(stage: Stage) -> ModelPair:
-    """The pair that a stage trained."""
-    p, q = (trained_model(stage.folder / name) for name in (PROMPT_MODEL, RATIONALE_MODEL))
-    return ModelPair(p, q)
+def models_of(stage: Stage, base: ModelRef) -> ModelPair:
+    """The pair after the cold start: what it trained, or the base where there was none."""
+    recipe = stage.run.recipe
+
+    def after(name: str) -> ModelRef:
+        return trained_model(stage.folder / name) if recipe.cold_start.enabled else base
+
+    return ModelPair(after(PROMPT_MODEL), after(RATIONALE_MODEL) if recipe.em.rationales else None)

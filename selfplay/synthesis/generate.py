@@ -54,8 +54,9 @@ def synthesise(
     samples = context.engine(p).generate(
         inputs, Sampling(how.temperature, how.max_new_tokens, how.top_p), seed, context.listener.advance
     )
+    parse = formats.completion_parser(context.recipe.em.rationales)
     return [
-        _row(domain, concepts, level, sample, p, how.temperature, seed, place)
+        _row(domain, concepts, level, sample, parse(sample.text), p, how.temperature, seed, place)
         for place, ((concepts, level), sample) in enumerate(zip(planned, samples, strict=True))
     ]
 
@@ -65,12 +66,12 @@ def _row(
     concepts: Combination,
     level: str,
     sample: Sample,
+    parsed: formats.Parsed,
     p: ModelRef,
     temperature: float,
     seed: int,
     place: int,
 ) -> Prompt:
-    parsed = formats.parse_completion(sample.text)
     fault = parsed.fault if sample.complete or not parsed.fault else "cut at the token limit"
     return Prompt(
         id=content_id("prompt", domain, seed, place, sample.text),

@@ -14,6 +14,8 @@ from selfplay.engines.sharded import ShardedEngine
 from selfplay.records import Seed
 from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 
+Kind = Literal["sum", "mean", "information_gain"]
+
 
 @dataclass(frozen=True, slots=True)
 class Joint:
@@ -29,11 +31,21 @@ class Joint:
         """log p(z, x | c)."""
         return self.log_p_rationale + self.log_p_problem
 
-    def reward(self, kind: Literal["sum", "mean"]) -> float:
-        """R(c, x, z) = log p(x|z,c) + log p(z|c); `mean` divides each term by its number of tokens."""
+    def reward(self, kind: Kind, rationale_weight: float = 1.0, log_p_problem_alone: float = 0.0) -> float:
+        """R(c, x, z), in nats.
+
+        Args:
+            kind: `sum` adds log p(x|z,c) and the weighted log p(z|c); `mean` divides each by its number of tokens
+                first; `information_gain` is log p(x|z,c) - log p(x|c).
+            rationale_weight: the weight of log p(z|c), 1 in the paper.
+            log_p_problem_alone: log p(x|c) of the same prompt model, for `information_gain`.
+        """
+        if kind == "information_gain":
+            return self.log_p_problem - log_p_problem_alone
         if kind == "sum":
-            return self.total
-        return self.log_p_rationale / self.rationale_tokens + self.log_p_problem / self.problem_tokens
+            return rationale_weight * self.log_p_rationale + self.log_p_problem
+        per_token = self.log_p_rationale / self.rationale_tokens
+        return rationale_weight * per_token + self.log_p_problem / self.problem_tokens
 
 
 def joint(engine: ShardedEngine, recipe: Recipe, items: Sequence[tuple[Seed, Segment]]) -> list[Joint]:
@@ -52,15 +64,12 @@ def without_rationale(engine: ShardedEngine, recipe: Recipe, seeds: Sequence[See
 
 
 def proposal(engine: ShardedEngine, recipe: Recipe, items: Sequence[tuple[Seed, Segment]]) -> list[float]:
-    """log q(z|c,x) of rationale blocks, in the ids that were sampled."""
-    requests = [
-        ScoreRequest(
-            for_rationale_model(recipe, seed),
-            (block,),
-            ends=False,
-        )
-        for seed, block in items
-    ]
+    """log q(z|c,x) of rationale blocks, in the ids that were sampled, without the token that ends them.
+
+    A model may end a completion with any of several tokens, and which one it was is not kept. What is left out is at
+    most 0 nats, so an importance weight comes out too small rather than too large, and a bound made of it stays one.
+    """
+    requests = [ScoreRequest(for_rationale_model(recipe, seed), (block,), ends=False) for seed, block in items]
     return [sums[0] for sums in engine.score(requests)]
 
 

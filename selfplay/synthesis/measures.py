@@ -22,10 +22,21 @@ OF_WHOLE_RATIONALES = ("joint_nll", "nll_given_rationale", "length", "copy_rate"
 
 def measure(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> Row:
     """All measures of the models after round `number` (0: the cold start); likelihoods in nats a problem."""
+    row: Row = {"round": number, "reward": math.nan} | dict.fromkeys(OF_WHOLE_RATIONALES, math.nan)
+    plain = -statistics.fmean(without_rationale(context.engine(models.p), context.recipe, heldout))
+    if models.q is None:
+        # With no rationale the marginal, the joint and the bound are one and the same, and exact.
+        row |= {"joint_nll": plain, "nll_given_rationale": plain, "bound": plain, "n": len(heldout)}
+    else:
+        row |= _of_rationales(context, number, models, heldout)
+    row["nll_without_rationale"] = plain
+    return row | _of_completions(context, number, models, heldout)
+
+
+def _of_rationales(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> Row:
     greedy = _greedy(context, models, heldout)
     whole = [(seed, sample) for seed, sample in zip(heldout, greedy, strict=True) if is_whole(sample)]
-    row: Row = {"round": number, "greedy_whole_share": len(whole) / len(heldout), "n": len(whole), "reward": math.nan}
-    row |= dict.fromkeys(OF_WHOLE_RATIONALES, math.nan)
+    row: Row = {"greedy_whole_share": len(whole) / len(heldout), "n": len(whole)}
     if whole:
         items: list[tuple[Seed, Segment]] = [(seed, sample.token_ids) for seed, sample in whole]
         scores = joint(context.engine(models.p), context.recipe, items)
@@ -37,17 +48,13 @@ def measure(context: Context, number: int, models: ModelPair, heldout: Sequence[
             "copy_rate": statistics.fmean(copy_rate(rationale, seed.problem) for seed, rationale in texts),
             "distinct_2": distinct_n([rationale for _, rationale in texts], 2),
         }
-    bounds = _bounds(context, number, models, heldout)
-    row["bound"] = -statistics.fmean(bounds)
-    plain = without_rationale(context.engine(models.p), context.recipe, heldout)
-    row["nll_without_rationale"] = -statistics.fmean(plain)
-    row["parse_rate"] = _parse_rate(context, number, models, heldout)
+    row["bound"] = -statistics.fmean(_bounds(context, number, models, heldout))
     return row
 
 
 def _greedy(context: Context, models: ModelPair, heldout: Sequence[Seed]) -> list[Sample]:
     limit = context.recipe.em.sampling.max_new_tokens
-    return context.engine(models.q).generate(
+    return context.engine(models.rationale_model).generate(
         [for_rationale_model(context.recipe, seed) for seed in heldout], Sampling(0.0, limit), seed=0
     )
 
@@ -56,7 +63,7 @@ def _bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[
     """The importance-weighted bound of each held-out pair, on the token ids that q sampled at temperature 1."""
     settings = context.recipe.em
     repeated = [seed for seed in heldout for _ in range(settings.bound_samples)]
-    samples = context.engine(models.q).generate(
+    samples = context.engine(models.rationale_model).generate(
         [for_rationale_model(context.recipe, seed) for seed in repeated],
         Sampling(1.0, settings.sampling.max_new_tokens),
         context.seed("em", number, "bound"),
@@ -64,7 +71,7 @@ def _bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[
     whole = [index for index, sample in enumerate(samples) if is_whole(sample)]
     items: list[tuple[Seed, Segment]] = [(repeated[index], samples[index].token_ids) for index in whole]
     of_p = joint(context.engine(models.p), context.recipe, items)
-    of_q = proposal(context.engine(models.q), context.recipe, items)
+    of_q = proposal(context.engine(models.rationale_model), context.recipe, items)
     weights: list[float | None] = [None] * len(repeated)
     for index, score, log_q in zip(whole, of_p, of_q, strict=True):
         weights[index] = score.total - log_q
@@ -72,14 +79,19 @@ def _bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[
     return [importance_bound(weights[start : start + size]) for start in range(0, len(weights), size)]
 
 
-def _parse_rate(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> float:
+def _of_completions(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> Row:
+    """What p writes for held-out concepts, drawn as synthesis draws: how much of it is well formed, and repeats."""
     settings = context.recipe.synthesis.sampling
     samples = context.engine(models.p).generate(
         [for_prompt_model(context.recipe, seed) for seed in heldout],
         Sampling(settings.temperature, settings.max_new_tokens, settings.top_p),
         context.seed("em", number, "parse"),
     )
-    return sum(not formats.parse_completion(sample.text).fault for sample in samples) / len(samples)
+    parse = formats.completion_parser(context.recipe.em.rationales)
+    return {
+        "parse_rate": sum(not parse(sample.text).fault for sample in samples) / len(samples),
+        "repetition": statistics.fmean(repetition(sample.text) for sample in samples),
+    }
 
 
 def copy_rate(rationale: str, problem: str) -> float:
@@ -103,3 +115,10 @@ def distinct_n(texts: Sequence[str], n: int) -> float:
     """Distinct n-grams of words over all n-grams of words."""
     grams = [tuple(words[i : i + n]) for words in (text.split() for text in texts) for i in range(len(words) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def repetition(text: str, n: int = 4) -> float:
+    """Share of a text's n-grams of words that it has had before; 0 for a text shorter than n + 1 words."""
+    words = text.split()
+    grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+    return 1.0 - len(set(grams)) / len(grams) if grams else 0.0

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay.em_settings import EMStop
-from selfplay.synthesis.em import Patience, choose
-from selfplay.synthesis.measures import copy_rate, distinct_n
+from selfplay.synthesis.em_candidates import choose
+from selfplay.synthesis.em_watch import Patience
+from selfplay.synthesis.measures import copy_rate, distinct_n, repetition
 
 
 @given(rewards=st.dictionaries(st.integers(0, 20), st.integers(-3, 3), max_size=8))
@@ -21,13 +22,9 @@ def test_the_best_candidate_with_the_lowest_index_is_chosen(rewards: dict[int, i
     assert chosen == min(index for index, value in rewards.items() if value == best)
 
 
-def told(settings: EMStop | None, values: list[float]) -> list[bool]:
+def told(settings: EMStop, values: list[float]) -> list[bool]:
     patience = Patience(settings)
     return [patience.worth_another({"joint_nll": value}) for value in values]
-
-
-def test_no_stop_rule_goes_on() -> None:
-    assert told(None, [5, 6, 7]) == [True] * 3
 
 
 def test_the_loop_ends_when_patience_is_used_up() -> None:
@@ -60,3 +57,10 @@ def test_copy_rate(rationale: str, problem: str, rate: float) -> None:
 def test_distinct_n() -> None:
     assert distinct_n(["a b a b"], 2) == pytest.approx(2 / 3)
     assert distinct_n(["a"], 2) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("a b c d e", 0.0), ("a b c", 0.0), ("", 0.0), ("a a a a a a", 2 / 3), ("a b c d a b c d", 0.2)]
+)
+def test_repetition(text: str, share: float) -> None:
+    assert repetition(text) == pytest.approx(share)
