@@ -65,7 +65,7 @@ def run(
     from selfplay.preflight import PreflightError
     from selfplay.records import RecordError
     from selfplay.run import RunError
-    from selfplay.seed_problems import SeedError
+    from selfplay.seed_rows import SeedError
     from selfplay.synthesis.concepts import NoCombination
     from selfplay.trainers.arguments import ArgumentsError
     from selfplay.trainers.sft import NothingToLearn
@@ -99,7 +99,7 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     from selfplay.devices import NoDevice
     from selfplay.plan_view import plan_view
     from selfplay.preflight import PreflightError, check_models, check_rewards, check_sandbox, check_trainer_arguments
-    from selfplay.seed_problems import SeedError
+    from selfplay.seed_rows import SeedError
     from selfplay.trainers.arguments import ArgumentsError
     from verifiers.registry import UnknownVerifier
 

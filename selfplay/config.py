@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from selfplay.annotation_settings import Annotation, AnnotationTemplates, Annotator, check_budget
 from selfplay.em_settings import EM
 from selfplay.sandbox_settings import SandboxSettings
+from selfplay.seed_settings import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.settings import SamplingSettings, Section, TrainerArguments
 from selfplay.training_settings import TrainingSettings
 
@@ -21,6 +23,8 @@ class Compute(Section):
     """Processes that hold models, one a GPU, or one a core on a CPU; 0 takes all there are (4 at most on a CPU)."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Torch threads of each worker on a CPU."""
+    isolate: bool | None = None
+    """Whether each stage that uses models has fresh processes, so that memory always comes back; null: on a GPU."""
 
 
 class PretrainedModel(Section):
@@ -56,49 +60,6 @@ class ScratchModel(Section):
         return "raw"
 
 
-class QuickstartSeeds(Section):
-    """Procedural problems shipped with this project (math: word problems; code: programs on lists)."""
-
-    kind: Literal["quickstart"]
-    grammar: Literal["math", "code"]
-    """Which generator to use."""
-    train: Annotated[int, Field(ge=1)] = 3000
-    """Number of training seeds."""
-    dev: Annotated[int, Field(ge=0)] = 0
-    """Number of development problems."""
-    heldout: Annotated[int, Field(ge=0)] = 400
-    """Number of held-out problems."""
-    slip_rate: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of worked solutions with one deliberate slip, so that the base can but often doesn't."""
-
-
-class ProceduralSeeds(Section):
-    """Problems made by a `reasoning-gym` generator (extra `procedural`)."""
-
-    kind: Literal["reasoning_gym"]
-    train: Annotated[int, Field(ge=1)] = 3000
-    """Number of training seeds."""
-    dev: Annotated[int, Field(ge=0)] = 0
-    """Number of development problems."""
-    heldout: Annotated[int, Field(ge=0)] = 400
-    """Number of held-out problems."""
-
-
-class FileSeeds(Section):
-    """The user's own seed problems: JSON lines with problem, concepts, level, rationale and answer or tests."""
-
-    kind: Literal["file"]
-    train: str
-    """Path of the training seeds, relative to the recipe."""
-    heldout: str
-    """Path of the held-out problems, relative to the recipe."""
-    dev: str | None = None
-    """Path of the development problems, relative to the recipe."""
-
-
-Seeds = Annotated[QuickstartSeeds | ProceduralSeeds | FileSeeds, Field(discriminator="kind")]
-
-
 class Domain(Section):
     """One kind of problem: its seeds, its wording and its verifier. `{…}` fields are filled in."""
 
@@ -118,6 +79,8 @@ class Domain(Section):
     """What the rationale model reads; fields: concepts, level, problem."""
     solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
     """What the policy reads; field: problem."""
+    annotation: AnnotationTemplates = AnnotationTemplates()
+    """What annotators read, where `cold_start` has any."""
 
     @model_validator(mode="after")
     def _fields_present(self) -> Domain:
@@ -134,14 +97,23 @@ class Domain(Section):
 
 
 class ColdStart(Section):
-    """Maximum-likelihood warm start of the prompt model and the rationale model (paper section 2.2)."""
+    """Triples from annotators, and the warm start of the prompt model and the rationale model (paper section 2.2)."""
 
+    annotators: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], Annotator] = {}
+    """Models that give seed problems the concepts and the rationales they lack, by name; none expects whole seeds."""
+    annotation: Annotation = Annotation()
+    """How they are asked."""
     enabled: bool = True
     """False starts EM from the generator as it is: an ablation, for generators that write the blocks unasked."""
     prompt_model_args: TrainerArguments = {}
     """Arguments of TRL's SFTConfig for p."""
     rationale_model_args: TrainerArguments = {}
     """Arguments of TRL's SFTConfig for q."""
+
+    @model_validator(mode="after")
+    def _budget_can_be_reached(self) -> ColdStart:
+        check_budget(self.annotation.budget, self.annotators)
+        return self
 
 
 class Synthesis(Section):
@@ -237,12 +209,30 @@ class Tracking(Section):
 class Engine(Section):
     """What generates and scores."""
 
-    kind: Literal["transformers"] = "transformers"
-    """The backend."""
+    kind: Literal["transformers", "vllm"] = "transformers"
+    """The backend of the models that the run trains; annotators have engines of their own."""
     batch_tokens: Annotated[int, Field(ge=64)] = 16384
     """Tokens (prompt and completion) that one batch may hold."""
     shard: Annotated[int, Field(ge=1)] = 512
     """Completions of one shard: what a crash can lose, and the unit that is spread over the workers."""
+    args: dict[str, Any] = {}
+    """vllm: arguments of its EngineArgs, such as gpu_memory_utilization or tensor_parallel_size."""
+
+    @model_validator(mode="after")
+    def _args_have_an_engine(self) -> Engine:
+        if self.args and self.kind == "transformers":
+            raise ValueError("args are vLLM's, but kind is transformers; set kind to vllm or drop args")
+        return self
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _can_be_given_weights(cls, value: Any) -> Any:
+        if value == "openai":
+            raise ValueError(
+                "is openai, but this engine runs the models that the run trains, and an endpoint cannot be given "
+                "their weights; take transformers here, and name the endpoint under cold_start.annotators"
+            )
+        return value
 
 
 class Recipe(Section):
@@ -301,7 +291,7 @@ class Recipe(Section):
                 raise ValueError(
                     f"em.stop and em.guards look at development problems, but domains.{name}.seeds.dev has none"
                 )
-            if domain.verifier == "code" and isinstance(domain.seeds, FileSeeds) and not domain.shared_input_format:
+            if domain.verifier == "code" and isinstance(domain.seeds, UserSeeds) and not domain.shared_input_format:
                 raise ValueError(
                     f"domains.{name}: new programming problems are tested on inputs of the seeds, which makes sense "
                     f"only where all read one format; set domains.{name}.shared_input_format if they do"

@@ -16,9 +16,16 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
-from selfplay.config import FileSeeds, Recipe
+from selfplay.annotation_settings import Annotation, OpenAIEngine
+from selfplay.config import Recipe
+from selfplay.seed_settings import DatasetSeeds, FileSeeds
 
 Path_ = tuple[str | int, ...]
+
+KINDS = frozenset(
+    ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "transformers")
+)
+"""Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
 
 
 class RecipeError(ValueError):
@@ -138,7 +145,7 @@ def _explain(error: ValidationError, source: Source, path: Path) -> str:
         at = tuple(
             part
             for part in problem["loc"]
-            if part not in ("pretrained", "scratch", "quickstart", "reasoning_gym", "file")
+            if part not in KINDS
         )
         field = ".".join(map(str, at)) or "the recipe"
         where = source.where(at, str(path))
@@ -193,15 +200,45 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
             }
             for split, file in changed.items():
                 if not Path(file).is_file():
-                    raise RecipeError(f"domains.{name}.seeds.{split}: there is no file {file}; give a JSON lines file")
+                    raise RecipeError(
+                        f"domains.{name}.seeds.{split}: there is no file {file}; give a JSON lines or Parquet file"
+                    )
             domains[name] = domain.model_copy(update={"seeds": seeds.model_copy(update=changed)})
+        elif isinstance(seeds, DatasetSeeds) and (folder / seeds.name).is_dir():
+            place = {"name": str((folder / seeds.name).resolve())}
+            domains[name] = domain.model_copy(update={"seeds": seeds.model_copy(update=place)})
     return recipe.model_copy(update={"domains": domains})
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """SHA-256 of the resolved recipe, less what doesn't change results (compute and tracking)."""
-    content = recipe.model_dump(mode="json", exclude={"compute", "tracking"})
+    """SHA-256 of the resolved recipe, less what doesn't change results."""
+    content = deciding(recipe.model_dump(mode="json"))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def deciding(settings: dict[str, Any]) -> dict[str, Any]:
+    """A resolved recipe's settings, less what doesn't change results: these may differ when a run goes on.
+
+    They are compute, tracking, and where endpoints are, what they cost and how much may be spent on them.
+    """
+    kept = {name: value for name, value in settings.items() if name not in ("compute", "tracking")}
+    cold_start = dict(kept.get("cold_start", {}))
+    annotators = cold_start.get("annotators", {})
+    cold_start["annotators"] = {
+        name: settings | {"engine": _engine(settings["engine"])} for name, settings in annotators.items()
+    }
+    annotation = {
+        name: value
+        for name, value in cold_start.get("annotation", {}).items()
+        if name not in Annotation.changes_no_result
+    }
+    if annotation.get("scorer"):
+        annotation["scorer"] = _engine(annotation["scorer"])
+    return kept | {"cold_start": cold_start | {"annotation": annotation}}
+
+
+def _engine(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in OpenAIEngine.changes_no_result}
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[str]:

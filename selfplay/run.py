@@ -118,10 +118,7 @@ class RunDirectory:
         if not file.exists():
             return
         old, new = read_json(file), self.recipe.model_dump(mode="json")
-        for settings in (old, new):
-            for harmless in ("compute", "tracking"):
-                settings.pop(harmless, None)
-        changed = recipe_file.differences(old, new)
+        changed = recipe_file.differences(recipe_file.deciding(old), recipe_file.deciding(new))
         if changed:
             raise RunError(
                 f"{self.path}: was started with other settings; use another --run-dir, or undo these changes:\n  "
@@ -165,7 +162,7 @@ class RunDirectory:
         return stage
 
     def _inputs(self, name: str, sections: Sequence[str], contents: str) -> str:
-        whole = self.recipe.model_dump(mode="json")
+        whole = recipe_file.deciding(self.recipe.model_dump(mode="json"))
         settings = {
             section: functools.reduce(lambda part, key: part[key], section.split("."), whole) for section in sections
         }

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
-from selfplay.config import Domain, FileSeeds, ProceduralSeeds, QuickstartSeeds, Recipe
+from selfplay.config import Domain, Recipe
 from selfplay.quickstart import procedural, seeds
 from selfplay.quickstart.seed_problem import SeedProblem, Split
 from selfplay.records import Seed, TestCase
 from selfplay.run import Stage
+from selfplay.seed_rows import SeedError, add_contents, dataset_rows, file_rows
+from selfplay.seed_settings import DatasetSeeds, ProceduralSeeds, QuickstartSeeds, UserSeeds
 from selfplay.seeding import content_id, derive
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "heldout")
-
-
-class SeedError(ValueError):
-    """Seed problems that cannot be used; the message names file, line, field and remedy."""
+REMEDY = {
+    "problem": "",
+    "level": "; or set seeds.level for all problems that name none",
+    "rationale": "; or name annotators in cold_start.annotators, which write it",
+    "concepts": "; or name annotators in cold_start.annotators, which find them",
+}
 
 
 def seeds_stage(stage: Stage, recipe: Recipe) -> dict[str, Any]:
@@ -26,22 +29,32 @@ def seeds_stage(stage: Stage, recipe: Recipe) -> dict[str, Any]:
     counts = {}
     for name, domain in recipe.domains.items():
         for split in SPLITS:
-            rows = load_seeds(recipe.seed, name, domain, split)
+            rows = load_seeds(recipe.seed, name, domain, split, bare=bool(recipe.cold_start.annotators))
             stage.write(f"{name}-{split}", Seed, rows)
             counts[f"{name}-{split}"] = len(rows)
     return counts
 
 
-def load_seeds(seed: int, name: str, domain: Domain, split: Split) -> list[Seed]:
+def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = False) -> list[Seed]:
     """The seeds of one domain and split.
 
+    Args:
+        seed: the run's, for problems that are generated.
+        name: the domain's.
+        domain: its settings.
+        split: which of its problems.
+        bare: whether concepts and rationales may be missing, since annotators will write them.
+
     Raises:
-        SeedError: a file of the user's has a bad row, or an optional package is missing.
+        SeedError: the user's problems have a bad row, or an optional package is missing.
     """
     source = domain.seeds
-    if isinstance(source, FileSeeds):
-        path = getattr(source, split)
-        return [] if path is None else read_seed_file(Path(path), name, split)
+    if isinstance(source, UserSeeds):
+        place = getattr(source, split)
+        if place is None:
+            return []
+        rows = dataset_rows(source, place) if isinstance(source, DatasetSeeds) else file_rows(Path(place), source)
+        return [_seed_of(row, where, name, split, source, bare) for where, row in rows]
     count = getattr(source, split)
     return [_row(problem, name, split, source.kind) for problem in _generate(seed, name, source, count, split)]
 
@@ -64,10 +77,8 @@ def seed_files(recipe: Recipe) -> str:
     """A hash of the contents of the seed files that a recipe names."""
     digest = hashlib.sha256()
     for domain in recipe.domains.values():
-        if isinstance(domain.seeds, FileSeeds):
-            for split in SPLITS:
-                path = getattr(domain.seeds, split)
-                digest.update(b"" if path is None else Path(path).read_bytes())
+        if isinstance(domain.seeds, UserSeeds):
+            add_contents(digest, domain.seeds)
     return digest.hexdigest()
 
 
@@ -88,34 +99,39 @@ def _row(problem: SeedProblem, domain: str, split: str, source: str) -> Seed:
     )
 
 
-def read_seed_file(path: Path, domain: str, split: str) -> list[Seed]:
-    """Reads JSON lines with problem, concepts, level, rationale, and answer or tests; solution is optional.
+def _seed_of(row: dict[str, Any], where: str, domain: str, split: str, settings: UserSeeds, bare: bool) -> Seed:
+    level = row.get("level", settings.level)
+    texts = {"problem": row.get("problem"), "level": level, "rationale": row.get("rationale", "" if bare else None)}
+    for field, value in texts.items():
+        if not isinstance(value, str) or not (value.strip() or (bare and field == "rationale")):
+            raise SeedError(f"{where}: `{field}` must be a text{REMEDY[field]}")
+    concepts = row.get("concepts", [] if bare else None)
+    whole = isinstance(concepts, list) and all(isinstance(c, str) and c.strip() for c in concepts)
+    if not whole or not (concepts or bare):
+        raise SeedError(
+            f'{where}: `concepts` must be a list of texts, such as ["modular arithmetic", "counting"]'
+            + REMEDY["concepts"]
+        )
+    answer, tests = _answer_of(row, where, split, settings)
+    return Seed(
+        id=content_id("seed", domain, row["problem"]),
+        domain=domain,
+        split=split,
+        source=str(row.get("source", settings.source_name)),
+        concepts=tuple(concepts or ()),
+        level=str(level),
+        rationale=str(texts["rationale"]),
+        problem=row["problem"],
+        answer=answer,
+        tests=tests,
+        solution=str(row.get("solution", "")),
+        solution_is_right=True if row.get("solution") else None,
+    )
 
-    Raises:
-        SeedError: a row that lacks a field, or has one of the wrong type.
-    """
-    rows = []
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                rows.append(_seed_of(line, f"{path}, line {number}", domain, split))
-    return rows
 
-
-def _seed_of(line: bytes, where: str, domain: str, split: str) -> Seed:
-    try:
-        row = json.loads(line.decode("utf-8"))
-        json.dumps(row, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError) as error:
-        raise SeedError(f"{where}: is not JSON in UTF-8 ({error})") from error
-    if not isinstance(row, dict):
-        raise SeedError(f"{where}: is not a JSON object")
-    for field in ("problem", "level", "rationale"):
-        if not isinstance(row.get(field), str) or not row[field].strip():
-            raise SeedError(f"{where}: `{field}` must be a text; annotation of bare problems is not there yet")
-    concepts = row.get("concepts")
-    if not isinstance(concepts, list) or not concepts or not all(isinstance(c, str) and c.strip() for c in concepts):
-        raise SeedError(f'{where}: `concepts` must be a list of texts, such as ["modular arithmetic", "counting"]')
+def _answer_of(
+    row: dict[str, Any], where: str, split: str, settings: UserSeeds
+) -> tuple[str | None, tuple[TestCase, ...]]:
     answer = row.get("answer")
     if answer is not None and not isinstance(answer, str | int | float):
         raise SeedError(f"{where}: `answer` must be a text or a number")
@@ -125,19 +141,7 @@ def _seed_of(line: bytes, where: str, domain: str, split: str) -> Seed:
     )
     if not whole:
         raise SeedError(f'{where}: `tests` must be a list of {{"input": text, "output": text}}')
-    if answer is None and not tests:
-        raise SeedError(f"{where}: needs `answer` or `tests`")
-    return Seed(
-        id=content_id("seed", domain, row["problem"]),
-        domain=domain,
-        split=split,
-        source=str(row.get("source", "file")),
-        concepts=tuple(concepts),
-        level=row["level"],
-        rationale=row["rationale"],
-        problem=row["problem"],
-        answer=None if answer is None else str(answer),
-        tests=tuple(TestCase(t["input"], t["output"]) for t in tests),
-        solution=str(row.get("solution", "")),
-        solution_is_right=True if row.get("solution") else None,
-    )
+    if answer is None and not tests and (split != "train" or settings.answers == "required"):
+        remedy = "; or set seeds.answers to optional" if split == "train" else ""
+        raise SeedError(f"{where}: needs `answer` or `tests`{remedy}")
+    return None if answer is None else str(answer), tuple(TestCase(t["input"], t["output"]) for t in tests)
