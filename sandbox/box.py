@@ -17,6 +17,7 @@ MAX_FILES = 10_000
 """Files, folders and links that a program may leave in its folder."""
 _MAX_DEPTH = 64
 _BLOCK = 512
+_SET_BY_USERS = ("user.", "system.posix_acl")
 _TYPE_BITS, _REGULAR = 0o170000, 0o100000
 
 
@@ -118,7 +119,9 @@ def _open_files(pid: int) -> Iterator[os.stat_result]:
 def _reset_folder(folder: str) -> None:
     os.chmod(folder, 0o755)
     for name in os.listxattr(folder):
-        os.removexattr(folder, name)
+        # Others are the system's own.
+        if name.startswith(_SET_BY_USERS):
+            os.removexattr(folder, name)
 
 
 def _empty(folder: str) -> bool:

@@ -12,8 +12,10 @@ import contextlib
 import marshal
 import os
 import secrets
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ _PATIENCE_S = 10.0
 _SMALL_RANGE = (61184, 65520)
 _LARGE_RANGE = (1_900_000_000, 2_000_000_000)
 """Users that a host's own accounts do not have; the small one is for hosts that map only 65536 of them."""
-_ATTEMPTS = 100
+_ATTEMPTS, _PAUSE_S = 100, 0.01
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "LC_ALL": "C.UTF-8",
@@ -104,7 +106,7 @@ class _Launcher:
             SETTINGS_ENV: descriptors.open_sealed(marshal.dumps(self._settings(box, user))),
         }
         try:
-            return _Keeper(box, fds)
+            return _Keeper(box, user, fds)
         finally:
             os.close(fds[BUNDLE_ENV])
             os.close(fds[SETTINGS_ENV])
@@ -128,8 +130,9 @@ class _Launcher:
 class _Keeper(subprocess.Popen[bytes]):
     """The keeper's process. It ends by itself, and everything else before it, once the channel is closed."""
 
-    def __init__(self, box: str, fds: dict[str, int]) -> None:
+    def __init__(self, box: str, user: int | None, fds: dict[str, int]) -> None:
         self._box = box
+        self._user = user
         super().__init__(
             # Not -E: the environment is ours, and the hash seed comes by it.
             [files.interpreter(), "-P", "-s", "-S", "-c", LANDLOCK_ENTRY],
@@ -148,9 +151,16 @@ class _Keeper(subprocess.Popen[bytes]):
         except subprocess.TimeoutExpired:
             super().kill()
             self.wait()
-            for folder in (self._box, f"{self._box}{_LINKS}"):
-                with contextlib.suppress(OSError):
-                    remove_folder(folder)
+        if self.returncode != 0:
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        """What the keeper would have done, as far as it can be done from here."""
+        if self._user is not None:
+            _end_all_of(self._user)
+        for folder in (self._box, f"{self._box}{_LINKS}"):
+            with contextlib.suppress(OSError):
+                remove_folder(folder)
 
 
 def _temporary_folder() -> str:
@@ -170,7 +180,7 @@ def _unused_user() -> int:
     mapped = [list(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
     everybody = any(inside == 0 and length > _LARGE_RANGE[1] for inside, _, length in mapped)
     low, high = _LARGE_RANGE if everybody else _SMALL_RANGE
-    taken = {_owner(name) for name in os.listdir("/proc") if name.isdigit()}
+    taken = set(_owners().values())
     for _ in range(_ATTEMPTS):
         user = low + secrets.randbelow(high - low)
         if user not in taken:
@@ -178,8 +188,23 @@ def _unused_user() -> int:
     raise OSError("no unused user was found")
 
 
-def _owner(pid: str) -> int | None:
-    try:
-        return os.stat(f"/proc/{pid}").st_uid
-    except OSError:
-        return None
+def _end_all_of(user: int) -> None:
+    """Ends every process of a user that only this sandbox has; those that are left after some passes stay."""
+    for _ in range(_ATTEMPTS):
+        living = [pid for pid, owner in _owners().items() if owner == user]
+        if not living:
+            return
+        for pid in living:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_PAUSE_S)
+
+
+def _owners() -> dict[int, int]:
+    """Users of all processes."""
+    owners = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                owners[int(name)] = os.stat(f"/proc/{name}").st_uid
+    return owners

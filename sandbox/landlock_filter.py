@@ -40,22 +40,13 @@ _SHARED_IPC: dict[str, Numbers] = {
     "inotify_add_watch": (254, 27),
 }
 _TRUNCATE: dict[str, Numbers] = {"truncate": (76, 45)}
-_MODES_AND_TIMES: dict[str, Numbers] = {
-    "chmod": (90, None),
-    "fchmod": (91, 52),
-    "fchmodat": (268, 53),
-    "fchmodat2": (452, 452),
+_TIMES: dict[str, Numbers] = {
     "utime": (132, None),
     "utimes": (235, None),
     "futimesat": (261, None),
     "utimensat": (280, 88),
 }
-"""Pretended: programs that copy files set these, and do not look again."""
-_OWNERS_AND_ATTRIBUTES: dict[str, Numbers] = {
-    "chown": (92, None),
-    "fchown": (93, 55),
-    "lchown": (94, None),
-    "fchownat": (260, 54),
+_ATTRIBUTES: dict[str, Numbers] = {
     "setxattr": (188, 5),
     "lsetxattr": (189, 6),
     "fsetxattr": (190, 7),
@@ -65,6 +56,18 @@ _OWNERS_AND_ATTRIBUTES: dict[str, Numbers] = {
     "fremovexattr": (199, 16),
     "removexattrat": (466, 466),
     "file_setattr": (469, 469),
+}
+_MODES: dict[str, Numbers] = {
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+}
+_OWNERS: dict[str, Numbers] = {
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
 }
 _SIGNALS: dict[str, Numbers] = {
     "kill": (62, 129),
@@ -79,12 +82,16 @@ _ANY_BIT = 0xFFFFFFFF
 
 
 def shared_filter(version: int, machine: str = platform.machine()) -> bytes:
-    """For the fork server and all that it starts: no sockets but connected pairs, no System V IPC, no watching.
+    """For the fork server and all that it starts: no sockets but connected pairs, no System V IPC, and nothing
+    that changes a file which its user may write, but Landlock does not let it open.
 
-    A pair of datagram sockets is refused too, since such a socket sends to any other by its name.
+    A pair of datagram sockets is refused too, since such a socket sends to any other by its name. Times are only
+    pretended to change: programs that copy files set them, and do not look again.
     """
     rules = Filter(machine)
     rules.refuse(_SHARED_IPC)
+    rules.refuse(_ATTRIBUTES)
+    rules.refuse(_TIMES, error=0)
     if version < TRUNCATE_SINCE:
         rules.refuse(_TRUNCATE)
     rules.refuse({"socket": _SOCKET}, errno.EAFNOSUPPORT)
@@ -110,8 +117,9 @@ def program_filter(version: int, own_user: bool, machine: str = platform.machine
         _refuse_signals(rules)
         ioctls += _SET_OWNER
     if not own_user:
-        rules.refuse(_MODES_AND_TIMES, error=0)
-        rules.refuse(_OWNERS_AND_ATTRIBUTES)
+        # Pretended, as times are.
+        rules.refuse(_MODES, error=0)
+        rules.refuse(_OWNERS)
         ioctls += _SET_FLAGS
     rules.refuse_if(_IOCTL, 1, ioctls)
     return rules.program()

@@ -30,17 +30,17 @@ def headers_folder() -> Path:
 def prepared(language: Language) -> Path | None:
     """The folder to put first in the search for headers, or None if it was not prepared (yet)."""
     place = _place(language)
-    return place if place is not None and _compiled(language, place).is_file() else None
+    return place if place is not None and os.path.isfile(_compiled(language, place)) else None
 
 
 def prepare(language: Language) -> Path | None:
     """Compiles the language's header unless that was done before; the folder, or None where it cannot be done."""
     place = _place(language)
-    if place is None or _compiled(language, place).is_file():
+    if place is None or os.path.isfile(_compiled(language, place)):
         return place
     try:
         with _only_one(place):
-            if not _compiled(language, place).is_file():
+            if not os.path.isfile(_compiled(language, place)):
                 _compile(language, place)
     except (OSError, subprocess.SubprocessError):
         return None

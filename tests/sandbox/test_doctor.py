@@ -51,7 +51,9 @@ def test_every_limit_is_enforced_by_bubblewrap() -> None:
 
 
 @pytest.mark.skipif(landlock_rules.version() == 0, reason="this kernel has no Landlock")
-def test_landlock_promises_all_but_the_disk() -> None:
+def test_landlock_promises_all_but_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The others take seconds each, and are tried in the tests of that backend.
+    monkeypatch.setattr(probes, "_ATTEMPTS", [probes._ATTEMPTS[0], probes._ATTEMPTS[-1]])
     examined = examine("landlock")
     assert [finding.limit for finding in examined.findings if not finding.enforced] == ["disk"]
     assert "nothing bounds what a program writes" in examined.findings[-1].detail
