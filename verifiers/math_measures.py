@@ -64,6 +64,8 @@ def _times(form: Form, factor: Node | None, exact: Fraction | None = None) -> Fo
 
 def same_time(first: Form, second: Form) -> bool:
     """Compares a time of day with another, or with one that lacks am or pm."""
+    if first.kind == second.kind:
+        return first.text == second.text
     time, other = (first, second) if first.kind == "time" else (second, first)
     hour, minute = time.text.split(":")
     return other.text in {time.text, f"0{time.text}", f"{(int(hour) - 1) % 12 + 1}:{minute}"}

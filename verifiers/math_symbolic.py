@@ -8,7 +8,7 @@ grammar of `math_expression` leaves out, is read by math-verify's own LaTeX pars
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -25,7 +25,8 @@ _DIGITS = 60
 _MORE = 400
 """Digits of a second look: sqrt(10^100 + 1) and 10^50 differ only after a hundred."""
 _POINTS = 14
-_ENOUGH = 4
+_ENOUGH, _SOME, _MANY = 4, 6, 14
+"""Points at which formulas must agree: at least, usually, and for those with roots or absolute values."""
 _USUAL = [
     (r"\sqrt{12}", r"2\sqrt{3}"),
     ("x^2+3x+2", "(x+1)(x+2)"),
@@ -214,15 +215,10 @@ def _vanishes(difference: Any) -> bool:
 
 
 def _agree_at_points(left: Any, right: Any, names: list[Any]) -> bool:
-    import sympy
-
     real = other = 0
-    for point in _points(len(names)):
-        values = dict(zip(names, point, strict=True))
-        a, b = (sympy.N(side.subs(values), _DIGITS) for side in (left, right))
-        if not (a.is_number and b.is_number) or a.has(sympy.zoo, sympy.nan, sympy.oo) or b.has(sympy.zoo, sympy.nan):
-            continue
-        if not _values_agree(a, b):
+    enough = _MANY if _has_kinks(left) or _has_kinks(right) else _SOME
+    for a, b in _values_at_points(left, right, names):
+        if not _values_agree(a, b, difference=a - b):
             if a.is_real and b.is_real:
                 return False
             other -= 1
@@ -230,7 +226,29 @@ def _agree_at_points(left: Any, right: Any, names: list[Any]) -> bool:
             real += 1
         else:
             other += 1
+        if real >= enough:
+            return True
     return real >= _ENOUGH or (real == 0 and other >= _ENOUGH)
+
+
+def _values_at_points(left: Any, right: Any, names: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Gives the values of two formulas at the fixed points where both have one."""
+    import sympy
+
+    for point in _points(len(names)):
+        values = dict(zip(names, point, strict=True))
+        a, b = (sympy.N(side.subs(values), _DIGITS) for side in (left, right))
+        if a.is_number and b.is_number and not any(value.has(sympy.zoo, sympy.nan, sympy.oo) for value in (a, b)):
+            yield a, b
+
+
+def _has_kinks(value: Any) -> bool:
+    """Tells whether a formula may agree with another on one side of a point only."""
+    import sympy
+
+    if value.has(sympy.Abs, sympy.floor, sympy.ceiling, sympy.Max, sympy.Min):
+        return True
+    return any(not power.exp.is_Integer for power in value.atoms(sympy.Pow))
 
 
 def _points(count: int) -> list[list[Any]]:
@@ -249,8 +267,6 @@ def _points(count: int) -> list[list[Any]]:
 def _relations_agree(first: Form, second: Form) -> bool:
     """Two equations are the same when their differences are proportional; inequalities, by a positive
     factor."""
-    import sympy
-
     operators = [form.operator for form in (first, second)]
     sides = [[build(item.node) for item in form.items] for form in (first, second)]
     if any(has_matrix(side) for pair in sides for side in pair):
@@ -263,9 +279,21 @@ def _relations_agree(first: Form, second: Form) -> bool:
             left, right = (-left, right) if at == 0 else (left, -right)
     if operators[0] != operators[1] or left.free_symbols != right.free_symbols or not left.free_symbols:
         return False
-    ratio = sympy.cancel(left / right)
-    if ratio.free_symbols:
-        ratio = sympy.simplify(ratio)
-    if ratio.free_symbols or ratio.has(sympy.zoo, sympy.nan) or ratio == 0:
-        return False
-    return bool(ratio > 0) if operators[0] in {"<", "<="} and ratio.is_real else bool(operators[0] in {"=", "!="})
+    names = sorted(left.free_symbols, key=lambda symbol: str(symbol.name))
+    return _proportional(left, right, names, positive=operators[0] in {"<", "<="})
+
+
+def _proportional(left: Any, right: Any, names: list[Any], *, positive: bool) -> bool:
+    """Tells whether the quotient of two formulas is one number, which is not zero, wherever it has a value."""
+    first, count = None, 0
+    for a, b in _values_at_points(left, right, names):
+        if a == 0 and b == 0:
+            continue
+        if a == 0 or b == 0:
+            return False
+        ratio = a / b
+        first = ratio if first is None else first
+        if not _values_agree(ratio, first) or (positive and not (ratio.is_real and ratio > 0)):
+            return False
+        count += 1
+    return count >= _ENOUGH

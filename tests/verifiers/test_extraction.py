@@ -22,6 +22,9 @@ from verifiers.extraction import (
 def test_only_what_follows_the_last_thinking_counts() -> None:
     assert final_text("<think>\\boxed{1}</think> \\boxed{2}") == " \\boxed{2}"
     assert final_text("a</think>b</think>c") == "c"
+    assert final_text("<thinking>a</thinking>b") == "b"
+    assert final_text("<thinking>a") is None
+    assert final_text("a</think b") == "a</think b"
     assert final_text("<think>never closed \\boxed{1}") is None
     assert final_text("</think>done<think>again") is None
     assert final_text("5<|im_end|>\n<|im_start|>user 6") == "5"
@@ -36,7 +39,12 @@ def test_only_what_follows_the_last_thinking_counts() -> None:
         (r"\boxed{4}, but actually \boxed{5}", "5"),
         (r"\boxed{3}. Then \boxed{9", "3"),
         (r"\boxed{1} and \boxed{2}", "1 , 2"),
-        (r"\boxed{41} or \boxed{42}", "41 , 42"),
+        (r"\boxed{41} or \boxed{42}", r"41 \text{ or } 42"),
+        (r"\boxed{41} or perhaps \boxed{42}", r"41 \text{ or } 42"),
+        (r"$\boxed{41}$ $\boxed{42}$", "41 , 42"),
+        ("\\boxed{41}\n\\boxed{42}", "42"),
+        (r"\boxed{41} or so. No, it is \boxed{42}", "42"),
+        (r"\framebox{204}", "204"),
         (r"\boxed{5} so, again, \boxed{5}", "5"),
         (r"$\boxed{28}$ percent", "28%"),
         (r"\boxed{\{1,2\}}", r"\{1,2\}"),
@@ -60,6 +68,14 @@ def test_nested_boxes_count_once() -> None:
         ("Final Answer: The final answer is $7.78$. I hope it is correct.", "$7.78$"),
         ("Final Answer: The largest $n$ is 34.", "34"),
         ("A: 1,170.00", "1,170.00"),
+        ("### Answer\n42", "42"),
+        ("Thus, x = 42.", "42"),
+        ("The answer is 10 and not 20", "10"),
+        ("Final Answer: 5 (not 6)", "5"),
+        ("The answer is either 2 or 3", "2 or 3"),
+        ("The answer is 1.5 million", "1.5 million"),
+        ("The solutions are $x=5$ and $x=-3$.", "x=5 , x=-3"),
+        ("We meet at 2:30 pm today.", "2:30 pm"),
         ("#### 12", "12"),
         ("so the number is 10 which is 1,000.99m²", "1,000.99"),
         ("he is **73** years old", "73"),
@@ -87,6 +103,7 @@ def test_answers_without_a_box(text: str, answer: str | None) -> None:
         ("The answer is (B).", "B"),
         ("The answer is A or B", None),
         ("A or B", None),
+        ("I choose A, not B", "A"),
         ("none", None),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,14 @@ SAME = [
     (r"\boxed{41 = 42}", "41 = 42"),
     (r"\boxed{7:32}", "S_{ABC}:S=7:32"),
     ("The final answer is $\\frac{3}{4}$.", "0.75"),
+    (r"\boxed{(C) 12}", r"\text{(C)}"),
+    (r"\boxed{B. 12}", "B"),
+    (r"\boxed{\text{The answer is } 42}", "42"),
+    (r"\boxed{m+n = 113}", "113"),
+    (r"\boxed{\frac{1}{2}} or \boxed{0.5}", "1/2"),
+    ("The solutions are $x=5$ and $x=-3$.", "5, -3"),
+    (r"\boxed{\log 100}", "2"),
+    (r"\boxed{3 million}", "3000000"),
 ]
 
 DIFFERENT = [
@@ -66,6 +75,9 @@ DIFFERENT = [
     (r"\boxed{50}", r"50\%"),
     (r"\boxed{41 = 42}", "42"),
     (r"\boxed{41} or \boxed{42}", "42"),
+    (r"\boxed{41}\boxed{42}", "42"),
+    (r"\boxed{41} (or maybe \boxed{42})", "42"),
+    ("The answer is either 41 or 42.", "42"),
     (r"\boxed{41 or 42}", "42"),
     (r"\boxed{2 \text{ or } 3}", "3"),
     (r"\boxed{\{41,42\}}", "42"),
@@ -117,10 +129,39 @@ def test_near_misses_and_hedges_do_not(math: MathVerifier, completion: str, gold
     assert math.verify(Task(answer=gold), completion).passed is False
 
 
-@pytest.mark.parametrize("gold", [None, "", "   ", "0/0", r"\frac{3}{0}", "\\boxed{" * 500])
-def test_an_unreadable_gold_is_no_ones_fault(math: MathVerifier, gold: str | None) -> None:
-    verdict = math.verify(Task(answer=gold), r"\boxed{0/0}")
-    assert (verdict.passed, verdict.reward, verdict.status) == (None, None, "gold_unparsable")
+UNREADABLE = {
+    "missing": None,
+    "empty": "",
+    "blank": "   ",
+    "marks only": "$.,$",
+    "without a value": "0/0",
+    "divided by zero": r"\frac{3}{0}",
+    "divided by nothing left": r"\frac{1}{1-1}",
+    "boxes without an end": "\\boxed{" * 500,
+    "calculus that no parser reads": r"\int garbage \sum_",
+    "a matrix plus a number": r"\begin{pmatrix}1\\2\end{pmatrix}+1",
+    "nested too deeply": "2^{" * 300 + "2" + "}" * 300,
+    "too many parts": "[" + "(1,2)," * 300 + "3]",
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_an_unreadable_gold_is_no_ones_fault(math: MathVerifier, name: str) -> None:
+    for answer in ("7", r"\sqrt{2}"):
+        verdict = math.verify(Task(answer=UNREADABLE[name]), rf"\boxed{{{answer}}}")
+        assert (verdict.passed, verdict.reward, verdict.status) == (None, None, "gold_unparsable")
+        assert verdict.reason
+
+
+def test_what_equals_an_unreadable_gold_as_text_is_right(math: MathVerifier) -> None:
+    for name in ("calculus that no parser reads", "nested too deeply", "too many parts"):
+        gold = UNREADABLE[name]
+        assert math.verify(Task(answer=gold), rf"\boxed{{{gold}}}").status == "correct"
+
+
+@pytest.mark.parametrize("answer", [r"\int garbage \sum_", r"\begin{pmatrix}1\\2\end{pmatrix}+1", "0/0", "((((((("])
+def test_an_unreadable_answer_is_wrong(math: MathVerifier, answer: str) -> None:
+    assert math.verify(Task(answer="2"), rf"\boxed{{{answer}}}").status == "wrong"
 
 
 @pytest.mark.parametrize("completion", ["", "<think>\\boxed{1}", "I don't know", "\\boxed{}"])
@@ -158,7 +199,7 @@ def test_the_quick_rules_give_the_verdict_of_the_worker(math: MathVerifier) -> N
         quick = same(form_of(answer), form_of(gold))
         if quick is not None:
             outcome = math._pool.ask({"first": answer, "second": gold})
-            assert outcome.value is quick
+            assert outcome.value["equal"] is quick
 
 
 def test_easy_pairs_start_no_worker() -> None:
@@ -206,6 +247,28 @@ ALPHABET = [
 def test_forms_never_raise_and_compare_symmetrically(first: str, second: str) -> None:
     forms = form_of(first), form_of(second)
     assert same(*forms) == same(*reversed(forms))
+
+
+def test_coroutines_share_one_verifier(math: MathVerifier) -> None:
+    async def judged(n: int) -> bool | None:
+        task = Task(answer=rf"\sqrt{{{n}}}+1")
+        return (await asyncio.to_thread(math.verify, task, rf"\boxed{{1+{n}^{{1/2}}}}")).passed
+
+    async def all_of_them() -> list[bool | None]:
+        return await asyncio.gather(*(judged(n) for n in range(2, 20)))
+
+    assert asyncio.run(all_of_them()) == [True] * 18
+
+
+def test_a_batch_asks_once_about_what_comes_twice() -> None:
+    verifier = MathVerifier(workers=2, cache_size=1)
+    asked = []
+    ask = verifier._pool.ask
+    verifier._pool.ask = lambda question: asked.append(question) or ask(question)  # type: ignore[method-assign,func-returns-value]
+    items = [(Task(answer=r"\sqrt{8}"), r"\boxed{2\sqrt2}")] * 50 + [(Task(answer="1"), r"\boxed{1}")] * 50
+    assert all(verdict.passed for verdict in verifier.verify_many(items))
+    verifier.close()
+    assert len(asked) == 1
 
 
 def test_importing_the_verifiers_loads_no_heavy_library() -> None:
