@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -72,13 +73,14 @@ class Cgroup:
         return self._spent_s - before
 
     def remove(self) -> None:
-        """Removes the group, waiting a little for its last processes to be gone."""
+        """Ends what is still in the group, and removes it."""
         if self._counter is not None:
             os.close(self._counter)
             self._counter = None
         deadline = time.monotonic() + _REMOVAL_S
         for folder in self._folders:
             while not _removed(folder) and time.monotonic() < deadline:
+                _end_all(folder)
                 time.sleep(0.005)
 
 
@@ -172,6 +174,16 @@ def _started(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[19]
     except OSError:
         return ""
+
+
+def _end_all(folder: Path) -> None:
+    """Ends every process of a group. None is left of a sandbox whose parts ended in their order."""
+    with contextlib.suppress(OSError):
+        if (folder / "cgroup.kill").exists():
+            _write(folder / "cgroup.kill", "1")
+            return
+        for pid in (folder / "cgroup.procs").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def _removed(folder: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +48,17 @@ def test_a_sandbox_has_its_own_group_until_it_closes(host_group: cgroups.Cgroup,
     assert len((folder / "cgroup.procs").read_text().split()) >= 1
     sandbox.close()
     assert not folder.exists()
+
+
+def test_removal_ends_what_is_left(host_group: cgroups.Cgroup) -> None:
+    """As when the parts of a sandbox that should have ended it were killed themselves."""
+    group = cgroups.open_cgroup()
+    assert group is not None
+    left = subprocess.Popen(["/bin/sleep", "60"])
+    group.admit([left.pid])
+    group.remove()
+    assert left.wait(5) == -signal.SIGKILL
+    assert not group._memory.exists()
 
 
 def test_the_kernel_bounds_a_whole_tree(host_group: cgroups.Cgroup, sandbox: WarmSandbox) -> None:
