@@ -158,7 +158,9 @@ class Endpoint:
             raise PassingFault(f"no answer within {self._timeout_s:g} s") from error
         except httpx.TransportError as error:
             raise PassingFault(f"the connection failed: {type(error).__name__}: {error}"[:300]) from error
-        except httpx.HTTPError as error:
+        except EndpointFault:
+            raise
+        except Exception as error:  # whatever a library raises about an address or a reply costs one verdict
             raise EndpointFault(f"the request failed: {type(error).__name__}: {error}"[:300]) from error
 
     async def _exchange(self, body: dict[str, Any]) -> Reply:
@@ -185,6 +187,8 @@ def _address(base_url: str) -> httpx.URL:
         raise ValueError(f"base_url: {error}") from error
     if address.scheme not in ("http", "https") or not address.host:
         raise ValueError(f"base_url must be an address such as http://127.0.0.1:8000/v1, not {base_url!r}")
+    if address.port is not None and not 0 < address.port < 1 << 16:
+        raise ValueError(f"base_url: there is no port {address.port}")
     if address.userinfo:
         raise ValueError("base_url must hold no user or password; name the variable of a key in api_key_env")
     return address

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import sys
 import threading
 import time
 from collections import Counter
@@ -30,6 +31,10 @@ class JudgeServer(ThreadingHTTPServer):
         self.under_way = self.most = 0
         self.lock = threading.Lock()
         self.released = threading.Event()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a client that gave up is what is tested
+            super().handle_error(request, client_address)
 
     def url(self, path: str = "v1") -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
@@ -73,15 +78,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.seen[how] += 1
             nth = self.server.seen[how]
             self.server.body, self.server.authorization = body, self.headers.get("Authorization")
-            self.server.under_way += 1
-            self.server.most = max(self.server.most, self.server.under_way)
         try:
             getattr(self, f"_{how}", self._v1)(body, nth)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-        finally:
-            with self.server.lock:
-                self.server.under_way -= 1
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -107,7 +107,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._says(f'<think>{{"score": 0}}</think>\n```json\n{honest(body)}\n```')
 
     def _pauses(self, body: dict[str, Any], _: int) -> None:
+        with self.server.lock:
+            self.server.under_way += 1
+            self.server.most = max(self.server.most, self.server.under_way)
         time.sleep(0.05)
+        with self.server.lock:
+            self.server.under_way -= 1
         self._says(honest(body))
 
     def _flaky(self, body: dict[str, Any], nth: int) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from verifiers import registry
+from verifiers.catalogue import describe, descriptions
 from verifiers.math_answer import MathVerifier
 from verifiers.model import Task, Verdict
-from verifiers.registry import UnknownVerifier, load, names, verifier
+from verifiers.plugins import FunctionVerifier
+from verifiers.registry import UnknownVerifier, load, make, names, offers, verifier
 
 
 @verifier("starts_with_a")
@@ -51,6 +57,8 @@ def test_a_dotted_path() -> None:
         ("nowhere_at_all:Thing", "could not be loaded"),
         ("verifiers.text_rules:Missing", "could not be loaded"),
         ("verifiers.model:Task", "is no verifier"),
+        ("verifiers.text_rules:", "could not be loaded"),
+        (":", "could not be loaded"),
     ],
 )
 def test_an_unknown_name_is_one_clear_error(name: str, message: str) -> None:
@@ -75,3 +83,176 @@ def test_a_plug_in_that_raises_costs_one_verdict(monkeypatch: pytest.MonkeyPatch
 def test_a_function_that_returns_nonsense_is_not_checked(monkeypatch: pytest.MonkeyPatch, result: object) -> None:
     monkeypatch.setitem(registry._registered, "nonsense", lambda task, completion: result)
     assert load("nonsense").verify(Task(), "x").status == "not_checked"
+
+
+def other(task: Task, completion: str) -> bool:
+    return bool(completion)
+
+
+def test_a_name_is_taken_once() -> None:
+    with pytest.raises(ValueError, match="built-in"):
+        verifier("math")(other)
+    with pytest.raises(ValueError, match=r"is taken by .*:starts_with_a"):
+        verifier("starts_with_a")(other)
+    assert verifier("starts_with_a")(starts_with_a) is starts_with_a
+    for name in ("", "a:b"):
+        with pytest.raises(ValueError, match="is no name"):
+            verifier(name)
+
+
+def test_the_decorator_says_what_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+
+    @verifier("neat", judges="form")
+    def neat(task: Task, completion: str) -> bool:
+        return completion == completion.strip()
+
+    assert getattr(load("neat"), "judges") == "form"  # noqa: B009 - no part of the protocol
+    assert getattr(load("tests.verifiers.test_registry:other"), "judges") == "answer"  # noqa: B009
+
+
+def test_wrong_parameters_are_found_before_the_first_call() -> None:
+    with pytest.raises(UnknownVerifier, match="lettre"):
+        load("starts_with_a", {"lettre": "b"})
+    with pytest.raises(UnknownVerifier, match="refuses its parameters: buffer must lie"):
+        load("length", {"limit": 1, "buffer": 2})
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Writes a module to where it can be imported."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(name: str, source: str) -> Path:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        path = tmp_path / f"{name}.py"
+        path.write_text(source)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "source", ["def f(:", "1 / 0", "import sys; sys.exit(3)", "import nowhere_at_all", "raise ValueError"]
+)
+def test_a_module_that_fails_is_one_error(module: Callable[[str, str], Path], source: str) -> None:
+    module("failing_rules", source)
+    with pytest.raises(UnknownVerifier, match="could not be loaded from failing_rules:f"):
+        load("failing_rules:f")
+
+
+RULES = """
+from verifiers.registry import verifier
+
+
+@verifier("by the book")
+def rule(task, completion, at_most=3):
+    return len(completion) <= at_most
+"""
+
+
+def test_a_decorated_name_works_behind_its_module(
+    module: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+    module("decorated_rules", RULES)
+    for name in ("decorated_rules:by the book", "decorated_rules:rule", "by the book"):
+        assert load(name, {"at_most": 2}).verify(Task(), "abc").passed is False
+    offered = {offer.name: offer for offer in offers()}["by the book"]
+    assert (offered.source, offered.path) == ("registered", "decorated_rules:rule")
+
+
+def test_kept_verdicts_are_not_those_of_another_version(module: Callable[[str, str], Path]) -> None:
+    def fingerprint(source: str, params: dict[str, Any]) -> str:
+        module("edited_rules", source)
+        return str(getattr(load("edited_rules:rule", params), "fingerprint"))  # noqa: B009
+
+    plain = RULES.replace('@verifier("by the book")', "")
+    first = fingerprint(plain, {"at_most": 2})
+    assert first == fingerprint(plain, {"at_most": 2})
+    assert first != fingerprint(plain, {"at_most": 3})
+    assert first != fingerprint(plain.replace("<=", "<"), {"at_most": 2})
+
+
+class Odd:
+    """Returns what it is told to."""
+
+    name = "odd"
+    result: Any = None
+
+    def verify(self, task: Task, completion: str) -> Any:
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+    def verify_many(self, items: Sequence[tuple[Task, str]]) -> Any:
+        return [self.verify(task, completion) for task, completion in items][:1]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [(SystemExit(2), "raised SystemExit"), (RecursionError("deep"), "raised RecursionError"), (True, "returned bool")],
+)
+def test_whatever_a_plug_in_does_costs_one_verdict(monkeypatch: pytest.MonkeyPatch, result: Any, says: str) -> None:
+    monkeypatch.setattr(Odd, "result", result)
+    judge = load("tests.verifiers.test_registry:Odd")
+    for verdict in (judge.verify(Task(), "x"), *judge.verify_many([(Task(), "x"), (Task(), "y")])):
+        assert (verdict.passed, verdict.status) == (None, "not_checked")
+        assert says in verdict.reason
+
+
+def test_a_guarded_verdict_is_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd: Any = Verdict(np.True_, np.float32(1.0), "correct", "x" * 9_000)  # type: ignore[arg-type]
+    monkeypatch.setattr(Odd, "result", odd)
+    judge = load("tests.verifiers.test_registry:Odd")
+    verdicts = judge.verify_many([(Task(), "x"), (Task(), "y")])
+    assert [type(verdict.passed) for verdict in verdicts] == [bool, bool]
+    assert (type(verdicts[0].reward), len(verdicts[0].reason)) == (float, 500)
+
+
+def test_made_for_testing_nothing_stands_between() -> None:
+    with pytest.raises(RuntimeError, match="cannot"):
+        make("tests.verifiers.test_registry:Faulty").verify(Task(), "bad")
+    assert isinstance(make("starts_with_a"), FunctionVerifier)
+
+
+def distribution(folder: Path, name: str, entry_points: str) -> None:
+    """Writes what an installed package leaves behind, as far as entry points go."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[selfplay.verifiers]\n{entry_points}\n")
+
+
+def test_entry_points(module: Callable[[str, str], Path], tmp_path: Path) -> None:
+    module("offered_rules", RULES.replace('@verifier("by the book")', ""))
+    distribution(tmp_path, "zeta", "brief = nowhere:rule")
+    distribution(
+        tmp_path, "alpha", "brief = offered_rules:rule\nmath = offered_rules:rule\nbroken = offered_rules:gone"
+    )
+    found = {offer.name: offer for offer in offers()}
+    assert (found["brief"].source, found["brief"].path) == ("alpha 1.0", "offered_rules:rule")
+    assert found["math"].source == "built in"
+    assert load("brief", {"at_most": 5}).verify(Task(), "four").passed is True
+    assert isinstance(load("math"), MathVerifier)
+    with pytest.raises(UnknownVerifier, match="could not be loaded from offered_rules:gone"):
+        load("broken")
+    described = {one.name: one for one in descriptions()}
+    assert "offered_rules:gone" in described["broken"].fault
+    assert described["brief"].parameters == {"at_most": "3"}
+
+
+def test_every_built_in_describes_itself() -> None:
+    for offer in offers():
+        if offer.source != "built in":
+            continue
+        told = describe(offer)
+        assert told.summary.endswith("."), told
+        assert len(told.summary) > 20
+        assert not told.fault
+    by_name = {one.name: one for one in descriptions()}
+    assert by_name["judge"].parameters["base_url"] == "required"
+    assert by_name["regex"].parameters == {"pattern": "None"}
