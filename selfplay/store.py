@@ -82,3 +82,46 @@ class VerdictStore:
     def close(self) -> None:
         """Closes the database."""
         self._database.close()
+
+
+class SampleStore:
+    """Answers of endpoints by content key, with whom they were for and their tokens (SQLite, write-ahead log)."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(file, timeout=60, check_same_thread=False)
+        with self._lock, self._database:
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, owner TEXT NOT NULL, "
+                "prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, answer TEXT NOT NULL)"
+            )
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Those answers that are known, by key."""
+        found = {}
+        with self._lock:
+            for key in set(keys):
+                row = self._database.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+                if row is not None:
+                    found[key] = json.loads(row[0])
+        return found
+
+    def put(self, key: str, owner: str, answer: Mapping[str, Any]) -> None:
+        """Keeps an answer, which must have `prompt_tokens` and `completion_tokens`; one already there stays."""
+        row = (key, owner, answer["prompt_tokens"], answer["completion_tokens"], json.dumps(dict(answer)))
+        with self._lock, self._database:
+            self._database.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+
+    def tokens_of(self, owner: str) -> tuple[int, int]:
+        """Prompt tokens and completion tokens of all answers for an owner."""
+        query = "SELECT SUM(prompt_tokens), SUM(completion_tokens) FROM answers WHERE owner = ?"
+        with self._lock:
+            prompt_tokens, completion_tokens = self._database.execute(query, (owner,)).fetchone()
+        return prompt_tokens or 0, completion_tokens or 0
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()

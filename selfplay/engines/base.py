@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,22 @@ class Sample:
 
     text: str
     token_ids: tuple[int, ...]
-    """The sampled ids, without the end-of-sequence token."""
+    """The sampled ids, without the end-of-sequence token; empty where an endpoint does not give them."""
     complete: bool
     """Whether the model ended it; False when it was cut at the token limit."""
+    prompt_tokens: int = 0
+    """Tokens of the prompt, as far as the engine says."""
+    completion_tokens: int = 0
+    """Tokens of the completion, its thinking and its end included, as far as the engine says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A completion that an engine could not get."""
+
+    reason: str
+    kind: Literal["request", "endpoint", "budget"]
+    """Whether this prompt was refused, the endpoint gives no answers now, or a budget is spent."""
 
 
 Segment = str | tuple[int, ...]

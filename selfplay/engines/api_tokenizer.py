@@ -1,0 +1,67 @@
+"""The tokenizer of a model behind an endpoint, from its files alone: no torch, no weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from selfplay.engines.base import ScoreRequest
+
+REMEDY = "give a folder with tokenizer.json and tokenizer_config.json, or a hub name"
+
+
+class TokenizerError(RuntimeError):
+    """A tokenizer cannot be loaded; the message names it and the remedy."""
+
+
+class EndpointTokenizer:
+    """Cuts texts into the token ids that transformers' tokenizer of the same files would give."""
+
+    def __init__(self, name: str) -> None:
+        """Takes a folder or a hub name. Raises TokenizerError where there is no `tokenizer.json` with an end token."""
+        self._tokenizer, self.end = _load(name)
+
+    def ids(self, text: str) -> list[int]:
+        """The ids of a text, without special tokens around it."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def spans(self, request: ScoreRequest) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of a request, each part tokenised on its own, and the half-open span of each segment."""
+        ids = self.ids(request.prefix)
+        if not ids:
+            raise ValueError("a request to score needs a prefix: the first token of all has no log-probability")
+        spans = []
+        for place, segment in enumerate(request.segments):
+            start = len(ids)
+            ids += self.ids(segment) if isinstance(segment, str) else segment
+            if request.ends and place == len(request.segments) - 1:
+                ids.append(self.end)
+            spans.append((start, len(ids)))
+        return ids, spans
+
+
+def _load(name: str) -> tuple[Any, int]:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    files = ("tokenizer.json", "tokenizer_config.json")
+    try:
+        local = Path(name).is_dir()
+        found, settings = [Path(name) / file if local else Path(hf_hub_download(name, file)) for file in files]
+        tokenizer = Tokenizer.from_file(str(found))
+        config = json.loads(settings.read_text(encoding="utf-8"))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+        raise TokenizerError(f"the tokenizer {name!r} cannot be loaded ({error}); {REMEDY}") from error
+    except Exception as error:  # the library raises nothing narrower for a file that it cannot read
+        if type(error) is not Exception:
+            raise
+        raise TokenizerError(f"the tokenizer {name!r} is not readable ({error}); {REMEDY}") from error
+    end = config.get("eos_token") if isinstance(config, dict) else None
+    ending = end.get("content") if isinstance(end, dict) else end
+    number = tokenizer.token_to_id(ending) if isinstance(ending, str) else None
+    if number is None:
+        raise TokenizerError(f"the tokenizer {name!r} names no end-of-sequence token; {REMEDY}")
+    return tokenizer, number
