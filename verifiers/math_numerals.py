@@ -14,7 +14,9 @@ _MIXED = re.compile(r"(?<![\d./^_}])(\d+)\s+(\d+)\s?/\s?(\d+)(?![\d/])")
 _BARRED = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s?(?:\{(\d+)\}|(\d))")
 _BRACKETED = re.compile(r"(\d*)\.(\d*)\((\d{1,30})\)(?![\d(])")
 _DOTTED = re.compile(r"(\d*)\.(\d*)\\dot\s?\{?(\d)\}?(?:(\d*)\\dot\s?\{?(\d)\}?)?")
-_ENDLESS = re.compile(r"(?<![\d.])(\d*)\.(\d*?)(\d{1,12}?)\3{2,}\s?\\ldots|(?<![\d.])(\d*)\.()(\d{2,12})\6\s?\\ldots")
+_ENDLESS = re.compile(
+    r"(?<![\d.])(?:(\d{0,40})\.(\d{0,20}?)(\d{1,12}?)\3{2,40}|(\d{0,40})\.()(\d{2,12})\6{1,20})\s?\\ldots"
+)
 _IN_BASE = re.compile(
     r"(?<![A-Za-z0-9.}])(?:(\()?(?P<digits>[0-9][0-9A-F]{0,40})(?(1)\)))\s?"
     r'(?:_\s?\{?\s?"?\s?(?:base\s?"?\s?)?(?P<base>\d{1,2}(?!\d)|[a-z]{3,7})\s?"?\s?\}?|(?:"|in\s)?\s?base\s?"?\s?(?P<last>\d{1,2})$)'

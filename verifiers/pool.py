@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 _START_S = 30.0
+_RENEWAL_S = 5.0
 _MAX_REPLY = 1 << 20
 _GRACE_S = 1.0
 
@@ -82,14 +83,12 @@ class WorkerPool:
         The time in which a worker gets ready is not part of it. Raises RuntimeError after `close`.
         """
         with self._free:
-            begun = time.monotonic()
             try:
-                worker = self._take()
+                worker = self._ready_worker()
             except OSError as error:
                 return Outcome("failed", reason=f"a worker could not be started: {error}")
+            begun = time.monotonic()
             try:
-                self._await_ready(worker)
-                begun = time.monotonic()
                 outcome = self._exchange(worker, question, begun)
             except (_Lost, OSError) as error:
                 _end(worker)
@@ -159,10 +158,26 @@ class WorkerPool:
             self.started += 1
         return _Worker(process, write_end)
 
-    def _await_ready(self, worker: _Worker) -> None:
-        until = time.monotonic() + _START_S
-        while not worker.ready:
-            _note(worker, _message(worker, until))
+    def _ready_worker(self) -> _Worker:
+        """Returns a worker whose child waits for a question; replaces one that was lost since its last answer."""
+        while True:
+            worker = self._take()
+            new = worker.child == 0
+            until = time.monotonic() + (_START_S if new else _RENEWAL_S)
+            try:
+                if worker.process.poll() is not None:
+                    raise _Lost("its process is gone")
+                while not worker.ready:
+                    _note(worker, _message(worker, until))
+            except (_Lost, OSError) as error:
+                _end(worker)
+                if new:
+                    raise OSError(str(error)) from error
+            except BaseException:
+                _end(worker)
+                raise
+            else:
+                return worker
 
     def _exchange(self, worker: _Worker, question: Any, begun: float) -> Outcome:
         until = begun + self._deadline_s
