@@ -54,13 +54,16 @@ class PidNamespace:
         """Every process but this one."""
         return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
 
-    def usage(self, own_pages: int) -> Usage:
-        """Sums over all processes but this one; `own_pages` are those that a fork shares with it."""
-        return _sum(self.pids(), own_pages)
+    def usage(self) -> Usage:
+        """Sums over all processes but this one, where pages that several share count for each."""
+        return _sum(self.pids())
 
-    def proportional_bytes(self) -> float:
-        """Resident bytes of all processes but this one, where each page that several share counts once."""
-        return _proportional(self.pids())
+    def proportional_bytes(self, seconds: float) -> float | None:
+        """Resident bytes of all processes but this one, where each page that several share counts once.
+
+        None if `seconds` are not enough to tell.
+        """
+        return _proportional(self.pids(), seconds)
 
     def end(self) -> Iterator[tuple[int, int, Any]]:
         """Ends every process and gives what os.wait4 says of each."""
@@ -97,13 +100,16 @@ class Subreaper:
         """Every descendant."""
         return list(descendants(os.getpid()))
 
-    def usage(self, own_pages: int) -> Usage:
-        """Sums over all descendants; `own_pages` are those that a fork shares with this process."""
-        return _sum(self.pids(), own_pages)
+    def usage(self) -> Usage:
+        """Sums over all descendants, where pages that several share count for each."""
+        return _sum(self.pids())
 
-    def proportional_bytes(self) -> float:
-        """Resident bytes of all processes but this one, where each page that several share counts once."""
-        return _proportional(self.pids())
+    def proportional_bytes(self, seconds: float) -> float | None:
+        """Resident bytes of all descendants, where each page that several share counts once.
+
+        None if `seconds` are not enough to tell.
+        """
+        return _proportional(self.pids(), seconds)
 
     def end(self) -> Iterator[tuple[int, int, Any]]:
         """Ends every descendant, however fast they multiply, and gives what os.wait4 says of those reaped here."""
@@ -137,10 +143,11 @@ class Subreaper:
         return wanted + self._counted[0] + _SPARE_TASKS
 
 
-def _proportional(pids: list[int]) -> float:
-    """Resident bytes of processes, each page shared among those that have it."""
-    total = 0.0
+def _proportional(pids: list[int], seconds: float) -> float | None:
+    total, end = 0.0, time.monotonic() + seconds
     for pid in pids:
+        if time.monotonic() > end:
+            return None
         try:
             with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
                 for line in file:
@@ -211,7 +218,7 @@ def _stat(pid: int) -> list[bytes]:
         return []
 
 
-def _sum(pids: list[int], own_pages: int) -> Usage:
+def _sum(pids: list[int]) -> Usage:
     ticks = pages = tasks = 0
     for pid in pids:
         fields = _stat(pid)
@@ -219,9 +226,8 @@ def _sum(pids: list[int], own_pages: int) -> Usage:
             continue
         ticks += sum(map(int, fields[_UTIME : _CSTIME + 1]))
         tasks += int(fields[_THREADS])
-        # What a fork shares with this process would otherwise count once for each.
-        pages += max(0, int(fields[_RESIDENT]) - own_pages)
-    return Usage(ticks / _TICKS, float((pages + own_pages) * _PAGE), tasks)
+        pages += int(fields[_RESIDENT])
+    return Usage(ticks / _TICKS, float(pages * _PAGE), tasks)
 
 
 def _kill_namespace() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import _socket
 import gc
 import os
-import resource
 import select
 import sys
 import time
@@ -30,7 +29,7 @@ else:
     import _signal
 
 _FIRST_LOOK_MS, _LOOK_MS = 10, 20
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_LONG_LOOK_S = 0.25
 _ERRNO = Struct("<i")
 
 
@@ -48,8 +47,6 @@ class Ground:
         self.tree = tree
         self.box = box
         self.confine = confine
-        self.pages = own_pages()
-        """Resident pages of the fork server, which its forks share."""
 
 
 class _Watch:
@@ -87,11 +84,12 @@ class _Watch:
             os.close(ended)
 
     def _passed_limit(self) -> int:
-        usage = self._ground.tree.usage(self._ground.pages)
+        usage = self._ground.tree.usage()
         resident = usage.resident
         if resident > self._memory:
-            # Pages that processes of the tree share among them were counted once for each.
-            resident = self._ground.tree.proportional_bytes() + self._ground.pages * _PAGE
+            # Pages that several processes share were counted for each. A tree that takes long to look at is judged so.
+            shared_once = self._ground.tree.proportional_bytes(_LONG_LOOK_S)
+            resident = resident if shared_once is None else shared_once
         self.largest = max(self.largest, resident)
         if usage.cpu_s > self._cpu_s:
             return Verdict.CPU
@@ -125,7 +123,7 @@ def run_one(message: bytes, fds: list[int], ground: Ground, channel: int | None 
     `message` is a wire.REQUEST, and `fds` are what comes beside it. The process ends if `channel` does.
     """
     request = wire.REQUEST.unpack(message)
-    _preload(int(request[8]), ground)
+    _preload(int(request[8]))
     allowed = ground.tree.allowed_tasks(int(request[3]))
     failed, tell = os.pipe()
     started = time.monotonic()
@@ -179,11 +177,6 @@ def prepare() -> None:
     gc.freeze()
 
 
-def own_pages() -> int:
-    """Most resident pages that this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // _PAGE
-
-
 def _take_channel() -> _socket.socket:
     inherited = int(os.environ.pop(wire.CHANNEL_ENV))
     os.dup2(inherited, wire.CHANNEL, inheritable=False)
@@ -193,7 +186,7 @@ def _take_channel() -> _socket.socket:
     return _socket.socket(fileno=wire.CHANNEL)
 
 
-def _preload(bits: int, ground: Ground) -> None:
+def _preload(bits: int) -> None:
     """Imports what the program names, so that its forks, and those of later programs, have it."""
     wanted = [name for place, name in enumerate(wire.PRELOADED) if bits >> place & 1 and name not in sys.modules]
     for name in wanted:
@@ -204,7 +197,6 @@ def _preload(bits: int, ground: Ground) -> None:
     if wanted:
         gc.collect()
         gc.freeze()
-        ground.pages = own_pages()
 
 
 def serve(ground: Callable[[], Ground] = lambda: Ground(PidNamespace(), MountedBox("/tmp"))) -> None:

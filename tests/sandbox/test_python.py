@@ -254,3 +254,11 @@ def test_memory_that_forks_share_counts_once(sandbox: WarmSandbox) -> None:
     assert sandbox.run(Program(shared), [b""], Limits(memory_mb=256))[0].status is Status.OK
     hidden = "import ctypes; ctypes.CDLL(None).prctl(4, 0)\n" + SHARING.format(forks=1)
     assert sandbox.run(Program(hidden), [b""], Limits(memory_mb=64))[0].status is Status.MEMORY_LIMIT
+
+
+def test_memory_of_many_small_processes_counts(sandbox: WarmSandbox) -> None:
+    source = (
+        "import os, time\nfor _ in range(15):\n    if os.fork() == 0:\n"
+        "        held = b'x' * (7 << 20); time.sleep(1); os._exit(0)\ntime.sleep(1)"
+    )
+    assert sandbox.run(Program(source), [b""], Limits(memory_mb=48))[0].status is Status.MEMORY_LIMIT
