@@ -126,7 +126,7 @@ def test_a_worker_that_is_lost_whole_is_replaced(
     pool.ask({"kind": "echo", "value": 1})
     os.killpg(pool._idle[0].process.pid, kill)
     time.sleep(0.1)
-    assert pool.ask({"kind": "echo", "value": 4}).status == ("ok" if kind == signal.SIGKILL else "timed_out")
+    assert pool.ask({"kind": "echo", "value": 4}).status == ("ok" if kill == signal.SIGKILL else "timed_out")
     assert pool.ask({"kind": "echo", "value": 5}).value == 5
     assert pool.started == 2
 
