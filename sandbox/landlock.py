@@ -112,14 +112,14 @@ class _Launcher:
             os.close(fds[SETTINGS_ENV])
 
     def _settings(self, box: str, user: int | None) -> dict[str, Any]:
-        shown = [*files.shown_paths(), *self._packages]
         devices = [(path, landlock_rules.WRITE_DEVICE) for path in files.device_paths()]
+        packages = [(path, landlock_rules.READ) for path in self._packages]
         return {
             "box": box,
             "links": f"{box}{_LINKS}",
             "user": user,
             "version": self._known,
-            "paths": [(path, landlock_rules.READ) for path in shown] + devices,
+            "paths": [*_readable(files.shown_paths(), files.third_party_folders()), *packages, *devices],
             "packages": list(self._packages),
             "staged": self._staged(),
             "filters": [seccomp.filter_program(), landlock_filter.shared_filter(self._known)],
@@ -161,6 +161,26 @@ class _Keeper(subprocess.Popen[bytes]):
         for folder in (self._box, f"{self._box}{_LINKS}"):
             with contextlib.suppress(OSError):
                 remove_folder(folder)
+
+
+def _readable(shown: Sequence[str], hidden: Sequence[str]) -> list[tuple[str, int]]:
+    """Rights to read what is in the shown files and folders, but for hidden folders: of those only the names in them.
+
+    Rights to a folder are rights to all below it, so one that has a hidden folder below is granted piece by piece.
+    """
+    found: list[tuple[str, int]] = []
+    waiting = list({os.path.realpath(path) for path in shown if os.path.exists(path)})
+    while waiting:
+        path = waiting.pop()
+        if path in hidden:
+            continue
+        if any(folder.startswith(f"{path}/") for folder in hidden):
+            found.append((path, landlock_rules.LIST))
+            # Not where links lead: what stands there is granted under its own name, or is not to be.
+            waiting += [entry.path for entry in os.scandir(path) if not entry.is_symlink()]
+        else:
+            found.append((path, landlock_rules.READ))
+    return sorted(found)
 
 
 def _temporary_folder() -> str:

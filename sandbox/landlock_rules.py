@@ -35,6 +35,7 @@ TRUNCATE_SINCE = 3
 SIGNALS_SINCE = 6
 """Version from which a process cannot signal those outside of its domain."""
 
+LIST = _READ_DIR
 READ = _EXECUTE | _READ_FILE | _READ_DIR
 WRITE_DEVICE = _READ_FILE | _WRITE_FILE | _TRUNCATE
 OWN_FOLDER = (

@@ -44,7 +44,8 @@ def reachable_by_others(path: str) -> bool:
     return bool(real.stat().st_mode & wanted == wanted) and all(parent.stat().st_mode & 0o1 for parent in real.parents)
 
 
-def _third_party_folders() -> list[str]:
+def third_party_folders() -> list[str]:
+    """Folders among those shown that hold packages which are no part of Python itself."""
     stdlib = sysconfig.get_path("stdlib")
     found = [f"{stdlib}/{name}" for name in _THIRD_PARTY] + ["/usr/lib/python3/dist-packages"]
     return sorted({os.path.realpath(folder) for folder in found if os.path.isdir(folder)})
@@ -121,7 +122,7 @@ def root_arguments(tmp_bytes: int, staged: dict[str, str], packages: Collection[
         arguments += ["--ro-bind", staged.get(folder, folder), f"{PACKAGES}/{os.path.basename(folder)}"]
     for headers in all_prepared():
         arguments += ["--ro-bind", staged.get(str(headers), str(headers)), header_place(headers)]
-    for folder in _third_party_folders():
+    for folder in third_party_folders():
         arguments += ["--tmpfs", folder, "--remount-ro", folder]
     arguments += ["--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
     arguments += _device_binds()
