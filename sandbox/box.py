@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MAX_FILES = 10_000
 """Files, folders and links that a program may leave in its folder."""
 _MAX_DEPTH = 64
+_MOUNTED_MODE, _SHARED_MODE = 0o755, 0o700
+"""As the folder was before the first program: one that only the sandbox sees, and one beside other users' files."""
 _BLOCK = 512
 _SET_BY_USERS = ("user.", "system.posix_acl")
 _TYPE_BITS, _REGULAR = 0o170000, 0o100000
@@ -37,7 +39,7 @@ class MountedBox:
     def clean(self) -> bool:
         """Empties it whatever its shape; False if something stayed."""
         try:
-            _reset_folder(self.path)
+            _reset_folder(self.path, _MOUNTED_MODE)
             if self.use()[0] > self._empty:
                 _empty(self.path)
             return self.use()[0] <= self._empty
@@ -81,7 +83,7 @@ class WatchedBox:
     def clean(self) -> bool:
         """Empties it whatever its shape; False if something stayed."""
         try:
-            _reset_folder(self.path)
+            _reset_folder(self.path, _SHARED_MODE)
             return _empty(self.path)
         except OSError:
             return False
@@ -99,7 +101,7 @@ class WatchedBox:
 
 def remove_folder(folder: str) -> None:
     """Removes a programs' folder, with all that is in it. Raises OSError."""
-    _reset_folder(folder)
+    _reset_folder(folder, _SHARED_MODE)
     _empty(folder)
     os.rmdir(folder)
 
@@ -116,8 +118,8 @@ def _open_files(pid: int) -> Iterator[os.stat_result]:
             continue  # closed in the meantime
 
 
-def _reset_folder(folder: str) -> None:
-    os.chmod(folder, 0o755)
+def _reset_folder(folder: str, mode: int) -> None:
+    os.chmod(folder, mode)
     for name in os.listxattr(folder):
         # Others are the system's own.
         if name.startswith(_SET_BY_USERS):

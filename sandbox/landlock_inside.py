@@ -133,6 +133,8 @@ def _ground(settings: dict[str, Any], rules: int) -> zygote.Ground:
 def _confinement(rules: int, known: int, program: bytes) -> Callable[[], None]:
     def confine() -> None:
         landlock_rules.restrict_self(rules, known)
+        # Whoever holds the rules can add to them, for the programs that come after.
+        os.close(rules)
         if program:
             _install(_for_process(program, os.getpid()))
 

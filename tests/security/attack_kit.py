@@ -74,13 +74,15 @@ def assert_bounded(run: Execution, limits: Limits, waited_s: float) -> None:
 
 
 def run_attack(sandbox: WarmSandbox, hostile: Attack) -> Execution:
-    """Runs it once; again, at most twice, if it took too long, since a busy machine is no hole."""
+    """Runs it once; again, at most twice, if it ran late or did not get to do its harm: a busy machine is no hole."""
     for attempt in range(3):
         started = time.monotonic()
         execution = sandbox.run(hostile.program(), [STDIN], hostile.limits)[0]
         waited = time.monotonic() - started
         limits = COMPILE_LIMITS if execution.status is CE else hostile.limits
-        if execution.wall_s <= limits.wall_s + LATE_S or attempt == 2:
+        in_time = execution.wall_s <= limits.wall_s + LATE_S
+        starved = execution.status is TLE and TLE not in hostile.ends and execution.cpu_s < limits.cpu_s
+        if (in_time and not starved) or attempt == 2:
             break
     assert_bounded(execution, limits, waited)
     return execution
@@ -96,24 +98,27 @@ def call_attack(sandbox: WarmSandbox, hostile: Attack) -> Execution:
 _STATE = """
 import gc, json, os, resource, signal, sys, threading
 import math
-root = sorted(name for name in os.listdir('/proc') if name.isdigit() and int(name) not in (1, os.getpid()))
-disk = os.statvfs('/tmp')
-def first(path):
+def seen(look):
     try:
-        return open(path).read().split(' ')[-1].strip()
-    except OSError:
-        return ''
+        return look()
+    except OSError as error:
+        return str(error)
+def last_word(path):
+    return seen(lambda: open(path).read().split(' ')[-1].strip())
+box = os.environ['TMPDIR']
+disk = os.statvfs(box)
+numbers = seen(lambda: [name for name in os.listdir('/proc') if name.isdigit()])
 print(json.dumps({
     'answer': math.sqrt(int(input())),
-    'files': sorted(os.listdir('/tmp')),
-    'folder': [os.getcwd(), oct(os.stat('/tmp').st_mode), os.listxattr('/tmp')],
-    'disk': [disk.f_blocks - disk.f_bfree, disk.f_files - disk.f_ffree],
-    'processes': root,
-    'descriptors': sorted(os.listdir('/proc/self/fd')),
-    'environment': dict(os.environ),
-    'niceness': [os.getpriority(os.PRIO_PROCESS, 0), first('/proc/self/autogroup'), os.sched_getscheduler(0)],
+    'files': sorted(os.listdir(box)),
+    'folder': [os.getcwd() == box, oct(os.stat(box).st_mode), os.listxattr(box)],
+    'disk': [disk.f_blocks - disk.f_bfree, disk.f_files - disk.f_ffree] if box == '/tmp' else [],
+    'processes': [name for name in numbers if int(name) not in (1, os.getpid())] if type(numbers) is list else numbers,
+    'descriptors': seen(lambda: sorted(os.listdir('/proc/self/fd'))),
+    'environment': {name: value for name, value in os.environ.items() if value != box},
+    'niceness': [os.getpriority(os.PRIO_PROCESS, 0), last_word('/proc/self/autogroup'), os.sched_getscheduler(0)],
     'cores': sorted(os.sched_getaffinity(0)),
-    'oom': first('/proc/self/oom_score_adj'),
+    'oom': last_word('/proc/self/oom_score_adj'),
     'limits': [resource.getrlimit(kind) for kind in range(16)],
     'signals': [str(signal.getsignal(number)) for number in range(1, 65)],
     'masked': sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),

@@ -22,7 +22,7 @@ HOST = [
                   '/proc/1/root/etc/passwd', '/proc/thread-self/root/etc/passwd', '/dev/fd/../../etc/passwd',
                   '//etc/passwd', '/usr/lib/../../etc/passwd', '/proc/self/task/1/root/etc/passwd'):
             for opening in (os.O_RDONLY, os.O_PATH):
-                try: os.open(p, opening); print('ESCAPED', p)
+                try: print('ESCAPED', p, os.read(os.open(f'/proc/self/fd/{os.open(p, opening)}', os.O_RDONLY), 1))
                 except OSError: pass
     """),
     attack("write_system_files", HARMLESS, """
@@ -190,7 +190,7 @@ CLEANER = [
         import os
         for i in range(2000): open(f'.{i}', 'w')
         os.makedirs('a/b/c/d')
-    """),
+    """, cpu_s=2, wall_s=9),
     attack("folder_itself_locked", OK, "import os\nopen('f', 'w')\nos.chmod('/tmp', 0)"),
     attack("empty_folder_locked", OK, "import os\nos.chmod('/tmp', 0)"),
     attack("folder_with_access_list", HARMLESS, """

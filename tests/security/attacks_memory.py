@@ -7,7 +7,7 @@ from attack_kit import HARMLESS, MLE, OK, OLE, RE, TLE, Attack, attack
 ATTACKS: list[Attack] = [
     attack("memory_bomb", MLE, "x = []\nwhile True: x.append(bytearray(1 << 20))"),
     attack("memory_bomb_at_once", MLE, "x = bytearray(1 << 40)"),
-    attack("memory_bomb_of_small_objects", MLE, "x = None\nwhile True: x = [x, [], {}, 1.5]"),
+    attack("memory_bomb_of_small_objects", (MLE, TLE), "x = None\nwhile True: x = [x, [], {}, 1.5]"),
     attack("memory_bomb_of_digits", (MLE, TLE), "x = 9\nwhile True: x = x * x"),
     attack("memory_bomb_of_text", MLE, "print(len('x' * (1 << 38)))"),
     attack("memory_bomb_in_children", MLE, """

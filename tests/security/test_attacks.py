@@ -32,8 +32,9 @@ ATTACKS: list[Attack] = [attack for family in FAMILIES for attack in family.ATTA
 PYTHON = [attack for attack in ATTACKS if attack.language == "python"]
 
 
-def _marked(hostile: Attack) -> object:
-    return pytest.param(hostile, id=hostile.name, marks=[pytest.mark.long] if hostile.slow else [])
+def marked(hostile: Attack, slow: bool) -> object:
+    """An attack as a parameter of a test; slow ones are long tests."""
+    return pytest.param(hostile, id=hostile.name, marks=[pytest.mark.long] if slow else [])
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_names_are_distinct() -> None:
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
 
 
-@pytest.mark.parametrize("hostile", map(_marked, ATTACKS))
+@pytest.mark.parametrize("hostile", [marked(hostile, hostile.slow) for hostile in ATTACKS])
 def test_attack(sandbox: WarmSandbox, fresh_state: dict[str, object], unchanged_host: Path, hostile: Attack) -> None:
     execution = run_attack(sandbox, hostile)
     assert execution.status in hostile.ends, (execution.status, execution.reason, execution.stderr[-500:])
@@ -55,8 +56,14 @@ def test_attack(sandbox: WarmSandbox, fresh_state: dict[str, object], unchanged_
     assert state_of(sandbox) == fresh_state
 
 
+def test_processor_time_that_no_parent_is_told_of(sandbox: WarmSandbox) -> None:
+    """Without control groups only the wall clock stops this, as docs/security.md says."""
+    execution = run_attack(sandbox, attacks_time.UNCOUNTED)
+    assert execution.status is (Status.OK if sandbox._cgroup is None else Status.TIME_LIMIT)
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("hostile", map(_marked, PYTHON))
+@pytest.mark.parametrize("hostile", [marked(hostile, hostile.slow) for hostile in PYTHON])
 def test_attack_from_a_function(
     sandbox: WarmSandbox, fresh_state: dict[str, object], unchanged_host: Path, hostile: Attack
 ) -> None:

@@ -1,0 +1,93 @@
+"""The attacks again where there are no namespaces: the Landlock backend, without what it does not promise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attack_kit import LIMITS, STDIN, Attack, run_attack, state_of
+from test_attacks import ATTACKS, marked
+
+from sandbox.landlock import WHY_UNENFORCED, open_landlock
+from sandbox.model import Program, SandboxUnavailable, Status
+from sandbox.warm import WarmSandbox
+
+OTHERWISE = {
+    "names_of_the_host": "the host's name and process numbers can be seen",
+    "descriptors_of_the_fork_server": "names below /proc can be seen, not what they hold",
+    "inherited_descriptors": "folders with the interpreter's modules stay open, for looking names up only",
+    "ask_for_a_secret": "a file may be named without being read",
+    "file_in_flight": "the folder is no file system of its own",
+    "processor_time_in_children_nobody_counts": "as with bubblewrap",
+}
+"""Attacks whose success means nothing here, and why."""
+SAMPLE = (
+    *(
+        "fork_bomb",
+        "orphan_holding_stdout",
+        "kill_parent",
+        "limit_the_fork_server",
+        "ptrace",
+        "memory_bomb_in_children",
+    ),
+    *("busy_loop", "sleep", "output_flood", "stdin_rewritten", "read_host_files", "read_by_other_names", "tall_folder"),
+    *("write_system_files", "change_system_files", "new_namespaces", "sockets_of_every_family", "channel_object"),
+    *("abstract_sockets_of_the_host", "process_attributes", "fork_until_the_very_end", "secrets_in_the_process"),
+)
+"""What the normal tests run; the long ones run all."""
+
+
+@pytest.fixture(scope="module")
+def landlock() -> Iterator[WarmSandbox]:
+    try:
+        opened = open_landlock()
+    except SandboxUnavailable as reason:
+        pytest.skip(str(reason))
+    assert opened.unenforced <= set(WHY_UNENFORCED)
+    with opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def fresh_state(landlock: WarmSandbox) -> dict[str, object]:
+    return state_of(landlock)
+
+
+def _chosen() -> Iterator[object]:
+    for hostile in ATTACKS:
+        if hostile.name not in OTHERWISE:
+            yield marked(hostile, slow=hostile.slow or hostile.name not in SAMPLE)
+
+
+@pytest.mark.parametrize("hostile", _chosen())
+def test_attack(landlock: WarmSandbox, fresh_state: dict[str, object], unchanged_host: Path, hostile: Attack) -> None:
+    execution = run_attack(landlock, hostile)
+    # The folder has another name and watchers of its own, so that what touches it may also fail.
+    assert execution.status in hostile.ends | {Status.RUNTIME_ERROR}, (execution.status, execution.reason)
+    assert b"ESCAPED" not in execution.stdout + execution.stderr, (execution.stdout, execution.stderr)
+    assert state_of(landlock) == fresh_state
+
+
+_LOOSEN = """
+import ctypes, os, struct
+libc = ctypes.CDLL(None)
+root = os.open('/', os.O_PATH)
+for fd in range(3, 1024):
+    for rights in ((1 << bits) - 1 for bits in range(16, 1, -1)):
+        libc.syscall(445, fd, 1, ctypes.create_string_buffer(struct.pack('=Qi', rights, root), 12), 0)
+"""
+_READ = "print(open('/etc/passwd').read())"
+
+
+def test_no_program_can_loosen_the_rules_of_the_next(landlock: WarmSandbox) -> None:
+    landlock.run(Program(_LOOSEN), [STDIN], LIMITS)
+    execution = landlock.run(Program(_READ), [STDIN], LIMITS)[0]
+    assert execution.status is Status.RUNTIME_ERROR
+    assert b"Permission denied" in execution.stderr
+
+
+def test_folder_stays_closed_to_other_users(landlock: WarmSandbox) -> None:
+    source = "import os\nprint(oct(os.stat(os.environ['TMPDIR']).st_mode & 0o777), os.stat('.').st_uid == os.getuid())"
+    runs = landlock.run(Program(source), [STDIN] * 3, LIMITS)
+    assert [run.stdout for run in runs] == [b"0o700 True\n"] * 3
