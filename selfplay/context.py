@@ -86,6 +86,12 @@ class Context:
         """The seed of whatever the names say."""
         return derive(self.recipe.seed, *names)
 
+    def end_stage(self) -> None:
+        """Gives back the memory that a stage's models took, where the recipe wants that or they lie on a GPU."""
+        isolate = self.recipe.compute.isolate
+        if isolate or (isolate is None and self.workers.device != "cpu"):
+            self.workers.renew()
+
     def engine(self, model: ModelRef) -> ShardedEngine:
         """Generation and scoring with a model over all workers."""
         return ShardedEngine(model, self.recipe.engine, self.workers, ShardStore(self.run.store_folder / "shards"))
@@ -141,6 +147,7 @@ class Context:
 
 
 def _call(job: Job) -> dict[str, float]:
+    loading.free_engines()
     result: dict[str, float] = job["function"](job)
     if job["device"] != "cpu":
         # Weights, gradients and optimiser states must not lie beside the next generation's cache.

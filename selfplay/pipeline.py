@@ -1,6 +1,7 @@
 """The story of a run, in order. Each stage is done once; a run that was cut off goes on where it stopped.
 
 seeds         problems to start from, with concepts, rationale, and answer or tests
+annotation    annotators give them the concepts and rationales they lack (only where the recipe names annotators)
 base          the model that everything starts from (trained here only when the recipe makes one from scratch)
 cold_start    maximum likelihood of the prompt model p and the rationale model q on the seeds
 em_N          E-step: q learns the best of K rationales; M-step: p learns from the rationales of the new q
@@ -31,6 +32,7 @@ from selfplay.records import LabelledTask, Prompt, Seed
 from selfplay.run import Stage
 from selfplay.seed_problems import seed_files, seeds_stage
 from selfplay.summary import summarise
+from selfplay.synthesis.annotation import annotation_stage
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
 from selfplay.synthesis.em import em_stage, measured_pairs, round_models
 from selfplay.synthesis.em_watch import judge
@@ -38,6 +40,7 @@ from selfplay.synthesis.generate import synthesis_stage
 from selfplay.synthesis.measures import Row, measure
 from selfplay.training.rounds import round_policy, selfplay_stage
 
+ANNOTATION_SETTINGS = ("cold_start.annotators", "cold_start.annotation", "em.rationales")
 COLD_START_SETTINGS = (
     "generator",
     "generator_lora",
@@ -63,6 +66,9 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
     seeds = story.tell(
         "seeds", ["domains"], lambda stage: seeds_stage(stage, context.recipe), seed_files(context.recipe)
     )
+    if context.recipe.cold_start.annotators:
+        bare = seeds
+        seeds = story.tell("annotation", ANNOTATION_SETTINGS, lambda stage: annotation_stage(stage, context, bare))
     train = _seeds(context, seeds, "train")
     heldout = choose_problems(context, _seeds(context, seeds, context.recipe.evaluation.split))
     reserved = _seeds(context, seeds, "heldout") + _seeds(context, seeds, "dev")
@@ -72,7 +78,9 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
     # What ends the loop is a choice, and choices are made on development problems.
     observed = _seeds(context, seeds, "dev") if context.recipe.em.decides else heldout
     generator = generator_model(base, context.recipe)
-    pair = _expectation_maximisation(story, generator, train, measured_pairs(context, observed))
+    # An annotator may have found no concepts for some; they are evaluated on, but make no pair.
+    measured = measured_pairs(context, [seed for seed in observed if seed.concepts])
+    pair = _expectation_maximisation(story, generator, train, measured)
 
     made = story.tell(
         "synthesis", ["synthesis"], lambda stage: synthesis_stage(stage, context, pair.p, train, reserved)
@@ -181,6 +189,7 @@ class Story:
             self.context.clock.skip()
         else:
             self.context.clock.mark(name)
+            self.context.end_stage()
         self._end_if_reached(name)
         return stage
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -9,7 +11,9 @@ from itertools import islice
 from sandbox.doctor import examine
 from sandbox.model import SandboxUnavailable
 from sandbox.visible_files import PackageMissing
+from selfplay.annotation_settings import LocalEngine, OpenAIEngine
 from selfplay.config import PretrainedModel, Recipe, ScratchModel
+from selfplay.engines.base import Sampling
 from selfplay.judging import Item, load_verifier, task_of
 from selfplay.quickstart.seed_problem import Split
 from selfplay.records import Seed
@@ -60,7 +64,31 @@ def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
         ArgumentsError, PreflightError: see `check_trainer_arguments` and `check_models`.
     """
     check_trainer_arguments(recipe, workers)
+    check_engine(recipe)
     check_models(recipe)
+
+
+def check_engine(recipe: Recipe) -> None:
+    """Refuses an engine that is not installed, and arguments that it does not have.
+
+    Raises:
+        PreflightError: names the field.
+    """
+    if recipe.engine.kind != "vllm":
+        return
+    try:
+        from vllm import EngineArgs
+    except ImportError as error:
+        raise PreflightError(
+            f"engine.kind: vLLM cannot be imported here ({error}); install it in this environment "
+            "(`make vllm` makes one with its CPU build) or set engine.kind to transformers"
+        ) from error
+    known = [field.name for field in dataclasses.fields(EngineArgs)]
+    for name in recipe.engine.args:
+        if name not in known or name == "model":
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean `{near[0]}`?" if near else "; see vLLM's EngineArgs"
+            raise PreflightError(f"engine.args.{name}: vLLM has no such argument{hint}")
 
 
 def check_models(recipe: Recipe) -> list[Finding]:
@@ -72,10 +100,7 @@ def check_models(recipe: Recipe) -> list[Finding]:
     from selfplay.engines.loading import ModelError, look_up
 
     findings = []
-    for field in ("model", "generator"):
-        settings = getattr(recipe, field)
-        if not isinstance(settings, PretrainedModel):
-            continue
+    for field, settings in _named_models(recipe).items():
         try:
             found = look_up(settings.name, settings.revision)
         except ModelError as error:
@@ -83,9 +108,54 @@ def check_models(recipe: Recipe) -> list[Finding]:
         if found is None:
             findings.append(Finding(field, f"{settings.name} is not on this machine and no hub answers: not looked up"))
             continue
-        if field == "model" and settings.prompt_style == "chat" and not found.chat_template:
+        if field != "generator" and settings.prompt_style == "chat" and not found.chat_template:
             raise PreflightError(f"{field}.prompt_style: {settings.name} has no chat template; set it to raw")
         findings.append(Finding(field, f"{settings.name} is a {found.architecture}"))
+    return findings
+
+
+def _named_models(recipe: Recipe) -> dict[str, PretrainedModel | LocalEngine]:
+    """The models that the recipe names, by the field that does."""
+    named: dict[str, Any] = {"model": recipe.model, "generator": recipe.generator}
+    settings = recipe.cold_start
+    for name, annotator in settings.annotators.items():
+        named[f"cold_start.annotators.{name}.engine"] = annotator.engine
+    if settings.annotators:
+        named["cold_start.annotation.scorer"] = settings.annotation.scorer
+    return {field: model for field, model in named.items() if isinstance(model, PretrainedModel | LocalEngine)}
+
+
+def check_endpoints(recipe: Recipe) -> list[Finding]:
+    """Asks every endpoint that the recipe names a short question, and for scores where they will be needed.
+
+    Raises:
+        PreflightError: one of them cannot do what will be asked of it.
+    """
+    from selfplay.engines.api_client import EndpointRefused
+    from selfplay.engines.api_probe import probe
+
+    settings = recipe.cold_start
+    if not settings.annotators:
+        return []
+    asked: list[tuple[str, OpenAIEngine, Sampling | None]] = [
+        (
+            f"cold_start.annotators.{name}",
+            annotator.engine,
+            Sampling(annotator.sampling.temperature, annotator.sampling.max_new_tokens, annotator.sampling.top_p),
+        )
+        for name, annotator in settings.annotators.items()
+        if annotator.engine.kind == "openai"
+    ]
+    scorer = settings.annotation.scorer
+    if scorer is not None and scorer.kind == "openai":
+        asked.append(("cold_start.annotation.scorer", scorer, None))
+    findings = []
+    for field, engine, sampling in asked:
+        try:
+            found = probe(engine, field, sampling, scores=sampling is None, budget=settings.annotation.budget)
+        except EndpointRefused as error:
+            raise PreflightError(str(error)) from error
+        findings.append(Finding(field, found))
     return findings
 
 
@@ -129,7 +199,8 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     for name, settings in recipe.domains.items():
         verifier = load_verifier(recipe, name, recipe.sandbox.workers)
         try:
-            splits = {split: load_seeds(recipe.seed, name, settings, split) for split in SPLITS}
+            bare = bool(recipe.cold_start.annotators)
+            splits = {split: load_seeds(recipe.seed, name, settings, split, bare) for split in SPLITS}
             _demand_splits(recipe, name, splits)
             seeds = [seed for split in splits.values() for seed in islice(split, limit)]
             known = list(_known(name, seeds, verifier))

@@ -51,18 +51,28 @@ class Workers:
         self.count = count
         self.device = device
         self.busy_seconds = 0.0
-        context = multiprocessing.get_context("spawn")
+        self._threads = threads
+        self._log = log
         os.environ.update({name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()})
+        self._starting: list[Future[Any]] = []
+        self._open()
+
+    def _open(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="selfplay-workers-")
         self._claims = Path(self._folder.name, "claims")
         self._claims.mkdir()
-        self._starting: list[Future[Any]] = []
         self._pool = ProcessPool(
-            max_workers=count,
-            context=context,
+            max_workers=self.count,
+            context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,
-            initargs=[self._claims, threads, device, os.getpid(), log],
+            initargs=[self._claims, self._threads, self.device, os.getpid(), self._log],
         )
+
+    def renew(self) -> None:
+        """Ends the processes, so that all their memory comes back; the next work starts fresh ones."""
+        if os.listdir(self._claims):
+            self.stop()
+            self._open()
 
     def start(self, first: Callable[[], None]) -> None:
         """Starts the workers, which load their libraries meanwhile; one of them then calls `first`."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+from selfplay.engines.batching import by_length
+from selfplay.engines.hf_scoring import Encoded, Spans, score_sequences
 from selfplay.engines.loading import load
-
-LOGIT_ELEMENTS = 1 << 24
-"""Most entries of [tokens, vocabulary] log-probabilities held at once."""
 
 
 def generate_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
@@ -18,18 +17,19 @@ def generate_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
 
     model: ModelRef = job["model"]
     network, tokenizer = load(model, job["device"])
-    prompts = [_templated(tokenizer, prompt) if job["chat"] else prompt for prompt in job["prompts"]]
+    prompts = [templated(tokenizer, prompt) if job["chat"] else prompt for prompt in job["prompts"]]
     encoded = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
     torch.manual_seed(job["seed"])
     rows: list[dict[str, Any]] = [{}] * len(prompts)
     sampling: Sampling = job["sampling"]
-    for batch in _batches([len(ids) + sampling.max_new_tokens for ids in encoded], job["batch_tokens"]):
+    for batch in by_length([len(ids) + sampling.max_new_tokens for ids in encoded], job["batch_tokens"]):
         for index, row in zip(batch, _complete(network, tokenizer, [encoded[i] for i in batch], sampling), strict=True):
             rows[index] = row
     return rows
 
 
-def _templated(tokenizer: Any, prompt: str) -> str:
+def templated(tokenizer: Any, prompt: str) -> str:
+    """A prompt as the model's chat template puts it."""
     messages = [{"role": "user", "content": prompt}]
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
@@ -52,16 +52,16 @@ def _complete(network: Any, tokenizer: Any, encoded: Sequence[list[int]], sampli
             attention_mask=torch.tensor(mask, device=device),
             max_new_tokens=sampling.max_new_tokens,
             pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=end_ids(network, tokenizer),
+            eos_token_id=end_ids(network.generation_config, tokenizer),
             **how,
         )
-    ends = set(end_ids(network, tokenizer))
+    ends = set(end_ids(network.generation_config, tokenizer))
     return [_row(tokenizer, ids, ends) for ids in output[:, longest:].tolist()]
 
 
-def end_ids(network: Any, tokenizer: Any) -> list[int]:
+def end_ids(generation: Any, tokenizer: Any) -> list[int]:
     """The ids that end a completion: the tokenizer's, and those that the model's generation settings name."""
-    configured = network.generation_config.eos_token_id
+    configured = None if generation is None else generation.eos_token_id
     configured = configured if isinstance(configured, list) else [configured]
     return sorted({i for i in [tokenizer.eos_token_id, *configured] if i is not None})
 
@@ -77,18 +77,16 @@ def score_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
     """Scores a shard's requests. Job: model, device, requests, batch_tokens."""
     network, tokenizer = load(job["model"], job["device"])
     requests: Sequence[ScoreRequest] = job["requests"]
-    encoded = [_encode(tokenizer, request) for request in requests]
-    rows: list[dict[str, Any]] = [{}] * len(requests)
-    for batch in _batches([len(ids) for ids, _ in encoded], job["batch_tokens"]):
-        for index, sums in zip(batch, segment_sums(network, [encoded[i] for i in batch]), strict=True):
-            rows[index] = {"sums": sums, "tokens": [end - start for start, end in encoded[index][1]]}
-    return rows
+    encoded = [encode_request(tokenizer, request) for request in requests]
+    found = score_sequences(network, encoded, job["batch_tokens"])
+    return [
+        {"sums": sums, "tokens": [end - start for start, end in spans]}
+        for sums, (_, spans) in zip(found, encoded, strict=True)
+    ]
 
 
-Spans = list[tuple[int, int]]
-
-
-def _encode(tokenizer: Any, request: ScoreRequest) -> tuple[list[int], Spans]:
+def encode_request(tokenizer: Any, request: ScoreRequest) -> Encoded:
+    """The token ids of a request, and the span of positions of each segment."""
     ids: list[int] = list(tokenizer(request.prefix, add_special_tokens=False)["input_ids"])
     spans: Spans = []
     for place, segment in enumerate(request.segments):
@@ -98,60 +96,3 @@ def _encode(tokenizer: Any, request: ScoreRequest) -> tuple[list[int], Spans]:
             ids.append(tokenizer.eos_token_id)
         spans.append((start, len(ids)))
     return ids, spans
-
-
-def segment_sums(network: Any, encoded: Sequence[tuple[list[int], Spans]]) -> list[list[float]]:
-    """Summed log-probabilities of each span of token sequences.
-
-    Args:
-        network: a causal language model.
-        encoded: per sequence its ids, and half-open spans of positions with start >= 1.
-
-    Returns:
-        Per sequence one sum a span, in nats.
-    """
-    import torch
-
-    device = network.device
-    longest = max(len(ids) for ids, _ in encoded)
-    ids = torch.zeros(len(encoded), longest, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, (sequence, _) in enumerate(encoded):
-        ids[row, : len(sequence)] = torch.tensor(sequence)
-        mask[row, : len(sequence)] = 1
-    where = [(row, start, end) for row, (_, spans) in enumerate(encoded) for start, end in spans]
-    rows = torch.cat([torch.full((end - start,), row) for row, start, end in where])
-    places = torch.cat([torch.arange(start, end) for _, start, end in where])
-    with torch.inference_mode():
-        hidden = network.base_model(input_ids=ids.to(device), attention_mask=mask.to(device)).last_hidden_state
-        states = hidden[rows.to(device), places.to(device) - 1]
-        logprobs = _target_logprobs(network.get_output_embeddings(), states, ids[rows, places].to(device))
-    sums: list[list[float]] = [[] for _ in encoded]
-    lengths = [end - start for _, start, end in where]
-    for (row, _, _), part in zip(where, logprobs.double().cpu().split(lengths), strict=True):
-        sums[row].append(float(part.sum()))
-    return sums
-
-
-def _target_logprobs(head: Any, states: Any, targets: Any) -> Any:
-    import torch
-
-    step = max(1, LOGIT_ELEMENTS // head.weight.shape[0])
-    parts = []
-    for start in range(0, len(targets), step):
-        logits = head(states[start : start + step]).float()
-        chosen = logits.gather(1, targets[start : start + step, None]).squeeze(1)
-        parts.append(chosen - logits.logsumexp(dim=1))
-    return torch.cat(parts) if parts else states.new_zeros(0)
-
-
-def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices by length, longest first, in batches of at most `budget` padded tokens (one sequence at least)."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch

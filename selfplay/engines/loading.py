@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from selfplay.engines.base import ModelRef
 
 KEPT = 3
+_on_forget: list[Callable[[], None]] = []
 _loaded: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
 
 
@@ -94,6 +96,17 @@ def load_for_training(model: ModelRef, lora: bool) -> tuple[Any, Any]:
     return load_fresh(model if lora else dataclasses.replace(model, dtype="float32"))
 
 
+def on_forget(free: Callable[[], None]) -> None:
+    """Has `forget_all` also call a function that frees what another engine holds."""
+    _on_forget.append(free)
+
+
+def free_engines() -> None:
+    """Frees what engines of other libraries hold."""
+    for free in _on_forget:
+        free()
+
+
 def forget_all() -> None:
     """Frees the models kept, before a training needs the memory."""
     import gc
@@ -101,6 +114,7 @@ def forget_all() -> None:
     import torch
 
     _loaded.clear()
+    free_engines()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

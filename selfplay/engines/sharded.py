@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from selfplay import config
+from selfplay.engines import hf_engine, vllm_engine
 from selfplay.engines.base import ModelRef, OnProgress, Sample, Sampling, ScoreRequest
-from selfplay.engines.hf_engine import generate_shard, score_shard
 from selfplay.seeding import derive
 from selfplay.store import ShardStore, content_key
 from selfplay.workers import Job, Workers
@@ -24,6 +24,7 @@ class ShardedEngine:
         self._settings = settings
         self._workers = workers
         self._store = store
+        self._backend = {"transformers": hf_engine, "vllm": vllm_engine}[settings.kind]
 
     def generate(
         self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None
@@ -42,7 +43,7 @@ class ShardedEngine:
             jobs.append(
                 self._job() | {"prompts": part, "chat": self.model.chat, "sampling": sampling, "seed": shard_seed}
             )
-        rows = self._run(generate_shard, jobs, keys, on_progress)
+        rows = self._run(self._backend.generate_shard, jobs, keys, on_progress)
         return [Sample(row["text"], tuple(row["token_ids"]), row["complete"]) for row in rows]
 
     def score(self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
@@ -59,13 +60,19 @@ class ShardedEngine:
             part = list(requests[start:end])
             keys.append(content_key("score", self._identity(), [asdict(request) for request in part]))
             jobs.append(self._job() | {"requests": part})
-        return self._run(score_shard, jobs, keys, on_progress)
+        return self._run(self._backend.score_shard, jobs, keys, on_progress)
 
     def _job(self) -> Job:
-        return {"model": self.model, "device": self._workers.device, "batch_tokens": self._settings.batch_tokens}
+        return {
+            "model": self.model,
+            "device": self._workers.device,
+            "batch_tokens": self._settings.batch_tokens,
+            "engine_args": self._settings.args,
+        }
 
     def _identity(self) -> list[Any]:
-        return [self.model.fingerprint, self.model.dtype, self.model.chat]
+        own = [] if self._settings.kind == "transformers" else [self._settings.kind, self._settings.args]
+        return [self.model.fingerprint, self.model.dtype, self.model.chat, *own]
 
     def _run(
         self,

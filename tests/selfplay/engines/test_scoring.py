@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from selfplay.engines import hf_engine
+from selfplay.engines import hf_engine, hf_scoring
 from selfplay.engines.base import ModelRef, ScoreRequest
 from selfplay.engines.loading import load
 
@@ -63,7 +63,7 @@ def test_sums_do_not_depend_on_batch_padding_or_order(tiny_model: ModelRef) -> N
 
 def test_chunks_of_the_vocabulary_change_nothing(tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = score(tiny_model, REQUESTS)
-    monkeypatch.setattr(hf_engine, "LOGIT_ELEMENTS", 500)
+    monkeypatch.setattr(hf_scoring, "LOGIT_ELEMENTS", 500)
     for a, b in zip(whole, score(tiny_model, REQUESTS), strict=True):
         assert a["sums"] == pytest.approx(b["sums"], abs=1e-5)
 

@@ -1,0 +1,156 @@
+"""The work of the vLLM engine inside a worker: the same shards as the transformers engine, the same rows."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfplay.engines import loading
+from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+from selfplay.engines.hf_engine import encode_request, end_ids, templated
+from selfplay.seeding import derive
+
+ENVIRONMENT = {
+    # The engine runs in the worker itself, so that it sees the worker's device and ends with it.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+}
+"""Set before vLLM is imported, unless the user has set them."""
+
+
+@dataclass(slots=True)
+class _Open:
+    key: str
+    shape: str
+    """What two models must have in common to exchange weights; empty where that is not safe."""
+    llm: Any
+    tokenizer: Any
+    ends: list[int]
+
+
+_open: list[_Open] = []
+"""The one model that this worker has open, if any: vLLM takes the memory that it is given at once."""
+
+
+def generate_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Completes a shard's prompts. Job: model, device, prompts, chat, sampling, seed, engine_args."""
+    from vllm import SamplingParams
+
+    opened = _load(job)
+    prompts = [templated(opened.tokenizer, prompt) if job["chat"] else prompt for prompt in job["prompts"]]
+    encoded = [opened.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+    sampling: Sampling = job["sampling"]
+    # A seed for each prompt, so that a completion depends on no neighbour in the batch.
+    params = [
+        SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_new_tokens,
+            seed=derive(job["seed"], place) if sampling.temperature > 0 else None,
+            stop_token_ids=opened.ends,
+            detokenize=False,
+        )
+        for place in range(len(encoded))
+    ]
+    outputs = opened.llm.generate([{"prompt_token_ids": ids} for ids in encoded], params, use_tqdm=False)
+    return [_row(opened, list(output.outputs[0].token_ids)) for output in outputs]
+
+
+def _row(opened: _Open, ids: list[int]) -> dict[str, Any]:
+    stop = next((place for place, token in enumerate(ids) if token in opened.ends), None)
+    kept = ids if stop is None else ids[:stop]
+    text = opened.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return {"text": text, "token_ids": kept, "complete": stop is not None}
+
+
+def score_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Scores a shard's requests. Job: model, device, requests, engine_args."""
+    from vllm import SamplingParams
+
+    opened = _load(job)
+    requests: Sequence[ScoreRequest] = job["requests"]
+    encoded = [encode_request(opened.tokenizer, request) for request in requests]
+    # Zero alternatives: the log-probability of each token of the prompt, and of no other.
+    params = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+    outputs = opened.llm.generate([{"prompt_token_ids": ids} for ids, _ in encoded], params, use_tqdm=False)
+    rows = []
+    for (ids, spans), output in zip(encoded, outputs, strict=True):
+        logprobs = [
+            0.0,
+            *(place[token].logprob for token, place in zip(ids[1:], output.prompt_logprobs[1:], strict=True)),
+        ]
+        sums = [sum(logprobs[start:end]) for start, end in spans]
+        rows.append({"sums": sums, "tokens": [end - start for start, end in spans]})
+    return rows
+
+
+def _load(job: dict[str, Any]) -> _Open:
+    model: ModelRef = job["model"]
+    key = f"{model.path}@{model.fingerprint}"
+    if _open and _open[0].key == key:
+        return _open[0]
+    shape = _shape(model, job["engine_args"])
+    if _open and shape and _open[0].shape == shape:
+        _open[0].llm.collective_rpc("reload_weights", kwargs={"weights_path": model.path})
+        _open[0].llm.reset_prefix_cache()
+        _open[0].key = key
+        return _open[0]
+    loading.forget_all()
+    os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
+    from vllm import LLM
+
+    settings = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm"} | job["engine_args"]
+    if job["device"] == "cpu":
+        # Compiling for a CPU takes longer than a small model's whole work.
+        settings = {"enforce_eager": True} | settings
+    llm = LLM(model=model.path, revision=model.revision, **settings)
+    tokenizer = llm.get_tokenizer()
+    _open.append(_Open(key, shape, llm, tokenizer, _end_ids(model, tokenizer)))
+    return _open[0]
+
+
+def _shape(model: ModelRef, engine_args: dict[str, Any]) -> str:
+    """Settings of a model in a folder, with its tokenizer's files; empty for others, and with tied embeddings.
+
+    vLLM silently keeps the old output head of a model whose embeddings are tied.
+    """
+    folder = Path(model.path)
+    config = folder / "config.json"
+    if not config.is_file():
+        return ""
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    if settings.get("tie_word_embeddings", True):
+        return ""
+    tokenizer = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
+    return json.dumps([settings, tokenizer, model.dtype, engine_args], sort_keys=True)
+
+
+def _end_ids(model: ModelRef, tokenizer: Any) -> list[int]:
+    from transformers import GenerationConfig
+
+    try:
+        generation = GenerationConfig.from_pretrained(model.path, revision=model.revision or "main")
+    except OSError:
+        generation = None  # a model without settings of its own
+    return end_ids(generation, tokenizer)
+
+
+def close() -> None:
+    """Frees the model that is open, and its memory."""
+    while _open:
+        opened = _open.pop()
+        opened.llm.llm_engine.engine_core.shutdown()
+        del opened
+    gc.collect()
+
+
+loading.on_forget(close)

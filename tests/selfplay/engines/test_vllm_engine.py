@@ -1,0 +1,133 @@
+"""The vLLM engine against the transformers engine on one model; runs in the environment that `make vllm` makes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfplay.engines import hf_engine
+from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+
+ROOT = Path(__file__).parents[3]
+PROMPTS = [f"Write a problem.\nConcepts:\n{n}. adding\nDifficulty Level: {n % 4}\n" for n in range(12)]
+REQUESTS = [
+    ScoreRequest("Write a problem.\n1. doubling\n", ("Double it.", "Tom has 5 plums. How many?")),
+    ScoreRequest("x", ("7",)),
+    ScoreRequest("Concepts:\n1. limit\n", ("a" * 90, "b"), ends=False),
+    ScoreRequest("prefix ", ((5, 6, 7), "and text")),
+]
+ARGS = {"max_model_len": 256}
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def vllm_engine() -> Any:
+    pytest.importorskip("vllm", reason="needs vLLM: make vllm, then .venv-vllm/bin/python -m pytest -m long")
+    from selfplay.engines import vllm_engine
+
+    yield vllm_engine
+    vllm_engine.close()
+
+
+def job(model: ModelRef, **more: Any) -> dict[str, Any]:
+    return {"model": model, "device": "cpu", "batch_tokens": 4096, "engine_args": ARGS, "chat": False, "seed": 5} | more
+
+
+def generated(engine: Any, model: ModelRef, prompts: list[str], temperature: float) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = engine.generate_shard(job(model, prompts=prompts, sampling=Sampling(temperature, 24)))
+    return rows
+
+
+def scored(engine: Any, model: ModelRef) -> list[list[float]]:
+    return [row["sums"] for row in engine.score_shard(job(model, requests=REQUESTS))]
+
+
+def other_weights(model: ModelRef, folder: Path, tied: bool = False) -> ModelRef:
+    """The same architecture with weights of its own."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    shutil.copytree(model.path, folder)
+    network = AutoModelForCausalLM.from_pretrained(folder)
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.05 * torch.randn(weight.shape, generator=generator))
+        if tied:
+            network.config.tie_word_embeddings = True
+            network.tie_weights()
+    network.save_pretrained(folder)
+    return ModelRef.local(folder, folder.name, "float32", chat=False)
+
+
+def test_greedy_completions_are_those_of_transformers(vllm_engine: Any, tiny_model: ModelRef) -> None:
+    assert generated(vllm_engine, tiny_model, PROMPTS, 0.0) == generated(hf_engine, tiny_model, PROMPTS, 0.0)
+
+
+def test_scores_are_those_of_transformers(vllm_engine: Any, tiny_model: ModelRef) -> None:
+    for ours, theirs in zip(scored(vllm_engine, tiny_model), scored(hf_engine, tiny_model), strict=True):
+        assert ours == pytest.approx(theirs, abs=2e-3, rel=1e-5)
+
+
+def test_a_completion_depends_on_its_seed_alone(vllm_engine: Any, tiny_model: ModelRef) -> None:
+    together = generated(vllm_engine, tiny_model, PROMPTS, 1.0)
+    assert generated(vllm_engine, tiny_model, PROMPTS, 1.0) == together
+    assert generated(vllm_engine, tiny_model, PROMPTS[:3], 1.0) == together[:3]
+    assert len({row["text"] for row in together}) > 6
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["exchanged", "reopened"])
+def test_weights_are_the_new_ones(vllm_engine: Any, tiny_model: ModelRef, tmp_path: Path, tied: bool) -> None:
+    first = other_weights(tiny_model, tmp_path / "first", tied)
+    second = other_weights(first, tmp_path / "second", tied)
+    before = scored(vllm_engine, first)
+    opened = vllm_engine._open[0].llm
+    after = scored(vllm_engine, second)
+    assert (vllm_engine._open[0].llm is opened) is not tied
+    for model, ours in ((first, before), (second, after)):
+        for sums, theirs in zip(ours, scored(hf_engine, model), strict=True):
+            assert sums == pytest.approx(theirs, abs=2e-3, rel=1e-5)
+    assert before[0] != pytest.approx(after[0], abs=0.1)
+    assert scored(vllm_engine, first)[0] == pytest.approx(before[0], abs=1e-4)
+
+
+MEMORY = """
+import json, sys
+from selfplay.engines import loading, vllm_engine
+from selfplay.engines.base import ModelRef, Sampling
+from pathlib import Path
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+model = ModelRef.local(Path(sys.argv[1]), "tiny", "float32", False)
+job = {"model": model, "device": "cpu", "prompts": ["x"], "chat": False, "seed": 1,
+       "engine_args": {"max_model_len": 128}, "sampling": Sampling(1.0, 8)}
+figures = []
+for _ in range(3):
+    vllm_engine.generate_shard(job)
+    open_mb = resident_mb()
+    loading.free_engines()
+    figures.append([open_mb, resident_mb()])
+print("FIGURES", json.dumps(figures))
+"""
+
+
+def test_memory_comes_back_between_stages(vllm_engine: Any, tiny_model: ModelRef) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "VLLM_CPU_KVCACHE_SPACE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, tiny_model.path], check=True, capture_output=True, text=True, env=environment
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES"))
+    figures = json.loads(line.removeprefix("FIGURES"))
+    # Opened three times, the process holds no more than after the first.
+    assert figures[2][1] < figures[0][1] + 150
+    assert figures[2][0] < figures[0][0] + 150
