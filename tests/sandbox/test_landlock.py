@@ -507,6 +507,33 @@ def test_auto_falls_back_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sandbox.backend == "landlock"
 
 
+def test_where_user_namespaces_are_forbidden() -> None:
+    """As in most pods: here a filter of the process's own refuses them."""
+    script = textwrap.dedent("""
+        from sandbox.bpf import Filter
+        from sandbox.landlock_inside import _install
+        from sandbox.model import Limits, Program, SandboxUnavailable
+        from sandbox.open import open_sandbox
+        from sandbox.process_tree import process_control
+        forbidding = Filter()
+        forbidding.refuse({"unshare": (272, 97), "mount": (165, 40)})
+        forbidding.refuse_unless((56, 220), [(0, (0,), 0x10000000)])
+        forbidding.refuse({"clone3": (435, 435)}, error=38)
+        process_control(38, 1)
+        _install(forbidding.program())
+        try: open_sandbox()
+        except SandboxUnavailable as error: print(error)
+        with open_sandbox(waive=["disk"]) as sandbox:
+            print(sandbox.backend, sandbox.run(Program("print(6 * 7)"), [b""], Limits())[0].stdout)
+    """)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
+    refusal, opened = done.stdout.splitlines() or [done.stderr, ""]
+    assert refusal.startswith("bubblewrap: ")
+    assert "landlock cannot enforce disk" in refusal
+    assert opened == "landlock b'42\\n'"
+
+
 @pytest.mark.parametrize(("version", "said"), [(0, "does not offer it"), (-1, "no system-call filter")])
 def test_no_backend_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, version: int, said: str) -> None:
     monkeypatch.setattr("sandbox.open._passed", {})
