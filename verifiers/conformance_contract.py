@@ -68,7 +68,7 @@ def _reason(passed: object, reason: object) -> str:
     if len(reason) > MAX_REASON:
         return f"reason has {len(reason)} characters, where {MAX_REASON} are the most"
     if not _encodable(reason):
-        return "reason holds a lone surrogate, which no file can keep"
+        return "reason holds a lone surrogate, which no table can keep"
     return "it could not check, and gives no reason" if passed is None and not reason.strip() else ""
 
 
@@ -76,12 +76,10 @@ def _details(details: object) -> str:
     if not isinstance(details, Mapping):
         return f"details is {_type(details)}, not a mapping"
     try:
-        text = json.dumps(dict(details), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(dict(details), allow_nan=False)  # which escapes what a completion may have put there
     except (TypeError, ValueError, RecursionError) as error:
         return f"details is not plain JSON data: {error}"[:200]
-    if not _encodable(text):
-        return "details holds a lone surrogate, which no file can keep"
-    return "" if len(text) <= MAX_DETAILS else f"details has {len(text)} characters, where {MAX_DETAILS} are the most"
+    return "" if len(text) <= MAX_DETAILS else f"details has {len(text)} bytes, where {MAX_DETAILS} are the most"
 
 
 def _seconds(seconds: object) -> str:

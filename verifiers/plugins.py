@@ -80,7 +80,7 @@ class GuardedVerifier:
 
 def fault(name: str, error: BaseException) -> Verdict:
     """Returns the verdict on an item for which a verifier raised."""
-    return Verdict(None, None, "not_checked", f"verifier {name} raised {type(error).__name__}: {error}"[:MAX_REASON])
+    return Verdict(None, None, "not_checked", _short(f"verifier {name} raised {type(error).__name__}: {error}"))
 
 
 def fingerprint_of(name: str, thing: object, params: Mapping[str, Any]) -> str:
@@ -101,8 +101,14 @@ def _plain(name: str, verdict: object) -> Verdict:
         return Verdict(None, None, "not_checked", f"verifier {name} returned {type(verdict).__name__}, not a Verdict")
     passed = None if verdict.passed is None else bool(verdict.passed)
     reward = None if verdict.reward is None else float(verdict.reward)
-    reason = str(verdict.reason)[:MAX_REASON]
-    return Verdict(passed, reward, str(verdict.status), reason, verdict.details, float(verdict.seconds))
+    return Verdict(
+        passed, reward, str(verdict.status), _short(str(verdict.reason)), verdict.details, float(verdict.seconds)
+    )
+
+
+def _short(reason: str) -> str:
+    """A lone surrogate of the completion must not reach a table, which could not be written then."""
+    return reason[:MAX_REASON].encode("utf-8", "replace").decode()
 
 
 def _as_verdict(result: object) -> Verdict:

@@ -205,12 +205,12 @@ def test_whatever_a_plug_in_does_costs_one_verdict(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_guarded_verdict_is_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    odd: Any = Verdict(np.True_, np.float32(1.0), "correct", "x" * 9_000)  # type: ignore[arg-type]
+    odd: Any = Verdict(np.True_, np.float32(1.0), "correct", "\ud800" * 9_000)  # type: ignore[arg-type]
     monkeypatch.setattr(Odd, "result", odd)
     judge = load("tests.verifiers.test_registry:Odd")
     verdicts = judge.verify_many([(Task(), "x"), (Task(), "y")])
     assert [type(verdict.passed) for verdict in verdicts] == [bool, bool]
-    assert (type(verdicts[0].reward), len(verdicts[0].reason)) == (float, 500)
+    assert (type(verdicts[0].reward), verdicts[0].reason) == (float, "?" * 500)
 
 
 def test_made_for_testing_nothing_stands_between() -> None:
