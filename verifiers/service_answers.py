@@ -51,7 +51,8 @@ def read_rewards(
 ) -> tuple[list[Sample], list[str]]:
     """The samples of OpenRLHF's lists, and the prompt of each. Raises Refused, also for lists of unequal length.
 
-    A label that is no answer and no task, or a query without its prompt, is a fault of that sample alone.
+    A label that is no answer and no task, a query without its prompt, and a sample beyond the limits are faults of
+    that sample alone: what a policy writes must not end a run.
     """
     request = _read(RewardsRequest, body)
     count = len(request.query)
@@ -62,13 +63,10 @@ def read_rewards(
             raise _invalid(place, f"has {len(entries)} entries, and query has {count}")
     prompts = request.prompts or [""] * count
     labels: Sequence[Any] = request.labels or [None] * count
-    samples = []
-    for at, (query, prompt, label) in enumerate(zip(request.query, prompts, labels, strict=True)):
-        item = _item_of(query, prompt, label)
-        if isinstance(item, Verdict):
-            samples.append(Sample(None, name, fault=item))
-        else:
-            samples.append(_sample(f"query.{at}", item, [name], limits))
+    samples = [
+        _rollout(name, query, prompt, label, limits)
+        for query, prompt, label in zip(request.query, prompts, labels, strict=True)
+    ]
     return samples, prompts
 
 
@@ -110,32 +108,45 @@ def _sample(place: str, item: ScoreItem, served: Sequence[str], limits: ServiceL
         ("completion", len(item.completion), limits.max_completion_chars, "characters"),
         ("tests", len(item.tests), limits.max_tests, "tests"),
         ("time_limit_s", item.time_limit_s, limits.max_time_limit_s, "seconds"),
-        ("tests", len(item.tests) * item.time_limit_s, limits.max_item_s, "seconds for all tests together"),
         ("memory_mb", item.memory_mb, limits.max_memory_mb, "megabytes"),
     ):
         if value > most:
             raise _invalid(f"{place}.{bound}", f"{value:g} {unit}, and this service takes at most {most:g}")
+    fault = _fault(item, limits)
+    return (
+        Sample(item.id, name, fault=_unusable(fault)) if fault else Sample(item.id, name, item.task(), item.completion)
+    )
+
+
+def _fault(item: ScoreItem, limits: ServiceLimits) -> str:
+    """Why no verifier could make sense of an item whose fields are well, each by itself."""
     calls = sum(isinstance(test, CallTest) for test in item.tests)
     if calls and (calls < len(item.tests) or item.entry_point is None):
-        words = "tests with args need an entry_point, and all tests of an item must be of one kind"
-        return Sample(item.id, name, fault=_unusable(words))
-    return Sample(item.id, name, item.task(), item.completion)
+        return "tests with args need an entry_point, and all tests of an item must be of one kind"
+    if len(item.tests) * item.time_limit_s > limits.max_item_s:
+        return (
+            f"{len(item.tests)} tests of {item.time_limit_s:g} s each, and this service gives the tests of an item "
+            f"at most {limits.max_item_s:g} s together"
+        )
+    return ""
 
 
 def _unusable(words: str) -> Verdict:
     return Verdict(None, None, "not_checked", words)
 
 
-def _item_of(query: str, prompt: str, label: Any) -> ScoreItem | Verdict:
+def _rollout(name: str, query: str, prompt: str, label: Any, limits: ServiceLimits) -> Sample:
     begin = query.find(prompt)
     if begin < 0:
-        return _unusable("the query does not hold its prompt")
-    fields = _task_fields(label) | {"completion": _unmarked(query[begin + len(prompt) :])}
+        return Sample(None, name, fault=_unusable("the query does not hold its prompt"))
+    fields = _task_fields(label) | {"verifier": name, "completion": _unmarked(query[begin + len(prompt) :])}
     try:
-        return ScoreItem.model_validate(fields)
+        return _sample("sample", ScoreItem.model_validate(fields), [name], limits)
     except ValidationError as error:
-        field, words = first_fault(error)
-        return _unusable(f"the label is neither an answer nor a task: {field}: {words}")
+        place, words = first_fault(error)
+        return Sample(None, name, fault=_unusable(f"the label is neither an answer nor a task: {place}: {words}"))
+    except Refused as refused:
+        return Sample(None, name, fault=_unusable(str(refused)))
 
 
 def _task_fields(label: Any) -> dict[str, Any]:

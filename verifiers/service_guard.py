@@ -9,6 +9,7 @@ import asyncio
 import base64
 import binascii
 import hmac
+import logging
 import time
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ OPEN_PATHS = frozenset({"/health", "/ready"})
 """Answered without a token, for probes."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _EXCHANGE = "reward_exchange"
+_log = logging.getLogger("selfplay.reward_service")
 
 
 @dataclass(slots=True)
@@ -93,6 +95,7 @@ class Guard:
             return
         begun = time.perf_counter()
         exchange = scope[_EXCHANGE] = Exchange()
+        endpoint = scope["path"] if scope["path"] in self._paths else "other"
         status = 0
 
         async def sending(message: Message) -> None:
@@ -108,9 +111,13 @@ class Guard:
         except Refused as refused:
             self._metrics.rejected.labels(refused.problem.error).inc()
             await refused.response()(scope, receive, sending)
+        except Exception:
+            if not status:
+                raise
+            # The answer has been sent; raised further, this would cut the connection under the next request.
+            _log.exception("request to %s failed", endpoint)
         finally:
             self._held_bytes -= exchange.held_bytes
-            endpoint = scope["path"] if scope["path"] in self._paths else "other"
             code = "disconnected" if exchange.disconnected else str(status or 500)
             self._metrics.requests.labels(endpoint, code).inc()
             self._metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - begun)

@@ -37,6 +37,15 @@ Answer = Annotated[
 """A reference answer; a number counts as its text."""
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# An integer is what JSON Schema takes for one: 512.0 too. (Bounds first, or the schema loses them.)
+Megabytes = Annotated[int, Field(ge=16), BeforeValidator(_whole)]
+IdNumber = Annotated[int, Field(ge=-_BIGGEST_ID, le=_BIGGEST_ID), BeforeValidator(_whole)]
+
+
 def _finite(value: Any) -> Any:
     left = [value]
     while left:
@@ -89,9 +98,7 @@ class ScoreItem(_Strict):
     verifier: str | None = Field(
         None, description="The name of a verifier of this service. May be left out where only one is served."
     )
-    id: str | Annotated[int, Field(ge=-_BIGGEST_ID, le=_BIGGEST_ID)] | None = Field(
-        None, description="Yours; comes back with the verdict."
-    )
+    id: str | IdNumber | None = Field(None, description="Yours; comes back with the verdict.")
     completion: str = Field(description="What the model wrote, without the prompt.")
     answer: Answer | None = Field(None, description="The reference answer (math, choice, exact).")
     tests: list[AnyTest] = Field(default_factory=list, description="The tests of a program (code), all of one kind.")
@@ -100,7 +107,7 @@ class ScoreItem(_Strict):
     )
     language: str = Field("python", description="The language of the program (code).")
     time_limit_s: float = Field(5.0, gt=0, allow_inf_nan=False, description="CPU seconds of one test (code).")
-    memory_mb: int = Field(512, ge=16, description="Megabytes of memory of one test (code).")
+    memory_mb: Megabytes = Field(512, description="Megabytes of memory of one test (code).")
     float_tolerance: float | None = Field(
         None, ge=0, allow_inf_nan=False, description="Absolute or relative tolerance for numbers in outputs (code)."
     )
@@ -275,7 +282,17 @@ class Problem(_Strict):
     field: str | None = Field(None, description="The field at fault, such as items.3.completion.")
 
 
-_TYPE_NAMES = frozenset({"str", "int", "float", "constrained-int", "dict[str,any]"})
+_TYPE_NAMES = frozenset(
+    {
+        "str",
+        "int",
+        "float",
+        "constrained-int",
+        "function-before[_whole(), int]",
+        "function-before[_whole(), constrained-int]",
+        "dict[str,any]",
+    }
+)
 
 
 def first_fault(error: ValidationError) -> tuple[str, str]:

@@ -61,6 +61,7 @@ def document(app: FastAPI, served: Sequence[str], limits: ServiceLimits, *, with
         schemas = schema["components"]["schemas"]
         schemas.update(definitions["$defs"])
         _bound(schemas, served, limits)
+        _name_verifiers(schema, served)
         if with_token:
             _secure(schema)
         app.openapi_schema = schema
@@ -77,11 +78,23 @@ def _bound(schemas: dict[str, Any], served: Sequence[str], limits: ServiceLimits
     item["time_limit_s"]["maximum"] = limits.max_time_limit_s
     item["memory_mb"]["maximum"] = limits.max_memory_mb
     item["language"]["enum"] = list(LANGUAGES)
+
+
+def _name_verifiers(schema: dict[str, Any], served: Sequence[str]) -> None:
+    """Says which names may be given; where several are served, that one must be."""
+    item = schema["components"]["schemas"]["ScoreItem"]
+    named: dict[str, Any] = {"type": "string", "enum": list(served)}
+    within = item["properties"]["verifier"]
+    words = {"description": within["description"]}
+    parameters = schema["paths"]["/v1/openrlhf"]["post"]["parameters"]
+    parameter = next(one for one in parameters if one["name"] == "verifier")
+    parameter["schema"] = named
     if len(served) > 1:
-        item["verifier"] = {"type": "string", "enum": list(served), "description": item["verifier"]["description"]}
-        schemas["ScoreItem"]["required"] = ["verifier", *schemas["ScoreItem"]["required"]]
+        item["properties"]["verifier"] = named | words
+        item["required"] = ["verifier", *item["required"]]
+        parameter["required"] = True
     else:
-        item["verifier"]["anyOf"] = [{"type": "string", "enum": list(served)}, {"type": "null"}]
+        item["properties"]["verifier"] = {"anyOf": [named, {"type": "null"}], "default": None} | words
 
 
 def _secure(schema: dict[str, Any]) -> None:

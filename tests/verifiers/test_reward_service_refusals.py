@@ -207,11 +207,6 @@ def test_a_body_of_nothing_but_structure_is_refused_before_it_is_built() -> None
         ({"completion": "x" * 101}, "items.1.completion", "101 characters, and this service takes at most 100"),
         ({"tests": [{"input": "", "output": ""}] * 4}, "items.1.tests", "4 tests, and this service takes at most 3"),
         ({"time_limit_s": 61}, "items.1.time_limit_s", "61 seconds, and this service takes at most 60"),
-        (
-            {"tests": [{"input": "", "output": ""}] * 3, "time_limit_s": 25},
-            "items.1.tests",
-            "75 seconds for all tests together, and this service takes at most 60",
-        ),
         ({"memory_mb": 5000}, "items.1.memory_mb", "5000 megabytes, and this service takes at most 4096"),
         ({"language": "cobol"}, "items.1.language", "must be one of python, cpp, not 'cobol'"),
         ({"verifier": "exactly"}, "items.1.verifier", "no verifier 'exactly' is served; there are: exact"),
@@ -229,6 +224,19 @@ def test_items_beyond_the_limits(client: httpx.Client, change: dict[str, Any], f
     assert problem["field"] == field
     assert problem["message"].startswith(f"{field}: ")
     assert words in problem["message"]
+
+
+def test_tests_that_take_too_long_together_cost_their_item_alone(client: httpx.Client) -> None:
+    tests = [{"input": "", "output": ""}] * 3
+    found = score(client, ITEM | {"tests": tests, "time_limit_s": 25}, ITEM | {"tests": tests, "time_limit_s": 20})
+    assert [row["status"] for row in found] == ["not_checked", "correct"]
+    assert "3 tests of 25 s each" in found[0]["reason"]
+
+
+def test_a_rollout_beyond_the_limits_costs_its_reward_alone(client: httpx.Client) -> None:
+    body = {"query": ["a", "x" * 101], "labels": ["a", "a"]}
+    logs = client.post("/v1/openrlhf", json=body).json()["extra_logs"]
+    assert logs == {"not_checked": [0.0, 1.0], "passed": [1.0, 0.0]}
 
 
 def test_too_many_items(client: httpx.Client) -> None:
@@ -305,7 +313,9 @@ def test_the_token() -> None:
         assert 'selfplay_reward_rejected_total{error="unauthorized"} 13.0' in counted
 
 
-def test_a_fault_of_the_service_says_nothing_of_its_insides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_the_service_says_nothing_of_its_insides(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(_: ServiceMetrics) -> bytes:
         raise RuntimeError("a secret of this machine")
 
@@ -315,6 +325,7 @@ def test_a_fault_of_the_service_says_nothing_of_its_insides(monkeypatch: pytest.
             answer = client.get("/metrics")
         refused(answer, 500, "internal")
         assert "secret" not in answer.text
+        eventually(lambda: "a secret of this machine" in caplog.text)
         assert score(client, ITEM)[0]["passed"] is True
         assert metric(client, "selfplay_reward_rejected_total", error="internal") == 1.0
 
