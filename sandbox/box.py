@@ -31,8 +31,8 @@ class MountedBox:
         self.path = path
         self._empty = self.use()[0]
 
-    def use(self) -> tuple[int, int]:
-        """Files and bytes in it, deleted files that are still open included."""
+    def use(self, settled: bool = False) -> tuple[int, int]:
+        """Files and bytes in it, deleted files that are still open included, closed folders too."""
         state = os.statvfs(self.path)
         return state.f_files - state.f_ffree, (state.f_blocks - state.f_bfree) * state.f_frsize
 
@@ -55,27 +55,26 @@ class WatchedBox:
         self._tree = tree
         self._device = os.stat(path).st_dev
 
-    def use(self) -> tuple[int, int]:
+    def use(self, settled: bool = False) -> tuple[int, int]:
         """Files and bytes in it, deleted files that are still open included.
 
         More than MAX_FILES files also stands for a folder that cannot be counted: too deep, or closed to its owner.
+        Once every program has ended (`settled`), closed folders are opened.
         """
         files = size = 0
         waiting = [(self.path, 0)]
         while waiting and files <= MAX_FILES:
             folder, depth = waiting.pop()
             try:
-                with os.scandir(folder) as entries:
-                    for entry in entries:
-                        state = entry.stat(follow_symlinks=False)
-                        files += 1
-                        size += state.st_blocks * _BLOCK
-                        if entry.is_dir(follow_symlinks=False):
-                            waiting.append((entry.path, depth + 1))
-                        if files > MAX_FILES or depth > _MAX_DEPTH:
-                            return MAX_FILES + 1, size
-            except FileNotFoundError:
-                continue  # deleted in the meantime
+                for entry, state in _entries(folder, settled):
+                    files += 1
+                    size += state.st_blocks * _BLOCK
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append((entry.path, depth + 1))
+                    if files > MAX_FILES or depth > _MAX_DEPTH:
+                        return MAX_FILES + 1, size
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # it is not there any more
             except OSError:
                 return MAX_FILES + 1, size
         return files, size + sum(self._deleted().values())
@@ -104,6 +103,22 @@ def remove_folder(folder: str) -> None:
     _reset_folder(folder, _SHARED_MODE)
     _empty(folder)
     os.rmdir(folder)
+
+
+def _entries(folder: str, reopen: bool) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+    try:
+        found = os.scandir(folder)
+    except PermissionError:
+        if not reopen:
+            raise
+        os.chmod(folder, 0o700)
+        found = os.scandir(folder)
+    with found:
+        for entry in found:
+            try:
+                yield entry, entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # deleted in the meantime
 
 
 def _open_files(pid: int) -> Iterator[os.stat_result]:

@@ -159,7 +159,7 @@ def _passed_unseen(request: tuple[float, ...], ground: Ground) -> int:
     """A limit that the program passed after the last look."""
     if ground.tree.left_running > request[3]:
         return Verdict.PROCESSES
-    files, used = ground.box.use()
+    files, used = ground.box.use(settled=True)
     return Verdict.DISK if used > request[5] or files > MAX_FILES else Verdict.NONE
 
 
