@@ -21,7 +21,7 @@ sandbox_app = typer.Typer(help="Run untrusted programs in isolation by the kerne
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(verifiers_app, name="verifiers")
 
-UNUSABLE, FAILED, INTERRUPTED = 2, 1, 130
+UNUSABLE, FAILED, SPENT, INTERRUPTED = 2, 1, 3, 130
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as configs/quickstart.yaml.")]
 Overrides = Annotated[
@@ -42,54 +42,93 @@ def main() -> None:
     app()
 
 
+RunDir = Annotated[Path | None, typer.Option("--run-dir", help="Where the run lives; default runs/<name>.")]
+Reuse = Annotated[
+    Path | None,
+    typer.Option("--reuse", help="Another run, whose stages are taken over where settings and inputs agree."),
+]
+
+
 @app.command()
 def run(
     recipe: RecipeFile,
     overrides: Overrides = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Where the run lives; default runs/<name>.")] = None,
-    reuse: Annotated[
-        Path | None, typer.Option(help="Another run, whose stages are taken over where settings and inputs agree.")
-    ] = None,
+    run_dir: RunDir = None,
+    reuse: Reuse = None,
     until: Annotated[
         str | None, typer.Option(help="Stop after this stage; the same command without it goes on.")
     ] = None,
 ) -> None:
     """Run a recipe, or continue its run."""
     loaded = _load(recipe, overrides)
-    folder = run_dir or Path("runs") / loaded.name
     from selfplay.plan import planned_stages
 
-    if until is not None and until not in planned_stages(loaded):
-        _refuse(f"--until {until}: is not a stage; the stages are {', '.join(planned_stages(loaded))}")
+    folder = run_dir or Path("runs") / loaded.name
+    summary = _launch(loaded, folder, reuse, until, planned_stages(loaded))
+    if summary is None:
+        typer.echo(f"{until} is done; the same command without --until continues {folder}.")
+    else:
+        _print(_closing(summary))
+
+
+@app.command()
+def synthesize(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    run_dir: RunDir = None,
+    reuse: Reuse = None,
+    until: Annotated[
+        str | None, typer.Option(help="Stop after this stage, such as annotation or cold_start; default the last.")
+    ] = None,
+) -> None:
+    """Run a recipe as far as its prompts: the stages of `run` that come before self-play."""
+    loaded = _load(recipe, overrides)
+    from selfplay.plan import synthesis_stages
+
+    stages = synthesis_stages(loaded)
+    folder, last = run_dir or Path("runs") / loaded.name, until or stages[-1]
+    _launch(loaded, folder, reuse, last, stages)
+    annotated = folder / "stages" / "annotation"
+    if (annotated / "manifest.json").exists():
+        from selfplay.annotation_view import annotation_view
+        from selfplay.run import read_json
+
+        _print(annotation_view(read_json(annotated / "manifest.json")["counts"], str(annotated)))
+    typer.echo(f"{last} is done; `selfplay run` with the same recipe and settings continues {folder}.")
+
+
+def _launch(recipe: Any, folder: Path, reuse: Path | None, until: str | None, stages: list[str]) -> Any:
+    if until is not None and until not in stages:
+        _refuse(f"--until {until}: is not a stage; the stages are {', '.join(stages)}")
+    if reuse is not None and not (reuse / "recipe.json").exists():
+        _refuse(f"--reuse {reuse}: is not a run directory")
     from selfplay.devices import NoDevice
+    from selfplay.engines.api_client import EndpointRefused
+    from selfplay.launch import launch
     from selfplay.preflight import PreflightError
     from selfplay.records import RecordError
     from selfplay.run import RunError
     from selfplay.seed_rows import SeedError
-    from selfplay.synthesis.concepts import NoCombination
+    from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
+    from selfplay.concepts.sampler import NoCombination
     from selfplay.trainers.arguments import ArgumentsError
     from selfplay.trainers.sft import NothingToLearn
     from selfplay.workers import WorkerError
     from verifiers.registry import UnknownVerifier
 
-    if reuse is not None and not (reuse / "recipe.json").exists():
-        _refuse(f"--reuse {reuse}: is not a run directory")
-    from selfplay.launch import launch
-
     try:
-        summary = launch(loaded, folder, reuse, until)
+        return launch(recipe, folder, reuse, until)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped. Finished work is kept; the same command continues {folder}.", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
+    except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier, EndpointRefused) as error:
         _refuse(str(error))
+    except AnnotationStopped as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(SPENT if isinstance(error, BudgetReached) else FAILED) from error
     except (WorkerError, NothingToLearn, NoCombination, RecordError, OSError) as error:
         typer.echo(f"{error}\nFinished work is kept in {folder}; what libraries said is in its workers.log.", err=True)
         raise typer.Exit(FAILED) from error
-    if summary is None:
-        typer.echo(f"{until} is done; the same command without --until continues {folder}.")
-    else:
-        _print(_closing(summary))
 
 
 @app.command()
@@ -100,6 +139,7 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     from selfplay.plan_view import plan_view
     from selfplay.preflight import (
         PreflightError,
+        check_endpoints,
         check_engine,
         check_models,
         check_rewards,
@@ -114,7 +154,7 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     try:
         check_trainer_arguments(loaded, loaded.compute.workers or 1)
         check_engine(loaded)
-        findings = check_models(loaded) + check_rewards(loaded) + check_sandbox(loaded)
+        findings = check_models(loaded) + check_rewards(loaded) + check_endpoints(loaded) + check_sandbox(loaded)
     except (SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
         _refuse(str(error))
     for finding in findings:
@@ -206,6 +246,8 @@ def sandbox_run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A program.")],
     language: Annotated[str | None, typer.Option(help="python or cpp; default by the file's ending.")] = None,
     stdin: Annotated[Path | None, typer.Option(help="A file for standard input.")] = None,
+    backend: Annotated[str, typer.Option(help="bubblewrap, landlock, or auto: this host's best.")] = "auto",
+    waive: Annotated[list[str] | None, typer.Option(help="A limit that may go unenforced; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the execution as JSON.")] = False,
 ) -> None:
     """Run one program in the sandbox; exits 0 when the program ended well."""
@@ -213,7 +255,7 @@ def sandbox_run(
     from selfplay.sandbox_commands import SandboxInputError, run_file
 
     try:
-        execution = run_file(file, language, stdin)
+        execution = run_file(file, language, stdin, backend, waive or [])
     except (SandboxInputError, SandboxUnavailable) as error:
         _refuse(str(error))
     if as_json:

@@ -28,6 +28,10 @@ class Clock:
         """Takes time out of model time that a training spent waiting for verdicts."""
         self._waited += seconds
 
+    def wait_for_models(self, seconds: float) -> None:
+        """Takes time for model time that the run waited for models elsewhere than in its workers."""
+        self._waited -= seconds
+
     def mark(self, stage: str) -> None:
         """Books the time since the last mark on a stage."""
         now, busy = time.monotonic(), self._workers.busy_seconds

@@ -23,20 +23,20 @@ class Parsed:
 
 def prompt_input(domain: Domain, concepts: Sequence[str], level: str) -> str:
     """What the prompt model p(z, x | c) reads."""
-    return _fill(domain.prompt_template, concepts=numbered(concepts), level=level)
+    return fill(domain.prompt_template, concepts=numbered(concepts), level=level)
 
 
 def rationale_input(domain: Domain, concepts: Sequence[str], level: str, problem: str) -> str:
     """What the rationale model q(z | c, x) reads."""
-    return _fill(domain.rationale_template, concepts=numbered(concepts), level=level, problem=problem)
+    return fill(domain.rationale_template, concepts=numbered(concepts), level=level, problem=problem)
 
 
 def solver_input(domain: Domain, problem: str) -> str:
     """What the policy reads."""
-    return _fill(domain.solver_template, problem=problem)
+    return fill(domain.solver_template, problem=problem)
 
 
-def _fill(template: str, **values: str) -> str:
+def fill(template: str, **values: str) -> str:
     """Puts values in at once, so that braces inside a value are never taken for a field."""
     parts = template.split("{")
     filled = [parts[0]]

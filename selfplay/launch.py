@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from selfplay.annotation_settings import LocalEngine
 from selfplay.clock import Clock
 from selfplay.config import Recipe
 from selfplay.context import Context
@@ -15,7 +16,7 @@ from selfplay.devices import workers_and_device
 from selfplay.judging import Judge
 from selfplay.pipeline import Reached, run_pipeline
 from selfplay.plan import planned_stages
-from selfplay.preflight import check_all_but_rewards, check_rewards
+from selfplay.preflight import check_all_but_rewards, check_endpoints, check_rewards
 from selfplay.records import LabelledTask, Rollout
 from selfplay.report.page import write_report
 from selfplay.run import RunDirectory
@@ -63,7 +64,8 @@ def launch(
 
     Raises:
         RunError: the directory belongs to other settings or to another process.
-        PreflightError: rewards that would spoil the run.
+        PreflightError: rewards that would spoil the run, or an endpoint that cannot do what it must.
+        AnnotationStopped: an endpoint is out of reach, or a budget is spent.
         NoDevice: the recipe asks for a device that is not there.
         WorkerError: a worker failed.
         NothingToLearn: no prompt survived.
@@ -72,8 +74,11 @@ def launch(
     with RunDirectory.open(run_path, recipe, reuse) as run, _workers(run, count, device) as workers:
         clock = Clock(run_path / "clock.json", workers)
         if not run.stage(planned_stages(recipe)[-1]).done:
-            workers.start(functools.partial(check_all_but_rewards, recipe, count))
+            if uses_workers(recipe, until):
+                workers.start(functools.partial(check_all_but_rewards, recipe, count))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
+            if not run.stage("annotation").done:
+                check_endpoints(recipe)
             workers.wait_until_ready()
         run.claim()
         with Progress() as progress, Tracker(run_path, recipe) as tracker, _judge(recipe, run) as judge:
@@ -86,6 +91,15 @@ def launch(
             tracker.summary(summary)
         write_report(run_path)
     return summary
+
+
+def uses_workers(recipe: Recipe, until: str | None) -> bool:
+    """Whether a model runs on this machine before the stage `until` is done; loading the libraries takes seconds."""
+    planned = planned_stages(recipe)
+    told = planned if until is None else planned[: planned.index(until) + 1]
+    annotators = recipe.cold_start.annotators.values()
+    engines = [*(annotator.engine for annotator in annotators), recipe.cold_start.annotation.scorer]
+    return bool(set(told) - {"seeds", "annotation"}) or any(isinstance(engine, LocalEngine) for engine in engines)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
+from selfplay.annotation_settings import AnnotatorEngine
 from selfplay.config import PretrainedModel, Recipe
 from selfplay.plan import planned_stages
 from selfplay.training_settings import UpdateRule
@@ -24,6 +25,7 @@ def _sentence(recipe: Recipe, stage: str) -> str:
     kind = stage.rstrip("0123456789").rstrip("_")
     return {
         "seeds": _seeds,
+        "annotation": _annotation,
         "base": _base,
         "cold_start": _cold_start,
         "em": _em,
@@ -37,6 +39,16 @@ def _sentence(recipe: Recipe, stage: str) -> str:
 
 def _seeds(recipe: Recipe) -> str:
     return ", ".join(f"{name} from {domain.seeds.kind}" for name, domain in recipe.domains.items())
+
+
+def _annotation(recipe: Recipe) -> str:
+    annotators = recipe.cold_start.annotators.items()
+    listed = ", ".join(f"{name} ({_model_of(annotator.engine)})" for name, annotator in annotators)
+    return f"{recipe.cold_start.annotation.concepts} concepts and a rationale a problem, by {listed}"
+
+
+def _model_of(engine: AnnotatorEngine) -> str:
+    return f"{engine.model} at {engine.endpoint.base_url}" if engine.kind == "openai" else engine.name
 
 
 def _base(recipe: Recipe) -> str:

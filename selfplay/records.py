@@ -52,6 +52,57 @@ class Seed:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotatorAnswer:
+    """One answer of an annotator about one problem, or its failure to give any."""
+
+    annotator: str
+    model: str
+    asked_for: str
+    """`concepts` or `rationale`."""
+    attempt: int
+    """0 for the first answer of this annotator to this question."""
+    seed: int
+    """What the sample was drawn with."""
+    temperature: float
+    fault: str
+    """Why it could not be used; empty where it was."""
+    excerpt: str
+    """The beginning of an answer that could not be used."""
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+    """In the currency of the annotator's prices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """How a seed problem came to its concepts and its rationale."""
+
+    version: ClassVar[int] = 1
+    id: str
+    seed_id: str
+    domain: str
+    split: str
+    concepts_by: str
+    """The annotator, `seed` where the problem carried them, or empty where nobody found them."""
+    rationale_by: str
+    """Likewise; empty too where none was needed, as for held-out problems."""
+    attempts: int
+    """Answers that were asked for."""
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+    dropped: str
+    """Empty for a triple, else why the problem became none."""
+    log_p_rationale: float | None
+    """log p(z|c), nats, under the recipe's scorer; None without one."""
+    log_p_problem: float | None
+    """log p(x|z,c), nats, under the recipe's scorer; None without one."""
+    answers: tuple[AnnotatorAnswer, ...]
+    """In the order in which they were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One of the K rationales that the E-step weighs for a pair (concepts, problem)."""
 

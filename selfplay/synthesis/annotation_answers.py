@@ -1,0 +1,119 @@
+"""What an annotator wrote, read strictly and never evaluated: a list of concepts, or a rationale between its marks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from selfplay import formats
+from selfplay.engines.base import Sample
+from verifiers.extraction import final_text
+
+LONGEST_ANSWER = 1 << 18
+"""Most characters of an answer that are looked at, its thinking left out."""
+LONGEST_CONCEPT = 120
+"""Most characters of a concept."""
+
+# Possessive, so that a text without end costs one pass and not many.
+_TEXT = re.compile(r'\s*+("(?:[^"\\\n]|\\.)*+"|\'(?:[^\'\\\n]|\\.)*+\')\s*+')
+_ESCAPED = re.compile(r"\\(.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found; `fault` says why it cannot be used."""
+
+    concepts: tuple[str, ...] = ()
+    rationale: str = ""
+    fault: str = ""
+
+
+def read_concepts(sample: Sample, fewest: int, most: int) -> Answer:
+    """Takes the one list of quoted texts that an answer has, with as many distinct concepts as may be."""
+    text, fault = _final(sample)
+    if fault:
+        return Answer(fault=fault)
+    lists = list(_lists(text))
+    if len(lists) != 1:
+        return Answer(fault="no list of concepts" if not lists else "several lists of concepts")
+    concepts = tuple(" ".join(item.split()) for item in lists[0])
+    if not fewest <= len(concepts) <= most:
+        return Answer(fault="too few concepts" if len(concepts) < fewest else "too many concepts")
+    fault = next((fault for concept in concepts if (fault := _concept_fault(concept))), "")
+    if not fault and len({concept.casefold() for concept in concepts}) < len(concepts):
+        fault = "a concept twice"
+    return Answer(fault=fault) if fault else Answer(concepts=concepts)
+
+
+def read_rationale(sample: Sample) -> Answer:
+    """Takes the first rationale between its marks."""
+    text, fault = _final(sample)
+    if fault:
+        return Answer(fault=fault)
+    parsed = formats.parse_rationale(text)
+    return Answer(rationale=parsed.rationale, fault=parsed.fault)
+
+
+def _final(sample: Sample) -> tuple[str, str]:
+    """The text after the thinking, or what is wrong with the answer as a whole."""
+    if not sample.complete:
+        return "", "cut at the token limit"
+    text = final_text(sample.text)
+    if text is None:
+        return "", "the thinking never ends"
+    if not text.strip():
+        return "", "empty"
+    return (text, "") if len(text) <= LONGEST_ANSWER else ("", "too long")
+
+
+def _lists(text: str) -> Iterator[Sequence[str]]:
+    """The lists of quoted texts in a text, as JSON or Python would write them, one after the other."""
+    place = text.find("[")
+    while place >= 0:
+        items, end = _list_at(text, place)
+        if items:
+            yield items
+        place = text.find("[", max(end, place + 1))
+
+
+def _list_at(text: str, start: int) -> tuple[list[str], int]:
+    """The list that begins here and where it ends; an empty one where none begins."""
+    items: list[str] = []
+    place = start + 1
+    while match := _TEXT.match(text, place):
+        item = _unquoted(match[1])
+        if item is None:
+            return [], start
+        items.append(item)
+        place = match.end()
+        sign = text[place : place + 1]
+        if sign == "]":
+            return items, place + 1
+        if sign != ",":
+            return [], start
+        place += 1
+    return [], start
+
+
+def _unquoted(quoted: str) -> str | None:
+    """The content of a quoted text; None where an escape makes no sense or no character."""
+    if quoted[0] == "'":
+        return _ESCAPED.sub(r"\1", quoted[1:-1])
+    try:
+        item = str(json.loads(quoted))
+        item.encode("utf-8")
+    except (ValueError, UnicodeEncodeError):
+        return None
+    return item
+
+
+def _concept_fault(concept: str) -> str:
+    if not concept:
+        return "an empty concept"
+    if len(concept) > LONGEST_CONCEPT:
+        return "a concept too long"
+    if not concept.isprintable() or any(marker in concept for marker in formats.MARKERS):
+        return "a concept that is no plain text"
+    return ""

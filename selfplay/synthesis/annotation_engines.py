@@ -1,0 +1,153 @@
+"""The annotators of a recipe behind one interface, whether a model runs here or answers at an endpoint."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from selfplay.annotation_settings import Annotator, AnnotatorEngine, LocalEngine, OpenAIEngine
+from selfplay.context import Context
+from selfplay.engines.api_budget import Ledger, Usage
+from selfplay.engines.api_engine import ApiEngine
+from selfplay.engines.base import Missing, ModelRef, Sample, Sampling
+from selfplay.engines.sharded import ShardedEngine
+from selfplay.store import SampleStore
+
+LONGEST_PAUSE_S = 60.0
+SCORER = "scorer"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt for an annotator."""
+
+    prompt: str
+    seed: int
+    attempt: int
+    """0 the first time, then counted up with each answer that could not be used."""
+
+
+class Asked(Protocol):
+    """Answers questions about problems."""
+
+    name: str
+    model: str
+    temperature: float
+
+    def answer(self, questions: Sequence[Question], seed: int) -> list[tuple[Sample | Missing, int]]:
+        """An answer a question, or why there is none, and the seed it was drawn with; `seed` is that of the batch."""
+        ...
+
+    def usage(self, sample: Sample) -> Usage:
+        """What an answer took."""
+        ...
+
+
+class RemoteAnnotator:
+    """A model behind an endpoint."""
+
+    def __init__(self, name: str, settings: Annotator, engine: ApiEngine, pause_s: float) -> None:
+        self.name, self.model, self.temperature = name, engine.settings.model, settings.sampling.temperature
+        self._engine, self._sampling, self._pause_s = engine, _sampling(settings), pause_s
+        self._closed = threading.Event()
+
+    def answer(self, questions: Sequence[Question], seed: int) -> list[tuple[Sample | Missing, int]]:
+        """Each question has a seed of its own, so that an answer does not depend on what else is asked."""
+        fewest = min(question.attempt for question in questions)
+        if fewest:
+            self._closed.wait(min(LONGEST_PAUSE_S, self._pause_s * 2.0 ** (fewest - 1)))
+        seeds = [question.seed for question in questions]
+        found = self._engine.try_generate([question.prompt for question in questions], self._sampling, seeds)
+        return list(zip(found, seeds, strict=True))
+
+    def usage(self, sample: Sample) -> Usage:
+        """Tokens as the endpoint counts them, at the recipe's prices."""
+        return self._engine.usage(sample)
+
+    def close(self) -> None:
+        """Ends what is under way."""
+        self._closed.set()
+        self._engine.close()
+
+
+class LocalAnnotator:
+    """A model of this machine, over the run's workers. One batch at a time: they are shared."""
+
+    def __init__(self, name: str, settings: Annotator, engine: ShardedEngine, ledger: Ledger) -> None:
+        self.name, self.model, self.temperature = name, engine.model.path, settings.sampling.temperature
+        self._engine, self._sampling, self._ledger = engine, _sampling(settings), ledger
+        self._turn = threading.Lock()
+
+    def answer(self, questions: Sequence[Question], seed: int) -> list[tuple[Sample | Missing, int]]:
+        """All questions are drawn with the seed of the batch."""
+        with self._turn:
+            found = self._engine.generate([question.prompt for question in questions], self._sampling, seed)
+        for sample in found:
+            self._ledger.add(self.usage(sample))
+        return [(sample, seed) for sample in found]
+
+    def usage(self, sample: Sample) -> Usage:
+        """Its tokens, which cost nothing; those of the prompt as far as the engine counts them."""
+        return Usage(sample.prompt_tokens, sample.completion_tokens or len(sample.token_ids) + sample.complete)
+
+
+@contextmanager
+def open_annotators(context: Context, wide: Ledger) -> Iterator[dict[str, Asked]]:
+    """The recipe's annotators by name, until the end of the `with`; all they spend is booked on the wide ledger too.
+
+    Raises:
+        EndpointRefused: the variable of a key is not set.
+    """
+    settings = context.recipe.cold_start
+    store = SampleStore(context.run.store_folder / "answers.sqlite")
+    remote: list[RemoteAnnotator] = []
+    found: dict[str, Asked] = {}
+    try:
+        for name, annotator in settings.annotators.items():
+            if isinstance(annotator.engine, LocalEngine):
+                found[name] = LocalAnnotator(name, annotator, _local(context, annotator.engine), wide)
+                continue
+            ledger = Ledger(f"cold_start.annotators.{name}.engine.budget", annotator.engine.budget, wide)
+            engine = ApiEngine(annotator.engine, store, name, ledger)
+            remote.append(RemoteAnnotator(name, annotator, engine, settings.annotation.pause_s))
+            found[name] = remote[-1]
+        yield found
+    finally:
+        for one in remote:
+            one.close()
+        store.close()
+
+
+@contextmanager
+def open_scorer(context: Context, settings: AnnotatorEngine) -> Iterator[ShardedEngine | ApiEngine]:
+    """The engine that scores triples, until the end of the `with`."""
+    if isinstance(settings, LocalEngine):
+        yield _local(context, settings)
+        return
+    store = SampleStore(context.run.store_folder / "answers.sqlite")
+    ledger = Ledger("cold_start.annotation.scorer.budget", settings.budget)
+    engine = ApiEngine(settings, store, SCORER, ledger)
+    try:
+        yield engine
+    finally:
+        engine.close()
+        store.close()
+
+
+def all_remote(annotators: Sequence[Annotator]) -> bool:
+    """Whether no annotator needs a model on this machine."""
+    return all(isinstance(annotator.engine, OpenAIEngine) for annotator in annotators)
+
+
+def _local(context: Context, settings: LocalEngine) -> ShardedEngine:
+    name = f"{settings.name}@{settings.revision or 'main'}"
+    chat = settings.prompt_style == "chat"
+    return context.engine(ModelRef(settings.name, name, settings.revision, settings.dtype, chat))
+
+
+def _sampling(settings: Annotator) -> Sampling:
+    how = settings.sampling
+    return Sampling(how.temperature, how.max_new_tokens, how.top_p)
