@@ -8,16 +8,26 @@ from contextlib import contextmanager
 from queue import LifoQueue
 
 from sandbox.open import open_sandbox
+from sandbox.remote_server import RemoteServer
 from sandbox.warm import WarmSandbox
 
 
 class SandboxPool:
     """At most `workers` sandboxes, opened when first needed and lent to one thread at a time."""
 
-    def __init__(self, workers: int, backend: str = "auto", waive: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        workers: int,
+        backend: str = "auto",
+        waive: Collection[str] = (),
+        *,
+        server: RemoteServer | None = None,
+        packages: Collection[str] = (),
+    ) -> None:
+        """The arguments behind `workers` are those of open_sandbox. Raises ValueError without a worker."""
         if workers < 1:
             raise ValueError(f"a pool needs at least one worker, not {workers}")
-        self._open: Callable[[], WarmSandbox] = lambda: open_sandbox(backend, waive)
+        self._open: Callable[[], WarmSandbox] = lambda: open_sandbox(backend, waive, server=server, packages=packages)
         self._idle: LifoQueue[WarmSandbox | None] = LifoQueue()
         for _ in range(workers):
             self._idle.put(None)

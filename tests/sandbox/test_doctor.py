@@ -120,3 +120,17 @@ def test_options_that_do_not_go_together_are_refused(options: list[str], said: s
     done = CliRunner().invoke(app, ["sandbox", "doctor", *options])
     assert done.exit_code == 2
     assert said in done.output
+
+
+@pytest.mark.skipif(landlock_rules.version() == 0, reason="this kernel has no Landlock")
+def test_a_file_is_run_on_the_backend_asked_for(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import os; print(os.getcwd())")
+    run = ["sandbox", "run", str(program), "--backend", "landlock"]
+    refused = CliRunner().invoke(app, run)
+    assert (refused.exit_code, "landlock cannot enforce disk" in refused.output) == (2, True)
+    done = CliRunner().invoke(app, [*run, "--waive", "disk"])
+    assert (done.exit_code, "selfplay-sandbox-" in done.stdout) == (0, True)
+    for options, said in ((["--waive", "disks"], "is no limit"), (["--backend", "remote"], "is not of this host")):
+        wrong = CliRunner().invoke(app, [*run, *options])
+        assert (wrong.exit_code, said in wrong.output) == (2, True)
