@@ -102,6 +102,7 @@ def _launch(recipe: Any, folder: Path, reuse: Path | None, until: str | None, st
         _refuse(f"--until {until}: is not a stage; the stages are {', '.join(stages)}")
     if reuse is not None and not (reuse / "recipe.json").exists():
         _refuse(f"--reuse {reuse}: is not a run directory")
+    from selfplay.concepts.sampler import NoCombination
     from selfplay.devices import NoDevice
     from selfplay.engines.api_client import EndpointRefused
     from selfplay.launch import launch

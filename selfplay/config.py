@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from selfplay.annotation_settings import Annotation, AnnotationTemplates, Annotator, check_budget
+from selfplay.curation_settings import Curation
 from selfplay.em_settings import EM
 from selfplay.sandbox_settings import SandboxSettings
 from selfplay.seed_settings import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.settings import SamplingSettings, Section, TrainerArguments
+from selfplay.synthesis_settings import Synthesis
 from selfplay.training_settings import TrainingSettings
 
 
@@ -114,40 +116,6 @@ class ColdStart(Section):
     def _budget_can_be_reached(self) -> ColdStart:
         check_budget(self.annotation.budget, self.annotators)
         return self
-
-
-class Synthesis(Section):
-    """New prompts from the prompt model (paper section 3)."""
-
-    prompts: Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=1)]] = 1000
-    """Completions sampled for each domain: one number, or a number for each by its name."""
-    sampling: SamplingSettings = SamplingSettings(temperature=0.8)
-    """How they are drawn."""
-    concept_temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Softmax temperature of the concept sampler."""
-
-    def prompts_of(self, domain: str) -> int:
-        """Completions sampled for one domain."""
-        return self.prompts[domain] if isinstance(self.prompts, dict) else self.prompts
-
-
-class Curation(Section):
-    """Gates between a parsed prompt and a usable one."""
-
-    near_duplicate_jaccard: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """Two prompts whose word sets overlap more than this are duplicates; 1 turns the gate off."""
-    bands: Annotated[int, Field(ge=1, le=512)] = 50
-    """LSH bands; bands x band_rows MinHash permutations are used."""
-    band_rows: Annotated[int, Field(ge=1, le=64)] = 2
-    """Rows of each LSH band."""
-    decontamination_ngram: Annotated[int, Field(ge=0, le=64)] = 13
-    """Prompts that share this many consecutive words with a held-out problem are dropped; 0 turns it off."""
-    decontamination_spares_seed_wording: bool = False
-    """Runs of words that the training seeds contain too are no evidence of a leak: for seeds made from templates."""
-    min_words: Annotated[int, Field(ge=0)] = 4
-    """Shortest problem, in words."""
-    max_words: Annotated[int, Field(ge=1)] = 2000
-    """Longest problem, in words."""
 
 
 class Labelling(Section):
@@ -286,6 +254,9 @@ class Recipe(Section):
             raise ValueError(
                 f"synthesis.prompts names {sorted(self.synthesis.prompts)}, but the domains are {sorted(self.domains)}"
             )
+        unknown = sorted(set(self.synthesis.concepts) - set(self.domains))
+        if unknown:
+            raise ValueError(f"synthesis.concepts names {unknown}, but the domains are {sorted(self.domains)}")
         for name, domain in self.domains.items():
             if self.em.decides and not domain.seeds.dev:
                 raise ValueError(

@@ -18,7 +18,9 @@ from pydantic import BaseModel, ValidationError
 
 from selfplay.annotation_settings import Annotation, OpenAIEngine
 from selfplay.config import Recipe
+from selfplay.curation_settings import Curation, DatasetBenchmark, FileBenchmark
 from selfplay.seed_settings import DatasetSeeds, FileSeeds
+from selfplay.synthesis_settings import Synthesis
 
 Path_ = tuple[str | int, ...]
 
@@ -207,7 +209,38 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
         elif isinstance(seeds, DatasetSeeds) and (folder / seeds.name).is_dir():
             place = {"name": str((folder / seeds.name).resolve())}
             domains[name] = domain.model_copy(update={"seeds": seeds.model_copy(update=place)})
-    return recipe.model_copy(update={"domains": domains})
+    synthesis, curation = _synthesis_paths(recipe.synthesis, folder), _curation_paths(recipe.curation, folder)
+    return recipe.model_copy(update={"domains": domains, "synthesis": synthesis, "curation": curation})
+
+
+def _synthesis_paths(settings: Synthesis, folder: Path) -> Synthesis:
+    concepts = {}
+    for name, choice in settings.concepts.items():
+        file = None if choice.file is None else (folder / choice.file).resolve()
+        if file is not None and not file.is_file():
+            raise RecipeError(f"synthesis.concepts.{name}.file: there is no file {file}; give a list of concepts")
+        concepts[name] = choice.model_copy(update={"file": None if file is None else str(file)})
+    changed: dict[str, Any] = {"concepts": concepts}
+    if settings.coverage is not None:
+        runs = tuple(str((folder / run).resolve()) for run in settings.coverage.runs)
+        changed["coverage"] = settings.coverage.model_copy(update={"runs": runs})
+    return settings.model_copy(update=changed)
+
+
+def _curation_paths(settings: Curation, folder: Path) -> Curation:
+    benchmarks: dict[str, FileBenchmark | DatasetBenchmark] = {}
+    for name, benchmark in settings.benchmarks.items():
+        benchmarks[name] = benchmark
+        if isinstance(benchmark, FileBenchmark):
+            file = (folder / benchmark.path).resolve()
+            if not file.is_file():
+                raise RecipeError(
+                    f"curation.benchmarks.{name}.path: there is no file {file}; give a JSON lines or Parquet file"
+                )
+            benchmarks[name] = benchmark.model_copy(update={"path": str(file)})
+        elif (folder / benchmark.name).is_dir():
+            benchmarks[name] = benchmark.model_copy(update={"name": str((folder / benchmark.name).resolve())})
+    return settings.model_copy(update={"benchmarks": benchmarks})
 
 
 def recipe_hash(recipe: Recipe) -> str:

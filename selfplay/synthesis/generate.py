@@ -13,7 +13,8 @@ from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.records import Prompt, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
-from selfplay.synthesis.concepts import Combination, ConceptSampler, plan, shapes_of
+from selfplay.concepts.bank import Combination, bank_of
+from selfplay.concepts.sampler import ConceptSampler, plan, shapes_of
 
 
 def synthesis_stage(
@@ -43,7 +44,7 @@ def synthesise(
     """The completions of one domain."""
     settings = context.recipe.synthesis
     sampler = ConceptSampler(
-        [seed.concepts for seed in seeds], settings.concept_temperature, [seed.concepts for seed in reserved]
+        bank_of([seed.concepts for seed in seeds]), settings.concept_temperature, [seed.concepts for seed in reserved]
     )
     rng = random.Random(context.seed("synthesis", domain, "concepts"))
     planned = plan(sampler, shapes_of([(s.concepts, s.level) for s in seeds]), settings.prompts_of(domain), rng)

@@ -1,0 +1,79 @@
+"""The concept bank: names, how often each occurs, how often two occur together, and vectors to compare them by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from selfplay.concepts.vectors import Vectors, rows_as_vectors
+
+Combination = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptBank:
+    """Concepts in sorted order, and what their combinations say of them; memory is linear in co-occurrences."""
+
+    names: tuple[str, ...]
+    frequency: NDArray[np.float64]
+    """Combinations with each concept, shape [concepts]; what the first concept is drawn by."""
+    together: sparse.csr_array
+    """Combinations with both of two concepts, int32, symmetric, zero diagonal, shape [concepts, concepts]."""
+    vectors: Vectors
+    """What cosines are taken of."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def bank_of(
+    combinations: Sequence[Combination],
+    counts: Mapping[str, float] | None = None,
+    embeddings: Mapping[str, Sequence[float]] | None = None,
+) -> ConceptBank:
+    """The bank of combinations, such as those of triples.
+
+    Args:
+        combinations: concepts that occur together; one that is named twice in a combination counts once there.
+        counts: further concepts, or further occurrences of them, such as a user's list with frequencies.
+        embeddings: a vector a concept, all of one length; without them, concepts are compared by what they occur
+            with.
+
+    Raises:
+        ValueError: a concept has no embedding.
+    """
+    extra = counts or {}
+    names = tuple(sorted({concept for combination in combinations for concept in combination} | set(extra)))
+    index = {name: place for place, name in enumerate(names)}
+    frequency = np.array([extra.get(name, 0.0) for name in names], dtype=np.float64)
+    for combination in combinations:
+        for concept in combination:
+            frequency[index[concept]] += 1
+    together = _together([[index[concept] for concept in dict.fromkeys(c)] for c in combinations], len(names))
+    if embeddings is None:
+        vectors = rows_as_vectors(together)
+    else:
+        missing = [name for name in names if name not in embeddings]
+        if missing:
+            raise ValueError(f"{len(missing)} concepts have no embedding, such as {missing[0]!r}")
+        vectors = Vectors(np.array([embeddings[name] for name in names], dtype=np.float32))
+    return ConceptBank(names, frequency, together, vectors)
+
+
+def _together(combinations: Iterable[Sequence[int]], count: int) -> sparse.csr_array:
+    rows, sizes = [], []
+    for combination in combinations:
+        rows.append(np.asarray(combination, dtype=np.int64))
+        sizes.append(len(combination))
+    columns = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
+    pointers = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    has = sparse.csr_array((np.ones(len(columns), dtype=np.int32), columns, pointers), shape=(len(sizes), count))
+    together = (has.T @ has).tocsr()
+    together.setdiag(0)
+    together.eliminate_zeros()
+    together.sort_indices()
+    return together
