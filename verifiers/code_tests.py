@@ -28,6 +28,9 @@ from verifiers.output_comparison import (
 from verifiers.program_runner import OpenSandbox, ProgramRunner, limits_for, open_default
 
 Comparison = Literal["tokens", "tokens_by_line", "lines", "any_order"]
+_FAULT_OF_A_PROGRAM = frozenset(
+    (Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
+)
 _COMPARISONS = ("tokens", "tokens_by_line", "lines", "any_order")
 
 
@@ -196,14 +199,22 @@ class CodeVerifier:
         limits = limits_for(max(task.time_limit_s, 5.0), max(task.memory_mb, 512))
         judged = self._checkers.submit(lambda sandbox: sandbox.run(program, packed, limits)).result()
         progress.passed, progress.per_test = 0, []
-        for index in range(len(packed)):
+        for index, test in enumerate(task.tests[: len(packed)]):
             execution = judged[min(index, len(judged) - 1)] if judged else Execution(Status.SANDBOX_ERROR)
             says = checker_says(execution)
+            if says is None and execution.status in _FAULT_OF_A_PROGRAM and self._takes_answer(program, test, limits):
+                # An output that the checker cannot read, though it reads the answer, is the program's fault.
+                says = False
             if says is None:
                 why = execution.reason or _last_line(execution.stderr) or f"exit code {execution.exit_code}"
                 progress.note(index, "not_checked", f"the checker failed ({execution.status}): {why}"[:300])
             else:
                 progress.note(index, "accepted" if says else "wrong_answer", "" if says else "the checker refused it")
+
+    def _takes_answer(self, checker: Program, test: Test, limits: Limits) -> bool:
+        packed = [checker_input(test.input, test.output.encode(), test.output)]
+        executions = self._checkers.submit(lambda sandbox: sandbox.run(checker, packed, limits)).result()
+        return len(executions) == 1 and checker_says(executions[0]) is True
 
     def _verdict(self, task: Task, executions: Sequence[Execution], progress: _Progress, seconds: float) -> Verdict:
         total = len(task.tests)

@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 _MAX_DEPTH = 200
 _DECIMAL = re.compile(r"([+-]?\d+\.\d*)")
+_BRACKETS = re.compile(r"[][{}]")
 
 
 def exact_lines(actual: str, expected: str) -> bool:
@@ -43,10 +45,22 @@ def same_json(actual: str, expected: str, float_tolerance: float | None = None) 
     """Same value, where both outputs are one JSON list or object, so that the order of keys doesn't count."""
     if not (expected.lstrip()[:1] in {"[", "{"} and actual.lstrip()[:1] in {"[", "{"}):
         return False
+    # A caller that allows deep recursion would otherwise let an output overflow its stack.
+    if max(_depth(actual), _depth(expected)) > _MAX_DEPTH:
+        return False
     try:
         return same_value(json.loads(actual), json.loads(expected), float_tolerance)
     except (ValueError, RecursionError):
         return False
+
+
+def _depth(text: str) -> int:
+    """Most brackets that stand open at a time, those within strings included."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _plain_decimal(word: str) -> str:
@@ -135,7 +149,10 @@ def _same_mapping(
     if len(actual) != len(expected):
         return False
     # JSON writes every key as text, so that {1: 2} may come back as {"1": 2}
-    found = {str(key): value for key, value in actual.items()}
+    try:
+        found = {str(key): value for key, value in actual.items()}
+    except ValueError:
+        return False  # a number of more digits than Python writes
     wanted = {str(key): value for key, value in expected.items()}
     if len(found) != len(actual) or found.keys() != wanted.keys():
         return False
@@ -144,9 +161,33 @@ def _same_mapping(
 
 def _same_items(actual: Iterable[Any], expected: Iterable[Any], tolerance: float | None, depth: int) -> bool:
     left = list(actual)
+    if tolerance is None:
+        counts = _counts(left, depth), _counts(expected, depth)
+        if None not in counts:
+            return counts[0] == counts[1]
     for wanted in expected:
         at = next((i for i, item in enumerate(left) if same_value(item, wanted, tolerance, True, depth + 1)), None)
         if at is None:
             return False
         left.pop(at)
     return True
+
+
+def _counts(items: Iterable[Any], depth: int) -> Counter[Any] | None:
+    """How often each item occurs, in a form that is equal where same_value holds; None if there is no such form."""
+    try:
+        return Counter(_form(item, depth + 1) for item in items)
+    except _NoForm:
+        return None
+
+
+class _NoForm(Exception):
+    """NaN, a mapping, or what lies too deep is for same_value to compare."""
+
+
+def _form(value: Any, depth: int) -> Any:
+    if depth > _MAX_DEPTH or isinstance(value, dict) or value != value:  # noqa: PLR0124 - only NaN differs from itself
+        raise _NoForm
+    if isinstance(value, list | tuple):
+        return frozenset(Counter(_form(item, depth + 1) for item in value).items())
+    return value
