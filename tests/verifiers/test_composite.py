@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from verifiers.answer_length import LengthVerifier
-from verifiers.composite import Component, CompositeVerifier, component_rewards
+from verifiers.composite import Component, CompositeVerifier, component_rewards, mean_component_rewards
 from verifiers.conformance_contract import faults_of
 from verifiers.model import Task, Verdict
 from verifiers.plugins import FunctionVerifier
@@ -21,6 +21,10 @@ from verifiers.text_rules import ExactVerifier
 def giving(reward: float | None) -> FunctionVerifier:
     verdict = Verdict(None, None, "timed_out", "slow") if reward is None else reward
     return FunctionVerifier("giving", lambda task, completion: verdict, {})
+
+
+def share_of_b(task: Task, completion: str) -> float:
+    return completion.count("b") / 3
 
 
 class Closing(ExactVerifier):
@@ -175,10 +179,7 @@ def test_a_batch_is_its_items(completions: list[str], stop: bool) -> None:
     def starts(task: Task, completion: str) -> bool:
         return completion.startswith("a")
 
-    def share(task: Task, completion: str) -> float:
-        return completion.count("b") / 3
-
-    parts: Any = {"starts": FunctionVerifier("starts", starts, {}), "share": FunctionVerifier("share", share, {})}
+    parts: Any = {"starts": FunctionVerifier("starts", starts, {}), "share": FunctionVerifier("share", share_of_b, {})}
     composite = CompositeVerifier(parts, combine="product", stop_at_zero=stop, threshold=0.5)
     together = composite.verify_many([(Task(), completion) for completion in completions])
     alone = [composite.verify(Task(), completion) for completion in completions]
@@ -210,6 +211,12 @@ def test_composites_nest_and_every_part_keeps_its_name() -> None:
     wrong = composite.verify(Task(answer="five"), "four")
     assert wrong.reason.startswith("right: the text is another; shape: length: 4 characters")
     assert component_rewards(Verdict(True, 1.0, "correct")) == {}
+
+
+def test_means_are_of_those_that_could_check() -> None:
+    composite = CompositeVerifier({"share": FunctionVerifier("share", share_of_b, {}), "late": giving(None)})
+    verdicts = composite.verify_many([(Task(), "bbb"), (Task(), "ab"), (Task(), "a")])
+    assert mean_component_rewards([*verdicts, Verdict(True, 1.0, "correct")]) == {"share": pytest.approx(4 / 9)}
 
 
 def test_defaults_reach_nested_components() -> None:
