@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sandbox.doctor import backends, examine
+from sandbox.doctor import LIMITS, backends, examine
 from sandbox.model import Limits, Program
 from sandbox.open import open_sandbox
 from sandbox.remote_server import RemoteServer
@@ -18,11 +19,13 @@ class SandboxInputError(ValueError):
     """A file that cannot be run, or a backend that cannot be examined; the message says why and the remedy."""
 
 
-def run_file(file: Path, language: str | None, stdin: Path | None) -> dict[str, Any]:
+def run_file(
+    file: Path, language: str | None, stdin: Path | None, backend: str = "auto", waive: Sequence[str] = ()
+) -> dict[str, Any]:
     """Runs a program file once; returns the execution with text in place of bytes.
 
     Raises:
-        SandboxInputError: a file cannot be read, or its language is not known.
+        SandboxInputError: a file cannot be read, or its language, the backend or a limit is not known.
         SandboxUnavailable: no backend works on this host.
     """
     chosen = language or LANGUAGES.get(file.suffix)
@@ -33,7 +36,11 @@ def run_file(file: Path, language: str | None, stdin: Path | None) -> dict[str, 
         given = stdin.read_bytes() if stdin is not None else b""
     except (OSError, UnicodeDecodeError) as error:
         raise SandboxInputError(f"{error}: give a program as text, and a file that exists") from error
-    sandbox = open_sandbox()
+    if backend not in (known := ("auto", *backends()[:-1])):
+        raise SandboxInputError(f"--backend {backend}: is not of this host; give {', '.join(known)}")
+    if unknown := sorted(set(waive) - set(LIMITS)):
+        raise SandboxInputError(f"--waive {unknown[0]}: is no limit; the limits are {', '.join(LIMITS)}")
+    sandbox = open_sandbox(backend, waive)
     try:
         execution = sandbox.run(Program(source, chosen), [given], Limits())[0]
     finally:
