@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
+import itertools
 import os
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, BinaryIO, ClassVar, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+ROWS_AT_ONCE = 8192
+"""Most rows of a table that are held in memory by what reads or writes it in a stream."""
 
 
 class RecordError(ValueError):
@@ -232,17 +239,29 @@ def _arrow_type(hint: Any) -> pa.DataType:
 
 
 def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> None:
-    """Writes the rows as Parquet: to a temporary name first, so that `path` is whole or absent."""
-    table = pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], schema=schema_of(record))
-    write_arrow(path, table)
+    """Writes the rows as Parquet: to a temporary name first, so that `path` is whole or absent.
+
+    The rows may come from a generator: only `ROWS_AT_ONCE` of them are held.
+    """
+    schema = schema_of(record)
+    with _partial(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        waiting = iter(rows)
+        while batch := list(itertools.islice(waiting, ROWS_AT_ONCE)):
+            writer.write_table(pa.Table.from_pylist([dataclasses.asdict(row) for row in batch], schema=schema))
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:
     """Writes an Arrow table as Parquet, durably and atomically."""
+    with _partial(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+@contextlib.contextmanager
+def _partial(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with partial.open("wb") as file:
-        pq.write_table(table, file, compression="zstd")
+        yield file
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
@@ -254,22 +273,57 @@ def read_table(path: Path, record: type[Record]) -> list[Record]:
     Raises:
         RecordError: the file is damaged, or holds another record or another version of it.
     """
+    return [row for batch in read_batches(path, record) for row in batch]
+
+
+def read_batches(path: Path, record: type[Record], only_kept: bool = False) -> Iterator[list[Record]]:
+    """Reads rows back, `ROWS_AT_ONCE` or fewer at a time.
+
+    Args:
+        path: the table.
+        record: what its rows are.
+        only_kept: leaves out the rows whose `dropped` says why.
+
+    Raises:
+        RecordError: as for `read_table`.
+    """
+    for batch in read_columns(path, record):
+        kept = batch.filter(pc.equal(batch["dropped"], "")) if only_kept else batch
+        yield [_from_plain(record, row) for row in kept.to_pylist()]
+
+
+def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Reads some columns, or all, as Arrow tables of `ROWS_AT_ONCE` or fewer rows.
+
+    Raises:
+        RecordError: as for `read_table`.
+    """
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            _demand(path, record, file.schema_arrow)
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=None if names is None else list(names)):
+                yield pa.Table.from_batches([batch])
     except (OSError, pa.ArrowInvalid) as error:
         raise RecordError(f"{path}: not a readable table ({error}); delete it and run again") from error
-    metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+
+
+def _demand(path: Path, record: type[Any], schema: pa.Schema) -> None:
+    metadata = {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()}
     found = (metadata.get("record"), metadata.get("version"))
     if found != (record.__name__, str(record.version)):
         raise RecordError(
             f"{path}: holds {found[0]} version {found[1]}, but this code reads {record.__name__} version "
             f"{record.version}; start a new run directory or use the code version that wrote it"
         )
-    return [_from_plain(record, row) for row in table.to_pylist()]
+
+
+@functools.cache
+def _hints(record: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(record)
 
 
 def _from_plain(record: type[Record], row: dict[str, Any]) -> Record:
-    hints = typing.get_type_hints(record)
+    hints = _hints(record)
     made: Record = record(**{name: _value(hints[name], value) for name, value in row.items()})
     return made
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 import selfplay
 from selfplay import recipe_file
 from selfplay.config import Recipe
-from selfplay.records import Record, read_table, write_table
+from selfplay.records import Record, read_batches, read_table, write_table
 
 LOCK_TRIES = 5
 
@@ -53,6 +53,10 @@ class Stage:
     def read(self, table: str, record: type[Record]) -> list[Record]:
         """Reads one of the stage's tables."""
         return read_table(self.folder / f"{table}.parquet", record)
+
+    def batches(self, table: str, record: type[Record], only_kept: bool = False) -> Iterator[list[Record]]:
+        """Reads one of the stage's tables in pieces; `only_kept` leaves out rows that were dropped."""
+        return read_batches(self.folder / f"{table}.parquet", record, only_kept)
 
     def finish(self, seconds: float, inputs: str, counts: dict[str, Any]) -> None:
         """Declares the stage done."""

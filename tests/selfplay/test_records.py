@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.records import Candidate, Pair, RecordError, Seed, TestCase, read_table, schema_of, write_table
+from selfplay import records
+from selfplay.records import (
+    Candidate,
+    LabelledTask,
+    Pair,
+    RecordError,
+    Seed,
+    TestCase,
+    read_batches,
+    read_table,
+    schema_of,
+    write_table,
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 seeds = st.builds(
@@ -62,3 +75,24 @@ def test_no_partial_file_is_left(tmp_path: Path) -> None:
 
 def test_the_schema_carries_name_and_version() -> None:
     assert schema_of(Pair).metadata == {b"record": b"Pair", b"version": b"1"}
+
+
+def test_a_table_is_written_and_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "ROWS_AT_ONCE", 3)
+    rows = [LabelledTask(str(n), "p", "d", "x", "1", (), 1.0, 0.5, "tie" if n % 2 else "", None) for n in range(8)]
+    write_table(tmp_path / "t.parquet", LabelledTask, (row for row in rows))
+    batches = list(read_batches(tmp_path / "t.parquet", LabelledTask))
+    assert [len(batch) for batch in batches] == [3, 3, 2]
+    assert [row for batch in batches for row in batch] == read_table(tmp_path / "t.parquet", LabelledTask) == rows
+    kept = [row for batch in read_batches(tmp_path / "t.parquet", LabelledTask, only_kept=True) for row in batch]
+    assert kept == rows[::2]
+
+
+def test_what_breaks_off_leaves_no_table(tmp_path: Path) -> None:
+    def rows() -> Iterator[Pair]:
+        yield Pair("i", "t", "p", "c", "r", "s")
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        write_table(tmp_path / "p.parquet", Pair, rows())
+    assert not (tmp_path / "p.parquet").exists()
