@@ -63,8 +63,14 @@ def wait_until(condition: Callable[[], bool]) -> bool:
     return True
 
 
-def boxes() -> set[str]:
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("selfplay-sandbox-")}
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder in which no other test opens a sandbox."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name).chmod(0o1777)
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        monkeypatch.setenv("TMPDIR", name)
+        yield Path(name)
 
 
 @pytest.fixture
@@ -392,21 +398,21 @@ def test_a_closed_folder_is_opened_and_counted_at_the_end(newest: WarmSandbox) -
 # Start, end, and choice
 
 
-def test_close_leaves_nothing() -> None:
-    before = boxes(), len(os.listdir("/proc/self/fd"))
+def test_close_leaves_nothing(temporary: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
     with open_landlock() as sandbox:
         run(sandbox, "open('file', 'w')")
         assert sandbox._server is not None
         keeper = sandbox._server[0].pid
         below = [keeper, *descendants(keeper)]
         assert len(below) == 2
+        assert len(os.listdir(temporary)) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in below)
-    assert (boxes(), len(os.listdir("/proc/self/fd"))) == before
+    assert (os.listdir(temporary), len(os.listdir("/proc/self/fd"))) == ([], before)
 
 
 @pytest.mark.parametrize("victim", [0, 1], ids=["keeper", "fork server"])
-def test_killed_part_costs_one_execution(victim: int) -> None:
-    before = boxes()
+def test_killed_part_costs_one_execution(temporary: Path, victim: int) -> None:
     with open_landlock() as sandbox:
         run(sandbox, "print(1)")
         assert sandbox._server is not None
@@ -414,11 +420,10 @@ def test_killed_part_costs_one_execution(victim: int) -> None:
         os.kill([keeper, *descendants(keeper)][victim], signal.SIGKILL)
         assert run(sandbox, "print(1)").status is Status.SANDBOX_ERROR
         assert run(sandbox, "print(1)").status is Status.OK
-    assert boxes() == before
+    assert os.listdir(temporary) == []
 
 
-def test_caller_killed_leaves_nothing() -> None:
-    before = boxes()
+def test_caller_killed_leaves_nothing(temporary: Path) -> None:
     script = textwrap.dedent("""
         from sandbox.landlock import open_landlock
         from sandbox.model import Limits, Program
@@ -440,7 +445,7 @@ def test_caller_killed_leaves_nothing() -> None:
     caller.kill()
     caller.wait()
     assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
-    assert wait_until(lambda: boxes() == before)
+    assert wait_until(lambda: os.listdir(temporary) == [])
 
 
 def test_as_an_ordinary_user() -> None:
@@ -555,12 +560,11 @@ def test_no_backend_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, ve
         open_sandbox(waive=["disk"])
 
 
-def test_start_that_fails_is_a_sandbox_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_that_fails_is_a_sandbox_error(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
     monkeypatch.setattr(landlock_filter, "shared_filter", lambda _: b"\xff" * 8)
-    before = boxes()
     with open_landlock() as sandbox:
         assert run(sandbox, "print(1)").status is Status.SANDBOX_ERROR
-    assert boxes() == before
+    assert os.listdir(temporary) == []
 
 
 def test_confinement_that_fails_never_runs_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
