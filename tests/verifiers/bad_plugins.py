@@ -165,13 +165,15 @@ class Alarms(Good):
 
 
 class KeepsProcess(Good):
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(["sleep", "61"])
+    def __init__(self, *, seconds: str) -> None:
+        self._process = subprocess.Popen(["sleep", seconds])
 
 
 class KeepsDaemon(Good):
-    def __init__(self) -> None:
-        subprocess.run(["setsid", "sh", "-c", "sleep 62 &"], check=True)
+    """Its parent ends at once, in a session of its own."""
+
+    def __init__(self, *, seconds: str) -> None:
+        subprocess.run(["setsid", "sh", "-c", f"sleep {seconds} &"], check=True)
 
 
 class KeepsThread(Good):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from verifiers.jsonl import UnusableInput, verify_file
+from verifiers.jsonl import UnusableInput, read_rows, verify_file
 
 
 def write(path: Path, rows: list[Any]) -> Path:
@@ -107,3 +107,23 @@ def test_a_missing_file_is_unusable(tmp_path: Path) -> None:
     (tmp_path / "latin.jsonl").write_bytes(b'{"completion": "\xe9"}\n')
     with pytest.raises(UnusableInput, match="UTF-8"):
         verify_file("math", tmp_path / "latin.jsonl", io.StringIO())
+
+
+def test_a_lone_surrogate_is_written_as_its_escape(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", [{"id": "\udcff", "completion": "\ud800", "answer": "é"}])
+    out = io.StringIO()
+    verify_file("exact", path, out)
+    assert out.getvalue().encode().startswith(b'{"id": "\\udcff"')
+    assert json.loads(out.getvalue())["id"] == "\udcff"
+
+
+def test_rows_are_read_whole(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", ["", {"completion": "x", "answer": 4, "prompt": "2 + 2?", "more": [1]}])
+    [row] = read_rows(path)
+    assert (row.line, row.task.answer, row.task.prompt, row.completion, row.fields["more"]) == (
+        2,
+        "4",
+        "2 + 2?",
+        "x",
+        [1],
+    )
