@@ -66,9 +66,11 @@ class RemoteSandbox(WarmSandbox):
     def __init__(self, server: RemoteServer, unenforced: Collection[str] = REACH) -> None:
         """`unenforced` are limits that the server does not keep; nothing is asked of it before the first test.
 
+        The bytes on its disk are watched from here and bounded by nothing, so `disk` is always among them.
+
         Raises SandboxUnavailable if an environment variable that holds a secret is not set.
         """
-        super().__init__(_no_fork_server, "remote", unenforced)
+        super().__init__(_no_fork_server, "remote", {*unenforced, "disk"})
         self._client = FusionClient(server)
         self._threads = ThreadPoolExecutor(server.concurrency, thread_name_prefix="sandbox-remote")
         self._compiling = threading.Lock()

@@ -40,6 +40,7 @@ from fusion_server import (
 )
 
 LIMITS = Limits(cpu_s=2, wall_s=5, memory_mb=256, processes=16, output_bytes=1 << 20, disk_mb=8)
+LIMITS_OF_SERVERS = (*REACH, "disk")
 ONE = Program("print(int(input()) * 7)")
 PAIR = Program("def f(x): return (x, {1: 'a'})")
 
@@ -416,27 +417,27 @@ def test_what_a_program_leaves_behind_is_ended(sandbox: RemoteSandbox) -> None:
 
 
 def test_live_test_finds_what_the_server_lacks(server: FusionServer) -> None:
-    with pytest.raises(SandboxUnavailable, match="remote cannot enforce other_processes on its server"):
+    with pytest.raises(SandboxUnavailable, match="remote cannot enforce disk, other_processes on its server"):
         open_sandbox("remote", server=settings(server))
     asked = len(server.requests)
-    with open_sandbox("remote", waive=["other_processes"], server=settings(server)) as sandbox:
+    with open_sandbox("remote", waive=["disk", "other_processes"], server=settings(server)) as sandbox:
         assert len(server.requests) == asked, "the live test runs once"
         assert sandbox.run(ONE, [b"6"], LIMITS)[0].stdout == b"42\n"
-        assert sandbox.unenforced == {"other_processes"}
+        assert sandbox.unenforced == {"disk", "other_processes"}
 
 
 def test_server_without_isolation_is_refused() -> None:
     with serving(Uncontained()) as server:
-        with pytest.raises(SandboxUnavailable, match="host_read, host_write, network, other_processes"):
+        with pytest.raises(SandboxUnavailable, match="disk, host_read, host_write, network, other_processes"):
             open_sandbox("remote", server=settings(server))
-        with open_sandbox("remote", waive=REACH, server=settings(server)) as sandbox:
+        with open_sandbox("remote", waive=LIMITS_OF_SERVERS, server=settings(server)) as sandbox:
             assert sandbox.run(ONE, [b"6"], LIMITS)[0].stdout == b"42\n"
 
 
 def test_server_that_runs_nothing_is_refused(server: FusionServer) -> None:
     server.faults = [answers(401)]
     with pytest.raises(SandboxUnavailable, match="is the token right"):
-        open_sandbox("remote", waive=REACH, server=settings(server, concurrency=3))
+        open_sandbox("remote", waive=LIMITS_OF_SERVERS, server=settings(server, concurrency=3))
 
 
 def test_backend_and_server_go_together(server: FusionServer) -> None:
