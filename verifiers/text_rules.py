@@ -115,7 +115,7 @@ class RegexVerifier(Rule):
     """The final answer matches a pattern as a whole: the parameter, or else the task's answer.
 
     Statuses: correct, wrong, no_answer, gold_unparsable (no pattern, or none that compiles), timed_out (the
-    match took over a second: patterns such as `(a+)+b` are exponential on some texts).
+    match took over a second of processor time: patterns such as `(a+)+b` are exponential on some texts).
     """
 
     name = "regex"
@@ -142,7 +142,7 @@ class RegexVerifier(Rule):
         try:
             matches = pattern.fullmatch(found.strip(), timeout=_MATCH_S, concurrent=True)
         except TimeoutError:
-            return verdict_of("timed_out", f"the pattern was not matched within {_MATCH_S:g} s")
+            return verdict_of("timed_out", f"the pattern was not matched within {_MATCH_S:g} s of processor time")
         return verdict_of("correct") if matches else verdict_of("wrong", "the answer does not match")
 
 
