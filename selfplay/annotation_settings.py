@@ -103,9 +103,9 @@ class OpenAIEngine(Section):
 
 
 class LocalEngine(Section):
-    """A model on this machine, by transformers, over the run's workers."""
+    """A model on this machine, over the run's workers, by the run's own `engine`."""
 
-    kind: Literal["transformers"]
+    kind: Literal["local"]
     name: Annotated[str, Field(min_length=1)]
     """Hub name such as `Qwen/Qwen2.5-7B-Instruct`, or a folder."""
     revision: str | None = None

@@ -25,7 +25,7 @@ from selfplay.synthesis_settings import Synthesis
 Path_ = tuple[str | int, ...]
 
 KINDS = frozenset(
-    ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "transformers")
+    ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local")
 )
 """Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
 
@@ -256,22 +256,21 @@ def deciding(settings: dict[str, Any]) -> dict[str, Any]:
     """
     kept = {name: value for name, value in settings.items() if name not in ("compute", "tracking")}
     cold_start = dict(kept.get("cold_start", {}))
-    annotators = cold_start.get("annotators", {})
-    cold_start["annotators"] = {
-        name: settings | {"engine": _engine(settings["engine"])} for name, settings in annotators.items()
-    }
-    annotation = {
+    cold_start["annotation"] = {
         name: value
         for name, value in cold_start.get("annotation", {}).items()
         if name not in Annotation.changes_no_result
     }
-    if annotation.get("scorer"):
-        annotation["scorer"] = _engine(annotation["scorer"])
-    return kept | {"cold_start": cold_start | {"annotation": annotation}}
+    return {name: _without_endpoints(value) for name, value in (kept | {"cold_start": cold_start}).items()}
 
 
-def _engine(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in OpenAIEngine.changes_no_result}
+def _without_endpoints(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_endpoints(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    harmless = OpenAIEngine.changes_no_result if value.get("kind") == "openai" else ()
+    return {name: _without_endpoints(inner) for name, inner in value.items() if name not in harmless}
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[str]:

@@ -24,7 +24,7 @@ def generate_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
     sampling: Sampling = job["sampling"]
     for batch in by_length([len(ids) + sampling.max_new_tokens for ids in encoded], job["batch_tokens"]):
         for index, row in zip(batch, _complete(network, tokenizer, [encoded[i] for i in batch], sampling), strict=True):
-            rows[index] = row
+            rows[index] = row | {"prompt_tokens": len(encoded[index])}
     return rows
 
 

@@ -44,7 +44,7 @@ class ShardedEngine:
                 self._job() | {"prompts": part, "chat": self.model.chat, "sampling": sampling, "seed": shard_seed}
             )
         rows = self._run(self._backend.generate_shard, jobs, keys, on_progress)
-        return [Sample(row["text"], tuple(row["token_ids"]), row["complete"]) for row in rows]
+        return [_sample(row) for row in rows]
 
     def score(self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
         """Summed log-probabilities, nats, of each segment of each request."""
@@ -95,6 +95,12 @@ class ShardedEngine:
         for index, rows in zip(missing, fresh, strict=True):
             shards[index] = rows
         return [row for shard in shards if shard is not None for row in shard]
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    ids = tuple(row["token_ids"])
+    # Shards of older runs lack the number of prompt tokens.
+    return Sample(row["text"], ids, row["complete"], row.get("prompt_tokens", 0), len(ids) + row["complete"])
 
 
 def _slices(count: int, size: int) -> list[tuple[int, int]]:

@@ -62,7 +62,10 @@ def generate_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
         for place in range(len(encoded))
     ]
     outputs = opened.llm.generate([{"prompt_token_ids": ids} for ids in encoded], params, use_tqdm=False)
-    return [_row(opened, list(output.outputs[0].token_ids)) for output in outputs]
+    return [
+        _row(opened, list(output.outputs[0].token_ids)) | {"prompt_tokens": len(ids)}
+        for ids, output in zip(encoded, outputs, strict=True)
+    ]
 
 
 def _row(opened: _Open, ids: list[int]) -> dict[str, Any]:

@@ -36,8 +36,10 @@ def read_concepts(sample: Sample, fewest: int, most: int) -> Answer:
     if fault:
         return Answer(fault=fault)
     lists = list(_lists(text))
-    if len(lists) != 1:
-        return Answer(fault="no list of concepts" if not lists else "several lists of concepts")
+    if not lists or not lists[-1]:
+        return Answer(fault="a broken list of concepts" if lists else "no list of concepts")
+    if len(lists) > 1:
+        return Answer(fault="several lists of concepts")
     concepts = tuple(" ".join(item.split()) for item in lists[0])
     if not fewest <= len(concepts) <= most:
         return Answer(fault="too few concepts" if len(concepts) < fewest else "too many concepts")
@@ -69,32 +71,33 @@ def _final(sample: Sample) -> tuple[str, str]:
 
 
 def _lists(text: str) -> Iterator[Sequence[str]]:
-    """The lists of quoted texts in a text, as JSON or Python would write them, one after the other."""
+    """The lists of quoted texts in a text, as JSON or Python would write them; an empty one for a broken list."""
     place = text.find("[")
     while place >= 0:
-        items, end = _list_at(text, place)
-        if items:
+        end = place + 1
+        if _TEXT.match(text, end):
+            items, end = _list_after(text, end)
             yield items
-        place = text.find("[", max(end, place + 1))
+            if not items:
+                return
+        place = text.find("[", end)
 
 
-def _list_at(text: str, start: int) -> tuple[list[str], int]:
-    """The list that begins here and where it ends; an empty one where none begins."""
+def _list_after(text: str, place: int) -> tuple[list[str], int]:
+    """The texts that follow an opening bracket, and where the closing one ends; none where the list is broken."""
     items: list[str] = []
-    place = start + 1
     while match := _TEXT.match(text, place):
         item = _unquoted(match[1])
         if item is None:
-            return [], start
+            break
         items.append(item)
-        place = match.end()
-        sign = text[place : place + 1]
+        place = match.end() + 1
+        sign = text[match.end() : place]
         if sign == "]":
-            return items, place + 1
+            return items, place
         if sign != ",":
-            return [], start
-        place += 1
-    return [], start
+            break
+    return [], place
 
 
 def _unquoted(quoted: str) -> str | None:

@@ -90,8 +90,8 @@ class LocalAnnotator:
         return [(sample, seed) for sample in found]
 
     def usage(self, sample: Sample) -> Usage:
-        """Its tokens, which cost nothing; those of the prompt as far as the engine counts them."""
-        return Usage(sample.prompt_tokens, sample.completion_tokens or len(sample.token_ids) + sample.complete)
+        """Its tokens, which cost nothing."""
+        return Usage(sample.prompt_tokens, sample.completion_tokens)
 
 
 @contextmanager
