@@ -103,6 +103,77 @@ def _peer(pair: Pair) -> object:
     return verify(gold, answer, timeout_seconds=None)
 
 
+def algebra_pairs(count: int, seed: int = 0) -> list[Pair]:
+    """Returns pairs that only the workers' algebra can decide, none of them twice."""
+    rng = random.Random(seed)
+    pairs: dict[Pair, None] = {}
+    while len(pairs) < count:
+        a, b, c = rng.randint(1, 400), rng.randint(1, 400), rng.randint(2, 30)
+        pairs[rf"\frac{{x^2+{a + b}x+{a * b}}}{{{c}}}", rf"\frac{{1}}{{{c}}}(x+{a})(x+{b})"] = None
+        pairs[rf"{a}\sqrt{{{c}}}+{b}", rf"{b}+\sqrt{{{a * a * c}}}"] = None
+    return list(pairs)[:count]
+
+
+def mixed_pairs(count: int, seed: int = 1) -> list[Pair]:
+    """Returns MATH-like pairs among which one in three needs algebra, none of them twice."""
+    hard = algebra_pairs(count // 3, seed)
+    easy = [(str(n), str(n + n % 2)) for n in range(count - len(hard))]
+    pairs = hard + easy
+    random.Random(seed).shuffle(pairs)
+    return pairs
+
+
+def _batch_seconds(verifier: MathVerifier, pairs: Sequence[Pair]) -> float:
+    items = [(Task(answer=gold), rf"\boxed{{{answer}}}") for gold, answer in pairs]
+    verifier.forget()
+    gc.collect()
+    begun = time.perf_counter()
+    verdicts = verifier.verify_many(items)
+    seconds = time.perf_counter() - begun
+    assert all(verdict.passed is not None for verdict in verdicts)
+    return seconds
+
+
+def scaling(pairs: Sequence[Pair], passes: int = _PASSES) -> dict[str, float]:
+    """Returns what two workers gain over one on a batch: medians of passes that alternate between the two."""
+    verifiers = {count: MathVerifier(workers=count) for count in (1, 2)}
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for verifier in verifiers.values():
+        _batch_seconds(verifier, pairs)
+    parent = time.process_time()
+    for _ in range(passes):
+        for count, verifier in verifiers.items():
+            seconds[count].append(_batch_seconds(verifier, pairs))
+    parent = time.process_time() - parent
+    for verifier in verifiers.values():
+        verifier.close()
+    one, two = (statistics.median(seconds[count]) for count in (1, 2))
+    return {
+        "one_worker_ms": round(one * 1e3, 1),
+        "two_workers_ms": round(two * 1e3, 1),
+        "gain": round(one / two, 2),
+        "best_gain": round(min(seconds[1]) / min(seconds[2]), 2),
+        "caller_cpu_ms": round(parent * 1e3 / 2 / passes, 1),
+    }
+
+
+def kill_cost() -> dict[str, float]:
+    """Returns what a hard kill costs a worker beyond the deadline: wall milliseconds to the next verdict."""
+    verifier = MathVerifier(workers=1, deadline_s=0.2)
+    verifier.compare(r"\sqrt{2}", r"\sqrt{3}")
+    costs = []
+    for at in range(_PASSES):
+        verifier.compare("9^{9^{9^{9}}}", str(at))
+        begun = time.perf_counter()
+        verifier.compare(rf"\sqrt{{{at + 5}}}", r"\sqrt{2}")
+        after_kill = time.perf_counter() - begun
+        begun = time.perf_counter()
+        verifier.compare(rf"\sqrt{{{at + 5}}}", r"\sqrt{3}")
+        costs.append(after_kill - (time.perf_counter() - begun))
+    verifier.close()
+    return {"kill_cost_ms": round(statistics.median(costs) * 1e3, 1)}
+
+
 def run() -> dict[str, object]:
     """Measures and returns the figures: microseconds a pair, and ratios of rates (ours over the peer's)."""
     math = MathVerifier(workers=1)
@@ -125,10 +196,7 @@ def run() -> dict[str, object]:
     repeated = _seconds_per_pair(lambda pair: math.compare(*pair), sets["math_like"], lambda: None)
     results["repeated_pairs_per_s"] = round(1 / repeated)
     math.close()
+    results["scaling_algebra"] = scaling(algebra_pairs(300))
+    results["scaling_mixed"] = scaling(mixed_pairs(900))
+    results |= kill_cost()
     return results
-
-
-if __name__ == "__main__":
-    import json
-
-    print(json.dumps(run(), indent=2))

@@ -12,46 +12,32 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from verifiers.bounded_cache import BoundedCache
+from verifiers.answer_comparer import AnswerComparer, Comparison, Pair
 from verifiers.extraction import boxed_answer, choice_letter, final_text, math_answer
-from verifiers.math_compare import same
-from verifiers.math_form import Form, why_unreadable
-from verifiers.math_forms import form_of
 from verifiers.math_text import squeezed
 from verifiers.model import Task, Verdict
-from verifiers.pool import WorkerPool
+
+__all__ = ["Comparison", "MathVerifier"]
 
 _GOLD_CHOICE = re.compile(
     r"^\s*\$?(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s*\(?\s*([A-J])\s*\)?[.\s]*\}?\$?\s*$"
 )
-_NOTHING = re.compile(r"[\W_]*")
 _INTEGER = re.compile(r"-?[1-9][0-9]{0,200}")
+_SAYS_SOMETHING = re.compile(r"[^\W_]|[^\x00-\x7f]")
 _BARE_GOLD = re.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
-_MAX_FORMS = 8192
-_MAX_ANSWER = 20_000
 _MAX_GOLD = 100_000
 _SHORT_GOLD = 60
+_MAX_CHUNK = 8
 _PASSED = {"correct": True, "wrong": False, "no_answer": False}
-_OF_OUTCOME = {"timed_out": "timed_out", "over_memory": "over_memory", "died": "worker_died"}
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Whether two answers are the same. `equal` is None when that could not be found out; `status` says why."""
-
-    equal: bool | None
-    status: str
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
+    """A pair that was found in a task and a completion, and the seconds that this took."""
+
     answer: str
     gold: str
     seconds: float
-
-
-_Timed = tuple[Comparison, float]
 
 
 class MathVerifier:
@@ -75,35 +61,38 @@ class MathVerifier:
     ) -> None:
         """`percent_is_number` lets 50 stand for 50%; `require_box` takes an answer from a box only;
         `deadline_s` and `memory_mb` bound one comparison in a worker."""
-        self._pool = WorkerPool("verifiers.math_worker", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
-        self._percent_is_number = percent_is_number
+        self._comparer = AnswerComparer(
+            workers=workers,
+            deadline_s=deadline_s,
+            memory_mb=memory_mb,
+            percent_is_number=percent_is_number,
+            cache_size=cache_size,
+        )
+        self._pool = self._comparer.pool
         self._require_box = require_box
-        self._compared: BoundedCache[tuple[str, str], Comparison] = BoundedCache(cache_size)
-        self._forms: BoundedCache[str, Form] = BoundedCache(_MAX_FORMS)
         self.fingerprint = f"math/2/{percent_is_number:d}{require_box:d}/{deadline_s:g}/{memory_mb}"
 
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion."""
         quick = self._quick(task, completion)
-        return quick if isinstance(quick, Verdict) else self._slow(quick, self._timed(quick.answer, quick.gold))
+        if isinstance(quick, Verdict):
+            return quick
+        [(compared, seconds)] = self._comparer.ask([(quick.answer, quick.gold)])
+        return _judged(quick, compared, seconds)
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        """Judges many, in order: workers compare what the caller's thread can't decide while it goes on reading."""
-        first: list[Verdict | _Pending] = []
-        asked: dict[tuple[str, str], Future[_Timed]] = {}
+        """Judges many, in order: workers compare what the caller's thread leaves them, while it goes on reading."""
         with ThreadPoolExecutor(self._pool.workers) as threads:
-            for task, completion in items:
-                quick = self._quick(task, completion)
-                first.append(quick)
-                if isinstance(quick, _Pending) and (quick.answer, quick.gold) not in asked:
-                    asked[quick.answer, quick.gold] = threads.submit(self._timed, quick.answer, quick.gold)
-            return [
-                quick if isinstance(quick, Verdict) else self._slow(quick, asked[quick.answer, quick.gold].result())
-                for quick in first
-            ]
+            asked = _Asked(self._comparer, threads, min(max(len(items) // (16 * self._pool.workers), 1), _MAX_CHUNK))
+            first = [self._quick(task, completion, asked) for task, completion in items]
+            answers = asked.answers()
+        return [
+            quick if isinstance(quick, Verdict) else _judged(quick, *answers[quick.answer, quick.gold])
+            for quick in first
+        ]
 
-    def _quick(self, task: Task, completion: str) -> Verdict | _Pending:
-        """Judges without a worker, or says what a worker has to compare."""
+    def _quick(self, task: Task, completion: str, asked: _Asked | None = None) -> Verdict | _Pending:
+        """Judges without a worker, or says what a worker has to compare, and asks one if this is a batch."""
         begun = time.perf_counter()
         gold = _gold_answer(task.answer)
         if gold is None:
@@ -111,65 +100,17 @@ class MathVerifier:
         answer, reason = self._answer(completion, gold)
         if answer is None:
             return _verdict("no_answer", reason, begun)
-        compared = self._known(answer, gold)
-        if compared is None:
-            return _Pending(answer, gold, time.perf_counter() - begun)
-        return _verdict(*self._blamed(compared, gold), begun, _details(answer, gold))
-
-    def _timed(self, answer: str, gold: str) -> _Timed:
-        begun = time.perf_counter()
-        return self.compare(answer, gold), time.perf_counter() - begun
-
-    def _slow(self, pending: _Pending, timed: _Timed) -> Verdict:
-        compared, seconds = timed
-        begun = time.perf_counter() - pending.seconds - seconds
-        details = _details(pending.answer, pending.gold)
-        return _verdict(*self._blamed(compared, pending.gold), begun, details)
-
-    def _blamed(self, compared: Comparison, gold: str) -> tuple[str, str]:
-        """Returns status and reason; a gold that has no value or can't be read is no one's wrong answer."""
-        if compared.equal is True or _INTEGER.fullmatch(gold):
-            return compared.status, compared.reason
-        form = self._form(gold)
-        if form.undefined or _NOTHING.fullmatch(squeezed(gold)):
-            return "gold_unparsable", "the task's answer has no value"
-        unread = f"the task's answer can't be read: {why}" if (why := why_unreadable(form)) else ""
-        if compared.equal is False and (unread or compared.reason == _unread(gold)):
-            return "gold_unparsable", unread or compared.reason
-        return compared.status, compared.reason
+        compared = self._comparer.known(answer, gold, leave_algebra=asked is not None)
+        pending = _Pending(answer, gold, time.perf_counter() - begun)
+        if compared is not None:
+            return _judged(pending, compared, 0.0)
+        if asked is not None:
+            asked.add((answer, gold))
+        return pending
 
     def compare(self, first: str, second: str) -> Comparison:
         """Compares two answers, symmetrically, without looking for them in a text."""
-        known = self._known(first, second)
-        if known is not None:
-            return known
-        key = _key(first, second)
-        asked = self._ask(*key)
-        # a worker that ended for a reason of its own may well answer the next time
-        if asked.status not in {"not_checked", "worker_died"}:
-            self._compared.put(key, asked)
-        return asked
-
-    def _known(self, first: str, second: str) -> Comparison | None:
-        """Returns what strings, exact numbers or the cache tell, or None."""
-        if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second):
-            return _CORRECT if first == second else _WRONG
-        key = _key(first, second)
-        known = self._compared.get(key)
-        if known is not None:
-            return known
-        if max(len(first), len(second)) > _MAX_ANSWER:
-            return _CORRECT if first == second else Comparison(False, "wrong", "the answer is too long to be one")
-        forms = self._form(first), self._form(second)
-        if squeezed(first) == squeezed(second):
-            decided: bool | None = not forms[0].undefined
-        else:
-            decided = same(*forms)
-        if decided is None:
-            return None
-        compared = _CORRECT if decided else _WRONG
-        self._compared.put(key, compared)
-        return compared
+        return self._comparer.compare(first, second)
 
     def equal(self, first: str, second: str) -> bool:
         """Tells whether two answers are the same; False when that could not be found out."""
@@ -177,7 +118,7 @@ class MathVerifier:
 
     def canonical(self, answer: str) -> str:
         """Returns a spelling that two answers share only if they are equal; for `voting`."""
-        form = self._form(answer)
+        form = self._comparer.form(answer)
         if form.number is not None and form.unit is None:
             return f"{form.number.numerator:x}/{form.number.denominator:x}"
         return f"{form.text or squeezed(answer)} {form.unit or ''}"
@@ -188,8 +129,7 @@ class MathVerifier:
 
     def forget(self) -> None:
         """Empties the caches; for measurements."""
-        self._compared.clear()
-        self._forms.clear()
+        self._comparer.forget()
 
     def close(self) -> None:
         """Ends the worker processes."""
@@ -208,43 +148,45 @@ class MathVerifier:
         found = math_answer(text)
         return found.text, found.reason
 
-    def _form(self, answer: str) -> Form:
-        form = self._forms.get(answer)
-        if form is None:
-            form = form_of(self._shown(answer))
-            self._forms.put(answer, form)
-        return form
 
-    def _shown(self, answer: str) -> str:
-        return answer.replace("\\%", "").replace("%", "") if self._percent_is_number else answer
+class _Asked:
+    """Pairs on their way to the workers, a few at a time, each pair once."""
 
-    def _ask(self, first: str, second: str) -> Comparison:
-        outcome = self._pool.ask({"first": self._shown(first), "second": self._shown(second)})
-        if outcome.status != "ok" or not isinstance(outcome.value, dict):
-            return Comparison(None, _OF_OUTCOME.get(outcome.status, "not_checked"), outcome.reason)
-        equal = outcome.value.get("equal")
-        if equal is None:
-            return Comparison(None, "not_checked", "the worker could not tell")
-        unread = next((text for at, text in enumerate((first, second)) if at in outcome.value.get("unread", ())), None)
-        if unread is not None and equal is not True:
-            return Comparison(False, "wrong", _unread(unread))
-        return _CORRECT if equal is True else _WRONG
+    def __init__(self, comparer: AnswerComparer, threads: ThreadPoolExecutor, size: int) -> None:
+        self._comparer, self._threads, self._size = comparer, threads, size
+        self._chunk: list[Pair] = []
+        self._seen: set[Pair] = set()
+        self._sent: list[tuple[list[Pair], Future[list[tuple[Comparison, float]]]]] = []
 
+    def add(self, pair: Pair) -> None:
+        if pair not in self._seen:
+            self._seen.add(pair)
+            self._chunk.append(pair)
+            if len(self._chunk) == self._size:
+                self._send()
 
-_CORRECT = Comparison(True, "correct")
-_WRONG = Comparison(False, "wrong")
+    def answers(self) -> dict[Pair, tuple[Comparison, float]]:
+        if self._chunk:
+            self._send()
+        return {pair: found for chunk, future in self._sent for pair, found in zip(chunk, future.result(), strict=True)}
 
-
-def _unread(answer: str) -> str:
-    return f"no parser reads {answer[:100]!r}"
+    def _send(self) -> None:
+        self._sent.append((self._chunk, self._threads.submit(self._comparer.ask, self._chunk)))
+        self._chunk = []
 
 
-def _key(first: str, second: str) -> tuple[str, str]:
-    return (first, second) if first <= second else (second, first)
-
-
-def _details(answer: str, gold: str) -> dict[str, str]:
-    return {"answer": answer[:500], "gold": gold[:500]}
+def _judged(pending: _Pending, compared: Comparison, seconds: float) -> Verdict:
+    """Returns the verdict of a comparison; a gold that has no value or can't be read is no one's wrong answer."""
+    begun = time.perf_counter() - pending.seconds - seconds
+    status, reason = compared.status, compared.reason
+    if compared.equal is False:
+        why = compared.faults.get(pending.gold) or ("" if _SAYS_SOMETHING.search(pending.gold) else "it says nothing")
+        if why:
+            status, reason = "gold_unparsable", f"the task's answer can't be judged by: {why}"
+        elif pending.answer in compared.faults:
+            reason = f"the answer is none: {compared.faults[pending.answer]}"
+    details = {"answer": pending.answer[:500], "gold": pending.gold[:500]}
+    return _verdict(status, reason, begun, details)
 
 
 def _gold_answer(gold: str | None) -> str | None:

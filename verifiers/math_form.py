@@ -41,9 +41,11 @@ Judge = Callable[[Form, Form], "bool | None"]
 """Says whether two formulas, relations or regions are the same; None when it cannot."""
 
 
-def why_unreadable(form: Form) -> str:
-    """Returns why a form, or a part of it, was not read; empty when all of it was."""
-    return form.unreadable or next((why for item in form.items if (why := why_unreadable(item))), "")
+def fault_of(form: Form) -> str:
+    """Returns why a form can be no one's right answer unless it is the same text; empty when it can."""
+    if form.undefined:
+        return "it has no value"
+    return form.unreadable or next((why for item in form.items if (why := fault_of(item))), "")
 
 
 def is_constant(form: Form) -> bool:

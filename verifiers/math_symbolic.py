@@ -15,7 +15,7 @@ from typing import Any
 
 from verifiers.math_build import build, has_matrix
 from verifiers.math_compare import same
-from verifiers.math_form import Form
+from verifiers.math_form import Form, fault_of
 from verifiers.math_forms import form_of
 from verifiers.math_leaves import decimal_digits, numbers_agree
 from verifiers.math_regions import same_region
@@ -52,7 +52,7 @@ def warm_up() -> None:
 def answer(question: Any) -> Any:
     """Answers {"first": text, "second": text} with {"equal": True, False, or None for "cannot tell"}.
 
-    `unread` lists 0 or 1 where the first or second text holds a formula that has no parser or no meaning.
+    Where that is not True, `faults` says of each of the two why it can't be read or has no value, if so.
     """
     forms = [form_of(str(question[key])) for key in ("first", "second")]
     unread: set[str] = set()
@@ -70,7 +70,13 @@ def answer(question: Any) -> Any:
             return False
 
     equal = same(forms[0], forms[1], judge)
-    return {"equal": equal, "unread": [at for at, form in enumerate(forms) if unread and _holds(form, unread)]}
+    if equal:
+        return {"equal": True}
+    return {"equal": equal, "faults": [fault_of(form) or _unread(form, unread) for form in forms]}
+
+
+def _unread(form: Form, texts: set[str]) -> str:
+    return f"no parser reads {form.text[:100]!r}" if texts and _holds(form, texts) else ""
 
 
 def _holds(form: Form, texts: set[str]) -> bool:

@@ -14,6 +14,7 @@ import os
 import resource
 import select
 import signal
+import struct
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,7 @@ _LAST_ANSWER = 3
 
 
 def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
-    """Answers one JSON line with one JSON line until the caller goes away.
+    """Answers questions, each JSON after its length in four bytes, with one JSON line each until the caller goes away.
 
     Arguments of the process: the descriptor on which the caller names the child to kill, and which closes with the
     caller; the memory cap in megabytes; the seconds after which the kernel ends a child in any case; and the
@@ -45,7 +46,7 @@ def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
         if child == 0:
             os.close(watched)
             os.close(control)
-            _answer_lines(answer, keeper, limits)
+            _answer_all(answer, keeper, limits)
         os.close(held)
         _say({"ready": number})
         caller_is_there = _wait(watched, control, child, number)
@@ -53,6 +54,9 @@ def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
         _, status = os.waitpid(child, 0)
         if not caller_is_there:
             os._exit(0)
+        _drain()
+        # the last line may be the torn answer of a killed child
+        os.write(1, b"\n")
         if os.waitstatus_to_exitcode(status) != _LAST_ANSWER:
             _say({"died": _cause(os.waitstatus_to_exitcode(status))})
 
@@ -72,8 +76,8 @@ def _wait(watched: int, control: int, child: int, number: int) -> bool:
             return True
 
 
-def _answer_lines(answer: Callable[[Any], Any], keeper: int, limits: tuple[int, float, int]) -> None:
-    """The child: answers line by line, and ends after any answer that may have left it damaged."""
+def _answer_all(answer: Callable[[Any], Any], keeper: int, limits: tuple[int, float, int]) -> None:
+    """The child: answers one question after the other, and ends after any answer that may have left it damaged."""
     memory_mb, alarm_s, items = limits
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != keeper:
@@ -83,7 +87,7 @@ def _answer_lines(answer: Callable[[Any], Any], keeper: int, limits: tuple[int, 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.stdout = sys.stderr
     for count in range(1, items + 1):
-        asked = json.loads(_read_line())
+        asked = _read_question()
         signal.setitimer(signal.ITIMER_REAL, alarm_s)
         reply = _answered(answer, asked)
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -93,15 +97,27 @@ def _answer_lines(answer: Callable[[Any], Any], keeper: int, limits: tuple[int, 
             os._exit(_LAST_ANSWER)
 
 
-def _read_line() -> bytes:
-    """Reads one line without reading ahead, since what follows may be for the next child."""
-    parts: list[bytes] = []
-    while not parts or not parts[-1].endswith(b"\n"):
-        part = os.read(0, 65536)
+def _read_question() -> dict[str, Any]:
+    """Reads one question and nothing of the next, which may be for the next child."""
+    (size,) = struct.unpack(">I", _read_exactly(4))
+    question: dict[str, Any] = json.loads(_read_exactly(size))
+    return question
+
+
+def _read_exactly(size: int) -> bytes:
+    parts = b""
+    while len(parts) < size:
+        part = os.read(0, size - len(parts))
         if not part:
             os._exit(0)
-        parts.append(part)
-    return b"".join(parts)
+        parts += part
+    return parts
+
+
+def _drain() -> None:
+    """Drops the questions that a child left unanswered: its caller asks them again."""
+    while select.select([0], [], [], 0)[0] and os.read(0, 65536):
+        pass
 
 
 def _answered(answer: Callable[[Any], Any], asked: dict[str, Any]) -> dict[str, Any]:
@@ -114,8 +130,7 @@ def _answered(answer: Callable[[Any], Any], asked: dict[str, Any]) -> dict[str, 
 
 
 def _say(message: dict[str, Any]) -> None:
-    # the line before may be the torn answer of a killed child
-    data = b"\n" + json.dumps(message).encode() + b"\n"
+    data = json.dumps(message).encode() + b"\n"
     while data:
         data = data[os.write(1, data) :]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from verifiers.math_answer import MathVerifier
 from verifiers.math_compare import same
 from verifiers.math_forms import form_of
 from verifiers.model import Task
+from verifiers.pool import Outcome
 
 SAME = [
     (r"\boxed{\frac12}", "0.5"),
@@ -263,8 +265,13 @@ def test_coroutines_share_one_verifier(math: MathVerifier) -> None:
 def test_a_batch_asks_once_about_what_comes_twice() -> None:
     verifier = MathVerifier(workers=2, cache_size=1)
     asked = []
-    ask = verifier._pool.ask
-    verifier._pool.ask = lambda question: asked.append(question) or ask(question)  # type: ignore[method-assign,func-returns-value]
+    ask = verifier._pool.ask_many
+
+    def counted(questions: Sequence[Any]) -> list[Outcome]:
+        asked.extend(questions)
+        return ask(questions)
+
+    verifier._pool.ask_many = counted  # type: ignore[method-assign]
     items = [(Task(answer=r"\sqrt{8}"), r"\boxed{2\sqrt2}")] * 50 + [(Task(answer="1"), r"\boxed{1}")] * 50
     assert all(verdict.passed for verdict in verifier.verify_many(items))
     verifier.close()

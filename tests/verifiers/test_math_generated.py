@@ -99,4 +99,4 @@ def test_decimals_with_and_without_thousands(units: int, places: int) -> None:
     assert agree(text, grouped.replace(",", "{,}")) is True
     assert agree(text, grouped.replace(",", r"\,")) is True
     assert agree(text, rf"\${grouped}") is True
-    assert agree(text, f"{units + 1}{text[len(str(units)):]}") is not True
+    assert agree(text, f"{units + 1}{text[len(str(units)) :]}") is not True
