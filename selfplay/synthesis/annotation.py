@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 
 from selfplay import formats
 from selfplay.context import Context
@@ -22,12 +22,12 @@ from selfplay.engines.base import ScoreRequest
 from selfplay.quickstart.seed_problem import Split
 from selfplay.records import Annotation, Seed
 from selfplay.run import Stage
-from selfplay.seed_problems import SPLITS
 from selfplay.seeding import content_id
 from selfplay.synthesis.annotation_engines import Asked, all_remote, open_annotators, open_scorer
 from selfplay.synthesis.annotation_wave import Wave, Work, turns
 from selfplay.synthesis.inputs import for_prompt_model
 
+SPLITS: tuple[Split, ...] = get_args(Split)
 WAVES_UNDER_WAY = 3
 """Waves that endpoints work on at a time, so that the stragglers of one do not leave them idle."""
 SMALLEST_WAVE = 64
