@@ -179,7 +179,10 @@ def prepare() -> None:
 
 def _take_channel() -> _socket.socket:
     inherited = int(os.environ.pop(wire.CHANNEL_ENV))
-    os.dup2(inherited, wire.CHANNEL, inheritable=False)
+    if inherited == wire.CHANNEL:
+        os.set_inheritable(inherited, False)
+    else:
+        os.dup2(inherited, wire.CHANNEL, inheritable=False)
     os.closerange(3, wire.CHANNEL)
     os.closerange(wire.CHANNEL + 1, 256)
     child.reserve_descriptors()

@@ -71,14 +71,13 @@ class Judge:
 
 
 def load_verifier(recipe: Recipe, domain: str, workers: int) -> Verifier:
-    """The verifier of one domain, with as many workers as said."""
+    """The verifier of one domain, with as many workers as said; so are the components of a composite."""
     settings = recipe.domains[domain]
-    params = dict(settings.verifier_params)
-    if settings.verifier == "code":
-        params = {"workers": workers, "open_sandbox": sandbox_opener(recipe)} | params
-    elif settings.verifier == "math":
-        params = {"workers": workers} | params
-    return registry.load(settings.verifier, params)
+    defaults: dict[str, dict[str, Any]] = {
+        "math": {"workers": workers},
+        "code": {"workers": workers, "open_sandbox": sandbox_opener(recipe)},
+    }
+    return registry.load(settings.verifier, settings.verifier_params, defaults=defaults)
 
 
 def sandbox_opener(recipe: Recipe) -> Callable[[], Sandbox]:
@@ -90,7 +89,9 @@ def sandbox_opener(recipe: Recipe) -> Callable[[], Sandbox]:
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
-    return asdict(verdict) | {"details": {}}
+    """What is kept: of the details, only the components of a composite, which are logged by name."""
+    components = verdict.details.get("components")
+    return asdict(verdict) | {"details": {} if components is None else {"components": components}}
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:

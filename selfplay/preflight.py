@@ -166,7 +166,7 @@ def check_sandbox(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: a limit is not enforced and not waived, or there is no sandbox.
     """
-    if not any(domain.verifier == "code" for domain in recipe.domains.values()):
+    if not any(_runs_programs(domain.verifier, domain.verifier_params) for domain in recipe.domains.values()):
         return []
     settings = recipe.sandbox
     try:
@@ -184,6 +184,15 @@ def check_sandbox(recipe: Recipe) -> list[Finding]:
         )
     enforced = ", ".join(f.limit for f in found if f.enforced)
     return [Finding("sandbox", f"enforces {enforced}, by {examined.backend} ({examined.about})")]
+
+
+def _runs_programs(verifier: object, params: object) -> bool:
+    """Whether a verifier, or a component of a composite, is the one for code."""
+    if verifier == "code":
+        return True
+    parts = params.get("components") if isinstance(params, Mapping) else None
+    named = parts.values() if isinstance(parts, Mapping) else ()
+    return any(_runs_programs(part.get("verifier"), part.get("params")) for part in named if isinstance(part, Mapping))
 
 
 def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
@@ -234,7 +243,7 @@ def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Se
 
 def _known(name: str, seeds: Sequence[Seed], verifier: Verifier) -> Iterator[tuple[Item, bool]]:
     for seed in seeds:
-        task = task_of(seed.answer, seed.tests)
+        task = task_of(seed.answer, seed.tests, prompt=seed.problem)
         if seed.answer is not None and isinstance(verifier, MathVerifier):
             yield (name, task, f"\\boxed{{{seed.answer}}}"), True
             yield (name, task, "\\boxed{\\text{no such answer}}"), False

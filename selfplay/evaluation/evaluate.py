@@ -71,7 +71,7 @@ def _judged(
     context: Context, number: int, problems: Sequence[Seed], mode: str, samples: Sequence[Sample]
 ) -> list[Rollout]:
     repeated = _repeated(context.recipe.evaluation, problems, mode)
-    tasks = [(seed.domain, task_of(seed.answer, seed.tests)) for seed, _ in repeated]
+    tasks = [(seed.domain, task_of(seed.answer, seed.tests, prompt=seed.problem)) for seed, _ in repeated]
     verdicts = context.judge.judge_samples(tasks, samples)
     return [
         Rollout(

@@ -13,6 +13,7 @@ from typing import Any
 from selfplay.judging import Item, Judge
 from selfplay.run import repair_lines
 from selfplay.seeding import derive
+from verifiers.composite import component_rewards, mean_component_rewards
 from verifiers.model import Task, Test, Verdict
 
 Reward = float | None
@@ -79,6 +80,8 @@ class VerifiedReward:
             if reached:
                 log_metric(f"reward/{name}", sum(reached) / len(reached))
             log_metric(f"not_checked/{name}", 1 - len(reached) / len(mine))
+            for component, mean in mean_component_rewards(mine).items():
+                log_metric(f"reward/{name}/{component}", mean)
 
     def _keep(
         self,
@@ -105,16 +108,19 @@ class VerifiedReward:
                     "reward": verdict.reward,
                     "status": verdict.status,
                     "reason": verdict.reason,
+                    "components": component_rewards(verdict),
                 }
                 file.write(json.dumps(row) + "\n")
 
 
 def task_to_json(task: Task) -> str:
     """A task as one column of a training table."""
-    return json.dumps({"answer": task.answer, "tests": [[test.input, test.output] for test in task.tests]})
+    tests = [[test.input, test.output] for test in task.tests]
+    return json.dumps({"answer": task.answer, "tests": tests, "prompt": task.prompt})
 
 
 def task_from_json(text: str) -> Task:
     """The task that `task_to_json` wrote."""
     row = json.loads(text)
-    return Task(answer=row["answer"], tests=tuple(Test(input=i, output=o) for i, o in row["tests"]))
+    tests = tuple(Test(input=i, output=o) for i, o in row["tests"])
+    return Task(answer=row["answer"], tests=tests, prompt=row["prompt"])

@@ -51,7 +51,9 @@ def grpo(this: Round) -> Counts:
     """Rolls out and learns in one loop, TRL's own; its rollouts are read back from what the reward logged."""
     context, settings = this.context, this.context.recipe.training
     file = this.stage.folder / "tasks.parquet"
-    rows = [(t.id, t.domain, solver_prompt(context, t), task_of(t.answer, t.tests)) for t in this.tasks]
+    rows = [
+        (t.id, t.domain, solver_prompt(context, t), task_of(t.answer, t.tests, prompt=t.problem)) for t in this.tasks
+    ]
     write_tasks(file, rows)
     sampling = {
         "temperature": settings.sampling.temperature,

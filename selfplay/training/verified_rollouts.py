@@ -15,6 +15,7 @@ from selfplay.engines.base import ModelRef, Sampling
 from selfplay.judging import task_of
 from selfplay.records import LabelledTask, Rollout
 from selfplay.seeding import content_id
+from verifiers.composite import mean_component_rewards
 
 
 def solver_prompt(context: Context, task: LabelledTask) -> str:
@@ -35,7 +36,7 @@ def verified_rollouts(
         context.seed("selfplay", number, "rollouts"),
         context.listener.advance,
     )
-    judged = [(task.domain, task_of(task.answer, task.tests)) for task in repeated]
+    judged = [(task.domain, task_of(task.answer, task.tests, prompt=task.problem)) for task in repeated]
     verdicts = context.judge.judge_samples(judged, samples)
     rows = [
         Rollout(
@@ -53,7 +54,8 @@ def verified_rollouts(
         )
         for place, (task, sample, verdict) in enumerate(zip(repeated, samples, verdicts, strict=True))
     ]
-    context.listener.log(f"selfplay_{number}", {"rollouts/reward": _mean_reward(rows)})
+    means = {f"rollouts/reward/{name}": mean for name, mean in mean_component_rewards(verdicts).items()}
+    context.listener.log(f"selfplay_{number}", {"rollouts/reward": _mean_reward(rows), **means})
     return _shuffled(context, number, rows) if context.recipe.training.rewards == "shuffled" else rows
 
 

@@ -216,3 +216,15 @@ def test_filter_is_well_formed(machine: str) -> None:
         jumps = program[8 * index + 2 : 8 * index + 4]
         assert index + 1 + max(jumps) < count or code == 0x06
     assert not seccomp.supported("riscv64")
+
+
+@pytest.mark.parametrize("held", range(3, 12))
+def test_any_number_of_open_descriptors_will_do(held: int) -> None:
+    """The channel may come by whatever number, the one that the fork server wants it at included."""
+    script = (
+        "import os, sys\nfrom sandbox.model import Limits, Program\nfrom sandbox.open import open_sandbox\n"
+        f"while os.dup(0) < {held}: pass\n"
+        "with open_sandbox() as sandbox: print(sandbox.run(Program('print(6 * 7)'), [b''], Limits())[0].stdout)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "b'42\\n'\n", done.stderr

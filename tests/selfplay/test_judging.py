@@ -10,6 +10,7 @@ import pytest
 
 from selfplay.config import Recipe
 from selfplay.judging import Judge, task_of
+from verifiers.composite import component_rewards
 from verifiers.model import Task, Verdict
 
 RECIPE = Recipe.model_validate(
@@ -70,3 +71,18 @@ def test_another_task_is_another_verdict(judge: Judge) -> None:
     counting = judge.verifiers["math"] = Counting()
     judge.judge([("math", task_of("1", []), "a"), ("math", task_of("2", []), "a")])
     assert counting.asked == ["a", "a"]
+
+
+def test_components_are_kept_and_get_the_recipes_workers(tmp_path: Path) -> None:
+    parts = {"right": {"verifier": "math"}, "form": {"verifier": "format"}}
+    composite = {"verifier": "composite", "verifier_params": {"components": parts}}
+    domains = {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}, **composite}}
+    judge = Judge(Recipe.model_validate({**RECIPE.model_dump(), "domains": domains}), tmp_path, workers=3)
+    item = ("math", task_of("4", [], prompt="2 + 2?"), "\\boxed{4}")
+    try:
+        [fresh], [kept] = judge.judge([item]), judge.judge([item])
+        assert component_rewards(fresh) == component_rewards(kept) == {"right": 1.0, "form": 0.0}
+        composite_verifier: Any = judge.verifiers["math"]
+        assert composite_verifier._components["right"].verifier._pool.workers == 3
+    finally:
+        judge.close()

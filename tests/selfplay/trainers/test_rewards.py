@@ -45,6 +45,21 @@ def test_a_verdict_that_was_not_reached_is_no_reward(tmp_path: Path) -> None:
     assert logged == {"reward/math": 0.5, "not_checked/math": pytest.approx(1 / 3)}
 
 
+def test_components_are_logged_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {"right": {"reward": 1.0, "details": {"components": {"inner": {"reward": 0.5}}}}, "form": {"reward": None}}
+    monkeypatch.setitem(VERDICTS, "good", Verdict(True, 1.0, "correct", details={"components": parts}))
+    logged: dict[str, float] = {}
+    call(make(tmp_path), ["good", "bad"], logged)
+    assert logged == {
+        "reward/math": 0.5,
+        "not_checked/math": 0.0,
+        "reward/math/right": 1.0,
+        "reward/math/right/inner": 0.5,
+    }
+    rows = [json.loads(line) for line in (tmp_path / "rollouts.jsonl").read_text().splitlines()]
+    assert rows[0]["components"] == {"right": 1.0, "right/inner": 0.5, "form": None}
+
+
 def test_every_rollout_is_kept_with_its_reason(tmp_path: Path) -> None:
     call(make(tmp_path), ["good", "slow"], {})
     rows = [json.loads(line) for line in (tmp_path / "rollouts.jsonl").read_text().splitlines()]
@@ -67,5 +82,5 @@ def test_messages_and_texts_are_read_alike() -> None:
 
 
 def test_tasks_come_back_from_json() -> None:
-    task = Task(answer="3", tests=(Test(input="1\n", output="2"),))
+    task = Task(answer="3", tests=(Test(input="1\n", output="2"),), prompt="1 + 1?")
     assert task_from_json(task_to_json(task)) == task
