@@ -37,6 +37,19 @@ def vllm_engine() -> Any:
     vllm_engine.close()
 
 
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
+    """An untrained Qwen3 with heads of 32, the smallest that vLLM's attention on a CPU takes."""
+    from selfplay.quickstart import seeds
+    from selfplay.quickstart import tiny_model as builder
+
+    texts = [f"{p.problem} {p.rationale} {p.solution}" for p in seeds.generate("math", 50, 0)]
+    tokenizer = builder.build_tokenizer(texts, 400)
+    folder = tmp_path_factory.mktemp("small-model")
+    builder.save(tokenizer, builder.build_model(tokenizer, 0, hidden=64, layers=1, heads=2), folder)
+    return ModelRef.local(folder, "small", "float32", chat=False)
+
+
 def job(model: ModelRef, **more: Any) -> dict[str, Any]:
     return {"model": model, "device": "cpu", "batch_tokens": 4096, "engine_args": ARGS, "chat": False, "seed": 5} | more
 
@@ -68,25 +81,25 @@ def other_weights(model: ModelRef, folder: Path, tied: bool = False) -> ModelRef
     return ModelRef.local(folder, folder.name, "float32", chat=False)
 
 
-def test_greedy_completions_are_those_of_transformers(vllm_engine: Any, tiny_model: ModelRef) -> None:
-    assert generated(vllm_engine, tiny_model, PROMPTS, 0.0) == generated(hf_engine, tiny_model, PROMPTS, 0.0)
+def test_greedy_completions_are_those_of_transformers(vllm_engine: Any, small_model: ModelRef) -> None:
+    assert generated(vllm_engine, small_model, PROMPTS, 0.0) == generated(hf_engine, small_model, PROMPTS, 0.0)
 
 
-def test_scores_are_those_of_transformers(vllm_engine: Any, tiny_model: ModelRef) -> None:
-    for ours, theirs in zip(scored(vllm_engine, tiny_model), scored(hf_engine, tiny_model), strict=True):
+def test_scores_are_those_of_transformers(vllm_engine: Any, small_model: ModelRef) -> None:
+    for ours, theirs in zip(scored(vllm_engine, small_model), scored(hf_engine, small_model), strict=True):
         assert ours == pytest.approx(theirs, abs=2e-3, rel=1e-5)
 
 
-def test_a_completion_depends_on_its_seed_alone(vllm_engine: Any, tiny_model: ModelRef) -> None:
-    together = generated(vllm_engine, tiny_model, PROMPTS, 1.0)
-    assert generated(vllm_engine, tiny_model, PROMPTS, 1.0) == together
-    assert generated(vllm_engine, tiny_model, PROMPTS[:3], 1.0) == together[:3]
+def test_a_completion_depends_on_its_seed_alone(vllm_engine: Any, small_model: ModelRef) -> None:
+    together = generated(vllm_engine, small_model, PROMPTS, 1.0)
+    assert generated(vllm_engine, small_model, PROMPTS, 1.0) == together
+    assert generated(vllm_engine, small_model, PROMPTS[:3], 1.0) == together[:3]
     assert len({row["text"] for row in together}) > 6
 
 
 @pytest.mark.parametrize("tied", [False, True], ids=["exchanged", "reopened"])
-def test_weights_are_the_new_ones(vllm_engine: Any, tiny_model: ModelRef, tmp_path: Path, tied: bool) -> None:
-    first = other_weights(tiny_model, tmp_path / "first", tied)
+def test_weights_are_the_new_ones(vllm_engine: Any, small_model: ModelRef, tmp_path: Path, tied: bool) -> None:
+    first = other_weights(small_model, tmp_path / "first", tied)
     second = other_weights(first, tmp_path / "second", tied)
     before = scored(vllm_engine, first)
     opened = vllm_engine._open[0].llm
@@ -121,10 +134,10 @@ print("FIGURES", json.dumps(figures))
 """
 
 
-def test_memory_comes_back_between_stages(vllm_engine: Any, tiny_model: ModelRef) -> None:
+def test_memory_comes_back_between_stages(vllm_engine: Any, small_model: ModelRef) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "VLLM_CPU_KVCACHE_SPACE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", MEMORY, tiny_model.path], check=True, capture_output=True, text=True, env=environment
+        [sys.executable, "-c", MEMORY, small_model.path], check=True, capture_output=True, text=True, env=environment
     )
     line = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES"))
     figures = json.loads(line.removeprefix("FIGURES"))
