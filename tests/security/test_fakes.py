@@ -6,11 +6,14 @@ import resource
 import time
 from collections.abc import Iterator
 
+import fakes_function
+import fakes_output
 import pytest
-from fakes import FAKES, LINES, SUM, Fake
+from fake_kit import LINES, SUM, Fake
 
 from verifiers.code_tests import CodeVerifier
 
+FAKES: list[Fake] = [*fakes_function.FAKES, *fakes_output.FAKES]
 MOST_SECONDS = 20.0
 MOST_GROWTH_MB = 400
 """Of the process that judges, which is the trainer's."""

@@ -1,48 +1,9 @@
-"""Submissions that try to pass without the right answer, and what they are judged by.
+"""Fake passes of functions: objects, endings, tampering and values."""
 
-None of them may be accepted, and none may end without a verdict: "not checked" would spare a cheat its zero.
-"""
-
-from __future__ import annotations
-
-from dataclasses import dataclass
-from textwrap import dedent
-
-from verifiers.model import Task, Test
+from fake_kit import FLOATS, MAPPING, SUM, Fake, of
 
 # fmt: off
-
-
-@dataclass(frozen=True)
-class Fake:
-    """A submission that deserves no reward."""
-
-    name: str
-    source: str
-    task: Task
-
-
-SUM = Task("sum", tests=(Test(args=(20, 22), expected=42), Test(args=(1, 2), expected=3)), entry_point="f")
-ONE = Task("one", tests=(Test(args=(20, 22), expected=42),), entry_point="f")
-FLOATS = Task("floats", tests=(Test(args=(), expected=[0.5, 1e9]),), entry_point="f", float_tolerance=1e-6)
-MAPPING = Task("mapping", tests=(Test(args=(), expected={"a": 1}),), entry_point="f")
-LINES = Task("lines", tests=(Test("3\n", "1\n2\n3\n"), Test("1\n", "1\n")), time_limit_s=1.0)
-NUMBER = Task("number", tests=(Test("", "0.25\n"),), float_tolerance=1e-6)
-JSON = Task("json", tests=(Test("", '{"a": [1, 2]}\n'),))
-_CHECKER = """
-import sys
-given, output, answer = (open(path).read().split() for path in sys.argv[1:4])
-sys.exit(int(output[0]) != int(answer[0]))
-"""
-CHECKED = Task("checked", tests=(Test("", "42\n"),), checker=_CHECKER)
-CPP = Task("cpp", tests=(Test("3\n", "1\n2\n3\n"), Test("1\n", "1\n")), language="cpp")
-
-
-def _of(task: Task, **sources: str) -> list[Fake]:
-    return [Fake(name, dedent(source).strip("\n"), task) for name, source in sources.items()]
-
-
-OBJECTS = _of(
+OBJECTS = of(
     SUM,
     always_equal="""
         class A:
@@ -116,7 +77,7 @@ OBJECTS = _of(
     never_the_same="import random\ndef f(*a): return random.random()",
 )
 
-ENDINGS = _of(
+ENDINGS = of(
     SUM,
     exit_zero="import os\ndef f(*a): os._exit(0)",
     exit_at_load="import os\nos._exit(0)\ndef f(*a): return 42",
@@ -151,7 +112,7 @@ ENDINGS = _of(
     class_with_a_call="class f:\n    def __init__(self, *a): pass\n    def __eq__(self, o): return True",
 )
 
-TAMPERING = _of(
+TAMPERING = of(
     SUM,
     patched_builtins="""
         import builtins
@@ -269,14 +230,14 @@ TAMPERING = _of(
 )
 
 VALUES = [
-    *_of(FLOATS,
+    *of(FLOATS,
          nan_among_floats="def f(): return [float('nan'), 1e9]",
          infinity_among_floats="def f(): return [0.5, float('inf')]",
          off_by_more_than_the_tolerance="def f(): return [0.500002, 1e9]",
          short_list="def f(): return [0.5]",
          huge_integer="def f(): return [0.5, 10 ** 400]",
          empty_list="def f(): return []"),
-    *_of(MAPPING,
+    *of(MAPPING,
          key_of_twenty_thousand_bits="def f(): return {2 ** 20000: 1}",
          key_with_such_a_number="def f(): return {(2 ** 20000,): 1}",
          keys_that_read_the_same="def f(): return {1: 1, '1': 1}",
@@ -290,77 +251,4 @@ VALUES = [
          """),
 ]
 
-OUTPUT = [
-    *_of(LINES,
-         prefix_only="print(1)",
-         prefix_without_end="import os\nn = int(input())\nprint(*range(1, n), sep='\\n', flush=True)\nos._exit(0)",
-         one_line_too_many="for i in range(int(input()) + 1): print(i + 1)",
-         nothing_printed="pass",
-         blank_lines="print('\\n' * 1000)",
-         only_stderr="import sys\nfor i in range(int(input())): print(i + 1, file=sys.stderr)",
-         right_but_fails="for i in range(int(input())): print(i + 1)\nraise SystemExit(1)",
-         right_but_killed="import os\nfor i in range(int(input())): print(i + 1, flush=True)\nos.kill(os.getpid(), 9)",
-         right_but_never_ends="for i in range(int(input())): print(i + 1, flush=True)\nwhile True: pass",
-         marker="print('PASSED')\nprint('accepted 1.0')",
-         erased_on_a_terminal="print('9\\b1\\n2\\n3\\x1b[2K')",
-         null_bytes="print('1\\0\\n2\\n3')",
-         the_input="print(open(0).read())",
-         everything="print(*range(-1000, 1000))",
-         broken_text="import os\nos.write(1, b'\\xff\\xfe1\\n2\\n3\\n')",
-         answer_of_the_other_test="print(1)\nprint(2)\nprint(3)",
-         written_after_the_end="""
-            import os, time
-            if os.fork() == 0:
-                os.setsid()
-                while os.getppid() != 1: pass
-                time.sleep(0.2)
-                os.write(1, b'1\\n2\\n3\\n')
-         """,
-         sparse_output="import os\nos.pwrite(1, b'1\\n2\\n3\\n', 60000)"),
-    *_of(NUMBER,
-         nan="print('nan')", infinity="print('inf')", many_numbers="print(*[i / 100 for i in range(100)])",
-         interval="print('0..1')", fraction_of_nothing="print('1/4e999')",
-         digits_without_end="print('0.26' + '1' * 60000)", near="print(0.2501)"),
-    *_of(JSON,
-         repeated_key="""print('{"a": [1], "a": [1, 3]}')""",
-         nested_too_deeply="print('[' * 60000)",
-         nested_objects="""print('{"a":' * 10000)""",
-         not_a_number_in_json="""print('{"a": [1, NaN]}')""",
-         huge_number_in_json="""print('{"a": [1, ' + '9' * 50000 + ']}')""",
-         boolean_for_two="""print('{"a": [1, "2"]}')"""),
-    *_of(CHECKED,
-         text_for_a_checker="print('hello')",
-         nothing_for_a_checker="pass",
-         broken_text_for_a_checker="import os\nos.write(1, b'\\xff\\xfe')",
-         digits_for_a_checker="print('9' * 50000)",
-         null_for_a_checker="print('\\0')",
-         lengths_for_a_checker="print('42\\n3\\n42\\n42')\nraise SystemExit(1)",
-         code_for_a_checker="print('__import__(\"os\")._exit(0)')",
-         path_for_a_checker="import os\nos.symlink('/proc/self/exe', 'output')\nprint('0')"),
-]
-
-COMPILED = _of(
-    CPP,
-    cpp_exit="#include <cstdlib>\nint main(){exit(0);}",
-    cpp_exit_before_main="#include <unistd.h>\nstruct A{A(){_exit(0);}} a;\nint main(){return 1;}",
-    cpp_marker='#include <cstdio>\nint main(){puts("PASSED"); puts("accepted");}',
-    cpp_prefix='#include <cstdio>\nint main(){puts("1");}',
-    cpp_right_but_aborts="""
-        #include <cstdio>
-        #include <cstdlib>
-        int main(){int n; scanf("%d",&n); for(int i=1;i<=n;i++) printf("%d\\n",i); fflush(stdout); abort();}
-    """,
-    cpp_right_but_fails="""
-        #include <cstdio>
-        int main(){int n; scanf("%d",&n); for(int i=1;i<=n;i++) printf("%d\\n",i); return 1;}
-    """,
-    cpp_compiles_to_nothing="int x;",
-    cpp_reads_the_answers="""
-        #include <cstdio>
-        #include <string>
-        int main(){for(const char *p : {"output", "answer", "expected", "/tmp/answer", "/tmp/output", "../answer"})
-            if(FILE *f = fopen(p, "r")) {char c[99]; size_t n = fread(c, 1, 99, f); fwrite(c, 1, n, stdout);}}
-    """,
-)
-
-FAKES: list[Fake] = [*OBJECTS, *ENDINGS, *TAMPERING, *VALUES, *OUTPUT, *COMPILED]
+FAKES: list[Fake] = [*OBJECTS, *ENDINGS, *TAMPERING, *VALUES]
