@@ -104,14 +104,14 @@ def _launch(recipe: Any, folder: Path, reuse: Path | None, until: str | None, st
         _refuse(f"--reuse {reuse}: is not a run directory")
     from selfplay.concepts.sampler import NoCombination
     from selfplay.devices import NoDevice
-    from selfplay.engines.api_client import EndpointRefused
+    from selfplay.engines.api_budget import BudgetSpent
+    from selfplay.engines.api_client import EndpointError, EndpointRefused
     from selfplay.launch import launch
     from selfplay.preflight import PreflightError
     from selfplay.records import RecordError
     from selfplay.run import RunError
     from selfplay.seed_rows import SeedError
     from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
-    from selfplay.concepts.sampler import NoCombination
     from selfplay.trainers.arguments import ArgumentsError
     from selfplay.trainers.sft import NothingToLearn
     from selfplay.workers import WorkerError
@@ -127,7 +127,7 @@ def _launch(recipe: Any, folder: Path, reuse: Path | None, until: str | None, st
     except AnnotationStopped as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(SPENT if isinstance(error, BudgetReached) else FAILED) from error
-    except (WorkerError, NothingToLearn, NoCombination, RecordError, OSError) as error:
+    except (WorkerError, NothingToLearn, NoCombination, RecordError, EndpointError, BudgetSpent, OSError) as error:
         typer.echo(f"{error}\nFinished work is kept in {folder}; what libraries said is in its workers.log.", err=True)
         raise typer.Exit(FAILED) from error
 

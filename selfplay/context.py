@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from selfplay.annotation_settings import AnnotatorEngine
 from selfplay.clock import Clock
 from selfplay.config import Recipe
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
+from selfplay.engines.opened import OpenedEngine, open_engine
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.judging import Judge
 from selfplay.run import (
@@ -95,6 +98,10 @@ class Context:
     def engine(self, model: ModelRef) -> ShardedEngine:
         """Generation and scoring with a model over all workers."""
         return ShardedEngine(model, self.recipe.engine, self.workers, ShardStore(self.run.store_folder / "shards"))
+
+    def open_engine(self, settings: AnnotatorEngine, owner: str) -> AbstractContextManager[OpenedEngine]:
+        """An engine that the recipe names beside the run's own; `owner` is the field that names it."""
+        return open_engine(settings, owner, self.engine, self.run.store_folder / "answers.sqlite")
 
     def train(self, stage: Stage, trainings: Sequence[Training]) -> list[ModelRef]:
         """Trains models that the stage does not have yet, and returns references to all of them.

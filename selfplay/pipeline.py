@@ -22,6 +22,7 @@ from typing import Any
 
 from selfplay.base_model import base_model, base_stage, generator_model
 from selfplay.clock import START_UP
+from selfplay.concepts.choice import choice_files
 from selfplay.context import Context
 from selfplay.curation.gates import curation_stage
 from selfplay.engines.base import ModelRef
@@ -83,7 +84,10 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
     pair = _expectation_maximisation(story, generator, train, measured)
 
     made = story.tell(
-        "synthesis", ["synthesis"], lambda stage: synthesis_stage(stage, context, pair.p, train, reserved)
+        "synthesis",
+        ["synthesis"],
+        lambda stage: synthesis_stage(stage, context, pair.p, train, reserved, base),
+        choice_files(context.recipe),
     ).read("prompts", Prompt)
     kept = story.tell(
         "curation", ["curation"], lambda stage: curation_stage(stage, context, made, train, reserved)

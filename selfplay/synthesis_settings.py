@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from selfplay.annotation_settings import AnnotatorEngine
 from selfplay.settings import SamplingSettings, Section
 
 
@@ -53,6 +54,8 @@ class Synthesis(Section):
     """Completions sampled for each domain in each pass: one number, or a number for each by its name."""
     passes: Annotated[int, Field(ge=1, le=4096)] = 1
     """Passes over the same combinations of concepts, each with a seed of its own (paper: 64)."""
+    generator: AnnotatorEngine | None = None
+    """A prompt model that writes in place of the run's own, such as a released one behind an endpoint."""
     sampling: SamplingSettings = SamplingSettings(temperature=0.8)
     """How they are drawn."""
     concept_temperature: Annotated[float, Field(gt=0)] = 1.0

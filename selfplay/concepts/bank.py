@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from scipy import sparse
 from selfplay.concepts.vectors import Vectors, rows_as_vectors
 
 Combination = tuple[str, ...]
+Embed = Callable[[Sequence[str]], Mapping[str, Sequence[float]]]
+"""Gives each of some concepts a vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +33,17 @@ class ConceptBank:
 
 
 def bank_of(
-    combinations: Sequence[Combination],
-    counts: Mapping[str, float] | None = None,
-    embeddings: Mapping[str, Sequence[float]] | None = None,
+    combinations: Sequence[Combination], counts: Mapping[str, float] | None = None, embed: Embed | None = None
 ) -> ConceptBank:
     """The bank of combinations, such as those of triples.
 
     Args:
         combinations: concepts that occur together; one that is named twice in a combination counts once there.
         counts: further concepts, or further occurrences of them, such as a user's list with frequencies.
-        embeddings: a vector a concept, all of one length; without them, concepts are compared by what they occur
-            with.
+        embed: gives vectors, all of one length; without it, concepts are compared by what they occur with.
 
     Raises:
-        ValueError: a concept has no embedding.
+        ValueError: a concept got no vector.
     """
     extra = counts or {}
     names = tuple(sorted({concept for combination in combinations for concept in combination} | set(extra)))
@@ -54,14 +53,15 @@ def bank_of(
         for concept in combination:
             frequency[index[concept]] += 1
     together = _together([[index[concept] for concept in dict.fromkeys(c)] for c in combinations], len(names))
-    if embeddings is None:
-        vectors = rows_as_vectors(together)
-    else:
-        missing = [name for name in names if name not in embeddings]
-        if missing:
-            raise ValueError(f"{len(missing)} concepts have no embedding, such as {missing[0]!r}")
-        vectors = Vectors(np.array([embeddings[name] for name in names], dtype=np.float32))
-    return ConceptBank(names, frequency, together, vectors)
+    return ConceptBank(names, frequency, together, _vectors(names, embed) if embed else rows_as_vectors(together))
+
+
+def _vectors(names: Sequence[str], embed: Embed) -> Vectors:
+    found = embed(names)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(f"{len(missing)} concepts have no vector, such as {missing[0]!r}")
+    return Vectors(np.array([found[name] for name in names], dtype=np.float32))
 
 
 def _together(combinations: Iterable[Sequence[int]], count: int) -> sparse.csr_array:

@@ -1,24 +1,52 @@
-"""Synthesis at volume: concepts are sampled, the prompt model writes (z, x), and malformed ones are set aside."""
+"""Synthesis at volume: concepts are sampled, the prompt model writes (z, x), and malformed ones are set aside.
+
+One pass writes one problem for each combination of concepts; further passes go over the same combinations with seeds of
+their own (the authors made 64). What has been finished of any pass is found again after a crash.
+"""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from selfplay import formats
+from selfplay.concepts.bank import Combination, Embed
+from selfplay.concepts.choice import choice_of
+from selfplay.concepts.embedding import embed_concepts
+from selfplay.concepts.sampler import plan
 from selfplay.context import Context
-from selfplay.engines.base import ModelRef, Sample, Sampling
+from selfplay.engines.base import Missing, ModelRef, Sample
+from selfplay.engines.opened import OpenedEngine, answers_of
 from selfplay.records import Prompt, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
-from selfplay.concepts.bank import Combination, bank_of
-from selfplay.concepts.sampler import ConceptSampler, plan, shapes_of
+from selfplay.store import ShardStore
+
+OWN_BASE = "policy"
+CUT = "cut at the token limit"
+REFUSED = "the endpoint refused it"
+
+Parse = Callable[[str], formats.Parsed]
+Planned = Sequence[tuple[Combination, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass over a domain's combinations."""
+
+    domain: str
+    model: str
+    """Fingerprint of the model that writes."""
+    temperature: float
+    seed: int
 
 
 def synthesis_stage(
-    stage: Stage, context: Context, p: ModelRef, seeds: Sequence[Seed], reserved: Sequence[Seed]
+    stage: Stage, context: Context, p: ModelRef, seeds: Sequence[Seed], reserved: Sequence[Seed], base: ModelRef
 ) -> dict[str, Any]:
     """Writes `prompts`: every completion, with the reason where it could not be parsed.
 
@@ -28,62 +56,86 @@ def synthesis_stage(
         p: the prompt model.
         seeds: training seeds, whose concepts are recombined.
         reserved: held-out problems, whose concept combinations are never used.
+        base: what the policy starts from, for embeddings.
+
+    Raises:
+        SeedError, RunError: the recipe's concepts or earlier runs cannot be used.
+        BudgetSpent, EndpointError: the endpoint that writes gives nothing more; what was finished is kept.
     """
-    rows: list[Prompt] = []
-    for domain in context.recipe.domains:
-        rows += synthesise(
-            context, domain, p, [s for s in seeds if s.domain == domain], [s for s in reserved if s.domain == domain]
-        )
-    stage.write("prompts", Prompt, rows)
-    return {"made": len(rows), "lost": dict(Counter(row.dropped for row in rows if row.dropped))}
+    embed = _embed(context, base)
+    counts: Counter[tuple[str, str]] = Counter()
+
+    def rows(engine: OpenedEngine) -> Iterator[Prompt]:
+        for domain in context.recipe.domains:
+            theirs, kept_back = ([seed for seed in some if seed.domain == domain] for some in (seeds, reserved))
+            for row in synthesise(context, domain, engine, theirs, kept_back, embed):
+                counts[domain, row.dropped] += 1
+                yield row
+
+    with _writer(context, p) as engine:
+        stage.write("prompts", Prompt, rows(engine))
+    lost: Counter[str] = Counter()
+    for (_, reason), count in counts.items():
+        lost.update({reason: count} if reason else {})
+    return {"made": counts.total(), "lost": dict(lost)}
 
 
 def synthesise(
-    context: Context, domain: str, p: ModelRef, seeds: Sequence[Seed], reserved: Sequence[Seed]
-) -> list[Prompt]:
-    """The completions of one domain."""
-    settings = context.recipe.synthesis
-    sampler = ConceptSampler(
-        bank_of([seed.concepts for seed in seeds]), settings.concept_temperature, [seed.concepts for seed in reserved]
-    )
-    rng = random.Random(context.seed("synthesis", domain, "concepts"))
-    planned = plan(sampler, shapes_of([(s.concepts, s.level) for s in seeds]), settings.prompts_of(domain), rng)
-    inputs = [formats.prompt_input(context.recipe.domains[domain], concepts, level) for concepts, level in planned]
-    seed = context.seed("synthesis", domain)
-    context.listener.begin(f"synthesis: {domain}", len(inputs))
-    how = settings.sampling
-    samples = context.engine(p).generate(
-        inputs, Sampling(how.temperature, how.max_new_tokens, how.top_p), seed, context.listener.advance
-    )
-    parse = formats.completion_parser(context.recipe.em.rationales)
-    return [
-        _row(domain, concepts, level, sample, parse(sample.text), p, how.temperature, seed, place)
-        for place, ((concepts, level), sample) in enumerate(zip(planned, samples, strict=True))
-    ]
-
-
-def _row(
+    context: Context,
     domain: str,
-    concepts: Combination,
-    level: str,
-    sample: Sample,
-    parsed: formats.Parsed,
-    p: ModelRef,
-    temperature: float,
-    seed: int,
-    place: int,
-) -> Prompt:
-    fault = parsed.fault if sample.complete or not parsed.fault else "cut at the token limit"
-    return Prompt(
-        id=content_id("prompt", domain, seed, place, sample.text),
-        domain=domain,
-        concepts=concepts,
-        level=level,
-        rationale=parsed.rationale,
-        problem=parsed.problem,
-        completion=sample.text,
-        dropped=f"parse: {fault}" if fault else "",
-        model=p.fingerprint,
-        temperature=temperature,
-        seed=seed,
-    )
+    engine: OpenedEngine,
+    seeds: Sequence[Seed],
+    reserved: Sequence[Seed],
+    embed: Embed | None = None,
+) -> Iterator[Prompt]:
+    """The completions of one domain, one pass over its combinations after the other; those of a pass are held."""
+    settings = context.recipe.synthesis
+    choice = choice_of(context.recipe, domain, seeds, [seed.concepts for seed in reserved], embed)
+    rng = random.Random(context.seed("synthesis", domain, "concepts"))
+    planned = plan(choice.sampler, choice.shapes, settings.prompts_of(domain), rng)
+    inputs = [formats.prompt_input(context.recipe.domains[domain], concepts, level) for concepts, level in planned]
+    parse = formats.completion_parser(context.recipe.em.rationales)
+    for number in range(settings.passes):
+        seed = context.seed("synthesis", domain, *([number] if number else []))
+        counted = f", pass {number + 1} of {settings.passes}" if settings.passes > 1 else ""
+        context.listener.begin(f"synthesis: {domain}{counted}", len(inputs))
+        samples = answers_of(engine, inputs, settings.sampling, seed, context.listener.advance)
+        one = Pass(domain, engine.model.fingerprint, settings.sampling.temperature, seed)
+        yield from _rows(one, planned, samples, parse)
+
+
+def _writer(context: Context, p: ModelRef) -> AbstractContextManager[OpenedEngine]:
+    named = context.recipe.synthesis.generator
+    return nullcontext(context.engine(p)) if named is None else context.open_engine(named, "synthesis.generator")
+
+
+def _embed(context: Context, base: ModelRef) -> Embed | None:
+    settings = context.recipe.synthesis.embeddings
+    if settings is None:
+        return None
+    name, revision = settings.model, settings.revision
+    model = base if name == OWN_BASE else ModelRef(name, f"{name}@{revision or 'main'}", revision)
+    store = ShardStore(context.run.store_folder / "shards")
+    return lambda names: embed_concepts(names, model, context.workers, store)
+
+
+def _rows(one: Pass, planned: Planned, samples: Sequence[Sample | Missing], parse: Parse) -> Iterator[Prompt]:
+    for place, ((concepts, level), sample) in enumerate(zip(planned, samples, strict=True)):
+        if isinstance(sample, Missing):
+            text, parsed, fault = "", formats.Parsed(), REFUSED
+        else:
+            text, parsed = sample.text, parse(sample.text)
+            fault = parsed.fault if sample.complete or not parsed.fault else CUT
+        yield Prompt(
+            id=content_id("prompt", one.domain, one.seed, place, text),
+            domain=one.domain,
+            concepts=concepts,
+            level=level,
+            rationale=parsed.rationale,
+            problem=parsed.problem,
+            completion=text,
+            dropped=f"parse: {fault}" if fault else "",
+            model=one.model,
+            temperature=one.temperature,
+            seed=one.seed,
+        )

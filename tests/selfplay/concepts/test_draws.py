@@ -23,8 +23,8 @@ def a_bank(rng: np.random.Generator, concepts: int, combinations: int, repeats: 
     for _ in range(combinations):
         chosen = tuple(names[place] for place in rng.choice(concepts, size=min(4, concepts), replace=False))
         made += [chosen] * int(rng.integers(1, repeats + 1))
-    embeddings = {name: rng.normal(size=5).tolist() for name in names} if embedded else None
-    return bank_of(made, embeddings=embeddings)
+    embeddings = {name: rng.normal(size=5).tolist() for name in names}
+    return bank_of(made, embed=(lambda _: embeddings) if embedded else None)
 
 
 @settings(max_examples=60, deadline=None)

@@ -47,7 +47,7 @@ def test_affinity_belongs_to_the_right_concepts() -> None:
 def test_similarities_to_the_mean_are_aligned_whatever_the_order_of_embeddings() -> None:
     names = ["e", "c", "a", "d", "b", "f"]
     embeddings = {name: [float(place == axis) + 0.1 * place for axis in range(6)] for place, name in enumerate(names)}
-    bank = bank_of(SEEDS, embeddings=embeddings)
+    bank = bank_of(SEEDS, embed=lambda _: embeddings)
     chosen = np.array([[bank.names.index("a"), bank.names.index("d")]])
     unit = {name: np.array(vector) / np.linalg.norm(vector) for name, vector in embeddings.items()}
     mean = unit["a"] + unit["d"]

@@ -1,0 +1,84 @@
+"""Vectors of concepts by a model: the mean of its last hidden states, which is what sentence models are trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from selfplay.engines.base import ModelRef
+from selfplay.engines.loading import ModelError
+from selfplay.store import ShardStore, content_key
+from selfplay.workers import Job, Workers
+
+SHARD = 4096
+"""Concepts of one shard: what a crash can lose."""
+BATCH = 128
+"""Concepts of one forward pass."""
+LONGEST = 64
+"""Tokens of a concept that are read."""
+
+
+def embed_concepts(
+    names: Sequence[str], model: ModelRef, workers: Workers, store: ShardStore
+) -> dict[str, list[float]]:
+    """A vector a concept, the same whatever else is embedded beside it in float32 on a CPU.
+
+    Raises:
+        WorkerError: the model cannot be loaded.
+    """
+    parts = [list(names[start : start + SHARD]) for start in range(0, len(names), SHARD)]
+    keys = [content_key("embed", model.fingerprint, part) for part in parts]
+    found = [store.get(key) for key in keys]
+    missing = [place for place, rows in enumerate(found) if rows is None]
+
+    def keep(place: int, rows: list[dict[str, Any]]) -> None:
+        store.put(keys[missing[place]], rows)
+
+    jobs: list[Job] = [{"model": model, "device": workers.device, "concepts": parts[place]} for place in missing]
+    for place, rows in zip(missing, workers.map(embed_shard, jobs, keep), strict=True):
+        found[place] = rows
+    vectors = [row["vector"] for rows in found if rows is not None for row in rows]
+    return dict(zip(names, vectors, strict=True))
+
+
+def embed_shard(job: Job) -> list[dict[str, Any]]:
+    """Embeds a shard inside a worker. Job: model, device, concepts."""
+    import torch
+
+    network, tokenizer = _load(job["model"])
+    network = network.to(job["device"]).eval()
+    concepts: list[str] = job["concepts"]
+    rows: list[dict[str, Any]] = [{}] * len(concepts)
+    # By length, so that little of a batch is padding.
+    order = sorted(range(len(concepts)), key=lambda place: (len(concepts[place]), concepts[place]))
+    for start in range(0, len(order), BATCH):
+        part = order[start : start + BATCH]
+        texts = [concepts[place] for place in part]
+        encoded = tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+        encoded = {name: encoded[name].to(job["device"]) for name in ("input_ids", "attention_mask")}
+        with torch.inference_mode():
+            hidden = network(**encoded).last_hidden_state.float()
+        mask = encoded["attention_mask"].unsqueeze(-1)
+        means = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        for place, vector in zip(part, means.cpu().tolist(), strict=True):
+            rows[place] = {"vector": vector}
+    return rows
+
+
+def _load(model: ModelRef) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    dtype = "auto" if model.dtype == "auto" else getattr(torch, model.dtype)
+    revision = model.revision or "main"
+    try:
+        network = AutoModel.from_pretrained(model.path, revision=revision, dtype=dtype, use_safetensors=True)
+        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=revision)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"synthesis.embeddings.model: {model.path!r} cannot be loaded ({error}); give a hub name with safetensors "
+            "weights, a folder, or `policy`"
+        ) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return network, tokenizer

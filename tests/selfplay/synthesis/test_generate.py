@@ -1,0 +1,118 @@
+"""Synthesis at volume: passes, parse failures by reason, and writers at an endpoint."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from selfplay.config import Recipe
+from selfplay.context import Context
+from selfplay.engines.base import ModelRef, Sample, Sampling
+from selfplay.records import Prompt, Seed
+from selfplay.run import RunDirectory
+from selfplay.seeding import derive
+from selfplay.synthesis.generate import synthesis_stage
+from tests.selfplay.engines.openai_server import OpenAIServer, prompt_of
+
+GOOD = "<!-- BEGIN RATIONALE -->think {n}<!-- END RATIONALE --><!-- BEGIN PROBLEM -->What is {n}?<!-- END PROBLEM -->"
+SEEDS = [
+    Seed(str(n), "math", "train", "s", concepts, "easy", "z", "x", "1", (), "", None)
+    for n, concepts in enumerate([("a", "b"), ("b", "c"), ("c", "d"), ("a", "d")])
+]
+P = ModelRef("p", "p")
+
+
+class Writer:
+    """Writes what its seed says, and garbage to every third prompt."""
+
+    model = P
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[str], int]] = []
+
+    def generate(self, prompts: Sequence[str], how: Sampling, seed: int, on_progress: Any = None) -> list[Sample]:
+        self.asked.append((list(prompts), seed))
+        texts = [GOOD.format(n=derive(seed, place)) for place in range(len(prompts))]
+        faulty = ["no block at all", "<!-- BEGIN RATIONALE --> it breaks off"]
+        cut = [place % 6 == 5 for place in range(len(prompts))]
+        return [
+            Sample(faulty[place % 6 == 5] if place % 3 == 2 else text, (), not cut[place])
+            for place, text in enumerate(texts)
+        ]
+
+
+def settings(**synthesis: Any) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "r",
+            "model": {"kind": "scratch"},
+            "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}}},
+            "synthesis": {"prompts": 6} | synthesis,
+        }
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunDirectory]:
+    with RunDirectory.open(tmp_path / "run", settings()) as run:
+        yield run
+
+
+def synthesised(run: RunDirectory, recipe: Recipe, writer: Any = None) -> tuple[list[Prompt], dict[str, Any]]:
+    context = Context.__new__(Context)
+    context.run, context.recipe = run, recipe
+    context.listener = SimpleNamespace(begin=lambda *_: None, advance=lambda _: None)  # type: ignore[assignment]
+    context.engine = lambda model: writer  # type: ignore[method-assign]
+    stage = run.stage("synthesis")
+    counts = synthesis_stage(stage, context, P, SEEDS, [], P)
+    return stage.read("prompts", Prompt), counts
+
+
+def test_every_pass_has_the_same_combinations_and_a_seed_of_its_own(run: RunDirectory) -> None:
+    writer = Writer()
+    rows, counts = synthesised(run, settings(passes=3), writer)
+    assert len(rows) == counts["made"] == 18
+    assert len({tuple(prompts) for prompts, _ in writer.asked}) == 1
+    assert len({seed for _, seed in writer.asked}) == 3
+    assert [row.seed for row in rows] == [seed for _, seed in writer.asked for _ in range(6)]
+    assert max(Counter(row.concepts for row in rows).values()) >= 3
+    assert len({row.id for row in rows}) == 18
+    assert len({row.problem for row in rows if not row.dropped}) == 12
+
+
+def test_a_single_pass_is_the_first_of_many(run: RunDirectory) -> None:
+    one, _ = synthesised(run, settings(), Writer())
+    many, _ = synthesised(run, settings(passes=2), Writer())
+    assert many[:6] == one
+
+
+def test_what_could_not_be_parsed_is_counted_by_reason(run: RunDirectory) -> None:
+    rows, counts = synthesised(run, settings(passes=2), Writer())
+    reasons = Counter(row.dropped for row in rows if row.dropped)
+    assert counts["lost"] == dict(reasons) == {"parse: no rationale block": 2, "parse: cut at the token limit": 2}
+    assert all(row.completion for row in rows)
+
+
+def test_a_writer_at_an_endpoint_is_asked_for_nothing_twice(run: RunDirectory) -> None:
+    server = OpenAIServer(reply=lambda prompt, seed: GOOD.format(n=seed))
+    server.fault_of = lambda body: "400" if "1. a\n2. b" in prompt_of(body) else ""
+    try:
+        engine = {"kind": "openai", "model": "writer", "prompt_style": "raw", "endpoint": {"base_url": server.url}}
+        recipe = settings(generator=engine, passes=2)
+        rows, counts = synthesised(run, recipe)
+        asked = len(server.requests)
+        again, _ = synthesised(run, recipe)
+    finally:
+        server.close()
+    assert again == rows
+    refused = [row for row in rows if row.dropped]
+    assert {row.concepts for row in refused} == {("a", "b")}
+    assert counts["lost"] == {"parse: the endpoint refused it": len(refused)}
+    assert len(server.requests) == asked + len(refused), "only what was refused is asked again"
+    assert {row.model for row in rows} == {"openai/writer"}
+    assert len({row.problem for row in rows if not row.dropped}) == len(rows) - len(refused)
