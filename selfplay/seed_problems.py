@@ -101,9 +101,12 @@ def _row(problem: SeedProblem, domain: str, split: str, source: str) -> Seed:
 
 def _seed_of(row: dict[str, Any], where: str, domain: str, split: str, settings: UserSeeds, bare: bool) -> Seed:
     level = row.get("level", settings.level)
-    texts = {"problem": row.get("problem"), "level": level, "rationale": row.get("rationale", "" if bare else None)}
+    # No model learns from the rationale of a held-out problem, so that none is needed.
+    unneeded = bare or split != "train"
+    rationale = row.get("rationale", "" if unneeded else None)
+    texts = {"problem": row.get("problem"), "level": level, "rationale": rationale}
     for field, value in texts.items():
-        if not isinstance(value, str) or not (value.strip() or (bare and field == "rationale")):
+        if not isinstance(value, str) or not (value.strip() or (unneeded and field == "rationale")):
             raise SeedError(f"{where}: `{field}` must be a text{REMEDY[field]}")
     concepts = row.get("concepts", [] if bare else None)
     whole = isinstance(concepts, list) and all(isinstance(c, str) and c.strip() for c in concepts)

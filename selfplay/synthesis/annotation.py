@@ -12,14 +12,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, get_args
+from typing import Any
 
 from selfplay import formats
 from selfplay.context import Context
 from selfplay.engines.api_budget import BudgetSpent, Ledger, Usage, total
 from selfplay.engines.api_client import EndpointError
 from selfplay.engines.base import ScoreRequest
-from selfplay.quickstart.seed_problem import Split
+from selfplay.quickstart.seed_problem import SPLITS, Split
 from selfplay.records import Annotation, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
@@ -27,7 +27,6 @@ from selfplay.synthesis.annotation_engines import Asked, all_remote, open_annota
 from selfplay.synthesis.annotation_wave import Wave, Work, turns
 from selfplay.synthesis.inputs import for_prompt_model
 
-SPLITS: tuple[Split, ...] = get_args(Split)
 WAVES_UNDER_WAY = 3
 """Waves that endpoints work on at a time, so that the stragglers of one do not leave them idle."""
 SMALLEST_WAVE = 64
