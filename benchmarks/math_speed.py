@@ -163,7 +163,7 @@ def kill_cost() -> dict[str, float]:
     verifier.compare(r"\sqrt{2}", r"\sqrt{3}")
     costs = []
     for at in range(_PASSES):
-        verifier.compare("9^{9^{9^{9}}}", str(at))
+        verifier.compare(r"\ln(9^{9^{9^{9}}})", str(at))
         begun = time.perf_counter()
         verifier.compare(rf"\sqrt{{{at + 5}}}", r"\sqrt{2}")
         after_kill = time.perf_counter() - begun

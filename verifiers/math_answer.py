@@ -183,8 +183,9 @@ def _judged(pending: _Pending, compared: Comparison, seconds: float) -> Verdict:
         why = compared.faults.get(pending.gold) or ("" if _SAYS_SOMETHING.search(pending.gold) else "it says nothing")
         if why:
             status, reason = "gold_unparsable", f"the task's answer can't be judged by: {why}"
-        elif pending.answer in compared.faults:
-            reason = f"the answer is none: {compared.faults[pending.answer]}"
+        else:
+            fault = compared.faults.get(pending.answer)
+            reason = f"the answer is none: {fault}" if fault else reason or "it is not the task's answer"
     details = {"answer": pending.answer[:500], "gold": pending.gold[:500]}
     return _verdict(status, reason, begun, details)
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from verifiers.math_enclosure import surely_different
 from verifiers.math_form import Form, Judge
-from verifiers.math_leaves import all_of, any_of, numbers_agree, words
+from verifiers.math_leaves import all_of, any_of, decimal_digits, numbers_agree, words
 from verifiers.math_measures import as_products, in_common_units, need_conversion, same_time
 from verifiers.math_regions import rank_fractions, same_region
+from verifiers.math_tree import symbols
 
 _FORMULAS = frozenset(("number", "formula", "unread"))
 _BRACKETS = frozenset(("()", "[]", "(]", "[)"))
@@ -50,12 +52,25 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
     if "text" in kinds:
         return words(first.text) == words(second.text) != ""
     if kinds <= _FORMULAS or kinds == {"matrix", "formula"}:
-        return first.node == second.node if first.node == second.node is not None else judge(first, second)
+        return _formulas(first, second, judge)
     if "matrix" in kinds and kinds & _BRACKETS:
         return _matrix_and_tuple(first, second, judge)
     if kinds == {"order"} and first.operator != second.operator:
         return False
     return _sequences(first, second, judge)
+
+
+def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
+    """Equal trees are equal, formulas whose values lie apart are not; all else is for the judge."""
+    if first.node is not None and second.node is not None:
+        if first.node == second.node:
+            return True
+        # a long decimal may be a rounding, and a constant of integration is no symbol of its own
+        off = max((2 * 10.0**-digits for digits in map(decimal_digits, (first, second)) if digits), default=0.0)
+        names = symbols(first.node) ^ symbols(second.node)
+        if names != {"C", "c"} and surely_different(first.node, second.node, off):
+            return False
+    return judge(first, second)
 
 
 def _chains(first: Form, second: Form, judge: Judge) -> bool | None:

@@ -453,7 +453,6 @@ GROUPS: dict[str, list[list[str]]] = {
         [r"\sqrt{x^2}", "|x|", r"\left|x\right|", r"\lvert x\rvert", r"\vert x \vert", "abs(x)"],
         ["x"],
         ["2ab", "2ba", r"2a\cdot b", "2*a*b", "2 a b"],
-        [r"\mathbf{i}+2\mathbf{j}", r"\hat{i}+2\hat{j}", r"\vec{i} + 2\vec{j}"],
         ["a_1+a_2", "a_2+a_1", "a_{1}+a_{2}"],
         ["e^{x+y}", "e^xe^y", r"e^{x}\cdot e^{y}"],
         [r"\frac{\pi r}{h+r}", r"\pi \frac{r}{h+r}", r"\frac{r\pi}{r+h}", "pi*r/(h+r)"],
@@ -461,6 +460,11 @@ GROUPS: dict[str, list[list[str]]] = {
         [r"\frac{3x^2\left(x+1\right)}{x}", "3x(x+1)", "3x^2+3x"],
         ["3n-1"],
         ["3k-1"],
+    ],
+    "unit vectors": [
+        [r"\mathbf{i}+2\mathbf{j}", r"\hat{i}+2\hat{j}", r"\vec{i} + 2\vec{j}"],
+        [r"\mathbf{i}-2\mathbf{j}"],
+        [r"2\mathbf{i}+\mathbf{j}"],
     ],
     "equations": [
         ["x=3", "3", "x = 3", "3=x", r"x=\frac{6}{2}", r"\boxed{x=3}", "x=3.", r"x\ =\ 3", "x =3"],

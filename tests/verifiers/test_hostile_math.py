@@ -18,6 +18,7 @@ from verifiers.model import Task, Verdict
 DEADLINE_S = 0.6
 TYPED = {True: {"correct"}, False: {"wrong", "no_answer"}}
 FAULTS = {"gold_unparsable", "timed_out", "over_memory", "worker_died", "not_checked"}
+SLOW = r"\ln(9^{9^{9^{9}}})"
 HONEST = (Task(answer=r"3\sqrt{7}"), r"\boxed{\sqrt{63}}")
 
 
@@ -102,7 +103,7 @@ def judged(math: MathVerifier, gold: str, completion: str) -> Verdict:
     # reading, one deadline, and room for a machine that is busy
     assert time.monotonic() - begun < DEADLINE_S + 4.0
     assert verdict.status in TYPED.get(verdict.passed, FAULTS)  # type: ignore[arg-type]
-    assert verdict.reason or verdict.status in {"correct", "wrong"}
+    assert verdict.reason or verdict.passed
     return verdict
 
 
@@ -118,9 +119,17 @@ def test_a_hostile_gold_costs_one_verdict(math: MathVerifier, name: str) -> None
     assert math.verify(*HONEST).status == "correct"
 
 
+@pytest.mark.parametrize("name", ["tower", "plain tower", "factorials", "many factorials"])
+def test_towers_are_told_from_common_numbers_without_a_worker(name: str) -> None:
+    verifier = MathVerifier(workers=1)
+    assert verifier.verify(Task(answer=r"\sqrt{2}"), HOSTILE[name]).status == "wrong"
+    assert verifier.verify(Task(answer=f"-{HOSTILE[name]}"), "7").status == "wrong"
+    assert verifier._pool.started == 0
+
+
 def test_a_neighbour_keeps_its_verdict() -> None:
     verifier = MathVerifier(workers=2, deadline_s=DEADLINE_S)
-    items = [HONEST, (Task(answer="1"), "9^{9^{9^{9}}}"), (Task(answer="1"), r"\ln(9^{9^{9^{9}}})")] * 2
+    items = [HONEST, (Task(answer="1"), SLOW), (Task(answer="2"), SLOW)] * 2
     statuses = [verdict.status for verdict in verifier.verify_many(items)]
     verifier.close()
     assert statuses == ["correct", "timed_out", "timed_out"] * 2
@@ -129,7 +138,7 @@ def test_a_neighbour_keeps_its_verdict() -> None:
 def test_too_much_memory_is_told_from_too_much_time() -> None:
     verifier = MathVerifier(workers=1, deadline_s=30.0, memory_mb=64)
     begun = time.monotonic()
-    verdict = verifier.verify(Task(answer=r"\sqrt{2}"), "2^{2^{34}}")
+    verdict = verifier.verify(Task(answer=r"\sqrt{2}"), r"\sqrt{2^{2^{34}}}")
     assert (verdict.passed, verdict.status) == (None, "over_memory")
     assert time.monotonic() - begun < 25
     assert verifier.verify(*HONEST).status == "correct"
@@ -150,7 +159,7 @@ def test_a_crash_costs_the_worker_one_question() -> None:
     verifier.verify(*HONEST)
     keeper = verifier._pool._idle[0].process.pid
     found: list[Verdict] = []
-    asking = threading.Thread(target=lambda: found.append(verifier.verify(Task(answer="1"), "9^{9^{9^{9}}}")))
+    asking = threading.Thread(target=lambda: found.append(verifier.verify(Task(answer="1"), SLOW)))
     asking.start()
     time.sleep(0.3)
     os.kill(answering_child(keeper), signal.SIGSEGV)
@@ -166,7 +175,7 @@ def test_faults_can_be_counted_and_give_no_reward() -> None:
     verifier = MathVerifier(workers=2, deadline_s=DEADLINE_S)
     items = [
         HONEST,
-        (Task(answer="1"), "9^{9^{9^{9}}}"),
+        (Task(answer="1"), SLOW),
         (Task(answer="1/0"), "1"),
         (Task(answer="1"), "2"),
         (Task(answer="1"), ""),

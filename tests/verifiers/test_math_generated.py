@@ -6,10 +6,13 @@ import math
 import sys
 from pathlib import Path
 
+import sympy
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from verifiers.math_build import build
 from verifiers.math_compare import same
+from verifiers.math_enclosure import enclosure
 from verifiers.math_forms import form_of
 from verifiers.math_symbolic import formulas_agree
 
@@ -51,6 +54,21 @@ def test_formulas_of_other_values_do_not_agree(tree: Tree, other: Tree, seed: in
     assume(max(gaps) > 1e-6)
     latex, plain = Printer(seed, True)(tree), Printer(seed + 1, False)(other)
     assert agree(latex, plain) is not True, (latex, plain)
+
+
+@QUICK
+@given(TREES, SEEDS)
+def test_floating_point_is_within_its_bound_of_the_value(tree: Tree, seed: int) -> None:
+    node = form_of(Printer(seed, True)(tree)).node
+    assert node is not None
+    point = {"x": 0.75, "y": 2.5, "n": 1.25}
+    try:
+        number, off = enclosure(node, point)
+    except (ArithmeticError, ValueError):
+        return
+    exact = build(node).subs({name: sympy.Rational(number) for name, number in point.items()}).evalf(60)
+    assert abs(exact - sympy.Float(number, 60)) <= off
+    assert off <= 1e-6 * max(1.0, abs(number))
 
 
 @QUICK

@@ -1,14 +1,18 @@
-"""Votes: classes of equal answers, ties, agreement, and independence of the order."""
+"""Votes: classes of equal answers, ties, agreement, independence of the order, and what a vote costs."""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from verifiers.math_answer import MathVerifier
+from verifiers.pool import Outcome
 from verifiers.voting import classes, vote
 
 
@@ -48,11 +52,55 @@ def test_classes_are_transitive() -> None:
     assert classes(["3", "1", "2", "9"], near) == [["1", "2", "3"], ["9"]]
 
 
-@given(st.lists(st.integers(0, 12).map(str) | st.none(), max_size=12), st.randoms(use_true_random=False))
+SAMPLES = st.lists(st.integers(0, 12).map(str) | st.sampled_from([None, "", "  "]), max_size=14)
+ORDERS = st.randoms(use_true_random=False)
+
+
+@given(SAMPLES, ORDERS)
 def test_the_order_does_not_matter(answers: list[str | None], order: random.Random) -> None:
     shuffled = list(answers)
     order.shuffle(shuffled)
     assert vote(answers, near, min_agreement=0.2) == vote(shuffled, near, min_agreement=0.2)
+    given_ones = [answer for answer in answers if answer and answer.strip()]
+    assert classes(given_ones, near) == classes([answer for answer in shuffled if answer and answer.strip()], near)
+
+
+@given(SAMPLES)
+def test_classes_part_the_answers_by_the_closure_of_equal(answers: list[str | None]) -> None:
+    numbers = sorted({int(answer) for answer in answers if answer and answer.strip()})
+    chains: list[list[int]] = []
+    for number in numbers:
+        if chains and number - chains[-1][-1] <= 1:
+            chains[-1].append(number)
+        else:
+            chains.append([number])
+    found = classes([answer for answer in answers if answer and answer.strip()], near)
+    assert sorted(sorted(map(int, group)) for group in found) == chains
+
+
+@given(SAMPLES, st.floats(0, 1), st.sampled_from(["drop", "first"]))
+def test_a_winner_leads_and_nothing_without_an_answer_wins(answers: list[str | None], least: float, ties: Any) -> None:
+    result = vote(answers, same_text, min_agreement=least, ties=ties)
+    tally = Counter(answer for answer in answers if answer and answer.strip())
+    best = max(tally.values(), default=0)
+    assert result.agreement == (best / len(answers) if answers else 0.0)
+    leaders = [answer for answer, count in tally.items() if count == best]
+    if not tally or result.agreement < least or (ties == "drop" and len(leaders) > 1):
+        assert result.answer is None
+        assert result.reason
+    else:
+        assert result.answer in leaders
+        assert result.answer == leaders[0]  # counted in the order of the samples
+        assert result.reason == ""
+
+
+@given(SAMPLES)
+def test_more_votes_for_the_winner_keep_it(answers: list[str | None]) -> None:
+    result = vote(answers, same_text)
+    if result.answer is not None:
+        again = vote([*answers, result.answer], same_text)
+        assert again.answer == result.answer
+        assert again.agreement >= result.agreement
 
 
 def test_a_canonical_form_saves_comparisons() -> None:
@@ -74,3 +122,50 @@ def test_math_answers_vote_by_value() -> None:
     assert result.agreement == 0.6
     assert math.equal(result.answer or "", "0.5")
     assert math._pool.started == 0
+
+
+SPELLINGS = [
+    [r"\sqrt{12}", r"2\sqrt{3}", r"\frac{6}{\sqrt{3}}", "2sqrt(3)"],
+    [r"\frac{\pi}{4}", r"\arctan 1", "pi/4", "45°"],
+    ["x^2+3x+2", "(x+1)(x+2)", "2+3x+x^2"],
+    [r"\{1,2\}", "2, 1", "x=1 or x=2"],
+    ["(3,5)", "3<x<5"],
+    ["7", "7.0", "14/2"],
+    [r"\text{even}", "Even"],
+]
+
+
+def counting(math: MathVerifier) -> list[Any]:
+    """The questions that reach a worker from now on."""
+    asked: list[Any] = []
+    ask_many = math._pool.ask_many
+
+    def counted(questions: Sequence[Any]) -> list[Outcome]:
+        asked.extend(questions)
+        return ask_many(questions)
+
+    math._pool.ask_many = counted  # type: ignore[method-assign]
+    return asked
+
+
+def test_many_answers_cost_few_symbolic_comparisons() -> None:
+    math = MathVerifier(workers=1)
+    asked = counting(math)
+    rng = random.Random(0)
+    answers = [spelling for group in SPELLINGS for spelling in group]
+    answers += (
+        [rf"\sqrt{{{n}}}" for n in (2, 5, 6, 7, 10, 11, 13)] + [f"x^2+{n}x" for n in range(2, 12)] + ["1", "2", "3"]
+    )
+    answers *= 4
+    found = None
+    for _ in range(3):
+        rng.shuffle(answers)
+        groups = classes(answers, math.equal, math.canonical)
+        assert found in (None, groups)
+        found = groups
+    math.close()
+    assert found is not None
+    assert [group for group in found if len(group) > 1] == sorted(sorted(group) for group in SPELLINGS)
+    print(len(asked), len(set(answers)))
+    # fewer than one for each distinct answer, where all pairs would be k * k / 2
+    assert len(asked) <= len(set(answers)) < len(set(answers)) ** 2 / 2
