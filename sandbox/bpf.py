@@ -7,7 +7,7 @@ import platform
 import struct
 from collections.abc import Mapping, Sequence
 
-_LOAD, _JUMP_EQUAL, _RETURN, _AND = 0x20, 0x15, 0x06, 0x54
+_LOAD, _JUMP_EQUAL, _JUMP_FROM, _RETURN, _AND = 0x20, 0x15, 0x35, 0x06, 0x54
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -15,6 +15,11 @@ _COLUMN = {"x86_64": 0, "aarch64": 1}
 
 Numbers = tuple[int | None, int | None]
 """A call's number on x86_64 and on aarch64; None where it does not exist."""
+
+
+def known_machine(machine: str) -> bool:
+    """Whether filters can be built for this processor architecture."""
+    return machine in _AUDIT
 
 
 class Filter:
@@ -34,6 +39,10 @@ class Filter:
         """These calls fail with an error number; with 0 they succeed without doing anything."""
         for numbers in calls.values():
             self._on(numbers, [_error(error)])
+
+    def refuse_from(self, number: int) -> None:
+        """Every call from this number on does not exist. Must come before any other rule about them."""
+        self._program += [_instruction(_JUMP_FROM, number, 0, 1), _error(errno.ENOSYS)]
 
     def refuse_if(self, call: Numbers, argument: int, words: Sequence[int], error: int = errno.EPERM) -> None:
         """The call fails if the low word of an argument (counted from 0) is one of these."""

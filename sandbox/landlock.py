@@ -24,6 +24,7 @@ from sandbox import descriptors, landlock_filter, landlock_rules, seccomp, wire
 from sandbox import visible_files as files
 from sandbox.box import remove_folder
 from sandbox.bundle import BUNDLE_ENV, LANDLOCK_ENTRY, LANDLOCK_MODULES, bundle
+from sandbox.fork_server import ForkServer
 from sandbox.landlock_inside import FIRST_STAGED, SETTINGS_ENV, STAGED
 from sandbox.model import SandboxUnavailable
 from sandbox.warm import WarmSandbox
@@ -71,7 +72,7 @@ def open_landlock(version: int | None = None, packages: Collection[str] = ()) ->
         )
     known = offered if version is None else min(version, offered)
     launcher = _Launcher(known, files.package_folders(packages))
-    return WarmSandbox(launcher, "landlock", _unenforced(known, os.geteuid() == 0), launcher.place_of)
+    return WarmSandbox(ForkServer(launcher), "landlock", _unenforced(known, os.geteuid() == 0), launcher.place_of)
 
 
 def _unenforced(known: int, is_root: bool) -> list[str]:

@@ -9,30 +9,27 @@ from __future__ import annotations
 
 import errno
 import platform
-import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-_LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+from sandbox.bpf import Filter, Numbers, known_machine
+
 _FIRST_UNEXAMINED = 471
 """Calls from here on are newer than this list; x32's numbers (from 0x40000000) are above it too."""
 
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET."""
+_MAP_HUGETLB = 0x40000
+"""Pages of the host's reserve of huge ones, which no limit on a process counts."""
 _AF_UNIX = 1
 _TERMINAL_INJECTION = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX, which type into a terminal."""
 _PR_SCHED_CORE = 62
 """Puts another process, such as the fork server, on cores of its own."""
-_SOL_SOCKET = 1
 _BUFFER_SIZES = (7, 8, 32, 33)
 """SO_SNDBUF, SO_RCVBUF and their FORCE forms: kernel memory that no limit on a process counts."""
 _PRIO_PROCESS = 0
+_ANY_BIT = 0xFFFFFFFF
 
-# Name: number on x86_64, number on aarch64 (None where the call does not exist).
-_DENIED: dict[str, tuple[int | None, int | None]] = {
+_DENIED: dict[str, Numbers] = {
     # mounts and roots
     "mount": (165, 40),
     "umount2": (166, 39),
@@ -124,7 +121,7 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "mlock2": (325, 284),
     "mlockall": (151, 230),
 }
-_ONLY_ON_ITSELF: dict[str, tuple[int, int]] = {
+_ONLY_ON_ITSELF: dict[str, Numbers] = {
     "prlimit64": (302, 261),
     "sched_setaffinity": (203, 122),
     "sched_setscheduler": (144, 119),
@@ -133,7 +130,7 @@ _ONLY_ON_ITSELF: dict[str, tuple[int, int]] = {
 }
 """Calls whose first argument is a process: 0 (the caller) passes, another could be the fork server."""
 
-_PRETENDED: dict[str, tuple[int, int]] = {
+_PRETENDED: dict[str, Numbers] = {
     "sync": (162, 81),
     "syncfs": (306, 267),
     "fsync": (74, 82),
@@ -144,104 +141,13 @@ _PRETENDED: dict[str, tuple[int, int]] = {
 reading, these would flush the host's disks, and a process that waits for a disk cannot be ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Architecture:
-    audit: int
-    column: int
-    clone: int
-    clone3: int
-    socket: int
-    socketpair: int
-    setsockopt: int
-    ioctl: int
-    prctl: int
-    setpriority: int
-
-
-_ARCHITECTURES = {
-    "x86_64": _Architecture(
-        *(0xC000003E, 0),
-        clone=56,
-        clone3=435,
-        socket=41,
-        socketpair=53,
-        setsockopt=54,
-        ioctl=16,
-        prctl=157,
-        setpriority=141,
-    ),
-    "aarch64": _Architecture(
-        *(0xC00000B7, 1),
-        clone=220,
-        clone3=435,
-        socket=198,
-        socketpair=199,
-        setsockopt=208,
-        ioctl=29,
-        prctl=167,
-        setpriority=140,
-    ),
-}
-
-
-def _instruction(code: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    return struct.pack("<HBBI", code, if_true, if_false, operand)
-
-
-def _refuse(error: int) -> bytes:
-    return _instruction(_RETURN, _ERROR | error)
-
-
-_PRETEND = _refuse(0)
-"""Error 0: the call returns success and nothing happens."""
-
-
-def _when_call(number: int, body: list[bytes]) -> list[bytes]:
-    return [_instruction(_JUMP_EQUAL, number, 0, len(body)), *body]
-
-
-def _low_word(argument: int) -> bytes:
-    return _instruction(_LOAD, _ARGUMENTS + 8 * argument)
-
-
-def _if_word(argument: int, values: Sequence[int], then: bytes) -> list[bytes]:
-    """Ends with `then` if the argument's low word is one of the values; else goes on behind."""
-    # A chain of comparisons: a hit jumps over the rest of the chain to `then`, the last miss jumps over `then`.
-    last = len(values) - 1
-    chain = [
-        _instruction(_JUMP_EQUAL, value, last - place, 0 if place < last else 1) for place, value in enumerate(values)
-    ]
-    return [_low_word(argument), *chain, then]
-
-
-def _unless_word(argument: int, value: int, then: bytes) -> list[bytes]:
-    """Ends with `then` if the argument's low word is another value; else goes on behind."""
-    return [_low_word(argument), _instruction(_JUMP_EQUAL, value, 1, 0), then]
-
-
-def _argument_rules(arch: _Architecture) -> list[bytes]:
-    allow, refuse = _instruction(_RETURN, _ALLOW), _refuse(errno.EPERM)
-    rules: list[bytes] = []
-    for numbers in _ONLY_ON_ITSELF.values():
-        rules += _when_call(numbers[arch.column], [*_unless_word(0, 0, refuse), allow])
-    own_niceness = [*_unless_word(0, _PRIO_PROCESS, refuse), *_unless_word(1, 0, refuse), allow]
-    rules += _when_call(arch.setpriority, own_niceness)
-    same_namespaces = [_low_word(0), _instruction(_JUMP_ANY_BIT, _NEW_NAMESPACES, 0, 1), refuse, allow]
-    rules += _when_call(arch.clone, same_namespaces)
-    # The flags of clone3 lie in memory, out of a filter's sight: its absence makes the C library use clone.
-    rules += _when_call(arch.clone3, [_refuse(errno.ENOSYS)])
-    unix_only = [*_unless_word(0, _AF_UNIX, _refuse(errno.EAFNOSUPPORT)), allow]
-    rules += _when_call(arch.socket, unix_only) + _when_call(arch.socketpair, unix_only)
-    # Refused in silence, as the kernel itself caps these sizes in silence.
-    usual_buffers = [*_unless_word(1, _SOL_SOCKET, allow), *_if_word(2, _BUFFER_SIZES, _PRETEND), allow]
-    rules += _when_call(arch.setsockopt, usual_buffers)
-    rules += _when_call(arch.prctl, [*_if_word(0, (_PR_SCHED_CORE,), refuse), allow])
-    return rules + _when_call(arch.ioctl, [*_if_word(1, _TERMINAL_INJECTION, refuse), allow])
+_CLONE, _CLONE3, _SOCKET, _SOCKETPAIR, _SETSOCKOPT = (56, 220), (435, 435), (41, 198), (53, 199), (54, 208)
+_IOCTL, _PRCTL, _SETPRIORITY, _MMAP = (16, 29), (157, 167), (141, 140), (9, 222)
 
 
 def supported(machine: str = platform.machine()) -> bool:
     """Whether a filter exists for this processor architecture."""
-    return machine in _ARCHITECTURES
+    return known_machine(machine)
 
 
 def filter_program(machine: str = platform.machine()) -> bytes:
@@ -249,20 +155,21 @@ def filter_program(machine: str = platform.machine()) -> bytes:
 
     Raises KeyError for an architecture other than x86_64 and aarch64.
     """
-    arch = _ARCHITECTURES[machine]
-    program = [
-        _instruction(_LOAD, _ARCHITECTURE),
-        _instruction(_JUMP_EQUAL, arch.audit, 1, 0),
-        _instruction(_RETURN, _KILL),
-        _instruction(_LOAD, _NUMBER),
-        _instruction(_JUMP_ABOVE, _FIRST_UNEXAMINED, 0, 1),
-        _refuse(errno.ENOSYS),
-    ]
-    for name in _DENIED:
-        number = _DENIED[name][arch.column]
-        if number is not None:
-            program += _when_call(number, [_refuse(errno.EPERM)])
-    for numbers in _PRETENDED.values():
-        program += _when_call(numbers[arch.column], [_PRETEND])
-    program += [*_argument_rules(arch), _instruction(_RETURN, _ALLOW)]
-    return b"".join(program)
+    rules = Filter(machine)
+    rules.refuse_from(_FIRST_UNEXAMINED)
+    rules.refuse(_DENIED)
+    rules.refuse(_PRETENDED, error=0)
+    for call in _ONLY_ON_ITSELF.values():
+        rules.refuse_unless(call, [(0, (0,), _ANY_BIT)])
+    rules.refuse_unless(_SETPRIORITY, [(0, (_PRIO_PROCESS,), _ANY_BIT), (1, (0,), _ANY_BIT)])
+    rules.refuse_unless(_CLONE, [(0, (0,), _NEW_NAMESPACES)])
+    # The flags of clone3 lie in memory, out of a filter's sight: its absence makes the C library use clone.
+    rules.refuse({"clone3": _CLONE3}, errno.ENOSYS)
+    for call in (_SOCKET, _SOCKETPAIR):
+        rules.refuse_unless(call, [(0, (_AF_UNIX,), _ANY_BIT)], errno.EAFNOSUPPORT)
+    rules.refuse_unless(_MMAP, [(3, (0,), _MAP_HUGETLB)], errno.ENOMEM)
+    # Refused in silence, as the kernel itself caps these sizes in silence.
+    rules.refuse_if(_SETSOCKOPT, 2, _BUFFER_SIZES, error=0)
+    rules.refuse_if(_PRCTL, 0, (_PR_SCHED_CORE,))
+    rules.refuse_if(_IOCTL, 1, _TERMINAL_INJECTION)
+    return rules.program()

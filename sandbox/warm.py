@@ -1,4 +1,4 @@
-"""The host's side of a warm sandbox: starts a fork server, hands it tests, and judges what came back.
+"""A sandbox that stays warm: hands tests to its fork server, and judges what came back.
 
 Only numbers are taken from the fork server's answer, and only bytes from the program's; a fork server that
 dies, hangs or answers nonsense costs the execution at hand (sandbox_error), and the next starts another.
@@ -6,58 +6,40 @@ dies, hangs or answers nonsense costs the execution at hand (sandbox_error), and
 
 from __future__ import annotations
 
-import contextlib
 import marshal
 import os
 import re
-import socket
-import subprocess
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sandbox import cgroups, descriptors, plain, wire
+from sandbox import descriptors, plain, wire
+from sandbox.fork_server import Server
 from sandbox.languages import COMPILE_LIMITS, HEADERS, Language, find_language
 from sandbox.model import Execution, Limits, Program, Status, Stop
 from sandbox.outcome import judge, read_reply
-from sandbox.plain_decoding import decode_plain
-from sandbox.precompiled import all_prepared, prepare
+from sandbox.precompiled import prepare
+from sandbox.returned_values import decoded, read_records, with_value
 
-_GRACE_S = 30.0
-"""What a fork server may answer late by, on a host that is busy with other things."""
-_START_S = 30.0
-_MIN_TMP_BYTES = 64 << 20
 _CACHED_BINARIES = 64
-_OWN_SHARE, _OWN_SECONDS = 0.1, 0.05
-"""Of the processor's time that a control group counts, what the fork server may have used for its watch."""
-_OWN_TASKS = 8
-_OWN_MEMORY = 128 << 20
-"""Of the processes that make a sandbox up, beside the test."""
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([^\n#;]{1,200})", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 Sees = Callable[[Path], str]
 """Where the programs of a sandbox find a folder of the host that it shows them."""
 
-Launch = Callable[[int, int], "subprocess.Popen[bytes]"]
-"""Starts a fork server given the bytes of its temporary folder and the descriptor of its channel."""
-
 
 class WarmSandbox:
     """A sandbox whose fork server stays up between tests. Not shared between threads."""
 
-    def __init__(self, launch: Launch, backend: str, unenforced: Collection[str] = (), sees: Sees = str) -> None:
+    def __init__(self, server: Server, backend: str, unenforced: Collection[str] = (), sees: Sees = str) -> None:
         self.backend = backend
         self.unenforced = frozenset(unenforced)
         """Names of the limits (sandbox.doctor lists them) that this backend cannot enforce."""
-        self._launch = launch
         self._sees = sees
-        self._shown: set[Path] = set()
-        self._server: tuple[subprocess.Popen[bytes], socket.socket] | None = None
-        self._tmp_bytes = _MIN_TMP_BYTES
+        self._server = server
         self._binaries: dict[tuple[str, str], int] = {}
-        self._cgroup: cgroups.Cgroup | None = None
         self._closed = False
 
     def run(
@@ -103,7 +85,7 @@ class WarmSandbox:
         executions: list[Execution] = []
         for index, values in enumerate(arguments):
             execution, returned = self._call(program, entry_point, [values], limits)
-            executions.append(_with_value(execution, returned))
+            executions.append(with_value(execution, returned))
             if stop is not None and stop(index, executions[-1]):
                 break
         return executions
@@ -118,10 +100,10 @@ class WarmSandbox:
         memory are those of the process, and given with the first. Raises as `call` does.
         """
         execution, returned = self._call(program, entry_point, arguments, limits)
-        records = _read_records(returned)
+        records = read_records(returned)
         if len(records) != len(arguments) or execution.status is not Status.OK:
-            return [] if records[:1] and records[0][0] == b"V" else [_with_value(execution, returned)]
-        executions = [_decoded(execution, *record) for record in records]
+            return [] if records[:1] and records[0][0] == b"V" else [with_value(execution, returned)]
+        executions = [decoded(execution, *record) for record in records]
         others = [replace(other, stdout=b"", stderr=b"", cpu_s=0.0, wall_s=0.0) for other in executions[1:]]
         return [*executions[:1], *others]
 
@@ -143,7 +125,7 @@ class WarmSandbox:
     def close(self) -> None:
         """Ends every process of this sandbox and frees the compiled programs. May be called twice."""
         self._closed = True
-        self._stop_server()
+        self._server.stop()
         for fd in self._binaries.values():
             os.close(fd)
         self._binaries.clear()
@@ -160,9 +142,9 @@ class WarmSandbox:
             self._binaries[key] = self._binaries.pop(key)
             return self._binaries[key]
         headers = self._headers(language)
-        if headers is not None and headers not in self._shown:
+        if headers is not None and headers not in self._server.shown:
             # A fork server that is up shows only what was there when it started.
-            self._stop_server()
+            self._server.stop()
         where = "." if headers is None else self._sees(headers)
         job = {
             "mode": "compile",
@@ -194,111 +176,20 @@ class WarmSandbox:
         self, job_fd: int, data: bytes, limits: Limits, language: Language, binary: int | None, modules: int = 0
     ) -> tuple[Execution, bytes]:
         """One test; returns also what the program wrote to the value descriptor."""
+        if self._closed:
+            raise RuntimeError("this sandbox is closed")
         stdin_fd = descriptors.open_sealed(data)
         try:
             with descriptors.scratch_files(3) as (stdout_fd, stderr_fd, value_fd):
                 fds = [stdin_fd, stdout_fd, stderr_fd, job_fd, value_fd]
                 fds += [] if binary is None else [binary]
-                answer = self._exchange(_request(limits, language, modules), fds, limits)
-                reply = read_reply(answer)
-                execution = judge(reply, limits, stdout_fd, stderr_fd)
-                if self._cgroup is not None:
-                    execution = _checked(execution, limits, self._cgroup)
+                reply = read_reply(self._server.ask(_request(limits, language, modules), fds, limits))
+                execution = self._server.check(judge(reply, limits, stdout_fd, stderr_fd), limits)
                 if reply is None or reply.dirty:
-                    self._stop_server()
+                    self._server.stop()
                 return execution, descriptors.read_back(value_fd, wire.VALUE_BYTES + 1)
         finally:
             os.close(stdin_fd)
-
-    def _exchange(self, request: bytes, fds: list[int], limits: Limits) -> bytes:
-        """The fork server's answer, or nothing if it did not give one in time."""
-        if self._closed:
-            raise RuntimeError("this sandbox is closed")
-        try:
-            channel = self._channel(limits)
-            if self._cgroup is not None:
-                self._cgroup.limit(_most_memory(limits), limits.processes + _OWN_TASKS)
-            channel.settimeout(limits.wall_s + _GRACE_S)
-            socket.send_fds(channel, [request], fds)
-            return channel.recv(256)
-        except OSError:
-            return b""
-
-    def _channel(self, limits: Limits) -> socket.socket:
-        wanted = limits.disk_mb << 20
-        if self._server is not None and wanted > self._tmp_bytes:
-            self._stop_server()
-        if self._server is None:
-            self._tmp_bytes = max(self._tmp_bytes, wanted)
-            self._server = self._start_server()
-        return self._server[1]
-
-    def _start_server(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._shown = set(all_prepared())
-        with theirs:
-            try:
-                process = self._launch(self._tmp_bytes, theirs.fileno())
-            except OSError:
-                ours.close()
-                raise
-        # The kernel may take as long to move the first process as the fork server takes to start.
-        self._cgroup = cgroups.around([process.pid])
-        ours.settimeout(_START_S)
-        try:
-            if ours.recv(64) != wire.READY:
-                raise ConnectionError("it ended at once")
-            tree = cgroups.process_tree(process.pid)
-            if self._cgroup is not None:
-                self._cgroup.admit(tree)
-        except OSError as error:
-            _end(process, ours)
-            self._leave_cgroup()
-            raise ConnectionError("the fork server did not start") from error
-        _die_before_others(tree)
-        return process, ours
-
-    def _stop_server(self) -> None:
-        if self._server is not None:
-            server, self._server = self._server, None
-            _end(*server)
-        self._leave_cgroup()
-
-    def _leave_cgroup(self) -> None:
-        if self._cgroup is not None:
-            self._cgroup.remove()
-            self._cgroup = None
-
-
-def _checked(execution: Execution, limits: Limits, cgroup: cgroups.Cgroup) -> Execution:
-    """What the kernel counted for the whole tree, where it says more than the processes that were reaped."""
-    spent = cgroup.spent_s() - _OWN_SHARE * execution.wall_s - _OWN_SECONDS
-    if execution.status is Status.OK and spent > limits.cpu_s:
-        reason = f"used more than {limits.cpu_s:g} s of processor time"
-        return replace(execution, status=Status.TIME_LIMIT, cpu_s=spent, reason=reason)
-    if execution.status is not Status.OK and cgroup.ran_out_of_memory():
-        reason = f"used more than {limits.memory_mb} MB of memory"
-        return replace(execution, status=Status.MEMORY_LIMIT, reason=reason)
-    return execution
-
-
-def _most_memory(limits: Limits) -> int:
-    """What the kernel stops: all that a test may use by the other limits, and the fork server beside it."""
-    files = (limits.disk_mb << 20) + 2 * limits.output_bytes + wire.VALUE_BYTES
-    return (limits.memory_mb << 20) + files + _OWN_MEMORY
-
-
-def _die_before_others(pids: Sequence[int]) -> None:
-    """Has a kernel without memory end a program rather than the trainer."""
-    for pid in pids:
-        with contextlib.suppress(OSError):  # a hardened host, or processes of another user
-            Path(f"/proc/{pid}/oom_score_adj").write_text("800")
-
-
-def _end(process: subprocess.Popen[bytes], channel: socket.socket) -> None:
-    channel.close()
-    process.kill()
-    process.wait()
 
 
 def _job_bytes(job: dict[str, Any]) -> bytes:
@@ -353,41 +244,3 @@ def _compile_failure(execution: Execution) -> Execution:
         peak_memory_mb=execution.peak_memory_mb,
         reason=reason,
     )
-
-
-def _with_value(execution: Execution, returned: bytes) -> Execution:
-    if execution.status not in (Status.OK, Status.RUNTIME_ERROR):
-        return execution
-    records = _read_records(returned)
-    if not records:
-        reason = execution.reason or "the function returned no value"
-        return replace(execution, status=Status.RUNTIME_ERROR, reason=reason)
-    return _decoded(execution, *records[0])
-
-
-def _read_records(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Kinds and bodies, as far as they are well-formed and whole; one that is cut short has the kind b""."""
-    records: list[tuple[bytes, bytes]] = []
-    at, size = 0, wire.VALUE_HEADER.size
-    while at + size <= len(data) and (not records or records[-1][0] == b"V"):
-        kind, length = wire.VALUE_HEADER.unpack_from(data, at)
-        body = data[at + size : at + size + length]
-        records.append((kind if len(body) == length else b"", body))
-        at += size + length
-    return records
-
-
-def _decoded(execution: Execution, kind: bytes, body: bytes) -> Execution:
-    failed = replace(execution, status=Status.RUNTIME_ERROR)
-    if kind == b"E":
-        return replace(failed, reason=body[:500].decode("utf-8", "replace"))
-    if not kind:
-        return replace(failed, reason="the returned value is incomplete or too large")
-    if execution.status is not Status.OK:
-        return execution
-    try:
-        if kind != b"V":
-            raise plain.NotPlainData("the returned value is of no known kind")
-        return replace(execution, value=decode_plain(body.decode("utf-8", "surrogatepass")))
-    except (plain.NotPlainData, UnicodeDecodeError) as error:
-        return replace(failed, reason=str(error))

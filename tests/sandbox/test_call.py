@@ -182,7 +182,9 @@ def test_a_first_call_that_fails_speaks_for_itself(sandbox: WarmSandbox, source:
     executions = together(sandbox, source, [[1], [2]], limits)
     assert [e.status for e in executions] == [status]
     alone = sandbox.call(Program(source), "f", [[1]], limits)[0]
-    assert (alone.status, alone.reason) == (executions[0].status, executions[0].reason)
+    assert alone.status is status
+    # A busy machine decides which of the two clocks ends an endless loop.
+    assert alone.reason == executions[0].reason or status is Status.TIME_LIMIT
 
 
 @pytest.mark.parametrize(

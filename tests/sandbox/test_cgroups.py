@@ -41,7 +41,7 @@ def host_group() -> Iterator[cgroups.Cgroup]:
 
 def test_a_sandbox_has_its_own_group_until_it_closes(host_group: cgroups.Cgroup, sandbox: WarmSandbox) -> None:
     sandbox.run(Program("print(1)"), [b""], LIMITS)
-    group = sandbox._cgroup
+    group = sandbox._server.cgroup
     assert group is not None
     assert group.version == host_group.version
     folder = group._memory
@@ -63,10 +63,10 @@ def test_removal_ends_what_is_left(host_group: cgroups.Cgroup) -> None:
 
 def test_the_kernel_bounds_a_whole_tree(host_group: cgroups.Cgroup, sandbox: WarmSandbox) -> None:
     sandbox.run(Program("print(1)"), [b""], LIMITS)
-    assert sandbox._cgroup is not None
+    assert sandbox._server.cgroup is not None
     low = 48 << 20
-    sandbox._cgroup.limit(low, 20)
-    sandbox._cgroup.limit = lambda *_: None  # type: ignore[method-assign]
+    sandbox._server.cgroup.limit(low, 20)
+    sandbox._server.cgroup.limit = lambda *_: None  # type: ignore[method-assign]
     execution = sandbox.run(GREEDY, [b""], Limits(cpu_s=5, wall_s=8, memory_mb=4096))[0]
     assert execution.status is Status.MEMORY_LIMIT
 
@@ -76,7 +76,7 @@ def test_verdicts_are_the_same_without(switch: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(cgroups.SWITCH, switch)
     assert sandbox.run(GREEDY, [b""], LIMITS)[0].status is Status.MEMORY_LIMIT
     if switch == "off":
-        assert sandbox._cgroup is None
+        assert sandbox._server.cgroup is None
     forks = Program("import os, time\nfor _ in range(64):\n    if os.fork() == 0: time.sleep(3); os._exit(0)")
     assert sandbox.run(forks, [b""], LIMITS)[0].status is Status.RUNTIME_ERROR
     assert sandbox.run(Program("print(6 * 7)"), [b""], LIMITS)[0].stdout == b"42\n"

@@ -404,8 +404,8 @@ def test_close_leaves_nothing(temporary: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with open_landlock() as sandbox:
         run(sandbox, "open('file', 'w')")
-        assert sandbox._server is not None
-        keeper = sandbox._server[0].pid
+        assert sandbox._server.process is not None
+        keeper = sandbox._server.process.pid
         below = [keeper, *descendants(keeper)]
         assert len(below) == 2
         assert len(os.listdir(temporary)) == 2
@@ -417,8 +417,8 @@ def test_close_leaves_nothing(temporary: Path) -> None:
 def test_killed_part_costs_one_execution(temporary: Path, victim: int) -> None:
     with open_landlock() as sandbox:
         run(sandbox, "print(1)")
-        assert sandbox._server is not None
-        keeper = sandbox._server[0].pid
+        assert sandbox._server.process is not None
+        keeper = sandbox._server.process.pid
         os.kill([keeper, *descendants(keeper)][victim], signal.SIGKILL)
         assert run(sandbox, "print(1)").status is Status.SANDBOX_ERROR
         assert run(sandbox, "print(1)").status is Status.OK

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import bubblewrap, seccomp
+from sandbox.fork_server import ForkServer
 from sandbox.model import Limits, Program, SandboxUnavailable, Status
 from sandbox.open import _Passed, open_sandbox
 from sandbox.outcome import read_reply
@@ -63,7 +64,7 @@ def test_close_twice_then_use_is_refused() -> None:
 def test_killed_fork_server_costs_one_execution() -> None:
     with open_sandbox() as sandbox:
         sandbox.run(ONE, [b""], LIMITS)
-        process = sandbox._server[0]  # type: ignore[index]
+        process = sandbox._server.process
         os.kill(descendants(process.pid)[-1], signal.SIGKILL)
         assert sandbox.run(ONE, [b""], LIMITS)[0].status is Status.SANDBOX_ERROR
         assert sandbox.run(ONE, [b""], LIMITS)[0].status is Status.OK
@@ -72,7 +73,7 @@ def test_killed_fork_server_costs_one_execution() -> None:
 def test_killed_bwrap_ends_all_of_the_sandbox() -> None:
     with open_sandbox() as sandbox:
         sandbox.run(ONE, [b""], LIMITS)
-        process = sandbox._server[0]  # type: ignore[index]
+        process = sandbox._server.process
         below = descendants(process.pid)
         process.kill()
         process.wait()
@@ -89,7 +90,7 @@ def test_garbage_from_the_fork_server_is_a_sandbox_error(answer: bytes) -> None:
             end.send(answer or b"?")
         return subprocess.Popen(["/bin/true"])
 
-    sandbox = WarmSandbox(launch, "fake")
+    sandbox = WarmSandbox(ForkServer(launch), "fake")
     assert sandbox.run(ONE, [b""], LIMITS)[0].status is Status.SANDBOX_ERROR
     sandbox.close()
 
@@ -98,7 +99,7 @@ def test_fork_server_that_never_starts_is_a_sandbox_error() -> None:
     def launch(_tmp_bytes: int, _channel: int) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(["/bin/true"])
 
-    sandbox = WarmSandbox(launch, "fake")
+    sandbox = WarmSandbox(ForkServer(launch), "fake")
     assert sandbox.run(ONE, [b""], LIMITS)[0].status is Status.SANDBOX_ERROR
     sandbox.close()
 
@@ -197,7 +198,7 @@ def test_unknown_backend_is_refused() -> None:
 
 def test_unenforced_limit_must_be_waived(monkeypatch: pytest.MonkeyPatch) -> None:
     def weak() -> WarmSandbox:
-        return WarmSandbox(lambda _a, _b: subprocess.Popen(["/bin/true"]), "weak", ["network"])
+        return WarmSandbox(ForkServer(lambda _a, _b: subprocess.Popen(["/bin/true"])), "weak", ["network"])
 
     monkeypatch.setattr("sandbox.open._passed", {})
     monkeypatch.setattr("sandbox.open._first_that_works", lambda _: _Passed(weak, ("the stronger one: is not there",)))
