@@ -38,7 +38,7 @@ class SandboxSettings(Section):
     """remote: base address of a SandboxFusion server, such as http://sandbox-fusion:8080."""
     token_env: str | None = None
     """remote: environment variable that holds a bearer token."""
-    headers: Annotated[dict[str, str], Field(default_factory=dict)]
+    headers: dict[str, str] = {}
     """remote: further HTTP headers, each by the environment variable that holds its value."""
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     """remote: longest wait for a place on the server, beyond a test's own limits, in seconds."""
