@@ -92,6 +92,13 @@ ATTACKS: list[Attack] = [
             for at in range(0, 1 << 30, 1 << 21): m[at]
             held.append(m)
     """),
+    attack("memory_of_the_hosts_huge_pages", HARMLESS, """
+        import mmap
+        for size in (1 << 21, 1 << 30):
+            try: mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000); print('ESCAPED')
+            except OSError as error:
+                if error.errno != 12: print('ESCAPED', error)
+    """),
     attack("memory_locked", RE, """
         import ctypes, mmap
         m = mmap.mmap(-1, 1 << 20)
