@@ -13,6 +13,7 @@ from sandbox.precompiled import all_prepared
 from sandbox.wire import PACKAGES
 
 _SYSTEM_FOLDERS = ("lib", "lib32", "lib64", "libexec", "bin", "include")
+_LIBRARIES = ("lib", "lib32", "lib64")
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64")
 _CONFIGURATION = ("/etc/ld.so.cache", "/etc/alternatives")
 _STORES = ("/nix/store", "/gnu/store")
@@ -46,9 +47,11 @@ def reachable_by_others(path: str) -> bool:
 
 def third_party_folders() -> list[str]:
     """Folders among those shown that hold packages which are no part of Python itself."""
-    stdlib = sysconfig.get_path("stdlib")
-    found = [f"{stdlib}/{name}" for name in _THIRD_PARTY] + ["/usr/lib/python3/dist-packages"]
-    return sorted({os.path.realpath(folder) for folder in found if os.path.isdir(folder)})
+    # Of every Python below, since a system keeps those of one version in several places.
+    roots = [f"/usr/{name}" for name in _LIBRARIES] + [f"{sys.base_prefix}/{name}" for name in _LIBRARIES]
+    found = [folder for root in roots for name in _THIRD_PARTY for folder in Path(root).glob(f"python3*/{name}")]
+    found += [Path(sysconfig.get_path("stdlib"), name) for name in _THIRD_PARTY]
+    return sorted({os.path.realpath(folder) for folder in found if folder.is_dir()})
 
 
 def _system_binds() -> list[str]:

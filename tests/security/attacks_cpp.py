@@ -64,6 +64,26 @@ PROGRAM = [
         static void h(int){} int main(){
             struct sigaction a = {}; a.sa_handler = h; sigaction(SIGSEGV, &a, 0); *(volatile int*)8 = 1;}
     """),
+    cpp("cpp_memory_in_many_small_processes", MLE, _TOP + """
+        #include <cstdlib>
+        int main(){
+            for(int i = 0; i < 13; i++) if(fork() == 0) break;
+            volatile char *p = (volatile char*)malloc(6 << 20);
+            for(int i = 0; i < (6 << 20); i += 4096) p[i] = 1;
+            sleep(3);
+        }
+    """, memory_mb=48, wall_s=2),
+    cpp("cpp_many_mappings_in_many_processes", (MLE, TLE), _TOP + """
+        #include <sys/mman.h>
+        int main(){
+            long n = 60000;
+            char *p = (char*)mmap(0, n * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            for(long i = 0; i < n; i += 3) p[i * 4096] = 1;
+            for(long i = 0; i < n; i += 2) mprotect(p + i * 4096, 4096, PROT_READ);
+            for(int i = 0; i < 12; i++) if(fork() == 0) break;
+            for(;;) pause();
+        }
+    """, cpu_s=20, wall_s=3),
     endless("cpp_endless_constructor", "struct A{A(){for(volatile int i=0;;) i=0;}} a; int main(){}", "cpp"),
     endless("cpp_endless_destructor", "struct A{~A(){for(volatile int i=0;;) i=0;}} a; int main(){}", "cpp"),
     cpp("cpp_output_flood", OLE, '#include <cstdio>\nint main(){for(;;) puts("xxxxxxxxxxxxxxxxxxxxxxxxxxxx");}'),

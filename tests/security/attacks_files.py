@@ -92,6 +92,13 @@ HOST = [
         for name in ('environ', 'cmdline', 'maps', 'auxv', 'mountinfo', 'cgroup'):
             if secret.encode() in open(f'/proc/self/{name}', 'rb').read(): print('ESCAPED', name)
     """),
+    attack("packages_of_the_host", HARMLESS, """
+        import glob, sys
+        for root in ('/usr/lib', '/usr/lib64', '/usr/local/lib', sys.base_prefix + '/lib', sys.base_prefix + '/lib64'):
+            for name in ('site-packages', 'dist-packages'):
+                seen = glob.glob(f'{root}/python3*/{name}/*')
+                if seen: print('ESCAPED', seen[:5])
+    """),
     attack("names_of_the_host", HARMLESS, """
         import os, socket
         if os.uname().nodename != 'sandbox' or socket.gethostname() != 'sandbox': print('ESCAPED', os.uname())
