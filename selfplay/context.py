@@ -13,6 +13,7 @@ from selfplay.annotation_settings import AnnotatorEngine
 from selfplay.clock import Clock
 from selfplay.config import Recipe
 from selfplay.engines import loading
+from selfplay.engines.api_budget import Ledger
 from selfplay.engines.base import ModelRef
 from selfplay.engines.opened import OpenedEngine, open_engine
 from selfplay.engines.sharded import ShardedEngine
@@ -99,9 +100,14 @@ class Context:
         """Generation and scoring with a model over all workers."""
         return ShardedEngine(model, self.recipe.engine, self.workers, ShardStore(self.run.store_folder / "shards"))
 
-    def open_engine(self, settings: AnnotatorEngine, owner: str) -> AbstractContextManager[OpenedEngine]:
-        """An engine that the recipe names beside the run's own; `owner` is the field that names it."""
-        return open_engine(settings, owner, self.engine, self.run.store_folder / "answers.sqlite")
+    def open_engine(
+        self, settings: AnnotatorEngine, owner: str, wide: Ledger | None = None
+    ) -> AbstractContextManager[OpenedEngine]:
+        """An engine that the recipe names beside the run's own; `owner` is the field that names it.
+
+        What it spends is booked on the wide ledger too, if there is one.
+        """
+        return open_engine(settings, owner, self.engine, self.run.store_folder / "answers.sqlite", wide)
 
     def train(self, stage: Stage, trainings: Sequence[Training]) -> list[ModelRef]:
         """Trains models that the stage does not have yet, and returns references to all of them.

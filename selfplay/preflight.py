@@ -140,7 +140,7 @@ def check_endpoints(recipe: Recipe) -> list[Finding]:
         return []
     asked: list[tuple[str, OpenAIEngine, Sampling | None]] = [
         (
-            f"cold_start.annotators.{name}",
+            f"cold_start.annotators.{name}.engine",
             annotator.engine,
             Sampling(annotator.sampling.temperature, annotator.sampling.max_new_tokens, annotator.sampling.top_p),
         )

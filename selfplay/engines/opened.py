@@ -20,7 +20,11 @@ OpenedEngine = ShardedEngine | ApiEngine
 
 @contextmanager
 def open_engine(
-    settings: AnnotatorEngine, owner: str, local: Callable[[ModelRef], ShardedEngine], answers: Path
+    settings: AnnotatorEngine,
+    owner: str,
+    local: Callable[[ModelRef], ShardedEngine],
+    answers: Path,
+    wide: Ledger | None = None,
 ) -> Iterator[OpenedEngine]:
     """Opens an engine.
 
@@ -29,6 +33,7 @@ def open_engine(
         owner: the field of the recipe that names it, for messages and the account of what was spent.
         local: makes the engine of a model on this machine.
         answers: the store of endpoints' answers.
+        wide: a ledger on which its spending is booked too, and which may stop it.
 
     Raises:
         EndpointRefused: the variable of a key is not set.
@@ -39,7 +44,7 @@ def open_engine(
         yield local(ModelRef(settings.name, name, settings.revision, settings.dtype, chat))
         return
     store = SampleStore(answers)
-    engine = ApiEngine(settings, store, owner, Ledger(f"{owner}.budget", settings.budget))
+    engine = ApiEngine(settings, store, owner, Ledger(f"{owner}.budget", settings.budget, wide))
     try:
         yield engine
     finally:

@@ -23,7 +23,7 @@ from selfplay.quickstart.seed_problem import SPLITS, Split
 from selfplay.records import Annotation, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
-from selfplay.synthesis.annotation_engines import Asked, all_remote, open_annotators, open_scorer
+from selfplay.synthesis.annotation_engines import Asked, all_remote, open_annotators
 from selfplay.synthesis.annotation_wave import Wave, Work, turns
 from selfplay.synthesis.inputs import for_prompt_model
 
@@ -159,7 +159,7 @@ def _scores(context: Context, works: Sequence[Work]) -> dict[str, tuple[float, .
         )
         for seed in triples
     ]
-    with open_scorer(context, settings) as engine:
+    with context.open_engine(settings, "cold_start.annotation.scorer") as engine:
         try:
             scores = engine.score(requests, context.listener.advance)
         except BudgetSpent as error:

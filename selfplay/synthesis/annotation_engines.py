@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from selfplay.annotation_settings import Annotator, AnnotatorEngine, LocalEngine, OpenAIEngine
+from selfplay.annotation_settings import Annotator, OpenAIEngine
 from selfplay.context import Context
 from selfplay.engines.api_budget import Ledger, Usage
 from selfplay.engines.api_engine import ApiEngine
-from selfplay.engines.base import Missing, ModelRef, Sample, Sampling
+from selfplay.engines.base import Missing, Sample, Sampling
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.store import SampleStore
 
 LONGEST_PAUSE_S = 60.0
-SCORER = "scorer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +50,13 @@ class RemoteAnnotator:
     def __init__(self, name: str, settings: Annotator, engine: ApiEngine, pause_s: float) -> None:
         self.name, self.model, self.temperature = name, engine.settings.model, settings.sampling.temperature
         self._engine, self._sampling, self._pause_s = engine, _sampling(settings), pause_s
-        self._closed = threading.Event()
+        self._stopped = threading.Event()
 
     def answer(self, questions: Sequence[Question], seed: int) -> list[tuple[Sample | Missing, int]]:
         """Each question has a seed of its own, so that an answer does not depend on what else is asked."""
         fewest = min(question.attempt for question in questions)
         if fewest:
-            self._closed.wait(min(LONGEST_PAUSE_S, self._pause_s * 2.0 ** (fewest - 1)))
+            self._stopped.wait(min(LONGEST_PAUSE_S, self._pause_s * 2.0 ** (fewest - 1)))
         seeds = [question.seed for question in questions]
         found = self._engine.try_generate([question.prompt for question in questions], self._sampling, seeds)
         return list(zip(found, seeds, strict=True))
@@ -67,10 +65,9 @@ class RemoteAnnotator:
         """Tokens as the endpoint counts them, at the recipe's prices."""
         return self._engine.usage(sample)
 
-    def close(self) -> None:
-        """Ends what is under way."""
-        self._closed.set()
-        self._engine.close()
+    def stop(self) -> None:
+        """Ends a pause between two questions."""
+        self._stopped.set()
 
 
 class LocalAnnotator:
@@ -102,50 +99,23 @@ def open_annotators(context: Context, wide: Ledger) -> Iterator[dict[str, Asked]
         EndpointRefused: the variable of a key is not set.
     """
     settings = context.recipe.cold_start
-    store = SampleStore(context.run.store_folder / "answers.sqlite")
-    remote: list[RemoteAnnotator] = []
     found: dict[str, Asked] = {}
-    try:
+    with ExitStack() as stack:
         for name, annotator in settings.annotators.items():
-            if isinstance(annotator.engine, LocalEngine):
-                found[name] = LocalAnnotator(name, annotator, _local(context, annotator.engine), wide)
-                continue
-            ledger = Ledger(f"cold_start.annotators.{name}.engine.budget", annotator.engine.budget, wide)
-            engine = ApiEngine(annotator.engine, store, name, ledger)
-            remote.append(RemoteAnnotator(name, annotator, engine, settings.annotation.pause_s))
-            found[name] = remote[-1]
+            field = f"cold_start.annotators.{name}.engine"
+            engine = stack.enter_context(context.open_engine(annotator.engine, field, wide))
+            if isinstance(engine, ApiEngine):
+                remote = RemoteAnnotator(name, annotator, engine, settings.annotation.pause_s)
+                stack.callback(remote.stop)
+                found[name] = remote
+            else:
+                found[name] = LocalAnnotator(name, annotator, engine, wide)
         yield found
-    finally:
-        for one in remote:
-            one.close()
-        store.close()
-
-
-@contextmanager
-def open_scorer(context: Context, settings: AnnotatorEngine) -> Iterator[ShardedEngine | ApiEngine]:
-    """The engine that scores triples, until the end of the `with`."""
-    if isinstance(settings, LocalEngine):
-        yield _local(context, settings)
-        return
-    store = SampleStore(context.run.store_folder / "answers.sqlite")
-    ledger = Ledger("cold_start.annotation.scorer.budget", settings.budget)
-    engine = ApiEngine(settings, store, SCORER, ledger)
-    try:
-        yield engine
-    finally:
-        engine.close()
-        store.close()
 
 
 def all_remote(annotators: Sequence[Annotator]) -> bool:
     """Whether no annotator needs a model on this machine."""
     return all(isinstance(annotator.engine, OpenAIEngine) for annotator in annotators)
-
-
-def _local(context: Context, settings: LocalEngine) -> ShardedEngine:
-    name = f"{settings.name}@{settings.revision or 'main'}"
-    chat = settings.prompt_style == "chat"
-    return context.engine(ModelRef(settings.name, name, settings.revision, settings.dtype, chat))
 
 
 def _sampling(settings: Annotator) -> Sampling:

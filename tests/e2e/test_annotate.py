@@ -73,7 +73,7 @@ def test_the_commands_of_the_page(server: OpenAIServer, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     done = as_told(check, tmp_path, server)
     assert done.returncode == 0, done.stderr
-    assert f"ok  cold_start.annotators.teacher: Qwen/Qwen2.5-72B-Instruct at {server.url} answers" in done.stdout
+    assert f"ok  cold_start.annotators.teacher.engine: Qwen/Qwen2.5-72B-Instruct at {server.url} answers" in done.stdout
 
     done = as_told(first, tmp_path, server, "cold_start.annotation.budget.cost=0.001")
     assert done.returncode == 3
@@ -148,4 +148,41 @@ def test_an_interrupt_and_a_kill_in_the_middle_change_no_table(
     # Only what was under way at one of the two stops, at both annotators, may have been asked again.
     unbroken = server.answered - 2 * 3 - asked
     assert unbroken <= asked <= unbroken + 2 * 2 * QUICK["concurrency"]
+    assert leaks(tmp_path) == []
+
+
+@pytest.mark.long
+def test_models_learn_from_the_triples(server: OpenAIServer, tmp_path: Path) -> None:
+    """The quickstart's problems, stripped of concepts and rationales, all the way to p and q."""
+    from selfplay.quickstart import seeds
+
+    rows = [
+        {"problem": p.problem, "answer": p.answer, "solution": p.solution, "level": p.level}
+        for p in seeds.generate("math", 60, 0)
+        if not p.slipped
+    ]
+    small: dict[str, Any] = {"max_steps": 4, "per_device_train_batch_size": 4}
+    recipe = recipe_file(
+        tmp_path,
+        {"a": annotator(server.url, endpoint={"api_key_env": "TEACHER_KEY"})},
+        rows[:-6],
+        rows[-6:],
+        annotation={"concepts": 5},
+        model={"kind": "scratch", "hidden_size": 32, "layers": 1, "vocabulary": 400, "args": small},
+        em={"heldout_pairs": 4, "bound_samples": 2, "sampling": {"max_new_tokens": 16}, "rounds": 1},
+        evaluation={"problems": 4},
+    )
+    settings = yaml.safe_load(recipe.read_text())
+    settings["cold_start"] |= {"prompt_model_args": small, "rationale_model_args": small}
+    recipe.write_text(yaml.safe_dump(settings, sort_keys=False))
+    folder = tmp_path / "run"
+    done = run(command("synthesize", recipe, "--until", "cold_start", "--run-dir", folder), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "cold_start is done" in done.stdout
+    triples = pq.read_table(folder / "stages" / "annotation" / "math-train.parquet").to_pylist()
+    examples = pq.read_table(folder / "stages" / "cold_start" / "prompt-model-examples.parquet").to_pylist()
+    assert len(triples) == len(examples) > 15
+    assert all(triple["rationale"] in str(example) for triple, example in zip(triples, examples, strict=True))
+    for model in ("prompt-model", "rationale-model"):
+        assert (folder / "stages" / "cold_start" / model / "model.safetensors").exists()
     assert leaks(tmp_path) == []

@@ -33,6 +33,6 @@ def test_the_library_use_works() -> None:
 
 
 def test_every_command_named_exists() -> None:
-    for verb in ("run", "check", "status", "report", "verify"):
+    for verb in ("run", "synthesize", "check", "status", "report", "verify"):
         assert f"selfplay {verb}" in README
         assert selfplay(verb, "--help").returncode == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfplay.records import RecordError
-from selfplay.store import ShardStore, VerdictStore, content_key
+from selfplay.store import SampleStore, ShardStore, VerdictStore, content_key
 
 
 def test_a_shard_comes_back(tmp_path: Path) -> None:
@@ -40,3 +40,17 @@ def test_verdicts_are_shared_and_the_first_stays(tmp_path: Path) -> None:
     assert first.get_many(["k", "l", "m"]) == {"k": {"passed": True}, "l": {"passed": False}}
     first.close()
     second.close()
+
+
+def test_answers_come_back_and_are_counted(tmp_path: Path) -> None:
+    store = SampleStore(tmp_path / "a" / "answers.sqlite")
+    answer = {"text": "é\x00", "token_ids": [], "complete": True, "prompt_tokens": 3, "completion_tokens": 4}
+    store.put("k", "teacher", answer)
+    store.put("k", "teacher", answer | {"text": "later"})
+    store.put("l", "teacher", answer)
+    store.put("m", "other", answer)
+    again = SampleStore(tmp_path / "a" / "answers.sqlite")
+    assert again.get_many(["k", "nothing"]) == {"k": answer}
+    assert (again.tokens_of("teacher"), again.tokens_of("nobody")) == ((6, 8), (0, 0))
+    for one in (store, again):
+        one.close()

@@ -98,15 +98,15 @@ class Listener:
 class Annotated:
     """What the stage left."""
 
-    def __init__(self, stage: Stage, listener: Listener) -> None:
+    def __init__(self, stage: Stage, listener: Listener, domain: str) -> None:
         self.counts: dict[str, Any] = stage.manifest["counts"]
-        self.train: list[Seed] = stage.read("math-train", Seed)
-        self.heldout: list[Seed] = stage.read("math-heldout", Seed)
+        self.train: list[Seed] = stage.read(f"{domain}-train", Seed)
+        self.heldout: list[Seed] = stage.read(f"{domain}-heldout", Seed)
         self.rows: list[Annotation] = stage.read("annotations", Annotation)
         self.listener = listener
 
 
-def annotate(folder: Path, recipe: Path | Recipe, workers: Any) -> Annotated:
+def annotate(folder: Path, recipe: Path | Recipe, workers: Any, domain: str = "math") -> Annotated:
     """Runs the first two stages of a recipe in a run directory."""
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     listener = Listener()
@@ -116,4 +116,4 @@ def annotate(folder: Path, recipe: Path | Recipe, workers: Any) -> Annotated:
         context = Context(run, workers, None, listener, Clock(folder / "clock.json", workers))  # type: ignore[arg-type]
         seeds = run.do("seeds", ["domains"], lambda stage: seeds_stage(stage, loaded))
         done = run.do("annotation", ANNOTATION_SETTINGS, lambda stage: annotation_stage(stage, context, seeds))
-        return Annotated(done, listener)
+        return Annotated(done, listener, domain)

@@ -9,18 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from rich.console import Console
 
 from selfplay import formats
-from selfplay.config import Engine
+from selfplay.annotation_view import annotation_view
+from selfplay.config import Engine, Recipe
 from selfplay.engines.base import ModelRef, ScoreRequest
 from selfplay.engines.sharded import ShardedEngine
+from selfplay.launch import uses_workers
+from selfplay.plan import planned_stages, synthesis_stages
+from selfplay.preflight import PreflightError, check_endpoints, check_models, check_rewards
 from selfplay.recipe_file import RecipeError, load_recipe
 from selfplay.run import RunError
 from selfplay.store import ShardStore
 from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
 from selfplay.synthesis.annotation_wave import turns
-from tests.selfplay.engines.openai_server import OpenAIServer, openai_server, scores_of
+from tests.selfplay.engines.openai_server import OpenAIServer, faults, openai_server, scores_of
 from tests.selfplay.synthesis.annotators import annotate, annotator, problem, recipe_file, teach
+
+QUICKSTART = {"kind": "quickstart", "grammar": "math"}
 
 
 @pytest.fixture
@@ -333,3 +341,110 @@ def test_a_scorer_needs_a_tokenizer(tmp_path: Path) -> None:
     recipe = recipe_file(tmp_path, {"t": annotator("http://127.0.0.1:1/v1")}, [problem(0)], annotation=scorer)
     with pytest.raises(RecipeError, match=r"scorer\.tokenizer is missing"):
         load_recipe(recipe)
+
+
+def test_a_third_domain_is_a_recipe(
+    server: OpenAIServer, tmp_path: Path, in_process: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chemistry: seeds, templates and the name of a verifier, and nothing in the code."""
+    (tmp_path / "chem_rules.py").write_text(
+        "from verifiers.model import Task, Verdict\n"
+        "def same_formula(task: Task, completion: str) -> Verdict:\n"
+        "    right = bool(completion.split()) and completion.split()[-1] == task.answer\n"
+        "    return Verdict(right, float(right), 'correct' if right else 'wrong', '')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    domain = {
+        "verifier": "chem_rules:same_formula",
+        "annotation": {
+            "concepts": "Chemistry: {problem}\nA JSON list of {count} laws.",
+            "rationale": "<concepts>{concepts}</concepts> at {level}: why {problem}?",
+        },
+    }
+    seed = {"problem": "What is the formula of table salt?", "answer": "NaCl", "solution": "It is NaCl"}
+    heldout = [{"problem": "What is the formula of water?", "answer": "H2O", "solution": "It is H2O"}]
+    recipe = recipe_file(tmp_path, {"t": annotator(server.url)}, [seed], heldout, domain=domain)
+    settings = yaml.safe_load(recipe.read_text())
+    settings["domains"] = {"chemistry": settings["domains"]["math"]}
+    recipe.write_text(yaml.safe_dump(settings))
+    loaded = load_recipe(recipe)
+    assert check_rewards(loaded)[0].detail == "2 right answers pass, 0 wrong ones fail"
+    found = annotate(tmp_path / "run", loaded, in_process, "chemistry")
+    assert len(found.train[0].concepts) == 3
+    assert found.train[0].rationale.startswith("Start from concept")
+    assert "Chemistry: What is the formula of table salt?\nA JSON list of 3 laws." in server.prompts()
+
+
+def test_endpoints_are_asked_before_the_run(
+    server: OpenAIServer, tmp_path: Path, tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checked(annotation: dict[str, Any] | None = None, **settings: Any) -> list[str]:
+        settings = {"endpoint": {"attempts": 1}} | settings
+        given = annotator(server.url, **settings)
+        recipe = recipe_file(tmp_path, {"t": given}, [problem(0)], annotation=annotation or {})
+        return [finding.detail for finding in check_endpoints(load_recipe(recipe))]
+
+    scorer = {"scorer": annotator(server.url, tokenizer=tiny_model.path)["engine"]}
+    server.score = scores_of(tiny_model.path)
+    assert checked(scorer) == [f"big at {server.url} answers", "scores by prompt_logprobs"]
+    assert server.requests[0]["max_tokens"] == 16
+    server.score_modes = ()
+    with pytest.raises(PreflightError, match=r"annotation\.scorer: .* gives no log-probabilities of prompts"):
+        checked(scorer)
+    server.faults = faults("404")
+    with pytest.raises(PreflightError, match=r"/chat/completions answered 404: .*fault 404"):
+        checked()
+    server.faults = faults("503")
+    with pytest.raises(PreflightError, match=r"cold_start\.annotators\.t\.engine: http.*answered 503"):
+        checked()
+    monkeypatch.delenv("TEACHER_KEY", raising=False)
+    with pytest.raises(PreflightError, match=r"annotators\.t\.engine: the environment variable TEACHER_KEY is not set"):
+        checked(endpoint={"api_key_env": "TEACHER_KEY"})
+    server.usage = False
+    assert checked()
+    with pytest.raises(PreflightError, match="does not say how many tokens an answer took"):
+        checked({"budget": {"tokens": 5}})
+    lost = {"scorer": annotator(server.url, tokenizer=str(tmp_path / "nowhere"))["engine"]}
+    with pytest.raises(PreflightError, match=r"annotation\.scorer: the tokenizer .*nowhere.* cannot be loaded"):
+        checked(lost)
+
+
+def test_local_models_are_looked_up_before_the_run(tmp_path: Path, tiny_model: ModelRef) -> None:
+    def checked(**engine: Any) -> list[str]:
+        local = {"engine": {"kind": "local", "name": tiny_model.path} | engine}
+        return [
+            finding.name for finding in check_models(load_recipe(recipe_file(tmp_path, {"t": local}, [problem(0)])))
+        ]
+
+    assert checked(prompt_style="raw") == ["cold_start.annotators.t.engine"]
+    with pytest.raises(PreflightError, match=r"annotators\.t\.engine\.prompt_style: .* has no chat template"):
+        checked()
+    with pytest.raises(PreflightError, match=r"annotators\.t\.engine\.name: .*cannot be read"):
+        checked(name=str(tmp_path))
+
+
+def test_what_annotation_did_is_shown(server: OpenAIServer, tmp_path: Path, in_process: Any) -> None:
+    server.reply = lambda prompt, seed: "no" if "What is 3 +" in prompt else teach(prompt, seed)
+    priced = annotator(server.url, prices={"prompt": 10.0, "completion": 20.0})
+    recipe = recipe_file(tmp_path, {"t": priced}, [problem(n) for n in range(5)])
+    found = annotate(tmp_path / "run", recipe, in_process)
+    with (console := Console(width=120)).capture() as shown:
+        console.print(annotation_view(found.counts, "some/[bold]folder"))
+    lines = shown.get().splitlines()
+    assert lines[0].startswith("4 triples, 0 of them as they came; 1 problems could not be annotated; ")
+    assert f"cost {found.counts['cost']:.4f}" in lines[0]
+    assert lines[2].split()[:4] == ["t", "14", "11", "4"]
+    assert "concepts: no list of concepts (3)" in lines[2]
+    assert lines[3] == "some/[bold]folder"
+
+
+def test_stages_have_their_place() -> None:
+    bare = {"name": "r", "model": {"kind": "scratch"}, "domains": {"m": {"seeds": QUICKSTART}}, "em": {"rounds": 1}}
+    whole = bare | {"cold_start": {"annotators": {"t": annotator("http://127.0.0.1:1/v1")}}}
+    plain, annotated = Recipe.model_validate(bare), Recipe.model_validate(whole)
+    assert synthesis_stages(annotated) == ["seeds", "annotation", "base", "cold_start", "em_1", "synthesis", "curation"]
+    assert [name for name in planned_stages(annotated) if name != "annotation"] == planned_stages(plain)
+    assert planned_stages(annotated)[: len(synthesis_stages(annotated))] == synthesis_stages(annotated)
+    assert not uses_workers(annotated, "annotation")
+    assert uses_workers(annotated, "base")
+    assert uses_workers(annotated, None)
