@@ -1,15 +1,20 @@
 """Custom checkers: a problem's own program that reads input, output and answer, and says by its exit code.
 
-The exit codes are testlib's: 0 accepted, 1 wrong, 2 and 4 and 8 badly formed (wrong), 7 a share of the points
-(taken as wrong). All else, a crash included, means that the checker failed and the output was not checked.
-Source with `#include` is C++, anything else Python. The program finds the three files as its arguments, as
-with testlib; since a sandbox passes standard input only, a few lines around it write those files first.
+The exit codes are testlib's: 0 accepted, 1 wrong, 2 and 4 and 8 badly formed (wrong), 7 and 16 to 216 a share of
+the points (taken as wrong). All else, a crash included, means that the checker failed and the output was not checked.
+Source with `#include` is C++, anything else Python. The program finds the three files as its arguments, as with
+testlib, whose header is not shipped: a checker that includes it needs the header's text in its place. Since a sandbox
+passes standard input only, a few lines around the checker write those files first.
 """
 
 from __future__ import annotations
 
+import re
+
 from sandbox.model import Execution, Program, Status
 
+_REFUSALS = frozenset((1, 2, 4, 7, 8, *range(16, 217)))
+_TESTLIB = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<][^">\n]*testlib\.h[">]', re.MULTILINE)
 _PYTHON_FRAME = """\
 import os as _os, sys as _sys, tempfile as _tempfile
 def _place():
@@ -64,6 +69,11 @@ int main() {
 """
 
 
+def needs_testlib(source: str) -> bool:
+    """Tells whether a checker includes testlib.h, which is not there to be included."""
+    return bool(_TESTLIB.search(source))
+
+
 def checker_program(source: str) -> Program:
     """Returns the program that runs a checker on what `checker_input` packs."""
     if "#include" in source:
@@ -82,6 +92,6 @@ def checker_says(execution: Execution) -> bool | None:
     """Reads a checker's exit: accepted, wrong, or None when the checker itself failed."""
     if execution.status is Status.OK and (execution.exit_code or 0) == 0:
         return True
-    if execution.status in {Status.OK, Status.RUNTIME_ERROR} and execution.exit_code in {1, 2, 4, 7, 8}:
+    if execution.status in {Status.OK, Status.RUNTIME_ERROR} and execution.exit_code in _REFUSALS:
         return False
     return None

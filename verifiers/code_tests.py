@@ -11,27 +11,19 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
-from verifiers.checker_program import checker_input, checker_program, checker_says
+from verifiers.checker_program import checker_input, checker_program, checker_says, needs_testlib
 from verifiers.extraction import code_block
 from verifiers.model import Task, Test, Verdict
-from verifiers.output_comparison import (
-    exact_lines,
-    same_json,
-    same_lines_any_order,
-    same_tokens,
-    same_tokens_by_line,
-    same_value,
-)
+from verifiers.output_comparison import COMPARISONS, Comparison, same_output, same_value
 from verifiers.program_runner import OpenSandbox, ProgramRunner, limits_for, open_default
+from verifiers.tolerance import TOLERANCE_KINDS, Tolerance
 
-Comparison = Literal["tokens", "tokens_by_line", "lines", "any_order"]
 _FAULT_OF_A_PROGRAM = frozenset(
     (Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
 )
-_COMPARISONS = ("tokens", "tokens_by_line", "lines", "any_order")
 
 
 @dataclass(slots=True)
@@ -75,16 +67,16 @@ class CodeVerifier:
         stop_at_first_failure: bool = True,
         open_sandbox: OpenSandbox = open_default,
     ) -> None:
-        """`comparison` is how standard output is compared, and whether lists may come in any order;
+        """`comparison` is how outputs are compared where a task doesn't say, and whether lists may come in any order;
         `partial_credit` gives the share of tests passed as the reward (and runs all of them)."""
-        if comparison not in _COMPARISONS:
-            raise ValueError(f"comparison must be one of {', '.join(_COMPARISONS)}, not {comparison!r}")
+        if comparison not in COMPARISONS:
+            raise ValueError(f"comparison must be one of {', '.join(COMPARISONS)}, not {comparison!r}")
         self._runner = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
         self._checkers = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
         self._comparison = comparison
         self._partial_credit = partial_credit
         self._stop_early = stop_at_first_failure and not partial_credit
-        self.fingerprint = f"code/1/{comparison}/{partial_credit:d}{self._stop_early:d}"
+        self.fingerprint = f"code/2/{comparison}/{partial_credit:d}{self._stop_early:d}"
 
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion, which holds its program in its last fenced block."""
@@ -166,27 +158,16 @@ class CodeVerifier:
             return "not_checked", execution.reason or "the sandbox failed"
         if execution.status is not Status.OK:
             return str(execution.status), execution.reason or _last_line(execution.stderr)
+        comparison = task.comparison or self._comparison
+        tolerance = None if task.float_tolerance is None else Tolerance(task.float_tolerance, task.tolerance_kind)
         if task.entry_point is not None:
-            right = same_value(
-                execution.value,
-                test.expected,
-                task.float_tolerance,
-                any_order=self._comparison == "any_order",
-            )
+            any_order = comparison in {"any_order", "tokens_any_order"}
+            right = same_value(execution.value, test.expected, tolerance, any_order)
         elif task.checker is not None:
             right = True
         else:
-            right = self._same_output(execution.stdout.decode(errors="replace"), test.output, task.float_tolerance)
+            right = same_output(execution.stdout.decode(errors="replace"), test.output, comparison, tolerance)
         return ("accepted", "") if right else ("wrong_answer", "the output differs from the expected one")
-
-    def _same_output(self, actual: str, expected: str, tolerance: float | None) -> bool:
-        if self._comparison == "lines":
-            return exact_lines(actual, expected)
-        if self._comparison == "any_order":
-            return same_lines_any_order(actual, expected)
-        if self._comparison == "tokens_by_line":
-            return same_tokens_by_line(actual, expected, tolerance)
-        return same_tokens(actual, expected, tolerance) or same_json(actual, expected, tolerance)
 
     def _check(self, task: Task, executions: Sequence[Execution], progress: _Progress) -> None:
         """Puts every output to the problem's own checker, in a sandbox that the judged program never saw."""
@@ -245,10 +226,18 @@ def _noted(executions: list[Execution], stop: Stop, progress: _Progress) -> list
     return executions
 
 
-def _unusable(task: Task) -> str:
+def _unusable(task: Task) -> str:  # noqa: PLR0911 - one return per fault
     """Says why a task can't be judged at all; empty when it can."""
     if not task.tests:
         return "the task has no tests"
+    if task.comparison is not None and task.comparison not in COMPARISONS:
+        return f"comparison must be one of {', '.join(COMPARISONS)}, not {task.comparison!r}"
+    if task.tolerance_kind not in TOLERANCE_KINDS:
+        return f"tolerance_kind must be one of {', '.join(TOLERANCE_KINDS)}, not {task.tolerance_kind!r}"
+    if task.checker is not None and needs_testlib(task.checker):
+        return (
+            "the checker includes testlib.h, which this project does not ship: put the header's text into the checker"
+        )
     if task.entry_point is None:
         return ""
     if not task.entry_point.isidentifier():

@@ -1,20 +1,23 @@
 """Judges a file of JSON lines: one verdict a row, in order. All rows are checked before the first is judged.
 
 Row in: `completion`; for math `answer`; for code `tests`, and optionally `entry_point`, `language`,
-`time_limit_s`, `memory_mb`, `float_tolerance`, `checker`, `prompt`; `id` is passed through.
+`time_limit_s`, `memory_mb`, `float_tolerance`, `tolerance_kind`, `comparison`, `checker`, `prompt`; `id` is passed
+through.
 Row out: `id`, `passed`, `reward`, `status`, `reason`, `seconds`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from verifiers.model import Task, Test, Verdict, Verifier
+from verifiers.output_comparison import COMPARISONS
 from verifiers.registry import load
+from verifiers.tolerance import TOLERANCE_KINDS
 
 _BATCH = 64
 NEEDS = {"math": "answer", "choice": "answer", "exact": "answer", "code": "tests"}
@@ -141,6 +144,8 @@ class _Line:
             time_limit_s=self._positive("time_limit_s", 5.0),
             memory_mb=int(self._positive("memory_mb", 512)),
             float_tolerance=self._positive("float_tolerance", None),
+            tolerance_kind=self._one_of("tolerance_kind", TOLERANCE_KINDS) or "either",
+            comparison=self._one_of("comparison", COMPARISONS),
             checker=self._text("checker"),
             prompt=self._text("prompt"),
         )
@@ -153,6 +158,12 @@ class _Line:
         value = self._row.get(field)
         if value is not None and not isinstance(value, str):
             raise self._fault(field, f"must be text, not {type(value).__name__}")
+        return value
+
+    def _one_of(self, field: str, choices: Sequence[str]) -> str | None:
+        value = self._text(field)
+        if value is not None and value not in choices:
+            raise self._fault(field, f"must be one of {', '.join(choices)}, not {value!r}")
         return value
 
     def _answer(self) -> str | None:

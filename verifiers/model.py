@@ -31,6 +31,10 @@ class Task:
     time_limit_s: float = 5.0
     memory_mb: int = 512
     float_tolerance: float | None = None
+    tolerance_kind: str = "either"
+    """What the tolerance bounds: the absolute error, the relative one, or either of them."""
+    comparison: str | None = None
+    """How outputs are compared, by one of `output_comparison.COMPARISONS`; None leaves it to the verifier."""
     checker: str | None = None
     prompt: str | None = None
     """The problem as the policy read it; for verifiers that read it too, such as a judge."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.model import Execution, SandboxUnavailable, Status
+from verifiers.checker_program import checker_says
 from verifiers.code_tests import CodeVerifier
 from verifiers.model import Task, Test
 from verifiers.program_runner import run_programs
@@ -176,6 +177,49 @@ def test_unusable_tasks_are_not_checked(task: Task, reason: str) -> None:
     verdict = CodeVerifier(open_sandbox=lambda: FakeSandbox([])).verify(task, block("pass"))
     assert verdict.status == "not_checked"
     assert reason in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "status"),
+    [
+        (Task(tests=(Test("", "1\n2\n"),)), "2\n1\n", "wrong_answer"),
+        (Task(tests=(Test("", "1\n2\n"),), comparison="any_order"), "2\n1\n", "accepted"),
+        (Task(tests=(Test("", "1 2"),), comparison="tokens_any_order"), "2 1", "accepted"),
+        (Task(tests=(Test("", "1 2\n"),), comparison="lines"), "1  2\n", "wrong_answer"),
+        (Task(tests=(Test("", "1000"),), float_tolerance=1e-3), "1000.5", "accepted"),
+        (Task(tests=(Test("", "1000"),), float_tolerance=1e-3, tolerance_kind="absolute"), "1000.5", "wrong_answer"),
+        (Task(tests=(Test("", "0"),), float_tolerance=1e-3, tolerance_kind="relative"), "0.0001", "wrong_answer"),
+        (Task(tests=(Test("", "1 2\n3"),), comparison="lines"), "1 2\n", "wrong_answer"),
+    ],
+)
+def test_a_task_says_how_its_outputs_are_compared(task: Task, outputs: str, status: str) -> None:
+    verifier = CodeVerifier(open_sandbox=lambda: FakeSandbox([ok(outputs.encode())]))
+    assert verifier.verify(task, block("pass")).status == status
+    verifier.close()
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        (Task(tests=(Test("", "1"),), comparison="fuzzy"), "comparison must be one of tokens"),
+        (Task(tests=(Test("", "1"),), tolerance_kind="both"), "tolerance_kind must be one of either"),
+        (Task(tests=(Test("", "1"),), checker='#include "testlib.h"\nint main() {}'), "includes testlib.h"),
+        (Task(tests=(Test("", "1"),), checker="# include <lib/testlib.h>\nint main() {}"), "includes testlib.h"),
+    ],
+)
+def test_what_cannot_be_compared_is_not_checked(task: Task, reason: str) -> None:
+    verdict = CodeVerifier(open_sandbox=lambda: FakeSandbox([])).verify(task, block("print(1)"))
+    assert (verdict.passed, verdict.reward, verdict.status) == (None, None, "not_checked")
+    assert reason in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [(0, True), (1, False), (2, False), (4, False), (7, False), (8, False), (66, False), (3, None), (255, None)],
+)
+def test_exit_codes_of_checkers_are_those_of_testlib(code: int, says: bool | None) -> None:
+    status = Status.OK if code == 0 else Status.RUNTIME_ERROR
+    assert checker_says(Execution(status, exit_code=code)) is says
 
 
 def test_no_block_is_no_answer() -> None:

@@ -52,12 +52,21 @@ def test_code_rows(tmp_path: Path) -> None:
             "memory_mb": 256,
         },
         {"id": "c", "completion": "none", "tests": [{"input": "", "output": ""}]},
+        {
+            "id": "d",
+            "completion": "```python\nprint(2.1)\nprint(1)\n```",
+            "tests": [{"input": "", "output": "1\n2\n"}],
+            "comparison": "any_order",
+            "float_tolerance": 0.2,
+            "tolerance_kind": "absolute",
+        },
     ]
     found = judged("code", write(tmp_path / "rows.jsonl", rows))
     assert [(row["id"], row["status"]) for row in found] == [
         ("a", "accepted"),
         ("b", "accepted"),
         ("c", "no_answer"),
+        ("d", "accepted"),
     ]
 
 
@@ -72,6 +81,12 @@ TEST = {"input": "", "output": ""}
         ("math", [1], r"rows.jsonl:2: is not a JSON object"),
         ("math", {"answer": "1"}, r"rows.jsonl:2: completion: is missing"),
         ("math", {"completion": 5, "answer": "1"}, r":2: completion: must be text, not int"),
+        ("code", {"completion": "x", "tests": [TEST], "comparison": "odd"}, r":2: comparison: must be one of tokens,"),
+        (
+            "code",
+            {"completion": "x", "tests": [TEST], "tolerance_kind": 3},
+            r":2: tolerance_kind: must be text, not int",
+        ),
         ("math", {"completion": "x"}, r":2: answer: is missing, and verifier math needs it"),
         ("math", {"completion": "x", "answer": ["1"]}, r":2: answer: must be text, not list"),
         ("code", {"completion": "x"}, r":2: tests: is missing"),

@@ -9,13 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifiers.output_comparison import (
+    COMPARISONS,
     exact_lines,
     same_json,
     same_lines_any_order,
+    same_output,
     same_tokens,
+    same_tokens_any_order,
     same_tokens_by_line,
     same_value,
 )
+from verifiers.tolerance import Tolerance
 
 
 @pytest.mark.parametrize(
@@ -56,9 +60,71 @@ def test_outputs_in_json_compare_by_value() -> None:
     assert not same_json("1", "1")
 
 
-def test_lines_in_any_order() -> None:
+def test_lines_and_words_in_any_order() -> None:
     assert same_lines_any_order("b 2\na 1\n", "a  1\nb 2")
     assert not same_lines_any_order("a\na\n", "a\nb\n")
+    assert same_lines_any_order("b 2.0\na 1.50\n", "a 1.5\nb 2")
+    assert same_lines_any_order("b 2.001\na 1\n", "a 1\nb 2", 1e-2)
+    assert not same_lines_any_order("2 b\na 1\n", "a 1\nb 2")
+    assert same_tokens_any_order("3 1\n2", "1 2 3")
+    assert not same_tokens_any_order("1 1 2", "1 2 2")
+    assert not same_tokens_any_order("1 2", "1 2 3")
+
+
+def test_with_a_tolerance_the_first_partner_may_be_another_ones_only_one() -> None:
+    assert same_tokens_any_order("1.0 1.2 a", "a 1.1 1.3", Tolerance(0.1001, "absolute"))
+    # 1.1 fits both, 1.0 fits 1.05 only: taking the first that fits would leave 1.0 without a partner
+    assert same_value([1.1, 1.0], [1.05, 1.16], Tolerance(0.0601, "absolute"), any_order=True)
+    assert same_value([[1.1, "x"], [1.0, "x"]], [["x", 1.05], ["x", 1.16]], Tolerance(0.0601, "absolute"), True)
+    assert not same_value([1.0, 1.0], [1.05, 1.16], Tolerance(0.0601, "absolute"), any_order=True)
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "verdicts"),
+    [
+        # tokens, tokens_by_line, lines, any_order, tokens_any_order
+        ("1 2\n3\n", "1 2\n3\n", (True, True, True, True, True)),
+        ("3\n1 2\n", "1 2\n3\n", (False, False, False, True, True)),
+        ("3 2 1", "1 2\n3\n", (False, False, False, False, True)),
+        ("1 2 3", "1 2\n3\n", (True, False, False, False, True)),
+        ("1.0 2\n3\n", "1 2\n3\n", (True, True, False, True, True)),
+        ("[3, 1]", "[1,3]", (False, False, False, True, False)),
+        ("1 2\n", "1 2\n3\n", (False, False, False, False, False)),
+        ("1 2\n3\n4\n", "1 2\n3\n", (False, False, False, False, False)),
+        ("", "1 2\n3\n", (False, False, False, False, False)),
+        ("nan 2\n3\n", "1 2\n3\n", (False, False, False, False, False)),
+        ("True 2\n3\n", "1 2\n3\n", (False, False, False, False, False)),
+    ],
+)
+def test_comparisons_by_name(actual: str, expected: str, verdicts: tuple[bool, ...]) -> None:
+    assert tuple(same_output(actual, expected, name) for name in COMPARISONS) == verdicts
+    loose = tuple(same_output(actual, expected, name, 1e-9) for name in COMPARISONS)
+    assert loose == verdicts
+
+
+@pytest.mark.parametrize(
+    ("kind", "actual", "expected", "close"),
+    [
+        ("either", 0.0005, 0.0, True),
+        ("either", 1000.5, 1000.0, True),
+        ("either", 1002.0, 1000.0, False),
+        ("absolute", 0.0005, 0.0, True),
+        ("absolute", 1000.5, 1000.0, False),
+        ("relative", 0.0005, 0.0, False),
+        ("relative", 1000.5, 1000.0, True),
+        ("relative", 0.0010005, 0.001, True),
+        ("relative", -1000.0, 1000.0, False),
+        ("either", float("inf"), float("inf"), True),
+        ("either", float("-inf"), float("inf"), False),
+        ("either", float("nan"), 0.0, False),
+        ("absolute", float("inf"), 1e308, False),
+    ],
+)
+def test_tolerances_of_each_kind(kind: str, actual: float, expected: float, close: bool) -> None:
+    tolerance = Tolerance(1e-3, kind)
+    assert tolerance.allows(actual, expected) is close
+    assert same_value([actual], [expected], tolerance) is (close or actual == expected)
+    assert same_tokens(repr(actual), repr(expected), tolerance) is close
 
 
 @pytest.mark.parametrize(
@@ -100,6 +166,41 @@ PLAIN = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=8,
 )
+
+
+@given(st.lists(PLAIN, max_size=4), st.randoms(use_true_random=False), st.sampled_from([None, 1e-6]))
+def test_a_shuffled_list_is_the_same_in_any_order_only(items: list[Any], order: Any, tolerance: float | None) -> None:
+    shuffled = list(items)
+    order.shuffle(shuffled)
+    assert same_value(shuffled, items, tolerance, any_order=True)
+    assert not same_value([*shuffled, None], items, tolerance, any_order=True)
+    assert not same_value(shuffled[1:], items, tolerance, any_order=True) or not items
+
+
+WORDS = st.lists(st.lists(st.sampled_from(["1", "2", "1.0", "x", "-0.5", "nan", "True"]), max_size=3), max_size=4)
+
+
+@given(WORDS, st.sampled_from(COMPARISONS), st.sampled_from([None, 1e-6]))
+def test_every_comparison_takes_the_output_itself_and_no_part_of_it(
+    lines: list[list[str]], comparison: str, tolerance: float | None
+) -> None:
+    text = "\n".join(" ".join(line) for line in lines)
+    assert same_output(text, text, comparison, tolerance)
+    assert same_output(f"{text}\n", text, comparison, tolerance)
+    assert same_output(text.replace("\n", "\r\n"), text, comparison, tolerance)
+    words = text.split()
+    if words:
+        assert not same_output(" ".join(words[:-1]), text, comparison, tolerance)
+        assert not same_output(f"{text} y", text, comparison, tolerance)
+        assert not same_output("", text, comparison, tolerance)
+
+
+@given(WORDS, WORDS, st.sampled_from(COMPARISONS))
+def test_comparisons_are_symmetric(one: list[list[str]], two: list[list[str]], comparison: str) -> None:
+    first, second = ("\n".join(" ".join(line) for line in lines) for lines in (one, two))
+    assert same_output(first, second, comparison) == same_output(second, first, comparison)
+    if same_output(first, second, "lines"):
+        assert same_output(first, second, comparison)
 
 
 @given(PLAIN, PLAIN)
