@@ -104,7 +104,7 @@ def _set_limits(request: tuple[float, ...]) -> None:
         (resource.RLIMIT_STACK, int(stack)),
         (resource.RLIMIT_NPROC, int(processes)),
     ):
-        resource.setrlimit(kind, (amount, amount))
+        _lower(kind, amount)
 
 
 def set_common_limits() -> None:
@@ -116,8 +116,19 @@ def set_common_limits() -> None:
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_SIGPENDING, 256),
+        (resource.RLIMIT_RTPRIO, 0),
+        (resource.RLIMIT_NICE, 0),
     ):
+        _lower(kind, amount)
+
+
+def _lower(kind: int, amount: int) -> None:
+    """Sets a limit, or leaves it where whoever started the sandbox had set it lower for good."""
+    try:
         resource.setrlimit(kind, (amount, amount))
+    except ValueError:
+        lowest = min(amount, resource.getrlimit(kind)[1])
+        resource.setrlimit(kind, (lowest, lowest))
 
 
 def _run_job() -> int:

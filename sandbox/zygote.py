@@ -165,8 +165,7 @@ def _passed_unseen(request: tuple[float, ...], ground: Ground) -> int:
 
 def prepare() -> None:
     """What the first test would otherwise pay for, and the limits that all tests share."""
-    # Process 1 ignores a signal from inside only while it has no handler for it.
-    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    _forget_the_caller()
     # The first compilation of a process makes the types of the syntax tree, twice the work of all else in a test.
     compile("", "", "exec")
     if os.path.isdir(wire.PACKAGES):
@@ -175,6 +174,16 @@ def prepare() -> None:
     child.add_site_builtins()
     gc.collect()
     gc.freeze()
+
+
+def _forget_the_caller() -> None:
+    """Undoes what a process inherits of how whoever started it treats signals and new files."""
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
+    # Python ignores the first two. Process 1 ignores a signal from inside only while it has no handler for it.
+    kept = (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGKILL, _signal.SIGSTOP)
+    for number in _signal.valid_signals() - set(kept):
+        _signal.signal(number, _signal.SIG_DFL)
+    os.umask(0o022)
 
 
 def _take_channel() -> _socket.socket:

@@ -68,18 +68,7 @@ os._exit(0)
 """
 
 
-UNMENDED = {
-    *("no_core_files", "small_stack", "small_files", "small_address_space", "small_data", "few_files"),
-    *("ignored_children", "ignored_signals", "blocked_signals", "closed_umask"),
-}
-
-
-def _marked(caller: str) -> object:
-    marks = [pytest.mark.xfail(strict=True, reason="to be mended in the fork server")] if caller in UNMENDED else []
-    return pytest.param(caller, marks=marks)
-
-
-@pytest.mark.parametrize("caller", map(_marked, CALLERS))
+@pytest.mark.parametrize("caller", CALLERS)
 def test_programs_run_the_same_under_any_caller(caller: str) -> None:
     try:
         open_sandbox().close()
