@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import logging
 import os
@@ -12,9 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pydantic import ValidationError
 
 if TYPE_CHECKING:
+    from sandbox.model import Sandbox
     from verifiers.service_known import Opened
     from verifiers.service_settings import ServiceLimits
 
@@ -23,6 +27,7 @@ _NEEDED = ("fastapi", "uvicorn", "prometheus_client")
 _SHORTEST_TOKEN = 16
 _FILES = 8192
 _CONNECTIONS = 1000
+_BACKLOG = 512
 
 
 class ServeError(ValueError):
@@ -68,10 +73,34 @@ def bind(host: str, port: int, token: str | None) -> socket.socket:
             f"--host {host}: other machines could reach the service there, so it needs a token; set {TOKEN_VARIABLE} "
             "or give --token-file, or bind to 127.0.0.1"
         )
+    # The protocol by name: asyncio sets TCP_NODELAY only on sockets that have it, and answers wait 40 ms without.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((str(address[0]), port), family=family, backlog=512)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
     except OSError as error:
+        listening.close()
         raise ServeError(f"--host {host} --port {port}: {error}") from error
+    return listening
+
+
+def sandbox_opener(section: Mapping[str, Any], file: Path | None) -> Callable[[], Sandbox]:
+    """Opens a sandbox as the section `sandbox` of a file says. Raises ServeError for a section that is none."""
+    from sandbox.open import open_sandbox
+    from selfplay.sandbox_settings import SandboxSettings
+
+    try:
+        settings = SandboxSettings.model_validate(section)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, ("sandbox", *fault["loc"])))
+        raise ServeError(f"{file}: {place}: {fault['msg']}") from error
+    return functools.partial(
+        open_sandbox, settings.backend, settings.waive, server=settings.server, packages=settings.packages
+    )
 
 
 def read_limits(settings: Sequence[str]) -> dict[str, int | float]:
@@ -113,12 +142,18 @@ def serve(
     bounds = ServiceLimits(**read_limits(limits))  # type: ignore[arg-type]
     token = read_token(token_file)
     named = parse_verifiers(verifiers) if verifiers or verifiers_file is None else []
-    wanted = merged(named, [] if verifiers_file is None else read_verifiers(verifiers_file))
+    described, sandbox = ([], {}) if verifiers_file is None else read_verifiers(verifiers_file)
+    wanted = merged(named, described)
+    opener = sandbox_opener(sandbox, verifiers_file)
+    defaults: dict[str, dict[str, Any]] = {
+        "math": {"workers": workers},
+        "code": {"workers": workers, "open_sandbox": opener},
+    }
     # uvicorn raises the signal that ended it once more when it is done; and one that comes before must end us too.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     with bind(host, port, token) as listening:
-        opened = open_all(wanted, workers)
+        opened = open_all(wanted, defaults=defaults, probe_sandbox=lambda: opener().close())
         say(f"serving {', '.join(opened)} on {_url(listening)} ({_who(listening, token)})")
         _run(listening, opened, bounds, token, drain_s)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sandbox.open import open_sandbox
+from sandbox.model import SandboxUnavailable
 from verifiers.model import Task, Test, Verdict, Verifier
+from verifiers.plugins import GuardedVerifier
 from verifiers.registry import UnknownVerifier, load
-from verifiers.service_queue import judged_all
 from verifiers.service_settings import Served, UnusableService
 
 Known = tuple[Task, str, bool]
@@ -30,7 +30,6 @@ _BY_KIND: dict[str, list[Known]] = {
     "format": [(Task(), "<think>so</think> \\boxed{1}", True), (Task(), "<think>so", False)],
     "length": [(Task(), "", True)],
 }
-_WITH_WORKERS = ("math", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +46,30 @@ class Opened:
         return str(getattr(self.verifier, "fingerprint", self.verifier.name))
 
 
-def open_all(wanted: Sequence[Served], workers: int) -> dict[str, Opened]:
+def open_all(
+    wanted: Sequence[Served],
+    *,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    probe_sandbox: Callable[[], object] | None = None,
+) -> dict[str, Opened]:
     """Opens verifiers by the names they are served under; each gives its known verdicts first.
 
-    `workers` is for those that have workers, where their parameters don't say. Raises UnusableService, with
-    everything closed, when one can't be made or gives another verdict: so also where no sandbox passes.
+    Args:
+        wanted: what to open.
+        defaults: by verifier name, parameters where those of `wanted` have none.
+        probe_sandbox: called first where programs will be run; raises what open_sandbox raises.
+
+    Raises UnusableService, with everything closed, when one can't be made or gives another verdict, and when
+    there is no sandbox for one that runs programs.
     """
     opened: dict[str, Opened] = {}
     try:
         for served in wanted:
-            opened[served.name] = one = _open(served, workers)
-            fault = fault_of(one.known, judged_all(one.verifier, [(task, text) for task, text, _ in one.known]))
+            if probe_sandbox is not None and runs_programs(served):
+                _probe(served, probe_sandbox)
+            opened[served.name] = one = _open(served, defaults)
+            judge = GuardedVerifier(one.verifier)
+            fault = fault_of(one.known, judge.verify_many([(task, text) for task, text, _ in one.known]))
             if fault:
                 raise UnusableService(f"verifier {served.name} is not fit to serve: {fault}")
     except BaseException:
@@ -67,19 +79,30 @@ def open_all(wanted: Sequence[Served], workers: int) -> dict[str, Opened]:
     return opened
 
 
-def _open(served: Served, workers: int) -> Opened:
-    params = dict(served.params)
-    if served.verifier in _WITH_WORKERS:
-        params = {"workers": workers} | params
-    if served.verifier == "code":
-        backend, waive = params.pop("backend", "auto"), tuple(params.pop("waive", ()))
-        params = {"open_sandbox": functools.partial(open_sandbox, backend, waive)} | params
+def runs_programs(served: Served) -> bool:
+    """Whether this is the code verifier, or is made of verifiers among which it is."""
+    left: list[Any] = [{"verifier": served.verifier, "params": served.params}]
+    while left:
+        part = left.pop()
+        if isinstance(part, Mapping):
+            if part.get("verifier") == "code":
+                return True
+            left.extend(part.values())
+    return False
+
+
+def _probe(served: Served, probe_sandbox: Callable[[], object]) -> None:
     try:
-        verifier = load(served.verifier, params)
+        probe_sandbox()
+    except (SandboxUnavailable, ValueError) as error:
+        raise UnusableService(f"verifier {served.name} runs programs, and has no sandbox here: {error}") from error
+
+
+def _open(served: Served, defaults: Mapping[str, Mapping[str, Any]] | None) -> Opened:
+    try:
+        verifier = load(served.verifier, served.params, defaults=defaults)
     except UnknownVerifier as error:
-        raise UnusableService(str(error)) from error
-    except Exception as error:  # what a constructor makes of its parameters
-        raise UnusableService(f"verifier {served.name}: params: {type(error).__name__}: {error}") from error
+        raise UnusableService(f"verifier {served.name}: {error}") from error
     own = [(row.item.task(), row.item.completion, row.passed) for row in served.known]
     return Opened(served, verifier, own or _BY_KIND.get(served.verifier, []))
 

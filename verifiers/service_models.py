@@ -101,6 +101,7 @@ class ScoreItem(_Strict):
     id: str | IdNumber | None = Field(None, description="Yours; comes back with the verdict.")
     completion: str = Field(description="What the model wrote, without the prompt.")
     answer: Answer | None = Field(None, description="The reference answer (math, choice, exact).")
+    prompt: str | None = Field(None, description="The problem as the policy read it (judge).")
     tests: list[AnyTest] = Field(default_factory=list, description="The tests of a program (code), all of one kind.")
     entry_point: str | None = Field(
         None, max_length=200, description="The function that the tests call (code); without it, programs read stdin."
@@ -120,6 +121,7 @@ class ScoreItem(_Strict):
         return Task(
             id="" if self.id is None else str(self.id),
             answer=self.answer,
+            prompt=self.prompt,
             tests=tuple(
                 Test(args=tuple(test.args), expected=test.expected)
                 if isinstance(test, CallTest)

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from verifiers.model import Task, Verdict, Verifier
+from verifiers.plugins import GuardedVerifier
 from verifiers.service_metrics import ServiceMetrics
 from verifiers.service_settings import ServiceLimits
 
@@ -111,7 +112,9 @@ class JudgingQueue:
     def __init__(self, verifiers: Mapping[str, Verifier], limits: ServiceLimits, metrics: ServiceMetrics) -> None:
         """Takes the verifiers by the names they are served under; `close` closes them."""
         self._limits, self._metrics = limits, metrics
-        self._lanes = {name: _Lane(name, verifier, limits.batch_items) for name, verifier in verifiers.items()}
+        self._lanes = {
+            name: _Lane(name, GuardedVerifier(verifier), limits.batch_items) for name, verifier in verifiers.items()
+        }
         for name, lane in self._lanes.items():
             metrics.watch(name, lambda lane=lane: len(lane.waiting), lambda lane=lane: lane.running)  # type: ignore[misc]
 
@@ -190,7 +193,7 @@ class JudgingQueue:
 
     def _work(self, lane: _Lane, loop: asyncio.AbstractEventLoop) -> None:
         while taken := lane.take():
-            verdicts = judged_all(lane.verifier, [(ticket.task, ticket.completion) for ticket in taken])
+            verdicts = lane.verifier.verify_many([(ticket.task, ticket.completion) for ticket in taken])
             lane.gave(len(taken))
             try:
                 loop.call_soon_threadsafe(self._deliver, lane.name, taken, verdicts)
@@ -201,29 +204,6 @@ class JudgingQueue:
         self._metrics.batch_items.labels(name).observe(len(taken))
         for ticket, verdict in zip(taken, verdicts, strict=True):
             ticket.batch.put(ticket.position, verdict)
-
-
-def judged_all(verifier: Verifier, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-    """One verdict an item, whatever the verifier does: when a batch fails, its items are judged one by one."""
-    try:
-        verdicts = verifier.verify_many(items)
-        if len(verdicts) == len(items) and all(isinstance(verdict, Verdict) for verdict in verdicts):
-            return list(verdicts)
-    except BaseException:  # noqa: BLE001 - a plug-in that raises, or calls sys.exit(), must not end this thread
-        return [_judged(verifier, task, completion) for task, completion in items]
-    return [_judged(verifier, task, completion) for task, completion in items]
-
-
-def _judged(verifier: Verifier, task: Task, completion: str) -> Verdict:
-    try:
-        verdict = verifier.verify(task, completion)
-    except BaseException as error:  # noqa: BLE001 - it costs this item's verdict alone
-        words = f"verifier {verifier.name} raised {type(error).__name__}: {error}"[:500]
-        return Verdict(None, None, "not_checked", words)
-    if isinstance(verdict, Verdict):
-        return verdict
-    words = f"verifier {verifier.name} returned {type(verdict).__name__}, not a Verdict"
-    return Verdict(None, None, "not_checked", words)
 
 
 async def _joined(thread: threading.Thread, until: float) -> None:

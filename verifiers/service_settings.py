@@ -109,28 +109,30 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     verifiers: dict[str, _Entry | None]
+    sandbox: dict[str, Any] = Field(default_factory=dict)
 
 
-def read_verifiers(path: Path) -> list[Served]:
-    """Reads a YAML or JSON file: `verifiers:` maps names to `verifier`, `params` and `known` (all optional).
+def read_verifiers(path: Path) -> tuple[list[Served], dict[str, Any]]:
+    """Reads a YAML or JSON file: `verifiers` maps names to `verifier`, `params` and `known` (all optional).
 
-    Raises UnusableService, naming file, field and what is wrong.
+    Returns them, and the section `sandbox` as it stands. Raises UnusableService, naming file, field and what is
+    wrong.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UnusableService(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     try:
-        entries = _File.model_validate(content).verifiers
+        read = _File.model_validate(content)
     except ValidationError as error:
         place, words = first_fault(error)
         raise UnusableService(f"{path}: {place or 'the file'}: {words}") from error
     found = []
-    for name, entry in entries.items():
+    for name, entry in read.verifiers.items():
         whole = entry or _Entry()
         known = tuple(KnownItem(row.item, row.passed) for row in whole.known)
         found.append(Served(name, whole.verifier or name, whole.params, known))
-    return _unique(found, str(path))
+    return _unique(found, str(path)), read.sandbox
 
 
 def _unique(found: Sequence[Served], source: str) -> list[Served]:

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from selfplay.serve_command import bind
 from tests.e2e.conftest import ROOT, command, environment, selfplay
 
 DOCS = (ROOT / "docs" / "reward-service.md").read_text()
@@ -79,8 +80,8 @@ def test_the_curl_example_gives_the_answer_shown(client: httpx.Client) -> None:
     answer = json.loads(done.stdout)
     for verdict in answer["verdicts"]:
         assert set(verdict) - {"details", "seconds"} == {"id", "verifier", "passed", "reward", "status", "reason"}
-        verdict.pop("details")
-        verdict.pop("seconds")
+        for name in ("reason", "details", "seconds"):
+            verdict.pop(name)
     assert answer == json.loads(block("json", '"verdicts"'))
 
 
@@ -231,11 +232,26 @@ def test_what_cannot_be_served_is_refused_in_one_sentence(arguments: list[str], 
 
 def test_no_sandbox_no_code_verifier(tmp_path: Path) -> None:
     file = tmp_path / "serve.yaml"
-    file.write_text("verifiers: {code: {params: {backend: none-such}}}")
+    file.write_text("verifiers: {code: }\nsandbox: {packages: [no_such_package]}\n")
     done = selfplay("serve", "--port", "0", "--verifiers-file", file)
     assert done.returncode == 2
-    assert "verifier code is not fit to serve: not_checked:" in done.stderr
-    assert "none-such" in done.stderr
+    assert done.stderr.startswith("verifier code runs programs, and has no sandbox here: ")
+    assert "no_such_package" in done.stderr
+    file.write_text("verifiers: {code: }\nsandbox: {backend: none-such}\n")
+    done = selfplay("serve", "--port", "0", "--verifiers-file", file)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{file}: sandbox.backend: Input should be 'auto'")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_answers_are_not_held_back(host: str) -> None:
+    """asyncio sets TCP_NODELAY only where the socket's protocol is TCP by name."""
+    with bind(host, 0, None) as listening, socket.create_connection(listening.getsockname()[:2]) as client:
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP
+            client.sendall(b"x")
+            assert accepted.recv(1) == b"x"
 
 
 def test_a_port_that_is_taken() -> None:

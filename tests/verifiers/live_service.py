@@ -66,7 +66,8 @@ def serving(
 ) -> Iterator[httpx.Client]:
     """A client of a service that runs until the end of the `with`."""
     app = create_service(opened(verifiers, known), limits, token=token, **settings)
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="critical")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],))

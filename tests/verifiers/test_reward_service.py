@@ -285,6 +285,14 @@ def test_labels_are_answers_or_tasks(client: httpx.Client) -> None:
     assert (seen[2].tests[0].output, seen[2].time_limit_s) == ("2", 2.0)
 
 
+def test_a_judge_sees_the_prompt() -> None:
+    seen: list[Task] = []
+    with serving({"own": function(lambda task, text: seen.append(task) or True)}) as own:
+        rewards(own, "/v1/openrlhf", query=["P x"], prompts=["P "], labels=["a"])
+        score(own, {"completion": "x", "prompt": "Q"})
+    assert [task.prompt for task in seen] == ["P ", "Q"]
+
+
 def test_a_query_without_its_prompt_is_not_checked(client: httpx.Client) -> None:
     body = {"query": ["something else", "P a"], "prompts": ["P ", "P "], "labels": ["a", "a"]}
     found = rewards(client, "/v1/openrlhf?verifier=faulty", **body)

@@ -18,8 +18,9 @@ import httpx
 import pytest
 
 from sandbox.model import SandboxUnavailable
-from verifiers import service_known
 from verifiers.math_answer import MathVerifier
+from verifiers.model import Task
+from verifiers.registry import verifier as register
 from verifiers.service_known import open_all
 from verifiers.service_metrics import ServiceMetrics
 from verifiers.service_queue import JudgingQueue
@@ -340,7 +341,7 @@ def test_a_verifier_that_never_returns_does_not_keep_the_service_from_closing() 
     async def scene() -> float:
         queue = JudgingQueue({"own": function(hang)}, ServiceLimits(request_s=0.05), ServiceMetrics())
         queue.start()
-        [verdict] = await queue.judge([("own", service_known.Task(), "x")])
+        [verdict] = await queue.judge([("own", Task(), "x")])
         assert verdict.status == "not_checked"
         begun = time.monotonic()
         await queue.close(0.1)
@@ -352,13 +353,30 @@ def test_a_verifier_that_never_returns_does_not_keep_the_service_from_closing() 
     assert seconds < 30
 
 
-def test_no_sandbox_no_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unavailable(*_: object) -> None:
+@pytest.mark.parametrize(
+    "served",
+    [
+        Served("programs", "code"),
+        Served("programs", "composite", {"components": {"a": {"verifier": "math"}, "b": {"verifier": "code"}}}),
+    ],
+    ids=["alone", "within"],
+)
+def test_no_sandbox_no_service(served: Served) -> None:
+    closed = []
+
+    def unavailable() -> None:
         raise SandboxUnavailable("no user namespaces here")
 
-    monkeypatch.setattr(service_known, "open_sandbox", unavailable)
-    with pytest.raises(UnusableService, match="verifier code is not fit to serve: not_checked: no user namespaces"):
-        open_all(parse_verifiers("code"), 1)
+    class Watched(ExactVerifier):
+        def close(self) -> None:
+            closed.append(True)
+
+    register("watched")(Watched)
+    words = "verifier programs runs programs, and has no sandbox here: no user namespaces here"
+    with pytest.raises(UnusableService, match=words):
+        open_all([Served("first", "watched"), served], probe_sandbox=unavailable)
+    assert closed == [True]
+    open_all(parse_verifiers("exact"), probe_sandbox=unavailable)
 
 
 def test_known_items_decide_whether_a_verifier_is_fit(tmp_path: Path) -> None:
@@ -368,9 +386,9 @@ def test_known_items_decide_whether_a_verifier_is_fit(tmp_path: Path) -> None:
         "    - {passed: true, item: {answer: Yes it is, completion: yes it is}}\n"
     )
     with pytest.raises(UnusableService, match=r"strict .* was wrong, and should have passed"):
-        open_all(read_verifiers(file), 1)
+        open_all(read_verifiers(file)[0])
     file.write_text(file.read_text().replace("ignore_case: false", "ignore_case: true"))
-    assert open_all(read_verifiers(file), 1)["strict"].fingerprint == "exact/1/1"
+    assert open_all(read_verifiers(file)[0])["strict"].served.verifier == "exact"
 
 
 @pytest.mark.parametrize(
@@ -386,7 +404,7 @@ def test_known_items_decide_whether_a_verifier_is_fit(tmp_path: Path) -> None:
 )
 def test_verifiers_that_cannot_be_served(text: str, words: str) -> None:
     with pytest.raises(UnusableService, match=words):
-        open_all(parse_verifiers(text), 1)
+        open_all(parse_verifiers(text))
 
 
 @pytest.mark.parametrize(
@@ -405,7 +423,7 @@ def test_files_that_cannot_be_served(tmp_path: Path, text: str, words: str) -> N
     file = tmp_path / "own.yaml"
     file.write_text(text)
     with pytest.raises(UnusableService, match=words):
-        open_all(read_verifiers(file), 1)
+        open_all(read_verifiers(file)[0])
 
 
 def test_names_are_unique_over_all_sources() -> None:
