@@ -19,6 +19,8 @@ from pydantic import (
 from pydantic.json_schema import WithJsonSchema
 
 from verifiers.model import Task, Test
+from verifiers.output_comparison import Comparison
+from verifiers.tolerance import ToleranceKind
 
 _BIGGEST_ID = 2**63 - 1
 
@@ -112,6 +114,10 @@ class ScoreItem(_Strict):
     float_tolerance: float | None = Field(
         None, ge=0, allow_inf_nan=False, description="Absolute or relative tolerance for numbers in outputs (code)."
     )
+    tolerance_kind: ToleranceKind = Field("either", description="What the tolerance bounds (code).")
+    comparison: Comparison | None = Field(
+        None, description="How outputs are compared (code); null leaves it to the verifier's parameters."
+    )
     checker: str | None = Field(
         None, max_length=200_000, description="A program that judges outputs, with testlib's exit codes (code)."
     )
@@ -133,6 +139,8 @@ class ScoreItem(_Strict):
             time_limit_s=self.time_limit_s,
             memory_mb=self.memory_mb,
             float_tolerance=self.float_tolerance,
+            tolerance_kind=self.tolerance_kind,
+            comparison=self.comparison,
             checker=self.checker,
         )
 

@@ -6,6 +6,7 @@ import math
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from verifiers.math_answer import MathVerifier
 from verifiers.model import Task, Verdict
 from verifiers.service_answers import Sample, filled, score_answer
-from verifiers.service_models import RewardsResponse, ScoreResponse
+from verifiers.service_models import RewardsResponse, ScoreItem, ScoreResponse
 from verifiers.service_settings import ServiceLimits
 from verifiers.text_rules import ExactVerifier
 
@@ -310,6 +311,28 @@ def test_stand_ins_leave_the_mean_of_their_group(samples: list[tuple[str, float 
         whole = [number for name, number in zip(groups, numbers, strict=True) if name == group]
         expected = sum(known) / len(known) if known else 0.0
         assert sum(whole) / len(whole) == pytest.approx(expected)
+
+
+def test_an_item_can_say_all_that_a_task_can() -> None:
+    """Each field of a task set to something else than its default comes through."""
+    said: dict[str, Any] = {
+        "id": "a",
+        "answer": "4",
+        "prompt": "2+2?",
+        "tests": [{"input": "1", "output": "2"}],
+        "entry_point": "f",
+        "language": "cpp",
+        "time_limit_s": 1.5,
+        "memory_mb": 64,
+        "float_tolerance": 0.1,
+        "tolerance_kind": "absolute",
+        "comparison": "any_order",
+        "checker": "exit(0)",
+    }
+    task = ScoreItem.model_validate(said | {"completion": "x"}).task()
+    assert {field.name for field in fields(Task)} == set(said)
+    assert {name for name in said if getattr(task, name) == getattr(Task(), name)} == set()
+    assert asdict(task) | {"tests": None} == said | {"tests": None}
 
 
 def test_about_names_verifiers_and_limits(client: httpx.Client) -> None:
