@@ -71,12 +71,13 @@ class RemoteAnnotator:
 
 
 class LocalAnnotator:
-    """A model of this machine, over the run's workers. One batch at a time: they are shared."""
+    """A model of this machine, over the run's workers, which all such annotators share by taking turns."""
 
-    def __init__(self, name: str, settings: Annotator, engine: ShardedEngine, ledger: Ledger) -> None:
+    def __init__(
+        self, name: str, settings: Annotator, engine: ShardedEngine, ledger: Ledger, turn: threading.Lock
+    ) -> None:
         self.name, self.model, self.temperature = name, engine.model.path, settings.sampling.temperature
-        self._engine, self._sampling, self._ledger = engine, _sampling(settings), ledger
-        self._turn = threading.Lock()
+        self._engine, self._sampling, self._ledger, self._turn = engine, _sampling(settings), ledger, turn
 
     def answer(self, questions: Sequence[Question], seed: int) -> list[tuple[Sample | Missing, int]]:
         """All questions are drawn with the seed of the batch."""
@@ -100,6 +101,7 @@ def open_annotators(context: Context, wide: Ledger) -> Iterator[dict[str, Asked]
     """
     settings = context.recipe.cold_start
     found: dict[str, Asked] = {}
+    turn = threading.Lock()
     with ExitStack() as stack:
         for name, annotator in settings.annotators.items():
             field = f"cold_start.annotators.{name}.engine"
@@ -109,7 +111,7 @@ def open_annotators(context: Context, wide: Ledger) -> Iterator[dict[str, Asked]
                 stack.callback(remote.stop)
                 found[name] = remote
             else:
-                found[name] = LocalAnnotator(name, annotator, engine, wide)
+                found[name] = LocalAnnotator(name, annotator, engine, wide, turn)
         yield found
 
 

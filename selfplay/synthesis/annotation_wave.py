@@ -122,22 +122,29 @@ class Wave:
         begun = [work for work in works if work.next]
         self._on_end(len(works) - len(begun))
         turn = 0
-        with ThreadPoolExecutor(max(1, len(self._annotators))) as pool:
+        pool = ThreadPoolExecutor(len(self._annotators))
+        try:
             while begun:
-                batches = {name: [work for work in begun if work.annotator == name] for name in self._annotators}
-                seed = derive(self._recipe.seed, "annotation", number, turn)
-                asked = {
-                    name: pool.submit(self._ask, self._annotators[name], batch, derive(seed, name))
-                    for name, batch in batches.items()
-                    if batch
-                }
-                for name, answers in asked.items():
-                    for work, (found, drawn) in zip(batches[name], answers.result(), strict=True):
-                        self._settle(work, self._annotators[name], found, drawn)
+                self._turn(pool, derive(self._recipe.seed, "annotation", number, turn), begun)
                 before = len(begun)
                 begun = [work for work in begun if work.next]
                 self._on_end(before - len(begun))
                 turn += 1
+        finally:
+            # Whoever interrupts does not wait for answers; they end when the annotators or the workers do.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _turn(self, pool: ThreadPoolExecutor, seed: int, works: Sequence[Work]) -> None:
+        """Asks each problem's next question, all annotators at a time."""
+        batches = {name: [work for work in works if work.annotator == name] for name in self._annotators}
+        asked = {
+            name: pool.submit(self._ask, self._annotators[name], batch, derive(seed, name))
+            for name, batch in batches.items()
+            if batch
+        }
+        for name, answers in asked.items():
+            for work, (found, drawn) in zip(batches[name], answers.result(), strict=True):
+                self._settle(work, self._annotators[name], found, drawn)
 
     def _ask(self, annotator: Asked, batch: Sequence[Work], seed: int) -> list[tuple[Sample | Missing, int]]:
         return annotator.answer([self._question(work) for work in batch], seed)

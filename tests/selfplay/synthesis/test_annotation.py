@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from rich.console import Console
 from selfplay import formats
 from selfplay.annotation_view import annotation_view
 from selfplay.config import Engine, Recipe
+from selfplay.engines.api_budget import Usage
 from selfplay.engines.base import ModelRef, ScoreRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.launch import uses_workers
@@ -22,9 +25,10 @@ from selfplay.plan import planned_stages, synthesis_stages
 from selfplay.preflight import PreflightError, check_endpoints, check_models, check_rewards
 from selfplay.recipe_file import RecipeError, load_recipe
 from selfplay.run import RunError
+from selfplay.seed_problems import load_seeds
 from selfplay.store import ShardStore
 from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
-from selfplay.synthesis.annotation_wave import turns
+from selfplay.synthesis.annotation_wave import Wave, Work, turns
 from tests.selfplay.engines.openai_server import OpenAIServer, faults, openai_server, scores_of
 from tests.selfplay.synthesis.annotators import annotate, annotator, problem, recipe_file, teach
 
@@ -448,3 +452,33 @@ def test_stages_have_their_place() -> None:
     assert not uses_workers(annotated, "annotation")
     assert uses_workers(annotated, "base")
     assert uses_workers(annotated, None)
+
+
+def test_a_fault_does_not_wait_for_the_other_annotators(tmp_path: Path) -> None:
+    """Nor does an interrupt: a batch on this machine may take hours."""
+    recipe = load_recipe(recipe_file(tmp_path, {"t": annotator("http://127.0.0.1:1/v1")}, [problem(0)]))
+    go_on = threading.Event()
+
+    class Broken:
+        name, model, temperature = "broken", "m", 1.0
+
+        def answer(self, questions: Any, seed: int) -> Any:
+            raise ZeroDivisionError
+
+        def usage(self, sample: Any) -> Usage:
+            return Usage()
+
+    class Slow(Broken):
+        name = "slow"
+
+        def answer(self, questions: Any, seed: int) -> Any:
+            assert go_on.wait(60)
+            return []
+
+    seeds = load_seeds(0, "math", recipe.domains["math"], "heldout", bare=True)
+    works = [Work(seeds[0], ["broken"], False), Work(seeds[1], ["slow"], False)]
+    begun = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        Wave(recipe, {"broken": Broken(), "slow": Slow()}, lambda count: None).run(0, works)
+    assert time.monotonic() - begun < 50
+    go_on.set()
