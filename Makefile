@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY ?= passive
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-long vllm test-vllm check format clean
+.PHONY: help install quickstart test test-long vllm test-vllm fuzz check format clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,10 @@ vllm: $(VLLM)/.installed ## An environment of its own with vLLM's CPU build, .ve
 
 test-vllm: vllm ## vLLM against transformers, and a run on it
 	$(VLLM)/bin/python -m pytest -m long tests/selfplay/engines/test_vllm_engine.py tests/e2e/test_vllm_run.py
+
+fuzz: $(VENV)/.installed-dev ## Fuzz by coverage what reads hostile text; SECONDS=60 for each target
+	$(BIN)/python -m pip install --quiet -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60)
 
 check: $(VENV)/.installed-dev ## Lint, format and strict types
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from verifiers.math_leaves import all_of, any_of, decimal_digits, numbers_agree,
 from verifiers.math_measures import as_products, in_common_units, need_conversion, same_time
 from verifiers.math_regions import rank_fractions, same_region
 from verifiers.math_tree import symbols
+from verifiers.pairing import can_be_paired
 
 _FORMULAS = frozenset(("number", "formula", "unread"))
 _BRACKETS = frozenset(("()", "[]", "(]", "[)"))
@@ -183,19 +184,18 @@ def _as_sets(first: tuple[Form, ...], second: tuple[Form, ...], judge: Judge) ->
 
 
 def _as_multisets(first: tuple[Form, ...], second: tuple[Form, ...], judge: Judge) -> bool | None:
-    left = list(second)
-    unsure = False
-    for item in first:
-        found = None
-        for at, other in enumerate(left):
-            verdict = same(item, other, judge)
-            unsure |= verdict is None
-            if verdict:
-                found = at
-                break
-        if found is None:
-            if not unsure:
-                return False
-            return None
-        left.pop(found)
-    return True
+    """Each item has a partner of its own in the other list; one that has none for certain decides."""
+    known: dict[tuple[int, int], bool | None] = {}
+
+    def verdict(at: int, other: int) -> bool | None:
+        if (at, other) not in known:
+            known[at, other] = same(first[at], second[other], judge)
+        return known[at, other]
+
+    rows, columns = range(len(first)), range(len(second))
+    if can_be_paired(rows, columns, lambda at, other: verdict(at, other) is True):
+        return True
+    lonely = any(all(verdict(at, other) is False for other in columns) for at in rows) or any(
+        all(verdict(at, other) is False for at in rows) for other in columns
+    )
+    return None if not lonely and None in known.values() else False

@@ -39,7 +39,7 @@ _FAMILY = re.compile(
     r'^(?P<main>.+?)(?:[,;:|]|\\mid|"(?:for|where|with)?(?:any|all|some)?(?:integers?)?")*\(?(?P<parameter>[A-Za-z])\\in\s?'
     r"(?:\\integers|\\naturals|Z|N)(?:\^\+|_\{?[^{}]*\}?)?\)?$"
 )
-_MAX_ITEMS = 200
+_MAX_ITEMS = 100
 _MAX_TEXT = 4000
 _MAX_NESTING = 12
 
@@ -62,10 +62,10 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     text = text.strip()
     if depth > _MAX_NESTING:
         return Form("text", text, unreadable="it is nested too deeply")
+    while text.startswith("{") and closing(text, 0) == len(text) - 1:
+        text = text[1:-1].strip()
     if not text:
         return Form("text", text)
-    while text.startswith("{") and closing(text, 0) == len(text) - 1:
-        text = text[1:-1]
     if _EMPTY.match(text):
         return Form("text", "\\emptyset")
     if _REALS.match(text):

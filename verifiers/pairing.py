@@ -23,10 +23,13 @@ def same_in_some_order(
     first, second = sorted(left, key=place), sorted(right, key=place)
     if all(map(agree, first, second)):
         return True
-    return len(first) <= _MAX_MATCHED and _can_be_paired(first, second, agree)
+    return len(first) <= _MAX_MATCHED and can_be_paired(first, second, agree)
 
 
-def _can_be_paired(left: Sequence[_Item], right: Sequence[_Item], agree: Callable[[_Item, _Item], bool]) -> bool:
+def can_be_paired(left: Sequence[_Item], right: Sequence[_Item], agree: Callable[[_Item, _Item], bool]) -> bool:
+    """Tells whether each item of one list has a partner of its own in the other, by augmenting paths."""
+    if len(left) != len(right):
+        return False
     partner: dict[int, int] = {}
 
     def settle(item: int, tried: set[int]) -> bool:
