@@ -30,6 +30,7 @@ _BY_KIND: dict[str, list[Known]] = {
     "format": [(Task(), "<think>so</think> \\boxed{1}", True), (Task(), "<think>so", False)],
     "length": [(Task(), "", True)],
 }
+_WHATEVER_PARAMS = ("math", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,12 @@ def _open(served: Served, defaults: Mapping[str, Mapping[str, Any]] | None) -> O
     except UnknownVerifier as error:
         raise UnusableService(f"verifier {served.name}: {error}") from error
     own = [(row.item.task(), row.item.completion, row.passed) for row in served.known]
-    return Opened(served, verifier, own or _BY_KIND.get(served.verifier, []))
+    return Opened(served, verifier, own or _ours(served))
+
+
+def _ours(served: Served) -> list[Known]:
+    """Our own items, where parameters can't make their verdicts others."""
+    return [] if served.params and served.verifier not in _WHATEVER_PARAMS else _BY_KIND.get(served.verifier, [])
 
 
 def fault_of(known: Sequence[Known], verdicts: Sequence[Verdict]) -> str:

@@ -391,6 +391,12 @@ def test_known_items_decide_whether_a_verifier_is_fit(tmp_path: Path) -> None:
     assert open_all(read_verifiers(file)[0])["strict"].served.verifier == "exact"
 
 
+def test_shipped_verifiers_are_fit_with_parameters_and_without() -> None:
+    form = Served("form", "format", {"thinking": False, "box": False})
+    for one in open_all([*parse_verifiers("choice,exact,format,length,regex,language"), form]).values():
+        one.verifier.close()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
