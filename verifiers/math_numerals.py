@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
-_GAP = r"(?:\{,\}|\\[,;:! ]|,\s?\\[,;:! ]|~)"
+_GAP = r"(?:\{,\}|\\[,;:! ]|,\s?\\[,;:! ]\s?|~)"
 _THOUSANDS_SPACED = re.compile(rf"(?<![\d.,])\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)")
 _THOUSANDS_BLANK = re.compile(r"(?<![\d.,/^_}{\\] )(?<![\d.,/^_}{])\d{1,3}(?: \d{3})+(?![\d/]| [\d/]| ?\\frac)")
 _THOUSANDS_DOTTED = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.])")

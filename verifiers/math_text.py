@@ -45,7 +45,7 @@ _FRACTION_NAMES = re.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
 _BINOMIAL_NAMES = re.compile(r"\\[dt]binom(?![a-zA-Z])|\\(?:dbinom|tbinom)")
 _SHORT_BINOMIAL = re.compile(r"\\binom\s*(\d)\s*(\d)")
 _CHOOSE = re.compile(r"(?:\{\})?_\{?(\d{1,6})\}?\s?C_\{?(\d{1,6})\}?")
-_EDGE = re.compile(r"^[\s*`]+|[\s.,;:\\*`]+$")
+_EDGE = re.compile(r"^[\s*`\x06]+|[\s.,;:\\*`\x06]+$")
 _LARGE = re.compile(r"(?<=\d)\s?(?:\\text\{)?\s?\b(hundred|thousand|million|billion|trillion)s?\b\s?(?:of)?\}?", re.I)
 _SIZES = {"hundred": "100", "thousand": "10^3", "million": "10^6", "billion": "10^9", "trillion": "10^{12}"}
 _DELIMITERS = re.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
@@ -88,7 +88,7 @@ def normalise(answer: str) -> Spelling:
     if "\\begin" in text:
         text = _rows(text)
     text = re.sub(r"\\right\s?\.|\\left\s?\.", "", text.replace("{:}", ":"))
-    text = joined_thousands(_DROPPED.sub("", _DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
+    text = _DROPPED.sub("", joined_thousands(_DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
     text = _with_names(text)
     text = _TEXT.sub(_quoted, _TRAILING_ITEM.sub("", _LEAD.sub("", text)))
     text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
@@ -112,6 +112,9 @@ def squeezed(text: str) -> str:
 def _rows(text: str) -> str:
     text = re.sub(r"\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]", r"\\\\", text)
     text = re.sub(r"\\(?:hline|cr)(?![a-z])|\\\\", lambda m: "" if "hline" in m.group() else f" {ROW} ", text)
+    if ROW not in text:
+        # a text that was unescaped once too often has one backslash where two ended a row
+        text = re.sub(r"\\(?=[\s\d-])", f" {ROW} ", text)
     text = _SYSTEM_END.sub(END_CASES, _SYSTEM.sub(CASES, text))
     return text.replace("smallmatrix", "matrix")
 
