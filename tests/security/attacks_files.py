@@ -44,13 +44,17 @@ HOST = [
     """),
     attack("change_system_files", HARMLESS, """
         import os
+        def look(p):
+            state = os.lstat(p)
+            return state.st_mode, state.st_uid, state.st_ino, state.st_size, os.listxattr(p)
         for p in ('/usr/bin/env', '/etc/ld.so.cache', '/dev/null', '/dev/zero', '/', '/usr', '/dev', '/proc/1'):
             for change in (lambda: os.chmod(p, 0o777), lambda: os.chown(p, 65534, 65534), lambda: os.unlink(p),
                            lambda: os.rename(p, '/tmp/x'), lambda: os.truncate(p, 0), lambda: os.rmdir(p),
                            lambda: os.setxattr(p, 'user.x', b'1')):
-                if p == '/dev/null' and change.__code__.co_names[-1] == 'truncate': continue
-                try: change(); print('ESCAPED', p)
+                before = look(p)
+                try: change()
                 except OSError: pass
+                if look(p) != before: print('ESCAPED', p)
     """),
     attack("symlink_out", HARMLESS, """
         import os
@@ -96,8 +100,9 @@ HOST = [
         import glob, sys
         for root in ('/usr/lib', '/usr/lib64', '/usr/local/lib', sys.base_prefix + '/lib', sys.base_prefix + '/lib64'):
             for name in ('site-packages', 'dist-packages'):
-                seen = glob.glob(f'{root}/python3*/{name}/*')
-                if seen: print('ESCAPED', seen[:5])
+                for path in glob.glob(f'{root}/python3*/{name}/**/*.py', recursive=True)[:50]:
+                    try: print('ESCAPED', path, open(path, 'rb').read(1))
+                    except OSError: pass
     """),
     attack("names_of_the_host", HARMLESS, """
         import os, socket

@@ -91,7 +91,9 @@ def test_a_sample_as_nobody(home: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("file", ["test_attacks.py", "test_fakes.py", "test_honest.py", "test_secrets.py"])
+@pytest.mark.parametrize(
+    "file", ["test_attacks.py", "test_fakes.py", "test_honest.py", "test_secrets.py", "test_landlock.py"]
+)
 def test_all_as_nobody(home: Path, file: str) -> None:
     report = _run(home, str(ROOT / "tests" / "security" / file), "-m", "not long")
     assert "SKIPPED" not in report
