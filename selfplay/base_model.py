@@ -24,7 +24,7 @@ def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> dict[st
     untrained = stage.folder / "untrained"
     job = {
         "model": settings,
-        "texts": _texts(context.recipe, seeds),
+        "texts": texts_of(context.recipe, seeds),
         "seed": context.seed("base", "weights"),
         "output": str(untrained),
     }
@@ -60,7 +60,7 @@ def _solution(recipe: Recipe, seed: Seed) -> Example:
     return Example(formats.solver_input(recipe.domains[seed.domain], seed.problem), (seed.solution,))
 
 
-def _texts(recipe: Recipe, seeds: Sequence[Seed]) -> list[str]:
+def texts_of(recipe: Recipe, seeds: Sequence[Seed]) -> list[str]:
     """Texts in the formats that the models will see, for the tokenizer."""
     texts = []
     for seed in seeds:

@@ -24,6 +24,7 @@ from selfplay.base_model import base_model, base_stage, generator_model
 from selfplay.clock import START_UP
 from selfplay.concepts.choice import choice_files
 from selfplay.context import Context
+from selfplay.curation.benchmarks import benchmark_contents
 from selfplay.curation.gates import curation_stage
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import choose_problems, evaluation_stage
@@ -81,17 +82,21 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
     generator = generator_model(base, context.recipe)
     # An annotator may have found no concepts for some; they are evaluated on, but make no pair.
     measured = measured_pairs(context, [seed for seed in observed if seed.concepts])
-    pair = _expectation_maximisation(story, generator, train, measured)
+    pair = expectation_maximisation(story, generator, train, measured)
 
     made = story.tell(
         "synthesis",
         ["synthesis"],
         lambda stage: synthesis_stage(stage, context, pair.p, train, reserved, base),
         choice_files(context.recipe),
-    ).read("prompts", Prompt)
-    kept = story.tell(
-        "curation", ["curation"], lambda stage: curation_stage(stage, context, made, train, reserved)
-    ).read("prompts", Prompt)
+    )
+    curated = story.tell(
+        "curation",
+        ["curation"],
+        lambda stage: curation_stage(stage, context, made, train, reserved),
+        benchmark_contents(context.recipe.curation),
+    )
+    kept = [row for batch in curated.batches("prompts", Prompt, only_kept=True) for row in batch]
     policy = dataclasses.replace(base, chat=context.chat)
     tasks = story.tell(
         "labelling", ["labelling"], lambda stage: labelling_stage(stage, context, policy, kept, train)
@@ -103,7 +108,8 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
     return story.end()
 
 
-def _expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], measured: list[Seed]) -> ModelPair:
+def expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], measured: list[Seed]) -> ModelPair:
+    """The cold start and the rounds; returns the models of the round that is kept."""
     context = story.context
 
     def cold_start(stage: Stage) -> dict[str, Any]:

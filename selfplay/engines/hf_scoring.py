@@ -1,8 +1,8 @@
 """Summed log-probabilities under a transformers model: exact, and in memory that does not grow with the vocabulary.
 
 The output layer is applied to target positions alone, in blocks of tokens, or of the vocabulary where that is large:
-a [batch, time, vocabulary] tensor never exists. Where several long sequences share a prefix (K candidates of one
-pair), the prefix is run once, and its keys and values serve them all.
+a [batch, time, vocabulary] tensor never exists. Sequences that share a prefix (K candidates of one pair) share one
+pass over it, whose keys and values serve them all, and a sequence that occurs twice is scored once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from selfplay.engines.batching import by_length
@@ -19,19 +20,26 @@ Spans = list[tuple[int, int]]
 Encoded = tuple[list[int], Spans]
 """The ids of a sequence, and half-open spans of positions with start >= 1 whose log-probabilities are wanted."""
 
-LOGIT_ELEMENTS = 1 << 24
-"""Most entries of [tokens, vocabulary] logits held at once."""
-FEWEST_TOKENS = 1024
-"""Where fewer tokens than this fit beside a whole vocabulary, blocks are cut through the vocabulary instead."""
-SHARED_TOKENS = 256
-"""Shortest shared prefix that is worth a pass of its own (benchmarks/scoring_speed.py)."""
-SHARED_SAVING = 0.2
-"""Least share of all tokens that sharing must save."""
-
+LOGIT_ELEMENTS = 1 << 20
+"""Most entries of [tokens, vocabulary] logits held at once where a block holds whole vocabularies."""
+FEWEST_TOKENS = 512
+"""Where fewer tokens than this fit into such a block, blocks are cut through the vocabulary instead."""
 VOCABULARY_BLOCK = 4096
 """Width of those blocks."""
+SHARED_SAVING = 0.2
+"""Least share of a group's tokens that sharing its prefix must save (benchmarks/scoring_speed.py)."""
+CPU_TOKENS = 2048
+"""Most padded tokens of a forward pass on a CPU: larger batches leave its caches."""
 
 _examined: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Sequences with a common prefix, by their indices."""
+
+    prefix: list[int]
+    members: list[int]
 
 
 def score_sequences(network: Any, encoded: Sequence[Encoded], batch_tokens: int) -> list[list[float]]:
@@ -48,18 +56,23 @@ def score_sequences(network: Any, encoded: Sequence[Encoded], batch_tokens: int)
     Raises:
         ModelError: the model makes its logits in a way that is not known here.
     """
-    groups = shared_prefixes(encoded) if examine(network) else []
-    sums: list[list[float]] = [[]] * len(encoded)
-    for group in groups:
-        found = _after_prefix(network, [encoded[index] for index in group], batch_tokens)
-        for index, values in zip(group, found, strict=True):
+    shareable = examine(network)
+    if network.device.type == "cpu":
+        batch_tokens = min(batch_tokens, CPU_TOKENS)
+    keys = [(tuple(ids), tuple(spans)) for ids, spans in encoded]
+    place_of = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    distinct: list[Encoded] = [(list(ids), list(spans)) for ids, spans in place_of]
+    groups = shared_prefixes(distinct) if shareable else []
+    sums: list[list[float]] = [[]] * len(distinct)
+    for places in by_length([len(group.prefix) for group in groups], batch_tokens):
+        batch = [groups[place] for place in places]
+        sums_after_prefixes(network, batch, distinct, batch_tokens, sums)
+    left = sorted(set(range(len(distinct))).difference(*(group.members for group in groups)))
+    for places in by_length([len(distinct[index][0]) for index in left], batch_tokens):
+        indices = [left[place] for place in places]
+        for index, values in zip(indices, segment_sums(network, [distinct[i] for i in indices]), strict=True):
             sums[index] = values
-    left = sorted(set(range(len(encoded))).difference(*groups))
-    for batch in by_length([len(encoded[index][0]) for index in left], batch_tokens):
-        indices = [left[place] for place in batch]
-        for index, values in zip(indices, segment_sums(network, [encoded[i] for i in indices]), strict=True):
-            sums[index] = values
-    return sums
+    return [sums[place_of[key]] for key in keys]
 
 
 def segment_sums(network: Any, encoded: Sequence[Encoded]) -> list[list[float]]:
@@ -79,46 +92,80 @@ def segment_sums(network: Any, encoded: Sequence[Encoded]) -> list[list[float]]:
         return _sums(network, hidden, ids, [[(start - 1, end - 1) for start, end in spans] for _, spans in encoded])
 
 
-def shared_prefixes(encoded: Sequence[Encoded]) -> list[list[int]]:
+def shared_prefixes(encoded: Sequence[Encoded]) -> list[Group]:
     """Groups of sequences whose common prefix, what stands before their first span, is worth a pass of its own."""
-    groups: dict[tuple[int, ...], list[int]] = {}
+    found: dict[tuple[int, ...], list[int]] = {}
     for index, (ids, spans) in enumerate(encoded):
-        if spans and spans[0][0] >= SHARED_TOKENS:
-            groups.setdefault(tuple(ids[: spans[0][0]]), []).append(index)
-    worth = []
-    for prefix, group in groups.items():
-        whole = sum(len(encoded[index][0]) for index in group)
-        if len(prefix) * (len(group) - 1) >= SHARED_SAVING * whole:
-            worth.append(group)
-    return worth
+        if spans:
+            found.setdefault(tuple(ids[: spans[0][0]]), []).append(index)
+    groups = []
+    for prefix, members in found.items():
+        whole = sum(len(encoded[index][0]) for index in members)
+        if len(members) > 1 and len(prefix) * (len(members) - 1) >= SHARED_SAVING * whole:
+            groups.append(Group(list(prefix), members))
+    return groups
 
 
-def _after_prefix(network: Any, group: Sequence[Encoded], batch_tokens: int) -> list[list[float]]:
-    """The sums of sequences with a common prefix, which is run once."""
+def sums_after_prefixes(
+    network: Any, groups: Sequence[Group], encoded: Sequence[Encoded], batch_tokens: int, sums: list[list[float]]
+) -> None:
+    """Fills in the sums of all members of the groups; all prefixes are run at once, and each of them once."""
     import torch
 
-    length = group[0][1][0][0]
+    ids, mask = _padded([group.prefix for group in groups])
     with torch.inference_mode():
-        prefix = torch.tensor([group[0][0][:length]], device=network.device)
-        output = network.base_model(input_ids=prefix, use_cache=True)
-        last = output.last_hidden_state[:, -1:]
-        sums: list[list[float]] = [[]] * len(group)
-        for batch in by_length([len(ids) for ids, _ in group], batch_tokens):
-            cache = copy.deepcopy(output.past_key_values)
-            cache.batch_repeat_interleave(len(batch))
-            ids, mask = _padded([group[index][0][length:] for index in batch])
-            seen = torch.cat([torch.ones(len(batch), length, dtype=torch.long), mask], dim=1)
-            hidden = network.base_model(
-                input_ids=ids.to(network.device),
-                attention_mask=seen.to(network.device),
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state
-            states = torch.cat([last.expand(len(batch), -1, -1), hidden[:, :-1]], dim=1)
-            spans = [[(start - length, end - length) for start, end in group[index][1]] for index in batch]
-            for index, values in zip(batch, _sums(network, states, ids, spans, shift=0), strict=True):
+        output = network.base_model(
+            input_ids=ids.to(network.device), attention_mask=mask.to(network.device), use_cache=True
+        )
+        last = output.last_hidden_state[torch.arange(len(groups)), mask.sum(dim=1) - 1]
+        members = [(row, index) for row, group in enumerate(groups) for index in group.members]
+        # Sorted by what follows the prefix, which alone is padded; the places of the prefix count as well.
+        tokens = [len(encoded[index][0]) - len(groups[row].prefix) + ids.shape[1] for row, index in members]
+        for places in by_length(tokens, batch_tokens):
+            rows = torch.tensor([members[place][0] for place in places])
+            indices = [members[place][1] for place in places]
+            cache = _rows_of(output.past_key_values, rows.to(network.device))
+            found = _continued(network, cache, last[rows.to(network.device)], mask[rows], [encoded[i] for i in indices])
+            for index, values in zip(indices, found, strict=True):
                 sums[index] = values
-    return sums
+
+
+def _rows_of(cache: Any, rows: Any) -> Any:
+    """A cache of some rows of another, which stays as it is."""
+    chosen = copy.copy(cache)
+    chosen.layers = [copy.copy(layer) for layer in cache.layers]
+    chosen.batch_select_indices(rows)
+    return chosen
+
+
+def _continued(network: Any, cache: Any, last: Any, mask: Any, encoded: Sequence[Encoded]) -> list[list[float]]:
+    """The sums of sequences whose prefixes are in the cache.
+
+    Args:
+        network: the model.
+        cache: keys and values of the prefixes, one row a sequence; it grows.
+        last: the state at the end of each prefix [sequences, width], which predicts the first token after it.
+        mask: which places of the cache are no padding [sequences, longest prefix].
+        encoded: the sequences, prefixes included.
+    """
+    import torch
+
+    lengths = mask.sum(dim=1)
+    ids, own = _padded([sequence[length:] for (sequence, _), length in zip(encoded, lengths.tolist(), strict=True)])
+    # Between a prefix and what follows it may lie padding: masked, and not counted in the positions.
+    hidden = network.base_model(
+        input_ids=ids.to(network.device),
+        attention_mask=torch.cat([mask, own], dim=1).to(network.device),
+        position_ids=(lengths[:, None] + torch.arange(ids.shape[1])).to(network.device),
+        past_key_values=cache,
+        use_cache=True,
+    ).last_hidden_state
+    states = torch.cat([last[:, None], hidden[:, :-1]], dim=1)
+    spans = [
+        [(start - length, end - length) for start, end in spans]
+        for (_, spans), length in zip(encoded, lengths.tolist(), strict=True)
+    ]
+    return _sums(network, states, ids, spans, shift=0)
 
 
 def _padded(sequences: Sequence[Sequence[int]]) -> tuple[Any, Any]:
@@ -171,9 +218,11 @@ def target_logprobs(network: Any, states: Any, targets: Any) -> Any:
 
 
 def _by_tokens(network: Any, head: Any, states: Any, targets: Any) -> Any:
-    logits = _finished(network.config, head(states).float())
-    chosen = logits.gather(1, targets[:, None]).squeeze(1)
-    return chosen - logits.logsumexp(dim=1)
+    import torch
+
+    return -torch.nn.functional.cross_entropy(
+        _finished(network.config, head(states).float()), targets, reduction="none"
+    )
 
 
 def _by_vocabulary(network: Any, head: Any, states: Any, targets: Any) -> Any:
@@ -205,31 +254,60 @@ def _finished(config: Any, logits: Any) -> Any:
 
 
 def examine(network: Any) -> bool:
-    """Compares the model's own logits of a few tokens with those made here, once for each loaded model.
+    """Tries the model on a few tokens, once for each loaded model.
 
     Returns:
-        Whether its cache is keys and values of all positions and nothing else (no sliding window, no recurrent
-        state), so that sequences may share a prefix.
+        Whether sequences may share a prefix: its cache is keys and values of all positions and nothing else (no
+        sliding window, no recurrent state), and gives the same sums.
 
     Raises:
-        ModelError: the logits differ, so that sums would be wrong.
+        ModelError: its own logits are not those made here, so that sums would be wrong.
     """
+    if network not in _examined:
+        _demand_known_head(network)
+        _examined[network] = _can_share(network)
+    return _examined[network]
+
+
+def _demand_known_head(network: Any) -> None:
+    import torch
+
+    ids = torch.arange(4, device=network.device)[None]
+    with torch.inference_mode():
+        theirs = network(input_ids=ids, use_cache=False).logits[0].float()
+        hidden = network.base_model(input_ids=ids, use_cache=False).last_hidden_state[0]
+        ours = _finished(network.config, network.get_output_embeddings()(hidden).float())
+    room = _room(network)
+    if not torch.allclose(ours, theirs, rtol=room, atol=room * float(theirs.abs().max())):
+        raise ModelError(
+            f"the logits of a {type(network).__name__} are not its output layer times a known factor, so its "
+            "log-probabilities cannot be summed in bounded memory; take another generator"
+        )
+
+
+def _can_share(network: Any) -> bool:
     import torch
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
-    if network not in _examined:
-        ids = torch.arange(4, device=network.device)[None]
-        with torch.inference_mode():
-            theirs = network(input_ids=ids, use_cache=False).logits[0].float()
-            output = network.base_model(input_ids=ids, use_cache=True)
-            ours = _finished(network.config, network.get_output_embeddings()(output.last_hidden_state[0]).float())
-        room = 1e-3 if network.dtype == torch.float32 else 3e-2
-        if not torch.allclose(ours, theirs, rtol=room, atol=room * float(theirs.abs().max())):
-            raise ModelError(
-                f"the logits of a {type(network).__name__} are not its output layer times a known factor, so its "
-                "log-probabilities cannot be summed in bounded memory; take another generator"
-            )
-        cache: Any = getattr(output, "past_key_values", None)
-        _examined[network] = type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
-    return _examined[network]
+    with torch.inference_mode():
+        output = network.base_model(
+            input_ids=torch.zeros(1, 2, dtype=torch.long, device=network.device), use_cache=True
+        )
+    cache: Any = getattr(output, "past_key_values", None)
+    if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
+        return False
+    trial: list[Encoded] = [([1, 2, 3, 4, 5], [(3, 5)]), ([1, 2, 3, 6], [(3, 4)]), ([7, 8, 9, 1], [(2, 4)])]
+    groups = [Group([1, 2, 3], [0, 1]), Group([7, 8], [2])]
+    shared: list[list[float]] = [[]] * len(trial)
+    sums_after_prefixes(network, groups, trial, 64, shared)
+    alone, room = segment_sums(network, trial), _room(network)
+    pairs = [pair for x, y in zip(shared, alone, strict=True) for pair in zip(x, y, strict=True)]
+    return all(abs(a - b) <= room * (1 + abs(b)) for a, b in pairs)
+
+
+def _room(network: Any) -> float:
+    """How far two ways to compute the same may lie apart, as a share, in the model's number format."""
+    import torch
+
+    return 1e-3 if network.dtype == torch.float32 else 3e-2

@@ -48,7 +48,7 @@ def _of_rationales(context: Context, number: int, models: ModelPair, heldout: Se
             "copy_rate": statistics.fmean(copy_rate(rationale, seed.problem) for seed, rationale in texts),
             "distinct_2": distinct_n([rationale for _, rationale in texts], 2),
         }
-    row["bound"] = -statistics.fmean(_bounds(context, number, models, heldout))
+    row["bound"] = -statistics.fmean(bounds(context, number, models, heldout))
     return row
 
 
@@ -59,7 +59,7 @@ def _greedy(context: Context, models: ModelPair, heldout: Sequence[Seed]) -> lis
     )
 
 
-def _bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> list[float]:
+def bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> list[float]:
     """The importance-weighted bound of each held-out pair, on the token ids that q sampled at temperature 1."""
     settings = context.recipe.em
     repeated = [seed for seed in heldout for _ in range(settings.bound_samples)]

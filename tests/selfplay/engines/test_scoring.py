@@ -11,7 +11,7 @@ import torch
 
 from selfplay.engines import hf_engine, hf_scoring
 from selfplay.engines.base import ModelRef, ScoreRequest
-from selfplay.engines.loading import load
+from selfplay.engines.loading import ModelError, load
 
 REQUESTS = [
     ScoreRequest("Write a problem.\n1. doubling\n", ("Double it.", "Tom has 5 plums. How many?")),
@@ -78,6 +78,153 @@ def test_probabilities_of_all_next_tokens_sum_to_one(tiny_model: ModelRef) -> No
     requests = [ScoreRequest("Tom has", ((token,),), ends=False) for token in range(len(tokenizer))]
     total = math.fsum(math.exp(row["sums"][0]) for row in score(tiny_model, requests))
     assert total == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.fixture
+def sharing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Counts the sequences that were scored after a shared prefix."""
+    counts: list[int] = []
+    whole = hf_scoring.sums_after_prefixes
+
+    def counted(network: Any, groups: Any, encoded: Any, batch_tokens: int, sums: Any) -> None:
+        counts.append(sum(len(group.members) for group in groups))
+        whole(network, groups, encoded, batch_tokens, sums)
+
+    monkeypatch.setattr(hf_scoring, "sums_after_prefixes", counted)
+    return counts
+
+
+CANDIDATES = [
+    ScoreRequest(prefix, (tuple(range(20, 20 + 2 * k)), f"problem {n}"))
+    for n, prefix in enumerate(["Concepts: limit, halving. " * 3, "Concepts: doubling, and more. " * 2, "short "])
+    for k in range(1, 5)
+]
+
+
+def test_a_shared_prefix_changes_nothing(
+    tiny_model: ModelRef, sharing: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefixes of different lengths in one pass, members in batches that cut through the groups."""
+    shared = [score(tiny_model, CANDIDATES, batch_tokens) for batch_tokens in (4096, 200, 64)]
+    assert sharing[0] >= 8
+    monkeypatch.setattr(hf_scoring, "SHARED_SAVING", 2.0)
+    sharing.clear()
+    alone = score(tiny_model, CANDIDATES)
+    assert sharing == []
+    for found in shared:
+        for a, b, request in zip(found, alone, CANDIDATES, strict=True):
+            assert a["sums"] == pytest.approx(b["sums"], abs=1e-4)
+            assert a["sums"] == pytest.approx(by_hand(tiny_model, request), abs=1e-4)
+
+
+def test_sharing_takes_place_only_where_it_saves(tiny_model: ModelRef) -> None:
+    def groups(requests: list[ScoreRequest]) -> list[list[int]]:
+        _, tokenizer = load(tiny_model, "cpu")
+        encoded = [hf_engine.encode_request(tokenizer, request) for request in requests]
+        return [group.members for group in hf_scoring.shared_prefixes(encoded)]
+
+    long = "Concepts: limit, halving. " * 3
+    assert groups([ScoreRequest(long, ((5,),)), ScoreRequest(long, ((6,),)), ScoreRequest("x", ((5,),))]) == [[0, 1]]
+    assert groups([ScoreRequest(long, ((5,),)), ScoreRequest(long + " ", ((6,),))]) == []
+    assert groups([ScoreRequest("x", (tuple(range(90)),)), ScoreRequest("x", (tuple(range(80)),))]) == []
+
+
+def test_equal_requests_have_equal_sums_to_the_last_bit(tiny_model: ModelRef) -> None:
+    """So that ties between candidates are ties, wherever they stand and whatever else is in the batch."""
+    requests = [REQUESTS[0], *CANDIDATES, REQUESTS[0], REQUESTS[2], CANDIDATES[3], REQUESTS[0]]
+    rows = score(tiny_model, requests, batch_tokens=128)
+    assert rows[0] == rows[-4] == rows[-1]
+    assert rows[4] == rows[-2]
+
+
+@pytest.mark.parametrize("block", [7, 64, 4096])
+def test_blocks_of_the_vocabulary_change_nothing(
+    tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    whole = score(tiny_model, REQUESTS)
+    monkeypatch.setattr(hf_scoring, "LOGIT_ELEMENTS", 500)
+    monkeypatch.setattr(hf_scoring, "FEWEST_TOKENS", 30)
+    monkeypatch.setattr(hf_scoring, "VOCABULARY_BLOCK", block)
+    for a, b in zip(whole, score(tiny_model, REQUESTS), strict=True):
+        assert a["sums"] == pytest.approx(b["sums"], abs=1e-4)
+
+
+@pytest.mark.parametrize("elements", [2000, 50_000])
+def test_the_output_layer_sees_targets_alone_and_never_more_than_fit(
+    tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch, elements: int
+) -> None:
+    network, _ = load(tiny_model, "cpu")
+    hf_scoring.examine(network)
+    monkeypatch.setattr(hf_scoring, "LOGIT_ELEMENTS", elements)
+    monkeypatch.setattr(hf_scoring, "FEWEST_TOKENS", 1)
+    made: list[tuple[int, ...]] = []
+    hook = network.lm_head.register_forward_hook(lambda module, inputs, output: made.append(tuple(output.shape)))
+    rows = score(tiny_model, REQUESTS)
+    hook.remove()
+    assert all(tokens * vocabulary <= elements for tokens, vocabulary in made)
+    assert sum(tokens for tokens, _ in made) == sum(sum(row["tokens"]) for row in rows)
+
+
+def small(architecture: str, **settings: Any) -> Any:
+    """An untrained model of another architecture."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {
+        "vocab_size": 64,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "pad_token_id": 0,
+    }
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, **(sizes | settings))).eval()
+
+
+ARCHITECTURES = [
+    ("llama", {}, True),
+    ("granite", {"logits_scaling": 0.125}, True),
+    ("cohere", {"logit_scale": 4.0}, True),
+    ("gemma2", {"final_logit_softcapping": 0.5, "sliding_window": 4}, False),
+    ("mistral", {"sliding_window": 4}, False),
+    ("gpt2", {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}, True),
+    ("bloom", {"n_layer": 2, "n_head": 2}, True),
+    ("gpt_oss", {"num_local_experts": 2, "num_experts_per_tok": 1}, False),
+]
+
+
+@pytest.mark.parametrize(("architecture", "settings", "shares"), ARCHITECTURES, ids=[row[0] for row in ARCHITECTURES])
+def test_other_architectures_are_scored_as_they_score_themselves(
+    architecture: str, settings: dict[str, Any], shares: bool
+) -> None:
+    """Scaled, capped and windowed models; where a cache is no plain one, prefixes are not shared."""
+    network = small(architecture, **settings)
+    rng = random.Random(0)
+    prefix = [rng.randrange(1, 64) for _ in range(9)]
+    encoded = [(prefix + [rng.randrange(1, 64) for _ in range(n)], [(9, 10), (10, 9 + n)]) for n in (3, 5, 4)]
+    found = hf_scoring.score_sequences(network, encoded, 4096)
+    for (ids, spans), sums in zip(encoded, found, strict=True):
+        with torch.no_grad():
+            logprobs = torch.log_softmax(network(torch.tensor([ids])).logits[0].double(), -1)
+        expected = [sum(float(logprobs[at - 1, ids[at]]) for at in range(*span)) for span in spans]
+        assert sums == pytest.approx(expected, abs=1e-4)
+    assert hf_scoring.examine(network) == shares
+
+
+def test_a_model_whose_logits_are_made_in_an_unknown_way_is_refused() -> None:
+    network = small("llama")
+    plain = network.forward
+
+    def strange(*args: Any, **kwargs: Any) -> Any:
+        output = plain(*args, **kwargs)
+        output.logits = output.logits * 3 + 1
+        return output
+
+    network.forward = strange
+    with pytest.raises(ModelError, match="not its output layer times a known factor"):
+        hf_scoring.score_sequences(network, [([1, 2, 3], [(1, 3)])], 64)
 
 
 def generate(model: ModelRef, prompts: list[str], temperature: float, seed: int) -> list[dict[str, Any]]:
