@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from sandbox.process_tree import showing_thread
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +125,7 @@ def _entries(folder: str, reopen: bool) -> Iterator[tuple[os.DirEntry[str], os.s
 
 def _open_files(pid: int) -> Iterator[os.stat_result]:
     try:
+        pid = showing_thread(pid)
         numbers = os.listdir(f"/proc/{pid}/fd")
     except OSError:
         return  # it ended in the meantime

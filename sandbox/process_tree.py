@@ -15,7 +15,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 else:
     import _signal
@@ -149,7 +149,7 @@ def _proportional(pids: list[int], seconds: float) -> float | None:
         if time.monotonic() > end:
             return None
         try:
-            with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            with open(f"/proc/{showing_thread(pid)}/smaps_rollup", "rb") as file:
                 for line in file:
                     if line.startswith(b"Pss:"):
                         total += int(line.split()[1]) * 1024.0
@@ -158,7 +158,7 @@ def _proportional(pids: list[int], seconds: float) -> float | None:
             continue  # it ended in the meantime
         except OSError:
             # It hides its memory, so all of it counts.
-            fields = _stat(pid)
+            fields = _stat(showing_thread(pid))
             total += int(fields[_RESIDENT]) * _PAGE if fields else 0.0
     return total
 
@@ -226,8 +226,26 @@ def _sum(pids: list[int]) -> Usage:
             continue
         ticks += sum(map(int, fields[_UTIME : _CSTIME + 1]))
         tasks += int(fields[_THREADS])
-        pages += int(fields[_RESIDENT])
+        shown = _stat(showing_thread(pid, fields)) if fields[_STATE] in _ENDED else fields
+        pages += int(shown[_RESIDENT]) if shown else 0
     return Usage(ticks / _TICKS, float(pages * _PAGE), tasks)
+
+
+def showing_thread(pid: int, fields: Sequence[bytes] = ()) -> int:
+    """The number under which /proc shows what a process holds: its own, or, once its first thread has ended, that of
+    a thread which has not. `fields` are those of its stat, if they are known."""
+    fields = fields or _stat(pid)
+    if not fields or fields[_STATE] not in _ENDED or int(fields[_THREADS]) < 2:
+        return pid
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return pid  # all of it has ended in the meantime
+    for thread in map(int, threads):
+        own = _stat(thread)
+        if own and own[_STATE] not in _ENDED:
+            return thread
+    return pid
 
 
 def _kill_namespace() -> None:

@@ -143,6 +143,16 @@ EXHAUSTION = [
         while True:
             f = open('f', 'wb'); x.append(f); os.unlink('f'); f.write(bytes(1 << 20))
     """),
+    attack("unlinked_files_behind_an_ended_first_thread", RE, """
+        import ctypes, os, threading, time
+        def hold():
+            x = []
+            for _ in range(30):
+                f = open('f', 'wb'); x.append(f); os.unlink('f'); f.write(bytes(1 << 20)); f.flush()
+            time.sleep(5)
+        threading.Thread(target=hold).start()
+        ctypes.CDLL(None).syscall(60, 0)
+    """, cpu_s=5, wall_s=4),
     attack("files_from_children", RE, """
         import os
         for _ in range(3): os.fork()

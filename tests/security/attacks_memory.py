@@ -44,6 +44,16 @@ ATTACKS: list[Attack] = [
         while True:
             m = mmap.mmap(-1, 1 << 20); m.write(b'x' * (1 << 20)); x.append(m)
     """),
+    attack("memory_behind_an_ended_first_thread", MLE, """
+        import ctypes, mmap, threading, time
+        def hold():
+            x = []
+            for _ in range(400):
+                m = mmap.mmap(-1, 1 << 20); m.write(b'x' * (1 << 20)); x.append(m)
+            time.sleep(5)
+        threading.Thread(target=hold).start()
+        ctypes.CDLL(None).syscall(60, 0)
+    """, cpu_s=5, wall_s=4),
     attack("memory_in_a_pipe", RE, """
         import fcntl, os
         held = []

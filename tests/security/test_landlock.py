@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import fakes_function
+import fakes_output
+import honest_programs
+import honest_streams
 import pytest
 from attack_kit import LIMITS, STDIN, Attack, run_attack, state_of
 from test_attacks import ATTACKS, marked
 
 from sandbox.landlock import WHY_UNENFORCED, open_landlock
-from sandbox.model import Program, SandboxUnavailable, Status
+from sandbox.model import Limits, Program, SandboxUnavailable, Status
+from sandbox.visible_files import interpreter, reachable_by_others
 from sandbox.warm import WarmSandbox
+from verifiers.code_tests import CodeVerifier
 
 OTHERWISE = {
     "names_of_the_host": "the host's name and process numbers can be seen",
@@ -32,6 +38,7 @@ SAMPLE = (
         "memory_bomb_in_children",
     ),
     *("busy_loop", "sleep", "output_flood", "stdin_rewritten", "read_host_files", "read_by_other_names", "tall_folder"),
+    *("memory_behind_an_ended_first_thread", "unlinked_files_behind_an_ended_first_thread"),
     *("write_system_files", "change_system_files", "new_namespaces", "sockets_of_every_family", "channel_object"),
     *("abstract_sockets_of_the_host", "process_attributes", "fork_until_the_very_end", "secrets_in_the_process"),
 )
@@ -67,6 +74,32 @@ def test_attack(landlock: WarmSandbox, fresh_state: dict[str, object], unchanged
     assert execution.status in hostile.ends | {Status.RUNTIME_ERROR}, (execution.status, execution.reason)
     assert b"ESCAPED" not in execution.stdout + execution.stderr, (execution.stdout, execution.stderr)
     assert state_of(landlock) == fresh_state
+
+
+NEEDS_SHARED_MEMORY = ("process_pool", "multiprocessing_pool", "multiprocessing_queue", "shared_memory")
+NEEDS_PYTHON_BY_NAME = ("subprocess_of_python", "exec_of_itself")
+"""Fails where Python lies in a folder that is closed to others."""
+
+
+@pytest.mark.long
+def test_honest_programs_are_accepted(landlock: WarmSandbox) -> None:
+    limits = Limits(cpu_s=5, wall_s=20, memory_mb=256)
+    others = (*NEEDS_SHARED_MEMORY, *([] if reachable_by_others(interpreter()) else NEEDS_PYTHON_BY_NAME))
+    refused = []
+    for program in (*honest_programs.HONEST, *honest_streams.HONEST):
+        execution = landlock.run(Program(program.source, program.language), [program.given], limits)[0]
+        if (execution.status, execution.stdout) != (Status.OK, program.wanted) and program.name not in others:
+            refused.append((program.name, execution.status, execution.reason, execution.stderr[-200:]))
+    assert refused == []
+
+
+@pytest.mark.long
+def test_fakes_get_nothing(landlock: WarmSandbox) -> None:
+    verifier = CodeVerifier(open_sandbox=open_landlock)
+    fakes = [*fakes_function.FAKES, *fakes_output.FAKES]
+    passed = [(f.name, v) for f in fakes if (v := verifier.verify_source(f.task, f.source)).passed is not False]
+    verifier.close()
+    assert passed == []
 
 
 _LOOSEN = """
