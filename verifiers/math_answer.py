@@ -27,7 +27,7 @@ _SAYS_SOMETHING = re.compile(r"[^\W_]|[^\x00-\x7f]")
 _BARE_GOLD = re.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
 _MAX_GOLD = 100_000
 _SHORT_GOLD = 60
-_MAX_CHUNK = 8
+_MAX_CHUNK = 4
 _PASSED = {"correct": True, "wrong": False, "no_answer": False}
 
 
@@ -83,7 +83,7 @@ class MathVerifier:
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order: workers compare what the caller's thread leaves them, while it goes on reading."""
         with ThreadPoolExecutor(self._pool.workers) as threads:
-            asked = _Asked(self._comparer, threads, min(max(len(items) // (16 * self._pool.workers), 1), _MAX_CHUNK))
+            asked = _Asked(self._comparer, threads, min(max(len(items) // (32 * self._pool.workers), 1), _MAX_CHUNK))
             first = [self._quick(task, completion, asked) for task, completion in items]
             answers = asked.answers()
         return [

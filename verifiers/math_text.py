@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from verifiers.math_characters import in_ascii
+from verifiers.math_names import with_one_name
 from verifiers.math_numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
 from verifiers.math_split import with_usual_brackets
 from verifiers.math_units import CURRENCY, Unit, without_degrees, without_unit
@@ -42,27 +43,19 @@ _ABOUT = re.compile(
 )
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
 _FRACTION_NAMES = re.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
-_BINOMIAL_NAMES = re.compile(r"\\[dt]binom(?![a-zA-Z])|\\(?:dbinom|tbinom)")
 _SHORT_BINOMIAL = re.compile(r"\\binom\s*(\d)\s*(\d)")
-_CHOOSE = re.compile(r"(?:\{\})?_\{?(\d{1,6})\}?\s?C_\{?(\d{1,6})\}?")
 _EDGE = re.compile(r"^[\s*`\x06]+|[\s.,;:\\*`\x06]+$")
-_LARGE = re.compile(r"(?<=\d)\s?(?:\\text\{)?\s?\b(hundred|thousand|million|billion|trillion)s?\b\s?(?:of)?\}?", re.I)
-_SIZES = {"hundred": "100", "thousand": "10^3", "million": "10^6", "billion": "10^9", "trillion": "10^{12}"}
 _DELIMITERS = re.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
 _IDLE_BLANK = re.compile(r" (?!\d)|(?<!\d) ")
 _LEAD = re.compile(r"^\s*\\(?:text|mbox|textbf)\s?\{[^{}]*\b(?:is|are|be|answer)\s*:?\s*\}(?=\s*[^\s.])", re.IGNORECASE)
 _TRAILING_ITEM = re.compile(r"\\(?:text|mbox)\s?\{\s*(?:are|is|units?)?\s*\}")
 _CURRENCY = re.compile(r"(?:\bUS\s?|\bUSD\s?)?(?:\\text\s?\{\s*\\\$\s*\}|\\\$|\bUS(?=\$))|\bUSD\s?(?=\d)")
-_PLUS_MINUS = re.compile(r"\+\s?/\s?-|(?:^|(?<==))\s*\+\s?-(?=\s*[\d\\s(])")
-_NUMBER_SETS = re.compile(r"\\mathbb\s?\{?\s?([RZNQC])(?![A-Za-z])\s?\}?|\\(?:Bbb|mathbb)\s?\{?([RZNQC])\}?")
-_SET_NAMES = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 _SYSTEM = re.compile(
     r"\\begin\{cases\}|\\left\s?\\(?:\{|lbrace)\s?\\begin\{(?:array|aligned|gathered|matrix)\}(?:\{[clr|\s]*\})?"
 )
 _SYSTEM_END = re.compile(r"\\end\{cases\}|\\end\{(?:array|aligned|gathered|matrix)\}\s?\\right\s?\.")
-_ELLIPSIS = re.compile(r"\\(?:dots[cbmio]?|cdots|ldots)(?![a-z])|\.\.\.+")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _TIMES_TEN = re.compile(r"(?<=\d)\s?[xX]\s?(?=10\s?(?:\^|\*\*))")
-_UNION = re.compile(r"(?<=[)\]\x02])\s*[uU]\s*(?=[(\[\x01])")
 
 
 class Spelling(NamedTuple):
@@ -77,7 +70,7 @@ def normalise(answer: str) -> Spelling:
 
     Words that the author marked as text stay, between double quotes.
     """
-    text = _TIMES_TEN.sub(r"\\times ", in_ascii(answer))
+    text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("", in_ascii(answer)))
     if re.search(r"\\\\[A-Za-z]{2}", text) and "\\begin" not in text:
         text = re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
     text, unit = without_degrees(text)
@@ -89,7 +82,7 @@ def normalise(answer: str) -> Spelling:
         text = _rows(text)
     text = re.sub(r"\\right\s?\.|\\left\s?\.", "", text.replace("{:}", ":"))
     text = _DROPPED.sub("", joined_thousands(_DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
-    text = _with_names(text)
+    text = with_one_name(text)
     text = _TEXT.sub(_quoted, _TRAILING_ITEM.sub("", _LEAD.sub("", text)))
     text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
     text = _EDGE.sub("", without_bases(text))
@@ -117,36 +110,6 @@ def _rows(text: str) -> str:
         text = re.sub(r"\\(?=[\s\d-])", f" {ROW} ", text)
     text = _SYSTEM_END.sub(END_CASES, _SYSTEM.sub(CASES, text))
     return text.replace("smallmatrix", "matrix")
-
-
-def _with_names(text: str) -> str:
-    """Gives each thing that has several LaTeX names one of them."""
-    if "\\" in text:
-        text = (
-            text.replace(r"\{", "\x01").replace(r"\}", "\x02").replace(r"\lbrace", "\x01").replace(r"\rbrace", "\x02")
-        )
-        text = text.replace(r"\varnothing", r"\emptyset").replace(r"\langle", "(").replace(r"\rangle", ")")
-        text = text.replace(r"\bigcup", r"\cup").replace(r"\bigcap", r"\cap").replace(r"\backslash", r"\setminus")
-        text = (
-            text.replace(r"\lt ", "<")
-            .replace(r"\gt ", ">")
-            .replace(r"\colon", ":")
-            .replace(r"\operatorname*", r"\mathrm")
-        )
-        text = _NUMBER_SETS.sub(lambda m: f"\\{_SET_NAMES[m.group(1) or m.group(2)]} ", text)
-        text = re.sub(r"\\(?:mathbf|mathrm)\s?\{R\}(?=\s*(?:$|[,.;\\^}\x02-]))", r"\\reals ", text)
-        text = re.sub(r"\\[lr]?vert(?![a-z])\s?", "|", text)
-        text = _BINOMIAL_NAMES.sub(r"\\binom", text)
-        text = re.sub(r"\\overline\s?\{([A-Z]{2,4})\}", r"\1", text.replace("\\|", "|"))
-        text = re.sub(r"\\[pb]?mod\s?\{?\s?(\w+)\s?\}?", r"(mod \1)", text)
-    text = _LARGE.sub(_multiplied, re.sub(r"\bInfinity\b", "infinity", text))
-    text = _ELLIPSIS.sub(r"\\ldots ", text)
-    text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
-    return _PLUS_MINUS.sub(r"\\pm ", _UNION.sub(r"\\cup ", text))
-
-
-def _multiplied(match: re.Match[str]) -> str:
-    return rf"\cdot {_SIZES[match.group(1).lower()]} "
 
 
 def _quoted(match: re.Match[str]) -> str:
