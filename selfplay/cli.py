@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from selfplay.prompt_commands import export_app, prompts
 from selfplay.verifier_commands import verifiers_app
 
 app = typer.Typer(
@@ -20,6 +21,8 @@ app = typer.Typer(
 sandbox_app = typer.Typer(help="Run untrusted programs in isolation by the kernel.", no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(verifiers_app, name="verifiers")
+app.add_typer(export_app, name="export")
+app.command()(prompts)
 
 UNUSABLE, FAILED, SPENT, INTERRUPTED = 2, 1, 3, 130
 
@@ -130,6 +133,52 @@ def _launch(recipe: Any, folder: Path, reuse: Path | None, until: str | None, st
     except (WorkerError, NothingToLearn, NoCombination, RecordError, EndpointError, BudgetSpent, OSError) as error:
         typer.echo(f"{error}\nFinished work is kept in {folder}; what libraries said is in its workers.log.", err=True)
         raise typer.Exit(FAILED) from error
+
+
+@app.command("em-ablation")
+def em_ablation(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    seeds: Annotated[str, typer.Option(help="Seeds, as in 0,1,2.")] = "0,1,2",
+    out: Annotated[Path | None, typer.Option(help="Where the runs go; default runs/<name>-em-ablation.")] = None,
+    rewards: Annotated[
+        bool, typer.Option("--rewards", help="Compare the alternatives to the summed reward, down to labelled prompts.")
+    ] = False,
+    arm: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:a.b=value,...", help="One more arm; may be repeated.")
+    ] = None,
+) -> None:
+    """Compare EM with a frozen E-step and with the cold start alone, with and without rationales, over seeds."""
+    from selfplay.em_ablation import CONVERGENCE, REWARDS, ArmError, arm_of, run_arms, seeds_of
+    from selfplay.em_ablation_figures import closing_view, figures
+    from selfplay.em_ablation_plot import PlotsMissing, demand_plots, draw
+    from selfplay.plan import planned_stages
+    from selfplay.recipe_file import RecipeError
+    from selfplay.run import write_json
+
+    loaded = _load(recipe, overrides)
+    kind = "em-rewards" if rewards else "em-ablation"
+    folder = out or Path("runs") / f"{loaded.name}-{kind}"
+    try:
+        demand_plots()
+        arms, of_seeds = [*(REWARDS if rewards else CONVERGENCE), *map(arm_of, arm or [])], seeds_of(seeds)
+        run_arms(
+            recipe,
+            overrides or [],
+            arms,
+            of_seeds,
+            folder,
+            rewards,
+            lambda own, where, reuse, until: _launch(own, where, reuse, until, planned_stages(own)),
+            lambda text: typer.echo(text, err=True),
+        )
+    except (ArmError, PlotsMissing, RecipeError) as error:
+        _refuse(str(error))
+    found = figures(folder, arms, of_seeds, rewards)
+    write_json(folder / f"{kind}.json", found)
+    draw(found, folder / f"{kind}.svg", loaded.name)
+    _print(closing_view(found))
+    typer.echo(f"{folder / kind}.json has all figures, {folder / kind}.svg the curves.")
 
 
 @app.command()

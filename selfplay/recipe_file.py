@@ -75,7 +75,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Reads, merges and validates a recipe.
 
     Args:
-        path: a YAML file; its `extends` key names another one, relative to it.
+        path: a YAML file; its `extends` key names another one, relative to it. A domain set to null is one that it
+            does not take over.
         overrides: `a.b.c=value` settings, the value in YAML.
 
     Raises:
@@ -86,6 +87,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     merged = _read(path, source, ())
     for override in overrides:
         merged = _override(merged, override, source)
+    if isinstance(merged.get("domains"), dict):
+        merged["domains"] = {name: domain for name, domain in merged["domains"].items() if domain is not None}
     try:
         recipe = Recipe.model_validate(merged)
     except ValidationError as error:

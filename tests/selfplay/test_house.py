@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS: list[tuple[str, ...]] = [
     ("sandbox",),
     ("verifiers",),
-    ("selfplay.settings", "selfplay.seeding", "selfplay.installation"),
+    ("selfplay.settings", "selfplay.seeding", "selfplay.installation", "selfplay.ragged"),
     (
         "selfplay.annotation_settings",
         "selfplay.em_settings",
@@ -48,9 +48,10 @@ FLOORS: list[tuple[str, ...]] = [
         "selfplay.evaluation",
         "selfplay.report",
     ),
-    ("selfplay.summary", "selfplay.preflight"),
+    ("selfplay.summary", "selfplay.preflight", "selfplay.export", "selfplay.prompt_lookup", "selfplay.em_ablation"),
+    ("selfplay.em_ablation_figures", "selfplay.em_ablation_plot"),
     ("selfplay.pipeline",),
-    ("selfplay.launch",),
+    ("selfplay.launch", "selfplay.prompt_commands"),
     ("selfplay.cli",),
     ("selfplay.__main__",),
 ]

@@ -103,6 +103,14 @@ def test_extends_merges_deeply_and_replaces_other_kinds(recipe_path: Path) -> No
     assert recipe.domains["math"].verifier == "math"
 
 
+def test_a_domain_set_to_null_is_left_out(recipe_path: Path) -> None:
+    two = recipe_path.read_text() + "  other:\n    seeds: {kind: quickstart, grammar: code}\n"
+    recipe_path.write_text(two)
+    assert list(load_recipe(recipe_path).domains) == ["math", "other"]
+    assert list(load_recipe(recipe_path, ["domains.math=null"]).domains) == ["other"]
+    assert "domains" in refused(recipe_path, "domains.math=null", "domains.other=null")
+
+
 def test_a_circle_of_extends_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
