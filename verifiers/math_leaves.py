@@ -10,6 +10,7 @@ from verifiers.math_form import Form
 
 _CHOICE = re.compile(r"^\"?(?:(?i:option|choice|answer)\s*\"?)?\(?\"?\(?([A-J])\)?\"?\)?(?:[.:)].*)?$")
 _ARTICLE = re.compile(r"^\"?(?:an?|the) ?(?=[a-z]{4})", re.IGNORECASE)
+_IDLE = re.compile(r"[\s\"{}\\\x04]|\.(?!\d)")
 _SAME_WORDS = {"doesnotexist": "dne", "nonexistent": "dne"}
 
 
@@ -54,7 +55,7 @@ def words(text: str) -> str:
         return choice.group(1).upper()
     if len(text) < 2:
         return text
-    bare = re.sub(r"[\s\"{}\\.\x04]", "", _ARTICLE.sub("", text)).casefold()
+    bare = _IDLE.sub("", _ARTICLE.sub("", text)).casefold()
     return _SAME_WORDS.get(bare, bare)
 
 

@@ -664,6 +664,10 @@ GROUPS: dict[str, list[list[str]]] = {
         [r"\text{undefined}", "undefined", "Undefined"],
         [r"\text{does not exist}", "DNE", "does not exist", r"\text{DNE}", "Does Not Exist"],
         [r"\text{true}", "True"],
+        [r"\text{Room 1.5}", "Room 1.5."],
+        [r"\text{Room 15}"],
+        [r"\text{Team 5 wins}", "Team 5 wins"],
+        [r"\text{Team 5 loses}"],
         [r"x, y, \text{and } z", "x, y, z"],
     ],
     "percent": [

@@ -15,7 +15,7 @@ import pytest
 from verifiers.math_answer import MathVerifier
 from verifiers.model import Task, Verdict
 
-DEADLINE_S = 0.6
+DEADLINE_S = 0.4
 TYPED = {True: {"correct"}, False: {"wrong", "no_answer"}}
 FAULTS = {"gold_unparsable", "timed_out", "over_memory", "worker_died", "not_checked"}
 SLOW = r"\ln(9^{9^{9^{9}}})"

@@ -21,8 +21,8 @@ from latex_printer import CONSTANTS, TREES, Printer, Tree, value
 
 SEEDS = st.integers(0, 10**6)
 POINTS = [{"x": 1.37, "y": 0.71, "n": 2.13}, {"x": 0.31, "y": 2.77, "n": 1.19}, {"x": -0.83, "y": 1.6, "n": -2.4}]
-QUICK = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(QUICK, max_examples=40)
+QUICK = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(QUICK, max_examples=25)
 
 
 def values(tree: Tree) -> list[float]:
