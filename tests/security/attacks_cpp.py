@@ -17,6 +17,13 @@ COMPILER = [
     replace(cpp("include_randomness", CE, '#include "/dev/urandom"\nint main(){}'), slow=True),
     cpp("include_stdin", CE, '#include "/dev/stdin"\nint main(){return x;}'),
     cpp("include_itself", CE, '#include "main.cpp"\nint main(){}'),
+    replace(cpp("include_itself_twice", CE, """
+        #if __INCLUDE_LEVEL__ < 150
+        #include "main.cpp"
+        #include "main.cpp"
+        #endif
+        int main(){}
+    """), slow=True),
     cpp("ask_for_a_secret", OK, """
         #include <cstdio>
         #if __has_include("/etc/passwd") || __has_include("/root/.bashrc") || __has_include("/proc/1/environ")

@@ -96,6 +96,31 @@ HOST = [
         for name in ('environ', 'cmdline', 'maps', 'auxv', 'mountinfo', 'cgroup'):
             if secret.encode() in open(f'/proc/self/{name}', 'rb').read(): print('ESCAPED', name)
     """),
+    attack("secrets_of_other_processes", HARMLESS, """
+        import os
+        parent = os.getppid()
+        for n in {*range(1, 300), *range(max(1, parent - 1500), parent + 1500)} - {os.getpid()}:
+            for name in ('environ', 'mem', 'maps', 'auxv', 'io', 'stack', 'syscall', 'smaps', 'fd/0', 'cwd/x'):
+                try: print('ESCAPED', n, name, os.read(os.open(f'/proc/{n}/{name}', os.O_RDONLY), 10))
+                except OSError as error:
+                    if name == 'mem' and error.errno == 5: print('ESCAPED', n, name, error)
+            for name in ('cwd', 'root', 'exe', 'fd/0', 'ns/pid'):
+                try: print('ESCAPED', n, name, os.readlink(f'/proc/{n}/{name}'))
+                except OSError: pass
+    """, cpu_s=2, wall_s=9),
+    attack("ways_up_from_open_folders", HARMLESS, """
+        import os
+        for fd in range(3, 1024):
+            for depth in range(1, 9):
+                up = '/'.join(['..'] * depth)
+                for name in ('etc/passwd', '.bashrc', '.ssh/id_rsa', 'root/.bashrc', '.profile'):
+                    for way in (lambda: os.open(f'{up}/{name}', os.O_RDONLY, dir_fd=fd),
+                                lambda: os.open(f'/proc/self/fd/{fd}/{up}/{name}', os.O_RDONLY)):
+                        try: print('ESCAPED', fd, up, name, os.read(way(), 10))
+                        except OSError: pass
+                try: print('ESCAPED', os.listdir(f'/proc/self/fd/{fd}/{up}'))
+                except OSError: pass
+    """, cpu_s=2, wall_s=9),
     attack("packages_of_the_host", HARMLESS, """
         import glob, sys
         for root in ('/usr/lib', '/usr/lib64', '/usr/local/lib', sys.base_prefix + '/lib', sys.base_prefix + '/lib64'):

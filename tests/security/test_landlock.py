@@ -40,7 +40,13 @@ SAMPLE = (
     *("busy_loop", "sleep", "output_flood", "stdin_rewritten", "read_host_files", "read_by_other_names", "tall_folder"),
     *("memory_behind_an_ended_first_thread", "unlinked_files_behind_an_ended_first_thread"),
     *("write_system_files", "change_system_files", "new_namespaces", "sockets_of_every_family", "channel_object"),
-    *("abstract_sockets_of_the_host", "process_attributes", "fork_until_the_very_end", "secrets_in_the_process"),
+    *(
+        "abstract_sockets_of_the_host",
+        "process_attributes",
+        "fork_until_the_very_end",
+        "secrets_in_the_process",
+        "ways_up_from_open_folders",
+    ),
 )
 """What the normal tests run; the long ones run all."""
 
