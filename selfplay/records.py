@@ -9,7 +9,7 @@ import itertools
 import os
 import types
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, TypeVar
@@ -160,6 +160,23 @@ class Prompt:
     model: str
     temperature: float
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge said of a prompt."""
+
+    version: ClassVar[int] = 1
+    id: str
+    prompt_id: str
+    judge: str
+    model: str
+    criteria: tuple[str, ...]
+    scores: tuple[int, ...]
+    """A score a criterion; none where the judge was not understood."""
+    reason: str
+    fault: str
+    """Why the judge counts as silent; empty where it was understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,12 +335,12 @@ def _demand(path: Path, record: type[Any], schema: pa.Schema) -> None:
 
 
 @functools.cache
-def _hints(record: type[Any]) -> dict[str, Any]:
+def _hints(record: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(record)
 
 
 def _from_plain(record: type[Record], row: dict[str, Any]) -> Record:
-    hints = _hints(record)
+    hints = _hints(typing.cast(Any, record))
     made: Record = record(**{name: _value(hints[name], value) for name, value in row.items()})
     return made
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from selfplay.concepts.vectors import Indices, ranges
+from selfplay.concepts.vectors import Indices
+from selfplay.ragged import ranges
 
 
 class CountTable:

@@ -72,10 +72,3 @@ def rows_as_vectors(together: sparse.csr_array) -> Vectors:
     start = np.full(together.shape[0], 1 / math.sqrt(together.shape[0]), dtype=np.float32)
     left, values, _ = svds(unit, k=LEADING, v0=start, solver="arpack", return_singular_vectors="u")
     return Vectors(np.ascontiguousarray(left * values, dtype=np.float32))
-
-
-def ranges(starts: Indices, lengths: NDArray[Any]) -> Indices:
-    """start, start + 1, ..., start + length - 1 for each pair, one after the other."""
-    ends = np.cumsum(lengths)
-    joined: Indices = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths - starts, lengths)
-    return joined

@@ -4,56 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rensa import RMinHash, RMinHashLSH
+import numpy as np
 
-from selfplay.config import Curation
+from selfplay.curation.near_duplicates import find_near_duplicates
+from selfplay.curation.word_sets import WordSetBuilder, digest_of
 from selfplay.curation.words import words
-
-MINHASH_SEED = 1
-"""Seed of the hash functions: a constant, since the outcome must depend on the texts alone."""
+from selfplay.curation_settings import Curation
 
 
 def exact_duplicates(problems: Mapping[str, str]) -> dict[str, str]:
     """For each id whose words occur under a smaller id too: that id."""
-    first: dict[tuple[str, ...], str] = {}
+    return same_digests({identifier: digest_of(words(text)) for identifier, text in problems.items()})
+
+
+def same_digests(digests: Mapping[str, bytes]) -> dict[str, str]:
+    """For each id whose digest is also that of a smaller id: the smallest such id."""
+    first: dict[bytes, str] = {}
     found = {}
-    for identifier in sorted(problems):
-        kept = first.setdefault(tuple(words(problems[identifier])), identifier)
+    for identifier in sorted(digests):
+        kept = first.setdefault(digests[identifier], identifier)
         if kept != identifier:
             found[identifier] = kept
     return found
 
 
 def near_duplicates(problems: Mapping[str, str], settings: Curation) -> dict[str, str]:
-    """For each id that is too like a kept one with a smaller id: that id.
-
-    MinHash-LSH proposes, the Jaccard overlap of the word sets decides.
-    """
-    if settings.near_duplicate_jaccard >= 1:
+    """For each id that is too like a kept one with a smaller id: that id."""
+    if settings.near_duplicate_jaccard >= 1 or not problems:
         return {}
-    hashes = settings.bands * settings.band_rows
-    # The proposals' own threshold is not used: every candidate is confirmed by its exact overlap.
-    index = RMinHashLSH(0.0, hashes, settings.bands)
-    kept: list[tuple[str, frozenset[str]]] = []
-    found = {}
-    for identifier in sorted(problems):
-        own = frozenset(words(problems[identifier]))
-        sketch = RMinHash(hashes, MINHASH_SEED)
-        sketch.update(sorted(own))
-        like = next(
-            (
-                kept[place][0]
-                for place in sorted(index.query(sketch))
-                if jaccard(own, kept[place][1]) > settings.near_duplicate_jaccard
-            ),
-            None,
-        )
-        if like is not None:
-            found[identifier] = like
-            continue
-        index.insert(len(kept), sketch)
-        kept.append((identifier, own))
-    return found
+    builder = WordSetBuilder()
+    identifiers = sorted(problems)
+    for identifier in identifiers:
+        builder.add(words(problems[identifier]))
+    places = find_near_duplicates(
+        builder.build(),
+        np.arange(len(identifiers)),
+        settings.near_duplicate_jaccard,
+        settings.bands,
+        settings.band_rows,
+    )
+    return {identifiers[place]: identifiers[other] for place, other in enumerate(places.tolist()) if other >= 0}
 
 
 def jaccard(first: frozenset[str], second: frozenset[str]) -> float:

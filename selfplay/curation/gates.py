@@ -1,73 +1,135 @@
-"""The curation stage: gates in order, each of which drops prompts with a reason; nothing leaves the table."""
+"""The curation stage: gates in order, each of which drops prompts with a reason; nothing leaves the table.
+
+Texts are gone through in pieces and not held: first for all gates that need no model, then, of what is left, for judges
+and solvers, and last to write the table. A prompt is dropped by the first gate that refuses it:
+
+1. too short or too long, broken off, a proof question, an answer told, a foreign script or language;
+2. contaminated, a copy of a seed;
+3. an exact, then a near duplicate of one with a smaller id;
+4. judges;
+5. solvers.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from selfplay.config import Curation
 from selfplay.context import Context
-from selfplay.curation.decontamination import NgramIndex
-from selfplay.curation.duplicates import exact_duplicates, near_duplicates
-from selfplay.curation.words import words
-from selfplay.records import Prompt, Seed
+from selfplay.curation.benchmarks import benchmark_problems
+from selfplay.curation.judges import judge_prompts, rejection
+from selfplay.curation.solving import solve_prompts
+from selfplay.curation.text_pass import TextPass
+from selfplay.curation_settings import Curation
+from selfplay.records import Judgement, Prompt, Rollout, Seed
 from selfplay.run import Stage
 
-Reasons = Mapping[str, str]
+HELD_OUT = "held-out problems"
+ASKED_AT_ONCE = 4096
+"""Prompts that judges and solvers are asked about together."""
+
+Reasons = dict[str, str]
 
 
 def curation_stage(
-    stage: Stage, context: Context, prompts: Sequence[Prompt], seeds: Sequence[Seed], heldout: Sequence[Seed]
+    stage: Stage, context: Context, synthesis: Stage, seeds: Sequence[Seed], heldout: Sequence[Seed]
 ) -> dict[str, Any]:
-    """Writes `prompts`: those that parsed, with the gate that dropped them where one did."""
-    parsed = [prompt for prompt in prompts if not prompt.dropped]
-    rows = curate(parsed, context.recipe.curation, seeds, heldout)
-    stage.write("prompts", Prompt, rows)
-    return {
-        "kept": sum(not row.dropped for row in rows),
-        "lost": dict(Counter(row.dropped.partition(" (")[0] for row in rows if row.dropped)),
-    }
+    """Writes `prompts`: those that parsed, with the gate that dropped them where one did.
+
+    Where the recipe has judges or solvers it writes `judgements` and `solutions` too.
+
+    Raises:
+        SeedError: a benchmark cannot be read.
+        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
+    """
+    settings = context.recipe.curation
+
+    def parsed() -> Iterator[list[Prompt]]:
+        return synthesis.batches("prompts", Prompt, only_kept=True)
+
+    dropped = drop_by_text(parsed(), settings, seeds, heldout)
+    ask_models(stage, context, dropped, parsed)
+    counts: Counter[str] = Counter()
+    stage.write("prompts", Prompt, _marked(parsed(), dropped, counts))
+    return {"kept": counts.pop("", 0), "lost": dict(counts)}
 
 
 def curate(
     prompts: Sequence[Prompt], settings: Curation, seeds: Sequence[Seed], heldout: Sequence[Seed]
 ) -> list[Prompt]:
-    """The prompts with `dropped` filled in by the first gate that refuses each."""
-    dropped: dict[str, str] = {}
-    for domain in sorted({prompt.domain for prompt in prompts}):
-        theirs = [seed.problem for seed in heldout if seed.domain == domain]
-        common = [seed.problem for seed in seeds if seed.domain == domain]
-        left = {prompt.id: prompt.problem for prompt in prompts if prompt.domain == domain}
-        for reasons in (
-            _length(left, settings),
-            _contaminated(left, settings, theirs, common),
-            _copied(left, common),
-            {key: f"exact duplicate (of {other})" for key, other in exact_duplicates(left).items()},
-        ):
-            dropped.update({key: reason for key, reason in reasons.items() if key not in dropped})
-        left = {key: text for key, text in left.items() if key not in dropped}
-        dropped |= {key: f"near duplicate (of {other})" for key, other in near_duplicates(left, settings).items()}
-    return [dataclasses.replace(prompt, dropped=dropped.get(prompt.id, "")) for prompt in prompts]
+    """The prompts with `dropped` filled in by the first gate that refuses each; without judges and solvers."""
+    return list(_marked([prompts], drop_by_text([prompts], settings, seeds, heldout), Counter()))
 
 
-def _length(problems: Reasons, settings: Curation) -> dict[str, str]:
-    counts = {key: len(text.split()) for key, text in problems.items()}
-    short = {key: "too short" for key, count in counts.items() if count < settings.min_words}
-    return short | {key: "too long" for key, count in counts.items() if count > settings.max_words}
+def drop_by_text(
+    batches: Iterable[Sequence[Prompt]], settings: Curation, seeds: Sequence[Seed], heldout: Sequence[Seed]
+) -> Reasons:
+    """Why each prompt is dropped that a gate without a model refuses, by its id.
+
+    Raises:
+        SeedError: a benchmark cannot be read.
+    """
+    named = benchmark_problems(settings) if settings.decontamination_ngram else {}
+    passes: dict[str, TextPass] = {}
+    for batch in batches:
+        by_domain: dict[str, list[Prompt]] = {}
+        for prompt in batch:
+            by_domain.setdefault(prompt.domain, []).append(prompt)
+        for domain, theirs in by_domain.items():
+            if domain not in passes:
+                held = {seed.id: seed.problem for seed in heldout if seed.domain == domain}
+                common = [seed.problem for seed in seeds if seed.domain == domain]
+                passes[domain] = TextPass(settings, {HELD_OUT: held} | named, common)
+            passes[domain].take(theirs)
+    return {key: reason for domain in sorted(passes) for key, reason in passes[domain].finish().items()}
 
 
-def _copied(problems: Reasons, seeds: Sequence[str]) -> dict[str, str]:
-    known = {tuple(words(seed)) for seed in seeds}
-    return {key: "copy of a seed" for key, text in problems.items() if tuple(words(text)) in known}
+def ask_models(
+    stage: Stage, context: Context, dropped: Reasons, parsed: Callable[[], Iterator[Sequence[Prompt]]]
+) -> None:
+    """Adds what judges and solvers refuse, and writes their tables."""
+    settings = context.recipe.curation
+    judging, solving = settings.judging, settings.solving
+    if judging is not None:
+
+        def judgements() -> Iterator[Judgement]:
+            for prompts in _pieces(parsed(), dropped):
+                found = judge_prompts(context, judging, prompts)
+                each = len(judging.judges)
+                for place, prompt in enumerate(prompts):
+                    if reason := rejection(judging, found[place * each : (place + 1) * each]):
+                        dropped[prompt.id] = reason
+                yield from found
+
+        stage.write("judgements", Judgement, judgements())
+    if solving is not None:
+
+        def solutions() -> Iterator[Rollout]:
+            for prompts in _pieces(parsed(), dropped):
+                for key, solved in solve_prompts(context, solving, prompts).items():
+                    dropped.update({key: solved.reason} if solved.reason else {})
+                    yield from solved.rows
+
+        stage.write("solutions", Rollout, solutions())
 
 
-def _contaminated(
-    problems: Reasons, settings: Curation, heldout: Sequence[str], seeds: Sequence[str]
-) -> dict[str, str]:
-    if not settings.decontamination_ngram:
-        return {}
-    common = seeds if settings.decontamination_spares_seed_wording else ()
-    index = NgramIndex(heldout, settings.decontamination_ngram, common)
-    return {key: "contaminated" for key, text in problems.items() if index.hits(text)}
+def _pieces(batches: Iterable[Sequence[Prompt]], dropped: Mapping[str, str]) -> Iterator[list[Prompt]]:
+    """What is left, some thousands at a time."""
+    held: list[Prompt] = []
+    for batch in batches:
+        held += [prompt for prompt in batch if prompt.id not in dropped]
+        while len(held) >= ASKED_AT_ONCE:
+            yield held[:ASKED_AT_ONCE]
+            held = held[ASKED_AT_ONCE:]
+    if held:
+        yield held
+
+
+def _marked(batches: Iterable[Sequence[Prompt]], dropped: Mapping[str, str], counts: Counter[str]) -> Iterator[Prompt]:
+    for batch in batches:
+        for prompt in batch:
+            reason = dropped.get(prompt.id, "")
+            counts[reason.partition(" (")[0]] += 1
+            yield dataclasses.replace(prompt, dropped=reason)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from selfplay.records import LabelledTask, Prompt
 from selfplay.report.run_tables import RunTables
 
-MOST_REASONS = 12
+MOST_REASONS = 30
 UNACCOUNTED = "no row in the next table"
 
 

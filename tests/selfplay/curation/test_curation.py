@@ -7,10 +7,10 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.config import Curation
 from selfplay.curation.decontamination import NgramIndex
 from selfplay.curation.duplicates import exact_duplicates, jaccard, near_duplicates
 from selfplay.curation.gates import curate
+from selfplay.curation_settings import Curation
 from selfplay.records import Prompt, Seed
 
 LONG = "a farmer has twelve sheep and buys seven more at the market then sells three of them"
@@ -72,7 +72,7 @@ def test_wording_of_the_seeds_can_be_spared() -> None:
 
 
 def test_a_short_heldout_problem_is_found_whole() -> None:
-    index = NgramIndex(["What is 2 + 2?"], 13)
+    index = NgramIndex({"heldout": {"1": "What is 2 + 2?"}}, 13)
     assert index.hits("what is 2+2 ?")
     assert not index.hits("what is 2 + 3?")
 

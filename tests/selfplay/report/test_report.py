@@ -275,7 +275,7 @@ def test_many_reasons_are_summed(fake_run: MAKE) -> None:
     rows = [f"reason {index}" for index in range(40) for _ in range(index + 1)]
     write_prompts(run_path / "stages" / "synthesis" / "prompts.parquet", rows)
     lost = prompt_funnel(RunTables(run_path))[1].lost
-    assert len(lost) == 13
+    assert len(lost) == 31
     assert next(iter(lost.items())) == ("reason 39", 40)
     assert sum(lost.values()) == len(rows)
 

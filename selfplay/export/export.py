@@ -1,0 +1,121 @@
+"""Writes a run's prompts as a data set: a folder that `datasets` loads, or the same on the hub."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from selfplay.config import Recipe
+from selfplay.export.card import write_card
+from selfplay.export.hub import push_folder
+from selfplay.export.layouts import Layout, Row, Source
+from selfplay.records import ROWS_AT_ONCE
+from selfplay.run import RunError, read_run
+
+ROWS_A_FILE = 500_000
+HUB = "hub:"
+
+Ending = Literal["parquet", "jsonl"]
+
+
+def export_prompts(
+    run: Path,
+    to: str,
+    layouts: Sequence[Layout],
+    ending: Ending = "parquet",
+    chat: bool = False,
+    private: bool = True,
+    license_: str = "",
+) -> tuple[str, dict[str, int]]:
+    """Exports a run whose curation has ended.
+
+    Args:
+        run: the run directory.
+        to: a folder that is new or empty, or `hub:user/name`.
+        layouts: which (see `selfplay.export.layouts`); those without rows are left out.
+        ending: of the data files.
+        chat: whether prompts and completions of the policy are lists of messages rather than texts.
+        private: whether a new data set on the hub is seen by its owner only.
+        license_: for the card, as the hub names it; empty says nothing.
+
+    Returns:
+        Where it is, and the rows of each layout.
+
+    Raises:
+        RunError: there is nothing to export yet, or the folder is in use.
+        RecordError: a table is damaged.
+        HubError: the hub did not take it.
+    """
+    recipe = read_run(run)
+    if not (run / "stages" / "curation" / "manifest.json").exists():
+        raise RunError(
+            f"{run}: has no curated prompts yet; run it up to there with `selfplay run ... --until curation`"
+        )
+    source = Source(run, Recipe.model_validate(recipe), chat)
+    if not to.startswith(HUB):
+        folder = Path(to)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(f"{folder}: is in use; give a folder that is new or empty")
+        return str(folder), _write(source, folder, recipe, layouts, ending, license_)
+    with tempfile.TemporaryDirectory(prefix="selfplay-export-") as scratch:
+        counts = _write(source, Path(scratch), recipe, layouts, ending, license_)
+        return push_folder(Path(scratch), to.removeprefix(HUB), private), counts
+
+
+def _write(
+    source: Source, folder: Path, recipe: Row, layouts: Sequence[Layout], ending: Ending, license_: str
+) -> dict[str, int]:
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = {}
+    for layout in layouts:
+        written = _write_layout(source, folder / layout, layout, ending)
+        if written:
+            counts[str(layout)] = written
+    write_card(folder, source.run, recipe, counts, ending, license_)
+    return counts
+
+
+def _write_layout(source: Source, folder: Path, layout: Layout, ending: Ending) -> int:
+    schema, rows = source.schema(layout), source.rows(layout)
+    total, number = 0, 0
+    while first := list(islice(rows, ROWS_AT_ONCE)):
+        folder.mkdir(exist_ok=True)
+        batches = _batches(first, rows)
+        file = folder / f"train-{number:05d}.{ending}"
+        total += _parquet(file, schema, batches) if ending == "parquet" else _jsonl(file, batches)
+        number += 1
+    return total
+
+
+def _batches(first: list[Row], rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """The rows of one file."""
+    yield first
+    left = ROWS_A_FILE - len(first)
+    while left > 0 and (batch := list(islice(rows, min(left, ROWS_AT_ONCE)))):
+        left -= len(batch)
+        yield batch
+
+
+def _parquet(file: Path, schema: pa.Schema, batches: Iterator[list[Row]]) -> int:
+    total = 0
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            total += len(batch)
+    return total
+
+
+def _jsonl(file: Path, batches: Iterator[list[Row]]) -> int:
+    total = 0
+    with file.open("w", encoding="utf-8") as lines:
+        for batch in batches:
+            lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch)
+            total += len(batch)
+    return total

@@ -1,0 +1,145 @@
+"""Runs of words shared with benchmarks: found as by plain sets, with names, and by the longest common subsequence."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from selfplay.curation.benchmarks import benchmark_contents, benchmark_problems
+from selfplay.curation.decontamination import Leak, NgramIndex
+from selfplay.curation.gates import HELD_OUT, curate
+from selfplay.curation.words import words
+from selfplay.curation_settings import Curation
+from selfplay.seed_rows import SeedError
+from tests.selfplay.curation.test_curation import prompt, seed
+
+
+def runs(text: str, n: int) -> set[tuple[str, ...]]:
+    tokens = words(text)
+    return {tuple(tokens[start : start + n]) for start in range(len(tokens) - n + 1)}
+
+
+@pytest.mark.parametrize("trial", range(30))
+def test_leaks_are_those_of_plain_sets(trial: int) -> None:
+    rng = random.Random(trial)
+    n, names = rng.choice([1, 2, 4, 13]), [f"w{number}" for number in range(rng.choice([3, 10, 100]))]
+
+    def text() -> str:
+        return " ".join(rng.choices(names, k=rng.randint(0, 30)))
+
+    benchmarks = {name: {str(row): text() for row in range(rng.randint(0, 5))} for name in ("a", "b")}
+    ignored = [text() for _ in range(rng.randint(0, 2))]
+    problems = [problem for items in benchmarks.values() for problem in items.values()]
+    prompts = [text() for _ in range(20)] + problems[:1]
+    evidence = set().union(*(runs(problem, n) for problem in problems), set()) - set().union(
+        *(runs(common, n) for common in ignored), set()
+    )
+    whole = {tuple(words(problem)) for problem in problems}
+    index = NgramIndex(benchmarks, n, ignored)
+    found = index.find([words(one) for one in prompts])
+    assert [leak is not None for leak in found] == [
+        tuple(words(one)) in whole or bool(runs(one, n) & evidence) for one in prompts
+    ]
+    for one, leak in zip(prompts, found, strict=True):
+        if leak is not None:
+            problem = benchmarks[leak.benchmark][leak.item]
+            assert words(problem) == words(one) or runs(problem, n) & runs(one, n)
+
+
+STORY = "Anna has 3 red apples and 4 green pears and she gives half of her fruit to Ben before lunch"
+COMMON = "let m and n be coprime positive integers such that the answer is m over n"
+
+
+def test_a_shared_run_counts_only_where_the_texts_are_alike() -> None:
+    other = f"How many ways are there to tile a board of nine squares ? {COMMON} find m + n"
+    benchmark = {"aime": {"row 1": f"A circle touches three sides of a square of area ten . {COMMON} find m + n"}}
+    assert NgramIndex(benchmark, 13).find([words(other)]) == [Leak("aime", "row 1")]
+    assert NgramIndex(benchmark, 13, (), 0.9).find([words(other)]) == [None]
+    changed = benchmark["aime"]["row 1"].replace("ten", "twelve")
+    assert NgramIndex(benchmark, 13, (), 0.9).find([words(changed)]) == [Leak("aime", "row 1")]
+
+
+def test_a_short_run_with_a_subsequence_finds_reworded_problems() -> None:
+    reworded = STORY.replace("red apples", "ripe apples").replace("green pears", "fresh pears")
+    index = NgramIndex({"gsm8k": {"row 7": STORY}}, 4, (), 0.8)
+    unrelated = "she gives half of her time to the club and how many hours is that in all"
+    assert index.find([words(reworded), words(unrelated)]) == [Leak("gsm8k", "row 7"), None]
+
+
+def rows(folder: Path, name: str, texts: list[str], column: str = "problem") -> str:
+    file = folder / name
+    table = [{column: text, "answer": "1"} for text in texts]
+    if name.endswith(".parquet"):
+        pq.write_table(pa.Table.from_pylist(table), file)
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in table))
+    return str(file)
+
+
+def test_benchmarks_come_from_files_and_data_sets_and_are_named_in_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    rows(tmp_path / "set", "test.jsonl", [f"third {STORY}"], "question")
+    settings = Curation.model_validate(
+        {
+            "near_duplicate_jaccard": 1,
+            "benchmarks": {
+                "first": {"kind": "file", "path": rows(tmp_path, "a.jsonl", ["x", f"first {STORY}"])},
+                "second": {"kind": "file", "path": rows(tmp_path, "b.parquet", [COMMON])},
+                "third": {"kind": "dataset", "name": str(tmp_path / "set"), "column": "question"},
+            },
+        }
+    )
+    found = curate(
+        [
+            prompt("1", f"Again : {STORY}"),
+            prompt("2", f"Now {COMMON}"),
+            prompt("3", "third " + " ".join(STORY.split()[:13])),
+            prompt("4", "a held out problem about nothing at all"),
+            prompt("5", "a problem that is like none of these at all"),
+        ],
+        settings,
+        [],
+        [seed("A held out problem about nothing at all")],
+    )
+    held = seed("A held out problem about nothing at all").id
+    assert [row.dropped for row in found] == [
+        "contaminated (by first, row 2)",
+        "contaminated (by second, row 1)",
+        "contaminated (by first, row 2)",
+        f"contaminated (by {HELD_OUT}, {held})",
+        "",
+    ]
+    before = benchmark_contents(settings)
+    rows(tmp_path / "set", "test.jsonl", ["other"], "question")
+    assert benchmark_contents(settings) != before
+    assert benchmark_contents(Curation()) == ""
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "says"),
+    [
+        ({"kind": "file", "path": "a.jsonl", "column": "question"}, "row 1 has no text in 'question'; it has"),
+        ({"kind": "file", "path": "torn.jsonl"}, "torn.jsonl, line 1 is not JSON"),
+        ({"kind": "file", "path": "torn.parquet"}, "is not readable as Parquet"),
+        ({"kind": "file", "path": "empty.jsonl"}, "has no rows"),
+        ({"kind": "dataset", "name": "nowhere"}, "the datasets library cannot load"),
+    ],
+)
+def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path, benchmark: dict[str, Any], says: str) -> None:
+    rows(tmp_path, "a.jsonl", [STORY])
+    (tmp_path / "torn.jsonl").write_text('{"problem": ')
+    (tmp_path / "torn.parquet").write_text("PAR1")
+    (tmp_path / "empty.jsonl").write_text("\n")
+    for key in ("path", "name"):
+        if key in benchmark:
+            benchmark = benchmark | {key: str(tmp_path / benchmark[key])}
+    settings = Curation.model_validate({"benchmarks": {"mine": benchmark}})
+    with pytest.raises(SeedError, match=r"curation\.benchmarks\.mine") as error:
+        benchmark_problems(settings)
+    assert says in str(error.value)

@@ -1,0 +1,94 @@
+"""A run that was made up: prompts lost in every way, labels, votes, rollouts and pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selfplay.config import Recipe
+from selfplay.records import Judgement, LabelledTask, Pair, Prompt, Rollout, TestCase, write_table
+from selfplay.run import write_json
+
+SECRET = "sk-not-for-others"
+
+
+def prompt(number: int, dropped: str = "", domain: str = "math") -> Prompt:
+    problem = "" if dropped.startswith("parse") else f"What is {number} + {number}? “ü”"
+    return Prompt(
+        f"p{number}",
+        domain,
+        ("sums", "numbers"),
+        "easy",
+        f"think {number}",
+        problem,
+        "raw",
+        dropped,
+        "/secret/place/m",
+        0.8,
+        3,
+    )
+
+
+def rollout(task: int, index: int, completion: str, passed: bool | None) -> Rollout:
+    return Rollout(f"r{task}-{index}", f"t{task}", "math", 0, "T=1", index, completion, passed, None, "s", "")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "runs" / "own"
+    recipe = Recipe.model_validate(
+        {
+            "name": "own",
+            "model": {"kind": "pretrained", "name": "/home/somebody/models/tiny"},
+            "domains": {
+                "math": {"seeds": {"kind": "quickstart", "grammar": "math"}, "solver_template": "Q: {problem}\nA:"},
+                "code": {"seeds": {"kind": "quickstart", "grammar": "code"}, "verifier": "code"},
+            },
+            "curation": {
+                "judging": {
+                    "judges": {
+                        "j": {
+                            "engine": {
+                                "kind": "openai",
+                                "model": "judge",
+                                "endpoint": {"base_url": "http://10.0.0.7/v1", "api_key_env": "OWN_KEY"},
+                                "extra_body": {"token": SECRET},
+                            }
+                        }
+                    }
+                }
+            },
+        }
+    )
+    write_json(folder / "recipe.json", recipe.model_dump(mode="json"))
+    reasons = {2: "parse: no problem block", 5: "near duplicate (of p1)", 6: "judged: format (j gives 1 of 5)"}
+    made = [prompt(number, reasons[number] if number == 2 else "") for number in range(1, 8)]
+    made[-1] = prompt(7, domain="code")
+    curated = [prompt(n, reasons.get(n, ""), "code" if n == 7 else "math") for n in range(1, 8) if n != 2]
+    stages = folder / "stages"
+    write_table(stages / "synthesis/prompts.parquet", Prompt, made)
+    write_table(stages / "curation/prompts.parquet", Prompt, curated)
+    said = Judgement("j1", "p6", "j", "m", ("format",), (1,), "it breaks off", "")
+    write_table(stages / "curation/judgements.parquet", Judgement, [said])
+    write_json(stages / "curation/manifest.json", {"stage": "curation"})
+    tasks = [
+        LabelledTask("t1", "p1", "math", "What is 1 + 1?", "2", (), 0.9, 0.75, "", None),
+        LabelledTask("t3", "p3", "math", "What is 3 + 3?", None, (), 0.3, 0.0, "label: tie", None),
+        LabelledTask("t4", "p4", "math", "What is 4 + 4?", "8", (), 1.0, 0.5, "", None),
+        LabelledTask("t7", "p7", "code", "Print 14.", None, (TestCase("1", "14"),), 1.0, 1.0, "", None),
+    ]
+    write_table(stages / "labelling/tasks.parquet", LabelledTask, tasks)
+    votes = [
+        rollout(1, 0, "two", True),
+        rollout(1, 1, "2!", True),
+        rollout(1, 2, "2!", True),
+        rollout(1, 3, "3", False),
+        rollout(3, 0, "6", None),
+        rollout(4, 0, "nine", False),
+    ]
+    write_table(stages / "labelling/completions.parquet", Rollout, votes)
+    write_table(stages / "selfplay_2/rollouts.parquet", Rollout, [rollout(4, 1, "eight", True)])
+    pairs = [Pair("x", "t4", "Q: What is 4 + 4?\nA:", "eight", "nine", "self-play")]
+    write_table(stages / "selfplay_2/pairs.parquet", Pair, pairs)
+    return folder

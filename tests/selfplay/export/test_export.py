@@ -1,0 +1,136 @@
+"""Exports load in `datasets` and TRL as they are, with a card that tells where they come from and no secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from selfplay.engines.base import ModelRef
+from selfplay.export import export as exporting
+from selfplay.export.export import export_prompts
+from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS
+from selfplay.run import RunError
+from tests.selfplay.export.conftest import SECRET
+
+
+def loaded(folder: Path, layout: str) -> list[dict[str, Any]]:
+    import datasets
+
+    rows = datasets.load_dataset(str(folder), layout, split="train", cache_dir=str(folder.parent / "cache"))
+    return list(rows)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_a_round_trip_through_datasets(run: Path, tmp_path: Path, ending: Any) -> None:
+    folder = tmp_path / ending
+    where, counts = export_prompts(run, str(folder), LAYOUTS, ending)
+    assert where == str(folder)
+    assert counts == {"prompts": 4, "generator": 4, "sft": 2, "pairs": 1, "dropped": 3}
+    prompts = loaded(folder, "prompts")
+    assert [row["id"] for row in prompts] == ["p1", "p3", "p4", "p7"]
+    assert prompts[0]["problem"] == "What is 1 + 1? “ü”"
+    assert prompts[0]["concepts"] == ["sums", "numbers"]
+    assert [row["answer"] for row in prompts] == ["2", None, "8", None]
+    assert [row["unlabelled"] for row in prompts] == ["", "label: tie", "", ""]
+    assert prompts[3]["tests"] == [{"input": "1", "output": "14"}]
+    assert prompts[0]["model"] == "m", "folders of this machine stay here"
+    assert loaded(folder, "generator")[0] == {
+        "prompt": "Write a problem.\nConcepts:\n1. sums\n2. numbers\nDifficulty Level: easy\n",
+        "completion": "<!-- BEGIN RATIONALE -->think 1<!-- END RATIONALE -->"
+        "<!-- BEGIN PROBLEM -->What is 1 + 1? “ü”<!-- END PROBLEM -->",
+    }
+    assert loaded(folder, "sft") == [
+        {"prompt": "Q: What is 1 + 1?\nA:", "completion": "2!"},
+        {"prompt": "Q: What is 4 + 4?\nA:", "completion": "eight"},
+    ]
+    assert loaded(folder, "pairs") == [
+        {"prompt": "Q: What is 4 + 4?\nA:", "chosen": "eight", "rejected": "nine", "source": "selfplay_2"}
+    ]
+    assert [(row["id"], row["stage"], row["reason"]) for row in loaded(folder, "dropped")] == [
+        ("p2", "synthesis", "parse: no problem block"),
+        ("p5", "curation", "near duplicate (of p1)"),
+        ("p6", "curation", "judged: format (j gives 1 of 5)"),
+    ]
+
+
+def test_messages_for_chat_models(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "chat"
+    export_prompts(run, str(folder), ("sft", "pairs"), chat=True)
+    assert loaded(folder, "sft")[0] == {
+        "prompt": [{"role": "user", "content": "Q: What is 1 + 1?\nA:"}],
+        "completion": [{"role": "assistant", "content": "2!"}],
+    }
+    assert loaded(folder, "pairs")[0]["rejected"] == [{"role": "assistant", "content": "nine"}]
+
+
+def test_many_rows_go_into_several_files(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "ROWS_A_FILE", 3)
+    monkeypatch.setattr(exporting, "ROWS_AT_ONCE", 2)
+    folder = tmp_path / "parts"
+    assert export_prompts(run, str(folder), ("prompts",))[1] == {"prompts": 4}
+    assert len(list((folder / "prompts").iterdir())) == 2
+    assert [row["id"] for row in loaded(folder, "prompts")] == ["p1", "p3", "p4", "p7"]
+
+
+def test_the_card_tells_what_it_is_and_keeps_secrets(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "card"
+    export_prompts(run, str(folder), DEFAULT_LAYOUTS, license_="apache-2.0")
+    text = (folder / "README.md").read_text()
+    _, header, body = text.split("---\n", 2)
+    known = yaml.safe_load(header)
+    assert known["license"] == "apache-2.0"
+    assert known["size_categories"] == ["n<1K"]
+    assert [config["config_name"] for config in known["configs"]] == list(DEFAULT_LAYOUTS)
+    for said in (
+        "| `prompts` | 4 |",
+        "| parsed | 6 | parse: no problem block: 1 |",
+        "near duplicate: 1",
+        "judged: format: 1",
+    ):
+        assert said in body
+    assert "label: tie: 1" in body
+    assert "concept_temperature: 1.0" in body
+    for secret in (SECRET, "10.0.0.7", "OWN_KEY", "somebody", "/secret"):
+        assert secret not in text
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_trl_takes_it_as_it_is(run: Path, tmp_path: Path, tiny_model: ModelRef, kind: str) -> None:
+    import datasets
+    from transformers import AutoTokenizer
+    from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+    export_prompts(run, str(tmp_path / "data"), DEFAULT_LAYOUTS)
+    name = {"sft": "sft", "dpo": "pairs"}[kind]
+    rows = datasets.load_dataset(str(tmp_path / "data"), name, split="train", cache_dir=str(tmp_path / "cache"))
+    common: dict[str, Any] = {
+        "output_dir": str(tmp_path / "out"),
+        "max_steps": 1,
+        "per_device_train_batch_size": 1,
+        "use_cpu": True,
+        "bf16": False,
+        "report_to": "none",
+        "save_strategy": "no",
+        "gradient_checkpointing": False,
+        "dataloader_pin_memory": False,
+        "disable_tqdm": True,
+    }
+    config, trainer = {"sft": (SFTConfig, SFTTrainer), "dpo": (DPOConfig, DPOTrainer)}[kind]
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model.path)
+    made = trainer(tiny_model.path, args=config(**common), train_dataset=rows, processing_class=tokenizer)
+    assert made.train().global_step == 1
+
+
+def test_what_cannot_be_exported_is_refused(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").write_text("x")
+    with pytest.raises(RunError, match="give a folder that is new or empty"):
+        export_prompts(run, str(tmp_path / "used"), DEFAULT_LAYOUTS)
+    (run / "stages/curation/manifest.json").unlink()
+    with pytest.raises(RunError, match="has no curated prompts yet"):
+        export_prompts(run, str(tmp_path / "new"), DEFAULT_LAYOUTS)
+    with pytest.raises(RunError, match="is not a run directory"):
+        export_prompts(tmp_path, str(tmp_path / "new"), DEFAULT_LAYOUTS)
