@@ -133,7 +133,8 @@ class Annotator(Section):
 class Annotation(Section):
     """How problems become triples of concepts, rationale and problem (paper section 2.2)."""
 
-    changes_no_result: ClassVar[tuple[str, ...]] = ("budget",)
+    may_change: ClassVar[tuple[str, ...]] = ("budget", "unfinished")
+    """Settings that may change while a run goes on."""
 
     concepts: Annotated[int, Field(ge=1, le=32)] = 5
     """Concepts asked for, and the most that are taken."""
@@ -145,6 +146,8 @@ class Annotation(Section):
     """Pause before an endpoint is asked again where its answer could not be used, in seconds; it doubles each time."""
     budget: Budget = Budget()
     """Where spending on all annotators together stops; the same command goes on once it is raised."""
+    unfinished: Literal["stop", "drop"] = "stop"
+    """What a spent budget or an endpoint out of reach leaves over: stop, to go on later, or go on without it."""
     scorer: AnnotatorEngine | None = None
     """A model that scores each triple, log p(z|c) and log p(x|z,c), for the annotations table; none leaves it out."""
 

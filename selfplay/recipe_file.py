@@ -262,7 +262,7 @@ def deciding(settings: dict[str, Any]) -> dict[str, Any]:
     cold_start["annotation"] = {
         name: value
         for name, value in cold_start.get("annotation", {}).items()
-        if name not in Annotation.changes_no_result
+        if name not in Annotation.may_change
     }
     return {name: _without_endpoints(value) for name, value in (kept | {"cold_start": cold_start}).items()}
 

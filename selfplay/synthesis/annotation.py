@@ -24,13 +24,14 @@ from selfplay.records import Annotation, Seed
 from selfplay.run import Stage
 from selfplay.seeding import content_id
 from selfplay.synthesis.annotation_engines import Asked, all_remote, open_annotators
-from selfplay.synthesis.annotation_wave import Wave, Work, turns
+from selfplay.synthesis.annotation_wave import CONCEPTS, RATIONALE, Wave, Work, turns
 from selfplay.synthesis.inputs import for_prompt_model
 
 WAVES_UNDER_WAY = 3
 """Waves that endpoints work on at a time, so that the stragglers of one do not leave them idle."""
 SMALLEST_WAVE = 64
 SHOWN = 3
+WITHOUT = "To go on without the others, add cold_start.annotation.unfinished=drop"
 
 
 class AnnotationStopped(RuntimeError):
@@ -59,7 +60,8 @@ def annotation_stage(stage: Stage, context: Context, seeds: Stage) -> dict[str, 
         for work in _works(context, split, seeds.read(f"{domain}-{split}", Seed))
     ]
     _annotate(stage, context, works)
-    _demand_finished(works)
+    if context.recipe.cold_start.annotation.unfinished == "stop":
+        _demand_finished(works)
     _demand_triples(context, works)
     scores = _scores(context, works)
     for domain in context.recipe.domains:
@@ -118,16 +120,16 @@ def _demand_finished(works: Sequence[Work]) -> None:
     if not open_:
         return
     kept = f"{len(works) - len(open_)} of {len(works)} problems are through, and every answer is kept"
+    twice = f"nothing is asked or paid for twice. {WITHOUT}"
     spent = next((work.obstacle for work in open_ if work.end == "budget"), "")
     if spent:
         field = spent.partition(":")[0]
         raise BudgetReached(
-            f"{spent}: {kept}. To go on where it stopped, give the same command with a higher {field}; nothing is "
-            "asked or paid for twice"
+            f"{spent}: {kept}. To go on where it stopped, give the same command with a higher {field}; {twice}"
         )
     raise AnnotationStopped(
         f"{len(open_)} problems got no answer from any annotator ({open_[0].obstacle}): {kept}. To go on where it "
-        "stopped, mend or restart the endpoint and give the same command; nothing is asked or paid for twice"
+        f"stopped, mend or restart the endpoint and give the same command; {twice}"
     )
 
 
@@ -199,8 +201,8 @@ def _row(work: Work, scores: tuple[float, ...] | None) -> Annotation:
 def _dropped(work: Work) -> str:
     if not work.end:
         return ""
-    last = work.answers[-1]
-    return f"annotation: no {last.asked_for}: {last.fault}"
+    lacking = RATIONALE if work.concepts else CONCEPTS
+    return f"annotation: no {lacking}: {'budget spent' if work.end == 'budget' else work.answers[-1].fault}"
 
 
 def _counts(names: Sequence[str], works: Sequence[Work]) -> dict[str, Any]:

@@ -193,6 +193,26 @@ def test_an_outage_drops_nothing_and_the_same_command_goes_on(
     assert found.rows == unbroken(tmp_path, recipe, in_process).rows
 
 
+def test_what_is_left_over_may_be_dropped(server: OpenAIServer, tmp_path: Path, in_process: Any) -> None:
+    """A problem on which a server always breaks would hold up the run for ever, and a budget may be all there is."""
+    server.fault_of = lambda body: "500" if "What is 3 +" in str(body) else ""
+    once = annotator(server.url, endpoint={"attempts": 2})
+    recipe = recipe_file(tmp_path, {"t": once}, [problem(n) for n in range(6)])
+    with pytest.raises(AnnotationStopped, match=r"1 problems got no answer .*cold_start\.annotation\.unfinished=drop"):
+        annotate(tmp_path / "run", recipe, in_process)
+    drop = load_recipe(recipe, ["cold_start.annotation.unfinished=drop"])
+    found = annotate(tmp_path / "run", drop, in_process)
+    assert (found.counts["triples"], found.counts["lost"]) == (5, {"annotation: no concepts: no answer": 1})
+    one = annotator(server.url, endpoint={"concurrency": 1})
+    recipe = recipe_file(tmp_path, {"t": one}, [problem(n) for n in range(6)])
+    poor = load_recipe(recipe, ["cold_start.annotation.unfinished=drop", "cold_start.annotation.budget.tokens=1000"])
+    server.fault_of = lambda body: ""
+    found = annotate(tmp_path / "poor", poor, in_process)
+    assert 0 < found.counts["triples"] < 6
+    lost = {row.dropped for row in found.rows if row.dropped}
+    assert lost <= {"annotation: no concepts: budget spent", "annotation: no rationale: budget spent"}
+
+
 def unbroken(folder: Path, recipe: Path, workers: Any) -> Any:
     return annotate(folder / "unbroken", recipe, workers)
 
