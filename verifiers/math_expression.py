@@ -293,9 +293,9 @@ def _applied(name: str, argument: Node) -> Node:
 
 
 def _joined(left: Node, right: Node) -> Node:
-    """A whole number written before a fraction of whole numbers is a mixed number; all else is a product."""
+    """A whole number before a proper fraction of whole numbers is a mixed number; all else is a product."""
     if left[0] == "num" and left[1].isdigit() and right[0] == "div" and {right[1][0], right[2][0]} == {"num"}:
         top, bottom = right[1][1], right[2][1]
-        if top.isdigit() and bottom.isdigit() and len(top) <= len(bottom):
+        if top.isdigit() and bottom.isdigit() and (len(top), top) < (len(bottom), bottom):
             return ("add", left, right)
     return ("mul", left, right)
