@@ -2,17 +2,18 @@
 
 quickstart: the quickstart's model (untrained, which costs the same) and formats, 8 rationales a pair, under p (c, then
 z and x) and under q (c and x, then z). large: a random Qwen3 of 0.1B parameters with a vocabulary of 151,936 tokens, 4
-candidates of one pair, 2,048 tokens each; every way runs in processes of its own, whose greatest resident memory
-counts, libraries and weights included. prefix: what sharing the prefix between a pair's candidates brings.
-All on one thread, in processor time, so that other work on the machine counts little.
+candidates of one pair, 2,048 tokens each; every way runs in processes of its own, and their greatest resident memory
+while they score counts, libraries and weights included. prefix: what sharing the prefix between a pair's candidates brings.
+All in processes like the workers of a run, on one thread, in processor time, so that other work counts little.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import json
+import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,9 +23,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from selfplay.workers import WORKER_ENVIRONMENT
+
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 PAIRS, CANDIDATES = 48, 8
-REPEATS = 5
+REPEATS, LARGE_REPEATS = 5, 3
 LARGE_VOCABULARY, LARGE_LENGTH, LARGE_PREFIX, LARGE_CANDIDATES = 151_936, 2048, 512, 4
 PREFIX_VOCABULARY = 4096
 """Small, so that the output layer, which sharing leaves alone, does not hide what it brings."""
@@ -124,9 +127,6 @@ def difference(a: list[list[float]], b: list[list[float]]) -> float:
 
 def quickstart() -> dict[str, Any]:
     """Both ways in turn, on requests of p and of q."""
-    import torch
-
-    torch.set_num_threads(1)
     network, requests = small_case()
     return {name: _both_ways(network, encoded) for name, encoded in requests.items()}
 
@@ -152,21 +152,28 @@ def _both_ways(network: Any, encoded: Any) -> dict[str, Any]:
 
 
 def large_child(way: str, folder: str) -> dict[str, Any]:
-    """One way, in this process: seconds, sums, and the greatest resident memory so far."""
+    """One way, in this process: seconds, sums, and the greatest resident memory while it scored."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    torch.set_num_threads(1)
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     encoded = large_requests(LARGE_PREFIX, LARGE_VOCABULARY)
-    loaded = peak_bytes()
+    gc.collect()
+    loaded = forget_peak()
     seconds, sums = timed(lambda: {"naive": naive, "ours": ours}[way](network, encoded))
     return {"seconds": seconds, "sums": sums, "peak_bytes": peak_bytes(), "loaded_bytes": loaded}
 
 
+def forget_peak() -> int:
+    """Makes the kernel count the greatest resident memory anew, so that loading does not count; returns what it is."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_bytes()
+
+
 def peak_bytes() -> int:
-    """The greatest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The greatest resident memory of this process since it was last forgotten."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
 
 
 def large() -> dict[str, Any]:
@@ -177,11 +184,9 @@ def large() -> dict[str, Any]:
         network.save_pretrained(folder)
         parameters = network.num_parameters()
         del network
-        for _ in range(REPEATS):
+        for _ in range(LARGE_REPEATS):
             for way, found in runs.items():
-                command = [sys.executable, "-m", "benchmarks.scoring_speed", way, folder]
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
-                found.append(json.loads(done.stdout.splitlines()[-1]))
+                found.append(in_child(way, folder))
     seconds = {way: statistics.median(run["seconds"] for run in found) for way, found in runs.items()}
     peaks = {way: max(run["peak_bytes"] for run in found) for way, found in runs.items()}
     return {
@@ -203,9 +208,6 @@ def large() -> dict[str, Any]:
 
 def prefix() -> list[dict[str, Any]]:
     """Sharing forced on and off: p and q of the quickstart, and long sequences by the length of their prefix."""
-    import torch
-
-    torch.set_num_threads(1)
     small, requests = small_case()
     cases = [(f"quickstart {name}", small, encoded) for name, encoded in requests.items()]
     long = large_model(PREFIX_VOCABULARY)
@@ -235,10 +237,25 @@ def _shared_and_alone(name: str, network: Any, encoded: Any) -> dict[str, Any]:
     }
 
 
+def in_child(*arguments: str) -> Any:
+    """A part of the benchmark in a process like the workers of a run, with one thread."""
+    command = [sys.executable, "-m", "benchmarks.scoring_speed", *arguments]
+    environment = os.environ | WORKER_ENVIRONMENT | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def run() -> dict[str, Any]:
     """All three parts."""
-    return {"quickstart": quickstart(), "large": large(), "prefix": prefix()}
+    return {"quickstart": in_child("quickstart"), "large": large(), "prefix": in_child("prefix")}
+
+
+def child(part: str, *arguments: str) -> Any:
+    """What a process of its own is asked for."""
+    if part in ("naive", "ours"):
+        return large_child(part, *arguments)
+    return {"quickstart": quickstart, "prefix": prefix}[part]()
 
 
 if __name__ == "__main__":
-    print(json.dumps(large_child(sys.argv[1], sys.argv[2])))
+    print(json.dumps(child(*sys.argv[1:])))

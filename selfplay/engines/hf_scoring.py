@@ -8,6 +8,8 @@ pass over it, whose keys and values serve them all, and a sequence that occurs t
 from __future__ import annotations
 
 import copy
+import functools
+import math
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,15 +22,11 @@ Spans = list[tuple[int, int]]
 Encoded = tuple[list[int], Spans]
 """The ids of a sequence, and half-open spans of positions with start >= 1 whose log-probabilities are wanted."""
 
-LOGIT_ELEMENTS = 1 << 20
-"""Most entries of [tokens, vocabulary] logits held at once where a block holds whole vocabularies."""
-FEWEST_TOKENS = 512
-"""Where fewer tokens than this fit into such a block, blocks are cut through the vocabulary instead."""
-VOCABULARY_BLOCK = 4096
-"""Width of those blocks."""
+LOGIT_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 24}
+"""Most entries of [tokens, vocabulary] logits held at once; on a CPU as many as its caches hold."""
 SHARED_SAVING = 0.2
 """Least share of a group's tokens that sharing its prefix must save (benchmarks/scoring_speed.py)."""
-CPU_TOKENS = 2048
+CPU_TOKENS = 4096
 """Most padded tokens of a forward pass on a CPU: larger batches leave its caches."""
 
 _examined: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
@@ -202,18 +200,17 @@ def target_logprobs(network: Any, states: Any, targets: Any) -> Any:
     import torch
 
     head = network.get_output_embeddings()
-    fitting = max(1, LOGIT_ELEMENTS // head.weight.shape[0])
+    elements = LOGIT_ELEMENTS["cpu" if states.device.type == "cpu" else "cuda"]
+    side = math.isqrt(elements)
+    rows, function = elements // head.weight.shape[0], _by_tokens
     # A head of another kind (an adapter on it, a quantised one) is only known as a whole.
-    if type(head) is torch.nn.Linear and fitting < min(FEWEST_TOKENS, len(targets)):
-        parts = [
-            _by_vocabulary(network, head, states[start : start + FEWEST_TOKENS], targets[start : start + FEWEST_TOKENS])
-            for start in range(0, len(targets), FEWEST_TOKENS)
-        ]
-    else:
-        parts = [
-            _by_tokens(network, head, states[start : start + fitting], targets[start : start + fitting])
-            for start in range(0, len(targets), fitting)
-        ]
+    if rows < side // 8 and type(head) is torch.nn.Linear:
+        rows, function = side, functools.partial(_by_vocabulary, width=side)
+    step = max(1, rows)
+    parts = [
+        function(network, head, states[start : start + step], targets[start : start + step])
+        for start in range(0, len(targets), step)
+    ]
     return torch.cat(parts) if parts else states.new_zeros(0)
 
 
@@ -225,14 +222,14 @@ def _by_tokens(network: Any, head: Any, states: Any, targets: Any) -> Any:
     )
 
 
-def _by_vocabulary(network: Any, head: Any, states: Any, targets: Any) -> Any:
-    """The same with the vocabulary in blocks, so that a large one is read once, and not once for every few tokens."""
+def _by_vocabulary(network: Any, head: Any, states: Any, targets: Any, width: int) -> Any:
+    """The same with the vocabulary in blocks: a large one is not read anew for every few tokens."""
     import torch
 
     chosen = states.new_zeros(len(targets), dtype=torch.float32)
     total = torch.full_like(chosen, -torch.inf)
-    for start in range(0, head.weight.shape[0], VOCABULARY_BLOCK):
-        block = slice(start, start + VOCABULARY_BLOCK)
+    for start in range(0, head.weight.shape[0], width):
+        block = slice(start, start + width)
         bias = None if head.bias is None else head.bias[block]
         logits = _finished(network.config, torch.nn.functional.linear(states, head.weight[block], bias).float())
         own = logits.gather(1, (targets - start).clamp(0, logits.shape[1] - 1)[:, None]).squeeze(1)

@@ -63,7 +63,7 @@ def test_sums_do_not_depend_on_batch_padding_or_order(tiny_model: ModelRef) -> N
 
 def test_chunks_of_the_vocabulary_change_nothing(tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = score(tiny_model, REQUESTS)
-    monkeypatch.setattr(hf_scoring, "LOGIT_ELEMENTS", 500)
+    monkeypatch.setitem(hf_scoring.LOGIT_ELEMENTS, "cpu", 3000)
     for a, b in zip(whole, score(tiny_model, REQUESTS), strict=True):
         assert a["sums"] == pytest.approx(b["sums"], abs=1e-5)
 
@@ -137,26 +137,25 @@ def test_equal_requests_have_equal_sums_to_the_last_bit(tiny_model: ModelRef) ->
     assert rows[4] == rows[-2]
 
 
-@pytest.mark.parametrize("block", [7, 64, 4096])
+@pytest.mark.parametrize("elements", [49, 10_000, 250_000])
 def test_blocks_of_the_vocabulary_change_nothing(
-    tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch, block: int
+    tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch, elements: int
 ) -> None:
+    """Square blocks, from 7 tokens of 7 entries up to one that holds everything."""
     whole = score(tiny_model, REQUESTS)
-    monkeypatch.setattr(hf_scoring, "LOGIT_ELEMENTS", 500)
-    monkeypatch.setattr(hf_scoring, "FEWEST_TOKENS", 30)
-    monkeypatch.setattr(hf_scoring, "VOCABULARY_BLOCK", block)
+    monkeypatch.setitem(hf_scoring.LOGIT_ELEMENTS, "cpu", elements)
+    monkeypatch.setattr(hf_scoring, "_by_tokens", lambda *arguments: hf_scoring._by_vocabulary(*arguments, width=7))
     for a, b in zip(whole, score(tiny_model, REQUESTS), strict=True):
         assert a["sums"] == pytest.approx(b["sums"], abs=1e-4)
 
 
-@pytest.mark.parametrize("elements", [2000, 50_000])
+@pytest.mark.parametrize("elements", [30_000, 200_000])
 def test_the_output_layer_sees_targets_alone_and_never_more_than_fit(
     tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch, elements: int
 ) -> None:
     network, _ = load(tiny_model, "cpu")
     hf_scoring.examine(network)
-    monkeypatch.setattr(hf_scoring, "LOGIT_ELEMENTS", elements)
-    monkeypatch.setattr(hf_scoring, "FEWEST_TOKENS", 1)
+    monkeypatch.setitem(hf_scoring.LOGIT_ELEMENTS, "cpu", elements)
     made: list[tuple[int, ...]] = []
     hook = network.lm_head.register_forward_hook(lambda module, inputs, output: made.append(tuple(output.shape)))
     rows = score(tiny_model, REQUESTS)
