@@ -30,6 +30,8 @@ _REALS = re.compile(
 _REALS_EXCEPT = re.compile(
     r'^"?(?:all)?real(?:s|numbers?)"?(?:x|\$)?"?(?:except|but|otherthan)(?:for)?"?(?P<rest>.+)$', re.I
 )
+_POSITIVE = re.compile(r"^\\reals\s?(?:\^\{?\+\}?|_\{?(?:\+|>0)\}?)$")
+_TRANSPOSED = re.compile(r"(?<=[)\]])\^\{?(?:T|\\top|\\intercal)\}?$")
 _EMPTY = re.compile(
     r'^(?:\\emptyset|\x01\x02|"?(?:the)?(?:empty|null)set"?|"?no(?:real|integer)?(?:solutions?|roots?)(?:exists?)?"?)$',
     re.I,
@@ -70,6 +72,8 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
         return Form("text", "\\emptyset")
     if _REALS.match(text):
         return Form("region", "\\reals", region=whole_line())
+    if _POSITIVE.match(text):
+        return bracketed_interval(text, "()", "0", "\\infty", depth, _form)
     family = _FAMILY.match(text) if "\\in" in text else None
     if family and text[0] not in "\x01":
         main = _form(family.group("main").rstrip(), depth + 1)
@@ -92,7 +96,7 @@ def _part(text: str, depth: int) -> Form:
     related = relation(text, depth, _form)
     if related is not None:
         return related
-    text = _LABELLED_POINT.sub("", text) if "," in text else text
+    text = _TRANSPOSED.sub("", _LABELLED_POINT.sub("", text)) if "," in text else text
     if text[0] == CASES and closing(text, 0) == len(text) - 1:
         return _cases(text, depth)
     if text[0] in "([\x01" and closing(text, 0, mixed=True) == len(text) - 1:

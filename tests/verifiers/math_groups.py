@@ -391,6 +391,15 @@ GROUPS: dict[str, list[list[str]]] = {
         [r"\left(\frac{1}{2},-\sqrt{3}\right)", r"(0.5,-\sqrt3)", r"(1/2, -sqrt(3))"],
         [r"(a,b)"],
     ],
+    "transposed vectors": [
+        [r"\begin{pmatrix}1\\2\\3\end{pmatrix}", "(1,2,3)^T", r"(1, 2, 3)^{\top}", r"[1,2,3]^T"],
+        ["(3,2,1)^T"],
+    ],
+    "positive reals": [
+        [r"\mathbb{R}^+", r"(0,\infty)", "x>0", r"\mathbb{R}^{+}", r"\mathbb{R}_{>0}", r"x \in \mathbb{R}_+"],
+        [r"\mathbb{R}"],
+        [r"[0,\infty)"],
+    ],
     "named coordinates": [
         ["(1,2,3)", r"x=1,y=2,z=3", "z=3, y=2, x=1", r"x=1, y=2 \text{ and } z=3"],
         ["(3,2,1)"],
