@@ -2,8 +2,8 @@
 
 quickstart: the quickstart's model (untrained, which costs the same) and formats, 8 rationales a pair, under p (c, then
 z and x) and under q (c and x, then z). large: a random Qwen3 of 0.1B parameters with a vocabulary of 151,936 tokens, 4
-candidates of one pair, 2,048 tokens each; every way runs in processes of its own, and their greatest resident memory
-while they score counts, libraries and weights included. prefix: what sharing the prefix between a pair's candidates brings.
+candidates of one pair, 2,048 tokens each; every way runs in processes of its own, whose greatest resident memory while
+it scores counts, libraries and weights included. prefix: what sharing the prefix between candidates brings.
 All in processes like the workers of a run, on one thread, in processor time, so that other work counts little.
 """
 

@@ -49,7 +49,7 @@ CONVERGENCE = (
 """The four arms of the paper, in the order that it expects, best first. All give p the same number of updates."""
 
 REWARDS = (
-    Arm("sum", (), "sum (paper)"),
+    Arm("e_step", (), "sum (paper)"),
     Arm("mean", ("em.reward=mean",), "mean a token"),
     Arm("half_weight", ("em.rationale_weight=0.5",), "half weight on log p(z|c)"),
     Arm("no_weight", ("em.rationale_weight=0",), "no weight on log p(z|c)"),
@@ -58,7 +58,10 @@ REWARDS = (
     Arm("soft", ("em.assignment=soft", "em.m_step_rationales=sampled"), "soft EM"),
     Arm("frozen", ("em.e_step=frozen",), "E-step frozen"),
 )
-"""The alternatives to the summed reward, with the frozen E-step as what choosing at all must beat."""
+"""The alternatives to the summed reward, with the frozen E-step as what choosing at all must beat.
+
+Two arms have the names and settings of the convergence experiment, so that both can share an output folder.
+"""
 
 
 def arm_of(text: str) -> Arm:
@@ -137,7 +140,7 @@ def run_arms(
             continue
         say(f"[{number}/{len(planned)}] seed {seed}, {arm.name}")
         until = "labelling" if downstream else f"em_{loaded.em.rounds}"
-        start(loaded, folder, _shared(out / f"seed-{seed}", arms, arm), until)
+        start(loaded, folder, _shared(folder), until)
         write_json(folder / DONE_FILE, {"recipe_hash": recipe_hash(loaded), "downstream": downstream})
 
 
@@ -150,10 +153,11 @@ def is_done(folder: Path, recipe: Recipe, downstream: bool) -> bool:
     return bool(known["recipe_hash"] == recipe_hash(recipe) and known["downstream"] >= downstream)
 
 
-def _shared(folder: Path, arms: Sequence[Arm], own: Arm) -> Path | None:
-    """Another run of the seed, from which the common stages may be taken."""
-    others = [folder / arm.name for arm in arms if arm.name != own.name]
-    return next((other for other in others if (other / "stages" / "base" / "manifest.json").exists()), None)
+def _shared(folder: Path) -> Path | None:
+    """Another run of the seed, from which the common stages may be taken: the one that began first."""
+    found = [file.parents[2] for file in folder.parent.glob("*/stages/base/manifest.json")]
+    others = [other for other in found if other != folder]
+    return min(others, key=lambda other: (other / "stages" / "base" / "manifest.json").stat().st_mtime_ns, default=None)
 
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
