@@ -26,13 +26,13 @@ class Vectors:
 
     def __init__(self, embeddings: Floats) -> None:
         lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-        self._unit = np.divide(embeddings, lengths, out=np.zeros_like(embeddings), where=lengths > 0)
+        self.unit = np.divide(embeddings, lengths, out=np.zeros_like(embeddings), where=lengths > 0)
 
     def centres(self, chosen: Indices) -> Floats:
         """Directions of the mean vectors of chosen concepts, shape [samples, m]; shape [samples, components]."""
-        total = self._unit[chosen[:, 0]]
+        total = self.unit[chosen[:, 0]]
         for place in range(1, chosen.shape[1]):
-            total = total + self._unit[chosen[:, place]]
+            total = total + self.unit[chosen[:, place]]
         lengths = np.linalg.norm(total, axis=1, keepdims=True)
         directions: Floats = np.divide(total, lengths, out=np.zeros_like(total), where=lengths > 0)
         return directions
@@ -40,14 +40,14 @@ class Vectors:
     def cosines(self, centres: Floats, candidates: Indices) -> Floats:
         """Cosine of each sample's candidates, shape [samples, k], to its centre; same shape."""
         samples, k = candidates.shape
-        width = self._unit.shape[1]
-        found = np.empty((samples, k), dtype=self._unit.dtype)
+        width = self.unit.shape[1]
+        found = np.empty((samples, k), dtype=self.unit.dtype)
         step = max(1, GATHERED_ELEMENTS // (k * width))
-        buffer = np.empty((min(step, samples) * k, width), dtype=self._unit.dtype)
+        buffer = np.empty((min(step, samples) * k, width), dtype=self.unit.dtype)
         for start in range(0, samples, step):
             part = candidates[start : start + step]
             gathered = buffer[: part.size]
-            np.take(self._unit, part.ravel(), axis=0, out=gathered, mode="clip")
+            np.take(self.unit, part.ravel(), axis=0, out=gathered, mode="clip")
             found[start : start + step] = np.matmul(
                 gathered.reshape(*part.shape, width), centres[start : start + step, :, None]
             )[:, :, 0]
@@ -55,7 +55,7 @@ class Vectors:
 
     def all_cosines(self, centres: Floats) -> Floats:
         """Cosine of every concept to each centre, shape [samples, concepts]."""
-        cosines: Floats = centres @ self._unit.T
+        cosines: Floats = centres @ self.unit.T
         return cosines
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-FUNCTION_WORDS = (
+_COMMON = (
     "the a of . is , in and to that are ? if what find with for how many be all such each an as by at from let has "
     "which have one two on it number value so when there integer between real where ( ) = + $ positive then set "
     "points other no possible line are not both total than sum at least any three these over after his her per they "
     "given she he does first its same different exactly can into every time more would out through will during their "
     "compute determine prime distinct equal even odd largest smallest greatest"
-).split()
+)
+FUNCTION_WORDS = _COMMON.split()
 TOPICS, TOPIC_WORDS, TAIL = 60, 60, 60_000
 
 
@@ -30,7 +31,8 @@ def synthetic_prompts(count: int, seed: int = 0, copies: float = 0.02, variants:
     """
     rng = np.random.default_rng(seed)
     vocabulary = np.array([*FUNCTION_WORDS, *(_word(number) for number in range(TAIL))], dtype=object)
-    topics = len(FUNCTION_WORDS) + rng.integers(0, TAIL, size=(TOPICS, TOPIC_WORDS))
+    # The same topics whatever the seed: more prompts are more of the same kind.
+    topics = len(FUNCTION_WORDS) + np.random.default_rng(0).integers(0, TAIL, size=(TOPICS, TOPIC_WORDS))
     lengths = np.clip(rng.lognormal(3.9, 0.45, count), 12, 150).astype(np.int64)
     total = int(lengths.sum())
     owner = np.repeat(np.arange(count), lengths)
