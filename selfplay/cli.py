@@ -196,6 +196,8 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
         check_sandbox,
         check_trainer_arguments,
     )
+    from selfplay.prompt_checks import check_prompt_endpoints, check_prompts
+    from selfplay.run import RunError
     from selfplay.seed_rows import SeedError
     from selfplay.trainers.arguments import ArgumentsError
     from verifiers.registry import UnknownVerifier
@@ -205,7 +207,8 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
         check_trainer_arguments(loaded, loaded.compute.workers or 1)
         check_engine(loaded)
         findings = check_models(loaded) + check_rewards(loaded) + check_endpoints(loaded) + check_sandbox(loaded)
-    except (SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
+        findings += check_prompts(loaded, offline=True) + check_prompt_endpoints(loaded)
+    except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
         _refuse(str(error))
     for finding in findings:
         typer.echo(f"ok  {finding.name}: {finding.detail}")

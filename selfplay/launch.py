@@ -17,6 +17,7 @@ from selfplay.judging import Judge
 from selfplay.pipeline import Reached, run_pipeline
 from selfplay.plan import planned_stages
 from selfplay.preflight import check_all_but_rewards, check_endpoints, check_rewards
+from selfplay.prompt_checks import check_prompt_endpoints, check_prompts
 from selfplay.records import LabelledTask, Rollout
 from selfplay.report.page import write_report
 from selfplay.run import RunDirectory
@@ -77,6 +78,9 @@ def launch(
             if uses_workers(recipe, until):
                 workers.start(functools.partial(check_all_but_rewards, recipe, count))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
+            if not run.stage("curation").done:
+                check_prompts(recipe)
+                check_prompt_endpoints(recipe)
             if not run.stage("annotation").done:
                 check_endpoints(recipe)
             workers.wait_until_ready()

@@ -81,15 +81,25 @@ def _em(recipe: Recipe) -> str:
 
 def _synthesis(recipe: Recipe) -> str:
     counts = ", ".join(f"{recipe.synthesis.prompts_of(name)} {name}" for name in recipe.domains)
-    return f"{counts} prompts at T={recipe.synthesis.sampling.temperature:g}"
+    settings = recipe.synthesis
+    passes = f" in each of {settings.passes} passes" if settings.passes > 1 else ""
+    writer = f", by {_model_of(settings.generator)}" if settings.generator is not None else ""
+    return f"{counts} prompts{passes} at T={settings.sampling.temperature:g}{writer}"
 
 
 def _curation(recipe: Recipe) -> str:
     curation = recipe.curation
-    return (
-        f"near duplicates above Jaccard {curation.near_duplicate_jaccard:g}, "
-        f"{curation.decontamination_ngram}-gram decontamination"
-    )
+    parts = [
+        f"near duplicates above Jaccard {curation.near_duplicate_jaccard:g}",
+        f"{curation.decontamination_ngram}-gram decontamination",
+        *([f"{len(curation.benchmarks)} benchmarks"] if curation.benchmarks else []),
+        *(f"drop {name}" for name in curation.drop),
+    ]
+    if curation.judging is not None:
+        parts.append(f"judges: {', '.join(curation.judging.judges)} ({curation.judging.rule})")
+    if curation.solving is not None:
+        parts.append(f"solvers: {', '.join(curation.solving.solvers)}")
+    return ", ".join(parts)
 
 
 def _labelling(recipe: Recipe) -> str:

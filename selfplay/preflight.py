@@ -123,6 +123,10 @@ def _named_models(recipe: Recipe) -> dict[str, PretrainedModel | LocalEngine]:
         named[f"cold_start.annotators.{name}.engine"] = annotator.engine
     if settings.annotators:
         named["cold_start.annotation.scorer"] = settings.annotation.scorer
+    named["synthesis.generator"] = recipe.synthesis.generator
+    judging, solving = recipe.curation.judging, recipe.curation.solving
+    named |= {f"curation.judging.judges.{name}": j.engine for name, j in (judging.judges if judging else {}).items()}
+    named |= {f"curation.solving.solvers.{name}": s.engine for name, s in (solving.solvers if solving else {}).items()}
     return {field: model for field, model in named.items() if isinstance(model, PretrainedModel | LocalEngine)}
 
 

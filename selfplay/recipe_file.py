@@ -24,9 +24,7 @@ from selfplay.synthesis_settings import Synthesis
 
 Path_ = tuple[str | int, ...]
 
-KINDS = frozenset(
-    ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local")
-)
+KINDS = frozenset(("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local"))
 """Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
 
 
@@ -147,11 +145,7 @@ def _override(settings: dict[str, Any], override: str, source: Source) -> dict[s
 def _explain(error: ValidationError, source: Source, path: Path) -> str:
     sentences = []
     for problem in error.errors():
-        at = tuple(
-            part
-            for part in problem["loc"]
-            if part not in KINDS
-        )
+        at = tuple(part for part in problem["loc"] if part not in KINDS)
         field = ".".join(map(str, at)) or "the recipe"
         where = source.where(at, str(path))
         sentences.append(f"{where}: {_sentence(problem, field, at)}")
@@ -260,9 +254,7 @@ def deciding(settings: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in settings.items() if name not in ("compute", "tracking")}
     cold_start = dict(kept.get("cold_start", {}))
     cold_start["annotation"] = {
-        name: value
-        for name, value in cold_start.get("annotation", {}).items()
-        if name not in Annotation.may_change
+        name: value for name, value in cold_start.get("annotation", {}).items() if name not in Annotation.may_change
     }
     return {name: _without_endpoints(value) for name, value in (kept | {"cold_start": cold_start}).items()}
 

@@ -14,6 +14,10 @@ from selfplay.seed_rows import SeedError
 LONGEST_ROW = 1 << 24
 
 
+class Unreachable(SeedError):
+    """No hub answers."""
+
+
 def benchmark_problems(settings: Curation) -> dict[str, dict[str, str]]:
     """The problems of each benchmark, by `row N` as they come.
 
@@ -95,6 +99,10 @@ def _dataset(where: str, benchmark: DatasetBenchmark) -> Iterator[Any]:
         rows = datasets.load_dataset(
             benchmark.name, benchmark.subset, split=benchmark.split, revision=benchmark.revision
         )
+    except ConnectionError as error:
+        raise Unreachable(
+            f"{where}: {benchmark.name} is not on this machine and no hub answers; download it first, or give a folder"
+        ) from error
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SeedError(

@@ -50,7 +50,7 @@ FLOORS: list[tuple[str, ...]] = [
     ),
     ("selfplay.summary", "selfplay.preflight", "selfplay.export", "selfplay.prompt_lookup", "selfplay.em_ablation"),
     ("selfplay.em_ablation_figures", "selfplay.em_ablation_plot"),
-    ("selfplay.pipeline",),
+    ("selfplay.pipeline", "selfplay.prompt_checks"),
     ("selfplay.launch", "selfplay.prompt_commands"),
     ("selfplay.cli",),
     ("selfplay.__main__",),
