@@ -8,7 +8,7 @@ grammar of `math_expression` leaves out, is read by math-verify's own LaTeX pars
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -18,15 +18,10 @@ from verifiers.math_compare import same
 from verifiers.math_form import Form, fault_of
 from verifiers.math_forms import form_of
 from verifiers.math_leaves import decimal_digits, numbers_agree
+from verifiers.math_points import DIGITS, MORE_DIGITS, agree_at_points, proportional, values_agree
 from verifiers.math_regions import same_region
 from verifiers.math_tree import with_decimal_logs
 
-_DIGITS = 60
-_MORE = 400
-"""Digits of a second look: sqrt(10^100 + 1) and 10^50 differ only after a hundred."""
-_POINTS = 14
-_ENOUGH, _SOME, _MANY = 4, 6, 14
-"""Points at which formulas must agree: at least, usually, and for those with roots or absolute values."""
 _USUAL = [
     (r"\sqrt{12}", r"2\sqrt{3}"),
     ("x^2+3x+2", "(x+1)(x+2)"),
@@ -44,7 +39,7 @@ def warm_up() -> None:
     import sympy
 
     warnings.filterwarnings("ignore")
-    sympy.sqrt(2).evalf(_DIGITS)
+    sympy.sqrt(2).evalf(DIGITS)
     for first, second in _USUAL:
         answer({"first": first, "second": second})
 
@@ -115,7 +110,7 @@ def _rank(ends: Sequence[Form]) -> list[int] | None:
     """Orders end points by value; equal ones, exactly or as roundings, share their place."""
     import sympy
 
-    values = [sympy.N(build(end.node), _DIGITS) for end in ends]
+    values = [sympy.N(build(end.node), DIGITS) for end in ends]
     if not all(value.is_comparable for value in values):
         return None
     order = sorted(range(len(ends)), key=lambda at: values[at])
@@ -158,7 +153,7 @@ def _rounded(first: Form, second: Form, left: Any, right: Any) -> bool:
         if digits is not None and not value.free_symbols and value.is_rational is not True:
             assert form.number is not None
             exact = sympy.Rational(form.number.numerator, form.number.denominator)
-            gap = abs(sympy.N(value - exact, _DIGITS))
+            gap = abs(sympy.N(value - exact, DIGITS))
             if gap.is_number and gap.is_finite and gap < sympy.Rational(1, 10**digits):
                 return True
     return False
@@ -176,9 +171,11 @@ def _agree(left: Any, right: Any) -> bool:
     if _undefined_functions(left) or _undefined_functions(right):
         return bool(sympy.simplify(left - right) == 0)
     if not names:
-        agree = _values_agree(sympy.N(left, _DIGITS), sympy.N(right, _DIGITS), _DIGITS, left - right)
-        return agree and _values_agree(sympy.N(left, _MORE), sympy.N(right, _MORE), _MORE, left - right)
-    return _agree_at_points(left, right, names)
+        agree = values_agree(sympy.N(left, DIGITS), sympy.N(right, DIGITS), DIGITS, left - right)
+        return agree and values_agree(
+            sympy.N(left, MORE_DIGITS), sympy.N(right, MORE_DIGITS), MORE_DIGITS, left - right
+        )
+    return agree_at_points(left, right, names)
 
 
 def _with_one_constant(left: Any, right: Any) -> tuple[Any, Any]:
@@ -199,77 +196,6 @@ def _undefined_functions(value: Any) -> bool:
     return bool(value.atoms(AppliedUndef))
 
 
-def _values_agree(left: Any, right: Any, digits: int = _DIGITS, difference: Any = None) -> bool:
-    import sympy
-
-    if not (left.is_number and right.is_number) or left.has(sympy.nan, sympy.oo, sympy.zoo):
-        return False
-    scale = max(abs(left), abs(right))
-    gap = abs(left - right)
-    if scale == 0:
-        return True
-    if not gap.is_comparable or gap > scale * sympy.Float(10) ** (10 - digits):
-        return _vanishes(difference) if difference is not None and min(abs(left), abs(right)) < 1e-30 else False
-    return True
-
-
-def _vanishes(difference: Any) -> bool:
-    """Decides a comparison with zero, where no relative error exists, by algebra."""
-    import sympy
-
-    return bool(sympy.simplify(difference) == 0)
-
-
-def _agree_at_points(left: Any, right: Any, names: list[Any]) -> bool:
-    real = other = 0
-    enough = _MANY if _has_kinks(left) or _has_kinks(right) else _SOME
-    for a, b in _values_at_points(left, right, names):
-        if not _values_agree(a, b, difference=a - b):
-            if a.is_real and b.is_real:
-                return False
-            other -= 1
-        elif a.is_real and b.is_real:
-            real += 1
-        else:
-            other += 1
-        if real >= enough:
-            return True
-    return real >= _ENOUGH or (real == 0 and other >= _ENOUGH)
-
-
-def _values_at_points(left: Any, right: Any, names: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """Gives the values of two formulas at the fixed points where both have one."""
-    import sympy
-
-    for point in _points(len(names)):
-        values = dict(zip(names, point, strict=True))
-        a, b = (sympy.N(side.subs(values), _DIGITS) for side in (left, right))
-        if a.is_number and b.is_number and not any(value.has(sympy.zoo, sympy.nan, sympy.oo) for value in (a, b)):
-            yield a, b
-
-
-def _has_kinks(value: Any) -> bool:
-    """Tells whether a formula may agree with another on one side of a point only."""
-    import sympy
-
-    if value.has(sympy.Abs, sympy.floor, sympy.ceiling, sympy.Max, sympy.Min):
-        return True
-    return any(not power.exp.is_Integer for power in value.atoms(sympy.Pow))
-
-
-def _points(count: int) -> list[list[Any]]:
-    """Fixed rational points: small and large, of both signs, none of them a likely zero or pole."""
-    import sympy
-
-    return [
-        [
-            sympy.Rational((37 * step + 101 * place) % 89 + 5, 31) * (1 if step % 2 == 0 or step + place == 3 else -1)
-            for place in range(count)
-        ]
-        for step in range(_POINTS)
-    ]
-
-
 def _relations_agree(first: Form, second: Form) -> bool:
     """Two equations are the same when their differences are proportional; inequalities, by a positive
     factor."""
@@ -286,20 +212,4 @@ def _relations_agree(first: Form, second: Form) -> bool:
     if operators[0] != operators[1] or left.free_symbols != right.free_symbols or not left.free_symbols:
         return False
     names = sorted(left.free_symbols, key=lambda symbol: str(symbol.name))
-    return _proportional(left, right, names, positive=operators[0] in {"<", "<="})
-
-
-def _proportional(left: Any, right: Any, names: list[Any], *, positive: bool) -> bool:
-    """Tells whether the quotient of two formulas is one number, which is not zero, wherever it has a value."""
-    first, count = None, 0
-    for a, b in _values_at_points(left, right, names):
-        if a == 0 and b == 0:
-            continue
-        if a == 0 or b == 0:
-            return False
-        ratio = a / b
-        first = ratio if first is None else first
-        if not _values_agree(ratio, first) or (positive and not (ratio.is_real and ratio > 0)):
-            return False
-        count += 1
-    return count >= _ENOUGH
+    return proportional(left, right, names, positive=operators[0] in {"<", "<="})

@@ -108,7 +108,7 @@ class Printer:
             )
         return self._factor(tree)
 
-    def _factor(self, tree: Tree) -> str:
+    def _factor(self, tree: Tree) -> str:  # noqa: PLR0911 - one return per kind of tree
         kind = tree[0]
         if kind == "num" and tree[1] >= 0:
             return str(tree[1])

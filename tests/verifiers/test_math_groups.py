@@ -80,6 +80,7 @@ def test_the_quick_rules_decide_as_the_algebra_does(name: str, monkeypatch: pyte
             decided.append((first, second, quick))
     monkeypatch.setattr("verifiers.math_compare.surely_different", lambda *formulas: False)
     slow = [
-        same(by_algebra(read(first), "a"), by_algebra(read(second), "b"), formulas_agree) for first, second, _ in decided
+        same(by_algebra(read(first), "a"), by_algebra(read(second), "b"), formulas_agree)
+        for first, second, _ in decided
     ]
     assert [pair for pair, verdict in zip(decided, slow, strict=True) if verdict is not pair[2]] == []

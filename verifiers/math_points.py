@@ -1,0 +1,102 @@
+"""Compares two sympy values by their digits: numbers at once, formulas at fixed points of the common real domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+DIGITS = 60
+MORE_DIGITS = 400
+"""Digits of a second look: sqrt(10^100 + 1) and 10^50 differ only after a hundred."""
+_POINTS = 14
+_ENOUGH, _SOME, _MANY = 4, 6, 14
+"""Points at which formulas must agree: at least, usually, and for those with roots or absolute values."""
+
+
+def values_agree(left: Any, right: Any, digits: int = DIGITS, difference: Any = None) -> bool:
+    """Tells whether two numbers agree to nearly all of the digits; near zero, their difference decides by algebra."""
+    import sympy
+
+    if not (left.is_number and right.is_number) or left.has(sympy.nan, sympy.oo, sympy.zoo):
+        return False
+    scale = max(abs(left), abs(right))
+    gap = abs(left - right)
+    if scale == 0:
+        return True
+    if not gap.is_comparable or gap > scale * sympy.Float(10) ** (10 - digits):
+        return _vanishes(difference) if difference is not None and min(abs(left), abs(right)) < 1e-30 else False
+    return True
+
+
+def _vanishes(difference: Any) -> bool:
+    """Decides a comparison with zero, where no relative error exists, by algebra."""
+    import sympy
+
+    return bool(sympy.simplify(difference) == 0)
+
+
+def agree_at_points(left: Any, right: Any, names: list[Any]) -> bool:
+    """Tells whether two formulas have the same values, where both are real, or nowhere real."""
+    real = other = 0
+    enough = _MANY if _has_kinks(left) or _has_kinks(right) else _SOME
+    for a, b in _values_at_points(left, right, names):
+        if not values_agree(a, b, difference=a - b):
+            if a.is_real and b.is_real:
+                return False
+            other -= 1
+        elif a.is_real and b.is_real:
+            real += 1
+        else:
+            other += 1
+        if real >= enough:
+            return True
+    return real >= _ENOUGH or (real == 0 and other >= _ENOUGH)
+
+
+def _values_at_points(left: Any, right: Any, names: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Gives the values of two formulas at the fixed points where both have one."""
+    import sympy
+
+    for point in _points(len(names)):
+        values = dict(zip(names, point, strict=True))
+        a, b = (sympy.N(side.subs(values), DIGITS) for side in (left, right))
+        if a.is_number and b.is_number and not any(value.has(sympy.zoo, sympy.nan, sympy.oo) for value in (a, b)):
+            yield a, b
+
+
+def _has_kinks(value: Any) -> bool:
+    """Tells whether a formula may agree with another on one side of a point only."""
+    import sympy
+
+    if value.has(sympy.Abs, sympy.floor, sympy.ceiling, sympy.Max, sympy.Min):
+        return True
+    return any(not power.exp.is_Integer for power in value.atoms(sympy.Pow))
+
+
+def _points(count: int) -> list[list[Any]]:
+    """Fixed rational points: small and large, of both signs, none of them a likely zero or pole."""
+    import sympy
+
+    return [
+        [
+            sympy.Rational((37 * step + 101 * place) % 89 + 5, 31) * (1 if step % 2 == 0 or step + place == 3 else -1)
+            for place in range(count)
+        ]
+        for step in range(_POINTS)
+    ]
+
+
+def proportional(left: Any, right: Any, names: list[Any], *, positive: bool) -> bool:
+    """Tells whether the quotient of two formulas is one number, which is not zero, wherever it has a value."""
+    first, count = None, 0
+    for a, b in _values_at_points(left, right, names):
+        if a == 0 and b == 0:
+            continue
+        if a == 0 or b == 0:
+            return False
+        ratio = a / b
+        first = ratio if first is None else first
+        if not values_agree(ratio, first) or (positive and not (ratio.is_real and ratio > 0)):
+            return False
+        count += 1
+    return count >= _ENOUGH
