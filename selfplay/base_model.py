@@ -11,7 +11,7 @@ from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
 from selfplay.records import Seed
 from selfplay.run import Stage
-from selfplay.trainers.model_folder import FINGERPRINT, trained_model, weights_hash
+from selfplay.trainers.model_folder import trained_model, write_fingerprint
 from selfplay.trainers.sft import Example, train_sft, write_examples
 from selfplay.workers import Job
 
@@ -75,7 +75,6 @@ def make_untrained(job: Job) -> None:
     from pathlib import Path
 
     from selfplay.quickstart import tiny_model
-    from selfplay.run import write_json
 
     settings: ScratchModel = job["model"]
     folder = Path(job["output"])
@@ -83,4 +82,4 @@ def make_untrained(job: Job) -> None:
     tokenizer = tiny_model.build_tokenizer(job["texts"], settings.vocabulary)
     network = tiny_model.build_model(tokenizer, job["seed"], settings.hidden_size, settings.layers)
     tiny_model.save(tokenizer, network, folder)
-    write_json(folder / FINGERPRINT, {"sha256": weights_hash(folder), "dtype": "float32"})
+    write_fingerprint(folder, "float32")

@@ -19,6 +19,8 @@ class ModelRef:
     dtype: str = "float32"
     chat: bool = False
     """Whether prompts given to `generate(..., chat=True)` go through its chat template."""
+    base: ModelRef | None = None
+    """Where the folder holds an adapter alone, the model that it belongs to."""
 
     @classmethod
     def local(cls, folder: Path, fingerprint: str, dtype: str, chat: bool) -> ModelRef:

@@ -12,8 +12,12 @@ from typing import Any
 from selfplay.engines.base import ModelRef
 
 KEPT = 3
+ADAPTER_NAME = 16
+"""Characters of an adapter's fingerprint that name it within its base."""
 _on_forget: list[Callable[[], None]] = []
 _loaded: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
+_wrapped: dict[str, Any] = {}
+"""What peft made of those that have adapters."""
 
 
 class ModelError(RuntimeError):
@@ -21,15 +25,47 @@ class ModelError(RuntimeError):
 
 
 def load(model: ModelRef, device: str) -> tuple[Any, Any]:
-    """The model in evaluation mode and its tokenizer (left padding)."""
-    key = f"{model.path}@{model.fingerprint}"
+    """The model in evaluation mode and its tokenizer (left padding).
+
+    Models that are adapters of one base share it: it is loaded once, beside a copy that has none.
+    """
+    if model.base is None:
+        return _kept(_key(model), model, device)
+    key = f"{_key(model.base)}, with adapters"
+    base, tokenizer = _kept(key, model.base, device)
+    _put_in_force(key, base, model)
+    return base, tokenizer
+
+
+def _key(model: ModelRef) -> str:
+    return f"{model.path}@{model.fingerprint}, {model.dtype}"
+
+
+def _kept(key: str, model: ModelRef, device: str) -> tuple[Any, Any]:
     if key not in _loaded:
         while len(_loaded) >= (KEPT if device == "cpu" else 1):
-            _loaded.popitem(last=False)
+            evicted, _ = _loaded.popitem(last=False)
+            _wrapped.pop(evicted, None)
         network, tokenizer = load_fresh(model)
         _loaded[key] = (network.to(device).eval(), tokenizer)
     _loaded.move_to_end(key)
     return _loaded[key]
+
+
+def _put_in_force(key: str, base: Any, model: ModelRef) -> None:
+    """Makes the base compute with this adapter; the last few stay in memory."""
+    from peft import PeftModel
+
+    name = model.fingerprint[:ADAPTER_NAME]
+    wrapped = _wrapped.get(key)
+    if wrapped is None:
+        _wrapped[key] = wrapped = PeftModel.from_pretrained(base, model.path, adapter_name=name)
+    elif name not in wrapped.peft_config:
+        wrapped.load_adapter(model.path, adapter_name=name)
+    wrapped.set_adapter(name)
+    for old in list(wrapped.peft_config)[:-KEPT]:
+        wrapped.delete_adapter(old)
+    wrapped.eval()
 
 
 def load_fresh(model: ModelRef) -> tuple[Any, Any]:
@@ -92,8 +128,16 @@ def look_up(name: str, revision: str | None) -> Known | None:
 
 
 def load_for_training(model: ModelRef, lora: bool) -> tuple[Any, Any]:
-    """A model to train: all weights in float32, since steps of 1e-6 are lost in bfloat16; as it is under LoRA."""
-    return load_fresh(model if lora else dataclasses.replace(model, dtype="float32"))
+    """A model to train: all weights in float32, since steps of 1e-6 are lost in bfloat16; as it is under LoRA.
+
+    A model that is an adapter comes as peft's, with the adapter, which alone is trained.
+    """
+    if model.base is None:
+        return load_fresh(model if lora else dataclasses.replace(model, dtype="float32"))
+    from peft import PeftModel
+
+    network, tokenizer = load_fresh(model.base)
+    return PeftModel.from_pretrained(network, model.path, is_trainable=True), tokenizer
 
 
 def on_forget(free: Callable[[], None]) -> None:
@@ -114,6 +158,7 @@ def forget_all() -> None:
     import torch
 
     _loaded.clear()
+    _wrapped.clear()
     free_engines()
     gc.collect()
     if torch.cuda.is_available():

@@ -54,8 +54,10 @@ def fit(stage: Stage, name: str, start: ModelRef, examples: Sequence[Example], a
     """A training on completion tokens only, with its examples written beside the model."""
     file = stage.folder / f"{name}-examples.parquet"
     write_examples(file, examples)
-    job = {"model": start, "examples": str(file), "args": args, "loss": "completion"}
-    return Training(name, train_sft, job | {"lora": stage.run.recipe.generator_lora})
+    recipe = stage.run.recipe
+    job = {"model": start, "examples": str(file), "args": args, "loss": "completion", "lora": recipe.generator_lora}
+    # Other engines than transformers are given whole models.
+    return Training(name, train_sft, job | {"adapter": recipe.engine.kind == "transformers"})
 
 
 def prompt_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:

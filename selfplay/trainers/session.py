@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from selfplay.run import read_json, repair_lines, write_json
+from selfplay.engines.base import ModelRef
+from selfplay.run import read_json, repair_lines
 from selfplay.trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints
-from selfplay.trainers.model_folder import FINGERPRINT, weights_hash
+from selfplay.trainers.model_folder import write_fingerprint
 
 
 def last_checkpoint(folder: Path) -> str | None:
@@ -44,20 +45,27 @@ def run_training(trainer: Any, work: Path) -> dict[str, float]:
     return {name: float(value) for name, value in result.metrics.items()}
 
 
-def save_model(trainer: Any, folder: Path, dtype: str) -> None:
-    """Writes the trained model, in its own number format, and its tokenizer (main process only), with a fingerprint."""
+def save_model(trainer: Any, folder: Path, dtype: str, base: ModelRef | None = None) -> None:
+    """Writes the trained model, in its own number format, and its tokenizer (main process only), with a fingerprint.
+
+    Args:
+        trainer: one of TRL's.
+        folder: where to.
+        dtype: the number format of a whole model; adapters keep theirs, in which small steps are not lost.
+        base: where the adapter is to stay an adapter, the model that it belongs to; else it is merged.
+    """
     import torch
 
     model = trainer.accelerator.unwrap_model(trainer.model)
-    if hasattr(model, "merge_and_unload"):
+    if base is None and hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
     if trainer.accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
-        if dtype != "auto":
+        if base is None and dtype != "auto":
             model = model.to(getattr(torch, dtype))
         model.save_pretrained(folder)
         trainer.processing_class.save_pretrained(folder)
-        write_json(folder / FINGERPRINT, {"sha256": weights_hash(folder), "dtype": dtype})
+        write_fingerprint(folder, dtype, base)
     trainer.accelerator.wait_for_everyone()
 
 

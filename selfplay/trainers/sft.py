@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from selfplay.engines.base import ModelRef
 from selfplay.records import write_arrow
 from selfplay.workers import Job
 
@@ -39,7 +40,7 @@ def train_sft(job: Job) -> dict[str, float]:
     """Fits a model to examples.
 
     Job: model (ModelRef), examples (path), args, seed, device, work (folder), output (folder), loss
-    (`completion`, or `all` for the prompt too), chat, lora.
+    (`completion`, or `all` for the prompt too), chat, lora; `adapter` if an adapter is to stay one.
     """
     import torch
     from datasets import Dataset
@@ -51,7 +52,8 @@ def train_sft(job: Job) -> dict[str, float]:
     if job["device"] != "cpu":
         loading.forget_all()
     torch.manual_seed(job["seed"])
-    network, tokenizer = loading.load_for_training(job["model"], job["lora"] is not None)
+    model: ModelRef = job["model"]
+    network, tokenizer = loading.load_for_training(model, job["lora"] is not None)
     rows = pq.read_table(job["examples"]).to_pylist()
     encoded = [_encode(tokenizer, row, job) for row in rows]
     work = Path(job["work"])
@@ -61,10 +63,12 @@ def train_sft(job: Job) -> dict[str, float]:
         args=arguments.build("sft", job["args"], str(work), job["seed"], job["device"]),
         train_dataset=Dataset.from_list(encoded),
         processing_class=tokenizer,
-        peft_config=session.peft_config(job["lora"]),
+        # A model that has an adapter goes on with that.
+        peft_config=None if model.base else session.peft_config(job["lora"]),
     )
     metrics = session.run_training(trainer, work)
-    session.save_model(trainer, Path(job["output"]), job["model"].dtype)
+    keep = job["lora"] is not None and job.get("adapter", False)
+    session.save_model(trainer, Path(job["output"]), model.dtype, (model.base or model) if keep else None)
     return metrics
 
 

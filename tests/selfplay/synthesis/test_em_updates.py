@@ -168,3 +168,16 @@ def test_a_tripped_guard_ends_the_loop_and_keeps_the_best_round(
     again, same = loop(settings)
     assert same == kept
     assert again.listener.notes == said  # type: ignore[attr-defined]
+
+
+def test_a_round_of_adapters_leaves_the_base_as_it_is(tmp_path: Path, toy_model: ModelRef) -> None:
+    """p and q are adapters of one base from the cold start on, and each step trains its own."""
+    lora = {"r": 4, "target_modules": ["q_proj", "v_proj"]}
+    settings = warm(toy.recipe(rounds=2)).model_copy(update={"generator_lora": lora})
+    before = weights_hash(Path(toy_model.path))
+    with toy.context(tmp_path / "run", settings) as context:
+        pair = expectation_maximisation(Story(context, None), toy_model, TRAIN, HELDOUT)
+    assert pair.p.base == pair.rationale_model.base == toy_model
+    assert pair.p.fingerprint != pair.rationale_model.fingerprint
+    assert weights_hash(Path(toy_model.path)) == before
+    assert not list((tmp_path / "run" / "stages").glob("em_*/*-model/model.safetensors"))

@@ -14,7 +14,7 @@ from selfplay.config import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
 from selfplay.records import Pair, write_table
-from selfplay.trainers import session
+from selfplay.trainers import model_folder, session
 from selfplay.trainers.dpo import train_dpo
 from selfplay.trainers.grpo import train_grpo, write_tasks
 from selfplay.trainers.sft import Example, train_sft, write_examples
@@ -53,6 +53,14 @@ def sft_job(model: ModelRef, folder: Path) -> dict[str, Any]:
         "lr_scheduler_type": "constant",
     }
     return {"model": model, "examples": str(folder / "examples.parquet"), "args": args, "loss": "all", "chat": False}
+
+
+def adapter_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    """Goes on with an adapter, as a round of EM does."""
+    job = sft_job(model, folder) | {"lora": {"r": 4, "target_modules": ["q_proj"]}, "adapter": True}
+    first = {"work": str(folder / "first-work"), "output": str(folder / "first"), "seed": 1, "device": "cpu"}
+    train_sft(job | first | {"args": job["args"] | {"max_steps": 1}})
+    return job | {"model": model_folder.trained_model(folder / "first")}
 
 
 def dpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
@@ -95,19 +103,19 @@ def grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("cut_at", [5, 11], ids=["in the first epoch", "in the second"])
 @pytest.mark.parametrize(
     ("make", "train"),
-    [(sft_job, train_sft), (dpo_job, train_dpo), (grpo_job, train_grpo)],
-    ids=["sft", "dpo", "grpo"],
+    [(sft_job, train_sft), (adapter_job, train_sft), (dpo_job, train_dpo), (grpo_job, train_grpo)],
+    ids=["sft", "adapter", "dpo", "grpo"],
 )
 def test_a_resumed_training_gives_the_same_weights(
     make: Any, train: Any, cut_at: int, tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "even_length.py").write_text("def judge(task, completion):\n    return len(completion) % 2 == 0\n")
     monkeypatch.syspath_prepend(tmp_path)
-    job = make(tiny_model, tmp_path) | {"seed": 3, "device": "cpu", "lora": None}
+    job = {"lora": None} | make(tiny_model, tmp_path) | {"seed": 3, "device": "cpu"}
 
     def run(name: str) -> str:
         train(job | {"work": str(tmp_path / f"{name}-work"), "output": str(tmp_path / name)})
-        return session.weights_hash(tmp_path / name)
+        return model_folder.weights_hash(tmp_path / name)
 
     whole = run("whole")
     original = session.run_training
@@ -125,7 +133,7 @@ def test_a_resumed_training_gives_the_same_weights(
         tmp_path / "cut-work" / f"checkpoint-{cut_at // 3 * 3}"
     )
     assert run("cut") == whole
-    assert whole != session.weights_hash(Path(tiny_model.path))
+    assert whole != model_folder.weights_hash(Path(tiny_model.path))
     # A kill after the last checkpoint, before the model was kept.
     shutil.rmtree(tmp_path / "cut")
     assert run("cut") == whole
