@@ -117,7 +117,7 @@ def test_sandbox_doctor() -> None:
     assert all(findings.values())
 
 
-@pytest.mark.parametrize("recipe", ["qwen3-4b.yaml", "qwen3-30b-a3b.yaml"])
+@pytest.mark.parametrize("recipe", ["qwen3-4b.yaml", "qwen3-30b-a3b.yaml", "qwen2.5-32b-em.yaml"])
 def test_check_passes_on_the_shipped_recipes(recipe: str) -> None:
     done = selfplay("check", ROOT / "configs" / recipe)
     assert done.returncode == 0, done.stderr
