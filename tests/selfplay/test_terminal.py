@@ -72,6 +72,14 @@ def test_the_closing_table_of_a_run_with_little_to_say() -> None:
     assert "not measurable" in text
 
 
+def test_what_ended_em_is_said(summary: dict[str, Any]) -> None:
+    summary["em_outcome"] = {"kept": 1, "rounds": 2, "stopped": "EM ended after round 2: it\x1b[2J collapsed"}
+    text = shown(closing_table(summary))
+    assert "EM ended after round 2: it\N{REPLACEMENT CHARACTER}[2J collapsed" in text
+    summary["em_outcome"]["stopped"] = None
+    assert "EM ended" not in shown(closing_table(summary))
+
+
 def test_a_run_that_never_trained_has_no_after(summary: dict[str, Any]) -> None:
     summary["evaluation"] = [row for row in summary["evaluation"] if row["round"] == 0]
     summary["gains"] = []

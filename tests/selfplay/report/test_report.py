@@ -125,6 +125,17 @@ def test_a_finished_run_has_everything(fake_run: MAKE) -> None:
     assert charts["accuracy-0"]["data"][0]["error_y"]["array"] == pytest.approx([0.032] * 3)
 
 
+def test_what_ended_em_is_said_and_stays_text(fake_run: MAKE) -> None:
+    run_path = fake_run()
+    file = run_path / "stages" / "em_2" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["counts"]["stopped"] = "EM ended after round 2: <b>rationales shrank</b>; the models of round 1 go on"
+    file.write_text(json.dumps(manifest))
+    content, page = page_of(run_path)
+    assert "EM ended after round 2: <b>rationales shrank</b>; the models of round 1 go on." in page.words
+    assert "<b>rationales shrank" not in content
+
+
 def test_the_page_reaches_for_nothing_outside_itself(fake_run: MAKE) -> None:
     _, page = page_of(fake_run())
     for tag, attributes in page.tags:
