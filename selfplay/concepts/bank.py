@@ -50,7 +50,7 @@ def bank_of(
     index = {name: place for place, name in enumerate(names)}
     frequency = np.array([extra.get(name, 0.0) for name in names], dtype=np.float64)
     for combination in combinations:
-        for concept in combination:
+        for concept in dict.fromkeys(combination):
             frequency[index[concept]] += 1
     together = _together([[index[concept] for concept in dict.fromkeys(c)] for c in combinations], len(names))
     return ConceptBank(names, frequency, together, _vectors(names, embed) if embed else rows_as_vectors(together))

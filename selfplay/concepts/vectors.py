@@ -66,7 +66,9 @@ def rows_as_vectors(together: sparse.csr_array) -> Vectors:
     """
     if together.shape[0] <= WHOLE_ROWS:
         return Vectors(together.toarray().astype(np.float64))
-    lengths = np.sqrt(together.multiply(together).sum(axis=1))
+    if not together.nnz:
+        return Vectors(np.zeros((together.shape[0], 1), dtype=np.float32))
+    lengths = np.sqrt(together.multiply(together).sum(axis=1, dtype=np.float64))
     unit = together.astype(np.float32)
     unit.data /= np.repeat(lengths, np.diff(unit.indptr)).astype(np.float32)
     start = np.full(together.shape[0], 1 / math.sqrt(together.shape[0]), dtype=np.float32)

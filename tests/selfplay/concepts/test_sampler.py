@@ -102,6 +102,15 @@ def test_reserved_combinations_are_never_drawn_side_by_side() -> None:
     assert not set(free) & set(again)
 
 
+def test_a_list_in_which_nothing_occurs_together_is_drawn_by_frequency() -> None:
+    counts = {f"c{number:04d}": float(1 + number % 3) for number in range(FEW + 10)}
+    own = ConceptSampler(bank_of([], counts), 1.0)
+    drawn = own.sample_many(random.Random(0), 2, 3000)
+    used = Counter(counts[concept] for combination in drawn for concept in combination)
+    assert len(set(drawn)) == 3000
+    assert used[3.0] > 1.3 * used[1.0]
+
+
 def test_when_nothing_new_is_left_fewer_come() -> None:
     own = large_sampler()
     every = own.sample_many(random.Random(0), 1, 10 * len(own.bank), attempts=30_000)

@@ -13,10 +13,13 @@ import pytest
 from selfplay.config import Recipe
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sample, Sampling
+from selfplay.engines.sharded import ShardedEngine
 from selfplay.records import Prompt, Seed
 from selfplay.run import RunDirectory
 from selfplay.seeding import derive
+from selfplay.store import ShardStore
 from selfplay.synthesis.generate import synthesis_stage
+from tests.selfplay.conftest import InProcess
 from tests.selfplay.engines.openai_server import OpenAIServer, prompt_of
 
 GOOD = "<!-- BEGIN RATIONALE -->think {n}<!-- END RATIONALE --><!-- BEGIN PROBLEM -->What is {n}?<!-- END PROBLEM -->"
@@ -63,13 +66,16 @@ def run(tmp_path: Path) -> Iterator[RunDirectory]:
         yield run
 
 
-def synthesised(run: RunDirectory, recipe: Recipe, writer: Any = None) -> tuple[list[Prompt], dict[str, Any]]:
+def synthesised(
+    run: RunDirectory, recipe: Recipe, writer: Any = None, workers: Any = None, base: ModelRef = P
+) -> tuple[list[Prompt], dict[str, Any]]:
     context = Context.__new__(Context)
+    context.workers = workers
     context.run, context.recipe = run, recipe
     context.listener = SimpleNamespace(begin=lambda *_: None, advance=lambda _: None)  # type: ignore[assignment]
     context.engine = lambda model: writer  # type: ignore[method-assign]
     stage = run.stage("synthesis")
-    counts = synthesis_stage(stage, context, P, SEEDS, [], P)
+    counts = synthesis_stage(stage, context, P, SEEDS, [], base)
     return stage.read("prompts", Prompt), counts
 
 
@@ -96,6 +102,23 @@ def test_what_could_not_be_parsed_is_counted_by_reason(run: RunDirectory) -> Non
     reasons = Counter(row.dropped for row in rows if row.dropped)
     assert counts["lost"] == dict(reasons) == {"parse: no rationale block": 2, "parse: cut at the token limit": 2}
     assert all(row.completion for row in rows)
+
+
+def test_finished_shards_of_every_pass_are_found_again(
+    run: RunDirectory, tiny_model: ModelRef, in_process: InProcess
+) -> None:
+    recipe = settings(passes=2, embeddings={"model": "policy"}, sampling={"max_new_tokens": 4})
+    own = recipe.engine.model_copy(update={"shard": 2})
+    engine = ShardedEngine(tiny_model, own, in_process, ShardStore(run.store_folder / "shards"))  # type: ignore[arg-type]
+    rows, _ = synthesised(run, recipe, engine, in_process, tiny_model)
+    assert len(rows) == 12
+    made = in_process.jobs
+    assert made == 1 + 2 * 4, "the embeddings, and four even shards of six prompts a pass"
+    for shard in sorted((run.store_folder / "shards").rglob("*.parquet"))[:2]:
+        shard.unlink()
+    again, _ = synthesised(run, recipe, engine, in_process, tiny_model)
+    assert again == rows
+    assert in_process.jobs == made + 2
 
 
 def test_a_writer_at_an_endpoint_is_asked_for_nothing_twice(run: RunDirectory) -> None:
