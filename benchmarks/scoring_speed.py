@@ -1,9 +1,11 @@
 """Likelihoods: the engine's `score` beside a naive loop (one forward pass a candidate, full log-softmax).
 
 quickstart: the quickstart's model (untrained, which costs the same) and formats, 8 rationales a pair, under p (c, then
-z and x) and under q (c and x, then z). large: a random Qwen3 of 0.1B parameters with a vocabulary of 151,936 tokens, 4
-candidates of one pair, 2,048 tokens each; every way runs in processes of its own, whose greatest resident memory while
-it scores counts, libraries and weights included. prefix: what sharing the prefix between candidates brings.
+z and x) and under q (c and x, then z), once all different and once repeating as those of a real E-step do.
+large: a random Qwen3 of 0.1B parameters with a vocabulary of 151,936 tokens, 4 candidates of one pair, 2,048 tokens
+each; every way runs in processes of its own, whose greatest resident memory while it scores counts, libraries and
+weights included.
+prefix: what sharing the prefix between candidates brings.
 All in processes like the workers of a run, on one thread, in processor time, so that other work counts little.
 """
 
@@ -27,6 +29,8 @@ from selfplay.workers import WORKER_ENVIRONMENT
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 PAIRS, CANDIDATES = 48, 8
+REPEATING = 4
+"""Of so many the 8 are drawn with replacement, which leaves 45% different; in an E-step of the quickstart it is 42%."""
 REPEATS, LARGE_REPEATS = 5, 3
 LARGE_VOCABULARY, LARGE_LENGTH, LARGE_PREFIX, LARGE_CANDIDATES = 151_936, 2048, 512, 4
 PREFIX_VOCABULARY = 4096
@@ -55,8 +59,8 @@ def ours(network: Any, encoded: Any) -> list[list[float]]:
     return score_sequences(network, encoded, BATCH_TOKENS)
 
 
-def small_case() -> tuple[Any, dict[str, Any]]:
-    """The quickstart's model, and the encoded requests of p and of q."""
+def small_case(different: int = CANDIDATES) -> tuple[Any, dict[str, Any]]:
+    """The quickstart's model, and the encoded requests of p and of q; each pair has so many different rationales."""
     from selfplay import formats
     from selfplay.base_model import texts_of
     from selfplay.config import ScratchModel
@@ -76,7 +80,8 @@ def small_case() -> tuple[Any, dict[str, Any]]:
     of_p, of_q = [], []
     for seed in rng.sample(seeds, PAIRS):
         same = [other for other in seeds if other.domain == seed.domain]
-        for other in rng.sample(same, CANDIDATES):
+        pool = rng.sample(same, different)
+        for other in pool if different == CANDIDATES else rng.choices(pool, k=CANDIDATES):
             z, x = formats.rationale_block(other.rationale), formats.problem_block(seed.problem)
             of_p.append(encode_request(tokenizer, ScoreRequest(for_prompt_model(recipe, seed), (z, x))))
             of_q.append(encode_request(tokenizer, ScoreRequest(for_rationale_model(recipe, seed), (z,), ends=False)))
@@ -127,8 +132,11 @@ def difference(a: list[list[float]], b: list[list[float]]) -> float:
 
 def quickstart() -> dict[str, Any]:
     """Both ways in turn, on requests of p and of q."""
-    network, requests = small_case()
-    return {name: _both_ways(network, encoded) for name, encoded in requests.items()}
+    figures = {}
+    for case, different in (("different", CANDIDATES), ("repeating", REPEATING)):
+        network, requests = small_case(different)
+        figures |= {f"{name}, {case}": _both_ways(network, encoded) for name, encoded in requests.items()}
+    return figures
 
 
 def _both_ways(network: Any, encoded: Any) -> dict[str, Any]:
@@ -142,6 +150,7 @@ def _both_ways(network: Any, encoded: Any) -> dict[str, Any]:
     middle = {way: statistics.median(seconds) for way, seconds in times.items()}
     return {
         "sequences": len(encoded),
+        "different": len({tuple(ids) for ids, _ in encoded}),
         "mean_tokens": statistics.fmean(len(ids) for ids, _ in encoded),
         "mean_prefix_tokens": statistics.fmean(spans[0][0] for _, spans in encoded),
         "naive_s": middle["naive"],

@@ -17,8 +17,8 @@ from selfplay.recipe_file import load_recipe, recipe_hash
 from selfplay.run import read_json, write_json
 
 DONE_FILE = "ablation-arm.json"
-LENGTH_FLOOR = 12
-"""Tokens, markers counted: above the bare gists of the quickstart's annotators, below their outlines."""
+LENGTH_FLOOR = 8
+"""Tokens, markers counted: above the gists and outlines of the quickstart's annotators, below their full plans."""
 
 Start = Callable[[Recipe, Path, Path | None, str], object]
 """Runs a recipe in a folder, with stages taken over from another run, until a stage is done."""
