@@ -55,16 +55,18 @@ def score_sequences(network: Any, encoded: Sequence[Encoded], batch_tokens: int)
         ModelError: the model makes its logits in a way that is not known here.
     """
     shareable = examine(network)
-    if network.device.type == "cpu":
-        batch_tokens = min(batch_tokens, CPU_TOKENS)
+    on_cpu = network.device.type == "cpu"
+    batch_tokens = min(batch_tokens, CPU_TOKENS) if on_cpu else batch_tokens
+    # Keys and values are held twice there: of the prefixes, and of what goes on from them.
+    shared_tokens = batch_tokens if on_cpu else max(1, batch_tokens // 2)
     keys = [(tuple(ids), tuple(spans)) for ids, spans in encoded]
     place_of = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     distinct: list[Encoded] = [(list(ids), list(spans)) for ids, spans in place_of]
     groups = shared_prefixes(distinct) if shareable else []
     sums: list[list[float]] = [[]] * len(distinct)
-    for places in by_length([len(group.prefix) for group in groups], batch_tokens):
+    for places in by_length([len(group.prefix) for group in groups], shared_tokens):
         batch = [groups[place] for place in places]
-        sums_after_prefixes(network, batch, distinct, batch_tokens, sums)
+        sums_after_prefixes(network, batch, distinct, shared_tokens, sums)
     left = sorted(set(range(len(distinct))).difference(*(group.members for group in groups)))
     for places in by_length([len(distinct[index][0]) for index in left], batch_tokens):
         indices = [left[place] for place in places]
