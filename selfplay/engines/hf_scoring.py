@@ -205,10 +205,11 @@ def target_logprobs(network: Any, states: Any, targets: Any) -> Any:
     elements = LOGIT_ELEMENTS["cpu" if states.device.type == "cpu" else "cuda"]
     side = math.isqrt(elements)
     rows, function = elements // head.weight.shape[0], _by_tokens
-    if rows < side // 8:
+    fewest = max(1, side // 8)
+    if rows < fewest:
         # A head of another kind (an adapter on it, a quantised one) is only known as a whole.
         plain = type(head) is torch.nn.Linear
-        rows, function = (side, functools.partial(_by_vocabulary, width=side)) if plain else (side // 8, _by_tokens)
+        rows, function = (side, functools.partial(_by_vocabulary, width=side)) if plain else (fewest, _by_tokens)
     parts = [
         function(network, head, states[start : start + rows], targets[start : start + rows])
         for start in range(0, len(targets), rows)
