@@ -113,7 +113,8 @@ def test_other_encodings_are_named(tmp_path: Path) -> None:
         read(file)
 
 
-def test_a_grammar_that_is_too_small_is_named() -> None:
+def test_a_grammar_that_is_too_small_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfplay.quickstart.seeds._ATTEMPTS_A_PROBLEM", 1)
     seeds = {"kind": "quickstart", "grammar": "code", "train": 10**6}
     with pytest.raises(SeedError, match=r"domains\.d\.seeds\.heldout"):
         load_seeds(0, "d", Domain.model_validate({"seeds": seeds | {"heldout": 3000}}), "heldout")
