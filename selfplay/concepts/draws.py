@@ -105,9 +105,11 @@ class BatchDraws:
         proposed[~from_list] = self._preferred.pick(rng.random(np.count_nonzero(~from_list)))
         # Accepted with probability exp((cosine - needed) / T), that is where the cosine is at least this:
         needed = 1 + self._temperature * np.log1p(-rng.random(place.shape))
-        needed[from_list] = np.where(envelope.exact[at], -np.inf, needed[from_list])
-        cosines = self._bank.vectors.cosines(centres[left], proposed)
-        accepted = cosines >= needed
+        certain = np.zeros(place.shape, dtype=bool)
+        certain[from_list] = envelope.exact[at]
+        needed[certain] = np.inf
+        cosines = self._bank.vectors.cosines_from(centres[left], proposed, needed)
+        accepted = certain | (cosines >= needed)
         # Few of those that are not listed come so far, and only they cost a look at their counts.
         row, column = np.nonzero(accepted & ~from_list)
         short = self._shortfall(envelope, chosen, left[row], proposed[row, column])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -78,32 +78,32 @@ class ConceptSampler:
             count: how many combinations.
             attempts: after so many draws in a row that bring nothing new, fewer are returned.
         """
+        size = min(size, len(self.bank))
         found: list[Combination] = []
         vain = 0
-        for places in self._drawn(rng, min(size, len(self.bank)), count):
-            key = _key(places)
-            vain += 1
-            if key not in self._taken:
-                vain = 0
-                self._taken.add(key)
-                found.append(tuple(self.bank.names[place] for place in sorted(places.tolist())))
-                if self._steering is not None:
-                    self._steering.use(places)
-            if len(found) == count or vain == attempts:
-                break
+        while len(found) < count and vain < attempts:
+            for places in self._drawn(rng, size, count - len(found)):
+                key = _key(places)
+                vain += 1
+                if key not in self._taken:
+                    vain = 0
+                    self._taken.add(key)
+                    found.append(tuple(self.bank.names[place] for place in sorted(places.tolist())))
+                    if self._steering is not None:
+                        self._steering.use(places)
+                if len(found) == count or vain == attempts:
+                    break
         return found
 
-    def _drawn(self, rng: random.Random, size: int, count: int) -> Iterator[Places]:
-        """Draws without end, repeats among them."""
-        while True:
-            preference = None if self._steering is None else self._steering.preference()
-            if self._batches is None:
-                yield self._one(rng, size, preference)
-            else:
-                self._batches.prefer(preference)
-                # Some more than are asked for, since some will be repeats; few at a time where they are steered.
-                wanted = count + count // 16 + 8 if preference is None else min(count, SIDE_BY_SIDE)
-                yield from _many(self._batches, rng, size, wanted)
+    def _drawn(self, rng: random.Random, size: int, wanted: int) -> Iterable[Places]:
+        """Some draws, repeats among them: about as many as are wanted, or one in a small bank."""
+        preference = None if self._steering is None else self._steering.preference()
+        if self._batches is None:
+            return [self._one(rng, size, preference)]
+        self._batches.prefer(preference)
+        # Some more than are wanted, since some will be repeats; few at a time where they are steered.
+        count = wanted + wanted // 16 + 8 if preference is None else min(wanted, SIDE_BY_SIDE)
+        return _many(self._batches, rng, size, count)
 
     def _one(self, rng: random.Random, size: int, preference: NDArray[np.float64] | None) -> Places:
         first = self.bank.frequency if preference is None else self.bank.frequency * preference

@@ -15,6 +15,7 @@ from selfplay.concepts.bank import ConceptBank, bank_of
 from selfplay.concepts.counts import CountTable
 from selfplay.concepts.draws import BatchDraws
 from selfplay.concepts.envelope import envelope_of, lists_of
+from selfplay.concepts.vectors import WIDE, Vectors
 
 
 def a_bank(rng: np.random.Generator, concepts: int, combinations: int, repeats: int, embedded: bool) -> ConceptBank:
@@ -23,7 +24,7 @@ def a_bank(rng: np.random.Generator, concepts: int, combinations: int, repeats: 
     for _ in range(combinations):
         chosen = tuple(names[place] for place in rng.choice(concepts, size=min(4, concepts), replace=False))
         made += [chosen] * int(rng.integers(1, repeats + 1))
-    embeddings = {name: rng.normal(size=5).tolist() for name in names}
+    embeddings = {name: (rng.normal(size=WIDE) * np.arange(1, WIDE + 1)).tolist() for name in names}
     return bank_of(made, embed=(lambda _: embeddings) if embedded else None)
 
 
@@ -71,6 +72,27 @@ def test_the_envelope_times_its_acceptance_is_the_exact_weight_of_every_concept(
         drawn[others] = envelope.tails[row] * preference[others] * np.exp(short / temperature)
         assert not set(listed.tolist()) & set(chosen[row].tolist())
         assert drawn / drawn.sum() == pytest.approx(exact[row] / exact[row].sum(), rel=1e-4, abs=1e-12)
+
+
+@pytest.mark.parametrize("width", [8, WIDE, 200])
+def test_cosines_from_a_bound_are_whole_where_they_reach_it(width: int) -> None:
+    rng = np.random.default_rng(width)
+    embeddings = (rng.normal(size=(50, width)) * np.linspace(1, 9, width) ** 2).astype(np.float32)
+    embeddings[7] = 0
+    vectors = Vectors(embeddings)
+    unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-9)
+    mean = unit[3] + unit[11]
+    expected = unit @ mean / np.linalg.norm(mean)
+    centres = vectors.centres(np.array([[3, 11]]))
+    assert vectors.all_cosines(centres)[0] == pytest.approx(expected, abs=1e-5)
+    candidates = np.arange(50)[None]
+    assert vectors.cosines(centres, candidates)[0] == pytest.approx(expected, abs=1e-5)
+    for least in (-1.0, 0.0, 0.3, 0.9):
+        found = vectors.cosines_from(centres, candidates, np.full((1, 50), least))[0]
+        kept = np.isfinite(found)
+        assert found[kept] == pytest.approx(expected[kept], abs=1e-5)
+        assert (expected[~kept] < least + 1e-5).all()
+        assert (expected[kept] > least - 1e-5).all()
 
 
 CASES = [
