@@ -1,7 +1,7 @@
 """Prompts that look to deduplication like real ones: function words, topics, a long tail, numbers, copies, variants.
 
 The figures that matter are those of real problems. Over pairs of unrelated ones the mean word-set Jaccard overlap is
-0.13 in GSM8K and 0.14 in MATH-500, above 0.2 for 5% and 19% of pairs, and of 2,853 problems, mostly of both and of MBPP,
+0.13 in GSM8K and 0.14 in MATH-500, above 0.2 for 5% and 19% of pairs; of 2,853 problems, mostly of both and of MBPP,
 deduplication at 0.2 keeps 322. What is made here is a little more diverse, and so a little harder: `overlap_figures`.
 """
 
