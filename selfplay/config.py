@@ -9,9 +9,10 @@ from pydantic import Field, field_validator, model_validator
 from selfplay.annotation_settings import Annotation, AnnotationTemplates, Annotator, check_budget
 from selfplay.curation_settings import Curation
 from selfplay.em_settings import EM
+from selfplay.labelling_settings import Labelling
 from selfplay.sandbox_settings import SandboxSettings
 from selfplay.seed_settings import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
-from selfplay.settings import SamplingSettings, Section, TrainerArguments
+from selfplay.settings import Section, TrainerArguments
 from selfplay.synthesis_settings import Synthesis
 from selfplay.training_settings import TrainingSettings
 
@@ -116,25 +117,6 @@ class ColdStart(Section):
     def _budget_can_be_reached(self) -> ColdStart:
         check_budget(self.annotation.budget, self.annotators)
         return self
-
-
-class Labelling(Section):
-    """Answers and tests without a teacher (paper section 4.1)."""
-
-    samples: Annotated[int, Field(ge=2, le=1024)] = 8
-    """k, completions of the labeller a prompt; here the labeller is the policy itself."""
-    sampling: SamplingSettings = SamplingSettings(temperature=1.0)
-    """How they are drawn."""
-    min_agreement: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Smallest share of all votes that the winner needs."""
-    ties: Literal["drop", "first"] = "drop"
-    """What happens when two answers win."""
-    tests: Annotated[int, Field(ge=1, le=64)] = 4
-    """Code: generated inputs a problem."""
-    min_tests: Annotated[int, Field(ge=1, le=64)] = 2
-    """Code: a problem with fewer confirmed tests is dropped."""
-    drop: tuple[Literal["always_solved", "at_least_half_solved", "above_half_solved"], ...] = ("always_solved",)
-    """Difficulty filters by the share of labelling completions that agree with the label."""
 
 
 class Evaluation(Section):
@@ -243,13 +225,6 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _combinations(self) -> Recipe:
-        half = {"at_least_half_solved", "above_half_solved"} & set(self.labelling.drop)
-        if half and self.labelling.min_agreement >= 0.5:
-            raise ValueError(
-                f"labelling.drop {sorted(half)} with labelling.min_agreement {self.labelling.min_agreement} leaves no "
-                "prompt: the policy labels its own prompts, so one it agrees on is one it solves at least half the "
-                "time; lower min_agreement or drop only always_solved"
-            )
         if isinstance(self.synthesis.prompts, dict) and set(self.synthesis.prompts) != set(self.domains):
             raise ValueError(
                 f"synthesis.prompts names {sorted(self.synthesis.prompts)}, but the domains are {sorted(self.domains)}"
@@ -262,10 +237,12 @@ class Recipe(Section):
                 raise ValueError(
                     f"em.stop and em.guards look at development problems, but domains.{name}.seeds.dev has none"
                 )
-            if domain.verifier == "code" and isinstance(domain.seeds, UserSeeds) and not domain.shared_input_format:
+            inputs_fit = domain.shared_input_format or self.labelling.inputs == "generated"
+            if domain.verifier == "code" and isinstance(domain.seeds, UserSeeds) and not inputs_fit:
                 raise ValueError(
-                    f"domains.{name}: new programming problems are tested on inputs of the seeds, which makes sense "
-                    f"only where all read one format; set domains.{name}.shared_input_format if they do"
+                    f"domains.{name}: new programming problems would be tested on inputs of the seeds, which makes "
+                    f"sense only where all read one format; set domains.{name}.shared_input_format if they do, or "
+                    "labelling.inputs to generated"
                 )
             if isinstance(domain.seeds, QuickstartSeeds | ProceduralSeeds):
                 available = getattr(domain.seeds, self.evaluation.split)
@@ -274,4 +251,13 @@ class Recipe(Section):
                         f"evaluation.problems is {self.evaluation.problems}, but domains.{name}.seeds."
                         f"{self.evaluation.split} makes only {available}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _likelihoods_are_known(self) -> Recipe:
+        if self.labelling.votes == "likelihood" and self.model.prompt_style == "chat":
+            raise ValueError(
+                "labelling.votes: likelihood needs log-probabilities of completions, which a policy with "
+                "model.prompt_style: chat does not give here; set labelling.votes to equal"
+            )
         return self

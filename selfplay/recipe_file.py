@@ -24,7 +24,7 @@ from selfplay.synthesis_settings import Synthesis
 
 Path_ = tuple[str | int, ...]
 
-KINDS = frozenset(("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local"))
+KINDS = frozenset(("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local", "policy"))
 """Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
 
 

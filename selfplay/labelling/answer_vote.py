@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfplay.config import Labelling
+from selfplay.labelling_settings import Labelling
 from selfplay.records import TestCase
 from verifiers.math_answer import MathVerifier
 from verifiers.voting import vote

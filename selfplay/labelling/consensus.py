@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sandbox.model import Program
-from selfplay.config import Labelling
 from selfplay.labelling.answer_vote import Label
+from selfplay.labelling_settings import Labelling
 from selfplay.records import TestCase
 from verifiers.extraction import code_block
 from verifiers.program_runner import ProgramRunner, RawOutput

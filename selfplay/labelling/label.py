@@ -10,12 +10,12 @@ from contextlib import closing
 from typing import Any
 
 from selfplay import formats
-from selfplay.config import Labelling
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.judging import sandbox_opener
 from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import label_by_consensus
+from selfplay.labelling_settings import Labelling
 from selfplay.quickstart.true_labels import exact_solver
 from selfplay.records import LabelledTask, Prompt, Rollout, Seed
 from selfplay.run import Stage

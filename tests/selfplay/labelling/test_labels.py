@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from selfplay.config import Labelling
 from selfplay.labelling.answer_vote import label_by_answers
 from selfplay.labelling.consensus import label_by_consensus
 from selfplay.labelling.label import too_easy
+from selfplay.labelling_settings import Labelling
 from verifiers.math_answer import MathVerifier
 from verifiers.program_runner import ProgramRunner
 
