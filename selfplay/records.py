@@ -183,7 +183,7 @@ class Judgement:
 class LabelledTask:
     """A prompt with the answer or the tests that a vote gave it."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     id: str
     prompt_id: str
     domain: str
@@ -193,10 +193,61 @@ class LabelledTask:
     agreement: float
     """Share of all votes that the winning answer got."""
     pass_rate: float
-    """Share of the labelling completions that agree with the label: the difficulty seen by the labeller."""
+    """Share of the completions counted in `tried` that agree with the label."""
     dropped: str
     label_is_right: bool | None
     """Measured against an exact solver where the source has one; never used to train. None: not measurable."""
+    tried: int = 0
+    """Completions behind the pass rate: rollouts of the policy where it was measured by itself, else the votes."""
+    pass_rate_low: float | None = None
+    """Lower end of the pass rate's Wilson interval; None where nothing was tried."""
+    pass_rate_high: float | None = None
+    """Its upper end."""
+    weight: float = 1.0
+    """How often the prompt is drawn for training, relative to the others."""
+    kill_rate: float | None = None
+    """Share of one-token mutants of an accepted program that the tests reject; None where that was not checked."""
+    flag: str = ""
+    """What a later policy found: that it contradicts the label, and what became of it; empty where nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One vote on a prompt's label."""
+
+    version: ClassVar[int] = 1
+    id: str
+    prompt_id: str
+    domain: str
+    round: int
+    """0 for the first labels, else the round before which the policy was asked again."""
+    labeller: str
+    """Name in the recipe; empty for the policy where nobody is named."""
+    index: int
+    answer: str | None
+    """The final answer, or the program; None where the completion has none."""
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTest:
+    """A test of a programming problem, and what became of it."""
+
+    version: ClassVar[int] = 1
+    id: str
+    prompt_id: str
+    kind: str
+    """What was asked for, or `seed` where the input is that of a seed problem."""
+    input: str
+    written: str
+    """The output that its writer expected; empty where nobody did."""
+    output: str
+    """The output by consensus of the programs; empty where there is none."""
+    agreement: float
+    """Share of the votes whose programs print that."""
+    outcome: str
+    """`confirmed`, `mended` (the programs agree on something else than its writer), `given` (nobody had expected
+    anything), or `dropped: ` and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from typing import Literal
 
 Equal = Callable[[str, str], bool]
 Canonical = Callable[[str], str]
+
+SAME_SIZE = 1e-9
+"""Relative difference up to which two weights of classes are a tie: what rounding may do to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +22,8 @@ class Vote:
     answer: str | None
     agreement: float
     """The share, in [0, 1], that the largest class has of all samples, those without an answer included."""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    """How many samples each class has, under the spelling that stands for it, largest first."""
+    counts: Mapping[str, float] = field(default_factory=dict)
+    """How many samples each class has, or what they weigh, under the spelling that stands for it, largest first."""
     reason: str = ""
     """Why there is no winner; empty when there is one."""
 
@@ -31,31 +35,36 @@ def vote(
     min_agreement: float = 0.0,
     ties: Literal["drop", "first"] = "drop",
     canonical: Canonical | None = None,
+    weights: Sequence[float] | None = None,
 ) -> Vote:
     """Returns the answer of the largest class of equal answers.
 
     `equal` must be symmetric; classes are its transitive closure. `canonical` maps an answer to a spelling
     that only equal answers share, which saves comparisons. A tie gives no winner (`drop`) or, among the
     tied, the class whose answer was given first (`first`, the one choice that depends on the order of the
-    samples). A missing answer never wins, but counts in the agreement.
+    samples). A missing answer never wins, but counts in the agreement. `weights`, none below 0, says what each
+    sample counts; all count alike without it.
     """
     if ties not in ("drop", "first"):
         raise ValueError(f"ties must be drop or first, not {ties!r}")
-    given = [answer for answer in answers if answer is not None and answer.strip()]
+    if weights is not None and (len(weights) != len(answers) or any(not 0 <= w < math.inf for w in weights)):
+        raise ValueError("weights must be finite, not below 0, and one for each answer")
+    ballots = list(zip(answers, weights if weights is not None else [1] * len(answers), strict=True))
+    given = [answer for answer, weight in ballots if answer is not None and answer.strip() and weight > 0]
     if not given:
         return Vote(None, 0.0, {}, "no sample has an answer")
     members = classes(given, equal, canonical)
     tally = Counter(given)
-    sizes = {_spokesman(group, tally): sum(tally[answer] for answer in group) for group in members}
+    sizes = {_spokesman(group, tally): _weight(group, ballots) for group in members}
     ranked = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     counts = dict(ranked)
     best = ranked[0][1]
-    agreement = best / len(answers)
-    leaders = [answer for answer, size in ranked if size == best]
+    agreement = min(best / math.fsum(weight for _, weight in ballots), 1.0)
+    leaders = [answer for answer, size in ranked if math.isclose(size, best, rel_tol=SAME_SIZE)]
     if agreement < min_agreement:
         return Vote(None, agreement, counts, f"agreement {agreement:.2f} is below {min_agreement:g}")
     if len(leaders) > 1 and ties == "drop":
-        return Vote(None, agreement, counts, f"{len(leaders)} answers are tied with {best} votes each")
+        return Vote(None, agreement, counts, f"{len(leaders)} answers are tied with {best:g} votes each")
     return Vote(_earliest(leaders, members, given), agreement, counts)
 
 
@@ -85,6 +94,13 @@ def classes(answers: Sequence[str], equal: Equal, canonical: Canonical | None = 
     for key in keys:
         merged.setdefault(root(key), []).extend(groups[key])
     return sorted(sorted(group) for group in merged.values())
+
+
+def _weight(group: Sequence[str], ballots: Sequence[tuple[str | None, float]]) -> float:
+    """What the samples of a class count together; an exact sum, so that their order does not show."""
+    members = set(group)
+    total = math.fsum(weight for answer, weight in ballots if answer in members)
+    return int(total) if total.is_integer() else total
 
 
 def _spokesman(group: Sequence[str], tally: Counter[str]) -> str:
