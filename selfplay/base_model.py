@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfplay import formats
-from selfplay.config import PretrainedModel, Recipe, ScratchModel
+from selfplay.config import Recipe
 from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
+from selfplay.model_settings import PretrainedModel, ScratchModel
 from selfplay.records import Seed
 from selfplay.run import Stage
 from selfplay.trainers.model_folder import trained_model, write_fingerprint

@@ -10,6 +10,7 @@ from selfplay.annotation_settings import Annotation, AnnotationTemplates, Annota
 from selfplay.curation_settings import Curation
 from selfplay.em_settings import EM
 from selfplay.labelling_settings import Labelling
+from selfplay.model_settings import PretrainedModel, ScratchModel
 from selfplay.sandbox_settings import SandboxSettings
 from selfplay.seed_settings import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.settings import Section, TrainerArguments
@@ -28,39 +29,6 @@ class Compute(Section):
     """Torch threads of each worker on a CPU."""
     isolate: bool | None = None
     """Whether each stage that uses models has fresh processes, so that memory always comes back; null: on a GPU."""
-
-
-class PretrainedModel(Section):
-    """A base model by its hub name or local folder, in safetensors."""
-
-    kind: Literal["pretrained"]
-    name: str
-    """Hub name such as `Qwen/Qwen3-4B`, or a folder."""
-    revision: str | None = None
-    """Branch, tag or commit on the hub."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "bfloat16"
-    """Number format of the weights."""
-    prompt_style: Literal["chat", "raw"] = "chat"
-    """Whether the solver's prompts go through the model's chat template."""
-
-
-class ScratchModel(Section):
-    """A tiny Qwen3 made and trained by the run itself from the seeds' worked solutions."""
-
-    kind: Literal["scratch"]
-    hidden_size: Annotated[int, Field(ge=32, le=1024)] = 128
-    """Width of the model."""
-    layers: Annotated[int, Field(ge=1, le=24)] = 2
-    """Number of transformer layers."""
-    vocabulary: Annotated[int, Field(ge=300, le=32000)] = 640
-    """Size of the byte-level BPE vocabulary, special tokens left out."""
-    args: TrainerArguments = {}
-    """Arguments of TRL's SFTConfig for the base training."""
-
-    @property
-    def prompt_style(self) -> Literal["chat", "raw"]:
-        """A model trained from scratch has no chat template."""
-        return "raw"
 
 
 class Domain(Section):
@@ -251,6 +219,35 @@ class Recipe(Section):
                         f"evaluation.problems is {self.evaluation.problems}, but domains.{name}.seeds."
                         f"{self.evaluation.split} makes only {available}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _rounds_fit(self) -> Recipe:
+        training, pool = self.training, self.training.pool
+        if self.synthesis.feedback is not None and pool.each_round != "resynthesise":
+            raise ValueError(
+                "synthesis.feedback changes what writes new prompts, but no round has any: set "
+                "training.pool.each_round to resynthesise"
+            )
+        if pool.each_round != "reuse" and self.labelling.relabelling is not None:
+            raise ValueError(
+                f"training.pool.each_round: {pool.each_round} labels all prompts anew, and labelling.relabelling looks "
+                "at the old labels again; set one of them"
+            )
+        if unknown := sorted(set(pool.given) - set(self.domains)):
+            raise ValueError(f"training.pool.given names {unknown}, but the domains are {sorted(self.domains)}")
+        if training.selection is not None:
+            for name, domain in self.domains.items():
+                if not domain.seeds.dev:
+                    raise ValueError(
+                        f"training.selection looks at development problems, but domains.{name}.seeds.dev has none"
+                    )
+        files = training.sft.files
+        if training.algorithm == "sft" and files is not None:
+            if files.domain is not None and files.domain not in self.domains:
+                raise ValueError(
+                    f"training.sft.files.domain is {files.domain}, but the domains are {sorted(self.domains)}"
+                )
         return self
 
     @model_validator(mode="after")

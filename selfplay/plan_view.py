@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from selfplay.annotation_settings import AnnotatorEngine
-from selfplay.config import PretrainedModel, Recipe
+from selfplay.config import Recipe
+from selfplay.model_settings import PretrainedModel
 from selfplay.plan import planned_stages
 from selfplay.training_settings import UpdateRule
 

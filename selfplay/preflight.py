@@ -13,9 +13,10 @@ from sandbox.doctor import examine
 from sandbox.model import SandboxUnavailable
 from sandbox.visible_files import PackageMissing
 from selfplay.annotation_settings import LocalEngine, OpenAIEngine
-from selfplay.config import PretrainedModel, Recipe, ScratchModel
+from selfplay.config import Recipe
 from selfplay.engines.base import Sampling
 from selfplay.judging import Item, load_verifier, task_of
+from selfplay.model_settings import PretrainedModel, ScratchModel
 from selfplay.quickstart.seed_problem import Split
 from selfplay.records import Seed
 from selfplay.seed_problems import SPLITS, load_seeds

@@ -47,6 +47,25 @@ class Coverage(Section):
         return self
 
 
+class Feedback(Section):
+    """Prompts that the policy finds learnable become observed pairs of one more round of EM, before new prompts."""
+
+    low: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Least pass rate of the last round's rollouts that counts as learnable."""
+    high: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Greatest pass rate that counts as learnable."""
+    prompts: Annotated[int, Field(ge=1)] = 200
+    """Most prompts of a domain that are fed back after a round; the em section says how p and q learn from them."""
+    choice: Literal["learnable", "any"] = "learnable"
+    """`any` takes as many prompts whatever their pass rate: the control."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Feedback:
+        if self.low > self.high:
+            raise ValueError(f"low, {self.low:g}, is above high, {self.high:g}")
+        return self
+
+
 class Synthesis(Section):
     """New prompts from the prompt model (paper section 3)."""
 
@@ -66,6 +85,8 @@ class Synthesis(Section):
     """What concepts are compared by; none compares what they occur together with."""
     coverage: Coverage | None = None
     """Steers towards concepts that were used little or did well; none leaves all as frequent as they are."""
+    feedback: Feedback | None = None
+    """What the policy finds learnable goes back to p and q between rounds; none keeps them as EM left them."""
 
     def prompts_of(self, domain: str) -> int:
         """Completions sampled for one domain in each pass."""

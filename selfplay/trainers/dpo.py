@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from selfplay.engines.base import ModelRef
 from selfplay.records import Pair, read_table
 from selfplay.workers import Job
 
+if TYPE_CHECKING:
+    from selfplay.trainers.collapse import WatchChosen
+
 
 def train_dpo(job: Job) -> dict[str, float]:
-    """Trains on a table of pairs.
+    """Trains on a table of pairs; where the chosen completions collapse, the last good weights are what it keeps.
 
-    Job: model (ModelRef), pairs (path), args, seed, device, work (folder), output (folder), lora.
+    Job: model (ModelRef), pairs (path), args, seed, device, work (folder), output (folder), lora, drop (nats a token,
+    or None) and window (log lines), which are the threshold of `selfplay.trainers.collapse`.
     """
     import torch
     from datasets import Dataset
@@ -20,6 +25,7 @@ def train_dpo(job: Job) -> dict[str, float]:
 
     from selfplay.engines import loading
     from selfplay.trainers import arguments, session
+    from selfplay.trainers.collapse import WatchChosen
 
     if job["device"] != "cpu":
         loading.forget_all()
@@ -28,16 +34,48 @@ def train_dpo(job: Job) -> dict[str, float]:
     pairs = [_row(pair, tokenizer if job["model"].chat else None) for pair in read_table(Path(job["pairs"]), Pair)]
     work = Path(job["work"])
     work.mkdir(parents=True, exist_ok=True)
+    config = arguments.build("dpo", job["args"], str(work), job["seed"], job["device"])
+    tokens, log = _mean_tokens(tokenizer, pairs), work / session.LOG
+    watch = WatchChosen(config.beta, tokens, job.get("drop"), job.get("window", 1), log)
     trainer = DPOTrainer(
         model=network,
-        args=arguments.build("dpo", job["args"], str(work), job["seed"], job["device"]),
+        args=config,
         train_dataset=Dataset.from_list(pairs),
         processing_class=tokenizer,
         peft_config=session.peft_config(job["lora"]),
+        callbacks=[watch],
     )
     metrics = session.run_training(trainer, work)
-    session.save_model(trainer, Path(job["output"]), job["model"].dtype)
+    if watch.stopped:
+        _go_back(trainer, job, watch, work)
+    else:
+        session.save_model(trainer, Path(job["output"]), job["model"].dtype)
     return metrics
+
+
+def _go_back(trainer: Any, job: Job, watch: WatchChosen, work: Path) -> None:
+    """Keeps the newest checkpoint, which is older than the collapse, or the model as it was before the training."""
+    from selfplay.engines import loading
+    from selfplay.trainers import session
+    from selfplay.trainers.collapse import write_outcome
+
+    found = session.last_checkpoint(work)
+    model: ModelRef = job["model"]
+    if found is not None:
+        trainer._load_from_checkpoint(found)
+        session.save_model(trainer, Path(job["output"]), model.dtype)
+    elif trainer.is_world_process_zero():
+        network, tokenizer = loading.load_fresh(model)
+        session.keep(network, tokenizer, Path(job["output"]), model.dtype)
+    if trainer.is_world_process_zero():
+        write_outcome(work, watch, session.step_of(found) if found else 0)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _mean_tokens(tokenizer: Any, rows: list[dict[str, Any]]) -> float:
+    """Mean length of the chosen completions, their end included."""
+    lengths = [len(tokenizer(row["chosen"], add_special_tokens=False)["input_ids"]) + 1 for row in rows]
+    return sum(lengths) / len(lengths)
 
 
 def _row(pair: Pair, chat_tokenizer: Any) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from selfplay.run import read_json, repair_lines
 from selfplay.trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints
 from selfplay.trainers.model_folder import write_fingerprint
 
+LOG = "log.jsonl"
+
 
 def last_checkpoint(folder: Path) -> str | None:
     """The newest complete checkpoint below a trainer's output folder, from which there is something left to train.
@@ -19,7 +21,12 @@ def last_checkpoint(folder: Path) -> str | None:
     found = [path.parent for path in folder.glob(f"checkpoint-*/{CHECKPOINT_COMPLETE}") if _goes_on(path.parent)]
     if not found:
         return None
-    return str(max(found, key=lambda path: int(path.name.rsplit("-", 1)[1])))
+    return str(max(found, key=step_of))
+
+
+def step_of(checkpoint: Path | str) -> int:
+    """The step at which a checkpoint was written, by its folder's name."""
+    return int(str(checkpoint).rsplit("-", 1)[1])
 
 
 def _goes_on(checkpoint: Path) -> bool:
@@ -35,8 +42,8 @@ def run_training(trainer: Any, work: Path) -> dict[str, float]:
         work: the trainer's output folder.
     """
     if trainer.is_world_process_zero():
-        repair_lines(work / "log.jsonl")
-    trainer.add_callback(LogToFile(work / "log.jsonl"))
+        repair_lines(work / LOG)
+    trainer.add_callback(LogToFile(work / LOG))
     trainer.add_callback(MarkCheckpoints())
     from transformers.trainer_callback import PrinterCallback
 
@@ -54,19 +61,24 @@ def save_model(trainer: Any, folder: Path, dtype: str, base: ModelRef | None = N
         dtype: the number format of a whole model; adapters keep theirs, in which small steps are not lost.
         base: where the adapter is to stay an adapter, the model that it belongs to; else it is merged.
     """
-    import torch
-
     model = trainer.accelerator.unwrap_model(trainer.model)
     if base is None and hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
     if trainer.accelerator.is_main_process:
-        folder.mkdir(parents=True, exist_ok=True)
-        if base is None and dtype != "auto":
-            model = model.to(getattr(torch, dtype))
-        model.save_pretrained(folder)
-        trainer.processing_class.save_pretrained(folder)
-        write_fingerprint(folder, dtype, base)
+        keep(model, trainer.processing_class, folder, dtype, base)
     trainer.accelerator.wait_for_everyone()
+
+
+def keep(model: Any, tokenizer: Any, folder: Path, dtype: str, base: ModelRef | None = None) -> None:
+    """Writes a model and its tokenizer, with a fingerprint; for the arguments see `save_model`."""
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if base is None and dtype != "auto":
+        model = model.to(getattr(torch, dtype))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_fingerprint(folder, dtype, base)
 
 
 def peft_config(lora: dict[str, Any] | None) -> Any:
