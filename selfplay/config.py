@@ -243,11 +243,8 @@ class Recipe(Section):
                         f"training.selection looks at development problems, but domains.{name}.seeds.dev has none"
                     )
         files = training.sft.files
-        if training.algorithm == "sft" and files is not None:
-            if files.domain is not None and files.domain not in self.domains:
-                raise ValueError(
-                    f"training.sft.files.domain is {files.domain}, but the domains are {sorted(self.domains)}"
-                )
+        if files is not None and files.domain is not None and files.domain not in self.domains:
+            raise ValueError(f"training.sft.files.domain is {files.domain}, but the domains are {sorted(self.domains)}")
         return self
 
     @model_validator(mode="after")

@@ -14,8 +14,8 @@ from typing import Any
 from transformers import TrainerCallback
 
 from selfplay.run import write_json
+from selfplay.trainers.dpo import OUTCOME
 
-OUTCOME = "outcome.json"
 CHANGE = "chosen/change_per_token"
 
 

@@ -12,6 +12,9 @@ from selfplay.workers import Job
 if TYPE_CHECKING:
     from selfplay.trainers.collapse import WatchChosen
 
+OUTCOME = "outcome.json"
+"""What ended a training before its last step, in its folder."""
+
 
 def train_dpo(job: Job) -> dict[str, float]:
     """Trains on a table of pairs; where the chosen completions collapse, the last good weights are what it keeps.

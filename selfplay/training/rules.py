@@ -11,11 +11,11 @@ from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
 from selfplay.judging import task_of
 from selfplay.records import LabelledTask, Pair, Rollout, Seed
-from selfplay.run import Stage
-from selfplay.trainers.dpo import train_dpo
+from selfplay.run import Stage, read_json
+from selfplay.trainers.dpo import OUTCOME, train_dpo
 from selfplay.trainers.grpo import train_grpo, write_tasks
 from selfplay.trainers.sft import Example, NothingToLearn, train_sft, write_examples
-from selfplay.training.selection import make_pairs, right_completions
+from selfplay.training.selection import balanced, faults, make_pairs, pass_rates, right_completions
 from selfplay.training.verified_rollouts import logged_rollouts, solver_prompt, verified_rollouts
 
 POLICY = "policy"
@@ -75,28 +75,48 @@ def grpo(this: Round) -> Counts:
 
 
 def dpo(this: Round) -> Counts:
-    """Learns from pairs of a right and a wrong rollout."""
-    settings = this.context.recipe.training.dpo
+    """Learns from pairs of a right and a wrong rollout; says so where the right ones became unlikely."""
+    training = this.context.recipe.training
+    settings = training.dpo
     rollouts = _rollouts(this, settings.rollouts)
     prompts = {task.id: solver_prompt(this.context, task) for task in this.tasks}
-    pairs = make_pairs(rollouts, prompts, settings.pairs_per_prompt, this.context.seed("selfplay", this.number))
+    seed = this.context.seed("selfplay", this.number)
+    pairs = make_pairs(rollouts, prompts, settings.pairs_per_prompt, seed, training.thinking)
+    counts: Counts = {"rollouts": len(rollouts), "pairs": len(pairs), "invalid": faults(rollouts, training.thinking)}
     if not pairs:
-        raise NothingToLearn("no prompt has both a right and a wrong rollout: raise training.dpo.rollouts")
+        raise NothingToLearn(
+            f"no prompt has both a right and a wrong rollout ({_listed(counts['invalid'])} of {len(rollouts)} were not "
+            "valid): raise training.dpo.rollouts, or sampling.max_new_tokens where they were cut"
+        )
     this.stage.write("pairs", Pair, pairs)
-    this.train(train_dpo, {"pairs": str(this.stage.folder / "pairs.parquet")})
-    return {"rollouts": len(rollouts), "pairs": len(pairs)}
+    guard = settings.collapse
+    table = str(this.stage.folder / "pairs.parquet")
+    this.train(train_dpo, {"pairs": table, "drop": guard.drop, "window": guard.window})
+    outcome = this.stage.folder / f"{POLICY}-training" / OUTCOME
+    if outcome.exists():
+        counts["stopped"] = read_json(outcome)["stopped"]
+        this.context.listener.note(f"round {this.number}: {counts['stopped']}")
+    return counts
 
 
 def rft(this: Round) -> Counts:
     """Learns from the right rollouts by maximum likelihood."""
-    settings = this.context.recipe.training.rft
+    training = this.context.recipe.training
+    settings = training.rft
     rollouts = _rollouts(this, settings.rollouts)
-    chosen = right_completions(rollouts, settings.samples_per_prompt)
+    right = right_completions(rollouts, settings.samples_per_prompt, training.thinking)
+    seed = this.context.seed("selfplay", this.number)
+    chosen = balanced(right, pass_rates(rollouts), settings.bands, seed)
     if not chosen:
         raise NothingToLearn("no rollout passed: raise training.rft.rollouts, or synthesise easier prompts")
     prompts = {task.id: solver_prompt(this.context, task) for task in this.tasks}
     this.fit([Example(prompts[row.task_id], (row.completion,)) for row in chosen])
-    return {"rollouts": len(rollouts), "samples": len(chosen)}
+    return {
+        "rollouts": len(rollouts),
+        "samples": len(chosen),
+        "set_aside": len(right) - len(chosen),
+        "invalid": faults(rollouts, training.thinking),
+    }
 
 
 def continued_sft(this: Round) -> Counts:
@@ -107,6 +127,11 @@ def continued_sft(this: Round) -> Counts:
     domains = this.context.recipe.domains
     this.fit([Example(formats.solver_input(domains[s.domain], s.problem), (s.solution,)) for s in solved])
     return {"samples": len(solved)}
+
+
+def _listed(counts: dict[str, int]) -> str:
+    """Counts by reason, as text."""
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items())) or "none"
 
 
 def _rollouts(this: Round, k: int) -> list[Rollout]:

@@ -14,8 +14,8 @@ from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
 from selfplay.records import Pair, write_table
 from selfplay.trainers import model_folder, session
-from selfplay.trainers.collapse import CHANGE, OUTCOME
-from selfplay.trainers.dpo import train_dpo
+from selfplay.trainers.collapse import CHANGE
+from selfplay.trainers.dpo import OUTCOME, train_dpo
 
 PROBLEMS = seeds.generate("math", 16, 0)
 STEEP = {
