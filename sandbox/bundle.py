@@ -7,7 +7,7 @@ import marshal
 from pathlib import Path
 
 _MODULES = (
-    *("sandbox", "sandbox.wire", "sandbox.plain", "sandbox.child"),
+    *("sandbox", "sandbox.wire", "sandbox.plain", "sandbox.program_text", "sandbox.child"),
     *("sandbox.process_tree", "sandbox.box", "sandbox.zygote"),
 )
 """In the order of their imports."""

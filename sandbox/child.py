@@ -17,7 +17,7 @@ import resource
 import sys
 from _struct import Struct
 
-from sandbox import plain, wire
+from sandbox import plain, program_text, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ def _run_python(source: str, name: str) -> tuple[dict[str, Any], int | None]:
     sys.argv = ["<program>"]
 
     def action() -> None:
-        # Not inheriting keeps this file's __future__ imports out of the program.
-        exec(compile(source.removeprefix("\ufeff"), "<program>", "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        program_text.execute(source.removeprefix("\ufeff"), module.__dict__)
 
     return module.__dict__, _guarded(action)
 
@@ -182,7 +181,7 @@ def _guarded(action: Any) -> int | None:
 
 
 def _program_part(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, program_text.__file__):
         trace = trace.tb_next
     return trace
 

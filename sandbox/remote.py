@@ -32,7 +32,7 @@ from sandbox.remote_server import RemoteServer
 from sandbox.warm import WarmSandbox
 
 _SHIPPED = (
-    *("__init__", "wire", "plain", "child"),
+    *("__init__", "wire", "plain", "program_text", "child"),
     *("process_tree", "box", "zygote", "remote_driver"),
 )
 """Modules that run on the server, in the order of their imports."""

@@ -8,6 +8,7 @@ amounts that the whole host shares, or memory that outlives a test is refused wi
 from __future__ import annotations
 
 import errno
+import functools
 import platform
 
 from sandbox.bpf import Filter, Numbers, known_machine
@@ -150,6 +151,7 @@ def supported(machine: str = platform.machine()) -> bool:
     return known_machine(machine)
 
 
+@functools.cache
 def filter_program(machine: str = platform.machine()) -> bytes:
     """The filter as an array of `struct sock_filter`, in the form that bwrap --seccomp reads.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import sys
@@ -20,22 +21,26 @@ _STORES = ("/nix/store", "/gnu/store")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _THIRD_PARTY = ("site-packages", "dist-packages")
 
+Entry = tuple[str, ...]
+"""An option of bwrap's and its words; the last is the place in the sandbox."""
+
 
 def interpreter() -> str:
     """Real path of the interpreter that a virtual environment stands on."""
     return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 
 
-def interpreter_folders() -> list[str]:
+@functools.cache
+def interpreter_folders() -> tuple[str, ...]:
     """Folders outside /usr that this interpreter loads its library and standard modules from."""
     base = os.path.realpath(sys.base_prefix)
     if base == "/usr":
-        return []
+        return ()
     for store in _STORES:
         if base.startswith(store):
-            return [store]
+            return (store,)
     folders = [f"{base}/{name}" for name in ("lib", "lib64") if os.path.isdir(f"{base}/{name}")]
-    return [interpreter(), *folders]
+    return (interpreter(), *folders)
 
 
 def reachable_by_others(path: str) -> bool:
@@ -45,39 +50,35 @@ def reachable_by_others(path: str) -> bool:
     return bool(real.stat().st_mode & wanted == wanted) and all(parent.stat().st_mode & 0o1 for parent in real.parents)
 
 
-def third_party_folders() -> list[str]:
+@functools.cache
+def third_party_folders() -> tuple[str, ...]:
     """Folders among those shown that hold packages which are no part of Python itself."""
     # Of every Python below, since a system keeps those of one version in several places.
     roots = [f"/usr/{name}" for name in _LIBRARIES] + [f"{sys.base_prefix}/{name}" for name in _LIBRARIES]
     found = [folder for root in roots for name in _THIRD_PARTY for folder in Path(root).glob(f"python3*/{name}")]
     found += [Path(sysconfig.get_path("stdlib"), name) for name in _THIRD_PARTY]
-    return sorted({os.path.realpath(folder) for folder in found if folder.is_dir()})
+    return tuple(sorted({os.path.realpath(folder) for folder in found if folder.is_dir()}))
 
 
-def _system_binds() -> list[str]:
-    binds: list[str] = []
+def _system_entries() -> list[Entry]:
+    entries: list[Entry] = []
     for name in _SYSTEM_FOLDERS:
         if os.path.isdir(f"/usr/{name}"):
-            binds += ["--ro-bind", f"/usr/{name}", f"/usr/{name}"]
+            entries.append(("--ro-bind", f"/usr/{name}", f"/usr/{name}"))
     for name in _TOP_LEVEL:
         if os.path.islink(f"/{name}"):
-            binds += ["--symlink", os.readlink(f"/{name}"), f"/{name}"]
+            entries.append(("--symlink", os.readlink(f"/{name}"), f"/{name}"))
         elif os.path.isdir(f"/{name}"):
-            binds += ["--ro-bind", f"/{name}", f"/{name}"]
-    for path in _CONFIGURATION:
-        if os.path.exists(path):
-            binds += ["--ro-bind", path, path]
-    return binds
+            entries.append(("--ro-bind", f"/{name}", f"/{name}"))
+    return [*entries, *(("--ro-bind", path, path) for path in _CONFIGURATION if os.path.exists(path))]
 
 
-def _device_binds() -> list[str]:
-    binds: list[str] = []
-    for name in _DEVICES:
-        # Not read-only: bwrap would make the mount nodev too. The nodes belong to root, so they are safe.
-        binds += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+def _device_entries() -> list[Entry]:
+    # Not read-only: bwrap would make the mount nodev too. The nodes belong to root, so they are safe.
+    entries: list[Entry] = [("--dev-bind", f"/dev/{name}", f"/dev/{name}") for name in _DEVICES]
     for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
-        binds += ["--symlink", f"/proc/self/{target}", f"/dev/{name}"]
-    return [*binds, "--symlink", "/tmp", "/dev/shm"]
+        entries.append(("--symlink", f"/proc/self/{target}", f"/dev/{name}"))
+    return [*entries, ("--symlink", "/tmp", "/dev/shm")]
 
 
 def shown_paths() -> list[str]:
@@ -115,18 +116,18 @@ def header_place(folder: Path) -> str:
     return f"/opt/headers/{folder.name}"
 
 
-def root_arguments(tmp_bytes: int, staged: dict[str, str], packages: Collection[str]) -> list[str]:
-    """bwrap's arguments that build the root; `staged` maps a host path to where it can be read instead, and
-    `packages` are folders that programs may import."""
-    arguments = _system_binds()
-    for path in interpreter_folders():
-        arguments += ["--ro-bind", staged.get(path, path), path]
-    for folder in packages:
-        arguments += ["--ro-bind", staged.get(folder, folder), f"{PACKAGES}/{os.path.basename(folder)}"]
-    for headers in all_prepared():
-        arguments += ["--ro-bind", staged.get(str(headers), str(headers)), header_place(headers)]
+def shared_entries(packages: Collection[str]) -> list[Entry]:
+    """The read-only part of the root, which all sandboxes share; programs may import the folders `packages`."""
+    entries = _system_entries()
+    entries += [("--ro-bind", path, path) for path in interpreter_folders()]
+    entries += [("--ro-bind", folder, f"{PACKAGES}/{os.path.basename(folder)}") for folder in packages]
+    entries += [("--ro-bind", str(headers), header_place(headers)) for headers in all_prepared()]
     for folder in third_party_folders():
-        arguments += ["--tmpfs", folder, "--remount-ro", folder]
-    arguments += ["--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
-    arguments += _device_binds()
+        entries += [("--tmpfs", folder), ("--remount-ro", folder)]
+    return entries + _device_entries()
+
+
+def own_arguments(tmp_bytes: int) -> list[str]:
+    """bwrap's arguments for what each sandbox has for itself."""
+    arguments = ["--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
     return [*arguments, "--size", str(tmp_bytes), "--tmpfs", "/tmp", "--remount-ro", "/"]

@@ -166,13 +166,11 @@ def _passed_unseen(request: tuple[float, ...], ground: Ground) -> int:
 def prepare() -> None:
     """What the first test would otherwise pay for, and the limits that all tests share."""
     _forget_the_caller()
-    # The first compilation of a process makes the types of the syntax tree, twice the work of all else in a test.
-    compile("", "", "exec")
     if os.path.isdir(wire.PACKAGES):
         sys.path.append(wire.PACKAGES)
     child.set_common_limits()
     child.add_site_builtins()
-    gc.collect()
+    # Not collected first: that takes as long as a test, for next to nothing.
     gc.freeze()
 
 

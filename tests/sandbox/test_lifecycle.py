@@ -112,7 +112,7 @@ def test_caller_killed_leaves_no_process() -> None:
         sandbox = open_sandbox()
         sandbox.run(Program("print(1)"), [b""], Limits())
         print("ready", flush=True)
-        sleeper = Program("import time, os\\nos.fork(); os.setsid(); time.sleep(60)")
+        sleeper = Program("import time, os\\nif os.fork() == 0: os.setsid()\\ntime.sleep(60)")
         sandbox.run(sleeper, [b""], Limits(wall_s=60))
     """)
     root = str(Path(__file__).parents[2])
@@ -122,7 +122,8 @@ def test_caller_killed_leaves_no_process() -> None:
     assert caller.stdout is not None
     with caller.stdout:
         assert caller.stdout.readline() == b"ready\n"
-    assert wait_until(lambda: len(descendants(caller.pid)) >= 3)
+    # bwrap, the fork server, the program and what it forked.
+    assert wait_until(lambda: len(descendants(caller.pid)) >= 4)
     below = descendants(caller.pid)
     caller.kill()
     caller.wait()

@@ -141,7 +141,7 @@ def test_failure_has_its_status_and_a_reason(sandbox: WarmSandbox, source: str, 
 
 def test_traceback_shows_only_the_program(sandbox: WarmSandbox) -> None:
     stderr = run(sandbox, "def f():\n    1 / 0\nf()").stderr
-    assert stderr.startswith(b'Traceback (most recent call last):\n  File "<program>", line 3')
+    assert stderr.startswith(b'Traceback (most recent call last):\n  File "<string>", line 3')
     assert stderr.endswith(b"ZeroDivisionError: division by zero\n")
     assert b"/inside" not in stderr
 
