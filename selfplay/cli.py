@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -25,6 +26,15 @@ app.add_typer(export_app, name="export")
 app.command()(prompts)
 
 UNUSABLE, FAILED, SPENT, INTERRUPTED = 2, 1, 3, 130
+
+
+class Dtype(StrEnum):
+    """Number formats of weights."""
+
+    bfloat16 = "bfloat16"
+    float32 = "float32"
+    float16 = "float16"
+
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as configs/quickstart.yaml.")]
 Overrides = Annotated[
@@ -212,6 +222,22 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
         _refuse(str(error))
     for finding in findings:
         typer.echo(f"ok  {finding.name}: {finding.detail}")
+
+
+@app.command("import-gguf")
+def import_gguf(
+    file: Annotated[Path, typer.Argument(metavar="FILE.gguf", help="Weights in the format of llama.cpp.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder, for `model.name` in a recipe.")],
+    dtype: Annotated[Dtype, typer.Option(help="Number format of the weights.")] = Dtype.bfloat16,
+) -> None:
+    """Turn a GGUF file into a model folder with safetensors, which can be trained."""
+    from selfplay.engines.gguf_import import GgufError
+    from selfplay.engines.gguf_import import import_gguf as write_folder
+
+    try:
+        typer.echo(str(write_folder(file, folder, dtype.value)))
+    except GgufError as error:
+        _refuse(str(error))
 
 
 @app.command()
