@@ -175,7 +175,7 @@ class Labelling(Section):
     """What happens when two answers win."""
     votes: Literal["equal", "likelihood"] = "equal"
     """`likelihood` weighs a vote by the mean probability of its completion's tokens; local raw-prompt models only."""
-    sharpness: Annotated[float, Field(gt=0, le=1000)] = 10.0
+    sharpness: Annotated[float, Field(gt=0, le=1000)] = 30.0
     """For `likelihood`: a vote weighs exp(sharpness x mean log-probability of a token), in nats."""
     verification: Verification | None = None
     """A second look at the answers; none trusts the votes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfplay.labelling.filters import answer_fault
 from selfplay.labelling_settings import Labelling
 from selfplay.records import TestCase
 from verifiers.math_answer import MathVerifier
@@ -18,26 +19,43 @@ class Label:
     answer: str | None = None
     tests: tuple[TestCase, ...] = ()
     agreement: float = 0.0
-    votes: tuple[bool, ...] = ()
-    """For each completion, in order: whether it agrees with the label."""
+    votes: tuple[bool | None, ...] = ()
+    """For each ballot, in order: whether it agrees with the label; None where that could not be found out."""
     fault: str = ""
+    kill_rate: float | None = None
+    """Share of one-token mutants of an accepted program that the tests reject; None where that was not checked."""
+
+    def missing(self, fault: str) -> Label:
+        """The outcome of the same vote where its winner is no label."""
+        return Label(agreement=self.agreement, fault=fault, kill_rate=self.kill_rate)
 
 
-def label_by_answers(verifier: MathVerifier, completions: Sequence[str], settings: Labelling) -> Label:
-    """The answer that most completions agree on; one without an answer counts against, and never wins."""
-    answers = [verifier.extract(completion) for completion in completions]
+def label_by_answers(
+    verifier: MathVerifier, answers: Sequence[str | None], weights: Sequence[float], settings: Labelling
+) -> Label:
+    """The answer that most ballots agree on; one without an answer counts against, and never wins.
+
+    Args:
+        verifier: tells which answers are equal.
+        answers: the answer of each ballot, None where it has none.
+        weights: what each counts.
+        settings: the least share of all weights, ties, and filters of answers.
+    """
     result = vote(
         answers,
         verifier.equal,
         min_agreement=settings.min_agreement,
         ties=settings.ties,
         canonical=verifier.canonical,
+        weights=weights,
     )
     if result.answer is None:
         return Label(agreement=result.agreement, fault=_short(result.reason))
     winner = result.answer
     votes = tuple(answer is not None and verifier.equal(answer, winner) for answer in answers)
-    return Label(winner, (), result.agreement, votes)
+    label = Label(winner, (), result.agreement, votes)
+    fault = answer_fault(winner, settings)
+    return label.missing(fault) if fault else label
 
 
 def _short(reason: str) -> str:

@@ -1,61 +1,149 @@
-"""Labels of programming problems: inputs from the seeds, outputs by consensus of several programs."""
+"""Labels of programming problems: tests whose outputs are the consensus of several programs."""
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sandbox.model import Program
+from sandbox.model import Program, Status
 from selfplay.labelling.answer_vote import Label
 from selfplay.labelling_settings import Labelling
 from selfplay.records import TestCase
-from verifiers.extraction import code_block
 from verifiers.program_runner import ProgramRunner, RawOutput
+from verifiers.voting import SAME_SIZE
 
-OK = "ok"
+GIVEN, CONFIRMED, MENDED = "given", "confirmed", "mended"
+NOT_RUN = "dropped: the sandbox could not run it"
+NO_OUTPUT = "dropped: no output that programs agree on"
+TOO_FEW = "dropped: too few programs agree"
+RAN = (GIVEN, CONFIRMED, MENDED, NOT_RUN, NO_OUTPUT, TOO_FEW)
+"""Outcomes of inputs that could be tried again with other programs."""
 
 
-def label_by_consensus(
-    runner: ProgramRunner, completions: Sequence[str], inputs: Sequence[str], settings: Labelling
-) -> Label:
-    """For each input, the output that most programs print; an input without enough agreement is no test.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An input to try programs on."""
 
-    Args:
-        runner: runs the programs in sandboxes.
-        completions: the labeller's completions, each with a program in its last fenced block.
-        inputs: standard inputs to try.
-        settings: thresholds; the share is of all completions, so one without a program counts against.
+    kind: str
+    """What its writer was asked for, or `seed`."""
+    input: str = ""
+    written: str = ""
+    """The output that its writer expects; empty where nobody does."""
+    fault: str = ""
+    """Why it is no input at all; such a trial is only kept for the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What the programs made of a trial."""
+
+    trial: Trial
+    output: str = ""
+    agreement: float = 0.0
+    outcome: str = ""
+    """`given`, `confirmed`, `mended`, or `dropped: ` and why."""
+    place: int = -1
+    """Of its input among those that were run."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is a test."""
+        return self.outcome in (GIVEN, CONFIRMED, MENDED)
+
+
+class Consensus:
+    """The programs of a prompt's ballots, run on its trials.
+
+    A program that fails on an input votes for nothing there, and counts against. Where the sandbox itself failed, the
+    ballot counts neither way.
     """
-    sources = [code_block(completion).text for completion in completions]
-    distinct = sorted({source for source in sources if source is not None})
-    if not distinct:
-        return Label(fault="no program")
-    outputs = dict(zip(distinct, runner.outputs([Program(source) for source in distinct], inputs), strict=True))
-    per_completion = [outputs[source] if source is not None else None for source in sources]
-    kept: list[tuple[int, str, float]] = []
-    for place in range(len(inputs)):
-        printed = Counter(_output(result, place) for result in per_completion)
-        winner, share = _majority(printed, len(completions))
-        if winner is not None and share >= settings.min_agreement:
-            kept.append((place, winner, share))
-    if len(kept) < settings.min_tests:
-        return Label(agreement=min((share for *_, share in kept), default=0.0), fault="too few tests agreed on")
-    votes = tuple(all(_output(result, place) == winner for place, winner, _ in kept) for result in per_completion)
-    tests = tuple(TestCase(inputs[place], winner) for place, winner, _ in kept)
-    agreement = sum(votes) / len(votes)
-    fault = "" if agreement >= settings.min_agreement else "agreement too low"
-    return Label(None, tests, agreement, votes, fault)
+
+    def __init__(
+        self, runner: ProgramRunner, programs: Sequence[str | None], weights: Sequence[float], trials: Sequence[Trial]
+    ) -> None:
+        """Runs every distinct program on every input.
+
+        Args:
+            runner: runs them in sandboxes.
+            programs: the program of each ballot, None where it has none.
+            weights: what each ballot counts.
+            trials: the inputs; those with a fault are not run.
+        """
+        self._runner = runner
+        self.programs, self._weights, self._trials = programs, weights, trials
+        self._inputs = [trial.input for trial in trials if not trial.fault]
+        distinct = sorted({program for program in programs if program is not None})
+        found = runner.outputs([Program(source) for source in distinct], self._inputs) if self._inputs else []
+        self._printed = dict(zip(distinct, found, strict=True)) if self._inputs else {}
+
+    def label(self, settings: Labelling) -> tuple[Label, list[Tried]]:
+        """The tests that enough ballots agree on, or why there is no label; and what became of each trial."""
+        tried = self._tried(settings)
+        if not any(self.programs):
+            return Label(fault="no program"), tried
+        kept = [item for item in tried if item.kept]
+        if len(kept) < settings.min_tests:
+            least = min((item.agreement for item in kept), default=0.0)
+            return Label(agreement=least, fault="too few tests agreed on"), tried
+        votes = tuple(self._agrees(program, kept) for program in self.programs)
+        known = [(vote, weight) for vote, weight in zip(votes, self._weights, strict=True) if vote is not None]
+        total = math.fsum(weight for _, weight in known)
+        agreement = math.fsum(weight for vote, weight in known if vote) / total if total else 0.0
+        fault = "" if agreement >= settings.min_agreement else "agreement too low"
+        tests = tuple(TestCase(item.trial.input, item.output) for item in kept)
+        label = Label(None, tests, agreement, votes)
+        return (label.missing(fault) if fault else label), tried
+
+    def _tried(self, settings: Labelling) -> list[Tried]:
+        places = itertools.count()
+        return [
+            Tried(trial, outcome=f"dropped: {trial.fault}")
+            if trial.fault
+            else self._outcome(trial, next(places), settings)
+            for trial in self._trials
+        ]
+
+    def _outcome(self, trial: Trial, place: int, settings: Labelling) -> Tried:
+        seen = [self._output(program, place) for program in self.programs]
+        winner, share = self._majority(seen)
+        if winner is None:
+            return Tried(trial, outcome=NOT_RUN if any(text is None for text in seen) else NO_OUTPUT)
+        if share < settings.min_agreement:
+            return Tried(trial, winner, share, TOO_FEW)
+        outcome = GIVEN if not trial.written else CONFIRMED if _words(trial.written) == winner else MENDED
+        return Tried(trial, winner, share, outcome, place)
+
+    def _majority(self, seen: Sequence[str | None]) -> tuple[str | None, float]:
+        """The output that most weight stands behind, and its share; none where two tie, or all are empty."""
+        known = [(text, weight) for text, weight in zip(seen, self._weights, strict=True) if text is not None]
+        sizes = {text: math.fsum(w for other, w in known if other == text) for text, _ in known if text}
+        ranked = sorted(((size, text) for text, size in sizes.items()), key=lambda item: (-item[0], item[1]))
+        tied = len(ranked) > 1 and math.isclose(ranked[0][0], ranked[1][0], rel_tol=SAME_SIZE)
+        if not ranked or tied:
+            return None, 0.0
+        return ranked[0][1], min(ranked[0][0] / math.fsum(weight for _, weight in known), 1.0)
+
+    def _output(self, program: str | None, place: int) -> str | None:
+        """What a program printed for an input, in normal spacing; empty where it failed, None where nobody knows."""
+        if program is None:
+            return ""
+        return printed(self._printed[program][place])
+
+    def _agrees(self, program: str | None, kept: Sequence[Tried]) -> bool | None:
+        seen = [(self._output(program, item.place), item.output) for item in kept]
+        if any(output is not None and output != expected for output, expected in seen):
+            return False
+        return None if any(output is None for output, _ in seen) else True
 
 
-def _output(results: Sequence[RawOutput] | None, place: int) -> str | None:
-    """What a program printed for an input, its words in normal spacing; None where it failed."""
-    if results is None or results[place].status != OK:
+def printed(result: RawOutput) -> str | None:
+    """What a program printed, in normal spacing; empty where it failed, None where the sandbox did."""
+    if result.status == Status.SANDBOX_ERROR:
         return None
-    return " ".join((results[place].text or "").split())
+    return _words(result.text or "") if result.status == Status.OK else ""
 
 
-def _majority(printed: Counter[str | None], total: int) -> tuple[str | None, float]:
-    ranked = sorted(((count, text) for text, count in printed.items() if text), key=lambda item: (-item[0], item[1]))
-    if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
-        return None, 0.0
-    return ranked[0][1], ranked[0][0] / total
+def _words(text: str) -> str:
+    return " ".join(text.split())

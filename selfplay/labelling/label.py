@@ -1,23 +1,28 @@
-"""The labelling stage: the policy solves each prompt k times, and the majority gives the label."""
+"""The labelling stage: every labeller solves each prompt k times, and the majority gives the label."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
-from selfplay import formats
 from selfplay.context import Context
-from selfplay.engines.base import ModelRef, Sampling
+from selfplay.engines.base import ModelRef
+from selfplay.engines.opened import OpenedEngine
 from selfplay.judging import sandbox_opener
 from selfplay.labelling.answer_vote import Label, label_by_answers
-from selfplay.labelling.consensus import label_by_consensus
-from selfplay.labelling_settings import Labelling
-from selfplay.quickstart.true_labels import exact_solver
-from selfplay.records import LabelledTask, Prompt, Rollout, Seed
+from selfplay.labelling.ballots import Completion, Problem, ballots_of, open_voters
+from selfplay.labelling.consensus import Consensus, Trial, Tried
+from selfplay.labelling.filters import statement_fault
+from selfplay.labelling.label_engines import open_label_engine
+from selfplay.labelling.mutation_check import checked
+from selfplay.labelling.pass_rates import measure_pass_rates
+from selfplay.labelling.tasks import counts_of, has_label, task_of_label, with_decision
+from selfplay.labelling.unit_tests import seed_trials, unit_tests_of, written_trials
+from selfplay.labelling.verification import reweighed
+from selfplay.records import Ballot, LabelledTask, Prompt, Rollout, Seed, UnitTest
 from selfplay.run import Stage
 from selfplay.seeding import content_id
 from verifiers.math_answer import MathVerifier
@@ -27,130 +32,167 @@ GROUP = 256
 """Prompts that are solved together while the group before is voted on."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Case:
+    """What a label is found from."""
+
+    prompt: Problem
+    completions: tuple[Completion, ...]
+    ballots: tuple[Ballot, ...]
+    trials: tuple[Trial, ...]
+    """Inputs that programs are tried on, where answers are programs."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Labelled:
+    """A case with its label, and what became of its trials."""
+
+    case: Case
+    label: Label
+    tried: tuple[Tried, ...] = ()
+
+
 def labelling_stage(
-    stage: Stage, context: Context, labeller: ModelRef, prompts: Sequence[Prompt], seeds: Sequence[Seed]
+    stage: Stage, context: Context, policy: ModelRef, prompts: Sequence[Prompt], seeds: Sequence[Seed]
 ) -> dict[str, Any]:
-    """Writes `tasks` (every kept prompt, with its label or why it has none) and `completions` (the votes)."""
-    kept = sorted((prompt for prompt in prompts if not prompt.dropped), key=lambda prompt: prompt.id)
-    groups = [kept[start : start + GROUP] for start in range(0, len(kept), GROUP)]
-    runner = ProgramRunner(workers=context.recipe.sandbox.workers, open_sandbox=sandbox_opener(context.recipe))
-    # One group of prompts is voted on while the next is solved; by id, so that the domains are mixed in each.
-    with closing(runner), ThreadPoolExecutor(1) as voting:
-        votes: list[list[str]] = []
+    """Writes `tasks` (every kept prompt, with its label or why it has none), `completions` and `ballots` (the votes).
+
+    Also `unit_tests` where tests are part of labels, and `rollouts` where the recipe measures difficulty by them.
+
+    Raises:
+        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
+    """
+    settings = context.recipe.labelling
+    left = sorted((prompt for prompt in prompts if not prompt.dropped), key=lambda prompt: prompt.id)
+    kept = [Problem(prompt.id, prompt.domain, prompt.problem) for prompt in left]
+    faults = {prompt.id: statement_fault(prompt.problem, settings) for prompt in kept}
+    sound = [prompt for prompt in kept if not faults[prompt.id]]
+    labelled = {found.case.prompt.id: found for found in _labelled(context, policy, sound, seeds)}
+    unfit = {key: Label(fault=fault) for key, fault in faults.items() if fault}
+    labels = {key: found.label for key, found in labelled.items()} | unfit
+    tasks = [task_of_label(context, prompt, labels[prompt.id]) for prompt in kept]
+    rolled: list[Rollout] = []
+    spent: dict[str, Any] = {}
+    if settings.difficulty is not None:
+        tasks, rolled = measured(context, policy, tasks, 0)
+        stage.write("rollouts", Rollout, rolled)
+        spent = {"difficulty_rollouts": len(rolled)}
+    stage.write("tasks", LabelledTask, tasks)
+    write_votes(stage, 0, list(labelled.values()), {task.prompt_id: task for task in tasks})
+    return counts_of(tasks) | spent
+
+
+def measured(
+    context: Context, policy: ModelRef, tasks: Sequence[LabelledTask], number: int
+) -> tuple[list[LabelledTask], list[Rollout]]:
+    """The tasks with the pass rates that rollouts of the policy find; those without a label are left alone."""
+    settings = context.recipe.labelling
+    assert settings.difficulty is not None
+    labelled = [task for task in tasks if has_label(task)]
+    found = measure_pass_rates(context, policy, labelled, settings.difficulty, number)
+    rated = {task.id: with_decision(task, one.decision, settings) for task, one in zip(labelled, found, strict=True)}
+    return [rated.get(task.id, task) for task in tasks], [row for one in found for row in one.rollouts]
+
+
+def _labelled(
+    context: Context, policy: ModelRef, prompts: Sequence[Problem], seeds: Sequence[Seed]
+) -> Iterator[Labelled]:
+    """The labels of prompts; one group is voted on while the next is solved, by id, so that domains are mixed."""
+    groups = [prompts[start : start + GROUP] for start in range(0, len(prompts), GROUP)]
+    with ExitStack() as stack:
+        voters = stack.enter_context(open_voters(context, context.recipe.labelling.voters, policy))
+        writer, checker = _helpers(context, policy, stack)
+        runner = stack.enter_context(closing(program_runner(context)))
+        voting = stack.enter_context(ThreadPoolExecutor(1))
         pending = []
         for number, group in enumerate(groups):
-            texts = _solve(context, labeller, number, group)
-            votes.append(texts)
-            pending.append(voting.submit(_labels, context, runner, group, texts, seeds))
-        labels = [label for found in pending for label in found.result()]
-    tasks = [_task(context, prompt, label) for prompt, label in zip(kept, labels, strict=True)]
-    stage.write("tasks", LabelledTask, tasks)
-    stage.write("completions", Rollout, _rollouts(context, tasks, labels, [text for texts in votes for text in texts]))
-    return _counts(tasks)
+            completions = voters.draw(group, f"labelling: solving group {number + 1}", "labelling", number)
+            ballots = [ballots_of(context, p, given, 0) for p, given in zip(group, completions, strict=True)]
+            if checker is not None:
+                ballots = reweighed(context, checker, group, completions, ballots, "labelling", number)
+            trials = _trials(context, writer, group, seeds, number)
+            cases = [
+                Case(prompt, tuple(completions[place]), tuple(ballots[place]), tuple(trials.get(prompt.id, ())))
+                for place, prompt in enumerate(group)
+            ]
+            pending.append(voting.submit(_label_cases, context, runner, cases))
+        for found in pending:
+            yield from found.result()
 
 
-def _solve(context: Context, labeller: ModelRef, number: int, prompts: Sequence[Prompt]) -> list[str]:
+def _helpers(context: Context, policy: ModelRef, stack: ExitStack) -> tuple[OpenedEngine | None, OpenedEngine | None]:
+    """The engine that writes tests and the one that takes a second look, where the recipe wants them."""
     settings = context.recipe.labelling
-    repeated = [prompt for prompt in prompts for _ in range(settings.samples)]
-    context.listener.begin(f"labelling: solving group {number + 1}", len(repeated))
-    inputs = [formats.solver_input(context.recipe.domains[prompt.domain], prompt.problem) for prompt in repeated]
-    how = settings.sampling
-    completions = context.engine(labeller).generate(
-        inputs,
-        Sampling(how.temperature, how.max_new_tokens, how.top_p),
-        context.seed("labelling", number),
-        context.listener.advance,
-    )
-    # What was cut at the token limit has no vote: its last number is not an answer.
-    return [completion.text if completion.complete else "" for completion in completions]
+    writer = checker = None
+    if settings.inputs == "generated" and any(map(_is_code, context.judge.verifiers.values())):
+        opened = open_label_engine(context, settings.test_writer.engine, "labelling.test_writer", policy)
+        writer = stack.enter_context(opened)
+    if settings.verification is not None:
+        opened = open_label_engine(context, settings.verification.engine, "labelling.verification", policy)
+        checker = stack.enter_context(opened)
+    return writer, checker
 
 
-def _labels(
-    context: Context, runner: ProgramRunner, prompts: Sequence[Prompt], texts: Sequence[str], seeds: Sequence[Seed]
-) -> list[Label]:
+def _is_code(verifier: object) -> bool:
+    return not isinstance(verifier, MathVerifier)
+
+
+def _trials(
+    context: Context, writer: OpenedEngine | None, prompts: Sequence[Problem], seeds: Sequence[Seed], number: int
+) -> dict[str, list[Trial]]:
+    code = [prompt for prompt in prompts if _is_code(context.judge.verifiers[prompt.domain])]
+    if writer is not None:
+        return written_trials(context, writer, code, number)
+    return {prompt.id: seed_trials(context, prompt, seeds) for prompt in code}
+
+
+def _label_cases(context: Context, runner: ProgramRunner, cases: Sequence[Case]) -> list[Labelled]:
+    return [label_case(context, runner, case) for case in cases]
+
+
+def label_case(context: Context, runner: ProgramRunner, case: Case) -> Labelled:
+    """The label that the ballots of a prompt give it."""
     settings = context.recipe.labelling
-    labels = []
-    for place, prompt in enumerate(prompts):
-        votes = texts[place * settings.samples : (place + 1) * settings.samples]
-        verifier = context.judge.verifiers[prompt.domain]
-        if isinstance(verifier, MathVerifier):
-            labels.append(label_by_answers(verifier, votes, settings))
-        else:
-            inputs = _inputs(context, prompt, seeds, settings.tests)
-            labels.append(label_by_consensus(runner, votes, inputs, settings))
-    return labels
+    verifier = context.judge.verifiers[case.prompt.domain]
+    answers = [ballot.answer for ballot in case.ballots]
+    weights = [ballot.weight for ballot in case.ballots]
+    if isinstance(verifier, MathVerifier):
+        return Labelled(case, label_by_answers(verifier, answers, weights, settings))
+    label, tried = Consensus(runner, answers, weights, case.trials).label(settings)
+    if settings.mutation is not None:
+        label = checked(runner, label, answers, settings.mutation)
+    return Labelled(case, label, tuple(tried))
 
 
-def _inputs(context: Context, prompt: Prompt, seeds: Sequence[Seed], count: int) -> list[str]:
-    """Inputs of the domain's seed problems: the one format that its programs read."""
-    known = sorted({test.input for seed in seeds if seed.domain == prompt.domain for test in seed.tests})
-    rng = random.Random(context.seed("labelling", "inputs", prompt.id))
-    return rng.sample(known, min(count, len(known)))
+def program_runner(context: Context) -> ProgramRunner:
+    """Runs programs as the recipe says."""
+    return ProgramRunner(workers=context.recipe.sandbox.workers, open_sandbox=sandbox_opener(context.recipe))
 
 
-def _task(context: Context, prompt: Prompt, label: Label) -> LabelledTask:
-    pass_rate = sum(label.votes) / len(label.votes) if label.votes else 0.0
-    dropped = f"label: {label.fault}" if label.fault else too_easy(pass_rate, context.recipe.labelling)
-    solver = exact_solver(context.recipe.domains[prompt.domain])
-    right = None if label.fault or solver is None else solver(prompt.problem, label.answer, label.tests)
-    return LabelledTask(
-        id=content_id("task", prompt.id, label.answer, label.tests),
-        prompt_id=prompt.id,
-        domain=prompt.domain,
-        problem=prompt.problem,
-        answer=label.answer,
-        tests=label.tests,
-        agreement=label.agreement,
-        pass_rate=pass_rate,
-        dropped=dropped,
-        label_is_right=right,
-    )
+def write_votes(stage: Stage, number: int, labelled: Sequence[Labelled], tasks: dict[str, LabelledTask]) -> None:
+    """Writes what the labels were found from: `completions`, `ballots`, and `unit_tests` where there are any."""
+    stage.write("completions", Rollout, (row for one in labelled for row in _rows(one, tasks, number)))
+    stage.write("ballots", Ballot, (ballot for one in labelled for ballot in one.case.ballots))
+    if any(one.tried for one in labelled):
+        tests = (test for one in labelled for test in unit_tests_of(one.case.prompt, one.tried, number))
+        stage.write("unit_tests", UnitTest, tests)
 
 
-def too_easy(pass_rate: float, settings: Labelling) -> str:
-    """Why a difficulty filter drops a task that is solved this often; empty when none does."""
-    for name in settings.drop:
-        if name == "always_solved" and pass_rate >= 1:
-            return "difficulty: always solved"
-        if name == "at_least_half_solved" and pass_rate >= 0.5:
-            return "difficulty: solved in at least half of the tries"
-        if name == "above_half_solved" and (pass_rate > 0.5 or pass_rate == 0):
-            return "difficulty: solved in more than half of the tries, or never"
-    return ""
-
-
-def _rollouts(
-    context: Context, tasks: Sequence[LabelledTask], labels: Sequence[Label], texts: Sequence[str]
-) -> list[Rollout]:
-    settings = context.recipe.labelling
-    rows = []
-    for place, (task, label) in enumerate(zip(tasks, labels, strict=True)):
-        for index in range(settings.samples):
-            agrees = label.votes[index] if label.votes else None
-            rows.append(
-                Rollout(
-                    id=content_id("vote", task.id, index),
-                    task_id=task.id,
-                    domain=task.domain,
-                    round=0,
-                    mode=f"T={settings.sampling.temperature}",
-                    index=index,
-                    completion=texts[place * settings.samples + index],
-                    passed=agrees,
-                    reward=None if agrees is None else float(agrees),
-                    status="no_label" if agrees is None else ("agrees" if agrees else "disagrees"),
-                    reason=label.fault,
-                )
-            )
-    return rows
-
-
-def _counts(tasks: Sequence[LabelledTask]) -> dict[str, Any]:
-    usable = [task for task in tasks if not task.dropped]
-    measured = [task.label_is_right for task in usable if task.label_is_right is not None]
-    return {
-        "tasks": len(usable),
-        "lost": dict(Counter(task.dropped for task in tasks if task.dropped)),
-        "label_accuracy": sum(measured) / len(measured) if measured else None,
-        "measured": len(measured),
-    }
+def _rows(one: Labelled, tasks: dict[str, LabelledTask], number: int) -> Iterator[Rollout]:
+    """The completions of a prompt, as rollouts that agree with the label or not."""
+    task, label = tasks[one.case.prompt.id], one.label
+    votes = label.votes or (None,) * len(one.case.completions)
+    for place, (completion, agrees) in enumerate(zip(one.case.completions, votes, strict=True)):
+        yield Rollout(
+            id=content_id("vote", task.id, place),
+            task_id=task.id,
+            domain=task.domain,
+            round=number,
+            mode=completion.mode,
+            index=place,
+            completion=completion.text,
+            passed=agrees,
+            reward=None if agrees is None else float(agrees),
+            status="no_label" if agrees is None else ("agrees" if agrees else "disagrees"),
+            reason=label.fault,
+        )

@@ -1,0 +1,140 @@
+"""Votes on labels: completions of every labeller, and what each counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from selfplay import formats
+from selfplay.context import Context
+from selfplay.engines.base import ModelRef, Sample, ScoreRequest
+from selfplay.engines.opened import OpenedEngine
+from selfplay.engines.sharded import ShardedEngine
+from selfplay.labelling.label_engines import ask, open_label_engine
+from selfplay.labelling_settings import Labeller
+from selfplay.records import Ballot
+from selfplay.seeding import content_id
+from verifiers.extraction import code_block
+from verifiers.math_answer import MathVerifier
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is to get a label."""
+
+    id: str
+    """Of its prompt."""
+    domain: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A labeller's completion of a prompt."""
+
+    labeller: str
+    mode: str
+    index: int
+    """Among those of its labeller for this prompt."""
+    text: str
+    """Empty where it was cut at the token limit: the last number of half a solution is not an answer."""
+    weight: float
+
+
+class Voters:
+    """Labellers whose engines are open."""
+
+    def __init__(self, context: Context, labellers: Mapping[str, tuple[Labeller, OpenedEngine]]) -> None:
+        self._context = context
+        self._labellers = labellers
+
+    def draw(self, prompts: Sequence[Problem], what: str, *seeds: str | int) -> list[list[Completion]]:
+        """The completions of each prompt, in the order of the labellers.
+
+        Args:
+            prompts: what is solved.
+            what: what the person who waits is told.
+            seeds: names that the seed derives from.
+
+        Raises:
+            BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
+        """
+        found: list[list[Completion]] = [[] for _ in prompts]
+        for name, (labeller, engine) in self._labellers.items():
+            repeated = [prompt for prompt in prompts for _ in range(labeller.samples)]
+            domains = self._context.recipe.domains
+            inputs = [formats.solver_input(domains[prompt.domain], prompt.problem) for prompt in repeated]
+            self._context.listener.begin(f"{what}: {name}" if name else what, len(inputs))
+            seed = self._context.seed(*seeds, name) if name else self._context.seed(*seeds)
+            samples = ask(self._context, engine, inputs, labeller.sampling, seed)
+            weights = self._weights(engine, inputs, samples, labeller)
+            mode = f"{name} T={labeller.sampling.temperature}" if name else f"T={labeller.sampling.temperature}"
+            for place, (sample, weight) in enumerate(zip(samples, weights, strict=True)):
+                text = sample.text if sample.complete else ""
+                index = place % labeller.samples
+                found[place // labeller.samples].append(Completion(name, mode, index, text, weight))
+        return found
+
+    def _weights(
+        self, engine: OpenedEngine, inputs: Sequence[str], samples: Sequence[Sample], labeller: Labeller
+    ) -> list[float]:
+        settings = self._context.recipe.labelling
+        if settings.votes == "equal":
+            return [labeller.weight] * len(samples)
+        assert isinstance(engine, ShardedEngine)
+        requests = [ScoreRequest(text, (sample.token_ids,)) for text, sample in zip(inputs, samples, strict=True)]
+        means = [total / max(count, 1) for [(total, count)] in engine.score_with_lengths(requests)]
+        k = labeller.samples
+        return [
+            labeller.weight * weight
+            for start in range(0, len(means), k)
+            for weight in likelihood_weights(means[start : start + k], settings.sharpness)
+        ]
+
+
+def likelihood_weights(means: Sequence[float], sharpness: float) -> list[float]:
+    """exp(sharpness x mean) of each completion of a prompt, scaled so that their mean is 1.
+
+    Args:
+        means: mean log-probability of each completion's tokens, in nats.
+        sharpness: 0 would make all alike.
+    """
+    best = max(means)
+    raw = [math.exp(sharpness * (mean - best)) for mean in means]
+    return [weight * len(raw) / math.fsum(raw) for weight in raw]
+
+
+@contextmanager
+def open_voters(context: Context, labellers: Mapping[str, Labeller], policy: ModelRef) -> Iterator[Voters]:
+    """Opens the engines of labellers, by their names in `labelling.labellers`; the policy's own name is empty."""
+    with ExitStack() as stack:
+        opened = {}
+        for name, labeller in labellers.items():
+            engine = open_label_engine(context, labeller.engine, f"labelling.labellers.{name}", policy)
+            opened[name] = (labeller, stack.enter_context(engine))
+        yield Voters(context, opened)
+
+
+def ballots_of(context: Context, prompt: Problem, completions: Sequence[Completion], number: int) -> list[Ballot]:
+    """What each completion votes for: its final answer, or its program."""
+    return [
+        Ballot(
+            id=content_id("ballot", prompt.id, number, completion.labeller, completion.index),
+            prompt_id=prompt.id,
+            domain=prompt.domain,
+            round=number,
+            labeller=completion.labeller,
+            index=completion.index,
+            answer=voted_for(context, prompt.domain, completion.text),
+            weight=completion.weight,
+        )
+        for completion in completions
+    ]
+
+
+def voted_for(context: Context, domain: str, text: str) -> str | None:
+    """The final answer of a completion, or its program where answers are programs."""
+    verifier = context.judge.verifiers[domain]
+    return verifier.extract(text) if isinstance(verifier, MathVerifier) else code_block(text).text

@@ -1,0 +1,76 @@
+"""Labelled tasks out of labels and pass rates: what is kept for training, and why the rest is not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from selfplay.context import Context
+from selfplay.labelling.answer_vote import Label
+from selfplay.labelling.ballots import Problem
+from selfplay.labelling.difficulty import Decision, drop_reason, limits_of, wilson_interval
+from selfplay.labelling_settings import Labelling
+from selfplay.quickstart.true_labels import exact_solver
+from selfplay.records import LabelledTask
+from selfplay.seeding import content_id
+
+CONFIDENCE = 0.95
+"""Level of the interval where the recipe has no `labelling.difficulty`."""
+
+
+def task_of_label(context: Context, prompt: Problem, label: Label) -> LabelledTask:
+    """The task of a prompt; its pass rate is that of the votes until `with_decision` puts in another."""
+    settings = context.recipe.labelling
+    solver = exact_solver(context.recipe.domains[prompt.domain])
+    known = [vote for vote in label.votes if vote is not None]
+    rate = sum(known) / len(known) if known else 0.0
+    dropped = f"label: {label.fault}" if label.fault else drop_reason(rate, limits_of(settings))
+    task = LabelledTask(
+        id=content_id("task", prompt.id, label.answer, label.tests),
+        prompt_id=prompt.id,
+        domain=prompt.domain,
+        problem=prompt.problem,
+        answer=label.answer,
+        tests=label.tests,
+        agreement=label.agreement,
+        pass_rate=rate,
+        dropped=dropped,
+        label_is_right=None if label.fault or solver is None else solver(prompt.problem, label.answer, label.tests),
+        weight=label.agreement if settings.weights == "agreement" else 1.0,
+        kill_rate=label.kill_rate,
+    )
+    return _with_rate(task, sum(known), len(known), settings)
+
+
+def with_decision(task: LabelledTask, decision: Decision, settings: Labelling) -> LabelledTask:
+    """The task with the pass rate that rollouts measured, and dropped or kept by it."""
+    rated = dataclasses.replace(task, pass_rate=decision.pass_rate, dropped=decision.reason)
+    return _with_rate(rated, decision.passed, decision.tried, settings)
+
+
+def _with_rate(task: LabelledTask, passed: int, tried: int, settings: Labelling) -> LabelledTask:
+    confidence = settings.difficulty.confidence if settings.difficulty else CONFIDENCE
+    low, high = wilson_interval(passed, tried, confidence) if tried else (None, None)
+    return dataclasses.replace(task, tried=tried, pass_rate_low=low, pass_rate_high=high)
+
+
+def has_label(task: LabelledTask) -> bool:
+    """Whether a vote gave the prompt an answer or tests; it may be dropped for its difficulty."""
+    return task.answer is not None or bool(task.tests)
+
+
+def counts_of(tasks: Sequence[LabelledTask]) -> dict[str, Any]:
+    """What is kept, what is lost and why, and how good the labels are where that can be measured."""
+    usable = [task for task in tasks if not task.dropped]
+    measured = [task.label_is_right for task in usable if task.label_is_right is not None]
+    rates = [task.kill_rate for task in tasks if task.kill_rate is not None]
+    return {
+        "tasks": len(usable),
+        "lost": dict(Counter(task.dropped.partition(" (")[0] for task in tasks if task.dropped)),
+        "label_accuracy": sum(measured) / len(measured) if measured else None,
+        "measured": len(measured),
+        "kill_rate": sum(rates) / len(rates) if rates else None,
+        "mutated": len(rates),
+    }

@@ -1,0 +1,78 @@
+"""What a model wrote as a test of a program, read strictly and never evaluated: one input and one output, as texts."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from selfplay.engines.base import Sample
+from verifiers.extraction import final_text
+
+LONGEST_ANSWER = 1 << 18
+"""Most characters of an answer that are looked at, its thinking left out."""
+LONGEST_TEXT = 1 << 16
+"""Most bytes of an input, and of an output."""
+
+# An escaped quotation mark has a backslash before it, so that no object inside a text is found.
+_BEGINNING = re.compile(r'\{\s{0,64}+"(?:input|output)"\s{0,64}+:')
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTest:
+    """A test as its writer meant it; `fault` says why it cannot be used."""
+
+    input: str = ""
+    output: str = ""
+    fault: str = ""
+
+
+def read_unit_test(sample: Sample) -> WrittenTest:
+    """Takes the last JSON object of an answer that begins with an input or an output; it must have both and no more."""
+    text = final_text(sample.text) if sample.complete else ""
+    if text is None or not sample.complete:
+        return WrittenTest(fault="the thinking never ends" if text is None else "cut at the token limit")
+    row, fault = _last_object(text)
+    if not fault:
+        fault = next((found for name in ("input", "output") if (found := _text_fault(name, row[name]))), "")
+    return WrittenTest(fault=fault) if fault else WrittenTest(row["input"], row["output"])
+
+
+def _last_object(text: str) -> tuple[dict[str, Any], str]:
+    """The object, or why there is none."""
+    if len(text) > LONGEST_ANSWER:
+        return {}, "too long"
+    begun = [found.start() for found in _BEGINNING.finditer(text)]
+    if not begun:
+        return {}, "no test"
+    try:
+        row, _ = json.JSONDecoder(object_pairs_hook=_without_twins).raw_decode(text, begun[-1])
+    except (ValueError, RecursionError):
+        return {}, "a broken test"
+    if not isinstance(row, dict) or set(row) != {"input", "output"}:
+        return {}, "a test without both input and output, or with more"
+    return row, ""
+
+
+def _text_fault(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        return f"an {name} that is no text"
+    try:
+        size = len(value.encode("utf-8"))
+    except UnicodeEncodeError:
+        return f"an {name} that is no valid text"
+    if size > LONGEST_TEXT:
+        return f"an {name} too long"
+    if _CONTROL.search(value):
+        return f"an {name} with control characters"
+    # An input may be empty: some programs read nothing. An output says what is right.
+    return "an empty output" if name == "output" and not value.strip() else ""
+
+
+def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        raise ValueError("a field stands twice")
+    return row

@@ -1,0 +1,89 @@
+"""Inputs that programs are tried on: those of the domain's seeds, or tests that a model writes one at a time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from selfplay import formats
+from selfplay.context import Context
+from selfplay.engines.opened import OpenedEngine
+from selfplay.labelling.ballots import Problem
+from selfplay.labelling.consensus import Trial, Tried
+from selfplay.labelling.label_engines import ask
+from selfplay.labelling.unit_test_answers import WrittenTest, read_unit_test
+from selfplay.labelling_settings import TestKind
+from selfplay.records import Seed, UnitTest
+from selfplay.seeding import content_id
+
+SEED = "seed"
+
+DESCRIPTION: dict[TestKind, str] = {
+    "edge_case": "an edge case, at the limits of what the problem allows, such as the smallest or an empty input",
+    "complex_scenario": "a complex scenario, in which several rules of the problem act together",
+    "error_prone": "a condition in which programs are often wrong, such as ties, repeats, signs or overflow",
+    "critical_path": "the critical path: an ordinary input of middle size that needs every step of a solution",
+}
+
+
+def seed_trials(context: Context, prompt: Problem, seeds: Sequence[Seed]) -> list[Trial]:
+    """Inputs of the domain's seed problems: the one format that its programs read."""
+    known = sorted({test.input for seed in seeds if seed.domain == prompt.domain for test in seed.tests})
+    rng = random.Random(context.seed("labelling", "inputs", prompt.id))
+    return [Trial(SEED, text) for text in rng.sample(known, min(context.recipe.labelling.tests, len(known)))]
+
+
+def written_trials(
+    context: Context, engine: OpenedEngine, prompts: Sequence[Problem], number: int
+) -> dict[str, list[Trial]]:
+    """The tests that a model writes for each prompt, by its id; those that cannot be used carry the reason.
+
+    Each is asked for on its own, and asked for again where the answer cannot be read.
+
+    Raises:
+        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
+    """
+    writer = context.recipe.labelling.test_writer
+    asked = [(prompt, kind, n) for prompt in prompts for kind in writer.kinds for n in range(writer.each)]
+    found: dict[int, WrittenTest] = {}
+    for attempt in range(writer.attempts):
+        left = [place for place in range(len(asked)) if place not in found or found[place].fault]
+        if not left:
+            break
+        context.listener.begin(f"labelling: tests for group {number + 1}", len(left))
+        texts = [_question(writer.template, *asked[place]) for place in left]
+        seed = context.seed("labelling", "tests", number, attempt)
+        samples = ask(context, engine, texts, writer.sampling, seed)
+        found |= {place: read_unit_test(sample) for place, sample in zip(left, samples, strict=True)}
+    trials: dict[str, list[Trial]] = {prompt.id: [] for prompt in prompts}
+    for place, (prompt, kind, _) in enumerate(asked):
+        trials[prompt.id].append(_trial(kind, found[place], trials[prompt.id]))
+    return trials
+
+
+def _question(template: str, prompt: Problem, kind: TestKind, number: int) -> str:
+    more = f"; number {number + 1} of its kind, unlike the others" if number else ""
+    return formats.fill(template, problem=prompt.problem, kind=DESCRIPTION[kind] + more)
+
+
+def _trial(kind: str, written: WrittenTest, before: Sequence[Trial]) -> Trial:
+    known = {" ".join(trial.input.split()) for trial in before if not trial.fault}
+    again = not written.fault and " ".join(written.input.split()) in known
+    return Trial(kind, written.input, written.output, "an input that is there already" if again else written.fault)
+
+
+def unit_tests_of(prompt: Problem, tried: Sequence[Tried], number: int = 0) -> list[UnitTest]:
+    """What became of a prompt's trials, for the table."""
+    return [
+        UnitTest(
+            id=content_id("unit test", prompt.id, number, place),
+            prompt_id=prompt.id,
+            kind=item.trial.kind,
+            input=item.trial.input,
+            written=item.trial.written,
+            output=item.output,
+            agreement=item.agreement,
+            outcome=item.outcome,
+        )
+        for place, item in enumerate(tried)
+    ]

@@ -1,0 +1,125 @@
+"""A second look at answers: a model says of a solution of each class whether it is right, and votes are reweighed."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from selfplay import formats
+from selfplay.context import Context
+from selfplay.engines.base import Sample
+from selfplay.engines.opened import OpenedEngine
+from selfplay.labelling.ballots import Completion, Problem
+from selfplay.labelling.label_engines import ask
+from selfplay.labelling_settings import Verification
+from selfplay.records import Ballot
+from verifiers.extraction import final_text
+from verifiers.math_answer import MathVerifier
+from verifiers.voting import classes, vote
+
+LONGEST_SOLUTION = 40_000
+"""Characters of a solution that are shown."""
+
+_VERDICT = re.compile(r"^[\s*_`#>-]{0,20}(RIGHT|WRONG)[\s*_`.!]{0,20}$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """A class of equal answers of one prompt."""
+
+    place: int
+    """Of the prompt."""
+    answers: frozenset[str]
+    solution: str
+    """One completion that ends in one of them."""
+
+
+def opinion(sample: Sample) -> bool | None:
+    """What an answer says in its last line: RIGHT or WRONG; None for anything else."""
+    text = final_text(sample.text) if sample.complete else None
+    lines = text.strip().splitlines() if text else []
+    found = _VERDICT.match(lines[-1]) if lines else None
+    return found.group(1) == "RIGHT" if found else None
+
+
+def credence(opinions: Sequence[bool | None]) -> float:
+    """The chance that a class is right, (right + 1) / (heard + 2): a half where nobody was heard, and never 0 or 1."""
+    heard = [said for said in opinions if said is not None]
+    return (sum(heard) + 1) / (len(heard) + 2)
+
+
+def reweighed(
+    context: Context,
+    engine: OpenedEngine,
+    prompts: Sequence[Problem],
+    completions: Sequence[Sequence[Completion]],
+    ballots: Sequence[Sequence[Ballot]],
+    *seeds: str | int,
+) -> list[list[Ballot]]:
+    """The ballots of each prompt, their weights times twice the credence of what each votes for.
+
+    A vote for a class that was not looked at counts as if all had said WRONG; one without an answer keeps its weight.
+    Prompts whose answers are programs keep theirs, too: their tests are a second look already.
+
+    Raises:
+        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
+    """
+    settings = context.recipe.labelling.verification
+    assert settings is not None
+    looked_at = [
+        found
+        for place, prompt in enumerate(prompts)
+        for found in _largest(context, place, prompt, completions[place], ballots[place], settings)
+    ]
+    texts = [
+        formats.fill(settings.template, problem=prompts[each.place].problem, solution=each.solution[:LONGEST_SOLUTION])
+        for each in looked_at
+        for _ in range(settings.samples)
+    ]
+    context.listener.begin("labelling: second look", len(texts))
+    samples = ask(context, engine, texts, settings.sampling, context.seed(*seeds, "verification"))
+    factors: list[dict[str, float]] = [{} for _ in prompts]
+    for number, each in enumerate(looked_at):
+        said = [opinion(s) for s in samples[number * settings.samples : (number + 1) * settings.samples]]
+        factors[each.place] |= dict.fromkeys(each.answers, 2 * credence(said))
+    doubt = 2 * credence([False] * settings.samples)
+    return [[_weighed(ballot, known, doubt) for ballot in given] for given, known in zip(ballots, factors, strict=True)]
+
+
+def _weighed(ballot: Ballot, factors: Mapping[str, float], doubt: float) -> Ballot:
+    if not factors or not _says_something(ballot.answer):
+        return ballot
+    return dataclasses.replace(ballot, weight=ballot.weight * factors.get(ballot.answer or "", doubt))
+
+
+def _says_something(answer: str | None) -> bool:
+    return answer is not None and bool(answer.strip())
+
+
+def _largest(
+    context: Context,
+    place: int,
+    prompt: Problem,
+    completions: Sequence[Completion],
+    ballots: Sequence[Ballot],
+    settings: Verification,
+) -> list[_Class]:
+    """The largest classes of a prompt; none where all votes are for one class, which no opinion could change."""
+    verifier = context.judge.verifiers[prompt.domain]
+    if not isinstance(verifier, MathVerifier):
+        return []
+    answers = [ballot.answer for ballot in ballots]
+    known = [answer for answer in answers if answer is not None and answer.strip()]
+    groups = [frozenset(group) for group in classes(known, verifier.equal, verifier.canonical)]
+    if len(groups) < 2:
+        return []
+    weights = [ballot.weight for ballot in ballots]
+    sizes = vote(answers, verifier.equal, canonical=verifier.canonical, weights=weights).counts
+    found = []
+    for speaker in list(sizes)[: settings.classes]:
+        group = next(group for group in groups if speaker in group)
+        first = next(n for n, answer in enumerate(answers) if answer in group)
+        found.append(_Class(place, group, completions[first].text))
+    return found
