@@ -36,17 +36,25 @@ class Judge:
 
     def judge(self, items: Sequence[Item], on_progress: Callable[[int], None] | None = None) -> list[Verdict]:
         """One verdict an item, in order. Verdicts that could not be reached are not kept: they are tried again."""
-        keys = [self._key(item) for item in items]
-        known = {key: _verdict(row) for key, row in self._store.get_many(keys).items()}
+        keys, known = self.look_up(items)
         for domain, verifier in self.verifiers.items():
             missing = {k: item for k, item in zip(keys, items, strict=True) if item[0] == domain and k not in known}
             fresh = verifier.verify_many([(task, completion) for _, task, completion in missing.values()])
             found = dict(zip(missing, fresh, strict=True))
-            self._store.put_many({k: _row(verdict) for k, verdict in found.items() if verdict.passed is not None})
+            self.keep(found)
             known |= found
         if on_progress is not None:
             on_progress(len(items))
         return [known[key] for key in keys]
+
+    def look_up(self, items: Sequence[Item]) -> tuple[list[str], dict[str, Verdict]]:
+        """The key of each item, and the verdicts that are known, by key."""
+        keys = [self._key(item) for item in items]
+        return keys, {key: _verdict(row) for key, row in self._store.get_many(keys).items()}
+
+    def keep(self, verdicts: Mapping[str, Verdict]) -> None:
+        """Stores verdicts by key, but for those that could not be reached."""
+        self._store.put_many({key: _row(verdict) for key, verdict in verdicts.items() if verdict.passed is not None})
 
     def judge_samples(self, tasks: Sequence[tuple[str, Task]], samples: Sequence[Sample]) -> list[Verdict]:
         """One verdict a sample; one that was cut at the token limit has failed, whatever stands in it."""

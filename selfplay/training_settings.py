@@ -24,6 +24,23 @@ class UpdateRule(Section):
 class GRPORule(UpdateRule):
     """Group-relative policy optimisation; `args` are those of TRL's GRPOConfig, which also says how many rollouts."""
 
+    candidates: Annotated[int, Field(ge=1, le=64)] = 1
+    """Prompts looked at for each one that is rolled out: those are taken whose rollouts likely neither all pass nor all
+    fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
+    half_life: Annotated[float, Field(gt=0, le=1e6)] = 16.0
+    """Generation batches after which what was seen of a prompt counts half, since the policy moves on."""
+    label_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """What a completion of the policy from labelling counts, relative to a rollout, in what was seen of a prompt."""
+    top_up: Annotated[float, Field(ge=0, le=16)] = 0.0
+    """Most further rollouts of a generation batch, as a share of it, that replace groups which all pass or all fail;
+    0 learns from the batch as it is."""
+    token_budget: Annotated[int, Field(ge=0)] = 0
+    """Completion tokens after which a round's training ends, also before `args` would end it; 0 sets no budget."""
+    reward_threads: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Most completions that one rank's verifiers judge at a time, where a verifier has no workers of its own."""
+    reward_timeout_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
+    """Longest wait for the verdicts of one batch, in seconds; rollouts without one by then teach nothing."""
+
 
 class CollapseGuard(Section):
     """Ends a DPO training whose chosen completions become unlikely; the last checkpoint before that is kept."""

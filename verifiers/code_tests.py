@@ -57,6 +57,7 @@ class CodeVerifier:
     failed)."""
 
     name = "code"
+    overlaps = True
 
     def __init__(
         self,

@@ -86,6 +86,7 @@ class CompositeVerifier:
         self._stop_at_zero = stop_at_zero
         forms = [getattr(part.verifier, "judges", "answer") == "form" for part in self._components.values()]
         self.judges = "form" if all(forms) else "answer"
+        self.overlaps = all(getattr(part.verifier, "overlaps", False) for part in self._components.values())
         parts = ",".join(f"{key}={_fingerprint(part)}" for key, part in self._components.items())
         self.fingerprint = f"{combine}/2/{threshold:g}/{binary:d}{stop_at_zero:d}({parts})"
 

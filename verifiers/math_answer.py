@@ -48,6 +48,7 @@ class MathVerifier:
     """
 
     name = "math"
+    overlaps = True
 
     def __init__(
         self,

@@ -65,9 +65,10 @@ class Verdict:
 class Verifier(Protocol):
     """Judges completions. Pure and deterministic; safe on any text; callable from any thread.
 
-    Two more attributes are read where a verifier has them: `fingerprint`, a text that changes whenever its
-    verdicts may (kept verdicts are found by it), and `judges`, which is "form" when a pass says nothing about
-    the answer (its length, its layout, its language) and "answer" otherwise.
+    Three more attributes are read where a verifier has them: `fingerprint`, a text that changes whenever its
+    verdicts may (kept verdicts are found by it); `judges`, which is "form" when a pass says nothing about
+    the answer (its length, its layout, its language) and "answer" otherwise; and `overlaps`, true when
+    `verify_many` judges many at a time by itself. Others are called from several threads to that end.
     """
 
     name: str

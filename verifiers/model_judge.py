@@ -48,6 +48,7 @@ class ModelJudge:
     """
 
     name = "judge"
+    overlaps = True
 
     def __init__(
         self,

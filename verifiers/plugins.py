@@ -54,6 +54,7 @@ class GuardedVerifier:
         self.inner = inner
         self.name = inner.name
         self.judges = str(getattr(inner, "judges", "answer"))
+        self.overlaps = bool(getattr(inner, "overlaps", False))
         self.fingerprint = str(getattr(inner, "fingerprint", fingerprint or inner.name))
 
     def verify(self, task: Task, completion: str) -> Verdict:

@@ -14,14 +14,28 @@ import pyarrow.parquet as pq
 
 from selfplay.config import Recipe
 from selfplay.records import write_arrow
-from selfplay.trainers.rewards import task_to_json
+from selfplay.run import write_json
+from selfplay.trainers.prompt_choice import PromptChoice
+from selfplay.trainers.rewards import VerifiedReward, task_to_json
+from selfplay.trainers.rollout_batch import RolloutLog
+from selfplay.trainers.rollout_groups import Tally
+from selfplay.training_settings import GRPORule
 from selfplay.workers import Job
 from verifiers.model import Task
 
+GROUPS_FILE = "groups.json"
+"""In the trainer's folder, once it is done: what was rolled out in all, and the share of it that could teach."""
 
-def write_tasks(path: Path, rows: Sequence[tuple[str, str, str, Task]]) -> None:
-    """Writes (task id, domain, prompt, task) rows for a training."""
-    columns = [{"task_id": i, "domain": d, "prompt": p, "task": task_to_json(t)} for i, d, p, t in rows]
+
+def write_tasks(
+    path: Path, rows: Sequence[tuple[str, str, str, Task]], tries: Sequence[tuple[float, int]] | None = None
+) -> None:
+    """Writes (task id, domain, prompt, task) rows for a training, and the policy's pass rate and tries of each."""
+    known = tries or [(0.0, 0)] * len(rows)
+    columns = [
+        {"task_id": i, "domain": d, "prompt": p, "task": task_to_json(t), "pass_rate": rate, "tried": tried}
+        for (i, d, p, t), (rate, tried) in zip(rows, known, strict=True)
+    ]
     write_arrow(path, pa.Table.from_pylist(columns))
 
 
@@ -33,40 +47,68 @@ def train_grpo(job: Job) -> dict[str, float]:
     """
     import torch
     from datasets import Dataset
-    from trl import GRPOTrainer
 
     from selfplay.engines import loading
     from selfplay.judging import Judge
     from selfplay.trainers import arguments, session
-    from selfplay.trainers.rewards import VerifiedReward
+    from selfplay.trainers.grpo_state import KeepGroups, restore_groups
+    from selfplay.trainers.grpo_trainer import SelfplayGRPOTrainer
+    from selfplay.trainers.overlapped_judging import OverlappedJudge
 
     if job["device"] != "cpu":
         loading.forget_all()
     torch.manual_seed(job["seed"])
     network, tokenizer = loading.load_for_training(job["model"], job["lora"] is not None)
-    rows = [_row(row, job["model"].chat) for row in pq.read_table(job["tasks"]).to_pylist()]
+    recipe = Recipe.model_validate(job["recipe"])
+    rule = recipe.training.grpo
+    table = pq.read_table(job["tasks"]).to_pylist()
+    pool = [_row(row, place, job["model"].chat) for place, row in enumerate(table)]
     work = Path(job["work"])
     work.mkdir(parents=True, exist_ok=True)
     rank = int(os.environ.get("RANK", "0"))
-    judge = Judge(Recipe.model_validate(job["recipe"]), Path(job["store"]), workers=1)
-    reward = VerifiedReward(judge, work / f"rollouts-{rank}.jsonl", rank, job["seed"], job["shuffled"])
+    judge = OverlappedJudge(Judge(recipe, Path(job["store"]), workers=1), rule.reward_threads, rule.reward_timeout_s)
+    log = RolloutLog(work / f"rollouts-{rank}.jsonl", rank)
+    reward = VerifiedReward(judge, log, rank, job["seed"], job["shuffled"])
     config = arguments.build("grpo", job["args"], str(work), job["seed"], job["device"])
-    order = one_epoch_order(len(rows), config)
+    choice = _choice(table, rule, config)
+    checkpoint = session.last_checkpoint(work)
+    tally = Tally() if checkpoint is None else restore_groups(checkpoint, choice)
+    order = one_epoch_order(len(pool), config)
     config.shuffle_dataset, config.num_train_epochs = False, 1
     try:
-        trainer = GRPOTrainer(
+        trainer = SelfplayGRPOTrainer(
             model=network,
             reward_funcs=reward,
+            pool=pool,
+            choice=choice,
+            top_up=rule.top_up,
+            tally=tally,
             args=config,
-            train_dataset=Dataset.from_list([rows[place] for place in order]),
+            train_dataset=Dataset.from_list([pool[place] for place in order]),
             processing_class=tokenizer,
             peft_config=session.peft_config(job["lora"]),
+            callbacks=[KeepGroups(tally, choice, rule.token_budget)],
         )
         metrics = session.run_training(trainer, work)
         session.save_model(trainer, Path(job["output"]), job["model"].dtype)
+        if trainer.is_world_process_zero():
+            write_json(work / GROUPS_FILE, tally.summary())
     finally:
         judge.close()
     return metrics | {"reward_seconds": reward.seconds}
+
+
+def _choice(table: Sequence[dict[str, Any]], rule: GRPORule, config: Any) -> PromptChoice | None:
+    """What chooses the prompts, knowing what labelling saw of them; None where they come in turn."""
+    if rule.candidates == 1 and not rule.top_up:
+        return None
+    shuffle = config.shuffle_dataset is not False
+    domains = [row["domain"] for row in table]
+    choice = PromptChoice(domains, config.num_generations, rule.candidates, rule.half_life, config.seed, shuffle)
+    for place, row in enumerate(table):
+        if row["tried"] and rule.label_weight:
+            choice.rates.observe(place, [row["pass_rate"]] * row["tried"], 0, rule.label_weight)
+    return choice
 
 
 def one_epoch_order(count: int, config: Any) -> list[int]:
@@ -94,5 +136,6 @@ def one_epoch_order(count: int, config: Any) -> list[int]:
     return order[:needed]
 
 
-def _row(row: dict[str, Any], chat: bool) -> dict[str, Any]:
-    return row | {"prompt": [{"role": "user", "content": row["prompt"]}]} if chat else row
+def _row(row: dict[str, Any], place: int, chat: bool) -> dict[str, Any]:
+    prompt = [{"role": "user", "content": row["prompt"]}] if chat else row["prompt"]
+    return {"row": place, "prompt": prompt} | {name: row[name] for name in ("task_id", "domain", "task")}

@@ -1,22 +1,21 @@
-"""From verdicts to a TRL reward function. A verdict that could not be reached is no reward (None), never a zero."""
+"""From verdicts to a TRL reward function. A verdict that could not be reached is no reward (None), never a zero.
+
+TRL awaits it on an event loop of its own, beside the other reward functions of a trainer.
+"""
 
 from __future__ import annotations
 
 import json
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from selfplay.judging import Item, Judge
-from selfplay.run import repair_lines
+from selfplay.judging import Item
 from selfplay.seeding import derive
-from verifiers.composite import component_rewards, mean_component_rewards
-from verifiers.model import Task, Test, Verdict
-
-Reward = float | None
+from selfplay.trainers.overlapped_judging import OverlappedJudge
+from selfplay.trainers.rollout_batch import JudgedRollouts, Reward, RolloutLog
+from verifiers.model import Task, Test
 
 
 def text_of(completion: Any) -> str:
@@ -34,20 +33,26 @@ class VerifiedReward:
 
     __name__ = "verified"
 
-    def __init__(self, judge: Judge, rollouts: Path, rank: int, seed: int, shuffled: bool) -> None:
+    def __init__(self, judge: OverlappedJudge, log: RolloutLog, rank: int, seed: int, shuffled: bool) -> None:
         self._judge = judge
-        repair_lines(rollouts)
-        self._rollouts = rollouts
+        self._log = log
         self._rank = rank
         self._seed = seed
         self._shuffled = shuffled
+        self._unlogged: list[dict[str, float]] = []
+        self.given: list[Reward] = []
+        """The rewards of the last call, in order."""
+        self.lengths: list[int] = []
+        """The lengths of its completions, in tokens."""
+        self.handed_over: list[Reward] | None = None
+        """The rewards of the next call's completions, where they were judged before; it judges them otherwise."""
         self.seconds = 0.0
-        self._calls: Counter[int] = Counter()
+        """Time spent waiting for verdicts."""
 
-    def __call__(
+    async def __call__(
         self,
-        prompts: Sequence[Any],
         completions: Sequence[Any],
+        completion_ids: Sequence[Sequence[int]],
         task_id: Sequence[str],
         domain: Sequence[str],
         task: Sequence[str],
@@ -56,61 +61,44 @@ class VerifiedReward:
         **_: Any,
     ) -> list[Reward]:
         """One reward a completion, in order."""
+        self.lengths = [len(ids) for ids in completion_ids]
+        if self.handed_over is None:
+            self.given = await self.judge(completions, task_id, domain, task, int(trainer_state.global_step))
+        else:
+            self.given, self.handed_over = self.handed_over, None
+        for metrics in self._unlogged:
+            for name, value in metrics.items():
+                log_metric(name, value)
+        self._unlogged = []
+        return self.given
+
+    async def judge(
+        self, completions: Sequence[Any], task_id: Sequence[str], domain: Sequence[str], task: Sequence[str], step: int
+    ) -> list[Reward]:
+        """Judges and logs rollouts of one step; one reward a completion, in order."""
         started = time.monotonic()
         texts = [text_of(completion) for completion in completions]
         items: list[Item] = [
             (name, task_from_json(text), completion) for name, text, completion in zip(domain, task, texts, strict=True)
         ]
-        verdicts = self._judge.judge(items)
-        step = int(trainer_state.global_step)
-        self._log(verdicts, domain, log_metric)
-        self._keep(step, task_id, domain, texts, verdicts)
+        verdicts = await self._judge.judge(items)
+        call = self._log.next_call(step)
         rewards: list[Reward] = [verdict.reward for verdict in verdicts]
         if self._shuffled:
-            random.Random(derive(self._seed, "shuffle", step, self._rank)).shuffle(rewards)
+            rewards = shuffled_rewards(rewards, derive(self._seed, "shuffle", step, call, self._rank))
+        judged = JudgedRollouts(task_id, domain, texts, verdicts, rewards)
+        self._log.write(step, call, judged)
+        self._unlogged.append(judged.metrics())
         self.seconds += time.monotonic() - started
         return rewards
 
-    def _log(
-        self, verdicts: Sequence[Verdict], domains: Sequence[str], log_metric: Callable[[str, float], None]
-    ) -> None:
-        for name in sorted(set(domains)):
-            mine = [v for v, domain in zip(verdicts, domains, strict=True) if domain == name]
-            reached = [v.reward for v in mine if v.reward is not None]
-            if reached:
-                log_metric(f"reward/{name}", sum(reached) / len(reached))
-            log_metric(f"not_checked/{name}", 1 - len(reached) / len(mine))
-            for component, mean in mean_component_rewards(mine).items():
-                log_metric(f"reward/{name}/{component}", mean)
 
-    def _keep(
-        self,
-        step: int,
-        task_ids: Sequence[str],
-        domains: Sequence[str],
-        texts: Sequence[str],
-        verdicts: Sequence[Verdict],
-    ) -> None:
-        self._calls[step] += 1
-        with self._rollouts.open("a", encoding="utf-8") as file:
-            for place, (task_id, domain, text, verdict) in enumerate(
-                zip(task_ids, domains, texts, verdicts, strict=True)
-            ):
-                row = {
-                    "step": step,
-                    "rank": self._rank,
-                    "call": self._calls[step],
-                    "place": place,
-                    "task_id": task_id,
-                    "domain": domain,
-                    "completion": text,
-                    "passed": verdict.passed,
-                    "reward": verdict.reward,
-                    "status": verdict.status,
-                    "reason": verdict.reason,
-                    "components": component_rewards(verdict),
-                }
-                file.write(json.dumps(row) + "\n")
+def shuffled_rewards(rewards: Sequence[Reward], seed: int) -> list[Reward]:
+    """The rewards that could be reached, permuted among themselves; those that could not stay where they are."""
+    reached = [reward for reward in rewards if reward is not None]
+    random.Random(seed).shuffle(reached)
+    rest = iter(reached)
+    return [None if reward is None else next(rest) for reward in rewards]
 
 
 def task_to_json(task: Task) -> str:

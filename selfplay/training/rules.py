@@ -13,7 +13,7 @@ from selfplay.judging import task_of
 from selfplay.records import LabelledTask, Pair, Rollout, Seed
 from selfplay.run import Stage, read_json
 from selfplay.trainers.dpo import OUTCOME, train_dpo
-from selfplay.trainers.grpo import train_grpo, write_tasks
+from selfplay.trainers.grpo import GROUPS_FILE, train_grpo, write_tasks
 from selfplay.trainers.sft import Example, NothingToLearn, train_sft, write_examples
 from selfplay.training.selection import balanced, faults, make_pairs, pass_rates, right_completions
 from selfplay.training.verified_rollouts import logged_rollouts, solver_prompt, verified_rollouts
@@ -33,6 +33,8 @@ class Round:
     policy: ModelRef
     tasks: Sequence[LabelledTask]
     seeds: Sequence[Seed]
+    teacher: ModelRef | None = None
+    """A model that the run trained to learn from."""
 
     def train(self, function: Callable[..., Any], job: dict[str, Any]) -> None:
         """Trains the policy by a function of `selfplay.trainers` and keeps the result in the stage."""
@@ -54,7 +56,7 @@ def grpo(this: Round) -> Counts:
     rows = [
         (t.id, t.domain, solver_prompt(context, t), task_of(t.answer, t.tests, prompt=t.problem)) for t in this.tasks
     ]
-    write_tasks(file, rows)
+    write_tasks(file, rows, _tries(this))
     sampling = {
         "temperature": settings.sampling.temperature,
         "top_p": settings.sampling.top_p,
@@ -71,7 +73,15 @@ def grpo(this: Round) -> Counts:
     training = this.stage.folder / f"{POLICY}-training"
     rollouts = logged_rollouts(training, this.number, settings.sampling.temperature)
     this.stage.write("rollouts", Rollout, rollouts)
-    return {"rollouts": len(rollouts), "not_checked": sum(row.passed is None for row in rollouts)}
+    spent = read_json(training / GROUPS_FILE)
+    return {"rollouts": len(rollouts), "not_checked": sum(row.passed is None for row in rollouts)} | spent
+
+
+def _tries(this: Round) -> list[tuple[float, int]]:
+    """The pass rate and the number of tries of each task, where the policy itself tried."""
+    settings = this.context.recipe.labelling
+    own = settings.self_labelled or settings.difficulty is not None
+    return [(task.pass_rate, task.tried) if own else (0.0, 0) for task in this.tasks]
 
 
 def dpo(this: Round) -> Counts:

@@ -100,11 +100,24 @@ def grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
     }
 
 
+def choosing_grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    """With choices and groups that depend on all rewards before."""
+    job = grpo_job(model, folder)
+    rule = {"candidates": 2, "top_up": 1.0}
+    return job | {"recipe": job["recipe"] | {"training": {"grpo": rule}}}
+
+
 @pytest.mark.parametrize("cut_at", [5, 11], ids=["in the first epoch", "in the second"])
 @pytest.mark.parametrize(
     ("make", "train"),
-    [(sft_job, train_sft), (adapter_job, train_sft), (dpo_job, train_dpo), (grpo_job, train_grpo)],
-    ids=["sft", "adapter", "dpo", "grpo"],
+    [
+        (sft_job, train_sft),
+        (adapter_job, train_sft),
+        (dpo_job, train_dpo),
+        (grpo_job, train_grpo),
+        (choosing_grpo_job, train_grpo),
+    ],
+    ids=["sft", "adapter", "dpo", "grpo", "grpo that chooses"],
 )
 def test_a_resumed_training_gives_the_same_weights(
     make: Any, train: Any, cut_at: int, tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

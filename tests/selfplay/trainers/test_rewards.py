@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from selfplay.trainers.rewards import VerifiedReward, task_from_json, task_to_json, text_of
+from selfplay.trainers.rewards import VerifiedReward, shuffled_rewards, task_from_json, task_to_json, text_of
+from selfplay.trainers.rollout_batch import RolloutLog
 from verifiers.model import Task, Test, Verdict
 
 VERDICTS = {"good": Verdict(True, 1.0, "correct"), "bad": Verdict(False, 0.0, "wrong")}
@@ -17,26 +19,28 @@ UNREACHED = Verdict(None, None, "timed_out", "too slow")
 
 
 class FakeJudge:
-    def judge(self, items: Any) -> list[Verdict]:
+    async def judge(self, items: Any) -> list[Verdict]:
         return [VERDICTS.get(completion, UNREACHED) for _, _, completion in items]
 
 
 def call(reward: VerifiedReward, completions: list[Any], logged: dict[str, float]) -> list[float | None]:
     n = len(completions)
-    return reward(
+    judged = reward(
         prompts=["p"] * n,
         completions=completions,
+        completion_ids=[[1] * (place + 1) for place in range(n)],
         task_id=[f"t{i}" for i in range(n)],
         domain=["math"] * n,
         task=[task_to_json(Task(answer="1"))] * n,
         trainer_state=SimpleNamespace(global_step=4),
         log_metric=logged.__setitem__,
     )
+    return asyncio.run(judged)
 
 
 def make(folder: Path, shuffled: bool = False) -> VerifiedReward:
     judge: Any = FakeJudge()
-    return VerifiedReward(judge, folder / "rollouts.jsonl", rank=0, seed=1, shuffled=shuffled)
+    return VerifiedReward(judge, RolloutLog(folder / "rollouts.jsonl", 0), rank=0, seed=1, shuffled=shuffled)
 
 
 def test_a_verdict_that_was_not_reached_is_no_reward(tmp_path: Path) -> None:
@@ -75,6 +79,24 @@ def test_shuffled_rewards_are_the_same_rewards_elsewhere(tmp_path: Path) -> None
     assert sorted(first) == sorted([1.0, 0.0] * 10)  # type: ignore[type-var]
     assert first != [1.0, 0.0] * 10
     assert first == call(make(tmp_path, shuffled=True), completions, {})
+
+
+def test_shuffling_gives_no_reward_to_what_could_not_be_checked() -> None:
+    rewards = [1.0, None, 0.0, 0.5, None, 0.25]
+    shuffled = [shuffled_rewards(rewards, seed) for seed in range(20)]
+    assert all([reward is None for reward in found] == [reward is None for reward in rewards] for found in shuffled)
+    assert len({tuple(found) for found in shuffled}) > 1
+
+
+def test_rewards_that_were_handed_over_are_given_once_with_the_metrics_of_their_judging(tmp_path: Path) -> None:
+    reward = make(tmp_path)
+    columns = {"task_id": ["t"] * 2, "domain": ["math"] * 2, "task": [task_to_json(Task(answer="1"))] * 2}
+    reward.handed_over = asyncio.run(reward.judge(["good", "bad"], **columns, step=4))
+    logged: dict[str, float] = {}
+    assert call(reward, ["slow", "slow"], logged) == [1.0, 0.0]
+    assert logged == {"reward/math": 0.5, "not_checked/math": 0.0}
+    assert reward.lengths == [1, 2]
+    assert call(reward, ["bad", "bad"], logged) == [0.0, 0.0]
 
 
 def test_messages_and_texts_are_read_alike() -> None:
