@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from selfplay.prompt_commands import export_app, prompts
+from selfplay.track_commands import track_app
 from selfplay.verifier_commands import verifiers_app
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ sandbox_app = typer.Typer(help="Run untrusted programs in isolation by the kerne
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(verifiers_app, name="verifiers")
 app.add_typer(export_app, name="export")
+app.add_typer(track_app, name="track")
 app.command()(prompts)
 
 UNUSABLE, FAILED, SPENT, INTERRUPTED = 2, 1, 3, 130

@@ -15,6 +15,7 @@ from selfplay.sandbox_settings import SandboxSettings
 from selfplay.seed_settings import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.settings import Section, TrainerArguments
 from selfplay.synthesis_settings import Synthesis
+from selfplay.tracking_settings import Tracking
 from selfplay.training_settings import TrainingSettings
 
 
@@ -106,22 +107,15 @@ class Evaluation(Section):
     """Resamples of the problems for the 95% intervals."""
 
 
-class WandbSettings(Section):
-    """Weights & Biases."""
+class Supervision(Section):
+    """How the child process is watched in which a worker's vLLM runs."""
 
-    mode: Literal["online", "offline", "disabled"] = "online"
-    """`offline` keeps the run on disk; `disabled` writes nothing."""
-    project: str = "promptcot"
-    """Project name."""
-    entity: str | None = None
-    """User or team."""
-
-
-class Tracking(Section):
-    """Where metrics go; local JSON lines are always written."""
-
-    wandb: WandbSettings = WandbSettings()
-    """Weights & Biases settings."""
+    silence_s: Annotated[float, Field(ge=1, le=86400)] = 300.0
+    """Longest time without a step of the engine, in seconds; then the child is ended and another one started."""
+    opening_s: Annotated[float, Field(ge=1, le=86400)] = 1800.0
+    """Longest opening of a model, in seconds; then the same."""
+    restarts: Annotated[int, Field(ge=0, le=1000)] = 3
+    """Restarts in a row after which no further prompt was finished; one failure more ends the run."""
 
 
 class Engine(Section):
@@ -136,10 +130,37 @@ class Engine(Section):
     args: dict[str, Any] = {}
     """vllm: arguments of its EngineArgs, such as gpu_memory_utilization or tensor_parallel_size."""
 
+    supervision: Supervision | None = None
+    """vllm: `{}` runs it in a child process of each worker, restarted where it dies or hangs; none, in the worker."""
+
+    @property
+    def ranks(self) -> int:
+        """Processes, one a GPU, over which vLLM spreads one model."""
+        return self._given("tensor_parallel_size") * self._given("pipeline_parallel_size")
+
+    def _given(self, size: str) -> int:
+        value = self.args.get(size)
+        return value if isinstance(value, int) and value > 0 else 1
+
     @model_validator(mode="after")
     def _args_have_an_engine(self) -> Engine:
-        if self.args and self.kind == "transformers":
-            raise ValueError("args are vLLM's, but kind is transformers; set kind to vllm or drop args")
+        for name, given in {"args": self.args, "supervision": self.supervision is not None}.items():
+            if given and self.kind == "transformers":
+                raise ValueError(f"{name} is for vLLM, but kind is transformers; set kind to vllm or drop {name}")
+        return self
+
+    @model_validator(mode="after")
+    def _parallelism_has_processes(self) -> Engine:
+        if self.ranks > 1 and self.supervision is None:
+            raise ValueError(
+                f"args spread a model over {self.ranks} processes, which only a child of a worker can start; "
+                "set supervision, if only to {}"
+            )
+        if self._given("data_parallel_size") > 1:
+            raise ValueError(
+                "args.data_parallel_size is for vLLM's own servers; here compute.workers says how many engines share "
+                "the prompts"
+            )
         return self
 
     @field_validator("kind", mode="before")
@@ -242,6 +263,13 @@ class Recipe(Section):
                     raise ValueError(
                         f"training.selection looks at development problems, but domains.{name}.seeds.dev has none"
                     )
+        if training.algorithm == "sft" and training.sft.answers == "vote":
+            others = sorted(name for name, domain in self.domains.items() if domain.verifier != "math")
+            if others:
+                raise ValueError(
+                    f"training.sft.answers: vote compares answers by the math verifier, which {others} lack; set it to "
+                    "labels, or leave these domains out"
+                )
         files = training.sft.files
         if files is not None and files.domain is not None and files.domain not in self.domains:
             raise ValueError(f"training.sft.files.domain is {files.domain}, but the domains are {sorted(self.domains)}")

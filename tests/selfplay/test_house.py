@@ -21,6 +21,7 @@ FLOORS: list[tuple[str, ...]] = [
         "selfplay.sandbox_settings",
         "selfplay.model_settings",
         "selfplay.seed_settings",
+        "selfplay.tracking_settings",
     ),
     (
         "selfplay.curation_settings",
@@ -41,6 +42,7 @@ FLOORS: list[tuple[str, ...]] = [
         "selfplay.plan_view",
         "selfplay.sandbox_commands",
         "selfplay.serve_command",
+        "selfplay.track_commands",
         "selfplay.verifier_commands",
     ),
     ("selfplay.curation",),

@@ -1,0 +1,93 @@
+"""`metrics.jsonl`: one JSON object a line, in the order in which things happened.
+
+Every line has `time` (Unix seconds) and `stage`. What else it has says what it is:
+
+metrics     {name: number or null}, with `step`; perhaps `histograms`, {name: {"edges": [...], "counts": [...]}}
+table       the name of a file below `tables/` that was written just before
+done        {"seconds": ..., "counts": {...}} of a stage that ended
+alarm       the name of an alarm, with `text`, a plain sentence
+summary     the closing figures
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+METRICS_FILE = "metrics.jsonl"
+TABLES_FOLDER = "tables"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricLine:
+    """The metrics of one line."""
+
+    time: float
+    """Unix seconds."""
+    stage: str
+    step: int | None
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLine:
+    """An alarm that was raised."""
+
+    time: float
+    """Unix seconds."""
+    stage: str
+    name: str
+    text: str
+
+
+def read_lines(run_path: Path) -> Iterator[Any]:
+    """Every line that is JSON, also of a run still going on; others are passed over."""
+    file = run_path / METRICS_FILE
+    if not file.exists():
+        return
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+
+def read_metrics(run_path: Path) -> list[MetricLine]:
+    """The metrics of a run; lines that are no whole record of any are passed over."""
+    return [line for row in read_lines(run_path) if (line := metric_line(row)) is not None]
+
+
+def read_alarms(run_path: Path) -> list[AlarmLine]:
+    """The alarms of a run, in the order in which they were raised."""
+    return [line for row in read_lines(run_path) if (line := _alarm_line(row)) is not None]
+
+
+def latest_by_step(lines: Iterable[MetricLine], stage: str, metric: str) -> list[tuple[int, float]]:
+    """A metric's curve over the steps of a stage; of a stage begun twice, the last attempt counts."""
+    curve = {
+        line.step: line.metrics[metric]
+        for line in lines
+        if line.stage == stage and line.step is not None and metric in line.metrics
+    }
+    return sorted(curve.items())
+
+
+def metric_line(row: Any) -> MetricLine | None:
+    """The metrics of a line's content, if it has any."""
+    try:
+        metrics = {name: float(value) for name, value in row["metrics"].items() if value is not None}
+        step = row["step"]
+        return MetricLine(float(row["time"]), str(row["stage"]), None if step is None else int(step), metrics)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _alarm_line(row: Any) -> AlarmLine | None:
+    try:
+        return AlarmLine(float(row["time"]), str(row["stage"]), str(row["alarm"]), str(row["text"]))
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,173 @@
+"""A process that follows a run's files and copies what is new to one tracker: `python -m selfplay.tracking.mirror`.
+
+It may fail, hang or be killed without the run noticing more than one sentence. It ends when the run tells it to, or
+when the run is gone, however it went. The next one passes on what it did not, and so does `selfplay track sync`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from selfplay.run import read_run
+from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, metric_line
+from selfplay.tracking.mirror_process import remedy
+from selfplay.tracking.sinks import Sink
+
+INTERVAL_S = 1.0
+LOCK_WAIT_S = 60.0
+"""Longest wait for a mirror of the session before, which may still be passing on its last lines."""
+
+
+class NotCopied(RuntimeError):
+    """A tracker did not take everything; the message says why."""
+
+
+class Follower:
+    """Reads the whole lines of a growing file, each once, with its number."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._position = 0
+        self.count = 0
+
+    def new(self) -> Iterator[tuple[int, Any]]:
+        """(number, content) of the lines that were added; None for what is no JSON."""
+        if not self._file.exists():
+            return
+        with self._file.open("rb") as handle:
+            handle.seek(self._position)
+            for line in handle:
+                if not line.endswith(b"\n"):
+                    return
+                self._position += len(line)
+                self.count += 1
+                yield self.count - 1, _parsed(line)
+
+
+def copy_new(follower: Follower, sink: Sink, first: int, run_path: Path) -> None:
+    """Gives a sink the lines that were added, from number `first` on."""
+    for number, row in follower.new():
+        if isinstance(row, dict) and number >= first:
+            _give(sink, number, row, run_path)
+    sink.flush(follower.count)
+
+
+def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> None:
+    line = metric_line(row)
+    if line is not None:
+        sink.metrics(number, line, row.get("histograms") or {})
+    elif "table" in row:
+        sink.table(number, row["table"], run_path / TABLES_FOLDER / f"{row['table']}.jsonl")
+    elif "done" in row:
+        sink.done(number, row["stage"], row["done"])
+    elif "alarm" in row:
+        sink.alarm(number, row["alarm"], row["text"])
+    elif "summary" in row:
+        sink.summary(number, row["summary"])
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def copy_once(run_path: Path, name: str, sink: Sink) -> int:
+    """Copies what a sink lacks of a run that is not going on; returns the number of lines that it lacked.
+
+    Raises:
+        NotCopied: another process is copying.
+    """
+    with _alone(run_path, name, wait_s=5.0):
+        first = sink.start()
+        follower = Follower(run_path / METRICS_FILE)
+        copy_new(follower, sink, first, run_path)
+        sink.finish(failed=not (run_path / "summary.json").exists())
+    return max(0, follower.count - first)
+
+
+def follow(run_path: Path, sink: Sink, ended: threading.Event, outcome: list[bool]) -> None:
+    """Copies until the run has ended; `outcome` then holds whether it failed."""
+    first = sink.start()
+    follower = Follower(run_path / METRICS_FILE)
+    while not ended.is_set():
+        copy_new(follower, sink, first, run_path)
+        ended.wait(INTERVAL_S)
+    copy_new(follower, sink, first, run_path)
+    sink.finish(outcome[0])
+
+
+@contextlib.contextmanager
+def _alone(run_path: Path, name: str, wait_s: float) -> Iterator[None]:
+    """Keeps two processes apart that copy one run to one tracker."""
+    with (run_path / f".mirror-{name}.lock").open("a") as lock:
+        deadline = time.monotonic() + wait_s
+        while not _locked(lock):
+            if time.monotonic() > deadline:
+                raise NotCopied("another process is copying this run; wait for it to end")
+            time.sleep(0.2)
+        yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def open_sink(run_path: Path, name: str, recipe: Mapping[str, Any], lines_before: int) -> Sink:
+    """The sink of that name, as the recipe says; imports what it needs."""
+    if name == "wandb":
+        from selfplay.tracking.wandb_sink import WandbSink
+
+        return WandbSink(run_path, recipe, recipe["tracking"]["wandb"]["mode"], lines_before)
+    if name == "tensorboard":
+        from selfplay.tracking.tensorboard_sink import TensorboardSink
+
+        return TensorboardSink(run_path)
+    from selfplay.tracking.trackio_sink import TrackioSink
+
+    return TrackioSink(run_path, recipe)
+
+
+def _main(run_path: Path, name: str, lines_before: int) -> None:
+    # The models come first.
+    os.nice(5)
+    # A library that prints must not be taken for what this process has to say.
+    told = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    ended, outcome = threading.Event(), [True]
+
+    def wait_for_the_end() -> None:
+        outcome[0] = sys.stdin.readline().strip() != "ended"
+        ended.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    try:
+        with _alone(run_path, name, LOCK_WAIT_S):
+            sink = open_sink(run_path, name, read_run(run_path), lines_before)
+            follow(run_path, sink, ended, outcome)
+    except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the run has to hear one sentence
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        told.write(json.dumps({"say": f"{name}: {reason}; the run keeps everything, and {remedy(run_path, name)}"}))
+        told.write("\n")
+    told.write(json.dumps({"finished": True}) + "\n")
+    told.flush()
+    # Threads of a tracker that has failed must not hold this process back.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

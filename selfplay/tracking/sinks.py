@@ -1,0 +1,75 @@
+"""The trackers that a run can be copied to, and whether what they need is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from selfplay.tracking.metric_log import MetricLine
+from selfplay.tracking_settings import Tracking
+
+EXTRAS = {"tensorboard": "tracking.tensorboard", "trackio": "tracking.trackio"}
+"""Packages of extras, by name, and the field that asks for each."""
+
+
+class TrackerMissing(RuntimeError):
+    """The recipe names a tracker that is not installed; the message names the field and the remedy."""
+
+
+class Sink(Protocol):
+    """Takes the lines of one run, each with its number in `metrics.jsonl`, in order."""
+
+    def start(self) -> int:
+        """Opens the copy; returns the number of the first line that it lacks."""
+        ...
+
+    def metrics(self, number: int, line: MetricLine, histograms: Mapping[str, Any]) -> None:
+        """Takes the metrics of a line; `histograms` are by name."""
+        ...
+
+    def table(self, number: int, name: str, file: Path) -> None:
+        """Takes a table."""
+        ...
+
+    def done(self, number: int, stage: str, done: Mapping[str, Any]) -> None:
+        """Hears that a stage ended."""
+        ...
+
+    def alarm(self, number: int, name: str, text: str) -> None:
+        """Takes an alarm."""
+        ...
+
+    def summary(self, number: int, summary: Mapping[str, Any]) -> None:
+        """Takes the closing figures."""
+        ...
+
+    def flush(self, count: int) -> None:
+        """All of the first `count` lines were given; called now and then."""
+        ...
+
+    def finish(self, failed: bool) -> None:
+        """Closes the copy. Raises when not everything has arrived."""
+        ...
+
+
+def wanted_sinks(settings: Tracking) -> list[str]:
+    """The names of the trackers that get a copy."""
+    wanted = {
+        "wandb": settings.wandb.mode != "disabled",
+        "tensorboard": settings.tensorboard,
+        "trackio": settings.trackio is not None,
+    }
+    return [name for name, yes in wanted.items() if yes]
+
+
+def check_trackers(settings: Tracking) -> None:
+    """Raises:
+    TrackerMissing: a package is not installed.
+    """
+    for name in wanted_sinks(settings):
+        if name in EXTRAS and importlib.util.find_spec(name) is None:
+            raise TrackerMissing(
+                f"{EXTRAS[name]}: {name} is not installed; run `pip install 'promptcot[{name}]'`, or take the field out"
+            )

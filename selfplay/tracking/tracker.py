@@ -1,0 +1,110 @@
+"""Writes what a run says of itself, first to its own directory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from selfplay.config import Recipe
+from selfplay.run import repair_lines, write_text
+from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER
+from selfplay.tracking.mirror_process import MirrorProcess
+from selfplay.tracking.sinks import wanted_sinks
+
+logger = logging.getLogger(__name__)
+
+Histogram = Mapping[str, Sequence[float]]
+"""`edges`, one more than `counts`."""
+
+
+class Tracker:
+    """Writes the metrics of one run, and has copies made. Use it as a context manager, or call `close`.
+
+    Args:
+        run_path: the run directory; its `recipe.json` tells the copies where to go.
+        recipe: what is tracked where.
+        say: hears one sentence when a copy cannot be made.
+    """
+
+    def __init__(self, run_path: Path, recipe: Recipe, say: Callable[[str], None] = logger.warning) -> None:
+        self._run_path = run_path
+        run_path.mkdir(parents=True, exist_ok=True)
+        file = run_path / METRICS_FILE
+        repair_lines(file)
+        before = file.read_bytes().count(b"\n") if file.exists() else 0
+        # Line buffering hands each line to the kernel at once, so that a killed process loses none.
+        self._file = file.open("a", encoding="utf-8", buffering=1)
+        self._mirrors = [MirrorProcess(run_path, name, before, say) for name in wanted_sinks(recipe.tracking)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close(failed=kind is not None)
+
+    def log(
+        self,
+        stage: str,
+        metrics: Mapping[str, float],
+        step: int | None = None,
+        histograms: Mapping[str, Histogram] | None = None,
+    ) -> None:
+        """Records numbers of a stage; one that is not finite is null in the file and kept from the copies."""
+        numbers = {name: float(value) for name, value in metrics.items()}
+        finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+        shapes = {"histograms": {name: dict(value) for name, value in histograms.items()}} if histograms else {}
+        self._write(stage, {"step": step, "metrics": finite, **shapes})
+
+    def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], stage: str = "") -> None:
+        """Keeps a table as `tables/<name>.jsonl`, one object a row."""
+        objects = (dict(zip(columns, row, strict=True)) for row in rows)
+        text = "".join(json.dumps(item, ensure_ascii=False, default=str) + "\n" for item in objects)
+        kept = _file_name(name)
+        write_text(self._run_path / TABLES_FOLDER / f"{kept}.jsonl", text)
+        self._write(stage, {"table": kept})
+
+    def done(self, stage: str, seconds: float, counts: Mapping[str, Any]) -> None:
+        """Says that a stage ended; the copies then take its tables and models as artifacts."""
+        self._write(stage, {"done": {"seconds": seconds, "counts": dict(counts)}})
+
+    def alarm(self, stage: str, name: str, text: str) -> None:
+        """Keeps an alarm."""
+        self._write(stage, {"alarm": name, "text": text})
+
+    def summary(self, summary: Mapping[str, Any]) -> None:
+        """Hands the closing figures on; the run itself keeps them in `summary.json`."""
+        self._write("", {"summary": dict(summary)})
+
+    def close(self, failed: bool = False) -> None:
+        """Ends the tracking, after a bounded wait for the copies; may be called twice."""
+        self._file.close()
+        for mirror in self._mirrors:
+            mirror.close(failed)
+
+    def _write(self, stage: str, content: Mapping[str, Any]) -> None:
+        line = {"time": round(time.time(), 3), "stage": stage} | dict(content)
+        self._file.write(json.dumps(_plain(line), allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: null for numbers that it lacks, text for what it does not know."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "table"

@@ -1,0 +1,101 @@
+"""The copy for trackio: its database lies in RUN/trackio, unless TRACKIO_DIR names another folder."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from selfplay.run import read_json, write_json
+from selfplay.tracking.metric_log import MetricLine
+
+FOLDER = "trackio"
+TABLE_ROWS = 500
+
+
+class TrackioSink:
+    """A trackio run of the recipe's name, continued by later sessions.
+
+    Args:
+        run_path: the run directory.
+        recipe: the resolved recipe, which becomes the run's config.
+    """
+
+    def __init__(self, run_path: Path, recipe: Mapping[str, Any]) -> None:
+        self._recipe = recipe
+        self._name = run_path.resolve().name
+        self._state = run_path / FOLDER / "mirror.json"
+        # trackio reads these when it is imported; it looks for news of itself on the network otherwise.
+        os.environ.setdefault("TRACKIO_DIR", str((run_path / FOLDER).resolve()))
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+    def start(self) -> int:
+        """Opens or resumes the run."""
+        import trackio
+
+        project = self._recipe["tracking"]["trackio"]
+        trackio.init(
+            project=project,
+            name=self._name,
+            resume="allow",
+            config=dict(self._recipe),
+            embed=False,
+            auto_log_gpu=False,
+            auto_log_cpu=False,
+        )
+        return int(read_json(self._state)["lines"]) if self._state.exists() else 0
+
+    def metrics(self, number: int, line: MetricLine, histograms: Mapping[str, Any]) -> None:
+        """Logs numbers and histograms under the stage's name."""
+        import trackio
+
+        values: dict[str, Any] = {f"{line.stage}/{name}": value for name, value in line.metrics.items()}
+        for name, shape in histograms.items():
+            middles = [(low + high) / 2 for low, high in itertools.pairwise(shape["edges"])]
+            # trackio bins for itself.
+            points = [m for m, count in zip(middles, shape["counts"], strict=True) for _ in range(int(count))]
+            values[f"{line.stage}/{name}"] = trackio.Histogram(points, num_bins=len(middles))
+        if line.step is not None:
+            values[f"{line.stage}/step"] = line.step
+        if values:
+            trackio.log(values, step=number)
+
+    def table(self, number: int, name: str, file: Path) -> None:
+        """Logs a table's first rows."""
+        import pandas
+        import trackio
+
+        if not file.exists():
+            return
+        with file.open(encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in itertools.islice(lines, TABLE_ROWS)]
+        trackio.log({name: trackio.Table(dataframe=pandas.DataFrame(rows))}, step=number)
+
+    def done(self, number: int, stage: str, done: Mapping[str, Any]) -> None:
+        """Logs a stage's counts."""
+        import trackio
+
+        numbers = {k: v for k, v in done["counts"].items() if isinstance(v, int | float)}
+        trackio.log({f"done/{stage}/{k}": v for k, v in (numbers | {"seconds": done["seconds"]}).items()}, step=number)
+
+    def alarm(self, number: int, name: str, text: str) -> None:
+        """Sends an alert."""
+        import trackio
+
+        trackio.alert(title=name.replace("_", " "), text=text)
+
+    def summary(self, number: int, summary: Mapping[str, Any]) -> None:
+        """trackio has no summary."""
+
+    def flush(self, count: int) -> None:
+        """Notes how far the copy is."""
+        write_json(self._state, {"lines": count})
+
+    def finish(self, failed: bool) -> None:
+        """Ends the run, which writes out what was logged."""
+        import trackio
+
+        trackio.finish()

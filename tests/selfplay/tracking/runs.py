@@ -1,0 +1,27 @@
+"""A run directory with nothing but a recipe, for the tests of tracking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from selfplay.config import Recipe
+from selfplay.run import write_json
+
+
+def recipe(mode: str, **tracking: Any) -> Recipe:
+    """A recipe whose W&B has that mode."""
+    return Recipe.model_validate(
+        {
+            "name": "tiny",
+            "model": {"kind": "scratch"},
+            "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}}},
+            "tracking": {"wandb": {"mode": mode, "project": "a-project"}, **tracking},
+        }
+    )
+
+
+def claimed(run_path: Path, settings: Recipe) -> Recipe:
+    """Writes the recipe where a run keeps it."""
+    write_json(run_path / "recipe.json", settings.model_dump(mode="json"))
+    return settings
