@@ -24,17 +24,20 @@ def gpu_count() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def workers_and_device(compute: Compute) -> tuple[int, str]:
-    """The number of workers and their device.
+def workers_and_device(compute: Compute, gpus_each: int = 1) -> tuple[int, str]:
+    """The number of workers and their device, where each worker needs so many GPUs.
 
     Raises:
-        NoDevice: CUDA is asked for and there is none, or more workers than GPUs.
+        NoDevice: CUDA is asked for and there is none, or there are too few GPUs for the workers.
     """
     gpus = 0 if compute.device == "cpu" else gpu_count()
     if compute.device == "cuda" and not gpus:
         raise NoDevice("compute.device is cuda, but torch sees no GPU here; set compute.device=cpu")
     if gpus:
-        if compute.workers > gpus:
-            raise NoDevice(f"compute.workers is {compute.workers}, but torch sees {gpus} GPUs; a worker needs one each")
-        return compute.workers or gpus, "cuda"
+        if max(compute.workers, 1) * gpus_each > gpus:
+            each = "one" if gpus_each == 1 else f"{gpus_each} (see engine.args)"
+            raise NoDevice(
+                f"compute.workers is {compute.workers or 1}, but torch sees {gpus} GPUs; a worker needs {each}"
+            )
+        return compute.workers or gpus // gpus_each, "cuda"
     return compute.workers or min(MOST_CPU_WORKERS, os.cpu_count() or 1), "cpu"

@@ -14,13 +14,14 @@ from selfplay.config import Recipe
 from selfplay.context import Context
 from selfplay.devices import workers_and_device
 from selfplay.judging import Judge
-from selfplay.pipeline import Reached, run_pipeline
-from selfplay.plan import planned_stages
-from selfplay.preflight import check_all_but_rewards, check_endpoints, check_rewards
+from selfplay.pipeline import run_pipeline
+from selfplay.plan import is_finished, planned_stages, rounds_made, synthesises
+from selfplay.preflight import check_all_but_rewards, check_endpoints, check_pool, check_rewards, check_teacher
 from selfplay.prompt_checks import check_prompt_endpoints, check_prompts
 from selfplay.records import LabelledTask, Rollout
 from selfplay.report.page import write_report
 from selfplay.run import RunDirectory
+from selfplay.story import Reached
 from selfplay.terminal import Progress
 from selfplay.tracking import Tracker
 from selfplay.workers import Workers
@@ -71,17 +72,19 @@ def launch(
         WorkerError: a worker failed.
         NothingToLearn: no prompt survived.
     """
-    count, device = workers_and_device(recipe.compute)
+    count, device = workers_and_device(recipe.compute, recipe.engine.ranks)
     with RunDirectory.open(run_path, recipe, reuse) as run, _workers(run, count, device) as workers:
         clock = Clock(run_path / "clock.json", workers)
-        if not run.stage(planned_stages(recipe)[-1]).done:
+        if not is_finished(run):
             if uses_workers(recipe, until):
                 workers.start(functools.partial(check_all_but_rewards, recipe, count))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
-            if not run.stage("curation").done:
+            check_pool(recipe)
+            check_teacher(recipe)
+            if synthesises(recipe) and not run.stage("curation").done:
                 check_prompts(recipe)
                 check_prompt_endpoints(recipe)
-            if not run.stage("annotation").done:
+            if synthesises(recipe) and not run.stage("annotation").done:
                 check_endpoints(recipe)
             workers.wait_until_ready()
         run.claim()
@@ -108,7 +111,8 @@ def uses_workers(recipe: Recipe, until: str | None) -> bool:
 
 @contextlib.contextmanager
 def _workers(run: RunDirectory, count: int, device: str) -> Iterator[Workers]:
-    workers = Workers(count, run.recipe.compute.threads, device, run.path / "workers.log")
+    compute, ranks = run.recipe.compute, run.recipe.engine.ranks
+    workers = Workers(count, compute.threads, device, run.path / "workers.log", ranks)
     try:
         yield workers
     finally:
@@ -126,15 +130,17 @@ def _judge(recipe: Recipe, run: RunDirectory) -> Iterator[Judge]:
 
 def _tables(run: RunDirectory, tracker: Tracker) -> None:
     """Hands the first rows of the prompts and of the last rollouts to the trackers."""
-    tasks = run.stage("labelling").read("tasks", LabelledTask)[:TABLE_ROWS]
-    tracker.table(
-        "prompts",
-        ["domain", "problem", "answer", "agreement", "pass_rate", "dropped"],
-        [[t.domain, t.problem, t.answer, t.agreement, t.pass_rate, t.dropped] for t in tasks],
-    )
-    last = run.recipe.training.rounds
-    if not last or run.recipe.training.algorithm == "continued_sft":
+    if run.stage("labelling").done:
+        tasks = run.stage("labelling").read("tasks", LabelledTask)[:TABLE_ROWS]
+        tracker.table(
+            "prompts",
+            ["domain", "problem", "answer", "agreement", "pass_rate", "dropped"],
+            [[t.domain, t.problem, t.answer, t.agreement, t.pass_rate, t.dropped] for t in tasks],
+        )
+    made = rounds_made([name for name in planned_stages(run.recipe) if run.stage(name).done])
+    if not made or run.recipe.training.algorithm in ("sft", "continued_sft"):
         return
+    last = made[-1]
     rollouts = run.stage(f"selfplay_{last}").read("rollouts", Rollout)[-TABLE_ROWS:]
     tracker.table(
         f"rollouts_{last}",

@@ -47,8 +47,13 @@ class ShardStore:
         return rows
 
     def put(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Keeps rows under a key, durably."""
+        """Keeps rows under a key, durably; what was kept of them while they were made goes."""
         write_arrow(self._file(key), pa.Table.from_pylist(list(rows)))
+        self.unfinished(key).unlink(missing_ok=True)
+
+    def unfinished(self, key: str) -> Path:
+        """Where the rows of a key may be kept while they are made."""
+        return self.folder / key[:2] / f"{key}.unfinished.jsonl"
 
 
 class VerdictStore:

@@ -21,6 +21,9 @@ from pebble import ProcessPool
 PR_SET_PDEATHSIG = 1
 DISTRIBUTED_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
+GROUP_GPUS = "SELFPLAY_GROUP_GPUS"
+"""Names in a worker's environment the GPUs that are its own; it sees the first itself."""
+
 WORKER_ENVIRONMENT = {
     # OpenMP threads of several processes that spin while they wait would slow each other down.
     "OMP_WAIT_POLICY": "passive",
@@ -47,12 +50,13 @@ class Workers:
     What their libraries print goes to `log`. Time spent waiting for them is the run's model time: `busy_seconds`.
     """
 
-    def __init__(self, count: int, threads: int, device: str, log: Path) -> None:
+    def __init__(self, count: int, threads: int, device: str, log: Path, gpus_each: int = 1) -> None:
         self.count = count
         self.device = device
         self.busy_seconds = 0.0
         self._threads = threads
         self._log = log
+        self._gpus_each = gpus_each
         os.environ.update({name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()})
         self._starting: list[Future[Any]] = []
         self._open()
@@ -65,7 +69,7 @@ class Workers:
             max_workers=self.count,
             context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,
-            initargs=[self._claims, self._threads, self.device, os.getpid(), self._log],
+            initargs=[self._claims, self._threads, self.device, self._gpus_each, os.getpid(), self._log],
         )
 
     def renew(self) -> None:
@@ -155,7 +159,7 @@ class Workers:
             time.sleep(0.02)
 
 
-def _start_worker(claims: Path, threads: int, device: str, parent: int, log: Path) -> None:
+def _start_worker(claims: Path, threads: int, device: str, gpus_each: int, parent: int, log: Path) -> None:
     die_with_parent(parent)
     _print_to(log)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -163,9 +167,7 @@ def _start_worker(claims: Path, threads: int, device: str, parent: int, log: Pat
     # A worker is ended without notice; what its libraries keep in temporary files goes when the driver ends.
     os.environ["TMPDIR"] = tempfile.tempdir = str(claims.parent)
     if device == "cuda":
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        names = visible.split(",") if visible else None
-        os.environ["CUDA_VISIBLE_DEVICES"] = names[ordinal % len(names)] if names else str(ordinal)
+        _see_gpus(ordinal, gpus_each)
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     # Trackers and progress bars belong to the driver alone.
@@ -191,6 +193,16 @@ def _claim_number(folder: Path) -> int:
             continue
         return number
     raise AssertionError("unreachable")
+
+
+def _see_gpus(ordinal: int, each: int) -> None:
+    """Leaves a worker the first GPU of its group, and the name of all of them to engines that want several."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else None
+    places = range(ordinal * each, (ordinal + 1) * each)
+    group = [names[place % len(names)] if names else str(place) for place in places]
+    os.environ["CUDA_VISIBLE_DEVICES"] = group[0]
+    os.environ[GROUP_GPUS] = ",".join(group)
 
 
 def die_with_parent(parent: int) -> None:

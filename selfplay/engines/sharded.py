@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from selfplay import config
-from selfplay.engines import hf_engine, vllm_engine
+from selfplay.engines import hf_engine, supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, OnProgress, Sample, Sampling, ScoreRequest
 from selfplay.seeding import derive
 from selfplay.store import ShardStore, content_key
@@ -24,7 +24,7 @@ class ShardedEngine:
         self._settings = settings
         self._workers = workers
         self._store = store
-        self._backend = {"transformers": hf_engine, "vllm": vllm_engine}[settings.kind]
+        self._backend = _backend(settings)
 
     def generate(
         self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None
@@ -68,6 +68,7 @@ class ShardedEngine:
             "device": self._workers.device,
             "batch_tokens": self._settings.batch_tokens,
             "engine_args": self._settings.args,
+            "supervision": self._settings.supervision,
         }
 
     def _identity(self) -> list[Any]:
@@ -81,6 +82,8 @@ class ShardedEngine:
         keys: Sequence[str],
         on_progress: OnProgress | None,
     ) -> list[dict[str, Any]]:
+        if self._settings.supervision is not None:
+            jobs = [job | {"journal": self._store.unfinished(key)} for job, key in zip(jobs, keys, strict=True)]
         shards = [self._store.get(key) for key in keys]
         missing = [index for index, shard in enumerate(shards) if shard is None]
 
@@ -95,6 +98,12 @@ class ShardedEngine:
         for index, rows in zip(missing, fresh, strict=True):
             shards[index] = rows
         return [row for shard in shards if shard is not None for row in shard]
+
+
+def _backend(settings: config.Engine) -> Any:
+    if settings.supervision is not None:
+        return supervisor
+    return {"transformers": hf_engine, "vllm": vllm_engine}[settings.kind]
 
 
 def _sample(row: dict[str, Any]) -> Sample:

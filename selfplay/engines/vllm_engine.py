@@ -6,7 +6,7 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,15 @@ ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_CPU_KVCACHE_SPACE": "1",
+    # Where it takes several processes, they talk over the loopback, and each begins as a fresh interpreter.
+    "VLLM_HOST_IP": "127.0.0.1",
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
 }
 """Set before vLLM is imported, unless the user has set them."""
+
+
+Finished = tuple[int, dict[str, Any]]
+"""The place of a prompt or request in its shard, and its row."""
 
 
 @dataclass(slots=True)
@@ -43,29 +50,68 @@ _open: list[_Open] = []
 
 def generate_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
     """Completes a shard's prompts. Job: model, device, prompts, chat, sampling, seed, engine_args."""
+    return _in_order(completions(job))
+
+
+def score_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Scores a shard's requests. Job: model, device, requests, engine_args."""
+    return _in_order(scores(job))
+
+
+def _in_order(found: Iterator[Finished | None]) -> list[dict[str, Any]]:
+    rows = dict(item for item in found if item is not None)
+    return [rows[place] for place in sorted(rows)]
+
+
+def completions(job: dict[str, Any]) -> Iterator[Finished | None]:
+    """A shard's completions, each as it ends, with its place; None when the model is open, and after each step.
+
+    Job: that of `generate_shard`, and maybe `places`, the only ones wanted.
+    """
     from vllm import SamplingParams
 
     opened = _load(job)
-    prompts = [templated(opened.tokenizer, prompt) if job["chat"] else prompt for prompt in job["prompts"]]
-    encoded = [opened.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+    yield None
     sampling: Sampling = job["sampling"]
-    # A seed for each prompt, so that a completion depends on no neighbour in the batch.
-    params = [
-        SamplingParams(
+    prompts = {}
+    params = {}
+    for place in job.get("places", range(len(job["prompts"]))):
+        prompt = job["prompts"][place]
+        text = templated(opened.tokenizer, prompt) if job["chat"] else prompt
+        prompts[place] = opened.tokenizer(text, add_special_tokens=False)["input_ids"]
+        params[place] = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_tokens=sampling.max_new_tokens,
+            # A seed for each prompt, so that a completion depends on no neighbour in the batch.
             seed=derive(job["seed"], place) if sampling.temperature > 0 else None,
             stop_token_ids=opened.ends,
             detokenize=False,
         )
-        for place in range(len(encoded))
-    ]
-    outputs = opened.llm.generate([{"prompt_token_ids": ids} for ids in encoded], params, use_tqdm=False)
-    return [
-        _row(opened, list(output.outputs[0].token_ids)) | {"prompt_tokens": len(ids)}
-        for ids, output in zip(encoded, outputs, strict=True)
-    ]
+    for ended in _run(opened, prompts, params):
+        if ended is None:
+            yield None
+            continue
+        place, output = ended
+        yield place, _row(opened, list(output.outputs[0].token_ids)) | {"prompt_tokens": len(prompts[place])}
+
+
+def _run(opened: _Open, prompts: dict[int, list[int]], params: dict[int, Any]) -> Iterator[tuple[int, Any] | None]:
+    """What the engine makes of prompts, by place, in the order in which they end; None after each step."""
+    from vllm.sampling_params import RequestOutputKind
+
+    engine = opened.llm.llm_engine
+    try:
+        for place, ids in prompts.items():
+            params[place].output_kind = RequestOutputKind.FINAL_ONLY
+            engine.add_request(str(place), {"prompt_token_ids": ids}, params[place])
+        while engine.has_unfinished_requests():
+            for output in engine.step():
+                yield int(output.request_id), output
+            yield None
+    finally:
+        # After a fault, or where nobody asks any more, the next shard must find the engine empty.
+        engine.abort_request([str(place) for place in prompts])
 
 
 def _row(opened: _Open, ids: list[int]) -> dict[str, Any]:
@@ -75,25 +121,31 @@ def _row(opened: _Open, ids: list[int]) -> dict[str, Any]:
     return {"text": text, "token_ids": kept, "complete": stop is not None}
 
 
-def score_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Scores a shard's requests. Job: model, device, requests, engine_args."""
+def scores(job: dict[str, Any]) -> Iterator[Finished | None]:
+    """A shard's scores, each as it is found, with its place; None when the model is open, and after each step.
+
+    Job: that of `score_shard`, and maybe `places`, the only ones wanted.
+    """
     from vllm import SamplingParams
 
     opened = _load(job)
+    yield None
     requests: Sequence[ScoreRequest] = job["requests"]
-    encoded = [encode_request(opened.tokenizer, request) for request in requests]
+    places = job.get("places", range(len(requests)))
+    encoded = {place: encode_request(opened.tokenizer, requests[place]) for place in places}
     # Zero alternatives: the log-probability of each token of the prompt, and of no other.
-    params = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
-    outputs = opened.llm.generate([{"prompt_token_ids": ids} for ids, _ in encoded], params, use_tqdm=False)
-    rows = []
-    for (ids, spans), output in zip(encoded, outputs, strict=True):
-        logprobs = [
-            0.0,
-            *(place[token].logprob for token, place in zip(ids[1:], output.prompt_logprobs[1:], strict=True)),
-        ]
+    how = {"max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0, "detokenize": False}
+    params = {place: SamplingParams(**how) for place in encoded}
+    for ended in _run(opened, {place: ids for place, (ids, _) in encoded.items()}, params):
+        if ended is None:
+            yield None
+            continue
+        place, output = ended
+        ids, spans = encoded[place]
+        found = zip(ids[1:], output.prompt_logprobs[1:], strict=True)
+        logprobs = [0.0, *(position[token].logprob for token, position in found)]
         sums = [sum(logprobs[start:end]) for start, end in spans]
-        rows.append({"sums": sums, "tokens": [end - start for start, end in spans]})
-    return rows
+        yield place, {"sums": sums, "tokens": [end - start for start, end in spans]}
 
 
 def _load(job: dict[str, Any]) -> _Open:

@@ -1,0 +1,63 @@
+"""An engine without a model for the tests of the supervisor: what it does, and where it breaks, stands in its job."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selfplay.seeding import derive
+
+
+def completions(job: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]] | None]:
+    """Numbers drawn by seed and place. `faults` names what happens before a place is made, `always` every time."""
+    with Path(job["folder"], "children").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    fault_at("opening", job)
+    yield None
+    for place in job["places"]:
+        yield None
+        fault_at(str(place), job)
+        with Path(job["folder"], "made").open("a") as file:
+            file.write(f"{place}\n")
+        yield place, answer(job, place)
+
+
+def answer(job: dict[str, Any], place: int) -> dict[str, Any]:
+    """The row of a place."""
+    return {"text": f"{job['prompts'][place]} {derive(job['seed'], place)}", "sums": [derive(job["seed"], place) / 7]}
+
+
+def fault_at(where: str, job: dict[str, Any]) -> None:
+    """Breaks down here, once or always."""
+    fault = job["faults"].get(where)
+    met = Path(job["folder"], f"met-{where}")
+    if fault is None or (met.exists() and not job.get("always")):
+        return
+    met.touch()
+    if fault == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif fault == "stops":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif fault == "stops within a message":
+        # The length of a message of 4 kB, and the first three bytes of it.
+        os.write(int(sys.argv[2]), b"\x00\x00\x10\x00abc")
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif fault == "leaves":
+        os._exit(3)
+    elif fault == "waits":
+        time.sleep(600)
+    elif fault == "is refused":
+        raise ValueError("this prompt is too long")
+    else:
+        raise RuntimeError("the device fell off")
+
+
+def lines(folder: Path, name: str) -> list[int]:
+    """What a file of the folder lists."""
+    file = folder / name
+    return [int(line) for line in file.read_text().split()] if file.exists() else []
