@@ -42,7 +42,9 @@ def accepted_program(label: Label, programs: Sequence[str | None]) -> str | None
     return min(passed, key=lambda program: (-passed[program], program)) if passed else None
 
 
-def kill_rate(runner: ProgramRunner, program: str, tests: Sequence[TestCase], most: int) -> float | None:
+def kill_rate(
+    runner: ProgramRunner, program: str, tests: Sequence[TestCase], most: int, limits: Limits = LIMITS
+) -> float | None:
     """Share of a program's mutants that fail a test, be it by another output, an error or no end.
 
     It is a lower bound of what it stands for: a mutant that does what the program does cannot be rejected, and counts
@@ -50,7 +52,7 @@ def kill_rate(runner: ProgramRunner, program: str, tests: Sequence[TestCase], mo
     """
     changed = mutants(program, most)
     inputs = [test.input for test in tests]
-    outputs = runner.outputs([Program(mutant.source) for mutant in changed], inputs, LIMITS) if changed else []
+    outputs = runner.outputs([Program(mutant.source) for mutant in changed], inputs, limits) if changed else []
     killed = []
     for results in outputs:
         seen = [(printed(result), " ".join(test.output.split())) for result, test in zip(results, tests, strict=True)]
