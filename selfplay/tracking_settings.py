@@ -28,14 +28,14 @@ class WandbSettings(Section):
 
 
 class Alarms(Section):
-    """When a run is said to go wrong. Trends compare the mean of the last `window` steps with that of the first."""
+    """When a run is said to go wrong. Trends compare the median of the last `window` steps with that of the first."""
 
     stop: tuple[AlarmName, ...] = ()
     """Alarms that stop the run; take one out and run the same command to go on."""
     off: tuple[AlarmName, ...] = ()
     """Alarms that are not raised."""
     window: Annotated[int, Field(ge=1)] = 10
-    """Training steps that a mean is taken over; nothing is said before there are twice as many."""
+    """Training steps that a median is taken over; nothing is said before there are twice as many."""
     heldout_drop: Share = 0.03
     """reward_hacking: a fall of held-out accuracy, as a share, in a round whose reward rose."""
     answer_share: Share = 0.5

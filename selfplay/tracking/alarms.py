@@ -1,0 +1,194 @@
+"""What a person should be warned of: each alarm is one function of a run's metrics that gives a sentence, or nothing.
+
+Trends compare the median over the last `window` steps of a stage with that over its first, so that one odd step says
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median
+
+from selfplay.tracking.metric_log import MetricLine
+from selfplay.tracking_settings import AlarmName, Alarms
+
+REWARD_RISE = 0.02
+"""Smallest rise of the mean reward that counts as one."""
+ROUND_REWARD = "rollouts/reward"
+LABELLINGS = ("labelling", "relabelling")
+
+
+class Curves:
+    """The metrics of a run by stage and name; of a step taken twice, the last attempt counts."""
+
+    def __init__(self, lines: Iterable[MetricLine] = ()) -> None:
+        self._values: dict[str, dict[str, dict[int, float]]] = {}
+        for line in lines:
+            self.add(line)
+
+    def add(self, line: MetricLine) -> None:
+        """Takes in one line."""
+        names = self._values.setdefault(line.stage, {})
+        for name, value in line.metrics.items():
+            curve = names.setdefault(name, {})
+            curve[len(curve) if line.step is None else line.step] = value
+
+    def stages(self, *kinds: str) -> list[str]:
+        """Stages by what stands before their number, in the order in which they began."""
+        return [stage for stage in self._values if _kind(stage) in kinds]
+
+    def named(self, stage: str, prefix: str) -> dict[str, list[float]]:
+        """The curves of a stage whose names begin so, by what follows."""
+        names = self._values.get(stage, {})
+        return {n.removeprefix(prefix): self.of(stage, n) for n in names if n.startswith(prefix)}
+
+    def of(self, stage: str, metric: str) -> list[float]:
+        """One curve, in the order of its steps; empty where there is none."""
+        curve = self._values.get(stage, {}).get(metric, {})
+        return [curve[step] for step in sorted(curve)]
+
+
+def reward_hacking(curves: Curves, settings: Alarms) -> str | None:
+    """The reward of a round rose while held-out accuracy fell: what is rewarded is not what is wanted."""
+    evaluations = curves.stages("evaluation")
+    if len(evaluations) < 2:
+        return None
+    before, after = (_heldout(curves, stage) for stage in evaluations[-2:])
+    shared = before.keys() & after.keys()
+    if not shared:
+        return None
+    fall = sum(before[name] - after[name] for name in shared) / len(shared)
+    number = evaluations[-1].rpartition("_")[2]
+    rise = _reward_rise(curves, f"selfplay_{number}", settings.window)
+    if rise is None or rise < REWARD_RISE or fall <= settings.heldout_drop:
+        return None
+    return (
+        f"In round {number} the reward rose by {rise:.3f} while held-out accuracy fell by {fall * 100:.1f} points: "
+        "the policy may be learning to please the verifier; read rewarded completions with `selfplay rollouts`."
+    )
+
+
+def one_answer(curves: Curves, settings: Alarms) -> str | None:
+    """One answer is the label of most prompts of a domain."""
+    for stage in reversed(curves.stages(*LABELLINGS)):
+        for domain, shares in curves.named(stage, "top_answer_share/").items():
+            if shares[-1] > settings.answer_share:
+                return (
+                    f"In {stage}, {shares[-1]:.0%} of the labels of {domain} are one and the same answer: the policy "
+                    "may be voting for a favourite instead of solving; look at the labels before you train on them."
+                )
+    return None
+
+
+def length_explosion(curves: Curves, settings: Alarms) -> str | None:
+    """Completions became much longer in training."""
+    return _first(curves, "completions/mean_length", settings, _longer)
+
+
+def _longer(stage: str, first: float, last: float, settings: Alarms) -> str | None:
+    if last <= settings.length_factor * first:
+        return None
+    return (
+        f"In {stage}, completions grew from {first:.0f} to {last:.0f} tokens: the policy may be rambling; look at "
+        "what is cut off, and consider masking or penalising it."
+    )
+
+
+def entropy_collapse(curves: Curves, settings: Alarms) -> str | None:
+    """The policy became nearly certain of every token: it explores no more."""
+    return _first(curves, "entropy", settings, _certain)
+
+
+def _certain(stage: str, first: float, last: float, settings: Alarms) -> str | None:
+    if last >= settings.entropy_share * first:
+        return None
+    return (
+        f"In {stage}, the policy's entropy fell from {first:.3g} to {last:.3g} nats a token: its completions hardly "
+        "vary any more, and there is little left to learn from; lower the learning rate or raise the KL or entropy term."
+    )
+
+
+def verifier_errors(curves: Curves, settings: Alarms) -> str | None:
+    """The verifier reaches no verdict on many completions."""
+    for stage in reversed(curves.stages("selfplay", "evaluation")):
+        for prefix, window in (("not_checked/", settings.window), ("rollouts/not_checked/", 1)):
+            for domain, shares in curves.named(stage, prefix).items():
+                recent = shares[-window:]
+                rate = sum(recent) / len(recent)
+                if len(recent) == window and rate > settings.error_rate:
+                    return (
+                        f"In {stage}, the verifier of {domain} reached no verdict on {rate:.0%} of the completions; "
+                        "they teach nothing: see the reasons with `selfplay rollouts --failed`, and mend the verifier."
+                    )
+    return None
+
+
+def falling_agreement(curves: Curves, settings: Alarms) -> str | None:
+    """Later policies agree less on the labels than the first one did."""
+    stages = curves.stages(*LABELLINGS)
+    if len(stages) < 2:
+        return None
+    first, last = (curves.named(stage, "agreement/") for stage in (stages[0], stages[-1]))
+    for domain in first.keys() & last.keys():
+        before, after = first[domain][-1], last[domain][-1]
+        if before - after > settings.agreement_drop:
+            return (
+                f"From {stages[0]} to {stages[-1]}, the mean agreement of the votes on {domain} fell from {before:.0%} "
+                f"to {after:.0%}: the labels are getting worse, and with them the rewards; raise min_agreement or stop."
+            )
+    return None
+
+
+ALARMS: dict[AlarmName, Callable[[Curves, Alarms], str | None]] = {
+    "reward_hacking": reward_hacking,
+    "one_answer": one_answer,
+    "length_explosion": length_explosion,
+    "entropy_collapse": entropy_collapse,
+    "verifier_errors": verifier_errors,
+    "falling_agreement": falling_agreement,
+}
+
+
+def raised(curves: Curves, settings: Alarms) -> dict[AlarmName, str]:
+    """The sentences of all alarms that are to be raised now, by name."""
+    found = {name: alarm(curves, settings) for name, alarm in ALARMS.items() if name not in settings.off}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def _first(
+    curves: Curves,
+    metric: str,
+    settings: Alarms,
+    judge: Callable[[str, float, float, Alarms], str | None],
+) -> str | None:
+    """What a judge says of the ends of a metric in the round that began last."""
+    for stage in reversed(curves.stages("selfplay")):
+        ends = _ends(curves.of(stage, metric), settings.window)
+        if ends is not None:
+            return judge(stage, *ends, settings)
+    return None
+
+
+def _ends(values: Sequence[float], window: int) -> tuple[float, float] | None:
+    if len(values) < 2 * window:
+        return None
+    return median(values[:window]), median(values[-window:])
+
+
+def _reward_rise(curves: Curves, stage: str, window: int) -> float | None:
+    ends = _ends(curves.of(stage, "reward"), min(window, max(1, len(curves.of(stage, "reward")) // 2)))
+    if ends is not None:
+        return ends[1] - ends[0]
+    # Rules that draw all rollouts first have one reward a round.
+    rounds = [values[-1] for s in curves.stages("selfplay") if (values := curves.of(s, ROUND_REWARD))]
+    return rounds[-1] - rounds[-2] if len(rounds) > 1 and curves.of(stage, ROUND_REWARD) else None
+
+
+def _heldout(curves: Curves, stage: str) -> dict[str, float]:
+    """The last values of all accuracies but pass@k, which rises where a policy only becomes more random."""
+    return {name: values[-1] for name, values in curves.named(stage, "").items() if "pass@" not in name}
+
+
+def _kind(stage: str) -> str:
+    name, _, number = stage.rpartition("_")
+    return name if number.isdigit() else stage

@@ -1,0 +1,133 @@
+"""Each alarm fires where it should, and not where it should not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from selfplay.tracking import MetricLine
+from selfplay.tracking.alarms import (
+    ALARMS,
+    Curves,
+    entropy_collapse,
+    falling_agreement,
+    length_explosion,
+    one_answer,
+    raised,
+    reward_hacking,
+    verifier_errors,
+)
+from selfplay.tracking_settings import Alarms
+
+SETTINGS = Alarms(window=5)
+Steps = Mapping[tuple[str, str], Sequence[float]]
+
+
+def curves(steps: Steps) -> Curves:
+    return Curves(
+        MetricLine(0.0, stage, number, {metric: value})
+        for (stage, metric), values in steps.items()
+        for number, value in enumerate(values)
+    )
+
+
+def ramp(first: float, last: float, count: int = 20) -> list[float]:
+    return [first + (last - first) * at / (count - 1) for at in range(count)]
+
+
+def hacking(reward: tuple[float, float], heldout: tuple[float, float]) -> Steps:
+    return {
+        ("evaluation_0", "math/avg@4 T=1.0"): [heldout[0]],
+        ("evaluation_0", "math/pass@4 T=1.0"): [0.2],
+        ("selfplay_1", "reward"): ramp(*reward),
+        ("evaluation_1", "math/avg@4 T=1.0"): [heldout[1]],
+        ("evaluation_1", "math/pass@4 T=1.0"): [0.9],
+    }
+
+
+FIRES: list[tuple[Callable[[Curves, Alarms], str | None], Steps, str]] = [
+    (reward_hacking, hacking((0.3, 0.8), (0.5, 0.4)), "held-out accuracy fell by 10.0 points"),
+    (
+        reward_hacking,
+        {
+            ("evaluation_0", "math/greedy"): [0.5],
+            ("selfplay_1", "rollouts/reward"): [0.4],
+            ("evaluation_1", "math/greedy"): [0.5],
+            ("selfplay_2", "rollouts/reward"): [0.7],
+            ("evaluation_2", "math/greedy"): [0.3],
+        },
+        "In round 2 the reward rose by 0.300",
+    ),
+    (one_answer, {("labelling", "top_answer_share/math"): [0.7]}, "70% of the labels of math"),
+    (length_explosion, {("selfplay_1", "completions/mean_length"): ramp(100, 400)}, "to 368 tokens"),
+    (
+        entropy_collapse,
+        {("selfplay_2", "entropy"): [1.0] * 10 + [0.05] * 10},
+        "In selfplay_2, the policy's entropy fell",
+    ),
+    (verifier_errors, {("selfplay_1", "not_checked/code"): [0.0] * 10 + [0.4] * 5}, "verdict on 40%"),
+    (verifier_errors, {("selfplay_1", "rollouts/not_checked/code"): [0.3]}, "verdict on 30%"),
+    (
+        falling_agreement,
+        {("labelling", "agreement/math"): [0.8], ("labelling_2", "agreement/math"): [0.6]},
+        "fell from 80% to 60%",
+    ),
+    (
+        falling_agreement,
+        {("labelling", "agreement/math"): [0.8], ("relabelling_2", "agreement/math"): [0.6]},
+        "From labelling to relabelling_2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("alarm", "steps", "says"), FIRES)
+def test_an_alarm_fires(alarm: Callable[[Curves, Alarms], str | None], steps: Steps, says: str) -> None:
+    text = alarm(curves(steps), SETTINGS)
+    assert text is not None
+    assert says in text
+    assert text.endswith(".")
+    assert "\n" not in text
+
+
+QUIET: list[tuple[Callable[[Curves, Alarms], str | None], Steps]] = [
+    (reward_hacking, {}),
+    (reward_hacking, hacking((0.3, 0.8), (0.5, 0.6))),
+    (reward_hacking, hacking((0.3, 0.8), (0.5, 0.48))),
+    (reward_hacking, hacking((0.3, 0.3), (0.5, 0.3))),
+    (reward_hacking, {("evaluation_0", "math/greedy"): [0.5], ("selfplay_1", "reward"): ramp(0, 1)}),
+    (one_answer, {("labelling", "top_answer_share/math"): [0.2]}),
+    (length_explosion, {("selfplay_1", "completions/mean_length"): ramp(100, 150)}),
+    (length_explosion, {("selfplay_1", "completions/mean_length"): [100] * 19 + [900]}),
+    (length_explosion, {("selfplay_1", "completions/mean_length"): [10, 400]}),
+    (entropy_collapse, {("selfplay_1", "entropy"): ramp(1.0, 0.5)}),
+    (
+        entropy_collapse,
+        {("selfplay_1", "entropy"): [1.0] * 10 + [0.05] * 10, ("selfplay_2", "entropy"): ramp(1.0, 0.9)},
+    ),
+    (verifier_errors, {("selfplay_1", "not_checked/code"): [0.4] * 5 + [0.0] * 10}),
+    (verifier_errors, {("selfplay_1", "not_checked/code"): [1.0]}),
+    (falling_agreement, {("labelling", "agreement/math"): [0.8]}),
+    (falling_agreement, {("labelling", "agreement/math"): [0.8], ("labelling_2", "agreement/math"): [0.75]}),
+    (falling_agreement, {("labelling", "agreement/math"): [0.8], ("labelling_2", "agreement/code"): [0.1]}),
+]
+
+
+@pytest.mark.parametrize(("alarm", "steps"), QUIET)
+def test_an_alarm_stays_quiet(alarm: Callable[[Curves, Alarms], str | None], steps: Steps) -> None:
+    assert alarm(curves(steps), SETTINGS) is None
+
+
+def test_every_alarm_is_tested_both_ways() -> None:
+    assert {alarm for alarm, *_ in FIRES} == {alarm for alarm, _ in QUIET} == set(ALARMS.values())
+
+
+def test_alarms_that_are_off_are_not_raised() -> None:
+    found = curves({("labelling", "top_answer_share/math"): [0.7], ("selfplay_1", "entropy"): [1.0] * 10 + [0.05] * 10})
+    assert set(raised(found, SETTINGS)) == {"one_answer", "entropy_collapse"}
+    assert set(raised(found, Alarms(window=5, off=("one_answer",)))) == {"entropy_collapse"}
+
+
+def test_of_a_step_taken_twice_the_last_attempt_counts() -> None:
+    lines = [MetricLine(0.0, "selfplay_1", 3, {"entropy": value}) for value in (1.0, 2.0)]
+    assert Curves(lines).of("selfplay_1", "entropy") == [2.0]
