@@ -210,6 +210,22 @@ class Labelling(Section):
         return self.labellers or {"": Labeller(sampling=self.sampling, samples=self.samples)}
 
     @property
+    def engines(self) -> dict[str, tuple[LocalEngine | OpenAIEngine, SamplingSettings]]:
+        """The engines that are asked besides the policy, and how, by the field that names them."""
+        asked: dict[str, Labeller | Verification | TestWriter] = {
+            f"labelling.labellers.{name}": labeller for name, labeller in self.labellers.items()
+        }
+        if self.verification is not None:
+            asked["labelling.verification"] = self.verification
+        if self.inputs == "generated":
+            asked["labelling.test_writer"] = self.test_writer
+        return {
+            field: (one.engine, one.sampling)
+            for field, one in asked.items()
+            if not isinstance(one.engine, PolicyEngine)
+        }
+
+    @property
     def self_labelled(self) -> bool:
         """Whether the policy alone votes."""
         return all(isinstance(labeller.engine, PolicyEngine) for labeller in self.voters.values())

@@ -1,4 +1,4 @@
-"""Checks of what synthesis and curation read and ask: concept lists, earlier runs, gates, benchmarks, endpoints."""
+"""Checks of what synthesis, curation and labels read and ask: concept lists, earlier runs, gates, endpoints."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from selfplay.config import Recipe
 from selfplay.curation.benchmarks import Unreachable, benchmark_problems
 from selfplay.curation.statements import text_gates
 from selfplay.engines.base import Sampling
+from selfplay.labelling.filters import script_pattern
 from selfplay.preflight import Finding, PreflightError
 from selfplay.settings import SamplingSettings
 
@@ -36,6 +37,7 @@ def check_prompts(recipe: Recipe, offline: bool = False) -> list[Finding]:
     findings += [Finding("coverage", f"{run} counts") for run in earlier_runs(recipe)]
     try:
         text_gates(recipe.curation)
+        script_pattern(recipe.labelling.scripts)
     except ValueError as error:
         raise PreflightError(str(error)) from error
     return findings + _benchmarks(recipe, offline)
@@ -57,7 +59,7 @@ def _benchmarks(recipe: Recipe, offline: bool) -> list[Finding]:
 
 
 def named_engines(recipe: Recipe) -> dict[str, tuple[AnnotatorEngine, SamplingSettings]]:
-    """The engines that synthesis and curation ask beside the run's own, by the field that names them."""
+    """The engines that synthesis, curation and labelling ask beside the run's own, by the field that names them."""
     found: dict[str, tuple[AnnotatorEngine, SamplingSettings]] = {}
     if recipe.synthesis.generator is not None:
         found["synthesis.generator"] = (recipe.synthesis.generator, recipe.synthesis.sampling)
@@ -66,11 +68,11 @@ def named_engines(recipe: Recipe) -> dict[str, tuple[AnnotatorEngine, SamplingSe
         found[f"curation.judging.judges.{name}"] = (judge.engine, judge.sampling)
     for name, solver in (solving.solvers if solving else {}).items():
         found[f"curation.solving.solvers.{name}"] = (solver.engine, solver.sampling)
-    return found
+    return found | recipe.labelling.engines
 
 
 def check_prompt_endpoints(recipe: Recipe) -> list[Finding]:
-    """Asks every endpoint that synthesis and curation will ask a short question.
+    """Asks every endpoint that synthesis, curation and labelling will ask a short question.
 
     Raises:
         PreflightError: one of them cannot do what will be asked of it.
