@@ -163,7 +163,7 @@ def em_ablation(
     """Compare EM with a frozen E-step and with the cold start alone, with and without rationales, over seeds."""
     from selfplay.em_ablation import CONVERGENCE, REWARDS, ArmError, arm_of, run_arms, seeds_of
     from selfplay.em_ablation_figures import closing_view, figures
-    from selfplay.em_ablation_plot import PlotsMissing, demand_plots, draw
+    from selfplay.em_ablation_plot import PlotsMissing, demand_plots, draw_curves, draw_ends
     from selfplay.plan import planned_stages
     from selfplay.recipe_file import RecipeError
     from selfplay.run import write_json
@@ -188,9 +188,9 @@ def em_ablation(
         _refuse(str(error))
     found = figures(folder, arms, of_seeds, rewards)
     write_json(folder / f"{kind}.json", found)
-    draw(found, folder / f"{kind}.svg", loaded.name)
+    (draw_ends if rewards else draw_curves)(found, folder / f"{kind}.svg", loaded.name)
     _print(closing_view(found))
-    typer.echo(f"{folder / kind}.json has all figures, {folder / kind}.svg the curves.")
+    typer.echo(f"{folder / kind}.json has all figures, {folder / kind}.svg shows them.")
 
 
 @app.command()
@@ -198,14 +198,17 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Validate a recipe, show its plan, and try its rewards on known answers; loads no weights."""
     loaded = _load(recipe, overrides)
     from selfplay.devices import NoDevice
+    from selfplay.plan import synthesises
     from selfplay.plan_view import plan_view
     from selfplay.preflight import (
         PreflightError,
         check_endpoints,
         check_engine,
         check_models,
+        check_pool,
         check_rewards,
         check_sandbox,
+        check_teacher,
         check_trainer_arguments,
     )
     from selfplay.prompt_checks import check_prompt_endpoints, check_prompts
@@ -219,7 +222,9 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
         check_trainer_arguments(loaded, loaded.compute.workers or 1)
         check_engine(loaded)
         findings = check_models(loaded) + check_rewards(loaded) + check_endpoints(loaded) + check_sandbox(loaded)
-        findings += check_prompts(loaded, offline=True) + check_prompt_endpoints(loaded)
+        findings += check_pool(loaded) + check_teacher(loaded)
+        if synthesises(loaded):
+            findings += check_prompts(loaded, offline=True) + check_prompt_endpoints(loaded)
     except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
         _refuse(str(error))
     for finding in findings:

@@ -13,7 +13,7 @@ import pytest
 from selfplay.config import Recipe
 from selfplay.em_ablation import CONVERGENCE, REWARDS, Arm, ArmError, arm_of, arm_recipe, run_arms, seeds_of
 from selfplay.em_ablation_figures import NLLS, closing_view, figures, order, spread
-from selfplay.em_ablation_plot import draw
+from selfplay.em_ablation_plot import draw_curves, draw_ends
 from selfplay.recipe_file import RecipeError
 from selfplay.run import write_json
 
@@ -187,7 +187,12 @@ def test_an_arm_that_ended_early_is_compared_at_the_last_round_of_all() -> None:
     assert (found["round"], found["best_first"]) == (1, ["short", "long"])
 
 
-def test_the_curves_are_one_file_that_is_the_same_for_the_same_figures(recipe: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("draw", "says"), [(draw_curves, "mean of 2 seeds"), (draw_ends, "dots are the 2 seeds")], ids=["curves", "ends"]
+)
+def test_a_plot_is_one_file_that_is_the_same_for_the_same_figures(
+    recipe: Path, tmp_path: Path, draw: Any, says: str
+) -> None:
     run(recipe, tmp_path / "out", Runs(), [0, 1])
     found = figures(tmp_path / "out", CONVERGENCE, [0, 1], downstream=False)
     for name in ("a.svg", "b.svg"):
@@ -199,7 +204,7 @@ def test_the_curves_are_one_file_that_is_the_same_for_the_same_figures(recipe: P
     ).replace("https://matplotlib.org", "")
     words = "".join(ElementTree.fromstring(text).itertext())
     assert all(arm.label in words for arm in CONVERGENCE)
-    assert "least and most of 2 seeds" in words
+    assert says in words
 
 
 def test_the_closing_table_has_a_row_for_each_arm(recipe: Path, tmp_path: Path) -> None:
