@@ -87,6 +87,8 @@ class OpenAIEngine(Section):
     """Folder or hub name of the model's tokenizer: scoring needs it; raw prompts are sent as its token ids."""
     extra_body: dict[str, Any] = {}
     """Further fields of each request, such as `{reasoning_effort: low}`; null leaves out one of ours, as `seed`."""
+    keep_thinking: bool = False
+    """Whether thinking that the server gives apart from the answer (`reasoning_content`) stays, as a think block."""
     length_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the endpoint calls the token limit of a completion."""
     endpoint: Endpoint

@@ -22,11 +22,16 @@ def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> dict[st
     settings = context.recipe.model
     if isinstance(settings, PretrainedModel):
         return {"trained": 0}
+    return train_from_scratch(stage, context, settings, seeds)
+
+
+def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, seeds: Sequence[Seed]) -> dict[str, Any]:
+    """Makes a tiny model and trains it on the seeds' worked solutions; writes its folder into the stage."""
     untrained = stage.folder / "untrained"
     job = {
         "model": settings,
         "texts": texts_of(context.recipe, seeds),
-        "seed": context.seed("base", "weights"),
+        "seed": context.seed(stage.name, "weights"),
         "output": str(untrained),
     }
     context.workers.map(make_untrained, [job])
@@ -44,7 +49,12 @@ def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> dict[st
 def base_model(stage: Stage, recipe: Recipe) -> ModelRef:
     """The reference to the base (`chat` is the policy's affair)."""
     settings = recipe.model
-    return trained_model(stage.folder / "model") if isinstance(settings, ScratchModel) else _named(settings)
+    return scratch_model(stage) if isinstance(settings, ScratchModel) else _named(settings)
+
+
+def scratch_model(stage: Stage) -> ModelRef:
+    """The reference to a model that `train_from_scratch` made."""
+    return trained_model(stage.folder / "model")
 
 
 def generator_model(base: ModelRef, recipe: Recipe) -> ModelRef:

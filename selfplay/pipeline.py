@@ -9,38 +9,40 @@ synthesis     new prompts from p, on new combinations of concepts
 curation      duplicates and contaminated prompts are set aside
 labelling     the policy solves each prompt k times; the majority is the label
 evaluation_0  held-out accuracy of the base
-selfplay_N    a round of grpo, dpo or rft on the labelled prompts
+selfplay_N    a round of grpo, dpo or rft on the labelled prompts, or of SFT on a teacher's traces
 evaluation_N  held-out accuracy of the policy after it
+
+Recipes that take the prompts as given, or learn from files of traces, leave out what they don't need, and some rounds
+begin with new prompts or labels: `selfplay.plan` names each recipe's stages, `selfplay.self_play` tells the rounds.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from selfplay.base_model import base_model, base_stage, generator_model
-from selfplay.clock import START_UP
+from selfplay.base_model import base_model, base_stage, generator_model, scratch_model, train_from_scratch
 from selfplay.concepts.choice import choice_files
 from selfplay.context import Context
 from selfplay.curation.benchmarks import benchmark_contents
 from selfplay.curation.gates import curation_stage
 from selfplay.engines.base import ModelRef
-from selfplay.evaluation.evaluate import choose_problems, evaluation_stage
+from selfplay.evaluation.evaluate import choose_problems
 from selfplay.labelling.label import labelling_stage
-from selfplay.plan import planned_stages
-from selfplay.records import LabelledTask, Prompt, Seed
+from selfplay.plan import scratch_teacher, synthesises
+from selfplay.records import LabelledTask, Seed
 from selfplay.run import Stage
 from selfplay.seed_problems import seed_files, seeds_stage
-from selfplay.summary import summarise
+from selfplay.self_play import SYNTHESIS_SETTINGS, Problems, SelfPlay, Synthesised, kept_prompts, unlabelled_tasks
+from selfplay.story import Story
 from selfplay.synthesis.annotation import annotation_stage
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
 from selfplay.synthesis.em import em_stage, measured_pairs, round_models
 from selfplay.synthesis.em_watch import judge
 from selfplay.synthesis.generate import synthesis_stage
 from selfplay.synthesis.measures import Row, measure
-from selfplay.training.rounds import round_policy, selfplay_stage
 
 ANNOTATION_SETTINGS = ("cold_start.annotators", "cold_start.annotation", "em.rationales")
 COLD_START_SETTINGS = (
@@ -64,48 +66,86 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
     Raises:
         Reached: the stage `until` is done.
     """
+    recipe = context.recipe
     story = Story(context, until)
-    seeds = story.tell(
-        "seeds", ["domains"], lambda stage: seeds_stage(stage, context.recipe), seed_files(context.recipe)
-    )
-    if context.recipe.cold_start.annotators:
+    seeds = story.tell("seeds", ["domains"], lambda stage: seeds_stage(stage, recipe), seed_files(recipe))
+    if synthesises(recipe) and recipe.cold_start.annotators:
         bare = seeds
         seeds = story.tell("annotation", ANNOTATION_SETTINGS, lambda stage: annotation_stage(stage, context, bare))
-    train = _seeds(context, seeds, "train")
-    heldout = choose_problems(context, _seeds(context, seeds, context.recipe.evaluation.split))
-    reserved = _seeds(context, seeds, "heldout") + _seeds(context, seeds, "dev")
+    problems = _problems(context, seeds)
 
-    base_done = story.tell("base", ["model", "engine"], lambda stage: base_stage(stage, context, train))
-    base = base_model(base_done, context.recipe)
+    base_done = story.tell("base", ["model", "engine"], lambda stage: base_stage(stage, context, problems.train))
+    base = base_model(base_done, recipe)
+    policy = dataclasses.replace(base, chat=context.chat)
+    made: Synthesised | None = None
+    labelled: list[Stage] = []
+    tasks: list[LabelledTask] = []
+    if synthesises(recipe):
+        made = _prompts(story, base, problems)
+        labelled, tasks = _labels(story, policy, made.curated[1], problems)
+    teacher = _teacher(story, problems.train)
+    SelfPlay(story, problems, made, teacher, labelled).play(policy, tasks)
+    return story.end()
+
+
+def _problems(context: Context, seeds: Stage) -> Problems:
+    recipe = context.recipe
+    heldout = choose_problems(context, _seeds(context, seeds, recipe.evaluation.split))
+    development = _seeds(context, seeds, "dev")
     # What ends the loop is a choice, and choices are made on development problems.
-    observed = _seeds(context, seeds, "dev") if context.recipe.em.decides else heldout
-    generator = generator_model(base, context.recipe)
-    # An annotator may have found no concepts for some; they are evaluated on, but make no pair.
-    measured = measured_pairs(context, [seed for seed in observed if seed.concepts])
-    pair = expectation_maximisation(story, generator, train, measured)
+    observed = development if recipe.em.decides else heldout
+    selection = recipe.training.selection
+    return Problems(
+        train=_seeds(context, seeds, "train"),
+        measured=heldout,
+        development=choose_problems(context, development, selection.problems) if selection else [],
+        reserved=_seeds(context, seeds, "heldout") + development,
+        # An annotator may have found no concepts for some; they are evaluated on, but make no pair.
+        pairs=measured_pairs(context, [seed for seed in observed if seed.concepts]),
+    )
 
+
+def _prompts(story: Story, base: ModelRef, problems: Problems) -> Synthesised:
+    context, recipe, train = story.context, story.context.recipe, list(problems.train)
+    pair = expectation_maximisation(story, generator_model(base, recipe), train, list(problems.pairs))
     made = story.tell(
         "synthesis",
-        ["synthesis"],
-        lambda stage: synthesis_stage(stage, context, pair.p, train, reserved, base),
-        choice_files(context.recipe),
+        SYNTHESIS_SETTINGS,
+        lambda stage: synthesis_stage(stage, context, pair.p, train, problems.reserved, base),
+        choice_files(recipe),
     )
     curated = story.tell(
         "curation",
         ["curation"],
-        lambda stage: curation_stage(stage, context, made, train, reserved),
-        benchmark_contents(context.recipe.curation),
+        lambda stage: curation_stage(stage, context, made, train, problems.reserved),
+        benchmark_contents(recipe.curation),
     )
-    kept = [row for batch in curated.batches("prompts", Prompt, only_kept=True) for row in batch]
-    policy = dataclasses.replace(base, chat=context.chat)
-    tasks = story.tell(
-        "labelling", ["labelling"], lambda stage: labelling_stage(stage, context, policy, kept, train)
-    ).read("tasks", LabelledTask)
+    return Synthesised(pair, base, {1: curated})
 
-    story.tell("evaluation_0", ["evaluation"], lambda stage: evaluation_stage(stage, context, 0, policy, heldout))
-    for number in range(1, context.recipe.training.rounds + 1):
-        policy = _round(story, number, policy, tasks, train, heldout)
-    return story.end()
+
+def _labels(
+    story: Story, policy: ModelRef, curated: Stage, problems: Problems
+) -> tuple[list[Stage], list[LabelledTask]]:
+    """The stage that labels the prompts, where the update rule needs that, and the tasks."""
+    context, kept = story.context, kept_prompts(curated)
+    if not context.recipe.training.needs_labels:
+        return [], unlabelled_tasks(kept)
+    done = story.tell(
+        "labelling", ["labelling"], lambda stage: labelling_stage(stage, context, policy, kept, problems.train)
+    )
+    return [done], done.read("tasks", LabelledTask)
+
+
+def _teacher(story: Story, train: Sequence[Seed]) -> ModelRef | None:
+    """A teacher that the run trains itself, where the recipe says so."""
+    context, recipe = story.context, story.context.recipe
+    settings = scratch_teacher(recipe)
+    if settings is None:
+        return None
+    done = story.tell(
+        "teacher", ["training.sft.teacher.engine"], lambda stage: train_from_scratch(stage, context, settings, train)
+    )
+    return scratch_model(done)
 
 
 def expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], measured: list[Seed]) -> ModelPair:
@@ -147,71 +187,5 @@ def _em_round(
     return counts | ({"stopped": outcome.sentence} if outcome.reason else {})
 
 
-def _round(
-    story: Story,
-    number: int,
-    policy: ModelRef,
-    tasks: list[LabelledTask],
-    train: list[Seed],
-    heldout: list[Seed],
-) -> ModelRef:
-    context = story.context
-    done = story.tell(
-        f"selfplay_{number}",
-        ["training"],
-        lambda stage: selfplay_stage(stage, context, number, policy, tasks, train),
-    )
-    after = round_policy(done, context)
-    story.tell(f"evaluation_{number}", [], lambda stage: evaluation_stage(stage, context, number, after, heldout))
-    return after
-
-
 def _seeds(context: Context, stage: Stage, split: str) -> list[Seed]:
     return [seed for domain in context.recipe.domains for seed in stage.read(f"{domain}-{split}", Seed)]
-
-
-class Reached(Exception):
-    """The stage after which the run was asked to stop is done."""
-
-
-class Story:
-    """Runs stages one after the other, tells the listener, and keeps the time."""
-
-    def __init__(self, context: Context, until: str | None) -> None:
-        self.context = context
-        self._until = until
-        self._planned = planned_stages(context.recipe)
-        self._done: list[Stage] = []
-        if context.run.stage(self._planned[-1]).done:
-            context.clock.skip()
-        else:
-            context.clock.mark(START_UP)
-
-    def tell(
-        self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]], contents: str = ""
-    ) -> Stage:
-        """Runs one stage unless it is done; `contents` stands for files that it reads."""
-        done = self.context.run.stage(name).done
-        self.context.listener.stage(name, self._planned.index(name) + 1, len(self._planned), done)
-        stage = self.context.run.do(name, sections, work, contents)
-        self._done.append(stage)
-        if done:
-            self.context.clock.skip()
-        else:
-            self.context.clock.mark(name)
-            self.context.end_stage()
-        self._end_if_reached(name)
-        return stage
-
-    def pass_over(self, names: Sequence[str]) -> None:
-        """Says that stages will not take place."""
-        for name in names:
-            self._end_if_reached(name)
-
-    def _end_if_reached(self, name: str) -> None:
-        if name == self._until:
-            raise Reached(name)
-
-    def end(self) -> dict[str, Any]:
-        """Writes the summary."""
-        return summarise(self.context.run, self._done, self.context.clock)

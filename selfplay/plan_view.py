@@ -7,7 +7,7 @@ from rich.text import Text
 
 from selfplay.annotation_settings import AnnotatorEngine
 from selfplay.config import Recipe
-from selfplay.model_settings import PretrainedModel
+from selfplay.model_settings import PretrainedModel, ScratchModel
 from selfplay.plan import planned_stages
 from selfplay.training_settings import UpdateRule
 
@@ -33,6 +33,10 @@ def _sentence(recipe: Recipe, stage: str) -> str:
         "synthesis": _synthesis,
         "curation": _curation,
         "labelling": _labelling,
+        "relabelling": _relabelling,
+        "feedback": _feedback,
+        "teacher": _teacher,
+        "selection": _selection,
         "selfplay": _selfplay,
         "evaluation": _evaluation,
     }[kind](recipe)
@@ -108,12 +112,53 @@ def _labelling(recipe: Recipe) -> str:
     return f"majority of {labelling.samples} policy completions, agreement >= {labelling.min_agreement:g}"
 
 
+def _relabelling(recipe: Recipe) -> str:
+    return "labels and difficulty looked at again by the policy of the last round"
+
+
+def _feedback(recipe: Recipe) -> str:
+    settings = recipe.synthesis.feedback
+    if settings is None:
+        return "nothing"
+    which = "whatever their pass rate" if settings.choice == "any" else f"passed {settings.low:g} to {settings.high:g}"
+    return f"p and q learn from up to {settings.prompts} prompts a domain of the last round, {which}"
+
+
+def _teacher(recipe: Recipe) -> str:
+    return "train a tiny Qwen3 from scratch, whose traces the policy will learn from"
+
+
+def _selection(recipe: Recipe) -> str:
+    settings = recipe.training.selection
+    if settings is None:
+        return "nothing"
+    ends = "" if settings.patience is None else f"; {settings.patience} rounds without a better one end the run"
+    return f"{settings.problems} development problems a domain, {settings.samples} at T={settings.temperature:g}{ends}"
+
+
+def _learns_from(recipe: Recipe) -> str:
+    pool = recipe.training.pool
+    mixed = {"synthetic_only": "", "mixed": f", {pool.given_share:.0%} given", "given": ", all given"}[pool.arm]
+    return mixed + (f", {pool.replay:.0%} of earlier rounds" if pool.replay else "")
+
+
 def _selfplay(recipe: Recipe) -> str:
     training = recipe.training
+    if training.algorithm == "sft":
+        return f"SFT on traces {_traces_from(recipe)}, answers {training.sft.answers}"
     control = "" if training.rewards == "verified" else f", control: {training.rewards} rewards"
     rule = getattr(training, training.algorithm)
     prompts = f", {rule.prompts or 'all'} prompts" if isinstance(rule, UpdateRule) else " on the seeds' solutions"
-    return f"{training.algorithm}{prompts}{control}"
+    return f"{training.algorithm}{prompts}{_learns_from(recipe)}{control}"
+
+
+def _traces_from(recipe: Recipe) -> str:
+    settings = recipe.training.sft
+    parts = [f"in {len(settings.files.paths)} files"] if settings.files is not None else []
+    if settings.teacher is not None:
+        engine = settings.teacher.engine
+        parts.insert(0, "of the run's own teacher" if isinstance(engine, ScratchModel) else f"of {_model_of(engine)}")
+    return " and ".join(parts)
 
 
 def _evaluation(recipe: Recipe) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,11 +16,14 @@ from sandbox.visible_files import PackageMissing
 from selfplay.annotation_settings import LocalEngine, OpenAIEngine
 from selfplay.config import Recipe
 from selfplay.engines.base import Sampling
+from selfplay.given_prompts import given_tasks
 from selfplay.judging import Item, load_verifier, task_of
 from selfplay.model_settings import PretrainedModel, ScratchModel
+from selfplay.plan import scratch_teacher
 from selfplay.quickstart.seed_problem import Split
 from selfplay.records import Seed
-from selfplay.seed_problems import SPLITS, load_seeds
+from selfplay.seed_problems import SPLITS, load_seeds, may_be_bare
+from selfplay.training.traces import file_traces
 from verifiers.math_answer import MathVerifier
 from verifiers.model import Verifier
 
@@ -48,12 +52,15 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
     if isinstance(recipe.model, ScratchModel):
         check_arguments("sft", recipe.model.args, "model.args")
+    teacher = scratch_teacher(recipe)
+    if teacher is not None:
+        check_arguments("sft", teacher.args, "training.sft.teacher.engine.args")
     check_arguments("sft", recipe.cold_start.prompt_model_args, "cold_start.prompt_model_args")
     check_arguments("sft", recipe.cold_start.rationale_model_args, "cold_start.rationale_model_args")
     check_arguments("sft", recipe.em.e_step_args, "em.e_step_args")
     check_arguments("sft", recipe.em.m_step_args, "em.m_step_args")
     training = recipe.training
-    for rule, kind in {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "continued_sft": "sft"}.items():
+    for rule, kind in {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "sft": "sft", "continued_sft": "sft"}.items():
         check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args", workers)
     check_lora(training.lora, "training.lora")
     check_lora(recipe.generator_lora, "generator_lora")
@@ -125,6 +132,8 @@ def _named_models(recipe: Recipe) -> dict[str, PretrainedModel | LocalEngine]:
     if settings.annotators:
         named["cold_start.annotation.scorer"] = settings.annotation.scorer
     named["synthesis.generator"] = recipe.synthesis.generator
+    teacher = recipe.training.sft.teacher if recipe.training.algorithm == "sft" else None
+    named["training.sft.teacher.engine"] = teacher.engine if teacher else None
     judging, solving = recipe.curation.judging, recipe.curation.solving
     named |= {f"curation.judging.judges.{name}": j.engine for name, j in (judging.judges if judging else {}).items()}
     named |= {f"curation.solving.solvers.{name}": s.engine for name, s in (solving.solvers if solving else {}).items()}
@@ -162,6 +171,47 @@ def check_endpoints(recipe: Recipe) -> list[Finding]:
         except EndpointRefused as error:
             raise PreflightError(str(error)) from error
         findings.append(Finding(field, found))
+    return findings
+
+
+def check_teacher(recipe: Recipe) -> list[Finding]:
+    """Asks the endpoint of a teacher a short question.
+
+    Raises:
+        PreflightError: it cannot do what will be asked of it.
+    """
+    from selfplay.engines.api_client import EndpointRefused
+    from selfplay.engines.api_probe import probe
+
+    teacher = recipe.training.sft.teacher
+    if recipe.training.algorithm != "sft" or teacher is None or teacher.engine.kind != "openai":
+        return []
+    field, how = "training.sft.teacher.engine", teacher.sampling
+    sampling = Sampling(how.temperature, how.max_new_tokens, how.top_p)
+    try:
+        found = probe(teacher.engine, field, sampling, scores=False, budget=teacher.engine.budget)
+    except EndpointRefused as error:
+        raise PreflightError(str(error)) from error
+    return [Finding(field, found)]
+
+
+def check_pool(recipe: Recipe) -> list[Finding]:
+    """Reads the given prompts and the traces that the recipe names.
+
+    Raises:
+        SeedError: a file has a bad row, or holds a held-out problem.
+    """
+    findings = []
+    if recipe.training.pool.given:
+        splits: dict[Split, list[Seed]] = {split: [] for split in SPLITS}
+        for split, (name, domain) in itertools.product(SPLITS, recipe.domains.items()):
+            splits[split] += load_seeds(recipe.seed, name, domain, split, may_be_bare(recipe))
+        found = given_tasks(recipe, splits["train"], splits["dev"] + splits["heldout"])
+        findings.append(Finding("training.pool.given", f"{len(found)} prompts with answers or tests"))
+    files = recipe.training.sft.files
+    if recipe.training.algorithm == "sft" and files is not None:
+        count = sum(1 for _ in file_traces(recipe, files))
+        findings.append(Finding("training.sft.files", f"{count} traces"))
     return findings
 
 
@@ -214,7 +264,7 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     for name, settings in recipe.domains.items():
         verifier = load_verifier(recipe, name, recipe.sandbox.workers)
         try:
-            bare = bool(recipe.cold_start.annotators)
+            bare = may_be_bare(recipe)
             splits = {split: load_seeds(recipe.seed, name, settings, split, bare) for split in SPLITS}
             _demand_splits(recipe, name, splits)
             seeds = [seed for split in splits.values() for seed in islice(split, limit)]

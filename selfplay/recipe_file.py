@@ -21,10 +21,13 @@ from selfplay.config import Recipe
 from selfplay.curation_settings import Curation, DatasetBenchmark, FileBenchmark
 from selfplay.seed_settings import DatasetSeeds, FileSeeds
 from selfplay.synthesis_settings import Synthesis
+from selfplay.training_settings import TrainingSettings
 
 Path_ = tuple[str | int, ...]
 
-KINDS = frozenset(("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local", "policy"))
+KINDS = frozenset(
+    ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local", "policy")
+)
 """Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
 
 
@@ -207,7 +210,30 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
             place = {"name": str((folder / seeds.name).resolve())}
             domains[name] = domain.model_copy(update={"seeds": seeds.model_copy(update=place)})
     synthesis, curation = _synthesis_paths(recipe.synthesis, folder), _curation_paths(recipe.curation, folder)
-    return recipe.model_copy(update={"domains": domains, "synthesis": synthesis, "curation": curation})
+    training = _training_paths(recipe.training, folder)
+    changed_sections = {"domains": domains, "synthesis": synthesis, "curation": curation, "training": training}
+    return recipe.model_copy(update=changed_sections)
+
+
+def _training_paths(settings: TrainingSettings, folder: Path) -> TrainingSettings:
+    given = {
+        name: _existing(f"training.pool.given.{name}", folder / file, "a JSON lines or Parquet file of problems")
+        for name, file in settings.pool.given.items()
+    }
+    changed: dict[str, Any] = {"pool": settings.pool.model_copy(update={"given": given})}
+    files = settings.sft.files
+    if files is not None:
+        what = "a JSON lines or Parquet file of traces"
+        paths = tuple(_existing("training.sft.files.paths", folder / path, what) for path in files.paths)
+        changed["sft"] = settings.sft.model_copy(update={"files": files.model_copy(update={"paths": paths})})
+    return settings.model_copy(update=changed)
+
+
+def _existing(field: str, path: Path, what: str) -> str:
+    resolved = path.resolve()
+    if not resolved.is_file():
+        raise RecipeError(f"{field}: there is no file {resolved}; give {what}")
+    return str(resolved)
 
 
 def _synthesis_paths(settings: Synthesis, folder: Path) -> Synthesis:
@@ -249,14 +275,17 @@ def recipe_hash(recipe: Recipe) -> str:
 def deciding(settings: dict[str, Any]) -> dict[str, Any]:
     """A resolved recipe's settings, less what doesn't change results: these may differ when a run goes on.
 
-    They are compute, tracking, and where endpoints are, what they cost and how much may be spent on them.
+    They are compute, tracking, where the policy is pushed to, and where endpoints are, what they cost and how much may
+    be spent on them.
     """
     kept = {name: value for name, value in settings.items() if name not in ("compute", "tracking")}
     cold_start = dict(kept.get("cold_start", {}))
     cold_start["annotation"] = {
         name: value for name, value in cold_start.get("annotation", {}).items() if name not in Annotation.may_change
     }
-    return {name: _without_endpoints(value) for name, value in (kept | {"cold_start": cold_start}).items()}
+    training = {name: value for name, value in kept.get("training", {}).items() if name != "push_to_hub"}
+    kept |= {"cold_start": cold_start, "training": training}
+    return {name: _without_endpoints(value) for name, value in kept.items()}
 
 
 def _without_endpoints(value: Any) -> Any:

@@ -270,6 +270,50 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class RoundPrompt:
+    """A prompt that a round of self-play learnt from, and where it came from."""
+
+    version: ClassVar[int] = 1
+    id: str
+    task_id: str
+    prompt_id: str
+    domain: str
+    problem: str
+    round: int
+    source: str
+    """`synthesised`, or `given`."""
+    origin: str
+    """Of a given prompt, the source that its row names; empty for others."""
+    made_in: int
+    """The round that the prompt was made for."""
+    replayed: bool
+    """Whether it is here because an earlier round learnt from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A teacher's solution of a prompt, for SFT."""
+
+    version: ClassVar[int] = 1
+    id: str
+    task_id: str
+    domain: str
+    prompt: str
+    """What the policy reads."""
+    completion: str
+    """`<think>…</think>` and an answer, whatever the teacher's format was."""
+    source: str
+    """`teacher`, or `files`."""
+    origin: str
+    """The model that wrote it, or where in a file it stands."""
+    index: int
+    tokens: int | None
+    """Length of prompt and completion by the policy's tokenizer; None where it was not measured."""
+    dropped: str
+    """Why it is not learnt from; empty where it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A right and a wrong completion of one prompt."""
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.config import Domain, Recipe
+from selfplay.plan import synthesises
 from selfplay.quickstart import procedural, seeds
 from selfplay.quickstart.seed_problem import SeedProblem, Split
 from selfplay.records import Seed, TestCase
 from selfplay.run import Stage
 from selfplay.seed_rows import SeedError, add_contents, dataset_rows, file_rows
-from selfplay.seed_settings import DatasetSeeds, ProceduralSeeds, QuickstartSeeds, UserSeeds
+from selfplay.seed_settings import DatasetSeeds, FileSeeds, ProceduralSeeds, QuickstartSeeds, UserSeeds
 from selfplay.seeding import content_id, derive
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "heldout")
@@ -29,10 +30,15 @@ def seeds_stage(stage: Stage, recipe: Recipe) -> dict[str, Any]:
     counts = {}
     for name, domain in recipe.domains.items():
         for split in SPLITS:
-            rows = load_seeds(recipe.seed, name, domain, split, bare=bool(recipe.cold_start.annotators))
+            rows = load_seeds(recipe.seed, name, domain, split, bare=may_be_bare(recipe))
             stage.write(f"{name}-{split}", Seed, rows)
             counts[f"{name}-{split}"] = len(rows)
     return counts
+
+
+def may_be_bare(recipe: Recipe) -> bool:
+    """Whether seeds need no concepts and rationales: annotators write them, or nothing is synthesised."""
+    return bool(recipe.cold_start.annotators) or not synthesises(recipe)
 
 
 def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = False) -> list[Seed]:
@@ -43,7 +49,7 @@ def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = 
         name: the domain's.
         domain: its settings.
         split: which of its problems.
-        bare: whether concepts and rationales may be missing, since annotators will write them.
+        bare: whether concepts and rationales may be missing, since annotators will write them or nobody needs them.
 
     Raises:
         SeedError: the user's problems have a bad row, or an optional package is missing.
@@ -57,6 +63,16 @@ def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = 
         return [_seed_of(row, where, name, split, source, bare) for where, row in rows]
     count = getattr(source, split)
     return [_row(problem, name, split, source.kind) for problem in _generate(seed, name, source, count, split)]
+
+
+def given_problems(name: str, path: str) -> list[Seed]:
+    """Problems of a domain with answers or tests, from one file; concepts, level and rationale may be missing.
+
+    Raises:
+        SeedError: the file or a row of it cannot be used.
+    """
+    source = FileSeeds(kind="file", train=path, heldout=path, level="given")
+    return [_seed_of(row, where, name, "train", source, True) for where, row in file_rows(Path(path), source)]
 
 
 def _generate(

@@ -37,7 +37,7 @@ def file_rows(path: Path, settings: UserSeeds) -> Iterator[Row]:
     Raises:
         SeedError: the file or a row of it cannot be read.
     """
-    rows = _parquet_rows(path, settings) if path.suffix == ".parquet" else _json_rows(path)
+    rows = _parquet_rows(path, settings) if path.suffix == ".parquet" else json_rows(path)
     for where, row in rows:
         yield where, renamed(where, row, settings.fields)
 
@@ -81,7 +81,8 @@ def _files(settings: UserSeeds) -> list[Path]:
     return []
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
+def json_rows(path: Path) -> Iterator[Row]:
+    """The rows of a JSON lines file as they are. Raises SeedError where one is no object, or too long."""
     with path.open("rb") as file:
         number = 0
         while line := file.readline(LONGEST_ROW + 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import selfplay
@@ -12,6 +13,14 @@ from selfplay.clock import Clock
 from selfplay.config import Recipe
 from selfplay.evaluation.evaluate import gain_rows, metric_rows
 from selfplay.records import Rollout
+from selfplay.rounds_summary import (
+    best_policy,
+    link_best,
+    prompt_counts,
+    round_rows,
+    score_rows,
+    selection_summary,
+)
 from selfplay.run import RunDirectory, Stage, write_json
 from selfplay.synthesis.em_watch import Measures, judge
 
@@ -23,8 +32,8 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
     recipe = run.recipe
     evaluations = [stage.read("rollouts", Rollout) for stage in stages if stage.name.startswith("evaluation_")]
     settings, seed = recipe.evaluation, recipe.seed
-    labels = _counts(run, "labelling")
-    rounds = [stage.name for stage in stages if stage.name.startswith("selfplay_")]
+    labels = _first_labels(stages)
+    scores, best = score_rows(stages), best_policy(run, stages)
     em_rows = [_counts(run, stage.name)["row"] for stage in stages if stage.name == "cold_start" or _is_em(stage)]
     summary = {
         "name": recipe.name,
@@ -37,8 +46,11 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
             for number, rows in enumerate(evaluations[1:], 1)
             for row in gain_rows(evaluations[0], rows, settings, number, seed)
         ],
-        "prompts": _prompts(run),
-        "labels": {"accuracy": labels["label_accuracy"], "n": labels["measured"]},
+        "prompts": prompt_counts(stages),
+        "labels": {"accuracy": labels.get("label_accuracy"), "n": labels.get("measured", 0)},
+        "rounds": round_rows(stages),
+        "selection": selection_summary(recipe, scores),
+        "best": asdict(best),
         "em": em_rows,
         "em_outcome": _em_outcome(recipe, em_rows),
         "stages": clock.rows(),
@@ -46,11 +58,12 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
         "total_seconds": clock.seconds,
         "versions": versions(),
         "paths": {
-            "model": str(run.path / "stages" / (f"{rounds[-1]}/policy" if rounds else "base")),
+            "model": best.place,
             "report": str(run.path / "report.html"),
             "metrics": str(run.metrics_file),
         },
     }
+    link_best(run, best)
     write_json(run.path / "summary.json", summary)
     return summary
 
@@ -61,22 +74,20 @@ def _is_em(stage: Stage) -> bool:
 
 def _em_outcome(recipe: Recipe, rows: Sequence[Measures]) -> dict[str, Any]:
     """Which round's models synthesised, and what ended the loop before its last round, if anything did."""
+    if not rows:
+        return {"kept": None, "rounds": 0, "stopped": None}
     outcome = judge(recipe.em, rows)
     return {"kept": outcome.kept, "rounds": outcome.rounds, "stopped": outcome.sentence if outcome.reason else None}
+
+
+def _first_labels(stages: Sequence[Stage]) -> dict[str, Any]:
+    """The counts of the first labelling; later ones are of other prompts, or of a later policy."""
+    return next((stage.manifest["counts"] for stage in stages if stage.name == "labelling"), {})
 
 
 def _counts(run: RunDirectory, name: str) -> dict[str, Any]:
     counts: dict[str, Any] = run.stage(name).manifest["counts"]
     return counts
-
-
-def _prompts(run: RunDirectory) -> dict[str, Any]:
-    synthesis, curation, labelling = (_counts(run, name) for name in ("synthesis", "curation", "labelling"))
-    return {
-        "made": synthesis["made"],
-        "kept": labelling["tasks"],
-        "lost": synthesis["lost"] | curation["lost"] | labelling["lost"],
-    }
 
 
 def versions() -> dict[str, str]:

@@ -48,10 +48,22 @@ def closing_table(summary: Mapping[str, Any]) -> RenderableType:
     halves.add_row(_stage_times(summary), Group(_prompts(summary.get("prompts") or {}), _labels(summary)))
     title = Text.assemble((str(summary.get("name", "run")), "bold"), f"  {summary.get('algorithm', '')}".rstrip())
     parts: list[RenderableType] = [Text(), title, Text(), _accuracy(summary), Text(), halves, Text()]
-    stopped = (summary.get("em_outcome") or {}).get("stopped")
-    if stopped:
-        parts += [plain(stopped, "yellow"), Text()]
+    for sentence in _endings(summary):
+        parts += [plain(sentence, "yellow"), Text()]
     return Group(*parts, _paths(summary.get("paths") or {}))
+
+
+def _endings(summary: Mapping[str, Any]) -> list[str]:
+    """What ended EM, a training, or the rounds before their time; and which round is the best, where that was asked."""
+    selection, best = summary.get("selection") or {}, summary.get("best") or {}
+    rounds = [
+        f"round {row.get('round')}: {row['stopped']}" for row in summary.get("rounds") or [] if row.get("stopped")
+    ]
+    found = [(summary.get("em_outcome") or {}).get("stopped"), *rounds, selection.get("stopped")]
+    if selection:
+        name = f"round {best.get('round')}" if best.get("round") else "the base"
+        found.append(f"best by its development problems: {name}, {best.get('score', 0.0):.1%}")
+    return [str(sentence) for sentence in found if sentence]
 
 
 def _accuracy(summary: Mapping[str, Any]) -> Table:

@@ -22,6 +22,8 @@ from selfplay.curation.benchmarks import benchmark_problems
 from selfplay.curation.judges import judge_prompts, rejection
 from selfplay.curation.solving import solve_prompts
 from selfplay.curation.text_pass import TextPass
+from selfplay.curation.word_sets import digest_of
+from selfplay.curation.words import words
 from selfplay.curation_settings import Curation
 from selfplay.records import Judgement, Prompt, Rollout, Seed
 from selfplay.run import Stage
@@ -34,11 +36,17 @@ Reasons = dict[str, str]
 
 
 def curation_stage(
-    stage: Stage, context: Context, synthesis: Stage, seeds: Sequence[Seed], heldout: Sequence[Seed]
+    stage: Stage,
+    context: Context,
+    synthesis: Stage,
+    seeds: Sequence[Seed],
+    heldout: Sequence[Seed],
+    earlier: Sequence[Stage] = (),
 ) -> dict[str, Any]:
     """Writes `prompts`: those that parsed, with the gate that dropped them where one did.
 
-    Where the recipe has judges or solvers it writes `judgements` and `solutions` too.
+    Where the recipe has judges or solvers it writes `judgements` and `solutions` too. The same words as in a prompt
+    that an earlier round's curation kept are an exact duplicate.
 
     Raises:
         SeedError: a benchmark cannot be read.
@@ -50,6 +58,7 @@ def curation_stage(
         return synthesis.batches("prompts", Prompt, only_kept=True)
 
     dropped = drop_by_text(parsed(), settings, seeds, heldout)
+    _drop_repeated(parsed(), earlier, dropped)
     ask_models(stage, context, dropped, parsed)
     counts: Counter[str] = Counter()
     stage.write("prompts", Prompt, _marked(parsed(), dropped, counts))
@@ -84,6 +93,17 @@ def drop_by_text(
                 passes[domain] = TextPass(settings, {HELD_OUT: held} | named, common)
             passes[domain].take(theirs)
     return {key: reason for domain in sorted(passes) for key, reason in passes[domain].finish().items()}
+
+
+def _drop_repeated(batches: Iterable[Sequence[Prompt]], earlier: Sequence[Stage], dropped: Reasons) -> None:
+    """Adds what is word for word a prompt of an earlier round."""
+    rows = (row for stage in earlier for batch in stage.batches("prompts", Prompt, only_kept=True) for row in batch)
+    known = {(row.domain, digest_of(words(row.problem))): row.id for row in rows}
+    for batch in batches if known else ():
+        for prompt in batch:
+            same = known.get((prompt.domain, digest_of(words(prompt.problem))))
+            if same is not None:
+                dropped.setdefault(prompt.id, f"exact duplicate (of {same})")
 
 
 def ask_models(

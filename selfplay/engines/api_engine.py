@@ -123,14 +123,16 @@ class ApiEngine:
 
     def _identity(self) -> list[Any]:
         settings = self.settings
-        return [settings.model, settings.prompt_style, settings.tokenizer, settings.extra_body, settings.length_field]
+        known = [settings.model, settings.prompt_style, settings.tokenizer, settings.extra_body, settings.length_field]
+        return [*known, "keep_thinking"] if settings.keep_thinking else known
 
     def _sampler(self, prompt: str, sampling: Sampling, seed: int) -> Callable[[], Coroutine[Any, Any, _Row]]:
         async def work() -> _Row:
             raw = self.settings.prompt_style == "raw" and self.tokenizer is not None
             text = self.tokenizer.ids(prompt) if raw and self.tokenizer is not None else prompt
             path, body = generation(self.settings, text, sampling, seed)
-            return asdict(await self.client.ask(path, body, read_sample))
+            read = functools.partial(read_sample, keep_thinking=self.settings.keep_thinking)
+            return asdict(await self.client.ask(path, body, read))
 
         return work
 

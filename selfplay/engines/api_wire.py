@@ -59,8 +59,8 @@ def _with_extras(body: dict[str, Any], settings: OpenAIEngine) -> dict[str, Any]
     return {name: value for name, value in (body | settings.extra_body).items() if value is not None}
 
 
-def read_sample(answer: Any) -> Sample:
-    """The completion of an answer. Raises ValueError where it is none."""
+def read_sample(answer: Any, keep_thinking: bool = False) -> Sample:
+    """The completion of an answer; with the thinking that stands apart, if wanted. Raises ValueError without one."""
     choice = _choice(answer)
     if "message" in choice:
         message = choice["message"]
@@ -68,6 +68,9 @@ def read_sample(answer: Any) -> Sample:
             raise ValueError("the message has no content")
         # A model that spent all its tokens on thinking has null here.
         text = message["content"] or ""
+        thinking = message.get("reasoning_content") or message.get("reasoning")
+        if keep_thinking and isinstance(text, str) and isinstance(thinking, str) and thinking.strip():
+            text = f"<think>\n{thinking.strip()}\n</think>\n\n{text.lstrip()}"
     else:
         text = choice.get("text")
     if not isinstance(text, str):

@@ -75,26 +75,43 @@ def load_fresh(model: ModelRef) -> tuple[Any, Any]:
         ModelError: it is not there, or not in safetensors.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    from transformers import AutoModelForCausalLM, GenerationConfig
 
     dtype = "auto" if model.dtype == "auto" else getattr(torch, model.dtype)
     try:
         network = AutoModelForCausalLM.from_pretrained(
             model.path, revision=model.revision or "main", dtype=dtype, use_safetensors=True
         )
-        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision or "main", padding_side="left")
     except (OSError, ValueError) as error:
         raise ModelError(
             f"the model {model.path!r} cannot be loaded ({error}); give a hub name with safetensors weights or a folder"
         ) from error
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer = load_tokenizer(model)
     # A checkpoint's sampling defaults (a repetition penalty, say) would make samples of another distribution.
     own = network.generation_config
     network.generation_config = GenerationConfig(
         bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
     )
     return network, tokenizer
+
+
+def load_tokenizer(model: ModelRef) -> Any:
+    """A model's tokenizer alone, with left padding.
+
+    Raises:
+        ModelError: it is not there.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision or "main", padding_side="left")
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"the tokenizer of {model.path!r} cannot be loaded ({error}); give a hub name or a folder"
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 
 @dataclass(frozen=True, slots=True)

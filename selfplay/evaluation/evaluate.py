@@ -91,11 +91,11 @@ def _judged(
     ]
 
 
-def choose_problems(context: Context, seeds: Iterable[Seed]) -> list[Seed]:
-    """The first `evaluation.problems` of each domain."""
+def choose_problems(context: Context, seeds: Iterable[Seed], limit: int | None = None) -> list[Seed]:
+    """The first `evaluation.problems` of each domain, or as many as are asked for."""
     chosen: list[Seed] = []
     for domain in context.recipe.domains:
-        chosen += [seed for seed in seeds if seed.domain == domain][: context.recipe.evaluation.problems]
+        chosen += [seed for seed in seeds if seed.domain == domain][: limit or context.recipe.evaluation.problems]
     return chosen
 
 

@@ -33,13 +33,19 @@ from selfplay.trainers.sft import Example, NothingToLearn
 
 
 def em_stage(
-    stage: Stage, context: Context, number: int, before: ModelPair, seeds: Sequence[Seed], heldout: Sequence[Seed]
+    stage: Stage,
+    context: Context,
+    number: int,
+    before: ModelPair,
+    seeds: Sequence[Seed],
+    heldout: Sequence[Seed],
+    fed_back: Sequence[Seed] = (),
 ) -> dict[str, Any]:
-    """Runs round `number` from the models of the last, and measures it.
+    """Runs round `number` from the models of the last, on the pairs of the seeds and those fed back, and measures it.
 
     Writes both models, the table `candidates` where there is an E-step, and `weights` where it is soft.
     """
-    pairs = observed_pairs(context, seeds)
+    pairs = [*observed_pairs(context, seeds), *fed_back]
     counts: dict[str, Any] = {"pairs": len(pairs)}
     q, chosen = before.q, Row()
     if has_e_step(context):

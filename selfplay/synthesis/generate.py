@@ -46,7 +46,13 @@ class Pass:
 
 
 def synthesis_stage(
-    stage: Stage, context: Context, p: ModelRef, seeds: Sequence[Seed], reserved: Sequence[Seed], base: ModelRef
+    stage: Stage,
+    context: Context,
+    p: ModelRef,
+    seeds: Sequence[Seed],
+    reserved: Sequence[Seed],
+    base: ModelRef,
+    number: int = 1,
 ) -> dict[str, Any]:
     """Writes `prompts`: every completion, with the reason where it could not be parsed.
 
@@ -57,6 +63,7 @@ def synthesis_stage(
         seeds: training seeds, whose concepts are recombined.
         reserved: held-out problems, whose concept combinations are never used.
         base: what the policy starts from, for embeddings.
+        number: the round of self-play that the prompts are for; each draws anew.
 
     Raises:
         SeedError, RunError: the recipe's concepts or earlier runs cannot be used.
@@ -68,7 +75,7 @@ def synthesis_stage(
     def rows(engine: OpenedEngine) -> Iterator[Prompt]:
         for domain in context.recipe.domains:
             theirs, kept_back = ([seed for seed in some if seed.domain == domain] for some in (seeds, reserved))
-            for row in synthesise(context, domain, engine, theirs, kept_back, embed):
+            for row in synthesise(context, domain, engine, theirs, kept_back, embed, number):
                 counts[domain, row.dropped] += 1
                 yield row
 
@@ -87,17 +94,19 @@ def synthesise(
     seeds: Sequence[Seed],
     reserved: Sequence[Seed],
     embed: Embed | None = None,
+    number: int = 1,
 ) -> Iterator[Prompt]:
     """The completions of one domain, one pass over its combinations after the other; those of a pass are held."""
     settings = context.recipe.synthesis
     choice = choice_of(context.recipe, domain, seeds, [seed.concepts for seed in reserved], embed)
-    rng = random.Random(context.seed("synthesis", domain, "concepts"))
+    own = ["synthesis", *([f"round {number}"] if number > 1 else []), domain]
+    rng = random.Random(context.seed(*own, "concepts"))
     planned = plan(choice.sampler, choice.shapes, settings.prompts_of(domain), rng)
     inputs = [formats.prompt_input(context.recipe.domains[domain], concepts, level) for concepts, level in planned]
     parse = formats.completion_parser(context.recipe.em.rationales)
-    for number in range(settings.passes):
-        seed = context.seed("synthesis", domain, *([number] if number else []))
-        counted = f", pass {number + 1} of {settings.passes}" if settings.passes > 1 else ""
+    for turn in range(settings.passes):
+        seed = context.seed(*own, *([turn] if turn else []))
+        counted = f", pass {turn + 1} of {settings.passes}" if settings.passes > 1 else ""
         context.listener.begin(f"synthesis: {domain}{counted}", len(inputs))
         samples = answers_of(engine, inputs, settings.sampling, seed, context.listener.advance)
         one = Pass(domain, engine.model.fingerprint, settings.sampling.temperature, seed)

@@ -72,6 +72,17 @@ def train_sft(job: Job) -> dict[str, float]:
     return metrics
 
 
+def count_tokens(job: Job) -> list[int]:
+    """Tokens of each example as a training sees it, prompt, template and end included.
+
+    Job: model (ModelRef), rows (as `write_examples` writes them), chat.
+    """
+    from selfplay.engines import loading
+
+    tokenizer = loading.load_tokenizer(job["model"])
+    return [len(_encode(tokenizer, row, job | {"loss": "all"})["input_ids"]) for row in job["rows"]]
+
+
 def _encode(tokenizer: Any, row: dict[str, Any], job: Job) -> dict[str, list[int]]:
     prompt = row["prompt"]
     if job["chat"]:

@@ -1,25 +1,26 @@
-"""One self-play round: the policy of the last round, the labelled prompts, one update rule, the next policy."""
+"""One self-play round: the policy of the last round, its prompts, one update rule, the next policy."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef
-from selfplay.records import LabelledTask, Seed
+from selfplay.records import RoundPrompt, Seed
 from selfplay.run import Stage
 from selfplay.trainers.model_folder import trained_model
 from selfplay.trainers.sft import NothingToLearn
 from selfplay.training import rules
+from selfplay.training.pool import Chosen, Draw, Pools, choose, missed_shares, round_prompts, source_counts
 from selfplay.training.rules import POLICY, Round
-from selfplay.training_settings import UpdateRule
+from selfplay.training.teacher import learn_from_teacher
 
 RULES: dict[str, Callable[[Round], dict[str, Any]]] = {
     "grpo": rules.grpo,
     "dpo": rules.dpo,
     "rft": rules.rft,
+    "sft": learn_from_teacher,
     "continued_sft": rules.continued_sft,
 }
 
@@ -29,19 +30,32 @@ def selfplay_stage(
     context: Context,
     number: int,
     policy: ModelRef,
-    tasks: Sequence[LabelledTask],
+    pools: Pools,
     seeds: Sequence[Seed],
+    teacher: ModelRef | None = None,
 ) -> dict[str, Any]:
-    """Runs round `number`; writes `rollouts` and the policy it made.
+    """Runs round `number`; writes `prompts`, `rollouts` and the policy it made.
+
+    Args:
+        stage: where to write.
+        context: the run.
+        number: from 1.
+        policy: that of the last round.
+        pools: the tasks that rounds may draw from.
+        seeds: training seeds, which the control learns from.
+        teacher: a model that the run trained for SFT from a teacher.
 
     Raises:
         NothingToLearn: no prompt, pair or sample is left to train on.
     """
-    training = context.recipe.training
-    settings = getattr(training, training.algorithm)
-    chosen = choose_tasks(tasks, settings, number, context.seed("selfplay", "order"))
-    made = RULES[training.algorithm](Round(stage, context, number, policy, chosen, seeds))
-    return {"prompts": len(chosen)} | made
+    chosen = choose_prompts(context, pools, number)
+    stage.write("prompts", RoundPrompt, round_prompts(chosen, number))
+    short = missed_shares(chosen, context.recipe.training.pool, number)
+    if short:
+        context.listener.note(f"round {number}: {short}, for want of more")
+    this = Round(stage, context, number, policy, [one.task for one in chosen], seeds, teacher)
+    made = RULES[context.recipe.training.algorithm](this)
+    return {"prompts": len(chosen), "sources": source_counts(chosen)} | made
 
 
 def round_policy(stage: Stage, context: Context) -> ModelRef:
@@ -49,18 +63,22 @@ def round_policy(stage: Stage, context: Context) -> ModelRef:
     return trained_model(stage.folder / POLICY, context.chat)
 
 
-def choose_tasks(tasks: Sequence[LabelledTask], settings: Any, number: int, seed: int) -> list[LabelledTask]:
-    """The tasks of round `number`: the next ones of one shuffled order, which starts again at its end.
+def choose_prompts(context: Context, pools: Pools, number: int) -> list[Chosen]:
+    """The tasks of round `number`; none for a rule that learns from something else.
 
     Raises:
         NothingToLearn: no labelled prompt is left.
     """
-    if not isinstance(settings, UpdateRule):
+    training = context.recipe.training
+    if training.algorithm == "continued_sft" or not training.needs_prompts:
         return []
-    usable = [task for task in tasks if not task.dropped and task.agreement >= settings.min_agreement]
-    if not usable:
+    rule: Any = getattr(training, training.algorithm)
+    draw = Draw(
+        prompts=rule.prompts,
+        min_agreement=getattr(rule, "min_agreement", 0.0),
+        seed=context.seed("selfplay", "order"),
+    )
+    chosen = choose(pools, training.pool, draw, number)
+    if not chosen:
         raise NothingToLearn("no labelled prompt is left: look at the funnel in the report, and loosen what lost most")
-    random.Random(seed).shuffle(usable)
-    count = min(settings.prompts or len(usable), len(usable))
-    start = (number - 1) * count
-    return [usable[place % len(usable)] for place in range(start, start + count)]
+    return chosen

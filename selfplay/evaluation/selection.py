@@ -1,0 +1,122 @@
+"""Which round's policy is the best: accuracy on development problems, so that held-out figures stay a report.
+
+The score is the mean over domains of avg@k. The best of several rounds looks better than it is on the problems by which
+it was chosen, which is why the figures of a run come from other ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selfplay import formats
+from selfplay.context import Context
+from selfplay.engines.base import ModelRef, Sampling
+from selfplay.evaluation.evaluate import metric_values
+from selfplay.judging import task_of
+from selfplay.records import Rollout, Seed
+from selfplay.run import Stage
+from selfplay.seeding import content_id
+from selfplay.training_settings import Selection
+
+Row = dict[str, Any]
+"""`round`, `score`, and the accuracy of each domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The best round so far, and why the run ends, if it does."""
+
+    best: int
+    score: float
+    stopped: str
+    """A sentence; empty where the run goes on."""
+
+
+def selection_stage(
+    stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], before: Sequence[Row]
+) -> dict[str, Any]:
+    """Writes `rollouts`: the development problems with their verdicts; the counts hold the score.
+
+    Args:
+        stage: where to write.
+        context: the run.
+        number: the round, 0 for the base.
+        policy: that of the round.
+        problems: development problems.
+        before: the scores of the rounds up to here.
+    """
+    settings = context.recipe.training.selection
+    if settings is None:
+        raise ValueError("a recipe without training.selection has no selection stage")
+    rows = _rollouts(context, number, policy, problems, settings)
+    stage.write("rollouts", Rollout, rows)
+    score = score_of(rows, number)
+    context.listener.log(stage.name, {name: value for name, value in score.items() if name != "round"}, number)
+    outcome = judge_rounds(settings, [*before, score])
+    return {"score": score, "best": outcome.best} | ({"stopped": outcome.stopped} if outcome.stopped else {})
+
+
+def score_of(rows: Sequence[Rollout], number: int) -> Row:
+    """The mean over domains of the mean over problems; what could not be checked is left out."""
+    by_domain = {}
+    for (domain, metric), values in metric_values(rows).items():
+        known = [value for value in values.values() if value is not None]
+        if metric.startswith("avg@") and known:
+            by_domain[domain] = sum(known) / len(known)
+    score = sum(by_domain.values()) / len(by_domain) if by_domain else 0.0
+    return {"round": number, "score": score} | by_domain
+
+
+def judge_rounds(settings: Selection, rows: Sequence[Row]) -> Outcome:
+    """The best of the rounds so far; the first of equals, and none that is better by too little."""
+    best = rows[0]
+    for row in rows[1:]:
+        if row["score"] > best["score"] + settings.min_gain:
+            best = row
+    last = rows[-1]["round"]
+    waited = last - best["round"]
+    stopped = ""
+    if settings.patience is not None and waited >= settings.patience:
+        stopped = (
+            f"self-play ended after round {last}: {waited} rounds in a row were no better on the development problems "
+            f"than {name_of(best['round'])} ({best['score']:.3f}), as many as training.selection.patience allows"
+        )
+    return Outcome(best["round"], best["score"], stopped)
+
+
+def name_of(number: int) -> str:
+    """A round as people call it."""
+    return f"round {number}" if number else "the base"
+
+
+def _rollouts(
+    context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], settings: Selection
+) -> list[Rollout]:
+    repeated = [(seed, index) for seed in problems for index in range(settings.samples)]
+    context.listener.begin(f"selection {number}", len(repeated))
+    samples = context.engine(policy).generate(
+        [formats.solver_input(context.recipe.domains[seed.domain], seed.problem) for seed, _ in repeated],
+        Sampling(settings.temperature, context.recipe.evaluation.max_new_tokens),
+        context.seed("selection"),
+        context.listener.advance,
+    )
+    tasks = [(seed.domain, task_of(seed.answer, seed.tests, prompt=seed.problem)) for seed, _ in repeated]
+    verdicts = context.judge.judge_samples(tasks, samples)
+    return [
+        Rollout(
+            id=content_id("selection", number, seed.id, index),
+            task_id=seed.id,
+            domain=seed.domain,
+            round=number,
+            mode=f"T={settings.temperature:g}, development",
+            index=index,
+            completion=sample.text,
+            passed=verdict.passed,
+            reward=verdict.reward,
+            status=verdict.status,
+            reason=verdict.reason,
+        )
+        for (seed, index), sample, verdict in zip(repeated, samples, verdicts, strict=True)
+    ]

@@ -1,0 +1,60 @@
+"""What the policy finds learnable, as observed pairs (c, x) of the next EM round, so that both models grow together."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from selfplay.records import Prompt, Rollout, Seed
+from selfplay.seeding import derive
+from selfplay.synthesis_settings import Feedback
+from selfplay.training.selection import pass_rates
+
+SOURCE = "feedback"
+
+
+def learnable_pairs(
+    rollouts: Sequence[Rollout],
+    prompt_of_task: Mapping[str, str],
+    prompts: Sequence[Prompt],
+    settings: Feedback,
+    seed: int,
+) -> list[Seed]:
+    """Synthesised prompts of a round as observed pairs, at most `settings.prompts` of each domain.
+
+    Args:
+        rollouts: those of the round, with verdicts.
+        prompt_of_task: the prompt of each task of the round.
+        prompts: the run's synthesised prompts; given ones carry no concepts, and are no pairs.
+        settings: which of them.
+        seed: of the draw.
+    """
+    rates: dict[str, float] = {}
+    for task, rate in pass_rates(rollouts).items():
+        rates[prompt_of_task[task]] = rate
+    tried = sorted((prompt for prompt in prompts if prompt.id in rates), key=lambda prompt: prompt.id)
+    chosen: list[Seed] = []
+    for domain in sorted({prompt.domain for prompt in tried}):
+        own = [prompt for prompt in tried if prompt.domain == domain]
+        inside = [prompt for prompt in own if settings.low <= rates[prompt.id] <= settings.high]
+        count = min(len(inside), settings.prompts)
+        drawn = inside if settings.choice == "learnable" else own
+        chosen += [_pair(one) for one in random.Random(derive(seed, SOURCE, domain)).sample(drawn, count)]
+    return chosen
+
+
+def _pair(prompt: Prompt) -> Seed:
+    return Seed(
+        id=prompt.id,
+        domain=prompt.domain,
+        split="train",
+        source=SOURCE,
+        concepts=prompt.concepts,
+        level=prompt.level,
+        rationale=prompt.rationale,
+        problem=prompt.problem,
+        answer=None,
+        tests=(),
+        solution="",
+        solution_is_right=None,
+    )

@@ -1,0 +1,125 @@
+"""Traces of a teacher: their formats read into one, from models and from files, and what makes one worth keeping.
+
+The one format is `<think>…</think>` and then the answer. GPT-OSS writes channels instead, `analysis` with the thinking
+and `final` with the answer; where its special tokens were stripped, their names run into the text:
+`analysis…assistantfinal…`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from selfplay import formats
+from selfplay.config import Recipe
+from selfplay.seed_rows import SeedError, json_rows
+from selfplay.teacher_settings import TraceFiles
+from selfplay.training.validity import thinking_fault
+from verifiers.extraction import boxed_answer, code_block, final_text
+
+_CHANNEL = re.compile(r"<\|channel\|>\s{0,4}(analysis|commentary|final)\b[^<]{0,200}<\|message\|>")
+_TOKEN = re.compile(r"<\|(?:start|end|return|call|message|channel)\|>(?:assistant)?")
+_STRIPPED_START = "analysis"
+_STRIPPED_FINAL = "assistantfinal"
+BATCH = 256
+
+FileRow = tuple[str, str, str, str]
+"""Where it stands, the domain, the policy's input, the trace."""
+
+
+def converted(text: str) -> str:
+    """A trace in the one format; text that has neither of the others' marks is returned as it is."""
+    channels = list(_CHANNEL.finditer(text))
+    if channels:
+        return _of_channels(text, channels)
+    if text.startswith(_STRIPPED_START) and _STRIPPED_FINAL in text:
+        # The thinking may quote the mark; the answer is what follows the last one.
+        thinking, _, answer = text.removeprefix(_STRIPPED_START).rpartition(_STRIPPED_FINAL)
+        return _joined(thinking, answer)
+    return text
+
+
+def _of_channels(text: str, channels: list[re.Match[str]]) -> str:
+    thinking, answer = [], ""
+    for place, match in enumerate(channels):
+        end = channels[place + 1].start() if place + 1 < len(channels) else len(text)
+        content = _TOKEN.sub("", text[match.end() : end])
+        if match.group(1) == "final":
+            answer = content
+        else:
+            thinking.append(content.strip())
+    # Without a final channel the thinking never ended, which the filter of form then says.
+    return _joined("\n\n".join(thinking), answer) if answer.strip() else "<think>" + "\n\n".join(thinking)
+
+
+def _joined(thinking: str, answer: str) -> str:
+    return f"<think>\n{thinking.strip()}\n</think>\n\n{answer.strip()}"
+
+
+def trace_fault(trace: str, code: bool) -> str:
+    """Why a trace is not learnt from; empty where it may be (paper section 4.2: a boxed answer or a code block)."""
+    form = thinking_fault(trace)
+    if form:
+        return form
+    if code:
+        return "" if code_block(trace).text is not None else "no code block"
+    answer = boxed_answer(final_text(trace) or "")
+    return "" if answer is not None and answer.strip() else "no boxed answer"
+
+
+def file_traces(recipe: Recipe, settings: TraceFiles) -> Iterator[FileRow]:
+    """The traces of the recipe's files, in their order.
+
+    Raises:
+        SeedError: a file cannot be read, or a row lacks a column or has a domain that the recipe lacks.
+    """
+    for name in settings.paths:
+        path = Path(name)
+        for where, row in _parquet(path) if path.suffix == ".parquet" else json_rows(path):
+            yield _read(recipe, settings, where, row)
+
+
+def trace_files(recipe: Recipe) -> str:
+    """A hash of the files of traces that the recipe reads; empty where it reads none."""
+    files = recipe.training.sft.files if recipe.training.algorithm == "sft" else None
+    digest = hashlib.sha256()
+    for path in files.paths if files is not None else ():
+        with Path(path).open("rb") as handle:
+            while chunk := handle.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest() if files is not None else ""
+
+
+def _read(recipe: Recipe, settings: TraceFiles, where: str, row: dict[str, Any]) -> FileRow:
+    domain = row.get("domain", settings.domain) or (next(iter(recipe.domains)) if len(recipe.domains) == 1 else None)
+    if domain not in recipe.domains:
+        raise SeedError(
+            f"{where}: belongs to no domain of the recipe; give it a `domain` of {sorted(recipe.domains)}, or set "
+            "training.sft.files.domain"
+        )
+    problem, prompt, trace = row.get(settings.problem), row.get("prompt"), row.get(settings.completion)
+    if not isinstance(trace, str):
+        raise SeedError(f"{where}: `{settings.completion}` must be a text; training.sft.files.completion names it")
+    if isinstance(problem, str):
+        return where, domain, formats.solver_input(recipe.domains[domain], problem), trace
+    if isinstance(prompt, str):
+        return where, domain, prompt, trace
+    raise SeedError(f"{where}: needs `{settings.problem}` (training.sft.files.problem) or `prompt`, a text")
+
+
+def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield f"{path}, row {number}", row
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SeedError(f"{path}: is not readable as Parquet after row {number} ({error})") from error
