@@ -27,7 +27,7 @@ app.add_typer(export_app, name="export")
 app.add_typer(track_app, name="track")
 app.command()(prompts)
 
-UNUSABLE, FAILED, SPENT, INTERRUPTED = 2, 1, 3, 130
+UNUSABLE, FAILED, SPENT = 2, 1, 3
 
 
 class Dtype(StrEnum):
@@ -117,6 +117,7 @@ def _launch(recipe: Any, folder: Path, reuse: Path | None, until: str | None, st
         _refuse(f"--until {until}: is not a stage; the stages are {', '.join(stages)}")
     if reuse is not None and not (reuse / "recipe.json").exists():
         _refuse(f"--reuse {reuse}: is not a run directory")
+    from selfplay.audience import AlarmStop
     from selfplay.concepts.sampler import NoCombination
     from selfplay.devices import NoDevice
     from selfplay.engines.api_budget import BudgetSpent
@@ -126,24 +127,42 @@ def _launch(recipe: Any, folder: Path, reuse: Path | None, until: str | None, st
     from selfplay.records import RecordError
     from selfplay.run import RunError
     from selfplay.seed_rows import SeedError
+    from selfplay.stopping import INTERRUPTED, SYSTEM, TERMINATED, Terminated, sentence, stop_on_sigterm
     from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
+    from selfplay.tracking.sinks import TrackerMissing
     from selfplay.trainers.arguments import ArgumentsError
     from selfplay.trainers.sft import NothingToLearn
     from selfplay.workers import WorkerError
     from verifiers.registry import UnknownVerifier
 
+    stop_on_sigterm()
     try:
         return launch(recipe, folder, reuse, until)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         typer.echo(f"\nStopped. Finished work is kept; the same command continues {folder}.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier, EndpointRefused) as error:
+        raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
+    except (
+        RunError,
+        SeedError,
+        ArgumentsError,
+        PreflightError,
+        NoDevice,
+        UnknownVerifier,
+        EndpointRefused,
+        TrackerMissing,
+    ) as error:
         _refuse(str(error))
+    except AlarmStop as error:
+        typer.echo(f"Stopped by an alarm. {error} Finished work is kept in {folder}.", err=True)
+        raise typer.Exit(FAILED) from error
     except AnnotationStopped as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(SPENT if isinstance(error, BudgetReached) else FAILED) from error
-    except (WorkerError, NothingToLearn, NoCombination, RecordError, EndpointError, BudgetSpent, OSError) as error:
-        typer.echo(f"{error}\nFinished work is kept in {folder}; what libraries said is in its workers.log.", err=True)
+    except (WorkerError, NothingToLearn, NoCombination, RecordError, EndpointError, BudgetSpent, *SYSTEM) as error:
+        typer.echo(
+            f"{sentence(error, folder)}\nFinished work is kept in {folder}; what libraries said is in its workers.log.",
+            err=True,
+        )
         raise typer.Exit(FAILED) from error
 
 

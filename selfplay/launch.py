@@ -4,59 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from selfplay.annotation_settings import LocalEngine
+from selfplay.audience import Audience
 from selfplay.clock import Clock
 from selfplay.config import Recipe
 from selfplay.context import Context
 from selfplay.devices import workers_and_device
 from selfplay.judging import Judge
 from selfplay.pipeline import run_pipeline
-from selfplay.plan import is_finished, planned_stages, rounds_made, synthesises
+from selfplay.plan import is_finished, planned_stages, synthesises
 from selfplay.preflight import check_all_but_rewards, check_endpoints, check_pool, check_rewards, check_teacher
 from selfplay.prompt_checks import check_prompt_endpoints, check_prompts
-from selfplay.records import LabelledTask, Rollout
 from selfplay.report.page import write_report
 from selfplay.run import RunDirectory
 from selfplay.story import Reached
 from selfplay.terminal import Progress
 from selfplay.tracking import Tracker
+from selfplay.tracking.sinks import check_trackers
 from selfplay.workers import Workers
 
 PREFLIGHT_PROBLEMS = 20
 """Problems of a domain and split that `selfplay run` checks before it starts; `selfplay check` takes all."""
-TABLE_ROWS = 500
-
-
-class Audience:
-    """Hears what the pipeline tells, and passes it to the terminal and to the trackers."""
-
-    def __init__(self, progress: Progress, tracker: Tracker) -> None:
-        self._progress = progress
-        self._tracker = tracker
-
-    def stage(self, name: str, index: int, total: int, done: bool) -> None:
-        """A stage begins, or is done already."""
-        self._progress.stage(name, index, total, done)
-
-    def begin(self, description: str, total: int) -> None:
-        """A piece of work begins."""
-        self._progress.begin(description, total)
-
-    def advance(self, count: int) -> None:
-        """Some of it is done."""
-        self._progress.advance(count)
-
-    def note(self, text: str) -> None:
-        """Something that a person should know at once."""
-        self._progress.note(text)
-
-    def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Metrics of a stage."""
-        self._tracker.log(stage, metrics, step)
 
 
 def launch(
@@ -71,7 +43,10 @@ def launch(
         NoDevice: the recipe asks for a device that is not there.
         WorkerError: a worker failed.
         NothingToLearn: no prompt survived.
+        TrackerMissing: the recipe names a tracker that is not installed.
+        AlarmStop: an alarm was raised that the recipe wants to stop the run.
     """
+    check_trackers(recipe.tracking)
     count, device = workers_and_device(recipe.compute, recipe.engine.ranks)
     with RunDirectory.open(run_path, recipe, reuse) as run, _workers(run, count, device) as workers:
         clock = Clock(run_path / "clock.json", workers)
@@ -88,13 +63,12 @@ def launch(
                 check_endpoints(recipe)
             workers.wait_until_ready()
         run.claim()
-        with Progress() as progress, Tracker(run_path, recipe) as tracker, _judge(recipe, run) as judge:
-            context = Context(run, workers, judge, Audience(progress, tracker), clock)
-            try:
-                summary = run_pipeline(context, until)
-            except Reached:
-                return None
-            _tables(run, tracker)
+        with Progress() as progress, Tracker(run_path, recipe, progress.note) as tracker, _judge(recipe, run) as judge:
+            with Audience(run, progress, tracker) as audience:
+                try:
+                    summary = run_pipeline(Context(run, workers, judge, audience, clock), until)
+                except Reached:
+                    return None
             tracker.summary(summary)
         write_report(run_path)
     return summary
@@ -126,24 +100,3 @@ def _judge(recipe: Recipe, run: RunDirectory) -> Iterator[Judge]:
         yield judge
     finally:
         judge.close()
-
-
-def _tables(run: RunDirectory, tracker: Tracker) -> None:
-    """Hands the first rows of the prompts and of the last rollouts to the trackers."""
-    if run.stage("labelling").done:
-        tasks = run.stage("labelling").read("tasks", LabelledTask)[:TABLE_ROWS]
-        tracker.table(
-            "prompts",
-            ["domain", "problem", "answer", "agreement", "pass_rate", "dropped"],
-            [[t.domain, t.problem, t.answer, t.agreement, t.pass_rate, t.dropped] for t in tasks],
-        )
-    made = rounds_made([name for name in planned_stages(run.recipe) if run.stage(name).done])
-    if not made or run.recipe.training.algorithm in ("sft", "continued_sft"):
-        return
-    last = made[-1]
-    rollouts = run.stage(f"selfplay_{last}").read("rollouts", Rollout)[-TABLE_ROWS:]
-    tracker.table(
-        f"rollouts_{last}",
-        ["domain", "task_id", "completion", "passed", "reward", "status", "reason"],
-        [[r.domain, r.task_id, r.completion, r.passed, r.reward, r.status, r.reason] for r in rollouts],
-    )

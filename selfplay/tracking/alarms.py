@@ -7,6 +7,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from selfplay.tracking.metric_log import MetricLine
@@ -16,6 +17,15 @@ REWARD_RISE = 0.02
 """Smallest rise of the mean reward that counts as one."""
 ROUND_REWARD = "rollouts/reward"
 LABELLINGS = ("labelling", "relabelling")
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An alarm, once for a stage."""
+
+    stage: str
+    text: str
+    """One plain sentence."""
 
 
 class Curves:
@@ -48,7 +58,7 @@ class Curves:
         return [curve[step] for step in sorted(curve)]
 
 
-def reward_hacking(curves: Curves, settings: Alarms) -> str | None:
+def reward_hacking(curves: Curves, settings: Alarms) -> Raised | None:
     """The reward of a round rose while held-out accuracy fell: what is rewarded is not what is wanted."""
     evaluations = curves.stages("evaluation")
     if len(evaluations) < 2:
@@ -62,68 +72,73 @@ def reward_hacking(curves: Curves, settings: Alarms) -> str | None:
     rise = _reward_rise(curves, f"selfplay_{number}", settings.window)
     if rise is None or rise < REWARD_RISE or fall <= settings.heldout_drop:
         return None
-    return (
+    return Raised(
+        evaluations[-1],
         f"In round {number} the reward rose by {rise:.3f} while held-out accuracy fell by {fall * 100:.1f} points: "
-        "the policy may be learning to please the verifier; read rewarded completions with `selfplay rollouts`."
+        "the policy may be learning to please the verifier; read rewarded completions with `selfplay rollouts`.",
     )
 
 
-def one_answer(curves: Curves, settings: Alarms) -> str | None:
+def one_answer(curves: Curves, settings: Alarms) -> Raised | None:
     """One answer is the label of most prompts of a domain."""
-    for stage in reversed(curves.stages(*LABELLINGS)):
+    for stage in curves.stages(*LABELLINGS)[-1:]:
         for domain, shares in curves.named(stage, "top_answer_share/").items():
             if shares[-1] > settings.answer_share:
-                return (
+                return Raised(
+                    stage,
                     f"In {stage}, {shares[-1]:.0%} of the labels of {domain} are one and the same answer: the policy "
-                    "may be voting for a favourite instead of solving; look at the labels before you train on them."
+                    "may be voting for a favourite instead of solving; look at the labels before you train on them.",
                 )
     return None
 
 
-def length_explosion(curves: Curves, settings: Alarms) -> str | None:
+def length_explosion(curves: Curves, settings: Alarms) -> Raised | None:
     """Completions became much longer in training."""
     return _first(curves, "completions/mean_length", settings, _longer)
 
 
-def _longer(stage: str, first: float, last: float, settings: Alarms) -> str | None:
+def _longer(stage: str, first: float, last: float, settings: Alarms) -> Raised | None:
     if last <= settings.length_factor * first:
         return None
-    return (
+    return Raised(
+        stage,
         f"In {stage}, completions grew from {first:.0f} to {last:.0f} tokens: the policy may be rambling; look at "
-        "what is cut off, and consider masking or penalising it."
+        "what is cut off, and consider masking or penalising it.",
     )
 
 
-def entropy_collapse(curves: Curves, settings: Alarms) -> str | None:
+def entropy_collapse(curves: Curves, settings: Alarms) -> Raised | None:
     """The policy became nearly certain of every token: it explores no more."""
     return _first(curves, "entropy", settings, _certain)
 
 
-def _certain(stage: str, first: float, last: float, settings: Alarms) -> str | None:
+def _certain(stage: str, first: float, last: float, settings: Alarms) -> Raised | None:
     if last >= settings.entropy_share * first:
         return None
-    return (
+    return Raised(
+        stage,
         f"In {stage}, the policy's entropy fell from {first:.3g} to {last:.3g} nats a token: its completions hardly "
-        "vary any more, and there is little left to learn from; lower the learning rate or raise the KL or entropy term."
+        "vary any more, and little is left to learn from; lower the learning rate or raise the KL or entropy term.",
     )
 
 
-def verifier_errors(curves: Curves, settings: Alarms) -> str | None:
-    """The verifier reaches no verdict on many completions."""
-    for stage in reversed(curves.stages("selfplay", "evaluation")):
+def verifier_errors(curves: Curves, settings: Alarms) -> Raised | None:
+    """The verifier reaches no verdict on many completions of the round or evaluation that began last."""
+    for stage in curves.stages("selfplay", "evaluation")[-1:]:
         for prefix, window in (("not_checked/", settings.window), ("rollouts/not_checked/", 1)):
             for domain, shares in curves.named(stage, prefix).items():
                 recent = shares[-window:]
                 rate = sum(recent) / len(recent)
                 if len(recent) == window and rate > settings.error_rate:
-                    return (
+                    return Raised(
+                        stage,
                         f"In {stage}, the verifier of {domain} reached no verdict on {rate:.0%} of the completions; "
-                        "they teach nothing: see the reasons with `selfplay rollouts --failed`, and mend the verifier."
+                        "they teach nothing: see why with `selfplay rollouts --failed`, and mend the verifier.",
                     )
     return None
 
 
-def falling_agreement(curves: Curves, settings: Alarms) -> str | None:
+def falling_agreement(curves: Curves, settings: Alarms) -> Raised | None:
     """Later policies agree less on the labels than the first one did."""
     stages = curves.stages(*LABELLINGS)
     if len(stages) < 2:
@@ -132,14 +147,15 @@ def falling_agreement(curves: Curves, settings: Alarms) -> str | None:
     for domain in first.keys() & last.keys():
         before, after = first[domain][-1], last[domain][-1]
         if before - after > settings.agreement_drop:
-            return (
+            return Raised(
+                stages[-1],
                 f"From {stages[0]} to {stages[-1]}, the mean agreement of the votes on {domain} fell from {before:.0%} "
-                f"to {after:.0%}: the labels are getting worse, and with them the rewards; raise min_agreement or stop."
+                f"to {after:.0%}: the labels get worse, and with them the rewards; raise min_agreement or stop.",
             )
     return None
 
 
-ALARMS: dict[AlarmName, Callable[[Curves, Alarms], str | None]] = {
+ALARMS: dict[AlarmName, Callable[[Curves, Alarms], Raised | None]] = {
     "reward_hacking": reward_hacking,
     "one_answer": one_answer,
     "length_explosion": length_explosion,
@@ -149,18 +165,18 @@ ALARMS: dict[AlarmName, Callable[[Curves, Alarms], str | None]] = {
 }
 
 
-def raised(curves: Curves, settings: Alarms) -> dict[AlarmName, str]:
-    """The sentences of all alarms that are to be raised now, by name."""
+def raised(curves: Curves, settings: Alarms) -> dict[AlarmName, Raised]:
+    """All alarms that are to be raised now, by name."""
     found = {name: alarm(curves, settings) for name, alarm in ALARMS.items() if name not in settings.off}
-    return {name: text for name, text in found.items() if text is not None}
+    return {name: alarm for name, alarm in found.items() if alarm is not None}
 
 
 def _first(
     curves: Curves,
     metric: str,
     settings: Alarms,
-    judge: Callable[[str, float, float, Alarms], str | None],
-) -> str | None:
+    judge: Callable[[str, float, float, Alarms], Raised | None],
+) -> Raised | None:
     """What a judge says of the ends of a metric in the round that began last."""
     for stage in reversed(curves.stages("selfplay")):
         ends = _ends(curves.of(stage, metric), settings.window)

@@ -10,6 +10,7 @@ from selfplay.tracking import MetricLine
 from selfplay.tracking.alarms import (
     ALARMS,
     Curves,
+    Raised,
     entropy_collapse,
     falling_agreement,
     length_explosion,
@@ -46,7 +47,7 @@ def hacking(reward: tuple[float, float], heldout: tuple[float, float]) -> Steps:
     }
 
 
-FIRES: list[tuple[Callable[[Curves, Alarms], str | None], Steps, str]] = [
+FIRES: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps, str]] = [
     (reward_hacking, hacking((0.3, 0.8), (0.5, 0.4)), "held-out accuracy fell by 10.0 points"),
     (
         reward_hacking,
@@ -82,15 +83,16 @@ FIRES: list[tuple[Callable[[Curves, Alarms], str | None], Steps, str]] = [
 
 
 @pytest.mark.parametrize(("alarm", "steps", "says"), FIRES)
-def test_an_alarm_fires(alarm: Callable[[Curves, Alarms], str | None], steps: Steps, says: str) -> None:
-    text = alarm(curves(steps), SETTINGS)
-    assert text is not None
+def test_an_alarm_fires(alarm: Callable[[Curves, Alarms], Raised | None], steps: Steps, says: str) -> None:
+    found = alarm(curves(steps), SETTINGS)
+    assert found is not None
+    text = found.text
     assert says in text
     assert text.endswith(".")
     assert "\n" not in text
 
 
-QUIET: list[tuple[Callable[[Curves, Alarms], str | None], Steps]] = [
+QUIET: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps]] = [
     (reward_hacking, {}),
     (reward_hacking, hacking((0.3, 0.8), (0.5, 0.6))),
     (reward_hacking, hacking((0.3, 0.8), (0.5, 0.48))),
@@ -114,7 +116,7 @@ QUIET: list[tuple[Callable[[Curves, Alarms], str | None], Steps]] = [
 
 
 @pytest.mark.parametrize(("alarm", "steps"), QUIET)
-def test_an_alarm_stays_quiet(alarm: Callable[[Curves, Alarms], str | None], steps: Steps) -> None:
+def test_an_alarm_stays_quiet(alarm: Callable[[Curves, Alarms], Raised | None], steps: Steps) -> None:
     assert alarm(curves(steps), SETTINGS) is None
 
 
