@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import typing
 from typing import Any
 
@@ -67,9 +68,24 @@ def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 
     _check_numbers(cls, args, field)
     batch = {"per_device_train_batch_size": args.get("per_device_train_batch_size", 8) * workers}
     try:
-        build(kind, args | batch, output_dir="unused", seed=0, device="cpu")
+        config = build(kind, args | batch, output_dir="unused", seed=0, device="cpu")
     except (TypeError, ValueError, ImportError) as error:
         raise ArgumentsError(f"{field}: TRL's {cls.__name__} refuses it: {error}") from error
+    if kind == "grpo":
+        _check_checkpoints(config, field)
+
+
+def _check_checkpoints(config: Any, field: str) -> None:
+    """A checkpoint amid the steps of one generation batch would lose what is left of it, and a resumed training
+    would not be the unbroken one."""
+    passes = config.steps_per_generation * config.num_iterations
+    steps = math.lcm(passes, config.gradient_accumulation_steps) // config.gradient_accumulation_steps
+    if config.save_strategy == "steps" and config.save_steps >= 1 and config.save_steps % steps:
+        raise ArgumentsError(
+            f"{field}.save_steps: is {config.save_steps:g}, but each generation batch serves {steps} steps, and a "
+            f"training that goes on from the middle of one differs from one that was not cut; make it a multiple of "
+            f"{steps}"
+        )
 
 
 def _check_numbers(cls: Any, args: dict[str, Any], field: str) -> None:

@@ -26,6 +26,12 @@ def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
         ("grpo", {"seed": 1}, "derives from the recipe's seed"),
         ("sft", {"zzz": 1}, "see the documentation of SFTConfig"),
         ("grpo", {"per_device_train_batch_size": 3, "num_generations": 8}, "GRPOConfig refuses it"),
+        (
+            "grpo",
+            {"num_iterations": 2, "save_steps": 3},
+            "save_steps: is 3, .* serves 2 steps.*; make it a multiple of 2",
+        ),
+        ("grpo", {"steps_per_generation": 4, "gradient_accumulation_steps": 2, "save_steps": 1}, "serves 2 steps"),
         ("sft", {"lr_scheduler_type": "zigzag"}, "SFTConfig refuses it"),
         ("sft", {"learning_rate": "1e-6x"}, "learning_rate: is '1e-6x', but must be a number"),
         ("grpo", {"max_steps": "abc"}, "max_steps: is 'abc', but must be a number"),
@@ -35,6 +41,19 @@ def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
 def test_mistakes_are_named(kind: str, args: dict[str, Any], says: str) -> None:
     with pytest.raises(ArgumentsError, match=says):
         check_arguments(kind, args, "training.args")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"num_iterations": 2, "save_steps": 4},
+        {"gradient_accumulation_steps": 4, "save_steps": 3},
+        {"gradient_accumulation_steps": 2, "num_iterations": 3, "save_steps": 6},
+        {"num_iterations": 2},
+    ],
+)
+def test_checkpoints_at_the_end_of_a_generation_batch_are_taken(args: dict[str, Any]) -> None:
+    check_arguments("grpo", args, "training.args")
 
 
 def test_presets_give_way_to_the_recipe() -> None:
