@@ -26,8 +26,8 @@ def checked(runner: ProgramRunner, label: Label, programs: Sequence[str | None],
         programs: the programs that voted.
         settings: how many mutants, and how many of them must be rejected.
     """
-    program = accepted_program(label, programs)
-    if label.fault or program is None:
+    program = None if label.fault else accepted_program(label, programs)
+    if program is None:
         return label
     rate = kill_rate(runner, program, label.tests, settings.mutants)
     found = Label(label.answer, label.tests, label.agreement, label.votes, kill_rate=rate)

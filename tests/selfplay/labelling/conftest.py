@@ -1,0 +1,79 @@
+"""A run whose policy is a real tiny model, or answers as a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from selfplay.config import Recipe
+from selfplay.context import Context
+from selfplay.engines.base import ModelRef, Sample, Sampling
+from selfplay.judging import Judge
+from selfplay.records import Prompt, Seed, TestCase
+from selfplay.run import RunDirectory
+from selfplay.seeding import derive
+from tests.selfplay.conftest import InProcess
+
+MakeContext = Callable[..., Context]
+
+SEEDS = {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}}}
+CODE = {"code": {"seeds": {"kind": "quickstart", "grammar": "code"}, "verifier": "code"}}
+
+
+@pytest.fixture
+def make_context(tmp_path: Path, in_process: InProcess) -> Iterator[MakeContext]:
+    """Makes a context over workers in this process, from settings of labelling."""
+    judges = []
+
+    def make(labelling: dict[str, Any], code: bool = False, name: str = "run") -> Context:
+        raw = {"solver_template": "{problem}"}
+        domains = {key: domain | raw for key, domain in (SEEDS | (CODE if code else {})).items()}
+        settings = {"name": "r", "model": {"kind": "scratch"}, "domains": domains, "labelling": labelling}
+        recipe = Recipe.model_validate(settings | {"sandbox": {"workers": 1}})
+        run = RunDirectory(tmp_path / name, recipe)
+        judges.append(Judge(recipe, run.store_folder, workers=1))
+        heard: Any = SimpleNamespace(begin=lambda *_: None, advance=lambda _: None, log=lambda *_: None)
+        workers: Any = in_process
+        return Context(run, workers, judges[-1], heard, SimpleNamespace())  # type: ignore[arg-type]
+
+    yield make
+    for judge in judges:
+        judge.close()
+
+
+class ScriptedPolicy:
+    """Answers the n-th sample of a prompt as a function of both says; counts what it was asked."""
+
+    model = ModelRef("scripted", "scripted")
+
+    def __init__(self, answer: Callable[[str, int], str]) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+
+    def generate(self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: Any = None) -> list[Sample]:
+        found = []
+        for prompt in prompts:
+            text = self.answer(prompt, self.asked.count(prompt))
+            self.asked.append(prompt)
+            found.append(Sample(text, (), complete=True))
+        return found
+
+
+def script(context: Context, answer: Callable[[str, int], str]) -> ScriptedPolicy:
+    """Gives a context a scripted policy."""
+    policy = ScriptedPolicy(answer)
+    context.engine = lambda model: policy  # type: ignore[assignment, return-value, method-assign]
+    return policy
+
+
+def prompt(identifier: str, problem: str, domain: str = "math") -> Prompt:
+    return Prompt(identifier, domain, ("c",), "easy", "z", problem, "", "", "m", 1.0, 0)
+
+
+def seed(number: int, *inputs: str) -> Seed:
+    tests = tuple(TestCase(text, "0") for text in inputs)
+    return Seed(str(derive(number)), "code", "train", "s", (), "easy", "", "p", None, tests, "", None)
