@@ -109,11 +109,26 @@ def _curation(recipe: Recipe) -> str:
 
 def _labelling(recipe: Recipe) -> str:
     labelling = recipe.labelling
-    return f"majority of {labelling.samples} policy completions, agreement >= {labelling.min_agreement:g}"
+    voters = ", ".join(
+        f"{labeller.samples} completions of {name or 'the policy'}" for name, labeller in labelling.voters.items()
+    )
+    parts = [
+        f"majority of {voters}, agreement >= {labelling.min_agreement:g}",
+        *(["votes weighed by likelihood"] if labelling.votes == "likelihood" else []),
+        *(["a second look"] if labelling.verification else []),
+        *(["tests by a model"] if labelling.inputs == "generated" else []),
+        *([f"{labelling.mutation.mutants} mutants"] if labelling.mutation else []),
+        *([f"difficulty by {labelling.difficulty.rollouts} rollouts"] if labelling.difficulty else []),
+    ]
+    return ", ".join(parts)
 
 
 def _relabelling(recipe: Recipe) -> str:
-    return "labels and difficulty looked at again by the policy of the last round"
+    again = recipe.labelling.relabelling
+    if again is None:
+        return "nothing"
+    whose = "all labels" if again.votes == "all" else "contradicted labels"
+    return f"{again.samples} completions of the last round's policy: {whose} are voted on again, difficulty is measured"
 
 
 def _feedback(recipe: Recipe) -> str:

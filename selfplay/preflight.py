@@ -137,6 +137,7 @@ def _named_models(recipe: Recipe) -> dict[str, PretrainedModel | LocalEngine]:
     judging, solving = recipe.curation.judging, recipe.curation.solving
     named |= {f"curation.judging.judges.{name}": j.engine for name, j in (judging.judges if judging else {}).items()}
     named |= {f"curation.solving.solvers.{name}": s.engine for name, s in (solving.solvers if solving else {}).items()}
+    named |= {field: engine for field, (engine, _) in recipe.labelling.engines.items()}
     return {field: model for field, model in named.items() if isinstance(model, PretrainedModel | LocalEngine)}
 
 
