@@ -122,6 +122,7 @@ def _launch(recipe: Any, folder: Path, reuse: Path | None, until: str | None, st
     from selfplay.devices import NoDevice
     from selfplay.engines.api_budget import BudgetSpent
     from selfplay.engines.api_client import EndpointError, EndpointRefused
+    from selfplay.export.hub import HubError
     from selfplay.launch import launch
     from selfplay.preflight import PreflightError
     from selfplay.records import RecordError
@@ -152,6 +153,9 @@ def _launch(recipe: Any, folder: Path, reuse: Path | None, until: str | None, st
         TrackerMissing,
     ) as error:
         _refuse(str(error))
+    except HubError as error:
+        typer.echo(f"The run has ended, and its report is in {folder}; but {error}", err=True)
+        raise typer.Exit(FAILED) from error
     except AlarmStop as error:
         typer.echo(f"Stopped by an alarm. {error} Finished work is kept in {folder}.", err=True)
         raise typer.Exit(FAILED) from error
@@ -267,14 +271,33 @@ def import_gguf(
 
 
 @app.command()
-def status(run: RunFolder) -> None:
-    """Show how far a run is; safe while it goes on."""
+def status(
+    run: RunFolder,
+    once: Annotated[bool, typer.Option("--once", help="Show it once, also on a terminal.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it once, as JSON.")] = False,
+) -> None:
+    """Show how far a run is, live while it goes on; safe from any other terminal."""
+    from rich.console import Console
+
     from selfplay.config import Recipe
-    from selfplay.plan import planned_stages
-    from selfplay.terminal import status_view
+    from selfplay.plan import expected_stages
+    from selfplay.run_status import run_status
+    from selfplay.status_view import status_view, watch
 
     recipe = Recipe.model_validate(_read_run(run))
-    _print(status_view(run, planned_stages(recipe)))
+
+    def read() -> dict[str, Any]:
+        return run_status(run, expected_stages(run, recipe))
+
+    if as_json:
+        typer.echo(json.dumps(read()))
+    elif once or not sys.stdout.isatty():
+        _print(status_view(read()))
+    else:
+        try:
+            watch(Console(), read)
+        except KeyboardInterrupt:
+            raise typer.Exit from None
 
 
 @app.command()

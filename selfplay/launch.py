@@ -14,6 +14,7 @@ from selfplay.clock import Clock
 from selfplay.config import Recipe
 from selfplay.context import Context
 from selfplay.devices import workers_and_device
+from selfplay.export.model import push_best
 from selfplay.judging import Judge
 from selfplay.pipeline import run_pipeline
 from selfplay.plan import is_finished, planned_stages, synthesises
@@ -43,6 +44,7 @@ def launch(
         NoDevice: the recipe asks for a device that is not there.
         WorkerError: a worker failed.
         NothingToLearn: no prompt survived.
+        HubError: the run has ended, but the hub did not take its policy.
         TrackerMissing: the recipe names a tracker that is not installed.
         AlarmStop: an alarm was raised that the recipe wants to stop the run.
     """
@@ -71,7 +73,8 @@ def launch(
                     return None
             tracker.summary(summary)
         write_report(run_path)
-    return summary
+        address = push_best(run_path, recipe, summary)
+    return summary if address is None else summary | {"paths": summary["paths"] | {"pushed to": address}}
 
 
 def uses_workers(recipe: Recipe, until: str | None) -> bool:

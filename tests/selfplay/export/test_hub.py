@@ -2,78 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import threading
+import shutil
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from selfplay.config import Recipe
+from selfplay.engines.base import ModelRef
 from selfplay.export.export import export_prompts
 from selfplay.export.hub import HubError, push_folder
-
-
-class Hub:
-    """Remembers which data sets there are and which files they hold."""
-
-    def __init__(self) -> None:
-        self.repositories: dict[str, dict[str, Any]] = {}
-        self.files: dict[str, bytes] = {}
-        self.tokens: set[str] = set()
-        self.refuses = 0
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                hub.tokens.add(self.headers.get("Authorization", ""))
-                if hub.refuses:
-                    self._answer(hub.refuses, {"error": "you may not"})
-                elif self.path == "/api/repos/create":
-                    row = json.loads(body)
-                    hub.repositories[f"{row.get('organization')}/{row['name']}"] = row
-                    self._answer(200, {"url": f"{hub.url}/datasets/somebody/{row['name']}", "name": row["name"]})
-                elif "/preupload/" in self.path:
-                    files = json.loads(body)["files"]
-                    plain = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]
-                    self._answer(200, {"files": plain})
-                elif "/commit/" in self.path:
-                    for line in body.splitlines():
-                        row = json.loads(line)
-                        if row["key"] == "file":
-                            hub.files[row["value"]["path"]] = base64.b64decode(row["value"]["content"])
-                    where = f"{hub.url}/datasets/somebody/own/commit/abc"
-                    self._answer(200, {"commitUrl": where, "commitOid": "abc", "success": True})
-                else:
-                    self._answer(200, {})
-
-            def do_GET(self) -> None:
-                self._answer(200, {"id": "somebody/own", "sha": "0" * 40, "private": True, "siblings": []})
-
-            def _answer(self, status: int, row: dict[str, Any]) -> None:
-                text = json.dumps(row).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        return Handler
+from selfplay.export.model import PUSHED, push_best
+from selfplay.trainers.model_folder import write_fingerprint
+from tests.selfplay.export.hub_server import Hub
 
 
 @pytest.fixture
@@ -109,3 +51,49 @@ def test_a_refusal_says_what_helps(hub: Hub, tmp_path: Path) -> None:
         push_folder(tmp_path, "somebody/own", private=True)
     with pytest.raises(HubError, match="was not taken"):
         push_folder(tmp_path, "no good/name/at all", private=True)
+
+
+ROW = {"round": 1, "domain": "math", "metric": "greedy", "value": 0.5, "low": 0.25, "high": 0.75, "n": 40}
+
+
+def ended(folder: Path) -> tuple[Recipe, dict[str, Any]]:
+    """A recipe that pushes, and the closing table of a run whose best policy lies in the folder."""
+    recipe = Recipe.model_validate(
+        {
+            "name": "own-run",
+            "model": {"kind": "scratch"},
+            "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}}},
+            "training": {"push_to_hub": "somebody/policy"},
+        }
+    )
+    best = {"round": 1, "chosen_by": "development problems", "score": 0.6, "place": str(folder)}
+    return recipe, {"best": best, "evaluation": [ROW | {"round": 0, "value": 0.4}, ROW]}
+
+
+def test_the_best_policy_becomes_a_model_once(hub: Hub, tiny_model: ModelRef, tmp_path: Path) -> None:
+    policy, run = tmp_path / "policy", tmp_path / "run"
+    shutil.copytree(tiny_model.path, policy)
+    write_fingerprint(policy, "float32")
+    recipe, summary = ended(policy)
+    run.mkdir()
+    hub.refuses = 403
+    with pytest.raises(HubError, match=r"hub:somebody/policy: was not taken .*run the same command again"):
+        push_best(run, recipe, summary)
+    assert not (run / PUSHED).exists()
+    hub.refuses = 0
+    assert push_best(run, recipe, summary) == f"{hub.url}/somebody/policy"
+    made = hub.repositories["somebody/policy"]
+    assert made.get("visibility") == "private" or made.get("private") is True
+    assert made.get("type", "model") == "model"
+    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= set(hub.files)
+    assert "fingerprint.json" not in hub.files
+    assert hub.files["model.safetensors"] == (policy / "model.safetensors").read_bytes()
+    card = hub.files["README.md"].decode()
+    assert "| math | greedy | 40.0% [25.0%, 75.0%] | 50.0% [25.0%, 75.0%] | 40 |" in card
+    hub.files.clear()
+    assert push_best(run, recipe, summary) == f"{hub.url}/somebody/policy"
+    assert not hub.files, "the same model was pushed twice"
+    (policy / "model.safetensors").write_bytes(b"other weights")
+    write_fingerprint(policy, "float32")
+    push_best(run, recipe, summary)
+    assert hub.files["model.safetensors"] == b"other weights"

@@ -1,0 +1,87 @@
+"""Pushes the policy of a finished run to the hub, with a card that says how it came about and what was measured."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import selfplay
+from selfplay.config import Recipe
+from selfplay.export.hub import push_folder
+from selfplay.model_settings import PretrainedModel
+from selfplay.run import read_json, write_json
+
+PUSHED = "pushed.json"
+OURS = ("fingerprint.json",)
+"""Files of a model's folder that mean something in its run only."""
+
+
+def push_best(run: Path, recipe: Recipe, summary: Mapping[str, Any]) -> str | None:
+    """Pushes the best policy where the recipe names a place, unless that has been done; returns its address.
+
+    Args:
+        run: the directory of a run that has ended.
+        recipe: its recipe.
+        summary: its closing table.
+
+    Raises:
+        HubError: the hub did not take it; the run itself is finished all the same.
+    """
+    name, best = recipe.training.push_to_hub, summary["best"]
+    folder = Path(best["place"])
+    if name is None or not folder.is_dir():
+        return None
+    mark = {"name": name, "model": read_json(folder / OURS[0])["sha256"]}
+    done = run / PUSHED
+    if done.exists() and mark.items() <= (known := read_json(done)).items():
+        return str(known["address"])
+    with tempfile.TemporaryDirectory(prefix="selfplay-push-") as scratch:
+        for file in sorted(folder.iterdir()):
+            if file.is_file() and file.name not in OURS:
+                Path(scratch, file.name).symlink_to(file.resolve())
+        card = Path(scratch, "README.md")
+        card.unlink(missing_ok=True)
+        card.write_text(model_card(recipe, summary), encoding="utf-8")
+        address = push_folder(Path(scratch), name, private=True, kind="model")
+    write_json(done, mark | {"address": address})
+    return address
+
+
+def model_card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
+    """The card's text, with the run's own figures and no others."""
+    base = recipe.model.name if isinstance(recipe.model, PretrainedModel) else None
+    header = {
+        "base_model": base,
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["promptcot", "selfplay", recipe.training.algorithm, *recipe.domains],
+    }
+    head = yaml.safe_dump({name: value for name, value in header.items() if value}, sort_keys=False, allow_unicode=True)
+    number = int(summary["best"]["round"])
+    which = f"round {number}" if number else "the base, which no round improved on"
+    lines = [
+        f"# {recipe.name}",
+        f"Trained by `{recipe.training.algorithm}` with promptcot {selfplay.__version__}, seed {recipe.seed}; this is "
+        f"{which}, chosen by {summary['best']['chosen_by']}.",
+        "Held-out accuracy, with 95% intervals over problems:",
+        _figures(summary["evaluation"], number),
+    ]
+    return f"---\n{head}---\n\n" + "\n\n".join(lines) + "\n"
+
+
+def _figures(rows: Sequence[Mapping[str, Any]], number: int) -> str:
+    table = ["| domain | metric | before | this model | problems |", "|---|---|---|---|---|"]
+    found = {(row["round"], row["domain"], row["metric"]): row for row in rows}
+    for (at, domain, metric), row in found.items():
+        if at == number:
+            before = found.get((0, domain, metric), row)
+            table.append(f"| {domain} | {metric} | {_range(before)} | {_range(row)} | {row['n']} |")
+    return "\n".join(table)
+
+
+def _range(row: Mapping[str, Any]) -> str:
+    return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
