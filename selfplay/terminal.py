@@ -1,16 +1,14 @@
-"""What a person sees of a run in the terminal: progress while it goes on, its state, and the closing table.
+"""What a person sees of a run in the terminal: progress while it goes on, and the closing table.
 
 Text that models or data sets wrote is shown by `plain`: never as markup, and without control codes.
 """
 
 from __future__ import annotations
 
-import fcntl
 import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -27,9 +25,6 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
-
-from selfplay.run import RunError, read_json
-from selfplay.tracking import MetricLine, latest_by_step, read_metrics
 
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_POINTS = 60
@@ -157,102 +152,6 @@ def _paths(paths: Mapping[str, Any]) -> Table:
         # Paths wrap instead of being cut: they are there to be copied.
         table.add_row(plain(name, "dim"), plain(path, overflow="fold"))
     return table
-
-
-def status_view(run_path: Path, planned: Sequence[str]) -> RenderableType:
-    """How far a run is, from its files alone; it neither takes nor waits for the run's lock."""
-    running = is_running(run_path)
-    manifests = {name: _manifest(run_path, name) for name in planned}
-    done = [name for name in planned if manifests[name] is not None]
-    begun = planned.index(done[-1]) + 1 if done else 0
-    current = planned[begun] if begun < len(planned) else None
-    lines = read_metrics(run_path)
-    state = _state(running, current)
-    title = Text.assemble((run_path.resolve().name, "bold"), f"  {len(done)} of {len(planned)} stages done, ", state)
-    parts: list[RenderableType] = [title, Text(), _stages_table(manifests, begun, running)]
-    if current is not None:
-        parts += _latest(lines, current)
-    return Group(*parts, *_reward_trend(lines, planned))
-
-
-def is_running(run_path: Path) -> bool:
-    """Whether a process holds the run's lock."""
-    try:
-        lock = (run_path / "lock").open("rb")
-    except FileNotFoundError:
-        return False
-    with lock:
-        try:
-            # Shared, and dropped at once: two people who look at the same moment do not see each other.
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        fcntl.flock(lock, fcntl.LOCK_UN)
-        return False
-
-
-def _state(running: bool, current: str | None) -> tuple[str, str]:
-    if running:
-        return "running", "green"
-    if current is None:
-        return "finished", "green"
-    return "not running; the same `selfplay run` command continues it", "yellow"
-
-
-def _manifest(run_path: Path, stage: str) -> dict[str, Any] | None:
-    file = run_path / "stages" / stage / "manifest.json"
-    try:
-        return read_json(file) if file.exists() else None
-    except RunError as error:
-        return {"seconds": 0.0, "counts": {"damaged": str(error)}}
-
-
-def _stages_table(manifests: Mapping[str, dict[str, Any] | None], begun: int, running: bool) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("")
-    table.add_column("stage", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("counts", overflow="fold")
-    for index, (name, manifest) in enumerate(manifests.items()):
-        if manifest is not None:
-            counts = plain(_counts(manifest.get("counts") or {}), "dim")
-            table.add_row(Text("✓", "green"), Text(name), duration(manifest.get("seconds", 0.0)), counts)
-        elif index < begun:
-            table.add_row(Text("-", "dim"), Text(name, "dim"), "", Text("skipped", "dim"))
-        elif index == begun:
-            note = "in progress" if running else "stopped here"
-            table.add_row(Text("▶", "yellow"), Text(name, "bold"), "", Text(note, "yellow"))
-        else:
-            table.add_row(Text("·", "dim"), Text(name, "dim"), "", "")
-    return table
-
-
-def _counts(counts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_short(value)}" for name, value in counts.items() if not isinstance(value, list | dict))
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _latest(lines: Sequence[MetricLine], stage: str) -> list[RenderableType]:
-    if not lines:
-        return []
-    last = next((line for line in reversed(lines) if line.stage == stage), lines[-1])
-    step = "" if last.step is None else f", step {last.step}"
-    age = duration(max(0.0, time.time() - last.time))
-    numbers = plain(_counts(last.metrics))
-    return [Text(), Text(f"latest of {last.stage}{step}, {age} ago", "dim"), numbers]
-
-
-def _reward_trend(lines: Sequence[MetricLine], planned: Sequence[str]) -> list[RenderableType]:
-    table = Table.grid(padding=(0, 2))
-    for stage in (name for name in planned if name.startswith("selfplay_")):
-        values = [value for _, value in latest_by_step(lines, stage, "reward")]
-        if values:
-            ends = f"{values[0]:.3f} → {values[-1]:.3f}"
-            table.add_row(Text(stage), Text(sparkline(values), "cyan"), ends)
-    return [Text(), Text("reward", "dim"), table] if table.row_count else []
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -41,7 +41,7 @@ FLOORS: list[tuple[str, ...]] = [
         "selfplay.progress_file",
         "selfplay.stopping",
     ),
-    ("selfplay.judging", "selfplay.concepts", "selfplay.stage_figures"),
+    ("selfplay.judging", "selfplay.concepts", "selfplay.stage_figures", "selfplay.run_status"),
     ("selfplay.trainers",),
     (
         "selfplay.context",
@@ -55,6 +55,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("selfplay.curation",),
     (
         "selfplay.annotation_view",
+        "selfplay.status_view",
         "selfplay.seed_problems",
         "selfplay.base_model",
         "selfplay.synthesis",

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
-from selfplay.run import write_json
-from selfplay.terminal import Progress, closing_table, duration, is_running, sparkline, status_view
-
-STAGES = ("seeds", "em_1", "em_2", "synthesis", "selfplay_1", "selfplay_2")
+from selfplay.terminal import Progress, closing_table, duration, sparkline
 
 
 def shown(view: RenderableType, width: int = 100) -> str:
@@ -85,54 +79,6 @@ def test_a_run_that_never_trained_has_no_after(summary: dict[str, Any]) -> None:
     summary["gains"] = []
     row = next(line for line in shown(closing_table(summary)).splitlines() if "avg@4" in line)
     assert row.split() == ["math", "avg@4", "T=1.0", "40.0", "[37.0,", "43.0]", "-", "-"]
-
-
-@pytest.fixture
-def run_path(tmp_path: Path) -> Path:
-    for name in ("seeds", "em_1", "synthesis"):
-        manifest = {"stage": name, "seconds": 3.5, "counts": {"rows": 12, "share": 0.123456, "[b]": "[/b]"}}
-        write_json(tmp_path / "stages" / name / "manifest.json", manifest)
-    lines = [
-        {"time": 1.0, "stage": "selfplay_1", "step": step, "metrics": {"reward": step / 10, "kl": 0.5}}
-        for step in range(5)
-    ]
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
-    (tmp_path / "lock").touch()
-    return tmp_path
-
-
-def test_the_status_of_a_stopped_run(run_path: Path) -> None:
-    text = shown(status_view(run_path, STAGES))
-    assert "3 of 6 stages done" in text
-    assert "not running" in text
-    states = {line.split()[1]: line.split()[0] for line in text.splitlines() if len(line.split()) > 1}
-    assert [states[name] for name in STAGES] == ["✓", "✓", "-", "✓", "▶", "·"], "em_2 ended early, so it was skipped"
-    assert "[b] [/b], rows 12, share 0.1235" in text
-    assert "reward 0.4, kl 0.5" in text
-    assert "0.000 → 0.400" in text
-
-
-def test_the_status_of_a_running_run_does_not_disturb_it(run_path: Path) -> None:
-    assert not is_running(run_path)
-    with (run_path / "lock").open("a+") as held:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        assert "in progress" in shown(status_view(run_path, STAGES))
-        assert is_running(run_path)
-    assert not is_running(run_path)
-    with (run_path / "lock").open("a+") as again:
-        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def test_the_status_of_runs_at_their_ends(run_path: Path, tmp_path: Path) -> None:
-    assert "finished" in shown(status_view(run_path, ("seeds", "em_1")))
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    assert "0 of 6 stages done" in shown(status_view(empty, STAGES))
-
-
-def test_a_damaged_manifest_is_said_to_be_damaged(run_path: Path) -> None:
-    (run_path / "stages" / "em_1" / "manifest.json").write_text("{")
-    assert "is damaged" in " ".join(shown(status_view(run_path, STAGES)).split())
 
 
 def test_progress_without_a_terminal_is_one_plain_line_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:

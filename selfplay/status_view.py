@@ -1,0 +1,141 @@
+"""`selfplay status` as a person sees it: once, or again and again while the run goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from selfplay.terminal import duration, plain, sparkline
+
+MOST_FAILURES = 6
+MOST_ALARMS = 5
+INTERVAL_S = 1.0
+
+Status = Mapping[str, Any]
+
+
+def status_view(status: Status) -> RenderableType:
+    """One screen of `run_status`."""
+    stages = status["stages"]
+    done = f"  {status['stages_done']} of {len(stages)} stages done, "
+    title = Text.assemble((status["name"], "bold"), done, _state(status))
+    parts: list[RenderableType] = [title, *_alarms(status["alarms"]), Text(), _stages_table(status)]
+    parts += _current(status["current"])
+    if not status["finished"]:
+        parts += _latest(status["latest"])
+    return Group(*parts, *_trends(status), *_failures(status["failures"], status["pass_rate_of"]))
+
+
+def watch(console: Console, read: Callable[[], Status]) -> None:
+    """Shows the status anew every second until the run ends, or Ctrl-C."""
+    status = read()
+    with Live(status_view(status), console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        while status["running"]:
+            time.sleep(INTERVAL_S)
+            status = read()
+            live.update(status_view(status), refresh=True)
+
+
+def _state(status: Status) -> tuple[str, str]:
+    if status["running"]:
+        return "running", "green"
+    if status["finished"]:
+        return "finished", "green"
+    return "not running; the same `selfplay run` command continues it", "yellow"
+
+
+def _alarms(alarms: Sequence[Status]) -> list[RenderableType]:
+    shown = [plain(f"! {alarm['text']}", "bold red") for alarm in alarms[-MOST_ALARMS:]]
+    return [Text(), *shown] if shown else []
+
+
+def _stages_table(status: Status) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    table.add_column("stage", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("counts", overflow="fold")
+    for stage in status["stages"]:
+        name = stage["name"]
+        if stage["state"] == "done":
+            counts = plain(counts_line(stage["counts"]), "dim")
+            table.add_row(Text("✓", "green"), Text(name), duration(stage["seconds"]), counts)
+        elif stage["state"] == "skipped":
+            table.add_row(Text("-", "dim"), Text(name, "dim"), "", Text("skipped", "dim"))
+        elif stage["state"] == "current":
+            current = status["current"]
+            time_ = duration(current["stage_s"]) if current else ""
+            note = "in progress" if status["running"] else "stopped here"
+            table.add_row(Text("▶", "yellow"), Text(name, "bold"), time_, Text(note, "yellow"))
+        else:
+            table.add_row(Text("·", "dim"), Text(name, "dim"), "", "")
+    return table
+
+
+def _current(current: Status | None) -> list[RenderableType]:
+    if current is None:
+        return []
+    done, total, unit = current["done"], current["total"], current["unit"]
+    of = f"{done}" if total is None else f"{done} of {total}"
+    parts = [f"{of} {unit}"]
+    if unit == "completions" and current["shards_done"]:
+        parts.append(f"{current['shards_done']} shards done")
+    if current["rate_per_s"]:
+        parts.append(_rate(current["rate_per_s"], unit))
+    if current["eta_s"] is not None:
+        parts.append(f"about {duration(current['eta_s'])} left of it")
+    return [Text(), plain(current["work"], "bold"), plain(", ".join(parts))]
+
+
+def _rate(rate: float, unit: str) -> str:
+    return f"{rate:.3g} {unit} a second" if rate >= 1 else f"{rate * 60:.3g} {unit} a minute"
+
+
+def counts_line(counts: Mapping[str, Any]) -> str:
+    """Numbers and texts by name, in one line."""
+    return ", ".join(f"{name} {_short(value)}" for name, value in counts.items() if not isinstance(value, list | dict))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _latest(latest: Status | None) -> list[RenderableType]:
+    if latest is None:
+        return []
+    step = "" if latest["step"] is None else f", step {latest['step']}"
+    title = f"latest of {latest['stage']}{step}, {duration(latest['age_s'])} ago"
+    return [Text(), plain(title, "dim"), plain(counts_line(latest["metrics"]))]
+
+
+def _trends(status: Status) -> list[RenderableType]:
+    table = Table.grid(padding=(0, 2))
+    for trend in status["reward"]:
+        ends = f"{trend['first']:.3f} → {trend['last']:.3f}"
+        table.add_row(Text("reward", "dim"), plain(trend["stage"]), Text(sparkline(trend["values"]), "cyan"), ends)
+    rates = status["pass_rate"]
+    if rates:
+        where = plain(f"{status['pass_rate_of']}, last rollouts")
+        table.add_row(
+            Text("pass rate", "dim"), where, Text(sparkline(rates), "cyan"), f"{rates[0]:.1%} → {rates[-1]:.1%}"
+        )
+    for trend in status["heldout"]:
+        values = trend["values"]
+        ends = f"{values[0]:.1%} → {values[-1]:.1%}" if len(values) > 1 else f"{values[0]:.1%}"
+        table.add_row(Text("held-out", "dim"), plain(trend["metric"]), Text(sparkline(values), "cyan"), ends)
+    return [Text(), table] if table.row_count else []
+
+
+def _failures(failures: Sequence[Status], stage: str) -> list[RenderableType]:
+    if not failures:
+        return []
+    table = Table.grid(padding=(0, 2))
+    for failure in failures[:MOST_FAILURES]:
+        table.add_row(f"{failure['share']:.1%}", plain(failure["domain"]), plain(failure["reason"]))
+    return [Text(), plain(f"rollouts of {stage} that did not pass", "dim"), table]

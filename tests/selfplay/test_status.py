@@ -1,0 +1,165 @@
+"""How far a run is: from its files alone, also damaged ones, without disturbing it."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from selfplay.progress_file import ProgressFile
+from selfplay.run import write_json
+from selfplay.run_status import is_running, run_status
+from selfplay.status_view import status_view, watch
+
+STAGES = ("seeds", "em_1", "em_2", "synthesis", "selfplay_1", "selfplay_2")
+
+
+def shown(view: RenderableType, width: int = 100) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(view)
+    output = console.file.getvalue()  # type: ignore[attr-defined]
+    assert isinstance(output, str)
+    return output
+
+
+@pytest.fixture
+def run_path(tmp_path: Path) -> Path:
+    for name in ("seeds", "em_1", "synthesis"):
+        manifest = {"stage": name, "seconds": 3.5, "counts": {"rows": 12, "share": 0.123456, "[b]": "[/b]"}}
+        write_json(tmp_path / "stages" / name / "manifest.json", manifest)
+    lines = [
+        {"time": 1.0, "stage": "selfplay_1", "step": step, "metrics": {"reward": step / 10, "kl": 0.5}}
+        for step in range(5)
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
+    (tmp_path / "lock").touch()
+    return tmp_path
+
+
+def test_the_status_of_a_stopped_run(run_path: Path) -> None:
+    text = shown(status_view(run_status(run_path, STAGES)))
+    assert "3 of 6 stages done" in text
+    assert "not running" in text
+    states = {line.split()[1]: line.split()[0] for line in reversed(text.splitlines()) if len(line.split()) > 1}
+    assert [states[name] for name in STAGES] == ["✓", "✓", "-", "✓", "▶", "·"], "em_2 ended early, so it was skipped"
+    assert "[b] [/b], rows 12, share 0.1235" in text
+    assert "reward 0.4, kl 0.5" in text
+    assert "0.000 → 0.400" in text
+
+
+def test_the_status_of_a_running_run_does_not_disturb_it(run_path: Path) -> None:
+    assert not is_running(run_path)
+    with (run_path / "lock").open("a+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert "in progress" in shown(status_view(run_status(run_path, STAGES)))
+        assert is_running(run_path)
+    assert not is_running(run_path)
+    with (run_path / "lock").open("a+") as again:
+        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_status_of_runs_at_their_ends(run_path: Path, tmp_path: Path) -> None:
+    assert "finished" in shown(status_view(run_status(run_path, ("seeds", "em_1"))))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "0 of 6 stages done" in shown(status_view(run_status(empty, STAGES)))
+
+
+def test_a_damaged_manifest_is_said_to_be_damaged(run_path: Path) -> None:
+    (run_path / "stages" / "em_1" / "manifest.json").write_text("{")
+    assert "is damaged" in " ".join(shown(status_view(run_status(run_path, STAGES))).split())
+
+
+def running(run_path: Path) -> Any:
+    held = (run_path / "lock").open("a+")
+    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return held
+
+
+def log(run_path: Path, *lines: dict[str, Any]) -> None:
+    with (run_path / "metrics.jsonl").open("a") as file:
+        file.write("\n" + "".join(json.dumps({"time": time.time(), "step": None} | line) + "\n" for line in lines))
+
+
+def test_what_goes_on_is_said_with_its_rate_and_what_is_left(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    instants = iter([100.0, 100.0, 100.0, 110.0, 110.0])
+    monkeypatch.setattr("selfplay.progress_file.time.monotonic", lambda: next(instants, 110.0))
+    progress = ProgressFile(run_path)
+    progress.stage("selfplay_1", 5, 6)
+    progress.begin("selfplay 1: rollouts \x1b[2J", 100)
+    progress.advance(40)
+    with running(run_path):
+        status = run_status(run_path, STAGES)
+    assert status["current"]["rate_per_s"] == pytest.approx(4.0)
+    assert status["current"]["eta_s"] == pytest.approx(15.0)
+    text = shown(status_view(status))
+    assert "40 of 100 completions, 1 shards done, 4 completions a second, about 15.0 s left of it" in text
+    assert "\x1b" not in text
+    assert run_status(run_path, STAGES)["current"] is None, "nothing goes on in a run that was stopped"
+
+
+def test_alarms_held_out_accuracy_and_failures_are_shown(run_path: Path) -> None:
+    log(
+        run_path,
+        {"stage": "selfplay_1", "alarm": "one_answer", "text": "One [b]answer[/b] won."},
+        {"stage": "evaluation_0", "step": 0, "metrics": {"math/greedy": 0.5}},
+        {"stage": "evaluation_1", "step": 1, "metrics": {"math/greedy": 0.25}},
+        {"stage": "selfplay_1", "metrics": {"rollouts/status/wrong/math": 0.4, "rollouts/status/correct/math": 0.6}},
+    )
+    status = run_status(run_path, (*STAGES, "evaluation_0", "evaluation_1"))
+    assert status["failures"] == [{"domain": "math", "reason": "wrong", "share": 0.4}]
+    text = shown(status_view(status))
+    assert "! One [b]answer[/b] won." in text
+    assert "50.0% → 25.0%" in text
+    assert "40.0%" in text
+
+
+def test_a_round_that_goes_on_is_read_from_its_rollouts(run_path: Path) -> None:
+    file = run_path / "stages/selfplay_1/policy-training/rollouts-0.jsonl"
+    file.parent.mkdir(parents=True)
+    rows = [{"domain": "code", "passed": n >= 5, "status": "accepted" if n >= 5 else "time_limit"} for n in range(10)]
+    rows.append({"domain": "code", "passed": None, "status": "error"})
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"torn')
+    status = run_status(run_path, STAGES)
+    assert (status["pass_rate"][0], status["pass_rate"][-1]) == (0.0, 1.0)
+    assert [(row["reason"], round(row["share"], 3)) for row in status["failures"]] == [
+        ("time_limit", 0.455),
+        ("not checked", 0.091),
+    ]
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_times(run_path: Path) -> None:
+    write_json(
+        run_path / "progress.json",
+        {"stage": "selfplay_1", "work": "w", "done": 0, "total": 5, "stage_began": time.time() + 1e6, "written": 9e12},
+    )
+    log(run_path, {"time": time.time() + 1e6, "stage": "selfplay_1", "metrics": {"a": 1.0}})
+    with running(run_path):
+        status = run_status(run_path, STAGES)
+    assert (status["current"]["stage_s"], status["current"]["quiet_s"], status["latest"]["age_s"]) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"stage": "selfplay_1"}'])
+def test_a_damaged_progress_file_is_passed_over(run_path: Path, content: str) -> None:
+    (run_path / "progress.json").write_text(content)
+    with running(run_path):
+        assert run_status(run_path, STAGES)["current"] is None
+
+
+def test_it_is_valid_json(run_path: Path) -> None:
+    assert json.loads(json.dumps(run_status(run_path, STAGES)))["stages"][2] == {"name": "em_2", "state": "skipped"}
+
+
+def test_watching_ends_with_the_run(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfplay.status_view.INTERVAL_S", 0.0)
+    states = [run_status(run_path, STAGES) | {"running": state} for state in (True, True, False)]
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    watch(console, lambda: states.pop(0))
+    assert states == []
+    assert "not running" in console.file.getvalue()  # type: ignore[attr-defined]
