@@ -1,0 +1,123 @@
+"""Which rollouts can teach: GRPO in turn, as TRL does it, against prompts chosen and groups topped up, by equal tokens.
+
+On the quickstart's pool as it was synthesised and labelled (no difficulty filter), every arm of a seed starts from the
+same policy and ends its training once it has generated the same number of completion tokens. Reported of each arm: the
+share of those tokens in groups with reward variance, and the held-out accuracy at the end, as a paired difference to
+the arm in turn, with a bootstrap interval over problems for each seed and a Student interval over seeds.
+
+Environment: GROUPS_SEEDS (default 5), GROUPS_TOKENS (default 250000), GROUPS_FOLDER (kept, and gone on with).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import t as student
+
+from selfplay.config import Recipe
+from selfplay.evaluation.evaluate import gain_rows
+from selfplay.records import Rollout, read_table
+
+RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
+TURN = "in_turn"
+ARMS = {
+    TURN: [],
+    "chosen": ["training.grpo.candidates=4"],
+    "topped_up": ["training.grpo.top_up=1"],
+    "chosen_and_topped_up": ["training.grpo.candidates=4", "training.grpo.top_up=1"],
+}
+
+
+def _selfplay(seed: int, run: Path, *arguments: str) -> None:
+    common = [f"seed={seed}", "labelling.drop=[]", "tracking.wandb.mode=disabled", "--run-dir", str(run)]
+    command = [sys.executable, "-m", "selfplay", "run", str(RECIPE), *common, *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _arm(seed: int, run: Path, base: Path, tokens: int, settings: Sequence[str]) -> dict[str, Any]:
+    length = [f"training.grpo.token_budget={tokens}", "training.grpo.args.max_steps=100000"]
+    whole_pool = ["training.rounds=1", "training.grpo.prompts=0"]
+    _selfplay(seed, run, *whole_pool, *length, *settings, "--reuse", str(base))
+    summary = json.loads((run / "summary.json").read_text())
+    steps = [row["step"] for row in map(json.loads, (run / "metrics.jsonl").open()) if row["stage"] == "selfplay_1"]
+    names = ("tokens", "informative_tokens", "informative_share", "groups", "groups_with_variance")
+    return {name: summary["rounds"][-1][name] for name in names} | {
+        "steps": max(step for step in steps if step is not None),
+        "evaluation": [row for row in summary["evaluation"] if row["round"] == 1],
+    }
+
+
+def _differences(seed: int, before: Path, after: Path) -> list[dict[str, Any]]:
+    """What an arm's held-out accuracy is above another's, problem by problem."""
+    rows = [read_table(run / "stages" / "evaluation_1" / "rollouts.parquet", Rollout) for run in (before, after)]
+    recipe = Recipe.model_validate(json.loads((after / "recipe.json").read_text()))
+    return gain_rows(rows[0], rows[1], recipe.evaluation, 1, seed)
+
+
+def run() -> dict[str, Any]:
+    """Runs all arms of all seeds and returns what each generated and gained."""
+    folder = Path(os.environ.get("GROUPS_FOLDER") or tempfile.mkdtemp(prefix="groups-"))
+    tokens, count = int(os.environ.get("GROUPS_TOKENS", "250000")), int(os.environ.get("GROUPS_SEEDS", "5"))
+    arms: dict[str, dict[int, Any]] = {name: {} for name in ARMS}
+    for seed in range(count):
+        base = folder / f"base-{seed}"
+        _selfplay(seed, base, "training.rounds=1", "--until", "evaluation_0")
+        for name, settings in ARMS.items():
+            own = folder / f"{name}-{seed}"
+            arms[name][seed] = _arm(seed, own, base, tokens, settings)
+            if name != TURN:
+                arms[name][seed]["above_in_turn"] = _differences(seed, folder / f"{TURN}-{seed}", own)
+    return {"tokens": tokens, "seeds": count, "summary": summarise(arms), "arms": arms}
+
+
+def summarise(arms: dict[str, dict[int, Any]]) -> list[dict[str, Any]]:
+    """For each arm: the share of tokens that could teach, its ratio to the arm in turn, and differences over seeds."""
+    rows = []
+    for name, seeds in arms.items():
+        shares = [of_seed["informative_share"] for of_seed in seeds.values()]
+        plain = [arms[TURN][seed]["informative_share"] for seed in seeds]
+        row: dict[str, Any] = {
+            "arm": name,
+            "informative_share": over_seeds(shares),
+            "ratio_to_in_turn": over_seeds([own / other for own, other in zip(shares, plain, strict=True)]),
+            "steps": statistics.mean(of_seed["steps"] for of_seed in seeds.values()),
+        }
+        if name != TURN:
+            row["above_in_turn"] = _over_metrics([of_seed["above_in_turn"] for of_seed in seeds.values()])
+        rows.append(row)
+    return rows
+
+
+def _over_metrics(differences: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for of_seed in differences:
+        for row in of_seed:
+            found.setdefault((row["domain"], row["metric"]), []).append(row)
+    return [
+        {
+            "domain": domain,
+            "metric": metric,
+            "over_seeds": over_seeds([row["value"] for row in rows]),
+            "seeds_above_zero": sum(row["low"] > 0 for row in rows),
+            "seeds_below_zero": sum(row["high"] < 0 for row in rows),
+        }
+        for (domain, metric), rows in found.items()
+    ]
+
+
+def over_seeds(values: Sequence[float]) -> dict[str, float | None]:
+    """The mean over seeds with its 95% Student interval; no interval of one seed."""
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return {"mean": mean, "low": None, "high": None}
+    half = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return {"mean": mean, "low": mean - half, "high": mean + half}
