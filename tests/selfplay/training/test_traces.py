@@ -1,0 +1,140 @@
+"""Traces of a teacher: their formats, their filters, and files of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfplay.config import Recipe
+from selfplay.seed_rows import SeedError
+from selfplay.teacher_settings import TraceFiles
+from selfplay.training.traces import converted, file_traces, trace_fault
+
+THOUGHT = "<think>\nTwo and two.\n</think>\n\n\\boxed{4}"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "analysisTwo and two.assistantfinal\\boxed{4}",
+        "<|channel|>analysis<|message|>Two and two.<|end|><|start|>assistant"
+        "<|channel|>final<|message|>\\boxed{4}<|return|>",
+        "<|start|>assistant<|channel|>analysis<|message|>Two and two.<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>\\boxed{4}",
+    ],
+)
+def test_channels_become_a_think_block(raw: str) -> None:
+    assert converted(raw) == THOUGHT
+    assert trace_fault(converted(raw), code=False) == ""
+
+
+def test_what_needs_no_conversion_stays_as_it_is() -> None:
+    for text in (THOUGHT, "\\boxed{4}", "An analysis of assistantfinal: \\boxed{4}", ""):
+        assert converted(text) == text
+
+
+def test_the_answer_is_what_follows_the_last_mark() -> None:
+    raw = "analysisThe word assistantfinal ends it.assistantfinal\\boxed{4}"
+    assert converted(raw) == "<think>\nThe word assistantfinal ends it.\n</think>\n\n\\boxed{4}"
+
+
+def test_several_channels_of_thinking_are_one_block() -> None:
+    raw = (
+        "<|channel|>analysis<|message|>One.<|end|><|start|>assistant<|channel|>commentary to=x<|message|>Two.<|call|>"
+        "<|start|>assistant<|channel|>final<|message|>\\boxed{4}"
+    )
+    assert converted(raw) == "<think>\nOne.\n\nTwo.\n</think>\n\n\\boxed{4}"
+
+
+@pytest.mark.parametrize(
+    ("trace", "code", "says"),
+    [
+        (THOUGHT, False, ""),
+        ("It is 4.", False, "no boxed answer"),
+        ("\\boxed{ }", False, "no boxed answer"),
+        ("<think>\\boxed{4}</think>It is four.", False, "no boxed answer"),
+        (converted("<|channel|>analysis<|message|>Two and"), False, "the thinking never ends"),
+        ("<think>a</think>\n```python\nprint(1)\n```", True, ""),
+        ("<think>\n```python\nprint(1)\n```\n</think>It prints 1.", True, "no code block"),
+        ("```python\nprint(1)", True, "no code block"),
+    ],
+)
+def test_what_a_trace_needs(trace: str, code: bool, says: str) -> None:
+    assert trace_fault(trace, code) == says
+
+
+PARTS = ["<|channel|>", "analysis", "final", "<|message|>", "<|end|>", "assistant"]
+PARTS += ["<think>", "</think>", " x ", "\\boxed{4}"]
+    "<|channel|>",
+    "analysis",
+    "final",
+    "<|message|>",
+    "<|end|>",
+    "assistant",
+    "<think>",
+    "</think>",
+    " x ",
+    "\\boxed{4}",
+]
+
+
+@given(text=st.lists(st.sampled_from(PARTS), max_size=12).map("".join))
+def test_any_text_is_read_and_what_passes_has_its_answer_after_the_thinking(text: str) -> None:
+    trace = converted(text)
+    if not trace_fault(trace, code=False):
+        assert "\\boxed{4}" in trace.rpartition("</think>")[2]
+        assert trace.count("<think>") <= 1
+
+
+def recipe(**domains: str) -> Recipe:
+    seeds = {"kind": "quickstart", "grammar": "math"}
+    own = {name: {"seeds": seeds, "verifier": verifier} for name, verifier in (domains or {"math": "math"}).items()}
+    return Recipe.model_validate({"name": "x", "model": {"kind": "scratch"}, "domains": own})
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])
+def test_files_give_problems_or_whole_prompts(tmp_path: Path, name: str) -> None:
+    rows = [
+        {"question": "1 + 1?", "trace": THOUGHT, "prompt": None},
+        {"question": None, "trace": "b", "prompt": "Say 2."},
+    ]
+    file = write(tmp_path / name, rows)
+    settings = TraceFiles(paths=(str(file),), problem="question", completion="trace")
+    found = list(file_traces(recipe(), settings))
+    assert [(domain, prompt, trace) for _, domain, prompt, trace in found] == [
+        ("math", "1 + 1?\n\nReason step by step, and put the final answer within \\boxed{}.", THOUGHT),
+        ("math", "Say 2.", "b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"problem": "x"}, r"line 1: `completion` must be a text"),
+        ({"completion": "x"}, r"line 1: needs `problem` .* or `prompt`"),
+        ({"problem": "x", "completion": "y", "domain": "art"}, r"belongs to no domain .*\['code', 'math'\]"),
+        ({"problem": "x", "completion": "y"}, "belongs to no domain"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path: Path, row: dict[str, Any], says: str) -> None:
+    file = write(tmp_path / "t.jsonl", [row])
+    # Only the rows that get as far need to say where they belong.
+    domain = None if "problem" in row and "completion" in row else "math"
+    settings = TraceFiles(paths=(str(file),), domain=domain)
+    with pytest.raises(SeedError, match=says):
+        list(file_traces(recipe(math="math", code="code"), settings))
