@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from selfplay.prompt_commands import export_app, prompts
+from selfplay.rollout_commands import rollouts
 from selfplay.track_commands import track_app
 from selfplay.verifier_commands import verifiers_app
 
@@ -26,6 +27,7 @@ app.add_typer(verifiers_app, name="verifiers")
 app.add_typer(export_app, name="export")
 app.add_typer(track_app, name="track")
 app.command()(prompts)
+app.command()(rollouts)
 
 UNUSABLE, FAILED, SPENT = 2, 1, 3
 

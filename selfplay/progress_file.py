@@ -47,7 +47,8 @@ class ProgressFile:
         while len(self._recent) > 2 and now - self._recent[0][0] > RECENT_S:
             self._recent.popleft()
         (began, before) = self._recent[0]
-        self._content["rate"] = (self._content["done"] - before) / max(1e-6, now - began)
+        if now - began >= INTERVAL_S:
+            self._content["rate"] = (self._content["done"] - before) / (now - began)
         if now - self._written >= INTERVAL_S or self._content["done"] == self._content["total"]:
             self._write()
 

@@ -41,7 +41,13 @@ FLOORS: list[tuple[str, ...]] = [
         "selfplay.progress_file",
         "selfplay.stopping",
     ),
-    ("selfplay.judging", "selfplay.concepts", "selfplay.stage_figures", "selfplay.run_status"),
+    (
+        "selfplay.judging",
+        "selfplay.concepts",
+        "selfplay.stage_figures",
+        "selfplay.run_status",
+        "selfplay.rollout_lookup",
+    ),
     ("selfplay.trainers",),
     (
         "selfplay.context",
@@ -55,6 +61,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("selfplay.curation",),
     (
         "selfplay.annotation_view",
+        "selfplay.rollout_view",
         "selfplay.status_view",
         "selfplay.seed_problems",
         "selfplay.base_model",
@@ -64,7 +71,7 @@ FLOORS: list[tuple[str, ...]] = [
         "selfplay.evaluation",
         "selfplay.report",
     ),
-    ("selfplay.audience", "selfplay.rounds_summary", "selfplay.given_prompts"),
+    ("selfplay.audience", "selfplay.rollout_commands", "selfplay.rounds_summary", "selfplay.given_prompts"),
     ("selfplay.summary", "selfplay.preflight", "selfplay.export", "selfplay.prompt_lookup", "selfplay.em_ablation"),
     ("selfplay.em_ablation_figures", "selfplay.em_ablation_plot", "selfplay.story"),
     ("selfplay.self_play",),
