@@ -274,12 +274,3 @@ class Recipe(Section):
         if files is not None and files.domain is not None and files.domain not in self.domains:
             raise ValueError(f"training.sft.files.domain is {files.domain}, but the domains are {sorted(self.domains)}")
         return self
-
-    @model_validator(mode="after")
-    def _likelihoods_are_known(self) -> Recipe:
-        if self.labelling.votes == "likelihood" and self.model.prompt_style == "chat":
-            raise ValueError(
-                "labelling.votes: likelihood needs log-probabilities of completions, which a policy with "
-                "model.prompt_style: chat does not give here; set labelling.votes to equal"
-            )
-        return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -174,7 +174,7 @@ class Labelling(Section):
     ties: Literal["drop", "first"] = "drop"
     """What happens when two answers win."""
     votes: Literal["equal", "likelihood"] = "equal"
-    """`likelihood` weighs a vote by the mean probability of its completion's tokens; local raw-prompt models only."""
+    """`likelihood` weighs a vote by the mean log-probability of its completion's tokens; not for endpoints."""
     sharpness: Annotated[float, Field(gt=0, le=1000)] = 30.0
     """For `likelihood`: a vote weighs exp(sharpness x mean log-probability of a token), in nats."""
     verification: Verification | None = None
@@ -266,9 +266,8 @@ class Labelling(Section):
 
 def _demand_likelihoods(labellers: dict[str, Labeller]) -> None:
     for name, labeller in labellers.items():
-        engine: Any = labeller.engine
-        if isinstance(engine, OpenAIEngine) or (isinstance(engine, LocalEngine) and engine.prompt_style == "chat"):
+        if isinstance(labeller.engine, OpenAIEngine):
             raise ValueError(
                 f"votes: likelihood needs log-probabilities of completions, which labellers.{name} does not give: only "
-                "models on this machine with prompt_style: raw do; set votes: equal"
+                "models on this machine do; set votes: equal"
             )

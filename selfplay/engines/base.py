@@ -76,6 +76,8 @@ class ScoreRequest:
     segments: tuple[Segment, ...]
     ends: bool = True
     """Whether the end-of-sequence token belongs to the last segment."""
+    chat: bool = False
+    """Whether the prefix goes through the model's chat template first; for models on this machine."""
 
 
 OnProgress = Callable[[int], None]

@@ -87,7 +87,8 @@ def score_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
 
 def encode_request(tokenizer: Any, request: ScoreRequest) -> Encoded:
     """The token ids of a request, and the span of positions of each segment."""
-    ids: list[int] = list(tokenizer(request.prefix, add_special_tokens=False)["input_ids"])
+    prefix = templated(tokenizer, request.prefix) if request.chat else request.prefix
+    ids: list[int] = list(tokenizer(prefix, add_special_tokens=False)["input_ids"])
     spans: Spans = []
     for place, segment in enumerate(request.segments):
         start = len(ids)

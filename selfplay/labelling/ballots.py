@@ -84,7 +84,10 @@ class Voters:
         if settings.votes == "equal":
             return [labeller.weight] * len(samples)
         assert isinstance(engine, ShardedEngine)
-        requests = [ScoreRequest(text, (sample.token_ids,)) for text, sample in zip(inputs, samples, strict=True)]
+        requests = [
+            ScoreRequest(text, (sample.token_ids,), ends=sample.complete, chat=engine.model.chat)
+            for text, sample in zip(inputs, samples, strict=True)
+        ]
         means = [total / max(count, 1) for [(total, count)] in engine.score_with_lengths(requests)]
         k = labeller.samples
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from typing import Any
@@ -274,3 +275,11 @@ def test_samples_come_from_the_whole_distribution(tiny_model: ModelRef) -> None:
 def test_cut_completions_are_marked(tiny_model: ModelRef) -> None:
     for row in generate(tiny_model, PROMPTS, 1.0, 5):
         assert row["complete"] == (len(row["token_ids"]) < 12)
+
+
+def test_a_prefix_may_go_through_the_chat_template(tiny_model: ModelRef) -> None:
+    tokenizer = copy.deepcopy(load(tiny_model, "cpu")[1])
+    tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}<answer>"
+    plain = hf_engine.encode_request(tokenizer, ScoreRequest("<user>2 + 2</><answer>", ("4",)))
+    assert hf_engine.encode_request(tokenizer, ScoreRequest("2 + 2", ("4",), chat=True)) == plain
+    assert hf_engine.encode_request(tokenizer, ScoreRequest("2 + 2", ("4",))) != plain

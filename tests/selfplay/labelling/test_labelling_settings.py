@@ -11,7 +11,7 @@ from selfplay.config import Recipe
 from selfplay.labelling_settings import Labelling
 
 OTHER = {"engine": {"kind": "local", "name": "org/large"}}
-RAW = {"engine": {"kind": "local", "name": "org/large", "prompt_style": "raw"}}
+FAR = {"engine": {"kind": "openai", "model": "m", "endpoint": {"base_url": "http://127.0.0.1:1/v1"}}}
 CODE = {"seeds": {"kind": "file", "train": "a", "heldout": "b"}, "verifier": "code"}
 
 
@@ -33,7 +33,7 @@ def recipe(labelling: dict[str, Any], domain: dict[str, Any] | None = None, **mo
         ({"labellers": {"me": {"samples": 1}}}, "one vote agrees with itself"),
         ({"min_tests": 5}, "only 4 tests"),
         ({"inputs": "generated", "min_tests": 3, "test_writer": {"kinds": ["edge_case"]}}, "only 1 tests"),
-        ({"votes": "likelihood", "labellers": {"big": OTHER, "raw": RAW}}, "which labellers.big does not give"),
+        ({"votes": "likelihood", "labellers": {"big": OTHER, "far": FAR}}, "which labellers.far does not give"),
         ({"verification": {"template": "{problem}"}}, "template lacks the field {solution}"),
         ({"test_writer": {"template": "{problem}"}}, "template lacks the field {kind}"),
     ],
@@ -52,17 +52,12 @@ def test_what_cannot_work(settings: dict[str, Any], reason: str) -> None:
         {"drop": ["at_least_half_solved"], "min_agreement": 0.25},
         {"drop": ["at_least_half_solved"], "labellers": {"big": OTHER}, "difficulty": {"rollouts": 8}},
         {"drop": ["at_least_half_solved"], "labellers": {"big": OTHER, "me": {}}, "difficulty": {}},
-        {"votes": "likelihood", "labellers": {"raw": RAW, "me": {"engine": {"kind": "policy"}}}},
+        {"votes": "likelihood", "labellers": {"big": OTHER, "me": {"engine": {"kind": "policy"}}}},
         {"inputs": "generated", "min_tests": 4},
     ],
 )
 def test_what_can(settings: dict[str, Any]) -> None:
     assert isinstance(recipe(settings).labelling, Labelling)
-
-
-def test_likelihoods_of_a_chat_policy_are_not_known() -> None:
-    with pytest.raises(ValidationError, match=r"labelling\.votes: likelihood needs log-probabilities"):
-        recipe({"votes": "likelihood"}, model={"kind": "pretrained", "name": "org/chat"})
 
 
 def test_programs_of_the_users_own_seeds_need_inputs() -> None:
