@@ -1,0 +1,88 @@
+"""How right the quickstart's labels are, by how they are voted on, and what self-play makes of them.
+
+Everything up to the prompts is shared. For each way of voting, the labelled problems are ranked by their agreement, and
+the table says how many labels are right among the best of them, at equal shares of all prompts: thresholds of different
+ways of voting mean different things, kept shares do not. An exact solver of the grammar tells; training never sees it.
+
+`LABELS_FOLDER` keeps the runs; `LABELS_TRAIN=1` goes on to two rounds of grpo for some arms (an hour on two cores). All
+of it on development problems.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from selfplay.records import LabelledTask, read_table
+
+RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
+SHARES = (0.25, 0.5, 0.65, 0.8)
+VOTES = {
+    "equal": [],
+    "equal, T=0.6": ["labelling.sampling.temperature=0.6"],
+    "equal, k=32": ["labelling.samples=32"],
+    "likelihood": ["labelling.votes=likelihood"],
+    "likelihood, T=0.6": ["labelling.votes=likelihood", "labelling.sampling.temperature=0.6"],
+    "likelihood, k=32": ["labelling.votes=likelihood", "labelling.samples=32"],
+}
+LIKELY = ["labelling.votes=likelihood", "labelling.min_agreement=0.75"]
+AGAIN = "labelling.relabelling={votes: all, samples: 8, sampling: {temperature: 1.0, max_new_tokens: 80}}"
+TRAINED = {
+    "equal": [],
+    "likelihood": LIKELY,
+    "likelihood, all votes of all rounds": [*LIKELY, AGAIN],
+}
+
+
+def _selfplay(folder: Path, name: str, settings: Sequence[str], until: str | None, reuse: Path | None) -> Path:
+    run = folder / name.replace(",", "").replace(" ", "-").replace("=", "")
+    if reuse is not None and not run.exists():
+        # What was sampled with the same settings is not sampled again.
+        shutil.copytree(reuse / "store" / "shards", run / "store" / "shards")
+    where = ["--run-dir", str(run), *(["--reuse", str(reuse)] if reuse else []), *(["--until", until] if until else [])]
+    command = [sys.executable, "-m", "selfplay", "run", str(RECIPE), "evaluation.split=dev", *settings, *where]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    return run
+
+
+def run() -> dict[str, Any]:
+    """Labels by every way of voting, and, if asked for, trains on some."""
+    folder = Path(os.environ.get("LABELS_FOLDER") or tempfile.mkdtemp(prefix="labels-"))
+    base = _selfplay(folder, "prompts", [], "curation", None)
+    labels = [
+        row
+        for name, settings in VOTES.items()
+        for row in label_rows(name, _selfplay(folder, name, settings, "labelling", base))
+    ]
+    trained = []
+    if os.environ.get("LABELS_TRAIN"):
+        for name, settings in TRAINED.items():
+            done = _selfplay(folder, f"trained {name}", settings, None, base)
+            summary = json.loads((done / "summary.json").read_text())
+            trained.append({"arm": name, "evaluation": summary["evaluation"], "gains": summary["gains"]})
+    return {"labels": labels, "trained": trained}
+
+
+def label_rows(name: str, run_path: Path) -> list[dict[str, Any]]:
+    """Accuracy of the labels of each domain, at equal shares of its prompts; none where fewer have a label."""
+    tasks = read_table(run_path / "stages" / "labelling" / "tasks.parquet", LabelledTask)
+    rows = []
+    for domain in sorted({task.domain for task in tasks}):
+        prompts = [task for task in tasks if task.domain == domain]
+        ranked = sorted((task for task in prompts if task.answer or task.tests), key=lambda t: (-t.agreement, t.id))
+        row: dict[str, Any] = {"votes": name, "domain": domain, "prompts": len(prompts), "labelled": len(ranked)}
+        for share in SHARES:
+            count = round(share * len(prompts))
+            best = ranked[:count]
+            row[f"right of {share:.0%}"] = (
+                round(sum(bool(task.label_is_right) for task in best) / count, 3) if len(ranked) >= count else None
+            )
+        rows.append(row)
+    return rows
