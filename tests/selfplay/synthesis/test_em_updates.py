@@ -14,8 +14,9 @@ from selfplay.config import Recipe
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef
 from selfplay.formats import rationale_block
-from selfplay.pipeline import Story, expectation_maximisation
+from selfplay.pipeline import expectation_maximisation
 from selfplay.records import Candidate, CandidateWeight
+from selfplay.story import Story
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
 from selfplay.synthesis.em import e_step, em_stage, m_step, round_models
 from selfplay.synthesis.em_candidates import weigh_candidates
