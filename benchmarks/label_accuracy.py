@@ -4,6 +4,8 @@ Everything up to the prompts is shared. For each way of voting, the labelled pro
 the table says how many labels are right among the best of them, at equal shares of all prompts: thresholds of different
 ways of voting mean different things, kept shares do not. An exact solver of the grammar tells; training never sees it.
 
+The votes of one run, as rollouts, also say what early stopping saves, and how often it decides otherwise.
+
 `LABELS_FOLDER` keeps the runs; `LABELS_TRAIN=1` goes on to two rounds of grpo for some arms (an hour on two cores). All
 of it on development problems.
 """
@@ -20,7 +22,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfplay.records import LabelledTask, read_table
+from selfplay.labelling.difficulty import decide, limits_of
+from selfplay.labelling_settings import Difficulty, Labelling
+from selfplay.records import LabelledTask, Rollout, read_table
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 SHARES = (0.25, 0.5, 0.65, 0.8)
@@ -31,6 +35,12 @@ VOTES = {
     "likelihood": ["labelling.votes=likelihood"],
     "likelihood, T=0.6": ["labelling.votes=likelihood", "labelling.sampling.temperature=0.6"],
     "likelihood, k=32": ["labelling.votes=likelihood", "labelling.samples=32"],
+}
+FILTERS: dict[str, dict[str, Any]] = {
+    "always_solved": {"drop": ["always_solved"]},
+    "at_least_half_solved": {"drop": ["at_least_half_solved"]},
+    "above_half_solved": {"drop": ["above_half_solved"]},
+    "band 0.2 to 0.8": {"drop": [], "band": {"low": 0.2, "high": 0.8}},
 }
 LIKELY = ["labelling.votes=likelihood", "labelling.min_agreement=0.75"]
 AGAIN = "labelling.relabelling={votes: all, samples: 8, sampling: {temperature: 1.0, max_new_tokens: 80}}"
@@ -67,7 +77,7 @@ def run() -> dict[str, Any]:
             done = _selfplay(folder, f"trained {name}", settings, None, base)
             summary = json.loads((done / "summary.json").read_text())
             trained.append({"arm": name, "evaluation": summary["evaluation"], "gains": summary["gains"]})
-    return {"labels": labels, "trained": trained}
+    return {"labels": labels, "early_stop": stop_rows(folder / "likelihood-k32"), "trained": trained}
 
 
 def label_rows(name: str, run_path: Path) -> list[dict[str, Any]]:
@@ -85,4 +95,32 @@ def label_rows(name: str, run_path: Path) -> list[dict[str, Any]]:
                 round(sum(bool(task.label_is_right) for task in best) / count, 3) if len(ranked) >= count else None
             )
         rows.append(row)
+    return rows
+
+
+def stop_rows(run_path: Path) -> list[dict[str, Any]]:
+    """Of each filter, k and way to stop: the share of k rollouts that were drawn, and of decisions that differ."""
+    completions = read_table(run_path / "stages" / "labelling" / "completions.parquet", Rollout)
+    outcomes: dict[str, list[bool]] = {}
+    for row in completions:
+        if row.passed is not None:
+            outcomes.setdefault(row.task_id, []).append(row.passed)
+    rows = []
+    for name, settings in FILTERS.items():
+        limits = limits_of(Labelling.model_validate(settings | {"min_agreement": 0.0}))
+        for k in (8, 32):
+            whole = [decide(o, limits, Difficulty(rollouts=k, stop="never")) for o in outcomes.values()]
+            for stop in ("certain", "likely"):
+                how = Difficulty.model_validate({"rollouts": k, "stop": stop})
+                early = [decide(found, limits, how) for found in outcomes.values()]
+                pairs = list(zip(early, whole, strict=True))
+                rows.append(
+                    {
+                        "filter": name,
+                        "k": k,
+                        "stop": stop,
+                        "drawn": round(sum(e.drawn for e, _ in pairs) / len(pairs) / k, 3),
+                        "differs": round(sum(e.reason != w.reason for e, w in pairs) / len(pairs), 3),
+                    }
+                )
     return rows
