@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from sandbox.visible_files import Entry
 
@@ -25,6 +26,7 @@ _EMPTY_FOLDERS = ("/proc", "/tmp")
 """Where each sandbox mounts its own."""
 _HOLD = "echo $$; read line"
 _START_S = 30.0
+_PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,18 @@ class StagedRoot:
 
     namespace: int
     """Its descriptor."""
+    identity: tuple[int, int]
+    """Device and inode of the namespace: what the descriptor stands for as long as nobody closes it."""
     binary: str
     root: str = _ROOT
+
+    @property
+    def held(self) -> bool:
+        """Whether the descriptor still is the namespace's; a caller may have closed all that it did not know."""
+        try:
+            return _identity(os.fstat(self.namespace)) == self.identity
+        except OSError:
+            return False
 
     def enter(self, user: int) -> list[str]:
         """A command that enters the namespace as that user and group, and becomes the command after it."""
@@ -59,7 +71,7 @@ def staged_root(binary: str, program_folder: str, entries: Sequence[Entry]) -> S
     """
     key = (os.getpid(), binary, *entries, *_identities(entries))
     with _lock:
-        if key not in _staged:
+        if key not in _staged or not _staged[key].held:
             _staged[key] = _stage(binary, program_folder, entries)
         return _staged[key]
 
@@ -68,8 +80,11 @@ def _identities(entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:
     """What a path of the host stands for now: a folder that was made anew is another."""
     for entry in entries:
         if "bind" in entry[0]:
-            state = os.stat(entry[1])
-            yield state.st_dev, state.st_ino
+            yield _identity(os.stat(entry[1]))
+
+
+def _identity(state: os.stat_result) -> tuple[int, int]:
+    return state.st_dev, state.st_ino
 
 
 def _stage(binary: str, program_folder: str, entries: Sequence[Entry]) -> StagedRoot:
@@ -84,13 +99,16 @@ def _stage(binary: str, program_folder: str, entries: Sequence[Entry]) -> Staged
     for *words, place in entries:
         command += [*words, f"{_ROOT}{place}"]
     command += ["--remount-ro", _STAGE, "--", "/bin/sh", "-c", _HOLD]
-    return StagedRoot(_namespace_of(command), f"{_PROGRAM}/{Path(binary).relative_to(program_folder)}")
+    namespace = _namespace_of(command)
+    binary_there = f"{_PROGRAM}/{Path(binary).relative_to(program_folder)}"
+    return StagedRoot(namespace, _identity(os.fstat(namespace)), binary_there)
 
 
 def _namespace_of(command: Sequence[str]) -> int:
     """Runs a command that prints its number and waits, and takes hold of its mount namespace."""
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", text=True) as process:
+    options: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": pipe, "cwd": "/", "text": True, "env": _PATH}
+    with subprocess.Popen(command, **options) as process:
         late = threading.Timer(_START_S, process.kill)
         late.start()
         try:

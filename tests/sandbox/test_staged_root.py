@@ -64,6 +64,22 @@ def test_a_folder_that_was_made_anew_is_staged_anew(tmp_path: Path) -> None:
         os.close(stage.namespace)
 
 
+def test_a_stage_whose_descriptor_was_closed_is_made_again(
+    stages: dict[tuple[object, ...], staged_root.StagedRoot],
+) -> None:
+    def run() -> Status:
+        with bubblewrap.open_bubblewrap() as sandbox:
+            return sandbox.run(Program("print(1)"), [b""], Limits())[0].status
+
+    assert run() is Status.OK
+    (stage,) = stages.values()
+    os.close(stage.namespace)
+    with open("/dev/null") as other:
+        os.dup2(other.fileno(), stage.namespace)
+    assert run() is Status.OK
+    os.close(stage.namespace)
+
+
 def test_a_stage_that_the_host_refuses_says_why(tmp_path: Path) -> None:
     program_folder = str(Path(BINARIES[0]).parents[2])
     with pytest.raises(OSError, match="nowhere"):
