@@ -92,13 +92,16 @@ def _one_round(pools: Pools, settings: PromptPool, draw: Draw, number: int, ledg
     again = settings.replay if number > 1 else 0.0
     made_in = {task.prompt_id: n for n in range(number, 0, -1) for task in pools.by_round[n]}
     own = [Chosen(t, SYNTHESISED, "", made_in[t.prompt_id], False) for t in _usable(pools.by_round[number], draw)]
-    left = 1.0 - share - again
-    fresh = _next(own, round(left * draw.prompts), draw, ledger)
-    handed = _next(given, round(len(fresh) * share / left), draw, ledger, all_if_none=False)
+    wanted = draw.prompts - round(share * draw.prompts) - round(again * draw.prompts)
+    wanted = max(wanted, 1) if draw.prompts else 0
+    fresh = _next(own, wanted, draw, ledger)
+    # Where there are fewer new prompts than wanted, or all are, the shares are of what there is.
+    total = draw.prompts if len(fresh) == wanted else len(fresh) / (1.0 - share - again)
+    handed = _next(given, round(total * share), draw, ledger, all_if_none=False)
     # What this round has labelled anew and dropped is not wanted back under its old label.
     lost = {task.prompt_id for task in pools.by_round[number]} - {one.task.prompt_id for one in own}
     held = {one.task.prompt_id for one in fresh} | lost
-    replayed = _replay(own, held, round(len(fresh) * again / left), derive(draw.seed, "replay", number), ledger)
+    replayed = _replay(own, held, round(total * again), derive(draw.seed, "replay", number), ledger)
     return fresh + handed + replayed
 
 

@@ -65,7 +65,7 @@ def test_what_was_dropped_or_is_disputed_is_not_learnt_from() -> None:
 
 
 @given(
-    prompts=st.integers(10, 60),
+    prompts=st.integers(5, 60),
     share=st.sampled_from([0.33, 0.5, 0.61]),
     replay=st.sampled_from([0.0, 0.2]),
     number=st.integers(1, 4),
@@ -76,15 +76,21 @@ def test_shares_are_met_where_there_is_enough(prompts: int, share: float, replay
     chosen = choose(pools, settings, draw(prompts), number)
     assert len(set(names(chosen))) == len(chosen)
     counts = source_counts(chosen)
-    assert abs(len(chosen) - prompts) <= 2
-    assert abs(counts.get("given", 0) - share * prompts) <= 2
-    assert abs(counts.get("replayed", 0) - (replay * prompts if number > 1 else 0)) <= 2
+    assert len(chosen) == prompts
+    assert counts["given"] == round(share * prompts)
+    assert counts.get("replayed", 0) == (round(replay * prompts) if number > 1 else 0)
     assert missed_shares(chosen, settings, number) == ""
     rows = round_prompts(chosen, number)
     assert {row.origin for row in rows if row.source == "given"} == {"my file"}
     for row in rows:
         if row.source == "synthesised":
             assert (row.made_in < number) == row.replayed
+
+
+def test_few_prompts_are_never_taken_for_all() -> None:
+    """A limit of 1, of which no room is left for new prompts, is not the limit 0."""
+    settings = PromptPool(arm="mixed", given_share=0.61)
+    assert len(choose(Pools({1: tasks("a", 30)}, GIVEN), settings, draw(1), 1)) == 2
 
 
 def test_a_share_that_cannot_be_met_is_said() -> None:
