@@ -53,7 +53,7 @@ def job(model: ModelRef, folder: Path) -> dict[str, Any]:
 
 @pytest.mark.long
 def test_ranks_choose_and_replace_alike(tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
     workers = Workers(2, 1, "cpu", tmp_path / "workers.log")
     given = job(tiny_model, tmp_path)
     try:

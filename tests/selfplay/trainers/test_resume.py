@@ -107,17 +107,31 @@ def choosing_grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
     return job | {"recipe": job["recipe"] | {"training": {"grpo": rule}}}
 
 
-@pytest.mark.parametrize("cut_at", [5, 11], ids=["in the first epoch", "in the second"])
+def low_rank_grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    """An adapter beside a frozen model, which is its own reference, with activations computed twice."""
+    job = grpo_job(model, folder)
+    lora = {"r": 4, "target_modules": ["q_proj", "v_proj"]}
+    return job | {"args": job["args"] | {"beta": 0.1, "gradient_checkpointing": True}, "lora": lora}
+
+
+FIRST, SECOND = 5, 11
+"""Steps in the first epoch and in the second."""
+
+
 @pytest.mark.parametrize(
-    ("make", "train"),
+    ("make", "train", "cut_at"),
     [
-        (sft_job, train_sft),
-        (adapter_job, train_sft),
-        (dpo_job, train_dpo),
-        (grpo_job, train_grpo),
-        (choosing_grpo_job, train_grpo),
+        (sft_job, train_sft, FIRST),
+        (sft_job, train_sft, SECOND),
+        (adapter_job, train_sft, FIRST),
+        (adapter_job, train_sft, SECOND),
+        (dpo_job, train_dpo, FIRST),
+        (dpo_job, train_dpo, SECOND),
+        (grpo_job, train_grpo, FIRST),
+        (grpo_job, train_grpo, SECOND),
+        (choosing_grpo_job, train_grpo, SECOND),
+        (low_rank_grpo_job, train_grpo, FIRST),
     ],
-    ids=["sft", "adapter", "dpo", "grpo", "grpo that chooses"],
 )
 def test_a_resumed_training_gives_the_same_weights(
     make: Any, train: Any, cut_at: int, tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
