@@ -80,10 +80,14 @@ def judge_rounds(settings: Selection, rows: Sequence[Row]) -> Outcome:
     stopped = ""
     if settings.patience is not None and waited >= settings.patience:
         stopped = (
-            f"self-play ended after round {last}: {waited} rounds in a row were no better on the development problems "
-            f"than {name_of(best['round'])} ({best['score']:.3f}), as many as training.selection.patience allows"
+            f"self-play ended after round {last}: {_in_a_row(waited)} no better on the development problems than "
+            f"{name_of(best['round'])} ({best['score']:.3f}), which is all that training.selection.patience allows"
         )
     return Outcome(best["round"], best["score"], stopped)
+
+
+def _in_a_row(rounds: int) -> str:
+    return "it was" if rounds == 1 else f"{rounds} rounds in a row were"
 
 
 def name_of(number: int) -> str:

@@ -1,0 +1,77 @@
+"""The best round, and when the rounds end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfplay.config import Recipe
+from selfplay.evaluation.selection import judge_rounds, score_of
+from selfplay.records import Rollout
+from selfplay.training_settings import Selection
+
+
+def rows(*scores: float) -> list[dict[str, Any]]:
+    return [{"round": number, "score": score} for number, score in enumerate(scores)]
+
+
+def test_the_best_round_is_the_first_of_equals() -> None:
+    outcome = judge_rounds(Selection(), rows(0.5, 0.7, 0.7, 0.6))
+    assert (outcome.best, outcome.score, outcome.stopped) == (1, 0.7, "")
+
+
+def test_too_small_a_gain_is_none() -> None:
+    settings = Selection(min_gain=0.05, patience=2)
+    assert judge_rounds(settings, rows(0.5, 0.54)).best == 0
+    stopped = judge_rounds(settings, rows(0.5, 0.54, 0.55)).stopped
+    assert "2 rounds in a row were no better" in stopped
+    assert "than the base (0.500)" in stopped
+    # Small gains add up: the third is above the base by enough.
+    assert judge_rounds(settings, rows(0.5, 0.54, 0.56)).best == 2
+
+
+@given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=12), patience=st.integers(1, 4))
+def test_the_rounds_end_once_patience_is_spent_and_not_before(scores: list[float], patience: int) -> None:
+    settings = Selection(patience=patience)
+    for made in range(1, len(scores) + 1):
+        outcome = judge_rounds(settings, rows(*scores[:made]))
+        assert outcome.score == max(scores[:made])
+        assert bool(outcome.stopped) == (made - 1 - outcome.best >= patience)
+    assert not judge_rounds(Selection(), rows(*scores)).stopped
+
+
+def rollout(domain: str, task: str, index: int, passed: bool | None) -> Rollout:
+    return Rollout("i", task, domain, 1, "T=1, development", index, "x", passed, None, "", "")
+
+
+def test_every_domain_counts_alike() -> None:
+    """Math: problems solved in 2 of 2 and 0 of 1 tries that could be checked; code: one in 0 of 2."""
+    found = score_of(
+        [
+            rollout("math", "a", 0, True),
+            rollout("math", "a", 1, True),
+            rollout("math", "b", 0, False),
+            rollout("math", "b", 1, None),
+            rollout("code", "c", 0, False),
+            rollout("code", "c", 1, False),
+        ],
+        3,
+    )
+    assert found == {"round": 3, "score": 0.25, "math": 0.5, "code": 0.0}
+    assert score_of([rollout("math", "a", 0, None)], 1) == {"round": 1, "score": 0.0}
+
+
+def test_selection_needs_development_problems() -> None:
+    seeds = {"kind": "quickstart", "grammar": "math", "dev": 0}
+    with pytest.raises(ValueError, match=r"domains.math.seeds.dev has none"):
+        Recipe.model_validate(
+            {
+                "name": "r",
+                "model": {"kind": "scratch"},
+                "domains": {"math": {"seeds": seeds}},
+                "training": {"selection": {}},
+            }
+        )
