@@ -130,8 +130,9 @@ def _launch(recipe: Any, folder: Path, reuse: Path | None, until: str | None, st
     from selfplay.records import RecordError
     from selfplay.run import RunError
     from selfplay.seed_rows import SeedError
-    from selfplay.stopping import INTERRUPTED, SYSTEM, TERMINATED, Terminated, sentence, stop_on_sigterm
+    from selfplay.stopping import INTERRUPTED, TERMINATED, Terminated, stop_on_sigterm
     from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
+    from selfplay.system_errors import SYSTEM, sentence
     from selfplay.tracking.sinks import TrackerMissing
     from selfplay.trainers.arguments import ArgumentsError
     from selfplay.trainers.sft import NothingToLearn

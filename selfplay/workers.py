@@ -18,6 +18,8 @@ from typing import Any
 
 from pebble import ProcessPool
 
+from selfplay.system_errors import worker_sentence
+
 PR_SET_PDEATHSIG = 1
 DISTRIBUTED_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -137,7 +139,7 @@ class Workers:
                 error = future.exception()
                 if error is not None:
                     self.stop()
-                    raise WorkerError(f"a worker failed: {type(error).__name__}: {error}") from error
+                    raise WorkerError(worker_sentence(error, getattr(error, "exitcode", None))) from error
                 results[index] = future.result()
                 if on_result is not None:
                     on_result(index, results[index])
@@ -149,6 +151,10 @@ class Workers:
         """Ends the workers at once."""
         self._wait_for_births()
         self._pool.stop()
+        # An interruption may have come while a job was put into the queue, just after it woke the pool's thread: a lock
+        # that nobody waits for any more then swallows the next awakening, which is that of `join`.
+        for _ in range(2):
+            self._pool._context.task_queue.put(None)
         self._pool.join()
         self._folder.cleanup()
 

@@ -1,0 +1,5 @@
+"""The unbroken run that the tests of faults compare with."""
+
+from tests.e2e.conftest import finished
+
+__all__ = ["finished"]

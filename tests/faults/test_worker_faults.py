@@ -1,0 +1,68 @@
+"""Workers that are killed, that run out of memory, and pools that were interrupted at the worst instant."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfplay.workers import WorkerError, Workers
+
+
+def kill_me(job: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def take_all_memory(job: Any) -> int:
+    import torch
+
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    return len(torch.zeros(1 << 34, dtype=torch.uint8))
+
+
+def fail(job: Any) -> None:
+    raise OSError(28, "No space left on device", "/somewhere/x")
+
+
+def nothing(job: Any) -> int:
+    return 1
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    made = Workers(1, 1, "cpu", tmp_path / "workers.log")
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        (kill_me, "was killed by the system, most likely since memory ran out"),
+        (take_all_memory, "ran out of memory"),
+        (fail, "/somewhere/x: the disk is full; make room"),
+    ],
+)
+def test_a_worker_that_fails_is_one_sentence_with_the_remedy(workers: Workers, job: Any, says: str) -> None:
+    with pytest.raises(WorkerError) as caught:
+        workers.map(job, [{}])
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pool_ends_also_after_an_interruption_that_left_a_waiter_behind(workers: Workers) -> None:
+    """As a signal does that comes while a job is put into the queue, after the scheduler was woken."""
+    assert workers.map(nothing, [{}]) == [1]
+    stale = threading.Lock()
+    stale.acquire()
+    workers._pool._context.task_queue.not_empty._waiters.appendleft(stale)
+    ended = threading.Thread(target=workers.stop, daemon=True)
+    ended.start()
+    ended.join(20)
+    assert not ended.is_alive()
