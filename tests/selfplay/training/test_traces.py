@@ -72,17 +72,6 @@ def test_what_a_trace_needs(trace: str, code: bool, says: str) -> None:
 
 PARTS = ["<|channel|>", "analysis", "final", "<|message|>", "<|end|>", "assistant"]
 PARTS += ["<think>", "</think>", " x ", "\\boxed{4}"]
-    "<|channel|>",
-    "analysis",
-    "final",
-    "<|message|>",
-    "<|end|>",
-    "assistant",
-    "<think>",
-    "</think>",
-    " x ",
-    "\\boxed{4}",
-]
 
 
 @given(text=st.lists(st.sampled_from(PARTS), max_size=12).map("".join))
