@@ -90,6 +90,11 @@ class CompositeVerifier:
         parts = ",".join(f"{key}={_fingerprint(part)}" for key, part in self._components.items())
         self.fingerprint = f"{combine}/2/{threshold:g}/{binary:d}{stop_at_zero:d}({parts})"
 
+    @property
+    def verifiers(self) -> list[Verifier]:
+        """Those of its components, in order."""
+        return [part.verifier for part in self._components.values()]
+
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion by every component."""
         return self.verify_many([(task, completion)])[0]

@@ -12,12 +12,12 @@ from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sample, ScoreRequest
 from selfplay.engines.opened import OpenedEngine
 from selfplay.engines.sharded import ShardedEngine
+from selfplay.labelling.answer_reader import answer_reader
 from selfplay.labelling.label_engines import ask, open_label_engine
 from selfplay.labelling_settings import Labeller
 from selfplay.records import Ballot
 from selfplay.seeding import content_id
 from verifiers.extraction import code_block
-from verifiers.math_answer import MathVerifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,5 +139,5 @@ def ballots_of(context: Context, prompt: Problem, completions: Sequence[Completi
 
 def voted_for(context: Context, domain: str, text: str) -> str | None:
     """The final answer of a completion, or its program where answers are programs."""
-    verifier = context.judge.verifiers[domain]
-    return verifier.extract(text) if isinstance(verifier, MathVerifier) else code_block(text).text
+    reader = answer_reader(context.judge.verifiers[domain])
+    return reader.extract(text) if reader else code_block(text).text

@@ -12,6 +12,7 @@ from selfplay.context import Context
 from selfplay.engines.base import ModelRef
 from selfplay.engines.opened import OpenedEngine
 from selfplay.judging import sandbox_opener
+from selfplay.labelling.answer_reader import answer_reader
 from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.ballots import Completion, Problem, ballots_of, open_voters
 from selfplay.labelling.consensus import Consensus, Trial, Tried
@@ -25,7 +26,7 @@ from selfplay.labelling.verification import reweighed
 from selfplay.records import Ballot, LabelledTask, Prompt, Rollout, Seed, UnitTest
 from selfplay.run import Stage
 from selfplay.seeding import content_id
-from verifiers.math_answer import MathVerifier
+from verifiers.model import Verifier
 from verifiers.program_runner import ProgramRunner
 
 GROUP = 256
@@ -133,8 +134,8 @@ def _helpers(context: Context, policy: ModelRef, stack: ExitStack) -> tuple[Open
     return writer, checker
 
 
-def _is_code(verifier: object) -> bool:
-    return not isinstance(verifier, MathVerifier)
+def _is_code(verifier: Verifier) -> bool:
+    return answer_reader(verifier) is None
 
 
 def _trials(
@@ -153,11 +154,11 @@ def _label_cases(context: Context, runner: ProgramRunner, cases: Sequence[Case])
 def label_case(context: Context, runner: ProgramRunner, case: Case) -> Labelled:
     """The label that the ballots of a prompt give it."""
     settings = context.recipe.labelling
-    verifier = context.judge.verifiers[case.prompt.domain]
+    reader = answer_reader(context.judge.verifiers[case.prompt.domain])
     answers = [ballot.answer for ballot in case.ballots]
     weights = [ballot.weight for ballot in case.ballots]
-    if isinstance(verifier, MathVerifier):
-        return Labelled(case, label_by_answers(verifier, answers, weights, settings))
+    if reader is not None:
+        return Labelled(case, label_by_answers(reader, answers, weights, settings))
     label, tried = Consensus(runner, answers, weights, case.trials).label(settings)
     if settings.mutation is not None:
         label = checked(runner, label, answers, settings.mutation)

@@ -15,6 +15,7 @@ from typing import Any
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef
 from selfplay.judging import Item, task_of
+from selfplay.labelling.answer_reader import answer_reader
 from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.ballots import Completion, Problem, ballots_of, open_voters
 from selfplay.labelling.consensus import RAN, Consensus, Trial
@@ -25,7 +26,6 @@ from selfplay.labelling.tasks import counts_of, has_label, task_of_label, with_d
 from selfplay.labelling_settings import Difficulty, Labeller, Labelling, Relabelling
 from selfplay.records import Ballot, LabelledTask, UnitTest
 from selfplay.run import Stage
-from verifiers.math_answer import MathVerifier
 from verifiers.program_runner import ProgramRunner
 
 KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"
@@ -179,11 +179,11 @@ def contradicts(
     For programs: whether they agree on another output of one of its tests.
     """
     settings = context.recipe.labelling.model_copy(update={"min_agreement": share, "ties": "drop", "min_tests": 1})
-    verifier = context.judge.verifiers[task.domain]
+    reader = answer_reader(context.judge.verifiers[task.domain])
     answers, weights = [ballot.answer for ballot in ballots], [ballot.weight for ballot in ballots]
-    if isinstance(verifier, MathVerifier):
-        found = label_by_answers(verifier, answers, weights, settings.model_copy(update={"filters": ()}))
-        return found.answer is not None and not verifier.equal(found.answer, task.answer or "")
+    if reader is not None:
+        found = label_by_answers(reader, answers, weights, settings.model_copy(update={"filters": ()}))
+        return found.answer is not None and not reader.equal(found.answer, task.answer or "")
     trials = [Trial("", test.input, test.output) for test in task.tests]
     _, tried = Consensus(runner, answers, weights, trials).label(settings)
     return any(item.kept and item.output != " ".join(item.trial.written.split()) for item in tried)

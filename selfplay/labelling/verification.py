@@ -11,12 +11,12 @@ from selfplay import formats
 from selfplay.context import Context
 from selfplay.engines.base import Sample
 from selfplay.engines.opened import OpenedEngine
+from selfplay.labelling.answer_reader import answer_reader
 from selfplay.labelling.ballots import Completion, Problem
 from selfplay.labelling.label_engines import ask
 from selfplay.labelling_settings import Verification
 from selfplay.records import Ballot
 from verifiers.extraction import final_text
-from verifiers.math_answer import MathVerifier
 from verifiers.voting import classes, vote
 
 LONGEST_SOLUTION = 40_000
@@ -107,16 +107,16 @@ def _largest(
     settings: Verification,
 ) -> list[_Class]:
     """The largest classes of a prompt; none where all votes are for one class, which no opinion could change."""
-    verifier = context.judge.verifiers[prompt.domain]
-    if not isinstance(verifier, MathVerifier):
+    reader = answer_reader(context.judge.verifiers[prompt.domain])
+    if reader is None:
         return []
     answers = [ballot.answer for ballot in ballots]
     known = [answer for answer in answers if answer is not None and answer.strip()]
-    groups = [frozenset(group) for group in classes(known, verifier.equal, verifier.canonical)]
+    groups = [frozenset(group) for group in classes(known, reader.equal, reader.canonical)]
     if len(groups) < 2:
         return []
     weights = [ballot.weight for ballot in ballots]
-    sizes = vote(answers, verifier.equal, canonical=verifier.canonical, weights=weights).counts
+    sizes = vote(answers, reader.equal, canonical=reader.canonical, weights=weights).counts
     found = []
     for speaker in list(sizes)[: settings.classes]:
         group = next(group for group in groups if speaker in group)

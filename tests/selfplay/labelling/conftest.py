@@ -29,8 +29,10 @@ def make_context(tmp_path: Path, in_process: InProcess) -> Iterator[MakeContext]
     """Makes a context over workers in this process, from settings of labelling."""
     judges = []
 
-    def make(labelling: dict[str, Any], code: bool = False, name: str = "run") -> Context:
-        raw = {"solver_template": "{problem}"}
+    def make(
+        labelling: dict[str, Any], code: bool = False, name: str = "run", verifier: dict[str, Any] | None = None
+    ) -> Context:
+        raw = {"solver_template": "{problem}"} | (verifier or {})
         domains = {key: domain | raw for key, domain in (SEEDS | (CODE if code else {})).items()}
         settings = {"name": "r", "model": {"kind": "scratch"}, "domains": domains, "labelling": labelling}
         recipe = Recipe.model_validate(settings | {"sandbox": {"workers": 1}})

@@ -169,6 +169,14 @@ def test_statements_are_filtered_before_anyone_solves_them(make_context: MakeCon
     assert tasks_of(stage)["a"].dropped.startswith("label: proof question (")
 
 
+def test_answers_are_read_by_the_math_verifier_of_a_composite(make_context: MakeContext) -> None:
+    parts = {"right": {"verifier": "math"}, "short": {"verifier": "length", "params": {"limit": 90, "buffer": 10}}}
+    context = make_context({"samples": 4}, verifier={"verifier": "composite", "verifier_params": {"components": parts}})
+    script(context, answers("12", "12.0", "13", "12"))
+    stage, _ = label(context, SCRIPTED, PROMPTS[:1])
+    assert (tasks_of(stage)["p1"].answer, tasks_of(stage)["p1"].agreement) == ("12", 0.75)
+
+
 def test_prompts_weigh_by_agreement(make_context: MakeContext) -> None:
     context = make_context({"samples": 4, "weights": "agreement"})
     script(context, lambda text, n: "\\boxed{12}" if n else "\\boxed{13}")

@@ -1,0 +1,32 @@
+"""The recipes of docs/labels.md can be used, and its tables name settings that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from selfplay.labelling_settings import Labelling
+from selfplay.recipe_file import load_recipe
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "labels.md").read_text()
+RECIPES = re.findall(r"^```yaml file=(\S+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "text"), RECIPES, ids=lambda value: value.partition("\n")[0])
+def test_recipes_of_the_page(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(f"extends: {ROOT / 'configs' / 'quickstart.yaml'}\nname: mine\n")
+    (tmp_path / name).write_text(text)
+    assert load_recipe(tmp_path / name).labelling != load_recipe(tmp_path / "recipe.yaml").labelling
+
+
+def test_every_block_is_a_recipe() -> None:
+    assert PAGE.count("```yaml") == len(RECIPES) >= 4
+
+
+def test_settings_of_the_page_exist() -> None:
+    named = re.findall(r"^\| `(\w+)(?:: \w+)?` \|", PAGE, re.MULTILINE)
+    assert {"votes", "weights", "verification", "relabelling"} <= set(named)
+    assert set(named) <= set(Labelling.model_fields)
