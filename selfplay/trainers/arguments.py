@@ -15,6 +15,8 @@ RESERVED = {
     "report_to": "the run's own tracking logs every metric",
     "use_cpu": "compute.device decides it",
     "resume_from_checkpoint": "the run continues by itself",
+    "eval_strategy": "the run evaluates each policy itself, on problems that no trainer sees",
+    "load_best_model_at_end": "training.selection chooses the best policy, on development problems",
     "push_to_hub": "the run keeps its models in its own folder",
 }
 
@@ -73,6 +75,7 @@ def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 
         raise ArgumentsError(f"{field}: TRL's {cls.__name__} refuses it: {error}") from error
     if kind == "grpo":
         _check_checkpoints(config, field)
+        _check_rewards(config, field)
 
 
 def _check_checkpoints(config: Any, field: str) -> None:
@@ -85,6 +88,19 @@ def _check_checkpoints(config: Any, field: str) -> None:
             f"{field}.save_steps: is {config.save_steps:g}, but each generation batch serves {steps} steps, and a "
             f"training that goes on from the middle of one differs from one that was not cut; make it a multiple of "
             f"{steps}"
+        )
+
+
+def _check_rewards(config: Any, field: str) -> None:
+    """TRL would refuse these only once the trainer is made."""
+    if config.reward_weights is not None and len(config.reward_weights) != 1:
+        raise ArgumentsError(
+            f"{field}.reward_weights: has {len(config.reward_weights)} weights, but there is one reward, the verdict "
+            "of the domain's verifier; give the components of a composite verifier their weights instead"
+        )
+    if config.remove_unused_columns:
+        raise ArgumentsError(
+            f"{field}.remove_unused_columns: takes away the columns that rewards are judged by; remove it"
         )
 
 
