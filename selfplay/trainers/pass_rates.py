@@ -7,6 +7,9 @@ from typing import Any
 
 PRIOR_STRENGTH = 2.0
 """Rollouts that a domain's mean pass rate counts as, in the posterior of each of its prompts."""
+KEPT_AT_A_VISIT = 0.5
+"""Part of what was seen of a prompt that still counts once it was rolled out again: learning from a prompt moves its
+own pass rate more than that of others."""
 
 
 def chance_of_variance(passes: float, fails: float, group: int) -> float:
@@ -27,8 +30,8 @@ class PassRates:
 
     A prompt's pass rate is Beta-distributed (as in Qu et al. 2025, arXiv 2507.04632, section 3.2): a prior of
     `PRIOR_STRENGTH` rollouts at the running mean of its domain, and what was seen of the prompt itself. What was seen
-    counts half after `half_life` generation batches, since the policy moves on. A reward between 0 and 1 counts as
-    that part of a pass.
+    counts half after `half_life` generation batches, since the policy moves on, and `KEPT_AT_A_VISIT` of it once the
+    prompt is rolled out again. A reward between 0 and 1 counts as that part of a pass.
     """
 
     def __init__(self, domains: Sequence[str], half_life: float) -> None:
@@ -47,8 +50,10 @@ class PassRates:
         passes = weight * sum(rewards)
         fails = weight * len(rewards) - passes
         domain = self._domains[prompt]
-        self._seen[prompt] = self._added(self._seen.get(prompt), passes, fails, batch)
-        self._of_domain[domain] = self._added(self._of_domain.get(domain), passes, fails, batch)
+        old = self._faded(self._seen.get(prompt), batch)
+        self._seen[prompt] = [old[0] * KEPT_AT_A_VISIT + passes, old[1] * KEPT_AT_A_VISIT + fails, float(batch)]
+        old = self._faded(self._of_domain.get(domain), batch)
+        self._of_domain[domain] = [old[0] + passes, old[1] + fails, float(batch)]
 
     def posterior(self, prompt: int, batch: int) -> tuple[float, float]:
         """The parameters (a, b) of a prompt's Beta distribution before generation batch `batch`."""
@@ -56,10 +61,6 @@ class PassRates:
         of_domain = self._faded(self._of_domain.get(self._domains[prompt]), batch)
         mean = (of_domain[0] + 1.0) / (sum(of_domain) + 2.0)
         return passes + PRIOR_STRENGTH * mean, fails + PRIOR_STRENGTH * (1.0 - mean)
-
-    def _added(self, entry: Sequence[float] | None, passes: float, fails: float, batch: int) -> list[float]:
-        before = self._faded(entry, batch)
-        return [before[0] + passes, before[1] + fails, float(batch)]
 
     def _faded(self, entry: Sequence[float] | None, batch: int) -> tuple[float, float]:
         if entry is None:

@@ -47,6 +47,14 @@ def test_what_was_seen_counts_half_after_a_half_life_and_the_domain_speaks_for_t
     assert rates.posterior(0, 2) == pytest.approx((1.5 + 2 * mean, 0.5 + 2 * (1 - mean)))
 
 
+def test_what_was_seen_counts_half_once_the_prompt_is_rolled_out_again() -> None:
+    rates = PassRates(["math"], half_life=1e9)
+    rates.observe(0, [1.0] * 4, batch=0)
+    rates.observe(0, [0.0] * 4, batch=1)
+    mean = (4 + 1) / (8 + 2)
+    assert rates.posterior(0, 1) == pytest.approx((2 + 2 * mean, 4 + 2 * (1 - mean)))
+
+
 def test_a_part_of_a_reward_is_a_part_of_a_pass_and_a_weight_scales_both() -> None:
     rates = PassRates(["math"] * 2, half_life=1e6)
     rates.observe(0, [0.25] * 4, batch=0, weight=0.5)
