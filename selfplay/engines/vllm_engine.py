@@ -104,7 +104,7 @@ def _run(opened: _Open, prompts: dict[int, list[int]], params: dict[int, Any]) -
     try:
         for place, ids in prompts.items():
             params[place].output_kind = RequestOutputKind.FINAL_ONLY
-            engine.add_request(str(place), {"prompt_token_ids": ids}, params[place])
+            _add(engine, place, ids, params[place])
         while engine.has_unfinished_requests():
             for output in engine.step():
                 yield int(output.request_id), output
@@ -112,6 +112,14 @@ def _run(opened: _Open, prompts: dict[int, list[int]], params: dict[int, Any]) -
     finally:
         # After a fault, or where nobody asks any more, the next shard must find the engine empty.
         engine.abort_request([str(place) for place in prompts])
+
+
+def _add(engine: Any, place: int, ids: list[int], params: Any) -> None:
+    try:
+        engine.add_request(str(place), {"prompt_token_ids": ids}, params)
+    except Exception as error:
+        # Its own kinds of errors differ between versions; here they are all about what is asked.
+        raise ValueError(f"vLLM refuses a prompt of {len(ids)} tokens: {error}") from error
 
 
 def _row(opened: _Open, ids: list[int]) -> dict[str, Any]:

@@ -1,0 +1,146 @@
+"""vLLM in a watched child, killed and stopped at work; runs in the environment that `make vllm` makes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from selfplay.config import Supervision
+from selfplay.engines import hf_engine, supervisor
+from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+
+PROMPTS = [f"Write a problem.\nConcepts:\n{n}. adding\nDifficulty Level: {n % 4}\n" for n in range(24)]
+REQUESTS = [ScoreRequest(f"Tom has {n} plums. ", ("He eats one.", f"{n - 1} are left.")) for n in range(300)]
+ARGS = {"max_model_len": 256, "max_num_seqs": 2}
+"""Two at a time, so that some are finished long before others begin."""
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="needs vLLM: make vllm"),
+]
+
+
+@pytest.fixture(scope="module")
+def unbroken(small_model: ModelRef, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What one child makes that nobody disturbs; it also compiles whatever vLLM compiles once."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    yield {
+        "completions": supervisor.generate_shard(job(small_model, folder / "completions")),
+        "scores": supervisor.score_shard(job(small_model, folder / "scores")),
+    }
+    supervisor.close()
+
+
+def job(model: ModelRef, journal: Path, silence_s: float = 300.0, **more: Any) -> dict[str, Any]:
+    return {
+        "model": model,
+        "device": "cpu",
+        "batch_tokens": 4096,
+        "engine_args": ARGS,
+        "chat": False,
+        "seed": 5,
+        "prompts": PROMPTS,
+        "sampling": Sampling(1.0, 96),
+        "requests": REQUESTS,
+        "supervision": Supervision(silence_s=silence_s),
+        "journal": journal,
+    } | more
+
+
+def kept(journal: Path) -> int:
+    return len(journal.read_bytes().splitlines()) if journal.exists() else 0
+
+
+class Disturbance:
+    """Sends the child a signal once it has finished some items."""
+
+    def __init__(self, journal: Path, count: int, number: signal.Signals) -> None:
+        self.finished_before = 0
+        self.children: list[int] = []
+        self._thread = threading.Thread(target=self._wait_and_send, args=[journal, count, number])
+        self._thread.start()
+
+    def _wait_and_send(self, journal: Path, count: int, number: signal.Signals) -> None:
+        deadline = time.monotonic() + 300
+        while kept(journal) < count and time.monotonic() < deadline:
+            time.sleep(0.002)
+        child = supervisor._current[0].process.pid
+        os.kill(child, number)
+        self.children.append(child)
+        self.finished_before = kept(journal)
+
+    def over(self) -> None:
+        self._thread.join()
+        self.children.append(supervisor._current[0].process.pid)
+
+
+@pytest.mark.parametrize(("number", "silence_s"), [(signal.SIGKILL, 300.0), (signal.SIGSTOP, 8.0)])
+@pytest.mark.parametrize("what", ["completions", "scores"])
+def test_a_broken_child_costs_nothing_that_was_finished(
+    small_model: ModelRef,
+    unbroken: dict[str, Any],
+    tmp_path: Path,
+    what: str,
+    number: signal.Signals,
+    silence_s: float,
+) -> None:
+    work: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "completions": supervisor.generate_shard,
+        "scores": supervisor.score_shard,
+    }
+    total = len(unbroken[what])
+    disturbance = Disturbance(tmp_path / "journal", 4, number)
+    rows = work[what](job(small_model, tmp_path / "journal", silence_s))
+    disturbance.over()
+    assert rows == unbroken[what]
+    assert 4 <= disturbance.finished_before < total
+    assert len(set(disturbance.children)) == 2
+    assert not psutil.pid_exists(disturbance.children[0])
+    # A line for each item: none was made a second time, or it would stand there twice.
+    assert kept(tmp_path / "journal") == total
+
+
+def test_it_is_the_engine_of_the_worker_all_the_same(small_model: ModelRef, unbroken: dict[str, Any]) -> None:
+    from selfplay.engines import vllm_engine
+
+    try:
+        assert vllm_engine.generate_shard(job(small_model, Path("unused"))) == unbroken["completions"]
+    finally:
+        vllm_engine.close()
+
+
+def test_what_vllm_refuses_is_said_at_once(small_model: ModelRef, tmp_path: Path) -> None:
+    given = job(small_model, tmp_path / "journal", prompts=["Tom has plums. " * 400])
+    with pytest.raises(supervisor.EngineLost, match=r"vLLM refuses a prompt of \d+ tokens: .*256.*; see engine.args"):
+        supervisor.generate_shard(given)
+
+
+def test_ranks_of_tensor_parallelism_end_with_the_child(
+    small_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor.close()
+    cores = sorted(os.sched_getaffinity(0))
+    monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", f"{cores[0]}|{cores[-1]}")
+    parallel = job(small_model, tmp_path / "journal", engine_args=ARGS | {"tensor_parallel_size": 2})
+    greedy = {"sampling": Sampling(0.0, 24), "prompts": PROMPTS[:6]}
+    assert supervisor.generate_shard(parallel | greedy) == hf_engine.generate_shard(parallel | greedy)
+    child = psutil.Process(supervisor._current[0].process.pid)
+    below = child.children(recursive=True)
+    assert sum("VLLM::Worker" in " ".join(process.cmdline()) for process in below) == 2
+    for process in (child, *below):
+        listening = [c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+        assert set(listening) <= {"127.0.0.1", "::1"}
+    # Not by `supervisor.close`, which ends the whole session: as the kernel does when a worker is killed.
+    child.kill()
+    _, alive = psutil.wait_procs(below, timeout=10)
+    supervisor.close()
+    assert alive == []
