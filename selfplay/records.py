@@ -372,11 +372,16 @@ def write_arrow(path: Path, table: pa.Table) -> None:
 def _partial(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        # On a disk that is full, what is left of it must not take the room.
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def read_table(path: Path, record: type[Record]) -> list[Record]:

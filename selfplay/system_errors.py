@@ -63,5 +63,5 @@ def worker_sentence(error: BaseException, exit_code: int | None = None) -> str:
     if isinstance(error, MemoryError) or any(part in text for part in OUT_OF_MEMORY):
         remedy = "lower engine.batch_tokens or the batch size in the trainer's args"
         return f"a worker ran out of memory; {remedy} ({text[:200]})".replace("\n", " ")
-    known = sentence(error, "")
+    known = sentence(error, "the run directory")
     return f"a worker failed: {text if known == str(error) else known}"

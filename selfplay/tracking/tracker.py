@@ -86,9 +86,11 @@ class Tracker:
 
     def close(self, failed: bool = False) -> None:
         """Ends the tracking, after a bounded wait for the copies; may be called twice."""
-        self._file.close()
-        for mirror in self._mirrors:
-            mirror.close(failed)
+        try:
+            self._file.close()
+        finally:
+            for mirror in self._mirrors:
+                mirror.close(failed)
 
     def _write(self, stage: str, content: Mapping[str, Any]) -> None:
         line = {"time": round(time.time(), 3), "stage": stage} | dict(content)

@@ -1,0 +1,111 @@
+"""A disk that is full, and a directory that is read-only: one sentence, and nothing lost."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from selfplay.records import Rollout, read_table, write_table
+from selfplay.run import RunDirectory, RunError, read_json, write_json
+from selfplay.store import ShardStore, VerdictStore
+from selfplay.system_errors import SYSTEM, sentence
+from selfplay.tracking import Tracker, read_metrics
+from tests.e2e.conftest import SMALL, products, selfplay
+from tests.faults.disks import SmallDisk, disk
+from tests.faults.runs import Session, current_stage
+from tests.selfplay.tracking.runs import recipe
+
+__all__ = ["disk"]
+
+
+def rollouts(count: int) -> list[Rollout]:
+    return [Rollout(str(n), "t", "math", 1, "greedy", n, f"{n**9}" * 50, True, 1.0, "ok", "") for n in range(count)]
+
+
+def test_what_was_written_before_the_disk_was_full_stays_whole(disk: SmallDisk) -> None:
+    table, file = disk.path / "rollouts.parquet", disk.path / "x.json"
+    write_table(table, Rollout, rollouts(3))
+    write_json(file, {"a": 1})
+    disk.fill()
+    for write in (lambda: write_table(table, Rollout, rollouts(2000)), lambda: write_json(file, {"a": "2" * 5000})):
+        with pytest.raises(OSError) as caught:
+            write()
+        assert "the disk is full; make room and run the same command again" in sentence(caught.value, disk.path)
+    assert (read_table(table, Rollout), read_json(file)) == (rollouts(3), {"a": 1})
+    assert sorted(path.name for path in disk.path.iterdir()) == ["ballast", "rollouts.parquet", "x.json"]
+
+
+def test_stores_on_a_full_disk_say_so_and_go_on_when_there_is_room(disk: SmallDisk) -> None:
+    shards, verdicts = ShardStore(disk.path / "shards"), VerdictStore(disk.path / "verdicts.sqlite")
+    shards.put("aa", [{"a": 1}])
+    verdicts.put_many({"a": {"passed": True}})
+    disk.fill()
+    for put in (
+        lambda: shards.put("aa", [{"a": "b" * 99}] * 9),
+        lambda: verdicts.put_many({str(n): {"reason": "x" * 9999} for n in range(99)}),
+    ):
+        with pytest.raises(SYSTEM) as caught:
+            put()
+        assert "the disk is full" in sentence(caught.value, disk.path)
+    disk.empty()
+    assert shards.get("aa") == [{"a": 1}]
+    assert verdicts.get_many(["a", "5"]) == {"a": {"passed": True}}
+    verdicts.put_many({"5": {"passed": False}})
+    assert verdicts.get_many(["5"]) == {"5": {"passed": False}}
+    verdicts.close()
+
+
+def log_much(tracker: Tracker) -> None:
+    for step in range(1, 99):
+        tracker.log("base", {"loss": 1.0, "more" * 99: 2.0}, step)
+
+
+def test_metrics_of_a_full_disk_are_mended_by_the_next_session(disk: SmallDisk) -> None:
+    tracker = Tracker(disk.path, recipe("disabled"))
+    tracker.log("base", {"loss": 1.0}, 0)
+    disk.fill()
+    with pytest.raises(OSError, match="No space left"):
+        log_much(tracker)
+    with pytest.raises(OSError, match="No space left"):
+        tracker.close()
+    disk.empty()
+    with Tracker(disk.path, recipe("disabled")) as again:
+        again.log("base", {"loss": 0.5}, 100)
+    steps = [line.step for line in read_metrics(disk.path)]
+    assert (steps[0], steps[-1]) == (0, 100)
+
+
+def test_a_read_only_directory_is_refused_in_one_sentence(disk: SmallDisk) -> None:
+    disk.set_read_only(True)
+    for place in (disk.path, disk.path / "run"):
+        with pytest.raises(RunError, match="cannot be written") as caught, RunDirectory.open(place, recipe("disabled")):
+            pass
+        assert "choose another with --run-dir" in str(caught.value)
+
+
+@pytest.mark.long
+def test_a_run_whose_disk_fills_up_ends_with_one_sentence_and_goes_on_later(finished: Path, disk: SmallDisk) -> None:
+    disk.resize(200_000)
+    run, filled = disk.path / "run", 0
+    while filled < 6:
+        session = Session(run)
+        stage = current_stage(run)
+        session.wait_for(lambda run=run, stage=stage: current_stage(run) != stage)  # type: ignore[misc]
+        time.sleep(0.2 * filled)
+        if not session.goes_on:
+            break
+        disk.fill()
+        code = session.process.wait(300)
+        if code == 0:
+            break
+        assert code == 1, session.said
+        assert "the disk is full; make room and run the same command again" in session.said
+        assert "Traceback" not in session.said
+        disk.empty()
+        filled += 1
+    assert filled >= 3
+    done = selfplay("run", SMALL, "--run-dir", run)
+    assert done.returncode == 0, done.stderr
+    assert products(run) == products(finished)
