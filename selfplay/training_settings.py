@@ -27,6 +27,9 @@ class GRPORule(UpdateRule):
     candidates: Annotated[int, Field(ge=1, le=64)] = 1
     """Prompts looked at for each one that is rolled out: those are taken whose rollouts likely neither all pass nor all
     fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
+    doubt: Annotated[float, Field(ge=0, le=16)] = 1.0
+    """How much labels are doubted where prompts are chosen: the chance that a group has variance is multiplied by the
+    pass rate to this power, since a label is the likelier right the oftener it is reached. 0 trusts all labels."""
     half_life: Annotated[float, Field(gt=0, le=1e6)] = 16.0
     """Generation batches after which what was seen of a prompt counts half, since the policy moves on."""
     label_weight: Annotated[float, Field(ge=0, le=1)] = 0.5

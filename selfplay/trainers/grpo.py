@@ -104,7 +104,9 @@ def _choice(table: Sequence[dict[str, Any]], rule: GRPORule, config: Any) -> Pro
         return None
     shuffle = config.shuffle_dataset is not False
     domains = [row["domain"] for row in table]
-    choice = PromptChoice(domains, config.num_generations, rule.candidates, rule.half_life, config.seed, shuffle)
+    choice = PromptChoice(
+        domains, config.num_generations, rule.candidates, rule.half_life, config.seed, shuffle, rule.doubt
+    )
     for place, row in enumerate(table):
         if row["tried"] and rule.label_weight:
             choice.rates.observe(place, [row["pass_rate"]] * row["tried"], 0, rule.label_weight)

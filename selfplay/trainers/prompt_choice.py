@@ -3,13 +3,18 @@
 A group whose rollouts all pass or all fail has no advantage, so its tokens teach nothing. The prompts are walked
 through in a shuffled order, epoch after epoch, as plain training does. For each group to be rolled out, `candidates`
 prompts are looked at, and of all that are looked at together those are taken whose groups are likeliest to have
-variance. With one candidate a group, every prompt has its turn.
+variance. With one candidate a group, every prompt has its turn. Each domain keeps its part.
+
+Where labels are votes of the policy itself, variance alone chooses badly: a prompt with a wrong label keeps its
+variance longest, since what is learnt elsewhere speaks against it. The oftener the policy reaches a label, the likelier
+the label is right. So the chance of variance is multiplied by the pass rate to the power of `doubt`; with 1, that is the
+expected number of groups with variance and a right label, if the pass rate is the probability that the label is right.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -21,7 +26,14 @@ class PromptChoice:
     """Chooses prompts by their posteriors; the same seed and the same observations give the same choices."""
 
     def __init__(
-        self, domains: Sequence[str], group: int, candidates: int, half_life: float, seed: int, shuffle: bool = True
+        self,
+        domains: Sequence[str],
+        group: int,
+        candidates: int,
+        half_life: float,
+        seed: int,
+        shuffle: bool = True,
+        doubt: float = 0.0,
     ) -> None:
         """
         Args:
@@ -31,9 +43,12 @@ class PromptChoice:
             half_life: of what was seen of a prompt, in generation batches.
             seed: of the order.
             shuffle: else the order is the pool's own.
+            doubt: of labels; at least 0.
         """
         self.rates = PassRates(domains, half_life)
+        self._domains = list(domains)
         self._size = len(domains)
+        self._doubt = doubt
         self._group = group
         self._candidates = candidates
         self._seed = seed
@@ -91,9 +106,21 @@ class PromptChoice:
             yield self._order[self._place - 1]
 
     def _best(self, prompts: Sequence[int], count: int) -> list[int]:
-        chances = [chance_of_variance(*self.rates.posterior(prompt, self.batch), self._group) for prompt in prompts]
-        places = sorted(range(len(prompts)), key=lambda place: -chances[place])[:count]
-        return [prompts[place] for place in sorted(places)]
+        """The prompts of most worth, as many of each domain as have their turn next."""
+        turns = Counter(self._domains[prompt] for prompt in prompts[:count])
+        worth = [self._worth(prompt) for prompt in prompts]
+        best: list[int] = []
+        for place in sorted(range(len(prompts)), key=lambda place: -worth[place]):
+            domain = self._domains[prompts[place]]
+            if turns[domain]:
+                turns[domain] -= 1
+                best.append(place)
+        return [prompts[place] for place in sorted(best)]
+
+    def _worth(self, prompt: int) -> float:
+        passes, fails = self.rates.posterior(prompt, self.batch)
+        rate = passes / (passes + fails)
+        return chance_of_variance(passes, fails, self._group) * float(rate**self._doubt)
 
     def _order_of(self, epoch: int) -> list[int]:
         order = list(range(self._size))

@@ -83,6 +83,29 @@ def test_the_likeliest_to_have_variance_are_taken_in_the_order_of_the_walk() -> 
     assert chooser.choose(2) == [6, 7]
 
 
+def test_doubt_prefers_labels_that_are_reached_often_to_those_that_are_not() -> None:
+    # Both are likely to have variance; 3 of 8 the likelier, but its label the likelier wrong.
+    passes = [3, 6, 0, 8]
+    for doubt, expected in ((0.0, 0), (2.0, 1)):
+        chooser = PromptChoice(["math"] * 4, 8, 4, half_life=16.0, seed=0, shuffle=False, doubt=doubt)
+        for prompt, passed in enumerate(passes):
+            chooser.rates.observe(prompt, [1.0] * passed + [0.0] * (8 - passed), 0)
+        assert chooser.choose(1) == [expected]
+
+
+@given(st.lists(st.sampled_from(["math", "code"]), min_size=6, max_size=20), st.integers(1, 6), st.integers(1, 4))
+def test_each_domain_keeps_its_turns(domains: list[str], count: int, candidates: int) -> None:
+    """However little variance one of them promises."""
+
+    def chosen(candidates: int) -> list[str]:
+        chooser = PromptChoice(domains, 4, candidates, half_life=16.0, seed=1)
+        for prompt, domain in enumerate(domains):
+            chooser.rates.observe(prompt, [1.0] * 8 if domain == "code" else [1.0, 0.0] * 4, 0)
+        return sorted(domains[prompt] for prompt in chooser.choose(count))
+
+    assert chosen(candidates) == chosen(1)
+
+
 @given(st.integers(min_value=1, max_value=12), st.integers(min_value=1, max_value=6), st.integers(1, 4))
 def test_what_is_taken_comes_again_only_when_nothing_else_is_left(size: int, count: int, candidates: int) -> None:
     chooser = choice(size, candidates)
