@@ -7,8 +7,8 @@ variance. With one candidate a group, every prompt has its turn. Each domain kee
 
 Where labels are votes of the policy itself, variance alone chooses badly: a prompt with a wrong label keeps its
 variance longest, since what is learnt elsewhere speaks against it. The oftener the policy reaches a label, the likelier
-the label is right. So the chance of variance is multiplied by the pass rate to the power of `doubt`; with 1, that is the
-expected number of groups with variance and a right label, if the pass rate is the probability that the label is right.
+the label is right. So the chance of variance is multiplied by the pass rate to the power of `doubt`; with 1, it is
+the expected number of groups with variance and a right label, if the pass rate is how likely the label is right.
 """
 
 from __future__ import annotations
