@@ -15,7 +15,9 @@ from selfplay.training.pool import Given
 
 
 def given_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Sequence[Seed]) -> list[Given]:
-    """The given prompts of every domain that have an answer or tests; none where the recipe's arm has none.
+    """The given prompts of every domain; none where the recipe's arm has none.
+
+    They have answers or tests, unless the update rule needs none.
 
     Args:
         recipe: the run.
@@ -28,18 +30,23 @@ def given_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Sequence[Seed])
     settings = recipe.training.pool
     if settings.arm == "synthetic_only":
         return []
+    needed = recipe.training.needs_labels
     kept_back = {seed.id for seed in reserved}
     found: list[Given] = []
     for name in recipe.domains:
         file = settings.given.get(name)
-        seeds = given_problems(name, file) if file else [seed for seed in train if seed.domain == name]
+        seeds = (
+            given_problems(name, file, "required" if needed else "optional")
+            if file
+            else [seed for seed in train if seed.domain == name]
+        )
         for seed in seeds:
             if seed.id in kept_back:
                 raise SeedError(
                     f"training.pool.given.{name}: {seed.problem[:80]!r} is a held-out or development problem; remove it"
                 )
         # A problem that stands in a file twice is one prompt.
-        usable = {seed.id: seed for seed in seeds if seed.answer is not None or seed.tests}
+        usable = {seed.id: seed for seed in seeds if not needed or seed.answer is not None or seed.tests}
         if not usable:
             raise SeedError(
                 f"training.pool.given: domain {name} has no problem with an answer or tests; name a file of them in "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from selfplay.config import Domain, Recipe
 from selfplay.plan import synthesises
@@ -65,13 +65,18 @@ def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = 
     return [_row(problem, name, split, source.kind) for problem in _generate(seed, name, source, count, split)]
 
 
-def given_problems(name: str, path: str) -> list[Seed]:
-    """Problems of a domain with answers or tests, from one file; concepts, level and rationale may be missing.
+def given_problems(name: str, path: str, answers: Literal["required", "optional"]) -> list[Seed]:
+    """Problems of a domain from one file; concepts, level and rationale may be missing.
+
+    Args:
+        name: the domain's.
+        path: of the file.
+        answers: whether each problem must have an answer or tests.
 
     Raises:
         SeedError: the file or a row of it cannot be used.
     """
-    source = FileSeeds(kind="file", train=path, heldout=path, level="given")
+    source = FileSeeds(kind="file", train=path, heldout=path, level="given", answers=answers)
     return [_seed_of(row, where, name, "train", source, True) for where, row in file_rows(Path(path), source)]
 
 

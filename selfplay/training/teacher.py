@@ -98,7 +98,7 @@ def _read(this: Round, settings: SFTRule) -> list[Trace]:
 def _trace(
     this: Round, domain: str, prompt: str, text: str, source: str, fault: str, task_id: str, index: int, origin: str
 ) -> Trace:
-    code = this.context.recipe.domains[domain].verifier == "code"
+    verifier = this.context.recipe.domains[domain].verifier
     return Trace(
         id=content_id("trace", this.number, source, task_id, index),
         task_id=task_id,
@@ -109,7 +109,7 @@ def _trace(
         origin=origin,
         index=index,
         tokens=None,
-        dropped=fault or trace_fault(text, code),
+        dropped=fault or trace_fault(text, verifier),
     )
 
 

@@ -62,15 +62,24 @@ def _joined(thinking: str, answer: str) -> str:
     return f"<think>\n{thinking.strip()}\n</think>\n\n{answer.strip()}"
 
 
-def trace_fault(trace: str, code: bool) -> str:
-    """Why a trace is not learnt from; empty where it may be (paper section 4.2: a boxed answer or a code block)."""
+def trace_fault(trace: str, verifier: str) -> str:
+    """Why a trace is not learnt from; empty where it may be (paper section 4.2: a boxed answer or a code block).
+
+    Args:
+        trace: in the one format.
+        verifier: that of its domain: `math` wants a box, `code` a block, any other is content with either.
+    """
     form = thinking_fault(trace)
     if form:
         return form
-    if code:
-        return "" if code_block(trace).text is not None else "no code block"
     answer = boxed_answer(final_text(trace) or "")
-    return "" if answer is not None and answer.strip() else "no boxed answer"
+    boxed = answer is not None and bool(answer.strip())
+    written = code_block(trace).text is not None
+    if verifier == "math":
+        return "" if boxed else "no boxed answer"
+    if verifier == "code":
+        return "" if written else "no code block"
+    return "" if boxed or written else "neither a boxed answer nor a code block"
 
 
 def file_traces(recipe: Recipe, settings: TraceFiles) -> Iterator[FileRow]:

@@ -32,7 +32,7 @@ THOUGHT = "<think>\nTwo and two.\n</think>\n\n\\boxed{4}"
 )
 def test_channels_become_a_think_block(raw: str) -> None:
     assert converted(raw) == THOUGHT
-    assert trace_fault(converted(raw), code=False) == ""
+    assert trace_fault(converted(raw), "math") == ""
 
 
 def test_what_needs_no_conversion_stays_as_it_is() -> None:
@@ -54,20 +54,23 @@ def test_several_channels_of_thinking_are_one_block() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trace", "code", "says"),
+    ("trace", "verifier", "says"),
     [
-        (THOUGHT, False, ""),
-        ("It is 4.", False, "no boxed answer"),
-        ("\\boxed{ }", False, "no boxed answer"),
-        ("<think>\\boxed{4}</think>It is four.", False, "no boxed answer"),
-        (converted("<|channel|>analysis<|message|>Two and"), False, "the thinking never ends"),
-        ("<think>a</think>\n```python\nprint(1)\n```", True, ""),
-        ("<think>\n```python\nprint(1)\n```\n</think>It prints 1.", True, "no code block"),
-        ("```python\nprint(1)", True, "no code block"),
+        (THOUGHT, "math", ""),
+        ("It is 4.", "math", "no boxed answer"),
+        ("\\boxed{ }", "math", "no boxed answer"),
+        ("<think>\\boxed{4}</think>It is four.", "math", "no boxed answer"),
+        (converted("<|channel|>analysis<|message|>Two and"), "math", "the thinking never ends"),
+        ("<think>a</think>\n```python\nprint(1)\n```", "code", ""),
+        ("<think>\n```python\nprint(1)\n```\n</think>It prints 1.", "code", "no code block"),
+        ("```python\nprint(1)", "code", "no code block"),
+        ("\\boxed{4}", "mine:Judge", ""),
+        ("```python\nprint(1)\n```", "mine:Judge", ""),
+        ("It is 4.", "mine:Judge", "neither a boxed answer nor a code block"),
     ],
 )
-def test_what_a_trace_needs(trace: str, code: bool, says: str) -> None:
-    assert trace_fault(trace, code) == says
+def test_what_a_trace_needs(trace: str, verifier: str, says: str) -> None:
+    assert trace_fault(trace, verifier) == says
 
 
 PARTS = ["<|channel|>", "analysis", "final", "<|message|>", "<|end|>", "assistant"]
@@ -77,7 +80,7 @@ PARTS += ["<think>", "</think>", " x ", "\\boxed{4}"]
 @given(text=st.lists(st.sampled_from(PARTS), max_size=12).map("".join))
 def test_any_text_is_read_and_what_passes_has_its_answer_after_the_thinking(text: str) -> None:
     trace = converted(text)
-    if not trace_fault(trace, code=False):
+    if not trace_fault(trace, "math"):
         assert "\\boxed{4}" in trace.rpartition("</think>")[2]
         assert trace.count("<think>") <= 1
 
