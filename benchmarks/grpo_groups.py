@@ -2,8 +2,9 @@
 
 On the quickstart's pool as it was synthesised and labelled (no difficulty filter), every arm of a seed starts from the
 same policy and ends its training once it has generated the same number of completion tokens. Reported of each arm: the
-share of those tokens in groups with reward variance, and the held-out accuracy at the end, as a paired difference to
-the arm in turn, with a bootstrap interval over problems for each seed and a Student interval over seeds.
+share of those tokens in groups with reward variance, how many groups with variance have a right label (by the exact
+solver of the quickstart, which no arm knows), and the held-out accuracy at the end, as a paired difference to the arm
+in turn, with a bootstrap interval over problems for each seed and a Student interval over seeds.
 
 Environment: GROUPS_SEEDS (default 5), GROUPS_TOKENS (default 250000), GROUPS_FOLDER (kept, and gone on with).
 """
@@ -25,15 +26,15 @@ from scipy.stats import t as student
 
 from selfplay.config import Recipe
 from selfplay.evaluation.evaluate import gain_rows
-from selfplay.records import Rollout, read_table
+from selfplay.records import LabelledTask, Rollout, read_table
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 TURN = "in_turn"
 ARMS = {
     TURN: [],
-    "chosen": ["training.grpo.candidates=4"],
-    "topped_up": ["training.grpo.top_up=1"],
-    "chosen_and_topped_up": ["training.grpo.candidates=4", "training.grpo.top_up=1"],
+    "chosen": ["training.grpo.candidates=8"],
+    "chosen_by_variance_alone": ["training.grpo.candidates=8", "training.grpo.doubt=0"],
+    "chosen_and_topped_up": ["training.grpo.candidates=8", "training.grpo.top_up=1"],
 }
 
 
@@ -52,8 +53,21 @@ def _arm(seed: int, run: Path, base: Path, tokens: int, settings: Sequence[str])
     names = ("tokens", "informative_tokens", "informative_share", "groups", "groups_with_variance")
     return {name: summary["rounds"][-1][name] for name in names} | {
         "steps": max(step for step in steps if step is not None),
+        "right_labels": _right_labels(run),
         "evaluation": [row for row in summary["evaluation"] if row["round"] == 1],
     }
+
+
+def _right_labels(run: Path) -> float:
+    """Of the groups with reward variance, the share whose label is right."""
+    tasks = {task.id: task for task in read_table(run / "stages" / "labelling" / "tasks.parquet", LabelledTask)}
+    groups: dict[tuple[int, int, str], set[float]] = {}
+    for file in (run / "stages" / "selfplay_1" / "policy-training").glob("rollouts-*.jsonl"):
+        for row in map(json.loads, file.open()):
+            if row["reward"] is not None:
+                groups.setdefault((row["step"], row["call"], row["task_id"]), set()).add(row["reward"])
+    right = [tasks[task].label_is_right for (_, _, task), rewards in groups.items() if len(rewards) > 1]
+    return statistics.mean(map(bool, right))
 
 
 def _differences(seed: int, before: Path, after: Path) -> list[dict[str, Any]]:
@@ -89,6 +103,7 @@ def summarise(arms: dict[str, dict[int, Any]]) -> list[dict[str, Any]]:
             "arm": name,
             "informative_share": over_seeds(shares),
             "ratio_to_in_turn": over_seeds([own / other for own, other in zip(shares, plain, strict=True)]),
+            "right_labels": over_seeds([of_seed["right_labels"] for of_seed in seeds.values()]),
             "steps": statistics.mean(of_seed["steps"] for of_seed in seeds.values()),
         }
         if name != TURN:
