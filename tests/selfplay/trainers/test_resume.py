@@ -76,6 +76,14 @@ def dpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
     return {"model": model, "pairs": str(folder / "pairs.parquet"), "args": args}
 
 
+def low_rank_dpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    """Adapters, with activations computed twice, and the NLL term."""
+    job = dpo_job(model, folder)
+    more = {"gradient_checkpointing": True, "loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.5]}
+    lora = {"r": 4, "target_modules": ["q_proj", "v_proj"]}
+    return job | {"args": job["args"] | more, "lora": lora}
+
+
 def grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
     rows = [(f"t{i}", "math", p.problem, Task(answer=p.answer)) for i, p in enumerate(PROBLEMS)]
     write_tasks(folder / "tasks.parquet", rows)
@@ -127,6 +135,7 @@ FIRST, SECOND = 5, 11
         (adapter_job, train_sft, SECOND),
         (dpo_job, train_dpo, FIRST),
         (dpo_job, train_dpo, SECOND),
+        (low_rank_dpo_job, train_dpo, SECOND),
         (grpo_job, train_grpo, FIRST),
         (grpo_job, train_grpo, SECOND),
         (choosing_grpo_job, train_grpo, SECOND),
