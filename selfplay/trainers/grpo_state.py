@@ -38,8 +38,17 @@ class KeepGroups(TrainerCallback):
 
 
 def restore_groups(checkpoint: str, choice: PromptChoice | None) -> Tally:
-    """Puts a choice back to where it stood at a checkpoint; returns the tally of then."""
-    state = read_json(Path(checkpoint) / STATE_FILE)
+    """Puts a choice back to where it stood at a checkpoint; returns the tally of then.
+
+    Raises:
+        ValueError: the checkpoint is not of this trainer.
+    """
+    file = Path(checkpoint) / STATE_FILE
+    if not file.exists():
+        raise ValueError(
+            f"{file}: is missing, so the training can't go on from there; delete {Path(checkpoint).parent}"
+        )
+    state = read_json(file)
     if choice is not None:
         choice.restore(state["choice"])
     return Tally(**state["tally"])

@@ -17,7 +17,7 @@ from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import load_for_training
 from selfplay.quickstart import seeds
 from selfplay.trainers import arguments, session
-from selfplay.trainers.grpo_state import KeepGroups
+from selfplay.trainers.grpo_state import KeepGroups, restore_groups
 from selfplay.trainers.grpo_trainer import SelfplayGRPOTrainer
 from selfplay.trainers.prompt_choice import PromptChoice
 from selfplay.trainers.rewards import VerifiedReward, task_to_json
@@ -227,3 +227,8 @@ def test_a_budget_of_tokens_ends_the_training(make: Any, tmp_path: Path) -> None
     session.run_training(trainer, tmp_path)
     assert trainer.state.global_step == 1
     assert session.last_checkpoint(tmp_path) is None
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"grpo_state.json: is missing, .*; delete"):
+        restore_groups(str(tmp_path / "checkpoint-3"), None)
