@@ -16,6 +16,7 @@ from selfplay.records import Pair, write_table
 from selfplay.trainers import model_folder, session
 from selfplay.trainers.collapse import CHANGE
 from selfplay.trainers.dpo import OUTCOME, train_dpo
+from selfplay.workers import Workers
 
 PROBLEMS = seeds.generate("math", 16, 0)
 STEEP = {
@@ -141,3 +142,20 @@ def test_the_nll_term_of_trl_holds_the_chosen_up(tiny_model: ModelRef, tmp_path:
         for name in ("plain-work", "nll-work")
     )
     assert held > plain
+
+
+@pytest.mark.long
+def test_two_ranks_stop_together(tiny_model: ModelRef, tmp_path: Path) -> None:
+    """A rank that went on alone would wait for the other for ever."""
+    workers = Workers(2, 1, "cpu", tmp_path / "workers.log")
+    try:
+        args = STEEP | {"save_steps": 1, "per_device_train_batch_size": 2}
+        workers.together(train_dpo, job_of(tiny_model, tmp_path, "kept", args=args))
+        found = outcome(tmp_path / "kept-work")
+        assert 2 <= found["step"] < 10
+        assert found["kept_step"] == found["step"] - 1
+        short = job_of(tiny_model, tmp_path, "short", drop=None, args=args | {"max_steps": found["kept_step"]})
+        workers.together(train_dpo, short)
+    finally:
+        workers.stop()
+    assert model_folder.weights_hash(tmp_path / "kept") == model_folder.weights_hash(tmp_path / "short")
