@@ -356,7 +356,7 @@ def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> Non
     The rows may come from a generator: only `ROWS_AT_ONCE` of them are held.
     """
     schema = schema_of(record)
-    with _partial(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    with _partial(path) as file, _writer(file, schema) as writer:
         waiting = iter(rows)
         while batch := list(itertools.islice(waiting, ROWS_AT_ONCE)):
             writer.write_table(pa.Table.from_pylist([dataclasses.asdict(row) for row in batch], schema=schema))
@@ -365,7 +365,11 @@ def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> Non
 def write_arrow(path: Path, table: pa.Table) -> None:
     """Writes an Arrow table as Parquet, durably and atomically."""
     with _partial(path) as file:
-        pq.write_table(table, file, compression="zstd")
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+
+
+def _writer(file: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
 
 
 @contextlib.contextmanager
@@ -416,21 +420,31 @@ def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = No
         RecordError: as for `read_table`.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _demand(path, record, file.schema_arrow)
+            missing = file.metadata.num_rows
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=None if names is None else list(names)):
+                missing -= batch.num_rows
                 yield pa.Table.from_batches([batch])
-    except (OSError, pa.ArrowInvalid) as error:
+            # Heads of pages have no checksum: damage there may hide rows.
+            if missing:
+                raise OSError(f"{missing} rows are missing")
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: not a readable table ({error}); delete it and run again") from error
 
 
 def _demand(path: Path, record: type[Any], schema: pa.Schema) -> None:
-    metadata = {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()}
+    metadata = {k.decode(errors="replace"): v.decode(errors="replace") for k, v in (schema.metadata or {}).items()}
     found = (metadata.get("record"), metadata.get("version"))
     if found != (record.__name__, str(record.version)):
         raise RecordError(
             f"{path}: holds {found[0]} version {found[1]}, but this code reads {record.__name__} version "
             f"{record.version}; start a new run directory or use the code version that wrote it"
+        )
+    # The file's own description has no checksum: damage there may rename a column, or change its type.
+    if not schema.equals(schema_of(record)):
+        raise RecordError(
+            f"{path}: not a readable table (its columns are not those of {found[0]}); delete it and run again"
         )
 
 

@@ -41,8 +41,8 @@ class ShardStore:
         if not file.exists():
             return None
         try:
-            rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
-        except (OSError, pa.ArrowInvalid) as error:
+            rows: list[dict[str, Any]] = pq.read_table(file, page_checksum_verification=True).to_pylist()
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise RecordError(f"{file}: is damaged ({error}); delete it and run again: it will be made anew") from error
         return rows
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from selfplay.run import sync_folder
+from selfplay.run import RunError, read_json, sync_folder, write_json
 
 CHECKPOINT_COMPLETE = "complete"
 
@@ -30,7 +30,7 @@ class LogToFile(TrainerCallback):
 
 
 class MarkCheckpoints(TrainerCallback):
-    """Marks a checkpoint once all of it is on disk, so that a torn one is never resumed from."""
+    """Marks a checkpoint once all of it is on disk, with the sizes of its files: a torn one is never resumed from."""
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Runs after the trainer wrote a checkpoint, on every process."""
@@ -41,7 +41,23 @@ class MarkCheckpoints(TrainerCallback):
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero and folder.exists():
             sync_folder(folder)
-            (folder / CHECKPOINT_COMPLETE).touch()
+            write_json(folder / CHECKPOINT_COMPLETE, {"bytes": _sizes(folder)})
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end, and its files still have the sizes that they had then."""
+    mark = checkpoint / CHECKPOINT_COMPLETE
+    try:
+        # Checkpoints of older code have marks without sizes.
+        sizes = read_json(mark)["bytes"] if mark.stat().st_size else {}
+        return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+    except (RunError, OSError, KeyError, AttributeError):
+        return False
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file.stat().st_size for file in files}
 
 
 def _is_number(value: Any) -> bool:

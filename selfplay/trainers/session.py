@@ -7,18 +7,19 @@ from typing import Any
 
 from selfplay.engines.base import ModelRef
 from selfplay.run import read_json, repair_lines
-from selfplay.trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints
+from selfplay.trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, is_whole
 from selfplay.trainers.model_folder import write_fingerprint
 
 LOG = "log.jsonl"
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest complete checkpoint below a trainer's output folder, from which there is something left to train.
+    """The newest whole checkpoint below a trainer's output folder, from which there is something left to train.
 
     A trainer that resumes from the checkpoint of its last step would take one step more.
     """
-    found = [path.parent for path in folder.glob(f"checkpoint-*/{CHECKPOINT_COMPLETE}") if _goes_on(path.parent)]
+    marks = folder.glob(f"checkpoint-*/{CHECKPOINT_COMPLETE}")
+    found = [mark.parent for mark in marks if is_whole(mark.parent) and _goes_on(mark.parent)]
     if not found:
         return None
     return str(max(found, key=step_of))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tests.e2e.conftest import SMALL, command, environment
 
-PATIENCE_S = 300.0
+PATIENCE_S = 900.0
+"""Long enough for a machine that does other things, too."""
 
 
 class Session:
