@@ -131,6 +131,7 @@ def test_a_resumed_training_stops_where_the_unbroken_one_does(
     assert model_folder.weights_hash(tmp_path / "cut") == model_folder.weights_hash(tmp_path / "whole")
 
 
+@pytest.mark.long
 def test_the_nll_term_of_trl_holds_the_chosen_up(tiny_model: ModelRef, tmp_path: Path) -> None:
     lora = {"r": 8, "lora_alpha": 32, "target_modules": ["q_proj", "v_proj", "up_proj", "down_proj"]}
     gentle = STEEP | {"max_steps": 6, "learning_rate": 1e-2, "gradient_checkpointing": True}
