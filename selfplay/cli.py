@@ -240,18 +240,20 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     from selfplay.prompt_checks import check_prompt_endpoints, check_prompts
     from selfplay.run import RunError
     from selfplay.seed_rows import SeedError
+    from selfplay.tracking.sinks import TrackerMissing, check_trackers
     from selfplay.trainers.arguments import ArgumentsError
     from verifiers.registry import UnknownVerifier
 
     _print(plan_view(loaded))
     try:
+        check_trackers(loaded.tracking)
         check_trainer_arguments(loaded, loaded.compute.workers or 1)
         check_engine(loaded)
         findings = check_models(loaded) + check_rewards(loaded) + check_endpoints(loaded) + check_sandbox(loaded)
         findings += check_pool(loaded) + check_teacher(loaded)
         if synthesises(loaded):
             findings += check_prompts(loaded, offline=True) + check_prompt_endpoints(loaded)
-    except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier) as error:
+    except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier, TrackerMissing) as error:
         _refuse(str(error))
     for finding in findings:
         typer.echo(f"ok  {finding.name}: {finding.detail}")

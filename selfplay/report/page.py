@@ -20,6 +20,7 @@ from selfplay.report.run_tables import RunTables
 from selfplay.run import read_json, read_run, write_text
 from selfplay.terminal import duration
 from selfplay.tracking import MetricLine, read_metrics
+from selfplay.tracking.metric_log import read_alarms
 
 AGREEMENT_BINS = 20
 MOST_AGREEMENT_BARS = 33
@@ -83,6 +84,7 @@ def facts(run_path: Path) -> dict[str, Any]:
         "em": em,
         "em_columns": _em_columns(em),
         "em_stopped": _em_stopped(manifests),
+        "alarms": [alarm.text for alarm in read_alarms(run_path)],
         "funnel": funnel.prompt_funnel(tables),
         "labels": summary.get("labels"),
         "samples": [asdict(sample) for sample in samples.problem_samples(tables)],

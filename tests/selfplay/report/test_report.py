@@ -125,6 +125,15 @@ def test_a_finished_run_has_everything(fake_run: MAKE) -> None:
     assert charts["accuracy-0"]["data"][0]["error_y"]["array"] == pytest.approx([0.032] * 3)
 
 
+def test_alarms_are_said_and_stay_text(fake_run: MAKE) -> None:
+    run_path = fake_run()
+    assert "<i>won" not in page_of(run_path)[0]
+    line = {"time": 1.0, "stage": "labelling", "alarm": "one_answer", "text": "One <i>won</i> most votes."}
+    with (run_path / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    assert "One &lt;i&gt;won&lt;/i&gt; most votes." in page_of(run_path)[0]
+
+
 def test_what_ended_em_is_said_and_stays_text(fake_run: MAKE) -> None:
     run_path = fake_run()
     file = run_path / "stages" / "em_2" / "manifest.json"
