@@ -86,6 +86,7 @@ def test_offline_keeps_the_recipe_and_nothing_about_the_host(run_path: Path) -> 
     assert str(Path.cwd()).encode() not in log
 
 
+@pytest.mark.long
 def test_offline_sessions_share_an_id_and_repeat_nothing(run_path: Path) -> None:
     settings = claimed(run_path, recipe("offline"))
     for number in range(2):
@@ -170,6 +171,7 @@ def test_a_server_that_is_down_costs_the_run_nothing_and_sync_uploads_all(
     assert "already" in synced(run_path).stdout
 
 
+@pytest.mark.long
 def test_a_server_that_vanishes_midway_misses_nothing_in_the_end(
     run_path: Path, server: WandbServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +215,7 @@ def test_tables_and_models_of_a_stage_are_artifacts(run_path: Path, server: Wand
     assert all(kept["state"] == "COMMITTED" for kept in found.values())
 
 
+@pytest.mark.long
 def test_sync_goes_on_where_an_offline_run_was(run_path: Path, server: WandbServer) -> None:
     with Tracker(run_path, claimed(run_path, recipe("offline"))) as tracker:
         tracker.log("base", {"loss": 1.0}, 0)
@@ -221,6 +224,7 @@ def test_sync_goes_on_where_an_offline_run_was(run_path: Path, server: WandbServ
     assert server.run.points("base/loss") == [(0, 1.0)]
 
 
+@pytest.mark.long
 def test_lines_that_a_power_cut_took_do_not_hide_later_ones(run_path: Path, server: WandbServer) -> None:
     settings = claimed(run_path, recipe("online"))
     with Tracker(run_path, settings) as tracker:
