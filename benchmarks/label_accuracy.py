@@ -12,6 +12,7 @@ of it on development problems.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -24,7 +25,8 @@ from typing import Any
 
 from selfplay.labelling.difficulty import decide, limits_of
 from selfplay.labelling_settings import Difficulty, Labelling
-from selfplay.records import LabelledTask, Rollout, read_table
+from selfplay.quickstart import list_programs, word_problems
+from selfplay.records import LabelledTask, Rollout, TestCase, read_table, write_table
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 SHARES = (0.25, 0.5, 0.65, 0.8)
@@ -44,15 +46,24 @@ FILTERS: dict[str, dict[str, Any]] = {
 }
 LIKELY = ["labelling.votes=likelihood", "labelling.min_agreement=0.75"]
 AGAIN = "labelling.relabelling={votes: all, samples: 8, sampling: {temperature: 1.0, max_new_tokens: 80}}"
+GENTLE = "training.grpo.args.learning_rate=1.0e-4"
 TRAINED = {
     "equal": [],
     "likelihood": LIKELY,
     "likelihood, all votes of all rounds": [*LIKELY, AGAIN],
+    "equal, gentle": [GENTLE],
+    "likelihood, gentle": [*LIKELY, GENTLE],
 }
+RIGHT = {"right labels": [], "right labels, gentle": [GENTLE]}
+"""Controls: the prompts of `equal`, with the labels that an exact solver gives them."""
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / name.replace(",", "").replace(" ", "-").replace("=", "")
 
 
 def _selfplay(folder: Path, name: str, settings: Sequence[str], until: str | None, reuse: Path | None) -> Path:
-    run = folder / name.replace(",", "").replace(" ", "-").replace("=", "")
+    run = _path(folder, name)
     if reuse is not None and not run.exists():
         # What was sampled with the same settings is not sampled again.
         shutil.copytree(reuse / "store" / "shards", run / "store" / "shards")
@@ -73,11 +84,33 @@ def run() -> dict[str, Any]:
     ]
     trained = []
     if os.environ.get("LABELS_TRAIN"):
-        for name, settings in TRAINED.items():
-            done = _selfplay(folder, f"trained {name}", settings, None, base)
+        for name, settings in (TRAINED | RIGHT).items():
+            own = f"trained {name}"
+            if name in RIGHT:
+                right_labels(folder / "equal", _path(folder, own))
+            done = _selfplay(folder, own, settings, None, base)
             summary = json.loads((done / "summary.json").read_text())
             trained.append({"arm": name, "evaluation": summary["evaluation"], "gains": summary["gains"]})
     return {"labels": labels, "early_stop": stop_rows(folder / "likelihood-k32"), "trained": trained}
+
+
+def right_labels(labelled: Path, target: Path) -> None:
+    """A run that has got as far as labels, all of which are right; prompts that have no right label are dropped."""
+    if target.exists():
+        return
+    for name in ("stages", "store"):
+        shutil.copytree(labelled / name, target / name)
+    file = target / "stages" / "labelling" / "tasks.parquet"
+    write_table(file, LabelledTask, [_righted(task) for task in read_table(file, LabelledTask)])
+
+
+def _righted(task: LabelledTask) -> LabelledTask:
+    answer = word_problems.solve(task.problem) if task.domain == "math" else None
+    program = list_programs.solve(task.problem) if task.domain == "code" else None
+    if task.dropped or (answer is None and program is None):
+        return task if task.dropped else dataclasses.replace(task, dropped="label: there is no right one")
+    tests = tuple(TestCase(test.input, program(test.input)) for test in task.tests) if program else ()
+    return dataclasses.replace(task, answer=answer, tests=tests, label_is_right=True)
 
 
 def label_rows(name: str, run_path: Path) -> list[dict[str, Any]]:

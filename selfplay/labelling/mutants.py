@@ -11,11 +11,17 @@ import ast
 import io
 import tokenize
 import warnings
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 LONGEST_SOURCE = 20_000
 """Characters of a program that is mutated; longer ones have no mutants."""
+
+LOOKED_AT = 4
+"""Changes that are parsed for each mutant that is wanted, since some give no program, or the same one."""
+
+_Item = TypeVar("_Item")
 
 OTHERS: dict[str, tuple[str, ...]] = {
     "<": ("<=", ">"),
@@ -80,28 +86,34 @@ def mutants(source: str, most: int) -> list[Mutant]:
     if original is None:
         return []
     found: dict[str, Mutant] = {}
-    for mutant in _changed(source):
+    lines = list(io.StringIO(source))  # as the tokenizer splits them: other line ends belong to the text
+    # Parsing costs in proportion to the program, so that all changes of a long one would cost its square.
+    for token, other in _spread(_changes(source), LOOKED_AT * most):
+        mutant = _changed(lines, token, other)
         tree = _tree(mutant.source)
         if tree is not None and tree != original:
             found.setdefault(tree, mutant)
-    every = list(found.values())
-    if len(every) <= most:
-        return every
-    return [every[place * len(every) // most] for place in range(most)]
+    return _spread(list(found.values()), most)
 
 
-def _changed(source: str) -> Iterator[Mutant]:
-    # As the tokenizer splits them: other line ends belong to the text.
-    lines = list(io.StringIO(source))
-    for token in _tokens(source):
-        (row, start), (last, end) = token.start, token.end
-        if row != last:
-            continue
-        for other in _replacements(token):
-            line = lines[row - 1]
-            changed = line[:start] + other + line[end:]
-            text = "".join([*lines[: row - 1], changed, *lines[row:]])
-            yield Mutant(text, row, f"{token.string} -> {other or 'nothing'}")
+def _spread(items: Sequence[_Item], most: int) -> list[_Item]:
+    """At most so many, evenly."""
+    if len(items) <= most:
+        return list(items)
+    return [items[place * len(items) // most] for place in range(most)]
+
+
+def _changes(source: str) -> list[tuple[tokenize.TokenInfo, str]]:
+    """Tokens that lie in one line, with what may stand in their place."""
+    whole = [token for token in _tokens(source) if token.start[0] == token.end[0]]
+    return [(token, other) for token in whole for other in _replacements(token)]
+
+
+def _changed(lines: Sequence[str], token: tokenize.TokenInfo, other: str) -> Mutant:
+    row, line = token.start[0], lines[token.start[0] - 1]
+    changed = line[: token.start[1]] + other + line[token.end[1] :]
+    text = "".join([*lines[: row - 1], changed, *lines[row:]])
+    return Mutant(text, row, f"{token.string} -> {other or 'nothing'}")
 
 
 def _replacements(token: tokenize.TokenInfo) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What hostile bytes meet first: the answer extractor, the reader of answers, and the decoders of the result channel.
+"""What hostile bytes meet first: readers of answers and of written tests, and the decoders of the result channel.
 
 Each target takes any bytes and raises when a promise is broken; `run.py` drives them by coverage, and the tests run
 them on the inputs that are kept in `corpus/`.
@@ -6,6 +6,7 @@ them on the inputs that are kept in `corpus/`.
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,9 @@ from sandbox.outcome import Reply, read_reply
 from sandbox.plain import NotPlainData, encode
 from sandbox.plain_decoding import decode, decode_plain
 from sandbox.returned_values import decoded, read_records
+from selfplay.engines.base import Sample
+from selfplay.labelling.mutants import mutants
+from selfplay.labelling.unit_test_answers import read_unit_test
 from verifiers.extraction import boxed_answer, boxes, choice_letter, code_block, final_text, last_value, math_answer
 from verifiers.math_compare import same
 from verifiers.math_forms import form_of
@@ -101,9 +105,23 @@ def channel(data: bytes) -> None:
         assert kind == b"V" or execution.status is Status.RUNTIME_ERROR
 
 
+def written_tests(data: bytes) -> None:
+    """A test that a model wrote is read or refused, and mutants of a program can be parsed."""
+    try:
+        text = _text(data)
+    except UnicodeDecodeError:
+        return
+    found = read_unit_test(Sample(text, (), complete=True))
+    assert bool(found.fault) != bool(found.output.strip())
+    found.input.encode("utf-8")
+    for mutant in mutants(text, 5):
+        ast.parse(mutant.source)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "extractor": extractor,
     "answers": answers,
     "decoder": decoder,
     "channel": channel,
+    "written_tests": written_tests,
 }

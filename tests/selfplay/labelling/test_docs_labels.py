@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from selfplay.labelling.difficulty import RULES
 from selfplay.labelling_settings import Labelling
 from selfplay.recipe_file import load_recipe
 
@@ -29,4 +30,4 @@ def test_every_block_is_a_recipe() -> None:
 def test_settings_of_the_page_exist() -> None:
     named = re.findall(r"^\| `(\w+)(?:: \w+)?` \|", PAGE, re.MULTILINE)
     assert {"votes", "weights", "verification", "relabelling"} <= set(named)
-    assert set(named) <= set(Labelling.model_fields)
+    assert set(named) <= {*Labelling.model_fields, *RULES}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -64,6 +65,13 @@ def test_fewer_are_spread_over_the_program() -> None:
 @pytest.mark.parametrize("source", ["", "x = (", "x" * (LONGEST_SOURCE + 1), "(" * 5000, "\x00", "print('a')"])
 def test_what_has_no_mutants(source: str) -> None:
     assert mutants(source, 10) == []
+
+
+@pytest.mark.parametrize("source", ["1" + "<2" * 6000, "x=1\n" * 4900, "a=[" + "1," * 9000 + "]"])
+def test_a_long_program_costs_no_square(source: str) -> None:
+    begun = time.process_time()
+    assert len(mutants(source, 4)) <= 4
+    assert time.process_time() - begun < 10
 
 
 def test_layout_alone_is_no_mutant() -> None:
