@@ -26,7 +26,7 @@ LOGIT_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 24}
 """Most entries of [tokens, vocabulary] logits held at once; on a CPU as many as its caches hold."""
 SHARED_SAVING = 0.2
 """Least share of a group's tokens that sharing its prefix must save (benchmarks/scoring_speed.py)."""
-CPU_TOKENS = 4096
+CPU_TOKENS = 1024
 """Most padded tokens of a forward pass on a CPU: larger batches leave its caches."""
 
 _examined: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
