@@ -99,7 +99,8 @@ def _rate(rate: float, unit: str) -> str:
 
 def counts_line(counts: Mapping[str, Any]) -> str:
     """Numbers and texts by name, in one line."""
-    return ", ".join(f"{name} {_short(value)}" for name, value in counts.items() if not isinstance(value, list | dict))
+    told = {name: value for name, value in counts.items() if not (value is None or isinstance(value, list | dict))}
+    return ", ".join(f"{name} {_short(value)}" for name, value in told.items())
 
 
 def _short(value: Any) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from selfplay.progress_file import ProgressFile
 from selfplay.run import write_json
 from selfplay.run_status import is_running, run_status
-from selfplay.status_view import status_view, watch
+from selfplay.status_view import counts_line, status_view, watch
 
 STAGES = ("seeds", "em_1", "em_2", "synthesis", "selfplay_1", "selfplay_2")
 
@@ -163,3 +163,7 @@ def test_watching_ends_with_the_run(run_path: Path, monkeypatch: pytest.MonkeyPa
     watch(console, lambda: states.pop(0))
     assert states == []
     assert "not running" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_count_that_was_not_taken_is_left_out() -> None:
+    assert counts_line({"kept": 3, "kill_rate": None, "rows": [1]}) == "kept 3"
