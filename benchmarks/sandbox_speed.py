@@ -34,7 +34,7 @@ DOUBLE = Program(
     "#include <bits/stdc++.h>\nusing namespace std;\nint main() { long long n; cin >> n; cout << 2 * n << endl; }",
     "cpp",
 )
-THROUGHPUT_SUBMISSIONS = 150
+THROUGHPUT_SUBMISSIONS = 400
 
 
 def _tree_cpu_ms(pid: int) -> float:

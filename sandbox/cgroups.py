@@ -227,7 +227,7 @@ def _mounts() -> Iterator[tuple[str, str, str, str]]:
 
 
 def _opened(file: Path) -> int | None:
-    """A descriptor kept open, since it is read after every test."""
+    """A descriptor kept open, since it is read after long tests, and now and then."""
     try:
         return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

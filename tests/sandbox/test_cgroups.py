@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cgroups
+from sandbox import cgroups, fork_server
 from sandbox.model import Limits, Program, SandboxUnavailable, Status
 from sandbox.open import open_sandbox
 from sandbox.warm import WarmSandbox
@@ -94,6 +94,30 @@ def test_processor_time_of_children_that_nobody_reaps_counts(host_group: cgroups
     execution = sandbox.run(EVASIVE, [b""], Limits(cpu_s=0.3, wall_s=60))[0]
     assert execution.status is Status.TIME_LIMIT
     assert sandbox.run(Program("print(1)"), [b""], Limits(cpu_s=0.3))[0].status is Status.OK
+
+
+def test_short_tests_are_not_asked_about_one_by_one(
+    host_group: cgroups.Cgroup, sandbox: WarmSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.run(Program("print(1)"), [b""], LIMITS)
+    asked: list[float] = []
+    real = cgroups.Cgroup.spent_s
+
+    def spent_s(self: cgroups.Cgroup) -> float:
+        asked.append(real(self))
+        return asked[-1]
+
+    monkeypatch.setattr(cgroups.Cgroup, "spent_s", spent_s)
+    monkeypatch.setattr(fork_server, "_PROCESSORS", 2)
+    monkeypatch.setattr(fork_server, "_UNREAD_S", 60)
+    assert all(done.status is Status.OK for done in sandbox.run(Program("print(1)"), [b""] * 8, LIMITS))
+    assert asked == []
+    # What they may have used is not held against the next one, and that is still found out.
+    assert sandbox.run(EVASIVE, [b""], Limits(cpu_s=0.3, wall_s=60))[0].status is Status.TIME_LIMIT
+    assert len(asked) == 1
+    monkeypatch.setattr(fork_server, "_UNREAD_S", 0)
+    assert sandbox.run(Program("print(1)"), [b""], LIMITS)[0].status is Status.OK
+    assert len(asked) == 2
 
 
 def test_groups_of_ended_processes_are_removed(host_group: cgroups.Cgroup) -> None:
