@@ -12,7 +12,6 @@ Environment: GROUPS_SEEDS (default 5), GROUPS_TOKENS (default 250000), GROUPS_FO
 from __future__ import annotations
 
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -22,8 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import t as student
-
+from benchmarks._over_seeds import over_seeds
 from selfplay.config import Recipe
 from selfplay.evaluation.evaluate import gain_rows
 from selfplay.records import LabelledTask, Rollout, read_table
@@ -127,12 +125,3 @@ def _over_metrics(differences: Sequence[Sequence[dict[str, Any]]]) -> list[dict[
         }
         for (domain, metric), rows in found.items()
     ]
-
-
-def over_seeds(values: Sequence[float]) -> dict[str, float | None]:
-    """The mean over seeds with its 95% Student interval; no interval of one seed."""
-    mean = statistics.mean(values)
-    if len(values) < 2:
-        return {"mean": mean, "low": None, "high": None}
-    half = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return {"mean": mean, "low": mean - half, "high": mean + half}

@@ -1,88 +1,117 @@
-"""The quickstart's gains over five seeds, for each update rule and its controls. Takes most of an hour on two cores.
+"""The quickstart's gains over five seeds: each update rule, and what each would gain without what self-play is about.
 
-Arms: grpo, dpo, rft; shuffled (grpo on permuted rewards: must not gain); continued_sft (the same number of updates on
-the seeds' own solutions); frozen (EM with q as it came from the cold start, for the EM measures).
-Everything before self-play is shared by the arms of a seed.
+For every rule of `grpo`, `dpo` and `rft`:
+
+RULE            the recipe: synthesised problems, labels by vote, two rounds
+RULE_given      (a) the same updates on the seed problems alone, with their true answers and tests
+RULE_shuffled   (b) random rewards: those of a batch, permuted
+
+and for grpo (c), with new problems in round 2:
+
+grpo_again      no feedback: p and q stay as they were
+grpo_feedback   what the policy found learnable in round 1 goes back to p and q
+grpo_any        as many pairs whatever their pass rate: is it what is learnable that helps, or merely more?
+
+What the arms of a seed have in common is made once. Beside the figures a plot is written, `arms.svg`. Takes an hour and
+more on two cores. Environment: ARMS_SEEDS (default 5), ARMS_FOLDER (kept, and gone on with).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-SEEDS = 5
+from benchmarks._arms_plot import draw_arms
+from benchmarks._over_seeds import over_seeds
+
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
-ARMS = {
-    "dpo": ["training.algorithm=dpo"],
-    "rft": ["training.algorithm=rft"],
-    "shuffled": ["training.rewards=shuffled"],
-    "continued_sft": ["training.algorithm=continued_sft"],
+RULES = ("grpo", "dpo", "rft")
+WHOLE = "grpo"
+"""The arm that runs first, and from which the others take over."""
+AGAIN = "training.pool.each_round=resynthesise"
+FEEDBACK = "synthesis.feedback={low: 0.2, high: 0.8, prompts: 200"
+ARMS: dict[str, list[str]] = {
+    **{rule: [f"training.algorithm={rule}"] for rule in RULES},
+    **{f"{rule}_given": [f"training.algorithm={rule}", "training.pool.arm=given"] for rule in RULES},
+    **{f"{rule}_shuffled": [f"training.algorithm={rule}", "training.rewards=shuffled"] for rule in RULES},
+    "grpo_again": [AGAIN],
+    "grpo_feedback": [AGAIN, FEEDBACK + "}"],
+    "grpo_any": [AGAIN, FEEDBACK + ", choice: any}"],
 }
+AGAINST = [
+    *((rule, f"{rule}_given") for rule in RULES),
+    *((rule, f"{rule}_shuffled") for rule in RULES),
+    ("grpo_again", "grpo"),
+    ("grpo_feedback", "grpo_again"),
+    ("grpo_feedback", "grpo_any"),
+]
+"""Pairs of arms whose difference is reported, seed by seed."""
+
+Row = dict[str, Any]
+
+
+def run() -> dict[str, Any]:
+    """Runs all arms of all seeds, and returns their gains in the last round, by seed and over seeds."""
+    folder = Path(os.environ.get("ARMS_FOLDER") or tempfile.mkdtemp(prefix="arms-"))
+    count = int(os.environ.get("ARMS_SEEDS", "5"))
+    gains: dict[str, list[list[Row]]] = {arm: [] for arm in ARMS}
+    details: list[Row] = []
+    for seed in range(count):
+        whole = folder / f"{WHOLE}-{seed}"
+        for arm, settings in ARMS.items():
+            own = folder / f"{arm}-{seed}"
+            reuse = [] if own == whole else ["--reuse", str(whole)]
+            _selfplay(f"seed={seed}", *settings, "--run-dir", str(own), *reuse)
+            gains[arm].append(_last_round(own))
+        summary = json.loads((whole / "summary.json").read_text())
+        details.append({name: summary[name] for name in ("prompts", "labels", "overhead_share", "total_seconds")})
+        details[-1]["base"] = [row for row in summary["evaluation"] if row["round"] == 0]
+    arms = {arm: _over_seeds(rows) for arm, rows in gains.items()}
+    differences = [
+        {"arm": arm, "above": other, "metrics": _differences(gains[arm], gains[other])} for arm, other in AGAINST
+    ]
+    plot = folder / "arms.svg"
+    draw_arms(arms, plot, f"{RECIPE.stem}: gains in held-out accuracy after two rounds")
+    return {"seeds": count, "arms": arms, "differences": differences, "runs": details, "plot": str(plot)}
 
 
 def _selfplay(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "selfplay", "run", str(RECIPE), *arguments], check=True)
+    command = [sys.executable, "-m", "selfplay", "run", str(RECIPE), "tracking.wandb.mode=disabled", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def _last_round(run: Path) -> list[dict[str, Any]]:
+def _last_round(run: Path) -> list[Row]:
     summary = json.loads((run / "summary.json").read_text())
     last = max(row["round"] for row in summary["gains"])
     return [row for row in summary["gains"] if row["round"] == last]
 
 
-def run() -> dict[str, Any]:
-    """Runs all arms of all seeds and returns their gains in the last round, and the EM measures by round."""
-    folder = Path(os.environ.get("ARMS_FOLDER") or tempfile.mkdtemp(prefix="arms-"))
-    gains: dict[str, dict[int, Any]] = {}
-    em: dict[str, dict[int, Any]] = {"trained": {}, "frozen": {}}
-    details: dict[int, Any] = {}
-    for seed in range(SEEDS):
-        whole = folder / f"grpo-{seed}"
-        _selfplay(f"seed={seed}", "--run-dir", str(whole))
-        summary = json.loads((whole / "summary.json").read_text())
-        gains.setdefault("grpo", {})[seed] = _last_round(whole)
-        em["trained"][seed] = summary["em"]
-        details[seed] = {name: summary[name] for name in ("prompts", "labels", "overhead_share", "total_seconds")}
-        details[seed]["base"] = [row for row in summary["evaluation"] if row["round"] == 0]
-        for arm, settings in ARMS.items():
-            own = folder / f"{arm}-{seed}"
-            _selfplay(f"seed={seed}", *settings, "--run-dir", str(own), "--reuse", str(whole))
-            gains.setdefault(arm, {})[seed] = _last_round(own)
-        frozen = folder / f"frozen-{seed}"
-        where = ["--run-dir", str(frozen), "--reuse", str(whole)]
-        _selfplay(f"seed={seed}", "em.e_step=frozen", "--until", "em_2", *where)
-        stages = ["cold_start", "em_1", "em_2"]
-        manifests = [json.loads((frozen / "stages" / name / "manifest.json").read_text()) for name in stages]
-        em["frozen"][seed] = [manifest["counts"]["row"] for manifest in manifests]
-    return {"gains": gains, "em": em, "runs": details, "summary": _summary(gains)}
+def _by_metric(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {f"{row['domain']} {row['metric']}": row for row in rows}
 
 
-def _summary(gains: dict[str, dict[int, Any]]) -> list[dict[str, Any]]:
-    """For each arm, domain and metric: the median gain, and on how many seeds its interval lies above or below 0."""
-    rows = []
-    for arm, seeds in gains.items():
-        found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for of_seed in seeds.values():
-            for row in of_seed:
-                found.setdefault((row["domain"], row["metric"]), []).append(row)
-        for (domain, metric), same in found.items():
-            rows.append(
-                {
-                    "arm": arm,
-                    "domain": domain,
-                    "metric": metric,
-                    "median_gain": statistics.median(row["value"] for row in same),
-                    "least": min(row["value"] for row in same),
-                    "most": max(row["value"] for row in same),
-                    "above_zero": sum(row["low"] > 0 for row in same),
-                    "below_zero": sum(row["high"] < 0 for row in same),
-                    "seeds": len(same),
-                }
-            )
-    return rows
+def _over_seeds(seeds: Sequence[Sequence[Row]]) -> dict[str, Row]:
+    """For each domain and metric the gain over seeds, of each seed, and how many seeds' own intervals exclude 0."""
+    found = [_by_metric(rows) for rows in seeds]
+    return {
+        name: {
+            **over_seeds([rows[name]["value"] for rows in found]),
+            "seeds": [rows[name]["value"] for rows in found],
+            "above_zero": sum(rows[name]["low"] > 0 for rows in found),
+            "below_zero": sum(rows[name]["high"] < 0 for rows in found),
+        }
+        for name in found[0]
+    }
+
+
+def _differences(arm: Sequence[Sequence[Row]], other: Sequence[Sequence[Row]]) -> dict[str, Row]:
+    pairs = [(_by_metric(own), _by_metric(theirs)) for own, theirs in zip(arm, other, strict=True)]
+    return {
+        name: over_seeds([own[name]["value"] - theirs[name]["value"] for own, theirs in pairs]) for name in pairs[0][0]
+    }

@@ -20,8 +20,8 @@ DONE_FILE = "ablation-arm.json"
 LENGTH_FLOOR = 8
 """Tokens, markers counted: above the gists and outlines of the quickstart's annotators, below their full plans."""
 
-Start = Callable[[Recipe, Path, Path | None, str], object]
-"""Runs a recipe in a folder, with stages taken over from another run, until a stage is done."""
+Start = Callable[[Recipe, Path, Path | None, str | None], object]
+"""Runs a recipe in a folder, with stages taken over from another run, until a stage is done or, without one, whole."""
 Say = Callable[[str], None]
 
 
@@ -119,7 +119,8 @@ def run_arms(
         arms: what to compare.
         seeds: the recipe's seed in each repetition.
         out: where the runs go.
-        downstream: whether to go on to labelled prompts, or to end with the last round of EM.
+        downstream: whether to go on to labelled prompts and the recipe's rounds of self-play, or to end with the
+            last round of EM.
         start: runs one recipe.
         say: hears which run comes next.
 
@@ -139,9 +140,15 @@ def run_arms(
             say(f"[{number}/{len(planned)}] seed {seed}, {arm.name}: already done")
             continue
         say(f"[{number}/{len(planned)}] seed {seed}, {arm.name}")
-        until = "labelling" if downstream else f"em_{loaded.em.rounds}"
-        start(loaded, folder, _shared(folder), until)
+        start(loaded, folder, _shared(folder), _last_stage(loaded, downstream))
         write_json(folder / DONE_FILE, {"recipe_hash": recipe_hash(loaded), "downstream": downstream})
+
+
+def _last_stage(recipe: Recipe, downstream: bool) -> str | None:
+    """Where a run ends; None is its own end."""
+    if not downstream:
+        return f"em_{recipe.em.rounds}"
+    return None if recipe.training.rounds else "labelling"
 
 
 def is_done(folder: Path, recipe: Recipe, downstream: bool) -> bool:

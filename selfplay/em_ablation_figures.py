@@ -20,7 +20,7 @@ from selfplay.run import read_json
 NLLS = ("joint_nll", "bound", "nll_given_rationale", "nll_without_rationale")
 """Nats a problem, less is better; docs/method.md says what none of them shows alone."""
 FORMS = ("length", "copy_rate", "distinct_2", "chosen_length", "parse_rate", "repetition")
-DOWNSTREAM = ("solvable_share", "kept_share", "pass_rate", "label_accuracy")
+DOWNSTREAM = ("solvable_share", "kept_share", "pass_rate", "label_accuracy", "gain")
 SHOWN = ("joint_nll", "bound", "nll_given_rationale", "nll_without_rationale", "length", "copy_rate")
 
 Figures = dict[str, Any]
@@ -91,7 +91,10 @@ def _paired(ends: Mapping[str, Figures], first: str, second: str) -> list[tuple[
 
 
 def downstream_of(folder: Path) -> Figures:
-    """What became of a run's prompts: the share that can be solved, survived curation, and their labels."""
+    """What became of a run's prompts: the share that can be solved, survived curation, their labels, and the gain.
+
+    What could not be measured is None: `gain` without rounds, the others without an exact solver or without prompts.
+    """
     recipe = Recipe.model_validate(read_json(folder / "recipe.json"))
     prompts = read_table(folder / "stages" / "synthesis" / "prompts.parquet", Prompt)
     parsed = [prompt for prompt in prompts if not prompt.dropped]
@@ -104,7 +107,17 @@ def downstream_of(folder: Path) -> Figures:
         "kept_share": len(kept) / len(prompts) if prompts else None,
         "pass_rate": statistics.fmean(task.pass_rate for task in tasks) if tasks else None,
         "label_accuracy": sum(right) / len(right) if right else None,
+        "gain": gain_of(folder, recipe),
     }
+
+
+def gain_of(folder: Path, recipe: Recipe) -> float | None:
+    """The gain in held-out accuracy of the last round, at the first temperature, as the mean over domains."""
+    if not recipe.training.rounds:
+        return None
+    gains = read_json(folder / "summary.json")["gains"]
+    last, first = max(row["round"] for row in gains), gains[0]["metric"]
+    return statistics.fmean(row["value"] for row in gains if row["round"] == last and row["metric"] == first)
 
 
 def _solvable(recipe: Recipe, prompt: Prompt) -> bool | None:

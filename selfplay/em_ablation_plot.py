@@ -22,6 +22,7 @@ ENDS = {
     "length": "tokens of\ngreedy z",
     "solvable_share": "solvable\nshare",
     "pass_rate": "pass rate\n(difficulty)",
+    "gain": "gain of\nself-play",
 }
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933")
 """Wong's palette, which stays apart for colour-blind eyes, and one more."""

@@ -12,9 +12,9 @@ import pytest
 
 from selfplay.config import Recipe
 from selfplay.em_ablation import CONVERGENCE, REWARDS, Arm, ArmError, arm_of, arm_recipe, run_arms, seeds_of
-from selfplay.em_ablation_figures import NLLS, closing_view, figures, order, spread
+from selfplay.em_ablation_figures import NLLS, closing_view, figures, gain_of, order, spread
 from selfplay.em_ablation_plot import draw_curves, draw_ends
-from selfplay.recipe_file import RecipeError
+from selfplay.recipe_file import RecipeError, load_recipe
 from selfplay.run import write_json
 
 RECIPE = """\
@@ -24,6 +24,7 @@ domains:
   math:
     seeds: {kind: quickstart, grammar: math}
 em: {rounds: 2}
+training: {rounds: 0}
 """
 
 
@@ -40,9 +41,9 @@ class Runs:
     LEVELS: ClassVar[dict[str, float]] = {"e_step": 10.0, "frozen": 11.0, "with_z": 13.0, "without_z": 12.0}
 
     def __init__(self) -> None:
-        self.started: list[tuple[str, Path | None, str]] = []
+        self.started: list[tuple[str, Path | None, str | None]] = []
 
-    def __call__(self, recipe: Recipe, folder: Path, reuse: Path | None, until: str) -> None:
+    def __call__(self, recipe: Recipe, folder: Path, reuse: Path | None, until: str | None) -> None:
         self.started.append((f"{folder.parent.name}/{folder.name}", reuse, until))
         write_json(folder / "stages" / "base" / "manifest.json", {"counts": {}, "seconds": 1.0})
         for number, stage in enumerate(["cold_start", "em_1", "em_2"]):
@@ -74,7 +75,7 @@ def test_every_arm_of_every_seed_is_run_once_and_shares_the_first_ones_beginning
 
 
 def test_what_was_cut_off_or_changed_is_run_again(recipe: Path, tmp_path: Path) -> None:
-    def cut(loaded: Recipe, folder: Path, reuse: Path | None, until: str) -> None:
+    def cut(loaded: Recipe, folder: Path, reuse: Path | None, until: str | None) -> None:
         if folder.name == "with_z":
             raise SystemExit(130)
         Runs()(loaded, folder, reuse, until)
@@ -93,13 +94,37 @@ def test_what_was_cut_off_or_changed_is_run_again(recipe: Path, tmp_path: Path) 
 
 def test_the_rewards_take_over_the_arms_of_the_same_name_and_go_further(recipe: Path, tmp_path: Path) -> None:
     run(recipe, tmp_path / "out", Runs(), [0])
-    started: list[tuple[str, str]] = []
+    started: list[tuple[str, str | None]] = []
 
-    def further(loaded: Recipe, folder: Path, reuse: Path | None, until: str) -> None:
+    def further(loaded: Recipe, folder: Path, reuse: Path | None, until: str | None) -> None:
         started.append((folder.name, until))
 
     run_arms(recipe, [], REWARDS, [0], tmp_path / "out", True, further, lambda text: None)
     assert started == [(arm.name, "labelling") for arm in REWARDS]
+
+
+def test_the_rewards_go_through_the_rounds_of_self_play_where_the_recipe_has_some(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE.replace("training: {rounds: 0}", "training: {rounds: 1}"))
+    started: list[str | None] = []
+
+    def whole(loaded: Recipe, folder: Path, reuse: Path | None, until: str | None) -> None:
+        started.append(until)
+
+    run_arms(recipe, [], REWARDS, [0], tmp_path / "out", True, whole, lambda text: None)
+    assert started == [None] * len(REWARDS)
+
+
+def test_the_gain_is_that_of_the_last_round_at_the_first_temperature(recipe: Path, tmp_path: Path) -> None:
+    def gain(number: int, domain: str, metric: str, value: float) -> dict[str, Any]:
+        return {"round": number, "domain": domain, "metric": metric, "value": value}
+
+    rows = [
+        gain(n, d, m, v * n) for d, v in (("math", 0.25), ("code", 0.75)) for m in ("avg@4 T=1", "x") for n in (1, 2)
+    ]
+    write_json(tmp_path / "summary.json", {"gains": rows + [gain(2, "math", "x", 9.0)]})
+    loaded = load_recipe(recipe, ["training.rounds=2"])
+    assert gain_of(tmp_path, loaded) == pytest.approx(1.0)
+    assert gain_of(tmp_path, load_recipe(recipe, [])) is None
 
 
 @pytest.mark.parametrize("arm", [*CONVERGENCE, *REWARDS], ids=lambda arm: arm.name)
