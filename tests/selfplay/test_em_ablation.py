@@ -121,7 +121,7 @@ def test_the_gain_is_that_of_the_last_round_at_the_first_temperature(recipe: Pat
     rows = [
         gain(n, d, m, v * n) for d, v in (("math", 0.25), ("code", 0.75)) for m in ("avg@4 T=1", "x") for n in (1, 2)
     ]
-    write_json(tmp_path / "summary.json", {"gains": rows + [gain(2, "math", "x", 9.0)]})
+    write_json(tmp_path / "summary.json", {"gains": [*rows, gain(2, "math", "x", 9.0)]})
     loaded = load_recipe(recipe, ["training.rounds=2"])
     assert gain_of(tmp_path, loaded) == pytest.approx(1.0)
     assert gain_of(tmp_path, load_recipe(recipe, [])) is None
