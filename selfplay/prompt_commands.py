@@ -14,6 +14,7 @@ SHOWN = 100
 
 export_app = typer.Typer(help="Write what a run made as a data set.", no_args_is_help=True)
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+Round = Annotated[int | None, typer.Option("--round", min=1, help="Only prompts made for this round; default all.")]
 
 
 def prompts(
@@ -24,6 +25,7 @@ def prompts(
     ] = "",
     identifier: Annotated[str, typer.Option("--id", help="All that is known of one prompt.")] = "",
     domain: Annotated[str, typer.Option(help="Only those of one domain.")] = "",
+    round_: Round = None,
     concepts: Annotated[bool, typer.Option("--concepts", help="What became of each concept instead.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="Most rows; 0 for all.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
@@ -40,7 +42,7 @@ def prompts(
         if identifier:
             typer.echo(json.dumps(whole_story(run, identifier), ensure_ascii=False, indent=None if as_json else 1))
             return
-        rows = _concepts(run, recipe, domain) if concepts else find(run, dropped, reason, domain)
+        rows = _concepts(run, recipe, domain, round_) if concepts else find(run, dropped, reason, domain, round_)
         for row in islice(rows, limit or None):
             _show(row, as_json)
     except RunError as error:
@@ -60,6 +62,7 @@ def export(
         ),
     ] = None,
     format_: Annotated[str, typer.Option("--format", help="parquet or jsonl.")] = "parquet",
+    round_: Round = None,
     chat: Annotated[bool, typer.Option("--chat", help="sft and pairs as lists of messages, for chat models.")] = False,
     public: Annotated[bool, typer.Option("--public", help="A new data set on the hub is seen by everybody.")] = False,
     license_: Annotated[str, typer.Option("--license", help="For the card, as the hub names it.")] = "",
@@ -80,7 +83,7 @@ def export(
     layouts = [name for name in LAYOUTS if name in wanted]
     try:
         where, counts = export_prompts(
-            run, to, layouts, "parquet" if format_ == "parquet" else "jsonl", chat, not public, license_
+            run, to, layouts, "parquet" if format_ == "parquet" else "jsonl", chat, not public, license_, round_
         )
     except RunError as error:
         _refuse(str(error), UNUSABLE)
@@ -91,11 +94,11 @@ def export(
     typer.echo(where)
 
 
-def _concepts(run: Path, recipe: dict[str, Any], domain: str) -> Any:
+def _concepts(run: Path, recipe: dict[str, Any], domain: str, number: int | None) -> Any:
     from selfplay.concepts.coverage import concept_uses
 
     for name in [domain] if domain else recipe["domains"]:
-        for use in sorted(concept_uses(run, name), key=lambda use: (-use.used, use.concept)):
+        for use in sorted(concept_uses(run, name, number), key=lambda use: (-use.used, use.concept)):
             yield {"domain": name, "concept": use.concept} | {
                 key: getattr(use, key) for key in ("used", "parsed", "kept", "labelled")
             }
@@ -115,9 +118,8 @@ def _show(row: Any, as_json: bool) -> None:
     else:
         text = _printable(values["problem"])
         state = f"lost in {values['stage']}: {_printable(values['dropped'])}" if values["dropped"] else "kept"
-        typer.echo(
-            f"{values['id']}  {values['domain']:8} {state}\n    {text[:SHOWN]}{'…' if len(text) > SHOWN else ''}"
-        )
+        typer.echo(f"{values['id']}  {values['domain']:8} round {values['round']:<2} {state}")
+        typer.echo(f"    {text[:SHOWN]}{'…' if len(text) > SHOWN else ''}")
 
 
 def _printable(text: str) -> str:

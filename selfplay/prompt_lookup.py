@@ -1,4 +1,4 @@
-"""What became of each prompt of a run, and why: `selfplay prompts`."""
+"""What became of each prompt of a run, in all its rounds, and why: `selfplay prompts`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.records import Judgement, LabelledTask, Prompt, RecordError, Rollout, read_batches
+from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file, table_rows
+from selfplay.records import Judgement, LabelledTask, Prompt, RecordError, Rollout
 from selfplay.run import RunError
 
 
@@ -17,6 +18,8 @@ class Fate:
 
     id: str
     domain: str
+    round: int
+    """The round that it was made for."""
     stage: str
     """The last stage that has looked at it."""
     dropped: str
@@ -25,33 +28,51 @@ class Fate:
     """Empty where the completion held none."""
 
 
-def fates(run: Path) -> Iterator[Fate]:
+def fates(run: Path, number: int | None = None) -> Iterator[Fate]:
     """What became of every prompt, in the order in which they were made.
 
+    Args:
+        run: the run directory.
+        number: only prompts made for this round; None for all.
+
     Raises:
-        RunError: the run has made no prompts yet.
+        RunError: the run has made no prompts yet, or none for that round.
         RecordError: a table is damaged.
     """
-    made = _file(run, "synthesis", "prompts")
-    if not made.exists():
+    rounds = prompt_rounds(run, number)
+    if not rounds:
         raise RunError(f"{run}: has made no prompts yet; run it up to there with `selfplay run ... --until synthesis`")
-    curated = _rows(_file(run, "curation", "prompts"), Prompt)
-    labelled = {task.prompt_id: task.dropped for task in _rows(_file(run, "labelling", "tasks"), LabelledTask)}
-    curation_ended = _file(run, "curation", "prompts").exists()
-    for prompt in _rows(made, Prompt):
-        stage, dropped = "synthesis", prompt.dropped
+    for own in rounds:
+        yield from _fates_of(run, own)
+
+
+def _fates_of(run: Path, own: PromptRound) -> Iterator[Fate]:
+    curated = table_rows(table_file(run, own.curation, "prompts"), Prompt)
+    curation_ended = table_file(run, own.curation, "prompts").exists()
+    labelled = _labels(run, own)
+    for prompt in table_rows(table_file(run, own.synthesis, "prompts"), Prompt):
+        stage, dropped = own.synthesis, prompt.dropped
         if not dropped and curation_ended:
             # The table of curation has every parsed prompt, in the same order.
-            own = next(curated, None)
-            if own is None or own.id != prompt.id:
-                raise RecordError(f"{run}: the tables of synthesis and curation do not belong together; run it again")
-            stage, dropped = "curation", own.dropped
-            if not dropped and prompt.id in labelled:
-                stage, dropped = "labelling", labelled[prompt.id]
-        yield Fate(prompt.id, prompt.domain, stage, dropped, prompt.problem)
+            row = next(curated, None)
+            if row is None or row.id != prompt.id:
+                raise RecordError(
+                    f"{run}: the tables of {own.synthesis} and {own.curation} do not belong together; run it again"
+                )
+            stage, dropped = own.curation, row.dropped
+            if not dropped and own.labelled and prompt.id in labelled:
+                stage, dropped = own.labelled, labelled[prompt.id]
+        yield Fate(prompt.id, prompt.domain, own.number, stage, dropped, prompt.problem)
 
 
-def find(run: Path, dropped: bool, reason: str, domain: str) -> Iterator[Fate]:
+def _labels(run: Path, own: PromptRound) -> dict[str, str]:
+    """Why the newest labelling dropped each prompt; empty for those that it kept."""
+    if own.labelled is None:
+        return {}
+    return {row.prompt_id: row.dropped for row in table_rows(table_file(run, own.labelled, "tasks"), LabelledTask)}
+
+
+def find(run: Path, dropped: bool, reason: str, domain: str, number: int | None = None) -> Iterator[Fate]:
     """Those fates that are wanted.
 
     Args:
@@ -59,8 +80,9 @@ def find(run: Path, dropped: bool, reason: str, domain: str) -> Iterator[Fate]:
         dropped: only prompts that were lost.
         reason: only those lost for it, by the beginning of what the funnel calls it; empty for any.
         domain: only those of one domain; empty for all.
+        number: only those made for one round; None for all.
     """
-    for fate in fates(run):
+    for fate in fates(run, number):
         if (dropped or reason) and not fate.dropped:
             continue
         if fate.dropped.startswith(reason) and domain in ("", fate.domain):
@@ -68,7 +90,7 @@ def find(run: Path, dropped: bool, reason: str, domain: str) -> Iterator[Fate]:
 
 
 def whole_story(run: Path, identifier: str) -> dict[str, Any]:
-    """All that the run knows of one prompt: its text, its fate, what judges and solvers said, and its label.
+    """All that the run knows of one prompt: its text, its fate, what judges and solvers said, and its newest label.
 
     Raises:
         RunError: the run has no such prompt.
@@ -76,23 +98,19 @@ def whole_story(run: Path, identifier: str) -> dict[str, Any]:
     fate = next((fate for fate in fates(run) if fate.id == identifier), None)
     if fate is None:
         raise RunError(f"{run}: has no prompt {identifier!r}; `selfplay prompts {run} --dropped` lists those it lost")
-    prompt = next(row for row in _rows(_file(run, "synthesis", "prompts"), Prompt) if row.id == identifier)
-    story = asdict(prompt) | {"stage": fate.stage, "dropped": fate.dropped}
-    said = [
-        asdict(row) for row in _rows(_file(run, "curation", "judgements"), Judgement) if row.prompt_id == identifier
-    ]
-    solved = [asdict(row) for row in _rows(_file(run, "curation", "solutions"), Rollout) if row.task_id == identifier]
-    label = [
-        asdict(row) for row in _rows(_file(run, "labelling", "tasks"), LabelledTask) if row.prompt_id == identifier
-    ]
-    return story | {"judgements": said, "solutions": solved, "label": label[0] if label else None}
+    [own] = prompt_rounds(run, fate.round)
+    [prompt] = _of(run, own.synthesis, "prompts", Prompt, "id", identifier)
+    labels = _of(run, own.labelled, "tasks", LabelledTask, "prompt_id", identifier) if own.labelled else []
+    return prompt | {
+        "round": fate.round,
+        "stage": fate.stage,
+        "dropped": fate.dropped,
+        "judgements": _of(run, own.curation, "judgements", Judgement, "prompt_id", identifier),
+        "solutions": _of(run, own.curation, "solutions", Rollout, "task_id", identifier),
+        "label": labels[0] if labels else None,
+    }
 
 
-def _file(run: Path, stage: str, table: str) -> Path:
-    return run / "stages" / stage / f"{table}.parquet"
-
-
-def _rows(file: Path, record: type[Any]) -> Iterator[Any]:
-    if file.exists():
-        for batch in read_batches(file, record):
-            yield from batch
+def _of(run: Path, stage: str, table: str, record: type[Any], column: str, value: str) -> list[dict[str, Any]]:
+    rows = table_rows(table_file(run, stage, table), record)
+    return [asdict(row) for row in rows if getattr(row, column) == value]

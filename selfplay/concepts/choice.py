@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfplay.concepts.bank import Combination, Embed, bank_of
-from selfplay.concepts.coverage import CoverageSteering, combinations_tried, concept_uses
+from selfplay.concepts.coverage import CoverageSteering, combinations_tried, earlier_uses
 from selfplay.concepts.listing import ConceptList, read_concept_list
 from selfplay.concepts.sampler import ConceptSampler, shapes_of
 from selfplay.config import Recipe
+from selfplay.prompt_rounds import prompt_rounds, table_file
 from selfplay.records import Seed
 from selfplay.run import read_run
-
-EARLIER = ("synthesis/prompts.parquet", "curation/prompts.parquet", "labelling/tasks.parquet")
-"""What is read of an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def choice_of(
     taken, steering = set(reserved), None
     if settings.coverage is not None:
         runs = earlier_runs(recipe)
-        uses = [use for run in runs for use in concept_uses(run, domain)]
+        uses = [use for run in runs for use in earlier_uses(run, domain)]
         steering = CoverageSteering(bank.names, settings.coverage, uses)
         taken |= {combination for run in runs for combination in combinations_tried(run, domain)}
     return Choice(ConceptSampler(bank, settings.concept_temperature, taken, steering), shapes)
@@ -76,7 +74,10 @@ def earlier_runs(recipe: Recipe) -> list[Path]:
 def choice_files(recipe: Recipe) -> str:
     """A hash of the files outside of the run that the choice reads; empty where it reads none."""
     files = [Path(own.file) for own in recipe.synthesis.concepts.values() if own.file is not None]
-    files += [run / "stages" / name for run in earlier_runs(recipe) for name in EARLIER]
+    for run in earlier_runs(recipe):
+        for own in prompt_rounds(run):
+            files += [table_file(run, stage, "prompts") for stage in (own.synthesis, own.curation)]
+            files += [table_file(run, own.labelled, "tasks")] if own.labelled else []
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes() if file.exists() else b"")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfplay.concepts.bank import Combination
+from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file
 from selfplay.records import LabelledTask, Prompt, read_columns
 from selfplay.synthesis_settings import Coverage
 
@@ -38,17 +39,43 @@ class ConceptUse:
         return next(count for count in (self.labelled, self.kept, self.parsed) if count is not None)
 
 
-def concept_uses(run: Path, domain: str) -> list[ConceptUse]:
+def concept_uses(run: Path, domain: str, number: int | None = None) -> list[ConceptUse]:
     """The use of every concept of a domain in a run, by name; none before its synthesis has ended.
+
+    Args:
+        run: the run directory.
+        domain: its name.
+        number: only prompts made for this round; None for all rounds together.
+
+    Raises:
+        RunError: the run has made no prompts for that round.
+        RecordError: a table is damaged.
+    """
+    found: dict[str, ConceptUse] = {}
+    for own in prompt_rounds(run, number):
+        for use in _uses_of(run, own, domain):
+            found[use.concept] = _sum(found[use.concept], use) if use.concept in found else use
+    return [found[concept] for concept in sorted(found)]
+
+
+def earlier_uses(run: Path, domain: str) -> list[ConceptUse]:
+    """The uses in each round apart: a round may have come further than the next, and prompts survive as far as theirs.
 
     Raises:
         RecordError: a table is damaged.
     """
-    made = _read(run, "synthesis", domain)
-    if made is None:
-        return []
-    curated = _read(run, "curation", domain)
-    labelled = _labelled(run, curated)
+    return [use for own in prompt_rounds(run) for use in _uses_of(run, own, domain)]
+
+
+def combinations_tried(run: Path, domain: str) -> set[Combination]:
+    """The combinations that prompts of a domain were written for, in any round."""
+    return {row.concepts for own in prompt_rounds(run) for row in _read(run, own.synthesis, domain) or ()}
+
+
+def _uses_of(run: Path, own: PromptRound, domain: str) -> list[ConceptUse]:
+    made = _read(run, own.synthesis, domain) or []
+    curated = _read(run, own.curation, domain)
+    labelled = _labelled(run, own, curated)
     used = Counter(concept for row in made for concept in row.concepts)
     parsed = _of_kept(made)
     kept = None if curated is None else _of_kept(curated)
@@ -61,13 +88,23 @@ def concept_uses(run: Path, domain: str) -> list[ConceptUse]:
             None if kept is None else kept[concept],
             None if tasks is None else tasks[concept],
         )
-        for concept in sorted(used)
+        for concept in used
     ]
 
 
-def combinations_tried(run: Path, domain: str) -> set[Combination]:
-    """The combinations that prompts of a domain were written for."""
-    return {row.concepts for row in _read(run, "synthesis", domain) or ()}
+def _sum(one: ConceptUse, other: ConceptUse) -> ConceptUse:
+    """Both together; what one round does not know yet, it does not add to."""
+
+    def total(first: int | None, second: int | None) -> int | None:
+        return None if first is None and second is None else (first or 0) + (second or 0)
+
+    return ConceptUse(
+        one.concept,
+        one.used + other.used,
+        one.parsed + other.parsed,
+        total(one.kept, other.kept),
+        total(one.labelled, other.labelled),
+    )
 
 
 class CoverageSteering:
@@ -117,7 +154,7 @@ class _Row:
 
 
 def _read(run: Path, stage: str, domain: str) -> list[_Row] | None:
-    file = run / "stages" / stage / "prompts.parquet"
+    file = table_file(run, stage, "prompts")
     if not file.exists():
         return None
     rows = []
@@ -127,12 +164,11 @@ def _read(run: Path, stage: str, domain: str) -> list[_Row] | None:
     return rows
 
 
-def _labelled(run: Path, curated: list[_Row] | None) -> list[_Row] | None:
-    file = run / "stages" / "labelling" / "tasks.parquet"
-    if curated is None or not file.exists():
+def _labelled(run: Path, own: PromptRound, curated: list[_Row] | None) -> list[_Row] | None:
+    if curated is None or own.labelled is None:
         return None
     left: set[str] = set()
-    for table in read_columns(file, LabelledTask, ["prompt_id", "dropped"]):
+    for table in read_columns(table_file(run, own.labelled, "tasks"), LabelledTask, ["prompt_id", "dropped"]):
         pairs = zip(table["prompt_id"].to_pylist(), table["dropped"].to_pylist(), strict=True)
         left |= {prompt for prompt, dropped in pairs if not dropped}
     return [_Row(row.id, row.concepts, row.id in left) for row in curated]

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 import selfplay
-from selfplay.export.layouts import base_name
+from selfplay.export.layouts import Source, base_name
 from selfplay.recipe_file import deciding
 from selfplay.report.funnel import prompt_funnel
 from selfplay.report.run_tables import RunTables
@@ -27,13 +27,13 @@ ABOUT = {
 
 
 def write_card(
-    folder: Path, run: Path, recipe: Mapping[str, Any], counts: Mapping[str, int], ending: str, license_: str
+    folder: Path, source: Source, recipe: Mapping[str, Any], counts: Mapping[str, int], ending: str, license_: str
 ) -> None:
     """Writes README.md.
 
     Args:
         folder: of the data set.
-        run: where it comes from.
+        source: where it comes from.
         recipe: the run's resolved recipe.
         counts: rows of each layout.
         ending: of the data files.
@@ -41,7 +41,7 @@ def write_card(
     """
     header = _header(recipe, counts, ending, license_)
     text = yaml.safe_dump(header, sort_keys=False, allow_unicode=True)
-    body = "\n\n".join([_title(recipe), _contents(counts), _funnel(run), _provenance(run, recipe), _settings(recipe)])
+    body = "\n\n".join([_title(recipe), _contents(counts), _funnel(source), _provenance(recipe), _settings(recipe)])
     (folder / "README.md").write_text(f"---\n{text}---\n\n{body}\n", encoding="utf-8")
 
 
@@ -78,15 +78,15 @@ def _contents(counts: Mapping[str, int]) -> str:
     return "\n".join(["## Contents", "", "| configuration | rows | what |", "|---|---|---|", *lines])
 
 
-def _funnel(run: Path) -> str:
+def _funnel(source: Source) -> str:
     lines = ["## What was lost on the way", "", "| step | left | lost |", "|---|---|---|"]
-    for step in prompt_funnel(RunTables(run)):
+    for step in prompt_funnel(RunTables(source.run), source.rounds):
         lost = "; ".join(f"{reason}: {count:,}" for reason, count in step.lost.items())
         lines.append(f"| {step.name} | {step.total:,} | {lost} |")
     return "\n".join(lines)
 
 
-def _provenance(run: Path, recipe: Mapping[str, Any]) -> str:
+def _provenance(recipe: Mapping[str, Any]) -> str:
     model = recipe["model"]
     base = model.get("name") or f"a tiny model from scratch ({model['layers']} layers of {model['hidden_size']})"
     generator = (recipe.get("generator") or {}).get("name")

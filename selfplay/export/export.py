@@ -16,6 +16,7 @@ from selfplay.config import Recipe
 from selfplay.export.card import write_card
 from selfplay.export.hub import push_folder
 from selfplay.export.layouts import Layout, Row, Source
+from selfplay.prompt_rounds import stage_name
 from selfplay.records import ROWS_AT_ONCE
 from selfplay.run import RunError, read_run
 
@@ -33,6 +34,7 @@ def export_prompts(
     chat: bool = False,
     private: bool = True,
     license_: str = "",
+    number: int | None = None,
 ) -> tuple[str, dict[str, int]]:
     """Exports a run whose curation has ended.
 
@@ -44,6 +46,7 @@ def export_prompts(
         chat: whether prompts and completions of the policy are lists of messages rather than texts.
         private: whether a new data set on the hub is seen by its owner only.
         license_: for the card, as the hub names it; empty says nothing.
+        number: only prompts made for this round, and what came of them; None for all rounds.
 
     Returns:
         Where it is, and the rows of each layout.
@@ -54,11 +57,10 @@ def export_prompts(
         HubError: the hub did not take it.
     """
     recipe = read_run(run)
-    if not (run / "stages" / "curation" / "manifest.json").exists():
-        raise RunError(
-            f"{run}: has no curated prompts yet; run it up to there with `selfplay run ... --until curation`"
-        )
-    source = Source(run, Recipe.model_validate(recipe), chat)
+    source = Source(run, Recipe.model_validate(recipe), chat, number)
+    if not source.rounds:
+        stage = stage_name("curation", number or 1)
+        raise RunError(f"{run}: has no curated prompts yet; run it up to there with `selfplay run ... --until {stage}`")
     if not to.startswith(HUB):
         folder = Path(to)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -78,7 +80,7 @@ def _write(
         written = _write_layout(source, folder / layout, layout, ending)
         if written:
             counts[str(layout)] = written
-    write_card(folder, source.run, recipe, counts, ending, license_)
+    write_card(folder, source, recipe, counts, ending, license_)
     return counts
 
 

@@ -5,6 +5,8 @@ generator   prompt/completion: what the prompt model reads and writes, in the re
 sft         prompt/completion: what the policy reads, and a completion that was found right
 pairs       prompt/chosen/rejected/source: right and wrong completions, where a round of DPO made them
 dropped     prompts that were lost, with the reason
+
+All are over the rounds whose curation has ended, and of several labels of a prompt the newest counts.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ import pyarrow as pa
 
 from selfplay import formats
 from selfplay.config import Recipe
-from selfplay.records import LabelledTask, Pair, Prompt, Rollout, read_batches, schema_of
+from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file, table_rows
+from selfplay.records import LabelledTask, Pair, Prompt, Rollout, schema_of
 
 Layout = Literal["prompts", "generator", "sft", "pairs", "dropped"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -29,6 +32,10 @@ Row = dict[str, Any]
 
 _TEXT = pa.string()
 _TESTS = schema_of(LabelledTask).field("tests").type
+_DROPPED = [
+    *((name, _TEXT) for name in ("id", "domain", "stage", "reason", "problem", "completion")),
+    ("round", pa.int64()),
+]
 _PROMPTS = [
     *((name, _TEXT) for name in ("id", "domain")),
     ("concepts", pa.list_(_TEXT)),
@@ -37,6 +44,7 @@ _PROMPTS = [
     ("agreement", pa.float64()),
     ("pass_rate", pa.float64()),
     ("unlabelled", _TEXT),
+    ("round", pa.int64()),
     ("model", _TEXT),
     ("temperature", pa.float64()),
     ("seed", pa.int64()),
@@ -51,6 +59,8 @@ class Source:
     recipe: Recipe
     chat: bool
     """Whether prompts and completions are lists of messages rather than texts."""
+    number: int | None = None
+    """Only prompts that were made for this round, and what came of them; None for all."""
 
     def rows(self, layout: Layout) -> Iterator[Row]:
         """The rows of a layout.
@@ -74,17 +84,31 @@ class Source:
             "generator": [("prompt", _TEXT), ("completion", _TEXT)],
             "sft": [("prompt", said), ("completion", said)],
             "pairs": [("prompt", said), ("chosen", said), ("rejected", said), ("source", _TEXT)],
-            "dropped": [(name, _TEXT) for name in ("id", "domain", "stage", "reason", "problem", "completion")],
+            "dropped": _DROPPED,
         }
         return pa.schema(columns[layout])
 
     @cached_property
+    def rounds(self) -> list[PromptRound]:
+        """The rounds that are exported: those whose curation has ended."""
+        stages = self.run / "stages"
+        found = prompt_rounds(self.run, self.number)
+        return [own for own in found if (stages / own.curation / "manifest.json").exists()]
+
+    @cached_property
     def tasks(self) -> dict[str, LabelledTask]:
-        """The labelled tasks by the id of their prompt; none before labelling has ended."""
-        return {task.prompt_id: task for task in self._all("labelling", "tasks", LabelledTask)}
+        """The tasks as they were labelled last, by the id of their prompt; none before labelling has ended."""
+        newest = [own.labelled for own in self.rounds if own.labelled]
+        return {task.prompt_id: task for stage in newest for task in self._all(stage, "tasks", LabelledTask)}
+
+    def _curated(self) -> Iterator[tuple[int, Prompt]]:
+        """What curation left, with the round that it was made for."""
+        for own in self.rounds:
+            for prompt in self._all(own.curation, "prompts", Prompt, only_kept=True):
+                yield own.number, prompt
 
     def _prompts(self) -> Iterator[Row]:
-        for prompt in self._all("curation", "prompts", Prompt, only_kept=True):
+        for number, prompt in self._curated():
             task = self.tasks.get(prompt.id)
             label = task if task is not None and not task.dropped else None
             yield {
@@ -99,13 +123,14 @@ class Source:
                 "agreement": task.agreement if task else None,
                 "pass_rate": task.pass_rate if task else None,
                 "unlabelled": "not labelled" if task is None else task.dropped,
+                "round": number,
                 "model": base_name(prompt.model),
                 "temperature": prompt.temperature,
                 "seed": prompt.seed,
             }
 
     def _generator(self) -> Iterator[Row]:
-        for prompt in self._all("curation", "prompts", Prompt, only_kept=True):
+        for _, prompt in self._curated():
             domain = self.recipe.domains[prompt.domain]
             written = formats.rationale_block(prompt.rationale) if prompt.rationale else ""
             yield {
@@ -117,8 +142,8 @@ class Source:
         """One completion a task: the one given most often among those that passed, or else agreed with the label."""
         tasks = {task.id: task for task in self.tasks.values() if not task.dropped}
         counts: dict[str, dict[str, int]] = {}
-        sources = [("labelling", "completions"), *((stage, "rollouts") for stage in self._rounds("rollouts"))]
-        for stage, table in sources:
+        votes = [(stage, "completions") for own in self.rounds for stage in own.labellings]
+        for stage, table in [*votes, *((stage, "rollouts") for stage in self._updates("rollouts"))]:
             for row in self._all(stage, table, Rollout):
                 if row.passed and row.task_id in tasks and row.completion.strip():
                     given = counts.setdefault(row.task_id, {})
@@ -130,41 +155,47 @@ class Source:
             yield {"prompt": self._said("user", prompt), "completion": self._said("assistant", best)}
 
     def _pairs(self) -> Iterator[Row]:
-        for stage in self._rounds("pairs"):
+        wanted = None if self.number is None else self._tasks_ever()
+        for stage in self._updates("pairs"):
             for pair in self._all(stage, "pairs", Pair):
-                yield {
-                    "prompt": self._said("user", pair.prompt),
-                    "chosen": self._said("assistant", pair.chosen),
-                    "rejected": self._said("assistant", pair.rejected),
-                    "source": stage,
-                }
+                if wanted is None or pair.task_id in wanted:
+                    yield {
+                        "prompt": self._said("user", pair.prompt),
+                        "chosen": self._said("assistant", pair.chosen),
+                        "rejected": self._said("assistant", pair.rejected),
+                        "source": stage,
+                    }
+
+    def _tasks_ever(self) -> set[str]:
+        """Ids of the tasks that the exported prompts were, under any of their labels."""
+        stages = [stage for own in self.rounds for stage in own.labellings]
+        return {task.id for stage in stages for task in self._all(stage, "tasks", LabelledTask)}
 
     def _dropped(self) -> Iterator[Row]:
-        for stage in ("synthesis", "curation"):
-            for prompt in self._all(stage, "prompts", Prompt):
-                if prompt.dropped:
-                    yield {
-                        "id": prompt.id,
-                        "domain": prompt.domain,
-                        "stage": stage,
-                        "reason": prompt.dropped,
-                        "problem": prompt.problem,
-                        "completion": prompt.completion if stage == "synthesis" else "",
-                    }
+        for own in self.rounds:
+            for stage in (own.synthesis, own.curation):
+                for prompt in self._all(stage, "prompts", Prompt):
+                    if prompt.dropped:
+                        yield {
+                            "id": prompt.id,
+                            "domain": prompt.domain,
+                            "stage": stage,
+                            "reason": prompt.dropped,
+                            "problem": prompt.problem,
+                            "completion": prompt.completion if stage == own.synthesis else "",
+                            "round": own.number,
+                        }
 
     def _said(self, role: str, text: str) -> Any:
         return [{"role": role, "content": text}] if self.chat else text
 
-    def _rounds(self, table: str) -> list[str]:
+    def _updates(self, table: str) -> list[str]:
         """The rounds of self-play that have a table, in order."""
         found = self.run.glob(f"stages/selfplay_*/{table}.parquet")
         return sorted((file.parent.name for file in found), key=lambda name: int(name.partition("_")[2]))
 
     def _all(self, stage: str, table: str, record: type[Any], only_kept: bool = False) -> Iterator[Any]:
-        file = self.run / "stages" / stage / f"{table}.parquet"
-        if file.exists():
-            for batch in read_batches(file, record, only_kept):
-                yield from batch
+        return table_rows(table_file(self.run, stage, table), record, only_kept)
 
 
 def base_name(model: str) -> str:

@@ -185,12 +185,13 @@ def _em_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _agreement(tables: RunTables) -> list[tuple[float, int, int, int]]:
-    if not tables.has("labelling", "tasks"):
-        return []
-    table = tables.columns("labelling", "tasks", LabelledTask, ["agreement", "label_is_right"])
+    """(share of the votes, labels that are right, that are wrong, that nobody can tell), over all rounds."""
     counts: Counter[tuple[int, bool | None]] = Counter()
-    for agreement, right in zip(table["agreement"].to_pylist(), table["label_is_right"].to_pylist(), strict=True):
-        counts[round(agreement * AGREEMENT_BINS), right] += 1
+    for own in tables.prompt_rounds():
+        if own.labelled:
+            table = tables.columns(own.labelled, "tasks", LabelledTask, ["agreement", "label_is_right"])
+            columns = (table[name].to_pylist() for name in ("agreement", "label_is_right"))
+            counts.update((round(share * AGREEMENT_BINS), right) for share, right in zip(*columns, strict=True))
     bins = sorted({position for position, _ in counts})
     return [(at / AGREEMENT_BINS, counts[at, True], counts[at, False], counts[at, None]) for at in bins]
 

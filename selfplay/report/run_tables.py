@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file
 from selfplay.records import RecordError
 
 
@@ -23,7 +24,12 @@ class RunTables:
     """The tables below `stages/`, of a run that may be half done."""
 
     def __init__(self, run_path: Path) -> None:
+        self._run = run_path
         self._stages = run_path / "stages"
+
+    def prompt_rounds(self) -> list[PromptRound]:
+        """The rounds that have made prompts."""
+        return prompt_rounds(self._run)
 
     def stages(self, prefix: str) -> list[str]:
         """Stages of several rounds that have begun, such as `selfplay_`, in the order of their rounds."""
@@ -66,16 +72,30 @@ class RunTables:
         rows = zip(*(grouped[name].to_pylist() for name in ("domain", "dropped", "count_all")), strict=True)
         return Counter({(domain, dropped): count for domain, dropped, count in rows})
 
-    def spread(self, stage: str, table: str, record: type[Any], domain: str, count: int) -> list[str]:
-        """Ids of kept rows of a domain, taken evenly from the table: no row is preferred for what it says."""
-        table_ = self.columns(stage, table, record, ["id", "domain", "dropped"])
-        wanted = pc.and_(pc.equal(table_["domain"], domain), pc.equal(table_["dropped"], ""))
-        ids = table_["id"].filter(wanted)
-        step = max(1, len(ids) // count)
-        return [ids[index].as_py() for index in range(0, min(len(ids), step * count), step)]
+    def spread(
+        self, stages: Sequence[str], table: str, record: type[Any], domain: str, count: int
+    ) -> list[tuple[str, str]]:
+        """(stage, id) of kept rows of a domain, taken evenly from the tables laid end to end.
+
+        No row is preferred for what it says.
+        """
+        kept = []
+        for stage in stages:
+            rows = self.columns(stage, table, record, ["id", "domain", "dropped"])
+            wanted = pc.and_(pc.equal(rows["domain"], domain), pc.equal(rows["dropped"], ""))
+            kept.append((stage, rows["id"].filter(wanted)))
+        total = sum(len(ids) for _, ids in kept)
+        step = max(1, total // count)
+        places = range(0, min(total, step * count), step)
+        found: list[tuple[str, str]] = []
+        before = 0
+        for stage, ids in kept:
+            found += [(stage, ids[at - before].as_py()) for at in places if before <= at < before + len(ids)]
+            before += len(ids)
+        return found
 
     def _file(self, stage: str, table: str) -> Path:
-        return self._stages / stage / f"{table}.parquet"
+        return table_file(self._run, stage, table)
 
     def _read(self, stage: str, table: str, record: type[Any], names: list[str] | None, filters: Any) -> Any:
         file = self._file(stage, table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow.compute as pc
@@ -28,6 +28,8 @@ class Sample:
     """A labelled problem, its prompt's origin, and some rollouts."""
 
     task: dict[str, Any]
+    round: int
+    """The round that its prompt was made for."""
     prompt: dict[str, Any] | None
     rollouts: list[dict[str, Any]]
     source: str
@@ -42,53 +44,71 @@ def visible(value: object, longest: int = LONGEST_TEXT) -> str:
 
 
 def problem_samples(tables: RunTables) -> list[Sample]:
-    """Problems spread evenly over the labelled tasks of each domain; none before labelling has ended."""
-    if not tables.has("labelling", "tasks"):
-        return []
-    domains = sorted({domain for domain, _ in tables.counts("labelling", "tasks", LabelledTask)})
+    """Problems spread evenly over the tasks of each domain, of all rounds; none before labelling has ended."""
+    rounds = {own.labelled: own for own in tables.prompt_rounds() if own.labelled}
+    domains = sorted({d for stage in rounds for d, _ in tables.counts(stage, "tasks", LabelledTask)})
     each = max(1, PROBLEMS // max(1, len(domains)))
-    ids = [id_ for domain in domains for id_ in tables.spread("labelling", "tasks", LabelledTask, domain, each)][
-        :PROBLEMS
-    ]
-    tasks = {row["id"]: row for row in tables.rows("labelling", "tasks", LabelledTask, "id", ids)}
-    prompts = _prompts(tables, [task["prompt_id"] for task in tasks.values()])
-    rollouts, source = _rollouts(tables, ids)
+    spread = [tables.spread(list(rounds), "tasks", LabelledTask, domain, each) for domain in domains]
+    chosen = [found for some in spread for found in some][:PROBLEMS]
+    tasks: dict[str, dict[str, Any]] = {}
+    prompts: dict[str, dict[str, Any]] = {}
+    for stage, own in rounds.items():
+        ids = [id_ for at, id_ in chosen if at == stage]
+        rows = tables.rows(stage, "tasks", LabelledTask, "id", ids)
+        tasks |= {row["id"]: row for row in rows}
+        prompts |= _prompts(tables, own.curation, [row["prompt_id"] for row in rows])
+    rollouts = _rollouts(tables, [stage for own in rounds.values() for stage in own.labellings], list(tasks))
     return [
         Sample(
             tasks[id_],
+            rounds[stage].number,
             prompts.get(tasks[id_]["prompt_id"]),
-            _varied([r for r in rollouts if r["task_id"] == id_]),
-            source,
+            _varied([row for row in rollouts.rows if row["task_id"] == id_]),
+            rollouts.sources.get(id_, ""),
         )
-        for id_ in ids
+        for stage, id_ in chosen
     ]
 
 
 def lost_samples(tables: RunTables) -> list[tuple[str, str, str]]:
     """For each of some reasons: the domain, the reason, and the first completion or problem lost by it."""
     lost: list[tuple[str, str, str]] = []
-    for stage, shown in (("synthesis", "completion"), ("curation", "problem")):
-        if tables.has(stage, "prompts"):
-            ids = _first_of_each_reason(tables, stage)
-            rows = tables.rows(stage, "prompts", Prompt, "id", ids)
-            lost += [(row["domain"], row["dropped"], row[shown]) for row in rows]
+    known: set[str] = set()
+    for own in tables.prompt_rounds():
+        for stage, shown in ((own.synthesis, "completion"), (own.curation, "problem")):
+            if tables.has(stage, "prompts"):
+                firsts = {id_: why for why, id_ in _first_of_each_reason(tables, stage).items() if why not in known}
+                rows = tables.rows(stage, "prompts", Prompt, "id", list(firsts))
+                lost += [(row["domain"], row["dropped"], row[shown]) for row in rows]
+                known |= set(firsts.values())
     return lost[:LOST]
 
 
-def _prompts(tables: RunTables, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    if not tables.has("curation", "prompts"):
+def _prompts(tables: RunTables, stage: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    if not tables.has(stage, "prompts"):
         return {}
-    return {row["id"]: row for row in tables.rows("curation", "prompts", Prompt, "id", ids)}
+    return {row["id"]: row for row in tables.rows(stage, "prompts", Prompt, "id", ids)}
 
 
-def _rollouts(tables: RunTables, ids: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
+@dataclass(slots=True)
+class _Rollouts:
+    """Completions of some tasks, and the stage that those of each task are from."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+def _rollouts(tables: RunTables, labellings: Sequence[str], ids: Sequence[str]) -> _Rollouts:
+    """Each task's completions in the newest round that has some, or else the newest votes on it."""
     places = [(stage, "rollouts") for stage in reversed(tables.stages("selfplay_"))]
-    for stage, table in (*places, ("labelling", "completions")):
-        if tables.has(stage, table):
-            rows = tables.rows(stage, table, Rollout, "task_id", ids)
-            if rows:
-                return rows, stage
-    return [], ""
+    found = _Rollouts()
+    for stage, table in (*places, *((stage, "completions") for stage in reversed(labellings))):
+        left = [id_ for id_ in ids if id_ not in found.sources]
+        if left and tables.has(stage, table):
+            rows = tables.rows(stage, table, Rollout, "task_id", left)
+            found.rows += rows
+            found.sources |= {row["task_id"]: stage for row in rows}
+    return found
 
 
 def _varied(rollouts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -99,9 +119,11 @@ def _varied(rollouts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return (chosen + others)[:ROLLOUTS]
 
 
-def _first_of_each_reason(tables: RunTables, stage: str) -> list[str]:
+def _first_of_each_reason(tables: RunTables, stage: str) -> dict[str, str]:
+    """The id of the first prompt that was lost by each of some reasons."""
     table = tables.columns(stage, "prompts", Prompt, ["id", "dropped"])
     table = table.set_column(1, "dropped", general_reasons(table["dropped"]))
     lost = table.filter(pc.not_equal(table["dropped"], ""))
     firsts = lost.group_by("dropped", use_threads=False).aggregate([("id", "first")])
-    return [str(id_) for id_ in firsts["id_first"].to_pylist()[:LOST]]
+    pairs = zip(firsts["dropped"].to_pylist(), firsts["id_first"].to_pylist(), strict=True)
+    return dict(list(pairs)[:LOST])

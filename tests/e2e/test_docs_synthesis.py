@@ -97,9 +97,12 @@ def test_prompts_can_be_looked_up(folder: Path) -> None:
                 reasons = [json.loads(line)["dropped"] for line in printed.splitlines()]
                 assert all(reason.startswith("near duplicate (of ") for reason in reasons)
             else:
-                assert printed.count("lost in") == min(20, len(lost))
+                assert printed.count("lost in") == printed.count(" round 1 ") == min(20, len(lost))
     assert "is not a run directory" in refused(folder, ["prompts", "nowhere"])
     assert "the run's domains are code, math" in refused(folder, ["prompts", "runs/mine", "--domain", "chemistry"])
+    assert "--round 2: runs/mine has made no prompts for it; it has for 1" in refused(
+        folder, ["prompts", "runs/mine", "--round", "2"]
+    )
     assert "has no prompt 'none'" in refused(folder, ["prompts", "runs/mine", "--id", "none"])
 
 

@@ -56,6 +56,25 @@ def test_a_run_of_rounds_that_was_killed_equals_the_unbroken_one(unbroken: Path,
     assert sources["replayed"] == 6
 
 
+def test_prompts_of_all_rounds_are_listed_and_exported(unbroken: Path, tmp_path: Path) -> None:
+    summary = json.loads((unbroken / "summary.json").read_text())
+    listed = selfplay("prompts", unbroken, "--limit", "0", "--json")
+    rows = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert len(rows) == summary["prompts"]["made"]
+    assert sum(not row["dropped"] for row in rows) == summary["prompts"]["kept"]
+    second = [row for row in rows if row["round"] == 2]
+    assert {row["stage"] for row in second} <= {"synthesis_2", "curation_2", "labelling_2"}
+    restricted = selfplay("prompts", unbroken, "--limit", "0", "--json", "--round", "2")
+    assert restricted.stdout.splitlines() == [json.dumps(row, ensure_ascii=False) for row in second]
+    story = json.loads(selfplay("prompts", unbroken, "--id", second[-1]["id"]).stdout)
+    assert (story["round"], story["stage"]) == (2, second[-1]["stage"])
+    done = selfplay("export", "prompts", unbroken, "--to", tmp_path / "data", "--format", "jsonl")
+    assert done.returncode == 0, done.stderr
+    exported = [json.loads(line) for line in (tmp_path / "data/prompts/train-00000.jsonl").read_text().splitlines()]
+    left = [row for row in rows if not row["dropped"] or "labelling" in row["stage"]]
+    assert [(row["id"], row["round"]) for row in exported] == [(row["id"], row["round"]) for row in left]
+
+
 @pytest.mark.parametrize("algorithm", ["rft", "sft"])
 def test_a_killed_arm_equals_the_unbroken_one(unbroken: Path, tmp_path: Path, algorithm: str) -> None:
     """Both share their beginning with the run above; the teacher of the second is the model that DPO made."""

@@ -39,6 +39,7 @@ FLOORS: list[tuple[str, ...]] = [
         "selfplay.clock",
         "selfplay.plan",
         "selfplay.progress_file",
+        "selfplay.prompt_rounds",
         "selfplay.stopping",
     ),
     (

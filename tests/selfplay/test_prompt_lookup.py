@@ -10,6 +10,8 @@ from selfplay.prompt_lookup import Fate, fates, find, whole_story
 from selfplay.records import Prompt, RecordError, write_table
 from selfplay.run import RunError
 from tests.selfplay.export.conftest import prompt
+from tests.selfplay.export.conftest import relabelled as relabelled  # noqa: PLC0414
+from tests.selfplay.export.conftest import rounds as rounds  # noqa: PLC0414
 from tests.selfplay.export.conftest import run as run  # noqa: PLC0414
 
 
@@ -58,10 +60,41 @@ def test_a_run_that_is_half_done(run: Path) -> None:
     (run / "stages/labelling/tasks.parquet").unlink()
     assert {fate.stage for fate in fates(run)} == {"synthesis", "curation"}
     (run / "stages/curation/prompts.parquet").unlink()
-    assert next(iter(fates(run))) == Fate("p1", "math", "synthesis", "", prompt(1).problem)
+    assert next(iter(fates(run))) == Fate("p1", "math", 1, "synthesis", "", prompt(1).problem)
     (run / "stages/synthesis/prompts.parquet").unlink()
     with pytest.raises(RunError, match="has made no prompts yet"):
         list(fates(run))
+
+
+def test_prompts_of_all_rounds_have_a_fate(rounds: Path) -> None:
+    found = {fate.id: (fate.round, fate.stage, fate.dropped) for fate in fates(rounds)}
+    assert len(found) == 7 + 5
+    assert found["p1"] == (1, "labelling", "")
+    assert {key: found[key] for key in ("p11", "p12", "p13", "p14")} == {
+        "p11": (2, "labelling_2", ""),
+        "p12": (2, "synthesis_2", "parse: no problem block"),
+        "p13": (2, "curation_2", "near duplicate (of p1)"),
+        "p14": (2, "labelling_2", "label: tie"),
+    }
+    assert found["p21"] == (10, "synthesis_10", ""), "a round that has just begun, after round 2 and not before it"
+    assert [fate.id for fate in fates(rounds)][-1] == "p21"
+    assert [fate.id for fate in find(rounds, True, "", "", 2)] == ["p12", "p13", "p14"]
+    with pytest.raises(RunError, match=r"--round 3: .* has made no prompts for it; it has for 1, 2, 10"):
+        list(fates(rounds, 3))
+
+
+def test_the_story_of_a_prompt_of_a_later_round(rounds: Path) -> None:
+    story = whole_story(rounds, "p11")
+    assert (story["round"], story["stage"], story["label"]["answer"]) == (2, "labelling_2", "22")
+    assert whole_story(rounds, "p13")["judgements"][0]["reason"] == "said in round 2"
+
+
+def test_the_newest_label_counts(relabelled: Path) -> None:
+    found = {fate.id: (fate.round, fate.stage, fate.dropped) for fate in fates(relabelled)}
+    assert found["p1"] == (1, "relabelling_3", "label: tie")
+    assert found["p3"] == (1, "relabelling_3", "")
+    assert whole_story(relabelled, "p3")["label"]["answer"] == "6"
+    assert [fate.id for fate in fates(relabelled, 1)] == [f"p{number}" for number in range(1, 8)]
 
 
 def test_tables_that_do_not_belong_together_are_refused(run: Path) -> None:

@@ -12,7 +12,14 @@ import pytest
 
 from selfplay.concepts.bank import bank_of
 from selfplay.concepts.choice import choice_files, choice_of
-from selfplay.concepts.coverage import PRIOR, ConceptUse, CoverageSteering, combinations_tried, concept_uses
+from selfplay.concepts.coverage import (
+    PRIOR,
+    ConceptUse,
+    CoverageSteering,
+    combinations_tried,
+    concept_uses,
+    earlier_uses,
+)
 from selfplay.concepts.sampler import FEW, ConceptSampler, plan
 from selfplay.config import Recipe
 from selfplay.records import LabelledTask, Prompt, Seed, write_table
@@ -67,6 +74,50 @@ def test_a_run_that_is_not_that_far_tells_what_it_knows(earlier: Path) -> None:
     assert [use.survived for use in concept_uses(earlier, "math")] == [2, 3, 2, 1]
     (earlier / "stages/synthesis/prompts.parquet").unlink()
     assert concept_uses(earlier, "math") == []
+
+
+def second_round(run: Path) -> None:
+    """Prompts of a second round, of which nothing is labelled yet."""
+    made = [prompt(11, ("c", "e")), prompt(12, ("a", "e"), "parse: no problem block"), prompt(13, ("b", "e"))]
+    write_table(run / "stages/synthesis_2/prompts.parquet", Prompt, made)
+    write_table(run / "stages/curation_2/prompts.parquet", Prompt, [made[0], prompt(13, ("b", "e"), "too short")])
+
+
+def test_uses_of_all_rounds_are_summed(earlier: Path) -> None:
+    second_round(earlier)
+    assert concept_uses(earlier, "math") == [
+        ConceptUse("a", 4, 2, 1, 0),
+        ConceptUse("b", 4, 4, 3, 2),
+        ConceptUse("c", 4, 3, 3, 2),
+        ConceptUse("d", 1, 1, 0, 0),
+        ConceptUse("e", 3, 2, 1, None),
+    ]
+    assert concept_uses(earlier, "math", 2)[1:] == [
+        ConceptUse("b", 1, 1, 0, None),
+        ConceptUse("c", 1, 1, 1, None),
+        ConceptUse("e", 3, 2, 1, None),
+    ]
+    assert ("a", "e") in combinations_tried(earlier, "math")
+    with pytest.raises(RunError, match="has made no prompts for it"):
+        concept_uses(earlier, "math", 3)
+    write_table(earlier / "stages/labelling_2/tasks.parquet", LabelledTask, [task(11)])
+    assert concept_uses(earlier, "math")[2] == ConceptUse("c", 4, 3, 3, 3)
+
+
+def test_the_newest_labels_count(earlier: Path) -> None:
+    tasks = [task(1), task(4), task(5, "label: tie")]
+    write_table(earlier / "stages/relabelling_2/tasks.parquet", LabelledTask, tasks)
+    assert [use.labelled for use in concept_uses(earlier, "math")] == [1, 2, 1, 0]
+
+
+def test_a_round_survives_as_far_as_it_has_come(earlier: Path) -> None:
+    """Else the concepts of a round that is not labelled yet would look barren to a later run."""
+    second_round(earlier)
+    names = ("a", "b", "c", "d", "e")
+    steering = CoverageSteering(names, Coverage(prefer="yield", runs=("earlier",)), earlier_uses(earlier, "math"))
+    used, survived = np.array([4.0, 4, 4, 1, 3]), np.array([0.0, 2, 3, 0, 1])
+    share = survived.sum() / used.sum()
+    assert steering.preference() == pytest.approx((survived + PRIOR * share) / (used + PRIOR) / share)
 
 
 def test_preferences_are_as_their_formulas_say() -> None:
@@ -152,6 +203,9 @@ def test_what_is_read_of_other_files_is_part_of_the_inputs(earlier: Path, tmp_pa
     settings = recipe(tmp_path, coverage={"runs": [str(earlier)]})
     before = choice_files(settings)
     write_table(earlier / "stages/labelling/tasks.parquet", LabelledTask, [])
+    assert choice_files(settings) != before
+    before = choice_files(settings)
+    second_round(earlier)
     assert choice_files(settings) != before
     with pytest.raises(RunError, match="is not a run directory"):
         choice_files(recipe(tmp_path, coverage={"runs": [str(tmp_path / "nowhere")]}))

@@ -92,3 +92,41 @@ def run(tmp_path: Path) -> Path:
     pairs = [Pair("x", "t4", "Q: What is 4 + 4?\nA:", "eight", "nine", "self-play")]
     write_table(stages / "selfplay_2/pairs.parquet", Pair, pairs)
     return folder
+
+
+def label(number: int, answer: str | None, dropped: str = "", agreement: float = 1.0) -> LabelledTask:
+    task = f"t{number}{'' if answer is None else answer}"
+    return LabelledTask(task, f"p{number}", "math", f"What is {number}?", answer, (), agreement, 0.5, dropped, None)
+
+
+@pytest.fixture
+def rounds(run: Path) -> Path:
+    """The same run, with prompts of a second round, and of a tenth that has just begun."""
+    stages = run / "stages"
+    lost = {12: "parse: no problem block", 13: "near duplicate (of p1)"}
+    made = [prompt(number, lost[number] if number == 12 else "") for number in range(11, 15)]
+    curated = [prompt(number, lost.get(number, "")) for number in (11, 13, 14)]
+    write_table(stages / "synthesis_2/prompts.parquet", Prompt, made)
+    write_table(stages / "curation_2/prompts.parquet", Prompt, curated)
+    said = Judgement("j2", "p13", "j", "m", ("format",), (1,), "said in round 2", "")
+    write_table(stages / "curation_2/judgements.parquet", Judgement, [said])
+    write_json(stages / "curation_2/manifest.json", {"stage": "curation_2"})
+    tasks = [label(11, "22"), label(14, None, "label: tie", 0.3)]
+    write_table(stages / "labelling_2/tasks.parquet", LabelledTask, tasks)
+    write_table(stages / "labelling_2/completions.parquet", Rollout, [rollout(1122, 0, "22!", True)])
+    pairs = [Pair("y", "t1122", "Q: What is 11?\nA:", "22!", "23", "self-play")]
+    write_table(stages / "selfplay_3/pairs.parquet", Pair, pairs)
+    write_table(stages / "synthesis_10/prompts.parquet", Prompt, [prompt(21)])
+    return run
+
+
+@pytest.fixture
+def relabelled(run: Path) -> Path:
+    """The same run, whose prompts were labelled again before the second and the third round."""
+    stages = run / "stages"
+    again = [label(1, "2"), label(3, None, "label: tie"), label(4, "8"), label(7, "14")]
+    write_table(stages / "relabelling_2/tasks.parquet", LabelledTask, again)
+    again = [label(1, None, "label: tie"), label(3, "6"), label(4, "8"), label(7, "14")]
+    write_table(stages / "relabelling_3/tasks.parquet", LabelledTask, again)
+    write_table(stages / "relabelling_3/completions.parquet", Rollout, [rollout(36, 0, "six", True)])
+    return run

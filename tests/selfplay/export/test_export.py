@@ -36,6 +36,7 @@ def test_a_round_trip_through_datasets(run: Path, tmp_path: Path, ending: Any) -
     assert [row["answer"] for row in prompts] == ["2", None, "8", None]
     assert [row["unlabelled"] for row in prompts] == ["", "label: tie", "", ""]
     assert prompts[3]["tests"] == [{"input": "1", "output": "14"}]
+    assert {row["round"] for row in prompts} == {1}
     assert prompts[0]["model"] == "m", "folders of this machine stay here"
     assert loaded(folder, "generator")[0] == {
         "prompt": "Write a problem.\nConcepts:\n1. sums\n2. numbers\nDifficulty Level: easy\n",
@@ -54,6 +55,44 @@ def test_a_round_trip_through_datasets(run: Path, tmp_path: Path, ending: Any) -
         ("p5", "curation", "near duplicate (of p1)"),
         ("p6", "curation", "judged: format (j gives 1 of 5)"),
     ]
+
+
+def test_all_rounds_are_exported(rounds: Path, tmp_path: Path) -> None:
+    """The tenth, whose curation has not ended, is not there yet."""
+    folder = tmp_path / "all"
+    _, counts = export_prompts(rounds, str(folder), LAYOUTS)
+    assert counts == {"prompts": 6, "generator": 6, "sft": 3, "pairs": 2, "dropped": 5}
+    found = {row["id"]: (row["round"], row["answer"], row["unlabelled"]) for row in loaded(folder, "prompts")}
+    assert {key: value for key, value in found.items() if value[0] == 2} == {
+        "p11": (2, "22", ""),
+        "p14": (2, None, "label: tie"),
+    }
+    assert [(row["id"], row["stage"], row["completion"]) for row in loaded(folder, "dropped") if row["round"] == 2] == [
+        ("p12", "synthesis_2", "raw"),
+        ("p13", "curation_2", ""),
+    ]
+    assert "| made | 11 |" in (folder / "README.md").read_text()
+
+
+def test_one_round_is_exported(rounds: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "second"
+    _, counts = export_prompts(rounds, str(folder), LAYOUTS, number=2)
+    assert counts == {"prompts": 2, "generator": 2, "sft": 1, "pairs": 1, "dropped": 2}
+    assert loaded(folder, "sft") == [{"prompt": "Q: What is 11?\nA:", "completion": "22!"}]
+    assert loaded(folder, "pairs")[0]["source"] == "selfplay_3"
+    assert "| made | 4 |" in (folder / "README.md").read_text()
+    with pytest.raises(RunError, match="--until curation_10`"):
+        export_prompts(rounds, str(tmp_path / "tenth"), LAYOUTS, number=10)
+    with pytest.raises(RunError, match="has made no prompts for it"):
+        export_prompts(rounds, str(tmp_path / "third"), LAYOUTS, number=3)
+
+
+def test_the_newest_label_is_exported(relabelled: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "again"
+    export_prompts(relabelled, str(folder), LAYOUTS)
+    found = {row["id"]: (row["round"], row["answer"], row["unlabelled"]) for row in loaded(folder, "prompts")}
+    assert found == {"p1": (1, None, "label: tie"), "p3": (1, "6", ""), "p4": (1, "8", ""), "p7": (1, "14", "")}
+    assert loaded(folder, "sft") == [{"prompt": "Q: What is 3?\nA:", "completion": "six"}]
 
 
 def test_messages_for_chat_models(run: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 import time
@@ -15,7 +16,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from selfplay.records import LabelledTask, Prompt, RecordError, Rollout, schema_of, write_arrow
+from selfplay.records import (
+    LabelledTask,
+    Prompt,
+    RecordError,
+    Rollout,
+    read_table,
+    schema_of,
+    write_arrow,
+    write_table,
+)
 from selfplay.report import write_report
 from selfplay.report.charts import moving_mean
 from selfplay.report.funnel import prompt_funnel
@@ -288,6 +298,62 @@ def test_the_funnel_owns_up_to_rows_it_cannot_find(fake_run: MAKE) -> None:
     run_path = fake_run(prompts=60)
     write_arrow(run_path / "stages" / "labelling" / "tasks.parquet", schema_of(LabelledTask).empty_table())
     assert prompt_funnel(RunTables(run_path))[-1].lost == {"no row in the next table": 40}
+
+
+def of_round(run_path: Path, number: int, until: str) -> None:
+    """Copies the prompts of the first round, under other ids, into a later round that has come to a stage."""
+    stages = run_path / "stages"
+    tables: list[tuple[str, str, type[Any]]] = [
+        ("synthesis", "prompts", Prompt),
+        ("curation", "prompts", Prompt),
+        ("labelling", "tasks", LabelledTask),
+        ("labelling", "completions", Rollout),
+    ]
+    for stage, table, record in tables[: 1 + max(place for place, one in enumerate(tables) if one[0] == until)]:
+        named = {"id", "prompt_id", "task_id"} & set(schema_of(record).names)
+        rows = read_table(stages / stage / f"{table}.parquet", record)
+        later = [dataclasses.replace(row, **{name: f"later {getattr(row, name)}" for name in named}) for row in rows]
+        write_table(stages / f"{stage}_{number}" / f"{table}.parquet", record, later)
+
+
+def test_the_funnel_is_over_all_rounds(fake_run: MAKE) -> None:
+    run_path = fake_run(prompts=60)
+    first = prompt_funnel(RunTables(run_path))
+    of_round(run_path, 2, "labelling")
+    both = prompt_funnel(RunTables(run_path))
+    assert [step.total for step in both] == [2 * step.total for step in first]
+    assert [step.lost for step in both] == [{why: 2 * n for why, n in step.lost.items()} for step in first]
+    of_round(run_path, 3, "synthesis")
+    three = prompt_funnel(RunTables(run_path))
+    assert [step.total for step in three] == [3 * first[0].total, 3 * first[1].total, both[2].total, both[3].total]
+    assert three[2].lost["not there yet"] == first[1].total
+    assert "not there yet" not in three[3].lost
+    for before, after in pairwise(three):
+        assert before.total - sum(after.lost.values()) == after.total
+
+
+def test_samples_and_agreement_are_of_all_rounds(fake_run: MAKE) -> None:
+    run_path = fake_run(prompts=60)
+    once = json.loads(page_of(run_path)[1].scripts[0])["agreement"]["data"]
+    of_round(run_path, 2, "labelling")
+    _, page = page_of(run_path)
+    assert "made for round 1" in page.words
+    assert "made for round 2" in page.words
+    assert "Rollouts of selfplay_2" in page.words
+    assert "Votes of labelling_2" in page.words, "each problem has its own rollouts, where there are any"
+    twice = json.loads(page.scripts[0])["agreement"]["data"]
+    assert [trace["y"] for trace in twice] == [[2 * count for count in trace["y"]] for trace in once]
+
+
+def test_problems_that_were_labelled_again_count_once(fake_run: MAKE) -> None:
+    run_path = fake_run(prompts=60)
+    first = prompt_funnel(RunTables(run_path))
+    tasks = read_table(run_path / "stages/labelling/tasks.parquet", LabelledTask)
+    again = [dataclasses.replace(task, dropped="label: tie") for task in tasks]
+    write_table(run_path / "stages/relabelling_2/tasks.parquet", LabelledTask, again)
+    funnel = prompt_funnel(RunTables(run_path))
+    assert funnel[:-1] == first[:-1]
+    assert (funnel[-1].total, funnel[-1].lost) == (0, {"label: tie": len(tasks)})
 
 
 def test_many_reasons_are_summed(fake_run: MAKE) -> None:
