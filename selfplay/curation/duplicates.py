@@ -28,20 +28,24 @@ def same_digests(digests: Mapping[str, bytes]) -> dict[str, str]:
     return found
 
 
-def near_duplicates(problems: Mapping[str, str], settings: Curation) -> dict[str, str]:
-    """For each id that is too like a kept one with a smaller id: that id."""
+def near_duplicates(
+    problems: Mapping[str, str], settings: Curation, earlier: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """For each id that is too like one of `earlier`, or like a kept one with a smaller id: the other id."""
     if settings.near_duplicate_jaccard >= 1 or not problems:
         return {}
+    before = dict(earlier or {})
     builder = WordSetBuilder()
-    identifiers = sorted(problems)
-    for identifier in identifiers:
-        builder.add(words(problems[identifier]))
+    identifiers = [*sorted(before), *sorted(problems)]
+    for place, identifier in enumerate(identifiers):
+        builder.add(words((before if place < len(before) else problems)[identifier]))
     places = find_near_duplicates(
         builder.build(),
         np.arange(len(identifiers)),
         settings.near_duplicate_jaccard,
         settings.bands,
         settings.band_rows,
+        len(before),
     )
     return {identifiers[place]: identifiers[other] for place, other in enumerate(places.tolist()) if other >= 0}
 

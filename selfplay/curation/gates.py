@@ -5,7 +5,7 @@ and solvers, and last to write the table. A prompt is dropped by the first gate 
 
 1. too short or too long, broken off, a proof question, an answer told, a foreign script or language;
 2. contaminated, a copy of a seed;
-3. an exact, then a near duplicate of one with a smaller id;
+3. an exact, then a near duplicate: of one that an earlier round kept, or of one with a smaller id;
 4. judges;
 5. solvers.
 """
@@ -22,8 +22,6 @@ from selfplay.curation.benchmarks import benchmark_problems
 from selfplay.curation.judges import judge_prompts, rejection
 from selfplay.curation.solving import solve_prompts
 from selfplay.curation.text_pass import TextPass
-from selfplay.curation.word_sets import digest_of
-from selfplay.curation.words import words
 from selfplay.curation_settings import Curation
 from selfplay.records import Judgement, Prompt, Rollout, Seed
 from selfplay.run import Stage
@@ -45,8 +43,8 @@ def curation_stage(
 ) -> dict[str, Any]:
     """Writes `prompts`: those that parsed, with the gate that dropped them where one did.
 
-    Where the recipe has judges or solvers it writes `judgements` and `solutions` too. The same words as in a prompt
-    that an earlier round's curation kept are an exact duplicate.
+    Where the recipe has judges or solvers it writes `judgements` and `solutions` too. What the curations of `earlier`
+    rounds kept stays, and what is like it is a duplicate.
 
     Raises:
         SeedError: a benchmark cannot be read.
@@ -57,8 +55,8 @@ def curation_stage(
     def parsed() -> Iterator[list[Prompt]]:
         return synthesis.batches("prompts", Prompt, only_kept=True)
 
-    dropped = drop_by_text(parsed(), settings, seeds, heldout)
-    _drop_repeated(parsed(), earlier, dropped)
+    kept_before = (batch for before in earlier for batch in before.batches("prompts", Prompt, only_kept=True))
+    dropped = drop_by_text(parsed(), settings, seeds, heldout, kept_before)
     ask_models(stage, context, dropped, parsed)
     counts: Counter[str] = Counter()
     stage.write("prompts", Prompt, _marked(parsed(), dropped, counts))
@@ -66,44 +64,56 @@ def curation_stage(
 
 
 def curate(
-    prompts: Sequence[Prompt], settings: Curation, seeds: Sequence[Seed], heldout: Sequence[Seed]
+    prompts: Sequence[Prompt],
+    settings: Curation,
+    seeds: Sequence[Seed],
+    heldout: Sequence[Seed],
+    earlier: Sequence[Prompt] = (),
 ) -> list[Prompt]:
     """The prompts with `dropped` filled in by the first gate that refuses each; without judges and solvers."""
-    return list(_marked([prompts], drop_by_text([prompts], settings, seeds, heldout), Counter()))
+    return list(_marked([prompts], drop_by_text([prompts], settings, seeds, heldout, [earlier]), Counter()))
 
 
 def drop_by_text(
-    batches: Iterable[Sequence[Prompt]], settings: Curation, seeds: Sequence[Seed], heldout: Sequence[Seed]
+    batches: Iterable[Sequence[Prompt]],
+    settings: Curation,
+    seeds: Sequence[Seed],
+    heldout: Sequence[Seed],
+    earlier: Iterable[Sequence[Prompt]] = (),
 ) -> Reasons:
     """Why each prompt is dropped that a gate without a model refuses, by its id.
+
+    Args:
+        batches: the prompts, in any order.
+        settings: of the gates.
+        seeds: training problems, no copy of which is new.
+        heldout: problems that no prompt may contain.
+        earlier: what earlier rounds kept, in any order.
 
     Raises:
         SeedError: a benchmark cannot be read.
     """
     named = benchmark_problems(settings) if settings.decontamination_ngram else {}
     passes: dict[str, TextPass] = {}
-    for batch in batches:
-        by_domain: dict[str, list[Prompt]] = {}
-        for prompt in batch:
-            by_domain.setdefault(prompt.domain, []).append(prompt)
-        for domain, theirs in by_domain.items():
+
+    def by_domain(prompts: Sequence[Prompt]) -> Iterator[tuple[TextPass, list[Prompt]]]:
+        theirs: dict[str, list[Prompt]] = {}
+        for prompt in prompts:
+            theirs.setdefault(prompt.domain, []).append(prompt)
+        for domain, some in theirs.items():
             if domain not in passes:
                 held = {seed.id: seed.problem for seed in heldout if seed.domain == domain}
                 common = [seed.problem for seed in seeds if seed.domain == domain]
                 passes[domain] = TextPass(settings, {HELD_OUT: held} | named, common)
-            passes[domain].take(theirs)
+            yield passes[domain], some
+
+    for batch in earlier:
+        for own, prompts in by_domain(batch):
+            own.know(prompts)
+    for batch in batches:
+        for own, prompts in by_domain(batch):
+            own.take(prompts)
     return {key: reason for domain in sorted(passes) for key, reason in passes[domain].finish().items()}
-
-
-def _drop_repeated(batches: Iterable[Sequence[Prompt]], earlier: Sequence[Stage], dropped: Reasons) -> None:
-    """Adds what is word for word a prompt of an earlier round."""
-    rows = (row for stage in earlier for batch in stage.batches("prompts", Prompt, only_kept=True) for row in batch)
-    known = {(row.domain, digest_of(words(row.problem))): row.id for row in rows}
-    for batch in batches if known else ():
-        for prompt in batch:
-            same = known.get((prompt.domain, digest_of(words(prompt.problem))))
-            if same is not None:
-                dropped.setdefault(prompt.id, f"exact duplicate (of {same})")
 
 
 def ask_models(

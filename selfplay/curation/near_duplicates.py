@@ -1,9 +1,9 @@
 """Near duplicates among very many problems: MinHash buckets propose, the exact overlap of the word sets decides.
 
 Problems are looked at in the order of their ids, so that what is kept does not depend on the order in which they come.
-A problem is a duplicate when it shares a bucket with a kept one of a smaller id and their overlap is above the
-threshold. At the paper's 50 bands of 2 rows a bucket is shared by 40% of all pairs with an overlap of 0.1, which is
-what unrelated problems have: buckets alone would bring nearly all pairs to comparison. So
+A problem is a duplicate when it shares a bucket with a kept one of a smaller id, or of an earlier round, and their
+overlap is above the threshold. At the paper's 50 bands of 2 rows a bucket is shared by 40% of all pairs with an overlap
+of 0.1, which is what unrelated problems have: buckets alone would bring nearly all pairs to comparison. So
 
 - problems that made many others duplicates are tried first, which settles most duplicates at once;
 - buckets are gone through band by band, and a problem leaves when it is settled;
@@ -31,7 +31,9 @@ NONE = -1
 Places = NDArray[np.int64]
 
 
-def find_near_duplicates(sets: WordSets, order: Places, threshold: float, bands: int, rows: int) -> Places:
+def find_near_duplicates(
+    sets: WordSets, order: Places, threshold: float, bands: int, rows: int, given: int = 0
+) -> Places:
     """For each place in `order`, the place of a kept problem that it duplicates, or -1 where it is kept.
 
     Args:
@@ -40,8 +42,9 @@ def find_near_duplicates(sets: WordSets, order: Places, threshold: float, bands:
         threshold: two word sets are alike whose Jaccard overlap is above it.
         bands: of the MinHash sketches.
         rows: of each band.
+        given: how many of the first in `order` are kept whatever they are like.
     """
-    return _Search(sets, order, threshold, bands, rows).run()
+    return _Search(sets, order, threshold, bands, rows).run(given)
 
 
 class _Search:
@@ -53,19 +56,23 @@ class _Search:
         self._count = 0
         self._caught = np.zeros(len(order), dtype=np.int64)
 
-    def run(self) -> Places:
-        for start in range(0, len(self._found), BLOCK):
+    def run(self, given: int) -> Places:
+        self._keep(np.arange(given))
+        for start in range(given, len(self._found), BLOCK):
             block = np.arange(start, min(start + BLOCK, len(self._found)))
             self._against_kept(block)
             left = block[self._found[block] == NONE]
             self._among(left)
             left = left[self._found[left] == NONE]
-            self._buckets.keep(left)
-            self._kept[self._count : self._count + len(left)] = left
-            self._count += len(left)
+            self._keep(left)
             caught = self._found[block][self._found[block] != NONE]
             np.add.at(self._caught, caught, 1)
         return self._found
+
+    def _keep(self, places: Places) -> None:
+        self._buckets.keep(places)
+        self._kept[self._count : self._count + len(places)] = places
+        self._count += len(places)
 
     def _against_kept(self, block: Places) -> None:
         kept = self._kept[: self._count]

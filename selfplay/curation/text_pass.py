@@ -15,9 +15,12 @@ from selfplay.curation.words import words
 from selfplay.curation_settings import Curation
 from selfplay.records import Prompt
 
+WITHIN, ACROSS = "duplicate", "duplicate across rounds"
+"""Of another prompt of the same round, or of one that an earlier round kept."""
+
 
 class TextPass:
-    """Takes prompts in any order, in any pieces; the outcome is the same."""
+    """Takes prompts in any order, in any pieces, earlier rounds' among them; the outcome is the same."""
 
     def __init__(self, settings: Curation, benchmarks: Mapping[str, Mapping[str, str]], seeds: Sequence[str]) -> None:
         """Takes the settings, the problems that no prompt may contain, and the domain's seed problems."""
@@ -32,6 +35,15 @@ class TextPass:
         self._dropped: dict[str, str] = {}
         self._ids: list[str] = []
         self._digests: list[bytes] = []
+        self._earlier: set[int] = set()
+        """Places of what earlier rounds kept."""
+
+    def know(self, prompts: Sequence[Prompt]) -> None:
+        """Takes prompts that an earlier round kept: they stay, and what repeats them does not."""
+        for prompt in prompts:
+            tokens = words(prompt.problem)
+            self._earlier.add(len(self._ids))
+            self._add(prompt.id, tokens, digest_of(tokens))
 
     def take(self, prompts: Sequence[Prompt]) -> None:
         """Sends prompts through the gates that look at each alone."""
@@ -50,25 +62,40 @@ class TextPass:
             elif digest in self._seeds:
                 self._dropped[identifier] = "copy of a seed"
             else:
-                self._ids.append(identifier)
-                self._digests.append(digest)
-                if self._near:
-                    self._builder.add(tokens)
+                self._add(identifier, tokens, digest)
+
+    def _add(self, identifier: str, tokens: Sequence[str], digest: bytes) -> None:
+        self._ids.append(identifier)
+        self._digests.append(digest)
+        if self._near:
+            self._builder.add(tokens)
 
     def finish(self) -> dict[str, str]:
         """Why each prompt is dropped that a gate refuses, duplicates among them, by its id."""
-        same = same_digests(dict(zip(self._ids, self._digests, strict=True)))
-        self._dropped |= {key: f"exact duplicate (of {other})" for key, other in same.items()}
+        before = sorted(self._earlier, key=self._ids.__getitem__)
+        own = sorted(set(range(len(self._ids))) - self._earlier, key=self._ids.__getitem__)
+        known: dict[bytes, str] = {}
+        for place in before:
+            known.setdefault(self._digests[place], self._ids[place])
+        repeated = {place: known[self._digests[place]] for place in own if self._digests[place] in known}
+        same = same_digests({self._ids[place]: self._digests[place] for place in own if place not in repeated})
+        self._dropped |= {self._ids[place]: f"exact {ACROSS} (of {other})" for place, other in repeated.items()}
+        self._dropped |= {key: f"exact {WITHIN} (of {other})" for key, other in same.items()}
         if self._near:
-            left = [place for place, identifier in enumerate(self._ids) if identifier not in same]
-            order = np.array(sorted(left, key=self._ids.__getitem__), dtype=np.int64)
-            near = find_near_duplicates(
-                self._builder.build(),
-                order,
-                self._settings.near_duplicate_jaccard,
-                self._settings.bands,
-                self._settings.band_rows,
-            )
-            for place, other in zip(order[near >= 0].tolist(), order[near[near >= 0]].tolist(), strict=True):
-                self._dropped[self._ids[place]] = f"near duplicate (of {self._ids[other]})"
+            self._find_near(before, [place for place in own if place not in repeated and self._ids[place] not in same])
         return self._dropped
+
+    def _find_near(self, before: Sequence[int], own: Sequence[int]) -> None:
+        order = np.array([*before, *own], dtype=np.int64)
+        settings = self._settings
+        near = find_near_duplicates(
+            self._builder.build(),
+            order,
+            settings.near_duplicate_jaccard,
+            settings.bands,
+            settings.band_rows,
+            len(before),
+        )
+        for place, other in zip(order[near >= 0].tolist(), order[near[near >= 0]].tolist(), strict=True):
+            kind = ACROSS if other in self._earlier else WITHIN
+            self._dropped[self._ids[place]] = f"near {kind} (of {self._ids[other]})"

@@ -16,8 +16,8 @@ from selfplay.records import Prompt, Seed
 LONG = "a farmer has twelve sheep and buys seven more at the market then sells three of them"
 
 
-def prompt(identifier: str, problem: str) -> Prompt:
-    return Prompt(identifier, "math", ("a",), "easy", "z", problem, "", "", "m", 1.0, 0)
+def prompt(identifier: str, problem: str, domain: str = "math") -> Prompt:
+    return Prompt(identifier, domain, ("a",), "easy", "z", problem, "", "", "m", 1.0, 0)
 
 
 def seed(problem: str, split: str = "heldout") -> Seed:
@@ -46,6 +46,53 @@ def test_each_gate_names_its_reason() -> None:
         "5": "contaminated",
         "6": "",
     }
+
+
+EARLIER = [prompt("z1", LONG), prompt("a1", "How far does a train go in two hours at sixty miles an hour?")]
+
+
+def test_what_is_like_a_prompt_of_an_earlier_round_is_dropped() -> None:
+    rows = [
+        prompt("1", LONG + " again"),
+        prompt("2", LONG.upper()),
+        prompt("3", LONG, domain="code"),
+        prompt("4", "How far does a train go in three hours at sixty miles an hour?"),
+        prompt("5", "something wholly different is asked here"),
+        prompt("6", "something wholly different is asked here now"),
+    ]
+    settings = Curation(near_duplicate_jaccard=0.7)
+    expected = {
+        "1": "near duplicate across rounds (of z1)",
+        "2": "exact duplicate across rounds (of z1)",
+        "3": "",
+        "4": "near duplicate across rounds (of a1)",
+        "5": "",
+        "6": "near duplicate (of 5)",
+    }
+    for before in (EARLIER, EARLIER[::-1]):
+        assert {row.id: row.dropped for row in curate(rows, settings, [], [], before)} == expected
+        assert {row.id: row.dropped for row in curate(rows[::-1], settings, [], [], before)} == expected
+    only_exact = curate(rows, settings.model_copy(update={"near_duplicate_jaccard": 1.0}), [], [], EARLIER)
+    assert [row.id for row in only_exact if row.dropped] == ["2"]
+
+
+def test_what_is_dropped_for_an_earlier_round_drops_no_other() -> None:
+    """b is like a, and a like the earlier one; b is like nothing that was kept."""
+    words = [f"w{number}" for number in range(12)]
+    earlier = prompt("z", " ".join(words[:10]))
+    a, b = prompt("a", " ".join(words[1:11])), prompt("b", " ".join(words[2:12]))
+    settings = Curation(near_duplicate_jaccard=0.75)
+    assert reasons(curate([a, b], settings, [], [])) == {"a": "", "b": "near duplicate"}
+    assert reasons(curate([a, b], settings, [], [], [earlier])) == {"a": "near duplicate across rounds", "b": ""}
+
+
+def test_earlier_prompts_pass_no_gate_again() -> None:
+    """What an earlier round kept counts, also where its text would be dropped now."""
+    rows = [prompt("1", f"well {LONG} indeed it is so and the rest is something else that nobody has asked before")]
+    found = curate(rows, Curation(near_duplicate_jaccard=0.5), [], [seed("not a word of that")], [prompt("z", LONG)])
+    assert found[0].dropped == "near duplicate across rounds (of z)"
+    short = curate([prompt("1", "a b c d e f")], Curation(near_duplicate_jaccard=0.5), [], [], [prompt("z", "a b c d")])
+    assert short[0].dropped == "near duplicate across rounds (of z)"
 
 
 def test_copies_of_seeds_are_not_new() -> None:
@@ -88,6 +135,9 @@ def test_results_do_not_depend_on_order(texts: list[str], shuffle: random.Random
     settings = Curation(min_words=1, near_duplicate_jaccard=0.5)
     heldout = [seed("a b c a b")]
     assert reasons(curate(rows, settings, [], heldout)) == reasons(curate(mixed, settings, [], heldout))
+    before, after = mixed[::2], mixed[1::2]
+    found = {row.id: row.dropped for row in curate(after, settings, [], heldout, before)}
+    assert {row.id: row.dropped for row in curate(after[::-1], settings, [], heldout, before[::-1])} == found
 
 
 def test_near_duplicates_are_confirmed_by_exact_overlap() -> None:

@@ -20,7 +20,7 @@ from selfplay.curation_settings import CRITERIA, Judging, Solving
 from selfplay.engines.api_budget import BudgetSpent
 from selfplay.judging import load_verifier
 from selfplay.records import Judgement, Prompt, Rollout
-from selfplay.run import RunDirectory
+from selfplay.run import RunDirectory, Stage
 from tests.selfplay.engines.openai_server import OpenAIServer
 
 GOOD, HARD, BAD = "What is 2 + 2 in all?", "What is the 9th prime?", "What is the colour of a sum?"
@@ -230,6 +230,38 @@ def test_the_stage_drops_with_reasons_and_keeps_what_was_said(server: OpenAIServ
     solutions = stage.read("solutions", Rollout)
     assert {row.task_id for row in solutions} == {"1", "2", "5"}
     assert all(row.passed for row in solutions if row.task_id == "1"), "4, 4.0 and 8/2 are one answer"
+
+
+def test_a_later_round_is_compared_with_what_the_rounds_before_kept(tmp_path: Path) -> None:
+    context = context_of(tmp_path, near_duplicate_jaccard=0.7)
+    rounds = [
+        {"c1": "a b c d e f g h", "c2": "an odd one of the first round here"},
+        {"b1": "a b c d e f g h i", "b2": "k l m n o p q r"},
+        {
+            "a1": "k l m n o p q r s",
+            "a2": "a b c d e f g h",
+            "a3": "a b c d e f g h i",
+            "a4": "new words stand here alone",
+        },
+    ]
+    earlier: list[Stage] = []
+    for number, problems in enumerate(rounds, 1):
+        synthesis, stage = context.run.stage(f"synthesis_{number}"), context.run.stage(f"curation_{number}")
+        synthesis.write("prompts", Prompt, [prompt(key, text) for key, text in problems.items()])
+        counts = curation_stage(stage, context, synthesis, [], [], earlier)
+        earlier.append(stage)
+    rows = {row.id: row.dropped for stage in earlier for row in stage.read("prompts", Prompt)}
+    assert rows == {
+        "c1": "",
+        "c2": "",
+        "b1": "near duplicate across rounds (of c1)",
+        "b2": "",
+        "a1": "near duplicate across rounds (of b2)",
+        "a2": "exact duplicate across rounds (of c1)",
+        "a3": "near duplicate across rounds (of c1)",
+        "a4": "",
+    }
+    assert counts == {"kept": 1, "lost": {"near duplicate across rounds": 2, "exact duplicate across rounds": 1}}
 
 
 def test_the_rules_of_solving() -> None:

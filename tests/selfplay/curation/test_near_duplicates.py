@@ -17,16 +17,18 @@ from selfplay.curation.words import words
 from selfplay.curation_settings import Curation
 
 
-def plain(problems: dict[str, str], settings: Curation) -> set[str]:
-    """The duplicates, one problem after the other, by rensa's own index and sets of words."""
+def plain(problems: dict[str, str], settings: Curation, earlier: dict[str, str] | None = None) -> set[str]:
+    """The duplicates, one problem after the other, by rensa's own index and sets of words; earlier ones stay."""
+    earlier = earlier or {}
     index = RMinHashLSH(0.0, settings.bands * settings.band_rows, settings.bands)
     kept: list[frozenset[str]] = []
     found = set()
-    for identifier in sorted(problems):
-        own = frozenset(words(problems[identifier]))
+    for identifier in [*earlier, *sorted(problems)]:
+        own = frozenset(words((earlier | problems)[identifier]))
         sketch = RMinHash(settings.bands * settings.band_rows, MINHASH_SEED)
         sketch.update(sorted(own))
-        if any(jaccard(own, kept[place]) > settings.near_duplicate_jaccard for place in index.query(sketch)):
+        alike = any(jaccard(own, kept[place]) > settings.near_duplicate_jaccard for place in index.query(sketch))
+        if alike and identifier not in earlier:
             found.add(identifier)
         else:
             index.insert(len(kept), sketch)
@@ -59,6 +61,28 @@ def test_the_same_problems_are_dropped_as_by_a_plain_search(trial: int, monkeypa
         assert other < identifier
         assert other not in found, "a duplicate is always one of a problem that is kept"
         assert jaccard(first, second) > settings.near_duplicate_jaccard
+
+
+@pytest.mark.parametrize("trial", range(24))
+def test_the_same_problems_are_dropped_beside_earlier_ones(trial: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Earlier problems stay, also where they are like each other, and whatever their ids are."""
+    rng = random.Random(100 + trial)
+    for name, choices in {"BLOCK": [4, 16, 1024], "HOT": [1, 4, 64], "TRIED_AT_ONCE": [2, 512]}.items():
+        monkeypatch.setattr(search, name, rng.choice(choices))
+    everything = corpus(rng, rng.choice([5, 60, 250]), rng.choice([30, 300]), rng.choice([0, 5, 25]))
+    names = rng.sample(sorted(everything), rng.randint(0, len(everything)))
+    earlier = {name: everything[name] for name in names}
+    problems = {name: text for name, text in everything.items() if name not in earlier}
+    settings = Curation(near_duplicate_jaccard=rng.choice([0.05, 0.2, 0.5, 0.8]))
+    found = near_duplicates(problems, settings, earlier)
+    assert set(found) == plain(problems, settings, earlier)
+    for identifier, other in found.items():
+        assert other in earlier or (other < identifier and other not in found)
+        first, second = (frozenset(words(everything[key])) for key in (identifier, other))
+        assert jaccard(first, second) > settings.near_duplicate_jaccard
+    mixed = list(earlier.items())
+    rng.shuffle(mixed)
+    assert near_duplicates(problems, settings, dict(mixed)) == found
 
 
 def test_the_same_pairs_are_found_whatever_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
