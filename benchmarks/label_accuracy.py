@@ -30,13 +30,15 @@ from selfplay.records import LabelledTask, Rollout, TestCase, read_table, write_
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 SHARES = (0.25, 0.5, 0.65, 0.8)
+EQUAL = ["labelling.votes=equal", "labelling.min_agreement=0.5"]
+LIKELIHOOD = ["labelling.votes=likelihood", "labelling.min_agreement=0.5"]
 VOTES = {
-    "equal": [],
-    "equal, T=0.6": ["labelling.sampling.temperature=0.6"],
-    "equal, k=32": ["labelling.samples=32"],
-    "likelihood": ["labelling.votes=likelihood"],
-    "likelihood, T=0.6": ["labelling.votes=likelihood", "labelling.sampling.temperature=0.6"],
-    "likelihood, k=32": ["labelling.votes=likelihood", "labelling.samples=32"],
+    "equal": EQUAL,
+    "equal, T=0.6": [*EQUAL, "labelling.sampling.temperature=0.6"],
+    "equal, k=32": [*EQUAL, "labelling.samples=32"],
+    "likelihood": LIKELIHOOD,
+    "likelihood, T=0.6": [*LIKELIHOOD, "labelling.sampling.temperature=0.6"],
+    "likelihood, k=32": [*LIKELIHOOD, "labelling.samples=32"],
 }
 FILTERS: dict[str, dict[str, Any]] = {
     "always_solved": {"drop": ["always_solved"]},
@@ -46,15 +48,15 @@ FILTERS: dict[str, dict[str, Any]] = {
 }
 LIKELY = ["labelling.votes=likelihood", "labelling.min_agreement=0.75"]
 AGAIN = "labelling.relabelling={votes: all, samples: 8, sampling: {temperature: 1.0, max_new_tokens: 80}}"
-GENTLE = "training.grpo.args.learning_rate=1.0e-4"
+FAST, GENTLE = (f"training.grpo.args.learning_rate={rate}" for rate in ("3.0e-4", "1.0e-4"))
 TRAINED = {
-    "equal": [],
-    "likelihood": LIKELY,
-    "likelihood, all votes of all rounds": [*LIKELY, AGAIN],
-    "equal, gentle": [GENTLE],
+    "equal": [*EQUAL, FAST],
+    "likelihood": [*LIKELY, FAST],
+    "likelihood, all votes of all rounds": [*LIKELY, AGAIN, FAST],
+    "equal, gentle": [*EQUAL, GENTLE],
     "likelihood, gentle": [*LIKELY, GENTLE],
 }
-RIGHT = {"right labels": [], "right labels, gentle": [GENTLE]}
+RIGHT = {"right labels": [*EQUAL, FAST], "right labels, gentle": [*EQUAL, GENTLE]}
 """Controls: the prompts of `equal`, with the labels that an exact solver gives them."""
 
 

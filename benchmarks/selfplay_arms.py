@@ -12,8 +12,9 @@ grpo_again      no feedback: p and q stay as they were
 grpo_feedback   what the policy found learnable in round 1 goes back to p and q
 grpo_any        as many pairs whatever their pass rate: is it what is learnable that helps, or merely more?
 
-What the arms of a seed have in common is made once. Beside the figures a plot is written, `arms.svg`. Takes an hour and
-more on two cores. Environment: ARMS_SEEDS (default 5), ARMS_FOLDER (kept, and gone on with).
+What the arms of a seed have in common is made once. Beside the figures a plot is written, `arms.svg`. Takes about an
+hour and a half on two cores. Environment: ARMS_SEEDS (default 5), ARMS_FOLDER (kept, and gone on with), ARMS_NAMES (some
+of them, as in grpo,dpo).
 """
 
 from __future__ import annotations
@@ -60,21 +61,24 @@ def run() -> dict[str, Any]:
     """Runs all arms of all seeds, and returns their gains in the last round, by seed and over seeds."""
     folder = Path(os.environ.get("ARMS_FOLDER") or tempfile.mkdtemp(prefix="arms-"))
     count = int(os.environ.get("ARMS_SEEDS", "5"))
-    gains: dict[str, list[list[Row]]] = {arm: [] for arm in ARMS}
+    names = os.environ.get("ARMS_NAMES", ",".join(ARMS)).split(",")
+    gains: dict[str, list[list[Row]]] = {arm: [] for arm in names}
     details: list[Row] = []
     for seed in range(count):
         whole = folder / f"{WHOLE}-{seed}"
-        for arm, settings in ARMS.items():
+        for arm in names:
             own = folder / f"{arm}-{seed}"
             reuse = [] if own == whole else ["--reuse", str(whole)]
-            _selfplay(f"seed={seed}", *settings, "--run-dir", str(own), *reuse)
+            _selfplay(f"seed={seed}", *ARMS[arm], "--run-dir", str(own), *reuse)
             gains[arm].append(_last_round(own))
         summary = json.loads((whole / "summary.json").read_text())
         details.append({name: summary[name] for name in ("prompts", "labels", "overhead_share", "total_seconds")})
         details[-1]["base"] = [row for row in summary["evaluation"] if row["round"] == 0]
     arms = {arm: _over_seeds(rows) for arm, rows in gains.items()}
     differences = [
-        {"arm": arm, "above": other, "metrics": _differences(gains[arm], gains[other])} for arm, other in AGAINST
+        {"arm": arm, "above": other, "metrics": _differences(gains[arm], gains[other])}
+        for arm, other in AGAINST
+        if {arm, other} <= gains.keys()
     ]
     plot = folder / "arms.svg"
     draw_arms(arms, plot, f"{RECIPE.stem}: gains in held-out accuracy after two rounds")
@@ -82,7 +86,8 @@ def run() -> dict[str, Any]:
 
 
 def _selfplay(*arguments: str) -> None:
-    command = [sys.executable, "-m", "selfplay", "run", str(RECIPE), "tracking.wandb.mode=disabled", *arguments]
+    common = ["tracking.wandb.mode=disabled", "evaluation.temperatures=[1.0]"]
+    command = [sys.executable, "-m", "selfplay", "run", str(RECIPE), *common, *arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
