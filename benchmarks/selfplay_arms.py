@@ -13,8 +13,8 @@ grpo_feedback   what the policy found learnable in round 1 goes back to p and q
 grpo_any        as many pairs whatever their pass rate: is it what is learnable that helps, or merely more?
 
 What the arms of a seed have in common is made once. Beside the figures a plot is written, `arms.svg`. Takes about an
-hour and a half on two cores. Environment: ARMS_SEEDS (default 5), ARMS_FOLDER (kept, and gone on with), ARMS_NAMES (some
-of them, as in grpo,dpo).
+hour and a half on two cores. Environment: ARMS_SEEDS (default 5), ARMS_FOLDER (kept, and gone on with), ARMS_NAMES
+(some of them, as in grpo,dpo).
 """
 
 from __future__ import annotations
