@@ -39,7 +39,8 @@ class Alarms(Section):
     heldout_drop: Share = 0.03
     """reward_hacking: a fall of held-out accuracy, as a share, in a round whose reward rose."""
     answer_share: Share = 0.5
-    """one_answer: share of a domain's labels that are one and the same answer."""
+    """one_answer: share of a domain's labels that are one and the same answer, or of its rollouts that give one and the
+    same wrong one."""
     length_factor: Annotated[float, Field(gt=1)] = 2.0
     """length_explosion: how many times longer completions became."""
     entropy_share: Share = 0.1

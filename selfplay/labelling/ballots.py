@@ -12,11 +12,11 @@ from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sample, ScoreRequest
 from selfplay.engines.opened import OpenedEngine
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.labelling.answer_reader import answer_reader
 from selfplay.labelling.label_engines import ask, open_label_engine
 from selfplay.labelling_settings import Labeller
 from selfplay.records import Ballot
 from selfplay.seeding import content_id
+from verifiers.answer_reader import answer_reader
 from verifiers.extraction import code_block
 
 

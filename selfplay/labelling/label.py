@@ -12,7 +12,6 @@ from selfplay.context import Context
 from selfplay.engines.base import ModelRef
 from selfplay.engines.opened import OpenedEngine
 from selfplay.judging import sandbox_opener
-from selfplay.labelling.answer_reader import answer_reader
 from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.ballots import Completion, Problem, ballots_of, open_voters
 from selfplay.labelling.consensus import Consensus, Trial, Tried
@@ -26,6 +25,7 @@ from selfplay.labelling.verification import reweighed
 from selfplay.records import Ballot, LabelledTask, Prompt, Rollout, Seed, UnitTest
 from selfplay.run import Stage
 from selfplay.seeding import content_id
+from verifiers.answer_reader import answer_reader
 from verifiers.model import Verifier
 from verifiers.program_runner import ProgramRunner
 

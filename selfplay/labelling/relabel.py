@@ -15,7 +15,6 @@ from typing import Any
 from selfplay.context import Context
 from selfplay.engines.base import ModelRef
 from selfplay.judging import Item, task_of
-from selfplay.labelling.answer_reader import answer_reader
 from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.ballots import Completion, Problem, ballots_of, open_voters
 from selfplay.labelling.consensus import RAN, Consensus, Trial
@@ -26,6 +25,7 @@ from selfplay.labelling.tasks import counts_of, has_label, task_of_label, with_d
 from selfplay.labelling_settings import Difficulty, Labeller, Labelling, Relabelling
 from selfplay.records import Ballot, LabelledTask, UnitTest
 from selfplay.run import Stage
+from verifiers.answer_reader import answer_reader
 from verifiers.program_runner import ProgramRunner
 
 KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"

@@ -11,11 +11,11 @@ from selfplay import formats
 from selfplay.context import Context
 from selfplay.engines.base import Sample
 from selfplay.engines.opened import OpenedEngine
-from selfplay.labelling.answer_reader import answer_reader
 from selfplay.labelling.ballots import Completion, Problem
 from selfplay.labelling.label_engines import ask
 from selfplay.labelling_settings import Verification
 from selfplay.records import Ballot
+from verifiers.answer_reader import answer_reader
 from verifiers.extraction import final_text
 from verifiers.voting import classes, vote
 

@@ -6,7 +6,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -80,15 +80,35 @@ def reward_hacking(curves: Curves, settings: Alarms) -> Raised | None:
 
 
 def one_answer(curves: Curves, settings: Alarms) -> Raised | None:
-    """One answer is the label of most prompts of a domain."""
-    for stage in curves.stages(*LABELLINGS)[-1:]:
-        for domain, shares in curves.named(stage, "top_answer_share/").items():
-            if shares[-1] > settings.answer_share:
-                return Raised(
-                    stage,
-                    f"In {stage}, {shares[-1]:.0%} of the labels of {domain} are one and the same answer: the policy "
-                    "may be voting for a favourite instead of solving; look at the labels before you train on them.",
-                )
+    """One answer is the label of most prompts of a domain, or one wrong answer is what the policy gives to most."""
+    newest = curves.stages(*LABELLINGS)[-1:] + curves.stages("selfplay")[-1:]
+    for stage in reversed([stage for stage in curves.stages("selfplay", *LABELLINGS) if stage in newest]):
+        found = _one_label(curves, stage, settings) or _one_wrong_answer(curves, stage, settings)
+        if found is not None:
+            return found
+    return None
+
+
+def _one_label(curves: Curves, stage: str, settings: Alarms) -> Raised | None:
+    for domain, shares in curves.named(stage, "top_answer_share/").items():
+        if shares[-1] > settings.answer_share:
+            return Raised(
+                stage,
+                f"In {stage}, {shares[-1]:.0%} of the labels of {domain} are one and the same answer: the policy "
+                "may be voting for a favourite instead of solving; look at the labels before you train on them.",
+            )
+    return None
+
+
+def _one_wrong_answer(curves: Curves, stage: str, settings: Alarms) -> Raised | None:
+    for domain, share in _recent(curves, stage, "one_wrong_answer", settings.window):
+        if share > settings.answer_share:
+            return Raised(
+                stage,
+                f"In {stage}, {share:.0%} of the completions of {domain} give one and the same wrong answer: the "
+                "policy may be collapsing onto it; read them with `selfplay rollouts --failed`, and lower the learning "
+                "rate or go back to the policy before.",
+            )
     return None
 
 
@@ -125,16 +145,13 @@ def _certain(stage: str, first: float, last: float, settings: Alarms) -> Raised 
 def verifier_errors(curves: Curves, settings: Alarms) -> Raised | None:
     """The verifier reaches no verdict on many completions of the round or evaluation that began last."""
     for stage in curves.stages("selfplay", "evaluation")[-1:]:
-        for prefix, window in (("not_checked/", settings.window), ("rollouts/not_checked/", 1)):
-            for domain, shares in curves.named(stage, prefix).items():
-                recent = shares[-window:]
-                rate = sum(recent) / len(recent)
-                if len(recent) == window and rate > settings.error_rate:
-                    return Raised(
-                        stage,
-                        f"In {stage}, the verifier of {domain} reached no verdict on {rate:.0%} of the completions; "
-                        "they teach nothing: see why with `selfplay rollouts --failed`, and mend the verifier.",
-                    )
+        for domain, rate in _recent(curves, stage, "not_checked", settings.window):
+            if rate > settings.error_rate:
+                return Raised(
+                    stage,
+                    f"In {stage}, the verifier of {domain} reached no verdict on {rate:.0%} of the completions; "
+                    "they teach nothing: see why with `selfplay rollouts --failed`, and mend the verifier.",
+                )
     return None
 
 
@@ -183,6 +200,15 @@ def _first(
         if ends is not None:
             return judge(stage, *ends, settings)
     return None
+
+
+def _recent(curves: Curves, stage: str, share: str, window: int) -> Iterator[tuple[str, float]]:
+    """The mean of a share over the last steps, by domain; or that of rollouts which were all drawn before training."""
+    for prefix, steps in ((f"{share}/", window), (f"rollouts/{share}/", 1)):
+        for domain, shares in curves.named(stage, prefix).items():
+            recent = shares[-steps:]
+            if len(recent) == steps:
+                yield domain, sum(recent) / steps
 
 
 def _ends(values: Sequence[float], window: int) -> tuple[float, float] | None:

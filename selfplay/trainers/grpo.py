@@ -19,6 +19,7 @@ from selfplay.trainers.prompt_choice import PromptChoice
 from selfplay.trainers.rewards import VerifiedReward, task_to_json
 from selfplay.trainers.rollout_batch import RolloutLog
 from selfplay.trainers.rollout_groups import Tally
+from selfplay.trainers.wrong_favourite import WrongFavourites
 from selfplay.training_settings import GRPORule
 from selfplay.workers import Job
 from verifiers.model import Task
@@ -66,9 +67,10 @@ def train_grpo(job: Job) -> dict[str, float]:
     work = Path(job["work"])
     work.mkdir(parents=True, exist_ok=True)
     rank = int(os.environ.get("RANK", "0"))
-    judge = OverlappedJudge(Judge(recipe, Path(job["store"]), workers=1), rule.reward_threads, rule.reward_timeout_s)
+    verdicts = Judge(recipe, Path(job["store"]), workers=1)
+    judge = OverlappedJudge(verdicts, rule.reward_threads, rule.reward_timeout_s)
     log = RolloutLog(work / f"rollouts-{rank}.jsonl", rank)
-    reward = VerifiedReward(judge, log, rank, job["seed"], job["shuffled"])
+    reward = VerifiedReward(judge, log, rank, job["seed"], job["shuffled"], WrongFavourites(verdicts.verifiers))
     config = arguments.build("grpo", job["args"], str(work), job["seed"], job["device"])
     choice = _choice(table, rule, config)
     checkpoint = session.last_checkpoint(work)

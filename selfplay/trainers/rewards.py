@@ -15,6 +15,7 @@ from selfplay.judging import Item
 from selfplay.seeding import derive
 from selfplay.trainers.overlapped_judging import OverlappedJudge
 from selfplay.trainers.rollout_batch import JudgedRollouts, Reward, RolloutLog
+from selfplay.trainers.wrong_favourite import WrongFavourites
 from verifiers.model import Task, Test
 
 
@@ -33,12 +34,21 @@ class VerifiedReward:
 
     __name__ = "verified"
 
-    def __init__(self, judge: OverlappedJudge, log: RolloutLog, rank: int, seed: int, shuffled: bool) -> None:
+    def __init__(
+        self,
+        judge: OverlappedJudge,
+        log: RolloutLog,
+        rank: int,
+        seed: int,
+        shuffled: bool,
+        favourites: WrongFavourites | None = None,
+    ) -> None:
         self._judge = judge
         self._log = log
         self._rank = rank
         self._seed = seed
         self._shuffled = shuffled
+        self._favourites = favourites or WrongFavourites({})
         self._unlogged: list[dict[str, float]] = []
         self.given: list[Reward] = []
         """The rewards of the last call, in order."""
@@ -88,7 +98,9 @@ class VerifiedReward:
             rewards = shuffled_rewards(rewards, derive(self._seed, "shuffle", step, call, self._rank))
         judged = JudgedRollouts(task_id, domain, texts, verdicts, rewards)
         self._log.write(step, call, judged)
-        self._unlogged.append(judged.metrics())
+        for key, name, text, verdict in zip(task_id, domain, texts, verdicts, strict=True):
+            self._favourites.add(name, key, text, verdict.passed)
+        self._unlogged.append(judged.metrics() | self._favourites.metrics())
         self.seconds += time.monotonic() - started
         return rewards
 

@@ -15,6 +15,7 @@ from selfplay.engines.base import ModelRef, Sampling
 from selfplay.judging import task_of
 from selfplay.records import LabelledTask, Rollout
 from selfplay.seeding import content_id
+from selfplay.trainers.wrong_favourite import WrongFavourites
 from verifiers.composite import mean_component_rewards
 
 
@@ -55,6 +56,7 @@ def verified_rollouts(
         for place, (task, sample, verdict) in enumerate(zip(repeated, samples, verdicts, strict=True))
     ]
     means = {f"rollouts/reward/{name}": mean for name, mean in mean_component_rewards(verdicts).items()}
+    means |= {f"rollouts/{name}": share for name, share in _wrong_favourites(context, rows).items()}
     context.listener.log(f"selfplay_{number}", {"rollouts/reward": _mean_reward(rows), **means})
     return _shuffled(context, number, rows) if context.recipe.training.rewards == "shuffled" else rows
 
@@ -62,6 +64,13 @@ def verified_rollouts(
 def _mean_reward(rows: Sequence[Rollout]) -> float:
     reached = [row.reward for row in rows if row.reward is not None]
     return sum(reached) / len(reached) if reached else float("nan")
+
+
+def _wrong_favourites(context: Context, rows: Sequence[Rollout]) -> dict[str, float]:
+    found = WrongFavourites(context.judge.verifiers, window=len(rows))
+    for row in rows:
+        found.add(row.domain, row.task_id, row.completion, row.passed)
+    return found.metrics()
 
 
 def _shuffled(context: Context, number: int, rows: Sequence[Rollout]) -> list[Rollout]:

@@ -61,6 +61,15 @@ FIRES: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps, str]] = [
         "In round 2 the reward rose by 0.300",
     ),
     (one_answer, {("labelling", "top_answer_share/math"): [0.7]}, "70% of the labels of math"),
+    (
+        one_answer,
+        {
+            ("labelling", "top_answer_share/math"): [0.2],
+            ("selfplay_1", "one_wrong_answer/math"): [0.1] * 10 + [0.8] * 5,
+        },
+        "In selfplay_1, 80% of the completions of math give one and the same wrong answer",
+    ),
+    (one_answer, {("selfplay_1", "rollouts/one_wrong_answer/math"): [0.7]}, "70% of the completions of math"),
     (length_explosion, {("selfplay_1", "completions/mean_length"): ramp(100, 400)}, "to 368 tokens"),
     (
         entropy_collapse,
@@ -99,6 +108,15 @@ QUIET: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps]] = [
     (reward_hacking, hacking((0.3, 0.3), (0.5, 0.3))),
     (reward_hacking, {("evaluation_0", "math/greedy"): [0.5], ("selfplay_1", "reward"): ramp(0, 1)}),
     (one_answer, {("labelling", "top_answer_share/math"): [0.2]}),
+    (one_answer, {("selfplay_1", "one_wrong_answer/math"): [0.9] * 10 + [0.3] * 5}),
+    (one_answer, {("selfplay_1", "one_wrong_answer/math"): [0.9]}),
+    (
+        one_answer,
+        {
+            ("selfplay_1", "one_wrong_answer/math"): [0.9] * 10,
+            ("selfplay_2", "one_wrong_answer/math"): [0.1] * 10,
+        },
+    ),
     (length_explosion, {("selfplay_1", "completions/mean_length"): ramp(100, 150)}),
     (length_explosion, {("selfplay_1", "completions/mean_length"): [100] * 19 + [900]}),
     (length_explosion, {("selfplay_1", "completions/mean_length"): [10, 400]}),
@@ -122,6 +140,17 @@ def test_an_alarm_stays_quiet(alarm: Callable[[Curves, Alarms], Raised | None], 
 
 def test_every_alarm_is_tested_both_ways() -> None:
     assert {alarm for alarm, *_ in FIRES} == {alarm for alarm, _ in QUIET} == set(ALARMS.values())
+
+
+def test_of_labels_and_rollouts_that_share_one_answer_the_newer_are_told_of() -> None:
+    labels, rollouts = ("top_answer_share/math", [0.7]), ("one_wrong_answer/math", [0.8] * 5)
+    first = {("labelling", labels[0]): labels[1], ("selfplay_1", rollouts[0]): rollouts[1]}
+    found = one_answer(curves(first), SETTINGS)
+    assert found is not None
+    assert found.stage == "selfplay_1"
+    found = one_answer(curves(first | {("labelling_2", labels[0]): labels[1]}), SETTINGS)
+    assert found is not None
+    assert found.stage == "labelling_2"
 
 
 def test_alarms_that_are_off_are_not_raised() -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from selfplay.trainers.rewards import VerifiedReward, shuffled_rewards, task_from_json, task_to_json, text_of
 from selfplay.trainers.rollout_batch import RolloutLog
+from selfplay.trainers.wrong_favourite import FEWEST_TASKS, WrongFavourites
+from verifiers.math_answer import MathVerifier
 from verifiers.model import Task, Test, Verdict
 
 VERDICTS = {"good": Verdict(True, 1.0, "correct"), "bad": Verdict(False, 0.0, "wrong")}
@@ -62,6 +64,19 @@ def test_components_are_logged_by_name(tmp_path: Path, monkeypatch: pytest.Monke
     }
     rows = [json.loads(line) for line in (tmp_path / "rollouts.jsonl").read_text().splitlines()]
     assert rows[0]["components"] == {"right": 1.0, "right/inner": 0.5, "form": None}
+
+
+def test_a_favourite_wrong_answer_is_logged(tmp_path: Path) -> None:
+    verifiers = {"math": MathVerifier(workers=1)}
+    reward = make(tmp_path)
+    reward._favourites = WrongFavourites(verifiers)
+    logged: dict[str, float] = {}
+    call(reward, ["good"] * FEWEST_TASKS, logged)
+    assert logged["one_wrong_answer/math"] == 0.0
+    VERDICTS["so \\boxed{7}"] = VERDICTS["bad"]
+    call(reward, ["so \\boxed{7}"] * 3 * FEWEST_TASKS, logged)
+    assert logged["one_wrong_answer/math"] == 0.75
+    verifiers["math"].close()
 
 
 def test_every_rollout_is_kept_with_its_reason(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the votes of a domain are: answers that can be compared, or programs."""
+"""What the completions of a domain end in: answers that can be read and compared, or programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from verifiers.model import Verifier
 
 
 def answer_reader(verifier: Verifier) -> MathVerifier | None:
-    """What reads and compares answers: the math verifier, alone or in a composite; None where votes are programs."""
+    """What reads and compares answers: the math verifier, alone or in a composite; None where there are
+    programs instead, or what only a verifier of its own can read."""
     if isinstance(verifier, MathVerifier):
         return verifier
     parts = verifier.verifiers if isinstance(verifier, CompositeVerifier) else []
