@@ -6,7 +6,8 @@ share of those tokens in groups with reward variance, how many groups with varia
 solver of the quickstart, which no arm knows), and the held-out accuracy at the end, as a paired difference to the arm
 in turn, with a bootstrap interval over problems for each seed and a Student interval over seeds.
 
-Environment: GROUPS_SEEDS (default 5), GROUPS_TOKENS (default 250000), GROUPS_FOLDER (kept, and gone on with).
+Environment: GROUPS_SEEDS (default 5), GROUPS_TOKENS (default 250000), GROUPS_FOLDER (kept, and gone on with),
+GROUPS_ARMS (some of them, beside in_turn).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 TURN = "in_turn"
 ARMS = {
     TURN: [],
+    "skipped": ["training.grpo.skip_below=0.5"],
     "chosen": ["training.grpo.candidates=8"],
     "chosen_by_variance_alone": ["training.grpo.candidates=8", "training.grpo.doubt=0"],
     "chosen_and_topped_up": ["training.grpo.candidates=8", "training.grpo.top_up=1"],
@@ -79,13 +81,14 @@ def run() -> dict[str, Any]:
     """Runs all arms of all seeds and returns what each generated and gained."""
     folder = Path(os.environ.get("GROUPS_FOLDER") or tempfile.mkdtemp(prefix="groups-"))
     tokens, count = int(os.environ.get("GROUPS_TOKENS", "250000")), int(os.environ.get("GROUPS_SEEDS", "5"))
-    arms: dict[str, dict[int, Any]] = {name: {} for name in ARMS}
+    names = [TURN, *os.environ.get("GROUPS_ARMS", ",".join(name for name in ARMS if name != TURN)).split(",")]
+    arms: dict[str, dict[int, Any]] = {name: {} for name in names}
     for seed in range(count):
         base = folder / f"base-{seed}"
         _selfplay(seed, base, "training.rounds=1", "--until", "evaluation_0")
-        for name, settings in ARMS.items():
+        for name in names:
             own = folder / f"{name}-{seed}"
-            arms[name][seed] = _arm(seed, own, base, tokens, settings)
+            arms[name][seed] = _arm(seed, own, base, tokens, ARMS[name])
             if name != TURN:
                 arms[name][seed]["above_in_turn"] = _differences(seed, folder / f"{TURN}-{seed}", own)
     return {"tokens": tokens, "seeds": count, "summary": summarise(arms), "arms": arms}

@@ -27,6 +27,8 @@ class GRPORule(UpdateRule):
     candidates: Annotated[int, Field(ge=1, le=64)] = 1
     """Prompts looked at for each one that is rolled out: those are taken whose rollouts likely neither all pass nor all
     fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
+    skip_below: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """A prompt loses its turn while its group is less likely than this to have variance, by what was seen of it."""
     doubt: Annotated[float, Field(ge=0, le=16)] = 1.0
     """How much labels are doubted where prompts are chosen: the chance that a group has variance is multiplied by the
     pass rate to this power, since a label is the likelier right the oftener it is reached. 0 trusts all labels."""

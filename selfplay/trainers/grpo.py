@@ -102,12 +102,19 @@ def train_grpo(job: Job) -> dict[str, float]:
 
 def _choice(table: Sequence[dict[str, Any]], rule: GRPORule, config: Any) -> PromptChoice | None:
     """What chooses the prompts, knowing what labelling saw of them; None where they come in turn."""
-    if rule.candidates == 1 and not rule.top_up:
+    if rule.candidates == 1 and not rule.skip_below and not rule.top_up:
         return None
     shuffle = config.shuffle_dataset is not False
     domains = [row["domain"] for row in table]
     choice = PromptChoice(
-        domains, config.num_generations, rule.candidates, rule.half_life, config.seed, shuffle, rule.doubt
+        domains,
+        config.num_generations,
+        rule.candidates,
+        rule.half_life,
+        config.seed,
+        shuffle,
+        rule.doubt,
+        rule.skip_below,
     )
     for place, row in enumerate(table):
         if row["tried"] and rule.label_weight:

@@ -5,6 +5,9 @@ through in a shuffled order, epoch after epoch, as plain training does. For each
 prompts are looked at, and of all that are looked at together those are taken whose groups are likeliest to have
 variance. With one candidate a group, every prompt has its turn. Each domain keeps its part.
 
+`skip_below` is the gentler way: prompts come in turn, but one whose group is less likely than that to have variance loses
+its turn. What was seen of it fades, so that it comes back. Nothing crowds out anything else.
+
 Where labels are votes of the policy itself, variance alone chooses badly: a prompt with a wrong label keeps its
 variance longest, since what is learnt elsewhere speaks against it. The oftener the policy reaches a label, the likelier
 the label is right. So the chance of variance is multiplied by the pass rate to the power of `doubt`; with 1, it is
@@ -34,6 +37,7 @@ class PromptChoice:
         seed: int,
         shuffle: bool = True,
         doubt: float = 0.0,
+        skip_below: float = 0.0,
     ) -> None:
         """
         Args:
@@ -44,11 +48,13 @@ class PromptChoice:
             seed: of the order.
             shuffle: else the order is the pool's own.
             doubt: of labels; at least 0.
+            skip_below: chance of variance, in [0, 1], below which a prompt loses its turn.
         """
         self.rates = PassRates(domains, half_life)
         self._domains = list(domains)
         self._size = len(domains)
         self._doubt = doubt
+        self._skip_below = skip_below
         self._group = group
         self._candidates = candidates
         self._seed = seed
@@ -80,10 +86,14 @@ class PromptChoice:
         self.batch += 1
 
     def _walk(self, count: int, without: Collection[int]) -> list[int]:
-        """The next prompts, at most `count` and each at most once; those that are left out wait for the next time."""
+        """The next prompts, at most `count` and each at most once; those that are left out wait for the next time.
+
+        Where too few of the pool may keep their turn, the likeliest to have variance of the others are there, too.
+        """
         if len(set(without)) == self._size:
             return []
         found: dict[int, None] = {}
+        skipped: dict[int, float] = {}
         waiting, left_out, turns = deque(self._waiting), [], self._turns()
         while len(found) < count:
             prompt = waiting.popleft() if waiting else next(turns, None)
@@ -91,10 +101,13 @@ class PromptChoice:
                 break
             if prompt in without or prompt in found:
                 left_out.append(prompt)
+            elif (chance := self._chance(prompt)) < self._skip_below:
+                skipped[prompt] = chance
             else:
                 found[prompt] = None
         self._waiting = [*left_out, *waiting]
-        return list(found)
+        likeliest = sorted(skipped, key=lambda prompt: -skipped[prompt])
+        return [*found, *likeliest[: count - len(found)]]
 
     def _turns(self) -> Iterator[int]:
         """One turn of each prompt at most, from where the walk stands."""
@@ -120,7 +133,10 @@ class PromptChoice:
     def _worth(self, prompt: int) -> float:
         passes, fails = self.rates.posterior(prompt, self.batch)
         rate = passes / (passes + fails)
-        return chance_of_variance(passes, fails, self._group) * float(rate**self._doubt)
+        return self._chance(prompt) * float(rate**self._doubt)
+
+    def _chance(self, prompt: int) -> float:
+        return chance_of_variance(*self.rates.posterior(prompt, self.batch), self._group)
 
     def _order_of(self, epoch: int) -> list[int]:
         order = list(range(self._size))
