@@ -5,8 +5,8 @@ through in a shuffled order, epoch after epoch, as plain training does. For each
 prompts are looked at, and of all that are looked at together those are taken whose groups are likeliest to have
 variance. With one candidate a group, every prompt has its turn. Each domain keeps its part.
 
-`skip_below` is the gentler way: prompts come in turn, but one whose group is less likely than that to have variance loses
-its turn. What was seen of it fades, so that it comes back. Nothing crowds out anything else.
+`skip_below` is the gentler way: prompts come in turn, but one whose group is less likely than that to have variance
+loses its turn. What was seen of it fades, so that it comes back. Nothing crowds out anything else.
 
 Where labels are votes of the policy itself, variance alone chooses badly: a prompt with a wrong label keeps its
 variance longest, since what is learnt elsewhere speaks against it. The oftener the policy reaches a label, the likelier
