@@ -20,6 +20,10 @@ REASONS = {
 TEXTS = {
     "No space left on device": errno.ENOSPC,
     "disk is full": errno.ENOSPC,
+    "Disk quota exceeded": errno.EDQUOT,
+    "Read-only file system": errno.EROFS,
+    # In Rust's words: a server may deny permission, too.
+    "Permission denied (os error 13)": errno.EACCES,
     "readonly database": errno.EROFS,
     "disk I/O error": errno.EIO,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -25,14 +26,25 @@ class SmallDisk:
         """Forbids writing, or allows it again."""
         _mount("-o", f"remount,{'ro' if yes else 'rw'}", self.path)
 
+    def cover(self, folder: Path) -> None:
+        """Forbids writing below a folder while files there are open: a plain remount would be refused as busy.
+
+        What is open stays as it is; whatever is opened from now on, by whichever process, is on a read-only mount.
+        """
+        _mount("--bind", folder, folder)
+        _mount("-o", "remount,ro,bind", folder)
+
+    def uncover(self, folder: Path) -> None:
+        """Allows it again."""
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, capture_output=True)
+
     def fill(self) -> None:
         """Writes until nothing fits any more."""
         with (self.path / "ballast").open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(1024))
-            except OSError:
-                return
+            for size in (1 << 20, 1024):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(bytes(size))
 
     def empty(self) -> None:
         """Takes away what `fill` wrote."""
@@ -55,4 +67,4 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
     except (subprocess.CalledProcessError, FileNotFoundError) as error:
         pytest.skip(f"needs the right to mount a small file system ({error})")
     yield made
-    subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
+    subprocess.run(["umount", "--recursive", "--lazy", str(place)], check=False, capture_output=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from selfplay.config import Recipe
+from selfplay.plan import planned_stages
+from selfplay.run import read_run
 from tests.e2e.conftest import SMALL, command, environment
 
 PATIENCE_S = 900.0
@@ -51,6 +55,14 @@ class Session:
     def said(self) -> str:
         """What it said so far."""
         return self._said.read_text()
+
+
+def begin_at(finished: Path, run: Path, stage: str) -> None:
+    """Copies a finished run as it was when a stage was about to begin, without the store."""
+    names = planned_stages(Recipe.model_validate(read_run(finished)))
+    for name in names[: names.index(stage)]:
+        shutil.copytree(finished / "stages" / name, run / "stages" / name)
+    shutil.copy(finished / "recipe.json", run)
 
 
 def progress(run: Path) -> tuple[int, int, int]:

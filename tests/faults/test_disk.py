@@ -14,7 +14,7 @@ from selfplay.system_errors import SYSTEM, sentence
 from selfplay.tracking import Tracker, read_metrics
 from tests.e2e.conftest import SMALL, products, selfplay
 from tests.faults.disks import SmallDisk, disk
-from tests.faults.runs import Session, current_stage
+from tests.faults.runs import Session, begin_at, current_stage
 from tests.selfplay.tracking.runs import recipe
 
 __all__ = ["disk"]
@@ -109,3 +109,46 @@ def test_a_run_whose_disk_fills_up_ends_with_one_sentence_and_goes_on_later(fini
     done = selfplay("run", SMALL, "--run-dir", run)
     assert done.returncode == 0, done.stderr
     assert products(run) == products(finished)
+
+
+FULL, READ_ONLY = "the disk is full; make room", "the file system is read-only; make it writable"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("stage", "begun", "fault"),
+    [
+        ("selfplay_1", "stages/selfplay_1/policy-training/checkpoint-*", FULL),
+        ("evaluation_1", "store/shards/*/*.parquet", FULL),
+        ("labelling", "store/shards/*/*.parquet", READ_ONLY),
+        ("selfplay_1", "stages/selfplay_1/policy-training/checkpoint-*", READ_ONLY),
+    ],
+    ids=["full-selfplay", "full-evaluation", "read-only-labelling", "read-only-selfplay"],
+)
+def test_a_disk_that_fails_under_a_stage_ends_the_run_with_one_sentence(
+    finished: Path, disk: SmallDisk, stage: str, begun: str, fault: str
+) -> None:
+    """It fails when the stage has written something already; with room, or permission, the run goes on."""
+    disk.resize(200_000)
+    run = disk.path / "run"
+    begin_at(finished, run, stage)
+    session = Session(run)
+    session.wait_for(lambda: any(run.glob(begun)))
+    disk.fill() if fault == FULL else disk.cover(run)
+    code = session.process.wait(300)
+    disk.empty() if fault == FULL else disk.uncover(run)
+    assert code == 1, session.said
+    told = [line for line in session.said.splitlines() if "run the same command again" in line]
+    assert len(told) == 1, session.said
+    assert f"{fault} and run the same command again" in told[0]
+    assert "Traceback" not in session.said
+    assert not (run / "stages" / "evaluation_2" / "manifest.json").exists()
+    done = selfplay("run", SMALL, "--run-dir", run)
+    assert done.returncode == 0, done.stderr
+    assert products(run) == products(finished)
+    ours, theirs = (read_json(folder / "summary.json") for folder in (run, finished))
+    assert (ours["evaluation"], ours["gains"], ours["prompts"]) == (
+        theirs["evaluation"],
+        theirs["gains"],
+        theirs["prompts"],
+    )
