@@ -52,7 +52,6 @@ REWARDS = (
     Arm("e_step", (), "sum (paper)"),
     Arm("mean", ("em.reward=mean",), "mean a token"),
     Arm("half_weight", ("em.rationale_weight=0.5",), "half weight on log p(z|c)"),
-    Arm("no_weight", ("em.rationale_weight=0",), "no weight on log p(z|c)"),
     Arm("information_gain", ("em.reward=information_gain", "em.min_reward=0"), "information gain above 0"),
     Arm("length_floor", (f"em.min_rationale_tokens={LENGTH_FLOOR}",), f"sum, at least {LENGTH_FLOOR} tokens"),
     Arm("soft", ("em.assignment=soft", "em.m_step_rationales=sampled"), "soft EM"),
@@ -60,7 +59,9 @@ REWARDS = (
 )
 """The alternatives to the summed reward, with the frozen E-step as what choosing at all must beat.
 
-Two arms have the names and settings of the convergence experiment, so that both can share an output folder.
+Two arms have the names and settings of the convergence experiment, so that both can share an output folder. No weight
+on log p(z|c) is no arm of its own: log p(x|z,c) and the information gain differ by a number that is the same for all
+candidates of a pair, and so choose the same one.
 """
 
 

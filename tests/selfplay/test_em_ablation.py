@@ -143,7 +143,6 @@ def test_the_arms_are_what_their_names_say(recipe: Path) -> None:
     )
     assert not loaded["without_z"].rationales
     assert (loaded["soft"].assignment, loaded["soft"].m_step_rationales) == ("soft", "sampled")
-    assert loaded["no_weight"].rationale_weight == 0
     assert (loaded["information_gain"].reward, loaded["information_gain"].min_reward) == ("information_gain", 0)
 
 
