@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-UNUSABLE, FAILED = 2, 1
+from selfplay.command_line import FAILED, RunFolder, refuse
+
 SHOWN = 100
 
 export_app = typer.Typer(help="Write what a run made as a data set.", no_args_is_help=True)
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 Round = Annotated[int | None, typer.Option("--round", min=1, help="Only prompts made for this round; default all.")]
 
 
@@ -46,9 +46,9 @@ def prompts(
         for row in islice(rows, limit or None):
             _show(row, as_json)
     except RunError as error:
-        _refuse(str(error), UNUSABLE)
+        refuse(str(error))
     except RecordError as error:
-        _refuse(str(error), FAILED)
+        refuse(str(error), FAILED)
 
 
 @export_app.command("prompts")
@@ -77,18 +77,18 @@ def export(
     wanted = layout or list(DEFAULT_LAYOUTS)
     unknown = [name for name in wanted if name not in LAYOUTS]
     if unknown:
-        _refuse(f"--layout {unknown[0]}: is none; the layouts are {', '.join(LAYOUTS)}", UNUSABLE)
+        refuse(f"--layout {unknown[0]}: is none; the layouts are {', '.join(LAYOUTS)}")
     if format_ not in ("parquet", "jsonl"):
-        _refuse(f"--format {format_}: is none; it is parquet or jsonl", UNUSABLE)
+        refuse(f"--format {format_}: is none; it is parquet or jsonl")
     layouts = [name for name in LAYOUTS if name in wanted]
     try:
         where, counts = export_prompts(
             run, to, layouts, "parquet" if format_ == "parquet" else "jsonl", chat, not public, license_, round_
         )
     except RunError as error:
-        _refuse(str(error), UNUSABLE)
+        refuse(str(error))
     except (RecordError, HubError) as error:
-        _refuse(str(error), FAILED)
+        refuse(str(error), FAILED)
     for name, count in counts.items():
         typer.echo(f"{name:10} {count:>9,}")
     typer.echo(where)
@@ -125,8 +125,3 @@ def _show(row: Any, as_json: bool) -> None:
 def _printable(text: str) -> str:
     """One line without control characters, which could drive a terminal."""
     return "".join(character if character.isprintable() else " " for character in text).strip()
-
-
-def _refuse(message: str, code: int) -> NoReturn:
-    typer.echo(message, err=True)
-    raise SystemExit(code)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-UNUSABLE, FAILED = 2, 1
+from selfplay.command_line import FAILED, refuse
 
 
 def rollouts(
@@ -35,11 +35,9 @@ def rollouts(
         read_run(run)
         found = find_rollouts(run, stage, task, failed, domain, limit)
     except RunError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(UNUSABLE) from error
+        refuse(str(error))
     except RecordError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(FAILED) from error
+        refuse(str(error), FAILED)
     console = Console()
     for one in found:
         if as_json:

@@ -1,73 +1,64 @@
-"""What `selfplay sandbox run` and `selfplay sandbox doctor` do."""
+"""`selfplay sandbox run` and `selfplay sandbox doctor`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from sandbox.doctor import LIMITS, backends, examine
-from sandbox.model import Limits, Program
-from sandbox.open import open_sandbox
-from sandbox.remote_server import RemoteServer
+import typer
 
-LANGUAGES = {".py": "python", ".cpp": "cpp", ".cc": "cpp", ".cxx": "cpp"}
+from selfplay.command_line import FAILED, refuse
 
-
-class SandboxInputError(ValueError):
-    """A file that cannot be run, or a backend that cannot be examined; the message says why and the remedy."""
+sandbox_app = typer.Typer(help="Run untrusted programs in isolation by the kernel.", no_args_is_help=True)
 
 
-def run_file(
-    file: Path, language: str | None, stdin: Path | None, backend: str = "auto", waive: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Runs a program file once; returns the execution with text in place of bytes.
+@sandbox_app.command("run")
+def sandbox_run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A program.")],
+    language: Annotated[str | None, typer.Option(help="python or cpp; default by the file's ending.")] = None,
+    stdin: Annotated[Path | None, typer.Option(help="A file for standard input.")] = None,
+    backend: Annotated[str, typer.Option(help="bubblewrap, landlock, or auto: this host's best.")] = "auto",
+    waive: Annotated[list[str] | None, typer.Option(help="A limit that may go unenforced; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the execution as JSON.")] = False,
+) -> None:
+    """Run one program in the sandbox; exits 0 when the program ended well."""
+    from sandbox.model import SandboxUnavailable
+    from selfplay.sandbox_trials import SandboxInputError, run_file
 
-    Raises:
-        SandboxInputError: a file cannot be read, or its language, the backend or a limit is not known.
-        SandboxUnavailable: no backend works on this host.
-    """
-    chosen = language or LANGUAGES.get(file.suffix)
-    if chosen not in set(LANGUAGES.values()):
-        raise SandboxInputError(f"{file}: the language is not known; give --language python or --language cpp")
     try:
-        source = file.read_text(encoding="utf-8")
-        given = stdin.read_bytes() if stdin is not None else b""
-    except (OSError, UnicodeDecodeError) as error:
-        raise SandboxInputError(f"{error}: give a program as text, and a file that exists") from error
-    if backend not in (known := ("auto", *backends()[:-1])):
-        raise SandboxInputError(f"--backend {backend}: is not of this host; give {', '.join(known)}")
-    if unknown := sorted(set(waive) - set(LIMITS)):
-        raise SandboxInputError(f"--waive {unknown[0]}: is no limit; the limits are {', '.join(LIMITS)}")
-    sandbox = open_sandbox(backend, waive)
+        execution = run_file(file, language, stdin, backend, waive or [])
+    except (SandboxInputError, SandboxUnavailable) as error:
+        refuse(str(error))
+    if as_json:
+        typer.echo(json.dumps(execution))
+    else:
+        sys.stdout.write(execution["stdout"])
+        sys.stderr.write(execution["stderr"])
+        typer.echo(f"{execution['status']} {execution['reason']}".strip(), err=True)
+    raise typer.Exit(0 if execution["status"] == "ok" else FAILED)
+
+
+@sandbox_app.command("doctor")
+def sandbox_doctor(
+    backend: Annotated[str, typer.Option(help="bubblewrap, landlock, remote, or auto: this host's best.")] = "auto",
+    url: Annotated[str | None, typer.Option(help="remote: address of a SandboxFusion server.")] = None,
+    token_env: Annotated[str | None, typer.Option(help="remote: environment variable with a bearer token.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Try every limit of a sandbox for real; exits 0 when all are enforced."""
+    from sandbox.model import SandboxUnavailable
+    from selfplay.sandbox_trials import SandboxInputError, examine_backend
+
     try:
-        execution = sandbox.run(Program(source, chosen), [given], Limits())[0]
-    finally:
-        sandbox.close()
-    row = asdict(execution)
-    row.pop("value")
-    text = {name: row[name].decode("utf-8", "replace") for name in ("stdout", "stderr")}
-    return row | text | {"status": str(execution.status)}
-
-
-def examine_backend(backend: str, url: str | None, token_env: str | None) -> tuple[str, list[dict[str, Any]]]:
-    """Tries every limit of a backend; returns a line about it, and one row a limit.
-
-    Raises:
-        SandboxInputError: the options do not go together.
-        SandboxUnavailable: the backend does not work here.
-    """
-    if backend not in ("auto", *backends()):
-        raise SandboxInputError(f"--backend {backend}: is not known; give auto, {', '.join(backends())}")
-    if (backend == "remote") != (url is not None):
-        raise SandboxInputError("--backend remote and --url go together: give both, or neither")
-    if token_env is not None and url is None:
-        raise SandboxInputError("--token-env: is for --backend remote; leave it out")
-    try:
-        server = RemoteServer(url, token_env) if url is not None else None
-    except ValueError as error:
-        raise SandboxInputError(f"--url: {error}") from error
-    examined = examine(backend, server)
-    rows = [asdict(found) | {"backend": examined.backend} for found in examined.findings]
-    return f"{examined.backend}: {examined.about}", rows
+        about, rows = examine_backend(backend, url, token_env)
+    except (SandboxInputError, SandboxUnavailable) as error:
+        refuse(str(error))
+    if as_json:
+        typer.echo(json.dumps(rows))
+    else:
+        typer.echo(about)
+        for row in rows:
+            typer.echo(f"{'enforced' if row['enforced'] else 'NOT ENFORCED':13} {row['limit']:16} {row['detail']}")
+    raise typer.Exit(0 if all(row["enforced"] for row in rows) else FAILED)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-UNUSABLE, FAILED = 2, 1
+from selfplay.command_line import FAILED, RunFolder, refuse
 
 track_app = typer.Typer(help="The copies of a run's metrics in W&B.", no_args_is_help=True)
 
 
 @track_app.command("sync")
 def sync_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    run: RunFolder,
     project: Annotated[str | None, typer.Option(help="Another W&B project than the recipe's.")] = None,
     entity: Annotated[str | None, typer.Option(help="Another W&B user or team.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server to answer.")] = 60.0,
@@ -26,9 +25,7 @@ def sync_command(
     try:
         lines = sync(run, project, entity, timeout)
     except RunError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(UNUSABLE) from error
+        refuse(str(error))
     except SyncError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(FAILED) from error
+        refuse(str(error), FAILED)
     typer.echo(f"{lines} lines uploaded; W&B has all of {run}." if lines else f"W&B has all of {run} already.")

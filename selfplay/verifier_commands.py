@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from selfplay.command_line import FAILED, UNUSABLE
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 verifiers_app = typer.Typer(help="What judges completions, and how to test it.", no_args_is_help=True)
 
-_UNUSABLE, _FAILED = 2, 1
 _KEY_VALUE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
 _SHOWN_FAILURES = 5
@@ -79,15 +80,15 @@ def examine_verifier(
             json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
     except (UnusableInput, UnknownVerifier, ParamsError) as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(_UNUSABLE) from error
+        raise typer.Exit(UNUSABLE) from error
     except OSError as error:
         typer.echo(f"--json {json_file}: cannot be written: {error}", err=True)
-        raise typer.Exit(_UNUSABLE) from error
+        raise typer.Exit(UNUSABLE) from error
     from rich.console import Console
 
     for renderable in report_view(report):
         Console().print(renderable)
-    raise typer.Exit(0 if report.passed else _FAILED)
+    raise typer.Exit(0 if report.passed else FAILED)
 
 
 def read_params(texts: Sequence[str]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_the_command_prints_a_line_a_limit(monkeypatch: pytest.MonkeyPatch) -> N
         asked.append(arguments)
         return doctor.Examination("remote", "a server", findings)
 
-    monkeypatch.setattr("selfplay.sandbox_commands.examine", fake)
+    monkeypatch.setattr("selfplay.sandbox_trials.examine", fake)
     options = ["sandbox", "doctor", "--backend", "remote", "--url", "http://host:1", "--token-env", "TOKEN"]
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 1

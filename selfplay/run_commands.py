@@ -1,0 +1,140 @@
+"""`selfplay run` and `selfplay synthesize`: whatever stops a run is one sentence and an exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from selfplay.command_line import FAILED, SPENT, Overrides, RecipeFile, load_recipe_file, refuse, show
+
+if TYPE_CHECKING:
+    from selfplay.config import Recipe
+
+RunDir = Annotated[Path | None, typer.Option("--run-dir", help="Where the run lives; default runs/<name>.")]
+Reuse = Annotated[
+    Path | None,
+    typer.Option("--reuse", help="Another run, whose stages are taken over where settings and inputs agree."),
+]
+
+
+def run(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    run_dir: RunDir = None,
+    reuse: Reuse = None,
+    until: Annotated[
+        str | None, typer.Option(help="Stop after this stage; the same command without it goes on.")
+    ] = None,
+) -> None:
+    """Run a recipe, or continue its run."""
+    loaded = load_recipe_file(recipe, overrides)
+    from selfplay.plan import planned_stages
+
+    folder = run_dir or Path("runs") / loaded.name
+    summary = launch_run(loaded, folder, reuse, until, planned_stages(loaded))
+    if summary is None:
+        typer.echo(f"{until} is done; the same command without --until continues {folder}.")
+    else:
+        from selfplay.terminal import closing_table
+
+        show(closing_table(summary))
+
+
+def synthesize(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    run_dir: RunDir = None,
+    reuse: Reuse = None,
+    until: Annotated[
+        str | None, typer.Option(help="Stop after this stage, such as annotation or cold_start; default the last.")
+    ] = None,
+) -> None:
+    """Run a recipe as far as its prompts: the stages of `run` that come before self-play."""
+    loaded = load_recipe_file(recipe, overrides)
+    from selfplay.plan import synthesis_stages
+
+    stages = synthesis_stages(loaded)
+    folder, last = run_dir or Path("runs") / loaded.name, until or stages[-1]
+    launch_run(loaded, folder, reuse, last, stages)
+    annotated = folder / "stages" / "annotation"
+    if (annotated / "manifest.json").exists():
+        from selfplay.annotation_view import annotation_view
+        from selfplay.run import read_json
+
+        show(annotation_view(read_json(annotated / "manifest.json")["counts"], str(annotated)))
+    typer.echo(f"{last} is done; `selfplay run` with the same recipe and settings continues {folder}.")
+
+
+def launch_run(
+    recipe: Recipe, folder: Path, reuse: Path | None, until: str | None, stages: list[str]
+) -> dict[str, Any] | None:
+    """Runs a recipe in a folder; whatever stops it is said in one sentence, with its exit code.
+
+    Args:
+        recipe: what the run does.
+        folder: the run directory.
+        reuse: another run, whose stages are taken over where they agree.
+        until: the last stage; None for all.
+        stages: those that `until` may name.
+
+    Returns:
+        The closing table; None where the run was to stop before its end.
+    """
+    if until is not None and until not in stages:
+        refuse(f"--until {until}: is not a stage; the stages are {', '.join(stages)}")
+    if reuse is not None and not (reuse / "recipe.json").exists():
+        refuse(f"--reuse {reuse}: is not a run directory")
+    from selfplay.audience import AlarmStop
+    from selfplay.concepts.sampler import NoCombination
+    from selfplay.devices import NoDevice
+    from selfplay.engines.api_budget import BudgetSpent
+    from selfplay.engines.api_client import EndpointError, EndpointRefused
+    from selfplay.export.hub import HubError
+    from selfplay.launch import launch
+    from selfplay.preflight import PreflightError
+    from selfplay.records import RecordError
+    from selfplay.run import RunError
+    from selfplay.seed_rows import SeedError
+    from selfplay.stopping import INTERRUPTED, TERMINATED, Terminated, stop_on_sigterm
+    from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
+    from selfplay.system_errors import SYSTEM, sentence
+    from selfplay.tracking.sinks import TrackerMissing
+    from selfplay.trainers.arguments import ArgumentsError
+    from selfplay.trainers.sft import NothingToLearn
+    from selfplay.workers import WorkerError
+    from verifiers.registry import UnknownVerifier
+
+    stop_on_sigterm()
+    try:
+        return launch(recipe, folder, reuse, until)
+    except KeyboardInterrupt as stop:
+        typer.echo(f"\nStopped. Finished work is kept; the same command continues {folder}.", err=True)
+        raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
+    except (
+        RunError,
+        SeedError,
+        ArgumentsError,
+        PreflightError,
+        NoDevice,
+        UnknownVerifier,
+        EndpointRefused,
+        TrackerMissing,
+    ) as error:
+        refuse(str(error))
+    except HubError as error:
+        typer.echo(f"The run has ended, and its report is in {folder}; but {error}", err=True)
+        raise typer.Exit(FAILED) from error
+    except AlarmStop as error:
+        typer.echo(f"Stopped by an alarm. {error} Finished work is kept in {folder}.", err=True)
+        raise typer.Exit(FAILED) from error
+    except AnnotationStopped as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(SPENT if isinstance(error, BudgetReached) else FAILED) from error
+    except (WorkerError, NothingToLearn, NoCombination, RecordError, EndpointError, BudgetSpent, *SYSTEM) as error:
+        typer.echo(
+            f"{sentence(error, folder)}\nFinished work is kept in {folder}; what libraries said is in its workers.log.",
+            err=True,
+        )
+        raise typer.Exit(FAILED) from error
