@@ -32,8 +32,8 @@ def prompts(
 ) -> None:
     """Show what became of a run's prompts: which were lost where, and why."""
     from selfplay.prompt_lookup import find, whole_story
-    from selfplay.records import RecordError
     from selfplay.run import RunError, read_run
+    from selfplay.tables import RecordError
 
     try:
         recipe = read_run(run)
@@ -71,8 +71,8 @@ def export(
     from selfplay.export.export import export_prompts
     from selfplay.export.hub import HubError
     from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS
-    from selfplay.records import RecordError
     from selfplay.run import RunError
+    from selfplay.tables import RecordError
 
     wanted = layout or list(DEFAULT_LAYOUTS)
     unknown = [name for name in wanted if name not in LAYOUTS]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file, table_rows
-from selfplay.records import Judgement, LabelledTask, Prompt, RecordError, Rollout
+from selfplay.records import Judgement, LabelledTask, Prompt, Rollout
 from selfplay.run import RunError
+from selfplay.tables import RecordError
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.records import read_batches
 from selfplay.run import RunError
+from selfplay.tables import read_batches
 
 STAGE = re.compile(r"(synthesis|labelling|relabelling)(?:_([1-9][0-9]*))?")
 TABLES = {"synthesis": "prompts", "labelling": "tasks", "relabelling": "tasks"}

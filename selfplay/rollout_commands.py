@@ -26,10 +26,10 @@ def rollouts(
     """Show prompts, completions and the reasons of their verdicts side by side."""
     from rich.console import Console
 
-    from selfplay.records import RecordError
     from selfplay.rollout_lookup import find_rollouts
     from selfplay.rollout_view import rollouts_view
     from selfplay.run import RunError, read_run
+    from selfplay.tables import RecordError
 
     try:
         read_run(run)

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from selfplay.records import LabelledTask, Rollout, RoundPrompt, Seed, read_columns
+from selfplay.records import LabelledTask, Rollout, RoundPrompt, Seed
 from selfplay.run import RunError
+from selfplay.tables import read_columns
 
 KINDS = ("selfplay_", "evaluation_", "labelling")
 """Stages with rollouts, by what their names begin with; the first that a run has is shown unless another is named."""

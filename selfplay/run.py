@@ -18,7 +18,7 @@ from typing import IO, Any
 import selfplay
 from selfplay import recipe_file
 from selfplay.config import Recipe
-from selfplay.records import Record, read_batches, read_table, write_table
+from selfplay.tables import Record, read_batches, read_table, write_table
 
 LOCK_TRIES = 5
 

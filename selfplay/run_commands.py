@@ -94,12 +94,12 @@ def launch_run(
     from selfplay.export.hub import HubError
     from selfplay.launch import launch
     from selfplay.preflight import PreflightError
-    from selfplay.records import RecordError
     from selfplay.run import RunError
     from selfplay.seed_rows import SeedError
     from selfplay.stopping import INTERRUPTED, TERMINATED, Terminated, stop_on_sigterm
     from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
     from selfplay.system_errors import SYSTEM, sentence
+    from selfplay.tables import RecordError
     from selfplay.tracking.sinks import TrackerMissing
     from selfplay.trainers.arguments import ArgumentsError
     from selfplay.trainers.sft import NothingToLearn

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from selfplay.records import LabelledTask, Rollout, read_columns
+from selfplay.records import LabelledTask, Rollout
+from selfplay.tables import read_columns
 
 FEWEST_LABELS = 20
 """Labels of a domain below which the most frequent one says nothing."""

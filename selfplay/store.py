@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selfplay.records import RecordError, write_arrow
+from selfplay.tables import RecordError, write_arrow
 
 
 def content_key(*parts: Any) -> str:

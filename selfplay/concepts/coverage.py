@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from selfplay.concepts.bank import Combination
 from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file
-from selfplay.records import LabelledTask, Prompt, read_columns
+from selfplay.records import LabelledTask, Prompt
 from selfplay.synthesis_settings import Coverage
+from selfplay.tables import read_columns
 
 PRIOR = 4.0
 """Prompts of average yield that every concept is credited with, so that one lucky prompt says little."""

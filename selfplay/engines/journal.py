@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selfplay.records import RecordError
 from selfplay.run import repair_lines
+from selfplay.tables import RecordError
 
 
 class Journal:

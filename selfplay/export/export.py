@@ -17,8 +17,8 @@ from selfplay.export.card import write_card
 from selfplay.export.hub import push_folder
 from selfplay.export.layouts import Layout, Row, Source
 from selfplay.prompt_rounds import stage_name
-from selfplay.records import ROWS_AT_ONCE
 from selfplay.run import RunError, read_run
+from selfplay.tables import ROWS_AT_ONCE
 
 ROWS_A_FILE = 500_000
 HUB = "hub:"

@@ -22,7 +22,8 @@ import pyarrow as pa
 from selfplay import formats
 from selfplay.config import Recipe
 from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file, table_rows
-from selfplay.records import LabelledTask, Pair, Prompt, Rollout, schema_of
+from selfplay.records import LabelledTask, Pair, Prompt, Rollout
+from selfplay.tables import schema_of
 
 Layout = Literal["prompts", "generator", "sft", "pairs", "dropped"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)

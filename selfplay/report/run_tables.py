@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file
-from selfplay.records import RecordError
+from selfplay.tables import RecordError
 
 
 def general_reasons(dropped: Any) -> Any:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfplay.engines.base import ModelRef
-from selfplay.records import Pair, read_table
+from selfplay.records import Pair
+from selfplay.tables import read_table
 from selfplay.workers import Job
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfplay.config import Recipe
-from selfplay.records import write_arrow
 from selfplay.run import write_json
+from selfplay.tables import write_arrow
 from selfplay.trainers.prompt_choice import PromptChoice
 from selfplay.trainers.rewards import VerifiedReward, task_to_json
 from selfplay.trainers.rollout_batch import RolloutLog

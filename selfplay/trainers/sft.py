@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfplay.engines.base import ModelRef
-from selfplay.records import write_arrow
+from selfplay.tables import write_arrow
 from selfplay.workers import Job
 
 IGNORED = -100

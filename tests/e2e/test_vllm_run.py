@@ -19,7 +19,8 @@ from selfplay import formats
 from selfplay.config import Recipe
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
-from selfplay.records import Rollout, Seed, read_table
+from selfplay.records import Rollout, Seed
+from selfplay.tables import read_table
 from selfplay.trainers.model_folder import trained_model
 from tests.e2e.conftest import ROOT, SMALL, command, environment, products, selfplay
 

@@ -13,10 +13,11 @@ import pytest
 
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
-from selfplay.records import RecordError, Rollout, read_table, write_table
+from selfplay.records import Rollout
 from selfplay.run import RunDirectory
 from selfplay.store import ShardStore, VerdictStore
 from selfplay.system_errors import SYSTEM, sentence
+from selfplay.tables import RecordError, read_table, write_table
 from selfplay.trainers import model_folder, session
 from selfplay.trainers.sft import Example, train_sft, write_examples
 from tests.e2e.conftest import SMALL, command, environment

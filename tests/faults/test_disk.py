@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.records import Rollout, read_table, write_table
+from selfplay.records import Rollout
 from selfplay.run import RunDirectory, RunError, read_json, write_json
 from selfplay.store import ShardStore, VerdictStore
 from selfplay.system_errors import SYSTEM, sentence
+from selfplay.tables import read_table, write_table
 from selfplay.tracking import Tracker, read_metrics
 from tests.e2e.conftest import SMALL, products, selfplay
 from tests.faults.disks import SmallDisk, disk

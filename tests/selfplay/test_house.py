@@ -31,7 +31,7 @@ FLOORS: list[tuple[str, ...]] = [
     ),
     ("selfplay.training_settings",),
     ("selfplay.config", "selfplay.seed_rows"),
-    ("selfplay.recipe_file", "selfplay.records", "selfplay.formats", "selfplay.plan", "selfplay.devices"),
+    ("selfplay.recipe_file", "selfplay.records", "selfplay.tables", "selfplay.formats", "selfplay.devices"),
     ("selfplay.run", "selfplay.store", "selfplay.workers", "selfplay.quickstart"),
     (
         "selfplay.tracking",

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from selfplay.prompt_lookup import Fate, fates, find, whole_story
-from selfplay.records import Prompt, RecordError, write_table
+from selfplay.records import Prompt
 from selfplay.run import RunError
+from selfplay.tables import RecordError, write_table
 from tests.selfplay.export.conftest import prompt
 from tests.selfplay.export.conftest import relabelled as relabelled  # noqa: PLC0414
 from tests.selfplay.export.conftest import rounds as rounds  # noqa: PLC0414

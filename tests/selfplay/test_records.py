@@ -9,19 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay import records
-from selfplay.records import (
-    Candidate,
-    LabelledTask,
-    Pair,
-    RecordError,
-    Seed,
-    TestCase,
-    read_batches,
-    read_table,
-    schema_of,
-    write_table,
-)
+from selfplay import tables
+from selfplay.records import Candidate, LabelledTask, Pair, Seed, TestCase
+from selfplay.tables import RecordError, read_batches, read_table, schema_of, write_table
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 seeds = st.builds(
@@ -78,7 +68,7 @@ def test_the_schema_carries_name_and_version() -> None:
 
 
 def test_a_table_is_written_and_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 3)
     rows = [LabelledTask(str(n), "p", "d", "x", "1", (), 1.0, 0.5, "tie" if n % 2 else "", None) for n in range(8)]
     write_table(tmp_path / "t.parquet", LabelledTask, (row for row in rows))
     batches = list(read_batches(tmp_path / "t.parquet", LabelledTask))

@@ -11,10 +11,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from selfplay.cli import app
-from selfplay.records import LabelledTask, Record, Rollout, Seed, write_table
+from selfplay.records import LabelledTask, Rollout, Seed
 from selfplay.rollout_lookup import find_rollouts, stages_with_rollouts
 from selfplay.rollout_view import rollouts_view
 from selfplay.run import RunError
+from selfplay.tables import Record, write_table
 from tests.selfplay.tracking.runs import claimed, recipe
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 [red]so[/red] \u202e\x9b5n\r\tx = 4\nboxed 4"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.records import RecordError
 from selfplay.store import SampleStore, ShardStore, VerdictStore, content_key
+from selfplay.tables import RecordError
 
 
 def test_a_shard_comes_back(tmp_path: Path) -> None:

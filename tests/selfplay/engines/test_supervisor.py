@@ -19,8 +19,8 @@ from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.journal import Journal
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.engines.supervisor import EngineLost
-from selfplay.records import RecordError
 from selfplay.store import ShardStore
+from selfplay.tables import RecordError
 from tests.selfplay.engines import toy_engine
 from tests.selfplay.engines.toy_engine import lines
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from selfplay.config import Recipe
-from selfplay.records import Judgement, LabelledTask, Pair, Prompt, Rollout, TestCase, write_table
+from selfplay.records import Judgement, LabelledTask, Pair, Prompt, Rollout, TestCase
 from selfplay.run import write_json
+from selfplay.tables import write_table
 
 SECRET = "sk-not-for-others"
 

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from selfplay.records import write_arrow
+from selfplay.tables import write_arrow
 from selfplay.tracking import Tracker, read_metrics
 from tests.selfplay.tracking import wandb_server
 from tests.selfplay.tracking.runs import claimed, recipe

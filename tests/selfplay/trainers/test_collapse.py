@@ -12,7 +12,8 @@ from transformers import TrainerCallback
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
-from selfplay.records import Pair, write_table
+from selfplay.records import Pair
+from selfplay.tables import write_table
 from selfplay.trainers import model_folder, session
 from selfplay.trainers.collapse import CHANGE
 from selfplay.trainers.dpo import OUTCOME, train_dpo

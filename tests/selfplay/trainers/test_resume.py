@@ -13,7 +13,8 @@ from transformers import TrainerCallback
 from selfplay.config import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
-from selfplay.records import Pair, write_table
+from selfplay.records import Pair
+from selfplay.tables import write_table
 from selfplay.trainers import model_folder, session
 from selfplay.trainers.dpo import train_dpo
 from selfplay.trainers.grpo import train_grpo, write_tasks
