@@ -76,7 +76,7 @@ def test_a_real_model_is_trained_by_grpo_and_evaluated_before_and_after(tmp_path
     done = selfplay("run", GRPO, *settings, "--run-dir", run, timeout=1800)
     assert done.returncode == 0, done.stderr
     rollouts = pq.read_table(run / "stages" / "selfplay_1" / "rollouts.parquet").to_pylist()
-    assert len(rollouts) == 2 * 48
+    assert len(rollouts) == 2 * 32
     # The few turns before the problem make the untuned model right now and then: there is something to learn from.
     rewards = [row["reward"] for row in rollouts]
     assert 0 < sum(rewards) < len(rewards)
