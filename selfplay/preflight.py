@@ -24,7 +24,7 @@ from selfplay.quickstart.seed_problem import Split
 from selfplay.records import Seed
 from selfplay.seed_problems import SPLITS, load_seeds, may_be_bare
 from selfplay.training.traces import file_traces
-from verifiers.math_answer import MathVerifier
+from verifiers.answer_reader import answer_reader
 from verifiers.model import Verifier
 
 SHOWN = 3
@@ -281,15 +281,23 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
             splits = {split: load_seeds(recipe.seed, name, settings, split, bare) for split in SPLITS}
             _demand_splits(recipe, name, splits)
             seeds = [seed for split in splits.values() for seed in islice(split, limit)]
-            known = list(_known(name, seeds, verifier))
-            _demand(name, known, verifier)
+            # An answer shows what the part that reads answers says; the form that other parts want is not known.
+            reader = answer_reader(verifier)
+            answers = list(_known_answers(name, seeds)) if reader else []
+            _demand(name, answers, reader or verifier)
+            completions = list(_known_completions(name, seeds))
+            _demand(name, completions, verifier)
         finally:
             verifier.close()
-        wrong = sum(not right for _, right in known)
-        findings.append(
-            Finding(f"rewards: {name}", f"{len(known) - wrong} right answers pass, {wrong} wrong ones fail")
-        )
+        findings.append(Finding(f"rewards: {name}", _tried(answers + completions, verifier)))
     return findings
+
+
+def _tried(known: Sequence[tuple[Item, bool]], verifier: Verifier) -> str:
+    if not known:
+        return f"nothing tried, since no seed tells what {verifier.name!r} should pass or fail"
+    wrong = sum(not right for _, right in known)
+    return f"{len(known) - wrong} right answers pass, {wrong} wrong ones fail"
 
 
 def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Seed]]) -> None:
@@ -309,12 +317,17 @@ def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Se
             seen[seed.id] = split
 
 
-def _known(name: str, seeds: Sequence[Seed], verifier: Verifier) -> Iterator[tuple[Item, bool]]:
+def _known_answers(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:
     for seed in seeds:
-        task = task_of(seed.answer, seed.tests, prompt=seed.problem)
-        if seed.answer is not None and isinstance(verifier, MathVerifier):
+        if seed.answer is not None:
+            task = task_of(seed.answer, seed.tests, prompt=seed.problem)
             yield (name, task, f"\\boxed{{{seed.answer}}}"), True
             yield (name, task, "\\boxed{\\text{no such answer}}"), False
+
+
+def _known_completions(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:
+    for seed in seeds:
+        task = task_of(seed.answer, seed.tests, prompt=seed.problem)
         if seed.tests and any(test.output.strip() for test in seed.tests):
             yield (name, task, "```python\npass\n```"), False
         if seed.solution and seed.solution_is_right is not None:
