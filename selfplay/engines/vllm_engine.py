@@ -173,8 +173,9 @@ def _load(job: dict[str, Any]) -> _Open:
 
     settings = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm"} | job["engine_args"]
     if job["device"] == "cpu":
-        # Compiling for a CPU takes longer than a small model's whole work.
-        settings = {"enforce_eager": True} | settings
+        # Compiling for a CPU takes longer than a small model's whole work. Where a prompt is prefilled in pieces, the
+        # token that its piece has drawn is taken back from the request's generator, which torch has for GPUs only.
+        settings = {"enforce_eager": True, "enable_chunked_prefill": False} | settings
     llm = LLM(model=model.path, revision=model.revision, **settings)
     tokenizer = llm.get_tokenizer()
     _open.append(_Open(key, shape, llm, tokenizer, _end_ids(model, tokenizer)))

@@ -84,6 +84,15 @@ def test_a_completion_depends_on_its_seed_alone(vllm_engine: Any, small_model: M
     assert len({row["text"] for row in together}) > 6
 
 
+def test_sampled_prompts_that_do_not_fit_one_step_together_are_completed(
+    vllm_engine: Any, small_model: ModelRef
+) -> None:
+    """Of a prompt cut in two by the step's limit a token is drawn and taken back, which vLLM cannot on a CPU."""
+    few = {"max_model_len": 256, "max_num_batched_tokens": 256}
+    rows = vllm_engine.generate_shard(job(small_model, engine_args=few, prompts=PROMPTS * 3, sampling=Sampling(1.0, 8)))
+    assert len(rows) == 3 * len(PROMPTS)
+
+
 @pytest.mark.parametrize("tied", [False, True], ids=["exchanged", "reopened"])
 def test_weights_are_the_new_ones(vllm_engine: Any, small_model: ModelRef, tmp_path: Path, tied: bool) -> None:
     first = other_weights(small_model, tmp_path / "first", tied)
