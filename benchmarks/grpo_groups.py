@@ -1,13 +1,13 @@
 """Which rollouts can teach: GRPO in turn, as TRL does it, against prompts chosen and groups topped up, by equal tokens.
 
-On the quickstart's pool as it was synthesised and labelled (no difficulty filter), every arm of a seed starts from the
-same policy and ends its training once it has generated the same number of completion tokens. Reported of each arm: the
-share of those tokens in groups with reward variance, how many groups with variance have a right label (by the exact
-solver of the quickstart, which no arm knows), and the held-out accuracy at the end, as a paired difference to the arm
-in turn, with a bootstrap interval over problems for each seed and a Student interval over seeds.
+On three times the quickstart's pool, as it was synthesised and labelled (no difficulty filter), every arm of a seed
+starts from the same policy and ends its training once it has generated the same number of completion tokens. Reported
+of each arm: the share of those tokens in groups with reward variance, how many groups with variance have a right label
+(by the exact solver of the quickstart, which no arm knows), and the held-out accuracy at the end, as a paired difference
+to the arm in turn, with a bootstrap interval over problems for each seed and a Student interval over seeds.
 
-Environment: GROUPS_SEEDS (default 5), GROUPS_TOKENS (default 250000), GROUPS_FOLDER (kept, and gone on with),
-GROUPS_ARMS (some of them, beside in_turn).
+Environment: GROUPS_SEEDS (default 5), GROUPS_TOKENS (default 128000, what two rounds of the quickstart generate),
+GROUPS_FOLDER (kept, and gone on with), GROUPS_ARMS (some of them, beside in_turn).
 """
 
 from __future__ import annotations
@@ -30,17 +30,20 @@ from selfplay.tables import read_table
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 TURN = "in_turn"
+CHOSEN = "training.grpo.candidates=3"
 ARMS = {
     TURN: [],
     "skipped": ["training.grpo.skip_below=0.5"],
-    "chosen": ["training.grpo.candidates=8"],
-    "chosen_by_variance_alone": ["training.grpo.candidates=8", "training.grpo.doubt=0"],
-    "chosen_and_topped_up": ["training.grpo.candidates=8", "training.grpo.top_up=1"],
+    "chosen": [CHOSEN],
+    "chosen_by_variance_alone": [CHOSEN, "training.grpo.doubt=0"],
+    "chosen_and_topped_up": [CHOSEN, "training.grpo.top_up=1"],
+    "surest_in_turn": ["training.grpo.min_agreement=0.95"],
 }
+POOL = ["synthesis.prompts.math=2400", "synthesis.prompts.code=3600"]
 
 
 def _selfplay(seed: int, run: Path, *arguments: str) -> None:
-    common = [f"seed={seed}", "labelling.drop=[]", "tracking.wandb.mode=disabled", "--run-dir", str(run)]
+    common = [f"seed={seed}", *POOL, "labelling.drop=[]", "tracking.wandb.mode=disabled", "--run-dir", str(run)]
     command = [sys.executable, "-m", "selfplay", "run", str(RECIPE), *common, *arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
@@ -81,7 +84,7 @@ def _differences(seed: int, before: Path, after: Path) -> list[dict[str, Any]]:
 def run() -> dict[str, Any]:
     """Runs all arms of all seeds and returns what each generated and gained."""
     folder = Path(os.environ.get("GROUPS_FOLDER") or tempfile.mkdtemp(prefix="groups-"))
-    tokens, count = int(os.environ.get("GROUPS_TOKENS", "250000")), int(os.environ.get("GROUPS_SEEDS", "5"))
+    tokens, count = int(os.environ.get("GROUPS_TOKENS", "128000")), int(os.environ.get("GROUPS_SEEDS", "5"))
     names = [TURN, *os.environ.get("GROUPS_ARMS", ",".join(name for name in ARMS if name != TURN)).split(",")]
     arms: dict[str, dict[int, Any]] = {name: {} for name in names}
     for seed in range(count):

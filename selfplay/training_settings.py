@@ -29,9 +29,9 @@ class GRPORule(UpdateRule):
     fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
     skip_below: Annotated[float, Field(ge=0, le=1)] = 0.0
     """A prompt loses its turn while its group is less likely than this to have variance, by what was seen of it."""
-    doubt: Annotated[float, Field(ge=0, le=16)] = 1.0
+    doubt: Annotated[float, Field(ge=0, le=64)] = 4.0
     """How much labels are doubted where prompts are chosen: the chance that a group has variance is multiplied by the
-    pass rate to this power, since a label is the likelier right the oftener it is reached. 0 trusts all labels."""
+    label's agreement to this power. 0 trusts all labels; those of given prompts always are."""
     half_life: Annotated[float, Field(gt=0, le=1e6)] = 16.0
     """Generation batches after which what was seen of a prompt counts half, since the policy moves on."""
     label_weight: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -7,7 +7,7 @@ import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,14 +28,22 @@ GROUPS_FILE = "groups.json"
 """In the trainer's folder, once it is done: what was rolled out in all, and the share of it that could teach."""
 
 
-def write_tasks(
-    path: Path, rows: Sequence[tuple[str, str, str, Task]], tries: Sequence[tuple[float, int]] | None = None
-) -> None:
-    """Writes (task id, domain, prompt, task) rows for a training, and the policy's pass rate and tries of each."""
-    known = tries or [(0.0, 0)] * len(rows)
+class Known(NamedTuple):
+    """What labelling knows of a task."""
+
+    pass_rate: float = 0.0
+    """Of the policy."""
+    tried: int = 0
+    """Completions of which it is the mean; 0 where the policy did not try."""
+    agreement: float = 1.0
+    """Share of the votes that its label has."""
+
+
+def write_tasks(path: Path, rows: Sequence[tuple[str, str, str, Task]], known: Sequence[Known] | None = None) -> None:
+    """Writes (task id, domain, prompt, task) rows for a training, and what labelling knows of each."""
     columns = [
-        {"task_id": i, "domain": d, "prompt": p, "task": task_to_json(t), "pass_rate": rate, "tried": tried}
-        for (i, d, p, t), (rate, tried) in zip(rows, known, strict=True)
+        {"task_id": i, "domain": d, "prompt": p, "task": task_to_json(t)} | of_task._asdict()
+        for (i, d, p, t), of_task in zip(rows, known or [Known()] * len(rows), strict=True)
     ]
     write_arrow(path, pa.Table.from_pylist(columns))
 
@@ -106,16 +114,9 @@ def _choice(table: Sequence[dict[str, Any]], rule: GRPORule, config: Any) -> Pro
         return None
     shuffle = config.shuffle_dataset is not False
     domains = [row["domain"] for row in table]
-    choice = PromptChoice(
-        domains,
-        config.num_generations,
-        rule.candidates,
-        rule.half_life,
-        config.seed,
-        shuffle,
-        rule.doubt,
-        rule.skip_below,
-    )
+    trust = [row["agreement"] ** rule.doubt for row in table]
+    group, seed = config.num_generations, config.seed
+    choice = PromptChoice(domains, group, rule.candidates, rule.half_life, seed, shuffle, trust, rule.skip_below)
     for place, row in enumerate(table):
         if row["tried"] and rule.label_weight:
             choice.rates.observe(place, [row["pass_rate"]] * row["tried"], 0, rule.label_weight)

@@ -8,10 +8,8 @@ variance. With one candidate a group, every prompt has its turn. Each domain kee
 `skip_below` is the gentler way: prompts come in turn, but one whose group is less likely than that to have variance
 loses its turn. What was seen of it fades, so that it comes back. Nothing crowds out anything else.
 
-Where labels are votes of the policy itself, variance alone chooses badly: a prompt with a wrong label keeps its
-variance longest, since what is learnt elsewhere speaks against it. The oftener the policy reaches a label, the likelier
-the label is right. So the chance of variance is multiplied by the pass rate to the power of `doubt`; with 1, it is
-the expected number of groups with variance and a right label, if the pass rate is how likely the label is right.
+Where labels are votes, variance alone chooses badly: a prompt with a wrong label keeps its variance longest, since what
+is learnt elsewhere speaks against it. So the chance of variance is multiplied by how far the label can be trusted.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ class PromptChoice:
         half_life: float,
         seed: int,
         shuffle: bool = True,
-        doubt: float = 0.0,
+        trust: Sequence[float] | None = None,
         skip_below: float = 0.0,
     ) -> None:
         """
@@ -47,13 +45,13 @@ class PromptChoice:
             half_life: of what was seen of a prompt, in generation batches.
             seed: of the order.
             shuffle: else the order is the pool's own.
-            doubt: of labels; at least 0.
+            trust: in the label of each prompt, in [0, 1]; none trusts all alike.
             skip_below: chance of variance, in [0, 1], below which a prompt loses its turn.
         """
         self.rates = PassRates(domains, half_life)
         self._domains = list(domains)
         self._size = len(domains)
-        self._doubt = doubt
+        self._trust = [1.0] * len(domains) if trust is None else list(trust)
         self._skip_below = skip_below
         self._group = group
         self._candidates = candidates
@@ -131,9 +129,7 @@ class PromptChoice:
         return [prompts[place] for place in sorted(best)]
 
     def _worth(self, prompt: int) -> float:
-        passes, fails = self.rates.posterior(prompt, self.batch)
-        rate = passes / (passes + fails)
-        return self._chance(prompt) * float(rate**self._doubt)
+        return self._chance(prompt) * self._trust[prompt]
 
     def _chance(self, prompt: int) -> float:
         return chance_of_variance(*self.rates.posterior(prompt, self.batch), self._group)

@@ -13,7 +13,7 @@ from selfplay.judging import task_of
 from selfplay.records import LabelledTask, Pair, Rollout, Seed
 from selfplay.run import Stage, read_json
 from selfplay.trainers.dpo import OUTCOME, train_dpo
-from selfplay.trainers.grpo import GROUPS_FILE, train_grpo, write_tasks
+from selfplay.trainers.grpo import GROUPS_FILE, Known, train_grpo, write_tasks
 from selfplay.trainers.sft import Example, NothingToLearn, train_sft, write_examples
 from selfplay.training.selection import balanced, faults, make_pairs, pass_rates, right_completions
 from selfplay.training.verified_rollouts import logged_rollouts, solver_prompt, verified_rollouts
@@ -56,7 +56,7 @@ def grpo(this: Round) -> Counts:
     rows = [
         (t.id, t.domain, solver_prompt(context, t), task_of(t.answer, t.tests, prompt=t.problem)) for t in this.tasks
     ]
-    write_tasks(file, rows, _tries(this))
+    write_tasks(file, rows, _known(this))
     sampling = {
         "temperature": settings.sampling.temperature,
         "top_p": settings.sampling.top_p,
@@ -77,11 +77,11 @@ def grpo(this: Round) -> Counts:
     return {"rollouts": len(rollouts), "not_checked": sum(row.passed is None for row in rollouts)} | spent
 
 
-def _tries(this: Round) -> list[tuple[float, int]]:
-    """The pass rate and the number of tries of each task, where the policy itself tried."""
+def _known(this: Round) -> list[Known]:
+    """What labelling knows of each task; pass rates only where the policy itself tried."""
     settings = this.context.recipe.labelling
     own = settings.self_labelled or settings.difficulty is not None
-    return [(task.pass_rate, task.tried) if own else (0.0, 0) for task in this.tasks]
+    return [Known(t.pass_rate if own else 0.0, t.tried if own else 0, t.agreement) for t in this.tasks]
 
 
 def dpo(this: Round) -> Counts:

@@ -13,7 +13,7 @@ from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
 from selfplay.run import read_json
 from selfplay.trainers import model_folder
-from selfplay.trainers.grpo import GROUPS_FILE, train_grpo, write_tasks
+from selfplay.trainers.grpo import GROUPS_FILE, Known, train_grpo, write_tasks
 from selfplay.workers import Workers
 from verifiers.model import Task
 
@@ -25,7 +25,7 @@ def job(model: ModelRef, folder: Path) -> dict[str, Any]:
     write_tasks(
         folder / "tasks.parquet",
         [(f"t{i}", "math", p.problem, Task(answer=p.answer)) for i, p in enumerate(PROBLEMS)],
-        [(0.5, 8)] * len(PROBLEMS),
+        [Known(pass_rate=0.5, tried=8)] * len(PROBLEMS),
     )
     (folder / "ends_on.py").write_text(
         "def judge(task, completion):\n    return ord(completion[-1:] or 'a') % 8 == 0\n"

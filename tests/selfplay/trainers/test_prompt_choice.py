@@ -106,11 +106,11 @@ def test_the_likeliest_to_have_variance_are_taken_in_the_order_of_the_walk() -> 
     assert chooser.choose(2) == [6, 7]
 
 
-def test_doubt_prefers_labels_that_are_reached_often_to_those_that_are_not() -> None:
-    # Both are likely to have variance; 3 of 8 the likelier, but its label the likelier wrong.
-    passes = [3, 6, 0, 8]
-    for doubt, expected in ((0.0, 0), (2.0, 1)):
-        chooser = PromptChoice(["math"] * 4, 8, 4, half_life=16.0, seed=0, shuffle=False, doubt=doubt)
+def test_labels_that_can_be_trusted_are_preferred() -> None:
+    # The first two are likely to have variance, and the first is the likelier.
+    passes = [4, 6, 0, 8]
+    for trust, expected in ((None, 0), ([0.5, 0.9, 1.0, 1.0], 1)):
+        chooser = PromptChoice(["math"] * 4, 8, 4, half_life=16.0, seed=0, shuffle=False, trust=trust)
         for prompt, passed in enumerate(passes):
             chooser.rates.observe(prompt, [1.0] * passed + [0.0] * (8 - passed), 0)
         assert chooser.choose(1) == [expected]
