@@ -2,9 +2,10 @@
 
 On three times the quickstart's pool, as it was synthesised and labelled (no difficulty filter), every arm of a seed
 starts from the same policy and ends its training once it has generated the same number of completion tokens. Reported
-of each arm: the share of those tokens in groups with reward variance, how many groups with variance have a right label
-(by the exact solver of the quickstart, which no arm knows), and the held-out accuracy at the end, as a paired difference
-to the arm in turn, with a bootstrap interval over problems for each seed and a Student interval over seeds.
+of each arm: the share of those tokens in groups with reward variance, how many groups with variance have a right
+label (by the exact solver of the quickstart, which no arm knows), and the held-out accuracy at the end, as a paired
+difference to the arm in turn, with a bootstrap interval over problems for each seed and a Student interval over
+seeds.
 
 Environment: GROUPS_SEEDS (default 5), GROUPS_TOKENS (default 128000, what two rounds of the quickstart generate),
 GROUPS_FOLDER (kept, and gone on with), GROUPS_ARMS (some of them, beside in_turn).

@@ -80,7 +80,7 @@ def train_grpo(job: Job) -> dict[str, float]:
     log = RolloutLog(work / f"rollouts-{rank}.jsonl", rank)
     reward = VerifiedReward(judge, log, rank, job["seed"], job["shuffled"], WrongFavourites(verdicts.verifiers))
     config = arguments.build("grpo", job["args"], str(work), job["seed"], job["device"])
-    choice = _choice(table, rule, config)
+    choice = choice_of(table, rule, config)
     checkpoint = session.last_checkpoint(work)
     tally = Tally() if checkpoint is None else restore_groups(checkpoint, choice)
     order = one_epoch_order(len(pool), config)
@@ -108,8 +108,14 @@ def train_grpo(job: Job) -> dict[str, float]:
     return metrics | {"reward_seconds": reward.seconds}
 
 
-def _choice(table: Sequence[dict[str, Any]], rule: GRPORule, config: Any) -> PromptChoice | None:
-    """What chooses the prompts, knowing what labelling saw of them; None where they come in turn."""
+def choice_of(table: Sequence[dict[str, Any]], rule: GRPORule, config: Any) -> PromptChoice | None:
+    """What chooses the prompts, knowing what labelling saw of them; None where they come in turn.
+
+    Args:
+        table: rows of `write_tasks`.
+        rule: how to choose.
+        config: TRL's GRPOConfig.
+    """
     if rule.candidates == 1 and not rule.skip_below and not rule.top_up:
         return None
     shuffle = config.shuffle_dataset is not False
