@@ -162,7 +162,9 @@ def _accuracy_table(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _accuracy_so_far(lines: Sequence[MetricLine]) -> list[tuple[str, str, float]]:
     """What evaluations have logged before the run's end, without intervals: (stage, metric, value)."""
-    latest = {line.stage: line.metrics for line in lines if line.stage.startswith("evaluation_")}
+    # A line without a step tells of the stage's tables, such as how often each verdict was given.
+    evaluations = (line for line in lines if line.stage.startswith("evaluation_") and line.step is not None)
+    latest = {line.stage: line.metrics for line in evaluations}
     return [(stage, metric, value) for stage, metrics in latest.items() for metric, value in metrics.items()]
 
 

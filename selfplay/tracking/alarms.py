@@ -15,6 +15,7 @@ from selfplay.tracking_settings import AlarmName, Alarms
 
 REWARD_RISE = 0.02
 """Smallest rise of the mean reward that counts as one."""
+OF_TABLES = "rollouts/"
 ROUND_REWARD = "rollouts/reward"
 LABELLINGS = ("labelling", "relabelling")
 
@@ -227,8 +228,12 @@ def _reward_rise(curves: Curves, stage: str, window: int) -> float | None:
 
 
 def _heldout(curves: Curves, stage: str) -> dict[str, float]:
-    """The last values of all accuracies but pass@k, which rises where a policy only becomes more random."""
-    return {name: values[-1] for name, values in curves.named(stage, "").items() if "pass@" not in name}
+    """The last values of all accuracies but pass@k, which rises where a policy only becomes more random.
+
+    What the stage's tables say, such as how many groups are alike, is no accuracy.
+    """
+    names = curves.named(stage, "").items()
+    return {name: values[-1] for name, values in names if "pass@" not in name and not name.startswith(OF_TABLES)}
 
 
 def _kind(stage: str) -> str:

@@ -12,6 +12,7 @@ summary     the closing figures
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,9 +78,10 @@ def latest_by_step(lines: Iterable[MetricLine], stage: str, metric: str) -> list
 
 
 def metric_line(row: Any) -> MetricLine | None:
-    """The metrics of a line's content, if it has any."""
+    """The metrics of a line's content, if it has any; those that are no finite numbers are left out."""
     try:
-        metrics = {name: float(value) for name, value in row["metrics"].items() if value is not None}
+        numbers = {name: float(value) for name, value in row["metrics"].items() if value is not None}
+        metrics = {name: value for name, value in numbers.items() if math.isfinite(value)}
         step = row["step"]
         return MetricLine(float(row["time"]), str(row["stage"]), None if step is None else int(step), metrics)
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -160,6 +160,8 @@ class FakeRun:
             if name.startswith("evaluation_"):
                 accuracy = {"math/greedy": 0.413, "code/greedy": 0.47}
                 lines.append({"time": 1e9, "stage": name, "step": int(name[-1]), "metrics": accuracy})
+                figures = {"rollouts/status/wrong/math": 0.587, "rollouts/zero_variance_share": 0.625}
+                lines.append({"time": 1e9, "stage": name, "step": None, "metrics": figures})
             if name.startswith("selfplay_"):
                 base = 0.35 if name == "selfplay_1" else 0.47
                 for step in range(60):

@@ -107,6 +107,14 @@ QUIET: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps]] = [
     (reward_hacking, hacking((0.3, 0.8), (0.5, 0.48))),
     (reward_hacking, hacking((0.3, 0.3), (0.5, 0.3))),
     (reward_hacking, {("evaluation_0", "math/greedy"): [0.5], ("selfplay_1", "reward"): ramp(0, 1)}),
+    (
+        reward_hacking,
+        {
+            **hacking((0.3, 0.8), (0.5, 0.5)),
+            ("evaluation_0", "rollouts/zero_variance_share"): [0.6],
+            ("evaluation_1", "rollouts/zero_variance_share"): [0.3],
+        },
+    ),
     (one_answer, {("labelling", "top_answer_share/math"): [0.2]}),
     (one_answer, {("selfplay_1", "one_wrong_answer/math"): [0.9] * 10 + [0.3] * 5}),
     (one_answer, {("selfplay_1", "one_wrong_answer/math"): [0.9]}),

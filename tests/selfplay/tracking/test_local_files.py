@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from selfplay.tracking import Tracker, latest_by_step, read_metrics
-from selfplay.tracking.metric_log import read_alarms
+from selfplay.tracking.metric_log import metric_line, read_alarms
 from tests.selfplay.tracking.runs import recipe
 
 
@@ -74,6 +75,12 @@ def test_numbers_that_are_not_finite_stay_valid_json(tmp_path: Path) -> None:
         "rate": 0.1,
     }
     assert read_metrics(tmp_path)[0].metrics == {"rate": 0.1}
+
+
+def test_a_number_that_is_not_finite_is_no_metric_before_it_is_written_either() -> None:
+    line = metric_line({"time": 0.0, "stage": "selfplay_1", "step": 1, "metrics": {"entropy": math.nan, "kl": 0.5}})
+    assert line is not None
+    assert line.metrics == {"kl": 0.5}, "alarms must see what a resumed session reads back"
 
 
 def test_reading_passes_over_what_is_no_record(tmp_path: Path) -> None:
