@@ -54,7 +54,8 @@ def _arm(seed: int, run: Path, base: Path, tokens: int, settings: Sequence[str])
     whole_pool = ["training.rounds=1", "training.grpo.prompts=0"]
     _selfplay(seed, run, *whole_pool, *length, *settings, "--reuse", str(base))
     summary = json.loads((run / "summary.json").read_text())
-    steps = [row["step"] for row in map(json.loads, (run / "metrics.jsonl").open()) if row["stage"] == "selfplay_1"]
+    lines = map(json.loads, (run / "metrics.jsonl").open())
+    steps = [row["step"] for row in lines if row["stage"] == "selfplay_1" and "step" in row]
     names = ("tokens", "informative_tokens", "informative_share", "groups", "groups_with_variance")
     return {name: summary["rounds"][-1][name] for name in names} | {
         "steps": max(step for step in steps if step is not None),
