@@ -12,8 +12,7 @@ from typing import Any
 
 from selfplay.progress_file import FILE as PROGRESS_FILE
 from selfplay.run import RunError, read_json
-from selfplay.tracking import MetricLine, latest_by_step, read_metrics
-from selfplay.tracking.metric_log import read_alarms
+from selfplay.tracking.digest import MetricDigest, Shares
 
 TREND_POINTS = 60
 TAIL_BYTES = 4_000_000
@@ -24,20 +23,22 @@ RIGHT = ("correct", "accepted", "passed")
 Status = dict[str, Any]
 
 
-def run_status(run_path: Path, planned: Sequence[str]) -> Status:
+def run_status(run_path: Path, planned: Sequence[str], metrics: MetricDigest | None = None) -> Status:
     """What `selfplay status --json` prints.
 
     Args:
         run_path: the run directory.
         planned: its stages, in order.
+        metrics: what an earlier call has read of them; only what is new is then read.
     """
     running = is_running(run_path)
     manifests = {name: _manifest(run_path, name) for name in planned}
     done = [name for name in planned if manifests[name] is not None]
     begun = planned.index(done[-1]) + 1 if done else 0
     current = planned[begun] if begun < len(planned) else None
-    lines = read_metrics(run_path)
-    source, rollouts = _latest_rollouts(run_path, planned, lines)
+    digest = metrics or MetricDigest(run_path)
+    digest.read()
+    source, rollouts = _latest_rollouts(run_path, planned, digest)
     return {
         "name": run_path.resolve().name,
         "running": running,
@@ -45,13 +46,13 @@ def run_status(run_path: Path, planned: Sequence[str]) -> Status:
         "stages_done": len(done),
         "stages": [_stage(name, place, begun, manifests[name]) for place, name in enumerate(planned)],
         "current": _current(run_path, current) if running else None,
-        "latest": _latest(lines, current),
-        "reward": [trend for name in planned if (trend := _reward(lines, name))],
-        "heldout": _heldout(lines, planned),
-        "pass_rate": rollouts,
+        "latest": _latest(digest, current),
+        "reward": [trend for name in planned if (trend := _reward(digest, name))],
+        "heldout": _heldout(digest, planned),
+        "pass_rate": _pass_rate(rollouts),
         "pass_rate_of": source,
-        "failures": _failures(run_path, source, lines),
-        "alarms": [{"stage": a.stage, "name": a.name, "text": a.text} for a in read_alarms(run_path)],
+        "failures": _failures(rollouts, digest.statuses.get(source, {})),
+        "alarms": [{"stage": a.stage, "name": a.name, "text": a.text} for a in digest.alarms],
     }
 
 
@@ -112,46 +113,41 @@ def _current(run_path: Path, stage: str | None) -> Status | None:
     }
 
 
-def _latest(lines: Sequence[MetricLine], stage: str | None) -> Status | None:
-    if not lines:
+def _latest(digest: MetricDigest, stage: str | None) -> Status | None:
+    last = digest.of_stage.get(stage or "", digest.last)
+    if last is None:
         return None
-    last = next((line for line in reversed(lines) if line.stage == stage), lines[-1])
     age = max(0.0, time.time() - last.time)
     return {"stage": last.stage, "step": last.step, "age_s": age, "metrics": last.metrics}
 
 
-def _reward(lines: Sequence[MetricLine], stage: str) -> Status | None:
-    values = [value for _, value in latest_by_step(lines, stage, "reward")]
-    values = values or [line.metrics["rollouts/reward"] for line in lines if _has(line, stage, "rollouts/reward")][-1:]
-    if not values or not stage.startswith("selfplay_"):
+def _reward(digest: MetricDigest, stage: str) -> Status | None:
+    values = digest.reward(stage) if stage.startswith("selfplay_") else []
+    if not values:
         return None
     return {"stage": stage, "first": values[0], "last": values[-1], "values": thinned(values)}
 
 
-def _has(line: MetricLine, stage: str, metric: str) -> bool:
-    return line.stage == stage and metric in line.metrics
-
-
-def _heldout(lines: Sequence[MetricLine], planned: Sequence[str]) -> list[Status]:
+def _heldout(digest: MetricDigest, planned: Sequence[str]) -> list[Status]:
     """Each held-out metric over the evaluations so far."""
-    latest = {
-        line.stage: line.metrics for line in lines if line.stage.startswith("evaluation_") and line.step is not None
-    }
-    stages = [name for name in planned if name in latest]
-    names = dict.fromkeys(name for stage in stages for name in latest[stage])
-    return [{"metric": name, "values": [latest[s][name] for s in stages if name in latest[s]]} for name in names]
+    found = [digest.heldout[name] for name in planned if name in digest.heldout]
+    names = dict.fromkeys(name for metrics in found for name in metrics)
+    return [{"metric": name, "values": [metrics[name] for metrics in found if name in metrics]} for name in names]
 
 
-def _latest_rollouts(run_path: Path, planned: Sequence[str], lines: Sequence[MetricLine]) -> tuple[str, list[float]]:
-    """The last round that has rollouts, and the share that passed over them, oldest first."""
+def _latest_rollouts(
+    run_path: Path, planned: Sequence[str], digest: MetricDigest
+) -> tuple[str, list[Mapping[str, Any]]]:
+    """The last round that has rollouts, and the last of those that were logged, oldest first."""
     for stage in reversed([name for name in planned if name.startswith("selfplay_")]):
         rows = list(recent_rollouts(run_path, stage))
-        if rows:
-            passed = [float(bool(row.get("passed"))) for row in rows if row.get("passed") is not None]
-            return stage, thinned(passed, 20)
-        if any(line.stage == stage and _statuses(line) for line in lines):
-            return stage, []
+        if rows or stage in digest.statuses:
+            return stage, rows
     return "", []
+
+
+def _pass_rate(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    return thinned([float(bool(row["passed"])) for row in rows if row.get("passed") is not None], 20)
 
 
 def recent_rollouts(run_path: Path, stage: str) -> Iterator[Mapping[str, Any]]:
@@ -171,9 +167,13 @@ def recent_rollouts(run_path: Path, stage: str) -> Iterator[Mapping[str, Any]]:
                 yield row
 
 
-def _failures(run_path: Path, stage: str, lines: Sequence[MetricLine]) -> list[Status]:
-    """Why the last rollouts did not pass, most frequent first; shares of all of them."""
-    rows = list(recent_rollouts(run_path, stage)) if stage else []
+def _failures(rows: Sequence[Mapping[str, Any]], statuses: Shares) -> list[Status]:
+    """Why the last rollouts did not pass, most frequent first; shares of all of them.
+
+    Args:
+        rows: the last that were logged; where there are none, what the round's table says counts.
+        statuses: what became of the round's rollouts.
+    """
     if rows:
         counts = Counter(
             (str(row.get("domain")), "not checked" if row.get("passed") is None else str(row.get("status")))
@@ -182,21 +182,9 @@ def _failures(run_path: Path, stage: str, lines: Sequence[MetricLine]) -> list[S
         )
         shares = {key: count / len(rows) for key, count in counts.items()}
     else:
-        last = next((found for line in reversed(lines) if line.stage == stage and (found := _statuses(line))), {})
-        shares = {key: share for key, share in last.items() if key[1] not in RIGHT and share}
+        shares = {key: share for key, share in statuses.items() if key[1] not in RIGHT and share}
     ranked = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
     return [{"domain": domain, "reason": reason, "share": share} for (domain, reason), share in ranked]
-
-
-def _statuses(line: MetricLine) -> dict[tuple[str, str], float]:
-    found = {}
-    for name, value in line.metrics.items():
-        parts = name.split("/")
-        if parts[:2] == ["rollouts", "status"] and len(parts) == 4:
-            found[parts[3], parts[2]] = value
-        elif parts[:2] == ["rollouts", "not_checked"] and len(parts) == 3:
-            found[parts[2], "not checked"] = value
-    return found
 
 
 def thinned(values: Sequence[float], points: int = TREND_POINTS) -> list[float]:

@@ -23,11 +23,13 @@ def status(
     from selfplay.plan import expected_stages
     from selfplay.run_status import run_status
     from selfplay.status_view import status_view, watch
+    from selfplay.tracking.digest import MetricDigest
 
     recipe = Recipe.model_validate(recipe_of(run))
+    metrics = MetricDigest(run)
 
     def read() -> dict[str, Any]:
-        return run_status(run, expected_stages(run, recipe))
+        return run_status(run, expected_stages(run, recipe), metrics)
 
     if as_json:
         typer.echo(json.dumps(read()))

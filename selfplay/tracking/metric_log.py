@@ -57,6 +57,35 @@ def read_lines(run_path: Path) -> Iterator[Any]:
                 continue
 
 
+class Follower:
+    """Reads the whole lines of a growing file, each once, with its number."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._position = 0
+        self.count = 0
+
+    def new(self) -> Iterator[tuple[int, Any]]:
+        """(number, content) of the lines that were added; None for what is no JSON."""
+        if not self._file.exists():
+            return
+        with self._file.open("rb") as handle:
+            handle.seek(self._position)
+            for line in handle:
+                if not line.endswith(b"\n"):
+                    return
+                self._position += len(line)
+                self.count += 1
+                yield self.count - 1, _parsed(line)
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
 def read_metrics(run_path: Path) -> list[MetricLine]:
     """The metrics of a run; lines that are no whole record of any are passed over."""
     return [line for row in read_lines(run_path) if (line := metric_line(row)) is not None]
@@ -64,7 +93,7 @@ def read_metrics(run_path: Path) -> list[MetricLine]:
 
 def read_alarms(run_path: Path) -> list[AlarmLine]:
     """The alarms of a run, in the order in which they were raised."""
-    return [line for row in read_lines(run_path) if (line := _alarm_line(row)) is not None]
+    return [line for row in read_lines(run_path) if (line := alarm_line(row)) is not None]
 
 
 def latest_by_step(lines: Iterable[MetricLine], stage: str, metric: str) -> list[tuple[int, float]]:
@@ -88,7 +117,8 @@ def metric_line(row: Any) -> MetricLine | None:
         return None
 
 
-def _alarm_line(row: Any) -> AlarmLine | None:
+def alarm_line(row: Any) -> AlarmLine | None:
+    """The alarm that a line's content is, if it is one."""
     try:
         return AlarmLine(float(row["time"]), str(row["stage"]), str(row["alarm"]), str(row["text"]))
     except (ValueError, TypeError, KeyError):

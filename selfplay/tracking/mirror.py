@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from selfplay.run import read_run
-from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, metric_line
+from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, metric_line
 from selfplay.tracking.mirror_process import remedy
 from selfplay.tracking.sinks import Sink
 
@@ -29,28 +29,6 @@ LOCK_WAIT_S = 60.0
 
 class NotCopied(RuntimeError):
     """A tracker did not take everything; the message says why."""
-
-
-class Follower:
-    """Reads the whole lines of a growing file, each once, with its number."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._position = 0
-        self.count = 0
-
-    def new(self) -> Iterator[tuple[int, Any]]:
-        """(number, content) of the lines that were added; None for what is no JSON."""
-        if not self._file.exists():
-            return
-        with self._file.open("rb") as handle:
-            handle.seek(self._position)
-            for line in handle:
-                if not line.endswith(b"\n"):
-                    return
-                self._position += len(line)
-                self.count += 1
-                yield self.count - 1, _parsed(line)
 
 
 def copy_new(follower: Follower, sink: Sink, first: int, run_path: Path) -> None:
@@ -73,13 +51,6 @@ def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> No
         sink.alarm(number, row["alarm"], row["text"])
     elif "summary" in row:
         sink.summary(number, row["summary"])
-
-
-def _parsed(line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
 
 
 def copy_once(run_path: Path, name: str, sink: Sink) -> int:

@@ -16,6 +16,7 @@ from selfplay.progress_file import ProgressFile
 from selfplay.run import write_json
 from selfplay.run_status import is_running, run_status
 from selfplay.status_view import counts_line, status_view, watch
+from selfplay.tracking.digest import MetricDigest
 
 STAGES = ("seeds", "em_1", "em_2", "synthesis", "selfplay_1", "selfplay_2")
 
@@ -150,6 +151,19 @@ def test_a_damaged_progress_file_is_passed_over(run_path: Path, content: str) ->
     (run_path / "progress.json").write_text(content)
     with running(run_path):
         assert run_status(run_path, STAGES)["current"] is None
+
+
+def test_looking_again_reads_only_what_is_new(run_path: Path) -> None:
+    metrics = MetricDigest(run_path)
+    log(run_path, {"stage": "selfplay_1", "alarm": "one_answer", "text": "One answer won."})
+    first = run_status(run_path, STAGES, metrics)
+    file = run_path / "metrics.jsonl"
+    file.write_bytes(b"x" * (file.stat().st_size - 1) + b"\n")
+    with file.open("a") as handle:
+        handle.write(json.dumps({"time": 2.0, "stage": "selfplay_1", "step": 9, "metrics": {"reward": 0.9}}) + "\n")
+    second = run_status(run_path, STAGES, metrics)
+    assert second["alarms"] == first["alarms"] != []
+    assert second["reward"][0]["values"] == [*first["reward"][0]["values"], 0.9]
 
 
 def test_it_is_valid_json(run_path: Path) -> None:
