@@ -21,6 +21,7 @@ from selfplay.config import Recipe
 from selfplay.tables import Record, read_batches, read_table, write_table
 
 LOCK_TRIES = 5
+BLOCK_BYTES = 1_000_000
 
 
 class RunError(RuntimeError):
@@ -260,12 +261,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def repair_lines(file: Path) -> None:
-    """Cuts off a last line that a kill left without its end."""
+    """Cuts off a last line that a kill left without its end; reads the file from behind, since logs grow long."""
     if not file.exists():
         return
     with file.open("rb+") as handle:
-        content = handle.read()
-        handle.truncate(content.rfind(b"\n") + 1)
+        whole, newline = handle.seek(0, os.SEEK_END), -1
+        while whole and newline < 0:
+            start = max(0, whole - BLOCK_BYTES)
+            handle.seek(start)
+            newline = handle.read(whole - start).rfind(b"\n")
+            whole = start + newline + 1
+        handle.truncate(whole)
 
 
 def sync_folder(folder: Path) -> None:

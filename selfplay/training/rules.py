@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +72,17 @@ def grpo(this: Round) -> Counts:
     }
     this.train(train_grpo, job)
     training = this.stage.folder / f"{POLICY}-training"
+    outcomes: Counter[bool | None] = Counter()
     rollouts = logged_rollouts(training, this.number, settings.sampling.temperature)
-    this.stage.write("rollouts", Rollout, rollouts)
+    this.stage.write("rollouts", Rollout, _counted(rollouts, outcomes))
     spent = read_json(training / GROUPS_FILE)
-    return {"rollouts": len(rollouts), "not_checked": sum(row.passed is None for row in rollouts)} | spent
+    return {"rollouts": outcomes.total(), "not_checked": outcomes[None]} | spent
+
+
+def _counted(rollouts: Iterable[Rollout], outcomes: Counter[bool | None]) -> Iterator[Rollout]:
+    for row in rollouts:
+        outcomes[row.passed] += 1
+        yield row
 
 
 def _known(this: Round) -> list[Known]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from selfplay import formats
 from selfplay.context import Context
@@ -83,27 +83,33 @@ def _shuffled(context: Context, number: int, rows: Sequence[Rollout]) -> list[Ro
     ]
 
 
-def logged_rollouts(folder: Path, number: int, temperature: float) -> list[Rollout]:
-    """What each rank of a GRPO training logged; a step that was done again after a crash counts once."""
-    latest: dict[tuple[int, int, int, int], dict[str, Any]] = {}
-    for file in sorted(folder.glob("rollouts-*.jsonl")):
-        with file.open(encoding="utf-8") as lines:
-            for line in lines:
+def logged_rollouts(folder: Path, number: int, temperature: float) -> Iterator[Rollout]:
+    """What each rank of a GRPO training logged, in order; a step that was done again after a crash counts once.
+
+    Only the places of the lines are held: a long training has logged more than fits into memory.
+    """
+    latest: dict[tuple[int, int, int, int], tuple[int, int]] = {}
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(file.open("rb")) for file in sorted(folder.glob("rollouts-*.jsonl"))]
+        for at, file in enumerate(files):
+            start = 0
+            for line in file:
                 row = json.loads(line)
-                latest[row["step"], row["rank"], row["call"], row["place"]] = row
-    return [
-        Rollout(
-            id=content_id("rollout", number, *key),
-            task_id=row["task_id"],
-            domain=row["domain"],
-            round=number,
-            mode=f"T={temperature}",
-            index=key[3],
-            completion=row["completion"],
-            passed=row["passed"],
-            reward=row["reward"],
-            status=row["status"],
-            reason=row["reason"],
-        )
-        for key, row in sorted(latest.items())
-    ]
+                latest[row["step"], row["rank"], row["call"], row["place"]] = (at, start)
+                start += len(line)
+        for key, (at, start) in sorted(latest.items()):
+            files[at].seek(start)
+            row = json.loads(files[at].readline())
+            yield Rollout(
+                id=content_id("rollout", number, *key),
+                task_id=row["task_id"],
+                domain=row["domain"],
+                round=number,
+                mode=f"T={temperature}",
+                index=key[3],
+                completion=row["completion"],
+                passed=row["passed"],
+                reward=row["reward"],
+                status=row["status"],
+                reason=row["reason"],
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,16 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, before: bytes, after: bytes
     file.write_bytes(before)
     repair_lines(file)
     assert file.read_bytes() == after
+
+
+@pytest.mark.parametrize("torn", [0, 3_000_000])
+def test_a_last_line_is_cut_off_without_reading_a_long_file_whole(tmp_path: Path, torn: int) -> None:
+    file = tmp_path / "rollouts-0.jsonl"
+    whole = (b"x" * 999 + b"\n") * 20_000
+    file.write_bytes(whole + b"x" * torn)
+    tracemalloc.start()
+    repair_lines(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+    assert file.read_bytes() == whole
