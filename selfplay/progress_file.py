@@ -33,11 +33,11 @@ class ProgressFile:
     def begin(self, work: str, total: int | None) -> None:
         """A piece of work begins."""
         self._content |= {"work": work, "total": total, "done": 0, "pieces": 0, "work_began": time.time(), "rate": None}
-        self._recent = deque([(time.monotonic(), 0)])
+        self._recent.clear()
         self._write()
 
     def advance(self, count: int) -> None:
-        """Some of it is done; what was found done already counts for nothing in the rate."""
+        """Some of it is done. What is told of first counts for nothing in the rate: earlier sessions have done it."""
         if "done" not in self._content:
             return
         now = time.monotonic()

@@ -16,6 +16,7 @@ from selfplay.terminal import duration, plain, sparkline
 MOST_FAILURES = 6
 MOST_ALARMS = 5
 INTERVAL_S = 1.0
+QUIET_S = 60.0
 
 Status = Mapping[str, Any]
 
@@ -90,6 +91,9 @@ def _current(current: Status | None) -> list[RenderableType]:
         parts.append(_rate(current["rate_per_s"], unit))
     if current["eta_s"] is not None:
         parts.append(f"about {duration(current['eta_s'])} left of it")
+    if current["quiet_s"] >= QUIET_S:
+        # The rate is that of the last news: of a run that hangs, it would look as if all were well.
+        parts.append(f"nothing new for {duration(current['quiet_s'])}")
     return [Text(), plain(current["work"], "bold"), plain(", ".join(parts))]
 
 

@@ -88,13 +88,19 @@ def log(run_path: Path, *lines: dict[str, Any]) -> None:
         file.write("\n" + "".join(json.dumps({"time": time.time(), "step": None} | line) + "\n" for line in lines))
 
 
-def test_what_goes_on_is_said_with_its_rate_and_what_is_left(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    instants = iter([100.0, 100.0, 100.0, 110.0, 110.0])
-    monkeypatch.setattr("selfplay.progress_file.time.monotonic", lambda: next(instants, 110.0))
+def told(run_path: Path, patch: pytest.MonkeyPatch, work: str, total: int, done: dict[float, int]) -> None:
+    """The progress of a piece of work: how much was done at which second of a clock that is at 98 when it begins."""
+    clock = [98.0]
+    patch.setattr("selfplay.progress_file.time.monotonic", lambda: clock[0])
     progress = ProgressFile(run_path)
     progress.stage("selfplay_1", 5, 6)
-    progress.begin("selfplay 1: rollouts \x1b[2J", 100)
-    progress.advance(40)
+    progress.begin(work, total)
+    for clock[0], count in done.items():
+        progress.advance(count)
+
+
+def test_what_goes_on_is_said_with_its_rate_and_what_is_left(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(run_path, monkeypatch, "selfplay 1: rollouts \x1b[2J", 100, {100.0: 0, 110.0: 40})
     with running(run_path):
         status = run_status(run_path, STAGES)
     assert status["current"]["rate_per_s"] == pytest.approx(4.0)
@@ -103,6 +109,24 @@ def test_what_goes_on_is_said_with_its_rate_and_what_is_left(run_path: Path, mon
     assert "40 of 100 completions, 1 shards done, 4 completions a second, about 15.0 s left of it" in text
     assert "\x1b" not in text
     assert run_status(run_path, STAGES)["current"] is None, "nothing goes on in a run that was stopped"
+
+
+def test_steps_of_an_earlier_session_do_not_count_as_speed(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(run_path, monkeypatch, "selfplay_1: training policy", 601, {100.0: 501, 105.0: 1, 110.0: 1})
+    with running(run_path):
+        current = run_status(run_path, STAGES)["current"]
+    assert current["done"] == 503
+    assert (current["rate_per_s"], current["eta_s"]) == (pytest.approx(0.2), pytest.approx(490.0))
+
+
+def test_a_run_that_hangs_is_seen_to(run_path: Path) -> None:
+    now = time.time()
+    progress = {"stage": "selfplay_1", "work": "w", "done": 1, "total": 5, "rate": 2.0, "stage_began": now - 9e4}
+    for quiet, said in ((30.0, False), (7200.0, True)):
+        write_json(run_path / "progress.json", progress | {"written": now - quiet})
+        with running(run_path):
+            text = shown(status_view(run_status(run_path, STAGES)))
+        assert ("nothing new for 2 h 00 min" in text) is said
 
 
 def test_alarms_held_out_accuracy_and_failures_are_shown(run_path: Path) -> None:
