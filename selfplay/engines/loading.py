@@ -150,11 +150,23 @@ def load_for_training(model: ModelRef, lora: bool) -> tuple[Any, Any]:
     A model that is an adapter comes as peft's, with the adapter, which alone is trained.
     """
     if model.base is None:
-        return load_fresh(model if lora else dataclasses.replace(model, dtype="float32"))
+        network, tokenizer = load_fresh(model if lora else dataclasses.replace(model, dtype="float32"))
+        if model.revision is not None and not lora:
+            _name_by_folder(network, model)
+        return network, tokenizer
     from peft import PeftModel
 
     network, tokenizer = load_fresh(model.base)
     return PeftModel.from_pretrained(network, model.path, is_trainable=True), tokenizer
+
+
+def _name_by_folder(network: Any, model: ModelRef) -> None:
+    """Has a model's configuration name the folder of its revision: TRL loads the reference model by that name alone,
+    and would take the newest revision for it."""
+    from transformers.utils import cached_file
+
+    file = cached_file(model.path, "config.json", revision=model.revision)
+    network.config._name_or_path = str(Path(file).parent)
 
 
 def on_forget(free: Callable[[], None]) -> None:

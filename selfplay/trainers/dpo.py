@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from selfplay.engines.base import ModelRef
 from selfplay.records import Pair
 from selfplay.tables import read_table
+from selfplay.trainers.sft import tokens_of
 from selfplay.workers import Job
 
 if TYPE_CHECKING:
@@ -25,23 +26,23 @@ def train_dpo(job: Job) -> dict[str, float]:
     """
     import torch
     from datasets import Dataset
-    from trl import DPOTrainer
 
     from selfplay.engines import loading
     from selfplay.trainers import arguments, session
     from selfplay.trainers.collapse import WatchChosen
+    from selfplay.trainers.dpo_trainer import TokenPairsTrainer
 
     if job["device"] != "cpu":
         loading.forget_all()
     torch.manual_seed(job["seed"])
     network, tokenizer = loading.load_for_training(job["model"], job["lora"] is not None)
-    pairs = [_row(pair, tokenizer if job["model"].chat else None) for pair in read_table(Path(job["pairs"]), Pair)]
+    pairs = [_row(pair, tokenizer, job["model"].chat) for pair in read_table(Path(job["pairs"]), Pair)]
     work = Path(job["work"])
     work.mkdir(parents=True, exist_ok=True)
     config = arguments.build("dpo", job["args"], str(work), job["seed"], job["device"])
-    tokens, log = _mean_tokens(tokenizer, pairs), work / session.LOG
-    watch = WatchChosen(config.beta, tokens, job.get("drop"), job.get("window", 1), log)
-    trainer = DPOTrainer(
+    log = work / session.LOG
+    watch = WatchChosen(config.beta, _mean_tokens(pairs), job.get("drop"), job.get("window", 1), log)
+    trainer = TokenPairsTrainer(
         model=network,
         args=config,
         train_dataset=Dataset.from_list(pairs),
@@ -76,16 +77,13 @@ def _go_back(trainer: Any, job: Job, watch: WatchChosen, work: Path) -> None:
     trainer.accelerator.wait_for_everyone()
 
 
-def _mean_tokens(tokenizer: Any, rows: list[dict[str, Any]]) -> float:
+def _mean_tokens(rows: list[dict[str, list[int]]]) -> float:
     """Mean length of the chosen completions, their end included."""
-    lengths = [len(tokenizer(row["chosen"], add_special_tokens=False)["input_ids"]) + 1 for row in rows]
-    return sum(lengths) / len(lengths)
+    return sum(len(row["chosen_ids"]) for row in rows) / len(rows)
 
 
-def _row(pair: Pair, chat_tokenizer: Any) -> dict[str, Any]:
-    """A pair as plain text: a template applied to the answers would rewrite what the policy said."""
-    prompt = pair.prompt
-    if chat_tokenizer is not None:
-        messages = [{"role": "user", "content": prompt}]
-        prompt = chat_tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return {"prompt": prompt, "chosen": pair.chosen, "rejected": pair.rejected}
+def _row(pair: Pair, tokenizer: Any, chat: bool) -> dict[str, list[int]]:
+    """A pair as tokens. Only the prompt is templated: a template would rewrite what the policy said."""
+    prompt, chosen = tokens_of(tokenizer, pair.prompt, (pair.chosen,), chat)
+    _, rejected = tokens_of(tokenizer, pair.prompt, (pair.rejected,), chat)
+    return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}

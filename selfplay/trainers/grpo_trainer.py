@@ -3,9 +3,10 @@
 TRL 1.16 has no dynamic sampling, and none of its public hooks suffices for it. A sampler is read a batch ahead of the
 training, so it would choose by old rewards, and a resumed training would skip through choices that it never made.
 `rollout_func` may return rollouts of other prompts than it was asked for, but TRL would show the old prompts beside
-them. So two methods are wrapped, and nothing of TRL is copied: `_generate_and_score_completions`, which takes rows of
-the dataset and returns what the loss needs, gets other rows; and `_generate`, which it calls once with their prompts,
-may give the completions that were made before. Everything else, with all of GRPOConfig, is TRL's own.
+them. So three methods are wrapped, and nothing of TRL is copied: `_generate_and_score_completions`, which takes rows of
+the dataset and returns what the loss needs, gets other rows; `_generate`, which it calls once with their prompts, may
+give the completions that were made before; and `_tokenize_prompts` adds no special token to a prompt that is plain
+text, since engines add none where the policy is measured. Everything else, with all of GRPOConfig, is TRL's own.
 """
 
 from __future__ import annotations
@@ -95,6 +96,11 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             ready, self._ready = self._ready, None
             return ready
         return super()._generate(prompts)
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> Any:
+        if isinstance(prompts[0], str):
+            return self.processing_class(text=prompts, add_special_tokens=False)["input_ids"], None, {}
+        return super()._tokenize_prompts(prompts)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds what was rolled out since the last log."""

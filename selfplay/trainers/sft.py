@@ -84,14 +84,21 @@ def count_tokens(job: Job) -> list[int]:
 
 
 def _encode(tokenizer: Any, row: dict[str, Any], job: Job) -> dict[str, list[int]]:
-    prompt = row["prompt"]
-    if job["chat"]:
+    prefix, target = tokens_of(tokenizer, row["prompt"], row["segments"], job["chat"])
+    hidden = prefix if job["loss"] == "all" else [IGNORED] * len(prefix)
+    return {"input_ids": prefix + target, "labels": hidden + target}
+
+
+def tokens_of(tokenizer: Any, prompt: str, segments: Sequence[str], chat: bool) -> tuple[list[int], list[int]]:
+    """The tokens of a prompt, templated if `chat`, and those of what follows it, its end included.
+
+    None are added that the tokenizer would add by itself: engines sample and score without them, too.
+    """
+    if chat:
         messages = [{"role": "user", "content": prompt}]
         prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     prefix = tokenizer(prompt, add_special_tokens=False)["input_ids"]
     target: list[int] = []
-    for segment in row["segments"]:
+    for segment in segments:
         target += tokenizer(segment, add_special_tokens=False)["input_ids"]
-    target.append(tokenizer.eos_token_id)
-    hidden = prefix if job["loss"] == "all" else [IGNORED] * len(prefix)
-    return {"input_ids": prefix + target, "labels": hidden + target}
+    return prefix, [*target, tokenizer.eos_token_id]

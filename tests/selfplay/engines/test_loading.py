@@ -56,14 +56,15 @@ def test_chat_prompts_go_through_the_template(chat_model: ModelRef, tiny_model: 
 def test_trainings_render_the_same_prompt_and_leave_answers_alone(chat_model: ModelRef) -> None:
     _, tokenizer = load_fresh(chat_model)
     answer = "so 2</think>\\boxed{2}"
-    row = _row(Pair("i", "t", "What is 2?", answer, "3", "test"), tokenizer)
-    assert row == {
-        "prompt": "<user>What is 2?</user><assistant><think>",
-        "chosen": answer,
-        "rejected": "3",
+    row = _row(Pair("i", "t", "What is 2?", answer, "3", "test"), tokenizer, chat=True)
+    prompt = "<user>What is 2?</user><assistant><think>"
+    assert {name: tokenizer.decode(ids) for name, ids in row.items()} == {
+        "prompt_ids": prompt,
+        "chosen_ids": answer + tokenizer.eos_token,
+        "rejected_ids": "3" + tokenizer.eos_token,
     }
     encoded = _encode(tokenizer, {"prompt": "What is 2?", "segments": [answer]}, {"chat": True, "loss": "completion"})
-    assert tokenizer.decode(encoded["input_ids"]) == row["prompt"] + answer + tokenizer.eos_token
+    assert tokenizer.decode(encoded["input_ids"]) == prompt + answer + tokenizer.eos_token
 
 
 def test_all_weights_are_trained_in_float32(tiny_model: ModelRef) -> None:
@@ -82,3 +83,25 @@ def test_looking_up(chat_model: ModelRef, tiny_model: ModelRef, tmp_path: Path) 
     assert look_up("nobody/no-such-model", None) is None
     with pytest.raises(ModelError, match="cannot be read"):
         look_up(str(tmp_path), None)
+
+
+def test_a_reference_is_of_the_same_revision(
+    tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL makes the reference of a DPO or KL term by the name in the policy's configuration, which has no revision."""
+    from huggingface_hub import constants
+    from trl.trainer.utils import create_model_from_path, get_config_model_id
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--me--tiny"
+    (folder / "refs").mkdir(parents=True)
+    for revision, commit in (("main", "a" * 40), ("v2", "b" * 40)):
+        shutil.copytree(tiny_model.path, folder / "snapshots" / commit)
+        (folder / "refs" / revision).write_text(commit)
+    other = load_fresh(tiny_model)[0]
+    torch.nn.init.zeros_(other.lm_head.weight)
+    other.save_pretrained(folder / "snapshots" / ("b" * 40))
+    policy, _ = load_for_training(ModelRef("me/tiny", "me/tiny@v2", "v2"), lora=False)
+    reference = create_model_from_path(get_config_model_id(policy.config))
+    assert not policy.lm_head.weight.any()
+    assert not reference.lm_head.weight.any()
