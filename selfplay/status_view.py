@@ -15,32 +15,54 @@ from selfplay.terminal import duration, plain, sparkline
 
 MOST_FAILURES = 6
 MOST_ALARMS = 5
+MOST_REWARDS = 3
+"""Rounds whose reward is shown where there is not room for all."""
+FEWEST_STAGES = 5
+AHEAD = 1
+"""Planned stages shown after the current one."""
 INTERVAL_S = 1.0
 QUIET_S = 60.0
 
 Status = Mapping[str, Any]
 
 
-def status_view(status: Status) -> RenderableType:
-    """One screen of `run_status`."""
+def status_view(status: Status, most: int | None = None) -> RenderableType:
+    """What `run_status` found.
+
+    Args:
+        status: of the run.
+        most: lines for stages, those around the one that goes on; None shows all of everything.
+    """
     stages = status["stages"]
     done = f"  {status['stages_done']} of {len(stages)} stages done, "
     title = Text.assemble((status["name"], "bold"), done, _state(status))
-    parts: list[RenderableType] = [title, *_alarms(status["alarms"]), Text(), _stages_table(status)]
+    parts: list[RenderableType] = [title, *_alarms(status["alarms"]), Text(), _stages_table(status, most)]
     parts += _current(status["current"])
     if not status["finished"]:
         parts += _latest(status["latest"])
-    return Group(*parts, *_trends(status), *_failures(status["failures"], status["pass_rate_of"]))
+    rewards = status["reward"] if most is None else status["reward"][-MOST_REWARDS:]
+    return Group(*parts, *_trends(status, rewards), *_failures(status["failures"], status["pass_rate_of"]))
+
+
+def fitted(status: Status, console: Console) -> RenderableType:
+    """As much as the screen has lines for: what goes on and how it goes before stages that ended long ago."""
+    whole = status_view(status)
+    if len(console.render_lines(whole)) < console.height:
+        return whole
+    without = len(console.render_lines(status_view(status, 0)))
+    return status_view(status, max(FEWEST_STAGES, console.height - 1 - without))
 
 
 def watch(console: Console, read: Callable[[], Status]) -> None:
     """Shows the status anew every second until the run ends, or Ctrl-C."""
     status = read()
-    with Live(status_view(status), console=console, auto_refresh=False, vertical_overflow="crop") as live:
+    with Live(fitted(status, console), console=console, auto_refresh=False, vertical_overflow="crop") as live:
         while status["running"]:
             time.sleep(INTERVAL_S)
             status = read()
-            live.update(status_view(status), refresh=True)
+            live.update(fitted(status, console), refresh=True)
+        # What stays behind may be longer than the screen.
+        live.update(status_view(status))
 
 
 def _state(status: Status) -> tuple[str, str]:
@@ -56,13 +78,20 @@ def _alarms(alarms: Sequence[Status]) -> list[RenderableType]:
     return [Text(), *shown] if shown else []
 
 
-def _stages_table(status: Status) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+def _stages_table(status: Status, most: int | None) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=most is not None)
     table.add_column("")
     table.add_column("stage", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("counts", overflow="fold")
-    for stage in status["stages"]:
+    if most is None:
+        table.add_column("counts", overflow="fold")
+    else:
+        table.add_column("counts", overflow="ellipsis", no_wrap=True, ratio=1)
+    stages = status["stages"]
+    start, end = (0, len(stages)) if most is None else _around_current(stages, most)
+    if start:
+        table.add_row("", Text(f"{start} before", "dim"), "", "")
+    for stage in stages[start:end]:
         name = stage["name"]
         if stage["state"] == "done":
             counts = plain(counts_line(stage["counts"]), "dim")
@@ -76,7 +105,17 @@ def _stages_table(status: Status) -> Table:
             table.add_row(Text("▶", "yellow"), Text(name, "bold"), time_, Text(note, "yellow"))
         else:
             table.add_row(Text("·", "dim"), Text(name, "dim"), "", "")
+    if end < len(stages):
+        table.add_row("", Text(f"{len(stages) - end} after", "dim"), "", "")
     return table
+
+
+def _around_current(stages: Sequence[Status], most: int) -> tuple[int, int]:
+    """The stages for which there is room beside a line for those before and one for those after."""
+    current = next((place for place, stage in enumerate(stages) if stage["state"] == "current"), len(stages))
+    rows = max(0, most - 2)
+    end = min(len(stages), max(current + 1 + AHEAD, rows))
+    return max(0, end - rows), end
 
 
 def _current(current: Status | None) -> list[RenderableType]:
@@ -119,9 +158,9 @@ def _latest(latest: Status | None) -> list[RenderableType]:
     return [Text(), plain(title, "dim"), plain(counts_line(latest["metrics"]))]
 
 
-def _trends(status: Status) -> list[RenderableType]:
+def _trends(status: Status, rewards: Sequence[Status]) -> list[RenderableType]:
     table = Table.grid(padding=(0, 2))
-    for trend in status["reward"]:
+    for trend in rewards:
         ends = f"{trend['first']:.3f} → {trend['last']:.3f}"
         table.add_row(Text("reward", "dim"), plain(trend["stage"]), Text(sparkline(trend["values"]), "cyan"), ends)
     rates = status["pass_rate"]

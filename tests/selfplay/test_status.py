@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from selfplay.progress_file import ProgressFile
 from selfplay.run import write_json
 from selfplay.run_status import is_running, run_status
-from selfplay.status_view import counts_line, status_view, watch
+from selfplay.status_view import counts_line, fitted, status_view, watch
 from selfplay.tracking.digest import MetricDigest
 
 STAGES = ("seeds", "em_1", "em_2", "synthesis", "selfplay_1", "selfplay_2")
@@ -201,6 +201,40 @@ def test_watching_ends_with_the_run(run_path: Path, monkeypatch: pytest.MonkeyPa
     watch(console, lambda: states.pop(0))
     assert states == []
     assert "not running" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def long_run(run_path: Path) -> dict[str, Any]:
+    """The status of a run that is in the seventh of ten rounds."""
+    stages = [f"{kind}_{number}" for number in range(1, 11) for kind in ("synthesis", "selfplay", "evaluation")]
+    for name in stages[:19]:
+        counts = {f"some_count_{place}": place for place in range(9)}
+        write_json(run_path / "stages" / name / "manifest.json", {"seconds": 3.5, "counts": counts})
+    for number in range(1, 8):
+        log(run_path, {"stage": f"selfplay_{number}", "step": 1, "metrics": {"reward": number / 10}})
+        log(run_path, {"stage": f"evaluation_{number}", "step": number, "metrics": {"math/greedy": number / 20}})
+    now = time.time()
+    progress = {"stage": "selfplay_7", "work": "selfplay_7: training policy", "stage_began": now, "written": now}
+    write_json(run_path / "progress.json", progress | {"done": 3, "total": 5})
+    with running(run_path):
+        return run_status(run_path, stages)
+
+
+@pytest.mark.parametrize("height", [24, 40])
+def test_a_long_run_fits_on_the_screen_that_follows_it(run_path: Path, height: int) -> None:
+    console = Console(file=io.StringIO(), width=100, height=height, color_system=None)
+    view = fitted(long_run(run_path), console)
+    console.print(view)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    text = "\n".join(lines)
+    assert len(lines) <= height
+    for words in ("19 of 30 stages done", "▶  selfplay_7", "evaluation_6", "evaluation_7", "3 of 5 steps", "0.700"):
+        assert words in text, text
+    assert ("synthesis_1 " in text) is (height == 40), "stages that ended long ago make room"
+
+
+def test_a_short_run_is_shown_whole(run_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=100, height=50, color_system=None)
+    assert shown(fitted(run_status(run_path, STAGES), console)) == shown(status_view(run_status(run_path, STAGES)))
 
 
 def test_a_count_that_was_not_taken_is_left_out() -> None:
