@@ -16,6 +16,7 @@ from selfplay.judging import task_of
 from selfplay.records import LabelledTask, Rollout
 from selfplay.seeding import content_id
 from selfplay.trainers.wrong_favourite import WrongFavourites
+from selfplay.training.validity import Thinking, fault
 from verifiers.composite import mean_component_rewards
 
 
@@ -58,7 +59,10 @@ def verified_rollouts(
     means = {f"rollouts/reward/{name}": mean for name, mean in mean_component_rewards(verdicts).items()}
     means |= {f"rollouts/{name}": share for name, share in _wrong_favourites(context, rows).items()}
     context.listener.log(f"selfplay_{number}", {"rollouts/reward": _mean_reward(rows), **means})
-    return _shuffled(context, number, rows) if context.recipe.training.rewards == "shuffled" else rows
+    training = context.recipe.training
+    if training.rewards == "shuffled":
+        return shuffled_verdicts(rows, training.thinking, context.seed("selfplay", number, "shuffle"))
+    return rows
 
 
 def _mean_reward(rows: Sequence[Rollout]) -> float:
@@ -73,14 +77,23 @@ def _wrong_favourites(context: Context, rows: Sequence[Rollout]) -> dict[str, fl
     return found.metrics()
 
 
-def _shuffled(context: Context, number: int, rows: Sequence[Rollout]) -> list[Rollout]:
-    """The rollouts with the verdicts of one another, so that a reward says nothing about its completion."""
-    verdicts = [(row.passed, row.reward, row.status) for row in rows]
-    random.Random(context.seed("selfplay", number, "shuffle")).shuffle(verdicts)
-    return [
-        dataclasses.replace(row, passed=passed, reward=reward, status=status)
-        for row, (passed, reward, status) in zip(rows, verdicts, strict=True)
-    ]
+def shuffled_verdicts(rows: Sequence[Rollout], thinking: Thinking, seed: int) -> list[Rollout]:
+    """The rollouts with the verdicts of one another, so that a reward says nothing about its completion.
+
+    Those that may not teach keep their own: the control, too, is to leave out what was cut or has no answer.
+
+    Args:
+        rows: rollouts with their verdicts.
+        thinking: whether one that may teach must think.
+        seed: of the permutation.
+    """
+    places = [place for place, row in enumerate(rows) if not fault(row, thinking)]
+    verdicts = [(rows[place].passed, rows[place].reward, rows[place].status) for place in places]
+    random.Random(seed).shuffle(verdicts)
+    found = list(rows)
+    for place, (passed, reward, status) in zip(places, verdicts, strict=True):
+        found[place] = dataclasses.replace(rows[place], passed=passed, reward=reward, status=status)
+    return found
 
 
 def logged_rollouts(folder: Path, number: int, temperature: float) -> Iterator[Rollout]:
