@@ -153,7 +153,7 @@ class Relabelling(Section):
     sampling: SamplingSettings = SamplingSettings(temperature=1.0)
     """How they are drawn."""
     contradiction: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Least share of its completions that must agree on something else for a label to be contradicted."""
+    """Least share of its completions that must agree on one thing else, and outnumber the label's, to contradict it."""
     decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """What a vote counts that is one round older; 1 counts all alike."""
     revive: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -41,6 +42,8 @@ class Completion:
     text: str
     """Empty where it was cut at the token limit: the last number of half a solution is not an answer."""
     weight: float
+    mean: float | None = None
+    """Log-probability of its tokens, on average, in nats; None where votes count equally."""
 
 
 class Voters:
@@ -63,38 +66,52 @@ class Voters:
         """
         found: list[list[Completion]] = [[] for _ in prompts]
         for name, (labeller, engine) in self._labellers.items():
-            repeated = [prompt for prompt in prompts for _ in range(labeller.samples)]
+            k = labeller.samples
+            repeated = [prompt for prompt in prompts for _ in range(k)]
             domains = self._context.recipe.domains
             inputs = [formats.solver_input(domains[prompt.domain], prompt.problem) for prompt in repeated]
             self._context.listener.begin(f"{what}: {name}" if name else what, len(inputs))
             seed = self._context.seed(*seeds, name) if name else self._context.seed(*seeds)
             samples = ask(self._context, engine, inputs, labeller.sampling, seed)
-            weights = self._weights(engine, inputs, samples, labeller)
+            means = self._means(engine, inputs, samples)
             mode = f"{name} T={labeller.sampling.temperature}" if name else f"T={labeller.sampling.temperature}"
-            for place, (sample, weight) in enumerate(zip(samples, weights, strict=True)):
-                text = sample.text if sample.complete else ""
-                index = place % labeller.samples
-                found[place // labeller.samples].append(Completion(name, mode, index, text, weight))
+            drawn = [
+                Completion(name, mode, place % k, sample.text if sample.complete else "", labeller.weight, mean)
+                for place, (sample, mean) in enumerate(zip(samples, means, strict=True))
+            ]
+            for place, completions in enumerate(found):
+                own = drawn[place * k : (place + 1) * k]
+                completions.extend(weighed(own, labeller.weight, self._sharpness))
         return found
 
-    def _weights(
-        self, engine: OpenedEngine, inputs: Sequence[str], samples: Sequence[Sample], labeller: Labeller
-    ) -> list[float]:
-        settings = self._context.recipe.labelling
-        if settings.votes == "equal":
-            return [labeller.weight] * len(samples)
+    @property
+    def _sharpness(self) -> float:
+        return self._context.recipe.labelling.sharpness
+
+    def _means(self, engine: OpenedEngine, inputs: Sequence[str], samples: Sequence[Sample]) -> Sequence[float | None]:
+        if self._context.recipe.labelling.votes == "equal":
+            return [None] * len(samples)
         assert isinstance(engine, ShardedEngine)
         requests = [
             ScoreRequest(text, (sample.token_ids,), ends=sample.complete, chat=engine.model.chat)
             for text, sample in zip(inputs, samples, strict=True)
         ]
-        means = [total / max(count, 1) for [(total, count)] in engine.score_with_lengths(requests)]
-        k = labeller.samples
-        return [
-            labeller.weight * weight
-            for start in range(0, len(means), k)
-            for weight in likelihood_weights(means[start : start + k], settings.sharpness)
-        ]
+        return [total / max(count, 1) for [(total, count)] in engine.score_with_lengths(requests)]
+
+
+def weighed(completions: Sequence[Completion], weight: float, sharpness: float) -> list[Completion]:
+    """All completions of one labeller for one prompt, weighed against one another; as they are where votes are equal.
+
+    Args:
+        completions: drawn at once or in waves; what they weighed among those of their wave does not count.
+        weight: what they weigh on average.
+        sharpness: see `likelihood_weights`.
+    """
+    means = [one.mean for one in completions if one.mean is not None]
+    if not means:
+        return list(completions)
+    factors = likelihood_weights(means, sharpness)
+    return [dataclasses.replace(one, weight=weight * f) for one, f in zip(completions, factors, strict=True)]
 
 
 def likelihood_weights(means: Sequence[float], sharpness: float) -> list[float]:

@@ -16,7 +16,7 @@ from selfplay.context import Context
 from selfplay.engines.base import ModelRef
 from selfplay.judging import Item, task_of
 from selfplay.labelling.answer_vote import Label, label_by_answers
-from selfplay.labelling.ballots import Completion, Problem, ballots_of, open_voters
+from selfplay.labelling.ballots import Completion, Problem, ballots_of, open_voters, weighed
 from selfplay.labelling.consensus import RAN, Consensus, Trial
 from selfplay.labelling.difficulty import decide, limits_of
 from selfplay.labelling.filters import statement_fault
@@ -87,9 +87,12 @@ def look_again(context: Context, number: int, policy: ModelRef, tasks: Sequence[
         left = [
             place
             for place in left
-            if not decide(found[place].outcomes, limits, how).sure or _may_be_contradicted(found[place], again)
+            if not decide(found[place].outcomes, limits, how).sure or _may_be_contradicted(found[place], settings)
         ]
-    return found
+    # The waves of a prompt were weighed each by itself.
+    return [
+        dataclasses.replace(one, completions=tuple(weighed(one.completions, 1.0, settings.sharpness))) for one in found
+    ]
 
 
 def _rollouts(settings: Labelling, again: Relabelling) -> Difficulty:
@@ -104,9 +107,12 @@ def _has_a_chance(task: LabelledTask, settings: Labelling, again: Relabelling) -
     return again.revive or not task.dropped
 
 
-def _may_be_contradicted(one: Looked, again: Relabelling) -> bool:
+def _may_be_contradicted(one: Looked, settings: Labelling) -> bool:
     """Whether the completions that are left could still make the label one to vote on again."""
-    if again.votes == "all" or not has_label(one.task):
+    again = settings.relabelling
+    assert again is not None
+    # One completion alone may outweigh all others where they weigh by their likelihood.
+    if again.votes == "all" or settings.votes == "likelihood" or not has_label(one.task):
         return True
     left = again.samples - len(one.outcomes)
     against = sum(outcome is not True for outcome in one.outcomes)
