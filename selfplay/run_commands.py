@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from selfplay.command_line import FAILED, SPENT, Overrides, RecipeFile, load_recipe_file, refuse, show
+from selfplay.stopping import INTERRUPTED, TERMINATED, Terminated, stop_on_sigterm
 
 if TYPE_CHECKING:
     from selfplay.config import Recipe
@@ -29,17 +32,18 @@ def run(
     ] = None,
 ) -> None:
     """Run a recipe, or continue its run."""
-    loaded = load_recipe_file(recipe, overrides)
-    from selfplay.plan import planned_stages
+    with stopped_in_order(run_dir):
+        loaded = load_recipe_file(recipe, overrides)
+        from selfplay.plan import planned_stages
 
-    folder = run_dir or Path("runs") / loaded.name
-    summary = launch_run(loaded, folder, reuse, until, planned_stages(loaded))
-    if summary is None:
-        typer.echo(f"{until} is done; the same command without --until continues {folder}.")
-    else:
-        from selfplay.terminal import closing_table
+        folder = run_dir or Path("runs") / loaded.name
+        summary = launch_run(loaded, folder, reuse, until, planned_stages(loaded))
+        if summary is None:
+            typer.echo(f"{until} is done; the same command without --until continues {folder}.")
+        else:
+            from selfplay.terminal import closing_table
 
-        show(closing_table(summary))
+            show(closing_table(summary))
 
 
 def synthesize(
@@ -52,19 +56,36 @@ def synthesize(
     ] = None,
 ) -> None:
     """Run a recipe as far as its prompts: the stages of `run` that come before self-play."""
-    loaded = load_recipe_file(recipe, overrides)
-    from selfplay.plan import synthesis_stages
+    with stopped_in_order(run_dir):
+        loaded = load_recipe_file(recipe, overrides)
+        from selfplay.plan import synthesis_stages
 
-    stages = synthesis_stages(loaded)
-    folder, last = run_dir or Path("runs") / loaded.name, until or stages[-1]
-    launch_run(loaded, folder, reuse, last, stages)
-    annotated = folder / "stages" / "annotation"
-    if (annotated / "manifest.json").exists():
-        from selfplay.annotation_view import annotation_view
-        from selfplay.run import read_json
+        stages = synthesis_stages(loaded)
+        folder, last = run_dir or Path("runs") / loaded.name, until or stages[-1]
+        launch_run(loaded, folder, reuse, last, stages)
+        annotated = folder / "stages" / "annotation"
+        if (annotated / "manifest.json").exists():
+            from selfplay.annotation_view import annotation_view
+            from selfplay.run import read_json
 
-        show(annotation_view(read_json(annotated / "manifest.json")["counts"], str(annotated)))
-    typer.echo(f"{last} is done; `selfplay run` with the same recipe and settings continues {folder}.")
+            show(annotation_view(read_json(annotated / "manifest.json")["counts"], str(annotated)))
+        typer.echo(f"{last} is done; `selfplay run` with the same recipe and settings continues {folder}.")
+
+
+@contextmanager
+def stopped_in_order(folder: Path | None) -> Iterator[None]:
+    """Has SIGINT and SIGTERM end a command with a sentence on how to continue, and with their exit codes.
+
+    Args:
+        folder: the run directory; None where the recipe, which names it, has not been read yet.
+    """
+    stop_on_sigterm()
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        where = "" if folder is None else f" {folder}"
+        typer.echo(f"\nStopped. Finished work is kept; the same command continues{where}.", err=True)
+        raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
 
 
 def launch_run(
@@ -96,7 +117,6 @@ def launch_run(
     from selfplay.preflight import PreflightError
     from selfplay.run import RunError
     from selfplay.seed_rows import SeedError
-    from selfplay.stopping import INTERRUPTED, TERMINATED, Terminated, stop_on_sigterm
     from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
     from selfplay.system_errors import SYSTEM, sentence
     from selfplay.tables import RecordError
@@ -106,12 +126,9 @@ def launch_run(
     from selfplay.workers import WorkerError
     from verifiers.registry import UnknownVerifier
 
-    stop_on_sigterm()
     try:
-        return launch(recipe, folder, reuse, until)
-    except KeyboardInterrupt as stop:
-        typer.echo(f"\nStopped. Finished work is kept; the same command continues {folder}.", err=True)
-        raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
+        with stopped_in_order(folder):
+            return launch(recipe, folder, reuse, until)
     except (
         RunError,
         SeedError,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import SMALL, products, selfplay
+from tests.e2e.conftest import SMALL, command, environment, products, selfplay
 from tests.faults.runs import Session, current_stage, progress
 
 INTERRUPTIONS = 100
@@ -33,6 +35,20 @@ def test_an_interruption_says_how_to_continue(tmp_path: Path, how: signal.Signal
     session.wait_for((tmp_path / "run" / "stages" / "base").exists)
     assert session.interrupt(how) == EXIT_CODES[how]
     check_end(session, how, EXIT_CODES[how])
+
+
+@pytest.mark.parametrize("how", [INTERRUPTED, TERMINATED])
+@pytest.mark.parametrize("name", ["run", "synthesize"])
+def test_an_interruption_while_the_recipe_is_read_says_so_too(tmp_path: Path, name: str, how: signal.Signals) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    os.mkfifo(recipe)
+    process = subprocess.Popen(command(name, recipe), env=environment(), stderr=subprocess.PIPE, text=True)
+    # Opens once the command has opened it, which then waits for a text.
+    with recipe.open("w"):
+        process.send_signal(how)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == EXIT_CODES[how]
+    assert said == "\nStopped. Finished work is kept; the same command continues.\n"
 
 
 @pytest.mark.long
