@@ -30,16 +30,6 @@ def load_recipe_file(recipe: Path, overrides: list[str] | None) -> Recipe:
         refuse(str(error))
 
 
-def recipe_of(run: Path) -> dict[str, Any]:
-    """The resolved recipe of a run; what is no run is refused."""
-    from selfplay.run import RunError, read_run
-
-    try:
-        return read_run(run)
-    except RunError as error:
-        refuse(str(error))
-
-
 def show(renderable: Any) -> None:
     """Prints what rich can render."""
     from rich.console import Console

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import ValidationError
+
 import selfplay
 from selfplay import recipe_file
 from selfplay.config import Recipe
@@ -206,14 +208,36 @@ def read_run(path: Path) -> dict[str, Any]:
     """The resolved recipe of an existing run, without taking its lock.
 
     Raises:
-        RunError: the folder holds no run.
+        RunError: the folder holds no run, or one that is still being checked.
     """
     file = path / "recipe.json"
+    if not file.exists() and (path / "lock").exists():
+        raise RunError(
+            f"{path}: has not begun yet; it is still being checked, or was refused: see what `selfplay run` says"
+        )
     if not file.exists():
         raise RunError(
             f"{path}: is not a run directory (it has no recipe.json); give the folder that `selfplay run` made"
         )
     return read_json(file)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe of an existing run, as this code understands it; does not take the run's lock.
+
+    Raises:
+        RunError: as for `read_run`, or other code wrote it.
+    """
+    content = read_run(path)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise RunError(
+            f"{path / 'recipe.json'}: another version of this code wrote it ({field}: {first['msg']}); use that "
+            "version, or start a new run directory"
+        ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selfplay.command_line import RunFolder, recipe_of, show
+from selfplay.command_line import FAILED, RunFolder, refuse, show
 
 
 def status(
@@ -19,32 +19,40 @@ def status(
     """Show how far a run is, live while it goes on; safe from any other terminal."""
     from rich.console import Console
 
-    from selfplay.config import Recipe
     from selfplay.plan import expected_stages
+    from selfplay.run import RunError, read_recipe
     from selfplay.run_status import run_status
     from selfplay.status_view import status_view, watch
     from selfplay.tracking.digest import MetricDigest
 
-    recipe = Recipe.model_validate(recipe_of(run))
-    metrics = MetricDigest(run)
+    try:
+        recipe = read_recipe(run)
+        metrics = MetricDigest(run)
 
-    def read() -> dict[str, Any]:
-        return run_status(run, expected_stages(run, recipe), metrics)
+        def read() -> dict[str, Any]:
+            return run_status(run, expected_stages(run, recipe), metrics)
 
-    if as_json:
-        typer.echo(json.dumps(read()))
-    elif once or not sys.stdout.isatty():
-        show(status_view(read()))
-    else:
-        try:
+        if as_json:
+            typer.echo(json.dumps(read()))
+        elif once or not sys.stdout.isatty():
+            show(status_view(read()))
+        else:
             watch(Console(), read)
-        except KeyboardInterrupt:
-            raise typer.Exit from None
+    except RunError as error:
+        refuse(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit from None
 
 
 def report(run: RunFolder) -> None:
     """Write RUN/report.html from what the run has made so far."""
-    recipe_of(run)
     from selfplay.report.page import write_report
+    from selfplay.run import RunError
+    from selfplay.tables import RecordError
 
-    typer.echo(str(write_report(run)))
+    try:
+        typer.echo(str(write_report(run)))
+    except RunError as error:
+        refuse(str(error))
+    except RecordError as error:
+        refuse(str(error), FAILED)

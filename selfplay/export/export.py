@@ -12,12 +12,11 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selfplay.config import Recipe
 from selfplay.export.card import write_card
 from selfplay.export.hub import push_folder
 from selfplay.export.layouts import Layout, Row, Source
 from selfplay.prompt_rounds import stage_name
-from selfplay.run import RunError, read_run
+from selfplay.run import RunError, read_recipe, read_run
 from selfplay.tables import ROWS_AT_ONCE
 
 ROWS_A_FILE = 500_000
@@ -57,7 +56,7 @@ def export_prompts(
         HubError: the hub did not take it.
     """
     recipe = read_run(run)
-    source = Source(run, Recipe.model_validate(recipe), chat, number)
+    source = Source(run, read_recipe(run), chat, number)
     if not source.rounds:
         stage = stage_name("curation", number or 1)
         raise RunError(f"{run}: has no curated prompts yet; run it up to there with `selfplay run ... --until {stage}`")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from selfplay.config import Recipe
-from selfplay.run import RunDirectory, RunError, Stage, read_json, read_run, repair_lines
+from selfplay.run import RunDirectory, RunError, Stage, read_json, read_recipe, read_run, repair_lines
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -130,6 +130,21 @@ def test_a_later_stage_is_not_taken_over_when_an_earlier_one_differs(tmp_path: P
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not a run directory"):
         read_run(tmp_path)
+
+
+def test_a_run_that_is_still_being_checked_is_not_called_no_run(tmp_path: Path) -> None:
+    with RunDirectory.open(tmp_path / "r", recipe()), pytest.raises(RunError, match="has not begun yet"):
+        read_run(tmp_path / "r")
+
+
+def test_the_recipe_of_other_code_is_refused_with_what_is_unknown(tmp_path: Path) -> None:
+    with RunDirectory.open(tmp_path / "r", recipe()) as run:
+        run.claim()
+    assert read_recipe(tmp_path / "r") == recipe()
+    file = tmp_path / "r" / "recipe.json"
+    file.write_text(file.read_text().replace('"seed":', '"sead":'))
+    with pytest.raises(RunError, match=r"recipe.json: another version .*sead"):
+        read_recipe(tmp_path / "r")
 
 
 def test_damaged_json_is_refused(tmp_path: Path) -> None:

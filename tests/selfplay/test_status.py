@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
+from typer.testing import CliRunner
 
+from selfplay.cli import app
+from selfplay.config import Recipe
 from selfplay.progress_file import ProgressFile
 from selfplay.run import write_json
 from selfplay.run_status import is_running, run_status
 from selfplay.status_view import counts_line, fitted, status_view, watch
 from selfplay.tracking.digest import MetricDigest
+from tests.selfplay.tracking.runs import claimed, recipe
 
 STAGES = ("seeds", "em_1", "em_2", "synthesis", "selfplay_1", "selfplay_2")
 
@@ -188,6 +192,21 @@ def test_looking_again_reads_only_what_is_new(run_path: Path) -> None:
     second = run_status(run_path, STAGES, metrics)
     assert second["alarms"] == first["alarms"] != []
     assert second["reward"][0]["values"] == [*first["reward"][0]["values"], 0.9]
+
+
+@pytest.mark.parametrize("verb", ["status", "report"])
+def test_a_run_that_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path, verb: str) -> None:
+    settings = recipe("disabled").model_dump()
+    settings["training"]["selection"] = {}
+    settings["domains"]["math"]["seeds"]["dev"] = 10
+    claimed(tmp_path, Recipe.model_validate(settings))
+    write_json(tmp_path / "stages" / "seeds" / "manifest.json", {"stage": "seeds", "seconds": 1.0, "counts": {}})
+    assert CliRunner().invoke(app, [verb, str(tmp_path)]).exit_code == 0
+    (tmp_path / "stages" / "selection_1").mkdir()
+    (tmp_path / "stages" / "selection_1" / "manifest.json").write_text("{")
+    done = CliRunner().invoke(app, [verb, str(tmp_path)])
+    assert done.exit_code == 2
+    assert "selection_1/manifest.json: is damaged" in done.output
 
 
 def test_it_is_valid_json(run_path: Path) -> None:
