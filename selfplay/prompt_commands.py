@@ -40,7 +40,7 @@ def prompts(
         if domain and domain not in recipe["domains"]:
             raise RunError(f"--domain {domain}: the run's domains are {', '.join(recipe['domains'])}")
         if identifier:
-            typer.echo(json.dumps(whole_story(run, identifier), ensure_ascii=False, indent=None if as_json else 1))
+            typer.echo(_json(whole_story(run, identifier), None if as_json else 1))
             return
         rows = _concepts(run, recipe, domain, round_) if concepts else find(run, dropped, reason, domain, round_)
         for row in islice(rows, limit or None):
@@ -109,7 +109,7 @@ def _show(row: Any, as_json: bool) -> None:
 
     values: dict[str, Any] = row if isinstance(row, dict) else asdict(row)
     if as_json:
-        typer.echo(json.dumps(values, ensure_ascii=False))
+        typer.echo(_json(values))
     elif "concept" in values:
         counts = "  ".join(
             f"{key} {values[key]}" for key in ("used", "parsed", "kept", "labelled") if values[key] is not None
@@ -120,6 +120,12 @@ def _show(row: Any, as_json: bool) -> None:
         state = f"lost in {values['stage']}: {_printable(values['dropped'])}" if values["dropped"] else "kept"
         typer.echo(f"{values['id']}  {values['domain']:8} round {values['round']:<2} {state}")
         typer.echo(f"    {text[:SHOWN]}{'…' if len(text) > SHOWN else ''}")
+
+
+def _json(value: dict[str, Any], indent: int | None = None) -> str:
+    """JSON in its own letters, but for characters that could drive a terminal: those stay escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _printable(text: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from selfplay.cli import app
 from selfplay.prompt_lookup import Fate, fates, find, whole_story
 from selfplay.records import Prompt
 from selfplay.run import RunError
-from selfplay.tables import RecordError, write_table
+from selfplay.tables import RecordError, read_table, write_table
 from tests.selfplay.export.conftest import prompt
 from tests.selfplay.export.conftest import relabelled as relabelled  # noqa: PLC0414
 from tests.selfplay.export.conftest import rounds as rounds  # noqa: PLC0414
@@ -96,6 +100,21 @@ def test_the_newest_label_counts(relabelled: Path) -> None:
     assert found["p3"] == (1, "relabelling_3", "")
     assert whole_story(relabelled, "p3")["label"]["answer"] == "6"
     assert [fate.id for fate in fates(relabelled, 1)] == [f"p{number}" for number in range(1, 8)]
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--id", "p1"], ["--id", "p1", "--json"], []])
+def test_what_a_model_wrote_cannot_steer_the_terminal(run: Path, options: list[str]) -> None:
+    hostile = dataclasses.replace(prompt(1), problem="\x9b2J \x1b[2J \x7f \u202e \U000e0001 1\u00d71 “ü” 🙂")
+    for stage in ("synthesis", "curation"):
+        rows = read_table(run / f"stages/{stage}/prompts.parquet", Prompt)
+        write_table(run / f"stages/{stage}/prompts.parquet", Prompt, [hostile, *rows[1:]])
+    done = CliRunner().invoke(app, ["prompts", str(run), *options])
+    assert done.exit_code == 0
+    assert all(character.isprintable() or character == "\n" for character in done.stdout)
+    assert "1\u00d71 “ü” 🙂" in done.stdout
+    if options:
+        rows = [json.loads(done.stdout)] if "--id" in options else [json.loads(done.stdout.splitlines()[0])]
+        assert rows[0]["problem"] == hostile.problem
 
 
 def test_tables_that_do_not_belong_together_are_refused(run: Path) -> None:
