@@ -44,4 +44,4 @@ def rollouts(
             # Escaped, so that a hostile completion cannot steer a terminal here either.
             typer.echo(json.dumps(one.as_json()))
         else:
-            console.print(rollouts_view(one, whole))
+            console.print(rollouts_view(one, whole, failed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from selfplay.tables import read_columns
 
 KINDS = ("selfplay_", "evaluation_", "labelling")
 """Stages with rollouts, by what their names begin with; the first that a run has is shown unless another is named."""
+TABLE = ".parquet"
+BLOCK_BYTES = 1_000_000
 FIELDS = ("task_id", "domain", "mode", "index", "completion", "passed", "reward", "status", "reason")
 
 
@@ -49,7 +52,7 @@ def stages_with_rollouts(run_path: Path) -> list[str]:
 def find_rollouts(
     run_path: Path, stage: str | None = None, task: str = "", failed: bool = False, domain: str = "", limit: int = 0
 ) -> list[TaskRollouts]:
-    """The tasks of a stage with their completions.
+    """The tasks of a stage with their completions; of a round that goes on, the newest first.
 
     Args:
         run_path: the run directory.
@@ -57,7 +60,8 @@ def find_rollouts(
         task: only the task whose id begins so.
         failed: only tasks with a completion that did not pass, and only those completions.
         domain: only tasks of one domain.
-        limit: most tasks; 0 for all.
+        limit: most tasks; 0 for all. The log of a round that goes on, which may be long, is then read only as far
+            back as they reach, unless `task` says which.
 
     Raises:
         RunError: the stage has no rollouts, or no task is found.
@@ -69,12 +73,18 @@ def find_rollouts(
     if stage is not None and stage not in known:
         raise RunError(f"--stage {stage}: has no rollouts; those that have are {', '.join(known)}")
     where = run_path / "stages" / (stage or known[0])
+    sources = _sources(where)
+    goes_on = sources[:1] != [] and sources[0].suffix != TABLE
     groups: dict[str, list[dict[str, Any]]] = {}
-    for row in _rows(where):
+    for row in _rows(sources):
         if (domain and row["domain"] != domain) or (failed and row["passed"]) or not row["task_id"].startswith(task):
             continue
         if row["task_id"] in groups or not limit or len(groups) < limit:
             groups.setdefault(row["task_id"], []).append(row)
+        elif goes_on and not task:
+            break
+    if goes_on:
+        groups = {task_id: rows[::-1] for task_id, rows in groups.items()}
     if not groups and task:
         raise RunError(f"--task {task}: {where.name} has no {'failed ' if failed else ''}rollouts of such a task")
     about = _problems(run_path, where.name, list(groups))
@@ -101,9 +111,9 @@ def _number(name: str) -> int:
     return int(number) if number.isdigit() else 1
 
 
-def _rows(folder: Path) -> Iterator[dict[str, Any]]:
-    for file in _sources(folder):
-        if file.suffix == ".parquet":
+def _rows(sources: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    for file in sources:
+        if file.suffix == TABLE:
             for batch in read_columns(file, Rollout, FIELDS):
                 yield from batch.to_pylist()
         else:
@@ -111,15 +121,26 @@ def _rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _logged(file: Path) -> Iterator[dict[str, Any]]:
-    """Rollouts of a training that goes on; its last line may not be whole yet."""
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict) and isinstance(row.get("task_id"), str):
-                yield {name: row.get(name) for name in FIELDS} | {"mode": f"step {row.get('step')}"}
+    """Rollouts of a training that goes on, the last first; its last line may not be whole yet."""
+    for line in _lines_from_behind(file):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("task_id"), str):
+            yield {name: row.get(name) for name in FIELDS} | {"mode": f"step {row.get('step')}"}
+
+
+def _lines_from_behind(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as handle:
+        start, rest = handle.seek(0, os.SEEK_END), b""
+        while start:
+            size = min(BLOCK_BYTES, start)
+            start -= size
+            handle.seek(start)
+            rest, *lines = (handle.read(size) + rest).split(b"\n")
+            yield from reversed(lines)
+        yield rest
 
 
 def _problems(run_path: Path, stage: str, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:

@@ -18,15 +18,17 @@ LONGEST = 1500
 MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 
 
-def rollouts_view(found: TaskRollouts, whole: bool = False) -> RenderableType:
+def rollouts_view(found: TaskRollouts, whole: bool = False, failed: bool = False) -> RenderableType:
     """One task.
 
     Args:
         found: the task with its completions.
         whole: shows texts of any length.
+        failed: it has only those completions that did not pass.
     """
-    passed = sum(bool(row["passed"]) for row in found.rollouts)
-    title = plain(f"{found.task_id}  {found.domain}, {found.stage}: {passed} of {len(found.rollouts)} passed", "bold")
+    passed, count = sum(bool(row["passed"]) for row in found.rollouts), len(found.rollouts)
+    outcome = f"{count} did not pass" if failed else f"{passed} of {count} passed"
+    title = plain(f"{found.task_id}  {found.domain}, {found.stage}: {outcome}", "bold")
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), show_lines=True, expand=True)
     table.add_column("prompt", ratio=3, overflow="fold")
     table.add_column("completion", ratio=5, overflow="fold")

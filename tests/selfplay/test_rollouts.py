@@ -81,6 +81,30 @@ def test_a_round_that_goes_on_is_read_from_its_log(run_path: Path) -> None:
     assert (one.stage, one.problem, one.rollouts[0]["mode"]) == ("selfplay_2", "What is 1+3?", "step 3")
 
 
+def test_of_a_round_that_goes_on_the_newest_rollouts_come_first(
+    run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("selfplay.rollout_lookup.BLOCK_BYTES", 100)
+    file = run_path / "stages/selfplay_2/policy-training/rollouts-0.jsonl"
+    file.parent.mkdir(parents=True)
+    row = {"domain": "math", "passed": False, "reward": 0.0, "status": "wrong", "reason": ""}
+    with file.open("w") as log:
+        for step, tasks in ((1, ("task0", "task1")), (2, ("task2", "task3")), (3, ("task0", "task4"))):
+            for task in tasks:
+                for text in ("a", "b" * 300):
+                    log.write(json.dumps(row | {"step": step, "task_id": task, "completion": text}) + "\n")
+        log.write('{"torn')
+    found = find_rollouts(run_path, limit=3)
+    assert [(one.task_id, [(r["mode"], r["completion"][0]) for r in one.rollouts]) for one in found] == [
+        ("task4", [("step 3", "a"), ("step 3", "b")]),
+        ("task0", [("step 3", "a"), ("step 3", "b")]),
+        ("task3", [("step 2", "a"), ("step 2", "b")]),
+    ]
+    [one] = find_rollouts(run_path, task="task0", limit=1)
+    assert [r["mode"] for r in one.rollouts] == ["step 1", "step 1", "step 3", "step 3"]
+    assert len(find_rollouts(run_path)) == 5
+
+
 def test_a_hostile_completion_cannot_steer_the_terminal(run_path: Path) -> None:
     console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
     for one in find_rollouts(run_path):
@@ -112,6 +136,14 @@ def test_the_command_prints_json_that_is_safe_too(run_path: Path) -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert rows[0]["rollouts"][0]["completion"] == HOSTILE
     assert set(rows[0]) == {"stage", "task_id", "domain", "problem", "answer", "agreement", "rollouts"}
+
+
+def test_what_did_not_pass_is_not_counted_as_if_it_were_all(run_path: Path) -> None:
+    shown = [
+        CliRunner().invoke(app, ["rollouts", str(run_path), "--task", "task0", *more]) for more in ([], ["--failed"])
+    ]
+    assert "selfplay_1: 1 of 2 passed" in shown[0].stdout
+    assert "selfplay_1: 1 did not pass" in shown[1].stdout
 
 
 @pytest.mark.parametrize(
