@@ -29,9 +29,6 @@ class GRPORule(UpdateRule):
     fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
     skip_below: Annotated[float, Field(ge=0, le=1)] = 0.0
     """A prompt loses its turn while its group is less likely than this to have variance, by what was seen of it."""
-    doubt: Annotated[float, Field(ge=0, le=64)] = 4.0
-    """How much labels are doubted where prompts are chosen: the chance that a group has variance is multiplied by the
-    label's agreement to this power. 0 trusts all labels; those of given prompts always are."""
     half_life: Annotated[float, Field(gt=0, le=1e6)] = 16.0
     """Generation batches after which what was seen of a prompt counts half, since the policy moves on."""
     label_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -176,6 +173,17 @@ class TrainingSettings(Section):
     def needs_labels(self) -> bool:
         """Whether the rule in use needs the answers or tests of its prompts."""
         return self.algorithm != "sft" or (self.sft.teacher is not None and self.sft.answers == "labels")
+
+    @model_validator(mode="after")
+    def _rollouts_can_differ(self) -> TrainingSettings:
+        drawn_at = self.rule_args.get("temperature", self.sampling.temperature) if self.algorithm == "grpo" else None
+        drawn_at = self.sampling.temperature if self.algorithm == "dpo" else drawn_at
+        if self.rounds and drawn_at == 0:
+            raise ValueError(
+                f"sampling.temperature is 0, so that all rollouts of a prompt are the same and {self.algorithm} has "
+                "nothing to compare; raise it, to 1.0 say"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_a_teacher(self) -> TrainingSettings:

@@ -15,7 +15,10 @@ RESERVED = {
     "report_to": "the run's own tracking logs every metric",
     "use_cpu": "compute.device decides it",
     "resume_from_checkpoint": "the run continues by itself",
+    "save_only_model": "a training goes on from its checkpoints, which takes the optimizer's state, too",
+    "ignore_data_skip": "a training that goes on does not read again what it has learnt from",
     "eval_strategy": "the run evaluates each policy itself, on problems that no trainer sees",
+    "eval_on_start": "the run evaluates each policy itself, on problems that no trainer sees",
     "load_best_model_at_end": "training.selection chooses the best policy, on development problems",
     "push_to_hub": "the run keeps its models in its own folder",
 }
@@ -73,6 +76,11 @@ def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 
         config = build(kind, args | batch, output_dir="unused", seed=0, device="cpu")
     except (TypeError, ValueError, ImportError) as error:
         raise ArgumentsError(f"{field}: TRL's {cls.__name__} refuses it: {error}") from error
+    if config.save_strategy != "no" and getattr(config, "sync_ref_model", False):
+        raise ArgumentsError(
+            f"{field}.sync_ref_model: moves a reference model that is in no checkpoint, so that a training that goes "
+            "on would differ from one that was not cut; remove it, or save_steps"
+        )
     if kind == "grpo":
         _check_checkpoints(config, field)
         _check_rewards(config, field)
@@ -83,7 +91,8 @@ def _check_checkpoints(config: Any, field: str) -> None:
     would not be the unbroken one."""
     passes = config.steps_per_generation * config.num_iterations
     steps = math.lcm(passes, config.gradient_accumulation_steps) // config.gradient_accumulation_steps
-    if config.save_strategy == "steps" and config.save_steps >= 1 and config.save_steps % steps:
+    # A share of all steps, below 1, is no multiple that could be known here.
+    if config.save_strategy == "steps" and steps > 1 and config.save_steps % steps:
         raise ArgumentsError(
             f"{field}.save_steps: is {config.save_steps:g}, but each generation batch serves {steps} steps, and a "
             f"training that goes on from the middle of one differs from one that was not cut; make it a multiple of "

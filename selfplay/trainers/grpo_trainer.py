@@ -26,6 +26,7 @@ from selfplay.trainers.prompt_choice import PromptChoice
 from selfplay.trainers.rewards import VerifiedReward
 from selfplay.trainers.rollout_batch import Reward
 from selfplay.trainers.rollout_groups import Group, Tally, TopUp
+from selfplay.trainers.sft import NothingToLearn
 
 Row = dict[str, Any]
 
@@ -68,6 +69,9 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             top_up: most further groups, as a share of a generation batch.
             tally: counts on.
             others: what GRPOTrainer takes.
+
+        Raises:
+            NothingToLearn: the dataset does not fill one generation batch.
         """
         super().__init__(reward_funcs=reward_funcs, **others)
         self._verified = reward_funcs
@@ -77,6 +81,12 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         self._logged = dataclasses.replace(tally)
         self._batch_groups = self.args.generation_batch_size // self.num_generations
         self._most_further = int(top_up * self._batch_groups)
+        if len(self.train_dataset) < self._batch_groups:
+            raise NothingToLearn(
+                f"a generation batch of grpo takes {self._batch_groups} prompts, and all epochs together have "
+                f"{len(self.train_dataset)}: raise num_train_epochs in training.grpo.args, set max_steps, or lower "
+                "per_device_train_batch_size"
+            )
         self._ready: tuple[Any, ...] | None = None
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:

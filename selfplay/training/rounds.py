@@ -15,6 +15,7 @@ from selfplay.training import rules
 from selfplay.training.pool import Chosen, Draw, Pools, choose, missed_shares, round_prompts, source_counts
 from selfplay.training.rules import POLICY, Round
 from selfplay.training.teacher import learn_from_teacher
+from selfplay.training_settings import UpdateRule
 
 RULES: dict[str, Callable[[Round], dict[str, Any]]] = {
     "grpo": rules.grpo,
@@ -75,7 +76,8 @@ def choose_prompts(context: Context, pools: Pools, number: int) -> list[Chosen]:
     rule: Any = getattr(training, training.algorithm)
     draw = Draw(
         prompts=rule.prompts,
-        min_agreement=getattr(rule, "min_agreement", 0.0),
+        # That of sft is about a teacher's traces.
+        min_agreement=rule.min_agreement if isinstance(rule, UpdateRule) else 0.0,
         seed=context.seed("selfplay", "order"),
     )
     chosen = choose(pools, training.pool, draw, number)

@@ -63,9 +63,10 @@ def grpo(this: Round) -> Counts:
         "top_p": settings.sampling.top_p,
         "max_completion_length": settings.sampling.max_new_tokens,
     }
+    args = sampling | settings.rule_args
     job = {
         "tasks": str(file),
-        "args": sampling | settings.rule_args,
+        "args": args,
         "recipe": context.recipe.model_dump(mode="json"),
         "store": str(context.run.store_folder),
         "shuffled": settings.rewards == "shuffled",
@@ -73,7 +74,7 @@ def grpo(this: Round) -> Counts:
     this.train(train_grpo, job)
     training = this.stage.folder / f"{POLICY}-training"
     outcomes: Counter[bool | None] = Counter()
-    rollouts = logged_rollouts(training, this.number, settings.sampling.temperature)
+    rollouts = logged_rollouts(training, this.number, args["temperature"])
     this.stage.write("rollouts", Rollout, _counted(rollouts, outcomes))
     spent = read_json(training / GROUPS_FILE)
     return {"rollouts": outcomes.total(), "not_checked": outcomes[None]} | spent
@@ -89,7 +90,7 @@ def _known(this: Round) -> list[Known]:
     """What labelling knows of each task; pass rates only where the policy itself tried."""
     settings = this.context.recipe.labelling
     own = settings.self_labelled or settings.difficulty is not None
-    return [Known(t.pass_rate if own else 0.0, t.tried if own else 0, t.agreement) for t in this.tasks]
+    return [Known(task.pass_rate, task.tried) if own else Known() for task in this.tasks]
 
 
 def dpo(this: Round) -> Counts:

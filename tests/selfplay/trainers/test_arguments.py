@@ -34,7 +34,13 @@ def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
         ("grpo", {"steps_per_generation": 4, "gradient_accumulation_steps": 2, "save_steps": 1}, "serves 2 steps"),
         ("grpo", {"reward_weights": [1.0, 0.5]}, "reward_weights: has 2 weights, but there is one reward"),
         ("grpo", {"remove_unused_columns": True}, "remove_unused_columns: takes away"),
+        ("grpo", {"num_iterations": 2, "save_steps": 0.1, "max_steps": 40}, "save_steps: is 0.1, .* serves 2 steps"),
+        ("grpo", {"beta": 0.1, "sync_ref_model": True, "save_steps": 2}, "sync_ref_model: .* in no checkpoint.*remove"),
+        ("dpo", {"sync_ref_model": True, "save_steps": 2}, "sync_ref_model: .* in no checkpoint.*remove"),
+        ("sft", {"save_only_model": True}, "a training goes on from its checkpoints"),
+        ("dpo", {"ignore_data_skip": True}, "goes on does not read again"),
         ("grpo", {"eval_strategy": "steps"}, "the run evaluates each policy itself"),
+        ("sft", {"eval_on_start": True}, "the run evaluates each policy itself"),
         ("sft", {"lr_scheduler_type": "zigzag"}, "SFTConfig refuses it"),
         ("sft", {"learning_rate": "1e-6x"}, "learning_rate: is '1e-6x', but must be a number"),
         ("grpo", {"max_steps": "abc"}, "max_steps: is 'abc', but must be a number"),
@@ -53,6 +59,8 @@ def test_mistakes_are_named(kind: str, args: dict[str, Any], says: str) -> None:
         {"gradient_accumulation_steps": 4, "save_steps": 3},
         {"gradient_accumulation_steps": 2, "num_iterations": 3, "save_steps": 6},
         {"num_iterations": 2},
+        {"save_steps": 0.1},
+        {"sync_ref_model": True, "beta": 0.1},
     ],
 )
 def test_checkpoints_at_the_end_of_a_generation_batch_are_taken(args: dict[str, Any]) -> None:

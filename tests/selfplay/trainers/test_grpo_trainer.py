@@ -23,6 +23,7 @@ from selfplay.trainers.prompt_choice import PromptChoice
 from selfplay.trainers.rewards import VerifiedReward, task_to_json
 from selfplay.trainers.rollout_batch import RolloutLog
 from selfplay.trainers.rollout_groups import Tally
+from selfplay.trainers.sft import NothingToLearn
 from verifiers.model import Task, Verdict
 
 GROUP, GROUPS, POOL = 4, 3, 12
@@ -227,6 +228,11 @@ def test_a_budget_of_tokens_ends_the_training(make: Any, tmp_path: Path) -> None
     session.run_training(trainer, tmp_path)
     assert trainer.state.global_step == 1
     assert session.last_checkpoint(tmp_path) is None
+
+
+def test_too_few_prompts_for_a_batch_are_said(make: Any) -> None:
+    with pytest.raises(NothingToLearn, match=r"takes 24 prompts, .* have 12: raise num_train_epochs"):
+        make(lambda place, number, text: 0.0, max_steps=-1, gradient_accumulation_steps=8)
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +23,8 @@ from selfplay.training.pool import (
     round_prompts,
     source_counts,
 )
-from selfplay.training_settings import PromptPool
+from selfplay.training.rounds import choose_prompts
+from selfplay.training_settings import PromptPool, TrainingSettings
 
 
 def task(name: str, agreement: float = 1.0, dropped: str = "", weight: float = 1.0) -> LabelledTask:
@@ -40,6 +43,19 @@ def names(chosen: list[Chosen]) -> list[str]:
 
 def draw(prompts: int, least: float = 0.0, seed: int = 3) -> Draw:
     return Draw(prompts, least, seed)
+
+
+def test_the_votes_of_a_teacher_have_a_threshold_of_their_own() -> None:
+    """`training.sft.min_agreement` is about traces; labels have `labelling.min_agreement`."""
+    teacher = {"engine": {"kind": "scratch"}, "traces": 4}
+    for algorithm, rule, expected in (
+        ("sft", {"teacher": teacher, "answers": "labels", "min_agreement": 0.5}, ["low", "high"]),
+        ("rft", {"min_agreement": 0.5}, ["high"]),
+    ):
+        training = TrainingSettings.model_validate({"algorithm": algorithm, algorithm: rule})
+        context: Any = SimpleNamespace(recipe=SimpleNamespace(training=training), seed=lambda *_: 1)
+        pools = Pools({1: [task("low", agreement=0.3), task("high", agreement=0.9)]})
+        assert sorted(names(choose_prompts(context, pools, 1))) == sorted(expected)
 
 
 GIVEN = [Given(one, "my file") for one in tasks("g", 40)]
@@ -125,6 +141,14 @@ def test_weights_decide_how_often_a_prompt_comes_first() -> None:
         for name in names(choose(Pools({1: pool}), ALONE, draw(10, seed=seed), 1))
     )
     assert heavy > 150, "of 200 drawn, with odds of 9 to 1"
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "dpo"])
+def test_rollouts_that_cannot_differ_are_refused(algorithm: str) -> None:
+    with pytest.raises(ValueError, match=r"sampling.temperature is 0"):
+        TrainingSettings.model_validate({"algorithm": algorithm, "sampling": {"temperature": 0}})
+    settings = {"sampling": {"temperature": 0}, "grpo": {"args": {"temperature": 0.7}}}
+    assert TrainingSettings.model_validate(settings).algorithm == "grpo"
 
 
 @pytest.mark.parametrize(
