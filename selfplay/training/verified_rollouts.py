@@ -97,7 +97,7 @@ def shuffled_verdicts(rows: Sequence[Rollout], thinking: Thinking, seed: int) ->
 
 
 def logged_rollouts(folder: Path, number: int, temperature: float) -> Iterator[Rollout]:
-    """What each rank of a GRPO training logged, in order; a step that was done again after a crash counts once.
+    """What each rank of a GRPO training logged, in order, less what a training that went on from a checkpoint undid.
 
     Only the places of the lines are held: a long training has logged more than fits into memory.
     """
@@ -105,10 +105,15 @@ def logged_rollouts(folder: Path, number: int, temperature: float) -> Iterator[R
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(file.open("rb")) for file in sorted(folder.glob("rollouts-*.jsonl"))]
         for at, file in enumerate(files):
-            start = 0
+            start, before = 0, (-1, 0, 0)
             for line in file:
                 row = json.loads(line)
-                latest[row["step"], row["rank"], row["call"], row["place"]] = (at, start)
+                step, rank, call, place = (row[name] for name in ("step", "rank", "call", "place"))
+                if (step, call, place) <= before:
+                    # A new attempt, which may have topped up less, or ended earlier.
+                    latest = {key: of for key, of in latest.items() if key[1] != rank or key[0] < step}
+                before = (step, call, place)
+                latest[step, rank, call, place] = (at, start)
                 start += len(line)
         for key, (at, start) in sorted(latest.items()):
             files[at].seek(start)

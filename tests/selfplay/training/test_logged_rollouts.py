@@ -32,6 +32,15 @@ def test_a_step_that_was_done_again_counts_once_and_ranks_come_in_turn(tmp_path:
     assert len({row.id for row in rows}) == 8
 
 
+def test_what_came_after_a_checkpoint_is_not_what_the_policy_learnt_from(tmp_path: Path) -> None:
+    """The second attempt topped up less, and ended earlier: a verdict came in time that had not before."""
+    first = RolloutLog(tmp_path / "rollouts-0.jsonl", 0)
+    for step, text in ((1, "1"), (2, "2"), (2, "2, topped up"), (3, "3")):
+        write(first, step, [text])
+    write(RolloutLog(tmp_path / "rollouts-0.jsonl", 0), 2, ["2 again"])
+    assert [row.completion for row in logged_rollouts(tmp_path, 1, 1.0)] == ["1", "2 again"]
+
+
 def test_the_rollouts_of_a_long_training_are_not_held_all_at_once(tmp_path: Path) -> None:
     row = {"rank": 0, "call": 1, "task_id": "t", "domain": "math", "completion": "x" * 20_000, "passed": True}
     row |= {"reward": 1.0, "status": "correct", "reason": ""}
