@@ -34,9 +34,7 @@ TURN = "in_turn"
 CHOSEN = "training.grpo.candidates=3"
 ARMS = {
     TURN: [],
-    "skipped": ["training.grpo.skip_below=0.5"],
     "chosen": [CHOSEN],
-    "chosen_by_variance_alone": [CHOSEN, "training.grpo.doubt=0"],
     "chosen_and_topped_up": [CHOSEN, "training.grpo.top_up=1"],
     "surest_in_turn": ["training.grpo.min_agreement=0.95"],
 }

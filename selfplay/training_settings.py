@@ -27,8 +27,6 @@ class GRPORule(UpdateRule):
     candidates: Annotated[int, Field(ge=1, le=64)] = 1
     """Prompts looked at for each one that is rolled out: those are taken whose rollouts likely neither all pass nor all
     fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
-    skip_below: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """A prompt loses its turn while its group is less likely than this to have variance, by what was seen of it."""
     half_life: Annotated[float, Field(gt=0, le=1e6)] = 16.0
     """Generation batches after which what was seen of a prompt counts half, since the policy moves on."""
     label_weight: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -35,8 +35,6 @@ class Known(NamedTuple):
     """Of the policy."""
     tried: int = 0
     """Completions of which it is the mean; 0 where the policy did not try."""
-    agreement: float = 1.0
-    """Share of the votes that its label has."""
 
 
 def write_tasks(path: Path, rows: Sequence[tuple[str, str, str, Task]], known: Sequence[Known] | None = None) -> None:
@@ -116,13 +114,12 @@ def choice_of(table: Sequence[dict[str, Any]], rule: GRPORule, config: Any) -> P
         rule: how to choose.
         config: TRL's GRPOConfig.
     """
-    if rule.candidates == 1 and not rule.skip_below and not rule.top_up:
+    if rule.candidates == 1 and not rule.top_up:
         return None
     shuffle = config.shuffle_dataset is not False
     domains = [row["domain"] for row in table]
-    trust = [row["agreement"] ** rule.doubt for row in table]
     group, seed = config.num_generations, config.seed
-    choice = PromptChoice(domains, group, rule.candidates, rule.half_life, seed, shuffle, trust, rule.skip_below)
+    choice = PromptChoice(domains, group, rule.candidates, rule.half_life, seed, shuffle)
     for place, row in enumerate(table):
         if row["tried"] and rule.label_weight:
             choice.rates.observe(place, [row["pass_rate"]] * row["tried"], 0, rule.label_weight)

@@ -4,12 +4,6 @@ A group whose rollouts all pass or all fail has no advantage, so its tokens teac
 through in a shuffled order, epoch after epoch, as plain training does. For each group to be rolled out, `candidates`
 prompts are looked at, and of all that are looked at together those are taken whose groups are likeliest to have
 variance. With one candidate a group, every prompt has its turn. Each domain keeps its part.
-
-`skip_below` is the gentler way: prompts come in turn, but one whose group is less likely than that to have variance
-loses its turn. What was seen of it fades, so that it comes back. Nothing crowds out anything else.
-
-Where labels are votes, variance alone chooses badly: a prompt with a wrong label keeps its variance longest, since what
-is learnt elsewhere speaks against it. So the chance of variance is multiplied by how far the label can be trusted.
 """
 
 from __future__ import annotations
@@ -34,8 +28,6 @@ class PromptChoice:
         half_life: float,
         seed: int,
         shuffle: bool = True,
-        trust: Sequence[float] | None = None,
-        skip_below: float = 0.0,
     ) -> None:
         """
         Args:
@@ -45,14 +37,10 @@ class PromptChoice:
             half_life: of what was seen of a prompt, in generation batches.
             seed: of the order.
             shuffle: else the order is the pool's own.
-            trust: in the label of each prompt, in [0, 1]; none trusts all alike.
-            skip_below: chance of variance, in [0, 1], below which a prompt loses its turn.
         """
         self.rates = PassRates(domains, half_life)
         self._domains = list(domains)
         self._size = len(domains)
-        self._trust = [1.0] * len(domains) if trust is None else list(trust)
-        self._skip_below = skip_below
         self._group = group
         self._candidates = candidates
         self._seed = seed
@@ -84,14 +72,10 @@ class PromptChoice:
         self.batch += 1
 
     def _walk(self, count: int, without: Collection[int]) -> list[int]:
-        """The next prompts, at most `count` and each at most once; those that are left out wait for the next time.
-
-        Where too few of the pool may keep their turn, the likeliest to have variance of the others are there, too.
-        """
+        """The next prompts, at most `count` and each at most once; those that are left out wait for the next time."""
         if len(set(without)) == self._size:
             return []
         found: dict[int, None] = {}
-        skipped: dict[int, float] = {}
         waiting, left_out, turns = deque(self._waiting), [], self._turns()
         while len(found) < count:
             prompt = waiting.popleft() if waiting else next(turns, None)
@@ -99,13 +83,10 @@ class PromptChoice:
                 break
             if prompt in without or prompt in found:
                 left_out.append(prompt)
-            elif (chance := self._chance(prompt)) < self._skip_below:
-                skipped[prompt] = chance
             else:
                 found[prompt] = None
         self._waiting = [*left_out, *waiting]
-        likeliest = sorted(skipped, key=lambda prompt: -skipped[prompt])
-        return [*found, *likeliest[: count - len(found)]]
+        return list(found)
 
     def _turns(self) -> Iterator[int]:
         """One turn of each prompt at most, from where the walk stands."""
@@ -117,19 +98,16 @@ class PromptChoice:
             yield self._order[self._place - 1]
 
     def _best(self, prompts: Sequence[int], count: int) -> list[int]:
-        """The prompts of most worth, as many of each domain as have their turn next."""
+        """The likeliest to have variance, as many of each domain as have their turn next."""
         turns = Counter(self._domains[prompt] for prompt in prompts[:count])
-        worth = [self._worth(prompt) for prompt in prompts]
+        chances = [self._chance(prompt) for prompt in prompts]
         best: list[int] = []
-        for place in sorted(range(len(prompts)), key=lambda place: -worth[place]):
+        for place in sorted(range(len(prompts)), key=lambda place: -chances[place]):
             domain = self._domains[prompts[place]]
             if turns[domain]:
                 turns[domain] -= 1
                 best.append(place)
         return [prompts[place] for place in sorted(best)]
-
-    def _worth(self, prompt: int) -> float:
-        return self._chance(prompt) * self._trust[prompt]
 
     def _chance(self, prompt: int) -> float:
         return chance_of_variance(*self.rates.posterior(prompt, self.batch), self._group)

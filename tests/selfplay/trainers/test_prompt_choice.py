@@ -75,45 +75,12 @@ def test_with_one_candidate_every_prompt_has_its_turn(size: int, count: int, shu
         assert flat[:size] == list(range(size))
 
 
-def skipping(size: int, skip_below: float, half_life: float = 16.0) -> PromptChoice:
-    return PromptChoice(["math"] * size, 4, 1, half_life, seed=0, shuffle=False, skip_below=skip_below)
-
-
-def test_a_prompt_that_hardly_varies_loses_its_turn_until_what_was_seen_of_it_has_faded() -> None:
-    chooser = skipping(6, 0.6, half_life=2.0)
-    for prompt, passes in enumerate([40, 20, 0, 20, 40, 20]):
-        chooser.rates.observe(prompt, [1.0] * passes + [0.0] * (40 - passes), 0)
-    assert chooser.choose(3) == [1, 3, 5]
-    assert chooser.choose(3) == [1, 3, 5]
-    for _ in range(20):
-        chooser.observe([])
-    assert chooser.choose(6) == [0, 1, 2, 3, 4, 5]
-
-
-def test_where_too_few_keep_their_turn_the_likeliest_of_the_others_come_too() -> None:
-    chooser = skipping(4, 0.9)
-    for prompt, passes in enumerate([40, 20, 39, 30]):
-        chooser.rates.observe(prompt, [1.0] * passes + [0.0] * (40 - passes), 0)
-    assert chooser.choose(3) == [1, 3, 2]
-    assert sorted(chooser.choose(4)) == [0, 1, 2, 3]
-
-
 def test_the_likeliest_to_have_variance_are_taken_in_the_order_of_the_walk() -> None:
     chooser = choice(8, candidates=2, shuffle=False)
     for prompt, passes in enumerate([8, 4, 0, 4, 8, 8, 5, 3]):
         chooser.rates.observe(prompt, [1.0] * passes + [0.0] * (8 - passes), 0)
     assert chooser.choose(2) == [1, 3]
     assert chooser.choose(2) == [6, 7]
-
-
-def test_labels_that_can_be_trusted_are_preferred() -> None:
-    # The first two are likely to have variance, and the first is the likelier.
-    passes = [4, 6, 0, 8]
-    for trust, expected in ((None, 0), ([0.5, 0.9, 1.0, 1.0], 1)):
-        chooser = PromptChoice(["math"] * 4, 8, 4, half_life=16.0, seed=0, shuffle=False, trust=trust)
-        for prompt, passed in enumerate(passes):
-            chooser.rates.observe(prompt, [1.0] * passed + [0.0] * (8 - passed), 0)
-        assert chooser.choose(1) == [expected]
 
 
 @given(st.lists(st.sampled_from(["math", "code"]), min_size=6, max_size=20), st.integers(1, 6), st.integers(1, 4))
