@@ -19,7 +19,9 @@ class Clock:
     def __init__(self, file: Path, workers: Workers) -> None:
         self._file = file
         self._workers = workers
-        self._stages: dict[str, Times] = read_json(file)["stages"] if file.exists() else {}
+        known = read_json(file) if file.exists() else {"stages": {}}
+        order = known.get("order") or known["stages"]
+        self._stages: dict[str, Times] = {name: known["stages"][name] for name in order}
         self._since = time.monotonic()
         self._busy = workers.busy_seconds
         self._waited = 0.0
@@ -39,7 +41,8 @@ class Clock:
         times["seconds"] += now - self._since
         times["model_seconds"] += busy - self._busy - self._waited
         self._since, self._busy, self._waited = now, busy, 0.0
-        write_json(self._file, {"stages": self._stages})
+        # Names of a JSON object are sorted when it is written.
+        write_json(self._file, {"stages": self._stages, "order": list(self._stages)})
 
     def skip(self) -> None:
         """Books the time since the last mark on nothing: no work was done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -35,7 +36,13 @@ class Story:
         """Runs one stage unless it is done; `contents` stands for files that it reads."""
         done = self.context.run.stage(name).done
         self.context.listener.stage(name, self._planned.index(name) + 1, len(self._planned), done)
-        stage = self.context.run.do(name, sections, work, contents)
+        try:
+            stage = self.context.run.do(name, sections, work, contents)
+        except BaseException:
+            # What ended the stage is what has to be heard of, also on a disk that is full.
+            with contextlib.suppress(OSError):
+                self.context.clock.mark(name)
+            raise
         self._done.append(stage)
         if done:
             self.context.clock.skip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 import multiprocessing
@@ -11,7 +12,7 @@ import socket
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
@@ -103,11 +104,9 @@ class Workers:
         Raises:
             WorkerError: a job failed; the workers are stopped.
         """
-        started = time.monotonic()
-        futures = [self._pool.schedule(_run, args=[function, job]) for job in jobs]
-        results = self._collect(futures, on_result, on_tick)
-        self.busy_seconds += time.monotonic() - started
-        return results
+        with self._busy():
+            futures = [self._pool.schedule(_run, args=[function, job]) for job in jobs]
+            return self._collect(futures, on_result, on_tick)
 
     def together(self, function: Callable[[Job], Any], job: Job, on_tick: OnTick | None = None) -> Any:
         """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
@@ -115,14 +114,20 @@ class Workers:
         Raises:
             WorkerError: a rank failed; the workers are stopped.
         """
+        with self._busy():
+            port = _free_port()
+            jobs = [[function, job, rank, self.count, port] for rank in range(self.count)]
+            futures = [self._pool.schedule(_run_rank, args=arguments) for arguments in jobs]
+            return self._collect(futures, None, on_tick)[0]
+
+    @contextlib.contextmanager
+    def _busy(self) -> Iterator[None]:
+        """Counts as model time what is done within it, also where that fails or is interrupted."""
         started = time.monotonic()
-        port = _free_port()
-        futures = [
-            self._pool.schedule(_run_rank, args=[function, job, rank, self.count, port]) for rank in range(self.count)
-        ]
-        result = self._collect(futures, None, on_tick)[0]
-        self.busy_seconds += time.monotonic() - started
-        return result
+        try:
+            yield
+        finally:
+            self.busy_seconds += time.monotonic() - started
 
     def _collect(
         self,

@@ -33,10 +33,12 @@ class NotCopied(RuntimeError):
 
 def copy_new(follower: Follower, sink: Sink, first: int, run_path: Path) -> None:
     """Gives a sink the lines that were added, from number `first` on."""
+    before = follower.count
     for number, row in follower.new():
         if isinstance(row, dict) and number >= first:
             _give(sink, number, row, run_path)
-    sink.flush(follower.count)
+    if follower.count > before:
+        sink.flush(follower.count)
 
 
 def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from selfplay.clock import START_UP, Clock
+from selfplay.run import RunDirectory, Stage
+from selfplay.story import Story
+from tests.selfplay.tracking.runs import recipe
 
 
 @pytest.fixture
@@ -57,3 +60,29 @@ def test_sessions_add_up_and_idle_ones_do_not(tmp_path: Path, hands: Any) -> Non
     second.mark("base")
     assert second.rows() == [{"name": "base", "seconds": 10.0, "model_seconds": 8.0}]
     assert second.seconds == 10.0
+
+
+def test_stages_keep_their_order_over_sessions(tmp_path: Path, hands: Any) -> None:
+    for names in ((START_UP, "seeds", "base"), ("selfplay_2", "selfplay_10")):
+        clock, _ = session(tmp_path / "clock.json")
+        for name in names:
+            clock.mark(name)
+    assert [row["name"] for row in clock.rows()] == [START_UP, "seeds", "base", "selfplay_2", "selfplay_10"]
+
+
+def test_time_in_a_stage_that_was_interrupted_is_kept(tmp_path: Path, hands: Any) -> None:
+    for _ in range(2):
+        with RunDirectory.open(tmp_path, recipe("disabled")) as run:
+            clock, workers = session(tmp_path / "clock.json")
+            listener = SimpleNamespace(stage=lambda *_: None)
+            context: Any = SimpleNamespace(run=run, recipe=run.recipe, clock=clock, listener=listener)
+            story = Story(context, None)
+
+            def work(stage: Stage, workers: Any = workers) -> Any:
+                hands.seconds, workers.busy_seconds = hands.seconds + 10.0, 9.0
+                raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                story.tell("seeds", [], work)
+    [_, row] = Clock(tmp_path / "clock.json", workers).rows()
+    assert row == {"name": "seeds", "seconds": 20.0, "model_seconds": 18.0}

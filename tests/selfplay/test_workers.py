@@ -57,3 +57,26 @@ def test_temporary_files_of_workers_end_with_them(tmp_path: Path) -> None:
     done = _drive(tmp_path, LEAVES_FILES)
     assert done.returncode == 0, done.stderr
     assert not Path(done.stdout.strip()).exists()
+
+
+FAILS = """
+import sys, time
+from pathlib import Path
+from selfplay.workers import WorkerError, Workers
+
+def fail(job):
+    time.sleep(0.2)
+    raise ValueError("no")
+
+if __name__ == "__main__":
+    workers = Workers(1, 1, "cpu", Path(sys.argv[1]))
+    try:
+        workers.map(fail, [{}])
+    except WorkerError:
+        print(workers.busy_seconds)
+"""
+
+
+def test_work_that_failed_was_model_time_too(tmp_path: Path) -> None:
+    done = _drive(tmp_path, FAILS)
+    assert float(done.stdout) > 0.1, done.stderr

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from selfplay.tracking import Tracker, latest_by_step, read_metrics
-from selfplay.tracking.metric_log import metric_line, read_alarms
+from selfplay.tracking.metric_log import Follower, metric_line, read_alarms
+from selfplay.tracking.mirror import copy_new
+from selfplay.tracking.tensorboard_sink import TensorboardSink
 from tests.selfplay.tracking.runs import recipe
 
 
@@ -114,6 +116,20 @@ def test_disabled_mode_makes_no_wandb_files(tmp_path: Path) -> None:
         tracker.table("samples", ["a"], [["b"]])
         tracker.summary({"name": "tiny"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "tables"]
+
+
+def test_a_copy_is_noted_only_when_there_is_something_new(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    with Tracker(tmp_path, recipe("disabled")) as tracker:
+        tracker.log("base", {"loss": 1.0}, 0)
+    sink, follower = TensorboardSink(tmp_path), Follower(tmp_path / "metrics.jsonl")
+    sink.start()
+    noted = tmp_path / "tensorboard" / "mirror.json"
+    copy_new(follower, sink, 0, tmp_path)
+    noted.unlink()
+    copy_new(follower, sink, 0, tmp_path)
+    sink.finish(False)
+    assert not noted.exists(), "a mirror looks every second: a flush to disk each time would never end"
 
 
 def test_importing_the_tracker_does_not_import_wandb() -> None:
