@@ -42,7 +42,12 @@ class Curves:
         names = self._values.setdefault(line.stage, {})
         for name, value in line.metrics.items():
             curve = names.setdefault(name, {})
-            curve[len(curve) if line.step is None else line.step] = value
+            step = len(curve) if line.step is None else line.step
+            late = bool(curve) and step not in curve and step < next(reversed(curve))
+            curve[step] = value
+            if late:
+                # Kept in order, since alarms look at whole curves after every step.
+                names[name] = dict(sorted(curve.items()))
 
     def stages(self, *kinds: str) -> list[str]:
         """Stages by what stands before their number, in the order in which they began."""
@@ -55,8 +60,7 @@ class Curves:
 
     def of(self, stage: str, metric: str) -> list[float]:
         """One curve, in the order of its steps; empty where there is none."""
-        curve = self._values.get(stage, {}).get(metric, {})
-        return [curve[step] for step in sorted(curve)]
+        return list(self._values.get(stage, {}).get(metric, {}).values())
 
 
 def reward_hacking(curves: Curves, settings: Alarms) -> Raised | None:

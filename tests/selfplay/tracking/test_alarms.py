@@ -170,3 +170,8 @@ def test_alarms_that_are_off_are_not_raised() -> None:
 def test_of_a_step_taken_twice_the_last_attempt_counts() -> None:
     lines = [MetricLine(0.0, "selfplay_1", 3, {"entropy": value}) for value in (1.0, 2.0)]
     assert Curves(lines).of("selfplay_1", "entropy") == [2.0]
+
+
+def test_a_curve_is_in_the_order_of_its_steps() -> None:
+    lines = [MetricLine(0.0, "selfplay_1", step, {"entropy": step / 10}) for step in (1, 2, 5, 3, 4, 2)]
+    assert Curves(lines).of("selfplay_1", "entropy") == [0.1, 0.2, 0.3, 0.4, 0.5]
