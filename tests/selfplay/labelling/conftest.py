@@ -30,12 +30,16 @@ def make_context(tmp_path: Path, in_process: InProcess) -> Iterator[MakeContext]
     judges = []
 
     def make(
-        labelling: dict[str, Any], code: bool = False, name: str = "run", verifier: dict[str, Any] | None = None
+        labelling: dict[str, Any],
+        code: bool = False,
+        name: str = "run",
+        verifier: dict[str, Any] | None = None,
+        training: dict[str, Any] | None = None,
     ) -> Context:
         raw = {"solver_template": "{problem}"} | (verifier or {})
         domains = {key: domain | raw for key, domain in (SEEDS | (CODE if code else {})).items()}
         settings = {"name": "r", "model": {"kind": "scratch"}, "domains": domains, "labelling": labelling}
-        recipe = Recipe.model_validate(settings | {"sandbox": {"workers": 1}})
+        recipe = Recipe.model_validate(settings | {"sandbox": {"workers": 1}, "training": training or {}})
         run = RunDirectory(tmp_path / name, recipe)
         judges.append(Judge(recipe, run.store_folder, workers=1))
         heard: Any = SimpleNamespace(begin=lambda *_: None, advance=lambda _: None, log=lambda *_: None)

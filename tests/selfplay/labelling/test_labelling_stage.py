@@ -178,7 +178,7 @@ def test_answers_are_read_by_the_math_verifier_of_a_composite(make_context: Make
 
 
 def test_prompts_weigh_by_agreement(make_context: MakeContext) -> None:
-    context = make_context({"samples": 4, "weights": "agreement"})
+    context = make_context({"samples": 4, "weights": "agreement"}, training={"grpo": {"prompts": 1}})
     script(context, lambda text, n: "\\boxed{12}" if n else "\\boxed{13}")
     stage, _ = label(context, SCRIPTED, PROMPTS[:1])
     assert tasks_of(stage)["p1"].weight == 0.75
