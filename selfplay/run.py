@@ -272,7 +272,7 @@ def _finite(value: Any) -> Any:
 def write_text(path: Path, text: str) -> None:
     """Writes a text file durably and atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("w", encoding="utf-8") as file:
             file.write(text)

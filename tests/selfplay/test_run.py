@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from selfplay.config import Recipe
-from selfplay.run import RunDirectory, RunError, Stage, read_json, read_recipe, read_run, repair_lines
+from selfplay.run import RunDirectory, RunError, Stage, read_json, read_recipe, read_run, repair_lines, write_text
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -173,3 +175,17 @@ def test_a_last_line_is_cut_off_without_reading_a_long_file_whole(tmp_path: Path
     tracemalloc.stop()
     assert peak < 5_000_000
     assert file.read_bytes() == whole
+
+
+def test_two_processes_may_write_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as the report, by the run at its end and by who looks on."""
+    file = tmp_path / "report.html"
+    other = (
+        "import sys; from pathlib import Path; from selfplay.run import write_text; write_text(Path(sys.argv[1]), '2')"
+    )
+    monkeypatch.setattr(
+        "selfplay.run.os.fsync", lambda _: subprocess.run([sys.executable, "-c", other, str(file)], check=True)
+    )
+    write_text(file, "1")
+    assert file.read_text() == "1"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
