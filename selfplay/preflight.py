@@ -48,7 +48,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     Raises:
         ArgumentsError: names the field.
     """
-    from selfplay.trainers.arguments import check_arguments, check_lora
+    from selfplay.trainers.arguments import check_arguments, check_lora, check_top_up
 
     if isinstance(recipe.model, ScratchModel):
         check_arguments("sft", recipe.model.args, "model.args")
@@ -62,6 +62,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     training = recipe.training
     for rule, kind in {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "sft": "sft", "continued_sft": "sft"}.items():
         check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args", workers)
+    check_top_up(training.grpo.top_up, training.grpo.args, "training.grpo", workers)
     check_lora(training.lora, "training.lora")
     check_lora(recipe.generator_lora, "generator_lora")
 

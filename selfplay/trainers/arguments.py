@@ -71,9 +71,8 @@ def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 
             hint = f"did you mean `{near[0]}`?" if near else f"see the documentation of {cls.__name__}"
             raise ArgumentsError(f"{field}.{name}: is not an argument of TRL's {cls.__name__}; {hint}")
     _check_numbers(cls, args, field)
-    batch = {"per_device_train_batch_size": args.get("per_device_train_batch_size", 8) * workers}
     try:
-        config = build(kind, args | batch, output_dir="unused", seed=0, device="cpu")
+        config = build(kind, args | _batch_of_all(args, workers), output_dir="unused", seed=0, device="cpu")
     except (TypeError, ValueError, ImportError) as error:
         raise ArgumentsError(f"{field}: TRL's {cls.__name__} refuses it: {error}") from error
     if config.save_strategy != "no" and getattr(config, "sync_ref_model", False):
@@ -84,6 +83,33 @@ def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 
     if kind == "grpo":
         _check_checkpoints(config, field)
         _check_rewards(config, field)
+
+
+def _batch_of_all(args: dict[str, Any], workers: int) -> dict[str, int]:
+    """The batch of all workers as that of one, for this process, which is alone."""
+    return {"per_device_train_batch_size": args.get("per_device_train_batch_size", 8) * workers}
+
+
+def check_top_up(top_up: float, args: dict[str, Any], field: str, workers: int = 1) -> None:
+    """Refuses a share of a generation batch that is less than a group for each worker: nothing would be topped up.
+
+    Args:
+        top_up: the share.
+        args: what the recipe says of grpo, which was checked.
+        field: of the rule.
+        workers: processes that roll out equal parts of what is topped up.
+
+    Raises:
+        ArgumentsError: names the least share.
+    """
+    config = build("grpo", args | _batch_of_all(args, workers), output_dir="unused", seed=0, device="cpu")
+    groups = config.generation_batch_size // config.num_generations
+    if not top_up or int(top_up * groups) >= workers:
+        return
+    raise ArgumentsError(
+        f"{field}.top_up: is {top_up:g} of {groups} groups, which is not one for each of {workers} workers, so that "
+        f"nothing is topped up; raise it to {workers / groups:g}, or to 0 to learn from the batch as it is"
+    )
 
 
 def _check_checkpoints(config: Any, field: str) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from selfplay.trainers.arguments import RESERVED, ArgumentsError, build, check_arguments, check_lora, config_class
+from selfplay.trainers.arguments import (
+    RESERVED,
+    ArgumentsError,
+    build,
+    check_arguments,
+    check_lora,
+    check_top_up,
+    config_class,
+)
 
 
 @pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
@@ -77,6 +85,17 @@ def test_batches_of_all_workers_add_up() -> None:
     check_arguments("grpo", args, "training.grpo.args", workers=2)
     with pytest.raises(ArgumentsError):
         check_arguments("grpo", args, "training.grpo.args", workers=1)
+
+
+@pytest.mark.parametrize(("top_up", "workers", "least"), [(0.1, 1, "0.25"), (0.25, 2, "0.5")])
+def test_a_top_up_of_less_than_a_group_a_worker_is_refused(top_up: float, workers: int, least: str) -> None:
+    """A batch of four groups, however many workers share it."""
+    args = {"per_device_train_batch_size": 32 // workers, "num_generations": 8}
+    with pytest.raises(ArgumentsError, match=rf"grpo.top_up: is {top_up:g} of 4 groups, .* raise it to {least}"):
+        check_top_up(top_up, args, "training.grpo", workers)
+    check_top_up(0.0, args, "training.grpo", workers)
+    check_top_up(float(least), args, "training.grpo", workers)
+    check_top_up(2.0, {"per_device_train_batch_size": 4, "num_generations": 8}, "training.grpo", workers=2)
 
 
 @pytest.mark.parametrize("kind", ["sft", "dpo"])
