@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import selfplay
@@ -30,7 +30,7 @@ PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-veri
 def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str, Any]:
     """Writes `summary.json` and returns it."""
     recipe = run.recipe
-    evaluations = [stage.read("rollouts", Rollout) for stage in stages if stage.name.startswith("evaluation_")]
+    evaluations = [_outcomes(stage) for stage in stages if stage.name.startswith("evaluation_")]
     settings, seed = recipe.evaluation, recipe.seed
     labels = _first_labels(stages)
     scores, best = score_rows(stages), best_policy(run, stages)
@@ -54,7 +54,7 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
         },
         "rounds": round_rows(stages),
         "selection": selection_summary(recipe, scores),
-        "best": asdict(best),
+        "best": dataclasses.asdict(best),
         "em": em_rows,
         "em_outcome": _em_outcome(recipe, em_rows),
         "stages": clock.rows(),
@@ -70,6 +70,12 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
     link_best(run, best)
     write_json(run.path / "summary.json", summary)
     return summary
+
+
+def _outcomes(stage: Stage) -> list[Rollout]:
+    """An evaluation's rollouts without their texts: those of many rounds need not fit into memory."""
+    rows = (row for batch in stage.batches("rollouts", Rollout) for row in batch)
+    return [dataclasses.replace(row, completion="", reason="") for row in rows]
 
 
 def _is_em(stage: Stage) -> bool:
