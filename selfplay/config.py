@@ -262,8 +262,8 @@ class Recipe(Section):
         prompts = getattr(getattr(training, training.algorithm), "prompts", None)
         if self.labelling.weights == "agreement" and training.rounds and prompts == 0:
             raise ValueError(
-                f"labelling.weights: agreement says how prompts are drawn, but training.{training.algorithm}.prompts is "
-                "0, which takes all of them; set it to the prompts of a round"
+                f"labelling.weights: agreement says how prompts are drawn, but training.{training.algorithm}.prompts "
+                "is 0, which takes all of them; set it to the prompts of a round"
             )
         if unknown := sorted(set(pool.given) - set(self.domains)):
             raise ValueError(f"training.pool.given names {unknown}, but the domains are {sorted(self.domains)}")
