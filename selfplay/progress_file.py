@@ -54,8 +54,22 @@ class ProgressFile:
 
     def _write(self) -> None:
         self._written = time.monotonic()
-        partial = self._file.with_name(f".{FILE}.partial")
-        # Whether others can look on is no reason to stop: a disk that is full stops the run where it matters.
-        with contextlib.suppress(OSError):
-            partial.write_text(json.dumps(self._content | {"written": time.time()}), encoding="utf-8")
-            partial.replace(self._file)
+        _put(self._file, self._content)
+
+
+def note_ending(run_path: Path, why: str) -> None:
+    """Leaves the sentence that a session ended with, for those who look from elsewhere, until the next one goes on."""
+    file = run_path / FILE
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    _put(file, (known if isinstance(known, dict) else {}) | {"ended": why})
+
+
+def _put(file: Path, content: dict[str, Any]) -> None:
+    partial = file.with_name(f".{FILE}.partial")
+    # Whether others can look on is no reason to stop: a disk that is full stops the run where it matters.
+    with contextlib.suppress(OSError):
+        partial.write_text(json.dumps(content | {"written": time.time()}), encoding="utf-8")
+        partial.replace(file)

@@ -115,6 +115,7 @@ def launch_run(
     from selfplay.export.hub import HubError
     from selfplay.launch import launch
     from selfplay.preflight import PreflightError
+    from selfplay.progress_file import note_ending
     from selfplay.run import RunError
     from selfplay.seed_rows import SeedError
     from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
@@ -144,12 +145,15 @@ def launch_run(
         typer.echo(f"The run has ended, and its report is in {folder}; but {error}", err=True)
         raise typer.Exit(FAILED) from error
     except AlarmStop as error:
+        note_ending(folder, f"Stopped by an alarm. {error}")
         typer.echo(f"Stopped by an alarm. {error} Finished work is kept in {folder}.", err=True)
         raise typer.Exit(FAILED) from error
     except AnnotationStopped as error:
+        note_ending(folder, str(error))
         typer.echo(str(error), err=True)
         raise typer.Exit(SPENT if isinstance(error, BudgetReached) else FAILED) from error
     except (WorkerError, NothingToLearn, NoCombination, RecordError, EndpointError, BudgetSpent, *SYSTEM) as error:
+        note_ending(folder, sentence(error, folder))
         typer.echo(
             f"{sentence(error, folder)}\nFinished work is kept in {folder}; what libraries said is in its workers.log.",
             err=True,

@@ -43,6 +43,7 @@ def run_status(run_path: Path, planned: Sequence[str], metrics: MetricDigest | N
         "name": run_path.resolve().name,
         "running": running,
         "finished": current is None,
+        "ended": None if running or current is None else _progress(run_path).get("ended"),
         "stages_done": len(done),
         "stages": [_stage(name, place, begun, manifests[name]) for place, name in enumerate(planned)],
         "current": _current(run_path, current) if running else None,
@@ -88,13 +89,19 @@ def _stage(name: str, place: int, begun: int, manifest: Mapping[str, Any] | None
     return {"name": name, "state": state}
 
 
-def _current(run_path: Path, stage: str | None) -> Status | None:
-    """The piece of work that goes on, with what is left of it."""
+def _progress(run_path: Path) -> dict[str, Any]:
+    """The content of the progress file; empty where there is none that can be read."""
     try:
         found = json.loads((run_path / PROGRESS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    if not isinstance(found, dict) or found.get("stage") != stage or "work" not in found:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _current(run_path: Path, stage: str | None) -> Status | None:
+    """The piece of work that goes on, with what is left of it."""
+    found = _progress(run_path)
+    if found.get("stage") != stage or "work" not in found:
         return None
     now = time.time()
     total, done, rate = found.get("total"), found.get("done", 0), found.get("rate")

@@ -36,7 +36,8 @@ def status_view(status: Status, most: int | None = None) -> RenderableType:
     stages = status["stages"]
     done = f"  {status['stages_done']} of {len(stages)} stages done, "
     title = Text.assemble((status["name"], "bold"), done, _state(status))
-    parts: list[RenderableType] = [title, *_alarms(status["alarms"]), Text(), _stages_table(status, most)]
+    ended = [plain(status["ended"], "yellow")] if status["ended"] else []
+    parts: list[RenderableType] = [title, *ended, *_alarms(status["alarms"]), Text(), _stages_table(status, most)]
     parts += _current(status["current"])
     if not status["finished"]:
         parts += _latest(status["latest"])
@@ -70,6 +71,8 @@ def _state(status: Status) -> tuple[str, str]:
         return "running", "green"
     if status["finished"]:
         return "finished", "green"
+    if status["ended"]:
+        return "not running", "yellow"
     return "not running; the same `selfplay run` command continues it", "yellow"
 
 

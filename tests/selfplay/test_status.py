@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
@@ -17,9 +18,11 @@ from selfplay.cli import app
 from selfplay.config import Recipe
 from selfplay.progress_file import ProgressFile
 from selfplay.run import write_json
+from selfplay.run_commands import launch_run
 from selfplay.run_status import is_running, run_status
 from selfplay.status_view import counts_line, fitted, status_view, watch
 from selfplay.tracking.digest import MetricDigest
+from selfplay.workers import WorkerError
 from tests.selfplay.tracking.runs import claimed, recipe
 
 STAGES = ("seeds", "em_1", "em_2", "synthesis", "selfplay_1", "selfplay_2")
@@ -131,6 +134,27 @@ def test_a_run_that_hangs_is_seen_to(run_path: Path) -> None:
         with running(run_path):
             text = shown(status_view(run_status(run_path, STAGES)))
         assert ("nothing new for 2 h 00 min" in text) is said
+
+
+def test_why_a_session_ended_is_said_until_the_next_one_goes_on(
+    run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise WorkerError("a worker failed: \x1b[2J no memory")
+
+    monkeypatch.setattr("selfplay.launch.launch", fail)
+    told(run_path, monkeypatch, "w", 5, {100.0: 1})
+    with pytest.raises(typer.Exit):
+        launch_run(recipe("disabled"), run_path, None, None, list(STAGES))
+    status = run_status(run_path, STAGES)
+    assert status["ended"].startswith("a worker failed")
+    assert "no memory" in shown(status_view(status))
+    assert "\x1b" not in shown(status_view(status))
+    with running(run_path):
+        assert run_status(run_path, STAGES)["ended"] is None
+    ProgressFile(run_path).stage("selfplay_1", 5, 6)
+    assert run_status(run_path, STAGES)["ended"] is None
+    assert "the same `selfplay run` command" in shown(status_view(run_status(run_path, STAGES)))
 
 
 def test_alarms_held_out_accuracy_and_failures_are_shown(run_path: Path) -> None:
