@@ -39,6 +39,7 @@ def train_dpo(job: Job) -> dict[str, float]:
     pairs = [_row(pair, tokenizer, job["model"].chat) for pair in read_table(Path(job["pairs"]), Pair)]
     work = Path(job["work"])
     work.mkdir(parents=True, exist_ok=True)
+    (work / OUTCOME).unlink(missing_ok=True)
     config = arguments.build("dpo", job["args"], str(work), job["seed"], job["device"])
     log = work / session.LOG
     watch = WatchChosen(config.beta, _mean_tokens(pairs), job.get("drop"), job.get("window", 1), log)

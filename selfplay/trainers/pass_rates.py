@@ -46,7 +46,7 @@ class PassRates:
         self._of_domain: dict[str, list[float]] = {}
 
     def observe(self, prompt: int, rewards: Sequence[float], batch: int, weight: float = 1.0) -> None:
-        """Adds rollouts of a prompt, drawn for generation batch `batch`; rewards in [0, 1], of which none tell nothing."""
+        """Adds rollouts of a prompt, drawn for generation batch `batch`; rewards in [0, 1]. None tell nothing."""
         if not rewards:
             return
         passes = weight * sum(rewards)

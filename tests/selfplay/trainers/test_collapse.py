@@ -161,3 +161,11 @@ def test_two_ranks_stop_together(tiny_model: ModelRef, tmp_path: Path) -> None:
     finally:
         workers.stop()
     assert model_folder.weights_hash(tmp_path / "kept") == model_folder.weights_hash(tmp_path / "short")
+
+
+def test_an_outcome_of_an_attempt_before_is_forgotten(tiny_model: ModelRef, tmp_path: Path) -> None:
+    """A run that ended between a collapse and the end of its stage trains again, and may not collapse then."""
+    (tmp_path / "again-work").mkdir()
+    (tmp_path / "again-work" / OUTCOME).write_text("{}")
+    train_dpo(job_of(tiny_model, tmp_path, "again", drop=None, args=STEEP | {"max_steps": 1}))
+    assert not (tmp_path / "again-work" / OUTCOME).exists()
