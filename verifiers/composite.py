@@ -33,7 +33,8 @@ class CompositeVerifier:
 
     `sum`: the mean of the rewards by weight. `product`: their product, so that a zero closes the gate. It
     passes when the reward reaches `threshold`. When a component could not check, neither can the whole, unless
-    that component is optional. Statuses: correct, wrong, and, without a reward, not_checked.
+    that component is optional. Statuses: correct, wrong, no_answer (which a component said of what fails), and,
+    without a reward, not_checked.
     """
 
     loads_components = True
@@ -88,7 +89,7 @@ class CompositeVerifier:
         self.judges = "form" if all(forms) else "answer"
         self.overlaps = all(getattr(part.verifier, "overlaps", False) for part in self._components.values())
         parts = ",".join(f"{key}={_fingerprint(part)}" for key, part in self._components.items())
-        self.fingerprint = f"{combine}/2/{threshold:g}/{binary:d}{stop_at_zero:d}({parts})"
+        self.fingerprint = f"{combine}/3/{threshold:g}/{binary:d}{stop_at_zero:d}({parts})"
 
     @property
     def verifiers(self) -> list[Verifier]:
@@ -140,7 +141,7 @@ class CompositeVerifier:
         passed = reward >= self._threshold - _ROUNDING
         if self._binary:
             reward = float(passed)
-        return Verdict(passed, reward, "correct" if passed else "wrong", _blame(verdicts, passed), details, seconds)
+        return Verdict(passed, reward, _status(verdicts, passed), _blame(verdicts, passed), details, seconds)
 
     def _reward(self, rewards: Mapping[str, float]) -> float | None:
         """Combines the rewards of the components that could check; None when nothing is left that counts."""
@@ -231,6 +232,12 @@ def _shown(verdict: Verdict | None) -> dict[str, Any]:
         "reason": verdict.reason,
     }
     return shown | ({"details": dict(verdict.details)} if verdict.details else {})
+
+
+def _status(verdicts: Mapping[str, Verdict], passed: bool) -> str:
+    if passed:
+        return "correct"
+    return "no_answer" if any(verdict.status == "no_answer" for verdict in verdicts.values()) else "wrong"
 
 
 def _blame(verdicts: Mapping[str, Verdict], passed: bool) -> str:

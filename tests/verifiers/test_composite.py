@@ -55,6 +55,14 @@ def test_a_product_is_a_gate() -> None:
     assert binary.verify(Task(), "x").reward == 1.0
 
 
+def test_what_has_no_answer_is_told_from_a_wrong_one() -> None:
+    """Pairs for dpo are to have wrong answers for losers, whatever else is looked at."""
+    both = CompositeVerifier({"right": ExactVerifier(), "short": LengthVerifier(limit=90, buffer=10)})
+    found = both.verify_many([(Task(answer="4"), text) for text in ("4", "5", "<think>4</think>", "x" * 100)])
+    assert [verdict.status for verdict in found] == ["correct", "wrong", "no_answer", "wrong"]
+    assert [verdict.passed for verdict in found] == [True, False, False, False]
+
+
 def test_what_one_component_could_not_check_the_whole_could_not() -> None:
     verdict = CompositeVerifier({"a": giving(1.0), "b": giving(None)}).verify(Task(), "x")
     assert (verdict.passed, verdict.reward, verdict.status) == (None, None, "not_checked")
