@@ -11,7 +11,9 @@ All are over the rounds whose curation has ended, and of several labels of a pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -142,18 +144,29 @@ class Source:
     def _sft(self) -> Iterator[Row]:
         """One completion a task: the one given most often among those that passed, or else agreed with the label."""
         tasks = {task.id: task for task in self.tasks.values() if not task.dropped}
-        counts: dict[str, dict[str, int]] = {}
         votes = [(stage, "completions") for own in self.rounds for stage in own.labellings]
-        for stage, table in [*votes, *((stage, "rollouts") for stage in self._updates("rollouts"))]:
+        # The same for both passes, also where a round ends between them.
+        places = [*votes, *((stage, "rollouts") for stage in self._updates("rollouts"))]
+        # Counted by their hashes: all that a long run found right does not fit into memory.
+        counts: dict[str, Counter[bytes]] = {}
+        for task_id, text in self._right(places, tasks):
+            counts.setdefault(task_id, Counter())[_digest(text)] += 1
+        most = {task_id: max(given.values()) for task_id, given in counts.items()}
+        best: dict[str, str] = {}
+        for task_id, text in self._right(places, tasks):
+            if counts[task_id][_digest(text)] == most[task_id]:
+                best[task_id] = min(text, best.get(task_id, text))
+        for task_id in counts:
+            task = tasks[task_id]
+            prompt = formats.solver_input(self.recipe.domains[task.domain], task.problem)
+            yield {"prompt": self._said("user", prompt), "completion": self._said("assistant", best[task_id])}
+
+    def _right(self, places: Sequence[tuple[str, str]], tasks: Container[str]) -> Iterator[tuple[str, str]]:
+        """(task, completion) of all votes that agreed with their label and of all rollouts that passed."""
+        for stage, table in places:
             for row in self._all(stage, table, Rollout):
                 if row.passed and row.task_id in tasks and row.completion.strip():
-                    given = counts.setdefault(row.task_id, {})
-                    given[row.completion] = given.get(row.completion, 0) + 1
-        for task_id, given in counts.items():
-            task = tasks[task_id]
-            best = min(given, key=lambda text: (-given[text], text))
-            prompt = formats.solver_input(self.recipe.domains[task.domain], task.problem)
-            yield {"prompt": self._said("user", prompt), "completion": self._said("assistant", best)}
+                    yield row.task_id, row.completion
 
     def _pairs(self) -> Iterator[Row]:
         wanted = None if self.number is None else self._tasks_ever()
@@ -197,6 +210,10 @@ class Source:
 
     def _all(self, stage: str, table: str, record: type[Any], only_kept: bool = False) -> Iterator[Any]:
         return table_rows(table_file(self.run, stage, table), record, only_kept)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def base_name(model: str) -> str:

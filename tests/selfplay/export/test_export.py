@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import yaml
 from selfplay.engines.base import ModelRef
 from selfplay.export import export as exporting
 from selfplay.export.export import export_prompts
-from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS
-from selfplay.run import RunError
-from tests.selfplay.export.conftest import SECRET
+from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS, Source
+from selfplay.records import Rollout
+from selfplay.run import RunError, read_recipe
+from selfplay.tables import write_table
+from tests.selfplay.export.conftest import SECRET, rollout
 
 
 def loaded(folder: Path, layout: str) -> list[dict[str, Any]]:
@@ -93,6 +96,21 @@ def test_the_newest_label_is_exported(relabelled: Path, tmp_path: Path) -> None:
     found = {row["id"]: (row["round"], row["answer"], row["unlabelled"]) for row in loaded(folder, "prompts")}
     assert found == {"p1": (1, None, "label: tie"), "p3": (1, "6", ""), "p4": (1, "8", ""), "p7": (1, "14", "")}
     assert loaded(folder, "sft") == [{"prompt": "Q: What is 3?\nA:", "completion": "six"}]
+
+
+def test_many_long_completions_are_not_held_all_at_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfplay.tables.ROWS_AT_ONCE", 50)
+    rows = [rollout(4, number, f"{number:06d}" + "x" * 20_000, True) for number in reversed(range(1000))]
+    rows += [rollout(1, number, "often", True) for number in range(3)]
+    write_table(run / "stages/selfplay_2/rollouts.parquet", Rollout, rows)
+    source = Source(run, read_recipe(run), chat=False)
+    tracemalloc.start()
+    found = {row["prompt"]: row["completion"] for row in source.rows("sft")}
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found["Q: What is 1 + 1?\nA:"] == "often"
+    assert found["Q: What is 4 + 4?\nA:"].startswith("000000x"), "of equally frequent ones the first by its text"
+    assert peak < 10_000_000
 
 
 def test_messages_for_chat_models(run: Path, tmp_path: Path) -> None:
