@@ -29,6 +29,11 @@ class KeepGroups(TrainerCallback):
             control.should_training_stop = True
             control.should_save = False
 
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Keeps the trainer from saving at the end of the epoch what on_step_end did not."""
+        if self._budget and self._tally.tokens >= self._budget:
+            control.should_save = False
+
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Runs before the checkpoint is marked as whole."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"

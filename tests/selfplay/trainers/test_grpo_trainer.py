@@ -223,8 +223,9 @@ def test_what_a_person_watches_reaches_the_log(make: Any, tmp_path: Path) -> Non
     assert sum(metrics["tokens/generated"] for metrics in steps) == trainer.tally.tokens
 
 
-def test_a_budget_of_tokens_ends_the_training(make: Any, tmp_path: Path) -> None:
-    trainer = make(lambda place, number, text: 0.0, budget=1, max_steps=4, save_steps=1)
+@pytest.mark.parametrize("saving", [{"save_steps": 1}, {"save_strategy": "epoch"}])
+def test_a_budget_of_tokens_ends_the_training(make: Any, saving: dict[str, Any], tmp_path: Path) -> None:
+    trainer = make(lambda place, number, text: 0.0, budget=1, max_steps=4, **saving)
     session.run_training(trainer, tmp_path)
     assert trainer.state.global_step == 1
     assert session.last_checkpoint(tmp_path) is None
