@@ -43,8 +43,12 @@ def prompts(
             typer.echo(_json(whole_story(run, identifier), None if as_json else 1))
             return
         rows = _concepts(run, recipe, domain, round_) if concepts else find(run, dropped, reason, domain, round_)
+        found = False
         for row in islice(rows, limit or None):
+            found = True
             _show(row, as_json)
+        if not found:
+            typer.echo(f"{run}: has nothing of the kind; `selfplay report {run}` has the funnel", err=True)
     except RunError as error:
         refuse(str(error))
     except RecordError as error:
@@ -72,6 +76,7 @@ def export(
     from selfplay.export.hub import HubError
     from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS
     from selfplay.run import RunError
+    from selfplay.system_errors import sentence
     from selfplay.tables import RecordError
 
     wanted = layout or list(DEFAULT_LAYOUTS)
@@ -89,6 +94,8 @@ def export(
         refuse(str(error))
     except (RecordError, HubError) as error:
         refuse(str(error), FAILED)
+    except OSError as error:
+        refuse(sentence(error, to), FAILED)
     for name, count in counts.items():
         typer.echo(f"{name:10} {count:>9,}")
     typer.echo(where)

@@ -32,12 +32,16 @@ def rollouts(
     from selfplay.tables import RecordError
 
     try:
-        read_run(run)
+        domains = read_run(run)["domains"]
+        if domain and domain not in domains:
+            raise RunError(f"--domain {domain}: the run's domains are {', '.join(domains)}")
         found = find_rollouts(run, stage, task, failed, domain, limit)
     except RunError as error:
         refuse(str(error))
     except RecordError as error:
         refuse(str(error), FAILED)
+    if not found:
+        typer.echo(f"{run}: has nothing of the kind", err=True)
     console = Console()
     for one in found:
         if as_json:

@@ -48,6 +48,7 @@ def report(run: RunFolder) -> None:
     """Write RUN/report.html from what the run has made so far."""
     from selfplay.report.page import write_report
     from selfplay.run import RunError
+    from selfplay.system_errors import sentence
     from selfplay.tables import RecordError
 
     try:
@@ -56,3 +57,5 @@ def report(run: RunFolder) -> None:
         refuse(str(error))
     except RecordError as error:
         refuse(str(error), FAILED)
+    except OSError as error:
+        refuse(sentence(error, run), FAILED)

@@ -102,6 +102,12 @@ def test_the_newest_label_counts(relabelled: Path) -> None:
     assert [fate.id for fate in fates(relabelled, 1)] == [f"p{number}" for number in range(1, 8)]
 
 
+def test_where_nothing_is_found_that_is_said(run: Path) -> None:
+    done = CliRunner().invoke(app, ["prompts", str(run), "--reason", "near duplicat of"])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "nothing of the kind" in done.stderr
+
+
 @pytest.mark.parametrize("options", [["--json"], ["--id", "p1"], ["--id", "p1", "--json"], []])
 def test_what_a_model_wrote_cannot_steer_the_terminal(run: Path, options: list[str]) -> None:
     hostile = dataclasses.replace(prompt(1), problem="\x9b2J \x1b[2J \x7f \u202e \U000e0001 1\u00d71 “ü” 🙂")

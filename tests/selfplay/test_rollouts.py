@@ -151,12 +151,19 @@ def test_what_did_not_pass_is_not_counted_as_if_it_were_all(run_path: Path) -> N
     [
         (["--stage", "selfplay_9"], "those that have are selfplay_1"),
         (["--task", "nobody"], "no rollouts of such a task"),
+        (["--domain", "maths"], "--domain maths: the run's domains are math"),
     ],
 )
 def test_what_is_not_there_is_refused(run_path: Path, options: list[str], says: str) -> None:
     done = CliRunner().invoke(app, ["rollouts", str(run_path), *options])
     assert done.exit_code == 2
     assert says in done.output
+
+
+def test_where_nothing_is_found_that_is_said(run_path: Path) -> None:
+    done = CliRunner().invoke(app, ["rollouts", str(run_path), "--stage", "labelling", "--failed"])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "nothing of the kind" in done.stderr
 
 
 def test_before_there_are_any(tmp_path: Path) -> None:

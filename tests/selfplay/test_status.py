@@ -233,6 +233,15 @@ def test_a_run_that_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path, ve
     assert "selection_1/manifest.json: is damaged" in done.output
 
 
+def test_a_report_that_cannot_be_written_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    claimed(tmp_path, recipe("disabled"))
+    (tmp_path / "report.html").mkdir()
+    done = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "report.html" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_it_is_valid_json(run_path: Path) -> None:
     assert json.loads(json.dumps(run_status(run_path, STAGES)))["stages"][2] == {"name": "em_2", "state": "skipped"}
 

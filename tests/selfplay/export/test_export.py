@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from selfplay.cli import app
 from selfplay.engines.base import ModelRef
 from selfplay.export import export as exporting
 from selfplay.export.export import export_prompts
@@ -191,3 +193,10 @@ def test_what_cannot_be_exported_is_refused(run: Path, tmp_path: Path) -> None:
         export_prompts(run, str(tmp_path / "new"), DEFAULT_LAYOUTS)
     with pytest.raises(RunError, match="is not a run directory"):
         export_prompts(tmp_path, str(tmp_path / "new"), DEFAULT_LAYOUTS)
+
+
+def test_a_place_that_cannot_be_written_is_refused_in_one_sentence(run: Path) -> None:
+    done = CliRunner().invoke(app, ["export", "prompts", str(run), "--to", "/proc/none"])
+    assert done.exit_code == 1
+    assert "/proc/none" in done.stderr
+    assert done.stderr.count("\n") == 1
