@@ -241,8 +241,16 @@ class Labelling(Section):
             _demand_likelihoods(self.labellers)
         return self
 
+    @property
+    def votes_count_alike(self) -> bool:
+        """Whether a label's agreement is the plain share of the votes, which the pass rate is, too."""
+        weights = {labeller.weight for labeller in self.voters.values()}
+        return self.votes == "equal" and self.verification is None and len(weights) == 1
+
     @model_validator(mode="after")
     def _leaves_something(self) -> Labelling:
+        if not self.votes_count_alike:
+            return self
         half = sorted(set(HALF_RULES) & set(self.drop))
         high = self.band.high if self.band else 1.0
         if self.self_labelled and self.min_agreement >= 0.5 and half:

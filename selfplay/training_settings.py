@@ -142,7 +142,7 @@ class TrainingSettings(Section):
     rewards: Literal["verified", "shuffled"] = "verified"
     """`shuffled` permutes the rewards between completions: a control that must not gain."""
     sampling: SamplingSettings = SamplingSettings(temperature=1.0)
-    """How rollouts are drawn."""
+    """How rollouts are drawn; what grpo.args say of it themselves comes before."""
     lora: dict[str, Any] | None = None
     """Arguments of peft's LoraConfig; none trains all weights."""
     grpo: GRPORule = GRPORule()
