@@ -57,6 +57,15 @@ def read_lines(run_path: Path) -> Iterator[Any]:
                 continue
 
 
+def line_count(run_path: Path) -> int:
+    """How many lines there are."""
+    file = run_path / METRICS_FILE
+    if not file.exists():
+        return 0
+    with file.open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
 class Follower:
     """Reads the whole lines of a growing file, each once, with its number."""
 

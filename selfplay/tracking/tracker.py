@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from selfplay.config import Recipe
 from selfplay.run import repair_lines, write_text
-from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER
+from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, line_count
 from selfplay.tracking.mirror_process import MirrorProcess
 from selfplay.tracking.sinks import wanted_sinks
 
@@ -38,7 +38,7 @@ class Tracker:
         run_path.mkdir(parents=True, exist_ok=True)
         file = run_path / METRICS_FILE
         repair_lines(file)
-        before = _line_count(file)
+        before = line_count(run_path)
         # Line buffering hands each line to the kernel at once, so that a killed process loses none.
         self._file = file.open("a", encoding="utf-8", buffering=1)
         self._mirrors = [MirrorProcess(run_path, name, before, say) for name in wanted_sinks(recipe.tracking)]
@@ -95,13 +95,6 @@ class Tracker:
     def _write(self, stage: str, content: Mapping[str, Any]) -> None:
         line = {"time": round(time.time(), 3), "stage": stage} | dict(content)
         self._file.write(json.dumps(_plain(line), allow_nan=False) + "\n")
-
-
-def _line_count(file: Path) -> int:
-    if not file.exists():
-        return 0
-    with file.open("rb") as lines:
-        return sum(1 for _ in lines)
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,25 @@ def test_a_package_that_is_missing_is_refused_with_the_remedy(
     monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == name else found(wanted))
     with pytest.raises(TrackerMissing, match=rf"^tracking\.{name}: {name} is not installed; run `pip install"):
         check_trackers(Tracking.model_validate({name: value}))
+
+
+def test_a_tracker_that_failed_is_tried_again_while_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    monkeypatch.setattr("selfplay.tracking.mirror_process.RETRY_S", 0.2)
+    in_the_way = tmp_path / "tensorboard"
+    in_the_way.write_text("")
+    said: list[str] = []
+    with Tracker(tmp_path, claimed(tmp_path, recipe("disabled", tensorboard=True)), said.append) as tracker:
+        tracker.log("selfplay_1", {"reward": 0.25}, 1)
+        deadline = time.monotonic() + 60
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.05)
+        in_the_way.unlink()
+        while not (in_the_way / "mirror.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    [sentence] = said
+    assert sentence.startswith("tensorboard: ")
+    assert "it is tried again" in sentence
+    assert json.loads((in_the_way / "mirror.json").read_text()) == {"lines": 1}
