@@ -200,7 +200,7 @@ class Ballot:
     prompt_id: str
     domain: str
     round: int
-    """0 for the first labels, else the round before which the policy was asked again."""
+    """0 for the labels of the first round, else the round before which they were voted on."""
     labeller: str
     """Name in the recipe; empty for the policy where nobody is named."""
     index: int

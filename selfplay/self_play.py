@@ -155,7 +155,7 @@ class SelfPlay:
             done = self.story.tell(
                 f"labelling_{number}",
                 ["labelling"],
-                lambda stage: labelling_stage(stage, context, policy, kept, self.problems.train),
+                lambda stage: labelling_stage(stage, context, policy, kept, self.problems.train, number),
             )
             self.tasks[number] = done.read("tasks", LabelledTask)
         else:

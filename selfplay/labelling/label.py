@@ -54,11 +54,19 @@ class Labelled:
 
 
 def labelling_stage(
-    stage: Stage, context: Context, policy: ModelRef, prompts: Sequence[Prompt], seeds: Sequence[Seed]
+    stage: Stage, context: Context, policy: ModelRef, prompts: Sequence[Prompt], seeds: Sequence[Seed], number: int = 0
 ) -> dict[str, Any]:
     """Writes `tasks` (every kept prompt, with its label or why it has none), `completions` and `ballots` (the votes).
 
     Also `unit_tests` where tests are part of labels, and `rollouts` where the recipe measures difficulty by them.
+
+    Args:
+        stage: what is written to.
+        context: the run.
+        policy: what votes where the recipe names nobody else.
+        prompts: those that curation kept, and others, which are passed over.
+        seeds: training seeds, whose inputs programs are tried on.
+        number: of the round that comes next where it is not the first, else 0.
 
     Raises:
         BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
@@ -68,18 +76,18 @@ def labelling_stage(
     kept = [Problem(prompt.id, prompt.domain, prompt.problem) for prompt in left]
     faults = {prompt.id: statement_fault(prompt.problem, settings) for prompt in kept}
     sound = [prompt for prompt in kept if not faults[prompt.id]]
-    labelled = {found.case.prompt.id: found for found in _labelled(context, policy, sound, seeds)}
+    labelled = {found.case.prompt.id: found for found in _labelled(context, policy, sound, seeds, number)}
     unfit = {key: Label(fault=fault) for key, fault in faults.items() if fault}
     labels = {key: found.label for key, found in labelled.items()} | unfit
     tasks = [task_of_label(context, prompt, labels[prompt.id]) for prompt in kept]
     rolled: list[Rollout] = []
     spent: dict[str, Any] = {}
     if settings.difficulty is not None:
-        tasks, rolled = measured(context, policy, tasks, 0)
+        tasks, rolled = measured(context, policy, tasks, number)
         stage.write("rollouts", Rollout, rolled)
         spent = {"difficulty_rollouts": len(rolled)}
     stage.write("tasks", LabelledTask, tasks)
-    write_votes(stage, 0, list(labelled.values()), {task.prompt_id: task for task in tasks})
+    write_votes(stage, number, list(labelled.values()), {task.prompt_id: task for task in tasks})
     return counts_of(tasks) | spent
 
 
@@ -96,7 +104,7 @@ def measured(
 
 
 def _labelled(
-    context: Context, policy: ModelRef, prompts: Sequence[Problem], seeds: Sequence[Seed]
+    context: Context, policy: ModelRef, prompts: Sequence[Problem], seeds: Sequence[Seed], round_number: int
 ) -> Iterator[Labelled]:
     """The labels of prompts; one group is voted on while the next is solved, by id, so that domains are mixed."""
     groups = [prompts[start : start + GROUP] for start in range(0, len(prompts), GROUP)]
@@ -108,7 +116,7 @@ def _labelled(
         pending = []
         for number, group in enumerate(groups):
             completions = voters.draw(group, f"labelling: solving group {number + 1}", "labelling", number)
-            ballots = [ballots_of(context, p, given, 0) for p, given in zip(group, completions, strict=True)]
+            ballots = [ballots_of(context, p, given, round_number) for p, given in zip(group, completions, strict=True)]
             if checker is not None:
                 ballots = reweighed(context, checker, group, completions, ballots, "labelling", number)
             trials = _trials(context, writer, group, seeds, number)
@@ -185,7 +193,7 @@ def _rows(one: Labelled, tasks: dict[str, LabelledTask], number: int) -> Iterato
     votes = label.votes or (None,) * len(one.case.completions)
     for place, (completion, agrees) in enumerate(zip(one.case.completions, votes, strict=True)):
         yield Rollout(
-            id=content_id("vote", task.id, place),
+            id=content_id("vote", task.id, number, place),
             task_id=task.id,
             domain=task.domain,
             round=number,

@@ -177,6 +177,21 @@ def test_answers_are_read_by_the_math_verifier_of_a_composite(make_context: Make
     assert (tasks_of(stage)["p1"].answer, tasks_of(stage)["p1"].agreement) == ("12", 0.75)
 
 
+def test_labels_of_a_later_round_say_so(make_context: MakeContext) -> None:
+    """`each_round: relabel` has the same prompts again, which must not get rows of the same ids."""
+    context = make_context({"samples": 4, "difficulty": {"rollouts": 2, "stop": "never"}})
+    found = []
+    for number in (0, 2):
+        script(context, answers("12", "12", "13", "12"))
+        stage = context.run.stage(f"labelling{number}")
+        labelling_stage(stage, context, SCRIPTED, PROMPTS[:1], [], number)
+        tables = (("ballots", Ballot), ("completions", Rollout), ("rollouts", Rollout))
+        found.append({name: stage.read(name, record) for name, record in tables})  # type: ignore[arg-type]
+    assert [{row.round for row in found[n][name]} for n in (0, 1) for name in found[n]] == [{0}] * 3 + [{2}] * 3
+    ids = [row.id for one in found for rows in one.values() for row in rows]
+    assert len(set(ids)) == len(ids)
+
+
 def test_prompts_weigh_by_agreement(make_context: MakeContext) -> None:
     context = make_context({"samples": 4, "weights": "agreement"}, training={"grpo": {"prompts": 1}})
     script(context, lambda text, n: "\\boxed{12}" if n else "\\boxed{13}")
