@@ -1,7 +1,7 @@
 """What a person should be warned of: each alarm is one function of a run's metrics that gives a sentence, or nothing.
 
-Trends compare the median over the last `window` steps of a stage with that over its first, so that one odd step says
-nothing.
+Trends compare the median over the last `window` steps of a stage with that over its first, that of the entropy also over
+all rounds, so that one odd step says nothing.
 """
 
 from __future__ import annotations
@@ -118,8 +118,12 @@ def _one_wrong_answer(curves: Curves, stage: str, settings: Alarms) -> Raised | 
 
 
 def length_explosion(curves: Curves, settings: Alarms) -> Raised | None:
-    """Completions became much longer in training."""
-    return _first(curves, "completions/mean_length", settings, _longer)
+    """Completions became much longer in the training of the round that began last."""
+    for stage in reversed(curves.stages("selfplay")):
+        ends = _ends(curves.of(stage, "completions/mean_length"), settings.window)
+        if ends is not None:
+            return _longer(stage, *ends, settings)
+    return None
 
 
 def _longer(stage: str, first: float, last: float, settings: Alarms) -> Raised | None:
@@ -133,16 +137,19 @@ def _longer(stage: str, first: float, last: float, settings: Alarms) -> Raised |
 
 
 def entropy_collapse(curves: Curves, settings: Alarms) -> Raised | None:
-    """The policy became nearly certain of every token: it explores no more."""
-    return _first(curves, "entropy", settings, _certain)
-
-
-def _certain(stage: str, first: float, last: float, settings: Alarms) -> Raised | None:
-    if last >= settings.entropy_share * first:
+    """The policy became nearly certain of every token, in one round or little by little: it explores no more."""
+    window = settings.window
+    known = {stage: curves.of(stage, "entropy") for stage in curves.stages("selfplay")}
+    stages = [stage for stage, values in known.items() if len(values) >= window]
+    if not stages or (len(stages) == 1 and len(known[stages[0]]) < 2 * window):
         return None
+    before, after = median(known[stages[0]][:window]), median(known[stages[-1]][-window:])
+    if after >= settings.entropy_share * before:
+        return None
+    since = f"In {stages[-1]}" if len(stages) == 1 else f"From {stages[0]} to {stages[-1]}"
     return Raised(
-        stage,
-        f"In {stage}, the policy's entropy fell from {first:.3g} to {last:.3g} nats a token: its completions hardly "
+        stages[-1],
+        f"{since}, the policy's entropy fell from {before:.3g} to {after:.3g} nats a token: its completions hardly "
         "vary any more, and little is left to learn from; lower the learning rate or raise the KL or entropy term.",
     )
 
@@ -191,20 +198,6 @@ def raised(curves: Curves, settings: Alarms) -> dict[AlarmName, Raised]:
     """All alarms that are to be raised now, by name."""
     found = {name: alarm(curves, settings) for name, alarm in ALARMS.items() if name not in settings.off}
     return {name: alarm for name, alarm in found.items() if alarm is not None}
-
-
-def _first(
-    curves: Curves,
-    metric: str,
-    settings: Alarms,
-    judge: Callable[[str, float, float, Alarms], Raised | None],
-) -> Raised | None:
-    """What a judge says of the ends of a metric in the round that began last."""
-    for stage in reversed(curves.stages("selfplay")):
-        ends = _ends(curves.of(stage, metric), settings.window)
-        if ends is not None:
-            return judge(stage, *ends, settings)
-    return None
 
 
 def _recent(curves: Curves, stage: str, share: str, window: int) -> Iterator[tuple[str, float]]:

@@ -76,6 +76,11 @@ FIRES: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps, str]] = [
         {("selfplay_2", "entropy"): [1.0] * 10 + [0.05] * 10},
         "In selfplay_2, the policy's entropy fell",
     ),
+    (
+        entropy_collapse,
+        {(f"selfplay_{n}", "entropy"): ramp(0.5**n, 0.5 ** (n + 1), 8) for n in range(1, 6)},
+        "From selfplay_1 to selfplay_5, the policy's entropy fell from 0.429 to 0.0201 nats a token",
+    ),
     (verifier_errors, {("selfplay_1", "not_checked/code"): [0.0] * 10 + [0.4] * 5}, "verdict on 40%"),
     (verifier_errors, {("selfplay_1", "rollouts/not_checked/code"): [0.3]}, "verdict on 30%"),
     (
@@ -133,6 +138,7 @@ QUIET: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps]] = [
         entropy_collapse,
         {("selfplay_1", "entropy"): [1.0] * 10 + [0.05] * 10, ("selfplay_2", "entropy"): ramp(1.0, 0.9)},
     ),
+    (entropy_collapse, {("selfplay_1", "entropy"): [1.0] * 5, ("selfplay_2", "entropy"): [0.05] * 4}),
     (verifier_errors, {("selfplay_1", "not_checked/code"): [0.4] * 5 + [0.0] * 10}),
     (verifier_errors, {("selfplay_1", "not_checked/code"): [1.0]}),
     (falling_agreement, {("labelling", "agreement/math"): [0.8]}),
