@@ -73,7 +73,7 @@ def judge_rounds(settings: Selection, rows: Sequence[Row]) -> Outcome:
     """The best of the rounds so far; the first of equals, and none that is better by too little."""
     best = rows[0]
     for row in rows[1:]:
-        if row["score"] > best["score"] + settings.min_gain:
+        if _is_better(row, best, settings.min_gain):
             best = row
     last = rows[-1]["round"]
     waited = last - best["round"]
@@ -84,6 +84,21 @@ def judge_rounds(settings: Selection, rows: Sequence[Row]) -> Outcome:
             f"{name_of(best['round'])} ({best['score']:.3f}), which is all that training.selection.patience allows"
         )
     return Outcome(best["round"], best["score"], stopped)
+
+
+def _is_better(row: Row, best: Row, by: float) -> bool:
+    """Whether a round gained more than `by`, over the domains that could be checked in both."""
+    new, old = _by_domain(row), _by_domain(best)
+    if new.keys() == old.keys():
+        return bool(row["score"] > best["score"] + by)
+    shared = new.keys() & old.keys()
+    if not shared:
+        return not old
+    return sum(new[name] for name in shared) / len(shared) > sum(old[name] for name in shared) / len(shared) + by
+
+
+def _by_domain(row: Row) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name not in ("round", "score")}
 
 
 def _in_a_row(rounds: int) -> str:

@@ -43,6 +43,18 @@ def test_the_rounds_end_once_patience_is_spent_and_not_before(scores: list[float
     assert not judge_rounds(Selection(), rows(*scores)).stopped
 
 
+def test_a_domain_that_could_not_be_checked_makes_no_round_the_best() -> None:
+    """Code is the harder one: a round in which no program could be run looks better than it is by its score."""
+    base = {"round": 0, "score": 0.75, "math": 0.9, "code": 0.6}
+    unchecked = {"round": 1, "score": 0.9, "math": 0.9}
+    nothing: dict[str, Any] = {"round": 2, "score": 0.0}
+    better = {"round": 3, "score": 0.8, "math": 0.9, "code": 0.7}
+    assert judge_rounds(Selection(), [base, unchecked, nothing]).best == 0
+    assert judge_rounds(Selection(), [base, unchecked, nothing, better]).best == 3
+    assert judge_rounds(Selection(), [base, unchecked | {"math": 0.95}]).best == 1
+    assert judge_rounds(Selection(), [nothing | {"round": 0}, unchecked]).best == 1
+
+
 def rollout(domain: str, task: str, index: int, passed: bool | None) -> Rollout:
     return Rollout("i", task, domain, 1, "T=1, development", index, "x", passed, None, "", "")
 
