@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selfplay.tracking import MetricLine, latest_by_step
+from selfplay.tracking.digest import MetricDigest
 
 Chart = dict[str, Any]
 Row = Mapping[str, Any]
@@ -15,7 +15,6 @@ Row = Mapping[str, Any]
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_POINTS = 1500
-ROUND_REWARD = "rollouts/reward"
 NLL_CURVES = {
     "joint_nll": "joint, greedy rationale",
     "bound": "importance-weighted bound",
@@ -65,12 +64,12 @@ def _accuracy_trace(series: int, name: str, rows: Sequence[Row], of: int) -> Cha
     return trace
 
 
-def reward_chart(lines: Sequence[MetricLine], stages: Sequence[str]) -> Chart | None:
+def reward_chart(digest: MetricDigest, stages: Sequence[str]) -> Chart | None:
     """The mean reward of training over the steps of all rounds, raw and smoothed."""
     traces: list[Chart] = []
     start = 0
     for series, stage in enumerate(stages):
-        curve = latest_by_step(lines, stage, "reward")
+        curve = sorted(digest.rewards.get(stage, {}).items())
         if not curve:
             continue
         steps = [start + step for step, _ in curve]
@@ -85,9 +84,9 @@ def reward_chart(lines: Sequence[MetricLine], stages: Sequence[str]) -> Chart | 
     return _chart("Reward in training", traces, "training step", "mean reward") if traces else None
 
 
-def round_reward_chart(lines: Sequence[MetricLine], stages: Sequence[str]) -> Chart | None:
+def round_reward_chart(digest: MetricDigest, stages: Sequence[str]) -> Chart | None:
     """The mean reward of a round's rollouts, for algorithms that draw them all before they train."""
-    latest = {line.stage: line.metrics[ROUND_REWARD] for line in lines if ROUND_REWARD in line.metrics}
+    latest = digest.round_rewards
     values = [latest[stage] for stage in stages if stage in latest]
     if not values:
         return None

@@ -19,8 +19,7 @@ from selfplay.report import charts, funnel, samples
 from selfplay.report.run_tables import RunTables
 from selfplay.run import read_json, read_run, write_text
 from selfplay.terminal import duration
-from selfplay.tracking import MetricLine, read_metrics
-from selfplay.tracking.metric_log import read_alarms
+from selfplay.tracking.digest import MetricDigest
 
 AGREEMENT_BINS = 20
 MOST_AGREEMENT_BARS = 33
@@ -69,7 +68,8 @@ def facts(run_path: Path) -> dict[str, Any]:
     summary = _summary(run_path / "summary.json")
     tables = RunTables(run_path)
     manifests = _manifests(run_path)
-    lines = read_metrics(run_path)
+    digest = MetricDigest(run_path)
+    digest.read()
     evaluation = summary.get("evaluation") or []
     em = _em_rows(summary, manifests)
     return {
@@ -78,13 +78,13 @@ def facts(run_path: Path) -> dict[str, Any]:
         "summary": summary,
         "headline": _headline(summary),
         "evaluation": _accuracy_table(summary),
-        "accuracy_so_far": [] if evaluation else _accuracy_so_far(lines),
+        "accuracy_so_far": [] if evaluation else _accuracy_so_far(digest),
         "rounds": sorted({int(row["round"]) for row in evaluation}),
-        "charts": _charts(evaluation, em, lines, _rounds(recipe), _agreement(tables)),
+        "charts": _charts(evaluation, em, digest, _rounds(recipe), _agreement(tables)),
         "em": em,
         "em_columns": _em_columns(em),
         "em_stopped": _em_stopped(manifests),
-        "alarms": [alarm.text for alarm in read_alarms(run_path)],
+        "alarms": [alarm.text for alarm in digest.alarms],
         "funnel": funnel.prompt_funnel(tables),
         "labels": summary.get("labels"),
         "samples": [asdict(sample) for sample in samples.problem_samples(tables)],
@@ -98,13 +98,13 @@ def facts(run_path: Path) -> dict[str, Any]:
 def _charts(
     evaluation: Sequence[charts.Row],
     em: Sequence[charts.Row],
-    lines: Sequence[MetricLine],
+    digest: MetricDigest,
     rounds: Sequence[str],
     agreement: Sequence[tuple[float, int, int, int]],
 ) -> dict[str, charts.Chart]:
     """Those charts that there are figures for."""
     found = charts.accuracy_charts(evaluation) | charts.em_charts(em)
-    reward = charts.reward_chart(lines, rounds) or charts.round_reward_chart(lines, rounds)
+    reward = charts.reward_chart(digest, rounds) or charts.round_reward_chart(digest, rounds)
     if reward:
         found["reward"] = reward
     if agreement:
@@ -160,12 +160,9 @@ def _accuracy_table(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _accuracy_so_far(lines: Sequence[MetricLine]) -> list[tuple[str, str, float]]:
+def _accuracy_so_far(digest: MetricDigest) -> list[tuple[str, str, float]]:
     """What evaluations have logged before the run's end, without intervals: (stage, metric, value)."""
-    # A line without a step tells of the stage's tables, such as how often each verdict was given.
-    evaluations = (line for line in lines if line.stage.startswith("evaluation_") and line.step is not None)
-    latest = {line.stage: line.metrics for line in evaluations}
-    return [(stage, metric, value) for stage, metrics in latest.items() for metric, value in metrics.items()]
+    return [(stage, metric, value) for stage, metrics in digest.heldout.items() for metric, value in metrics.items()]
 
 
 def _em_rows(summary: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

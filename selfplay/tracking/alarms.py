@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from selfplay.tracking.metric_log import MetricLine
+from selfplay.tracking.metric_log import ROUND_REWARD, MetricLine
 from selfplay.tracking_settings import AlarmName, Alarms
 
 REWARD_RISE = 0.02
 """Smallest rise of the mean reward that counts as one."""
 OF_TABLES = "rollouts/"
-ROUND_REWARD = "rollouts/reward"
 LABELLINGS = ("labelling", "relabelling")
 
 

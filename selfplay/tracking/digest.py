@@ -1,14 +1,20 @@
-"""What `selfplay status` needs of a run's metrics: gathered line by line as they come, so that looking again costs
-little."""
+"""What `selfplay status` and the report need of a run's metrics: gathered line by line as they come, so that looking
+again costs little, and that a long run's need not fit into memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from selfplay.tracking.metric_log import METRICS_FILE, AlarmLine, Follower, MetricLine, alarm_line, metric_line
-
-ROUND_REWARD = "rollouts/reward"
+from selfplay.tracking.metric_log import (
+    METRICS_FILE,
+    ROUND_REWARD,
+    AlarmLine,
+    Follower,
+    MetricLine,
+    alarm_line,
+    metric_line,
+)
 
 Shares = dict[tuple[str, str], float]
 """By domain and status."""

@@ -20,6 +20,8 @@ from typing import Any
 
 METRICS_FILE = "metrics.jsonl"
 TABLES_FOLDER = "tables"
+ROUND_REWARD = "rollouts/reward"
+"""The mean reward of rollouts that were all drawn before a round's training."""
 
 
 @dataclass(frozen=True, slots=True)
