@@ -49,7 +49,7 @@ class VerifiedReward:
         self._seed = seed
         self._shuffled = shuffled
         self._favourites = favourites or WrongFavourites({})
-        self._unlogged: list[dict[str, float]] = []
+        self._unlogged: list[tuple[str, float]] = []
         self.given: list[Reward] = []
         """The rewards of the last call, in order."""
         self.lengths: list[int] = []
@@ -76,9 +76,8 @@ class VerifiedReward:
             self.given = await self.judge(completions, task_id, domain, task, int(trainer_state.global_step))
         else:
             self.given, self.handed_over = self.handed_over, None
-        for metrics in self._unlogged:
-            for name, value in metrics.items():
-                log_metric(name, value)
+        for name, value in (*self._unlogged, *self._favourites.metrics().items()):
+            log_metric(name, value)
         self._unlogged = []
         return self.given
 
@@ -100,7 +99,7 @@ class VerifiedReward:
         self._log.write(step, call, judged)
         for key, name, text, verdict in zip(task_id, domain, texts, verdicts, strict=True):
             self._favourites.add(name, key, text, verdict.passed)
-        self._unlogged.append(judged.metrics() | self._favourites.metrics())
+        self._unlogged += judged.values()
         self.seconds += time.monotonic() - started
         return rewards
 

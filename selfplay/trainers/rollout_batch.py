@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selfplay.run import repair_lines
-from verifiers.composite import component_rewards, mean_component_rewards
+from verifiers.composite import component_rewards
 from verifiers.model import Verdict
 
 Reward = float | None
@@ -27,17 +27,16 @@ class JudgedRollouts:
     rewards: list[Reward]
     """What the training gets: the verdicts' rewards, or, in the control, a permutation of them."""
 
-    def metrics(self) -> dict[str, float]:
-        """The mean reward of each domain and of each component, and the share that could not be checked."""
-        found: dict[str, float] = {}
-        for name in sorted(set(self.domains)):
-            mine = [v for v, domain in zip(self.verdicts, self.domains, strict=True) if domain == name]
-            reached = [v.reward for v in mine if v.reward is not None]
-            if reached:
-                found[f"reward/{name}"] = sum(reached) / len(reached)
-            found[f"not_checked/{name}"] = 1 - len(reached) / len(mine)
-            found |= {f"reward/{name}/{part}": mean for part, mean in mean_component_rewards(mine).items()}
-        return found
+    def values(self) -> Iterator[tuple[str, float]]:
+        """What each rollout adds to the mean reward of its domain and of each component, and to the unchecked share.
+
+        Value by value, so that a mean over several batches and ranks is one over all of their rollouts.
+        """
+        for verdict, domain in zip(self.verdicts, self.domains, strict=True):
+            yield f"not_checked/{domain}", float(verdict.reward is None)
+            rewards = {f"reward/{domain}": verdict.reward}
+            rewards |= {f"reward/{domain}/{part}": reward for part, reward in component_rewards(verdict).items()}
+            yield from ((name, reward) for name, reward in rewards.items() if reward is not None)
 
 
 class RolloutLog:

@@ -27,6 +27,7 @@ class FakeJudge:
 
 def call(reward: VerifiedReward, completions: list[Any], logged: dict[str, float]) -> list[float | None]:
     n = len(completions)
+    values: dict[str, list[float]] = {}
     judged = reward(
         prompts=["p"] * n,
         completions=completions,
@@ -35,9 +36,12 @@ def call(reward: VerifiedReward, completions: list[Any], logged: dict[str, float
         domain=["math"] * n,
         task=[task_to_json(Task(answer="1"))] * n,
         trainer_state=SimpleNamespace(global_step=4),
-        log_metric=logged.__setitem__,
+        log_metric=lambda name, value: values.setdefault(name, []).append(value),
     )
-    return asyncio.run(judged)
+    rewards = asyncio.run(judged)
+    # As TRL does, over all ranks.
+    logged.update({name: sum(of) / len(of) for name, of in values.items()})
+    return rewards
 
 
 def make(folder: Path, shuffled: bool = False) -> VerifiedReward:
@@ -112,6 +116,22 @@ def test_rewards_that_were_handed_over_are_given_once_with_the_metrics_of_their_
     assert logged == {"reward/math": 0.5, "not_checked/math": 0.0}
     assert reward.lengths == [1, 2]
     assert call(reward, ["bad", "bad"], logged) == [0.0, 0.0]
+
+
+def test_batches_of_a_step_count_by_their_rollouts(tmp_path: Path) -> None:
+    """What is topped up is fewer rollouts than what it is added to."""
+    reward = make(tmp_path)
+
+    def judge(*completions: str) -> list[float | None]:
+        n = len(completions)
+        task = [task_to_json(Task(answer="1"))] * n
+        return asyncio.run(reward.judge(completions, ["t"] * n, ["math"] * n, task, step=4))
+
+    reward.handed_over = judge("good", "good", "good", "bad", "good", "slow")
+    judge("bad")
+    logged: dict[str, float] = {}
+    call(reward, ["slow"] * 6, logged)
+    assert logged == {"reward/math": pytest.approx(4 / 6), "not_checked/math": pytest.approx(1 / 7)}
 
 
 def test_messages_and_texts_are_read_alike() -> None:
