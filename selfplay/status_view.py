@@ -47,9 +47,10 @@ def status_view(status: Status, most: int | None = None) -> RenderableType:
 
 def fitted(status: Status, console: Console) -> RenderableType:
     """As much as the screen has lines for: what goes on and how it goes before stages that ended long ago."""
-    whole = status_view(status)
-    if len(console.render_lines(whole)) < console.height:
-        return whole
+    if len(status["stages"]) < console.height:
+        whole = status_view(status)
+        if len(console.render_lines(whole)) < console.height:
+            return whole
     without = len(console.render_lines(status_view(status, 0)))
     return status_view(status, max(FEWEST_STAGES, console.height - 1 - without))
 
