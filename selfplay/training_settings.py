@@ -184,6 +184,15 @@ class TrainingSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _has_rewards_to_shuffle(self) -> TrainingSettings:
+        if self.rewards == "shuffled" and self.algorithm in ("sft", "continued_sft"):
+            raise ValueError(
+                f"rewards: shuffled permutes the verdicts of rollouts, and {self.algorithm} has none; take grpo, dpo "
+                "or rft, or leave rewards out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_a_teacher(self) -> TrainingSettings:
         if self.algorithm == "sft" and self.sft.teacher is None and self.sft.files is None:
             raise ValueError("algorithm: sft learns from a teacher; set sft.teacher, or sft.files for traces you have")

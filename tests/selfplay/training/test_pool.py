@@ -151,6 +151,11 @@ def test_rollouts_that_cannot_differ_are_refused(algorithm: str) -> None:
     assert TrainingSettings.model_validate(settings).algorithm == "grpo"
 
 
+def test_a_control_that_would_be_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"rewards: shuffled .* continued_sft has none"):
+        TrainingSettings.model_validate({"algorithm": "continued_sft", "rewards": "shuffled"})
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
