@@ -15,6 +15,7 @@ RESERVED = {
     "report_to": "the run's own tracking logs every metric",
     "use_cpu": "compute.device decides it",
     "resume_from_checkpoint": "the run continues by itself",
+    "chat_template_kwargs": "prompts are templated as they are where the policy is measured",
     "save_only_model": "a training goes on from its checkpoints, which takes the optimizer's state, too",
     "ignore_data_skip": "a training that goes on does not read again what it has learnt from",
     "eval_strategy": "the run evaluates each policy itself, on problems that no trainer sees",

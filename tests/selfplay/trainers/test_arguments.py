@@ -45,6 +45,7 @@ def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
         ("grpo", {"num_iterations": 2, "save_steps": 0.1, "max_steps": 40}, "save_steps: is 0.1, .* serves 2 steps"),
         ("grpo", {"beta": 0.1, "sync_ref_model": True, "save_steps": 2}, "sync_ref_model: .* in no checkpoint.*remove"),
         ("dpo", {"sync_ref_model": True, "save_steps": 2}, "sync_ref_model: .* in no checkpoint.*remove"),
+        ("grpo", {"chat_template_kwargs": {"enable_thinking": False}}, "where the policy is measured"),
         ("sft", {"save_only_model": True}, "a training goes on from its checkpoints"),
         ("dpo", {"ignore_data_skip": True}, "goes on does not read again"),
         ("grpo", {"eval_strategy": "steps"}, "the run evaluates each policy itself"),
