@@ -11,12 +11,24 @@ from typing import Any
 
 from trl import DPOTrainer
 
+from selfplay.trainers.sft import NothingToLearn
+
 
 class TokenPairsTrainer(DPOTrainer):
     """A DPOTrainer whose dataset has `prompt_ids`, `chosen_ids` and `rejected_ids`."""
 
     def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, dataset_name: str) -> Any:
-        """As TRL does, leaves out pairs of which `max_length` would keep no token of an answer."""
+        """As TRL does, leaves out pairs of which `max_length` would keep no token of an answer.
+
+        Raises:
+            NothingToLearn: that is all of them.
+        """
         if args.max_length is None or args.truncation_mode != "keep_start":
             return dataset
-        return dataset.filter(lambda row: len(row["prompt_ids"]) < args.max_length)
+        left = dataset.filter(lambda row: len(row["prompt_ids"]) < args.max_length)
+        if not len(left):
+            raise NothingToLearn(
+                f"training.dpo.args.max_length is {args.max_length}, and every prompt is that long alone; raise it, or "
+                "leave it out, so that no pair is cut"
+            )
+        return left

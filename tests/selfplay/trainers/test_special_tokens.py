@@ -20,6 +20,7 @@ from selfplay.trainers.dpo import _row
 from selfplay.trainers.dpo_trainer import TokenPairsTrainer
 from selfplay.trainers.grpo_trainer import SelfplayGRPOTrainer
 from selfplay.trainers.rollout_groups import Tally
+from selfplay.trainers.sft import NothingToLearn
 
 PROBLEM, ANSWER = "What is 2?", "so 2"
 TEMPLATE = "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
@@ -61,6 +62,20 @@ def test_pairs_are_learnt_on_the_tokens_that_were_sampled(opened_by: ModelRef, c
     ids, [(start, end)] = sampled(tokenizer, chat)
     assert batch["input_ids"][0].tolist() == ids
     assert batch["completion_mask"][0].tolist() == [0] * start + [1] * (end - start)
+
+
+def test_a_length_that_leaves_no_pair_is_said(tiny_model: ModelRef, tmp_path: Path) -> None:
+    network, tokenizer = loading.load_for_training(tiny_model, False)
+    rows = [_row(Pair("i", "t", prompt, ANSWER, "3", "test"), tokenizer, False) for prompt in (PROBLEM, "2")]
+
+    def trainer(most: int) -> TokenPairsTrainer:
+        args = arguments.build("dpo", {"max_steps": 1, "max_length": most}, str(tmp_path / "work"), 0, "cpu")
+        dataset = Dataset.from_list(rows)
+        return TokenPairsTrainer(model=network, args=args, train_dataset=dataset, processing_class=tokenizer)
+
+    assert len(trainer(len(rows[0]["prompt_ids"])).train_dataset) == 1
+    with pytest.raises(NothingToLearn, match=r"dpo.args.max_length is 1, .* raise it"):
+        trainer(1)
 
 
 @pytest.mark.parametrize("chat", [True, False])
