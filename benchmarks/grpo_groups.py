@@ -35,6 +35,7 @@ CHOSEN = "training.grpo.candidates=3"
 ARMS = {
     TURN: [],
     "chosen": [CHOSEN],
+    "chosen_of_six": ["training.grpo.candidates=6"],
     "chosen_and_topped_up": [CHOSEN, "training.grpo.top_up=1"],
     "surest_in_turn": ["training.grpo.min_agreement=0.95"],
 }
