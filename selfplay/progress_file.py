@@ -54,7 +54,9 @@ class ProgressFile:
 
     def _write(self) -> None:
         self._written = time.monotonic()
-        _put(self._file, self._content)
+        # Whether others can look on is no reason to stop: a disk that is full stops the run where it matters.
+        with contextlib.suppress(OSError):
+            _put(self._file, self._content)
 
 
 def note_ending(run_path: Path, why: str) -> None:
@@ -64,12 +66,17 @@ def note_ending(run_path: Path, why: str) -> None:
         known = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
-    _put(file, (known if isinstance(known, dict) else {}) | {"ended": why})
+    content = (known if isinstance(known, dict) else {}) | {"ended": why}
+    try:
+        _put(file, content)
+    except OSError:
+        # A disk that is full has no room for one more file, but where this one is.
+        with contextlib.suppress(OSError), file.open("r+", encoding="utf-8") as open_file:
+            open_file.write(json.dumps(content))
+            open_file.truncate()
 
 
 def _put(file: Path, content: dict[str, Any]) -> None:
     partial = file.with_name(f".{FILE}.partial")
-    # Whether others can look on is no reason to stop: a disk that is full stops the run where it matters.
-    with contextlib.suppress(OSError):
-        partial.write_text(json.dumps(content | {"written": time.time()}), encoding="utf-8")
-        partial.replace(file)
+    partial.write_text(json.dumps(content | {"written": time.time()}), encoding="utf-8")
+    partial.replace(file)

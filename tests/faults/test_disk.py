@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from selfplay.progress_file import ProgressFile, note_ending
 from selfplay.records import Rollout
 from selfplay.run import RunDirectory, RunError, read_json, write_json
+from selfplay.run_status import run_status
 from selfplay.store import ShardStore, VerdictStore
 from selfplay.system_errors import SYSTEM, sentence
 from selfplay.tables import read_table, write_table
@@ -76,6 +78,14 @@ def test_metrics_of_a_full_disk_are_mended_by_the_next_session(disk: SmallDisk) 
         again.log("base", {"loss": 0.5}, 100)
     steps = [line.step for line in read_metrics(disk.path)]
     assert (steps[0], steps[-1]) == (0, 100)
+
+
+def test_that_the_disk_is_full_can_be_read_from_elsewhere(disk: SmallDisk) -> None:
+    progress = ProgressFile(disk.path)
+    progress.stage("base", 1, 2)
+    disk.fill()
+    note_ending(disk.path, "the disk is full; make room")
+    assert run_status(disk.path, ["base"])["ended"] == "the disk is full; make room"
 
 
 def test_a_read_only_directory_is_refused_in_one_sentence(disk: SmallDisk) -> None:
