@@ -62,8 +62,12 @@ class MirrorProcess:
                 if self._ending.is_set():
                     return
                 _reap(self._process)
-                # The server may have what this session wrote until now.
-                self._process = self._start(line_count(self._run_path))
+                try:
+                    # The server may have what this session wrote until now.
+                    self._process = self._start(line_count(self._run_path))
+                except OSError:
+                    # No room for its log, say; the run itself will tell of that.
+                    return
 
     def _hear(self, process: subprocess.Popen[bytes]) -> None:
         """Passes on what a process says until it ends."""
