@@ -42,7 +42,8 @@ class ProgressFile:
             return
         now = time.monotonic()
         self._content["done"] += count
-        self._content["pieces"] += bool(count)
+        # Shards: endpoints answer one by one, and what was found done comes first, all at once.
+        self._content["pieces"] += bool(self._recent) and count > 1
         self._recent.append((now, self._content["done"]))
         while len(self._recent) > 2 and now - self._recent[0][0] > RECENT_S:
             self._recent.popleft()

@@ -126,6 +126,13 @@ def test_steps_of_an_earlier_session_do_not_count_as_speed(run_path: Path, monke
     assert (current["rate_per_s"], current["eta_s"]) == (pytest.approx(0.2), pytest.approx(490.0))
 
 
+def test_answers_of_an_endpoint_are_no_shards(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(run_path, monkeypatch, "labelling: solving group 1", 100, {100.0: 50, 101.0: 1, 102.0: 1, 103.0: 1})
+    with running(run_path):
+        text = shown(status_view(run_status(run_path, STAGES)))
+    assert "53 of 100 completions, 1 completions a second" in text
+
+
 def test_a_run_that_hangs_is_seen_to(run_path: Path) -> None:
     now = time.time()
     progress = {"stage": "selfplay_1", "work": "w", "done": 1, "total": 5, "rate": 2.0, "stage_began": now - 9e4}
