@@ -20,6 +20,8 @@ from typing import Any
 
 METRICS_FILE = "metrics.jsonl"
 TABLES_FOLDER = "tables"
+OF_ROUNDS = ("selfplay", "evaluation")
+"""Kinds of stages that each round has one of."""
 ROUND_REWARD = "rollouts/reward"
 """The mean reward of rollouts that were all drawn before a round's training."""
 
@@ -33,6 +35,28 @@ class MetricLine:
     stage: str
     step: int | None
     metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundCurves:
+    """What a line adds to the curves that go through all rounds: the metrics of `selfplay_2` as those of `selfplay`."""
+
+    kind: str
+    """Of the stage: one of `OF_ROUNDS`."""
+    round: int
+    metrics: dict[str, float]
+    """With the kind before their names."""
+    x: int
+    """Of evaluations the round, else the number of the line."""
+
+
+def round_curves(number: int, line: MetricLine) -> RoundCurves | None:
+    """What line `number` of a run adds to the curves over rounds; None where it has no part in any."""
+    kind, _, place = line.stage.rpartition("_")
+    if kind not in OF_ROUNDS or not place.isdecimal():
+        return None
+    metrics = {f"{kind}/{name}": value for name, value in line.metrics.items()}
+    return RoundCurves(kind, int(place), metrics, int(place) if kind == "evaluation" else number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.run import read_json, write_json
-from selfplay.tracking.metric_log import MetricLine
+from selfplay.tracking.metric_log import MetricLine, round_curves
 
 FOLDER = "tensorboard"
 
@@ -35,6 +35,10 @@ class TensorboardSink:
         values = [Summary.Value(tag=f"{line.stage}/{n}", simple_value=value) for n, value in line.metrics.items()]
         values += [Summary.Value(tag=f"{line.stage}/{n}", histo=_histogram(shape)) for n, shape in histograms.items()]
         self._add(Summary(value=values), number if line.step is None else line.step, line.time)
+        curves = round_curves(number, line)
+        if curves is not None:
+            values = [Summary.Value(tag=name, simple_value=value) for name, value in curves.metrics.items()]
+            self._add(Summary(value=values), curves.x, line.time)
 
     def table(self, number: int, name: str, file: Path) -> None:
         """TensorBoard has no tables."""

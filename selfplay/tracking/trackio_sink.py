@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.run import read_json, write_json
-from selfplay.tracking.metric_log import MetricLine
+from selfplay.tracking.metric_log import MetricLine, round_curves
 
 FOLDER = "trackio"
 TABLE_ROWS = 500
@@ -49,7 +49,7 @@ class TrackioSink:
         return int(read_json(self._state)["lines"]) if self._state.exists() else 0
 
     def metrics(self, number: int, line: MetricLine, histograms: Mapping[str, Any]) -> None:
-        """Logs numbers and histograms under the stage's name."""
+        """Logs numbers and histograms under the stage's name, and over rounds."""
         import trackio
 
         values: dict[str, Any] = {f"{line.stage}/{name}": value for name, value in line.metrics.items()}
@@ -58,6 +58,9 @@ class TrackioSink:
             # trackio bins for itself.
             points = [m for m, count in zip(middles, shape["counts"], strict=True) for _ in range(int(count))]
             values[f"{line.stage}/{name}"] = trackio.Histogram(points, num_bins=len(middles))
+        curves = round_curves(number, line)
+        if curves is not None:
+            values |= curves.metrics | {f"{curves.kind}/round": curves.round}
         if line.step is not None:
             values[f"{line.stage}/step"] = line.step
         if values:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from selfplay.run import read_json, write_json, write_text
 from selfplay.tracking import artifacts
-from selfplay.tracking.metric_log import TABLES_FOLDER, MetricLine, read_lines
+from selfplay.tracking.metric_log import TABLES_FOLDER, MetricLine, read_lines, round_curves
 
 INIT_TIMEOUT_S = 15.0
 FINISH_TIMEOUT_S = 30.0
@@ -84,6 +84,7 @@ class WandbSink:
             allow_val_change=True,
             settings=_settings(wandb, self._init_timeout_s),
         )
+        self._run.define_metric("evaluation/*", step_metric="evaluation/round")
         if not online:
             return int(self._state["offline_lines"])
         first = int(self._run.starting_step)
@@ -108,7 +109,7 @@ class WandbSink:
                 self._sent.add(number)
 
     def metrics(self, number: int, line: MetricLine, histograms: Mapping[str, Any]) -> None:
-        """Logs numbers and histograms under the stage's name, over its own steps where it has any."""
+        """Logs numbers and histograms under the stage's name, over its own steps where it has any, and over rounds."""
         import wandb
 
         values: dict[str, Any] = {f"{line.stage}/{name}": value for name, value in line.metrics.items()}
@@ -117,6 +118,9 @@ class WandbSink:
             values[f"{line.stage}/{name}"] = wandb.Histogram(np_histogram=pair)
         if not values:
             return
+        curves = round_curves(number, line)
+        if curves is not None:
+            values |= curves.metrics | {f"{curves.kind}/round": curves.round}
         if line.step is not None:
             values[f"{line.stage}/step"] = line.step
             if line.stage not in self._staged:

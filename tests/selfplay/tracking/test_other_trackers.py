@@ -29,6 +29,8 @@ def two_sessions(run_path: Path, **tracking: Any) -> None:
         tracker.done("labelling", 2.0, {"tasks": 7})
     with Tracker(run_path, settings) as tracker:
         tracker.log("selfplay_1", {"reward": 0.75}, 2)
+        tracker.log("evaluation_1", {"math/greedy": 0.5}, 1)
+        tracker.log("selfplay_2", {"reward": 1.0}, 1)
         tracker.alarm("selfplay_1", "one_answer", "One answer won.")
         tracker.summary({"seed": 1})
 
@@ -41,6 +43,8 @@ def test_tensorboard_reads_every_point_once(tmp_path: Path) -> None:
     found = EventAccumulator(str(tmp_path / "tensorboard"))
     found.Reload()
     assert [(e.step, e.value) for e in found.Scalars("selfplay_1/reward")] == [(1, 0.25), (2, 0.75)]
+    assert [(e.step, e.value) for e in found.Scalars("selfplay/reward")] == [(0, 0.25), (3, 0.75), (5, 1.0)]
+    assert [(e.step, e.value) for e in found.Scalars("evaluation/math/greedy")] == [(1, 0.5)]
     assert "selfplay_1/kl" not in found.Tags()["scalars"]
     [shape] = found.Histograms("selfplay_1/pass_rate")
     assert (shape.histogram_value.bucket_limit, shape.histogram_value.bucket) == ([0.5, 1.0], [3.0, 4.0])
@@ -63,6 +67,8 @@ def test_trackio_reads_every_point_once(tmp_path: Path) -> None:
     name, rows = json.loads(done.stdout.splitlines()[-1])
     assert name == tmp_path.name
     assert [row["selfplay_1/reward"] for row in rows if "selfplay_1/reward" in row] == [0.25, 0.75]
+    over_rounds = [(row["selfplay/round"], row["selfplay/reward"]) for row in rows if "selfplay/reward" in row]
+    assert over_rounds == [(1, 0.25), (1, 0.75), (2, 1.0)]
     assert [row["done/labelling/tasks"] for row in rows if "done/labelling/tasks" in row] == [7]
     assert any("samples" in row for row in rows)
 

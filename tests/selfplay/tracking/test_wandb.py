@@ -60,13 +60,32 @@ def test_offline_keeps_metrics_by_stage(run_path: Path, capfd: pytest.CaptureFix
     assert {"done/labelling/tasks": 7, "done/labelling/lost/parse: no block": 3}.items() <= history[3].items()
     assert history[4]["alarms/reward_hacking"] == 1
     steps = {r.metric.glob_name: r.metric.step_metric for r in records if r.HasField("metric") and r.metric.glob_name}
-    assert steps == {"selfplay_1/*": "selfplay_1/step", "selfplay_2/*": "selfplay_2/step"}
+    own = {f"selfplay_{number}/*": f"selfplay_{number}/step" for number in (1, 2)}
+    assert steps == own | {"evaluation/*": "evaluation/round"}
     summary = {item_name(i): i.value_json for r in records if r.HasField("summary") for i in r.summary.update}
     assert summary["evaluation/0/math/greedy/value"] == "0.5"
     [alert] = [r.alert for r in records if r.HasField("alert")]
     assert (alert.title, alert.text) == ("reward hacking", "the reward rose")
     [table] = (run_path / "wandb").glob("offline-run-*/files/media/table/*.json")
     assert json.loads(table.read_text())["data"] == [["2+2", 4], ["<b>", None]]
+
+
+def test_rounds_share_their_curves(run_path: Path) -> None:
+    with Tracker(run_path, claimed(run_path, recipe("offline"))) as tracker:
+        for number in (1, 12):
+            tracker.log(f"selfplay_{number}", {"reward": number / 20}, 1)
+            tracker.log(f"evaluation_{number}", {"math/greedy": number / 16}, number)
+        tracker.log("em_1", {"loss": 1.0}, 1)
+    history = history_of(read_transaction_log(run_path))
+    names = ("_step", "selfplay/round", "selfplay/reward", "evaluation/round", "evaluation/math/greedy")
+    found = [tuple(row.get(name) for name in names) for row in history]
+    assert found == [
+        (0, 1, 0.05, None, None),
+        (1, None, None, 1, 0.0625),
+        (2, 12, 0.6, None, None),
+        (3, None, None, 12, 0.75),
+        (4, None, None, None, None),
+    ]
 
 
 def test_offline_keeps_the_recipe_and_nothing_about_the_host(run_path: Path) -> None:
