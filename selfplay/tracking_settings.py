@@ -9,7 +9,13 @@ from pydantic import Field
 from selfplay.settings import Section
 
 AlarmName = Literal[
-    "reward_hacking", "one_answer", "length_explosion", "entropy_collapse", "verifier_errors", "falling_agreement"
+    "diverged",
+    "reward_hacking",
+    "one_answer",
+    "length_explosion",
+    "entropy_collapse",
+    "verifier_errors",
+    "falling_agreement",
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 

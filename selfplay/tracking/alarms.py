@@ -16,6 +16,8 @@ from selfplay.tracking_settings import AlarmName, Alarms
 REWARD_RISE = 0.02
 """Smallest rise of the mean reward that counts as one."""
 OF_TABLES = "rollouts/"
+OF_WEIGHTS = ("loss", "grad_norm")
+"""Metrics of a training that are finite as long as its weights are."""
 LABELLINGS = ("labelling", "relabelling")
 
 
@@ -33,13 +35,19 @@ class Curves:
 
     def __init__(self, lines: Iterable[MetricLine] = ()) -> None:
         self._values: dict[str, dict[str, dict[int, float]]] = {}
+        self._not_finite: dict[str, dict[str, set[int | None]]] = {}
         for line in lines:
             self.add(line)
 
     def add(self, line: MetricLine) -> None:
         """Takes in one line."""
         names = self._values.setdefault(line.stage, {})
+        lost = self._not_finite.setdefault(line.stage, {})
+        for name in line.not_finite:
+            lost.setdefault(name, set()).add(line.step)
         for name, value in line.metrics.items():
+            if name in lost:
+                lost[name].discard(line.step)
             curve = names.setdefault(name, {})
             step = len(curve) if line.step is None else line.step
             late = bool(curve) and step not in curve and step < next(reversed(curve))
@@ -52,6 +60,14 @@ class Curves:
         """Stages by what stands before their number, in the order in which they began."""
         return [stage for stage in self._values if _kind(stage) in kinds]
 
+    def not_finite(self) -> Iterator[tuple[str, str, int]]:
+        """(stage, metric, first step) of each metric that was no finite number at some step."""
+        for stage, names in self._not_finite.items():
+            for name, known in names.items():
+                steps = [step for step in known if step is not None]
+                if steps:
+                    yield stage, name, min(steps)
+
     def named(self, stage: str, prefix: str) -> dict[str, list[float]]:
         """The curves of a stage whose names begin so, by what follows."""
         names = self._values.get(stage, {})
@@ -60,6 +76,19 @@ class Curves:
     def of(self, stage: str, metric: str) -> list[float]:
         """One curve, in the order of its steps; empty where there is none."""
         return list(self._values.get(stage, {}).get(metric, {}).values())
+
+
+def diverged(curves: Curves, settings: Alarms) -> Raised | None:
+    """A training's loss or gradient is no number any more: its weights are ruined, or about to be."""
+    found = [place for place in curves.not_finite() if place[1].rpartition("/")[2] in OF_WEIGHTS]
+    if not found:
+        return None
+    stage, metric, step = found[-1]
+    return Raised(
+        stage,
+        f"In {stage}, {metric} was no finite number at step {step}: the weights are likely ruined; lower the learning "
+        "rate or max_grad_norm, or train in bfloat16 or float32 where it was float16.",
+    )
 
 
 def reward_hacking(curves: Curves, settings: Alarms) -> Raised | None:
@@ -184,6 +213,7 @@ def falling_agreement(curves: Curves, settings: Alarms) -> Raised | None:
 
 
 ALARMS: dict[AlarmName, Callable[[Curves, Alarms], Raised | None]] = {
+    "diverged": diverged,
     "reward_hacking": reward_hacking,
     "one_answer": one_answer,
     "length_explosion": length_explosion,

@@ -35,6 +35,9 @@ class MetricLine:
     stage: str
     step: int | None
     metrics: dict[str, float]
+    """Those that are finite numbers."""
+    not_finite: tuple[str, ...] = ()
+    """The names of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +145,13 @@ def latest_by_step(lines: Iterable[MetricLine], stage: str, metric: str) -> list
 
 
 def metric_line(row: Any) -> MetricLine | None:
-    """The metrics of a line's content, if it has any; those that are no finite numbers are left out."""
+    """The metrics of a line's content, if it has any. In a file, what is no finite number is null."""
     try:
-        numbers = {name: float(value) for name, value in row["metrics"].items() if value is not None}
+        numbers = {name: math.nan if value is None else float(value) for name, value in row["metrics"].items()}
         metrics = {name: value for name, value in numbers.items() if math.isfinite(value)}
-        step = row["step"]
-        return MetricLine(float(row["time"]), str(row["stage"]), None if step is None else int(step), metrics)
+        lost = tuple(name for name in numbers if name not in metrics)
+        step = None if row["step"] is None else int(row["step"])
+        return MetricLine(float(row["time"]), str(row["stage"]), step, metrics, lost)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 

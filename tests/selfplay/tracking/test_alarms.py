@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
@@ -11,6 +12,7 @@ from selfplay.tracking.alarms import (
     ALARMS,
     Curves,
     Raised,
+    diverged,
     entropy_collapse,
     falling_agreement,
     length_explosion,
@@ -19,6 +21,7 @@ from selfplay.tracking.alarms import (
     reward_hacking,
     verifier_errors,
 )
+from selfplay.tracking.metric_log import metric_line
 from selfplay.tracking_settings import Alarms
 
 SETTINGS = Alarms(window=5)
@@ -26,11 +29,12 @@ Steps = Mapping[tuple[str, str], Sequence[float]]
 
 
 def curves(steps: Steps) -> Curves:
-    return Curves(
-        MetricLine(0.0, stage, number, {metric: value})
+    rows = (
+        {"time": 0.0, "stage": stage, "step": number, "metrics": {metric: value}}
         for (stage, metric), values in steps.items()
         for number, value in enumerate(values)
     )
+    return Curves(line for row in rows if (line := metric_line(row)) is not None)
 
 
 def ramp(first: float, last: float, count: int = 20) -> list[float]:
@@ -48,6 +52,8 @@ def hacking(reward: tuple[float, float], heldout: tuple[float, float]) -> Steps:
 
 
 FIRES: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps, str]] = [
+    (diverged, {("selfplay_1", "grad_norm"): [0.5, 0.7, math.nan, math.nan]}, "In selfplay_1, grad_norm was no finite"),
+    (diverged, {("em_1", "p/loss"): [0.5, math.inf, 0.5]}, "p/loss was no finite number at step 1:"),
     (reward_hacking, hacking((0.3, 0.8), (0.5, 0.4)), "held-out accuracy fell by 10.0 points"),
     (
         reward_hacking,
@@ -107,6 +113,7 @@ def test_an_alarm_fires(alarm: Callable[[Curves, Alarms], Raised | None], steps:
 
 
 QUIET: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps]] = [
+    (diverged, {("selfplay_1", "loss"): [0.5, 0.7], ("selfplay_1", "kl"): [math.nan]}),
     (reward_hacking, {}),
     (reward_hacking, hacking((0.3, 0.8), (0.5, 0.6))),
     (reward_hacking, hacking((0.3, 0.8), (0.5, 0.48))),
@@ -165,6 +172,13 @@ def test_of_labels_and_rollouts_that_share_one_answer_the_newer_are_told_of() ->
     found = one_answer(curves(first | {("labelling_2", labels[0]): labels[1]}), SETTINGS)
     assert found is not None
     assert found.stage == "labelling_2"
+
+
+def test_a_step_that_was_taken_again_and_is_finite_now_raises_nothing() -> None:
+    rows = [{"time": 0.0, "stage": "selfplay_1", "step": 3, "metrics": {"loss": value}} for value in (None, 0.5)]
+    lines = [line for row in rows if (line := metric_line(row)) is not None]
+    assert diverged(Curves(lines[:1]), SETTINGS) is not None
+    assert diverged(Curves(lines), SETTINGS) is None
 
 
 def test_alarms_that_are_off_are_not_raised() -> None:
