@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -139,9 +140,9 @@ def agreement_chart(bars: Sequence[tuple[float, int, int, int]]) -> Chart:
 
 def moving_mean(values: Sequence[float], window: int) -> list[float]:
     """The mean of each value and those around it; near the ends the window is smaller."""
-    half = window // 2
-    groups = (values[max(0, at - half) : at + half + 1] for at in range(len(values)))
-    return [sum(group) / len(group) for group in groups]
+    half, sums = window // 2, list(itertools.accumulate(values, initial=0.0))
+    ends = ((max(0, at - half), min(len(values), at + half + 1)) for at in range(len(values)))
+    return [(sums[high] - sums[low]) / (high - low) for low, high in ends]
 
 
 def _curve(rows: Sequence[Row], key: str) -> tuple[list[int], list[float]]:
