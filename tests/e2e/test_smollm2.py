@@ -57,7 +57,8 @@ def test_problems_without_concepts_become_new_ones_on_a_real_model(tmp_path: Pat
         assert math.isfinite(row["nll_without_rationale"])
         # An untuned model would leave the form of a completion; these were tuned on it.
         assert row["parse_rate"] > 0.3
-        assert row["bound"] > 0
+        # None where no rationale of some held-out pair ended in time.
+        assert row["bound"] is None or row["bound"] > 0
     prompts = pq.read_table(run / "stages" / "synthesis" / "prompts.parquet").to_pylist()
     assert len(prompts) == 8
     assert any(row["problem"] for row in prompts)
