@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.progress import (
@@ -39,8 +40,9 @@ def plain(value: object, style: str = "", **options: Any) -> Text:
 
 def closing_table(summary: Mapping[str, Any]) -> RenderableType:
     """The end of a run on one screen, from the content of `summary.json`."""
-    halves = Table.grid(padding=(0, 4))
-    halves.add_row(_stage_times(summary), Group(_prompts(summary.get("prompts") or {}), _labels(summary)))
+    prompts = Group(_prompts(summary.get("prompts") or {}), _labels(summary))
+    # Side by side where there is room, else one below the other.
+    halves = Columns([_stage_times(summary), prompts], padding=(1, 4))
     title = Text.assemble((str(summary.get("name", "run")), "bold"), f"  {summary.get('algorithm', '')}".rstrip())
     parts: list[RenderableType] = [Text(), title, Text(), _accuracy(summary), Text(), halves, Text()]
     for sentence in _endings(summary):
@@ -63,8 +65,8 @@ def _endings(summary: Mapping[str, Any]) -> list[str]:
 
 def _accuracy(summary: Mapping[str, Any]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
-    table.add_column("held-out accuracy, %")
     table.add_column("")
+    table.add_column("held-out, %", no_wrap=True)
     for name in ("before", "after", "gain, points"):
         table.add_column(name, justify="right", no_wrap=True)
     rows = list(summary.get("evaluation") or [])
