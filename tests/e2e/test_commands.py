@@ -144,7 +144,7 @@ def test_check_passes_on_the_quickstart() -> None:
     ],
 )
 def test_run_refuses_before_anything_is_loaded(tmp_path: Path, override: str, says: str) -> None:
-    done = selfplay("run", SMALL, override, "--run-dir", tmp_path / "run")
+    done = selfplay("run", SMALL, "compute.workers=1", override, "--run-dir", tmp_path / "run")
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -180,7 +180,8 @@ def test_bad_seeds_are_found_by_the_preflight(tmp_path: Path, train: Any, heldou
 
 def test_a_model_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
     model = f"model={{kind: pretrained, name: {tmp_path}}}"
-    for verb in (["check", SMALL, model], ["run", SMALL, model, "--run-dir", tmp_path / "run"]):
+    run = ["run", SMALL, model, "compute.workers=1", "--run-dir", tmp_path / "run"]
+    for verb in (["check", SMALL, model], run):
         done = selfplay(*verb)
         assert done.returncode == 2, done.stderr
         assert "model.name" in done.stderr
