@@ -19,12 +19,12 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
         check_engine,
         check_models,
         check_pool,
-        check_rewards,
         check_sandbox,
         check_teacher,
         check_trainer_arguments,
     )
     from selfplay.prompt_checks import check_prompt_endpoints, check_prompts
+    from selfplay.reward_checks import check_rewards
     from selfplay.run import RunError
     from selfplay.seed_rows import SeedError
     from selfplay.tracking.sinks import TrackerMissing, check_trackers

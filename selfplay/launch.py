@@ -18,9 +18,10 @@ from selfplay.export.model import push_best
 from selfplay.judging import Judge
 from selfplay.pipeline import run_pipeline
 from selfplay.plan import is_finished, planned_stages, synthesises
-from selfplay.preflight import check_all_but_rewards, check_endpoints, check_pool, check_rewards, check_teacher
+from selfplay.preflight import check_all_but_rewards, check_endpoints, check_pool, check_teacher
 from selfplay.prompt_checks import check_prompt_endpoints, check_prompts
 from selfplay.report.page import write_report
+from selfplay.reward_checks import check_rewards
 from selfplay.run import RunDirectory
 from selfplay.story import Reached
 from selfplay.terminal import Progress

@@ -78,7 +78,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("selfplay.summary", "selfplay.preflight", "selfplay.export", "selfplay.prompt_lookup", "selfplay.em_ablation"),
     ("selfplay.em_ablation_figures", "selfplay.em_ablation_plot", "selfplay.story"),
     ("selfplay.self_play",),
-    ("selfplay.pipeline", "selfplay.prompt_checks"),
+    ("selfplay.pipeline", "selfplay.prompt_checks", "selfplay.reward_checks"),
     ("selfplay.launch", "selfplay.prompt_commands", "selfplay.check_command", "selfplay.status_commands"),
     ("selfplay.run_commands",),
     ("selfplay.em_ablation_command",),

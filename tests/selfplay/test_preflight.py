@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from selfplay.config import Recipe
-from selfplay.preflight import PreflightError, check_rewards
+from selfplay.preflight import PreflightError
+from selfplay.reward_checks import check_rewards
 
 SUMS = [{"problem": f"{n} + 1?", "answer": str(n + 1)} for n in range(3)]
 RIGHT_ON_FORM: dict[str, Any] = {

@@ -22,8 +22,9 @@ from selfplay.engines.base import ModelRef, ScoreRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.launch import uses_workers
 from selfplay.plan import planned_stages, synthesis_stages
-from selfplay.preflight import PreflightError, check_endpoints, check_models, check_rewards
+from selfplay.preflight import PreflightError, check_endpoints, check_models
 from selfplay.recipe_file import RecipeError, load_recipe
+from selfplay.reward_checks import check_rewards
 from selfplay.run import RunError
 from selfplay.seed_problems import load_seeds
 from selfplay.store import ShardStore
