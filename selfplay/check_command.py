@@ -25,7 +25,7 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     )
     from selfplay.prompt_checks import check_prompt_endpoints, check_prompts
     from selfplay.reward_checks import check_rewards
-    from selfplay.run import RunError
+    from selfplay.run_files import RunError
     from selfplay.seed_rows import SeedError
     from selfplay.tracking.sinks import TrackerMissing, check_trackers
     from selfplay.trainers.arguments import ArgumentsError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from selfplay.run import read_json, write_json
+from selfplay.run_files import read_json, write_json
 from selfplay.workers import Workers
 
 START_UP = "start-up"

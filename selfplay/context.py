@@ -18,16 +18,8 @@ from selfplay.engines.base import ModelRef
 from selfplay.engines.opened import OpenedEngine, open_engine
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.judging import Judge
-from selfplay.run import (
-    RunDirectory,
-    Stage,
-    read_json,
-    remove_folder,
-    repair_lines,
-    sync_directory_entry,
-    sync_folder,
-    write_json,
-)
+from selfplay.run import RunDirectory, Stage
+from selfplay.run_files import read_json, remove_folder, repair_lines, sync_directory_entry, sync_folder, write_json
 from selfplay.seeding import derive
 from selfplay.store import ShardStore
 from selfplay.trainers.model_folder import trained_model

@@ -14,7 +14,7 @@ from typing import Any
 
 from selfplay.config import Recipe
 from selfplay.recipe_file import load_recipe, recipe_hash
-from selfplay.run import read_json, write_json
+from selfplay.run_files import read_json, write_json
 
 DONE_FILE = "ablation-arm.json"
 LENGTH_FLOOR = 8

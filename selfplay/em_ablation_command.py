@@ -28,8 +28,8 @@ def em_ablation(
     from selfplay.em_ablation_plot import PlotsMissing, demand_plots, draw_curves, draw_ends
     from selfplay.plan import planned_stages
     from selfplay.recipe_file import RecipeError
-    from selfplay.run import write_json
     from selfplay.run_commands import launch_run
+    from selfplay.run_files import write_json
 
     loaded = load_recipe_file(recipe, overrides)
     kind = "em-rewards" if rewards else "em-ablation"

@@ -15,7 +15,7 @@ from selfplay.config import Recipe
 from selfplay.em_ablation import Arm, rows_of, seconds_of
 from selfplay.quickstart.true_labels import exact_solvability
 from selfplay.records import LabelledTask, Prompt
-from selfplay.run import read_json
+from selfplay.run_files import read_json
 from selfplay.tables import read_table
 
 NLLS = ("joint_nll", "bound", "nll_given_rationale", "nll_without_rationale")

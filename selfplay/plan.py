@@ -7,7 +7,8 @@ from pathlib import Path
 
 from selfplay.config import Recipe
 from selfplay.model_settings import ScratchModel
-from selfplay.run import RunDirectory, read_json
+from selfplay.run import RunDirectory
+from selfplay.run_files import read_json
 
 
 def planned_stages(recipe: Recipe) -> list[str]:

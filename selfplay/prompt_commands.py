@@ -32,7 +32,8 @@ def prompts(
 ) -> None:
     """Show what became of a run's prompts: which were lost where, and why."""
     from selfplay.prompt_lookup import find, whole_story
-    from selfplay.run import RunError, read_run
+    from selfplay.run import read_run
+    from selfplay.run_files import RunError
     from selfplay.tables import RecordError
 
     try:
@@ -75,7 +76,7 @@ def export(
     from selfplay.export.export import export_prompts
     from selfplay.export.hub import HubError
     from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS
-    from selfplay.run import RunError
+    from selfplay.run_files import RunError
     from selfplay.system_errors import sentence
     from selfplay.tables import RecordError
 

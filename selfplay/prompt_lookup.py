@@ -9,7 +9,7 @@ from typing import Any
 
 from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file, table_rows
 from selfplay.records import Judgement, LabelledTask, Prompt, Rollout
-from selfplay.run import RunError
+from selfplay.run_files import RunError
 from selfplay.tables import RecordError
 
 

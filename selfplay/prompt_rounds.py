@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.run import RunError
+from selfplay.run_files import RunError
 from selfplay.tables import read_batches
 
 STAGE = re.compile(r"(synthesis|labelling|relabelling)(?:_([1-9][0-9]*))?")

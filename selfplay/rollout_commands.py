@@ -28,7 +28,8 @@ def rollouts(
 
     from selfplay.rollout_lookup import find_rollouts
     from selfplay.rollout_view import rollouts_view
-    from selfplay.run import RunError, read_run
+    from selfplay.run import read_run
+    from selfplay.run_files import RunError
     from selfplay.tables import RecordError
 
     try:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from selfplay.records import LabelledTask, Rollout, RoundPrompt, Seed
-from selfplay.run import RunError
+from selfplay.run_files import RunError
 from selfplay.tables import read_columns
 
 KINDS = ("selfplay_", "evaluation_", "labelling")

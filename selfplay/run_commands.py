@@ -66,7 +66,7 @@ def synthesize(
         annotated = folder / "stages" / "annotation"
         if (annotated / "manifest.json").exists():
             from selfplay.annotation_view import annotation_view
-            from selfplay.run import read_json
+            from selfplay.run_files import read_json
 
             show(annotation_view(read_json(annotated / "manifest.json")["counts"], str(annotated)))
         typer.echo(f"{last} is done; `selfplay run` with the same recipe and settings continues {folder}.")
@@ -116,7 +116,7 @@ def launch_run(
     from selfplay.launch import launch
     from selfplay.preflight import PreflightError
     from selfplay.progress_file import note_ending
-    from selfplay.run import RunError
+    from selfplay.run_files import RunError
     from selfplay.seed_rows import SeedError
     from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
     from selfplay.system_errors import SYSTEM, sentence

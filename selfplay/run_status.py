@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.progress_file import FILE as PROGRESS_FILE
-from selfplay.run import RunError, read_json
+from selfplay.run_files import RunError, read_json
 from selfplay.tracking.digest import MetricDigest, Shares
 
 TREND_POINTS = 60

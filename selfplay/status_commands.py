@@ -20,7 +20,8 @@ def status(
     from rich.console import Console
 
     from selfplay.plan import expected_stages
-    from selfplay.run import RunError, read_recipe
+    from selfplay.run import read_recipe
+    from selfplay.run_files import RunError
     from selfplay.run_status import run_status
     from selfplay.status_view import status_view, watch
     from selfplay.tracking.digest import MetricDigest
@@ -47,7 +48,7 @@ def status(
 def report(run: RunFolder) -> None:
     """Write RUN/report.html from what the run has made so far."""
     from selfplay.report.page import write_report
-    from selfplay.run import RunError
+    from selfplay.run_files import RunError
     from selfplay.system_errors import sentence
     from selfplay.tables import RecordError
 

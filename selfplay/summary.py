@@ -21,7 +21,8 @@ from selfplay.rounds_summary import (
     score_rows,
     selection_summary,
 )
-from selfplay.run import RunDirectory, Stage, write_json
+from selfplay.run import RunDirectory, Stage
+from selfplay.run_files import write_json
 from selfplay.synthesis.em_watch import Measures, judge
 
 PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")

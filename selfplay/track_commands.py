@@ -19,7 +19,7 @@ def sync_command(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server to answer.")] = 60.0,
 ) -> None:
     """Upload what W&B lacks of a run that is offline, or whose server was out of reach."""
-    from selfplay.run import RunError
+    from selfplay.run_files import RunError
     from selfplay.tracking.sync import SyncError, sync
 
     try:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selfplay.run import repair_lines
+from selfplay.run_files import repair_lines
 from selfplay.tables import RecordError
 
 

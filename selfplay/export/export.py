@@ -16,7 +16,8 @@ from selfplay.export.card import write_card
 from selfplay.export.hub import push_folder
 from selfplay.export.layouts import Layout, Row, Source
 from selfplay.prompt_rounds import stage_name
-from selfplay.run import RunError, read_recipe, read_run
+from selfplay.run import read_recipe, read_run
+from selfplay.run_files import RunError
 from selfplay.tables import ROWS_AT_ONCE
 
 ROWS_A_FILE = 500_000

@@ -13,7 +13,7 @@ import selfplay
 from selfplay.config import Recipe
 from selfplay.export.hub import push_folder
 from selfplay.model_settings import PretrainedModel
-from selfplay.run import read_json, write_json
+from selfplay.run_files import read_json, write_json
 
 PUSHED = "pushed.json"
 OURS = ("fingerprint.json",)

@@ -17,7 +17,8 @@ from markupsafe import Markup
 from selfplay.records import LabelledTask
 from selfplay.report import charts, funnel, samples
 from selfplay.report.run_tables import RunTables
-from selfplay.run import read_json, read_run, write_text
+from selfplay.run import read_run
+from selfplay.run_files import read_json, write_text
 from selfplay.terminal import duration
 from selfplay.tracking.digest import MetricDigest
 

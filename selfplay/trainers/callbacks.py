@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from selfplay.run import RunError, read_json, sync_folder, write_json
+from selfplay.run_files import RunError, read_json, sync_folder, write_json
 
 CHECKPOINT_COMPLETE = "complete"
 

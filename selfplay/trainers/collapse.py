@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from selfplay.run import write_json
+from selfplay.run_files import write_json
 from selfplay.trainers.dpo import OUTCOME
 
 CHANGE = "chosen/change_per_token"

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfplay.config import Recipe
-from selfplay.run import write_json
+from selfplay.run_files import write_json
 from selfplay.tables import write_arrow
 from selfplay.trainers.prompt_choice import PromptChoice
 from selfplay.trainers.rewards import VerifiedReward, task_to_json

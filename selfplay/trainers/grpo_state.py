@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from selfplay.run import read_json, write_json
+from selfplay.run_files import read_json, write_json
 from selfplay.trainers.prompt_choice import PromptChoice
 from selfplay.trainers.rollout_groups import Tally
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import ModelRef
-from selfplay.run import read_json, write_json
+from selfplay.run_files import read_json, write_json
 
 FINGERPRINT = "fingerprint.json"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfplay.run import repair_lines
+from selfplay.run_files import repair_lines
 from verifiers.composite import component_rewards
 from verifiers.model import Verdict
 

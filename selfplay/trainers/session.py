@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import ModelRef
-from selfplay.run import read_json, repair_lines
+from selfplay.run_files import read_json, repair_lines
 from selfplay.trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, is_whole
 from selfplay.trainers.model_folder import write_fingerprint
 

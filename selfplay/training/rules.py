@@ -12,7 +12,8 @@ from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
 from selfplay.judging import task_of
 from selfplay.records import LabelledTask, Pair, Rollout, Seed
-from selfplay.run import Stage, read_json
+from selfplay.run import Stage
+from selfplay.run_files import read_json
 from selfplay.trainers.dpo import OUTCOME, train_dpo
 from selfplay.trainers.grpo import GROUPS_FILE, Known, train_grpo, write_tasks
 from selfplay.trainers.sft import Example, NothingToLearn, train_sft, write_examples

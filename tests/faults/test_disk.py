@@ -9,7 +9,8 @@ import pytest
 
 from selfplay.progress_file import ProgressFile, note_ending
 from selfplay.records import Rollout
-from selfplay.run import RunDirectory, RunError, read_json, write_json
+from selfplay.run import RunDirectory
+from selfplay.run_files import RunError, read_json, write_json
 from selfplay.run_status import run_status
 from selfplay.store import ShardStore, VerdictStore
 from selfplay.system_errors import SYSTEM, sentence

@@ -15,7 +15,7 @@ from selfplay.em_ablation import CONVERGENCE, REWARDS, Arm, ArmError, arm_of, ar
 from selfplay.em_ablation_figures import NLLS, closing_view, figures, gain_of, order, spread
 from selfplay.em_ablation_plot import draw_curves, draw_ends
 from selfplay.recipe_file import RecipeError, load_recipe
-from selfplay.run import write_json
+from selfplay.run_files import write_json
 
 RECIPE = """\
 name: small

@@ -14,7 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS: list[tuple[str, ...]] = [
     ("sandbox",),
     ("verifiers",),
-    ("selfplay.settings", "selfplay.seeding", "selfplay.installation", "selfplay.ragged", "selfplay.system_errors"),
+    (
+        "selfplay.settings",
+        "selfplay.seeding",
+        "selfplay.installation",
+        "selfplay.ragged",
+        "selfplay.system_errors",
+        "selfplay.run_files",
+    ),
     (
         "selfplay.annotation_settings",
         "selfplay.em_settings",

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from selfplay.cli import app
 from selfplay.prompt_lookup import Fate, fates, find, whole_story
 from selfplay.records import Prompt
-from selfplay.run import RunError
+from selfplay.run_files import RunError
 from selfplay.tables import RecordError, read_table, write_table
 from tests.selfplay.export.conftest import prompt
 from tests.selfplay.export.conftest import relabelled as relabelled  # noqa: PLC0414

@@ -14,7 +14,7 @@ from selfplay.cli import app
 from selfplay.records import LabelledTask, Rollout, Seed
 from selfplay.rollout_lookup import find_rollouts, stages_with_rollouts
 from selfplay.rollout_view import rollouts_view
-from selfplay.run import RunError
+from selfplay.run_files import RunError
 from selfplay.tables import Record, write_table
 from tests.selfplay.tracking.runs import claimed, recipe
 

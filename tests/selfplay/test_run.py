@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from selfplay.config import Recipe
-from selfplay.run import RunDirectory, RunError, Stage, read_json, read_recipe, read_run, repair_lines, write_text
+from selfplay.run import RunDirectory, Stage, read_recipe, read_run
+from selfplay.run_files import RunError, read_json, repair_lines, write_text
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -181,10 +182,11 @@ def test_two_processes_may_write_one_file(tmp_path: Path, monkeypatch: pytest.Mo
     """Such as the report, by the run at its end and by who looks on."""
     file = tmp_path / "report.html"
     other = (
-        "import sys; from pathlib import Path; from selfplay.run import write_text; write_text(Path(sys.argv[1]), '2')"
+        "import sys; from pathlib import Path; from selfplay.run_files import write_text\n"
+        "write_text(Path(sys.argv[1]), '2')"
     )
     monkeypatch.setattr(
-        "selfplay.run.os.fsync", lambda _: subprocess.run([sys.executable, "-c", other, str(file)], check=True)
+        "selfplay.run_files.os.fsync", lambda _: subprocess.run([sys.executable, "-c", other, str(file)], check=True)
     )
     write_text(file, "1")
     assert file.read_text() == "1"

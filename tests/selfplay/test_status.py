@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from selfplay.cli import app
 from selfplay.config import Recipe
 from selfplay.progress_file import ProgressFile
-from selfplay.run import write_json
 from selfplay.run_commands import launch_run
+from selfplay.run_files import write_json
 from selfplay.run_status import is_running, run_status
 from selfplay.status_view import counts_line, fitted, status_view, watch
 from selfplay.tracking.digest import MetricDigest

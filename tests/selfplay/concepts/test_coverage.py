@@ -23,7 +23,7 @@ from selfplay.concepts.coverage import (
 from selfplay.concepts.sampler import FEW, ConceptSampler, plan
 from selfplay.config import Recipe
 from selfplay.records import LabelledTask, Prompt, Seed
-from selfplay.run import RunError, write_json
+from selfplay.run_files import RunError, write_json
 from selfplay.synthesis_settings import Coverage
 from selfplay.tables import write_table
 

@@ -8,7 +8,7 @@ import pytest
 
 from selfplay.config import Recipe
 from selfplay.records import Judgement, LabelledTask, Pair, Prompt, Rollout, TestCase
-from selfplay.run import write_json
+from selfplay.run_files import write_json
 from selfplay.tables import write_table
 
 SECRET = "sk-not-for-others"

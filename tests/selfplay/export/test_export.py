@@ -16,7 +16,8 @@ from selfplay.export import export as exporting
 from selfplay.export.export import export_prompts
 from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS, Source
 from selfplay.records import Rollout
-from selfplay.run import RunError, read_recipe
+from selfplay.run import read_recipe
+from selfplay.run_files import RunError
 from selfplay.tables import write_table
 from tests.selfplay.export.conftest import SECRET, rollout
 

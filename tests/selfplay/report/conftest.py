@@ -13,7 +13,7 @@ import pytest
 
 from selfplay.config import Recipe
 from selfplay.records import LabelledTask, Prompt, Rollout, TestCase
-from selfplay.run import write_json, write_text
+from selfplay.run_files import write_json, write_text
 from selfplay.tables import write_table
 
 DOMAINS = ("math", "code")

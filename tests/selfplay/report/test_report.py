@@ -22,7 +22,7 @@ from selfplay.report.charts import moving_mean
 from selfplay.report.funnel import prompt_funnel
 from selfplay.report.run_tables import RunTables
 from selfplay.report.samples import visible
-from selfplay.run import RunError, write_json
+from selfplay.run_files import RunError, write_json
 from selfplay.tables import RecordError, read_table, schema_of, write_arrow, write_table
 
 MAKE = Callable[..., Path]

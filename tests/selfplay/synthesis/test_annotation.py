@@ -25,7 +25,7 @@ from selfplay.plan import planned_stages, synthesis_stages
 from selfplay.preflight import PreflightError, check_endpoints, check_models
 from selfplay.recipe_file import RecipeError, load_recipe
 from selfplay.reward_checks import check_rewards
-from selfplay.run import RunError
+from selfplay.run_files import RunError
 from selfplay.seed_problems import load_seeds
 from selfplay.store import ShardStore
 from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.config import Recipe
-from selfplay.run import write_json
+from selfplay.run_files import write_json
 
 
 def recipe(mode: str, **tracking: Any) -> Recipe:

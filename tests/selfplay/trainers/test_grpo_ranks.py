@@ -11,7 +11,7 @@ import pytest
 
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
-from selfplay.run import read_json
+from selfplay.run_files import read_json
 from selfplay.trainers import model_folder
 from selfplay.trainers.grpo import GROUPS_FILE, Known, train_grpo, write_tasks
 from selfplay.workers import Workers

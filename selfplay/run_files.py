@@ -1,0 +1,97 @@
+"""The small files of a run directory: written whole or not at all, and read with an error that names the remedy."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+BLOCK_BYTES = 1_000_000
+
+
+class RunError(RuntimeError):
+    """A run directory that cannot be used as asked; the message names it and the remedy."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: is damaged ({error}); delete it and run again") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: holds no JSON object; delete it and run again")
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes a JSON object durably and atomically."""
+    write_text(path, json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for numbers that JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file durably and atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def repair_lines(file: Path) -> None:
+    """Cuts off a last line that a kill left without its end; reads the file from behind, since logs grow long."""
+    if not file.exists():
+        return
+    with file.open("rb+") as handle:
+        whole, newline = handle.seek(0, os.SEEK_END), -1
+        while whole and newline < 0:
+            start = max(0, whole - BLOCK_BYTES)
+            handle.seek(start)
+            newline = handle.read(whole - start).rfind(b"\n")
+            whole = start + newline + 1
+        handle.truncate(whole)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flushes every file below a folder to disk."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+
+
+def sync_directory_entry(folder: Path) -> None:
+    """Flushes a directory's list of names to disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder if it is there."""
+    if folder.exists():
+        shutil.rmtree(folder)
