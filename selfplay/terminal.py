@@ -64,8 +64,9 @@ def _endings(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _accuracy(summary: Mapping[str, Any]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
-    table.add_column("")
+    # Domains of ten letters fit 80 columns, longer ones are cut.
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim", title_justify="left")
+    table.add_column("", no_wrap=True)
     table.add_column("held-out, %", no_wrap=True)
     for name in ("before", "after", "gain, points"):
         table.add_column(name, justify="right", no_wrap=True)

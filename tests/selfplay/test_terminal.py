@@ -61,11 +61,13 @@ def test_the_closing_table_says_what_a_run_gained_and_cost(summary: dict[str, An
 
 
 def test_the_closing_table_fits_a_terminal_of_80_columns(summary: dict[str, Any]) -> None:
-    text = shown(closing_table(summary | {"paths": {}}), 80)
+    wide = {"domain": "arithmetic", "low": 0.123, "high": 0.456}
+    renamed = {name: [row | wide for row in summary[name]] for name in ("evaluation", "gains")}
+    text = shown(closing_table(summary | {"paths": {}} | renamed), 80)
     assert "…" not in text
     row = next(line for line in text.splitlines() if "avg@4" in line)
-    assert row.split()[:4] == ["math", "avg@4", "T=1.0", "40.0"]
-    assert row.rstrip().endswith("+10.0 [+7.0, +13.0]")
+    assert row.split()[:4] == ["arithmetic", "avg@4", "T=1.0", "40.0"]
+    assert row.rstrip().endswith("+10.0 [+12.3, +45.6]")
 
 
 def test_the_closing_table_of_a_run_with_little_to_say() -> None:
