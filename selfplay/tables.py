@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import itertools
-import os
 import types
 import typing
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -16,6 +14,8 @@ from typing import Any, BinaryIO, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from selfplay.run_files import whole_file
 
 ROWS_AT_ONCE = 8192
 """Most rows of a table that are held in memory by what reads or writes it in a stream."""
@@ -54,7 +54,7 @@ def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> Non
     The rows may come from a generator: only `ROWS_AT_ONCE` of them are held.
     """
     schema = schema_of(record)
-    with _partial(path) as file, _writer(file, schema) as writer:
+    with whole_file(path) as file, _writer(file, schema) as writer:
         waiting = iter(rows)
         while batch := list(itertools.islice(waiting, ROWS_AT_ONCE)):
             writer.write_table(pa.Table.from_pylist([dataclasses.asdict(row) for row in batch], schema=schema))
@@ -62,28 +62,12 @@ def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> Non
 
 def write_arrow(path: Path, table: pa.Table) -> None:
     """Writes an Arrow table as Parquet, durably and atomically."""
-    with _partial(path) as file:
+    with whole_file(path) as file:
         pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
 def _writer(file: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
     return pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
-
-
-@contextlib.contextmanager
-def _partial(path: Path) -> Iterator[BinaryIO]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        # On a disk that is full, what is left of it must not take the room.
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def read_table(path: Path, record: type[Record]) -> list[Record]:
