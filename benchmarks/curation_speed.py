@@ -16,12 +16,12 @@ import numpy as np
 
 from benchmarks._synthetic_prompts import overlap_figures, synthetic_prompts
 from benchmarks.concept_sampler import peak_mb
+from selfplay.config.curation import Curation
 from selfplay.curation.decontamination import NgramIndex
 from selfplay.curation.duplicates import near_duplicates
 from selfplay.curation.text_pass import TextPass
 from selfplay.curation.words import words
-from selfplay.curation_settings import Curation
-from selfplay.records import Prompt
+from selfplay.run.records import Prompt
 
 PIECE = 20_000
 

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._over_seeds import over_seeds
-from selfplay.config import Recipe
+from selfplay.config.recipe import Recipe
 from selfplay.evaluation.evaluate import gain_rows
-from selfplay.records import LabelledTask, Rollout
-from selfplay.tables import read_table
+from selfplay.run.records import LabelledTask, Rollout
+from selfplay.run.tables import read_table
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 TURN = "in_turn"

@@ -18,15 +18,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from selfplay.config import Recipe
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds, tiny_model
-from selfplay.trainers import arguments
-from selfplay.trainers.grpo_state import KeepGroups
-from selfplay.trainers.prompt_choice import PromptChoice
-from selfplay.trainers.rewards import VerifiedReward, task_to_json
-from selfplay.trainers.rollout_batch import RolloutLog
-from selfplay.trainers.rollout_groups import Tally
+from selfplay.rollouts.reward_function import VerifiedReward, task_to_json
+from selfplay.rollouts.rollout_log import RolloutLog
+from selfplay.trl_trainers import arguments
+from selfplay.trl_trainers.grpo_state import KeepGroups
+from selfplay.trl_trainers.prompt_choice import PromptChoice
+from selfplay.trl_trainers.rollout_groups import Tally
 from verifiers.model import Task
 
 WARM_UP = 3
@@ -146,9 +146,9 @@ class _Arms:
         return GRPOTrainer(reward_funcs=free, **self.common(name))
 
     def selfplay(self, name: str, verifier: str, candidates: int) -> tuple[Any, Any]:
-        from selfplay.judging import Judge
-        from selfplay.trainers.grpo_trainer import SelfplayGRPOTrainer
-        from selfplay.trainers.overlapped_judging import OverlappedJudge
+        from selfplay.rollouts.judge import Judge
+        from selfplay.rollouts.overlapped import OverlappedJudge
+        from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
 
         settings = _recipe(verifier).training.grpo
         judge = OverlappedJudge(

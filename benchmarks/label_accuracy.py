@@ -23,11 +23,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from selfplay.config.labelling import Difficulty, Labelling
 from selfplay.labelling.difficulty import decide, limits_of
-from selfplay.labelling_settings import Difficulty, Labelling
 from selfplay.quickstart import list_programs, word_problems
-from selfplay.records import LabelledTask, Rollout, TestCase
-from selfplay.tables import read_table, write_table
+from selfplay.run.records import LabelledTask, Rollout, TestCase
+from selfplay.run.tables import read_table, write_table
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 SHARES = (0.25, 0.5, 0.65, 0.8)

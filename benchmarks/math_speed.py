@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from verifiers.math_answer import MathVerifier
+from verifiers.mathematics.verifier import MathVerifier
 from verifiers.model import Task
 
 Pair = tuple[str, str]

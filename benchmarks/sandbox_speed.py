@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.grader_schemes import SCHEMES
-from sandbox.bubblewrap import find_binaries
+from sandbox.bubblewrap.backend import find_binaries
 from sandbox.languages import find_language
 from sandbox.model import Limits, Program
 from sandbox.open import open_sandbox
-from sandbox.visible_files import interpreter, interpreter_folders
-from sandbox.warm import WarmSandbox
-from verifiers.code_tests import CodeVerifier
+from sandbox.warm.sandbox import WarmSandbox
+from sandbox.warm.visible_files import interpreter, interpreter_folders
 from verifiers.model import Task, Test
+from verifiers.programs.verifier import CodeVerifier
 
 ROUNDS, TESTS = 7, 20
 LIMITS = Limits()

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from selfplay.workers import WORKER_ENVIRONMENT
+from selfplay.compute.workers import WORKER_ENVIRONMENT
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 PAIRS, CANDIDATES = 48, 8
@@ -62,14 +62,14 @@ def ours(network: Any, encoded: Any) -> list[list[float]]:
 def small_case(different: int = CANDIDATES) -> tuple[Any, dict[str, Any]]:
     """The quickstart's model, and the encoded requests of p and of q; each pair has so many different rationales."""
     from selfplay import formats
-    from selfplay.base_model import texts_of
-    from selfplay.config import ScratchModel
+    from selfplay.config.load import load_recipe
+    from selfplay.config.recipe import ScratchModel
     from selfplay.engines.base import ScoreRequest
     from selfplay.engines.hf_engine import encode_request
     from selfplay.quickstart import tiny_model
-    from selfplay.recipe_file import load_recipe
-    from selfplay.seed_problems import load_seeds
+    from selfplay.seeds.stage import load_seeds
     from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
+    from selfplay.training.base_model import texts_of
 
     recipe = load_recipe(RECIPE)
     assert isinstance(recipe.model, ScratchModel)

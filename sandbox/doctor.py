@@ -6,10 +6,13 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from sandbox import cgroups, landlock, landlock_rules, probes
+from sandbox import probes
+from sandbox.landlock import backend as landlock
+from sandbox.landlock import rules as landlock_rules
 from sandbox.open import BACKENDS, open_sandbox
 from sandbox.probes import Finding
-from sandbox.remote_server import RemoteServer
+from sandbox.remote.server import RemoteServer
+from sandbox.warm import cgroups
 
 LIMITS = (*probes.REACH, "memory", "processes", "cpu", "wall", "output", "disk")
 """Names of the limits, in the order of the findings."""

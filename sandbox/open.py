@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
-from sandbox import bubblewrap, landlock, probes
+from sandbox import probes
+from sandbox.bubblewrap import backend as bubblewrap
+from sandbox.landlock import backend as landlock
 from sandbox.model import Limits, Program, SandboxUnavailable, Status
-from sandbox.remote_server import RemoteServer
-from sandbox.warm import WarmSandbox
+from sandbox.remote.server import RemoteServer
+from sandbox.warm.sandbox import WarmSandbox
 
 BACKENDS = ("bubblewrap", "landlock", "remote")
 """From the strongest to the weakest on this host, then what runs elsewhere."""
@@ -102,7 +104,7 @@ def _candidates(choice: _Choice) -> Iterator[Callable[[], WarmSandbox]]:
 
 def _remote(server: RemoteServer, unenforced: Collection[str] = probes.REACH) -> WarmSandbox:
     # Loads an HTTP library, which nobody else needs.
-    from sandbox.remote import RemoteSandbox
+    from sandbox.remote.backend import RemoteSandbox
 
     return RemoteSandbox(server, unenforced)
 

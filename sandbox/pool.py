@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from queue import LifoQueue
 
 from sandbox.open import open_sandbox
-from sandbox.remote_server import RemoteServer
-from sandbox.warm import WarmSandbox
+from sandbox.remote.server import RemoteServer
+from sandbox.warm.sandbox import WarmSandbox
 
 
 class SandboxPool:

@@ -1,5 +1,5 @@
 """`python -m selfplay` is the `selfplay` command."""
 
-from selfplay.cli import main
+from selfplay.cli.app import main
 
 main()

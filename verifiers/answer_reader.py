@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verifiers.composite import CompositeVerifier
-from verifiers.math_answer import MathVerifier
+from verifiers.mathematics.verifier import MathVerifier
 from verifiers.model import Verifier
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from verifiers.model import Task, Test, Verdict, Verifier
-from verifiers.output_comparison import COMPARISONS
+from verifiers.programs.comparison import COMPARISONS
+from verifiers.programs.tolerance import TOLERANCE_KINDS
 from verifiers.registry import load
-from verifiers.tolerance import TOLERANCE_KINDS
 
 _BATCH = 64
 NEEDS = {"math": "answer", "choice": "answer", "exact": "answer", "code": "tests"}

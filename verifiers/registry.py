@@ -16,15 +16,15 @@ GROUP = "selfplay.verifiers"
 """The entry point group under which an installed package offers verifiers."""
 
 _BUILT_IN = {
-    "math": "verifiers.math_answer:MathVerifier",
-    "code": "verifiers.code_tests:CodeVerifier",
-    "choice": "verifiers.text_rules:ChoiceVerifier",
-    "exact": "verifiers.text_rules:ExactVerifier",
-    "regex": "verifiers.text_rules:RegexVerifier",
-    "format": "verifiers.text_rules:FormatVerifier",
-    "length": "verifiers.answer_length:LengthVerifier",
-    "language": "verifiers.answer_language:LanguageVerifier",
-    "judge": "verifiers.model_judge:ModelJudge",
+    "math": "verifiers.mathematics.verifier:MathVerifier",
+    "code": "verifiers.programs.verifier:CodeVerifier",
+    "choice": "verifiers.rules.text:ChoiceVerifier",
+    "exact": "verifiers.rules.text:ExactVerifier",
+    "regex": "verifiers.rules.text:RegexVerifier",
+    "format": "verifiers.rules.text:FormatVerifier",
+    "length": "verifiers.rules.length:LengthVerifier",
+    "language": "verifiers.rules.language:LanguageVerifier",
+    "judge": "verifiers.judge.verifier:ModelJudge",
     "composite": "verifiers.composite:CompositeVerifier",
 }
 _registered: dict[str, Any] = {}

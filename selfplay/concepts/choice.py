@@ -11,10 +11,10 @@ from selfplay.concepts.bank import Combination, Embed, bank_of
 from selfplay.concepts.coverage import CoverageSteering, combinations_tried, earlier_uses
 from selfplay.concepts.listing import ConceptList, read_concept_list
 from selfplay.concepts.sampler import ConceptSampler, shapes_of
-from selfplay.config import Recipe
-from selfplay.prompt_rounds import prompt_rounds, table_file
-from selfplay.records import Seed
-from selfplay.run import read_run
+from selfplay.config.recipe import Recipe
+from selfplay.run.directory import read_run
+from selfplay.run.records import Seed
+from selfplay.watching.rounds import prompt_rounds, table_file
 
 
 @dataclass(frozen=True, slots=True)

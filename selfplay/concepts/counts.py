@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from selfplay.concepts.segments import ranges
 from selfplay.concepts.vectors import Indices
-from selfplay.ragged import ranges
 
 
 class CountTable:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfplay.concepts.bank import Combination
-from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file
-from selfplay.records import LabelledTask, Prompt
-from selfplay.synthesis_settings import Coverage
-from selfplay.tables import read_columns
+from selfplay.config.synthesis import Coverage
+from selfplay.run.records import LabelledTask, Prompt
+from selfplay.run.tables import read_columns
+from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file
 
 PRIOR = 4.0
 """Prompts of average yield that every concept is credited with, so that one lucky prompt says little."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from selfplay.compute.workers import Job, Workers
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import ModelError
-from selfplay.store import ShardStore, content_key
-from selfplay.workers import Job, Workers
+from selfplay.run.store import ShardStore, content_key
 
 SHARD = 4096
 """Concepts of one shard: what a crash can lose."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.concepts.bank import Combination
-from selfplay.seed_rows import SeedError
+from selfplay.seeds.rows import SeedError
 
 LONGEST = 200
 """Most characters of a concept."""

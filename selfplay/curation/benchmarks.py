@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfplay.curation_settings import Benchmark, Curation, DatasetBenchmark, FileBenchmark
-from selfplay.seed_rows import SeedError
+from selfplay.config.curation import Benchmark, Curation, DatasetBenchmark, FileBenchmark
+from selfplay.seeds.rows import SeedError
 
 LONGEST_ROW = 1 << 24
 

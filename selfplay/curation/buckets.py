@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rensa import RMinHash
 
+from selfplay.concepts.segments import ranges
 from selfplay.curation.word_sets import WordSets
-from selfplay.ragged import ranges
 
 MINHASH_SEED = 1
 """Seed of the hash functions: a constant, since the outcome must depend on the texts alone."""

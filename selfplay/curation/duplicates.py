@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from selfplay.config.curation import Curation
 from selfplay.curation.near_duplicates import find_near_duplicates
 from selfplay.curation.word_sets import WordSetBuilder, digest_of
 from selfplay.curation.words import words
-from selfplay.curation_settings import Curation
 
 
 def exact_duplicates(problems: Mapping[str, str]) -> dict[str, str]:

@@ -17,14 +17,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from selfplay.context import Context
+from selfplay.config.curation import Curation
 from selfplay.curation.benchmarks import benchmark_problems
 from selfplay.curation.judges import judge_prompts, rejection
 from selfplay.curation.solving import solve_prompts
 from selfplay.curation.text_pass import TextPass
-from selfplay.curation_settings import Curation
-from selfplay.records import Judgement, Prompt, Rollout, Seed
-from selfplay.run import Stage
+from selfplay.run.directory import Stage
+from selfplay.run.records import Judgement, Prompt, Rollout, Seed
+from selfplay.stage.context import Context
 
 HELD_OUT = "held-out problems"
 ASKED_AT_ONCE = 4096

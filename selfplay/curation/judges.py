@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from selfplay.context import Context
+from selfplay.config.curation import Criterion, Judging, PromptJudge
 from selfplay.curation.rubric import Question, Unreadable, question_of, scores_of
-from selfplay.curation_settings import Criterion, Judging, PromptJudge
 from selfplay.engines.base import Missing, Sample
-from selfplay.engines.opened import OpenedEngine, answers_of
-from selfplay.records import Judgement, Prompt
-from selfplay.seeding import content_id
+from selfplay.run.records import Judgement, Prompt
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
+from selfplay.stage.open_engine import OpenedEngine, answers_of
 
 SILENT = "no judge's answer can be read"
 

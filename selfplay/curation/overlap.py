@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from selfplay.concepts.segments import ranges
 from selfplay.curation.word_sets import WordSets
-from selfplay.ragged import ranges
 
 BITS = 512
 OWN = 256

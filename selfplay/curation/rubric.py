@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfplay import formats
-from selfplay.curation_settings import Criterion, Judging
-from selfplay.records import Prompt
-from selfplay.seeding import content_id
+from selfplay.config.curation import Criterion, Judging
+from selfplay.run.records import Prompt
+from selfplay.run.seeding import content_id
 
 LONGEST_ANSWER = 20_000
 LONGEST_PROBLEM = 20_000

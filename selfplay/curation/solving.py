@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfplay import formats
-from selfplay.context import Context
-from selfplay.curation_settings import PromptSolver, Solving
+from selfplay.config.curation import PromptSolver, Solving
 from selfplay.engines.base import Missing
-from selfplay.engines.opened import answers_of
-from selfplay.records import Prompt, Rollout
-from selfplay.seeding import content_id
-from verifiers.math_answer import MathVerifier
+from selfplay.run.records import Prompt, Rollout
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
+from selfplay.stage.open_engine import answers_of
+from verifiers.mathematics.verifier import MathVerifier
 from verifiers.voting import vote
 
 

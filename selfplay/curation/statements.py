@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import regex
 
-from selfplay.curation_settings import Curation
-from verifiers.answer_language import LanguageVerifier, prose
+from selfplay.config.curation import Curation
 from verifiers.model import Task
+from verifiers.rules.language import LanguageVerifier, prose
 
 FEWEST_WORDS = 5
 """Words of a last line that is prose; shorter ones may be examples."""

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from selfplay.config.curation import Curation
 from selfplay.curation.decontamination import NgramIndex
 from selfplay.curation.duplicates import same_digests
 from selfplay.curation.near_duplicates import find_near_duplicates
 from selfplay.curation.statements import text_gates
 from selfplay.curation.word_sets import WordSetBuilder, digest_of
 from selfplay.curation.words import words
-from selfplay.curation_settings import Curation
-from selfplay.records import Prompt
+from selfplay.run.records import Prompt
 
 WITHIN, ACROSS = "duplicate", "duplicate across rounds"
 """Of another prompt of the same round, or of one that an earlier round kept."""

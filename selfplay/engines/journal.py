@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selfplay.run_files import repair_lines
-from selfplay.tables import RecordError
+from selfplay.run.files import repair_lines
+from selfplay.run.tables import RecordError
 
 
 class Journal:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from selfplay import config
+from selfplay.compute.workers import Job, Workers
+from selfplay.config import recipe as config
 from selfplay.engines import hf_engine, supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, OnProgress, Sample, Sampling, ScoreRequest
-from selfplay.seeding import derive
-from selfplay.store import ShardStore, content_key
-from selfplay.workers import Job, Workers
+from selfplay.run.seeding import derive
+from selfplay.run.store import ShardStore, content_key
 
 
 class ShardedEngine:

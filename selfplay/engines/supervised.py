@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from selfplay.workers import die_with_parent
+from selfplay.compute.workers import die_with_parent
 
 BEAT_S = 0.5
 """Shortest time between two signs of life, in seconds."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+from selfplay.compute.workers import die_with_parent
 from selfplay.engines.supervised import serve
-from selfplay.workers import die_with_parent
 
 if __name__ == "__main__":
     serve(int(sys.argv[1]), int(sys.argv[2]))

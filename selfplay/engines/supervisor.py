@@ -20,11 +20,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from selfplay.config import Supervision
+from selfplay.compute.workers import GROUP_GPUS
+from selfplay.config.recipe import Supervision
 from selfplay.engines import loading, vllm_engine
 from selfplay.engines.journal import Journal
 from selfplay.engines.supervised import Done, Failed, Finished, Function, Message, Row
-from selfplay.workers import GROUP_GPUS
 
 _END_S = 60.0
 """Longest wait for the kernel to end a child that was killed, in seconds."""

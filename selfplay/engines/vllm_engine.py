@@ -14,7 +14,7 @@ from typing import Any
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
 from selfplay.engines.hf_engine import encode_request, end_ids, templated
-from selfplay.seeding import derive
+from selfplay.run.seeding import derive
 
 ENVIRONMENT = {
     # The engine runs in the worker itself, so that it sees the worker's device and ends with it.

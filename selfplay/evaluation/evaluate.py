@@ -8,14 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from selfplay import formats
-from selfplay.config import Evaluation
-from selfplay.context import Context
+from selfplay.config.recipe import Evaluation
 from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.evaluation.metrics import Estimate, avg_at_k, estimate, paired_gain, pass_at_k
-from selfplay.judging import task_of
-from selfplay.records import Rollout, Seed
-from selfplay.run import Stage
-from selfplay.seeding import content_id, derive
+from selfplay.rollouts.judge import task_of
+from selfplay.run.directory import Stage
+from selfplay.run.records import Rollout, Seed
+from selfplay.run.seeding import content_id, derive
+from selfplay.stage.context import Context
 
 Row = dict[str, Any]
 GREEDY = "greedy"

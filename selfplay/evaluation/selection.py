@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfplay import formats
-from selfplay.context import Context
+from selfplay.config.training import Selection
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.evaluation.evaluate import metric_values
-from selfplay.judging import task_of
-from selfplay.records import Rollout, Seed
-from selfplay.run import Stage
-from selfplay.seeding import content_id
-from selfplay.training_settings import Selection
+from selfplay.rollouts.judge import task_of
+from selfplay.run.directory import Stage
+from selfplay.run.records import Rollout, Seed
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
 
 Row = dict[str, Any]
 """`round`, `score`, and the accuracy of each domain."""

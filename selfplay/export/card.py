@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 import selfplay
+from selfplay.config.load import deciding
 from selfplay.export.layouts import Source, base_name
-from selfplay.recipe_file import deciding
 from selfplay.report.funnel import prompt_funnel
 from selfplay.report.run_tables import RunTables
 

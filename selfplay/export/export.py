@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from selfplay.export.card import write_card
 from selfplay.export.hub import push_folder
 from selfplay.export.layouts import Layout, Row, Source
-from selfplay.prompt_rounds import stage_name
-from selfplay.run import read_recipe, read_run
-from selfplay.run_files import RunError
-from selfplay.tables import ROWS_AT_ONCE
+from selfplay.run.directory import read_recipe, read_run
+from selfplay.run.files import RunError
+from selfplay.run.tables import ROWS_AT_ONCE
+from selfplay.watching.rounds import stage_name
 
 ROWS_A_FILE = 500_000
 HUB = "hub:"

@@ -22,10 +22,10 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 from selfplay import formats
-from selfplay.config import Recipe
-from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file, table_rows
-from selfplay.records import LabelledTask, Pair, Prompt, Rollout
-from selfplay.tables import schema_of
+from selfplay.config.recipe import Recipe
+from selfplay.run.records import LabelledTask, Pair, Prompt, Rollout
+from selfplay.run.tables import schema_of
+from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file, table_rows
 
 Layout = Literal["prompts", "generator", "sft", "pairs", "dropped"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)

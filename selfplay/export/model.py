@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 import selfplay
-from selfplay.config import Recipe
+from selfplay.config.models import PretrainedModel
+from selfplay.config.recipe import Recipe
 from selfplay.export.hub import push_folder
-from selfplay.model_settings import PretrainedModel
-from selfplay.run_files import read_json, write_json
+from selfplay.run.files import read_json, write_json
 
 PUSHED = "pushed.json"
 OURS = ("fingerprint.json",)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfplay.config.labelling import Labelling
 from selfplay.labelling.filters import answer_fault
-from selfplay.labelling_settings import Labelling
-from selfplay.records import TestCase
-from verifiers.math_answer import MathVerifier
+from selfplay.run.records import TestCase
+from verifiers.mathematics.verifier import MathVerifier
 from verifiers.voting import vote
 
 

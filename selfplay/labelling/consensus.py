@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox.model import Program, Status
+from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label
-from selfplay.labelling_settings import Labelling
-from selfplay.records import TestCase
-from verifiers.program_runner import ProgramRunner, RawOutput
+from selfplay.run.records import TestCase
+from verifiers.programs.runner import ProgramRunner, RawOutput
 from verifiers.voting import SAME_SIZE
 
 GIVEN, CONFIRMED, MENDED = "given", "confirmed", "mended"

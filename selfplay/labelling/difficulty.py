@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
-from selfplay.labelling_settings import Difficulty, DropRule, Labelling
+from selfplay.config.labelling import Difficulty, DropRule, Labelling
 
 NOT_MEASURED = "difficulty: no rollout could be checked"
 _HALF_OR_NEVER = "difficulty: solved in more than half of the tries, or never"

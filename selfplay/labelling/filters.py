@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import regex
 
+from selfplay.config.labelling import LabelFilter, Labelling
 from selfplay.curation.statements import proof, truncated
-from selfplay.labelling_settings import LabelFilter, Labelling
 
 LONGEST = 20_000
 """Characters of an answer that are looked at."""

@@ -8,12 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Any
 
-from selfplay.context import Context
 from selfplay.engines.base import ModelRef
-from selfplay.engines.opened import OpenedEngine
-from selfplay.judging import sandbox_opener
 from selfplay.labelling.answer_vote import Label, label_by_answers
-from selfplay.labelling.ballots import Completion, Problem, ballots_of, open_voters
 from selfplay.labelling.consensus import Consensus, Trial, Tried
 from selfplay.labelling.filters import statement_fault
 from selfplay.labelling.label_engines import open_label_engine
@@ -22,12 +18,16 @@ from selfplay.labelling.pass_rates import measure_pass_rates
 from selfplay.labelling.tasks import counts_of, has_label, task_of_label, with_decision
 from selfplay.labelling.unit_tests import seed_trials, unit_tests_of, written_trials
 from selfplay.labelling.verification import reweighed
-from selfplay.records import Ballot, LabelledTask, Prompt, Rollout, Seed, UnitTest
-from selfplay.run import Stage
-from selfplay.seeding import content_id
+from selfplay.labelling.votes import Completion, Problem, ballots_of, open_voters
+from selfplay.rollouts.judge import sandbox_opener
+from selfplay.run.directory import Stage
+from selfplay.run.records import Ballot, LabelledTask, Prompt, Rollout, Seed, UnitTest
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
+from selfplay.stage.open_engine import OpenedEngine
 from verifiers.answer_reader import answer_reader
 from verifiers.model import Verifier
-from verifiers.program_runner import ProgramRunner
+from verifiers.programs.runner import ProgramRunner
 
 GROUP = 256
 """Prompts that are solved together while the group before is voted on."""

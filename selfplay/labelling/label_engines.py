@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from selfplay.context import Context
+from selfplay.config.labelling import LabelEngine, PolicyEngine
+from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import Missing, ModelRef, Sample
-from selfplay.engines.opened import OpenedEngine, answers_of
-from selfplay.labelling_settings import LabelEngine, PolicyEngine
-from selfplay.settings import SamplingSettings
+from selfplay.stage.context import Context
+from selfplay.stage.open_engine import OpenedEngine, answers_of
 
 NO_ANSWER = Sample("", (), complete=False)
 """Stands for what an endpoint refused to answer."""

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sandbox.model import Limits, Program
+from selfplay.config.labelling import Mutation
 from selfplay.labelling.answer_vote import Label
 from selfplay.labelling.consensus import printed
 from selfplay.labelling.mutants import mutants
-from selfplay.labelling_settings import Mutation
-from selfplay.records import TestCase
-from verifiers.program_runner import ProgramRunner
+from selfplay.run.records import TestCase
+from verifiers.programs.runner import ProgramRunner
 
 LIMITS = Limits(cpu_s=2.0, wall_s=5.0)
 """Of one run: many mutants never end."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfplay import formats
-from selfplay.context import Context
+from selfplay.config.labelling import Difficulty
 from selfplay.engines.base import ModelRef, Sampling
-from selfplay.judging import task_of
 from selfplay.labelling.difficulty import Decision, decide, limits_of
-from selfplay.labelling_settings import Difficulty
-from selfplay.records import LabelledTask, Rollout
-from selfplay.seeding import content_id
+from selfplay.rollouts.judge import task_of
+from selfplay.run.records import LabelledTask, Rollout
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,21 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from selfplay.context import Context
+from selfplay.config.labelling import Difficulty, Labeller, Labelling, Relabelling
 from selfplay.engines.base import ModelRef
-from selfplay.judging import Item, task_of
 from selfplay.labelling.answer_vote import Label, label_by_answers
-from selfplay.labelling.ballots import Completion, Problem, ballots_of, open_voters, weighed
 from selfplay.labelling.consensus import RAN, Consensus, Trial
 from selfplay.labelling.difficulty import decide, limits_of
 from selfplay.labelling.filters import statement_fault
 from selfplay.labelling.label import Case, Labelled, label_case, program_runner, write_votes
 from selfplay.labelling.tasks import counts_of, has_label, task_of_label, with_decision
-from selfplay.labelling_settings import Difficulty, Labeller, Labelling, Relabelling
-from selfplay.records import Ballot, LabelledTask, UnitTest
-from selfplay.run import Stage
+from selfplay.labelling.votes import Completion, Problem, ballots_of, open_voters, weighed
+from selfplay.rollouts.judge import Item, task_of
+from selfplay.run.directory import Stage
+from selfplay.run.records import Ballot, LabelledTask, UnitTest
+from selfplay.stage.context import Context
 from verifiers.answer_reader import answer_reader
-from verifiers.program_runner import ProgramRunner
+from verifiers.programs.runner import ProgramRunner
 
 KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"
 

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from selfplay.context import Context
+from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label
-from selfplay.labelling.ballots import Problem
 from selfplay.labelling.difficulty import Decision, drop_reason, limits_of, wilson_interval
-from selfplay.labelling_settings import Labelling
+from selfplay.labelling.votes import Problem
 from selfplay.quickstart.true_labels import exact_solver
-from selfplay.records import LabelledTask
-from selfplay.seeding import content_id
+from selfplay.run.records import LabelledTask
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
 
 CONFIDENCE = 0.95
 """Level of the interval where the recipe has no `labelling.difficulty`."""

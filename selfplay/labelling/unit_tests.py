@@ -6,15 +6,15 @@ import random
 from collections.abc import Sequence
 
 from selfplay import formats
-from selfplay.context import Context
-from selfplay.engines.opened import OpenedEngine
-from selfplay.labelling.ballots import Problem
+from selfplay.config.labelling import TestKind
 from selfplay.labelling.consensus import Trial, Tried
 from selfplay.labelling.label_engines import ask
 from selfplay.labelling.unit_test_answers import WrittenTest, read_unit_test
-from selfplay.labelling_settings import TestKind
-from selfplay.records import Seed, UnitTest
-from selfplay.seeding import content_id
+from selfplay.labelling.votes import Problem
+from selfplay.run.records import Seed, UnitTest
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
+from selfplay.stage.open_engine import OpenedEngine
 
 SEED = "seed"
 

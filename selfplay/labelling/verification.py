@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from selfplay import formats
-from selfplay.context import Context
+from selfplay.config.labelling import Verification
 from selfplay.engines.base import Sample
-from selfplay.engines.opened import OpenedEngine
-from selfplay.labelling.ballots import Completion, Problem
 from selfplay.labelling.label_engines import ask
-from selfplay.labelling_settings import Verification
-from selfplay.records import Ballot
+from selfplay.labelling.votes import Completion, Problem
+from selfplay.run.records import Ballot
+from selfplay.stage.context import Context
+from selfplay.stage.open_engine import OpenedEngine
 from verifiers.answer_reader import answer_reader
 from verifiers.extraction import final_text
 from verifiers.voting import classes, vote

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from selfplay.config import Domain
+from selfplay.config.recipe import Domain
+from selfplay.config.seeds import QuickstartSeeds
 from selfplay.quickstart import list_programs, word_problems
-from selfplay.records import TestCase
-from selfplay.seed_settings import QuickstartSeeds
+from selfplay.run.records import TestCase
 
 
 def exact_solver(domain: Domain) -> Callable[[str, str | None, tuple[TestCase, ...]], bool] | None:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from selfplay.prompt_rounds import PromptRound
-from selfplay.records import LabelledTask, Prompt
 from selfplay.report.run_tables import RunTables
+from selfplay.run.records import LabelledTask, Prompt
+from selfplay.watching.rounds import PromptRound
 
 MOST_REASONS = 30
 UNACCOUNTED = "no row in the next table"

@@ -14,13 +14,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from selfplay.records import LabelledTask
 from selfplay.report import charts, funnel, samples
 from selfplay.report.run_tables import RunTables
-from selfplay.run import read_run
-from selfplay.run_files import read_json, write_text
-from selfplay.terminal import duration
+from selfplay.run.directory import read_run
+from selfplay.run.files import read_json, write_text
+from selfplay.run.records import LabelledTask
 from selfplay.tracking.digest import MetricDigest
+from selfplay.watching.terminal import duration
 
 AGREEMENT_BINS = 20
 MOST_AGREEMENT_BARS = 33

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from selfplay.prompt_rounds import PromptRound, prompt_rounds, table_file
-from selfplay.tables import RecordError
+from selfplay.run.tables import RecordError
+from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file
 
 
 def general_reasons(dropped: Any) -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from selfplay.records import LabelledTask, Prompt, Rollout
 from selfplay.report.run_tables import RunTables, general_reasons
+from selfplay.run.records import LabelledTask, Prompt, Rollout
 
 PROBLEMS = 12
 ROLLOUTS = 4

@@ -15,14 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from selfplay import formats
-from selfplay.context import Context
-from selfplay.engines.api_budget import BudgetSpent, Ledger, Usage, total
-from selfplay.engines.api_client import EndpointError
+from selfplay.engines.api.budget import BudgetSpent, Ledger, Usage, total
+from selfplay.engines.api.client import EndpointError
 from selfplay.engines.base import ScoreRequest
 from selfplay.quickstart.seed_problem import SPLITS, Split
-from selfplay.records import Annotation, Seed
-from selfplay.run import Stage
-from selfplay.seeding import content_id
+from selfplay.run.directory import Stage
+from selfplay.run.records import Annotation, Seed
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
 from selfplay.synthesis.annotation_engines import Asked, all_remote, open_annotators
 from selfplay.synthesis.annotation_wave import CONCEPTS, RATIONALE, Wave, Work, turns
 from selfplay.synthesis.inputs import for_prompt_model

@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from selfplay.annotation_settings import Annotator, OpenAIEngine
-from selfplay.context import Context
-from selfplay.engines.api_budget import Ledger, Usage
-from selfplay.engines.api_engine import ApiEngine
+from selfplay.config.annotation import Annotator, OpenAIEngine
+from selfplay.engines.api.budget import Ledger, Usage
+from selfplay.engines.api.engine import ApiEngine
 from selfplay.engines.base import Missing, Sample, Sampling
 from selfplay.engines.sharded import ShardedEngine
+from selfplay.stage.context import Context
 
 LONGEST_PAUSE_S = 60.0
 

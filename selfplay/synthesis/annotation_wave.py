@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from selfplay import formats
-from selfplay.config import Recipe
-from selfplay.engines.api_budget import Usage
+from selfplay.config.recipe import Recipe
+from selfplay.engines.api.budget import Usage
 from selfplay.engines.base import Missing, Sample
-from selfplay.records import AnnotatorAnswer, Seed
-from selfplay.seeding import derive
+from selfplay.run.records import AnnotatorAnswer, Seed
+from selfplay.run.seeding import derive
 from selfplay.synthesis.annotation_answers import Answer, read_concepts, read_rationale
 from selfplay.synthesis.annotation_engines import Asked, Question
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfplay import formats
-from selfplay.config import Recipe
-from selfplay.context import Context, Training
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
-from selfplay.records import Seed
-from selfplay.run import Stage
+from selfplay.run.directory import Stage
+from selfplay.run.records import Seed
+from selfplay.stage.context import Context, Training
 from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
-from selfplay.trainers.model_folder import trained_model
-from selfplay.trainers.sft import Example, train_sft, write_examples
+from selfplay.trl_trainers.model_folder import trained_model
+from selfplay.trl_trainers.sft import Example, train_sft, write_examples
 
 PROMPT_MODEL, RATIONALE_MODEL = "prompt-model", "rationale-model"
 

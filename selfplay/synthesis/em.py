@@ -2,7 +2,7 @@
 
 The paper's is hard EM: the best of K rationales stands for the posterior, which drops the entropy of q from the bound
 and seeks modes. What that can do to the rationales is measured every round (`selfplay.synthesis.measures`) and can end
-the loop (`selfplay.synthesis.em_watch`); the alternatives are settings (`selfplay.em_settings`, docs/method.md).
+the loop (`selfplay.synthesis.em_watch`); the alternatives are settings (`selfplay.config.em`, docs/method.md).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfplay import formats
-from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sampling
-from selfplay.records import Candidate, CandidateWeight, Seed
-from selfplay.run import Stage
+from selfplay.run.directory import Stage
+from selfplay.run.records import Candidate, CandidateWeight, Seed
+from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import (
     PROMPT_MODEL,
     RATIONALE_MODEL,
@@ -28,8 +28,8 @@ from selfplay.synthesis.em_candidates import Weighed, selection, weigh_candidate
 from selfplay.synthesis.inputs import for_rationale_model
 from selfplay.synthesis.likelihood import is_whole
 from selfplay.synthesis.measures import Row, measure
-from selfplay.trainers.model_folder import trained_model
-from selfplay.trainers.sft import Example, NothingToLearn
+from selfplay.trl_trainers.model_folder import trained_model
+from selfplay.trl_trainers.sft import Example, NothingToLearn
 
 
 def em_stage(

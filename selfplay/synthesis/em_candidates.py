@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from selfplay import formats
-from selfplay.context import Context
-from selfplay.em_settings import EM
+from selfplay.config.em import EM
 from selfplay.engines.base import Sample, Sampling
-from selfplay.records import Candidate, CandidateWeight, Seed
-from selfplay.seeding import content_id
+from selfplay.run.records import Candidate, CandidateWeight, Seed
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair
 from selfplay.synthesis.inputs import for_rationale_model
 from selfplay.synthesis.likelihood import Joint, is_whole, joint, proposal, without_rationale

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from selfplay.em_settings import EM, EMGuards, EMStop
+from selfplay.config.em import EM, EMGuards, EMStop
 
 Measures = Mapping[str, float | None]
 """A round's row: NaN, or null on disk, where a measure could not be taken."""

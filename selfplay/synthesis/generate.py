@@ -18,13 +18,13 @@ from selfplay.concepts.bank import Combination, Embed
 from selfplay.concepts.choice import choice_of
 from selfplay.concepts.embedding import embed_concepts
 from selfplay.concepts.sampler import plan
-from selfplay.context import Context
 from selfplay.engines.base import Missing, ModelRef, Sample
-from selfplay.engines.opened import OpenedEngine, answers_of
-from selfplay.records import Prompt, Seed
-from selfplay.run import Stage
-from selfplay.seeding import content_id
-from selfplay.store import ShardStore
+from selfplay.run.directory import Stage
+from selfplay.run.records import Prompt, Seed
+from selfplay.run.seeding import content_id
+from selfplay.run.store import ShardStore
+from selfplay.stage.context import Context
+from selfplay.stage.open_engine import OpenedEngine, answers_of
 
 OWN_BASE = "policy"
 CUT = "cut at the token limit"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from selfplay import formats
-from selfplay.config import Recipe
-from selfplay.records import Seed
+from selfplay.config.recipe import Recipe
+from selfplay.run.records import Seed
 
 
 def for_prompt_model(recipe: Recipe, seed: Seed) -> str:

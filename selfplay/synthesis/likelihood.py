@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selfplay import formats
-from selfplay.config import Recipe
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import Sample, ScoreRequest, Segment
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.records import Seed
+from selfplay.run.records import Seed
 from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 
 Kind = Literal["sum", "mean", "information_gain"]

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Sequence
 
 from selfplay import formats
-from selfplay.context import Context
 from selfplay.engines.base import Sample, Sampling, Segment
-from selfplay.records import Seed
+from selfplay.run.records import Seed
+from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair
 from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 from selfplay.synthesis.likelihood import importance_bound, is_whole, joint, proposal, without_rationale

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from selfplay.config.tracking import AlarmName, Alarms
 from selfplay.tracking.metric_log import ROUND_REWARD, MetricLine
-from selfplay.tracking_settings import AlarmName, Alarms
 
 REWARD_RISE = 0.02
 """Smallest rise of the mean reward that counts as one."""

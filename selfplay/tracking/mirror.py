@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from selfplay.run import read_run
+from selfplay.run.directory import read_run
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, metric_line
 from selfplay.tracking.mirror_process import remedy
 from selfplay.tracking.sinks import Sink

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from selfplay.config.tracking import Tracking
 from selfplay.tracking.metric_log import MetricLine
-from selfplay.tracking_settings import Tracking
 
 EXTRAS = {"tensorboard": "tracking.tensorboard", "trackio": "tracking.trackio"}
 """Packages of extras, by name, and the field that asks for each."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from selfplay.run import read_run
+from selfplay.run.directory import read_run
 from selfplay.tracking import wandb_sink
 from selfplay.tracking.mirror import copy_once
 

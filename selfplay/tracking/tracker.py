@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from selfplay.config import Recipe
-from selfplay.run_files import repair_lines, write_text
+from selfplay.config.recipe import Recipe
+from selfplay.run.files import repair_lines, write_text
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, line_count
 from selfplay.tracking.mirror_process import MirrorProcess
 from selfplay.tracking.sinks import wanted_sinks

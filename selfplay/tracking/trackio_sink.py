@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfplay.run_files import read_json, write_json
+from selfplay.run.files import read_json, write_json
 from selfplay.tracking.metric_log import MetricLine, round_curves
 
 FOLDER = "trackio"

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from selfplay.run_files import read_json, write_json, write_text
+from selfplay.run.files import read_json, write_json, write_text
 from selfplay.tracking import artifacts
 from selfplay.tracking.metric_log import TABLES_FOLDER, MetricLine, read_lines, round_curves
 

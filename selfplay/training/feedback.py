@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from selfplay.records import Prompt, Rollout, Seed
-from selfplay.seeding import derive
-from selfplay.synthesis_settings import Feedback
-from selfplay.training.selection import pass_rates
+from selfplay.config.synthesis import Feedback
+from selfplay.run.records import Prompt, Rollout, Seed
+from selfplay.run.seeding import derive
+from selfplay.training.pairs import pass_rates
 
 SOURCE = "feedback"
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfplay import formats
-from selfplay.context import Context, Training
 from selfplay.engines.base import ModelRef
-from selfplay.judging import task_of
-from selfplay.records import LabelledTask, Pair, Rollout, Seed
-from selfplay.run import Stage
-from selfplay.run_files import read_json
-from selfplay.trainers.dpo import OUTCOME, train_dpo
-from selfplay.trainers.grpo import GROUPS_FILE, Known, train_grpo, write_tasks
-from selfplay.trainers.sft import Example, NothingToLearn, train_sft, write_examples
-from selfplay.training.selection import balanced, faults, make_pairs, pass_rates, right_completions
+from selfplay.rollouts.judge import task_of
+from selfplay.run.directory import Stage
+from selfplay.run.files import read_json
+from selfplay.run.records import LabelledTask, Pair, Rollout, Seed
+from selfplay.stage.context import Context, Training
+from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
 from selfplay.training.verified_rollouts import logged_rollouts, solver_prompt, verified_rollouts
+from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
+from selfplay.trl_trainers.grpo import GROUPS_FILE, Known, train_grpo, write_tasks
+from selfplay.trl_trainers.sft import Example, NothingToLearn, train_sft, write_examples
 
 POLICY = "policy"
 
@@ -39,7 +39,7 @@ class Round:
     """A model that the run trained to learn from."""
 
     def train(self, function: Callable[..., Any], job: dict[str, Any]) -> None:
-        """Trains the policy by a function of `selfplay.trainers` and keeps the result in the stage."""
+        """Trains the policy by a function of `selfplay.trl_trainers` and keeps the result in the stage."""
         settings = self.context.recipe.training
         common = {"model": self.policy, "args": settings.rule_args, "lora": settings.lora}
         self.context.train(self.stage, [Training(POLICY, function, common | job, self.context.chat)])

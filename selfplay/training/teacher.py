@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from selfplay.config.models import ScratchModel
+from selfplay.config.teacher import SFTRule, Teacher
 from selfplay.engines.base import Missing
-from selfplay.engines.opened import OpenedEngine, answers_of
-from selfplay.judging import task_of
-from selfplay.model_settings import ScratchModel
-from selfplay.records import LabelledTask, Trace
-from selfplay.seeding import content_id
-from selfplay.teacher_settings import SFTRule, Teacher
-from selfplay.trainers.sft import Example, NothingToLearn, count_tokens
+from selfplay.rollouts.judge import task_of
+from selfplay.run.records import LabelledTask, Trace
+from selfplay.run.seeding import content_id
+from selfplay.stage.open_engine import OpenedEngine, answers_of
 from selfplay.training.rules import Counts, Round
 from selfplay.training.traces import converted, file_traces, trace_fault
 from selfplay.training.verified_rollouts import solver_prompt
-from verifiers.math_answer import MathVerifier
+from selfplay.trl_trainers.sft import Example, NothingToLearn, count_tokens
+from verifiers.mathematics.verifier import MathVerifier
 from verifiers.voting import vote
 
 TEACHER, FILES = "teacher", "files"

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfplay import formats
-from selfplay.config import Recipe
-from selfplay.seed_rows import SeedError, json_rows
-from selfplay.teacher_settings import TraceFiles
+from selfplay.config.recipe import Recipe
+from selfplay.config.teacher import TraceFiles
+from selfplay.seeds.rows import SeedError, json_rows
 from selfplay.training.validity import thinking_fault
 from verifiers.extraction import boxed_answer, code_block, final_text
 

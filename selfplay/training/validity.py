@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from selfplay.records import Rollout
+from selfplay.run.records import Rollout
 
 Thinking = Literal["optional", "required"]
 

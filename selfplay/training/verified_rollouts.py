@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from selfplay import formats
-from selfplay.context import Context
 from selfplay.engines.base import ModelRef, Sampling
-from selfplay.judging import task_of
-from selfplay.records import LabelledTask, Rollout
-from selfplay.seeding import content_id
-from selfplay.trainers.wrong_favourite import WrongFavourites
+from selfplay.rollouts.judge import task_of
+from selfplay.rollouts.mode_collapse import WrongFavourites
+from selfplay.run.records import LabelledTask, Rollout
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
 from selfplay.training.validity import Thinking, fault
 from verifiers.composite import mean_component_rewards
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from selfplay.recipe_file import load_recipe
+from selfplay.config.load import load_recipe
 from tests.e2e.conftest import ROOT, command, environment, products
 from tests.selfplay.conftest import InProcess
 from tests.selfplay.engines.openai_server import OpenAIServer, openai_server

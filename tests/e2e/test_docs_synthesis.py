@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from selfplay.preflight import Finding
-from selfplay.prompt_checks import check_prompt_endpoints, check_prompts, named_engines
-from selfplay.recipe_file import load_recipe
+from selfplay.config.load import load_recipe
+from selfplay.preflight.prompts import check_prompt_endpoints, check_prompts, named_engines
+from selfplay.preflight.recipe import Finding
 from tests.e2e.conftest import ROOT, SMALL, environment, selfplay
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.export.test_hub import Hub

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
-from selfplay.config import Domain
+from selfplay.config.recipe import Domain
 from tests.e2e.conftest import ROOT, environment
-from tests.verifiers.judge_server import judge_server
+from tests.verifiers.judge.judge_server import judge_server
 from verifiers.model import Task
 from verifiers.registry import load, offers
 

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from selfplay.serve_command import bind
+from selfplay.cli.serve import bind
 from tests.e2e.conftest import ROOT, command, environment, selfplay
 
 DOCS = (ROOT / "docs" / "reward-service.md").read_text()
@@ -262,9 +262,8 @@ def test_a_port_that_is_taken() -> None:
 
 
 def test_a_missing_extra_is_named() -> None:
-    code = (
-        "import sys\nsys.modules['uvicorn'] = None\nfrom selfplay.cli import app\napp(['serve', '--verifiers', 'math'])"
-    )
+    missing = "import sys\nsys.modules['uvicorn'] = None\n"
+    code = f"{missing}from selfplay.cli.app import app\napp(['serve', '--verifiers', 'math'])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment(), check=False
     )

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from selfplay import formats
+from selfplay.config.load import load_recipe
 from selfplay.quickstart import one_step, seeds
-from selfplay.recipe_file import load_recipe
 from tests.e2e.conftest import ROOT, selfplay
 from verifiers.model import Task
 from verifiers.registry import load

@@ -16,12 +16,12 @@ import psutil
 import pytest
 
 from selfplay import formats
-from selfplay.config import Recipe
+from selfplay.config.recipe import Recipe
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
-from selfplay.records import Rollout, Seed
-from selfplay.tables import read_table
-from selfplay.trainers.model_folder import trained_model
+from selfplay.run.records import Rollout, Seed
+from selfplay.run.tables import read_table
+from selfplay.trl_trainers.model_folder import trained_model
 from tests.e2e.conftest import ROOT, SMALL, command, environment, products, selfplay
 
 ARGS = {"max_model_len": 512, "max_num_seqs": 8}

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from selfplay.config import Recipe
-from selfplay.plan import planned_stages
-from selfplay.run import read_run
+from selfplay.config.recipe import Recipe
+from selfplay.run.directory import read_run
+from selfplay.stage.plan import planned_stages
 from tests.e2e.conftest import SMALL, command, environment
 
 PATIENCE_S = 900.0

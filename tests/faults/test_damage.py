@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
+from selfplay.compute.system_errors import SYSTEM, sentence
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
-from selfplay.records import Rollout
-from selfplay.run import RunDirectory
-from selfplay.store import ShardStore, VerdictStore
-from selfplay.system_errors import SYSTEM, sentence
-from selfplay.tables import RecordError, read_table, write_table
-from selfplay.trainers import model_folder, session
-from selfplay.trainers.sft import Example, train_sft, write_examples
+from selfplay.run.directory import RunDirectory
+from selfplay.run.records import Rollout
+from selfplay.run.store import ShardStore, VerdictStore
+from selfplay.run.tables import RecordError, read_table, write_table
+from selfplay.trl_trainers import model_folder, session
+from selfplay.trl_trainers.sft import Example, train_sft, write_examples
 from tests.e2e.conftest import SMALL, command, environment
 from tests.selfplay.tracking.runs import recipe
 

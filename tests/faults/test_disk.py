@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.progress_file import ProgressFile, note_ending
-from selfplay.records import Rollout
-from selfplay.run import RunDirectory
-from selfplay.run_files import RunError, read_json, write_json
-from selfplay.run_status import run_status
-from selfplay.store import ShardStore, VerdictStore
-from selfplay.system_errors import SYSTEM, sentence
-from selfplay.tables import read_table, write_table
+from selfplay.compute.system_errors import SYSTEM, sentence
+from selfplay.run.directory import RunDirectory
+from selfplay.run.files import RunError, read_json, write_json
+from selfplay.run.progress import ProgressFile, note_ending
+from selfplay.run.records import Rollout
+from selfplay.run.store import ShardStore, VerdictStore
+from selfplay.run.tables import read_table, write_table
 from selfplay.tracking import Tracker, read_metrics
+from selfplay.watching.status import run_status
 from tests.e2e.conftest import SMALL, products, selfplay
 from tests.faults.disks import SmallDisk, disk
 from tests.faults.runs import Session, begin_at, current_stage

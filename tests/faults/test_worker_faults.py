@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.workers import WorkerError, Workers
+from selfplay.compute.workers import WorkerError, Workers
 
 
 def kill_me(job: Any) -> None:

@@ -11,17 +11,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.inside.plain import NotPlainData, encode
 from sandbox.model import Execution, Status
-from sandbox.outcome import Reply, read_reply
-from sandbox.plain import NotPlainData, encode
-from sandbox.plain_decoding import decode, decode_plain
-from sandbox.returned_values import decoded, read_records
+from sandbox.warm.outcome import Reply, read_reply
+from sandbox.warm.plain_decoding import decode, decode_plain
+from sandbox.warm.returned_values import decoded, read_records
 from selfplay.engines.base import Sample
 from selfplay.labelling.mutants import mutants
 from selfplay.labelling.unit_test_answers import read_unit_test
 from verifiers.extraction import boxed_answer, boxes, choice_letter, code_block, final_text, last_value, math_answer
-from verifiers.math_compare import same
-from verifiers.math_forms import form_of
+from verifiers.mathematics.comparing.compare import same
+from verifiers.mathematics.reading.forms import form_of
 
 _MAX_BYTES = 20_000
 

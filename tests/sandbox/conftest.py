@@ -6,7 +6,7 @@ import pytest
 from sandbox.doctor import LIMITS
 from sandbox.model import SandboxUnavailable
 from sandbox.open import open_sandbox
-from sandbox.warm import WarmSandbox
+from sandbox.warm.sandbox import WarmSandbox
 
 BACKEND = os.environ.get("SANDBOX_BACKEND", "auto")
 """Which backend the shared fixture opens, so that the same tests can be put to another one."""

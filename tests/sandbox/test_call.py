@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.inside.plain import NotPlainData
 from sandbox.model import Execution, Limits, Program, Status
-from sandbox.plain import NotPlainData
-from sandbox.warm import WarmSandbox
+from sandbox.warm.sandbox import WarmSandbox
 
 LIMITS = Limits(cpu_s=2, wall_s=5, memory_mb=256)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cgroups, fork_server
 from sandbox.model import Limits, Program, SandboxUnavailable, Status
 from sandbox.open import open_sandbox
-from sandbox.warm import WarmSandbox
+from sandbox.warm import cgroups, fork_server
+from sandbox.warm.sandbox import WarmSandbox
 
 LIMITS = Limits(cpu_s=2, wall_s=5, memory_mb=128, processes=16)
 GREEDY = Program(

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from sandbox.model import Limits, Program, Status
-from sandbox.warm import WarmSandbox
+from sandbox.warm.sandbox import WarmSandbox
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ on this host")
 

@@ -10,13 +10,14 @@ from typing import Any, get_args
 import pytest
 from typer.testing import CliRunner
 
-from sandbox import doctor, landlock_rules, probes
+from sandbox import doctor, probes
 from sandbox.doctor import LIMITS, backends, examine
+from sandbox.landlock import rules as landlock_rules
 from sandbox.model import Execution, Limits, Program, Status, Stop
 from sandbox.probes import REACH, Finding
-from sandbox.remote_server import RemoteServer
-from selfplay.cli import app
-from selfplay.sandbox_settings import Limit, SandboxSettings
+from sandbox.remote.server import RemoteServer
+from selfplay.cli.app import app
+from selfplay.config.sandbox import Limit, SandboxSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fusion_server import Contained, Uncontained, serving
@@ -92,7 +93,7 @@ def test_the_command_prints_a_line_a_limit(monkeypatch: pytest.MonkeyPatch) -> N
         asked.append(arguments)
         return doctor.Examination("remote", "a server", findings)
 
-    monkeypatch.setattr("selfplay.sandbox_trials.examine", fake)
+    monkeypatch.setattr("selfplay.cli.sandbox_trials.examine", fake)
     options = ["sandbox", "doctor", "--backend", "remote", "--url", "http://host:1", "--token-env", "TOKEN"]
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 1

@@ -16,13 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import bubblewrap, landlock, landlock_filter, landlock_inside, landlock_rules
-from sandbox.landlock import open_landlock
+from sandbox.bubblewrap import backend as bubblewrap
+from sandbox.inside.process_tree import PidNamespace, descendants
+from sandbox.landlock import backend as landlock
+from sandbox.landlock import filter as landlock_filter
+from sandbox.landlock import inside as landlock_inside
+from sandbox.landlock import rules as landlock_rules
+from sandbox.landlock.backend import open_landlock
 from sandbox.model import Execution, Limits, Program, SandboxUnavailable, Status
 from sandbox.open import open_sandbox
-from sandbox.process_tree import PidNamespace, descendants
-from sandbox.visible_files import PackageMissing, interpreter, reachable_by_others, third_party_folders
-from sandbox.warm import WarmSandbox
+from sandbox.warm.sandbox import WarmSandbox
+from sandbox.warm.visible_files import PackageMissing, interpreter, reachable_by_others, third_party_folders
 
 pytestmark = pytest.mark.skipif(landlock_rules.version() == 0, reason="this kernel has no Landlock")
 
@@ -427,7 +431,7 @@ def test_killed_part_costs_one_execution(temporary: Path, victim: int) -> None:
 
 def test_caller_killed_leaves_nothing(temporary: Path) -> None:
     script = textwrap.dedent("""
-        from sandbox.landlock import open_landlock
+        from sandbox.landlock.backend import open_landlock
         from sandbox.model import Limits, Program
         sandbox = open_landlock()
         sandbox.run(Program("print(1)"), [b""], Limits())
@@ -460,7 +464,7 @@ def test_as_an_ordinary_user() -> None:
         sys.path.insert(0, sys.argv[1])
         if os.getuid() == 0:
             os.setgroups([]); os.setgid(64321); os.setuid(64321)
-        from sandbox.landlock import open_landlock
+        from sandbox.landlock.backend import open_landlock
         from sandbox.model import Limits, Program
         mine = sys.argv[1] + f"/mine-{os.getpid()}"
         open(mine, "w").close(); os.chmod(mine, 0o644)
@@ -526,11 +530,11 @@ def test_auto_falls_back_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_user_namespaces_are_forbidden() -> None:
     """As in most pods: here a filter of the process's own refuses them."""
     script = textwrap.dedent("""
-        from sandbox.bpf import Filter
-        from sandbox.landlock_inside import _install
+        from sandbox.seccomp.bpf import Filter
+        from sandbox.landlock.inside import _install
         from sandbox.model import Limits, Program, SandboxUnavailable
         from sandbox.open import open_sandbox
-        from sandbox.process_tree import process_control
+        from sandbox.inside.process_tree import process_control
         forbidding = Filter()
         forbidding.refuse({"unshare": (272, 97), "mount": (165, 40)})
         forbidding.refuse_unless((56, 220), [(0, (0,), 0x10000000)])
@@ -557,7 +561,7 @@ def test_no_backend_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, ve
     if version == 0:
         monkeypatch.setattr(landlock_rules, "version", lambda: 0)
     else:
-        monkeypatch.setattr("sandbox.seccomp.supported", lambda: False)
+        monkeypatch.setattr("sandbox.seccomp.filter.supported", lambda: False)
     with pytest.raises(SandboxUnavailable, match=f"no sandbox works on this host .*{said}"):
         open_sandbox(waive=["disk"])
 

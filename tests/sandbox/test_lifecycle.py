@@ -14,14 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import bubblewrap, seccomp
-from sandbox.fork_server import ForkServer
+from sandbox.bubblewrap import backend as bubblewrap
+from sandbox.inside.wire import READY, REPLY
 from sandbox.model import Limits, Program, SandboxUnavailable, Status
 from sandbox.open import _Passed, open_sandbox
-from sandbox.outcome import read_reply
 from sandbox.pool import SandboxPool
-from sandbox.warm import WarmSandbox
-from sandbox.wire import READY, REPLY
+from sandbox.seccomp import filter as seccomp
+from sandbox.warm.fork_server import ForkServer
+from sandbox.warm.outcome import read_reply
+from sandbox.warm.sandbox import WarmSandbox
 
 ONE = Program("print(1)")
 LIMITS = Limits(cpu_s=2, wall_s=5)

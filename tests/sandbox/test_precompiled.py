@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import precompiled
 from sandbox.languages import find_language
 from sandbox.model import Limits, Program, SandboxUnavailable, Status
 from sandbox.open import open_sandbox
+from sandbox.warm import precompiled
 
 CPP = find_language("cpp")
 PROGRAM = Program(

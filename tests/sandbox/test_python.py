@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.model import Execution, Limits, Program, Status
-from sandbox.warm import WarmSandbox
+from sandbox.warm.sandbox import WarmSandbox
 
 LIMITS = Limits(cpu_s=2, wall_s=5, memory_mb=256)
 

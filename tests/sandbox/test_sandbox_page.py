@@ -10,7 +10,7 @@ import yaml
 from sandbox.doctor import LIMITS, backends
 from sandbox.languages import LANGUAGES
 from sandbox.model import Limits, Status
-from selfplay.sandbox_settings import SandboxSettings
+from selfplay.config.sandbox import SandboxSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import bubblewrap, staged_root
+from sandbox.bubblewrap import backend as bubblewrap
+from sandbox.bubblewrap import staged_root
 from sandbox.model import Limits, Program, Status
-from sandbox.visible_files import shared_entries
+from sandbox.warm.visible_files import shared_entries
 
 BINARIES = bubblewrap.find_binaries()
 pytestmark = [

@@ -12,7 +12,7 @@ from textwrap import dedent
 
 from sandbox.languages import COMPILE_LIMITS
 from sandbox.model import Execution, Limits, Program, Status
-from sandbox.warm import WarmSandbox
+from sandbox.warm.sandbox import WarmSandbox
 
 LIMITS = Limits(cpu_s=0.5, wall_s=1, memory_mb=128, processes=16, output_bytes=1 << 16, disk_mb=8)
 LATE_S = 0.5

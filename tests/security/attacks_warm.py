@@ -24,7 +24,7 @@ ATTACKS: list[Attack] = [
     """),
     attack("loop_of_the_fork_server", RE, """
         import os, sys
-        z = sys.modules['sandbox.zygote']
+        z = sys.modules['sandbox.inside.zygote']
         os.environ['SANDBOX_CHANNEL'] = '0'
         z.serve()
     """),
@@ -37,7 +37,7 @@ ATTACKS: list[Attack] = [
     """),
     attack("forged_reply", HARMLESS, """
         import os, struct, sys
-        wire = sys.modules['sandbox.wire']
+        wire = sys.modules['sandbox.inside.wire']
         reply = wire.REPLY.pack(0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
         for fd in range(3, 64):
             try: os.write(fd, reply); print('ESCAPED', fd)
@@ -45,7 +45,7 @@ ATTACKS: list[Attack] = [
     """),
     attack("patched_child", HARMLESS, """
         import os, sys
-        child = sys.modules['sandbox.child']
+        child = sys.modules['sandbox.inside.child']
         child._finish = child._flush = lambda code: 0
         os._exit = lambda code: None
         raise ValueError
@@ -53,7 +53,7 @@ ATTACKS: list[Attack] = [
     attack("return_into_the_fork_server", HARMLESS, """
         import os, sys
         os._exit = lambda code: None
-        zygote = sys.modules['sandbox.zygote']
+        zygote = sys.modules['sandbox.inside.zygote']
         zygote._Watch = zygote._reap = lambda *a: None
         raise ValueError
     """),

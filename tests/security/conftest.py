@@ -11,7 +11,7 @@ from attack_kit import HostState, host_state
 
 from sandbox.model import SandboxUnavailable
 from sandbox.open import open_sandbox
-from sandbox.warm import WarmSandbox
+from sandbox.warm.sandbox import WarmSandbox
 
 SECRET = "CANARY-9d2f"
 """Stands in the caller's environment before a sandbox opens."""

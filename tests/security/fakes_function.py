@@ -124,14 +124,14 @@ TAMPERING = of(
     """,
     patched_encoder="""
         import sys
-        plain = sys.modules['sandbox.plain']
+        plain = sys.modules['sandbox.inside.plain']
         plain.encode = lambda value: '{"l":[42]}'
         def f(*a): return 0
     """,
     patched_comparison="""
         import sys, types
-        fake = types.ModuleType('verifiers.output_comparison'); fake.same_value = lambda *a, **k: True
-        sys.modules['verifiers'] = sys.modules['verifiers.output_comparison'] = fake
+        fake = types.ModuleType('verifiers.programs.comparison'); fake.same_value = lambda *a, **k: True
+        sys.modules['verifiers'] = sys.modules['verifiers.programs.comparison'] = fake
         def f(*a): return 0
     """,
     frame_walk="""

@@ -15,9 +15,9 @@ import attacks_warm
 import pytest
 from attack_kit import Attack, call_attack, run_attack, state_of
 
-from sandbox import cgroups
 from sandbox.model import Status
-from sandbox.warm import WarmSandbox
+from sandbox.warm import cgroups
+from sandbox.warm.sandbox import WarmSandbox
 
 FAMILIES = (
     attacks_processes,

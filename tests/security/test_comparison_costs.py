@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifiers.output_comparison import same_json, same_tokens, same_value
+from verifiers.programs.comparison import same_json, same_tokens, same_value
 
 MOST_SECONDS = 5.0
 

@@ -11,9 +11,9 @@ from attack_kit import attack
 from honest_kit import Honest
 
 from sandbox.model import Limits, Program, Status
-from sandbox.warm import WarmSandbox
-from verifiers.code_tests import CodeVerifier
+from sandbox.warm.sandbox import WarmSandbox
 from verifiers.model import Task, Test
+from verifiers.programs.verifier import CodeVerifier
 
 HONEST: list[Honest] = [*honest_streams.HONEST, *honest_programs.HONEST]
 LIMITS = Limits(cpu_s=5, wall_s=20, memory_mb=256)

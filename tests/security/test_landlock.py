@@ -14,11 +14,11 @@ import pytest
 from attack_kit import LIMITS, STDIN, Attack, run_attack, state_of
 from test_attacks import ATTACKS, marked
 
-from sandbox.landlock import WHY_UNENFORCED, open_landlock
+from sandbox.landlock.backend import WHY_UNENFORCED, open_landlock
 from sandbox.model import Limits, Program, SandboxUnavailable, Status
-from sandbox.visible_files import interpreter, reachable_by_others
-from sandbox.warm import WarmSandbox
-from verifiers.code_tests import CodeVerifier
+from sandbox.warm.sandbox import WarmSandbox
+from sandbox.warm.visible_files import interpreter, reachable_by_others
+from verifiers.programs.verifier import CodeVerifier
 
 OTHERWISE = {
     "names_of_the_host": "the host's name and process numbers can be seen",

@@ -16,8 +16,8 @@ import pytest
 
 from sandbox.model import Execution, Limits, Program, Sandbox, SandboxUnavailable, Stop
 from sandbox.open import open_sandbox
-from verifiers.code_tests import CodeVerifier
 from verifiers.model import Task, Test
+from verifiers.programs.verifier import CodeVerifier
 
 _SEARCH = """
 import os, re, sys

@@ -31,8 +31,8 @@ from fake_kit import CPP, LINES, SUM
 
 from sandbox.model import SandboxUnavailable
 from sandbox.open import open_sandbox
-from verifiers.code_tests import CodeVerifier
 from verifiers.model import Task, Test
+from verifiers.programs.verifier import CodeVerifier
 
 Item = tuple[Task, str, bool]
 """A task, a submission for it, and whether it is right."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.bubblewrap import find_binaries
+from sandbox.bubblewrap.backend import find_binaries
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay import formats
-from selfplay.config import Domain
+from selfplay.config.recipe import Domain
 
 DOMAIN = Domain.model_validate({"seeds": {"kind": "quickstart", "grammar": "math"}})
 contents = st.text(max_size=40).map(str.strip).filter(lambda text: text and "<!--" not in text)

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from verifiers.answer_length import LengthVerifier
 from verifiers.composite import Component, CompositeVerifier, component_rewards, mean_component_rewards
-from verifiers.conformance_contract import faults_of
+from verifiers.conformance.contract import faults_of
 from verifiers.model import Task, Verdict
 from verifiers.plugins import FunctionVerifier
 from verifiers.registry import load
-from verifiers.text_rules import ExactVerifier
+from verifiers.rules.length import LengthVerifier
+from verifiers.rules.text import ExactVerifier
 
 
 def giving(reward: float | None) -> FunctionVerifier:

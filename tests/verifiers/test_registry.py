@@ -12,7 +12,7 @@ import pytest
 
 from verifiers import registry
 from verifiers.catalogue import describe, descriptions
-from verifiers.math_answer import MathVerifier
+from verifiers.mathematics.verifier import MathVerifier
 from verifiers.model import Task, Verdict
 from verifiers.plugins import FunctionVerifier
 from verifiers.registry import UnknownVerifier, load, make, names, offers, verifier
@@ -46,7 +46,7 @@ def test_built_in_and_registered_names() -> None:
 
 
 def test_a_dotted_path() -> None:
-    assert load("verifiers.text_rules:ChoiceVerifier").verify(Task(answer="B"), "B").passed is True
+    assert load("verifiers.rules.text:ChoiceVerifier").verify(Task(answer="B"), "B").passed is True
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_a_dotted_path() -> None:
         ("maths", "did you mean math"),
         ("zzzz", "known: "),
         ("nowhere_at_all:Thing", "could not be loaded"),
-        ("verifiers.text_rules:Missing", "could not be loaded"),
+        ("verifiers.rules.text:Missing", "could not be loaded"),
         ("verifiers.model:Task", "is no verifier"),
-        ("verifiers.text_rules:", "could not be loaded"),
+        ("verifiers.rules.text:", "could not be loaded"),
         (":", "could not be loaded"),
     ],
 )

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifiers.math_answer import MathVerifier
-from verifiers.pool import Outcome
+from verifiers.mathematics.verifier import MathVerifier
+from verifiers.pool.pool import Outcome
 from verifiers.voting import classes, vote
 
 

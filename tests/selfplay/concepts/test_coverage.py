@@ -21,11 +21,11 @@ from selfplay.concepts.coverage import (
     earlier_uses,
 )
 from selfplay.concepts.sampler import FEW, ConceptSampler, plan
-from selfplay.config import Recipe
-from selfplay.records import LabelledTask, Prompt, Seed
-from selfplay.run_files import RunError, write_json
-from selfplay.synthesis_settings import Coverage
-from selfplay.tables import write_table
+from selfplay.config.recipe import Recipe
+from selfplay.config.synthesis import Coverage
+from selfplay.run.files import RunError, write_json
+from selfplay.run.records import LabelledTask, Prompt, Seed
+from selfplay.run.tables import write_table
 
 SEEDS = [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c")]
 

@@ -12,7 +12,7 @@ from selfplay.concepts.bank import bank_of
 from selfplay.concepts.embedding import embed_concepts, embed_shard
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import ModelError, load
-from selfplay.store import ShardStore
+from selfplay.run.store import ShardStore
 from tests.selfplay.conftest import InProcess
 
 NAMES = ["doubling", "a limit", "halving of what is left over"]

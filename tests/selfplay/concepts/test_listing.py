@@ -8,7 +8,7 @@ import pytest
 
 from selfplay.concepts.bank import bank_of
 from selfplay.concepts.listing import read_concept_list
-from selfplay.seed_rows import SeedError
+from selfplay.seeds.rows import SeedError
 
 
 def listed(folder: Path, text: str | bytes, name: str = "concepts.jsonl") -> Path:

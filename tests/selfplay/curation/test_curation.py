@@ -7,11 +7,11 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfplay.config.curation import Curation
 from selfplay.curation.decontamination import NgramIndex
 from selfplay.curation.duplicates import exact_duplicates, jaccard, near_duplicates
 from selfplay.curation.gates import curate
-from selfplay.curation_settings import Curation
-from selfplay.records import Prompt, Seed
+from selfplay.run.records import Prompt, Seed
 
 LONG = "a farmer has twelve sheep and buys seven more at the market then sells three of them"
 

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from selfplay.config.curation import Curation
 from selfplay.curation.benchmarks import benchmark_contents, benchmark_problems
 from selfplay.curation.decontamination import Leak, NgramIndex
 from selfplay.curation.gates import HELD_OUT, curate
 from selfplay.curation.words import words
-from selfplay.curation_settings import Curation
-from selfplay.seed_rows import SeedError
+from selfplay.seeds.rows import SeedError
 from tests.selfplay.curation.test_curation import prompt, seed
 
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from selfplay.config import Recipe
-from selfplay.context import Context
+from selfplay.config.curation import CRITERIA, Judging, Solving
+from selfplay.config.recipe import Recipe
 from selfplay.curation.gates import curation_stage
 from selfplay.curation.judges import judge_prompts, rejection
 from selfplay.curation.rubric import Unreadable, question_of, scores_of
-from selfplay.curation_settings import CRITERIA, Judging, Solving
-from selfplay.engines.api_budget import BudgetSpent
-from selfplay.judging import load_verifier
-from selfplay.records import Judgement, Prompt, Rollout
-from selfplay.run import RunDirectory, Stage
+from selfplay.engines.api.budget import BudgetSpent
+from selfplay.rollouts.judge import load_verifier
+from selfplay.run.directory import RunDirectory, Stage
+from selfplay.run.records import Judgement, Prompt, Rollout
+from selfplay.stage.context import Context
 from tests.selfplay.engines.openai_server import OpenAIServer
 
 GOOD, HARD, BAD = "What is 2 + 2 in all?", "What is the 9th prime?", "What is the colour of a sum?"

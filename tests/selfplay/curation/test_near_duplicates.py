@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from rensa import RMinHash, RMinHashLSH
 
+from selfplay.config.curation import Curation
 from selfplay.curation import near_duplicates as search
 from selfplay.curation.buckets import MINHASH_SEED
 from selfplay.curation.duplicates import jaccard, near_duplicates
 from selfplay.curation.overlap import Overlaps
 from selfplay.curation.word_sets import WordSetBuilder
 from selfplay.curation.words import words
-from selfplay.curation_settings import Curation
 
 
 def plain(problems: dict[str, str], settings: Curation, earlier: dict[str, str] | None = None) -> set[str]:

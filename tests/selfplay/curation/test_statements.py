@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from selfplay.config.curation import Curation
 from selfplay.curation.statements import (
     language_gate,
     proof,
@@ -14,7 +15,6 @@ from selfplay.curation.statements import (
     text_gates,
     truncated,
 )
-from selfplay.curation_settings import Curation
 
 BROKEN_OFF = [
     "Find the number of ways to",

@@ -11,8 +11,8 @@ import torch
 
 from selfplay.engines import hf_engine, loading
 from selfplay.engines.base import ModelRef, ScoreRequest
-from selfplay.trainers.model_folder import trained_model
-from selfplay.trainers.sft import Example, train_sft, write_examples
+from selfplay.trl_trainers.model_folder import trained_model
+from selfplay.trl_trainers.sft import Example, train_sft, write_examples
 
 LORA = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
 REQUESTS = [ScoreRequest("Tom has 5", (" plums.", " How many?")), ScoreRequest("x", ("y",))]

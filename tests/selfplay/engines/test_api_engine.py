@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from selfplay import config
-from selfplay.annotation_settings import Budget, OpenAIEngine
-from selfplay.engines.api_budget import BudgetSpent, Ledger, Usage
-from selfplay.engines.api_client import EndpointClosed, EndpointError, EndpointRefused
-from selfplay.engines.api_engine import ApiEngine, sample_seeds
-from selfplay.engines.api_tokenizer import EndpointTokenizer, TokenizerError
+from selfplay.config import recipe as config
+from selfplay.config.annotation import Budget, OpenAIEngine
+from selfplay.engines.api.budget import BudgetSpent, Ledger, Usage
+from selfplay.engines.api.client import EndpointClosed, EndpointError, EndpointRefused
+from selfplay.engines.api.engine import ApiEngine, sample_seeds
+from selfplay.engines.api.tokenizer import EndpointTokenizer, TokenizerError
 from selfplay.engines.base import Missing, ModelRef, Sample, Sampling, ScoreRequest
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.store import SampleStore, ShardStore
+from selfplay.run.store import SampleStore, ShardStore
 from tests.selfplay.engines.openai_server import OpenAIServer, faults, numbered, openai_server, scores_of
 
 HOW = Sampling(0.7, 64)

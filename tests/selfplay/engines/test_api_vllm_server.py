@@ -15,14 +15,14 @@ from typing import Any
 import httpx
 import pytest
 
-from selfplay import config
-from selfplay.annotation_settings import OpenAIEngine
-from selfplay.engines.api_client import EndpointRefused
-from selfplay.engines.api_engine import ApiEngine
-from selfplay.engines.api_probe import probe
+from selfplay.config import recipe as config
+from selfplay.config.annotation import OpenAIEngine
+from selfplay.engines.api.client import EndpointRefused
+from selfplay.engines.api.engine import ApiEngine
+from selfplay.engines.api.probe import probe
 from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.store import SampleStore, ShardStore
+from selfplay.run.store import SampleStore, ShardStore
 
 PROMPTS = [f"Write a problem.\nConcepts:\n{n}. adding\nDifficulty Level: {n % 4}\n" for n in range(12)]
 REQUESTS = [
@@ -104,7 +104,7 @@ def test_greedy_completions_are_those_of_transformers(remote: ApiEngine, local: 
 def test_scores_are_those_of_transformers(
     remote: ApiEngine, local: ShardedEngine, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    monkeypatch.setattr("selfplay.engines.api_engine.SCORE_MODES", (mode,))
+    monkeypatch.setattr("selfplay.engines.api.engine.SCORE_MODES", (mode,))
     assert remote.find_score_mode() == mode
     for ours, theirs in zip(remote.score(REQUESTS), local.score(REQUESTS), strict=True):
         assert ours == pytest.approx(theirs, abs=2e-3, rel=1e-5)

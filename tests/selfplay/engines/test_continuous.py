@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from selfplay import config, preflight
+from selfplay.config import recipe as config
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
 from selfplay.engines.loading import load
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.store import ShardStore
+from selfplay.preflight import recipe as preflight
+from selfplay.run.store import ShardStore
 
 PROMPTS = [f"Tom has {'plums and ' * (n % 5)}{n}" for n in range(12)]
 
@@ -96,7 +97,7 @@ def test_a_stage_keeps_them_apart_from_others(tiny_model: ModelRef, in_process: 
     ],
 )
 def test_arguments_that_the_library_lacks_are_refused(args: dict[str, Any], refused: str) -> None:
-    from selfplay.recipe_file import load_recipe
+    from selfplay.config.load import load_recipe
 
     recipe = load_recipe("configs/quickstart.yaml", [f"engine.continuous_batching={args}"])
     with pytest.raises(preflight.PreflightError, match=f"engine.continuous_batching.{refused}"):

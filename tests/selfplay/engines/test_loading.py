@@ -12,9 +12,9 @@ import torch
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.loading import ModelError, load_for_training, load_fresh, look_up
-from selfplay.records import Pair
-from selfplay.trainers.dpo import _row
-from selfplay.trainers.sft import _encode
+from selfplay.run.records import Pair
+from selfplay.trl_trainers.dpo import _row
+from selfplay.trl_trainers.sft import _encode
 
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content.split('</think>')[-1] }}</{{ m.role }}>{% endfor %}"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay import config
+from selfplay.config import recipe as config
 from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
 from selfplay.engines.sharded import ShardedEngine, _slices
-from selfplay.store import ShardStore
+from selfplay.run.store import ShardStore
 
 
 @given(count=st.integers(0, 500), size=st.integers(1, 100))

@@ -13,14 +13,14 @@ from typing import Any
 import psutil
 import pytest
 
-from selfplay import config
+from selfplay.config import recipe as config
 from selfplay.engines import supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.journal import Journal
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.engines.supervisor import EngineLost
-from selfplay.store import ShardStore
-from selfplay.tables import RecordError
+from selfplay.run.store import ShardStore
+from selfplay.run.tables import RecordError
 from tests.selfplay.engines import toy_engine
 from tests.selfplay.engines.toy_engine import lines
 
@@ -100,9 +100,9 @@ def test_what_is_wrong_with_the_question_is_said_at_once(tmp_path: Path) -> None
 DRIVER = """
 import sys
 from pathlib import Path
-from selfplay.config import Supervision
+from selfplay.config.recipe import Supervision
 from selfplay.engines import supervisor
-from selfplay.workers import Workers
+from selfplay.compute.workers import Workers
 from tests.selfplay.engines import toy_engine
 from tests.selfplay.engines.test_supervisor import finish, job
 

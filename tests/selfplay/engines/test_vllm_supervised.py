@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from selfplay.config import Supervision
+from selfplay.config.recipe import Supervision
 from selfplay.engines import hf_engine, supervisor
 from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfplay.seeding import derive
+from selfplay.run.seeding import derive
 
 
 def completions(job: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]] | None]:

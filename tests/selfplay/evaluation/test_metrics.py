@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.config import Evaluation
+from selfplay.config.recipe import Evaluation
 from selfplay.evaluation.evaluate import gain_rows, metric_rows
 from selfplay.evaluation.metrics import avg_at_k, estimate, paired_gain, pass_at_k
-from selfplay.records import Rollout
+from selfplay.run.records import Rollout
 
 outcomes = st.lists(st.booleans(), min_size=1, max_size=7)
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.config import Recipe
+from selfplay.config.recipe import Recipe
+from selfplay.config.training import Selection
 from selfplay.evaluation.selection import judge_rounds, score_of
-from selfplay.records import Rollout
-from selfplay.training_settings import Selection
+from selfplay.run.records import Rollout
 
 
 def rows(*scores: float) -> list[dict[str, Any]]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.config import Recipe
-from selfplay.records import Judgement, LabelledTask, Pair, Prompt, Rollout, TestCase
-from selfplay.run_files import write_json
-from selfplay.tables import write_table
+from selfplay.config.recipe import Recipe
+from selfplay.run.files import write_json
+from selfplay.run.records import Judgement, LabelledTask, Pair, Prompt, Rollout, TestCase
+from selfplay.run.tables import write_table
 
 SECRET = "sk-not-for-others"
 

@@ -10,15 +10,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from selfplay.cli import app
+from selfplay.cli.app import app
 from selfplay.engines.base import ModelRef
 from selfplay.export import export as exporting
 from selfplay.export.export import export_prompts
 from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS, Source
-from selfplay.records import Rollout
-from selfplay.run import read_recipe
-from selfplay.run_files import RunError
-from selfplay.tables import write_table
+from selfplay.run.directory import read_recipe
+from selfplay.run.files import RunError
+from selfplay.run.records import Rollout
+from selfplay.run.tables import write_table
 from tests.selfplay.export.conftest import SECRET, rollout
 
 
@@ -102,7 +102,7 @@ def test_the_newest_label_is_exported(relabelled: Path, tmp_path: Path) -> None:
 
 
 def test_many_long_completions_are_not_held_all_at_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selfplay.tables.ROWS_AT_ONCE", 50)
+    monkeypatch.setattr("selfplay.run.tables.ROWS_AT_ONCE", 50)
     rows = [rollout(4, number, f"{number:06d}" + "x" * 20_000, True) for number in reversed(range(1000))]
     rows += [rollout(1, number, "often", True) for number in range(3)]
     write_table(run / "stages/selfplay_2/rollouts.parquet", Rollout, rows)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from selfplay.config import Recipe
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.export.export import export_prompts
 from selfplay.export.hub import HubError, push_folder
 from selfplay.export.model import PUSHED, push_best
-from selfplay.trainers.model_folder import write_fingerprint
+from selfplay.trl_trainers.model_folder import write_fingerprint
 from tests.selfplay.export.hub_server import Hub
 
 

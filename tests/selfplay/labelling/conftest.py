@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from selfplay.config import Recipe
-from selfplay.context import Context
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef, Sample, Sampling
-from selfplay.judging import Judge
-from selfplay.records import Prompt, Seed, TestCase
-from selfplay.run import RunDirectory
-from selfplay.seeding import derive
+from selfplay.rollouts.judge import Judge
+from selfplay.run.directory import RunDirectory
+from selfplay.run.records import Prompt, Seed, TestCase
+from selfplay.run.seeding import derive
+from selfplay.stage.context import Context
 from tests.selfplay.conftest import InProcess
 
 MakeContext = Callable[..., Context]

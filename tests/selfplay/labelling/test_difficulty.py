@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfplay.config.labelling import Difficulty, Labelling
 from selfplay.labelling.difficulty import NOT_MEASURED, RULES, Limit, decide, drop_reason, limits_of, wilson_interval
-from selfplay.labelling_settings import Difficulty, Labelling
 
 BANDS = st.tuples(st.integers(0, 8), st.integers(0, 8)).map(lambda pair: [min(pair) / 8, max(pair) / 8])
 RULE_SETS = st.lists(st.sampled_from(sorted(RULES)), unique=True, max_size=4)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from selfplay.config.labelling import Labelling
+from selfplay.config.load import load_recipe
 from selfplay.labelling.difficulty import RULES
-from selfplay.labelling_settings import Labelling
-from selfplay.recipe_file import load_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "labels.md").read_text()

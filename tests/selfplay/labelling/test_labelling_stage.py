@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from selfplay.context import Context
 from selfplay.engines.base import ModelRef
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
-from selfplay.records import Ballot, LabelledTask, Prompt, Rollout, UnitTest
-from selfplay.run import Stage
+from selfplay.run.directory import Stage
+from selfplay.run.records import Ballot, LabelledTask, Prompt, Rollout, UnitTest
+from selfplay.stage.context import Context
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.labelling.conftest import MakeContext, prompt, script, seed
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label, label_by_answers
-from selfplay.labelling.ballots import likelihood_weights
 from selfplay.labelling.consensus import Consensus, Trial, Tried
 from selfplay.labelling.difficulty import drop_reason, limits_of
 from selfplay.labelling.filters import answer_fault, statement_fault
-from selfplay.labelling_settings import Labelling
-from verifiers.math_answer import MathVerifier
-from verifiers.program_runner import ProgramRunner, RawOutput
+from selfplay.labelling.votes import likelihood_weights
+from verifiers.mathematics.verifier import MathVerifier
+from verifiers.programs.runner import ProgramRunner, RawOutput
 
 MATH = MathVerifier(workers=1)
 

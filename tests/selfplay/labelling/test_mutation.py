@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.model import Limits
+from selfplay.config.labelling import Mutation
 from selfplay.labelling.answer_vote import Label
 from selfplay.labelling.mutants import LONGEST_SOURCE, Mutant, mutants
 from selfplay.labelling.mutation_check import accepted_program, checked, kill_rate
-from selfplay.labelling_settings import Mutation
-from selfplay.records import TestCase
-from verifiers.program_runner import ProgramRunner
+from selfplay.run.records import TestCase
+from verifiers.programs.runner import ProgramRunner
 
 LARGEST_EVEN = """\
 best = 0

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from selfplay.context import Context
 from selfplay.engines.base import Sample, Sampling, ScoreRequest
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.labelling.ballots import likelihood_weights
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
-from selfplay.records import Ballot, LabelledTask
+from selfplay.labelling.votes import likelihood_weights
+from selfplay.run.records import Ballot, LabelledTask
+from selfplay.stage.context import Context
 from tests.selfplay.labelling.conftest import MakeContext, ScriptedPolicy, prompt
 
 MEANS = [-0.30, -0.20, -0.25, -0.01]

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from selfplay.config import Recipe
-from selfplay.records import LabelledTask, Prompt, Rollout, TestCase
-from selfplay.run_files import write_json, write_text
-from selfplay.tables import write_table
+from selfplay.config.recipe import Recipe
+from selfplay.run.files import write_json, write_text
+from selfplay.run.records import LabelledTask, Prompt, Rollout, TestCase
+from selfplay.run.tables import write_table
 
 DOMAINS = ("math", "code")
 METRICS = (("avg@4 T=1.0", 0.0), ("avg@4 T=0.6", 0.02), ("pass@4 T=1.0", 0.2), ("greedy", 0.03))

@@ -16,14 +16,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from selfplay.records import LabelledTask, Prompt, Rollout
 from selfplay.report import write_report
 from selfplay.report.charts import moving_mean
 from selfplay.report.funnel import prompt_funnel
 from selfplay.report.run_tables import RunTables
 from selfplay.report.samples import visible
-from selfplay.run_files import RunError, write_json
-from selfplay.tables import RecordError, read_table, schema_of, write_arrow, write_table
+from selfplay.run.files import RunError, write_json
+from selfplay.run.records import LabelledTask, Prompt, Rollout
+from selfplay.run.tables import RecordError, read_table, schema_of, write_arrow, write_table
 
 MAKE = Callable[..., Path]
 LARGEST = 6_000_000

@@ -9,14 +9,14 @@ from typing import Any
 
 import yaml
 
-from selfplay.clock import Clock
-from selfplay.config import Recipe
-from selfplay.context import Context
-from selfplay.pipeline import ANNOTATION_SETTINGS
-from selfplay.recipe_file import load_recipe
-from selfplay.records import Annotation, Seed
-from selfplay.run import RunDirectory, Stage
-from selfplay.seed_problems import seeds_stage
+from selfplay.compute.clock import Clock
+from selfplay.config.load import load_recipe
+from selfplay.config.recipe import Recipe
+from selfplay.pipeline.main_loop import ANNOTATION_SETTINGS
+from selfplay.run.directory import RunDirectory, Stage
+from selfplay.run.records import Annotation, Seed
+from selfplay.seeds.stage import seeds_stage
+from selfplay.stage.context import Context
 from selfplay.synthesis.annotation import annotation_stage
 
 QUICK: dict[str, Any] = {"pause_s": 0.01, "longest_pause_s": 0.05, "timeout_s": 10, "concurrency": 4}

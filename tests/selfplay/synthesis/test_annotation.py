@@ -15,19 +15,19 @@ import yaml
 from rich.console import Console
 
 from selfplay import formats
-from selfplay.annotation_view import annotation_view
-from selfplay.config import Engine, Recipe
-from selfplay.engines.api_budget import Usage
+from selfplay.cli.annotation_view import annotation_view
+from selfplay.config.load import RecipeError, load_recipe
+from selfplay.config.recipe import Engine, Recipe
+from selfplay.engines.api.budget import Usage
 from selfplay.engines.base import ModelRef, ScoreRequest
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.launch import uses_workers
-from selfplay.plan import planned_stages, synthesis_stages
-from selfplay.preflight import PreflightError, check_endpoints, check_models
-from selfplay.recipe_file import RecipeError, load_recipe
-from selfplay.reward_checks import check_rewards
-from selfplay.run_files import RunError
-from selfplay.seed_problems import load_seeds
-from selfplay.store import ShardStore
+from selfplay.pipeline.launch import uses_workers
+from selfplay.preflight.recipe import PreflightError, check_endpoints, check_models
+from selfplay.preflight.rewards import check_rewards
+from selfplay.run.files import RunError
+from selfplay.run.store import ShardStore
+from selfplay.seeds.stage import load_seeds
+from selfplay.stage.plan import planned_stages, synthesis_stages
 from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
 from selfplay.synthesis.annotation_wave import Wave, Work, turns
 from tests.selfplay.engines.openai_server import OpenAIServer, faults, openai_server, scores_of

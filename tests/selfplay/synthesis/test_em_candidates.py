@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from selfplay.em_settings import EM
-from selfplay.records import Candidate
+from selfplay.config.em import EM
+from selfplay.run.records import Candidate
 from selfplay.synthesis.em_candidates import assign_hard, assign_soft, normalised, resample, selection
 from selfplay.synthesis.likelihood import Joint
 from tests.selfplay.synthesis.table_model import random_case

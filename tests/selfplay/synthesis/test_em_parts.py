@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.em_settings import EMStop
+from selfplay.config.em import EMStop
 from selfplay.synthesis.em_candidates import choose
 from selfplay.synthesis.em_watch import Patience
 from selfplay.synthesis.measures import copy_rate, distinct_n, repetition

@@ -10,18 +10,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from selfplay.config import Recipe
-from selfplay.context import Context
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.formats import rationale_block
-from selfplay.pipeline import expectation_maximisation
-from selfplay.records import Candidate, CandidateWeight
-from selfplay.story import Story
+from selfplay.pipeline.main_loop import expectation_maximisation
+from selfplay.pipeline.stage_runner import Story
+from selfplay.run.records import Candidate, CandidateWeight
+from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
 from selfplay.synthesis.em import e_step, em_stage, m_step, round_models
 from selfplay.synthesis.em_candidates import weigh_candidates
-from selfplay.trainers.model_folder import weights_hash
-from selfplay.trainers.sft import NothingToLearn
+from selfplay.trl_trainers.model_folder import weights_hash
+from selfplay.trl_trainers.sft import NothingToLearn
 from tests.selfplay.synthesis import toy
 
 TRAIN, HELDOUT = toy.seeds()[:8], toy.seeds()[8:12]

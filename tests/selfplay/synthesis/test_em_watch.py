@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.em_settings import EM, EMGuards, EMStop
+from selfplay.config.em import EM, EMGuards, EMStop
 from selfplay.synthesis.em_watch import judge, tripped
 
 HEALTHY: dict[str, Any] = {

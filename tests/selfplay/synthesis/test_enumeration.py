@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.context import Context
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import load
 from selfplay.formats import BEGIN_RATIONALE, END_RATIONALE, problem_block, rationale_block
-from selfplay.records import Seed
+from selfplay.run.records import Seed
+from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair
 from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 from selfplay.synthesis.likelihood import importance_bound, joint, proposal

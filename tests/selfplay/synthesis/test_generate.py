@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from selfplay.config import Recipe
-from selfplay.context import Context
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.records import Prompt, Seed
-from selfplay.run import RunDirectory
-from selfplay.seeding import derive
-from selfplay.store import ShardStore
+from selfplay.run.directory import RunDirectory
+from selfplay.run.records import Prompt, Seed
+from selfplay.run.seeding import derive
+from selfplay.run.store import ShardStore
+from selfplay.stage.context import Context
 from selfplay.synthesis.generate import synthesis_stage
 from tests.selfplay.conftest import InProcess
 from tests.selfplay.engines.openai_server import OpenAIServer, prompt_of

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfplay.config import Recipe
-from selfplay.context import Context
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.formats import MARKERS, problem_block, rationale_block
-from selfplay.records import Seed
-from selfplay.run import RunDirectory
-from selfplay.seeding import content_id
+from selfplay.run.directory import RunDirectory
+from selfplay.run.records import Seed
+from selfplay.run.seeding import content_id
+from selfplay.stage.context import Context
 from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 
 LETTERS = "abcdefgh"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from selfplay.config import Recipe
-from selfplay.run_files import write_json
+from selfplay.config.recipe import Recipe
+from selfplay.run.files import write_json
 
 
 def recipe(mode: str, **tracking: Any) -> Recipe:

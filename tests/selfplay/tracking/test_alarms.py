@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
+from selfplay.config.tracking import Alarms
 from selfplay.tracking import MetricLine
 from selfplay.tracking.alarms import (
     ALARMS,
@@ -22,7 +23,6 @@ from selfplay.tracking.alarms import (
     verifier_errors,
 )
 from selfplay.tracking.metric_log import metric_line
-from selfplay.tracking_settings import Alarms
 
 SETTINGS = Alarms(window=5)
 Steps = Mapping[tuple[str, str], Sequence[float]]

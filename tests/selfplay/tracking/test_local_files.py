@@ -35,7 +35,7 @@ def test_lines_survive_a_kill(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys, json\n"
         "from pathlib import Path\n"
-        "from selfplay.config import Recipe\n"
+        "from selfplay.config.recipe import Recipe\n"
         "from selfplay.tracking import Tracker\n"
         "tracker = Tracker(Path(sys.argv[1]), Recipe.model_validate(json.loads(sys.argv[2])))\n"
         "for step in range(50):\n"

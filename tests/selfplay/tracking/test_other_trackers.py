@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from selfplay.config.tracking import Tracking
 from selfplay.tracking import Tracker
 from selfplay.tracking.sinks import TrackerMissing, check_trackers, wanted_sinks
-from selfplay.tracking_settings import Tracking
 from tests.selfplay.tracking.runs import claimed, recipe
 
 SHAPE = {"edges": [0.0, 0.5, 1.0], "counts": [3, 4]}

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from selfplay.tables import write_arrow
+from selfplay.run.tables import write_arrow
 from selfplay.tracking import Tracker, read_metrics
 from tests.selfplay.tracking import wandb_server
 from tests.selfplay.tracking.runs import claimed, recipe
@@ -152,7 +152,7 @@ def test_what_a_killed_driver_logged_arrives_and_the_run_is_marked_as_failed(
     script = (
         "import os, signal, sys, json\n"
         "from pathlib import Path\n"
-        "from selfplay.config import Recipe\n"
+        "from selfplay.config.recipe import Recipe\n"
         "from selfplay.tracking import Tracker\n"
         "path = Path(sys.argv[1])\n"
         "tracker = Tracker(path, Recipe.model_validate(json.loads((path / 'recipe.json').read_text())))\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.recipe_file import load_recipe
+from selfplay.config.load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
 BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "training.md").read_text(), re.DOTALL)

@@ -6,7 +6,7 @@ import json
 import tracemalloc
 from pathlib import Path
 
-from selfplay.trainers.rollout_batch import JudgedRollouts, RolloutLog
+from selfplay.rollouts.rollout_log import JudgedRollouts, RolloutLog
 from selfplay.training.verified_rollouts import logged_rollouts
 from verifiers.model import Verdict
 

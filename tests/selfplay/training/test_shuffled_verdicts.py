@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
-from selfplay.records import Rollout
-from selfplay.training.selection import faults, right_completions
+from selfplay.run.records import Rollout
+from selfplay.training.pairs import faults, right_completions
 from selfplay.training.verified_rollouts import shuffled_verdicts
 
 

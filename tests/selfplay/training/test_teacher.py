@@ -12,17 +12,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from selfplay.config import Recipe
-from selfplay.context import Context
-from selfplay.engines.api_wire import read_sample
+from selfplay.config.recipe import Recipe
+from selfplay.engines.api.wire import read_sample
 from selfplay.engines.base import ModelRef
-from selfplay.judging import Judge
-from selfplay.records import LabelledTask, Trace
-from selfplay.run import RunDirectory
-from selfplay.trainers.model_folder import weights_hash
-from selfplay.trainers.sft import NothingToLearn, count_tokens
+from selfplay.rollouts.judge import Judge
+from selfplay.run.directory import RunDirectory
+from selfplay.run.records import LabelledTask, Trace
+from selfplay.stage.context import Context
 from selfplay.training.rules import POLICY, Round
 from selfplay.training.teacher import learn_from_teacher
+from selfplay.trl_trainers.model_folder import weights_hash
+from selfplay.trl_trainers.sft import NothingToLearn, count_tokens
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.synthesis.toy import Here, NoClock, Quiet
 

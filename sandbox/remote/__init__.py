@@ -1,0 +1,1 @@
+"""Sandboxes on a SandboxFusion server."""

@@ -1,0 +1,1 @@
+"""The side of the caller: a sandbox that stays up between programs."""

@@ -1,0 +1,120 @@
+"""From the numbers a fork server answered, and a program's output, to an Execution."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from dataclasses import dataclass
+
+from sandbox.inside import wire
+from sandbox.inside.wire import Verdict
+from sandbox.model import Execution, Limits, Status
+from sandbox.warm import descriptors
+
+_MB = 1 << 20
+_ALLOCATION_FAILED = (b"MemoryError", b"std::bad_alloc")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A fork server's answer, checked to be well-formed."""
+
+    verdict: int
+    """One of wire.Verdict."""
+    exit_code: int | None
+    signal: int | None
+    dirty: bool
+    cpu_s: float
+    wall_s: float
+    peak_bytes: float
+
+
+def read_reply(answer: bytes) -> Reply | None:
+    """The answer's fields, or None if it is not one."""
+    if len(answer) != wire.REPLY.size:
+        return None
+    verdict, code, number, dirty, cpu, wall, peak, tree = wire.REPLY.unpack(answer)
+    if not Verdict.NONE <= verdict <= Verdict.NOT_STARTED or not all(
+        math.isfinite(x) and x >= 0 for x in (cpu, wall, peak, tree)
+    ):
+        return None
+    return Reply(
+        verdict,
+        code if code >= 0 else None,
+        number or None,
+        bool(dirty),
+        cpu,
+        wall,
+        max(peak, tree),
+    )
+
+
+def judge(reply: Reply | None, limits: Limits, stdout_fd: int, stderr_fd: int) -> Execution:
+    """Status and reason by the first rule that applies, limits before errors."""
+    if reply is None:
+        return Execution(Status.SANDBOX_ERROR, reason="the fork server died, hung or answered nonsense")
+    if reply.verdict == Verdict.NOT_STARTED:
+        why = os.strerror(reply.exit_code or 0)
+        return Execution(Status.SANDBOX_ERROR, reason=f"the fork server could not start a process: {why}")
+    stderr = descriptors.read_back(stderr_fd, limits.output_bytes)
+    flooded = max(descriptors.size_of(stdout_fd), descriptors.size_of(stderr_fd)) > limits.output_bytes
+    status, reason = _status(reply, limits, flooded, stderr)
+    return Execution(
+        status,
+        stdout=descriptors.read_back(stdout_fd, limits.output_bytes),
+        stderr=stderr,
+        exit_code=reply.exit_code,
+        signal=reply.signal,
+        cpu_s=reply.cpu_s,
+        wall_s=reply.wall_s,
+        peak_memory_mb=reply.peak_bytes / _MB,
+        reason=reason,
+    )
+
+
+def _status(reply: Reply, limits: Limits, flooded: bool, stderr: bytes) -> tuple[Status, str]:
+    return _passed_limit(reply, limits, flooded) or _failure(reply, stderr) or (Status.OK, "")
+
+
+def _passed_limit(reply: Reply, limits: Limits, flooded: bool) -> tuple[Status, str] | None:
+    if reply.verdict == Verdict.CPU or reply.cpu_s > limits.cpu_s or reply.signal == signal.SIGXCPU:
+        return Status.TIME_LIMIT, f"used more than {limits.cpu_s:g} s of processor time"
+    if reply.verdict == Verdict.WALL:
+        return Status.TIME_LIMIT, f"ran longer than {limits.wall_s:g} s"
+    if reply.verdict == Verdict.MEMORY or reply.peak_bytes > limits.memory_mb * _MB:
+        return Status.MEMORY_LIMIT, f"used more than {limits.memory_mb} MB of memory"
+    if reply.verdict == Verdict.OUTPUT or flooded:
+        return Status.OUTPUT_LIMIT, f"wrote more than {limits.output_bytes} bytes of output"
+    return _without_status(reply, limits)
+
+
+def _without_status(reply: Reply, limits: Limits) -> tuple[Status, str] | None:
+    """Limits that have no status of their own: the system calls of a program that passes them fail."""
+    if reply.verdict == Verdict.DISK:
+        return Status.RUNTIME_ERROR, f"wrote more than {limits.disk_mb} MB of files, or too many of them"
+    if reply.verdict == Verdict.PROCESSES:
+        return Status.RUNTIME_ERROR, f"ran more than {limits.processes} processes or threads"
+    return None
+
+
+def _failure(reply: Reply, stderr: bytes) -> tuple[Status, str] | None:
+    if reply.exit_code == 0 and reply.signal is None:
+        return None
+    if any(line.lstrip().startswith(_ALLOCATION_FAILED) for line in _last_lines(stderr)):
+        return Status.MEMORY_LIMIT, "an allocation failed"
+    if reply.signal is not None:
+        return Status.RUNTIME_ERROR, f"killed by signal {reply.signal}{_signal_name(reply.signal)}"
+    return Status.RUNTIME_ERROR, f"ended with exit code {reply.exit_code}"
+
+
+def _last_lines(stderr: bytes) -> list[bytes]:
+    lines = stderr[-2000:].rstrip().splitlines()[-2:]
+    return [line.replace(b"terminate called after throwing an instance of '", b"") for line in lines]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f" ({signal.Signals(number).name})"
+    except ValueError:
+        return ""

@@ -1,0 +1,1 @@
+"""Arms of EM side by side."""

@@ -1,0 +1,55 @@
+"""The command line: which commands there are. Each hands over to the module that does the work, when it is called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from selfplay.cli.ablation import em_ablation
+from selfplay.cli.check import check
+from selfplay.cli.models import import_gguf
+from selfplay.cli.prompts import export_app, prompts
+from selfplay.cli.rollouts import rollouts
+from selfplay.cli.run import run, synthesize
+from selfplay.cli.sandbox import sandbox_app
+from selfplay.cli.shared import refuse
+from selfplay.cli.status import report, status
+from selfplay.cli.track import track_app
+from selfplay.cli.verifiers import verifiers_app
+from selfplay.cli.verify import serve, verify
+
+app = typer.Typer(
+    help="A language model makes its own problems, solves them, checks the answers by machine, and learns.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(run)
+app.command()(check)
+app.command()(status)
+app.command()(report)
+app.command()(prompts)
+app.command()(rollouts)
+app.command()(synthesize)
+app.command("em-ablation")(em_ablation)
+app.command("import-gguf")(import_gguf)
+app.command()(verify)
+app.command()(serve)
+app.add_typer(verifiers_app, name="verifiers")
+app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(export_app, name="export")
+app.add_typer(track_app, name="track")
+
+
+def main() -> None:
+    """The `selfplay` command."""
+    from selfplay.cli.installation import clash
+
+    fault = clash()
+    if fault:
+        refuse(fault)
+    # Verifiers named `module:Name` may lie where the user works; last, so that they hide nothing.
+    sys.path.append(str(Path.cwd()))
+    app()

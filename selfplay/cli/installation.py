@@ -1,0 +1,64 @@
+"""Whether this project's three packages are those that Python finds, file by file.
+
+Another distribution on the index is named `verifiers`. In one site-packages its folder and ours become one, and each
+owns its own files (ours has no `verifiers/__init__.py`), so both work. What does not work is looked for here: a folder
+of theirs that hides ours, and files of ours that another distribution has replaced or removed.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import Distribution, PackageNotFoundError, distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+DISTRIBUTION = "promptcot"
+SHARED_NAMES = ("verifiers", "sandbox")
+"""Packages whose names others use, too."""
+HOME = Path(__file__).resolve().parents[2]
+"""The folder that holds this project's packages."""
+
+
+def clash() -> str:
+    """One sentence on what is wrong and what mends it; empty when all is well."""
+    return next((fault for name in SHARED_NAMES if (fault := _hidden(name))), "") or _damaged()
+
+
+def _hidden(name: str) -> str:
+    """Whether a regular package of that name, elsewhere, keeps Python from finding ours."""
+    spec = find_spec(name)
+    places = [] if spec is None else [Path(place).resolve() for place in spec.submodule_search_locations or ()]
+    if HOME / name in places:
+        return ""
+    found = ", ".join(map(str, places)) or "no folder"
+    return (
+        f"the package `{name}` is found in {found}, which hides this project's in {HOME}: another distribution of that "
+        f"name is installed elsewhere; install both into one environment (`pip install {DISTRIBUTION}`, not editable), "
+        f"or run `pip uninstall {name}`"
+    )
+
+
+def _damaged() -> str:
+    """Whether files that this project's RECORD lists are not there any more, or are another distribution's now."""
+    try:
+        own = Distribution.from_name(DISTRIBUTION)
+    except PackageNotFoundError:
+        return ""
+    for file in own.files or ():
+        # An editable installation lists no such files; then there is nothing that another could have replaced.
+        if file.parts[0] not in SHARED_NAMES or file.suffix != ".py" or Path(str(own.locate_file(""))).resolve() != HOME:
+            continue
+        place = HOME / file
+        if place.exists() and file.size in (None, place.stat().st_size):
+            continue
+        state = f"was replaced by the distribution {_other_owner(str(file))}" if place.exists() else "is missing"
+        return f"{place}: {state}; run `pip install --force-reinstall --no-deps {DISTRIBUTION}`"
+    return ""
+
+
+def _other_owner(file: str) -> str:
+    names = [
+        other.metadata["Name"]
+        for other in distributions()
+        if other.metadata["Name"] != DISTRIBUTION and any(str(owned) == file for owned in other.files or ())
+    ]
+    return ", ".join(sorted(set(names))) or "(none that says so)"

@@ -1,0 +1,67 @@
+"""A task and its completions side by side, for a terminal. All text is a model's: it may not steer the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from selfplay.watching.rollouts import TaskRollouts
+from selfplay.watching.terminal import plain
+
+LONGEST = 1500
+"""Characters shown of one text, unless all are wanted."""
+MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
+
+
+def rollouts_view(found: TaskRollouts, whole: bool = False, failed: bool = False) -> RenderableType:
+    """One task.
+
+    Args:
+        found: the task with its completions.
+        whole: shows texts of any length.
+        failed: it has only those completions that did not pass.
+    """
+    passed, count = sum(bool(row["passed"]) for row in found.rollouts), len(found.rollouts)
+    outcome = f"{count} did not pass" if failed else f"{passed} of {count} passed"
+    title = plain(f"{found.task_id}  {found.domain}, {found.stage}: {outcome}", "bold")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), show_lines=True, expand=True)
+    table.add_column("prompt", ratio=3, overflow="fold")
+    table.add_column("completion", ratio=5, overflow="fold")
+    table.add_column("verdict", ratio=2, overflow="fold")
+    longest = None if whole else LONGEST
+    for place, row in enumerate(found.rollouts):
+        left = _prompt(found, longest) if place == 0 else Text()
+        table.add_row(left, block(row["completion"], longest), _verdict(row))
+    return Group(title, table)
+
+
+def _prompt(found: TaskRollouts, longest: int | None) -> Text:
+    text = block(found.problem or "(no table has its text)", longest)
+    if found.answer is not None:
+        text.append("\n\n").append_text(plain(f"label {found.answer}", "bold"))
+    if found.agreement is not None:
+        text.append(f"\nagreement {found.agreement:.0%}", "dim")
+    return text
+
+
+def _verdict(row: Mapping[str, Any]) -> Text:
+    mark, colour = MARKS[row["passed"]]
+    text = Text(f"{mark} ", colour).append_text(plain(row["status"], colour))
+    if row["reason"]:
+        text.append("\n").append_text(plain(row["reason"]))
+    reward = "no reward" if row["reward"] is None else f"reward {row['reward']:.3g}"
+    return text.append("\n").append_text(plain(f"{reward}, {row['mode']}", "dim"))
+
+
+def block(value: object, longest: int | None = LONGEST) -> Text:
+    """Text of several lines that cannot steer the terminal, cut when long."""
+    text = str(value)
+    cut = longest is not None and len(text) > longest
+    lines = text[:longest].replace("\t", "    ").split("\n")
+    shown = Text("\n").join(plain(line) for line in lines)
+    return shown.append(f"\n… {len(text) - len(text[:longest])} more characters", "dim") if cut else shown

@@ -1,0 +1,172 @@
+"""`selfplay run` and `selfplay synthesize`: whatever stops a run is one sentence and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from selfplay.cli.shared import (
+    FAILED,
+    INTERRUPTED,
+    SPENT,
+    TERMINATED,
+    Overrides,
+    RecipeFile,
+    Terminated,
+    load_recipe_file,
+    refuse,
+    show,
+    stop_on_sigterm,
+)
+
+if TYPE_CHECKING:
+    from selfplay.config.recipe import Recipe
+
+RunDir = Annotated[Path | None, typer.Option("--run-dir", help="Where the run lives; default runs/<name>.")]
+Reuse = Annotated[
+    Path | None,
+    typer.Option("--reuse", help="Another run, whose stages are taken over where settings and inputs agree."),
+]
+
+
+def run(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    run_dir: RunDir = None,
+    reuse: Reuse = None,
+    until: Annotated[
+        str | None, typer.Option(help="Stop after this stage; the same command without it goes on.")
+    ] = None,
+) -> None:
+    """Run a recipe, or continue its run."""
+    with stopped_in_order(run_dir):
+        loaded = load_recipe_file(recipe, overrides)
+        from selfplay.stage.plan import planned_stages
+
+        folder = run_dir or Path("runs") / loaded.name
+        summary = launch_run(loaded, folder, reuse, until, planned_stages(loaded))
+        if summary is None:
+            typer.echo(f"{until} is done; the same command without --until continues {folder}.")
+        else:
+            from selfplay.watching.terminal import closing_table
+
+            show(closing_table(summary))
+
+
+def synthesize(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    run_dir: RunDir = None,
+    reuse: Reuse = None,
+    until: Annotated[
+        str | None, typer.Option(help="Stop after this stage, such as annotation or cold_start; default the last.")
+    ] = None,
+) -> None:
+    """Run a recipe as far as its prompts: the stages of `run` that come before self-play."""
+    with stopped_in_order(run_dir):
+        loaded = load_recipe_file(recipe, overrides)
+        from selfplay.stage.plan import synthesis_stages
+
+        stages = synthesis_stages(loaded)
+        folder, last = run_dir or Path("runs") / loaded.name, until or stages[-1]
+        launch_run(loaded, folder, reuse, last, stages)
+        annotated = folder / "stages" / "annotation"
+        if (annotated / "manifest.json").exists():
+            from selfplay.cli.annotation_view import annotation_view
+            from selfplay.run.files import read_json
+
+            show(annotation_view(read_json(annotated / "manifest.json")["counts"], str(annotated)))
+        typer.echo(f"{last} is done; `selfplay run` with the same recipe and settings continues {folder}.")
+
+
+@contextmanager
+def stopped_in_order(folder: Path | None) -> Iterator[None]:
+    """Has SIGINT and SIGTERM end a command with a sentence on how to continue, and with their exit codes.
+
+    Args:
+        folder: the run directory; None where the recipe, which names it, has not been read yet.
+    """
+    stop_on_sigterm()
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        where = "" if folder is None else f" {folder}"
+        typer.echo(f"\nStopped. Finished work is kept; the same command continues{where}.", err=True)
+        raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
+
+
+def launch_run(
+    recipe: Recipe, folder: Path, reuse: Path | None, until: str | None, stages: list[str]
+) -> dict[str, Any] | None:
+    """Runs a recipe in a folder; whatever stops it is said in one sentence, with its exit code.
+
+    Args:
+        recipe: what the run does.
+        folder: the run directory.
+        reuse: another run, whose stages are taken over where they agree.
+        until: the last stage; None for all.
+        stages: those that `until` may name.
+
+    Returns:
+        The closing table; None where the run was to stop before its end.
+    """
+    if until is not None and until not in stages:
+        refuse(f"--until {until}: is not a stage; the stages are {', '.join(stages)}")
+    if reuse is not None and not (reuse / "recipe.json").exists():
+        refuse(f"--reuse {reuse}: is not a run directory")
+    from selfplay.compute.devices import NoDevice
+    from selfplay.compute.system_errors import SYSTEM, sentence
+    from selfplay.compute.workers import WorkerError
+    from selfplay.concepts.sampler import NoCombination
+    from selfplay.engines.api.budget import BudgetSpent
+    from selfplay.engines.api.client import EndpointError, EndpointRefused
+    from selfplay.export.hub import HubError
+    from selfplay.pipeline.launch import launch
+    from selfplay.pipeline.listener import AlarmStop
+    from selfplay.preflight.recipe import PreflightError
+    from selfplay.run.files import RunError
+    from selfplay.run.progress import note_ending
+    from selfplay.run.tables import RecordError
+    from selfplay.seeds.rows import SeedError
+    from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
+    from selfplay.tracking.sinks import TrackerMissing
+    from selfplay.trl_trainers.arguments import ArgumentsError
+    from selfplay.trl_trainers.sft import NothingToLearn
+    from verifiers.registry import UnknownVerifier
+
+    try:
+        with stopped_in_order(folder):
+            return launch(recipe, folder, reuse, until)
+    except (
+        RunError,
+        SeedError,
+        ArgumentsError,
+        PreflightError,
+        NoDevice,
+        UnknownVerifier,
+        EndpointRefused,
+        TrackerMissing,
+    ) as error:
+        refuse(str(error))
+    except HubError as error:
+        typer.echo(f"The run has ended, and its report is in {folder}; but {error}", err=True)
+        raise typer.Exit(FAILED) from error
+    except AlarmStop as error:
+        note_ending(folder, f"Stopped by an alarm. {error}")
+        typer.echo(f"Stopped by an alarm. {error} Finished work is kept in {folder}.", err=True)
+        raise typer.Exit(FAILED) from error
+    except AnnotationStopped as error:
+        note_ending(folder, str(error))
+        typer.echo(str(error), err=True)
+        raise typer.Exit(SPENT if isinstance(error, BudgetReached) else FAILED) from error
+    except (WorkerError, NothingToLearn, NoCombination, RecordError, EndpointError, BudgetSpent, *SYSTEM) as error:
+        note_ending(folder, sentence(error, folder))
+        typer.echo(
+            f"{sentence(error, folder)}\nFinished work is kept in {folder}; what libraries said is in its workers.log.",
+            err=True,
+        )
+        raise typer.Exit(FAILED) from error

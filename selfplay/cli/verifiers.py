@@ -1,0 +1,156 @@
+"""`selfplay verifiers list` and `selfplay verifiers test`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from selfplay.cli.shared import FAILED, UNUSABLE
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from verifiers.conformance.report import Report
+
+verifiers_app = typer.Typer(help="What judges completions, and how to test it.", no_args_is_help=True)
+
+_KEY_VALUE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
+_SHOWN_FAILURES = 5
+
+Rate = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the labelled cases that may differ, 0 to 1.")]
+
+
+class ParamsError(ValueError):
+    """What was given as parameters is none; the message says how to write them."""
+
+
+@verifiers_app.command("list")
+def list_verifiers(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+    """Show every verifier that is known by name, who offers it, and what it takes."""
+    from verifiers.catalogue import descriptions
+
+    found = descriptions()
+    if as_json:
+        typer.echo(json.dumps([_plain(description) for description in found]))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "from", "what it does", "parameters")
+    for one in found:
+        parameters = ", ".join(f"{name}={default}" for name, default in one.parameters.items())
+        what = one.summary if not one.fault else f"can't be loaded: {one.fault}"
+        table.add_row(*(_clean(text) for text in (one.name, one.source, what, parameters)))
+    Console().print(table)
+
+
+@verifiers_app.command("test")
+def examine_verifier(
+    name: Annotated[str, typer.Argument(metavar="NAME|MODULE:NAME", help="The verifier.")],
+    cases: Annotated[Path | None, typer.Option(help="Labelled cases, as JSON lines.")] = None,
+    params: Annotated[
+        list[str] | None, typer.Option(help="Parameters: key=value, or a mapping in JSON or YAML; may be repeated.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report here as JSON.")] = None,
+    deadline: Annotated[float, typer.Option(min=0.1, help="Seconds for one item.")] = 10.0,
+    memory: Annotated[int, typer.Option(min=64, help="Megabytes for the process that judges.")] = 4096,
+    huge: Annotated[int, typer.Option(min=1000, help="Characters of the huge completions.")] = 1_000_000,
+    max_false_passes: Rate = 0.0,
+    max_false_fails: Rate = 0.0,
+    max_not_checked: Rate = 0.0,
+) -> None:
+    """Run the conformance kit on a verifier; exits 0 when all that must pass does."""
+    from verifiers.conformance.cases import read_cases
+    from verifiers.conformance.kit import Settings, examine
+    from verifiers.conformance.trial import Limits
+    from verifiers.jsonl import UnusableInput
+    from verifiers.registry import UnknownVerifier
+
+    settings = Settings(Limits(deadline, memory), huge, max_false_passes, max_false_fails, max_not_checked)
+    try:
+        labelled = read_cases(cases, name) if cases is not None else []
+        report = examine(name, read_params(params or []), labelled, settings)
+        if json_file is not None:
+            json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
+    except (UnusableInput, UnknownVerifier, ParamsError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(UNUSABLE) from error
+    except OSError as error:
+        typer.echo(f"--json {json_file}: cannot be written: {error}", err=True)
+        raise typer.Exit(UNUSABLE) from error
+    from rich.console import Console
+
+    for renderable in report_view(report):
+        Console().print(renderable)
+    raise typer.Exit(0 if report.passed else FAILED)
+
+
+def read_params(texts: Sequence[str]) -> dict[str, Any]:
+    """The parameters of a verifier as written on the command line: `key=value`, JSON or YAML; later ones win.
+
+    Raises ParamsError.
+    """
+    import yaml
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        pair = _KEY_VALUE.fullmatch(text.strip())
+        try:
+            value = yaml.safe_load(pair.group(2) if pair else text)
+        except yaml.YAMLError as error:
+            if pair is None:
+                raise ParamsError(f"--params {text!r}: is neither key=value nor JSON nor YAML") from error
+            value = pair.group(2)
+        if pair is not None:
+            found[pair.group(1)] = value
+        elif isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            found |= value
+        else:
+            raise ParamsError(f"--params {text!r}: must be key=value, or a mapping such as {{workers: 2}}")
+    return found
+
+
+def report_view(report: Report) -> list[RenderableType]:
+    """The report for a terminal: a table of checks, the first failures of each, the agreement, the outcome."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from verifiers.conformance.kit import agreement_text
+
+    table = Table("check", "", "trials", "detail", title=_clean(f"{report.verifier} ({report.source})"))
+    for check in report.checks:
+        mark = _MARKS[check.outcome] if check.must or check.outcome != "failed" else "advice"
+        table.add_row(check.name, mark, str(check.trials), _clean(check.detail))
+    views: list[RenderableType] = [table]
+    for check in report.checks:
+        for failure in check.failures[:_SHOWN_FAILURES]:
+            views.append(_clean(f"{check.name}: {failure.item}: {failure.problem}"))
+        if len(check.failures) > _SHOWN_FAILURES:
+            views.append(Text(f"{check.name}: and more; --json FILE keeps the first twenty"))
+    if report.agreement is not None:
+        views.append(Text(agreement_text(report.agreement)))
+    ending = "conforms" if report.passed else "does not conform"
+    left_out = [check.name for check in report.checks if check.outcome == "skipped"]
+    if left_out:
+        views.append(Text(f"not checked: {', '.join(left_out)}"))
+    views.append(_clean(f"{report.verifier} {ending}; {report.seconds:.1f} s, at most {report.peak_memory_mb:.0f} MB"))
+    return views
+
+
+def _clean(text: str) -> Any:
+    """Text of a plug-in for a terminal: no markup, no control characters."""
+    from rich.text import Text
+
+    return Text("".join(character if character.isprintable() else "\ufffd" for character in text))
+
+
+def _plain(description: Any) -> Mapping[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(description)

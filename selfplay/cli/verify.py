@@ -1,0 +1,80 @@
+"""`selfplay verify` and `selfplay serve`: verdicts for those who train elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from selfplay.cli.shared import refuse
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Rows with a completion each.")],
+    verifier: Annotated[str, typer.Option(help="A verifier's name, or module:Name.")],
+    params: Annotated[str, typer.Option(help="The verifier's parameters, as a JSON object.")] = "{}",
+) -> None:
+    """Judge completions: one verdict a row as JSON lines, in input order."""
+    from verifiers.jsonl import UnusableInput, verify_file
+    from verifiers.registry import UnknownVerifier
+
+    try:
+        verify_file(verifier, file, sys.stdout, params=_json_object(params))
+    except (UnusableInput, UnknownVerifier) as error:
+        refuse(str(error))
+
+
+def serve(
+    verifiers: Annotated[
+        str, typer.Option(help="Verifiers by name or module:Name, as in math,code,mine=my_rules:short_and_right.")
+    ] = "",
+    verifiers_file: Annotated[
+        Path | None, typer.Option(help="A YAML or JSON file with more of them, and their parameters.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; other machines need a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8700,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file with the bearer token; SELFPLAY_SERVE_TOKEN does too.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Workers of each verifier; default one a core.")] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="A limit, such as max_items=1000; may be repeated.")
+    ] = None,
+    drain: Annotated[int, typer.Option(min=0, help="Seconds that requests get to end in after SIGTERM.")] = 30,
+) -> None:
+    """Serve verdicts over HTTP, so that another trainer can use the rewards."""
+    import os
+
+    from selfplay.cli.serve import ServeError, missing_extra
+    from selfplay.cli.serve import serve as serve_until_stopped
+    from verifiers.service.settings import UnusableService
+
+    if fault := missing_extra():
+        refuse(fault)
+    try:
+        serve_until_stopped(
+            verifiers,
+            verifiers_file,
+            host=host,
+            port=port,
+            token_file=token_file,
+            workers=workers or len(os.sched_getaffinity(0)),
+            drain_s=drain,
+            limits=limit or [],
+            say=typer.echo,
+        )
+    except (ServeError, UnusableService) as error:
+        refuse(str(error))
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        refuse(f"--params: is not JSON ({error})")
+    if not isinstance(value, dict):
+        refuse('--params: must be a JSON object, such as {"require_box": true}')
+    return value

@@ -1,0 +1,1 @@
+"""Where things compute: workers, devices, and the time they take."""

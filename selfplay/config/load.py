@@ -1,0 +1,310 @@
+"""Reads a recipe: YAML with `extends`, dotted overrides, and errors that name file, line, field and remedy."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+from selfplay.config.annotation import Annotation, OpenAIEngine
+from selfplay.config.curation import Curation, DatasetBenchmark, FileBenchmark
+from selfplay.config.recipe import Recipe
+from selfplay.config.seeds import DatasetSeeds, FileSeeds
+from selfplay.config.synthesis import Synthesis
+from selfplay.config.training import TrainingSettings
+
+Path_ = tuple[str | int, ...]
+
+KINDS = frozenset(
+    ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local", "policy")
+)
+"""Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message is meant for the person who wrote it."""
+
+
+class RecipeLoader(yaml.SafeLoader):
+    """YAML that reads 1e-6 as the number that everyone means by it, where YAML 1.1 sees a text."""
+
+
+RecipeLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+class Source:
+    """Where each setting came from, so that an error can point at it."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Path_, str] = {}
+
+    def record(self, file: Path, node: yaml.Node, at: Path_ = ()) -> None:
+        """Remembers the line of every key below a YAML node."""
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                here = (*at, key.value)
+                self.lines[here] = f"{file}, line {key.start_mark.line + 1}"
+                self.record(file, value, here)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self.lines[(*at, index)] = f"{file}, line {value.start_mark.line + 1}"
+                self.record(file, value, (*at, index))
+
+    def where(self, at: Path_, default: str) -> str:
+        """The place of a setting, or of its nearest enclosing one."""
+        for length in range(len(at), 0, -1):
+            if at[:length] in self.lines:
+                return self.lines[at[:length]]
+        return default
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Reads, merges and validates a recipe.
+
+    Args:
+        path: a YAML file; its `extends` key names another one, relative to it. A domain set to null is one that it
+            does not take over.
+        overrides: `a.b.c=value` settings, the value in YAML.
+
+    Raises:
+        RecipeError: with file, line, field, what was expected and the nearest valid name.
+    """
+    path = Path(path)
+    source = Source()
+    merged = _read(path, source, ())
+    for override in overrides:
+        merged = _override(merged, override, source)
+    if isinstance(merged.get("domains"), dict):
+        merged["domains"] = {name: domain for name, domain in merged["domains"].items() if domain is not None}
+    try:
+        recipe = Recipe.model_validate(merged)
+    except ValidationError as error:
+        raise RecipeError(_explain(error, source, path)) from error
+    return _resolve_paths(recipe, path.parent)
+
+
+def _read(path: Path, source: Source, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise RecipeError(f"{path}: extends itself by way of {' -> '.join(map(str, seen))}; remove one `extends`")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"{path}: cannot be read ({error}); give the path of a recipe, such as configs/quickstart.yaml"
+        ) from error
+    try:
+        node = yaml.compose(text, Loader=RecipeLoader)
+        content = yaml.load(text, Loader=RecipeLoader)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: is not valid YAML: {error}") from error
+    if not isinstance(content, dict) or node is None:
+        raise RecipeError(f"{path}: a recipe is a mapping of settings, such as `name: my-run`")
+    base: dict[str, Any] = {}
+    if "extends" in content:
+        base = _read(path.parent / str(content.pop("extends")), source, (*seen, path.resolve()))
+    source.record(path, node)
+    return _merge(base, content)
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        replaced = (
+            isinstance(value, dict)
+            and isinstance(below, dict)
+            and value.get("kind", below.get("kind")) == below.get("kind")
+        )
+        merged[key] = _merge(below, value) if replaced and isinstance(below, dict) else value
+    return merged
+
+
+def _override(settings: dict[str, Any], override: str, source: Source) -> dict[str, Any]:
+    name, equals, _ = override.partition("=")
+    if not equals or not name:
+        raise RecipeError(f"{override!r}: an override is written `a.b.c=value`")
+    try:
+        top = OmegaConf.to_container(OmegaConf.from_dotlist([override]), resolve=False)
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise RecipeError(f"{override!r}: cannot be read as an override ({error})") from error
+    source.lines[tuple(name.split("."))] = f"command line, {override!r}"
+    return _merge(settings, typing.cast(dict[str, Any], top))
+
+
+def _explain(error: ValidationError, source: Source, path: Path) -> str:
+    sentences = []
+    for problem in error.errors():
+        at = tuple(part for part in problem["loc"] if part not in KINDS)
+        field = ".".join(map(str, at)) or "the recipe"
+        where = source.where(at, str(path))
+        sentences.append(f"{where}: {_sentence(problem, field, at)}")
+    return "\n".join(sentences)
+
+
+def _sentence(problem: Any, field: str, at: Path_) -> str:
+    if problem["type"] == "extra_forbidden":
+        names = _valid_names(at[:-1])
+        near = difflib.get_close_matches(str(at[-1]), names, n=1, cutoff=0.5)
+        hint = f"did you mean `{near[0]}`?" if near else f"valid names: {', '.join(sorted(names))}"
+        return f"`{field}` is not a setting; {hint}"
+    if problem["type"] == "missing":
+        return f"`{field}` is missing; add it"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{field}: {message}"
+    shown = json.dumps(problem["input"], default=str)
+    return f"`{field}` is {shown[:80]}, but: {message[0].lower()}{message[1:]}"
+
+
+def _valid_names(at: Path_) -> list[str]:
+    models: list[type[BaseModel]] = [Recipe]
+    for part in at:
+        models = [inner for model in models for inner in _models_below(model, part)]
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _models_below(model: type[BaseModel], part: str | int) -> list[type[BaseModel]]:
+    if part not in model.model_fields:
+        # A key of a mapping, such as a domain's name: the mapping's value type has been reached already.
+        return [model]
+    return _models_in(model.model_fields[str(part)].annotation)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
+
+
+def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
+    domains = dict(recipe.domains)
+    for name, domain in recipe.domains.items():
+        seeds = domain.seeds
+        if isinstance(seeds, FileSeeds):
+            changed = {
+                split: str((folder / value).resolve())
+                for split in ("train", "dev", "heldout")
+                if (value := getattr(seeds, split)) is not None
+            }
+            for split, file in changed.items():
+                if not Path(file).is_file():
+                    raise RecipeError(
+                        f"domains.{name}.seeds.{split}: there is no file {file}; give a JSON lines or Parquet file"
+                    )
+            domains[name] = domain.model_copy(update={"seeds": seeds.model_copy(update=changed)})
+        elif isinstance(seeds, DatasetSeeds) and (folder / seeds.name).is_dir():
+            place = {"name": str((folder / seeds.name).resolve())}
+            domains[name] = domain.model_copy(update={"seeds": seeds.model_copy(update=place)})
+    synthesis, curation = _synthesis_paths(recipe.synthesis, folder), _curation_paths(recipe.curation, folder)
+    training = _training_paths(recipe.training, folder)
+    changed_sections = {"domains": domains, "synthesis": synthesis, "curation": curation, "training": training}
+    return recipe.model_copy(update=changed_sections)
+
+
+def _training_paths(settings: TrainingSettings, folder: Path) -> TrainingSettings:
+    given = {
+        name: _existing(f"training.pool.given.{name}", folder / file, "a JSON lines or Parquet file of problems")
+        for name, file in settings.pool.given.items()
+    }
+    changed: dict[str, Any] = {"pool": settings.pool.model_copy(update={"given": given})}
+    files = settings.sft.files
+    if files is not None:
+        what = "a JSON lines or Parquet file of traces"
+        paths = tuple(_existing("training.sft.files.paths", folder / path, what) for path in files.paths)
+        changed["sft"] = settings.sft.model_copy(update={"files": files.model_copy(update={"paths": paths})})
+    return settings.model_copy(update=changed)
+
+
+def _existing(field: str, path: Path, what: str) -> str:
+    resolved = path.resolve()
+    if not resolved.is_file():
+        raise RecipeError(f"{field}: there is no file {resolved}; give {what}")
+    return str(resolved)
+
+
+def _synthesis_paths(settings: Synthesis, folder: Path) -> Synthesis:
+    concepts = {}
+    for name, choice in settings.concepts.items():
+        file = None if choice.file is None else (folder / choice.file).resolve()
+        if file is not None and not file.is_file():
+            raise RecipeError(f"synthesis.concepts.{name}.file: there is no file {file}; give a list of concepts")
+        concepts[name] = choice.model_copy(update={"file": None if file is None else str(file)})
+    changed: dict[str, Any] = {"concepts": concepts}
+    if settings.coverage is not None:
+        runs = tuple(str((folder / run).resolve()) for run in settings.coverage.runs)
+        changed["coverage"] = settings.coverage.model_copy(update={"runs": runs})
+    return settings.model_copy(update=changed)
+
+
+def _curation_paths(settings: Curation, folder: Path) -> Curation:
+    benchmarks: dict[str, FileBenchmark | DatasetBenchmark] = {}
+    for name, benchmark in settings.benchmarks.items():
+        benchmarks[name] = benchmark
+        if isinstance(benchmark, FileBenchmark):
+            file = (folder / benchmark.path).resolve()
+            if not file.is_file():
+                raise RecipeError(
+                    f"curation.benchmarks.{name}.path: there is no file {file}; give a JSON lines or Parquet file"
+                )
+            benchmarks[name] = benchmark.model_copy(update={"path": str(file)})
+        elif (folder / benchmark.name).is_dir():
+            benchmarks[name] = benchmark.model_copy(update={"name": str((folder / benchmark.name).resolve())})
+    return settings.model_copy(update={"benchmarks": benchmarks})
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """SHA-256 of the resolved recipe, less what doesn't change results."""
+    content = deciding(recipe.model_dump(mode="json"))
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def deciding(settings: dict[str, Any]) -> dict[str, Any]:
+    """A resolved recipe's settings, less what doesn't change results: these may differ when a run goes on.
+
+    They are compute, tracking, where the policy is pushed to, and where endpoints are, what they cost and how much may
+    be spent on them.
+    """
+    kept = {name: value for name, value in settings.items() if name not in ("compute", "tracking")}
+    cold_start = dict(kept.get("cold_start", {}))
+    cold_start["annotation"] = {
+        name: value for name, value in cold_start.get("annotation", {}).items() if name not in Annotation.may_change
+    }
+    training = {name: value for name, value in kept.get("training", {}).items() if name != "push_to_hub"}
+    kept |= {"cold_start": cold_start, "training": training}
+    return {name: _without_endpoints(value) for name, value in kept.items()}
+
+
+def _without_endpoints(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_endpoints(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    harmless = OpenAIEngine.changes_no_result if value.get("kind") == "openai" else ()
+    return {name: _without_endpoints(inner) for name, inner in value.items() if name not in harmless}
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], at: str = "") -> list[str]:
+    """One line a setting that differs between two resolved recipes."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        here = f"{at}.{key}" if at else key
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += differences(before, after, here)
+        elif before != after:
+            lines.append(f"{here}: {json.dumps(before)} -> {json.dumps(after)}")
+    return lines

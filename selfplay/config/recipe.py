@@ -1,0 +1,286 @@
+"""The recipe: what a run does, as typed settings. Importing this module loads no heavy library."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from selfplay.config.annotation import Annotation, AnnotationTemplates, Annotator, check_budget
+from selfplay.config.curation import Curation
+from selfplay.config.em import EM
+from selfplay.config.labelling import Labelling
+from selfplay.config.models import PretrainedModel, ScratchModel
+from selfplay.config.sandbox import SandboxSettings
+from selfplay.config.section import Section, TrainerArguments
+from selfplay.config.seeds import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
+from selfplay.config.synthesis import Synthesis
+from selfplay.config.tracking import Tracking
+from selfplay.config.training import TrainingSettings
+
+
+class Compute(Section):
+    """What the run may use of this machine."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where models run; `auto` takes CUDA when there is one."""
+    workers: Annotated[int, Field(ge=0, le=64)] = 0
+    """Processes that hold models, one a GPU, or one a core on a CPU; 0 takes all there are (4 at most on a CPU)."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """Torch threads of each worker on a CPU."""
+    isolate: bool | None = None
+    """Whether each stage that uses models has fresh processes, so that memory always comes back; null: on a GPU."""
+
+
+class Domain(Section):
+    """One kind of problem: its seeds, its wording and its verifier. `{…}` fields are filled in."""
+
+    seeds: Seeds
+    """Where the seed problems come from."""
+    verifier: Literal["math", "code"] | str = "math"
+    """Name of the verifier, or `module:Name` of a plug-in."""
+    verifier_params: dict[str, Any] = {}
+    """Parameters of the verifier."""
+    shared_input_format: bool = False
+    """Code: all problems of the domain read inputs of one format, so that inputs of the seeds can test new ones."""
+    prompt_template: str = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"
+    """What the prompt model reads; fields: concepts, level."""
+    rationale_template: str = (
+        "Explain the design of this problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\nProblem: {problem}\n"
+    )
+    """What the rationale model reads; fields: concepts, level, problem."""
+    solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
+    """What the policy reads; field: problem."""
+    annotation: AnnotationTemplates = AnnotationTemplates()
+    """What annotators read, where `cold_start` has any."""
+
+    @model_validator(mode="after")
+    def _fields_present(self) -> Domain:
+        needed = {
+            "prompt_template": ("{concepts}", "{level}"),
+            "rationale_template": ("{concepts}", "{level}", "{problem}"),
+            "solver_template": ("{problem}",),
+        }
+        for name, fields in needed.items():
+            for field in fields:
+                if field not in getattr(self, name):
+                    raise ValueError(f"{name} lacks the field {field}")
+        return self
+
+
+class ColdStart(Section):
+    """Triples from annotators, and the warm start of the prompt model and the rationale model (paper section 2.2)."""
+
+    annotators: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], Annotator] = {}
+    """Models that give seed problems the concepts and the rationales they lack, by name; none expects whole seeds."""
+    annotation: Annotation = Annotation()
+    """How they are asked."""
+    enabled: bool = True
+    """False starts EM from the generator as it is: an ablation, for generators that write the blocks unasked."""
+    prompt_model_args: TrainerArguments = {}
+    """Arguments of TRL's SFTConfig for p."""
+    rationale_model_args: TrainerArguments = {}
+    """Arguments of TRL's SFTConfig for q."""
+
+    @model_validator(mode="after")
+    def _budget_can_be_reached(self) -> ColdStart:
+        check_budget(self.annotation.budget, self.annotators)
+        return self
+
+
+class Evaluation(Section):
+    """Held-out accuracy, before and after each round."""
+
+    problems: Annotated[int, Field(ge=1)] = 400
+    """Held-out problems of each domain."""
+    split: Literal["heldout", "dev"] = "heldout"
+    """`dev` is for choosing settings; figures come from `heldout`."""
+    samples: Annotated[int, Field(ge=1, le=1024)] = 4
+    """k, completions a problem and temperature."""
+    temperatures: tuple[Annotated[float, Field(gt=0, le=5)], ...] = (1.0, 0.6)
+    """Sampling temperatures of avg@k and pass@k."""
+    greedy: bool = True
+    """Also one greedy completion a problem."""
+    max_new_tokens: Annotated[int, Field(ge=1, le=131072)] = 4096
+    """Longest completion, in tokens."""
+    bootstrap: Annotated[int, Field(ge=100, le=100000)] = 2000
+    """Resamples of the problems for the 95% intervals."""
+
+
+class Supervision(Section):
+    """How the child process is watched in which a worker's vLLM runs."""
+
+    silence_s: Annotated[float, Field(ge=1, le=86400)] = 300.0
+    """Longest time without a step of the engine, in seconds; then the child is ended and another one started."""
+    opening_s: Annotated[float, Field(ge=1, le=86400)] = 1800.0
+    """Longest opening of a model, in seconds; then the same."""
+    restarts: Annotated[int, Field(ge=0, le=1000)] = 3
+    """Restarts in a row after which no further prompt was finished; one failure more ends the run."""
+
+
+class Engine(Section):
+    """What generates and scores."""
+
+    kind: Literal["transformers", "vllm"] = "transformers"
+    """The backend of the models that the run trains; annotators have engines of their own."""
+    batch_tokens: Annotated[int, Field(ge=64)] = 16384
+    """Tokens (prompt and completion) that one batch may hold."""
+    shard: Annotated[int, Field(ge=1)] = 512
+    """Completions of one shard: what a crash can lose, and the unit that is spread over the workers."""
+    args: dict[str, Any] = {}
+    """vllm: arguments of its EngineArgs, such as gpu_memory_utilization or tensor_parallel_size."""
+
+    continuous_batching: dict[str, Any] | None = None
+    """transformers: arguments of its ContinuousBatchingConfig, if only `{}`; none completes batches to their end."""
+    supervision: Supervision | None = None
+    """vllm: `{}` runs it in a child process of each worker, restarted where it dies or hangs; none, in the worker."""
+
+    @property
+    def ranks(self) -> int:
+        """Processes, one a GPU, over which vLLM spreads one model."""
+        return self._given("tensor_parallel_size") * self._given("pipeline_parallel_size")
+
+    def _given(self, size: str) -> int:
+        value = self.args.get(size)
+        return value if isinstance(value, int) and value > 0 else 1
+
+    @model_validator(mode="after")
+    def _args_have_an_engine(self) -> Engine:
+        for name, given in {"args": self.args, "supervision": self.supervision is not None}.items():
+            if given and self.kind == "transformers":
+                raise ValueError(f"{name} is for vLLM, but kind is transformers; set kind to vllm or drop {name}")
+        if self.continuous_batching is not None and self.kind == "vllm":
+            raise ValueError("continuous_batching is for transformers, and vLLM always batches so; drop it")
+        return self
+
+    @model_validator(mode="after")
+    def _parallelism_has_processes(self) -> Engine:
+        if self.ranks > 1 and self.supervision is None:
+            raise ValueError(
+                f"args spread a model over {self.ranks} processes, which only a child of a worker can start; "
+                "set supervision, if only to {}"
+            )
+        if self._given("data_parallel_size") > 1:
+            raise ValueError(
+                "args.data_parallel_size is for vLLM's own servers; here compute.workers says how many engines share "
+                "the prompts"
+            )
+        return self
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _can_be_given_weights(cls, value: Any) -> Any:
+        if value == "openai":
+            raise ValueError(
+                "is openai, but this engine runs the models that the run trains, and an endpoint cannot be given "
+                "their weights; take transformers here, and name the endpoint under cold_start.annotators"
+            )
+        return value
+
+
+class Recipe(Section):
+    """A whole run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Name of the run: its folder below `runs/`."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """The one seed that all others derive from."""
+    compute: Compute = Compute()
+    """Devices and processes."""
+    model: Annotated[PretrainedModel | ScratchModel, Field(discriminator="kind")]
+    """The base of the policy, and of the prompt model and the rationale model where there is no `generator`."""
+    generator: PretrainedModel | None = None
+    """What the prompt model and the rationale model start from; none takes `model`."""
+    generator_lora: dict[str, Any] | None = None
+    """Arguments of peft's LoraConfig for the prompt model and the rationale model; none trains all weights."""
+    domains: Annotated[dict[str, Domain], Field(min_length=1)]
+    """Kinds of problems, by name."""
+    engine: Engine = Engine()
+    """Generation and scoring."""
+    cold_start: ColdStart = ColdStart()
+    """Warm start of p and q."""
+    em: EM = EM()
+    """The EM loop."""
+    synthesis: Synthesis = Synthesis()
+    """New prompts."""
+    curation: Curation = Curation()
+    """Deduplication, decontamination, filters."""
+    labelling: Labelling = Labelling()
+    """Answers and tests for the prompts."""
+    training: TrainingSettings = TrainingSettings()
+    """Self-play rounds."""
+    evaluation: Evaluation = Evaluation()
+    """Held-out accuracy."""
+    sandbox: SandboxSettings = SandboxSettings()
+    """Untrusted programs."""
+    tracking: Tracking = Tracking()
+    """Metrics."""
+
+    @model_validator(mode="after")
+    def _combinations(self) -> Recipe:
+        if isinstance(self.synthesis.prompts, dict) and set(self.synthesis.prompts) != set(self.domains):
+            raise ValueError(
+                f"synthesis.prompts names {sorted(self.synthesis.prompts)}, but the domains are {sorted(self.domains)}"
+            )
+        unknown = sorted(set(self.synthesis.concepts) - set(self.domains))
+        if unknown:
+            raise ValueError(f"synthesis.concepts names {unknown}, but the domains are {sorted(self.domains)}")
+        for name, domain in self.domains.items():
+            if self.em.decides and not domain.seeds.dev:
+                raise ValueError(
+                    f"em.stop and em.guards look at development problems, but domains.{name}.seeds.dev has none"
+                )
+            inputs_fit = domain.shared_input_format or self.labelling.inputs == "generated"
+            if domain.verifier == "code" and isinstance(domain.seeds, UserSeeds) and not inputs_fit:
+                raise ValueError(
+                    f"domains.{name}: new programming problems would be tested on inputs of the seeds, which makes "
+                    f"sense only where all read one format; set domains.{name}.shared_input_format if they do, or "
+                    "labelling.inputs to generated"
+                )
+            if isinstance(domain.seeds, QuickstartSeeds | ProceduralSeeds):
+                available = getattr(domain.seeds, self.evaluation.split)
+                if available < self.evaluation.problems:
+                    raise ValueError(
+                        f"evaluation.problems is {self.evaluation.problems}, but domains.{name}.seeds."
+                        f"{self.evaluation.split} makes only {available}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _rounds_fit(self) -> Recipe:
+        training, pool = self.training, self.training.pool
+        if self.synthesis.feedback is not None and pool.each_round != "resynthesise":
+            raise ValueError(
+                "synthesis.feedback changes what writes new prompts, but no round has any: set "
+                "training.pool.each_round to resynthesise"
+            )
+        if pool.each_round != "reuse" and self.labelling.relabelling is not None:
+            raise ValueError(
+                f"training.pool.each_round: {pool.each_round} labels all prompts anew, and labelling.relabelling looks "
+                "at the old labels again; set one of them"
+            )
+        prompts = getattr(getattr(training, training.algorithm), "prompts", None)
+        if self.labelling.weights == "agreement" and training.rounds and prompts == 0:
+            raise ValueError(
+                f"labelling.weights: agreement says how prompts are drawn, but training.{training.algorithm}.prompts "
+                "is 0, which takes all of them; set it to the prompts of a round"
+            )
+        if unknown := sorted(set(pool.given) - set(self.domains)):
+            raise ValueError(f"training.pool.given names {unknown}, but the domains are {sorted(self.domains)}")
+        if training.selection is not None:
+            for name, domain in self.domains.items():
+                if not domain.seeds.dev:
+                    raise ValueError(
+                        f"training.selection looks at development problems, but domains.{name}.seeds.dev has none"
+                    )
+        if training.algorithm == "sft" and training.sft.answers == "vote":
+            others = sorted(name for name, domain in self.domains.items() if domain.verifier != "math")
+            if others:
+                raise ValueError(
+                    f"training.sft.answers: vote compares answers by the math verifier, which {others} lack; set it to "
+                    "labels, or leave these domains out"
+                )
+        files = training.sft.files
+        if files is not None and files.domain is not None and files.domain not in self.domains:
+            raise ValueError(f"training.sft.files.domain is {files.domain}, but the domains are {sorted(self.domains)}")
+        return self

@@ -1,0 +1,70 @@
+"""Where the metrics of a run go, and what raises an alarm. Nothing here changes what a run produces."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from selfplay.config.section import Section
+
+AlarmName = Literal[
+    "diverged",
+    "reward_hacking",
+    "one_answer",
+    "length_explosion",
+    "entropy_collapse",
+    "verifier_errors",
+    "falling_agreement",
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class WandbSettings(Section):
+    """Weights & Biases."""
+
+    mode: Literal["online", "offline", "disabled"] = "online"
+    """`offline` keeps the run on disk; `disabled` writes nothing."""
+    project: str = "promptcot"
+    """Project name."""
+    entity: str | None = None
+    """User or team."""
+    artifacts: Literal["none", "tables", "models"] = "tables"
+    """What is kept as artifacts: nothing, tables and the fingerprints of models, or tables and whole models."""
+
+
+class Alarms(Section):
+    """When a run is said to go wrong. Trends compare the median of the last `window` steps with that of the first."""
+
+    stop: tuple[AlarmName, ...] = ()
+    """Alarms that stop the run; take one out and run the same command to go on."""
+    off: tuple[AlarmName, ...] = ()
+    """Alarms that are not raised."""
+    window: Annotated[int, Field(ge=1)] = 10
+    """Training steps that a median is taken over; nothing is said before there are twice as many."""
+    heldout_drop: Share = 0.03
+    """reward_hacking: a fall of held-out accuracy, as a share, in a round whose reward rose."""
+    answer_share: Share = 0.5
+    """one_answer: share of a domain's labels that are one and the same answer, or of its rollouts that give one and the
+    same wrong one."""
+    length_factor: Annotated[float, Field(gt=1)] = 2.0
+    """length_explosion: how many times longer completions became."""
+    entropy_share: Share = 0.1
+    """entropy_collapse: the share of its first entropy that is left to the policy."""
+    error_rate: Share = 0.1
+    """verifier_errors: share of completions on which no verdict was reached."""
+    agreement_drop: Share = 0.1
+    """falling_agreement: a fall of the votes' mean agreement, as a share, against the first labelling."""
+
+
+class Tracking(Section):
+    """Where metrics go; local JSON lines are always written."""
+
+    wandb: WandbSettings = WandbSettings()
+    """Weights & Biases settings."""
+    tensorboard: bool = False
+    """Also writes event files below RUN/tensorboard; needs the extra `promptcot[tensorboard]`."""
+    trackio: str | None = None
+    """Project of trackio that gets a copy, in RUN/trackio or where TRACKIO_DIR says; needs `promptcot[trackio]`."""
+    alarms: Alarms = Alarms()
+    """What a person is warned of."""

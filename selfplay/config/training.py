@@ -1,0 +1,203 @@
+"""The settings of self-play training: one section for each update rule."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from selfplay.config.section import SamplingSettings, Section, TrainerArguments
+from selfplay.config.teacher import SFTRule
+
+
+class UpdateRule(Section):
+    """What every update rule has."""
+
+    prompts: Annotated[int, Field(ge=0)] = 0
+    """Prompts a round; 0 takes all labelled ones."""
+    min_agreement: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Only prompts whose label has at least this share of the votes (on top of labelling.min_agreement)."""
+    args: TrainerArguments = {}
+    """Arguments of TRL's configuration class."""
+
+
+class GRPORule(UpdateRule):
+    """Group-relative policy optimisation; `args` are those of TRL's GRPOConfig, which also says how many rollouts."""
+
+    candidates: Annotated[int, Field(ge=1, le=64)] = 1
+    """Prompts looked at for each one that is rolled out: those are taken whose rollouts likely neither all pass nor all
+    fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
+    half_life: Annotated[float, Field(gt=0, le=1e6)] = 16.0
+    """Generation batches after which what was seen of a prompt counts half, since the policy moves on."""
+    label_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """What a completion of the policy from labelling counts, relative to a rollout, in what was seen of a prompt."""
+    top_up: Annotated[float, Field(ge=0, le=16)] = 0.0
+    """Most further rollouts of a generation batch, as a share of it, that replace groups which all pass or all fail;
+    0 learns from the batch as it is."""
+    token_budget: Annotated[int, Field(ge=0)] = 0
+    """Completion tokens after which a round's training ends, also before `args` would end it; 0 sets no budget."""
+    reward_threads: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Most completions that one rank's verifiers judge at a time, where a verifier has no workers of its own."""
+    reward_timeout_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
+    """Longest wait for the verdicts of one batch, in seconds; rollouts without one by then teach nothing."""
+
+
+class CollapseGuard(Section):
+    """Ends a DPO training whose chosen completions become unlikely; the last checkpoint before that is kept."""
+
+    drop: Annotated[float | None, Field(gt=0)] = 1.0
+    """Largest fall of the chosen completions' log-probability, nats a token, against the round's first policy."""
+    window: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Lines of the training's log (`args.logging_steps`) over which the fall is averaged."""
+
+
+class DPORule(UpdateRule):
+    """Direct preference optimisation on pairs of rollouts; `args` are those of TRL's DPOConfig."""
+
+    rollouts: Annotated[int, Field(ge=2, le=1024)] = 8
+    """Completions a prompt."""
+    pairs_per_prompt: Annotated[int, Field(ge=1)] = 4
+    """Most pairs of one prompt."""
+    collapse: CollapseGuard = CollapseGuard()
+    """When the training is ended because right completions become unlikely; `drop: null` never ends it."""
+
+
+class RFTRule(UpdateRule):
+    """Iterative SFT on verified rollouts; `args` are those of TRL's SFTConfig."""
+
+    rollouts: Annotated[int, Field(ge=2, le=1024)] = 8
+    """Completions a prompt."""
+    samples_per_prompt: Annotated[int, Field(ge=1)] = 1
+    """Most verified completions of one prompt, the most frequent text first."""
+    bands: Annotated[int, Field(ge=0, le=64)] = 0
+    """Balance by difficulty: pass rates are cut into so many bands, none of which gets more than an even share of all
+    samples; 0 takes the samples as they come."""
+
+
+class ContinuedSFTRule(Section):
+    """A control: further training on the seeds' worked solutions; `args` are those of TRL's SFTConfig."""
+
+    args: TrainerArguments = {}
+    """Arguments of TRL's configuration class."""
+
+
+class PromptPool(Section):
+    """Which prompts a round learns from, and where each round's come from."""
+
+    arm: Literal["synthetic_only", "mixed", "given"] = "synthetic_only"
+    """`mixed` adds given prompts to the synthesised ones; `given` has no synthesis at all."""
+    each_round: Literal["reuse", "relabel", "resynthesise"] = "reuse"
+    """Rounds after the first: the same prompts; the same, labelled and filtered anew by the last round's policy; or
+    new prompts, curated, labelled and filtered."""
+    given: dict[str, str] = {}
+    """Given prompts by domain: JSON lines or Parquet files in the format of seeds; none takes the training seeds."""
+    given_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """`mixed`: share of a round's prompts that are given (paper: 33% to 61% in sets of both)."""
+    replay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of a round's prompts that earlier rounds learnt from, from the second round on."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> PromptPool:
+        if self.arm == "mixed" and self.given_share + self.replay >= 1:
+            raise ValueError(
+                f"given_share {self.given_share:g} and replay {self.replay:g} leave no room for new prompts"
+            )
+        if self.arm == "given" and self.each_round != "reuse":
+            raise ValueError(f"arm: given has no prompts to {self.each_round}; set each_round to reuse")
+        if self.given and self.arm == "synthetic_only":
+            raise ValueError("given names files, but arm is synthetic_only; set arm to mixed or given")
+        return self
+
+
+class Selection(Section):
+    """Which round's policy is the run's, by accuracy on development problems."""
+
+    problems: Annotated[int, Field(ge=1)] = 200
+    """Development problems of each domain."""
+    samples: Annotated[int, Field(ge=1, le=1024)] = 4
+    """Completions a problem."""
+    temperature: Annotated[float, Field(ge=0, le=5)] = 1.0
+    """Sampling temperature; 0 is greedy, for which one sample is enough."""
+    patience: Annotated[int | None, Field(ge=1)] = None
+    """Rounds in a row without a better policy that end the run; none runs all rounds."""
+    min_gain: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """What counts as better: accuracy, averaged over domains, above the best so far by more than this."""
+
+
+class TrainingSettings(Section):
+    """Self-play: what updates the policy, and for how long. Each rule keeps its own settings."""
+
+    algorithm: Literal["grpo", "dpo", "rft", "sft", "continued_sft"] = "grpo"
+    """The rule in use."""
+    rounds: Annotated[int, Field(ge=0, le=1000)] = 2
+    """Self-play rounds, each from the policy of the last."""
+    pool: PromptPool = PromptPool()
+    """Which prompts the rounds learn from."""
+    selection: Selection | None = None
+    """Early stopping, and the choice of the best round; none takes the last."""
+    push_to_hub: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")] = None
+    """`user/name` on the hub to which the policy is pushed at the end, as a private model; none pushes nothing."""
+    thinking: Literal["optional", "required"] = "optional"
+    """Whether dpo and rft take only completions that think, for models that always should."""
+    rewards: Literal["verified", "shuffled"] = "verified"
+    """`shuffled` permutes the rewards between completions: a control that must not gain."""
+    sampling: SamplingSettings = SamplingSettings(temperature=1.0)
+    """How rollouts are drawn; what grpo.args say of it themselves comes before."""
+    lora: dict[str, Any] | None = None
+    """Arguments of peft's LoraConfig; none trains all weights."""
+    grpo: GRPORule = GRPORule()
+    """Settings of grpo."""
+    dpo: DPORule = DPORule()
+    """Settings of dpo."""
+    rft: RFTRule = RFTRule()
+    """Settings of rft."""
+    sft: SFTRule = SFTRule()
+    """Settings of SFT from a teacher."""
+    continued_sft: ContinuedSFTRule = ContinuedSFTRule()
+    """Settings of the control."""
+
+    @property
+    def rule_args(self) -> TrainerArguments:
+        """TRL's arguments of the rule in use."""
+        args: TrainerArguments = getattr(self, self.algorithm).args
+        return args
+
+    @property
+    def needs_prompts(self) -> bool:
+        """Whether the rule in use learns from prompts of the run, synthesised or given."""
+        return self.algorithm != "sft" or self.sft.teacher is not None
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the rule in use needs the answers or tests of its prompts."""
+        return self.algorithm != "sft" or (self.sft.teacher is not None and self.sft.answers == "labels")
+
+    @model_validator(mode="after")
+    def _rollouts_can_differ(self) -> TrainingSettings:
+        drawn_at = self.rule_args.get("temperature", self.sampling.temperature) if self.algorithm == "grpo" else None
+        drawn_at = self.sampling.temperature if self.algorithm == "dpo" else drawn_at
+        if self.rounds and drawn_at == 0:
+            raise ValueError(
+                f"sampling.temperature is 0, so that all rollouts of a prompt are the same and {self.algorithm} has "
+                "nothing to compare; raise it, to 1.0 say"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_rewards_to_shuffle(self) -> TrainingSettings:
+        if self.rewards == "shuffled" and self.algorithm in ("sft", "continued_sft"):
+            raise ValueError(
+                f"rewards: shuffled permutes the verdicts of rollouts, and {self.algorithm} has none; take grpo, dpo "
+                "or rft, or leave rewards out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_teacher(self) -> TrainingSettings:
+        if self.algorithm == "sft" and self.sft.teacher is None and self.sft.files is None:
+            raise ValueError("algorithm: sft learns from a teacher; set sft.teacher, or sft.files for traces you have")
+        if self.algorithm == "sft" and self.sft.teacher is None and self.sft.answers != "unverified":
+            raise ValueError(
+                f"sft.answers: {self.sft.answers} needs sft.teacher; traces of files are taken as they are"
+            )
+        return self

@@ -1,0 +1,263 @@
+"""The engine of any OpenAI-compatible endpoint: a vLLM server, or a hosted teacher.
+
+Every finished answer is kept in the run's store at once, by what was asked, so that a restart asks and pays for nothing
+twice. An endpoint promises no determinism: a sample's seed is sent along, and what came back is what counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from selfplay.config.annotation import OpenAIEngine
+from selfplay.engines.api.budget import BudgetSpent, Ledger, Usage, priced
+from selfplay.engines.api.client import EndpointClient, EndpointError, EndpointRefused, PassingFault, RequestRefused
+from selfplay.engines.api.tokenizer import EndpointTokenizer
+from selfplay.engines.api.wire import (
+    SCORE_MODES,
+    Scored,
+    ScoreMode,
+    generation,
+    read_sample,
+    read_scores,
+    scoring,
+)
+from selfplay.engines.base import Missing, ModelRef, OnProgress, Sample, Sampling, ScoreRequest
+from selfplay.run.seeding import derive
+from selfplay.run.store import SampleStore, content_key
+
+SILENT = 8
+"""Requests in a row that fail in spite of all their tries, before an endpoint is taken to be down."""
+_Row = dict[str, Any]
+_Job = tuple[int, str, Callable[[], Coroutine[Any, Any, _Row]]]
+_Item = TypeVar("_Item")
+
+
+class ApiEngine:
+    """Generates and scores with a model behind an endpoint. Safe from any thread; close it after use."""
+
+    def __init__(self, settings: OpenAIEngine, store: SampleStore, owner: str, ledger: Ledger | None = None) -> None:
+        """Takes the settings, where answers are kept, for whom (also in messages), and what may be spent.
+
+        Raises:
+            EndpointRefused: the variable of the key is not set.
+            TokenizerError: the tokenizer cannot be loaded.
+        """
+        chat = settings.prompt_style == "chat"
+        self.model = ModelRef(settings.model, f"openai/{settings.model}", chat=chat)
+        self.settings = settings
+        self.owner = owner
+        self.tokenizer = EndpointTokenizer(settings.tokenizer) if settings.tokenizer else None
+        self._ledger = ledger or Ledger(f"{owner}.budget", settings.budget)
+        self._store = store
+        self._ledger.add(priced(*store.tokens_of(owner), settings.prices))
+        self.client = EndpointClient(settings.endpoint, owner, self._ledger.demand)
+        self._lock = threading.Lock()
+        self._silent = 0
+        self._down = ""
+        self._score_mode: ScoreMode | None = None
+
+    def usage(self, sample: Sample) -> Usage:
+        """What a sample took."""
+        return priced(sample.prompt_tokens, sample.completion_tokens, self.settings.prices)
+
+    def generate(
+        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None
+    ) -> list[Sample]:
+        """One completion a prompt, in order. A sample's seed comes from `seed` and its prompt, wherever that stands.
+
+        Raises:
+            BudgetSpent: a budget is used up.
+            EndpointError: a completion could not be got. What was finished is kept either way.
+        """
+        found = self.try_generate(prompts, sampling, sample_seeds(seed, prompts), on_progress)
+        return self._demand_all(found)
+
+    def try_generate(
+        self,
+        prompts: Sequence[str],
+        sampling: Sampling,
+        seeds: Sequence[int],
+        on_progress: OnProgress | None = None,
+    ) -> list[Sample | Missing]:
+        """One completion a prompt, or why there is none, in order; each with a seed of its own."""
+        keys, jobs = [], []
+        for index, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+            keys.append(content_key("sample", self._identity(), asdict(sampling), seed, prompt))
+            jobs.append((index, keys[-1], self._sampler(prompt, sampling, seed)))
+        return [row if isinstance(row, Missing) else _sample(row) for row in self._finish(keys, jobs, on_progress)]
+
+    def score(self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
+        """Summed log-probabilities, nats, of each segment of each request.
+
+        Raises:
+            EndpointRefused: the endpoint gives no log-probabilities of prompts.
+            BudgetSpent, EndpointError: see `generate`.
+        """
+        return [tuple(row["sums"]) for row in self._score(requests, on_progress)]
+
+    def score_with_lengths(self, requests: Sequence[ScoreRequest]) -> list[list[tuple[float, int]]]:
+        """For each request, each segment's summed log-probability and its number of tokens."""
+        return [list(zip(row["sums"], row["tokens"], strict=True)) for row in self._score(requests, None)]
+
+    def find_score_mode(self) -> ScoreMode:
+        """How the endpoint gives log-probabilities of prompts; asks it once.
+
+        Raises:
+            EndpointRefused: it does not, or there is no tokenizer to cut the segments with.
+        """
+        if self._score_mode is not None:
+            return self._score_mode
+        found: ScoreMode = self.client.run(self._try_score_modes())
+        self._score_mode = found
+        return found
+
+    def close(self) -> None:
+        """Ends what is under way; what was finished is kept."""
+        self.client.close()
+
+    def _identity(self) -> list[Any]:
+        settings = self.settings
+        known = [settings.model, settings.prompt_style, settings.tokenizer, settings.extra_body, settings.length_field]
+        return [*known, "keep_thinking"] if settings.keep_thinking else known
+
+    def _sampler(self, prompt: str, sampling: Sampling, seed: int) -> Callable[[], Coroutine[Any, Any, _Row]]:
+        async def work() -> _Row:
+            raw = self.settings.prompt_style == "raw" and self.tokenizer is not None
+            text = self.tokenizer.ids(prompt) if raw and self.tokenizer is not None else prompt
+            path, body = generation(self.settings, text, sampling, seed)
+            read = functools.partial(read_sample, keep_thinking=self.settings.keep_thinking)
+            return asdict(await self.client.ask(path, body, read))
+
+        return work
+
+    def _scorer(self, ids: list[int], spans: list[tuple[int, int]], mode: ScoreMode) -> Any:
+        async def work() -> _Row:
+            path, body = scoring(self.settings, ids, mode)
+            scored = await self.client.ask(path, body, functools.partial(read_scores, ids=ids, mode=mode))
+            return {
+                "sums": [sum(scored.logprobs[start:end]) for start, end in spans],
+                "tokens": [end - start for start, end in spans],
+                "prompt_tokens": scored.prompt_tokens,
+                "completion_tokens": scored.completion_tokens,
+            }
+
+        return work
+
+    def _score(self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None) -> list[_Row]:
+        mode = self.find_score_mode() if requests else "echo"
+        keys, jobs = [], []
+        for index, request in enumerate(requests):
+            assert self.tokenizer is not None
+            ids, spans = self.tokenizer.spans(request)
+            keys.append(content_key("score", self._identity(), ids, spans))
+            jobs.append((index, keys[-1], self._scorer(ids, spans, mode)))
+        return self._demand_all(self._finish(keys, jobs, on_progress))
+
+    async def _try_score_modes(self) -> ScoreMode:
+        if self.tokenizer is None:
+            raise EndpointRefused(f"{self.owner}: scoring needs the model's tokenizer; name it in engine.tokenizer")
+        ids, _ = self.tokenizer.spans(ScoreRequest("one two", (" three",)))
+        refusals = []
+        for mode in SCORE_MODES:
+            path, body = scoring(self.settings, ids, mode)
+            try:
+                await self.client.ask(path, body, functools.partial(_known_scores, ids=ids, mode=mode))
+            except (RequestRefused, _NoScores) as error:
+                refusals.append(f"by {mode}: {error}")
+                continue
+            return mode
+        raise EndpointRefused(
+            f"{self.owner}: {self.client.url} gives no log-probabilities of prompts ({'; '.join(refusals)}); scoring "
+            "needs an endpoint that does, such as vLLM's server"
+        )
+
+    def _finish(self, keys: list[str], jobs: list[_Job], on_progress: OnProgress | None) -> list[_Row | Missing]:
+        """What the store has, and the rest from the endpoint; each row kept as soon as it is there."""
+        known = self._store.get_many(keys)
+        rows: list[_Row | Missing] = [known.get(key, Missing("not asked", "request")) for key in keys]
+        missing = deque(job for job in jobs if job[1] not in known)
+        if on_progress is not None:
+            on_progress(len(jobs) - len(missing))
+
+        async def work_off() -> None:
+            while missing:
+                index, key, work = missing.popleft()
+                rows[index] = await self._settle(key, work)
+                if on_progress is not None:
+                    on_progress(1)
+
+        async def all_of_them() -> None:
+            width = min(self.settings.endpoint.concurrency, len(missing))
+            await asyncio.gather(*(work_off() for _ in range(width)))
+
+        if missing:
+            self.client.run(all_of_them())
+        return rows
+
+    async def _settle(self, key: str, work: Callable[[], Coroutine[Any, Any, _Row]]) -> _Row | Missing:
+        if self._down:
+            return Missing(self._down, "endpoint")
+        try:
+            self._ledger.demand()
+            row = await work()
+        except BudgetSpent as error:
+            return Missing(str(error), "budget")
+        except RequestRefused as error:
+            self._hear(answered=True)
+            return Missing(str(error), "request")
+        except PassingFault as error:
+            self._hear(answered=False, fault=str(error))
+            return Missing(f"gave no answer in {self.settings.endpoint.attempts} tries: {error}", "endpoint")
+        except EndpointRefused as error:
+            self._down = str(error)
+            return Missing(str(error), "endpoint")
+        self._hear(answered=True)
+        self._store.put(key, self.owner, row)
+        self._ledger.add(priced(row["prompt_tokens"], row["completion_tokens"], self.settings.prices))
+        return row
+
+    def _hear(self, answered: bool, fault: str = "") -> None:
+        with self._lock:
+            self._silent = 0 if answered else self._silent + 1
+            if self._silent >= max(SILENT, self.settings.endpoint.concurrency):
+                self._down = f"{self.client.url} does not answer: {fault}"
+
+    def _demand_all(self, found: Iterable[_Item | Missing]) -> list[_Item]:
+        whole: list[_Item] = []
+        for item in found:
+            if isinstance(item, Missing):
+                message = f"{self.owner}: {item.reason}"
+                raise BudgetSpent(message) if item.kind == "budget" else EndpointError(message)
+            whole.append(item)
+        return whole
+
+
+class _NoScores(EndpointError):
+    """An answer without the log-probabilities that were asked for; asking again would not bring them."""
+
+
+def _known_scores(answer: Any, ids: Sequence[int], mode: ScoreMode) -> Scored:
+    try:
+        return read_scores(answer, ids, mode)
+    except ValueError as error:
+        raise _NoScores(str(error)) from error
+
+
+def sample_seeds(seed: int, prompts: Sequence[str]) -> list[int]:
+    """A seed for each prompt, from its text and from how often it came before."""
+    seen: Counter[str] = Counter()
+    seeds = []
+    for prompt in prompts:
+        seeds.append(derive(seed, "sample", content_key(prompt), seen[prompt]))
+        seen[prompt] += 1
+    return seeds
+
+
+def _sample(row: _Row) -> Sample:
+    return Sample(row["text"], tuple(row["token_ids"]), row["complete"], row["prompt_tokens"], row["completion_tokens"])

@@ -1,0 +1,136 @@
+"""What goes over the wire to an OpenAI-compatible endpoint, and how its answers are read: trusting nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from selfplay.config.annotation import OpenAIEngine
+from selfplay.engines.base import Sample, Sampling
+
+CHAT, RAW = "/chat/completions", "/completions"
+ENDED = frozenset(("stop", "eos", "eos_token", "stop_sequence", "end_turn"))
+"""Finish reasons of completions that the model ended itself."""
+MOST_TOKENS = 1 << 40
+
+ScoreMode = Literal["prompt_logprobs", "echo"]
+SCORE_MODES: tuple[ScoreMode, ...] = ("prompt_logprobs", "echo")
+"""Ways in which endpoints give log-probabilities of a prompt; vLLM's own names each token, so it is tried first."""
+_HIGHEST_LOGPROB = 1e-3
+"""Rounding may lift a log-probability above 0 by this much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Log-probabilities of a prompt's tokens, nats; the first has none, and counts as 0."""
+
+    logprobs: tuple[float, ...]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def generation(
+    settings: OpenAIEngine, prompt: str | Sequence[int], sampling: Sampling, seed: int
+) -> tuple[str, dict[str, Any]]:
+    """Path and body of a request for one completion."""
+    body: dict[str, Any] = {
+        "model": settings.model,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        settings.length_field: sampling.max_new_tokens,
+        "seed": seed,
+    }
+    if settings.prompt_style == "chat":
+        return CHAT, _with_extras(body | {"messages": [{"role": "user", "content": prompt}]}, settings)
+    return RAW, _with_extras(body | {"prompt": prompt if isinstance(prompt, str) else list(prompt)}, settings)
+
+
+def scoring(settings: OpenAIEngine, ids: Sequence[int], mode: ScoreMode) -> tuple[str, dict[str, Any]]:
+    """Path and body of a request for the log-probabilities of token ids."""
+    wanted = {"prompt_logprobs": 1} if mode == "prompt_logprobs" else {"echo": True, "logprobs": 1}
+    # One new token, since some servers refuse none.
+    body = {"model": settings.model, "prompt": list(ids), "temperature": 0.0, "max_tokens": 1}
+    return RAW, _with_extras(body | wanted, settings)
+
+
+def _with_extras(body: dict[str, Any], settings: OpenAIEngine) -> dict[str, Any]:
+    return {name: value for name, value in (body | settings.extra_body).items() if value is not None}
+
+
+def read_sample(answer: Any, keep_thinking: bool = False) -> Sample:
+    """The completion of an answer; with the thinking that stands apart, if wanted. Raises ValueError without one."""
+    choice = _choice(answer)
+    if "message" in choice:
+        message = choice["message"]
+        if not isinstance(message, dict) or "content" not in message:
+            raise ValueError("the message has no content")
+        # A model that spent all its tokens on thinking has null here.
+        text = message["content"] or ""
+        thinking = message.get("reasoning_content") or message.get("reasoning")
+        if keep_thinking and isinstance(text, str) and isinstance(thinking, str) and thinking.strip():
+            text = f"<think>\n{thinking.strip()}\n</think>\n\n{text.lstrip()}"
+    else:
+        text = choice.get("text")
+    if not isinstance(text, str):
+        raise ValueError("there is no text")
+    prompt_tokens, completion_tokens = _usage(answer)
+    return Sample(
+        # Half of a surrogate pair is no character, and could not be stored.
+        text=text.encode("utf-8", "replace").decode("utf-8"),
+        token_ids=(),
+        complete=choice.get("finish_reason") in ENDED,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+    )
+
+
+def read_scores(answer: Any, ids: Sequence[int], mode: ScoreMode) -> Scored:
+    """The log-probabilities of an answer to `scoring`. Raises ValueError where they are not those of the ids."""
+    choice = _choice(answer)
+    found = _named(choice, ids) if mode == "prompt_logprobs" else _echoed(choice, len(ids))
+    logprobs = [0.0, *(_logprob(value) for value in found[1:])]
+    return Scored(tuple(logprobs), *_usage(answer))
+
+
+def _named(choice: dict[str, Any], ids: Sequence[int]) -> list[Any]:
+    rows = choice.get("prompt_logprobs")
+    if not isinstance(rows, list) or len(rows) != len(ids):
+        raise ValueError(f"there are no log-probabilities for the prompt's {len(ids)} tokens")
+    entries = [row.get(str(token)) if isinstance(row, dict) else None for row, token in zip(rows, ids, strict=True)]
+    return [entry.get("logprob") if isinstance(entry, dict) else None for entry in entries]
+
+
+def _echoed(choice: dict[str, Any], count: int) -> list[Any]:
+    inner = choice.get("logprobs")
+    values = inner.get("token_logprobs") if isinstance(inner, dict) else None
+    # More than one token beyond the prompt's would mean that the server put something before them.
+    if not isinstance(values, list) or not count <= len(values) <= count + 1:
+        raise ValueError(f"there are no log-probabilities for the prompt's {count} tokens")
+    return values[:count]
+
+
+def _logprob(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a token of the prompt has no log-probability")
+    if not math.isfinite(value) or value > _HIGHEST_LOGPROB:
+        raise ValueError(f"{value} is no log-probability")
+    return float(value)
+
+
+def _choice(answer: Any) -> dict[str, Any]:
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise ValueError("there are no choices")
+    return choices[0]
+
+
+def _usage(answer: dict[str, Any]) -> tuple[int, int]:
+    usage = answer.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    return _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int and 0 <= value < MOST_TOKENS else 0

@@ -1,0 +1,106 @@
+"""Brings a run up and down around the pipeline: locks, workers, verifiers, trackers, progress, the closing report."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selfplay.compute.clock import Clock
+from selfplay.compute.devices import workers_and_device
+from selfplay.compute.workers import Workers
+from selfplay.config.annotation import LocalEngine
+from selfplay.config.recipe import Recipe
+from selfplay.export.model import push_best
+from selfplay.pipeline.listener import Audience
+from selfplay.pipeline.main_loop import run_pipeline
+from selfplay.pipeline.stage_runner import Reached
+from selfplay.preflight.prompts import check_prompt_endpoints, check_prompts
+from selfplay.preflight.recipe import check_all_but_rewards, check_endpoints, check_pool, check_teacher
+from selfplay.preflight.rewards import check_rewards
+from selfplay.report.page import write_report
+from selfplay.rollouts.judge import Judge
+from selfplay.run.directory import RunDirectory
+from selfplay.stage.context import Context
+from selfplay.stage.plan import is_finished, planned_stages, synthesises
+from selfplay.tracking import Tracker
+from selfplay.tracking.sinks import check_trackers
+from selfplay.watching.terminal import Progress
+
+PREFLIGHT_PROBLEMS = 20
+"""Problems of a domain and split that `selfplay run` checks before it starts; `selfplay check` takes all."""
+
+
+def launch(
+    recipe: Recipe, run_path: Path, reuse: Path | None = None, until: str | None = None
+) -> dict[str, Any] | None:
+    """Runs a recipe in a directory, from where it stopped; returns the summary, or None when it ended at `until`.
+
+    Raises:
+        RunError: the directory belongs to other settings or to another process.
+        PreflightError: rewards that would spoil the run, or an endpoint that cannot do what it must.
+        AnnotationStopped: an endpoint is out of reach, or a budget is spent.
+        NoDevice: the recipe asks for a device that is not there.
+        WorkerError: a worker failed.
+        NothingToLearn: no prompt survived.
+        HubError: the run has ended, but the hub did not take its policy.
+        TrackerMissing: the recipe names a tracker that is not installed.
+        AlarmStop: an alarm was raised that the recipe wants to stop the run.
+    """
+    check_trackers(recipe.tracking)
+    count, device = workers_and_device(recipe.compute, recipe.engine.ranks)
+    with RunDirectory.open(run_path, recipe, reuse) as run, _workers(run, count, device) as workers:
+        clock = Clock(run_path / "clock.json", workers)
+        if not is_finished(run):
+            if uses_workers(recipe, until):
+                workers.start(functools.partial(check_all_but_rewards, recipe, count))
+            check_rewards(recipe, PREFLIGHT_PROBLEMS)
+            check_pool(recipe)
+            check_teacher(recipe)
+            if synthesises(recipe) and not run.stage("curation").done:
+                check_prompts(recipe)
+                check_prompt_endpoints(recipe)
+            if synthesises(recipe) and not run.stage("annotation").done:
+                check_endpoints(recipe)
+            workers.wait_until_ready()
+        run.claim()
+        with Progress() as progress, Tracker(run_path, recipe, progress.note) as tracker, _judge(recipe, run) as judge:
+            with Audience(run, progress, tracker) as audience:
+                try:
+                    summary = run_pipeline(Context(run, workers, judge, audience, clock), until)
+                except Reached:
+                    return None
+            tracker.summary(summary)
+        write_report(run_path)
+        address = push_best(run_path, recipe, summary)
+    return summary if address is None else summary | {"paths": summary["paths"] | {"pushed to": address}}
+
+
+def uses_workers(recipe: Recipe, until: str | None) -> bool:
+    """Whether a model runs on this machine before the stage `until` is done; loading the libraries takes seconds."""
+    planned = planned_stages(recipe)
+    told = planned if until is None else planned[: planned.index(until) + 1]
+    annotators = recipe.cold_start.annotators.values()
+    engines = [*(annotator.engine for annotator in annotators), recipe.cold_start.annotation.scorer]
+    return bool(set(told) - {"seeds", "annotation"}) or any(isinstance(engine, LocalEngine) for engine in engines)
+
+
+@contextlib.contextmanager
+def _workers(run: RunDirectory, count: int, device: str) -> Iterator[Workers]:
+    compute, ranks = run.recipe.compute, run.recipe.engine.ranks
+    workers = Workers(count, compute.threads, device, run.path / "workers.log", ranks)
+    try:
+        yield workers
+    finally:
+        workers.stop()
+
+
+@contextlib.contextmanager
+def _judge(recipe: Recipe, run: RunDirectory) -> Iterator[Judge]:
+    judge = Judge(recipe, run.store_folder)
+    try:
+        yield judge
+    finally:
+        judge.close()

@@ -1,0 +1,124 @@
+"""Hears what the pipeline tells, and passes it on: to the terminal, to the trackers, to those who watch elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from selfplay.run.directory import RunDirectory
+from selfplay.run.progress import ProgressFile
+from selfplay.tracking import Tracker
+from selfplay.tracking.alarms import Curves, raised
+from selfplay.tracking.metric_log import metric_line, read_lines
+from selfplay.watching.stage_figures import stage_figures
+from selfplay.watching.terminal import Progress
+
+
+class AlarmStop(RuntimeError):
+    """An alarm was raised that the recipe wants to stop the run; the message is its sentence and the remedy."""
+
+
+class Audience:
+    """The listener of a run. As a context manager, it tells of the last stage when the run ends."""
+
+    def __init__(self, run: RunDirectory, progress: Progress, tracker: Tracker) -> None:
+        self._run = run
+        self._progress = progress
+        self._tracker = tracker
+        self._file = ProgressFile(run.path)
+        self._settings = run.recipe.tracking.alarms
+        self._curves = Curves()
+        self._told: set[str] = set()
+        self._raised: set[tuple[str, str]] = set()
+        self._stage = ""
+        for row in read_lines(run.path):
+            self._remember(row)
+
+    def _remember(self, row: object) -> None:
+        """Takes in what an earlier session logged, so that nothing is told twice."""
+        line = metric_line(row)
+        if line is not None:
+            self._curves.add(line)
+        elif isinstance(row, dict) and "done" in row:
+            self._told.add(str(row.get("stage")))
+        elif isinstance(row, dict) and "alarm" in row:
+            self._raised.add((str(row.get("stage")), str(row["alarm"])))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None or not issubclass(kind, AlarmStop):
+            self._end_stage()
+
+    def stage(self, name: str, index: int, total: int, done: bool) -> None:
+        """A stage begins, or is done already; so the one before it has ended.
+
+        Raises:
+            AlarmStop: an alarm of before is to stop the run.
+        """
+        self._end_stage()
+        self._stage = name
+        self._progress.stage(name, index, total, done)
+        if not done:
+            self._file.stage(name, index, total)
+            # What stopped a session stops the next one too, unless the recipe was changed.
+            self._warn()
+
+    def begin(self, description: str, total: int) -> None:
+        """A piece of work begins."""
+        self._progress.begin(description, total)
+        self._file.begin(description, total)
+
+    def advance(self, count: int) -> None:
+        """Some of it is done."""
+        self._progress.advance(count)
+        self._file.advance(count)
+
+    def note(self, text: str) -> None:
+        """Something that a person should know at once."""
+        self._progress.note(text)
+
+    def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Metrics of a stage.
+
+        Raises:
+            AlarmStop: they raise an alarm that is to stop the run.
+        """
+        self._tracker.log(stage, metrics, step)
+        self._take(stage, metrics, step)
+
+    def _take(self, stage: str, metrics: Mapping[str, float], step: int | None) -> None:
+        line = metric_line({"time": 0.0, "stage": stage, "step": step, "metrics": metrics})
+        if line is None:
+            return
+        self._curves.add(line)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Raises what alarms there are, each once for a stage."""
+        for name, alarm in raised(self._curves, self._settings).items():
+            if (alarm.stage, name) not in self._raised:
+                self._raised.add((alarm.stage, name))
+                self._tracker.alarm(alarm.stage, name, alarm.text)
+                self._progress.note(f"Alarm: {alarm.text}")
+            if name in self._settings.stop:
+                raise AlarmStop(f"{alarm.text} The recipe's tracking.alarms.stop names {name}: take it out to go on.")
+
+    def _end_stage(self) -> None:
+        """Logs what the tables of the stage say that was told of last, if it is done and that is not logged yet."""
+        name, stage = self._stage, self._run.stage(self._stage)
+        if not name or name in self._told or not stage.done:
+            return
+        self._told.add(name)
+        manifest = stage.manifest
+        found = stage_figures(stage.folder)
+        if found.metrics or found.histograms:
+            self._tracker.log(name, found.metrics, None, found.histograms)
+        for title, (columns, rows) in found.tables.items():
+            self._tracker.table(title, columns, rows, name)
+        self._tracker.done(name, manifest["seconds"], manifest["counts"])
+        self._take(name, found.metrics, None)

@@ -1,0 +1,112 @@
+"""The closing table of a run, as `summary.json`, from what the stages wrote."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import selfplay
+from selfplay.compute.clock import Clock
+from selfplay.config.recipe import Recipe
+from selfplay.evaluation.evaluate import gain_rows, metric_rows
+from selfplay.pipeline.rounds_summary import (
+    best_policy,
+    link_best,
+    prompt_counts,
+    round_rows,
+    score_rows,
+    selection_summary,
+)
+from selfplay.run.directory import RunDirectory, Stage
+from selfplay.run.files import write_json
+from selfplay.run.records import Rollout
+from selfplay.synthesis.em_watch import Measures, judge
+
+PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")
+
+
+def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str, Any]:
+    """Writes `summary.json` and returns it."""
+    recipe = run.recipe
+    evaluations = [_outcomes(stage) for stage in stages if stage.name.startswith("evaluation_")]
+    settings, seed = recipe.evaluation, recipe.seed
+    labels = _first_labels(stages)
+    scores, best = score_rows(stages), best_policy(run, stages)
+    em_rows = [_counts(run, stage.name)["row"] for stage in stages if stage.name == "cold_start" or _is_em(stage)]
+    summary = {
+        "name": recipe.name,
+        "algorithm": recipe.training.algorithm,
+        "rewards": recipe.training.rewards,
+        "seed": seed,
+        "evaluation": [r for n, rows in enumerate(evaluations) for r in metric_rows(rows, settings, n, seed)],
+        "gains": [
+            row
+            for number, rows in enumerate(evaluations[1:], 1)
+            for row in gain_rows(evaluations[0], rows, settings, number, seed)
+        ],
+        "prompts": prompt_counts(stages),
+        "labels": {
+            "accuracy": labels.get("label_accuracy"),
+            "n": labels.get("measured", 0),
+            "kill_rate": labels.get("kill_rate"),
+        },
+        "rounds": round_rows(stages),
+        "selection": selection_summary(recipe, scores),
+        "best": dataclasses.asdict(best),
+        "em": em_rows,
+        "em_outcome": _em_outcome(recipe, em_rows),
+        "stages": clock.rows(),
+        "overhead_share": clock.overhead_share,
+        "total_seconds": clock.seconds,
+        "versions": versions(),
+        "paths": {
+            "model": best.place,
+            "report": str(run.path / "report.html"),
+            "metrics": str(run.metrics_file),
+        },
+    }
+    link_best(run, best)
+    write_json(run.path / "summary.json", summary)
+    return summary
+
+
+def _outcomes(stage: Stage) -> list[Rollout]:
+    """An evaluation's rollouts without their texts: those of many rounds need not fit into memory."""
+    rows = (row for batch in stage.batches("rollouts", Rollout) for row in batch)
+    return [dataclasses.replace(row, completion="", reason="") for row in rows]
+
+
+def _is_em(stage: Stage) -> bool:
+    return stage.name.startswith("em_")
+
+
+def _em_outcome(recipe: Recipe, rows: Sequence[Measures]) -> dict[str, Any]:
+    """Which round's models synthesised, and what ended the loop before its last round, if anything did."""
+    if not rows:
+        return {"kept": None, "rounds": 0, "stopped": None}
+    outcome = judge(recipe.em, rows)
+    return {"kept": outcome.kept, "rounds": outcome.rounds, "stopped": outcome.sentence if outcome.reason else None}
+
+
+def _first_labels(stages: Sequence[Stage]) -> dict[str, Any]:
+    """The counts of the first labelling; later ones are of other prompts, or of a later policy."""
+    return next((stage.manifest["counts"] for stage in stages if stage.name == "labelling"), {})
+
+
+def _counts(run: RunDirectory, name: str) -> dict[str, Any]:
+    counts: dict[str, Any] = run.stage(name).manifest["counts"]
+    return counts
+
+
+def versions() -> dict[str, str]:
+    """Versions of this code, of Python, and of the libraries that decide results."""
+    found = {"promptcot": selfplay.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found

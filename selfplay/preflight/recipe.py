@@ -1,0 +1,258 @@
+"""Checks before anything expensive: trainer arguments, engines, models, endpoints, files and the sandbox's limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.doctor import examine
+from sandbox.model import SandboxUnavailable
+from sandbox.warm.visible_files import PackageMissing
+from selfplay.config.annotation import LocalEngine, OpenAIEngine
+from selfplay.config.models import PretrainedModel, ScratchModel
+from selfplay.config.recipe import Recipe
+from selfplay.engines.base import Sampling
+from selfplay.quickstart.seed_problem import Split
+from selfplay.run.records import Seed
+from selfplay.seeds.stage import SPLITS, load_seeds, may_be_bare
+from selfplay.stage.plan import scratch_teacher
+from selfplay.training.external_prompts import given_tasks
+from selfplay.training.traces import file_traces
+
+
+class PreflightError(RuntimeError):
+    """Rewards or settings that would spoil the run; one sentence each, with the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check looked at, for the person who runs `selfplay check`."""
+
+    name: str
+    detail: str
+
+
+def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
+    """Refuses arguments that TRL would refuse; loads TRL, but no model.
+
+    Raises:
+        ArgumentsError: names the field.
+    """
+    from selfplay.trl_trainers.arguments import check_arguments, check_lora, check_top_up
+
+    if isinstance(recipe.model, ScratchModel):
+        check_arguments("sft", recipe.model.args, "model.args")
+    teacher = scratch_teacher(recipe)
+    if teacher is not None:
+        check_arguments("sft", teacher.args, "training.sft.teacher.engine.args")
+    check_arguments("sft", recipe.cold_start.prompt_model_args, "cold_start.prompt_model_args")
+    check_arguments("sft", recipe.cold_start.rationale_model_args, "cold_start.rationale_model_args")
+    check_arguments("sft", recipe.em.e_step_args, "em.e_step_args")
+    check_arguments("sft", recipe.em.m_step_args, "em.m_step_args")
+    training = recipe.training
+    for rule, kind in {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "sft": "sft", "continued_sft": "sft"}.items():
+        check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args", workers)
+    check_top_up(training.grpo.top_up, training.grpo.args, "training.grpo", workers)
+    check_lora(training.lora, "training.lora")
+    check_lora(recipe.generator_lora, "generator_lora")
+
+
+def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
+    """What needs heavy libraries, for a worker to do.
+
+    Raises:
+        ArgumentsError, PreflightError: see `check_trainer_arguments` and `check_models`.
+    """
+    check_trainer_arguments(recipe, workers)
+    check_engine(recipe)
+    check_models(recipe)
+
+
+def check_engine(recipe: Recipe) -> None:
+    """Refuses an engine that is not installed, and arguments that it does not have.
+
+    Raises:
+        PreflightError: names the field.
+    """
+    if recipe.engine.continuous_batching is not None:
+        from transformers import ContinuousBatchingConfig
+
+        given = recipe.engine.continuous_batching
+        _check_names(given, ContinuousBatchingConfig, ["seed"], "engine.continuous_batching", "transformers")
+    if recipe.engine.kind != "vllm":
+        return
+    try:
+        from vllm import EngineArgs
+    except ImportError as error:
+        raise PreflightError(
+            f"engine.kind: vLLM cannot be imported here ({error}); install it in this environment "
+            "(`make vllm` makes one with its CPU build) or set engine.kind to transformers"
+        ) from error
+    _check_names(recipe.engine.args, EngineArgs, ["model"], "engine.args", "vLLM")
+
+
+def _check_names(given: Mapping[str, Any], settings: Any, ours: Sequence[str], field: str, library: str) -> None:
+    """Refuses names that a library's dataclass of settings lacks, or whose values the run decides."""
+    known = [item.name for item in dataclasses.fields(settings) if item.name not in ours]
+    for name in given:
+        if name in ours:
+            raise PreflightError(f"{field}.{name}: is what the run itself decides; drop it")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean `{near[0]}`?" if near else f"; see {library}'s {settings.__name__}"
+            raise PreflightError(f"{field}.{name}: {library} has no such argument{hint}")
+
+
+def check_models(recipe: Recipe) -> list[Finding]:
+    """Looks up the configuration and the tokenizer of named models; loads no weights.
+
+    Raises:
+        PreflightError: a folder is not there, the hub does not know the name, or a chat template is missing.
+    """
+    from selfplay.engines.loading import ModelError, look_up
+
+    findings = []
+    for field, settings in _named_models(recipe).items():
+        try:
+            found = look_up(settings.name, settings.revision)
+        except ModelError as error:
+            raise PreflightError(f"{field}.name: {error}") from error
+        if found is None:
+            findings.append(Finding(field, f"{settings.name} is not on this machine and no hub answers: not looked up"))
+            continue
+        if field != "generator" and settings.prompt_style == "chat" and not found.chat_template:
+            raise PreflightError(f"{field}.prompt_style: {settings.name} has no chat template; set it to raw")
+        findings.append(Finding(field, f"{settings.name} is a {found.architecture}"))
+    return findings
+
+
+def _named_models(recipe: Recipe) -> dict[str, PretrainedModel | LocalEngine]:
+    """The models that the recipe names, by the field that does."""
+    named: dict[str, Any] = {"model": recipe.model, "generator": recipe.generator}
+    settings = recipe.cold_start
+    for name, annotator in settings.annotators.items():
+        named[f"cold_start.annotators.{name}.engine"] = annotator.engine
+    if settings.annotators:
+        named["cold_start.annotation.scorer"] = settings.annotation.scorer
+    named["synthesis.generator"] = recipe.synthesis.generator
+    teacher = recipe.training.sft.teacher if recipe.training.algorithm == "sft" else None
+    named["training.sft.teacher.engine"] = teacher.engine if teacher else None
+    judging, solving = recipe.curation.judging, recipe.curation.solving
+    named |= {f"curation.judging.judges.{name}": j.engine for name, j in (judging.judges if judging else {}).items()}
+    named |= {f"curation.solving.solvers.{name}": s.engine for name, s in (solving.solvers if solving else {}).items()}
+    named |= {field: engine for field, (engine, _) in recipe.labelling.engines.items()}
+    return {field: model for field, model in named.items() if isinstance(model, PretrainedModel | LocalEngine)}
+
+
+def check_endpoints(recipe: Recipe) -> list[Finding]:
+    """Asks every endpoint that the recipe names a short question, and for scores where they will be needed.
+
+    Raises:
+        PreflightError: one of them cannot do what will be asked of it.
+    """
+    from selfplay.engines.api.client import EndpointRefused
+    from selfplay.engines.api.probe import probe
+
+    settings = recipe.cold_start
+    if not settings.annotators:
+        return []
+    asked: list[tuple[str, OpenAIEngine, Sampling | None]] = [
+        (
+            f"cold_start.annotators.{name}.engine",
+            annotator.engine,
+            Sampling(annotator.sampling.temperature, annotator.sampling.max_new_tokens, annotator.sampling.top_p),
+        )
+        for name, annotator in settings.annotators.items()
+        if annotator.engine.kind == "openai"
+    ]
+    scorer = settings.annotation.scorer
+    if scorer is not None and scorer.kind == "openai":
+        asked.append(("cold_start.annotation.scorer", scorer, None))
+    findings = []
+    for field, engine, sampling in asked:
+        try:
+            found = probe(engine, field, sampling, scores=sampling is None, budget=settings.annotation.budget)
+        except EndpointRefused as error:
+            raise PreflightError(str(error)) from error
+        findings.append(Finding(field, found))
+    return findings
+
+
+def check_teacher(recipe: Recipe) -> list[Finding]:
+    """Asks the endpoint of a teacher a short question.
+
+    Raises:
+        PreflightError: it cannot do what will be asked of it.
+    """
+    from selfplay.engines.api.client import EndpointRefused
+    from selfplay.engines.api.probe import probe
+
+    teacher = recipe.training.sft.teacher
+    if recipe.training.algorithm != "sft" or teacher is None or teacher.engine.kind != "openai":
+        return []
+    field, how = "training.sft.teacher.engine", teacher.sampling
+    sampling = Sampling(how.temperature, how.max_new_tokens, how.top_p)
+    try:
+        found = probe(teacher.engine, field, sampling, scores=False, budget=teacher.engine.budget)
+    except EndpointRefused as error:
+        raise PreflightError(str(error)) from error
+    return [Finding(field, found)]
+
+
+def check_pool(recipe: Recipe) -> list[Finding]:
+    """Reads the given prompts and the traces that the recipe names.
+
+    Raises:
+        SeedError: a file has a bad row, or holds a held-out problem.
+    """
+    findings = []
+    if recipe.training.pool.given:
+        splits: dict[Split, list[Seed]] = {split: [] for split in SPLITS}
+        for split, (name, domain) in itertools.product(SPLITS, recipe.domains.items()):
+            splits[split] += load_seeds(recipe.seed, name, domain, split, may_be_bare(recipe))
+        found = given_tasks(recipe, splits["train"], splits["dev"] + splits["heldout"])
+        findings.append(Finding("training.pool.given", f"{len(found)} prompts with answers or tests"))
+    files = recipe.training.sft.files
+    if recipe.training.algorithm == "sft" and files is not None:
+        count = sum(1 for _ in file_traces(recipe, files))
+        findings.append(Finding("training.sft.files", f"{count} traces"))
+    return findings
+
+
+def check_sandbox(recipe: Recipe) -> list[Finding]:
+    """Tries every limit of the sandbox, where a domain runs programs.
+
+    Raises:
+        PreflightError: a limit is not enforced and not waived, or there is no sandbox.
+    """
+    if not any(_runs_programs(domain.verifier, domain.verifier_params) for domain in recipe.domains.values()):
+        return []
+    settings = recipe.sandbox
+    try:
+        examined = examine(settings.backend, settings.server, settings.packages)
+    except PackageMissing as error:
+        raise PreflightError(f"sandbox.packages: {error}") from error
+    except SandboxUnavailable as error:
+        raise PreflightError(f"sandbox: {error}") from error
+    found = examined.findings
+    open_doors = [f"{f.limit} ({f.detail})" for f in found if not f.enforced and f.limit not in settings.waive]
+    if open_doors:
+        raise PreflightError(
+            f"sandbox: {examined.backend} does not enforce {', '.join(open_doors)}; name them in sandbox.waive to "
+            "accept that"
+        )
+    enforced = ", ".join(f.limit for f in found if f.enforced)
+    return [Finding("sandbox", f"enforces {enforced}, by {examined.backend} ({examined.about})")]
+
+
+def _runs_programs(verifier: object, params: object) -> bool:
+    """Whether a verifier, or a component of a composite, is the one for code."""
+    if verifier == "code":
+        return True
+    parts = params.get("components") if isinstance(params, Mapping) else None
+    named = parts.values() if isinstance(parts, Mapping) else ()
+    return any(_runs_programs(part.get("verifier"), part.get("params")) for part in named if isinstance(part, Mapping))

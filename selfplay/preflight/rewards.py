@@ -1,0 +1,105 @@
+"""Checks of a recipe's seeds and rewards before anything expensive: verifiers must judge known answers rightly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from selfplay.config.recipe import Recipe
+from selfplay.preflight.recipe import Finding, PreflightError
+from selfplay.quickstart.seed_problem import Split
+from selfplay.rollouts.judge import Item, load_verifier, task_of
+from selfplay.run.records import Seed
+from selfplay.seeds.stage import SPLITS, load_seeds, may_be_bare
+from verifiers.answer_reader import answer_reader
+from verifiers.model import Verifier
+
+SHOWN = 3
+
+
+def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
+    """Every known-right answer of the recipe's seeds must pass its verifier, every known-wrong one must fail.
+
+    Args:
+        recipe: the run.
+        limit: most problems of a domain and split; None takes all.
+
+    Raises:
+        PreflightError: names the domain and the first offenders.
+    """
+    findings = []
+    for name, settings in recipe.domains.items():
+        verifier = load_verifier(recipe, name, recipe.sandbox.workers)
+        try:
+            bare = may_be_bare(recipe)
+            splits = {split: load_seeds(recipe.seed, name, settings, split, bare) for split in SPLITS}
+            _demand_splits(recipe, name, splits)
+            seeds = [seed for split in splits.values() for seed in islice(split, limit)]
+            # An answer shows what the part that reads answers says; the form that other parts want is not known.
+            reader = answer_reader(verifier)
+            answers = list(_known_answers(name, seeds)) if reader else []
+            _demand(name, answers, reader or verifier)
+            completions = list(_known_completions(name, seeds))
+            _demand(name, completions, verifier)
+        finally:
+            verifier.close()
+        findings.append(Finding(f"rewards: {name}", _tried(answers + completions, verifier)))
+    return findings
+
+
+def _tried(known: Sequence[tuple[Item, bool]], verifier: Verifier) -> str:
+    if not known:
+        return f"nothing tried, since no seed tells what {verifier.name!r} should pass or fail"
+    wrong = sum(not right for _, right in known)
+    return f"{len(known) - wrong} right answers pass, {wrong} wrong ones fail"
+
+
+def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Seed]]) -> None:
+    """Training and measuring need problems, each of them once, and no problem may be on both sides."""
+    where = f"domains.{name}.seeds"
+    needed: list[Split] = ["train", recipe.evaluation.split]
+    for split in needed:
+        if not splits[split]:
+            raise PreflightError(f"{where}.{split}: has no problems, but training and evaluation need some; add them")
+    seen: dict[str, str] = {}
+    for split, seeds in splits.items():
+        for seed in seeds:
+            if seed.id in seen:
+                raise PreflightError(
+                    f"{where}.{split}: a problem is in {seen[seed.id]} too: {seed.problem[:80]!r}; keep one of them"
+                )
+            seen[seed.id] = split
+
+
+def _known_answers(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:
+    for seed in seeds:
+        if seed.answer is not None:
+            task = task_of(seed.answer, seed.tests, prompt=seed.problem)
+            yield (name, task, f"\\boxed{{{seed.answer}}}"), True
+            yield (name, task, "\\boxed{\\text{no such answer}}"), False
+
+
+def _known_completions(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:
+    for seed in seeds:
+        task = task_of(seed.answer, seed.tests, prompt=seed.problem)
+        if seed.tests and any(test.output.strip() for test in seed.tests):
+            yield (name, task, "```python\npass\n```"), False
+        if seed.solution and seed.solution_is_right is not None:
+            yield (name, task, seed.solution), seed.solution_is_right
+
+
+def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -> None:
+    verdicts = verifier.verify_many([(task, completion) for (_, task, completion), _ in known])
+    faults = [
+        f"a {'right' if right else 'wrong'} answer is judged {verdict.status} ({verdict.reason}): {completion[:80]!r}"
+        for ((_, _, completion), right), verdict in zip(known, verdicts, strict=True)
+        if verdict.passed is not right
+    ]
+    if faults:
+        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        raise PreflightError(
+            f"domains.{name}: the verifier {verifier.name!r} is wrong on {len(faults)} of {len(known)} known answers: "
+            + "; ".join(faults[:SHOWN])
+            + more
+            + "; mend the seeds or the verifier's parameters"
+        )

@@ -1,0 +1,1 @@
+"""Completions and their verdicts: judging them, as rewards too, and the logs of them."""

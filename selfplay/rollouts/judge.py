@@ -1,0 +1,111 @@
+"""Verdicts on many completions: each distinct one judged once, kept in the run's store, in the order asked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sandbox.model import Sandbox
+from sandbox.open import open_sandbox
+from selfplay.config.recipe import Recipe
+from selfplay.engines.base import Sample
+from selfplay.run.records import TestCase
+from selfplay.run.store import VerdictStore, content_key
+from verifiers import registry
+from verifiers.model import Task, Test, Verdict, Verifier
+
+Item = tuple[str, Task, str]
+"""Domain, task and completion."""
+
+
+CUT = Verdict(False, 0.0, "cut", "the completion was cut at the token limit")
+
+
+class Judge:
+    """The verifiers of a recipe's domains over one verdict store."""
+
+    def __init__(self, recipe: Recipe, store: Path, workers: int | None = None) -> None:
+        self.verifiers: dict[str, Verifier] = {
+            name: load_verifier(recipe, name, recipe.sandbox.workers if workers is None else workers)
+            for name in recipe.domains
+        }
+        self._store = VerdictStore(store / "verdicts.sqlite")
+
+    def judge(self, items: Sequence[Item], on_progress: Callable[[int], None] | None = None) -> list[Verdict]:
+        """One verdict an item, in order. Verdicts that could not be reached are not kept: they are tried again."""
+        keys, known = self.look_up(items)
+        for domain, verifier in self.verifiers.items():
+            missing = {k: item for k, item in zip(keys, items, strict=True) if item[0] == domain and k not in known}
+            fresh = verifier.verify_many([(task, completion) for _, task, completion in missing.values()])
+            found = dict(zip(missing, fresh, strict=True))
+            self.keep(found)
+            known |= found
+        if on_progress is not None:
+            on_progress(len(items))
+        return [known[key] for key in keys]
+
+    def look_up(self, items: Sequence[Item]) -> tuple[list[str], dict[str, Verdict]]:
+        """The key of each item, and the verdicts that are known, by key."""
+        keys = [self._key(item) for item in items]
+        return keys, {key: _verdict(row) for key, row in self._store.get_many(keys).items()}
+
+    def keep(self, verdicts: Mapping[str, Verdict]) -> None:
+        """Stores verdicts by key, but for those that could not be reached."""
+        self._store.put_many({key: _row(verdict) for key, verdict in verdicts.items() if verdict.passed is not None})
+
+    def judge_samples(self, tasks: Sequence[tuple[str, Task]], samples: Sequence[Sample]) -> list[Verdict]:
+        """One verdict a sample; one that was cut at the token limit has failed, whatever stands in it."""
+        whole = [index for index, sample in enumerate(samples) if sample.complete]
+        verdicts = [CUT] * len(samples)
+        items = [(*tasks[index], samples[index].text) for index in whole]
+        for index, verdict in zip(whole, self.judge(items), strict=True):
+            verdicts[index] = verdict
+        return verdicts
+
+    def _key(self, item: Item) -> str:
+        domain, task, completion = item
+        verifier = self.verifiers[domain]
+        fingerprint = getattr(verifier, "fingerprint", verifier.name)
+        return content_key("verdict", fingerprint, asdict(task) | {"id": ""}, completion)
+
+    def close(self) -> None:
+        """Ends the verifiers' workers and closes the store."""
+        for verifier in self.verifiers.values():
+            verifier.close()
+        self._store.close()
+
+
+def load_verifier(recipe: Recipe, domain: str, workers: int) -> Verifier:
+    """The verifier of one domain, with as many workers as said; so are the components of a composite."""
+    settings = recipe.domains[domain]
+    defaults: dict[str, dict[str, Any]] = {
+        "math": {"workers": workers},
+        "code": {"workers": workers, "open_sandbox": sandbox_opener(recipe)},
+    }
+    return registry.load(settings.verifier, settings.verifier_params, defaults=defaults)
+
+
+def sandbox_opener(recipe: Recipe) -> Callable[[], Sandbox]:
+    """Opens a sandbox as the recipe says."""
+    settings = recipe.sandbox
+    return functools.partial(
+        open_sandbox, settings.backend, settings.waive, server=settings.server, packages=settings.packages
+    )
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
+    """What is kept: of the details, only the components of a composite, which are logged by name."""
+    components = verdict.details.get("components")
+    return asdict(verdict) | {"details": {} if components is None else {"components": components}}
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    return Verdict(**row)
+
+
+def task_of(answer: str | None, tests: Sequence[TestCase], **limits: Any) -> Task:
+    """The verifier's task of a labelled problem."""
+    return Task(answer=answer, tests=tuple(Test(input=t.input, output=t.output) for t in tests), **limits)

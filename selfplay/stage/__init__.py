@@ -1,0 +1,1 @@
+"""What a stage is, which ones a recipe has, and what they work with."""

@@ -1,0 +1,213 @@
+"""What every stage works with: the run directory, the workers, the stores, the judge, and who is told of progress."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from selfplay.compute.clock import Clock
+from selfplay.compute.workers import Job, Workers
+from selfplay.config.annotation import AnnotatorEngine
+from selfplay.config.recipe import Recipe
+from selfplay.engines import loading
+from selfplay.engines.api.budget import Ledger
+from selfplay.engines.base import ModelRef
+from selfplay.engines.sharded import ShardedEngine
+from selfplay.rollouts.judge import Judge
+from selfplay.run.directory import RunDirectory, Stage
+from selfplay.run.files import read_json, remove_folder, repair_lines, sync_directory_entry, sync_folder, write_json
+from selfplay.run.seeding import derive
+from selfplay.run.store import ShardStore
+from selfplay.stage.open_engine import OpenedEngine, open_engine
+from selfplay.trl_trainers.model_folder import trained_model
+
+
+class Listener(Protocol):
+    """Hears of progress and of metrics."""
+
+    def stage(self, name: str, index: int, total: int, done: bool) -> None:
+        """Stage `index` of `total` begins, or is done already."""
+        ...
+
+    def begin(self, description: str, total: int) -> None:
+        """A piece of work of `total` items begins."""
+        ...
+
+    def advance(self, count: int) -> None:
+        """Some of its items are done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something that a person should know at once."""
+        ...
+
+    def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Metrics of a stage."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One model to be trained by a function of `selfplay.trl_trainers`."""
+
+    name: str
+    """The folder of the trained model within the stage."""
+    function: Callable[[Job], dict[str, float]]
+    job: Job
+    """What the function needs, less what `Context.train` fills in."""
+    chat: bool = False
+
+
+class Context:
+    """The means of one run."""
+
+    def __init__(self, run: RunDirectory, workers: Workers, judge: Judge, listener: Listener, clock: Clock) -> None:
+        self.run = run
+        self.recipe: Recipe = run.recipe
+        self.workers = workers
+        self.judge = judge
+        self.listener = listener
+        self.clock = clock
+
+    @property
+    def chat(self) -> bool:
+        """Whether the policy's prompts go through a chat template."""
+        return self.recipe.model.prompt_style == "chat"
+
+    def seed(self, *names: str | int) -> int:
+        """The seed of whatever the names say."""
+        return derive(self.recipe.seed, *names)
+
+    def end_stage(self) -> None:
+        """Gives back the memory that a stage's models took, where the recipe wants that or they lie on a GPU."""
+        isolate = self.recipe.compute.isolate
+        if isolate or (isolate is None and self.workers.device != "cpu"):
+            self.workers.renew()
+
+    def engine(self, model: ModelRef) -> ShardedEngine:
+        """Generation and scoring with a model over all workers."""
+        return ShardedEngine(model, self.recipe.engine, self.workers, ShardStore(self.run.store_folder / "shards"))
+
+    def open_engine(
+        self, settings: AnnotatorEngine, owner: str, wide: Ledger | None = None
+    ) -> AbstractContextManager[OpenedEngine]:
+        """An engine that the recipe names beside the run's own; `owner` is the field that names it.
+
+        What it spends is booked on the wide ledger too, if there is one.
+        """
+        return open_engine(settings, owner, self.engine, self.run.store_folder / "answers.sqlite", wide)
+
+    def train(self, stage: Stage, trainings: Sequence[Training]) -> list[ModelRef]:
+        """Trains models that the stage does not have yet, and returns references to all of them.
+
+        On a CPU several small models train side by side, one a worker; otherwise each takes all workers together.
+        """
+        missing = [training for training in trainings if not (stage.folder / training.name).exists()]
+        jobs = [self._job(stage, training) for training in missing]
+        side_by_side = len(trainings) > 1 and self.workers.device == "cpu"
+        logs = [Path(job["work"]) / "log.jsonl" for job in jobs]
+        follow = TrainingLogs(stage, logs, missing, self.listener, side_by_side)
+        if side_by_side:
+            results = self.workers.map(_call, jobs, on_tick=follow)
+        else:
+            results = [self.workers.together(_call, job, on_tick=follow) for job in jobs]
+        for training, job, metrics in zip(missing, jobs, results, strict=True):
+            self.clock.wait_for_verdicts(metrics.get("reward_seconds", 0.0))
+            self._keep(stage, training, job)
+        return [trained_model(stage.folder / t.name, t.chat) for t in trainings]
+
+    def _job(self, stage: Stage, training: Training) -> Job:
+        partial = stage.folder / f".{training.name}.partial"
+        remove_folder(partial)
+        work = stage.folder / f"{training.name}-training"
+        self._discard_other_worlds(work)
+        filled = {
+            "function": training.function,
+            "device": self.workers.device,
+            "seed": self.seed(stage.name, training.name),
+            "work": str(work),
+            "output": str(partial),
+        }
+        return {"lora": None, "chat": training.chat} | training.job | filled
+
+    def _discard_other_worlds(self, work: Path) -> None:
+        """Drops what another number of workers left: their batches were split in another way."""
+        mark = work / "workers.json"
+        if work.exists() and (not mark.exists() or read_json(mark)["workers"] != self.workers.count):
+            remove_folder(work)
+        write_json(mark, {"workers": self.workers.count})
+        repair_lines(work / "log.jsonl")
+
+    def _keep(self, stage: Stage, training: Training, job: Job) -> None:
+        partial = Path(job["output"])
+        sync_folder(partial)
+        partial.replace(stage.folder / training.name)
+        sync_directory_entry(stage.folder)
+        for checkpoint in Path(job["work"]).glob("checkpoint-*"):
+            remove_folder(checkpoint)
+
+
+def _call(job: Job) -> dict[str, float]:
+    loading.free_engines()
+    result: dict[str, float] = job["function"](job)
+    if job["device"] != "cpu":
+        # Weights, gradients and optimiser states must not lie beside the next generation's cache.
+        loading.forget_all()
+    return result
+
+
+class TrainingLogs:
+    """Follows the log files of running trainings and passes new lines on."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        files: Sequence[Path],
+        trainings: Sequence[Training],
+        listener: Listener,
+        together: bool,
+    ) -> None:
+        self._stage = stage
+        self._files = list(zip(files, (training.name for training in trainings), strict=True))
+        self._read = {file: file.stat().st_size if file.exists() else 0 for file in files}
+        self._done = dict.fromkeys(files, 0)
+        self._listener = listener
+        self._begun: set[Path] = set()
+        self._together = together
+
+    def __call__(self) -> None:
+        """Reads what was appended since the last call."""
+        for file, name in self._files:
+            for line in self._new_lines(file):
+                self._tell(file, name, json.loads(line))
+
+    def _new_lines(self, file: Path) -> list[str]:
+        if not file.exists():
+            return []
+        with file.open("rb") as handle:
+            handle.seek(self._read[file])
+            whole, newline, _ = handle.read().rpartition(b"\n")
+        self._read[file] += len(whole) + len(newline)
+        return whole.decode("utf-8").splitlines() if newline else []
+
+    def _tell(self, file: Path, name: str, line: dict[str, Any]) -> None:
+        self._begin(file, name, line["of"])
+        self._listener.advance(max(0, line["step"] - self._done[file]))
+        self._done[file] = line["step"]
+        prefix = f"{name}/" if len(self._files) > 1 else ""
+        self._listener.log(self._stage.name, {prefix + k: v for k, v in line["metrics"].items()}, line["step"])
+
+    def _begin(self, file: Path, name: str, steps: int) -> None:
+        """One bar for trainings side by side, with the steps of all of them."""
+        if self._begun == set(self._side_by_side(file)):
+            return
+        self._begun = set(self._side_by_side(file))
+        names = " and ".join(other for place, other in self._files if place in self._begun)
+        self._listener.begin(f"{self._stage.name}: training {names}", steps * len(self._begun))
+
+    def _side_by_side(self, file: Path) -> list[Path]:
+        return [place for place, _ in self._files] if self._together else [file]

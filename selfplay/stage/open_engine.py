@@ -1,0 +1,75 @@
+"""An engine of the recipe's for as long as a `with` lasts, whether its model runs here or answers at an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from selfplay.config.annotation import AnnotatorEngine, LocalEngine
+from selfplay.config.section import SamplingSettings
+from selfplay.engines.api.budget import BudgetSpent, Ledger
+from selfplay.engines.api.client import EndpointError
+from selfplay.engines.api.engine import ApiEngine, sample_seeds
+from selfplay.engines.base import Missing, ModelRef, OnProgress, Sample, Sampling
+from selfplay.engines.sharded import ShardedEngine
+from selfplay.run.store import SampleStore
+
+OpenedEngine = ShardedEngine | ApiEngine
+
+
+@contextmanager
+def open_engine(
+    settings: AnnotatorEngine,
+    owner: str,
+    local: Callable[[ModelRef], ShardedEngine],
+    answers: Path,
+    wide: Ledger | None = None,
+) -> Iterator[OpenedEngine]:
+    """Opens an engine.
+
+    Args:
+        settings: which.
+        owner: the field of the recipe that names it, for messages and the account of what was spent.
+        local: makes the engine of a model on this machine.
+        answers: the store of endpoints' answers.
+        wide: a ledger on which its spending is booked too, and which may stop it.
+
+    Raises:
+        EndpointRefused: the variable of a key is not set.
+    """
+    if isinstance(settings, LocalEngine):
+        name = f"{settings.name}@{settings.revision or 'main'}"
+        chat = settings.prompt_style == "chat"
+        yield local(ModelRef(settings.name, name, settings.revision, settings.dtype, chat))
+        return
+    store = SampleStore(answers)
+    engine = ApiEngine(settings, store, owner, Ledger(f"{owner}.budget", settings.budget, wide))
+    try:
+        yield engine
+    finally:
+        engine.close()
+        store.close()
+
+
+def answers_of(
+    engine: OpenedEngine,
+    prompts: Sequence[str],
+    sampling: SamplingSettings,
+    seed: int,
+    on_progress: OnProgress | None = None,
+) -> list[Sample | Missing]:
+    """One completion a prompt, in order, or why an endpoint refuses that prompt.
+
+    Raises:
+        BudgetSpent, EndpointError: nothing more will come now; what was finished is kept.
+    """
+    how = Sampling(sampling.temperature, sampling.max_new_tokens, sampling.top_p)
+    if isinstance(engine, ApiEngine):
+        found = engine.try_generate(prompts, how, sample_seeds(seed, prompts), on_progress)
+        for item in found:
+            if isinstance(item, Missing) and item.kind != "request":
+                message = f"{engine.owner}: {item.reason}"
+                raise BudgetSpent(message) if item.kind == "budget" else EndpointError(message)
+        return found
+    return list(engine.generate(prompts, how, seed, on_progress))

@@ -1,0 +1,59 @@
+"""What a GRPO training keeps beside TRL's own state: its tally, and where its choice of prompts stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from selfplay.run.files import read_json, write_json
+from selfplay.trl_trainers.prompt_choice import PromptChoice
+from selfplay.trl_trainers.rollout_groups import Tally
+
+STATE_FILE = "grpo_state.json"
+
+
+class KeepGroups(TrainerCallback):
+    """Writes the state into every checkpoint, and ends the training once its budget of tokens is spent."""
+
+    def __init__(self, tally: Tally, choice: PromptChoice | None, budget: int) -> None:
+        """`budget` is in completion tokens that were generated; 0 is none."""
+        self._tally = tally
+        self._choice = choice
+        self._budget = budget
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stops when the budget is spent. No checkpoint is kept of that step: nothing is left to train from it."""
+        if self._budget and self._tally.tokens >= self._budget:
+            control.should_training_stop = True
+            control.should_save = False
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Keeps the trainer from saving at the end of the epoch what on_step_end did not."""
+        if self._budget and self._tally.tokens >= self._budget:
+            control.should_save = False
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Runs before the checkpoint is marked as whole."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero and folder.exists():
+            choice = None if self._choice is None else self._choice.state()
+            write_json(folder / STATE_FILE, {"tally": self._tally.state(), "choice": choice})
+
+
+def restore_groups(checkpoint: str, choice: PromptChoice | None) -> Tally:
+    """Puts a choice back to where it stood at a checkpoint; returns the tally of then.
+
+    Raises:
+        ValueError: the checkpoint is not of this trainer.
+    """
+    file = Path(checkpoint) / STATE_FILE
+    if not file.exists():
+        raise ValueError(
+            f"{file}: is missing, so the training can't go on from there; delete {Path(checkpoint).parent}"
+        )
+    state = read_json(file)
+    if choice is not None:
+        choice.restore(state["choice"])
+    return Tally(**state["tally"])

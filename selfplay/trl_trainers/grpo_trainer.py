@@ -1,0 +1,200 @@
+"""TRL's GRPOTrainer, told which prompts to roll out, and which rollouts to learn from.
+
+TRL 1.16 has no dynamic sampling, and none of its public hooks suffices for it. A sampler is read a batch ahead of the
+training, so it would choose by old rewards, and a resumed training would skip through choices that it never made.
+`rollout_func` may return rollouts of other prompts than it was asked for, but TRL would show the old prompts beside
+them. So three methods are wrapped, and nothing of TRL is copied: `_generate_and_score_completions`, which takes rows of
+the dataset and returns what the loss needs, gets other rows; `_generate`, which it calls once with their prompts, may
+give the completions that were made before; and `_tokenize_prompts` adds no special token to a prompt that is plain
+text, since engines add none where the policy is measured. Everything else, with all of GRPOConfig, is TRL's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from trl import GRPOTrainer
+
+from selfplay.rollouts.reward_function import VerifiedReward
+from selfplay.rollouts.rollout_log import Reward
+from selfplay.trl_trainers.prompt_choice import PromptChoice
+from selfplay.trl_trainers.rollout_groups import Group, Tally, TopUp
+from selfplay.trl_trainers.sft import NothingToLearn
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Rolled:
+    """One rollout: the row it is of, what TRL's `_generate` gave for it, field by field, and its reward."""
+
+    row: Row
+    fields: tuple[Any, ...]
+    reward: Reward
+
+
+class SelfplayGRPOTrainer(GRPOTrainer):
+    """A GRPOTrainer whose only reward function is a `VerifiedReward`.
+
+    - A rollout without a reward is masked: TRL leaves it out of its group's mean and deviation and gives it no
+      advantage; here its tokens count neither in the loss's normaliser nor in its KL and entropy terms.
+    - With `choice`, prompts are chosen when they are rolled out, by all rewards until then.
+    - With `top_up`, groups without variance are replaced by further groups, until all places have variance or that
+      share of a generation batch has been rolled out on top of it.
+    - `tally` counts all that was rolled out.
+    """
+
+    def __init__(
+        self,
+        *,
+        reward_funcs: VerifiedReward,
+        pool: Sequence[Row],
+        choice: PromptChoice | None,
+        top_up: float,
+        tally: Tally,
+        **others: Any,
+    ) -> None:
+        """
+        Args:
+            reward_funcs: judges rollouts.
+            pool: rows of the tasks; `row` is a row's place in it. The training dataset has such rows, too.
+            choice: chooses from the pool; without one, the rows come as in the dataset. `top_up` needs one.
+            top_up: most further groups, as a share of a generation batch.
+            tally: counts on.
+            others: what GRPOTrainer takes.
+
+        Raises:
+            NothingToLearn: the dataset does not fill one generation batch.
+        """
+        super().__init__(reward_funcs=reward_funcs, **others)
+        self._verified = reward_funcs
+        self._pool = pool
+        self._choice = choice
+        self.tally = tally
+        self._logged = dataclasses.replace(tally)
+        self._batch_groups = self.args.generation_batch_size // self.num_generations
+        self._most_further = int(top_up * self._batch_groups)
+        if len(self.train_dataset) < self._batch_groups:
+            raise NothingToLearn(
+                f"a generation batch of grpo takes {self._batch_groups} prompts, and all epochs together have "
+                f"{len(self.train_dataset)}: raise num_train_epochs in training.grpo.args, set max_steps, or lower "
+                "per_device_train_batch_size"
+            )
+        self._ready: tuple[Any, ...] | None = None
+
+    def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
+        if not self.model.training:
+            return dict(super()._generate_and_score_completions(inputs))
+        rows = inputs if self._choice is None else self._chosen(self._choice, self._batch_groups)
+        if self._choice is not None and self._most_further:
+            rows = self._topped_up(self._choice, rows)
+            return self._masked(super()._generate_and_score_completions(rows))
+        output = super()._generate_and_score_completions(rows)
+        groups = self._gathered(rows, self._verified.given, self._verified.lengths)
+        self._observe(groups)
+        return self._masked(output)
+
+    def _generate(self, prompts: list[Any]) -> Any:
+        if self._ready is not None:
+            ready, self._ready = self._ready, None
+            return ready
+        return super()._generate(prompts)
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> Any:
+        if isinstance(prompts[0], str):
+            return self.processing_class(text=prompts, add_special_tokens=False)["input_ids"], None, {}
+        return super()._tokenize_prompts(prompts)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Adds what was rolled out since the last log."""
+        if self.model.training:
+            logs.update(self.tally.shares(self._logged))
+            self._logged = dataclasses.replace(self.tally)
+        super().log(logs, start_time)
+
+    def _chosen(self, choice: PromptChoice, count: int, taken: Sequence[int] = ()) -> list[Row]:
+        """This rank's part of the rows of `count` groups: all ranks choose alike, and a group may span two of them."""
+        rows = [place for place in choice.choose(count, taken) for _ in range(self.num_generations)]
+        return [dict(self._pool[place]) for place in rows[self._own(len(rows))]]
+
+    def _own(self, total: int) -> slice:
+        size = total // self.accelerator.num_processes
+        return slice(self.accelerator.process_index * size, (self.accelerator.process_index + 1) * size)
+
+    def _topped_up(self, choice: PromptChoice, rows: list[Row]) -> list[Row]:
+        """Rolls out the rows and, in the places of groups without variance, others; hands all over to TRL's flow."""
+        batch, fields, groups = self._roll_out(rows)
+        everything = list(groups)
+        unit = self.accelerator.num_processes
+        plan = TopUp([group.has_variance for group in groups], self._most_further, unit)
+        while count := plan.next_count():
+            further = self._chosen(choice, count, [group.prompt for group in everything])
+            rolled, _, new = self._roll_out(further)
+            self._replace(batch, rolled, plan.place([group.has_variance for group in new]))
+            everything += new
+        self._observe(everything)
+        self._ready = tuple(
+            [rollout.fields[place] for rollout in batch] if _one_a_row(field, len(rows)) else field
+            for place, field in enumerate(fields)
+        )
+        self._verified.handed_over = [rollout.reward for rollout in batch]
+        return [rollout.row for rollout in batch]
+
+    def _roll_out(self, rows: list[Row]) -> tuple[list[Rolled], tuple[Any, ...], list[Group]]:
+        """Completes and judges this rank's rows; its rollouts, TRL's fields of them, and the groups of all ranks."""
+        fields = super()._generate([row["prompt"] for row in rows])
+        _, completion_ids, _, completions, *_ = fields
+        columns = {name: [row[name] for row in rows] for name in ("task_id", "domain", "task")}
+        judging = self._verified.judge(completions, **columns, step=self.state.global_step)
+        rewards = asyncio.run(judging)
+        rolled = [
+            Rolled(row, tuple(field[at] if _one_a_row(field, len(rows)) else None for field in fields), rewards[at])
+            for at, row in enumerate(rows)
+        ]
+        return rolled, fields, self._gathered(rows, rewards, [len(ids) for ids in completion_ids])
+
+    def _replace(self, batch: list[Rolled], rolled: list[Rolled], swaps: Sequence[tuple[int, int]]) -> None:
+        """Puts further groups into their places, which may be on another rank than the one that rolled them out."""
+        everywhere: list[Rolled] = gather_object(rolled)
+        first = self.accelerator.process_index * len(batch)
+        for place, number in swaps:
+            for rollout in range(self.num_generations):
+                at = place * self.num_generations + rollout - first
+                if 0 <= at < len(batch):
+                    batch[at] = everywhere[number * self.num_generations + rollout]
+
+    def _gathered(self, rows: Sequence[Row], rewards: Sequence[Reward], lengths: Sequence[int]) -> list[Group]:
+        """The groups of all ranks, in order."""
+        known = [float("nan") if reward is None else reward for reward in rewards]
+        columns = [[float(row["row"]) for row in rows], known, [float(length) for length in lengths]]
+        table = self.accelerator.gather(torch.tensor(columns, device=self.accelerator.device).T.contiguous()).tolist()
+        groups = [table[at : at + self.num_generations] for at in range(0, len(table), self.num_generations)]
+        return [
+            Group(int(group[0][0]), tuple(r for _, r, _ in group if not math.isnan(r)), int(sum(n for *_, n in group)))
+            for group in groups
+        ]
+
+    def _observe(self, groups: Sequence[Group]) -> None:
+        self.tally.add(groups)
+        if self._choice is not None:
+            self._choice.observe([(group.prompt, group.rewards) for group in groups])
+
+    def _masked(self, output: dict[str, Any]) -> dict[str, Any]:
+        """Takes the tokens of rollouts without a reward out of the loss and of its normaliser."""
+        scored = [reward is not None for reward in self._verified.given]
+        mask = output["completion_mask"]
+        output["completion_mask"] = mask * torch.tensor(scored, device=mask.device).unsqueeze(1).to(mask.dtype)
+        learned = output["completion_mask"] * output.get("tool_mask", 1)
+        output["num_items_in_batch"] = self.accelerator.gather(learned.sum()).sum()
+        return output
+
+
+def _one_a_row(field: Any, rows: int) -> bool:
+    return isinstance(field, list) and len(field) == rows

@@ -1,0 +1,91 @@
+"""What every training shares: where it resumes, what it logs, and how the trained model is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from selfplay.engines.base import ModelRef
+from selfplay.run.files import read_json, repair_lines
+from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, is_whole
+from selfplay.trl_trainers.model_folder import write_fingerprint
+
+LOG = "log.jsonl"
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint below a trainer's output folder, from which there is something left to train.
+
+    A trainer that resumes from the checkpoint of its last step would take one step more.
+    """
+    marks = folder.glob(f"checkpoint-*/{CHECKPOINT_COMPLETE}")
+    found = [mark.parent for mark in marks if is_whole(mark.parent) and _goes_on(mark.parent)]
+    if not found:
+        return None
+    return str(max(found, key=step_of))
+
+
+def step_of(checkpoint: Path | str) -> int:
+    """The step at which a checkpoint was written, by its folder's name."""
+    return int(str(checkpoint).rsplit("-", 1)[1])
+
+
+def _goes_on(checkpoint: Path) -> bool:
+    state = read_json(checkpoint / "trainer_state.json")
+    return bool(state["global_step"] < state["max_steps"])
+
+
+def run_training(trainer: Any, work: Path) -> dict[str, float]:
+    """Trains, resuming from the newest complete checkpoint; returns the last metrics.
+
+    Args:
+        trainer: one of TRL's.
+        work: the trainer's output folder.
+    """
+    if trainer.is_world_process_zero():
+        repair_lines(work / LOG)
+    trainer.add_callback(LogToFile(work / LOG))
+    trainer.add_callback(MarkCheckpoints())
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
+    return {name: float(value) for name, value in result.metrics.items()}
+
+
+def save_model(trainer: Any, folder: Path, dtype: str, base: ModelRef | None = None) -> None:
+    """Writes the trained model, in its own number format, and its tokenizer (main process only), with a fingerprint.
+
+    Args:
+        trainer: one of TRL's.
+        folder: where to.
+        dtype: the number format of a whole model; adapters keep theirs, in which small steps are not lost.
+        base: where the adapter is to stay an adapter, the model that it belongs to; else it is merged.
+    """
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if base is None and hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    if trainer.accelerator.is_main_process:
+        keep(model, trainer.processing_class, folder, dtype, base)
+    trainer.accelerator.wait_for_everyone()
+
+
+def keep(model: Any, tokenizer: Any, folder: Path, dtype: str, base: ModelRef | None = None) -> None:
+    """Writes a model and its tokenizer, with a fingerprint; for the arguments see `save_model`."""
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if base is None and dtype != "auto":
+        model = model.to(getattr(torch, dtype))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_fingerprint(folder, dtype, base)
+
+
+def peft_config(lora: dict[str, Any] | None) -> Any:
+    """peft's LoraConfig, or None for training all weights."""
+    if lora is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(task_type="CAUSAL_LM", **lora)

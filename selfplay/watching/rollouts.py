@@ -1,0 +1,168 @@
+"""A run's completions with their verdicts: from the tables of its stages, or from the log of a round that goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from selfplay.run.files import RunError
+from selfplay.run.records import LabelledTask, Rollout, RoundPrompt, Seed
+from selfplay.run.tables import read_columns
+
+KINDS = ("selfplay_", "evaluation_", "labelling")
+"""Stages with rollouts, by what their names begin with; the first that a run has is shown unless another is named."""
+TABLE = ".parquet"
+BLOCK_BYTES = 1_000_000
+FIELDS = ("task_id", "domain", "mode", "index", "completion", "passed", "reward", "status", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRollouts:
+    """A task with its completions."""
+
+    stage: str
+    task_id: str
+    domain: str
+    problem: str
+    """Empty where no table has it."""
+    answer: str | None
+    """The label, or the right answer of a held-out problem; None for tasks with tests."""
+    agreement: float | None
+    """Share of the votes behind the label."""
+    rollouts: list[dict[str, Any]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as JSON has it."""
+        return asdict(self)
+
+
+def stages_with_rollouts(run_path: Path) -> list[str]:
+    """Names of the stages that have rollouts, the newest rounds first."""
+    names = [folder.name for folder in (run_path / "stages").glob("*") if _sources(folder)]
+    return sorted(names, key=lambda name: (_kind(name), -_number(name), name))
+
+
+def find_rollouts(
+    run_path: Path, stage: str | None = None, task: str = "", failed: bool = False, domain: str = "", limit: int = 0
+) -> list[TaskRollouts]:
+    """The tasks of a stage with their completions; of a round that goes on, the newest first.
+
+    Args:
+        run_path: the run directory.
+        stage: where to look; None takes the newest round, or the newest evaluation or labelling before there is one.
+        task: only the task whose id begins so.
+        failed: only tasks with a completion that did not pass, and only those completions.
+        domain: only tasks of one domain.
+        limit: most tasks; 0 for all. The log of a round that goes on, which may be long, is then read only as far
+            back as they reach, unless `task` says which.
+
+    Raises:
+        RunError: the stage has no rollouts, or no task is found.
+        RecordError: a table is damaged.
+    """
+    known = stages_with_rollouts(run_path)
+    if not known:
+        raise RunError(f"{run_path}: no rollouts yet; the first come with the labelling")
+    if stage is not None and stage not in known:
+        raise RunError(f"--stage {stage}: has no rollouts; those that have are {', '.join(known)}")
+    where = run_path / "stages" / (stage or known[0])
+    sources = _sources(where)
+    goes_on = sources[:1] != [] and sources[0].suffix != TABLE
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in _rows(sources):
+        if (domain and row["domain"] != domain) or (failed and row["passed"]) or not row["task_id"].startswith(task):
+            continue
+        if row["task_id"] in groups or not limit or len(groups) < limit:
+            groups.setdefault(row["task_id"], []).append(row)
+        elif goes_on and not task:
+            break
+    if goes_on:
+        groups = {task_id: rows[::-1] for task_id, rows in groups.items()}
+    if not groups and task:
+        raise RunError(f"--task {task}: {where.name} has no {'failed ' if failed else ''}rollouts of such a task")
+    about = _problems(run_path, where.name, list(groups))
+    return [_joined(where.name, task_id, rows, about.get(task_id, {})) for task_id, rows in groups.items()]
+
+
+def _joined(stage: str, task_id: str, rows: list[dict[str, Any]], about: Mapping[str, Any]) -> TaskRollouts:
+    kept = [{name: row.get(name) for name in FIELDS if name not in ("task_id", "domain")} for row in rows]
+    problem, answer, agreement = about.get("problem", ""), about.get("answer"), about.get("agreement")
+    return TaskRollouts(stage, task_id, rows[0]["domain"], problem, answer, agreement, kept)
+
+
+def _sources(folder: Path) -> list[Path]:
+    tables = [folder / f"{name}.parquet" for name in ("rollouts", "completions")]
+    return [table for table in tables if table.exists()] or sorted(folder.glob("*-training/rollouts-*.jsonl"))
+
+
+def _kind(name: str) -> int:
+    return next((place for place, kind in enumerate(KINDS) if kind in name), len(KINDS))
+
+
+def _number(name: str) -> int:
+    number = name.rpartition("_")[2]
+    return int(number) if number.isdigit() else 1
+
+
+def _rows(sources: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    for file in sources:
+        if file.suffix == TABLE:
+            for batch in read_columns(file, Rollout, FIELDS):
+                yield from batch.to_pylist()
+        else:
+            yield from _logged(file)
+
+
+def _logged(file: Path) -> Iterator[dict[str, Any]]:
+    """Rollouts of a training that goes on, the last first; its last line may not be whole yet."""
+    for line in _lines_from_behind(file):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("task_id"), str):
+            yield {name: row.get(name) for name in FIELDS} | {"mode": f"step {row.get('step')}"}
+
+
+def _lines_from_behind(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as handle:
+        start, rest = handle.seek(0, os.SEEK_END), b""
+        while start:
+            size = min(BLOCK_BYTES, start)
+            start -= size
+            handle.seek(start)
+            rest, *lines = (handle.read(size) + rest).split(b"\n")
+            yield from reversed(lines)
+        yield rest
+
+
+def _problems(run_path: Path, stage: str, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """What is known of tasks by id: labels first, then the prompts of a round, then seed problems."""
+    stages = run_path / "stages"
+    found: dict[str, Mapping[str, Any]] = {}
+    for file in sorted(stages.glob("*labelling*/tasks.parquet"), reverse=True):
+        found = _read(file, LabelledTask, "id", ["problem", "answer", "agreement"], ids) | found
+    if (stages / stage / "prompts.parquet").exists():
+        found = _read(stages / stage / "prompts.parquet", RoundPrompt, "task_id", ["problem"], ids) | found
+    if len(found) < len(ids):
+        for file in sorted(stages.glob("seeds/*.parquet")):
+            found = _read(file, Seed, "id", ["problem", "answer"], ids) | found
+    return found
+
+
+def _read(
+    file: Path, record: type[Any], key: str, names: Sequence[str], ids: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    wanted = pa.array(ids, pa.string())
+    found = {}
+    for batch in read_columns(file, record, [key, *names]):
+        for row in batch.filter(pc.is_in(batch[key], value_set=wanted)).to_pylist():
+            found[row[key]] = row
+    return found

@@ -1,0 +1,118 @@
+"""What the tables of a finished stage say as figures: agreement, pass rates, failures by reason, and a few rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from selfplay.run.records import LabelledTask, Rollout
+from selfplay.run.tables import read_columns
+
+FEWEST_LABELS = 20
+"""Labels of a domain below which the most frequent one says nothing."""
+BINS = 20
+TABLE_ROWS = 500
+NO_ANSWER = "no label"
+
+Shape = dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """What is logged when a stage ends."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    histograms: dict[str, Shape] = field(default_factory=dict)
+    tables: dict[str, tuple[list[str], list[list[Any]]]] = field(default_factory=dict)
+    """Columns and rows by name."""
+
+
+def stage_figures(folder: Path) -> StageFigures:
+    """The figures of a stage, from those of its tables that are known here.
+
+    Raises:
+        RecordError: a table is damaged.
+    """
+    found = StageFigures()
+    if (folder / "tasks.parquet").exists() and "labelling" in folder.name:
+        _labels(folder / "tasks.parquet", folder.name, found)
+    if (folder / "rollouts.parquet").exists():
+        _rollouts(folder / "rollouts.parquet", folder.name, found)
+    return found
+
+
+def _labels(file: Path, stage: str, found: StageFigures) -> None:
+    names = ["domain", "problem", "answer", "agreement", "pass_rate", "dropped"]
+    answers: dict[str, Counter[str]] = {}
+    agreements: dict[str, list[float]] = {}
+    rates: list[float] = []
+    shown: list[list[Any]] = []
+    for row in _rows(file, LabelledTask, names):
+        if len(shown) < TABLE_ROWS:
+            shown.append([row[name] for name in names])
+        agreements.setdefault(row["domain"], []).append(row["agreement"])
+        rates.append(row["pass_rate"])
+        if row["answer"] is not None and not row["dropped"].startswith("label"):
+            answers.setdefault(row["domain"], Counter())[row["answer"]] += 1
+    for domain, values in agreements.items():
+        found.metrics[f"agreement/{domain}"] = sum(values) / len(values)
+    for domain, counts in answers.items():
+        if counts.total() >= FEWEST_LABELS:
+            found.metrics[f"top_answer_share/{domain}"] = counts.most_common(1)[0][1] / counts.total()
+    if rates:
+        found.histograms["pass_rate"] = histogram(rates)
+        found.histograms["agreement"] = histogram([value for values in agreements.values() for value in values])
+    found.tables[f"prompts_{stage}"] = (names, shown)
+
+
+def _rollouts(file: Path, stage: str, found: StageFigures) -> None:
+    outcomes: dict[tuple[str, str], list[bool | None]] = {}
+    rewards: dict[tuple[str, str], set[float]] = {}
+    statuses: dict[str, Counter[str]] = {}
+    for row in _rows(file, Rollout, ["task_id", "domain", "mode", "passed", "reward", "status"]):
+        group = (row["task_id"], row["mode"])
+        outcomes.setdefault(group, []).append(row["passed"])
+        if row["reward"] is not None:
+            rewards.setdefault(group, set()).add(row["reward"])
+        counts = statuses.setdefault(row["domain"], Counter())
+        counts["not_checked" if row["passed"] is None else row["status"]] += 1
+    for domain, counts in statuses.items():
+        for status, count in counts.items():
+            found.metrics[f"rollouts/{'' if status == 'not_checked' else 'status/'}{status}/{domain}"] = (
+                count / counts.total()
+            )
+        found.metrics.setdefault(f"rollouts/not_checked/{domain}", 0.0)
+    known = [[passed for passed in group if passed is not None] for group in outcomes.values() if len(group) > 1]
+    rates = [sum(group) / len(group) for group in known if group]
+    if rates:
+        found.histograms["pass_rate"] = histogram(rates)
+        alike = sum(len(values) < 2 for values in rewards.values())
+        found.metrics["rollouts/zero_variance_share"] = alike / len(rewards)
+    found.tables[f"rollouts_{stage}"] = _last_rollouts(file)
+
+
+def _last_rollouts(file: Path) -> tuple[list[str], list[list[Any]]]:
+    names = ["domain", "task_id", "completion", "passed", "reward", "status", "reason"]
+    last: pa.Table | None = None
+    for batch in read_columns(file, Rollout, names):
+        last = batch if last is None else pa.concat_tables([last, batch])
+        last = last.slice(max(0, last.num_rows - TABLE_ROWS))
+    rows = [] if last is None else last.to_pylist()
+    return names, [[row[name] for name in names] for row in rows]
+
+
+def _rows(file: Path, record: type[Any], names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    for batch in read_columns(file, record, names):
+        yield from batch.to_pylist()
+
+
+def histogram(values: Sequence[float]) -> Shape:
+    """Counts of shares between 0 and 1, with the edges of their bins."""
+    counts, edges = np.histogram(np.clip(values, 0, 1), bins=BINS, range=(0, 1))
+    return {"edges": [round(float(edge), 6) for edge in edges], "counts": [int(count) for count in counts]}

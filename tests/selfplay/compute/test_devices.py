@@ -1,0 +1,41 @@
+"""How many workers there are, and which GPUs each of them has."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from selfplay.compute import devices, workers
+from selfplay.config.recipe import Compute
+
+
+@pytest.mark.parametrize(("asked", "each", "count"), [(0, 1, 8), (3, 1, 3), (0, 2, 4), (4, 2, 4), (0, 3, 2), (1, 8, 1)])
+def test_workers_share_the_gpus(monkeypatch: pytest.MonkeyPatch, asked: int, each: int, count: int) -> None:
+    monkeypatch.setattr(devices, "gpu_count", lambda: 8)
+    assert devices.workers_and_device(Compute(workers=asked), each) == (count, "cuda")
+
+
+@pytest.mark.parametrize(("asked", "each"), [(9, 1), (5, 2), (0, 9)])
+def test_too_few_gpus_are_named(monkeypatch: pytest.MonkeyPatch, asked: int, each: int) -> None:
+    monkeypatch.setattr(devices, "gpu_count", lambda: 8)
+    with pytest.raises(devices.NoDevice, match=rf"compute.workers is {asked or 1}, but torch sees 8 GPUs; a worker"):
+        devices.workers_and_device(Compute(workers=asked), each)
+
+
+@pytest.mark.parametrize(
+    ("visible", "ordinal", "each", "group"),
+    [(None, 2, 1, "2"), (None, 1, 2, "2,3"), ("4,5,6,7", 1, 2, "6,7"), ("GPU-a,GPU-b", 1, 1, "GPU-b")],
+)
+def test_a_worker_sees_the_first_gpu_of_its_group(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, ordinal: int, each: int, group: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv(workers.GROUP_GPUS, "")
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    workers._see_gpus(ordinal, each)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == group.split(",", maxsplit=1)[0]
+    assert os.environ[workers.GROUP_GPUS] == group

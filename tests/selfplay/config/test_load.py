@@ -1,0 +1,154 @@
+"""A recipe that cannot be used ends in one sentence with file, line, field and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selfplay.config.load import RecipeError, differences, load_recipe, recipe_hash
+
+MINIMAL = """\
+name: small
+model: {kind: scratch}
+domains:
+  math:
+    seeds: {kind: quickstart, grammar: math}
+"""
+CONFIGS = sorted((Path(__file__).resolve().parents[3] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def recipe_path(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def refused(path: Path, *overrides: str) -> str:
+    with pytest.raises(RecipeError) as error:
+        load_recipe(path, overrides)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_recipes_load(path: Path) -> None:
+    assert load_recipe(path).name
+
+
+def test_defaults_fill_in(recipe_path: Path) -> None:
+    recipe = load_recipe(recipe_path)
+    assert (recipe.em.candidates, recipe.training.algorithm) == (8, "grpo")
+
+
+def test_overrides_are_typed_by_yaml(recipe_path: Path) -> None:
+    recipe = load_recipe(recipe_path, ["em.rounds=1", "labelling.drop=[always_solved]", "training.grpo.args.beta=0.04"])
+    assert recipe.em.rounds == 1
+    assert recipe.training.grpo.args == {"beta": 0.04}
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("em: {rouns: 3}", "line 6: `em.rouns` is not a setting; did you mean `rounds`?"),
+        ("training: {rounds: many}", 'line 6: `training.rounds` is "many"'),
+        ("labelling: {drop: [at_least_half_solved]}", "leaves no prompt"),
+        ("evaluation: {problems: 5000}", "makes only 400"),
+        ("engine: {kind: warp}", "`engine.kind`"),
+        ("seed: -1", "`seed` is -1"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_line(recipe_path: Path, line: str, says: str) -> None:
+    recipe_path.write_text(MINIMAL + line + "\n")
+    assert says in refused(recipe_path)
+
+
+def test_a_nested_setting_is_named(recipe_path: Path) -> None:
+    recipe_path.write_text(MINIMAL.replace("grammar: math", "grammar: math, heldouts: 3"))
+    message = refused(recipe_path)
+    assert "line 5: `domains.math.seeds.heldouts` is not a setting; did you mean `heldout`?" in message
+
+
+def test_a_missing_setting_is_named(recipe_path: Path) -> None:
+    recipe_path.write_text(MINIMAL.replace("name: small\n", ""))
+    assert "`name` is missing" in refused(recipe_path)
+
+
+def test_a_bad_override_is_named(recipe_path: Path) -> None:
+    assert "written `a.b.c=value`" in refused(recipe_path, "em.rounds")
+    assert "command line, 'em.rounds=x'" in refused(recipe_path, "em.rounds=x")
+
+
+def test_a_template_without_its_field_is_refused(recipe_path: Path) -> None:
+    assert "lacks the field {problem}" in refused(recipe_path, "domains.math.solver_template=Solve it")
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "a: [", "name: x\nextends: nowhere.yaml\n"])
+def test_files_that_are_no_recipes(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    assert str(tmp_path) in refused(path)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    assert "cannot be read" in refused(tmp_path / "none.yaml")
+
+
+def test_extends_merges_deeply_and_replaces_other_kinds(recipe_path: Path) -> None:
+    child = recipe_path.with_name("child.yaml")
+    child.write_text("extends: small.yaml\nname: child\nmodel: {kind: pretrained, name: some/model}\nem: {rounds: 1}\n")
+    recipe = load_recipe(child)
+    assert recipe.name == "child"
+    assert recipe.model.kind == "pretrained"
+    assert recipe.domains["math"].verifier == "math"
+
+
+def test_a_domain_set_to_null_is_left_out(recipe_path: Path) -> None:
+    two = recipe_path.read_text() + "  other:\n    seeds: {kind: quickstart, grammar: code}\n"
+    recipe_path.write_text(two)
+    assert list(load_recipe(recipe_path).domains) == ["math", "other"]
+    assert list(load_recipe(recipe_path, ["domains.math=null"]).domains) == ["other"]
+    assert "domains" in refused(recipe_path, "domains.math=null", "domains.other=null")
+
+
+def test_a_circle_of_extends_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
+    assert "extends itself" in refused(tmp_path / "a.yaml")
+
+
+def test_a_seed_file_must_exist(recipe_path: Path) -> None:
+    recipe_path.write_text(
+        MINIMAL.replace("{kind: quickstart, grammar: math}", "{kind: file, train: t.jsonl, heldout: h.jsonl}")
+    )
+    assert "there is no file" in refused(recipe_path)
+
+
+def test_the_hash_ignores_what_changes_no_result(recipe_path: Path) -> None:
+    plain = recipe_hash(load_recipe(recipe_path))
+    assert plain == recipe_hash(load_recipe(recipe_path, ["tracking.wandb.mode=disabled", "compute.workers=1"]))
+    assert plain != recipe_hash(load_recipe(recipe_path, ["seed=1"]))
+
+
+def test_differences_are_listed_by_setting() -> None:
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ["a.c: 2 -> 3", "d: null -> 4"]
+
+
+def test_exponents_are_numbers(recipe_path: Path) -> None:
+    recipe_path.write_text(MINIMAL + "training: {grpo: {args: {learning_rate: 1e-6, beta: 2.5e-2, run_name: 1e}}}\n")
+    assert load_recipe(recipe_path).training.grpo.args == {"learning_rate": 1e-6, "beta": 0.025, "run_name": "1e"}
+
+
+def test_a_stop_rule_needs_development_problems(recipe_path: Path) -> None:
+    assert "domains.math.seeds.dev has none" in refused(recipe_path, "em.stop.patience=2")
+
+
+def test_code_from_files_needs_one_input_format(recipe_path: Path) -> None:
+    for name in ("t", "h"):
+        recipe_path.with_name(f"{name}.jsonl").write_text("")
+    recipe_path.write_text(
+        MINIMAL.replace("{kind: quickstart, grammar: math}", "{kind: file, train: t.jsonl, heldout: h.jsonl}")
+        + "    verifier: code\n"
+    )
+    assert "domains.math.shared_input_format" in refused(recipe_path)
+    assert load_recipe(recipe_path, ["domains.math.shared_input_format=true"]).domains["math"].shared_input_format

@@ -1,0 +1,134 @@
+"""What a run tells: of each stage once, with what its tables say, and with alarms that may stop it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfplay.config.recipe import Recipe
+from selfplay.pipeline.listener import AlarmStop, Audience
+from selfplay.run.directory import RunDirectory
+from selfplay.run.records import LabelledTask, Rollout
+from selfplay.tracking import Tracker, read_metrics
+from selfplay.tracking.metric_log import read_alarms, read_lines
+from selfplay.watching.terminal import Progress
+from tests.selfplay.tracking.runs import recipe
+
+
+def task(number: int, answer: str, dropped: str = "") -> LabelledTask:
+    return LabelledTask(f"t{number}", "p", "math", "1+1?", answer, (), 0.75, 0.5, dropped, None)
+
+
+def rollout(task_id: str, passed: bool | None, status: str) -> Rollout:
+    reward = None if passed is None else float(passed)
+    return Rollout(f"{task_id}-{status}", task_id, "math", 1, "T=1.0", 0, "so 2", passed, reward, status, "because")
+
+
+@contextmanager
+def told(path: Path, settings: Recipe, stream: io.StringIO | None = None) -> Iterator[tuple[RunDirectory, Audience]]:
+    with (
+        RunDirectory.open(path, settings) as run,
+        Progress(stream or io.StringIO()) as progress,
+        Tracker(path, settings) as tracker,
+        Audience(run, progress, tracker) as audience,
+    ):
+        yield run, audience
+
+
+def label(run: RunDirectory, audience: Audience, answers: list[str]) -> None:
+    audience.stage("labelling", 1, 2, run.stage("labelling").done)
+
+    def work(stage: Any) -> dict[str, Any]:
+        stage.write("tasks", LabelledTask, [task(number, answer) for number, answer in enumerate(answers)])
+        return {"tasks": len(answers), "lost": {"label: tie": 2}}
+
+    run.do("labelling", [], work)
+
+
+def test_the_end_of_a_stage_is_told_once_whatever_happens(tmp_path: Path) -> None:
+    for _ in range(2):
+        with told(tmp_path, recipe("disabled")) as (run, audience):
+            label(run, audience, [str(n) for n in range(30)])
+    [line] = read_metrics(tmp_path)
+    assert line.metrics == {"agreement/math": 0.75, "top_answer_share/math": pytest.approx(1 / 30)}
+    rows = list(read_lines(tmp_path))
+    assert sum(rows[0]["histograms"]["pass_rate"]["counts"]) == 30
+    [done] = [row["done"] for row in rows if "done" in row]
+    assert done["counts"] == {"tasks": 30, "lost": {"label: tie": 2}}
+    assert len((tmp_path / "tables" / "prompts_labelling.jsonl").read_text().splitlines()) == 30
+
+
+def test_the_end_of_a_stage_that_a_kill_left_untold_is_told_later(tmp_path: Path) -> None:
+    with RunDirectory.open(tmp_path, recipe("disabled")) as run:
+        run.do("labelling", [], lambda stage: {"tasks": 3})
+    with told(tmp_path, recipe("disabled")) as (run, audience):
+        label(run, audience, [])
+    assert [row["done"]["counts"] for row in read_lines(tmp_path) if "done" in row] == [{"tasks": 3}]
+
+
+def test_rollouts_are_told_by_task_and_by_reason(tmp_path: Path) -> None:
+    rows = [rollout("a", True, "correct"), rollout("a", False, "wrong"), rollout("b", False, "wrong")]
+    rows += [rollout("b", None, "error")]
+    with told(tmp_path, recipe("disabled")) as (run, audience):
+        audience.stage("selfplay_1", 1, 1, False)
+        run.do("selfplay_1", [], lambda stage: stage.write("rollouts", Rollout, rows) or {"rollouts": 4})
+    [line] = read_metrics(tmp_path)
+    assert line.metrics == {
+        "rollouts/status/correct/math": 0.25,
+        "rollouts/status/wrong/math": 0.5,
+        "rollouts/not_checked/math": 0.25,
+        "rollouts/zero_variance_share": 0.5,
+    }
+    kept = [json.loads(text) for text in (tmp_path / "tables/rollouts_selfplay_1.jsonl").read_text().splitlines()]
+    assert [row["reason"] for row in kept] == ["because"] * 4
+    [alarm] = read_alarms(tmp_path)
+    assert (alarm.stage, alarm.name) == ("selfplay_1", "verifier_errors")
+
+
+def test_an_alarm_is_raised_once_everywhere(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    for _ in range(2):
+        with told(tmp_path, recipe("disabled"), stream) as (run, audience):
+            label(run, audience, ["4"] * 30)
+            audience.log("labelling", {"more": 1.0})
+            audience.stage("evaluation_0", 2, 2, False)
+            audience.log("evaluation_0", {"math/greedy": 1.0})
+    [alarm] = read_alarms(tmp_path)
+    assert alarm.name == "one_answer"
+    assert stream.getvalue().count("Alarm: In labelling, 100% of the labels of math") == 1
+
+
+def test_an_alarm_stops_the_run_where_the_recipe_says_so(tmp_path: Path) -> None:
+    stopping = recipe("disabled", alarms={"stop": ["one_answer"]})
+    for _ in range(2):
+        with pytest.raises(AlarmStop, match=r"tracking.alarms.stop names one_answer"):  # noqa: PT012, SIM117
+            with told(tmp_path, stopping) as (run, audience):
+                label(run, audience, ["4"] * 30)
+                audience.stage("evaluation_0", 2, 2, False)
+    with told(tmp_path, recipe("disabled")) as (run, audience):
+        label(run, audience, [])
+        audience.stage("evaluation_0", 2, 2, False)
+    assert len(read_alarms(tmp_path)) == 1
+
+
+def test_where_a_run_is_can_be_read_from_elsewhere(tmp_path: Path) -> None:
+    with told(tmp_path, recipe("disabled")) as (_, audience):
+        audience.stage("labelling", 3, 9, False)
+        audience.begin("labelling: solving group 1", 100)
+        audience.advance(0)
+        audience.advance(100)
+        where = json.loads((tmp_path / "progress.json").read_text())
+    assert (where["stage"], where["index"], where["stages"]) == ("labelling", 3, 9)
+    assert (where["work"], where["done"], where["total"], where["pieces"]) == (
+        "labelling: solving group 1",
+        100,
+        100,
+        1,
+    )
+    assert where["rate"] is None, "nobody knows it before a second has passed"

@@ -1,0 +1,193 @@
+"""The run directory: done once, continued, guarded."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfplay.config.recipe import Recipe
+from selfplay.run.directory import RunDirectory, Stage, read_recipe, read_run
+from selfplay.run.files import RunError, read_json, repair_lines, write_text
+
+
+def recipe(**changes: Any) -> Recipe:
+    base: dict[str, Any] = {
+        "name": "r",
+        "model": {"kind": "scratch"},
+        "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}}},
+    }
+    return Recipe.model_validate(base | changes)
+
+
+def counted(calls: list[str]) -> Any:
+    def work(stage: Stage) -> dict[str, Any]:
+        calls.append(stage.name)
+        (stage.folder / "out.txt").write_text("made")
+        return {"n": 1}
+
+    return work
+
+
+def test_a_stage_runs_once(tmp_path: Path) -> None:
+    calls: list[str] = []
+    for _ in range(2):
+        with RunDirectory.open(tmp_path / "r", recipe()) as run:
+            stage = run.do("seeds", ["domains"], counted(calls))
+            assert stage.manifest["counts"] == {"n": 1}
+    assert calls == ["seeds"]
+
+
+def test_a_stage_that_failed_runs_again(tmp_path: Path) -> None:
+    def broken(stage: Stage) -> dict[str, Any]:
+        raise RuntimeError("cut off")
+
+    with RunDirectory.open(tmp_path / "r", recipe()) as run, pytest.raises(RuntimeError):
+        run.do("seeds", [], broken)
+    calls: list[str] = []
+    with RunDirectory.open(tmp_path / "r", recipe()) as run:
+        run.do("seeds", [], counted(calls))
+    assert calls == ["seeds"]
+
+
+def test_a_changed_recipe_is_refused_with_the_difference(tmp_path: Path) -> None:
+    with RunDirectory.open(tmp_path / "r", recipe()) as run:
+        run.claim()
+    with pytest.raises(RunError, match=r"seed: 0 -> 5"), RunDirectory.open(tmp_path / "r", recipe(seed=5)):
+        pass
+
+
+def test_a_directory_that_was_never_claimed_takes_any_recipe(tmp_path: Path) -> None:
+    """Settings that the preflight refused must not stand in the way of the corrected ones."""
+    with RunDirectory.open(tmp_path / "r", recipe()):
+        pass
+    with RunDirectory.open(tmp_path / "r", recipe(seed=5)) as run:
+        assert run.recipe.seed == 5
+
+
+def test_compute_and_tracking_may_change(tmp_path: Path) -> None:
+    with RunDirectory.open(tmp_path / "r", recipe()) as run:
+        run.claim()
+    changed = recipe(compute={"workers": 1}, tracking={"wandb": {"mode": "disabled"}})
+    with RunDirectory.open(tmp_path / "r", changed) as run:
+        assert run.recipe.compute.workers == 1
+
+
+def _hold(path: Path, held: Any, release: Any) -> None:
+    with RunDirectory.open(path, recipe()):
+        held.set()
+        release.wait(30)
+
+
+def test_two_processes_cannot_run_one_directory(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(tmp_path / "r", held, release))
+    process.start()
+    try:
+        assert held.wait(30)
+        with (
+            pytest.raises(RunError, match="another process is running it"),
+            RunDirectory.open(tmp_path / "r", recipe()),
+        ):
+            pass
+    finally:
+        release.set()
+        process.join()
+
+
+def test_stages_are_taken_over_where_settings_agree(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def tell(path: Path, settings: Recipe, reuse: Path | None) -> None:
+        with RunDirectory.open(path, settings, reuse) as run:
+            run.do("seeds", ["domains"], counted(calls))
+            run.do("train", ["training"], counted(calls))
+
+    tell(tmp_path / "a", recipe(), None)
+    tell(tmp_path / "b", recipe(training={"algorithm": "dpo"}), tmp_path / "a")
+    assert calls == ["seeds", "train", "train"]
+    assert (tmp_path / "b/stages/seeds/out.txt").read_text() == "made"
+    tell(tmp_path / "c", recipe(seed=1), tmp_path / "a")
+    assert calls[3:] == ["seeds", "train"]
+
+
+def test_a_later_stage_is_not_taken_over_when_an_earlier_one_differs(tmp_path: Path) -> None:
+    calls: list[str] = []
+    settings = [recipe(), recipe(synthesis={"prompts": 7})]
+    for path, own, reuse in (
+        (tmp_path / "a", settings[0], None),
+        (tmp_path / "b", settings[1], tmp_path / "a"),
+    ):
+        with RunDirectory.open(path, own, reuse) as run:
+            run.do("synthesis", ["synthesis"], counted(calls))
+            run.do("curation", ["curation"], counted(calls))
+    assert calls == ["synthesis", "curation"] * 2
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not a run directory"):
+        read_run(tmp_path)
+
+
+def test_a_run_that_is_still_being_checked_is_not_called_no_run(tmp_path: Path) -> None:
+    with RunDirectory.open(tmp_path / "r", recipe()), pytest.raises(RunError, match="has not begun yet"):
+        read_run(tmp_path / "r")
+
+
+def test_the_recipe_of_other_code_is_refused_with_what_is_unknown(tmp_path: Path) -> None:
+    with RunDirectory.open(tmp_path / "r", recipe()) as run:
+        run.claim()
+    assert read_recipe(tmp_path / "r") == recipe()
+    file = tmp_path / "r" / "recipe.json"
+    file.write_text(file.read_text().replace('"seed":', '"sead":'))
+    with pytest.raises(RunError, match=r"recipe.json: another version .*sead"):
+        read_recipe(tmp_path / "r")
+
+
+def test_damaged_json_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    file.write_text('{"a": ')
+    with pytest.raises(RunError, match="is damaged"):
+        read_json(file)
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"", b""), (b"a\nb\n", b"a\nb\n"), (b"a\nb", b"a\n"), (b"ab", b"")])
+def test_a_torn_last_line_is_cut_off(tmp_path: Path, before: bytes, after: bytes) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(before)
+    repair_lines(file)
+    assert file.read_bytes() == after
+
+
+@pytest.mark.parametrize("torn", [0, 3_000_000])
+def test_a_last_line_is_cut_off_without_reading_a_long_file_whole(tmp_path: Path, torn: int) -> None:
+    file = tmp_path / "rollouts-0.jsonl"
+    whole = (b"x" * 999 + b"\n") * 20_000
+    file.write_bytes(whole + b"x" * torn)
+    tracemalloc.start()
+    repair_lines(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+    assert file.read_bytes() == whole
+
+
+def test_two_processes_may_write_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as the report, by the run at its end and by who looks on."""
+    file = tmp_path / "report.html"
+    other = (
+        "import sys; from pathlib import Path; from selfplay.run.files import write_text\n"
+        "write_text(Path(sys.argv[1]), '2')"
+    )
+    monkeypatch.setattr(
+        "selfplay.run.files.os.fsync", lambda _: subprocess.run([sys.executable, "-c", other, str(file)], check=True)
+    )
+    write_text(file, "1")
+    assert file.read_text() == "1"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

@@ -1,0 +1,207 @@
+"""Seeds from files and from generators, and what is said of bad rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from selfplay.config.recipe import Domain, Recipe
+from selfplay.quickstart.seed_problem import Split
+from selfplay.quickstart.true_labels import exact_solver
+from selfplay.run.records import Seed, TestCase
+from selfplay.seeds.rows import SeedError
+from selfplay.seeds.stage import load_seeds, seed_files
+
+ROW: dict[str, Any] = {"problem": "2 + 2?", "concepts": ["sum"], "level": "easy", "rationale": "Add.", "answer": 4}
+
+
+BARE = {"problem": "2 + 2?", "level": "easy", "answer": 4}
+
+
+def written(folder: Path, *rows: Any) -> Path:
+    file = folder / "seeds.jsonl"
+    file.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+    return file
+
+
+def parquet(folder: Path, *rows: Any) -> Path:
+    file = folder / "seeds.parquet"
+    pq.write_table(pa.Table.from_pylist(list(rows)), file)
+    return file
+
+
+def read(file: Path, split: Split = "train", bare: bool = False, **settings: Any) -> list[Seed]:
+    seeds = {"kind": "file", "train": str(file), "heldout": str(file)} | settings
+    return load_seeds(0, "math", Domain.model_validate({"seeds": seeds}), split, bare)
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    code = {k: v for k, v in ROW.items() if k != "answer"} | {
+        "tests": [{"input": "1", "output": "2"}],
+        "solution": "x",
+    }
+    first, second = read(written(tmp_path, ROW, "", code))
+    assert (first.answer, first.tests, first.solution_is_right) == ("4", (), None)
+    assert (second.answer, second.tests, second.solution_is_right) == (None, (TestCase("1", "2"),), True)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("{", "line 2: is not JSON"),
+        ("[]", "line 2: is not a JSON object"),
+        (ROW | {"problem": ""}, "line 2: `problem` must be a text"),
+        (ROW | {"level": 3}, "`level` must be a text"),
+        (ROW | {"concepts": "sum"}, "`concepts` must be a list"),
+        (ROW | {"concepts": []}, "`concepts` must be a list"),
+        (ROW | {"answer": [4]}, "`answer` must be"),
+        (ROW | {"answer": None}, "needs `answer` or `tests`"),
+        (ROW | {"tests": [{"input": 1}]}, "`tests` must be a list"),
+        ('{"problem": "\\ud800"}', "line 2: is not JSON in UTF-8"),
+        ("[" * 100_000, "line 2: is not JSON in UTF-8"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path: Path, row: Any, says: str) -> None:
+    with pytest.raises(SeedError) as error:
+        read(written(tmp_path, ROW, row))
+    assert says in str(error.value)
+    assert "seeds.jsonl" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        {"kind": "quickstart", "grammar": "math", "train": 20, "heldout": 5},
+        {"kind": "quickstart", "grammar": "code", "train": 20, "heldout": 5},
+        {"kind": "reasoning_gym", "train": 20, "heldout": 5},
+    ],
+    ids=["math", "code", "reasoning_gym"],
+)
+def test_generators_share_one_interface(seeds: dict[str, Any]) -> None:
+    domain = Domain.model_validate({"seeds": seeds})
+    train, heldout = (load_seeds(1, "d", domain, split) for split in ("train", "heldout"))  # type: ignore[arg-type]
+    assert (len(train), len(heldout)) == (20, 5)
+    assert not {seed.concepts for seed in train} & {seed.concepts for seed in heldout}
+    assert all(seed.answer or seed.tests for seed in train)
+
+
+@pytest.mark.parametrize("grammar", ["math", "code"])
+def test_labels_are_judged_by_the_exact_solver(grammar: str) -> None:
+    domain = Domain.model_validate({"seeds": {"kind": "quickstart", "grammar": grammar, "train": 10}})
+    solver = exact_solver(domain)
+    assert solver is not None
+    for seed in load_seeds(0, "d", domain, "train"):
+        assert solver(seed.problem, seed.answer, seed.tests)
+        wrong = tuple(TestCase(test.input, test.output + "1") for test in seed.tests)
+        assert not solver(seed.problem, f"{seed.answer}1", wrong)
+    assert not solver("What is love?", "5", (TestCase("1", "1"),))
+
+
+def test_other_sources_have_no_exact_solver() -> None:
+    assert exact_solver(Domain.model_validate({"seeds": {"kind": "reasoning_gym"}})) is None
+
+
+def test_other_encodings_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "seeds.jsonl"
+    file.write_bytes(json.dumps(ROW).encode() + b"\n" + '{"problem": "d\u00e9j\u00e0"}'.encode("latin-1"))
+    with pytest.raises(SeedError, match="line 2: is not JSON in UTF-8"):
+        read(file)
+
+
+def test_a_grammar_that_is_too_small_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfplay.quickstart.seeds._ATTEMPTS_A_PROBLEM", 1)
+    seeds = {"kind": "quickstart", "grammar": "code", "train": 10**6}
+    with pytest.raises(SeedError, match=r"domains\.d\.seeds\.heldout"):
+        load_seeds(0, "d", Domain.model_validate({"seeds": seeds | {"heldout": 3000}}), "heldout")
+
+
+def test_every_source_gives_the_same_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON lines, Parquet, and a data set in a folder, under other column names."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = [
+        {"question": f"{n} + 2?", "concepts": ["sum"], "level": "easy", "rationale": "Add.", "gold": str(n + 2)}
+        for n in range(600)
+    ]
+    fields = {"problem": "question", "answer": "gold"}
+    lines = read(written(tmp_path, *rows), fields=fields)
+    assert [(s.problem, s.answer) for s in lines[:2]] == [("0 + 2?", "2"), ("1 + 2?", "3")]
+    assert read(parquet(tmp_path, *rows), fields=fields) == lines
+    folder = tmp_path / "set"
+    folder.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), folder / "train.parquet")
+    pq.write_table(pa.Table.from_pylist(rows[:3]), folder / "test.parquet")
+    seeds = {"kind": "dataset", "name": str(folder), "fields": fields, "train": "train[:50%]"}
+    domain = Domain.model_validate({"seeds": seeds})
+    train, heldout = load_seeds(0, "math", domain, "train"), load_seeds(0, "math", domain, "heldout")
+    assert [s.problem for s in train] == [s.problem for s in lines[:300]]
+    assert [s.id for s in heldout] == [s.id for s in lines[:3]]
+
+
+def test_code_tests_come_through_parquet(tmp_path: Path) -> None:
+    row = {k: v for k, v in ROW.items() if k != "answer"} | {"tests": [{"input": "1", "output": "2"}]}
+    assert read(parquet(tmp_path, row))[0].tests == (TestCase("1", "2"),)
+
+
+def test_bare_problems_are_for_annotators_alone(tmp_path: Path) -> None:
+    file = written(tmp_path, BARE, BARE | {"problem": "3?", "rationale": "Ask."}, BARE | {"problem": "4?"} | ROW)
+    bare, half, whole = read(file, bare=True)
+    assert (bare.concepts, bare.rationale) == ((), "")
+    assert (half.concepts, half.rationale) == ((), "Ask.")
+    assert (whole.concepts, whole.rationale) == (("sum",), "Add.")
+    with pytest.raises(SeedError, match=r"line 1: `rationale` must be a text; or name annotators in cold_start"):
+        read(file)
+
+
+def test_a_level_and_answers_may_be_left_to_the_recipe(tmp_path: Path) -> None:
+    file = written(tmp_path, {"problem": "Why?"})
+    with pytest.raises(SeedError, match=r"`level` must be a text; or set seeds\.level"):
+        read(file, bare=True)
+    with pytest.raises(SeedError, match=r"needs `answer` or `tests`; or set seeds\.answers to optional"):
+        read(file, bare=True, level="AIME")
+    assert read(file, bare=True, level="AIME", answers="optional")[0].level == "AIME"
+    with pytest.raises(SeedError, match="line 1: needs `answer` or `tests`"):
+        read(file, "heldout", bare=True, level="AIME", answers="optional")
+
+
+@pytest.mark.parametrize("make", [written, parquet], ids=["json lines", "parquet"])
+def test_a_column_that_is_not_there_is_named(tmp_path: Path, make: Any) -> None:
+    with pytest.raises(SeedError, match=r"'question', which seeds\.fields\.problem names"):
+        read(make(tmp_path, ROW), fields={"problem": "question"})
+
+
+def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "seeds.parquet"
+    file.write_text("{}")
+    with pytest.raises(SeedError, match=r"seeds\.parquet: is not readable as Parquet"):
+        read(file)
+
+
+def test_a_row_without_end_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfplay.seeds.rows.LONGEST_ROW", 100)
+    with pytest.raises(SeedError, match="line 1: is longer than 100 bytes"):
+        read(written(tmp_path, ROW | {"problem": "x" * 200}))
+    with pytest.raises(SeedError, match="row 1: is longer than 100 characters"):
+        read(parquet(tmp_path, ROW | {"problem": "x" * 200}))
+
+
+def test_a_data_set_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    seeds = {"kind": "dataset", "name": str(tmp_path / "nowhere")}
+    with pytest.raises(SeedError, match="nowhere, split train: the datasets library cannot load it"):
+        load_seeds(0, "math", Domain.model_validate({"seeds": seeds}), "train")
+
+
+def test_other_contents_are_other_inputs(tmp_path: Path) -> None:
+    def recipe() -> Recipe:
+        seeds = {"kind": "file", "train": str(tmp_path / "seeds.jsonl"), "heldout": str(tmp_path / "seeds.jsonl")}
+        return Recipe.model_validate({"name": "r", "model": {"kind": "scratch"}, "domains": {"math": {"seeds": seeds}}})
+
+    written(tmp_path, ROW)
+    before = seed_files(recipe())
+    assert before == seed_files(recipe())
+    written(tmp_path, ROW | {"answer": "5"})
+    assert before != seed_files(recipe())

@@ -1,0 +1,110 @@
+"""TRL's own arguments pass through whole, and mistakes in them are explained before anything is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from selfplay.trl_trainers.arguments import (
+    RESERVED,
+    ArgumentsError,
+    build,
+    check_arguments,
+    check_lora,
+    check_top_up,
+    config_class,
+)
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
+    for field in dataclasses.fields(config_class(kind)):
+        if field.init and field.name not in RESERVED and isinstance(field.default, bool | int | float | str):
+            with_default = {field.name: field.default}
+            if field.name not in ("bf16", "fp16", "save_strategy", "deepspeed", "fsdp"):
+                build(kind, with_default, "x", 0, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "says"),
+    [
+        ("grpo", {"num_generation": 8}, r"training.args.num_generation: .* did you mean `num_generations`"),
+        ("grpo", {"seed": 1}, "derives from the recipe's seed"),
+        ("sft", {"zzz": 1}, "see the documentation of SFTConfig"),
+        ("grpo", {"per_device_train_batch_size": 3, "num_generations": 8}, "GRPOConfig refuses it"),
+        (
+            "grpo",
+            {"num_iterations": 2, "save_steps": 3},
+            "save_steps: is 3, .* serves 2 steps.*; make it a multiple of 2",
+        ),
+        ("grpo", {"steps_per_generation": 4, "gradient_accumulation_steps": 2, "save_steps": 1}, "serves 2 steps"),
+        ("grpo", {"reward_weights": [1.0, 0.5]}, "reward_weights: has 2 weights, but there is one reward"),
+        ("grpo", {"remove_unused_columns": True}, "remove_unused_columns: takes away"),
+        ("grpo", {"num_iterations": 2, "save_steps": 0.1, "max_steps": 40}, "save_steps: is 0.1, .* serves 2 steps"),
+        ("grpo", {"beta": 0.1, "sync_ref_model": True, "save_steps": 2}, "sync_ref_model: .* in no checkpoint.*remove"),
+        ("dpo", {"sync_ref_model": True, "save_steps": 2}, "sync_ref_model: .* in no checkpoint.*remove"),
+        ("grpo", {"chat_template_kwargs": {"enable_thinking": False}}, "where the policy is measured"),
+        ("sft", {"save_only_model": True}, "a training goes on from its checkpoints"),
+        ("dpo", {"ignore_data_skip": True}, "goes on does not read again"),
+        ("grpo", {"eval_strategy": "steps"}, "the run evaluates each policy itself"),
+        ("sft", {"eval_on_start": True}, "the run evaluates each policy itself"),
+        ("sft", {"lr_scheduler_type": "zigzag"}, "SFTConfig refuses it"),
+        ("sft", {"learning_rate": "1e-6x"}, "learning_rate: is '1e-6x', but must be a number"),
+        ("grpo", {"max_steps": "abc"}, "max_steps: is 'abc', but must be a number"),
+        ("sft", {"max_steps": None}, "must be a number"),
+    ],
+)
+def test_mistakes_are_named(kind: str, args: dict[str, Any], says: str) -> None:
+    with pytest.raises(ArgumentsError, match=says):
+        check_arguments(kind, args, "training.args")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"num_iterations": 2, "save_steps": 4},
+        {"gradient_accumulation_steps": 4, "save_steps": 3},
+        {"gradient_accumulation_steps": 2, "num_iterations": 3, "save_steps": 6},
+        {"num_iterations": 2},
+        {"save_steps": 0.1},
+        {"sync_ref_model": True, "beta": 0.1},
+    ],
+)
+def test_checkpoints_at_the_end_of_a_generation_batch_are_taken(args: dict[str, Any]) -> None:
+    check_arguments("grpo", args, "training.args")
+
+
+def test_presets_give_way_to_the_recipe() -> None:
+    assert build("sft", {}, "x", 0, "cpu").logging_steps == 1
+    assert build("sft", {"logging_steps": 7}, "x", 0, "cpu").logging_steps == 7
+
+
+def test_batches_of_all_workers_add_up() -> None:
+    args = {"per_device_train_batch_size": 4, "num_generations": 8}
+    check_arguments("grpo", args, "training.grpo.args", workers=2)
+    with pytest.raises(ArgumentsError):
+        check_arguments("grpo", args, "training.grpo.args", workers=1)
+
+
+@pytest.mark.parametrize(("top_up", "workers", "least"), [(0.1, 1, "0.25"), (0.25, 2, "0.5")])
+def test_a_top_up_of_less_than_a_group_a_worker_is_refused(top_up: float, workers: int, least: str) -> None:
+    """A batch of four groups, however many workers share it."""
+    args = {"per_device_train_batch_size": 32 // workers, "num_generations": 8}
+    with pytest.raises(ArgumentsError, match=rf"grpo.top_up: is {top_up:g} of 4 groups, .* raise it to {least}"):
+        check_top_up(top_up, args, "training.grpo", workers)
+    check_top_up(0.0, args, "training.grpo", workers)
+    check_top_up(float(least), args, "training.grpo", workers)
+    check_top_up(2.0, {"per_device_train_batch_size": 4, "num_generations": 8}, "training.grpo", workers=2)
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_long_completions_are_not_cut(kind: str) -> None:
+    assert build(kind, {}, "x", 0, "cpu").max_length is None
+
+
+def test_lora_arguments_are_checked() -> None:
+    check_lora({"r": 8, "target_modules": ["q_proj"]}, "training.lora")
+    with pytest.raises(ArgumentsError, match=r"training.lora: peft's LoraConfig refuses it: .*rr"):
+        check_lora({"rr": 8}, "training.lora")

@@ -1,0 +1,187 @@
+"""A training that is cut off and goes on gives the same weights as one that is not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import TrainerCallback
+
+from selfplay.config.recipe import Recipe
+from selfplay.engines.base import ModelRef
+from selfplay.quickstart import seeds
+from selfplay.run.records import Pair
+from selfplay.run.tables import write_table
+from selfplay.trl_trainers import model_folder, session
+from selfplay.trl_trainers.dpo import train_dpo
+from selfplay.trl_trainers.grpo import train_grpo, write_tasks
+from selfplay.trl_trainers.sft import Example, train_sft, write_examples
+from verifiers.model import Task
+
+PROBLEMS = seeds.generate("math", 24, 0)
+RECIPE = Recipe.model_validate(
+    {
+        "name": "resume",
+        "model": {"kind": "scratch"},
+        "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}, "verifier": "even_length:judge"}},
+    }
+)
+
+
+class CutOff(RuntimeError):
+    """Stands for a kill."""
+
+
+class Stop(TrainerCallback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step == self.step:
+            raise CutOff
+
+
+def sft_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    write_examples(folder / "examples.parquet", [Example(p.problem, (p.solution,)) for p in PROBLEMS])
+    args = {
+        "max_steps": 15,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 1e-2,
+        "save_steps": 3,
+        "lr_scheduler_type": "constant",
+    }
+    return {"model": model, "examples": str(folder / "examples.parquet"), "args": args, "loss": "all", "chat": False}
+
+
+def adapter_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    """Goes on with an adapter, as a round of EM does."""
+    job = sft_job(model, folder) | {"lora": {"r": 4, "target_modules": ["q_proj"]}, "adapter": True}
+    first = {"work": str(folder / "first-work"), "output": str(folder / "first"), "seed": 1, "device": "cpu"}
+    train_sft(job | first | {"args": job["args"] | {"max_steps": 1}})
+    return job | {"model": model_folder.trained_model(folder / "first")}
+
+
+def dpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    pairs = [Pair(f"{i}", "t", p.problem, p.solution, "no", "test") for i, p in enumerate(PROBLEMS)]
+    write_table(folder / "pairs.parquet", Pair, pairs)
+    args = {
+        "max_steps": 15,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 1e-2,
+        "save_steps": 3,
+        "lr_scheduler_type": "constant",
+    }
+    return {"model": model, "pairs": str(folder / "pairs.parquet"), "args": args}
+
+
+def low_rank_dpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    """Adapters, with activations computed twice, and the NLL term."""
+    job = dpo_job(model, folder)
+    more = {"gradient_checkpointing": True, "loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.5]}
+    lora = {"r": 4, "target_modules": ["q_proj", "v_proj"]}
+    return job | {"args": job["args"] | more, "lora": lora}
+
+
+def grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    rows = [(f"t{i}", "math", p.problem, Task(answer=p.answer)) for i, p in enumerate(PROBLEMS)]
+    write_tasks(folder / "tasks.parquet", rows)
+    args = {
+        "max_steps": 15,
+        "shuffle_dataset": True,
+        "per_device_train_batch_size": 16,
+        "num_generations": 4,
+        "max_completion_length": 8,
+        "learning_rate": 1e-2,
+        "lr_scheduler_type": "constant",
+        "save_steps": 3,
+        "beta": 0.0,
+    }
+    return {
+        "model": model,
+        "tasks": str(folder / "tasks.parquet"),
+        "args": args,
+        "recipe": RECIPE.model_dump(mode="json"),
+        "store": str(folder / "store"),
+        "shuffled": False,
+    }
+
+
+def choosing_grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    """With choices and groups that depend on all rewards before."""
+    job = grpo_job(model, folder)
+    rule = {"candidates": 2, "top_up": 1.0}
+    return job | {"recipe": job["recipe"] | {"training": {"grpo": rule}}}
+
+
+def low_rank_grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+    """An adapter beside a frozen model, which is its own reference, with activations computed twice."""
+    job = grpo_job(model, folder)
+    lora = {"r": 4, "target_modules": ["q_proj", "v_proj"]}
+    return job | {"args": job["args"] | {"beta": 0.1, "gradient_checkpointing": True}, "lora": lora}
+
+
+FIRST, SECOND = 5, 11
+"""Steps in the first epoch and in the second."""
+
+
+@pytest.mark.parametrize(
+    ("make", "train", "cut_at"),
+    [
+        (sft_job, train_sft, FIRST),
+        (sft_job, train_sft, SECOND),
+        (adapter_job, train_sft, FIRST),
+        (adapter_job, train_sft, SECOND),
+        (dpo_job, train_dpo, FIRST),
+        (dpo_job, train_dpo, SECOND),
+        (low_rank_dpo_job, train_dpo, SECOND),
+        (grpo_job, train_grpo, FIRST),
+        (grpo_job, train_grpo, SECOND),
+        (choosing_grpo_job, train_grpo, SECOND),
+        (low_rank_grpo_job, train_grpo, FIRST),
+    ],
+)
+def test_a_resumed_training_gives_the_same_weights(
+    make: Any, train: Any, cut_at: int, tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "even_length.py").write_text("def judge(task, completion):\n    return len(completion) % 2 == 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    job = {"lora": None} | make(tiny_model, tmp_path) | {"seed": 3, "device": "cpu"}
+
+    def run(name: str) -> str:
+        train(job | {"work": str(tmp_path / f"{name}-work"), "output": str(tmp_path / name)})
+        return model_folder.weights_hash(tmp_path / name)
+
+    whole = run("whole")
+    original = session.run_training
+
+    def cut(trainer: Any, work: Path) -> dict[str, float]:
+        trainer.add_callback(Stop(cut_at))
+        return original(trainer, work)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "run_training", cut)
+        with pytest.raises(CutOff):
+            run("cut")
+    assert not (tmp_path / "cut").exists()
+    assert session.last_checkpoint(tmp_path / "cut-work") == str(
+        tmp_path / "cut-work" / f"checkpoint-{cut_at // 3 * 3}"
+    )
+    assert run("cut") == whole
+    assert whole != model_folder.weights_hash(Path(tiny_model.path))
+    # A kill after the last checkpoint, before the model was kept.
+    shutil.rmtree(tmp_path / "cut")
+    assert run("cut") == whole
+
+
+def test_torn_and_last_checkpoints_are_passed_over(tmp_path: Path) -> None:
+    for step, complete in ((3, True), (12, True), (15, False), (18, True)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text(json.dumps({"global_step": step, "max_steps": 18}))
+        if complete:
+            (folder / session.CHECKPOINT_COMPLETE).touch()
+    assert session.last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-12")
+    assert session.last_checkpoint(tmp_path / "none") is None

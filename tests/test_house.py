@@ -1,0 +1,148 @@
+"""Rooms are folders, imports run downward only, nothing is crowded, and the light modules stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("selfplay", "verifiers", "sandbox")
+
+FLOORS: list[tuple[str, ...]] = [
+    ("sandbox",),
+    ("verifiers",),
+    ("selfplay.config",),
+    ("selfplay.run", "selfplay.formats"),
+    ("selfplay.compute", "selfplay.quickstart", "selfplay.tracking"),
+    ("selfplay.engines", "selfplay.watching", "selfplay.ablation"),
+    ("selfplay.rollouts", "selfplay.report"),
+    ("selfplay.trl_trainers", "selfplay.export"),
+    ("selfplay.stage",),
+    ("selfplay.seeds",),
+    ("selfplay.concepts",),
+    ("selfplay.curation", "selfplay.synthesis"),
+    ("selfplay.labelling", "selfplay.training", "selfplay.evaluation"),
+    ("selfplay.preflight",),
+    ("selfplay.pipeline",),
+    ("selfplay.cli",),
+    ("selfplay.__main__",),
+]
+HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor}
+
+MOST_FLOORS = 20
+MOST_MODULES = 20
+MOST_AT_THE_TOP = {"selfplay": 4, "verifiers": 10, "sandbox": 10}
+
+
+def room_of(module: str) -> str | None:
+    parts = module.split(".")
+    return next((name for n in (2, 1) if (name := ".".join(parts[:n])) in HEIGHT), None)
+
+
+def product_files() -> list[Path]:
+    return [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(file): file for file in product_files()}
+
+
+def imports_of(file: Path) -> set[str]:
+    """The modules of the three packages that a file imports, also inside functions and for types alone."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in names}
+    return {name for name in found if name.split(".")[0] in PACKAGES}
+
+
+def folder_of(module: str) -> str:
+    """A module's folder; modules at the top of a package, and the sub-packages' own files, stand for themselves."""
+    return module if module.count(".") < 2 else module.rpartition(".")[0]
+
+
+@pytest.mark.parametrize("file", product_files(), ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_room_imports_only_from_floors_below_it(file: Path) -> None:
+    module = module_of(file)
+    room = room_of(module)
+    if room is None:
+        assert module == "selfplay", f"{module} stands on no floor: name it in FLOORS and in docs/architecture.md"
+        return
+    for imported in imports_of(file):
+        other = room_of(imported)
+        if other is None or other == room:
+            continue
+        assert HEIGHT[other] < HEIGHT[room], f"{module} imports {imported}, which is not below it"
+
+
+def test_every_room_is_a_folder_on_one_floor() -> None:
+    folders = {f"selfplay.{path.name}" for path in (ROOT / "selfplay").iterdir() if (path / "__init__.py").exists()}
+    modules = {"selfplay.formats", "selfplay.__main__"}
+    rooms = [room for floor in FLOORS for room in floor]
+    assert sorted(rooms) == sorted(folders | modules | {"verifiers", "sandbox"})
+    assert len(FLOORS) <= MOST_FLOORS
+
+
+@pytest.mark.parametrize("grain", [str, folder_of], ids=["files", "folders"])
+def test_nothing_imports_in_a_circle(grain: type[str]) -> None:
+    graph: dict[str, set[str]] = {}
+    for module, file in MODULES.items():
+        graph.setdefault(grain(module), set()).update({grain(name) for name in imports_of(file)} - {grain(module)})
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_no_folder_is_crowded() -> None:
+    modules = Counter(str(file.parent.relative_to(ROOT)) for file in product_files() if file.name != "__init__.py")
+    crowded = {folder: n for folder, n in modules.items() if n > MOST_AT_THE_TOP.get(folder, MOST_MODULES)}
+    assert not crowded
+
+
+def test_every_room_says_what_it_is() -> None:
+    for file in product_files():
+        if file.name == "__init__.py":
+            assert ast.get_docstring(ast.parse(file.read_text())), f"{file.relative_to(ROOT)} has no docstring"
+
+
+@pytest.mark.parametrize("package", ["verifiers", "sandbox"])
+def test_the_packages_that_share_a_name_with_others_own_no_file_of_theirs(package: str) -> None:
+    assert not (ROOT / package / "__init__.py").exists()
+    assert not (ROOT / package / "py.typed").exists()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("selfplay.config.recipe", "selfplay.config.load", "selfplay.cli.app", "selfplay.pipeline.launch"),
+        "verifiers.registry",
+    ],
+)
+def test_light_modules_load_no_heavy_library(module: str) -> None:
+    heavy = ["torch", "transformers", "trl", "datasets", "wandb", "sympy"]
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_loads_no_torch() -> None:
+    code = (
+        "import sys\nfrom selfplay.cli.app import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\nprint('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stderr.strip().endswith("False")
+    assert "run" in done.stdout

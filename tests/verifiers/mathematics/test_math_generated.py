@@ -1,0 +1,120 @@
+"""Formulas made at random: one tree written in two notations agrees, trees of other values don't."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import sympy
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from verifiers.mathematics.comparing.build import build
+from verifiers.mathematics.comparing.compare import same
+from verifiers.mathematics.comparing.enclosure import enclosure
+from verifiers.mathematics.comparing.symbolic import formulas_agree
+from verifiers.mathematics.reading.forms import form_of
+
+sys.path.insert(0, str(Path(__file__).parent))
+from latex_printer import CONSTANTS, TREES, Printer, Tree, value
+
+SEEDS = st.integers(0, 10**6)
+POINTS = [{"x": 1.37, "y": 0.71, "n": 2.13}, {"x": 0.31, "y": 2.77, "n": 1.19}, {"x": -0.83, "y": 1.6, "n": -2.4}]
+QUICK = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(QUICK, max_examples=25)
+
+
+def values(tree: Tree) -> list[float]:
+    found = [value(tree, point) for point in POINTS]
+    assume(not any(math.isnan(number) or abs(number) > 1e9 for number in found))
+    return found
+
+
+def agree(first: str, second: str) -> bool | None:
+    forms = form_of(first), form_of(second)
+    verdict = same(*forms, formulas_agree)
+    assert verdict == same(*reversed(forms), formulas_agree)
+    return verdict
+
+
+@QUICK
+@given(TREES, SEEDS)
+def test_one_formula_in_two_notations_agrees(tree: Tree, seed: int) -> None:
+    values(tree)
+    latex, plain, other = (Printer(seed, True)(tree), Printer(seed + 1, False)(tree), Printer(seed + 2, True)(tree))
+    assert agree(latex, plain) is True, (latex, plain)
+    assert agree(latex, other) is True, (latex, other)
+
+
+@QUICK
+@given(TREES, TREES, SEEDS)
+def test_formulas_of_other_values_do_not_agree(tree: Tree, other: Tree, seed: int) -> None:
+    gaps = [abs(a - b) / (1 + abs(a)) for a, b in zip(values(tree), values(other), strict=True)]
+    assume(max(gaps) > 1e-6)
+    latex, plain = Printer(seed, True)(tree), Printer(seed + 1, False)(other)
+    assert agree(latex, plain) is not True, (latex, plain)
+
+
+@QUICK
+@given(TREES, SEEDS)
+def test_floating_point_is_within_its_bound_of_the_value(tree: Tree, seed: int) -> None:
+    node = form_of(Printer(seed, True)(tree)).node
+    assert node is not None
+    point = {"x": 0.75, "y": 2.5, "n": 1.25}
+    try:
+        number, off = enclosure(node, point)
+    except (ArithmeticError, ValueError):
+        return
+    exact = build(node).subs({name: sympy.Rational(number) for name, number in point.items()}).evalf(60)
+    assert abs(exact - sympy.Float(number, 60)) <= off
+    assert off <= 1e-6 * max(1.0, abs(number))
+
+
+@QUICK
+@given(st.lists(CONSTANTS, min_size=2, max_size=5, unique=True), SEEDS, st.randoms(use_true_random=False))
+def test_lists_sets_and_tuples(trees: list[Tree], seed: int, order: object) -> None:
+    latex = [Printer(seed + at, True).bare(tree) for at, tree in enumerate(trees)]
+    plain = [Printer(seed - at, False).bare(tree) for at, tree in enumerate(trees)]
+    shuffled = list(plain)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert agree(", ".join(latex), ",".join(shuffled)) is True
+    assert agree(rf"\left\{{{', '.join(latex)}\right\}}", rf"\{{{'; '.join(shuffled)}\}}") is True
+    assert agree(f"({', '.join(latex)})", f"({','.join(plain)})") is True
+    assert agree(f"({', '.join(latex)})", f"({','.join(reversed(plain))})") is not True
+    assert agree(", ".join(latex), ", ".join(plain[1:])) is not True
+    assert agree(latex[0], ", ".join(plain)) is not True
+
+
+@FEW
+@given(st.integers(-30, 30), st.integers(1, 20), st.booleans(), st.booleans(), st.sampled_from(["x", "t", r"\theta"]))
+def test_intervals_in_every_notation(low: int, width: int, left: bool, right: bool, name: str) -> None:
+    high = low + width
+    opening, closing = "[" if left else "(", "]" if right else ")"
+    below, above = r"\le" if left else "<", r"\leq" if right else "<"
+    writings = [
+        f"{opening}{low},{high}{closing}",
+        rf"\left{opening}{low}, \frac{{{2 * high}}}{{2}}\right{closing}",
+        f"{name} \\in {opening if left else ']'}{low};{high}{closing if right else '['}",
+        rf"{low} {below} {name} {above} {high}",
+        rf"\{{{name} \mid {low} {below} {name} {above} {high}\}}",
+        rf"{name} {'>=' if left else '>'} {low} \text{{ and }} {name} {'<=' if right else '<'} {high}",
+        rf"{opening}{low},\infty) \cap (-\infty,{high}{closing}",
+    ]
+    other = f"{'(' if left else '['}{low},{high}{closing}"
+    for first in writings:
+        assert agree(first, other) is not True, (first, other)
+        for second in writings:
+            assert agree(first, second) is True, (first, second)
+
+
+@QUICK
+@given(st.integers(-(10**12), 10**12), st.integers(0, 6))
+def test_decimals_with_and_without_thousands(units: int, places: int) -> None:
+    text = f"{units}.{'5' * places}" if places else str(units)
+    grouped = f"{units:,}" + (f".{'5' * places}" if places else "")
+    assert agree(text, grouped) is True
+    assert agree(text, grouped.replace(",", "{,}")) is True
+    assert agree(text, grouped.replace(",", r"\,")) is True
+    assert agree(text, rf"\${grouped}") is True
+    assert agree(text, f"{units + 1}{text[len(str(units)) :]}") is not True

@@ -1,0 +1,177 @@
+"""Worker processes: deadlines, memory caps, crashes, and no worker that outlives its caller."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from verifiers.pool.pool import WorkerPool
+
+WORKER = """
+import ctypes, os, sys, time
+from verifiers.pool.serving import serve
+
+def answer(question):
+    kind = question["kind"]
+    if kind == "echo":
+        return question["value"]
+    if kind == "pid":
+        return os.getpid()
+    if kind == "sleep":
+        time.sleep(60)
+    if kind == "segfault":
+        ctypes.string_at(0)
+    if kind == "memory":
+        return len(bytearray(1 << 40))
+    if kind == "raise":
+        raise KeyError("no")
+    if kind == "exit":
+        os._exit(7)
+    if kind == "late":
+        time.sleep(question["seconds"])
+        return question["value"]
+    if kind == "torn":
+        os.write(1, b'{"status": "ok", "val')
+        time.sleep(60)
+    if kind == "forged":
+        os.write(1, b'{"status": "ok", "value": "forged", "number": 999, "last": false}\\n')
+        return "true"
+    if kind == "forked":
+        if os.fork() == 0:
+            time.sleep(60)
+        return 3
+    if kind == "noise":
+        print("not an answer", flush=True)
+        return 1
+
+if __name__ == "__main__":
+    serve(answer, lambda: None)
+"""
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerPool]:
+    (tmp_path / "pool_test_worker.py").write_text(WORKER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with WorkerPool("pool_test_worker", workers=1, deadline_s=0.5, memory_mb=256) as made:
+        yield made
+
+
+def test_answers_come_back_and_the_worker_stays(pool: WorkerPool) -> None:
+    assert pool.started == 0
+    assert pool.ask({"kind": "echo", "value": [1, "two", None]}).value == [1, "two", None]
+    assert pool.ask({"kind": "noise"}).value == 1
+    assert pool.started == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("sleep", "timed_out"),
+        ("segfault", "died"),
+        ("memory", "over_memory"),
+        ("raise", "failed"),
+        ("exit", "died"),
+        ("torn", "timed_out"),
+    ],
+)
+def test_a_fault_costs_one_question(pool: WorkerPool, kind: str, status: str) -> None:
+    pool.ask({"kind": "echo", "value": 1})
+    begun = time.monotonic()
+    assert pool.ask({"kind": kind}).status == status
+    assert time.monotonic() - begun < 1.5
+    assert pool.ask({"kind": "echo", "value": 2}).value == 2
+
+
+def test_an_answer_that_comes_late_is_for_nobody(pool: WorkerPool) -> None:
+    for value in range(5):
+        assert pool.ask({"kind": "late", "seconds": 0.5 + 0.01 * value, "value": "late"}).status in {"timed_out", "ok"}
+        assert pool.ask({"kind": "echo", "value": value}).value == value
+
+
+def test_an_answer_to_another_question_is_for_nobody(pool: WorkerPool) -> None:
+    assert pool.ask({"kind": "forged"}).value == "true"
+
+
+def test_a_kill_costs_a_fork_and_no_new_worker(pool: WorkerPool) -> None:
+    pids = []
+    for _ in range(3):
+        pids.append(pool.ask({"kind": "pid"}).value)
+        pool.ask({"kind": "segfault"})
+    assert len(set(pids)) == 3
+    assert pool.started == 1
+
+
+def test_a_child_is_renewed_after_its_items(tmp_path: Path, pool: WorkerPool) -> None:
+    with WorkerPool("pool_test_worker", workers=1, max_items=3) as renewing:
+        pids = [renewing.ask({"kind": "pid"}).value for _ in range(9)]
+        assert [len(set(pids[at : at + 3])) for at in (0, 3, 6)] == [1, 1, 1]
+        assert len(set(pids)) == 3
+        assert renewing.started == 1
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_worker_that_is_lost_whole_is_replaced(
+    pool: WorkerPool, kill: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verifiers.pool.pool._RENEWAL_S", 1.0)
+    pool.ask({"kind": "echo", "value": 1})
+    os.killpg(pool._idle[0].process.pid, kill)
+    time.sleep(0.1)
+    assert pool.ask({"kind": "echo", "value": 4}).status == ("ok" if kill == signal.SIGKILL else "timed_out")
+    assert pool.ask({"kind": "echo", "value": 5}).value == 5
+    assert pool.started == 2
+
+
+def test_questions_of_many_threads_get_their_own_answers(tmp_path: Path, pool: WorkerPool) -> None:
+    with WorkerPool("pool_test_worker", workers=2, deadline_s=5) as shared, ThreadPoolExecutor(8) as threads:
+        questions = [{"kind": "segfault"} if n % 10 == 9 else {"kind": "echo", "value": n} for n in range(100)]
+        outcomes = list(threads.map(shared.ask, questions))
+    for n, outcome in enumerate(outcomes):
+        assert (outcome.status, outcome.value) == (("died", None) if n % 10 == 9 else ("ok", n))
+
+
+def test_closing_ends_the_workers(pool: WorkerPool) -> None:
+    pid = pool.ask({"kind": "pid"}).value
+    pool.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.ask({"kind": "pid"})
+
+
+def test_a_worker_dies_with_a_killed_caller(tmp_path: Path) -> None:
+    (tmp_path / "pool_test_worker.py").write_text(WORKER)
+    caller = (
+        "import sys, threading; sys.path.insert(0, sys.argv[1])\n"
+        "from verifiers.pool.pool import WorkerPool\n"
+        "pool = WorkerPool('pool_test_worker', deadline_s=60)\n"
+        "print(pool.ask({'kind': 'pid'}).value, flush=True)\n"
+        "pool.ask({'kind': 'sleep'})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", caller, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    worker = int(process.stdout.readline())
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    until = time.monotonic() + 5
+    while _runs(worker) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not _runs(worker)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

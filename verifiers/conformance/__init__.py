@@ -1,0 +1,1 @@
+"""The kit that tries a verifier: `selfplay verifiers test`."""

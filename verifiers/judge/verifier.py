@@ -1,0 +1,264 @@
+"""The LLM judge: a model behind any OpenAI-compatible endpoint says whether an answer is right.
+
+A judge is a weak verifier: it can be talked into things. What can be enforced, is: the completion reaches it as
+delimited data (`judge_prompt`), its answer is read strictly, and whatever the endpoint does wrong is a verdict
+without a reward, never a pass and never a fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from hashlib import sha256
+from typing import Any, Literal
+
+from verifiers.extraction import final_text
+from verifiers.judge.endpoint import Endpoint, EndpointFault
+from verifiers.judge.prompt import RIGHT_OR_WRONG, Unreadable, question_of, score_of
+from verifiers.model import Task, Verdict
+
+ResponseFormat = Literal["none", "json_object"]
+_READINGS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a judge has cost so far: requests that were answered, attempts, tokens, verdicts from the cache."""
+
+    requests: int = 0
+    attempts: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached: int = 0
+
+
+class ModelJudge:
+    """Asks a model whether the text after the thinking answers `task.prompt` as `task.answer` does.
+
+    Statuses: correct, wrong, no_answer (nothing follows the thinking), too_long, and, without a reward:
+    gold_unparsable (the task has neither a prompt nor an answer) and not_checked (the endpoint failed, or the
+    judge's answer could not be read). `details` has the score, attempts, tokens, and whether the verdict was in
+    the cache. Only verdicts that were reached are kept there.
+    """
+
+    name = "judge"
+    overlaps = True
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        model: str,
+        api_key_env: str | None = None,
+        criteria: str = RIGHT_OR_WRONG,
+        levels: int = 1,
+        threshold: float = 1.0,
+        temperature: float = 0.0,
+        max_tokens: int = 1024,
+        response_format: ResponseFormat = "none",
+        extra_body: Mapping[str, Any] | None = None,
+        timeout_s: float = 60.0,
+        attempts: int = 4,
+        pause_s: float = 1.0,
+        concurrency: int = 8,
+        max_reply_bytes: int = 1 << 20,
+        max_answer_chars: int = 50_000,
+        cache_size: int = 50_000,
+        prompt_price: float = 0.0,
+        completion_price: float = 0.0,
+    ) -> None:
+        """`base_url` ends where /chat/completions begins; `api_key_env` names the environment variable that
+        holds the key (the key itself never stands in a recipe). The judge scores from 0 to `levels` by
+        `criteria`; the reward is score / levels, and it passes from `threshold` on. `timeout_s` bounds one
+        attempt of `attempts`, `pause_s` is the first pause between them; `extra_body` is sent along. Prices are
+        those of a million tokens, for the cost in `details`.
+
+        Raises ValueError for settings out of range, and when the variable is not set.
+        """
+        _check(levels=levels, attempts=attempts, concurrency=concurrency, max_tokens=max_tokens)
+        _check(timeout_s=timeout_s, max_reply_bytes=max_reply_bytes, max_answer_chars=max_answer_chars)
+        if not 0.0 < threshold <= 1.0:
+            raise ValueError(f"threshold must lie in (0, 1], not {threshold}")
+        if response_format not in ("none", "json_object"):
+            raise ValueError(f"response_format must be none or json_object, not {response_format!r}")
+        key = os.environ.get(api_key_env, "") if api_key_env else None
+        if key == "":
+            raise ValueError(f"api_key_env: the environment variable {api_key_env} is not set")
+        self._endpoint = Endpoint(
+            base_url,
+            api_key=key,
+            timeout_s=timeout_s,
+            attempts=attempts,
+            pause_s=pause_s,
+            concurrency=concurrency,
+            max_reply_bytes=max_reply_bytes,
+        )
+        self._criteria, self._levels, self._threshold = criteria, levels, threshold
+        self._max_answer_chars = max_answer_chars
+        self._prices = prompt_price / 1e6, completion_price / 1e6
+        self._body: dict[str, Any] = {"model": model, "temperature": temperature, "max_tokens": max_tokens}
+        if response_format != "none":
+            self._body["response_format"] = {"type": response_format}
+        self._body |= dict(extra_body or {})
+        try:
+            json.dumps(self._body, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"model, extra_body: can't be sent as JSON: {error}") from error
+        self._cache = _Cache(cache_size)
+        self._usage = Usage()
+        self._lock = threading.Lock()
+        told = sorted((key, repr(value)) for key, value in self._body.items())
+        wording = sha256(repr((criteria, told)).encode("utf-8", "replace")).hexdigest()[:16]
+        self.fingerprint = f"judge/1/{base_url}/{model}/{levels}/{threshold:g}/{max_answer_chars}/{wording}"
+
+    def verify(self, task: Task, completion: str) -> Verdict:
+        """Judges one completion."""
+        return self.verify_many([(task, completion)])[0]
+
+    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        """Judges many, in order, with at most `concurrency` requests under way; equal items are asked once."""
+        found: dict[str, Verdict] = {}
+        missing: dict[str, tuple[Task, str]] = {}
+        keys = []
+        for task, completion in items:
+            key = _key(task, completion)
+            keys.append(key)
+            if key not in found and key not in missing:
+                known = self._without_asking(key, task, completion)
+                if known is None:
+                    missing[key] = (task, completion)
+                else:
+                    found[key] = known
+        found |= dict(zip(missing, self._ask_all(list(missing.values())), strict=True))
+        for key in missing:
+            if found[key].passed is not None:
+                self._cache.put(key, found[key])
+        return [found[key] for key in keys]
+
+    def usage(self) -> Usage:
+        """Returns what was spent so far."""
+        with self._lock:
+            return self._usage
+
+    def close(self) -> None:
+        """Ends what is under way, and the thread of the requests."""
+        self._endpoint.close()
+
+    def _without_asking(self, key: str, task: Task, completion: str) -> Verdict | None:
+        if task.prompt is None and task.answer is None:
+            return Verdict(None, None, "gold_unparsable", "the task has neither a prompt nor an answer")
+        text = final_text(completion)
+        if text is None:
+            return Verdict(False, 0.0, "no_answer", "the thinking never ends")
+        if not text.strip():
+            return Verdict(False, 0.0, "no_answer", "nothing follows the thinking")
+        if len(text) > self._max_answer_chars:
+            reason = f"the answer has {len(text)} characters, where {self._max_answer_chars} are the most"
+            return Verdict(False, 0.0, "too_long", reason)
+        known = self._cache.get(key)
+        if known is None:
+            return None
+        self._count(Usage(cached=1))
+        return replace(known, details={**known.details, "cached": True, "attempts": 0}, seconds=0.0)
+
+    def _ask_all(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        if not items:
+            return []
+
+        async def all_of_them() -> list[Verdict]:
+            return await asyncio.gather(*(self._ask(task, final_text(completion) or "") for task, completion in items))
+
+        try:
+            return self._endpoint.run(all_of_them())
+        except EndpointFault as error:
+            return [_unchecked(str(error), {}, 0.0)] * len(items)
+
+    async def _ask(self, task: Task, answer: str) -> Verdict:
+        """Asks, and once more when the judge's answer can't be read."""
+        begun = time.perf_counter()
+        spent = Usage()
+        fault = ""
+        for _ in range(_READINGS):
+            question = question_of(task, answer, self._criteria, self._levels)
+            messages = [{"role": "system", "content": question.system}, {"role": "user", "content": question.user}]
+            try:
+                reply, attempts = await self._endpoint.ask({**self._body, "messages": messages})
+            except EndpointFault as error:
+                return _unchecked(str(error), self._details(spent), time.perf_counter() - begun)
+            more = Usage(1, attempts, reply.prompt_tokens, reply.completion_tokens)
+            self._count(more)
+            spent = _sum(spent, more)
+            try:
+                score, reason = score_of(reply.text, question.ticket, self._levels)
+            except Unreadable as error:
+                fault = f"{error}, since it was cut at max_tokens" if reply.cut else str(error)
+                continue
+            reward = score / self._levels
+            passed = reward >= self._threshold
+            status = "correct" if passed else "wrong"
+            details = {**self._details(spent), "score": score}
+            return Verdict(passed, reward, status, reason, details, time.perf_counter() - begun)
+        reason = f"the judge's answer can't be read: {fault}"
+        return _unchecked(reason, self._details(spent), time.perf_counter() - begun)
+
+    def _details(self, spent: Usage) -> dict[str, Any]:
+        details: dict[str, Any] = {
+            "cached": False,
+            "attempts": spent.attempts,
+            "prompt_tokens": spent.prompt_tokens,
+            "completion_tokens": spent.completion_tokens,
+        }
+        if any(self._prices):
+            details["cost"] = spent.prompt_tokens * self._prices[0] + spent.completion_tokens * self._prices[1]
+        return details
+
+    def _count(self, more: Usage) -> None:
+        with self._lock:
+            self._usage = _sum(self._usage, more)
+
+
+def _sum(first: Usage, second: Usage) -> Usage:
+    return Usage(*(a + b for a, b in zip(astuple(first), astuple(second), strict=True)))
+
+
+class _Cache:
+    """Verdicts by content; forgets the one that was not used for longest."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[str, Verdict] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Verdict | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: str, verdict: Verdict) -> None:
+        with self._lock:
+            self._kept[key] = verdict
+            self._kept.move_to_end(key)
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+
+
+def _key(task: Task, completion: str) -> str:
+    parts = (task.prompt, task.answer, completion)
+    return sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _unchecked(reason: str, details: Mapping[str, Any], seconds: float) -> Verdict:
+    return Verdict(None, None, "not_checked", reason[:500], details, seconds)
+
+
+def _check(**settings: float) -> None:
+    for name, value in settings.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be more than 0, not {value}")

@@ -1,0 +1,1 @@
+"""Mathematical answers: read by a grammar of our own, and compared exactly."""

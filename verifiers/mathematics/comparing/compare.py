@@ -1,0 +1,201 @@
+"""Compares two forms: exact rules for numbers, words and structure, and a judge for what needs algebra.
+
+Every answer is symmetric in its two arguments. True and False are final; None means that only the judge of
+formulas (which lives in a worker process) can tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from verifiers.mathematics.comparing.enclosure import surely_different
+from verifiers.mathematics.comparing.leaves import all_of, any_of, decimal_digits, numbers_agree, words
+from verifiers.mathematics.comparing.measures import as_products, in_common_units, need_conversion, same_time
+from verifiers.mathematics.reading.form import Form, Judge
+from verifiers.mathematics.reading.regions import rank_fractions, same_region
+from verifiers.mathematics.reading.tree import symbols
+from verifiers.programs.pairing import can_be_paired
+
+_FORMULAS = frozenset(("number", "formula", "unread"))
+_BRACKETS = frozenset(("()", "[]", "(]", "[)"))
+
+
+def undecided(first: Form, second: Form) -> bool | None:
+    """The judge of the quick path: it knows no algebra."""
+    return None
+
+
+def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  # noqa: PLR0911, PLR0912 - one return per kind
+    """Tells whether two forms are the same answer."""
+    if first.undefined or second.undefined:
+        return False
+    if need_conversion(first, second):
+        converted = in_common_units(first, second)
+        return same(*converted, judge) if converted else False
+    if first.text and first.text == second.text:
+        return True
+    kinds = {first.kind, second.kind}
+    if "chain" in kinds:
+        return _chains(first, second, judge)
+    if first.region is not None and second.region is not None and kinds != {"()"}:
+        return _regions(first, second, judge)
+    if "relation" in kinds:
+        return _relations(first, second, judge)
+    if first.name and second.name and first.name != second.name:
+        return False
+    if "time" in kinds:
+        return same_time(first, second)
+    if "ratio" in kinds:
+        products = as_products(first, second)
+        return all_of(same(left, right, judge) for left, right in products) if products else False
+    if kinds == {"number"}:
+        return numbers_agree(first, second)
+    if "text" in kinds:
+        return words(first.text) == words(second.text) != ""
+    if kinds <= _FORMULAS or kinds == {"matrix", "formula"}:
+        return _formulas(first, second, judge)
+    if "matrix" in kinds and kinds & _BRACKETS:
+        return _matrix_and_tuple(first, second, judge)
+    if kinds == {"order"} and first.operator != second.operator:
+        return False
+    return _sequences(first, second, judge)
+
+
+def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
+    """Equal trees are equal, formulas whose values lie apart are not; all else is for the judge."""
+    if first.node is not None and second.node is not None:
+        if first.node == second.node:
+            return True
+        # a long decimal may be a rounding, and a constant of integration is no symbol of its own
+        off = max((2 * 10.0**-digits for digits in map(decimal_digits, (first, second)) if digits), default=0.0)
+        names = symbols(first.node) ^ symbols(second.node)
+        if names != {"C", "c"} and surely_different(first.node, second.node, off):
+            return False
+    return judge(first, second)
+
+
+def _chains(first: Form, second: Form, judge: Judge) -> bool | None:
+    """A chain a = b = c stands for its last value, if it is true: 41 = 42 stands for nothing."""
+    verdicts: list[bool | None] = []
+    ends = []
+    for form in (first, second):
+        pairs = zip(form.items, form.items[1:], strict=False) if form.kind == "chain" else ()
+        verdicts += [same(left, right, judge) for left, right in pairs]
+        ends.append(form.items[-1] if form.kind == "chain" else form)
+    if first.name and second.name and first.name != second.name:
+        return False
+    return all_of([*verdicts, same(ends[0], ends[1], judge)])
+
+
+def _regions(first: Form, second: Form, judge: Judge) -> bool | None:
+    """Compares as sets of reals; what can't be ordered, or is a tuple or a list in truth, by its parts."""
+    assert first.region is not None
+    assert second.region is not None
+    if first.name and second.name and first.name != second.name:
+        return False
+    verdict = same_region(first.region, second.region, lambda ends: rank_fractions([end.number for end in ends]))
+    if verdict is not None:
+        return verdict
+    by_parts = _sequences(first, second, judge) if first.items and second.items else False
+    if by_parts is not False or {first.kind, second.kind} <= _BRACKETS:
+        return by_parts
+    return judge(first, second)
+
+
+def _relations(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa: PLR0911 - one return per kind
+    if first.kind == second.kind == "relation":
+        if first.operator == second.operator == "=" and first.name and first.name == second.name:
+            return same(first.items[1], second.items[1], judge)
+        if {"text", "unread"} & {item.kind for form in (first, second) for item in form.items}:
+            return words(first.text) == words(second.text)
+        if any(item.node is None for form in (first, second) for item in form.items):
+            return first.operator == second.operator and _sequences(first, second, judge)
+        return judge(first, second)
+    related, other = (first, second) if first.kind == "relation" else (second, first)
+    if other.origin is not None and related.operator not in {"=", "~"}:
+        return judge(related, other.origin)
+    if not related.name or related.operator not in {"=", "~"}:
+        return False
+    if other.name and other.name != related.name:
+        return False
+    return same(related.items[1], other, judge)
+
+
+def _matrix_and_tuple(first: Form, second: Form, judge: Judge) -> bool | None:
+    """A matrix of one row or column is a vector, and [[1,2],[3,4]] is a matrix."""
+    matrix, other = (first, second) if first.kind == "matrix" else (second, first)
+    rows = [row.items for row in matrix.items]
+    if other.items and all(item.kind in _BRACKETS for item in other.items):
+        listed = [item.items for item in other.items]
+        if [len(row) for row in rows] != [len(row) for row in listed]:
+            return False
+        return all_of(
+            same(a, b, judge) for one, two in zip(rows, listed, strict=True) for a, b in zip(one, two, strict=True)
+        )
+    cells = [cell for row in rows for cell in row]
+    if min(len(rows), len(rows[0])) != 1 or len(cells) != len(other.items) or other.kind not in {"()", "[]"}:
+        return False
+    return all_of(same(a, b, judge) for a, b in zip(cells, other.items, strict=True))
+
+
+def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa: PLR0911 - one return per kind
+    kinds = {first.kind, second.kind}
+    if kinds == {"set"}:
+        return _as_sets(first.items, second.items, judge)
+    if len(first.items) != len(second.items) or not first.items:
+        return False
+    if kinds == {"list"}:
+        return _as_multisets(_without_names(first), _without_names(second), judge)
+    if kinds in ({"union"}, {"cap"}, {"cases"}):
+        return _as_multisets(first.items, second.items, judge)
+    if kinds == {"list", "set"}:
+        return _as_multisets(_without_names(first), _without_names(second), judge)
+    if kinds == {"list", "()"}:
+        first, second = _by_name(first), _by_name(second)
+    ordered = (
+        len(kinds) == 1
+        or kinds == {"list", "()"}
+        or (kinds <= _BRACKETS and kinds <= {"()", "[]"} and len(first.items) > 2)
+    )
+    if not ordered:
+        return False
+    return all_of(same(left, right, judge) for left, right in zip(first.items, second.items, strict=True))
+
+
+def _without_names(form: Form) -> tuple[Form, ...]:
+    """Reads "x = 1, y = 2" as its values, but leaves equations such as x + y = 2 whole."""
+    return tuple(
+        item.items[1] if item.kind == "relation" and item.name and item.operator == "=" else item for item in form.items
+    )
+
+
+def _by_name(form: Form) -> Form:
+    """Puts "y = 2, x = 1" in the order of its names, to be compared with (1, 2)."""
+    names = [item.name for item in form.items if item.kind == "relation" and item.operator == "="]
+    if form.kind != "list" or len(set(names)) != len(form.items) or "" in names:
+        return form
+    return replace(form, items=tuple(sorted(form.items, key=lambda item: item.name)))
+
+
+def _as_sets(first: tuple[Form, ...], second: tuple[Form, ...], judge: Judge) -> bool | None:
+    """Each member of either is a member of the other, however often it is listed."""
+    both = ((first, second), (second, first))
+    return all_of(any_of(same(item, other, judge) for other in theirs) for mine, theirs in both for item in mine)
+
+
+def _as_multisets(first: tuple[Form, ...], second: tuple[Form, ...], judge: Judge) -> bool | None:
+    """Each item has a partner of its own in the other list; one that has none for certain decides."""
+    known: dict[tuple[int, int], bool | None] = {}
+
+    def verdict(at: int, other: int) -> bool | None:
+        if (at, other) not in known:
+            known[at, other] = same(first[at], second[other], judge)
+        return known[at, other]
+
+    rows, columns = range(len(first)), range(len(second))
+    if can_be_paired(rows, columns, lambda at, other: verdict(at, other) is True):
+        return True
+    lonely = any(all(verdict(at, other) is False for other in columns) for at in rows) or any(
+        all(verdict(at, other) is False for at in rows) for other in columns
+    )
+    return None if not lonely and None in known.values() else False

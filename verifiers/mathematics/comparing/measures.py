@@ -1,0 +1,101 @@
+"""Measures and ratios: turns a comparison with units, or of proportions, into comparisons of plain values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from verifiers.mathematics.reading.form import Form, is_constant
+from verifiers.mathematics.reading.tree import Node
+from verifiers.mathematics.reading.units import DEGREE, RADIAN, Unit
+
+_CLOCK = re.compile(r"\d{1,2}:[0-5]\d")
+_ONE = Form("number", "1", number=Fraction(1), node=("num", "1"))
+
+Pair = tuple[Form, Form]
+
+
+def need_conversion(first: Form, second: Form) -> bool:
+    """Tells whether two answers have different units, or one is in degrees and the other a multiple of pi."""
+    if first.unit == second.unit:
+        return False
+    if first.unit is not None and second.unit is not None:
+        return True
+    plain, measured = (first, second) if first.unit is None else (second, first)
+    return measured.unit == DEGREE and plain.node is not None and "pi" in plain.text and is_constant(plain)
+
+
+def in_common_units(first: Form, second: Form) -> Pair | None:
+    """Returns the two values in one unit; None when there is none: a length is no time.
+
+    A slip in the power of a unit changes no number, so that 15 cm may stand for 15 cm^2, as 15 m may not.
+    """
+    units = (first.unit or RADIAN, second.unit or RADIAN)
+    if _same_but_for_powers(*units):
+        return replace(first, unit=None), replace(second, unit=None)
+    if not (is_constant(first) and is_constant(second)):
+        return None
+    if {unit.dimensions for unit in units} == {DEGREE.dimensions, RADIAN.dimensions}:
+        factors = [("div", ("const", "pi"), ("num", "180")) if unit == DEGREE else ("num", "1") for unit in units]
+        return _times(first, factors[0]), _times(second, factors[1])
+    if units[0].dimensions != units[1].dimensions:
+        return None
+    return _scaled(first, units[0].factor), _scaled(second, units[1].factor)
+
+
+def _same_but_for_powers(first: Unit, second: Unit) -> bool:
+    if first == second or len(first.dimensions) != 1 or len(second.dimensions) != 1:
+        return False
+    (name, power), (other, raised) = first.dimensions[0], second.dimensions[0]
+    return name == other and first.factor**raised == second.factor**power
+
+
+def _scaled(form: Form, factor: Fraction) -> Form:
+    return _times(form, ("div", ("num", str(factor.numerator)), ("num", str(factor.denominator))), factor)
+
+
+def _times(form: Form, factor: Node | None, exact: Fraction | None = None) -> Form:
+    """Returns the form without its unit, times a factor, which is also given exactly where it is a fraction."""
+    number = form.number * exact if form.number is not None and exact is not None else None
+    return Form("formula" if number is None else "number", "", number=number, node=("mul", form.node, factor))
+
+
+def same_time(first: Form, second: Form) -> bool:
+    """Compares a time of day with another, or with one that lacks am or pm."""
+    if first.kind == second.kind:
+        return first.text == second.text
+    time, other = (first, second) if first.kind == "time" else (second, first)
+    hour, minute = time.text.split(":")
+    return other.text in {time.text, f"0{time.text}", f"{(int(hour) - 1) % 12 + 1}:{minute}"}
+
+
+def as_products(first: Form, second: Form) -> Sequence[Pair] | None:
+    """Returns what must be equal for two ratios, or a ratio and its quotient, to be the same; None if they aren't.
+
+    Ratios are the same in proportion, but two that read as times, such as 3:30 and 1:10, only part by part.
+    """
+    if first.kind != second.kind:
+        ratio, other = (first, second) if first.kind == "ratio" else (second, first)
+        if len(ratio.items) != 2 or not _are_formulas((*ratio.items, other)):
+            return None
+        return _products([(ratio.items[0], _ONE, other, ratio.items[1])])
+    if len(first.items) != len(second.items):
+        return None
+    clocks = _CLOCK.fullmatch(first.text) and _CLOCK.fullmatch(second.text)
+    if clocks or not _are_formulas(first.items + second.items):
+        return list(zip(first.items, second.items, strict=True))
+    pairs = zip(first.items[1:], second.items[1:], strict=True)
+    return _products([(left, second.items[0], first.items[0], right) for left, right in pairs])
+
+
+def _are_formulas(forms: Iterable[Form]) -> bool:
+    return all(form.kind in {"number", "formula"} for form in forms)
+
+
+def _products(factors: Sequence[tuple[Form, Form, Form, Form]]) -> Sequence[Pair] | None:
+    """Returns (a b, c d) for each (a, b, c, d); None when a factor is zero."""
+    if any(form.number == 0 for four in factors for form in four):
+        return None
+    return [(_times(a, b.node, b.number), _times(c, d.node, d.number)) for a, b, c, d in factors]

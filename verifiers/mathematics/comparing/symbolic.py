@@ -1,0 +1,215 @@
+"""The slow path, which runs inside a worker process: whether two formulas are the same value or function.
+
+sympy builds the formulas from their trees. Equality is then a matter of 50 digits: of the value itself when
+there are no symbols, else of the values at fixed points of the common real domain. Calculus, which the
+grammar of `math_expression` leaves out, is read by math-verify's own LaTeX parser.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from verifiers.mathematics.comparing.build import build, has_matrix
+from verifiers.mathematics.comparing.compare import same
+from verifiers.mathematics.comparing.leaves import decimal_digits, numbers_agree
+from verifiers.mathematics.comparing.points import DIGITS, MORE_DIGITS, agree_at_points, proportional, values_agree
+from verifiers.mathematics.reading.form import Form, fault_of
+from verifiers.mathematics.reading.forms import form_of
+from verifiers.mathematics.reading.regions import same_region
+from verifiers.mathematics.reading.tree import with_decimal_logs
+
+_USUAL = [
+    (r"\sqrt{12}", r"2\sqrt{3}"),
+    ("x^2+3x+2", "(x+1)(x+2)"),
+    (r"\sin^2 x", r"1-\cos^2 x"),
+    ("x^2+y^2=1", "2x^2+2y^2=2"),
+    (r"\begin{pmatrix}1\\\pi\end{pmatrix}", r"\begin{pmatrix}2\\\pi\end{pmatrix}"),
+    (r"[1,\sqrt{2}]\cup[3,4]", r"[1,2]\cup[\sqrt{5},4]"),
+    ("3+4i", "e^{i}"),
+]
+"""Questions whose answers fill sympy's caches before a worker forks the child that answers."""
+
+
+def warm_up() -> None:
+    """Loads what every question needs, so that the first one doesn't pay for it."""
+    import sympy
+
+    warnings.filterwarnings("ignore")
+    sympy.sqrt(2).evalf(DIGITS)
+    for first, second in _USUAL:
+        answer({"first": first, "second": second})
+
+
+def answer(question: Any) -> Any:
+    """Answers {"first": text, "second": text} with {"equal": True, False, or None for "cannot tell"}.
+
+    Where that is not True, `faults` says of each of the two why it can't be read or has no value, if so.
+    """
+    forms = [form_of(str(question[key])) for key in ("first", "second")]
+    unread: set[str] = set()
+
+    def judge(first: Form, second: Form) -> bool | None:
+        try:
+            return formulas_agree(first, second)
+        except MemoryError:
+            raise
+        except Exception:
+            broken = [form.text for form in (first, second) if not _has_value(form)]
+            if not broken:
+                raise
+            unread.update(broken)
+            return False
+
+    equal = same(forms[0], forms[1], judge)
+    if equal:
+        return {"equal": True}
+    return {"equal": equal, "faults": [fault_of(form) or _unread(form, unread) for form in forms]}
+
+
+def _unread(form: Form, texts: set[str]) -> str:
+    return f"no parser reads {form.text[:100]!r}" if texts and _holds(form, texts) else ""
+
+
+def _holds(form: Form, texts: set[str]) -> bool:
+    return form.text in texts or any(_holds(item, texts) for item in form.items)
+
+
+def formulas_agree(first: Form, second: Form) -> bool | None:
+    """Judges two numbers or formulas, two relations, or two sets of reals.
+
+    A logarithm without a base may be the natural or the decimal one, but the same in both formulas.
+
+    Raises whatever a parser or sympy raises on a formula without meaning.
+    """
+    if first.region is not None and second.region is not None:
+        return same_region(first.region, second.region, _rank) or False
+    if first.kind == "relation":
+        return _relations_agree(first, second)
+    if first.number is not None and second.number is not None:
+        return numbers_agree(first, second)
+    if _formulas_agree(first, second):
+        return True
+    decimal = [replace(form, node=form.node and with_decimal_logs(form.node)) for form in (first, second)]
+    return decimal != [first, second] and _formulas_agree(decimal[0], decimal[1])
+
+
+def _formulas_agree(first: Form, second: Form) -> bool:
+    left, right = _value(first), _value(second)
+    if has_matrix(left) or has_matrix(right):
+        return bool(has_matrix(left) and has_matrix(right) and left.shape == right.shape) and all(
+            _agree(a, b) for a, b in zip(left, right, strict=True)
+        )
+    return _agree(left, right) or _rounded(first, second, left, right)
+
+
+def _rank(ends: Sequence[Form]) -> list[int] | None:
+    """Orders end points by value; equal ones, exactly or as roundings, share their place."""
+    import sympy
+
+    values = [sympy.N(build(end.node), DIGITS) for end in ends]
+    if not all(value.is_comparable for value in values):
+        return None
+    order = sorted(range(len(ends)), key=lambda at: values[at])
+    places, place = [0] * len(ends), 0
+    for before, at in zip([None, *order], order, strict=False):
+        place += before is None or not formulas_agree(ends[before], ends[at])
+        places[at] = place
+    return places
+
+
+def _has_value(form: Form) -> bool:
+    """Tells whether every formula of a form can be built."""
+    try:
+        if form.node is not None or form.kind == "unread":
+            _value(form)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - a parser's error, of whatever type, says that it can't read the text
+        return False
+    return all(map(_has_value, form.items))
+
+
+@lru_cache(16)
+def _calculus(text: str) -> Any:
+    from latex2sympy2_extended import latex2sympy
+
+    return latex2sympy(text).doit()
+
+
+def _value(form: Form) -> Any:
+    return _calculus(form.text) if form.kind == "unread" else build(form.node)
+
+
+def _rounded(first: Form, second: Form, left: Any, right: Any) -> bool:
+    """Accepts a decimal of six digits or more for the irrational number that it is cut or rounded from."""
+    import sympy
+
+    for form, value in ((first, right), (second, left)):
+        digits = decimal_digits(form)
+        if digits is not None and not value.free_symbols and value.is_rational is not True:
+            assert form.number is not None
+            exact = sympy.Rational(form.number.numerator, form.number.denominator)
+            gap = abs(sympy.N(value - exact, DIGITS))
+            if gap.is_number and gap.is_finite and gap < sympy.Rational(1, 10**digits):
+                return True
+    return False
+
+
+def _agree(left: Any, right: Any) -> bool:
+    import sympy
+
+    if left == right:
+        return left is not sympy.nan and left is not sympy.zoo
+    left, right = _with_one_constant(left, right)
+    names = sorted(left.free_symbols | right.free_symbols, key=lambda symbol: str(symbol.name))
+    if left.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) or right.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
+        return False
+    if _undefined_functions(left) or _undefined_functions(right):
+        return bool(sympy.simplify(left - right) == 0)
+    if not names:
+        agree = values_agree(sympy.N(left, DIGITS), sympy.N(right, DIGITS), DIGITS, left - right)
+        return agree and values_agree(
+            sympy.N(left, MORE_DIGITS), sympy.N(right, MORE_DIGITS), MORE_DIGITS, left - right
+        )
+    return agree_at_points(left, right, names)
+
+
+def _with_one_constant(left: Any, right: Any) -> tuple[Any, Any]:
+    """Lets the constant of integration be C in one formula and c in the other."""
+    import sympy
+
+    upper, lower = sympy.Symbol("C"), sympy.Symbol("c")
+    if left.free_symbols - right.free_symbols == {upper} and right.free_symbols - left.free_symbols == {lower}:
+        return left.subs(upper, lower), right
+    if right.free_symbols - left.free_symbols == {upper} and left.free_symbols - right.free_symbols == {lower}:
+        return left, right.subs(upper, lower)
+    return left, right
+
+
+def _undefined_functions(value: Any) -> bool:
+    from sympy.core.function import AppliedUndef
+
+    return bool(value.atoms(AppliedUndef))
+
+
+def _relations_agree(first: Form, second: Form) -> bool:
+    """Two equations are the same when their differences are proportional; inequalities, by a positive
+    factor."""
+    operators = [form.operator for form in (first, second)]
+    sides = [[build(item.node) for item in form.items] for form in (first, second)]
+    if any(has_matrix(side) for pair in sides for side in pair):
+        return False
+    left, right = (pair[0] - pair[1] for pair in sides)
+    flips = {">": "<", ">=": "<="}
+    for at, operator in enumerate(operators):
+        if operator in flips:
+            operators[at] = flips[operator]
+            left, right = (-left, right) if at == 0 else (left, -right)
+    if operators[0] != operators[1] or left.free_symbols != right.free_symbols or not left.free_symbols:
+        return False
+    names = sorted(left.free_symbols, key=lambda symbol: str(symbol.name))
+    return proportional(left, right, names, positive=operators[0] in {"<", "<="})

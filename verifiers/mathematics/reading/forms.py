@@ -1,0 +1,250 @@
+"""Reads an answer's outer structure: a number, a word, a formula, a list, tuple, set, interval, union, relation.
+
+Nothing here evaluates anything symbolic, so it is safe in the caller's process; `math_compare` compares two forms.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+from verifiers.mathematics.reading.expression import read
+from verifiers.mathematics.reading.form import Form, Judge, is_constant, with_symbol
+from verifiers.mathematics.reading.numerals import NUMBER_WORDS, time_of_day
+from verifiers.mathematics.reading.rational import Undefined, rational
+from verifiers.mathematics.reading.regions import Region, whole_line
+from verifiers.mathematics.reading.relations import NAME, bracketed_interval, relation, without
+from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
+from verifiers.mathematics.reading.split import closing, split, split_command
+from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
+from verifiers.mathematics.reading.tree import Node
+
+__all__ = ["Form", "Judge", "form_of", "is_constant"]
+
+_CALCULUS = re.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])")
+_INTEGER = re.compile(r"[1-9][0-9]{0,200}")
+_REALS = re.compile(
+    r'^(?:\\reals|\(?-\\infty,\+?\\infty\)?|"?(?:the)?(?:set)?(?:of)?(?:all)?real(?:s|numbers?)"?x?)$', re.I
+)
+_REALS_EXCEPT = re.compile(
+    r'^"?(?:all)?real(?:s|numbers?)"?(?:x|\$)?"?(?:except|but|otherthan)(?:for)?"?(?P<rest>.+)$', re.I
+)
+_POSITIVE = re.compile(r"^\\reals\s?(?:\^\{?\+\}?|_\{?(?:\+|>0)\}?)$")
+_TRANSPOSED = re.compile(r"(?<=[)\]])\^\{?(?:T|\\top|\\intercal)\}?$")
+_EMPTY = re.compile(
+    r'^(?:\\emptyset|\x01\x02|"?(?:the)?(?:empty|null)set"?|"?no(?:real|integer)?(?:solutions?|roots?)(?:exists?)?"?)$',
+    re.I,
+)
+_LABELLED_POINT = re.compile(r"^[A-Z]'{0,2}(?=\()")
+_FAMILY = re.compile(
+    r'^(?P<main>.+?)(?:[,;:|]|\\mid|"(?:for|where|with)?(?:any|all|some)?(?:integers?)?")*\(?(?P<parameter>[A-Za-z])\\in\s?'
+    r"(?:\\integers|\\naturals|Z|N)(?:\^\+|_\{?[^{}]*\}?)?\)?$"
+)
+_MAX_ITEMS = 100
+_MAX_TEXT = 4000
+_MAX_NESTING = 12
+
+
+def form_of(answer: str) -> Form:
+    """Returns the form of a raw answer. Never raises; what cannot be read is a text."""
+    if _INTEGER.fullmatch(answer):
+        return Form("number", answer, number=Fraction(int(answer)), node=("num", answer))
+    if len(answer) > _MAX_TEXT:
+        return Form("text", "".join(answer.split()), unreadable=f"it is longer than {_MAX_TEXT} characters")
+    time = time_of_day(answer)
+    if time is not None:
+        return Form("time", f"{time[0]}:{time[1]:02d}")
+    spelled = normalise(answer)
+    form = _form(spelled.text, 0)
+    return form if spelled.unit is None else replace(form, unit=spelled.unit)
+
+
+def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind of form
+    text = text.strip()
+    if depth > _MAX_NESTING:
+        return Form("text", text, unreadable="it is nested too deeply")
+    while text.startswith("{") and closing(text, 0) == len(text) - 1:
+        text = text[1:-1].strip()
+    if not text:
+        return Form("text", text)
+    if _EMPTY.match(text):
+        return Form("text", "\\emptyset")
+    if _REALS.match(text):
+        return Form("region", "\\reals", region=whole_line())
+    if _POSITIVE.match(text):
+        return bracketed_interval(text, "()", "0", "\\infty", depth, _form)
+    family = _FAMILY.match(text) if "\\in" in text else None
+    if family and text[0] not in "\x01":
+        main = _form(family.group("main").rstrip(), depth + 1)
+        return with_symbol(main, family.group("parameter"), "k")
+    parts = split(text, f",;{OR}{AND}")
+    if len(parts) > 1:
+        return _list(text, parts, depth)
+    if text[0] == "\x01" and closing(text, 0) == len(text) - 1:
+        return _bracketed(text, depth)
+    if "\\pm" in text or "\\mp" in text:
+        signs = [text.replace("\\pm", a).replace("\\mp", b) for a, b in (("+", "-"), ("-", "+"))]
+        return _sequence("list", text, [sign.removeprefix("+").replace("=+", "=") for sign in signs], depth)
+    return _set_operation(text, depth) or _part(text, depth)
+
+
+def _part(text: str, depth: int) -> Form:
+    member = split_command(text, "\\in")
+    if len(member) == 2 and NAME.match(member[0]):
+        return _form(member[1], depth + 1)
+    related = relation(text, depth, _form)
+    if related is not None:
+        return related
+    text = _TRANSPOSED.sub("", _LABELLED_POINT.sub("", text)) if "," in text else text
+    if text[0] == CASES and closing(text, 0) == len(text) - 1:
+        return _cases(text, depth)
+    if text[0] in "([\x01" and closing(text, 0, mixed=True) == len(text) - 1:
+        return _bracketed(text, depth)
+    ratio = split(text, ":")
+    if len(ratio) > 1 and all(ratio):
+        return _sequence("ratio", text, ratio, depth)
+    return _leaf(text, depth)
+
+
+def _set_operation(text: str, depth: int) -> Form | None:
+    pieces = split_command(text, "\\cup")
+    if len(pieces) > 1:
+        made = _sequence("union", text, pieces, depth)
+        return replace(made, region=_combined("union", made.items))
+    pieces = split_command(text, "\\cap")
+    if len(pieces) > 1:
+        made = _sequence("cap", text, pieces, depth)
+        return replace(made, region=_combined("intersection", made.items))
+    pieces = split_command(text, "\\setminus")
+    if len(pieces) == 1 and text.startswith("\\reals"):
+        pieces = split(re.sub(r"^\\reals\s?-(?=\x01)", "\\\\reals\x05", text), "\x05")
+    if len(pieces) == 2:
+        made = _sequence("minus", text, pieces, depth)
+        return replace(made, region=_combined("difference", made.items))
+    excepted = _REALS_EXCEPT.match(text)
+    if excepted:
+        left_out = _form(excepted.group("rest").replace('"', ""), depth + 1)
+        points = list(left_out.items) if left_out.kind == "list" else [left_out]
+        points = [point.items[1] if point.kind == "relation" else point for point in points]
+        return Form("region", text, region=without(points)) if all(map(is_constant, points)) else None
+    return None
+
+
+def _combined(kind: str, forms: tuple[Form, ...]) -> Region[Form] | None:
+    """Returns the region that several forms make together; None when one of them is no region."""
+    regions = [_region_of(form) for form in forms]
+    known = [region for region in regions if region is not None]
+    return Region(kind, tuple(known)) if len(known) == len(regions) and known else None
+
+
+def _region_of(form: Form) -> Region[Form] | None:
+    if form.kind == "set" and all(map(is_constant, form.items)):
+        return Region("points", ends=form.items)
+    return form.region
+
+
+def _list(text: str, parts: list[str], depth: int) -> Form:
+    kept = [part for part in parts if part.strip()]
+    if len(kept) < 2:
+        return _form(kept[0] if kept else "", depth + 1)
+    made = _sequence("list", text, kept, depth)
+    if made.kind != "list":
+        return made
+    numbers = {item.number for item in made.items}
+    if OR in text and len(numbers) == 1 and made.items[0].number is not None:
+        return made.items[0]
+    flat = tuple(inner for item in made.items for inner in (item.items if _is_plus_minus(item) else (item,)))
+    return replace(made, items=flat[:_MAX_ITEMS], region=_listed_region(text, made.items))
+
+
+def _is_plus_minus(form: Form) -> bool:
+    return form.kind == "list" and ("\\pm" in form.text or "\\mp" in form.text)
+
+
+def _listed_region(text: str, items: tuple[Form, ...]) -> Region[Form] | None:
+    """Reads "x < 1 or x > 3", "x in R, x != 2" and "x != 2, 3" as sets; plain lists of points are none."""
+    if items[0].operator == "!=" and items[0].region and all(map(is_constant, items[1:])):
+        return without([items[0].items[1], *items[1:]])
+    if not any(item.name or item.kind == "region" for item in items) and OR not in text:
+        return None
+    if len({item.name for item in items if item.name}) > 1:
+        return None
+    if any(item.kind == "relation" and item.operator != "!=" for item in items):
+        return None
+    return _combined("union" if OR in text else "listed", items)
+
+
+def _sequence(kind: str, text: str, parts: list[str], depth: int, name: str = "") -> Form:
+    if len(parts) > _MAX_ITEMS:
+        return Form("text", text, unreadable=f"it has more than {_MAX_ITEMS} parts")
+    return Form(kind, text, tuple(_form(part, depth + 1) for part in parts), name=name)
+
+
+def _bracketed(text: str, depth: int) -> Form:
+    inner = text[1:-1]
+    parts = split(inner, f",;{OR}{AND}")
+    if text[0] == "\x01":
+        return _set(text, inner, depth)
+    if len(parts) == 1:
+        return _form(inner, depth + 1)
+    brackets = text[0] + text[-1]
+    if len(parts) == 2 and all(parts):
+        return bracketed_interval(text, brackets, parts[0], parts[1], depth, _form)
+    return _sequence(brackets, text, parts, depth)
+
+
+def _set(text: str, inner: str, depth: int) -> Form:
+    bars = split_command(re.sub(r"[|:]", r"\\mid ", inner, count=1), "\\mid")
+    if len(bars) != 2:
+        if "|" in inner or "\\mid" in inner:
+            return Form("text", text)
+        listed = _form(inner, depth + 1)
+        parts = [listed] if listed.kind != "list" else list(listed.items)
+        return Form("set", text, tuple(parts)) if inner else Form("text", "\\emptyset")
+    left, condition = bars
+    if "\\in" in condition and not NAME.match(left):
+        return _form(f"{left},{condition}", depth + 1)
+    domain = split_command(left, "\\in")
+    if NAME.match(domain[0]) and (len(domain) == 1 or domain[1].strip() == "\\reals"):
+        described = _form(condition, depth + 1)
+        if described.region is not None:
+            return Form("region", text, region=described.region)
+    return Form("text", text)
+
+
+def _leaf(text: str, depth: int) -> Form:
+    word = NUMBER_WORDS.get(text.strip('"').casefold())
+    if word is not None:
+        return Form("number", word, number=Fraction(word), node=("num", word))
+    try:
+        node = read(text.replace("\x03", " "))
+    except TooLarge as error:
+        return Form("text", text, unreadable=f"it is {error}")
+    except Unreadable:
+        return Form("unread" if _CALCULUS.search(text) else "text", text)
+    if node[0] == "matrix":
+        rows = tuple(Form("()", "", tuple(_of_node(cell) for cell in row)) for row in node[1])
+        return Form("matrix", text, rows, node=node)
+    return _of_node(node, text)
+
+
+def _of_node(node: Node, text: str = "") -> Form:
+    try:
+        number = rational(node)
+    except Undefined:
+        return Form("formula", text, node=node, undefined=True)
+    return Form("formula" if number is None else "number", text, number=number, node=node)
+
+
+def _cases(text: str, depth: int) -> Form:
+    """Reads a system of equations as their list, and a function by cases as (value, condition) pairs."""
+    rows = [row for row in text[1:-1].split(ROW) if row.strip()]
+    cells = [[cell.strip(" ,;.") for cell in row.split("&", 1)] for row in rows[:_MAX_ITEMS]]
+    if all(len(row) == 1 or not row[1] for row in cells):
+        return _list(AND.join(row[0] for row in cells), [row[0] for row in cells], depth)
+    pairs = []
+    for row in cells:
+        condition = re.sub(r'"\s*(?:,|if|for|when|in)*\s*"|^(?:if|for|when)(?![a-z])', "", row[-1], flags=re.IGNORECASE)
+        pairs.append(Form("case", "", (_form(row[0], depth + 1), _form(condition, depth + 1))))
+    return Form("cases", text, tuple(pairs))

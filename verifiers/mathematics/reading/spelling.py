@@ -1,0 +1,158 @@
+"""Brings the ways people write an answer to one spelling, by text rules alone; each rule reads its text once."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from verifiers.mathematics.reading.characters import in_ascii
+from verifiers.mathematics.reading.names import with_one_name
+from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
+from verifiers.mathematics.reading.split import with_usual_brackets
+from verifiers.mathematics.reading.units import CURRENCY, Unit, without_degrees, without_unit
+
+OR, AND = "\x0e", "\x0f"
+"""What stands for the words that join answers."""
+ROW = "\x06"
+"""What stands for the end of a row of a matrix."""
+CASES, END_CASES = "\x10", "\x11"
+"""The brackets of a system of equations or of a function by cases."""
+
+_DROPPED = re.compile(
+    r"\\(?:left|right|displaystyle|textstyle|scriptstyle|limits|boxed|fbox|framebox|Bigg?|bigg?|[Bb]igg?[lrm]|mathstrut|phantom"
+    r"|ensuremath|rm|bf|it|boldsymbol|bm|vec|overrightarrow|hat|widehat|mathopen|mathclose|nolimits)(?![a-zA-Z])"
+    r"|\\(?:boxed|fbox)(?=\{)|\\!|\\label\{[^{}]*\}|\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]|\\hline"
+)
+_SPACES = re.compile(r"\\(?:qquad|quad|hspace\{[^{}]*\}|[,;:> ])|~|\s+")
+_PERCENT = re.compile(r"\\?%|\\text\s?\{\s*(?:\\?%|percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b")
+_TEXT = re.compile(
+    r"\\(text|mbox|mathrm|textbf|textit|textrm|texttt|textsf|mathbf|mathit|mathsf|operatorname|hbox|mathcal|textnormal)"
+    r"\s?\*?\s?\{([^{}]*)\}"
+)
+_UNIT_LETTER = frozenset("mgsLhNJWVK")
+_COMMAND_WORDS = re.compile(
+    r"\s*(?:[\d.,:;/\s%()^-]*|[A-Za-z]|sin|cos|tan|cot|sec|csc|arc(?:sin|cos|tan)|sinh|cosh|tanh|log|lg|ln|exp|sqrt|pi"
+    r"|infinity|gcd|lcm|max|min)\s*"
+)
+_NUMBER_AND_UNIT = re.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
+_JOINING = re.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", re.IGNORECASE)
+_JOINING_PLAIN = re.compile(r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", re.I)
+_TO = re.compile(r'^(\s*[\d.]+)((?:\s*"?\s*to\s*"?\s*[\d.]+)+\s*)$')
+_ABOUT = re.compile(
+    r'^\s*(?:\\(?:approx|simeq|sim)(?![a-z])|~|=|"?(?:about|approx(?:imately|\.)?|around|roughly)\b"?)\s*'
+)
+_SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
+_FRACTION_NAMES = re.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
+_SHORT_BINOMIAL = re.compile(r"\\binom\s*(\d)\s*(\d)")
+_EDGE = re.compile(r"^[\s*`\x06]+|[\s.,;:\\*`\x06]+$")
+_DELIMITERS = re.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
+_IDLE_BLANK = re.compile(r" (?!\d)|(?<!\d) ")
+_LEAD = re.compile(r"^\s*\\(?:text|mbox|textbf)\s?\{[^{}]*\b(?:is|are|be|answer)\s*:?\s*\}(?=\s*[^\s.])", re.IGNORECASE)
+_TRAILING_ITEM = re.compile(r"\\(?:text|mbox)\s?\{\s*(?:are|is|units?)?\s*\}")
+_CURRENCY = re.compile(r"(?:\bUS\s?|\bUSD\s?)?(?:\\text\s?\{\s*\\\$\s*\}|\\\$|\bUS(?=\$))|\bUSD\s?(?=\d)")
+_SYSTEM = re.compile(
+    r"\\begin\{cases\}|\\left\s?\\(?:\{|lbrace)\s?\\begin\{(?:array|aligned|gathered|matrix)\}(?:\{[clr|\s]*\})?"
+)
+_SYSTEM_END = re.compile(r"\\end\{cases\}|\\end\{(?:array|aligned|gathered|matrix)\}\s?\\right\s?\.")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_TIMES_TEN = re.compile(r"(?<=\d)\s?[xX]\s?(?=10\s?(?:\^|\*\*))")
+
+
+class Spelling(NamedTuple):
+    """An answer in one spelling, and the unit that stood at its end."""
+
+    text: str
+    unit: Unit | None = None
+
+
+def normalise(answer: str) -> Spelling:
+    """Returns the answer without dollar signs, blanks, units, `\\text`, degree signs or thousands separators.
+
+    Words that the author marked as text stay, between double quotes.
+    """
+    text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("", in_ascii(answer)))
+    if re.search(r"\\\\[A-Za-z]{2}", text) and "\\begin" not in text:
+        text = re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
+    text, unit = without_degrees(text)
+    text = text.replace('"', "")
+    priced = _CURRENCY.sub(" ", text)
+    if priced != text:
+        text, unit = priced, CURRENCY
+    if "\\begin" in text:
+        text = _rows(text)
+    text = re.sub(r"\\right\s?\.|\\left\s?\.", "", text.replace("{:}", ":"))
+    text = _DROPPED.sub("", joined_thousands(_DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
+    text = with_one_name(text)
+    text = _TEXT.sub(_quoted, _TRAILING_ITEM.sub("", _LEAD.sub("", text)))
+    text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
+    text = _EDGE.sub("", without_bases(text))
+    text = _TO.sub(lambda m: m.group(1) + re.sub(r'[\s"]*to[\s"]*', ":", m.group(2)), _ABOUT.sub("", text))
+    text = _JOINING_PLAIN.sub(_joining, text)
+    text, measured = _without_units(text)
+    text = with_usual_brackets(joined_at_commas(text))
+    text = _SHORT_FRACTION.sub(_braced, _SHORT_FRACTION.sub(_braced, text))
+    text = _SHORT_BINOMIAL.sub(r"\\binom{\1}{\2}", text)
+    text = _EDGE.sub("", text)
+    text = re.sub(r"(?<=\d) (?=\d)", "\x03", text).replace(" ", "") if "\\" not in text else _tight(text)
+    return Spelling(re.sub(r"^\+", "", text), measured or unit)
+
+
+def squeezed(text: str) -> str:
+    """Returns the text without dollar signs around it and without blanks, but for one that parts two digits."""
+    return _IDLE_BLANK.sub("", " ".join(text.split())).strip("$")
+
+
+def _rows(text: str) -> str:
+    text = re.sub(r"\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]", r"\\\\", text)
+    text = re.sub(r"\\(?:hline|cr)(?![a-z])|\\\\", lambda m: "" if "hline" in m.group() else f" {ROW} ", text)
+    if ROW not in text:
+        # a text that was unescaped once too often has one backslash where two ended a row
+        text = re.sub(r"\\(?=[\s\d-])", f" {ROW} ", text)
+    text = _SYSTEM_END.sub(END_CASES, _SYSTEM.sub(CASES, text))
+    return text.replace("smallmatrix", "matrix")
+
+
+def _quoted(match: re.Match[str]) -> str:
+    command, words = match.groups()
+    joining = _JOINING.match(words)
+    if joining:
+        return f" {OR if joining.group(1).lower() == 'or' else AND} "
+    words = _JOINING_PLAIN.sub(_joining, words) if re.search(r"\d", words) else words
+    before = match.string[: match.start()].rstrip(" \\,;~")[-1:]
+    if (
+        words.strip() in _UNIT_LETTER
+        and command in {"text", "mathrm", "mbox"}
+        and before
+        and before in '0123456789})"/'
+    ):
+        return f' "{words.strip()}" '
+    if _COMMAND_WORDS.fullmatch(words) or _NUMBER_AND_UNIT.fullmatch(words):
+        return f" {words.strip()} "
+    return f' "{words.strip()}" ' if words.strip() else " "
+
+
+def _joining(match: re.Match[str]) -> str:
+    word = next(group for group in match.groups() if group).lower()
+    return f" {OR if word in {'or', 'lor', 'vee'} else AND} "
+
+
+def _without_units(text: str) -> tuple[str, Unit | None]:
+    """Takes the unit off the whole answer, and off each of several answers that words or commas join."""
+    if not re.search(f"[{OR}{AND}]|, ", text) or any(bracket in text for bracket in "([\x01"):
+        return without_unit(text)
+    parts = re.split(f"(\\s*[{OR}{AND}]\\s*|, )", text)
+    return "".join(without_unit(part)[0] if at % 2 == 0 else part for at, part in enumerate(parts)), None
+
+
+def _braced(match: re.Match[str]) -> str:
+    parts = [part for part in match.groups() if part]
+    if parts[1] == "{":
+        return rf"\frac{{{parts[0]}}}{{"
+    return r"\frac" + "".join(part if part.startswith("{") else f"{{{part}}}" for part in parts)
+
+
+def _tight(text: str) -> str:
+    """Drops blanks, but keeps the one that ends a command or parts two numbers."""
+    text = re.sub(r"(\\[A-Za-z]+) (?=[A-Za-z])", "\\1\x04", text)
+    text = re.sub(r"(?<=\d) (?=\d)", "\x03", text).replace(" ", "")
+    return text.replace("\x04", " ")

@@ -1,0 +1,1 @@
+"""Killable workers for verifiers."""

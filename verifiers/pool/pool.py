@@ -1,0 +1,122 @@
+"""Worker processes that can be killed: questions in, answers out, a hard deadline and a memory cap for each.
+
+Why not multiprocessing: its spawn method runs the caller's main script again in each worker (a trainer's
+would load torch), fork copies a process that holds threads and GPUs, and both answer by pickle, which must
+not be read from a process that may have been taken over. Here a worker is `python -P -m MODULE` that
+speaks JSON, so a caller needs no main guard, and a worker can be killed at any instant without harm to
+another. What is killed is a child of the worker, which forks the next one (`pool_serving`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from verifiers.pool.worker import Lost, Outcome, Worker
+
+__all__ = ["Outcome", "WorkerPool"]
+
+_START_S = 30.0
+_RENEWAL_S = 5.0
+
+
+class WorkerPool:
+    """Up to `workers` processes, started when first needed; `ask` may be called from any thread."""
+
+    def __init__(
+        self,
+        module: str,
+        *,
+        workers: int = 2,
+        deadline_s: float = 5.0,
+        memory_mb: int = 1024,
+        max_items: int = 2000,
+    ) -> None:
+        """Names the module to run (it calls `serve`), the limits per question, and when to renew a worker's child."""
+        self._module = module
+        self._deadline_s = deadline_s
+        self._memory_mb = memory_mb
+        self._max_items = max_items
+        self._free = threading.Semaphore(max(1, workers))
+        self._idle: list[Worker] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self.workers = max(1, workers)
+        self.started = 0
+
+    def ask(self, question: Any) -> Outcome:
+        """Sends one question (JSON data) to a free worker and waits for its answer, at most the deadline.
+
+        The time in which a worker gets ready is not part of it. Raises RuntimeError after `close`.
+        """
+        return self.ask_many([question])[0]
+
+    def ask_many(self, questions: Sequence[Any]) -> list[Outcome]:
+        """As `ask`, for several questions that one worker answers in order: a fault costs its own question only."""
+        outcomes: list[Outcome] = []
+        with self._free:
+            while len(outcomes) < len(questions):
+                try:
+                    worker = self._ready_worker()
+                except OSError as error:
+                    outcomes.append(Outcome("failed", reason=f"a worker could not be started: {error}"))
+                    continue
+                try:
+                    outcomes += worker.exchange(questions[len(outcomes) :])
+                except BaseException:
+                    worker.end()
+                    raise
+                self._give(worker)
+        return outcomes
+
+    def close(self) -> None:
+        """Ends every idle worker; a worker in use ends when its question does."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.end()
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ready_worker(self) -> Worker:
+        """Returns a worker whose child waits for a question; replaces one that was lost since its last answer."""
+        while True:
+            worker = self._take()
+            new = worker.child == 0
+            try:
+                worker.await_ready(_START_S if new else _RENEWAL_S)
+            except (Lost, OSError) as error:
+                worker.end()
+                if new:
+                    raise OSError(str(error)) from error
+            except BaseException:
+                worker.end()
+                raise
+            else:
+                return worker
+
+    def _take(self) -> Worker:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this pool of workers is closed")
+            if self._idle:
+                return self._idle.pop()
+            self.started += 1
+        return Worker(self._module, deadline_s=self._deadline_s, memory_mb=self._memory_mb, max_items=self._max_items)
+
+    def _give(self, worker: Worker) -> None:
+        with self._lock:
+            keep = not self._closed and not worker.lost
+            if keep:
+                self._idle.append(worker)
+        if not keep:
+            worker.end()

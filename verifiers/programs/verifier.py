@@ -1,0 +1,261 @@
+"""The code verifier: runs a completion's program on tests in a sandbox and compares outside of it.
+
+Expected values never enter the sandbox that runs the program: it gets inputs or arguments only, and what it
+returns is compared here, as plain data. (A checker program needs the expected answer; it runs on its own,
+when the judged program's process is gone.)
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
+from verifiers.extraction import code_block
+from verifiers.model import Task, Test, Verdict
+from verifiers.programs.checker import checker_input, checker_program, checker_says, needs_testlib
+from verifiers.programs.comparison import COMPARISONS, Comparison, same_output, same_value
+from verifiers.programs.runner import OpenSandbox, ProgramRunner, limits_for, open_default
+from verifiers.programs.tolerance import TOLERANCE_KINDS, Tolerance
+
+_FAULT_OF_A_PROGRAM = frozenset(
+    (Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
+)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of a submission while its tests run."""
+
+    passed: int = 0
+    failed_at: int | None = None
+    status: str = "accepted"
+    reason: str = ""
+    seen: int = 0
+    per_test: list[str] = field(default_factory=list)
+
+    def restart(self) -> None:
+        """Forgets what is known."""
+        self.passed, self.failed_at, self.status, self.reason, self.seen = 0, None, "accepted", "", 0
+        self.per_test.clear()
+
+    def note(self, index: int, status: str, reason: str) -> None:
+        self.seen += 1
+        self.per_test.append(status)
+        if status == "accepted":
+            self.passed += 1
+        elif self.failed_at is None:
+            self.failed_at, self.status, self.reason = index, status, reason
+
+
+class CodeVerifier:
+    """Judges programs by tests. Statuses: accepted, wrong_answer, runtime_error, time_limit, memory_limit,
+    output_limit, compile_error, no_answer, and, without a reward, not_checked (the sandbox or a checker
+    failed)."""
+
+    name = "code"
+    overlaps = True
+
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        comparison: Comparison = "tokens",
+        partial_credit: bool = False,
+        stop_at_first_failure: bool = True,
+        open_sandbox: OpenSandbox = open_default,
+    ) -> None:
+        """`comparison` is how outputs are compared where a task doesn't say, and whether lists may come in any order;
+        `partial_credit` gives the share of tests passed as the reward (and runs all of them)."""
+        if comparison not in COMPARISONS:
+            raise ValueError(f"comparison must be one of {', '.join(COMPARISONS)}, not {comparison!r}")
+        self._runner = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
+        self._checkers = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
+        self._comparison = comparison
+        self._partial_credit = partial_credit
+        self._stop_early = stop_at_first_failure and not partial_credit
+        self.fingerprint = f"code/2/{comparison}/{partial_credit:d}{self._stop_early:d}"
+
+    def verify(self, task: Task, completion: str) -> Verdict:
+        """Judges one completion, which holds its program in its last fenced block."""
+        return self.verify_many([(task, completion)])[0]
+
+    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        """Judges many, in order, with as many at a time as there are workers."""
+        pending = [self._runner.on_worker(self._judging(task, completion)) for task, completion in items]
+        return [future.result() for future in pending]
+
+    def verify_source(self, task: Task, source: str) -> Verdict:
+        """Judges a program that needs no extraction."""
+        return self._runner.on_worker(lambda: self._judge(task, source)).result()
+
+    def close(self) -> None:
+        """Closes every sandbox."""
+        self._runner.close()
+        self._checkers.close()
+
+    def _judging(self, task: Task, completion: str) -> Callable[[], Verdict]:
+        def judge() -> Verdict:
+            found = code_block(completion, task.language)
+            if found.text is None:
+                return Verdict(False, 0.0, "no_answer", found.reason)
+            return self._judge(task, found.text)
+
+        return judge
+
+    def _judge(self, task: Task, source: str) -> Verdict:
+        begun = time.monotonic()
+        fault = _unusable(task)
+        if fault:
+            return Verdict(None, None, "not_checked", fault)
+        progress = _Progress()
+        executions = self._runner.execute(lambda sandbox: self._run(sandbox, task, source, progress))
+        if task.checker is not None and progress.status == "accepted":
+            self._check(task, executions, progress)
+        return self._verdict(task, executions, progress, time.monotonic() - begun)
+
+    def _run(self, sandbox: Sandbox, task: Task, source: str, progress: _Progress) -> list[Execution]:
+        limits = limits_for(task.time_limit_s, task.memory_mb)
+        if task.entry_point is not None:
+            return self._call(sandbox, task, source, limits, progress)
+        inputs = [test.input.encode() for test in task.tests]
+        stop = self._noting(task, progress)
+        return _noted(sandbox.run(Program(source, task.language), inputs, limits, stop), stop, progress)
+
+    def _call(self, sandbox: Sandbox, task: Task, source: str, limits: Limits, progress: _Progress) -> list[Execution]:
+        """All tests in one process, which nearly every right program passes; else each in its own, and these count.
+
+        So state that one test leaves to the next can fail no program, and a wrong first value needs no second run.
+        """
+        assert task.entry_point is not None
+        program = Program(_with_entry_point(source, task.entry_point), task.language)
+        arguments = [list(test.args or ()) for test in task.tests]
+        stop = self._noting(task, progress)
+        if len(arguments) > 1:
+            executions = _noted(sandbox.call_together(program, task.entry_point, arguments, limits), stop, progress)
+            if progress.passed == len(arguments) or (self._stop_early and progress.failed_at == 0):
+                return executions
+            stop = self._noting(task, progress)
+        return _noted(sandbox.call(program, task.entry_point, arguments, limits, stop), stop, progress)
+
+    def _noting(self, task: Task, progress: _Progress) -> Stop:
+        """Begins anew to note how each test went; the result says when no more need run."""
+        progress.restart()
+
+        def stop(index: int, execution: Execution) -> bool:
+            status, reason = self._status(task, task.tests[index], execution)
+            progress.note(index, status, reason)
+            # a program that doesn't compile, or a broken sandbox, has nothing more to say
+            over = execution.status in {Status.COMPILE_ERROR, Status.SANDBOX_ERROR}
+            return over or (self._stop_early and status != "accepted")
+
+        return stop
+
+    def _status(self, task: Task, test: Test, execution: Execution) -> tuple[str, str]:
+        if execution.status is Status.SANDBOX_ERROR:
+            return "not_checked", execution.reason or "the sandbox failed"
+        if execution.status is not Status.OK:
+            return str(execution.status), execution.reason or _last_line(execution.stderr)
+        comparison = task.comparison or self._comparison
+        tolerance = None if task.float_tolerance is None else Tolerance(task.float_tolerance, task.tolerance_kind)
+        if task.entry_point is not None:
+            any_order = comparison in {"any_order", "tokens_any_order"}
+            right = same_value(execution.value, test.expected, tolerance, any_order)
+        elif task.checker is not None:
+            right = True
+        else:
+            right = same_output(execution.stdout.decode(errors="replace"), test.output, comparison, tolerance)
+        return ("accepted", "") if right else ("wrong_answer", "the output differs from the expected one")
+
+    def _check(self, task: Task, executions: Sequence[Execution], progress: _Progress) -> None:
+        """Puts every output to the problem's own checker, in a sandbox that the judged program never saw."""
+        assert task.checker is not None
+        program = checker_program(task.checker)
+        packed = [
+            checker_input(test.input, execution.stdout, test.output)
+            for test, execution in zip(task.tests, executions, strict=False)
+        ]
+        limits = limits_for(max(task.time_limit_s, 5.0), max(task.memory_mb, 512))
+        judged = self._checkers.submit(lambda sandbox: sandbox.run(program, packed, limits)).result()
+        progress.passed, progress.per_test = 0, []
+        for index, test in enumerate(task.tests[: len(packed)]):
+            execution = judged[min(index, len(judged) - 1)] if judged else Execution(Status.SANDBOX_ERROR)
+            says = checker_says(execution)
+            if says is None and execution.status in _FAULT_OF_A_PROGRAM and self._takes_answer(program, test, limits):
+                # An output that the checker cannot read, though it reads the answer, is the program's fault.
+                says = False
+            if says is None:
+                why = execution.reason or _last_line(execution.stderr) or f"exit code {execution.exit_code}"
+                progress.note(index, "not_checked", f"the checker failed ({execution.status}): {why}"[:300])
+            else:
+                progress.note(index, "accepted" if says else "wrong_answer", "" if says else "the checker refused it")
+
+    def _takes_answer(self, checker: Program, test: Test, limits: Limits) -> bool:
+        packed = [checker_input(test.input, test.output.encode(), test.output)]
+        executions = self._checkers.submit(lambda sandbox: sandbox.run(checker, packed, limits)).result()
+        return len(executions) == 1 and checker_says(executions[0]) is True
+
+    def _verdict(self, task: Task, executions: Sequence[Execution], progress: _Progress, seconds: float) -> Verdict:
+        total = len(task.tests)
+        details: Mapping[str, Any] = {
+            "tests": total,
+            "tests_passed": progress.passed,
+            "failed_test": progress.failed_at,
+            "cpu_s": round(sum(execution.cpu_s for execution in executions), 6),
+            "peak_memory_mb": max((execution.peak_memory_mb for execution in executions), default=0.0),
+        }
+        broken = next((e.reason for e in executions if e.status is Status.SANDBOX_ERROR), None)
+        if broken is not None or "not_checked" in progress.per_test:
+            reason = broken or progress.reason or "the sandbox failed"
+            return Verdict(None, None, "not_checked", reason, details, seconds)
+        if progress.failed_at is None and progress.passed < total:
+            return Verdict(None, None, "not_checked", "the sandbox ran only some of the tests", details, seconds)
+        passed = progress.failed_at is None
+        reward = progress.passed / total if self._partial_credit else float(passed)
+        reason = "" if passed else f"test {(progress.failed_at or 0) + 1} of {total}: {progress.reason}"[:500]
+        return Verdict(passed, reward, progress.status, reason, details, seconds)
+
+
+def _noted(executions: list[Execution], stop: Stop, progress: _Progress) -> list[Execution]:
+    """Notes also the executions that a sandbox gave without asking, up to the first that ends the batch."""
+    for index in range(progress.seen, len(executions)):
+        if stop(index, executions[index]):
+            return executions[: index + 1]
+    return executions
+
+
+def _unusable(task: Task) -> str:  # noqa: PLR0911 - one return per fault
+    """Says why a task can't be judged at all; empty when it can."""
+    if not task.tests:
+        return "the task has no tests"
+    if task.comparison is not None and task.comparison not in COMPARISONS:
+        return f"comparison must be one of {', '.join(COMPARISONS)}, not {task.comparison!r}"
+    if task.tolerance_kind not in TOLERANCE_KINDS:
+        return f"tolerance_kind must be one of {', '.join(TOLERANCE_KINDS)}, not {task.tolerance_kind!r}"
+    if task.checker is not None and needs_testlib(task.checker):
+        return (
+            "the checker includes testlib.h, which this project does not ship: put the header's text into the checker"
+        )
+    if task.entry_point is None:
+        return ""
+    if not task.entry_point.isidentifier():
+        return f"the entry point {task.entry_point!r} is no name of a function"
+    if any(test.args is None for test in task.tests):
+        return "a test of a function has no args"
+    return "a checker program reads standard output, and this task calls a function" if task.checker else ""
+
+
+def _with_entry_point(source: str, entry_point: str) -> str:
+    """Lets a method of a class Solution be called as a function, as problem sets of that style expect."""
+    defined = re.search(rf"^(?:async\s+def|def|class)\s+{entry_point}\b|^{entry_point}\s*=", source, re.MULTILINE)
+    if defined or not re.search(r"^class\s+Solution\b", source, re.MULTILINE):
+        return source
+    return f"{source}\n\ndef {entry_point}(*arguments):\n    return Solution().{entry_point}(*arguments)\n"
+
+
+def _last_line(stderr: bytes) -> str:
+    lines = stderr[-2000:].decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else ""

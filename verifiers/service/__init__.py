@@ -1,0 +1,1 @@
+"""Verdicts over HTTP: `selfplay serve`."""

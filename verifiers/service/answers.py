@@ -1,0 +1,250 @@
+"""From requests to tasks, and from verdicts to answers, whatever verifiers put into them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from sandbox.languages import LANGUAGES
+from verifiers.model import Task, Verdict
+from verifiers.service.guard import Refused
+from verifiers.service.models import CallTest, RewardsRequest, ScoreItem, ScoreRequest, first_fault
+from verifiers.service.settings import ServiceLimits
+
+_MAX_STRUCTURE = 2_000_000
+"""Brackets, braces and commas of a body: each may cost a hundred bytes once it is read."""
+_Model = TypeVar("_Model", bound=BaseModel)
+_MAX_DETAIL = 4_000
+_MAX_DETAILS = 64
+_MAX_DEPTH = 6
+_TASK_FIELDS = frozenset(ScoreItem.model_fields) - {"verifier", "id", "completion"}
+_END_MARK = re.compile(r"(?:<\|[^|<>\s]{1,30}\|>|</s>|<eos>|<pad>|<end_of_turn>)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One item of a request: what to ask the verifier `name`, or the fault that makes asking pointless."""
+
+    id: str | int | None
+    name: str
+    task: Task = field(default_factory=Task)
+    completion: str = ""
+    fault: Verdict | None = None
+
+
+def read_score(body: bytes, served: Sequence[str], limits: ServiceLimits) -> list[Sample]:
+    """The samples of a batch. Raises Refused (invalid_json, invalid_request), saying which field is at fault."""
+    items = _read(ScoreRequest, body).items
+    _check_count("items", len(items), limits)
+    return [_sample(f"items.{at}", item, served, limits) for at, item in enumerate(items)]
+
+
+def read_rewards(
+    body: bytes, verifier: str | None, served: Sequence[str], limits: ServiceLimits
+) -> tuple[list[Sample], list[str]]:
+    """The samples of OpenRLHF's lists, and the prompt of each. Raises Refused, also for lists of unequal length.
+
+    A label that is no answer and no task, a query without its prompt, and a sample beyond the limits are faults of
+    that sample alone: what a policy writes must not end a run.
+    """
+    request = _read(RewardsRequest, body)
+    count = len(request.query)
+    _check_count("query", count, limits)
+    name = _served_name("verifier", verifier, served)
+    for place, entries in (("prompts", request.prompts), ("labels", request.labels)):
+        if entries is not None and len(entries) != count:
+            raise _invalid(place, f"has {len(entries)} entries, and query has {count}")
+    prompts = request.prompts or [""] * count
+    labels: Sequence[Any] = request.labels or [None] * count
+    samples = [
+        _rollout(name, query, prompt, label, limits)
+        for query, prompt, label in zip(request.query, prompts, labels, strict=True)
+    ]
+    return samples, prompts
+
+
+def _read(model: type[_Model], body: bytes) -> _Model:
+    if sum(map(body.count, (b"[", b"{", b","))) > _MAX_STRUCTURE:
+        raise _invalid("", f"the body has more than {_MAX_STRUCTURE} brackets, braces and commas; send fewer items")
+    try:
+        return model.model_validate(from_json(body, allow_inf_nan=False))
+    except ValidationError as error:
+        field, words = first_fault(error)
+        raise _invalid(field, words) from error
+    except ValueError as error:
+        raise Refused(400, "invalid_json", f"the body is not JSON: {error}"[:500]) from error
+
+
+def _invalid(field: str, words: str) -> Refused:
+    return Refused(422, "invalid_request", f"{field}: {words}" if field else words, field or None)
+
+
+def _check_count(field: str, count: int, limits: ServiceLimits) -> None:
+    if count > limits.max_items:
+        raise _invalid(field, f"{count} items, and this service takes at most {limits.max_items} in one request")
+
+
+def _served_name(place: str, name: str | None, served: Sequence[str]) -> str:
+    if name is None and len(served) == 1:
+        return served[0]
+    if name is None or name not in served:
+        says = "must be given" if name is None else f"no verifier {name[:100]!r} is served"
+        raise _invalid(place, f"{says}; there are: {', '.join(served)}")
+    return name
+
+
+def _sample(place: str, item: ScoreItem, served: Sequence[str], limits: ServiceLimits) -> Sample:
+    name = _served_name(f"{place}.verifier", item.verifier, served)
+    if item.language not in LANGUAGES:
+        raise _invalid(f"{place}.language", f"must be one of {', '.join(LANGUAGES)}, not {item.language[:100]!r}")
+    for bound, value, most, unit in (
+        ("completion", len(item.completion), limits.max_completion_chars, "characters"),
+        ("prompt", len(item.prompt or ""), limits.max_completion_chars, "characters"),
+        ("tests", len(item.tests), limits.max_tests, "tests"),
+        ("time_limit_s", item.time_limit_s, limits.max_time_limit_s, "seconds"),
+        ("memory_mb", item.memory_mb, limits.max_memory_mb, "megabytes"),
+    ):
+        if value > most:
+            raise _invalid(f"{place}.{bound}", f"{value:g} {unit}, and this service takes at most {most:g}")
+    fault = _fault(item, limits)
+    return (
+        Sample(item.id, name, fault=_unusable(fault)) if fault else Sample(item.id, name, item.task(), item.completion)
+    )
+
+
+def _fault(item: ScoreItem, limits: ServiceLimits) -> str:
+    """Why no verifier could make sense of an item whose fields are well, each by itself."""
+    calls = sum(isinstance(test, CallTest) for test in item.tests)
+    if calls and (calls < len(item.tests) or item.entry_point is None):
+        return "tests with args need an entry_point, and all tests of an item must be of one kind"
+    if len(item.tests) * item.time_limit_s > limits.max_item_s:
+        return (
+            f"{len(item.tests)} tests of {item.time_limit_s:g} s each, and this service gives the tests of an item "
+            f"at most {limits.max_item_s:g} s together"
+        )
+    return ""
+
+
+def _unusable(words: str) -> Verdict:
+    return Verdict(None, None, "not_checked", words)
+
+
+def _rollout(name: str, query: str, prompt: str, label: Any, limits: ServiceLimits) -> Sample:
+    begin = query.find(prompt)
+    if begin < 0:
+        return Sample(None, name, fault=_unusable("the query does not hold its prompt"))
+    fields = (
+        {"prompt": prompt or None}
+        | _task_fields(label)
+        | {"verifier": name, "completion": _unmarked(query[begin + len(prompt) :])}
+    )
+    try:
+        return _sample("sample", ScoreItem.model_validate(fields), [name], limits)
+    except ValidationError as error:
+        place, words = first_fault(error)
+        return Sample(None, name, fault=_unusable(f"the label is neither an answer nor a task: {place}: {words}"))
+    except Refused as refused:
+        return Sample(None, name, fault=_unusable(str(refused)))
+
+
+def _task_fields(label: Any) -> dict[str, Any]:
+    """A label is an answer, or a task as an object, or as the JSON text of an object with fields of a task."""
+    if isinstance(label, dict):
+        return dict(label)
+    if isinstance(label, str) and label.lstrip().startswith("{"):
+        try:
+            fields = from_json(label, allow_inf_nan=False)
+        except ValueError:
+            return {"answer": label}
+        if isinstance(fields, dict) and fields and fields.keys() <= _TASK_FIELDS:
+            return fields
+    return {"answer": label}
+
+
+def _unmarked(completion: str) -> str:
+    """Without the marks that end a turn, which OpenRLHF leaves in its queries."""
+    text = completion.rstrip()
+    while mark := _END_MARK.search(text, max(0, len(text) - 40)):
+        text = text[: mark.start()].rstrip()
+    return text
+
+
+def filled(rewards: Sequence[float | None], groups: Sequence[str], fill: str) -> list[float]:
+    """Rewards with a number in place of each null: 0 (`zero`), or the mean of its group (`group_mean`).
+
+    The mean leaves the group's mean as it is, so that where advantages are taken against it, a sample that could
+    not be checked pulls in no direction. A group in which nothing could be checked gets zeros.
+    """
+    known: dict[str, list[float]] = {}
+    for group, reward in zip(groups, rewards, strict=True):
+        if reward is not None:
+            known.setdefault(group, []).append(reward)
+    means = {group: math.fsum(found) / len(found) for group, found in known.items()} if fill == "group_mean" else {}
+    return [means.get(group, 0.0) if reward is None else reward for group, reward in zip(groups, rewards, strict=True)]
+
+
+def score_answer(samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> bytes:
+    """The body of a ScoreResponse."""
+    rows = [_row(sample, verdict) for sample, verdict in zip(samples, verdicts, strict=True)]
+    return json_bytes({"verdicts": rows, "rewards": [row["reward"] for row in rows]})
+
+
+def rewards_answer(prompts: Sequence[str], verdicts: Sequence[Verdict], fill: str) -> bytes:
+    """The body of a RewardsResponse."""
+    rewards = [verdict.reward for verdict in verdicts]
+    numbers = filled(rewards, prompts, fill)
+    logs = {
+        "not_checked": [float(reward is None) for reward in rewards],
+        "passed": [float(verdict.passed is True) for verdict in verdicts],
+    }
+    return json_bytes({"rewards": numbers, "scores": numbers, "extra_logs": logs})
+
+
+def _row(sample: Sample, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "id": sample.id,
+        "verifier": sample.name,
+        "passed": verdict.passed,
+        "reward": None if verdict.reward is None else float(verdict.reward),
+        "status": _text(verdict.status, 100),
+        "reason": _text(verdict.reason, _MAX_DETAIL),
+        "details": {_text(key, 100): _plain(value, _MAX_DEPTH) for key, value in _first(verdict.details)},
+        "seconds": max(0.0, round(verdict.seconds, 6)) if math.isfinite(verdict.seconds) else 0.0,
+    }
+
+
+def json_bytes(content: Any) -> bytes:
+    """The answer's body."""
+    return json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _first(details: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return list(details.items())[:_MAX_DETAILS]
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """JSON data of bounded size, whatever a plug-in put into its details."""
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        return value if abs(value) < 2**63 else _text(hex(value), 100)
+    if kind is float:
+        return value if math.isfinite(value) else str(value)
+    if depth and isinstance(value, Mapping):
+        return {_text(key, 100): _plain(part, depth - 1) for key, part in _first(value)}
+    parts = value[:_MAX_DETAILS] if depth and isinstance(value, list | tuple) else None
+    return _text(value, _MAX_DETAIL) if parts is None else [_plain(part, depth - 1) for part in parts]
+
+
+def _text(value: Any, most: int) -> str:
+    """Text that every JSON reader takes: no lone surrogates, bounded."""
+    text = value if type(value) is str else f"<{type(value).__name__}>"
+    return text[:most].encode("utf-8", "replace").decode()

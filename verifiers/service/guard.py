@@ -1,0 +1,218 @@
+"""What every request passes before the service looks at it: host, token, media type, and a body of bounded size.
+
+Pure ASGI around the application, so that bodies are counted while they stream in, whatever their headers say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import logging
+import time
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from verifiers.service.metrics import ServiceMetrics
+from verifiers.service.models import ErrorName, Problem
+from verifiers.service.settings import ServiceLimits
+
+OPEN_PATHS = frozenset({"/health", "/ready"})
+"""Answered without a token, for probes."""
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_EXCHANGE = "reward_exchange"
+_log = logging.getLogger("selfplay.reward_service")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What the guard and the application know of one request."""
+
+    body: bytes = b""
+    held_bytes: int = 0
+    disconnected: bool = False
+
+
+class Refused(Exception):
+    """A request that gets a problem as its answer."""
+
+    def __init__(
+        self,
+        status: int,
+        error: ErrorName,
+        message: str,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.problem, self.headers = status, Problem(error=error, message=message, field=field), headers
+
+    def response(self) -> Response:
+        """The answer."""
+        headers = dict(self.headers or {})
+        return Response(self.problem.model_dump_json(), self.status, headers, media_type="application/json")
+
+
+def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:
+    """What the guard left in the scope of a request."""
+    found = scope[_EXCHANGE]
+    assert isinstance(found, Exchange)
+    return found
+
+
+class Guard:
+    """Stands around the application."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: ServiceLimits,
+        metrics: ServiceMetrics,
+        *,
+        token: str | None,
+        paths: frozenset[str],
+        posts: frozenset[str],
+    ) -> None:
+        """Without a `token` only requests that name this machine in their Host header are answered, so that a
+        web page can't reach the service by a name of its own. `paths` are the known paths, `posts` those that
+        take a body."""
+        self._app, self._limits, self._metrics = app, limits, metrics
+        self._token = None if token is None else token.encode()
+        self._paths, self._posts = paths, posts
+        self._held_bytes = 0
+        metrics.queue_bytes.set_function(lambda: self._held_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request; other scopes go to the application as they are."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        exchange = scope[_EXCHANGE] = Exchange()
+        endpoint = scope["path"] if scope["path"] in self._paths else "other"
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._admit(scope, receive, exchange)
+            if not exchange.disconnected:
+                await self._app(scope, receive, sending)
+        except Refused as refused:
+            self._metrics.rejected.labels(refused.problem.error).inc()
+            await refused.response()(scope, receive, sending)
+        except Exception:
+            if not status:
+                raise
+            # The answer has been sent; raised further, this would cut the connection under the next request.
+            _log.exception("request to %s failed", endpoint)
+        finally:
+            self._held_bytes -= exchange.held_bytes
+            code = "disconnected" if exchange.disconnected else str(status or 500)
+            self._metrics.requests.labels(endpoint, code).inc()
+            self._metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - begun)
+
+    async def _admit(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+        headers = Headers(scope=scope)
+        if self._token is None:
+            _check_host(headers)
+        elif scope["path"] not in OPEN_PATHS:
+            _check_token(headers, self._token)
+        if scope["method"] == "POST" and scope["path"] in self._posts:
+            _check_media_type(headers)
+            await self._read(headers, receive, exchange)
+
+    async def _read(self, headers: Headers, receive: Receive, exchange: Exchange) -> None:
+        announced = headers.get("content-length", "")
+        if announced.isdigit():
+            self._hold(exchange, int(announced))
+        try:
+            async with asyncio.timeout(self._limits.body_s):
+                exchange.body = await self._whole(receive, exchange)
+        except TimeoutError:
+            words = f"the body did not arrive within {self._limits.body_s:g} s"
+            raise Refused(408, "body_timeout", words) from None
+
+    async def _whole(self, receive: Receive, exchange: Exchange) -> bytes:
+        chunks, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                exchange.disconnected = True
+                return b""
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            self._hold(exchange, size)
+            chunks.append(chunk)
+            more = message.get("more_body", False)
+        return b"".join(chunks)
+
+    def _hold(self, exchange: Exchange, size: int) -> None:
+        """Counts a body of so many bytes as held, or refuses it."""
+        if size > self._limits.max_body_bytes:
+            raise Refused(
+                413,
+                "too_large",
+                f"the body is larger than the {self._limits.max_body_bytes} bytes that this service takes; "
+                "send fewer items at a time",
+            )
+        wanted = max(0, size - exchange.held_bytes)
+        if self._held_bytes + wanted > self._limits.queue_bytes:
+            raise Refused(
+                503,
+                "overloaded",
+                f"requests of {self._held_bytes} bytes are under way, and there is room for "
+                f"{self._limits.queue_bytes}; try again later",
+                headers={"Retry-After": "1"},
+            )
+        self._held_bytes += wanted
+        exchange.held_bytes += wanted
+
+
+def _check_host(headers: Headers) -> None:
+    host = headers.get("host", "").lower()
+    name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+    if name not in LOOPBACK_NAMES:
+        raise Refused(
+            421,
+            "wrong_host",
+            f"a service without a token answers only to {', '.join(sorted(LOOPBACK_NAMES))}, not to {host[:100]!r}",
+        )
+
+
+def _check_token(headers: Headers, token: bytes) -> None:
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    presented = given.strip().encode()
+    if scheme.lower() == "basic":
+        try:
+            presented = base64.b64decode(presented, validate=True).partition(b":")[2]
+        except binascii.Error:
+            presented = b""
+    elif scheme.lower() != "bearer":
+        presented = b""
+    if not hmac.compare_digest(presented, token):
+        raise Refused(
+            401,
+            "unauthorized",
+            "this service wants its token: Authorization: Bearer TOKEN, or as a password: http://any:TOKEN@host",
+            headers={"WWW-Authenticate": 'Bearer realm="rewards", Basic realm="rewards"'},
+        )
+
+
+def _check_media_type(headers: Headers) -> None:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if kind != "application/json" or coding != "identity":
+        raise Refused(
+            415, "unsupported_media_type", "the body must be JSON, not compressed: Content-Type: application/json"
+        )
