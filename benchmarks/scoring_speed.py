@@ -64,7 +64,7 @@ def small_case(different: int = CANDIDATES) -> tuple[Any, dict[str, Any]]:
     from selfplay import formats
     from selfplay.config.load import load_recipe
     from selfplay.config.recipe import ScratchModel
-    from selfplay.engines.base import ScoreRequest
+    from selfplay.engines.base import ScoringRequest
     from selfplay.engines.hf_engine import encode_request
     from selfplay.quickstart import tiny_model
     from selfplay.seeds.stage import load_seeds
@@ -83,8 +83,8 @@ def small_case(different: int = CANDIDATES) -> tuple[Any, dict[str, Any]]:
         pool = rng.sample(same, different)
         for other in pool if different == CANDIDATES else rng.choices(pool, k=CANDIDATES):
             z, x = formats.rationale_block(other.rationale), formats.problem_block(seed.problem)
-            of_p.append(encode_request(tokenizer, ScoreRequest(for_prompt_model(recipe, seed), (z, x))))
-            of_q.append(encode_request(tokenizer, ScoreRequest(for_rationale_model(recipe, seed), (z,), ends=False)))
+            of_p.append(encode_request(tokenizer, ScoringRequest(for_prompt_model(recipe, seed), (z, x))))
+            of_q.append(encode_request(tokenizer, ScoringRequest(for_rationale_model(recipe, seed), (z,), ends=False)))
     return network, {"p": of_p, "q": of_q}
 
 

@@ -10,14 +10,14 @@ from sandbox import probes
 from sandbox.landlock import backend as landlock
 from sandbox.landlock import rules as landlock_rules
 from sandbox.open import BACKENDS, open_sandbox
-from sandbox.probes import Finding
+from sandbox.probes import ProbeFinding
 from sandbox.remote.server import RemoteServer
 from sandbox.warm import cgroups
 
 LIMITS = (*probes.REACH, "memory", "processes", "cpu", "wall", "output", "disk")
 """Names of the limits, in the order of the findings."""
 
-__all__ = ["LIMITS", "Examination", "Finding", "backends", "examine"]
+__all__ = ["LIMITS", "Examination", "ProbeFinding", "backends", "examine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Examination:
     """The one that was examined, which "auto" has chosen."""
     about: str
     """What the host lends it."""
-    findings: tuple[Finding, ...]
+    findings: tuple[ProbeFinding, ...]
     """One a limit, in the order of LIMITS."""
 
 
@@ -49,7 +49,7 @@ def backends() -> tuple[str, ...]:
     return BACKENDS
 
 
-def _as_promised(found: Finding, unenforced: Collection[str]) -> Finding:
+def _as_promised(found: ProbeFinding, unenforced: Collection[str]) -> ProbeFinding:
     if not found.enforced or found.limit not in unenforced:
         return found
     why = landlock.WHY_UNENFORCED.get(found.limit, "the backend does not promise it")

@@ -16,7 +16,7 @@ from sandbox.model import Execution, Limits, Program, Sandbox, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ProbeFinding:
     """What came of trying one limit."""
 
     limit: str
@@ -132,14 +132,14 @@ def _host() -> Iterator[_Host]:
             host.close()
 
 
-def try_reach(sandbox: Sandbox) -> list[Finding]:
+def try_reach(sandbox: Sandbox) -> list[ProbeFinding]:
     """What a program can reach beside its own process: network, files, other processes. One short run."""
     with _host() as host:
         execution = sandbox.run(Program(_REACH), [json.dumps(host.question).encode()], _LIMITS)[0]
         changed = host.changed()
     if execution.status is not Status.OK:
         why = f"the probe did not run: {execution.reason} {execution.stderr[-300:].decode(errors='replace')}"
-        return [Finding(limit, False, why) for limit in REACH]
+        return [ProbeFinding(limit, False, why) for limit in REACH]
     seen: dict[str, Any] = json.loads(execution.stdout)
     return [
         _finding("network", seen["network"], "no socket reaches anything", "opened or reached"),
@@ -149,15 +149,15 @@ def try_reach(sandbox: Sandbox) -> list[Finding]:
     ]
 
 
-def _finding(limit: str, reached: list[Any], good: str, bad: str) -> Finding:
+def _finding(limit: str, reached: list[Any], good: str, bad: str) -> ProbeFinding:
     shown = f"{reached[:_SHOWN]}{' and more' if len(reached) > _SHOWN else ''}"
-    return Finding(limit, not reached, good if not reached else f"{bad} {shown}")
+    return ProbeFinding(limit, not reached, good if not reached else f"{bad} {shown}")
 
 
-def _expect(limit: str, source: str, *wanted: Status) -> Callable[[Sandbox], Finding]:
-    def attempt(sandbox: Sandbox) -> Finding:
+def _expect(limit: str, source: str, *wanted: Status) -> Callable[[Sandbox], ProbeFinding]:
+    def attempt(sandbox: Sandbox) -> ProbeFinding:
         execution = sandbox.run(Program(source), [b""], _LIMITS)[0]
-        return Finding(limit, execution.status in wanted, _describe(execution))
+        return ProbeFinding(limit, execution.status in wanted, _describe(execution))
 
     return attempt
 
@@ -191,6 +191,6 @@ _ATTEMPTS = (
 )
 
 
-def try_amounts(sandbox: Sandbox) -> list[Finding]:
+def try_amounts(sandbox: Sandbox) -> list[ProbeFinding]:
     """Whether memory (of a tree), processes, cpu, wall, output and disk are bounded. Takes about 7 s."""
     return [attempt(sandbox) for attempt in _ATTEMPTS]

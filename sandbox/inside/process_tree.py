@@ -32,7 +32,7 @@ _SPARE_TASKS = 64
 _COUNT_AGAIN_S = 1.0
 
 
-class Usage:
+class TreeUsage:
     """What a tree of processes uses at one moment: processor seconds, resident bytes, threads."""
 
     # No dataclass: importing that module takes as long as starting the interpreter.
@@ -54,7 +54,7 @@ class PidNamespace:
         """Every process but this one."""
         return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
 
-    def usage(self) -> Usage:
+    def usage(self) -> TreeUsage:
         """Sums over all processes but this one, where pages that several share count for each."""
         return _sum(self.pids())
 
@@ -100,7 +100,7 @@ class Subreaper:
         """Every descendant."""
         return list(descendants(os.getpid()))
 
-    def usage(self) -> Usage:
+    def usage(self) -> TreeUsage:
         """Sums over all descendants, where pages that several share count for each."""
         return _sum(self.pids())
 
@@ -218,7 +218,7 @@ def _stat(pid: int) -> list[bytes]:
         return []
 
 
-def _sum(pids: list[int]) -> Usage:
+def _sum(pids: list[int]) -> TreeUsage:
     ticks = pages = tasks = 0
     for pid in pids:
         fields = _stat(pid)
@@ -228,7 +228,7 @@ def _sum(pids: list[int]) -> Usage:
         tasks += int(fields[_THREADS])
         shown = _stat(showing_thread(pid, fields)) if fields[_STATE] in _ENDED else fields
         pages += int(shown[_RESIDENT]) if shown else 0
-    return Usage(ticks / _TICKS, float(pages * _PAGE), tasks)
+    return TreeUsage(ticks / _TICKS, float(pages * _PAGE), tasks)
 
 
 def showing_thread(pid: int, fields: Sequence[bytes] = ()) -> int:

@@ -53,7 +53,7 @@ NO_COMPILER = 127
 """Exit code of a compile job whose compiler does not exist."""
 
 
-class Verdict:
+class StopReason:
     """Why the fork server ended a test; NONE: the program ended by itself."""
 
     NONE, CPU, WALL, MEMORY, OUTPUT, DISK, PROCESSES, NOT_STARTED = range(8)

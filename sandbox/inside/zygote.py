@@ -19,7 +19,7 @@ from _struct import Struct
 from sandbox.inside import child, wire
 from sandbox.inside.box import MAX_FILES, MountedBox, WatchedBox
 from sandbox.inside.process_tree import PidNamespace, Subreaper
-from sandbox.inside.wire import Verdict
+from sandbox.inside.wire import StopReason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ class _Watch:
                     # The host never speaks during a test, so it is gone.
                     os._exit(0)
                 if events:
-                    return Verdict.NONE
+                    return StopReason.NONE
                 if verdict := self._passed_limit():
                     return verdict
                 look_ms = _LOOK_MS
-            return Verdict.WALL
+            return StopReason.WALL
         finally:
             os.close(ended)
 
@@ -92,21 +92,21 @@ class _Watch:
             resident = resident if shared_once is None else shared_once
         self.largest = max(self.largest, resident)
         if usage.cpu_s > self._cpu_s:
-            return Verdict.CPU
+            return StopReason.CPU
         if resident > self._memory:
-            return Verdict.MEMORY
+            return StopReason.MEMORY
         if usage.tasks > self._processes:
-            return Verdict.PROCESSES
+            return StopReason.PROCESSES
         if any(os.fstat(fd).st_size > self._output for fd in self._outputs):
-            return Verdict.OUTPUT
+            return StopReason.OUTPUT
         files, used = self._ground.box.use()
-        return Verdict.DISK if used > self._disk or files > MAX_FILES else Verdict.NONE
+        return StopReason.DISK if used > self._disk or files > MAX_FILES else StopReason.NONE
 
 
 def _reap(pid: int, verdict: int, tree: PidNamespace | Subreaper) -> tuple[int, float, float]:
     """Ends the whole tree: the program's wait status, processor seconds, and peak bytes of one process."""
     status, cpu, peak = 0, 0.0, 0.0
-    if verdict == Verdict.NONE:
+    if verdict == StopReason.NONE:
         _, status, usage = os.wait4(pid, 0)
         cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024.0
     for reaped, other, usage in tree.end():
@@ -132,7 +132,7 @@ def run_one(message: bytes, fds: list[int], ground: Ground, channel: int | None 
     except OSError as error:
         os.close(failed)
         os.close(tell)
-        return wire.REPLY.pack(Verdict.NOT_STARTED, error.errno, 0, 1, 0.0, 0.0, 0.0, 0.0)
+        return wire.REPLY.pack(StopReason.NOT_STARTED, error.errno, 0, 1, 0.0, 0.0, 0.0, 0.0)
     if pid == 0:
         child.enter(fds, (*request[:3], allowed, *request[4:]), tell, ground.confine)
     os.close(tell)
@@ -142,7 +142,7 @@ def run_one(message: bytes, fds: list[int], ground: Ground, channel: int | None 
     status, cpu, peak = _reap(pid, verdict, ground.tree)
     code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    if verdict == Verdict.NONE:
+    if verdict == StopReason.NONE:
         verdict = _passed_unseen(request, ground)
     # Files that were in flight in sockets which refer to each other stay until some socket closes.
     for end in _socket.socketpair():
@@ -151,16 +151,16 @@ def run_one(message: bytes, fds: list[int], ground: Ground, channel: int | None 
     fault = os.read(failed, _ERRNO.size)
     os.close(failed)
     if fault:
-        verdict, code = Verdict.NOT_STARTED, _ERRNO.unpack(fault)[0]
+        verdict, code = StopReason.NOT_STARTED, _ERRNO.unpack(fault)[0]
     return wire.REPLY.pack(verdict, code, number, int(dirty), cpu, wall, peak, watch.largest)
 
 
 def _passed_unseen(request: tuple[float, ...], ground: Ground) -> int:
     """A limit that the program passed after the last look."""
     if ground.tree.left_running > request[3]:
-        return Verdict.PROCESSES
+        return StopReason.PROCESSES
     files, used = ground.box.use(settled=True)
-    return Verdict.DISK if used > request[5] or files > MAX_FILES else Verdict.NONE
+    return StopReason.DISK if used > request[5] or files > MAX_FILES else StopReason.NONE
 
 
 def prepare() -> None:

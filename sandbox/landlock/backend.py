@@ -75,7 +75,7 @@ def open_landlock(version: int | None = None, packages: Collection[str] = ()) ->
             "container profile that allows its system calls"
         )
     known = offered if version is None else min(version, offered)
-    launcher = _Launcher(known, files.package_folders(packages))
+    launcher = _LandlockLauncher(known, files.package_folders(packages))
     return WarmSandbox(ForkServer(launcher), "landlock", _unenforced(known, os.geteuid() == 0), launcher.place_of)
 
 
@@ -85,7 +85,7 @@ def _unenforced(known: int, is_root: bool) -> list[str]:
     return ["disk", *(["host_write"] if emptied else [])]
 
 
-class _Launcher:
+class _LandlockLauncher:
     def __init__(self, known: int, packages: Sequence[str]) -> None:
         self._known = known
         self._packages = packages

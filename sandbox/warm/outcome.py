@@ -8,7 +8,7 @@ import signal
 from dataclasses import dataclass
 
 from sandbox.inside import wire
-from sandbox.inside.wire import Verdict
+from sandbox.inside.wire import StopReason
 from sandbox.model import Execution, Limits, Status
 from sandbox.warm import descriptors
 
@@ -35,7 +35,7 @@ def read_reply(answer: bytes) -> Reply | None:
     if len(answer) != wire.REPLY.size:
         return None
     verdict, code, number, dirty, cpu, wall, peak, tree = wire.REPLY.unpack(answer)
-    if not Verdict.NONE <= verdict <= Verdict.NOT_STARTED or not all(
+    if not StopReason.NONE <= verdict <= StopReason.NOT_STARTED or not all(
         math.isfinite(x) and x >= 0 for x in (cpu, wall, peak, tree)
     ):
         return None
@@ -54,7 +54,7 @@ def judge(reply: Reply | None, limits: Limits, stdout_fd: int, stderr_fd: int) -
     """Status and reason by the first rule that applies, limits before errors."""
     if reply is None:
         return Execution(Status.SANDBOX_ERROR, reason="the fork server died, hung or answered nonsense")
-    if reply.verdict == Verdict.NOT_STARTED:
+    if reply.verdict == StopReason.NOT_STARTED:
         why = os.strerror(reply.exit_code or 0)
         return Execution(Status.SANDBOX_ERROR, reason=f"the fork server could not start a process: {why}")
     stderr = descriptors.read_back(stderr_fd, limits.output_bytes)
@@ -78,22 +78,22 @@ def _status(reply: Reply, limits: Limits, flooded: bool, stderr: bytes) -> tuple
 
 
 def _passed_limit(reply: Reply, limits: Limits, flooded: bool) -> tuple[Status, str] | None:
-    if reply.verdict == Verdict.CPU or reply.cpu_s > limits.cpu_s or reply.signal == signal.SIGXCPU:
+    if reply.verdict == StopReason.CPU or reply.cpu_s > limits.cpu_s or reply.signal == signal.SIGXCPU:
         return Status.TIME_LIMIT, f"used more than {limits.cpu_s:g} s of processor time"
-    if reply.verdict == Verdict.WALL:
+    if reply.verdict == StopReason.WALL:
         return Status.TIME_LIMIT, f"ran longer than {limits.wall_s:g} s"
-    if reply.verdict == Verdict.MEMORY or reply.peak_bytes > limits.memory_mb * _MB:
+    if reply.verdict == StopReason.MEMORY or reply.peak_bytes > limits.memory_mb * _MB:
         return Status.MEMORY_LIMIT, f"used more than {limits.memory_mb} MB of memory"
-    if reply.verdict == Verdict.OUTPUT or flooded:
+    if reply.verdict == StopReason.OUTPUT or flooded:
         return Status.OUTPUT_LIMIT, f"wrote more than {limits.output_bytes} bytes of output"
     return _without_status(reply, limits)
 
 
 def _without_status(reply: Reply, limits: Limits) -> tuple[Status, str] | None:
     """Limits that have no status of their own: the system calls of a program that passes them fail."""
-    if reply.verdict == Verdict.DISK:
+    if reply.verdict == StopReason.DISK:
         return Status.RUNTIME_ERROR, f"wrote more than {limits.disk_mb} MB of files, or too many of them"
-    if reply.verdict == Verdict.PROCESSES:
+    if reply.verdict == StopReason.PROCESSES:
         return Status.RUNTIME_ERROR, f"ran more than {limits.processes} processes or threads"
     return None
 

@@ -45,7 +45,11 @@ def _damaged() -> str:
         return ""
     for file in own.files or ():
         # An editable installation lists no such files; then there is nothing that another could have replaced.
-        if file.parts[0] not in SHARED_NAMES or file.suffix != ".py" or Path(str(own.locate_file(""))).resolve() != HOME:
+        if (
+            file.parts[0] not in SHARED_NAMES
+            or file.suffix != ".py"
+            or Path(str(own.locate_file(""))).resolve() != HOME
+        ):
             continue
         place = HOME / file
         if place.exists() and file.size in (None, place.stat().st_size):

@@ -68,11 +68,11 @@ def examine_verifier(
     """Run the conformance kit on a verifier; exits 0 when all that must pass does."""
     from verifiers.conformance.cases import read_cases
     from verifiers.conformance.kit import Settings, examine
-    from verifiers.conformance.trial import Limits
+    from verifiers.conformance.trial import TrialLimits
     from verifiers.jsonl import UnusableInput
     from verifiers.registry import UnknownVerifier
 
-    settings = Settings(Limits(deadline, memory), huge, max_false_passes, max_false_fails, max_not_checked)
+    settings = Settings(TrialLimits(deadline, memory), huge, max_false_passes, max_false_fails, max_not_checked)
     try:
         labelled = read_cases(cases, name) if cases is not None else []
         report = examine(name, read_params(params or []), labelled, settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from selfplay.config.recipe import Compute
+from selfplay.config.recipe import ComputeSettings
 
 MOST_CPU_WORKERS = 4
 _GPU_FILES = (Path("/dev/nvidia0"), Path("/dev/nvidiactl"), Path("/dev/kfd"))
@@ -24,7 +24,7 @@ def gpu_count() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def workers_and_device(compute: Compute, gpus_each: int = 1) -> tuple[int, str]:
+def workers_and_device(compute: ComputeSettings, gpus_each: int = 1) -> tuple[int, str]:
     """The number of workers and their device, where each worker needs so many GPUs.
 
     Raises:

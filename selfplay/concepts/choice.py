@@ -18,7 +18,7 @@ from selfplay.watching.rounds import prompt_rounds, table_file
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ConceptChoice:
     """What combinations are drawn from."""
 
     sampler: ConceptSampler
@@ -28,7 +28,7 @@ class Choice:
 
 def choice_of(
     recipe: Recipe, domain: str, seeds: Sequence[Seed], reserved: Iterable[Combination], embed: Embed | None
-) -> Choice:
+) -> ConceptChoice:
     """What a domain's combinations are drawn from.
 
     Args:
@@ -60,7 +60,7 @@ def choice_of(
         uses = [use for run in runs for use in earlier_uses(run, domain)]
         steering = CoverageSteering(bank.names, settings.coverage, uses)
         taken |= {combination for run in runs for combination in combinations_tried(run, domain)}
-    return Choice(ConceptSampler(bank, settings.concept_temperature, taken, steering), shapes)
+    return ConceptChoice(ConceptSampler(bank, settings.concept_temperature, taken, steering), shapes)
 
 
 def earlier_runs(recipe: Recipe) -> list[Path]:

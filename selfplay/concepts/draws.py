@@ -34,8 +34,8 @@ class BatchDraws:
     def prefer(self, preference: Floats | None) -> None:
         """Sets a factor of each concept's weights, shape [concepts]; None for 1 each."""
         self._preference = np.ones(len(self._bank)) if preference is None else preference
-        self._first = Choice(self._bank.frequency * self._preference)
-        self._preferred = Choice(self._preference)
+        self._first = WeightedIndices(self._bank.frequency * self._preference)
+        self._preferred = WeightedIndices(self._preference)
 
     def combinations(self, rng: np.random.Generator, count: int, size: int) -> Indices:
         """Shape [count, size]; the concepts of each in the order in which they were drawn."""
@@ -134,11 +134,11 @@ class BatchDraws:
             part = chosen[start : start + step]
             weights = weights_of_next(self._bank, part, self._temperature, self._preference)
             for place, row in enumerate(weights, start):
-                found[place] = Choice(row).pick(rng.random(1))[0]
+                found[place] = WeightedIndices(row).pick(rng.random(1))[0]
         return found
 
 
-class Choice:
+class WeightedIndices:
     """Indices by their weights."""
 
     def __init__(self, weights: Floats) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from selfplay.concepts.affinity import weights_of_next
 from selfplay.concepts.bank import Combination, ConceptBank
-from selfplay.concepts.draws import BatchDraws, Choice
+from selfplay.concepts.draws import BatchDraws, WeightedIndices
 
 FEW = 1024
 """Most concepts of a bank from which combinations are drawn one by one: there, all weights are soon computed."""
@@ -127,7 +127,7 @@ def _many(draws: BatchDraws, rng: random.Random, size: int, count: int) -> Place
 
 
 def _pick(rng: random.Random, weights: NDArray[np.float64]) -> int:
-    return int(Choice(weights / weights.sum()).pick(np.array([rng.random()]))[0])
+    return int(WeightedIndices(weights / weights.sum()).pick(np.array([rng.random()]))[0])
 
 
 def _key(places: Places) -> bytes:

@@ -132,7 +132,7 @@ class Annotator(Section):
     """How many problems it gets, relative to the shares of the others."""
 
 
-class Annotation(Section):
+class AnnotationSettings(Section):
     """How problems become triples of concepts, rationale and problem (paper section 2.2)."""
 
     may_change: ClassVar[tuple[str, ...]] = ("budget", "unfinished")
@@ -154,7 +154,7 @@ class Annotation(Section):
     """A model that scores each triple, log p(z|c) and log p(x|z,c), for the annotations table; none leaves it out."""
 
     @model_validator(mode="after")
-    def _fewest_below_most(self) -> Annotation:
+    def _fewest_below_most(self) -> AnnotationSettings:
         if self.fewest_concepts is not None and self.fewest_concepts > self.concepts:
             raise ValueError(
                 f"fewest_concepts is {self.fewest_concepts}, more than the {self.concepts} that are asked for"

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
-from selfplay.config.annotation import Annotation, OpenAIEngine
+from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
 from selfplay.config.curation import Curation, DatasetBenchmark, FileBenchmark
 from selfplay.config.recipe import Recipe
 from selfplay.config.seeds import DatasetSeeds, FileSeeds
@@ -46,7 +46,7 @@ RecipeLoader.add_implicit_resolver(
 )
 
 
-class Source:
+class RecipeSource:
     """Where each setting came from, so that an error can point at it."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: with file, line, field, what was expected and the nearest valid name.
     """
     path = Path(path)
-    source = Source()
+    source = RecipeSource()
     merged = _read(path, source, ())
     for override in overrides:
         merged = _override(merged, override, source)
@@ -97,7 +97,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     return _resolve_paths(recipe, path.parent)
 
 
-def _read(path: Path, source: Source, seen: tuple[Path, ...]) -> dict[str, Any]:
+def _read(path: Path, source: RecipeSource, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise RecipeError(f"{path}: extends itself by way of {' -> '.join(map(str, seen))}; remove one `extends`")
     try:
@@ -133,7 +133,7 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _override(settings: dict[str, Any], override: str, source: Source) -> dict[str, Any]:
+def _override(settings: dict[str, Any], override: str, source: RecipeSource) -> dict[str, Any]:
     name, equals, _ = override.partition("=")
     if not equals or not name:
         raise RecipeError(f"{override!r}: an override is written `a.b.c=value`")
@@ -145,7 +145,7 @@ def _override(settings: dict[str, Any], override: str, source: Source) -> dict[s
     return _merge(settings, typing.cast(dict[str, Any], top))
 
 
-def _explain(error: ValidationError, source: Source, path: Path) -> str:
+def _explain(error: ValidationError, source: RecipeSource, path: Path) -> str:
     sentences = []
     for problem in error.errors():
         at = tuple(part for part in problem["loc"] if part not in KINDS)
@@ -281,7 +281,9 @@ def deciding(settings: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in settings.items() if name not in ("compute", "tracking")}
     cold_start = dict(kept.get("cold_start", {}))
     cold_start["annotation"] = {
-        name: value for name, value in cold_start.get("annotation", {}).items() if name not in Annotation.may_change
+        name: value
+        for name, value in cold_start.get("annotation", {}).items()
+        if name not in AnnotationSettings.may_change
     }
     training = {name: value for name, value in kept.get("training", {}).items() if name != "push_to_hub"}
     kept |= {"cold_start": cold_start, "training": training}

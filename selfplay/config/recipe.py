@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from selfplay.config.annotation import Annotation, AnnotationTemplates, Annotator, check_budget
+from selfplay.config.annotation import AnnotationSettings, AnnotationTemplates, Annotator, check_budget
 from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
@@ -19,7 +19,7 @@ from selfplay.config.tracking import Tracking
 from selfplay.config.training import TrainingSettings
 
 
-class Compute(Section):
+class ComputeSettings(Section):
     """What the run may use of this machine."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -73,7 +73,7 @@ class ColdStart(Section):
 
     annotators: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], Annotator] = {}
     """Models that give seed problems the concepts and the rationales they lack, by name; none expects whole seeds."""
-    annotation: Annotation = Annotation()
+    annotation: AnnotationSettings = AnnotationSettings()
     """How they are asked."""
     enabled: bool = True
     """False starts EM from the generator as it is: an ablation, for generators that write the blocks unasked."""
@@ -118,7 +118,7 @@ class Supervision(Section):
     """Restarts in a row after which no further prompt was finished; one failure more ends the run."""
 
 
-class Engine(Section):
+class EngineSettings(Section):
     """What generates and scores."""
 
     kind: Literal["transformers", "vllm"] = "transformers"
@@ -145,7 +145,7 @@ class Engine(Section):
         return value if isinstance(value, int) and value > 0 else 1
 
     @model_validator(mode="after")
-    def _args_have_an_engine(self) -> Engine:
+    def _args_have_an_engine(self) -> EngineSettings:
         for name, given in {"args": self.args, "supervision": self.supervision is not None}.items():
             if given and self.kind == "transformers":
                 raise ValueError(f"{name} is for vLLM, but kind is transformers; set kind to vllm or drop {name}")
@@ -154,7 +154,7 @@ class Engine(Section):
         return self
 
     @model_validator(mode="after")
-    def _parallelism_has_processes(self) -> Engine:
+    def _parallelism_has_processes(self) -> EngineSettings:
         if self.ranks > 1 and self.supervision is None:
             raise ValueError(
                 f"args spread a model over {self.ranks} processes, which only a child of a worker can start; "
@@ -185,7 +185,7 @@ class Recipe(Section):
     """Name of the run: its folder below `runs/`."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """The one seed that all others derive from."""
-    compute: Compute = Compute()
+    compute: ComputeSettings = ComputeSettings()
     """Devices and processes."""
     model: Annotated[PretrainedModel | ScratchModel, Field(discriminator="kind")]
     """The base of the policy, and of the prompt model and the rationale model where there is no `generator`."""
@@ -195,7 +195,7 @@ class Recipe(Section):
     """Arguments of peft's LoraConfig for the prompt model and the rationale model; none trains all weights."""
     domains: Annotated[dict[str, Domain], Field(min_length=1)]
     """Kinds of problems, by name."""
-    engine: Engine = Engine()
+    engine: EngineSettings = EngineSettings()
     """Generation and scoring."""
     cold_start: ColdStart = ColdStart()
     """Warm start of p and q."""

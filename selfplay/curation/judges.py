@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from selfplay.config.curation import Criterion, Judging, PromptJudge
-from selfplay.curation.rubric import Question, Unreadable, question_of, scores_of
+from selfplay.curation.rubric import RubricQuestion, RubricUnreadable, question_of, scores_of
 from selfplay.engines.base import Missing, Sample
 from selfplay.run.records import Judgement, Prompt
 from selfplay.run.seeding import content_id
@@ -52,7 +52,7 @@ def _one_judge(
 
 
 def _judgement(
-    judging: Judging, name: str, model: str, prompt: Prompt, question: Question, answer: Sample | Missing
+    judging: Judging, name: str, model: str, prompt: Prompt, question: RubricQuestion, answer: Sample | Missing
 ) -> Judgement:
     scores: tuple[int, ...] = ()
     reason = fault = ""
@@ -63,7 +63,7 @@ def _judgement(
     else:
         try:
             scores, reason = scores_of(answer.text, question.ticket, judging.criteria, judging.levels)
-        except Unreadable as error:
+        except RubricUnreadable as error:
             fault = str(error)
     return Judgement(
         id=content_id("judgement", name, prompt.id),

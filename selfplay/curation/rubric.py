@@ -44,18 +44,18 @@ Reply with one JSON object and nothing else:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RubricQuestion:
     """One request to a judge, and the ticket that its answer has to repeat."""
 
     text: str
     ticket: str
 
 
-class Unreadable(ValueError):
+class RubricUnreadable(ValueError):
     """A judge's answer is not of the form asked for; the message says how, without repeating the answer."""
 
 
-def question_of(prompt: Prompt, judging: Judging, seed: int) -> Question:
+def question_of(prompt: Prompt, judging: Judging, seed: int) -> RubricQuestion:
     """What to ask about a prompt; the codes derive from the seed, which no problem knows."""
     nonce, ticket = content_id("nonce", seed, prompt.id), content_id("ticket", seed, prompt.id)
     system = _SYSTEM.format(
@@ -71,7 +71,7 @@ def question_of(prompt: Prompt, judging: Judging, seed: int) -> Question:
         "problem": prompt.problem[:LONGEST_PROBLEM],
     }
     blocks = [f"<<<{name} {nonce}\n{text}\n{nonce} {name}>>>" for name, text in parts.items()]
-    return Question("\n\n".join([system, *blocks]), ticket)
+    return RubricQuestion("\n\n".join([system, *blocks]), ticket)
 
 
 def scores_of(content: str, ticket: str, criteria: Sequence[Criterion], levels: int) -> tuple[tuple[int, ...], str]:
@@ -83,21 +83,21 @@ def scores_of(content: str, ticket: str, criteria: Sequence[Criterion], levels: 
     """
     text = content.rpartition("</think>")[2].strip()
     if not text or len(text) > LONGEST_ANSWER:
-        raise Unreadable(f"it is longer than {LONGEST_ANSWER} characters" if text else "it is empty")
+        raise RubricUnreadable(f"it is longer than {LONGEST_ANSWER} characters" if text else "it is empty")
     fenced = _FENCE.match(text)
     try:
         row = json.loads(fenced.group(1) if fenced else text, object_pairs_hook=_without_twins)
     except (ValueError, RecursionError) as error:
-        raise Unreadable("it is not one JSON object") from error
+        raise RubricUnreadable("it is not one JSON object") from error
     if not isinstance(row, dict) or set(row) != {"ticket", "reason", *criteria}:
-        raise Unreadable("its fields are not those asked for")
+        raise RubricUnreadable("its fields are not those asked for")
     if row["ticket"] != ticket:
-        raise Unreadable("its ticket is another")
+        raise RubricUnreadable("its ticket is another")
     scores = [row[name] for name in criteria]
     if any(type(score) is not int or not 0 <= score <= levels for score in scores):
-        raise Unreadable(f"a score is no integer from 0 to {levels}")
+        raise RubricUnreadable(f"a score is no integer from 0 to {levels}")
     if not isinstance(row["reason"], str):
-        raise Unreadable("its reason is not text")
+        raise RubricUnreadable("its reason is not text")
     return tuple(scores), " ".join(row["reason"].encode("utf-8", "replace").decode().split())[:300]
 
 

@@ -65,7 +65,7 @@ Segment = str | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreRequest:
+class ScoringRequest:
     """A prefix, then segments whose log-probabilities are wanted.
 
     Each part is tokenised on its own and the ids are joined, so that a segment has the same ids wherever it stands;
@@ -95,6 +95,8 @@ class Engine(Protocol):
         """One completion a prompt, in order; the same seed and prompts give the same completions."""
         ...
 
-    def score(self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
+    def score(
+        self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None = None
+    ) -> list[tuple[float, ...]]:
         """Summed log-probabilities, nats, of each segment of each request."""
         ...

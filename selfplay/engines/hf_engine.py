@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfplay.engines import hf_continuous
-from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.batching import by_length
 from selfplay.engines.hf_scoring import Encoded, Spans, score_sequences
 from selfplay.engines.loading import load
@@ -87,7 +87,7 @@ def _row(tokenizer: Any, ids: list[int], ends: set[int]) -> dict[str, Any]:
 def score_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
     """Scores a shard's requests. Job: model, device, requests, batch_tokens."""
     network, tokenizer = load(job["model"], job["device"])
-    requests: Sequence[ScoreRequest] = job["requests"]
+    requests: Sequence[ScoringRequest] = job["requests"]
     encoded = [encode_request(tokenizer, request) for request in requests]
     found = score_sequences(network, encoded, job["batch_tokens"])
     return [
@@ -96,7 +96,7 @@ def score_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def encode_request(tokenizer: Any, request: ScoreRequest) -> Encoded:
+def encode_request(tokenizer: Any, request: ScoringRequest) -> Encoded:
     """The token ids of a request, and the span of positions of each segment."""
     prefix = templated(tokenizer, request.prefix) if request.chat else request.prefix
     ids: list[int] = list(tokenizer(prefix, add_special_tokens=False)["input_ids"])

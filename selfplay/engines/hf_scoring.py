@@ -33,7 +33,7 @@ _examined: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class PrefixGroup:
     """Sequences with a common prefix, by their indices."""
 
     prefix: list[int]
@@ -92,7 +92,7 @@ def segment_sums(network: Any, encoded: Sequence[Encoded]) -> list[list[float]]:
         return _sums(network, hidden, ids, [[(start - 1, end - 1) for start, end in spans] for _, spans in encoded])
 
 
-def shared_prefixes(encoded: Sequence[Encoded]) -> list[Group]:
+def shared_prefixes(encoded: Sequence[Encoded]) -> list[PrefixGroup]:
     """Groups of sequences whose common prefix, what stands before their first span, is worth a pass of its own."""
     found: dict[tuple[int, ...], list[int]] = {}
     for index, (ids, spans) in enumerate(encoded):
@@ -102,12 +102,12 @@ def shared_prefixes(encoded: Sequence[Encoded]) -> list[Group]:
     for prefix, members in found.items():
         whole = sum(len(encoded[index][0]) for index in members)
         if len(members) > 1 and len(prefix) * (len(members) - 1) >= SHARED_SAVING * whole:
-            groups.append(Group(list(prefix), members))
+            groups.append(PrefixGroup(list(prefix), members))
     return groups
 
 
 def sums_after_prefixes(
-    network: Any, groups: Sequence[Group], encoded: Sequence[Encoded], batch_tokens: int, sums: list[list[float]]
+    network: Any, groups: Sequence[PrefixGroup], encoded: Sequence[Encoded], batch_tokens: int, sums: list[list[float]]
 ) -> None:
     """Fills in the sums of all members of the groups; all prefixes are run at once, and each of them once."""
     import torch
@@ -298,7 +298,7 @@ def _can_share(network: Any) -> bool:
     if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
         return False
     trial: list[Encoded] = [([1, 2, 3, 4, 5], [(3, 5)]), ([1, 2, 3, 6], [(3, 4)]), ([7, 8, 9, 1], [(2, 4)])]
-    groups = [Group([1, 2, 3], [0, 1]), Group([7, 8], [2])]
+    groups = [PrefixGroup([1, 2, 3], [0, 1]), PrefixGroup([7, 8], [2])]
     shared: list[list[float]] = [[]] * len(trial)
     sums_after_prefixes(network, groups, trial, 64, shared)
     alone, room = segment_sums(network, trial), _room(network)

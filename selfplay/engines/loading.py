@@ -115,14 +115,14 @@ def load_tokenizer(model: ModelRef) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownModel:
     """What can be told of a model without its weights."""
 
     architecture: str
     chat_template: bool
 
 
-def look_up(name: str, revision: str | None) -> Known | None:
+def look_up(name: str, revision: str | None) -> KnownModel | None:
     """Reads a model's configuration and tokenizer; None when it is not on this machine and no hub can be reached.
 
     Raises:
@@ -141,7 +141,9 @@ def look_up(name: str, revision: str | None) -> Known | None:
             return None
         reason = str(error).splitlines()[0]
         raise ModelError(f"{name!r} cannot be read ({reason}); give a hub name or a folder") from error
-    return Known(config.architectures[0] if config.architectures else config.model_type, bool(tokenizer.chat_template))
+    return KnownModel(
+        config.architectures[0] if config.architectures else config.model_type, bool(tokenizer.chat_template)
+    )
 
 
 def load_for_training(model: ModelRef, lora: bool) -> tuple[Any, Any]:

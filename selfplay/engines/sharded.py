@@ -11,7 +11,7 @@ from typing import Any
 from selfplay.compute.workers import Job, Workers
 from selfplay.config import recipe as config
 from selfplay.engines import hf_engine, supervisor, vllm_engine
-from selfplay.engines.base import ModelRef, OnProgress, Sample, Sampling, ScoreRequest
+from selfplay.engines.base import ModelRef, OnProgress, Sample, Sampling, ScoringRequest
 from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore, content_key
 
@@ -19,7 +19,7 @@ from selfplay.run.store import ShardStore, content_key
 class ShardedEngine:
     """Generates and scores with one model over all workers; finished shards are never computed again."""
 
-    def __init__(self, model: ModelRef, settings: config.Engine, workers: Workers, store: ShardStore) -> None:
+    def __init__(self, model: ModelRef, settings: config.EngineSettings, workers: Workers, store: ShardStore) -> None:
         self.model = model
         self._settings = settings
         self._workers = workers
@@ -44,15 +44,17 @@ class ShardedEngine:
         rows = self._run(self._backend.generate_shard, jobs, keys, on_progress)
         return [_sample(row) for row in rows]
 
-    def score(self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
+    def score(
+        self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None = None
+    ) -> list[tuple[float, ...]]:
         """Summed log-probabilities, nats, of each segment of each request."""
         return [tuple(row["sums"]) for row in self._score(requests, on_progress)]
 
-    def score_with_lengths(self, requests: Sequence[ScoreRequest]) -> list[list[tuple[float, int]]]:
+    def score_with_lengths(self, requests: Sequence[ScoringRequest]) -> list[list[tuple[float, int]]]:
         """For each request, each segment's summed log-probability and its number of tokens."""
         return [list(zip(row["sums"], row["tokens"], strict=True)) for row in self._score(requests, None)]
 
-    def _score(self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None) -> list[dict[str, Any]]:
+    def _score(self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None) -> list[dict[str, Any]]:
         jobs, keys = [], []
         for start, end in _slices(len(requests), self._settings.shard):
             part = list(requests[start:end])
@@ -99,7 +101,7 @@ class ShardedEngine:
         return [row for shard in shards if shard is not None for row in shard]
 
 
-def _backend(settings: config.Engine) -> Any:
+def _backend(settings: config.EngineSettings) -> Any:
     if settings.supervision is not None:
         return supervisor
     return {"transformers": hf_engine, "vllm": vllm_engine}[settings.kind]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines import loading
-from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.hf_engine import encode_request, end_ids, templated
 from selfplay.run.seeding import derive
 
@@ -138,7 +138,7 @@ def scores(job: dict[str, Any]) -> Iterator[Finished | None]:
 
     opened = _load(job)
     yield None
-    requests: Sequence[ScoreRequest] = job["requests"]
+    requests: Sequence[ScoringRequest] = job["requests"]
     places = job.get("places", range(len(requests)))
     encoded = {place: encode_request(opened.tokenizer, requests[place]) for place in places}
     # Zero alternatives: the log-probability of each token of the prompt, and of no other.

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SelectionOutcome:
     """The best round so far, and why the run ends, if it does."""
 
     best: int
@@ -54,7 +54,7 @@ def selection_stage(
     stage.write("rollouts", Rollout, rows)
     score = score_of(rows, number)
     context.listener.log(stage.name, {name: value for name, value in score.items() if name != "round"}, number)
-    outcome = judge_rounds(settings, [*before, score])
+    outcome = selection_outcome(settings, [*before, score])
     return {"score": score, "best": outcome.best} | ({"stopped": outcome.stopped} if outcome.stopped else {})
 
 
@@ -69,7 +69,7 @@ def score_of(rows: Sequence[Rollout], number: int) -> Row:
     return {"round": number, "score": score} | by_domain
 
 
-def judge_rounds(settings: Selection, rows: Sequence[Row]) -> Outcome:
+def selection_outcome(settings: Selection, rows: Sequence[Row]) -> SelectionOutcome:
     """The best of the rounds so far; the first of equals, and none that is better by too little."""
     best = rows[0]
     for row in rows[1:]:
@@ -83,7 +83,7 @@ def judge_rounds(settings: Selection, rows: Sequence[Row]) -> Outcome:
             f"self-play ended after round {last}: {_in_a_row(waited)} no better on the development problems than "
             f"{name_of(best['round'])} ({best['score']:.3f}), which is all that training.selection.patience allows"
         )
-    return Outcome(best["round"], best["score"], stopped)
+    return SelectionOutcome(best["round"], best["score"], stopped)
 
 
 def _is_better(row: Row, best: Row, by: float) -> bool:

@@ -10,7 +10,7 @@ import yaml
 
 import selfplay
 from selfplay.config.load import deciding
-from selfplay.export.layouts import Source, base_name
+from selfplay.export.layouts import RowSource, base_name
 from selfplay.report.funnel import prompt_funnel
 from selfplay.report.run_tables import RunTables
 
@@ -27,7 +27,7 @@ ABOUT = {
 
 
 def write_card(
-    folder: Path, source: Source, recipe: Mapping[str, Any], counts: Mapping[str, int], ending: str, license_: str
+    folder: Path, source: RowSource, recipe: Mapping[str, Any], counts: Mapping[str, int], ending: str, license_: str
 ) -> None:
     """Writes README.md.
 
@@ -78,7 +78,7 @@ def _contents(counts: Mapping[str, int]) -> str:
     return "\n".join(["## Contents", "", "| configuration | rows | what |", "|---|---|---|", *lines])
 
 
-def _funnel(source: Source) -> str:
+def _funnel(source: RowSource) -> str:
     lines = ["## What was lost on the way", "", "| step | left | lost |", "|---|---|---|"]
     for step in prompt_funnel(RunTables(source.run), source.rounds):
         lost = "; ".join(f"{reason}: {count:,}" for reason, count in step.lost.items())

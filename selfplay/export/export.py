@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from selfplay.export.card import write_card
 from selfplay.export.hub import push_folder
-from selfplay.export.layouts import Layout, Row, Source
+from selfplay.export.layouts import Layout, Row, RowSource
 from selfplay.run.directory import read_recipe, read_run
 from selfplay.run.files import RunError
 from selfplay.run.tables import ROWS_AT_ONCE
@@ -57,7 +57,7 @@ def export_prompts(
         HubError: the hub did not take it.
     """
     recipe = read_run(run)
-    source = Source(run, read_recipe(run), chat, number)
+    source = RowSource(run, read_recipe(run), chat, number)
     if not source.rounds:
         stage = stage_name("curation", number or 1)
         raise RunError(f"{run}: has no curated prompts yet; run it up to there with `selfplay run ... --until {stage}`")
@@ -72,7 +72,7 @@ def export_prompts(
 
 
 def _write(
-    source: Source, folder: Path, recipe: Row, layouts: Sequence[Layout], ending: Ending, license_: str
+    source: RowSource, folder: Path, recipe: Row, layouts: Sequence[Layout], ending: Ending, license_: str
 ) -> dict[str, int]:
     folder.mkdir(parents=True, exist_ok=True)
     counts = {}
@@ -84,7 +84,7 @@ def _write(
     return counts
 
 
-def _write_layout(source: Source, folder: Path, layout: Layout, ending: Ending) -> int:
+def _write_layout(source: RowSource, folder: Path, layout: Layout, ending: Ending) -> int:
     schema, rows = source.schema(layout), source.rows(layout)
     total, number = 0, 0
     while first := list(islice(rows, ROWS_AT_ONCE)):

@@ -55,7 +55,7 @@ _PROMPTS = [
 
 
 @dataclass(frozen=True)
-class Source:
+class RowSource:
     """A run whose curation has ended."""
 
     run: Path

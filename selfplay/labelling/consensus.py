@@ -23,7 +23,7 @@ RAN = (GIVEN, CONFIRMED, MENDED, NOT_RUN, NO_OUTPUT, TOO_FEW)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TrialInput:
     """An input to try programs on."""
 
     kind: str
@@ -39,7 +39,7 @@ class Trial:
 class Tried:
     """What the programs made of a trial."""
 
-    trial: Trial
+    trial: TrialInput
     output: str = ""
     agreement: float = 0.0
     outcome: str = ""
@@ -61,7 +61,11 @@ class Consensus:
     """
 
     def __init__(
-        self, runner: ProgramRunner, programs: Sequence[str | None], weights: Sequence[float], trials: Sequence[Trial]
+        self,
+        runner: ProgramRunner,
+        programs: Sequence[str | None],
+        weights: Sequence[float],
+        trials: Sequence[TrialInput],
     ) -> None:
         """Runs every distinct program on every input.
 
@@ -105,7 +109,7 @@ class Consensus:
             for trial in self._trials
         ]
 
-    def _outcome(self, trial: Trial, place: int, settings: Labelling) -> Tried:
+    def _outcome(self, trial: TrialInput, place: int, settings: Labelling) -> Tried:
         seen = [self._output(program, place) for program in self.programs]
         winner, share = self._majority(seen)
         if winner is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from selfplay.engines.base import ModelRef
 from selfplay.labelling.answer_vote import Label, label_by_answers
-from selfplay.labelling.consensus import Consensus, Trial, Tried
+from selfplay.labelling.consensus import Consensus, TrialInput, Tried
 from selfplay.labelling.filters import statement_fault
 from selfplay.labelling.label_engines import open_label_engine
 from selfplay.labelling.mutation_check import checked
@@ -40,7 +40,7 @@ class Case:
     prompt: Problem
     completions: tuple[Completion, ...]
     ballots: tuple[Ballot, ...]
-    trials: tuple[Trial, ...]
+    trials: tuple[TrialInput, ...]
     """Inputs that programs are tried on, where answers are programs."""
 
 
@@ -148,7 +148,7 @@ def _is_code(verifier: Verifier) -> bool:
 
 def _trials(
     context: Context, writer: OpenedEngine | None, prompts: Sequence[Problem], seeds: Sequence[Seed], number: int
-) -> dict[str, list[Trial]]:
+) -> dict[str, list[TrialInput]]:
     code = [prompt for prompt in prompts if _is_code(context.judge.verifiers[prompt.domain])]
     if writer is not None:
         return written_trials(context, writer, code, number)

@@ -15,7 +15,7 @@ from typing import Any
 from selfplay.config.labelling import Difficulty, Labeller, Labelling, Relabelling
 from selfplay.engines.base import ModelRef
 from selfplay.labelling.answer_vote import Label, label_by_answers
-from selfplay.labelling.consensus import RAN, Consensus, Trial
+from selfplay.labelling.consensus import RAN, Consensus, TrialInput
 from selfplay.labelling.difficulty import decide, limits_of
 from selfplay.labelling.filters import statement_fault
 from selfplay.labelling.label import Case, Labelled, label_case, program_runner, write_votes
@@ -55,7 +55,7 @@ def relabelling_stage(
     """
     tasks = earlier[-1].read("tasks", LabelledTask)
     votes = _grouped(earlier, "ballots", Ballot)
-    trials = {key: [Trial(t.kind, t.input, t.written) for t in rows] for key, rows in _trials(earlier[0]).items()}
+    trials = {key: [TrialInput(t.kind, t.input, t.written) for t in rows] for key, rows in _trials(earlier[0]).items()}
     looked = look_again(context, number, policy, tasks)
     with closing(program_runner(context)) as runner:
         found = [_judged(context, runner, number, one, votes, trials) for one in looked]
@@ -149,7 +149,7 @@ def _judged(
     number: int,
     one: Looked,
     votes: Mapping[str, Sequence[Ballot]],
-    trials: Mapping[str, Sequence[Trial]],
+    trials: Mapping[str, Sequence[TrialInput]],
 ) -> tuple[LabelledTask, Labelled | None]:
     """The task as it goes into the round, and its new votes; none where it was not looked at."""
     settings = context.recipe.labelling
@@ -190,7 +190,7 @@ def contradicts(
     if reader is not None:
         found = label_by_answers(reader, answers, weights, settings.model_copy(update={"filters": ()}))
         return found.answer is not None and not reader.equal(found.answer, task.answer or "")
-    trials = [Trial("", test.input, test.output) for test in task.tests]
+    trials = [TrialInput("", test.input, test.output) for test in task.tests]
     _, tried = Consensus(runner, answers, weights, trials).label(settings)
     return any(item.kept and item.output != " ".join(item.trial.written.split()) for item in tried)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from selfplay import formats
 from selfplay.config.labelling import TestKind
-from selfplay.labelling.consensus import Trial, Tried
+from selfplay.labelling.consensus import TrialInput, Tried
 from selfplay.labelling.label_engines import ask
 from selfplay.labelling.unit_test_answers import WrittenTest, read_unit_test
 from selfplay.labelling.votes import Problem
@@ -26,16 +26,16 @@ DESCRIPTION: dict[TestKind, str] = {
 }
 
 
-def seed_trials(context: Context, prompt: Problem, seeds: Sequence[Seed]) -> list[Trial]:
+def seed_trials(context: Context, prompt: Problem, seeds: Sequence[Seed]) -> list[TrialInput]:
     """Inputs of the domain's seed problems: the one format that its programs read."""
     known = sorted({test.input for seed in seeds if seed.domain == prompt.domain for test in seed.tests})
     rng = random.Random(context.seed("labelling", "inputs", prompt.id))
-    return [Trial(SEED, text) for text in rng.sample(known, min(context.recipe.labelling.tests, len(known)))]
+    return [TrialInput(SEED, text) for text in rng.sample(known, min(context.recipe.labelling.tests, len(known)))]
 
 
 def written_trials(
     context: Context, engine: OpenedEngine, prompts: Sequence[Problem], number: int
-) -> dict[str, list[Trial]]:
+) -> dict[str, list[TrialInput]]:
     """The tests that a model writes for each prompt, by its id; those that cannot be used carry the reason.
 
     Each is asked for on its own, and asked for again where the answer cannot be read.
@@ -55,7 +55,7 @@ def written_trials(
         seed = context.seed("labelling", "tests", number, attempt)
         samples = ask(context, engine, texts, writer.sampling, seed)
         found |= {place: read_unit_test(sample) for place, sample in zip(left, samples, strict=True)}
-    trials: dict[str, list[Trial]] = {prompt.id: [] for prompt in prompts}
+    trials: dict[str, list[TrialInput]] = {prompt.id: [] for prompt in prompts}
     for place, (prompt, kind, _) in enumerate(asked):
         trials[prompt.id].append(_trial(kind, found[place], trials[prompt.id]))
     return trials
@@ -66,10 +66,10 @@ def _question(template: str, prompt: Problem, kind: TestKind, number: int) -> st
     return formats.fill(template, problem=prompt.problem, kind=DESCRIPTION[kind] + more)
 
 
-def _trial(kind: str, written: WrittenTest, before: Sequence[Trial]) -> Trial:
+def _trial(kind: str, written: WrittenTest, before: Sequence[TrialInput]) -> TrialInput:
     known = {" ".join(trial.input.split()) for trial in before if not trial.fault}
     again = not written.fault and " ".join(written.input.split()) in known
-    return Trial(kind, written.input, written.output, "an input that is there already" if again else written.fault)
+    return TrialInput(kind, written.input, written.output, "an input that is there already" if again else written.fault)
 
 
 def unit_tests_of(prompt: Problem, tried: Sequence[Tried], number: int = 0) -> list[UnitTest]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from selfplay import formats
 from selfplay.config.labelling import Labeller
-from selfplay.engines.base import ModelRef, Sample, ScoreRequest
+from selfplay.engines.base import ModelRef, Sample, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.labelling.label_engines import ask, open_label_engine
 from selfplay.run.records import Ballot
@@ -93,7 +93,7 @@ class Voters:
             return [None] * len(samples)
         assert isinstance(engine, ShardedEngine)
         requests = [
-            ScoreRequest(text, (sample.token_ids,), ends=sample.complete, chat=engine.model.chat)
+            ScoringRequest(text, (sample.token_ids,), ends=sample.complete, chat=engine.model.chat)
             for text, sample in zip(inputs, samples, strict=True)
         ]
         return [total / max(count, 1) for [(total, count)] in engine.score_with_lengths(requests)]

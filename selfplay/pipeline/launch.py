@@ -14,7 +14,7 @@ from selfplay.compute.workers import Workers
 from selfplay.config.annotation import LocalEngine
 from selfplay.config.recipe import Recipe
 from selfplay.export.model import push_best
-from selfplay.pipeline.listener import Audience
+from selfplay.pipeline.listener import RunListener
 from selfplay.pipeline.main_loop import run_pipeline
 from selfplay.pipeline.stage_runner import Reached
 from selfplay.preflight.prompts import check_prompt_endpoints, check_prompts
@@ -67,7 +67,7 @@ def launch(
             workers.wait_until_ready()
         run.claim()
         with Progress() as progress, Tracker(run_path, recipe, progress.note) as tracker, _judge(recipe, run) as judge:
-            with Audience(run, progress, tracker) as audience:
+            with RunListener(run, progress, tracker) as audience:
                 try:
                     summary = run_pipeline(Context(run, workers, judge, audience, clock), until)
                 except Reached:

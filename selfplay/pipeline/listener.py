@@ -19,7 +19,7 @@ class AlarmStop(RuntimeError):
     """An alarm was raised that the recipe wants to stop the run; the message is its sentence and the remedy."""
 
 
-class Audience:
+class RunListener:
     """The listener of a run. As a context manager, it tells of the last stage when the run ends."""
 
     def __init__(self, run: RunDirectory, progress: Progress, tracker: Tracker) -> None:

@@ -1,4 +1,4 @@
-"""The story of a run, in order. Each stage is done once; a run that was cut off goes on where it stopped.
+"""The stages of a run, in order. Each stage is done once; a run that was cut off goes on where it stopped.
 
 seeds         problems to start from, with concepts, rationale, and answer or tests
 annotation    annotators give them the concepts and rationales they lack (only where the recipe names annotators)
@@ -31,7 +31,7 @@ from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import choose_problems
 from selfplay.labelling.label import labelling_stage
 from selfplay.pipeline.rounds import SYNTHESIS_SETTINGS, Problems, SelfPlay, Synthesised, kept_prompts, unlabelled_tasks
-from selfplay.pipeline.stage_runner import Story
+from selfplay.pipeline.stage_runner import StageRunner
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, Seed
 from selfplay.seeds.stage import seed_files, seeds_stage
@@ -40,7 +40,7 @@ from selfplay.stage.plan import scratch_teacher, synthesises
 from selfplay.synthesis.annotation import annotation_stage
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
 from selfplay.synthesis.em import em_stage, measured_pairs, round_models
-from selfplay.synthesis.em_watch import judge
+from selfplay.synthesis.em_watch import stop_decision
 from selfplay.synthesis.generate import synthesis_stage
 from selfplay.synthesis.measures import Row, measure
 from selfplay.training.base_model import base_model, base_stage, generator_model, scratch_model, train_from_scratch
@@ -68,25 +68,27 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
         Reached: the stage `until` is done.
     """
     recipe = context.recipe
-    story = Story(context, until)
-    seeds = story.tell("seeds", ["domains"], lambda stage: seeds_stage(stage, recipe), seed_files(recipe))
+    stages = StageRunner(context, until)
+    seeds = stages.run_stage("seeds", ["domains"], lambda stage: seeds_stage(stage, recipe), seed_files(recipe))
     if synthesises(recipe) and recipe.cold_start.annotators:
         bare = seeds
-        seeds = story.tell("annotation", ANNOTATION_SETTINGS, lambda stage: annotation_stage(stage, context, bare))
+        seeds = stages.run_stage(
+            "annotation", ANNOTATION_SETTINGS, lambda stage: annotation_stage(stage, context, bare)
+        )
     problems = _problems(context, seeds)
 
-    base_done = story.tell("base", ["model", "engine"], lambda stage: base_stage(stage, context, problems.train))
+    base_done = stages.run_stage("base", ["model", "engine"], lambda stage: base_stage(stage, context, problems.train))
     base = base_model(base_done, recipe)
     policy = dataclasses.replace(base, chat=context.chat)
     made: Synthesised | None = None
     labelled: list[Stage] = []
     tasks: list[LabelledTask] = []
     if synthesises(recipe):
-        made = _prompts(story, base, problems)
-        labelled, tasks = _labels(story, policy, made.curated[1], problems)
-    teacher = _teacher(story, problems.train)
-    SelfPlay(story, problems, made, teacher, labelled).play(policy, tasks)
-    return story.end()
+        made = _prompts(stages, base, problems)
+        labelled, tasks = _labels(stages, policy, made.curated[1], problems)
+    teacher = _teacher(stages, problems.train)
+    SelfPlay(stages, problems, made, teacher, labelled).play(policy, tasks)
+    return stages.end()
 
 
 def _problems(context: Context, seeds: Stage) -> Problems:
@@ -106,16 +108,16 @@ def _problems(context: Context, seeds: Stage) -> Problems:
     )
 
 
-def _prompts(story: Story, base: ModelRef, problems: Problems) -> Synthesised:
-    context, recipe, train = story.context, story.context.recipe, list(problems.train)
-    pair = expectation_maximisation(story, generator_model(base, recipe), train, list(problems.pairs))
-    made = story.tell(
+def _prompts(stages: StageRunner, base: ModelRef, problems: Problems) -> Synthesised:
+    context, recipe, train = stages.context, stages.context.recipe, list(problems.train)
+    pair = expectation_maximisation(stages, generator_model(base, recipe), train, list(problems.pairs))
+    made = stages.run_stage(
         "synthesis",
         SYNTHESIS_SETTINGS,
         lambda stage: synthesis_stage(stage, context, pair.p, train, problems.reserved, base),
         choice_files(recipe),
     )
-    curated = story.tell(
+    curated = stages.run_stage(
         "curation",
         ["curation"],
         lambda stage: curation_stage(stage, context, made, train, problems.reserved),
@@ -125,51 +127,51 @@ def _prompts(story: Story, base: ModelRef, problems: Problems) -> Synthesised:
 
 
 def _labels(
-    story: Story, policy: ModelRef, curated: Stage, problems: Problems
+    stages: StageRunner, policy: ModelRef, curated: Stage, problems: Problems
 ) -> tuple[list[Stage], list[LabelledTask]]:
     """The stage that labels the prompts, where the update rule needs that, and the tasks."""
-    context, kept = story.context, kept_prompts(curated)
+    context, kept = stages.context, kept_prompts(curated)
     if not context.recipe.training.needs_labels:
         return [], unlabelled_tasks(kept)
-    done = story.tell(
+    done = stages.run_stage(
         "labelling", ["labelling"], lambda stage: labelling_stage(stage, context, policy, kept, problems.train)
     )
     return [done], done.read("tasks", LabelledTask)
 
 
-def _teacher(story: Story, train: Sequence[Seed]) -> ModelRef | None:
+def _teacher(stages: StageRunner, train: Sequence[Seed]) -> ModelRef | None:
     """A teacher that the run trains itself, where the recipe says so."""
-    context, recipe = story.context, story.context.recipe
+    context, recipe = stages.context, stages.context.recipe
     settings = scratch_teacher(recipe)
     if settings is None:
         return None
-    done = story.tell(
+    done = stages.run_stage(
         "teacher", ["training.sft.teacher.engine"], lambda stage: train_from_scratch(stage, context, settings, train)
     )
     return scratch_model(done)
 
 
-def expectation_maximisation(story: Story, base: ModelRef, train: list[Seed], measured: list[Seed]) -> ModelPair:
+def expectation_maximisation(stages: StageRunner, base: ModelRef, train: list[Seed], measured: list[Seed]) -> ModelPair:
     """The cold start and the rounds; returns the models of the round that is kept."""
-    context = story.context
+    context = stages.context
 
     def cold_start(stage: Stage) -> dict[str, Any]:
         counts = cold_start_stage(stage, context, base, train)
         return counts | {"row": measure(context, 0, models_of(stage, base), measured)}
 
-    done = story.tell("cold_start", COLD_START_SETTINGS, cold_start)
+    done = stages.run_stage("cold_start", COLD_START_SETTINGS, cold_start)
     pairs = [models_of(done, base)]
     rows = [done.manifest["counts"]["row"]]
-    outcome = judge(context.recipe.em, rows)
+    outcome = stop_decision(context.recipe.em, rows)
     for number in range(1, context.recipe.em.rounds + 1):
         work = functools.partial(_em_round, context, number, pairs[-1], train, measured, rows)
-        done = story.tell(f"em_{number}", ["em"], work)
+        done = stages.run_stage(f"em_{number}", ["em"], work)
         pairs.append(round_models(done, pairs[-1]))
         rows.append(done.manifest["counts"]["row"])
-        outcome = judge(context.recipe.em, rows)
+        outcome = stop_decision(context.recipe.em, rows)
         if outcome.reason:
             context.listener.note(outcome.sentence)
-            story.pass_over([f"em_{later}" for later in range(number + 1, context.recipe.em.rounds + 1)])
+            stages.pass_over([f"em_{later}" for later in range(number + 1, context.recipe.em.rounds + 1)])
             break
     return pairs[outcome.kept]
 
@@ -184,7 +186,7 @@ def _em_round(
     stage: Stage,
 ) -> dict[str, Any]:
     counts = em_stage(stage, context, number, before, train, measured)
-    outcome = judge(context.recipe.em, [*rows, counts["row"]])
+    outcome = stop_decision(context.recipe.em, [*rows, counts["row"]])
     return counts | ({"stopped": outcome.sentence} if outcome.reason else {})
 
 

@@ -21,10 +21,10 @@ from selfplay.curation.benchmarks import benchmark_contents
 from selfplay.curation.gates import curation_stage
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import evaluation_stage
-from selfplay.evaluation.selection import judge_rounds, selection_stage
+from selfplay.evaluation.selection import selection_outcome, selection_stage
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
-from selfplay.pipeline.stage_runner import Story
+from selfplay.pipeline.stage_runner import StageRunner
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, Prompt, Rollout, RoundPrompt, Seed
 from selfplay.stage.plan import renewing_stages, round_stages
@@ -69,7 +69,7 @@ class Synthesised:
 class SelfPlay:
     """The rounds of one run."""
 
-    story: Story
+    stages: StageRunner
     problems: Problems
     synthesised: Synthesised | None
     teacher: ModelRef | None = None
@@ -85,7 +85,7 @@ class SelfPlay:
             policy: the base.
             tasks: synthesised ones for the first round.
         """
-        context = self.story.context
+        context = self.stages.context
         given = given_tasks(context.recipe, self.problems.train, self.problems.reserved)
         self.tasks[1] = tasks
         self._measure(0, policy)
@@ -98,17 +98,17 @@ class SelfPlay:
             self._measure(number, policy)
             scores = self._select(number, policy, scores)
             settings = context.recipe.training.selection
-            outcome = judge_rounds(settings, scores) if settings else None
+            outcome = selection_outcome(settings, scores) if settings else None
             if outcome is not None and outcome.stopped:
                 context.listener.note(outcome.stopped)
                 later = range(number + 1, rounds + 1)
-                self.story.pass_over([name for n in later for name in round_stages(context.recipe, n)])
+                self.stages.pass_over([name for n in later for name in round_stages(context.recipe, n)])
                 break
 
     def _update(self, number: int, policy: ModelRef, given: Sequence[Given]) -> ModelRef:
-        context = self.story.context
+        context = self.stages.context
         pools = Pools(dict(self.tasks), given)
-        done = self.story.tell(
+        done = self.stages.run_stage(
             f"selfplay_{number}",
             ["training"],
             lambda stage: selfplay_stage(stage, context, number, policy, pools, self.problems.train, self.teacher),
@@ -117,19 +117,19 @@ class SelfPlay:
         return round_policy(done, context)
 
     def _measure(self, number: int, policy: ModelRef) -> None:
-        context, problems = self.story.context, self.problems.measured
+        context, problems = self.stages.context, self.problems.measured
         sections = ["evaluation"] if number == 0 else []
-        self.story.tell(
+        self.stages.run_stage(
             f"evaluation_{number}",
             sections,
             lambda stage: evaluation_stage(stage, context, number, policy, problems),
         )
 
     def _select(self, number: int, policy: ModelRef, scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        context = self.story.context
+        context = self.stages.context
         if context.recipe.training.selection is None:
             return []
-        done = self.story.tell(
+        done = self.stages.run_stage(
             f"selection_{number}",
             ["training.selection"],
             lambda stage: selection_stage(stage, context, number, policy, self.problems.development, scores),
@@ -138,7 +138,7 @@ class SelfPlay:
 
     def _renew(self, number: int, policy: ModelRef) -> None:
         """Gives a round its own prompts or labels, or those of the round before."""
-        context, planned = self.story.context, renewing_stages(self.story.context.recipe, number)
+        context, planned = self.stages.context, renewing_stages(self.stages.context.recipe, number)
         self.tasks[number] = self.tasks[number - 1]
         if self.synthesised is None or not planned:
             return
@@ -152,7 +152,7 @@ class SelfPlay:
             curated[number] = self._new_prompts(number)
         if f"labelling_{number}" in planned:
             kept = kept_prompts(curated[number])
-            done = self.story.tell(
+            done = self.stages.run_stage(
                 f"labelling_{number}",
                 ["labelling"],
                 lambda stage: labelling_stage(stage, context, policy, kept, self.problems.train, number),
@@ -162,8 +162,8 @@ class SelfPlay:
             self.tasks[number] = unlabelled_tasks(kept_prompts(curated[number]))
 
     def _look_again(self, number: int, policy: ModelRef) -> None:
-        context, earlier = self.story.context, list(self.labelled)
-        done = self.story.tell(
+        context, earlier = self.stages.context, list(self.labelled)
+        done = self.stages.run_stage(
             f"relabelling_{number}",
             ["labelling"],
             lambda stage: relabelling_stage(stage, context, number, policy, earlier),
@@ -172,10 +172,10 @@ class SelfPlay:
         self.tasks[number] = done.read("tasks", LabelledTask)
 
     def _new_prompts(self, number: int) -> Stage:
-        context, own, problems = self.story.context, self.synthesised, self.problems
+        context, own, problems = self.stages.context, self.synthesised, self.problems
         assert own is not None
         recipe = context.recipe
-        made = self.story.tell(
+        made = self.stages.run_stage(
             f"synthesis_{number}",
             SYNTHESIS_SETTINGS,
             lambda stage: synthesis_stage(
@@ -184,7 +184,7 @@ class SelfPlay:
             choice_files(recipe),
         )
         earlier = list(own.curated.values())
-        return self.story.tell(
+        return self.stages.run_stage(
             f"curation_{number}",
             ["curation"],
             lambda stage: curation_stage(stage, context, made, problems.train, problems.reserved, earlier),
@@ -193,7 +193,7 @@ class SelfPlay:
 
     def _feed_back(self, number: int) -> None:
         """One more round of EM, on the seeds' pairs and on what the last round found learnable."""
-        context, own, problems = self.story.context, self.synthesised, self.problems
+        context, own, problems = self.stages.context, self.synthesised, self.problems
         settings = context.recipe.synthesis.feedback
         if settings is None or own is None:
             return
@@ -210,7 +210,7 @@ class SelfPlay:
             counts = em_stage(stage, context, em, before, problems.train, problems.pairs, pairs)
             return {"fed_back": len(pairs), "measured": counts.pop("row")} | counts
 
-        own.pair = round_models(self.story.tell(f"feedback_{number}", ["em", "synthesis.feedback"], work), before)
+        own.pair = round_models(self.stages.run_stage(f"feedback_{number}", ["em", "synthesis.feedback"], work), before)
 
 
 def kept_prompts(curated: Stage) -> list[Prompt]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from selfplay.config.models import PretrainedModel
 from selfplay.config.recipe import Recipe
-from selfplay.evaluation.selection import judge_rounds
+from selfplay.evaluation.selection import selection_outcome
 from selfplay.run.directory import RunDirectory, Stage
 from selfplay.stage.plan import rounds_made
 from selfplay.training.rules import POLICY
@@ -66,7 +66,7 @@ def selection_summary(recipe: Recipe, scores: Sequence[dict[str, Any]]) -> dict[
     settings = recipe.training.selection
     if settings is None or not scores:
         return None
-    outcome = judge_rounds(settings, scores)
+    outcome = selection_outcome(settings, scores)
     return {"scores": list(scores), "best": outcome.best, "stopped": outcome.stopped or None}
 
 
@@ -75,7 +75,7 @@ def best_policy(run: RunDirectory, stages: Sequence[Stage]) -> Best:
     recipe, scores = run.recipe, score_rows(stages)
     made = rounds_made([stage.name for stage in stages])
     if recipe.training.selection is not None and scores:
-        outcome = judge_rounds(recipe.training.selection, scores)
+        outcome = selection_outcome(recipe.training.selection, scores)
         return Best(outcome.best, "development problems", outcome.score, _place(run, outcome.best))
     last = made[-1] if made else 0
     return Best(last, "being the last", None, _place(run, last))

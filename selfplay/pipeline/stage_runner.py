@@ -17,7 +17,7 @@ class Reached(Exception):
     """The stage after which the run was asked to stop is done."""
 
 
-class Story:
+class StageRunner:
     """Runs stages one after the other, tells the listener, and keeps the time."""
 
     def __init__(self, context: Context, until: str | None) -> None:
@@ -30,7 +30,7 @@ class Story:
         else:
             context.clock.mark(START_UP)
 
-    def tell(
+    def run_stage(
         self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]], contents: str = ""
     ) -> Stage:
         """Runs one stage unless it is done; `contents` stands for files that it reads."""

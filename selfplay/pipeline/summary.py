@@ -23,7 +23,7 @@ from selfplay.pipeline.rounds_summary import (
 from selfplay.run.directory import RunDirectory, Stage
 from selfplay.run.files import write_json
 from selfplay.run.records import Rollout
-from selfplay.synthesis.em_watch import Measures, judge
+from selfplay.synthesis.em_watch import Measures, stop_decision
 
 PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")
 
@@ -87,7 +87,7 @@ def _em_outcome(recipe: Recipe, rows: Sequence[Measures]) -> dict[str, Any]:
     """Which round's models synthesised, and what ended the loop before its last round, if anything did."""
     if not rows:
         return {"kept": None, "rounds": 0, "stopped": None}
-    outcome = judge(recipe.em, rows)
+    outcome = stop_decision(recipe.em, rows)
     return {"kept": outcome.kept, "rounds": outcome.rounds, "stopped": outcome.sentence if outcome.reason else None}
 
 

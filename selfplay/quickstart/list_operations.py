@@ -21,7 +21,7 @@ class Slip:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class ListOperation:
     """One operation on a list, or one way to print it."""
 
     concept: str
@@ -49,20 +49,20 @@ Keep = tuple[str, Callable[[int, int], bool]]
 Change = tuple[str, Callable[[int, int], int]]
 
 
-def _filter(concept: str, told: str, right: Keep, *wrong: Keep) -> Operation:
+def _filter(concept: str, told: str, right: Keep, *wrong: Keep) -> ListOperation:
     def line(keep: Keep) -> Slip:
         condition, holds = keep
         return Slip(f"v=[x for x in v if {condition}]", lambda v, n: [x for x in v if holds(x, n)])
 
-    return Operation(concept, f"keep the {told}", line(right).code, line(right).apply, tuple(map(line, wrong)))
+    return ListOperation(concept, f"keep the {told}", line(right).code, line(right).apply, tuple(map(line, wrong)))
 
 
-def _map(concept: str, told: str, right: Change, *wrong: Change) -> Operation:
+def _map(concept: str, told: str, right: Change, *wrong: Change) -> ListOperation:
     def line(change: Change) -> Slip:
         value, of = change
         return Slip(f"v=[{value} for x in v]", lambda v, n: [of(x, n) for x in v])
 
-    return Operation(concept, told, line(right).code, line(right).apply, tuple(map(line, wrong)))
+    return ListOperation(concept, told, line(right).code, line(right).apply, tuple(map(line, wrong)))
 
 
 _EVEN: Keep = ("x%2==0", lambda x, n: x % 2 == 0)
@@ -91,12 +91,12 @@ STEPS = (
     _map("squares", "square each", ("x*x", lambda x, n: x * x), ("x*2", lambda x, n: x * 2)),
     _map("opposites", "negate each", _NEGATIVE, ("abs(x)", lambda x, n: abs(x))),
     _map("distances", "take absolute values", ("abs(x)", lambda x, n: abs(x)), _NEGATIVE),
-    Operation("sorting", "sort them up", _UP.code, _UP.apply, (_REVERSED,)),
-    Operation("descending", "sort them down", "v=sorted(v)[::-1]", lambda v, n: sorted(v)[::-1], (_UP,)),
-    Operation("reversal", "reverse them", _REVERSED.code, _REVERSED.apply, (_UP,)),
-    Operation("prefix", "take the first {n}", _FIRST.code, _FIRST.apply, (_REST,)),
-    Operation("suffix", "drop the first {n}", _REST.code, _REST.apply, (_FIRST,)),
-    Operation(
+    ListOperation("sorting", "sort them up", _UP.code, _UP.apply, (_REVERSED,)),
+    ListOperation("descending", "sort them down", "v=sorted(v)[::-1]", lambda v, n: sorted(v)[::-1], (_UP,)),
+    ListOperation("reversal", "reverse them", _REVERSED.code, _REVERSED.apply, (_UP,)),
+    ListOperation("prefix", "take the first {n}", _FIRST.code, _FIRST.apply, (_REST,)),
+    ListOperation("suffix", "drop the first {n}", _REST.code, _REST.apply, (_FIRST,)),
+    ListOperation(
         "stride",
         "take every other one, from the second",
         "v=v[1::2]",
@@ -105,17 +105,17 @@ STEPS = (
     ),
 )
 OUTPUTS = (
-    Operation("sum", "print the sum", "print(sum(v))", lambda v, n: [sum(v)], (_COUNT,)),
-    Operation(
+    ListOperation("sum", "print the sum", "print(sum(v))", lambda v, n: [sum(v)], (_COUNT,)),
+    ListOperation(
         "count",
         "print how many there are",
         _COUNT.code,
         _COUNT.apply,
         (Slip("print(len(v)-1)", lambda v, n: [len(v) - 1]),),
     ),
-    Operation("maximum", "print the largest, 0 if none", _LARGEST.code, _LARGEST.apply, (_SMALLEST,)),
-    Operation("minimum", "print the smallest, 0 if none", _SMALLEST.code, _SMALLEST.apply, (_LARGEST,)),
-    Operation("distinct", "print how many differ", "print(len(set(v)))", lambda v, n: [len(set(v))], (_COUNT,)),
-    Operation("listing", "print them", "print(*v)", lambda v, n: v, (Slip("print(*v[1:])", lambda v, n: v[1:]),)),
+    ListOperation("maximum", "print the largest, 0 if none", _LARGEST.code, _LARGEST.apply, (_SMALLEST,)),
+    ListOperation("minimum", "print the smallest, 0 if none", _SMALLEST.code, _SMALLEST.apply, (_LARGEST,)),
+    ListOperation("distinct", "print how many differ", "print(len(set(v)))", lambda v, n: [len(set(v))], (_COUNT,)),
+    ListOperation("listing", "print them", "print(*v)", lambda v, n: v, (Slip("print(*v[1:])", lambda v, n: v[1:]),)),
 )
 CONCEPTS = tuple(operation.concept for operation in (*STEPS, *OUTPUTS))

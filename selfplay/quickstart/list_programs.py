@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from selfplay.quickstart.list_operations import CONCEPTS, OUTPUTS, STEPS, Action, Operation
+from selfplay.quickstart.list_operations import CONCEPTS, OUTPUTS, STEPS, Action, ListOperation
 from selfplay.quickstart.seed_problem import (
     DEFAULT_SLIP_RATE,
     SeedProblem,
@@ -37,7 +37,7 @@ Tests = tuple[tuple[str, str], ...]
 class ListProgram:
     """A parsed problem: operations with their constants (0 where there is none), the output last."""
 
-    operations: tuple[tuple[Operation, int], ...]
+    operations: tuple[tuple[ListOperation, int], ...]
 
     @property
     def concepts(self) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ def _values(rng: random.Random, kind: int) -> list[int]:
     return values
 
 
-def _parse_phrase(phrase: str, allowed: tuple[Operation, ...]) -> tuple[Operation, int] | None:
+def _parse_phrase(phrase: str, allowed: tuple[ListOperation, ...]) -> tuple[ListOperation, int] | None:
     for operation in allowed:
         pattern = re.escape(operation.phrase).replace(r"\{n\}", r"([1-9]\d*)")
         match = re.fullmatch(pattern, phrase)

@@ -24,7 +24,7 @@ NAMES = ("Ada", "Bruno", "Clara", "Dario", "Elsa", "Farid", "Greta", "Hanna", "I
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class OneStepOperation:
     """What is computed: its number pairs with their results, and the stories that ask for it."""
 
     sign: str
@@ -34,7 +34,7 @@ class Operation:
 
 
 OPERATIONS = (
-    Operation(
+    OneStepOperation(
         "+",
         tuple((a, b, a + b) for a in range(2, 13) for b in range(2, a + 1)),
         (
@@ -45,7 +45,7 @@ OPERATIONS = (
             "{name} walks {a} km before lunch and {b} km after lunch. How many km does {name} walk?",
         ),
     ),
-    Operation(
+    OneStepOperation(
         "-",
         tuple((a, b, a - b) for a in range(5, 16) for b in range(2, a - 1)),
         (
@@ -56,7 +56,7 @@ OPERATIONS = (
             "{name} baked {a} rolls and ate {b}. How many rolls are left?",
         ),
     ),
-    Operation(
+    OneStepOperation(
         "*",
         tuple((a, b, a * b) for a in range(2, 10) for b in range(2, 10)),
         (
@@ -67,7 +67,7 @@ OPERATIONS = (
             "Each of {a} children draws {b} stars. How many stars do they draw?",
         ),
     ),
-    Operation(
+    OneStepOperation(
         "/",
         tuple((a * b, b, a) for a in range(2, 10) for b in range(2, 7)),
         (
@@ -98,7 +98,7 @@ def problems(split: Split, count: int) -> list[dict[str, str]]:
     return found
 
 
-def _told(operation: Operation, split: Split, rng: random.Random) -> Iterator[dict[str, str]]:
+def _told(operation: OneStepOperation, split: Split, rng: random.Random) -> Iterator[dict[str, str]]:
     """One operation's problems: its number pairs shuffled, again and again, each time under other stories."""
     pairs = owned(operation, split)
     rng.shuffle(pairs)
@@ -109,7 +109,7 @@ def _told(operation: Operation, split: Split, rng: random.Random) -> Iterator[di
             yield {"problem": text, "answer": str(result), "source": SOURCE}
 
 
-def owned(operation: Operation, split: Split) -> list[tuple[int, int, int]]:
+def owned(operation: OneStepOperation, split: Split) -> list[tuple[int, int, int]]:
     """The number pairs of a split; the order of factors and summands makes no difference."""
     unordered = sorted({_sorted(pair) for pair in operation.pairs})
     random.Random(f"one-step/{operation.sign}").shuffle(unordered)

@@ -41,7 +41,7 @@ _ATTEMPTS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class StoryOperation:
     """One kind of step: how it is named, told, computed and written down."""
 
     concept: str
@@ -55,8 +55,8 @@ class Operation:
 
 
 OPERATIONS = (
-    Operation("addition", "Then {0} more arrive.", "add {0}", ((2, 9),), lambda v, n: v + n[0], "{v} + {0}"),
-    Operation(
+    StoryOperation("addition", "Then {0} more arrive.", "add {0}", ((2, 9),), lambda v, n: v + n[0], "{v} + {0}"),
+    StoryOperation(
         "subtraction",
         "Then {0} are given away, or all if there are fewer.",
         "give away {0}",
@@ -64,10 +64,10 @@ OPERATIONS = (
         lambda v, n: max(v - n[0], 0),
         "{v} - {0}",
     ),
-    Operation("doubling", "The number doubles.", "double", (), lambda v, n: v * 2, "{v} * 2"),
-    Operation("tripling", "The number triples.", "triple", (), lambda v, n: v * 3, "{v} * 3"),
-    Operation("halving", "Only half are kept, rounded down.", "halve", (), lambda v, n: v // 2, "{v} / 2", True),
-    Operation(
+    StoryOperation("doubling", "The number doubles.", "double", (), lambda v, n: v * 2, "{v} * 2"),
+    StoryOperation("tripling", "The number triples.", "triple", (), lambda v, n: v * 3, "{v} * 3"),
+    StoryOperation("halving", "Only half are kept, rounded down.", "halve", (), lambda v, n: v // 2, "{v} / 2", True),
+    StoryOperation(
         "sharing",
         "They are split into {0} equal shares, rounded down, and one is kept.",
         "share by {0}",
@@ -76,7 +76,7 @@ OPERATIONS = (
         "{v} / {0}",
         True,
     ),
-    Operation(
+    StoryOperation(
         "limit",
         "There is room for {0} only, the rest is lost.",
         "room for {0}",
@@ -92,10 +92,10 @@ _QUESTION = "How many are there now?"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StoryStep:
     """An operation with its numbers."""
 
-    operation: Operation
+    operation: StoryOperation
     numbers: tuple[int, ...]
 
     def apply(self, value: int) -> int:
@@ -110,7 +110,7 @@ class WordProblem:
     who: str
     item: str
     start: int
-    steps: tuple[Step, ...]
+    steps: tuple[StoryStep, ...]
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -159,17 +159,17 @@ def solve(statement: str) -> str | None:
 
 
 @cache
-def _pattern(operation: Operation) -> re.Pattern[str]:
+def _pattern(operation: StoryOperation) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\\{\d\\\}", r"(\\d+)", re.escape(operation.sentence)))
 
 
-def _parse_step(sentence: str) -> Step | None:
+def _parse_step(sentence: str) -> StoryStep | None:
     for operation in OPERATIONS:
         match = _pattern(operation).fullmatch(sentence)
         if match is not None:
             numbers = tuple(int(number) for number in match.groups())
             # Nobody can make zero shares: the one way in which a sentence of the grammar could be ill-posed.
-            return None if operation.concept == "sharing" and numbers[0] == 0 else Step(operation, numbers)
+            return None if operation.concept == "sharing" and numbers[0] == 0 else StoryStep(operation, numbers)
     return None
 
 
@@ -226,7 +226,7 @@ def _sample_problem(rng: random.Random, split: Split) -> WordProblem:
         if combination_split((place, *(operation.concept for operation in operations))) != split:
             continue
         for _ in range(_ATTEMPTS):
-            steps = tuple(Step(op, tuple(rng.randint(*span) for span in op.ranges)) for op in operations)
+            steps = tuple(StoryStep(op, tuple(rng.randint(*span) for span in op.ranges)) for op in operations)
             problem = WordProblem(place, rng.choice(HOLDERS), PLACES[place], rng.randint(4, LARGEST), steps)
             if _is_natural(problem) and numbers_split(problem.numbers) == split:
                 return problem

@@ -21,7 +21,7 @@ Rows = Counter[Key]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FunnelStep:
     """How many prompts were left after a step, by domain, and why the others were not."""
 
     name: str
@@ -35,7 +35,7 @@ class Step:
         return sum(self.counts.values())
 
 
-def prompt_funnel(tables: RunTables, rounds: Sequence[PromptRound] | None = None) -> list[Step]:
+def prompt_funnel(tables: RunTables, rounds: Sequence[PromptRound] | None = None) -> list[FunnelStep]:
     """The steps that have been taken so far; none before the synthesis has ended.
 
     Args:
@@ -47,7 +47,7 @@ def prompt_funnel(tables: RunTables, rounds: Sequence[PromptRound] | None = None
         return []
     made = {own.number: tables.counts(own.synthesis, "prompts", Prompt) for own in rounds}
     everything = sum(made.values(), Counter[Key]())
-    steps = [Step("made", _by_domain(everything), {})]
+    steps = [FunnelStep("made", _by_domain(everything), {})]
     left = {number: rows.total() for number, rows in made.items()}
     curated = {
         own.number: tables.counts(own.curation, "prompts", Prompt)
@@ -63,7 +63,7 @@ def prompt_funnel(tables: RunTables, rounds: Sequence[PromptRound] | None = None
     return steps
 
 
-def _step(name: str, rows: Mapping[int, Rows], before: Mapping[int, int]) -> Step:
+def _step(name: str, rows: Mapping[int, Rows], before: Mapping[int, int]) -> FunnelStep:
     """A step of all rounds together.
 
     Args:
@@ -82,7 +82,7 @@ def _step(name: str, rows: Mapping[int, Rows], before: Mapping[int, int]) -> Ste
             if reason:
                 lost[reason] += count
         lost[UNACCOUNTED] += max(0, left - rows[number].total())
-    return Step(name, _by_domain(kept), _most_frequent(+lost))
+    return FunnelStep(name, _by_domain(kept), _most_frequent(+lost))
 
 
 def _kept(rows: Rows) -> Rows:

@@ -24,7 +24,7 @@ HIDDEN = re.compile(f"[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\ufeff\u200b{BIDI_CONTRO
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ShownSample:
     """A labelled problem, its prompt's origin, and some rollouts."""
 
     task: dict[str, Any]
@@ -43,7 +43,7 @@ def visible(value: object, longest: int = LONGEST_TEXT) -> str:
     return HIDDEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text[:longest]) + cut
 
 
-def problem_samples(tables: RunTables) -> list[Sample]:
+def problem_samples(tables: RunTables) -> list[ShownSample]:
     """Problems spread evenly over the tasks of each domain, of all rounds; none before labelling has ended."""
     rounds = {own.labelled: own for own in tables.prompt_rounds() if own.labelled}
     domains = sorted({d for stage in rounds for d, _ in tables.counts(stage, "tasks", LabelledTask)})
@@ -59,7 +59,7 @@ def problem_samples(tables: RunTables) -> list[Sample]:
         prompts |= _prompts(tables, own.curation, [row["prompt_id"] for row in rows])
     rollouts = _rollouts(tables, [stage for own in rounds.values() for stage in own.labellings], list(tasks))
     return [
-        Sample(
+        ShownSample(
             tasks[id_],
             rounds[stage].number,
             prompts.get(tasks[id_]["prompt_id"]),

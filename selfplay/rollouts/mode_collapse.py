@@ -20,7 +20,7 @@ LONGEST = 100
 METRIC = "one_wrong_answer"
 
 
-class WrongFavourites:
+class ModeCollapse:
     """Looks at the last rollouts of each domain whose answers can be compared."""
 
     def __init__(self, verifiers: Mapping[str, Verifier], window: int = WINDOW) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from selfplay.rollouts.judge import Item
-from selfplay.rollouts.mode_collapse import WrongFavourites
+from selfplay.rollouts.mode_collapse import ModeCollapse
 from selfplay.rollouts.overlapped import OverlappedJudge
 from selfplay.rollouts.rollout_log import JudgedRollouts, Reward, RolloutLog
 from selfplay.run.seeding import derive
@@ -41,14 +41,14 @@ class VerifiedReward:
         rank: int,
         seed: int,
         shuffled: bool,
-        favourites: WrongFavourites | None = None,
+        favourites: ModeCollapse | None = None,
     ) -> None:
         self._judge = judge
         self._log = log
         self._rank = rank
         self._seed = seed
         self._shuffled = shuffled
-        self._favourites = favourites or WrongFavourites({})
+        self._favourites = favourites or ModeCollapse({})
         self._unlogged: list[tuple[str, float]] = []
         self.given: list[Reward] = []
         """The rewards of the last call, in order."""

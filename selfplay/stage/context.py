@@ -26,7 +26,7 @@ from selfplay.stage.open_engine import OpenedEngine, open_engine
 from selfplay.trl_trainers.model_folder import trained_model
 
 
-class Listener(Protocol):
+class ProgressListener(Protocol):
     """Hears of progress and of metrics."""
 
     def stage(self, name: str, index: int, total: int, done: bool) -> None:
@@ -51,7 +51,7 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainingJob:
     """One model to be trained by a function of `selfplay.trl_trainers`."""
 
     name: str
@@ -65,7 +65,9 @@ class Training:
 class Context:
     """The means of one run."""
 
-    def __init__(self, run: RunDirectory, workers: Workers, judge: Judge, listener: Listener, clock: Clock) -> None:
+    def __init__(
+        self, run: RunDirectory, workers: Workers, judge: Judge, listener: ProgressListener, clock: Clock
+    ) -> None:
         self.run = run
         self.recipe: Recipe = run.recipe
         self.workers = workers
@@ -101,7 +103,7 @@ class Context:
         """
         return open_engine(settings, owner, self.engine, self.run.store_folder / "answers.sqlite", wide)
 
-    def train(self, stage: Stage, trainings: Sequence[Training]) -> list[ModelRef]:
+    def train(self, stage: Stage, trainings: Sequence[TrainingJob]) -> list[ModelRef]:
         """Trains models that the stage does not have yet, and returns references to all of them.
 
         On a CPU several small models train side by side, one a worker; otherwise each takes all workers together.
@@ -120,7 +122,7 @@ class Context:
             self._keep(stage, training, job)
         return [trained_model(stage.folder / t.name, t.chat) for t in trainings]
 
-    def _job(self, stage: Stage, training: Training) -> Job:
+    def _job(self, stage: Stage, training: TrainingJob) -> Job:
         partial = stage.folder / f".{training.name}.partial"
         remove_folder(partial)
         work = stage.folder / f"{training.name}-training"
@@ -142,7 +144,7 @@ class Context:
         write_json(mark, {"workers": self.workers.count})
         repair_lines(work / "log.jsonl")
 
-    def _keep(self, stage: Stage, training: Training, job: Job) -> None:
+    def _keep(self, stage: Stage, training: TrainingJob, job: Job) -> None:
         partial = Path(job["output"])
         sync_folder(partial)
         partial.replace(stage.folder / training.name)
@@ -167,8 +169,8 @@ class TrainingLogs:
         self,
         stage: Stage,
         files: Sequence[Path],
-        trainings: Sequence[Training],
-        listener: Listener,
+        trainings: Sequence[TrainingJob],
+        listener: ProgressListener,
         together: bool,
     ) -> None:
         self._stage = stage

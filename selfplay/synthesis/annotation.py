@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from selfplay import formats
-from selfplay.engines.api.budget import BudgetSpent, Ledger, Usage, total
+from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage, total
 from selfplay.engines.api.client import EndpointError
-from selfplay.engines.base import ScoreRequest
+from selfplay.engines.base import ScoringRequest
 from selfplay.quickstart.seed_problem import SPLITS, Split
 from selfplay.run.directory import Stage
 from selfplay.run.records import Annotation, Seed
@@ -155,7 +155,7 @@ def _scores(context: Context, works: Sequence[Work]) -> dict[str, tuple[float, .
         return {}
     context.listener.begin("annotation: scoring", len(triples))
     requests = [
-        ScoreRequest(
+        ScoringRequest(
             for_prompt_model(context.recipe, seed),
             (formats.rationale_block(seed.rationale), formats.problem_block(seed.problem)),
         )
@@ -222,7 +222,7 @@ def _counts(names: Sequence[str], works: Sequence[Work]) -> dict[str, Any]:
 
 def _annotator(name: str, works: Sequence[Work]) -> dict[str, Any]:
     answers = [answer for work in works for answer in work.answers if answer.annotator == name]
-    usage = total(Usage(a.prompt_tokens, a.completion_tokens, a.cost) for a in answers)
+    usage = total(TokenUsage(a.prompt_tokens, a.completion_tokens, a.cost) for a in answers)
     return {
         "name": name,
         "asked": len(answers),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from selfplay.config.annotation import Annotator, OpenAIEngine
-from selfplay.engines.api.budget import Ledger, Usage
+from selfplay.engines.api.budget import Ledger, TokenUsage
 from selfplay.engines.api.engine import ApiEngine
 from selfplay.engines.base import Missing, Sample, Sampling
 from selfplay.engines.sharded import ShardedEngine
@@ -19,7 +19,7 @@ LONGEST_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AnnotatorQuestion:
     """A prompt for an annotator."""
 
     prompt: str
@@ -35,11 +35,11 @@ class Asked(Protocol):
     model: str
     temperature: float
 
-    def answer(self, questions: Sequence[Question], seed: int) -> list[tuple[Sample | Missing, int]]:
+    def answer(self, questions: Sequence[AnnotatorQuestion], seed: int) -> list[tuple[Sample | Missing, int]]:
         """An answer a question, or why there is none, and the seed it was drawn with; `seed` is that of the batch."""
         ...
 
-    def usage(self, sample: Sample) -> Usage:
+    def usage(self, sample: Sample) -> TokenUsage:
         """What an answer took."""
         ...
 
@@ -52,7 +52,7 @@ class RemoteAnnotator:
         self._engine, self._sampling, self._pause_s = engine, _sampling(settings), pause_s
         self._stopped = threading.Event()
 
-    def answer(self, questions: Sequence[Question], seed: int) -> list[tuple[Sample | Missing, int]]:
+    def answer(self, questions: Sequence[AnnotatorQuestion], seed: int) -> list[tuple[Sample | Missing, int]]:
         """Each question has a seed of its own, so that an answer does not depend on what else is asked."""
         fewest = min(question.attempt for question in questions)
         if fewest:
@@ -61,7 +61,7 @@ class RemoteAnnotator:
         found = self._engine.try_generate([question.prompt for question in questions], self._sampling, seeds)
         return list(zip(found, seeds, strict=True))
 
-    def usage(self, sample: Sample) -> Usage:
+    def usage(self, sample: Sample) -> TokenUsage:
         """Tokens as the endpoint counts them, at the recipe's prices."""
         return self._engine.usage(sample)
 
@@ -79,7 +79,7 @@ class LocalAnnotator:
         self.name, self.model, self.temperature = name, engine.model.path, settings.sampling.temperature
         self._engine, self._sampling, self._ledger, self._turn = engine, _sampling(settings), ledger, turn
 
-    def answer(self, questions: Sequence[Question], seed: int) -> list[tuple[Sample | Missing, int]]:
+    def answer(self, questions: Sequence[AnnotatorQuestion], seed: int) -> list[tuple[Sample | Missing, int]]:
         """All questions are drawn with the seed of the batch."""
         with self._turn:
             found = self._engine.generate([question.prompt for question in questions], self._sampling, seed)
@@ -87,9 +87,9 @@ class LocalAnnotator:
             self._ledger.add(self.usage(sample))
         return [(sample, seed) for sample in found]
 
-    def usage(self, sample: Sample) -> Usage:
+    def usage(self, sample: Sample) -> TokenUsage:
         """Its tokens, which cost nothing."""
-        return Usage(sample.prompt_tokens, sample.completion_tokens)
+        return TokenUsage(sample.prompt_tokens, sample.completion_tokens)
 
 
 @contextmanager

@@ -14,12 +14,12 @@ from typing import Literal
 
 from selfplay import formats
 from selfplay.config.recipe import Recipe
-from selfplay.engines.api.budget import Usage
+from selfplay.engines.api.budget import TokenUsage
 from selfplay.engines.base import Missing, Sample
 from selfplay.run.records import AnnotatorAnswer, Seed
 from selfplay.run.seeding import derive
 from selfplay.synthesis.annotation_answers import Answer, read_concepts, read_rationale
-from selfplay.synthesis.annotation_engines import Asked, Question
+from selfplay.synthesis.annotation_engines import AnnotatorQuestion, Asked
 
 CONCEPTS: Literal["concepts"] = "concepts"
 RATIONALE: Literal["rationale"] = "rationale"
@@ -72,9 +72,9 @@ class Work:
         return self.order[self.turn]
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> TokenUsage:
         """What all answers took."""
-        return sum((Usage(a.prompt_tokens, a.completion_tokens, a.cost) for a in self.answers), Usage())
+        return sum((TokenUsage(a.prompt_tokens, a.completion_tokens, a.cost) for a in self.answers), TokenUsage())
 
     def take(self, answer: Answer) -> None:
         """Keeps an answer that can be used; the annotator stays for the next question."""
@@ -149,7 +149,7 @@ class Wave:
     def _ask(self, annotator: Asked, batch: Sequence[Work], seed: int) -> list[tuple[Sample | Missing, int]]:
         return annotator.answer([self._question(work) for work in batch], seed)
 
-    def _question(self, work: Work) -> Question:
+    def _question(self, work: Work) -> AnnotatorQuestion:
         problem, templates = work.seed, self._recipe.domains[work.seed.domain].annotation
         if work.next == CONCEPTS:
             count = str(self._recipe.cold_start.annotation.concepts)
@@ -158,7 +158,7 @@ class Wave:
             listed = formats.numbered(work.concepts)
             prompt = formats.fill(templates.rationale, concepts=listed, level=problem.level, problem=problem.problem)
         seed = derive(self._recipe.seed, "annotation", work.annotator, problem.id, work.next, work.attempt)
-        return Question(prompt, seed, work.attempt)
+        return AnnotatorQuestion(prompt, seed, work.attempt)
 
     def _settle(self, work: Work, annotator: Asked, found: Sample | Missing, seed: int) -> None:
         settings = self._recipe.cold_start.annotation
@@ -181,7 +181,7 @@ class Wave:
 
     @staticmethod
     def _row(work: Work, annotator: Asked, seed: int, found: Sample | Missing, fault: str = "") -> AnnotatorAnswer:
-        usage = Usage()
+        usage = TokenUsage()
         if isinstance(found, Missing):
             fault, excerpt = NO_ANSWER[found.kind], found.reason
         else:

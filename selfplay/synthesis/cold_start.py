@@ -11,7 +11,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage
 from selfplay.run.records import Seed
-from selfplay.stage.context import Context, Training
+from selfplay.stage.context import Context, TrainingJob
 from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.sft import Example, train_sft, write_examples
@@ -50,14 +50,14 @@ def cold_start_stage(stage: Stage, context: Context, base: ModelRef, seeds: Sequ
     return {"triples": len(seeds)}
 
 
-def fit(stage: Stage, name: str, start: ModelRef, examples: Sequence[Example], args: dict[str, Any]) -> Training:
+def fit(stage: Stage, name: str, start: ModelRef, examples: Sequence[Example], args: dict[str, Any]) -> TrainingJob:
     """A training on completion tokens only, with its examples written beside the model."""
     file = stage.folder / f"{name}-examples.parquet"
     write_examples(file, examples)
     recipe = stage.run.recipe
     job = {"model": start, "examples": str(file), "args": args, "loss": "completion", "lora": recipe.generator_lora}
     # Other engines than transformers are given whole models.
-    return Training(name, train_sft, job | {"adapter": recipe.engine.kind == "transformers"})
+    return TrainingJob(name, train_sft, job | {"adapter": recipe.engine.kind == "transformers"})
 
 
 def prompt_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:

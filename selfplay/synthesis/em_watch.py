@@ -16,7 +16,7 @@ Measures = Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StopDecision:
     """How the loop stands after the rounds seen so far."""
 
     kept: int
@@ -33,7 +33,7 @@ class Outcome:
         return f"EM ended after round {self.rounds}: {self.reason}; the models {whose} go on"
 
 
-def judge(settings: EM, rows: Sequence[Measures]) -> Outcome:
+def stop_decision(settings: EM, rows: Sequence[Measures]) -> StopDecision:
     """The outcome after these rounds, the cold start's row first.
 
     A guard that trips ends the loop, and the best healthy round goes on, by the joint NLL; so it is under a stop
@@ -44,14 +44,14 @@ def judge(settings: EM, rows: Sequence[Measures]) -> Outcome:
     for number, row in enumerate(rows):
         faults = tripped(settings.guards, rows[:number], row) if number else []
         if faults:
-            return Outcome(best, number, ", and ".join(faults))
+            return StopDecision(best, number, ", and ".join(faults))
         goes_on = patience.worth_another(row)
         best = number if patience.at_best else best
         if number and settings.stop is not None and not goes_on:
             reason = f"the joint NLL has not fallen by more than {settings.stop.min_gain:g} nats"
-            return Outcome(best, number, reason)
+            return StopDecision(best, number, reason)
     last = len(rows) - 1
-    return Outcome(last if settings.stop is None else best, last, reason)
+    return StopDecision(last if settings.stop is None else best, last, reason)
 
 
 class Patience:

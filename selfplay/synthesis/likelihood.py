@@ -9,7 +9,7 @@ from typing import Literal
 
 from selfplay import formats
 from selfplay.config.recipe import Recipe
-from selfplay.engines.base import Sample, ScoreRequest, Segment
+from selfplay.engines.base import Sample, ScoringRequest, Segment
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.records import Seed
 from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
@@ -51,7 +51,7 @@ class Joint:
 def joint(engine: ShardedEngine, recipe: Recipe, items: Sequence[tuple[Seed, Segment]]) -> list[Joint]:
     """log p(z|c) and log p(x|z,c) of rationale blocks, from one forward pass each; never of c."""
     requests = [
-        ScoreRequest(for_prompt_model(recipe, seed), (block, formats.problem_block(seed.problem)))
+        ScoringRequest(for_prompt_model(recipe, seed), (block, formats.problem_block(seed.problem)))
         for seed, block in items
     ]
     return [Joint(z[0], x[0], z[1], x[1]) for z, x in (tuple(scores) for scores in engine.score_with_lengths(requests))]
@@ -59,7 +59,9 @@ def joint(engine: ShardedEngine, recipe: Recipe, items: Sequence[tuple[Seed, Seg
 
 def without_rationale(engine: ShardedEngine, recipe: Recipe, seeds: Sequence[Seed]) -> list[float]:
     """log p(x|c) of the same prompt model when the problem is asked for directly, with no rationale before it."""
-    requests = [ScoreRequest(for_prompt_model(recipe, seed), (formats.problem_block(seed.problem),)) for seed in seeds]
+    requests = [
+        ScoringRequest(for_prompt_model(recipe, seed), (formats.problem_block(seed.problem),)) for seed in seeds
+    ]
     return [sums[0] for sums in engine.score(requests)]
 
 
@@ -69,7 +71,7 @@ def proposal(engine: ShardedEngine, recipe: Recipe, items: Sequence[tuple[Seed, 
     A model may end a completion with any of several tokens, and which one it was is not kept. What is left out is at
     most 0 nats, so an importance weight comes out too small rather than too large, and a bound made of it stays one.
     """
-    requests = [ScoreRequest(for_rationale_model(recipe, seed), (block,), ends=False) for seed, block in items]
+    requests = [ScoringRequest(for_rationale_model(recipe, seed), (block,), ends=False) for seed, block in items]
     return [sums[0] for sums in engine.score(requests)]
 
 

@@ -12,7 +12,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage
 from selfplay.run.records import Seed
-from selfplay.stage.context import Context, Training
+from selfplay.stage.context import Context, TrainingJob
 from selfplay.trl_trainers.model_folder import trained_model, write_fingerprint
 from selfplay.trl_trainers.sft import Example, train_sft, write_examples
 
@@ -39,7 +39,7 @@ def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, s
     solved = [seed for seed in seeds if seed.solution]
     write_examples(examples, [_solution(context.recipe, seed) for seed in solved])
     start = trained_model(untrained)
-    training = Training(
+    training = TrainingJob(
         "model", train_sft, {"model": start, "examples": str(examples), "args": settings.args, "loss": "all"}
     )
     context.train(stage, [training])

@@ -13,7 +13,7 @@ from selfplay.rollouts.judge import task_of
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json
 from selfplay.run.records import LabelledTask, Pair, Rollout, Seed
-from selfplay.stage.context import Context, Training
+from selfplay.stage.context import Context, TrainingJob
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
 from selfplay.training.verified_rollouts import logged_rollouts, solver_prompt, verified_rollouts
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
@@ -42,7 +42,7 @@ class Round:
         """Trains the policy by a function of `selfplay.trl_trainers` and keeps the result in the stage."""
         settings = self.context.recipe.training
         common = {"model": self.policy, "args": settings.rule_args, "lora": settings.lora}
-        self.context.train(self.stage, [Training(POLICY, function, common | job, self.context.chat)])
+        self.context.train(self.stage, [TrainingJob(POLICY, function, common | job, self.context.chat)])
 
     def fit(self, examples: Sequence[Example]) -> None:
         """Trains the policy by maximum likelihood."""

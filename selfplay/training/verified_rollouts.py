@@ -12,7 +12,7 @@ from pathlib import Path
 from selfplay import formats
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.rollouts.judge import task_of
-from selfplay.rollouts.mode_collapse import WrongFavourites
+from selfplay.rollouts.mode_collapse import ModeCollapse
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
@@ -71,7 +71,7 @@ def _mean_reward(rows: Sequence[Rollout]) -> float:
 
 
 def _wrong_favourites(context: Context, rows: Sequence[Rollout]) -> dict[str, float]:
-    found = WrongFavourites(context.judge.verifiers, window=len(rows))
+    found = ModeCollapse(context.judge.verifiers, window=len(rows))
     for row in rows:
         found.add(row.domain, row.task_id, row.completion, row.passed)
     return found.metrics()

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from selfplay.compute.workers import Job
 from selfplay.config.recipe import Recipe
 from selfplay.config.training import GRPORule
-from selfplay.rollouts.mode_collapse import WrongFavourites
+from selfplay.rollouts.mode_collapse import ModeCollapse
 from selfplay.rollouts.reward_function import VerifiedReward, task_to_json
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.run.files import write_json
@@ -76,7 +76,7 @@ def train_grpo(job: Job) -> dict[str, float]:
     verdicts = Judge(recipe, Path(job["store"]), workers=1)
     judge = OverlappedJudge(verdicts, rule.reward_threads, rule.reward_timeout_s)
     log = RolloutLog(work / f"rollouts-{rank}.jsonl", rank)
-    reward = VerifiedReward(judge, log, rank, job["seed"], job["shuffled"], WrongFavourites(verdicts.verifiers))
+    reward = VerifiedReward(judge, log, rank, job["seed"], job["shuffled"], ModeCollapse(verdicts.verifiers))
     config = arguments.build("grpo", job["args"], str(work), job["seed"], job["device"])
     choice = choice_of(table, rule, config)
     checkpoint = session.last_checkpoint(work)

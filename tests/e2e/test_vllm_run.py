@@ -18,7 +18,7 @@ import pytest
 from selfplay import formats
 from selfplay.config.recipe import Recipe
 from selfplay.engines import hf_engine
-from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.run.records import Rollout, Seed
 from selfplay.run.tables import read_table
 from selfplay.trl_trainers.model_folder import trained_model
@@ -58,7 +58,7 @@ def test_after_a_round_the_weights_are_the_new_ones(one_round: Path) -> None:
     # What the run's own vLLM wrote after the round is what the trained model writes, and the old one does not.
     assert completions == greedy(policy, inputs)
     assert greedy_evaluation(one_round, 0)[1] == greedy(base, inputs)
-    requests = [ScoreRequest(text, (completion,)) for text, completion in zip(inputs, completions, strict=True)]
+    requests = [ScoringRequest(text, (completion,)) for text, completion in zip(inputs, completions, strict=True)]
     try:
         scores = {model.path: sums(vllm_engine, model, requests) for model in (base, policy)}
     finally:
@@ -88,7 +88,7 @@ def greedy(model: ModelRef, prompts: list[str]) -> list[str]:
     return [row["text"] for row in hf_engine.generate_shard(job(model) | {"prompts": prompts})]
 
 
-def sums(engine: Any, model: ModelRef, requests: list[ScoreRequest]) -> list[float]:
+def sums(engine: Any, model: ModelRef, requests: list[ScoringRequest]) -> list[float]:
     return [row["sums"][0] for row in engine.score_shard(job(model) | {"requests": requests})]
 
 

@@ -14,7 +14,7 @@ from sandbox import doctor, probes
 from sandbox.doctor import LIMITS, backends, examine
 from sandbox.landlock import rules as landlock_rules
 from sandbox.model import Execution, Limits, Program, Status, Stop
-from sandbox.probes import REACH, Finding
+from sandbox.probes import REACH, ProbeFinding
 from sandbox.remote.server import RemoteServer
 from selfplay.cli.app import app
 from selfplay.config.sandbox import Limit, SandboxSettings
@@ -86,7 +86,7 @@ def test_the_recipe_knows_the_same_names() -> None:
 
 
 def test_the_command_prints_a_line_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    findings = (Finding("network", True, "good"), Finding("disk", False, "bad"))
+    findings = (ProbeFinding("network", True, "good"), ProbeFinding("disk", False, "bad"))
     asked: list[Any] = []
 
     def fake(*arguments: Any) -> doctor.Examination:

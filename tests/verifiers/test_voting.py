@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifiers.mathematics.verifier import MathVerifier
-from verifiers.pool.pool import Outcome
+from verifiers.pool.pool import WorkerOutcome
 from verifiers.voting import classes, vote
 
 
@@ -140,7 +140,7 @@ def counting(math: MathVerifier) -> list[Any]:
     asked: list[Any] = []
     ask_many = math._pool.ask_many
 
-    def counted(questions: Sequence[Any]) -> list[Outcome]:
+    def counted(questions: Sequence[Any]) -> list[WorkerOutcome]:
         asked.extend(questions)
         return ask_many(questions)
 

@@ -36,7 +36,7 @@ from verifiers.conformance.checks import (
 from verifiers.conformance.items import items_of
 from verifiers.conformance.report import Agreement, Check, Failure, Report, check_of
 from verifiers.conformance.subject import Trouble
-from verifiers.conformance.trial import Limits, Trial
+from verifiers.conformance.trial import Trial, TrialLimits
 from verifiers.registry import UnknownVerifier, offers
 
 _SEEDS = (1, 4242)
@@ -46,7 +46,7 @@ _SEEDS = (1, 4242)
 class Settings:
     """How strict to be. Rates lie in [0, 1] and are shares of the labelled cases concerned."""
 
-    limits: Limits = field(default_factory=Limits)
+    limits: TrialLimits = field(default_factory=TrialLimits)
     huge_chars: int = 1_000_000
     max_false_passes: float = 0.0
     max_false_fails: float = 0.0

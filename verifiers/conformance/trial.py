@@ -17,7 +17,7 @@ _MAX_TROUBLES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TrialLimits:
     """What one item may take: seconds, and megabytes of the process that judges it (libraries included)."""
 
     deadline_s: float = 10.0
@@ -58,7 +58,7 @@ class Trial:
     params: Mapping[str, Any]
     items: Sequence[Item]
     folder: Path
-    limits: Limits
+    limits: TrialLimits
     peak_mb: float = 0.0
     printed: int = 0
     printed_head: str = ""

@@ -32,7 +32,7 @@ RIGHT_OR_WRONG = "Score 1 if its final answer is right (the same as the referenc
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class JudgeQuestion:
     """One request to the judge: its two messages, and the ticket that the answer has to repeat."""
 
     system: str
@@ -40,11 +40,11 @@ class Question:
     ticket: str
 
 
-class Unreadable(ValueError):
+class ReplyUnreadable(ValueError):
     """The judge's answer is not of the form asked for; the message says how, without repeating the answer."""
 
 
-def question_of(task: Task, answer: str, criteria: str, levels: int) -> Question:
+def question_of(task: Task, answer: str, criteria: str, levels: int) -> JudgeQuestion:
     """Returns what to ask about an answer, with a nonce and a ticket that no text could have known."""
     nonce, ticket = secrets.token_hex(8), secrets.token_hex(8)
     parts = {"problem": task.prompt or "", "reference": task.answer, "answer": answer}
@@ -57,7 +57,7 @@ def question_of(task: Task, answer: str, criteria: str, levels: int) -> Question
         reference="a reference answer " if task.answer is not None else "",
     )
     blocks = [_block(name, text, nonce) for name, text in parts.items() if text is not None]
-    return Question(system, "\n\n".join(blocks), ticket)
+    return JudgeQuestion(system, "\n\n".join(blocks), ticket)
 
 
 def _block(name: str, text: str, nonce: str) -> str:
@@ -73,23 +73,23 @@ def score_of(content: str, ticket: str, levels: int) -> tuple[int, str]:
     """
     text = content.rpartition("</think>")[2].strip()
     if not text:
-        raise Unreadable("it is empty")
+        raise ReplyUnreadable("it is empty")
     if len(text) > _MAX_ANSWER:
-        raise Unreadable(f"it is longer than {_MAX_ANSWER} characters")
+        raise ReplyUnreadable(f"it is longer than {_MAX_ANSWER} characters")
     fenced = _FENCE.match(text)
     try:
         row = json.loads(fenced.group(1) if fenced else text, object_pairs_hook=_without_twins)
     except (ValueError, RecursionError) as error:
-        raise Unreadable("it is not one JSON object") from error
+        raise ReplyUnreadable("it is not one JSON object") from error
     if not isinstance(row, dict) or set(row) != _KEYS:
-        raise Unreadable("its fields are not ticket, score and reason")
+        raise ReplyUnreadable("its fields are not ticket, score and reason")
     if row["ticket"] != ticket:
-        raise Unreadable("its ticket is another")
+        raise ReplyUnreadable("its ticket is another")
     score, reason = row["score"], row["reason"]
     if type(score) is not int or not 0 <= score <= levels:
-        raise Unreadable(f"its score is no integer from 0 to {levels}")
+        raise ReplyUnreadable(f"its score is no integer from 0 to {levels}")
     if not isinstance(reason, str):
-        raise Unreadable("its reason is not text")
+        raise ReplyUnreadable("its reason is not text")
     return score, " ".join(reason.encode("utf-8", "replace").decode().split())[:300]
 
 

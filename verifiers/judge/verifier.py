@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from verifiers.extraction import final_text
 from verifiers.judge.endpoint import Endpoint, EndpointFault
-from verifiers.judge.prompt import RIGHT_OR_WRONG, Unreadable, question_of, score_of
+from verifiers.judge.prompt import RIGHT_OR_WRONG, ReplyUnreadable, question_of, score_of
 from verifiers.model import Task, Verdict
 
 ResponseFormat = Literal["none", "json_object"]
@@ -28,7 +28,7 @@ _READINGS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class JudgeUsage:
     """What a judge has cost so far: requests that were answered, attempts, tokens, verdicts from the cache."""
 
     requests: int = 0
@@ -111,7 +111,7 @@ class ModelJudge:
         except (TypeError, ValueError) as error:
             raise ValueError(f"model, extra_body: can't be sent as JSON: {error}") from error
         self._cache = _Cache(cache_size)
-        self._usage = Usage()
+        self._usage = JudgeUsage()
         self._lock = threading.Lock()
         told = sorted((key, repr(value)) for key, value in self._body.items())
         wording = sha256(repr((criteria, told)).encode("utf-8", "replace")).hexdigest()[:16]
@@ -141,7 +141,7 @@ class ModelJudge:
                 self._cache.put(key, found[key])
         return [found[key] for key in keys]
 
-    def usage(self) -> Usage:
+    def usage(self) -> JudgeUsage:
         """Returns what was spent so far."""
         with self._lock:
             return self._usage
@@ -164,7 +164,7 @@ class ModelJudge:
         known = self._cache.get(key)
         if known is None:
             return None
-        self._count(Usage(cached=1))
+        self._count(JudgeUsage(cached=1))
         return replace(known, details={**known.details, "cached": True, "attempts": 0}, seconds=0.0)
 
     def _ask_all(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
@@ -182,7 +182,7 @@ class ModelJudge:
     async def _ask(self, task: Task, answer: str) -> Verdict:
         """Asks, and once more when the judge's answer can't be read."""
         begun = time.perf_counter()
-        spent = Usage()
+        spent = JudgeUsage()
         fault = ""
         for _ in range(_READINGS):
             question = question_of(task, answer, self._criteria, self._levels)
@@ -191,12 +191,12 @@ class ModelJudge:
                 reply, attempts = await self._endpoint.ask({**self._body, "messages": messages})
             except EndpointFault as error:
                 return _unchecked(str(error), self._details(spent), time.perf_counter() - begun)
-            more = Usage(1, attempts, reply.prompt_tokens, reply.completion_tokens)
+            more = JudgeUsage(1, attempts, reply.prompt_tokens, reply.completion_tokens)
             self._count(more)
             spent = _sum(spent, more)
             try:
                 score, reason = score_of(reply.text, question.ticket, self._levels)
-            except Unreadable as error:
+            except ReplyUnreadable as error:
                 fault = f"{error}, since it was cut at max_tokens" if reply.cut else str(error)
                 continue
             reward = score / self._levels
@@ -207,7 +207,7 @@ class ModelJudge:
         reason = f"the judge's answer can't be read: {fault}"
         return _unchecked(reason, self._details(spent), time.perf_counter() - begun)
 
-    def _details(self, spent: Usage) -> dict[str, Any]:
+    def _details(self, spent: JudgeUsage) -> dict[str, Any]:
         details: dict[str, Any] = {
             "cached": False,
             "attempts": spent.attempts,
@@ -218,13 +218,13 @@ class ModelJudge:
             details["cost"] = spent.prompt_tokens * self._prices[0] + spent.completion_tokens * self._prices[1]
         return details
 
-    def _count(self, more: Usage) -> None:
+    def _count(self, more: JudgeUsage) -> None:
         with self._lock:
             self._usage = _sum(self._usage, more)
 
 
-def _sum(first: Usage, second: Usage) -> Usage:
-    return Usage(*(a + b for a, b in zip(astuple(first), astuple(second), strict=True)))
+def _sum(first: JudgeUsage, second: JudgeUsage) -> JudgeUsage:
+    return JudgeUsage(*(a + b for a, b in zip(astuple(first), astuple(second), strict=True)))
 
 
 class _Cache:

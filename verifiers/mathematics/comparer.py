@@ -14,7 +14,7 @@ from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.reading.form import Form, fault_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.spelling import squeezed
-from verifiers.pool.pool import Outcome, WorkerPool
+from verifiers.pool.pool import WorkerOutcome, WorkerPool
 
 Pair = tuple[str, str]
 
@@ -127,7 +127,7 @@ def _different(faults: Mapping[str, str]) -> Comparison:
     return Comparison(False, "wrong", faults=known) if known else _DIFFERENT
 
 
-def _read_outcome(key: Pair, outcome: Outcome) -> Comparison:
+def _read_outcome(key: Pair, outcome: WorkerOutcome) -> Comparison:
     if outcome.status != "ok" or not isinstance(outcome.value, dict):
         return Comparison(None, _OF_OUTCOME.get(outcome.status, "not_checked"), outcome.reason)
     equal, faults = outcome.value.get("equal"), outcome.value.get("faults")

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from verifiers.pool.worker import Lost, Outcome, Worker
+from verifiers.pool.worker import Lost, Worker, WorkerOutcome
 
-__all__ = ["Outcome", "WorkerPool"]
+__all__ = ["WorkerOutcome", "WorkerPool"]
 
 _START_S = 30.0
 _RENEWAL_S = 5.0
@@ -46,22 +46,22 @@ class WorkerPool:
         self.workers = max(1, workers)
         self.started = 0
 
-    def ask(self, question: Any) -> Outcome:
+    def ask(self, question: Any) -> WorkerOutcome:
         """Sends one question (JSON data) to a free worker and waits for its answer, at most the deadline.
 
         The time in which a worker gets ready is not part of it. Raises RuntimeError after `close`.
         """
         return self.ask_many([question])[0]
 
-    def ask_many(self, questions: Sequence[Any]) -> list[Outcome]:
+    def ask_many(self, questions: Sequence[Any]) -> list[WorkerOutcome]:
         """As `ask`, for several questions that one worker answers in order: a fault costs its own question only."""
-        outcomes: list[Outcome] = []
+        outcomes: list[WorkerOutcome] = []
         with self._free:
             while len(outcomes) < len(questions):
                 try:
                     worker = self._ready_worker()
                 except OSError as error:
-                    outcomes.append(Outcome("failed", reason=f"a worker could not be started: {error}"))
+                    outcomes.append(WorkerOutcome("failed", reason=f"a worker could not be started: {error}"))
                     continue
                 try:
                     outcomes += worker.exchange(questions[len(outcomes) :])

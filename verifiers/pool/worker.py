@@ -22,7 +22,7 @@ _GRACE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WorkerOutcome:
     """What came of one question: `status` is ok, timed_out, over_memory, died or failed."""
 
     status: str
@@ -91,13 +91,13 @@ class Worker:
             if isinstance(number, int) and number > self.child:
                 self.child, self.ready = number, True
 
-    def exchange(self, questions: Sequence[Any]) -> list[Outcome]:
+    def exchange(self, questions: Sequence[Any]) -> list[WorkerOutcome]:
         """Asks questions and returns their outcomes, at least one, and none after the first fault.
 
         Each has the deadline for itself. Afterwards `ready` tells whether the child can go on, `lost` whether the
         worker has to be replaced.
         """
-        outcomes: list[Outcome] = []
+        outcomes: list[WorkerOutcome] = []
         begun = time.monotonic()
         first = self._asked + 1
         frames = self._framed(questions)
@@ -111,7 +111,7 @@ class Worker:
         except (Lost, OSError) as error:
             self.lost = True
             reason = f"the worker broke off: {error}"
-            outcomes.append(Outcome("died", reason=reason, seconds=time.monotonic() - begun))
+            outcomes.append(WorkerOutcome("died", reason=reason, seconds=time.monotonic() - begun))
         # the keeper drops what a pipe holds when a child ends, so all of the frames must have been in it
         self.lost |= not self.ready and len(frames) > _PIPE_BYTES
         return outcomes
@@ -129,7 +129,7 @@ class Worker:
             if stream is not None:
                 stream.close()
 
-    def _outcome(self, number: int, begun: float) -> Outcome:
+    def _outcome(self, number: int, begun: float) -> WorkerOutcome:
         until = begun + self._deadline_s
         while True:
             try:
@@ -138,14 +138,16 @@ class Worker:
                 self.ready = False
                 os.write(self._control, b"%d\n" % self.child)
                 reason = f"no answer within {self._deadline_s:g} s"
-                return Outcome("timed_out", reason=reason, seconds=time.monotonic() - begun)
+                return WorkerOutcome("timed_out", reason=reason, seconds=time.monotonic() - begun)
             seconds = time.monotonic() - begun
             if message.get("number") == number and "status" in message:
                 self.ready = not message.get("last")
-                return Outcome(str(message["status"]), message.get("value"), str(message.get("reason", "")), seconds)
+                return WorkerOutcome(
+                    str(message["status"]), message.get("value"), str(message.get("reason", "")), seconds
+                )
             if "died" in message:
                 self.ready = False
-                return Outcome("died", reason=f"the worker ended: {message['died']}", seconds=seconds)
+                return WorkerOutcome("died", reason=f"the worker ended: {message['died']}", seconds=seconds)
             if "ready" in message:
                 raise Lost("it started anew without a word")
 

@@ -29,7 +29,7 @@ _END_MARK = re.compile(r"(?:<\|[^|<>\s]{1,30}\|>|</s>|<eos>|<pad>|<end_of_turn>)
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ScoredItem:
     """One item of a request: what to ask the verifier `name`, or the fault that makes asking pointless."""
 
     id: str | int | None
@@ -39,7 +39,7 @@ class Sample:
     fault: Verdict | None = None
 
 
-def read_score(body: bytes, served: Sequence[str], limits: ServiceLimits) -> list[Sample]:
+def read_score(body: bytes, served: Sequence[str], limits: ServiceLimits) -> list[ScoredItem]:
     """The samples of a batch. Raises Refused (invalid_json, invalid_request), saying which field is at fault."""
     items = _read(ScoreRequest, body).items
     _check_count("items", len(items), limits)
@@ -48,7 +48,7 @@ def read_score(body: bytes, served: Sequence[str], limits: ServiceLimits) -> lis
 
 def read_rewards(
     body: bytes, verifier: str | None, served: Sequence[str], limits: ServiceLimits
-) -> tuple[list[Sample], list[str]]:
+) -> tuple[list[ScoredItem], list[str]]:
     """The samples of OpenRLHF's lists, and the prompt of each. Raises Refused, also for lists of unequal length.
 
     A label that is no answer and no task, a query without its prompt, and a sample beyond the limits are faults of
@@ -100,7 +100,7 @@ def _served_name(place: str, name: str | None, served: Sequence[str]) -> str:
     return name
 
 
-def _sample(place: str, item: ScoreItem, served: Sequence[str], limits: ServiceLimits) -> Sample:
+def _sample(place: str, item: ScoreItem, served: Sequence[str], limits: ServiceLimits) -> ScoredItem:
     name = _served_name(f"{place}.verifier", item.verifier, served)
     if item.language not in LANGUAGES:
         raise _invalid(f"{place}.language", f"must be one of {', '.join(LANGUAGES)}, not {item.language[:100]!r}")
@@ -115,7 +115,9 @@ def _sample(place: str, item: ScoreItem, served: Sequence[str], limits: ServiceL
             raise _invalid(f"{place}.{bound}", f"{value:g} {unit}, and this service takes at most {most:g}")
     fault = _fault(item, limits)
     return (
-        Sample(item.id, name, fault=_unusable(fault)) if fault else Sample(item.id, name, item.task(), item.completion)
+        ScoredItem(item.id, name, fault=_unusable(fault))
+        if fault
+        else ScoredItem(item.id, name, item.task(), item.completion)
     )
 
 
@@ -136,10 +138,10 @@ def _unusable(words: str) -> Verdict:
     return Verdict(None, None, "not_checked", words)
 
 
-def _rollout(name: str, query: str, prompt: str, label: Any, limits: ServiceLimits) -> Sample:
+def _rollout(name: str, query: str, prompt: str, label: Any, limits: ServiceLimits) -> ScoredItem:
     begin = query.find(prompt)
     if begin < 0:
-        return Sample(None, name, fault=_unusable("the query does not hold its prompt"))
+        return ScoredItem(None, name, fault=_unusable("the query does not hold its prompt"))
     fields = (
         {"prompt": prompt or None}
         | _task_fields(label)
@@ -149,9 +151,9 @@ def _rollout(name: str, query: str, prompt: str, label: Any, limits: ServiceLimi
         return _sample("sample", ScoreItem.model_validate(fields), [name], limits)
     except ValidationError as error:
         place, words = first_fault(error)
-        return Sample(None, name, fault=_unusable(f"the label is neither an answer nor a task: {place}: {words}"))
+        return ScoredItem(None, name, fault=_unusable(f"the label is neither an answer nor a task: {place}: {words}"))
     except Refused as refused:
-        return Sample(None, name, fault=_unusable(str(refused)))
+        return ScoredItem(None, name, fault=_unusable(str(refused)))
 
 
 def _task_fields(label: Any) -> dict[str, Any]:
@@ -190,7 +192,7 @@ def filled(rewards: Sequence[float | None], groups: Sequence[str], fill: str) ->
     return [means.get(group, 0.0) if reward is None else reward for group, reward in zip(groups, rewards, strict=True)]
 
 
-def score_answer(samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> bytes:
+def score_answer(samples: Sequence[ScoredItem], verdicts: Sequence[Verdict]) -> bytes:
     """The body of a ScoreResponse."""
     rows = [_row(sample, verdict) for sample, verdict in zip(samples, verdicts, strict=True)]
     return json_bytes({"verdicts": rows, "rewards": [row["reward"] for row in rows]})
@@ -207,7 +209,7 @@ def rewards_answer(prompts: Sequence[str], verdicts: Sequence[Verdict], fill: st
     return json_bytes({"rewards": numbers, "scores": numbers, "extra_logs": logs})
 
 
-def _row(sample: Sample, verdict: Verdict) -> dict[str, Any]:
+def _row(sample: ScoredItem, verdict: Verdict) -> dict[str, Any]:
     return {
         "id": sample.id,
         "verifier": sample.name,

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive
 
 from verifiers.model import Verdict
 from verifiers.service.answers import (
-    Sample,
+    ScoredItem,
     json_bytes,
     read_rewards,
     read_score,
@@ -35,8 +35,8 @@ from verifiers.service.metrics import CONTENT_TYPE, ServiceMetrics
 from verifiers.service.models import (
     About,
     Health,
-    Limits,
     Readiness,
+    RequestLimits,
     RewardsResponse,
     ScoreResponse,
 )
@@ -85,7 +85,7 @@ class RewardService:
             watch.cancel()
             await self.queue.close(self._patience_s)
 
-    async def judge(self, samples: Sequence[Sample], exchange: Exchange, receive: Receive) -> list[Verdict]:
+    async def judge(self, samples: Sequence[ScoredItem], exchange: Exchange, receive: Receive) -> list[Verdict]:
         """One verdict a sample, in order; none when the client left. Raises Refused."""
         self.metrics.request_items.observe(len(samples))
         asked = [(one.name, one.task, one.completion) for one in samples if one.fault is None]
@@ -120,7 +120,7 @@ class RewardService:
             rows.append({"name": name, "fingerprint": state.fingerprint, "ready": ready, "detail": detail[:500]})
         return all(row["ready"] for row in rows), rows
 
-    def _count(self, samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> None:
+    def _count(self, samples: Sequence[ScoredItem], verdicts: Sequence[Verdict]) -> None:
         by_name: dict[str, list[Verdict]] = {}
         for sample, verdict in zip(samples, verdicts, strict=True):
             by_name.setdefault(sample.name, []).append(verdict)
@@ -240,7 +240,7 @@ def _add_telling(app: FastAPI, service: RewardService) -> None:
     )
     async def verifiers() -> Response:
         """The names that items may give as their verifier, and the bounds of a request."""
-        limits = {name: getattr(service.limits, name) for name in Limits.model_fields}
+        limits = {name: getattr(service.limits, name) for name in RequestLimits.model_fields}
         return _json(json_bytes({"verifiers": service.readiness()[1], "limits": limits}))
 
     @app.get(

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from verifiers.service.metrics import ServiceMetrics
-from verifiers.service.models import ErrorName, Problem
+from verifiers.service.models import ErrorName, ProblemDetails
 from verifiers.service.settings import ServiceLimits
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
@@ -51,7 +51,11 @@ class Refused(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.problem, self.headers = status, Problem(error=error, message=message, field=field), headers
+        self.status, self.problem, self.headers = (
+            status,
+            ProblemDetails(error=error, message=message, field=field),
+            headers,
+        )
 
     def response(self) -> Response:
         """The answer."""

@@ -237,7 +237,7 @@ class ServedVerifier(_Strict):
     detail: str = Field(description="What was last found out about it.")
 
 
-class Limits(_Strict):
+class RequestLimits(_Strict):
     """The bounds of a request to this service."""
 
     max_items: int
@@ -253,7 +253,7 @@ class About(_Strict):
     """What is served, and within which limits."""
 
     verifiers: list[ServedVerifier]
-    limits: Limits
+    limits: RequestLimits
 
 
 class Health(_Strict):
@@ -284,7 +284,7 @@ ErrorName = Literal[
 ]
 
 
-class Problem(_Strict):
+class ProblemDetails(_Strict):
     """Why a request was refused."""
 
     error: ErrorName

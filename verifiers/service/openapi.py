@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from sandbox.languages import LANGUAGES
 from verifiers.service.guard import OPEN_PATHS
-from verifiers.service.models import Problem, RewardsRequest, ScoreRequest
+from verifiers.service.models import ProblemDetails, RewardsRequest, ScoreRequest
 from verifiers.service.settings import ServiceLimits
 
 _TEMPLATE = "#/components/schemas/{model}"
@@ -32,7 +32,9 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "i
 
 def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
     """The responses that an endpoint declares for refusals."""
-    found: dict[int | str, dict[str, Any]] = {code: {"model": Problem, "description": _WORDS[code]} for code in codes}
+    found: dict[int | str, dict[str, Any]] = {
+        code: {"model": ProblemDetails, "description": _WORDS[code]} for code in codes
+    }
     if 503 in found:
         found[503]["headers"] = _RETRY_AFTER
     if 401 in found:

@@ -10,7 +10,7 @@ from selfplay.config.annotation import Budget, Prices
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TokenUsage:
     """Tokens, and what they cost in the currency of the prices."""
 
     prompt_tokens: int = 0
@@ -22,23 +22,23 @@ class Usage:
         """Of prompts and completions together."""
         return self.prompt_tokens + self.completion_tokens
 
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        return TokenUsage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cost + other.cost,
         )
 
 
-def priced(prompt_tokens: int, completion_tokens: int, prices: Prices) -> Usage:
+def priced(prompt_tokens: int, completion_tokens: int, prices: Prices) -> TokenUsage:
     """The usage of one answer."""
     cost = (prompt_tokens * prices.prompt + completion_tokens * prices.completion) / 1e6
-    return Usage(prompt_tokens, completion_tokens, cost)
+    return TokenUsage(prompt_tokens, completion_tokens, cost)
 
 
-def total(usages: Iterable[Usage]) -> Usage:
+def total(usages: Iterable[TokenUsage]) -> TokenUsage:
     """The sum, in the order given."""
-    return sum(usages, Usage())
+    return sum(usages, TokenUsage())
 
 
 class BudgetSpent(RuntimeError):
@@ -51,16 +51,16 @@ class Ledger:
     def __init__(self, field: str, budget: Budget, wider: Ledger | None = None) -> None:
         """Takes the recipe's field of the budget, for messages."""
         self._field, self._budget, self._wider = field, budget, wider
-        self._spent = Usage()
+        self._spent = TokenUsage()
         self._lock = threading.Lock()
 
     @property
-    def spent(self) -> Usage:
+    def spent(self) -> TokenUsage:
         """All that was added so far."""
         with self._lock:
             return self._spent
 
-    def add(self, usage: Usage) -> None:
+    def add(self, usage: TokenUsage) -> None:
         """Books an answer."""
         with self._lock:
             self._spent += usage

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from selfplay.config.annotation import OpenAIEngine
-from selfplay.engines.api.budget import BudgetSpent, Ledger, Usage, priced
+from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage, priced
 from selfplay.engines.api.client import EndpointClient, EndpointError, EndpointRefused, PassingFault, RequestRefused
 from selfplay.engines.api.tokenizer import EndpointTokenizer
 from selfplay.engines.api.wire import (
@@ -27,7 +27,7 @@ from selfplay.engines.api.wire import (
     read_scores,
     scoring,
 )
-from selfplay.engines.base import Missing, ModelRef, OnProgress, Sample, Sampling, ScoreRequest
+from selfplay.engines.base import Missing, ModelRef, OnProgress, Sample, Sampling, ScoringRequest
 from selfplay.run.seeding import derive
 from selfplay.run.store import SampleStore, content_key
 
@@ -62,7 +62,7 @@ class ApiEngine:
         self._down = ""
         self._score_mode: ScoreMode | None = None
 
-    def usage(self, sample: Sample) -> Usage:
+    def usage(self, sample: Sample) -> TokenUsage:
         """What a sample took."""
         return priced(sample.prompt_tokens, sample.completion_tokens, self.settings.prices)
 
@@ -92,7 +92,9 @@ class ApiEngine:
             jobs.append((index, keys[-1], self._sampler(prompt, sampling, seed)))
         return [row if isinstance(row, Missing) else _sample(row) for row in self._finish(keys, jobs, on_progress)]
 
-    def score(self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None = None) -> list[tuple[float, ...]]:
+    def score(
+        self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None = None
+    ) -> list[tuple[float, ...]]:
         """Summed log-probabilities, nats, of each segment of each request.
 
         Raises:
@@ -101,7 +103,7 @@ class ApiEngine:
         """
         return [tuple(row["sums"]) for row in self._score(requests, on_progress)]
 
-    def score_with_lengths(self, requests: Sequence[ScoreRequest]) -> list[list[tuple[float, int]]]:
+    def score_with_lengths(self, requests: Sequence[ScoringRequest]) -> list[list[tuple[float, int]]]:
         """For each request, each segment's summed log-probability and its number of tokens."""
         return [list(zip(row["sums"], row["tokens"], strict=True)) for row in self._score(requests, None)]
 
@@ -149,7 +151,7 @@ class ApiEngine:
 
         return work
 
-    def _score(self, requests: Sequence[ScoreRequest], on_progress: OnProgress | None) -> list[_Row]:
+    def _score(self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None) -> list[_Row]:
         mode = self.find_score_mode() if requests else "echo"
         keys, jobs = [], []
         for index, request in enumerate(requests):
@@ -162,7 +164,7 @@ class ApiEngine:
     async def _try_score_modes(self) -> ScoreMode:
         if self.tokenizer is None:
             raise EndpointRefused(f"{self.owner}: scoring needs the model's tokenizer; name it in engine.tokenizer")
-        ids, _ = self.tokenizer.spans(ScoreRequest("one two", (" three",)))
+        ids, _ = self.tokenizer.spans(ScoringRequest("one two", (" three",)))
         refusals = []
         for mode in SCORE_MODES:
             path, body = scoring(self.settings, ids, mode)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from selfplay.engines.base import ScoreRequest
+from selfplay.engines.base import ScoringRequest
 
 REMEDY = "give a folder with tokenizer.json and tokenizer_config.json, or a hub name"
 
@@ -28,7 +28,7 @@ class EndpointTokenizer:
         """The ids of a text, without special tokens around it."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def spans(self, request: ScoreRequest) -> tuple[list[int], list[tuple[int, int]]]:
+    def spans(self, request: ScoringRequest) -> tuple[list[int], list[tuple[int, int]]]:
         """The ids of a request, each part tokenised on its own, and the half-open span of each segment."""
         ids = self.ids(request.prefix)
         if not ids:

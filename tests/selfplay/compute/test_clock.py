@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from selfplay.compute.clock import START_UP, Clock
-from selfplay.pipeline.stage_runner import Story
+from selfplay.pipeline.stage_runner import StageRunner
 from selfplay.run.directory import RunDirectory, Stage
 from tests.selfplay.tracking.runs import recipe
 
@@ -76,13 +76,13 @@ def test_time_in_a_stage_that_was_interrupted_is_kept(tmp_path: Path, hands: Any
             clock, workers = session(tmp_path / "clock.json")
             listener = SimpleNamespace(stage=lambda *_: None)
             context: Any = SimpleNamespace(run=run, recipe=run.recipe, clock=clock, listener=listener)
-            story = Story(context, None)
+            stages = StageRunner(context, None)
 
             def work(stage: Stage, workers: Any = workers) -> Any:
                 hands.seconds, workers.busy_seconds = hands.seconds + 10.0, 9.0
                 raise KeyboardInterrupt
 
             with pytest.raises(KeyboardInterrupt):
-                story.tell("seeds", [], work)
+                stages.run_stage("seeds", [], work)
     [_, row] = Clock(tmp_path / "clock.json", workers).rows()
     assert row == {"name": "seeds", "seconds": 20.0, "model_seconds": 18.0}

@@ -9,7 +9,7 @@ import pytest
 from sandbox.doctor import Examination
 from sandbox.model import SandboxUnavailable
 from sandbox.open import open_sandbox
-from sandbox.probes import Finding
+from sandbox.probes import ProbeFinding
 from sandbox.remote.server import RemoteServer
 from sandbox.warm.visible_files import PackageMissing
 from selfplay.config.load import RecipeError, load_recipe
@@ -66,7 +66,7 @@ def test_none_is_named_by_default() -> None:
 
 
 def examined(**enforced: bool) -> Any:
-    findings = tuple(Finding(limit, held, "as tried") for limit, held in enforced.items())
+    findings = tuple(ProbeFinding(limit, held, "as tried") for limit, held in enforced.items())
     return lambda *_: Examination("remote", "a server", findings)
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from selfplay.engines import hf_engine, loading
-from selfplay.engines.base import ModelRef, ScoreRequest
+from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.sft import Example, train_sft, write_examples
 
 LORA = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
-REQUESTS = [ScoreRequest("Tom has 5", (" plums.", " How many?")), ScoreRequest("x", ("y",))]
+REQUESTS = [ScoringRequest("Tom has 5", (" plums.", " How many?")), ScoringRequest("x", ("y",))]
 
 
 def train(base: ModelRef, stage: Path, name: str, text: str, **job: Any) -> ModelRef:

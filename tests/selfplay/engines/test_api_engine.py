@@ -14,11 +14,11 @@ import pytest
 
 from selfplay.config import recipe as config
 from selfplay.config.annotation import Budget, OpenAIEngine
-from selfplay.engines.api.budget import BudgetSpent, Ledger, Usage
+from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage
 from selfplay.engines.api.client import EndpointClosed, EndpointError, EndpointRefused
 from selfplay.engines.api.engine import ApiEngine, sample_seeds
 from selfplay.engines.api.tokenizer import EndpointTokenizer, TokenizerError
-from selfplay.engines.base import Missing, ModelRef, Sample, Sampling, ScoreRequest
+from selfplay.engines.base import Missing, ModelRef, Sample, Sampling, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.store import SampleStore, ShardStore
 from tests.selfplay.engines.openai_server import OpenAIServer, faults, numbered, openai_server, scores_of
@@ -225,7 +225,7 @@ def test_cost_is_that_of_the_tokens(server: OpenAIServer, tmp_path: Path) -> Non
     found = paying.try_generate([f"two words{n}" for n in range(5)], HOW, [0] * 5)
     # 2 words in and 1 word out cost 0.5.
     assert [isinstance(item, Sample) for item in found] == [True, True, False, False, False]
-    assert ledger.spent == Usage(4, 2, 1.0)
+    assert ledger.spent == TokenUsage(4, 2, 1.0)
     last = found[-1]
     assert isinstance(last, Missing)
     assert (last.kind, last.reason) == ("budget", "cold_start.budget.cost: 1 of 1 are spent")
@@ -320,11 +320,11 @@ def test_scores_equal_those_of_transformers(
 ) -> None:
     server.score, server.score_modes = scores_of(tiny_model.path), (mode,)
     requests = [
-        ScoreRequest("Tom has ", ("3 apples", " and eats 2.")),
-        ScoreRequest("Ann: ", (" x", (5, 6, 7)), ends=False),
+        ScoringRequest("Tom has ", ("3 apples", " and eats 2.")),
+        ScoringRequest("Ann: ", (" x", (5, 6, 7)), ends=False),
     ]
     remote = engine(server, tmp_path, tokenizer=tiny_model.path)
-    local = ShardedEngine(tiny_model, config.Engine(), in_process, ShardStore(tmp_path / "shards"))
+    local = ShardedEngine(tiny_model, config.EngineSettings(), in_process, ShardStore(tmp_path / "shards"))
     found, expected = remote.score_with_lengths(requests), local.score_with_lengths(requests)
     for ours, theirs in zip(found, expected, strict=True):
         assert [count for _, count in ours] == [count for _, count in theirs]
@@ -340,9 +340,9 @@ def test_an_endpoint_without_prompt_logprobs_is_refused(
 ) -> None:
     server.score, server.score_modes = scores_of(tiny_model.path), ()
     with pytest.raises(EndpointRefused, match=r"gives no log-probabilities of prompts .*such as vLLM's server"):
-        engine(server, tmp_path, tokenizer=tiny_model.path).score([ScoreRequest("a", ("b",))])
+        engine(server, tmp_path, tokenizer=tiny_model.path).score([ScoringRequest("a", ("b",))])
     with pytest.raises(EndpointRefused, match="scoring needs the model's tokenizer"):
-        engine(server, tmp_path).score([ScoreRequest("a", ("b",))])
+        engine(server, tmp_path).score([ScoringRequest("a", ("b",))])
     assert len(server.requests) == 2
 
 

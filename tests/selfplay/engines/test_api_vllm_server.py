@@ -20,15 +20,15 @@ from selfplay.config.annotation import OpenAIEngine
 from selfplay.engines.api.client import EndpointRefused
 from selfplay.engines.api.engine import ApiEngine
 from selfplay.engines.api.probe import probe
-from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.store import SampleStore, ShardStore
 
 PROMPTS = [f"Write a problem.\nConcepts:\n{n}. adding\nDifficulty Level: {n % 4}\n" for n in range(12)]
 REQUESTS = [
-    ScoreRequest("Write a problem.\n1. doubling\n", ("Double it.", "Tom has 5 plums. How many?")),
-    ScoreRequest("Concepts:\n1. limit\n", ("a" * 90, "b"), ends=False),
-    ScoreRequest("prefix ", ((5, 6, 7), "and text")),
+    ScoringRequest("Write a problem.\n1. doubling\n", ("Double it.", "Tom has 5 plums. How many?")),
+    ScoringRequest("Concepts:\n1. limit\n", ("a" * 90, "b"), ends=False),
+    ScoringRequest("prefix ", ((5, 6, 7), "and text")),
 ]
 KEY = "a-key-for-this-test"
 
@@ -88,7 +88,7 @@ def settings(url: str, served: ModelRef, **more: Any) -> OpenAIEngine:
 
 @pytest.fixture
 def local(small_model: ModelRef, in_process: Any, tmp_path: Path) -> ShardedEngine:
-    return ShardedEngine(small_model, config.Engine(), in_process, ShardStore(tmp_path / "shards"))
+    return ShardedEngine(small_model, config.EngineSettings(), in_process, ShardStore(tmp_path / "shards"))
 
 
 def test_greedy_completions_are_those_of_transformers(remote: ApiEngine, local: ShardedEngine) -> None:

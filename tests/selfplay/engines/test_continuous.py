@@ -11,7 +11,7 @@ import pytest
 
 from selfplay.config import recipe as config
 from selfplay.engines import hf_engine
-from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.loading import load
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.preflight import recipe as preflight
@@ -74,7 +74,12 @@ def test_tokens_come_as_often_as_the_model_says(
 
 
 def test_scores_are_as_before(tiny_model: ModelRef) -> None:
-    job = {"model": tiny_model, "device": "cpu", "requests": [ScoreRequest("Tom ", ("has", "7"))], "batch_tokens": 512}
+    job = {
+        "model": tiny_model,
+        "device": "cpu",
+        "requests": [ScoringRequest("Tom ", ("has", "7"))],
+        "batch_tokens": 512,
+    }
     before = hf_engine.score_shard(job)
     completed(tiny_model, PROMPTS, Sampling(1.0, 4))
     assert hf_engine.score_shard(job) == before
@@ -82,8 +87,8 @@ def test_scores_are_as_before(tiny_model: ModelRef) -> None:
 
 def test_a_stage_keeps_them_apart_from_others(tiny_model: ModelRef, in_process: Any, store_folder: Path) -> None:
     store = ShardStore(store_folder)
-    plain = ShardedEngine(tiny_model, config.Engine(), in_process, store)
-    continuous = ShardedEngine(tiny_model, config.Engine(continuous_batching={}), in_process, store)
+    plain = ShardedEngine(tiny_model, config.EngineSettings(), in_process, store)
+    continuous = ShardedEngine(tiny_model, config.EngineSettings(continuous_batching={}), in_process, store)
     for engine in (plain, continuous, continuous):
         assert len(engine.generate(["a", "b"], Sampling(1.0, 3), 0)) == 2
     assert in_process.jobs == 4
@@ -106,4 +111,4 @@ def test_arguments_that_the_library_lacks_are_refused(args: dict[str, Any], refu
 
 def test_it_is_the_transformers_engine_that_has_it() -> None:
     with pytest.raises(ValueError, match="vLLM always batches so"):
-        config.Engine(kind="vllm", continuous_batching={})
+        config.EngineSettings(kind="vllm", continuous_batching={})

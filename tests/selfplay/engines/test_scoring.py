@@ -11,22 +11,22 @@ import pytest
 import torch
 
 from selfplay.engines import hf_engine, hf_scoring
-from selfplay.engines.base import ModelRef, ScoreRequest
+from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.loading import ModelError, load
 
 REQUESTS = [
-    ScoreRequest("Write a problem.\n1. doubling\n", ("Double it.", "Tom has 5 plums. How many?")),
-    ScoreRequest("x", ("7",)),
-    ScoreRequest("Concepts:\n1. limit\n2. halving\n", ("a" * 90, "b"), ends=False),
-    ScoreRequest("prefix ", ((5, 6, 7), "and text")),
+    ScoringRequest("Write a problem.\n1. doubling\n", ("Double it.", "Tom has 5 plums. How many?")),
+    ScoringRequest("x", ("7",)),
+    ScoringRequest("Concepts:\n1. limit\n2. halving\n", ("a" * 90, "b"), ends=False),
+    ScoringRequest("prefix ", ((5, 6, 7), "and text")),
 ]
 
 
-def score(model: ModelRef, requests: list[ScoreRequest], batch_tokens: int = 4096) -> list[dict[str, Any]]:
+def score(model: ModelRef, requests: list[ScoringRequest], batch_tokens: int = 4096) -> list[dict[str, Any]]:
     return hf_engine.score_shard({"model": model, "device": "cpu", "requests": requests, "batch_tokens": batch_tokens})
 
 
-def by_hand(model: ModelRef, request: ScoreRequest) -> list[float]:
+def by_hand(model: ModelRef, request: ScoringRequest) -> list[float]:
     """One sequence, full log-softmax, one token at a time."""
     network, tokenizer = load(model, "cpu")
 
@@ -70,13 +70,13 @@ def test_chunks_of_the_vocabulary_change_nothing(tiny_model: ModelRef, monkeypat
 
 
 def test_lengths_count_target_tokens_only(tiny_model: ModelRef) -> None:
-    rows = score(tiny_model, [ScoreRequest("a long prefix that is not counted", ((9, 8), (7,)))])
+    rows = score(tiny_model, [ScoringRequest("a long prefix that is not counted", ((9, 8), (7,)))])
     assert rows[0]["tokens"] == [2, 2]
 
 
 def test_probabilities_of_all_next_tokens_sum_to_one(tiny_model: ModelRef) -> None:
     _, tokenizer = load(tiny_model, "cpu")
-    requests = [ScoreRequest("Tom has", ((token,),), ends=False) for token in range(len(tokenizer))]
+    requests = [ScoringRequest("Tom has", ((token,),), ends=False) for token in range(len(tokenizer))]
     total = math.fsum(math.exp(row["sums"][0]) for row in score(tiny_model, requests))
     assert total == pytest.approx(1.0, abs=1e-4)
 
@@ -96,7 +96,7 @@ def sharing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 CANDIDATES = [
-    ScoreRequest(prefix, (tuple(range(20, 20 + 2 * k)), f"problem {n}"))
+    ScoringRequest(prefix, (tuple(range(20, 20 + 2 * k)), f"problem {n}"))
     for n, prefix in enumerate(["Concepts: limit, halving. " * 3, "Concepts: doubling, and more. " * 2, "short "])
     for k in range(1, 5)
 ]
@@ -119,15 +119,17 @@ def test_a_shared_prefix_changes_nothing(
 
 
 def test_sharing_takes_place_only_where_it_saves(tiny_model: ModelRef) -> None:
-    def groups(requests: list[ScoreRequest]) -> list[list[int]]:
+    def groups(requests: list[ScoringRequest]) -> list[list[int]]:
         _, tokenizer = load(tiny_model, "cpu")
         encoded = [hf_engine.encode_request(tokenizer, request) for request in requests]
         return [group.members for group in hf_scoring.shared_prefixes(encoded)]
 
     long = "Concepts: limit, halving. " * 3
-    assert groups([ScoreRequest(long, ((5,),)), ScoreRequest(long, ((6,),)), ScoreRequest("x", ((5,),))]) == [[0, 1]]
-    assert groups([ScoreRequest(long, ((5,),)), ScoreRequest(long + " ", ((6,),))]) == []
-    assert groups([ScoreRequest("x", (tuple(range(90)),)), ScoreRequest("x", (tuple(range(80)),))]) == []
+    assert groups([ScoringRequest(long, ((5,),)), ScoringRequest(long, ((6,),)), ScoringRequest("x", ((5,),))]) == [
+        [0, 1]
+    ]
+    assert groups([ScoringRequest(long, ((5,),)), ScoringRequest(long + " ", ((6,),))]) == []
+    assert groups([ScoringRequest("x", (tuple(range(90)),)), ScoringRequest("x", (tuple(range(80)),))]) == []
 
 
 def test_equal_requests_have_equal_sums_to_the_last_bit(tiny_model: ModelRef) -> None:
@@ -280,6 +282,6 @@ def test_cut_completions_are_marked(tiny_model: ModelRef) -> None:
 def test_a_prefix_may_go_through_the_chat_template(tiny_model: ModelRef) -> None:
     tokenizer = copy.deepcopy(load(tiny_model, "cpu")[1])
     tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}<answer>"
-    plain = hf_engine.encode_request(tokenizer, ScoreRequest("<user>2 + 2</><answer>", ("4",)))
-    assert hf_engine.encode_request(tokenizer, ScoreRequest("2 + 2", ("4",), chat=True)) == plain
-    assert hf_engine.encode_request(tokenizer, ScoreRequest("2 + 2", ("4",))) != plain
+    plain = hf_engine.encode_request(tokenizer, ScoringRequest("<user>2 + 2</><answer>", ("4",)))
+    assert hf_engine.encode_request(tokenizer, ScoringRequest("2 + 2", ("4",), chat=True)) == plain
+    assert hf_engine.encode_request(tokenizer, ScoringRequest("2 + 2", ("4",))) != plain

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay.config import recipe as config
-from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine, _slices
 from selfplay.run.store import ShardStore
 
@@ -28,7 +28,7 @@ def test_slices_cover_everything_evenly(count: int, size: int) -> None:
 
 
 def engine(model: ModelRef, workers: Any, folder: Path, shard: int = 4) -> ShardedEngine:
-    return ShardedEngine(model, config.Engine(shard=shard), workers, ShardStore(folder))
+    return ShardedEngine(model, config.EngineSettings(shard=shard), workers, ShardStore(folder))
 
 
 def test_finished_shards_are_not_computed_again(tiny_model: ModelRef, in_process: Any, store_folder: Path) -> None:
@@ -56,7 +56,7 @@ def test_other_weights_are_other_work(tiny_model: ModelRef, in_process: Any, sto
 
 
 def test_scores_come_in_the_order_asked(tiny_model: ModelRef, in_process: Any, store_folder: Path) -> None:
-    requests = [ScoreRequest("p", ("x" * n, "y")) for n in (9, 1, 5, 3, 7)]
+    requests = [ScoringRequest("p", ("x" * n, "y")) for n in (9, 1, 5, 3, 7)]
     small = engine(tiny_model, in_process, store_folder / "a", shard=2).score(requests)
     large = engine(tiny_model, in_process, store_folder / "b", shard=100).score(requests)
     for a, b in zip(small, large, strict=True):

@@ -165,7 +165,7 @@ def test_stages_get_the_same_rows_and_no_journal_stays(
 ) -> None:
     monkeypatch.setattr(vllm_engine, "completions", whole_rows)
     monkeypatch.setenv("TOY_FOLDER", str(tmp_path))
-    settings = config.Engine(kind="vllm", shard=4, supervision=config.Supervision())
+    settings = config.EngineSettings(kind="vllm", shard=4, supervision=config.Supervision())
     engine = ShardedEngine(tiny_model, settings, in_process, ShardStore(tmp_path / "store"))
     found = engine.generate([f"p{n}" for n in range(8)], Sampling(1.0, 4), 0)
     assert [sample.text for sample in found] == [f"p{n}" for n in range(8)]
@@ -191,9 +191,9 @@ def whole_rows(given: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]] | N
 )
 def test_settings_that_go_together(engine: dict[str, Any], refused: str) -> None:
     with pytest.raises(ValueError, match=refused):
-        config.Engine.model_validate(engine)
+        config.EngineSettings.model_validate(engine)
 
 
 def test_ranks_multiply() -> None:
     args = {"tensor_parallel_size": 4, "pipeline_parallel_size": 2, "max_model_len": 64}
-    assert config.Engine.model_validate({"kind": "vllm", "args": args, "supervision": {}}).ranks == 8
+    assert config.EngineSettings.model_validate({"kind": "vllm", "args": args, "supervision": {}}).ranks == 8

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from selfplay.engines import hf_engine
-from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 
 ROOT = Path(__file__).parents[3]
 PROMPTS = [f"Write a problem.\nConcepts:\n{n}. adding\nDifficulty Level: {n % 4}\n" for n in range(12)]
 REQUESTS = [
-    ScoreRequest("Write a problem.\n1. doubling\n", ("Double it.", "Tom has 5 plums. How many?")),
-    ScoreRequest("x", ("7",)),
-    ScoreRequest("Concepts:\n1. limit\n", ("a" * 90, "b"), ends=False),
-    ScoreRequest("prefix ", ((5, 6, 7), "and text")),
+    ScoringRequest("Write a problem.\n1. doubling\n", ("Double it.", "Tom has 5 plums. How many?")),
+    ScoringRequest("x", ("7",)),
+    ScoringRequest("Concepts:\n1. limit\n", ("a" * 90, "b"), ends=False),
+    ScoringRequest("prefix ", ((5, 6, 7), "and text")),
 ]
 ARGS = {"max_model_len": 256}
 

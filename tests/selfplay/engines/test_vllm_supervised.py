@@ -16,10 +16,10 @@ import pytest
 
 from selfplay.config.recipe import Supervision
 from selfplay.engines import hf_engine, supervisor
-from selfplay.engines.base import ModelRef, Sampling, ScoreRequest
+from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 
 PROMPTS = [f"Write a problem.\nConcepts:\n{n}. adding\nDifficulty Level: {n % 4}\n" for n in range(24)]
-REQUESTS = [ScoreRequest(f"Tom has {n} plums. ", ("He eats one.", f"{n - 1} are left.")) for n in range(300)]
+REQUESTS = [ScoringRequest(f"Tom has {n} plums. ", ("He eats one.", f"{n - 1} are left.")) for n in range(300)]
 ARGS = {"max_model_len": 256, "max_num_seqs": 2}
 """Two at a time, so that some are finished long before others begin."""
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from selfplay.config.recipe import Recipe
 from selfplay.config.training import Selection
-from selfplay.evaluation.selection import judge_rounds, score_of
+from selfplay.evaluation.selection import score_of, selection_outcome
 from selfplay.run.records import Rollout
 
 
@@ -19,28 +19,28 @@ def rows(*scores: float) -> list[dict[str, Any]]:
 
 
 def test_the_best_round_is_the_first_of_equals() -> None:
-    outcome = judge_rounds(Selection(), rows(0.5, 0.7, 0.7, 0.6))
+    outcome = selection_outcome(Selection(), rows(0.5, 0.7, 0.7, 0.6))
     assert (outcome.best, outcome.score, outcome.stopped) == (1, 0.7, "")
 
 
 def test_too_small_a_gain_is_none() -> None:
     settings = Selection(min_gain=0.05, patience=2)
-    assert judge_rounds(settings, rows(0.5, 0.54)).best == 0
-    stopped = judge_rounds(settings, rows(0.5, 0.54, 0.55)).stopped
+    assert selection_outcome(settings, rows(0.5, 0.54)).best == 0
+    stopped = selection_outcome(settings, rows(0.5, 0.54, 0.55)).stopped
     assert "2 rounds in a row were no better" in stopped
     assert "than the base (0.500)" in stopped
     # Small gains add up: the third is above the base by enough.
-    assert judge_rounds(settings, rows(0.5, 0.54, 0.56)).best == 2
+    assert selection_outcome(settings, rows(0.5, 0.54, 0.56)).best == 2
 
 
 @given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=12), patience=st.integers(1, 4))
 def test_the_rounds_end_once_patience_is_spent_and_not_before(scores: list[float], patience: int) -> None:
     settings = Selection(patience=patience)
     for made in range(1, len(scores) + 1):
-        outcome = judge_rounds(settings, rows(*scores[:made]))
+        outcome = selection_outcome(settings, rows(*scores[:made]))
         assert outcome.score == max(scores[:made])
         assert bool(outcome.stopped) == (made - 1 - outcome.best >= patience)
-    assert not judge_rounds(Selection(), rows(*scores)).stopped
+    assert not selection_outcome(Selection(), rows(*scores)).stopped
 
 
 def test_a_domain_that_could_not_be_checked_makes_no_round_the_best() -> None:
@@ -49,10 +49,10 @@ def test_a_domain_that_could_not_be_checked_makes_no_round_the_best() -> None:
     unchecked = {"round": 1, "score": 0.9, "math": 0.9}
     nothing: dict[str, Any] = {"round": 2, "score": 0.0}
     better = {"round": 3, "score": 0.8, "math": 0.9, "code": 0.7}
-    assert judge_rounds(Selection(), [base, unchecked, nothing]).best == 0
-    assert judge_rounds(Selection(), [base, unchecked, nothing, better]).best == 3
-    assert judge_rounds(Selection(), [base, unchecked | {"math": 0.95}]).best == 1
-    assert judge_rounds(Selection(), [nothing | {"round": 0}, unchecked]).best == 1
+    assert selection_outcome(Selection(), [base, unchecked, nothing]).best == 0
+    assert selection_outcome(Selection(), [base, unchecked, nothing, better]).best == 3
+    assert selection_outcome(Selection(), [base, unchecked | {"math": 0.95}]).best == 1
+    assert selection_outcome(Selection(), [nothing | {"round": 0}, unchecked]).best == 1
 
 
 def rollout(domain: str, task: str, index: int, passed: bool | None) -> Rollout:

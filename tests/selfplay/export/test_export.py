@@ -14,7 +14,7 @@ from selfplay.cli.app import app
 from selfplay.engines.base import ModelRef
 from selfplay.export import export as exporting
 from selfplay.export.export import export_prompts
-from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS, Source
+from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS, RowSource
 from selfplay.run.directory import read_recipe
 from selfplay.run.files import RunError
 from selfplay.run.records import Rollout
@@ -106,7 +106,7 @@ def test_many_long_completions_are_not_held_all_at_once(run: Path, monkeypatch: 
     rows = [rollout(4, number, f"{number:06d}" + "x" * 20_000, True) for number in reversed(range(1000))]
     rows += [rollout(1, number, "often", True) for number in range(3)]
     write_table(run / "stages/selfplay_2/rollouts.parquet", Rollout, rows)
-    source = Source(run, read_recipe(run), chat=False)
+    source = RowSource(run, read_recipe(run), chat=False)
     tracemalloc.start()
     found = {row["prompt"]: row["completion"] for row in source.rows("sft")}
     peak = tracemalloc.get_traced_memory()[1]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label, label_by_answers
-from selfplay.labelling.consensus import Consensus, Trial, Tried
+from selfplay.labelling.consensus import Consensus, TrialInput, Tried
 from selfplay.labelling.difficulty import drop_reason, limits_of
 from selfplay.labelling.filters import answer_fault, statement_fault
 from selfplay.labelling.votes import likelihood_weights
@@ -67,7 +67,7 @@ INPUTS = ["1 2 3\n", "4 -4\n"]
 def agreed(
     runner: ProgramRunner,
     programs: Sequence[str],
-    trials: Sequence[Trial],
+    trials: Sequence[TrialInput],
     weights: Sequence[float] = (),
     **changes: Any,
 ) -> tuple[Label, list[Tried]]:
@@ -75,8 +75,8 @@ def agreed(
     return found.label(settings(**changes))
 
 
-def of_seeds(*inputs: str) -> list[Trial]:
-    return [Trial("seed", text) for text in inputs]
+def of_seeds(*inputs: str) -> list[TrialInput]:
+    return [TrialInput("seed", text) for text in inputs]
 
 
 def test_programs_that_print_the_same_agree(runner: ProgramRunner) -> None:
@@ -101,11 +101,11 @@ def test_weights_break_a_tie(runner: ProgramRunner) -> None:
 
 def test_what_becomes_of_written_tests(runner: ProgramRunner) -> None:
     trials = [
-        Trial("edge_case", "0", "0"),
-        Trial("error_prone", "2 2", "5"),
-        Trial("critical_path", "x", "1"),
-        Trial("complex_scenario", fault="no test"),
-        Trial("edge_case", "1 2", " 3\n"),
+        TrialInput("edge_case", "0", "0"),
+        TrialInput("error_prone", "2 2", "5"),
+        TrialInput("critical_path", "x", "1"),
+        TrialInput("complex_scenario", fault="no test"),
+        TrialInput("edge_case", "1 2", " 3\n"),
     ]
     label, tried = agreed(runner, [SUM, SUM_TOO, LARGEST, SUM], trials)
     no_output = "dropped: no output that programs agree on"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.engines.base import Sample, Sampling, ScoreRequest
+from selfplay.engines.base import Sample, Sampling, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
@@ -28,7 +28,7 @@ class SurePolicy(ScriptedPolicy, ShardedEngine):
         first = len(self.asked) - len(found)
         return [Sample(one.text, (first + place,), complete=True) for place, one in enumerate(found)]
 
-    def score_with_lengths(self, requests: Sequence[ScoreRequest]) -> list[list[tuple[float, int]]]:
+    def score_with_lengths(self, requests: Sequence[ScoringRequest]) -> list[list[tuple[float, int]]]:
         return [[(MEANS[int(token) % len(MEANS)], 1)] for request in requests for (token,) in request.segments]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from selfplay.config.recipe import Recipe
-from selfplay.pipeline.listener import AlarmStop, Audience
+from selfplay.pipeline.listener import AlarmStop, RunListener
 from selfplay.run.directory import RunDirectory
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.tracking import Tracker, read_metrics
@@ -31,17 +31,17 @@ def rollout(task_id: str, passed: bool | None, status: str) -> Rollout:
 
 
 @contextmanager
-def told(path: Path, settings: Recipe, stream: io.StringIO | None = None) -> Iterator[tuple[RunDirectory, Audience]]:
+def told(path: Path, settings: Recipe, stream: io.StringIO | None = None) -> Iterator[tuple[RunDirectory, RunListener]]:
     with (
         RunDirectory.open(path, settings) as run,
         Progress(stream or io.StringIO()) as progress,
         Tracker(path, settings) as tracker,
-        Audience(run, progress, tracker) as audience,
+        RunListener(run, progress, tracker) as audience,
     ):
         yield run, audience
 
 
-def label(run: RunDirectory, audience: Audience, answers: list[str]) -> None:
+def label(run: RunDirectory, audience: RunListener, answers: list[str]) -> None:
     audience.stage("labelling", 1, 2, run.stage("labelling").done)
 
     def work(stage: Any) -> dict[str, Any]:

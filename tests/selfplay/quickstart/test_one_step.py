@@ -21,7 +21,7 @@ RESULTS: dict[str, Callable[[int, int], int | Fraction]] = {
 }
 
 
-def operation_of(problem: str) -> one_step.Operation:
+def operation_of(problem: str) -> one_step.OneStepOperation:
     """The operation one of whose stories, whatever its name and numbers, is the problem."""
     found = []
     for operation in one_step.OPERATIONS:

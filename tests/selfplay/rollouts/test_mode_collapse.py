@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from selfplay.rollouts.mode_collapse import FEWEST_TASKS, WrongFavourites
+from selfplay.rollouts.mode_collapse import FEWEST_TASKS, ModeCollapse
 from verifiers.composite import CompositeVerifier
 from verifiers.mathematics.verifier import MathVerifier
 from verifiers.model import Task, Verifier
@@ -24,7 +24,7 @@ def math() -> Iterator[MathVerifier]:
 
 def shares(math: Verifier, golds: list[str], completions: list[str], window: int = 256) -> dict[str, float]:
     """The metrics after one completion a task, judged by the verifier itself."""
-    found = WrongFavourites({"math": math}, window)
+    found = ModeCollapse({"math": math}, window)
     for place, (gold, text) in enumerate(zip(golds, completions, strict=True)):
         found.add("math", f"t{place}", text, math.verify(Task(answer=gold), text).passed)
     return found.metrics()
@@ -56,7 +56,7 @@ def test_the_last_rollouts_count(math: MathVerifier) -> None:
 
 
 def test_nothing_is_said_of_few_tasks(math: MathVerifier) -> None:
-    found = WrongFavourites({"math": math})
+    found = ModeCollapse({"math": math})
     for _ in range(100):
         found.add("math", "one", "\\boxed{7}", False)
     assert found.metrics() == {}
@@ -67,7 +67,7 @@ def test_nothing_is_said_of_few_tasks(math: MathVerifier) -> None:
 
 def test_only_answers_that_can_be_compared_are_looked_at(math: MathVerifier) -> None:
     code = CodeVerifier(workers=1)
-    found = WrongFavourites({"code": code, "math": CompositeVerifier({"right": math})})
+    found = ModeCollapse({"code": code, "math": CompositeVerifier({"right": math})})
     for place in range(20):
         found.add("code", str(place), "```python\nprint(1)\n```", False)
         found.add("math", str(place), "\\boxed{7}", False)

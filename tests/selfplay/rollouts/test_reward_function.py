@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.rollouts.mode_collapse import FEWEST_TASKS, WrongFavourites
+from selfplay.rollouts.mode_collapse import FEWEST_TASKS, ModeCollapse
 from selfplay.rollouts.reward_function import VerifiedReward, shuffled_rewards, task_from_json, task_to_json, text_of
 from selfplay.rollouts.rollout_log import RolloutLog
 from verifiers.mathematics.verifier import MathVerifier
@@ -73,7 +73,7 @@ def test_components_are_logged_by_name(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_favourite_wrong_answer_is_logged(tmp_path: Path) -> None:
     verifiers = {"math": MathVerifier(workers=1)}
     reward = make(tmp_path)
-    reward._favourites = WrongFavourites(verifiers)
+    reward._favourites = ModeCollapse(verifiers)
     logged: dict[str, float] = {}
     call(reward, ["good"] * FEWEST_TASKS, logged)
     assert logged["one_wrong_answer/math"] == 0.0

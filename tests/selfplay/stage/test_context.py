@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.stage.context import Context, Training, TrainingLogs
+from selfplay.stage.context import Context, TrainingJob, TrainingLogs
 
 
 class Audience:
@@ -30,7 +30,7 @@ def job(stage: Any, workers: int) -> Any:
     context: Any = Context.__new__(Context)
     context.workers = SimpleNamespace(count=workers, device="cpu")
     context.recipe = SimpleNamespace(seed=0)
-    return context._job(stage, Training("policy", print, {"model": "m"}))  # type: ignore[arg-type]
+    return context._job(stage, TrainingJob("policy", print, {"model": "m"}))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_logs_of_trainings_side_by_side_share_one_bar(tmp_path: Path, stage: Any
     audience: Any = Audience()
     files = [tmp_path / "p.jsonl", tmp_path / "q.jsonl"]
     files[0].write_text('{"old": 1}\n')
-    trainings = [Training(name, print, {}) for name in ("p", "q")]  # type: ignore[arg-type]
+    trainings = [TrainingJob(name, print, {}) for name in ("p", "q")]  # type: ignore[arg-type]
     follow = TrainingLogs(stage, files, trainings, audience, together=True)
     for file, step in ((files[0], 5), (files[1], 3)):
         with file.open("a") as log:

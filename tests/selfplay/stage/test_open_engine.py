@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
-from selfplay.config.recipe import Engine
+from selfplay.config.recipe import EngineSettings
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.api.client import EndpointError
 from selfplay.engines.base import Missing, ModelRef, Sample
@@ -22,7 +22,7 @@ HOW = SamplingSettings(temperature=0.5, max_new_tokens=5)
 
 def test_a_model_of_this_machine(tiny_model: ModelRef, in_process: InProcess, store_folder: Path) -> None:
     def local(model: ModelRef) -> ShardedEngine:
-        return ShardedEngine(model, Engine(), in_process, ShardStore(store_folder))  # type: ignore[arg-type]
+        return ShardedEngine(model, EngineSettings(), in_process, ShardStore(store_folder))  # type: ignore[arg-type]
 
     settings = LocalEngine(kind="local", name=tiny_model.path, dtype="float32", prompt_style="raw")
     with open_engine(settings, "curation", local, store_folder / "answers.sqlite") as engine:

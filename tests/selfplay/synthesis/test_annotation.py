@@ -17,9 +17,9 @@ from rich.console import Console
 from selfplay import formats
 from selfplay.cli.annotation_view import annotation_view
 from selfplay.config.load import RecipeError, load_recipe
-from selfplay.config.recipe import Engine, Recipe
-from selfplay.engines.api.budget import Usage
-from selfplay.engines.base import ModelRef, ScoreRequest
+from selfplay.config.recipe import EngineSettings, Recipe
+from selfplay.engines.api.budget import TokenUsage
+from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.pipeline.launch import uses_workers
 from selfplay.preflight.recipe import PreflightError, check_endpoints, check_models
@@ -307,11 +307,11 @@ def test_a_scorer_weighs_every_triple(
     scorer = {"scorer": local if kind == "local" else remote}
     recipe = recipe_file(tmp_path, {"t": annotator(server.url)}, [problem(n) for n in range(3)], annotation=scorer)
     found = annotate(tmp_path / "run", recipe, in_process)
-    engine = ShardedEngine(tiny_model, Engine(), in_process, ShardStore(tmp_path / "shards"))
+    engine = ShardedEngine(tiny_model, EngineSettings(), in_process, ShardStore(tmp_path / "shards"))
     domain = load_recipe(recipe).domains["math"]
     for seed, row in zip(found.train, found.rows, strict=False):
         blocks = (formats.rationale_block(seed.rationale), formats.problem_block(seed.problem))
-        request = ScoreRequest(formats.prompt_input(domain, seed.concepts, seed.level), blocks)
+        request = ScoringRequest(formats.prompt_input(domain, seed.concepts, seed.level), blocks)
         expected = engine.score([request])[0]
         assert (row.log_p_rationale, row.log_p_problem) == pytest.approx(expected, abs=1e-3)
     assert all(row.log_p_problem is None for row in found.rows if row.split == "heldout")
@@ -486,8 +486,8 @@ def test_a_fault_does_not_wait_for_the_other_annotators(tmp_path: Path) -> None:
         def answer(self, questions: Any, seed: int) -> Any:
             raise ZeroDivisionError
 
-        def usage(self, sample: Any) -> Usage:
-            return Usage()
+        def usage(self, sample: Any) -> TokenUsage:
+            return TokenUsage()
 
     class Slow(Broken):
         name = "slow"

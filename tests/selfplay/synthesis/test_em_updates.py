@@ -14,7 +14,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.formats import rationale_block
 from selfplay.pipeline.main_loop import expectation_maximisation
-from selfplay.pipeline.stage_runner import Story
+from selfplay.pipeline.stage_runner import StageRunner
 from selfplay.run.records import Candidate, CandidateWeight
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
@@ -146,7 +146,7 @@ def loop(tmp_path: Path, toy_model: ModelRef) -> Callable[[Recipe], tuple[Contex
 
     def run(settings: Recipe) -> tuple[Context, ModelPair]:
         with toy.context(tmp_path / "run", settings) as context:
-            return context, expectation_maximisation(Story(context, None), toy_model, TRAIN, HELDOUT)
+            return context, expectation_maximisation(StageRunner(context, None), toy_model, TRAIN, HELDOUT)
 
     return run
 
@@ -177,7 +177,7 @@ def test_a_round_of_adapters_leaves_the_base_as_it_is(tmp_path: Path, toy_model:
     settings = warm(toy.recipe(rounds=2)).model_copy(update={"generator_lora": lora})
     before = weights_hash(Path(toy_model.path))
     with toy.context(tmp_path / "run", settings) as context:
-        pair = expectation_maximisation(Story(context, None), toy_model, TRAIN, HELDOUT)
+        pair = expectation_maximisation(StageRunner(context, None), toy_model, TRAIN, HELDOUT)
     assert pair.p.base == pair.rationale_model.base == toy_model
     assert pair.p.fingerprint != pair.rationale_model.fingerprint
     assert weights_hash(Path(toy_model.path)) == before

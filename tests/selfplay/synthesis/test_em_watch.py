@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay.config.em import EM, EMGuards, EMStop
-from selfplay.synthesis.em_watch import judge, tripped
+from selfplay.synthesis.em_watch import stop_decision, tripped
 
 HEALTHY: dict[str, Any] = {
     "joint_nll": 20.0,
@@ -31,12 +31,14 @@ def rows(*changes: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_without_rules_the_last_round_goes_on() -> None:
-    outcome = judge(EM(), rows({"joint_nll": 25.0, "length": 1.0}))
+    outcome = stop_decision(EM(), rows({"joint_nll": 25.0, "length": 1.0}))
     assert (outcome.kept, outcome.rounds, outcome.reason) == (1, 1, "")
 
 
 def test_a_stop_rule_keeps_the_best_round() -> None:
-    outcome = judge(EM(stop=EMStop(patience=2)), rows({"joint_nll": 18.0}, {"joint_nll": 19.0}, {"joint_nll": 19.5}))
+    outcome = stop_decision(
+        EM(stop=EMStop(patience=2)), rows({"joint_nll": 18.0}, {"joint_nll": 19.0}, {"joint_nll": 19.5})
+    )
     assert (outcome.kept, outcome.rounds) == (1, 3)
     assert outcome.sentence == (
         "EM ended after round 3: the joint NLL has not fallen by more than 0 nats; the models of round 1 go on"
@@ -59,8 +61,8 @@ def test_a_guard_ends_the_loop_beyond_its_threshold(
     name: str, threshold: float, bad: dict[str, float], good: dict[str, float], says: str
 ) -> None:
     settings = EM(guards=EMGuards(**{name: threshold}))
-    assert judge(settings, rows(good)).reason == ""
-    outcome = judge(settings, rows({"joint_nll": 19.0}, {"joint_nll": 19.5}, {"joint_nll": 19.7} | bad))
+    assert stop_decision(settings, rows(good)).reason == ""
+    outcome = stop_decision(settings, rows({"joint_nll": 19.0}, {"joint_nll": 19.5}, {"joint_nll": 19.7} | bad))
     assert (outcome.kept, outcome.rounds) == (1, 3)
     assert says in outcome.sentence
     assert f"(em.guards.{name} is {threshold:g})" in outcome.sentence
@@ -82,16 +84,16 @@ def test_missing_rationales_trip_the_guards_that_need_them() -> None:
 
 def test_the_cold_start_itself_is_not_judged() -> None:
     settings = EM(guards=EMGuards(min_parse_rate=0.95))
-    assert judge(settings, [HEALTHY]).reason == ""
-    outcome = judge(settings, rows({}))
+    assert stop_decision(settings, [HEALTHY]).reason == ""
+    outcome = stop_decision(settings, rows({}))
     assert (outcome.kept, outcome.rounds) == (0, 1)
     assert outcome.sentence.endswith("the models of the cold start go on")
 
 
 def test_the_rise_counts_from_the_lowest_round() -> None:
     settings = EM(guards=EMGuards(max_bound_rise=1.0))
-    assert judge(settings, rows({"bound": 14.0}, {"bound": 15.2})).rounds == 2
-    assert "rose by 1.200" in judge(settings, rows({"bound": 14.0}, {"bound": 15.2})).reason
+    assert stop_decision(settings, rows({"bound": 14.0}, {"bound": 15.2})).rounds == 2
+    assert "rose by 1.200" in stop_decision(settings, rows({"bound": 14.0}, {"bound": 15.2})).reason
 
 
 VALUES = st.one_of(st.none(), st.floats(0, 50))
@@ -103,4 +105,4 @@ def test_the_outcome_survives_the_disk(found: list[dict[str, Any]]) -> None:
     settings = EM(guards=EMGuards(min_length_ratio=0.5, max_copy_rate=0.9, max_nll_rise=3.0), stop=EMStop(patience=2))
     missing = [{name: math.nan if value is None else value for name, value in row.items()} for row in found]
     written = json.loads(json.dumps(found))
-    assert judge(settings, [HEALTHY, *missing]) == judge(settings, [HEALTHY, *written])
+    assert stop_decision(settings, [HEALTHY, *missing]) == stop_decision(settings, [HEALTHY, *written])

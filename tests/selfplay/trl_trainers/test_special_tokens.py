@@ -11,7 +11,7 @@ from datasets import Dataset
 from tokenizers.processors import TemplateProcessing
 
 from selfplay.engines import loading
-from selfplay.engines.base import ModelRef, ScoreRequest
+from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.hf_engine import encode_request
 from selfplay.engines.hf_scoring import Encoded
 from selfplay.run.records import Pair
@@ -45,7 +45,7 @@ def opened_by(tiny_model: ModelRef, tmp_path: Path) -> ModelRef:
 
 def sampled(tokenizer: Any, chat: bool) -> Encoded:
     """The tokens that the engine reads and scores."""
-    return encode_request(tokenizer, ScoreRequest(PROBLEM, (ANSWER,), ends=True, chat=chat))
+    return encode_request(tokenizer, ScoringRequest(PROBLEM, (ANSWER,), ends=True, chat=chat))
 
 
 @pytest.mark.parametrize("chat", [True, False])

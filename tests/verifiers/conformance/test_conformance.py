@@ -13,13 +13,13 @@ from verifiers import registry
 from verifiers.conformance.cases import Case
 from verifiers.conformance.kit import Settings, examine
 from verifiers.conformance.report import Check, Failure, Report
-from verifiers.conformance.trial import Limits
+from verifiers.conformance.trial import TrialLimits
 from verifiers.model import Task, Test
 from verifiers.registry import UnknownVerifier
 
-QUICK = Settings(Limits(deadline_s=5.0), huge_chars=2_000)
-IMPATIENT = Settings(Limits(deadline_s=0.4), huge_chars=2_000)
-LEAN = Settings(Limits(memory_mb=300), huge_chars=2_000)
+QUICK = Settings(TrialLimits(deadline_s=5.0), huge_chars=2_000)
+IMPATIENT = Settings(TrialLimits(deadline_s=0.4), huge_chars=2_000)
+LEAN = Settings(TrialLimits(memory_mb=300), huge_chars=2_000)
 CASES = [
     Case("one", Task(answer="eleven"), "it is eleven", "right"),
     Case("two", Task(answer="eleven"), "it is twelve", "wrong"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifiers.judge.prompt import RIGHT_OR_WRONG, Unreadable, question_of, score_of
+from verifiers.judge.prompt import RIGHT_OR_WRONG, ReplyUnreadable, question_of, score_of
 from verifiers.model import Task
 
 TASK = Task(prompt="Which river flows through Vienna?", answer="the Danube")
@@ -68,11 +68,11 @@ def test_a_plain_answer_is_read(frame: str) -> None:
     ],
 )
 def test_anything_else_is_not_read(text: str, says: str) -> None:
-    with pytest.raises(Unreadable, match=says):
+    with pytest.raises(ReplyUnreadable, match=says):
         score_of(text, "ab", 1)
 
 
 @given(st.text() | st.recursive(st.none() | st.booleans() | st.text(), st.lists, max_leaves=5).map(json.dumps))
 def test_no_text_is_read_without_the_ticket(text: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(ReplyUnreadable):
         score_of(text, "0123456789abcdef", 1)

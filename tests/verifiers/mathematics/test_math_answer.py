@@ -17,7 +17,7 @@ from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.verifier import MathVerifier
 from verifiers.model import Task
-from verifiers.pool.pool import Outcome
+from verifiers.pool.pool import WorkerOutcome
 
 SAME = [
     (r"\boxed{\frac12}", "0.5"),
@@ -267,7 +267,7 @@ def test_a_batch_asks_once_about_what_comes_twice() -> None:
     asked = []
     ask = verifier._pool.ask_many
 
-    def counted(questions: Sequence[Any]) -> list[Outcome]:
+    def counted(questions: Sequence[Any]) -> list[WorkerOutcome]:
         asked.extend(questions)
         return ask(questions)
 

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from verifiers.mathematics.verifier import MathVerifier
 from verifiers.model import Task, Verdict
 from verifiers.rules.text import ExactVerifier
-from verifiers.service.answers import Sample, filled, score_answer
+from verifiers.service.answers import ScoredItem, filled, score_answer
 from verifiers.service.models import RewardsResponse, ScoreItem, ScoreResponse
 from verifiers.service.settings import ServiceLimits
 
@@ -226,14 +226,14 @@ anything = st.recursive(
 )
 def test_whatever_a_plug_in_says_the_answer_is_json_of_the_schema(details: dict[str, Any], reason: str) -> None:
     verdict = Verdict(True, 1.0, "correct", reason, details, math.nan)
-    body = score_answer([Sample(1, "own")], [verdict])
+    body = score_answer([ScoredItem(1, "own")], [verdict])
     assert ScoreResponse.model_validate_json(body).verdicts[0].reward == 1.0
 
 
 def test_details_without_end_are_cut() -> None:
     endless: dict[str, Any] = {"text": "x" * 10**6, "list": list(range(10**5))}
     endless["self"] = endless
-    assert len(score_answer([Sample(1, "own")], [Verdict(True, 1.0, "correct", "r" * 10**6, endless)])) < 100_000
+    assert len(score_answer([ScoredItem(1, "own")], [Verdict(True, 1.0, "correct", "r" * 10**6, endless)])) < 100_000
 
 
 def rewards(client: httpx.Client, path: str, **body: Any) -> RewardsResponse:
