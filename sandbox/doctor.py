@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from sandbox import probes
 from sandbox.landlock import backend as landlock
 from sandbox.landlock import rules as landlock_rules
+from sandbox.model import RemoteServer
 from sandbox.open import BACKENDS, open_sandbox
 from sandbox.probes import ProbeFinding
-from sandbox.remote.server import RemoteServer
 from sandbox.warm import cgroups
 
 LIMITS = (*probes.REACH, "memory", "processes", "cpu", "wall", "output", "disk")

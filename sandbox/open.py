@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from sandbox import probes
 from sandbox.bubblewrap import backend as bubblewrap
 from sandbox.landlock import backend as landlock
-from sandbox.model import Limits, Program, SandboxUnavailable, Status
-from sandbox.remote.server import RemoteServer
+from sandbox.model import Limits, Program, RemoteServer, SandboxUnavailable, Status
 from sandbox.warm.sandbox import WarmSandbox
 
 BACKENDS = ("bubblewrap", "landlock", "remote")

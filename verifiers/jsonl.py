@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from verifiers.model import Task, Test, Verdict, Verifier
+from verifiers.programs.approximate import TOLERANCE_KINDS
 from verifiers.programs.comparison import COMPARISONS
-from verifiers.programs.tolerance import TOLERANCE_KINDS
 from verifiers.registry import load
 
 _BATCH = 64

@@ -29,7 +29,7 @@ from sandbox.model import SandboxUnavailable
 from sandbox.seccomp import filter as seccomp
 from sandbox.warm import descriptors
 from sandbox.warm import visible_files as files
-from sandbox.warm.bundle import BUNDLE_ENV, LANDLOCK_ENTRY, LANDLOCK_MODULES, bundle
+from sandbox.warm.descriptors import BUNDLE_ENV, LANDLOCK_ENTRY, LANDLOCK_MODULES, bundle
 from sandbox.warm.fork_server import ForkServer
 from sandbox.warm.sandbox import WarmSandbox
 

@@ -24,13 +24,12 @@ from typing import Any
 
 from sandbox.inside import wire
 from sandbox.languages import Language, find_language
-from sandbox.model import Execution, Limits, Program, Status, Stop
+from sandbox.model import Execution, Limits, Program, RemoteServer, Status, Stop
 from sandbox.probes import REACH
 from sandbox.remote.driver import LENGTHS, NONCE_BYTES, REPORT_FILE
 from sandbox.remote.fusion import FusionClient, RunCodeAnswer, ServerFault
-from sandbox.remote.server import RemoteServer
 from sandbox.warm import descriptors
-from sandbox.warm.bundle import INSIDE_MODULES, source_of
+from sandbox.warm.descriptors import INSIDE_MODULES, source_of
 from sandbox.warm.sandbox import WarmSandbox
 
 _SHIPPED = (*INSIDE_MODULES, "sandbox.remote", "sandbox.remote.driver")

@@ -25,7 +25,7 @@ from selfplay.rollouts.judge import Item, task_of
 from selfplay.run.directory import Stage
 from selfplay.run.records import Ballot, LabelledTask, UnitTest
 from selfplay.stage.context import Context
-from verifiers.answer_reader import answer_reader
+from verifiers.mathematics import answer_reader
 from verifiers.programs.runner import ProgramRunner
 
 KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"

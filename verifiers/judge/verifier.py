@@ -12,12 +12,12 @@ import json
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal
 
+from verifiers.cache import BoundedCache
 from verifiers.extraction import final_text
 from verifiers.judge.endpoint import Endpoint, EndpointFault
 from verifiers.judge.prompt import RIGHT_OR_WRONG, ReplyUnreadable, question_of, score_of
@@ -110,7 +110,7 @@ class ModelJudge:
             json.dumps(self._body, allow_nan=False).encode()
         except (TypeError, ValueError) as error:
             raise ValueError(f"model, extra_body: can't be sent as JSON: {error}") from error
-        self._cache = _Cache(cache_size)
+        self._cache: BoundedCache[str, Verdict] = BoundedCache(cache_size)
         self._usage = JudgeUsage()
         self._lock = threading.Lock()
         told = sorted((key, repr(value)) for key, value in self._body.items())
@@ -225,28 +225,6 @@ class ModelJudge:
 
 def _sum(first: JudgeUsage, second: JudgeUsage) -> JudgeUsage:
     return JudgeUsage(*(a + b for a, b in zip(astuple(first), astuple(second), strict=True)))
-
-
-class _Cache:
-    """Verdicts by content; forgets the one that was not used for longest."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[str, Verdict] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> Verdict | None:
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def put(self, key: str, verdict: Verdict) -> None:
-        with self._lock:
-            self._kept[key] = verdict
-            self._kept.move_to_end(key)
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
 
 
 def _key(task: Task, completion: str) -> str:

@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic.json_schema import WithJsonSchema
 
 from verifiers.model import Task, Test
+from verifiers.programs.approximate import ToleranceKind
 from verifiers.programs.comparison import Comparison
-from verifiers.programs.tolerance import ToleranceKind
 
 _BIGGEST_ID = 2**63 - 1
 

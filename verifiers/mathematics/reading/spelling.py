@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from verifiers.mathematics.reading.characters import in_ascii
-from verifiers.mathematics.reading.names import with_one_name
+from verifiers.mathematics.reading.names import in_ascii, with_one_name
 from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
 from verifiers.mathematics.reading.split import with_usual_brackets
 from verifiers.mathematics.reading.units import CURRENCY, Unit, without_degrees, without_unit
