@@ -22,12 +22,12 @@ __all__ = ["LIMITS", "Examination", "ProbeFinding", "backends", "examine"]
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What one backend enforces here."""
+    """The limits that one backend enforces here."""
 
     backend: str
     """The one that was examined, which "auto" has chosen."""
     about: str
-    """What the host lends it."""
+    """The means that the host lends it."""
     findings: tuple[ProbeFinding, ...]
     """One a limit, in the order of LIMITS."""
 

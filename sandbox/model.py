@@ -24,7 +24,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one execution (one test) may use."""
+    """The limits of one execution (one test)."""
 
     cpu_s: float = 5.0
     wall_s: float = 10.0
@@ -46,7 +46,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What came of one execution."""
+    """The outcome of one execution."""
 
     status: Status
     stdout: bytes = b""

@@ -12,6 +12,8 @@ from sandbox.landlock import backend as landlock
 from sandbox.model import Limits, Program, RemoteServer, SandboxUnavailable, Status
 from sandbox.warm.sandbox import WarmSandbox
 
+__all__ = ["BACKENDS", "open_sandbox"]
+
 BACKENDS = ("bubblewrap", "landlock", "remote")
 """From the strongest to the weakest on this host, then what runs elsewhere."""
 
@@ -23,7 +25,7 @@ _USER_NAMESPACES = (
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What was asked for."""
+    """A request for a sandbox."""
 
     backend: str
     server: RemoteServer | None

@@ -21,7 +21,7 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a completion is judged against. Which fields matter depends on the verifier."""
+    """A problem with its label: what a completion is judged against. Which fields matter depends on the verifier."""
 
     id: str = ""
     answer: str | None = None
@@ -32,9 +32,9 @@ class Task:
     memory_mb: int = 512
     float_tolerance: float | None = None
     tolerance_kind: str = "either"
-    """What the tolerance bounds: the absolute error, the relative one, or either of them."""
+    """The error that the tolerance bounds: the absolute one, the relative one, or either of them."""
     comparison: str | None = None
-    """How outputs are compared, by one of `output_comparison.COMPARISONS`; None leaves it to the verifier."""
+    """How outputs are compared, by one of `programs.comparison.COMPARISONS`; None leaves it to the verifier."""
     checker: str | None = None
     prompt: str | None = None
     """The problem as the policy read it; for verifiers that read it too, such as a judge."""

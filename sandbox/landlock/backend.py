@@ -160,7 +160,7 @@ class _Keeper(subprocess.Popen[bytes]):
             self._clean_up()
 
     def _clean_up(self) -> None:
-        """What the keeper would have done, as far as it can be done from here."""
+        """Does what the keeper would have done, as far as it can be done from here."""
         if self._user is not None:
             _end_all_of(self._user)
         for folder in (self._box, f"{self._box}{_LINKS}"):

@@ -35,7 +35,7 @@ from sandbox.warm.sandbox import WarmSandbox
 _SHIPPED = (*INSIDE_MODULES, "sandbox.remote", "sandbox.remote.driver")
 """Modules that run on the server, in the order of their imports."""
 _DRIVER_S = 15.0
-"""What the driver may take on a busy server beside the program: to start, to end all processes, to report."""
+"""Seconds that the driver may take on a busy server beside the program: to start, to end all processes, to report."""
 _DRIVER_MB = 256
 _MARSHAL_VERSION = 2
 """A form that every Python reads."""
@@ -209,7 +209,7 @@ def _stdin(request: bytes, fds: list[int], limits: Limits, nonce: str) -> str:
 
 
 def _report(answer: RunCodeAnswer, nonce: bytes) -> bytes:
-    """What stands behind the nonce in a server's answer. Raises ServerFault."""
+    """The report behind the nonce in a server's answer. Raises ServerFault."""
     if answer.status == "SandboxError":
         raise ServerFault(f"the server says that its sandbox failed: {(answer.message or '')[-300:]!r}")
     ran = answer.run_result

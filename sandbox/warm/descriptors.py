@@ -29,7 +29,7 @@ for name, code in marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0)):
 """
 
 ENTRY = f'{_LOAD}sys.modules["sandbox.inside.zygote"].serve()\n'
-"""What the interpreter inside is started with."""
+"""The code that the interpreter inside is started with."""
 
 LANDLOCK_MODULES = ("sandbox.landlock", "sandbox.landlock.rules", "sandbox.landlock.inside")
 LANDLOCK_ENTRY = f'{_LOAD}sys.modules["sandbox.landlock.inside"].main()\n'

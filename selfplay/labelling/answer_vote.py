@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.filters import answer_fault
 from selfplay.run.records import TestCase
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.voting import vote
 
 

@@ -22,7 +22,7 @@ from sandbox.remote import driver as remote_driver
 from sandbox.remote.backend import RemoteSandbox
 from sandbox.remote.fusion import FusionClient, _asked_pause, _TryAgain
 from verifiers.model import Task, Test
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fusion_server import (

@@ -1,7 +1,7 @@
 """The LLM judge: a model behind any OpenAI-compatible endpoint says whether an answer is right.
 
 A judge is a weak verifier: it can be talked into things. What can be enforced, is: the completion reaches it as
-delimited data (`judge_prompt`), its answer is read strictly, and whatever the endpoint does wrong is a verdict
+delimited data (see `prompt`), its answer is read strictly, and whatever the endpoint does wrong is a verdict
 without a reward, never a pass and never a fail.
 """
 
@@ -29,7 +29,7 @@ _READINGS = 2
 
 @dataclass(frozen=True, slots=True)
 class JudgeUsage:
-    """What a judge has cost so far: requests that were answered, attempts, tokens, verdicts from the cache."""
+    """The cost of a judge so far: requests that were answered, attempts, tokens, verdicts from the cache."""
 
     requests: int = 0
     attempts: int = 0

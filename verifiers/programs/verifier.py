@@ -28,7 +28,7 @@ _FAULT_OF_A_PROGRAM = frozenset(
 
 @dataclass(slots=True)
 class _Progress:
-    """What is known of a submission while its tests run."""
+    """The state of a submission while its tests run."""
 
     passed: int = 0
     failed_at: int | None = None

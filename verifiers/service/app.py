@@ -52,7 +52,7 @@ _GETS = frozenset({"/health", "/ready", "/metrics", "/v1/verifiers", "/openapi.j
 
 @dataclass(slots=True)
 class _State:
-    """What is known of one verifier's health."""
+    """The health of one verifier."""
 
     fingerprint: str
     detail: str = "gave its known verdicts"
@@ -60,7 +60,7 @@ class _State:
 
 
 class RewardService:
-    """What the endpoints work with."""
+    """The service behind the endpoints: verifiers, queue, metrics, readiness."""
 
     def __init__(
         self, opened: Mapping[str, Opened], limits: ServiceLimits, *, recheck_s: float = 30.0, patience_s: float = 10.0

@@ -1,4 +1,4 @@
-"""What every request passes before the service looks at it: host, token, media type, and a body of bounded size.
+"""The guard that every request passes before the service looks at it: host, token, media type, a bounded body.
 
 Pure ASGI around the application, so that bodies are counted while they stream in, whatever their headers say.
 """
@@ -32,7 +32,7 @@ _log = logging.getLogger("selfplay.reward_service")
 
 @dataclass(slots=True)
 class Exchange:
-    """What the guard and the application know of one request."""
+    """One request, as the guard and the application know it."""
 
     body: bytes = b""
     held_bytes: int = 0
@@ -64,7 +64,7 @@ class Refused(Exception):
 
 
 def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:
-    """What the guard left in the scope of a request."""
+    """The exchange that the guard left in the scope of a request."""
     found = scope[_EXCHANGE]
     assert isinstance(found, Exchange)
     return found

@@ -168,7 +168,7 @@ class ScoreRequest(_Strict):
 
 
 class RewardsRequest(BaseModel):
-    """What OpenRLHF posts to its `--remote_rm_url`: one entry a sample. Fields it may add are not looked at."""
+    """OpenRLHF's post to its `--remote_rm_url`: one entry a sample. Fields it may add are not looked at."""
 
     model_config = ConfigDict(
         extra="ignore",
@@ -214,7 +214,7 @@ class ScoreResponse(_Strict):
 
 
 class ExtraLogs(_Strict):
-    """What OpenRLHF logs beside the rewards; one number a sample."""
+    """Figures that OpenRLHF logs beside the rewards; one number a sample."""
 
     not_checked: list[float] = Field(description="1 where no verdict could be reached and the reward is a stand-in.")
     passed: list[float] = Field(description="1 where the completion passed.")
@@ -250,7 +250,7 @@ class RequestLimits(_Strict):
 
 
 class About(_Strict):
-    """What is served, and within which limits."""
+    """The verifiers that are served, and the limits of a request."""
 
     verifiers: list[ServedVerifier]
     limits: RequestLimits

@@ -1,4 +1,4 @@
-"""What the reward service is told when it starts: its limits, and which verifiers it serves under which names."""
+"""The settings of the reward service: its limits, and which verifiers it serves under which names."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from sandbox.model import SandboxUnavailable
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Task
 from verifiers.registry import verifier as register
 from verifiers.rules.text import ExactVerifier

@@ -1,6 +1,6 @@
 """Reads an answer's outer structure: a number, a word, a formula, a list, tuple, set, interval, union, relation.
 
-Nothing here evaluates anything symbolic, so it is safe in the caller's process; `math_compare` compares two forms.
+Nothing here evaluates anything symbolic, so it is safe in the caller's process; `comparing.compare` compares two forms.
 """
 
 from __future__ import annotations
