@@ -125,7 +125,7 @@ def read_verifiers(path: Path) -> tuple[list[Served], dict[str, Any]]:
     try:
         read = _File.model_validate(content)
     except ValidationError as error:
-        place, words = first_fault(error)
+        place, words = first_fault(error.errors())
         raise UnusableService(f"{path}: {place or 'the file'}: {words}") from error
     found = []
     for name, entry in read.verifiers.items():
