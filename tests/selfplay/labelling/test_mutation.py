@@ -29,7 +29,7 @@ print(best)
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[ProgramRunner]:
+def runner(needs_sandbox: None) -> Iterator[ProgramRunner]:
     made = ProgramRunner(workers=1)
     yield made
     made.close()
