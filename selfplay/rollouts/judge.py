@@ -83,6 +83,7 @@ def load_verifier(recipe: Recipe, domain: str, workers: int) -> Verifier:
     settings = recipe.domains[domain]
     defaults: dict[str, dict[str, Any]] = {
         "math": {"workers": workers},
+        "math_verify": {"workers": workers},
         "code": {"workers": workers, "open_sandbox": sandbox_opener(recipe)},
     }
     return registry.load(settings.verifier, settings.verifier_params, defaults=defaults)
