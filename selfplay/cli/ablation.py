@@ -28,8 +28,8 @@ def em_ablation(
     from selfplay.ablation.plot import PlotsMissing, demand_plots, draw_curves, draw_ends
     from selfplay.cli.run import launch_run
     from selfplay.config.load import RecipeError
+    from selfplay.pipeline.stages import stage_table
     from selfplay.run.files import write_json
-    from selfplay.stage.plan import planned_stages
 
     loaded = load_recipe_file(recipe, overrides)
     kind = "em-rewards" if rewards else "em-ablation"
@@ -44,7 +44,7 @@ def em_ablation(
             of_seeds,
             folder,
             rewards,
-            lambda own, where, reuse, until: launch_run(own, where, reuse, until, planned_stages(own)),
+            lambda own, where, reuse, until: launch_run(own, where, reuse, until, list(stage_table(own))),
             lambda text: typer.echo(text, err=True),
         )
     except (ArmError, PlotsMissing, RecipeError) as error:

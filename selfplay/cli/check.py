@@ -26,7 +26,6 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     from selfplay.preflight.rewards import check_rewards
     from selfplay.run.files import RunError
     from selfplay.seeds.rows import SeedError
-    from selfplay.stage.plan import synthesises
     from selfplay.tracking.sinks import TrackerMissing, check_trackers
     from selfplay.trl_trainers.arguments import ArgumentsError
     from verifiers.registry import UnknownVerifier
@@ -38,7 +37,7 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
         check_engine(loaded)
         findings = check_models(loaded) + check_rewards(loaded) + check_endpoints(loaded) + check_sandbox(loaded)
         findings += check_pool(loaded) + check_teacher(loaded)
-        if synthesises(loaded):
+        if loaded.synthesises:
             findings += check_prompts(loaded, offline=True) + check_prompt_endpoints(loaded)
     except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier, TrackerMissing) as error:
         refuse(str(error))

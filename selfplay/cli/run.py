@@ -45,10 +45,10 @@ def run(
     """Run a recipe, or continue its run."""
     with stopped_in_order(run_dir):
         loaded = load_recipe_file(recipe, overrides)
-        from selfplay.stage.plan import planned_stages
+        from selfplay.pipeline.stages import stage_table
 
         folder = run_dir or Path("runs") / loaded.name
-        summary = launch_run(loaded, folder, reuse, until, planned_stages(loaded))
+        summary = launch_run(loaded, folder, reuse, until, list(stage_table(loaded)))
         if summary is None:
             typer.echo(f"{until} is done; the same command without --until continues {folder}.")
         else:
@@ -69,17 +69,17 @@ def synthesize(
     """Run a recipe as far as its prompts: the stages of `run` that come before self-play."""
     with stopped_in_order(run_dir):
         loaded = load_recipe_file(recipe, overrides)
-        from selfplay.stage.plan import synthesis_stages
+        from selfplay.pipeline.stages import stage_table, synthesis_stages
 
-        stages = synthesis_stages(loaded)
+        stages = synthesis_stages(stage_table(loaded))
         folder, last = run_dir or Path("runs") / loaded.name, until or stages[-1]
         launch_run(loaded, folder, reuse, last, stages)
-        annotated = folder / "stages" / "annotation"
-        if (annotated / "manifest.json").exists():
-            from selfplay.cli.annotation_view import annotation_view
-            from selfplay.run.files import read_json
+        from selfplay.run.plan import Kind, manifest_of
 
-            show(annotation_view(read_json(annotated / "manifest.json")["counts"], str(annotated)))
+        if counts := manifest_of(folder, Kind.ANNOTATION).get("counts"):
+            from selfplay.cli.annotation_view import annotation_view
+
+            show(annotation_view(counts, str(folder / "stages" / Kind.ANNOTATION)))
         typer.echo(f"{last} is done; `selfplay run` with the same recipe and settings continues {folder}.")
 
 

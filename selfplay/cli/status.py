@@ -22,16 +22,17 @@ def status(
     from selfplay.cli.status_view import status_view, watch
     from selfplay.run.directory import read_recipe
     from selfplay.run.files import RunError
-    from selfplay.stage.plan import expected_stages
+    from selfplay.run.plan import expected, read_plan
     from selfplay.tracking.digest import MetricDigest
     from selfplay.watching.status import run_status
 
     try:
-        recipe = read_recipe(run)
+        read_recipe(run)
+        plan = read_plan(run)
         metrics = MetricDigest(run)
 
         def read() -> dict[str, Any]:
-            return run_status(run, expected_stages(run, recipe), metrics)
+            return run_status(run, expected(run, plan), metrics)
 
         if as_json:
             typer.echo(json.dumps(read()))

@@ -216,6 +216,16 @@ class Recipe(Section):
     tracking: Tracking = Tracking()
     """Metrics."""
 
+    @property
+    def synthesises(self) -> bool:
+        """Whether the run makes prompts of its own."""
+        return self.training.pool.arm != "given" and self.training.needs_prompts
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether annotators give the seeds concepts and rationales."""
+        return self.synthesises and bool(self.cold_start.annotators)
+
     @model_validator(mode="after")
     def _combinations(self) -> Recipe:
         if isinstance(self.synthesis.prompts, dict) and set(self.synthesis.prompts) != set(self.domains):

@@ -24,6 +24,7 @@ from selfplay.labelling.votes import Completion, Problem, ballots_of, open_voter
 from selfplay.rollouts.judge import Item, task_of
 from selfplay.run.directory import Stage
 from selfplay.run.records import Ballot, LabelledTask, UnitTest
+from selfplay.run.results import LabellingResult
 from selfplay.stage.context import Context
 from verifiers.answer_reader import answer_reader
 from verifiers.programs.runner import ProgramRunner
@@ -43,7 +44,7 @@ class Looked:
 
 def relabelling_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, earlier: Sequence[Stage]
-) -> dict[str, Any]:
+) -> LabellingResult:
     """Writes `tasks` for round `number`, and the new votes: `completions`, `ballots`, and `unit_tests`.
 
     Args:
@@ -63,7 +64,7 @@ def relabelling_stage(
     again = [labelled for _, labelled in found if labelled is not None]
     stage.write("tasks", LabelledTask, renewed)
     write_votes(stage, number, again, {task.prompt_id: task for task in renewed})
-    return counts_of(renewed) | _what_changed(renewed, looked)
+    return LabellingResult(**counts_of(renewed), **_what_changed(renewed, looked))
 
 
 def look_again(context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]) -> list[Looked]:

@@ -18,8 +18,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.engines.base import Sampling
 from selfplay.quickstart.seed_problem import Split
 from selfplay.run.records import Seed
-from selfplay.seeds.stage import SPLITS, load_seeds, may_be_bare
-from selfplay.stage.plan import scratch_teacher
+from selfplay.seeds.stage import SPLITS, load_seeds, may_be_unlabelled
 from selfplay.training.external_prompts import given_tasks
 from selfplay.training.traces import file_traces
 
@@ -46,7 +45,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
     if isinstance(recipe.model, ScratchModel):
         check_arguments("sft", recipe.model.args, "model.args")
-    teacher = scratch_teacher(recipe)
+    teacher = recipe.training.scratch_teacher
     if teacher is not None:
         check_arguments("sft", teacher.args, "training.sft.teacher.engine.args")
     check_arguments("sft", recipe.cold_start.prompt_model_args, "cold_start.prompt_model_args")
@@ -213,7 +212,7 @@ def check_pool(recipe: Recipe) -> list[Finding]:
     if recipe.training.pool.given:
         splits: dict[Split, list[Seed]] = {split: [] for split in SPLITS}
         for split, (name, domain) in itertools.product(SPLITS, recipe.domains.items()):
-            splits[split] += load_seeds(recipe.seed, name, domain, split, may_be_bare(recipe))
+            splits[split] += load_seeds(recipe.seed, name, domain, split, may_be_unlabelled(recipe))
         found = given_tasks(recipe, splits["train"], splits["dev"] + splits["heldout"])
         findings.append(Finding("training.pool.given", f"{len(found)} prompts with answers or tests"))
     files = recipe.training.sft.files

@@ -10,7 +10,7 @@ from selfplay.preflight.recipe import Finding, PreflightError
 from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import Item, load_verifier, task_of
 from selfplay.run.records import Seed
-from selfplay.seeds.stage import SPLITS, load_seeds, may_be_bare
+from selfplay.seeds.stage import SPLITS, load_seeds, may_be_unlabelled
 from verifiers.answer_reader import answer_reader
 from verifiers.model import Verifier
 
@@ -31,7 +31,7 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     for name, settings in recipe.domains.items():
         verifier = load_verifier(recipe, name, recipe.sandbox.workers)
         try:
-            bare = may_be_bare(recipe)
+            bare = may_be_unlabelled(recipe)
             splits = {split: load_seeds(recipe.seed, name, settings, split, bare) for split in SPLITS}
             _demand_splits(recipe, name, splits)
             seeds = [seed for split in splits.values() for seed in islice(split, limit)]

@@ -12,9 +12,9 @@ from selfplay.quickstart import procedural, seeds
 from selfplay.quickstart.seed_problem import SeedProblem, Split
 from selfplay.run.directory import Stage
 from selfplay.run.records import Seed, TestCase
+from selfplay.run.results import SeedsResult
 from selfplay.run.seeding import content_id, derive
 from selfplay.seeds.rows import SeedError, add_contents, dataset_rows, file_rows
-from selfplay.stage.plan import synthesises
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "heldout")
 REMEDY = {
@@ -25,23 +25,23 @@ REMEDY = {
 }
 
 
-def seeds_stage(stage: Stage, recipe: Recipe) -> dict[str, Any]:
-    """Writes the seeds of every domain and split."""
+def seeds_stage(stage: Stage, recipe: Recipe, unlabelled: bool) -> SeedsResult:
+    """Writes the seeds of every domain and split; `unlabelled` ones may lack concepts and rationales."""
     counts = {}
     for name, domain in recipe.domains.items():
         for split in SPLITS:
-            rows = load_seeds(recipe.seed, name, domain, split, bare=may_be_bare(recipe))
+            rows = load_seeds(recipe.seed, name, domain, split, unlabelled)
             stage.write(f"{name}-{split}", Seed, rows)
             counts[f"{name}-{split}"] = len(rows)
-    return counts
+    return SeedsResult(problems=counts)
 
 
-def may_be_bare(recipe: Recipe) -> bool:
+def may_be_unlabelled(recipe: Recipe) -> bool:
     """Whether seeds need no concepts and rationales: annotators write them, or nothing is synthesised."""
-    return bool(recipe.cold_start.annotators) or not synthesises(recipe)
+    return bool(recipe.cold_start.annotators) or not recipe.synthesises
 
 
-def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = False) -> list[Seed]:
+def load_seeds(seed: int, name: str, domain: Domain, split: Split, unlabelled: bool = False) -> list[Seed]:
     """The seeds of one domain and split.
 
     Args:
@@ -49,7 +49,7 @@ def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = 
         name: the domain's.
         domain: its settings.
         split: which of its problems.
-        bare: whether concepts and rationales may be missing, since annotators will write them or nobody needs them.
+        unlabelled: whether concepts and rationales may be missing: annotators will write them, or nobody needs them.
 
     Raises:
         SeedError: the user's problems have a bad row, or an optional package is missing.
@@ -60,7 +60,7 @@ def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = 
         if place is None:
             return []
         rows = dataset_rows(source, place) if isinstance(source, DatasetSeeds) else file_rows(Path(place), source)
-        return [_seed_of(row, where, name, split, source, bare) for where, row in rows]
+        return [_seed_of(row, where, name, split, source, unlabelled) for where, row in rows]
     count = getattr(source, split)
     return [_row(problem, name, split, source.kind) for problem in _generate(seed, name, source, count, split)]
 
@@ -120,18 +120,18 @@ def _row(problem: SeedProblem, domain: str, split: str, source: str) -> Seed:
     )
 
 
-def _seed_of(row: dict[str, Any], where: str, domain: str, split: str, settings: UserSeeds, bare: bool) -> Seed:
+def _seed_of(row: dict[str, Any], where: str, domain: str, split: str, settings: UserSeeds, unlabelled: bool) -> Seed:
     level = row.get("level", settings.level)
     # No model learns from the rationale of a held-out problem, so that none is needed.
-    unneeded = bare or split != "train"
+    unneeded = unlabelled or split != "train"
     rationale = row.get("rationale", "" if unneeded else None)
     texts = {"problem": row.get("problem"), "level": level, "rationale": rationale}
     for field, value in texts.items():
         if not isinstance(value, str) or not (value.strip() or (unneeded and field == "rationale")):
             raise SeedError(f"{where}: `{field}` must be a text{REMEDY[field]}")
-    concepts = row.get("concepts", [] if bare else None)
+    concepts = row.get("concepts", [] if unlabelled else None)
     whole = isinstance(concepts, list) and all(isinstance(c, str) and c.strip() for c in concepts)
-    if not whole or not (concepts or bare):
+    if not whole or not (concepts or unlabelled):
         raise SeedError(
             f'{where}: `concepts` must be a list of texts, such as ["modular arithmetic", "counting"]'
             + REMEDY["concepts"]

@@ -48,7 +48,7 @@ def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> No
     elif "table" in row:
         sink.table(number, row["table"], run_path / TABLES_FOLDER / f"{row['table']}.jsonl")
     elif "done" in row:
-        sink.done(number, row["stage"], row["done"])
+        sink.done(number, row["stage"], row["done"] | {"kind": row.get("kind", "")})
     elif "alarm" in row:
         sink.alarm(number, row["alarm"], row["text"])
     elif "summary" in row:

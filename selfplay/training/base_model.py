@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from selfplay import formats
 from selfplay.compute.workers import Job
@@ -12,20 +11,21 @@ from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage
 from selfplay.run.records import Seed
+from selfplay.run.results import ScratchResult
 from selfplay.stage.context import Context, TrainingJob
 from selfplay.trl_trainers.model_folder import trained_model, write_fingerprint
 from selfplay.trl_trainers.sft import Example, train_sft, write_examples
 
 
-def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> dict[str, Any]:
+def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> ScratchResult:
     """Trains a tiny base from scratch; a pretrained one needs nothing here."""
     settings = context.recipe.model
     if isinstance(settings, PretrainedModel):
-        return {"trained": 0}
+        return ScratchResult(trained=0)
     return train_from_scratch(stage, context, settings, seeds)
 
 
-def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, seeds: Sequence[Seed]) -> dict[str, Any]:
+def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, seeds: Sequence[Seed]) -> ScratchResult:
     """Makes a tiny model and trains it on the seeds' worked solutions; writes its folder into the stage."""
     untrained = stage.folder / "untrained"
     job = {
@@ -43,7 +43,7 @@ def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, s
         "model", train_sft, {"model": start, "examples": str(examples), "args": settings.args, "loss": "all"}
     )
     context.train(stage, [training])
-    return {"trained": 1, "examples": len(solved)}
+    return ScratchResult(trained=1, examples=len(solved))
 
 
 def base_model(stage: Stage, recipe: Recipe) -> ModelRef:

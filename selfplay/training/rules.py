@@ -68,7 +68,7 @@ def grpo(this: Round) -> Counts:
     job = {
         "tasks": str(file),
         "args": args,
-        "recipe": context.recipe.model_dump(mode="json"),
+        "recipe": context.run.recipe.model_dump(mode="json"),
         "store": str(context.run.store_folder),
         "shuffled": settings.rewards == "shuffled",
     }

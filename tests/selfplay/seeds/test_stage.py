@@ -35,9 +35,9 @@ def parquet(folder: Path, *rows: Any) -> Path:
     return file
 
 
-def read(file: Path, split: Split = "train", bare: bool = False, **settings: Any) -> list[Seed]:
+def read(file: Path, split: Split = "train", unlabelled: bool = False, **settings: Any) -> list[Seed]:
     seeds = {"kind": "file", "train": str(file), "heldout": str(file)} | settings
-    return load_seeds(0, "math", Domain.model_validate({"seeds": seeds}), split, bare)
+    return load_seeds(0, "math", Domain.model_validate({"seeds": seeds}), split, unlabelled)
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_code_tests_come_through_parquet(tmp_path: Path) -> None:
 
 def test_bare_problems_are_for_annotators_alone(tmp_path: Path) -> None:
     file = written(tmp_path, BARE, BARE | {"problem": "3?", "rationale": "Ask."}, BARE | {"problem": "4?"} | ROW)
-    bare, half, whole = read(file, bare=True)
+    bare, half, whole = read(file, unlabelled=True)
     assert (bare.concepts, bare.rationale) == ((), "")
     assert (half.concepts, half.rationale) == ((), "Ask.")
     assert (whole.concepts, whole.rationale) == (("sum",), "Add.")
@@ -160,12 +160,12 @@ def test_bare_problems_are_for_annotators_alone(tmp_path: Path) -> None:
 def test_a_level_and_answers_may_be_left_to_the_recipe(tmp_path: Path) -> None:
     file = written(tmp_path, {"problem": "Why?"})
     with pytest.raises(SeedError, match=r"`level` must be a text; or set seeds\.level"):
-        read(file, bare=True)
+        read(file, unlabelled=True)
     with pytest.raises(SeedError, match=r"needs `answer` or `tests`; or set seeds\.answers to optional"):
-        read(file, bare=True, level="AIME")
-    assert read(file, bare=True, level="AIME", answers="optional")[0].level == "AIME"
+        read(file, unlabelled=True, level="AIME")
+    assert read(file, unlabelled=True, level="AIME", answers="optional")[0].level == "AIME"
     with pytest.raises(SeedError, match="line 1: needs `answer` or `tests`"):
-        read(file, "heldout", bare=True, level="AIME", answers="optional")
+        read(file, "heldout", unlabelled=True, level="AIME", answers="optional")
 
 
 @pytest.mark.parametrize("make", [written, parquet], ids=["json lines", "parquet"])
