@@ -153,7 +153,9 @@ def _selection(recipe: Recipe) -> str:
 
 def _learns_from(recipe: Recipe) -> str:
     pool = recipe.training.pool
-    mixed = {"synthetic_only": "", "mixed": f", {pool.given_share:.0%} given", "given": ", all given"}[pool.arm]
+    mixed = {"synthetic_only": "", "mixed": f", {pool.external_share:.0%} external", "external": ", all external"}[
+        pool.arm
+    ]
     return mixed + (f", {pool.replay:.0%} of earlier rounds" if pool.replay else "")
 
 

@@ -216,11 +216,11 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _training_paths(settings: TrainingSettings, folder: Path) -> TrainingSettings:
-    given = {
-        name: _existing(f"training.pool.given.{name}", folder / file, "a JSON lines or Parquet file of problems")
-        for name, file in settings.pool.given.items()
+    external = {
+        name: _existing(f"training.pool.external.{name}", folder / file, "a JSON lines or Parquet file of problems")
+        for name, file in settings.pool.external.items()
     }
-    changed: dict[str, Any] = {"pool": settings.pool.model_copy(update={"given": given})}
+    changed: dict[str, Any] = {"pool": settings.pool.model_copy(update={"external": external})}
     files = settings.sft.files
     if files is not None:
         what = "a JSON lines or Parquet file of traces"

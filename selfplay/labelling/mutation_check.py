@@ -10,7 +10,7 @@ from selfplay.config.labelling import Mutation
 from selfplay.labelling.answer_vote import Label
 from selfplay.labelling.consensus import printed
 from selfplay.labelling.mutants import mutants
-from selfplay.run.records import TestCase
+from verifiers.model import Test
 from verifiers.programs.runner import ProgramRunner
 
 LIMITS = Limits(cpu_s=2.0, wall_s=5.0)
@@ -30,7 +30,7 @@ def checked(runner: ProgramRunner, label: Label, programs: Sequence[str | None],
     if program is None:
         return label
     rate = kill_rate(runner, program, label.tests, settings.mutants)
-    found = Label(label.answer, label.tests, label.agreement, label.votes, kill_rate=rate)
+    found = Label(label.answer, label.tests, label.agreement, label.agrees, kill_rate=rate)
     if rate is not None and rate < settings.min_kill_rate:
         return found.missing(f"tests reject too few mutants ({rate:.0%})")
     return found
@@ -38,12 +38,12 @@ def checked(runner: ProgramRunner, label: Label, programs: Sequence[str | None],
 
 def accepted_program(label: Label, programs: Sequence[str | None]) -> str | None:
     """The commonest program that passes all tests, the first by its text among equals."""
-    passed = Counter(p for p, vote in zip(programs, label.votes, strict=True) if vote and p is not None)
+    passed = Counter(p for p, vote in zip(programs, label.agrees, strict=True) if vote and p is not None)
     return min(passed, key=lambda program: (-passed[program], program)) if passed else None
 
 
 def kill_rate(
-    runner: ProgramRunner, program: str, tests: Sequence[TestCase], most: int, limits: Limits = LIMITS
+    runner: ProgramRunner, program: str, tests: Sequence[Test], most: int, limits: Limits = LIMITS
 ) -> float | None:
     """Share of a program's mutants that fail a test, be it by another output, an error or no end.
 

@@ -18,9 +18,9 @@ from selfplay.config.recipe import Recipe
 from selfplay.engines.base import Sampling
 from selfplay.quickstart.seed_problem import Split
 from selfplay.run.records import Seed
-from selfplay.seeds.stage import SPLITS, load_seeds, may_be_bare
+from selfplay.seeds.stage import SPLITS, load_seeds, may_be_unannotated
 from selfplay.stage.plan import scratch_teacher
-from selfplay.training.external_prompts import given_tasks
+from selfplay.training.external_prompts import external_tasks
 from selfplay.training.traces import file_traces
 
 
@@ -204,18 +204,18 @@ def check_teacher(recipe: Recipe) -> list[Finding]:
 
 
 def check_pool(recipe: Recipe) -> list[Finding]:
-    """Reads the given prompts and the traces that the recipe names.
+    """Reads the external prompts and the traces that the recipe names.
 
     Raises:
         SeedError: a file has a bad row, or holds a held-out problem.
     """
     findings = []
-    if recipe.training.pool.given:
+    if recipe.training.pool.external:
         splits: dict[Split, list[Seed]] = {split: [] for split in SPLITS}
         for split, (name, domain) in itertools.product(SPLITS, recipe.domains.items()):
-            splits[split] += load_seeds(recipe.seed, name, domain, split, may_be_bare(recipe))
-        found = given_tasks(recipe, splits["train"], splits["dev"] + splits["heldout"])
-        findings.append(Finding("training.pool.given", f"{len(found)} prompts with answers or tests"))
+            splits[split] += load_seeds(recipe.seed, name, domain, split, may_be_unannotated(recipe))
+        found = external_tasks(recipe, splits["train"], splits["dev"] + splits["heldout"])
+        findings.append(Finding("training.pool.external", f"{len(found)} prompts with answers or tests"))
     files = recipe.training.sft.files
     if recipe.training.algorithm == "sft" and files is not None:
         count = sum(1 for _ in file_traces(recipe, files))
@@ -229,7 +229,7 @@ def check_sandbox(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: a limit is not enforced and not waived, or there is no sandbox.
     """
-    if not any(_runs_programs(domain.verifier, domain.verifier_params) for domain in recipe.domains.values()):
+    if not any(domain.runs_programs for domain in recipe.domains.values()):
         return []
     settings = recipe.sandbox
     try:
@@ -247,12 +247,3 @@ def check_sandbox(recipe: Recipe) -> list[Finding]:
         )
     enforced = ", ".join(f.limit for f in found if f.enforced)
     return [Finding("sandbox", f"enforces {enforced}, by {examined.backend} ({examined.about})")]
-
-
-def _runs_programs(verifier: object, params: object) -> bool:
-    """Whether a verifier, or a component of a composite, is the one for code."""
-    if verifier == "code":
-        return True
-    parts = params.get("components") if isinstance(params, Mapping) else None
-    named = parts.values() if isinstance(parts, Mapping) else ()
-    return any(_runs_programs(part.get("verifier"), part.get("params")) for part in named if isinstance(part, Mapping))

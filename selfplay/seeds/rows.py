@@ -9,7 +9,7 @@ from typing import Any, Protocol, get_args
 
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, SeedField, UserSeeds
 
-COLUMNS: tuple[SeedField, ...] = get_args(SeedField)
+COLUMNS: tuple[SeedField, ...] = tuple(name for part in get_args(SeedField) for name in get_args(part))
 LONGEST_ROW = 1 << 24
 """Most bytes of one row."""
 BATCH = 256

@@ -39,10 +39,10 @@ class JudgeUsage:
 
 
 class ModelJudge:
-    """Asks a model whether the text after the thinking answers `task.prompt` as `task.answer` does.
+    """Asks a model whether the text after the thinking answers `task.problem` as `task.answer` does.
 
     Statuses: correct, wrong, no_answer (nothing follows the thinking), too_long, and, without a reward:
-    gold_unparsable (the task has neither a prompt nor an answer) and not_checked (the endpoint failed, or the
+    gold_unparsable (the task has neither a problem nor an answer) and not_checked (the endpoint failed, or the
     judge's answer could not be read). `details` has the score, attempts, tokens, and whether the verdict was in
     the cache. Only verdicts that were reached are kept there.
     """
@@ -151,8 +151,8 @@ class ModelJudge:
         self._endpoint.close()
 
     def _without_asking(self, key: str, task: Task, completion: str) -> Verdict | None:
-        if task.prompt is None and task.answer is None:
-            return Verdict(None, None, "gold_unparsable", "the task has neither a prompt nor an answer")
+        if not task.problem and task.answer is None:
+            return Verdict(None, None, "gold_unparsable", "the task has neither a problem nor an answer")
         text = final_text(completion)
         if text is None:
             return Verdict(False, 0.0, "no_answer", "the thinking never ends")
@@ -250,7 +250,7 @@ class _Cache:
 
 
 def _key(task: Task, completion: str) -> str:
-    parts = (task.prompt, task.answer, completion)
+    parts = (task.problem, task.answer, completion)
     return sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
 

@@ -15,7 +15,7 @@ from selfplay.config.labelling import Mutation
 from selfplay.labelling.answer_vote import Label
 from selfplay.labelling.mutants import LONGEST_SOURCE, Mutant, mutants
 from selfplay.labelling.mutation_check import accepted_program, checked, kill_rate
-from selfplay.run.records import TestCase
+from verifiers.model import Test
 from verifiers.programs.runner import ProgramRunner
 
 LARGEST_EVEN = """\
@@ -91,8 +91,8 @@ def test_any_text_gives_programs_or_nothing(source: str) -> None:
         ast.parse(mutant.source)
 
 
-def case(text: str, output: str) -> TestCase:
-    return TestCase(text, output)
+def case(text: str, output: str) -> Test:
+    return Test(text, output)
 
 
 def test_the_kill_rate_of_a_known_program(runner: ProgramRunner) -> None:
@@ -119,7 +119,7 @@ def test_tests_that_see_too_little_are_no_label(runner: ProgramRunner) -> None:
     label = Label(None, (case("4", "4"),), 1.0, (True,))
     strict = checked(runner, label, [LARGEST_EVEN], Mutation(mutants=100, min_kill_rate=0.9))
     assert strict.fault.startswith("tests reject too few mutants (")
-    assert (strict.tests, strict.votes) == ((), ())
+    assert (strict.tests, strict.agrees) == ((), ())
     loose = checked(runner, label, [LARGEST_EVEN], Mutation(mutants=100))
     assert (loose.tests, loose.fault) == (label.tests, "")
     assert loose.kill_rate == strict.kill_rate

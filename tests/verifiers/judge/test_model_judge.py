@@ -16,7 +16,7 @@ from verifiers.model import Task
 from verifiers.registry import UnknownVerifier, load
 from verifiers.rules.text import ExactVerifier
 
-TASK = Task(prompt="Which river flows through Vienna?", answer="the Danube")
+TASK = Task(problem="Which river flows through Vienna?", answer="the Danube")
 RIGHT, WRONG = "It is the Danube.", "It is the Rhine."
 
 
@@ -158,7 +158,7 @@ def test_a_claim_gains_nothing(judge: Any, claim: str) -> None:
 
 def test_equal_items_are_asked_once_and_kept(judge: Any, server: JudgeServer) -> None:
     one = judge()
-    verdicts = one.verify_many([(TASK, RIGHT), (TASK, WRONG), (TASK, RIGHT), (Task(prompt="?", answer="x"), RIGHT)])
+    verdicts = one.verify_many([(TASK, RIGHT), (TASK, WRONG), (TASK, RIGHT), (Task(problem="?", answer="x"), RIGHT)])
     assert [verdict.passed for verdict in verdicts] == [True, False, True, False]
     assert server.seen["v1"] == 3
     again = one.verify(TASK, RIGHT)
