@@ -13,7 +13,6 @@ from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import Consensus, TrialInput, Tried
 from selfplay.labelling.filters import statement_fault
 from selfplay.labelling.label_engines import open_label_engine
-from selfplay.labelling.mutation_check import checked
 from selfplay.labelling.pass_rates import measure_pass_rates
 from selfplay.labelling.tasks import counts_of, has_label, task_of_label, with_decision
 from selfplay.labelling.unit_tests import seed_trials, unit_tests_of, written_trials
@@ -168,8 +167,6 @@ def label_case(context: Context, runner: ProgramRunner, case: Case) -> Labelled:
     if reader is not None:
         return Labelled(case, label_by_answers(reader, answers, weights, settings))
     label, tried = Consensus(runner, answers, weights, case.trials).label(settings)
-    if settings.mutation is not None:
-        label = checked(runner, label, answers, settings.mutation)
     return Labelled(case, label, tuple(tried))
 
 

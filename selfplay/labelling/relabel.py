@@ -161,7 +161,7 @@ def _judged(
     fresh = ballots_of(context, problem, one.completions, number)
     contradicted = has_label(one.task) and contradicts(context, runner, one.task, fresh, again.contradiction)
     task, outcomes = one.task, one.outcomes
-    label = Label(task.answer, task.tests, task.agreement, outcomes, kill_rate=task.kill_rate)
+    label = Label(task.answer, task.tests, task.agreement, outcomes)
     if contradicted or again.votes == "all" or not has_label(task):
         old = [_aged(ballot, number, again.decay) for ballot in votes.get(task.prompt_id, ())]
         case = Case(problem, (), (*old, *fresh), tuple(trials.get(task.prompt_id, ())))

@@ -39,7 +39,6 @@ def task_of_label(context: Context, prompt: Problem, label: Label) -> LabelledTa
         dropped=dropped,
         label_is_right=None if label.fault or solver is None else solver(prompt.problem, label.answer, label.tests),
         weight=label.agreement if settings.weights == "agreement" else 1.0,
-        kill_rate=label.kill_rate,
     )
     return _with_rate(task, sum(known), len(known), settings)
 
@@ -65,12 +64,9 @@ def counts_of(tasks: Sequence[LabelledTask]) -> dict[str, Any]:
     """What is kept, what is lost and why, and how good the labels are where that can be measured."""
     usable = [task for task in tasks if not task.dropped]
     measured = [task.label_is_right for task in usable if task.label_is_right is not None]
-    rates = [task.kill_rate for task in tasks if task.kill_rate is not None]
     return {
         "tasks": len(usable),
         "lost": dict(Counter(task.dropped.partition(" (")[0] for task in tasks if task.dropped)),
         "label_accuracy": sum(measured) / len(measured) if measured else None,
         "measured": len(measured),
-        "kill_rate": sum(rates) / len(rates) if rates else None,
-        "mutated": len(rates),
     }

@@ -163,7 +163,7 @@ class Judgement:
 class LabelledTask:
     """A prompt with the answer or the tests that a vote gave it."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     id: str
     prompt_id: str
     domain: str
@@ -185,8 +185,6 @@ class LabelledTask:
     """Its upper end."""
     weight: float = 1.0
     """How often the prompt is drawn for training, relative to the others."""
-    kill_rate: float | None = None
-    """Share of one-token mutants of an accepted program that the tests reject; None where that was not checked."""
     flag: str = ""
     """What a later policy found: that it contradicts the label, and what became of it; empty where nothing."""
 
