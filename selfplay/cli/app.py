@@ -7,7 +7,6 @@ from pathlib import Path
 
 import typer
 
-from selfplay.cli.ablation import em_ablation
 from selfplay.cli.check import check
 from selfplay.cli.models import import_gguf
 from selfplay.cli.prompts import export_app, prompts
@@ -33,7 +32,6 @@ app.command()(report)
 app.command()(prompts)
 app.command()(rollouts)
 app.command()(synthesize)
-app.command("em-ablation")(em_ablation)
 app.command("import-gguf")(import_gguf)
 app.command()(verify)
 app.command()(serve)

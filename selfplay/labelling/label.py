@@ -13,7 +13,6 @@ from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import Consensus, TrialInput, Tried
 from selfplay.labelling.filters import statement_fault
 from selfplay.labelling.label_engines import open_label_engine
-from selfplay.labelling.mutation_check import checked
 from selfplay.labelling.pass_rates import measure_pass_rates
 from selfplay.labelling.tasks import counts_of, unlabelled_task, with_decision, with_label
 from selfplay.labelling.unit_tests import seed_trials, unit_tests_of, written_trials
@@ -163,8 +162,6 @@ def label_by_votes(context: Context, runner: ProgramRunner, case: VotedTask) -> 
     if reader is not None:
         return dataclasses.replace(case, label=label_by_answers(reader, answers, weights, settings))
     label, tried = Consensus(runner, answers, weights, case.trials).label(settings)
-    if settings.mutation is not None:
-        label = checked(runner, label, answers, settings.mutation)
     return dataclasses.replace(case, label=label, tried=tuple(tried))
 
 

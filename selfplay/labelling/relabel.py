@@ -201,7 +201,7 @@ def _flag(before: LabelledTask, after: LabelledTask, contradicted: bool, number:
 
 def _label_of(task: LabelledTask, agrees: tuple[bool | None, ...] = ()) -> Label:
     """The label that a task has."""
-    return Label(task.task.answer, task.task.tests, task.agreement, agrees, kill_rate=task.kill_rate)
+    return Label(task.task.answer, task.task.tests, task.agreement, agrees)
 
 
 def _grouped(stages: Sequence[Stage], table: str, record: type[Any]) -> dict[str, list[Any]]:

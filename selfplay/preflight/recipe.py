@@ -78,11 +78,6 @@ def check_engine(recipe: Recipe) -> None:
     Raises:
         PreflightError: names the field.
     """
-    if recipe.engine.continuous_batching is not None:
-        from transformers import ContinuousBatchingConfig
-
-        given = recipe.engine.continuous_batching
-        _check_names(given, ContinuousBatchingConfig, ["seed"], "engine.continuous_batching", "transformers")
     if recipe.engine.kind != "vllm":
         return
     try:

@@ -1,4 +1,4 @@
-"""Arms of EM compared over several seeds: the paper's convergence experiment, and the alternatives to its reward.
+"""Arms of EM, compared over several seeds: the paper's convergence experiment, and the alternatives to its reward.
 
 Every arm of every seed is an ordinary run directory below the output folder, `seed-S/ARM`; what the arms of a seed have
 in common is made once and taken over. A comparison that was cut off goes on where it stopped.
