@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from selfplay.config.errors import UserError
+
 PANELS = {
     "joint_nll": "−log p(z, x | c) at the greedy z",
     "bound": "importance-weighted bound on −log p(x | c)",
@@ -30,7 +32,7 @@ MARKERS = "osD^vPX*"
 INK, FAINT = "#333333", "#d8d8d8"
 
 
-class PlotsMissing(RuntimeError):
+class PlotsMissing(UserError):
     """The library that draws is not installed; the message says how to get it."""
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
 from selfplay.config.curation import Curation, DatasetBenchmark, FileBenchmark
+from selfplay.config.errors import UserError
 from selfplay.config.recipe import Recipe
 from selfplay.config.seeds import DatasetSeeds, FileSeeds
 from selfplay.config.synthesis import Synthesis
@@ -31,7 +32,7 @@ KINDS = frozenset(
 """Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
 
 
-class RecipeError(ValueError):
+class RecipeError(UserError):
     """A recipe that cannot be used; the message is meant for the person who wrote it."""
 
 

@@ -13,6 +13,7 @@ from sandbox.doctor import examine
 from sandbox.model import SandboxUnavailable
 from sandbox.warm.visible_files import PackageMissing
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
+from selfplay.config.errors import UserError
 from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.recipe import Recipe
 from selfplay.engines.base import Sampling
@@ -24,7 +25,7 @@ from selfplay.training.external_prompts import given_tasks
 from selfplay.training.traces import file_traces
 
 
-class PreflightError(RuntimeError):
+class PreflightError(UserError):
     """Rewards or settings that would spoil the run; one sentence each, with the remedy."""
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from selfplay import formats
+from selfplay.config.errors import SPENT, RunStopped
 from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage, total
 from selfplay.engines.api.client import EndpointError
 from selfplay.engines.base import ScoringRequest
@@ -34,12 +35,16 @@ SHOWN = 3
 WITHOUT = "To go on without the others, add cold_start.annotation.unfinished=drop"
 
 
-class AnnotationStopped(RuntimeError):
+class AnnotationStopped(RunStopped):
     """Annotation cannot go on now; the message says why, what is kept, and how to go on."""
+
+    of_run = "{error}"
 
 
 class BudgetReached(AnnotationStopped):
     """A budget of the recipe is spent."""
+
+    exit_code = SPENT
 
 
 def annotation_stage(stage: Stage, context: Context, seeds: Stage) -> dict[str, Any]:

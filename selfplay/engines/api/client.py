@@ -22,6 +22,7 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from selfplay.config.annotation import Endpoint
+from selfplay.config.errors import RunStopped, UserError
 
 CONNECT_S = 30.0
 SHORTEST_SECRET = 8
@@ -31,7 +32,7 @@ _END_S = 10.0
 _Result = TypeVar("_Result")
 
 
-class EndpointError(RuntimeError):
+class EndpointError(RunStopped):
     """An endpoint gave no usable answer; the message says what came instead."""
 
 
@@ -50,6 +51,8 @@ class RequestRefused(EndpointError):
 
 class EndpointRefused(EndpointError):
     """The endpoint will answer none of our requests: a wrong key, address or model."""
+
+    exit_code, keeps_work, of_run = UserError.exit_code, UserError.keeps_work, UserError.of_run
 
 
 class EndpointClosed(EndpointError):
