@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +17,15 @@ from selfplay.config.errors import UNUSABLE, RunStopped, UserError
 if TYPE_CHECKING:
     from selfplay.config.recipe import Recipe
 
-BELOW = {
-    "sandbox.model": "SandboxUnavailable",
-    "verifiers.jsonl": "UnusableInput",
-    "verifiers.registry": "UnknownVerifier",
-    "verifiers.service.settings": "UnusableService",
+BELOW: dict[tuple[str, str], type[UserError]] = {
+    ("sandbox.model", "SandboxUnavailable"): UserError,
+    ("verifiers.jsonl", "UnusableInput"): UserError,
+    ("verifiers.registry", "UnknownVerifier"): UserError,
+    ("verifiers.service.settings", "UnusableService"): UserError,
+    ("verifiers.endpoint.client", "EndpointRefused"): UserError,
+    ("verifiers.endpoint.client", "EndpointError"): RunStopped,
 }
-"""Errors for a person that are raised below this package, by the module that has them."""
+"""What errors for a person are that come from below this package, by module and name."""
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes, as shells have them for SIGINT and SIGTERM."""
@@ -71,12 +72,14 @@ def _told(error: Exception, place: Path | str | None) -> UserError | None:
     """The error as one for a person, whoever raised it; None where it is none."""
     from selfplay.compute.system_errors import SYSTEM, sentence
 
-    below = tuple(getattr(sys.modules[module], name) for module, name in BELOW.items() if module in sys.modules)
-    if isinstance(error, below):
-        return UserError(str(error))
+    if isinstance(error, UserError):
+        return error
+    for kind in type(error).__mro__:
+        if found := BELOW.get((kind.__module__, kind.__name__)):
+            return found(str(error))
     if place is not None and isinstance(error, SYSTEM):
         return RunStopped(sentence(error, place))
-    return error if isinstance(error, UserError) else None
+    return None
 
 
 def load_recipe_file(recipe: Path, overrides: list[str] | None) -> Recipe:

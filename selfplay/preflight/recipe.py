@@ -155,8 +155,8 @@ def check_endpoints(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: one of them cannot do what will be asked of it.
     """
-    from selfplay.engines.api.client import EndpointRefused
     from selfplay.engines.api.probe import probe
+    from verifiers.endpoint.client import EndpointRefused
 
     settings = recipe.cold_start
     if not settings.annotators:
@@ -189,8 +189,8 @@ def check_teacher(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: it cannot do what will be asked of it.
     """
-    from selfplay.engines.api.client import EndpointRefused
     from selfplay.engines.api.probe import probe
+    from verifiers.endpoint.client import EndpointRefused
 
     teacher = recipe.training.sft.teacher
     if recipe.training.algorithm != "sft" or teacher is None or teacher.engine.kind != "openai":

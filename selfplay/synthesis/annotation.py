@@ -17,7 +17,6 @@ from typing import Any
 from selfplay import formats
 from selfplay.config.errors import SPENT, RunStopped
 from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage, total
-from selfplay.engines.api.client import EndpointError
 from selfplay.engines.base import ScoringRequest
 from selfplay.quickstart.seed_problem import SPLITS, Split
 from selfplay.run.directory import Stage
@@ -27,6 +26,7 @@ from selfplay.stage.context import Context
 from selfplay.synthesis.annotation_engines import Asked, all_remote, open_annotators
 from selfplay.synthesis.annotation_wave import CONCEPTS, RATIONALE, Wave, Work, turns
 from selfplay.synthesis.inputs import for_prompt_model
+from verifiers.endpoint.client import EndpointError
 
 WAVES_UNDER_WAY = 3
 """Waves that endpoints work on at a time, so that the stragglers of one do not leave them idle."""

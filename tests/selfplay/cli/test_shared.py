@@ -18,6 +18,7 @@ from selfplay.pipeline.listener import AlarmStop
 from selfplay.run.files import read_json
 from selfplay.run.tables import RecordError
 from selfplay.synthesis.annotation import BudgetReached
+from verifiers.endpoint.client import EndpointError, EndpointRefused
 from verifiers.jsonl import UnusableInput
 from verifiers.registry import UnknownVerifier
 from verifiers.service.settings import UnusableService
@@ -42,6 +43,8 @@ def ended(error: Exception, place: Path | None, of_run: bool) -> int:
         (AlarmStop("Stopped by an alarm."), FAILED, "{error} Finished work is kept in {run}.\n", True),
         (HubError("hub:a/b: refused"), FAILED, "The run has ended, and its report is in {run}; but {error}\n", False),
         (UnknownVerifier("no verifier is called 'm'"), UNUSABLE, "{error}\n", False),
+        (EndpointError("teacher: gave no answer"), FAILED, OF_A_STOP, True),
+        (EndpointRefused("teacher: the key is not set"), UNUSABLE, "{error}\n", False),
     ],
 )
 def test_a_run_says_what_stopped_it_and_whether_its_work_is_kept(
@@ -84,7 +87,7 @@ def test_a_bug_is_not_hidden(error: Exception) -> None:
     ],
 )
 def test_errors_from_below_are_told_too(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    assert BELOW[type(error).__module__] == type(error).__name__
+    assert (type(error).__module__, type(error).__name__) in BELOW
     assert ended(error, None, False) == UNUSABLE
     assert capsys.readouterr().err == f"{error}\n"
 
