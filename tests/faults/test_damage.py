@@ -142,17 +142,17 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path) -> None:
 
 
 WALL_CLOCK = {
-    "api_client.py": "a server's Retry-After may be a date",
-    "progress_file.py": "shown to a person",
-    "run_status.py": "shown to a person",
-    "tracker.py": "shown to a person",
+    "selfplay/engines/api/client.py": "a server's Retry-After may be a date",
+    "selfplay/run/progress.py": "shown to a person",
+    "selfplay/watching/status.py": "shown to a person",
+    "selfplay/tracking/tracker.py": "shown to a person",
 }
 
 
 def test_no_limit_and_no_duration_is_taken_from_the_wall_clock() -> None:
     root = Path(__file__).resolve().parents[2]
     users = {
-        file.name
+        str(file.relative_to(root))
         for package in ("selfplay", "verifiers", "sandbox")
         for file in (root / package).rglob("*.py")
         if "time.time()" in file.read_text()

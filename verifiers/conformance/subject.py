@@ -28,7 +28,7 @@ _MAX_ANSWER = 64 << 20
 _KEPT_OUTPUT = 4096
 _SWEEPS = 5
 _END_S = 5.0
-_NOT_THE_PLACE = ("conformance_child", "threading.py")
+_NOT_THE_PLACE = ("conformance/child.py", "threading.py")
 
 
 class Trouble(RuntimeError):
