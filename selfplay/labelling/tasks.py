@@ -9,12 +9,13 @@ from typing import Any
 
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label
-from selfplay.labelling.difficulty import Decision, drop_reason, limits_of, wilson_interval
+from selfplay.labelling.difficulty import Decision, drop_reason, limits_of
 from selfplay.labelling.votes import Problem
 from selfplay.quickstart.true_labels import exact_solver
 from selfplay.run.records import LabelledTask
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
+from verifiers.conformance.report import wilson_interval
 
 CONFIDENCE = 0.95
 """Level of the interval where the recipe has no `labelling.difficulty`."""
