@@ -24,7 +24,7 @@ from selfplay.run.records import LabelledTask, Prompt, Rollout, Seed, UnitTest, 
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
-from verifiers.answer_reader import answer_reader
+from verifiers.mathematics import answer_reader
 from verifiers.model import Verifier
 from verifiers.programs.runner import ProgramRunner
 

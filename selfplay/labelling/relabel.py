@@ -25,7 +25,7 @@ from selfplay.rollouts.judge import Item
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, UnitTest, Vote
 from selfplay.stage.context import Context
-from verifiers.answer_reader import answer_reader
+from verifiers.mathematics import answer_reader
 from verifiers.programs.runner import ProgramRunner
 
 KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"

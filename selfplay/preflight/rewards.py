@@ -11,7 +11,7 @@ from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import Item, load_verifier
 from selfplay.run.records import Seed
 from selfplay.seeds.stage import SPLITS, load_seeds, may_be_unannotated
-from verifiers.answer_reader import answer_reader
+from verifiers.mathematics import answer_reader
 from verifiers.model import Task, Verifier
 
 SHOWN = 3
