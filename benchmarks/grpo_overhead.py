@@ -21,13 +21,14 @@ from typing import Any
 from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds, tiny_model
-from selfplay.rollouts.reward_function import VerifiedReward, task_to_json
+from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.trl_trainers import arguments
 from selfplay.trl_trainers.grpo_state import KeepGroups
 from selfplay.trl_trainers.prompt_choice import PromptChoice
 from selfplay.trl_trainers.rollout_groups import Tally
 from verifiers.model import Task
+from verifiers.programs.task_rows import task_to_json
 
 WARM_UP = 3
 GROUP, GROUPS, TOKENS = 8, 8, 64

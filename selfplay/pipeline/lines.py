@@ -91,7 +91,6 @@ def _labelling(recipe: Recipe) -> str:
         *(["votes weighed by likelihood"] if labelling.votes == "likelihood" else []),
         *(["a second look"] if labelling.verification else []),
         *(["tests by a model"] if labelling.inputs == "generated" else []),
-        *([f"{labelling.mutation.mutants} mutants"] if labelling.mutation else []),
         *([f"difficulty by {labelling.difficulty.rollouts} rollouts"] if labelling.difficulty else []),
     ]
     return ", ".join(parts)
@@ -127,8 +126,8 @@ def _selection(recipe: Recipe) -> str:
 
 def _learns_from(recipe: Recipe) -> str:
     pool = recipe.training.pool
-    mixed = {"synthetic_only": "", "mixed": f", {pool.given_share:.0%} given", "given": ", all given"}[pool.arm]
-    return mixed + (f", {pool.replay:.0%} of earlier rounds" if pool.replay else "")
+    shares = {"synthetic_only": "", "mixed": f", {pool.external_share:.0%} external", "external": ", all external"}
+    return shares[pool.arm] + (f", {pool.replay:.0%} of earlier rounds" if pool.replay else "")
 
 
 def _selfplay(recipe: Recipe) -> str:

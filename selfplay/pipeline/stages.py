@@ -19,9 +19,9 @@ from selfplay.pipeline.lines import line_of
 from selfplay.run import results
 from selfplay.run.directory import RunDirectory
 from selfplay.run.plan import Kind, Plan, PlannedStage, expected, stage_name
-from selfplay.seeds.stage import may_be_unlabelled, seed_files
+from selfplay.seeds.stage import may_be_unannotated, seed_files
 from selfplay.stage.spec import StageSpec, StageWork, by_name, no_files
-from selfplay.training.external_prompts import given_files
+from selfplay.training.external_prompts import external_files
 from selfplay.training.traces import trace_files
 
 ROUNDS = frozenset(
@@ -84,15 +84,16 @@ class _Table:
 
     def _beginnings(self) -> Iterator[StageSpec]:
         recipe = self._recipe
-        unlabelled = functools.partial(work.seeds, unlabelled=may_be_unlabelled(recipe))
+        seeds = functools.partial(work.seeds, unannotated=may_be_unannotated(recipe))
         files = functools.partial(seed_files, recipe)
-        yield self._spec(Kind.SEEDS, 0, ("domains",), [], unlabelled, results.SeedsResult, files)
+        yield self._spec(Kind.SEEDS, 0, ("domains",), [], seeds, results.SeedsResult, files)
         if recipe.is_annotated:
             # Which problems need what depends on those that will be measured.
             measured = ("em.rationales", "em.stop", "em.guards", "evaluation.split")
             sections = ("cold_start.annotators", "cold_start.annotation", "engine", *measured)
-            seeds = stage_name(Kind.SEEDS, 0)
-            yield self._spec(Kind.ANNOTATION, 0, sections, [seeds], work.annotation, results.AnnotationResult)
+            yield self._spec(
+                Kind.ANNOTATION, 0, sections, self._names(Kind.SEEDS), work.annotation, results.AnnotationResult
+            )
         yield self._spec(Kind.BASE, 0, ("model", "engine"), [self._source], work.base, results.ScratchResult)
 
     def _models_of_prompts(self) -> Iterator[StageSpec]:
@@ -159,7 +160,7 @@ class _Table:
             inputs,
             work.selfplay,
             results.SelfplayResult,
-            lambda: given_files(recipe) + trace_files(recipe),
+            lambda: external_files(recipe) + trace_files(recipe),
         )
 
     def _measurements(self, number: int) -> Iterator[StageSpec]:

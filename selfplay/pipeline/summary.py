@@ -56,7 +56,6 @@ def summarise(run: RunDirectory, stages: Done, clock: Clock) -> dict[str, Any]:
         "labels": {
             "accuracy": labels and labels.label_accuracy,
             "n": labels.measured if labels else 0,
-            "kill_rate": labels and labels.kill_rate,
         },
         "rounds": round_rows(stages),
         "selection": selection_summary(recipe, scores),

@@ -12,6 +12,7 @@ from selfplay.evaluation.evaluate import choose_problems, evaluation_stage
 from selfplay.evaluation.selection import selection_stage
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
+from selfplay.labelling.tasks import unlabelled_task
 from selfplay.run.directory import Stage
 from selfplay.run.plan import Kind, stage_name
 from selfplay.run.records import LabelledTask, Prompt, Rollout, RoundPrompt, Seed
@@ -39,15 +40,15 @@ from selfplay.synthesis.em_watch import stop_decision
 from selfplay.synthesis.generate import synthesis_stage
 from selfplay.synthesis.measures import measure
 from selfplay.training.base_model import base_model, base_stage, generator_model, scratch_model, train_from_scratch
-from selfplay.training.external_prompts import given_tasks
+from selfplay.training.external_prompts import external_tasks
 from selfplay.training.feedback import learnable_pairs
 from selfplay.training.prompt_pool import Pools
 from selfplay.training.stage import round_policy, selfplay_stage
 
 
-def seeds(this: StageWork, unlabelled: bool) -> SeedsResult:
-    """The seed problems; `unlabelled` ones may lack concepts and rationales."""
-    return seeds_stage(this.stage, this.context.recipe, unlabelled)
+def seeds(this: StageWork, unannotated: bool) -> SeedsResult:
+    """The seed problems; `unannotated` ones may lack concepts and rationales."""
+    return seeds_stage(this.stage, this.context.recipe, unannotated)
 
 
 def annotation(this: StageWork) -> AnnotationResult:
@@ -92,7 +93,7 @@ def feedback(this: StageWork) -> FeedbackResult:
     settings = context.recipe.synthesis.feedback
     assert settings is not None
     last = this.input(Kind.SELFPLAY, number - 1)
-    tasks = {row.task_id: row.prompt_id for row in last.read("prompts", RoundPrompt)}
+    tasks = {row.task.id: row.task.prompt_id for row in last.read("prompts", RoundPrompt)}
     prompts = [prompt for stage in _curated(this) for prompt in kept_prompts(stage)]
     seed = context.seed("feedback", number)
     pairs = learnable_pairs(last.read("rollouts", Rollout), tasks, prompts, settings, seed)
@@ -136,7 +137,7 @@ def selfplay(this: StageWork) -> SelfplayResult:
     """A round of self-play."""
     context, number = this.context, this.number
     train = seed_problems(this, "train")
-    pools = Pools(_tasks(this), given_tasks(context.recipe, train, reserved_problems(this)))
+    pools = Pools(_tasks(this), external_tasks(context.recipe, train, reserved_problems(this)))
     own_teacher = scratch_model(this.input(Kind.TEACHER)) if this.has(Kind.TEACHER) else None
     return selfplay_stage(this.stage, context, number, _policy(this, number - 1), pools, train, own_teacher)
 
@@ -174,15 +175,6 @@ def reserved_problems(this: StageWork) -> list[Seed]:
 def kept_prompts(curated: Stage) -> list[Prompt]:
     """The prompts that curation kept."""
     return [row for batch in curated.batches("prompts", Prompt, only_kept=True) for row in batch]
-
-
-def unlabelled_tasks(prompts: Sequence[Prompt]) -> list[LabelledTask]:
-    """Prompts as tasks without answers, for a rule that needs none."""
-    bare = LabelledTask("", "", "", "", None, (), 1.0, 0.0, "", None)
-    return [
-        dataclasses.replace(bare, id=prompt.id, prompt_id=prompt.id, domain=prompt.domain, problem=prompt.problem)
-        for prompt in sorted(prompts, key=lambda prompt: prompt.id)
-    ]
 
 
 def _base(this: StageWork) -> ModelRef:
@@ -241,6 +233,11 @@ def _curated(this: StageWork) -> list[Stage]:
     return [this.inputs[name] for name in names if name in this.inputs]
 
 
+def _unlabelled(curated: Stage) -> list[LabelledTask]:
+    """Prompts as tasks without labels, for a rule that needs none."""
+    return [unlabelled_task(prompt) for prompt in sorted(kept_prompts(curated), key=lambda prompt: prompt.id)]
+
+
 def _tasks(this: StageWork) -> dict[int, Sequence[LabelledTask]]:
     """The synthesised tasks by the round whose prompts and labels they are; a round without its own has the last's."""
     found: dict[int, Sequence[LabelledTask]] = {0: []}
@@ -250,7 +247,7 @@ def _tasks(this: StageWork) -> dict[int, Sequence[LabelledTask]]:
         elif this.has(Kind.LABELLING, number):
             found[number] = this.input(Kind.LABELLING, number).read("tasks", LabelledTask)
         elif this.has(Kind.CURATION, number):
-            found[number] = unlabelled_tasks(kept_prompts(this.input(Kind.CURATION, number)))
+            found[number] = _unlabelled(this.input(Kind.CURATION, number))
         else:
             found[number] = found[number - 1]
     del found[0]

@@ -5,7 +5,6 @@ TRL awaits it on an event loop of its own, beside the other reward functions of 
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from selfplay.rollouts.mode_collapse import ModeCollapse
 from selfplay.rollouts.overlapped import OverlappedJudge
 from selfplay.rollouts.rollout_log import JudgedRollouts, Reward, RolloutLog
 from selfplay.run.seeding import derive
-from verifiers.model import Task, Test
+from verifiers.programs.task_rows import task_from_json
 
 
 def text_of(completion: Any) -> str:
@@ -110,16 +109,3 @@ def shuffled_rewards(rewards: Sequence[Reward], seed: int) -> list[Reward]:
     random.Random(seed).shuffle(reached)
     rest = iter(reached)
     return [None if reward is None else next(rest) for reward in rewards]
-
-
-def task_to_json(task: Task) -> str:
-    """A task as one column of a training table."""
-    tests = [[test.input, test.output] for test in task.tests]
-    return json.dumps({"answer": task.answer, "tests": tests, "prompt": task.prompt})
-
-
-def task_from_json(text: str) -> Task:
-    """The task that `task_to_json` wrote."""
-    row = json.loads(text)
-    tests = tuple(Test(input=i, output=o) for i, o in row["tests"])
-    return Task(answer=row["answer"], tests=tests, prompt=row["prompt"])

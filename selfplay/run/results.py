@@ -114,8 +114,6 @@ class LabellingResult(StageResult):
     label_accuracy: float | None = None
     """Share of right labels among those that an exact solver could check."""
     measured: int = 0
-    kill_rate: float | None = None
-    mutated: int = 0
     difficulty_rollouts: int | None = None
     flags: dict[str, int] | None = None
     completions: int | None = None

@@ -9,7 +9,6 @@ from typing import Any
 
 from selfplay import formats
 from selfplay.engines.base import ModelRef
-from selfplay.rollouts.judge import task_of
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json
 from selfplay.run.records import LabelledTask, Pair, Rollout, Seed
@@ -55,10 +54,7 @@ def grpo(this: Round) -> Counts:
     """Rolls out and learns in one loop, TRL's own; its rollouts are read back from what the reward logged."""
     context, settings = this.context, this.context.recipe.training
     file = this.stage.folder / "tasks.parquet"
-    rows = [
-        (t.id, t.domain, solver_prompt(context, t), task_of(t.answer, t.tests, prompt=t.problem)) for t in this.tasks
-    ]
-    write_tasks(file, rows, _known(this))
+    write_tasks(file, [(t.id, t.domain, solver_prompt(context, t), t.task) for t in this.tasks], _known(this))
     sampling = {
         "temperature": settings.sampling.temperature,
         "top_p": settings.sampling.top_p,
@@ -145,7 +141,7 @@ def continued_sft(this: Round) -> Counts:
     if not solved:
         raise NothingToLearn("the seeds carry no worked solutions, which continued_sft trains on")
     domains = this.context.recipe.domains
-    this.fit([Example(formats.solver_input(domains[s.domain], s.problem), (s.solution,)) for s in solved])
+    this.fit([Example(formats.solver_input(domains[s.domain], s.task), (s.solution,)) for s in solved])
     return {"samples": len(solved)}
 
 

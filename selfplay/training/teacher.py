@@ -15,7 +15,6 @@ from typing import Any
 from selfplay.config.models import ScratchModel
 from selfplay.config.teacher import SFTRule, Teacher
 from selfplay.engines.base import Missing
-from selfplay.rollouts.judge import task_of
 from selfplay.run.records import LabelledTask, Trace
 from selfplay.run.seeding import content_id
 from selfplay.stage.open_engine import OpenedEngine, answers_of
@@ -23,7 +22,7 @@ from selfplay.training.rules import Counts, Round
 from selfplay.training.traces import converted, file_traces, trace_fault
 from selfplay.training.verified_rollouts import solver_prompt
 from selfplay.trl_trainers.sft import Example, NothingToLearn, count_tokens
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.voting import vote
 
 TEACHER, FILES = "teacher", "files"
@@ -128,10 +127,7 @@ def _verified(this: Round, settings: SFTRule, traces: list[Trace]) -> list[Trace
 def _by_labels(this: Round, tasks: dict[str, LabelledTask], traces: list[Trace]) -> list[Trace]:
     """Drops what fails the label of its prompt, or could not be checked against it."""
     left = [trace for trace in traces if not trace.dropped]
-    items = []
-    for trace in left:
-        task = tasks[trace.task_id]
-        items.append((trace.domain, task_of(task.answer, task.tests, prompt=task.problem), trace.completion))
+    items = [(trace.domain, tasks[trace.task_id].task, trace.completion) for trace in left]
     reasons = {True: "", False: "fails the label", None: "not checked"}
     found = {t.id: reasons[v.passed] for t, v in zip(left, this.context.judge.judge(items), strict=True)}
     return [dataclasses.replace(trace, dropped=trace.dropped or found[trace.id]) for trace in traces]

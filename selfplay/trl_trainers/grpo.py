@@ -16,13 +16,14 @@ from selfplay.compute.workers import Job
 from selfplay.config.recipe import Recipe
 from selfplay.config.training import GRPORule
 from selfplay.rollouts.mode_collapse import ModeCollapse
-from selfplay.rollouts.reward_function import VerifiedReward, task_to_json
+from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.run.files import write_json
 from selfplay.run.tables import write_arrow
 from selfplay.trl_trainers.prompt_choice import PromptChoice
 from selfplay.trl_trainers.rollout_groups import Tally
 from verifiers.model import Task
+from verifiers.programs.task_rows import task_to_json
 
 GROUPS_FILE = "groups.json"
 """In the trainer's folder, once it is done: what was rolled out in all, and the share of it that could teach."""

@@ -20,10 +20,11 @@ from selfplay.tracking.metric_log import read_alarms, read_lines
 from selfplay.watching.terminal import Progress
 from tests.selfplay.plans import plan_of
 from tests.selfplay.tracking.runs import recipe
+from verifiers.model import Task
 
 
 def task(number: int, answer: str, dropped: str = "") -> LabelledTask:
-    return LabelledTask(f"t{number}", "p", "math", "1+1?", answer, (), 0.75, 0.5, dropped, None)
+    return LabelledTask(f"t{number}", "p", "math", Task("1+1?", answer), 0.75, 0.5, dropped, None)
 
 
 def rollout(task_id: str, passed: bool | None, status: str) -> Rollout:
@@ -60,7 +61,7 @@ def test_the_end_of_a_stage_is_told_once_whatever_happens(tmp_path: Path) -> Non
     rows = list(read_lines(tmp_path))
     assert sum(rows[0]["histograms"]["pass_rate"]["counts"]) == 30
     [done] = [row["done"] for row in rows if "done" in row]
-    assert done["counts"] == {"tasks": 30, "lost": {"label: tie": 2}, "measured": 0, "mutated": 0}
+    assert done["counts"] == {"tasks": 30, "lost": {"label: tie": 2}, "measured": 0}
     assert len((tmp_path / "tables" / "prompts_labelling.jsonl").read_text().splitlines()) == 30
 
 
@@ -70,7 +71,7 @@ def test_the_end_of_a_stage_that_a_kill_left_untold_is_told_later(tmp_path: Path
     with told(tmp_path, recipe("disabled")) as (run, audience):
         label(run, audience, [])
     assert [row["done"]["counts"] for row in read_lines(tmp_path) if "done" in row] == [
-        {"tasks": 3, "lost": {}, "measured": 0, "mutated": 0}
+        {"tasks": 3, "lost": {}, "measured": 0}
     ]
 
 

@@ -39,7 +39,7 @@ RECIPES = {
     "whole": WHOLE,
     "relabelled": recipe(training={"rounds": 3}, labelling={"relabelling": {}}),
     "labelled anew": recipe(training={"rounds": 3, "pool": {"each_round": "relabel"}}),
-    "external": recipe(training={"pool": {"arm": "given"}}),
+    "external": recipe(training={"pool": {"arm": "external"}}),
 }
 
 
@@ -229,7 +229,7 @@ def test_evaluations_alone_are_made_again_where_only_they_are_concerned(tmp_path
 
 def test_other_changes_are_refused_with_the_difference_and_the_remedy(tmp_path: Path) -> None:
     run_all(tmp_path, recipe(), table_of([]))
-    with pytest.raises(RunError, match=r"(?s)stages \(base\).*--reuse.*training.algorithm: grpo -> dpo"):
+    with pytest.raises(RunError, match=r"(?s)stages \(base\).*--reuse.*training.algorithm: \S*grpo\S* -> \S*dpo"):
         run_all(tmp_path, recipe(training={"algorithm": "dpo"}), table_of([]))
     assert (tmp_path / "stages/evaluation_0/manifest.json").exists(), "nothing is removed by what is refused"
 

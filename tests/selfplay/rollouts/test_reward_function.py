@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from selfplay.rollouts.mode_collapse import FEWEST_TASKS, ModeCollapse
-from selfplay.rollouts.reward_function import VerifiedReward, shuffled_rewards, task_from_json, task_to_json, text_of
+from selfplay.rollouts.reward_function import VerifiedReward, shuffled_rewards, text_of
 from selfplay.rollouts.rollout_log import RolloutLog
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Test, Verdict
+from verifiers.programs.task_rows import task_from_json, task_to_json
 
 VERDICTS = {"good": Verdict(True, 1.0, "correct"), "bad": Verdict(False, 0.0, "wrong")}
 UNREACHED = Verdict(None, None, "timed_out", "too slow")
@@ -139,5 +140,5 @@ def test_messages_and_texts_are_read_alike() -> None:
 
 
 def test_tasks_come_back_from_json() -> None:
-    task = Task(answer="3", tests=(Test(input="1\n", output="2"),), prompt="1 + 1?")
+    task = Task(answer="3", tests=(Test(input="1\n", output="2"),), problem="1 + 1?")
     assert task_from_json(task_to_json(task)) == task

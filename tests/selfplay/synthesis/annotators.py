@@ -13,6 +13,7 @@ import yaml
 from selfplay.compute.clock import Clock
 from selfplay.config.load import load_recipe
 from selfplay.config.recipe import Recipe
+from selfplay.pipeline.extension import Extension
 from selfplay.pipeline.main_loop import run_pipeline
 from selfplay.pipeline.stage_runner import Reached
 from selfplay.pipeline.stages import planned, stage_table
@@ -114,6 +115,7 @@ def annotate(folder: Path, recipe: Path | Recipe, workers: Any, domain: str = "m
     workers.busy_seconds = 0.0
     with RunDirectory.open(folder, loaded) as run:
         table = stage_table(loaded)
+        Extension(run, table).begin()
         run.claim(planned(table).stages)
         context = Context(run, workers, None, listener, Clock(folder / "clock.json", workers))  # type: ignore[arg-type]
         with contextlib.suppress(Reached):

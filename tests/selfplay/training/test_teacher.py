@@ -25,9 +25,11 @@ from selfplay.trl_trainers.model_folder import weights_hash
 from selfplay.trl_trainers.sft import NothingToLearn, count_tokens
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.synthesis.toy import Here, NoClock, Quiet
+from verifiers.model import Task
 
 TASKS = [
-    LabelledTask(f"t{n}", f"p{n}", "math", f"What is {n} + {n}?", str(2 * n), (), 1.0, 0.5, "", None) for n in range(6)
+    LabelledTask(f"t{n}", f"p{n}", "math", Task(f"What is {n} + {n}?", str(2 * n)), 1.0, 0.5, "", None)
+    for n in range(6)
 ]
 THINKS = "<think>\nAdd them.\n</think>\n\nIt is "
 

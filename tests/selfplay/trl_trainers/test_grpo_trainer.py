@@ -16,7 +16,7 @@ from trl import GRPOTrainer
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import load_for_training
 from selfplay.quickstart import seeds
-from selfplay.rollouts.reward_function import VerifiedReward, task_to_json
+from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.trl_trainers import arguments, session
 from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
@@ -25,6 +25,7 @@ from selfplay.trl_trainers.prompt_choice import PromptChoice
 from selfplay.trl_trainers.rollout_groups import Tally
 from selfplay.trl_trainers.sft import NothingToLearn
 from verifiers.model import Task, Verdict
+from verifiers.programs.task_rows import task_to_json
 
 GROUP, GROUPS, POOL = 4, 3, 12
 Rule = Callable[[int, int, str], float | None]
