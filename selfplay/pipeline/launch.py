@@ -25,6 +25,7 @@ from selfplay.preflight.rewards import check_rewards
 from selfplay.report.page import write_report
 from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import RunDirectory
+from selfplay.run.files import RunError
 from selfplay.run.plan import Kind
 from selfplay.stage.context import Context
 from selfplay.stage.spec import StageSpec
@@ -42,7 +43,8 @@ def launch(
     """Runs a recipe in a directory, from where it stopped; returns the summary, or None when it ended at `until`.
 
     Raises:
-        RunError: settings were changed on which finished stages depend, or another process runs the directory.
+        RunError: `until` is no stage, `reuse` no run, settings were changed on which finished stages depend, or another
+            process runs the directory.
         PreflightError: rewards that would spoil the run, or an endpoint that cannot do what it must.
         AnnotationStopped: an endpoint is out of reach, or a budget is spent.
         NoDevice: the recipe asks for a device that is not there.
@@ -53,6 +55,10 @@ def launch(
         AlarmStop: an alarm was raised that the recipe wants to stop the run.
     """
     table = stage_table(recipe)
+    if until is not None and until not in table:
+        raise RunError(f"--until {until}: is not a stage; the stages are {', '.join(table)}")
+    if reuse is not None and not (reuse / "recipe.json").exists():
+        raise RunError(f"--reuse {reuse}: is not a run directory")
     check_trackers(recipe.tracking)
     count, device = workers_and_device(recipe.compute, recipe.engine.ranks)
     with RunDirectory.open(run_path, recipe, reuse) as run, _workers(run, count, device) as workers:

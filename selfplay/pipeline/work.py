@@ -100,14 +100,14 @@ def feedback(this: StageWork) -> FeedbackResult:
     # The rounds of EM before the first synthesis have the lower numbers.
     of_em = context.recipe.em.rounds + number - 1
     made = em_stage(
-        this.stage, context, of_em, _models(this, number - 1), seed_problems(this, "train"), _pairs(this), pairs
+        this.stage, context, of_em, prompt_models(this, number - 1), seed_problems(this, "train"), _pairs(this), pairs
     )
     return FeedbackResult(fed_back=len(pairs), measured=made.row, pairs=made.pairs, candidates=made.candidates)
 
 
 def synthesis(this: StageWork) -> SynthesisResult:
     """New prompts."""
-    p = _models(this, this.number).p
+    p = prompt_models(this, this.number).p
     train, reserved = seed_problems(this, "train"), reserved_problems(this)
     return synthesis_stage(this.stage, this.context, p, train, reserved, _base(this), this.number)
 
@@ -210,7 +210,7 @@ def _em_so_far(this: StageWork) -> tuple[list[ModelPair], list[Measures]]:
     return pairs, rows
 
 
-def _models(this: StageWork, number: int) -> ModelPair:
+def prompt_models(this: StageWork, number: int) -> ModelPair:
     """The models that write the prompts of a round: those that EM kept, and what feedback made of them since."""
     recipe = this.context.recipe
     pairs, rows = _em_so_far(this)
