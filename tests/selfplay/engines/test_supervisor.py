@@ -76,7 +76,7 @@ def test_a_child_may_fail_as_often_as_others_get_on(tmp_path: Path) -> None:
     ("where", "fault", "restarts", "reason"),
     [
         ("5", "dies", 2, "was ended by SIGKILL"),
-        ("opening", "leaves", 1, "ended with exit status 3"),
+        ("opening", "leaves", 1, "ended with exit code 3"),
         ("opening", "stops", 0, "was silent for 2 s while opening a model"),
     ],
 )
