@@ -113,12 +113,11 @@ class RunDirectory:
         """Compares the recipe with the one that the directory was started with, if it was.
 
         Raises:
-            RunError: they differ in what changes results; lists the differences.
+            RunError: they differ in what changes results, which lists the differences; or other code wrote it.
         """
-        file = self.path / "recipe.json"
-        if not file.exists():
+        if not (self.path / "recipe.json").exists():
             return
-        old, new = read_json(file), self.recipe.model_dump(mode="json")
+        old, new = (recipe.model_dump(mode="json") for recipe in (read_recipe(self.path), self.recipe))
         changed = recipe_file.differences(recipe_file.deciding(old), recipe_file.deciding(new))
         if changed:
             raise RunError(
