@@ -15,6 +15,7 @@ from selfplay.config.recipe import Domain, Recipe
 from selfplay.quickstart.seed_problem import Split
 from selfplay.quickstart.true_labels import exact_solver
 from selfplay.run.records import Seed
+from selfplay.run.tables import write_table
 from selfplay.seeds.rows import SeedError
 from selfplay.seeds.stage import external_problems, load_seeds, seed_files
 from verifiers.jsonl import read_rows
@@ -240,6 +241,12 @@ def test_a_field_of_a_task_that_cannot_be_used_is_named(tmp_path: Path, change: 
         external(written(tmp_path, WHOLE, WHOLE | change))
     assert str(error.value).startswith(f"{tmp_path / 'seeds.jsonl'}, line 2: ")
     assert says in str(error.value)
+
+
+def test_a_table_of_seeds_that_a_run_wrote_is_a_file_of_seeds(tmp_path: Path) -> None:
+    seeds = external(written(tmp_path, WHOLE, CHECKED))
+    write_table(tmp_path / "code-train.parquet", Seed, seeds)
+    assert external(tmp_path / "code-train.parquet") == seeds
 
 
 def test_the_rows_are_those_of_the_verify_command(tmp_path: Path) -> None:
