@@ -97,7 +97,7 @@ def classes(answers: Sequence[str], equal: Equal, canonical: Canonical | None = 
 
 
 def _weight(group: Sequence[str], weighed: Sequence[tuple[str | None, float]]) -> float:
-    """What the samples of a class count together; an exact sum, so that their order does not show."""
+    """The weight of a class's samples together; an exact sum, so that their order does not show."""
     members = set(group)
     total = math.fsum(weight for answer, weight in weighed if answer in members)
     return int(total) if total.is_integer() else total

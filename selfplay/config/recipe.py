@@ -154,8 +154,6 @@ class EngineSettings(Section):
     args: dict[str, Any] = {}
     """vllm: arguments of its EngineArgs, such as gpu_memory_utilization or tensor_parallel_size."""
 
-    continuous_batching: dict[str, Any] | None = None
-    """transformers: arguments of its ContinuousBatchingConfig, if only `{}`; none completes batches to their end."""
     supervision: Supervision | None = None
     """vllm: `{}` runs it in a child process of each worker, restarted where it dies or hangs; none, in the worker."""
 
@@ -173,8 +171,6 @@ class EngineSettings(Section):
         for name, given in {"args": self.args, "supervision": self.supervision is not None}.items():
             if given and self.kind == "transformers":
                 raise ValueError(f"{name} is for vLLM, but kind is transformers; set kind to vllm or drop {name}")
-        if self.continuous_batching is not None and self.kind == "vllm":
-            raise ValueError("continuous_batching is for transformers, and vLLM always batches so; drop it")
         return self
 
     @model_validator(mode="after")

@@ -25,10 +25,11 @@ class GRPORule(UpdateRule):
     """Group-relative policy optimisation; `args` are those of TRL's GRPOConfig, which also says how many rollouts."""
 
     candidates: Annotated[int, Field(ge=1, le=64)] = 1
-    """Prompts looked at for each one that is rolled out: those are taken whose rollouts likely neither all pass nor all
-    fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
+    """Experimental: prompts looked at for each one that is rolled out. Those are taken whose rollouts likely neither
+    all pass nor all fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
     half_life: Annotated[float, Field(gt=0, le=1e6)] = 16.0
-    """Generation batches after which what was seen of a prompt counts half, since the policy moves on."""
+    """With `candidates`: generation batches after which what was seen of a prompt counts half, since the policy moves
+    on."""
     label_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     """What a completion of the policy from labelling counts, relative to a rollout, in what was seen of a prompt."""
     top_up: Annotated[float, Field(ge=0, le=16)] = 0.0

@@ -12,7 +12,7 @@ from selfplay.run.records import Prompt, Rollout
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import answers_of
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Task
 from verifiers.voting import vote
 

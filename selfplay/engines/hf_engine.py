@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from selfplay.engines import hf_continuous
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.batching import by_length
 from selfplay.engines.hf_scoring import Encoded, Spans, score_sequences
@@ -13,10 +12,7 @@ from selfplay.engines.loading import load
 
 
 def generate_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Completes a shard's prompts. Job: model, device, prompts, chat, sampling, seed, batch_tokens.
-
-    And maybe continuous_batching: arguments of transformers' ContinuousBatchingConfig.
-    """
+    """Completes a shard's prompts. Job: model, device, prompts, chat, sampling, seed, batch_tokens."""
     import torch
 
     model: ModelRef = job["model"]
@@ -24,13 +20,6 @@ def generate_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
     prompts = [templated(tokenizer, prompt) if job["chat"] else prompt for prompt in job["prompts"]]
     encoded = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
     sampling: Sampling = job["sampling"]
-    if (args := job.get("continuous_batching")) is not None and encoded:
-        ends = end_ids(network.generation_config, tokenizer)
-        found = hf_continuous.complete(network, encoded, sampling, ends, job["seed"], job["batch_tokens"], args)
-        return [
-            _row(tokenizer, ids, set(ends)) | {"prompt_tokens": len(prompt)}
-            for ids, prompt in zip(found, encoded, strict=True)
-        ]
     torch.manual_seed(job["seed"])
     rows: list[dict[str, Any]] = [{}] * len(prompts)
     for batch in by_length([len(ids) + sampling.max_new_tokens for ids in encoded], job["batch_tokens"]):

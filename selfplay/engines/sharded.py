@@ -32,12 +32,11 @@ class ShardedEngine:
         """One completion a prompt, in order; through the model's chat template if it has that style."""
         jobs: list[Job] = []
         keys = []
-        batching = self._settings.continuous_batching
-        how = [asdict(sampling), *([] if batching is None else [batching])]
+        how = asdict(sampling)
         for number, (start, end) in enumerate(_slices(len(prompts), self._settings.shard)):
             shard_seed = derive(seed, "generate", number)
             part = list(prompts[start:end])
-            keys.append(content_key("generate", self._identity(), *how, shard_seed, self._settings.batch_tokens, part))
+            keys.append(content_key("generate", self._identity(), how, shard_seed, self._settings.batch_tokens, part))
             jobs.append(
                 self._job() | {"prompts": part, "chat": self.model.chat, "sampling": sampling, "seed": shard_seed}
             )
@@ -68,7 +67,6 @@ class ShardedEngine:
             "device": self._workers.device,
             "batch_tokens": self._settings.batch_tokens,
             "engine_args": self._settings.args,
-            "continuous_batching": self._settings.continuous_batching,
             "supervision": self._settings.supervision,
         }
 

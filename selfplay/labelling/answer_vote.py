@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.filters import answer_fault
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Test
 from verifiers.voting import vote
 
@@ -22,12 +22,10 @@ class Label:
     agrees: tuple[bool | None, ...] = ()
     """For each vote, in order: whether it agrees with the label; None where that could not be found out."""
     fault: str = ""
-    kill_rate: float | None = None
-    """Share of one-token mutants of an accepted program that the tests reject; None where that was not checked."""
 
     def missing(self, fault: str) -> Label:
         """The outcome of the same vote where its winner is no label."""
-        return Label(agreement=self.agreement, fault=fault, kill_rate=self.kill_rate)
+        return Label(agreement=self.agreement, fault=fault)
 
 
 def label_by_answers(

@@ -13,7 +13,6 @@ from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import Consensus, TrialInput, Tried
 from selfplay.labelling.filters import statement_fault
 from selfplay.labelling.label_engines import open_label_engine
-from selfplay.labelling.mutation_check import checked
 from selfplay.labelling.pass_rates import measure_pass_rates
 from selfplay.labelling.tasks import counts_of, unlabelled_task, with_decision, with_label
 from selfplay.labelling.unit_tests import seed_trials, unit_tests_of, written_trials
@@ -25,7 +24,7 @@ from selfplay.run.records import LabelledTask, Prompt, Rollout, Seed, UnitTest, 
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
-from verifiers.answer_reader import answer_reader
+from verifiers.mathematics import answer_reader
 from verifiers.model import Verifier
 from verifiers.programs.runner import ProgramRunner
 
@@ -163,8 +162,6 @@ def label_by_votes(context: Context, runner: ProgramRunner, case: VotedTask) -> 
     if reader is not None:
         return dataclasses.replace(case, label=label_by_answers(reader, answers, weights, settings))
     label, tried = Consensus(runner, answers, weights, case.trials).label(settings)
-    if settings.mutation is not None:
-        label = checked(runner, label, answers, settings.mutation)
     return dataclasses.replace(case, label=label, tried=tuple(tried))
 
 

@@ -25,7 +25,7 @@ from selfplay.rollouts.judge import Item
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, UnitTest, Vote
 from selfplay.stage.context import Context
-from verifiers.answer_reader import answer_reader
+from verifiers.mathematics import answer_reader
 from verifiers.programs.runner import ProgramRunner
 
 KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"
@@ -201,7 +201,7 @@ def _flag(before: LabelledTask, after: LabelledTask, contradicted: bool, number:
 
 def _label_of(task: LabelledTask, agrees: tuple[bool | None, ...] = ()) -> Label:
     """The label that a task has."""
-    return Label(task.task.answer, task.task.tests, task.agreement, agrees, kill_rate=task.kill_rate)
+    return Label(task.task.answer, task.task.tests, task.agreement, agrees)
 
 
 def _grouped(stages: Sequence[Stage], table: str, record: type[Any]) -> dict[str, list[Any]]:

@@ -9,11 +9,12 @@ from typing import Any
 
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label
-from selfplay.labelling.difficulty import Decision, drop_reason, limits_of, wilson_interval
+from selfplay.labelling.difficulty import Decision, drop_reason, limits_of
 from selfplay.quickstart.true_labels import exact_solver
 from selfplay.run.records import LabelledTask, Prompt
 from selfplay.run.seeding import task_id
 from selfplay.stage.context import Context
+from verifiers.conformance.report import wilson_interval
 from verifiers.model import Task
 
 CONFIDENCE = 0.95
@@ -52,7 +53,6 @@ def with_label(context: Context, before: LabelledTask, label: Label) -> Labelled
         dropped=dropped,
         label_correct=None if label.fault or solver is None else solver(labelled),
         weight=label.agreement if settings.weights == "agreement" else 1.0,
-        kill_rate=label.kill_rate,
     )
     return _with_rate(task, sum(known), len(known), settings)
 
@@ -73,12 +73,9 @@ def counts_of(tasks: Sequence[LabelledTask]) -> dict[str, Any]:
     """What is kept, what is lost and why, and how good the labels are where that can be measured."""
     usable = [task for task in tasks if not task.dropped]
     measured = [task.label_correct for task in usable if task.label_correct is not None]
-    rates = [task.kill_rate for task in tasks if task.kill_rate is not None]
     return {
         "tasks": len(usable),
         "lost": dict(Counter(task.dropped.partition(" (")[0] for task in tasks if task.dropped)),
         "label_accuracy": sum(measured) / len(measured) if measured else None,
         "measured": len(measured),
-        "kill_rate": sum(rates) / len(rates) if rates else None,
-        "mutated": len(rates),
     }

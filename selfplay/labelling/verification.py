@@ -15,8 +15,8 @@ from selfplay.labelling.votes import Completion
 from selfplay.run.records import LabelledTask, Vote
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
-from verifiers.answer_reader import answer_reader
 from verifiers.extraction import final_text
+from verifiers.mathematics import answer_reader
 from verifiers.voting import classes, vote
 
 LONGEST_SOLUTION = 40_000

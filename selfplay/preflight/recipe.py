@@ -13,6 +13,7 @@ from sandbox.doctor import examine
 from sandbox.model import SandboxUnavailable
 from sandbox.warm.visible_files import PackageMissing
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
+from selfplay.config.errors import UserError
 from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.recipe import Recipe
 from selfplay.engines.base import Sampling
@@ -24,7 +25,7 @@ from selfplay.training.external_prompts import external_tasks
 from selfplay.training.traces import file_traces
 
 
-class PreflightError(RuntimeError):
+class PreflightError(UserError):
     """Rewards or settings that would spoil the run; one sentence each, with the remedy."""
 
 
@@ -78,11 +79,6 @@ def check_engine(recipe: Recipe) -> None:
     Raises:
         PreflightError: names the field.
     """
-    if recipe.engine.continuous_batching is not None:
-        from transformers import ContinuousBatchingConfig
-
-        given = recipe.engine.continuous_batching
-        _check_names(given, ContinuousBatchingConfig, ["seed"], "engine.continuous_batching", "transformers")
     if recipe.engine.kind != "vllm":
         return
     try:
@@ -154,8 +150,8 @@ def check_endpoints(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: one of them cannot do what will be asked of it.
     """
-    from selfplay.engines.api.client import EndpointRefused
     from selfplay.engines.api.probe import probe
+    from verifiers.endpoint.client import EndpointRefused
 
     settings = recipe.cold_start
     if not settings.annotators:
@@ -188,8 +184,8 @@ def check_teacher(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: it cannot do what will be asked of it.
     """
-    from selfplay.engines.api.client import EndpointRefused
     from selfplay.engines.api.probe import probe
+    from verifiers.endpoint.client import EndpointRefused
 
     teacher = recipe.training.sft.teacher
     if recipe.training.algorithm != "sft" or teacher is None or teacher.engine.kind != "openai":

@@ -13,7 +13,7 @@ from selfplay.rollouts.judge import Item, load_verifier
 from selfplay.run.records import Seed
 from selfplay.seeds.stage import SPLITS, external_problems, load_seeds, may_be_unannotated
 from selfplay.stage.plan import synthesises
-from verifiers.answer_reader import answer_reader
+from verifiers.mathematics import answer_reader
 from verifiers.model import Task, Verifier
 
 SHOWN = 3

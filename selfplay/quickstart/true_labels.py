@@ -21,15 +21,6 @@ def exact_solver(domain: Domain) -> Callable[[Task], bool] | None:
     return _math_label_right if source.grammar == "math" else _code_label_right
 
 
-def exact_solvability(domain: Domain) -> Callable[[str], bool] | None:
-    """Where the source's problems can be solved exactly: whether one can be solved at all. For measurement only."""
-    source = domain.seeds
-    if not isinstance(source, QuickstartSeeds):
-        return None
-    solve = word_problems.solve if source.grammar == "math" else list_programs.solve
-    return lambda problem: solve(problem) is not None
-
-
 def _math_label_right(task: Task) -> bool:
     true = word_problems.solve(task.problem)
     return true is not None and true == task.answer

@@ -178,8 +178,6 @@ class LabelledTask:
     """Its upper end."""
     weight: float = 1.0
     """How often the prompt is drawn for training, relative to the others."""
-    kill_rate: float | None = None
-    """Share of one-token mutants of an accepted program that the tests reject; None where that was not checked."""
     flag: str = ""
     """What a later policy found: that it contradicts the label, and what became of it; empty where nothing."""
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from selfplay.config.errors import RunStopped
 from selfplay.run.files import whole_file
 from verifiers.programs.task_rows import json_text, json_value
 
@@ -24,7 +25,7 @@ ROWS_AT_ONCE = 8192
 Record = TypeVar("Record", bound=Any)
 
 
-class RecordError(ValueError):
+class RecordError(RunStopped):
     """A table on disk is not what its name promises; the message names the file and the remedy."""
 
 

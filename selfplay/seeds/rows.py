@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
+from selfplay.config.errors import UserError
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, SeedField, UserSeeds
 
 COLUMNS: tuple[SeedField, ...] = tuple(name for part in get_args(SeedField) for name in get_args(part))
@@ -29,7 +30,7 @@ class Digest(Protocol):
         ...
 
 
-class SeedError(ValueError):
+class SeedError(UserError):
     """Seed problems that cannot be used; the message names file, line, field and remedy."""
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from selfplay.config.annotation import AnnotatorEngine, LocalEngine
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.api.budget import BudgetSpent, Ledger
-from selfplay.engines.api.client import EndpointError
 from selfplay.engines.api.engine import ApiEngine, sample_seeds
 from selfplay.engines.base import Missing, ModelRef, OnProgress, Sample, Sampling
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.store import SampleStore
+from verifiers.endpoint.client import EndpointError
 
 OpenedEngine = ShardedEngine | ApiEngine
 

@@ -22,7 +22,7 @@ from selfplay.training.rules import Counts, Round
 from selfplay.training.traces import converted, file_traces, trace_fault
 from selfplay.training.verified_rollouts import solver_prompt
 from selfplay.trl_trainers.sft import Example, NothingToLearn, count_tokens
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.voting import vote
 
 TEACHER, FILES = "teacher", "files"

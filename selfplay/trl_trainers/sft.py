@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfplay.compute.workers import Job
+from selfplay.config.errors import RunStopped
 from selfplay.engines.base import ModelRef
 from selfplay.run.tables import write_arrow
 
 IGNORED = -100
 
 
-class NothingToLearn(RuntimeError):
+class NothingToLearn(RunStopped):
     """There is no prompt, pair or sample to train on; the message says why and what to change."""
 
 

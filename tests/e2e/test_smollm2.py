@@ -11,9 +11,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from examples import one_step
 from selfplay import formats
 from selfplay.config.load import load_recipe
-from selfplay.quickstart import one_step, seeds
+from selfplay.quickstart import seeds
 from tests.e2e.conftest import ROOT, selfplay
 from verifiers.model import Task
 from verifiers.registry import load

@@ -32,7 +32,7 @@ from fake_kit import CPP, LINES, SUM
 from sandbox.model import SandboxUnavailable
 from sandbox.open import open_sandbox
 from verifiers.model import Task, Test
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 Item = tuple[Task, str, bool]
 """A task, a submission for it, and whether it is right."""

@@ -161,7 +161,7 @@ def _children() -> list[str]:
 
 
 def _shown(verdict: object) -> dict[str, Any]:
-    """What the examiner needs to know of a verdict, in plain data whatever it is."""
+    """A verdict as the examiner needs it: plain data, whatever it is."""
     faults = faults_of(verdict)
     if not isinstance(verdict, Verdict):
         return {"faults": faults, "passed": None, "reward": None, "status": "", "reason": ""}

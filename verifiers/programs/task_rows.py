@@ -9,9 +9,9 @@ from typing import Any
 
 from sandbox.languages import LANGUAGES
 from verifiers.model import Task, Test
+from verifiers.programs.approximate import TOLERANCE_KINDS
 from verifiers.programs.checker import needs_testlib
 from verifiers.programs.comparison import COMPARISONS
-from verifiers.programs.tolerance import TOLERANCE_KINDS
 
 TASK_FIELDS = tuple(field.name for field in fields(Task))
 """What a row may say of a task; all of it is optional."""

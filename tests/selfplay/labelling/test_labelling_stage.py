@@ -53,7 +53,6 @@ def test_a_tiny_model_labels_its_own_prompts(make_context: MakeContext, tiny_mod
         "samples": 2,
         "sampling": sampling,
         "votes": "likelihood",
-        "mutation": {},
         "difficulty": {"rollouts": 2, "sampling": sampling},
         "relabelling": {"samples": 2, "sampling": sampling},
     }
@@ -123,13 +122,12 @@ def test_tests_that_a_model_writes(make_context: MakeContext, server: OpenAIServ
             "inputs": "generated",
             "test_writer": {"engine": engine(server, "writer"), "attempts": 2},
             "min_tests": 2,
-            "mutation": {"mutants": 8},
             "drop": [],
         },
         code=True,
     )
     script(context, lambda text, n: f"```python\nprint({'max' if n == 2 else 'sum'}(map(int, input().split())))\n```")
-    stage, counts = label(context, SCRIPTED, PROMPTS[1:])
+    stage, _ = label(context, SCRIPTED, PROMPTS[1:])
     task = tasks_of(stage)["p2"]
     assert [(test.input, test.output) for test in task.task.tests] == [("5\n", "5"), ("1 2 3\n", "6")]
     assert {row.kind: row.outcome for row in stage.read("unit_tests", UnitTest)} == {
@@ -138,8 +136,6 @@ def test_tests_that_a_model_writes(make_context: MakeContext, server: OpenAIServ
         "error_prone": "dropped: an input that is there already",
         "critical_path": "dropped: no test",
     }
-    # sum -> max and sum -> len print something else; both are rejected.
-    assert (task.kill_rate, counts["kill_rate"], counts["mutated"]) == (1.0, 1.0, 1)
     assert task.agreement == pytest.approx(2 / 3)
     # Four kinds, and another try for the two that gave no test in the end.
     assert server.answered == 5

@@ -13,7 +13,7 @@ import pytest
 from selfplay.rollouts.mode_collapse import FEWEST_TASKS, ModeCollapse
 from selfplay.rollouts.reward_function import VerifiedReward, shuffled_rewards, text_of
 from selfplay.rollouts.rollout_log import RolloutLog
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Test, Verdict
 from verifiers.programs.task_rows import task_from_json, task_to_json
 

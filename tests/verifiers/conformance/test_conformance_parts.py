@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from verifiers.conformance.cases import DEFAULT_TASKS, Case, read_cases, tasks_of
 from verifiers.conformance.contract import faults_of
 from verifiers.conformance.items import items_of, sample, write_items
-from verifiers.conformance.report import Failure, check_of, share_of, wilson
+from verifiers.conformance.report import Failure, check_of, share_of, wilson_interval
 from verifiers.conformance.texts import KINDS, cut, hostile, may_be_right, neutral
 from verifiers.jsonl import UnusableInput
 from verifiers.model import Task, Test, Verdict
@@ -193,16 +193,16 @@ def test_a_file_without_cases_is_refused(tmp_path: Path) -> None:
 def test_intervals_solve_the_score_equation(pair: tuple[int, int]) -> None:
     """Wilson's bounds are the rates p whose distance from the observed rate is z of their own standard errors."""
     count, of = pair
-    low, high = wilson(count, of, 1.96)
+    low, high = wilson_interval(count, of)
     assert 0.0 <= low <= count / of <= high <= 1.0
     for bound in (low, high):
         if 0.0 < bound < 1.0:
             error = math.sqrt(bound * (1 - bound) / of)
-            assert abs(count / of - bound) / error == pytest.approx(1.96, rel=1e-6)
+            assert abs(count / of - bound) / error == pytest.approx(1.959964, rel=1e-6)
 
 
 def test_intervals_at_the_ends() -> None:
-    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
     assert share_of(0, 30).low == 0.0
     assert share_of(0, 30).high == pytest.approx(0.1135, abs=1e-4)
     assert share_of(30, 30).high == 1.0

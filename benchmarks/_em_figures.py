@@ -11,9 +11,10 @@ from typing import Any
 
 from rich.table import Table
 
-from selfplay.ablation.arms import Arm, rows_of, seconds_of
+from benchmarks._em_arms import Arm, rows_of, seconds_of
 from selfplay.config.recipe import Recipe
-from selfplay.quickstart.true_labels import exact_solvability
+from selfplay.config.seeds import QuickstartSeeds
+from selfplay.quickstart import list_programs, word_problems
 from selfplay.run.files import read_json
 from selfplay.run.records import LabelledTask, Prompt
 from selfplay.run.tables import read_table
@@ -122,8 +123,11 @@ def gain_of(folder: Path, recipe: Recipe) -> float | None:
 
 
 def _solvable(recipe: Recipe, prompt: Prompt) -> bool | None:
-    solvable = exact_solvability(recipe.domains[prompt.domain])
-    return None if solvable is None else solvable(prompt.problem)
+    source = recipe.domains[prompt.domain].seeds
+    if not isinstance(source, QuickstartSeeds):
+        return None
+    grammar = word_problems if source.grammar == "math" else list_programs
+    return grammar.solve(prompt.problem) is not None
 
 
 def closing_view(found: Figures) -> Table:
