@@ -44,6 +44,13 @@ def solver_input(domain: Domain, task: Task) -> str:
     return fill(domain.solver_template, problem=task.problem)
 
 
+def asked_for(task: Task) -> str:
+    """What is to be written for a task, in a few words; empty for plain answers and Python programs."""
+    if task.entry_point is not None:
+        return f"function {task.entry_point}"
+    return "" if task.language == "python" else f"program in {LANGUAGE_NAMES.get(task.language, task.language)}"
+
+
 def fill(template: str, **values: str) -> str:
     """Puts values in at once, so that braces inside a value are never taken for a field."""
     parts = template.split("{")

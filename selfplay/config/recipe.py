@@ -261,7 +261,8 @@ class Recipe(Section):
                     f"em.stop and em.guards look at development problems, but domains.{name}.seeds.dev has none"
                 )
             inputs_fit = domain.shared_input_format or self.labelling.inputs == "generated"
-            if domain.verifier == "code" and isinstance(domain.seeds, UserSeeds) and not inputs_fit:
+            labelled = self.training.pool.arm != "external" and self.training.needs_labels
+            if labelled and domain.verifier == "code" and isinstance(domain.seeds, UserSeeds) and not inputs_fit:
                 raise ValueError(
                     f"domains.{name}: new programming problems would be tested on inputs of the seeds, which makes "
                     f"sense only where all read one format; set domains.{name}.shared_input_format if they do, or "

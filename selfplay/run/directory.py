@@ -126,9 +126,15 @@ class RunDirectory:
         return recipe_file.deciding(self.recipe.model_dump(mode="json"))
 
     def changed_settings(self) -> list[str]:
-        """The settings that differ from those that the directory was last run with, a line each; none for a new one."""
-        file = self.path / "recipe.json"
-        return recipe_file.differences(recipe_file.deciding(read_json(file)), self.settings) if file.exists() else []
+        """The settings that differ from those that the directory was last run with, a line each; none for a new one.
+
+        Raises:
+            RunError: other code wrote its recipe.
+        """
+        if not (self.path / "recipe.json").exists():
+            return []
+        before = recipe_file.deciding(read_recipe(self.path).model_dump(mode="json"))
+        return recipe_file.differences(before, self.settings)
 
     @property
     def metrics_file(self) -> Path:

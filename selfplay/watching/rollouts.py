@@ -173,11 +173,8 @@ def _read(file: Path, record: type[Any], ids: Sequence[str]) -> dict[str, Mappin
 
 def how_judged(task: Task) -> str:
     """What is asked for beside the problem: a function, a language, limits and comparisons that are not the usual."""
-    usual, parts = Task(), []
-    if task.entry_point is not None:
-        parts.append(f"function {task.entry_point}")
-    if task.language != usual.language:
-        parts.append(formats.LANGUAGE_NAMES.get(task.language, task.language))
+    usual, asked = Task(), formats.asked_for(task)
+    parts = [asked] if asked else []
     if (task.time_limit_s, task.memory_mb) != (usual.time_limit_s, usual.memory_mb):
         parts.append(f"{task.time_limit_s:g} s, {task.memory_mb} MB")
     if task.float_tolerance is not None:

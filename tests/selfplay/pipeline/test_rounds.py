@@ -24,7 +24,7 @@ from tests.selfplay.synthesis.toy import Here, Quiet
 
 
 def recipe(**training: Any) -> Recipe:
-    """Problems are given, so that nothing but the rounds takes time."""
+    """All prompts are external, so that nothing but the rounds takes time."""
     return Recipe.model_validate(
         {
             "name": "r",
@@ -116,7 +116,7 @@ def test_the_best_round_is_kept_and_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert (moved / "best" / "config.json").exists()
 
 
-def test_given_prompts_are_learnt_from_and_tracked_by_source(tmp_path: Path) -> None:
+def test_external_prompts_are_trained_on_and_tracked_by_source(tmp_path: Path) -> None:
     rows = [{"problem": f"Say {n}.", "answer": str(n), "source": f"book {n % 2}"} for n in (1, 2, 3, 3)]
     file = tmp_path / "own.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -137,7 +137,7 @@ def test_given_prompts_are_learnt_from_and_tracked_by_source(tmp_path: Path) -> 
     assert list(stage_table(settings)) == ["seeds", "base", "evaluation_0", "selfplay_1", "evaluation_1"]
     with RunDirectory.open(tmp_path / "run", settings) as run:
         prompts = run.stage("selfplay_1").read("prompts", RoundPrompt)
-    assert sorted((row.problem, row.source, row.origin) for row in prompts) == [
+    assert sorted((row.task.problem, row.source, row.origin) for row in prompts) == [
         ("Say 1.", "external", "book 1"),
         ("Say 2.", "external", "book 0"),
         ("Say 3.", "external", "book 1"),

@@ -106,6 +106,18 @@ def test_another_record_is_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "p.parquet", Seed)
 
 
+def test_a_table_of_before_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    table = pa.table({"id": ["t1"], "problem": ["1 + 1?"], "answer": ["2"]})
+    before = table.replace_schema_metadata({"record": "LabelledTask", "version": "2"})
+    tables.write_arrow(tmp_path / "tasks.parquet", before)
+    with pytest.raises(RecordError) as error:
+        read_table(tmp_path / "tasks.parquet", LabelledTask)
+    assert str(error.value) == (
+        f"{tmp_path / 'tasks.parquet'}: holds LabelledTask version 2, but this code reads LabelledTask version 3; "
+        "start a new run directory or use the code version that wrote it"
+    )
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1 torn", b"\x00" * 64])
 def test_a_damaged_table_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "seeds.parquet"

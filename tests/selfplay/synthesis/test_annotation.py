@@ -497,7 +497,7 @@ def test_a_fault_does_not_wait_for_the_other_annotators(tmp_path: Path) -> None:
             assert go_on.wait(60)
             return []
 
-    seeds = load_seeds(0, "math", recipe.domains["math"], "heldout", unlabelled=True)
+    seeds = load_seeds(0, "math", recipe.domains["math"], "heldout", unannotated=True)
     works = [Work(seeds[0], ["broken"], False), Work(seeds[1], ["slow"], False)]
     begun = time.monotonic()
     with pytest.raises(ZeroDivisionError):
