@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import itertools
 import multiprocessing
+import operator
 import os
 import signal
 import socket
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pebble import ProcessPool
 
@@ -39,7 +39,11 @@ WORKER_ENVIRONMENT = {
 _BIRTH_S = 20.0
 """Longest wait for a starting worker before it is ended all the same."""
 
-Job = dict[str, Any]
+UNDER_WAY = 2
+"""Jobs of a worker that it has or that wait for it: what is done is to be taken before much more is made."""
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
 OnTick = Callable[[], None]
 
 
@@ -92,64 +96,64 @@ class Workers:
             future.result()
         self._starting = []
 
-    def map(
-        self,
-        function: Callable[[Job], Any],
-        jobs: Sequence[Job],
-        on_result: Callable[[int, Any], None] | None = None,
-        on_tick: OnTick | None = None,
-    ) -> list[Any]:
+    def as_done(
+        self, function: Callable[[Job], Done], jobs: Iterable[Job], on_tick: OnTick | None = None
+    ) -> Iterator[tuple[int, Done]]:
+        """Runs one function over jobs; the place and the result of each as it is done, in any order.
+
+        Of what is done nothing is kept. The workers go on while the caller looks at a result, but not far.
+
+        Raises:
+            WorkerError: a job failed; the workers are stopped.
+        """
+        left, waiting = enumerate(jobs), dict[Future[Any], int]()
+        ended: list[tuple[int, Done]] = []
+        while True:
+            for place, job in itertools.islice(left, UNDER_WAY * self.count - len(waiting)):
+                waiting[self._pool.schedule(_run, args=[function, job])] = place
+            yield from ended
+            if not waiting:
+                return
+            ended = self._ended(waiting, on_tick)
+
+    def map(self, function: Callable[[Job], Done], jobs: Iterable[Job], on_tick: OnTick | None = None) -> list[Done]:
         """Runs one function over jobs, in any order; results come in the order of the jobs.
 
         Raises:
             WorkerError: a job failed; the workers are stopped.
         """
-        with self._busy():
-            futures = [self._pool.schedule(_run, args=[function, job]) for job in jobs]
-            return self._collect(futures, on_result, on_tick)
+        return [done for _, done in sorted(self.as_done(function, jobs, on_tick), key=operator.itemgetter(0))]
 
-    def together(self, function: Callable[[Job], Any], job: Job, on_tick: OnTick | None = None) -> Any:
+    def together(self, function: Callable[[Job], Done], job: Job, on_tick: OnTick | None = None) -> Done:
         """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
 
         Raises:
             WorkerError: a rank failed; the workers are stopped.
         """
-        with self._busy():
-            port = _free_port()
-            jobs = [[function, job, rank, self.count, port] for rank in range(self.count)]
-            futures = [self._pool.schedule(_run_rank, args=arguments) for arguments in jobs]
-            return self._collect(futures, None, on_tick)[0]
+        port = _free_port()
+        ranks = [[function, job, rank, self.count, port] for rank in range(self.count)]
+        waiting = {self._pool.schedule(_run_rank, args=arguments): rank for rank, arguments in enumerate(ranks)}
+        ended: dict[int, Done] = {}
+        while waiting:
+            ended |= self._ended(waiting, on_tick)
+        return ended[0]
 
-    @contextlib.contextmanager
-    def _busy(self) -> Iterator[None]:
-        """Counts as model time what is done within it, also where that fails or is interrupted."""
+    def _ended(self, waiting: dict[Future[Any], int], on_tick: OnTick | None) -> list[tuple[int, Any]]:
+        """Takes out what has ended by now or within half a second; the waiting counts as model time."""
         started = time.monotonic()
         try:
-            yield
+            ended, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
         finally:
             self.busy_seconds += time.monotonic() - started
-
-    def _collect(
-        self,
-        futures: Sequence[Future[Any]],
-        on_result: Callable[[int, Any], None] | None,
-        on_tick: OnTick | None,
-    ) -> list[Any]:
-        waiting = {future: index for index, future in enumerate(futures)}
-        results: list[Any] = [None] * len(futures)
-        while waiting:
-            ended, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in ended:
-                index = waiting.pop(future)
-                error = future.exception()
-                if error is not None:
-                    self.stop()
-                    raise WorkerError(worker_sentence(error, getattr(error, "exitcode", None))) from error
-                results[index] = future.result()
-                if on_result is not None:
-                    on_result(index, results[index])
-            if on_tick is not None:
-                on_tick()
+        results = []
+        for future in ended:
+            error = future.exception()
+            if error is not None:
+                self.stop()
+                raise WorkerError(worker_sentence(error, getattr(error, "exitcode", None))) from error
+            results.append((waiting.pop(future), future.result()))
+        if on_tick is not None:
+            on_tick()
         return results
 
     def stop(self) -> None:
@@ -234,7 +238,7 @@ def _import_libraries() -> None:
     _ = (trl.SFTTrainer, trl.GRPOTrainer, trl.DPOTrainer)
 
 
-def _run_rank(function: Callable[[Job], Any], job: Job, rank: int, world: int, port: int) -> Any:
+def _run_rank(function: Callable[[Job], Done], job: Job, rank: int, world: int, port: int) -> Done:
     if world == 1:
         return _run(function, job)
     values = (rank, 0 if os.environ.get("CUDA_VISIBLE_DEVICES") else rank, world, world, "127.0.0.1", port)
@@ -246,7 +250,7 @@ def _run_rank(function: Callable[[Job], Any], job: Job, rank: int, world: int, p
         _leave_group()
 
 
-def _run(function: Callable[[Job], Any], job: Job) -> Any:
+def _run(function: Callable[[Job], Done], job: Job) -> Done:
     """Runs a job; the driver gets one sentence of a fault, the log all of it."""
     try:
         return function(job)

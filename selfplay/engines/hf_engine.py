@@ -6,34 +6,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfplay.engines import hf_continuous
-from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
+from selfplay.engines.base import Sampling, ScoringRequest
 from selfplay.engines.batching import by_length
 from selfplay.engines.hf_scoring import Encoded, Spans, score_sequences
+from selfplay.engines.jobs import GenerateJob, Row, ScoreJob
 from selfplay.engines.loading import load
 
 
-def generate_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Completes a shard's prompts. Job: model, device, prompts, chat, sampling, seed, batch_tokens.
-
-    And maybe continuous_batching: arguments of transformers' ContinuousBatchingConfig.
-    """
+def generate_shard(job: GenerateJob) -> list[Row]:
+    """Completes a shard's prompts."""
     import torch
 
-    model: ModelRef = job["model"]
-    network, tokenizer = load(model, job["device"])
-    prompts = [templated(tokenizer, prompt) if job["chat"] else prompt for prompt in job["prompts"]]
+    network, tokenizer = load(job.model, job.device)
+    prompts = [templated(tokenizer, prompt) if job.model.chat else prompt for prompt in job.prompts]
     encoded = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
-    sampling: Sampling = job["sampling"]
-    if (args := job.get("continuous_batching")) is not None and encoded:
+    sampling, batch_tokens = job.sampling, job.settings.batch_tokens
+    if (args := job.settings.continuous_batching) is not None and encoded:
         ends = end_ids(network.generation_config, tokenizer)
-        found = hf_continuous.complete(network, encoded, sampling, ends, job["seed"], job["batch_tokens"], args)
+        found = hf_continuous.complete(network, encoded, sampling, ends, job.seed, batch_tokens, args)
         return [
             _row(tokenizer, ids, set(ends)) | {"prompt_tokens": len(prompt)}
             for ids, prompt in zip(found, encoded, strict=True)
         ]
-    torch.manual_seed(job["seed"])
-    rows: list[dict[str, Any]] = [{}] * len(prompts)
-    for batch in by_length([len(ids) + sampling.max_new_tokens for ids in encoded], job["batch_tokens"]):
+    torch.manual_seed(job.seed)
+    rows: list[Row] = [{}] * len(prompts)
+    for batch in by_length([len(ids) + sampling.max_new_tokens for ids in encoded], batch_tokens):
         for index, row in zip(batch, _complete(network, tokenizer, [encoded[i] for i in batch], sampling), strict=True):
             rows[index] = row | {"prompt_tokens": len(encoded[index])}
     return rows
@@ -45,7 +42,7 @@ def templated(tokenizer: Any, prompt: str) -> str:
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
-def _complete(network: Any, tokenizer: Any, encoded: Sequence[list[int]], sampling: Sampling) -> list[dict[str, Any]]:
+def _complete(network: Any, tokenizer: Any, encoded: Sequence[list[int]], sampling: Sampling) -> list[Row]:
     import torch
 
     longest = max(len(ids) for ids in encoded)
@@ -77,19 +74,18 @@ def end_ids(generation: Any, tokenizer: Any) -> list[int]:
     return sorted({i for i in [tokenizer.eos_token_id, *configured] if i is not None})
 
 
-def _row(tokenizer: Any, ids: list[int], ends: set[int]) -> dict[str, Any]:
+def _row(tokenizer: Any, ids: list[int], ends: set[int]) -> Row:
     stop = next((place for place, token in enumerate(ids) if token in ends), None)
     kept = ids if stop is None else ids[:stop]
     text = tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     return {"text": text, "token_ids": kept, "complete": stop is not None}
 
 
-def score_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Scores a shard's requests. Job: model, device, requests, batch_tokens."""
-    network, tokenizer = load(job["model"], job["device"])
-    requests: Sequence[ScoringRequest] = job["requests"]
-    encoded = [encode_request(tokenizer, request) for request in requests]
-    found = score_sequences(network, encoded, job["batch_tokens"])
+def score_shard(job: ScoreJob) -> list[Row]:
+    """Scores a shard's requests."""
+    network, tokenizer = load(job.model, job.device)
+    encoded = [encode_request(tokenizer, request) for request in job.requests]
+    found = score_sequences(network, encoded, job.settings.batch_tokens)
     return [
         {"sums": sums, "tokens": [end - start for start, end in spans]}
         for sums, (_, spans) in zip(found, encoded, strict=True)

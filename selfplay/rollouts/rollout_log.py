@@ -23,6 +23,8 @@ class JudgedRollouts:
     task_ids: Sequence[str]
     domains: Sequence[str]
     texts: Sequence[str]
+    token_ids: Sequence[Sequence[int]]
+    """As TRL has them: with the token that ended each, where one did."""
     verdicts: Sequence[Verdict]
     rewards: list[Reward]
     """What the training gets: the verdicts' rewards, or, in the control, a permutation of them."""
@@ -42,10 +44,12 @@ class JudgedRollouts:
 class RolloutLog:
     """Every rollout of one rank as a line of JSON. A step that is done again after a crash writes the same keys."""
 
-    def __init__(self, file: Path, rank: int) -> None:
+    def __init__(self, file: Path, rank: int, end: int | None = None) -> None:
+        """Takes the file, this rank, and the token that ends completions, which is not logged."""
         repair_lines(file)
         self._file = file
         self._rank = rank
+        self._end = end
         self._calls: Counter[int] = Counter()
 
     def next_call(self, step: int) -> int:
@@ -55,9 +59,9 @@ class RolloutLog:
 
     def write(self, step: int, call: int, judged: JudgedRollouts) -> None:
         """Appends the rollouts of one call."""
-        columns = zip(judged.task_ids, judged.domains, judged.texts, judged.verdicts, strict=True)
+        columns = zip(judged.task_ids, judged.domains, judged.texts, judged.token_ids, judged.verdicts, strict=True)
         with self._file.open("a", encoding="utf-8") as file:
-            for place, (task_id, domain, text, verdict) in enumerate(columns):
+            for place, (task_id, domain, text, ids, verdict) in enumerate(columns):
                 row = {
                     "step": step,
                     "rank": self._rank,
@@ -71,5 +75,6 @@ class RolloutLog:
                     "status": verdict.status,
                     "reason": verdict.reason,
                     "components": component_rewards(verdict),
+                    "token_ids": list(ids[:-1] if ids and ids[-1] == self._end else ids),
                 }
                 file.write(json.dumps(row) + "\n")

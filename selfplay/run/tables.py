@@ -18,7 +18,10 @@ import pyarrow.parquet as pq
 from selfplay.run.files import whole_file
 
 ROWS_AT_ONCE = 8192
-"""Most rows of a table that are held in memory by what reads or writes it in a stream."""
+BYTES_AT_ONCE = 1 << 25
+"""Most rows of a table, and about the most bytes of them, that what reads or writes it in a stream holds in memory."""
+RECORDS_AT_ONCE = 256
+"""Most rows that are held as records: a list of numbers takes several times as much in Python as in Arrow."""
 
 Record = TypeVar("Record", bound=Any)
 
@@ -51,13 +54,31 @@ def _arrow_type(hint: Any) -> pa.DataType:
 def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> None:
     """Writes the rows as Parquet: to a temporary name first, so that `path` is whole or absent.
 
-    The rows may come from a generator: only `ROWS_AT_ONCE` of them are held.
+    The rows may come from a generator, which is read as the table is written.
     """
     schema = schema_of(record)
     with whole_file(path) as file, _writer(file, schema) as writer:
-        waiting = iter(rows)
-        while batch := list(itertools.islice(waiting, ROWS_AT_ONCE)):
-            writer.write_table(pa.Table.from_pylist([dataclasses.asdict(row) for row in batch], schema=schema))
+        waiting, held = iter(rows), list[pa.Table]()
+        while batch := list(itertools.islice(waiting, RECORDS_AT_ONCE)):
+            held.append(pa.Table.from_pylist([to_row(row) for row in batch], schema=schema))
+            if sum(map(len, held)) >= ROWS_AT_ONCE or sum(part.nbytes for part in held) >= BYTES_AT_ONCE:
+                writer.write_table(pa.concat_tables(held))
+                held.clear()
+        if held:
+            writer.write_table(pa.concat_tables(held))
+
+
+def to_row(record: Any) -> dict[str, Any]:
+    """A record as plain values; unlike `dataclasses.asdict`, it copies no list of numbers."""
+    return {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_row(value)
+    if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+        return [to_row(item) for item in value]
+    return value
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:
@@ -80,7 +101,7 @@ def read_table(path: Path, record: type[Record]) -> list[Record]:
 
 
 def read_batches(path: Path, record: type[Record], only_kept: bool = False) -> Iterator[list[Record]]:
-    """Reads rows back, `ROWS_AT_ONCE` or fewer at a time.
+    """Reads rows back, `RECORDS_AT_ONCE` or fewer at a time.
 
     Args:
         path: the table.
@@ -90,13 +111,14 @@ def read_batches(path: Path, record: type[Record], only_kept: bool = False) -> I
     Raises:
         RecordError: as for `read_table`.
     """
-    for batch in read_columns(path, record):
-        kept = batch.filter(pc.equal(batch["dropped"], "")) if only_kept else batch
-        yield [_from_plain(record, row) for row in kept.to_pylist()]
+    for table in read_columns(path, record):
+        kept = table.filter(pc.equal(table["dropped"], "")) if only_kept else table
+        for batch in kept.to_batches(max_chunksize=RECORDS_AT_ONCE):
+            yield [_from_plain(record, row) for row in batch.to_pylist()]
 
 
 def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """Reads some columns, or all, as Arrow tables of `ROWS_AT_ONCE` or fewer rows.
+    """Reads some columns, or all, as Arrow tables of `ROWS_AT_ONCE` or fewer rows, as they were written together.
 
     Raises:
         RecordError: as for `read_table`.
@@ -105,9 +127,11 @@ def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = No
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _demand(path, record, file.schema_arrow)
             missing = file.metadata.num_rows
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=None if names is None else list(names)):
-                missing -= batch.num_rows
-                yield pa.Table.from_batches([batch])
+            columns = None if names is None else list(names)
+            for group in range(file.metadata.num_row_groups):
+                for batch in file.iter_batches(ROWS_AT_ONCE, [group], columns):
+                    missing -= batch.num_rows
+                    yield pa.Table.from_batches([batch])
             # Heads of pages have no checksum: damage there may hide rows.
             if missing:
                 raise OSError(f"{missing} rows are missing")

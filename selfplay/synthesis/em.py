@@ -14,7 +14,7 @@ from typing import Any
 from selfplay import formats
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.run.directory import Stage
-from selfplay.run.records import Candidate, CandidateWeight, Seed
+from selfplay.run.records import Candidate, CandidateWeight, Example, Seed
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import (
     PROMPT_MODEL,
@@ -29,7 +29,7 @@ from selfplay.synthesis.inputs import for_rationale_model
 from selfplay.synthesis.likelihood import is_whole
 from selfplay.synthesis.measures import Row, measure
 from selfplay.trl_trainers.model_folder import trained_model
-from selfplay.trl_trainers.sft import Example, NothingToLearn
+from selfplay.trl_trainers.sft import NothingToLearn
 
 
 def em_stage(

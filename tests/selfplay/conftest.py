@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +26,25 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
 
 
 class InProcess:
-    """Stands for the workers, in this process."""
+    """Stands for the workers: every job runs in this process."""
 
     device = "cpu"
     count = 1
+    busy_seconds = 0.0
 
     def __init__(self) -> None:
         self.jobs = 0
 
-    def map(self, function: Any, jobs: Any, on_result: Any = None, on_tick: Any = None) -> list[Any]:
-        results = []
-        for index, job in enumerate(jobs):
+    def as_done(self, function: Any, jobs: Any, on_tick: Any = None) -> Iterator[tuple[int, Any]]:
+        for place, job in enumerate(jobs):
             self.jobs += 1
-            results.append(function(job))
-            if on_result is not None:
-                on_result(index, results[-1])
-        return results
+            yield place, function(job)
+
+    def map(self, function: Any, jobs: Any, on_tick: Any = None) -> list[Any]:
+        return [done for _, done in self.as_done(function, jobs)]
+
+    def together(self, function: Any, job: Any, on_tick: Any = None) -> Any:
+        return function(job)
 
 
 @pytest.fixture

@@ -16,13 +16,15 @@ from selfplay.engines.loading import load
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.preflight import recipe as preflight
 from selfplay.run.store import ShardStore
+from tests.selfplay.engines.shard_jobs import generate_job, score_job
 
 PROMPTS = [f"Tom has {'plums and ' * (n % 5)}{n}" for n in range(12)]
 
 
 def completed(model: ModelRef, prompts: list[str], sampling: Sampling, **more: Any) -> list[dict[str, Any]]:
-    job = {"model": model, "device": "cpu", "prompts": prompts, "chat": False, "sampling": sampling}
-    return hf_engine.generate_shard(job | {"seed": 1, "batch_tokens": 4096, "continuous_batching": {}} | more)
+    return hf_engine.generate_shard(
+        generate_job(model, prompts, sampling, **({"seed": 1, "continuous_batching": {}} | more))
+    )
 
 
 @pytest.fixture
@@ -74,12 +76,7 @@ def test_tokens_come_as_often_as_the_model_says(
 
 
 def test_scores_are_as_before(tiny_model: ModelRef) -> None:
-    job = {
-        "model": tiny_model,
-        "device": "cpu",
-        "requests": [ScoringRequest("Tom ", ("has", "7"))],
-        "batch_tokens": 512,
-    }
+    job = score_job(tiny_model, [ScoringRequest("Tom ", ("has", "7"))], batch_tokens=512)
     before = hf_engine.score_shard(job)
     completed(tiny_model, PROMPTS, Sampling(1.0, 4))
     assert hf_engine.score_shard(job) == before

@@ -16,7 +16,7 @@ from trl import GRPOTrainer
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import load_for_training
 from selfplay.quickstart import seeds
-from selfplay.rollouts.reward_function import VerifiedReward, task_to_json
+from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.trl_trainers import arguments, session
 from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
@@ -60,7 +60,9 @@ def pool() -> list[dict[str, Any]]:
             "prompt": problem.problem,
             "task_id": f"t{place}",
             "domain": "math",
-            "task": task_to_json(Task(answer=str(place))),
+            "problem": problem.problem,
+            "answer": str(place),
+            "tests": [],
         }
         for place, problem in enumerate(problems)
     ]
