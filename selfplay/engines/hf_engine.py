@@ -44,6 +44,7 @@ def templated(tokenizer: Any, prompt: str) -> str:
 
 def _complete(network: Any, tokenizer: Any, encoded: Sequence[list[int]], sampling: Sampling) -> list[Row]:
     import torch
+    from transformers import LogitsProcessorList
 
     longest = max(len(ids) for ids in encoded)
     device = network.device
@@ -51,6 +52,7 @@ def _complete(network: Any, tokenizer: Any, encoded: Sequence[list[int]], sampli
     mask = [[0] * (longest - len(ids)) + [1] * len(ids) for ids in encoded]
     drawn = sampling.temperature > 0
     how: dict[str, Any] = {"do_sample": drawn}
+    heard = TokenLogprobs()
     if drawn:
         # Transformers would keep only the 50 likeliest tokens by default; the samples must come from the model itself.
         how |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
@@ -61,10 +63,43 @@ def _complete(network: Any, tokenizer: Any, encoded: Sequence[list[int]], sampli
             max_new_tokens=sampling.max_new_tokens,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=end_ids(network.generation_config, tokenizer),
+            logits_processor=LogitsProcessorList([heard]),
             **how,
         )
+        logprobs = heard.of(output[:, longest:])
     ends = set(end_ids(network.generation_config, tokenizer))
-    return [_row(tokenizer, ids, ends) for ids in output[:, longest:].tolist()]
+    rows = [_row(tokenizer, ids, ends) for ids in output[:, longest:].tolist()]
+    return [
+        row | {"logprobs": values[: len(row["token_ids"])]} for row, values in zip(rows, logprobs.tolist(), strict=True)
+    ]
+
+
+class TokenLogprobs:
+    """A logits processor that changes nothing and hears what each drawn token's log-probability was.
+
+    It stands before temperature and top-p. Of the logits it holds those of one step, [batch, vocabulary].
+    """
+
+    def __init__(self) -> None:
+        self._logits: Any = None
+        self._steps: list[Any] = []
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        self._take(input_ids[:, -1])
+        self._logits = scores
+        return scores
+
+    def _take(self, drawn: Any) -> None:
+        if self._logits is not None:
+            chosen = self._logits.gather(1, drawn[:, None]).squeeze(1)
+            self._steps.append(chosen - self._logits.logsumexp(dim=1))
+
+    def of(self, output: Any) -> Any:
+        """Those of a whole output [batch, time], nats; what stands after a row's end is without meaning."""
+        import torch
+
+        self._take(output[:, -1])
+        return torch.stack(self._steps[: output.shape[1]], dim=1)
 
 
 def end_ids(generation: Any, tokenizer: Any) -> list[int]:

@@ -85,13 +85,18 @@ def completions(job: GenerateJob) -> Iterator[Finished | None]:
             seed=derive(job.seed, place) if sampling.temperature > 0 else None,
             stop_token_ids=opened.ends,
             detokenize=False,
+            # No alternatives: the log-probability of the drawn token alone.
+            logprobs=0,
         )
     for ended in _run(opened, prompts, params):
         if ended is None:
             yield None
             continue
         place, output = ended
-        yield place, _row(opened, list(output.outputs[0].token_ids)) | {"prompt_tokens": len(prompts[place])}
+        row = _row(opened, list(output.outputs[0].token_ids))
+        found = zip(row["token_ids"], output.outputs[0].logprobs, strict=False)
+        logprobs = [position[token].logprob for token, position in found]
+        yield place, row | {"prompt_tokens": len(prompts[place]), "logprobs": logprobs}
 
 
 def _run(opened: _Open, prompts: dict[int, list[int]], params: dict[int, Any]) -> Iterator[tuple[int, Any] | None]:

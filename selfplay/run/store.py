@@ -106,6 +106,12 @@ class SampleStore:
                 "prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, answer TEXT NOT NULL)"
             )
 
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those keys that have an answer."""
+        query = "SELECT 1 FROM answers WHERE key = ?"
+        with self._lock:
+            return {key for key in set(keys) if self._database.execute(query, (key,)).fetchone() is not None}
+
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Those answers that are known, by key."""
         found = {}

@@ -117,11 +117,11 @@ def _rationalised(context: Context, number: int, q: ModelRef, pairs: Sequence[Se
     """c -> z, x with one rationale of q a pair; a pair whose rationale is not whole is left out."""
     settings = context.recipe.em
     greedy = settings.m_step_rationales == "greedy"
-    how, name = settings.sampling, "greedy" if greedy else "sampled"
+    name = "greedy" if greedy else "sampled"
     context.listener.begin(f"em {number}: {name} rationales", len(pairs))
     samples = context.engine(q).generate(
         [for_rationale_model(context.recipe, seed) for seed in pairs],
-        Sampling(0.0, how.max_new_tokens) if greedy else Sampling(how.temperature, how.max_new_tokens, how.top_p),
+        Sampling.of(settings.sampling, 0.0 if greedy else None),
         context.seed("em", number, name),
         context.listener.advance,
     )

@@ -9,13 +9,14 @@ from typing import Any
 
 from selfplay import formats
 from selfplay.engines.base import ModelRef
+from selfplay.rollouts.rollout_log import logged_rollouts
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json
 from selfplay.run.records import Example, LabelledTask, Pair, PolicyTask, Rollout, Seed
 from selfplay.run.tables import write_table
 from selfplay.stage.context import Context, Job, Training
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
-from selfplay.training.verified_rollouts import logged_rollouts, solver_prompt, verified_rollouts
+from selfplay.training.verified_rollouts import solver_prompt, verified_rollouts
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
 from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
 from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob
