@@ -16,7 +16,7 @@ SAME_SIZE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class Majority:
     """The outcome: the winning answer, if any, and the share of all samples that gave it."""
 
     answer: str | None
@@ -36,7 +36,7 @@ def vote(
     ties: Literal["drop", "first"] = "drop",
     canonical: Canonical | None = None,
     weights: Sequence[float] | None = None,
-) -> Vote:
+) -> Majority:
     """Returns the answer of the largest class of equal answers.
 
     `equal` must be symmetric; classes are its transitive closure. `canonical` maps an answer to a spelling
@@ -52,7 +52,7 @@ def vote(
     ballots = list(zip(answers, weights if weights is not None else [1] * len(answers), strict=True))
     given = [answer for answer, weight in ballots if answer is not None and answer.strip() and weight > 0]
     if not given:
-        return Vote(None, 0.0, {}, "no sample has an answer")
+        return Majority(None, 0.0, {}, "no sample has an answer")
     members = classes(given, equal, canonical)
     tally = Counter(given)
     sizes = {_spokesman(group, tally): _weight(group, ballots) for group in members}
@@ -62,10 +62,10 @@ def vote(
     agreement = min(best / math.fsum(weight for _, weight in ballots), 1.0)
     leaders = [answer for answer, size in ranked if math.isclose(size, best, rel_tol=SAME_SIZE)]
     if agreement < min_agreement:
-        return Vote(None, agreement, counts, f"agreement {agreement:.2f} is below {min_agreement:g}")
+        return Majority(None, agreement, counts, f"agreement {agreement:.2f} is below {min_agreement:g}")
     if len(leaders) > 1 and ties == "drop":
-        return Vote(None, agreement, counts, f"{len(leaders)} answers are tied with {best:g} votes each")
-    return Vote(_earliest(leaders, members, given), agreement, counts)
+        return Majority(None, agreement, counts, f"{len(leaders)} answers are tied with {best:g} votes each")
+    return Majority(_earliest(leaders, members, given), agreement, counts)
 
 
 def classes(answers: Sequence[str], equal: Equal, canonical: Canonical | None = None) -> list[list[str]]:

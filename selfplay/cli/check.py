@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from selfplay.cli.shared import Overrides, RecipeFile, load_recipe_file, refuse, show
+from selfplay.cli.shared import Overrides, RecipeFile, load_recipe_file, show
 
 
 def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Validate a recipe, show its plan, and try its rewards on known answers; loads no weights."""
     loaded = load_recipe_file(recipe, overrides)
     from selfplay.cli.plan_view import plan_view
-    from selfplay.compute.devices import NoDevice
     from selfplay.preflight.prompts import check_prompt_endpoints, check_prompts
     from selfplay.preflight.recipe import (
-        PreflightError,
         check_endpoints,
         check_engine,
         check_models,
@@ -24,23 +22,16 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
         check_trainer_arguments,
     )
     from selfplay.preflight.rewards import check_rewards
-    from selfplay.run.files import RunError
-    from selfplay.seeds.rows import SeedError
     from selfplay.stage.plan import synthesises
-    from selfplay.tracking.sinks import TrackerMissing, check_trackers
-    from selfplay.trl_trainers.arguments import ArgumentsError
-    from verifiers.registry import UnknownVerifier
+    from selfplay.tracking.sinks import check_trackers
 
     show(plan_view(loaded))
-    try:
-        check_trackers(loaded.tracking)
-        check_trainer_arguments(loaded, loaded.compute.workers or 1)
-        check_engine(loaded)
-        findings = check_models(loaded) + check_rewards(loaded) + check_endpoints(loaded) + check_sandbox(loaded)
-        findings += check_pool(loaded) + check_teacher(loaded)
-        if synthesises(loaded):
-            findings += check_prompts(loaded, offline=True) + check_prompt_endpoints(loaded)
-    except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier, TrackerMissing) as error:
-        refuse(str(error))
+    check_trackers(loaded.tracking)
+    check_trainer_arguments(loaded, loaded.compute.workers or 1)
+    check_engine(loaded)
+    findings = check_models(loaded) + check_rewards(loaded) + check_endpoints(loaded) + check_sandbox(loaded)
+    findings += check_pool(loaded) + check_teacher(loaded)
+    if synthesises(loaded):
+        findings += check_prompts(loaded, offline=True) + check_prompt_endpoints(loaded)
     for finding in findings:
         typer.echo(f"ok  {finding.name}: {finding.detail}")

@@ -117,7 +117,6 @@ def _labelling(recipe: Recipe) -> str:
         *(["votes weighed by likelihood"] if labelling.votes == "likelihood" else []),
         *(["a second look"] if labelling.verification else []),
         *(["tests by a model"] if labelling.inputs == "generated" else []),
-        *([f"{labelling.mutation.mutants} mutants"] if labelling.mutation else []),
         *([f"difficulty by {labelling.difficulty.rollouts} rollouts"] if labelling.difficulty else []),
     ]
     return ", ".join(parts)
@@ -153,7 +152,9 @@ def _selection(recipe: Recipe) -> str:
 
 def _learns_from(recipe: Recipe) -> str:
     pool = recipe.training.pool
-    mixed = {"synthetic_only": "", "mixed": f", {pool.given_share:.0%} given", "given": ", all given"}[pool.arm]
+    mixed = {"synthetic_only": "", "mixed": f", {pool.external_share:.0%} external", "external": ", all external"}[
+        pool.arm
+    ]
     return mixed + (f", {pool.replay:.0%} of earlier rounds" if pool.replay else "")
 
 

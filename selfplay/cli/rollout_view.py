@@ -10,11 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selfplay.watching.rollouts import TaskRollouts
+from selfplay.watching.rollouts import TaskRollouts, how_judged, test_text
 from selfplay.watching.terminal import plain
 
 LONGEST = 1500
 """Characters shown of one text, unless all are wanted."""
+TESTS = 2
+"""Tests of a program that are shown."""
 MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 
 
@@ -41,9 +43,17 @@ def rollouts_view(found: TaskRollouts, whole: bool = False, failed: bool = False
 
 
 def _prompt(found: TaskRollouts, longest: int | None) -> Text:
-    text = block(found.problem or "(no table has its text)", longest)
-    if found.answer is not None:
-        text.append("\n\n").append_text(plain(f"label {found.answer}", "bold"))
+    if found.task is None:
+        return block("(no table has its text)", longest)
+    text = block(found.task.problem, longest)
+    if found.task.answer is not None:
+        text.append("\n\n").append_text(plain(f"label {found.task.answer}", "bold"))
+    if asked := how_judged(found.task):
+        text.append("\n\n").append_text(plain(asked, "bold"))
+    for test in found.task.tests[:TESTS]:
+        text.append("\n\n").append_text(block(test_text(found.task, test), longest))
+    if len(found.task.tests) > TESTS:
+        text.append(f"\n… {len(found.task.tests) - TESTS} more tests", "dim")
     if found.agreement is not None:
         text.append(f"\nagreement {found.agreement:.0%}", "dim")
     return text

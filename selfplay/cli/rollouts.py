@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from selfplay.cli.shared import FAILED, refuse
-
 
 def rollouts(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, also of a run that goes on.")],
@@ -29,18 +27,12 @@ def rollouts(
     from selfplay.cli.rollout_view import rollouts_view
     from selfplay.run.directory import read_run
     from selfplay.run.files import RunError
-    from selfplay.run.tables import RecordError
     from selfplay.watching.rollouts import find_rollouts
 
-    try:
-        domains = read_run(run)["domains"]
-        if domain and domain not in domains:
-            raise RunError(f"--domain {domain}: the run's domains are {', '.join(domains)}")
-        found = find_rollouts(run, stage, task, failed, domain, limit)
-    except RunError as error:
-        refuse(str(error))
-    except RecordError as error:
-        refuse(str(error), FAILED)
+    domains = read_run(run)["domains"]
+    if domain and domain not in domains:
+        raise RunError(f"--domain {domain}: the run's domains are {', '.join(domains)}")
+    found = find_rollouts(run, stage, task, failed, domain, limit)
     if not found:
         typer.echo(f"{run}: has nothing of the kind", err=True)
     console = Console()

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from selfplay.cli.shared import (
-    FAILED,
     INTERRUPTED,
-    SPENT,
     TERMINATED,
     Overrides,
     RecipeFile,
     Terminated,
+    errors_told,
     load_recipe_file,
     refuse,
     show,
@@ -118,55 +117,7 @@ def launch_run(
         refuse(f"--until {until}: is not a stage; the stages are {', '.join(stages)}")
     if reuse is not None and not (reuse / "recipe.json").exists():
         refuse(f"--reuse {reuse}: is not a run directory")
-    from selfplay.compute.devices import NoDevice
-    from selfplay.compute.system_errors import SYSTEM, sentence
-    from selfplay.compute.workers import WorkerError
-    from selfplay.concepts.sampler import NoCombination
-    from selfplay.engines.api.budget import BudgetSpent
-    from selfplay.engines.api.client import EndpointError, EndpointRefused
-    from selfplay.export.hub import HubError
     from selfplay.pipeline.launch import launch
-    from selfplay.pipeline.listener import AlarmStop
-    from selfplay.preflight.recipe import PreflightError
-    from selfplay.run.files import RunError
-    from selfplay.run.progress import note_ending
-    from selfplay.run.tables import RecordError
-    from selfplay.seeds.rows import SeedError
-    from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
-    from selfplay.tracking.sinks import TrackerMissing
-    from selfplay.trl_trainers.arguments import ArgumentsError
-    from selfplay.trl_trainers.sft import NothingToLearn
-    from verifiers.registry import UnknownVerifier
 
-    try:
-        with stopped_in_order(folder):
-            return launch(recipe, folder, reuse, until)
-    except (
-        RunError,
-        SeedError,
-        ArgumentsError,
-        PreflightError,
-        NoDevice,
-        UnknownVerifier,
-        EndpointRefused,
-        TrackerMissing,
-    ) as error:
-        refuse(str(error))
-    except HubError as error:
-        typer.echo(f"The run has ended, and its report is in {folder}; but {error}", err=True)
-        raise typer.Exit(FAILED) from error
-    except AlarmStop as error:
-        note_ending(folder, f"Stopped by an alarm. {error}")
-        typer.echo(f"Stopped by an alarm. {error} Finished work is kept in {folder}.", err=True)
-        raise typer.Exit(FAILED) from error
-    except AnnotationStopped as error:
-        note_ending(folder, str(error))
-        typer.echo(str(error), err=True)
-        raise typer.Exit(SPENT if isinstance(error, BudgetReached) else FAILED) from error
-    except (WorkerError, NothingToLearn, NoCombination, RecordError, EndpointError, BudgetSpent, *SYSTEM) as error:
-        note_ending(folder, sentence(error, folder))
-        typer.echo(
-            f"{sentence(error, folder)}\nFinished work is kept in {folder}; what libraries said is in its workers.log.",
-            err=True,
-        )
-        raise typer.Exit(FAILED) from error
+    with errors_told(folder, of_run=True), stopped_in_order(folder):
+        return launch(recipe, folder, reuse, until)

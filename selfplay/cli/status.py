@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selfplay.cli.shared import FAILED, RunFolder, refuse, show
+from selfplay.cli.shared import RunFolder, errors_told, show
 
 
 def status(
@@ -21,7 +21,6 @@ def status(
 
     from selfplay.cli.status_view import status_view, watch
     from selfplay.run.directory import read_recipe
-    from selfplay.run.files import RunError
     from selfplay.stage.plan import expected_stages
     from selfplay.tracking.digest import MetricDigest
     from selfplay.watching.status import run_status
@@ -39,24 +38,13 @@ def status(
             show(status_view(read()))
         else:
             watch(Console(), read)
-    except RunError as error:
-        refuse(str(error))
     except KeyboardInterrupt:
         raise typer.Exit from None
 
 
 def report(run: RunFolder) -> None:
     """Write RUN/report.html from what the run has made so far."""
-    from selfplay.compute.system_errors import sentence
     from selfplay.report.page import write_report
-    from selfplay.run.files import RunError
-    from selfplay.run.tables import RecordError
 
-    try:
+    with errors_told(run):
         typer.echo(str(write_report(run)))
-    except RunError as error:
-        refuse(str(error))
-    except RecordError as error:
-        refuse(str(error), FAILED)
-    except OSError as error:
-        refuse(sentence(error, run), FAILED)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from selfplay.cli.shared import FAILED, RunFolder, refuse
+from selfplay.cli.shared import RunFolder
 
 track_app = typer.Typer(help="The copies of a run's metrics in W&B.", no_args_is_help=True)
 
@@ -19,13 +19,7 @@ def sync_command(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server to answer.")] = 60.0,
 ) -> None:
     """Upload what W&B lacks of a run that is offline, or whose server was out of reach."""
-    from selfplay.run.files import RunError
-    from selfplay.tracking.sync import SyncError, sync
+    from selfplay.tracking.sync import sync
 
-    try:
-        lines = sync(run, project, entity, timeout)
-    except RunError as error:
-        refuse(str(error))
-    except SyncError as error:
-        refuse(str(error), FAILED)
+    lines = sync(run, project, entity, timeout)
     typer.echo(f"{lines} lines uploaded; W&B has all of {run}." if lines else f"W&B has all of {run} already.")

@@ -41,7 +41,7 @@ def sentence(error: BaseException, folder: Path | str) -> str:
     """
     text = str(error)
     number = getattr(error, "errno", None) or next((n for part, n in TEXTS.items() if part in text), None)
-    if number in REASONS and not text.startswith("a worker"):
+    if number in REASONS:
         return f"{getattr(error, 'filename', None) or folder}: {REASONS[number]} and run the same command again"
     if isinstance(error, sqlite3.Error) and any(part in text for part in DAMAGED_DATABASE):
         return (

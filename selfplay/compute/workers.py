@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from pebble import ProcessPool
 
 from selfplay.compute.system_errors import worker_sentence
+from selfplay.config.errors import RunStopped
 
 PR_SET_PDEATHSIG = 1
 DISTRIBUTED_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -47,7 +48,7 @@ Done = TypeVar("Done")
 OnTick = Callable[[], None]
 
 
-class WorkerError(RuntimeError):
+class WorkerError(RunStopped):
     """A worker process failed; the message carries its reason."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from selfplay.engines import hf_continuous
 from selfplay.engines.base import Sampling, ScoringRequest
 from selfplay.engines.batching import by_length
 from selfplay.engines.hf_scoring import Encoded, Spans, score_sequences
@@ -21,13 +20,6 @@ def generate_shard(job: GenerateJob) -> list[Row]:
     prompts = [templated(tokenizer, prompt) if job.model.chat else prompt for prompt in job.prompts]
     encoded = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
     sampling, batch_tokens = job.sampling, job.settings.batch_tokens
-    if (args := job.settings.continuous_batching) is not None and encoded:
-        ends = end_ids(network.generation_config, tokenizer)
-        found = hf_continuous.complete(network, encoded, sampling, ends, job.seed, batch_tokens, args)
-        return [
-            _row(tokenizer, ids, set(ends)) | {"prompt_tokens": len(prompt)}
-            for ids, prompt in zip(found, encoded, strict=True)
-        ]
     torch.manual_seed(job.seed)
     rows: list[Row] = [{}] * len(prompts)
     for batch in by_length([len(ids) + sampling.max_new_tokens for ids in encoded], batch_tokens):

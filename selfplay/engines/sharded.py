@@ -39,11 +39,9 @@ class ShardedEngine:
         """
         parts = [prompts[start:end] for start, end in _slices(len(prompts), self._settings.shard)]
         jobs, keys = [], []
-        batching = self._settings.continuous_batching
-        how = [asdict(sampling), *([] if batching is None else [batching])]
         for number, part in enumerate(parts):
             shard_seed = derive(seed, "generate", number)
-            known = [*how, shard_seed, self._settings.batch_tokens, list(part)]
+            known = [asdict(sampling), shard_seed, self._settings.batch_tokens, list(part)]
             keys.append(content_key("generate", self._identity(), *known))
             jobs.append(GenerateJob(**self._common(), prompts=part, sampling=sampling, seed=shard_seed))
         sizes = [len(part) for part in parts]

@@ -14,7 +14,6 @@ from selfplay import formats
 from selfplay.config.training import Selection
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.evaluation.evaluate import metric_values
-from selfplay.rollouts.judge import task_of
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout, Seed
 from selfplay.run.seeding import content_id
@@ -116,13 +115,12 @@ def _rollouts(
     repeated = [(seed, index) for seed in problems for index in range(settings.samples)]
     context.listener.begin(f"selection {number}", len(repeated))
     samples = context.engine(policy).generate(
-        [formats.solver_input(context.recipe.domains[seed.domain], seed.problem) for seed, _ in repeated],
+        [formats.solver_input(context.recipe.domains[seed.domain], seed.task) for seed, _ in repeated],
         Sampling(settings.temperature, context.recipe.evaluation.max_new_tokens),
         context.seed("selection"),
         context.listener.advance,
     )
-    tasks = [(seed.domain, task_of(seed.answer, seed.tests, prompt=seed.problem)) for seed, _ in repeated]
-    verdicts = context.judge.judge_samples(tasks, samples)
+    verdicts = context.judge.judge_samples([(seed.domain, seed.task) for seed, _ in repeated], samples)
     return [
         Rollout(
             id=content_id("selection", number, seed.id, index),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+from selfplay.config.errors import RunStopped
 from selfplay.run.directory import RunDirectory
 from selfplay.run.progress import ProgressFile
 from selfplay.tracking import Tracker
@@ -15,8 +16,10 @@ from selfplay.watching.stage_figures import stage_figures
 from selfplay.watching.terminal import Progress
 
 
-class AlarmStop(RuntimeError):
+class AlarmStop(RunStopped):
     """An alarm was raised that the recipe wants to stop the run; the message is its sentence and the remedy."""
+
+    of_run = "{error} Finished work is kept in {folder}."
 
 
 class RunListener:
@@ -106,7 +109,10 @@ class RunListener:
                 self._tracker.alarm(alarm.stage, name, alarm.text)
                 self._progress.note(f"Alarm: {alarm.text}")
             if name in self._settings.stop:
-                raise AlarmStop(f"{alarm.text} The recipe's tracking.alarms.stop names {name}: take it out to go on.")
+                raise AlarmStop(
+                    f"Stopped by an alarm. {alarm.text} The recipe's tracking.alarms.stop names {name}: "
+                    "take it out to go on."
+                )
 
     def _end_stage(self) -> None:
         """Logs what the tables of the stage say that was told of last, if it is done and that is not logged yet."""

@@ -12,9 +12,9 @@ evaluation_0  held-out accuracy of the base
 selfplay_N    a round of grpo, dpo or rft on the labelled prompts, or of SFT on a teacher's traces
 evaluation_N  held-out accuracy of the policy after it
 
-Recipes that take the prompts as given, or learn from files of traces, leave out what they don't need, and some rounds
-begin with new prompts or labels: `selfplay.stage.plan` names each recipe's stages, `selfplay.pipeline.rounds` tells the
-rounds.
+Recipes whose prompts are all external, or that learn from files of traces, leave out what they don't need, and some
+rounds begin with new prompts or labels: `selfplay.stage.plan` names each recipe's stages, `selfplay.pipeline.rounds`
+tells the rounds.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def run_pipeline(context: Context, until: str | None = None) -> dict[str, Any]:
     stages = StageRunner(context, until)
     seeds = stages.run_stage("seeds", ["domains"], lambda stage: seeds_stage(stage, recipe), seed_files(recipe))
     if synthesises(recipe) and recipe.cold_start.annotators:
-        bare = seeds
+        unannotated = seeds
         seeds = stages.run_stage(
-            "annotation", ANNOTATION_SETTINGS, lambda stage: annotation_stage(stage, context, bare)
+            "annotation", ANNOTATION_SETTINGS, lambda stage: annotation_stage(stage, context, unannotated)
         )
     problems = _problems(context, seeds)
 

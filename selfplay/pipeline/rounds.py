@@ -10,7 +10,6 @@ selection_N   accuracy on development problems, by which the best round is named
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +23,7 @@ from selfplay.evaluation.evaluate import evaluation_stage
 from selfplay.evaluation.selection import selection_outcome, selection_stage
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
+from selfplay.labelling.tasks import unlabelled_task
 from selfplay.pipeline.stage_runner import StageRunner
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, Prompt, Rollout, RoundPrompt, Seed
@@ -31,9 +31,9 @@ from selfplay.stage.plan import renewing_stages, round_stages
 from selfplay.synthesis.cold_start import ModelPair
 from selfplay.synthesis.em import em_stage, round_models
 from selfplay.synthesis.generate import synthesis_stage
-from selfplay.training.external_prompts import given_files, given_tasks
+from selfplay.training.external_prompts import external_files, external_tasks
 from selfplay.training.feedback import learnable_pairs
-from selfplay.training.prompt_pool import Given, Pools
+from selfplay.training.prompt_pool import Pools
 from selfplay.training.stage import round_policy, selfplay_stage
 from selfplay.training.traces import trace_files
 
@@ -58,7 +58,7 @@ class Problems:
 
 @dataclass(slots=True)
 class Synthesised:
-    """What makes prompts, and what it has made for each round; nothing where the prompts are given."""
+    """What makes prompts, and what it has made for each round; nothing where all prompts are external."""
 
     pair: ModelPair
     base: ModelRef
@@ -86,7 +86,7 @@ class SelfPlay:
             tasks: synthesised ones for the first round.
         """
         context = self.stages.context
-        given = given_tasks(context.recipe, self.problems.train, self.problems.reserved)
+        external = external_tasks(context.recipe, self.problems.train, self.problems.reserved)
         self.tasks[1] = tasks
         self._measure(0, policy)
         scores = self._select(0, policy, [])
@@ -94,7 +94,7 @@ class SelfPlay:
         for number in range(1, rounds + 1):
             if number > 1:
                 self._renew(number, policy)
-            policy = self._update(number, policy, given)
+            policy = self._update(number, policy, external)
             self._measure(number, policy)
             scores = self._select(number, policy, scores)
             settings = context.recipe.training.selection
@@ -105,14 +105,14 @@ class SelfPlay:
                 self.stages.pass_over([name for n in later for name in round_stages(context.recipe, n)])
                 break
 
-    def _update(self, number: int, policy: ModelRef, given: Sequence[Given]) -> ModelRef:
+    def _update(self, number: int, policy: ModelRef, external: Sequence[RoundPrompt]) -> ModelRef:
         context = self.stages.context
-        pools = Pools(dict(self.tasks), given)
+        pools = Pools(dict(self.tasks), external)
         done = self.stages.run_stage(
             f"selfplay_{number}",
             ["training"],
             lambda stage: selfplay_stage(stage, context, number, policy, pools, self.problems.train, self.teacher),
-            given_files(context.recipe) + trace_files(context.recipe),
+            external_files(context.recipe) + trace_files(context.recipe),
         )
         return round_policy(done, context)
 
@@ -202,7 +202,7 @@ class SelfPlay:
 
         def work(stage: Stage) -> dict[str, Any]:
             prompts = [prompt for curated in stages.values() for prompt in kept_prompts(curated)]
-            tasks = {row.task_id: row.prompt_id for row in last.read("prompts", RoundPrompt)}
+            tasks = {row.task.id: row.task.prompt_id for row in last.read("prompts", RoundPrompt)}
             seed = context.seed("feedback", number)
             pairs = learnable_pairs(last.read("rollouts", Rollout), tasks, prompts, settings, seed)
             # The rounds of EM before the first synthesis have the lower numbers.
@@ -220,8 +220,4 @@ def kept_prompts(curated: Stage) -> list[Prompt]:
 
 def unlabelled_tasks(prompts: Sequence[Prompt]) -> list[LabelledTask]:
     """Prompts as tasks without answers, for a rule that needs none."""
-    bare = LabelledTask("", "", "", "", None, (), 1.0, 0.0, "", None)
-    return [
-        dataclasses.replace(bare, id=prompt.id, prompt_id=prompt.id, domain=prompt.domain, problem=prompt.problem)
-        for prompt in sorted(prompts, key=lambda prompt: prompt.id)
-    ]
+    return [unlabelled_task(prompt) for prompt in sorted(prompts, key=lambda prompt: prompt.id)]

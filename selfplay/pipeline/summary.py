@@ -48,11 +48,7 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
             for row in gain_rows(evaluations[0], rows, settings, number, seed)
         ],
         "prompts": prompt_counts(stages),
-        "labels": {
-            "accuracy": labels.get("label_accuracy"),
-            "n": labels.get("measured", 0),
-            "kill_rate": labels.get("kill_rate"),
-        },
+        "labels": {"accuracy": labels.get("label_accuracy"), "n": labels.get("measured", 0)},
         "rounds": round_rows(stages),
         "selection": selection_summary(recipe, scores),
         "best": dataclasses.asdict(best),

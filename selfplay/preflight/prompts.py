@@ -77,8 +77,8 @@ def check_prompt_endpoints(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: one of them cannot do what will be asked of it.
     """
-    from selfplay.engines.api.client import EndpointRefused
     from selfplay.engines.api.probe import probe
+    from verifiers.endpoint.client import EndpointRefused
 
     findings = []
     for field, (engine, how) in named_engines(recipe).items():

@@ -8,13 +8,14 @@ from itertools import islice
 from selfplay.config.recipe import Recipe
 from selfplay.preflight.recipe import Finding, PreflightError
 from selfplay.quickstart.seed_problem import Split
-from selfplay.rollouts.judge import Item, load_verifier, task_of
+from selfplay.rollouts.judge import Item, load_verifier
 from selfplay.run.records import Seed
-from selfplay.seeds.stage import SPLITS, load_seeds, may_be_bare
+from selfplay.seeds.stage import SPLITS, load_seeds, may_be_unannotated
 from verifiers.answer_reader import answer_reader
-from verifiers.model import Verifier
+from verifiers.model import Task, Verifier
 
 SHOWN = 3
+EMPTY_PROGRAMS = {"python": "pass", "cpp": "int main() {}"}
 
 
 def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
@@ -31,8 +32,8 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     for name, settings in recipe.domains.items():
         verifier = load_verifier(recipe, name, recipe.sandbox.workers)
         try:
-            bare = may_be_bare(recipe)
-            splits = {split: load_seeds(recipe.seed, name, settings, split, bare) for split in SPLITS}
+            unannotated = may_be_unannotated(recipe)
+            splits = {split: load_seeds(recipe.seed, name, settings, split, unannotated) for split in SPLITS}
             _demand_splits(recipe, name, splits)
             seeds = [seed for split in splits.values() for seed in islice(split, limit)]
             # An answer shows what the part that reads answers says; the form that other parts want is not known.
@@ -73,19 +74,25 @@ def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Se
 
 def _known_answers(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:
     for seed in seeds:
-        if seed.answer is not None:
-            task = task_of(seed.answer, seed.tests, prompt=seed.problem)
-            yield (name, task, f"\\boxed{{{seed.answer}}}"), True
-            yield (name, task, "\\boxed{\\text{no such answer}}"), False
+        if seed.task.answer is not None:
+            yield (name, seed.task, f"\\boxed{{{seed.task.answer}}}"), True
+            yield (name, seed.task, "\\boxed{\\text{no such answer}}"), False
 
 
 def _known_completions(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:
     for seed in seeds:
-        task = task_of(seed.answer, seed.tests, prompt=seed.problem)
-        if seed.tests and any(test.output.strip() for test in seed.tests):
-            yield (name, task, "```python\npass\n```"), False
+        if _needs_output(seed.task):
+            empty = EMPTY_PROGRAMS.get(seed.task.language, "")
+            yield (name, seed.task, f"```{seed.task.language}\n{empty}\n```"), False
         if seed.solution and seed.solution_is_right is not None:
-            yield (name, task, seed.solution), seed.solution_is_right
+            yield (name, seed.task, seed.solution), seed.solution_is_right
+
+
+def _needs_output(task: Task) -> bool:
+    """Whether a program that does nothing is surely wrong; what a checker takes is not known."""
+    if task.entry_point is not None:
+        return bool(task.tests)
+    return task.checker is None and any(test.output.strip() for test in task.tests)
 
 
 def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -> None:

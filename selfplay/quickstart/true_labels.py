@@ -7,11 +7,11 @@ from collections.abc import Callable
 from selfplay.config.recipe import Domain
 from selfplay.config.seeds import QuickstartSeeds
 from selfplay.quickstart import list_programs, word_problems
-from selfplay.run.records import TestCase
+from verifiers.model import Task
 
 
-def exact_solver(domain: Domain) -> Callable[[str, str | None, tuple[TestCase, ...]], bool] | None:
-    """Where the source's problems can be solved exactly: whether a label is right. For measurement only.
+def exact_solver(domain: Domain) -> Callable[[Task], bool] | None:
+    """Where the source's problems can be solved exactly: whether a task's label is right. For measurement only.
 
     A problem outside the source's grammar has no right label, so any label of it is wrong.
     """
@@ -21,20 +21,11 @@ def exact_solver(domain: Domain) -> Callable[[str, str | None, tuple[TestCase, .
     return _math_label_right if source.grammar == "math" else _code_label_right
 
 
-def exact_solvability(domain: Domain) -> Callable[[str], bool] | None:
-    """Where the source's problems can be solved exactly: whether one can be solved at all. For measurement only."""
-    source = domain.seeds
-    if not isinstance(source, QuickstartSeeds):
-        return None
-    solve = word_problems.solve if source.grammar == "math" else list_programs.solve
-    return lambda problem: solve(problem) is not None
+def _math_label_right(task: Task) -> bool:
+    true = word_problems.solve(task.problem)
+    return true is not None and true == task.answer
 
 
-def _math_label_right(problem: str, answer: str | None, tests: tuple[TestCase, ...]) -> bool:
-    true = word_problems.solve(problem)
-    return true is not None and true == answer
-
-
-def _code_label_right(problem: str, answer: str | None, tests: tuple[TestCase, ...]) -> bool:
-    program = list_programs.solve(problem)
-    return program is not None and all(program(test.input).split() == test.output.split() for test in tests)
+def _code_label_right(task: Task) -> bool:
+    program = list_programs.solve(task.problem)
+    return program is not None and all(program(test.input).split() == test.output.split() for test in task.tests)

@@ -7,7 +7,6 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from selfplay.run.directory import read_run
 from selfplay.run.files import read_json, write_text
 from selfplay.run.records import LabelledTask
 from selfplay.tracking.digest import MetricDigest
+from selfplay.watching.rollouts import how_judged, test_text
 from selfplay.watching.terminal import duration
 
 AGREEMENT_BINS = 20
@@ -88,9 +88,11 @@ def facts(run_path: Path) -> dict[str, Any]:
         "alarms": [alarm.text for alarm in digest.alarms],
         "funnel": funnel.prompt_funnel(tables),
         "labels": summary.get("labels"),
-        "samples": [asdict(sample) for sample in samples.problem_samples(tables)],
+        "samples": samples.problem_samples(tables),
         "lost": samples.lost_samples(tables),
         "most_tests": samples.TESTS,
+        "how_judged": how_judged,
+        "test_text": test_text,
         "stages": _stage_times(summary, manifests),
         "settings": {section: list(flatten(section, value)) for section, value in recipe.items()},
     }
@@ -189,8 +191,8 @@ def _agreement(tables: RunTables) -> list[tuple[float, int, int, int]]:
     counts: Counter[tuple[int, bool | None]] = Counter()
     for own in tables.prompt_rounds():
         if own.labelled:
-            table = tables.columns(own.labelled, "tasks", LabelledTask, ["agreement", "label_is_right"])
-            columns = (table[name].to_pylist() for name in ("agreement", "label_is_right"))
+            table = tables.columns(own.labelled, "tasks", LabelledTask, ["agreement", "label_correct"])
+            columns = (table[name].to_pylist() for name in ("agreement", "label_correct"))
             counts.update((round(share * AGREEMENT_BINS), right) for share, right in zip(*columns, strict=True))
     bins = sorted({position for position, _ in counts})
     return [(at / AGREEMENT_BINS, counts[at, True], counts[at, False], counts[at, None]) for at in bins]

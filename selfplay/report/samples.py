@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 
 from selfplay.report.run_tables import RunTables, general_reasons
 from selfplay.run.records import LabelledTask, Prompt, Rollout
+from selfplay.run.tables import typed_row
+from verifiers.model import Task
 
 PROBLEMS = 12
 ROLLOUTS = 4
@@ -25,9 +27,10 @@ HIDDEN = re.compile(f"[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\ufeff\u200b{BIDI_CONTRO
 
 @dataclass(frozen=True, slots=True)
 class ShownSample:
-    """A labelled problem, its prompt's origin, and some rollouts."""
+    """A labelled task, its prompt's origin, and some rollouts."""
 
-    task: dict[str, Any]
+    labelled: dict[str, Any]
+    task: Task
     round: int
     """The round that its prompt was made for."""
     prompt: dict[str, Any] | None
@@ -61,6 +64,7 @@ def problem_samples(tables: RunTables) -> list[ShownSample]:
     return [
         ShownSample(
             tasks[id_],
+            typed_row(Task, tasks[id_]["task"]),
             rounds[stage].number,
             prompts.get(tasks[id_]["prompt_id"]),
             _varied([row for row in rollouts.rows if row["task_id"] == id_]),

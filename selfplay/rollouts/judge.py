@@ -13,10 +13,9 @@ from sandbox.open import open_sandbox
 from selfplay.config.recipe import Domain
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.engines.base import Sample
-from selfplay.run.records import TestCase
 from selfplay.run.store import VerdictStore, content_key
 from verifiers import registry
-from verifiers.model import Task, Test, Verdict, Verifier
+from verifiers.model import Task, Verdict, Verifier
 
 Item = tuple[str, Task, str]
 """Domain, task and completion."""
@@ -82,7 +81,7 @@ class Judge:
         domain, task, completion = item
         verifier = self.verifiers[domain]
         fingerprint = getattr(verifier, "fingerprint", verifier.name)
-        return content_key("verdict", fingerprint, asdict(task) | {"id": ""}, completion)
+        return content_key("verdict", fingerprint, asdict(task), completion)
 
     def close(self) -> None:
         """Ends the verifiers' workers and closes the store."""
@@ -115,8 +114,3 @@ def _row(verdict: Verdict) -> dict[str, Any]:
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
     return Verdict(**row)
-
-
-def task_of(answer: str | None, tests: Sequence[TestCase], **limits: Any) -> Task:
-    """The verifier's task of a labelled problem."""
-    return Task(answer=answer, tests=tuple(Test(input=t.input, output=t.output) for t in tests), **limits)

@@ -15,11 +15,12 @@ from selfplay.rollouts.mode_collapse import ModeCollapse
 from selfplay.rollouts.overlapped import OverlappedJudge
 from selfplay.rollouts.rollout_log import JudgedRollouts, Reward, RolloutLog
 from selfplay.run.seeding import derive
-from verifiers.model import Task, Test
+from selfplay.run.tables import typed_row
+from verifiers.model import Task
 
 Row = Mapping[str, Any]
 """A row of a data set of `PolicyTask`."""
-COLUMNS = ("task_id", "domain", "problem", "answer", "tests")
+COLUMNS = ("task_id", "domain", "task")
 """Those that a completion is judged by."""
 
 
@@ -90,7 +91,8 @@ class VerifiedReward:
         """Judges and logs rollouts of one step; one reward a completion, in order."""
         started = time.monotonic()
         texts = [text_of(completion) for completion in completions]
-        items: list[Item] = [(row["domain"], _task(row), text) for row, text in zip(rows, texts, strict=True)]
+        tasks = [typed_row(Task, row["task"]) for row in rows]
+        items: list[Item] = [(r["domain"], task, text) for r, task, text in zip(rows, tasks, texts, strict=True)]
         verdicts = await self._judge.judge(items)
         call = self._log.next_call(step)
         rewards: list[Reward] = [verdict.reward for verdict in verdicts]
@@ -112,7 +114,3 @@ def shuffled_rewards(rewards: Sequence[Reward], seed: int) -> list[Reward]:
     random.Random(seed).shuffle(reached)
     rest = iter(reached)
     return [None if reward is None else next(rest) for reward in rewards]
-
-
-def _task(row: Row) -> Task:
-    return Task(answer=row["answer"], tests=tuple(Test(**test) for test in row["tests"]), prompt=row["problem"])

@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +19,7 @@ import selfplay
 from selfplay.config import load as recipe_file
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import RunError, read_json, remove_folder, write_json
-from selfplay.run.tables import Record, read_batches, read_table, write_table
+from selfplay.run.tables import Record, read_batches, read_columns, read_table, write_table
 
 LOCK_TRIES = 5
 
@@ -51,9 +51,16 @@ class Stage:
         """Reads one of the stage's tables."""
         return read_table(self.folder / f"{table}.parquet", record)
 
-    def batches(self, table: str, record: type[Record], only_kept: bool = False) -> Iterator[list[Record]]:
-        """Reads one of the stage's tables in pieces; `only_kept` leaves out rows that were dropped."""
-        return read_batches(self.folder / f"{table}.parquet", record, only_kept)
+    def batches(
+        self, table: str, record: type[Record], only_kept: bool = False, leave_out: Collection[str] = ()
+    ) -> Iterator[list[Record]]:
+        """Reads one of the stage's tables in pieces, less rows that were dropped, or less some fields."""
+        return read_batches(self.folder / f"{table}.parquet", record, only_kept, leave_out)
+
+    def columns(self, table: str, record: type[Any], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """The values of some fields of one of the stage's tables, row by row."""
+        for batch in read_columns(self.folder / f"{table}.parquet", record, names):
+            yield from zip(*(batch[name].to_pylist() for name in names), strict=True)
 
     def finish(self, seconds: float, inputs: str, counts: dict[str, Any]) -> None:
         """Declares the stage done."""

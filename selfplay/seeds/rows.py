@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
+from selfplay.config.errors import UserError
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, SeedField, UserSeeds
 
-COLUMNS: tuple[SeedField, ...] = get_args(SeedField)
+COLUMNS: tuple[SeedField, ...] = tuple(name for part in get_args(SeedField) for name in get_args(part))
 LONGEST_ROW = 1 << 24
 """Most bytes of one row."""
 BATCH = 256
@@ -27,7 +28,7 @@ class Digest(Protocol):
         ...
 
 
-class SeedError(ValueError):
+class SeedError(UserError):
     """Seed problems that cannot be used; the message names file, line, field and remedy."""
 
 

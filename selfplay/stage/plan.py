@@ -56,7 +56,7 @@ def renewing_stages(recipe: Recipe, number: int) -> list[str]:
 
 def synthesises(recipe: Recipe) -> bool:
     """Whether the run makes prompts of its own."""
-    return recipe.training.pool.arm != "given" and recipe.training.needs_prompts
+    return recipe.training.pool.arm != "external" and recipe.training.needs_prompts
 
 
 def scratch_teacher(recipe: Recipe) -> ScratchModel | None:

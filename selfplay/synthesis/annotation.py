@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from selfplay import formats
+from selfplay.config.errors import SPENT, RunStopped
 from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage, total
-from selfplay.engines.api.client import EndpointError
 from selfplay.engines.base import ScoringRequest
 from selfplay.quickstart.seed_problem import SPLITS, Split
 from selfplay.run.directory import Stage
@@ -26,6 +26,7 @@ from selfplay.stage.context import Context
 from selfplay.synthesis.annotation_engines import Asked, all_remote, open_annotators
 from selfplay.synthesis.annotation_wave import CONCEPTS, RATIONALE, Wave, Work, turns
 from selfplay.synthesis.inputs import for_prompt_model
+from verifiers.endpoint.client import EndpointError
 
 WAVES_UNDER_WAY = 3
 """Waves that endpoints work on at a time, so that the stragglers of one do not leave them idle."""
@@ -34,12 +35,16 @@ SHOWN = 3
 WITHOUT = "To go on without the others, add cold_start.annotation.unfinished=drop"
 
 
-class AnnotationStopped(RuntimeError):
+class AnnotationStopped(RunStopped):
     """Annotation cannot go on now; the message says why, what is kept, and how to go on."""
+
+    of_run = "{error}"
 
 
 class BudgetReached(AnnotationStopped):
     """A budget of the recipe is spent."""
+
+    exit_code = SPENT
 
 
 def annotation_stage(stage: Stage, context: Context, seeds: Stage) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def _named(settings: PretrainedModel) -> ModelRef:
 
 
 def _solution(recipe: Recipe, seed: Seed) -> Example:
-    return Example(formats.solver_input(recipe.domains[seed.domain], seed.problem), (seed.solution,))
+    return Example(formats.solver_input(recipe.domains[seed.domain], seed.task), (seed.solution,))
 
 
 def texts_of(recipe: Recipe, seeds: Sequence[Seed]) -> list[str]:
@@ -71,7 +71,7 @@ def texts_of(recipe: Recipe, seeds: Sequence[Seed]) -> list[str]:
     texts = []
     for seed in seeds:
         domain = recipe.domains[seed.domain]
-        texts.append(formats.solver_input(domain, seed.problem) + seed.solution)
+        texts.append(formats.solver_input(domain, seed.task) + seed.solution)
         texts.append(formats.rationale_input(domain, seed.concepts, seed.level, seed.problem) + seed.rationale)
     return texts
 

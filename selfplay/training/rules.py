@@ -96,7 +96,7 @@ def _policy_tasks(this: Round) -> Iterator[PolicyTask]:
     for task in this.tasks:
         known = (task.pass_rate, task.tried) if own else ()
         prompt = solver_prompt(this.context, task)
-        yield PolicyTask(task.id, task.domain, prompt, task.problem, task.answer, task.tests, *known)
+        yield PolicyTask(task.id, task.domain, prompt, task.task, *known)
 
 
 def dpo(this: Round) -> Counts:
@@ -152,7 +152,7 @@ def continued_sft(this: Round) -> Counts:
     if not solved:
         raise NothingToLearn("the seeds carry no worked solutions, which continued_sft trains on")
     domains = this.context.recipe.domains
-    this.fit([Example(formats.solver_input(domains[s.domain], s.problem), (s.solution,)) for s in solved])
+    this.fit([Example(formats.solver_input(domains[s.domain], s.task), (s.solution,)) for s in solved])
     return {"samples": len(solved)}
 
 

@@ -11,7 +11,7 @@ from selfplay.run.directory import Stage
 from selfplay.run.records import RoundPrompt, Seed
 from selfplay.stage.context import Context
 from selfplay.training import rules
-from selfplay.training.prompt_pool import Chosen, Draw, Pools, choose, missed_shares, round_prompts, source_counts
+from selfplay.training.prompt_pool import Draw, Pools, choose, missed_shares, source_counts
 from selfplay.training.rules import POLICY, Round
 from selfplay.training.teacher import learn_from_teacher
 from selfplay.trl_trainers.model_folder import trained_model
@@ -50,7 +50,7 @@ def selfplay_stage(
         NothingToLearn: no prompt, pair or sample is left to train on.
     """
     chosen = choose_prompts(context, pools, number)
-    stage.write("prompts", RoundPrompt, round_prompts(chosen, number))
+    stage.write("prompts", RoundPrompt, chosen)
     short = missed_shares(chosen, context.recipe.training.pool, number)
     if short:
         context.listener.note(f"round {number}: {short}, for want of more")
@@ -64,7 +64,7 @@ def round_policy(stage: Stage, context: Context) -> ModelRef:
     return trained_model(stage.folder / POLICY, context.chat)
 
 
-def choose_prompts(context: Context, pools: Pools, number: int) -> list[Chosen]:
+def choose_prompts(context: Context, pools: Pools, number: int) -> list[RoundPrompt]:
     """The tasks of round `number`; none for a rule that learns from something else.
 
     Raises:

@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager, nullcontext
 from selfplay.config.models import ScratchModel
 from selfplay.config.teacher import SFTRule, Teacher
 from selfplay.engines.base import Missing
-from selfplay.rollouts.judge import task_of
 from selfplay.run.records import Example, LabelledTask, Trace
 from selfplay.run.seeding import content_id
 from selfplay.stage.open_engine import OpenedEngine, answers_of
@@ -127,10 +126,7 @@ def _verified(this: Round, settings: SFTRule, traces: list[Trace]) -> list[Trace
 def _by_labels(this: Round, tasks: dict[str, LabelledTask], traces: list[Trace]) -> list[Trace]:
     """Drops what fails the label of its prompt, or could not be checked against it."""
     left = [trace for trace in traces if not trace.dropped]
-    items = []
-    for trace in left:
-        task = tasks[trace.task_id]
-        items.append((trace.domain, task_of(task.answer, task.tests, prompt=task.problem), trace.completion))
+    items = [(trace.domain, tasks[trace.task_id].task, trace.completion) for trace in left]
     reasons = {True: "", False: "fails the label", None: "not checked"}
     found = {t.id: reasons[v.passed] for t, v in zip(left, this.context.judge.judge(items), strict=True)}
     return [dataclasses.replace(trace, dropped=trace.dropped or found[trace.id]) for trace in traces]

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from selfplay import formats
 from selfplay.engines.base import ModelRef, Sampling
-from selfplay.rollouts.judge import task_of
 from selfplay.rollouts.mode_collapse import ModeCollapse
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.seeding import content_id
@@ -19,7 +18,7 @@ from verifiers.composite import mean_component_rewards
 
 def solver_prompt(context: Context, task: LabelledTask) -> str:
     """What the policy reads for a task."""
-    return formats.solver_input(context.recipe.domains[task.domain], task.problem)
+    return formats.solver_input(context.recipe.domains[task.domain], task.task)
 
 
 def verified_rollouts(
@@ -35,8 +34,7 @@ def verified_rollouts(
         context.seed("selfplay", number, "rollouts"),
         context.listener.advance,
     )
-    judged = [(task.domain, task_of(task.answer, task.tests, prompt=task.problem)) for task in repeated]
-    verdicts = context.judge.judge_samples(judged, samples)
+    verdicts = context.judge.judge_samples([(task.domain, task.task) for task in repeated], samples)
     rows = [
         Rollout(
             id=content_id("rollout", number, task.id, place % k),

@@ -18,7 +18,7 @@ from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.run.files import write_json
 from selfplay.run.records import PolicyTask
-from selfplay.run.tables import schema_of, to_row
+from selfplay.run.tables import plain_row, schema_of
 from selfplay.trl_trainers.jobs import GRPOJob, Placement
 from selfplay.trl_trainers.prompt_choice import PromptChoice
 from selfplay.trl_trainers.rollout_groups import Tally
@@ -90,7 +90,7 @@ def task_set(job: GRPOJob, work: Path) -> Any:
     schema = pa.schema([prompt if field.name == "prompt" else field for field in schema_of(PolicyTask)])
 
     def encode(tasks: Sequence[PolicyTask]) -> Columns:
-        rows = [to_row(task) for task in tasks]
+        rows = [plain_row(task) for task in tasks]
         columns = {name: [row[name] for row in rows] for name in schema.names}
         if job.model.chat:
             columns["prompt"] = [[{"role": "user", "content": text}] for text in columns["prompt"]]

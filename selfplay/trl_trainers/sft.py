@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from selfplay.config.errors import RunStopped
 from selfplay.engines.base import ModelRef
 from selfplay.run.records import Example
 from selfplay.trl_trainers.jobs import Placement, SFTJob
@@ -18,7 +19,7 @@ IGNORED = -100
 COLUMNS = pa.schema([("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32()))])
 
 
-class NothingToLearn(RuntimeError):
+class NothingToLearn(RunStopped):
     """There is no prompt, pair or sample to train on; the message says why and what to change."""
 
 

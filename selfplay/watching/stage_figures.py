@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,18 +48,20 @@ def stage_figures(folder: Path) -> StageFigures:
 
 
 def _labels(file: Path, stage: str, found: StageFigures) -> None:
-    names = ["domain", "problem", "answer", "agreement", "pass_rate", "dropped"]
+    names = ["domain", "problem", "answer", "tests", "agreement", "pass_rate", "dropped"]
     answers: dict[str, Counter[str]] = {}
     agreements: dict[str, list[float]] = {}
     rates: list[float] = []
     shown: list[list[Any]] = []
-    for row in _rows(file, LabelledTask, names):
+    for row in _rows(file, LabelledTask, ["domain", "task", "agreement", "pass_rate", "dropped"]):
+        task = row["task"]
         if len(shown) < TABLE_ROWS:
-            shown.append([row[name] for name in names])
+            columns = row | {"problem": task["problem"], "answer": task["answer"], "tests": len(task["tests"])}
+            shown.append([columns[name] for name in names])
         agreements.setdefault(row["domain"], []).append(row["agreement"])
         rates.append(row["pass_rate"])
-        if row["answer"] is not None and not row["dropped"].startswith("label"):
-            answers.setdefault(row["domain"], Counter())[row["answer"]] += 1
+        if task["answer"] is not None and not row["dropped"].startswith("label"):
+            answers.setdefault(row["domain"], Counter())[task["answer"]] += 1
     for domain, values in agreements.items():
         found.metrics[f"agreement/{domain}"] = sum(values) / len(values)
     for domain, counts in answers.items():
@@ -107,7 +109,7 @@ def _last_rollouts(file: Path) -> tuple[list[str], list[list[Any]]]:
     return names, [[row[name] for name in names] for row in rows]
 
 
-def _rows(file: Path, record: type[Any], names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+def _rows(file: Path, record: type[Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:
     for batch in read_columns(file, record, names):
         yield from batch.to_pylist()
 

@@ -76,7 +76,7 @@ def greedy_evaluation(run: Path, number: int) -> tuple[list[str], list[str]]:
     seeds = {seed.id: seed for table in tables for seed in table}
     rollouts = read_table(run / f"stages/evaluation_{number}/rollouts.parquet", Rollout)
     rows = [rollout for rollout in rollouts if rollout.mode == "greedy"]
-    inputs = [formats.solver_input(recipe.domains[row.domain], seeds[row.task_id].problem) for row in rows]
+    inputs = [formats.solver_input(recipe.domains[row.domain], seeds[row.task_id].task) for row in rows]
     return inputs, [row.completion for row in rows]
 
 

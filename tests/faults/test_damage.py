@@ -143,7 +143,7 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path) -> None:
 
 
 WALL_CLOCK = {
-    "selfplay/engines/api/client.py": "a server's Retry-After may be a date",
+    "verifiers/endpoint/client.py": "a server's Retry-After may be a date",
     "selfplay/run/progress.py": "shown to a person",
     "selfplay/watching/status.py": "shown to a person",
     "selfplay/tracking/tracker.py": "shown to a person",

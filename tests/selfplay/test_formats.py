@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from selfplay import formats
 from selfplay.config.recipe import Domain
+from verifiers.model import Task
 
 DOMAIN = Domain.model_validate({"seeds": {"kind": "quickstart", "grammar": "math"}})
 contents = st.text(max_size=40).map(str.strip).filter(lambda text: text and "<!--" not in text)
@@ -71,4 +72,4 @@ def test_braces_in_values_are_not_fields() -> None:
 
 
 def test_braces_of_the_template_stay() -> None:
-    assert "\\boxed{}" in formats.solver_input(DOMAIN, "p")
+    assert "\\boxed{}" in formats.solver_input(DOMAIN, Task("p"))

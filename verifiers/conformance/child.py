@@ -28,9 +28,9 @@ from typing import Any
 
 import psutil
 
-from verifiers.conformance.cases import task_from_plain
 from verifiers.conformance.contract import faults_of
 from verifiers.model import Task, Verdict, Verifier
+from verifiers.programs.task_rows import task_from_json
 from verifiers.registry import UnknownVerifier, make
 
 _GRACE_S = 2.0
@@ -46,7 +46,7 @@ class _Room:
     def __init__(self, name: str, params: dict[str, Any], items: Path) -> None:
         self._name, self._params = name, params
         rows = json.loads(items.read_text("ascii"))
-        self._items: list[tuple[Task, str]] = [(task_from_plain(row["task"]), row["completion"]) for row in rows]
+        self._items: list[tuple[Task, str]] = [(task_from_json(row["task"]), row["completion"]) for row in rows]
         self._verifier: Verifier | None = None
 
     def open(self) -> dict[str, Any]:

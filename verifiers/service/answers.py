@@ -106,7 +106,7 @@ def _sample(place: str, item: ScoreItem, served: Sequence[str], limits: ServiceL
         raise _invalid(f"{place}.language", f"must be one of {', '.join(LANGUAGES)}, not {item.language[:100]!r}")
     for bound, value, most, unit in (
         ("completion", len(item.completion), limits.max_completion_chars, "characters"),
-        ("prompt", len(item.prompt or ""), limits.max_completion_chars, "characters"),
+        ("problem", len(item.problem), limits.max_completion_chars, "characters"),
         ("tests", len(item.tests), limits.max_tests, "tests"),
         ("time_limit_s", item.time_limit_s, limits.max_time_limit_s, "seconds"),
         ("memory_mb", item.memory_mb, limits.max_memory_mb, "megabytes"),
@@ -143,7 +143,7 @@ def _rollout(name: str, query: str, prompt: str, label: Any, limits: ServiceLimi
     if begin < 0:
         return ScoredItem(None, name, fault=_unusable("the query does not hold its prompt"))
     fields = (
-        {"prompt": prompt or None}
+        {"problem": prompt}
         | _task_fields(label)
         | {"verifier": name, "completion": _unmarked(query[begin + len(prompt) :])}
     )

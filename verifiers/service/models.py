@@ -103,7 +103,7 @@ class ScoreItem(_Strict):
     id: str | IdNumber | None = Field(None, description="Yours; comes back with the verdict.")
     completion: str = Field(description="What the model wrote, without the prompt.")
     answer: Answer | None = Field(None, description="The reference answer (math, choice, exact).")
-    prompt: str | None = Field(None, description="The problem as the policy read it (judge).")
+    problem: str = Field("", description="The text of the problem (judge).")
     tests: list[AnyTest] = Field(default_factory=list, description="The tests of a program (code), all of one kind.")
     entry_point: str | None = Field(
         None, max_length=200, description="The function that the tests call (code); without it, programs read stdin."
@@ -125,9 +125,8 @@ class ScoreItem(_Strict):
     def task(self) -> Task:
         """The task of this item."""
         return Task(
-            id="" if self.id is None else str(self.id),
+            problem=self.problem,
             answer=self.answer,
-            prompt=self.prompt,
             tests=tuple(
                 Test(args=tuple(test.args), expected=test.expected)
                 if isinstance(test, CallTest)

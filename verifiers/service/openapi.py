@@ -83,7 +83,7 @@ def _bound(schemas: dict[str, Any], served: Sequence[str], limits: ServiceLimits
     schemas["RewardsRequest"]["properties"]["query"]["maxItems"] = limits.max_items
     item = schemas["ScoreItem"]["properties"]
     item["completion"]["maxLength"] = limits.max_completion_chars
-    item["prompt"]["anyOf"][0]["maxLength"] = limits.max_completion_chars
+    item["problem"]["maxLength"] = limits.max_completion_chars
     item["tests"]["maxItems"] = limits.max_tests
     item["time_limit_s"]["maximum"] = limits.max_time_limit_s
     item["memory_mb"]["maximum"] = limits.max_memory_mb

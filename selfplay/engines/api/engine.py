@@ -17,7 +17,6 @@ from typing import Any
 
 from selfplay.config.annotation import OpenAIEngine
 from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage, priced
-from selfplay.engines.api.client import EndpointClient, EndpointError, EndpointRefused, PassingFault, RequestRefused
 from selfplay.engines.api.tokenizer import EndpointTokenizer
 from selfplay.engines.api.wire import (
     SCORE_MODES,
@@ -31,6 +30,8 @@ from selfplay.engines.api.wire import (
 from selfplay.engines.base import Missing, ModelRef, OnProgress, Sample, Sampling, ScoringRequest
 from selfplay.run.seeding import derive
 from selfplay.run.store import SampleStore, content_key
+from verifiers.endpoint.client import EndpointClient, EndpointError, EndpointRefused, PassingFault, RequestRefused
+from verifiers.endpoint.settings import EndpointSettings
 
 SILENT = 8
 """Requests in a row that fail in spite of all their tries, before an endpoint is taken to be down."""
@@ -57,7 +58,7 @@ class ApiEngine:
         self._ledger = ledger or Ledger(f"{owner}.budget", settings.budget)
         self._store = store
         self._ledger.add(priced(*store.tokens_of(owner), settings.prices))
-        self.client = EndpointClient(settings.endpoint, owner, self._ledger.demand)
+        self.client = EndpointClient(EndpointSettings(**settings.endpoint.model_dump()), owner, self._ledger.demand)
         self._lock = threading.Lock()
         self._silent = 0
         self._down = ""
@@ -159,11 +160,12 @@ class ApiEngine:
         text = self.tokenizer.ids(prompt) if raw and self.tokenizer is not None else prompt
         path, body = generation(self.settings, text, sampling, seed)
         read = functools.partial(read_sample, keep_thinking=self.settings.keep_thinking)
-        return asdict(await self.client.ask(path, body, read))
+        sample, _ = await self.client.ask(path, body, read)
+        return asdict(sample)
 
     async def _sums(self, ids: list[int], spans: list[tuple[int, int]], mode: ScoreMode) -> _Row:
         path, body = scoring(self.settings, ids, mode)
-        scored = await self.client.ask(path, body, functools.partial(read_scores, ids=ids, mode=mode))
+        scored, _ = await self.client.ask(path, body, functools.partial(read_scores, ids=ids, mode=mode))
         return {
             "sums": [sum(scored.logprobs[start:end]) for start, end in spans],
             "tokens": [end - start for start, end in spans],

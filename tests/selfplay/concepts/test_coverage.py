@@ -26,6 +26,7 @@ from selfplay.config.synthesis import Coverage
 from selfplay.run.files import RunError, write_json
 from selfplay.run.records import LabelledTask, Prompt, Seed
 from selfplay.run.tables import write_table
+from verifiers.model import Task
 
 SEEDS = [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c")]
 
@@ -35,7 +36,7 @@ def prompt(number: int, concepts: tuple[str, ...], dropped: str = "", domain: st
 
 
 def task(number: int, dropped: str = "") -> LabelledTask:
-    return LabelledTask(f"t{number}", str(number), "math", "x", "1", (), 1.0, 0.5, dropped, None)
+    return LabelledTask(f"t{number}", str(number), "math", Task("x", "1"), 1.0, 0.5, dropped, None)
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def recipe(tmp_path: Path, **synthesis: Any) -> Recipe:
 
 
 def seed(concepts: tuple[str, ...], level: str) -> Seed:
-    return Seed("".join(concepts), "math", "train", "s", concepts, level, "z", "x", "1", (), "", None)
+    return Seed("".join(concepts), "math", "train", "s", concepts, level, "z", Task("x", "1"), "", None)
 
 
 def test_the_choice_is_the_seeds_own_unless_the_recipe_says_otherwise(tmp_path: Path) -> None:

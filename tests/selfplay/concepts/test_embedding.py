@@ -13,7 +13,7 @@ from selfplay.concepts.embedding import EmbeddingJob, embed_concepts, embed_shar
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import ModelError, load
 from selfplay.run.store import ShardStore
-from tests.selfplay.conftest import InProcess
+from tests.selfplay.in_process import InProcess
 
 NAMES = ["doubling", "a limit", "halving of what is left over"]
 

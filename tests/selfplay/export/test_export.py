@@ -41,7 +41,7 @@ def test_a_round_trip_through_datasets(run: Path, tmp_path: Path, ending: Any) -
     assert prompts[0]["concepts"] == ["sums", "numbers"]
     assert [row["answer"] for row in prompts] == ["2", None, "8", None]
     assert [row["unlabelled"] for row in prompts] == ["", "label: tie", "", ""]
-    assert prompts[3]["tests"] == [{"input": "1", "output": "14"}]
+    assert prompts[3]["tests"] == [{"input": "1", "output": "14", "args": None, "expected": None}]
     assert {row["round"] for row in prompts} == {1}
     assert prompts[0]["model"] == "m", "folders of this machine stay here"
     assert loaded(folder, "generator")[0] == {

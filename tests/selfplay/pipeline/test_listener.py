@@ -19,10 +19,11 @@ from selfplay.tracking import Tracker, read_metrics
 from selfplay.tracking.metric_log import read_alarms, read_lines
 from selfplay.watching.terminal import Progress
 from tests.selfplay.tracking.runs import recipe
+from verifiers.model import Task
 
 
 def task(number: int, answer: str, dropped: str = "") -> LabelledTask:
-    return LabelledTask(f"t{number}", "p", "math", "1+1?", answer, (), 0.75, 0.5, dropped, None)
+    return LabelledTask(f"t{number}", "p", "math", Task("1+1?", answer), 0.75, 0.5, dropped, None)
 
 
 def rollout(task_id: str, passed: bool | None, status: str) -> Rollout:

@@ -19,7 +19,7 @@ from selfplay.run.records import RoundPrompt
 from selfplay.stage.context import Context
 from selfplay.stage.plan import expected_stages, is_finished, planned_stages
 from selfplay.trl_trainers.model_folder import weights_hash
-from tests.selfplay.conftest import InProcess
+from tests.selfplay.in_process import InProcess
 from tests.selfplay.synthesis.toy import Quiet
 
 
@@ -41,7 +41,7 @@ def recipe(**training: Any) -> Recipe:
             "training": {
                 "algorithm": "continued_sft",
                 "continued_sft": {"args": {"max_steps": 1, "per_device_train_batch_size": 4, "learning_rate": 1e-3}},
-                "pool": {"arm": "given"},
+                "pool": {"arm": "external"},
             }
             | training,
             "evaluation": {
@@ -121,7 +121,7 @@ def test_given_prompts_are_learnt_from_and_tracked_by_source(tmp_path: Path) -> 
         rounds=1,
         dpo={"rollouts": 16, "args": {"max_steps": 1}},
         sampling={"max_new_tokens": 250},  # as it seldom ends
-        pool={"arm": "given", "given": {"math": str(file)}},
+        pool={"arm": "external", "external": {"math": str(file)}},
     )
     domain = settings.domains["math"].model_copy(update={"verifier": "parity:judge"})
     settings = settings.model_copy(update={"domains": {"math": domain}})
@@ -132,11 +132,11 @@ def test_given_prompts_are_learnt_from_and_tracked_by_source(tmp_path: Path) -> 
     with RunDirectory.open(tmp_path / "run", settings) as run:
         prompts = run.stage("selfplay_1").read("prompts", RoundPrompt)
     assert sorted((row.problem, row.source, row.origin) for row in prompts) == [
-        ("Say 1.", "given", "book 1"),
-        ("Say 2.", "given", "book 0"),
-        ("Say 3.", "given", "book 1"),
+        ("Say 1.", "external", "book 1"),
+        ("Say 2.", "external", "book 0"),
+        ("Say 3.", "external", "book 1"),
     ]
-    assert summary["rounds"][0]["sources"] == {"given": 3}
+    assert summary["rounds"][0]["sources"] == {"external": 3}
     assert summary["prompts"] == {"made": 0, "kept": 0, "lost": {}}
 
 

@@ -29,7 +29,7 @@ def recipe(folder: Path, domain: dict[str, Any], answers: list[dict[str, Any]] =
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
         files[split] = str(file)
     seeds = {"kind": "file", "level": "easy", **files}
-    given = {"training": {"pool": {"arm": "given"}}}
+    given = {"training": {"pool": {"arm": "external"}}}
     return Recipe.model_validate(
         {"name": "sums", "model": {"kind": "scratch"}, "domains": {"sums": {"seeds": seeds} | domain}} | given
     )

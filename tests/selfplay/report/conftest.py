@@ -13,8 +13,9 @@ import pytest
 
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import write_json, write_text
-from selfplay.run.records import LabelledTask, Prompt, Rollout, TestCase
+from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.run.tables import write_table
+from verifiers.model import Task, Test
 
 DOMAINS = ("math", "code")
 METRICS = (("avg@4 T=1.0", 0.0), ("avg@4 T=0.6", 0.02), ("pass@4 T=1.0", 0.2), ("greedy", 0.03))
@@ -122,13 +123,15 @@ class FakeRun:
             id=f"t{index}",
             prompt_id=f"p{index}",
             domain=DOMAINS[index % 2],
-            problem=self.hostile or (CODE_PROBLEM if code else PROBLEM),
-            answer=None if code else (self.hostile or "22"),
-            tests=(TestCase(self.hostile or "1 2 3 4", "6"),) if code else (),
+            task=Task(
+                problem=self.hostile or (CODE_PROBLEM if code else PROBLEM),
+                answer=None if code else (self.hostile or "22"),
+                tests=(Test(self.hostile or "1 2 3 4", "6"),) if code else (),
+            ),
             agreement=agreement,
             pass_rate=agreement,
             dropped="agreement below 0.5" if agreement < 0.5 else ("always solved" if agreement == 1 else ""),
-            label_is_right=None if code else self.rng.random() < agreement,
+            label_correct=None if code else self.rng.random() < agreement,
         )
 
     def _rollout(self, task: str, index: int, sample: int, round_: int, mode: str = "T=1.0") -> Rollout:

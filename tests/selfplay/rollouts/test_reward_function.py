@@ -13,10 +13,11 @@ import pytest
 from selfplay.rollouts.mode_collapse import FEWEST_TASKS, ModeCollapse
 from selfplay.rollouts.reward_function import VerifiedReward, shuffled_rewards, text_of
 from selfplay.rollouts.rollout_log import RolloutLog
+from selfplay.run.tables import plain_row
 from verifiers.mathematics.verifier import MathVerifier
-from verifiers.model import Verdict
+from verifiers.model import Task, Verdict
 
-ROW = {"task_id": "t", "domain": "math", "problem": "1?", "answer": "1", "tests": []}
+ROW = {"task_id": "t", "domain": "math", "task": plain_row(Task("1?", "1"))}
 VERDICTS = {"good": Verdict(True, 1.0, "correct"), "bad": Verdict(False, 0.0, "wrong")}
 UNREACHED = Verdict(None, None, "timed_out", "too slow")
 
@@ -35,9 +36,7 @@ def call(reward: VerifiedReward, completions: list[Any], logged: dict[str, float
         completion_ids=[[1] * (place + 1) for place in range(n)],
         task_id=[f"t{i}" for i in range(n)],
         domain=["math"] * n,
-        problem=["1?"] * n,
-        answer=["1"] * n,
-        tests=[[]] * n,
+        task=[ROW["task"]] * n,
         trainer_state=SimpleNamespace(global_step=4),
         log_metric=lambda name, value: values.setdefault(name, []).append(value),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,15 @@ import pytest
 from selfplay.config.recipe import Domain, Recipe
 from selfplay.quickstart.seed_problem import Split
 from selfplay.quickstart.true_labels import exact_solver
-from selfplay.run.records import Seed, TestCase
+from selfplay.run.records import Seed
 from selfplay.seeds.rows import SeedError
 from selfplay.seeds.stage import load_seeds, seed_files
+from verifiers.model import Task, Test
 
 ROW: dict[str, Any] = {"problem": "2 + 2?", "concepts": ["sum"], "level": "easy", "rationale": "Add.", "answer": 4}
 
 
-BARE = {"problem": "2 + 2?", "level": "easy", "answer": 4}
+UNANNOTATED = {"problem": "2 + 2?", "level": "easy", "answer": 4}
 
 
 def written(folder: Path, *rows: Any) -> Path:
@@ -35,9 +37,9 @@ def parquet(folder: Path, *rows: Any) -> Path:
     return file
 
 
-def read(file: Path, split: Split = "train", bare: bool = False, **settings: Any) -> list[Seed]:
+def read(file: Path, split: Split = "train", unannotated: bool = False, **settings: Any) -> list[Seed]:
     seeds = {"kind": "file", "train": str(file), "heldout": str(file)} | settings
-    return load_seeds(0, "math", Domain.model_validate({"seeds": seeds}), split, bare)
+    return load_seeds(0, "math", Domain.model_validate({"seeds": seeds}), split, unannotated)
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -46,8 +48,8 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         "solution": "x",
     }
     first, second = read(written(tmp_path, ROW, "", code))
-    assert (first.answer, first.tests, first.solution_is_right) == ("4", (), None)
-    assert (second.answer, second.tests, second.solution_is_right) == (None, (TestCase("1", "2"),), True)
+    assert (first.task.answer, first.task.tests, first.solution_is_right) == ("4", (), None)
+    assert (second.task.answer, second.task.tests, second.solution_is_right) == (None, (Test("1", "2"),), True)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (ROW | {"concepts": []}, "`concepts` must be a list"),
         (ROW | {"answer": [4]}, "`answer` must be"),
         (ROW | {"answer": None}, "needs `answer` or `tests`"),
-        (ROW | {"tests": [{"input": 1}]}, "`tests` must be a list"),
+        (ROW | {"tests": [{"input": 1}]}, "line 2: `tests[0].input` must be text"),
         ('{"problem": "\\ud800"}', "line 2: is not JSON in UTF-8"),
         ("[" * 100_000, "line 2: is not JSON in UTF-8"),
     ],
@@ -87,7 +89,7 @@ def test_generators_share_one_interface(seeds: dict[str, Any]) -> None:
     train, heldout = (load_seeds(1, "d", domain, split) for split in ("train", "heldout"))  # type: ignore[arg-type]
     assert (len(train), len(heldout)) == (20, 5)
     assert not {seed.concepts for seed in train} & {seed.concepts for seed in heldout}
-    assert all(seed.answer or seed.tests for seed in train)
+    assert all(seed.task.answer or seed.task.tests for seed in train)
 
 
 @pytest.mark.parametrize("grammar", ["math", "code"])
@@ -96,10 +98,10 @@ def test_labels_are_judged_by_the_exact_solver(grammar: str) -> None:
     solver = exact_solver(domain)
     assert solver is not None
     for seed in load_seeds(0, "d", domain, "train"):
-        assert solver(seed.problem, seed.answer, seed.tests)
-        wrong = tuple(TestCase(test.input, test.output + "1") for test in seed.tests)
-        assert not solver(seed.problem, f"{seed.answer}1", wrong)
-    assert not solver("What is love?", "5", (TestCase("1", "1"),))
+        assert solver(seed.task)
+        wrong = tuple(Test(test.input, test.output + "1") for test in seed.task.tests)
+        assert not solver(dataclasses.replace(seed.task, answer=f"{seed.task.answer}1", tests=wrong))
+    assert not solver(Task("What is love?", "5", (Test("1", "1"),)))
 
 
 def test_other_sources_have_no_exact_solver() -> None:
@@ -129,7 +131,7 @@ def test_every_source_gives_the_same_seeds(tmp_path: Path, monkeypatch: pytest.M
     ]
     fields = {"problem": "question", "answer": "gold"}
     lines = read(written(tmp_path, *rows), fields=fields)
-    assert [(s.problem, s.answer) for s in lines[:2]] == [("0 + 2?", "2"), ("1 + 2?", "3")]
+    assert [(s.problem, s.task.answer) for s in lines[:2]] == [("0 + 2?", "2"), ("1 + 2?", "3")]
     assert read(parquet(tmp_path, *rows), fields=fields) == lines
     folder = tmp_path / "set"
     folder.mkdir()
@@ -144,13 +146,18 @@ def test_every_source_gives_the_same_seeds(tmp_path: Path, monkeypatch: pytest.M
 
 def test_code_tests_come_through_parquet(tmp_path: Path) -> None:
     row = {k: v for k, v in ROW.items() if k != "answer"} | {"tests": [{"input": "1", "output": "2"}]}
-    assert read(parquet(tmp_path, row))[0].tests == (TestCase("1", "2"),)
+    assert read(parquet(tmp_path, row))[0].task.tests == (Test("1", "2"),)
 
 
-def test_bare_problems_are_for_annotators_alone(tmp_path: Path) -> None:
-    file = written(tmp_path, BARE, BARE | {"problem": "3?", "rationale": "Ask."}, BARE | {"problem": "4?"} | ROW)
-    bare, half, whole = read(file, bare=True)
-    assert (bare.concepts, bare.rationale) == ((), "")
+def test_unannotated_problems_are_for_annotators_alone(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        UNANNOTATED,
+        UNANNOTATED | {"problem": "3?", "rationale": "Ask."},
+        UNANNOTATED | {"problem": "4?"} | ROW,
+    )
+    lacking, half, whole = read(file, unannotated=True)
+    assert (lacking.concepts, lacking.rationale) == ((), "")
     assert (half.concepts, half.rationale) == ((), "Ask.")
     assert (whole.concepts, whole.rationale) == (("sum",), "Add.")
     with pytest.raises(SeedError, match=r"line 1: `rationale` must be a text; or name annotators in cold_start"):
@@ -160,12 +167,12 @@ def test_bare_problems_are_for_annotators_alone(tmp_path: Path) -> None:
 def test_a_level_and_answers_may_be_left_to_the_recipe(tmp_path: Path) -> None:
     file = written(tmp_path, {"problem": "Why?"})
     with pytest.raises(SeedError, match=r"`level` must be a text; or set seeds\.level"):
-        read(file, bare=True)
+        read(file, unannotated=True)
     with pytest.raises(SeedError, match=r"needs `answer` or `tests`; or set seeds\.answers to optional"):
-        read(file, bare=True, level="AIME")
-    assert read(file, bare=True, level="AIME", answers="optional")[0].level == "AIME"
+        read(file, unannotated=True, level="AIME")
+    assert read(file, unannotated=True, level="AIME", answers="optional")[0].level == "AIME"
     with pytest.raises(SeedError, match="line 1: needs `answer` or `tests`"):
-        read(file, "heldout", bare=True, level="AIME", answers="optional")
+        read(file, "heldout", unannotated=True, level="AIME", answers="optional")
 
 
 @pytest.mark.parametrize("make", [written, parquet], ids=["json lines", "parquet"])

@@ -19,7 +19,8 @@ from selfplay.run.records import Seed
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
-from tests.selfplay.conftest import InProcess
+from tests.selfplay.in_process import InProcess
+from verifiers.model import Task
 
 LETTERS = "abcdefgh"
 LIMIT = 4
@@ -51,7 +52,7 @@ def recipe(**em: Any) -> Recipe:
 def seed(concept: str, rationale: str, problem: str, split: str = "train") -> Seed:
     """A pair of the toy language."""
     name = content_id("seed", "toy", concept + problem)
-    return Seed(name, "toy", split, "toy", (concept,), "1", rationale, problem, "1", (), "", None)
+    return Seed(name, "toy", split, "toy", (concept,), "1", rationale, Task(problem, "1"), "", None)
 
 
 def seeds() -> list[Seed]:

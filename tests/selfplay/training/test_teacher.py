@@ -23,12 +23,14 @@ from selfplay.training.rules import POLICY, Round
 from selfplay.training.teacher import learn_from_teacher
 from selfplay.trl_trainers.model_folder import weights_hash
 from selfplay.trl_trainers.sft import CountJob, NothingToLearn, count_tokens
-from tests.selfplay.conftest import InProcess
 from tests.selfplay.engines.openai_server import OpenAIServer
+from tests.selfplay.in_process import InProcess
 from tests.selfplay.synthesis.toy import NoClock, Quiet
+from verifiers.model import Task
 
 TASKS = [
-    LabelledTask(f"t{n}", f"p{n}", "math", f"What is {n} + {n}?", str(2 * n), (), 1.0, 0.5, "", None) for n in range(6)
+    LabelledTask(f"t{n}", f"p{n}", "math", Task(f"What is {n} + {n}?", str(2 * n)), 1.0, 0.5, "", None)
+    for n in range(6)
 ]
 THINKS = "<think>\nAdd them.\n</think>\n\nIt is "
 

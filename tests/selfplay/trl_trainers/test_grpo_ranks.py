@@ -20,13 +20,14 @@ from selfplay.run.tables import write_table
 from selfplay.trl_trainers import model_folder
 from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
 from selfplay.trl_trainers.jobs import GRPOJob, Placement
+from verifiers.model import Task
 
 GROUP = 4
 PROBLEMS = seeds.generate("math", 24, 0)
 
 
 def job(model: ModelRef, folder: Path) -> GRPOJob:
-    rows = [PolicyTask(f"t{i}", "math", p.problem, p.problem, p.answer, (), 0.5, 8) for i, p in enumerate(PROBLEMS)]
+    rows = [PolicyTask(f"t{i}", "math", p.problem, Task(p.problem, p.answer), 0.5, 8) for i, p in enumerate(PROBLEMS)]
     write_table(folder / "tasks.parquet", PolicyTask, rows)
     (folder / "ends_on.py").write_text(
         "def judge(task, completion):\n    return ord(completion[-1:] or 'a') % 8 == 0\n"

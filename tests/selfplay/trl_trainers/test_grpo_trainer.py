@@ -18,6 +18,7 @@ from selfplay.engines.loading import load_for_training
 from selfplay.quickstart import seeds
 from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
+from selfplay.run.tables import plain_row
 from selfplay.trl_trainers import arguments, session
 from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
 from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
@@ -60,9 +61,7 @@ def pool() -> list[dict[str, Any]]:
             "prompt": problem.problem,
             "task_id": f"t{place}",
             "domain": "math",
-            "problem": problem.problem,
-            "answer": str(place),
-            "tests": [],
+            "task": plain_row(Task(answer=str(place))),
         }
         for place, problem in enumerate(problems)
     ]

@@ -22,6 +22,7 @@ from selfplay.trl_trainers.dpo import train_dpo
 from selfplay.trl_trainers.grpo import train_grpo
 from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob
 from selfplay.trl_trainers.sft import train_sft
+from verifiers.model import Task
 
 PROBLEMS = seeds.generate("math", 24, 0)
 RECIPE = Recipe.model_validate(
@@ -84,7 +85,7 @@ def low_rank_dpo_job(model: ModelRef, folder: Path) -> DPOJob:
 
 
 def grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
-    rows = [PolicyTask(f"t{i}", "math", p.problem, p.problem, p.answer, ()) for i, p in enumerate(PROBLEMS)]
+    rows = [PolicyTask(f"t{i}", "math", p.problem, Task(p.problem, p.answer)) for i, p in enumerate(PROBLEMS)]
     write_table(folder / "tasks.parquet", PolicyTask, rows)
     args = STEPS | {
         "shuffle_dataset": True,

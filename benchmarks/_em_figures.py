@@ -11,9 +11,10 @@ from typing import Any
 
 from rich.table import Table
 
-from selfplay.ablation.arms import Arm, rows_of, seconds_of
+from benchmarks._em_arms import Arm, rows_of, seconds_of
 from selfplay.config.recipe import Recipe
-from selfplay.quickstart.true_labels import exact_solvability
+from selfplay.config.seeds import QuickstartSeeds
+from selfplay.quickstart import list_programs, word_problems
 from selfplay.run.files import read_json
 from selfplay.run.records import LabelledTask, Prompt
 from selfplay.run.tables import read_table
@@ -102,7 +103,7 @@ def downstream_of(folder: Path) -> Figures:
     tasks = read_table(folder / "stages" / "labelling" / "tasks.parquet", LabelledTask)
     kept = [task for task in tasks if not task.dropped]
     solvable = [known for prompt in parsed if (known := _solvable(recipe, prompt)) is not None]
-    right = [task.label_is_right for task in kept if task.label_is_right is not None]
+    right = [task.label_correct for task in kept if task.label_correct is not None]
     return {
         "solvable_share": sum(solvable) / len(solvable) if solvable else None,
         "kept_share": len(kept) / len(prompts) if prompts else None,
@@ -122,8 +123,11 @@ def gain_of(folder: Path, recipe: Recipe) -> float | None:
 
 
 def _solvable(recipe: Recipe, prompt: Prompt) -> bool | None:
-    solvable = exact_solvability(recipe.domains[prompt.domain])
-    return None if solvable is None else solvable(prompt.problem)
+    source = recipe.domains[prompt.domain].seeds
+    if not isinstance(source, QuickstartSeeds):
+        return None
+    grammar = word_problems if source.grammar == "math" else list_programs
+    return grammar.solve(prompt.problem) is not None
 
 
 def closing_view(found: Figures) -> Table:

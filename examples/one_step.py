@@ -1,6 +1,6 @@
 """Word problems of one step with small numbers, for small real models: configs/seeds/one-step-*.jsonl are its output.
 
-`python -m selfplay.quickstart.one_step configs/seeds` writes both files. A split owns pairs of numbers under an
+`python -m examples.one_step configs/seeds` writes both files. A split owns pairs of numbers under an
 operation: a sum that is asked for in one file is not asked for in the other, whatever story tells it.
 """
 

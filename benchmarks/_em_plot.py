@@ -8,6 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+from matplotlib import pyplot
+
+matplotlib.use("svg")
+
 PANELS = {
     "joint_nll": "−log p(z, x | c) at the greedy z",
     "bound": "importance-weighted bound on −log p(x | c)",
@@ -28,22 +33,6 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 """Wong's palette, which stays apart for colour-blind eyes, and one more."""
 MARKERS = "osD^vPX*"
 INK, FAINT = "#333333", "#d8d8d8"
-
-
-class PlotsMissing(RuntimeError):
-    """The library that draws is not installed; the message says how to get it."""
-
-
-def demand_plots() -> None:
-    """Looks for the library before anything is run.
-
-    Raises:
-        PlotsMissing: it is not there.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise PlotsMissing("plots need matplotlib: pip install 'promptcot[plots]'") from error
 
 
 def draw_curves(figures: Mapping[str, Any], file: Path, title: str) -> None:
@@ -95,9 +84,6 @@ def draw_ends(figures: Mapping[str, Any], file: Path, title: str) -> None:
 
 @contextlib.contextmanager
 def _plain_style() -> Iterator[Any]:
-    import matplotlib
-
-    matplotlib.use("svg")
     # Text stays text, and equal figures give equal files.
     settings = {
         "svg.fonttype": "none",
@@ -113,8 +99,6 @@ def _plain_style() -> Iterator[Any]:
         "axes.axisbelow": True,
     }
     with matplotlib.rc_context(settings):
-        from matplotlib import pyplot
-
         yield pyplot
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.quickstart import one_step
+from examples import one_step
 
-SEEDS = Path(__file__).resolve().parents[3] / "configs" / "seeds"
+SEEDS = Path(__file__).resolve().parents[2] / "configs" / "seeds"
 RESULTS: dict[str, Callable[[int, int], int | Fraction]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,

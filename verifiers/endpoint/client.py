@@ -21,12 +21,14 @@ from typing import Any, TypeVar
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
-from selfplay.config.annotation import Endpoint
+from verifiers.endpoint.settings import EndpointSettings
 
 CONNECT_S = 30.0
 SHORTEST_SECRET = 8
 """Keys below this length, such as EMPTY, are no secrets, and striking them out would spoil honest text."""
 EXCERPT = 200
+AGAIN = frozenset((408, 409, 425, 429))
+"""Statuses that may be others the next time, beside those of 500 and more."""
 _END_S = 10.0
 _Result = TypeVar("_Result")
 
@@ -59,13 +61,17 @@ class EndpointClosed(EndpointError):
 class EndpointClient:
     """Sends requests to one endpoint. Safe from any thread; `close` may be called twice."""
 
-    def __init__(self, settings: Endpoint, name: str, admit: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, settings: EndpointSettings, name: str, admit: Callable[[], None] = lambda: None) -> None:
         """Takes the settings, who asks (for messages), and what may forbid a try by raising, such as a spent budget.
 
         Raises:
-            EndpointRefused: the variable of the key is not set, or holds no key.
+            EndpointRefused: it is at no address, or the variable of the key is not set, or holds no key.
         """
-        self.url = settings.base_url
+        self.url = settings.base_url.rstrip("/")
+        try:
+            self._address = httpx.URL(self.url)
+        except (httpx.InvalidURL, TypeError) as error:
+            raise EndpointRefused(f"{name}: {self.url!r} is no address ({error})") from error
         self._settings, self._name, self._admit = settings, name, admit
         self._key = _key(settings.api_key_env, name)
         self._headers = {"Accept-Encoding": "identity"}
@@ -89,24 +95,27 @@ class EndpointClient:
         with self._lock:
             if self._closed:
                 work.close()
-                raise EndpointClosed(f"{self._name}: the endpoint's client is closed")
+                raise EndpointClosed(f"{self._name} was closed")
             loop = self._loop or self._start()
             future = asyncio.run_coroutine_threadsafe(work, loop)
         try:
             return future.result()
         except concurrent.futures.CancelledError as error:
-            raise EndpointClosed(f"{self._name}: the endpoint's client was closed") from error
+            raise EndpointClosed(f"{self._name} was closed") from error
         except BaseException:
             future.cancel()
             raise
 
-    async def ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], _Result]) -> _Result:
+    async def ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], _Result]) -> tuple[_Result, int]:
         """Posts a request, again where that may help, and reads the JSON of the answer. For use within `run`.
 
         Args:
             path: the last part of the address, such as `/chat/completions`.
             body: the request.
             read: turns the answer's JSON into a result; raises ValueError where it is not what was asked for.
+
+        Returns:
+            The result, and the number of tries.
 
         Raises:
             PassingFault: the last try met a fault that may pass.
@@ -119,7 +128,8 @@ class EndpointClient:
             reraise=True,
         )
         async with self._places:
-            return await trying(self._try, path, body, read)
+            result: _Result = await trying(self._try, path, body, read)
+        return result, trying.statistics["attempt_number"]
 
     def close(self) -> None:
         """Ends what is under way, and the thread."""
@@ -129,9 +139,11 @@ class EndpointClient:
             self._loop = self._thread = None
         if loop is None or thread is None:
             return
-        with contextlib.suppress(concurrent.futures.TimeoutError):
-            asyncio.run_coroutine_threadsafe(self._end(), loop).result(_END_S)
-        loop.call_soon_threadsafe(loop.stop)
+        # The loop may have ended with the interpreter.
+        with contextlib.suppress(RuntimeError):
+            with contextlib.suppress(concurrent.futures.TimeoutError):
+                asyncio.run_coroutine_threadsafe(self._end(), loop).result(_END_S)
+            loop.call_soon_threadsafe(loop.stop)
         thread.join(_END_S)
         if not thread.is_alive():
             loop.close()
@@ -143,9 +155,11 @@ class EndpointClient:
             timeout=httpx.Timeout(limit, connect=min(limit, CONNECT_S), pool=None),
             limits=httpx.Limits(max_connections=self._settings.concurrency),
             # A proxy of the environment has no business between this machine and itself.
-            trust_env=httpx.URL(self.url).host not in ("localhost", "127.0.0.1", "::1"),
+            trust_env=self._address.host not in ("localhost", "127.0.0.1", "::1"),
+            # Certificates take 0.1 s to load, and no redirect is followed to where they would matter.
+            verify=self._address.scheme == "https",
         )
-        thread = threading.Thread(target=loop.run_forever, name=f"endpoint {self._name}", daemon=True)
+        thread = threading.Thread(target=loop.run_forever, name=f"endpoint of {self._name}", daemon=True)
         thread.start()
         self._loop, self._thread = loop, thread
         return loop
@@ -176,13 +190,15 @@ class EndpointClient:
             raise PassingFault(f"no answer within {self._settings.timeout_s:g} s") from error
         except httpx.TransportError as error:
             raise PassingFault(self._clean(f"the connection failed: {type(error).__name__}: {error}")) from error
-        except httpx.HTTPError as error:
+        except EndpointError:
+            raise
+        except Exception as error:  # whatever a library raises about a request or an answer costs that request alone
             raise RequestRefused(self._clean(f"the request failed: {type(error).__name__}: {error}")) from error
         try:
             return read(json.loads(content))
         except (ValueError, RecursionError) as error:
             reason = error if not isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else "it is not JSON"
-            raise PassingFault(self._clean(f"the answer is not what was asked for: {reason}")) from error
+            raise PassingFault(self._clean(f"the answer is no {_noun(path)}: {reason}")) from error
 
     async def _exchange(self, path: str, body: Mapping[str, Any]) -> bytes:
         assert self._http is not None
@@ -194,7 +210,7 @@ class EndpointClient:
             async for chunk in response.aiter_raw():
                 received += chunk
                 if len(received) > most:
-                    raise RequestRefused(f"the answer is longer than {most} bytes (endpoint.max_reply_bytes)")
+                    raise RequestRefused(f"the answer is longer than {most} bytes (max_reply_bytes)")
         content = self._without_key(bytes(received))
         if response.status_code == 200:
             return content
@@ -203,7 +219,7 @@ class EndpointClient:
     def _fault(self, path: str, response: httpx.Response, content: bytes) -> EndpointError:
         code = response.status_code
         said = self._clean(content[: 4 * EXCERPT].decode("utf-8", "replace"))
-        if code in (408, 429) or code >= 500:
+        if code in AGAIN or code >= 500:
             after = self._asked_pause(response)
             self._not_before = max(self._not_before, time.monotonic() + after)
             return PassingFault(f"the endpoint answered {code}: {said}", after)
@@ -244,3 +260,8 @@ def _key(variable: str | None, name: str) -> str | None:
     if not key.isascii() or not key.isprintable() or " " in key:
         raise EndpointRefused(f"{name}: what the environment variable {variable} holds is no key")
     return key
+
+
+def _noun(path: str) -> str:
+    """The last part of an address as what it gives: `/chat/completions` gives a chat completion."""
+    return path.strip("/").removesuffix("s").replace("/", " ")

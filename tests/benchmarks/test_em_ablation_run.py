@@ -1,25 +1,36 @@
-"""`selfplay em-ablation` as a user runs it, at a size that shows nothing but that it works."""
+"""`python -m benchmarks em_ablation` as it is run, at a size that shows nothing but that it works."""
 
 from __future__ import annotations
 
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import SMALL, command, environment, selfplay
+from tests.e2e.conftest import ROOT, SMALL, environment, selfplay
 
 TINY = ("domains.code=null", "synthesis.prompts=48", "em.rounds=1", "model.args.max_steps=300")
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "benchmarks", "em_ablation", *map(str, arguments)]
+
+
+def em_ablation(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=500, check=False
+    )
 
 
 @pytest.mark.long
 def test_the_comparison_goes_on_after_a_kill_and_ends_with_figures_and_curves(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = ("em-ablation", SMALL, *TINY, "--seeds", "0", "--out", out)
-    process = subprocess.Popen(command(*arguments), env=environment(), stderr=subprocess.DEVNULL)
+    arguments = (SMALL, *TINY, "--seeds", "0", "--out", out)
+    process = subprocess.Popen(command(*arguments), cwd=ROOT, env=environment(), stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 400
     while not (out / "seed-0" / "frozen" / "stages").exists():
         assert process.poll() is None
@@ -27,7 +38,7 @@ def test_the_comparison_goes_on_after_a_kill_and_ends_with_figures_and_curves(tm
         time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = selfplay(*arguments)
+    done = em_ablation(*arguments)
     assert done.returncode == 0, done.stderr
     assert "seed 0, e_step: already done" in done.stderr
     found = json.loads((out / "em-ablation.json").read_text())
@@ -36,7 +47,8 @@ def test_the_comparison_goes_on_after_a_kill_and_ends_with_figures_and_curves(tm
     start = {arm: found["arms"][arm]["rounds"][0]["joint_nll"]["mean"] for arm in ("e_step", "frozen", "with_z")}
     assert len(set(start.values())) == 1, "the three arms with rationales begin at one cold start"
     assert (out / "em-ablation.svg").stat().st_size > 10_000
-    assert "E-step frozen" in done.stdout
+    assert json.loads(done.stdout) == found
+    assert "E-step frozen" in done.stderr
     status = selfplay("status", out / "seed-0" / "without_z")
     assert status.returncode == 0
     assert "em_1" in status.stdout
@@ -52,7 +64,7 @@ def test_the_comparison_goes_on_after_a_kill_and_ends_with_figures_and_curves(tm
     ],
 )
 def test_what_cannot_be_compared_is_refused(tmp_path: Path, arguments: list[str], says: str) -> None:
-    done = selfplay("em-ablation", SMALL, *arguments, "--out", tmp_path / "out")
+    done = em_ablation(SMALL, *arguments, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr

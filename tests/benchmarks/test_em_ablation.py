@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from selfplay.ablation.arms import CONVERGENCE, REWARDS, Arm, ArmError, arm_of, arm_recipe, run_arms, seeds_of
-from selfplay.ablation.figures import NLLS, closing_view, figures, gain_of, order, spread
-from selfplay.ablation.plot import draw_curves, draw_ends
+from benchmarks._em_arms import CONVERGENCE, REWARDS, Arm, ArmError, arm_of, arm_recipe, run_arms, seeds_of
+from benchmarks._em_figures import NLLS, closing_view, figures, gain_of, order, spread
+from benchmarks._em_plot import draw_curves, draw_ends
 from selfplay.config.load import RecipeError, load_recipe
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import write_json
