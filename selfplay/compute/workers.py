@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import operator
 import os
 import select
 import socket
@@ -10,9 +12,9 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sandbox.process.child import ChildGone
 from selfplay.compute.objects import ObjectChild
@@ -44,7 +46,8 @@ _TICK_S = 0.5
 _END_S = 5.0
 """Longest wait for the end of a worker that has hung up."""
 
-Job = dict[str, Any]
+Job = TypeVar("Job")
+Done = TypeVar("Done")
 OnTick = Callable[[], None]
 _Call = tuple[Callable[..., Any], list[Any]]
 
@@ -70,7 +73,9 @@ class Workers:
         self._starting: list[ObjectChild] = []
         """Those whose answers to what `start` asked are awaited, in their order."""
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._user: int | None = None
+        """The thread whose results are not all taken yet."""
 
     def renew(self) -> None:
         """Ends the processes, so that all their memory comes back; the next work starts fresh ones."""
@@ -96,21 +101,28 @@ class Workers:
             if isinstance(found, JobFault):
                 raise found.error or WorkerError(found.sentence)
 
-    def map(
-        self,
-        function: Callable[[Job], Any],
-        jobs: Sequence[Job],
-        on_result: Callable[[int, Any], None] | None = None,
-        on_tick: OnTick | None = None,
-    ) -> list[Any]:
+    def as_done(
+        self, function: Callable[[Job], Done], jobs: Iterable[Job], on_tick: OnTick | None = None
+    ) -> Iterator[tuple[int, Done]]:
+        """Runs one function over jobs; the place and the result of each as it is done, in any order.
+
+        Of what is done nothing is kept. While the caller looks at a result each worker goes on with one job, no more.
+        Until the last result was taken, nothing else can be run.
+
+        Raises:
+            WorkerError: a job failed; the workers are stopped.
+        """
+        yield from self._spread(((function, [job]) for job in jobs), on_tick)
+
+    def map(self, function: Callable[[Job], Done], jobs: Iterable[Job], on_tick: OnTick | None = None) -> list[Done]:
         """Runs one function over jobs, in any order; results come in the order of the jobs.
 
         Raises:
             WorkerError: a job failed; the workers are stopped.
         """
-        return self._do([(function, [job]) for job in jobs], on_result, on_tick)
+        return [done for _, done in sorted(self.as_done(function, jobs, on_tick), key=operator.itemgetter(0))]
 
-    def together(self, function: Callable[[Job], Any], job: Job, on_tick: OnTick | None = None) -> Any:
+    def together(self, function: Callable[[Job], Done], job: Job, on_tick: OnTick | None = None) -> Done:
         """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
 
         Raises:
@@ -118,7 +130,8 @@ class Workers:
         """
         port = _free_port()
         calls: list[_Call] = [(run_rank, [function, job, rank, self.count, port]) for rank in range(self.count)]
-        return self._do(calls, None, on_tick)[0]
+        first: Done = dict(self._spread(calls, on_tick))[0]
+        return first
 
     def stop(self) -> None:
         """Ends the workers at once, and what they have started."""
@@ -131,42 +144,47 @@ class Workers:
             self._folder.cleanup()
             self._folder = None
 
-    def _do(
-        self, calls: Sequence[_Call], on_result: Callable[[int, Any], None] | None, on_tick: OnTick | None
-    ) -> list[Any]:
-        with self._lock, self._busy():
-            try:
+    def _spread(self, calls: Iterable[_Call], on_tick: OnTick | None) -> Iterator[tuple[int, Any]]:
+        if self._user == threading.get_ident():
+            raise RuntimeError("the workers are still at work on something whose results were not all taken")
+        self._lock.acquire()
+        self._user = threading.get_ident()
+        try:
+            with self._busy():
                 self.wait_until_ready()
-                return self._spread(calls, on_result, on_tick)
-            except BaseException:
-                # Their answers to what was given up would be taken for those to what comes next.
-                self.stop()
-                raise
+            left, idle = enumerate(calls), deque(self._begun())
+            busy: dict[ObjectChild, int] = {}
+            found: list[tuple[int, Any]] = []
+            while True:
+                for index, call in itertools.islice(left, len(idle)):
+                    busy[idle[0]] = index
+                    self._ask(idle.popleft(), call)
+                yield from found
+                if not busy:
+                    return
+                with self._busy():
+                    found = self._heard(busy, idle)
+                if on_tick is not None:
+                    on_tick()
+        except BaseException:
+            # Their answers to what was given up would be taken for those to what comes next.
+            self.stop()
+            raise
+        finally:
+            self._user = None
+            self._lock.release()
 
-    def _spread(
-        self, calls: Sequence[_Call], on_result: Callable[[int, Any], None] | None, on_tick: OnTick | None
-    ) -> list[Any]:
-        results: list[Any] = [None] * len(calls)
-        waiting, idle = deque(enumerate(calls)), deque(self._begun())
-        busy: dict[ObjectChild, int] = {}
-        while waiting or busy:
-            while waiting and idle:
-                index, call = waiting.popleft()
-                busy[idle[0]] = index
-                self._ask(idle.popleft(), call)
-            for child in _heard_from(busy):
-                with contextlib.suppress(TimeoutError):
-                    found = self._answer(child, time.monotonic())
-                    if isinstance(found, JobFault):
-                        raise WorkerError(found.sentence)
-                    index = busy.pop(child)
-                    idle.append(child)
-                    results[index] = found
-                    if on_result is not None:
-                        on_result(index, found)
-            if on_tick is not None:
-                on_tick()
-        return results
+    def _heard(self, busy: dict[ObjectChild, int], idle: deque[ObjectChild]) -> list[tuple[int, Any]]:
+        """The answers that are there within a while; who gave one is idle."""
+        answers = []
+        for child in _heard_from(busy):
+            with contextlib.suppress(TimeoutError):
+                found = self._answer(child, time.monotonic())
+                if isinstance(found, JobFault):
+                    raise WorkerError(found.sentence)
+                answers.append((busy.pop(child), found))
+                idle.append(child)
+        return answers
 
     def _ask(self, child: ObjectChild, call: _Call) -> None:
         try:

@@ -9,15 +9,16 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from selfplay.compute.objects import Owner
+from selfplay.engines.jobs import Row, ShardJob
 
 BEAT_S = 0.5
 """Shortest time between two signs of life, in seconds."""
 
-Row = dict[str, Any]
-Function = Callable[[dict[str, Any]], Iterator[tuple[int, Row] | None]]
+Job = TypeVar("Job", bound=ShardJob)
+Function = Callable[[Job], Iterator[tuple[int, Row] | None]]
 """Works on a job: gives each finished item's place and row, and None once the model is open and after each step."""
 
 
@@ -59,7 +60,7 @@ def serve() -> None:
             owner.answer(message)
 
 
-def _messages(function: Function, job: dict[str, Any]) -> Iterator[Message]:
+def _messages(function: Function[Job], job: Job) -> Iterator[Message]:
     told = -BEAT_S
     try:
         for finished in function(job):

@@ -11,16 +11,19 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from typing import TypeVar
 
 from sandbox.process.child import ChildGone
 from selfplay.compute.objects import ObjectChild
 from selfplay.compute.workers import GROUP_GPUS
 from selfplay.config.recipe import Supervision
 from selfplay.engines import loading, vllm_engine
+from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
 from selfplay.engines.journal import Journal
-from selfplay.engines.supervised import Done, Failed, Finished, Function, Message, Row
+from selfplay.engines.supervised import Done, Failed, Finished, Function, Message
+
+Job = TypeVar("Job", bound=ShardJob)
 
 Answer = tuple[int, Row]
 """An item's place, and its row."""
@@ -38,36 +41,38 @@ class ChildFault(RuntimeError):
         self.final = final
 
 
-def generate_shard(job: dict[str, Any]) -> list[Row]:
-    """Completes a shard's prompts with vLLM. Job: that of `vllm_engine.generate_shard`, supervision, journal.
+def generate_shard(job: GenerateJob) -> list[Row]:
+    """Completes a shard's prompts with vLLM.
 
     Raises:
         EngineLost: the child fails again and again, or was asked for what vLLM refuses.
     """
-    return finish(vllm_engine.completions, job, len(job["prompts"]))
+    return finish(vllm_engine.completions, job, len(job.prompts))
 
 
-def score_shard(job: dict[str, Any]) -> list[Row]:
-    """Scores a shard's requests with vLLM. Job: that of `vllm_engine.score_shard`, supervision, journal.
+def score_shard(job: ScoreJob) -> list[Row]:
+    """Scores a shard's requests with vLLM.
 
     Raises:
         EngineLost: the child fails again and again, or was asked for what vLLM refuses.
     """
-    return finish(vllm_engine.scores, job, len(job["requests"]))
+    return finish(vllm_engine.scores, job, len(job.requests))
 
 
-def finish(function: Function, job: dict[str, Any], count: int) -> list[Row]:
+def finish(function: Function[Job], job: Job, count: int) -> list[Row]:
     """Does the items of a job that its journal lacks, in children that are renewed as often as that helps.
 
     Raises:
         EngineLost: see `generate_shard`.
     """
-    limits: Supervision = job["supervision"]
-    journal = Journal(Path(job["journal"]))
+    limits = job.settings.supervision
+    if limits is None or job.journal is None:
+        raise ValueError("a supervised shard has limits and a journal")
+    journal = Journal(job.journal)
     barren = 0
     while missing := [place for place in range(count) if place not in journal.rows]:
         try:
-            for place, row in answers(_child(), function, job | {"places": missing}, limits):
+            for place, row in answers(_child(), function, replace(job, wanted=missing), limits):
                 journal.add(place, row)
         except ChildFault as fault:
             close()
@@ -88,7 +93,7 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def answers(child: ObjectChild, function: Function, job: dict[str, Any], limits: Supervision) -> Iterator[Answer]:
+def answers(child: ObjectChild, function: Function[Job], job: Job, limits: Supervision) -> Iterator[Answer]:
     """What the function gives for a job, item by item.
 
     Raises:

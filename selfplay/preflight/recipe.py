@@ -159,7 +159,7 @@ def check_endpoints(recipe: Recipe) -> list[Finding]:
         (
             f"cold_start.annotators.{name}.engine",
             annotator.engine,
-            Sampling(annotator.sampling.temperature, annotator.sampling.max_new_tokens, annotator.sampling.top_p),
+            Sampling.of(annotator.sampling),
         )
         for name, annotator in settings.annotators.items()
         if annotator.engine.kind == "openai"
@@ -189,8 +189,7 @@ def check_teacher(recipe: Recipe) -> list[Finding]:
     teacher = recipe.training.sft.teacher
     if recipe.training.algorithm != "sft" or teacher is None or teacher.engine.kind != "openai":
         return []
-    field, how = "training.sft.teacher.engine", teacher.sampling
-    sampling = Sampling(how.temperature, how.max_new_tokens, how.top_p)
+    field, sampling = "training.sft.teacher.engine", Sampling.of(teacher.sampling)
     try:
         found = probe(teacher.engine, field, sampling, scores=False, budget=teacher.engine.budget)
     except EndpointRefused as error:

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +18,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.run.files import RunError, read_json, remove_folder, write_json
 from selfplay.run.plan import PlannedStage, write_plan
 from selfplay.run.results import Result, StageResult, read_result
-from selfplay.run.tables import Record, read_batches, read_table, write_table
+from selfplay.run.tables import Record, read_batches, read_columns, read_table, write_table
 
 LOCK_TRIES = 5
 
@@ -50,9 +50,16 @@ class Stage:
         """Reads one of the stage's tables."""
         return read_table(self.folder / f"{table}.parquet", record)
 
-    def batches(self, table: str, record: type[Record], only_kept: bool = False) -> Iterator[list[Record]]:
-        """Reads one of the stage's tables in pieces; `only_kept` leaves out rows that were dropped."""
-        return read_batches(self.folder / f"{table}.parquet", record, only_kept)
+    def batches(
+        self, table: str, record: type[Record], only_kept: bool = False, leave_out: Collection[str] = ()
+    ) -> Iterator[list[Record]]:
+        """Reads one of the stage's tables in pieces, less rows that were dropped, or less some fields."""
+        return read_batches(self.folder / f"{table}.parquet", record, only_kept, leave_out)
+
+    def columns(self, table: str, record: type[Any], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """The values of some fields of one of the stage's tables, row by row."""
+        for batch in read_columns(self.folder / f"{table}.parquet", record, names):
+            yield from zip(*(batch[name].to_pylist() for name in names), strict=True)
 
     def result(self, kind: type[Result]) -> Result:
         """The figures that the stage left.

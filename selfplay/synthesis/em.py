@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from selfplay import formats
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.run.directory import Stage
-from selfplay.run.records import Candidate, CandidateWeight, Seed
+from selfplay.run.records import Candidate, CandidateWeight, Example, Seed
 from selfplay.run.results import EMResult
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import (
@@ -29,7 +29,7 @@ from selfplay.synthesis.inputs import for_rationale_model
 from selfplay.synthesis.likelihood import is_whole
 from selfplay.synthesis.measures import Row, measure
 from selfplay.trl_trainers.model_folder import trained_model
-from selfplay.trl_trainers.sft import Example, NothingToLearn
+from selfplay.trl_trainers.sft import NothingToLearn
 
 
 def em_stage(
@@ -116,11 +116,11 @@ def _rationalised(context: Context, number: int, q: ModelRef, pairs: Sequence[Se
     """c -> z, x with one rationale of q a pair; a pair whose rationale is not whole is left out."""
     settings = context.recipe.em
     greedy = settings.m_step_rationales == "greedy"
-    how, name = settings.sampling, "greedy" if greedy else "sampled"
+    name = "greedy" if greedy else "sampled"
     context.listener.begin(f"em {number}: {name} rationales", len(pairs))
     samples = context.engine(q).generate(
         [for_rationale_model(context.recipe, seed) for seed in pairs],
-        Sampling(0.0, how.max_new_tokens) if greedy else Sampling(how.temperature, how.max_new_tokens, how.top_p),
+        Sampling.of(settings.sampling, 0.0 if greedy else None),
         context.seed("em", number, name),
         context.listener.advance,
     )

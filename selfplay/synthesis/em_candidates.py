@@ -54,7 +54,7 @@ def weigh_candidates(context: Context, number: int, models: ModelPair, pairs: Se
     context.listener.begin(f"em {number}: drawing rationales", len(repeated))
     samples = context.engine(models.rationale_model).generate(
         [for_rationale_model(context.recipe, seed) for seed in repeated],
-        Sampling(settings.sampling.temperature, settings.sampling.max_new_tokens, settings.sampling.top_p),
+        Sampling.of(settings.sampling),
         context.seed("em", number, "candidates"),
         context.listener.advance,
     )

@@ -20,7 +20,8 @@ from selfplay.run.plan import expected
 from selfplay.run.records import RoundPrompt
 from selfplay.stage.context import Context
 from selfplay.trl_trainers.model_folder import weights_hash
-from tests.selfplay.synthesis.toy import Here, Quiet
+from tests.selfplay.in_process import InProcess
+from tests.selfplay.synthesis.toy import Quiet
 
 
 def recipe(**training: Any) -> Recipe:
@@ -59,7 +60,7 @@ def recipe(**training: Any) -> Recipe:
 def run_whole(folder: Path, settings: Recipe) -> tuple[dict[str, Any], list[str]]:
     """Runs a recipe to its end; returns the summary and what a person was told."""
     with RunDirectory.open(folder, settings) as run:
-        workers: Any = Here()
+        workers: Any = InProcess()
         judge, listener = Judge(settings, run.store_folder, 1), Quiet()
         context, table = (
             Context(run, workers, judge, listener, Clock(folder / "clock.json", workers)),

@@ -29,6 +29,7 @@ from selfplay.stage.spec import StageWork
 from selfplay.synthesis.cold_start import ModelPair
 from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 from selfplay.trl_trainers.model_folder import write_fingerprint
+from tests.selfplay.in_process import InProcess
 from verifiers.model import Task
 
 LETTERS = "abcdefgh"
@@ -128,25 +129,6 @@ class Quiet:
     begin = advance = log = stage
 
 
-class Here:
-    """Stands for the workers: every job runs in this process."""
-
-    device = "cpu"
-    count = 1
-    busy_seconds = 0.0
-
-    def map(self, function: Any, jobs: Any, on_result: Any = None, on_tick: Any = None) -> list[Any]:
-        results = []
-        for index, job in enumerate(jobs):
-            results.append(function(job))
-            if on_result is not None:
-                on_result(index, results[-1])
-        return results
-
-    def together(self, function: Any, job: Any, on_tick: Any = None) -> Any:
-        return function(job)
-
-
 class NoClock:
     """A clock that nobody reads."""
 
@@ -164,7 +146,7 @@ class NoClock:
 def context(folder: Path, settings: Recipe) -> Iterator[Context]:
     """The means of a run in a folder, in this process."""
     with RunDirectory.open(folder, settings) as run:
-        yield Context(run, Here(), None, Quiet(), NoClock())  # type: ignore[arg-type]
+        yield Context(run, InProcess(), None, Quiet(), NoClock())  # type: ignore[arg-type]
 
 
 def run_em(own: Context, model: ModelRef, train: Sequence[Seed], measured: Sequence[Seed]) -> ModelPair:
