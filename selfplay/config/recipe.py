@@ -10,9 +10,8 @@ from selfplay.config.annotation import AnnotationSettings, AnnotationTemplates, 
 from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.section import Section, TrainerArguments
+from selfplay.config.section import PretrainedModel, ScratchModel, Section, TrainerArguments
 from selfplay.config.seeds import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.tracking import Tracking

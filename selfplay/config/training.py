@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfplay.config.models import ScratchModel
-from selfplay.config.section import SamplingSettings, Section, TrainerArguments
+from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
 from selfplay.config.teacher import SFTRule
 
 

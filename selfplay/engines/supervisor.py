@@ -7,12 +7,14 @@ anything else happens, so a child's end, or the worker's, costs only the complet
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from sandbox.process.child import ChildGone
 from selfplay.compute.objects import ObjectChild
@@ -20,8 +22,9 @@ from selfplay.compute.workers import GROUP_GPUS
 from selfplay.config.recipe import Supervision
 from selfplay.engines import loading, vllm_engine
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
-from selfplay.engines.journal import Journal
 from selfplay.engines.supervised import Done, Failed, Finished, Function, Message
+from selfplay.run.files import repair_lines
+from selfplay.run.tables import RecordError
 
 Job = TypeVar("Job", bound=ShardJob)
 
@@ -166,3 +169,30 @@ def close() -> None:
 
 
 loading.on_forget(close)
+
+
+class Journal:
+    """Rows by place in a file that is only ever appended to; a kill loses at most the row that was being written."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.rows: dict[int, dict[str, Any]] = self._read()
+
+    def _read(self) -> dict[int, dict[str, Any]]:
+        if not self.file.exists():
+            return {}
+        repair_lines(self.file)
+        try:
+            lines = [json.loads(line) for line in self.file.read_text(encoding="ascii").splitlines()]
+            return {int(place): dict(row) for place, row in lines}
+        except (ValueError, TypeError) as error:
+            raise RecordError(
+                f"{self.file}: is damaged ({error}); delete it and run again: its answers will be made anew"
+            ) from error
+
+    def add(self, place: int, row: dict[str, Any]) -> None:
+        """Keeps a row; what is added survives the death of this process."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("ab") as file:
+            file.write(json.dumps([place, row]).encode("ascii") + b"\n")
+        self.rows[place] = row

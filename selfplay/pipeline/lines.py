@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from selfplay.config.annotation import AnnotatorEngine
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.config.training import UpdateRule
 from selfplay.run.plan import Kind
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.models import PretrainedModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel
 from selfplay.evaluation.selection import selection_outcome
 from selfplay.run.directory import RunDirectory, Stage
 from selfplay.run.plan import Kind, PlannedStage, stage_name

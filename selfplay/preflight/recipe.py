@@ -14,8 +14,8 @@ from sandbox.model import SandboxUnavailable
 from sandbox.warm.visible_files import PackageMissing
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
 from selfplay.config.errors import UserError
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.engines.base import Sampling
 from selfplay.quickstart.seed_problem import Split
 from selfplay.run.records import Seed

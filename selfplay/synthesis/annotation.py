@@ -25,7 +25,7 @@ from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.synthesis.annotation_engines import Asked, all_remote, open_annotators
 from selfplay.synthesis.annotation_wave import CONCEPTS, RATIONALE, Wave, Work, turns
-from selfplay.synthesis.inputs import for_prompt_model
+from selfplay.synthesis.likelihood import for_prompt_model
 from verifiers.endpoint.client import EndpointError
 
 WAVES_UNDER_WAY = 3

@@ -13,7 +13,7 @@ from selfplay.run.directory import Stage
 from selfplay.run.records import Example, Seed
 from selfplay.run.tables import write_table
 from selfplay.stage.context import Context, Training
-from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
+from selfplay.synthesis.likelihood import for_prompt_model, for_rationale_model
 from selfplay.trl_trainers.jobs import SFTJob
 from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.sft import train_sft

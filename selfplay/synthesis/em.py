@@ -25,8 +25,7 @@ from selfplay.synthesis.cold_start import (
     rationale_example,
 )
 from selfplay.synthesis.em_candidates import Weighed, selection, weigh_candidates
-from selfplay.synthesis.inputs import for_rationale_model
-from selfplay.synthesis.likelihood import is_whole
+from selfplay.synthesis.likelihood import for_rationale_model, is_whole
 from selfplay.synthesis.measures import Row, measure
 from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.sft import NothingToLearn

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfplay import formats
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage
 from selfplay.run.records import Example, Seed

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from selfplay.config.models import ScratchModel
+from selfplay.config.section import ScratchModel
 from selfplay.config.teacher import SFTRule, Teacher
 from selfplay.engines.base import Missing
 from selfplay.run.records import Example, LabelledTask, Trace

@@ -17,9 +17,8 @@ from selfplay.config import recipe as config
 from selfplay.engines import supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.jobs import GenerateJob, Row
-from selfplay.engines.journal import Journal
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.engines.supervisor import EngineLost
+from selfplay.engines.supervisor import EngineLost, Journal
 from selfplay.run.store import ShardStore
 from selfplay.run.tables import RecordError
 from tests.selfplay.engines import toy_engine

@@ -27,7 +27,7 @@ from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.spec import StageWork
 from selfplay.synthesis.cold_start import ModelPair
-from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
+from selfplay.synthesis.likelihood import for_prompt_model, for_rationale_model
 from selfplay.trl_trainers.model_folder import write_fingerprint
 from tests.selfplay.in_process import InProcess
 from verifiers.model import Task
