@@ -28,7 +28,6 @@ from selfplay.trl_trainers.grpo_state import KeepGroups
 from selfplay.trl_trainers.prompt_choice import PromptChoice
 from selfplay.trl_trainers.rollout_groups import Tally
 from verifiers.model import Task
-from verifiers.programs.task_rows import task_to_json
 
 WARM_UP = 3
 GROUP, GROUPS, TOKENS = 8, 8, 64
@@ -89,7 +88,9 @@ def _rows() -> list[dict[str, Any]]:
             "prompt": problem.problem,
             "task_id": str(place),
             "domain": "math",
-            "task": task_to_json(Task(answer=problem.answer)),
+            "problem": problem.problem,
+            "answer": problem.answer,
+            "tests": [],
         }
         for place, problem in enumerate(seeds.generate("math", 400, 1))
     ]

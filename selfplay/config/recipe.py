@@ -10,9 +10,8 @@ from selfplay.config.annotation import AnnotationSettings, AnnotationTemplates, 
 from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.section import Section, TrainerArguments
+from selfplay.config.section import PretrainedModel, ScratchModel, Section, TrainerArguments
 from selfplay.config.seeds import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.tracking import Tracking
@@ -235,6 +234,16 @@ class Recipe(Section):
     """Untrusted programs."""
     tracking: Tracking = Tracking()
     """Metrics."""
+
+    @property
+    def synthesises(self) -> bool:
+        """Whether the run makes prompts of its own."""
+        return self.training.pool.arm != "external" and self.training.needs_prompts
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether annotators give the seeds concepts and rationales."""
+        return self.synthesises and bool(self.cold_start.annotators)
 
     @model_validator(mode="after")
     def _combinations(self) -> Recipe:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfplay.config.section import SamplingSettings, Section, TrainerArguments
+from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
 from selfplay.config.teacher import SFTRule
 
 
@@ -172,6 +172,12 @@ class TrainingSettings(Section):
     def needs_labels(self) -> bool:
         """Whether the rule in use needs the answers or tests of its prompts."""
         return self.algorithm != "sft" or (self.sft.teacher is not None and self.sft.answers == "labels")
+
+    @property
+    def scratch_teacher(self) -> ScratchModel | None:
+        """The teacher that the run trains first, if it does."""
+        teacher = self.sft.teacher if self.algorithm == "sft" else None
+        return teacher.engine if teacher is not None and isinstance(teacher.engine, ScratchModel) else None
 
     @model_validator(mode="after")
     def _rollouts_can_differ(self) -> TrainingSettings:

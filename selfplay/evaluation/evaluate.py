@@ -13,6 +13,7 @@ from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.evaluation.metrics import Estimate, avg_at_k, estimate, paired_gain, pass_at_k
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout, Seed
+from selfplay.run.results import EvaluationResult
 from selfplay.run.seeding import content_id, derive
 from selfplay.stage.context import Context
 
@@ -22,7 +23,7 @@ GREEDY = "greedy"
 
 def evaluation_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed]
-) -> dict[str, Any]:
+) -> EvaluationResult:
     """Writes `rollouts`: every completion of the held-out problems with its verdict."""
     settings = context.recipe.evaluation
     # One mode is judged while the next is sampled.
@@ -37,7 +38,7 @@ def evaluation_stage(
     stage.write("rollouts", Rollout, rows)
     table = metric_rows(rows, settings, number, context.recipe.seed)
     context.listener.log(stage.name, {f"{row['domain']}/{row['metric']}": row["value"] for row in table}, number)
-    return {"rollouts": len(rows), "not_checked": sum(row.passed is None for row in rows)}
+    return EvaluationResult(rollouts=len(rows), not_checked=sum(row.passed is None for row in rows))
 
 
 def modes(settings: Evaluation) -> list[tuple[str, float]]:

@@ -16,6 +16,7 @@ from selfplay.engines.base import ModelRef, Sampling
 from selfplay.evaluation.evaluate import metric_values
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout, Seed
+from selfplay.run.results import SelectionResult
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 
@@ -35,7 +36,7 @@ class SelectionOutcome:
 
 def selection_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], before: Sequence[Row]
-) -> dict[str, Any]:
+) -> SelectionResult:
     """Writes `rollouts`: the development problems with their verdicts; the counts hold the score.
 
     Args:
@@ -54,7 +55,7 @@ def selection_stage(
     score = score_of(rows, number)
     context.listener.log(stage.name, {name: value for name, value in score.items() if name != "round"}, number)
     outcome = selection_outcome(settings, [*before, score])
-    return {"score": score, "best": outcome.best} | ({"stopped": outcome.stopped} if outcome.stopped else {})
+    return SelectionResult(score=score, best=outcome.best, stopped=outcome.stopped or None)
 
 
 def score_of(rows: Sequence[Rollout], number: int) -> Row:

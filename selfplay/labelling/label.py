@@ -21,6 +21,7 @@ from selfplay.labelling.votes import Completion, open_voters, votes_of
 from selfplay.rollouts.judge import sandbox_opener
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, Prompt, Rollout, Seed, UnitTest, Vote
+from selfplay.run.results import LabellingResult
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
@@ -49,7 +50,7 @@ class VotedTask:
 
 def labelling_stage(
     stage: Stage, context: Context, policy: ModelRef, prompts: Sequence[Prompt], seeds: Sequence[Seed], number: int = 0
-) -> dict[str, Any]:
+) -> LabellingResult:
     """Writes `tasks` (every kept prompt, with its label or why it has none), `completions` and `votes` (the votes).
 
     Also `unit_tests` where tests are part of labels, and `rollouts` where the recipe measures difficulty by them.
@@ -82,7 +83,7 @@ def labelling_stage(
         spent = {"difficulty_rollouts": len(rolled)}
     stage.write("tasks", LabelledTask, tasks)
     write_votes(stage, number, list(labelled.values()), {task.prompt_id: task for task in tasks})
-    return counts_of(tasks) | spent
+    return LabellingResult(**counts_of(tasks), **spent)
 
 
 def measured(

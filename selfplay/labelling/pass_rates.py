@@ -63,7 +63,7 @@ def _wave(
     how = settings.sampling
     samples = context.engine(policy).generate(
         [formats.solver_input(context.recipe.domains[task.domain], task.task) for task in repeated],
-        Sampling(how.temperature, how.max_new_tokens, how.top_p),
+        Sampling.of(how),
         context.seed("difficulty", number, drawn),
         context.listener.advance,
     )

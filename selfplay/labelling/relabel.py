@@ -24,6 +24,7 @@ from selfplay.labelling.votes import Completion, open_voters, votes_of, weighed
 from selfplay.rollouts.judge import Item
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, UnitTest, Vote
+from selfplay.run.results import LabellingResult
 from selfplay.stage.context import Context
 from verifiers.mathematics import answer_reader
 from verifiers.programs.runner import ProgramRunner
@@ -33,7 +34,7 @@ KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"
 
 def relabelling_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, earlier: Sequence[Stage]
-) -> dict[str, Any]:
+) -> LabellingResult:
     """Writes `tasks` for round `number`, and the new votes: `completions`, `votes`, and `unit_tests`.
 
     Args:
@@ -53,7 +54,7 @@ def relabelling_stage(
     again = [case for _, case in found if case is not None]
     stage.write("tasks", LabelledTask, renewed)
     write_votes(stage, number, again, {task.prompt_id: task for task in renewed})
-    return counts_of(renewed) | _what_changed(renewed, looked)
+    return LabellingResult(**counts_of(renewed), **_what_changed(renewed, looked))
 
 
 def look_again(context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]) -> list[VotedTask]:

@@ -10,7 +10,7 @@ from typing import Any
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label
 from selfplay.labelling.difficulty import Decision, drop_reason, limits_of
-from selfplay.quickstart.true_labels import exact_solver
+from selfplay.quickstart.seeds import exact_solver
 from selfplay.run.records import LabelledTask, Prompt
 from selfplay.run.seeding import task_id
 from selfplay.stage.context import Context

@@ -84,7 +84,7 @@ def check_prompt_endpoints(recipe: Recipe) -> list[Finding]:
     for field, (engine, how) in named_engines(recipe).items():
         if isinstance(engine, OpenAIEngine):
             try:
-                found = probe(engine, field, Sampling(how.temperature, how.max_new_tokens, how.top_p), scores=False)
+                found = probe(engine, field, Sampling.of(how), scores=False)
             except EndpointRefused as error:
                 raise PreflightError(str(error)) from error
             findings.append(Finding(field, found))

@@ -14,13 +14,12 @@ from sandbox.model import SandboxUnavailable
 from sandbox.warm.visible_files import PackageMissing
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
 from selfplay.config.errors import UserError
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.engines.base import Sampling
 from selfplay.quickstart.seed_problem import Split
 from selfplay.run.records import Seed
 from selfplay.seeds.stage import SPLITS, load_seeds, may_be_unannotated
-from selfplay.stage.plan import scratch_teacher
 from selfplay.training.external_prompts import external_tasks
 from selfplay.training.traces import file_traces
 
@@ -47,7 +46,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
     if isinstance(recipe.model, ScratchModel):
         check_arguments("sft", recipe.model.args, "model.args")
-    teacher = scratch_teacher(recipe)
+    teacher = recipe.training.scratch_teacher
     if teacher is not None:
         check_arguments("sft", teacher.args, "training.sft.teacher.engine.args")
     check_arguments("sft", recipe.cold_start.prompt_model_args, "cold_start.prompt_model_args")
@@ -160,7 +159,7 @@ def check_endpoints(recipe: Recipe) -> list[Finding]:
         (
             f"cold_start.annotators.{name}.engine",
             annotator.engine,
-            Sampling(annotator.sampling.temperature, annotator.sampling.max_new_tokens, annotator.sampling.top_p),
+            Sampling.of(annotator.sampling),
         )
         for name, annotator in settings.annotators.items()
         if annotator.engine.kind == "openai"
@@ -190,8 +189,7 @@ def check_teacher(recipe: Recipe) -> list[Finding]:
     teacher = recipe.training.sft.teacher
     if recipe.training.algorithm != "sft" or teacher is None or teacher.engine.kind != "openai":
         return []
-    field, how = "training.sft.teacher.engine", teacher.sampling
-    sampling = Sampling(how.temperature, how.max_new_tokens, how.top_p)
+    field, sampling = "training.sft.teacher.engine", Sampling.of(teacher.sampling)
     try:
         found = probe(teacher.engine, field, sampling, scores=False, budget=teacher.engine.budget)
     except EndpointRefused as error:

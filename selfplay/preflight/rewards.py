@@ -12,7 +12,6 @@ from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import Item, load_verifier
 from selfplay.run.records import Seed
 from selfplay.seeds.stage import SPLITS, external_problems, load_seeds, may_be_unannotated
-from selfplay.stage.plan import synthesises
 from verifiers.mathematics import answer_reader
 from verifiers.model import Task, Verifier
 
@@ -78,7 +77,7 @@ def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Se
 
 def _demand_labels(recipe: Recipe, name: str, seeds: Sequence[Seed]) -> None:
     """New problems get labels of one kind of programs, which must be the kind of the seeds."""
-    if not (synthesises(recipe) and recipe.training.needs_labels):
+    if not (recipe.synthesises and recipe.training.needs_labels):
         return
     other = next((s for s in seeds if s.task.entry_point is not None or s.task.language != "python"), None)
     if other is not None:

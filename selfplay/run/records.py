@@ -231,11 +231,15 @@ class UnitTest:
     anything), or `dropped: ` and why."""
 
 
+TOKENS = ("token_ids", "logprobs")
+"""The fields of a rollout that most readers of a table leave out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """A completion of a task with its verdict."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     id: str
     task_id: str
     domain: str
@@ -248,6 +252,11 @@ class Rollout:
     reward: float | None
     status: str
     reason: str
+    token_ids: tuple[int, ...] = ()
+    """The sampled ids, without the end-of-sequence token; empty where an endpoint does not give them."""
+    logprobs: tuple[float, ...] = ()
+    """Log-probability of each of them under the model itself, at temperature 1, nats; empty where the engine has none
+    (docs/engines.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,3 +312,31 @@ class Pair:
     chosen: str
     rejected: str
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTask:
+    """A task that a policy learns from in a loop of its own, with what labelling knows of it."""
+
+    version: ClassVar[int] = 1
+    task_id: str
+    domain: str
+    prompt: str
+    """What the policy reads."""
+    task: Task
+    pass_rate: float = 0.0
+    """Of the policy."""
+    tried: int = 0
+    """Completions of which it is the mean; 0 where the policy did not try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What maximum likelihood learns from: a prompt, and the segments that follow it.
+
+    Each part is tokenised on its own, as in scoring.
+    """
+
+    version: ClassVar[int] = 1
+    prompt: str
+    segments: tuple[str, ...]

@@ -7,7 +7,7 @@ import functools
 import itertools
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -20,7 +20,10 @@ from selfplay.run.files import whole_file
 from verifiers.programs.task_rows import json_text, json_value
 
 ROWS_AT_ONCE = 8192
-"""Most rows of a table that are held in memory by what reads or writes it in a stream."""
+BYTES_AT_ONCE = 1 << 25
+"""Most rows of a table, and about the most bytes of them, that what reads or writes it in a stream holds in memory."""
+RECORDS_AT_ONCE = 256
+"""Most rows that are held as records: a list of numbers takes several times as much in Python as in Arrow."""
 
 Record = TypeVar("Record", bound=Any)
 
@@ -36,11 +39,13 @@ def schema_of(record: type[Any]) -> pa.Schema:
     return pa.schema(fields, metadata=metadata)
 
 
+SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
 def _arrow_type(hint: Any) -> pa.DataType:
-    scalars = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     hint = _known(hint)
-    if hint in scalars:
-        return scalars[hint]
+    if hint in SCALARS:
+        return SCALARS[hint]
     if _is_json(hint):
         return pa.string()
     if typing.get_origin(hint) is tuple:
@@ -74,20 +79,26 @@ def _plain(hint: Any, value: Any) -> Any:
     if _is_json(known):
         return json_text(value)
     if typing.get_origin(known) is tuple:
-        return [_plain(typing.get_args(known)[0], item) for item in value]
+        inner = typing.get_args(known)[0]
+        return value if inner in SCALARS else [_plain(inner, item) for item in value]
     return plain_row(value)
 
 
 def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> None:
     """Writes the rows as Parquet: to a temporary name first, so that `path` is whole or absent.
 
-    The rows may come from a generator: only `ROWS_AT_ONCE` of them are held.
+    The rows may come from a generator, which is read as the table is written.
     """
     schema = schema_of(record)
     with whole_file(path) as file, _writer(file, schema) as writer:
-        waiting = iter(rows)
-        while batch := list(itertools.islice(waiting, ROWS_AT_ONCE)):
-            writer.write_table(pa.Table.from_pylist([plain_row(row) for row in batch], schema=schema))
+        waiting, held = iter(rows), list[pa.Table]()
+        while batch := list(itertools.islice(waiting, RECORDS_AT_ONCE)):
+            held.append(pa.Table.from_pylist([plain_row(row) for row in batch], schema=schema))
+            if sum(map(len, held)) >= ROWS_AT_ONCE or sum(part.nbytes for part in held) >= BYTES_AT_ONCE:
+                writer.write_table(pa.concat_tables(held))
+                held.clear()
+        if held:
+            writer.write_table(pa.concat_tables(held))
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:
@@ -109,27 +120,32 @@ def read_table(path: Path, record: type[Record]) -> list[Record]:
     return [row for batch in read_batches(path, record) for row in batch]
 
 
-def read_batches(path: Path, record: type[Record], only_kept: bool = False) -> Iterator[list[Record]]:
-    """Reads rows back, `ROWS_AT_ONCE` or fewer at a time.
+def read_batches(
+    path: Path, record: type[Record], only_kept: bool = False, leave_out: Collection[str] = ()
+) -> Iterator[list[Record]]:
+    """Reads rows back, `RECORDS_AT_ONCE` or fewer at a time.
 
     Args:
         path: the table.
         record: what its rows are.
         only_kept: leaves out the rows whose `dropped` says why.
+        leave_out: fields that stay at their defaults, so that their columns need not be read.
 
     Raises:
         RecordError: as for `read_table`.
     """
-    for batch in read_columns(path, record):
-        kept = batch.filter(pc.equal(batch["dropped"], "")) if only_kept else batch
-        try:
-            yield [typed_row(record, row) for row in kept.to_pylist()]
-        except ValueError as error:
-            raise RecordError(f"{path}: holds what is not JSON ({error}); delete it and run again") from error
+    names = [name for name in _hints(record) if name not in leave_out]
+    for table in read_columns(path, record, names):
+        kept = table.filter(pc.equal(table["dropped"], "")) if only_kept else table
+        for batch in kept.to_batches(max_chunksize=RECORDS_AT_ONCE):
+            try:
+                yield [typed_row(record, row) for row in batch.to_pylist()]
+            except ValueError as error:
+                raise RecordError(f"{path}: holds what is not JSON ({error}); delete it and run again") from error
 
 
 def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """Reads some columns, or all, as Arrow tables of `ROWS_AT_ONCE` or fewer rows.
+    """Reads some columns, or all, as Arrow tables of `ROWS_AT_ONCE` or fewer rows, as they were written together.
 
     Raises:
         RecordError: as for `read_table`.
@@ -138,9 +154,11 @@ def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = No
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _demand(path, record, file.schema_arrow)
             missing = file.metadata.num_rows
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=None if names is None else list(names)):
-                missing -= batch.num_rows
-                yield pa.Table.from_batches([batch])
+            columns = None if names is None else list(names)
+            for group in range(file.metadata.num_row_groups):
+                for batch in file.iter_batches(ROWS_AT_ONCE, [group], columns):
+                    missing -= batch.num_rows
+                    yield pa.Table.from_batches([batch])
             # Heads of pages have no checksum: damage there may hide rows.
             if missing:
                 raise OSError(f"{missing} rows are missing")
@@ -188,5 +206,5 @@ def _value(hint: Any, value: Any) -> Any:
         return found if known is Any else tuple(found)
     if isinstance(value, list):
         inner = typing.get_args(known)[0]
-        return tuple(_value(inner, item) for item in value)
+        return tuple(value) if inner in SCALARS else tuple(_value(inner, item) for item in value)
     return typed_row(known, value) if isinstance(value, dict) else value

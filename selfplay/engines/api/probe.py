@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from selfplay.config.annotation import Budget, OpenAIEngine
@@ -54,7 +55,7 @@ def probe(
 
 
 def _completes(engine: ApiEngine, sampling: Sampling, budgets: list[Budget]) -> str:
-    short = Sampling(sampling.temperature, min(SHORT, sampling.max_new_tokens), sampling.top_p)
+    short = replace(sampling, max_new_tokens=min(SHORT, sampling.max_new_tokens))
     raw = engine.settings.prompt_style == "raw" and engine.tokenizer is not None
     question = engine.tokenizer.ids(QUESTION) if raw and engine.tokenizer is not None else QUESTION
     path, body = generation(engine.settings, question, short, seed=0)

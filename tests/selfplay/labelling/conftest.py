@@ -16,7 +16,7 @@ from selfplay.run.directory import RunDirectory
 from selfplay.run.records import Prompt, Seed
 from selfplay.run.seeding import derive
 from selfplay.stage.context import Context
-from tests.selfplay.conftest import InProcess
+from tests.selfplay.in_process import InProcess
 from verifiers.model import Task, Test
 
 MakeContext = Callable[..., Context]

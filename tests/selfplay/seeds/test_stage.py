@@ -13,7 +13,7 @@ import pytest
 
 from selfplay.config.recipe import Domain, Recipe
 from selfplay.quickstart.seed_problem import Split
-from selfplay.quickstart.true_labels import exact_solver
+from selfplay.quickstart.seeds import exact_solver
 from selfplay.run.records import Seed
 from selfplay.run.tables import write_table
 from selfplay.seeds.rows import SeedError

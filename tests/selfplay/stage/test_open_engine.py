@@ -13,8 +13,8 @@ from selfplay.engines.base import Missing, ModelRef, Sample
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.store import ShardStore
 from selfplay.stage.open_engine import answers_of, open_engine
-from tests.selfplay.conftest import InProcess
 from tests.selfplay.engines.openai_server import OpenAIServer
+from tests.selfplay.in_process import InProcess
 from verifiers.endpoint.client import EndpointError
 
 HOW = SamplingSettings(temperature=0.5, max_new_tokens=5)

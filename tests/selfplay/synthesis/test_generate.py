@@ -19,8 +19,8 @@ from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore
 from selfplay.stage.context import Context
 from selfplay.synthesis.generate import synthesis_stage
-from tests.selfplay.conftest import InProcess
 from tests.selfplay.engines.openai_server import OpenAIServer, prompt_of
+from tests.selfplay.in_process import InProcess
 from verifiers.model import Task
 
 GOOD = "<!-- BEGIN RATIONALE -->think {n}<!-- END RATIONALE --><!-- BEGIN PROBLEM -->What is {n}?<!-- END PROBLEM -->"

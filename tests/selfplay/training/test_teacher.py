@@ -17,14 +17,15 @@ from selfplay.engines.api.wire import read_sample
 from selfplay.engines.base import ModelRef
 from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import RunDirectory
-from selfplay.run.records import LabelledTask, Trace
+from selfplay.run.records import Example, LabelledTask, Trace
 from selfplay.stage.context import Context
 from selfplay.training.rules import POLICY, Round
 from selfplay.training.teacher import learn_from_teacher
 from selfplay.trl_trainers.model_folder import weights_hash
-from selfplay.trl_trainers.sft import NothingToLearn, count_tokens
+from selfplay.trl_trainers.sft import CountJob, NothingToLearn, count_tokens
 from tests.selfplay.engines.openai_server import OpenAIServer
-from tests.selfplay.synthesis.toy import Here, NoClock, Quiet
+from tests.selfplay.in_process import InProcess
+from tests.selfplay.synthesis.toy import NoClock, Quiet
 from verifiers.model import Task
 
 TASKS = [
@@ -67,7 +68,7 @@ def round_of(folder: Path, model: ModelRef, sft: dict[str, Any]) -> Iterator[Rou
     )
     with RunDirectory.open(folder, recipe) as run:
         judge = Judge(recipe, run.store_folder, 1)
-        context = Context(run, Here(), judge, Quiet(), NoClock())  # type: ignore[arg-type]
+        context = Context(run, InProcess(), judge, Quiet(), NoClock())  # type: ignore[arg-type]
         stage = run.stage("selfplay_1")
         stage.folder.mkdir(parents=True)
         yield Round(stage, context, 1, model, TASKS, [])
@@ -102,8 +103,8 @@ def test_unverified_traces_need_only_an_answer_and_their_length(
         assert {trace.origin for trace in table(this)} == {"big"}
         # Measured as the training reads them.
         left = [trace for trace in table(this) if not trace.dropped]
-        rows = [{"prompt": trace.prompt, "segments": [trace.completion]} for trace in left]
-        assert [trace.tokens for trace in left] == count_tokens({"model": tiny_model, "rows": rows, "chat": False})
+        rows = [Example(trace.prompt, (trace.completion,)) for trace in left]
+        assert [trace.tokens for trace in left] == count_tokens(CountJob(tiny_model, rows))
         policy = this.stage.folder / POLICY
         assert weights_hash(policy) != weights_hash(Path(tiny_model.path))
 

@@ -18,6 +18,7 @@ from selfplay.engines.loading import load_for_training
 from selfplay.quickstart import seeds
 from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
+from selfplay.run.tables import plain_row
 from selfplay.trl_trainers import arguments, session
 from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
 from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
@@ -25,7 +26,6 @@ from selfplay.trl_trainers.prompt_choice import PromptChoice
 from selfplay.trl_trainers.rollout_groups import Tally
 from selfplay.trl_trainers.sft import NothingToLearn
 from verifiers.model import Task, Verdict
-from verifiers.programs.task_rows import task_to_json
 
 GROUP, GROUPS, POOL = 4, 3, 12
 Rule = Callable[[int, int, str], float | None]
@@ -61,7 +61,7 @@ def pool() -> list[dict[str, Any]]:
             "prompt": problem.problem,
             "task_id": f"t{place}",
             "domain": "math",
-            "task": task_to_json(Task(answer=str(place))),
+            "task": plain_row(Task(answer=str(place))),
         }
         for place, problem in enumerate(problems)
     ]
