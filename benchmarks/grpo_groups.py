@@ -71,7 +71,7 @@ def _right_labels(run: Path) -> float:
         for row in map(json.loads, file.open()):
             if row["reward"] is not None:
                 groups.setdefault((row["step"], row["call"], row["task_id"]), set()).add(row["reward"])
-    right = [tasks[task].label_is_right for (_, _, task), rewards in groups.items() if len(rewards) > 1]
+    right = [tasks[task].label_correct for (_, _, task), rewards in groups.items() if len(rewards) > 1]
     return statistics.mean(map(bool, right))
 
 

@@ -20,7 +20,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("selfplay.config",),
     ("selfplay.run", "selfplay.formats"),
     ("selfplay.compute", "selfplay.quickstart", "selfplay.tracking"),
-    ("selfplay.engines", "selfplay.watching", "selfplay.ablation"),
+    ("selfplay.engines", "selfplay.watching"),
     ("selfplay.rollouts", "selfplay.report"),
     ("selfplay.trl_trainers", "selfplay.export"),
     ("selfplay.stage",),

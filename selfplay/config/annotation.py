@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from selfplay.config.section import SamplingSettings, Section
+from verifiers.endpoint.settings import checked_address
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 
@@ -43,7 +43,7 @@ class Endpoint(Section):
     timeout_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
     """Longest time of one try, from the connection to the last byte, in seconds."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 6
-    """Tries of one request that meets a lost connection, a timeout, a 408, a 429 or a 5xx."""
+    """Tries of one request that meets a lost connection, a timeout, a 408, 409, 425 or 429, or a 5xx."""
     pause_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
     """Pause before the second try, in seconds; it doubles with each further one, and is spread by chance."""
     longest_pause_s: Annotated[float, Field(ge=0, le=86400)] = 60.0
@@ -54,12 +54,7 @@ class Endpoint(Section):
     @field_validator("base_url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no user, password or query; name the variable of a key in api_key_env")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an address such as http://127.0.0.1:8000/v1")
-        return value.rstrip("/")
+        return checked_address(value)
 
     @field_validator("api_key_env")
     @classmethod

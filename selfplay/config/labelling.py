@@ -103,15 +103,6 @@ class TestWriter(Section):
         return self
 
 
-class Mutation(Section):
-    """Tests must tell a right program from one that differs from it in one token."""
-
-    mutants: Annotated[int, Field(ge=1, le=200)] = 12
-    """Most mutants of one program, spread evenly over its tokens."""
-    min_kill_rate: Share = 0.0
-    """Least share of them that the tests reject; some mutants do what the program does, so 1 is too much."""
-
-
 class Band(Section):
     """Pass rates that are worth learning from, both ends included."""
 
@@ -193,8 +184,6 @@ class Labelling(Section):
     """Code: inputs of the seeds a problem."""
     min_tests: Annotated[int, Field(ge=1, le=64)] = 2
     """Code: a problem with fewer confirmed tests is dropped."""
-    mutation: Mutation | None = None
-    """Code: mutants that the tests must reject; none does not check that."""
     drop: tuple[DropRule, ...] = ("always_solved",)
     """Difficulty filters by the pass rate: the share of votes that agree with the label, or what `difficulty` finds."""
     band: Band | None = None

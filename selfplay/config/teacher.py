@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
-from selfplay.config.models import ScratchModel
-from selfplay.config.section import SamplingSettings, Section, TrainerArguments
+from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
 
 TeacherEngine = Annotated[LocalEngine | OpenAIEngine | ScratchModel, Field(discriminator="kind")]
 

@@ -12,7 +12,8 @@ from selfplay.run.records import Prompt, Rollout
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import answers_of
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
+from verifiers.model import Task
 from verifiers.voting import vote
 
 
@@ -47,7 +48,7 @@ def solve_prompts(context: Context, solving: Solving, prompts: Sequence[Prompt])
 def _completions(context: Context, name: str, solver: PromptSolver, prompts: Sequence[Prompt]) -> list[str]:
     """`samples` completions a prompt, one after the other; empty where there is none, or it was cut."""
     domains = context.recipe.domains
-    inputs = [formats.solver_input(domains[p.domain], p.problem) for p in prompts for _ in range(solver.samples)]
+    inputs = [formats.solver_input(domains[p.domain], Task(p.problem)) for p in prompts for _ in range(solver.samples)]
     context.listener.begin(f"solving: {name}", len(inputs))
     seed = context.seed("curation", "solver", name)
     with context.open_engine(solver.engine, f"curation.solving.solvers.{name}") as engine:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfplay.engines.batching import by_length
+from selfplay.engines.jobs import by_length
 from selfplay.engines.loading import ModelError
 
 Spans = list[tuple[int, int]]

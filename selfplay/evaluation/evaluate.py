@@ -11,9 +11,9 @@ from selfplay import formats
 from selfplay.config.recipe import Evaluation
 from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.evaluation.metrics import Estimate, avg_at_k, estimate, paired_gain, pass_at_k
-from selfplay.rollouts.judge import task_of
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout, Seed
+from selfplay.run.results import EvaluationResult
 from selfplay.run.seeding import content_id, derive
 from selfplay.stage.context import Context
 
@@ -23,7 +23,7 @@ GREEDY = "greedy"
 
 def evaluation_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed]
-) -> dict[str, Any]:
+) -> EvaluationResult:
     """Writes `rollouts`: every completion of the held-out problems with its verdict."""
     settings = context.recipe.evaluation
     # One mode is judged while the next is sampled.
@@ -38,7 +38,7 @@ def evaluation_stage(
     stage.write("rollouts", Rollout, rows)
     table = metric_rows(rows, settings, number, context.recipe.seed)
     context.listener.log(stage.name, {f"{row['domain']}/{row['metric']}": row["value"] for row in table}, number)
-    return {"rollouts": len(rows), "not_checked": sum(row.passed is None for row in rows)}
+    return EvaluationResult(rollouts=len(rows), not_checked=sum(row.passed is None for row in rows))
 
 
 def modes(settings: Evaluation) -> list[tuple[str, float]]:
@@ -60,7 +60,7 @@ def _sample(
     repeated = _repeated(settings, problems, mode)
     context.listener.begin(f"evaluation {number}: {mode}", len(repeated))
     return context.engine(policy).generate(
-        [formats.solver_input(context.recipe.domains[seed.domain], seed.problem) for seed, _ in repeated],
+        [formats.solver_input(context.recipe.domains[seed.domain], seed.task) for seed, _ in repeated],
         Sampling(temperature, settings.max_new_tokens),
         context.seed("evaluation", mode),
         context.listener.advance,
@@ -71,8 +71,7 @@ def _judged(
     context: Context, number: int, problems: Sequence[Seed], mode: str, samples: Sequence[Sample]
 ) -> list[Rollout]:
     repeated = _repeated(context.recipe.evaluation, problems, mode)
-    tasks = [(seed.domain, task_of(seed.answer, seed.tests, prompt=seed.problem)) for seed, _ in repeated]
-    verdicts = context.judge.judge_samples(tasks, samples)
+    verdicts = context.judge.judge_samples([(seed.domain, seed.task) for seed, _ in repeated], samples)
     return [
         Rollout(
             id=content_id("evaluation", number, mode, seed.id, index),

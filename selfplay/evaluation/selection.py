@@ -14,9 +14,9 @@ from selfplay import formats
 from selfplay.config.training import Selection
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.evaluation.evaluate import metric_values
-from selfplay.rollouts.judge import task_of
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout, Seed
+from selfplay.run.results import SelectionResult
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 
@@ -36,7 +36,7 @@ class SelectionOutcome:
 
 def selection_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], before: Sequence[Row]
-) -> dict[str, Any]:
+) -> SelectionResult:
     """Writes `rollouts`: the development problems with their verdicts; the counts hold the score.
 
     Args:
@@ -55,7 +55,7 @@ def selection_stage(
     score = score_of(rows, number)
     context.listener.log(stage.name, {name: value for name, value in score.items() if name != "round"}, number)
     outcome = selection_outcome(settings, [*before, score])
-    return {"score": score, "best": outcome.best} | ({"stopped": outcome.stopped} if outcome.stopped else {})
+    return SelectionResult(score=score, best=outcome.best, stopped=outcome.stopped or None)
 
 
 def score_of(rows: Sequence[Rollout], number: int) -> Row:
@@ -116,13 +116,12 @@ def _rollouts(
     repeated = [(seed, index) for seed in problems for index in range(settings.samples)]
     context.listener.begin(f"selection {number}", len(repeated))
     samples = context.engine(policy).generate(
-        [formats.solver_input(context.recipe.domains[seed.domain], seed.problem) for seed, _ in repeated],
+        [formats.solver_input(context.recipe.domains[seed.domain], seed.task) for seed, _ in repeated],
         Sampling(settings.temperature, context.recipe.evaluation.max_new_tokens),
         context.seed("selection"),
         context.listener.advance,
     )
-    tasks = [(seed.domain, task_of(seed.answer, seed.tests, prompt=seed.problem)) for seed, _ in repeated]
-    verdicts = context.judge.judge_samples(tasks, samples)
+    verdicts = context.judge.judge_samples([(seed.domain, seed.task) for seed, _ in repeated], samples)
     return [
         Rollout(
             id=content_id("selection", number, seed.id, index),

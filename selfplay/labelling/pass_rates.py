@@ -9,7 +9,6 @@ from selfplay import formats
 from selfplay.config.labelling import Difficulty
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.labelling.difficulty import Decision, decide, limits_of
-from selfplay.rollouts.judge import task_of
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
@@ -63,13 +62,12 @@ def _wave(
     context.listener.begin(f"difficulty: rollouts from {drawn + 1} on", len(repeated))
     how = settings.sampling
     samples = context.engine(policy).generate(
-        [formats.solver_input(context.recipe.domains[task.domain], task.problem) for task in repeated],
-        Sampling(how.temperature, how.max_new_tokens, how.top_p),
+        [formats.solver_input(context.recipe.domains[task.domain], task.task) for task in repeated],
+        Sampling.of(how),
         context.seed("difficulty", number, drawn),
         context.listener.advance,
     )
-    judged = [(task.domain, task_of(task.answer, task.tests, prompt=task.problem)) for task in repeated]
-    verdicts = context.judge.judge_samples(judged, samples)
+    verdicts = context.judge.judge_samples([(task.domain, task.task) for task in repeated], samples)
     rows = [
         Rollout(
             id=content_id("difficulty", number, task.id, drawn + place % wave),

@@ -18,33 +18,24 @@ from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import RAN, Consensus, TrialInput
 from selfplay.labelling.difficulty import decide, limits_of
 from selfplay.labelling.filters import statement_fault
-from selfplay.labelling.label import Case, Labelled, label_case, program_runner, write_votes
-from selfplay.labelling.tasks import counts_of, has_label, task_of_label, with_decision
-from selfplay.labelling.votes import Completion, Problem, ballots_of, open_voters, weighed
-from selfplay.rollouts.judge import Item, task_of
+from selfplay.labelling.label import VotedTask, label_by_votes, program_runner, write_votes
+from selfplay.labelling.tasks import counts_of, with_decision, with_label
+from selfplay.labelling.votes import Completion, open_voters, votes_of, weighed
+from selfplay.rollouts.judge import Item
 from selfplay.run.directory import Stage
-from selfplay.run.records import Ballot, LabelledTask, UnitTest
+from selfplay.run.records import LabelledTask, UnitTest, Vote
+from selfplay.run.results import LabellingResult
 from selfplay.stage.context import Context
-from verifiers.answer_reader import answer_reader
+from verifiers.mathematics import answer_reader
 from verifiers.programs.runner import ProgramRunner
 
 KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Looked:
-    """What the new policy made of a task."""
-
-    task: LabelledTask
-    completions: tuple[Completion, ...] = ()
-    outcomes: tuple[bool | None, ...] = ()
-    """Whether each agrees with the task's label; None where that could not be found out, or there is no label."""
-
-
 def relabelling_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, earlier: Sequence[Stage]
-) -> dict[str, Any]:
-    """Writes `tasks` for round `number`, and the new votes: `completions`, `ballots`, and `unit_tests`.
+) -> LabellingResult:
+    """Writes `tasks` for round `number`, and the new votes: `completions`, `votes`, and `unit_tests`.
 
     Args:
         stage: what is written to.
@@ -54,27 +45,31 @@ def relabelling_stage(
         earlier: the labelling stage and the relabellings since, oldest first.
     """
     tasks = earlier[-1].read("tasks", LabelledTask)
-    votes = _grouped(earlier, "ballots", Ballot)
+    votes = _grouped(earlier, "votes", Vote)
     trials = {key: [TrialInput(t.kind, t.input, t.written) for t in rows] for key, rows in _trials(earlier[0]).items()}
     looked = look_again(context, number, policy, tasks)
     with closing(program_runner(context)) as runner:
         found = [_judged(context, runner, number, one, votes, trials) for one in looked]
     renewed = [task for task, _ in found]
-    again = [labelled for _, labelled in found if labelled is not None]
+    again = [case for _, case in found if case is not None]
     stage.write("tasks", LabelledTask, renewed)
     write_votes(stage, number, again, {task.prompt_id: task for task in renewed})
-    return counts_of(renewed) | _what_changed(renewed, looked)
+    return LabellingResult(**counts_of(renewed), **_what_changed(renewed, looked))
 
 
-def look_again(context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]) -> list[Looked]:
-    """The new policy's completions of each task that may be trained on, drawn in waves until no more are needed."""
+def look_again(context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]) -> list[VotedTask]:
+    """The new policy's completions of each task that may be trained on, drawn in waves until no more are needed.
+
+    `label.agrees` says of each whether it passes under the task's label; None where that could not be found out, or
+    there is no label.
+    """
     settings = context.recipe.labelling
     again = settings.relabelling
     assert again is not None
     how = _rollouts(settings, again)
     limits = limits_of(settings)
     wanted = [_has_a_chance(task, settings, again) for task in tasks]
-    found = [Looked(task) for task in tasks]
+    found = [VotedTask(task, label=_label_of(task)) for task in tasks]
     left = [place for place, chance in enumerate(wanted) if chance]
     drawn = 0
     while left and drawn < again.samples:
@@ -82,12 +77,13 @@ def look_again(context: Context, number: int, policy: ModelRef, tasks: Sequence[
         fresh = _wave(context, number, policy, [tasks[place] for place in left], wave, drawn)
         for place, (completions, outcomes) in zip(left, fresh, strict=True):
             before = found[place]
-            found[place] = Looked(before.task, before.completions + completions, before.outcomes + outcomes)
+            label = _label_of(before.task, before.label.agrees + outcomes)
+            found[place] = VotedTask(before.task, before.completions + completions, label=label)
         drawn += wave
         left = [
             place
             for place in left
-            if not decide(found[place].outcomes, limits, how).sure or _may_be_contradicted(found[place], settings)
+            if not decide(found[place].label.agrees, limits, how).sure or _may_be_contradicted(found[place], settings)
         ]
     # The waves of a prompt were weighed each by itself.
     return [
@@ -107,15 +103,15 @@ def _has_a_chance(task: LabelledTask, settings: Labelling, again: Relabelling) -
     return again.revive or not task.dropped
 
 
-def _may_be_contradicted(one: Looked, settings: Labelling) -> bool:
+def _may_be_contradicted(one: VotedTask, settings: Labelling) -> bool:
     """Whether the completions that are left could still make the label one to vote on again."""
     again = settings.relabelling
     assert again is not None
     # One completion alone may outweigh all others where they weigh by their likelihood.
-    if again.votes == "all" or settings.votes == "likelihood" or not has_label(one.task):
+    if again.votes == "all" or settings.votes == "likelihood" or not one.task.has_label:
         return True
-    left = again.samples - len(one.outcomes)
-    against = sum(outcome is not True for outcome in one.outcomes)
+    left = again.samples - len(one.label.agrees)
+    against = sum(agreed is not True for agreed in one.label.agrees)
     return against + left >= again.contradiction * again.samples
 
 
@@ -125,20 +121,19 @@ def _wave(
     again = context.recipe.labelling.relabelling
     assert again is not None
     labeller = Labeller(sampling=again.sampling, samples=wave)
-    problems = [_problem(task) for task in tasks]
     what = f"relabelling {number}: solving from {drawn + 1} on"
     with open_voters(context, {"": labeller}, policy) as voters:
-        given = voters.draw(problems, what, "relabelling", number, drawn)
-    shifted = [[dataclasses.replace(c, index=drawn + c.index) for c in completions] for completions in given]
+        fresh = voters.draw(tasks, what, "relabelling", number, drawn)
+    shifted = [[dataclasses.replace(c, index=drawn + c.index) for c in completions] for completions in fresh]
     items: list[Item] = [
-        (task.domain, task_of(task.answer, task.tests, prompt=task.problem), completion.text)
+        (task.domain, task.task, completion.text)
         for task, completions in zip(tasks, shifted, strict=True)
-        if has_label(task)
+        if task.has_label
         for completion in completions
     ]
     verdicts = iter(context.judge.judge(items))
     return [
-        (tuple(completions), tuple(next(verdicts).passed if has_label(task) else None for _ in completions))
+        (tuple(completions), tuple(next(verdicts).passed if task.has_label else None for _ in completions))
         for task, completions in zip(tasks, shifted, strict=True)
     ]
 
@@ -147,70 +142,67 @@ def _judged(
     context: Context,
     runner: ProgramRunner,
     number: int,
-    one: Looked,
-    votes: Mapping[str, Sequence[Ballot]],
+    one: VotedTask,
+    votes: Mapping[str, Sequence[Vote]],
     trials: Mapping[str, Sequence[TrialInput]],
-) -> tuple[LabelledTask, Labelled | None]:
+) -> tuple[LabelledTask, VotedTask | None]:
     """The task as it goes into the round, and its new votes; none where it was not looked at."""
     settings = context.recipe.labelling
     again = settings.relabelling
     assert again is not None
     if not one.completions:
         return one.task, None
-    problem = _problem(one.task)
-    fresh = ballots_of(context, problem, one.completions, number)
-    contradicted = has_label(one.task) and contradicts(context, runner, one.task, fresh, again.contradiction)
-    task, outcomes = one.task, one.outcomes
-    label = Label(task.answer, task.tests, task.agreement, outcomes, kill_rate=task.kill_rate)
-    if contradicted or again.votes == "all" or not has_label(task):
-        old = [_aged(ballot, number, again.decay) for ballot in votes.get(task.prompt_id, ())]
-        case = Case(problem, (), (*old, *fresh), tuple(trials.get(task.prompt_id, ())))
-        label = label_case(context, runner, case).label
-        outcomes = label.votes[len(old) :] if label.votes else ()
-        task = task_of_label(context, problem, label)
+    fresh = votes_of(context, one.task, one.completions, number)
+    contradicted = one.task.has_label and contradicts(context, runner, one.task, fresh, again.contradiction)
+    task, label, agrees = one.task, one.label, one.label.agrees
+    if contradicted or again.votes == "all" or not task.has_label:
+        old = [_aged(vote, number, again.decay) for vote in votes.get(task.prompt_id, ())]
+        case = VotedTask(task, votes=(*old, *fresh), trials=tuple(trials.get(task.prompt_id, ())))
+        label = label_by_votes(context, runner, case).label
+        agrees = label.agrees[len(old) :]
+        task = with_label(context, task, label)
     flag = _flag(one.task, task, contradicted, number)
     if not label.fault:
-        decision = decide(outcomes, limits_of(settings), _rollouts(settings, again))
+        decision = decide(agrees, limits_of(settings), _rollouts(settings, again))
         task = with_decision(task, decision, settings)
     task = dataclasses.replace(task, flag=flag or one.task.flag)
-    shown = dataclasses.replace(label, votes=outcomes if label.votes else ())
-    return task, Labelled(Case(problem, one.completions, tuple(fresh), ()), shown)
+    return task, VotedTask(task, one.completions, tuple(fresh), label=dataclasses.replace(label, agrees=agrees))
 
 
 def contradicts(
-    context: Context, runner: ProgramRunner, task: LabelledTask, ballots: Sequence[Ballot], share: float
+    context: Context, runner: ProgramRunner, task: LabelledTask, votes: Sequence[Vote], share: float
 ) -> bool:
-    """Whether at least this share of the ballots agrees on something else than the label.
+    """Whether at least this share of the votes agrees on something else than the label.
 
     For programs: whether they agree on another output of one of its tests.
     """
     settings = context.recipe.labelling.model_copy(update={"min_agreement": share, "ties": "drop", "min_tests": 1})
     reader = answer_reader(context.judge.verifiers[task.domain])
-    answers, weights = [ballot.answer for ballot in ballots], [ballot.weight for ballot in ballots]
+    answers, weights = [vote.answer for vote in votes], [vote.weight for vote in votes]
     if reader is not None:
         found = label_by_answers(reader, answers, weights, settings.model_copy(update={"filters": ()}))
-        return found.answer is not None and not reader.equal(found.answer, task.answer or "")
-    trials = [TrialInput("", test.input, test.output) for test in task.tests]
+        return found.answer is not None and not reader.equal(found.answer, task.task.answer or "")
+    trials = [TrialInput("", test.input, test.output) for test in task.task.tests]
     _, tried = Consensus(runner, answers, weights, trials).label(settings)
     return any(item.kept and item.output != " ".join(item.trial.written.split()) for item in tried)
 
 
-def _aged(ballot: Ballot, number: int, decay: float) -> Ballot:
-    """The ballot as it counts before round `number`: its policy is one round older for each round since."""
-    policy_of = max(ballot.round - 1, 0)
-    return dataclasses.replace(ballot, weight=ballot.weight * decay ** (number - 1 - policy_of))
+def _aged(vote: Vote, number: int, decay: float) -> Vote:
+    """The vote as it counts before round `number`: its policy is one round older for each round since."""
+    policy_of = max(vote.round - 1, 0)
+    return dataclasses.replace(vote, weight=vote.weight * decay ** (number - 1 - policy_of))
 
 
 def _flag(before: LabelledTask, after: LabelledTask, contradicted: bool, number: int) -> str:
     if not contradicted:
-        return f"{FOUND} before round {number}" if has_label(after) and not has_label(before) else ""
-    same = (before.answer, before.tests) == (after.answer, after.tests)
-    became = LOST if not has_label(after) else KEPT if same else CHANGED
+        return f"{FOUND} before round {number}" if after.has_label and not before.has_label else ""
+    became = LOST if not after.has_label else KEPT if before.task == after.task else CHANGED
     return f"contradicted before round {number}: {became}"
 
 
-def _problem(task: LabelledTask) -> Problem:
-    return Problem(task.prompt_id, task.domain, task.problem)
+def _label_of(task: LabelledTask, agrees: tuple[bool | None, ...] = ()) -> Label:
+    """The label that a task has."""
+    return Label(task.task.answer, task.task.tests, task.agreement, agrees)
 
 
 def _grouped(stages: Sequence[Stage], table: str, record: type[Any]) -> dict[str, list[Any]]:
@@ -238,7 +230,7 @@ def _run(tests: Sequence[UnitTest]) -> Iterator[UnitTest]:
             yield test
 
 
-def _what_changed(tasks: Sequence[LabelledTask], looked: Sequence[Looked]) -> dict[str, Any]:
+def _what_changed(tasks: Sequence[LabelledTask], looked: Sequence[VotedTask]) -> dict[str, Any]:
     flags = Counter(task.flag for task in tasks if task.flag)
     agreement = [task.agreement for task in tasks if not task.dropped]
     return {

@@ -13,22 +13,12 @@ from selfplay.config.labelling import Labeller
 from selfplay.engines.base import ModelRef, Sample, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.labelling.label_engines import ask, open_label_engine
-from selfplay.run.records import Ballot
+from selfplay.run.records import LabelledTask, Vote
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
-from verifiers.answer_reader import answer_reader
 from verifiers.extraction import code_block
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is to get a label."""
-
-    id: str
-    """Of its prompt."""
-    domain: str
-    problem: str
+from verifiers.mathematics import answer_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +43,23 @@ class Voters:
         self._context = context
         self._labellers = labellers
 
-    def draw(self, prompts: Sequence[Problem], what: str, *seeds: str | int) -> list[list[Completion]]:
-        """The completions of each prompt, in the order of the labellers.
+    def draw(self, tasks: Sequence[LabelledTask], what: str, *seeds: str | int) -> list[list[Completion]]:
+        """The completions of each task, in the order of the labellers.
 
         Args:
-            prompts: what is solved.
+            tasks: what is solved, whatever their labels.
             what: what the person who waits is told.
             seeds: names that the seed derives from.
 
         Raises:
             BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
         """
-        found: list[list[Completion]] = [[] for _ in prompts]
+        found: list[list[Completion]] = [[] for _ in tasks]
         for name, (labeller, engine) in self._labellers.items():
             k = labeller.samples
-            repeated = [prompt for prompt in prompts for _ in range(k)]
+            repeated = [task for task in tasks for _ in range(k)]
             domains = self._context.recipe.domains
-            inputs = [formats.solver_input(domains[prompt.domain], prompt.problem) for prompt in repeated]
+            inputs = [formats.solver_input(domains[task.domain], task.task) for task in repeated]
             self._context.listener.begin(f"{what}: {name}" if name else what, len(inputs))
             seed = self._context.seed(*seeds, name) if name else self._context.seed(*seeds)
             samples = ask(self._context, engine, inputs, labeller.sampling, seed)
@@ -137,17 +127,17 @@ def open_voters(context: Context, labellers: Mapping[str, Labeller], policy: Mod
         yield Voters(context, opened)
 
 
-def ballots_of(context: Context, prompt: Problem, completions: Sequence[Completion], number: int) -> list[Ballot]:
+def votes_of(context: Context, task: LabelledTask, completions: Sequence[Completion], number: int) -> list[Vote]:
     """What each completion votes for: its final answer, or its program."""
     return [
-        Ballot(
-            id=content_id("ballot", prompt.id, number, completion.labeller, completion.index),
-            prompt_id=prompt.id,
-            domain=prompt.domain,
+        Vote(
+            id=content_id("vote", task.prompt_id, number, completion.labeller, completion.index),
+            prompt_id=task.prompt_id,
+            domain=task.domain,
             round=number,
             labeller=completion.labeller,
             index=completion.index,
-            answer=voted_for(context, prompt.domain, completion.text),
+            answer=voted_for(context, task.domain, completion.text),
             weight=completion.weight,
         )
         for completion in completions

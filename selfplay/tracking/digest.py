@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from selfplay.run.plan import Kind
 from selfplay.tracking.metric_log import (
     METRICS_FILE,
     ROUND_REWARD,
@@ -63,7 +64,7 @@ class MetricDigest:
             self.rewards.setdefault(line.stage, {})[line.step] = line.metrics["reward"]
         if ROUND_REWARD in line.metrics:
             self.round_rewards[line.stage] = line.metrics[ROUND_REWARD]
-        if line.step is not None and line.stage.startswith("evaluation_"):
+        if line.step is not None and line.kind == Kind.EVALUATION:
             self.heldout[line.stage] = line.metrics
         shares = _statuses(line)
         if shares:

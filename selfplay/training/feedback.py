@@ -9,6 +9,7 @@ from selfplay.config.synthesis import Feedback
 from selfplay.run.records import Prompt, Rollout, Seed
 from selfplay.run.seeding import derive
 from selfplay.training.pairs import pass_rates
+from verifiers.model import Task
 
 SOURCE = "feedback"
 
@@ -25,7 +26,7 @@ def learnable_pairs(
     Args:
         rollouts: those of the round, with verdicts.
         prompt_of_task: the prompt of each task of the round.
-        prompts: the run's synthesised prompts; given ones carry no concepts, and are no pairs.
+        prompts: the run's synthesised prompts; external ones carry no concepts, and are no pairs.
         settings: which of them.
         seed: of the draw.
     """
@@ -52,9 +53,7 @@ def _pair(prompt: Prompt) -> Seed:
         concepts=prompt.concepts,
         level=prompt.level,
         rationale=prompt.rationale,
-        problem=prompt.problem,
-        answer=None,
-        tests=(),
+        task=Task(prompt.problem),
         solution="",
         solution_is_right=None,
     )

@@ -9,16 +9,18 @@ from typing import Any
 
 from selfplay import formats
 from selfplay.engines.base import ModelRef
-from selfplay.rollouts.judge import task_of
+from selfplay.rollouts.rollout_log import logged_rollouts
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json
-from selfplay.run.records import LabelledTask, Pair, Rollout, Seed
-from selfplay.stage.context import Context, TrainingJob
+from selfplay.run.records import Example, LabelledTask, Pair, PolicyTask, Rollout, Seed
+from selfplay.run.tables import write_table
+from selfplay.stage.context import Context, Job, Training
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
-from selfplay.training.verified_rollouts import logged_rollouts, solver_prompt, verified_rollouts
+from selfplay.training.verified_rollouts import solver_prompt, verified_rollouts
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
-from selfplay.trl_trainers.grpo import GROUPS_FILE, Known, train_grpo, write_tasks
-from selfplay.trl_trainers.sft import Example, NothingToLearn, train_sft, write_examples
+from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
+from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob
+from selfplay.trl_trainers.sft import NothingToLearn, train_sft
 
 POLICY = "policy"
 
@@ -38,40 +40,40 @@ class Round:
     teacher: ModelRef | None = None
     """A model that the run trained to learn from."""
 
-    def train(self, function: Callable[..., Any], job: dict[str, Any]) -> None:
+    def train(self, function: Callable[[Job, Placement], dict[str, float]], job: Job) -> None:
         """Trains the policy by a function of `selfplay.trl_trainers` and keeps the result in the stage."""
-        settings = self.context.recipe.training
-        common = {"model": self.policy, "args": settings.rule_args, "lora": settings.lora}
-        self.context.train(self.stage, [TrainingJob(POLICY, function, common | job, self.context.chat)])
+        self.context.train(self.stage, [Training(POLICY, function, job)])
 
-    def fit(self, examples: Sequence[Example]) -> None:
+    def fit(self, examples: Iterable[Example]) -> None:
         """Trains the policy by maximum likelihood."""
         file = self.stage.folder / "examples.parquet"
-        write_examples(file, examples)
-        self.train(train_sft, {"examples": str(file), "loss": "completion"})
+        write_table(file, Example, examples)
+        settings = self.context.recipe.training
+        self.train(train_sft, SFTJob(model=self.policy, args=settings.rule_args, lora=settings.lora, examples=file))
 
 
 def grpo(this: Round) -> Counts:
     """Rolls out and learns in one loop, TRL's own; its rollouts are read back from what the reward logged."""
     context, settings = this.context, this.context.recipe.training
     file = this.stage.folder / "tasks.parquet"
-    rows = [
-        (t.id, t.domain, solver_prompt(context, t), task_of(t.answer, t.tests, prompt=t.problem)) for t in this.tasks
-    ]
-    write_tasks(file, rows, _known(this))
+    write_table(file, PolicyTask, _policy_tasks(this))
     sampling = {
         "temperature": settings.sampling.temperature,
         "top_p": settings.sampling.top_p,
         "max_completion_length": settings.sampling.max_new_tokens,
     }
     args = sampling | settings.rule_args
-    job = {
-        "tasks": str(file),
-        "args": args,
-        "recipe": context.recipe.model_dump(mode="json"),
-        "store": str(context.run.store_folder),
-        "shuffled": settings.rewards == "shuffled",
-    }
+    job = GRPOJob(
+        model=this.policy,
+        args=args,
+        lora=settings.lora,
+        tasks=file,
+        rule=settings.grpo,
+        domains=context.recipe.domains,
+        sandbox=context.recipe.sandbox,
+        store=context.run.store_folder,
+        shuffled=settings.rewards == "shuffled",
+    )
     this.train(train_grpo, job)
     training = this.stage.folder / f"{POLICY}-training"
     outcomes: Counter[bool | None] = Counter()
@@ -87,11 +89,14 @@ def _counted(rollouts: Iterable[Rollout], outcomes: Counter[bool | None]) -> Ite
         yield row
 
 
-def _known(this: Round) -> list[Known]:
-    """What labelling knows of each task; pass rates only where the policy itself tried."""
+def _policy_tasks(this: Round) -> Iterator[PolicyTask]:
+    """The tasks with what labelling knows of each; pass rates only where the policy itself tried."""
     settings = this.context.recipe.labelling
     own = settings.self_labelled or settings.difficulty is not None
-    return [Known(task.pass_rate, task.tried) if own else Known() for task in this.tasks]
+    for task in this.tasks:
+        known = (task.pass_rate, task.tried) if own else ()
+        prompt = solver_prompt(this.context, task)
+        yield PolicyTask(task.id, task.domain, prompt, task.task, *known)
 
 
 def dpo(this: Round) -> Counts:
@@ -109,9 +114,11 @@ def dpo(this: Round) -> Counts:
             "valid): raise training.dpo.rollouts, or sampling.max_new_tokens where they were cut"
         )
     this.stage.write("pairs", Pair, pairs)
-    guard = settings.collapse
-    table = str(this.stage.folder / "pairs.parquet")
-    this.train(train_dpo, {"pairs": table, "drop": guard.drop, "window": guard.window})
+    table, guard = this.stage.folder / "pairs.parquet", settings.collapse
+    this.train(
+        train_dpo,
+        DPOJob(model=this.policy, args=settings.args, lora=training.lora, pairs=table, collapse=guard),
+    )
     outcome = this.stage.folder / f"{POLICY}-training" / OUTCOME
     if outcome.exists():
         counts["stopped"] = read_json(outcome)["stopped"]
@@ -145,7 +152,7 @@ def continued_sft(this: Round) -> Counts:
     if not solved:
         raise NothingToLearn("the seeds carry no worked solutions, which continued_sft trains on")
     domains = this.context.recipe.domains
-    this.fit([Example(formats.solver_input(domains[s.domain], s.problem), (s.solution,)) for s in solved])
+    this.fit([Example(formats.solver_input(domains[s.domain], s.task), (s.solution,)) for s in solved])
     return {"samples": len(solved)}
 
 

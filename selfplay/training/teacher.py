@@ -10,20 +10,18 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
-from selfplay.config.models import ScratchModel
+from selfplay.config.section import ScratchModel
 from selfplay.config.teacher import SFTRule, Teacher
 from selfplay.engines.base import Missing
-from selfplay.rollouts.judge import task_of
-from selfplay.run.records import LabelledTask, Trace
+from selfplay.run.records import Example, LabelledTask, Trace
 from selfplay.run.seeding import content_id
 from selfplay.stage.open_engine import OpenedEngine, answers_of
 from selfplay.training.rules import Counts, Round
 from selfplay.training.traces import converted, file_traces, trace_fault
 from selfplay.training.verified_rollouts import solver_prompt
-from selfplay.trl_trainers.sft import Example, NothingToLearn, count_tokens
-from verifiers.mathematics.verifier import MathVerifier
+from selfplay.trl_trainers.sft import CountJob, NothingToLearn, count_tokens
+from verifiers.mathematics import MathVerifier
 from verifiers.voting import vote
 
 TEACHER, FILES = "teacher", "files"
@@ -128,10 +126,7 @@ def _verified(this: Round, settings: SFTRule, traces: list[Trace]) -> list[Trace
 def _by_labels(this: Round, tasks: dict[str, LabelledTask], traces: list[Trace]) -> list[Trace]:
     """Drops what fails the label of its prompt, or could not be checked against it."""
     left = [trace for trace in traces if not trace.dropped]
-    items = []
-    for trace in left:
-        task = tasks[trace.task_id]
-        items.append((trace.domain, task_of(task.answer, task.tests, prompt=task.problem), trace.completion))
+    items = [(trace.domain, tasks[trace.task_id].task, trace.completion) for trace in left]
     reasons = {True: "", False: "fails the label", None: "not checked"}
     found = {t.id: reasons[v.passed] for t, v in zip(left, this.context.judge.judge(items), strict=True)}
     return [dataclasses.replace(trace, dropped=trace.dropped or found[trace.id]) for trace in traces]
@@ -160,8 +155,7 @@ def _by_vote(this: Round, task: LabelledTask, group: Sequence[Trace], least: flo
 def _measured(this: Round, traces: list[Trace], settings: SFTRule) -> list[Trace]:
     """Counts tokens as the policy will read them, and drops what is too long."""
     left = [trace for trace in traces if not trace.dropped]
-    job: dict[str, Any] = {"model": this.policy, "chat": this.context.chat}
-    job["rows"] = [{"prompt": trace.prompt, "segments": [trace.completion]} for trace in left]
+    job = CountJob(this.policy, [Example(trace.prompt, (trace.completion,)) for trace in left])
     [counts] = this.context.workers.map(count_tokens, [job]) if left else [[]]
     lengths = dict(zip((trace.id for trace in left), counts, strict=True))
 

@@ -22,6 +22,7 @@ from selfplay.config.teacher import TraceFiles
 from selfplay.seeds.rows import SeedError, json_rows
 from selfplay.training.validity import thinking_fault
 from verifiers.extraction import boxed_answer, code_block, final_text
+from verifiers.model import Task
 
 _CHANNEL = re.compile(r"<\|channel\|>\s{0,4}(analysis|commentary|final)\b[^<]{0,200}<\|message\|>")
 _TOKEN = re.compile(r"<\|(?:start|end|return|call|message|channel)\|>(?:assistant)?")
@@ -116,7 +117,7 @@ def _read(recipe: Recipe, settings: TraceFiles, where: str, row: dict[str, Any])
     if not isinstance(trace, str):
         raise SeedError(f"{where}: `{settings.completion}` must be a text; training.sft.files.completion names it")
     if isinstance(problem, str):
-        return where, domain, formats.solver_input(recipe.domains[domain], problem), trace
+        return where, domain, formats.solver_input(recipe.domains[domain], Task(problem)), trace
     if isinstance(prompt, str):
         return where, domain, prompt, trace
     raise SeedError(f"{where}: needs `{settings.problem}` (training.sft.files.problem) or `prompt`, a text")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 import random
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from selfplay import formats
 from selfplay.engines.base import ModelRef, Sampling
-from selfplay.rollouts.judge import task_of
 from selfplay.rollouts.mode_collapse import ModeCollapse
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.seeding import content_id
@@ -22,7 +18,7 @@ from verifiers.composite import mean_component_rewards
 
 def solver_prompt(context: Context, task: LabelledTask) -> str:
     """What the policy reads for a task."""
-    return formats.solver_input(context.recipe.domains[task.domain], task.problem)
+    return formats.solver_input(context.recipe.domains[task.domain], task.task)
 
 
 def verified_rollouts(
@@ -34,12 +30,11 @@ def verified_rollouts(
     how = context.recipe.training.sampling
     samples = context.engine(policy).generate(
         [solver_prompt(context, task) for task in repeated],
-        Sampling(how.temperature, how.max_new_tokens, how.top_p),
+        Sampling.of(how),
         context.seed("selfplay", number, "rollouts"),
         context.listener.advance,
     )
-    judged = [(task.domain, task_of(task.answer, task.tests, prompt=task.problem)) for task in repeated]
-    verdicts = context.judge.judge_samples(judged, samples)
+    verdicts = context.judge.judge_samples([(task.domain, task.task) for task in repeated], samples)
     rows = [
         Rollout(
             id=content_id("rollout", number, task.id, place % k),
@@ -94,40 +89,3 @@ def shuffled_verdicts(rows: Sequence[Rollout], thinking: Thinking, seed: int) ->
     for place, (passed, reward, status) in zip(places, verdicts, strict=True):
         found[place] = dataclasses.replace(rows[place], passed=passed, reward=reward, status=status)
     return found
-
-
-def logged_rollouts(folder: Path, number: int, temperature: float) -> Iterator[Rollout]:
-    """What each rank of a GRPO training logged, in order, less what a training that went on from a checkpoint undid.
-
-    Only the places of the lines are held: a long training has logged more than fits into memory.
-    """
-    latest: dict[tuple[int, int, int, int], tuple[int, int]] = {}
-    with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(file.open("rb")) for file in sorted(folder.glob("rollouts-*.jsonl"))]
-        for at, file in enumerate(files):
-            start, before = 0, (-1, 0, 0)
-            for line in file:
-                row = json.loads(line)
-                step, rank, call, place = (row[name] for name in ("step", "rank", "call", "place"))
-                if (step, call, place) <= before:
-                    # A new attempt, which may have topped up less, or ended earlier.
-                    latest = {key: of for key, of in latest.items() if key[1] != rank or key[0] < step}
-                before = (step, call, place)
-                latest[step, rank, call, place] = (at, start)
-                start += len(line)
-        for key, (at, start) in sorted(latest.items()):
-            files[at].seek(start)
-            row = json.loads(files[at].readline())
-            yield Rollout(
-                id=content_id("rollout", number, *key),
-                task_id=row["task_id"],
-                domain=row["domain"],
-                round=number,
-                mode=f"T={temperature}",
-                index=key[3],
-                completion=row["completion"],
-                passed=row["passed"],
-                reward=row["reward"],
-                status=row["status"],
-                reason=row["reason"],
-            )

@@ -8,6 +8,8 @@ import math
 import typing
 from typing import Any
 
+from selfplay.config.errors import UserError
+
 RESERVED = {
     "output_dir": "the run directory decides it",
     "seed": "it derives from the recipe's seed",
@@ -25,7 +27,7 @@ RESERVED = {
 }
 
 
-class ArgumentsError(ValueError):
+class ArgumentsError(UserError):
     """Trainer arguments that the trainer would not take; the message names the field and the remedy."""
 
 

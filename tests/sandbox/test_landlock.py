@@ -491,7 +491,7 @@ def test_as_an_ordinary_user() -> None:
         print(json.dumps([said.stdout.decode(), str(bombed.status), after.stdout.decode(), same]))
     """)
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        shutil.copytree(Path(landlock.__file__).parent, Path(folder, "sandbox"))
+        shutil.copytree(Path(landlock.__file__).parents[1], Path(folder, "sandbox"))
         for path in [Path(folder), *Path(folder).rglob("*")]:
             path.chmod(0o777 if path.is_dir() else 0o644)
         done = subprocess.run([python, "-c", script, folder], capture_output=True, text=True, check=False, cwd="/")

@@ -11,7 +11,7 @@ import fakes_output
 import pytest
 from fake_kit import LINES, SUM, Fake
 
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 FAKES: list[Fake] = [*fakes_function.FAKES, *fakes_output.FAKES]
 MOST_SECONDS = 20.0

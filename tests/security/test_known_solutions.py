@@ -17,7 +17,7 @@ from known_solutions import Case
 
 from sandbox.model import SandboxUnavailable
 from sandbox.open import open_sandbox
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 FOLDER = Path(os.environ.get("SELFPLAY_SHARED_DATA", "/nonexistent")) / "code"
 pytestmark = [

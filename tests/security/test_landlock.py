@@ -18,7 +18,7 @@ from sandbox.landlock.backend import WHY_UNENFORCED, open_landlock
 from sandbox.model import Limits, Program, SandboxUnavailable, Status
 from sandbox.warm.sandbox import WarmSandbox
 from sandbox.warm.visible_files import interpreter, reachable_by_others
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 OTHERWISE = {
     "names_of_the_host": "the host's name and process numbers can be seen",

@@ -17,7 +17,7 @@ import pytest
 from sandbox.model import Execution, Limits, Program, Sandbox, SandboxUnavailable, Stop
 from sandbox.open import open_sandbox
 from verifiers.model import Task, Test
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 _SEARCH = """
 import os, re, sys

@@ -16,10 +16,10 @@ from typing import Any
 from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
 from verifiers.extraction import code_block
 from verifiers.model import Task, Test, Verdict
+from verifiers.programs.approximate import TOLERANCE_KINDS, Tolerance
 from verifiers.programs.checker import checker_input, checker_program, checker_says, needs_testlib
 from verifiers.programs.comparison import COMPARISONS, Comparison, same_output, same_value
 from verifiers.programs.runner import OpenSandbox, ProgramRunner, limits_for, open_default
-from verifiers.programs.tolerance import TOLERANCE_KINDS, Tolerance
 
 _FAULT_OF_A_PROGRAM = frozenset(
     (Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
@@ -28,7 +28,7 @@ _FAULT_OF_A_PROGRAM = frozenset(
 
 @dataclass(slots=True)
 class _Progress:
-    """What is known of a submission while its tests run."""
+    """The state of a submission while its tests run."""
 
     passed: int = 0
     failed_at: int | None = None

@@ -12,7 +12,7 @@ from selfplay.engines.sharded import ShardedEngine
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
 from selfplay.labelling.votes import likelihood_weights
-from selfplay.run.records import Ballot, LabelledTask
+from selfplay.run.records import LabelledTask, Vote
 from selfplay.stage.context import Context
 from tests.selfplay.labelling.conftest import MakeContext, ScriptedPolicy, prompt
 
@@ -56,6 +56,6 @@ def test_votes_weigh_alike_however_many_are_drawn_at_once(make_context: MakeCont
     # Three of four agree with the label, but the fourth is so likely that it has more than half of the weight.
     policy_of(context, "12", "12", "12", "13")
     relabelling_stage(second, context, 2, SurePolicy.model, [first])
-    assert [row.weight for row in second.read("ballots", Ballot)] == likelihood_weights(MEANS, 30.0)
+    assert [row.weight for row in second.read("votes", Vote)] == likelihood_weights(MEANS, 30.0)
     [task] = second.read("tasks", LabelledTask)
     assert task.flag.startswith("contradicted before round 2")

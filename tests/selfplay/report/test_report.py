@@ -23,7 +23,8 @@ from selfplay.report.run_tables import RunTables
 from selfplay.report.samples import visible
 from selfplay.run.files import RunError, write_json
 from selfplay.run.records import LabelledTask, Prompt, Rollout
-from selfplay.run.tables import RecordError, read_table, schema_of, write_arrow, write_table
+from selfplay.run.tables import RecordError, plain_row, read_table, schema_of, write_arrow, write_table
+from verifiers.model import Task
 
 MAKE = Callable[..., Path]
 LARGEST = 6_000_000
@@ -362,6 +363,7 @@ def test_large_tables_are_sampled(fake_run: MAKE) -> None:
     run_path = fake_run(until="labelling", prompts=20)
     rows = 100_000
     stages = run_path / "stages"
+    task = plain_row(Task("some text " * 8, "1"))
     dropped = ["parse: nothing" if index % 2 else "" for index in range(rows)]
     write_prompts(stages / "synthesis" / "prompts.parquet", dropped)
     write_prompts(stages / "curation" / "prompts.parquet", [""] * (rows // 2))
@@ -369,7 +371,12 @@ def test_large_tables_are_sampled(fake_run: MAKE) -> None:
         stages / "labelling" / "tasks.parquet",
         LabelledTask,
         rows // 2,
-        {"prompt_id": lambda i: f"row{i}", "agreement": lambda i: i % 1000 / 1000, "dropped": lambda i: ""},
+        {
+            "prompt_id": lambda i: f"row{i}",
+            "task": lambda i: task,
+            "agreement": lambda i: i % 1000 / 1000,
+            "dropped": lambda i: "",
+        },
     )
     write_columns(stages / "labelling" / "completions.parquet", Rollout, rows, {"task_id": lambda i: f"row{i // 2}"})
     started = time.monotonic()

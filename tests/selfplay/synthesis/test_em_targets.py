@@ -15,8 +15,7 @@ from selfplay.run.directory import Stage
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage
 from selfplay.synthesis.em import em_stage, round_models
-from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
-from selfplay.synthesis.likelihood import is_whole
+from selfplay.synthesis.likelihood import for_prompt_model, for_rationale_model, is_whole
 from tests.selfplay.synthesis import toy
 
 TRAIN, HELDOUT = toy.seeds()[:8], toy.seeds()[8:12]

@@ -19,12 +19,13 @@ from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore
 from selfplay.stage.context import Context
 from selfplay.synthesis.generate import synthesis_stage
-from tests.selfplay.conftest import InProcess
 from tests.selfplay.engines.openai_server import OpenAIServer, prompt_of
+from tests.selfplay.in_process import InProcess
+from verifiers.model import Task
 
 GOOD = "<!-- BEGIN RATIONALE -->think {n}<!-- END RATIONALE --><!-- BEGIN PROBLEM -->What is {n}?<!-- END PROBLEM -->"
 SEEDS = [
-    Seed(str(n), "math", "train", "s", concepts, "easy", "z", "x", "1", (), "", None)
+    Seed(str(n), "math", "train", "s", concepts, "easy", "z", Task("x", "1"), "", None)
     for n, concepts in enumerate([("a", "b"), ("b", "c"), ("c", "d"), ("a", "d")])
 ]
 P = ModelRef("p", "p")

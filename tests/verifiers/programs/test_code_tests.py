@@ -10,9 +10,9 @@ import pytest
 
 from sandbox.model import Execution, SandboxUnavailable, Status
 from verifiers.model import Task, Test
+from verifiers.programs import CodeVerifier
 from verifiers.programs.checker import checker_says
 from verifiers.programs.runner import run_programs
-from verifiers.programs.verifier import CodeVerifier
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_sandbox import FakeSandbox
