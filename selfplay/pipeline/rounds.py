@@ -23,7 +23,6 @@ from selfplay.evaluation.evaluate import evaluation_stage
 from selfplay.evaluation.selection import selection_outcome, selection_stage
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
-from selfplay.labelling.tasks import unlabelled_task
 from selfplay.pipeline.stage_runner import StageRunner
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, Prompt, Rollout, RoundPrompt, Seed
@@ -204,7 +203,8 @@ class SelfPlay:
             prompts = [prompt for curated in stages.values() for prompt in kept_prompts(curated)]
             tasks = {row.task.id: row.task.prompt_id for row in last.read("prompts", RoundPrompt)}
             seed = context.seed("feedback", number)
-            pairs = learnable_pairs(last.read("rollouts", Rollout), tasks, prompts, settings, seed)
+            outcomes = last.columns("rollouts", Rollout, ("task_id", "passed"))
+            pairs = learnable_pairs(outcomes, tasks, prompts, settings, seed)
             # The rounds of EM before the first synthesis have the lower numbers.
             em = context.recipe.em.rounds + number - 1
             counts = em_stage(stage, context, em, before, problems.train, problems.pairs, pairs)
@@ -220,4 +220,4 @@ def kept_prompts(curated: Stage) -> list[Prompt]:
 
 def unlabelled_tasks(prompts: Sequence[Prompt]) -> list[LabelledTask]:
     """Prompts as tasks without answers, for a rule that needs none."""
-    return [unlabelled_task(prompt) for prompt in sorted(prompts, key=lambda prompt: prompt.id)]
+    return [LabelledTask.unlabelled(prompt) for prompt in sorted(prompts, key=lambda prompt: prompt.id)]

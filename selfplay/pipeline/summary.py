@@ -11,7 +11,7 @@ from typing import Any
 import selfplay
 from selfplay.compute.clock import Clock
 from selfplay.config.recipe import Recipe
-from selfplay.evaluation.evaluate import gain_rows, metric_rows
+from selfplay.evaluation.evaluate import gain_rows, metric_rows, metric_values, outcomes_of
 from selfplay.pipeline.rounds_summary import (
     best_policy,
     link_best,
@@ -22,7 +22,6 @@ from selfplay.pipeline.rounds_summary import (
 )
 from selfplay.run.directory import RunDirectory, Stage
 from selfplay.run.files import write_json
-from selfplay.run.records import Rollout
 from selfplay.synthesis.em_watch import Measures, stop_decision
 
 PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")
@@ -31,7 +30,7 @@ PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-veri
 def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str, Any]:
     """Writes `summary.json` and returns it."""
     recipe = run.recipe
-    evaluations = [_outcomes(stage) for stage in stages if stage.name.startswith("evaluation_")]
+    evaluations = [metric_values(outcomes_of(stage)) for stage in stages if stage.name.startswith("evaluation_")]
     settings, seed = recipe.evaluation, recipe.seed
     labels = _first_labels(stages)
     scores, best = score_rows(stages), best_policy(run, stages)
@@ -41,11 +40,11 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
         "algorithm": recipe.training.algorithm,
         "rewards": recipe.training.rewards,
         "seed": seed,
-        "evaluation": [r for n, rows in enumerate(evaluations) for r in metric_rows(rows, settings, n, seed)],
+        "evaluation": [r for n, values in enumerate(evaluations) for r in metric_rows(values, settings, n, seed)],
         "gains": [
             row
-            for number, rows in enumerate(evaluations[1:], 1)
-            for row in gain_rows(evaluations[0], rows, settings, number, seed)
+            for number, values in enumerate(evaluations[1:], 1)
+            for row in gain_rows(evaluations[0], values, settings, number, seed)
         ],
         "prompts": prompt_counts(stages),
         "labels": {"accuracy": labels.get("label_accuracy"), "n": labels.get("measured", 0)},
@@ -67,12 +66,6 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
     link_best(run, best)
     write_json(run.path / "summary.json", summary)
     return summary
-
-
-def _outcomes(stage: Stage) -> list[Rollout]:
-    """An evaluation's rollouts without their texts: those of many rounds need not fit into memory."""
-    rows = (row for batch in stage.batches("rollouts", Rollout) for row in batch)
-    return [dataclasses.replace(row, completion="", reason="") for row in rows]
 
 
 def _is_em(stage: Stage) -> bool:

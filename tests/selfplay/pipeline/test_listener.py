@@ -78,7 +78,7 @@ def test_rollouts_are_told_by_task_and_by_reason(tmp_path: Path) -> None:
     rows += [rollout("b", None, "error")]
     with told(tmp_path, recipe("disabled")) as (run, audience):
         audience.stage("selfplay_1", 1, 1, False)
-        run.do("selfplay_1", [], lambda stage: stage.write("rollouts", Rollout, rows) or {"rollouts": 4})
+        run.do("selfplay_1", [], lambda stage: {"rollouts": stage.write("rollouts", Rollout, rows)})
     [line] = read_metrics(tmp_path)
     assert line.metrics == {
         "rollouts/status/correct/math": 0.25,

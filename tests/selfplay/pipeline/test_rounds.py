@@ -131,7 +131,7 @@ def test_given_prompts_are_learnt_from_and_tracked_by_source(tmp_path: Path) -> 
     assert planned_stages(settings) == ["seeds", "base", "evaluation_0", "selfplay_1", "evaluation_1"]
     with RunDirectory.open(tmp_path / "run", settings) as run:
         prompts = run.stage("selfplay_1").read("prompts", RoundPrompt)
-    assert sorted((row.problem, row.source, row.origin) for row in prompts) == [
+    assert sorted((row.task.problem, row.source, row.origin) for row in prompts) == [
         ("Say 1.", "external", "book 1"),
         ("Say 2.", "external", "book 0"),
         ("Say 3.", "external", "book 1"),
