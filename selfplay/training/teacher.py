@@ -18,7 +18,7 @@ from selfplay.run.records import Example, LabelledTask, Trace
 from selfplay.run.seeding import content_id
 from selfplay.stage.open_engine import OpenedEngine, answers_of
 from selfplay.training.rules import Counts, Round
-from selfplay.training.traces import converted, file_traces, trace_fault
+from selfplay.training.traces import FoundTrace, converted, file_traces, trace_fault
 from selfplay.training.verified_rollouts import solver_prompt
 from selfplay.trl_trainers.sft import CountJob, NothingToLearn, count_tokens
 from verifiers.mathematics import MathVerifier
@@ -71,7 +71,8 @@ def _asked(this: Round, settings: SFTRule) -> list[Trace]:
             fault = "the endpoint refused it"
         else:
             fault = "" if sample.complete else "cut at the token limit"
-        traces.append(_trace(this, task.domain, prompt, text, TEACHER, fault, task.id, index, name))
+        asked = FoundTrace(name, task.domain, prompt, task.task.language, text)
+        traces.append(_trace(this, asked, TEACHER, fault, task.id, index))
     return _verified(this, settings, traces)
 
 
@@ -88,26 +89,24 @@ def _read(this: Round, settings: SFTRule) -> list[Trace]:
         return []
     rows = file_traces(this.context.recipe, settings.files)
     return [
-        _trace(this, domain, prompt, converted(text), FILES, "", content_id("trace prompt", prompt), place, where)
-        for place, (where, domain, prompt, text) in enumerate(rows)
+        _trace(this, row._replace(text=converted(row.text)), FILES, "", content_id("trace prompt", row.prompt), place)
+        for place, row in enumerate(rows)
     ]
 
 
-def _trace(
-    this: Round, domain: str, prompt: str, text: str, source: str, fault: str, task_id: str, index: int, origin: str
-) -> Trace:
-    verifier = this.context.recipe.domains[domain].verifier
+def _trace(this: Round, found: FoundTrace, source: str, fault: str, task_id: str, index: int) -> Trace:
+    verifier = this.context.recipe.domains[found.domain].verifier
     return Trace(
         id=content_id("trace", this.number, source, task_id, index),
         task_id=task_id,
-        domain=domain,
-        prompt=prompt,
-        completion=text,
+        domain=found.domain,
+        prompt=found.prompt,
+        completion=found.text,
         source=source,
-        origin=origin,
+        origin=found.where,
         index=index,
         tokens=None,
-        dropped=fault or trace_fault(text, verifier),
+        dropped=fault or trace_fault(found.text, verifier, found.language),
     )
 
 
