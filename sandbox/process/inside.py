@@ -12,7 +12,7 @@ PARENT = "SELFPLAY_PARENT"
 """Names the owner's process in the environment of a child that is to die with it."""
 HEADER = struct.Struct(">Q")
 """Before each frame: its length in bytes."""
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _HIGH = 100
 
 
@@ -25,10 +25,15 @@ def die_with_parent(parent: int | None = None) -> None:
     owner = os.environ.pop(PARENT, None)
     if parent is None and owner is None:
         return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     # It may have ended before the kernel was asked.
     if os.getppid() != (int(owner or 0) if parent is None else parent):
         os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Makes what a child of this process starts and lets go of (a daemon) a child of this one, so that it is seen."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def take_channel() -> tuple[int, int]:

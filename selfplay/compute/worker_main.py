@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from selfplay.compute.objects import Owner
+from selfplay.compute.objects import Owner, unpacked
 from selfplay.compute.system_errors import worker_sentence
 from selfplay.config.errors import UserError
 
@@ -62,9 +62,10 @@ def _leave_group() -> None:
         os.environ.pop(name, None)
 
 
-def _result(function: Callable[..., Any], arguments: list[Any]) -> Any:
+def _result(asked: bytes) -> Any:
     """What a function returns; of a fault the owner gets one sentence, the log all of it."""
     try:
+        function, arguments = unpacked(asked)
         return function(*arguments)
     except Exception as error:  # noqa: BLE001 - handed to the process that asked
         traceback.print_exc()
@@ -75,8 +76,8 @@ def serve() -> None:
     """Answers calls until the owner hangs up, or ends."""
     owner = Owner()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for function, arguments in owner.told():
-        owner.answer(_result(function, arguments))
+    for asked in owner.told():
+        owner.answer(_result(asked))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from selfplay.compute.objects import Owner
+from selfplay.compute.objects import Owner, unpacked
 from selfplay.engines.jobs import Row, ShardJob
 
 BEAT_S = 0.5
@@ -55,8 +55,8 @@ Message = Alive | Finished | Done | Failed
 def serve() -> None:
     """Answers jobs until the worker hangs up, or ends."""
     owner = Owner()
-    for function, job in owner.told():
-        for message in _messages(function, job):
+    for asked in owner.told():
+        for message in _messages(*unpacked(asked)):
             owner.answer(message)
 
 

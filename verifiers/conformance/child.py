@@ -7,7 +7,6 @@ read what it likes. It can be killed at any instant: nothing here outlives it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import hashlib
@@ -27,7 +26,7 @@ from typing import Any
 
 import psutil
 
-from sandbox.process.inside import out_of_the_way, take_channel
+from sandbox.process.inside import adopt_orphans, out_of_the_way, take_channel
 from verifiers.conformance.contract import faults_of
 from verifiers.model import Task, Verdict, Verifier
 from verifiers.programs.task_rows import task_from_json
@@ -36,7 +35,6 @@ from verifiers.registry import UnknownVerifier, make
 _GRACE_S = 2.0
 _HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 _SHOWN = 200
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 class _Room:
@@ -201,18 +199,13 @@ def main() -> None:
     os.close(int(sys.argv[1]))
     stacks = out_of_the_way(os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND))
     faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
-    _adopt_orphans()
+    adopt_orphans()
     with open(questions, encoding="ascii") as lines, open(answers, "w", encoding="ascii") as out:
         setting = json.loads(next(lines))
         room = _Room(setting["name"], setting["params"], Path(setting["items"]))
         for line in lines:
             out.write(json.dumps(_answer(room, line)) + "\n")
             out.flush()
-
-
-def _adopt_orphans() -> None:
-    """Makes what a plug-in starts and lets go of (a daemon) a child of this process, so that it is seen."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,12 @@ def test_temporary_files_of_workers_end_with_them(tmp_path: Path) -> None:
     assert not Path(done.stdout.strip()).exists()
 
 
+def test_a_job_of_the_script_itself_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    source = "def job(job): pass\ntry:\n    workers.map(job, [{}])\nexcept WorkerError as error:\n    print(error)\n"
+    done = _drive(tmp_path, source)
+    assert done.stdout.startswith("a worker failed: AttributeError: Can't get attribute 'job'"), done.stderr
+
+
 def test_work_that_failed_was_model_time_too(tmp_path: Path) -> None:
     source = "try:\n    workers.map(jobs_of_test.fail, [{}])\nexcept WorkerError:\n    print(workers.busy_seconds)\n"
     done = _drive(tmp_path, source)
@@ -122,10 +128,9 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
 
 
 def test_results_come_in_the_order_of_the_jobs(workers: Workers) -> None:
-    heard: dict[int, int] = {}
     jobs = [{"value": value, "seconds": 0.2 if value == 0 else 0.0} for value in range(20)]
-    assert workers.map(double, jobs, heard.__setitem__) == [2 * value for value in range(20)]
-    assert heard == {value: 2 * value for value in range(20)}
+    assert workers.map(double, jobs) == [2 * value for value in range(20)]
+    assert dict(workers.as_done(double, jobs)) == {value: 2 * value for value in range(20)}
     assert workers.map(double, []) == []
 
 

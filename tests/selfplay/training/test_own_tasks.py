@@ -12,7 +12,7 @@ import pytest
 
 from selfplay.config.recipe import Recipe
 from selfplay.config.training import GRPORule, PromptPool
-from selfplay.engines.base import ModelRef, Sample
+from selfplay.engines.base import ModelRef
 from selfplay.rollouts.judge import Judge
 from selfplay.rollouts.overlapped import OverlappedJudge
 from selfplay.rollouts.reward_function import VerifiedReward
@@ -137,6 +137,5 @@ def test_rewards_of_a_training_are_those_of_the_whole_label(
 
 
 def test_so_are_the_verdicts_on_finished_rollouts(prompts: dict[str, RoundPrompt], judge: Judge) -> None:
-    samples = [Sample(text, (1,), complete=True) for _, text, _ in COMPLETIONS]
-    verdicts = judge.judge_samples([("code", prompts[name].task.task) for name, _, _ in COMPLETIONS], samples)
+    verdicts = judge.judge([("code", prompts[name].task.task, text) for name, text, _ in COMPLETIONS])
     assert [verdict.status for verdict in verdicts] == [status for _, _, status in COMPLETIONS]
