@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 SYSTEM = (OSError, sqlite3.Error)
-"""What the system raises when a disk, a database or a permission fails."""
+"""The errors of the system when a disk, a database or a permission fails."""
 
 REASONS = {
     errno.ENOSPC: "the disk is full; make room",
@@ -34,7 +34,7 @@ DAMAGED_DATABASE = ("malformed", "not a database")
 
 
 def sentence(error: BaseException, folder: Path | str) -> str:
-    """What stopped a run, for a person.
+    """One sentence, for a person, on what stopped a run.
 
     Args:
         error: what was raised.
@@ -53,7 +53,7 @@ def sentence(error: BaseException, folder: Path | str) -> str:
 
 
 def worker_sentence(error: Exception) -> str:
-    """What a worker's job raised, in one line."""
+    """The error of a worker's job, in one line."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or any(part in text for part in OUT_OF_MEMORY):
         remedy = "lower engine.batch_tokens or the batch size in the trainer's args"
@@ -63,7 +63,7 @@ def worker_sentence(error: Exception) -> str:
 
 
 def lost_worker_sentence(how: str, exit_code: int | None) -> str:
-    """What became of a worker that is gone, in one line.
+    """The end of a worker that is gone, in one line.
 
     Args:
         how: how its process ended, in words.
