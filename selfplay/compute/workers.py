@@ -200,8 +200,7 @@ class Workers:
             raise self._lost(child) from error
 
     def _lost(self, child: ObjectChild) -> WorkerError:
-        how = child.end(_END_S)
-        return WorkerError(lost_worker_sentence(how, child.exit_code))
+        return WorkerError(lost_worker_sentence(child.end(_END_S)))
 
     @contextlib.contextmanager
     def _busy(self) -> Iterator[None]:

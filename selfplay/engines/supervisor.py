@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sandbox.process.child import ChildGone
+from sandbox.process.child import ChildGone, exit_reason
 from selfplay.compute.objects import ObjectChild
 from selfplay.compute.workers import GROUP_GPUS
 from selfplay.config.recipe import Supervision
@@ -135,7 +135,7 @@ def _last_words(child: ObjectChild) -> Iterator[Answer]:
 def _ended(child: ObjectChild) -> str:
     """Ends a child; returns how it ended."""
     try:
-        return child.end()
+        return exit_reason(child.end())
     except TimeoutError as error:
         raise EngineLost(
             f"of vLLM, {error}: the system holds it, so what it has of the device stays taken; look at the system's log"
