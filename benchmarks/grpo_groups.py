@@ -25,8 +25,9 @@ from typing import Any
 
 from benchmarks._over_seeds import over_seeds
 from selfplay.config.recipe import Recipe
-from selfplay.evaluation.evaluate import gain_rows
-from selfplay.run.records import LabelledTask, Rollout
+from selfplay.evaluation.evaluate import gain_rows, metric_values, outcomes_of
+from selfplay.run.directory import RunDirectory, Stage
+from selfplay.run.records import LabelledTask
 from selfplay.run.tables import read_table
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
@@ -77,9 +78,9 @@ def _right_labels(run: Path) -> float:
 
 def _differences(seed: int, before: Path, after: Path) -> list[dict[str, Any]]:
     """What an arm's held-out accuracy is above another's, problem by problem."""
-    rows = [read_table(run / "stages" / "evaluation_1" / "rollouts.parquet", Rollout) for run in (before, after)]
     recipe = Recipe.model_validate(json.loads((after / "recipe.json").read_text()))
-    return gain_rows(rows[0], rows[1], recipe.evaluation, 1, seed)
+    values = [metric_values(outcomes_of(Stage(RunDirectory(run, recipe), "evaluation_1"))) for run in (before, after)]
+    return gain_rows(*values, recipe.evaluation, 1, seed)
 
 
 def run() -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -14,11 +15,12 @@ from selfplay.labelling.consensus import Consensus, TrialInput, Tried
 from selfplay.labelling.filters import statement_fault
 from selfplay.labelling.label_engines import open_label_engine
 from selfplay.labelling.pass_rates import measure_pass_rates
-from selfplay.labelling.tasks import counts_of, unlabelled_task, with_decision, with_label
+from selfplay.labelling.tasks import counts_of, with_decision, with_label
 from selfplay.labelling.unit_tests import seed_trials, unit_tests_of, written_trials
 from selfplay.labelling.verification import reweighed
-from selfplay.labelling.votes import Completion, open_voters, votes_of
+from selfplay.labelling.votes import WeighedCompletion, open_voters, votes_of
 from selfplay.rollouts.judge import sandbox_opener
+from selfplay.rollouts.rollout import AHEAD, agreement
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, Prompt, Rollout, Seed, UnitTest, Vote
 from selfplay.run.results import LabellingResult
@@ -39,7 +41,8 @@ class VotedTask:
 
     task: LabelledTask
     """As it was before."""
-    completions: tuple[Completion, ...] = ()
+    completions: tuple[WeighedCompletion, ...] = ()
+    """Only until they are written to their table."""
     votes: tuple[Vote, ...] = ()
     trials: tuple[TrialInput, ...] = ()
     """Inputs that programs are tried on, where answers are programs."""
@@ -68,34 +71,31 @@ def labelling_stage(
     """
     settings = context.recipe.labelling
     left = sorted((prompt for prompt in prompts if not prompt.dropped), key=lambda prompt: prompt.id)
-    kept = [unlabelled_task(prompt) for prompt in left]
+    kept = [LabelledTask.unlabelled(prompt) for prompt in left]
     faults = {task.prompt_id: statement_fault(task.problem, settings) for task in kept}
     sound = [task for task in kept if not faults[task.prompt_id]]
-    labelled = {case.task.prompt_id: case for case in _labelled(context, policy, sound, seeds, number)}
+    found: dict[str, LabelledTask] = {}
+    cases: list[VotedTask] = []
+
+    def completions() -> Iterator[Rollout]:
+        for case in _labelled(context, policy, sound, seeds, number):
+            task = found[case.task.prompt_id] = with_label(context, case.task, case.label)
+            cases.append(dataclasses.replace(case, completions=()))
+            yield from _rows(case, task, number)
+
+    stage.write("completions", Rollout, completions())
     unfit = {key: Label(fault=fault) for key, fault in faults.items() if fault}
-    labels = {key: case.label for key, case in labelled.items()} | unfit
-    tasks = [with_label(context, task, labels[task.prompt_id]) for task in kept]
-    rolled: list[Rollout] = []
+    tasks = [found.get(t.prompt_id) or with_label(context, t, unfit[t.prompt_id]) for t in kept]
     spent: dict[str, Any] = {}
     if settings.difficulty is not None:
-        tasks, rolled = measured(context, policy, tasks, number)
-        stage.write("rollouts", Rollout, rolled)
-        spent = {"difficulty_rollouts": len(rolled)}
+        labelled = [task for task in tasks if task.has_label]
+        decisions = measure_pass_rates(stage, context, policy, labelled, settings.difficulty, number)
+        rated = {t.id: with_decision(t, one, settings) for t, one in zip(labelled, decisions, strict=True)}
+        tasks = [rated.get(task.id, task) for task in tasks]
+        spent = {"difficulty_rollouts": sum(1 for _ in stage.columns("rollouts", Rollout, ("index",)))}
     stage.write("tasks", LabelledTask, tasks)
-    write_votes(stage, number, list(labelled.values()), {task.prompt_id: task for task in tasks})
+    write_votes(stage, number, cases)
     return LabellingResult(**counts_of(tasks), **spent)
-
-
-def measured(
-    context: Context, policy: ModelRef, tasks: Sequence[LabelledTask], number: int
-) -> tuple[list[LabelledTask], list[Rollout]]:
-    """The tasks with the pass rates that rollouts of the policy find; those without a label are left alone."""
-    settings = context.recipe.labelling
-    assert settings.difficulty is not None
-    labelled = [task for task in tasks if task.has_label]
-    found = measure_pass_rates(context, policy, labelled, settings.difficulty, number)
-    rated = {task.id: with_decision(task, one.decision, settings) for task, one in zip(labelled, found, strict=True)}
-    return [rated.get(task.id, task) for task in tasks], [row for one in found for row in one.rollouts]
 
 
 def _labelled(
@@ -108,9 +108,10 @@ def _labelled(
         writer, checker = _helpers(context, policy, stack)
         runner = stack.enter_context(closing(program_runner(context)))
         voting = stack.enter_context(ThreadPoolExecutor(1))
-        pending = []
+        pending: deque[Future[list[VotedTask]]] = deque()
         for number, group in enumerate(groups):
-            completions = voters.draw(group, f"labelling: solving group {number + 1}", "labelling", number)
+            what = f"labelling: solving group {number + 1}"
+            completions = voters.draw(group, what, round_number, "labelling", number)
             votes = [votes_of(context, t, drawn, round_number) for t, drawn in zip(group, completions, strict=True)]
             if checker is not None:
                 votes = reweighed(context, checker, group, completions, votes, "labelling", number)
@@ -120,8 +121,10 @@ def _labelled(
                 for place, task in enumerate(group)
             ]
             pending.append(voting.submit(_label_all, context, runner, cases))
-        for found in pending:
-            yield from found.result()
+            while pending and (len(pending) > AHEAD or pending[0].done()):
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
 
 
 def _helpers(context: Context, policy: ModelRef, stack: ExitStack) -> tuple[OpenedEngine | None, OpenedEngine | None]:
@@ -171,30 +174,30 @@ def program_runner(context: Context) -> ProgramRunner:
     return ProgramRunner(workers=context.recipe.sandbox.workers, open_sandbox=sandbox_opener(context.recipe))
 
 
-def write_votes(stage: Stage, number: int, cases: Sequence[VotedTask], tasks: dict[str, LabelledTask]) -> None:
-    """Writes what the labels were found from: `completions`, `votes`, and `unit_tests` where there are any."""
-    stage.write("completions", Rollout, (row for case in cases for row in _rows(case, tasks, number)))
+def write_votes(stage: Stage, number: int, cases: Sequence[VotedTask]) -> None:
+    """Writes what the labels were found from: `votes`, and `unit_tests` where there are any."""
     stage.write("votes", Vote, (vote for case in cases for vote in case.votes))
     if any(case.tried for case in cases):
         tests = (test for case in cases for test in unit_tests_of(case.task, case.tried, number))
         stage.write("unit_tests", UnitTest, tests)
 
 
-def _rows(case: VotedTask, tasks: dict[str, LabelledTask], number: int) -> Iterator[Rollout]:
-    """The completions of a prompt, as rollouts that agree with the label or not."""
-    task, label = tasks[case.task.prompt_id], case.label
-    outcomes = label.agrees or (None,) * len(case.completions)
-    for place, (completion, agrees) in enumerate(zip(case.completions, outcomes, strict=True)):
-        yield Rollout(
-            id=content_id("vote", task.id, number, place),
-            task_id=task.id,
-            domain=task.domain,
-            round=number,
-            mode=completion.mode,
-            index=place,
-            completion=completion.text,
-            passed=agrees,
-            reward=None if agrees is None else float(agrees),
-            status="no_label" if agrees is None else ("agrees" if agrees else "disagrees"),
-            reason=label.fault,
-        )
+def _rows(case: VotedTask, task: LabelledTask, number: int) -> Iterator[Rollout]:
+    outcomes = case.label.agrees or (None,) * len(case.completions)
+    for place, (one, agrees) in enumerate(zip(case.completions, outcomes, strict=True)):
+        yield vote_row(one.completion.judged(agreement(None)), task, number, place, agrees, case.label)
+
+
+def vote_row(row: Rollout, task: LabelledTask, number: int, place: int, agrees: bool | None, label: Label) -> Rollout:
+    """A completion of a prompt as a rollout that agrees with the label or not, under the labelled task."""
+    verdict = agreement(agrees, label.fault)
+    return dataclasses.replace(
+        row,
+        id=content_id("vote", task.id, number, place),
+        task_id=task.id,
+        index=place,
+        passed=verdict.passed,
+        reward=verdict.reward,
+        status=verdict.status,
+        reason=verdict.reason,
+    )

@@ -18,12 +18,13 @@ from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import RAN, Consensus, TrialInput
 from selfplay.labelling.difficulty import decide, limits_of
 from selfplay.labelling.filters import statement_fault
-from selfplay.labelling.label import VotedTask, label_by_votes, program_runner, write_votes
+from selfplay.labelling.label import VotedTask, label_by_votes, program_runner, vote_row, write_votes
 from selfplay.labelling.tasks import counts_of, with_decision, with_label
-from selfplay.labelling.votes import Completion, open_voters, votes_of, weighed
-from selfplay.rollouts.judge import Item
+from selfplay.labelling.votes import WeighedCompletion, open_voters, votes_of, weights_of
+from selfplay.rollouts.rollout import agreement, verdicts_of
+from selfplay.rollouts.waves import Waves
 from selfplay.run.directory import Stage
-from selfplay.run.records import LabelledTask, UnitTest, Vote
+from selfplay.run.records import LabelledTask, Rollout, UnitTest, Vote
 from selfplay.run.results import LabellingResult
 from selfplay.stage.context import Context
 from verifiers.mathematics import answer_reader
@@ -47,48 +48,67 @@ def relabelling_stage(
     tasks = earlier[-1].read("tasks", LabelledTask)
     votes = _grouped(earlier, "votes", Vote)
     trials = {key: [TrialInput(t.kind, t.input, t.written) for t in rows] for key, rows in _trials(earlier[0]).items()}
-    looked = look_again(context, number, policy, tasks)
+    waves = Waves(stage, "completions")
+    looked = look_again(waves, context, number, policy, tasks)
     with closing(program_runner(context)) as runner:
         found = [_judged(context, runner, number, one, votes, trials) for one in looked]
+    final = {before.id: case for before, (_, case) in zip(tasks, found, strict=True) if case is not None}
+
+    def finish(row: Rollout) -> Rollout:
+        case = final[row.task_id]
+        agrees = case.label.agrees[row.index] if case.label.agrees else None
+        return vote_row(row, case.task, number, row.index, agrees, case.label)
+
     renewed = [task for task, _ in found]
-    again = [case for _, case in found if case is not None]
+    count = waves.merge(tasks, finish)
     stage.write("tasks", LabelledTask, renewed)
-    write_votes(stage, number, again, {task.prompt_id: task for task in renewed})
-    return LabellingResult(**counts_of(renewed), **_what_changed(renewed, looked))
+    write_votes(stage, number, list(final.values()))
+    return LabellingResult(**counts_of(renewed), completions=count, **_what_changed(renewed))
 
 
-def look_again(context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]) -> list[VotedTask]:
-    """The new policy's completions of each task that may be trained on, drawn in waves until no more are needed.
+def look_again(
+    waves: Waves, context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]
+) -> list[VotedTask]:
+    """What the new policy says of each task that may be trained on, drawn in waves until no more is needed.
 
-    `label.agrees` says of each whether it passes under the task's label; None where that could not be found out, or
-    there is no label.
+    Its completions go to the waves; `label.agrees` says of each whether it passes under the task's label; None where
+    that could not be found out, or there is no label.
     """
     settings = context.recipe.labelling
     again = settings.relabelling
     assert again is not None
     how = _rollouts(settings, again)
     limits = limits_of(settings)
-    wanted = [_has_a_chance(task, settings, again) for task in tasks]
-    found = [VotedTask(task, label=_label_of(task)) for task in tasks]
-    left = [place for place, chance in enumerate(wanted) if chance]
+    found = {task.id: VotedTask(task, label=_label_of(task)) for task in tasks}
+    means: dict[str, list[float | None]] = {task.id: [] for task in tasks}
+    left = [task for task in tasks if _has_a_chance(task, settings, again)]
     drawn = 0
     while left and drawn < again.samples:
         wave = min(how.wave, again.samples - drawn)
-        fresh = _wave(context, number, policy, [tasks[place] for place in left], wave, drawn)
-        for place, (completions, outcomes) in zip(left, fresh, strict=True):
-            before = found[place]
-            label = _label_of(before.task, before.label.agrees + outcomes)
-            found[place] = VotedTask(before.task, before.completions + completions, label=label)
+        fresh = _wave(context, number, policy, left, wave, drawn)
+        rows = (one.completion.judged(agreement(None)) for completions in fresh for one in completions)
+        outcomes = _outcomes(context, left, fresh)
+        for _ in waves.add(rows, ("index",)):
+            pass
+        for task, completions, agrees in zip(left, fresh, outcomes, strict=True):
+            before, cast = found[task.id], votes_of(context, task, completions, number)
+            label = _label_of(task, before.label.agrees + agrees)
+            found[task.id] = VotedTask(task, votes=(*before.votes, *cast), label=label)
+            means[task.id] += [one.mean for one in completions]
         drawn += wave
         left = [
-            place
-            for place in left
-            if not decide(found[place].label.agrees, limits, how).sure or _may_be_contradicted(found[place], settings)
+            task
+            for task in left
+            if not decide(found[task.id].label.agrees, limits, how).sure
+            or _may_be_contradicted(found[task.id], settings)
         ]
     # The waves of a prompt were weighed each by itself.
-    return [
-        dataclasses.replace(one, completions=tuple(weighed(one.completions, 1.0, settings.sharpness))) for one in found
-    ]
+    return [_weighed(found[task.id], weights_of(means[task.id], 1.0, settings.sharpness)) for task in tasks]
+
+
+def _weighed(one: VotedTask, weights: Sequence[float]) -> VotedTask:
+    votes = (dataclasses.replace(vote, weight=weight) for vote, weight in zip(one.votes, weights, strict=True))
+    return dataclasses.replace(one, votes=tuple(votes))
 
 
 def _rollouts(settings: Labelling, again: Relabelling) -> Difficulty:
@@ -117,24 +137,24 @@ def _may_be_contradicted(one: VotedTask, settings: Labelling) -> bool:
 
 def _wave(
     context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask], wave: int, drawn: int
-) -> list[tuple[tuple[Completion, ...], tuple[bool | None, ...]]]:
+) -> list[list[WeighedCompletion]]:
     again = context.recipe.labelling.relabelling
     assert again is not None
     labeller = Labeller(sampling=again.sampling, samples=wave)
     what = f"relabelling {number}: solving from {drawn + 1} on"
     with open_voters(context, {"": labeller}, policy) as voters:
-        fresh = voters.draw(tasks, what, "relabelling", number, drawn)
-    shifted = [[dataclasses.replace(c, index=drawn + c.index) for c in completions] for completions in fresh]
-    items: list[Item] = [
-        (task.domain, task.task, completion.text)
-        for task, completions in zip(tasks, shifted, strict=True)
-        if task.has_label
-        for completion in completions
-    ]
-    verdicts = iter(context.judge.judge(items))
+        return voters.draw(tasks, what, number, "relabelling", number, drawn, first=drawn)
+
+
+def _outcomes(
+    context: Context, tasks: Sequence[LabelledTask], fresh: Sequence[Sequence[WeighedCompletion]]
+) -> list[tuple[bool | None, ...]]:
+    """Whether each completion passes under the label of its task; None where there is none, or nobody knows."""
+    labelled = [one.completion for task, drawn in zip(tasks, fresh, strict=True) if task.has_label for one in drawn]
+    verdicts = iter(verdicts_of(context.judge, labelled))
     return [
-        (tuple(completions), tuple(next(verdicts).passed if task.has_label else None for _ in completions))
-        for task, completions in zip(tasks, shifted, strict=True)
+        tuple(next(verdicts).passed if task.has_label else None for _ in drawn)
+        for task, drawn in zip(tasks, fresh, strict=True)
     ]
 
 
@@ -150,9 +170,9 @@ def _judged(
     settings = context.recipe.labelling
     again = settings.relabelling
     assert again is not None
-    if not one.completions:
+    if not one.votes:
         return one.task, None
-    fresh = votes_of(context, one.task, one.completions, number)
+    fresh = one.votes
     contradicted = one.task.has_label and contradicts(context, runner, one.task, fresh, again.contradiction)
     task, label, agrees = one.task, one.label, one.label.agrees
     if contradicted or again.votes == "all" or not task.has_label:
@@ -166,7 +186,7 @@ def _judged(
         decision = decide(agrees, limits_of(settings), _rollouts(settings, again))
         task = with_decision(task, decision, settings)
     task = dataclasses.replace(task, flag=flag or one.task.flag)
-    return task, VotedTask(task, one.completions, tuple(fresh), label=dataclasses.replace(label, agrees=agrees))
+    return task, VotedTask(task, votes=fresh, label=dataclasses.replace(label, agrees=agrees))
 
 
 def contradicts(
@@ -230,11 +250,10 @@ def _run(tests: Sequence[UnitTest]) -> Iterator[UnitTest]:
             yield test
 
 
-def _what_changed(tasks: Sequence[LabelledTask], looked: Sequence[VotedTask]) -> dict[str, Any]:
+def _what_changed(tasks: Sequence[LabelledTask]) -> dict[str, Any]:
     flags = Counter(task.flag for task in tasks if task.flag)
     agreement = [task.agreement for task in tasks if not task.dropped]
     return {
         "flags": dict(sorted(flags.items())),
-        "completions": sum(len(one.completions) for one in looked),
         "agreement": sum(agreement) / len(agreement) if agreement else None,
     }

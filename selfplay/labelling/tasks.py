@@ -11,7 +11,7 @@ from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label
 from selfplay.labelling.difficulty import Decision, drop_reason, limits_of
 from selfplay.quickstart.seeds import exact_solver
-from selfplay.run.records import LabelledTask, Prompt
+from selfplay.run.records import LabelledTask
 from selfplay.run.seeding import task_id
 from selfplay.stage.context import Context
 from verifiers.conformance.report import wilson_interval
@@ -19,20 +19,6 @@ from verifiers.model import Task
 
 CONFIDENCE = 0.95
 """Level of the interval where the recipe has no `labelling.difficulty`."""
-
-
-def unlabelled_task(prompt: Prompt) -> LabelledTask:
-    """A prompt as a task without a label; its id is the prompt's."""
-    return LabelledTask(
-        id=prompt.id,
-        prompt_id=prompt.id,
-        domain=prompt.domain,
-        task=Task(prompt.problem),
-        agreement=1.0,
-        pass_rate=0.0,
-        dropped="",
-        label_correct=None,
-    )
 
 
 def with_label(context: Context, before: LabelledTask, label: Label) -> LabelledTask:

@@ -11,7 +11,7 @@ from selfplay import formats
 from selfplay.config.labelling import Verification
 from selfplay.engines.base import Sample
 from selfplay.labelling.label_engines import ask
-from selfplay.labelling.votes import Completion
+from selfplay.labelling.votes import WeighedCompletion
 from selfplay.run.records import LabelledTask, Vote
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
@@ -54,7 +54,7 @@ def reweighed(
     context: Context,
     engine: OpenedEngine,
     tasks: Sequence[LabelledTask],
-    completions: Sequence[Sequence[Completion]],
+    completions: Sequence[Sequence[WeighedCompletion]],
     votes: Sequence[Sequence[Vote]],
     *seeds: str | int,
 ) -> list[list[Vote]]:
@@ -102,7 +102,7 @@ def _largest(
     context: Context,
     place: int,
     task: LabelledTask,
-    completions: Sequence[Completion],
+    completions: Sequence[WeighedCompletion],
     votes: Sequence[Vote],
     settings: Verification,
 ) -> list[_Class]:
@@ -121,5 +121,5 @@ def _largest(
     for speaker in list(sizes)[: settings.classes]:
         group = next(group for group in groups if speaker in group)
         first = next(n for n, answer in enumerate(answers) if answer in group)
-        found.append(_Class(place, group, completions[first].text))
+        found.append(_Class(place, group, completions[first].completion.text))
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import selfplay
 from selfplay.compute.clock import Clock
 from selfplay.config.recipe import Recipe
-from selfplay.evaluation.evaluate import gain_rows, metric_rows
+from selfplay.evaluation.evaluate import gain_rows, metric_rows, metric_values, outcomes_of
 from selfplay.pipeline.rounds_summary import (
     Done,
     best_policy,
@@ -22,10 +22,9 @@ from selfplay.pipeline.rounds_summary import (
     score_rows,
     selection_summary,
 )
-from selfplay.run.directory import RunDirectory, Stage
+from selfplay.run.directory import RunDirectory
 from selfplay.run.files import write_json
 from selfplay.run.plan import Kind
-from selfplay.run.records import Rollout
 from selfplay.run.results import ColdStartResult, EMResult, LabellingResult
 from selfplay.synthesis.em_watch import Measures, stop_decision
 
@@ -35,7 +34,7 @@ PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-veri
 def summarise(run: RunDirectory, stages: Done, clock: Clock) -> dict[str, Any]:
     """Writes `summary.json` and returns it."""
     recipe = run.recipe
-    evaluations = [_outcomes(stage) for _, stage in of_kind(stages, Kind.EVALUATION)]
+    evaluations = [metric_values(outcomes_of(stage)) for _, stage in of_kind(stages, Kind.EVALUATION)]
     settings, seed = recipe.evaluation, recipe.seed
     labels = _first_labels(stages)
     scores, best = score_rows(stages), best_policy(run, stages)
@@ -46,11 +45,11 @@ def summarise(run: RunDirectory, stages: Done, clock: Clock) -> dict[str, Any]:
         "algorithm": recipe.training.algorithm,
         "rewards": recipe.training.rewards,
         "seed": seed,
-        "evaluation": [r for n, rows in enumerate(evaluations) for r in metric_rows(rows, settings, n, seed)],
+        "evaluation": [r for n, values in enumerate(evaluations) for r in metric_rows(values, settings, n, seed)],
         "gains": [
             row
-            for number, rows in enumerate(evaluations[1:], 1)
-            for row in gain_rows(evaluations[0], rows, settings, number, seed)
+            for number, values in enumerate(evaluations[1:], 1)
+            for row in gain_rows(evaluations[0], values, settings, number, seed)
         ],
         "prompts": prompt_counts(stages),
         "labels": {
@@ -75,12 +74,6 @@ def summarise(run: RunDirectory, stages: Done, clock: Clock) -> dict[str, Any]:
     link_best(run, best)
     write_json(run.path / "summary.json", summary)
     return summary
-
-
-def _outcomes(stage: Stage) -> list[Rollout]:
-    """An evaluation's rollouts without their texts: those of many rounds need not fit into memory."""
-    rows = (row for batch in stage.batches("rollouts", Rollout) for row in batch)
-    return [dataclasses.replace(row, completion="", reason="") for row in rows]
 
 
 def _em_outcome(recipe: Recipe, rows: Sequence[Measures]) -> dict[str, Any]:

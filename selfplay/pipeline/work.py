@@ -12,7 +12,6 @@ from selfplay.evaluation.evaluate import choose_problems, evaluation_stage
 from selfplay.evaluation.selection import selection_stage
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
-from selfplay.labelling.tasks import unlabelled_task
 from selfplay.run.directory import Stage
 from selfplay.run.plan import Kind, stage_name
 from selfplay.run.records import LabelledTask, Prompt, Rollout, RoundPrompt, Seed
@@ -96,7 +95,7 @@ def feedback(this: StageWork) -> FeedbackResult:
     tasks = {row.task.id: row.task.prompt_id for row in last.read("prompts", RoundPrompt)}
     prompts = [prompt for stage in _curated(this) for prompt in kept_prompts(stage)]
     seed = context.seed("feedback", number)
-    pairs = learnable_pairs(last.read("rollouts", Rollout), tasks, prompts, settings, seed)
+    pairs = learnable_pairs(last.columns("rollouts", Rollout, ("task_id", "passed")), tasks, prompts, settings, seed)
     # The rounds of EM before the first synthesis have the lower numbers.
     of_em = context.recipe.em.rounds + number - 1
     made = em_stage(
@@ -235,7 +234,7 @@ def _curated(this: StageWork) -> list[Stage]:
 
 def _unlabelled(curated: Stage) -> list[LabelledTask]:
     """Prompts as tasks without labels, for a rule that needs none."""
-    return [unlabelled_task(prompt) for prompt in sorted(kept_prompts(curated), key=lambda prompt: prompt.id)]
+    return [LabelledTask.unlabelled(prompt) for prompt in sorted(kept_prompts(curated), key=lambda prompt: prompt.id)]
 
 
 def _tasks(this: StageWork) -> dict[int, Sequence[LabelledTask]]:

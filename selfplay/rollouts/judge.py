@@ -12,7 +12,6 @@ from sandbox.model import Sandbox
 from sandbox.open import open_sandbox
 from selfplay.config.recipe import Domain
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.engines.base import Sample
 from selfplay.run.store import VerdictStore, content_key
 from verifiers import registry
 from verifiers.model import Task, Verdict, Verifier
@@ -67,15 +66,6 @@ class Judge:
     def keep(self, verdicts: Mapping[str, Verdict]) -> None:
         """Stores verdicts by key, but for those that could not be reached."""
         self._store.put_many({key: _row(verdict) for key, verdict in verdicts.items() if verdict.passed is not None})
-
-    def judge_samples(self, tasks: Sequence[tuple[str, Task]], samples: Sequence[Sample]) -> list[Verdict]:
-        """One verdict a sample; one that was cut at the token limit has failed, whatever stands in it."""
-        whole = [index for index, sample in enumerate(samples) if sample.complete]
-        verdicts = [CUT] * len(samples)
-        items = [(*tasks[index], samples[index].text) for index in whole]
-        for index, verdict in zip(whole, self.judge(items), strict=True):
-            verdicts[index] = verdict
-        return verdicts
 
     def _key(self, item: Item) -> str:
         domain, task, completion = item

@@ -42,9 +42,9 @@ class Stage:
         """Counts, seconds and versions of a stage that is done."""
         return read_json(self.manifest_file)
 
-    def write(self, table: str, record: type[Record], rows: Iterable[Record]) -> None:
-        """Writes one of the stage's tables."""
-        write_table(self.folder / f"{table}.parquet", record, rows)
+    def write(self, table: str, record: type[Record], rows: Iterable[Record]) -> int:
+        """Writes one of the stage's tables, and says how many rows it has."""
+        return write_table(self.folder / f"{table}.parquet", record, rows)
 
     def read(self, table: str, record: type[Record]) -> list[Record]:
         """Reads one of the stage's tables."""

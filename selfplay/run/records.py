@@ -186,6 +186,20 @@ class LabelledTask:
         """The text of the problem."""
         return self.task.problem
 
+    @classmethod
+    def unlabelled(cls, prompt: Prompt) -> LabelledTask:
+        """A prompt as a task without a label; its id is the prompt's."""
+        return cls(
+            id=prompt.id,
+            prompt_id=prompt.id,
+            domain=prompt.domain,
+            task=Task(prompt.problem),
+            agreement=1.0,
+            pass_rate=0.0,
+            dropped="",
+            label_correct=None,
+        )
+
     @property
     def has_label(self) -> bool:
         """Whether there is an answer or tests; the task may be dropped for its difficulty."""

@@ -84,21 +84,26 @@ def _plain(hint: Any, value: Any) -> Any:
     return plain_row(value)
 
 
-def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> None:
+def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> int:
     """Writes the rows as Parquet: to a temporary name first, so that `path` is whole or absent.
 
     The rows may come from a generator, which is read as the table is written.
+
+    Returns:
+        How many rows there are.
     """
-    schema = schema_of(record)
+    schema, count = schema_of(record), 0
     with whole_file(path) as file, _writer(file, schema) as writer:
         waiting, held = iter(rows), list[pa.Table]()
         while batch := list(itertools.islice(waiting, RECORDS_AT_ONCE)):
+            count += len(batch)
             held.append(pa.Table.from_pylist([plain_row(row) for row in batch], schema=schema))
             if sum(map(len, held)) >= ROWS_AT_ONCE or sum(part.nbytes for part in held) >= BYTES_AT_ONCE:
                 writer.write_table(pa.concat_tables(held))
                 held.clear()
         if held:
             writer.write_table(pa.concat_tables(held))
+    return count
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:

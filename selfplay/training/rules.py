@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,11 @@ from selfplay.engines.base import ModelRef
 from selfplay.rollouts.rollout_log import logged_rollouts
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json
-from selfplay.run.records import Example, LabelledTask, Pair, PolicyTask, Rollout, Seed
+from selfplay.run.records import TOKENS, Example, LabelledTask, Pair, PolicyTask, Rollout, Seed
 from selfplay.run.tables import write_table
 from selfplay.stage.context import Context, Job, Training
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
-from selfplay.training.verified_rollouts import solver_prompt, verified_rollouts
+from selfplay.training.verified_rollouts import solver_prompt, write_rollouts
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
 from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
 from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob
@@ -43,6 +44,14 @@ class Round:
     def train(self, function: Callable[[Job, Placement], dict[str, float]], job: Job) -> None:
         """Trains the policy by a function of `selfplay.trl_trainers` and keeps the result in the stage."""
         self.context.train(self.stage, [Training(POLICY, function, job)])
+
+    def roll_out(self, k: int) -> int:
+        """Writes `rollouts`, k of each task, and says how many there are."""
+        return write_rollouts(self.stage, self.context, self.number, self.policy, self.tasks, k)
+
+    def rollouts(self) -> Iterator[Rollout]:
+        """What was rolled out, less the tokens."""
+        return itertools.chain.from_iterable(self.stage.batches("rollouts", Rollout, leave_out=TOKENS))
 
     def fit(self, examples: Iterable[Example]) -> None:
         """Trains the policy by maximum likelihood."""
@@ -76,17 +85,9 @@ def grpo(this: Round) -> Counts:
     )
     this.train(train_grpo, job)
     training = this.stage.folder / f"{POLICY}-training"
-    outcomes: Counter[bool | None] = Counter()
-    rollouts = logged_rollouts(training, this.number, args["temperature"])
-    this.stage.write("rollouts", Rollout, _counted(rollouts, outcomes))
-    spent = read_json(training / GROUPS_FILE)
-    return {"rollouts": outcomes.total(), "not_checked": outcomes[None]} | spent
-
-
-def _counted(rollouts: Iterable[Rollout], outcomes: Counter[bool | None]) -> Iterator[Rollout]:
-    for row in rollouts:
-        outcomes[row.passed] += 1
-        yield row
+    count = this.stage.write("rollouts", Rollout, logged_rollouts(training, this.number, args["temperature"]))
+    unchecked = sum(passed is None for (passed,) in this.stage.columns("rollouts", Rollout, ("passed",)))
+    return {"rollouts": count, "not_checked": unchecked} | read_json(training / GROUPS_FILE)
 
 
 def _policy_tasks(this: Round) -> Iterator[PolicyTask]:
@@ -103,17 +104,21 @@ def dpo(this: Round) -> Counts:
     """Learns from pairs of a right and a wrong rollout; says so where the right ones became unlikely."""
     training = this.context.recipe.training
     settings = training.dpo
-    rollouts = _rollouts(this, settings.rollouts)
-    prompts = {task.id: solver_prompt(this.context, task) for task in this.tasks}
+    count = this.roll_out(settings.rollouts)
+    prompts = {task.id: task for task in this.tasks}
     seed = this.context.seed("selfplay", this.number)
-    pairs = make_pairs(rollouts, prompts, settings.pairs_per_prompt, seed, training.thinking)
-    counts: Counts = {"rollouts": len(rollouts), "pairs": len(pairs), "invalid": faults(rollouts, training.thinking)}
-    if not pairs:
+
+    def prompt_of(task: str) -> str:
+        return solver_prompt(this.context, prompts[task])
+
+    invalid = faults(this.rollouts(), training.thinking)
+    pairs = make_pairs(this.rollouts(), prompt_of, settings.pairs_per_prompt, seed, training.thinking)
+    counts: Counts = {"rollouts": count, "pairs": this.stage.write("pairs", Pair, pairs), "invalid": invalid}
+    if not counts["pairs"]:
         raise NothingToLearn(
-            f"no prompt has both a right and a wrong rollout ({_listed(counts['invalid'])} of {len(rollouts)} were not "
-            "valid): raise training.dpo.rollouts, or sampling.max_new_tokens where they were cut"
+            f"no prompt has both a right and a wrong rollout ({_listed(invalid)} of {count} were not valid): raise "
+            "training.dpo.rollouts, or sampling.max_new_tokens where they were cut"
         )
-    this.stage.write("pairs", Pair, pairs)
     table, guard = this.stage.folder / "pairs.parquet", settings.collapse
     this.train(
         train_dpo,
@@ -130,19 +135,27 @@ def rft(this: Round) -> Counts:
     """Learns from the right rollouts by maximum likelihood."""
     training = this.context.recipe.training
     settings = training.rft
-    rollouts = _rollouts(this, settings.rollouts)
-    right = right_completions(rollouts, settings.samples_per_prompt, training.thinking)
-    seed = this.context.seed("selfplay", this.number)
-    chosen = balanced(right, pass_rates(rollouts), settings.bands, seed)
-    if not chosen:
+    count = this.roll_out(settings.rollouts)
+    rates = pass_rates(this.stage.columns("rollouts", Rollout, ("task_id", "passed")))
+    prompts = {task.id: task for task in this.tasks}
+
+    def right() -> Iterator[Rollout]:
+        return right_completions(this.rollouts(), settings.samples_per_prompt, training.thinking)
+
+    kept = balanced(
+        [sys.intern(row.task_id) for row in right()], rates, settings.bands, this.context.seed("selfplay", this.number)
+    )
+    if not any(kept):
         raise NothingToLearn("no rollout passed: raise training.rft.rollouts, or synthesise easier prompts")
-    prompts = {task.id: solver_prompt(this.context, task) for task in this.tasks}
-    this.fit([Example(prompts[row.task_id], (row.completion,)) for row in chosen])
+    this.fit(
+        Example(solver_prompt(this.context, prompts[row.task_id]), (row.completion,))
+        for row in itertools.compress(right(), kept)
+    )
     return {
-        "rollouts": len(rollouts),
-        "samples": len(chosen),
-        "set_aside": len(right) - len(chosen),
-        "invalid": faults(rollouts, training.thinking),
+        "rollouts": count,
+        "samples": sum(kept),
+        "set_aside": len(kept) - sum(kept),
+        "invalid": faults(this.rollouts(), training.thinking),
     }
 
 
@@ -152,16 +165,10 @@ def continued_sft(this: Round) -> Counts:
     if not solved:
         raise NothingToLearn("the seeds carry no worked solutions, which continued_sft trains on")
     domains = this.context.recipe.domains
-    this.fit([Example(formats.solver_input(domains[s.domain], s.task), (s.solution,)) for s in solved])
+    this.fit(Example(formats.solver_input(domains[s.domain], s.task), (s.solution,)) for s in solved)
     return {"samples": len(solved)}
 
 
 def _listed(counts: dict[str, int]) -> str:
     """Counts by reason, as text."""
     return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items())) or "none"
-
-
-def _rollouts(this: Round, k: int) -> list[Rollout]:
-    rollouts = verified_rollouts(this.context, this.number, this.policy, this.tasks, k)
-    this.stage.write("rollouts", Rollout, rollouts)
-    return rollouts

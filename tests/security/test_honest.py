@@ -20,7 +20,7 @@ LIMITS = Limits(cpu_s=5, wall_s=20, memory_mb=256)
 
 
 @pytest.fixture(scope="module")
-def verifier() -> Iterator[CodeVerifier]:
+def verifier(needs_sandbox: None) -> Iterator[CodeVerifier]:
     code = CodeVerifier(comparison="lines")
     yield code
     code.close()

@@ -61,13 +61,13 @@ class ScriptedPolicy:
         self.answer = answer
         self.asked: list[str] = []
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: Any = None) -> list[Sample]:
-        found = []
+    def stream(
+        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: Any = None
+    ) -> Iterator[list[Sample]]:
         for prompt in prompts:
             text = self.answer(prompt, self.asked.count(prompt))
             self.asked.append(prompt)
-            found.append(Sample(text, (), complete=True))
-        return found
+            yield [Sample(text, (), complete=True)]
 
 
 def script(context: Context, answer: Callable[[str, int], str]) -> ScriptedPolicy:

@@ -51,7 +51,7 @@ def test_why_there_is_no_label(answers: tuple[str | None, ...], fault: str) -> N
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[ProgramRunner]:
+def runner(needs_sandbox: None) -> Iterator[ProgramRunner]:
     made = ProgramRunner(workers=1)
     yield made
     made.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -23,10 +23,11 @@ MEANS = [-0.30, -0.20, -0.25, -0.01]
 class SurePolicy(ScriptedPolicy, ShardedEngine):
     """A scripted policy that also says how likely each of its completions is."""
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: Any = None) -> list[Sample]:
-        found = super().generate(prompts, sampling, seed, on_progress)
-        first = len(self.asked) - len(found)
-        return [Sample(one.text, (first + place,), complete=True) for place, one in enumerate(found)]
+    def stream(
+        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: Any = None
+    ) -> Iterator[list[Sample]]:
+        for [one] in super().stream(prompts, sampling, seed, on_progress):
+            yield [Sample(one.text, (len(self.asked) - 1,), complete=True)]
 
     def score_with_lengths(self, requests: Sequence[ScoringRequest]) -> list[list[tuple[float, int]]]:
         return [[(MEANS[int(token) % len(MEANS)], 1)] for request in requests for (token,) in request.segments]

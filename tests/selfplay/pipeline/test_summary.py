@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from selfplay.evaluation.evaluate import metric_rows
+from selfplay.evaluation.evaluate import metric_rows, metric_values
 from selfplay.pipeline.summary import summarise
 from selfplay.run.directory import RunDirectory, Stage
 from selfplay.run.plan import Kind, PlannedStage
@@ -38,6 +38,8 @@ def test_the_completions_of_all_evaluations_are_not_held(tmp_path: Path) -> None
         summary = summarise(run, stages, clock)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        expected = metric_rows(stages[3][1].read("rollouts", Rollout), settings.evaluation, 3, settings.seed)
+        rows = stages[3][1].read("rollouts", Rollout)
+        values = metric_values([(row.domain, row.mode, row.task_id, row.passed) for row in rows])
+        expected = metric_rows(values, settings.evaluation, 3, settings.seed)
     assert summary["evaluation"][-len(expected) :] == expected
-    assert peak < 20_000_000, "the texts of one evaluation, not of four"
+    assert peak < 2_000_000, "no texts at all"

@@ -39,12 +39,14 @@ class Writer:
     def __init__(self) -> None:
         self.asked: list[tuple[list[str], int]] = []
 
-    def generate(self, prompts: Sequence[str], how: Sampling, seed: int, on_progress: Any = None) -> list[Sample]:
+    def stream(
+        self, prompts: Sequence[str], how: Sampling, seed: int, on_progress: Any = None
+    ) -> Iterator[list[Sample]]:
         self.asked.append((list(prompts), seed))
         texts = [GOOD.format(n=derive(seed, place)) for place in range(len(prompts))]
         faulty = ["no block at all", "<!-- BEGIN RATIONALE --> it breaks off"]
         cut = [place % 6 == 5 for place in range(len(prompts))]
-        return [
+        yield [
             Sample(faulty[place % 6 == 5] if place % 3 == 2 else text, (), not cut[place])
             for place, text in enumerate(texts)
         ]

@@ -8,22 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from selfplay.config.recipe import Recipe
-from selfplay.config.training import PromptPool
-from selfplay.engines.base import Sample
+from selfplay.config.training import GRPORule, PromptPool
+from selfplay.engines.base import ModelRef
 from selfplay.rollouts.judge import Judge
 from selfplay.rollouts.overlapped import OverlappedJudge
 from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
-from selfplay.run.records import RoundPrompt, Seed
+from selfplay.run.records import PolicyTask, RoundPrompt, Seed
 from selfplay.run.tables import read_table, write_table
 from selfplay.seeds.stage import load_seeds
 from selfplay.training.external_prompts import external_tasks
 from selfplay.training.prompt_pool import Draw, Pools, choose
-from selfplay.trl_trainers.grpo import write_tasks
+from selfplay.trl_trainers.grpo import task_set
+from selfplay.trl_trainers.jobs import GRPOJob
 
 
 def python(source: str) -> str:
@@ -111,22 +111,31 @@ def judge(recipe: Recipe, tmp_path: Path) -> Iterator[Judge]:
 
 
 def test_rewards_of_a_training_are_those_of_the_whole_label(
-    prompts: dict[str, RoundPrompt], judge: Judge, tmp_path: Path
+    recipe: Recipe, prompts: dict[str, RoundPrompt], judge: Judge, tmp_path: Path
 ) -> None:
-    write_tasks(tmp_path / "tasks.parquet", [(name, "code", name, one.task.task) for name, one in prompts.items()])
-    texts = {row["task_id"]: row["task"] for row in pq.read_table(tmp_path / "tasks.parquet").to_pylist()}
+    file = tmp_path / "tasks.parquet"
+    write_table(file, PolicyTask, (PolicyTask(name, "code", name, one.task.task) for name, one in prompts.items()))
+    job = GRPOJob(
+        model=ModelRef("none", "none"),
+        args={},
+        lora=None,
+        tasks=file,
+        rule=GRPORule(),
+        domains=recipe.domains,
+        sandbox=recipe.sandbox,
+        store=tmp_path,
+    )
+    rows = {row["task_id"]: row for row in task_set(job, tmp_path)}
     overlapped = OverlappedJudge(judge, threads=2, timeout_s=120)
     log = tmp_path / "rollouts.jsonl"
     reward = VerifiedReward(overlapped, RolloutLog(log, 0), rank=0, seed=1, shuffled=False)
     names, completions, statuses = zip(*COMPLETIONS, strict=True)
-    rewards = asyncio.run(
-        reward.judge(completions, names, ["code"] * len(names), [texts[name] for name in names], step=1)
-    )
+    ids = [(1,)] * len(names)
+    rewards = asyncio.run(reward.judge(completions, ids, [rows[name] for name in names], step=1))
     assert [json.loads(line)["status"] for line in log.read_text().splitlines()] == list(statuses)
     assert rewards == [float(status == "accepted") for status in statuses]
 
 
 def test_so_are_the_verdicts_on_finished_rollouts(prompts: dict[str, RoundPrompt], judge: Judge) -> None:
-    samples = [Sample(text, (1,), complete=True) for _, text, _ in COMPLETIONS]
-    verdicts = judge.judge_samples([("code", prompts[name].task.task) for name, _, _ in COMPLETIONS], samples)
+    verdicts = judge.judge([("code", prompts[name].task.task, text) for name, text, _ in COMPLETIONS])
     assert [verdict.status for verdict in verdicts] == [status for _, _, status in COMPLETIONS]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from selfplay.config.synthesis import Feedback
 from selfplay.config.training import PromptPool, TrainingSettings
-from selfplay.run.records import LabelledTask, Prompt, Rollout, RoundPrompt
+from selfplay.run.records import LabelledTask, Prompt, RoundPrompt
 from selfplay.training.feedback import learnable_pairs
 from selfplay.training.prompt_pool import (
     EXTERNAL,
@@ -177,11 +177,7 @@ def prompt(name: str, domain: str = "math") -> Prompt:
 def test_learnable_prompts_become_observed_pairs() -> None:
     """Pass rates of 0, 1/4, 3/4 and 1, of which the middle two are learnable."""
     rates = {"never": 0, "hard": 1, "fair": 3, "always": 4}
-    rows = [
-        Rollout("i", f"t-{name}", "math", 1, "T=1", k, "x", k < passed, float(k < passed), "", "")
-        for name, passed in rates.items()
-        for k in range(4)
-    ]
+    rows = [(f"t-{name}", k < passed) for name, passed in rates.items() for k in range(4)]
     owner = {f"t-{name}": name for name in rates}
     known = [prompt(name) for name in [*rates, "unused"]]
     pairs = learnable_pairs(rows, owner, known, Feedback(low=0.2, high=0.8), 0)
