@@ -215,7 +215,7 @@ class Child:
 
 
 def import_path() -> str:
-    """What a child needs as PYTHONPATH to find this project and all that this process finds."""
+    """The PYTHONPATH by which a child finds this project and all that this process finds."""
     return os.pathsep.join([_ROOT, *(path for path in sys.path if path and path != _ROOT)])
 
 

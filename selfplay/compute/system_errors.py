@@ -10,7 +10,7 @@ from pathlib import Path
 from sandbox.process.child import exit_reason
 
 SYSTEM = (OSError, sqlite3.Error)
-"""What the system raises when a disk, a database or a permission fails."""
+"""The errors of the system when a disk, a database or a permission fails."""
 
 REASONS = {
     errno.ENOSPC: "the disk is full; make room",
@@ -36,7 +36,7 @@ DAMAGED_DATABASE = ("malformed", "not a database")
 
 
 def sentence(error: BaseException, folder: Path | str) -> str:
-    """What stopped a run, for a person.
+    """One sentence, for a person, on what stopped a run.
 
     Args:
         error: what was raised.
@@ -55,7 +55,7 @@ def sentence(error: BaseException, folder: Path | str) -> str:
 
 
 def worker_sentence(error: Exception) -> str:
-    """What a worker's job raised, in one line."""
+    """The error of a worker's job, in one line."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or any(part in text for part in OUT_OF_MEMORY):
         remedy = "lower engine.batch_tokens or the batch size in the trainer's args"
@@ -65,7 +65,7 @@ def worker_sentence(error: Exception) -> str:
 
 
 def lost_worker_sentence(exit_code: int) -> str:
-    """What became of a worker that is gone, in one line; the exit code is negative for a signal."""
+    """The end of a worker that is gone, in one line; the exit code is negative for a signal."""
     if exit_code == -signal.SIGKILL:
         return (
             "a worker was killed by the system, most likely since memory ran out; lower engine.batch_tokens, the batch "

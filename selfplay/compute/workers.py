@@ -32,7 +32,7 @@ DEFAULTS = {
     "MALLOC_MMAP_THRESHOLD_": "1000000000",
     "MALLOC_TRIM_THRESHOLD_": "1000000000",
 }
-"""What a worker's environment has where the driver's says nothing else."""
+"""A worker's environment where the driver's says nothing else."""
 
 QUIET = {
     "TOKENIZERS_PARALLELISM": "false",

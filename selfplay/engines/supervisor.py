@@ -97,7 +97,7 @@ def _times(count: int) -> str:
 
 
 def answers(child: ObjectChild, function: Function[Job], job: Job, limits: Supervision) -> Iterator[Answer]:
-    """What the function gives for a job, item by item.
+    """The answers of a function for a job, item by item.
 
     Raises:
         ChildFault: the child died, was silent too long or failed; all that it had finished was given before.
@@ -124,7 +124,7 @@ def answers(child: ObjectChild, function: Function[Job], job: Job, limits: Super
 
 
 def _last_words(child: ObjectChild) -> Iterator[Answer]:
-    """What a child that has been ended had finished by then."""
+    """The items that a child had finished before it was ended."""
     with contextlib.suppress(ChildGone, TimeoutError):
         while True:
             message: Message = child.receive(time.monotonic())

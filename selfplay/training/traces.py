@@ -39,7 +39,7 @@ class FoundTrace(NamedTuple):
     """Where it stands in a file, or the model that wrote it."""
     domain: str
     prompt: str
-    """What the policy reads."""
+    """The policy's prompt."""
     language: str
     """That of the program, where it is one."""
     text: str
