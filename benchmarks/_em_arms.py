@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfplay.config.errors import UserError
 from selfplay.config.load import load_recipe, recipe_hash
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import read_json, write_json
@@ -25,7 +26,7 @@ Start = Callable[[Recipe, Path, Path | None, str | None], object]
 Say = Callable[[str], None]
 
 
-class ArmError(ValueError):
+class ArmError(UserError):
     """An arm that cannot be compared; the message names it and the remedy."""
 
 

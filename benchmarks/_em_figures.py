@@ -103,7 +103,7 @@ def downstream_of(folder: Path) -> Figures:
     tasks = read_table(folder / "stages" / "labelling" / "tasks.parquet", LabelledTask)
     kept = [task for task in tasks if not task.dropped]
     solvable = [known for prompt in parsed if (known := _solvable(recipe, prompt)) is not None]
-    right = [task.label_is_right for task in kept if task.label_is_right is not None]
+    right = [task.label_correct for task in kept if task.label_correct is not None]
     return {
         "solvable_share": sum(solvable) / len(solvable) if solvable else None,
         "kept_share": len(kept) / len(prompts) if prompts else None,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from selfplay.concepts.affinity import weights_of_next
 from selfplay.concepts.bank import Combination, ConceptBank
 from selfplay.concepts.draws import BatchDraws, WeightedIndices
+from selfplay.config.errors import RunStopped
 
 FEW = 1024
 """Most concepts of a bank from which combinations are drawn one by one: there, all weights are soon computed."""
@@ -27,7 +28,7 @@ SIDE_BY_SIDE = 2048
 Places = NDArray[np.int64]
 
 
-class NoCombination(ValueError):
+class NoCombination(RunStopped):
     """There is no combination of concepts to write problems for."""
 
 

@@ -13,14 +13,14 @@ from honest_kit import Honest
 from sandbox.model import Limits, Program, Status
 from sandbox.warm.sandbox import WarmSandbox
 from verifiers.model import Task, Test
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 HONEST: list[Honest] = [*honest_streams.HONEST, *honest_programs.HONEST]
 LIMITS = Limits(cpu_s=5, wall_s=20, memory_mb=256)
 
 
 @pytest.fixture(scope="module")
-def verifier() -> Iterator[CodeVerifier]:
+def verifier(needs_sandbox: None) -> Iterator[CodeVerifier]:
     code = CodeVerifier(comparison="lines")
     yield code
     code.close()
@@ -45,7 +45,7 @@ def test_verifier_accepts_them_too(verifier: CodeVerifier) -> None:
         for p in text
     ]
     verdicts = verifier.verify_many(items)
-    refused = [(task.id, v.status, v.reason) for (task, _), v in zip(items, verdicts, strict=True) if not v.passed]
+    refused = [(task.problem, v.status, v.reason) for (task, _), v in zip(items, verdicts, strict=True) if not v.passed]
     assert refused == []
 
 

@@ -12,6 +12,7 @@ from selfplay.curation.decontamination import NgramIndex
 from selfplay.curation.gates import curate
 from selfplay.curation.words import words
 from selfplay.run.records import Prompt, Seed
+from verifiers.model import Task
 
 LONG = "a farmer has twelve sheep and buys seven more at the market then sells three of them"
 
@@ -21,7 +22,7 @@ def prompt(identifier: str, problem: str, domain: str = "math") -> Prompt:
 
 
 def seed(problem: str, split: str = "heldout") -> Seed:
-    return Seed(problem, "math", split, "s", ("a",), "easy", "z", problem, "1", (), "", None)
+    return Seed(problem, "math", split, "s", ("a",), "easy", "z", Task(problem, "1"), "", None)
 
 
 def reasons(rows: list[Prompt]) -> dict[str, str]:
