@@ -19,7 +19,7 @@ from selfplay.watching.rounds import prompt_rounds, table_file
 
 @dataclass(frozen=True, slots=True)
 class ConceptChoice:
-    """What combinations are drawn from."""
+    """The concepts from which combinations are drawn."""
 
     sampler: ConceptSampler
     shapes: list[tuple[int, str]]
@@ -29,7 +29,7 @@ class ConceptChoice:
 def choice_of(
     recipe: Recipe, domain: str, seeds: Sequence[Seed], reserved: Iterable[Combination], embed: Embed | None
 ) -> ConceptChoice:
-    """What a domain's combinations are drawn from.
+    """The concepts from which a domain's combinations are drawn.
 
     Args:
         recipe: the run.
