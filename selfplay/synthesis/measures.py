@@ -87,7 +87,7 @@ def bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[S
 
 
 def _of_completions(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> Row:
-    """Measures of p's completions for held-out concepts, drawn as synthesis draws: how many are well formed, and repeat."""
+    """Measures of what p writes for held-out concepts, drawn as synthesis draws: the share well formed, and repeats."""
     settings = context.recipe.synthesis.sampling
     samples = context.engine(models.p).generate(
         [for_prompt_model(context.recipe, seed) for seed in heldout],
