@@ -21,8 +21,8 @@ from selfplay.cli.run import launch_run
 from selfplay.cli.shared import load_recipe_file, refuse
 from selfplay.config.load import RecipeError
 from selfplay.config.recipe import Recipe
+from selfplay.pipeline.stages import stage_table
 from selfplay.run.files import write_json
-from selfplay.stage.plan import planned_stages
 
 
 def run(arguments: Sequence[str]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _start(recipe: Recipe, folder: Path, reuse: Path | None, until: str | None) -> None:
-    launch_run(recipe, folder, reuse, until, planned_stages(recipe))
+    launch_run(recipe, folder, reuse, until, list(stage_table(recipe)))
 
 
 def _say(text: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from benchmarks.math_speed import Pair, integer_pairs, math_like_pairs
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Task
 
 ITEMS, BATCH, ROUNDS, CONNECTIONS, WORKERS = 6_400, 64, 3, 4, 2

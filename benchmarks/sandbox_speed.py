@@ -23,7 +23,7 @@ from sandbox.open import open_sandbox
 from sandbox.warm.sandbox import WarmSandbox
 from sandbox.warm.visible_files import interpreter, interpreter_folders
 from verifiers.model import Task, Test
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 ROUNDS, TESTS = 7, 20
 LIMITS = Limits()

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from sandbox import probes
 from sandbox.landlock import backend as landlock
 from sandbox.landlock import rules as landlock_rules
+from sandbox.model import RemoteServer
 from sandbox.open import BACKENDS, open_sandbox
 from sandbox.probes import ProbeFinding
-from sandbox.remote.server import RemoteServer
 from sandbox.warm import cgroups
 
 LIMITS = (*probes.REACH, "memory", "processes", "cpu", "wall", "output", "disk")
@@ -22,12 +22,12 @@ __all__ = ["LIMITS", "Examination", "ProbeFinding", "backends", "examine"]
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What one backend enforces here."""
+    """The limits that one backend enforces here."""
 
     backend: str
     """The one that was examined, which "auto" has chosen."""
     about: str
-    """What the host lends it."""
+    """The means that the host lends it."""
     findings: tuple[ProbeFinding, ...]
     """One a limit, in the order of LIMITS."""
 

@@ -43,7 +43,7 @@ LANGUAGES = {
 }
 
 COMPILE_LIMITS = Limits(cpu_s=20.0, wall_s=40.0, memory_mb=1024, processes=16, output_bytes=64 << 10, disk_mb=64)
-"""What one compilation may use, whatever the limits of the tests."""
+"""The limits of one compilation, whatever those of the tests."""
 
 
 def find_language(name: str) -> Language:

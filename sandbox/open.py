@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from sandbox import probes
 from sandbox.bubblewrap import backend as bubblewrap
 from sandbox.landlock import backend as landlock
-from sandbox.model import Limits, Program, SandboxUnavailable, Status
-from sandbox.remote.server import RemoteServer
+from sandbox.model import Limits, Program, RemoteServer, SandboxUnavailable, Status
 from sandbox.warm.sandbox import WarmSandbox
+
+__all__ = ["BACKENDS", "open_sandbox"]
 
 BACKENDS = ("bubblewrap", "landlock", "remote")
 """From the strongest to the weakest on this host, then what runs elsewhere."""
@@ -24,7 +25,7 @@ _USER_NAMESPACES = (
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What was asked for."""
+    """A request for a sandbox."""
 
     backend: str
     server: RemoteServer | None

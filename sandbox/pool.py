@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from queue import LifoQueue
 
+from sandbox.model import RemoteServer
 from sandbox.open import open_sandbox
-from sandbox.remote.server import RemoteServer
 from sandbox.warm.sandbox import WarmSandbox
 
 

@@ -17,7 +17,7 @@ from sandbox.model import Execution, Limits, Program, Sandbox, Status
 
 @dataclass(frozen=True, slots=True)
 class ProbeFinding:
-    """What came of trying one limit."""
+    """The outcome of trying one limit."""
 
     limit: str
     enforced: bool
@@ -80,7 +80,7 @@ _SECRET = b"a secret of the host"
 
 
 class _Host:
-    """What a program must not reach: a file that anybody may read and write, and listeners that anybody may call."""
+    """Things that a program must not reach: a file that anybody may read and write, listeners that anybody may call."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -133,7 +133,7 @@ def _host() -> Iterator[_Host]:
 
 
 def try_reach(sandbox: Sandbox) -> list[ProbeFinding]:
-    """What a program can reach beside its own process: network, files, other processes. One short run."""
+    """Tries what a program can reach beside its own process: network, files, other processes. One short run."""
     with _host() as host:
         execution = sandbox.run(Program(_REACH), [json.dumps(host.question).encode()], _LIMITS)[0]
         changed = host.changed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -110,6 +111,15 @@ def test_no_folder_is_crowded() -> None:
     modules = Counter(str(file.parent.relative_to(ROOT)) for file in product_files() if file.name != "__init__.py")
     crowded = {folder: n for folder, n in modules.items() if n > MOST_AT_THE_TOP.get(folder, MOST_MODULES)}
     assert not crowded
+
+
+def test_child_processes_have_one_owner() -> None:
+    """Above the sandbox, which has programs that are not ours to run, all are made of `sandbox.process`."""
+    starts = re.compile(
+        r"subprocess\.(Popen|run|call|check_\w+)\b|os\.(popen|posix_spawn)|(import|from) multiprocessing"
+    )
+    above = [file for file in product_files() if file.relative_to(ROOT).parts[0] != "sandbox"]
+    assert [str(file.relative_to(ROOT)) for file in above if starts.search(file.read_text())] == []
 
 
 def test_every_room_says_what_it_is() -> None:

@@ -1,4 +1,4 @@
-"""What verifiers there are and what they take: for people, not for programs that judge."""
+"""The catalogue of verifiers and their parameters: for people, not for programs that judge."""
 
 from __future__ import annotations
 

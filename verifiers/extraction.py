@@ -31,7 +31,7 @@ _ADJACENT = re.compile(r"[ \t$/|~]*(?:\\[,;: ]|\\q?quad|\\\)|\\\()*[ \t$/|]*")
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What was found, or why nothing was."""
+    """An answer that was found, or why none was."""
 
     text: str | None
     reason: str = ""

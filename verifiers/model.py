@@ -35,9 +35,9 @@ class Task:
     memory_mb: int = 512
     float_tolerance: float | None = None
     tolerance_kind: str = "either"
-    """What the tolerance bounds: the absolute error, the relative one, or either of them."""
+    """The error that the tolerance bounds: the absolute one, the relative one, or either of them."""
     comparison: str | None = None
-    """How outputs are compared, by one of `output_comparison.COMPARISONS`; None leaves it to the verifier."""
+    """How outputs are compared, by one of `programs.comparison.COMPARISONS`; None leaves it to the verifier."""
     checker: str | None = None
     """Source of a program that judges outputs, with testlib's exit codes."""
 

@@ -1,4 +1,4 @@
-"""What stands between a plug-in and its caller: functions become verifiers, faults become verdicts."""
+"""The guard between a plug-in and its caller: functions become verifiers, faults become verdicts."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ GROUP = "selfplay.verifiers"
 """The entry point group under which an installed package offers verifiers."""
 
 _BUILT_IN = {
-    "math": "verifiers.mathematics.verifier:MathVerifier",
-    "code": "verifiers.programs.verifier:CodeVerifier",
+    "math": "verifiers.mathematics:MathVerifier",
+    "code": "verifiers.programs:CodeVerifier",
     "choice": "verifiers.rules.text:ChoiceVerifier",
     "exact": "verifiers.rules.text:ExactVerifier",
     "regex": "verifiers.rules.text:RegexVerifier",

@@ -12,13 +12,13 @@ from pathlib import Path
 from sandbox.bubblewrap.staged_root import staged_root
 from sandbox.inside import wire
 from sandbox.model import SandboxUnavailable
+from sandbox.process.launching import launch
 from sandbox.seccomp import filter as seccomp
 from sandbox.warm import descriptors
 from sandbox.warm import visible_files as files
-from sandbox.warm.bundle import BUNDLE_ENV, ENTRY, bundle
+from sandbox.warm.descriptors import BUNDLE_ENV, ENTRY, bundle
 from sandbox.warm.fork_server import ForkServer
 from sandbox.warm.sandbox import WarmSandbox
-from sandbox.warm.starter import start_process
 
 _NOBODY = 65534
 _FILTER = "filter"
@@ -26,6 +26,8 @@ _BECOME_NOBODY = (
     f"import os, sys; os.setgroups([]); os.setgid({_NOBODY}); os.setuid({_NOBODY}); "
     "os.execvp(sys.argv[1], sys.argv[1:])"
 )
+_BARE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+"""The environment of bwrap itself."""
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",
@@ -79,7 +81,8 @@ class _BubblewrapLauncher:
             _FILTER: descriptors.open_sealed(self._filter),
         }
         try:
-            return start_process(_command(self._binary, tmp_bytes, fds, self._packages), list(fds.values()))
+            command = _command(self._binary, tmp_bytes, fds, self._packages)
+            return launch(command, fds=list(fds.values()), environment=_BARE, cwd="/")
         finally:
             os.close(fds[BUNDLE_ENV])
             os.close(fds[_FILTER])

@@ -77,7 +77,7 @@ def staged_root(binary: str, program_folder: str, entries: Sequence[Entry]) -> S
 
 
 def _identities(entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:
-    """What a path of the host stands for now: a folder that was made anew is another."""
+    """The file that a path of the host stands for now: a folder that was made anew is another."""
     for entry in entries:
         if "bind" in entry[0]:
             yield _identity(os.stat(entry[1]))

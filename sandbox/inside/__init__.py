@@ -1,1 +1,1 @@
-"""What runs inside a sandbox. Standard library only."""
+"""The code that runs inside a sandbox. Standard library only."""

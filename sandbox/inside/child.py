@@ -1,4 +1,4 @@
-"""What happens in the fresh process of one test, between the fork and its end.
+"""The fresh process of one test, from the fork to its end.
 
 The submitted code shares this process, so nothing here is a secret or a safeguard: the limits are the
 kernel's, the expected values are outside, and a forged return value is as good as a returned one. Standard
@@ -31,7 +31,7 @@ else:
 _OPEN_FILES = 64
 _ERRNO = Struct("<i")
 _PROGRAM_FILE = "main.py"
-"""What a program may read as its own file's name; there is no such file."""
+"""The name that a program may read as its own file's; there is no such file."""
 
 
 def enter(
@@ -187,7 +187,7 @@ def _program_part(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _finish(code: int) -> int:
-    """What the interpreter does at its end: joins threads, runs exit handlers, flushes."""
+    """Does as the interpreter at its end: joins threads, runs exit handlers, flushes."""
     threading = sys.modules.get("threading")
     if threading is not None:
         _guarded(threading._shutdown)

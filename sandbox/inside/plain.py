@@ -2,7 +2,7 @@
 
 JSON, with a container as an object of one key: `l` list, `t` tuple, `s` set, `d` dict (pairs), `i` an integer
 beyond 64 bits (hexadecimal). Only exact types are encoded: an object that behaves like a number is not data.
-Runs on both sides of the sandbox; `plain_decoding` is the host's half.
+Runs on both sides of the sandbox; `sandbox.warm.returned_values` is the host's half.
 """
 
 from __future__ import annotations

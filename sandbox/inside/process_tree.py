@@ -28,12 +28,12 @@ _ENDED = (b"Z", b"X")
 _STATE, _PARENT, _GROUP, _UTIME, _CSTIME, _THREADS, _RESIDENT = 0, 1, 2, 11, 14, 17, 21
 
 _SPARE_TASKS = 64
-"""What a limit on the processes of a user leaves for those that this user starts elsewhere in the meantime."""
+"""Room in a limit on the processes of a user for those that this user starts elsewhere in the meantime."""
 _COUNT_AGAIN_S = 1.0
 
 
 class TreeUsage:
-    """What a tree of processes uses at one moment: processor seconds, resident bytes, threads."""
+    """The use of a tree of processes at one moment: processor seconds, resident bytes, threads."""
 
     # No dataclass: importing that module takes as long as starting the interpreter.
     def __init__(self, cpu_s: float, resident: float, tasks: int) -> None:

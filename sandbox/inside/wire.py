@@ -1,4 +1,4 @@
-"""What the host and the fork server say to each other: two fixed-size messages, and descriptors beside them.
+"""The words between the host and the fork server: two fixed-size messages, and descriptors beside them.
 
 The host sends REQUEST with the descriptors of one test; the fork server answers REPLY. Neither message holds
 anything that the program wrote, so there is nothing in them to parse.

@@ -34,7 +34,7 @@ _ERRNO = Struct("<i")
 
 
 class Ground:
-    """What sets the programs apart from the rest of the host."""
+    """The ground that programs run on, apart from the rest of the host: their processes, their folder."""
 
     # No dataclass: importing that module takes as long as starting the interpreter.
     def __init__(
@@ -164,7 +164,7 @@ def _passed_unseen(request: tuple[float, ...], ground: Ground) -> int:
 
 
 def prepare() -> None:
-    """What the first test would otherwise pay for, and the limits that all tests share."""
+    """Does beforehand what the first test would pay for, and sets the limits that all tests share."""
     _forget_the_caller()
     if os.path.isdir(wire.PACKAGES):
         sys.path.append(wire.PACKAGES)

@@ -29,7 +29,7 @@ from sandbox.model import SandboxUnavailable
 from sandbox.seccomp import filter as seccomp
 from sandbox.warm import descriptors
 from sandbox.warm import visible_files as files
-from sandbox.warm.bundle import BUNDLE_ENV, LANDLOCK_ENTRY, LANDLOCK_MODULES, bundle
+from sandbox.warm.descriptors import BUNDLE_ENV, LANDLOCK_ENTRY, LANDLOCK_MODULES, bundle
 from sandbox.warm.fork_server import ForkServer
 from sandbox.warm.sandbox import WarmSandbox
 
@@ -160,7 +160,7 @@ class _Keeper(subprocess.Popen[bytes]):
             self._clean_up()
 
     def _clean_up(self) -> None:
-        """What the keeper would have done, as far as it can be done from here."""
+        """Does what the keeper would have done, as far as it can be done from here."""
         if self._user is not None:
             _end_all_of(self._user)
         for folder in (self._box, f"{self._box}{_LINKS}"):

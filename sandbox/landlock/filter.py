@@ -1,4 +1,4 @@
-"""What the system-call filter must also refuse where there are no namespaces. Filters add up: the strictest counts.
+"""Further refusals of the system-call filter where there are no namespaces. Filters add up: the strictest counts.
 
 Without a network, IPC or pid namespace of its own a program would share sockets, System V objects and process
 numbers with the host; without a mount namespace it can name the host's files, and Landlock guards what is in

@@ -24,19 +24,18 @@ from typing import Any
 
 from sandbox.inside import wire
 from sandbox.languages import Language, find_language
-from sandbox.model import Execution, Limits, Program, Status, Stop
+from sandbox.model import Execution, Limits, Program, RemoteServer, Status, Stop
 from sandbox.probes import REACH
 from sandbox.remote.driver import LENGTHS, NONCE_BYTES, REPORT_FILE
 from sandbox.remote.fusion import FusionClient, RunCodeAnswer, ServerFault
-from sandbox.remote.server import RemoteServer
 from sandbox.warm import descriptors
-from sandbox.warm.bundle import INSIDE_MODULES, source_of
+from sandbox.warm.descriptors import INSIDE_MODULES, source_of
 from sandbox.warm.sandbox import WarmSandbox
 
 _SHIPPED = (*INSIDE_MODULES, "sandbox.remote", "sandbox.remote.driver")
 """Modules that run on the server, in the order of their imports."""
 _DRIVER_S = 15.0
-"""What the driver may take on a busy server beside the program: to start, to end all processes, to report."""
+"""Seconds that the driver may take on a busy server beside the program: to start, to end all processes, to report."""
 _DRIVER_MB = 256
 _MARSHAL_VERSION = 2
 """A form that every Python reads."""
@@ -210,7 +209,7 @@ def _stdin(request: bytes, fds: list[int], limits: Limits, nonce: str) -> str:
 
 
 def _report(answer: RunCodeAnswer, nonce: bytes) -> bytes:
-    """What stands behind the nonce in a server's answer. Raises ServerFault."""
+    """The report behind the nonce in a server's answer. Raises ServerFault."""
     if answer.status == "SandboxError":
         raise ServerFault(f"the server says that its sandbox failed: {(answer.message or '')[-300:]!r}")
     ran = answer.run_result

@@ -1,4 +1,4 @@
-"""What runs on a SandboxFusion server for one test: the fork server's work once, and a report of it.
+"""The program that runs on a SandboxFusion server for one test: the fork server's work once, and a report of it.
 
 The server's own account of a program (text, cut at a length of its choosing, wall time only) is not enough to
 judge by, so the program is a child of this one, with its input, output and limits in our hands. The report goes
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _read_block() -> bytes:
-    """What standard input holds next, after its length in decimal and a line end."""
+    """The next block of standard input, which stands after its length in decimal and a line end."""
     digits = b""
     while (digit := os.read(0, 1)) not in (b"\n", b""):
         digits += digit

@@ -17,8 +17,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from sandbox.model import SandboxUnavailable
-from sandbox.remote.server import RemoteServer
+from sandbox.model import RemoteServer, SandboxUnavailable
 
 _CONNECT_S = 10.0
 _LONGEST_PAUSE_S = 30.0

@@ -17,7 +17,7 @@ from sandbox.warm import cgroups
 from sandbox.warm.precompiled import all_prepared
 
 _GRACE_S = 30.0
-"""What a fork server may answer late by, on a host that is busy with other things."""
+"""Seconds that a fork server may answer late by, on a host that is busy with other things."""
 _START_S = 30.0
 _MIN_TMP_BYTES = 64 << 20
 _OWN_SHARE, _OWN_SECONDS = 0.1, 0.05
@@ -25,7 +25,7 @@ _OWN_SHARE, _OWN_SECONDS = 0.1, 0.05
 _UNREAD_S = 0.1
 """Processor seconds that may go by without reading the group's counter, which two sandboxes contend for."""
 _BESIDE_S = 0.005
-"""What a test takes on top of its own wall time."""
+"""Seconds that a test takes on top of its own wall time."""
 _PROCESSORS = os.cpu_count() or 1
 _OWN_TASKS = 8
 _OWN_MEMORY = 128 << 20
@@ -36,7 +36,7 @@ Launch = Callable[[int, int], "subprocess.Popen[bytes]"]
 
 
 class Server(Protocol):
-    """What a warm sandbox asks for its tests."""
+    """The server that a warm sandbox asks for its tests."""
 
     @property
     def shown(self) -> Collection[Path]:
@@ -83,7 +83,7 @@ class ForkServer:
             return b""
 
     def check(self, execution: Execution, limits: Limits) -> Execution:
-        """What the kernel counted for the whole tree, where it says more than the processes that were reaped."""
+        """Adds what the kernel counted for the whole tree, where it says more than the processes that were reaped."""
         if self.cgroup is None:
             return execution
         spent = self._spent_s(self.cgroup, execution, limits) - _OWN_SHARE * execution.wall_s - _OWN_SECONDS
@@ -151,7 +151,7 @@ class ForkServer:
 
 
 def _most_memory(limits: Limits) -> int:
-    """What the kernel stops: all that a test may use by the other limits, and the fork server beside it."""
+    """The bytes at which the kernel stops: all that a test may use by the other limits, and the fork server beside."""
     files = (limits.disk_mb << 20) + 2 * limits.output_bytes + wire.VALUE_BYTES
     return (limits.memory_mb << 20) + files + _OWN_MEMORY
 

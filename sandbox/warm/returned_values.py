@@ -1,12 +1,28 @@
-"""What a program of function mode wrote to the value descriptor, hostile or not, as values of executions."""
+"""Values that calls returned: what a program wrote to the value descriptor, hostile or not, as values of executions.
+
+The host's half of the encoding of plain data (`sandbox.inside.plain`); every text is read at a bounded cost.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
+from typing import Any
 
-from sandbox.inside import plain, wire
+from sandbox.inside import wire
+from sandbox.inside.plain import MAX_DEPTH, NotPlainData, encode
 from sandbox.model import Execution, Status
-from sandbox.warm.plain_decoding import decode_plain
+
+MAX_EQUAL_HASHES = 100
+"""Keys of one dict or set that may share their hash with another."""
+
+MAX_CONTAINERS = 200_000
+"""Lists, tuples, sets, dicts and large integers of one value."""
+
+# Possessive, since a way back for each character would take a hundred times the string's memory.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"')
+_BRACKETS = re.compile(r"[][{}]")
 
 
 def with_value(execution: Execution, returned: bytes) -> Execution:
@@ -43,7 +59,85 @@ def decoded(execution: Execution, kind: bytes, body: bytes) -> Execution:
         return execution
     try:
         if kind != b"V":
-            raise plain.NotPlainData("the returned value is of no known kind")
+            raise NotPlainData("the returned value is of no known kind")
         return replace(execution, value=decode_plain(body.decode("utf-8", "surrogatepass")))
-    except (plain.NotPlainData, UnicodeDecodeError) as error:
+    except (NotPlainData, UnicodeDecodeError) as error:
         return replace(failed, reason=str(error))
+
+
+def decode(text: str) -> Any:
+    """The value with its types, tuples and sets included. Raises NotPlainData on any other text."""
+    _check_shape(text)
+    try:
+        return _untagged(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise NotPlainData(f"not an encoded value: {error}") from error
+
+
+def decode_plain(text: str) -> Any:
+    """As decode, in JSON's types: tuples become lists, sets become sorted lists; keys keep their own type.
+
+    A set whose items cannot be ordered is sorted by the items' encoded text.
+    """
+    return _plain(decode(text))
+
+
+def _check_shape(text: str) -> None:
+    brackets = _BRACKETS.findall(_STRING.sub("", text))
+    if len(brackets) > 4 * MAX_CONTAINERS:
+        raise NotPlainData("not an encoded value: too many containers")
+    depth = deepest = 0
+    for bracket in brackets:
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    # A level of nesting costs at most an object, a list and, in a dict, a pair.
+    if deepest > 3 * MAX_DEPTH + 3:
+        raise NotPlainData("not an encoded value: nested too deeply")
+
+
+def _untagged(node: Any) -> Any:
+    if not isinstance(node, (dict, list)):
+        return node
+    if isinstance(node, list) or len(node) != 1:
+        raise NotPlainData("not an encoded value: unknown form")
+    [(tag, body)] = node.items()
+    if tag == "i" and isinstance(body, str):
+        return int(body, 16)
+    if not isinstance(body, list):
+        raise NotPlainData("not an encoded value: unknown form")
+    if tag == "d":
+        pairs = [(_untagged(key), _untagged(value)) for key, value in body]
+        _check_hashes([key for key, _ in pairs])
+        return dict(pairs)
+    items = [_untagged(item) for item in body]
+    if tag == "l":
+        return items
+    if tag == "t":
+        return tuple(items)
+    if tag == "s":
+        _check_hashes(items)
+        return set(items)
+    raise NotPlainData("not an encoded value: unknown tag")
+
+
+def _check_hashes(keys: list[Any]) -> None:
+    # Integers with one hash value are easily made, and a table of n of them takes n * n steps to build.
+    if len(keys) - len({hash(key) for key in keys}) > MAX_EQUAL_HASHES:
+        raise NotPlainData("not an encoded value: too many keys with equal hashes")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, set):
+        return [_plain(item) for item in _sorted(value)]
+    return value
+
+
+def _sorted(items: set[Any]) -> list[Any]:
+    try:
+        return sorted(items)
+    except TypeError:
+        return sorted(items, key=encode)

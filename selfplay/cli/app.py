@@ -14,8 +14,7 @@ from selfplay.cli.rollouts import rollouts
 from selfplay.cli.run import run, synthesize
 from selfplay.cli.sandbox import sandbox_app
 from selfplay.cli.shared import Commands, refuse
-from selfplay.cli.status import report, status
-from selfplay.cli.track import track_app
+from selfplay.cli.status import report, status, track_app
 from selfplay.cli.verifiers import verifiers_app
 from selfplay.cli.verify import serve, verify
 

@@ -1,4 +1,4 @@
-"""What `selfplay sandbox run` and `selfplay sandbox doctor` do."""
+"""The work of `selfplay sandbox run` and `selfplay sandbox doctor`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.doctor import LIMITS, backends, examine
-from sandbox.model import Limits, Program
+from sandbox.model import Limits, Program, RemoteServer
 from sandbox.open import open_sandbox
-from sandbox.remote.server import RemoteServer
 from selfplay.config.errors import UserError
 
 LANGUAGES = {".py": "python", ".cpp": "cpp", ".cc": "cpp", ".cxx": "cpp"}

@@ -21,16 +21,17 @@ def status(
 
     from selfplay.cli.status_view import status_view, watch
     from selfplay.run.directory import read_recipe
-    from selfplay.stage.plan import expected_stages
+    from selfplay.run.plan import expected, read_plan
     from selfplay.tracking.digest import MetricDigest
     from selfplay.watching.status import run_status
 
     try:
-        recipe = read_recipe(run)
+        read_recipe(run)
+        plan = read_plan(run)
         metrics = MetricDigest(run)
 
         def read() -> dict[str, Any]:
-            return run_status(run, expected_stages(run, recipe), metrics)
+            return run_status(run, expected(run, plan), metrics)
 
         if as_json:
             typer.echo(json.dumps(read()))
@@ -48,3 +49,20 @@ def report(run: RunFolder) -> None:
 
     with errors_told(run):
         typer.echo(str(write_report(run)))
+
+
+track_app = typer.Typer(help="The copies of a run's metrics in W&B.", no_args_is_help=True)
+
+
+@track_app.command("sync")
+def sync_command(
+    run: RunFolder,
+    project: Annotated[str | None, typer.Option(help="Another W&B project than the recipe's.")] = None,
+    entity: Annotated[str | None, typer.Option(help="Another W&B user or team.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server to answer.")] = 60.0,
+) -> None:
+    """Upload what W&B lacks of a run that is offline, or whose server was out of reach."""
+    from selfplay.tracking.sync import sync
+
+    lines = sync(run, project, entity, timeout)
+    typer.echo(f"{lines} lines uploaded; W&B has all of {run}." if lines else f"W&B has all of {run} already.")

@@ -96,9 +96,21 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: with file, line, field, what was expected and the nearest valid name.
     """
-    path = Path(path)
-    source = RecipeSource()
-    merged = _read(path, source, ())
+    path, source = Path(path), RecipeSource()
+    return _validated(_read(path, source, ()), overrides, source, path)
+
+
+def recipe_of(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe from its settings; paths are relative to the working directory.
+
+    Raises:
+        RecipeError: as for `load_recipe`; the place is "the recipe".
+    """
+    return _validated(settings, overrides, RecipeSource(), Path("the recipe"))
+
+
+def _validated(settings: dict[str, Any], overrides: Sequence[str], source: RecipeSource, path: Path) -> Recipe:
+    merged = settings
     for override in overrides:
         merged = _override(merged, override, source)
     if isinstance(merged.get("domains"), dict):

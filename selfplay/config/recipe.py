@@ -10,9 +10,8 @@ from selfplay.config.annotation import AnnotationSettings, AnnotationTemplates, 
 from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.section import Section, TrainerArguments
+from selfplay.config.section import PretrainedModel, ScratchModel, Section, TrainerArguments
 from selfplay.config.seeds import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.tracking import Tracking
@@ -20,7 +19,7 @@ from selfplay.config.training import TrainingSettings
 
 
 class ComputeSettings(Section):
-    """What the run may use of this machine."""
+    """The part of this machine that the run may use."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where models run; `auto` takes CUDA when there is one."""
@@ -44,24 +43,24 @@ class Domain(Section):
     shared_input_format: bool = False
     """Code: all problems of the domain read inputs of one format, so that inputs of the seeds can test new ones."""
     prompt_template: str = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"
-    """What the prompt model reads; fields: concepts, level."""
+    """The prompt model's input; fields: concepts, level."""
     rationale_template: str = (
         "Explain the design of this problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\nProblem: {problem}\n"
     )
-    """What the rationale model reads; fields: concepts, level, problem."""
+    """The rationale model's input; fields: concepts, level, problem."""
     solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
-    """What the policy reads; field: problem."""
+    """The policy's prompt; field: problem."""
     function_template: str = (
         "{problem}\n\nWrite a Python function named `{entry_point}`, and put the program into one ```python block."
     )
-    """What it reads where tests call a function; fields: problem, entry_point."""
+    """Its prompt where tests call a function; fields: problem, entry_point."""
     language_template: str = (
         "{problem}\n\nWrite a {language} program that reads standard input and writes standard output, and put it into "
         "one ```{tag} block."
     )
-    """What it reads where the program is in another language than Python; fields: problem, language, tag (`cpp`)."""
+    """Its prompt where the program is in another language than Python; fields: problem, language, tag (`cpp`)."""
     annotation: AnnotationTemplates = AnnotationTemplates()
-    """What annotators read, where `cold_start` has any."""
+    """Texts that annotators read, where `cold_start` has any."""
 
     @property
     def runs_programs(self) -> bool:
@@ -143,7 +142,7 @@ class Supervision(Section):
 
 
 class EngineSettings(Section):
-    """What generates and scores."""
+    """The engine that generates and scores."""
 
     kind: Literal["transformers", "vllm"] = "transformers"
     """The backend of the models that the run trains; annotators have engines of their own."""
@@ -210,7 +209,7 @@ class Recipe(Section):
     model: Annotated[PretrainedModel | ScratchModel, Field(discriminator="kind")]
     """The base of the policy, and of the prompt model and the rationale model where there is no `generator`."""
     generator: PretrainedModel | None = None
-    """What the prompt model and the rationale model start from; none takes `model`."""
+    """The model that the prompt model and the rationale model start from; none takes `model`."""
     generator_lora: dict[str, Any] | None = None
     """Arguments of peft's LoraConfig for the prompt model and the rationale model; none trains all weights."""
     domains: Annotated[dict[str, Domain], Field(min_length=1)]
@@ -236,6 +235,16 @@ class Recipe(Section):
     tracking: Tracking = Tracking()
     """Metrics."""
 
+    @property
+    def synthesises(self) -> bool:
+        """Whether the run makes prompts of its own."""
+        return self.training.pool.arm != "external" and self.training.needs_prompts
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether annotators give the seeds concepts and rationales."""
+        return self.synthesises and bool(self.cold_start.annotators)
+
     @model_validator(mode="after")
     def _combinations(self) -> Recipe:
         if isinstance(self.synthesis.prompts, dict) and set(self.synthesis.prompts) != set(self.domains):
@@ -251,7 +260,8 @@ class Recipe(Section):
                     f"em.stop and em.guards look at development problems, but domains.{name}.seeds.dev has none"
                 )
             inputs_fit = domain.shared_input_format or self.labelling.inputs == "generated"
-            if domain.verifier == "code" and isinstance(domain.seeds, UserSeeds) and not inputs_fit:
+            labelled = self.training.pool.arm != "external" and self.training.needs_labels
+            if labelled and domain.verifier == "code" and isinstance(domain.seeds, UserSeeds) and not inputs_fit:
                 raise ValueError(
                     f"domains.{name}: new programming problems would be tested on inputs of the seeds, which makes "
                     f"sense only where all read one format; set domains.{name}.shared_input_format if they do, or "

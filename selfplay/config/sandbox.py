@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sandbox.remote.server import RemoteServer
+from sandbox.model import RemoteServer
 from selfplay.config.section import Section
 
 Limit = Literal[

@@ -11,7 +11,7 @@ from selfplay.rollouts.completions import Completion, Origin, complete
 from selfplay.rollouts.rollout import agreement
 from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.stage.context import Context
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.voting import vote
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfplay.engines.base import Sampling, ScoringRequest
-from selfplay.engines.batching import by_length
 from selfplay.engines.hf_scoring import Encoded, Spans, score_sequences
-from selfplay.engines.jobs import GenerateJob, Row, ScoreJob
+from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, by_length
 from selfplay.engines.loading import load
 
 

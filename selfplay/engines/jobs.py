@@ -1,8 +1,8 @@
-"""What a worker is given to complete or score one shard, as types."""
+"""Jobs of a worker, as types: one shard to complete or to score."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from selfplay.config.recipe import EngineSettings
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 
 Row = dict[str, Any]
-"""What an engine makes of one item; kept as it is in the store."""
+"""An engine's result for one item, as the store keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardJob:
-    """What both kinds of work have in common."""
+    """Shared by both kinds of work."""
 
     model: ModelRef
     device: str
@@ -42,3 +42,15 @@ class ScoreJob(ShardJob):
     """Requests to be scored."""
 
     requests: Sequence[ScoringRequest]
+
+
+def by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices by length, longest first, in batches of at most `budget` padded tokens (one sequence at least)."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

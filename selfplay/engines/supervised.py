@@ -1,6 +1,6 @@
 """The child process that the supervisor watches: runs one job at a time, and tells of every item when it is done.
 
-It answers over a socket that it inherited, so there is no port to find and no token to keep.
+It answers over its standard output, so there is no port to find and no token to keep.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from selfplay.compute.workers import die_with_parent
+from selfplay.compute.objects import Owner, unpacked
 from selfplay.engines.jobs import Row, ShardJob
 
 BEAT_S = 0.5
@@ -53,17 +52,12 @@ class Failed:
 Message = Alive | Finished | Done | Failed
 
 
-def serve(parent: int, descriptor: int) -> None:
-    """Answers jobs over a socket until its other side hangs up, or the parent process ends."""
-    die_with_parent(parent)
-    connection = Connection(descriptor)
-    while True:
-        try:
-            function, job = connection.recv()
-        except EOFError:
-            return
-        for message in _messages(function, job):
-            connection.send(message)
+def serve() -> None:
+    """Answers jobs until the worker hangs up, or ends."""
+    owner = Owner()
+    for asked in owner.told():
+        for message in _messages(*unpacked(asked)):
+            owner.answer(message)
 
 
 def _messages(function: Function[Job], job: Job) -> Iterator[Message]:

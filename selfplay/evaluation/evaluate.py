@@ -15,6 +15,7 @@ from selfplay.rollouts.completions import Completion, Origin, complete
 from selfplay.rollouts.rollout import judged
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout, Seed
+from selfplay.run.results import EvaluationResult
 from selfplay.run.seeding import derive
 from selfplay.stage.context import Context
 
@@ -24,7 +25,7 @@ GREEDY = "greedy"
 
 def evaluation_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed]
-) -> dict[str, Any]:
+) -> EvaluationResult:
     """Writes `rollouts`: every completion of the held-out problems with its verdict."""
     settings = context.recipe.evaluation
     # The modes are one stream, so that the end of one is judged while the next is sampled.
@@ -32,7 +33,8 @@ def evaluation_stage(
     count = stage.write("rollouts", Rollout, chain.from_iterable(judged(context.judge, completions)))
     table = metric_rows(metric_values(outcomes_of(stage)), settings, number, context.recipe.seed)
     context.listener.log(stage.name, {f"{row['domain']}/{row['metric']}": row["value"] for row in table}, number)
-    return {"rollouts": count, "not_checked": sum(passed is None for *_, passed in outcomes_of(stage))}
+    not_checked = sum(passed is None for *_, passed in outcomes_of(stage))
+    return EvaluationResult(rollouts=count, not_checked=not_checked)
 
 
 def modes(settings: Evaluation) -> list[tuple[str, SamplingSettings, int]]:
@@ -78,7 +80,7 @@ Judged = tuple[str, str, str, bool | None]
 
 
 def outcomes_of(stage: Stage) -> Iterator[Judged]:
-    """What the metrics of a stage's rollouts are made from; their texts are not read."""
+    """The outcomes of a stage's rollouts, of which metrics are made; their texts are not read."""
     return stage.columns("rollouts", Rollout, ("domain", "mode", "task_id", "passed"))
 
 

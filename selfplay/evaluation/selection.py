@@ -19,6 +19,7 @@ from selfplay.rollouts.completions import Origin
 from selfplay.rollouts.rollout import stream_rollouts
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout, Seed
+from selfplay.run.results import SelectionResult
 from selfplay.stage.context import Context
 
 Row = dict[str, Any]
@@ -37,7 +38,7 @@ class SelectionOutcome:
 
 def selection_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], before: Sequence[Row]
-) -> dict[str, Any]:
+) -> SelectionResult:
     """Writes `rollouts`: the development problems with their verdicts; the counts hold the score.
 
     Args:
@@ -67,7 +68,7 @@ def selection_stage(
     score = score_of(outcomes_of(stage), number)
     context.listener.log(stage.name, {name: value for name, value in score.items() if name != "round"}, number)
     outcome = selection_outcome(settings, [*before, score])
-    return {"score": score, "best": outcome.best} | ({"stopped": outcome.stopped} if outcome.stopped else {})
+    return SelectionResult(score=score, best=outcome.best, stopped=outcome.stopped or None)
 
 
 def score_of(outcomes: Iterable[Judged], number: int) -> Row:

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from selfplay import formats
 from selfplay.config.recipe import Recipe
+from selfplay.run.plan import Kind, read_plan
 from selfplay.run.records import LabelledTask, Pair, Prompt, Rollout
 from selfplay.run.tables import plain_row, schema_of
 from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file, table_rows
@@ -107,7 +108,7 @@ class RowSource:
         return {task.prompt_id: task for stage in newest for task in self._all(stage, "tasks", LabelledTask)}
 
     def _curated(self) -> Iterator[tuple[int, Prompt]]:
-        """What curation left, with the round that it was made for."""
+        """The prompts that curation left, with the round that each was made for."""
         for own in self.rounds:
             for prompt in self._all(own.curation, "prompts", Prompt, only_kept=True):
                 yield own.number, prompt
@@ -206,8 +207,8 @@ class RowSource:
 
     def _updates(self, table: str) -> list[str]:
         """The rounds of self-play that have a table, in order."""
-        found = self.run.glob(f"stages/selfplay_*/{table}.parquet")
-        return sorted((file.parent.name for file in found), key=lambda name: int(name.partition("_")[2]))
+        names = [stage.name for stage in read_plan(self.run).of_kind(Kind.SELFPLAY)]
+        return [name for name in names if table_file(self.run, name, table).exists()]
 
     def _all(self, stage: str, table: str, record: type[Any], only_kept: bool = False) -> Iterator[Any]:
         return table_rows(table_file(self.run, stage, table), record, only_kept)

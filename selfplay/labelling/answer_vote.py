@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.filters import answer_fault
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Test
 from verifiers.voting import vote
 

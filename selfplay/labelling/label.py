@@ -23,10 +23,11 @@ from selfplay.rollouts.judge import sandbox_opener
 from selfplay.rollouts.rollout import AHEAD, agreement
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, Prompt, Rollout, Seed, UnitTest, Vote
+from selfplay.run.results import LabellingResult
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
-from verifiers.answer_reader import answer_reader
+from verifiers.mathematics import answer_reader
 from verifiers.model import Verifier
 from verifiers.programs.runner import ProgramRunner
 
@@ -47,12 +48,12 @@ class VotedTask:
     """Inputs that programs are tried on, where answers are programs."""
     label: Label = dataclasses.field(default_factory=Label)
     tried: tuple[Tried, ...] = ()
-    """What became of the trials."""
+    """The outcomes of the trials."""
 
 
 def labelling_stage(
     stage: Stage, context: Context, policy: ModelRef, prompts: Sequence[Prompt], seeds: Sequence[Seed], number: int = 0
-) -> dict[str, Any]:
+) -> LabellingResult:
     """Writes `tasks` (every kept prompt, with its label or why it has none), `completions` and `votes` (the votes).
 
     Also `unit_tests` where tests are part of labels, and `rollouts` where the recipe measures difficulty by them.
@@ -94,7 +95,7 @@ def labelling_stage(
         spent = {"difficulty_rollouts": sum(1 for _ in stage.columns("rollouts", Rollout, ("index",)))}
     stage.write("tasks", LabelledTask, tasks)
     write_votes(stage, number, cases)
-    return counts_of(tasks) | spent
+    return LabellingResult(**counts_of(tasks), **spent)
 
 
 def _labelled(

@@ -25,8 +25,9 @@ from selfplay.rollouts.rollout import agreement, verdicts_of
 from selfplay.rollouts.waves import Waves
 from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, Rollout, UnitTest, Vote
+from selfplay.run.results import LabellingResult
 from selfplay.stage.context import Context
-from verifiers.answer_reader import answer_reader
+from verifiers.mathematics import answer_reader
 from verifiers.programs.runner import ProgramRunner
 
 KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"
@@ -34,7 +35,7 @@ KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"
 
 def relabelling_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, earlier: Sequence[Stage]
-) -> dict[str, Any]:
+) -> LabellingResult:
     """Writes `tasks` for round `number`, and the new votes: `completions`, `votes`, and `unit_tests`.
 
     Args:
@@ -62,13 +63,13 @@ def relabelling_stage(
     count = waves.merge(tasks, finish)
     stage.write("tasks", LabelledTask, renewed)
     write_votes(stage, number, list(final.values()))
-    return counts_of(renewed) | {"completions": count} | _what_changed(renewed)
+    return LabellingResult(**counts_of(renewed), completions=count, **_what_changed(renewed))
 
 
 def look_again(
     waves: Waves, context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]
 ) -> list[VotedTask]:
-    """What the new policy says of each task that may be trained on, drawn in waves until no more is needed.
+    """The new policy's votes on each task that may be trained on, drawn in waves until no more is needed.
 
     Its completions go to the waves; `label.agrees` says of each whether it passes under the task's label; None where
     that could not be found out, or there is no label.

@@ -10,7 +10,7 @@ from typing import Any
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label
 from selfplay.labelling.difficulty import Decision, drop_reason, limits_of
-from selfplay.quickstart.true_labels import exact_solver
+from selfplay.quickstart.seeds import exact_solver
 from selfplay.run.records import LabelledTask
 from selfplay.run.seeding import task_id
 from selfplay.stage.context import Context
@@ -56,7 +56,7 @@ def _with_rate(task: LabelledTask, passed: int, tried: int, settings: Labelling)
 
 
 def counts_of(tasks: Sequence[LabelledTask]) -> dict[str, Any]:
-    """What is kept, what is lost and why, and how good the labels are where that can be measured."""
+    """Counts of tasks kept and lost, by reason, and the accuracy of labels where it can be measured."""
     usable = [task for task in tasks if not task.dropped]
     measured = [task.label_correct for task in usable if task.label_correct is not None]
     return {

@@ -15,8 +15,8 @@ from selfplay.labelling.votes import WeighedCompletion
 from selfplay.run.records import LabelledTask, Vote
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
-from verifiers.answer_reader import answer_reader
 from verifiers.extraction import final_text
+from verifiers.mathematics import answer_reader
 from verifiers.voting import classes, vote
 
 LONGEST_SOLUTION = 40_000
@@ -37,7 +37,7 @@ class _Class:
 
 
 def opinion(sample: Sample) -> bool | None:
-    """What an answer says in its last line: RIGHT or WRONG; None for anything else."""
+    """The last line of an answer: RIGHT (True) or WRONG (False); None for anything else."""
     text = final_text(sample.text) if sample.complete else None
     lines = text.strip().splitlines() if text else []
     found = _VERDICT.match(lines[-1]) if lines else None

@@ -14,13 +14,12 @@ from sandbox.model import SandboxUnavailable
 from sandbox.warm.visible_files import PackageMissing
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
 from selfplay.config.errors import UserError
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.engines.base import Sampling
 from selfplay.quickstart.seed_problem import Split
 from selfplay.run.records import Seed
 from selfplay.seeds.stage import SPLITS, load_seeds, may_be_unannotated
-from selfplay.stage.plan import scratch_teacher
 from selfplay.training.external_prompts import external_tasks
 from selfplay.training.traces import file_traces
 
@@ -31,7 +30,7 @@ class PreflightError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check looked at, for the person who runs `selfplay check`."""
+    """One thing that was checked, for the person who runs `selfplay check`."""
 
     name: str
     detail: str
@@ -47,7 +46,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
     if isinstance(recipe.model, ScratchModel):
         check_arguments("sft", recipe.model.args, "model.args")
-    teacher = scratch_teacher(recipe)
+    teacher = recipe.training.scratch_teacher
     if teacher is not None:
         check_arguments("sft", teacher.args, "training.sft.teacher.engine.args")
     check_arguments("sft", recipe.cold_start.prompt_model_args, "cold_start.prompt_model_args")
@@ -63,7 +62,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
 
 def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
-    """What needs heavy libraries, for a worker to do.
+    """Checks that need heavy libraries, for a worker to do.
 
     Raises:
         ArgumentsError, PreflightError: see `check_trainer_arguments` and `check_models`.

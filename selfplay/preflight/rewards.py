@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from selfplay import formats
 from selfplay.config.recipe import Recipe
 from selfplay.preflight.recipe import Finding, PreflightError
 from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import Item, load_verifier
 from selfplay.run.records import Seed
-from selfplay.seeds.stage import SPLITS, load_seeds, may_be_unannotated
-from verifiers.answer_reader import answer_reader
+from selfplay.seeds.stage import SPLITS, external_problems, load_seeds, may_be_unannotated
+from verifiers.mathematics import answer_reader
 from verifiers.model import Task, Verifier
 
 SHOWN = 3
@@ -19,7 +20,7 @@ EMPTY_PROGRAMS = {"python": "pass", "cpp": "int main() {}"}
 
 
 def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
-    """Every known-right answer of the recipe's seeds must pass its verifier, every known-wrong one must fail.
+    """Every known-right answer of seeds and external prompts must pass its verifier, every known-wrong one must fail.
 
     Args:
         recipe: the run.
@@ -35,7 +36,9 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
             unannotated = may_be_unannotated(recipe)
             splits = {split: load_seeds(recipe.seed, name, settings, split, unannotated) for split in SPLITS}
             _demand_splits(recipe, name, splits)
-            seeds = [seed for split in splits.values() for seed in islice(split, limit)]
+            _demand_labels(recipe, name, [seed for split in splits.values() for seed in split])
+            known = [*splits.values(), _external(recipe, name)]
+            seeds = [seed for part in known for seed in islice(part, limit)]
             # An answer shows what the part that reads answers says; the form that other parts want is not known.
             reader = answer_reader(verifier)
             answers = list(_known_answers(name, seeds)) if reader else []
@@ -70,6 +73,24 @@ def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Se
                     f"{where}.{split}: a problem is in {seen[seed.id]} too: {seed.problem[:80]!r}; keep one of them"
                 )
             seen[seed.id] = split
+
+
+def _demand_labels(recipe: Recipe, name: str, seeds: Sequence[Seed]) -> None:
+    """New problems get labels of one kind of programs, which must be the kind of the seeds."""
+    if not (recipe.synthesises and recipe.training.needs_labels):
+        return
+    other = next((s for s in seeds if s.task.entry_point is not None or s.task.language != "python"), None)
+    if other is not None:
+        raise PreflightError(
+            f"domains.{name}.seeds: {other.problem[:80]!r} asks for a {formats.asked_for(other.task)}, but new "
+            "problems are labelled only where Python programs read standard input; set training.pool.arm to external, "
+            "which trains on these problems themselves, or leave the domain out"
+        )
+
+
+def _external(recipe: Recipe, name: str) -> list[Seed]:
+    file = recipe.training.pool.external.get(name)
+    return external_problems(name, recipe.domains[name], file, "optional") if file else []
 
 
 def _known_answers(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:

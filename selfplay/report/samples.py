@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from selfplay.report.run_tables import RunTables, general_reasons
+from selfplay.run.plan import Kind
 from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.run.tables import typed_row
 from verifiers.model import Task
@@ -104,7 +105,7 @@ class _Rollouts:
 
 def _rollouts(tables: RunTables, labellings: Sequence[str], ids: Sequence[str]) -> _Rollouts:
     """Each task's completions in the newest round that has some, or else the newest votes on it."""
-    places = [(stage, "rollouts") for stage in reversed(tables.stages("selfplay_"))]
+    places = [(stage, "rollouts") for stage in reversed(tables.stages(Kind.SELFPLAY))]
     found = _Rollouts()
     for stage, table in (*places, *((stage, "completions") for stage in reversed(labellings))):
         left = [id_ for id_ in ids if id_ not in found.sources]

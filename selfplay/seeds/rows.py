@@ -11,6 +11,8 @@ from selfplay.config.errors import UserError
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, SeedField, UserSeeds
 
 COLUMNS: tuple[SeedField, ...] = tuple(name for part in get_args(SeedField) for name in get_args(part))
+TASK = "task"
+"""Column of a run's own tables that holds several of ours."""
 LONGEST_ROW = 1 << 24
 """Most bytes of one row."""
 BATCH = 256
@@ -128,7 +130,7 @@ def _ours(where: str, columns: list[str], fields: Mapping[SeedField, str]) -> li
     for name, theirs in fields.items():
         if theirs not in columns:
             raise SeedError(f"{where}: has no column {theirs!r}, which seeds.fields.{name} names; it has {columns}")
-    wanted = [fields.get(name, name) for name in COLUMNS]
+    wanted = [TASK, *(fields.get(name, name) for name in COLUMNS)]
     return list(dict.fromkeys(column for column in wanted if column in columns))
 
 
@@ -141,6 +143,8 @@ def _bounded(where: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def renamed(where: str, row: dict[str, Any], fields: Mapping[SeedField, str]) -> dict[str, Any]:
     """The row under our names; what is null counts as absent. Raises SeedError where a named column is missing."""
+    task = row.get(TASK)
+    row = row | task if isinstance(task, dict) else row
     for name, theirs in fields.items():
         if theirs not in row:
             raise SeedError(f"{where}: has no {theirs!r}, which seeds.fields.{name} names")

@@ -12,9 +12,9 @@ from selfplay.quickstart import procedural, seeds
 from selfplay.quickstart.seed_problem import SeedProblem, Split
 from selfplay.run.directory import Stage
 from selfplay.run.records import Seed
+from selfplay.run.results import SeedsResult
 from selfplay.run.seeding import content_id, derive
 from selfplay.seeds.rows import SeedError, add_contents, dataset_rows, file_rows
-from selfplay.stage.plan import synthesises
 from verifiers.model import Task, Test
 from verifiers.programs.task_rows import read_task
 
@@ -27,20 +27,20 @@ REMEDY = {
 }
 
 
-def seeds_stage(stage: Stage, recipe: Recipe) -> dict[str, Any]:
-    """Writes the seeds of every domain and split."""
+def seeds_stage(stage: Stage, recipe: Recipe, unannotated: bool) -> SeedsResult:
+    """Writes the seeds of every domain and split; `unannotated` ones may lack concepts and rationales."""
     counts = {}
     for name, domain in recipe.domains.items():
         for split in SPLITS:
-            rows = load_seeds(recipe.seed, name, domain, split, may_be_unannotated(recipe))
+            rows = load_seeds(recipe.seed, name, domain, split, unannotated)
             stage.write(f"{name}-{split}", Seed, rows)
             counts[f"{name}-{split}"] = len(rows)
-    return counts
+    return SeedsResult(problems=counts)
 
 
 def may_be_unannotated(recipe: Recipe) -> bool:
     """Whether seeds need no concepts and rationales: annotators write them, or nothing is synthesised."""
-    return bool(recipe.cold_start.annotators) or not synthesises(recipe)
+    return bool(recipe.cold_start.annotators) or not recipe.synthesises
 
 
 def load_seeds(seed: int, name: str, domain: Domain, split: Split, unannotated: bool = False) -> list[Seed]:
@@ -140,7 +140,9 @@ def _seed_of(
             f'{where}: `concepts` must be a list of texts, such as ["modular arithmetic", "counting"]'
             + REMEDY["concepts"]
         )
-    task = read_task(row, lambda field, fault: SeedError(f"{where}: `{field}` {fault}"), domain.runs_programs)
+    # Elsewhere a column of that name is about something else, such as the language that the problem is written in.
+    named = row if domain.runs_programs or row.get("tests") else {name: row.get(name) for name in ("problem", "answer")}
+    task = read_task(named, lambda field, fault: SeedError(f"{where}: `{field}` {fault}"), domain.runs_programs)
     if task.answer is None and not task.tests and (split != "train" or settings.answers == "required"):
         remedy = "; or set seeds.answers to optional" if split == "train" else ""
         raise SeedError(f"{where}: needs `answer` or `tests`{remedy}")

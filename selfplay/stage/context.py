@@ -1,13 +1,14 @@
-"""What every stage works with: the run directory, the workers, the stores, the judge, and who is told of progress."""
+"""The means of every stage: the run directory, the workers, the stores, the judge, and who is told of progress."""
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 
 from selfplay.compute.clock import Clock
 from selfplay.compute.workers import Workers
@@ -23,6 +24,7 @@ from selfplay.run.files import read_json, remove_folder, repair_lines, sync_dire
 from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore
 from selfplay.stage.open_engine import OpenedEngine, open_engine
+from selfplay.stage.recipe_view import UndeclaredSetting, covers
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.training_set import FOLDER as TRAINING_SET
@@ -76,6 +78,19 @@ class Context:
         self.judge = judge
         self.listener = listener
         self.clock = clock
+
+    def of_stage(self, recipe: Recipe, sections: Collection[str]) -> Context:
+        """The same means for a stage that may read only some settings.
+
+        Args:
+            recipe: shows only those.
+            sections: their dotted paths; verdicts depend on `sandbox`, so that a stage without it gets no judge.
+        """
+        own = copy.copy(self)
+        own.recipe = recipe
+        if not covers(sections, "sandbox"):
+            own.judge = cast(Judge, _NoJudge())
+        return own
 
     @property
     def chat(self) -> bool:
@@ -145,6 +160,13 @@ class Context:
         sync_directory_entry(stage.folder)
         for folder in (*place.work.glob("checkpoint-*"), place.work / TRAINING_SET):
             remove_folder(folder)
+
+
+class _NoJudge:
+    """Stands for the judge where a stage has not said that it needs verdicts."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise UndeclaredSetting("a stage asks for verdicts, which depend on `sandbox`; name that in its StageSpec")
 
 
 def _call(call: tuple[Training[Any], Placement]) -> dict[str, float]:

@@ -22,8 +22,7 @@ from selfplay.run.records import Candidate, CandidateWeight, Seed
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair
-from selfplay.synthesis.inputs import for_rationale_model
-from selfplay.synthesis.likelihood import Joint, is_whole, joint, proposal, without_rationale
+from selfplay.synthesis.likelihood import Joint, for_rationale_model, is_whole, joint, proposal, without_rationale
 from selfplay.synthesis.measures import copy_rate
 
 NEVER = -math.inf

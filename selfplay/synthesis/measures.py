@@ -11,8 +11,15 @@ from selfplay.engines.base import Sample, Sampling, Segment
 from selfplay.run.records import Seed
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair
-from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
-from selfplay.synthesis.likelihood import importance_bound, is_whole, joint, proposal, without_rationale
+from selfplay.synthesis.likelihood import (
+    for_prompt_model,
+    for_rationale_model,
+    importance_bound,
+    is_whole,
+    joint,
+    proposal,
+    without_rationale,
+)
 
 Row = dict[str, float]
 """Measures by name; NaN (null on disk) where one could not be taken."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from selfplay import formats
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage
 from selfplay.run.records import Example, Seed
+from selfplay.run.results import ScratchResult
 from selfplay.run.tables import write_table
 from selfplay.stage.context import Context, Training
 from selfplay.trl_trainers.jobs import SFTJob
@@ -20,15 +20,15 @@ from selfplay.trl_trainers.model_folder import trained_model, write_fingerprint
 from selfplay.trl_trainers.sft import train_sft
 
 
-def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> dict[str, Any]:
+def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> ScratchResult:
     """Trains a tiny base from scratch; a pretrained one needs nothing here."""
     settings = context.recipe.model
     if isinstance(settings, PretrainedModel):
-        return {"trained": 0}
+        return ScratchResult(trained=0)
     return train_from_scratch(stage, context, settings, seeds)
 
 
-def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, seeds: Sequence[Seed]) -> dict[str, Any]:
+def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, seeds: Sequence[Seed]) -> ScratchResult:
     """Makes a tiny model and trains it on the seeds' worked solutions; writes its folder into the stage."""
     untrained = stage.folder / "untrained"
     seed = context.seed(stage.name, "weights")
@@ -38,7 +38,7 @@ def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, s
     write_table(examples, Example, (_solution(context.recipe, seed) for seed in solved))
     job = SFTJob(model=trained_model(untrained), examples=examples, args=settings.args, loss="all")
     context.train(stage, [Training("model", train_sft, job)])
-    return {"trained": 1, "examples": len(solved)}
+    return ScratchResult(trained=1, examples=len(solved))
 
 
 def base_model(stage: Stage, recipe: Recipe) -> ModelRef:
@@ -53,7 +53,7 @@ def scratch_model(stage: Stage) -> ModelRef:
 
 
 def generator_model(base: ModelRef, recipe: Recipe) -> ModelRef:
-    """What p and q start from: a model of their own, or the base."""
+    """The start of p and q: a model of their own, or the base."""
     return base if recipe.generator is None else _named(recipe.generator)
 
 
@@ -82,7 +82,7 @@ class ScratchJob:
 
     settings: ScratchModel
     texts: Sequence[str]
-    """What the tokenizer learns its vocabulary from."""
+    """Texts of which the tokenizer makes its vocabulary."""
     seed: int
     """Of the weights."""
     output: Path

@@ -9,6 +9,7 @@ from selfplay.config.training import UpdateRule
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage
 from selfplay.run.records import RoundPrompt, Seed
+from selfplay.run.results import SelfplayResult
 from selfplay.stage.context import Context
 from selfplay.training import rules
 from selfplay.training.prompt_pool import Draw, Pools, choose, missed_shares, source_counts
@@ -34,7 +35,7 @@ def selfplay_stage(
     pools: Pools,
     seeds: Sequence[Seed],
     teacher: ModelRef | None = None,
-) -> dict[str, Any]:
+) -> SelfplayResult:
     """Runs round `number`; writes `prompts`, `rollouts` and the policy it made.
 
     Args:
@@ -56,7 +57,7 @@ def selfplay_stage(
         context.listener.note(f"round {number}: {short}, for want of more")
     this = Round(stage, context, number, policy, [one.task for one in chosen], seeds, teacher)
     made = RULES[context.recipe.training.algorithm](this)
-    return {"prompts": len(chosen), "sources": source_counts(chosen)} | made
+    return SelfplayResult(prompts=len(chosen), sources=source_counts(chosen), **made)
 
 
 def round_policy(stage: Stage, context: Context) -> ModelRef:

@@ -15,10 +15,10 @@ from selfplay.trl_trainers.sft import tokens_of
 from selfplay.trl_trainers.training_set import Columns, training_set
 
 if TYPE_CHECKING:
-    from selfplay.trl_trainers.collapse import WatchChosen
+    from selfplay.trl_trainers.dpo_trainer import WatchChosen
 
 OUTCOME = "outcome.json"
-"""What ended a training before its last step, in its folder."""
+"""The file in a training's folder that says what ended it before its last step."""
 PARTS = ("prompt_ids", "chosen_ids", "rejected_ids")
 
 
@@ -33,8 +33,7 @@ def train_dpo(job: DPOJob, place: Placement) -> dict[str, float]:
 
     from selfplay.engines import loading
     from selfplay.trl_trainers import arguments, session
-    from selfplay.trl_trainers.collapse import WatchChosen
-    from selfplay.trl_trainers.dpo_trainer import TokenPairsTrainer
+    from selfplay.trl_trainers.dpo_trainer import TokenPairsTrainer, WatchChosen
 
     if place.device != "cpu":
         loading.forget_all()
@@ -65,7 +64,7 @@ def _go_back(trainer: Any, job: DPOJob, watch: WatchChosen, place: Placement) ->
     """Keeps the newest checkpoint, which is older than the collapse, or the model as it was before the training."""
     from selfplay.engines import loading
     from selfplay.trl_trainers import session
-    from selfplay.trl_trainers.collapse import write_outcome
+    from selfplay.trl_trainers.dpo_trainer import write_outcome
 
     found = session.last_checkpoint(place.work)
     if found is not None:

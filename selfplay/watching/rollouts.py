@@ -14,13 +14,15 @@ import pyarrow.compute as pc
 
 from selfplay import formats
 from selfplay.run.files import RunError
+from selfplay.run.plan import Kind, read_plan
 from selfplay.run.records import LabelledTask, Rollout, RoundPrompt, Seed
 from selfplay.run.tables import read_columns, typed_row
 from verifiers.model import Task, Test
 from verifiers.programs.task_rows import json_text
 
-KINDS = ("selfplay_", "evaluation_", "labelling")
-"""Stages with rollouts, by what their names begin with; the first that a run has is shown unless another is named."""
+KINDS = (Kind.SELFPLAY, Kind.EVALUATION, Kind.LABELLING, Kind.RELABELLING)
+"""Kinds of stages with rollouts; the first that a run has is shown unless another is named, then others."""
+LABELLINGS = (Kind.LABELLING, Kind.RELABELLING)
 TABLE = ".parquet"
 BLOCK_BYTES = 1_000_000
 FIELDS = ("task_id", "domain", "mode", "index", "completion", "passed", "reward", "status", "reason")
@@ -46,8 +48,8 @@ class TaskRollouts:
 
 def stages_with_rollouts(run_path: Path) -> list[str]:
     """Names of the stages that have rollouts, the newest rounds first."""
-    names = [folder.name for folder in (run_path / "stages").glob("*") if _sources(folder)]
-    return sorted(names, key=lambda name: (_kind(name), -_number(name), name))
+    stages = [stage for stage in read_plan(run_path) if _sources(run_path / "stages" / stage.name)]
+    return [stage.name for stage in sorted(stages, key=lambda stage: (_rank(stage.kind), -stage.round, stage.name))]
 
 
 def find_rollouts(
@@ -103,13 +105,8 @@ def _sources(folder: Path) -> list[Path]:
     return [table for table in tables if table.exists()] or sorted(folder.glob("*-training/rollouts-*.jsonl"))
 
 
-def _kind(name: str) -> int:
-    return next((place for place, kind in enumerate(KINDS) if kind in name), len(KINDS))
-
-
-def _number(name: str) -> int:
-    number = name.rpartition("_")[2]
-    return int(number) if number.isdigit() else 1
+def _rank(kind: Kind) -> int:
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
 def _rows(sources: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -145,15 +142,18 @@ def _lines_from_behind(file: Path) -> Iterator[bytes]:
 
 
 def _tasks(run_path: Path, stage: str, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """What is known of tasks by id: labels first, then the prompts of a round, then seed problems."""
+    """Tasks by id, as far as the run knows them: labels first, then the prompts of a round, then seed problems."""
     stages = run_path / "stages"
     found: dict[str, Mapping[str, Any]] = {}
-    for file in sorted(stages.glob("*labelling*/tasks.parquet"), reverse=True):
+    for labelling in reversed(read_plan(run_path).of_kind(*LABELLINGS)):
+        file = stages / labelling.name / "tasks.parquet"
+        if not file.exists():
+            continue
         found = _read(file, LabelledTask, ids) | found
     if (stages / stage / "prompts.parquet").exists():
         found = _read(stages / stage / "prompts.parquet", RoundPrompt, ids) | found
     if len(found) < len(ids):
-        for file in sorted(stages.glob("seeds/*.parquet")):
+        for file in sorted((stages / Kind.SEEDS).glob("*.parquet")):
             found = _read(file, Seed, ids) | found
     return found
 
@@ -172,12 +172,9 @@ def _read(file: Path, record: type[Any], ids: Sequence[str]) -> dict[str, Mappin
 
 
 def how_judged(task: Task) -> str:
-    """What is asked for beside the problem: a function, a language, limits and comparisons that are not the usual."""
-    usual, parts = Task(), []
-    if task.entry_point is not None:
-        parts.append(f"function {task.entry_point}")
-    if task.language != usual.language:
-        parts.append(formats.LANGUAGE_NAMES.get(task.language, task.language))
+    """Terms of a task beside the problem: a function, a language, limits and comparisons that are not the usual."""
+    usual, asked = Task(), formats.asked_for(task)
+    parts = [asked] if asked else []
     if (task.time_limit_s, task.memory_mb) != (usual.time_limit_s, usual.memory_mb):
         parts.append(f"{task.time_limit_s:g} s, {task.memory_mb} MB")
     if task.float_tolerance is not None:

@@ -1,4 +1,4 @@
-"""What the tables of a finished stage say as figures: agreement, pass rates, failures by reason, and a few rows."""
+"""Figures of a finished stage's tables: agreement, pass rates, failures by reason, and a few rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from selfplay.run.plan import Kind
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.tables import read_columns
 
@@ -19,13 +20,14 @@ FEWEST_LABELS = 20
 BINS = 20
 TABLE_ROWS = 500
 NO_ANSWER = "no label"
+LABELLINGS = (Kind.LABELLING, Kind.RELABELLING)
 
 Shape = dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """What is logged when a stage ends."""
+    """Figures that are logged when a stage ends."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     histograms: dict[str, Shape] = field(default_factory=dict)
@@ -33,14 +35,14 @@ class StageFigures:
     """Columns and rows by name."""
 
 
-def stage_figures(folder: Path) -> StageFigures:
-    """The figures of a stage, from those of its tables that are known here.
+def stage_figures(folder: Path, kind: Kind) -> StageFigures:
+    """The figures of a stage of that kind, from those of its tables that are known here.
 
     Raises:
         RecordError: a table is damaged.
     """
     found = StageFigures()
-    if (folder / "tasks.parquet").exists() and "labelling" in folder.name:
+    if kind in LABELLINGS and (folder / "tasks.parquet").exists():
         _labels(folder / "tasks.parquet", folder.name, found)
     if (folder / "rollouts.parquet").exists():
         _rollouts(folder / "rollouts.parquet", folder.name, found)

@@ -45,7 +45,7 @@ def products(run: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, needs_sandbox: None) -> Path:
     """A small run that was never interrupted."""
     run = tmp_path_factory.mktemp("finished") / "run"
     done = selfplay("run", SMALL, "--run-dir", run)

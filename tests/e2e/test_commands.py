@@ -45,6 +45,7 @@ def test_verify_math(tmp_path: Path) -> None:
     assert all(set(row) == {"id", "passed", "reward", "status", "reason", "seconds"} for row in found)
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_verify_code(tmp_path: Path) -> None:
     rows = [
         {"id": "good", "completion": GOOD, "tests": SUM_TESTS},
@@ -92,6 +93,7 @@ def test_verify_names_near_verifiers(tmp_path: Path) -> None:
     assert "math" in done.stderr
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_sandbox_run(tmp_path: Path) -> None:
     program = tmp_path / "p.py"
     program.write_text("print(input()[::-1])")
@@ -109,6 +111,7 @@ def test_sandbox_run(tmp_path: Path) -> None:
     assert "--language" in unknown.stderr
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_sandbox_doctor() -> None:
     done = selfplay("sandbox", "doctor", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -117,6 +120,7 @@ def test_sandbox_doctor() -> None:
     assert all(findings.values())
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 @pytest.mark.parametrize("recipe", ["qwen3-4b.yaml", "qwen3-30b-a3b.yaml", "qwen2.5-32b-em.yaml"])
 def test_check_passes_on_the_shipped_recipes(recipe: str) -> None:
     done = selfplay("check", ROOT / "configs" / recipe)
@@ -125,6 +129,7 @@ def test_check_passes_on_the_shipped_recipes(recipe: str) -> None:
     assert "not looked up" in done.stdout
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_check_passes_on_the_quickstart() -> None:
     """All of the small recipe's answers; the quickstart's own 16,000 are for `selfplay check` by hand."""
     done = selfplay("check", SMALL)

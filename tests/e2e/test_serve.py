@@ -22,6 +22,8 @@ import pytest
 from selfplay.cli.serve import bind
 from tests.e2e.conftest import ROOT, command, environment, selfplay
 
+pytestmark = pytest.mark.usefixtures("needs_sandbox")
+
 DOCS = (ROOT / "docs" / "reward-service.md").read_text()
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, re.S | re.M)
 TOKEN = "correct-horse-battery"

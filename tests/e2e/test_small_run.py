@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.conftest import SMALL, command, environment, products, selfplay
 
-pytestmark = pytest.mark.xdist_group("small_run")
+pytestmark = [pytest.mark.xdist_group("small_run"), pytest.mark.usefixtures("needs_sandbox")]
 
 
 @pytest.fixture(scope="session")

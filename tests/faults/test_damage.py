@@ -104,6 +104,7 @@ def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(trained: Any, 
     assert session.last_checkpoint(work) is None
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_a_second_process_on_one_directory_is_one_sentence(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with RunDirectory.open(run, recipe("disabled")):

@@ -97,6 +97,7 @@ def test_a_read_only_directory_is_refused_in_one_sentence(disk: SmallDisk) -> No
         assert "choose another with --run-dir" in str(caught.value)
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 @pytest.mark.long
 def test_a_run_whose_disk_fills_up_ends_with_one_sentence_and_goes_on_later(finished: Path, disk: SmallDisk) -> None:
     disk.resize(200_000)
@@ -126,6 +127,7 @@ def test_a_run_whose_disk_fills_up_ends_with_one_sentence_and_goes_on_later(fini
 FULL, READ_ONLY = "the disk is full; make room", "the file system is read-only; make it writable"
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("stage", "begun", "fault"),

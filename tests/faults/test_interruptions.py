@@ -15,6 +15,8 @@ import pytest
 from tests.e2e.conftest import SMALL, command, environment, products, selfplay
 from tests.faults.runs import Session, current_stage, progress
 
+pytestmark = pytest.mark.usefixtures("needs_sandbox")
+
 INTERRUPTIONS = 100
 KILLED, INTERRUPTED, TERMINATED = signal.SIGKILL, signal.SIGINT, signal.SIGTERM
 EXIT_CODES = {KILLED: -KILLED, INTERRUPTED: 130, TERMINATED: 143}

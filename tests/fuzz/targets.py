@@ -13,8 +13,7 @@ from typing import Any
 from sandbox.inside.plain import NotPlainData, encode
 from sandbox.model import Execution, Status
 from sandbox.warm.outcome import Reply, read_reply
-from sandbox.warm.plain_decoding import decode, decode_plain
-from sandbox.warm.returned_values import decoded, read_records
+from sandbox.warm.returned_values import decode, decode_plain, decoded, read_records
 from selfplay.engines.base import Sample
 from selfplay.labelling.unit_test_answers import read_unit_test
 from verifiers.extraction import boxed_answer, boxes, choice_letter, code_block, final_text, last_value, math_answer

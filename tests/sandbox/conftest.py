@@ -4,7 +4,6 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.doctor import LIMITS
-from sandbox.model import SandboxUnavailable
 from sandbox.open import open_sandbox
 from sandbox.warm.sandbox import WarmSandbox
 
@@ -14,9 +13,6 @@ BACKEND = os.environ.get("SANDBOX_BACKEND", "auto")
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[WarmSandbox]:
-    try:
-        opened = open_sandbox(BACKEND, waive=LIMITS if BACKEND != "auto" else ())
-    except SandboxUnavailable as reason:
-        pytest.skip(str(reason))
+    opened = open_sandbox(BACKEND, waive=LIMITS if BACKEND != "auto" else ())
     with opened:
         yield opened

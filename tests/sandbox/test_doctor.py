@@ -13,9 +13,8 @@ from typer.testing import CliRunner
 from sandbox import doctor, probes
 from sandbox.doctor import LIMITS, backends, examine
 from sandbox.landlock import rules as landlock_rules
-from sandbox.model import Execution, Limits, Program, Status, Stop
+from sandbox.model import Execution, Limits, Program, RemoteServer, Status, Stop
 from sandbox.probes import REACH, ProbeFinding
-from sandbox.remote.server import RemoteServer
 from selfplay.cli.app import app
 from selfplay.config.sandbox import Limit, SandboxSettings
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.inside.plain import MAX_DEPTH, NotPlainData, encode, exact
-from sandbox.warm.plain_decoding import decode, decode_plain
+from sandbox.warm.returned_values import decode, decode_plain
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 KEYS = st.recursive(SCALARS, lambda inner: st.tuples(inner, inner), max_leaves=3)

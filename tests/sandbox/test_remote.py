@@ -14,16 +14,15 @@ from typing import Any
 import pytest
 
 from sandbox.inside import wire
-from sandbox.model import Execution, Limits, Program, SandboxUnavailable, Status
+from sandbox.model import Execution, Limits, Program, RemoteServer, SandboxUnavailable, Status
 from sandbox.open import open_sandbox
 from sandbox.probes import REACH
 from sandbox.remote import backend as remote
 from sandbox.remote import driver as remote_driver
 from sandbox.remote.backend import RemoteSandbox
 from sandbox.remote.fusion import FusionClient, _asked_pause, _TryAgain
-from sandbox.remote.server import RemoteServer
 from verifiers.model import Task, Test
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fusion_server import (

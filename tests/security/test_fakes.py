@@ -11,7 +11,7 @@ import fakes_output
 import pytest
 from fake_kit import LINES, SUM, Fake
 
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 FAKES: list[Fake] = [*fakes_function.FAKES, *fakes_output.FAKES]
 MOST_SECONDS = 20.0
@@ -22,7 +22,7 @@ RIGHT_LINES = "for i in range(int(input())): print(i + 1)"
 
 
 @pytest.fixture(scope="module")
-def verifier() -> Iterator[CodeVerifier]:
+def verifier(needs_sandbox: None) -> Iterator[CodeVerifier]:
     code = CodeVerifier()
     yield code
     code.close()
@@ -47,6 +47,7 @@ def test_fake_gets_nothing(verifier: CodeVerifier, fake: Fake) -> None:
     assert verifier.verify_source(LINES, RIGHT_LINES).passed is True
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_fakes_in_any_order_and_number_change_no_verdict() -> None:
     verifier = CodeVerifier(workers=2)
     sample = [fake for fake in FAKES if fake.task in (SUM, LINES)][::4]

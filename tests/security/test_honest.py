@@ -13,14 +13,14 @@ from honest_kit import Honest
 from sandbox.model import Limits, Program, Status
 from sandbox.warm.sandbox import WarmSandbox
 from verifiers.model import Task, Test
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 HONEST: list[Honest] = [*honest_streams.HONEST, *honest_programs.HONEST]
 LIMITS = Limits(cpu_s=5, wall_s=20, memory_mb=256)
 
 
 @pytest.fixture(scope="module")
-def verifier() -> Iterator[CodeVerifier]:
+def verifier(needs_sandbox: None) -> Iterator[CodeVerifier]:
     code = CodeVerifier(comparison="lines")
     yield code
     code.close()

@@ -95,6 +95,7 @@ def test_it_is_really_nobody_who_runs(home: Path) -> None:
     assert done.stdout.startswith(f"({NOBODY}, {NOBODY}, {NOBODY}) False")
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_a_sample_as_nobody(home: Path) -> None:
     files = [str(ROOT / "tests" / "security" / name) for name in ("test_attacks.py", "test_fakes.py")]
     report = _run(home, *files, "-m", "not long", "-k", SAMPLE)

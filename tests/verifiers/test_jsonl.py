@@ -39,6 +39,7 @@ def test_a_number_as_answer_is_taken(tmp_path: Path) -> None:
     assert judged("math", path)[0]["passed"] is True
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_code_rows(tmp_path: Path) -> None:
     rows = [
         {"id": "a", "completion": "```python\nprint(input())\n```", "tests": [{"input": "1", "output": "1"}]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 
 from verifiers import registry
 from verifiers.catalogue import describe, descriptions
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Verdict
 from verifiers.plugins import FunctionVerifier
+from verifiers.programs import CodeVerifier
 from verifiers.registry import UnknownVerifier, load, make, names, offers, verifier
 
 
@@ -43,6 +45,19 @@ def test_built_in_and_registered_names() -> None:
     assert isinstance(load("math", {"deadline_s": 1.0}), MathVerifier)
     assert load("starts_with_a").verify(Task(), "abc").passed is True
     assert load("starts_with_a", {"letter": "b"}).verify(Task(), "abc").passed is False
+
+
+def test_the_stable_names_are_what_is_registered() -> None:
+    assert registry.find("math") is MathVerifier
+    assert registry.find("code") is CodeVerifier
+    for door, name in (
+        ("verifiers.mathematics", "MathVerifier"),
+        ("verifiers.programs", "CodeVerifier"),
+        ("sandbox.open", "open_sandbox"),
+    ):
+        module = importlib.import_module(door)
+        assert name in module.__all__
+        assert all(hasattr(module, offered) for offered in module.__all__)
 
 
 def test_a_dotted_path() -> None:

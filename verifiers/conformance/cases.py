@@ -1,4 +1,4 @@
-"""Labelled cases for the conformance kit: rows of `verifiers.jsonl` with a label, what must come of them.
+"""Labelled cases for the conformance kit: rows of `verifiers.jsonl` with a label, the verdict that must come.
 
 Fields besides a row's own: `label` (right: must pass; wrong: must fail; not_checked: must be without a reward),
 and optionally `status` and `reward`, which the verdict must then have.
@@ -38,7 +38,7 @@ DEFAULT_TASKS = (
         problem="What is 278 + 139? (Or write a program that reads two numbers and prints their sum.)",
     ),
 )
-"""What hostile completions are judged against when there are no cases."""
+"""The tasks of hostile completions when there are no cases."""
 
 
 def read_cases(path: Path | str, verifier: str = "") -> list[Case]:

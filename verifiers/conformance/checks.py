@@ -19,7 +19,7 @@ Results = Mapping[int, Result]
 
 @dataclass(slots=True)
 class Notes:
-    """What is worth saying and fails nothing: items that could be checked only once, and what of the process
+    """Remarks that fail nothing: items that could be checked only once, and what of the process
     was changed."""
 
     unsteady: list[Failure] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What every verdict has to be, whatever was judged: the part of the conformance kit that looks at one value."""
+"""The contract of every verdict, whatever was judged: the part of the conformance kit that looks at one value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the conformance kit asks a verifier: the labelled cases, and hostile completions of their tasks."""
+"""The items that the conformance kit puts to a verifier: labelled cases, and hostile completions of their tasks."""
 
 from __future__ import annotations
 

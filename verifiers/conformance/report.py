@@ -1,4 +1,4 @@
-"""What the conformance kit found: checks, agreement with labelled cases, and both as JSON."""
+"""The report of the conformance kit: checks, agreement with labelled cases, and both as JSON."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _MAX_TROUBLES = 3
 
 @dataclass(frozen=True, slots=True)
 class TrialLimits:
-    """What one item may take: seconds, and megabytes of the process that judges it (libraries included)."""
+    """The bounds of one item: seconds, and megabytes of the process that judges it (libraries included)."""
 
     deadline_s: float = 10.0
     memory_mb: int = 4096
@@ -38,7 +38,7 @@ class Result:
 
     @property
     def key(self) -> tuple[bool | None, float | None, str]:
-        """What has to be the same whenever and however the item is judged."""
+        """The part that has to be the same whenever and however the item is judged."""
         return self.passed, self.reward, self.status
 
     @property

@@ -1,4 +1,4 @@
-"""What a judge model reads, and how its answer is read: the part of the LLM judge that needs no network.
+"""The prompt of a judge model, and how its answer is read: the part of the LLM judge that needs no network.
 
 The problem, the reference and the completion are untrusted text. Each stands between markers that carry a
 random nonce, so that a completion cannot close its own; and the judge's answer has to repeat a random ticket

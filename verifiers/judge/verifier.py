@@ -1,7 +1,7 @@
 """The LLM judge: a model behind any OpenAI-compatible endpoint says whether an answer is right.
 
 A judge is a weak verifier: it can be talked into things. What can be enforced, is: the completion reaches it as
-delimited data (`judge_prompt`), its answer is read strictly, and whatever the endpoint does wrong is a verdict
+delimited data (see `prompt`), its answer is read strictly, and whatever the endpoint does wrong is a verdict
 without a reward, never a pass and never a fail.
 """
 
@@ -11,12 +11,12 @@ import asyncio
 import json
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal
 
+from verifiers.cache import BoundedCache
 from verifiers.endpoint.client import EndpointClient, EndpointError, EndpointRefused
 from verifiers.endpoint.reply import EndpointReply, read_reply
 from verifiers.endpoint.settings import EndpointSettings
@@ -30,7 +30,7 @@ _READINGS = 2
 
 @dataclass(frozen=True, slots=True)
 class JudgeUsage:
-    """What a judge has cost so far: requests that were answered, attempts, tokens, verdicts from the cache."""
+    """The cost of a judge so far: requests that were answered, attempts, tokens, verdicts from the cache."""
 
     requests: int = 0
     attempts: int = 0
@@ -112,7 +112,7 @@ class ModelJudge:
             json.dumps(self._body, allow_nan=False).encode()
         except (TypeError, ValueError) as error:
             raise ValueError(f"model, extra_body: can't be sent as JSON: {error}") from error
-        self._cache = _Cache(cache_size)
+        self._cache: BoundedCache[str, Verdict] = BoundedCache(cache_size)
         self._usage = JudgeUsage()
         self._lock = threading.Lock()
         told = sorted((key, repr(value)) for key, value in self._body.items())
@@ -235,28 +235,6 @@ def _with_text(answer: Any) -> EndpointReply:
 
 def _sum(first: JudgeUsage, second: JudgeUsage) -> JudgeUsage:
     return JudgeUsage(*(a + b for a, b in zip(astuple(first), astuple(second), strict=True)))
-
-
-class _Cache:
-    """Verdicts by content; forgets the one that was not used for longest."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[str, Verdict] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> Verdict | None:
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def put(self, key: str, verdict: Verdict) -> None:
-        with self._lock:
-            self._kept[key] = verdict
-            self._kept.move_to_end(key)
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
 
 
 def _key(task: Task, completion: str) -> str:

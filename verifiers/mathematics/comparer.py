@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from verifiers.mathematics.bounded_cache import BoundedCache
+from verifiers.cache import BoundedCache
 from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.reading.form import Form, fault_of
 from verifiers.mathematics.reading.forms import form_of
@@ -49,7 +49,7 @@ class AnswerComparer:
     ) -> None:
         """`percent_is_number` lets 50 stand for 50%; `deadline_s` and `memory_mb` bound one comparison in a worker."""
         self.pool = WorkerPool(
-            "verifiers.mathematics.worker", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb
+            "verifiers.mathematics.comparing.symbolic", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb
         )
         self._percent_is_number = percent_is_number
         self._compared: BoundedCache[Pair, Comparison] = BoundedCache(cache_size)

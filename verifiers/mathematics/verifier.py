@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from verifiers.extraction import boxed_answer, choice_letter, final_text, math_answer
 from verifiers.mathematics.comparer import AnswerComparer, Comparison, Pair
 from verifiers.mathematics.reading.spelling import squeezed
-from verifiers.model import Task, Verdict
+from verifiers.model import Task, Verdict, Verifier
 
-__all__ = ["Comparison", "MathVerifier"]
+__all__ = ["Comparison", "MathVerifier", "answer_reader"]
 
 _GOLD_CHOICE = re.compile(
     r"^\s*\$?(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s*\(?\s*([A-J])\s*\)?[.\s]*\}?\$?\s*$"
@@ -148,6 +148,15 @@ class MathVerifier:
                 return letter, ""
         found = math_answer(text)
         return found.text, found.reason
+
+
+def answer_reader(verifier: Verifier) -> MathVerifier | None:
+    """Returns the math verifier that a domain's verifier is, or that a composite holds; None where completions end in
+    programs, or in what only a verifier of its own can read."""
+    if isinstance(verifier, MathVerifier):
+        return verifier
+    parts: Sequence[Verifier] = getattr(verifier, "verifiers", ())
+    return next((found for part in parts if (found := answer_reader(part)) is not None), None)
 
 
 class _Asked:

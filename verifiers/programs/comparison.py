@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
 
-from verifiers.programs.pairing import same_in_some_order
-from verifiers.programs.tolerance import Tolerance, tolerance_of
+from verifiers.programs.approximate import Tolerance, same_in_some_order, tolerance_of
 
 Comparison = Literal["tokens", "tokens_by_line", "lines", "any_order", "tokens_any_order"]
 COMPARISONS: tuple[str, ...] = get_args(Comparison)

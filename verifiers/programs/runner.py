@@ -16,7 +16,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class RawOutput:
-    """What one program gave for one input: its text when `status` is ok, and otherwise why there is none."""
+    """The output of one program for one input: its text when `status` is ok, and otherwise why there is none."""
 
     status: str
     text: str | None = None

@@ -9,12 +9,12 @@ from typing import Any
 
 from sandbox.languages import LANGUAGES
 from verifiers.model import Task, Test
+from verifiers.programs.approximate import TOLERANCE_KINDS
 from verifiers.programs.checker import needs_testlib
 from verifiers.programs.comparison import COMPARISONS
-from verifiers.programs.tolerance import TOLERANCE_KINDS
 
 TASK_FIELDS = tuple(field.name for field in fields(Task))
-"""What a row may say of a task; all of it is optional."""
+"""Fields of a row that say something of a task; all are optional."""
 LONGEST_JSON = 1 << 24
 """Most characters of the text of one JSON value."""
 DEEPEST_JSON = 100
@@ -65,6 +65,29 @@ def read_task(row: Mapping[str, Any], fault: Fault, programs: bool) -> Task:
     return _TaskRow(row, fault).task(programs)
 
 
+def program_fault(task: Task) -> tuple[str, str] | tuple[()]:  # noqa: PLR0911 - one return per fault
+    """The field for which no program can be judged by a task, and what is wrong with it; nothing where one can."""
+    if task.comparison is not None and task.comparison not in COMPARISONS:
+        return "comparison", f"must be one of {', '.join(COMPARISONS)}, not {task.comparison!r}"
+    if task.tolerance_kind not in TOLERANCE_KINDS:
+        return "tolerance_kind", f"must be one of {', '.join(TOLERANCE_KINDS)}, not {task.tolerance_kind!r}"
+    if task.language not in LANGUAGES:
+        return "language", f"must be one of {', '.join(LANGUAGES)}, not {task.language!r}"
+    if task.checker is not None and needs_testlib(task.checker):
+        return "checker", "includes testlib.h, which is not shipped: put the header's text in its place"
+    if task.entry_point is None:
+        return ()
+    if not task.entry_point.isidentifier():
+        return "entry_point", f"{task.entry_point!r} is no name of a function"
+    if task.language != "python":
+        return "entry_point", f"names a function, and those of {task.language} programs are not called"
+    if any(test.args is None for test in task.tests):
+        return "tests", "have no args, and this task calls a function"
+    return (
+        ("checker", "reads standard output, and this task calls a function; drop one of them") if task.checker else ()
+    )
+
+
 class _TaskRow:
     def __init__(self, row: Mapping[str, Any], fault: Fault) -> None:
         self._row, self._fault = row, fault
@@ -84,23 +107,9 @@ class _TaskRow:
             comparison=self._one_of("comparison", COMPARISONS),
             checker=self._text("checker"),
         )
-        if programs:
-            self._can_be_run(task)
+        if programs and (found := program_fault(task)):
+            raise self._fault(*found)
         return task
-
-    def _can_be_run(self, task: Task) -> None:
-        if task.language not in LANGUAGES:
-            raise self._fault("language", f"must be one of {', '.join(LANGUAGES)}, not {task.language!r}")
-        if task.checker is not None and needs_testlib(task.checker):
-            raise self._fault("checker", "includes testlib.h, which is not shipped: put the header's text in its place")
-        if task.entry_point is None:
-            return
-        if not task.entry_point.isidentifier():
-            raise self._fault("entry_point", f"{task.entry_point!r} is no name of a function")
-        if task.language != "python":
-            raise self._fault("entry_point", f"names a function, and those of {task.language} programs are not called")
-        if task.checker is not None:
-            raise self._fault("checker", "reads standard output, and this task calls a function; drop one of them")
 
     def _text(self, field: str) -> str | None:
         value = self._row.get(field)

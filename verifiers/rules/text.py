@@ -23,7 +23,7 @@ _MATCH_S = 1.0
 
 
 class Rule:
-    """What the small verifiers share: one at a time, no processes to end. Subclasses write `_judge`."""
+    """A small verifier: one item at a time, no processes to end. Subclasses write `_judge`."""
 
     name = "rule"
     fingerprint = "rule"

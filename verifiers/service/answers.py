@@ -7,20 +7,16 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json
 
-from sandbox.languages import LANGUAGES
 from verifiers.model import Task, Verdict
-from verifiers.service.guard import Refused
 from verifiers.service.models import CallTest, RewardsRequest, ScoreItem, ScoreRequest, first_fault
+from verifiers.service.requests import invalid_request
 from verifiers.service.settings import ServiceLimits
 
-_MAX_STRUCTURE = 2_000_000
-"""Brackets, braces and commas of a body: each may cost a hundred bytes once it is read."""
-_Model = TypeVar("_Model", bound=BaseModel)
 _MAX_DETAIL = 4_000
 _MAX_DETAILS = 64
 _MAX_DEPTH = 6
@@ -39,86 +35,37 @@ class ScoredItem:
     fault: Verdict | None = None
 
 
-def read_score(body: bytes, served: Sequence[str], limits: ServiceLimits) -> list[ScoredItem]:
-    """The samples of a batch. Raises Refused (invalid_json, invalid_request), saying which field is at fault."""
-    items = _read(ScoreRequest, body).items
-    _check_count("items", len(items), limits)
-    return [_sample(f"items.{at}", item, served, limits) for at, item in enumerate(items)]
+def read_score(request: ScoreRequest, served: Sequence[str], limits: ServiceLimits) -> list[ScoredItem]:
+    """The samples of a batch."""
+    return [_sample(item, item.verifier or served[0], limits) for item in request.items]
 
 
 def read_rewards(
-    body: bytes, verifier: str | None, served: Sequence[str], limits: ServiceLimits
+    request: RewardsRequest, verifier: str, item: type[ScoreItem], limits: ServiceLimits
 ) -> tuple[list[ScoredItem], list[str]]:
-    """The samples of OpenRLHF's lists, and the prompt of each. Raises Refused, also for lists of unequal length.
+    """The samples of OpenRLHF's lists, and the prompt of each. Raises Refused for lists of unequal length.
 
     A label that is no answer and no task, a query without its prompt, and a sample beyond the limits are faults of
     that sample alone: what a policy writes must not end a run.
     """
-    request = _read(RewardsRequest, body)
     count = len(request.query)
-    _check_count("query", count, limits)
-    name = _served_name("verifier", verifier, served)
     for place, entries in (("prompts", request.prompts), ("labels", request.labels)):
         if entries is not None and len(entries) != count:
-            raise _invalid(place, f"has {len(entries)} entries, and query has {count}")
+            raise invalid_request(place, f"has {len(entries)} entries, and query has {count}")
     prompts = request.prompts or [""] * count
     labels: Sequence[Any] = request.labels or [None] * count
     samples = [
-        _rollout(name, query, prompt, label, limits)
+        _rollout(item, verifier, query, prompt, label, limits)
         for query, prompt, label in zip(request.query, prompts, labels, strict=True)
     ]
     return samples, prompts
 
 
-def _read(model: type[_Model], body: bytes) -> _Model:
-    if sum(map(body.count, (b"[", b"{", b","))) > _MAX_STRUCTURE:
-        raise _invalid("", f"the body has more than {_MAX_STRUCTURE} brackets, braces and commas; send fewer items")
-    try:
-        return model.model_validate(from_json(body, allow_inf_nan=False))
-    except ValidationError as error:
-        field, words = first_fault(error)
-        raise _invalid(field, words) from error
-    except ValueError as error:
-        raise Refused(400, "invalid_json", f"the body is not JSON: {error}"[:500]) from error
-
-
-def _invalid(field: str, words: str) -> Refused:
-    return Refused(422, "invalid_request", f"{field}: {words}" if field else words, field or None)
-
-
-def _check_count(field: str, count: int, limits: ServiceLimits) -> None:
-    if count > limits.max_items:
-        raise _invalid(field, f"{count} items, and this service takes at most {limits.max_items} in one request")
-
-
-def _served_name(place: str, name: str | None, served: Sequence[str]) -> str:
-    if name is None and len(served) == 1:
-        return served[0]
-    if name is None or name not in served:
-        says = "must be given" if name is None else f"no verifier {name[:100]!r} is served"
-        raise _invalid(place, f"{says}; there are: {', '.join(served)}")
-    return name
-
-
-def _sample(place: str, item: ScoreItem, served: Sequence[str], limits: ServiceLimits) -> ScoredItem:
-    name = _served_name(f"{place}.verifier", item.verifier, served)
-    if item.language not in LANGUAGES:
-        raise _invalid(f"{place}.language", f"must be one of {', '.join(LANGUAGES)}, not {item.language[:100]!r}")
-    for bound, value, most, unit in (
-        ("completion", len(item.completion), limits.max_completion_chars, "characters"),
-        ("problem", len(item.problem), limits.max_completion_chars, "characters"),
-        ("tests", len(item.tests), limits.max_tests, "tests"),
-        ("time_limit_s", item.time_limit_s, limits.max_time_limit_s, "seconds"),
-        ("memory_mb", item.memory_mb, limits.max_memory_mb, "megabytes"),
-    ):
-        if value > most:
-            raise _invalid(f"{place}.{bound}", f"{value:g} {unit}, and this service takes at most {most:g}")
+def _sample(item: ScoreItem, name: str, limits: ServiceLimits) -> ScoredItem:
     fault = _fault(item, limits)
-    return (
-        ScoredItem(item.id, name, fault=_unusable(fault))
-        if fault
-        else ScoredItem(item.id, name, item.task(), item.completion)
-    )
+    if fault:
+        return ScoredItem(item.id, name, fault=_unusable(fault))
+    return ScoredItem(item.id, name, item.task(), item.completion)
 
 
 def _fault(item: ScoreItem, limits: ServiceLimits) -> str:
@@ -138,22 +85,19 @@ def _unusable(words: str) -> Verdict:
     return Verdict(None, None, "not_checked", words)
 
 
-def _rollout(name: str, query: str, prompt: str, label: Any, limits: ServiceLimits) -> ScoredItem:
+def _rollout(
+    kind: type[ScoreItem], name: str, query: str, prompt: str, label: Any, limits: ServiceLimits
+) -> ScoredItem:
     begin = query.find(prompt)
     if begin < 0:
         return ScoredItem(None, name, fault=_unusable("the query does not hold its prompt"))
-    fields = (
-        {"problem": prompt}
-        | _task_fields(label)
-        | {"verifier": name, "completion": _unmarked(query[begin + len(prompt) :])}
-    )
+    completion = _unmarked(query[begin + len(prompt) :])
+    fields = {"problem": prompt} | _task_fields(label) | {"verifier": name, "completion": completion}
     try:
-        return _sample("sample", ScoreItem.model_validate(fields), [name], limits)
+        return _sample(kind.model_validate(fields), name, limits)
     except ValidationError as error:
-        place, words = first_fault(error)
+        place, words = first_fault(error.errors())
         return ScoredItem(None, name, fault=_unusable(f"the label is neither an answer nor a task: {place}: {words}"))
-    except Refused as refused:
-        return ScoredItem(None, name, fault=_unusable(str(refused)))
 
 
 def _task_fields(label: Any) -> dict[str, Any]:

@@ -7,139 +7,52 @@ the extra `serve`.
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.security.http import HTTPBase
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive
+from starlette.types import ASGIApp
 
-from verifiers.model import Verdict
-from verifiers.service.answers import (
-    ScoredItem,
-    json_bytes,
-    read_rewards,
-    read_score,
-    rewards_answer,
-    score_answer,
-)
-from verifiers.service.guard import Exchange, Guard, Refused, exchange_of
-from verifiers.service.known import Opened, fault_of
+from verifiers.service.answers import json_bytes, read_rewards, read_score, rewards_answer, score_answer
+from verifiers.service.guard import Guard, Refused, exchange_of
+from verifiers.service.known import Opened
 from verifiers.service.metrics import CONTENT_TYPE, ServiceMetrics
 from verifiers.service.models import (
     About,
     Health,
+    ProblemDetails,
     Readiness,
     RequestLimits,
+    RewardsRequest,
     RewardsResponse,
+    ScoreRequest,
     ScoreResponse,
+    first_fault,
 )
-from verifiers.service.openapi import body_of, document, problems
-from verifiers.service.queue import JudgingQueue, QueueFull
+from verifiers.service.requests import BoundedRoute, RequestTypes, aside, invalid_request
+from verifiers.service.reward_service import RewardService
 from verifiers.service.settings import ServiceLimits
 
-_Result = TypeVar("_Result")
-_LARGE = 1 << 18
 _POSTS = frozenset({"/v1/score", "/v1/openrlhf"})
 _GETS = frozenset({"/health", "/ready", "/metrics", "/v1/verifiers", "/openapi.json"})
-
-
-@dataclass(slots=True)
-class _State:
-    """What is known of one verifier's health."""
-
-    fingerprint: str
-    detail: str = "gave its known verdicts"
-    ready: bool = True
-
-
-class RewardService:
-    """What the endpoints work with."""
-
-    def __init__(
-        self, opened: Mapping[str, Opened], limits: ServiceLimits, *, recheck_s: float = 30.0, patience_s: float = 10.0
-    ) -> None:
-        """`recheck_s` is how often known verdicts are asked again; `patience_s` how long calls of verifiers may
-        go on when the service closes. The verifiers are closed with the service."""
-        self.opened, self.limits, self.metrics = opened, limits, ServiceMetrics()
-        self.queue = JudgingQueue({name: one.verifier for name, one in opened.items()}, limits, self.metrics)
-        self._states = {name: _State(one.fingerprint) for name, one in opened.items()}
-        self._recheck_s, self._patience_s = recheck_s, patience_s
-        for name in opened:
-            self.metrics.ready.labels(name).set(1)
-
-    @asynccontextmanager
-    async def running(self, _: Any = None) -> AsyncIterator[None]:
-        """The life of the service on an event loop."""
-        self.queue.start()
-        watch = asyncio.create_task(self._watch())
-        try:
-            yield
-        finally:
-            watch.cancel()
-            await self.queue.close(self._patience_s)
-
-    async def judge(self, samples: Sequence[ScoredItem], exchange: Exchange, receive: Receive) -> list[Verdict]:
-        """One verdict a sample, in order; none when the client left. Raises Refused."""
-        self.metrics.request_items.observe(len(samples))
-        asked = [(one.name, one.task, one.completion) for one in samples if one.fault is None]
-        judging = asyncio.ensure_future(self.queue.judge(asked))
-        leaving = asyncio.ensure_future(_left(receive))
-        try:
-            await asyncio.wait({judging, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            judging.cancel()
-        if not judging.done():
-            exchange.disconnected = True
-            return []
-        try:
-            judged = iter(judging.result())
-        except QueueFull as full:
-            headers = {"Retry-After": str(full.retry_after_s)}
-            raise Refused(503, "overloaded", f"{full}; try again later", headers=headers) from full
-        verdicts = [one.fault or next(judged) for one in samples]
-        self._count(samples, verdicts)
-        return verdicts
-
-    def readiness(self) -> tuple[bool, list[dict[str, Any]]]:
-        """Whether every verifier is ready, and a row on each."""
-        rows = []
-        for name, state in self._states.items():
-            stuck = self.queue.stuck_s(name)
-            ready, detail = state.ready, state.detail
-            if stuck > self.limits.request_s:
-                ready, detail = False, f"every call of it has been under way for {stuck:.0f} s"
-            self.metrics.ready.labels(name).set(float(ready))
-            rows.append({"name": name, "fingerprint": state.fingerprint, "ready": ready, "detail": detail[:500]})
-        return all(row["ready"] for row in rows), rows
-
-    def _count(self, samples: Sequence[ScoredItem], verdicts: Sequence[Verdict]) -> None:
-        by_name: dict[str, list[Verdict]] = {}
-        for sample, verdict in zip(samples, verdicts, strict=True):
-            by_name.setdefault(sample.name, []).append(verdict)
-        for name, found in by_name.items():
-            self.metrics.judged(name, found)
-
-    async def _watch(self) -> None:
-        """Asks for the known verdicts again, ahead of all that waits."""
-        while True:
-            await asyncio.sleep(self._recheck_s)
-            await asyncio.gather(*(self._ask(name, one) for name, one in self.opened.items() if one.known))
-
-    async def _ask(self, name: str, one: Opened) -> None:
-        begun = time.perf_counter()
-        asked = [(name, task, completion) for task, completion, _ in one.known]
-        fault = fault_of(one.known, await self.queue.judge(asked, urgent=True))
-        state = self._states[name]
-        state.ready = not fault
-        state.detail = fault or f"gave its known verdicts in {time.perf_counter() - begun:.3f} s"
+_WORDS = {
+    400: "The body is not JSON.",
+    401: "The token is missing or wrong.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The body is not declared as JSON, or is compressed.",
+    421: "The Host header does not name this machine, and the service has no token.",
+    422: "The request does not fit the schema or is beyond the limits; `field` says where.",
+    500: "The service failed on this request.",
+    503: "There is no room in the queue now; try again after the seconds in Retry-After.",
+}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+_SCHEMES = {"bearer": "The service's token.", "basic": "Any user, with the token as the password."}
 
 
 def create_service(
@@ -156,47 +69,68 @@ def create_service(
     """
     limits = limits or ServiceLimits()
     service = RewardService(opened, limits, recheck_s=recheck_s, patience_s=patience_s)
-    app = FastAPI(lifespan=service.running, docs_url=None, redoc_url=None, redirect_slashes=False)
-    _add_scoring(app, service)
-    _add_telling(app, service)
+    app = FastAPI(
+        title="promptcot reward service",
+        version=_version(),
+        summary="Verdicts on completions, for a trainer of any framework.",
+        description="Batches in, one verdict an item out. A verdict that could not be reached is null, never 0.",
+        lifespan=service.running,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    # Only for the schema: the guard has looked at the token before.
+    schemes = [] if token is None else [Security(_scheme(name)) for name in _SCHEMES]
+    secured = APIRouter(route_class=BoundedRoute, dependencies=schemes)
+    _add_scoring(secured, service)
+    _add_telling(app, secured, service)
+    app.include_router(secured)
     _add_refusals(app, service.metrics)
-    app.openapi = lambda: document(app, list(opened), limits, with_token=token is not None)  # type: ignore[method-assign]
     return Guard(app, limits, service.metrics, token=token, paths=_POSTS | _GETS, posts=_POSTS)
 
 
-def _add_scoring(app: FastAPI, service: RewardService) -> None:
-    served = list(service.opened)
+def _scheme(name: str) -> HTTPBase:
+    return HTTPBase(scheme=name, scheme_name=name, description=_SCHEMES[name], auto_error=False)
 
-    @app.post(
-        "/v1/score",
-        summary="Judge a batch of completions",
-        response_model=ScoreResponse,
-        openapi_extra=body_of("ScoreRequest"),
-        responses=problems(400, 401, 408, 413, 415, 421, 422, 500, 503),
-    )
-    async def score(request: Request) -> Response:
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("promptcot")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The responses that an endpoint declares for refusals."""
+    found: dict[int | str, dict[str, Any]] = {
+        code: {"model": ProblemDetails, "description": _WORDS[code]} for code in codes
+    }
+    if 503 in found:
+        found[503]["headers"] = _RETRY_AFTER
+    if 401 in found:
+        found[401]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    return found
+
+
+def _add_scoring(router: APIRouter, service: RewardService) -> None:
+    served, limits = list(service.opened), service.limits
+    types = RequestTypes(served, limits)
+    refusals = _problems(400, 401, 408, 413, 415, 421, 422, 500, 503)
+
+    async def score(request: Request, batch: ScoreRequest) -> Response:
         """One verdict an item, in order. A verdict that could not be reached has `reward: null`, and never fails
         the batch."""
         exchange = exchange_of(request.scope)
-        size = len(exchange.body)
-        samples = await _aside(size, read_score, exchange.body, served, service.limits)
+        samples = await aside(exchange.size, read_score, batch, served, limits)
         verdicts = await service.judge(samples, exchange, request.receive)
         if exchange.disconnected:
             return Response()
-        return _json(await _aside(size, score_answer, samples, verdicts))
+        return _json(await aside(exchange.size, score_answer, samples, verdicts))
 
-    @app.post(
-        "/v1/openrlhf",
-        summary="Judge samples in the shape of OpenRLHF's --remote_rm_url",
-        response_model=RewardsResponse,
-        openapi_extra=body_of("RewardsRequest"),
-        responses=problems(400, 401, 408, 413, 415, 421, 422, 500, 503),
-    )
     async def openrlhf(
         request: Request,
-        verifier: Annotated[
-            str | None, Query(description="The verifier of all samples; may be left out where only one is served.")
-        ] = None,
+        batch: RewardsRequest,
+        verifier: str = types.unnamed_verifier,
         unchecked: Annotated[
             Literal["group_mean", "zero"],
             Query(
@@ -207,16 +141,24 @@ def _add_scoring(app: FastAPI, service: RewardService) -> None:
     ) -> Response:
         """One number a sample, in order; `extra_logs.not_checked` tells which of them are stand-ins."""
         exchange = exchange_of(request.scope)
-        size = len(exchange.body)
-        samples, prompts = await _aside(size, read_rewards, exchange.body, verifier, served, service.limits)
+        samples, prompts = await aside(exchange.size, read_rewards, batch, verifier, types.item, limits)
         verdicts = await service.judge(samples, exchange, request.receive)
         if exchange.disconnected:
             return Response()
-        return _json(await _aside(size, rewards_answer, prompts, verdicts, unchecked))
+        return _json(await aside(exchange.size, rewards_answer, prompts, verdicts, unchecked))
+
+    # The types of these requests are this service's own.
+    score.__annotations__ |= {"batch": types.batch}
+    openrlhf.__annotations__ |= {"batch": types.rewards, "verifier": types.named_verifier}
+    for path, summary, answers, endpoint in (
+        ("/v1/score", "Judge a batch of completions", ScoreResponse, score),
+        ("/v1/openrlhf", "Judge samples in the shape of OpenRLHF's --remote_rm_url", RewardsResponse, openrlhf),
+    ):
+        router.post(path, summary=summary, response_model=answers, responses=refusals)(endpoint)
 
 
-def _add_telling(app: FastAPI, service: RewardService) -> None:
-    @app.get("/health", summary="Is the process alive?", response_model=Health, responses=problems(421, 500))
+def _add_telling(app: FastAPI, secured: APIRouter, service: RewardService) -> None:
+    @app.get("/health", summary="Is the process alive?", response_model=Health, responses=_problems(421, 500))
     async def health() -> Response:
         """Answers at once, whatever is being judged."""
         return _json(json_bytes({"status": "ok"}))
@@ -225,29 +167,29 @@ def _add_telling(app: FastAPI, service: RewardService) -> None:
         "/ready",
         summary="Do the verifiers work?",
         response_model=Readiness,
-        responses=problems(421, 500) | {503: {"model": Readiness, "description": "A verifier does not work."}},
+        responses=_problems(421, 500) | {503: {"model": Readiness, "description": "A verifier does not work."}},
     )
     async def ready() -> Response:
         """Every verifier was opened and gave the verdicts that are known, at the start and whenever asked since."""
         everything, rows = service.readiness()
         return _json(json_bytes({"ready": everything, "verifiers": rows}), 200 if everything else 503)
 
-    @app.get(
+    @secured.get(
         "/v1/verifiers",
         summary="What is served, within which limits",
         response_model=About,
-        responses=problems(401, 421, 500),
+        responses=_problems(401, 421, 500),
     )
     async def verifiers() -> Response:
         """The names that items may give as their verifier, and the bounds of a request."""
         limits = {name: getattr(service.limits, name) for name in RequestLimits.model_fields}
         return _json(json_bytes({"verifiers": service.readiness()[1], "limits": limits}))
 
-    @app.get(
+    @secured.get(
         "/metrics",
         summary="Counters for Prometheus",
         response_class=Response,
-        responses=problems(401, 421, 500)
+        responses=_problems(401, 421, 500)
         | {200: {"description": "Prometheus text format.", "content": {CONTENT_TYPE: {"schema": {"type": "string"}}}}},
     )
     async def metrics() -> Response:
@@ -267,12 +209,13 @@ def _add_refusals(app: FastAPI, metrics: ServiceMetrics) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"])
-        return answer(Refused(422, "invalid_request", f"{place}: {fault['msg']}"[:500], place[:300]))
+        # Places begin with where the fault is: in the body, or in the query.
+        return answer(invalid_request(*first_fault([{**fault, "loc": fault["loc"][1:]} for fault in error.errors()])))
 
     @app.exception_handler(HTTPException)
     async def routing(request: Request, error: HTTPException) -> Response:
+        if exchange_of(request.scope).disconnected:
+            return Response()
         if error.status_code == 405:
             words = f"{request.url.path} does not take {request.method[:20]}"
             return answer(Refused(405, "method_not_allowed", words, headers=error.headers))
@@ -286,13 +229,3 @@ def _add_refusals(app: FastAPI, metrics: ServiceMetrics) -> None:
 
 def _json(content: bytes, status: int = 200) -> Response:
     return Response(content, status, media_type="application/json")
-
-
-async def _aside(size: int, work: Callable[..., _Result], *arguments: Any) -> _Result:
-    """Does what takes long for large bodies on a thread, so that the loop goes on answering others."""
-    return work(*arguments) if size < _LARGE else await asyncio.to_thread(work, *arguments)
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

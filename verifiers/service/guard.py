@@ -1,6 +1,6 @@
-"""What every request passes before the service looks at it: host, token, media type, and a body of bounded size.
+"""The guard that every request passes before the service looks at it: host, token, media type, a bounded body.
 
-Pure ASGI around the application, so that bodies are counted while they stream in, whatever their headers say.
+Pure ASGI around the application, so that bodies are counted while it reads them, whatever their headers say.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import HTTPException
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,15 +33,16 @@ _log = logging.getLogger("selfplay.reward_service")
 
 @dataclass(slots=True)
 class Exchange:
-    """What the guard and the application know of one request."""
+    """One request, as the guard and the application know it."""
 
-    body: bytes = b""
+    size: int = 0
+    """Bytes of its body so far."""
     held_bytes: int = 0
     disconnected: bool = False
 
 
-class Refused(Exception):
-    """A request that gets a problem as its answer."""
+class Refused(HTTPException):
+    """A request that gets a problem as its answer. FastAPI lets it pass wherever it reads a request."""
 
     def __init__(
         self,
@@ -50,21 +52,17 @@ class Refused(Exception):
         field: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.status, self.problem, self.headers = (
-            status,
-            ProblemDetails(error=error, message=message, field=field),
-            headers,
-        )
+        super().__init__(status, message, headers)
+        self.problem = ProblemDetails(error=error, message=message, field=field)
 
     def response(self) -> Response:
         """The answer."""
-        headers = dict(self.headers or {})
-        return Response(self.problem.model_dump_json(), self.status, headers, media_type="application/json")
+        body = self.problem.model_dump_json()
+        return Response(body, self.status_code, dict(self.headers or {}), media_type="application/json")
 
 
 def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:
-    """What the guard left in the scope of a request."""
+    """The exchange that the guard left in the scope of a request."""
     found = scope[_EXCHANGE]
     assert isinstance(found, Exchange)
     return found
@@ -109,9 +107,12 @@ class Guard:
             await send(message)
 
         try:
-            await self._admit(scope, receive, exchange)
-            if not exchange.disconnected:
-                await self._app(scope, receive, sending)
+            headers = Headers(scope=scope)
+            self._admit(scope, headers)
+            announced = headers.get("content-length", "")
+            if announced.isdigit():
+                self._hold(exchange, int(announced))
+            await self._app(scope, self._counted(receive, exchange), sending)
         except Refused as refused:
             self._metrics.rejected.labels(refused.problem.error).inc()
             await refused.response()(scope, receive, sending)
@@ -126,40 +127,34 @@ class Guard:
             self._metrics.requests.labels(endpoint, code).inc()
             self._metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - begun)
 
-    async def _admit(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
-        headers = Headers(scope=scope)
+    def _admit(self, scope: Scope, headers: Headers) -> None:
         if self._token is None:
             _check_host(headers)
         elif scope["path"] not in OPEN_PATHS:
             _check_token(headers, self._token)
         if scope["method"] == "POST" and scope["path"] in self._posts:
             _check_media_type(headers)
-            await self._read(headers, receive, exchange)
 
-    async def _read(self, headers: Headers, receive: Receive, exchange: Exchange) -> None:
-        announced = headers.get("content-length", "")
-        if announced.isdigit():
-            self._hold(exchange, int(announced))
-        try:
-            async with asyncio.timeout(self._limits.body_s):
-                exchange.body = await self._whole(receive, exchange)
-        except TimeoutError:
-            words = f"the body did not arrive within {self._limits.body_s:g} s"
-            raise Refused(408, "body_timeout", words) from None
+    def _counted(self, receive: Receive, exchange: Exchange) -> Receive:
+        """The same messages, while their bodies stay within bounds and come in time. Raises Refused."""
+        until: float | None = asyncio.get_running_loop().time() + self._limits.body_s
 
-    async def _whole(self, receive: Receive, exchange: Exchange) -> bytes:
-        chunks, size, more = [], 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                exchange.disconnected = True
-                return b""
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            self._hold(exchange, size)
-            chunks.append(chunk)
-            more = message.get("more_body", False)
-        return b"".join(chunks)
+        async def counted() -> Message:
+            nonlocal until
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError:
+                words = f"the body did not arrive within {self._limits.body_s:g} s"
+                raise Refused(408, "body_timeout", words) from None
+            exchange.disconnected |= message["type"] == "http.disconnect"
+            exchange.size += len(message.get("body", b""))
+            self._hold(exchange, exchange.size)
+            if not message.get("more_body", False):
+                until = None
+            return message
+
+        return counted
 
     def _hold(self, exchange: Exchange, size: int) -> None:
         """Counts a body of so many bytes as held, or refuses it."""

@@ -1,4 +1,4 @@
-"""What the reward service tells Prometheus. Label values come from closed sets, whatever requests hold."""
+"""The reward service's metrics for Prometheus. Label values come from closed sets, whatever requests hold."""
 
 from __future__ import annotations
 

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    JsonValue,
-    Tag,
-    ValidationError,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
 from pydantic.json_schema import WithJsonSchema
 
 from verifiers.model import Task, Test
+from verifiers.programs.approximate import ToleranceKind
 from verifiers.programs.comparison import Comparison
-from verifiers.programs.tolerance import ToleranceKind
 
 _BIGGEST_ID = 2**63 - 1
 
@@ -39,13 +30,14 @@ Answer = Annotated[
 """A reference answer; a number counts as its text."""
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
+    """An integer where a float has the value of one; anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # An integer is what JSON Schema takes for one: 512.0 too. (Bounds first, or the schema loses them.)
-Megabytes = Annotated[int, Field(ge=16), BeforeValidator(_whole)]
-IdNumber = Annotated[int, Field(ge=-_BIGGEST_ID, le=_BIGGEST_ID), BeforeValidator(_whole)]
+Megabytes = Annotated[int, Field(ge=16), BeforeValidator(whole)]
+IdNumber = Annotated[int, Field(ge=-_BIGGEST_ID, le=_BIGGEST_ID), BeforeValidator(whole)]
 
 
 def _finite(value: Any) -> Any:
@@ -75,12 +67,20 @@ class OutputTest(_Strict):
     input: str = Field(description="What the program reads from standard input.")
     output: str = Field(description="What it is expected to write. Never enters the sandbox.")
 
+    def test(self) -> Test:
+        """This test, as verifiers take it."""
+        return Test(input=self.input, output=self.output)
+
 
 class CallTest(_Strict):
     """Arguments of the function `entry_point`, and the value expected for them."""
 
     args: list[JsonData] = Field(description="Positional arguments, as JSON data.")
     expected: JsonData = Field(description="The value the call should return. Never enters the sandbox.")
+
+    def test(self) -> Test:
+        """This test, as verifiers take it."""
+        return Test(args=tuple(self.args), expected=self.expected)
 
 
 def _kind_of_test(value: Any) -> str:
@@ -124,24 +124,8 @@ class ScoreItem(_Strict):
 
     def task(self) -> Task:
         """The task of this item."""
-        return Task(
-            problem=self.problem,
-            answer=self.answer,
-            tests=tuple(
-                Test(args=tuple(test.args), expected=test.expected)
-                if isinstance(test, CallTest)
-                else Test(input=test.input, output=test.output)
-                for test in self.tests
-            ),
-            entry_point=self.entry_point,
-            language=self.language,
-            time_limit_s=self.time_limit_s,
-            memory_mb=self.memory_mb,
-            float_tolerance=self.float_tolerance,
-            tolerance_kind=self.tolerance_kind,
-            comparison=self.comparison,
-            checker=self.checker,
-        )
+        fields = {name: getattr(self, name) for name in Task.__dataclass_fields__ if name != "tests"}
+        return Task(tests=tuple(test.test() for test in self.tests), **fields)
 
 
 _RIGHT: dict[str, JsonValue] = {
@@ -167,7 +151,7 @@ class ScoreRequest(_Strict):
 
 
 class RewardsRequest(BaseModel):
-    """What OpenRLHF posts to its `--remote_rm_url`: one entry a sample. Fields it may add are not looked at."""
+    """OpenRLHF's post to its `--remote_rm_url`: one entry a sample. Fields it may add are not looked at."""
 
     model_config = ConfigDict(
         extra="ignore",
@@ -213,7 +197,7 @@ class ScoreResponse(_Strict):
 
 
 class ExtraLogs(_Strict):
-    """What OpenRLHF logs beside the rewards; one number a sample."""
+    """Figures that OpenRLHF logs beside the rewards; one number a sample."""
 
     not_checked: list[float] = Field(description="1 where no verdict could be reached and the reward is a stand-in.")
     passed: list[float] = Field(description="1 where the completion passed.")
@@ -249,7 +233,7 @@ class RequestLimits(_Strict):
 
 
 class About(_Strict):
-    """What is served, and within which limits."""
+    """The verifiers that are served, and the limits of a request."""
 
     verifiers: list[ServedVerifier]
     limits: RequestLimits
@@ -297,16 +281,15 @@ _TYPE_NAMES = frozenset(
         "int",
         "float",
         "constrained-int",
-        "function-before[_whole(), int]",
-        "function-before[_whole(), constrained-int]",
+        "function-before[whole(), int]",
+        "function-before[whole(), constrained-int]",
         "dict[str,any]",
     }
 )
 
 
-def first_fault(error: ValidationError) -> tuple[str, str]:
-    """The place (`items.3.answer`, perhaps empty) and the words of the first fault that pydantic found."""
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
+def first_fault(faults: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The place (`items.3.answer`, perhaps empty) and the words of the first of the faults that pydantic found."""
     place = faults[0]["loc"]
     named = [
         str(part)[:100]

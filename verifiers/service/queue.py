@@ -33,7 +33,7 @@ class QueueFull(Exception):
 
 
 class _Batch:
-    """What one request asked for; touched on the event loop only."""
+    """The verdicts that one request waits for; touched on the event loop only."""
 
     def __init__(self, size: int, loop: asyncio.AbstractEventLoop) -> None:
         self.verdicts: list[Verdict | None] = [None] * size

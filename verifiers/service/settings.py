@@ -1,4 +1,4 @@
-"""What the reward service is told when it starts: its limits, and which verifiers it serves under which names."""
+"""The settings of the reward service: its limits, and which verifiers it serves under which names."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def read_verifiers(path: Path) -> tuple[list[Served], dict[str, Any]]:
     try:
         read = _File.model_validate(content)
     except ValidationError as error:
-        place, words = first_fault(error)
+        place, words = first_fault(error.errors())
         raise UnusableService(f"{path}: {place or 'the file'}: {words}") from error
     found = []
     for name, entry in read.verifiers.items():

@@ -26,6 +26,7 @@ from selfplay.config.synthesis import Coverage
 from selfplay.run.files import RunError, write_json
 from selfplay.run.records import LabelledTask, Prompt, Seed
 from selfplay.run.tables import write_table
+from tests.selfplay.plans import put_plan
 from verifiers.model import Task
 
 SEEDS = [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c")]
@@ -53,6 +54,7 @@ def earlier(tmp_path: Path) -> Path:
     ]
     curated = [made[0], prompt(3, ("a", "d"), "too short"), made[3], made[4]]
     write_json(run / "recipe.json", {"name": "earlier"})
+    put_plan(run)
     write_table(run / "stages/synthesis/prompts.parquet", Prompt, made)
     write_table(run / "stages/curation/prompts.parquet", Prompt, curated)
     write_table(run / "stages/labelling/tasks.parquet", LabelledTask, [task(1, "label: tie"), task(4), task(5)])

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from sandbox.doctor import Examination
-from sandbox.model import SandboxUnavailable
+from sandbox.model import RemoteServer, SandboxUnavailable
 from sandbox.open import open_sandbox
 from sandbox.probes import ProbeFinding
-from sandbox.remote.server import RemoteServer
 from sandbox.warm.visible_files import PackageMissing
 from selfplay.config.load import RecipeError, load_recipe
 from selfplay.config.recipe import Recipe

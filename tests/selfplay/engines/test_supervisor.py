@@ -17,9 +17,8 @@ from selfplay.config import recipe as config
 from selfplay.engines import supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.jobs import GenerateJob, Row
-from selfplay.engines.journal import Journal
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.engines.supervisor import EngineLost
+from selfplay.engines.supervisor import EngineLost, Journal
 from selfplay.run.store import ShardStore
 from selfplay.run.tables import RecordError
 from tests.selfplay.engines import toy_engine
@@ -91,7 +90,7 @@ def test_a_child_may_fail_as_often_as_others_get_on(tmp_path: Path) -> None:
     ("where", "fault", "restarts", "reason"),
     [
         ("5", "dies", 2, "was ended by SIGKILL"),
-        ("opening", "leaves", 1, "ended with exit status 3"),
+        ("opening", "leaves", 1, "ended with exit code 3"),
         ("opening", "stops", 0, "was silent for 2 s while opening a model"),
     ],
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.process.inside import HEADER
 from selfplay.engines.jobs import GenerateJob, Row
 from selfplay.run.seeding import derive
 
@@ -58,7 +59,7 @@ def fault_at(where: str, job: ToyJob) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
     elif fault == "stops within a message":
         # The length of a message of 4 kB, and the first three bytes of it.
-        os.write(int(sys.argv[2]), b"\x00\x00\x10\x00abc")
+        os.write(to_the_owner(), HEADER.pack(4096) + b"abc")
         os.kill(os.getpid(), signal.SIGSTOP)
     elif fault == "leaves":
         os._exit(3)
@@ -68,6 +69,14 @@ def fault_at(where: str, job: ToyJob) -> None:
         raise ValueError("this prompt is too long")
     else:
         raise RuntimeError("the device fell off")
+
+
+def to_the_owner() -> int:
+    """The descriptor on which this process answers, which is out of the way of all others."""
+    opened = [int(name) for name in os.listdir("/proc/self/fd") if int(name) >= 100]
+    writable = [number for number in opened if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY]
+    [found] = writable
+    return found
 
 
 def lines(folder: Path, name: str) -> list[int]:

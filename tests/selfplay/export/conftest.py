@@ -10,6 +10,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.run.files import write_json
 from selfplay.run.records import Judgement, LabelledTask, Pair, Prompt, Rollout
 from selfplay.run.tables import write_table
+from tests.selfplay.plans import put_plan
 from verifiers.model import Task, Test
 
 SECRET = "sk-not-for-others"
@@ -64,6 +65,7 @@ def run(tmp_path: Path) -> Path:
         }
     )
     write_json(folder / "recipe.json", recipe.model_dump(mode="json"))
+    put_plan(folder)
     reasons = {2: "parse: no problem block", 5: "near duplicate (of p1)", 6: "judged: format (j gives 1 of 5)"}
     made = [prompt(number, reasons[number] if number == 2 else "") for number in range(1, 8)]
     made[-1] = prompt(7, domain="code")

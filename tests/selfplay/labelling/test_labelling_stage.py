@@ -105,6 +105,7 @@ def test_named_labellers_vote_with_their_weights(make_context: MakeContext, serv
     assert server.answered == 2
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_tests_that_a_model_writes(make_context: MakeContext, server: OpenAIServer) -> None:
     written = {
         "edge case": {"input": "5\n", "output": "5"},
@@ -262,6 +263,7 @@ def test_old_votes_fade(make_context: MakeContext) -> None:
     assert tasks_of(second)["p1"].dropped == "label: agreement too low"
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_programs_that_agree_on_something_else_contradict_tests(make_context: MakeContext) -> None:
     program = "```python\nprint({}(map(int, input().split())))\n```"
     context = make_context(RELABEL | {"drop": [], "min_tests": 1}, code=True)

@@ -15,7 +15,7 @@ from selfplay.labelling.consensus import Consensus, TrialInput, Tried
 from selfplay.labelling.difficulty import drop_reason, limits_of
 from selfplay.labelling.filters import answer_fault, statement_fault
 from selfplay.labelling.votes import likelihood_weights
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.programs.runner import ProgramRunner, RawOutput
 
 MATH = MathVerifier(workers=1)
@@ -51,7 +51,7 @@ def test_why_there_is_no_label(answers: tuple[str | None, ...], fault: str) -> N
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[ProgramRunner]:
+def runner(needs_sandbox: None) -> Iterator[ProgramRunner]:
     made = ProgramRunner(workers=1)
     yield made
     made.close()

@@ -15,6 +15,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.run.files import write_json, write_text
 from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.run.tables import write_table
+from tests.selfplay.plans import placed, put_plan
 from verifiers.model import Task, Test
 
 DOMAINS = ("math", "code")
@@ -60,6 +61,7 @@ class FakeRun:
             }
         )
         write_json(self.path / "recipe.json", recipe.model_dump(mode="json"))
+        put_plan(self.path)
 
     def _manifest(self, name: str) -> None:
         seconds = {"base": 62.0, "selfplay": 41.0, "em": 19.0}.get(name.partition("_")[0], 9.0)
@@ -171,7 +173,7 @@ class FakeRun:
                     reward = base + 0.15 * (1 - math.exp(-step / 20)) + self.rng.gauss(0, 0.04)
                     metrics = {"reward": reward, "kl": 0.001 * step}
                     lines.append({"time": 1e9 + step, "stage": name, "step": step, "metrics": metrics})
-        write_text(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(placed(line)) + "\n" for line in lines))
 
     def _summary(self) -> None:
         evaluation, gains = [], []

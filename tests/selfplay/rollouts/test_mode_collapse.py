@@ -8,9 +8,9 @@ import pytest
 
 from selfplay.rollouts.mode_collapse import FEWEST_TASKS, ModeCollapse
 from verifiers.composite import CompositeVerifier
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Verifier
-from verifiers.programs.verifier import CodeVerifier
+from verifiers.programs import CodeVerifier
 
 METRIC = "one_wrong_answer/math"
 

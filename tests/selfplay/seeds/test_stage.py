@@ -13,10 +13,12 @@ import pytest
 
 from selfplay.config.recipe import Domain, Recipe
 from selfplay.quickstart.seed_problem import Split
-from selfplay.quickstart.true_labels import exact_solver
+from selfplay.quickstart.seeds import exact_solver
 from selfplay.run.records import Seed
+from selfplay.run.tables import write_table
 from selfplay.seeds.rows import SeedError
-from selfplay.seeds.stage import load_seeds, seed_files
+from selfplay.seeds.stage import external_problems, load_seeds, seed_files
+from verifiers.jsonl import read_rows
 from verifiers.model import Task, Test
 
 ROW: dict[str, Any] = {"problem": "2 + 2?", "concepts": ["sum"], "level": "easy", "rationale": "Add.", "answer": 4}
@@ -33,7 +35,8 @@ def written(folder: Path, *rows: Any) -> Path:
 
 def parquet(folder: Path, *rows: Any) -> Path:
     file = folder / "seeds.parquet"
-    pq.write_table(pa.Table.from_pylist(list(rows)), file)
+    columns = dict.fromkeys(name for row in rows for name in row)
+    pq.write_table(pa.Table.from_pylist([columns | row for row in rows]), file)
     return file
 
 
@@ -50,6 +53,11 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     first, second = read(written(tmp_path, ROW, "", code))
     assert (first.task.answer, first.task.tests, first.solution_is_right) == ("4", (), None)
     assert (second.task.answer, second.task.tests, second.solution_is_right) == (None, (Test("1", "2"),), True)
+
+
+def test_columns_of_programs_mean_nothing_where_there_are_none(tmp_path: Path) -> None:
+    [seed] = read(written(tmp_path, ROW | {"language": "en", "comparison": 3}))
+    assert seed.task == Task("2 + 2?", "4")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +155,110 @@ def test_every_source_gives_the_same_seeds(tmp_path: Path, monkeypatch: pytest.M
 def test_code_tests_come_through_parquet(tmp_path: Path) -> None:
     row = {k: v for k, v in ROW.items() if k != "answer"} | {"tests": [{"input": "1", "output": "2"}]}
     assert read(parquet(tmp_path, row))[0].task.tests == (Test("1", "2"),)
+
+
+WHOLE: dict[str, Any] = {
+    "problem": "Halve each.",
+    "entry_point": "halve",
+    "tests": [
+        {"args": [[1, 3]], "expected": [0.5, 1.5]},
+        {"args": [[]], "expected": []},
+        {"args": [None], "expected": None},
+    ],
+    "time_limit_s": 1.5,
+    "memory_mb": 128,
+    "float_tolerance": 1e-6,
+    "tolerance_kind": "relative",
+    "comparison": "any_order",
+}
+IN_COLUMNS = WHOLE | {"tests": [{name: json.dumps(value) for name, value in test.items()} for test in WHOLE["tests"]]}
+"""The same for columns of one type."""
+CHECKED = {
+    "problem": "Any divisor.",
+    "language": "cpp",
+    "tests": [{"input": "6", "output": "2"}],
+    "checker": "import sys\nsys.exit(int(open(sys.argv[1]).read()) % int(open(sys.argv[2]).read()))",
+}
+
+
+def external(file: Path) -> list[Seed]:
+    seeds = {"kind": "file", "train": str(file), "heldout": str(file)}
+    domain = Domain.model_validate({"seeds": seeds, "verifier": "code", "shared_input_format": True})
+    return external_problems("code", domain, str(file), "required")
+
+
+@pytest.mark.parametrize("write", ["json lines", "json texts", "parquet", "data set"])
+def test_a_task_is_read_with_its_whole_label(tmp_path: Path, write: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [IN_COLUMNS if write != "json lines" else WHOLE, CHECKED]
+    if write == "data set":
+        monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+        (tmp_path / "set").mkdir()
+        parquet(tmp_path, *rows).rename(tmp_path / "set" / "train.parquet")
+        settings = {"kind": "dataset", "name": str(tmp_path / "set"), "level": "easy"}
+        domain = Domain.model_validate({"seeds": settings, "verifier": "code", "shared_input_format": True})
+        found = load_seeds(0, "code", domain, "train", unannotated=True)
+    else:
+        found = external(parquet(tmp_path, *rows) if write == "parquet" else written(tmp_path, *rows))
+    tests = (
+        Test(args=([1, 3],), expected=[0.5, 1.5]),
+        Test(args=([],), expected=[]),
+        Test(args=(None,), expected=None),
+    )
+    assert [seed.task for seed in found] == [
+        Task(
+            "Halve each.",
+            tests=tests,
+            entry_point="halve",
+            time_limit_s=1.5,
+            memory_mb=128,
+            float_tolerance=1e-6,
+            tolerance_kind="relative",
+            comparison="any_order",
+        ),
+        Task("Any divisor.", tests=(Test("6", "2"),), language="cpp", checker=CHECKED["checker"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"entry_point": None}, "`tests[0].input` must be text; tests of functions need `entry_point`"),
+        ({"entry_point": "f; g"}, "`entry_point` 'f; g' is no name of a function"),
+        ({"language": "cpp"}, "`entry_point` names a function, and those of cpp programs are not called"),
+        ({"language": "cobol"}, "`language` must be one of python, cpp, not 'cobol'"),
+        ({"time_limit_s": 0}, "`time_limit_s` must be more than 0"),
+        ({"memory_mb": "big"}, "`memory_mb` must be a number"),
+        ({"float_tolerance": -1}, "`float_tolerance` must be a number that is not negative"),
+        ({"tolerance_kind": "odd"}, "`tolerance_kind` must be one of either, absolute, relative"),
+        ({"comparison": "odd"}, "`comparison` must be one of tokens,"),
+        ({"checker": "exit(0)"}, "`checker` reads standard output, and this task calls a function"),
+        ({"checker": '#include "testlib.h"', "entry_point": None, "tests": []}, "`checker` includes testlib.h"),
+        ({"tests": [{"args": 1, "expected": 1}]}, "`tests[0].args` must be a list of arguments"),
+        ({"tests": [{"args": [1]}]}, "`tests[0].expected` is missing"),
+        ({"tests": [{"args": "[1", "expected": "1"}]}, "`tests[0].args` is not JSON"),
+        ({"tests": [{"args": "[1]", "expected": 1}]}, "`tests[0].expected` is not JSON"),
+        ({"tests": [{"args": json.loads("[" * 150 + "]" * 150), "expected": 1}]}, "is nested deeper than 100"),
+        ({"tests": {"args": [1]}}, "`tests` must be a list of tests, not dict"),
+    ],
+)
+def test_a_field_of_a_task_that_cannot_be_used_is_named(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    with pytest.raises(SeedError) as error:
+        external(written(tmp_path, WHOLE, WHOLE | change))
+    assert str(error.value).startswith(f"{tmp_path / 'seeds.jsonl'}, line 2: ")
+    assert says in str(error.value)
+
+
+def test_a_table_of_seeds_that_a_run_wrote_is_a_file_of_seeds(tmp_path: Path) -> None:
+    seeds = external(written(tmp_path, WHOLE, CHECKED))
+    write_table(tmp_path / "code-train.parquet", Seed, seeds)
+    assert external(tmp_path / "code-train.parquet") == seeds
+
+
+def test_the_rows_are_those_of_the_verify_command(tmp_path: Path) -> None:
+    """One reader serves both."""
+    rows = [row | {"completion": ""} for row in (WHOLE, IN_COLUMNS, CHECKED)]
+    file = written(tmp_path, *rows)
+    assert [row.task for row in read_rows(file, "code")] == [seed.task for seed in external(file)]
 
 
 def test_unannotated_problems_are_for_annotators_alone(tmp_path: Path) -> None:

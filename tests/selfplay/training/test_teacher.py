@@ -85,7 +85,7 @@ def table(this: Round) -> list[Trace]:
     return this.stage.read("traces", Trace)
 
 
-def learnt(this: Round) -> list[list[str]]:
+def trained_on(this: Round) -> list[list[str]]:
     return [row["segments"] for row in pq.read_table(this.stage.folder / "examples.parquet").to_pylist()]
 
 
@@ -99,7 +99,7 @@ def test_unverified_traces_need_only_an_answer_and_their_length(
         assert counts["lost"] == {"no boxed answer": 1, "longer than max_tokens": 1}
         assert (counts["traces"], counts["samples"]) == (6, 4)
         wanted = [[THINKS + f"\\boxed{{{n}}}"] for n in (0, 5, 8, 10)]
-        assert learnt(this) == wanted
+        assert trained_on(this) == wanted
         assert {trace.origin for trace in table(this)} == {"big"}
         # Measured as the training reads them.
         left = [trace for trace in table(this) if not trace.dropped]
@@ -116,7 +116,7 @@ def test_labels_drop_what_is_wrong(tmp_path: Path, tiny_model: ModelRef, server:
         counts = learn_from_teacher(this)
         # Both traces of the others are the same text; those of the fourth are two ways to be right.
         assert counts["lost"] == {"fails the label": 2, "prompt has enough traces": 4}
-        assert learnt(this)[3:5] == [[THINKS + "\\boxed{8}"], [THINKS + "\\boxed{8.0}"]]
+        assert trained_on(this)[3:5] == [[THINKS + "\\boxed{8}"], [THINKS + "\\boxed{8.0}"]]
 
 
 def test_a_vote_drops_what_disagrees_and_prompts_without_a_majority(
@@ -140,7 +140,7 @@ def test_files_are_learnt_from_without_a_teacher(tmp_path: Path, tiny_model: Mod
     with round_of(tmp_path / "run", tiny_model, {"files": {"paths": [str(file)]}}) as this:
         counts = learn_from_teacher(this)
         assert counts["lost"] == {"prompt has enough traces": 1, "no boxed answer": 1}
-        assert learnt(this) == [["<think>\nHm.\n</think>\n\n\\boxed{2}"], ["\\boxed{0}"]]
+        assert trained_on(this) == [["<think>\nHm.\n</think>\n\n\\boxed{2}"], ["\\boxed{0}"]]
         assert [trace.prompt for trace in table(this)][2:] == ["Just say it.", "x"]
 
 

@@ -17,8 +17,8 @@ from selfplay.quickstart import seeds
 from selfplay.run.records import Pair
 from selfplay.run.tables import write_table
 from selfplay.trl_trainers import model_folder, session
-from selfplay.trl_trainers.collapse import CHANGE
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
+from selfplay.trl_trainers.dpo_trainer import CHANGE
 from selfplay.trl_trainers.jobs import DPOJob, Placement
 
 PROBLEMS = seeds.generate("math", 16, 0)

@@ -157,12 +157,12 @@ def test_groups_without_variance_are_replaced_within_the_budget(make: Any, tmp_p
     rolled = {(line["call"], line["task_id"]) for line in lines}
     # Three places; tasks 0 and 2 are replaced by 3 and 4, and 4 by 5: the budget of three is spent.
     assert rolled == {(1, "t0"), (1, "t1"), (1, "t2"), (2, "t3"), (2, "t4"), (3, "t5")}
-    learnt = {"t1", "t3", "t5"}
+    trained_on = {"t1", "t3", "t5"}
     texts = trainer.processing_class.batch_decode(output["completion_ids"], skip_special_tokens=True)
-    assert sorted(texts) == sorted(line["completion"] for line in lines if line["task_id"] in learnt)
+    assert sorted(texts) == sorted(line["completion"] for line in lines if line["task_id"] in trained_on)
     assert trainer._logs["prompt"][GROUP] == pool()[1]["prompt"]
     prompts = trainer.processing_class.batch_decode(output["prompt_ids"], skip_special_tokens=True)
-    assert {pool()[int(task[1:])]["prompt"] for task in learnt} == set(prompts)
+    assert {pool()[int(task[1:])]["prompt"] for task in trained_on} == set(prompts)
 
 
 def test_a_batch_that_cannot_be_filled_keeps_what_it_has(make: Any) -> None:

@@ -11,13 +11,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from selfplay.cli.app import app
-from selfplay.cli.rollout_view import rollouts_view
+from selfplay.cli.rollouts import rollouts_view
 from selfplay.run.files import RunError
-from selfplay.run.records import LabelledTask, Rollout, Seed
+from selfplay.run.records import LabelledTask, Rollout, RoundPrompt, Seed
 from selfplay.run.tables import Record, write_table
-from selfplay.watching.rollouts import find_rollouts, stages_with_rollouts
+from selfplay.watching.rollouts import find_rollouts, how_judged, stages_with_rollouts
 from tests.selfplay.tracking.runs import claimed, recipe
-from verifiers.model import Task
+from verifiers.model import Task, Test
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 [red]so[/red] \u202e\x9b5n\r\tx = 4\nboxed 4"
 
@@ -71,6 +71,27 @@ def test_failed_means_not_passed(run_path: Path) -> None:
 def test_held_out_problems_are_found_among_the_seeds(run_path: Path) -> None:
     [one] = find_rollouts(run_path, "evaluation_1")
     assert one.task == Task("What is 2+2?", "4")
+
+
+def test_the_whole_label_of_an_external_prompt_is_shown(run_path: Path) -> None:
+    tests = (Test(args=([1, "\x1b[2J"],), expected={"a": 2}), *(Test(args=(n,), expected=n) for n in range(3)))
+    task = Task("Do.", tests=tests, entry_point="go", float_tolerance=0.1, comparison="any_order", time_limit_s=2)
+    labelled = LabelledTask("task0", "own", "code", task, 1.0, 0.0, "", None)
+    prompts = [RoundPrompt("i", 1, labelled, "external", "my book", 1, False)]
+    write(run_path / "stages/selfplay_1/prompts.parquet", RoundPrompt, prompts)
+    (run_path / "stages/labelling/tasks.parquet").unlink()
+    [one] = find_rollouts(run_path, task="task0")
+    assert one.task == task
+    assert one.as_json()["task"]["tests"][0]["expected"] == {"a": 2}
+    console = Console(file=io.StringIO(), width=200)
+    console.print(rollouts_view(one))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b" not in text
+    for said in ("function go; 2 s, 512 MB; either error up to 0.1; compared by any_order", "2 more tests", "→ {"):
+        assert said in " ".join(text.split())
+    program = Task("Do.", tests=(Test("1", "2"),), language="cpp", checker="exit(0)")
+    assert how_judged(program) == "program in C++; a checker of its own"
+    assert how_judged(Task("Do.", "4")) == ""
 
 
 def test_a_round_that_goes_on_is_read_from_its_log(run_path: Path) -> None:

@@ -26,6 +26,13 @@ PARAMS: dict[str, dict[str, Any]] = {
 OFFLINE = sorted(registry._BUILT_IN.keys() - {"judge"})
 
 
+@pytest.fixture(autouse=True)
+def _sandbox(request: pytest.FixtureRequest) -> None:
+    """The code verifier needs one."""
+    if "[code]" in request.node.name:
+        request.getfixturevalue("needs_sandbox")
+
+
 def examined(name: str, params: dict[str, Any], huge_chars: int) -> Report:
     return examine(name, params, read_cases(CASES / f"{name}.jsonl", name), Settings(huge_chars=huge_chars))
 

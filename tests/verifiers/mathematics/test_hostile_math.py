@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Verdict
 
 DEADLINE_S = 0.4

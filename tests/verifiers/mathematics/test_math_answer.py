@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from verifiers.mathematics import MathVerifier
 from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.reading.forms import form_of
-from verifiers.mathematics.verifier import MathVerifier
 from verifiers.model import Task
 from verifiers.pool.pool import WorkerOutcome
 

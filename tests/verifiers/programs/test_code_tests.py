@@ -10,9 +10,9 @@ import pytest
 
 from sandbox.model import Execution, SandboxUnavailable, Status
 from verifiers.model import Task, Test
+from verifiers.programs import CodeVerifier
 from verifiers.programs.checker import checker_says
 from verifiers.programs.runner import run_programs
-from verifiers.programs.verifier import CodeVerifier
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_sandbox import FakeSandbox
@@ -26,7 +26,7 @@ def block(source: str, language: str = "python") -> str:
 
 
 @pytest.fixture(scope="module")
-def code() -> Iterator[CodeVerifier]:
+def code(needs_sandbox: None) -> Iterator[CodeVerifier]:
     verifier = CodeVerifier()
     yield verifier
     verifier.close()
@@ -102,6 +102,7 @@ def test_cpp(code: CodeVerifier) -> None:
     assert code.verify(task, block("int main() {", "cpp")).status == "compile_error"
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_partial_credit_runs_every_test() -> None:
     verifier = CodeVerifier(partial_credit=True)
     verdict = verifier.verify(DOUBLE, block("n = int(input())\nprint(4 if n == 2 else -2)"))
@@ -110,6 +111,7 @@ def test_partial_credit_runs_every_test() -> None:
     assert verdict.reward == pytest.approx(2 / 3)
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_labels_by_consensus_get_raw_outputs() -> None:
     outputs = run_programs(["print(int(input()) ** 2)", "print(1 // 0)"], ["3", "4"])
     assert [[output.text for output in row] for row in outputs] == [["9\n", "16\n"], [None, None]]
@@ -233,6 +235,7 @@ def test_state_that_a_test_leaves_fails_no_program(code: CodeVerifier) -> None:
     assert code.verify_source(task, counter).passed is True
 
 
+@pytest.mark.usefixtures("needs_sandbox")
 def test_partial_credit_counts_tests_in_processes_of_their_own() -> None:
     verifier = CodeVerifier(partial_credit=True)
     try:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verifiers.programs.approximate import Tolerance
 from verifiers.programs.comparison import (
     COMPARISONS,
     exact_lines,
@@ -19,7 +20,6 @@ from verifiers.programs.comparison import (
     same_tokens_by_line,
     same_value,
 )
-from verifiers.programs.tolerance import Tolerance
 
 
 @pytest.mark.parametrize(

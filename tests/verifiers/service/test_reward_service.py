@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from verifiers.mathematics.verifier import MathVerifier
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Verdict
 from verifiers.rules.text import ExactVerifier
 from verifiers.service.answers import ScoredItem, filled, score_answer

@@ -14,7 +14,7 @@ from verifiers.mathematics.comparing.measures import as_products, in_common_unit
 from verifiers.mathematics.reading.form import Form, Judge
 from verifiers.mathematics.reading.regions import rank_fractions, same_region
 from verifiers.mathematics.reading.tree import symbols
-from verifiers.programs.pairing import can_be_paired
+from verifiers.programs.approximate import can_be_paired
 
 _FORMULAS = frozenset(("number", "formula", "unread"))
 _BRACKETS = frozenset(("()", "[]", "(]", "[)"))

@@ -1,4 +1,5 @@
-"""The slow path, which runs inside a worker process: whether two formulas are the same value or function.
+"""The slow path: whether two formulas are the same value or function. Runs inside a worker process, as a program
+that the pool starts (`python -m verifiers.mathematics.comparing.symbolic`).
 
 sympy builds the formulas from their trees. Equality is then a matter of 50 digits: of the value itself when
 there are no symbols, else of the values at fixed points of the common real domain. Calculus, which the
@@ -7,6 +8,7 @@ grammar of `math_expression` leaves out, is read by math-verify's own LaTeX pars
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +23,7 @@ from verifiers.mathematics.reading.form import Form, fault_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.regions import same_region
 from verifiers.mathematics.reading.tree import with_decimal_logs
+from verifiers.pool.serving import serve
 
 _USUAL = [
     (r"\sqrt{12}", r"2\sqrt{3}"),
@@ -213,3 +216,8 @@ def _relations_agree(first: Form, second: Form) -> bool:
         return False
     names = sorted(left.free_symbols, key=lambda symbol: str(symbol.name))
     return proportional(left, right, names, positive=operators[0] in {"<", "<="})
+
+
+if __name__ == "__main__":
+    sys.setrecursionlimit(2000)
+    serve(answer, warm_up)

@@ -1,6 +1,6 @@
 """Reads one formula, in LaTeX or plain notation, into a small tree of plain tuples; never evaluates it.
 
-The nodes of the tree are listed in `math_tree`.
+The nodes of the tree are listed in `tree.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an answer is once read: a form with its kind, its parts, its exact value and its unit."""
+"""The form of an answer once it is read: its kind, its parts, its exact value and its unit."""
 
 from __future__ import annotations
 

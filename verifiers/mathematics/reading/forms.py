@@ -1,6 +1,6 @@
 """Reads an answer's outer structure: a number, a word, a formula, a list, tuple, set, interval, union, relation.
 
-Nothing here evaluates anything symbolic, so it is safe in the caller's process; `math_compare` compares two forms.
+Nothing here evaluates anything symbolic, so it is safe in the caller's process; `comparing.compare` compares two forms.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from fractions import Fraction
 from verifiers.mathematics.reading.expression import read
 from verifiers.mathematics.reading.form import Form, Judge, is_constant, with_symbol
 from verifiers.mathematics.reading.numerals import NUMBER_WORDS, time_of_day
-from verifiers.mathematics.reading.rational import Undefined, rational
 from verifiers.mathematics.reading.regions import Region, whole_line
 from verifiers.mathematics.reading.relations import NAME, bracketed_interval, relation, without
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
 from verifiers.mathematics.reading.split import closing, split, split_command
 from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
-from verifiers.mathematics.reading.tree import Node
+from verifiers.mathematics.reading.tree import Node, Undefined, rational
 
 __all__ = ["Form", "Judge", "form_of", "is_constant"]
 

@@ -1,8 +1,52 @@
-"""Gives each thing that LaTeX or plain notation has several names for one of them."""
+"""One name for each thing: the mathematical characters of Unicode as LaTeX, and of several names that LaTeX or plain
+notation has, one. The rules after these see ASCII only."""
 
 from __future__ import annotations
 
 import re
+
+_COMMANDS = {
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "✕": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ",
+    "∙": r"\cdot ", "•": r"\cdot ", "∗": "*", "÷": "/", "⁄": "/", "∕": "/", "π": r"\pi ", "𝜋": r"\pi ", "∞": r"\infty ",
+    "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "≅": r"\approx ",
+    "∪": r"\cup ", "⋃": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∖": r"\setminus ", "±": r"\pm ", "∓": r"\mp ",
+    "∅": r"\emptyset ", "⌀": r"\emptyset ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]", "°": r"^\circ ",
+    "º": r"^\circ ", "˚": r"^\circ ", "∘": r"\circ ", "′": "'", "’": "'", "″": "''", "∠": r"\angle ", "…": r"\ldots ",
+    "⋯": r"\ldots ", "∨": r"\lor ", "∧": r"\land ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}",
+    "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
+    "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ", "〉": r"\rangle ", "¢": " cents", "，": ",", "、": ",",
+    "（": "(", "）": ")", "：": ":", "；": ";", "。": ".", "％": "%", "＝": "=", "＜": "<", "＞": ">", "＋": "+",
+    "－": "-", "“": "", "”": "", "‘": "'", "€": r"\$", "£": r"\$", "¥": r"\$", "\u00a0": " ", "\u2009": " ",
+    "\u202f": " ", "\u2002": " ", "\u2003": " ", "\u3000": " ", "\u200b": "", "\u200e": "", "\ufeff": "",
+    "\u2061": "", "\u2062": "", "ı": "i", "ℓ": r"\ell ", "μ": r"\mu ", "µ": r"\mu ", "∆": r"\Delta ", "𝑒": "e",
+    "𝑖": "i", "∶": ":", "║": "|", "∣": "|", "→": r"\to ", "⇒": r"\Rightarrow ", "∑": r"\sum ", "∫": r"\int ",
+    "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+    "⅕": r"\frac{1}{5}", "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}",
+    "⅚": r"\frac{5}{6}", "⅛": r"\frac{1}{8}", "⅜": r"\frac{3}{8}", "⅝": r"\frac{5}{8}", "⅞": r"\frac{7}{8}",
+}  # fmt: skip
+_GREEK_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda nu xi rho sigma tau upsilon phi chi psi omega phi "
+    "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
+)
+_GREEK = dict(zip("αβγδεζηθικλνξρστυφχψωϕΓΔΘΛΞΠΣΦΨΩ", _GREEK_NAMES.split(), strict=True))
+_FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in (*range(0x30, 0x3A), *range(0x41, 0x5B), *range(0x61, 0x7B))}
+_CHARACTERS = str.maketrans({**_FULL_WIDTH, **{char: f"\\{name} " for char, name in _GREEK.items()}, **_COMMANDS})
+_RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))
+_LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙ", "0123456789+-n", strict=True))
+_RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
+_LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
+_ROOT_OF_DIGITS = re.compile(r"√\s*(\d+)")
+
+
+def in_ascii(text: str) -> str:
+    """Returns the text with its mathematical characters as LaTeX; what has no LaTeX stays as it is."""
+    if text.isascii():
+        return text
+    text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", text)
+    text = _RAISED_RUN.sub(lambda run: "^{" + "".join(_RAISED[char] for char in run.group()) + "}", text)
+    text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(_LOWERED[char] for char in run.group()) + "}", text)
+    return text.translate(_CHARACTERS)
+
 
 _SAME = (
     (r"\{", "\x01"), (r"\}", "\x02"), (r"\lbrace", "\x01"), (r"\rbrace", "\x02"), (r"\varnothing", r"\emptyset"),

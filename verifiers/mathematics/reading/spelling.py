@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from verifiers.mathematics.reading.characters import in_ascii
-from verifiers.mathematics.reading.names import with_one_name
+from verifiers.mathematics.reading.names import in_ascii, with_one_name
 from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
 from verifiers.mathematics.reading.split import with_usual_brackets
 from verifiers.mathematics.reading.units import CURRENCY, Unit, without_degrees, without_unit
 
 OR, AND = "\x0e", "\x0f"
-"""What stands for the words that join answers."""
+"""Stand for the words that join answers."""
 ROW = "\x06"
-"""What stands for the end of a row of a matrix."""
+"""Stands for the end of a row of a matrix."""
 CASES, END_CASES = "\x10", "\x11"
 """The brackets of a system of equations or of a function by cases."""
 

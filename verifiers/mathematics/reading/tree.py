@@ -1,4 +1,5 @@
-"""The tree of a formula: plain tuples, as the reader builds them and the rules and the worker's algebra walk them.
+"""The tree of a formula: plain tuples, as the reader builds them and the rules and the worker's algebra walk them;
+and its exact arithmetic, bounded so that no tree can make it slow.
 
 Nodes: ("num", digits), ("sym", name), ("const", name), ("add", a, b), ("mul", a, b), ("div", a, b), ("pow", a, b),
 ("neg", a), ("call", function, a, ...), ("log", base, a), ("root", n, a), ("binom", n, k), ("fact", a), ("abs", a),
@@ -7,6 +8,7 @@ Nodes: ("num", digits), ("sym", name), ("const", name), ("add", a, b), ("mul", a
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 Node = tuple[Any, ...]
@@ -37,3 +39,79 @@ def with_decimal_logs(node: Node) -> Node:
         return ("matrix", tuple(tuple(with_decimal_logs(cell) for cell in row) for row in node[1]))
     inner = tuple(with_decimal_logs(child) if isinstance(child, tuple) else child for child in node)
     return ("log", ("num", "10"), inner[2]) if inner[:2] == ("call", "log") else inner
+
+
+class Undefined(ValueError):
+    """The arithmetic of the tree divides by zero, or raises zero to no positive power."""
+
+
+def rational(node: Node) -> Fraction | None:
+    """Returns the exact value of a tree of numbers and + - * / ^ % !, or None; bounded in size and time.
+
+    Raises Undefined where the tree has no value at all.
+    """
+    try:
+        return _rational(node)
+    except ZeroDivisionError as error:
+        raise Undefined("division by zero") from error
+    except (OverflowError, ValueError):
+        return None
+
+
+def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911, PLR0912 - one branch per kind of node
+    kind = node[0]
+    if kind == "num":
+        digits, _, exponent = node[1].lower().partition("e")
+        return Fraction(node[1]) if len(digits) < 1000 and len(exponent) < 4 else None
+    if kind == "matrix":
+        return None
+    if kind not in {"add", "mul", "div", "pow", "neg", "pct", "fact", "binom"}:
+        for child in node[1:]:
+            if isinstance(child, tuple):
+                _rational(child)
+        return None
+    values = [_rational(child) for child in node[1:]]
+    left, right = values[0], values[-1]
+    if kind == "div" and right == 0:
+        raise ZeroDivisionError
+    if left is None or right is None or any(_bits(value) > 20000 for value in (left, right)):
+        return None
+    if kind == "pow":
+        small = right.denominator == 1 and abs(right) <= 10000
+        size = _bits(left) * abs(right)
+        if left == 0 and right <= 0:
+            raise ZeroDivisionError
+        return Fraction(left**right.numerator) if small and size <= 40000 else None
+    if kind == "fact":
+        return _factorial(left)
+    if kind == "binom":
+        return _binomial(left, right)
+    if kind == "add":
+        return left + right
+    if kind == "mul":
+        return left * right
+    if kind == "div":
+        return left / right
+    return -left if kind == "neg" else left / 100
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
+
+
+def _factorial(value: Fraction) -> Fraction | None:
+    if value.denominator != 1 or not 0 <= value <= 1000:
+        return None
+    product = 1
+    for factor in range(2, value.numerator + 1):
+        product *= factor
+    return Fraction(product)
+
+
+def _binomial(top: Fraction, bottom: Fraction) -> Fraction | None:
+    if top.denominator != 1 or bottom.denominator != 1 or not 0 <= bottom <= top <= 1000:
+        return None
+    value = 1
+    for step in range(min(bottom.numerator, (top - bottom).numerator)):
+        value = value * (top.numerator - step) // (step + 1)
+    return Fraction(value)

@@ -21,7 +21,7 @@ class Unit:
 
 DEGREE = Unit((("angle", 1),), Fraction(1))
 RADIAN = Unit((("turn", 1),), Fraction(1))
-"""Of another dimension than the degree, since their ratio is no fraction; `math_compare` knows the two."""
+"""Of another dimension than the degree, since their ratio is no fraction; `comparing.measures` knows the two."""
 CURRENCY = Unit((("money", 1),), Fraction(1))
 
 _MEASURES: dict[str, tuple[str, int, Fraction]] = {}

@@ -1,45 +1,19 @@
-"""The plan that `selfplay check` shows: the stages of a recipe in order, and what each will do."""
+"""One line for people on each kind of stage: its work under a recipe, as `selfplay check` shows it."""
 
 from __future__ import annotations
 
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Callable
 
 from selfplay.config.annotation import AnnotatorEngine
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.config.training import UpdateRule
-from selfplay.stage.plan import planned_stages
+from selfplay.run.plan import Kind
 
 
-def plan_view(recipe: Recipe) -> Table:
-    """A table of the stages."""
-    table = Table(title=Text(f"{recipe.name}, seed {recipe.seed}"), title_justify="left", box=None, pad_edge=False)
-    table.add_column("stage", style="bold")
-    table.add_column("what it does")
-    for name in planned_stages(recipe):
-        table.add_row(name, Text(_sentence(recipe, name)))
-    return table
-
-
-def _sentence(recipe: Recipe, stage: str) -> str:
-    kind = stage.rstrip("0123456789").rstrip("_")
-    return {
-        "seeds": _seeds,
-        "annotation": _annotation,
-        "base": _base,
-        "cold_start": _cold_start,
-        "em": _em,
-        "synthesis": _synthesis,
-        "curation": _curation,
-        "labelling": _labelling,
-        "relabelling": _relabelling,
-        "feedback": _feedback,
-        "teacher": _teacher,
-        "selection": _selection,
-        "selfplay": _selfplay,
-        "evaluation": _evaluation,
-    }[kind](recipe)
+def line_of(recipe: Recipe, kind: Kind) -> str:
+    """The work of a stage of that kind, in one line."""
+    return _LINES[kind](recipe)
 
 
 def _seeds(recipe: Recipe) -> str:
@@ -152,10 +126,8 @@ def _selection(recipe: Recipe) -> str:
 
 def _learns_from(recipe: Recipe) -> str:
     pool = recipe.training.pool
-    mixed = {"synthetic_only": "", "mixed": f", {pool.external_share:.0%} external", "external": ", all external"}[
-        pool.arm
-    ]
-    return mixed + (f", {pool.replay:.0%} of earlier rounds" if pool.replay else "")
+    shares = {"synthetic_only": "", "mixed": f", {pool.external_share:.0%} external", "external": ", all external"}
+    return shares[pool.arm] + (f", {pool.replay:.0%} of earlier rounds" if pool.replay else "")
 
 
 def _selfplay(recipe: Recipe) -> str:
@@ -182,3 +154,21 @@ def _evaluation(recipe: Recipe) -> str:
     temperatures = ", ".join(f"{t:g}" for t in evaluation.temperatures)
     greedy = " and greedy" if evaluation.greedy else ""
     return f"{evaluation.problems} problems a domain, {evaluation.samples} completions at T={temperatures}{greedy}"
+
+
+_LINES: dict[Kind, Callable[[Recipe], str]] = {
+    Kind.SEEDS: _seeds,
+    Kind.ANNOTATION: _annotation,
+    Kind.BASE: _base,
+    Kind.COLD_START: _cold_start,
+    Kind.EM: _em,
+    Kind.SYNTHESIS: _synthesis,
+    Kind.CURATION: _curation,
+    Kind.LABELLING: _labelling,
+    Kind.TEACHER: _teacher,
+    Kind.EVALUATION: _evaluation,
+    Kind.SELECTION: _selection,
+    Kind.FEEDBACK: _feedback,
+    Kind.RELABELLING: _relabelling,
+    Kind.SELFPLAY: _selfplay,
+}

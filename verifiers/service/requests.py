@@ -1,0 +1,121 @@
+"""The requests of a service, as FastAPI reads, checks and documents them: within its limits, naming its verifiers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from inspect import Parameter
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import Query, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, BeforeValidator, Field, create_model
+from pydantic_core import from_json
+
+from sandbox.languages import LANGUAGES
+from verifiers.service.guard import Refused
+from verifiers.service.models import RewardsRequest, ScoreItem, ScoreRequest, whole
+from verifiers.service.settings import ServiceLimits
+
+_LARGE = 1 << 18
+_MAX_STRUCTURE = 2_000_000
+"""Brackets, braces and commas of a body: each may cost a hundred bytes once it is read."""
+_Model = TypeVar("_Model", bound=BaseModel)
+_Result = TypeVar("_Result")
+
+
+class RequestTypes:
+    """The requests of one service: within its limits, and naming its verifiers (a sole one may go unnamed).
+
+    FastAPI checks requests by them, and documents them.
+    """
+
+    def __init__(self, served: Sequence[str], limits: ServiceLimits) -> None:
+        names: Any = Literal[tuple(served)]
+        about = {name: field.description for name, field in ScoreItem.model_fields.items()}
+        several = len(served) > 1
+        named = names if several else names | None
+        text = {"max_length": limits.max_completion_chars}
+        # Made anew: bounds must come before the validator, or the schema loses them.
+        megabytes = Annotated[int, Field(ge=16, le=limits.max_memory_mb), BeforeValidator(whole)]
+        self.item = _narrowed(
+            ScoreItem,
+            verifier=(named, Field(... if several else None, description=about["verifier"])),
+            completion=_within(ScoreItem, "completion", **text),
+            problem=_within(ScoreItem, "problem", **text),
+            tests=_within(ScoreItem, "tests", max_length=limits.max_tests),
+            language=_within(ScoreItem, "language", Literal[tuple(LANGUAGES)]),
+            time_limit_s=_within(ScoreItem, "time_limit_s", le=limits.max_time_limit_s),
+            memory_mb=(megabytes, Field(512, description=about["memory_mb"])),
+        )
+        words = "The verifier of all samples; may be left out where only one is served."
+        self.named_verifier = Annotated[names, Query(description=words)]
+        self.unnamed_verifier: Any = Parameter.empty if several else served[0]
+        """Stands for a verifier that was not named; `empty` makes FastAPI refuse that."""
+        self.batch = _narrowed(
+            ScoreRequest,
+            items=_within(ScoreRequest, "items", list[self.item], max_length=limits.max_items),  # type: ignore[name-defined]
+        )
+        self.rewards = _narrowed(RewardsRequest, query=_within(RewardsRequest, "query", max_length=limits.max_items))
+
+
+def _within(model: type[BaseModel], name: str, kind: Any = None, **bounds: Any) -> Any:
+    """A field of a model, of a narrower type or within bounds."""
+    field = model.model_fields[name]
+    return Annotated[kind or field.annotation, Field(**bounds)], field
+
+
+def _narrowed(model: type[_Model], **fields: Any) -> type[_Model]:
+    return create_model(model.__name__, __base__=model, **fields)
+
+
+class _BoundedRequest(Request):
+    """A request whose body is JSON in the strict sense, of bounded intricacy."""
+
+    async def body(self) -> bytes:
+        """The whole body. Raises Refused where there is none."""
+        body = await super().body()
+        return body or _read_json(body)
+
+    async def json(self) -> Any:
+        """The body's value, found once. Raises Refused."""
+        if not hasattr(self, "_json"):
+            body = await self.body()
+            self._json = await aside(len(body), _read_json, body)
+        return self._json
+
+
+class BoundedRoute(APIRoute):
+    """FastAPI's route, with such requests."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler of a request."""
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            return await handle(_BoundedRequest(request.scope, request.receive))
+
+        return handler
+
+
+def _read_json(body: bytes) -> Any:
+    """The value that a body holds. Raises Refused: invalid_json, or invalid_request for one that is too intricate."""
+    if sum(map(body.count, (b"[", b"{", b","))) > _MAX_STRUCTURE:
+        raise invalid_request(
+            "", f"the body has more than {_MAX_STRUCTURE} brackets, braces and commas; send fewer items"
+        )
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Refused(400, "invalid_json", f"the body is not JSON: {error}"[:500]) from error
+
+
+def invalid_request(field: str, words: str) -> Refused:
+    """The refusal of a request that does not fit, naming the field at fault."""
+    return Refused(422, "invalid_request", f"{field}: {words}" if field else words, field or None)
+
+
+async def aside(size: int, work: Callable[..., _Result], *arguments: Any) -> _Result:
+    """Does what takes long for large bodies on a thread, so that the loop goes on answering others."""
+    return work(*arguments) if size < _LARGE else await asyncio.to_thread(work, *arguments)
