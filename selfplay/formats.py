@@ -25,17 +25,17 @@ class Parsed:
 
 
 def prompt_input(domain: Domain, concepts: Sequence[str], level: str) -> str:
-    """What the prompt model p(z, x | c) reads."""
+    """The input of the prompt model p(z, x | c)."""
     return fill(domain.prompt_template, concepts=numbered(concepts), level=level)
 
 
 def rationale_input(domain: Domain, concepts: Sequence[str], level: str, problem: str) -> str:
-    """What the rationale model q(z | c, x) reads."""
+    """The input of the rationale model q(z | c, x)."""
     return fill(domain.rationale_template, concepts=numbered(concepts), level=level, problem=problem)
 
 
 def solver_input(domain: Domain, task: Task) -> str:
-    """What the policy reads: the problem, and what is to be written where that is no plain answer or Python program."""
+    """The policy's prompt: the problem, and what is to be written where that is no plain answer or Python program."""
     if task.entry_point is not None:
         return fill(domain.function_template, problem=task.problem, entry_point=task.entry_point)
     if task.language != "python":
@@ -45,7 +45,7 @@ def solver_input(domain: Domain, task: Task) -> str:
 
 
 def asked_for(task: Task) -> str:
-    """What is to be written for a task, in a few words; empty for plain answers and Python programs."""
+    """The form of an answer to a task, in a few words; empty for plain answers and Python programs."""
     if task.entry_point is not None:
         return f"function {task.entry_point}"
     return "" if task.language == "python" else f"program in {LANGUAGE_NAMES.get(task.language, task.language)}"
@@ -101,7 +101,7 @@ def parse_problem(completion: str) -> Parsed:
 
 
 def completion_parser(rationales: bool) -> Callable[[str], Parsed]:
-    """What takes the completions of a prompt model apart, which writes rationales or not."""
+    """The parser of a prompt model's completions, with rationales or without."""
     return parse_completion if rationales else parse_problem
 
 

@@ -27,7 +27,7 @@ _BECOME_NOBODY = (
     "os.execvp(sys.argv[1], sys.argv[1:])"
 )
 _BARE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-"""What bwrap itself gets."""
+"""The environment of bwrap itself."""
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",

@@ -129,12 +129,6 @@ class Child:
         del self._buffer[:size]
         return taken
 
-    def hang_up(self) -> None:
-        """Says no more to it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._in = -1
-
     def wait(self, seconds: float) -> bool:
         """Whether it ends within that time; what it said can still be read, and its number is not used again."""
         return self.ended < 0 or bool(self._over.poll(seconds * 1000))
@@ -154,18 +148,13 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    @property
-    def exit_code(self) -> int | None:
-        """That of the process, or minus the signal that ended it; None before `end`."""
-        return self._process.returncode
-
     def signal(self, number: int) -> None:
         """Sends a signal to the process alone, unless it has ended."""
         if not self.wait(0):
             os.kill(self.pid, number)
 
-    def end(self, grace_s: float = 0.0) -> str:
-        """Ends it once it had that time to end by itself, and reaps it; returns how it ended, for a sentence.
+    def end(self, grace_s: float = 0.0) -> int:
+        """Ends it once it had that time to end by itself, and reaps it; returns its exit code, or minus a signal.
 
         Raises:
             TimeoutError: the kernel does not end it.
@@ -178,7 +167,7 @@ class Child:
         until = time.monotonic() + _END_S
         while not all(_is_dead(process) for process in self._below) and time.monotonic() < until:
             time.sleep(0.01)
-        return exit_reason(code)
+        return code
 
     def close(self, grace_s: float = 0.0) -> None:
         """Ends it as `end` does, and gives its descriptors back. May be called twice. Raises TimeoutError."""
@@ -213,7 +202,9 @@ class Child:
 
     def _fill(self, until: float | None) -> bytes:
         ready = _ready(self._readable, until, "it said nothing in time")
-        # What it said last is read before its end is noticed; it may have left the pipe to others.
+        if self.out not in ready:
+            # What it said last may have come just before its end; and it may have left the pipe to others.
+            ready = _ready(self._readable, 0.0, "")
         chunk = os.read(self.out, _CHUNK) if self.out in ready else b""
         if not chunk:
             raise ChildGone("its process is gone")
@@ -224,7 +215,7 @@ class Child:
 
 
 def import_path() -> str:
-    """What a child needs as PYTHONPATH to find this project and all that this process finds."""
+    """The PYTHONPATH by which a child finds this project and all that this process finds."""
     return os.pathsep.join([_ROOT, *(path for path in sys.path if path and path != _ROOT)])
 
 

@@ -1,4 +1,4 @@
-"""What a child does for its owner: it dies with it, and answers on a channel that nothing else gets at."""
+"""The child's side: it dies with it, and answers on a channel that nothing else gets at."""
 
 from __future__ import annotations
 

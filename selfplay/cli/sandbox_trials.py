@@ -1,4 +1,4 @@
-"""What `selfplay sandbox run` and `selfplay sandbox doctor` do."""
+"""The work of `selfplay sandbox run` and `selfplay sandbox doctor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `selfplay serve` does: opens the verifiers, binds, and answers until it is told to stop."""
+"""The work of `selfplay serve`: opens the verifiers, binds, and answers until it is told to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands share: arguments, how they tell errors, and how a run is stopped from outside."""
+"""Shared by the commands: arguments, how they tell errors, and how a run is stopped from outside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BELOW: dict[tuple[str, str], type[UserError]] = {
     ("verifiers.endpoint.client", "EndpointRefused"): UserError,
     ("verifiers.endpoint.client", "EndpointError"): RunStopped,
 }
-"""What errors for a person are that come from below this package, by module and name."""
+"""Errors for a person that come from below this package, by module and name."""
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes, as shells have them for SIGINT and SIGTERM."""

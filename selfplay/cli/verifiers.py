@@ -27,7 +27,7 @@ Rate = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the labell
 
 
 class ParamsError(UserError):
-    """What was given as parameters is none; the message says how to write them."""
+    """Parameters that are none; the message says how to write them."""
 
 
 @verifiers_app.command("list")

@@ -7,8 +7,10 @@ import signal
 import sqlite3
 from pathlib import Path
 
+from sandbox.process.child import exit_reason
+
 SYSTEM = (OSError, sqlite3.Error)
-"""What the system raises when a disk, a database or a permission fails."""
+"""The errors of the system when a disk, a database or a permission fails."""
 
 REASONS = {
     errno.ENOSPC: "the disk is full; make room",
@@ -34,7 +36,7 @@ DAMAGED_DATABASE = ("malformed", "not a database")
 
 
 def sentence(error: BaseException, folder: Path | str) -> str:
-    """What stopped a run, for a person.
+    """One sentence, for a person, on what stopped a run.
 
     Args:
         error: what was raised.
@@ -53,7 +55,7 @@ def sentence(error: BaseException, folder: Path | str) -> str:
 
 
 def worker_sentence(error: Exception) -> str:
-    """What a worker's job raised, in one line."""
+    """The error of a worker's job, in one line."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or any(part in text for part in OUT_OF_MEMORY):
         remedy = "lower engine.batch_tokens or the batch size in the trainer's args"
@@ -62,16 +64,11 @@ def worker_sentence(error: Exception) -> str:
     return f"a worker failed: {text if known == str(error) else known}"
 
 
-def lost_worker_sentence(how: str, exit_code: int | None) -> str:
-    """What became of a worker that is gone, in one line.
-
-    Args:
-        how: how its process ended, in words.
-        exit_code: of the process; negative for a signal.
-    """
+def lost_worker_sentence(exit_code: int) -> str:
+    """The end of a worker that is gone, in one line; the exit code is negative for a signal."""
     if exit_code == -signal.SIGKILL:
         return (
             "a worker was killed by the system, most likely since memory ran out; lower engine.batch_tokens, the batch "
             "size in the trainer's args or compute.workers, and run the same command again"
         )
-    return f"a worker failed: its process {how}"
+    return f"a worker failed: its process {exit_reason(exit_code)}"

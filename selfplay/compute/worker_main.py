@@ -19,7 +19,7 @@ DISTRIBUTED_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE",
 
 @dataclass(frozen=True, slots=True)
 class JobFault:
-    """What a function raised: one sentence, and the error itself where it is for a person as it stands."""
+    """An error of a function: one sentence, and the error itself where it is for a person as it stands."""
 
     sentence: str
     error: UserError | None
@@ -63,7 +63,7 @@ def _leave_group() -> None:
 
 
 def _result(asked: bytes) -> Any:
-    """What a function returns; of a fault the owner gets one sentence, the log all of it."""
+    """The result of a function; of a fault the owner gets one sentence, the log all of it."""
     try:
         function, arguments = unpacked(asked)
         return function(*arguments)

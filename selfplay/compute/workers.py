@@ -32,7 +32,7 @@ DEFAULTS = {
     "MALLOC_MMAP_THRESHOLD_": "1000000000",
     "MALLOC_TRIM_THRESHOLD_": "1000000000",
 }
-"""What a worker's environment has where the driver's says nothing else."""
+"""A worker's environment where the driver's says nothing else."""
 
 QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
@@ -200,8 +200,7 @@ class Workers:
             raise self._lost(child) from error
 
     def _lost(self, child: ObjectChild) -> WorkerError:
-        how = child.end(_END_S)
-        return WorkerError(lost_worker_sentence(how, child.exit_code))
+        return WorkerError(lost_worker_sentence(child.end(_END_S)))
 
     @contextlib.contextmanager
     def _busy(self) -> Iterator[None]:

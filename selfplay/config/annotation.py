@@ -23,7 +23,7 @@ class Budget(Section):
 
 
 class Prices(Section):
-    """What an endpoint asks for, in any one currency."""
+    """Prices of an endpoint, in any one currency."""
 
     prompt: Annotated[float, Field(ge=0)] = 0.0
     """Price of a million prompt tokens."""
@@ -85,11 +85,11 @@ class OpenAIEngine(Section):
     keep_thinking: bool = False
     """Whether thinking that the server gives apart from the answer (`reasoning_content`) stays, as a think block."""
     length_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """What the endpoint calls the token limit of a completion."""
+    """The endpoint's name for the token limit of a completion."""
     endpoint: Endpoint
     """Where the server is."""
     prices: Prices = Prices()
-    """What tokens cost."""
+    """Prices of tokens."""
     budget: Budget = Budget()
     """Where spending at this endpoint stops."""
 
@@ -120,7 +120,7 @@ class Annotator(Section):
     """A model that names the concepts of a problem, and writes the rationale that leads to it."""
 
     engine: AnnotatorEngine
-    """What answers."""
+    """The model that answers."""
     sampling: SamplingSettings = SamplingSettings(temperature=0.7, max_new_tokens=4096)
     """How its answers are drawn."""
     share: Annotated[float, Field(gt=0, le=1e6)] = 1.0
@@ -144,7 +144,7 @@ class AnnotationSettings(Section):
     budget: Budget = Budget()
     """Where spending on all annotators together stops; the same command goes on once it is raised."""
     unfinished: Literal["stop", "drop"] = "stop"
-    """What a spent budget or an endpoint out of reach leaves over: stop, to go on later, or go on without it."""
+    """When a budget is spent or an endpoint out of reach: stop, to go on later, or go on without what is left."""
     scorer: AnnotatorEngine | None = None
     """A model that scores each triple, log p(z|c) and log p(x|z,c), for the annotations table; none leaves it out."""
 
@@ -165,7 +165,7 @@ class AnnotationSettings(Section):
 
 
 class AnnotationTemplates(Section):
-    """What annotators read for a domain's problems. `{…}` fields are filled in."""
+    """Texts that annotators read for a domain's problems. `{…}` fields are filled in."""
 
     concepts: str = (
         "Here is a problem.\n\n<problem>\n{problem}\n</problem>\n\n"

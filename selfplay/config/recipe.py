@@ -19,7 +19,7 @@ from selfplay.config.training import TrainingSettings
 
 
 class ComputeSettings(Section):
-    """What the run may use of this machine."""
+    """The part of this machine that the run may use."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where models run; `auto` takes CUDA when there is one."""
@@ -43,24 +43,24 @@ class Domain(Section):
     shared_input_format: bool = False
     """Code: all problems of the domain read inputs of one format, so that inputs of the seeds can test new ones."""
     prompt_template: str = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"
-    """What the prompt model reads; fields: concepts, level."""
+    """The prompt model's input; fields: concepts, level."""
     rationale_template: str = (
         "Explain the design of this problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\nProblem: {problem}\n"
     )
-    """What the rationale model reads; fields: concepts, level, problem."""
+    """The rationale model's input; fields: concepts, level, problem."""
     solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
-    """What the policy reads; field: problem."""
+    """The policy's prompt; field: problem."""
     function_template: str = (
         "{problem}\n\nWrite a Python function named `{entry_point}`, and put the program into one ```python block."
     )
-    """What it reads where tests call a function; fields: problem, entry_point."""
+    """Its prompt where tests call a function; fields: problem, entry_point."""
     language_template: str = (
         "{problem}\n\nWrite a {language} program that reads standard input and writes standard output, and put it into "
         "one ```{tag} block."
     )
-    """What it reads where the program is in another language than Python; fields: problem, language, tag (`cpp`)."""
+    """Its prompt where the program is in another language than Python; fields: problem, language, tag (`cpp`)."""
     annotation: AnnotationTemplates = AnnotationTemplates()
-    """What annotators read, where `cold_start` has any."""
+    """Texts that annotators read, where `cold_start` has any."""
 
     @property
     def runs_programs(self) -> bool:
@@ -142,7 +142,7 @@ class Supervision(Section):
 
 
 class EngineSettings(Section):
-    """What generates and scores."""
+    """The engine that generates and scores."""
 
     kind: Literal["transformers", "vllm"] = "transformers"
     """The backend of the models that the run trains; annotators have engines of their own."""
@@ -209,7 +209,7 @@ class Recipe(Section):
     model: Annotated[PretrainedModel | ScratchModel, Field(discriminator="kind")]
     """The base of the policy, and of the prompt model and the rationale model where there is no `generator`."""
     generator: PretrainedModel | None = None
-    """What the prompt model and the rationale model start from; none takes `model`."""
+    """The model that the prompt model and the rationale model start from; none takes `model`."""
     generator_lora: dict[str, Any] | None = None
     """Arguments of peft's LoraConfig for the prompt model and the rationale model; none trains all weights."""
     domains: Annotated[dict[str, Domain], Field(min_length=1)]

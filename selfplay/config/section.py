@@ -1,4 +1,4 @@
-"""What all groups of settings share. Importing this module loads no heavy library."""
+"""Shared by all groups of settings. Importing this module loads no heavy library."""
 
 from __future__ import annotations
 

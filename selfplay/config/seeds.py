@@ -56,7 +56,7 @@ SeedField = TaskField | Literal["concepts", "level", "rationale", "solution", "s
 
 
 class UserSeeds(Section):
-    """What files and data sets of problems share. Only `problem` is needed where `cold_start` has annotators."""
+    """Shared by files and data sets of problems. Only `problem` is needed where `cold_start` has annotators."""
 
     fields: dict[SeedField, str] = {}
     """Columns that have other names: ours to theirs, as in `{problem: question}`."""

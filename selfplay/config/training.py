@@ -11,7 +11,7 @@ from selfplay.config.teacher import SFTRule
 
 
 class UpdateRule(Section):
-    """What every update rule has."""
+    """The settings of every update rule."""
 
     prompts: Annotated[int, Field(ge=0)] = 0
     """Prompts a round; 0 takes all labelled ones."""
@@ -31,7 +31,7 @@ class GRPORule(UpdateRule):
     """With `candidates`: generation batches after which what was seen of a prompt counts half, since the policy moves
     on."""
     label_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """What a completion of the policy from labelling counts, relative to a rollout, in what was seen of a prompt."""
+    """Weight of a completion of the policy from labelling, relative to a rollout, in what was seen of a prompt."""
     top_up: Annotated[float, Field(ge=0, le=16)] = 0.0
     """Most further rollouts of a generation batch, as a share of it, that replace groups which all pass or all fail;
     0 learns from the batch as it is."""
@@ -122,7 +122,7 @@ class Selection(Section):
     patience: Annotated[int | None, Field(ge=1)] = None
     """Rounds in a row without a better policy that end the run; none runs all rounds."""
     min_gain: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """What counts as better: accuracy, averaged over domains, above the best so far by more than this."""
+    """A round is better by this: accuracy, averaged over domains, above the best so far by more than this."""
 
 
 class TrainingSettings(Section):

@@ -1,4 +1,4 @@
-"""What an engine takes and gives: sampling settings, samples, and requests for log-probabilities."""
+"""The types of an engine: sampling settings, samples, and requests for log-probabilities."""
 
 from __future__ import annotations
 

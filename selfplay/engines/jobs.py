@@ -1,4 +1,4 @@
-"""What a worker is given to complete or score one shard, as types."""
+"""Jobs of a worker, as types: one shard to complete or to score."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from selfplay.config.recipe import EngineSettings
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 
 Row = dict[str, Any]
-"""What an engine makes of one item; kept as it is in the store."""
+"""An engine's result for one item, as the store keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardJob:
-    """What both kinds of work have in common."""
+    """Shared by both kinds of work."""
 
     model: ModelRef
     device: str

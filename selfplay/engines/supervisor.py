@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sandbox.process.child import ChildGone
+from sandbox.process.child import ChildGone, exit_reason
 from selfplay.compute.objects import ObjectChild
 from selfplay.compute.workers import GROUP_GPUS
 from selfplay.config.recipe import Supervision
@@ -97,7 +97,7 @@ def _times(count: int) -> str:
 
 
 def answers(child: ObjectChild, function: Function[Job], job: Job, limits: Supervision) -> Iterator[Answer]:
-    """What the function gives for a job, item by item.
+    """The answers of a function for a job, item by item.
 
     Raises:
         ChildFault: the child died, was silent too long or failed; all that it had finished was given before.
@@ -124,7 +124,7 @@ def answers(child: ObjectChild, function: Function[Job], job: Job, limits: Super
 
 
 def _last_words(child: ObjectChild) -> Iterator[Answer]:
-    """What a child that has been ended had finished by then."""
+    """The items that a child had finished before it was ended."""
     with contextlib.suppress(ChildGone, TimeoutError):
         while True:
             message: Message = child.receive(time.monotonic())
@@ -135,7 +135,7 @@ def _last_words(child: ObjectChild) -> Iterator[Answer]:
 def _ended(child: ObjectChild) -> str:
     """Ends a child; returns how it ended."""
     try:
-        return child.end()
+        return exit_reason(child.end())
     except TimeoutError as error:
         raise EngineLost(
             f"of vLLM, {error}: the system holds it, so what it has of the device stays taken; look at the system's log"

@@ -39,7 +39,7 @@ Finished = tuple[int, Row]
 class _Open:
     key: str
     shape: str
-    """What two models must have in common to exchange weights; empty where that is not safe."""
+    """Properties that two models must share to exchange weights; empty where that is not safe."""
     llm: Any
     tokenizer: Any
     ends: list[int]
@@ -100,7 +100,7 @@ def completions(job: GenerateJob) -> Iterator[Finished | None]:
 
 
 def _run(opened: _Open, prompts: dict[int, list[int]], params: dict[int, Any]) -> Iterator[tuple[int, Any] | None]:
-    """What the engine makes of prompts, by place, in the order in which they end; None after each step."""
+    """The engine's completions, by place, in the order in which they end; None after each step."""
     from vllm.sampling_params import RequestOutputKind
 
     engine = opened.llm.llm_engine

@@ -80,7 +80,7 @@ Judged = tuple[str, str, str, bool | None]
 
 
 def outcomes_of(stage: Stage) -> Iterator[Judged]:
-    """What the metrics of a stage's rollouts are made from; their texts are not read."""
+    """The outcomes of a stage's rollouts, of which metrics are made; their texts are not read."""
     return stage.columns("rollouts", Rollout, ("domain", "mode", "task_id", "passed"))
 
 

@@ -108,7 +108,7 @@ class RowSource:
         return {task.prompt_id: task for stage in newest for task in self._all(stage, "tasks", LabelledTask)}
 
     def _curated(self) -> Iterator[tuple[int, Prompt]]:
-        """What curation left, with the round that it was made for."""
+        """The prompts that curation left, with the round that each was made for."""
         for own in self.rounds:
             for prompt in self._all(own.curation, "prompts", Prompt, only_kept=True):
                 yield own.number, prompt

@@ -27,7 +27,7 @@ class TrialInput:
     """An input to try programs on."""
 
     kind: str
-    """What its writer was asked for, or `seed`."""
+    """The kind that its writer was asked for, or `seed`."""
     input: str = ""
     written: str = ""
     """The output that its writer expects; empty where nobody does."""
@@ -37,7 +37,7 @@ class TrialInput:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What the programs made of a trial."""
+    """A trial with the outcome that the programs gave it."""
 
     trial: TrialInput
     output: str = ""
@@ -130,7 +130,7 @@ class Consensus:
         return ranked[0][1], min(ranked[0][0] / math.fsum(weight for _, weight in known), 1.0)
 
     def _output(self, program: str | None, place: int) -> str | None:
-        """What a program printed for an input, in normal spacing; empty where it failed, None where nobody knows."""
+        """The output of a program for an input, in normal spacing; empty where it failed, None where nobody knows."""
         if program is None:
             return ""
         return printed(self._printed[program][place])
@@ -143,7 +143,7 @@ class Consensus:
 
 
 def printed(result: RawOutput) -> str | None:
-    """What a program printed, in normal spacing; empty where it failed, None where the sandbox did."""
+    """The output of a run, in normal spacing; empty where it failed, None where the sandbox did."""
     if result.status == Status.SANDBOX_ERROR:
         return None
     return _words(result.text or "") if result.status == Status.OK else ""

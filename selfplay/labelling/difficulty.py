@@ -59,7 +59,7 @@ def drop_reason(rate: float, limits: Sequence[Limit]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a sequence of rollouts says of a prompt so far."""
+    """The state of a prompt after a sequence of rollouts."""
 
     drawn: int
     """Rollouts that were looked at, those that could not be checked included."""

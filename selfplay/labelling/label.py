@@ -48,7 +48,7 @@ class VotedTask:
     """Inputs that programs are tried on, where answers are programs."""
     label: Label = dataclasses.field(default_factory=Label)
     tried: tuple[Tried, ...] = ()
-    """What became of the trials."""
+    """The outcomes of the trials."""
 
 
 def labelling_stage(

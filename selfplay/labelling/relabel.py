@@ -69,7 +69,7 @@ def relabelling_stage(
 def look_again(
     waves: Waves, context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]
 ) -> list[VotedTask]:
-    """What the new policy says of each task that may be trained on, drawn in waves until no more is needed.
+    """The new policy's votes on each task that may be trained on, drawn in waves until no more is needed.
 
     Its completions go to the waves; `label.agrees` says of each whether it passes under the task's label; None where
     that could not be found out, or there is no label.

@@ -56,7 +56,7 @@ def _with_rate(task: LabelledTask, passed: int, tried: int, settings: Labelling)
 
 
 def counts_of(tasks: Sequence[LabelledTask]) -> dict[str, Any]:
-    """What is kept, what is lost and why, and how good the labels are where that can be measured."""
+    """Counts of tasks kept and lost, by reason, and the accuracy of labels where it can be measured."""
     usable = [task for task in tasks if not task.dropped]
     measured = [task.label_correct for task in usable if task.label_correct is not None]
     return {

@@ -72,7 +72,7 @@ def _trial(kind: str, written: WrittenTest, before: Sequence[TrialInput]) -> Tri
 
 
 def unit_tests_of(task: LabelledTask, tried: Sequence[Tried], number: int = 0) -> list[UnitTest]:
-    """What became of a prompt's trials, for the table."""
+    """The outcomes of a prompt's trials, for the table."""
     return [
         UnitTest(
             id=content_id("unit test", task.prompt_id, number, place),

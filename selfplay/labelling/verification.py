@@ -37,7 +37,7 @@ class _Class:
 
 
 def opinion(sample: Sample) -> bool | None:
-    """What an answer says in its last line: RIGHT or WRONG; None for anything else."""
+    """The last line of an answer: RIGHT (True) or WRONG (False); None for anything else."""
     text = final_text(sample.text) if sample.complete else None
     lines = text.strip().splitlines() if text else []
     found = _VERDICT.match(lines[-1]) if lines else None

@@ -93,7 +93,7 @@ class Voters:
 
 
 def weights_of(means: Sequence[float | None], weight: float, sharpness: float) -> list[float]:
-    """What the completions of one labeller for one task count, weighed against one another; alike without means.
+    """Weights of one labeller's completions for one task, weighed against one another; alike without means.
 
     Args:
         means: mean log-probability of each completion's tokens, in nats.
@@ -129,7 +129,7 @@ def open_voters(context: Context, labellers: Mapping[str, Labeller], policy: Mod
 
 
 def votes_of(context: Context, task: LabelledTask, completions: Sequence[WeighedCompletion], number: int) -> list[Vote]:
-    """What each completion votes for: its final answer, or its program."""
+    """The vote of each completion: its final answer, or its program."""
     return [
         Vote(
             id=content_id("vote", task.prompt_id, number, one.labeller, one.completion.index),

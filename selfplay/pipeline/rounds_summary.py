@@ -1,4 +1,4 @@
-"""What the closing table says of the rounds: their prompts, what ended them, and which policy is the best."""
+"""The closing table's part on the rounds: their prompts, what ended them, and which policy is the best."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class PreflightError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check looked at, for the person who runs `selfplay check`."""
+    """One thing that was checked, for the person who runs `selfplay check`."""
 
     name: str
     detail: str
@@ -62,7 +62,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
 
 def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
-    """What needs heavy libraries, for a worker to do.
+    """Checks that need heavy libraries, for a worker to do.
 
     Raises:
         ArgumentsError, PreflightError: see `check_trainer_arguments` and `check_models`.

@@ -164,7 +164,7 @@ def _accuracy_table(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _accuracy_so_far(digest: MetricDigest) -> list[tuple[str, str, float]]:
-    """What evaluations have logged before the run's end, without intervals: (stage, metric, value)."""
+    """Accuracies that were logged before the run's end, without intervals: (stage, metric, value)."""
     return [(stage, metric, value) for stage, metrics in digest.heldout.items() for metric, value in metrics.items()]
 
 

@@ -1,4 +1,4 @@
-"""What a policy writes for tasks: k completions of each, in order, as fast as they come."""
+"""Completions of tasks by a policy: k of each, in order, as fast as they come."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_SAMPLE = Sample("", (), complete=False)
 
 
 class PosedTask(Protocol):
-    """What a policy is to solve, such as a `Seed` or a `LabelledTask`; it may lack the label."""
+    """A problem for a policy, such as a `Seed` or a `LabelledTask`; it may lack the label."""
 
     @property
     def id(self) -> str:
@@ -40,7 +40,7 @@ class Origin:
     """Where completions come from, as the rows of their table say it."""
 
     names: tuple[str | int, ...]
-    """What the rows' ids derive from, besides the task and the index."""
+    """Names from which the rows' ids derive, besides the task and the index."""
     round: int
     mode: str
     """How they are sampled, such as `T=1.0` or `greedy`."""
@@ -48,21 +48,21 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a policy wrote for a task; judged, it is a rollout."""
+    """A policy's text for a task; judged, it is a rollout."""
 
     task: PosedTask
     origin: Origin
     index: int
     """Among those of the task."""
     prompt: str
-    """What the policy read."""
+    """The prompt that the policy read."""
     sample: Sample
     refusal: str = ""
     """Why an endpoint refused the prompt; empty where it did not."""
 
     @property
     def text(self) -> str:
-        """What was written."""
+        """The text."""
         return self.sample.text
 
     def whole(self) -> Completion:

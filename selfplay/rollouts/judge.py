@@ -24,7 +24,7 @@ CUT = Verdict(False, 0.0, "cut", "the completion was cut at the token limit")
 
 
 class JudgeSettings(Protocol):
-    """What verdicts depend on: a recipe, or a part of one."""
+    """The settings on which verdicts depend: a recipe, or a part of one."""
 
     @property
     def domains(self) -> Mapping[str, Domain]:
@@ -97,7 +97,7 @@ def sandbox_opener(settings: JudgeSettings) -> Callable[[], Sandbox]:
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
-    """What is kept: of the details, only the components of a composite, which are logged by name."""
+    """A verdict as it is kept: of the details, only the components of a composite, which are logged by name."""
     components = verdict.details.get("components")
     return asdict(verdict) | {"details": {} if components is None else {"components": components}}
 

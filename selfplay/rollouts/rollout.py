@@ -49,7 +49,7 @@ def rollout(
 def stream_rollouts(
     policy: Policy, tasks: Sequence[PosedTask], sampling: SamplingSettings, k: int, seed: int, judge: Judge, **how: Any
 ) -> Iterator[list[Rollout]]:
-    """What `rollout` gives, some at a time, as soon as they are judged."""
+    """The rows of `rollout`, some at a time, as soon as they are judged."""
     return judged(judge, complete(policy, tasks, sampling, k, seed, **how))
 
 

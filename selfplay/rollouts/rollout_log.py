@@ -35,10 +35,10 @@ class JudgedRollouts:
     """As TRL has them: with the token that ended each, where one did."""
     verdicts: Sequence[Verdict]
     rewards: list[Reward]
-    """What the training gets: the verdicts' rewards, or, in the control, a permutation of them."""
+    """Rewards for the training: the verdicts', or, in the control, a permutation of them."""
 
     def values(self) -> Iterator[tuple[str, float]]:
-        """What each rollout adds to the mean reward of its domain and of each component, and to the unchecked share.
+        """Each rollout's part in the mean reward of its domain and of each component, and in the unchecked share.
 
         Value by value, so that a mean over several batches and ranks is one over all of their rollouts.
         """
@@ -89,7 +89,7 @@ class RolloutLog:
 
 
 def logged_rollouts(folder: Path, number: int, temperature: float) -> Iterator[Rollout]:
-    """What each rank of a GRPO training logged, in order, less what a training that went on from a checkpoint undid.
+    """The log of each rank of a GRPO training, in order, less what a training that went on from a checkpoint undid.
 
     Args:
         folder: of the logs.

@@ -44,7 +44,7 @@ class AnnotatorAnswer:
     attempt: int
     """0 for the first answer of this annotator to this question."""
     seed: int
-    """What the sample was drawn with."""
+    """The seed of the sample."""
     temperature: float
     fault: str
     """Why it could not be used; empty where it was."""
@@ -107,7 +107,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CandidateWeight:
-    """What soft EM made of a candidate: its share of the pair's importance weights, and how often q learns from it."""
+    """A candidate in soft EM: its share of the pair's importance weights, and how often q learns from it."""
 
     version: ClassVar[int] = 1
     candidate_id: str
@@ -139,7 +139,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a judge said of a prompt."""
+    """A judge's scores of a prompt."""
 
     version: ClassVar[int] = 1
     id: str
@@ -179,7 +179,7 @@ class LabelledTask:
     weight: float = 1.0
     """How often the prompt is drawn for training, relative to the others."""
     flag: str = ""
-    """What a later policy found: that it contradicts the label, and what became of it; empty where nothing."""
+    """A later policy's finding: that it contradicts the label, and what became of it; empty where nothing."""
 
     @property
     def problem(self) -> str:
@@ -232,7 +232,7 @@ class UnitTest:
     id: str
     prompt_id: str
     kind: str
-    """What was asked for, or `seed` where the input is that of a seed problem."""
+    """The kind that was asked for, or `seed` where the input is that of a seed problem."""
     input: str
     written: str
     """The output that its writer expected; empty where nobody did."""
@@ -301,7 +301,7 @@ class Trace:
     task_id: str
     domain: str
     prompt: str
-    """What the policy reads."""
+    """The policy's prompt."""
     completion: str
     """`<think>…</think>` and an answer, whatever the teacher's format was."""
     source: str
@@ -336,7 +336,7 @@ class PolicyTask:
     task_id: str
     domain: str
     prompt: str
-    """What the policy reads."""
+    """The policy's prompt."""
     task: Task
     pass_rate: float = 0.0
     """Of the policy."""
@@ -346,7 +346,7 @@ class PolicyTask:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What maximum likelihood learns from: a prompt, and the segments that follow it.
+    """An example for maximum likelihood: a prompt, and the segments that follow it.
 
     Each part is tokenised on its own, as in scoring.
     """

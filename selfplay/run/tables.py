@@ -55,7 +55,7 @@ def _arrow_type(hint: Any) -> pa.DataType:
 
 @functools.cache
 def _known(hint: Any) -> Any:
-    """What a hint says of values that are there."""
+    """The type that a hint gives to values that are there."""
     if not isinstance(hint, types.UnionType):
         return hint
     return next(a for a in typing.get_args(hint) if a is not type(None))
@@ -196,7 +196,7 @@ _hints: Callable[[Any], dict[str, Any]] = functools.cache(_field_types)
 
 
 def typed_row(record: type[Record], row: Mapping[str, Any]) -> Record:
-    """What `plain_row` made plain. Raises ValueError where a text that should be JSON is none."""
+    """The inverse of `plain_row`. Raises ValueError where a text that should be JSON is none."""
     hints = _hints(record)
     made: Record = record(**{name: _value(hints[name], value) for name, value in row.items()})
     return made

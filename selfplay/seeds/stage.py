@@ -140,7 +140,9 @@ def _seed_of(
             f'{where}: `concepts` must be a list of texts, such as ["modular arithmetic", "counting"]'
             + REMEDY["concepts"]
         )
-    task = read_task(row, lambda field, fault: SeedError(f"{where}: `{field}` {fault}"), domain.runs_programs)
+    # Elsewhere a column of that name is about something else, such as the language that the problem is written in.
+    named = row if domain.runs_programs or row.get("tests") else {name: row.get(name) for name in ("problem", "answer")}
+    task = read_task(named, lambda field, fault: SeedError(f"{where}: `{field}` {fault}"), domain.runs_programs)
     if task.answer is None and not task.tests and (split != "train" or settings.answers == "required"):
         remedy = "; or set seeds.answers to optional" if split == "train" else ""
         raise SeedError(f"{where}: needs `answer` or `tests`{remedy}")

@@ -1,4 +1,4 @@
-"""What every stage works with: the run directory, the workers, the stores, the judge, and who is told of progress."""
+"""The means of every stage: the run directory, the workers, the stores, the judge, and who is told of progress."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class StageSpec:
 
 @dataclass(frozen=True, slots=True)
 class StageWork:
-    """What a stage works with: where it writes, what it reads, and the means of the run."""
+    """A stage at work: where it writes, what it reads, and the means of the run."""
 
     spec: StageSpec
     stage: Stage

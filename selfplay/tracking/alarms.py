@@ -1,4 +1,4 @@
-"""What a person should be warned of: each alarm is one function of a run's metrics that gives a sentence, or nothing.
+"""Alarms: each one is one function of a run's metrics that gives a sentence, or nothing.
 
 Trends compare the median over the last `window` steps of a stage with that over its first, or, for the entropy, with
 that over the first of all rounds, so that one odd step says nothing.

@@ -1,4 +1,4 @@
-"""What of a stage is kept as an artifact: its tables as data sets, and the models that it trained."""
+"""Artifacts of a stage: its tables as data sets, and the models that it trained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selfplay.run.plan import Kind
 MODEL_MARK = "config.json"
 ADAPTER_MARK = "adapter_config.json"
 SMALL_FILES = ("config.json", "generation_config.json", "adapter_config.json", "fingerprint.json")
-"""What is kept of a model whose weights stay where they are."""
+"""Files that are kept of a model whose weights stay where they are."""
 
 
 @dataclass(frozen=True, slots=True)

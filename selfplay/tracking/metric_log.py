@@ -48,7 +48,7 @@ class MetricLine:
 
 @dataclass(frozen=True, slots=True)
 class RoundCurves:
-    """What a line adds to the curves that go through all rounds: the metrics of `selfplay_2` as those of `selfplay`."""
+    """Points of the curves that go through all rounds: the metrics of `selfplay_2` as those of `selfplay`."""
 
     kind: str
     """Of the stage: one of `OF_ROUNDS`."""
@@ -60,7 +60,7 @@ class RoundCurves:
 
 
 def round_curves(number: int, line: MetricLine) -> RoundCurves | None:
-    """What line `number` of a run adds to the curves over rounds; None where it has no part in any."""
+    """The points that line `number` of a run adds to the curves over rounds; None where it has no part in any."""
     if line.kind not in OF_ROUNDS:
         return None
     metrics = {f"{line.kind}/{name}": value for name, value in line.metrics.items()}

@@ -103,7 +103,7 @@ class MirrorProcess:
 
 
 def remedy(run_path: Path, sink: str) -> str:
-    """What sends the missing rest later."""
+    """The command that sends the missing rest later."""
     if sink == "wandb":
         return f"`selfplay track sync {run_path}` uploads the rest"
     return "the same command sends the rest"

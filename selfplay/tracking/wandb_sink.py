@@ -211,7 +211,7 @@ def _read_state(file: Path) -> dict[str, Any]:
 
 
 def _set_environment(folder: Path) -> None:
-    """What wandb reads from the environment only, before it is imported."""
+    """Settings that wandb reads from the environment only, before it is imported."""
     # No crash reports about the user's run to W&B's own Sentry.
     os.environ["WANDB_ERROR_REPORTING"] = "false"
     os.environ["WANDB_SILENT"] = "true"

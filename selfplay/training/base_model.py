@@ -53,7 +53,7 @@ def scratch_model(stage: Stage) -> ModelRef:
 
 
 def generator_model(base: ModelRef, recipe: Recipe) -> ModelRef:
-    """What p and q start from: a model of their own, or the base."""
+    """The start of p and q: a model of their own, or the base."""
     return base if recipe.generator is None else _named(recipe.generator)
 
 
@@ -82,7 +82,7 @@ class ScratchJob:
 
     settings: ScratchModel
     texts: Sequence[str]
-    """What the tokenizer learns its vocabulary from."""
+    """Texts of which the tokenizer makes its vocabulary."""
     seed: int
     """Of the weights."""
     output: Path

@@ -1,4 +1,4 @@
-"""What the policy finds learnable, as observed pairs (c, x) of the next EM round, so that both models grow together."""
+"""Learnable prompts as observed pairs (c, x) of the next EM round, so that both models grow together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What dpo and rft learn from, out of verified rollouts: pairs of a right and a wrong one, or the right ones."""
+"""Training data of dpo and rft, out of verified rollouts: pairs of a right and a wrong one, or the right ones."""
 
 from __future__ import annotations
 

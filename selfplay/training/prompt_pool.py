@@ -22,7 +22,7 @@ SYNTHESISED, EXTERNAL = "synthesised", "external"
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """What the rounds up to now may draw from."""
+    """The tasks from which rounds may draw."""
 
     by_round: Mapping[int, Sequence[LabelledTask]]
     """The synthesised tasks that each round had, with the labels that they had then."""
@@ -41,7 +41,7 @@ class Draw:
 
 @dataclass(slots=True)
 class _Ledger:
-    """What earlier rounds have trained on."""
+    """The tasks that earlier rounds have trained on."""
 
     uses: Counter[str] = field(default_factory=Counter)
     """How often, by prompt."""
@@ -125,7 +125,7 @@ def source_counts(chosen: Sequence[RoundPrompt]) -> dict[str, int]:
 
 
 def missed_shares(chosen: Sequence[RoundPrompt], settings: PromptPool, number: int) -> str:
-    """What the recipe's shares were to be and are not, for want of prompts; empty where they are met."""
+    """Shares of the recipe's that were missed for want of prompts; empty where they are met."""
     wanted = {EXTERNAL: settings.external_share} if settings.arm == "mixed" else {}
     if number > 1 and settings.replay:
         wanted["replayed"] = settings.replay

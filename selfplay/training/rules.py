@@ -30,7 +30,7 @@ Counts = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What an update rule works with."""
+    """One round, as an update rule sees it."""
 
     stage: Stage
     context: Context
@@ -50,7 +50,7 @@ class Round:
         return write_rollouts(self.stage, self.context, self.number, self.policy, self.tasks, k)
 
     def rollouts(self) -> Iterator[Rollout]:
-        """What was rolled out, less the tokens."""
+        """The rollouts as they are written, less the tokens."""
         return itertools.chain.from_iterable(self.stage.batches("rollouts", Rollout, leave_out=TOKENS))
 
     def fit(self, examples: Iterable[Example]) -> None:

@@ -20,7 +20,7 @@ from selfplay.run.records import Example, LabelledTask, Trace
 from selfplay.run.seeding import content_id
 from selfplay.stage.open_engine import OpenedEngine
 from selfplay.training.rules import Counts, Round
-from selfplay.training.traces import converted, file_traces, trace_fault
+from selfplay.training.traces import FoundTrace, converted, file_traces, trace_fault
 from selfplay.trl_trainers.sft import CountJob, NothingToLearn, count_tokens
 from verifiers.mathematics import MathVerifier
 from verifiers.voting import vote
@@ -82,8 +82,9 @@ def _asked(this: Round, settings: SFTRule) -> Iterator[Trace]:
 
 def _told(this: Round, one: Completion, model: str) -> Trace:
     fault = "the endpoint refused it" if one.refusal else "" if one.sample.complete else "cut at the token limit"
-    text, task = converted(one.text), one.task
-    return _trace(this, task.domain, one.prompt, text, TEACHER, fault, task.id, one.index, model)
+    task = one.task
+    found = FoundTrace(model, task.domain, one.prompt, task.task.language, one.text)
+    return _trace(this, found, TEACHER, fault, task.id, one.index)
 
 
 def _engine(this: Round, teacher: Teacher) -> AbstractContextManager[OpenedEngine]:
@@ -97,26 +98,23 @@ def _engine(this: Round, teacher: Teacher) -> AbstractContextManager[OpenedEngin
 def _read(this: Round, settings: SFTRule) -> Iterator[Trace]:
     if settings.files is None:
         return
-    for place, (where, domain, prompt, text) in enumerate(file_traces(this.context.recipe, settings.files)):
-        task = content_id("trace prompt", prompt)
-        yield _trace(this, domain, prompt, converted(text), FILES, "", task, place, where)
+    for place, found in enumerate(file_traces(this.context.recipe, settings.files)):
+        yield _trace(this, found, FILES, "", content_id("trace prompt", found.prompt), place)
 
 
-def _trace(
-    this: Round, domain: str, prompt: str, text: str, source: str, fault: str, task_id: str, index: int, origin: str
-) -> Trace:
-    verifier = this.context.recipe.domains[domain].verifier
+def _trace(this: Round, found: FoundTrace, source: str, fault: str, task_id: str, index: int) -> Trace:
+    verifier, text = this.context.recipe.domains[found.domain].verifier, converted(found.text)
     return Trace(
         id=content_id("trace", this.number, source, task_id, index),
         task_id=task_id,
-        domain=domain,
-        prompt=prompt,
+        domain=found.domain,
+        prompt=found.prompt,
         completion=text,
         source=source,
-        origin=origin,
+        origin=found.where,
         index=index,
         tokens=None,
-        dropped=fault or trace_fault(text, verifier),
+        dropped=fault or trace_fault(text, verifier, found.language),
     )
 
 

@@ -25,7 +25,7 @@ TABLE = "rollouts"
 
 
 def solver_prompt(context: Context, task: LabelledTask) -> str:
-    """What the policy reads for a task."""
+    """The policy's prompt for a task."""
     return formats.solver_input(context.recipe.domains[task.domain], task.task)
 
 
@@ -64,7 +64,7 @@ def _rows(stage: Stage) -> Iterator[Rollout]:
 
 
 class Heard:
-    """What is logged of a round's rollouts."""
+    """Metrics of a round's rollouts."""
 
     def __init__(self, context: Context) -> None:
         self._sums: dict[str, float] = {"reward": 0.0}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from selfplay.trl_trainers.dpo_trainer import WatchChosen
 
 OUTCOME = "outcome.json"
-"""What ended a training before its last step, in its folder."""
+"""The file in a training's folder that says what ended it before its last step."""
 PARTS = ("prompt_ids", "chosen_ids", "rejected_ids")
 
 

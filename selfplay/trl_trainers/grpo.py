@@ -101,7 +101,7 @@ def task_set(job: GRPOJob, work: Path) -> Any:
 
 
 def choice_of(pool: Any, rule: GRPORule, config: Any) -> PromptChoice | None:
-    """What chooses the prompts, knowing what labelling saw of them; None where they come in turn.
+    """The chooser of prompts, which knows what labelling saw of them; None where they come in turn.
 
     Args:
         pool: a data set of tasks.

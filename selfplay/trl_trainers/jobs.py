@@ -1,4 +1,4 @@
-"""What trainings are given, as types: one class for each trainer, and the place that the run decides."""
+"""Jobs of trainers, as types: one class for each trainer, and the place that the run decides."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerJob:
-    """What every training is given."""
+    """Shared by all trainings."""
 
     model: ModelRef
-    """What it starts from; prompts go through its chat template where it has that style."""
+    """The model that it starts from; prompts go through its chat template where it has that style."""
     args: dict[str, Any]
     """Arguments of TRL's configuration class."""
     lora: dict[str, Any] | None = None
@@ -44,7 +44,7 @@ class SFTJob(TrainerJob):
 
     examples: Path
     loss: Literal["completion", "all"] = "completion"
-    """What is learnt: the segments alone, or the prompt too."""
+    """Tokens that count in the loss: the segments alone, or the prompt too."""
     keep_adapter: bool = False
     """Whether a LoRA adapter stays one; else it is merged into the model."""
 

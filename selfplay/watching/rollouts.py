@@ -142,7 +142,7 @@ def _lines_from_behind(file: Path) -> Iterator[bytes]:
 
 
 def _tasks(run_path: Path, stage: str, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """What is known of tasks by id: labels first, then the prompts of a round, then seed problems."""
+    """Tasks by id, as far as the run knows them: labels first, then the prompts of a round, then seed problems."""
     stages = run_path / "stages"
     found: dict[str, Mapping[str, Any]] = {}
     for labelling in reversed(read_plan(run_path).of_kind(*LABELLINGS)):
@@ -172,7 +172,7 @@ def _read(file: Path, record: type[Any], ids: Sequence[str]) -> dict[str, Mappin
 
 
 def how_judged(task: Task) -> str:
-    """What is asked for beside the problem: a function, a language, limits and comparisons that are not the usual."""
+    """Terms of a task beside the problem: a function, a language, limits and comparisons that are not the usual."""
     usual, asked = Task(), formats.asked_for(task)
     parts = [asked] if asked else []
     if (task.time_limit_s, task.memory_mb) != (usual.time_limit_s, usual.memory_mb):

@@ -1,4 +1,4 @@
-"""What the tables of a finished stage say as figures: agreement, pass rates, failures by reason, and a few rows."""
+"""Figures of a finished stage's tables: agreement, pass rates, failures by reason, and a few rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Shape = dict[str, list[float]]
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """What is logged when a stage ends."""
+    """Figures that are logged when a stage ends."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     histograms: dict[str, Shape] = field(default_factory=dict)

@@ -25,7 +25,7 @@ Status = dict[str, Any]
 
 
 def run_status(run_path: Path, plan: Plan, metrics: MetricDigest | None = None) -> Status:
-    """What `selfplay status --json` prints.
+    """The content of `selfplay status --json`.
 
     Args:
         run_path: the run directory.

@@ -114,9 +114,13 @@ def test_a_run_directory_of_other_code_is_refused_in_one_sentence(functions: Pat
     old = tmp_path / "run"
     old.mkdir()
     (old / "recipe.json").write_text(json.dumps(recipe))
-    for verb in (("run", functions.parent / "own.yaml", "--run-dir", old), ("status", old)):
-        done = selfplay(*verb)
+    refusals = {
+        "run": "has no plan.json, so an earlier version of promptcot made it; use that version, or start anew",
+        "status": "recipe.json: another version of this code wrote it (training.pool.",
+    }
+    commands = {"run": [functions.parent / "own.yaml", "--run-dir", old], "status": [old]}
+    for verb, says in refusals.items():
+        done = selfplay(verb, *commands[verb])
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
-        assert "recipe.json: another version of this code wrote it (training.pool." in done.stderr
-        assert done.stderr.strip().endswith("use that version, or start a new run directory")
+        assert says in done.stderr

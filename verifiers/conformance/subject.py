@@ -19,7 +19,7 @@ from typing import IO, Any, Literal
 
 import psutil
 
-from sandbox.process.child import Child, ChildGone
+from sandbox.process.child import Child, ChildGone, exit_reason
 
 _SLICE_S = 0.1
 _MAX_ANSWER = 64 << 20
@@ -135,10 +135,10 @@ class Subject:
 
     def _died(self) -> Trouble:
         # What it printed last is heard with its end.
-        how = self._process.end(_LAST_S)
+        code = self._process.end(_LAST_S)
         self.end()
-        last = self.complained.head.strip().splitlines()[-1:] if self._process.exit_code else []
-        return Trouble("died", f"it {how}{': ' + last[0][:200] if last else ''}")
+        last = self.complained.head.strip().splitlines()[-1:] if code else []
+        return Trouble("died", f"it {exit_reason(code)}{': ' + last[0][:200] if last else ''}")
 
     def _place_of_hang(self) -> str:
         """Asks the process for its stacks; the first frame is where it is."""

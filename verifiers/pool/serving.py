@@ -1,4 +1,4 @@
-"""What runs inside a worker of `pool`: a small keeper that loads the libraries once and forks the process that answers.
+"""Inside a worker of `pool`: a small keeper that loads the libraries once and forks the process that answers.
 
 The keeper only waits, so it always hears its caller: a kill costs one fork of a loaded process, milliseconds
 instead of the half second of a start. Lines it shares with its child on standard output: `{"ready": n}` for each

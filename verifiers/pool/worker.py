@@ -20,7 +20,7 @@ _GRACE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerOutcome:
-    """What came of one question: `status` is ok, timed_out, over_memory, died or failed."""
+    """The outcome of one question: `status` is ok, timed_out, over_memory, died or failed."""
 
     status: str
     value: Any = None

@@ -14,7 +14,7 @@ from verifiers.programs.checker import needs_testlib
 from verifiers.programs.comparison import COMPARISONS
 
 TASK_FIELDS = tuple(field.name for field in fields(Task))
-"""What a row may say of a task; all of it is optional."""
+"""Fields of a row that say something of a task; all are optional."""
 LONGEST_JSON = 1 << 24
 """Most characters of the text of one JSON value."""
 DEEPEST_JSON = 100

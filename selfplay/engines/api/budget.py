@@ -1,4 +1,4 @@
-"""What answers of endpoints have cost, and where spending stops."""
+"""The cost of endpoints' answers, and where spending stops."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class ApiEngine:
         self._score_mode: ScoreMode | None = None
 
     def usage(self, sample: Sample) -> TokenUsage:
-        """What a sample took."""
+        """The tokens and the cost of a sample."""
         return priced(sample.prompt_tokens, sample.completion_tokens, self.settings.prices)
 
     def generate(
@@ -113,7 +113,7 @@ class ApiEngine:
         return _Asked(keys, lambda place: self._sample(prompts[place], sampling, seeds[place]))
 
     def _found(self, asked: _Asked, lost: Mapping[int, Missing]) -> Iterator[list[Sample | Missing]]:
-        """What the store has of the prompts, in order, and why the others are lost."""
+        """The store's answers to the prompts, in order, and why the others are lost."""
         for start in range(0, len(asked.keys), READ_AT_ONCE):
             keys = asked.keys[start : start + READ_AT_ONCE]
             rows = self._store.get_many(keys)
@@ -264,7 +264,7 @@ class ApiEngine:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked of an endpoint: the key of each item, and what asks for the item at a place."""
+    """Questions to an endpoint: the key of each item, and what asks for the item at a place."""
 
     keys: Sequence[str]
     answer: Callable[[int], Coroutine[Any, Any, _Row]]

@@ -1,4 +1,4 @@
-"""What goes over the wire to an OpenAI-compatible endpoint, and how its answers are read: trusting nothing."""
+"""Requests and replies of an OpenAI-compatible endpoint, and how its answers are read: trusting nothing."""
 
 from __future__ import annotations
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,12 +30,18 @@ SETTINGS: dict[str, Any] = {
         "vocabulary": 400,
         "args": {"max_steps": 2, "per_device_train_batch_size": 4},
     },
-    "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math", "train": 24, "heldout": 4}}},
+    "domains": {
+        "math": {
+            "seeds": {"kind": "quickstart", "grammar": "math", "train": 24, "heldout": 4, "slip_rate": 0.0},
+            # Passes whatever the tiny model writes, so that there is something to learn from.
+            "verifier": "length",
+        }
+    },
     "training": {
         "algorithm": "rft",
         "rounds": 1,
-        "rft": {"rollouts": 2, "args": {"max_steps": 1, "per_device_train_batch_size": 4}},
-        "sampling": {"max_new_tokens": 8},
+        "rft": {"rollouts": 4, "args": {"max_steps": 1, "per_device_train_batch_size": 4}},
+        "sampling": {"max_new_tokens": 250},
         "pool": {"arm": "external"},
     },
     "evaluation": {
@@ -45,7 +54,6 @@ SETTINGS: dict[str, Any] = {
     },
     "tracking": {"wandb": {"mode": "disabled"}},
 }
-CONTINUED = {"training.algorithm": "continued_sft", "training.continued_sft.args": {"max_steps": 1}}
 
 
 def test_a_dictionary_is_a_recipe_and_overrides_may_be_one() -> None:
@@ -62,7 +70,7 @@ def test_a_file_is_a_recipe() -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     """A run from Python, to its end."""
-    return run(SETTINGS, CONTINUED, run_dir=tmp_path_factory.mktemp("api") / "run")
+    return run(SETTINGS, run_dir=tmp_path_factory.mktemp("api") / "run")
 
 
 def test_a_run_gives_its_tables_its_figures_and_its_policy(finished: RunResult) -> None:
@@ -90,17 +98,17 @@ def test_a_finished_run_is_extended_by_rounds_and_by_samples(finished: RunResult
     """Nothing that is done is done again but what must be."""
     stages = finished.path / "stages"
     written = {name: (stages / name / "manifest.json").stat().st_mtime_ns for name in finished.tables}
-    longer = run(SETTINGS, {**CONTINUED, "training.rounds": 2}, run_dir=finished.path)
+    longer = run(SETTINGS, {"training.rounds": 2}, run_dir=finished.path)
     assert {"selfplay_2", "evaluation_2"} <= {path.name for path in stages.iterdir()}
     assert {name: (stages / name / "manifest.json").stat().st_mtime_ns for name in written} == written
     assert longer.summary is not None
     assert [row["round"] for row in longer.summary["rounds"]] == [1, 2]
     policy = (stages / "selfplay_2" / "manifest.json").stat().st_mtime_ns
-    more = run(SETTINGS, {**CONTINUED, "training.rounds": 2, "evaluation.samples": 3}, run_dir=finished.path)
+    more = run(SETTINGS, {"training.rounds": 2, "evaluation.samples": 3}, run_dir=finished.path)
     assert more.table("evaluation_1", "rollouts").num_rows == 12
     assert (stages / "selfplay_2" / "manifest.json").stat().st_mtime_ns == policy
-    with pytest.raises(UserError, match=r"(?s)--reuse.*continued_sft"):
-        run(SETTINGS, {**CONTINUED, "training.continued_sft.args": {"max_steps": 2}}, run_dir=finished.path)
+    with pytest.raises(UserError, match=r"(?s)selfplay_1.*--reuse.*training\.rft\.rollouts"):
+        run(SETTINGS, {"training.rft.rollouts": 2}, run_dir=finished.path)
 
 
 def test_until_and_reuse_are_checked_first(tmp_path: Path) -> None:
@@ -121,10 +129,10 @@ def test_an_interrupt_is_one_and_the_same_call_goes_on(tmp_path: Path) -> None:
 from selfplay.pipeline import run
 settings = {SETTINGS!r}
 try:
-    run(settings, {CONTINUED!r}, run_dir={str(tmp_path / "run")!r})
+    run(settings, run_dir={str(tmp_path / "run")!r})
 except KeyboardInterrupt:
     print("interrupted", flush=True)
-    result = run(settings, {CONTINUED!r}, run_dir={str(tmp_path / "run")!r})
+    result = run(settings, run_dir={str(tmp_path / "run")!r})
 print(result.summary is not None, flush=True)
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -142,3 +150,26 @@ print(result.summary is not None, flush=True)
         child.kill()
         child.wait()
     assert said.split() == ["interrupted", "True"]
+
+
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def test_the_page_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a recipe that is small enough."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(json.dumps(SETTINGS))
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        code = block.replace('"configs/quickstart.yaml"', '"tiny.yaml"').replace("runs/quickstart", "runs/from-python")
+        exec(compile(code, "docs/api.md", "exec"), names)
+    assert names["result"].summary["gains"]
+    assert names["rollouts"].num_rows
+    assert names["earlier"].path == Path("runs/from-python")
+
+
+def test_every_stable_name_is_there() -> None:
+    for modules, names in re.findall(r"^\| (`.*?) \| (.*) \|$", PAGE, re.MULTILINE):
+        found = [importlib.import_module(module) for module in re.findall(r"`([a-z_.]+)`", modules)]
+        for name in re.findall(r"`([A-Za-z_]+)`", names):
+            assert any(hasattr(module, name) for module in found) or name == "exit_code", f"{modules}: {name}"

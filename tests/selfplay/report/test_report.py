@@ -24,7 +24,7 @@ from selfplay.report.samples import visible
 from selfplay.run.files import RunError, write_json
 from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.run.tables import RecordError, plain_row, read_table, schema_of, write_arrow, write_table
-from verifiers.model import Task
+from verifiers.model import Task, Test
 
 MAKE = Callable[..., Path]
 LARGEST = 6_000_000
@@ -192,6 +192,16 @@ def test_hostile_text_stays_text(fake_run: MAKE) -> None:
     assert "\x1b" not in ours
     assert "⟨U+202E⟩gnp.exe" in page.words
     assert "<script>alert" not in ours.lower()
+
+
+def test_tests_of_functions_are_shown_as_calls(fake_run: MAKE) -> None:
+    file = fake_run() / "stages" / "labelling" / "tasks.parquet"
+    call = Task("Do.", tests=(Test(args=([1, 2], "<b>"), expected={"a": None}),), entry_point="plus", memory_mb=64)
+    write_table(file, LabelledTask, [dataclasses.replace(row, task=call) for row in read_table(file, LabelledTask)])
+    content, page = page_of(file.parents[2])
+    assert "function plus; 5 s, 64 MB" in page.words
+    assert 'plus([1,2], "<b>") → {"a":null}' in " ".join(page.words.split())
+    assert "<b>&#34;)" not in content
 
 
 def test_a_huge_problem_is_cut(fake_run: MAKE) -> None:

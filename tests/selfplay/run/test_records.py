@@ -15,7 +15,6 @@ from selfplay.run import tables
 from selfplay.run.records import Candidate, LabelledTask, Pair, RoundPrompt, Seed
 from selfplay.run.tables import RecordError, read_batches, read_table, schema_of, write_table
 from verifiers.model import Task, Test
-from verifiers.programs.task_rows import task_from_json, task_to_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 values = st.recursive(
@@ -58,11 +57,6 @@ def test_rows_come_back_as_written(rows: list[Seed], tmp_path_factory: pytest.Te
     path = tmp_path_factory.mktemp("records") / "seeds.parquet"
     write_table(path, Seed, rows)
     assert read_table(path, Seed) == rows
-
-
-@given(task=tasks)
-def test_a_task_keeps_its_whole_label_on_the_way_to_a_trainer(task: Task) -> None:
-    assert task_from_json(task_to_json(task)) == task
 
 
 def test_a_task_is_plain_columns_but_for_what_a_function_takes_and_returns(tmp_path: Path) -> None:

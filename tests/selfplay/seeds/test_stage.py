@@ -55,6 +55,11 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert (second.task.answer, second.task.tests, second.solution_is_right) == (None, (Test("1", "2"),), True)
 
 
+def test_columns_of_programs_mean_nothing_where_there_are_none(tmp_path: Path) -> None:
+    [seed] = read(written(tmp_path, ROW | {"language": "en", "comparison": 3}))
+    assert seed.task == Task("2 + 2?", "4")
+
+
 @pytest.mark.parametrize(
     ("row", "says"),
     [

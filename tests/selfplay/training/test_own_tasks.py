@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from selfplay.config.recipe import Recipe
-from selfplay.config.training import PromptPool
+from selfplay.config.training import GRPORule, PromptPool
+from selfplay.engines.base import ModelRef
 from selfplay.rollouts.judge import Judge
 from selfplay.rollouts.overlapped import OverlappedJudge
 from selfplay.rollouts.reward_function import VerifiedReward
@@ -22,6 +22,8 @@ from selfplay.run.tables import read_table, write_table
 from selfplay.seeds.stage import load_seeds
 from selfplay.training.external_prompts import external_tasks
 from selfplay.training.prompt_pool import Draw, Pools, choose
+from selfplay.trl_trainers.grpo import task_set
+from selfplay.trl_trainers.jobs import GRPOJob
 
 
 def python(source: str) -> str:
@@ -109,16 +111,27 @@ def judge(recipe: Recipe, tmp_path: Path) -> Iterator[Judge]:
 
 
 def test_rewards_of_a_training_are_those_of_the_whole_label(
-    prompts: dict[str, RoundPrompt], judge: Judge, tmp_path: Path
+    recipe: Recipe, prompts: dict[str, RoundPrompt], judge: Judge, tmp_path: Path
 ) -> None:
-    rows = [PolicyTask(name, "code", name, one.task.task) for name, one in prompts.items()]
-    write_table(tmp_path / "tasks.parquet", PolicyTask, rows)
-    tasks = {row["task_id"]: row for row in pq.read_table(tmp_path / "tasks.parquet").to_pylist()}
+    file = tmp_path / "tasks.parquet"
+    write_table(file, PolicyTask, (PolicyTask(name, "code", name, one.task.task) for name, one in prompts.items()))
+    job = GRPOJob(
+        model=ModelRef("none", "none"),
+        args={},
+        lora=None,
+        tasks=file,
+        rule=GRPORule(),
+        domains=recipe.domains,
+        sandbox=recipe.sandbox,
+        store=tmp_path,
+    )
+    rows = {row["task_id"]: row for row in task_set(job, tmp_path)}
     overlapped = OverlappedJudge(judge, threads=2, timeout_s=120)
     log = tmp_path / "rollouts.jsonl"
     reward = VerifiedReward(overlapped, RolloutLog(log, 0), rank=0, seed=1, shuffled=False)
     names, completions, statuses = zip(*COMPLETIONS, strict=True)
-    rewards = asyncio.run(reward.judge(completions, [(1,)] * len(names), [tasks[name] for name in names], step=1))
+    ids = [(1,)] * len(names)
+    rewards = asyncio.run(reward.judge(completions, ids, [rows[name] for name in names], step=1))
     assert [json.loads(line)["status"] for line in log.read_text().splitlines()] == list(statuses)
     assert rewards == [float(status == "accepted") for status in statuses]
 
