@@ -42,7 +42,7 @@ def find_near_duplicates(
     """
     buckets = Buckets(sets, bands, rows)
     sizes = np.diff(sets.starts)
-    ones = np.ones(len(sets.words), dtype=np.int32)
+    ones = np.ones(len(sets.words), dtype=np.int8)
     table = sparse.csr_array((ones, sets.words, sets.starts), shape=(len(sets), len(sets.hashes)))
     found = np.full(len(sets), NONE, dtype=np.int64)
     left = np.zeros(len(sets), dtype=bool)
@@ -111,7 +111,7 @@ class Buckets:
 
 def _band_keys(sets: WordSets, bands: int, rows: int) -> Iterator[NDArray[np.uint64]]:
     """For each band a number for its rows of every problem's sketch."""
-    keys = np.empty((bands, len(sets)), dtype=np.uint64)
+    keys = [np.empty(len(sets), dtype=np.uint64) for _ in range(bands)]
     factors = np.random.default_rng(MINHASH_SEED).integers(2**64 - 1, size=rows, dtype=np.uint64) | np.uint64(1)
     for start in range(0, len(sets), SKETCHED_AT_ONCE):
         offsets = sets.starts[start : start + SKETCHED_AT_ONCE + 1]
@@ -120,5 +120,7 @@ def _band_keys(sets: WordSets, bands: int, rows: int) -> Iterator[NDArray[np.uin
             hashes, offsets - offsets[0], bands * rows, MINHASH_SEED
         )
         values = np.array(sketches.to_rows(), dtype=np.uint64).reshape(-1, bands, rows)
-        keys[:, start : start + len(values)] = (values @ factors).T
-    yield from keys
+        for key, part in zip(keys, (values @ factors).T, strict=True):
+            key[start : start + len(values)] = part
+    while keys:
+        yield keys.pop()  # no longer held here
