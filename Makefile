@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY ?= passive
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-long vllm test-vllm fuzz check format clean
+.PHONY: help install quickstart test test-long vllm test-vllm fuzz mutants check format clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,10 @@ fuzz: $(VENV)/.installed-dev ## Fuzz by coverage what reads hostile text; SECOND
 	$(BIN)/python -m pip install --quiet -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60)
 
+mutants: $(VENV)/.installed-dev ## Mutation testing of a seeded sample; EACH=60 of each folder, ONLY="run synthesis"
+	$(BIN)/python -m pip install --quiet -e '.[mutants]'
+	$(BIN)/python -m tests.mutation.run $(ONLY) --each $(or $(EACH),60)
+
 check: $(VENV)/.installed-dev ## Lint, format and strict types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,4 +71,4 @@ format: $(VENV)/.installed-dev ## Rewrite the code in the house style
 	$(BIN)/ruff format .
 
 clean: ## Remove .venv and caches; runs stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

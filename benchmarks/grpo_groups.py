@@ -25,8 +25,9 @@ from typing import Any
 
 from benchmarks._over_seeds import over_seeds
 from selfplay.config.recipe import Recipe
-from selfplay.evaluation.evaluate import gain_rows
-from selfplay.run.records import LabelledTask, Rollout
+from selfplay.evaluation.evaluate import gain_rows, metric_values, outcomes_of
+from selfplay.run.directory import RunDirectory, Stage
+from selfplay.run.records import LabelledTask
 from selfplay.run.tables import read_table
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
@@ -71,15 +72,15 @@ def _right_labels(run: Path) -> float:
         for row in map(json.loads, file.open()):
             if row["reward"] is not None:
                 groups.setdefault((row["step"], row["call"], row["task_id"]), set()).add(row["reward"])
-    right = [tasks[task].label_is_right for (_, _, task), rewards in groups.items() if len(rewards) > 1]
+    right = [tasks[task].label_correct for (_, _, task), rewards in groups.items() if len(rewards) > 1]
     return statistics.mean(map(bool, right))
 
 
 def _differences(seed: int, before: Path, after: Path) -> list[dict[str, Any]]:
     """What an arm's held-out accuracy is above another's, problem by problem."""
-    rows = [read_table(run / "stages" / "evaluation_1" / "rollouts.parquet", Rollout) for run in (before, after)]
     recipe = Recipe.model_validate(json.loads((after / "recipe.json").read_text()))
-    return gain_rows(rows[0], rows[1], recipe.evaluation, 1, seed)
+    values = [metric_values(outcomes_of(Stage(RunDirectory(run, recipe), "evaluation_1"))) for run in (before, after)]
+    return gain_rows(*values, recipe.evaluation, 1, seed)
 
 
 def run() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from typing import Any
 from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds, tiny_model
-from selfplay.rollouts.reward_function import VerifiedReward, task_to_json
+from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.trl_trainers import arguments
 from selfplay.trl_trainers.grpo_state import KeepGroups
@@ -88,7 +88,9 @@ def _rows() -> list[dict[str, Any]]:
             "prompt": problem.problem,
             "task_id": str(place),
             "domain": "math",
-            "task": task_to_json(Task(answer=problem.answer)),
+            "problem": problem.problem,
+            "answer": problem.answer,
+            "tests": [],
         }
         for place, problem in enumerate(seeds.generate("math", 400, 1))
     ]

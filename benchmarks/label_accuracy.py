@@ -26,8 +26,9 @@ from typing import Any
 from selfplay.config.labelling import Difficulty, Labelling
 from selfplay.labelling.difficulty import decide, limits_of
 from selfplay.quickstart import list_programs, word_problems
-from selfplay.run.records import LabelledTask, Rollout, TestCase
+from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.tables import read_table, write_table
+from verifiers.model import Test
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 SHARES = (0.25, 0.5, 0.65, 0.8)
@@ -112,8 +113,9 @@ def _righted(task: LabelledTask) -> LabelledTask:
     program = list_programs.solve(task.problem) if task.domain == "code" else None
     if task.dropped or (answer is None and program is None):
         return task if task.dropped else dataclasses.replace(task, dropped="label: there is no right one")
-    tests = tuple(TestCase(test.input, program(test.input)) for test in task.tests) if program else ()
-    return dataclasses.replace(task, answer=answer, tests=tests, label_is_right=True)
+    tests = tuple(Test(test.input, program(test.input)) for test in task.task.tests) if program else ()
+    right = dataclasses.replace(task.task, answer=answer, tests=tests)
+    return dataclasses.replace(task, task=right, label_correct=True)
 
 
 def label_rows(name: str, run_path: Path) -> list[dict[str, Any]]:
@@ -122,13 +124,13 @@ def label_rows(name: str, run_path: Path) -> list[dict[str, Any]]:
     rows = []
     for domain in sorted({task.domain for task in tasks}):
         prompts = [task for task in tasks if task.domain == domain]
-        ranked = sorted((task for task in prompts if task.answer or task.tests), key=lambda t: (-t.agreement, t.id))
+        ranked = sorted((task for task in prompts if task.has_label), key=lambda t: (-t.agreement, t.id))
         row: dict[str, Any] = {"votes": name, "domain": domain, "prompts": len(prompts), "labelled": len(ranked)}
         for share in SHARES:
             count = round(share * len(prompts))
             best = ranked[:count]
             row[f"right of {share:.0%}"] = (
-                round(sum(bool(task.label_is_right) for task in best) / count, 3) if len(ranked) >= count else None
+                round(sum(bool(task.label_correct) for task in best) / count, 3) if len(ranked) >= count else None
             )
         rows.append(row)
     return rows

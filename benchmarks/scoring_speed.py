@@ -68,7 +68,7 @@ def small_case(different: int = CANDIDATES) -> tuple[Any, dict[str, Any]]:
     from selfplay.engines.hf_engine import encode_request
     from selfplay.quickstart import tiny_model
     from selfplay.seeds.stage import load_seeds
-    from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
+    from selfplay.synthesis.likelihood import for_prompt_model, for_rationale_model
     from selfplay.training.base_model import texts_of
 
     recipe = load_recipe(RECIPE)

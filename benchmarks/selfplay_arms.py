@@ -3,7 +3,7 @@
 For every rule of `grpo`, `dpo` and `rft`:
 
 RULE            the recipe: synthesised problems, labels by vote, two rounds
-RULE_given      (a) the same updates on the seed problems alone, with their true answers and tests
+RULE_external   (a) the same updates on the seed problems alone, with their true answers and tests
 RULE_shuffled   (b) random rewards: those of a batch, permuted
 
 and for grpo (c), with new problems in round 2:
@@ -39,14 +39,14 @@ AGAIN = "training.pool.each_round=resynthesise"
 FEEDBACK = "synthesis.feedback={low: 0.2, high: 0.8, prompts: 200"
 ARMS: dict[str, list[str]] = {
     **{rule: [f"training.algorithm={rule}"] for rule in RULES},
-    **{f"{rule}_given": [f"training.algorithm={rule}", "training.pool.arm=given"] for rule in RULES},
+    **{f"{rule}_external": [f"training.algorithm={rule}", "training.pool.arm=external"] for rule in RULES},
     **{f"{rule}_shuffled": [f"training.algorithm={rule}", "training.rewards=shuffled"] for rule in RULES},
     "grpo_again": [AGAIN],
     "grpo_feedback": [AGAIN, FEEDBACK + "}"],
     "grpo_any": [AGAIN, FEEDBACK + ", choice: any}"],
 }
 AGAINST = [
-    *((rule, f"{rule}_given") for rule in RULES),
+    *((rule, f"{rule}_external") for rule in RULES),
     *((rule, f"{rule}_shuffled") for rule in RULES),
     ("grpo_again", "grpo"),
     ("grpo_feedback", "grpo_again"),

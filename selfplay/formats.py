@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from selfplay.config.recipe import Domain
+from verifiers.model import Task
 
 BEGIN_RATIONALE, END_RATIONALE = "<!-- BEGIN RATIONALE -->", "<!-- END RATIONALE -->"
 BEGIN_PROBLEM, END_PROBLEM = "<!-- BEGIN PROBLEM -->", "<!-- END PROBLEM -->"
+LANGUAGE_NAMES = {"cpp": "C++"}
+"""Of those whose names for people are others than for machines."""
 MARKERS = (BEGIN_RATIONALE, END_RATIONALE, BEGIN_PROBLEM, END_PROBLEM)
 
 
@@ -22,18 +25,30 @@ class Parsed:
 
 
 def prompt_input(domain: Domain, concepts: Sequence[str], level: str) -> str:
-    """What the prompt model p(z, x | c) reads."""
+    """The input of the prompt model p(z, x | c)."""
     return fill(domain.prompt_template, concepts=numbered(concepts), level=level)
 
 
 def rationale_input(domain: Domain, concepts: Sequence[str], level: str, problem: str) -> str:
-    """What the rationale model q(z | c, x) reads."""
+    """The input of the rationale model q(z | c, x)."""
     return fill(domain.rationale_template, concepts=numbered(concepts), level=level, problem=problem)
 
 
-def solver_input(domain: Domain, problem: str) -> str:
-    """What the policy reads."""
-    return fill(domain.solver_template, problem=problem)
+def solver_input(domain: Domain, task: Task) -> str:
+    """The policy's prompt: the problem, and what is to be written where that is no plain answer or Python program."""
+    if task.entry_point is not None:
+        return fill(domain.function_template, problem=task.problem, entry_point=task.entry_point)
+    if task.language != "python":
+        language = LANGUAGE_NAMES.get(task.language, task.language)
+        return fill(domain.language_template, problem=task.problem, language=language, tag=task.language)
+    return fill(domain.solver_template, problem=task.problem)
+
+
+def asked_for(task: Task) -> str:
+    """The form of an answer to a task, in a few words; empty for plain answers and Python programs."""
+    if task.entry_point is not None:
+        return f"function {task.entry_point}"
+    return "" if task.language == "python" else f"program in {LANGUAGE_NAMES.get(task.language, task.language)}"
 
 
 def fill(template: str, **values: str) -> str:
@@ -86,7 +101,7 @@ def parse_problem(completion: str) -> Parsed:
 
 
 def completion_parser(rationales: bool) -> Callable[[str], Parsed]:
-    """What takes the completions of a prompt model apart, which writes rationales or not."""
+    """The parser of a prompt model's completions, with rationales or without."""
     return parse_completion if rationales else parse_problem
 
 

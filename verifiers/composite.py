@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -160,16 +160,6 @@ def component_rewards(verdict: Verdict) -> dict[str, float | None]:
     """Returns the reward of every component of a composite's verdict, by its name (`outer/inner` when nested);
     None for one that could not check or was spared. Empty for any other verdict."""
     return dict(_walk(verdict.details, ""))
-
-
-def mean_component_rewards(verdicts: Iterable[Verdict]) -> dict[str, float]:
-    """Returns the mean reward of every component over the verdicts in which it could check, by its name."""
-    found: dict[str, list[float]] = {}
-    for verdict in verdicts:
-        for name, reward in component_rewards(verdict).items():
-            if reward is not None:
-                found.setdefault(name, []).append(reward)
-    return {name: math.fsum(rewards) / len(rewards) for name, rewards in found.items()}
 
 
 def _walk(details: Mapping[str, Any], above: str) -> Iterator[tuple[str, float | None]]:

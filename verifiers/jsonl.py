@@ -1,29 +1,26 @@
 """Judges a file of JSON lines: one verdict a row, in order. All rows are checked before the first is judged.
 
 Row in: `completion`; for math `answer`; for code `tests`, and optionally `entry_point`, `language`,
-`time_limit_s`, `memory_mb`, `float_tolerance`, `tolerance_kind`, `comparison`, `checker`, `prompt`; `id` is passed
-through.
+`time_limit_s`, `memory_mb`, `float_tolerance`, `tolerance_kind`, `comparison`, `checker`; for judges `problem`; `id` is
+passed through.
 Row out: `id`, `passed`, `reward`, `status`, `reason`, `seconds`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from verifiers.model import Task, Test, Verdict, Verifier
-from verifiers.programs.approximate import TOLERANCE_KINDS
-from verifiers.programs.comparison import COMPARISONS
+from verifiers.model import Task, Verdict, Verifier
+from verifiers.programs.task_rows import read_task
 from verifiers.registry import load
 
 _BATCH = 64
 NEEDS = {"math": "answer", "math_verify": "answer", "choice": "answer", "exact": "answer", "code": "tests"}
 """The field without which a verifier can judge nothing, by its name."""
-
-_LANGUAGES = ("python", "cpp")
 
 
 class UnusableInput(ValueError):
@@ -124,82 +121,17 @@ class _Line:
         self._row: dict[str, Any] = row
 
     def parsed(self, name: str) -> Row:
-        completion = self._text("completion")
+        completion = self._row.get("completion")
         if completion is None:
             raise self._fault("completion", "is missing")
+        if not isinstance(completion, str):
+            raise self._fault("completion", f"must be text, not {type(completion).__name__}")
         needed = NEEDS.get(name)
         if needed and self._row.get(needed) is None:
             raise self._fault(needed, f"is missing, and verifier {name} needs it")
-        row_id = self._row.get("id")
-        language = self._text("language") or "python"
-        if name == "code" and language not in _LANGUAGES:
-            raise self._fault("language", f"must be one of {', '.join(_LANGUAGES)}, not {language!r}")
-        entry_point = self._text("entry_point")
-        task = Task(
-            id="" if row_id is None else str(row_id),
-            answer=self._answer(),
-            tests=self._tests(entry_point),
-            entry_point=entry_point,
-            language=language,
-            time_limit_s=self._positive("time_limit_s", 5.0),
-            memory_mb=int(self._positive("memory_mb", 512)),
-            float_tolerance=self._positive("float_tolerance", None),
-            tolerance_kind=self._one_of("tolerance_kind", TOLERANCE_KINDS) or "either",
-            comparison=self._one_of("comparison", COMPARISONS),
-            checker=self._text("checker"),
-            prompt=self._text("prompt"),
-        )
-        return Row(self._number, self._row, task, completion)
+        if self._row.get("tests") == []:
+            raise self._fault("tests", "must be a list with at least one test")
+        return Row(self._number, self._row, read_task(self._row, self._fault, name == "code"), completion)
 
     def _fault(self, field: str, problem: str) -> UnusableInput:
         return UnusableInput(self._path, self._number, field, problem)
-
-    def _text(self, field: str) -> str | None:
-        value = self._row.get(field)
-        if value is not None and not isinstance(value, str):
-            raise self._fault(field, f"must be text, not {type(value).__name__}")
-        return value
-
-    def _one_of(self, field: str, choices: Sequence[str]) -> str | None:
-        value = self._text(field)
-        if value is not None and value not in choices:
-            raise self._fault(field, f"must be one of {', '.join(choices)}, not {value!r}")
-        return value
-
-    def _answer(self) -> str | None:
-        value = self._row.get("answer")
-        if isinstance(value, bool | list | dict):
-            raise self._fault("answer", f"must be text, not {type(value).__name__}")
-        return None if value is None else str(value)
-
-    def _positive(self, field: str, default: Any) -> Any:
-        value = self._row.get(field)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
-            raise self._fault(field, "must be a number that is not negative")
-        if value == 0 and field != "float_tolerance":
-            raise self._fault(field, "must be more than 0")
-        return value
-
-    def _tests(self, entry_point: str | None) -> tuple[Test, ...]:
-        tests = self._row.get("tests")
-        if tests is None:
-            return ()
-        if not isinstance(tests, list) or not tests:
-            raise self._fault("tests", "must be a list with at least one test")
-        return tuple(self._test(f"tests[{at}]", test, entry_point is not None) for at, test in enumerate(tests))
-
-    def _test(self, field: str, test: Any, of_function: bool) -> Test:
-        if not isinstance(test, dict):
-            raise self._fault(field, "must be an object")
-        if of_function:
-            if not isinstance(test.get("args"), list):
-                raise self._fault(f"{field}.args", "must be a list of arguments")
-            if "expected" not in test:
-                raise self._fault(f"{field}.expected", "is missing")
-            return Test(args=tuple(test["args"]), expected=test["expected"])
-        for key in ("input", "output"):
-            if not isinstance(test.get(key), str):
-                raise self._fault(f"{field}.{key}", "must be text")
-        return Test(input=test["input"], output=test["output"])

@@ -16,14 +16,17 @@ class Test:
     input: str = ""
     output: str = ""
     args: tuple[Any, ...] | None = None
+    """JSON values, by position; None where a program is run rather than a function called."""
     expected: Any = None
+    """The JSON value that the call should return."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """A problem with its label: what a completion is judged against. Which fields matter depends on the verifier."""
 
-    id: str = ""
+    problem: str = ""
+    """The text; empty where no verifier reads it, as only a judge does."""
     answer: str | None = None
     tests: tuple[Test, ...] = ()
     entry_point: str | None = None
@@ -36,8 +39,7 @@ class Task:
     comparison: str | None = None
     """How outputs are compared, by one of `programs.comparison.COMPARISONS`; None leaves it to the verifier."""
     checker: str | None = None
-    prompt: str | None = None
-    """The problem as the policy read it; for verifiers that read it too, such as a judge."""
+    """Source of a program that judges outputs, with testlib's exit codes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ SAME_SIZE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class Majority:
     """The outcome: the winning answer, if any, and the share of all samples that gave it."""
 
     answer: str | None
@@ -36,7 +36,7 @@ def vote(
     ties: Literal["drop", "first"] = "drop",
     canonical: Canonical | None = None,
     weights: Sequence[float] | None = None,
-) -> Vote:
+) -> Majority:
     """Returns the answer of the largest class of equal answers.
 
     `equal` must be symmetric; classes are its transitive closure. `canonical` maps an answer to a spelling
@@ -49,23 +49,23 @@ def vote(
         raise ValueError(f"ties must be drop or first, not {ties!r}")
     if weights is not None and (len(weights) != len(answers) or any(not 0 <= w < math.inf for w in weights)):
         raise ValueError("weights must be finite, not below 0, and one for each answer")
-    ballots = list(zip(answers, weights if weights is not None else [1] * len(answers), strict=True))
-    given = [answer for answer, weight in ballots if answer is not None and answer.strip() and weight > 0]
+    weighed = list(zip(answers, weights if weights is not None else [1] * len(answers), strict=True))
+    given = [answer for answer, weight in weighed if answer is not None and answer.strip() and weight > 0]
     if not given:
-        return Vote(None, 0.0, {}, "no sample has an answer")
+        return Majority(None, 0.0, {}, "no sample has an answer")
     members = classes(given, equal, canonical)
     tally = Counter(given)
-    sizes = {_spokesman(group, tally): _weight(group, ballots) for group in members}
+    sizes = {_spokesman(group, tally): _weight(group, weighed) for group in members}
     ranked = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
     counts = dict(ranked)
     best = ranked[0][1]
-    agreement = min(best / math.fsum(weight for _, weight in ballots), 1.0)
+    agreement = min(best / math.fsum(weight for _, weight in weighed), 1.0)
     leaders = [answer for answer, size in ranked if math.isclose(size, best, rel_tol=SAME_SIZE)]
     if agreement < min_agreement:
-        return Vote(None, agreement, counts, f"agreement {agreement:.2f} is below {min_agreement:g}")
+        return Majority(None, agreement, counts, f"agreement {agreement:.2f} is below {min_agreement:g}")
     if len(leaders) > 1 and ties == "drop":
-        return Vote(None, agreement, counts, f"{len(leaders)} answers are tied with {best:g} votes each")
-    return Vote(_earliest(leaders, members, given), agreement, counts)
+        return Majority(None, agreement, counts, f"{len(leaders)} answers are tied with {best:g} votes each")
+    return Majority(_earliest(leaders, members, given), agreement, counts)
 
 
 def classes(answers: Sequence[str], equal: Equal, canonical: Canonical | None = None) -> list[list[str]]:
@@ -96,10 +96,10 @@ def classes(answers: Sequence[str], equal: Equal, canonical: Canonical | None = 
     return sorted(sorted(group) for group in merged.values())
 
 
-def _weight(group: Sequence[str], ballots: Sequence[tuple[str | None, float]]) -> float:
+def _weight(group: Sequence[str], weighed: Sequence[tuple[str | None, float]]) -> float:
     """The weight of a class's samples together; an exact sum, so that their order does not show."""
     members = set(group)
-    total = math.fsum(weight for answer, weight in ballots if answer in members)
+    total = math.fsum(weight for answer, weight in weighed if answer in members)
     return int(total) if total.is_integer() else total
 
 

@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sandbox.bubblewrap.staged_root import staged_root
 from sandbox.inside import wire
 from sandbox.model import SandboxUnavailable
+from sandbox.process.launching import launch
 from sandbox.seccomp import filter as seccomp
 from sandbox.warm import descriptors
 from sandbox.warm import visible_files as files
@@ -26,6 +26,8 @@ _BECOME_NOBODY = (
     f"import os, sys; os.setgroups([]); os.setgid({_NOBODY}); os.setuid({_NOBODY}); "
     "os.execvp(sys.argv[1], sys.argv[1:])"
 )
+_BARE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+"""The environment of bwrap itself."""
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",
@@ -39,7 +41,6 @@ _ENVIRONMENT = {
 
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """For numerical packages: a fork server must have one thread, and a test has no processor to itself."""
-_starters: dict[int, ThreadPoolExecutor] = {}
 
 
 def find_binaries() -> list[str]:
@@ -80,7 +81,8 @@ class _BubblewrapLauncher:
             _FILTER: descriptors.open_sealed(self._filter),
         }
         try:
-            return _started(_command(self._binary, tmp_bytes, fds, self._packages), list(fds.values()))
+            command = _command(self._binary, tmp_bytes, fds, self._packages)
+            return launch(command, fds=list(fds.values()), environment=_BARE, cwd="/")
         finally:
             os.close(fds[BUNDLE_ENV])
             os.close(fds[_FILTER])
@@ -133,27 +135,3 @@ def _inner_command(
     command += ["--chdir", "/tmp", "--seccomp", str(fds[_FILTER]), "--"]
     # Not -E: the environment is ours, and the hash seed comes by it.
     return [*command, files.interpreter(), "-P", "-s", "-S", "-c", ENTRY]
-
-
-def _started(command: Sequence[str], pass_fds: Sequence[int]) -> subprocess.Popen[bytes]:
-    """Starts a command with no input, no environment but PATH, and the given descriptors. Raises OSError.
-
-    From one lasting thread, since the kernel ends a sandbox when the thread that started it ends, not only when the
-    process does; one that a short-lived thread opened would die under its later users.
-    """
-    # Keyed by process, since a forked copy of this one has no such thread.
-    starter = _starters.setdefault(os.getpid(), ThreadPoolExecutor(1, thread_name_prefix="sandbox-starter"))
-    return starter.submit(_start, command, pass_fds).result()
-
-
-def _start(command: Sequence[str], pass_fds: Sequence[int]) -> subprocess.Popen[bytes]:
-    # Without a user, group or preexec function this takes vfork: a large caller is never copied.
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=pass_fds,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        cwd="/",
-    )

@@ -7,20 +7,19 @@ from pathlib import Path
 
 import typer
 
-from selfplay.cli.ablation import em_ablation
 from selfplay.cli.check import check
 from selfplay.cli.models import import_gguf
 from selfplay.cli.prompts import export_app, prompts
 from selfplay.cli.rollouts import rollouts
 from selfplay.cli.run import run, synthesize
 from selfplay.cli.sandbox import sandbox_app
-from selfplay.cli.shared import refuse
-from selfplay.cli.status import report, status
-from selfplay.cli.track import track_app
+from selfplay.cli.shared import Commands, refuse
+from selfplay.cli.status import report, status, track_app
 from selfplay.cli.verifiers import verifiers_app
 from selfplay.cli.verify import serve, verify
 
 app = typer.Typer(
+    cls=Commands,
     help="A language model makes its own problems, solves them, checks the answers by machine, and learns.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -33,7 +32,6 @@ app.command()(report)
 app.command()(prompts)
 app.command()(rollouts)
 app.command()(synthesize)
-app.command("em-ablation")(em_ablation)
 app.command("import-gguf")(import_gguf)
 app.command()(verify)
 app.command()(serve)

@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from selfplay.cli.shared import Overrides, RecipeFile, load_recipe_file, refuse, show
+from selfplay.cli.shared import Overrides, RecipeFile, load_recipe_file, show
+from selfplay.config.recipe import Recipe
+from selfplay.pipeline.stages import stage_table
 
 
 def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Validate a recipe, show its plan, and try its rewards on known answers; loads no weights."""
     loaded = load_recipe_file(recipe, overrides)
-    from selfplay.cli.plan_view import plan_view
-    from selfplay.compute.devices import NoDevice
-    from selfplay.preflight.prompts import check_prompt_endpoints, check_prompts
-    from selfplay.preflight.recipe import (
-        PreflightError,
-        check_endpoints,
-        check_engine,
-        check_models,
-        check_pool,
-        check_sandbox,
-        check_teacher,
-        check_trainer_arguments,
-    )
-    from selfplay.preflight.rewards import check_rewards
-    from selfplay.run.files import RunError
-    from selfplay.seeds.rows import SeedError
-    from selfplay.stage.plan import synthesises
-    from selfplay.tracking.sinks import TrackerMissing, check_trackers
-    from selfplay.trl_trainers.arguments import ArgumentsError
-    from verifiers.registry import UnknownVerifier
+    from selfplay import pipeline
 
     show(plan_view(loaded))
-    try:
-        check_trackers(loaded.tracking)
-        check_trainer_arguments(loaded, loaded.compute.workers or 1)
-        check_engine(loaded)
-        findings = check_models(loaded) + check_rewards(loaded) + check_endpoints(loaded) + check_sandbox(loaded)
-        findings += check_pool(loaded) + check_teacher(loaded)
-        if synthesises(loaded):
-            findings += check_prompts(loaded, offline=True) + check_prompt_endpoints(loaded)
-    except (RunError, SeedError, ArgumentsError, PreflightError, NoDevice, UnknownVerifier, TrackerMissing) as error:
-        refuse(str(error))
-    for finding in findings:
+    for finding in pipeline.check(loaded):
         typer.echo(f"ok  {finding.name}: {finding.detail}")
+
+
+def plan_view(recipe: Recipe) -> Table:
+    """A table of the stages."""
+    table = Table(title=Text(f"{recipe.name}, seed {recipe.seed}"), title_justify="left", box=None, pad_edge=False)
+    table.add_column("stage", style="bold")
+    table.add_column("what it does")
+    for spec in stage_table(recipe).values():
+        table.add_row(spec.name, Text(spec.planned.line))
+    return table

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from selfplay.cli.shared import refuse
-
 
 class Dtype(StrEnum):
     """Number formats of weights."""
@@ -25,10 +23,6 @@ def import_gguf(
     dtype: Annotated[Dtype, typer.Option(help="Number format of the weights.")] = Dtype.bfloat16,
 ) -> None:
     """Turn a GGUF file into a model folder with safetensors, which can be trained."""
-    from selfplay.engines.gguf_import import GgufError
     from selfplay.engines.gguf_import import import_gguf as write_folder
 
-    try:
-        typer.echo(str(write_folder(file, folder, dtype.value)))
-    except GgufError as error:
-        refuse(str(error))
+    typer.echo(str(write_folder(file, folder, dtype.value)))

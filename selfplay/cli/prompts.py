@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selfplay.cli.shared import FAILED, RunFolder, refuse
+from selfplay.cli.shared import RunFolder, errors_told, refuse
 
 SHOWN = 100
 
@@ -33,27 +33,21 @@ def prompts(
     """Show what became of a run's prompts: which were lost where, and why."""
     from selfplay.run.directory import read_run
     from selfplay.run.files import RunError
-    from selfplay.run.tables import RecordError
     from selfplay.watching.prompts import find, whole_story
 
-    try:
-        recipe = read_run(run)
-        if domain and domain not in recipe["domains"]:
-            raise RunError(f"--domain {domain}: the run's domains are {', '.join(recipe['domains'])}")
-        if identifier:
-            typer.echo(_json(whole_story(run, identifier), None if as_json else 1))
-            return
-        rows = _concepts(run, recipe, domain, round_) if concepts else find(run, dropped, reason, domain, round_)
-        found = False
-        for row in islice(rows, limit or None):
-            found = True
-            _show(row, as_json)
-        if not found:
-            typer.echo(f"{run}: has nothing of the kind; `selfplay report {run}` has the funnel", err=True)
-    except RunError as error:
-        refuse(str(error))
-    except RecordError as error:
-        refuse(str(error), FAILED)
+    recipe = read_run(run)
+    if domain and domain not in recipe["domains"]:
+        raise RunError(f"--domain {domain}: the run's domains are {', '.join(recipe['domains'])}")
+    if identifier:
+        typer.echo(_json(whole_story(run, identifier), None if as_json else 1))
+        return
+    rows = _concepts(run, recipe, domain, round_) if concepts else find(run, dropped, reason, domain, round_)
+    found = False
+    for row in islice(rows, limit or None):
+        found = True
+        _show(row, as_json)
+    if not found:
+        typer.echo(f"{run}: has nothing of the kind; `selfplay report {run}` has the funnel", err=True)
 
 
 @export_app.command("prompts")
@@ -73,12 +67,8 @@ def export(
     license_: Annotated[str, typer.Option("--license", help="For the card, as the hub names it.")] = "",
 ) -> None:
     """Write a run's prompts in the field's layouts, with a card; loads with `datasets`, trains with TRL."""
-    from selfplay.compute.system_errors import sentence
     from selfplay.export.export import export_prompts
-    from selfplay.export.hub import HubError
     from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS
-    from selfplay.run.files import RunError
-    from selfplay.run.tables import RecordError
 
     wanted = layout or list(DEFAULT_LAYOUTS)
     unknown = [name for name in wanted if name not in LAYOUTS]
@@ -87,16 +77,10 @@ def export(
     if format_ not in ("parquet", "jsonl"):
         refuse(f"--format {format_}: is none; it is parquet or jsonl")
     layouts = [name for name in LAYOUTS if name in wanted]
-    try:
+    with errors_told(to):
         where, counts = export_prompts(
             run, to, layouts, "parquet" if format_ == "parquet" else "jsonl", chat, not public, license_, round_
         )
-    except RunError as error:
-        refuse(str(error))
-    except (RecordError, HubError) as error:
-        refuse(str(error), FAILED)
-    except OSError as error:
-        refuse(sentence(error, to), FAILED)
     for name, count in counts.items():
         typer.echo(f"{name:10} {count:>9,}")
     typer.echo(where)

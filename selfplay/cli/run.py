@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from selfplay.cli.shared import (
-    FAILED,
     INTERRUPTED,
-    SPENT,
     TERMINATED,
     Overrides,
     RecipeFile,
     Terminated,
+    errors_told,
     load_recipe_file,
     refuse,
     show,
     stop_on_sigterm,
 )
+from selfplay.watching.terminal import plain
 
 if TYPE_CHECKING:
     from selfplay.config.recipe import Recipe
@@ -45,10 +48,10 @@ def run(
     """Run a recipe, or continue its run."""
     with stopped_in_order(run_dir):
         loaded = load_recipe_file(recipe, overrides)
-        from selfplay.stage.plan import planned_stages
+        from selfplay.pipeline.stages import stage_table
 
         folder = run_dir or Path("runs") / loaded.name
-        summary = launch_run(loaded, folder, reuse, until, planned_stages(loaded))
+        summary = launch_run(loaded, folder, reuse, until, list(stage_table(loaded)))
         if summary is None:
             typer.echo(f"{until} is done; the same command without --until continues {folder}.")
         else:
@@ -69,17 +72,15 @@ def synthesize(
     """Run a recipe as far as its prompts: the stages of `run` that come before self-play."""
     with stopped_in_order(run_dir):
         loaded = load_recipe_file(recipe, overrides)
-        from selfplay.stage.plan import synthesis_stages
+        from selfplay.pipeline.stages import stage_table, synthesis_stages
 
-        stages = synthesis_stages(loaded)
+        stages = synthesis_stages(stage_table(loaded))
         folder, last = run_dir or Path("runs") / loaded.name, until or stages[-1]
         launch_run(loaded, folder, reuse, last, stages)
-        annotated = folder / "stages" / "annotation"
-        if (annotated / "manifest.json").exists():
-            from selfplay.cli.annotation_view import annotation_view
-            from selfplay.run.files import read_json
+        from selfplay.run.plan import Kind, manifest_of
 
-            show(annotation_view(read_json(annotated / "manifest.json")["counts"], str(annotated)))
+        if counts := manifest_of(folder, Kind.ANNOTATION).get("counts"):
+            show(annotation_view(counts, str(folder / "stages" / Kind.ANNOTATION)))
         typer.echo(f"{last} is done; `selfplay run` with the same recipe and settings continues {folder}.")
 
 
@@ -118,55 +119,36 @@ def launch_run(
         refuse(f"--until {until}: is not a stage; the stages are {', '.join(stages)}")
     if reuse is not None and not (reuse / "recipe.json").exists():
         refuse(f"--reuse {reuse}: is not a run directory")
-    from selfplay.compute.devices import NoDevice
-    from selfplay.compute.system_errors import SYSTEM, sentence
-    from selfplay.compute.workers import WorkerError
-    from selfplay.concepts.sampler import NoCombination
-    from selfplay.engines.api.budget import BudgetSpent
-    from selfplay.engines.api.client import EndpointError, EndpointRefused
-    from selfplay.export.hub import HubError
     from selfplay.pipeline.launch import launch
-    from selfplay.pipeline.listener import AlarmStop
-    from selfplay.preflight.recipe import PreflightError
-    from selfplay.run.files import RunError
-    from selfplay.run.progress import note_ending
-    from selfplay.run.tables import RecordError
-    from selfplay.seeds.rows import SeedError
-    from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
-    from selfplay.tracking.sinks import TrackerMissing
-    from selfplay.trl_trainers.arguments import ArgumentsError
-    from selfplay.trl_trainers.sft import NothingToLearn
-    from verifiers.registry import UnknownVerifier
 
-    try:
-        with stopped_in_order(folder):
-            return launch(recipe, folder, reuse, until)
-    except (
-        RunError,
-        SeedError,
-        ArgumentsError,
-        PreflightError,
-        NoDevice,
-        UnknownVerifier,
-        EndpointRefused,
-        TrackerMissing,
-    ) as error:
-        refuse(str(error))
-    except HubError as error:
-        typer.echo(f"The run has ended, and its report is in {folder}; but {error}", err=True)
-        raise typer.Exit(FAILED) from error
-    except AlarmStop as error:
-        note_ending(folder, f"Stopped by an alarm. {error}")
-        typer.echo(f"Stopped by an alarm. {error} Finished work is kept in {folder}.", err=True)
-        raise typer.Exit(FAILED) from error
-    except AnnotationStopped as error:
-        note_ending(folder, str(error))
-        typer.echo(str(error), err=True)
-        raise typer.Exit(SPENT if isinstance(error, BudgetReached) else FAILED) from error
-    except (WorkerError, NothingToLearn, NoCombination, RecordError, EndpointError, BudgetSpent, *SYSTEM) as error:
-        note_ending(folder, sentence(error, folder))
-        typer.echo(
-            f"{sentence(error, folder)}\nFinished work is kept in {folder}; what libraries said is in its workers.log.",
-            err=True,
+    with errors_told(folder, of_run=True), stopped_in_order(folder):
+        return launch(recipe, folder, reuse, until)
+
+
+SHOWN = 3
+
+
+def annotation_view(counts: Mapping[str, Any], folder: str) -> RenderableType:
+    """A table from the counts in the annotation stage's manifest, and where its tables are."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("annotator")
+    for name in ("answers", "usable", "rationales", "tokens", "cost"):
+        table.add_column(name, justify="right")
+    table.add_column("not usable", overflow="fold")
+    for row in counts["annotators"]:
+        tokens = row["prompt_tokens"] + row["completion_tokens"]
+        failures = sorted(row["failures"].items(), key=lambda item: -item[1])[:SHOWN]
+        table.add_row(
+            plain(row["name"]),
+            str(row["asked"]),
+            str(row["used"]),
+            str(row["rationales"]),
+            f"{tokens:,}",
+            f"{row['cost']:.4f}",
+            plain(", ".join(f"{reason} ({count})" for reason, count in failures), "dim"),
         )
-        raise typer.Exit(FAILED) from error
+    head = (
+        f"{counts['triples']} triples, {counts['as_they_were']} of them as they came; {counts['failed']} problems "
+        f"could not be annotated; {counts['tokens']:,} tokens, cost {counts['cost']:.4f}"
+    )
+    return Group(Text(head, "bold"), table, plain(folder, "dim", overflow="fold"))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from selfplay.cli.shared import FAILED, refuse
+from selfplay.config.errors import FAILED
 
 sandbox_app = typer.Typer(help="Run untrusted programs in isolation by the kernel.", no_args_is_help=True)
 
@@ -24,13 +24,9 @@ def sandbox_run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the execution as JSON.")] = False,
 ) -> None:
     """Run one program in the sandbox; exits 0 when the program ended well."""
-    from sandbox.model import SandboxUnavailable
-    from selfplay.cli.sandbox_trials import SandboxInputError, run_file
+    from selfplay.cli.sandbox_trials import run_file
 
-    try:
-        execution = run_file(file, language, stdin, backend, waive or [])
-    except (SandboxInputError, SandboxUnavailable) as error:
-        refuse(str(error))
+    execution = run_file(file, language, stdin, backend, waive or [])
     if as_json:
         typer.echo(json.dumps(execution))
     else:
@@ -48,13 +44,9 @@ def sandbox_doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Try every limit of a sandbox for real; exits 0 when all are enforced."""
-    from sandbox.model import SandboxUnavailable
-    from selfplay.cli.sandbox_trials import SandboxInputError, examine_backend
+    from selfplay.cli.sandbox_trials import examine_backend
 
-    try:
-        about, rows = examine_backend(backend, url, token_env)
-    except (SandboxInputError, SandboxUnavailable) as error:
-        refuse(str(error))
+    about, rows = examine_backend(backend, url, token_env)
     if as_json:
         typer.echo(json.dumps(rows))
     else:

@@ -1,4 +1,4 @@
-"""What `selfplay sandbox run` and `selfplay sandbox doctor` do."""
+"""The work of `selfplay sandbox run` and `selfplay sandbox doctor`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 from sandbox.doctor import LIMITS, backends, examine
 from sandbox.model import Limits, Program, RemoteServer
 from sandbox.open import open_sandbox
+from selfplay.config.errors import UserError
 
 LANGUAGES = {".py": "python", ".cpp": "cpp", ".cc": "cpp", ".cxx": "cpp"}
 
 
-class SandboxInputError(ValueError):
+class SandboxInputError(UserError):
     """A file that cannot be run, or a backend that cannot be examined; the message says why and the remedy."""
 
 

@@ -1,4 +1,4 @@
-"""What `selfplay serve` does: opens the verifiers, binds, and answers until it is told to stop."""
+"""The work of `selfplay serve`: opens the verifiers, binds, and answers until it is told to stop."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
+from selfplay.config.errors import UserError
+
 if TYPE_CHECKING:
     from sandbox.model import Sandbox
     from verifiers.service.known import Opened
@@ -30,7 +32,7 @@ _CONNECTIONS = 1000
 _BACKLOG = 512
 
 
-class ServeError(ValueError):
+class ServeError(UserError):
     """The service can't start; the message says why and what mends it."""
 
 

@@ -1,19 +1,31 @@
-"""What the commands share: arguments, exit codes, how they refuse, and how a run is stopped from outside."""
+"""Shared by the commands: arguments, how they tell errors, and how a run is stopped from outside."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
+
+from selfplay.config.errors import UNUSABLE, RunStopped, UserError
 
 if TYPE_CHECKING:
     from selfplay.config.recipe import Recipe
 
-FAILED, UNUSABLE, SPENT = 1, 2, 3
-"""Exit codes: something went wrong, what was asked for cannot be done, a budget is spent."""
+BELOW: dict[tuple[str, str], type[UserError]] = {
+    ("sandbox.model", "SandboxUnavailable"): UserError,
+    ("verifiers.jsonl", "UnusableInput"): UserError,
+    ("verifiers.registry", "UnknownVerifier"): UserError,
+    ("verifiers.service.settings", "UnusableService"): UserError,
+    ("verifiers.endpoint.client", "EndpointRefused"): UserError,
+    ("verifiers.endpoint.client", "EndpointError"): RunStopped,
+}
+"""Errors for a person that come from below this package, by module and name."""
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes, as shells have them for SIGINT and SIGTERM."""
@@ -25,14 +37,56 @@ Overrides = Annotated[
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 
 
-def load_recipe_file(recipe: Path, overrides: list[str] | None) -> Recipe:
-    """The recipe with its overrides; a wrong one is refused."""
-    from selfplay.config.load import RecipeError, load_recipe
+class Commands(TyperGroup):
+    """The commands, each of which ends by one sentence where a person can mend what is wrong."""
 
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command that was given."""
+        with errors_told():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def errors_told(place: Path | str | None = None, of_run: bool = False) -> Iterator[None]:
+    """Has an error that a person can mend end a command, with its sentence and its exit code.
+
+    Args:
+        place: what is written, to be named where a disk or a database fails; None lets such errors through.
+        of_run: whether `place` is the directory of a run that goes on.
+    """
     try:
-        return load_recipe(recipe, overrides or [])
-    except RecipeError as error:
-        refuse(str(error))
+        yield
+    except Exception as error:
+        told = _told(error, place)
+        if told is None:
+            raise
+        if of_run and told.keeps_work:
+            from selfplay.run.progress import note_ending
+
+            note_ending(Path(str(place)), str(told))
+        typer.echo(told.of_run.format(error=told, folder=place) if of_run else str(told), err=True)
+        raise typer.Exit(told.exit_code) from error
+
+
+def _told(error: Exception, place: Path | str | None) -> UserError | None:
+    """The error as one for a person, whoever raised it; None where it is none."""
+    from selfplay.compute.system_errors import SYSTEM, sentence
+
+    if isinstance(error, UserError):
+        return error
+    for kind in type(error).__mro__:
+        if found := BELOW.get((kind.__module__, kind.__name__)):
+            return found(str(error))
+    if place is not None and isinstance(error, SYSTEM):
+        return RunStopped(sentence(error, place))
+    return None
+
+
+def load_recipe_file(recipe: Path, overrides: list[str] | None) -> Recipe:
+    """The recipe with its overrides."""
+    from selfplay.config.load import load_recipe
+
+    return load_recipe(recipe, overrides or [])
 
 
 def show(renderable: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from selfplay.cli.shared import FAILED, RunFolder, refuse, show
+from selfplay.cli.shared import RunFolder, errors_told, show
 
 
 def status(
@@ -21,17 +21,17 @@ def status(
 
     from selfplay.cli.status_view import status_view, watch
     from selfplay.run.directory import read_recipe
-    from selfplay.run.files import RunError
-    from selfplay.stage.plan import expected_stages
+    from selfplay.run.plan import expected, read_plan
     from selfplay.tracking.digest import MetricDigest
     from selfplay.watching.status import run_status
 
     try:
-        recipe = read_recipe(run)
+        read_recipe(run)
+        plan = read_plan(run)
         metrics = MetricDigest(run)
 
         def read() -> dict[str, Any]:
-            return run_status(run, expected_stages(run, recipe), metrics)
+            return run_status(run, expected(run, plan), metrics)
 
         if as_json:
             typer.echo(json.dumps(read()))
@@ -39,24 +39,30 @@ def status(
             show(status_view(read()))
         else:
             watch(Console(), read)
-    except RunError as error:
-        refuse(str(error))
     except KeyboardInterrupt:
         raise typer.Exit from None
 
 
 def report(run: RunFolder) -> None:
     """Write RUN/report.html from what the run has made so far."""
-    from selfplay.compute.system_errors import sentence
     from selfplay.report.page import write_report
-    from selfplay.run.files import RunError
-    from selfplay.run.tables import RecordError
 
-    try:
+    with errors_told(run):
         typer.echo(str(write_report(run)))
-    except RunError as error:
-        refuse(str(error))
-    except RecordError as error:
-        refuse(str(error), FAILED)
-    except OSError as error:
-        refuse(sentence(error, run), FAILED)
+
+
+track_app = typer.Typer(help="The copies of a run's metrics in W&B.", no_args_is_help=True)
+
+
+@track_app.command("sync")
+def sync_command(
+    run: RunFolder,
+    project: Annotated[str | None, typer.Option(help="Another W&B project than the recipe's.")] = None,
+    entity: Annotated[str | None, typer.Option(help="Another W&B user or team.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server to answer.")] = 60.0,
+) -> None:
+    """Upload what W&B lacks of a run that is offline, or whose server was out of reach."""
+    from selfplay.tracking.sync import sync
+
+    lines = sync(run, project, entity, timeout)
+    typer.echo(f"{lines} lines uploaded; W&B has all of {run}." if lines else f"W&B has all of {run} already.")

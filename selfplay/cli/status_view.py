@@ -27,7 +27,7 @@ Status = Mapping[str, Any]
 
 
 def status_view(status: Status, most: int | None = None) -> RenderableType:
-    """What `run_status` found.
+    """A page of what `run_status` found.
 
     Args:
         status: of the run.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selfplay.cli.shared import FAILED, UNUSABLE
+from selfplay.config.errors import FAILED, UserError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,8 +26,8 @@ _SHOWN_FAILURES = 5
 Rate = Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the labelled cases that may differ, 0 to 1.")]
 
 
-class ParamsError(ValueError):
-    """What was given as parameters is none; the message says how to write them."""
+class ParamsError(UserError):
+    """Parameters that are none; the message says how to write them."""
 
 
 @verifiers_app.command("list")
@@ -69,8 +69,6 @@ def examine_verifier(
     from verifiers.conformance.cases import read_cases
     from verifiers.conformance.kit import Settings, examine
     from verifiers.conformance.trial import TrialLimits
-    from verifiers.jsonl import UnusableInput
-    from verifiers.registry import UnknownVerifier
 
     settings = Settings(TrialLimits(deadline, memory), huge, max_false_passes, max_false_fails, max_not_checked)
     try:
@@ -78,12 +76,8 @@ def examine_verifier(
         report = examine(name, read_params(params or []), labelled, settings)
         if json_file is not None:
             json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
-    except (UnusableInput, UnknownVerifier, ParamsError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(UNUSABLE) from error
     except OSError as error:
-        typer.echo(f"--json {json_file}: cannot be written: {error}", err=True)
-        raise typer.Exit(UNUSABLE) from error
+        raise ParamsError(f"--json {json_file}: cannot be written: {error}") from error
     from rich.console import Console
 
     for renderable in report_view(report):

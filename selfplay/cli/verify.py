@@ -18,13 +18,9 @@ def verify(
     params: Annotated[str, typer.Option(help="The verifier's parameters, as a JSON object.")] = "{}",
 ) -> None:
     """Judge completions: one verdict a row as JSON lines, in input order."""
-    from verifiers.jsonl import UnusableInput, verify_file
-    from verifiers.registry import UnknownVerifier
+    from verifiers.jsonl import verify_file
 
-    try:
-        verify_file(verifier, file, sys.stdout, params=_json_object(params))
-    except (UnusableInput, UnknownVerifier) as error:
-        refuse(str(error))
+    verify_file(verifier, file, sys.stdout, params=_json_object(params))
 
 
 def serve(
@@ -48,26 +44,22 @@ def serve(
     """Serve verdicts over HTTP, so that another trainer can use the rewards."""
     import os
 
-    from selfplay.cli.serve import ServeError, missing_extra
+    from selfplay.cli.serve import missing_extra
     from selfplay.cli.serve import serve as serve_until_stopped
-    from verifiers.service.settings import UnusableService
 
     if fault := missing_extra():
         refuse(fault)
-    try:
-        serve_until_stopped(
-            verifiers,
-            verifiers_file,
-            host=host,
-            port=port,
-            token_file=token_file,
-            workers=workers or len(os.sched_getaffinity(0)),
-            drain_s=drain,
-            limits=limit or [],
-            say=typer.echo,
-        )
-    except (ServeError, UnusableService) as error:
-        refuse(str(error))
+    serve_until_stopped(
+        verifiers,
+        verifiers_file,
+        host=host,
+        port=port,
+        token_file=token_file,
+        workers=workers or len(os.sched_getaffinity(0)),
+        drain_s=drain,
+        limits=limit or [],
+        say=typer.echo,
+    )
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from selfplay.config.errors import UserError
 from selfplay.config.recipe import ComputeSettings
 
 MOST_CPU_WORKERS = 4
 _GPU_FILES = (Path("/dev/nvidia0"), Path("/dev/nvidiactl"), Path("/dev/kfd"))
 
 
-class NoDevice(RuntimeError):
+class NoDevice(UserError):
     """The recipe asks for a device that this machine lacks."""
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sqlite3
 from pathlib import Path
 
+from sandbox.process.child import exit_reason
+
 SYSTEM = (OSError, sqlite3.Error)
-"""What the system raises when a disk, a database or a permission fails."""
+"""The errors of the system when a disk, a database or a permission fails."""
 
 REASONS = {
     errno.ENOSPC: "the disk is full; make room",
@@ -33,7 +36,7 @@ DAMAGED_DATABASE = ("malformed", "not a database")
 
 
 def sentence(error: BaseException, folder: Path | str) -> str:
-    """What stopped a run, for a person.
+    """One sentence, for a person, on what stopped a run.
 
     Args:
         error: what was raised.
@@ -41,7 +44,7 @@ def sentence(error: BaseException, folder: Path | str) -> str:
     """
     text = str(error)
     number = getattr(error, "errno", None) or next((n for part, n in TEXTS.items() if part in text), None)
-    if number in REASONS and not text.startswith("a worker"):
+    if number in REASONS:
         return f"{getattr(error, 'filename', None) or folder}: {REASONS[number]} and run the same command again"
     if isinstance(error, sqlite3.Error) and any(part in text for part in DAMAGED_DATABASE):
         return (
@@ -51,21 +54,21 @@ def sentence(error: BaseException, folder: Path | str) -> str:
     return text
 
 
-def worker_sentence(error: BaseException, exit_code: int | None = None) -> str:
-    """What ended a worker, in one line.
-
-    Args:
-        error: what its job raised, or what was raised since it is gone.
-        exit_code: of a process that is gone.
-    """
+def worker_sentence(error: Exception) -> str:
+    """The error of a worker's job, in one line."""
     text = f"{type(error).__name__}: {error}"
-    if exit_code == -9:
-        return (
-            "a worker was killed by the system, most likely since memory ran out; lower engine.batch_tokens, the batch "
-            "size in the trainer's args or compute.workers, and run the same command again"
-        )
     if isinstance(error, MemoryError) or any(part in text for part in OUT_OF_MEMORY):
         remedy = "lower engine.batch_tokens or the batch size in the trainer's args"
         return f"a worker ran out of memory; {remedy} ({text[:200]})".replace("\n", " ")
     known = sentence(error, "the run directory")
     return f"a worker failed: {text if known == str(error) else known}"
+
+
+def lost_worker_sentence(exit_code: int) -> str:
+    """The end of a worker that is gone, in one line; the exit code is negative for a signal."""
+    if exit_code == -signal.SIGKILL:
+        return (
+            "a worker was killed by the system, most likely since memory ran out; lower engine.batch_tokens, the batch "
+            "size in the trainer's args or compute.workers, and run the same command again"
+        )
+    return f"a worker failed: its process {exit_reason(exit_code)}"

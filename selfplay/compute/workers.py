@@ -3,52 +3,61 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
-import multiprocessing
+import operator
 import os
-import signal
+import select
 import socket
 import tempfile
+import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pebble import ProcessPool
-
-from selfplay.compute.system_errors import worker_sentence
-
-PR_SET_PDEATHSIG = 1
-DISTRIBUTED_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+from sandbox.process.child import ChildGone
+from selfplay.compute.objects import ObjectChild
+from selfplay.compute.system_errors import lost_worker_sentence
+from selfplay.compute.worker_main import JobFault, import_libraries, run_rank
+from selfplay.config.errors import RunStopped
 
 GROUP_GPUS = "SELFPLAY_GROUP_GPUS"
 """Names in a worker's environment the GPUs that are its own; it sees the first itself."""
 
-WORKER_ENVIRONMENT = {
+DEFAULTS = {
     # OpenMP threads of several processes that spin while they wait would slow each other down.
     "OMP_WAIT_POLICY": "passive",
     # glibc would give every large tensor back to the kernel, and fault its pages in again at each step.
     "MALLOC_MMAP_THRESHOLD_": "1000000000",
     "MALLOC_TRIM_THRESHOLD_": "1000000000",
 }
-"""Set before a worker starts, since its libraries read them once."""
+"""A worker's environment where the driver's says nothing else."""
 
-_BIRTH_S = 20.0
-"""Longest wait for a starting worker before it is ended all the same."""
+QUIET = {
+    "TOKENIZERS_PARALLELISM": "false",
+    # Trackers and progress bars belong to the driver alone.
+    "WANDB_MODE": "disabled",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
 
-Job = dict[str, Any]
+_TICK_S = 0.5
+_END_S = 5.0
+"""Longest wait for the end of a worker that has hung up."""
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
 OnTick = Callable[[], None]
+_Call = tuple[Callable[..., Any], list[Any]]
 
 
-class WorkerError(RuntimeError):
+class WorkerError(RunStopped):
     """A worker process failed; the message carries its reason."""
 
 
 class Workers:
-    """A fixed number of processes that run functions of this package by reference.
+    """A fixed number of processes that run functions by reference; they start when there is something to do.
 
     What their libraries print goes to `log`. Time spent waiting for them is the run's model time: `busy_seconds`.
     """
@@ -60,65 +69,138 @@ class Workers:
         self._threads = threads
         self._log = log
         self._gpus_each = gpus_each
-        os.environ.update({name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()})
-        self._starting: list[Future[Any]] = []
-        self._open()
-
-    def _open(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="selfplay-workers-")
-        self._claims = Path(self._folder.name, "claims")
-        self._claims.mkdir()
-        self._pool = ProcessPool(
-            max_workers=self.count,
-            context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=[self._claims, self._threads, self.device, self._gpus_each, os.getpid(), self._log],
-        )
+        self._children: list[ObjectChild] = []
+        self._starting: list[ObjectChild] = []
+        """Those whose answers to what `start` asked are awaited, in their order."""
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._lock = threading.Lock()
+        self._user: int | None = None
+        """The thread whose results are not all taken yet."""
 
     def renew(self) -> None:
         """Ends the processes, so that all their memory comes back; the next work starts fresh ones."""
-        if os.listdir(self._claims):
-            self.stop()
-            self._open()
+        self.stop()
 
     def start(self, first: Callable[[], None]) -> None:
         """Starts the workers, which load their libraries meanwhile; one of them then calls `first`."""
-        self._starting = [self._pool.schedule(_import_libraries) for _ in range(self.count)]
-        self._starting.append(self._pool.schedule(first))
+        children = self._begun()
+        calls = [*((child, import_libraries) for child in children), (children[0], first)]
+        for child, function in calls:
+            child.send((function, []))
+            self._starting.append(child)
 
     def wait_until_ready(self) -> None:
-        """Waits until every worker has its libraries loaded; not counted as model time. Raises what `first` raised."""
-        for future in self._starting:
-            future.result()
-        self._starting = []
+        """Waits until every worker has its libraries loaded; not counted as model time.
 
-    def map(
-        self,
-        function: Callable[[Job], Any],
-        jobs: Sequence[Job],
-        on_result: Callable[[int, Any], None] | None = None,
-        on_tick: OnTick | None = None,
-    ) -> list[Any]:
+        Raises:
+            UserError: what `first` raised; WorkerError where it was no error for a person.
+        """
+        while self._starting:
+            found = self._answer(self._starting[0], None)
+            del self._starting[0]
+            if isinstance(found, JobFault):
+                raise found.error or WorkerError(found.sentence)
+
+    def as_done(
+        self, function: Callable[[Job], Done], jobs: Iterable[Job], on_tick: OnTick | None = None
+    ) -> Iterator[tuple[int, Done]]:
+        """Runs one function over jobs; the place and the result of each as it is done, in any order.
+
+        Of what is done nothing is kept. While the caller looks at a result each worker goes on with one job, no more.
+        Until the last result was taken, nothing else can be run.
+
+        Raises:
+            WorkerError: a job failed; the workers are stopped.
+        """
+        yield from self._spread(((function, [job]) for job in jobs), on_tick)
+
+    def map(self, function: Callable[[Job], Done], jobs: Iterable[Job], on_tick: OnTick | None = None) -> list[Done]:
         """Runs one function over jobs, in any order; results come in the order of the jobs.
 
         Raises:
             WorkerError: a job failed; the workers are stopped.
         """
-        with self._busy():
-            futures = [self._pool.schedule(_run, args=[function, job]) for job in jobs]
-            return self._collect(futures, on_result, on_tick)
+        return [done for _, done in sorted(self.as_done(function, jobs, on_tick), key=operator.itemgetter(0))]
 
-    def together(self, function: Callable[[Job], Any], job: Job, on_tick: OnTick | None = None) -> Any:
+    def together(self, function: Callable[[Job], Done], job: Job, on_tick: OnTick | None = None) -> Done:
         """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
 
         Raises:
             WorkerError: a rank failed; the workers are stopped.
         """
-        with self._busy():
-            port = _free_port()
-            jobs = [[function, job, rank, self.count, port] for rank in range(self.count)]
-            futures = [self._pool.schedule(_run_rank, args=arguments) for arguments in jobs]
-            return self._collect(futures, None, on_tick)[0]
+        port = _free_port()
+        calls: list[_Call] = [(run_rank, [function, job, rank, self.count, port]) for rank in range(self.count)]
+        first: Done = dict(self._spread(calls, on_tick))[0]
+        return first
+
+    def stop(self) -> None:
+        """Ends the workers at once, and what they have started."""
+        for child in self._children:
+            child.kill()
+        for child in self._children:
+            child.close()
+        self._children, self._starting = [], []
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _spread(self, calls: Iterable[_Call], on_tick: OnTick | None) -> Iterator[tuple[int, Any]]:
+        if self._user == threading.get_ident():
+            raise RuntimeError("the workers are still at work on something whose results were not all taken")
+        self._lock.acquire()
+        self._user = threading.get_ident()
+        try:
+            with self._busy():
+                self.wait_until_ready()
+            left, idle = enumerate(calls), deque(self._begun())
+            busy: dict[ObjectChild, int] = {}
+            found: list[tuple[int, Any]] = []
+            while True:
+                for index, call in itertools.islice(left, len(idle)):
+                    busy[idle[0]] = index
+                    self._ask(idle.popleft(), call)
+                yield from found
+                if not busy:
+                    return
+                with self._busy():
+                    found = self._heard(busy, idle)
+                if on_tick is not None:
+                    on_tick()
+        except BaseException:
+            # Their answers to what was given up would be taken for those to what comes next.
+            self.stop()
+            raise
+        finally:
+            self._user = None
+            self._lock.release()
+
+    def _heard(self, busy: dict[ObjectChild, int], idle: deque[ObjectChild]) -> list[tuple[int, Any]]:
+        """The answers that are there within a while; who gave one is idle."""
+        answers = []
+        for child in _heard_from(busy):
+            with contextlib.suppress(TimeoutError):
+                found = self._answer(child, time.monotonic())
+                if isinstance(found, JobFault):
+                    raise WorkerError(found.sentence)
+                answers.append((busy.pop(child), found))
+                idle.append(child)
+        return answers
+
+    def _ask(self, child: ObjectChild, call: _Call) -> None:
+        try:
+            child.send(call)
+        except ChildGone as error:
+            raise self._lost(child) from error
+
+    def _answer(self, child: ObjectChild, until: float | None) -> Any:
+        """Raises TimeoutError where it is not there whole, and WorkerError where none will come."""
+        try:
+            return child.receive(until)
+        except ChildGone as error:
+            raise self._lost(child) from error
+
+    def _lost(self, child: ObjectChild) -> WorkerError:
+        return WorkerError(lost_worker_sentence(child.end(_END_S)))
 
     @contextlib.contextmanager
     def _busy(self) -> Iterator[None]:
@@ -129,142 +211,42 @@ class Workers:
         finally:
             self.busy_seconds += time.monotonic() - started
 
-    def _collect(
-        self,
-        futures: Sequence[Future[Any]],
-        on_result: Callable[[int, Any], None] | None,
-        on_tick: OnTick | None,
-    ) -> list[Any]:
-        waiting = {future: index for index, future in enumerate(futures)}
-        results: list[Any] = [None] * len(futures)
-        while waiting:
-            ended, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in ended:
-                index = waiting.pop(future)
-                error = future.exception()
-                if error is not None:
-                    self.stop()
-                    raise WorkerError(worker_sentence(error, getattr(error, "exitcode", None))) from error
-                results[index] = future.result()
-                if on_result is not None:
-                    on_result(index, results[index])
-            if on_tick is not None:
-                on_tick()
-        return results
+    def _begun(self) -> list[ObjectChild]:
+        """The processes, which are started if need be."""
+        if not self._children:
+            self._folder = tempfile.TemporaryDirectory(prefix="selfplay-workers-")
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            with self._log.open("ab") as log:
+                for ordinal in range(self.count):
+                    environment = self._environment(ordinal, self._folder.name)
+                    self._children.append(
+                        ObjectChild("selfplay.compute.worker_main", environment=environment, stderr=log)
+                    )
+        return self._children
 
-    def stop(self) -> None:
-        """Ends the workers at once."""
-        self._wait_for_births()
-        self._pool.stop()
-        # An interruption may have come while a job was put into the queue, just after it woke the pool's thread: a lock
-        # that nobody waits for any more then swallows the next awakening, which is that of `join`.
-        for _ in range(2):
-            self._pool._context.task_queue.put(None)
-        self._pool.join()
-        self._folder.cleanup()
-
-    def _wait_for_births(self) -> None:
-        """Waits for workers that are only just starting: the pool would take away the locks that they open."""
-        deadline = time.monotonic() + _BIRTH_S
-        while self._starting and len(os.listdir(self._claims)) < self.count and time.monotonic() < deadline:
-            time.sleep(0.02)
+    def _environment(self, ordinal: int, folder: str) -> dict[str, str]:
+        # A worker is ended without notice; what its libraries keep in temporary files goes when the workers end.
+        own = {"TMPDIR": folder, "OMP_NUM_THREADS": str(self._threads)} | QUIET
+        gpus = gpus_of(ordinal, self._gpus_each) if self.device == "cuda" else {}
+        return DEFAULTS | os.environ | own | gpus
 
 
-def _start_worker(claims: Path, threads: int, device: str, gpus_each: int, parent: int, log: Path) -> None:
-    die_with_parent(parent)
-    _print_to(log)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ordinal = _claim_number(claims)
-    # A worker is ended without notice; what its libraries keep in temporary files goes when the driver ends.
-    os.environ["TMPDIR"] = tempfile.tempdir = str(claims.parent)
-    if device == "cuda":
-        _see_gpus(ordinal, gpus_each)
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    # Trackers and progress bars belong to the driver alone.
-    os.environ["WANDB_MODE"] = "disabled"
-    os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
-    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-
-
-def _print_to(log: Path) -> None:
-    """Sends standard output and error, also those of C++ code, to the end of a file."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-
-
-def _claim_number(folder: Path) -> int:
-    """The lowest number that no other worker has taken."""
-    for number in itertools.count():
-        try:
-            (folder / str(number)).touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        return number
-    raise AssertionError("unreachable")
-
-
-def _see_gpus(ordinal: int, each: int) -> None:
+def gpus_of(ordinal: int, each: int) -> dict[str, str]:
     """Leaves a worker the first GPU of its group, and the name of all of them to engines that want several."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else None
     places = range(ordinal * each, (ordinal + 1) * each)
     group = [names[place % len(names)] if names else str(place) for place in places]
-    os.environ["CUDA_VISIBLE_DEVICES"] = group[0]
-    os.environ[GROUP_GPUS] = ",".join(group)
+    return {"CUDA_VISIBLE_DEVICES": group[0], GROUP_GPUS: ",".join(group)}
 
 
-def die_with_parent(parent: int) -> None:
-    """Asks the kernel to kill this process when its parent ends, however it ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _import_libraries() -> None:
-    import torch
-    import trl
-    from transformers.utils import logging
-
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    logging.disable_progress_bar()
-    # Attribute access loads TRL's lazily imported trainers.
-    _ = (trl.SFTTrainer, trl.GRPOTrainer, trl.DPOTrainer)
-
-
-def _run_rank(function: Callable[[Job], Any], job: Job, rank: int, world: int, port: int) -> Any:
-    if world == 1:
-        return _run(function, job)
-    values = (rank, 0 if os.environ.get("CUDA_VISIBLE_DEVICES") else rank, world, world, "127.0.0.1", port)
-    os.environ.update(dict(zip(DISTRIBUTED_VARIABLES, map(str, values), strict=True)))
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    try:
-        return _run(function, job)
-    finally:
-        _leave_group()
-
-
-def _run(function: Callable[[Job], Any], job: Job) -> Any:
-    """Runs a job; the driver gets one sentence of a fault, the log all of it."""
-    try:
-        return function(job)
-    except Exception:
-        traceback.print_exc()
-        raise
-
-
-def _leave_group() -> None:
-    import torch.distributed
-    from accelerate.state import AcceleratorState, GradientState
-
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-    for name in DISTRIBUTED_VARIABLES:
-        os.environ.pop(name, None)
+def _heard_from(children: Iterable[ObjectChild]) -> list[ObjectChild]:
+    """Those that have said something or have ended, once one has or a while is over."""
+    waiting = select.poll()
+    owners = {descriptor: child for child in children for descriptor in (child.out, child.ended)}
+    for descriptor in owners:
+        waiting.register(descriptor, select.POLLIN)
+    return list({owners[descriptor]: None for descriptor, _ in waiting.poll(_TICK_S * 1000)})
 
 
 def _free_port() -> int:

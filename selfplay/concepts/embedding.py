@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from selfplay.compute.workers import Job, Workers
+from selfplay.compute.workers import Workers
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import ModelError
 from selfplay.run.store import ShardStore, content_key
@@ -18,6 +19,15 @@ LONGEST = 64
 """Tokens of a concept that are read."""
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingJob:
+    """A shard of concepts."""
+
+    model: ModelRef
+    device: str
+    concepts: Sequence[str]
+
+
 def embed_concepts(
     names: Sequence[str], model: ModelRef, workers: Workers, store: ShardStore
 ) -> dict[str, list[float]]:
@@ -28,26 +38,21 @@ def embed_concepts(
     """
     parts = [list(names[start : start + SHARD]) for start in range(0, len(names), SHARD)]
     keys = [content_key("embed", model.fingerprint, part) for part in parts]
-    found = [store.get(key) for key in keys]
-    missing = [place for place, rows in enumerate(found) if rows is None]
-
-    def keep(place: int, rows: list[dict[str, Any]]) -> None:
-        store.put(keys[missing[place]], rows)
-
-    jobs: list[Job] = [{"model": model, "device": workers.device, "concepts": parts[place]} for place in missing]
-    for place, rows in zip(missing, workers.map(embed_shard, jobs, keep), strict=True):
-        found[place] = rows
-    vectors = [row["vector"] for rows in found if rows is not None for row in rows]
+    missing = [place for place, key in enumerate(keys) if not store.has(key)]
+    jobs = [EmbeddingJob(model, workers.device, parts[place]) for place in missing]
+    for number, rows in workers.as_done(embed_shard, jobs):
+        store.put(keys[missing[number]], rows)
+    vectors = [row["vector"] for key in keys for row in store.read(key)]
     return dict(zip(names, vectors, strict=True))
 
 
-def embed_shard(job: Job) -> list[dict[str, Any]]:
-    """Embeds a shard inside a worker. Job: model, device, concepts."""
+def embed_shard(job: EmbeddingJob) -> list[dict[str, Any]]:
+    """Embeds a shard inside a worker."""
     import torch
 
-    network, tokenizer = _load(job["model"])
-    network = network.to(job["device"]).eval()
-    concepts: list[str] = job["concepts"]
+    network, tokenizer = _load(job.model)
+    network = network.to(job.device).eval()
+    concepts = job.concepts
     rows: list[dict[str, Any]] = [{}] * len(concepts)
     # By length, so that little of a batch is padding.
     order = sorted(range(len(concepts)), key=lambda place: (len(concepts[place]), concepts[place]))
@@ -55,7 +60,7 @@ def embed_shard(job: Job) -> list[dict[str, Any]]:
         part = order[start : start + BATCH]
         texts = [concepts[place] for place in part]
         encoded = tokenizer(texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
-        encoded = {name: encoded[name].to(job["device"]) for name in ("input_ids", "attention_mask")}
+        encoded = {name: encoded[name].to(job.device) for name in ("input_ids", "attention_mask")}
         with torch.inference_mode():
             hidden = network(**encoded).last_hidden_state.float()
         mask = encoded["attention_mask"].unsqueeze(-1)

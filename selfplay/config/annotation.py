@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from selfplay.config.section import SamplingSettings, Section
+from verifiers.endpoint.settings import checked_address
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 
@@ -23,7 +23,7 @@ class Budget(Section):
 
 
 class Prices(Section):
-    """What an endpoint asks for, in any one currency."""
+    """Prices of an endpoint, in any one currency."""
 
     prompt: Annotated[float, Field(ge=0)] = 0.0
     """Price of a million prompt tokens."""
@@ -43,7 +43,7 @@ class Endpoint(Section):
     timeout_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
     """Longest time of one try, from the connection to the last byte, in seconds."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 6
-    """Tries of one request that meets a lost connection, a timeout, a 408, a 429 or a 5xx."""
+    """Tries of one request that meets a lost connection, a timeout, a 408, 409, 425 or 429, or a 5xx."""
     pause_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
     """Pause before the second try, in seconds; it doubles with each further one, and is spread by chance."""
     longest_pause_s: Annotated[float, Field(ge=0, le=86400)] = 60.0
@@ -54,12 +54,7 @@ class Endpoint(Section):
     @field_validator("base_url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no user, password or query; name the variable of a key in api_key_env")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an address such as http://127.0.0.1:8000/v1")
-        return value.rstrip("/")
+        return checked_address(value)
 
     @field_validator("api_key_env")
     @classmethod
@@ -90,11 +85,11 @@ class OpenAIEngine(Section):
     keep_thinking: bool = False
     """Whether thinking that the server gives apart from the answer (`reasoning_content`) stays, as a think block."""
     length_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """What the endpoint calls the token limit of a completion."""
+    """The endpoint's name for the token limit of a completion."""
     endpoint: Endpoint
     """Where the server is."""
     prices: Prices = Prices()
-    """What tokens cost."""
+    """Prices of tokens."""
     budget: Budget = Budget()
     """Where spending at this endpoint stops."""
 
@@ -125,7 +120,7 @@ class Annotator(Section):
     """A model that names the concepts of a problem, and writes the rationale that leads to it."""
 
     engine: AnnotatorEngine
-    """What answers."""
+    """The model that answers."""
     sampling: SamplingSettings = SamplingSettings(temperature=0.7, max_new_tokens=4096)
     """How its answers are drawn."""
     share: Annotated[float, Field(gt=0, le=1e6)] = 1.0
@@ -149,7 +144,7 @@ class AnnotationSettings(Section):
     budget: Budget = Budget()
     """Where spending on all annotators together stops; the same command goes on once it is raised."""
     unfinished: Literal["stop", "drop"] = "stop"
-    """What a spent budget or an endpoint out of reach leaves over: stop, to go on later, or go on without it."""
+    """When a budget is spent or an endpoint out of reach: stop, to go on later, or go on without what is left."""
     scorer: AnnotatorEngine | None = None
     """A model that scores each triple, log p(z|c) and log p(x|z,c), for the annotations table; none leaves it out."""
 
@@ -170,7 +165,7 @@ class AnnotationSettings(Section):
 
 
 class AnnotationTemplates(Section):
-    """What annotators read for a domain's problems. `{…}` fields are filled in."""
+    """Texts that annotators read for a domain's problems. `{…}` fields are filled in."""
 
     concepts: str = (
         "Here is a problem.\n\n<problem>\n{problem}\n</problem>\n\n"

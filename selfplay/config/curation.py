@@ -48,7 +48,7 @@ class PromptJudge(Section):
     """A model that reads prompts and scores them."""
 
     engine: AnnotatorEngine
-    """What answers."""
+    """The model that answers."""
     sampling: SamplingSettings = SamplingSettings(temperature=0.0, max_new_tokens=1024)
     """How its answers are drawn."""
     weight: Annotated[float, Field(gt=0)] = 1.0
@@ -61,7 +61,7 @@ class Judging(Section):
     judges: Annotated[dict[Name, PromptJudge], Field(min_length=1)]
     """Who judges, by name."""
     criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)] = CRITERIA
-    """What is scored; a prompt that fails `difficulty` is dropped as a level mismatch."""
+    """Criteria that are scored; a prompt that fails `difficulty` is dropped as a level mismatch."""
     levels: Annotated[int, Field(ge=1, le=100)] = 5
     """Greatest score."""
     rule: Literal["unanimous", "weighted"] = "unanimous"
@@ -82,7 +82,7 @@ class PromptSolver(Section):
     """A model that solves prompts."""
 
     engine: AnnotatorEngine
-    """What answers."""
+    """The model that answers."""
     sampling: SamplingSettings = SamplingSettings(temperature=0.7)
     """How its completions are drawn."""
     samples: Annotated[int, Field(ge=1, le=1024)] = 1

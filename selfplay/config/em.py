@@ -84,7 +84,7 @@ class EM(Section):
     stop: EMStop | None = None
     """Early stop; none runs all rounds."""
     guards: EMGuards = EMGuards()
-    """What ends the loop when it goes wrong."""
+    """Dangers that end the loop."""
 
     @property
     def decides(self) -> bool:

@@ -39,20 +39,20 @@ class Labeller(Section):
     """A model whose completions vote on labels."""
 
     engine: LabelEngine = POLICY
-    """What answers."""
+    """The model that answers."""
     sampling: SamplingSettings = SamplingSettings(temperature=1.0)
     """How its completions are drawn."""
     samples: Annotated[int, Field(ge=1, le=1024)] = 8
     """k, its completions a prompt."""
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    """What each of its votes counts, relative to the votes of the others."""
+    """Weight of each of its votes, relative to the votes of the others."""
 
 
 class Verification(Section):
     """Answers are looked at once more: a model says of a solution whether it is right, and its class gains or loses."""
 
     engine: LabelEngine = POLICY
-    """What is asked; it must be able to follow an instruction."""
+    """The model that is asked; it must be able to follow an instruction."""
     sampling: SamplingSettings = SamplingSettings(temperature=0.7, max_new_tokens=1024)
     """How its opinions are drawn."""
     samples: Annotated[int, Field(ge=1, le=64)] = 2
@@ -65,7 +65,7 @@ class Verification(Section):
         "Check every step of the solution. End with one word on a line of its own: RIGHT if its final answer is the "
         "right one, WRONG if it is not."
     )
-    """What it reads; fields: problem, solution."""
+    """Its prompt; fields: problem, solution."""
 
     @model_validator(mode="after")
     def _fields_present(self) -> Verification:
@@ -79,11 +79,11 @@ class TestWriter(Section):
     __test__ = False  # keeps pytest from collecting it
 
     engine: LabelEngine = POLICY
-    """What writes; it must be able to follow an instruction."""
+    """The model that writes; it must be able to follow an instruction."""
     sampling: SamplingSettings = SamplingSettings(temperature=0.7, max_new_tokens=2048)
     """How its tests are drawn."""
     kinds: Annotated[tuple[TestKind, ...], Field(min_length=1)] = TEST_KINDS
-    """What is asked for."""
+    """Kinds of tests that are asked for."""
     each: Annotated[int, Field(ge=1, le=16)] = 1
     """Tests of each kind."""
     attempts: Annotated[int, Field(ge=1, le=16)] = 2
@@ -95,21 +95,12 @@ class TestWriter(Section):
         'Work out the right output step by step. Then end with one JSON object: {"input": "...", "output": "..."}, '
         "where both are texts and line breaks are written \\n."
     )
-    """What it reads; fields: problem, kind."""
+    """Its prompt; fields: problem, kind."""
 
     @model_validator(mode="after")
     def _fields_present(self) -> TestWriter:
         _demand_fields("template", self.template, "{problem}", "{kind}")
         return self
-
-
-class Mutation(Section):
-    """Tests must tell a right program from one that differs from it in one token."""
-
-    mutants: Annotated[int, Field(ge=1, le=200)] = 12
-    """Most mutants of one program, spread evenly over its tokens."""
-    min_kill_rate: Share = 0.0
-    """Least share of them that the tests reject; some mutants do what the program does, so 1 is too much."""
 
 
 class Band(Section):
@@ -155,7 +146,7 @@ class Relabelling(Section):
     contradiction: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Least share of its completions that must agree on one thing else, and outnumber the label's, to contradict it."""
     decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """What a vote counts that is one round older; 1 counts all alike."""
+    """Weight of a vote that is one round older; 1 counts all alike."""
     revive: bool = True
     """Whether prompts that had no label, or were too easy or too hard, get another chance."""
 
@@ -172,7 +163,7 @@ class Labelling(Section):
     min_agreement: Share = 0.5
     """Smallest share of all votes that the winner needs."""
     ties: Literal["drop", "first"] = "drop"
-    """What happens when two answers win."""
+    """Whether two answers that tie leave the prompt without a label."""
     votes: Literal["equal", "likelihood"] = "equal"
     """`likelihood` weighs a vote by the mean log-probability of its completion's tokens; not for endpoints."""
     sharpness: Annotated[float, Field(gt=0, le=1000)] = 30.0
@@ -193,8 +184,6 @@ class Labelling(Section):
     """Code: inputs of the seeds a problem."""
     min_tests: Annotated[int, Field(ge=1, le=64)] = 2
     """Code: a problem with fewer confirmed tests is dropped."""
-    mutation: Mutation | None = None
-    """Code: mutants that the tests must reject; none does not check that."""
     drop: tuple[DropRule, ...] = ("always_solved",)
     """Difficulty filters by the pass rate: the share of votes that agree with the label, or what `difficulty` finds."""
     band: Band | None = None

@@ -7,17 +7,16 @@ import hashlib
 import json
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
 from selfplay.config.curation import Curation, DatasetBenchmark, FileBenchmark
+from selfplay.config.errors import UserError
 from selfplay.config.recipe import Recipe
 from selfplay.config.seeds import DatasetSeeds, FileSeeds
 from selfplay.config.synthesis import Synthesis
@@ -31,14 +30,28 @@ KINDS = frozenset(
 """Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
 
 
-class RecipeError(ValueError):
+class RecipeError(UserError):
     """A recipe that cannot be used; the message is meant for the person who wrote it."""
 
 
 class RecipeLoader(yaml.SafeLoader):
-    """YAML that reads 1e-6 as the number that everyone means by it, where YAML 1.1 sees a text."""
+    """YAML that reads 1e-6 as the number that everyone means by it, where YAML 1.1 sees a text, and dates as texts."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Refuses a setting that stands twice, of which YAML would take the last."""
+        names = [key.value for key, _ in node.value]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"found duplicate key {name}", node.value[place][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
 
 
+RecipeLoader.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 RecipeLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
@@ -83,9 +96,21 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: with file, line, field, what was expected and the nearest valid name.
     """
-    path = Path(path)
-    source = RecipeSource()
-    merged = _read(path, source, ())
+    path, source = Path(path), RecipeSource()
+    return _validated(_read(path, source, ()), overrides, source, path)
+
+
+def recipe_of(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe from its settings; paths are relative to the working directory.
+
+    Raises:
+        RecipeError: as for `load_recipe`; the place is "the recipe".
+    """
+    return _validated(settings, overrides, RecipeSource(), Path("the recipe"))
+
+
+def _validated(settings: dict[str, Any], overrides: Sequence[str], source: RecipeSource, path: Path) -> Recipe:
+    merged = settings
     for override in overrides:
         merged = _override(merged, override, source)
     if isinstance(merged.get("domains"), dict):
@@ -134,15 +159,18 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 
 def _override(settings: dict[str, Any], override: str, source: RecipeSource) -> dict[str, Any]:
-    name, equals, _ = override.partition("=")
+    name, equals, text = override.partition("=")
     if not equals or not name:
         raise RecipeError(f"{override!r}: an override is written `a.b.c=value`")
     try:
-        top = OmegaConf.to_container(OmegaConf.from_dotlist([override]), resolve=False)
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        top = yaml.load(text, Loader=RecipeLoader)
+    except yaml.YAMLError as error:
         raise RecipeError(f"{override!r}: cannot be read as an override ({error})") from error
-    source.lines[tuple(name.split("."))] = f"command line, {override!r}"
-    return _merge(settings, typing.cast(dict[str, Any], top))
+    path = tuple(name.split("."))
+    source.lines[path] = f"command line, {override!r}"
+    for key in reversed(path):
+        top = {key: top}
+    return _merge(settings, top)
 
 
 def _explain(error: ValidationError, source: RecipeSource, path: Path) -> str:
@@ -216,11 +244,11 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _training_paths(settings: TrainingSettings, folder: Path) -> TrainingSettings:
-    given = {
-        name: _existing(f"training.pool.given.{name}", folder / file, "a JSON lines or Parquet file of problems")
-        for name, file in settings.pool.given.items()
+    external = {
+        name: _existing(f"training.pool.external.{name}", folder / file, "a JSON lines or Parquet file of problems")
+        for name, file in settings.pool.external.items()
     }
-    changed: dict[str, Any] = {"pool": settings.pool.model_copy(update={"given": given})}
+    changed: dict[str, Any] = {"pool": settings.pool.model_copy(update={"external": external})}
     files = settings.sft.files
     if files is not None:
         what = "a JSON lines or Parquet file of traces"

@@ -10,9 +10,8 @@ from selfplay.config.annotation import AnnotationSettings, AnnotationTemplates, 
 from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.section import Section, TrainerArguments
+from selfplay.config.section import PretrainedModel, ScratchModel, Section, TrainerArguments
 from selfplay.config.seeds import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.tracking import Tracking
@@ -20,7 +19,7 @@ from selfplay.config.training import TrainingSettings
 
 
 class ComputeSettings(Section):
-    """What the run may use of this machine."""
+    """The part of this machine that the run may use."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where models run; `auto` takes CUDA when there is one."""
@@ -44,15 +43,29 @@ class Domain(Section):
     shared_input_format: bool = False
     """Code: all problems of the domain read inputs of one format, so that inputs of the seeds can test new ones."""
     prompt_template: str = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"
-    """What the prompt model reads; fields: concepts, level."""
+    """The prompt model's input; fields: concepts, level."""
     rationale_template: str = (
         "Explain the design of this problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\nProblem: {problem}\n"
     )
-    """What the rationale model reads; fields: concepts, level, problem."""
+    """The rationale model's input; fields: concepts, level, problem."""
     solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
-    """What the policy reads; field: problem."""
+    """The policy's prompt; field: problem."""
+    function_template: str = (
+        "{problem}\n\nWrite a Python function named `{entry_point}`, and put the program into one ```python block."
+    )
+    """Its prompt where tests call a function; fields: problem, entry_point."""
+    language_template: str = (
+        "{problem}\n\nWrite a {language} program that reads standard input and writes standard output, and put it into "
+        "one ```{tag} block."
+    )
+    """Its prompt where the program is in another language than Python; fields: problem, language, tag (`cpp`)."""
     annotation: AnnotationTemplates = AnnotationTemplates()
-    """What annotators read, where `cold_start` has any."""
+    """Texts that annotators read, where `cold_start` has any."""
+
+    @property
+    def runs_programs(self) -> bool:
+        """Whether the verifier, or a component of a composite, is the one for code."""
+        return _runs_programs(self.verifier, self.verifier_params)
 
     @model_validator(mode="after")
     def _fields_present(self) -> Domain:
@@ -60,12 +73,22 @@ class Domain(Section):
             "prompt_template": ("{concepts}", "{level}"),
             "rationale_template": ("{concepts}", "{level}", "{problem}"),
             "solver_template": ("{problem}",),
+            "function_template": ("{problem}", "{entry_point}"),
+            "language_template": ("{problem}", "{language}"),
         }
         for name, fields in needed.items():
             for field in fields:
                 if field not in getattr(self, name):
                     raise ValueError(f"{name} lacks the field {field}")
         return self
+
+
+def _runs_programs(verifier: object, params: object) -> bool:
+    if verifier == "code":
+        return True
+    parts = params.get("components") if isinstance(params, dict) else None
+    named = parts.values() if isinstance(parts, dict) else ()
+    return any(_runs_programs(part.get("verifier"), part.get("params")) for part in named if isinstance(part, dict))
 
 
 class ColdStart(Section):
@@ -119,7 +142,7 @@ class Supervision(Section):
 
 
 class EngineSettings(Section):
-    """What generates and scores."""
+    """The engine that generates and scores."""
 
     kind: Literal["transformers", "vllm"] = "transformers"
     """The backend of the models that the run trains; annotators have engines of their own."""
@@ -130,8 +153,6 @@ class EngineSettings(Section):
     args: dict[str, Any] = {}
     """vllm: arguments of its EngineArgs, such as gpu_memory_utilization or tensor_parallel_size."""
 
-    continuous_batching: dict[str, Any] | None = None
-    """transformers: arguments of its ContinuousBatchingConfig, if only `{}`; none completes batches to their end."""
     supervision: Supervision | None = None
     """vllm: `{}` runs it in a child process of each worker, restarted where it dies or hangs; none, in the worker."""
 
@@ -149,8 +170,6 @@ class EngineSettings(Section):
         for name, given in {"args": self.args, "supervision": self.supervision is not None}.items():
             if given and self.kind == "transformers":
                 raise ValueError(f"{name} is for vLLM, but kind is transformers; set kind to vllm or drop {name}")
-        if self.continuous_batching is not None and self.kind == "vllm":
-            raise ValueError("continuous_batching is for transformers, and vLLM always batches so; drop it")
         return self
 
     @model_validator(mode="after")
@@ -190,7 +209,7 @@ class Recipe(Section):
     model: Annotated[PretrainedModel | ScratchModel, Field(discriminator="kind")]
     """The base of the policy, and of the prompt model and the rationale model where there is no `generator`."""
     generator: PretrainedModel | None = None
-    """What the prompt model and the rationale model start from; none takes `model`."""
+    """The model that the prompt model and the rationale model start from; none takes `model`."""
     generator_lora: dict[str, Any] | None = None
     """Arguments of peft's LoraConfig for the prompt model and the rationale model; none trains all weights."""
     domains: Annotated[dict[str, Domain], Field(min_length=1)]
@@ -216,6 +235,16 @@ class Recipe(Section):
     tracking: Tracking = Tracking()
     """Metrics."""
 
+    @property
+    def synthesises(self) -> bool:
+        """Whether the run makes prompts of its own."""
+        return self.training.pool.arm != "external" and self.training.needs_prompts
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether annotators give the seeds concepts and rationales."""
+        return self.synthesises and bool(self.cold_start.annotators)
+
     @model_validator(mode="after")
     def _combinations(self) -> Recipe:
         if isinstance(self.synthesis.prompts, dict) and set(self.synthesis.prompts) != set(self.domains):
@@ -231,7 +260,8 @@ class Recipe(Section):
                     f"em.stop and em.guards look at development problems, but domains.{name}.seeds.dev has none"
                 )
             inputs_fit = domain.shared_input_format or self.labelling.inputs == "generated"
-            if domain.verifier == "code" and isinstance(domain.seeds, UserSeeds) and not inputs_fit:
+            labelled = self.training.pool.arm != "external" and self.training.needs_labels
+            if labelled and domain.verifier == "code" and isinstance(domain.seeds, UserSeeds) and not inputs_fit:
                 raise ValueError(
                     f"domains.{name}: new programming problems would be tested on inputs of the seeds, which makes "
                     f"sense only where all read one format; set domains.{name}.shared_input_format if they do, or "
@@ -265,8 +295,8 @@ class Recipe(Section):
                 f"labelling.weights: agreement says how prompts are drawn, but training.{training.algorithm}.prompts "
                 "is 0, which takes all of them; set it to the prompts of a round"
             )
-        if unknown := sorted(set(pool.given) - set(self.domains)):
-            raise ValueError(f"training.pool.given names {unknown}, but the domains are {sorted(self.domains)}")
+        if unknown := sorted(set(pool.external) - set(self.domains)):
+            raise ValueError(f"training.pool.external names {unknown}, but the domains are {sorted(self.domains)}")
         if training.selection is not None:
             for name, domain in self.domains.items():
                 if not domain.seeds.dev:

@@ -37,11 +37,26 @@ class ProceduralSeeds(Section):
     """Number of held-out problems."""
 
 
-SeedField = Literal["problem", "concepts", "level", "rationale", "answer", "tests", "solution", "source"]
+TaskField = Literal[
+    "problem",
+    "answer",
+    "tests",
+    "entry_point",
+    "language",
+    "time_limit_s",
+    "memory_mb",
+    "float_tolerance",
+    "tolerance_kind",
+    "comparison",
+    "checker",
+]
+"""Columns of a task, as rows of `selfplay verify` have them."""
+SeedField = TaskField | Literal["concepts", "level", "rationale", "solution", "source"]
+"""All columns of a seed problem."""
 
 
 class UserSeeds(Section):
-    """What files and data sets of problems share. Only `problem` is needed where `cold_start` has annotators."""
+    """Shared by files and data sets of problems. Only `problem` is needed where `cold_start` has annotators."""
 
     fields: dict[SeedField, str] = {}
     """Columns that have other names: ours to theirs, as in `{problem: question}`."""

@@ -11,7 +11,7 @@ from selfplay.config.section import SamplingSettings, Section
 
 
 class ConceptChoice(Section):
-    """What the combinations of one domain are made of, where it is not just what its seeds have."""
+    """The concepts of one domain's combinations, where they are not just those of its seeds."""
 
     file: str | None = None
     """A list of concepts, relative to the recipe; none takes the concepts of the seeds."""
@@ -82,11 +82,11 @@ class Synthesis(Section):
     concepts: dict[str, ConceptChoice] = {}
     """Own concepts, sizes and levels, by domain; none takes all three from the seeds."""
     embeddings: ConceptEmbeddings | None = None
-    """What concepts are compared by; none compares what they occur together with."""
+    """Embeddings by which concepts are compared; none compares what they occur together with."""
     coverage: Coverage | None = None
     """Steers towards concepts that were used little or did well; none leaves all as frequent as they are."""
     feedback: Feedback | None = None
-    """What the policy finds learnable goes back to p and q between rounds; none keeps them as EM left them."""
+    """Learnable prompts go back to p and q between rounds; none keeps them as EM left them."""
 
     def prompts_of(self, domain: str) -> int:
         """Completions sampled for one domain in each pass."""

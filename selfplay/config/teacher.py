@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
-from selfplay.config.models import ScratchModel
-from selfplay.config.section import SamplingSettings, Section, TrainerArguments
+from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
 
 TeacherEngine = Annotated[LocalEngine | OpenAIEngine | ScratchModel, Field(discriminator="kind")]
 
@@ -17,7 +16,7 @@ class Teacher(Section):
     """A model that solves the prompts, for the policy to learn from (paper section 4.2)."""
 
     engine: TeacherEngine
-    """What answers; `scratch` is a tiny model that the run trains first, as its base."""
+    """The model that answers; `scratch` is a tiny model that the run trains first, as its base."""
     sampling: SamplingSettings = SamplingSettings(temperature=1.0, max_new_tokens=16384)
     """How its traces are drawn."""
     traces: Annotated[int, Field(ge=1, le=1024)] = 1

@@ -30,7 +30,7 @@ class WandbSettings(Section):
     entity: str | None = None
     """User or team."""
     artifacts: Literal["none", "tables", "models"] = "tables"
-    """What is kept as artifacts: nothing, tables and the fingerprints of models, or tables and whole models."""
+    """Artifacts that are kept: none, tables and the fingerprints of models, or tables and whole models."""
 
 
 class Alarms(Section):
@@ -67,4 +67,4 @@ class Tracking(Section):
     trackio: str | None = None
     """Project of trackio that gets a copy, in RUN/trackio or where TRACKIO_DIR says; needs `promptcot[trackio]`."""
     alarms: Alarms = Alarms()
-    """What a person is warned of."""
+    """Alarms of which a person is warned."""

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfplay.config.section import SamplingSettings, Section, TrainerArguments
+from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
 from selfplay.config.teacher import SFTRule
 
 
 class UpdateRule(Section):
-    """What every update rule has."""
+    """The settings of every update rule."""
 
     prompts: Annotated[int, Field(ge=0)] = 0
     """Prompts a round; 0 takes all labelled ones."""
@@ -25,12 +25,13 @@ class GRPORule(UpdateRule):
     """Group-relative policy optimisation; `args` are those of TRL's GRPOConfig, which also says how many rollouts."""
 
     candidates: Annotated[int, Field(ge=1, le=64)] = 1
-    """Prompts looked at for each one that is rolled out: those are taken whose rollouts likely neither all pass nor all
-    fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
+    """Experimental: prompts looked at for each one that is rolled out. Those are taken whose rollouts likely neither
+    all pass nor all fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
     half_life: Annotated[float, Field(gt=0, le=1e6)] = 16.0
-    """Generation batches after which what was seen of a prompt counts half, since the policy moves on."""
+    """With `candidates`: generation batches after which what was seen of a prompt counts half, since the policy moves
+    on."""
     label_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """What a completion of the policy from labelling counts, relative to a rollout, in what was seen of a prompt."""
+    """Weight of a completion of the policy from labelling, relative to a rollout, in what was seen of a prompt."""
     top_up: Annotated[float, Field(ge=0, le=16)] = 0.0
     """Most further rollouts of a generation batch, as a share of it, that replace groups which all pass or all fail;
     0 learns from the batch as it is."""
@@ -84,28 +85,28 @@ class ContinuedSFTRule(Section):
 class PromptPool(Section):
     """Which prompts a round learns from, and where each round's come from."""
 
-    arm: Literal["synthetic_only", "mixed", "given"] = "synthetic_only"
-    """`mixed` adds given prompts to the synthesised ones; `given` has no synthesis at all."""
+    arm: Literal["synthetic_only", "mixed", "external"] = "synthetic_only"
+    """`mixed` adds external prompts, such as yours, to the synthesised ones; `external` has no synthesis at all."""
     each_round: Literal["reuse", "relabel", "resynthesise"] = "reuse"
     """Rounds after the first: the same prompts; the same, labelled and filtered anew by the last round's policy; or
     new prompts, curated, labelled and filtered."""
-    given: dict[str, str] = {}
-    """Given prompts by domain: JSON lines or Parquet files in the format of seeds; none takes the training seeds."""
-    given_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """`mixed`: share of a round's prompts that are given (paper: 33% to 61% in sets of both)."""
+    external: dict[str, str] = {}
+    """External prompts by domain: JSON lines or Parquet files in the format of seeds; none takes the training seeds."""
+    external_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """`mixed`: share of a round's prompts that are external (paper: 33% to 61% in sets of both)."""
     replay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of a round's prompts that earlier rounds learnt from, from the second round on."""
+    """Share of a round's prompts that earlier rounds trained on, from the second round on."""
 
     @model_validator(mode="after")
     def _fits(self) -> PromptPool:
-        if self.arm == "mixed" and self.given_share + self.replay >= 1:
+        if self.arm == "mixed" and self.external_share + self.replay >= 1:
             raise ValueError(
-                f"given_share {self.given_share:g} and replay {self.replay:g} leave no room for new prompts"
+                f"external_share {self.external_share:g} and replay {self.replay:g} leave no room for new prompts"
             )
-        if self.arm == "given" and self.each_round != "reuse":
-            raise ValueError(f"arm: given has no prompts to {self.each_round}; set each_round to reuse")
-        if self.given and self.arm == "synthetic_only":
-            raise ValueError("given names files, but arm is synthetic_only; set arm to mixed or given")
+        if self.arm == "external" and self.each_round != "reuse":
+            raise ValueError(f"arm: external has no prompts to {self.each_round}; set each_round to reuse")
+        if self.external and self.arm == "synthetic_only":
+            raise ValueError("external names files, but arm is synthetic_only; set arm to mixed or external")
         return self
 
 
@@ -121,7 +122,7 @@ class Selection(Section):
     patience: Annotated[int | None, Field(ge=1)] = None
     """Rounds in a row without a better policy that end the run; none runs all rounds."""
     min_gain: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """What counts as better: accuracy, averaged over domains, above the best so far by more than this."""
+    """A round is better by this: accuracy, averaged over domains, above the best so far by more than this."""
 
 
 class TrainingSettings(Section):
@@ -164,13 +165,19 @@ class TrainingSettings(Section):
 
     @property
     def needs_prompts(self) -> bool:
-        """Whether the rule in use learns from prompts of the run, synthesised or given."""
+        """Whether the rule in use learns from prompts of the run, synthesised or external."""
         return self.algorithm != "sft" or self.sft.teacher is not None
 
     @property
     def needs_labels(self) -> bool:
         """Whether the rule in use needs the answers or tests of its prompts."""
         return self.algorithm != "sft" or (self.sft.teacher is not None and self.sft.answers == "labels")
+
+    @property
+    def scratch_teacher(self) -> ScratchModel | None:
+        """The teacher that the run trains first, if it does."""
+        teacher = self.sft.teacher if self.algorithm == "sft" else None
+        return teacher.engine if teacher is not None and isinstance(teacher.engine, ScratchModel) else None
 
     @model_validator(mode="after")
     def _rollouts_can_differ(self) -> TrainingSettings:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from selfplay.config.curation import Curation
 from selfplay.curation.benchmarks import benchmark_problems
@@ -24,6 +23,7 @@ from selfplay.curation.solving import solve_prompts
 from selfplay.curation.text_pass import TextPass
 from selfplay.run.directory import Stage
 from selfplay.run.records import Judgement, Prompt, Rollout, Seed
+from selfplay.run.results import CurationResult
 from selfplay.stage.context import Context
 
 HELD_OUT = "held-out problems"
@@ -40,7 +40,7 @@ def curation_stage(
     seeds: Sequence[Seed],
     heldout: Sequence[Seed],
     earlier: Sequence[Stage] = (),
-) -> dict[str, Any]:
+) -> CurationResult:
     """Writes `prompts`: those that parsed, with the gate that dropped them where one did.
 
     Where the recipe has judges or solvers it writes `judgements` and `solutions` too. What the curations of `earlier`
@@ -60,7 +60,7 @@ def curation_stage(
     ask_models(stage, context, dropped, parsed)
     counts: Counter[str] = Counter()
     stage.write("prompts", Prompt, _marked(parsed(), dropped, counts))
-    return {"kept": counts.pop("", 0), "lost": dict(counts)}
+    return CurationResult(kept=counts.pop("", 0), lost=dict(counts))
 
 
 def curate(
@@ -146,7 +146,7 @@ def ask_models(
 
 
 def _pieces(batches: Iterable[Sequence[Prompt]], dropped: Mapping[str, str]) -> Iterator[list[Prompt]]:
-    """What is left, some thousands at a time."""
+    """The prompts that are left, some thousands at a time."""
     held: list[Prompt] = []
     for batch in batches:
         held += [prompt for prompt in batch if prompt.id not in dropped]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from selfplay import formats
 from selfplay.config.curation import PromptSolver, Solving
-from selfplay.engines.base import Missing
-from selfplay.run.records import Prompt, Rollout
-from selfplay.run.seeding import content_id
+from selfplay.rollouts.completions import Completion, Origin, complete
+from selfplay.rollouts.rollout import agreement
+from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.stage.context import Context
-from selfplay.stage.open_engine import answers_of
 from verifiers.mathematics import MathVerifier
 from verifiers.voting import vote
 
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """What the solvers made of a prompt."""
+    """The solvers' answers to a prompt."""
 
     rows: tuple[Rollout, ...]
     reason: str
@@ -26,57 +25,53 @@ class Solved:
 
 
 def solve_prompts(context: Context, solving: Solving, prompts: Sequence[Prompt]) -> dict[str, Solved]:
-    """What the solvers made of each prompt of a domain whose answers can be compared, by its id.
+    """The solvers' answers to each prompt of a domain whose answers can be compared, by its id.
 
     Raises:
         BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
     """
     comparable = [prompt for prompt in prompts if isinstance(context.judge.verifiers[prompt.domain], MathVerifier)]
-    texts: list[list[tuple[str, str]]] = [[] for _ in comparable]
+    written: dict[str, list[Completion]] = {prompt.id: [] for prompt in comparable}
     for name, solver in solving.solvers.items():
-        for place, completion in enumerate(_completions(context, name, solver, comparable)):
-            texts[place // solver.samples].append((name, completion))
+        for batch in _completions(context, name, solver, comparable):
+            for completion in batch:
+                written[completion.task.id].append(completion.whole())
     found = {}
-    for prompt, given in zip(comparable, texts, strict=True):
+    for prompt in comparable:
         verifier = context.judge.verifiers[prompt.domain]
         assert isinstance(verifier, MathVerifier)
-        found[prompt.id] = _solved(prompt, given, verifier, solving)
+        found[prompt.id] = _solved(written[prompt.id], verifier, solving)
     return found
 
 
-def _completions(context: Context, name: str, solver: PromptSolver, prompts: Sequence[Prompt]) -> list[str]:
-    """`samples` completions a prompt, one after the other; empty where there is none, or it was cut."""
-    domains = context.recipe.domains
-    inputs = [formats.solver_input(domains[p.domain], p.problem) for p in prompts for _ in range(solver.samples)]
-    context.listener.begin(f"solving: {name}", len(inputs))
-    seed = context.seed("curation", "solver", name)
+def _completions(
+    context: Context, name: str, solver: PromptSolver, prompts: Sequence[Prompt]
+) -> Iterator[list[Completion]]:
+    context.listener.begin(f"solving: {name}", len(prompts) * solver.samples)
     with context.open_engine(solver.engine, f"curation.solving.solvers.{name}") as engine:
-        samples = answers_of(engine, inputs, solver.sampling, seed, context.listener.advance)
-    return ["" if isinstance(sample, Missing) or not sample.complete else sample.text for sample in samples]
+        yield from complete(
+            engine,
+            [LabelledTask.unlabelled(prompt) for prompt in prompts],
+            solver.sampling,
+            solver.samples,
+            context.seed("curation", "solver", name),
+            domains=context.recipe.domains,
+            origin=Origin(("solved",), 0, name),
+            on_progress=context.listener.advance,
+        )
 
 
-def _solved(prompt: Prompt, given: Sequence[tuple[str, str]], verifier: MathVerifier, solving: Solving) -> Solved:
-    answers = [verifier.extract(text) for _, text in given]
+def _solved(written: Sequence[Completion], verifier: MathVerifier, solving: Solving) -> Solved:
+    answers = [verifier.extract(one.text) for one in written]
     result = vote(answers, verifier.equal, ties="drop", canonical=verifier.canonical)
     winner = result.answer
     agrees = [winner is not None and answer is not None and verifier.equal(answer, winner) for answer in answers]
-    solvers = {name for (name, _), right in zip(given, agrees, strict=True) if right}
+    solvers = {one.origin.mode for one, right in zip(written, agrees, strict=True) if right}
     reason = _reason(winner, sum(agrees) / len(agrees), len(solvers), answers, solving)
+    numbered = (dataclasses.replace(one, index=place) for place, one in enumerate(written))
     rows = tuple(
-        Rollout(
-            id=content_id("solved", prompt.id, place),
-            task_id=prompt.id,
-            domain=prompt.domain,
-            round=0,
-            mode=name,
-            index=place,
-            completion=text,
-            passed=None if winner is None else right,
-            reward=None if winner is None else float(right),
-            status="no_label" if winner is None else ("agrees" if right else "disagrees"),
-            reason=reason,
-        )
-        for place, ((name, text), right) in enumerate(zip(given, agrees, strict=True))
+        one.judged(agreement(None if winner is None else right, reason))
+        for one, right in zip(numbered, agrees, strict=True)
     )
     return Solved(rows, reason)
 

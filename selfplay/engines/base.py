@@ -1,11 +1,13 @@
-"""What an engine takes and gives: sampling settings, samples, and requests for log-probabilities."""
+"""The types of an engine: sampling settings, samples, and requests for log-probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
+
+from selfplay.config.section import SamplingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,13 @@ class Sampling:
     max_new_tokens: int
     top_p: float = 1.0
 
+    @classmethod
+    def of(cls, settings: SamplingSettings, temperature: float | None = None) -> Sampling:
+        """As a recipe says; where a temperature is given, at that one, from the whole distribution."""
+        if temperature is not None:
+            return cls(temperature, settings.max_new_tokens)
+        return cls(settings.temperature, settings.max_new_tokens, settings.top_p)
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -50,6 +59,9 @@ class Sample:
     """Tokens of the prompt, as far as the engine says."""
     completion_tokens: int = 0
     """Tokens of the completion, its thinking and its end included, as far as the engine says."""
+    logprobs: tuple[float, ...] = ()
+    """Log-probability of each sampled id under the model itself, at temperature 1, nats; empty where the engine has
+    none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +96,24 @@ OnProgress = Callable[[int], None]
 """Called with the number of items that have just been finished."""
 
 
-class Engine(Protocol):
-    """Generates and scores with one model."""
+class Policy(Protocol):
+    """An engine that completes prompts with one model, here or at an endpoint."""
 
     model: ModelRef
+
+    def stream(
+        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None
+    ) -> Iterator[Sequence[Sample | Missing]]:
+        """One completion a prompt, in order, some at a time; or why this prompt was refused.
+
+        Raises:
+            BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
+        """
+        ...
+
+
+class Engine(Policy, Protocol):
+    """Generates and scores with one model."""
 
     def generate(
         self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None

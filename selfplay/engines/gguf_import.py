@@ -7,10 +7,12 @@ import struct
 from pathlib import Path
 from typing import Literal
 
+from selfplay.config.errors import UserError
+
 MAGIC = b"GGUF"
 
 
-class GgufError(ValueError):
+class GgufError(UserError):
     """A file that cannot be turned into a model folder; the message names it and the remedy."""
 
 

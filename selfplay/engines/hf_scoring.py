@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfplay.engines.batching import by_length
+from selfplay.engines.jobs import by_length
 from selfplay.engines.loading import ModelError
 
 Spans = list[tuple[int, int]]
@@ -242,7 +242,7 @@ def _by_vocabulary(network: Any, head: Any, states: Any, targets: Any, width: in
 
 
 def _finished(config: Any, logits: Any) -> Any:
-    """What some architectures do to the output layer's product: Granite, Cohere, Gemma 2."""
+    """Changes of the output layer's product in some architectures: Granite, Cohere, Gemma 2."""
     import torch
 
     if getattr(config, "logits_scaling", None):

@@ -17,7 +17,7 @@ ADAPTER_NAME = 16
 _on_forget: list[Callable[[], None]] = []
 _loaded: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
 _wrapped: dict[str, Any] = {}
-"""What peft made of those that have adapters."""
+"""The models that peft made of those with adapters."""
 
 
 class ModelError(RuntimeError):
@@ -116,7 +116,7 @@ def load_tokenizer(model: ModelRef) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """What can be told of a model without its weights."""
+    """Facts about a model that need no weights."""
 
     architecture: str
     chat_template: bool

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
 
-from selfplay.compute.workers import Job, Workers
+from selfplay.compute.workers import Workers
 from selfplay.config import recipe as config
 from selfplay.engines import hf_engine, supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, OnProgress, Sample, Sampling, ScoringRequest
+from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
 from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore, content_key
+
+Job = TypeVar("Job", bound=ShardJob)
 
 
 class ShardedEngine:
@@ -26,23 +29,30 @@ class ShardedEngine:
         self._store = store
         self._backend = _backend(settings)
 
+    def stream(
+        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None
+    ) -> Iterator[list[Sample]]:
+        """One completion a prompt, in order, shard by shard, as soon as a shard and all before it are done.
+
+        Prompts go through the model's chat template if it has that style. Of the shards, no more are in memory than
+        the workers have under way.
+        """
+        parts = [prompts[start:end] for start, end in _slices(len(prompts), self._settings.shard)]
+        jobs, keys = [], []
+        for number, part in enumerate(parts):
+            shard_seed = derive(seed, "generate", number)
+            known = [asdict(sampling), shard_seed, self._settings.batch_tokens, list(part)]
+            keys.append(content_key("generate", self._identity(), *known))
+            jobs.append(GenerateJob(**self._common(), prompts=part, sampling=sampling, seed=shard_seed))
+        sizes = [len(part) for part in parts]
+        for rows in self._run(self._backend.generate_shard, jobs, keys, sizes, on_progress):
+            yield [_sample(row) for row in rows]
+
     def generate(
         self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None
     ) -> list[Sample]:
-        """One completion a prompt, in order; through the model's chat template if it has that style."""
-        jobs: list[Job] = []
-        keys = []
-        batching = self._settings.continuous_batching
-        how = [asdict(sampling), *([] if batching is None else [batching])]
-        for number, (start, end) in enumerate(_slices(len(prompts), self._settings.shard)):
-            shard_seed = derive(seed, "generate", number)
-            part = list(prompts[start:end])
-            keys.append(content_key("generate", self._identity(), *how, shard_seed, self._settings.batch_tokens, part))
-            jobs.append(
-                self._job() | {"prompts": part, "chat": self.model.chat, "sampling": sampling, "seed": shard_seed}
-            )
-        rows = self._run(self._backend.generate_shard, jobs, keys, on_progress)
-        return [_sample(row) for row in rows]
+        """All that `stream` gives."""
+        return list(itertools.chain.from_iterable(self.stream(prompts, sampling, seed, on_progress)))
 
     def score(
         self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None = None
@@ -54,23 +64,15 @@ class ShardedEngine:
         """For each request, each segment's summed log-probability and its number of tokens."""
         return [list(zip(row["sums"], row["tokens"], strict=True)) for row in self._score(requests, None)]
 
-    def _score(self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None) -> list[dict[str, Any]]:
-        jobs, keys = [], []
-        for start, end in _slices(len(requests), self._settings.shard):
-            part = list(requests[start:end])
-            keys.append(content_key("score", self._identity(), [asdict(request) for request in part]))
-            jobs.append(self._job() | {"requests": part})
-        return self._run(self._backend.score_shard, jobs, keys, on_progress)
+    def _score(self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None) -> Iterator[Row]:
+        parts = [requests[start:end] for start, end in _slices(len(requests), self._settings.shard)]
+        keys = [content_key("score", self._identity(), [asdict(request) for request in part]) for part in parts]
+        jobs = [ScoreJob(**self._common(), requests=part) for part in parts]
+        sizes = [len(part) for part in parts]
+        return itertools.chain.from_iterable(self._run(self._backend.score_shard, jobs, keys, sizes, on_progress))
 
-    def _job(self) -> Job:
-        return {
-            "model": self.model,
-            "device": self._workers.device,
-            "batch_tokens": self._settings.batch_tokens,
-            "engine_args": self._settings.args,
-            "continuous_batching": self._settings.continuous_batching,
-            "supervision": self._settings.supervision,
-        }
+    def _common(self) -> dict[str, Any]:
+        return {"model": self.model, "device": self._workers.device, "settings": self._settings}
 
     def _identity(self) -> list[Any]:
         own = [] if self._settings.kind == "transformers" else [self._settings.kind, self._settings.args]
@@ -78,27 +80,29 @@ class ShardedEngine:
 
     def _run(
         self,
-        function: Callable[[Job], list[dict[str, Any]]],
+        function: Callable[[Job], list[Row]],
         jobs: Sequence[Job],
         keys: Sequence[str],
+        sizes: Sequence[int],
         on_progress: OnProgress | None,
-    ) -> list[dict[str, Any]]:
-        if self._settings.supervision is not None:
-            jobs = [job | {"journal": self._store.unfinished(key)} for job, key in zip(jobs, keys, strict=True)]
-        shards = [self._store.get(key) for key in keys]
-        missing = [index for index, shard in enumerate(shards) if shard is None]
-
-        def keep(place: int, rows: list[dict[str, Any]]) -> None:
-            self._store.put(keys[missing[place]], rows)
+    ) -> Iterator[list[Row]]:
+        """The rows of each shard, in order, from the store or from the workers."""
+        missing = [place for place, key in enumerate(keys) if not self._store.has(key)]
+        done = set(range(len(keys))) - set(missing)
+        if on_progress is not None:
+            on_progress(sum(sizes[place] for place in done))
+        wanted = (replace(jobs[place], journal=self._store.unfinished(keys[place])) for place in missing)
+        turn = 0
+        for number, rows in self._workers.as_done(function, wanted):
+            self._store.put(keys[missing[number]], rows)
+            done.add(missing[number])
             if on_progress is not None:
                 on_progress(len(rows))
-
-        if on_progress is not None:
-            on_progress(sum(len(shard) for shard in shards if shard is not None))
-        fresh = self._workers.map(function, [jobs[index] for index in missing], keep)
-        for index, rows in zip(missing, fresh, strict=True):
-            shards[index] = rows
-        return [row for shard in shards if shard is not None for row in shard]
+            while turn in done:
+                yield rows if turn == missing[number] else self._store.read(keys[turn])
+                turn += 1
+        for key in keys[turn:]:
+            yield self._store.read(key)
 
 
 def _backend(settings: config.EngineSettings) -> Any:
@@ -107,10 +111,11 @@ def _backend(settings: config.EngineSettings) -> Any:
     return {"transformers": hf_engine, "vllm": vllm_engine}[settings.kind]
 
 
-def _sample(row: dict[str, Any]) -> Sample:
+def _sample(row: Row) -> Sample:
     ids = tuple(row["token_ids"])
+    logprobs = tuple(row.get("logprobs", ()))
     # Shards of older runs lack the number of prompt tokens.
-    return Sample(row["text"], ids, row["complete"], row.get("prompt_tokens", 0), len(ids) + row["complete"])
+    return Sample(row["text"], ids, row["complete"], row.get("prompt_tokens", 0), len(ids) + row["complete"], logprobs)
 
 
 def _slices(count: int, size: int) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """The child process that the supervisor watches: runs one job at a time, and tells of every item when it is done.
 
-It answers over a socket that it inherited, so there is no port to find and no token to keep.
+It answers over its standard output, so there is no port to find and no token to keep.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import TypeVar
 
-from selfplay.compute.workers import die_with_parent
+from selfplay.compute.objects import Owner, unpacked
+from selfplay.engines.jobs import Row, ShardJob
 
 BEAT_S = 0.5
 """Shortest time between two signs of life, in seconds."""
 
-Row = dict[str, Any]
-Function = Callable[[dict[str, Any]], Iterator[tuple[int, Row] | None]]
+Job = TypeVar("Job", bound=ShardJob)
+Function = Callable[[Job], Iterator[tuple[int, Row] | None]]
 """Works on a job: gives each finished item's place and row, and None once the model is open and after each step."""
 
 
@@ -52,20 +52,15 @@ class Failed:
 Message = Alive | Finished | Done | Failed
 
 
-def serve(parent: int, descriptor: int) -> None:
-    """Answers jobs over a socket until its other side hangs up, or the parent process ends."""
-    die_with_parent(parent)
-    connection = Connection(descriptor)
-    while True:
-        try:
-            function, job = connection.recv()
-        except EOFError:
-            return
-        for message in _messages(function, job):
-            connection.send(message)
+def serve() -> None:
+    """Answers jobs until the worker hangs up, or ends."""
+    owner = Owner()
+    for asked in owner.told():
+        for message in _messages(*unpacked(asked)):
+            owner.answer(message)
 
 
-def _messages(function: Function, job: dict[str, Any]) -> Iterator[Message]:
+def _messages(function: Function[Job], job: Job) -> Iterator[Message]:
     told = -BEAT_S
     try:
         for finished in function(job):

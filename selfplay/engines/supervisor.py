@@ -7,27 +7,29 @@ anything else happens, so a child's end, or the worker's, costs only the complet
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import json
 import os
-import queue
-import signal
-import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from sandbox.process.child import ChildGone, exit_reason
+from selfplay.compute.objects import ObjectChild
 from selfplay.compute.workers import GROUP_GPUS
 from selfplay.config.recipe import Supervision
 from selfplay.engines import loading, vllm_engine
-from selfplay.engines.journal import Journal
-from selfplay.engines.supervised import Done, Failed, Finished, Function, Message, Row
+from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
+from selfplay.engines.supervised import Done, Failed, Finished, Function, Message
+from selfplay.run.files import repair_lines
+from selfplay.run.tables import RecordError
 
-_END_S = 60.0
-"""Longest wait for the kernel to end a child that was killed, in seconds."""
+Job = TypeVar("Job", bound=ShardJob)
+
+Answer = tuple[int, Row]
+"""An item's place, and its row."""
 
 
 class EngineLost(RuntimeError):
@@ -42,36 +44,38 @@ class ChildFault(RuntimeError):
         self.final = final
 
 
-def generate_shard(job: dict[str, Any]) -> list[Row]:
-    """Completes a shard's prompts with vLLM. Job: that of `vllm_engine.generate_shard`, supervision, journal.
+def generate_shard(job: GenerateJob) -> list[Row]:
+    """Completes a shard's prompts with vLLM.
 
     Raises:
         EngineLost: the child fails again and again, or was asked for what vLLM refuses.
     """
-    return finish(vllm_engine.completions, job, len(job["prompts"]))
+    return finish(vllm_engine.completions, job, len(job.prompts))
 
 
-def score_shard(job: dict[str, Any]) -> list[Row]:
-    """Scores a shard's requests with vLLM. Job: that of `vllm_engine.score_shard`, supervision, journal.
+def score_shard(job: ScoreJob) -> list[Row]:
+    """Scores a shard's requests with vLLM.
 
     Raises:
         EngineLost: the child fails again and again, or was asked for what vLLM refuses.
     """
-    return finish(vllm_engine.scores, job, len(job["requests"]))
+    return finish(vllm_engine.scores, job, len(job.requests))
 
 
-def finish(function: Function, job: dict[str, Any], count: int) -> list[Row]:
+def finish(function: Function[Job], job: Job, count: int) -> list[Row]:
     """Does the items of a job that its journal lacks, in children that are renewed as often as that helps.
 
     Raises:
         EngineLost: see `generate_shard`.
     """
-    limits: Supervision = job["supervision"]
-    journal = Journal(Path(job["journal"]))
+    limits = job.settings.supervision
+    if limits is None or job.journal is None:
+        raise ValueError("a supervised shard has limits and a journal")
+    journal = Journal(job.journal)
     barren = 0
     while missing := [place for place in range(count) if place not in journal.rows]:
         try:
-            for place, row in _child().answers(function, job | {"places": missing}, limits):
+            for place, row in answers(_child(), function, replace(job, wanted=missing), limits):
                 journal.add(place, row)
         except ChildFault as fault:
             close()
@@ -92,121 +96,103 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-@dataclass(slots=True)
-class Child:
-    """A child process, the socket to it, and what it has said since."""
+def answers(child: ObjectChild, function: Function[Job], job: Job, limits: Supervision) -> Iterator[Answer]:
+    """The answers of a function for a job, item by item.
 
-    process: subprocess.Popen[bytes]
-    connection: Connection
-    messages: queue.SimpleQueue[Message | None] = field(default_factory=queue.SimpleQueue)
-    """Ends with None, once the child has."""
-    listener: threading.Thread = field(init=False)
-
-    def __post_init__(self) -> None:
-        # A child that is stopped within a message would block whoever reads it, and so hide that it hangs.
-        self.listener = threading.Thread(target=self._listen, daemon=True)
-        self.listener.start()
-
-    @classmethod
-    def start(cls) -> Child:
-        """Starts a child in a session of its own, which the kernel ends when this process ends."""
-        ours, theirs = multiprocessing.Pipe()
-        line = [sys.executable, "-P", "-m", "selfplay.engines.supervised_main", str(os.getpid()), str(theirs.fileno())]
-        process = subprocess.Popen(
-            line, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=_environment(), start_new_session=True
-        )
-        theirs.close()
-        return cls(process, ours)
-
-    def _listen(self) -> None:
-        with contextlib.suppress(EOFError, OSError):
-            while True:
-                self.messages.put(self.connection.recv())
-        self.messages.put(None)
-
-    def answers(self, function: Function, job: dict[str, Any], limits: Supervision) -> Iterator[tuple[int, Row]]:
-        """What the function gives for a job, item by item.
-
-        Raises:
-            ChildFault: the child died, was silent too long or failed; all that it had finished was given before.
-        """
-        try:
-            self.connection.send((function, job))
-        except OSError:
-            raise ChildFault(self._how_it_ended()) from None
-        patience, work = limits.opening_s, "opening a model"
+    Raises:
+        ChildFault: the child died, was silent too long or failed; all that it had finished was given before.
+        EngineLost: the kernel does not end it.
+    """
+    patience, work = limits.opening_s, "opening a model"
+    try:
+        child.send((function, job))
         while True:
-            try:
-                message = self.messages.get(timeout=patience)
-            except queue.Empty:
-                yield from self._last_words()
-                raise ChildFault(f"was silent for {patience:g} s while {work}") from None
+            message: Message = child.receive(time.monotonic() + patience)
             if isinstance(message, Done):
                 return
-            if message is None:
-                raise ChildFault(self._how_it_ended())
             if isinstance(message, Failed):
                 raise ChildFault(f"failed ({message.reason})", message.final)
             if isinstance(message, Finished):
                 yield message.place, message.row
             patience, work = limits.silence_s, "at work"
+    except ChildGone:
+        raise ChildFault(_ended(child)) from None
+    except TimeoutError:
+        _ended(child)
+        yield from _last_words(child)
+        raise ChildFault(f"was silent for {patience:g} s while {work}") from None
 
-    def _last_words(self) -> Iterator[tuple[int, Row]]:
-        """Ends the child; what it had finished by then counts."""
-        self.end()
-        while not self.messages.empty():
-            message = self.messages.get()
+
+def _last_words(child: ObjectChild) -> Iterator[Answer]:
+    """The items that a child had finished before it was ended."""
+    with contextlib.suppress(ChildGone, TimeoutError):
+        while True:
+            message: Message = child.receive(time.monotonic())
             if isinstance(message, Finished):
                 yield message.place, message.row
 
-    def _how_it_ended(self) -> str:
-        self.end()
-        code = self.process.returncode
-        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
 
-    def end(self) -> None:
-        """Ends the child, and the processes that it started, at once.
-
-        Raises:
-            EngineLost: the kernel does not end it.
-        """
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        try:
-            self.process.wait(_END_S)
-            self.listener.join(_END_S)
-        except subprocess.TimeoutExpired:
-            raise EngineLost(
-                f"the vLLM process {self.process.pid} could not be ended within {_END_S:g} s: the system holds it, "
-                "so what it has of the device stays taken; look at the system's log"
-            ) from None
+def _ended(child: ObjectChild) -> str:
+    """Ends a child; returns how it ended."""
+    try:
+        return exit_reason(child.end())
+    except TimeoutError as error:
+        raise EngineLost(
+            f"of vLLM, {error}: the system holds it, so what it has of the device stays taken; look at the system's log"
+        ) from error
 
 
-_current: list[Child] = []
+_current: list[ObjectChild] = []
 """The one child of this worker, if any."""
 
 
-def _child() -> Child:
+def _child() -> ObjectChild:
     if not _current:
         loading.forget_all()
-        _current.append(Child.start())
+        # What it prints goes where the worker's goes.
+        _current.append(ObjectChild("selfplay.engines.supervised_main", environment=_environment(), stderr=2))
     return _current[0]
 
 
 def _environment() -> dict[str, str]:
-    """The worker's, with its import path and all GPUs of its group."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    if group := os.environ.get(GROUP_GPUS):
-        environment["CUDA_VISIBLE_DEVICES"] = group
-    return environment
+    """The worker's, with all GPUs of its group."""
+    group = os.environ.get(GROUP_GPUS)
+    return os.environ | ({"CUDA_VISIBLE_DEVICES": group} if group else {})
 
 
 def close() -> None:
     """Ends the child, so that all its memory comes back."""
     while _current:
         child = _current.pop()
-        child.end()
-        child.connection.close()
+        _ended(child)
+        child.close()
 
 
 loading.on_forget(close)
+
+
+class Journal:
+    """Rows by place in a file that is only ever appended to; a kill loses at most the row that was being written."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.rows: dict[int, dict[str, Any]] = self._read()
+
+    def _read(self) -> dict[int, dict[str, Any]]:
+        if not self.file.exists():
+            return {}
+        repair_lines(self.file)
+        try:
+            lines = [json.loads(line) for line in self.file.read_text(encoding="ascii").splitlines()]
+            return {int(place): dict(row) for place, row in lines}
+        except (ValueError, TypeError) as error:
+            raise RecordError(
+                f"{self.file}: is damaged ({error}); delete it and run again: its answers will be made anew"
+            ) from error
+
+    def add(self, place: int, row: dict[str, Any]) -> None:
+        """Keeps a row; what is added survives the death of this process."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("ab") as file:
+            file.write(json.dumps([place, row]).encode("ascii") + b"\n")
+        self.rows[place] = row

@@ -6,14 +6,15 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfplay.engines import loading
-from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
+from selfplay.engines.base import ModelRef
 from selfplay.engines.hf_engine import encode_request, end_ids, templated
+from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
 from selfplay.run.seeding import derive
 
 ENVIRONMENT = {
@@ -30,7 +31,7 @@ ENVIRONMENT = {
 """Set before vLLM is imported, unless the user has set them."""
 
 
-Finished = tuple[int, dict[str, Any]]
+Finished = tuple[int, Row]
 """The place of a prompt or request in its shard, and its row."""
 
 
@@ -38,7 +39,7 @@ Finished = tuple[int, dict[str, Any]]
 class _Open:
     key: str
     shape: str
-    """What two models must have in common to exchange weights; empty where that is not safe."""
+    """Properties that two models must share to exchange weights; empty where that is not safe."""
     llm: Any
     tokenizer: Any
     ends: list[int]
@@ -48,56 +49,58 @@ _open: list[_Open] = []
 """The one model that this worker has open, if any: vLLM takes the memory that it is given at once."""
 
 
-def generate_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Completes a shard's prompts. Job: model, device, prompts, chat, sampling, seed, engine_args."""
+def generate_shard(job: GenerateJob) -> list[Row]:
+    """Completes a shard's prompts."""
     return _in_order(completions(job))
 
 
-def score_shard(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Scores a shard's requests. Job: model, device, requests, engine_args."""
+def score_shard(job: ScoreJob) -> list[Row]:
+    """Scores a shard's requests."""
     return _in_order(scores(job))
 
 
-def _in_order(found: Iterator[Finished | None]) -> list[dict[str, Any]]:
+def _in_order(found: Iterator[Finished | None]) -> list[Row]:
     rows = dict(item for item in found if item is not None)
     return [rows[place] for place in sorted(rows)]
 
 
-def completions(job: dict[str, Any]) -> Iterator[Finished | None]:
-    """A shard's completions, each as it ends, with its place; None when the model is open, and after each step.
-
-    Job: that of `generate_shard`, and maybe `places`, the only ones wanted.
-    """
+def completions(job: GenerateJob) -> Iterator[Finished | None]:
+    """A shard's completions, each as it ends, with its place; None when the model is open, and after each step."""
     from vllm import SamplingParams
 
     opened = _load(job)
     yield None
-    sampling: Sampling = job["sampling"]
+    sampling = job.sampling
     prompts = {}
     params = {}
-    for place in job.get("places", range(len(job["prompts"]))):
-        prompt = job["prompts"][place]
-        text = templated(opened.tokenizer, prompt) if job["chat"] else prompt
+    for place in range(len(job.prompts)) if job.wanted is None else job.wanted:
+        prompt = job.prompts[place]
+        text = templated(opened.tokenizer, prompt) if job.model.chat else prompt
         prompts[place] = opened.tokenizer(text, add_special_tokens=False)["input_ids"]
         params[place] = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_tokens=sampling.max_new_tokens,
             # A seed for each prompt, so that a completion depends on no neighbour in the batch.
-            seed=derive(job["seed"], place) if sampling.temperature > 0 else None,
+            seed=derive(job.seed, place) if sampling.temperature > 0 else None,
             stop_token_ids=opened.ends,
             detokenize=False,
+            # No alternatives: the log-probability of the drawn token alone.
+            logprobs=0,
         )
     for ended in _run(opened, prompts, params):
         if ended is None:
             yield None
             continue
         place, output = ended
-        yield place, _row(opened, list(output.outputs[0].token_ids)) | {"prompt_tokens": len(prompts[place])}
+        row = _row(opened, list(output.outputs[0].token_ids))
+        found = zip(row["token_ids"], output.outputs[0].logprobs, strict=False)
+        logprobs = [position[token].logprob for token, position in found]
+        yield place, row | {"prompt_tokens": len(prompts[place]), "logprobs": logprobs}
 
 
 def _run(opened: _Open, prompts: dict[int, list[int]], params: dict[int, Any]) -> Iterator[tuple[int, Any] | None]:
-    """What the engine makes of prompts, by place, in the order in which they end; None after each step."""
+    """The engine's completions, by place, in the order in which they end; None after each step."""
     from vllm.sampling_params import RequestOutputKind
 
     engine = opened.llm.llm_engine
@@ -122,25 +125,21 @@ def _add(engine: Any, place: int, ids: list[int], params: Any) -> None:
         raise ValueError(f"vLLM refuses a prompt of {len(ids)} tokens: {error}") from error
 
 
-def _row(opened: _Open, ids: list[int]) -> dict[str, Any]:
+def _row(opened: _Open, ids: list[int]) -> Row:
     stop = next((place for place, token in enumerate(ids) if token in opened.ends), None)
     kept = ids if stop is None else ids[:stop]
     text = opened.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     return {"text": text, "token_ids": kept, "complete": stop is not None}
 
 
-def scores(job: dict[str, Any]) -> Iterator[Finished | None]:
-    """A shard's scores, each as it is found, with its place; None when the model is open, and after each step.
-
-    Job: that of `score_shard`, and maybe `places`, the only ones wanted.
-    """
+def scores(job: ScoreJob) -> Iterator[Finished | None]:
+    """A shard's scores, each as it is found, with its place; None when the model is open, and after each step."""
     from vllm import SamplingParams
 
     opened = _load(job)
     yield None
-    requests: Sequence[ScoringRequest] = job["requests"]
-    places = job.get("places", range(len(requests)))
-    encoded = {place: encode_request(opened.tokenizer, requests[place]) for place in places}
+    places = range(len(job.requests)) if job.wanted is None else job.wanted
+    encoded = {place: encode_request(opened.tokenizer, job.requests[place]) for place in places}
     # Zero alternatives: the log-probability of each token of the prompt, and of no other.
     how = {"max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0, "detokenize": False}
     params = {place: SamplingParams(**how) for place in encoded}
@@ -156,12 +155,12 @@ def scores(job: dict[str, Any]) -> Iterator[Finished | None]:
         yield place, {"sums": sums, "tokens": [end - start for start, end in spans]}
 
 
-def _load(job: dict[str, Any]) -> _Open:
-    model: ModelRef = job["model"]
+def _load(job: ShardJob) -> _Open:
+    model, engine_args = job.model, job.settings.args
     key = f"{model.path}@{model.fingerprint}"
     if _open and _open[0].key == key:
         return _open[0]
-    shape = _shape(model, job["engine_args"])
+    shape = _shape(model, engine_args)
     if _open and shape and _open[0].shape == shape:
         _open[0].llm.collective_rpc("reload_weights", kwargs={"weights_path": model.path})
         _open[0].llm.reset_prefix_cache()
@@ -171,8 +170,8 @@ def _load(job: dict[str, Any]) -> _Open:
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
     from vllm import LLM
 
-    settings = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm"} | job["engine_args"]
-    if job["device"] == "cpu":
+    settings = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm"} | engine_args
+    if job.device == "cpu":
         # Compiling for a CPU takes longer than a small model's whole work. Where a prompt is prefilled in pieces, the
         # token that its piece has drawn is taken back from the request's generator, which torch has for GPUs only.
         settings = {"enforce_eager": True, "enable_chunked_prefill": False} | settings

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
-from selfplay import formats
 from selfplay.config.recipe import Evaluation
-from selfplay.engines.base import ModelRef, Sample, Sampling
+from selfplay.config.section import SamplingSettings
+from selfplay.engines.base import ModelRef
 from selfplay.evaluation.metrics import Estimate, avg_at_k, estimate, paired_gain, pass_at_k
-from selfplay.rollouts.judge import task_of
+from selfplay.rollouts.completions import Completion, Origin, complete
+from selfplay.rollouts.rollout import judged
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout, Seed
-from selfplay.run.seeding import content_id, derive
+from selfplay.run.results import EvaluationResult
+from selfplay.run.seeding import derive
 from selfplay.stage.context import Context
 
 Row = dict[str, Any]
@@ -23,72 +25,42 @@ GREEDY = "greedy"
 
 def evaluation_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed]
-) -> dict[str, Any]:
+) -> EvaluationResult:
     """Writes `rollouts`: every completion of the held-out problems with its verdict."""
     settings = context.recipe.evaluation
-    # One mode is judged while the next is sampled.
-    with ThreadPoolExecutor(1) as judging:
-        pending = [
-            judging.submit(
-                _judged, context, number, problems, mode, _sample(context, number, policy, problems, mode, t)
-            )
-            for mode, t in modes(settings)
-        ]
-        rows = [row for found in pending for row in found.result()]
-    stage.write("rollouts", Rollout, rows)
-    table = metric_rows(rows, settings, number, context.recipe.seed)
+    # The modes are one stream, so that the end of one is judged while the next is sampled.
+    completions = _completions(context, number, policy, problems)
+    count = stage.write("rollouts", Rollout, chain.from_iterable(judged(context.judge, completions)))
+    table = metric_rows(metric_values(outcomes_of(stage)), settings, number, context.recipe.seed)
     context.listener.log(stage.name, {f"{row['domain']}/{row['metric']}": row["value"] for row in table}, number)
-    return {"rollouts": len(rows), "not_checked": sum(row.passed is None for row in rows)}
+    not_checked = sum(passed is None for *_, passed in outcomes_of(stage))
+    return EvaluationResult(rollouts=count, not_checked=not_checked)
 
 
-def modes(settings: Evaluation) -> list[tuple[str, float]]:
-    """How the problems are sampled: a name and a temperature."""
-    drawn = [(f"T={temperature}", temperature) for temperature in settings.temperatures]
-    return drawn + ([(GREEDY, 0.0)] if settings.greedy else [])
+def modes(settings: Evaluation) -> list[tuple[str, SamplingSettings, int]]:
+    """How the problems are sampled: a name, the settings, and the completions a problem."""
+    ways = [(f"T={temperature}", temperature, settings.samples) for temperature in settings.temperatures]
+    if settings.greedy:
+        ways.append((GREEDY, 0.0, 1))
+    most = settings.max_new_tokens
+    return [(name, SamplingSettings(temperature=at, max_new_tokens=most), k) for name, at, k in ways]
 
 
-def _repeated(settings: Evaluation, problems: Sequence[Seed], mode: str) -> list[tuple[Seed, int]]:
-    """Each problem as often as the mode samples it, with the index of the sample."""
-    k = 1 if mode == GREEDY else settings.samples
-    return [(seed, index) for seed in problems for index in range(k)]
-
-
-def _sample(
-    context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], mode: str, temperature: float
-) -> list[Sample]:
-    settings = context.recipe.evaluation
-    repeated = _repeated(settings, problems, mode)
-    context.listener.begin(f"evaluation {number}: {mode}", len(repeated))
-    return context.engine(policy).generate(
-        [formats.solver_input(context.recipe.domains[seed.domain], seed.problem) for seed, _ in repeated],
-        Sampling(temperature, settings.max_new_tokens),
-        context.seed("evaluation", mode),
-        context.listener.advance,
-    )
-
-
-def _judged(
-    context: Context, number: int, problems: Sequence[Seed], mode: str, samples: Sequence[Sample]
-) -> list[Rollout]:
-    repeated = _repeated(context.recipe.evaluation, problems, mode)
-    tasks = [(seed.domain, task_of(seed.answer, seed.tests, prompt=seed.problem)) for seed, _ in repeated]
-    verdicts = context.judge.judge_samples(tasks, samples)
-    return [
-        Rollout(
-            id=content_id("evaluation", number, mode, seed.id, index),
-            task_id=seed.id,
-            domain=seed.domain,
-            round=number,
-            mode=mode,
-            index=index,
-            completion=sample.text,
-            passed=verdict.passed,
-            reward=verdict.reward,
-            status=verdict.status,
-            reason=verdict.reason,
+def _completions(
+    context: Context, number: int, policy: ModelRef, problems: Sequence[Seed]
+) -> Iterator[list[Completion]]:
+    for mode, sampling, k in modes(context.recipe.evaluation):
+        context.listener.begin(f"evaluation {number}: {mode}", len(problems) * k)
+        yield from complete(
+            context.engine(policy),
+            problems,
+            sampling,
+            k,
+            context.seed("evaluation", mode),
+            domains=context.recipe.domains,
+            origin=Origin(("evaluation", number, mode), number, mode),
+            on_progress=context.listener.advance,
         )
-        for (seed, index), sample, verdict in zip(repeated, samples, verdicts, strict=True)
-    ]
 
 
 def choose_problems(context: Context, seeds: Iterable[Seed], limit: int | None = None) -> list[Seed]:
@@ -103,38 +75,44 @@ Values = dict[tuple[str, str], dict[str, float | None]]
 """For each (domain, metric): a value a problem."""
 
 
-def metric_values(rows: Sequence[Rollout]) -> Values:
+Judged = tuple[str, str, str, bool | None]
+"""Of a rollout: domain, mode, task, and whether it passed."""
+
+
+def outcomes_of(stage: Stage) -> Iterator[Judged]:
+    """The outcomes of a stage's rollouts, of which metrics are made; their texts are not read."""
+    return stage.columns("rollouts", Rollout, ("domain", "mode", "task_id", "passed"))
+
+
+def metric_values(outcomes: Iterable[Judged]) -> Values:
     """avg@k and pass@k of sampled modes, and greedy accuracy, problem by problem."""
-    outcomes: dict[tuple[str, str], dict[str, list[bool | None]]] = {}
-    for row in rows:
-        outcomes.setdefault((row.domain, row.mode), {}).setdefault(row.task_id, []).append(row.passed)
+    found: dict[tuple[str, str], dict[str, list[bool | None]]] = {}
+    for domain, mode, task, passed in outcomes:
+        found.setdefault((domain, mode), {}).setdefault(task, []).append(passed)
     values: Values = {}
-    for (domain, mode), problems in outcomes.items():
+    for (domain, mode), problems in found.items():
         if mode == GREEDY:
-            values[domain, GREEDY] = {task: avg_at_k(found) for task, found in problems.items()}
+            values[domain, GREEDY] = {task: avg_at_k(of) for task, of in problems.items()}
             continue
-        k = max(len(found) for found in problems.values())
-        values[domain, f"avg@{k} {mode}"] = {task: avg_at_k(found) for task, found in problems.items()}
-        values[domain, f"pass@{k} {mode}"] = {task: pass_at_k(found, k) for task, found in problems.items()}
+        k = max(len(of) for of in problems.values())
+        values[domain, f"avg@{k} {mode}"] = {task: avg_at_k(of) for task, of in problems.items()}
+        values[domain, f"pass@{k} {mode}"] = {task: pass_at_k(of, k) for task, of in problems.items()}
     return values
 
 
-def metric_rows(rows: Sequence[Rollout], settings: Evaluation, number: int, seed: int) -> list[Row]:
+def metric_rows(values: Values, settings: Evaluation, number: int, seed: int) -> list[Row]:
     """Rows {round, domain, metric, value, low, high, n} of one round."""
     return [
         _row(number, domain, metric, estimate(list(found.values()), settings.bootstrap, derive(seed, "bootstrap")))
-        for (domain, metric), found in metric_values(rows).items()
+        for (domain, metric), found in values.items()
     ]
 
 
-def gain_rows(
-    before: Sequence[Rollout], after: Sequence[Rollout], settings: Evaluation, number: int, seed: int
-) -> list[Row]:
+def gain_rows(before: Values, after: Values, settings: Evaluation, number: int, seed: int) -> list[Row]:
     """Rows like `metric_rows`, of the paired difference between a round and the base."""
-    first, second = metric_values(before), metric_values(after)
     rows = []
-    for (domain, metric), found in second.items():
-        base = first[domain, metric]
+    for (domain, metric), found in after.items():
+        base = before[domain, metric]
         gain = paired_gain(
             [base[task] for task in found], list(found.values()), settings.bootstrap, derive(seed, "bootstrap")
         )

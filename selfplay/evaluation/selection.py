@@ -6,18 +6,20 @@ it was chosen, which is why the figures of a run come from other ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfplay import formats
+from selfplay.config.section import SamplingSettings
 from selfplay.config.training import Selection
-from selfplay.engines.base import ModelRef, Sampling
-from selfplay.evaluation.evaluate import metric_values
-from selfplay.rollouts.judge import task_of
+from selfplay.engines.base import ModelRef
+from selfplay.evaluation.evaluate import Judged, metric_values, outcomes_of
+from selfplay.rollouts.completions import Origin
+from selfplay.rollouts.rollout import stream_rollouts
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout, Seed
-from selfplay.run.seeding import content_id
+from selfplay.run.results import SelectionResult
 from selfplay.stage.context import Context
 
 Row = dict[str, Any]
@@ -36,7 +38,7 @@ class SelectionOutcome:
 
 def selection_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], before: Sequence[Row]
-) -> dict[str, Any]:
+) -> SelectionResult:
     """Writes `rollouts`: the development problems with their verdicts; the counts hold the score.
 
     Args:
@@ -50,18 +52,29 @@ def selection_stage(
     settings = context.recipe.training.selection
     if settings is None:
         raise ValueError("a recipe without training.selection has no selection stage")
-    rows = _rollouts(context, number, policy, problems, settings)
-    stage.write("rollouts", Rollout, rows)
-    score = score_of(rows, number)
+    context.listener.begin(f"selection {number}", len(problems) * settings.samples)
+    batches = stream_rollouts(
+        context.engine(policy),
+        problems,
+        SamplingSettings(temperature=settings.temperature, max_new_tokens=context.recipe.evaluation.max_new_tokens),
+        settings.samples,
+        context.seed("selection"),
+        context.judge,
+        domains=context.recipe.domains,
+        origin=Origin(("selection", number), number, f"T={settings.temperature:g}, development"),
+        on_progress=context.listener.advance,
+    )
+    stage.write("rollouts", Rollout, itertools.chain.from_iterable(batches))
+    score = score_of(outcomes_of(stage), number)
     context.listener.log(stage.name, {name: value for name, value in score.items() if name != "round"}, number)
     outcome = selection_outcome(settings, [*before, score])
-    return {"score": score, "best": outcome.best} | ({"stopped": outcome.stopped} if outcome.stopped else {})
+    return SelectionResult(score=score, best=outcome.best, stopped=outcome.stopped or None)
 
 
-def score_of(rows: Sequence[Rollout], number: int) -> Row:
+def score_of(outcomes: Iterable[Judged], number: int) -> Row:
     """The mean over domains of the mean over problems; what could not be checked is left out."""
     by_domain = {}
-    for (domain, metric), values in metric_values(rows).items():
+    for (domain, metric), values in metric_values(outcomes).items():
         known = [value for value in values.values() if value is not None]
         if metric.startswith("avg@") and known:
             by_domain[domain] = sum(known) / len(known)
@@ -108,34 +121,3 @@ def _in_a_row(rounds: int) -> str:
 def name_of(number: int) -> str:
     """A round as people call it."""
     return f"round {number}" if number else "the base"
-
-
-def _rollouts(
-    context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], settings: Selection
-) -> list[Rollout]:
-    repeated = [(seed, index) for seed in problems for index in range(settings.samples)]
-    context.listener.begin(f"selection {number}", len(repeated))
-    samples = context.engine(policy).generate(
-        [formats.solver_input(context.recipe.domains[seed.domain], seed.problem) for seed, _ in repeated],
-        Sampling(settings.temperature, context.recipe.evaluation.max_new_tokens),
-        context.seed("selection"),
-        context.listener.advance,
-    )
-    tasks = [(seed.domain, task_of(seed.answer, seed.tests, prompt=seed.problem)) for seed, _ in repeated]
-    verdicts = context.judge.judge_samples(tasks, samples)
-    return [
-        Rollout(
-            id=content_id("selection", number, seed.id, index),
-            task_id=seed.id,
-            domain=seed.domain,
-            round=number,
-            mode=f"T={settings.temperature:g}, development",
-            index=index,
-            completion=sample.text,
-            passed=verdict.passed,
-            reward=verdict.reward,
-            status=verdict.status,
-            reason=verdict.reason,
-        )
-        for (seed, index), sample, verdict in zip(repeated, samples, verdicts, strict=True)
-    ]

@@ -1,1 +1,1 @@
-"""What leaves a run: its prompts in the field's layouts, with a card."""
+"""Exports of a run: its prompts in the field's layouts, with a card, and its policy."""

@@ -17,8 +17,8 @@ from selfplay.export.hub import push_folder
 from selfplay.export.layouts import Layout, Row, RowSource
 from selfplay.run.directory import read_recipe, read_run
 from selfplay.run.files import RunError
+from selfplay.run.plan import Kind, stage_name
 from selfplay.run.tables import ROWS_AT_ONCE
-from selfplay.watching.rounds import stage_name
 
 ROWS_A_FILE = 500_000
 HUB = "hub:"
@@ -59,7 +59,7 @@ def export_prompts(
     recipe = read_run(run)
     source = RowSource(run, read_recipe(run), chat, number)
     if not source.rounds:
-        stage = stage_name("curation", number or 1)
+        stage = stage_name(Kind.CURATION, number or 1)
         raise RunError(f"{run}: has no curated prompts yet; run it up to there with `selfplay run ... --until {stage}`")
     if not to.startswith(HUB):
         folder = Path(to)

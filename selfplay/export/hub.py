@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from selfplay.config.errors import FAILED, UserError
+
 Kind = Literal["dataset", "model"]
 
 
-class HubError(RuntimeError):
+class HubError(UserError):
     """The hub did not take what was pushed; the message says why and what helps."""
+
+    exit_code = FAILED
+    of_run = "The run has ended, and its report is in {folder}; but {error}"
 
 
 def push_folder(folder: Path, name: str, private: bool, kind: Kind = "dataset") -> str:

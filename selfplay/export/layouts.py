@@ -1,6 +1,6 @@
 """The rows of each layout, one at a time. `sft` and `pairs` load into TRL as they are.
 
-prompts     every prompt that curation left, with its label where there is one
+prompts     every prompt that curation left, as a task with its label where there is one; a file of seeds, too
 generator   prompt/completion: what the prompt model reads and writes, in the released generator's format
 sft         prompt/completion: what the policy reads, and a completion that was found right
 pairs       prompt/chosen/rejected/source: right and wrong completions, where a round of DPO made them
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -23,9 +23,11 @@ import pyarrow as pa
 
 from selfplay import formats
 from selfplay.config.recipe import Recipe
+from selfplay.run.plan import Kind, read_plan
 from selfplay.run.records import LabelledTask, Pair, Prompt, Rollout
-from selfplay.run.tables import schema_of
+from selfplay.run.tables import plain_row, schema_of
 from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file, table_rows
+from verifiers.model import Task
 
 Layout = Literal["prompts", "generator", "sft", "pairs", "dropped"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -34,7 +36,8 @@ DEFAULT_LAYOUTS: tuple[Layout, ...] = ("prompts", "generator", "sft", "pairs")
 Row = dict[str, Any]
 
 _TEXT = pa.string()
-_TESTS = schema_of(LabelledTask).field("tests").type
+_TASK = [(field.name, field.type) for field in schema_of(LabelledTask).field("task").type]
+"""As in the format of seeds, in which arguments and expected values of functions are JSON texts."""
 _DROPPED = [
     *((name, _TEXT) for name in ("id", "domain", "stage", "reason", "problem", "completion")),
     ("round", pa.int64()),
@@ -42,8 +45,8 @@ _DROPPED = [
 _PROMPTS = [
     *((name, _TEXT) for name in ("id", "domain")),
     ("concepts", pa.list_(_TEXT)),
-    *((name, _TEXT) for name in ("level", "rationale", "problem", "answer")),
-    ("tests", _TESTS),
+    *((name, _TEXT) for name in ("level", "rationale")),
+    *_TASK,
     ("agreement", pa.float64()),
     ("pass_rate", pa.float64()),
     ("unlabelled", _TEXT),
@@ -105,7 +108,7 @@ class RowSource:
         return {task.prompt_id: task for stage in newest for task in self._all(stage, "tasks", LabelledTask)}
 
     def _curated(self) -> Iterator[tuple[int, Prompt]]:
-        """What curation left, with the round that it was made for."""
+        """The prompts that curation left, with the round that each was made for."""
         for own in self.rounds:
             for prompt in self._all(own.curation, "prompts", Prompt, only_kept=True):
                 yield own.number, prompt
@@ -120,9 +123,8 @@ class RowSource:
                 "concepts": list(prompt.concepts),
                 "level": prompt.level,
                 "rationale": prompt.rationale,
+                **plain_row(label.task if label else Task()),
                 "problem": prompt.problem,
-                "answer": label.answer if label else None,
-                "tests": [asdict(test) for test in label.tests] if label else [],
                 "agreement": task.agreement if task else None,
                 "pass_rate": task.pass_rate if task else None,
                 "unlabelled": "not labelled" if task is None else task.dropped,
@@ -158,7 +160,7 @@ class RowSource:
                 best[task_id] = min(text, best.get(task_id, text))
         for task_id in counts:
             task = tasks[task_id]
-            prompt = formats.solver_input(self.recipe.domains[task.domain], task.problem)
+            prompt = formats.solver_input(self.recipe.domains[task.domain], task.task)
             yield {"prompt": self._said("user", prompt), "completion": self._said("assistant", best[task_id])}
 
     def _right(self, places: Sequence[tuple[str, str]], tasks: Container[str]) -> Iterator[tuple[str, str]]:
@@ -205,8 +207,8 @@ class RowSource:
 
     def _updates(self, table: str) -> list[str]:
         """The rounds of self-play that have a table, in order."""
-        found = self.run.glob(f"stages/selfplay_*/{table}.parquet")
-        return sorted((file.parent.name for file in found), key=lambda name: int(name.partition("_")[2]))
+        names = [stage.name for stage in read_plan(self.run).of_kind(Kind.SELFPLAY)]
+        return [name for name in names if table_file(self.run, name, table).exists()]
 
     def _all(self, stage: str, table: str, record: type[Any], only_kept: bool = False) -> Iterator[Any]:
         return table_rows(table_file(self.run, stage, table), record, only_kept)

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 import selfplay
-from selfplay.config.models import PretrainedModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel
 from selfplay.export.hub import push_folder
 from selfplay.run.files import read_json, write_json
 

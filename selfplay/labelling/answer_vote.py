@@ -7,37 +7,35 @@ from dataclasses import dataclass
 
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.filters import answer_fault
-from selfplay.run.records import TestCase
 from verifiers.mathematics import MathVerifier
+from verifiers.model import Test
 from verifiers.voting import vote
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a vote gave a problem; `fault` says why there is no label."""
+    """The outcome of a vote on a problem; `fault` says why there is no label."""
 
     answer: str | None = None
-    tests: tuple[TestCase, ...] = ()
+    tests: tuple[Test, ...] = ()
     agreement: float = 0.0
-    votes: tuple[bool | None, ...] = ()
-    """For each ballot, in order: whether it agrees with the label; None where that could not be found out."""
+    agrees: tuple[bool | None, ...] = ()
+    """For each vote, in order: whether it agrees with the label; None where that could not be found out."""
     fault: str = ""
-    kill_rate: float | None = None
-    """Share of one-token mutants of an accepted program that the tests reject; None where that was not checked."""
 
     def missing(self, fault: str) -> Label:
         """The outcome of the same vote where its winner is no label."""
-        return Label(agreement=self.agreement, fault=fault, kill_rate=self.kill_rate)
+        return Label(agreement=self.agreement, fault=fault)
 
 
 def label_by_answers(
     verifier: MathVerifier, answers: Sequence[str | None], weights: Sequence[float], settings: Labelling
 ) -> Label:
-    """The answer that most ballots agree on; one without an answer counts against, and never wins.
+    """The answer that most votes agree on; one without an answer counts against, and never wins.
 
     Args:
         verifier: tells which answers are equal.
-        answers: the answer of each ballot, None where it has none.
+        answers: the answer of each vote, None where it has none.
         weights: what each counts.
         settings: the least share of all weights, ties, and filters of answers.
     """
@@ -52,8 +50,8 @@ def label_by_answers(
     if result.answer is None:
         return Label(agreement=result.agreement, fault=_short(result.reason))
     winner = result.answer
-    votes = tuple(answer is not None and verifier.equal(answer, winner) for answer in answers)
-    label = Label(winner, (), result.agreement, votes)
+    agrees = tuple(answer is not None and verifier.equal(answer, winner) for answer in answers)
+    label = Label(winner, (), result.agreement, agrees)
     fault = answer_fault(winner, settings)
     return label.missing(fault) if fault else label
 

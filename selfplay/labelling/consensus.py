@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sandbox.model import Program, Status
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label
-from selfplay.run.records import TestCase
+from verifiers.model import Test
 from verifiers.programs.runner import ProgramRunner, RawOutput
 from verifiers.voting import SAME_SIZE
 
@@ -27,7 +27,7 @@ class TrialInput:
     """An input to try programs on."""
 
     kind: str
-    """What its writer was asked for, or `seed`."""
+    """The kind that its writer was asked for, or `seed`."""
     input: str = ""
     written: str = ""
     """The output that its writer expects; empty where nobody does."""
@@ -37,7 +37,7 @@ class TrialInput:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What the programs made of a trial."""
+    """A trial with the outcome that the programs gave it."""
 
     trial: TrialInput
     output: str = ""
@@ -54,10 +54,10 @@ class Tried:
 
 
 class Consensus:
-    """The programs of a prompt's ballots, run on its trials.
+    """The programs of a prompt's votes, run on its trials.
 
     A program that fails on an input votes for nothing there, and counts against. Where the sandbox itself failed, the
-    ballot counts neither way.
+    vote counts neither way.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class Consensus:
 
         Args:
             runner: runs them in sandboxes.
-            programs: the program of each ballot, None where it has none.
-            weights: what each ballot counts.
+            programs: the program of each vote, None where it has none.
+            weights: what each vote counts.
             trials: the inputs; those with a fault are not run.
         """
         self._runner = runner
@@ -83,7 +83,7 @@ class Consensus:
         self._printed = dict(zip(distinct, found, strict=True)) if self._inputs else {}
 
     def label(self, settings: Labelling) -> tuple[Label, list[Tried]]:
-        """The tests that enough ballots agree on, or why there is no label; and what became of each trial."""
+        """The tests that enough votes agree on, or why there is no label; and what became of each trial."""
         tried = self._tried(settings)
         if not any(self.programs):
             return Label(fault="no program"), tried
@@ -91,13 +91,13 @@ class Consensus:
         if len(kept) < settings.min_tests:
             least = min((item.agreement for item in kept), default=0.0)
             return Label(agreement=least, fault="too few tests agreed on"), tried
-        votes = tuple(self._agrees(program, kept) for program in self.programs)
-        known = [(vote, weight) for vote, weight in zip(votes, self._weights, strict=True) if vote is not None]
+        agrees = tuple(self._agrees(program, kept) for program in self.programs)
+        known = [(agreed, weight) for agreed, weight in zip(agrees, self._weights, strict=True) if agreed is not None]
         total = math.fsum(weight for _, weight in known)
-        agreement = math.fsum(weight for vote, weight in known if vote) / total if total else 0.0
+        agreement = math.fsum(weight for agreed, weight in known if agreed) / total if total else 0.0
         fault = "" if agreement >= settings.min_agreement else "agreement too low"
-        tests = tuple(TestCase(item.trial.input, item.output) for item in kept)
-        label = Label(None, tests, agreement, votes)
+        tests = tuple(Test(item.trial.input, item.output) for item in kept)
+        label = Label(None, tests, agreement, agrees)
         return (label.missing(fault) if fault else label), tried
 
     def _tried(self, settings: Labelling) -> list[Tried]:
@@ -130,7 +130,7 @@ class Consensus:
         return ranked[0][1], min(ranked[0][0] / math.fsum(weight for _, weight in known), 1.0)
 
     def _output(self, program: str | None, place: int) -> str | None:
-        """What a program printed for an input, in normal spacing; empty where it failed, None where nobody knows."""
+        """The output of a program for an input, in normal spacing; empty where it failed, None where nobody knows."""
         if program is None:
             return ""
         return printed(self._printed[program][place])
@@ -143,7 +143,7 @@ class Consensus:
 
 
 def printed(result: RawOutput) -> str | None:
-    """What a program printed, in normal spacing; empty where it failed, None where the sandbox did."""
+    """The output of a run, in normal spacing; empty where it failed, None where the sandbox did."""
     if result.status == Status.SANDBOX_ERROR:
         return None
     return _words(result.text or "") if result.status == Status.OK else ""

@@ -6,13 +6,12 @@ rollout in turn, however many were drawn at once. So the size of a wave changes 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 from selfplay.config.labelling import Difficulty, DropRule, Labelling
+from verifiers.conformance.report import wilson_interval
 
 NOT_MEASURED = "difficulty: no rollout could be checked"
 _HALF_OR_NEVER = "difficulty: solved in more than half of the tries, or never"
@@ -58,31 +57,9 @@ def drop_reason(rate: float, limits: Sequence[Limit]) -> str:
     return next((limit.reason for limit in limits if limit.drops(rate)), "")
 
 
-def wilson_interval(passed: int, tried: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval of a proportion (Wilson 1927), which contains passed / tried; all of [0, 1] for no tries.
-
-    Args:
-        passed: successes, 0 to `tried`.
-        tried: trials.
-        confidence: level, in (0, 1).
-    """
-    if not 0 <= passed <= tried:
-        raise ValueError(f"{passed} of {tried} is no proportion")
-    if tried == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    rate, spread = passed / tried, z * z / tried
-    middle = (rate + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(rate * (1 - rate) / tried + spread / (4 * tried))
-    # Rounding must not push an end past the rate that it encloses, nor past a rate that is exactly 0 or 1.
-    low = 0.0 if passed == 0 else min(middle - half, rate)
-    high = 1.0 if passed == tried else max(middle + half, rate)
-    return low, high
-
-
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a sequence of rollouts says of a prompt so far."""
+    """The state of a prompt after a sequence of rollouts."""
 
     drawn: int
     """Rollouts that were looked at, those that could not be checked included."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -13,15 +14,16 @@ from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import Consensus, TrialInput, Tried
 from selfplay.labelling.filters import statement_fault
 from selfplay.labelling.label_engines import open_label_engine
-from selfplay.labelling.mutation_check import checked
 from selfplay.labelling.pass_rates import measure_pass_rates
-from selfplay.labelling.tasks import counts_of, has_label, task_of_label, with_decision
+from selfplay.labelling.tasks import counts_of, with_decision, with_label
 from selfplay.labelling.unit_tests import seed_trials, unit_tests_of, written_trials
 from selfplay.labelling.verification import reweighed
-from selfplay.labelling.votes import Completion, Problem, ballots_of, open_voters
+from selfplay.labelling.votes import WeighedCompletion, open_voters, votes_of
 from selfplay.rollouts.judge import sandbox_opener
+from selfplay.rollouts.rollout import AHEAD, agreement
 from selfplay.run.directory import Stage
-from selfplay.run.records import Ballot, LabelledTask, Prompt, Rollout, Seed, UnitTest
+from selfplay.run.records import LabelledTask, Prompt, Rollout, Seed, UnitTest, Vote
+from selfplay.run.results import LabellingResult
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
@@ -34,29 +36,25 @@ GROUP = 256
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Case:
-    """What a label is found from."""
+class VotedTask:
+    """A task with the votes on its label, and the label once they are counted."""
 
-    prompt: Problem
-    completions: tuple[Completion, ...]
-    ballots: tuple[Ballot, ...]
-    trials: tuple[TrialInput, ...]
+    task: LabelledTask
+    """As it was before."""
+    completions: tuple[WeighedCompletion, ...] = ()
+    """Only until they are written to their table."""
+    votes: tuple[Vote, ...] = ()
+    trials: tuple[TrialInput, ...] = ()
     """Inputs that programs are tried on, where answers are programs."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Labelled:
-    """A case with its label, and what became of its trials."""
-
-    case: Case
-    label: Label
+    label: Label = dataclasses.field(default_factory=Label)
     tried: tuple[Tried, ...] = ()
+    """The outcomes of the trials."""
 
 
 def labelling_stage(
     stage: Stage, context: Context, policy: ModelRef, prompts: Sequence[Prompt], seeds: Sequence[Seed], number: int = 0
-) -> dict[str, Any]:
-    """Writes `tasks` (every kept prompt, with its label or why it has none), `completions` and `ballots` (the votes).
+) -> LabellingResult:
+    """Writes `tasks` (every kept prompt, with its label or why it has none), `completions` and `votes` (the votes).
 
     Also `unit_tests` where tests are part of labels, and `rollouts` where the recipe measures difficulty by them.
 
@@ -73,60 +71,60 @@ def labelling_stage(
     """
     settings = context.recipe.labelling
     left = sorted((prompt for prompt in prompts if not prompt.dropped), key=lambda prompt: prompt.id)
-    kept = [Problem(prompt.id, prompt.domain, prompt.problem) for prompt in left]
-    faults = {prompt.id: statement_fault(prompt.problem, settings) for prompt in kept}
-    sound = [prompt for prompt in kept if not faults[prompt.id]]
-    labelled = {found.case.prompt.id: found for found in _labelled(context, policy, sound, seeds, number)}
+    kept = [LabelledTask.unlabelled(prompt) for prompt in left]
+    faults = {task.prompt_id: statement_fault(task.problem, settings) for task in kept}
+    sound = [task for task in kept if not faults[task.prompt_id]]
+    found: dict[str, LabelledTask] = {}
+    cases: list[VotedTask] = []
+
+    def completions() -> Iterator[Rollout]:
+        for case in _labelled(context, policy, sound, seeds, number):
+            task = found[case.task.prompt_id] = with_label(context, case.task, case.label)
+            cases.append(dataclasses.replace(case, completions=()))
+            yield from _rows(case, task, number)
+
+    stage.write("completions", Rollout, completions())
     unfit = {key: Label(fault=fault) for key, fault in faults.items() if fault}
-    labels = {key: found.label for key, found in labelled.items()} | unfit
-    tasks = [task_of_label(context, prompt, labels[prompt.id]) for prompt in kept]
-    rolled: list[Rollout] = []
+    tasks = [found.get(t.prompt_id) or with_label(context, t, unfit[t.prompt_id]) for t in kept]
     spent: dict[str, Any] = {}
     if settings.difficulty is not None:
-        tasks, rolled = measured(context, policy, tasks, number)
-        stage.write("rollouts", Rollout, rolled)
-        spent = {"difficulty_rollouts": len(rolled)}
+        labelled = [task for task in tasks if task.has_label]
+        decisions = measure_pass_rates(stage, context, policy, labelled, settings.difficulty, number)
+        rated = {t.id: with_decision(t, one, settings) for t, one in zip(labelled, decisions, strict=True)}
+        tasks = [rated.get(task.id, task) for task in tasks]
+        spent = {"difficulty_rollouts": sum(1 for _ in stage.columns("rollouts", Rollout, ("index",)))}
     stage.write("tasks", LabelledTask, tasks)
-    write_votes(stage, number, list(labelled.values()), {task.prompt_id: task for task in tasks})
-    return counts_of(tasks) | spent
-
-
-def measured(
-    context: Context, policy: ModelRef, tasks: Sequence[LabelledTask], number: int
-) -> tuple[list[LabelledTask], list[Rollout]]:
-    """The tasks with the pass rates that rollouts of the policy find; those without a label are left alone."""
-    settings = context.recipe.labelling
-    assert settings.difficulty is not None
-    labelled = [task for task in tasks if has_label(task)]
-    found = measure_pass_rates(context, policy, labelled, settings.difficulty, number)
-    rated = {task.id: with_decision(task, one.decision, settings) for task, one in zip(labelled, found, strict=True)}
-    return [rated.get(task.id, task) for task in tasks], [row for one in found for row in one.rollouts]
+    write_votes(stage, number, cases)
+    return LabellingResult(**counts_of(tasks), **spent)
 
 
 def _labelled(
-    context: Context, policy: ModelRef, prompts: Sequence[Problem], seeds: Sequence[Seed], round_number: int
-) -> Iterator[Labelled]:
-    """The labels of prompts; one group is voted on while the next is solved, by id, so that domains are mixed."""
-    groups = [prompts[start : start + GROUP] for start in range(0, len(prompts), GROUP)]
+    context: Context, policy: ModelRef, tasks: Sequence[LabelledTask], seeds: Sequence[Seed], round_number: int
+) -> Iterator[VotedTask]:
+    """The labels of tasks; one group is voted on while the next is solved, by id, so that domains are mixed."""
+    groups = [tasks[start : start + GROUP] for start in range(0, len(tasks), GROUP)]
     with ExitStack() as stack:
         voters = stack.enter_context(open_voters(context, context.recipe.labelling.voters, policy))
         writer, checker = _helpers(context, policy, stack)
         runner = stack.enter_context(closing(program_runner(context)))
         voting = stack.enter_context(ThreadPoolExecutor(1))
-        pending = []
+        pending: deque[Future[list[VotedTask]]] = deque()
         for number, group in enumerate(groups):
-            completions = voters.draw(group, f"labelling: solving group {number + 1}", "labelling", number)
-            ballots = [ballots_of(context, p, given, round_number) for p, given in zip(group, completions, strict=True)]
+            what = f"labelling: solving group {number + 1}"
+            completions = voters.draw(group, what, round_number, "labelling", number)
+            votes = [votes_of(context, t, drawn, round_number) for t, drawn in zip(group, completions, strict=True)]
             if checker is not None:
-                ballots = reweighed(context, checker, group, completions, ballots, "labelling", number)
+                votes = reweighed(context, checker, group, completions, votes, "labelling", number)
             trials = _trials(context, writer, group, seeds, number)
             cases = [
-                Case(prompt, tuple(completions[place]), tuple(ballots[place]), tuple(trials.get(prompt.id, ())))
-                for place, prompt in enumerate(group)
+                VotedTask(task, tuple(completions[place]), tuple(votes[place]), tuple(trials.get(task.prompt_id, ())))
+                for place, task in enumerate(group)
             ]
-            pending.append(voting.submit(_label_cases, context, runner, cases))
-        for found in pending:
-            yield from found.result()
+            pending.append(voting.submit(_label_all, context, runner, cases))
+            while pending and (len(pending) > AHEAD or pending[0].done()):
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
 
 
 def _helpers(context: Context, policy: ModelRef, stack: ExitStack) -> tuple[OpenedEngine | None, OpenedEngine | None]:
@@ -147,30 +145,28 @@ def _is_code(verifier: Verifier) -> bool:
 
 
 def _trials(
-    context: Context, writer: OpenedEngine | None, prompts: Sequence[Problem], seeds: Sequence[Seed], number: int
+    context: Context, writer: OpenedEngine | None, tasks: Sequence[LabelledTask], seeds: Sequence[Seed], number: int
 ) -> dict[str, list[TrialInput]]:
-    code = [prompt for prompt in prompts if _is_code(context.judge.verifiers[prompt.domain])]
+    code = [task for task in tasks if _is_code(context.judge.verifiers[task.domain])]
     if writer is not None:
         return written_trials(context, writer, code, number)
-    return {prompt.id: seed_trials(context, prompt, seeds) for prompt in code}
+    return {task.prompt_id: seed_trials(context, task, seeds) for task in code}
 
 
-def _label_cases(context: Context, runner: ProgramRunner, cases: Sequence[Case]) -> list[Labelled]:
-    return [label_case(context, runner, case) for case in cases]
+def _label_all(context: Context, runner: ProgramRunner, cases: Sequence[VotedTask]) -> list[VotedTask]:
+    return [label_by_votes(context, runner, case) for case in cases]
 
 
-def label_case(context: Context, runner: ProgramRunner, case: Case) -> Labelled:
-    """The label that the ballots of a prompt give it."""
+def label_by_votes(context: Context, runner: ProgramRunner, case: VotedTask) -> VotedTask:
+    """The task with the label that its votes give it."""
     settings = context.recipe.labelling
-    reader = answer_reader(context.judge.verifiers[case.prompt.domain])
-    answers = [ballot.answer for ballot in case.ballots]
-    weights = [ballot.weight for ballot in case.ballots]
+    reader = answer_reader(context.judge.verifiers[case.task.domain])
+    answers = [vote.answer for vote in case.votes]
+    weights = [vote.weight for vote in case.votes]
     if reader is not None:
-        return Labelled(case, label_by_answers(reader, answers, weights, settings))
+        return dataclasses.replace(case, label=label_by_answers(reader, answers, weights, settings))
     label, tried = Consensus(runner, answers, weights, case.trials).label(settings)
-    if settings.mutation is not None:
-        label = checked(runner, label, answers, settings.mutation)
-    return Labelled(case, label, tuple(tried))
+    return dataclasses.replace(case, label=label, tried=tuple(tried))
 
 
 def program_runner(context: Context) -> ProgramRunner:
@@ -178,30 +174,30 @@ def program_runner(context: Context) -> ProgramRunner:
     return ProgramRunner(workers=context.recipe.sandbox.workers, open_sandbox=sandbox_opener(context.recipe))
 
 
-def write_votes(stage: Stage, number: int, labelled: Sequence[Labelled], tasks: dict[str, LabelledTask]) -> None:
-    """Writes what the labels were found from: `completions`, `ballots`, and `unit_tests` where there are any."""
-    stage.write("completions", Rollout, (row for one in labelled for row in _rows(one, tasks, number)))
-    stage.write("ballots", Ballot, (ballot for one in labelled for ballot in one.case.ballots))
-    if any(one.tried for one in labelled):
-        tests = (test for one in labelled for test in unit_tests_of(one.case.prompt, one.tried, number))
+def write_votes(stage: Stage, number: int, cases: Sequence[VotedTask]) -> None:
+    """Writes what the labels were found from: `votes`, and `unit_tests` where there are any."""
+    stage.write("votes", Vote, (vote for case in cases for vote in case.votes))
+    if any(case.tried for case in cases):
+        tests = (test for case in cases for test in unit_tests_of(case.task, case.tried, number))
         stage.write("unit_tests", UnitTest, tests)
 
 
-def _rows(one: Labelled, tasks: dict[str, LabelledTask], number: int) -> Iterator[Rollout]:
-    """The completions of a prompt, as rollouts that agree with the label or not."""
-    task, label = tasks[one.case.prompt.id], one.label
-    votes = label.votes or (None,) * len(one.case.completions)
-    for place, (completion, agrees) in enumerate(zip(one.case.completions, votes, strict=True)):
-        yield Rollout(
-            id=content_id("vote", task.id, number, place),
-            task_id=task.id,
-            domain=task.domain,
-            round=number,
-            mode=completion.mode,
-            index=place,
-            completion=completion.text,
-            passed=agrees,
-            reward=None if agrees is None else float(agrees),
-            status="no_label" if agrees is None else ("agrees" if agrees else "disagrees"),
-            reason=label.fault,
-        )
+def _rows(case: VotedTask, task: LabelledTask, number: int) -> Iterator[Rollout]:
+    outcomes = case.label.agrees or (None,) * len(case.completions)
+    for place, (one, agrees) in enumerate(zip(case.completions, outcomes, strict=True)):
+        yield vote_row(one.completion.judged(agreement(None)), task, number, place, agrees, case.label)
+
+
+def vote_row(row: Rollout, task: LabelledTask, number: int, place: int, agrees: bool | None, label: Label) -> Rollout:
+    """A completion of a prompt as a rollout that agrees with the label or not, under the labelled task."""
+    verdict = agreement(agrees, label.fault)
+    return dataclasses.replace(
+        row,
+        id=content_id("vote", task.id, number, place),
+        task_id=task.id,
+        index=place,
+        passed=verdict.passed,
+        reward=verdict.reward,
+        status=verdict.status,
+        reason=verdict.reason,
+    )

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from selfplay import formats
 from selfplay.config.labelling import Difficulty
-from selfplay.engines.base import ModelRef, Sampling
+from selfplay.engines.base import ModelRef
 from selfplay.labelling.difficulty import Decision, decide, limits_of
-from selfplay.rollouts.judge import task_of
-from selfplay.run.records import LabelledTask, Rollout
-from selfplay.run.seeding import content_id
+from selfplay.rollouts.completions import Origin
+from selfplay.rollouts.rollout import stream_rollouts
+from selfplay.rollouts.waves import Waves
+from selfplay.run.directory import Stage
+from selfplay.run.records import LabelledTask
 from selfplay.stage.context import Context
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What the rollouts say of a task."""
-
-    decision: Decision
-    rollouts: tuple[Rollout, ...]
-    """All that were drawn, also those of the last wave that the decision did not need."""
-
-
 def measure_pass_rates(
-    context: Context, policy: ModelRef, tasks: Sequence[LabelledTask], settings: Difficulty, number: int
-) -> list[Measured]:
-    """Rolls each task out in waves, until its decision is sure.
+    stage: Stage, context: Context, policy: ModelRef, tasks: Sequence[LabelledTask], settings: Difficulty, number: int
+) -> list[Decision]:
+    """Rolls each task out in waves, until its decision is sure; writes `rollouts`, all that were drawn.
+
+    Also those of the last wave that a decision did not need.
 
     Args:
+        stage: what is written to.
         context: the run.
         policy: what is rolled out.
         tasks: labelled.
@@ -37,53 +32,26 @@ def measure_pass_rates(
         number: of the round, for the table and the seed.
     """
     limits = limits_of(context.recipe.labelling)
-    rows: list[list[Rollout]] = [[] for _ in tasks]
-    left = list(range(len(tasks)))
-    drawn = 0
+    outcomes: dict[str, list[bool | None]] = {task.id: [] for task in tasks}
+    left, drawn, waves = list(tasks), 0, Waves(stage, "rollouts")
     while left and drawn < settings.rollouts:
         wave = min(settings.wave, settings.rollouts - drawn)
-        for place, fresh in zip(left, _wave(context, policy, tasks, left, wave, drawn, settings, number), strict=True):
-            rows[place] += fresh
-        drawn += wave
-        left = [p for p in left if not decide([row.passed for row in rows[p]], limits, settings).sure]
-    return [Measured(decide([row.passed for row in found], limits, settings), tuple(found)) for found in rows]
-
-
-def _wave(
-    context: Context,
-    policy: ModelRef,
-    tasks: Sequence[LabelledTask],
-    places: Sequence[int],
-    wave: int,
-    drawn: int,
-    settings: Difficulty,
-    number: int,
-) -> list[list[Rollout]]:
-    repeated = [tasks[place] for place in places for _ in range(wave)]
-    context.listener.begin(f"difficulty: rollouts from {drawn + 1} on", len(repeated))
-    how = settings.sampling
-    samples = context.engine(policy).generate(
-        [formats.solver_input(context.recipe.domains[task.domain], task.problem) for task in repeated],
-        Sampling(how.temperature, how.max_new_tokens, how.top_p),
-        context.seed("difficulty", number, drawn),
-        context.listener.advance,
-    )
-    judged = [(task.domain, task_of(task.answer, task.tests, prompt=task.problem)) for task in repeated]
-    verdicts = context.judge.judge_samples(judged, samples)
-    rows = [
-        Rollout(
-            id=content_id("difficulty", number, task.id, drawn + place % wave),
-            task_id=task.id,
-            domain=task.domain,
-            round=number,
-            mode=f"T={how.temperature}",
-            index=drawn + place % wave,
-            completion=sample.text,
-            passed=verdict.passed,
-            reward=verdict.reward,
-            status=verdict.status,
-            reason=verdict.reason,
+        context.listener.begin(f"difficulty: rollouts from {drawn + 1} on", len(left) * wave)
+        batches = stream_rollouts(
+            context.engine(policy),
+            left,
+            settings.sampling,
+            wave,
+            context.seed("difficulty", number, drawn),
+            context.judge,
+            domains=context.recipe.domains,
+            origin=Origin(("difficulty", number), number, f"T={settings.sampling.temperature}"),
+            first=drawn,
+            on_progress=context.listener.advance,
         )
-        for place, (task, sample, verdict) in enumerate(zip(repeated, samples, verdicts, strict=True))
-    ]
-    return [rows[start : start + wave] for start in range(0, len(rows), wave)]
+        for task, passed in waves.add(itertools.chain.from_iterable(batches), ("task_id", "passed")):
+            outcomes[task].append(passed)
+        drawn += wave
+        left = [task for task in left if not decide(outcomes[task.id], limits, settings).sure]
+    waves.merge(tasks)
+    return [decide(outcomes[task.id], limits, settings) for task in tasks]

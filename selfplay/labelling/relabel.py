@@ -18,12 +18,14 @@ from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import RAN, Consensus, TrialInput
 from selfplay.labelling.difficulty import decide, limits_of
 from selfplay.labelling.filters import statement_fault
-from selfplay.labelling.label import Case, Labelled, label_case, program_runner, write_votes
-from selfplay.labelling.tasks import counts_of, has_label, task_of_label, with_decision
-from selfplay.labelling.votes import Completion, Problem, ballots_of, open_voters, weighed
-from selfplay.rollouts.judge import Item, task_of
+from selfplay.labelling.label import VotedTask, label_by_votes, program_runner, vote_row, write_votes
+from selfplay.labelling.tasks import counts_of, with_decision, with_label
+from selfplay.labelling.votes import WeighedCompletion, open_voters, votes_of, weights_of
+from selfplay.rollouts.rollout import agreement, verdicts_of
+from selfplay.rollouts.waves import Waves
 from selfplay.run.directory import Stage
-from selfplay.run.records import Ballot, LabelledTask, UnitTest
+from selfplay.run.records import LabelledTask, Rollout, UnitTest, Vote
+from selfplay.run.results import LabellingResult
 from selfplay.stage.context import Context
 from verifiers.mathematics import answer_reader
 from verifiers.programs.runner import ProgramRunner
@@ -31,20 +33,10 @@ from verifiers.programs.runner import ProgramRunner
 KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Looked:
-    """What the new policy made of a task."""
-
-    task: LabelledTask
-    completions: tuple[Completion, ...] = ()
-    outcomes: tuple[bool | None, ...] = ()
-    """Whether each agrees with the task's label; None where that could not be found out, or there is no label."""
-
-
 def relabelling_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, earlier: Sequence[Stage]
-) -> dict[str, Any]:
-    """Writes `tasks` for round `number`, and the new votes: `completions`, `ballots`, and `unit_tests`.
+) -> LabellingResult:
+    """Writes `tasks` for round `number`, and the new votes: `completions`, `votes`, and `unit_tests`.
 
     Args:
         stage: what is written to.
@@ -54,45 +46,69 @@ def relabelling_stage(
         earlier: the labelling stage and the relabellings since, oldest first.
     """
     tasks = earlier[-1].read("tasks", LabelledTask)
-    votes = _grouped(earlier, "ballots", Ballot)
+    votes = _grouped(earlier, "votes", Vote)
     trials = {key: [TrialInput(t.kind, t.input, t.written) for t in rows] for key, rows in _trials(earlier[0]).items()}
-    looked = look_again(context, number, policy, tasks)
+    waves = Waves(stage, "completions")
+    looked = look_again(waves, context, number, policy, tasks)
     with closing(program_runner(context)) as runner:
         found = [_judged(context, runner, number, one, votes, trials) for one in looked]
+    final = {before.id: case for before, (_, case) in zip(tasks, found, strict=True) if case is not None}
+
+    def finish(row: Rollout) -> Rollout:
+        case = final[row.task_id]
+        agrees = case.label.agrees[row.index] if case.label.agrees else None
+        return vote_row(row, case.task, number, row.index, agrees, case.label)
+
     renewed = [task for task, _ in found]
-    again = [labelled for _, labelled in found if labelled is not None]
+    count = waves.merge(tasks, finish)
     stage.write("tasks", LabelledTask, renewed)
-    write_votes(stage, number, again, {task.prompt_id: task for task in renewed})
-    return counts_of(renewed) | _what_changed(renewed, looked)
+    write_votes(stage, number, list(final.values()))
+    return LabellingResult(**counts_of(renewed), completions=count, **_what_changed(renewed))
 
 
-def look_again(context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]) -> list[Looked]:
-    """The new policy's completions of each task that may be trained on, drawn in waves until no more are needed."""
+def look_again(
+    waves: Waves, context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask]
+) -> list[VotedTask]:
+    """The new policy's votes on each task that may be trained on, drawn in waves until no more is needed.
+
+    Its completions go to the waves; `label.agrees` says of each whether it passes under the task's label; None where
+    that could not be found out, or there is no label.
+    """
     settings = context.recipe.labelling
     again = settings.relabelling
     assert again is not None
     how = _rollouts(settings, again)
     limits = limits_of(settings)
-    wanted = [_has_a_chance(task, settings, again) for task in tasks]
-    found = [Looked(task) for task in tasks]
-    left = [place for place, chance in enumerate(wanted) if chance]
+    found = {task.id: VotedTask(task, label=_label_of(task)) for task in tasks}
+    means: dict[str, list[float | None]] = {task.id: [] for task in tasks}
+    left = [task for task in tasks if _has_a_chance(task, settings, again)]
     drawn = 0
     while left and drawn < again.samples:
         wave = min(how.wave, again.samples - drawn)
-        fresh = _wave(context, number, policy, [tasks[place] for place in left], wave, drawn)
-        for place, (completions, outcomes) in zip(left, fresh, strict=True):
-            before = found[place]
-            found[place] = Looked(before.task, before.completions + completions, before.outcomes + outcomes)
+        fresh = _wave(context, number, policy, left, wave, drawn)
+        rows = (one.completion.judged(agreement(None)) for completions in fresh for one in completions)
+        outcomes = _outcomes(context, left, fresh)
+        for _ in waves.add(rows, ("index",)):
+            pass
+        for task, completions, agrees in zip(left, fresh, outcomes, strict=True):
+            before, cast = found[task.id], votes_of(context, task, completions, number)
+            label = _label_of(task, before.label.agrees + agrees)
+            found[task.id] = VotedTask(task, votes=(*before.votes, *cast), label=label)
+            means[task.id] += [one.mean for one in completions]
         drawn += wave
         left = [
-            place
-            for place in left
-            if not decide(found[place].outcomes, limits, how).sure or _may_be_contradicted(found[place], settings)
+            task
+            for task in left
+            if not decide(found[task.id].label.agrees, limits, how).sure
+            or _may_be_contradicted(found[task.id], settings)
         ]
     # The waves of a prompt were weighed each by itself.
-    return [
-        dataclasses.replace(one, completions=tuple(weighed(one.completions, 1.0, settings.sharpness))) for one in found
-    ]
+    return [_weighed(found[task.id], weights_of(means[task.id], 1.0, settings.sharpness)) for task in tasks]
+
+
+def _weighed(one: VotedTask, weights: Sequence[float]) -> VotedTask:
+    votes = (dataclasses.replace(vote, weight=weight) for vote, weight in zip(one.votes, weights, strict=True))
+    return dataclasses.replace(one, votes=tuple(votes))
 
 
 def _rollouts(settings: Labelling, again: Relabelling) -> Difficulty:
@@ -107,39 +123,38 @@ def _has_a_chance(task: LabelledTask, settings: Labelling, again: Relabelling) -
     return again.revive or not task.dropped
 
 
-def _may_be_contradicted(one: Looked, settings: Labelling) -> bool:
+def _may_be_contradicted(one: VotedTask, settings: Labelling) -> bool:
     """Whether the completions that are left could still make the label one to vote on again."""
     again = settings.relabelling
     assert again is not None
     # One completion alone may outweigh all others where they weigh by their likelihood.
-    if again.votes == "all" or settings.votes == "likelihood" or not has_label(one.task):
+    if again.votes == "all" or settings.votes == "likelihood" or not one.task.has_label:
         return True
-    left = again.samples - len(one.outcomes)
-    against = sum(outcome is not True for outcome in one.outcomes)
+    left = again.samples - len(one.label.agrees)
+    against = sum(agreed is not True for agreed in one.label.agrees)
     return against + left >= again.contradiction * again.samples
 
 
 def _wave(
     context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask], wave: int, drawn: int
-) -> list[tuple[tuple[Completion, ...], tuple[bool | None, ...]]]:
+) -> list[list[WeighedCompletion]]:
     again = context.recipe.labelling.relabelling
     assert again is not None
     labeller = Labeller(sampling=again.sampling, samples=wave)
-    problems = [_problem(task) for task in tasks]
     what = f"relabelling {number}: solving from {drawn + 1} on"
     with open_voters(context, {"": labeller}, policy) as voters:
-        given = voters.draw(problems, what, "relabelling", number, drawn)
-    shifted = [[dataclasses.replace(c, index=drawn + c.index) for c in completions] for completions in given]
-    items: list[Item] = [
-        (task.domain, task_of(task.answer, task.tests, prompt=task.problem), completion.text)
-        for task, completions in zip(tasks, shifted, strict=True)
-        if has_label(task)
-        for completion in completions
-    ]
-    verdicts = iter(context.judge.judge(items))
+        return voters.draw(tasks, what, number, "relabelling", number, drawn, first=drawn)
+
+
+def _outcomes(
+    context: Context, tasks: Sequence[LabelledTask], fresh: Sequence[Sequence[WeighedCompletion]]
+) -> list[tuple[bool | None, ...]]:
+    """Whether each completion passes under the label of its task; None where there is none, or nobody knows."""
+    labelled = [one.completion for task, drawn in zip(tasks, fresh, strict=True) if task.has_label for one in drawn]
+    verdicts = iter(verdicts_of(context.judge, labelled))
     return [
-        (tuple(completions), tuple(next(verdicts).passed if has_label(task) else None for _ in completions))
-        for task, completions in zip(tasks, shifted, strict=True)
+        tuple(next(verdicts).passed if task.has_label else None for _ in drawn)
+        for task, drawn in zip(tasks, fresh, strict=True)
     ]
 
 
@@ -147,70 +162,67 @@ def _judged(
     context: Context,
     runner: ProgramRunner,
     number: int,
-    one: Looked,
-    votes: Mapping[str, Sequence[Ballot]],
+    one: VotedTask,
+    votes: Mapping[str, Sequence[Vote]],
     trials: Mapping[str, Sequence[TrialInput]],
-) -> tuple[LabelledTask, Labelled | None]:
+) -> tuple[LabelledTask, VotedTask | None]:
     """The task as it goes into the round, and its new votes; none where it was not looked at."""
     settings = context.recipe.labelling
     again = settings.relabelling
     assert again is not None
-    if not one.completions:
+    if not one.votes:
         return one.task, None
-    problem = _problem(one.task)
-    fresh = ballots_of(context, problem, one.completions, number)
-    contradicted = has_label(one.task) and contradicts(context, runner, one.task, fresh, again.contradiction)
-    task, outcomes = one.task, one.outcomes
-    label = Label(task.answer, task.tests, task.agreement, outcomes, kill_rate=task.kill_rate)
-    if contradicted or again.votes == "all" or not has_label(task):
-        old = [_aged(ballot, number, again.decay) for ballot in votes.get(task.prompt_id, ())]
-        case = Case(problem, (), (*old, *fresh), tuple(trials.get(task.prompt_id, ())))
-        label = label_case(context, runner, case).label
-        outcomes = label.votes[len(old) :] if label.votes else ()
-        task = task_of_label(context, problem, label)
+    fresh = one.votes
+    contradicted = one.task.has_label and contradicts(context, runner, one.task, fresh, again.contradiction)
+    task, label, agrees = one.task, one.label, one.label.agrees
+    if contradicted or again.votes == "all" or not task.has_label:
+        old = [_aged(vote, number, again.decay) for vote in votes.get(task.prompt_id, ())]
+        case = VotedTask(task, votes=(*old, *fresh), trials=tuple(trials.get(task.prompt_id, ())))
+        label = label_by_votes(context, runner, case).label
+        agrees = label.agrees[len(old) :]
+        task = with_label(context, task, label)
     flag = _flag(one.task, task, contradicted, number)
     if not label.fault:
-        decision = decide(outcomes, limits_of(settings), _rollouts(settings, again))
+        decision = decide(agrees, limits_of(settings), _rollouts(settings, again))
         task = with_decision(task, decision, settings)
     task = dataclasses.replace(task, flag=flag or one.task.flag)
-    shown = dataclasses.replace(label, votes=outcomes if label.votes else ())
-    return task, Labelled(Case(problem, one.completions, tuple(fresh), ()), shown)
+    return task, VotedTask(task, votes=fresh, label=dataclasses.replace(label, agrees=agrees))
 
 
 def contradicts(
-    context: Context, runner: ProgramRunner, task: LabelledTask, ballots: Sequence[Ballot], share: float
+    context: Context, runner: ProgramRunner, task: LabelledTask, votes: Sequence[Vote], share: float
 ) -> bool:
-    """Whether at least this share of the ballots agrees on something else than the label.
+    """Whether at least this share of the votes agrees on something else than the label.
 
     For programs: whether they agree on another output of one of its tests.
     """
     settings = context.recipe.labelling.model_copy(update={"min_agreement": share, "ties": "drop", "min_tests": 1})
     reader = answer_reader(context.judge.verifiers[task.domain])
-    answers, weights = [ballot.answer for ballot in ballots], [ballot.weight for ballot in ballots]
+    answers, weights = [vote.answer for vote in votes], [vote.weight for vote in votes]
     if reader is not None:
         found = label_by_answers(reader, answers, weights, settings.model_copy(update={"filters": ()}))
-        return found.answer is not None and not reader.equal(found.answer, task.answer or "")
-    trials = [TrialInput("", test.input, test.output) for test in task.tests]
+        return found.answer is not None and not reader.equal(found.answer, task.task.answer or "")
+    trials = [TrialInput("", test.input, test.output) for test in task.task.tests]
     _, tried = Consensus(runner, answers, weights, trials).label(settings)
     return any(item.kept and item.output != " ".join(item.trial.written.split()) for item in tried)
 
 
-def _aged(ballot: Ballot, number: int, decay: float) -> Ballot:
-    """The ballot as it counts before round `number`: its policy is one round older for each round since."""
-    policy_of = max(ballot.round - 1, 0)
-    return dataclasses.replace(ballot, weight=ballot.weight * decay ** (number - 1 - policy_of))
+def _aged(vote: Vote, number: int, decay: float) -> Vote:
+    """The vote as it counts before round `number`: its policy is one round older for each round since."""
+    policy_of = max(vote.round - 1, 0)
+    return dataclasses.replace(vote, weight=vote.weight * decay ** (number - 1 - policy_of))
 
 
 def _flag(before: LabelledTask, after: LabelledTask, contradicted: bool, number: int) -> str:
     if not contradicted:
-        return f"{FOUND} before round {number}" if has_label(after) and not has_label(before) else ""
-    same = (before.answer, before.tests) == (after.answer, after.tests)
-    became = LOST if not has_label(after) else KEPT if same else CHANGED
+        return f"{FOUND} before round {number}" if after.has_label and not before.has_label else ""
+    became = LOST if not after.has_label else KEPT if before.task == after.task else CHANGED
     return f"contradicted before round {number}: {became}"
 
 
-def _problem(task: LabelledTask) -> Problem:
-    return Problem(task.prompt_id, task.domain, task.problem)
+def _label_of(task: LabelledTask, agrees: tuple[bool | None, ...] = ()) -> Label:
+    """The label that a task has."""
+    return Label(task.task.answer, task.task.tests, task.agreement, agrees)
 
 
 def _grouped(stages: Sequence[Stage], table: str, record: type[Any]) -> dict[str, list[Any]]:
@@ -238,11 +250,10 @@ def _run(tests: Sequence[UnitTest]) -> Iterator[UnitTest]:
             yield test
 
 
-def _what_changed(tasks: Sequence[LabelledTask], looked: Sequence[Looked]) -> dict[str, Any]:
+def _what_changed(tasks: Sequence[LabelledTask]) -> dict[str, Any]:
     flags = Counter(task.flag for task in tasks if task.flag)
     agreement = [task.agreement for task in tasks if not task.dropped]
     return {
         "flags": dict(sorted(flags.items())),
-        "completions": sum(len(one.completions) for one in looked),
         "agreement": sum(agreement) / len(agreement) if agreement else None,
     }

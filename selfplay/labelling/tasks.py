@@ -9,37 +9,36 @@ from typing import Any
 
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label
-from selfplay.labelling.difficulty import Decision, drop_reason, limits_of, wilson_interval
-from selfplay.labelling.votes import Problem
-from selfplay.quickstart.true_labels import exact_solver
+from selfplay.labelling.difficulty import Decision, drop_reason, limits_of
+from selfplay.quickstart.seeds import exact_solver
 from selfplay.run.records import LabelledTask
-from selfplay.run.seeding import content_id
+from selfplay.run.seeding import task_id
 from selfplay.stage.context import Context
+from verifiers.conformance.report import wilson_interval
+from verifiers.model import Task
 
 CONFIDENCE = 0.95
 """Level of the interval where the recipe has no `labelling.difficulty`."""
 
 
-def task_of_label(context: Context, prompt: Problem, label: Label) -> LabelledTask:
-    """The task of a prompt; its pass rate is that of the votes until `with_decision` puts in another."""
+def with_label(context: Context, before: LabelledTask, label: Label) -> LabelledTask:
+    """The task under another label; its pass rate is that of the votes until `with_decision` puts in another."""
     settings = context.recipe.labelling
-    solver = exact_solver(context.recipe.domains[prompt.domain])
-    known = [vote for vote in label.votes if vote is not None]
+    solver = exact_solver(context.recipe.domains[before.domain])
+    known = [agreed for agreed in label.agrees if agreed is not None]
+    labelled = Task(before.problem, label.answer, label.tests)
     rate = sum(known) / len(known) if known else 0.0
     dropped = f"label: {label.fault}" if label.fault else drop_reason(rate, limits_of(settings))
     task = LabelledTask(
-        id=content_id("task", prompt.id, label.answer, label.tests),
-        prompt_id=prompt.id,
-        domain=prompt.domain,
-        problem=prompt.problem,
-        answer=label.answer,
-        tests=label.tests,
+        id=task_id(before.prompt_id, labelled),
+        prompt_id=before.prompt_id,
+        domain=before.domain,
+        task=labelled,
         agreement=label.agreement,
         pass_rate=rate,
         dropped=dropped,
-        label_is_right=None if label.fault or solver is None else solver(prompt.problem, label.answer, label.tests),
+        label_correct=None if label.fault or solver is None else solver(labelled),
         weight=label.agreement if settings.weights == "agreement" else 1.0,
-        kill_rate=label.kill_rate,
     )
     return _with_rate(task, sum(known), len(known), settings)
 
@@ -56,21 +55,13 @@ def _with_rate(task: LabelledTask, passed: int, tried: int, settings: Labelling)
     return dataclasses.replace(task, tried=tried, pass_rate_low=low, pass_rate_high=high)
 
 
-def has_label(task: LabelledTask) -> bool:
-    """Whether a vote gave the prompt an answer or tests; it may be dropped for its difficulty."""
-    return task.answer is not None or bool(task.tests)
-
-
 def counts_of(tasks: Sequence[LabelledTask]) -> dict[str, Any]:
-    """What is kept, what is lost and why, and how good the labels are where that can be measured."""
+    """Counts of tasks kept and lost, by reason, and the accuracy of labels where it can be measured."""
     usable = [task for task in tasks if not task.dropped]
-    measured = [task.label_is_right for task in usable if task.label_is_right is not None]
-    rates = [task.kill_rate for task in tasks if task.kill_rate is not None]
+    measured = [task.label_correct for task in usable if task.label_correct is not None]
     return {
         "tasks": len(usable),
         "lost": dict(Counter(task.dropped.partition(" (")[0] for task in tasks if task.dropped)),
         "label_accuracy": sum(measured) / len(measured) if measured else None,
         "measured": len(measured),
-        "kill_rate": sum(rates) / len(rates) if rates else None,
-        "mutated": len(rates),
     }

@@ -1,4 +1,4 @@
-"""What a model wrote as a test of a program, read strictly and never evaluated: one input and one output, as texts."""
+"""Tests of programs that a model wrote, read strictly and never evaluated: one input and one output, as texts."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ from selfplay.config.labelling import TestKind
 from selfplay.labelling.consensus import TrialInput, Tried
 from selfplay.labelling.label_engines import ask
 from selfplay.labelling.unit_test_answers import WrittenTest, read_unit_test
-from selfplay.labelling.votes import Problem
-from selfplay.run.records import Seed, UnitTest
+from selfplay.run.records import LabelledTask, Seed, UnitTest
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
@@ -26,15 +25,15 @@ DESCRIPTION: dict[TestKind, str] = {
 }
 
 
-def seed_trials(context: Context, prompt: Problem, seeds: Sequence[Seed]) -> list[TrialInput]:
+def seed_trials(context: Context, task: LabelledTask, seeds: Sequence[Seed]) -> list[TrialInput]:
     """Inputs of the domain's seed problems: the one format that its programs read."""
-    known = sorted({test.input for seed in seeds if seed.domain == prompt.domain for test in seed.tests})
-    rng = random.Random(context.seed("labelling", "inputs", prompt.id))
+    known = sorted({test.input for seed in seeds if seed.domain == task.domain for test in seed.task.tests})
+    rng = random.Random(context.seed("labelling", "inputs", task.prompt_id))
     return [TrialInput(SEED, text) for text in rng.sample(known, min(context.recipe.labelling.tests, len(known)))]
 
 
 def written_trials(
-    context: Context, engine: OpenedEngine, prompts: Sequence[Problem], number: int
+    context: Context, engine: OpenedEngine, tasks: Sequence[LabelledTask], number: int
 ) -> dict[str, list[TrialInput]]:
     """The tests that a model writes for each prompt, by its id; those that cannot be used carry the reason.
 
@@ -44,7 +43,7 @@ def written_trials(
         BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
     """
     writer = context.recipe.labelling.test_writer
-    asked = [(prompt, kind, n) for prompt in prompts for kind in writer.kinds for n in range(writer.each)]
+    asked = [(task, kind, n) for task in tasks for kind in writer.kinds for n in range(writer.each)]
     found: dict[int, WrittenTest] = {}
     for attempt in range(writer.attempts):
         left = [place for place in range(len(asked)) if place not in found or found[place].fault]
@@ -55,15 +54,15 @@ def written_trials(
         seed = context.seed("labelling", "tests", number, attempt)
         samples = ask(context, engine, texts, writer.sampling, seed)
         found |= {place: read_unit_test(sample) for place, sample in zip(left, samples, strict=True)}
-    trials: dict[str, list[TrialInput]] = {prompt.id: [] for prompt in prompts}
-    for place, (prompt, kind, _) in enumerate(asked):
-        trials[prompt.id].append(_trial(kind, found[place], trials[prompt.id]))
+    trials: dict[str, list[TrialInput]] = {task.prompt_id: [] for task in tasks}
+    for place, (task, kind, _) in enumerate(asked):
+        trials[task.prompt_id].append(_trial(kind, found[place], trials[task.prompt_id]))
     return trials
 
 
-def _question(template: str, prompt: Problem, kind: TestKind, number: int) -> str:
+def _question(template: str, task: LabelledTask, kind: TestKind, number: int) -> str:
     more = f"; number {number + 1} of its kind, unlike the others" if number else ""
-    return formats.fill(template, problem=prompt.problem, kind=DESCRIPTION[kind] + more)
+    return formats.fill(template, problem=task.problem, kind=DESCRIPTION[kind] + more)
 
 
 def _trial(kind: str, written: WrittenTest, before: Sequence[TrialInput]) -> TrialInput:
@@ -72,12 +71,12 @@ def _trial(kind: str, written: WrittenTest, before: Sequence[TrialInput]) -> Tri
     return TrialInput(kind, written.input, written.output, "an input that is there already" if again else written.fault)
 
 
-def unit_tests_of(prompt: Problem, tried: Sequence[Tried], number: int = 0) -> list[UnitTest]:
-    """What became of a prompt's trials, for the table."""
+def unit_tests_of(task: LabelledTask, tried: Sequence[Tried], number: int = 0) -> list[UnitTest]:
+    """The outcomes of a prompt's trials, for the table."""
     return [
         UnitTest(
-            id=content_id("unit test", prompt.id, number, place),
-            prompt_id=prompt.id,
+            id=content_id("unit test", task.prompt_id, number, place),
+            prompt_id=task.prompt_id,
             kind=item.trial.kind,
             input=item.trial.input,
             written=item.trial.written,

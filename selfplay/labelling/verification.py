@@ -11,8 +11,8 @@ from selfplay import formats
 from selfplay.config.labelling import Verification
 from selfplay.engines.base import Sample
 from selfplay.labelling.label_engines import ask
-from selfplay.labelling.votes import Completion, Problem
-from selfplay.run.records import Ballot
+from selfplay.labelling.votes import WeighedCompletion
+from selfplay.run.records import LabelledTask, Vote
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
 from verifiers.extraction import final_text
@@ -37,7 +37,7 @@ class _Class:
 
 
 def opinion(sample: Sample) -> bool | None:
-    """What an answer says in its last line: RIGHT or WRONG; None for anything else."""
+    """The last line of an answer: RIGHT (True) or WRONG (False); None for anything else."""
     text = final_text(sample.text) if sample.complete else None
     lines = text.strip().splitlines() if text else []
     found = _VERDICT.match(lines[-1]) if lines else None
@@ -53,12 +53,12 @@ def credence(opinions: Sequence[bool | None]) -> float:
 def reweighed(
     context: Context,
     engine: OpenedEngine,
-    prompts: Sequence[Problem],
-    completions: Sequence[Sequence[Completion]],
-    ballots: Sequence[Sequence[Ballot]],
+    tasks: Sequence[LabelledTask],
+    completions: Sequence[Sequence[WeighedCompletion]],
+    votes: Sequence[Sequence[Vote]],
     *seeds: str | int,
-) -> list[list[Ballot]]:
-    """The ballots of each prompt, their weights times twice the credence of what each votes for.
+) -> list[list[Vote]]:
+    """The votes of each prompt, their weights times twice the credence of what each votes for.
 
     A vote for a class that was not looked at counts as if all had said WRONG; one without an answer keeps its weight.
     Prompts whose answers are programs keep theirs, too: their tests are a second look already.
@@ -70,28 +70,28 @@ def reweighed(
     assert settings is not None
     looked_at = [
         found
-        for place, prompt in enumerate(prompts)
-        for found in _largest(context, place, prompt, completions[place], ballots[place], settings)
+        for place, task in enumerate(tasks)
+        for found in _largest(context, place, task, completions[place], votes[place], settings)
     ]
     texts = [
-        formats.fill(settings.template, problem=prompts[each.place].problem, solution=each.solution[:LONGEST_SOLUTION])
+        formats.fill(settings.template, problem=tasks[each.place].problem, solution=each.solution[:LONGEST_SOLUTION])
         for each in looked_at
         for _ in range(settings.samples)
     ]
     context.listener.begin("labelling: second look", len(texts))
     samples = ask(context, engine, texts, settings.sampling, context.seed(*seeds, "verification"))
-    factors: list[dict[str, float]] = [{} for _ in prompts]
+    factors: list[dict[str, float]] = [{} for _ in tasks]
     for number, each in enumerate(looked_at):
         said = [opinion(s) for s in samples[number * settings.samples : (number + 1) * settings.samples]]
         factors[each.place] |= dict.fromkeys(each.answers, 2 * credence(said))
     doubt = 2 * credence([False] * settings.samples)
-    return [[_weighed(ballot, known, doubt) for ballot in given] for given, known in zip(ballots, factors, strict=True)]
+    return [[_weighed(vote, known, doubt) for vote in given] for given, known in zip(votes, factors, strict=True)]
 
 
-def _weighed(ballot: Ballot, factors: Mapping[str, float], doubt: float) -> Ballot:
-    if not factors or not _says_something(ballot.answer):
-        return ballot
-    return dataclasses.replace(ballot, weight=ballot.weight * factors.get(ballot.answer or "", doubt))
+def _weighed(vote: Vote, factors: Mapping[str, float], doubt: float) -> Vote:
+    if not factors or not _says_something(vote.answer):
+        return vote
+    return dataclasses.replace(vote, weight=vote.weight * factors.get(vote.answer or "", doubt))
 
 
 def _says_something(answer: str | None) -> bool:
@@ -101,25 +101,25 @@ def _says_something(answer: str | None) -> bool:
 def _largest(
     context: Context,
     place: int,
-    prompt: Problem,
-    completions: Sequence[Completion],
-    ballots: Sequence[Ballot],
+    task: LabelledTask,
+    completions: Sequence[WeighedCompletion],
+    votes: Sequence[Vote],
     settings: Verification,
 ) -> list[_Class]:
     """The largest classes of a prompt; none where all votes are for one class, which no opinion could change."""
-    reader = answer_reader(context.judge.verifiers[prompt.domain])
+    reader = answer_reader(context.judge.verifiers[task.domain])
     if reader is None:
         return []
-    answers = [ballot.answer for ballot in ballots]
+    answers = [vote.answer for vote in votes]
     known = [answer for answer in answers if answer is not None and answer.strip()]
     groups = [frozenset(group) for group in classes(known, reader.equal, reader.canonical)]
     if len(groups) < 2:
         return []
-    weights = [ballot.weight for ballot in ballots]
+    weights = [vote.weight for vote in votes]
     sizes = vote(answers, reader.equal, canonical=reader.canonical, weights=weights).counts
     found = []
     for speaker in list(sizes)[: settings.classes]:
         group = next(group for group in groups if speaker in group)
         first = next(n for n, answer in enumerate(answers) if answer in group)
-        found.append(_Class(place, group, completions[first].text))
+        found.append(_Class(place, group, completions[first].completion.text))
     return found

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from selfplay import formats
 from selfplay.config.labelling import Labeller
-from selfplay.engines.base import ModelRef, Sample, ScoringRequest
+from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.labelling.label_engines import ask, open_label_engine
-from selfplay.run.records import Ballot
+from selfplay.labelling.label_engines import open_label_engine
+from selfplay.rollouts.completions import Completion, Origin, complete
+from selfplay.run.records import LabelledTask, Vote
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
@@ -22,25 +22,12 @@ from verifiers.mathematics import answer_reader
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """What is to get a label."""
+class WeighedCompletion:
+    """A labeller's completion of a task, and what it counts."""
 
-    id: str
-    """Of its prompt."""
-    domain: str
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """A labeller's completion of a prompt."""
-
+    completion: Completion
+    """Nothing is written in it where it was cut at the token limit."""
     labeller: str
-    mode: str
-    index: int
-    """Among those of its labeller for this prompt."""
-    text: str
-    """Empty where it was cut at the token limit: the last number of half a solution is not an answer."""
     weight: float
     mean: float | None = None
     """Log-probability of its tokens, on average, in nats; None where votes count equally."""
@@ -53,65 +40,69 @@ class Voters:
         self._context = context
         self._labellers = labellers
 
-    def draw(self, prompts: Sequence[Problem], what: str, *seeds: str | int) -> list[list[Completion]]:
-        """The completions of each prompt, in the order of the labellers.
+    def draw(
+        self, tasks: Sequence[LabelledTask], what: str, number: int, *seeds: str | int, first: int = 0
+    ) -> list[list[WeighedCompletion]]:
+        """The completions of each task, in the order of the labellers.
 
         Args:
-            prompts: what is solved.
+            tasks: what is solved, whatever their labels.
             what: what the person who waits is told.
+            number: of the round, for the rows.
             seeds: names that the seed derives from.
+            first: the index of a labeller's first completion of a task.
 
         Raises:
             BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
         """
-        found: list[list[Completion]] = [[] for _ in prompts]
+        found: list[list[WeighedCompletion]] = [[] for _ in tasks]
         for name, (labeller, engine) in self._labellers.items():
-            k = labeller.samples
-            repeated = [prompt for prompt in prompts for _ in range(k)]
-            domains = self._context.recipe.domains
-            inputs = [formats.solver_input(domains[prompt.domain], prompt.problem) for prompt in repeated]
-            self._context.listener.begin(f"{what}: {name}" if name else what, len(inputs))
-            seed = self._context.seed(*seeds, name) if name else self._context.seed(*seeds)
-            samples = ask(self._context, engine, inputs, labeller.sampling, seed)
-            means = self._means(engine, inputs, samples)
-            mode = f"{name} T={labeller.sampling.temperature}" if name else f"T={labeller.sampling.temperature}"
-            drawn = [
-                Completion(name, mode, place % k, sample.text if sample.complete else "", labeller.weight, mean)
-                for place, (sample, mean) in enumerate(zip(samples, means, strict=True))
-            ]
+            k, drawn_at = labeller.samples, f"T={labeller.sampling.temperature}"
+            self._context.listener.begin(f"{what}: {name}" if name else what, len(tasks) * k)
+            batches = complete(
+                engine,
+                tasks,
+                labeller.sampling,
+                k,
+                self._context.seed(*seeds, name) if name else self._context.seed(*seeds),
+                domains=self._context.recipe.domains,
+                origin=Origin(("vote",), number, f"{name} {drawn_at}" if name else drawn_at),
+                first=first,
+                on_progress=self._context.listener.advance,
+            )
+            drawn = list(itertools.chain.from_iterable(batches))
+            means = self._means(engine, drawn)
             for place, completions in enumerate(found):
-                own = drawn[place * k : (place + 1) * k]
-                completions.extend(weighed(own, labeller.weight, self._sharpness))
+                own, of_own = drawn[place * k : (place + 1) * k], means[place * k : (place + 1) * k]
+                weights = weights_of(of_own, labeller.weight, self._context.recipe.labelling.sharpness)
+                completions += [
+                    WeighedCompletion(one.whole(), name, weight, mean)
+                    for one, weight, mean in zip(own, weights, of_own, strict=True)
+                ]
         return found
 
-    @property
-    def _sharpness(self) -> float:
-        return self._context.recipe.labelling.sharpness
-
-    def _means(self, engine: OpenedEngine, inputs: Sequence[str], samples: Sequence[Sample]) -> Sequence[float | None]:
+    def _means(self, engine: OpenedEngine, drawn: Sequence[Completion]) -> Sequence[float | None]:
         if self._context.recipe.labelling.votes == "equal":
-            return [None] * len(samples)
+            return [None] * len(drawn)
         assert isinstance(engine, ShardedEngine)
         requests = [
-            ScoringRequest(text, (sample.token_ids,), ends=sample.complete, chat=engine.model.chat)
-            for text, sample in zip(inputs, samples, strict=True)
+            ScoringRequest(one.prompt, (one.sample.token_ids,), ends=one.sample.complete, chat=engine.model.chat)
+            for one in drawn
         ]
         return [total / max(count, 1) for [(total, count)] in engine.score_with_lengths(requests)]
 
 
-def weighed(completions: Sequence[Completion], weight: float, sharpness: float) -> list[Completion]:
-    """All completions of one labeller for one prompt, weighed against one another; as they are where votes are equal.
+def weights_of(means: Sequence[float | None], weight: float, sharpness: float) -> list[float]:
+    """Weights of one labeller's completions for one task, weighed against one another; alike without means.
 
     Args:
-        completions: drawn at once or in waves; what they weighed among those of their wave does not count.
-        weight: what they weigh on average.
+        means: mean log-probability of each completion's tokens, in nats.
+        weight: what they count on average.
         sharpness: see `likelihood_weights`.
     """
-    means = [one.mean for one in completions if one.mean is not None]
-    if not means:
-        return list(completions)
-    factors = likelihood_weights(means, sharpness)
-    return [dataclasses.replace(one, weight=weight * f) for one, f in zip(completions, factors, strict=True)]
+    known = [mean for mean in means if mean is not None]
+    factors = likelihood_weights(known, sharpness) if known else [1.0] * len(means)
+    return [weight * factor for factor in factors]
 
 
 def likelihood_weights(means: Sequence[float], sharpness: float) -> list[float]:
@@ -137,20 +128,20 @@ def open_voters(context: Context, labellers: Mapping[str, Labeller], policy: Mod
         yield Voters(context, opened)
 
 
-def ballots_of(context: Context, prompt: Problem, completions: Sequence[Completion], number: int) -> list[Ballot]:
-    """What each completion votes for: its final answer, or its program."""
+def votes_of(context: Context, task: LabelledTask, completions: Sequence[WeighedCompletion], number: int) -> list[Vote]:
+    """The vote of each completion: its final answer, or its program."""
     return [
-        Ballot(
-            id=content_id("ballot", prompt.id, number, completion.labeller, completion.index),
-            prompt_id=prompt.id,
-            domain=prompt.domain,
+        Vote(
+            id=content_id("vote", task.prompt_id, number, one.labeller, one.completion.index),
+            prompt_id=task.prompt_id,
+            domain=task.domain,
             round=number,
-            labeller=completion.labeller,
-            index=completion.index,
-            answer=voted_for(context, prompt.domain, completion.text),
-            weight=completion.weight,
+            labeller=one.labeller,
+            index=one.completion.index,
+            answer=voted_for(context, task.domain, one.completion.text),
+            weight=one.weight,
         )
-        for completion in completions
+        for one in completions
     ]
 
 

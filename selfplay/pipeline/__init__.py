@@ -1,1 +1,8 @@
-"""A run from its first stage to its last: the main loop, the rounds, and what starts and ends them."""
+"""A run from its first stage to its last: the main loop, the table of stages, and what starts and ends them.
+
+From Python: `from selfplay.pipeline import run; run("recipe.yaml")`.
+"""
+
+from selfplay.pipeline.api import RunResult, check, load_recipe, open_run, run
+
+__all__ = ["RunResult", "check", "load_recipe", "open_run", "run"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,21 @@ from selfplay.compute.workers import Workers
 from selfplay.config.annotation import LocalEngine
 from selfplay.config.recipe import Recipe
 from selfplay.export.model import push_best
+from selfplay.pipeline.extension import Extension
 from selfplay.pipeline.listener import RunListener
 from selfplay.pipeline.main_loop import run_pipeline
 from selfplay.pipeline.stage_runner import Reached
+from selfplay.pipeline.stages import is_finished, planned, stage_table
 from selfplay.preflight.prompts import check_prompt_endpoints, check_prompts
 from selfplay.preflight.recipe import check_all_but_rewards, check_endpoints, check_pool, check_teacher
 from selfplay.preflight.rewards import check_rewards
 from selfplay.report.page import write_report
 from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import RunDirectory
+from selfplay.run.files import RunError
+from selfplay.run.plan import Kind
 from selfplay.stage.context import Context
-from selfplay.stage.plan import is_finished, planned_stages, synthesises
+from selfplay.stage.spec import StageSpec
 from selfplay.tracking import Tracker
 from selfplay.tracking.sinks import check_trackers
 from selfplay.watching.terminal import Progress
@@ -39,7 +43,8 @@ def launch(
     """Runs a recipe in a directory, from where it stopped; returns the summary, or None when it ended at `until`.
 
     Raises:
-        RunError: the directory belongs to other settings or to another process.
+        RunError: `until` is no stage, `reuse` no run, settings were changed on which finished stages depend, or another
+            process runs the directory.
         PreflightError: rewards that would spoil the run, or an endpoint that cannot do what it must.
         AnnotationStopped: an endpoint is out of reach, or a budget is spent.
         NoDevice: the recipe asks for a device that is not there.
@@ -49,27 +54,39 @@ def launch(
         TrackerMissing: the recipe names a tracker that is not installed.
         AlarmStop: an alarm was raised that the recipe wants to stop the run.
     """
+    table = stage_table(recipe)
+    if until is not None and until not in table:
+        raise RunError(f"--until {until}: is not a stage; the stages are {', '.join(table)}")
+    if reuse is not None and not (reuse / "recipe.json").exists():
+        raise RunError(f"--reuse {reuse}: is not a run directory")
     check_trackers(recipe.tracking)
     count, device = workers_and_device(recipe.compute, recipe.engine.ranks)
     with RunDirectory.open(run_path, recipe, reuse) as run, _workers(run, count, device) as workers:
+        extension = Extension(run, table)
         clock = Clock(run_path / "clock.json", workers)
-        if not is_finished(run):
-            if uses_workers(recipe, until):
+        if not is_finished(run, table) or extension.again:
+            if uses_workers(recipe, table, until):
                 workers.start(functools.partial(check_all_but_rewards, recipe, count))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
             check_pool(recipe)
             check_teacher(recipe)
-            if synthesises(recipe) and not run.stage("curation").done:
+            if recipe.synthesises and not run.stage(Kind.CURATION).done:
                 check_prompts(recipe)
                 check_prompt_endpoints(recipe)
-            if synthesises(recipe) and not run.stage("annotation").done:
+            if recipe.synthesises and not run.stage(Kind.ANNOTATION).done:
                 check_endpoints(recipe)
             workers.wait_until_ready()
-        run.claim()
-        with Progress() as progress, Tracker(run_path, recipe, progress.note) as tracker, _judge(recipe, run) as judge:
-            with RunListener(run, progress, tracker) as audience:
+        extension.begin()
+        plan = planned(table)
+        run.claim(plan.stages)
+        with (
+            Progress() as progress,
+            Tracker(run_path, recipe, progress.note, plan) as tracker,
+            _judge(recipe, run) as judge,
+        ):
+            with RunListener(run, plan, progress, tracker) as listener:
                 try:
-                    summary = run_pipeline(Context(run, workers, judge, audience, clock), until)
+                    summary = run_pipeline(Context(run, workers, judge, listener, clock), table, until)
                 except Reached:
                     return None
             tracker.summary(summary)
@@ -78,13 +95,14 @@ def launch(
     return summary if address is None else summary | {"paths": summary["paths"] | {"pushed to": address}}
 
 
-def uses_workers(recipe: Recipe, until: str | None) -> bool:
+def uses_workers(recipe: Recipe, table: Mapping[str, StageSpec], until: str | None) -> bool:
     """Whether a model runs on this machine before the stage `until` is done; loading the libraries takes seconds."""
-    planned = planned_stages(recipe)
-    told = planned if until is None else planned[: planned.index(until) + 1]
+    specs = list(table.values())
+    wanted = specs if until is None else specs[: list(table).index(until) + 1]
     annotators = recipe.cold_start.annotators.values()
     engines = [*(annotator.engine for annotator in annotators), recipe.cold_start.annotation.scorer]
-    return bool(set(told) - {"seeds", "annotation"}) or any(isinstance(engine, LocalEngine) for engine in engines)
+    elsewhere = {Kind.SEEDS, Kind.ANNOTATION}
+    return bool({spec.kind for spec in wanted} - elsewhere) or any(isinstance(one, LocalEngine) for one in engines)
 
 
 @contextlib.contextmanager

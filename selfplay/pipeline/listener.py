@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+from selfplay.config.errors import RunStopped
 from selfplay.run.directory import RunDirectory
+from selfplay.run.plan import Plan
 from selfplay.run.progress import ProgressFile
 from selfplay.tracking import Tracker
 from selfplay.tracking.alarms import Curves, raised
@@ -15,15 +17,18 @@ from selfplay.watching.stage_figures import stage_figures
 from selfplay.watching.terminal import Progress
 
 
-class AlarmStop(RuntimeError):
+class AlarmStop(RunStopped):
     """An alarm was raised that the recipe wants to stop the run; the message is its sentence and the remedy."""
+
+    of_run = "{error} Finished work is kept in {folder}."
 
 
 class RunListener:
     """The listener of a run. As a context manager, it tells of the last stage when the run ends."""
 
-    def __init__(self, run: RunDirectory, progress: Progress, tracker: Tracker) -> None:
+    def __init__(self, run: RunDirectory, plan: Plan, progress: Progress, tracker: Tracker) -> None:
         self._run = run
+        self._plan = plan
         self._progress = progress
         self._tracker = tracker
         self._file = ProgressFile(run.path)
@@ -92,7 +97,9 @@ class RunListener:
         self._take(stage, metrics, step)
 
     def _take(self, stage: str, metrics: Mapping[str, float], step: int | None) -> None:
-        line = metric_line({"time": 0.0, "stage": stage, "step": step, "metrics": metrics})
+        planned = self._plan.get(stage)
+        place = {"kind": planned.kind, "round": planned.round} if planned is not None else {}
+        line = metric_line({"time": 0.0, "stage": stage, "step": step, "metrics": metrics} | place)
         if line is None:
             return
         self._curves.add(line)
@@ -106,16 +113,20 @@ class RunListener:
                 self._tracker.alarm(alarm.stage, name, alarm.text)
                 self._progress.note(f"Alarm: {alarm.text}")
             if name in self._settings.stop:
-                raise AlarmStop(f"{alarm.text} The recipe's tracking.alarms.stop names {name}: take it out to go on.")
+                raise AlarmStop(
+                    f"Stopped by an alarm. {alarm.text} The recipe's tracking.alarms.stop names {name}: "
+                    "take it out to go on."
+                )
 
     def _end_stage(self) -> None:
         """Logs what the tables of the stage say that was told of last, if it is done and that is not logged yet."""
         name, stage = self._stage, self._run.stage(self._stage)
-        if not name or name in self._told or not stage.done:
+        planned = self._plan.get(name)
+        if planned is None or name in self._told or not stage.done:
             return
         self._told.add(name)
         manifest = stage.manifest
-        found = stage_figures(stage.folder)
+        found = stage_figures(stage.folder, planned.kind)
         if found.metrics or found.histograms:
             self._tracker.log(name, found.metrics, None, found.histograms)
         for title, (columns, rows) in found.tables.items():

@@ -1,4 +1,4 @@
-"""What the closing table says of the rounds: their prompts, what ended them, and which policy is the best."""
+"""The closing table's part on the rounds: their prompts, what ended them, and which policy is the best."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.models import PretrainedModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel
 from selfplay.evaluation.selection import selection_outcome
 from selfplay.run.directory import RunDirectory, Stage
-from selfplay.stage.plan import rounds_made
+from selfplay.run.plan import Kind, PlannedStage, stage_name
+from selfplay.run.results import CurationResult, LabellingResult, SelectionResult, SelfplayResult, SynthesisResult
 from selfplay.training.rules import POLICY
 
 BEST = "best"
@@ -32,32 +33,43 @@ class Best:
     """Its folder, or its name on the hub."""
 
 
-def round_rows(stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    """One row a round: what it learnt from, and what ended its training early, if anything did."""
+Done = Sequence[tuple[PlannedStage, Stage]]
+"""The stages that took place, in order."""
+
+
+def of_kind(stages: Done, kind: Kind) -> list[tuple[int, Stage]]:
+    """The stages of a kind, each with its round."""
+    return [(planned.round, stage) for planned, stage in stages if planned.kind is kind]
+
+
+def round_rows(stages: Done) -> list[dict[str, Any]]:
+    """One row a round: what it was trained on, and what ended its training early, if anything did."""
     return [
-        {"round": int(stage.name.removeprefix("selfplay_"))} | stage.manifest["counts"]
-        for stage in stages
-        if stage.name.startswith("selfplay_")
+        {"round": number} | stage.result(SelfplayResult).counts() for number, stage in of_kind(stages, Kind.SELFPLAY)
     ]
 
 
-def score_rows(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+def score_rows(stages: Done) -> list[dict[str, Any]]:
     """The score of each round on the development problems, where the recipe selects by it."""
-    return [stage.manifest["counts"]["score"] for stage in stages if stage.name.startswith("selection_")]
+    return [stage.result(SelectionResult).score for _, stage in of_kind(stages, Kind.SELECTION)]
 
 
-def prompt_counts(stages: Sequence[Stage]) -> dict[str, Any]:
+def prompt_counts(stages: Done) -> dict[str, Any]:
     """How many prompts were made and what became of them, over all rounds; labels that were looked at again count
     once, as they were first."""
-    counts = {stage.name: stage.manifest["counts"] for stage in stages}
+    curated, labelled = dict(of_kind(stages, Kind.CURATION)), dict(of_kind(stages, Kind.LABELLING))
     made, kept, lost = 0, 0, Counter[str]()
-    for name in [name for name in counts if name == "synthesis" or name.startswith("synthesis_")]:
-        number = name.removeprefix("synthesis")
-        curation, labelling = counts[f"curation{number}"], counts.get(f"labelling{number}")
-        made += counts[name]["made"]
-        kept += labelling["tasks"] if labelling is not None else curation["kept"]
-        for part in (counts[name], curation, labelling or {"lost": {}}):
-            lost.update(part["lost"])
+    for number, stage in of_kind(stages, Kind.SYNTHESIS):
+        written, curation = stage.result(SynthesisResult), curated[number].result(CurationResult)
+        made += written.made
+        lost.update(written.lost)
+        lost.update(curation.lost)
+        if number in labelled:
+            labels = labelled[number].result(LabellingResult)
+            kept += labels.tasks
+            lost.update(labels.lost)
+        else:
+            kept += curation.kept
     return {"made": made, "kept": kept, "lost": dict(lost)}
 
 
@@ -70,10 +82,10 @@ def selection_summary(recipe: Recipe, scores: Sequence[dict[str, Any]]) -> dict[
     return {"scores": list(scores), "best": outcome.best, "stopped": outcome.stopped or None}
 
 
-def best_policy(run: RunDirectory, stages: Sequence[Stage]) -> Best:
+def best_policy(run: RunDirectory, stages: Done) -> Best:
     """The best round by its score on development problems; without selection, the last."""
     recipe, scores = run.recipe, score_rows(stages)
-    made = rounds_made([stage.name for stage in stages])
+    made = [number for number, _ in of_kind(stages, Kind.SELFPLAY)]
     if recipe.training.selection is not None and scores:
         outcome = selection_outcome(recipe.training.selection, scores)
         return Best(outcome.best, "development problems", outcome.score, _place(run, outcome.best))
@@ -83,9 +95,9 @@ def best_policy(run: RunDirectory, stages: Sequence[Stage]) -> Best:
 
 def _place(run: RunDirectory, number: int) -> str:
     if number:
-        return str(run.path / "stages" / f"selfplay_{number}" / POLICY)
+        return str(run.stage(stage_name(Kind.SELFPLAY, number)).folder / POLICY)
     model = run.recipe.model
-    return model.name if isinstance(model, PretrainedModel) else str(run.path / "stages" / "base" / "model")
+    return model.name if isinstance(model, PretrainedModel) else str(run.stage(Kind.BASE).folder / "model")
 
 
 def link_best(run: RunDirectory, best: Best) -> None:

@@ -1,16 +1,24 @@
-"""The story of a run as it is told: each stage is done once, the listener hears of it, and the time is kept."""
+"""Runs the stages of a table: each is done once, or taken over from another run; the listener hears of it, and the
+time is kept."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Mapping
 
 from selfplay.compute.clock import START_UP
-from selfplay.pipeline.summary import summarise
+from selfplay.pipeline.stages import is_finished
 from selfplay.run.directory import Stage
+from selfplay.run.files import read_json, remove_folder, write_json
+from selfplay.run.plan import PlannedStage
+from selfplay.run.results import StageResult
 from selfplay.stage.context import Context
-from selfplay.stage.plan import is_finished, planned_stages
+from selfplay.stage.recipe_view import restricted
+from selfplay.stage.spec import StageSpec, StageWork, all_sections, stage_key
+
+BEGUN = "begun.json"
+"""In a stage's folder: the key of the work that is in it, so that work of other settings is not gone on with."""
 
 
 class Reached(Exception):
@@ -20,47 +28,85 @@ class Reached(Exception):
 class StageRunner:
     """Runs stages one after the other, tells the listener, and keeps the time."""
 
-    def __init__(self, context: Context, until: str | None) -> None:
+    def __init__(self, context: Context, table: Mapping[str, StageSpec], until: str | None) -> None:
+        """
+        Args:
+            context: the run.
+            table: all its stages by name, in order.
+            until: the stage after which to stop; None for none.
+        """
         self.context = context
+        self._table = table
         self._until = until
-        self._planned = planned_stages(context.recipe)
-        self._done: list[Stage] = []
-        if is_finished(context.run):
+        self._places = {name: place for place, name in enumerate(table, 1)}
+        self._settings = context.run.settings
+        self._keys: dict[str, str] = {}
+        self.done: list[tuple[PlannedStage, Stage]] = []
+        """The stages that took place, in order."""
+        if is_finished(context.run, table):
             context.clock.skip()
         else:
             context.clock.mark(START_UP)
 
-    def run_stage(
-        self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]], contents: str = ""
-    ) -> Stage:
-        """Runs one stage unless it is done; `contents` stands for files that it reads."""
-        done = self.context.run.stage(name).done
-        self.context.listener.stage(name, self._planned.index(name) + 1, len(self._planned), done)
+    def run_stage(self, spec: StageSpec) -> StageResult:
+        """Runs one stage unless it is done, and returns its result.
+
+        Raises:
+            Reached: it is the last one that was asked for.
+        """
+        stage = self.context.run.stage(spec.name)
+        done = stage.done
+        self.context.listener.stage(spec.name, self._places[spec.name], len(self._table), done)
         try:
-            stage = self.context.run.do(name, sections, work, contents)
+            if done:
+                self._keys[spec.name] = str(stage.manifest["inputs"])
+            else:
+                self._do(spec, stage)
         except BaseException:
             # What ended the stage is what has to be heard of, also on a disk that is full.
             with contextlib.suppress(OSError):
-                self.context.clock.mark(name)
+                self.context.clock.mark(spec.name)
             raise
-        self._done.append(stage)
+        self.done.append((spec.planned, stage))
         if done:
             self.context.clock.skip()
         else:
-            self.context.clock.mark(name)
+            self.context.clock.mark(spec.name)
             self.context.end_stage()
-        self._end_if_reached(name)
-        return stage
+        self._end_if_reached(spec.name)
+        return stage.result(spec.result)
 
-    def pass_over(self, names: Sequence[str]) -> None:
-        """Hears that stages will not take place."""
-        for name in names:
-            self._end_if_reached(name)
+    def pass_over(self, spec: StageSpec) -> None:
+        """Hears that a stage will not take place.
+
+        Raises:
+            Reached: it is the last one that was asked for.
+        """
+        self._end_if_reached(spec.name)
+
+    def _do(self, spec: StageSpec, stage: Stage) -> None:
+        contents = spec.contents()
+        key = self._keys[spec.name] = stage_key(spec, self._settings, contents, self._keys)
+        if self.context.run.take_over(stage, key):
+            self.context.listener.note(f"{spec.name}: taken over from the run that --reuse names")
+            return
+        _begin(stage, key)
+        started = time.monotonic()
+        sections = all_sections(spec, self._table)
+        context = self.context.of_stage(restricted(self.context.recipe, spec.name, sections), sections)
+        inputs = {name: self.context.run.stage(name) for name in spec.inputs if name in self._keys}
+        result = spec.run(StageWork(spec, stage, context, inputs))
+        stage.finish(time.monotonic() - started, key, contents, result)
 
     def _end_if_reached(self, name: str) -> None:
         if name == self._until:
             raise Reached(name)
 
-    def end(self) -> dict[str, Any]:
-        """Writes the summary."""
-        return summarise(self.context.run, self._done, self.context.clock)
+
+def _begin(stage: Stage, key: str) -> None:
+    """Makes the stage's folder; drops half-done work of other settings or inputs."""
+    mark = stage.folder / BEGUN
+    if stage.folder.exists() and (not mark.exists() or read_json(mark).get("inputs") != key):
+        remove_folder(stage.folder)
+    if not mark.exists():
+        write_json(mark, {"inputs": key})

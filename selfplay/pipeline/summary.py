@@ -11,47 +11,50 @@ from typing import Any
 import selfplay
 from selfplay.compute.clock import Clock
 from selfplay.config.recipe import Recipe
-from selfplay.evaluation.evaluate import gain_rows, metric_rows
+from selfplay.evaluation.evaluate import gain_rows, metric_rows, metric_values, outcomes_of
 from selfplay.pipeline.rounds_summary import (
+    Done,
     best_policy,
     link_best,
+    of_kind,
     prompt_counts,
     round_rows,
     score_rows,
     selection_summary,
 )
-from selfplay.run.directory import RunDirectory, Stage
+from selfplay.run.directory import RunDirectory
 from selfplay.run.files import write_json
-from selfplay.run.records import Rollout
+from selfplay.run.plan import Kind
+from selfplay.run.results import ColdStartResult, EMResult, LabellingResult
 from selfplay.synthesis.em_watch import Measures, stop_decision
 
 PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")
 
 
-def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str, Any]:
+def summarise(run: RunDirectory, stages: Done, clock: Clock) -> dict[str, Any]:
     """Writes `summary.json` and returns it."""
     recipe = run.recipe
-    evaluations = [_outcomes(stage) for stage in stages if stage.name.startswith("evaluation_")]
+    evaluations = [metric_values(outcomes_of(stage)) for _, stage in of_kind(stages, Kind.EVALUATION)]
     settings, seed = recipe.evaluation, recipe.seed
     labels = _first_labels(stages)
     scores, best = score_rows(stages), best_policy(run, stages)
-    em_rows = [_counts(run, stage.name)["row"] for stage in stages if stage.name == "cold_start" or _is_em(stage)]
+    em_rows = [stage.result(ColdStartResult).row for _, stage in of_kind(stages, Kind.COLD_START)]
+    em_rows += [stage.result(EMResult).row for _, stage in of_kind(stages, Kind.EM)]
     summary = {
         "name": recipe.name,
         "algorithm": recipe.training.algorithm,
         "rewards": recipe.training.rewards,
         "seed": seed,
-        "evaluation": [r for n, rows in enumerate(evaluations) for r in metric_rows(rows, settings, n, seed)],
+        "evaluation": [r for n, values in enumerate(evaluations) for r in metric_rows(values, settings, n, seed)],
         "gains": [
             row
-            for number, rows in enumerate(evaluations[1:], 1)
-            for row in gain_rows(evaluations[0], rows, settings, number, seed)
+            for number, values in enumerate(evaluations[1:], 1)
+            for row in gain_rows(evaluations[0], values, settings, number, seed)
         ],
         "prompts": prompt_counts(stages),
         "labels": {
-            "accuracy": labels.get("label_accuracy"),
-            "n": labels.get("measured", 0),
-            "kill_rate": labels.get("kill_rate"),
+            "accuracy": labels and labels.label_accuracy,
+            "n": labels.measured if labels else 0,
         },
         "rounds": round_rows(stages),
         "selection": selection_summary(recipe, scores),
@@ -73,16 +76,6 @@ def summarise(run: RunDirectory, stages: list[Stage], clock: Clock) -> dict[str,
     return summary
 
 
-def _outcomes(stage: Stage) -> list[Rollout]:
-    """An evaluation's rollouts without their texts: those of many rounds need not fit into memory."""
-    rows = (row for batch in stage.batches("rollouts", Rollout) for row in batch)
-    return [dataclasses.replace(row, completion="", reason="") for row in rows]
-
-
-def _is_em(stage: Stage) -> bool:
-    return stage.name.startswith("em_")
-
-
 def _em_outcome(recipe: Recipe, rows: Sequence[Measures]) -> dict[str, Any]:
     """Which round's models synthesised, and what ended the loop before its last round, if anything did."""
     if not rows:
@@ -91,14 +84,10 @@ def _em_outcome(recipe: Recipe, rows: Sequence[Measures]) -> dict[str, Any]:
     return {"kept": outcome.kept, "rounds": outcome.rounds, "stopped": outcome.sentence if outcome.reason else None}
 
 
-def _first_labels(stages: Sequence[Stage]) -> dict[str, Any]:
-    """The counts of the first labelling; later ones are of other prompts, or of a later policy."""
-    return next((stage.manifest["counts"] for stage in stages if stage.name == "labelling"), {})
-
-
-def _counts(run: RunDirectory, name: str) -> dict[str, Any]:
-    counts: dict[str, Any] = run.stage(name).manifest["counts"]
-    return counts
+def _first_labels(stages: Done) -> LabellingResult | None:
+    """The figures of the first labelling; later ones are of other prompts, or of a later policy."""
+    found = dict(of_kind(stages, Kind.LABELLING))
+    return found[1].result(LabellingResult) if 1 in found else None
 
 
 def versions() -> dict[str, str]:

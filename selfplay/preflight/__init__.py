@@ -1,1 +1,1 @@
-"""What is checked before anything expensive starts."""
+"""Checks before anything expensive starts."""

@@ -77,14 +77,14 @@ def check_prompt_endpoints(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: one of them cannot do what will be asked of it.
     """
-    from selfplay.engines.api.client import EndpointRefused
     from selfplay.engines.api.probe import probe
+    from verifiers.endpoint.client import EndpointRefused
 
     findings = []
     for field, (engine, how) in named_engines(recipe).items():
         if isinstance(engine, OpenAIEngine):
             try:
-                found = probe(engine, field, Sampling(how.temperature, how.max_new_tokens, how.top_p), scores=False)
+                found = probe(engine, field, Sampling.of(how), scores=False)
             except EndpointRefused as error:
                 raise PreflightError(str(error)) from error
             findings.append(Finding(field, found))

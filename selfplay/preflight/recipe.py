@@ -13,24 +13,24 @@ from sandbox.doctor import examine
 from sandbox.model import SandboxUnavailable
 from sandbox.warm.visible_files import PackageMissing
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
-from selfplay.config.models import PretrainedModel, ScratchModel
+from selfplay.config.errors import UserError
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.engines.base import Sampling
 from selfplay.quickstart.seed_problem import Split
 from selfplay.run.records import Seed
-from selfplay.seeds.stage import SPLITS, load_seeds, may_be_bare
-from selfplay.stage.plan import scratch_teacher
-from selfplay.training.external_prompts import given_tasks
+from selfplay.seeds.stage import SPLITS, load_seeds, may_be_unannotated
+from selfplay.training.external_prompts import external_tasks
 from selfplay.training.traces import file_traces
 
 
-class PreflightError(RuntimeError):
+class PreflightError(UserError):
     """Rewards or settings that would spoil the run; one sentence each, with the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check looked at, for the person who runs `selfplay check`."""
+    """One thing that was checked, for the person who runs `selfplay check`."""
 
     name: str
     detail: str
@@ -46,7 +46,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
     if isinstance(recipe.model, ScratchModel):
         check_arguments("sft", recipe.model.args, "model.args")
-    teacher = scratch_teacher(recipe)
+    teacher = recipe.training.scratch_teacher
     if teacher is not None:
         check_arguments("sft", teacher.args, "training.sft.teacher.engine.args")
     check_arguments("sft", recipe.cold_start.prompt_model_args, "cold_start.prompt_model_args")
@@ -62,7 +62,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
 
 def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
-    """What needs heavy libraries, for a worker to do.
+    """Checks that need heavy libraries, for a worker to do.
 
     Raises:
         ArgumentsError, PreflightError: see `check_trainer_arguments` and `check_models`.
@@ -78,11 +78,6 @@ def check_engine(recipe: Recipe) -> None:
     Raises:
         PreflightError: names the field.
     """
-    if recipe.engine.continuous_batching is not None:
-        from transformers import ContinuousBatchingConfig
-
-        given = recipe.engine.continuous_batching
-        _check_names(given, ContinuousBatchingConfig, ["seed"], "engine.continuous_batching", "transformers")
     if recipe.engine.kind != "vllm":
         return
     try:
@@ -154,8 +149,8 @@ def check_endpoints(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: one of them cannot do what will be asked of it.
     """
-    from selfplay.engines.api.client import EndpointRefused
     from selfplay.engines.api.probe import probe
+    from verifiers.endpoint.client import EndpointRefused
 
     settings = recipe.cold_start
     if not settings.annotators:
@@ -164,7 +159,7 @@ def check_endpoints(recipe: Recipe) -> list[Finding]:
         (
             f"cold_start.annotators.{name}.engine",
             annotator.engine,
-            Sampling(annotator.sampling.temperature, annotator.sampling.max_new_tokens, annotator.sampling.top_p),
+            Sampling.of(annotator.sampling),
         )
         for name, annotator in settings.annotators.items()
         if annotator.engine.kind == "openai"
@@ -188,14 +183,13 @@ def check_teacher(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: it cannot do what will be asked of it.
     """
-    from selfplay.engines.api.client import EndpointRefused
     from selfplay.engines.api.probe import probe
+    from verifiers.endpoint.client import EndpointRefused
 
     teacher = recipe.training.sft.teacher
     if recipe.training.algorithm != "sft" or teacher is None or teacher.engine.kind != "openai":
         return []
-    field, how = "training.sft.teacher.engine", teacher.sampling
-    sampling = Sampling(how.temperature, how.max_new_tokens, how.top_p)
+    field, sampling = "training.sft.teacher.engine", Sampling.of(teacher.sampling)
     try:
         found = probe(teacher.engine, field, sampling, scores=False, budget=teacher.engine.budget)
     except EndpointRefused as error:
@@ -204,18 +198,18 @@ def check_teacher(recipe: Recipe) -> list[Finding]:
 
 
 def check_pool(recipe: Recipe) -> list[Finding]:
-    """Reads the given prompts and the traces that the recipe names.
+    """Reads the external prompts and the traces that the recipe names.
 
     Raises:
         SeedError: a file has a bad row, or holds a held-out problem.
     """
     findings = []
-    if recipe.training.pool.given:
+    if recipe.training.pool.external:
         splits: dict[Split, list[Seed]] = {split: [] for split in SPLITS}
         for split, (name, domain) in itertools.product(SPLITS, recipe.domains.items()):
-            splits[split] += load_seeds(recipe.seed, name, domain, split, may_be_bare(recipe))
-        found = given_tasks(recipe, splits["train"], splits["dev"] + splits["heldout"])
-        findings.append(Finding("training.pool.given", f"{len(found)} prompts with answers or tests"))
+            splits[split] += load_seeds(recipe.seed, name, domain, split, may_be_unannotated(recipe))
+        found = external_tasks(recipe, splits["train"], splits["dev"] + splits["heldout"])
+        findings.append(Finding("training.pool.external", f"{len(found)} prompts with answers or tests"))
     files = recipe.training.sft.files
     if recipe.training.algorithm == "sft" and files is not None:
         count = sum(1 for _ in file_traces(recipe, files))
@@ -229,7 +223,7 @@ def check_sandbox(recipe: Recipe) -> list[Finding]:
     Raises:
         PreflightError: a limit is not enforced and not waived, or there is no sandbox.
     """
-    if not any(_runs_programs(domain.verifier, domain.verifier_params) for domain in recipe.domains.values()):
+    if not any(domain.runs_programs for domain in recipe.domains.values()):
         return []
     settings = recipe.sandbox
     try:
@@ -247,12 +241,3 @@ def check_sandbox(recipe: Recipe) -> list[Finding]:
         )
     enforced = ", ".join(f.limit for f in found if f.enforced)
     return [Finding("sandbox", f"enforces {enforced}, by {examined.backend} ({examined.about})")]
-
-
-def _runs_programs(verifier: object, params: object) -> bool:
-    """Whether a verifier, or a component of a composite, is the one for code."""
-    if verifier == "code":
-        return True
-    parts = params.get("components") if isinstance(params, Mapping) else None
-    named = parts.values() if isinstance(parts, Mapping) else ()
-    return any(_runs_programs(part.get("verifier"), part.get("params")) for part in named if isinstance(part, Mapping))

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from selfplay import formats
 from selfplay.config.recipe import Recipe
 from selfplay.preflight.recipe import Finding, PreflightError
 from selfplay.quickstart.seed_problem import Split
-from selfplay.rollouts.judge import Item, load_verifier, task_of
+from selfplay.rollouts.judge import Item, load_verifier
 from selfplay.run.records import Seed
-from selfplay.seeds.stage import SPLITS, load_seeds, may_be_bare
+from selfplay.seeds.stage import SPLITS, external_problems, load_seeds, may_be_unannotated
 from verifiers.mathematics import answer_reader
-from verifiers.model import Verifier
+from verifiers.model import Task, Verifier
 
 SHOWN = 3
+EMPTY_PROGRAMS = {"python": "pass", "cpp": "int main() {}"}
 
 
 def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
-    """Every known-right answer of the recipe's seeds must pass its verifier, every known-wrong one must fail.
+    """Every known-right answer of seeds and external prompts must pass its verifier, every known-wrong one must fail.
 
     Args:
         recipe: the run.
@@ -31,10 +33,12 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     for name, settings in recipe.domains.items():
         verifier = load_verifier(recipe, name, recipe.sandbox.workers)
         try:
-            bare = may_be_bare(recipe)
-            splits = {split: load_seeds(recipe.seed, name, settings, split, bare) for split in SPLITS}
+            unannotated = may_be_unannotated(recipe)
+            splits = {split: load_seeds(recipe.seed, name, settings, split, unannotated) for split in SPLITS}
             _demand_splits(recipe, name, splits)
-            seeds = [seed for split in splits.values() for seed in islice(split, limit)]
+            _demand_labels(recipe, name, [seed for split in splits.values() for seed in split])
+            known = [*splits.values(), _external(recipe, name)]
+            seeds = [seed for part in known for seed in islice(part, limit)]
             # An answer shows what the part that reads answers says; the form that other parts want is not known.
             reader = answer_reader(verifier)
             answers = list(_known_answers(name, seeds)) if reader else []
@@ -71,21 +75,45 @@ def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Se
             seen[seed.id] = split
 
 
+def _demand_labels(recipe: Recipe, name: str, seeds: Sequence[Seed]) -> None:
+    """New problems get labels of one kind of programs, which must be the kind of the seeds."""
+    if not (recipe.synthesises and recipe.training.needs_labels):
+        return
+    other = next((s for s in seeds if s.task.entry_point is not None or s.task.language != "python"), None)
+    if other is not None:
+        raise PreflightError(
+            f"domains.{name}.seeds: {other.problem[:80]!r} asks for a {formats.asked_for(other.task)}, but new "
+            "problems are labelled only where Python programs read standard input; set training.pool.arm to external, "
+            "which trains on these problems themselves, or leave the domain out"
+        )
+
+
+def _external(recipe: Recipe, name: str) -> list[Seed]:
+    file = recipe.training.pool.external.get(name)
+    return external_problems(name, recipe.domains[name], file, "optional") if file else []
+
+
 def _known_answers(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:
     for seed in seeds:
-        if seed.answer is not None:
-            task = task_of(seed.answer, seed.tests, prompt=seed.problem)
-            yield (name, task, f"\\boxed{{{seed.answer}}}"), True
-            yield (name, task, "\\boxed{\\text{no such answer}}"), False
+        if seed.task.answer is not None:
+            yield (name, seed.task, f"\\boxed{{{seed.task.answer}}}"), True
+            yield (name, seed.task, "\\boxed{\\text{no such answer}}"), False
 
 
 def _known_completions(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:
     for seed in seeds:
-        task = task_of(seed.answer, seed.tests, prompt=seed.problem)
-        if seed.tests and any(test.output.strip() for test in seed.tests):
-            yield (name, task, "```python\npass\n```"), False
+        if _needs_output(seed.task):
+            empty = EMPTY_PROGRAMS.get(seed.task.language, "")
+            yield (name, seed.task, f"```{seed.task.language}\n{empty}\n```"), False
         if seed.solution and seed.solution_is_right is not None:
-            yield (name, task, seed.solution), seed.solution_is_right
+            yield (name, seed.task, seed.solution), seed.solution_is_right
+
+
+def _needs_output(task: Task) -> bool:
+    """Whether a program that does nothing is surely wrong; what a checker takes is not known."""
+    if task.entry_point is not None:
+        return bool(task.tests)
+    return task.checker is None and any(test.output.strip() for test in task.tests)
 
 
 def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -> None:

@@ -11,9 +11,13 @@ base say how well self-play finds what the base knows, and nothing about what re
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
+from selfplay.config.recipe import Domain as DomainSettings
+from selfplay.config.seeds import QuickstartSeeds
 from selfplay.quickstart import list_programs, word_problems
 from selfplay.quickstart.seed_problem import DEFAULT_SLIP_RATE, SPLITS, Domain, SeedProblem, Split
+from verifiers.model import Task
 
 __all__ = ["DEFAULT_SLIP_RATE", "SPLITS", "Domain", "SeedProblem", "Split", "generate"]
 
@@ -46,3 +50,24 @@ def generate(
     if len(found) < count:
         raise ValueError(f"the {domain} grammar has too few {split} problems for {count}: found {len(found)}")
     return list(found.values())
+
+
+def exact_solver(domain: DomainSettings) -> Callable[[Task], bool] | None:
+    """Where the source's problems can be solved exactly: whether a task's label is right. For measurement only.
+
+    A problem outside the source's grammar has no right label, so any label of it is wrong.
+    """
+    source = domain.seeds
+    if not isinstance(source, QuickstartSeeds):
+        return None
+    return _math_label_right if source.grammar == "math" else _code_label_right
+
+
+def _math_label_right(task: Task) -> bool:
+    true = word_problems.solve(task.problem)
+    return true is not None and true == task.answer
+
+
+def _code_label_right(task: Task) -> bool:
+    program = list_programs.solve(task.problem)
+    return program is not None and all(program(test.input).split() == test.output.split() for test in task.tests)

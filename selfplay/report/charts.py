@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from selfplay.run.plan import PlannedStage
 from selfplay.tracking.digest import MetricDigest
 
 Chart = dict[str, Any]
@@ -65,18 +66,18 @@ def _accuracy_trace(series: int, name: str, rows: Sequence[Row], of: int) -> Cha
     return trace
 
 
-def reward_chart(digest: MetricDigest, stages: Sequence[str]) -> Chart | None:
+def reward_chart(digest: MetricDigest, stages: Sequence[PlannedStage]) -> Chart | None:
     """The mean reward of training over the steps of all rounds, raw and smoothed."""
     traces: list[Chart] = []
     start = 0
     for series, stage in enumerate(stages):
-        curve = sorted(digest.rewards.get(stage, {}).items())
+        curve = sorted(digest.rewards.get(stage.name, {}).items())
         if not curve:
             continue
         steps = [start + step for step, _ in curve]
         values = [value for _, value in curve]
         start = steps[-1] + 1
-        label = f"round {stage.rpartition('_')[2]}"
+        label = f"round {stage.round}"
         raw = _line(series, label, *_thinned(steps, values))
         raw |= {"mode": "lines", "opacity": 0.35, "showlegend": False, "hoverinfo": "skip"}
         smooth = _line(series, label, *_thinned(steps, moving_mean(values, max(1, len(values) // 10))))
@@ -85,13 +86,13 @@ def reward_chart(digest: MetricDigest, stages: Sequence[str]) -> Chart | None:
     return _chart("Reward in training", traces, "training step", "mean reward") if traces else None
 
 
-def round_reward_chart(digest: MetricDigest, stages: Sequence[str]) -> Chart | None:
+def round_reward_chart(digest: MetricDigest, stages: Sequence[PlannedStage]) -> Chart | None:
     """The mean reward of a round's rollouts, for algorithms that draw them all before they train."""
     latest = digest.round_rewards
-    values = [latest[stage] for stage in stages if stage in latest]
-    if not values:
+    known = [stage for stage in stages if stage.name in latest]
+    if not known:
         return None
-    rounds = [int(stage.rpartition("_")[2]) for stage in stages if stage in latest]
+    values, rounds = [latest[stage.name] for stage in known], [stage.round for stage in known]
     trace = _line(0, "reward", rounds, values)
     return _chart("Reward of the rollouts that each round learns from", [trace], "round", "mean reward", rounds=True)
 

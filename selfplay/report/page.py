@@ -7,7 +7,6 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,19 @@ from selfplay.report import charts, funnel, samples
 from selfplay.report.run_tables import RunTables
 from selfplay.run.directory import read_run
 from selfplay.run.files import read_json, write_text
+from selfplay.run.plan import Kind, Plan, PlannedStage, manifest_of, read_plan
 from selfplay.run.records import LabelledTask
 from selfplay.tracking.digest import MetricDigest
+from selfplay.watching.rollouts import how_judged, test_text
 from selfplay.watching.terminal import duration
 
 AGREEMENT_BINS = 20
 MOST_AGREEMENT_BARS = 33
 HEADLINE = "avg@"
 LONGEST_SETTING = 1000
+
+
+Manifests = Mapping[PlannedStage, Mapping[str, Any]]
 
 
 def write_report(run_path: Path) -> Path:
@@ -67,8 +71,8 @@ def facts(run_path: Path) -> dict[str, Any]:
     """Everything the page shows, read from the run's files."""
     recipe = read_run(run_path)
     summary = _summary(run_path / "summary.json")
-    tables = RunTables(run_path)
-    manifests = _manifests(run_path)
+    plan, tables = read_plan(run_path), RunTables(run_path)
+    manifests = _manifests(run_path, plan)
     digest = MetricDigest(run_path)
     digest.read()
     evaluation = summary.get("evaluation") or []
@@ -81,16 +85,18 @@ def facts(run_path: Path) -> dict[str, Any]:
         "evaluation": _accuracy_table(summary),
         "accuracy_so_far": [] if evaluation else _accuracy_so_far(digest),
         "rounds": sorted({int(row["round"]) for row in evaluation}),
-        "charts": _charts(evaluation, em, digest, _rounds(recipe), _agreement(tables)),
+        "charts": _charts(evaluation, em, digest, plan.of_kind(Kind.SELFPLAY), _agreement(tables)),
         "em": em,
         "em_columns": _em_columns(em),
         "em_stopped": _em_stopped(manifests),
         "alarms": [alarm.text for alarm in digest.alarms],
         "funnel": funnel.prompt_funnel(tables),
         "labels": summary.get("labels"),
-        "samples": [asdict(sample) for sample in samples.problem_samples(tables)],
+        "samples": samples.problem_samples(tables),
         "lost": samples.lost_samples(tables),
         "most_tests": samples.TESTS,
+        "how_judged": how_judged,
+        "test_text": test_text,
         "stages": _stage_times(summary, manifests),
         "settings": {section: list(flatten(section, value)) for section, value in recipe.items()},
     }
@@ -100,7 +106,7 @@ def _charts(
     evaluation: Sequence[charts.Row],
     em: Sequence[charts.Row],
     digest: MetricDigest,
-    rounds: Sequence[str],
+    rounds: Sequence[PlannedStage],
     agreement: Sequence[tuple[float, int, int, int]],
 ) -> dict[str, charts.Chart]:
     """Those charts that there are figures for."""
@@ -113,14 +119,10 @@ def _charts(
     return found
 
 
-def _rounds(recipe: Mapping[str, Any]) -> list[str]:
-    rounds = int((recipe.get("training") or {}).get("rounds", 0))
-    return [f"selfplay_{number}" for number in range(1, rounds + 1)]
-
-
-def _manifests(run_path: Path) -> list[dict[str, Any]]:
-    files = (run_path / "stages").glob("*/manifest.json")
-    return [read_json(file) for file in sorted(files, key=lambda file: file.stat().st_mtime_ns)]
+def _manifests(run_path: Path, plan: Plan) -> dict[PlannedStage, dict[str, Any]]:
+    """The manifests of the stages that are done, in order."""
+    found = {stage: manifest_of(run_path, stage.name) for stage in plan}
+    return {stage: manifest for stage, manifest in found.items() if manifest}
 
 
 def _summary(file: Path) -> dict[str, Any]:
@@ -162,21 +164,27 @@ def _accuracy_table(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _accuracy_so_far(digest: MetricDigest) -> list[tuple[str, str, float]]:
-    """What evaluations have logged before the run's end, without intervals: (stage, metric, value)."""
+    """Accuracies that were logged before the run's end, without intervals: (stage, metric, value)."""
     return [(stage, metric, value) for stage, metrics in digest.heldout.items() for metric, value in metrics.items()]
 
 
-def _em_rows(summary: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _em_rows(summary: Mapping[str, Any], manifests: Manifests) -> list[dict[str, Any]]:
     """The summary's rows; before there is a summary, those that the EM stages left in their manifests."""
     if summary.get("em"):
         return list(summary["em"])
-    counts = [manifest.get("counts") or {} for manifest in manifests]
-    return [count["row"] for count in counts if "row" in count]
+    kinds = (Kind.COLD_START, Kind.EM)
+    found = [_counts(manifest) for stage, manifest in manifests.items() if stage.kind in kinds]
+    return [counts["row"] for counts in found if "row" in counts]
 
 
-def _em_stopped(manifests: Sequence[Mapping[str, Any]]) -> str:
-    """What ended the EM loop before its last round, as the stage says that it ended with; empty if nothing did."""
-    return next((str(m["counts"]["stopped"]) for m in manifests if (m.get("counts") or {}).get("stopped")), "")
+def _em_stopped(manifests: Manifests) -> str:
+    """The sentence that ended the EM loop before its last round; empty if nothing did."""
+    rounds = [_counts(manifest) for stage, manifest in manifests.items() if stage.kind is Kind.EM]
+    return next((str(counts["stopped"]) for counts in rounds if counts.get("stopped")), "")
+
+
+def _counts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(manifest.get("counts") or {})
 
 
 def _em_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -189,17 +197,17 @@ def _agreement(tables: RunTables) -> list[tuple[float, int, int, int]]:
     counts: Counter[tuple[int, bool | None]] = Counter()
     for own in tables.prompt_rounds():
         if own.labelled:
-            table = tables.columns(own.labelled, "tasks", LabelledTask, ["agreement", "label_is_right"])
-            columns = (table[name].to_pylist() for name in ("agreement", "label_is_right"))
+            table = tables.columns(own.labelled, "tasks", LabelledTask, ["agreement", "label_correct"])
+            columns = (table[name].to_pylist() for name in ("agreement", "label_correct"))
             counts.update((round(share * AGREEMENT_BINS), right) for share, right in zip(*columns, strict=True))
     bins = sorted({position for position, _ in counts})
     return [(at / AGREEMENT_BINS, counts[at, True], counts[at, False], counts[at, None]) for at in bins]
 
 
-def _stage_times(summary: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _stage_times(summary: Mapping[str, Any], manifests: Manifests) -> list[dict[str, Any]]:
     if summary.get("stages"):
         return list(summary["stages"])
-    return [{"name": manifest["stage"], "seconds": manifest["seconds"]} for manifest in manifests]
+    return [{"name": stage.name, "seconds": manifest["seconds"]} for stage, manifest in manifests.items()]
 
 
 def flatten(name: str, value: Any) -> Iterator[tuple[str, str]]:

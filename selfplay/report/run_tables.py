@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from selfplay.run.plan import Kind, read_plan
 from selfplay.run.tables import RecordError
 from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file
 
@@ -25,19 +26,14 @@ class RunTables:
 
     def __init__(self, run_path: Path) -> None:
         self._run = run_path
-        self._stages = run_path / "stages"
 
     def prompt_rounds(self) -> list[PromptRound]:
         """The rounds that have made prompts."""
         return prompt_rounds(self._run)
 
-    def stages(self, prefix: str) -> list[str]:
-        """Stages of several rounds that have begun, such as `selfplay_`, in the order of their rounds."""
-        if not self._stages.is_dir():
-            return []
-        names = [path.name for path in self._stages.iterdir() if path.name.startswith(prefix)]
-        numbered = [name for name in names if name.removeprefix(prefix).isdigit()]
-        return sorted(numbered, key=lambda name: int(name.removeprefix(prefix)))
+    def stages(self, kind: Kind) -> list[str]:
+        """The stages of a kind, in the order of their rounds."""
+        return [stage.name for stage in read_plan(self._run).of_kind(kind)]
 
     def has(self, stage: str, table: str) -> bool:
         """Whether the table has been written."""

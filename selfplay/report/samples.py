@@ -10,7 +10,10 @@ from typing import Any
 import pyarrow.compute as pc
 
 from selfplay.report.run_tables import RunTables, general_reasons
+from selfplay.run.plan import Kind
 from selfplay.run.records import LabelledTask, Prompt, Rollout
+from selfplay.run.tables import typed_row
+from verifiers.model import Task
 
 PROBLEMS = 12
 ROLLOUTS = 4
@@ -25,9 +28,10 @@ HIDDEN = re.compile(f"[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\ufeff\u200b{BIDI_CONTRO
 
 @dataclass(frozen=True, slots=True)
 class ShownSample:
-    """A labelled problem, its prompt's origin, and some rollouts."""
+    """A labelled task, its prompt's origin, and some rollouts."""
 
-    task: dict[str, Any]
+    labelled: dict[str, Any]
+    task: Task
     round: int
     """The round that its prompt was made for."""
     prompt: dict[str, Any] | None
@@ -61,6 +65,7 @@ def problem_samples(tables: RunTables) -> list[ShownSample]:
     return [
         ShownSample(
             tasks[id_],
+            typed_row(Task, tasks[id_]["task"]),
             rounds[stage].number,
             prompts.get(tasks[id_]["prompt_id"]),
             _varied([row for row in rollouts.rows if row["task_id"] == id_]),
@@ -100,7 +105,7 @@ class _Rollouts:
 
 def _rollouts(tables: RunTables, labellings: Sequence[str], ids: Sequence[str]) -> _Rollouts:
     """Each task's completions in the newest round that has some, or else the newest votes on it."""
-    places = [(stage, "rollouts") for stage in reversed(tables.stages("selfplay_"))]
+    places = [(stage, "rollouts") for stage in reversed(tables.stages(Kind.SELFPLAY))]
     found = _Rollouts()
     for stage, table in (*places, *((stage, "completions") for stage in reversed(labellings))):
         left = [id_ for id_ in ids if id_ not in found.sources]

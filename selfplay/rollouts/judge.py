@@ -6,16 +6,15 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.model import Sandbox
 from sandbox.open import open_sandbox
-from selfplay.config.recipe import Recipe
-from selfplay.engines.base import Sample
-from selfplay.run.records import TestCase
+from selfplay.config.recipe import Domain
+from selfplay.config.sandbox import SandboxSettings
 from selfplay.run.store import VerdictStore, content_key
 from verifiers import registry
-from verifiers.model import Task, Test, Verdict, Verifier
+from verifiers.model import Task, Verdict, Verifier
 
 Item = tuple[str, Task, str]
 """Domain, task and completion."""
@@ -24,13 +23,25 @@ Item = tuple[str, Task, str]
 CUT = Verdict(False, 0.0, "cut", "the completion was cut at the token limit")
 
 
-class Judge:
-    """The verifiers of a recipe's domains over one verdict store."""
+class JudgeSettings(Protocol):
+    """The settings on which verdicts depend: a recipe, or a part of one."""
 
-    def __init__(self, recipe: Recipe, store: Path, workers: int | None = None) -> None:
+    @property
+    def domains(self) -> Mapping[str, Domain]:
+        """Kinds of problems, with the verifier of each."""
+
+    @property
+    def sandbox(self) -> SandboxSettings:
+        """Where verifiers run programs."""
+
+
+class Judge:
+    """The verifiers of all domains over one verdict store."""
+
+    def __init__(self, settings: JudgeSettings, store: Path, workers: int | None = None) -> None:
         self.verifiers: dict[str, Verifier] = {
-            name: load_verifier(recipe, name, recipe.sandbox.workers if workers is None else workers)
-            for name in recipe.domains
+            name: load_verifier(settings, name, settings.sandbox.workers if workers is None else workers)
+            for name in settings.domains
         }
         self._store = VerdictStore(store / "verdicts.sqlite")
 
@@ -56,20 +67,11 @@ class Judge:
         """Stores verdicts by key, but for those that could not be reached."""
         self._store.put_many({key: _row(verdict) for key, verdict in verdicts.items() if verdict.passed is not None})
 
-    def judge_samples(self, tasks: Sequence[tuple[str, Task]], samples: Sequence[Sample]) -> list[Verdict]:
-        """One verdict a sample; one that was cut at the token limit has failed, whatever stands in it."""
-        whole = [index for index, sample in enumerate(samples) if sample.complete]
-        verdicts = [CUT] * len(samples)
-        items = [(*tasks[index], samples[index].text) for index in whole]
-        for index, verdict in zip(whole, self.judge(items), strict=True):
-            verdicts[index] = verdict
-        return verdicts
-
     def _key(self, item: Item) -> str:
         domain, task, completion = item
         verifier = self.verifiers[domain]
         fingerprint = getattr(verifier, "fingerprint", verifier.name)
-        return content_key("verdict", fingerprint, asdict(task) | {"id": ""}, completion)
+        return content_key("verdict", fingerprint, asdict(task), completion)
 
     def close(self) -> None:
         """Ends the verifiers' workers and closes the store."""
@@ -78,35 +80,28 @@ class Judge:
         self._store.close()
 
 
-def load_verifier(recipe: Recipe, domain: str, workers: int) -> Verifier:
+def load_verifier(settings: JudgeSettings, domain: str, workers: int) -> Verifier:
     """The verifier of one domain, with as many workers as said; so are the components of a composite."""
-    settings = recipe.domains[domain]
+    own = settings.domains[domain]
     defaults: dict[str, dict[str, Any]] = {
         "math": {"workers": workers},
         "math_verify": {"workers": workers},
-        "code": {"workers": workers, "open_sandbox": sandbox_opener(recipe)},
+        "code": {"workers": workers, "open_sandbox": sandbox_opener(settings)},
     }
-    return registry.load(settings.verifier, settings.verifier_params, defaults=defaults)
+    return registry.load(own.verifier, own.verifier_params, defaults=defaults)
 
 
-def sandbox_opener(recipe: Recipe) -> Callable[[], Sandbox]:
-    """Opens a sandbox as the recipe says."""
-    settings = recipe.sandbox
-    return functools.partial(
-        open_sandbox, settings.backend, settings.waive, server=settings.server, packages=settings.packages
-    )
+def sandbox_opener(settings: JudgeSettings) -> Callable[[], Sandbox]:
+    """Opens a sandbox as the settings say."""
+    how = settings.sandbox
+    return functools.partial(open_sandbox, how.backend, how.waive, server=how.server, packages=how.packages)
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
-    """What is kept: of the details, only the components of a composite, which are logged by name."""
+    """A verdict as it is kept: of the details, only the components of a composite, which are logged by name."""
     components = verdict.details.get("components")
     return asdict(verdict) | {"details": {} if components is None else {"components": components}}
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
     return Verdict(**row)
-
-
-def task_of(answer: str | None, tests: Sequence[TestCase], **limits: Any) -> Task:
-    """The verifier's task of a labelled problem."""
-    return Task(answer=answer, tests=tuple(Test(input=t.input, output=t.output) for t in tests), **limits)

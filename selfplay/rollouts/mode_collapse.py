@@ -23,25 +23,55 @@ METRIC = "one_wrong_answer"
 class ModeCollapse:
     """Looks at the last rollouts of each domain whose answers can be compared."""
 
-    def __init__(self, verifiers: Mapping[str, Verifier], window: int = WINDOW) -> None:
-        """Takes the verifiers by domain, and how many rollouts of each are looked at."""
+    def __init__(self, verifiers: Mapping[str, Verifier], window: int | None = WINDOW) -> None:
+        """Takes the verifiers by domain, and how many rollouts of each are looked at; None looks at all."""
         readers = {domain: answer_reader(verifier) for domain, verifier in verifiers.items()}
         self._readers = {domain: reader for domain, reader in readers.items() if reader is not None}
-        self._last: dict[str, deque[tuple[str, str | None]]] = {
-            domain: deque(maxlen=window) for domain in self._readers
-        }
+        self._seen = {domain: _Seen(window) for domain in self._readers}
 
     def add(self, domain: str, task_id: str, completion: str, passed: bool | None) -> None:
         """Takes in a rollout; one without a verdict is no wrong one."""
         if domain in self._readers:
             answer = self._readers[domain].extract(completion) if passed is False else None
-            self._last[domain].append((task_id, None if answer is None else "".join(answer.split())[:LONGEST]))
+            self._seen[domain].add(task_id, "" if answer is None else "".join(answer.split())[:LONGEST])
 
     def metrics(self) -> dict[str, float]:
         """The share of each domain's rollouts that give its most frequent wrong answer, of enough tasks."""
-        found = {}
-        for domain, rollouts in self._last.items():
-            if len({task for task, _ in rollouts}) >= FEWEST_TASKS:
-                counts = Counter(answer for _, answer in rollouts if answer)
-                found[f"{METRIC}/{domain}"] = max(counts.values(), default=0) / len(rollouts)
-        return found
+        return {
+            f"{METRIC}/{domain}": seen.largest_share()
+            for domain, seen in self._seen.items()
+            if len(seen.tasks) >= FEWEST_TASKS
+        }
+
+
+class _Seen:
+    """How often each wrong answer was given in a window of rollouts, and each task came."""
+
+    def __init__(self, window: int | None) -> None:
+        self.tasks = Counter[str]()
+        self._answers = Counter[str]()
+        self._window = window
+        self._last: deque[tuple[str, str]] = deque()
+
+    def add(self, task: str, answer: str) -> None:
+        """Takes in a rollout with its wrong answer, empty where it gave none."""
+        self.tasks[task] += 1
+        self._answers[answer] += 1
+        if self._window is None:
+            return
+        self._last.append((task, answer))
+        if len(self._last) > self._window:
+            task, answer = self._last.popleft()
+            _take_out(self.tasks, task)
+            _take_out(self._answers, answer)
+
+    def largest_share(self) -> float:
+        """Of all rollouts that are looked at."""
+        most = max((count for answer, count in self._answers.items() if answer), default=0)
+        return most / self._answers.total()
+
+
+def _take_out(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]

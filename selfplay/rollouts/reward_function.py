@@ -5,10 +5,9 @@ TRL awaits it on an event loop of its own, beside the other reward functions of 
 
 from __future__ import annotations
 
-import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from selfplay.rollouts.judge import Item
@@ -16,7 +15,13 @@ from selfplay.rollouts.mode_collapse import ModeCollapse
 from selfplay.rollouts.overlapped import OverlappedJudge
 from selfplay.rollouts.rollout_log import JudgedRollouts, Reward, RolloutLog
 from selfplay.run.seeding import derive
-from verifiers.model import Task, Test
+from selfplay.run.tables import typed_row
+from verifiers.model import Task
+
+Row = Mapping[str, Any]
+"""A row of a data set of `PolicyTask`."""
+COLUMNS = ("task_id", "domain", "task")
+"""Those that a completion is judged by."""
 
 
 def text_of(completion: Any) -> str:
@@ -63,17 +68,16 @@ class VerifiedReward:
         self,
         completions: Sequence[Any],
         completion_ids: Sequence[Sequence[int]],
-        task_id: Sequence[str],
-        domain: Sequence[str],
-        task: Sequence[str],
         trainer_state: Any,
         log_metric: Callable[[str, float], None],
-        **_: Any,
+        **columns: Sequence[Any],
     ) -> list[Reward]:
         """One reward a completion, in order."""
         self.lengths = [len(ids) for ids in completion_ids]
         if self.handed_over is None:
-            self.given = await self.judge(completions, task_id, domain, task, int(trainer_state.global_step))
+            values = zip(*(columns[name] for name in COLUMNS), strict=True)
+            rows = [dict(zip(COLUMNS, row, strict=True)) for row in values]
+            self.given = await self.judge(completions, completion_ids, rows, int(trainer_state.global_step))
         else:
             self.given, self.handed_over = self.handed_over, None
         for name, value in (*self._unlogged, *self._favourites.metrics().items()):
@@ -82,22 +86,22 @@ class VerifiedReward:
         return self.given
 
     async def judge(
-        self, completions: Sequence[Any], task_id: Sequence[str], domain: Sequence[str], task: Sequence[str], step: int
+        self, completions: Sequence[Any], token_ids: Sequence[Sequence[int]], rows: Sequence[Row], step: int
     ) -> list[Reward]:
         """Judges and logs rollouts of one step; one reward a completion, in order."""
         started = time.monotonic()
         texts = [text_of(completion) for completion in completions]
-        items: list[Item] = [
-            (name, task_from_json(text), completion) for name, text, completion in zip(domain, task, texts, strict=True)
-        ]
+        tasks = [typed_row(Task, row["task"]) for row in rows]
+        items: list[Item] = [(r["domain"], task, text) for r, task, text in zip(rows, tasks, texts, strict=True)]
         verdicts = await self._judge.judge(items)
         call = self._log.next_call(step)
         rewards: list[Reward] = [verdict.reward for verdict in verdicts]
         if self._shuffled:
             rewards = shuffled_rewards(rewards, derive(self._seed, "shuffle", step, call, self._rank))
-        judged = JudgedRollouts(task_id, domain, texts, verdicts, rewards)
+        ids, domains = [row["task_id"] for row in rows], [row["domain"] for row in rows]
+        judged = JudgedRollouts(ids, domains, texts, token_ids, verdicts, rewards)
         self._log.write(step, call, judged)
-        for key, name, text, verdict in zip(task_id, domain, texts, verdicts, strict=True):
+        for key, name, text, verdict in zip(ids, domains, texts, verdicts, strict=True):
             self._favourites.add(name, key, text, verdict.passed)
         self._unlogged += judged.values()
         self.seconds += time.monotonic() - started
@@ -110,16 +114,3 @@ def shuffled_rewards(rewards: Sequence[Reward], seed: int) -> list[Reward]:
     random.Random(seed).shuffle(reached)
     rest = iter(reached)
     return [None if reward is None else next(rest) for reward in rewards]
-
-
-def task_to_json(task: Task) -> str:
-    """A task as one column of a training table."""
-    tests = [[test.input, test.output] for test in task.tests]
-    return json.dumps({"answer": task.answer, "tests": tests, "prompt": task.prompt})
-
-
-def task_from_json(text: str) -> Task:
-    """The task that `task_to_json` wrote."""
-    row = json.loads(text)
-    tests = tuple(Test(input=i, output=o) for i, o in row["tests"])
-    return Task(answer=row["answer"], tests=tests, prompt=row["prompt"])

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
-import hashlib
-import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +16,9 @@ import selfplay
 from selfplay.config import load as recipe_file
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import RunError, read_json, remove_folder, write_json
-from selfplay.run.tables import Record, read_batches, read_table, write_table
+from selfplay.run.plan import PlannedStage, write_plan
+from selfplay.run.results import Result, StageResult, read_result
+from selfplay.run.tables import Record, read_batches, read_columns, read_table, write_table
 
 LOCK_TRIES = 5
 
@@ -43,29 +42,51 @@ class Stage:
         """Counts, seconds and versions of a stage that is done."""
         return read_json(self.manifest_file)
 
-    def write(self, table: str, record: type[Record], rows: Iterable[Record]) -> None:
-        """Writes one of the stage's tables."""
-        write_table(self.folder / f"{table}.parquet", record, rows)
+    def write(self, table: str, record: type[Record], rows: Iterable[Record]) -> int:
+        """Writes one of the stage's tables, and says how many rows it has."""
+        return write_table(self.folder / f"{table}.parquet", record, rows)
 
     def read(self, table: str, record: type[Record]) -> list[Record]:
         """Reads one of the stage's tables."""
         return read_table(self.folder / f"{table}.parquet", record)
 
-    def batches(self, table: str, record: type[Record], only_kept: bool = False) -> Iterator[list[Record]]:
-        """Reads one of the stage's tables in pieces; `only_kept` leaves out rows that were dropped."""
-        return read_batches(self.folder / f"{table}.parquet", record, only_kept)
+    def batches(
+        self, table: str, record: type[Record], only_kept: bool = False, leave_out: Collection[str] = ()
+    ) -> Iterator[list[Record]]:
+        """Reads one of the stage's tables in pieces, less rows that were dropped, or less some fields."""
+        return read_batches(self.folder / f"{table}.parquet", record, only_kept, leave_out)
 
-    def finish(self, seconds: float, inputs: str, counts: dict[str, Any]) -> None:
-        """Declares the stage done."""
+    def columns(self, table: str, record: type[Any], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """The values of some fields of one of the stage's tables, row by row."""
+        for batch in read_columns(self.folder / f"{table}.parquet", record, names):
+            yield from zip(*(batch[name].to_pylist() for name in names), strict=True)
+
+    def result(self, kind: type[Result]) -> Result:
+        """The figures that the stage left.
+
+        Raises:
+            RunError: they are damaged, or another version's.
+        """
+        return read_result(self.manifest_file, kind)
+
+    def finish(self, seconds: float, key: str, contents: str, result: StageResult) -> None:
+        """Declares the stage done.
+
+        Args:
+            seconds: that it took.
+            key: see `selfplay.stage.spec.stage_key`.
+            contents: a hash of the files outside the run that it read.
+            result: its figures.
+        """
         write_json(
             self.manifest_file,
             {
                 "stage": self.name,
                 "seconds": round(seconds, 3),
-                "inputs": inputs,
-                "recipe_hash": self.run.recipe_hash,
+                "inputs": key,
+                "contents": contents,
                 "code_version": selfplay.__version__,
-                "counts": counts,
+                "counts": result.counts(),
             },
         )
 
@@ -76,9 +97,7 @@ class RunDirectory:
     def __init__(self, path: Path, recipe: Recipe, reuse: Path | None = None) -> None:
         self.path = path
         self.recipe = recipe
-        self.recipe_hash = recipe_file.recipe_hash(recipe)
         self._reuse = reuse
-        self._last_inputs = ""
 
     @classmethod
     @contextlib.contextmanager
@@ -91,7 +110,7 @@ class RunDirectory:
             reuse: another run, whose stages are taken over where their settings and inputs are the same.
 
         Raises:
-            RunError: it belongs to another recipe, another process is running it, or it cannot be written.
+            RunError: another process is running it, or it cannot be written.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -101,30 +120,28 @@ class RunDirectory:
         with lock:
             if not _locked(lock):
                 raise RunError(f"{path}: another process is running it; wait for it, or choose another --run-dir")
-            run = cls(path, recipe, reuse)
-            run.refuse_other_settings()
-            yield run
+            yield cls(path, recipe, reuse)
 
-    def claim(self) -> None:
-        """Makes the directory this recipe's."""
+    def claim(self, plan: Sequence[PlannedStage]) -> None:
+        """Makes the directory this recipe's, with this plan."""
+        write_plan(self.path, plan)
         write_json(self.path / "recipe.json", self.recipe.model_dump(mode="json"))
 
-    def refuse_other_settings(self) -> None:
-        """Compares the recipe with the one that the directory was started with, if it was.
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe's settings that change results, as plain JSON."""
+        return recipe_file.deciding(self.recipe.model_dump(mode="json"))
+
+    def changed_settings(self) -> list[str]:
+        """The settings that differ from those that the directory was last run with, a line each; none for a new one.
 
         Raises:
-            RunError: they differ in what changes results; lists the differences.
+            RunError: other code wrote its recipe.
         """
-        file = self.path / "recipe.json"
-        if not file.exists():
-            return
-        old, new = read_json(file), self.recipe.model_dump(mode="json")
-        changed = recipe_file.differences(recipe_file.deciding(old), recipe_file.deciding(new))
-        if changed:
-            raise RunError(
-                f"{self.path}: was started with other settings; use another --run-dir, or undo these changes:\n  "
-                + "\n  ".join(changed)
-            )
+        if not (self.path / "recipe.json").exists():
+            return []
+        before = recipe_file.deciding(read_recipe(self.path).model_dump(mode="json"))
+        return recipe_file.differences(before, self.settings)
 
     @property
     def metrics_file(self) -> Path:
@@ -140,43 +157,13 @@ class RunDirectory:
         """The stage of that name, done or not."""
         return Stage(self, name)
 
-    def do(
-        self, name: str, sections: Sequence[str], work: Callable[[Stage], dict[str, Any]], contents: str = ""
-    ) -> Stage:
-        """Runs a stage unless it is done.
-
-        Args:
-            name: the stage's name.
-            sections: the parts of the recipe (`em`, `em.sampling`) that the stage depends on, besides the stages
-                before it.
-            work: fills the stage's folder and returns its counts.
-            contents: a hash of files outside the run that the stage reads.
-        """
-        stage = self.stage(name)
-        inputs = self._inputs(name, sections, contents)
-        if not stage.done and not self._take_over(stage, inputs):
-            stage.folder.mkdir(parents=True, exist_ok=True)
-            started = time.monotonic()
-            counts = work(stage)
-            stage.finish(time.monotonic() - started, inputs, counts)
-        self._last_inputs = inputs
-        return stage
-
-    def _inputs(self, name: str, sections: Sequence[str], contents: str) -> str:
-        whole = recipe_file.deciding(self.recipe.model_dump(mode="json"))
-        settings = {
-            section: functools.reduce(lambda part, key: part[key], section.split("."), whole) for section in sections
-        }
-        known = [self._last_inputs, name, whole["seed"], settings, contents, selfplay.__version__]
-        text = json.dumps(known, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def _take_over(self, stage: Stage, inputs: str) -> bool:
+    def take_over(self, stage: Stage, key: str) -> bool:
+        """Takes a stage over from the run that was named for reuse, if that has one of the same key."""
         if self._reuse is None:
             return False
         theirs = self._reuse / "stages" / stage.name
         manifest = theirs / "manifest.json"
-        if not manifest.exists() or read_json(manifest).get("inputs") != inputs:
+        if not manifest.exists() or read_json(manifest).get("inputs") != key:
             return False
         partial = stage.folder.with_name(f".{stage.name}.partial")
         remove_folder(partial)

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from selfplay.config.errors import UserError
+
 BLOCK_BYTES = 1_000_000
 
 
-class RunError(RuntimeError):
+class RunError(UserError):
     """A run directory that cannot be used as asked; the message names it and the remedy."""
 
 

@@ -5,22 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-
-@dataclass(frozen=True, slots=True)
-class TestCase:
-    """Text on standard input, and the text that a right program prints."""
-
-    __test__ = False  # keeps pytest from collecting it
-
-    input: str
-    output: str
+from verifiers.model import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A problem that a run starts from, with what its designer thought."""
+    """A task that a run starts from, with what its designer thought; training seeds may lack the label."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     id: str
     domain: str
     split: str
@@ -29,13 +21,16 @@ class Seed:
     concepts: tuple[str, ...]
     level: str
     rationale: str
-    problem: str
-    answer: str | None
-    tests: tuple[TestCase, ...]
+    task: Task
     solution: str
     """A worked completion, empty where the source has none."""
     solution_is_right: bool | None
     """Whether the solution is known to be right or wrong; None where there is none."""
+
+    @property
+    def problem(self) -> str:
+        """The text of the problem."""
+        return self.task.problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,7 @@ class AnnotatorAnswer:
     attempt: int
     """0 for the first answer of this annotator to this question."""
     seed: int
-    """What the sample was drawn with."""
+    """The seed of the sample."""
     temperature: float
     fault: str
     """Why it could not be used; empty where it was."""
@@ -112,7 +107,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CandidateWeight:
-    """What soft EM made of a candidate: its share of the pair's importance weights, and how often q learns from it."""
+    """A candidate in soft EM: its share of the pair's importance weights, and how often q learns from it."""
 
     version: ClassVar[int] = 1
     candidate_id: str
@@ -144,7 +139,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a judge said of a prompt."""
+    """A judge's scores of a prompt."""
 
     version: ClassVar[int] = 1
     id: str
@@ -161,21 +156,19 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class LabelledTask:
-    """A prompt with the answer or the tests that a vote gave it."""
+    """A prompt's problem with the label that a vote or its source gave it, or the reason why it has none."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     id: str
     prompt_id: str
     domain: str
-    problem: str
-    answer: str | None
-    tests: tuple[TestCase, ...]
+    task: Task
     agreement: float
-    """Share of all votes that the winning answer got."""
+    """Share of all votes that the winning answer got; 1 where a person vouches for it."""
     pass_rate: float
     """Share of the completions counted in `tried` that agree with the label."""
     dropped: str
-    label_is_right: bool | None
+    label_correct: bool | None
     """Measured against an exact solver where the source has one; never used to train. None: not measurable."""
     tried: int = 0
     """Completions behind the pass rate: rollouts of the policy where it was measured by itself, else the votes."""
@@ -185,15 +178,37 @@ class LabelledTask:
     """Its upper end."""
     weight: float = 1.0
     """How often the prompt is drawn for training, relative to the others."""
-    kill_rate: float | None = None
-    """Share of one-token mutants of an accepted program that the tests reject; None where that was not checked."""
     flag: str = ""
-    """What a later policy found: that it contradicts the label, and what became of it; empty where nothing."""
+    """A later policy's finding: that it contradicts the label, and what became of it; empty where nothing."""
+
+    @property
+    def problem(self) -> str:
+        """The text of the problem."""
+        return self.task.problem
+
+    @classmethod
+    def unlabelled(cls, prompt: Prompt) -> LabelledTask:
+        """A prompt as a task without a label; its id is the prompt's."""
+        return cls(
+            id=prompt.id,
+            prompt_id=prompt.id,
+            domain=prompt.domain,
+            task=Task(prompt.problem),
+            agreement=1.0,
+            pass_rate=0.0,
+            dropped="",
+            label_correct=None,
+        )
+
+    @property
+    def has_label(self) -> bool:
+        """Whether there is an answer or tests; the task may be dropped for its difficulty."""
+        return self.task.answer is not None or bool(self.task.tests)
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
-    """One vote on a prompt's label."""
+class Vote:
+    """A labeller's vote on a prompt's label."""
 
     version: ClassVar[int] = 1
     id: str
@@ -217,7 +232,7 @@ class UnitTest:
     id: str
     prompt_id: str
     kind: str
-    """What was asked for, or `seed` where the input is that of a seed problem."""
+    """The kind that was asked for, or `seed` where the input is that of a seed problem."""
     input: str
     written: str
     """The output that its writer expected; empty where nobody did."""
@@ -230,11 +245,15 @@ class UnitTest:
     anything), or `dropped: ` and why."""
 
 
+TOKENS = ("token_ids", "logprobs")
+"""The fields of a rollout that most readers of a table leave out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """A completion of a task with its verdict."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     id: str
     task_id: str
     domain: str
@@ -247,27 +266,30 @@ class Rollout:
     reward: float | None
     status: str
     reason: str
+    token_ids: tuple[int, ...] = ()
+    """The sampled ids, without the end-of-sequence token; empty where an endpoint does not give them."""
+    logprobs: tuple[float, ...] = ()
+    """Log-probability of each of them under the model itself, at temperature 1, nats; empty where the engine has none
+    (docs/engines.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundPrompt:
-    """A prompt that a round of self-play learnt from, and where it came from."""
+    """A task that a round of self-play trains on, and where its prompt came from."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     id: str
-    task_id: str
-    prompt_id: str
-    domain: str
-    problem: str
     round: int
+    """0 before one has drawn it."""
+    task: LabelledTask
     source: str
-    """`synthesised`, or `given`."""
+    """`synthesised`, or `external`."""
     origin: str
-    """Of a given prompt, the source that its row names; empty for others."""
+    """Of an external prompt, the source that its row names; empty for others."""
     made_in: int
     """The round that the prompt was made for."""
     replayed: bool
-    """Whether it is here because an earlier round learnt from it."""
+    """Whether it is here because an earlier round trained on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +301,7 @@ class Trace:
     task_id: str
     domain: str
     prompt: str
-    """What the policy reads."""
+    """The policy's prompt."""
     completion: str
     """`<think>…</think>` and an answer, whatever the teacher's format was."""
     source: str
@@ -290,7 +312,7 @@ class Trace:
     tokens: int | None
     """Length of prompt and completion by the policy's tokenizer; None where it was not measured."""
     dropped: str
-    """Why it is not learnt from; empty where it is."""
+    """Why it is not trained on; empty where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,3 +326,31 @@ class Pair:
     chosen: str
     rejected: str
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTask:
+    """A task that a policy learns from in a loop of its own, with what labelling knows of it."""
+
+    version: ClassVar[int] = 1
+    task_id: str
+    domain: str
+    prompt: str
+    """The policy's prompt."""
+    task: Task
+    pass_rate: float = 0.0
+    """Of the policy."""
+    tried: int = 0
+    """Completions of which it is the mean; 0 where the policy did not try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An example for maximum likelihood: a prompt, and the segments that follow it.
+
+    Each part is tokenised on its own, as in scoring.
+    """
+
+    version: ClassVar[int] = 1
+    prompt: str
+    segments: tuple[str, ...]

@@ -31,15 +31,17 @@ class ShardStore:
     def _file(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.parquet"
 
-    def get(self, key: str) -> list[dict[str, Any]] | None:
-        """The rows kept under a key, or None.
+    def has(self, key: str) -> bool:
+        """Whether rows are kept under a key."""
+        return self._file(key).exists()
+
+    def read(self, key: str) -> list[dict[str, Any]]:
+        """The rows kept under a key.
 
         Raises:
             RecordError: the shard is damaged.
         """
         file = self._file(key)
-        if not file.exists():
-            return None
         try:
             rows: list[dict[str, Any]] = pq.read_table(file, page_checksum_verification=True).to_pylist()
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -103,6 +105,12 @@ class SampleStore:
                 "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, owner TEXT NOT NULL, "
                 "prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, answer TEXT NOT NULL)"
             )
+
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those keys that have an answer."""
+        query = "SELECT 1 FROM answers WHERE key = ?"
+        with self._lock:
+            return {key for key in set(keys) if self._database.execute(query, (key,)).fetchone() is not None}
 
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Those answers that are known, by key."""

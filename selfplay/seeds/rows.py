@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
+from selfplay.config.errors import UserError
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, SeedField, UserSeeds
 
-COLUMNS: tuple[SeedField, ...] = get_args(SeedField)
+COLUMNS: tuple[SeedField, ...] = tuple(name for part in get_args(SeedField) for name in get_args(part))
+TASK = "task"
+"""Column of a run's own tables that holds several of ours."""
 LONGEST_ROW = 1 << 24
 """Most bytes of one row."""
 BATCH = 256
@@ -27,7 +30,7 @@ class Digest(Protocol):
         ...
 
 
-class SeedError(ValueError):
+class SeedError(UserError):
     """Seed problems that cannot be used; the message names file, line, field and remedy."""
 
 
@@ -127,7 +130,7 @@ def _ours(where: str, columns: list[str], fields: Mapping[SeedField, str]) -> li
     for name, theirs in fields.items():
         if theirs not in columns:
             raise SeedError(f"{where}: has no column {theirs!r}, which seeds.fields.{name} names; it has {columns}")
-    wanted = [fields.get(name, name) for name in COLUMNS]
+    wanted = [TASK, *(fields.get(name, name) for name in COLUMNS)]
     return list(dict.fromkeys(column for column in wanted if column in columns))
 
 
@@ -140,6 +143,8 @@ def _bounded(where: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def renamed(where: str, row: dict[str, Any], fields: Mapping[SeedField, str]) -> dict[str, Any]:
     """The row under our names; what is null counts as absent. Raises SeedError where a named column is missing."""
+    task = row.get(TASK)
+    row = row | task if isinstance(task, dict) else row
     for name, theirs in fields.items():
         if theirs not in row:
             raise SeedError(f"{where}: has no {theirs!r}, which seeds.fields.{name} names")

@@ -11,10 +11,12 @@ from selfplay.config.seeds import DatasetSeeds, FileSeeds, ProceduralSeeds, Quic
 from selfplay.quickstart import procedural, seeds
 from selfplay.quickstart.seed_problem import SeedProblem, Split
 from selfplay.run.directory import Stage
-from selfplay.run.records import Seed, TestCase
+from selfplay.run.records import Seed
+from selfplay.run.results import SeedsResult
 from selfplay.run.seeding import content_id, derive
 from selfplay.seeds.rows import SeedError, add_contents, dataset_rows, file_rows
-from selfplay.stage.plan import synthesises
+from verifiers.model import Task, Test
+from verifiers.programs.task_rows import read_task
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "heldout")
 REMEDY = {
@@ -25,23 +27,23 @@ REMEDY = {
 }
 
 
-def seeds_stage(stage: Stage, recipe: Recipe) -> dict[str, Any]:
-    """Writes the seeds of every domain and split."""
+def seeds_stage(stage: Stage, recipe: Recipe, unannotated: bool) -> SeedsResult:
+    """Writes the seeds of every domain and split; `unannotated` ones may lack concepts and rationales."""
     counts = {}
     for name, domain in recipe.domains.items():
         for split in SPLITS:
-            rows = load_seeds(recipe.seed, name, domain, split, bare=may_be_bare(recipe))
+            rows = load_seeds(recipe.seed, name, domain, split, unannotated)
             stage.write(f"{name}-{split}", Seed, rows)
             counts[f"{name}-{split}"] = len(rows)
-    return counts
+    return SeedsResult(problems=counts)
 
 
-def may_be_bare(recipe: Recipe) -> bool:
+def may_be_unannotated(recipe: Recipe) -> bool:
     """Whether seeds need no concepts and rationales: annotators write them, or nothing is synthesised."""
-    return bool(recipe.cold_start.annotators) or not synthesises(recipe)
+    return bool(recipe.cold_start.annotators) or not recipe.synthesises
 
 
-def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = False) -> list[Seed]:
+def load_seeds(seed: int, name: str, domain: Domain, split: Split, unannotated: bool = False) -> list[Seed]:
     """The seeds of one domain and split.
 
     Args:
@@ -49,7 +51,7 @@ def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = 
         name: the domain's.
         domain: its settings.
         split: which of its problems.
-        bare: whether concepts and rationales may be missing, since annotators will write them or nobody needs them.
+        unannotated: whether concepts and rationales may be missing, as annotators will write them or nobody needs them.
 
     Raises:
         SeedError: the user's problems have a bad row, or an optional package is missing.
@@ -60,24 +62,26 @@ def load_seeds(seed: int, name: str, domain: Domain, split: Split, bare: bool = 
         if place is None:
             return []
         rows = dataset_rows(source, place) if isinstance(source, DatasetSeeds) else file_rows(Path(place), source)
-        return [_seed_of(row, where, name, split, source, bare) for where, row in rows]
+        return [_seed_of(row, where, name, domain, split, source, unannotated) for where, row in rows]
     count = getattr(source, split)
     return [_row(problem, name, split, source.kind) for problem in _generate(seed, name, source, count, split)]
 
 
-def given_problems(name: str, path: str, answers: Literal["required", "optional"]) -> list[Seed]:
+def external_problems(name: str, domain: Domain, path: str, answers: Literal["required", "optional"]) -> list[Seed]:
     """Problems of a domain from one file; concepts, level and rationale may be missing.
 
     Args:
         name: the domain's.
+        domain: its settings.
         path: of the file.
         answers: whether each problem must have an answer or tests.
 
     Raises:
         SeedError: the file or a row of it cannot be used.
     """
-    source = FileSeeds(kind="file", train=path, heldout=path, level="given", answers=answers)
-    return [_seed_of(row, where, name, "train", source, True) for where, row in file_rows(Path(path), source)]
+    source = FileSeeds(kind="file", train=path, heldout=path, level="external", answers=answers)
+    rows = file_rows(Path(path), source)
+    return [_seed_of(row, where, name, domain, "train", source, True) for where, row in rows]
 
 
 def _generate(
@@ -112,60 +116,45 @@ def _row(problem: SeedProblem, domain: str, split: str, source: str) -> Seed:
         concepts=problem.concepts,
         level=problem.level,
         rationale=problem.rationale,
-        problem=problem.problem,
-        answer=problem.answer,
-        tests=tuple(TestCase(i, o) for i, o in problem.tests),
+        task=Task(problem.problem, problem.answer, tuple(Test(i, o) for i, o in problem.tests)),
         solution=problem.solution,
         solution_is_right=not problem.slipped,
     )
 
 
-def _seed_of(row: dict[str, Any], where: str, domain: str, split: str, settings: UserSeeds, bare: bool) -> Seed:
+def _seed_of(
+    row: dict[str, Any], where: str, name: str, domain: Domain, split: str, settings: UserSeeds, unannotated: bool
+) -> Seed:
     level = row.get("level", settings.level)
     # No model learns from the rationale of a held-out problem, so that none is needed.
-    unneeded = bare or split != "train"
+    unneeded = unannotated or split != "train"
     rationale = row.get("rationale", "" if unneeded else None)
     texts = {"problem": row.get("problem"), "level": level, "rationale": rationale}
     for field, value in texts.items():
         if not isinstance(value, str) or not (value.strip() or (unneeded and field == "rationale")):
             raise SeedError(f"{where}: `{field}` must be a text{REMEDY[field]}")
-    concepts = row.get("concepts", [] if bare else None)
+    concepts = row.get("concepts", [] if unannotated else None)
     whole = isinstance(concepts, list) and all(isinstance(c, str) and c.strip() for c in concepts)
-    if not whole or not (concepts or bare):
+    if not whole or not (concepts or unannotated):
         raise SeedError(
             f'{where}: `concepts` must be a list of texts, such as ["modular arithmetic", "counting"]'
             + REMEDY["concepts"]
         )
-    answer, tests = _answer_of(row, where, split, settings)
+    # Elsewhere a column of that name is about something else, such as the language that the problem is written in.
+    named = row if domain.runs_programs or row.get("tests") else {name: row.get(name) for name in ("problem", "answer")}
+    task = read_task(named, lambda field, fault: SeedError(f"{where}: `{field}` {fault}"), domain.runs_programs)
+    if task.answer is None and not task.tests and (split != "train" or settings.answers == "required"):
+        remedy = "; or set seeds.answers to optional" if split == "train" else ""
+        raise SeedError(f"{where}: needs `answer` or `tests`{remedy}")
     return Seed(
-        id=content_id("seed", domain, row["problem"]),
-        domain=domain,
+        id=content_id("seed", name, task.problem),
+        domain=name,
         split=split,
         source=str(row.get("source", settings.source_name)),
         concepts=tuple(concepts or ()),
         level=str(level),
         rationale=str(texts["rationale"]),
-        problem=row["problem"],
-        answer=answer,
-        tests=tests,
+        task=task,
         solution=str(row.get("solution", "")),
         solution_is_right=True if row.get("solution") else None,
     )
-
-
-def _answer_of(
-    row: dict[str, Any], where: str, split: str, settings: UserSeeds
-) -> tuple[str | None, tuple[TestCase, ...]]:
-    answer = row.get("answer")
-    if answer is not None and not isinstance(answer, str | int | float):
-        raise SeedError(f"{where}: `answer` must be a text or a number")
-    tests = row.get("tests", [])
-    whole = isinstance(tests, list) and all(
-        isinstance(t, dict) and isinstance(t.get("input"), str) and isinstance(t.get("output"), str) for t in tests
-    )
-    if not whole:
-        raise SeedError(f'{where}: `tests` must be a list of {{"input": text, "output": text}}')
-    if answer is None and not tests and (split != "train" or settings.answers == "required"):
-        remedy = "; or set seeds.answers to optional" if split == "train" else ""
-        raise SeedError(f"{where}: needs `answer` or `tests`{remedy}")
-    return None if answer is None else str(answer), tuple(TestCase(t["input"], t["output"]) for t in tests)

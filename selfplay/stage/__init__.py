@@ -1,1 +1,1 @@
-"""What a stage is, which ones a recipe has, and what they work with."""
+"""Stages: how one is described, what it may read, and what it works with."""

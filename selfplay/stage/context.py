@@ -1,16 +1,17 @@
-"""What every stage works with: the run directory, the workers, the stores, the judge, and who is told of progress."""
+"""The means of every stage: the run directory, the workers, the stores, the judge, and who is told of progress."""
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 
 from selfplay.compute.clock import Clock
-from selfplay.compute.workers import Job, Workers
+from selfplay.compute.workers import Workers
 from selfplay.config.annotation import AnnotatorEngine
 from selfplay.config.recipe import Recipe
 from selfplay.engines import loading
@@ -23,7 +24,12 @@ from selfplay.run.files import read_json, remove_folder, repair_lines, sync_dire
 from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore
 from selfplay.stage.open_engine import OpenedEngine, open_engine
+from selfplay.stage.recipe_view import UndeclaredSetting, covers
+from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.model_folder import trained_model
+from selfplay.trl_trainers.training_set import FOLDER as TRAINING_SET
+
+Job = TypeVar("Job", bound=TrainerJob)
 
 
 class ProgressListener(Protocol):
@@ -51,15 +57,13 @@ class ProgressListener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingJob:
+class Training(Generic[Job]):
     """One model to be trained by a function of `selfplay.trl_trainers`."""
 
     name: str
     """The folder of the trained model within the stage."""
-    function: Callable[[Job], dict[str, float]]
+    function: Callable[[Job, Placement], dict[str, float]]
     job: Job
-    """What the function needs, less what `Context.train` fills in."""
-    chat: bool = False
 
 
 class Context:
@@ -74,6 +78,19 @@ class Context:
         self.judge = judge
         self.listener = listener
         self.clock = clock
+
+    def of_stage(self, recipe: Recipe, sections: Collection[str]) -> Context:
+        """The same means for a stage that may read only some settings.
+
+        Args:
+            recipe: shows only those.
+            sections: their dotted paths; verdicts depend on `sandbox`, so that a stage without it gets no judge.
+        """
+        own = copy.copy(self)
+        own.recipe = recipe
+        if not covers(sections, "sandbox"):
+            own.judge = cast(Judge, _NoJudge())
+        return own
 
     @property
     def chat(self) -> bool:
@@ -103,38 +120,31 @@ class Context:
         """
         return open_engine(settings, owner, self.engine, self.run.store_folder / "answers.sqlite", wide)
 
-    def train(self, stage: Stage, trainings: Sequence[TrainingJob]) -> list[ModelRef]:
+    def train(self, stage: Stage, trainings: Sequence[Training[Any]]) -> list[ModelRef]:
         """Trains models that the stage does not have yet, and returns references to all of them.
 
         On a CPU several small models train side by side, one a worker; otherwise each takes all workers together.
         """
         missing = [training for training in trainings if not (stage.folder / training.name).exists()]
-        jobs = [self._job(stage, training) for training in missing]
+        calls = [(training, self._placement(stage, training.name)) for training in missing]
         side_by_side = len(trainings) > 1 and self.workers.device == "cpu"
-        logs = [Path(job["work"]) / "log.jsonl" for job in jobs]
+        logs = [place.work / "log.jsonl" for _, place in calls]
         follow = TrainingLogs(stage, logs, missing, self.listener, side_by_side)
         if side_by_side:
-            results = self.workers.map(_call, jobs, on_tick=follow)
+            results = self.workers.map(_call, calls, follow)
         else:
-            results = [self.workers.together(_call, job, on_tick=follow) for job in jobs]
-        for training, job, metrics in zip(missing, jobs, results, strict=True):
+            results = [self.workers.together(_call, call, follow) for call in calls]
+        for (training, place), metrics in zip(calls, results, strict=True):
             self.clock.wait_for_verdicts(metrics.get("reward_seconds", 0.0))
-            self._keep(stage, training, job)
-        return [trained_model(stage.folder / t.name, t.chat) for t in trainings]
+            self._keep(stage, training.name, place)
+        return [trained_model(stage.folder / t.name, t.job.model.chat) for t in trainings]
 
-    def _job(self, stage: Stage, training: TrainingJob) -> Job:
-        partial = stage.folder / f".{training.name}.partial"
+    def _placement(self, stage: Stage, name: str) -> Placement:
+        partial = stage.folder / f".{name}.partial"
         remove_folder(partial)
-        work = stage.folder / f"{training.name}-training"
+        work = stage.folder / f"{name}-training"
         self._discard_other_worlds(work)
-        filled = {
-            "function": training.function,
-            "device": self.workers.device,
-            "seed": self.seed(stage.name, training.name),
-            "work": str(work),
-            "output": str(partial),
-        }
-        return {"lora": None, "chat": training.chat} | training.job | filled
+        return Placement(self.workers.device, self.seed(stage.name, name), work, partial)
 
     def _discard_other_worlds(self, work: Path) -> None:
         """Drops what another number of workers left: their batches were split in another way."""
@@ -144,19 +154,26 @@ class Context:
         write_json(mark, {"workers": self.workers.count})
         repair_lines(work / "log.jsonl")
 
-    def _keep(self, stage: Stage, training: TrainingJob, job: Job) -> None:
-        partial = Path(job["output"])
-        sync_folder(partial)
-        partial.replace(stage.folder / training.name)
+    def _keep(self, stage: Stage, name: str, place: Placement) -> None:
+        sync_folder(place.output)
+        place.output.replace(stage.folder / name)
         sync_directory_entry(stage.folder)
-        for checkpoint in Path(job["work"]).glob("checkpoint-*"):
-            remove_folder(checkpoint)
+        for folder in (*place.work.glob("checkpoint-*"), place.work / TRAINING_SET):
+            remove_folder(folder)
 
 
-def _call(job: Job) -> dict[str, float]:
+class _NoJudge:
+    """Stands for the judge where a stage has not said that it needs verdicts."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise UndeclaredSetting("a stage asks for verdicts, which depend on `sandbox`; name that in its StageSpec")
+
+
+def _call(call: tuple[Training[Any], Placement]) -> dict[str, float]:
+    training, place = call
     loading.free_engines()
-    result: dict[str, float] = job["function"](job)
-    if job["device"] != "cpu":
+    result: dict[str, float] = training.function(training.job, place)
+    if place.device != "cpu":
         # Weights, gradients and optimiser states must not lie beside the next generation's cache.
         loading.forget_all()
     return result
@@ -169,7 +186,7 @@ class TrainingLogs:
         self,
         stage: Stage,
         files: Sequence[Path],
-        trainings: Sequence[TrainingJob],
+        trainings: Sequence[Training[Any]],
         listener: ProgressListener,
         together: bool,
     ) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from selfplay.config.annotation import AnnotatorEngine, LocalEngine
 from selfplay.config.section import SamplingSettings
-from selfplay.engines.api.budget import BudgetSpent, Ledger
-from selfplay.engines.api.client import EndpointError
-from selfplay.engines.api.engine import ApiEngine, sample_seeds
+from selfplay.engines.api.budget import Ledger
+from selfplay.engines.api.engine import ApiEngine
 from selfplay.engines.base import Missing, ModelRef, OnProgress, Sample, Sampling
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.store import SampleStore
@@ -64,12 +63,4 @@ def answers_of(
     Raises:
         BudgetSpent, EndpointError: nothing more will come now; what was finished is kept.
     """
-    how = Sampling(sampling.temperature, sampling.max_new_tokens, sampling.top_p)
-    if isinstance(engine, ApiEngine):
-        found = engine.try_generate(prompts, how, sample_seeds(seed, prompts), on_progress)
-        for item in found:
-            if isinstance(item, Missing) and item.kind != "request":
-                message = f"{engine.owner}: {item.reason}"
-                raise BudgetSpent(message) if item.kind == "budget" else EndpointError(message)
-        return found
-    return list(engine.generate(prompts, how, seed, on_progress))
+    return [item for part in engine.stream(prompts, Sampling.of(sampling), seed, on_progress) for item in part]

@@ -12,20 +12,21 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from selfplay import formats
+from selfplay.config.errors import SPENT, RunStopped
 from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage, total
-from selfplay.engines.api.client import EndpointError
 from selfplay.engines.base import ScoringRequest
 from selfplay.quickstart.seed_problem import SPLITS, Split
 from selfplay.run.directory import Stage
 from selfplay.run.records import Annotation, Seed
+from selfplay.run.results import AnnotationResult, AnnotatorResult
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.synthesis.annotation_engines import Asked, all_remote, open_annotators
 from selfplay.synthesis.annotation_wave import CONCEPTS, RATIONALE, Wave, Work, turns
-from selfplay.synthesis.inputs import for_prompt_model
+from selfplay.synthesis.likelihood import for_prompt_model
+from verifiers.endpoint.client import EndpointError
 
 WAVES_UNDER_WAY = 3
 """Waves that endpoints work on at a time, so that the stragglers of one do not leave them idle."""
@@ -34,15 +35,19 @@ SHOWN = 3
 WITHOUT = "To go on without the others, add cold_start.annotation.unfinished=drop"
 
 
-class AnnotationStopped(RuntimeError):
+class AnnotationStopped(RunStopped):
     """Annotation cannot go on now; the message says why, what is kept, and how to go on."""
+
+    of_run = "{error}"
 
 
 class BudgetReached(AnnotationStopped):
     """A budget of the recipe is spent."""
 
+    exit_code = SPENT
 
-def annotation_stage(stage: Stage, context: Context, seeds: Stage) -> dict[str, Any]:
+
+def annotation_stage(stage: Stage, context: Context, seeds: Stage) -> AnnotationResult:
     """Writes the tables of seeds anew, with concepts and rationales, and `annotations`: who gave them, at what cost.
 
     Args:
@@ -69,7 +74,7 @@ def annotation_stage(stage: Stage, context: Context, seeds: Stage) -> dict[str, 
             own = [w for w in works if (w.seed.domain, w.seed.split) == (domain, split)]
             stage.write(f"{domain}-{split}", Seed, [_filled(work) for work in own if split != "train" or not work.end])
     stage.write("annotations", Annotation, [_row(work, scores.get(work.seed.id)) for work in works])
-    return _counts(list(context.recipe.cold_start.annotators), works)
+    return _result(list(context.recipe.cold_start.annotators), works)
 
 
 def _works(context: Context, split: Split, seeds: Sequence[Seed]) -> Iterator[Work]:
@@ -205,34 +210,34 @@ def _dropped(work: Work) -> str:
     return f"annotation: no {lacking}: {'budget spent' if work.end == 'budget' else work.answers[-1].fault}"
 
 
-def _counts(names: Sequence[str], works: Sequence[Work]) -> dict[str, Any]:
+def _result(names: Sequence[str], works: Sequence[Work]) -> AnnotationResult:
     answers = [answer for work in works for answer in work.answers]
     train = [work for work in works if work.seed.split == "train"]
-    return {
-        "triples": sum(not work.end for work in train),
-        "as_they_were": sum(not work.end and not work.answers for work in train),
-        "failed": sum(bool(work.end) for work in train),
-        "heldout_without_concepts": sum(bool(work.end) for work in works) - sum(bool(work.end) for work in train),
-        "tokens": sum(answer.prompt_tokens + answer.completion_tokens for answer in answers),
-        "cost": sum(answer.cost for answer in answers),
-        "lost": dict(Counter(_dropped(work) for work in train if work.end)),
-        "annotators": [_annotator(name, works) for name in names],
-    }
+    return AnnotationResult(
+        triples=sum(not work.end for work in train),
+        as_they_were=sum(not work.end and not work.answers for work in train),
+        failed=sum(bool(work.end) for work in train),
+        heldout_without_concepts=sum(bool(work.end) for work in works) - sum(bool(work.end) for work in train),
+        tokens=sum(answer.prompt_tokens + answer.completion_tokens for answer in answers),
+        cost=sum(answer.cost for answer in answers),
+        lost=dict(Counter(_dropped(work) for work in train if work.end)),
+        annotators=[_annotator(name, works) for name in names],
+    )
 
 
-def _annotator(name: str, works: Sequence[Work]) -> dict[str, Any]:
+def _annotator(name: str, works: Sequence[Work]) -> AnnotatorResult:
     answers = [answer for work in works for answer in work.answers if answer.annotator == name]
     usage = total(TokenUsage(a.prompt_tokens, a.completion_tokens, a.cost) for a in answers)
-    return {
-        "name": name,
-        "asked": len(answers),
-        "used": sum(not answer.fault for answer in answers),
-        "rationales": sum(work.rationale_by == name for work in works),
-        "failures": dict(Counter(f"{answer.asked_for}: {answer.fault}" for answer in answers if answer.fault)),
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "cost": usage.cost,
-    }
+    return AnnotatorResult(
+        name=name,
+        asked=len(answers),
+        used=sum(not answer.fault for answer in answers),
+        rationales=sum(work.rationale_by == name for work in works),
+        failures=dict(Counter(f"{answer.asked_for}: {answer.fault}" for answer in answers if answer.fault)),
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cost=usage.cost,
+    )
 
 
 def _metrics(works: Sequence[Work], annotators: Mapping[str, Asked], wide: Ledger) -> dict[str, float]:

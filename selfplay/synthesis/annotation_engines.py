@@ -40,7 +40,7 @@ class Asked(Protocol):
         ...
 
     def usage(self, sample: Sample) -> TokenUsage:
-        """What an answer took."""
+        """The tokens and the cost of an answer."""
         ...
 
 
@@ -49,7 +49,7 @@ class RemoteAnnotator:
 
     def __init__(self, name: str, settings: Annotator, engine: ApiEngine, pause_s: float) -> None:
         self.name, self.model, self.temperature = name, engine.settings.model, settings.sampling.temperature
-        self._engine, self._sampling, self._pause_s = engine, _sampling(settings), pause_s
+        self._engine, self._sampling, self._pause_s = engine, Sampling.of(settings.sampling), pause_s
         self._stopped = threading.Event()
 
     def answer(self, questions: Sequence[AnnotatorQuestion], seed: int) -> list[tuple[Sample | Missing, int]]:
@@ -77,7 +77,7 @@ class LocalAnnotator:
         self, name: str, settings: Annotator, engine: ShardedEngine, ledger: Ledger, turn: threading.Lock
     ) -> None:
         self.name, self.model, self.temperature = name, engine.model.path, settings.sampling.temperature
-        self._engine, self._sampling, self._ledger, self._turn = engine, _sampling(settings), ledger, turn
+        self._engine, self._sampling, self._ledger, self._turn = engine, Sampling.of(settings.sampling), ledger, turn
 
     def answer(self, questions: Sequence[AnnotatorQuestion], seed: int) -> list[tuple[Sample | Missing, int]]:
         """All questions are drawn with the seed of the batch."""
@@ -118,8 +118,3 @@ def open_annotators(context: Context, wide: Ledger) -> Iterator[dict[str, Asked]
 def all_remote(annotators: Sequence[Annotator]) -> bool:
     """Whether no annotator needs a model on this machine."""
     return all(isinstance(annotator.engine, OpenAIEngine) for annotator in annotators)
-
-
-def _sampling(settings: Annotator) -> Sampling:
-    how = settings.sampling
-    return Sampling(how.temperature, how.max_new_tokens, how.top_p)

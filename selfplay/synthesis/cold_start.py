@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,13 @@ from selfplay import formats
 from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage
-from selfplay.run.records import Seed
-from selfplay.stage.context import Context, TrainingJob
-from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
+from selfplay.run.records import Example, Seed
+from selfplay.run.tables import write_table
+from selfplay.stage.context import Context, Training
+from selfplay.synthesis.likelihood import for_prompt_model, for_rationale_model
+from selfplay.trl_trainers.jobs import SFTJob
 from selfplay.trl_trainers.model_folder import trained_model
-from selfplay.trl_trainers.sft import Example, train_sft, write_examples
+from selfplay.trl_trainers.sft import train_sft
 
 PROMPT_MODEL, RATIONALE_MODEL = "prompt-model", "rationale-model"
 
@@ -35,29 +37,36 @@ class ModelPair:
         return self.q
 
 
-def cold_start_stage(stage: Stage, context: Context, base: ModelRef, seeds: Sequence[Seed]) -> dict[str, Any]:
-    """Trains p on (c -> z, x) and q on (c, x -> z), both from the base; without rationales, p alone on (c -> x)."""
+def cold_start_stage(stage: Stage, context: Context, base: ModelRef, seeds: Sequence[Seed]) -> int:
+    """Trains p on (c -> z, x) and q on (c, x -> z), both from the base; without rationales, p alone on (c -> x).
+
+    Returns:
+        How many triples they were trained on.
+    """
     recipe = context.recipe
     settings = recipe.cold_start
     if not settings.enabled:
-        return {"triples": 0}
-    of_p = [prompt_example(recipe, seed, seed.rationale) for seed in seeds]
-    trainings = [fit(stage, PROMPT_MODEL, base, of_p, settings.prompt_model_args)]
+        return 0
+    of_p = (prompt_example(recipe, seed, seed.rationale) for seed in seeds)
+    trainings = [fit(context, stage, PROMPT_MODEL, base, of_p, settings.prompt_model_args)]
     if recipe.em.rationales:
-        of_q = [rationale_example(recipe, seed, seed.rationale) for seed in seeds]
-        trainings.append(fit(stage, RATIONALE_MODEL, base, of_q, settings.rationale_model_args))
+        of_q = (rationale_example(recipe, seed, seed.rationale) for seed in seeds)
+        trainings.append(fit(context, stage, RATIONALE_MODEL, base, of_q, settings.rationale_model_args))
     context.train(stage, trainings)
-    return {"triples": len(seeds)}
+    return len(seeds)
 
 
-def fit(stage: Stage, name: str, start: ModelRef, examples: Sequence[Example], args: dict[str, Any]) -> TrainingJob:
+def fit(
+    context: Context, stage: Stage, name: str, start: ModelRef, examples: Iterable[Example], args: dict[str, Any]
+) -> Training[SFTJob]:
     """A training on completion tokens only, with its examples written beside the model."""
     file = stage.folder / f"{name}-examples.parquet"
-    write_examples(file, examples)
-    recipe = stage.run.recipe
-    job = {"model": start, "examples": str(file), "args": args, "loss": "completion", "lora": recipe.generator_lora}
+    write_table(file, Example, examples)
+    recipe = context.recipe
     # Other engines than transformers are given whole models.
-    return TrainingJob(name, train_sft, job | {"adapter": recipe.engine.kind == "transformers"})
+    keep = recipe.engine.kind == "transformers"
+    job = SFTJob(model=start, examples=file, args=args, lora=recipe.generator_lora, keep_adapter=keep)
+    return Training(name, train_sft, job)
 
 
 def prompt_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:
@@ -71,9 +80,8 @@ def rationale_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:
     return Example(for_rationale_model(recipe, seed), (formats.rationale_block(rationale),))
 
 
-def models_of(stage: Stage, base: ModelRef) -> ModelPair:
+def models_of(stage: Stage, base: ModelRef, recipe: Recipe) -> ModelPair:
     """The pair after the cold start: what it trained, or the base where there was none."""
-    recipe = stage.run.recipe
 
     def after(name: str) -> ModelRef:
         return trained_model(stage.folder / name) if recipe.cold_start.enabled else base

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
 
 from selfplay import formats
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.run.directory import Stage
-from selfplay.run.records import Candidate, CandidateWeight, Seed
+from selfplay.run.records import Candidate, CandidateWeight, Example, Seed
+from selfplay.run.results import EMResult
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import (
     PROMPT_MODEL,
@@ -25,11 +25,10 @@ from selfplay.synthesis.cold_start import (
     rationale_example,
 )
 from selfplay.synthesis.em_candidates import Weighed, selection, weigh_candidates
-from selfplay.synthesis.inputs import for_rationale_model
-from selfplay.synthesis.likelihood import is_whole
+from selfplay.synthesis.likelihood import for_rationale_model, is_whole
 from selfplay.synthesis.measures import Row, measure
 from selfplay.trl_trainers.model_folder import trained_model
-from selfplay.trl_trainers.sft import Example, NothingToLearn
+from selfplay.trl_trainers.sft import NothingToLearn
 
 
 def em_stage(
@@ -40,26 +39,25 @@ def em_stage(
     seeds: Sequence[Seed],
     heldout: Sequence[Seed],
     fed_back: Sequence[Seed] = (),
-) -> dict[str, Any]:
+) -> EMResult:
     """Runs round `number` from the models of the last, on the pairs of the seeds and those fed back, and measures it.
 
     Writes both models, the table `candidates` where there is an E-step, and `weights` where it is soft.
     """
     pairs = [*observed_pairs(context, seeds), *fed_back]
-    counts: dict[str, Any] = {"pairs": len(pairs)}
-    q, chosen = before.q, Row()
+    q, chosen, candidates = before.q, Row(), None
     if has_e_step(context):
         weighed = weigh_candidates(context, number, before, pairs)
         stage.write("candidates", Candidate, weighed.candidates)
         if weighed.weights:
             stage.write("weights", CandidateWeight, weighed.weights)
-        counts["candidates"] = len(weighed.candidates)
+        candidates = len(weighed.candidates)
         q = e_step(stage, context, before.rationale_model, pairs, weighed)
         chosen = selection(weighed, {seed.id: seed.problem for seed in pairs})
     p = m_step(stage, context, number, ModelPair(before.p, q), pairs)
     row = measure(context, number, ModelPair(p, q), heldout) | chosen
     context.listener.log(stage.name, row)
-    return {"row": row} | counts
+    return EMResult(pairs=len(pairs), row=dict(row), candidates=candidates)
 
 
 def has_e_step(context: Context) -> bool:
@@ -99,7 +97,7 @@ def e_step(stage: Stage, context: Context, q: ModelRef, pairs: Sequence[Seed], w
         for _ in range(times)
     ]
     _demand(examples, context)
-    return context.train(stage, [fit(stage, RATIONALE_MODEL, q, examples, settings.e_step_args)])[0]
+    return context.train(stage, [fit(context, stage, RATIONALE_MODEL, q, examples, settings.e_step_args)])[0]
 
 
 def m_step(stage: Stage, context: Context, number: int, models: ModelPair, pairs: Sequence[Seed]) -> ModelRef:
@@ -110,18 +108,18 @@ def m_step(stage: Stage, context: Context, number: int, models: ModelPair, pairs
     else:
         examples = [prompt_example(context.recipe, seed, seed.rationale) for seed in pairs]
     _demand(examples, context)
-    return context.train(stage, [fit(stage, PROMPT_MODEL, models.p, examples, settings.m_step_args)])[0]
+    return context.train(stage, [fit(context, stage, PROMPT_MODEL, models.p, examples, settings.m_step_args)])[0]
 
 
 def _rationalised(context: Context, number: int, q: ModelRef, pairs: Sequence[Seed]) -> list[Example]:
     """c -> z, x with one rationale of q a pair; a pair whose rationale is not whole is left out."""
     settings = context.recipe.em
     greedy = settings.m_step_rationales == "greedy"
-    how, name = settings.sampling, "greedy" if greedy else "sampled"
+    name = "greedy" if greedy else "sampled"
     context.listener.begin(f"em {number}: {name} rationales", len(pairs))
     samples = context.engine(q).generate(
         [for_rationale_model(context.recipe, seed) for seed in pairs],
-        Sampling(0.0, how.max_new_tokens) if greedy else Sampling(how.temperature, how.max_new_tokens, how.top_p),
+        Sampling.of(settings.sampling, 0.0 if greedy else None),
         context.seed("em", number, name),
         context.listener.advance,
     )

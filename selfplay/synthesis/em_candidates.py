@@ -22,8 +22,7 @@ from selfplay.run.records import Candidate, CandidateWeight, Seed
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair
-from selfplay.synthesis.inputs import for_rationale_model
-from selfplay.synthesis.likelihood import Joint, is_whole, joint, proposal, without_rationale
+from selfplay.synthesis.likelihood import Joint, for_rationale_model, is_whole, joint, proposal, without_rationale
 from selfplay.synthesis.measures import copy_rate
 
 NEVER = -math.inf
@@ -54,7 +53,7 @@ def weigh_candidates(context: Context, number: int, models: ModelPair, pairs: Se
     context.listener.begin(f"em {number}: drawing rationales", len(repeated))
     samples = context.engine(models.rationale_model).generate(
         [for_rationale_model(context.recipe, seed) for seed in repeated],
-        Sampling(settings.sampling.temperature, settings.sampling.max_new_tokens, settings.sampling.top_p),
+        Sampling.of(settings.sampling),
         context.seed("em", number, "candidates"),
         context.listener.advance,
     )

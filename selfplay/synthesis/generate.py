@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 from selfplay import formats
 from selfplay.concepts.bank import Combination, Embed
@@ -21,6 +20,7 @@ from selfplay.concepts.sampler import plan
 from selfplay.engines.base import Missing, ModelRef, Sample
 from selfplay.run.directory import Stage
 from selfplay.run.records import Prompt, Seed
+from selfplay.run.results import SynthesisResult
 from selfplay.run.seeding import content_id
 from selfplay.run.store import ShardStore
 from selfplay.stage.context import Context
@@ -53,7 +53,7 @@ def synthesis_stage(
     reserved: Sequence[Seed],
     base: ModelRef,
     number: int = 1,
-) -> dict[str, Any]:
+) -> SynthesisResult:
     """Writes `prompts`: every completion, with the reason where it could not be parsed.
 
     Args:
@@ -84,7 +84,7 @@ def synthesis_stage(
     lost: Counter[str] = Counter()
     for (_, reason), count in counts.items():
         lost.update({reason: count} if reason else {})
-    return {"made": counts.total(), "lost": dict(lost)}
+    return SynthesisResult(made=counts.total(), lost=dict(lost))
 
 
 def synthesise(

@@ -12,7 +12,6 @@ from selfplay.config.recipe import Recipe
 from selfplay.engines.base import Sample, ScoringRequest, Segment
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.records import Seed
-from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
 
 Kind = Literal["sum", "mean", "information_gain"]
 
@@ -98,3 +97,13 @@ def is_whole(sample: Sample) -> bool:
     parsed = formats.parse_rationale(sample.text)
     ends_once = sample.text.endswith(formats.END_RATIONALE) and sample.text.count(formats.END_RATIONALE) == 1
     return sample.complete and not parsed.fault and ends_once and sample.text.startswith(formats.BEGIN_RATIONALE)
+
+
+def for_prompt_model(recipe: Recipe, seed: Seed) -> str:
+    """c, which p(z, x | c) reads."""
+    return formats.prompt_input(recipe.domains[seed.domain], seed.concepts, seed.level)
+
+
+def for_rationale_model(recipe: Recipe, seed: Seed) -> str:
+    """c and x, which q(z | c, x) reads."""
+    return formats.rationale_input(recipe.domains[seed.domain], seed.concepts, seed.level, seed.problem)

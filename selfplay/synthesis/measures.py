@@ -1,4 +1,4 @@
-"""What a round of EM did, on held-out pairs: several measures, none of which is evidence alone (docs/method.md)."""
+"""Measures of a round of EM, on held-out pairs: several, none of which is evidence alone (docs/method.md)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from selfplay.engines.base import Sample, Sampling, Segment
 from selfplay.run.records import Seed
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair
-from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
-from selfplay.synthesis.likelihood import importance_bound, is_whole, joint, proposal, without_rationale
+from selfplay.synthesis.likelihood import (
+    for_prompt_model,
+    for_rationale_model,
+    importance_bound,
+    is_whole,
+    joint,
+    proposal,
+    without_rationale,
+)
 
 Row = dict[str, float]
 """Measures by name; NaN (null on disk) where one could not be taken."""
@@ -53,9 +60,9 @@ def _of_rationales(context: Context, number: int, models: ModelPair, heldout: Se
 
 
 def _greedy(context: Context, models: ModelPair, heldout: Sequence[Seed]) -> list[Sample]:
-    limit = context.recipe.em.sampling.max_new_tokens
+    greedy = Sampling.of(context.recipe.em.sampling, temperature=0.0)
     return context.engine(models.rationale_model).generate(
-        [for_rationale_model(context.recipe, seed) for seed in heldout], Sampling(0.0, limit), seed=0
+        [for_rationale_model(context.recipe, seed) for seed in heldout], greedy, seed=0
     )
 
 
@@ -65,7 +72,7 @@ def bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[S
     repeated = [seed for seed in heldout for _ in range(settings.bound_samples)]
     samples = context.engine(models.rationale_model).generate(
         [for_rationale_model(context.recipe, seed) for seed in repeated],
-        Sampling(1.0, settings.sampling.max_new_tokens),
+        Sampling.of(settings.sampling, temperature=1.0),
         context.seed("em", number, "bound"),
     )
     whole = [index for index, sample in enumerate(samples) if is_whole(sample)]
@@ -80,11 +87,11 @@ def bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[S
 
 
 def _of_completions(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> Row:
-    """What p writes for held-out concepts, drawn as synthesis draws: how much of it is well formed, and repeats."""
+    """Measures of what p writes for held-out concepts, drawn as synthesis draws: the share well formed, and repeats."""
     settings = context.recipe.synthesis.sampling
     samples = context.engine(models.p).generate(
         [for_prompt_model(context.recipe, seed) for seed in heldout],
-        Sampling(settings.temperature, settings.max_new_tokens, settings.top_p),
+        Sampling.of(settings),
         context.seed("em", number, "parse"),
     )
     parse = formats.completion_parser(context.recipe.em.rationales)

@@ -1,4 +1,4 @@
-"""What a person should be warned of: each alarm is one function of a run's metrics that gives a sentence, or nothing.
+"""Alarms: each one is one function of a run's metrics that gives a sentence, or nothing.
 
 Trends compare the median over the last `window` steps of a stage with that over its first, or, for the entropy, with
 that over the first of all rounds, so that one odd step says nothing.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from selfplay.config.tracking import AlarmName, Alarms
+from selfplay.run.plan import Kind, stage_name
 from selfplay.tracking.metric_log import ROUND_REWARD, MetricLine
 
 REWARD_RISE = 0.02
@@ -18,7 +19,7 @@ REWARD_RISE = 0.02
 OF_TABLES = "rollouts/"
 OF_WEIGHTS = ("loss", "grad_norm")
 """Metrics of a training that are finite as long as its weights are."""
-LABELLINGS = ("labelling", "relabelling")
+LABELLINGS = (Kind.LABELLING, Kind.RELABELLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,13 @@ class Curves:
     def __init__(self, lines: Iterable[MetricLine] = ()) -> None:
         self._values: dict[str, dict[str, dict[int, float]]] = {}
         self._not_finite: dict[str, dict[str, set[int | None]]] = {}
+        self._places: dict[str, tuple[str, int]] = {}
         for line in lines:
             self.add(line)
 
     def add(self, line: MetricLine) -> None:
         """Takes in one line."""
+        self._places[line.stage] = (line.kind, line.round)
         names = self._values.setdefault(line.stage, {})
         lost = self._not_finite.setdefault(line.stage, {})
         for name in line.not_finite:
@@ -57,8 +60,12 @@ class Curves:
                 names[name] = dict(sorted(curve.items()))
 
     def stages(self, *kinds: str) -> list[str]:
-        """Stages by what stands before their number, in the order in which they began."""
-        return [stage for stage in self._values if _kind(stage) in kinds]
+        """Stages of some kinds, in the order in which they began."""
+        return [stage for stage in self._values if self._places[stage][0] in kinds]
+
+    def round_of(self, stage: str) -> int:
+        """The round that a stage belongs to."""
+        return self._places[stage][1]
 
     def not_finite(self) -> Iterator[tuple[str, str, int]]:
         """(stage, metric, first step) of each metric that was no finite number at some step."""
@@ -93,7 +100,7 @@ def diverged(curves: Curves, settings: Alarms) -> Raised | None:
 
 def reward_hacking(curves: Curves, settings: Alarms) -> Raised | None:
     """The reward of a round rose while held-out accuracy fell: what is rewarded is not what is wanted."""
-    evaluations = curves.stages("evaluation")
+    evaluations = curves.stages(Kind.EVALUATION)
     if len(evaluations) < 2:
         return None
     before, after = (_heldout(curves, stage) for stage in evaluations[-2:])
@@ -101,8 +108,8 @@ def reward_hacking(curves: Curves, settings: Alarms) -> Raised | None:
     if not shared:
         return None
     fall = sum(before[name] - after[name] for name in shared) / len(shared)
-    number = evaluations[-1].rpartition("_")[2]
-    rise = _reward_rise(curves, f"selfplay_{number}", settings.window)
+    number = curves.round_of(evaluations[-1])
+    rise = _reward_rise(curves, stage_name(Kind.SELFPLAY, number), settings.window)
     if rise is None or rise < REWARD_RISE or fall <= settings.heldout_drop:
         return None
     return Raised(
@@ -114,8 +121,8 @@ def reward_hacking(curves: Curves, settings: Alarms) -> Raised | None:
 
 def one_answer(curves: Curves, settings: Alarms) -> Raised | None:
     """One answer is the label of most prompts of a domain, or one wrong answer is what the policy gives to most."""
-    newest = curves.stages(*LABELLINGS)[-1:] + curves.stages("selfplay")[-1:]
-    for stage in reversed([stage for stage in curves.stages("selfplay", *LABELLINGS) if stage in newest]):
+    newest = curves.stages(*LABELLINGS)[-1:] + curves.stages(Kind.SELFPLAY)[-1:]
+    for stage in reversed([stage for stage in curves.stages(Kind.SELFPLAY, *LABELLINGS) if stage in newest]):
         found = _one_label(curves, stage, settings) or _one_wrong_answer(curves, stage, settings)
         if found is not None:
             return found
@@ -147,7 +154,7 @@ def _one_wrong_answer(curves: Curves, stage: str, settings: Alarms) -> Raised | 
 
 def length_explosion(curves: Curves, settings: Alarms) -> Raised | None:
     """Completions became much longer in the training of the round that began last."""
-    for stage in reversed(curves.stages("selfplay")):
+    for stage in reversed(curves.stages(Kind.SELFPLAY)):
         ends = _ends(curves.of(stage, "completions/mean_length"), settings.window)
         if ends is not None:
             return _longer(stage, *ends, settings)
@@ -167,7 +174,7 @@ def _longer(stage: str, first: float, last: float, settings: Alarms) -> Raised |
 def entropy_collapse(curves: Curves, settings: Alarms) -> Raised | None:
     """The policy became nearly certain of every token, in one round or little by little: it explores no more."""
     window = settings.window
-    known = {stage: curves.of(stage, "entropy") for stage in curves.stages("selfplay")}
+    known = {stage: curves.of(stage, "entropy") for stage in curves.stages(Kind.SELFPLAY)}
     stages = [stage for stage, values in known.items() if len(values) >= window]
     if not stages or (len(stages) == 1 and len(known[stages[0]]) < 2 * window):
         return None
@@ -184,7 +191,7 @@ def entropy_collapse(curves: Curves, settings: Alarms) -> Raised | None:
 
 def verifier_errors(curves: Curves, settings: Alarms) -> Raised | None:
     """The verifier reaches no verdict on many completions of the round or evaluation that began last."""
-    for stage in curves.stages("selfplay", "evaluation")[-1:]:
+    for stage in curves.stages(Kind.SELFPLAY, Kind.EVALUATION)[-1:]:
         for domain, rate in _recent(curves, stage, "not_checked", settings.window):
             if rate > settings.error_rate:
                 return Raised(
@@ -249,7 +256,7 @@ def _reward_rise(curves: Curves, stage: str, window: int) -> float | None:
     if ends is not None:
         return ends[1] - ends[0]
     # Rules that draw all rollouts first have one reward a round.
-    rounds = [values[-1] for s in curves.stages("selfplay") if (values := curves.of(s, ROUND_REWARD))]
+    rounds = [values[-1] for s in curves.stages(Kind.SELFPLAY) if (values := curves.of(s, ROUND_REWARD))]
     return rounds[-1] - rounds[-2] if len(rounds) > 1 and curves.of(stage, ROUND_REWARD) else None
 
 
@@ -260,8 +267,3 @@ def _heldout(curves: Curves, stage: str) -> dict[str, float]:
     """
     names = curves.named(stage, "").items()
     return {name: values[-1] for name, values in names if "pass@" not in name and not name.startswith(OF_TABLES)}
-
-
-def _kind(stage: str) -> str:
-    name, _, number = stage.rpartition("_")
-    return name if number.isdigit() else stage

@@ -1,4 +1,4 @@
-"""What of a stage is kept as an artifact: its tables as data sets, and the models that it trained."""
+"""Artifacts of a stage: its tables as data sets, and the models that it trained."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from selfplay.run.plan import Kind
+
 MODEL_MARK = "config.json"
 ADAPTER_MARK = "adapter_config.json"
 SMALL_FILES = ("config.json", "generation_config.json", "adapter_config.json", "fingerprint.json")
-"""What is kept of a model whose weights stay where they are."""
+"""Files that are kept of a model whose weights stay where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +29,26 @@ class WantedArtifact:
     """Whether the run started from it."""
 
 
-def of_stage(run_path: Path, stage: str, recipe: Mapping[str, Any], counts: Mapping[str, Any]) -> list[WantedArtifact]:
-    """The artifacts of a stage that is done, as the recipe wants them; rounds are versions of one artifact."""
+def of_stage(
+    run_path: Path, stage: str, kind: str, recipe: Mapping[str, Any], counts: Mapping[str, Any]
+) -> list[WantedArtifact]:
+    """The artifacts of a stage that is done, as the recipe wants them; rounds are versions of one artifact.
+
+    Args:
+        run_path: the run directory.
+        stage: its name.
+        kind: of the stage, which names the artifacts.
+        recipe: the run's, as plain JSON.
+        counts: its figures.
+    """
     wanted = recipe["tracking"]["wandb"].get("artifacts", "tables")
     folder = run_path / "stages" / stage
     if wanted == "none" or not folder.is_dir():
         return []
     about = {"run": recipe["name"], "stage": stage, "seed": recipe["seed"], "counts": dict(counts)}
-    base = _without_round(stage)
+    base = kind or stage
     tables = tuple((file.name, file) for file in sorted(folder.glob("*.parquet")))
-    found = [WantedArtifact(base, "dataset", tables, about, is_input=stage == "seeds")] if tables else []
+    found = [WantedArtifact(base, "dataset", tables, about, is_input=kind == Kind.SEEDS)] if tables else []
     marks = {*folder.glob(f"*/{MODEL_MARK}"), *folder.glob(f"*/{ADAPTER_MARK}")}
     for model in sorted({mark.parent for mark in marks}):
         name = model.name if model.name == "policy" else f"{base}-{model.name}"
@@ -52,8 +64,3 @@ def of_stage(run_path: Path, stage: str, recipe: Mapping[str, Any], counts: Mapp
         }
         found.append(WantedArtifact(name, "model", files, metadata))
     return found
-
-
-def _without_round(stage: str) -> str:
-    name, _, number = stage.rpartition("_")
-    return name if number.isdigit() else stage

@@ -1,4 +1,4 @@
-"""What `selfplay status` and the report need of a run's metrics: gathered line by line as they come, so that looking
+"""A digest of a run's metrics for `selfplay status` and the report: gathered line by line as they come, so that looking
 again costs little, and that a long run's need not fit into memory."""
 
 from __future__ import annotations
@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from selfplay.run.plan import Kind
 from selfplay.tracking.metric_log import (
     METRICS_FILE,
     ROUND_REWARD,
@@ -22,7 +23,7 @@ Shares = dict[tuple[str, str], float]
 
 @dataclass(slots=True)
 class MetricDigest:
-    """What the metrics of a run say by now; `read` takes in what was added since it was called last."""
+    """The metrics of a run by now; `read` takes in what was added since it was called last."""
 
     run_path: Path
     last: MetricLine | None = None
@@ -35,7 +36,7 @@ class MetricDigest:
     heldout: dict[str, dict[str, float]] = field(default_factory=dict)
     """By evaluation and metric."""
     statuses: dict[str, Shares] = field(default_factory=dict)
-    """What became of a stage's rollouts."""
+    """The outcomes of a stage's rollouts."""
     alarms: list[AlarmLine] = field(default_factory=list)
     _follower: Follower = field(init=False)
 
@@ -63,7 +64,7 @@ class MetricDigest:
             self.rewards.setdefault(line.stage, {})[line.step] = line.metrics["reward"]
         if ROUND_REWARD in line.metrics:
             self.round_rewards[line.stage] = line.metrics[ROUND_REWARD]
-        if line.step is not None and line.stage.startswith("evaluation_"):
+        if line.step is not None and line.kind == Kind.EVALUATION:
             self.heldout[line.stage] = line.metrics
         shares = _statuses(line)
         if shares:

@@ -1,6 +1,7 @@
 """`metrics.jsonl`: one JSON object a line, in the order in which things happened.
 
-Every line has `time` (Unix seconds) and `stage`. What else it has says what it is:
+Every line has `time` (Unix seconds) and `stage`, and of a stage of the plan its `kind` and `round`. What else it has
+says what it is:
 
 metrics     {name: number or null}, with `step`; perhaps `histograms`, {name: {"edges": [...], "counts": [...]}}
 table       the name of a file below `tables/` that was written just before
@@ -18,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfplay.run.plan import Kind
+
 METRICS_FILE = "metrics.jsonl"
 TABLES_FOLDER = "tables"
-OF_ROUNDS = ("selfplay", "evaluation")
+OF_ROUNDS = (Kind.SELFPLAY, Kind.EVALUATION)
 """Kinds of stages that each round has one of."""
 ROUND_REWARD = "rollouts/reward"
 """The mean reward of rollouts that were all drawn before a round's training."""
@@ -38,11 +41,14 @@ class MetricLine:
     """Those that are finite numbers."""
     not_finite: tuple[str, ...] = ()
     """The names of the others."""
+    kind: str = ""
+    """Of the stage."""
+    round: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RoundCurves:
-    """What a line adds to the curves that go through all rounds: the metrics of `selfplay_2` as those of `selfplay`."""
+    """Points of the curves that go through all rounds: the metrics of `selfplay_2` as those of `selfplay`."""
 
     kind: str
     """Of the stage: one of `OF_ROUNDS`."""
@@ -54,12 +60,11 @@ class RoundCurves:
 
 
 def round_curves(number: int, line: MetricLine) -> RoundCurves | None:
-    """What line `number` of a run adds to the curves over rounds; None where it has no part in any."""
-    kind, _, place = line.stage.rpartition("_")
-    if kind not in OF_ROUNDS or not place.isdecimal():
+    """The points that line `number` of a run adds to the curves over rounds; None where it has no part in any."""
+    if line.kind not in OF_ROUNDS:
         return None
-    metrics = {f"{kind}/{name}": value for name, value in line.metrics.items()}
-    return RoundCurves(kind, int(place), metrics, int(place) if kind == "evaluation" else number)
+    metrics = {f"{line.kind}/{name}": value for name, value in line.metrics.items()}
+    return RoundCurves(line.kind, line.round, metrics, line.round if line.kind == Kind.EVALUATION else number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,8 @@ def metric_line(row: Any) -> MetricLine | None:
         metrics = {name: value for name, value in numbers.items() if math.isfinite(value)}
         lost = tuple(name for name in numbers if name not in metrics)
         step = None if row["step"] is None else int(row["step"])
-        return MetricLine(float(row["time"]), str(row["stage"]), step, metrics, lost)
+        kind, number = str(row.get("kind", "")), int(row.get("round", 0))
+        return MetricLine(float(row["time"]), str(row["stage"]), step, metrics, lost, kind, number)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from sandbox.process.inside import take_channel
 from selfplay.run.directory import read_run
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, metric_line
 from selfplay.tracking.mirror_process import remedy
@@ -48,7 +49,7 @@ def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> No
     elif "table" in row:
         sink.table(number, row["table"], run_path / TABLES_FOLDER / f"{row['table']}.jsonl")
     elif "done" in row:
-        sink.done(number, row["stage"], row["done"])
+        sink.done(number, row["stage"], row["done"] | {"kind": row.get("kind", "")})
     elif "alarm" in row:
         sink.alarm(number, row["alarm"], row["text"])
     elif "summary" in row:
@@ -119,12 +120,13 @@ def _main(run_path: Path, name: str, lines_before: int) -> None:
     # The models come first.
     os.nice(5)
     # A library that prints must not be taken for what this process has to say.
-    told = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
+    into, out = take_channel()
+    told = os.fdopen(out, "w", buffering=1)
     ended, outcome = threading.Event(), [True]
 
     def wait_for_the_end() -> None:
-        outcome[0] = sys.stdin.readline().strip() != "ended"
+        with os.fdopen(into) as words:
+            outcome[0] = words.readline().strip() != "ended"
         ended.set()
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()

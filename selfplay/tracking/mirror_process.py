@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from sandbox.process.child import Child, ChildGone
 from selfplay.tracking.metric_log import line_count
 
 MIRROR_LOG = "mirrors.log"
@@ -18,7 +16,7 @@ PATIENCE_S = 40.0
 """Longest wait for a mirror at the end of a run; a tracker's own wait for its server is shorter."""
 RETRY_S = 600.0
 """Pause before a tracker that failed is tried again."""
-PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
+_LAST_S = 2.0
 
 
 class MirrorProcess:
@@ -39,18 +37,11 @@ class MirrorProcess:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def _start(self, lines_before: int) -> subprocess.Popen[bytes]:
-        known = os.environ.get("PYTHONPATH")
-        environment = os.environ | {"PYTHONPATH": PACKAGE_PARENT + (os.pathsep + known if known else "")}
+    def _start(self, lines_before: int) -> Child:
         with (self._run_path / MIRROR_LOG).open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "selfplay.tracking.mirror", str(self._run_path), self._sink, str(lines_before)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment,
-                # Ctrl-C is for the run; the mirror then has the last lines to pass on.
-                start_new_session=True,
+            # It has the last lines to pass on when the run has ended, however that went.
+            return Child(
+                "selfplay.tracking.mirror", (self._run_path, self._sink, lines_before), stderr=log, outlives=True
             )
 
     def _listen(self) -> None:
@@ -61,7 +52,7 @@ class MirrorProcess:
             with self._starting:
                 if self._ending.is_set():
                     return
-                _reap(self._process)
+                self._process.close()
                 try:
                     # The server may have what this session wrote until now.
                     self._process = self._start(line_count(self._run_path))
@@ -69,18 +60,19 @@ class MirrorProcess:
                     # No room for its log, say; the run itself will tell of that.
                     return
 
-    def _hear(self, process: subprocess.Popen[bytes]) -> None:
+    def _hear(self, process: Child) -> None:
         """Passes on what a process says until it ends."""
-        assert process.stdout is not None
         finished = False
-        for line in process.stdout:
-            try:
-                told = json.loads(line)
-            except ValueError:
-                continue
-            if "say" in told:
-                self._tell(told["say"])
-            finished = finished or "finished" in told
+        with contextlib.suppress(ChildGone):
+            while True:
+                line = process.line()
+                try:
+                    told = json.loads(line)
+                except ValueError:
+                    continue
+                if "say" in told:
+                    self._tell(told["say"])
+                finished = finished or "finished" in told
         if not finished:
             self._tell(
                 f"{self._sink}: the copy is not complete (see {self._run_path / MIRROR_LOG}); "
@@ -101,35 +93,17 @@ class MirrorProcess:
         """Has the mirror pass on the last lines and end."""
         with self._starting:
             self._ending.set()
-        if self._process.stdin is None or self._process.stdin.closed:
-            return
-        try:
-            self._process.stdin.write(b"failed\n" if failed else b"ended\n")
-            self._process.stdin.close()
-        except BrokenPipeError:
-            # It has ended already, and said why.
-            self._process.stdin = None
-        try:
-            self._process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        # wandb's own process holds the pipe a moment longer.
-        self._listener.join(2.0)
-
-
-def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Takes leave of a process that has ended."""
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        # What could not be written to it does not matter any more.
-        with contextlib.suppress(OSError):
-            if pipe is not None:
-                pipe.close()
+        # It may have ended already, and said why.
+        with contextlib.suppress(ChildGone):
+            self._process.write(b"failed\n" if failed else b"ended\n")
+        self._process.end(PATIENCE_S)
+        self._listener.join(_LAST_S)
+        if not self._listener.is_alive():
+            self._process.close()
 
 
 def remedy(run_path: Path, sink: str) -> str:
-    """What sends the missing rest later."""
+    """The command that sends the missing rest later."""
     if sink == "wandb":
         return f"`selfplay track sync {run_path}` uploads the rest"
     return "the same command sends the rest"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from selfplay.config.errors import UserError
 from selfplay.config.tracking import Tracking
 from selfplay.tracking.metric_log import MetricLine
 
@@ -14,7 +15,7 @@ EXTRAS = {"tensorboard": "tracking.tensorboard", "trackio": "tracking.trackio"}
 """Packages of extras, by name, and the field that asks for each."""
 
 
-class TrackerMissing(RuntimeError):
+class TrackerMissing(UserError):
     """The recipe names a tracker that is not installed; the message names the field and the remedy."""
 
 

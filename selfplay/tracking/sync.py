@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from selfplay.config.errors import FAILED, UserError
 from selfplay.run.directory import read_run
 from selfplay.tracking import wandb_sink
 from selfplay.tracking.mirror import copy_once
 
 
-class SyncError(RuntimeError):
+class SyncError(UserError):
     """The upload did not come to its end; the message says why."""
+
+    exit_code = FAILED
 
 
 def sync(

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import repair_lines, write_text
+from selfplay.run.plan import Plan
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, line_count
 from selfplay.tracking.mirror_process import MirrorProcess
 from selfplay.tracking.sinks import wanted_sinks
@@ -31,10 +32,18 @@ class Tracker:
         run_path: the run directory; its `recipe.json` tells the copies where to go.
         recipe: what is tracked where.
         say: hears one sentence when a copy cannot be made.
+        plan: tells the kind and the round of each stage.
     """
 
-    def __init__(self, run_path: Path, recipe: Recipe, say: Callable[[str], None] = logger.warning) -> None:
+    def __init__(
+        self,
+        run_path: Path,
+        recipe: Recipe,
+        say: Callable[[str], None] = logger.warning,
+        plan: Plan | None = None,
+    ) -> None:
         self._run_path = run_path
+        self._plan = plan or Plan()
         run_path.mkdir(parents=True, exist_ok=True)
         file = run_path / METRICS_FILE
         repair_lines(file)
@@ -93,7 +102,9 @@ class Tracker:
                 mirror.close(failed)
 
     def _write(self, stage: str, content: Mapping[str, Any]) -> None:
-        line = {"time": round(time.time(), 3), "stage": stage} | dict(content)
+        planned = self._plan.get(stage)
+        place = {"kind": str(planned.kind), "round": planned.round} if planned is not None else {}
+        line = {"time": round(time.time(), 3), "stage": stage} | place | dict(content)
         self._file.write(json.dumps(_plain(line), allow_nan=False) + "\n")
 
 

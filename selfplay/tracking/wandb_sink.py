@@ -184,7 +184,7 @@ class WandbSink:
         return {name: wandb.Table(columns=columns, data=data, allow_mixed_types=True)}
 
     def _artifacts(self, stage: str, done: Mapping[str, Any]) -> None:
-        for wanted in artifacts.of_stage(self._run_path, stage, self._recipe, done["counts"]):
+        for wanted in artifacts.of_stage(self._run_path, stage, done["kind"], self._recipe, done["counts"]):
             import wandb
 
             artifact = wandb.Artifact(wanted.name, type=wanted.kind, metadata=wanted.metadata)
@@ -211,7 +211,7 @@ def _read_state(file: Path) -> dict[str, Any]:
 
 
 def _set_environment(folder: Path) -> None:
-    """What wandb reads from the environment only, before it is imported."""
+    """Settings that wandb reads from the environment only, before it is imported."""
     # No crash reports about the user's run to W&B's own Sentry.
     os.environ["WANDB_ERROR_REPORTING"] = "false"
     os.environ["WANDB_SILENT"] = "true"

@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 from selfplay import formats
-from selfplay.compute.workers import Job
-from selfplay.config.models import PretrainedModel, ScratchModel
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage
-from selfplay.run.records import Seed
-from selfplay.stage.context import Context, TrainingJob
+from selfplay.run.records import Example, Seed
+from selfplay.run.results import ScratchResult
+from selfplay.run.tables import write_table
+from selfplay.stage.context import Context, Training
+from selfplay.trl_trainers.jobs import SFTJob
 from selfplay.trl_trainers.model_folder import trained_model, write_fingerprint
-from selfplay.trl_trainers.sft import Example, train_sft, write_examples
+from selfplay.trl_trainers.sft import train_sft
 
 
-def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> dict[str, Any]:
+def base_stage(stage: Stage, context: Context, seeds: Sequence[Seed]) -> ScratchResult:
     """Trains a tiny base from scratch; a pretrained one needs nothing here."""
     settings = context.recipe.model
     if isinstance(settings, PretrainedModel):
-        return {"trained": 0}
+        return ScratchResult(trained=0)
     return train_from_scratch(stage, context, settings, seeds)
 
 
-def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, seeds: Sequence[Seed]) -> dict[str, Any]:
+def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, seeds: Sequence[Seed]) -> ScratchResult:
     """Makes a tiny model and trains it on the seeds' worked solutions; writes its folder into the stage."""
     untrained = stage.folder / "untrained"
-    job = {
-        "model": settings,
-        "texts": texts_of(context.recipe, seeds),
-        "seed": context.seed(stage.name, "weights"),
-        "output": str(untrained),
-    }
-    context.workers.map(make_untrained, [job])
+    seed = context.seed(stage.name, "weights")
+    context.workers.map(make_untrained, [ScratchJob(settings, texts_of(context.recipe, seeds), seed, untrained)])
     examples = stage.folder / "examples.parquet"
     solved = [seed for seed in seeds if seed.solution]
-    write_examples(examples, [_solution(context.recipe, seed) for seed in solved])
-    start = trained_model(untrained)
-    training = TrainingJob(
-        "model", train_sft, {"model": start, "examples": str(examples), "args": settings.args, "loss": "all"}
-    )
-    context.train(stage, [training])
-    return {"trained": 1, "examples": len(solved)}
+    write_table(examples, Example, (_solution(context.recipe, seed) for seed in solved))
+    job = SFTJob(model=trained_model(untrained), examples=examples, args=settings.args, loss="all")
+    context.train(stage, [Training("model", train_sft, job)])
+    return ScratchResult(trained=1, examples=len(solved))
 
 
 def base_model(stage: Stage, recipe: Recipe) -> ModelRef:
@@ -58,7 +53,7 @@ def scratch_model(stage: Stage) -> ModelRef:
 
 
 def generator_model(base: ModelRef, recipe: Recipe) -> ModelRef:
-    """What p and q start from: a model of their own, or the base."""
+    """The start of p and q: a model of their own, or the base."""
     return base if recipe.generator is None else _named(recipe.generator)
 
 
@@ -68,7 +63,7 @@ def _named(settings: PretrainedModel) -> ModelRef:
 
 
 def _solution(recipe: Recipe, seed: Seed) -> Example:
-    return Example(formats.solver_input(recipe.domains[seed.domain], seed.problem), (seed.solution,))
+    return Example(formats.solver_input(recipe.domains[seed.domain], seed.task), (seed.solution,))
 
 
 def texts_of(recipe: Recipe, seeds: Sequence[Seed]) -> list[str]:
@@ -76,21 +71,29 @@ def texts_of(recipe: Recipe, seeds: Sequence[Seed]) -> list[str]:
     texts = []
     for seed in seeds:
         domain = recipe.domains[seed.domain]
-        texts.append(formats.solver_input(domain, seed.problem) + seed.solution)
+        texts.append(formats.solver_input(domain, seed.task) + seed.solution)
         texts.append(formats.rationale_input(domain, seed.concepts, seed.level, seed.problem) + seed.rationale)
     return texts
 
 
-def make_untrained(job: Job) -> None:
-    """Makes a tokenizer and random weights, inside a worker. Job: model (ScratchModel), texts, seed, output."""
-    from pathlib import Path
+@dataclass(frozen=True, slots=True)
+class ScratchJob:
+    """A model to be made without training."""
 
+    settings: ScratchModel
+    texts: Sequence[str]
+    """Texts of which the tokenizer makes its vocabulary."""
+    seed: int
+    """Of the weights."""
+    output: Path
+
+
+def make_untrained(job: ScratchJob) -> None:
+    """Makes a tokenizer and random weights, inside a worker."""
     from selfplay.quickstart import tiny_model
 
-    settings: ScratchModel = job["model"]
-    folder = Path(job["output"])
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = tiny_model.build_tokenizer(job["texts"], settings.vocabulary)
-    network = tiny_model.build_model(tokenizer, job["seed"], settings.hidden_size, settings.layers)
-    tiny_model.save(tokenizer, network, folder)
-    write_fingerprint(folder, "float32")
+    job.output.mkdir(parents=True, exist_ok=True)
+    tokenizer = tiny_model.build_tokenizer(job.texts, job.settings.vocabulary)
+    network = tiny_model.build_model(tokenizer, job.seed, job.settings.hidden_size, job.settings.layers)
+    tiny_model.save(tokenizer, network, job.output)
+    write_fingerprint(job.output, "float32")

@@ -1,4 +1,4 @@
-"""Given prompts as tasks: the training seeds, or a person's own file in the format of seeds."""
+"""External prompts as tasks: the training seeds, or a person's own file in the format of seeds."""
 
 from __future__ import annotations
 
@@ -7,58 +7,59 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selfplay.config.recipe import Recipe
-from selfplay.run.records import LabelledTask, Seed
-from selfplay.run.seeding import content_id
+from selfplay.run.records import LabelledTask, RoundPrompt, Seed
+from selfplay.run.seeding import task_id
 from selfplay.seeds.rows import SeedError
-from selfplay.seeds.stage import given_problems
-from selfplay.training.prompt_pool import Given
+from selfplay.seeds.stage import external_problems
+from selfplay.training.prompt_pool import EXTERNAL, candidate
 
 
-def given_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Sequence[Seed]) -> list[Given]:
-    """The given prompts of every domain; none where the recipe's arm has none.
+def external_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Sequence[Seed]) -> list[RoundPrompt]:
+    """The external prompts of every domain; none where the recipe's arm has none.
 
     They have answers or tests, unless the update rule needs none.
 
     Args:
         recipe: the run.
         train: the training seeds, which a domain without a file takes.
-        reserved: held-out and development problems, none of which may be learnt from.
+        reserved: held-out and development problems, none of which may be trained on.
 
     Raises:
-        SeedError: a file has a bad row, or holds a reserved problem, or a domain has nothing to give.
+        SeedError: a file has a bad row, or holds a reserved problem, or a domain has nothing to take.
     """
     settings = recipe.training.pool
     if settings.arm == "synthetic_only":
         return []
     needed = recipe.training.needs_labels
     kept_back = {seed.id for seed in reserved}
-    found: list[Given] = []
-    for name in recipe.domains:
-        file = settings.given.get(name)
+    found: list[RoundPrompt] = []
+    for name, domain in recipe.domains.items():
+        file = settings.external.get(name)
         seeds = (
-            given_problems(name, file, "required" if needed else "optional")
+            external_problems(name, domain, file, "required" if needed else "optional")
             if file
             else [seed for seed in train if seed.domain == name]
         )
         for seed in seeds:
             if seed.id in kept_back:
                 raise SeedError(
-                    f"training.pool.given.{name}: {seed.problem[:80]!r} is a held-out or development problem; remove it"
+                    f"training.pool.external.{name}: {seed.problem[:80]!r} is a held-out or development problem; "
+                    "remove it"
                 )
         # A problem that stands in a file twice is one prompt.
-        usable = {seed.id: seed for seed in seeds if not needed or seed.answer is not None or seed.tests}
+        usable = {seed.id: seed for seed in seeds if not needed or seed.task.answer is not None or seed.task.tests}
         if not usable:
             raise SeedError(
-                f"training.pool.given: domain {name} has no problem with an answer or tests; name a file of them in "
-                f"training.pool.given.{name}"
+                f"training.pool.external: domain {name} has no problem with an answer or tests; name a file of them "
+                f"in training.pool.external.{name}"
             )
-        found += [Given(_task(seed), seed.source) for seed in usable.values()]
+        found += [candidate(_task(seed), EXTERNAL, origin=seed.source) for seed in usable.values()]
     return found
 
 
-def given_files(recipe: Recipe) -> str:
-    """A hash of the files of given prompts; empty where there are none."""
-    files = recipe.training.pool.given
+def external_files(recipe: Recipe) -> str:
+    """A hash of the files of external prompts; empty where there are none."""
+    files = recipe.training.pool.external
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(Path(files[name]).read_bytes())
@@ -68,14 +69,12 @@ def given_files(recipe: Recipe) -> str:
 def _task(seed: Seed) -> LabelledTask:
     """A task whose label is somebody's word: full agreement, and a difficulty that nobody has measured."""
     return LabelledTask(
-        id=content_id("given", seed.id, seed.answer, seed.tests),
+        id=task_id(seed.id, seed.task),
         prompt_id=seed.id,
         domain=seed.domain,
-        problem=seed.problem,
-        answer=seed.answer,
-        tests=seed.tests,
+        task=seed.task,
         agreement=1.0,
         pass_rate=0.0,
         dropped="",
-        label_is_right=None,
+        label_correct=None,
     )

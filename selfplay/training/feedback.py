@@ -1,20 +1,21 @@
-"""What the policy finds learnable, as observed pairs (c, x) of the next EM round, so that both models grow together."""
+"""Learnable prompts as observed pairs (c, x) of the next EM round, so that both models grow together."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from selfplay.config.synthesis import Feedback
-from selfplay.run.records import Prompt, Rollout, Seed
+from selfplay.run.records import Prompt, Seed
 from selfplay.run.seeding import derive
 from selfplay.training.pairs import pass_rates
+from verifiers.model import Task
 
 SOURCE = "feedback"
 
 
 def learnable_pairs(
-    rollouts: Sequence[Rollout],
+    outcomes: Iterable[tuple[str, bool | None]],
     prompt_of_task: Mapping[str, str],
     prompts: Sequence[Prompt],
     settings: Feedback,
@@ -23,14 +24,14 @@ def learnable_pairs(
     """Synthesised prompts of a round as observed pairs, at most `settings.prompts` of each domain.
 
     Args:
-        rollouts: those of the round, with verdicts.
+        outcomes: of each rollout of the round its task, and whether it passed.
         prompt_of_task: the prompt of each task of the round.
-        prompts: the run's synthesised prompts; given ones carry no concepts, and are no pairs.
+        prompts: the run's synthesised prompts; external ones carry no concepts, and are no pairs.
         settings: which of them.
         seed: of the draw.
     """
     rates: dict[str, float] = {}
-    for task, rate in pass_rates(rollouts).items():
+    for task, rate in pass_rates(outcomes).items():
         rates[prompt_of_task[task]] = rate
     tried = sorted((prompt for prompt in prompts if prompt.id in rates), key=lambda prompt: prompt.id)
     chosen: list[Seed] = []
@@ -52,9 +53,7 @@ def _pair(prompt: Prompt) -> Seed:
         concepts=prompt.concepts,
         level=prompt.level,
         rationale=prompt.rationale,
-        problem=prompt.problem,
-        answer=None,
-        tests=(),
+        task=Task(prompt.problem),
         solution="",
         solution_is_right=None,
     )

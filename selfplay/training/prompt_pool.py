@@ -1,4 +1,4 @@
-"""Which prompts a round learns from: new ones, given ones at a stated share, and earlier rounds' at another.
+"""Which prompts a round trains on: new ones, external ones at a stated share, and earlier rounds' at another.
 
 Every choice is a function of the labels of all rounds so far and of the seed, so that a round that is done again after
 a crash chooses alike.
@@ -6,6 +6,7 @@ a crash chooses alike.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from collections import Counter
@@ -16,39 +17,16 @@ from selfplay.config.training import PromptPool
 from selfplay.run.records import LabelledTask, RoundPrompt
 from selfplay.run.seeding import content_id, derive
 
-SYNTHESISED, GIVEN = "synthesised", "given"
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A task of a round, with where its prompt comes from."""
-
-    task: LabelledTask
-    source: str
-    """`synthesised`, or `given`."""
-    origin: str
-    """Of a given prompt, the source that its file names; empty for others."""
-    made_in: int
-    """The round that the prompt was made for."""
-    replayed: bool
-    """Whether an earlier round learnt from it, and it is here for that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A task that somebody gave, and where it is from."""
-
-    task: LabelledTask
-    origin: str
+SYNTHESISED, EXTERNAL = "synthesised", "external"
 
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """What the rounds up to now may draw from."""
+    """The tasks from which rounds may draw."""
 
     by_round: Mapping[int, Sequence[LabelledTask]]
     """The synthesised tasks that each round had, with the labels that they had then."""
-    given: Sequence[Given] = ()
+    external: Sequence[RoundPrompt] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,53 +34,59 @@ class Draw:
     """How a round draws."""
 
     prompts: int
-    """New, given and replayed ones together; 0 takes all new ones."""
+    """New, external and replayed ones together; 0 takes all new ones."""
     min_agreement: float
     seed: int
 
 
 @dataclass(slots=True)
 class _Ledger:
-    """What earlier rounds have learnt from."""
+    """The tasks that earlier rounds have trained on."""
 
     uses: Counter[str] = field(default_factory=Counter)
     """How often, by prompt."""
-    learnt: dict[str, Chosen] = field(default_factory=dict)
+    trained_on: dict[str, RoundPrompt] = field(default_factory=dict)
     """Synthesised prompts, by id."""
 
 
-def choose(pools: Pools, settings: PromptPool, draw: Draw, number: int) -> list[Chosen]:
+def candidate(task: LabelledTask, source: str, made_in: int = 1, origin: str = "") -> RoundPrompt:
+    """A task that rounds may draw."""
+    return RoundPrompt("", 0, task, source, origin, made_in, False)
+
+
+def choose(pools: Pools, settings: PromptPool, draw: Draw, number: int) -> list[RoundPrompt]:
     """The tasks of round `number`, from 1."""
     ledger = _Ledger()
-    chosen: list[Chosen] = []
+    chosen: list[RoundPrompt] = []
     for earlier in range(1, number + 1):
         chosen = _one_round(pools, settings, draw, earlier, ledger)
         ledger.uses.update(one.task.prompt_id for one in chosen)
         for one in chosen:
             if one.source == SYNTHESISED:
-                ledger.learnt.setdefault(one.task.prompt_id, one)
-    return chosen
+                ledger.trained_on.setdefault(one.task.prompt_id, one)
+    return [
+        dataclasses.replace(one, id=content_id("round prompt", number, one.task.id), round=number) for one in chosen
+    ]
 
 
-def _one_round(pools: Pools, settings: PromptPool, draw: Draw, number: int, ledger: _Ledger) -> list[Chosen]:
-    given = [Chosen(one.task, GIVEN, one.origin, 1, False) for one in pools.given]
-    if settings.arm == "given":
-        return _next(given, draw.prompts, draw, ledger)
-    share = settings.given_share if settings.arm == "mixed" else 0.0
+def _one_round(pools: Pools, settings: PromptPool, draw: Draw, number: int, ledger: _Ledger) -> list[RoundPrompt]:
+    if settings.arm == "external":
+        return _next(pools.external, draw.prompts, draw, ledger)
+    share = settings.external_share if settings.arm == "mixed" else 0.0
     again = settings.replay if number > 1 else 0.0
     made_in = {task.prompt_id: n for n in range(number, 0, -1) for task in pools.by_round[n]}
-    own = [Chosen(t, SYNTHESISED, "", made_in[t.prompt_id], False) for t in _usable(pools.by_round[number], draw)]
+    own = [candidate(t, SYNTHESISED, made_in[t.prompt_id]) for t in _usable(pools.by_round[number], draw)]
     wanted = draw.prompts - round(share * draw.prompts) - round(again * draw.prompts)
     wanted = max(wanted, 1) if draw.prompts else 0
     fresh = _next(own, wanted, draw, ledger)
     # Where there are fewer new prompts than wanted, or all are, the shares are of what there is.
     total = draw.prompts if len(fresh) == wanted else len(fresh) / (1.0 - share - again)
-    handed = _next(given, round(total * share), draw, ledger, all_if_none=False)
+    external = _next(pools.external, round(total * share), draw, ledger, all_if_none=False)
     # What this round has labelled anew and dropped is not wanted back under its old label.
     lost = {task.prompt_id for task in pools.by_round[number]} - {one.task.prompt_id for one in own}
     held = {one.task.prompt_id for one in fresh} | lost
     replayed = _replay(own, held, round(total * again), derive(draw.seed, "replay", number), ledger)
-    return fresh + handed + replayed
+    return fresh + external + replayed
 
 
 def _usable(tasks: Sequence[LabelledTask], draw: Draw) -> list[LabelledTask]:
@@ -110,8 +94,8 @@ def _usable(tasks: Sequence[LabelledTask], draw: Draw) -> list[LabelledTask]:
 
 
 def _next(
-    candidates: Sequence[Chosen], count: int, draw: Draw, ledger: _Ledger, all_if_none: bool = True
-) -> list[Chosen]:
+    candidates: Sequence[RoundPrompt], count: int, draw: Draw, ledger: _Ledger, all_if_none: bool = True
+) -> list[RoundPrompt]:
     """The first of one order that have been used least: round after round goes through all, then starts again."""
     if not count and not all_if_none:
         return []
@@ -127,41 +111,22 @@ def _next(
     return order[: count or len(order)]
 
 
-def _replay(own: Sequence[Chosen], held: set[str], count: int, seed: int, ledger: _Ledger) -> list[Chosen]:
+def _replay(own: Sequence[RoundPrompt], held: set[str], count: int, seed: int, ledger: _Ledger) -> list[RoundPrompt]:
     """Prompts of earlier rounds, with the newest label that there is for each."""
     newest = {one.task.prompt_id: one for one in own}
-    known = [newest.get(key, old) for key, old in sorted(ledger.learnt.items()) if key not in held]
+    known = [newest.get(key, old) for key, old in sorted(ledger.trained_on.items()) if key not in held]
     drawn = random.Random(seed).sample(known, min(count, len(known)))
-    return [Chosen(one.task, one.source, one.origin, one.made_in, True) for one in drawn]
+    return [dataclasses.replace(one, replayed=True) for one in drawn]
 
 
-def round_prompts(chosen: Sequence[Chosen], number: int) -> list[RoundPrompt]:
-    """The table of what a round learns from."""
-    return [
-        RoundPrompt(
-            id=content_id("round prompt", number, one.task.id),
-            task_id=one.task.id,
-            prompt_id=one.task.prompt_id,
-            domain=one.task.domain,
-            problem=one.task.problem,
-            round=number,
-            source=one.source,
-            origin=one.origin,
-            made_in=one.made_in,
-            replayed=one.replayed,
-        )
-        for one in chosen
-    ]
-
-
-def source_counts(chosen: Sequence[Chosen]) -> dict[str, int]:
+def source_counts(chosen: Sequence[RoundPrompt]) -> dict[str, int]:
     """How many prompts came from where."""
     return dict(Counter("replayed" if one.replayed else one.source for one in chosen))
 
 
-def missed_shares(chosen: Sequence[Chosen], settings: PromptPool, number: int) -> str:
-    """What the recipe's shares were to be and are not, for want of prompts; empty where they are met."""
-    wanted = {"given": settings.given_share} if settings.arm == "mixed" else {}
+def missed_shares(chosen: Sequence[RoundPrompt], settings: PromptPool, number: int) -> str:
+    """Shares of the recipe's that were missed for want of prompts; empty where they are met."""
+    wanted = {EXTERNAL: settings.external_share} if settings.arm == "mixed" else {}
     if number > 1 and settings.replay:
         wanted["replayed"] = settings.replay
     counts, total = source_counts(chosen), max(1, len(chosen))

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from selfplay import formats
 from selfplay.engines.base import ModelRef
-from selfplay.rollouts.judge import task_of
+from selfplay.rollouts.rollout_log import logged_rollouts
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json
-from selfplay.run.records import LabelledTask, Pair, Rollout, Seed
-from selfplay.stage.context import Context, TrainingJob
+from selfplay.run.records import TOKENS, Example, LabelledTask, Pair, PolicyTask, Rollout, Seed
+from selfplay.run.tables import write_table
+from selfplay.stage.context import Context, Job, Training
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
-from selfplay.training.verified_rollouts import logged_rollouts, solver_prompt, verified_rollouts
+from selfplay.training.verified_rollouts import solver_prompt, write_rollouts
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
-from selfplay.trl_trainers.grpo import GROUPS_FILE, Known, train_grpo, write_tasks
-from selfplay.trl_trainers.sft import Example, NothingToLearn, train_sft, write_examples
+from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
+from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob
+from selfplay.trl_trainers.sft import NothingToLearn, train_sft
 
 POLICY = "policy"
 
@@ -27,7 +30,7 @@ Counts = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What an update rule works with."""
+    """One round, as an update rule sees it."""
 
     stage: Stage
     context: Context
@@ -38,80 +41,89 @@ class Round:
     teacher: ModelRef | None = None
     """A model that the run trained to learn from."""
 
-    def train(self, function: Callable[..., Any], job: dict[str, Any]) -> None:
+    def train(self, function: Callable[[Job, Placement], dict[str, float]], job: Job) -> None:
         """Trains the policy by a function of `selfplay.trl_trainers` and keeps the result in the stage."""
-        settings = self.context.recipe.training
-        common = {"model": self.policy, "args": settings.rule_args, "lora": settings.lora}
-        self.context.train(self.stage, [TrainingJob(POLICY, function, common | job, self.context.chat)])
+        self.context.train(self.stage, [Training(POLICY, function, job)])
 
-    def fit(self, examples: Sequence[Example]) -> None:
+    def roll_out(self, k: int) -> int:
+        """Writes `rollouts`, k of each task, and says how many there are."""
+        return write_rollouts(self.stage, self.context, self.number, self.policy, self.tasks, k)
+
+    def rollouts(self) -> Iterator[Rollout]:
+        """The rollouts as they are written, less the tokens."""
+        return itertools.chain.from_iterable(self.stage.batches("rollouts", Rollout, leave_out=TOKENS))
+
+    def fit(self, examples: Iterable[Example]) -> None:
         """Trains the policy by maximum likelihood."""
         file = self.stage.folder / "examples.parquet"
-        write_examples(file, examples)
-        self.train(train_sft, {"examples": str(file), "loss": "completion"})
+        write_table(file, Example, examples)
+        settings = self.context.recipe.training
+        self.train(train_sft, SFTJob(model=self.policy, args=settings.rule_args, lora=settings.lora, examples=file))
 
 
 def grpo(this: Round) -> Counts:
     """Rolls out and learns in one loop, TRL's own; its rollouts are read back from what the reward logged."""
     context, settings = this.context, this.context.recipe.training
     file = this.stage.folder / "tasks.parquet"
-    rows = [
-        (t.id, t.domain, solver_prompt(context, t), task_of(t.answer, t.tests, prompt=t.problem)) for t in this.tasks
-    ]
-    write_tasks(file, rows, _known(this))
+    write_table(file, PolicyTask, _policy_tasks(this))
     sampling = {
         "temperature": settings.sampling.temperature,
         "top_p": settings.sampling.top_p,
         "max_completion_length": settings.sampling.max_new_tokens,
     }
     args = sampling | settings.rule_args
-    job = {
-        "tasks": str(file),
-        "args": args,
-        "recipe": context.recipe.model_dump(mode="json"),
-        "store": str(context.run.store_folder),
-        "shuffled": settings.rewards == "shuffled",
-    }
+    job = GRPOJob(
+        model=this.policy,
+        args=args,
+        lora=settings.lora,
+        tasks=file,
+        rule=settings.grpo,
+        domains=context.recipe.domains,
+        sandbox=context.recipe.sandbox,
+        store=context.run.store_folder,
+        shuffled=settings.rewards == "shuffled",
+    )
     this.train(train_grpo, job)
     training = this.stage.folder / f"{POLICY}-training"
-    outcomes: Counter[bool | None] = Counter()
-    rollouts = logged_rollouts(training, this.number, args["temperature"])
-    this.stage.write("rollouts", Rollout, _counted(rollouts, outcomes))
-    spent = read_json(training / GROUPS_FILE)
-    return {"rollouts": outcomes.total(), "not_checked": outcomes[None]} | spent
+    count = this.stage.write("rollouts", Rollout, logged_rollouts(training, this.number, args["temperature"]))
+    unchecked = sum(passed is None for (passed,) in this.stage.columns("rollouts", Rollout, ("passed",)))
+    return {"rollouts": count, "not_checked": unchecked} | read_json(training / GROUPS_FILE)
 
 
-def _counted(rollouts: Iterable[Rollout], outcomes: Counter[bool | None]) -> Iterator[Rollout]:
-    for row in rollouts:
-        outcomes[row.passed] += 1
-        yield row
-
-
-def _known(this: Round) -> list[Known]:
-    """What labelling knows of each task; pass rates only where the policy itself tried."""
+def _policy_tasks(this: Round) -> Iterator[PolicyTask]:
+    """The tasks with what labelling knows of each; pass rates only where the policy itself tried."""
     settings = this.context.recipe.labelling
     own = settings.self_labelled or settings.difficulty is not None
-    return [Known(task.pass_rate, task.tried) if own else Known() for task in this.tasks]
+    for task in this.tasks:
+        known = (task.pass_rate, task.tried) if own else ()
+        prompt = solver_prompt(this.context, task)
+        yield PolicyTask(task.id, task.domain, prompt, task.task, *known)
 
 
 def dpo(this: Round) -> Counts:
     """Learns from pairs of a right and a wrong rollout; says so where the right ones became unlikely."""
     training = this.context.recipe.training
     settings = training.dpo
-    rollouts = _rollouts(this, settings.rollouts)
-    prompts = {task.id: solver_prompt(this.context, task) for task in this.tasks}
+    count = this.roll_out(settings.rollouts)
+    prompts = {task.id: task for task in this.tasks}
     seed = this.context.seed("selfplay", this.number)
-    pairs = make_pairs(rollouts, prompts, settings.pairs_per_prompt, seed, training.thinking)
-    counts: Counts = {"rollouts": len(rollouts), "pairs": len(pairs), "invalid": faults(rollouts, training.thinking)}
-    if not pairs:
+
+    def prompt_of(task: str) -> str:
+        return solver_prompt(this.context, prompts[task])
+
+    invalid = faults(this.rollouts(), training.thinking)
+    pairs = make_pairs(this.rollouts(), prompt_of, settings.pairs_per_prompt, seed, training.thinking)
+    counts: Counts = {"rollouts": count, "pairs": this.stage.write("pairs", Pair, pairs), "invalid": invalid}
+    if not counts["pairs"]:
         raise NothingToLearn(
-            f"no prompt has both a right and a wrong rollout ({_listed(counts['invalid'])} of {len(rollouts)} were not "
-            "valid): raise training.dpo.rollouts, or sampling.max_new_tokens where they were cut"
+            f"no prompt has both a right and a wrong rollout ({_listed(invalid)} of {count} were not valid): raise "
+            "training.dpo.rollouts, or sampling.max_new_tokens where they were cut"
         )
-    this.stage.write("pairs", Pair, pairs)
-    guard = settings.collapse
-    table = str(this.stage.folder / "pairs.parquet")
-    this.train(train_dpo, {"pairs": table, "drop": guard.drop, "window": guard.window})
+    table, guard = this.stage.folder / "pairs.parquet", settings.collapse
+    this.train(
+        train_dpo,
+        DPOJob(model=this.policy, args=settings.args, lora=training.lora, pairs=table, collapse=guard),
+    )
     outcome = this.stage.folder / f"{POLICY}-training" / OUTCOME
     if outcome.exists():
         counts["stopped"] = read_json(outcome)["stopped"]
@@ -123,19 +135,27 @@ def rft(this: Round) -> Counts:
     """Learns from the right rollouts by maximum likelihood."""
     training = this.context.recipe.training
     settings = training.rft
-    rollouts = _rollouts(this, settings.rollouts)
-    right = right_completions(rollouts, settings.samples_per_prompt, training.thinking)
-    seed = this.context.seed("selfplay", this.number)
-    chosen = balanced(right, pass_rates(rollouts), settings.bands, seed)
-    if not chosen:
+    count = this.roll_out(settings.rollouts)
+    rates = pass_rates(this.stage.columns("rollouts", Rollout, ("task_id", "passed")))
+    prompts = {task.id: task for task in this.tasks}
+
+    def right() -> Iterator[Rollout]:
+        return right_completions(this.rollouts(), settings.samples_per_prompt, training.thinking)
+
+    kept = balanced(
+        [sys.intern(row.task_id) for row in right()], rates, settings.bands, this.context.seed("selfplay", this.number)
+    )
+    if not any(kept):
         raise NothingToLearn("no rollout passed: raise training.rft.rollouts, or synthesise easier prompts")
-    prompts = {task.id: solver_prompt(this.context, task) for task in this.tasks}
-    this.fit([Example(prompts[row.task_id], (row.completion,)) for row in chosen])
+    this.fit(
+        Example(solver_prompt(this.context, prompts[row.task_id]), (row.completion,))
+        for row in itertools.compress(right(), kept)
+    )
     return {
-        "rollouts": len(rollouts),
-        "samples": len(chosen),
-        "set_aside": len(right) - len(chosen),
-        "invalid": faults(rollouts, training.thinking),
+        "rollouts": count,
+        "samples": sum(kept),
+        "set_aside": len(kept) - sum(kept),
+        "invalid": faults(this.rollouts(), training.thinking),
     }
 
 
@@ -145,16 +165,10 @@ def continued_sft(this: Round) -> Counts:
     if not solved:
         raise NothingToLearn("the seeds carry no worked solutions, which continued_sft trains on")
     domains = this.context.recipe.domains
-    this.fit([Example(formats.solver_input(domains[s.domain], s.problem), (s.solution,)) for s in solved])
+    this.fit(Example(formats.solver_input(domains[s.domain], s.task), (s.solution,)) for s in solved)
     return {"samples": len(solved)}
 
 
 def _listed(counts: dict[str, int]) -> str:
     """Counts by reason, as text."""
     return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items())) or "none"
-
-
-def _rollouts(this: Round, k: int) -> list[Rollout]:
-    rollouts = verified_rollouts(this.context, this.number, this.policy, this.tasks, k)
-    this.stage.write("rollouts", Rollout, rollouts)
-    return rollouts

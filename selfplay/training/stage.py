@@ -9,9 +9,10 @@ from selfplay.config.training import UpdateRule
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage
 from selfplay.run.records import RoundPrompt, Seed
+from selfplay.run.results import SelfplayResult
 from selfplay.stage.context import Context
 from selfplay.training import rules
-from selfplay.training.prompt_pool import Chosen, Draw, Pools, choose, missed_shares, round_prompts, source_counts
+from selfplay.training.prompt_pool import Draw, Pools, choose, missed_shares, source_counts
 from selfplay.training.rules import POLICY, Round
 from selfplay.training.teacher import learn_from_teacher
 from selfplay.trl_trainers.model_folder import trained_model
@@ -34,7 +35,7 @@ def selfplay_stage(
     pools: Pools,
     seeds: Sequence[Seed],
     teacher: ModelRef | None = None,
-) -> dict[str, Any]:
+) -> SelfplayResult:
     """Runs round `number`; writes `prompts`, `rollouts` and the policy it made.
 
     Args:
@@ -50,13 +51,13 @@ def selfplay_stage(
         NothingToLearn: no prompt, pair or sample is left to train on.
     """
     chosen = choose_prompts(context, pools, number)
-    stage.write("prompts", RoundPrompt, round_prompts(chosen, number))
+    stage.write("prompts", RoundPrompt, chosen)
     short = missed_shares(chosen, context.recipe.training.pool, number)
     if short:
         context.listener.note(f"round {number}: {short}, for want of more")
     this = Round(stage, context, number, policy, [one.task for one in chosen], seeds, teacher)
     made = RULES[context.recipe.training.algorithm](this)
-    return {"prompts": len(chosen), "sources": source_counts(chosen)} | made
+    return SelfplayResult(prompts=len(chosen), sources=source_counts(chosen), **made)
 
 
 def round_policy(stage: Stage, context: Context) -> ModelRef:
@@ -64,7 +65,7 @@ def round_policy(stage: Stage, context: Context) -> ModelRef:
     return trained_model(stage.folder / POLICY, context.chat)
 
 
-def choose_prompts(context: Context, pools: Pools, number: int) -> list[Chosen]:
+def choose_prompts(context: Context, pools: Pools, number: int) -> list[RoundPrompt]:
     """The tasks of round `number`; none for a rule that learns from something else.
 
     Raises:

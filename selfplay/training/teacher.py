@@ -7,27 +7,29 @@ Here answers may also be verified: by a vote of the teacher's own traces, or by 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
-from selfplay.config.models import ScratchModel
+from selfplay.config.section import ScratchModel
 from selfplay.config.teacher import SFTRule, Teacher
-from selfplay.engines.base import Missing
-from selfplay.rollouts.judge import task_of
-from selfplay.run.records import LabelledTask, Trace
+from selfplay.rollouts.completions import Completion, Origin, complete
+from selfplay.run.records import Example, LabelledTask, Trace
 from selfplay.run.seeding import content_id
-from selfplay.stage.open_engine import OpenedEngine, answers_of
+from selfplay.stage.open_engine import OpenedEngine
 from selfplay.training.rules import Counts, Round
-from selfplay.training.traces import converted, file_traces, trace_fault
-from selfplay.training.verified_rollouts import solver_prompt
-from selfplay.trl_trainers.sft import Example, NothingToLearn, count_tokens
+from selfplay.training.traces import FoundTrace, converted, file_traces, trace_fault
+from selfplay.trl_trainers.sft import CountJob, NothingToLearn, count_tokens
 from verifiers.mathematics import MathVerifier
 from verifiers.voting import vote
 
 TEACHER, FILES = "teacher", "files"
 OWNER = "training.sft.teacher.engine"
+JUDGED_AT_ONCE = 256
+COUNTED_AT_ONCE = 2048
+"""Traces whose tokens a worker counts together."""
 
 
 def learn_from_teacher(this: Round) -> Counts:
@@ -39,42 +41,50 @@ def learn_from_teacher(this: Round) -> Counts:
         BudgetSpent, EndpointError: the teacher gives nothing more now; what was finished is kept.
     """
     settings = this.context.recipe.training.sft
-    traces = [*_asked(this, settings), *_read(this, settings)]
-    traces = _measured(this, traces, settings)
-    traces = _first_of_each(traces, settings.traces_per_prompt)
-    this.stage.write("traces", Trace, traces)
-    kept = [trace for trace in traces if not trace.dropped]
-    lost = dict(Counter(trace.dropped for trace in traces if trace.dropped))
-    if not kept:
-        raise NothingToLearn(f"no trace of the teacher is left ({lost}): loosen the filters of training.sft")
-    this.fit([Example(trace.prompt, (trace.completion,)) for trace in kept])
-    tokens = [trace.tokens for trace in kept if trace.tokens is not None]
-    mean = {"mean_tokens": round(sum(tokens) / len(tokens), 1)} if tokens else {}
-    return {"traces": len(traces), "samples": len(kept), "lost": lost} | mean
+    this.stage.write("traces", Trace, itertools.chain(_asked(this, settings), _read(this, settings)))
+    count = this.stage.write("traces", Trace, _first_of_each(_measured(this, settings), settings.traces_per_prompt))
+    lost, lengths, samples = Counter[str](), Counter[str](), 0
+    for dropped, tokens in this.stage.columns("traces", Trace, ("dropped", "tokens")):
+        if dropped:
+            lost[dropped] += 1
+            continue
+        samples += 1
+        if tokens is not None:
+            lengths.update(tokens=tokens, traces=1)
+    if not samples:
+        raise NothingToLearn(f"no trace of the teacher is left ({dict(lost)}): loosen the filters of training.sft")
+    kept = itertools.chain.from_iterable(this.stage.batches("traces", Trace, only_kept=True))
+    this.fit(Example(trace.prompt, (trace.completion,)) for trace in kept)
+    mean = {"mean_tokens": round(lengths["tokens"] / lengths["traces"], 1)} if lengths else {}
+    return {"traces": count, "samples": samples, "lost": dict(lost)} | mean
 
 
-def _asked(this: Round, settings: SFTRule) -> list[Trace]:
+def _asked(this: Round, settings: SFTRule) -> Iterator[Trace]:
     """The teacher's traces of this round's prompts, verified as the recipe says."""
     teacher = settings.teacher
     if teacher is None:
-        return []
-    repeated = [(task, index) for task in this.tasks for index in range(teacher.traces)]
-    prompts = [solver_prompt(this.context, task) for task, _ in repeated]
-    this.context.listener.begin(f"round {this.number}: traces of the teacher", len(prompts))
-    seed = this.context.seed("selfplay", this.number, TEACHER)
+        return
+    this.context.listener.begin(f"round {this.number}: traces of the teacher", len(this.tasks) * teacher.traces)
     with _engine(this, teacher) as engine:
-        # The same prompt asked twice with one seed would give an endpoint's same answer twice.
-        found = answers_of(engine, prompts, teacher.sampling, seed, this.context.listener.advance)
+        batches = complete(
+            engine,
+            this.tasks,
+            teacher.sampling,
+            teacher.traces,
+            this.context.seed("selfplay", this.number, TEACHER),
+            domains=this.context.recipe.domains,
+            origin=Origin(("trace", this.number, TEACHER), this.number, f"T={teacher.sampling.temperature}"),
+            on_progress=this.context.listener.advance,
+        )
         name = engine.model.path
-    traces = []
-    for (task, index), prompt, sample in zip(repeated, prompts, found, strict=True):
-        text = "" if isinstance(sample, Missing) else converted(sample.text)
-        if isinstance(sample, Missing):
-            fault = "the endpoint refused it"
-        else:
-            fault = "" if sample.complete else "cut at the token limit"
-        traces.append(_trace(this, task.domain, prompt, text, TEACHER, fault, task.id, index, name))
-    return _verified(this, settings, traces)
+        yield from _verified(this, settings, (_told(this, one, name) for batch in batches for one in batch))
+
+
+def _told(this: Round, one: Completion, model: str) -> Trace:
+    fault = "the endpoint refused it" if one.refusal else "" if one.sample.complete else "cut at the token limit"
+    task = one.task
+    found = FoundTrace(model, task.domain, one.prompt, task.task.language, one.text)
+    return _trace(this, found, TEACHER, fault, task.id, one.index)
 
 
 def _engine(this: Round, teacher: Teacher) -> AbstractContextManager[OpenedEngine]:
@@ -85,53 +95,45 @@ def _engine(this: Round, teacher: Teacher) -> AbstractContextManager[OpenedEngin
     return nullcontext(this.context.engine(this.teacher))
 
 
-def _read(this: Round, settings: SFTRule) -> list[Trace]:
+def _read(this: Round, settings: SFTRule) -> Iterator[Trace]:
     if settings.files is None:
-        return []
-    rows = file_traces(this.context.recipe, settings.files)
-    return [
-        _trace(this, domain, prompt, converted(text), FILES, "", content_id("trace prompt", prompt), place, where)
-        for place, (where, domain, prompt, text) in enumerate(rows)
-    ]
+        return
+    for place, found in enumerate(file_traces(this.context.recipe, settings.files)):
+        yield _trace(this, found, FILES, "", content_id("trace prompt", found.prompt), place)
 
 
-def _trace(
-    this: Round, domain: str, prompt: str, text: str, source: str, fault: str, task_id: str, index: int, origin: str
-) -> Trace:
-    verifier = this.context.recipe.domains[domain].verifier
+def _trace(this: Round, found: FoundTrace, source: str, fault: str, task_id: str, index: int) -> Trace:
+    verifier, text = this.context.recipe.domains[found.domain].verifier, converted(found.text)
     return Trace(
         id=content_id("trace", this.number, source, task_id, index),
         task_id=task_id,
-        domain=domain,
-        prompt=prompt,
+        domain=found.domain,
+        prompt=found.prompt,
         completion=text,
         source=source,
-        origin=origin,
+        origin=found.where,
         index=index,
         tokens=None,
-        dropped=fault or trace_fault(text, verifier),
+        dropped=fault or trace_fault(text, verifier, found.language),
     )
 
 
-def _verified(this: Round, settings: SFTRule, traces: list[Trace]) -> list[Trace]:
-    if settings.answers == "unverified":
-        return traces
+def _verified(this: Round, settings: SFTRule, traces: Iterator[Trace]) -> Iterator[Trace]:
     tasks = {task.id: task for task in this.tasks}
-    if settings.answers == "labels":
-        return _by_labels(this, tasks, traces)
-    groups: dict[str, list[Trace]] = {}
-    for trace in traces:
-        groups.setdefault(trace.task_id, []).append(trace)
-    return [one for key, group in groups.items() for one in _by_vote(this, tasks[key], group, settings.min_agreement)]
+    if settings.answers == "unverified":
+        yield from traces
+    elif settings.answers == "labels":
+        while batch := list(itertools.islice(traces, JUDGED_AT_ONCE)):
+            yield from _by_labels(this, tasks, batch)
+    else:
+        for key, group in itertools.groupby(traces, key=operator.attrgetter("task_id")):
+            yield from _by_vote(this, tasks[key], list(group), settings.min_agreement)
 
 
-def _by_labels(this: Round, tasks: dict[str, LabelledTask], traces: list[Trace]) -> list[Trace]:
+def _by_labels(this: Round, tasks: dict[str, LabelledTask], traces: Sequence[Trace]) -> list[Trace]:
     """Drops what fails the label of its prompt, or could not be checked against it."""
     left = [trace for trace in traces if not trace.dropped]
-    items = []
-    for trace in left:
-        task = tasks[trace.task_id]
-        items.append((trace.domain, task_of(task.answer, task.tests, prompt=task.problem), trace.completion))
+    items = [(trace.domain, tasks[trace.task_id].task, trace.completion) for trace in left]
     reasons = {True: "", False: "fails the label", None: "not checked"}
     found = {t.id: reasons[v.passed] for t, v in zip(left, this.context.judge.judge(items), strict=True)}
     return [dataclasses.replace(trace, dropped=trace.dropped or found[trace.id]) for trace in traces]
@@ -157,32 +159,28 @@ def _by_vote(this: Round, task: LabelledTask, group: Sequence[Trace], least: flo
     ]
 
 
-def _measured(this: Round, traces: list[Trace], settings: SFTRule) -> list[Trace]:
-    """Counts tokens as the policy will read them, and drops what is too long."""
-    left = [trace for trace in traces if not trace.dropped]
-    job: dict[str, Any] = {"model": this.policy, "chat": this.context.chat}
-    job["rows"] = [{"prompt": trace.prompt, "segments": [trace.completion]} for trace in left]
-    [counts] = this.context.workers.map(count_tokens, [job]) if left else [[]]
-    lengths = dict(zip((trace.id for trace in left), counts, strict=True))
-
-    def look(trace: Trace) -> Trace:
-        tokens = lengths.get(trace.id)
-        long = tokens is not None and settings.max_tokens is not None and tokens > settings.max_tokens
-        return dataclasses.replace(trace, tokens=tokens, dropped="longer than max_tokens" if long else trace.dropped)
-
-    return [look(trace) for trace in traces]
+def _measured(this: Round, settings: SFTRule) -> Iterator[Trace]:
+    """The traces of the table, their tokens counted as the policy will read them; drops what is too long."""
+    traces = itertools.chain.from_iterable(this.stage.batches("traces", Trace))
+    while batch := list(itertools.islice(traces, COUNTED_AT_ONCE)):
+        left = [trace for trace in batch if not trace.dropped]
+        job = CountJob(this.policy, [Example(trace.prompt, (trace.completion,)) for trace in left])
+        [counts] = this.context.workers.map(count_tokens, [job]) if left else [[]]
+        lengths = dict(zip((trace.id for trace in left), counts, strict=True))
+        for trace in batch:
+            tokens = lengths.get(trace.id)
+            long = tokens is not None and settings.max_tokens is not None and tokens > settings.max_tokens
+            yield dataclasses.replace(trace, tokens=tokens, dropped="longer than max_tokens" if long else trace.dropped)
 
 
-def _first_of_each(traces: Sequence[Trace], most: int) -> list[Trace]:
+def _first_of_each(traces: Iterable[Trace], most: int) -> Iterator[Trace]:
     """Keeps the first traces of each prompt; one that says the same again is none."""
     seen: dict[str, set[str]] = {}
-    out = []
     for trace in traces:
-        fault = trace.dropped
-        texts = seen.setdefault(trace.prompt, set())
-        if not fault and (trace.completion in texts or len(texts) >= most):
+        fault, text = trace.dropped, content_id(trace.completion)
+        texts = seen.setdefault(content_id(trace.prompt), set())
+        if not fault and (text in texts or len(texts) >= most):
             fault = "prompt has enough traces"
         if not fault:
-            texts.add(trace.completion)
-        out.append(dataclasses.replace(trace, dropped=fault))
-    return out
+            texts.add(text)
+        yield dataclasses.replace(trace, dropped=fault)

@@ -7,11 +7,12 @@ and `final` with the answer; where its special tokens were stripped, their names
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +23,7 @@ from selfplay.config.teacher import TraceFiles
 from selfplay.seeds.rows import SeedError, json_rows
 from selfplay.training.validity import thinking_fault
 from verifiers.extraction import boxed_answer, code_block, final_text
+from verifiers.programs.task_rows import read_task
 
 _CHANNEL = re.compile(r"<\|channel\|>\s{0,4}(analysis|commentary|final)\b[^<]{0,200}<\|message\|>")
 _TOKEN = re.compile(r"<\|(?:start|end|return|call|message|channel)\|>(?:assistant)?")
@@ -29,8 +31,18 @@ _STRIPPED_START = "analysis"
 _STRIPPED_FINAL = "assistantfinal"
 BATCH = 256
 
-FileRow = tuple[str, str, str, str]
-"""Where it stands, the domain, the policy's input, the trace."""
+
+class FoundTrace(NamedTuple):
+    """A trace as it comes from a file or a teacher."""
+
+    where: str
+    """Where it stands in a file, or the model that wrote it."""
+    domain: str
+    prompt: str
+    """The policy's prompt."""
+    language: str
+    """That of the program, where it is one."""
+    text: str
 
 
 def converted(text: str) -> str:
@@ -62,19 +74,20 @@ def _joined(thinking: str, answer: str) -> str:
     return f"<think>\n{thinking.strip()}\n</think>\n\n{answer.strip()}"
 
 
-def trace_fault(trace: str, verifier: str) -> str:
+def trace_fault(trace: str, verifier: str, language: str = "python") -> str:
     """Why a trace is not learnt from; empty where it may be (paper section 4.2: a boxed answer or a code block).
 
     Args:
         trace: in the one format.
         verifier: that of its domain: `math` wants a box, `code` a block, any other is content with either.
+        language: that of the block.
     """
     form = thinking_fault(trace)
     if form:
         return form
     answer = boxed_answer(final_text(trace) or "")
     boxed = answer is not None and bool(answer.strip())
-    written = code_block(trace).text is not None
+    written = code_block(trace, language).text is not None
     if verifier == "math":
         return "" if boxed else "no boxed answer"
     if verifier == "code":
@@ -82,7 +95,7 @@ def trace_fault(trace: str, verifier: str) -> str:
     return "" if boxed or written else "neither a boxed answer nor a code block"
 
 
-def file_traces(recipe: Recipe, settings: TraceFiles) -> Iterator[FileRow]:
+def file_traces(recipe: Recipe, settings: TraceFiles) -> Iterator[FoundTrace]:
     """The traces of the recipe's files, in their order.
 
     Raises:
@@ -105,7 +118,7 @@ def trace_files(recipe: Recipe) -> str:
     return digest.hexdigest() if files is not None else ""
 
 
-def _read(recipe: Recipe, settings: TraceFiles, where: str, row: dict[str, Any]) -> FileRow:
+def _read(recipe: Recipe, settings: TraceFiles, where: str, row: dict[str, Any]) -> FoundTrace:
     domain = row.get("domain", settings.domain) or (next(iter(recipe.domains)) if len(recipe.domains) == 1 else None)
     if domain not in recipe.domains:
         raise SeedError(
@@ -115,10 +128,13 @@ def _read(recipe: Recipe, settings: TraceFiles, where: str, row: dict[str, Any])
     problem, prompt, trace = row.get(settings.problem), row.get("prompt"), row.get(settings.completion)
     if not isinstance(trace, str):
         raise SeedError(f"{where}: `{settings.completion}` must be a text; training.sft.files.completion names it")
+    own = recipe.domains[domain]
+    asked = {name: row.get(name) for name in ("entry_point", "language") if own.runs_programs}
+    task = read_task(asked, lambda field, fault: SeedError(f"{where}: `{field}` {fault}"), own.runs_programs)
     if isinstance(problem, str):
-        return where, domain, formats.solver_input(recipe.domains[domain], problem), trace
+        prompt = formats.solver_input(own, dataclasses.replace(task, problem=problem))
     if isinstance(prompt, str):
-        return where, domain, prompt, trace
+        return FoundTrace(where, domain, prompt, task.language, trace)
     raise SeedError(f"{where}: needs `{settings.problem}` (training.sft.files.problem) or `prompt`, a text")
 
 

@@ -30,7 +30,7 @@ def fault(rollout: Rollout, thinking: Thinking = "optional") -> str:
 
 
 def thinking_fault(completion: str, thinking: Thinking = "optional") -> str:
-    """What is wrong with the think block of a completion; empty where it is well formed.
+    """The fault of a completion's think block; empty where it is well formed.
 
     One block, closed, with nothing before it and an answer after it. The opening mark may be missing, since the chat
     templates of thinking models write it themselves.

@@ -2,132 +2,119 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
+import math
 import random
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from selfplay import formats
-from selfplay.engines.base import ModelRef, Sampling
-from selfplay.rollouts.judge import task_of
+from selfplay.engines.base import ModelRef
+from selfplay.rollouts.completions import Completion, Origin, complete
 from selfplay.rollouts.mode_collapse import ModeCollapse
+from selfplay.rollouts.rollout import judged
+from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, Rollout
-from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.training.validity import Thinking, fault
-from verifiers.composite import mean_component_rewards
+from verifiers.composite import component_rewards
+from verifiers.model import Verdict
+
+TABLE = "rollouts"
 
 
 def solver_prompt(context: Context, task: LabelledTask) -> str:
-    """What the policy reads for a task."""
-    return formats.solver_input(context.recipe.domains[task.domain], task.problem)
+    """The policy's prompt for a task."""
+    return formats.solver_input(context.recipe.domains[task.domain], task.task)
 
 
-def verified_rollouts(
-    context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask], k: int
-) -> list[Rollout]:
-    """k rollouts a task with their verdicts; for the control, the verdicts are permuted."""
-    repeated = [task for task in tasks for _ in range(k)]
-    context.listener.begin(f"selfplay {number}: rollouts", len(repeated))
+def write_rollouts(
+    stage: Stage, context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask], k: int
+) -> int:
+    """Writes `rollouts`, k of each task with their verdicts, and says how many there are.
+
+    For the control, the verdicts are permuted.
+    """
+    context.listener.begin(f"selfplay {number}: {TABLE}", len(tasks) * k)
     how = context.recipe.training.sampling
-    samples = context.engine(policy).generate(
-        [solver_prompt(context, task) for task in repeated],
-        Sampling(how.temperature, how.max_new_tokens, how.top_p),
-        context.seed("selfplay", number, "rollouts"),
-        context.listener.advance,
+    completions = complete(
+        context.engine(policy),
+        tasks,
+        how,
+        k,
+        context.seed("selfplay", number, TABLE),
+        domains=context.recipe.domains,
+        origin=Origin(("rollout", number), number, f"T={how.temperature}"),
+        on_progress=context.listener.advance,
     )
-    judged = [(task.domain, task_of(task.answer, task.tests, prompt=task.problem)) for task in repeated]
-    verdicts = context.judge.judge_samples(judged, samples)
-    rows = [
-        Rollout(
-            id=content_id("rollout", number, task.id, place % k),
-            task_id=task.id,
-            domain=task.domain,
-            round=number,
-            mode=f"T={how.temperature}",
-            index=place % k,
-            completion=sample.text,
-            passed=verdict.passed,
-            reward=verdict.reward,
-            status=verdict.status,
-            reason=verdict.reason,
-        )
-        for place, (task, sample, verdict) in enumerate(zip(repeated, samples, verdicts, strict=True))
-    ]
-    means = {f"rollouts/reward/{name}": mean for name, mean in mean_component_rewards(verdicts).items()}
-    means |= {f"rollouts/{name}": share for name, share in _wrong_favourites(context, rows).items()}
-    context.listener.log(f"selfplay_{number}", {"rollouts/reward": _mean_reward(rows), **means})
+    heard = Heard(context)
+    count = stage.write(TABLE, Rollout, chain.from_iterable(judged(context.judge, completions, heard)))
+    context.listener.log(f"selfplay_{number}", heard.metrics())
     training = context.recipe.training
     if training.rewards == "shuffled":
-        return shuffled_verdicts(rows, training.thinking, context.seed("selfplay", number, "shuffle"))
-    return rows
+        seed = context.seed("selfplay", number, "shuffle")
+        verdicts = permuted(_rows(stage), training.thinking, seed)
+        stage.write(TABLE, Rollout, with_verdicts(_rows(stage), training.thinking, verdicts))
+    return count
 
 
-def _mean_reward(rows: Sequence[Rollout]) -> float:
-    reached = [row.reward for row in rows if row.reward is not None]
-    return sum(reached) / len(reached) if reached else float("nan")
+def _rows(stage: Stage) -> Iterator[Rollout]:
+    return chain.from_iterable(stage.batches(TABLE, Rollout))
 
 
-def _wrong_favourites(context: Context, rows: Sequence[Rollout]) -> dict[str, float]:
-    found = ModeCollapse(context.judge.verifiers, window=len(rows))
-    for row in rows:
-        found.add(row.domain, row.task_id, row.completion, row.passed)
-    return found.metrics()
+class Heard:
+    """Metrics of a round's rollouts."""
+
+    def __init__(self, context: Context) -> None:
+        self._sums: dict[str, float] = {"reward": 0.0}
+        self._counts = Counter[str]()
+        self._collapse = ModeCollapse(context.judge.verifiers, window=None)
+
+    def __call__(self, completions: Sequence[Completion], verdicts: Sequence[Verdict]) -> None:
+        """Takes in some rollouts."""
+        for one, verdict in zip(completions, verdicts, strict=True):
+            self._collapse.add(one.task.domain, one.task.id, one.text, verdict.passed)
+            parts = {f"reward/{name}": reward for name, reward in component_rewards(verdict).items()}
+            for name, reward in ({"reward": verdict.reward} | parts).items():
+                if reward is not None:
+                    self._sums[name] = self._sums.get(name, 0.0) + reward
+                    self._counts[name] += 1
+
+    def metrics(self) -> dict[str, float]:
+        """Mean rewards, of components too, and the share of the most frequent wrong answer."""
+        means = {name: value / (self._counts[name] or math.nan) for name, value in self._sums.items()}
+        return {f"rollouts/{name}": value for name, value in (means | self._collapse.metrics()).items()}
 
 
-def shuffled_verdicts(rows: Sequence[Rollout], thinking: Thinking, seed: int) -> list[Rollout]:
-    """The rollouts with the verdicts of one another, so that a reward says nothing about its completion.
+VerdictRow = tuple[bool | None, float | None, str]
+"""Whether a rollout passed, its reward, and its status."""
 
-    Those that may not teach keep their own: the control, too, is to leave out what was cut or has no answer.
+
+def permuted(rows: Iterable[Rollout], thinking: Thinking, seed: int) -> list[VerdictRow]:
+    """The verdicts of those rollouts that may teach, shuffled, so that a reward says nothing about its completion.
 
     Args:
         rows: rollouts with their verdicts.
         thinking: whether one that may teach must think.
         seed: of the permutation.
     """
-    places = [place for place, row in enumerate(rows) if not fault(row, thinking)]
-    verdicts = [(rows[place].passed, rows[place].reward, rows[place].status) for place in places]
+    alike: dict[VerdictRow, VerdictRow] = {}
+    verdicts = [(row.passed, row.reward, row.status) for row in rows if not fault(row, thinking)]
+    verdicts = [alike.setdefault(verdict, verdict) for verdict in verdicts]
     random.Random(seed).shuffle(verdicts)
-    found = list(rows)
-    for place, (passed, reward, status) in zip(places, verdicts, strict=True):
-        found[place] = dataclasses.replace(rows[place], passed=passed, reward=reward, status=status)
-    return found
+    return verdicts
 
 
-def logged_rollouts(folder: Path, number: int, temperature: float) -> Iterator[Rollout]:
-    """What each rank of a GRPO training logged, in order, less what a training that went on from a checkpoint undid.
+def with_verdicts(rows: Iterable[Rollout], thinking: Thinking, verdicts: Iterable[VerdictRow]) -> Iterator[Rollout]:
+    """The rollouts under other verdicts, one for each that may teach.
 
-    Only the places of the lines are held: a long training has logged more than fits into memory.
+    Those that may not keep their own: the control, too, is to leave out what was cut or has no answer.
     """
-    latest: dict[tuple[int, int, int, int], tuple[int, int]] = {}
-    with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(file.open("rb")) for file in sorted(folder.glob("rollouts-*.jsonl"))]
-        for at, file in enumerate(files):
-            start, before = 0, (-1, 0, 0)
-            for line in file:
-                row = json.loads(line)
-                step, rank, call, place = (row[name] for name in ("step", "rank", "call", "place"))
-                if (step, call, place) <= before:
-                    # A new attempt, which may have topped up less, or ended earlier.
-                    latest = {key: of for key, of in latest.items() if key[1] != rank or key[0] < step}
-                before = (step, call, place)
-                latest[step, rank, call, place] = (at, start)
-                start += len(line)
-        for key, (at, start) in sorted(latest.items()):
-            files[at].seek(start)
-            row = json.loads(files[at].readline())
-            yield Rollout(
-                id=content_id("rollout", number, *key),
-                task_id=row["task_id"],
-                domain=row["domain"],
-                round=number,
-                mode=f"T={temperature}",
-                index=key[3],
-                completion=row["completion"],
-                passed=row["passed"],
-                reward=row["reward"],
-                status=row["status"],
-                reason=row["reason"],
-            )
+    left = iter(verdicts)
+    for row in rows:
+        if fault(row, thinking):
+            yield row
+            continue
+        passed, reward, status = next(left)
+        yield dataclasses.replace(row, passed=passed, reward=reward, status=status)

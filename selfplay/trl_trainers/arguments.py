@@ -8,6 +8,8 @@ import math
 import typing
 from typing import Any
 
+from selfplay.config.errors import UserError
+
 RESERVED = {
     "output_dir": "the run directory decides it",
     "seed": "it derives from the recipe's seed",
@@ -25,7 +27,7 @@ RESERVED = {
 }
 
 
-class ArgumentsError(ValueError):
+class ArgumentsError(UserError):
     """Trainer arguments that the trainer would not take; the message names the field and the remedy."""
 
 
@@ -178,6 +180,6 @@ def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: s
 
 
 def _checkpointing_name(kind: str) -> str:
-    """What this version of transformers calls the recomputing of activations."""
+    """The name that this version of transformers has for the recomputing of activations."""
     names = {f.name for f in dataclasses.fields(config_class(kind))}
     return "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"

@@ -1,4 +1,4 @@
-"""What trainings tell while they run: a log that the driver follows, and which checkpoints are whole."""
+"""Messages of trainings while they run: a log that the driver follows, and which checkpoints are whole."""
 
 from __future__ import annotations
 

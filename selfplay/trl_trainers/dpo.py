@@ -2,89 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfplay.compute.workers import Job
-from selfplay.engines.base import ModelRef
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from selfplay.run.records import Pair
-from selfplay.run.tables import read_table
+from selfplay.trl_trainers.jobs import DPOJob, Placement
 from selfplay.trl_trainers.sft import tokens_of
+from selfplay.trl_trainers.training_set import Columns, training_set
 
 if TYPE_CHECKING:
-    from selfplay.trl_trainers.collapse import WatchChosen
+    from selfplay.trl_trainers.dpo_trainer import WatchChosen
 
 OUTCOME = "outcome.json"
-"""What ended a training before its last step, in its folder."""
+"""The file in a training's folder that says what ended it before its last step."""
+PARTS = ("prompt_ids", "chosen_ids", "rejected_ids")
 
 
-def train_dpo(job: Job) -> dict[str, float]:
+def train_dpo(job: DPOJob, place: Placement) -> dict[str, float]:
     """Trains on a table of pairs; where the chosen completions collapse, the last good weights are what it keeps.
 
-    Job: model (ModelRef), pairs (path), args, seed, device, work (folder), output (folder), lora, drop (nats a token,
-    or None) and window (log lines), which are the threshold of `selfplay.trl_trainers.collapse`.
+    Raises:
+        RecordError: the table of pairs is damaged.
+        NothingToLearn: `max_length` leaves no pair.
     """
     import torch
-    from datasets import Dataset
 
     from selfplay.engines import loading
     from selfplay.trl_trainers import arguments, session
-    from selfplay.trl_trainers.collapse import WatchChosen
-    from selfplay.trl_trainers.dpo_trainer import TokenPairsTrainer
+    from selfplay.trl_trainers.dpo_trainer import TokenPairsTrainer, WatchChosen
 
-    if job["device"] != "cpu":
+    if place.device != "cpu":
         loading.forget_all()
-    torch.manual_seed(job["seed"])
-    network, tokenizer = loading.load_for_training(job["model"], job["lora"] is not None)
-    pairs = [_row(pair, tokenizer, job["model"].chat) for pair in read_table(Path(job["pairs"]), Pair)]
-    work = Path(job["work"])
-    work.mkdir(parents=True, exist_ok=True)
-    (work / OUTCOME).unlink(missing_ok=True)
-    config = arguments.build("dpo", job["args"], str(work), job["seed"], job["device"])
-    log = work / session.LOG
-    watch = WatchChosen(config.beta, _mean_tokens(pairs), job.get("drop"), job.get("window", 1), log)
+    torch.manual_seed(place.seed)
+    network, tokenizer = loading.load_for_training(job.model, job.lora is not None)
+    pairs = pair_set(job, tokenizer, place.work)
+    (place.work / OUTCOME).unlink(missing_ok=True)
+    config = arguments.build("dpo", job.args, str(place.work), place.seed, place.device)
+    guard = job.collapse
+    watch = WatchChosen(config.beta, mean_tokens(pairs), guard.drop, guard.window, place.work / session.LOG)
     trainer = TokenPairsTrainer(
         model=network,
         args=config,
-        train_dataset=Dataset.from_list(pairs),
+        train_dataset=pairs,
         processing_class=tokenizer,
-        peft_config=session.peft_config(job["lora"]),
+        peft_config=session.peft_config(job.lora),
         callbacks=[watch],
     )
-    metrics = session.run_training(trainer, work)
+    metrics = session.run_training(trainer, place.work)
     if watch.stopped:
-        _go_back(trainer, job, watch, work)
+        _go_back(trainer, job, watch, place)
     else:
-        session.save_model(trainer, Path(job["output"]), job["model"].dtype)
+        session.save_model(trainer, place.output, job.model.dtype)
     return metrics
 
 
-def _go_back(trainer: Any, job: Job, watch: WatchChosen, work: Path) -> None:
+def _go_back(trainer: Any, job: DPOJob, watch: WatchChosen, place: Placement) -> None:
     """Keeps the newest checkpoint, which is older than the collapse, or the model as it was before the training."""
     from selfplay.engines import loading
     from selfplay.trl_trainers import session
-    from selfplay.trl_trainers.collapse import write_outcome
+    from selfplay.trl_trainers.dpo_trainer import write_outcome
 
-    found = session.last_checkpoint(work)
-    model: ModelRef = job["model"]
+    found = session.last_checkpoint(place.work)
     if found is not None:
         trainer._load_from_checkpoint(found)
-        session.save_model(trainer, Path(job["output"]), model.dtype)
+        session.save_model(trainer, place.output, job.model.dtype)
     elif trainer.is_world_process_zero():
-        network, tokenizer = loading.load_fresh(model)
-        session.keep(network, tokenizer, Path(job["output"]), model.dtype)
+        network, tokenizer = loading.load_fresh(job.model)
+        session.keep(network, tokenizer, place.output, job.model.dtype)
     if trainer.is_world_process_zero():
-        write_outcome(work / OUTCOME, watch, session.step_of(found) if found else 0)
+        write_outcome(place.work / OUTCOME, watch, session.step_of(found) if found else 0)
     trainer.accelerator.wait_for_everyone()
 
 
-def _mean_tokens(rows: list[dict[str, list[int]]]) -> float:
+def pair_set(job: DPOJob, tokenizer: Any, work: Path) -> Any:
+    """The pairs as tokens, on disk. Only the prompt is templated: a template would rewrite what the policy said."""
+
+    def encode(pairs: Sequence[Pair]) -> Columns:
+        rows = [_row(pair, tokenizer, job.model.chat) for pair in pairs]
+        return {name: [row[name] for row in rows] for name in PARTS}
+
+    schema = pa.schema([(name, pa.list_(pa.int32())) for name in PARTS])
+    return training_set(job.pairs, Pair, encode, schema, work, job.model.fingerprint, job.model.chat)
+
+
+def mean_tokens(pairs: Any) -> float:
     """Mean length of the chosen completions, their end included."""
-    return sum(len(row["chosen_ids"]) for row in rows) / len(rows)
+    return float(pc.sum(pc.list_value_length(pairs.data["chosen_ids"])).as_py() / len(pairs))
 
 
 def _row(pair: Pair, tokenizer: Any, chat: bool) -> dict[str, list[int]]:
-    """A pair as tokens. Only the prompt is templated: a template would rewrite what the policy said."""
     prompt, chosen = tokens_of(tokenizer, pair.prompt, (pair.chosen,), chat)
     _, rejected = tokens_of(tokenizer, pair.prompt, (pair.rejected,), chat)
-    return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
+    return dict(zip(PARTS, (prompt, chosen, rejected), strict=True))

@@ -7,53 +7,35 @@ import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from selfplay.compute.workers import Job
-from selfplay.config.recipe import Recipe
 from selfplay.config.training import GRPORule
 from selfplay.rollouts.mode_collapse import ModeCollapse
-from selfplay.rollouts.reward_function import VerifiedReward, task_to_json
+from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.run.files import write_json
-from selfplay.run.tables import write_arrow
+from selfplay.run.records import PolicyTask
+from selfplay.run.tables import plain_row, schema_of
+from selfplay.trl_trainers.jobs import GRPOJob, Placement
 from selfplay.trl_trainers.prompt_choice import PromptChoice
 from selfplay.trl_trainers.rollout_groups import Tally
-from verifiers.model import Task
+from selfplay.trl_trainers.training_set import Columns, training_set
 
 GROUPS_FILE = "groups.json"
 """In the trainer's folder, once it is done: what was rolled out in all, and the share of it that could teach."""
 
 
-class Known(NamedTuple):
-    """What labelling knows of a task."""
+def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
+    """Trains on a table of tasks; returns the last metrics, and `reward_seconds`, the time spent on verdicts.
 
-    pass_rate: float = 0.0
-    """Of the policy."""
-    tried: int = 0
-    """Completions of which it is the mean; 0 where the policy did not try."""
-
-
-def write_tasks(path: Path, rows: Sequence[tuple[str, str, str, Task]], known: Sequence[Known] | None = None) -> None:
-    """Writes (task id, domain, prompt, task) rows for a training, and what labelling knows of each."""
-    columns = [
-        {"task_id": i, "domain": d, "prompt": p, "task": task_to_json(t)} | of_task._asdict()
-        for (i, d, p, t), of_task in zip(rows, known or [Known()] * len(rows), strict=True)
-    ]
-    write_arrow(path, pa.Table.from_pylist(columns))
-
-
-def train_grpo(job: Job) -> dict[str, float]:
-    """Trains on a table of tasks.
-
-    Job: model (ModelRef), tasks (path), args, seed, device, work (folder), output (folder), lora, recipe (dict),
-    store (folder), shuffled (bool).
+    Raises:
+        RecordError: the table of tasks is damaged.
+        NothingToLearn: there are fewer tasks than a generation batch takes.
     """
     import torch
-    from datasets import Dataset
 
     from selfplay.engines import loading
     from selfplay.rollouts.judge import Judge
@@ -62,24 +44,19 @@ def train_grpo(job: Job) -> dict[str, float]:
     from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
     from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
 
-    if job["device"] != "cpu":
+    if place.device != "cpu":
         loading.forget_all()
-    torch.manual_seed(job["seed"])
-    network, tokenizer = loading.load_for_training(job["model"], job["lora"] is not None)
-    recipe = Recipe.model_validate(job["recipe"])
-    rule = recipe.training.grpo
-    table = pq.read_table(job["tasks"]).to_pylist()
-    pool = [_row(row, place, job["model"].chat) for place, row in enumerate(table)]
-    work = Path(job["work"])
-    work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(place.seed)
+    network, tokenizer = loading.load_for_training(job.model, job.lora is not None)
+    pool = task_set(job, place.work)
     rank = int(os.environ.get("RANK", "0"))
-    verdicts = Judge(recipe, Path(job["store"]), workers=1)
-    judge = OverlappedJudge(verdicts, rule.reward_threads, rule.reward_timeout_s)
-    log = RolloutLog(work / f"rollouts-{rank}.jsonl", rank)
-    reward = VerifiedReward(judge, log, rank, job["seed"], job["shuffled"], ModeCollapse(verdicts.verifiers))
-    config = arguments.build("grpo", job["args"], str(work), job["seed"], job["device"])
-    choice = choice_of(table, rule, config)
-    checkpoint = session.last_checkpoint(work)
+    verdicts = Judge(job, job.store, workers=1)
+    judge = OverlappedJudge(verdicts, job.rule.reward_threads, job.rule.reward_timeout_s)
+    log = RolloutLog(place.work / f"rollouts-{rank}.jsonl", rank, tokenizer.eos_token_id)
+    reward = VerifiedReward(judge, log, rank, place.seed, job.shuffled, ModeCollapse(verdicts.verifiers))
+    config = arguments.build("grpo", job.args, str(place.work), place.seed, place.device)
+    choice = choice_of(pool, job.rule, config)
+    checkpoint = session.last_checkpoint(place.work)
     tally = Tally() if checkpoint is None else restore_groups(checkpoint, choice)
     order = one_epoch_order(len(pool), config)
     config.shuffle_dataset, config.num_train_epochs = False, 1
@@ -89,40 +66,56 @@ def train_grpo(job: Job) -> dict[str, float]:
             reward_funcs=reward,
             pool=pool,
             choice=choice,
-            top_up=rule.top_up,
+            top_up=job.rule.top_up,
             tally=tally,
             args=config,
-            train_dataset=Dataset.from_list([pool[place] for place in order]),
+            train_dataset=pool.select(order),
             processing_class=tokenizer,
-            peft_config=session.peft_config(job["lora"]),
-            callbacks=[KeepGroups(tally, choice, rule.token_budget)],
+            peft_config=session.peft_config(job.lora),
+            callbacks=[KeepGroups(tally, choice, job.rule.token_budget)],
         )
-        metrics = session.run_training(trainer, work)
-        session.save_model(trainer, Path(job["output"]), job["model"].dtype)
+        metrics = session.run_training(trainer, place.work)
+        session.save_model(trainer, place.output, job.model.dtype)
         if trainer.is_world_process_zero():
-            write_json(work / GROUPS_FILE, tally.summary())
+            write_json(place.work / GROUPS_FILE, tally.summary())
     finally:
         judge.close()
     return metrics | {"reward_seconds": reward.seconds}
 
 
-def choice_of(table: Sequence[dict[str, Any]], rule: GRPORule, config: Any) -> PromptChoice | None:
-    """What chooses the prompts, knowing what labelling saw of them; None where they come in turn.
+def task_set(job: GRPOJob, work: Path) -> Any:
+    """The tasks with their places in the table, on disk; a prompt for a chat template is a list of messages."""
+    messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    prompt = pa.field("prompt", messages if job.model.chat else pa.string())
+    schema = pa.schema([prompt if field.name == "prompt" else field for field in schema_of(PolicyTask)])
+
+    def encode(tasks: Sequence[PolicyTask]) -> Columns:
+        rows = [plain_row(task) for task in tasks]
+        columns = {name: [row[name] for row in rows] for name in schema.names}
+        if job.model.chat:
+            columns["prompt"] = [[{"role": "user", "content": text}] for text in columns["prompt"]]
+        return columns
+
+    found = training_set(job.tasks, PolicyTask, encode, schema, work, job.model.chat)
+    return found.add_column("row", np.arange(len(found)))
+
+
+def choice_of(pool: Any, rule: GRPORule, config: Any) -> PromptChoice | None:
+    """The chooser of prompts, which knows what labelling saw of them; None where they come in turn.
 
     Args:
-        table: rows of `write_tasks`.
+        pool: a data set of tasks.
         rule: how to choose.
         config: TRL's GRPOConfig.
     """
     if rule.candidates == 1 and not rule.top_up:
         return None
     shuffle = config.shuffle_dataset is not False
-    domains = [row["domain"] for row in table]
     group, seed = config.num_generations, config.seed
-    choice = PromptChoice(domains, group, rule.candidates, rule.half_life, seed, shuffle)
-    for place, row in enumerate(table):
-        if row["tried"] and rule.label_weight:
-            choice.rates.observe(place, [row["pass_rate"]] * row["tried"], 0, rule.label_weight)
+    choice = PromptChoice(pool["domain"], group, rule.candidates, rule.half_life, seed, shuffle)
+    for place, (rate, tried) in enumerate(zip(pool["pass_rate"], pool["tried"], strict=True)):
+        if tried and rule.label_weight:
+            choice.rates.observe(place, [rate] * tried, 0, rule.label_weight)
     return choice
 
 
@@ -149,8 +142,3 @@ def one_epoch_order(count: int, config: Any) -> list[int]:
             rng.shuffle(epoch)
         order += epoch
     return order[:needed]
-
-
-def _row(row: dict[str, Any], place: int, chat: bool) -> dict[str, Any]:
-    prompt = [{"role": "user", "content": row["prompt"]}] if chat else row["prompt"]
-    return {"row": place, "prompt": prompt} | {name: row[name] for name in ("task_id", "domain", "task")}

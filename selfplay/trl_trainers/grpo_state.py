@@ -1,4 +1,4 @@
-"""What a GRPO training keeps beside TRL's own state: its tally, and where its choice of prompts stands."""
+"""The state of a GRPO training beside TRL's own: its tally, and where its choice of prompts stands."""
 
 from __future__ import annotations
 

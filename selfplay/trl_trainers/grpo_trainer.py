@@ -151,9 +151,7 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         """Completes and judges this rank's rows; its rollouts, TRL's fields of them, and the groups of all ranks."""
         fields = super()._generate([row["prompt"] for row in rows])
         _, completion_ids, _, completions, *_ = fields
-        columns = {name: [row[name] for row in rows] for name in ("task_id", "domain", "task")}
-        judging = self._verified.judge(completions, **columns, step=self.state.global_step)
-        rewards = asyncio.run(judging)
+        rewards = asyncio.run(self._verified.judge(completions, completion_ids, rows, self.state.global_step))
         rolled = [
             Rolled(row, tuple(field[at] if _one_a_row(field, len(rows)) else None for field in fields), rewards[at])
             for at, row in enumerate(rows)

@@ -1,4 +1,4 @@
-"""What is known of each prompt's pass rate: a Beta posterior that forgets, and the chance that a group has variance."""
+"""Estimates of each prompt's pass rate: a Beta posterior that forgets, and the chance that a group has variance."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class TopUp:
 
 @dataclass(slots=True)
 class Tally:
-    """What a training has rolled out so far, groups that were replaced included."""
+    """Counts of all that a training has rolled out so far, groups that were replaced included."""
 
     tokens: int = 0
     """Completion tokens."""

@@ -1,4 +1,4 @@
-"""What every training shares: where it resumes, what it logs, and how the trained model is kept."""
+"""Shared by all trainings: where one resumes, what it logs, and how the trained model is kept."""
 
 from __future__ import annotations
 

@@ -5,88 +5,87 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from selfplay.compute.workers import Job
+from selfplay.config.errors import RunStopped
 from selfplay.engines.base import ModelRef
-from selfplay.run.tables import write_arrow
+from selfplay.run.records import Example
+from selfplay.trl_trainers.jobs import Placement, SFTJob
+from selfplay.trl_trainers.training_set import Columns, training_set
 
 IGNORED = -100
+COLUMNS = pa.schema([("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32()))])
 
 
-class NothingToLearn(RuntimeError):
+class NothingToLearn(RunStopped):
     """There is no prompt, pair or sample to train on; the message says why and what to change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A prompt, and the segments that follow it; each part is tokenised on its own, as in scoring."""
+def train_sft(job: SFTJob, place: Placement) -> dict[str, float]:
+    """Fits a model to examples; returns the last metrics.
 
-    prompt: str
-    segments: tuple[str, ...]
-
-
-def write_examples(path: Path, examples: Sequence[Example]) -> None:
-    """Writes examples for a training."""
-    rows = [{"prompt": example.prompt, "segments": list(example.segments)} for example in examples]
-    schema = pa.schema([("prompt", pa.string()), ("segments", pa.list_(pa.string()))])
-    write_arrow(path, pa.Table.from_pylist(rows, schema=schema))
-
-
-def train_sft(job: Job) -> dict[str, float]:
-    """Fits a model to examples.
-
-    Job: model (ModelRef), examples (path), args, seed, device, work (folder), output (folder), loss
-    (`completion`, or `all` for the prompt too), chat, lora; `adapter` if an adapter is to stay one.
+    Raises:
+        RecordError: the table of examples is damaged.
     """
     import torch
-    from datasets import Dataset
     from trl import SFTTrainer
 
     from selfplay.engines import loading
     from selfplay.trl_trainers import arguments, session
 
-    if job["device"] != "cpu":
+    if place.device != "cpu":
         loading.forget_all()
-    torch.manual_seed(job["seed"])
-    model: ModelRef = job["model"]
-    network, tokenizer = loading.load_for_training(model, job["lora"] is not None)
-    rows = pq.read_table(job["examples"]).to_pylist()
-    encoded = [_encode(tokenizer, row, job) for row in rows]
-    work = Path(job["work"])
-    work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(place.seed)
+    network, tokenizer = loading.load_for_training(job.model, job.lora is not None)
     trainer = SFTTrainer(
         model=network,
-        args=arguments.build("sft", job["args"], str(work), job["seed"], job["device"]),
-        train_dataset=Dataset.from_list(encoded),
+        args=arguments.build("sft", job.args, str(place.work), place.seed, place.device),
+        train_dataset=example_set(job, tokenizer, place.work),
         processing_class=tokenizer,
         # A model that has an adapter goes on with that.
-        peft_config=None if model.base else session.peft_config(job["lora"]),
+        peft_config=None if job.model.base else session.peft_config(job.lora),
     )
-    metrics = session.run_training(trainer, work)
-    keep = job["lora"] is not None and job.get("adapter", False)
-    session.save_model(trainer, Path(job["output"]), model.dtype, (model.base or model) if keep else None)
+    metrics = session.run_training(trainer, place.work)
+    keep = job.lora is not None and job.keep_adapter
+    session.save_model(trainer, place.output, job.model.dtype, (job.model.base or job.model) if keep else None)
     return metrics
 
 
-def count_tokens(job: Job) -> list[int]:
-    """Tokens of each example as a training sees it, prompt, template and end included.
+def example_set(job: SFTJob, tokenizer: Any, work: Path) -> Any:
+    """The examples as tokens and labels, on disk."""
 
-    Job: model (ModelRef), rows (as `write_examples` writes them), chat.
-    """
+    def encode(rows: Sequence[Example]) -> Columns:
+        encoded = [_encoded(tokenizer, row, job.model.chat, job.loss) for row in rows]
+        return {"input_ids": [ids for ids, _ in encoded], "labels": [labels for _, labels in encoded]}
+
+    return training_set(job.examples, Example, encode, COLUMNS, work, job.model.fingerprint, job.model.chat, job.loss)
+
+
+@dataclass(frozen=True, slots=True)
+class CountJob:
+    """Examples of which the tokens are counted."""
+
+    model: ModelRef
+    examples: Sequence[Example]
+
+
+def count_tokens(job: CountJob) -> list[int]:
+    """Tokens of each example as a training sees it, prompt, template and end included."""
     from selfplay.engines import loading
 
-    tokenizer = loading.load_tokenizer(job["model"])
-    return [len(_encode(tokenizer, row, job | {"loss": "all"})["input_ids"]) for row in job["rows"]]
+    tokenizer = loading.load_tokenizer(job.model)
+    return [len(_encoded(tokenizer, row, job.model.chat, "all")[0]) for row in job.examples]
 
 
-def _encode(tokenizer: Any, row: dict[str, Any], job: Job) -> dict[str, list[int]]:
-    prefix, target = tokens_of(tokenizer, row["prompt"], row["segments"], job["chat"])
-    hidden = prefix if job["loss"] == "all" else [IGNORED] * len(prefix)
-    return {"input_ids": prefix + target, "labels": hidden + target}
+def _encoded(
+    tokenizer: Any, row: Example, chat: bool, loss: Literal["completion", "all"]
+) -> tuple[list[int], list[int]]:
+    """The ids of an example, and its labels."""
+    prefix, target = tokens_of(tokenizer, row.prompt, row.segments, chat)
+    hidden = prefix if loss == "all" else [IGNORED] * len(prefix)
+    return prefix + target, hidden + target
 
 
 def tokens_of(tokenizer: Any, prompt: str, segments: Sequence[str], chat: bool) -> tuple[list[int], list[int]]:

@@ -1,1 +1,1 @@
-"""What a person sees of a run from outside: status, prompts, rollouts, the terminal."""
+"""Views of a run from outside: status, prompts, rollouts, the terminal."""

@@ -1,4 +1,4 @@
-"""What became of each prompt of a run, in all its rounds, and why: `selfplay prompts`."""
+"""The fate of each prompt of a run, in all its rounds, and why: `selfplay prompts`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Fate:
 
 
 def fates(run: Path, number: int | None = None) -> Iterator[Fate]:
-    """What became of every prompt, in the order in which they were made.
+    """The fate of every prompt, in the order in which they were made.
 
     Args:
         run: the run directory.

@@ -12,12 +12,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from selfplay import formats
 from selfplay.run.files import RunError
+from selfplay.run.plan import Kind, read_plan
 from selfplay.run.records import LabelledTask, Rollout, RoundPrompt, Seed
-from selfplay.run.tables import read_columns
+from selfplay.run.tables import read_columns, typed_row
+from verifiers.model import Task, Test
+from verifiers.programs.task_rows import json_text
 
-KINDS = ("selfplay_", "evaluation_", "labelling")
-"""Stages with rollouts, by what their names begin with; the first that a run has is shown unless another is named."""
+KINDS = (Kind.SELFPLAY, Kind.EVALUATION, Kind.LABELLING, Kind.RELABELLING)
+"""Kinds of stages with rollouts; the first that a run has is shown unless another is named, then others."""
+LABELLINGS = (Kind.LABELLING, Kind.RELABELLING)
 TABLE = ".parquet"
 BLOCK_BYTES = 1_000_000
 FIELDS = ("task_id", "domain", "mode", "index", "completion", "passed", "reward", "status", "reason")
@@ -30,10 +35,8 @@ class TaskRollouts:
     stage: str
     task_id: str
     domain: str
-    problem: str
-    """Empty where no table has it."""
-    answer: str | None
-    """The label, or the right answer of a held-out problem; None for tasks with tests."""
+    task: Task | None
+    """With its label, or that of the held-out problem; None where no table has it."""
     agreement: float | None
     """Share of the votes behind the label."""
     rollouts: list[dict[str, Any]]
@@ -45,8 +48,8 @@ class TaskRollouts:
 
 def stages_with_rollouts(run_path: Path) -> list[str]:
     """Names of the stages that have rollouts, the newest rounds first."""
-    names = [folder.name for folder in (run_path / "stages").glob("*") if _sources(folder)]
-    return sorted(names, key=lambda name: (_kind(name), -_number(name), name))
+    stages = [stage for stage in read_plan(run_path) if _sources(run_path / "stages" / stage.name)]
+    return [stage.name for stage in sorted(stages, key=lambda stage: (_rank(stage.kind), -stage.round, stage.name))]
 
 
 def find_rollouts(
@@ -87,14 +90,14 @@ def find_rollouts(
         groups = {task_id: rows[::-1] for task_id, rows in groups.items()}
     if not groups and task:
         raise RunError(f"--task {task}: {where.name} has no {'failed ' if failed else ''}rollouts of such a task")
-    about = _problems(run_path, where.name, list(groups))
+    about = _tasks(run_path, where.name, list(groups))
     return [_joined(where.name, task_id, rows, about.get(task_id, {})) for task_id, rows in groups.items()]
 
 
 def _joined(stage: str, task_id: str, rows: list[dict[str, Any]], about: Mapping[str, Any]) -> TaskRollouts:
     kept = [{name: row.get(name) for name in FIELDS if name not in ("task_id", "domain")} for row in rows]
-    problem, answer, agreement = about.get("problem", ""), about.get("answer"), about.get("agreement")
-    return TaskRollouts(stage, task_id, rows[0]["domain"], problem, answer, agreement, kept)
+    task = typed_row(Task, about["task"]) if "task" in about else None
+    return TaskRollouts(stage, task_id, rows[0]["domain"], task, about.get("agreement"), kept)
 
 
 def _sources(folder: Path) -> list[Path]:
@@ -102,13 +105,8 @@ def _sources(folder: Path) -> list[Path]:
     return [table for table in tables if table.exists()] or sorted(folder.glob("*-training/rollouts-*.jsonl"))
 
 
-def _kind(name: str) -> int:
-    return next((place for place, kind in enumerate(KINDS) if kind in name), len(KINDS))
-
-
-def _number(name: str) -> int:
-    number = name.rpartition("_")[2]
-    return int(number) if number.isdigit() else 1
+def _rank(kind: Kind) -> int:
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
 def _rows(sources: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -143,26 +141,53 @@ def _lines_from_behind(file: Path) -> Iterator[bytes]:
         yield rest
 
 
-def _problems(run_path: Path, stage: str, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """What is known of tasks by id: labels first, then the prompts of a round, then seed problems."""
+def _tasks(run_path: Path, stage: str, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Tasks by id, as far as the run knows them: labels first, then the prompts of a round, then seed problems."""
     stages = run_path / "stages"
     found: dict[str, Mapping[str, Any]] = {}
-    for file in sorted(stages.glob("*labelling*/tasks.parquet"), reverse=True):
-        found = _read(file, LabelledTask, "id", ["problem", "answer", "agreement"], ids) | found
+    for labelling in reversed(read_plan(run_path).of_kind(*LABELLINGS)):
+        file = stages / labelling.name / "tasks.parquet"
+        if not file.exists():
+            continue
+        found = _read(file, LabelledTask, ids) | found
     if (stages / stage / "prompts.parquet").exists():
-        found = _read(stages / stage / "prompts.parquet", RoundPrompt, "task_id", ["problem"], ids) | found
+        found = _read(stages / stage / "prompts.parquet", RoundPrompt, ids) | found
     if len(found) < len(ids):
-        for file in sorted(stages.glob("seeds/*.parquet")):
-            found = _read(file, Seed, "id", ["problem", "answer"], ids) | found
+        for file in sorted((stages / Kind.SEEDS).glob("*.parquet")):
+            found = _read(file, Seed, ids) | found
     return found
 
 
-def _read(
-    file: Path, record: type[Any], key: str, names: Sequence[str], ids: Sequence[str]
-) -> dict[str, Mapping[str, Any]]:
+def _read(file: Path, record: type[Any], ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """The rows of these tasks, by id; of the prompts of a round, what they hold of their tasks."""
     wanted = pa.array(ids, pa.string())
     found = {}
-    for batch in read_columns(file, record, [key, *names]):
-        for row in batch.filter(pc.is_in(batch[key], value_set=wanted)).to_pylist():
-            found[row[key]] = row
+    names = {LabelledTask: ["id", "task", "agreement"], RoundPrompt: ["task"], Seed: ["id", "task"]}[record]
+    for batch in read_columns(file, record, names):
+        keys = pc.struct_field(batch["task"], "id") if record is RoundPrompt else batch["id"]
+        for row in batch.filter(pc.is_in(keys, value_set=wanted)).to_pylist():
+            about = row["task"] if record is RoundPrompt else row
+            found[about["id"]] = about
     return found
+
+
+def how_judged(task: Task) -> str:
+    """Terms of a task beside the problem: a function, a language, limits and comparisons that are not the usual."""
+    usual, asked = Task(), formats.asked_for(task)
+    parts = [asked] if asked else []
+    if (task.time_limit_s, task.memory_mb) != (usual.time_limit_s, usual.memory_mb):
+        parts.append(f"{task.time_limit_s:g} s, {task.memory_mb} MB")
+    if task.float_tolerance is not None:
+        parts.append(f"{task.tolerance_kind} error up to {task.float_tolerance:g}")
+    if task.comparison is not None:
+        parts.append(f"compared by {task.comparison}")
+    if task.checker is not None:
+        parts.append("a checker of its own")
+    return "; ".join(parts)
+
+
+def test_text(task: Task, test: Test) -> str:
+    """A test on one or several lines: what is put in, and what is to come out."""
+    if test.args is None:
+        return f"{test.input}\n→ {test.output}"
+    return f"{task.entry_point}({', '.join(map(json_text, test.args))})\n→ {json_text(test.expected)}"

@@ -1,23 +1,22 @@
 """The rounds in which a run made prompts, and where their tables are.
 
-The first round's stages are `synthesis`, `curation` and `labelling`; those of round N end in `_N`. Where a later round
-only labels prompts again, its `labelling_N` or `relabelling_N` belongs to the round that made them: the newest counts.
+Where a later round only labels prompts again, its labelling or relabelling belongs to the round that made them: the
+newest counts.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfplay.run.files import RunError
+from selfplay.run.plan import Kind, read_plan, stage_name
 from selfplay.run.tables import read_batches
 
-STAGE = re.compile(r"(synthesis|labelling|relabelling)(?:_([1-9][0-9]*))?")
-TABLES = {"synthesis": "prompts", "labelling": "tasks", "relabelling": "tasks"}
+TABLES = {Kind.SYNTHESIS: "prompts", Kind.LABELLING: "tasks", Kind.RELABELLING: "tasks"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +47,23 @@ def prompt_rounds(run: Path, number: int | None = None) -> list[PromptRound]:
     Raises:
         RunError: the run has made prompts, but not for round `number`.
     """
-    found: dict[str, list[int]] = {kind: [] for kind in TABLES}
-    for folder in (run / "stages").glob("*"):
-        named = STAGE.fullmatch(folder.name)
-        if named and (folder / f"{TABLES[named[1]]}.parquet").exists():
-            found[named[1]].append(int(named[2] or 1))
-    made = sorted(found["synthesis"])
-    votes = sorted((at, kind) for kind in ("labelling", "relabelling") for at in found[kind])
+    written = [
+        stage for stage in read_plan(run).of_kind(*TABLES) if table_file(run, stage.name, TABLES[stage.kind]).exists()
+    ]
+    made = [stage.round for stage in written if stage.kind is Kind.SYNTHESIS]
     rounds = []
     for place, first in enumerate(made):
         last = made[place + 1] - 1 if place + 1 < len(made) else math.inf
-        own = tuple(stage_name(kind, at) for at, kind in votes if first <= at <= last)
-        rounds.append(PromptRound(first, stage_name("synthesis", first), stage_name("curation", first), own))
+        own = (stage for stage in written if stage.kind is not Kind.SYNTHESIS and first <= stage.round <= last)
+        names = tuple(stage.name for stage in own)
+        synthesis, curation = stage_name(Kind.SYNTHESIS, first), stage_name(Kind.CURATION, first)
+        rounds.append(PromptRound(first, synthesis, curation, names))
     if number is None or not rounds:
         return rounds
     if number not in made:
         known = ", ".join(map(str, made))
         raise RunError(f"--round {number}: {run} has made no prompts for it; it has for {known}")
     return [one for one in rounds if one.number == number]
-
-
-def stage_name(kind: str, number: int) -> str:
-    """The name of a round's stage of that kind."""
-    return kind if number == 1 else f"{kind}_{number}"
 
 
 def table_file(run: Path, stage: str, table: str) -> Path:

@@ -1,9 +1,9 @@
-"""What the tables of a finished stage say as figures: agreement, pass rates, failures by reason, and a few rows."""
+"""Figures of a finished stage's tables: agreement, pass rates, failures by reason, and a few rows."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from selfplay.run.plan import Kind
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.tables import read_columns
 
@@ -19,13 +20,14 @@ FEWEST_LABELS = 20
 BINS = 20
 TABLE_ROWS = 500
 NO_ANSWER = "no label"
+LABELLINGS = (Kind.LABELLING, Kind.RELABELLING)
 
 Shape = dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """What is logged when a stage ends."""
+    """Figures that are logged when a stage ends."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     histograms: dict[str, Shape] = field(default_factory=dict)
@@ -33,14 +35,14 @@ class StageFigures:
     """Columns and rows by name."""
 
 
-def stage_figures(folder: Path) -> StageFigures:
-    """The figures of a stage, from those of its tables that are known here.
+def stage_figures(folder: Path, kind: Kind) -> StageFigures:
+    """The figures of a stage of that kind, from those of its tables that are known here.
 
     Raises:
         RecordError: a table is damaged.
     """
     found = StageFigures()
-    if (folder / "tasks.parquet").exists() and "labelling" in folder.name:
+    if kind in LABELLINGS and (folder / "tasks.parquet").exists():
         _labels(folder / "tasks.parquet", folder.name, found)
     if (folder / "rollouts.parquet").exists():
         _rollouts(folder / "rollouts.parquet", folder.name, found)
@@ -48,18 +50,20 @@ def stage_figures(folder: Path) -> StageFigures:
 
 
 def _labels(file: Path, stage: str, found: StageFigures) -> None:
-    names = ["domain", "problem", "answer", "agreement", "pass_rate", "dropped"]
+    names = ["domain", "problem", "answer", "tests", "agreement", "pass_rate", "dropped"]
     answers: dict[str, Counter[str]] = {}
     agreements: dict[str, list[float]] = {}
     rates: list[float] = []
     shown: list[list[Any]] = []
-    for row in _rows(file, LabelledTask, names):
+    for row in _rows(file, LabelledTask, ["domain", "task", "agreement", "pass_rate", "dropped"]):
+        task = row["task"]
         if len(shown) < TABLE_ROWS:
-            shown.append([row[name] for name in names])
+            columns = row | {"problem": task["problem"], "answer": task["answer"], "tests": len(task["tests"])}
+            shown.append([columns[name] for name in names])
         agreements.setdefault(row["domain"], []).append(row["agreement"])
         rates.append(row["pass_rate"])
-        if row["answer"] is not None and not row["dropped"].startswith("label"):
-            answers.setdefault(row["domain"], Counter())[row["answer"]] += 1
+        if task["answer"] is not None and not row["dropped"].startswith("label"):
+            answers.setdefault(row["domain"], Counter())[task["answer"]] += 1
     for domain, values in agreements.items():
         found.metrics[f"agreement/{domain}"] = sum(values) / len(values)
     for domain, counts in answers.items():
@@ -107,7 +111,7 @@ def _last_rollouts(file: Path) -> tuple[list[str], list[list[Any]]]:
     return names, [[row[name] for name in names] for row in rows]
 
 
-def _rows(file: Path, record: type[Any], names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+def _rows(file: Path, record: type[Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:
     for batch in read_columns(file, record, names):
         yield from batch.to_pylist()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.run.files import RunError, read_json
+from selfplay.run.plan import Kind, Plan
 from selfplay.run.progress import FILE as PROGRESS_FILE
 from selfplay.tracking.digest import MetricDigest, Shares
 
@@ -23,22 +24,23 @@ RIGHT = ("correct", "accepted", "passed")
 Status = dict[str, Any]
 
 
-def run_status(run_path: Path, planned: Sequence[str], metrics: MetricDigest | None = None) -> Status:
-    """What `selfplay status --json` prints.
+def run_status(run_path: Path, plan: Plan, metrics: MetricDigest | None = None) -> Status:
+    """The content of `selfplay status --json`.
 
     Args:
         run_path: the run directory.
-        planned: its stages, in order.
+        plan: its stages, in order.
         metrics: what an earlier call has read of them; only what is new is then read.
     """
     running = is_running(run_path)
+    planned, rounds = plan.names, [stage.name for stage in plan.of_kind(Kind.SELFPLAY)]
     manifests = {name: _manifest(run_path, name) for name in planned}
     done = [name for name in planned if manifests[name] is not None]
     begun = planned.index(done[-1]) + 1 if done else 0
     current = planned[begun] if begun < len(planned) else None
     digest = metrics or MetricDigest(run_path)
     digest.read()
-    source, rollouts = _latest_rollouts(run_path, planned, digest)
+    source, rollouts = _latest_rollouts(run_path, rounds, digest)
     return {
         "name": run_path.resolve().name,
         "running": running,
@@ -48,7 +50,7 @@ def run_status(run_path: Path, planned: Sequence[str], metrics: MetricDigest | N
         "stages": [_stage(name, place, begun, manifests[name]) for place, name in enumerate(planned)],
         "current": _current(run_path, current) if running else None,
         "latest": _latest(digest, current),
-        "reward": [trend for name in planned if (trend := _reward(digest, name))],
+        "reward": [trend for name in rounds if (trend := _reward(digest, name))],
         "heldout": _heldout(digest, planned),
         "pass_rate": _pass_rate(rollouts),
         "pass_rate_of": source,
@@ -129,7 +131,7 @@ def _latest(digest: MetricDigest, stage: str | None) -> Status | None:
 
 
 def _reward(digest: MetricDigest, stage: str) -> Status | None:
-    values = digest.reward(stage) if stage.startswith("selfplay_") else []
+    values = digest.reward(stage)
     if not values:
         return None
     return {"stage": stage, "first": values[0], "last": values[-1], "values": thinned(values)}
@@ -143,10 +145,10 @@ def _heldout(digest: MetricDigest, planned: Sequence[str]) -> list[Status]:
 
 
 def _latest_rollouts(
-    run_path: Path, planned: Sequence[str], digest: MetricDigest
+    run_path: Path, rounds: Sequence[str], digest: MetricDigest
 ) -> tuple[str, list[Mapping[str, Any]]]:
     """The last round that has rollouts, and the last of those that were logged, oldest first."""
-    for stage in reversed([name for name in planned if name.startswith("selfplay_")]):
+    for stage in reversed(rounds):
         rows = list(recent_rollouts(run_path, stage))
         if rows or stage in digest.statuses:
             return stage, rows

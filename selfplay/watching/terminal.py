@@ -1,4 +1,4 @@
-"""What a person sees of a run in the terminal: progress while it goes on, and the closing table.
+"""A run in the terminal: progress while it goes on, and the closing table.
 
 Text that models or data sets wrote is shown by `plain`: never as markup, and without control codes.
 """
@@ -51,7 +51,7 @@ def closing_table(summary: Mapping[str, Any]) -> RenderableType:
 
 
 def _endings(summary: Mapping[str, Any]) -> list[str]:
-    """What ended EM, a training, or the rounds before their time; and which round is the best, where that was asked."""
+    """Lines on what ended EM, a training, or the rounds before their time, and on the best round where there is one."""
     selection, best = summary.get("selection") or {}, summary.get("best") or {}
     rounds = [
         f"round {row.get('round')}: {row['stopped']}" for row in summary.get("rounds") or [] if row.get("stopped")

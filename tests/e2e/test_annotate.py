@@ -18,8 +18,8 @@ import yaml
 
 from selfplay.config.load import load_recipe
 from tests.e2e.conftest import ROOT, command, environment, products
-from tests.selfplay.conftest import InProcess
 from tests.selfplay.engines.openai_server import OpenAIServer, openai_server
+from tests.selfplay.in_process import InProcess
 from tests.selfplay.synthesis.annotators import QUICK, annotate, annotator, problem, recipe_file, teach
 
 PAGE = (ROOT / "docs" / "annotate.md").read_text()

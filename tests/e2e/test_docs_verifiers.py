@@ -99,9 +99,9 @@ def test_the_judge_is_tested_against_an_endpoint(folder: Path) -> None:
     [arguments] = commands(blocks("sh", "fake-endpoint")[0])
     with judge_server() as server:
         given = [text.replace("http://127.0.0.1:8000/v1", server.url()) for text in arguments]
-        done = run(folder, ["-m", "selfplay", *given, "--huge", "5000"], JUDGE_KEY="a key")
+        done = run(folder, ["-m", "selfplay", *given, "--huge", "5000"], JUDGE_KEY="a-key")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert server.authorization == "Bearer a key"
+    assert server.authorization == "Bearer a-key"
 
 
 def test_the_decorated_function_works_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_a_run_of_rounds_that_was_killed_equals_the_unbroken_one(unbroken: Path,
     assert ours["rounds"] == theirs["rounds"]
     assert ours["selection"] == theirs["selection"]
     sources = ours["rounds"][1]["sources"]
-    assert sources["given"] == 13
+    assert sources["external"] == 13
     assert sources["replayed"] == 6
 
 

@@ -34,7 +34,7 @@ def test_the_summary_holds_the_closing_table(summary: dict[str, Any]) -> None:
     prompts = summary["prompts"]
     assert prompts["made"] == 192
     assert prompts["made"] == prompts["kept"] + sum(prompts["lost"].values())
-    assert set(summary["labels"]) == {"accuracy", "n", "kill_rate"}
+    assert set(summary["labels"]) == {"accuracy", "n"}
     assert [row["round"] for row in summary["em"]] == [0, 1, 2]
     wanted = {"joint_nll", "bound", "nll_given_rationale", "nll_without_rationale", "length", "copy_rate"}
     assert all(wanted <= set(row) for row in summary["em"])

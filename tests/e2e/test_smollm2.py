@@ -11,9 +11,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from examples import one_step
 from selfplay import formats
 from selfplay.config.load import load_recipe
-from selfplay.quickstart import one_step, seeds
+from selfplay.quickstart import seeds
 from tests.e2e.conftest import ROOT, selfplay
 from verifiers.model import Task
 from verifiers.registry import load
@@ -121,7 +122,7 @@ def test_only_an_answer_that_is_worked_out_is_rewarded(completion: str, passed: 
 
 def test_the_examples_in_the_prompt_are_right_and_in_no_file_of_problems() -> None:
     recipe = load_recipe(GRPO)
-    prompt = formats.solver_input(recipe.domains["arithmetic"], "THE PROBLEM")
+    prompt = formats.solver_input(recipe.domains["arithmetic"], Task("THE PROBLEM"))
     problems = re.findall(r"user\n(.*)<", prompt)
     sums = re.findall(r"Equation: (\d+) ([-+*/]) (\d+) = (\d+)[.]<", prompt)
     assert len(problems) == len(sums) + 1 == 4

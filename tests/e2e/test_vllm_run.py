@@ -23,6 +23,7 @@ from selfplay.run.records import Rollout, Seed
 from selfplay.run.tables import read_table
 from selfplay.trl_trainers.model_folder import trained_model
 from tests.e2e.conftest import ROOT, SMALL, command, environment, products, selfplay
+from tests.selfplay.engines.shard_jobs import generate_job, score_job
 
 ARGS = {"max_model_len": 512, "max_num_seqs": 8}
 """Few at a time, so that a kill finds some finished and others not yet begun."""
@@ -75,21 +76,16 @@ def greedy_evaluation(run: Path, number: int) -> tuple[list[str], list[str]]:
     seeds = {seed.id: seed for table in tables for seed in table}
     rollouts = read_table(run / f"stages/evaluation_{number}/rollouts.parquet", Rollout)
     rows = [rollout for rollout in rollouts if rollout.mode == "greedy"]
-    inputs = [formats.solver_input(recipe.domains[row.domain], seeds[row.task_id].problem) for row in rows]
+    inputs = [formats.solver_input(recipe.domains[row.domain], seeds[row.task_id].task) for row in rows]
     return inputs, [row.completion for row in rows]
 
 
-def job(model: ModelRef) -> dict[str, Any]:
-    given = {"model": model, "device": "cpu", "batch_tokens": 4096, "chat": False, "seed": 0}
-    return given | {"engine_args": ARGS, "sampling": Sampling(0.0, 80)}
-
-
 def greedy(model: ModelRef, prompts: list[str]) -> list[str]:
-    return [row["text"] for row in hf_engine.generate_shard(job(model) | {"prompts": prompts})]
+    return [row["text"] for row in hf_engine.generate_shard(generate_job(model, prompts, Sampling(0.0, 80)))]
 
 
 def sums(engine: Any, model: ModelRef, requests: list[ScoringRequest]) -> list[float]:
-    return [row["sums"][0] for row in engine.score_shard(job(model) | {"requests": requests})]
+    return [row["sums"][0] for row in engine.score_shard(score_job(model, requests, kind="vllm", args=ARGS))]
 
 
 @needs_vllm

@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from selfplay.config.recipe import Recipe
-from selfplay.run.directory import read_run
-from selfplay.stage.plan import planned_stages
+from selfplay.run.plan import read_plan
 from tests.e2e.conftest import SMALL, command, environment
 
 PATIENCE_S = 900.0
@@ -59,10 +57,11 @@ class Session:
 
 def begin_at(finished: Path, run: Path, stage: str) -> None:
     """Copies a finished run as it was when a stage was about to begin, without the store."""
-    names = planned_stages(Recipe.model_validate(read_run(finished)))
+    names = read_plan(finished).names
     for name in names[: names.index(stage)]:
         shutil.copytree(finished / "stages" / name, run / "stages" / name)
-    shutil.copy(finished / "recipe.json", run)
+    for name in ("recipe.json", "plan.json"):
+        shutil.copy(finished / name, run)
 
 
 def progress(run: Path) -> tuple[int, int, int]:

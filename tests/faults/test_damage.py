@@ -15,11 +15,12 @@ from selfplay.compute.system_errors import SYSTEM, sentence
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
 from selfplay.run.directory import RunDirectory
-from selfplay.run.records import Rollout
+from selfplay.run.records import Example, Rollout
 from selfplay.run.store import ShardStore, VerdictStore
 from selfplay.run.tables import RecordError, read_table, write_table
 from selfplay.trl_trainers import model_folder, session
-from selfplay.trl_trainers.sft import Example, train_sft, write_examples
+from selfplay.trl_trainers.jobs import Placement, SFTJob
+from selfplay.trl_trainers.sft import train_sft
 from tests.e2e.conftest import SMALL, command, environment
 from tests.selfplay.tracking.runs import recipe
 
@@ -60,9 +61,9 @@ def test_a_damaged_shard_is_refused_and_made_anew_once_it_is_deleted(tmp_path: P
     for content in (whole[: len(whole) // 2], whole[:40] + b"\0\0\0\0" + whole[44:], b""):
         file.write_bytes(content)
         with pytest.raises(RecordError, match="delete it and run again: it will be made anew"):
-            store.get("aakey")
+            store.read("aakey")
     file.unlink()
-    assert store.get("aakey") is None
+    assert not store.has("aakey")
 
 
 def test_a_damaged_database_is_one_sentence_with_the_remedy(tmp_path: Path) -> None:
@@ -78,13 +79,13 @@ def test_a_damaged_database_is_one_sentence_with_the_remedy(tmp_path: Path) -> N
 def trained(tiny_model: ModelRef, tmp_path: Path) -> Any:
     """Trains for 6 steps with a checkpoint at steps 2 and 4; gives a function that trains to the end again."""
     problems = seeds.generate("math", 8, 0)
-    write_examples(tmp_path / "examples.parquet", [Example(p.problem, (p.solution,)) for p in problems])
+    table = tmp_path / "examples.parquet"
+    write_table(table, Example, [Example(p.problem, (p.solution,)) for p in problems])
     args = {"max_steps": 6, "per_device_train_batch_size": 2, "save_steps": 2, "save_total_limit": 3}
-    job = {"model": tiny_model, "examples": str(tmp_path / "examples.parquet"), "args": args, "loss": "all"}
-    job |= {"chat": False, "lora": None, "seed": 3, "device": "cpu", "work": str(tmp_path / "work")}
+    job = SFTJob(model=tiny_model, examples=table, args=args, loss="all")
 
     def train(name: str) -> str:
-        train_sft(job | {"output": str(tmp_path / name)})
+        train_sft(job, Placement("cpu", 3, tmp_path / "work", tmp_path / name))
         return model_folder.weights_hash(tmp_path / name)
 
     return train
@@ -143,7 +144,7 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path) -> None:
 
 
 WALL_CLOCK = {
-    "selfplay/engines/api/client.py": "a server's Retry-After may be a date",
+    "verifiers/endpoint/client.py": "a server's Retry-After may be a date",
     "selfplay/run/progress.py": "shown to a person",
     "selfplay/watching/status.py": "shown to a person",
     "selfplay/tracking/tracker.py": "shown to a person",

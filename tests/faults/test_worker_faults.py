@@ -1,4 +1,4 @@
-"""Workers that are killed, that run out of memory, and pools that were interrupted at the worst instant."""
+"""Workers that are killed, that run out of memory, and workers that were interrupted at the worst instant."""
 
 from __future__ import annotations
 
@@ -56,13 +56,12 @@ def test_a_worker_that_fails_is_one_sentence_with_the_remedy(workers: Workers, j
     assert "\n" not in str(caught.value)
 
 
-def test_a_pool_ends_also_after_an_interruption_that_left_a_waiter_behind(workers: Workers) -> None:
-    """As a signal does that comes while a job is put into the queue, after the scheduler was woken."""
+def test_workers_end_and_begin_anew_after_an_interruption_within_a_message(workers: Workers) -> None:
+    """As a signal does that comes while a job is written: the worker waits for the rest of it."""
     assert workers.map(nothing, [{}]) == [1]
-    stale = threading.Lock()
-    stale.acquire()
-    workers._pool._context.task_queue.not_empty._waiters.appendleft(stale)
+    workers._children[0].write(b"\x00\x00\x00")
     ended = threading.Thread(target=workers.stop, daemon=True)
     ended.start()
     ended.join(20)
     assert not ended.is_alive()
+    assert workers.map(nothing, [{}]) == [1]

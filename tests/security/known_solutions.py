@@ -102,10 +102,10 @@ def library_checker(folder: Path) -> Iterator[Case]:
     """C++; the labels are those of a comparison of words, without the problems' own checkers."""
     for row in rows(folder, "library_checker_cpp"):
         task = Task(row["task_id"], tests=_stdio_tests(row), language="cpp", time_limit_s=10.0, memory_mb=1024)
-        yield Case(f"{task.id}/right", task, row["solution_cpp"], True)
+        yield Case(f"{task.problem}/right", task, row["solution_cpp"], True)
         for other in row["other_solutions"]:
             right = all(label == "AC" for label in other["on_these_tests"])
-            yield Case(f"{task.id}/{other['file']}", task, other["code"], right)
+            yield Case(f"{task.problem}/{other['file']}", task, other["code"], right)
 
 
 def _stdio_tests(row: dict[str, Any]) -> tuple[Test, ...]:
@@ -113,6 +113,6 @@ def _stdio_tests(row: dict[str, Any]) -> tuple[Test, ...]:
 
 
 def _cases(task: Task, right: str, row: dict[str, Any]) -> Iterator[Case]:
-    yield Case(f"{task.id}/right", task, right, True)
+    yield Case(f"{task.problem}/right", task, right, True)
     for number, wrong in enumerate(row["wrong_solutions"]):
-        yield Case(f"{task.id}/wrong{number}", task, wrong["code"], False)
+        yield Case(f"{task.problem}/wrong{number}", task, wrong["code"], False)

@@ -45,7 +45,7 @@ def test_verifier_accepts_them_too(verifier: CodeVerifier) -> None:
         for p in text
     ]
     verdicts = verifier.verify_many(items)
-    refused = [(task.id, v.status, v.reason) for (task, _), v in zip(items, verdicts, strict=True) if not v.passed]
+    refused = [(task.problem, v.status, v.reason) for (task, _), v in zip(items, verdicts, strict=True) if not v.passed]
     assert refused == []
 
 

@@ -150,7 +150,7 @@ def soak(honest: int, attacks: int, workers: int) -> None:
         batch = items[start : start + _BATCH]
         for (task, source, right), verdict in zip(batch, verifier.verify_many(list(map(_fenced, batch))), strict=True):
             if verdict.passed is not right:
-                wrong.append((task.id, verdict.status, f"{verdict.reason} {source[:60]!r}"))
+                wrong.append((task.problem, verdict.status, f"{verdict.reason} {source[:60]!r}"))
             unchecked += verdict.passed is None
         sizes.append(_resident_mb())
     verifier.close()

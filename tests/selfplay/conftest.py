@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
+from tests.selfplay.in_process import InProcess
 
 
 @pytest.fixture(scope="session")
@@ -22,25 +22,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
     folder = tmp_path_factory.mktemp("tiny-model")
     builder.save(tokenizer, builder.build_model(tokenizer, 0, hidden=32, layers=1, heads=2), folder)
     return ModelRef.local(folder, "tiny", "float32", chat=False)
-
-
-class InProcess:
-    """Stands for the workers, in this process."""
-
-    device = "cpu"
-    count = 1
-
-    def __init__(self) -> None:
-        self.jobs = 0
-
-    def map(self, function: Any, jobs: Any, on_result: Any = None, on_tick: Any = None) -> list[Any]:
-        results = []
-        for index, job in enumerate(jobs):
-            self.jobs += 1
-            results.append(function(job))
-            if on_result is not None:
-                on_result(index, results[-1])
-        return results
 
 
 @pytest.fixture

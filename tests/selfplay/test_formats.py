@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from selfplay import formats
 from selfplay.config.recipe import Domain
+from verifiers.model import Task, Test
 
 DOMAIN = Domain.model_validate({"seeds": {"kind": "quickstart", "grammar": "math"}})
 contents = st.text(max_size=40).map(str.strip).filter(lambda text: text and "<!--" not in text)
@@ -71,4 +72,19 @@ def test_braces_in_values_are_not_fields() -> None:
 
 
 def test_braces_of_the_template_stay() -> None:
-    assert "\\boxed{}" in formats.solver_input(DOMAIN, "p")
+    assert "\\boxed{}" in formats.solver_input(DOMAIN, Task("p"))
+
+
+def test_the_policy_is_told_what_to_write() -> None:
+    assert formats.solver_input(DOMAIN, Task("Add.", tests=(Test("1 2", "3"),))) == DOMAIN.solver_template.replace(
+        "{problem}", "Add."
+    )
+    function = formats.solver_input(DOMAIN, Task("Add {entry_point}.", entry_point="add", tests=(Test(args=(1,)),)))
+    assert function.startswith("Add {entry_point}.\n\nWrite a Python function named `add`")
+    cpp = formats.solver_input(DOMAIN, Task("Add.", language="cpp"))
+    assert "Write a C++ program" in cpp
+    assert "```cpp" in cpp
+    own = DOMAIN.model_copy(update={"function_template": "def {entry_point}: # {problem}"})
+    assert formats.solver_input(own, Task("Add.", entry_point="add")) == "def add: # Add."
+    with pytest.raises(ValueError, match=r"function_template lacks the field \{entry_point\}"):
+        Domain.model_validate({"seeds": {"kind": "reasoning_gym"}, "function_template": "{problem}"})

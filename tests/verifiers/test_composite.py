@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from verifiers.composite import Component, CompositeVerifier, component_rewards, mean_component_rewards
+from verifiers.composite import Component, CompositeVerifier, component_rewards
 from verifiers.conformance.contract import faults_of
 from verifiers.model import Task, Verdict
 from verifiers.plugins import FunctionVerifier
@@ -219,12 +219,6 @@ def test_composites_nest_and_every_part_keeps_its_name() -> None:
     wrong = composite.verify(Task(answer="five"), "four")
     assert wrong.reason.startswith("right: the text is another; shape: length: 4 characters")
     assert component_rewards(Verdict(True, 1.0, "correct")) == {}
-
-
-def test_means_are_of_those_that_could_check() -> None:
-    composite = CompositeVerifier({"share": FunctionVerifier("share", share_of_b, {}), "late": giving(None)})
-    verdicts = composite.verify_many([(Task(), "bbb"), (Task(), "ab"), (Task(), "a")])
-    assert mean_component_rewards([*verdicts, Verdict(True, 1.0, "correct")]) == {"share": pytest.approx(4 / 9)}
 
 
 def test_defaults_reach_nested_components() -> None:

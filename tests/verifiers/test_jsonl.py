@@ -89,7 +89,7 @@ TEST = {"input": "", "output": ""}
             r":2: tolerance_kind: must be text, not int",
         ),
         ("math", {"completion": "x"}, r":2: answer: is missing, and verifier math needs it"),
-        ("math", {"completion": "x", "answer": ["1"]}, r":2: answer: must be text, not list"),
+        ("math", {"completion": "x", "answer": ["1"]}, r":2: answer: must be text or a number, not list"),
         ("code", {"completion": "x"}, r":2: tests: is missing"),
         ("code", {"completion": "x", "tests": []}, r":2: tests: must be a list with at least one"),
         (
@@ -134,9 +134,9 @@ def test_a_lone_surrogate_is_written_as_its_escape(tmp_path: Path) -> None:
 
 
 def test_rows_are_read_whole(tmp_path: Path) -> None:
-    path = write(tmp_path / "rows.jsonl", ["", {"completion": "x", "answer": 4, "prompt": "2 + 2?", "more": [1]}])
+    path = write(tmp_path / "rows.jsonl", ["", {"completion": "x", "answer": 4, "problem": "2 + 2?", "more": [1]}])
     [row] = read_rows(path)
-    assert (row.line, row.task.answer, row.task.prompt, row.completion, row.fields["more"]) == (
+    assert (row.line, row.task.answer, row.task.problem, row.completion, row.fields["more"]) == (
         2,
         "4",
         "2 + 2?",

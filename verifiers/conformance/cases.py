@@ -6,10 +6,10 @@ and optionally `status` and `reward`, which the verdict must then have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from verifiers.jsonl import NEEDS, Row, UnusableInput, read_rows
 from verifiers.model import Task, Test
@@ -32,11 +32,10 @@ class Case:
 
 DEFAULT_TASKS = (
     Task(
-        id="default",
         answer="417",
         tests=(Test(input="278 139\n", output="417\n"),),
         time_limit_s=1.0,
-        prompt="What is 278 + 139? (Or write a program that reads two numbers and prints their sum.)",
+        problem="What is 278 + 139? (Or write a program that reads two numbers and prints their sum.)",
     ),
 )
 """The tasks of hostile completions when there are no cases."""
@@ -76,25 +75,3 @@ def tasks_of(cases: Sequence[Case], most: int) -> list[Task]:
         if len(found) == most:
             break
     return found or list(DEFAULT_TASKS)
-
-
-def task_to_plain(task: Task) -> dict[str, Any]:
-    """Returns a task as JSON data."""
-    fields = {name: getattr(task, name) for name in Task.__dataclass_fields__ if name != "tests"}
-    tests = [
-        {
-            "input": test.input,
-            "output": test.output,
-            "args": None if test.args is None else list(test.args),
-            "expected": test.expected,
-        }
-        for test in task.tests
-    ]
-    return {**fields, "tests": tests}
-
-
-def task_from_plain(row: Mapping[str, Any]) -> Task:
-    """Returns the task that `task_to_plain` wrote."""
-    tests: Iterable[Mapping[str, Any]] = row["tests"]
-    made = tuple(Test(**{**test, "args": None if test["args"] is None else tuple(test["args"])}) for test in tests)
-    return Task(**{**row, "tests": made})

@@ -1,15 +1,13 @@
 """The process in which the conformance kit runs a verifier: `python -m verifiers.conformance.child`.
 
-It reads questions and writes answers as JSON lines over two pipes of its own, so that a plug-in may print and
+It reads questions and writes answers as JSON lines over a channel of its own, so that a plug-in may print and
 read what it likes. It can be killed at any instant: nothing here outlives it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
-import fcntl
 import gc
 import hashlib
 import json
@@ -28,16 +26,15 @@ from typing import Any
 
 import psutil
 
-from verifiers.conformance.cases import task_from_plain
+from sandbox.process.inside import adopt_orphans, out_of_the_way, take_channel
 from verifiers.conformance.contract import faults_of
 from verifiers.model import Task, Verdict, Verifier
+from verifiers.programs.task_rows import task_from_json
 from verifiers.registry import UnknownVerifier, make
 
 _GRACE_S = 2.0
 _HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 _SHOWN = 200
-_HIGH = 100
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 class _Room:
@@ -46,7 +43,7 @@ class _Room:
     def __init__(self, name: str, params: dict[str, Any], items: Path) -> None:
         self._name, self._params = name, params
         rows = json.loads(items.read_text("ascii"))
-        self._items: list[tuple[Task, str]] = [(task_from_plain(row["task"]), row["completion"]) for row in rows]
+        self._items: list[tuple[Task, str]] = [(task_from_json(row["task"]), row["completion"]) for row in rows]
         self._verifier: Verifier | None = None
 
     def open(self) -> dict[str, Any]:
@@ -196,37 +193,19 @@ def _answer(room: _Room, line: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Arguments: file descriptors of questions, answers and lifeline, and a file for stacks of a hang."""
-    questions, answers, lifeline = (_out_of_the_way(int(number)) for number in sys.argv[1:4])
-    stacks = _out_of_the_way(os.open(sys.argv[4], os.O_WRONLY | os.O_APPEND))
+    """Arguments: the descriptor that what the verifier prints goes to, and a file for stacks of a hang."""
+    questions, answers = take_channel()
+    os.dup2(int(sys.argv[1]), 1)
+    os.close(int(sys.argv[1]))
+    stacks = out_of_the_way(os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND))
     faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
-    _adopt_orphans()
-    threading.Thread(target=_end_with, args=(lifeline,), daemon=True, name="lifeline").start()
+    adopt_orphans()
     with open(questions, encoding="ascii") as lines, open(answers, "w", encoding="ascii") as out:
         setting = json.loads(next(lines))
         room = _Room(setting["name"], setting["params"], Path(setting["items"]))
         for line in lines:
             out.write(json.dumps(_answer(room, line)) + "\n")
             out.flush()
-
-
-def _out_of_the_way(descriptor: int) -> int:
-    """Moves a descriptor up, and keeps it from what a plug-in starts: the verifier finds the numbers of a plain
-    process, whatever the examiner has open."""
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
-    os.close(descriptor)
-    return moved
-
-
-def _adopt_orphans() -> None:
-    """Makes what a plug-in starts and lets go of (a daemon) a child of this process, so that it is seen."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _end_with(lifeline: int) -> None:
-    """Ends this process when the examiner is gone; its end of the pipe is closed then, however it ended."""
-    os.read(lifeline, 1)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

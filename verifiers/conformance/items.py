@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from verifiers.conformance.cases import Case, task_to_plain, tasks_of
+from verifiers.conformance.cases import Case, tasks_of
 from verifiers.conformance.texts import Hostile, claimed, cut, hostile, may_be_right
 from verifiers.model import Task
+from verifiers.programs.task_rows import task_to_json
 
 _TASKS = 2
 _CASES_CUT = 3
@@ -57,7 +58,7 @@ def _add(items: list[Item], text: Hostile, task: Task, excused: bool) -> None:
 
 def write_items(items: Sequence[Item], path: Path) -> None:
     """Writes the items for the process that judges them; lone surrogates survive as JSON's escapes."""
-    rows = [{"task": task_to_plain(item.task), "completion": item.completion} for item in items]
+    rows = [{"task": task_to_json(item.task), "completion": item.completion} for item in items]
     path.write_text(json.dumps(rows), "ascii")
 
 

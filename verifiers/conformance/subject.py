@@ -6,13 +6,10 @@ what happened, after which the process and all that it started are dead.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,12 +19,12 @@ from typing import IO, Any, Literal
 
 import psutil
 
-_START_S = 60.0
+from sandbox.process.child import Child, ChildGone, exit_reason
+
 _SLICE_S = 0.1
 _MAX_ANSWER = 64 << 20
 _KEPT_OUTPUT = 4096
-_SWEEPS = 5
-_END_S = 5.0
+_LAST_S = 5.0
 _NOT_THE_PLACE = ("conformance/child.py", "threading.py")
 
 
@@ -52,35 +49,28 @@ class Subject:
         """Starts the process; `items` is the file that `ask` refers to by number, `hash_seed` that of `hash`."""
         self._memory = memory_mb << 20
         self.peak_mb = 0.0
-        self._buffer = b""
         self._gone = False
         self._stacks = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed by `end`
             "r", prefix="stacks-", encoding="utf-8", errors="replace"
         )
-        pipes = [os.pipe() for _ in range(3)]
-        theirs = (pipes[0][0], pipes[1][1], pipes[2][0])
-        self._questions, self._answers, self._lifeline = pipes[0][1], pipes[1][0], pipes[2][1]
+        printed, prints = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "verifiers.conformance.child", *map(str, theirs), self._stacks.name],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+            self._process = Child(
+                "verifiers.conformance.child",
+                (prints, self._stacks.name),
+                fds=(prints,),
+                environment={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
                 stderr=subprocess.PIPE,
-                pass_fds=theirs,
-                env=_environment(hash_seed),
-                start_new_session=True,
+                longest=_MAX_ANSWER,
             )
         except OSError:
-            for end in (self._questions, self._answers, self._lifeline):
-                os.close(end)
+            os.close(printed)
             raise
         finally:
-            for end in theirs:
-                os.close(end)
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self.printed = _Drain(self._process.stdout)
-        self.complained = _Drain(self._process.stderr)
+            os.close(prints)
+        assert self._process.complaints is not None
+        self.printed = _Drain(os.fdopen(printed, "rb"))
+        self.complained = _Drain(self._process.complaints)
         self._setting = {"name": name, "params": dict(params), "items": str(items)}
         self._told = False
 
@@ -89,14 +79,15 @@ class Subject:
         if self._gone:
             raise Trouble("died", "its process had ended before")
         until = time.monotonic() + deadline_s
+        questions = [{"do": do, **arguments}] if self._told else [self._setting, {"do": do, **arguments}]
+        self._told = True
         try:
-            if not self._told:
-                self._send(self._setting, until)
-                self._told = True
-            self._send({"do": do, **arguments}, until)
-            answer = json.loads(self._line(until, deadline_s))
-        except BrokenPipeError:
+            self._process.write("".join(json.dumps(question) + "\n" for question in questions).encode(), until)
+        except TimeoutError:
+            raise self._hung("did not take the question") from None
+        except ChildGone:
             raise self._died() from None
+        answer = json.loads(self._line(until, deadline_s))
         if "unusable" in answer:
             raise Trouble("unusable", answer["unusable"])
         if "raised" in answer:
@@ -108,56 +99,24 @@ class Subject:
         if self._gone:
             return
         self._gone = True
-        under: list[psutil.Process] = []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(self._process.pid)
-            process.suspend()  # so that it starts nothing, and still adopts what loses its parent
-            for _ in range(_SWEEPS):
-                alive = [child for child in process.children(recursive=True) if not _is_dead(child)]
-                for child in alive:
-                    with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                        child.kill()
-                if not alive:
-                    break
-                under += alive
-        self._process.kill()
-        self._process.wait()
-        until = time.monotonic() + _END_S
-        while not all(_is_dead(child) for child in under) and time.monotonic() < until:
-            time.sleep(0.01)
-        for end in (self._questions, self._answers, self._lifeline):
-            os.close(end)
+        self._process.close()
         self.printed.close()
         self.complained.close()
         self._stacks.close()
 
-    def _send(self, question: Mapping[str, Any], until: float) -> None:
-        """Writes a question without ever waiting on a process that doesn't read."""
-        data = json.dumps(question).encode() + b"\n"
-        os.set_blocking(self._questions, False)
-        while data:
-            if not select.select([], [self._questions], [], max(0.0, until - time.monotonic()))[1]:
-                raise self._hung("did not take the question")
-            data = data[os.write(self._questions, data) :]
-
     def _line(self, until: float, deadline_s: float) -> bytes:
-        while b"\n" not in self._buffer:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise self._hung(f"no answer within {deadline_s:g} s")
+        while True:
             self._watch_memory()
-            if not select.select([self._answers], [], [], min(left, _SLICE_S))[0]:
-                continue
-            chunk = os.read(self._answers, 1 << 16)
-            if not chunk:
-                raise self._died()
-            self._buffer += chunk
-            if len(self._buffer) > _MAX_ANSWER:
-                self.end()
-                raise Trouble("died", f"its answers were longer than {_MAX_ANSWER} bytes")
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        self._watch_memory()
-        return line
+            try:
+                line = self._process.line(min(until, time.monotonic() + _SLICE_S))
+            except TimeoutError:
+                if time.monotonic() >= until:
+                    raise self._hung(f"no answer within {deadline_s:g} s") from None
+            except ChildGone:
+                raise self._died() from None
+            else:
+                self._watch_memory()
+                return line
 
     def _watch_memory(self) -> None:
         try:
@@ -175,18 +134,15 @@ class Subject:
         return Trouble("hung", f"{what}{where}")
 
     def _died(self) -> Trouble:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
-        code = self._process.poll()
+        # What it printed last is heard with its end.
+        code = self._process.end(_LAST_S)
         self.end()
-        how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
-        last = self.complained.head.strip().splitlines()[-1:] if code not in (0, None) else []
-        return Trouble("died", f"it ended the process with {how}{': ' + last[0][:200] if last else ''}")
+        last = self.complained.head.strip().splitlines()[-1:] if code else []
+        return Trouble("died", f"it {exit_reason(code)}{': ' + last[0][:200] if last else ''}")
 
     def _place_of_hang(self) -> str:
         """Asks the process for its stacks; the first frame is where it is."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGUSR1)
+        self._process.signal(signal.SIGUSR1)
         until = time.monotonic() + 1.0
         while time.monotonic() < until:
             self._stacks.seek(0)
@@ -222,16 +178,3 @@ class _Drain:
         while chunk := os.read(self._stream.fileno(), 1 << 16):
             self.count += len(chunk)
             self._kept += chunk[: max(0, _KEPT_OUTPUT - len(self._kept))]
-
-
-def _is_dead(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _environment(hash_seed: int) -> dict[str, str]:
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join([root, *[folder for folder in sys.path if folder and folder != root]])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": str(hash_seed)}

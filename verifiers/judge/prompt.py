@@ -47,7 +47,7 @@ class ReplyUnreadable(ValueError):
 def question_of(task: Task, answer: str, criteria: str, levels: int) -> JudgeQuestion:
     """Returns what to ask about an answer, with a nonce and a ticket that no text could have known."""
     nonce, ticket = secrets.token_hex(8), secrets.token_hex(8)
-    parts = {"problem": task.prompt or "", "reference": task.answer, "answer": answer}
+    parts = {"problem": task.problem, "reference": task.answer, "answer": answer}
     scores = "0 or 1" if levels == 1 else f"an integer from 0 to {levels}"
     system = _SYSTEM.format(
         criteria=criteria,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,8 +17,10 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from verifiers.cache import BoundedCache
+from verifiers.endpoint.client import EndpointClient, EndpointError, EndpointRefused
+from verifiers.endpoint.reply import EndpointReply, read_reply
+from verifiers.endpoint.settings import EndpointSettings
 from verifiers.extraction import final_text
-from verifiers.judge.endpoint import Endpoint, EndpointFault
 from verifiers.judge.prompt import RIGHT_OR_WRONG, ReplyUnreadable, question_of, score_of
 from verifiers.model import Task, Verdict
 
@@ -39,10 +40,10 @@ class JudgeUsage:
 
 
 class ModelJudge:
-    """Asks a model whether the text after the thinking answers `task.prompt` as `task.answer` does.
+    """Asks a model whether the text after the thinking answers `task.problem` as `task.answer` does.
 
     Statuses: correct, wrong, no_answer (nothing follows the thinking), too_long, and, without a reward:
-    gold_unparsable (the task has neither a prompt nor an answer) and not_checked (the endpoint failed, or the
+    gold_unparsable (the task has neither a problem nor an answer) and not_checked (the endpoint failed, or the
     judge's answer could not be read). `details` has the score, attempts, tokens, and whether the verdict was in
     the cache. Only verdicts that were reached are kept there.
     """
@@ -87,18 +88,19 @@ class ModelJudge:
             raise ValueError(f"threshold must lie in (0, 1], not {threshold}")
         if response_format not in ("none", "json_object"):
             raise ValueError(f"response_format must be none or json_object, not {response_format!r}")
-        key = os.environ.get(api_key_env, "") if api_key_env else None
-        if key == "":
-            raise ValueError(f"api_key_env: the environment variable {api_key_env} is not set")
-        self._endpoint = Endpoint(
-            base_url,
-            api_key=key,
-            timeout_s=timeout_s,
-            attempts=attempts,
-            pause_s=pause_s,
-            concurrency=concurrency,
-            max_reply_bytes=max_reply_bytes,
-        )
+        try:
+            limits = EndpointSettings(
+                base_url,
+                api_key_env,
+                concurrency,
+                timeout_s,
+                attempts,
+                pause_s,
+                max_reply_bytes=max_reply_bytes,
+            )
+            self._endpoint = EndpointClient(limits, "the judge")
+        except (ValueError, EndpointRefused) as error:
+            raise ValueError(f"base_url, api_key_env: {error}") from error
         self._criteria, self._levels, self._threshold = criteria, levels, threshold
         self._max_answer_chars = max_answer_chars
         self._prices = prompt_price / 1e6, completion_price / 1e6
@@ -151,8 +153,8 @@ class ModelJudge:
         self._endpoint.close()
 
     def _without_asking(self, key: str, task: Task, completion: str) -> Verdict | None:
-        if task.prompt is None and task.answer is None:
-            return Verdict(None, None, "gold_unparsable", "the task has neither a prompt nor an answer")
+        if not task.problem and task.answer is None:
+            return Verdict(None, None, "gold_unparsable", "the task has neither a problem nor an answer")
         text = final_text(completion)
         if text is None:
             return Verdict(False, 0.0, "no_answer", "the thinking never ends")
@@ -176,7 +178,7 @@ class ModelJudge:
 
         try:
             return self._endpoint.run(all_of_them())
-        except EndpointFault as error:
+        except EndpointError as error:
             return [_unchecked(str(error), {}, 0.0)] * len(items)
 
     async def _ask(self, task: Task, answer: str) -> Verdict:
@@ -188,16 +190,17 @@ class ModelJudge:
             question = question_of(task, answer, self._criteria, self._levels)
             messages = [{"role": "system", "content": question.system}, {"role": "user", "content": question.user}]
             try:
-                reply, attempts = await self._endpoint.ask({**self._body, "messages": messages})
-            except EndpointFault as error:
+                body = {**self._body, "messages": messages}
+                reply, attempts = await self._endpoint.ask("/chat/completions", body, _with_text)
+            except EndpointError as error:
                 return _unchecked(str(error), self._details(spent), time.perf_counter() - begun)
             more = JudgeUsage(1, attempts, reply.prompt_tokens, reply.completion_tokens)
             self._count(more)
             spent = _sum(spent, more)
             try:
-                score, reason = score_of(reply.text, question.ticket, self._levels)
+                score, reason = score_of(reply.text or "", question.ticket, self._levels)
             except ReplyUnreadable as error:
-                fault = f"{error}, since it was cut at max_tokens" if reply.cut else str(error)
+                fault = f"{error}, since it was cut at max_tokens" if reply.finish_reason == "length" else str(error)
                 continue
             reward = score / self._levels
             passed = reward >= self._threshold
@@ -223,12 +226,19 @@ class ModelJudge:
             self._usage = _sum(self._usage, more)
 
 
+def _with_text(answer: Any) -> EndpointReply:
+    reply = read_reply(answer)
+    if reply.text is None:
+        raise ValueError("it holds no text")
+    return reply
+
+
 def _sum(first: JudgeUsage, second: JudgeUsage) -> JudgeUsage:
     return JudgeUsage(*(a + b for a, b in zip(astuple(first), astuple(second), strict=True)))
 
 
 def _key(task: Task, completion: str) -> str:
-    parts = (task.prompt, task.answer, completion)
+    parts = (task.problem, task.answer, completion)
     return sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()
 
 

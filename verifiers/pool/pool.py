@@ -4,7 +4,7 @@ Why not multiprocessing: its spawn method runs the caller's main script again in
 would load torch), fork copies a process that holds threads and GPUs, and both answer by pickle, which must
 not be read from a process that may have been taken over. Here a worker is `python -P -m MODULE` that
 speaks JSON, so a caller needs no main guard, and a worker can be killed at any instant without harm to
-another. What is killed is a child of the worker, which forks the next one (`pool_serving`).
+another. What is killed is a child of the worker, which forks the next one (`verifiers.pool.serving`).
 """
 
 from __future__ import annotations

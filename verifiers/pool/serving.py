@@ -1,36 +1,36 @@
-"""What runs inside a worker of `pool`: a small keeper that loads the libraries once and forks the process that answers.
+"""Inside a worker of `pool`: a small keeper that loads the libraries once and forks the process that answers.
 
 The keeper only waits, so it always hears its caller: a kill costs one fork of a loaded process, milliseconds
 instead of the half second of a start. Lines it shares with its child on standard output: `{"ready": n}` for each
-child, one line an answer, and `{"died": why}` when a child ended by itself.
+child, one line an answer, and `{"died": code}` when a child ended by itself.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
 import resource
 import select
 import signal
-import struct
 import sys
 from collections.abc import Callable
 from typing import Any
 
-_SET_PARENT_DEATH_SIGNAL = 1
+from sandbox.process.inside import die_with_parent, read_frame, write_all
+
 _LAST_ANSWER = 3
 """The exit code of a child that ends after an answer, as it said in it."""
 
 
 def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
-    """Answers questions, each JSON after its length in four bytes, with one JSON line each until the caller goes away.
+    """Answers questions, each a frame of JSON, with one JSON line each until the caller goes away.
 
     Arguments of the process: the descriptor on which the caller names the child to kill, and which closes with the
     caller; the memory cap in megabytes; the seconds after which the kernel ends a child in any case; and the
     number of answers of one child.
     """
+    die_with_parent()
     control, memory_mb, alarm_s, items = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm_up()
@@ -57,8 +57,9 @@ def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
         _drain()
         # the last line may be the torn answer of a killed child
         os.write(1, b"\n")
-        if os.waitstatus_to_exitcode(status) != _LAST_ANSWER:
-            _say({"died": _cause(os.waitstatus_to_exitcode(status))})
+        code = os.waitstatus_to_exitcode(status)
+        if code != _LAST_ANSWER:
+            _say({"died": code})
 
 
 def _wait(watched: int, control: int, child: int, number: int) -> bool:
@@ -79,9 +80,7 @@ def _wait(watched: int, control: int, child: int, number: int) -> bool:
 def _answer_all(answer: Callable[[Any], Any], keeper: int, limits: tuple[int, float, int]) -> None:
     """The child: answers one question after the other, and ends after any answer that may have left it damaged."""
     memory_mb, alarm_s, items = limits
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != keeper:
-        os._exit(0)
+    die_with_parent(keeper)
     used = _address_space_bytes()
     resource.setrlimit(resource.RLIMIT_AS, (used + (memory_mb << 20),) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -99,19 +98,11 @@ def _answer_all(answer: Callable[[Any], Any], keeper: int, limits: tuple[int, fl
 
 def _read_question() -> dict[str, Any]:
     """Reads one question and nothing of the next, which may be for the next child."""
-    (size,) = struct.unpack(">I", _read_exactly(4))
-    question: dict[str, Any] = json.loads(_read_exactly(size))
+    asked = read_frame(0)
+    if asked is None:
+        os._exit(0)
+    question: dict[str, Any] = json.loads(asked)
     return question
-
-
-def _read_exactly(size: int) -> bytes:
-    parts = b""
-    while len(parts) < size:
-        part = os.read(0, size - len(parts))
-        if not part:
-            os._exit(0)
-        parts += part
-    return parts
 
 
 def _drain() -> None:
@@ -130,18 +121,7 @@ def _answered(answer: Callable[[Any], Any], asked: dict[str, Any]) -> dict[str, 
 
 
 def _say(message: dict[str, Any]) -> None:
-    data = json.dumps(message).encode() + b"\n"
-    while data:
-        data = data[os.write(1, data) :]
-
-
-def _cause(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"signal {-code}"
+    write_all(1, json.dumps(message).encode() + b"\n")
 
 
 def _address_space_bytes() -> int:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
-import struct
-import subprocess
-import sys
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from sandbox.process.child import Child, ChildGone, exit_reason
+from sandbox.process.inside import HEADER
 
 _MAX_REPLY = 1 << 20
 _PIPE_BYTES = 32_000
@@ -23,7 +20,7 @@ _GRACE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerOutcome:
-    """What came of one question: `status` is ok, timed_out, over_memory, died or failed."""
+    """The outcome of one question: `status` is ok, timed_out, over_memory, died or failed."""
 
     status: str
     value: Any = None
@@ -42,35 +39,15 @@ class Worker:
         """Starts the process. Raises OSError when that can't be done."""
         self._deadline_s = deadline_s
         read_end, self._control = os.pipe()
-        limits = (memory_mb, deadline_s + 1, max_items)
-        command = [sys.executable, "-P", "-m", module, str(read_end), *map(str, limits)]
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join([root, *[p for p in sys.path if p and p != root]])
-        environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        arguments = (read_end, memory_mb, deadline_s + 1, max_items)
+        environment = {"PATH": os.environ.get("PATH", ""), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         try:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(read_end,),
-                env={**environment, "PYTHONHASHSEED": "0"},
-                start_new_session=True,
-                bufsize=0,
-            )
+            self.process = Child(module, arguments, fds=(read_end,), environment=environment, longest=_MAX_REPLY)
         except OSError:
             os.close(self._control)
             raise
         finally:
             os.close(read_end)
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self._in, self._out = self.process.stdin.fileno(), self.process.stdout.fileno()
-        os.set_blocking(self._in, False)
-        self._poll = select.poll()
-        self._poll.register(self._out, select.POLLIN | select.POLLHUP)
-        self._torn = b""
-        self._lines: deque[bytes] = deque()
         self._asked = 0
         self.child = 0
         """The number of the child that answers now, 0 before the first."""
@@ -79,7 +56,7 @@ class Worker:
 
     def await_ready(self, seconds: float) -> None:
         """Waits until a child is there to answer. Raises Lost when none is in time."""
-        if self.process.poll() is not None:
+        if self.process.wait(0):
             raise Lost("its process is gone")
         until = time.monotonic() + seconds
         while not self.ready:
@@ -87,6 +64,8 @@ class Worker:
                 number = self._message(until).get("ready")
             except TimeoutError as error:
                 raise Lost("it did not start in time") from error
+            except ChildGone as error:
+                raise Lost(str(error)) from error
             # what a child before it said late is for nobody
             if isinstance(number, int) and number > self.child:
                 self.child, self.ready = number, True
@@ -102,13 +81,13 @@ class Worker:
         first = self._asked + 1
         frames = self._framed(questions)
         try:
-            self._send(frames, begun + self._deadline_s)
+            self.process.write(frames, begun + self._deadline_s)
             for number in range(first, self._asked + 1):
                 outcomes.append(self._outcome(number, begun))
                 begun = time.monotonic()
                 if not self.ready:
                     break
-        except (Lost, OSError) as error:
+        except (Lost, ChildGone, OSError) as error:
             self.lost = True
             reason = f"the worker broke off: {error}"
             outcomes.append(WorkerOutcome("died", reason=reason, seconds=time.monotonic() - begun))
@@ -120,14 +99,7 @@ class Worker:
         """Ends the process."""
         # the keeper hears its control pipe close, and ends with its child
         os.close(self._control)
-        try:
-            self.process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
+        self.process.close(_GRACE_S)
 
     def _outcome(self, number: int, begun: float) -> WorkerOutcome:
         until = begun + self._deadline_s
@@ -145,59 +117,30 @@ class Worker:
                 return WorkerOutcome(
                     str(message["status"]), message.get("value"), str(message.get("reason", "")), seconds
                 )
-            if "died" in message:
+            if isinstance(code := message.get("died"), int):
                 self.ready = False
-                return WorkerOutcome("died", reason=f"the worker ended: {message['died']}", seconds=seconds)
+                return WorkerOutcome("died", reason=f"the worker {exit_reason(code)}", seconds=seconds)
             if "ready" in message:
                 raise Lost("it started anew without a word")
 
     def _framed(self, questions: Sequence[Any]) -> bytes:
-        """Returns the first question, and as many more as a pipe holds, each after its length in four bytes."""
+        """Returns the first question, and as many more as a pipe holds, each as a frame."""
         frames = b""
         for at, question in enumerate(questions):
             body = json.dumps({"number": self._asked + 1, "question": question}).encode()
             if at and len(frames) + len(body) > _PIPE_BYTES:
                 break
             self._asked += 1
-            frames += struct.pack(">I", len(body)) + body
+            frames += HEADER.pack(len(body)) + body
         return frames
 
-    def _send(self, data: bytes, until: float) -> None:
-        while data:
-            with contextlib.suppress(BlockingIOError):
-                data = data[os.write(self._in, data) :]
-            if data and not _writable(self._in, until):
-                raise Lost("it takes no question")
-
     def _message(self, until: float) -> dict[str, Any]:
-        """Returns the next line that is a JSON object; raises TimeoutError when none comes in time, Lost when none
-        will come."""
+        """Returns the next line that is a JSON object. Raises TimeoutError, or ChildGone when none will come."""
         while True:
-            while self._lines:
-                line = self._lines.popleft()
-                if line[:1] != b"{":
-                    continue
-                with contextlib.suppress(ValueError, RecursionError):
-                    message = json.loads(line)
-                    if isinstance(message, dict):
-                        return message
-            self._read(until)
-
-    def _read(self, until: float) -> None:
-        left = until - time.monotonic()
-        if left <= 0 or not self._poll.poll(left * 1000):
-            raise TimeoutError("it said nothing in time")
-        chunk = os.read(self._out, 65536)
-        if not chunk:
-            raise Lost("its process is gone")
-        *lines, self._torn = (self._torn + chunk).split(b"\n")
-        self._lines.extend(lines)
-        if len(self._torn) > _MAX_REPLY:
-            raise Lost("its answer has no end")
-
-
-def _writable(descriptor: int, until: float) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
-    left = until - time.monotonic()
-    return left > 0 and bool(poll.poll(left * 1000))
+            line = self.process.line(until)
+            if line[:1] != b"{":
+                continue
+            with contextlib.suppress(ValueError, RecursionError):
+                message = json.loads(line)
+                if isinstance(message, dict):
+                    return message

@@ -16,10 +16,11 @@ from typing import Any
 from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
 from verifiers.extraction import code_block
 from verifiers.model import Task, Test, Verdict
-from verifiers.programs.approximate import TOLERANCE_KINDS, Tolerance
-from verifiers.programs.checker import checker_input, checker_program, checker_says, needs_testlib
+from verifiers.programs.approximate import Tolerance
+from verifiers.programs.checker import checker_input, checker_program, checker_says
 from verifiers.programs.comparison import COMPARISONS, Comparison, same_output, same_value
 from verifiers.programs.runner import OpenSandbox, ProgramRunner, limits_for, open_default
+from verifiers.programs.task_rows import program_fault
 
 _FAULT_OF_A_PROGRAM = frozenset(
     (Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
@@ -108,7 +109,7 @@ class CodeVerifier:
 
     def _judge(self, task: Task, source: str) -> Verdict:
         begun = time.monotonic()
-        fault = _unusable(task)
+        fault = " ".join(program_fault(task)) if task.tests else "the task has no tests"
         if fault:
             return Verdict(None, None, "not_checked", fault)
         progress = _Progress()
@@ -225,27 +226,6 @@ def _noted(executions: list[Execution], stop: Stop, progress: _Progress) -> list
         if stop(index, executions[index]):
             return executions[: index + 1]
     return executions
-
-
-def _unusable(task: Task) -> str:  # noqa: PLR0911 - one return per fault
-    """Says why a task can't be judged at all; empty when it can."""
-    if not task.tests:
-        return "the task has no tests"
-    if task.comparison is not None and task.comparison not in COMPARISONS:
-        return f"comparison must be one of {', '.join(COMPARISONS)}, not {task.comparison!r}"
-    if task.tolerance_kind not in TOLERANCE_KINDS:
-        return f"tolerance_kind must be one of {', '.join(TOLERANCE_KINDS)}, not {task.tolerance_kind!r}"
-    if task.checker is not None and needs_testlib(task.checker):
-        return (
-            "the checker includes testlib.h, which this project does not ship: put the header's text into the checker"
-        )
-    if task.entry_point is None:
-        return ""
-    if not task.entry_point.isidentifier():
-        return f"the entry point {task.entry_point!r} is no name of a function"
-    if any(test.args is None for test in task.tests):
-        return "a test of a function has no args"
-    return "a checker program reads standard output, and this task calls a function" if task.checker else ""
 
 
 def _with_entry_point(source: str, entry_point: str) -> str:

@@ -92,7 +92,7 @@ def _rollout(
     if begin < 0:
         return ScoredItem(None, name, fault=_unusable("the query does not hold its prompt"))
     completion = _unmarked(query[begin + len(prompt) :])
-    fields = {"prompt": prompt or None} | _task_fields(label) | {"verifier": name, "completion": completion}
+    fields = {"problem": prompt} | _task_fields(label) | {"verifier": name, "completion": completion}
     try:
         return _sample(kind.model_validate(fields), name, limits)
     except ValidationError as error:

@@ -103,7 +103,7 @@ class ScoreItem(_Strict):
     id: str | IdNumber | None = Field(None, description="Yours; comes back with the verdict.")
     completion: str = Field(description="What the model wrote, without the prompt.")
     answer: Answer | None = Field(None, description="The reference answer (math, choice, exact).")
-    prompt: str | None = Field(None, description="The problem as the policy read it (judge).")
+    problem: str = Field("", description="The text of the problem (judge).")
     tests: list[AnyTest] = Field(default_factory=list, description="The tests of a program (code), all of one kind.")
     entry_point: str | None = Field(
         None, max_length=200, description="The function that the tests call (code); without it, programs read stdin."
@@ -124,10 +124,8 @@ class ScoreItem(_Strict):
 
     def task(self) -> Task:
         """The task of this item."""
-        fields = {name: getattr(self, name) for name in Task.__dataclass_fields__ if name not in ("id", "tests")}
-        return Task(
-            id="" if self.id is None else str(self.id), tests=tuple(test.test() for test in self.tests), **fields
-        )
+        fields = {name: getattr(self, name) for name in Task.__dataclass_fields__ if name != "tests"}
+        return Task(tests=tuple(test.test() for test in self.tests), **fields)
 
 
 _RIGHT: dict[str, JsonValue] = {

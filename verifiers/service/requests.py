@@ -43,7 +43,7 @@ class RequestTypes:
             ScoreItem,
             verifier=(named, Field(... if several else None, description=about["verifier"])),
             completion=_within(ScoreItem, "completion", **text),
-            prompt=_within(ScoreItem, "prompt", **text),
+            problem=_within(ScoreItem, "problem", **text),
             tests=_within(ScoreItem, "tests", max_length=limits.max_tests),
             language=_within(ScoreItem, "language", Literal[tuple(LANGUAGES)]),
             time_limit_s=_within(ScoreItem, "time_limit_s", le=limits.max_time_limit_s),

@@ -1,4 +1,4 @@
-"""What answers of endpoints have cost, and where spending stops."""
+"""The cost of endpoints' answers, and where spending stops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from selfplay.config.annotation import Budget, Prices
+from selfplay.config.errors import RunStopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def total(usages: Iterable[TokenUsage]) -> TokenUsage:
     return sum(usages, TokenUsage())
 
 
-class BudgetSpent(RuntimeError):
+class BudgetSpent(RunStopped):
     """A budget is used up; the message names its field, and says that finished work is kept."""
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import asdict
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from selfplay.config.annotation import OpenAIEngine
 from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage, priced
-from selfplay.engines.api.client import EndpointClient, EndpointError, EndpointRefused, PassingFault, RequestRefused
 from selfplay.engines.api.tokenizer import EndpointTokenizer
 from selfplay.engines.api.wire import (
     SCORE_MODES,
@@ -30,12 +30,14 @@ from selfplay.engines.api.wire import (
 from selfplay.engines.base import Missing, ModelRef, OnProgress, Sample, Sampling, ScoringRequest
 from selfplay.run.seeding import derive
 from selfplay.run.store import SampleStore, content_key
+from verifiers.endpoint.client import EndpointClient, EndpointError, EndpointRefused, PassingFault, RequestRefused
+from verifiers.endpoint.settings import EndpointSettings
 
 SILENT = 8
 """Requests in a row that fail in spite of all their tries, before an endpoint is taken to be down."""
+READ_AT_ONCE = 256
+"""Answers that are read from the store together."""
 _Row = dict[str, Any]
-_Job = tuple[int, str, Callable[[], Coroutine[Any, Any, _Row]]]
-_Item = TypeVar("_Item")
 
 
 class ApiEngine:
@@ -56,14 +58,14 @@ class ApiEngine:
         self._ledger = ledger or Ledger(f"{owner}.budget", settings.budget)
         self._store = store
         self._ledger.add(priced(*store.tokens_of(owner), settings.prices))
-        self.client = EndpointClient(settings.endpoint, owner, self._ledger.demand)
+        self.client = EndpointClient(EndpointSettings(**settings.endpoint.model_dump()), owner, self._ledger.demand)
         self._lock = threading.Lock()
         self._silent = 0
         self._down = ""
         self._score_mode: ScoreMode | None = None
 
     def usage(self, sample: Sample) -> TokenUsage:
-        """What a sample took."""
+        """The tokens and the cost of a sample."""
         return priced(sample.prompt_tokens, sample.completion_tokens, self.settings.prices)
 
     def generate(
@@ -75,8 +77,23 @@ class ApiEngine:
             BudgetSpent: a budget is used up.
             EndpointError: a completion could not be got. What was finished is kept either way.
         """
-        found = self.try_generate(prompts, sampling, sample_seeds(seed, prompts), on_progress)
-        return self._demand_all(found)
+        asked = self._asked(prompts, sampling, sample_seeds(seed, prompts))
+        lost = self._finish(asked, on_progress)
+        self._demand(lost.values())
+        return [item for part in self._found(asked, lost) for item in part if isinstance(item, Sample)]
+
+    def stream(
+        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None
+    ) -> Iterator[list[Sample | Missing]]:
+        """One completion a prompt, in order, or why this prompt was refused; some at a time, once all are there.
+
+        Raises:
+            BudgetSpent, EndpointError: see `generate`.
+        """
+        asked = self._asked(prompts, sampling, sample_seeds(seed, prompts))
+        lost = self._finish(asked, on_progress)
+        self._demand(missing for missing in lost.values() if missing.kind != "request")
+        yield from self._found(asked, lost)
 
     def try_generate(
         self,
@@ -86,11 +103,21 @@ class ApiEngine:
         on_progress: OnProgress | None = None,
     ) -> list[Sample | Missing]:
         """One completion a prompt, or why there is none, in order; each with a seed of its own."""
-        keys, jobs = [], []
-        for index, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
-            keys.append(content_key("sample", self._identity(), asdict(sampling), seed, prompt))
-            jobs.append((index, keys[-1], self._sampler(prompt, sampling, seed)))
-        return [row if isinstance(row, Missing) else _sample(row) for row in self._finish(keys, jobs, on_progress)]
+        asked = self._asked(prompts, sampling, seeds)
+        lost = self._finish(asked, on_progress)
+        return list(itertools.chain.from_iterable(self._found(asked, lost)))
+
+    def _asked(self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int]) -> _Questions:
+        known = [self._identity(), asdict(sampling)]
+        keys = [content_key("sample", *known, seed, text) for text, seed in zip(prompts, seeds, strict=True)]
+        return _Questions(keys, lambda place: self._sample(prompts[place], sampling, seeds[place]))
+
+    def _found(self, asked: _Questions, lost: Mapping[int, Missing]) -> Iterator[list[Sample | Missing]]:
+        """The store's answers to the prompts, in order, and why the others are lost."""
+        for start in range(0, len(asked.keys), READ_AT_ONCE):
+            keys = asked.keys[start : start + READ_AT_ONCE]
+            rows = self._store.get_many(keys)
+            yield [lost.get(place) or _sample(rows[key]) for place, key in enumerate(keys, start)]
 
     def score(
         self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None = None
@@ -128,38 +155,36 @@ class ApiEngine:
         known = [settings.model, settings.prompt_style, settings.tokenizer, settings.extra_body, settings.length_field]
         return [*known, "keep_thinking"] if settings.keep_thinking else known
 
-    def _sampler(self, prompt: str, sampling: Sampling, seed: int) -> Callable[[], Coroutine[Any, Any, _Row]]:
-        async def work() -> _Row:
-            raw = self.settings.prompt_style == "raw" and self.tokenizer is not None
-            text = self.tokenizer.ids(prompt) if raw and self.tokenizer is not None else prompt
-            path, body = generation(self.settings, text, sampling, seed)
-            read = functools.partial(read_sample, keep_thinking=self.settings.keep_thinking)
-            return asdict(await self.client.ask(path, body, read))
+    async def _sample(self, prompt: str, sampling: Sampling, seed: int) -> _Row:
+        raw = self.settings.prompt_style == "raw" and self.tokenizer is not None
+        text = self.tokenizer.ids(prompt) if raw and self.tokenizer is not None else prompt
+        path, body = generation(self.settings, text, sampling, seed)
+        read = functools.partial(read_sample, keep_thinking=self.settings.keep_thinking)
+        sample, _ = await self.client.ask(path, body, read)
+        return asdict(sample)
 
-        return work
-
-    def _scorer(self, ids: list[int], spans: list[tuple[int, int]], mode: ScoreMode) -> Any:
-        async def work() -> _Row:
-            path, body = scoring(self.settings, ids, mode)
-            scored = await self.client.ask(path, body, functools.partial(read_scores, ids=ids, mode=mode))
-            return {
-                "sums": [sum(scored.logprobs[start:end]) for start, end in spans],
-                "tokens": [end - start for start, end in spans],
-                "prompt_tokens": scored.prompt_tokens,
-                "completion_tokens": scored.completion_tokens,
-            }
-
-        return work
+    async def _sums(self, ids: list[int], spans: list[tuple[int, int]], mode: ScoreMode) -> _Row:
+        path, body = scoring(self.settings, ids, mode)
+        scored, _ = await self.client.ask(path, body, functools.partial(read_scores, ids=ids, mode=mode))
+        return {
+            "sums": [sum(scored.logprobs[start:end]) for start, end in spans],
+            "tokens": [end - start for start, end in spans],
+            "prompt_tokens": scored.prompt_tokens,
+            "completion_tokens": scored.completion_tokens,
+        }
 
     def _score(self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None) -> list[_Row]:
-        mode = self.find_score_mode() if requests else "echo"
-        keys, jobs = [], []
-        for index, request in enumerate(requests):
-            assert self.tokenizer is not None
-            ids, spans = self.tokenizer.spans(request)
-            keys.append(content_key("score", self._identity(), ids, spans))
-            jobs.append((index, keys[-1], self._scorer(ids, spans, mode)))
-        return self._demand_all(self._finish(keys, jobs, on_progress))
+        if not requests:
+            return []
+        mode = self.find_score_mode()
+        assert self.tokenizer is not None
+        encoded = [self.tokenizer.spans(request) for request in requests]
+        keys = [content_key("score", self._identity(), ids, spans) for ids, spans in encoded]
+        self._demand(
+            self._finish(_Questions(keys, lambda place: self._sums(*encoded[place], mode)), on_progress).values()
+        )
+        rows = self._store.get_many(keys)
+        return [rows[key] for key in keys]
 
     async def _try_score_modes(self) -> ScoreMode:
         if self.tokenizer is None:
@@ -179,35 +204,37 @@ class ApiEngine:
             "needs an endpoint that does, such as vLLM's server"
         )
 
-    def _finish(self, keys: list[str], jobs: list[_Job], on_progress: OnProgress | None) -> list[_Row | Missing]:
-        """What the store has, and the rest from the endpoint; each row kept as soon as it is there."""
-        known = self._store.get_many(keys)
-        rows: list[_Row | Missing] = [known.get(key, Missing("not asked", "request")) for key in keys]
-        missing = deque(job for job in jobs if job[1] not in known)
+    def _finish(self, asked: _Questions, on_progress: OnProgress | None) -> dict[int, Missing]:
+        """Asks the endpoint for what the store lacks; each row goes there at once. Says what could not be got."""
+        known = self._store.known(asked.keys)
+        left = deque(place for place, key in enumerate(asked.keys) if key not in known)
+        lost: dict[int, Missing] = {}
         if on_progress is not None:
-            on_progress(len(jobs) - len(missing))
+            on_progress(len(asked.keys) - len(left))
 
         async def work_off() -> None:
-            while missing:
-                index, key, work = missing.popleft()
-                rows[index] = await self._settle(key, work)
+            while left:
+                place = left.popleft()
+                missing = await self._settle(asked.keys[place], asked.answer, place)
+                if missing is not None:
+                    lost[place] = missing
                 if on_progress is not None:
                     on_progress(1)
 
         async def all_of_them() -> None:
-            width = min(self.settings.endpoint.concurrency, len(missing))
+            width = min(self.settings.endpoint.concurrency, len(left))
             await asyncio.gather(*(work_off() for _ in range(width)))
 
-        if missing:
+        if left:
             self.client.run(all_of_them())
-        return rows
+        return dict(sorted(lost.items()))
 
-    async def _settle(self, key: str, work: Callable[[], Coroutine[Any, Any, _Row]]) -> _Row | Missing:
+    async def _settle(self, key: str, answer: Callable[[int], Coroutine[Any, Any, _Row]], place: int) -> Missing | None:
         if self._down:
             return Missing(self._down, "endpoint")
         try:
             self._ledger.demand()
-            row = await work()
+            row = await answer(place)
         except BudgetSpent as error:
             return Missing(str(error), "budget")
         except RequestRefused as error:
@@ -222,7 +249,7 @@ class ApiEngine:
         self._hear(answered=True)
         self._store.put(key, self.owner, row)
         self._ledger.add(priced(row["prompt_tokens"], row["completion_tokens"], self.settings.prices))
-        return row
+        return None
 
     def _hear(self, answered: bool, fault: str = "") -> None:
         with self._lock:
@@ -230,14 +257,19 @@ class ApiEngine:
             if self._silent >= max(SILENT, self.settings.endpoint.concurrency):
                 self._down = f"{self.client.url} does not answer: {fault}"
 
-    def _demand_all(self, found: Iterable[_Item | Missing]) -> list[_Item]:
-        whole: list[_Item] = []
-        for item in found:
-            if isinstance(item, Missing):
-                message = f"{self.owner}: {item.reason}"
-                raise BudgetSpent(message) if item.kind == "budget" else EndpointError(message)
-            whole.append(item)
-        return whole
+    def _demand(self, lost: Iterable[Missing]) -> None:
+        """Raises for the first of what is lost, if anything is."""
+        for missing in lost:
+            message = f"{self.owner}: {missing.reason}"
+            raise BudgetSpent(message) if missing.kind == "budget" else EndpointError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """Questions to an endpoint: the key of each item, and what asks for the item at a place."""
+
+    keys: Sequence[str]
+    answer: Callable[[int], Coroutine[Any, Any, _Row]]
 
 
 class _NoScores(EndpointError):

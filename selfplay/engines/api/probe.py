@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from selfplay.config.annotation import Budget, OpenAIEngine
-from selfplay.engines.api.client import EndpointError, EndpointRefused
 from selfplay.engines.api.engine import ApiEngine
 from selfplay.engines.api.tokenizer import TokenizerError
 from selfplay.engines.api.wire import generation, read_sample
 from selfplay.engines.base import Sample, Sampling
 from selfplay.run.store import SampleStore
+from verifiers.endpoint.client import EndpointError, EndpointRefused
 
 QUESTION = "Reply with the word yes."
 SHORT = 16
@@ -54,11 +55,12 @@ def probe(
 
 
 def _completes(engine: ApiEngine, sampling: Sampling, budgets: list[Budget]) -> str:
-    short = Sampling(sampling.temperature, min(SHORT, sampling.max_new_tokens), sampling.top_p)
+    short = replace(sampling, max_new_tokens=min(SHORT, sampling.max_new_tokens))
     raw = engine.settings.prompt_style == "raw" and engine.tokenizer is not None
     question = engine.tokenizer.ids(QUESTION) if raw and engine.tokenizer is not None else QUESTION
     path, body = generation(engine.settings, question, short, seed=0)
-    sample: Sample = engine.client.run(engine.client.ask(path, body, read_sample))
+    sample: Sample
+    sample, _ = engine.client.run(engine.client.ask(path, body, read_sample))
     limited = any(budget.tokens is not None or budget.cost is not None for budget in budgets)
     if limited and not sample.prompt_tokens + sample.completion_tokens:
         raise EndpointRefused(

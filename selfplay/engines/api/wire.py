@@ -1,4 +1,4 @@
-"""What goes over the wire to an OpenAI-compatible endpoint, and how its answers are read: trusting nothing."""
+"""Requests and replies of an OpenAI-compatible endpoint, and how its answers are read: trusting nothing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from selfplay.config.annotation import OpenAIEngine
 from selfplay.engines.base import Sample, Sampling
+from verifiers.endpoint.reply import choice_of, read_reply, tokens_of
 
 CHAT, RAW = "/chat/completions", "/completions"
 ENDED = frozenset(("stop", "eos", "eos_token", "stop_sequence", "end_turn"))
 """Finish reasons of completions that the model ended itself."""
-MOST_TOKENS = 1 << 40
 
 ScoreMode = Literal["prompt_logprobs", "echo"]
 SCORE_MODES: tuple[ScoreMode, ...] = ("prompt_logprobs", "echo")
@@ -61,37 +61,26 @@ def _with_extras(body: dict[str, Any], settings: OpenAIEngine) -> dict[str, Any]
 
 def read_sample(answer: Any, keep_thinking: bool = False) -> Sample:
     """The completion of an answer; with the thinking that stands apart, if wanted. Raises ValueError without one."""
-    choice = _choice(answer)
-    if "message" in choice:
-        message = choice["message"]
-        if not isinstance(message, dict) or "content" not in message:
-            raise ValueError("the message has no content")
-        # A model that spent all its tokens on thinking has null here.
-        text = message["content"] or ""
-        thinking = message.get("reasoning_content") or message.get("reasoning")
-        if keep_thinking and isinstance(text, str) and isinstance(thinking, str) and thinking.strip():
-            text = f"<think>\n{thinking.strip()}\n</think>\n\n{text.lstrip()}"
-    else:
-        text = choice.get("text")
-    if not isinstance(text, str):
-        raise ValueError("there is no text")
-    prompt_tokens, completion_tokens = _usage(answer)
+    reply = read_reply(answer)
+    text = reply.text or ""
+    if keep_thinking and reply.thinking.strip():
+        text = f"<think>\n{reply.thinking.strip()}\n</think>\n\n{text.lstrip()}"
     return Sample(
         # Half of a surrogate pair is no character, and could not be stored.
         text=text.encode("utf-8", "replace").decode("utf-8"),
         token_ids=(),
-        complete=choice.get("finish_reason") in ENDED,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
+        complete=reply.finish_reason in ENDED,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
     )
 
 
 def read_scores(answer: Any, ids: Sequence[int], mode: ScoreMode) -> Scored:
     """The log-probabilities of an answer to `scoring`. Raises ValueError where they are not those of the ids."""
-    choice = _choice(answer)
+    choice = choice_of(answer)
     found = _named(choice, ids) if mode == "prompt_logprobs" else _echoed(choice, len(ids))
     logprobs = [0.0, *(_logprob(value) for value in found[1:])]
-    return Scored(tuple(logprobs), *_usage(answer))
+    return Scored(tuple(logprobs), *tokens_of(answer))
 
 
 def _named(choice: dict[str, Any], ids: Sequence[int]) -> list[Any]:
@@ -117,20 +106,3 @@ def _logprob(value: Any) -> float:
     if not math.isfinite(value) or value > _HIGHEST_LOGPROB:
         raise ValueError(f"{value} is no log-probability")
     return float(value)
-
-
-def _choice(answer: Any) -> dict[str, Any]:
-    choices = answer.get("choices") if isinstance(answer, dict) else None
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise ValueError("there are no choices")
-    return choices[0]
-
-
-def _usage(answer: dict[str, Any]) -> tuple[int, int]:
-    usage = answer.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    return _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
-
-
-def _count(value: Any) -> int:
-    return value if type(value) is int and 0 <= value < MOST_TOKENS else 0

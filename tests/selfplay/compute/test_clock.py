@@ -11,7 +11,10 @@ import pytest
 
 from selfplay.compute.clock import START_UP, Clock
 from selfplay.pipeline.stage_runner import StageRunner
-from selfplay.run.directory import RunDirectory, Stage
+from selfplay.run.directory import RunDirectory
+from selfplay.run.plan import Kind, PlannedStage
+from selfplay.run.results import SeedsResult
+from selfplay.stage.spec import StageSpec, StageWork
 from tests.selfplay.tracking.runs import recipe
 
 
@@ -76,13 +79,14 @@ def test_time_in_a_stage_that_was_interrupted_is_kept(tmp_path: Path, hands: Any
             clock, workers = session(tmp_path / "clock.json")
             listener = SimpleNamespace(stage=lambda *_: None)
             context: Any = SimpleNamespace(run=run, recipe=run.recipe, clock=clock, listener=listener)
-            stages = StageRunner(context, None)
 
-            def work(stage: Stage, workers: Any = workers) -> Any:
+            def work(this: StageWork, workers: Any = workers) -> Any:
                 hands.seconds, workers.busy_seconds = hands.seconds + 10.0, 9.0
                 raise KeyboardInterrupt
 
+            spec = StageSpec(PlannedStage(Kind.SEEDS), ("domains",), (), work, SeedsResult)
+            context.of_stage = lambda *_, context=context: context
             with pytest.raises(KeyboardInterrupt):
-                stages.run_stage("seeds", [], work)
+                StageRunner(context, {"seeds": spec}, None).run_stage(spec)
     [_, row] = Clock(tmp_path / "clock.json", workers).rows()
     assert row == {"name": "seeds", "seconds": 20.0, "model_seconds": 18.0}

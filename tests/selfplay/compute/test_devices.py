@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from selfplay.compute import devices, workers
@@ -30,12 +28,9 @@ def test_too_few_gpus_are_named(monkeypatch: pytest.MonkeyPatch, asked: int, eac
 def test_a_worker_sees_the_first_gpu_of_its_group(
     monkeypatch: pytest.MonkeyPatch, visible: str | None, ordinal: int, each: int, group: str
 ) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setenv(workers.GROUP_GPUS, "")
     if visible is None:
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    workers._see_gpus(ordinal, each)
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == group.split(",", maxsplit=1)[0]
-    assert os.environ[workers.GROUP_GPUS] == group
+    seen = workers.gpus_of(ordinal, each)
+    assert seen == {"CUDA_VISIBLE_DEVICES": group.split(",", maxsplit=1)[0], workers.GROUP_GPUS: group}

@@ -26,6 +26,8 @@ from selfplay.config.synthesis import Coverage
 from selfplay.run.files import RunError, write_json
 from selfplay.run.records import LabelledTask, Prompt, Seed
 from selfplay.run.tables import write_table
+from tests.selfplay.plans import put_plan
+from verifiers.model import Task
 
 SEEDS = [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c")]
 
@@ -35,7 +37,7 @@ def prompt(number: int, concepts: tuple[str, ...], dropped: str = "", domain: st
 
 
 def task(number: int, dropped: str = "") -> LabelledTask:
-    return LabelledTask(f"t{number}", str(number), "math", "x", "1", (), 1.0, 0.5, dropped, None)
+    return LabelledTask(f"t{number}", str(number), "math", Task("x", "1"), 1.0, 0.5, dropped, None)
 
 
 @pytest.fixture
@@ -52,6 +54,7 @@ def earlier(tmp_path: Path) -> Path:
     ]
     curated = [made[0], prompt(3, ("a", "d"), "too short"), made[3], made[4]]
     write_json(run / "recipe.json", {"name": "earlier"})
+    put_plan(run)
     write_table(run / "stages/synthesis/prompts.parquet", Prompt, made)
     write_table(run / "stages/curation/prompts.parquet", Prompt, curated)
     write_table(run / "stages/labelling/tasks.parquet", LabelledTask, [task(1, "label: tie"), task(4), task(5)])
@@ -170,7 +173,7 @@ def recipe(tmp_path: Path, **synthesis: Any) -> Recipe:
 
 
 def seed(concepts: tuple[str, ...], level: str) -> Seed:
-    return Seed("".join(concepts), "math", "train", "s", concepts, level, "z", "x", "1", (), "", None)
+    return Seed("".join(concepts), "math", "train", "s", concepts, level, "z", Task("x", "1"), "", None)
 
 
 def test_the_choice_is_the_seeds_own_unless_the_recipe_says_otherwise(tmp_path: Path) -> None:

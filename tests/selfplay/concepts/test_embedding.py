@@ -9,20 +9,20 @@ import pytest
 import torch
 
 from selfplay.concepts.bank import bank_of
-from selfplay.concepts.embedding import embed_concepts, embed_shard
+from selfplay.concepts.embedding import EmbeddingJob, embed_concepts, embed_shard
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import ModelError, load
 from selfplay.run.store import ShardStore
-from tests.selfplay.conftest import InProcess
+from tests.selfplay.in_process import InProcess
 
 NAMES = ["doubling", "a limit", "halving of what is left over"]
 
 
 def test_a_vector_is_the_mean_hidden_state_whatever_is_embedded_beside_it(tiny_model: ModelRef) -> None:
-    together = embed_shard({"model": tiny_model, "device": "cpu", "concepts": NAMES})
+    together = embed_shard(EmbeddingJob(tiny_model, "cpu", NAMES))
     network, tokenizer = load(tiny_model, "cpu")
     for name, row in zip(NAMES, together, strict=True):
-        alone = embed_shard({"model": tiny_model, "device": "cpu", "concepts": [name]})[0]
+        alone = embed_shard(EmbeddingJob(tiny_model, "cpu", [name]))[0]
         assert row["vector"] == pytest.approx(alone["vector"], abs=1e-5)
         with torch.inference_mode():
             hidden = network.base_model(**tokenizer(name, return_tensors="pt")).last_hidden_state[0]
@@ -42,7 +42,7 @@ def test_vectors_are_kept_and_make_a_bank(tiny_model: ModelRef, in_process: InPr
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = ModelRef(str(tmp_path / "none"), "none")
     with pytest.raises(ModelError, match=r"synthesis\.embeddings\.model"):
-        embed_shard({"model": missing, "device": "cpu", "concepts": ["a"]})
+        embed_shard(EmbeddingJob(missing, "cpu", ["a"]))
 
 
 def test_a_concept_without_a_vector_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,39 @@ def test_a_missing_setting_is_named(recipe_path: Path) -> None:
     assert "`name` is missing" in refused(recipe_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-6", 1e-6),
+        ("1E3", 1000.0),
+        ("[1, 2.5]", [1, 2.5]),
+        ("{b: {c: yes}}", {"b": {"c": True}}),
+        ("", None),
+        ("a=b", "a=b"),
+        ("2024-05-01", "2024-05-01"),
+        ("${home}", "${home}"),
+        ("'7'", "7"),
+        ("0x1F", 31),
+    ],
+)
+def test_an_override_is_yaml(recipe_path: Path, text: str, value: Any) -> None:
+    changed = load_recipe(recipe_path, ["training.grpo.args.a.b=old", f"training.grpo.args.x={text}"])
+    assert changed.training.grpo.args == {"a": {"b": "old"}, "x": value}
+
+
+def test_a_later_override_adds_to_an_earlier_one(recipe_path: Path) -> None:
+    changed = load_recipe(recipe_path, ["training.grpo.args={a: {b: 1}}", "training.grpo.args.a.c=2"])
+    assert changed.training.grpo.args == {"a": {"b": 1, "c": 2}}
+
+
+def test_a_setting_that_stands_twice_is_refused(recipe_path: Path) -> None:
+    assert "found duplicate key b" in refused(recipe_path, "training.grpo.args={b: 1, b: 2}")
+    recipe_path.write_text(recipe_path.read_text() + "em: {rounds: 1}\nem: {rounds: 2}\n")
+    assert "is not valid YAML: found duplicate key em" in refused(recipe_path)
+
+
 def test_a_bad_override_is_named(recipe_path: Path) -> None:
+    assert "'em.rounds=[1': cannot be read as an override" in refused(recipe_path, "em.rounds=[1")
     assert "written `a.b.c=value`" in refused(recipe_path, "em.rounds")
     assert "command line, 'em.rounds=x'" in refused(recipe_path, "em.rounds=x")
 

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from selfplay.engines import hf_engine, loading
 from selfplay.engines.base import ModelRef, ScoringRequest
+from selfplay.run.records import Example
+from selfplay.run.tables import write_table
+from selfplay.trl_trainers.jobs import Placement, SFTJob
 from selfplay.trl_trainers.model_folder import trained_model
-from selfplay.trl_trainers.sft import Example, train_sft, write_examples
+from selfplay.trl_trainers.sft import train_sft
+from tests.selfplay.engines.shard_jobs import score_job
 
 LORA = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
 REQUESTS = [ScoringRequest("Tom has 5", (" plums.", " How many?")), ScoringRequest("x", ("y",))]
 
 
-def train(base: ModelRef, stage: Path, name: str, text: str, **job: Any) -> ModelRef:
+def train(base: ModelRef, stage: Path, name: str, text: str, keep_adapter: bool = True) -> ModelRef:
     """Fits an adapter to one text."""
     stage.mkdir(parents=True, exist_ok=True)
-    write_examples(stage / f"{name}.parquet", [Example("Tom has 5", (text,))] * 4)
+    table = stage / f"{name}.parquet"
+    write_table(table, Example, [Example("Tom has 5", (text,))] * 4)
     args = {"max_steps": 2, "per_device_train_batch_size": 4, "learning_rate": 5e-2, "lr_scheduler_type": "constant"}
-    filled = {"model": base, "examples": str(stage / f"{name}.parquet"), "args": args, "loss": "completion"}
-    places = {"work": str(stage / f"{name}-training"), "output": str(stage / name)}
-    train_sft(filled | places | {"seed": 0, "device": "cpu", "chat": False, "lora": LORA, "adapter": True} | job)
+    job = SFTJob(model=base, examples=table, args=args, lora=LORA, keep_adapter=keep_adapter)
+    train_sft(job, Placement("cpu", 0, stage / f"{name}-training", stage / name))
     return trained_model(stage / name)
 
 
@@ -46,7 +49,7 @@ def pair(run: Path) -> tuple[ModelRef, ModelRef]:
 
 
 def score(model: ModelRef) -> list[float]:
-    rows = hf_engine.score_shard({"model": model, "device": "cpu", "requests": REQUESTS, "batch_tokens": 512})
+    rows = hf_engine.score_shard(score_job(model, REQUESTS, batch_tokens=512))
     return [value for row in rows for value in row["sums"]]
 
 
@@ -120,7 +123,7 @@ def test_a_run_may_be_moved_and_copied(run: Path, tmp_path: Path) -> None:
 def test_engines_of_whole_models_get_a_merged_one(run: Path, tmp_path: Path) -> None:
     p, _ = pair(run)
     assert p.base is not None
-    merged = train(p.base, tmp_path / "stages" / "cold_start", "prompt-model", " plums.", adapter=False)
+    merged = train(p.base, tmp_path / "stages" / "cold_start", "prompt-model", " plums.", keep_adapter=False)
     assert merged.base is None
     assert score(merged) == pytest.approx(score(p), abs=1e-4)
 

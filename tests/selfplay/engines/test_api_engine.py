@@ -15,13 +15,13 @@ import pytest
 from selfplay.config import recipe as config
 from selfplay.config.annotation import Budget, OpenAIEngine
 from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage
-from selfplay.engines.api.client import EndpointClosed, EndpointError, EndpointRefused
 from selfplay.engines.api.engine import ApiEngine, sample_seeds
 from selfplay.engines.api.tokenizer import EndpointTokenizer, TokenizerError
 from selfplay.engines.base import Missing, ModelRef, Sample, Sampling, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.store import SampleStore, ShardStore
 from tests.selfplay.engines.openai_server import OpenAIServer, faults, numbered, openai_server, scores_of
+from verifiers.endpoint.client import EndpointClosed, EndpointError, EndpointRefused
 
 HOW = Sampling(0.7, 64)
 QUICK: dict[str, Any] = {"pause_s": 0.01, "longest_pause_s": 0.05, "timeout_s": 10, "concurrency": 2}

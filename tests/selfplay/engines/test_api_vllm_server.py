@@ -17,12 +17,12 @@ import pytest
 
 from selfplay.config import recipe as config
 from selfplay.config.annotation import OpenAIEngine
-from selfplay.engines.api.client import EndpointRefused
 from selfplay.engines.api.engine import ApiEngine
 from selfplay.engines.api.probe import probe
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.store import SampleStore, ShardStore
+from verifiers.endpoint.client import EndpointRefused
 
 PROMPTS = [f"Write a problem.\nConcepts:\n{n}. adding\nDifficulty Level: {n % 4}\n" for n in range(12)]
 REQUESTS = [

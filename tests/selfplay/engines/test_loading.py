@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ import torch
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.loading import ModelError, load_for_training, load_fresh, look_up
-from selfplay.run.records import Pair
+from selfplay.run.records import Example, Pair
 from selfplay.trl_trainers.dpo import _row
-from selfplay.trl_trainers.sft import _encode
+from selfplay.trl_trainers.sft import _encoded
+from tests.selfplay.engines.shard_jobs import generate_job
 
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content.split('</think>')[-1] }}</{{ m.role }}>{% endfor %}"
@@ -33,8 +35,8 @@ def chat_model(tiny_model: ModelRef, tmp_path: Path) -> ModelRef:
 
 def generate(model: ModelRef, prompts: list[str], chat: bool) -> list[str]:
     sampling = Sampling(0.0, 8)
-    job = {"model": model, "device": "cpu", "prompts": prompts, "chat": chat, "sampling": sampling, "seed": 0}
-    return [row["text"] for row in hf_engine.generate_shard(job | {"batch_tokens": 999})]
+    job = generate_job(replace(model, chat=chat), prompts, sampling, batch_tokens=999)
+    return [row["text"] for row in hf_engine.generate_shard(job)]
 
 
 def test_a_checkpoints_sampling_defaults_do_not_leak(tiny_model: ModelRef, tmp_path: Path) -> None:
@@ -63,8 +65,8 @@ def test_trainings_render_the_same_prompt_and_leave_answers_alone(chat_model: Mo
         "chosen_ids": answer + tokenizer.eos_token,
         "rejected_ids": "3" + tokenizer.eos_token,
     }
-    encoded = _encode(tokenizer, {"prompt": "What is 2?", "segments": [answer]}, {"chat": True, "loss": "completion"})
-    assert tokenizer.decode(encoded["input_ids"]) == prompt + answer + tokenizer.eos_token
+    ids, _ = _encoded(tokenizer, Example("What is 2?", (answer,)), chat=True, loss="completion")
+    assert tokenizer.decode(ids) == prompt + answer + tokenizer.eos_token
 
 
 def test_all_weights_are_trained_in_float32(tiny_model: ModelRef) -> None:

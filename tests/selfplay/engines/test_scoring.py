@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from selfplay.engines import hf_engine, hf_scoring
-from selfplay.engines.base import ModelRef, ScoringRequest
+from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.loading import ModelError, load
+from tests.selfplay.engines.shard_jobs import generate_job, score_job
 
 REQUESTS = [
     ScoringRequest("Write a problem.\n1. doubling\n", ("Double it.", "Tom has 5 plums. How many?")),
@@ -23,7 +24,7 @@ REQUESTS = [
 
 
 def score(model: ModelRef, requests: list[ScoringRequest], batch_tokens: int = 4096) -> list[dict[str, Any]]:
-    return hf_engine.score_shard({"model": model, "device": "cpu", "requests": requests, "batch_tokens": batch_tokens})
+    return hf_engine.score_shard(score_job(model, requests, batch_tokens=batch_tokens))
 
 
 def by_hand(model: ModelRef, request: ScoringRequest) -> list[float]:
@@ -230,16 +231,7 @@ def test_a_model_whose_logits_are_made_in_an_unknown_way_is_refused() -> None:
 
 
 def generate(model: ModelRef, prompts: list[str], temperature: float, seed: int) -> list[dict[str, Any]]:
-    job = {
-        "model": model,
-        "device": "cpu",
-        "prompts": prompts,
-        "chat": False,
-        "sampling": hf_engine.Sampling(temperature, 12),
-        "seed": seed,
-        "batch_tokens": 400,
-    }
-    return hf_engine.generate_shard(job)
+    return hf_engine.generate_shard(generate_job(model, prompts, Sampling(temperature, 12), seed, batch_tokens=400))
 
 
 PROMPTS = ["Problem: ", "Task: given one line of integers", "x", "Tom has 5 plums. " * 4] * 3

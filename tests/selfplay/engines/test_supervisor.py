@@ -16,13 +16,13 @@ import pytest
 from selfplay.config import recipe as config
 from selfplay.engines import supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, Sampling
-from selfplay.engines.journal import Journal
+from selfplay.engines.jobs import GenerateJob, Row
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.engines.supervisor import EngineLost
+from selfplay.engines.supervisor import EngineLost, Journal
 from selfplay.run.store import ShardStore
 from selfplay.run.tables import RecordError
 from tests.selfplay.engines import toy_engine
-from tests.selfplay.engines.toy_engine import lines
+from tests.selfplay.engines.toy_engine import ToyJob, lines
 
 ROOT = Path(__file__).parents[3]
 COUNT = 8
@@ -35,17 +35,31 @@ def no_child_left() -> Iterator[None]:
     assert not [child for child in psutil.Process().children() if "supervised_main" in " ".join(child.cmdline())]
 
 
-def job(folder: Path, faults: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
-    given = {"prompts": [f"prompt {n}" for n in range(COUNT)], "seed": 3, "folder": str(folder), "faults": faults or {}}
-    limits = config.Supervision(silence_s=2.0, opening_s=60.0, restarts=2)
-    return given | {"supervision": limits, "journal": folder / "store" / "shard.jsonl"} | more
+LIMITS = config.Supervision(silence_s=2.0, opening_s=60.0, restarts=2)
 
 
-def finish(given: dict[str, Any]) -> list[dict[str, Any]]:
+def job(
+    folder: Path, faults: dict[str, str] | None = None, supervision: config.Supervision = LIMITS, **more: Any
+) -> ToyJob:
+    given = {
+        "model": ModelRef("nowhere", "toy"),
+        "device": "cpu",
+        "settings": config.EngineSettings(kind="vllm", supervision=supervision),
+        "journal": folder / "store" / "shard.jsonl",
+        "prompts": [f"prompt {n}" for n in range(COUNT)],
+        "sampling": Sampling(1.0, 4),
+        "seed": 3,
+        "folder": folder,
+        "faults": faults or {},
+    }
+    return ToyJob(**(given | more))
+
+
+def finish(given: ToyJob) -> list[Row]:
     return supervisor.finish(toy_engine.completions, given, COUNT)
 
 
-def unbroken(given: dict[str, Any]) -> list[dict[str, Any]]:
+def unbroken(given: ToyJob) -> list[Row]:
     return [toy_engine.answer(given, place) for place in range(COUNT)]
 
 
@@ -76,7 +90,7 @@ def test_a_child_may_fail_as_often_as_others_get_on(tmp_path: Path) -> None:
     ("where", "fault", "restarts", "reason"),
     [
         ("5", "dies", 2, "was ended by SIGKILL"),
-        ("opening", "leaves", 1, "ended with exit status 3"),
+        ("opening", "leaves", 1, "ended with exit code 3"),
         ("opening", "stops", 0, "was silent for 2 s while opening a model"),
     ],
 )
@@ -173,11 +187,11 @@ def test_stages_get_the_same_rows_and_no_journal_stays(
     assert len(list((tmp_path / "store").rglob("*.parquet"))) == 2
 
 
-def whole_rows(given: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]] | None]:
+def whole_rows(given: GenerateJob) -> Iterator[tuple[int, Row] | None]:
     """What vLLM would give, without a model."""
     yield None
-    for place in reversed(given["places"]):
-        yield place, {"text": given["prompts"][place], "token_ids": [place], "complete": True, "prompt_tokens": 1}
+    for place in reversed(given.wanted or ()):
+        yield place, {"text": given.prompts[place], "token_ids": [place], "complete": True, "prompt_tokens": 1}
 
 
 @pytest.mark.parametrize(

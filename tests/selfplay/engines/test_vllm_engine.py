@@ -14,6 +14,7 @@ import pytest
 
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
+from tests.selfplay.engines.shard_jobs import generate_job, score_job
 
 ROOT = Path(__file__).parents[3]
 PROMPTS = [f"Write a problem.\nConcepts:\n{n}. adding\nDifficulty Level: {n % 4}\n" for n in range(12)]
@@ -37,17 +38,14 @@ def vllm_engine() -> Any:
     vllm_engine.close()
 
 
-def job(model: ModelRef, **more: Any) -> dict[str, Any]:
-    return {"model": model, "device": "cpu", "batch_tokens": 4096, "engine_args": ARGS, "chat": False, "seed": 5} | more
-
-
 def generated(engine: Any, model: ModelRef, prompts: list[str], temperature: float) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = engine.generate_shard(job(model, prompts=prompts, sampling=Sampling(temperature, 24)))
+    job = generate_job(model, prompts, Sampling(temperature, 24), 5, kind="vllm", args=ARGS)
+    rows: list[dict[str, Any]] = engine.generate_shard(job)
     return rows
 
 
 def scored(engine: Any, model: ModelRef) -> list[list[float]]:
-    return [row["sums"] for row in engine.score_shard(job(model, requests=REQUESTS))]
+    return [row["sums"] for row in engine.score_shard(score_job(model, REQUESTS, kind="vllm", args=ARGS))]
 
 
 def other_weights(model: ModelRef, folder: Path, tied: bool = False) -> ModelRef:
@@ -89,7 +87,8 @@ def test_sampled_prompts_that_do_not_fit_one_step_together_are_completed(
 ) -> None:
     """Of a prompt cut in two by the step's limit a token is drawn and taken back, which vLLM cannot on a CPU."""
     few = {"max_model_len": 256, "max_num_batched_tokens": 256}
-    rows = vllm_engine.generate_shard(job(small_model, engine_args=few, prompts=PROMPTS * 3, sampling=Sampling(1.0, 8)))
+    job = generate_job(small_model, PROMPTS * 3, Sampling(1.0, 8), 5, kind="vllm", args=few)
+    rows = vllm_engine.generate_shard(job)
     assert len(rows) == 3 * len(PROMPTS)
 
 
@@ -112,14 +111,14 @@ MEMORY = """
 import json, sys
 from selfplay.engines import loading, vllm_engine
 from selfplay.engines.base import ModelRef, Sampling
+from tests.selfplay.engines.shard_jobs import generate_job
 from pathlib import Path
 
 def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 
 model = ModelRef.local(Path(sys.argv[1]), "tiny", "float32", False)
-job = {"model": model, "device": "cpu", "prompts": ["x"], "chat": False, "seed": 1,
-       "engine_args": {"max_model_len": 128}, "sampling": Sampling(1.0, 8)}
+job = generate_job(model, ["x"], Sampling(1.0, 8), 1, kind="vllm", args={"max_model_len": 128})
 figures = []
 for _ in range(3):
     vllm_engine.generate_shard(job)

@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytest
 from selfplay.config.recipe import Supervision
 from selfplay.engines import hf_engine, supervisor
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
+from selfplay.engines.jobs import GenerateJob, ScoreJob
+from tests.selfplay.engines.shard_jobs import generate_job, score_job
 
 PROMPTS = [f"Write a problem.\nConcepts:\n{n}. adding\nDifficulty Level: {n % 4}\n" for n in range(24)]
 REQUESTS = [ScoringRequest(f"Tom has {n} plums. ", ("He eats one.", f"{n - 1} are left.")) for n in range(300)]
@@ -34,26 +37,22 @@ def unbroken(small_model: ModelRef, tmp_path_factory: pytest.TempPathFactory) ->
     """What one child makes that nobody disturbs; it also compiles whatever vLLM compiles once."""
     folder = tmp_path_factory.mktemp("unbroken")
     yield {
-        "completions": supervisor.generate_shard(job(small_model, folder / "completions")),
-        "scores": supervisor.score_shard(job(small_model, folder / "scores")),
+        "completions": supervisor.generate_shard(completing(small_model, folder / "completions")),
+        "scores": supervisor.score_shard(scoring(small_model, folder / "scores")),
     }
     supervisor.close()
 
 
-def job(model: ModelRef, journal: Path, silence_s: float = 300.0, **more: Any) -> dict[str, Any]:
-    return {
-        "model": model,
-        "device": "cpu",
-        "batch_tokens": 4096,
-        "engine_args": ARGS,
-        "chat": False,
-        "seed": 5,
-        "prompts": PROMPTS,
-        "sampling": Sampling(1.0, 96),
-        "requests": REQUESTS,
-        "supervision": Supervision(silence_s=silence_s),
-        "journal": journal,
-    } | more
+def how(silence_s: float, **args: Any) -> dict[str, Any]:
+    return {"kind": "vllm", "args": ARGS | args, "supervision": Supervision(silence_s=silence_s)}
+
+
+def completing(model: ModelRef, journal: Path, silence_s: float = 300.0) -> GenerateJob:
+    return generate_job(model, PROMPTS, Sampling(1.0, 96), 5, journal, **how(silence_s))
+
+
+def scoring(model: ModelRef, journal: Path, silence_s: float = 300.0) -> ScoreJob:
+    return score_job(model, REQUESTS, journal, **how(silence_s))
 
 
 def kept(journal: Path) -> int:
@@ -93,13 +92,12 @@ def test_a_broken_child_costs_nothing_that_was_finished(
     number: signal.Signals,
     silence_s: float,
 ) -> None:
-    work: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "completions": supervisor.generate_shard,
-        "scores": supervisor.score_shard,
-    }
-    total = len(unbroken[what])
-    disturbance = Disturbance(tmp_path / "journal", 4, number)
-    rows = work[what](job(small_model, tmp_path / "journal", silence_s))
+    journal, total = tmp_path / "journal", len(unbroken[what])
+    disturbance = Disturbance(journal, 4, number)
+    if what == "completions":
+        rows = supervisor.generate_shard(completing(small_model, journal, silence_s))
+    else:
+        rows = supervisor.score_shard(scoring(small_model, journal, silence_s))
     disturbance.over()
     assert rows == unbroken[what]
     assert 4 <= disturbance.finished_before < total
@@ -113,13 +111,13 @@ def test_it_is_the_engine_of_the_worker_all_the_same(small_model: ModelRef, unbr
     from selfplay.engines import vllm_engine
 
     try:
-        assert vllm_engine.generate_shard(job(small_model, Path("unused"))) == unbroken["completions"]
+        assert vllm_engine.generate_shard(completing(small_model, Path("unused"))) == unbroken["completions"]
     finally:
         vllm_engine.close()
 
 
 def test_what_vllm_refuses_is_said_at_once(small_model: ModelRef, tmp_path: Path) -> None:
-    given = job(small_model, tmp_path / "journal", prompts=["Tom has plums. " * 400])
+    given = replace(completing(small_model, tmp_path / "journal"), prompts=["Tom has plums. " * 400])
     with pytest.raises(supervisor.EngineLost, match=r"vLLM refuses a prompt of \d+ tokens: .*256.*; see engine.args"):
         supervisor.generate_shard(given)
 
@@ -130,9 +128,9 @@ def test_ranks_of_tensor_parallelism_end_with_the_child(
     supervisor.close()
     cores = sorted(os.sched_getaffinity(0))
     monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", f"{cores[0]}|{cores[-1]}")
-    parallel = job(small_model, tmp_path / "journal", engine_args=ARGS | {"tensor_parallel_size": 2})
-    greedy = {"sampling": Sampling(0.0, 24), "prompts": PROMPTS[:6]}
-    assert supervisor.generate_shard(parallel | greedy) == hf_engine.generate_shard(parallel | greedy)
+    settings = how(300.0, tensor_parallel_size=2)
+    greedy = generate_job(small_model, PROMPTS[:6], Sampling(0.0, 24), 5, tmp_path / "journal", **settings)
+    assert supervisor.generate_shard(greedy) == hf_engine.generate_shard(greedy)
     child = psutil.Process(supervisor._current[0].process.pid)
     below = child.children(recursive=True)
     assert sum("VLLM::Worker" in " ".join(process.cmdline()) for process in below) == 2

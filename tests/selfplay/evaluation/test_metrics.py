@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay.config.recipe import Evaluation
-from selfplay.evaluation.evaluate import gain_rows, metric_rows
+from selfplay.evaluation.evaluate import Judged, gain_rows, metric_rows, metric_values
 from selfplay.evaluation.metrics import avg_at_k, estimate, paired_gain, pass_at_k
-from selfplay.run.records import Rollout
 
 outcomes = st.lists(st.booleans(), min_size=1, max_size=7)
 
@@ -53,14 +52,14 @@ def test_problems_without_a_value_are_left_out() -> None:
     assert math.isnan(estimate([], 100, 0).value)
 
 
-def row(task: str, mode: str, passed: bool | None, number: int = 0) -> Rollout:
-    return Rollout("i", task, "math", number, mode, 0, "", passed, None, "", "")
+def row(task: str, mode: str, passed: bool | None) -> Judged:
+    return "math", mode, task, passed
 
 
 def test_rows_of_a_round() -> None:
     rows = [row("a", "T=1.0", True), row("a", "T=1.0", False), row("b", "T=1.0", True), row("b", "T=1.0", True)]
     rows += [row("a", "greedy", True), row("b", "greedy", None)]
-    table = {r["metric"]: r for r in metric_rows(rows, Evaluation(), 0, 0)}
+    table = {r["metric"]: r for r in metric_rows(metric_values(rows), Evaluation(), 0, 0)}
     assert table["avg@2 T=1.0"]["value"] == 0.75
     assert table["pass@2 T=1.0"]["value"] == 1.0
     assert (table["greedy"]["value"], table["greedy"]["n"]) == (1.0, 1)
@@ -68,6 +67,6 @@ def test_rows_of_a_round() -> None:
 
 def test_gains_pair_problems_by_their_id() -> None:
     before = [row("a", "greedy", False), row("b", "greedy", True)]
-    after = [row("b", "greedy", True, 1), row("a", "greedy", True, 1)]
-    gain = gain_rows(before, after, Evaluation(), 1, 0)[0]
+    after = [row("b", "greedy", True), row("a", "greedy", True)]
+    gain = gain_rows(metric_values(before), metric_values(after), Evaluation(), 1, 0)[0]
     assert (gain["value"], gain["n"], gain["round"]) == (0.5, 2, 1)

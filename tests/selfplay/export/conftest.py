@@ -8,8 +8,10 @@ import pytest
 
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import write_json
-from selfplay.run.records import Judgement, LabelledTask, Pair, Prompt, Rollout, TestCase
+from selfplay.run.records import Judgement, LabelledTask, Pair, Prompt, Rollout
 from selfplay.run.tables import write_table
+from tests.selfplay.plans import put_plan
+from verifiers.model import Task, Test
 
 SECRET = "sk-not-for-others"
 
@@ -63,6 +65,7 @@ def run(tmp_path: Path) -> Path:
         }
     )
     write_json(folder / "recipe.json", recipe.model_dump(mode="json"))
+    put_plan(folder)
     reasons = {2: "parse: no problem block", 5: "near duplicate (of p1)", 6: "judged: format (j gives 1 of 5)"}
     made = [prompt(number, reasons[number] if number == 2 else "") for number in range(1, 8)]
     made[-1] = prompt(7, domain="code")
@@ -74,10 +77,10 @@ def run(tmp_path: Path) -> Path:
     write_table(stages / "curation/judgements.parquet", Judgement, [said])
     write_json(stages / "curation/manifest.json", {"stage": "curation"})
     tasks = [
-        LabelledTask("t1", "p1", "math", "What is 1 + 1?", "2", (), 0.9, 0.75, "", None),
-        LabelledTask("t3", "p3", "math", "What is 3 + 3?", None, (), 0.3, 0.0, "label: tie", None),
-        LabelledTask("t4", "p4", "math", "What is 4 + 4?", "8", (), 1.0, 0.5, "", None),
-        LabelledTask("t7", "p7", "code", "Print 14.", None, (TestCase("1", "14"),), 1.0, 1.0, "", None),
+        LabelledTask("t1", "p1", "math", Task("What is 1 + 1?", "2"), 0.9, 0.75, "", None),
+        LabelledTask("t3", "p3", "math", Task("What is 3 + 3?"), 0.3, 0.0, "label: tie", None),
+        LabelledTask("t4", "p4", "math", Task("What is 4 + 4?", "8"), 1.0, 0.5, "", None),
+        LabelledTask("t7", "p7", "code", Task("Print 14.", tests=(Test("1", "14"),)), 1.0, 1.0, "", None),
     ]
     write_table(stages / "labelling/tasks.parquet", LabelledTask, tasks)
     votes = [
@@ -97,7 +100,7 @@ def run(tmp_path: Path) -> Path:
 
 def label(number: int, answer: str | None, dropped: str = "", agreement: float = 1.0) -> LabelledTask:
     task = f"t{number}{'' if answer is None else answer}"
-    return LabelledTask(task, f"p{number}", "math", f"What is {number}?", answer, (), agreement, 0.5, dropped, None)
+    return LabelledTask(task, f"p{number}", "math", Task(f"What is {number}?", answer), agreement, 0.5, dropped, None)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from selfplay.export.export import export_prompts
 from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS, RowSource
 from selfplay.run.directory import read_recipe
 from selfplay.run.files import RunError
-from selfplay.run.records import Rollout
+from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.tables import write_table
-from tests.selfplay.export.conftest import SECRET, rollout
+from selfplay.seeds.stage import external_problems
+from tests.selfplay.export.conftest import SECRET, prompt, rollout
+from verifiers.model import Task, Test
 
 
 def loaded(folder: Path, layout: str) -> list[dict[str, Any]]:
@@ -27,6 +30,33 @@ def loaded(folder: Path, layout: str) -> list[dict[str, Any]]:
 
     rows = datasets.load_dataset(str(folder), layout, split="train", cache_dir=str(folder.parent / "cache"))
     return list(rows)
+
+
+WHOLE = Task(
+    "What is 7 + 7?",
+    tests=(Test(args=([7], {"a": None}), expected=14.5), Test(args=(), expected=None)),
+    entry_point="f",
+    time_limit_s=2.5,
+    float_tolerance=0.5,
+    tolerance_kind="absolute",
+    comparison="any_order",
+)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_exported_prompts_are_seeds_with_their_whole_labels(run: Path, tmp_path: Path, ending: Any) -> None:
+    labelled = [
+        LabelledTask("t1", "p1", "math", Task("What is 1 + 1? “ü”", "2", time_limit_s=3.0), 0.9, 0.75, "", None),
+        LabelledTask("t4", "p7", "code", dataclasses.replace(WHOLE, problem=prompt(7).problem), 1.0, 0.5, "", None),
+    ]
+    write_table(run / "stages/labelling/tasks.parquet", LabelledTask, labelled)
+    export_prompts(run, str(tmp_path / "data"), ["prompts"], ending)
+    [file] = (tmp_path / "data/prompts").iterdir()
+    domain = read_recipe(run).domains["code"]
+    seeds = external_problems("code", domain, str(file), "optional")
+    tasks = {task.problem: task for task in (seed.task for seed in seeds)}
+    assert {one.problem: one.task for one in labelled}.items() <= tasks.items()
+    assert len(tasks) == 4
 
 
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
@@ -41,7 +71,7 @@ def test_a_round_trip_through_datasets(run: Path, tmp_path: Path, ending: Any) -
     assert prompts[0]["concepts"] == ["sums", "numbers"]
     assert [row["answer"] for row in prompts] == ["2", None, "8", None]
     assert [row["unlabelled"] for row in prompts] == ["", "label: tie", "", ""]
-    assert prompts[3]["tests"] == [{"input": "1", "output": "14"}]
+    assert prompts[3]["tests"] == [{"input": "1", "output": "14", "args": None, "expected": None}]
     assert {row["round"] for row in prompts} == {1}
     assert prompts[0]["model"] == "m", "folders of this machine stay here"
     assert loaded(folder, "generator")[0] == {

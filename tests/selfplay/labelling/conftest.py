@@ -13,10 +13,11 @@ from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef, Sample, Sampling
 from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import RunDirectory
-from selfplay.run.records import Prompt, Seed, TestCase
+from selfplay.run.records import Prompt, Seed
 from selfplay.run.seeding import derive
 from selfplay.stage.context import Context
-from tests.selfplay.conftest import InProcess
+from tests.selfplay.in_process import InProcess
+from verifiers.model import Task, Test
 
 MakeContext = Callable[..., Context]
 
@@ -60,13 +61,13 @@ class ScriptedPolicy:
         self.answer = answer
         self.asked: list[str] = []
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: Any = None) -> list[Sample]:
-        found = []
+    def stream(
+        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: Any = None
+    ) -> Iterator[list[Sample]]:
         for prompt in prompts:
             text = self.answer(prompt, self.asked.count(prompt))
             self.asked.append(prompt)
-            found.append(Sample(text, (), complete=True))
-        return found
+            yield [Sample(text, (), complete=True)]
 
 
 def script(context: Context, answer: Callable[[str, int], str]) -> ScriptedPolicy:
@@ -81,5 +82,5 @@ def prompt(identifier: str, problem: str, domain: str = "math") -> Prompt:
 
 
 def seed(number: int, *inputs: str) -> Seed:
-    tests = tuple(TestCase(text, "0") for text in inputs)
-    return Seed(str(derive(number)), "code", "train", "s", (), "easy", "", "p", None, tests, "", None)
+    tests = tuple(Test(text, "0") for text in inputs)
+    return Seed(str(derive(number)), "code", "train", "s", (), "easy", "", Task("p", tests=tests), "", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import Any
 
 import pytest
@@ -9,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay.config.labelling import Difficulty, Labelling
-from selfplay.labelling.difficulty import NOT_MEASURED, RULES, Limit, decide, drop_reason, limits_of, wilson_interval
+from selfplay.labelling.difficulty import NOT_MEASURED, RULES, Limit, decide, drop_reason, limits_of
+from verifiers.conformance.report import wilson_interval
 
 BANDS = st.tuples(st.integers(0, 8), st.integers(0, 8)).map(lambda pair: [min(pair) / 8, max(pair) / 8])
 RULE_SETS = st.lists(st.sampled_from(sorted(RULES)), unique=True, max_size=4)
@@ -32,6 +35,19 @@ def settings(**changes: Any) -> Difficulty:
 )
 def test_wilson_intervals(passed: int, tried: int, low: float, high: float) -> None:
     assert wilson_interval(passed, tried) == pytest.approx((low, high), abs=1e-5)
+
+
+@given(st.integers(1, 400).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))), st.floats(0.5001, 0.9999))
+def test_an_interval_is_wilsons_formula_and_its_ends_are_exact(pair: tuple[int, int], confidence: float) -> None:
+    passed, tried = pair
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    rate, spread = passed / tried, z * z / tried
+    middle = (rate + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(rate * (1 - rate) / tried + spread / (4 * tried))
+    low, high = wilson_interval(passed, tried, confidence)
+    assert (low, high) == pytest.approx((max(middle - half, 0.0), min(middle + half, 1.0)), abs=1e-12)
+    assert (low == 0.0) is (passed == 0)
+    assert (high == 1.0) is (passed == tried)
 
 
 @given(st.integers(0, 400), st.integers(0, 400), st.floats(0.5001, 0.9999))

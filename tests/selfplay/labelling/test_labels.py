@@ -33,7 +33,7 @@ def test_equal_answers_vote_together() -> None:
     label = voted("1/2", "0.5", "\\frac{1}{2}", "2")
     assert label.fault == ""
     assert MATH.equal(label.answer or "", "0.5")
-    assert (label.agreement, label.votes) == (0.75, (True, True, True, False))
+    assert (label.agreement, label.agrees) == (0.75, (True, True, True, False))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_equal_answers_vote_together() -> None:
 )
 def test_why_there_is_no_label(answers: tuple[str | None, ...], fault: str) -> None:
     label = voted(*answers)
-    assert (label.answer, label.votes, label.fault) == (None, (), fault)
+    assert (label.answer, label.agrees, label.fault) == (None, (), fault)
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +82,14 @@ def of_seeds(*inputs: str) -> list[TrialInput]:
 def test_programs_that_print_the_same_agree(runner: ProgramRunner) -> None:
     label, _ = agreed(runner, [SUM, SUM_TOO, LARGEST, BROKEN], of_seeds(*INPUTS))
     assert [(test.input, test.output) for test in label.tests] == [("1 2 3\n", "6"), ("4 -4\n", "0")]
-    assert (label.agreement, label.votes, label.fault) == (0.5, (True, True, False, False), "")
+    assert (label.agreement, label.agrees, label.fault) == (0.5, (True, True, False, False), "")
 
 
 def test_an_input_without_agreement_is_no_test(runner: ProgramRunner) -> None:
     """On one number the sum and the largest agree; on three they tie."""
     label, tried = agreed(runner, [SUM, SUM, LARGEST, LARGEST], of_seeds("5\n", "1 2 3\n"))
     assert [test.input for test in label.tests] == ["5\n"]
-    assert label.votes == (True,) * 4
+    assert label.agrees == (True,) * 4
     assert [item.outcome for item in tried] == ["given", "dropped: no output that programs agree on"]
 
 
@@ -128,7 +128,7 @@ def test_what_a_sandbox_could_not_run_counts_neither_way(runner: ProgramRunner) 
     unsteady: Any = _Unsteady(runner)
     label, tried = agreed(unsteady, [SUM, SUM, SUM, ""], of_seeds("1 2", "3 4", "5 6"))
     assert [item.outcome for item in tried] == ["given", "dropped: the sandbox could not run it", "given"]
-    assert label.votes == (True, True, True, False)
+    assert label.agrees == (True, True, True, False)
 
 
 @pytest.mark.parametrize(

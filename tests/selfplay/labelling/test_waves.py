@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from selfplay.engines.sharded import ShardedEngine
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
 from selfplay.labelling.votes import likelihood_weights
-from selfplay.run.records import Ballot, LabelledTask
+from selfplay.run.records import LabelledTask, Vote
 from selfplay.stage.context import Context
 from tests.selfplay.labelling.conftest import MakeContext, ScriptedPolicy, prompt
 
@@ -23,10 +23,11 @@ MEANS = [-0.30, -0.20, -0.25, -0.01]
 class SurePolicy(ScriptedPolicy, ShardedEngine):
     """A scripted policy that also says how likely each of its completions is."""
 
-    def generate(self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: Any = None) -> list[Sample]:
-        found = super().generate(prompts, sampling, seed, on_progress)
-        first = len(self.asked) - len(found)
-        return [Sample(one.text, (first + place,), complete=True) for place, one in enumerate(found)]
+    def stream(
+        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: Any = None
+    ) -> Iterator[list[Sample]]:
+        for [one] in super().stream(prompts, sampling, seed, on_progress):
+            yield [Sample(one.text, (len(self.asked) - 1,), complete=True)]
 
     def score_with_lengths(self, requests: Sequence[ScoringRequest]) -> list[list[tuple[float, int]]]:
         return [[(MEANS[int(token) % len(MEANS)], 1)] for request in requests for (token,) in request.segments]
@@ -56,6 +57,6 @@ def test_votes_weigh_alike_however_many_are_drawn_at_once(make_context: MakeCont
     # Three of four agree with the label, but the fourth is so likely that it has more than half of the weight.
     policy_of(context, "12", "12", "12", "13")
     relabelling_stage(second, context, 2, SurePolicy.model, [first])
-    assert [row.weight for row in second.read("ballots", Ballot)] == likelihood_weights(MEANS, 30.0)
+    assert [row.weight for row in second.read("votes", Vote)] == likelihood_weights(MEANS, 30.0)
     [task] = second.read("tasks", LabelledTask)
     assert task.flag.startswith("contradicted before round 2")

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,14 +14,17 @@ from selfplay.config.recipe import Recipe
 from selfplay.pipeline.listener import AlarmStop, RunListener
 from selfplay.run.directory import RunDirectory
 from selfplay.run.records import LabelledTask, Rollout
+from selfplay.run.results import LabellingResult, SelfplayResult
 from selfplay.tracking import Tracker, read_metrics
 from selfplay.tracking.metric_log import read_alarms, read_lines
 from selfplay.watching.terminal import Progress
+from tests.selfplay.plans import plan_of
 from tests.selfplay.tracking.runs import recipe
+from verifiers.model import Task
 
 
 def task(number: int, answer: str, dropped: str = "") -> LabelledTask:
-    return LabelledTask(f"t{number}", "p", "math", "1+1?", answer, (), 0.75, 0.5, dropped, None)
+    return LabelledTask(f"t{number}", "p", "math", Task("1+1?", answer), 0.75, 0.5, dropped, None)
 
 
 def rollout(task_id: str, passed: bool | None, status: str) -> Rollout:
@@ -35,8 +37,8 @@ def told(path: Path, settings: Recipe, stream: io.StringIO | None = None) -> Ite
     with (
         RunDirectory.open(path, settings) as run,
         Progress(stream or io.StringIO()) as progress,
-        Tracker(path, settings) as tracker,
-        RunListener(run, progress, tracker) as audience,
+        Tracker(path, settings, plan=plan_of()) as tracker,
+        RunListener(run, plan_of(), progress, tracker) as audience,
     ):
         yield run, audience
 
@@ -44,11 +46,10 @@ def told(path: Path, settings: Recipe, stream: io.StringIO | None = None) -> Ite
 def label(run: RunDirectory, audience: RunListener, answers: list[str]) -> None:
     audience.stage("labelling", 1, 2, run.stage("labelling").done)
 
-    def work(stage: Any) -> dict[str, Any]:
+    stage = run.stage("labelling")
+    if not stage.done:
         stage.write("tasks", LabelledTask, [task(number, answer) for number, answer in enumerate(answers)])
-        return {"tasks": len(answers), "lost": {"label: tie": 2}}
-
-    run.do("labelling", [], work)
+        stage.finish(1.0, "", "", LabellingResult(tasks=len(answers), lost={"label: tie": 2}))
 
 
 def test_the_end_of_a_stage_is_told_once_whatever_happens(tmp_path: Path) -> None:
@@ -60,16 +61,18 @@ def test_the_end_of_a_stage_is_told_once_whatever_happens(tmp_path: Path) -> Non
     rows = list(read_lines(tmp_path))
     assert sum(rows[0]["histograms"]["pass_rate"]["counts"]) == 30
     [done] = [row["done"] for row in rows if "done" in row]
-    assert done["counts"] == {"tasks": 30, "lost": {"label: tie": 2}}
+    assert done["counts"] == {"tasks": 30, "lost": {"label: tie": 2}, "measured": 0}
     assert len((tmp_path / "tables" / "prompts_labelling.jsonl").read_text().splitlines()) == 30
 
 
 def test_the_end_of_a_stage_that_a_kill_left_untold_is_told_later(tmp_path: Path) -> None:
     with RunDirectory.open(tmp_path, recipe("disabled")) as run:
-        run.do("labelling", [], lambda stage: {"tasks": 3})
+        run.stage("labelling").finish(1.0, "", "", LabellingResult(tasks=3, lost={}))
     with told(tmp_path, recipe("disabled")) as (run, audience):
         label(run, audience, [])
-    assert [row["done"]["counts"] for row in read_lines(tmp_path) if "done" in row] == [{"tasks": 3}]
+    assert [row["done"]["counts"] for row in read_lines(tmp_path) if "done" in row] == [
+        {"tasks": 3, "lost": {}, "measured": 0}
+    ]
 
 
 def test_rollouts_are_told_by_task_and_by_reason(tmp_path: Path) -> None:
@@ -77,7 +80,9 @@ def test_rollouts_are_told_by_task_and_by_reason(tmp_path: Path) -> None:
     rows += [rollout("b", None, "error")]
     with told(tmp_path, recipe("disabled")) as (run, audience):
         audience.stage("selfplay_1", 1, 1, False)
-        run.do("selfplay_1", [], lambda stage: stage.write("rollouts", Rollout, rows) or {"rollouts": 4})
+        stage = run.stage("selfplay_1")
+        stage.write("rollouts", Rollout, rows)
+        stage.finish(1.0, "", "", SelfplayResult(prompts=2, sources={}, rollouts=4))
     [line] = read_metrics(tmp_path)
     assert line.metrics == {
         "rollouts/status/correct/math": 0.25,

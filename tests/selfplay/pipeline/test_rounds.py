@@ -13,17 +13,19 @@ from selfplay.compute.clock import Clock
 from selfplay.config import load as recipe_file
 from selfplay.config.recipe import Recipe
 from selfplay.pipeline.main_loop import run_pipeline
+from selfplay.pipeline.stages import is_finished, planned, stage_table
 from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import RunDirectory
+from selfplay.run.plan import expected
 from selfplay.run.records import RoundPrompt
 from selfplay.stage.context import Context
-from selfplay.stage.plan import expected_stages, is_finished, planned_stages
 from selfplay.trl_trainers.model_folder import weights_hash
-from tests.selfplay.synthesis.toy import Here, Quiet
+from tests.selfplay.in_process import InProcess
+from tests.selfplay.synthesis.toy import Quiet
 
 
 def recipe(**training: Any) -> Recipe:
-    """Problems are given, so that nothing but the rounds takes time."""
+    """All prompts are external, so that nothing but the rounds takes time."""
     return Recipe.model_validate(
         {
             "name": "r",
@@ -40,7 +42,7 @@ def recipe(**training: Any) -> Recipe:
             "training": {
                 "algorithm": "continued_sft",
                 "continued_sft": {"args": {"max_steps": 1, "per_device_train_batch_size": 4, "learning_rate": 1e-3}},
-                "pool": {"arm": "given"},
+                "pool": {"arm": "external"},
             }
             | training,
             "evaluation": {
@@ -58,13 +60,18 @@ def recipe(**training: Any) -> Recipe:
 def run_whole(folder: Path, settings: Recipe) -> tuple[dict[str, Any], list[str]]:
     """Runs a recipe to its end; returns the summary and what a person was told."""
     with RunDirectory.open(folder, settings) as run:
-        workers: Any = Here()
+        workers: Any = InProcess()
         judge, listener = Judge(settings, run.store_folder, 1), Quiet()
+        context, table = (
+            Context(run, workers, judge, listener, Clock(folder / "clock.json", workers)),
+            stage_table(settings),
+        )
+        run.claim(planned(table).stages)
         try:
-            summary = run_pipeline(Context(run, workers, judge, listener, Clock(folder / "clock.json", workers)))
+            summary = run_pipeline(context, table)
         finally:
             judge.close()
-        assert is_finished(run)
+        assert is_finished(run, table)
     return summary, listener.notes
 
 
@@ -73,9 +80,10 @@ def test_rounds_without_gain_end_the_run_and_the_base_is_the_best(tmp_path: Path
     run = tmp_path / "run"
     settings = recipe(rounds=5, selection={"problems": 4, "samples": 1, "temperature": 0, "patience": 1})
     summary, notes = run_whole(run, settings)
-    assert sorted(path.name for path in (run / "stages").iterdir()) == sorted(expected_stages(run, settings))
-    assert expected_stages(run, settings)[-1] == "selection_1"
-    assert planned_stages(settings)[-1] == "selection_5"
+    plan = planned(stage_table(settings))
+    assert sorted(path.name for path in (run / "stages").iterdir()) == sorted(expected(run, plan).names)
+    assert expected(run, plan).names[-1] == "selection_1"
+    assert plan.names[-1] == "selection_5"
     [note] = notes
     assert note.startswith("self-play ended after round 1: it was no better")
     assert summary["selection"]["stopped"] == note
@@ -109,7 +117,7 @@ def test_the_best_round_is_kept_and_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert (moved / "best" / "config.json").exists()
 
 
-def test_given_prompts_are_learnt_from_and_tracked_by_source(tmp_path: Path) -> None:
+def test_external_prompts_are_trained_on_and_tracked_by_source(tmp_path: Path) -> None:
     rows = [{"problem": f"Say {n}.", "answer": str(n), "source": f"book {n % 2}"} for n in (1, 2, 3, 3)]
     file = tmp_path / "own.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -120,22 +128,22 @@ def test_given_prompts_are_learnt_from_and_tracked_by_source(tmp_path: Path) -> 
         rounds=1,
         dpo={"rollouts": 16, "args": {"max_steps": 1}},
         sampling={"max_new_tokens": 250},  # as it seldom ends
-        pool={"arm": "given", "given": {"math": str(file)}},
+        pool={"arm": "external", "external": {"math": str(file)}},
     )
     domain = settings.domains["math"].model_copy(update={"verifier": "parity:judge"})
     settings = settings.model_copy(update={"domains": {"math": domain}})
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(tmp_path)
         summary, _ = run_whole(tmp_path / "run", settings)
-    assert planned_stages(settings) == ["seeds", "base", "evaluation_0", "selfplay_1", "evaluation_1"]
+    assert list(stage_table(settings)) == ["seeds", "base", "evaluation_0", "selfplay_1", "evaluation_1"]
     with RunDirectory.open(tmp_path / "run", settings) as run:
         prompts = run.stage("selfplay_1").read("prompts", RoundPrompt)
-    assert sorted((row.problem, row.source, row.origin) for row in prompts) == [
-        ("Say 1.", "given", "book 1"),
-        ("Say 2.", "given", "book 0"),
-        ("Say 3.", "given", "book 1"),
+    assert sorted((row.task.problem, row.source, row.origin) for row in prompts) == [
+        ("Say 1.", "external", "book 1"),
+        ("Say 2.", "external", "book 0"),
+        ("Say 3.", "external", "book 1"),
     ]
-    assert summary["rounds"][0]["sources"] == {"given": 3}
+    assert summary["rounds"][0]["sources"] == {"external": 3}
     assert summary["prompts"] == {"made": 0, "kept": 0, "lost": {}}
 
 

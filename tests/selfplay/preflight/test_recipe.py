@@ -12,6 +12,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.preflight.recipe import PreflightError
 from selfplay.preflight.rewards import check_rewards
 
+EXTERNAL: dict[str, Any] = {"arm": "external"}
 SUMS = [{"problem": f"{n} + 1?", "answer": str(n + 1)} for n in range(3)]
 RIGHT_ON_FORM: dict[str, Any] = {
     "verifier": "composite",
@@ -22,16 +23,35 @@ RIGHT_ON_FORM: dict[str, Any] = {
 }
 
 
-def recipe(folder: Path, domain: dict[str, Any], answers: list[dict[str, Any]] = SUMS) -> Recipe:
+ADD = {"entry_point": "add", "tests": [{"args": [1, 2], "expected": 3}]}
+ECHO = {"language": "cpp", "tests": [{"input": "5", "output": "5"}]}
+PROGRAMS: list[dict[str, Any]] = [
+    ADD | {"problem": "Add.", "solution": "```python\ndef add(a, b):\n    return a + b\n```"},
+    ADD | {"problem": "Add up.", "solution": "```python\nclass Solution:\n    def add(s, a, b): return b + a\n```"},
+    ECHO
+    | {
+        "problem": "Echo.",
+        "solution": '```cpp\n#include <cstdio>\nint main() { int n; scanf("%d", &n); printf("%d", n); }\n```',
+    },
+]
+
+
+def recipe(
+    folder: Path, domain: dict[str, Any], answers: list[dict[str, Any]] = SUMS, pool: dict[str, Any] = EXTERNAL
+) -> Recipe:
     files = {}
     for split, rows in (("train", answers[1:]), ("heldout", answers[:1])):
         file = folder / f"{split}.jsonl"
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
         files[split] = str(file)
     seeds = {"kind": "file", "level": "easy", **files}
-    given = {"training": {"pool": {"arm": "given"}}}
     return Recipe.model_validate(
-        {"name": "sums", "model": {"kind": "scratch"}, "domains": {"sums": {"seeds": seeds} | domain}} | given
+        {
+            "name": "sums",
+            "model": {"kind": "scratch"},
+            "domains": {"sums": {"seeds": seeds} | domain},
+            "training": {"pool": pool},
+        }
     )
 
 
@@ -49,3 +69,34 @@ def test_an_answer_that_the_part_cannot_read_is_refused(tmp_path: Path) -> None:
 def test_where_nothing_is_known_nothing_is_said_to_pass(tmp_path: Path) -> None:
     [finding] = check_rewards(recipe(tmp_path, {"verifier": "regex", "verifier_params": {"pattern": r"\d+"}}))
     assert finding.detail == "nothing tried, since no seed tells what 'regex' should pass or fail"
+
+
+def test_gold_programs_are_tried_as_functions_and_in_their_language(tmp_path: Path) -> None:
+    [finding] = check_rewards(recipe(tmp_path, {"verifier": "code"}, PROGRAMS))
+    assert finding.detail == "3 right answers pass, 3 wrong ones fail"
+    wrong = [*PROGRAMS, ADD | {"problem": "Sum.", "solution": "```python\ndef add(a, b):\n    return a - b\n```"}]
+    with pytest.raises(PreflightError, match=r"wrong on 1 of 8 known answers: a right answer is judged wrong_answer"):
+        check_rewards(recipe(tmp_path, {"verifier": "code"}, wrong))
+
+
+def test_gold_answers_of_external_prompts_are_tried(tmp_path: Path) -> None:
+    file = tmp_path / "own.jsonl"
+    file.write_text(json.dumps({"problem": "9 + 1?", "answer": "10", "solution": "\\boxed{11}"}))
+    own = recipe(tmp_path, {}, pool={"arm": "external", "external": {"sums": str(file)}})
+    with pytest.raises(PreflightError, match=r"a right answer is judged wrong .*boxed\{11\}"):
+        check_rewards(own)
+
+
+@pytest.mark.parametrize(("row", "asked"), [(PROGRAMS[0], "function add"), (PROGRAMS[2], "program in C++")])
+def test_seeds_whose_kind_of_program_cannot_be_labelled_are_refused(
+    tmp_path: Path, row: dict[str, Any], asked: str
+) -> None:
+    row = row | {"concepts": ["c"], "rationale": "r"}
+    domain = {"verifier": "code", "shared_input_format": True}
+    made = recipe(tmp_path, domain, [row, row | {"problem": "Another."}], {"arm": "synthetic_only"})
+    with pytest.raises(PreflightError) as error:
+        check_rewards(made)
+    assert str(error.value).startswith(
+        f"domains.sums.seeds: 'Another.' asks for a {asked}, but new problems are labelled"
+    )
+    assert "set training.pool.arm to external" in str(error.value)

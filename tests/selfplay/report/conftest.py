@@ -13,8 +13,10 @@ import pytest
 
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import write_json, write_text
-from selfplay.run.records import LabelledTask, Prompt, Rollout, TestCase
+from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.run.tables import write_table
+from tests.selfplay.plans import placed, put_plan
+from verifiers.model import Task, Test
 
 DOMAINS = ("math", "code")
 METRICS = (("avg@4 T=1.0", 0.0), ("avg@4 T=0.6", 0.02), ("pass@4 T=1.0", 0.2), ("greedy", 0.03))
@@ -59,6 +61,7 @@ class FakeRun:
             }
         )
         write_json(self.path / "recipe.json", recipe.model_dump(mode="json"))
+        put_plan(self.path)
 
     def _manifest(self, name: str) -> None:
         seconds = {"base": 62.0, "selfplay": 41.0, "em": 19.0}.get(name.partition("_")[0], 9.0)
@@ -122,13 +125,15 @@ class FakeRun:
             id=f"t{index}",
             prompt_id=f"p{index}",
             domain=DOMAINS[index % 2],
-            problem=self.hostile or (CODE_PROBLEM if code else PROBLEM),
-            answer=None if code else (self.hostile or "22"),
-            tests=(TestCase(self.hostile or "1 2 3 4", "6"),) if code else (),
+            task=Task(
+                problem=self.hostile or (CODE_PROBLEM if code else PROBLEM),
+                answer=None if code else (self.hostile or "22"),
+                tests=(Test(self.hostile or "1 2 3 4", "6"),) if code else (),
+            ),
             agreement=agreement,
             pass_rate=agreement,
             dropped="agreement below 0.5" if agreement < 0.5 else ("always solved" if agreement == 1 else ""),
-            label_is_right=None if code else self.rng.random() < agreement,
+            label_correct=None if code else self.rng.random() < agreement,
         )
 
     def _rollout(self, task: str, index: int, sample: int, round_: int, mode: str = "T=1.0") -> Rollout:
@@ -168,7 +173,7 @@ class FakeRun:
                     reward = base + 0.15 * (1 - math.exp(-step / 20)) + self.rng.gauss(0, 0.04)
                     metrics = {"reward": reward, "kl": 0.001 * step}
                     lines.append({"time": 1e9 + step, "stage": name, "step": step, "metrics": metrics})
-        write_text(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(placed(line)) + "\n" for line in lines))
 
     def _summary(self) -> None:
         evaluation, gains = [], []

@@ -23,7 +23,8 @@ from selfplay.report.run_tables import RunTables
 from selfplay.report.samples import visible
 from selfplay.run.files import RunError, write_json
 from selfplay.run.records import LabelledTask, Prompt, Rollout
-from selfplay.run.tables import RecordError, read_table, schema_of, write_arrow, write_table
+from selfplay.run.tables import RecordError, plain_row, read_table, schema_of, write_arrow, write_table
+from verifiers.model import Task, Test
 
 MAKE = Callable[..., Path]
 LARGEST = 6_000_000
@@ -191,6 +192,16 @@ def test_hostile_text_stays_text(fake_run: MAKE) -> None:
     assert "\x1b" not in ours
     assert "⟨U+202E⟩gnp.exe" in page.words
     assert "<script>alert" not in ours.lower()
+
+
+def test_tests_of_functions_are_shown_as_calls(fake_run: MAKE) -> None:
+    file = fake_run() / "stages" / "labelling" / "tasks.parquet"
+    call = Task("Do.", tests=(Test(args=([1, 2], "<b>"), expected={"a": None}),), entry_point="plus", memory_mb=64)
+    write_table(file, LabelledTask, [dataclasses.replace(row, task=call) for row in read_table(file, LabelledTask)])
+    content, page = page_of(file.parents[2])
+    assert "function plus; 5 s, 64 MB" in page.words
+    assert 'plus([1,2], "<b>") → {"a":null}' in " ".join(page.words.split())
+    assert "<b>&#34;)" not in content
 
 
 def test_a_huge_problem_is_cut(fake_run: MAKE) -> None:
@@ -362,6 +373,7 @@ def test_large_tables_are_sampled(fake_run: MAKE) -> None:
     run_path = fake_run(until="labelling", prompts=20)
     rows = 100_000
     stages = run_path / "stages"
+    task = plain_row(Task("some text " * 8, "1"))
     dropped = ["parse: nothing" if index % 2 else "" for index in range(rows)]
     write_prompts(stages / "synthesis" / "prompts.parquet", dropped)
     write_prompts(stages / "curation" / "prompts.parquet", [""] * (rows // 2))
@@ -369,7 +381,12 @@ def test_large_tables_are_sampled(fake_run: MAKE) -> None:
         stages / "labelling" / "tasks.parquet",
         LabelledTask,
         rows // 2,
-        {"prompt_id": lambda i: f"row{i}", "agreement": lambda i: i % 1000 / 1000, "dropped": lambda i: ""},
+        {
+            "prompt_id": lambda i: f"row{i}",
+            "task": lambda i: task,
+            "agreement": lambda i: i % 1000 / 1000,
+            "dropped": lambda i: "",
+        },
     )
     write_columns(stages / "labelling" / "completions.parquet", Rollout, rows, {"task_id": lambda i: f"row{i // 2}"})
     started = time.monotonic()

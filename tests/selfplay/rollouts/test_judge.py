@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from selfplay.config.recipe import Recipe
-from selfplay.rollouts.judge import Judge, task_of
+from selfplay.rollouts.judge import Judge
 from verifiers.composite import component_rewards
 from verifiers.model import Task, Verdict
 
@@ -53,13 +53,13 @@ def judge(tmp_path: Path) -> Any:
 
 
 def test_each_domain_has_its_own_verifier(judge: Judge) -> None:
-    items = [("math", task_of("1/2", []), "\\boxed{0.5}"), ("words", task_of("1/2", []), "\\boxed{0.5}")]
+    items = [("math", Task(answer="1/2"), "\\boxed{0.5}"), ("words", Task(answer="1/2"), "\\boxed{0.5}")]
     assert [verdict.passed for verdict in judge.judge(items)] == [True, False]
 
 
 def test_equal_completions_are_judged_once_and_kept(judge: Judge) -> None:
     counting = judge.verifiers["math"] = Counting()
-    items = [("math", task_of("1", []), text) for text in ("a", "b", "a", "slow", "a")]
+    items = [("math", Task(answer="1"), text) for text in ("a", "b", "a", "slow", "a")]
     first = judge.judge(items)
     assert [verdict.passed for verdict in first] == [True, True, True, None, True]
     assert sorted(counting.asked) == ["a", "b", "slow"]
@@ -69,7 +69,7 @@ def test_equal_completions_are_judged_once_and_kept(judge: Judge) -> None:
 
 def test_another_task_is_another_verdict(judge: Judge) -> None:
     counting = judge.verifiers["math"] = Counting()
-    judge.judge([("math", task_of("1", []), "a"), ("math", task_of("2", []), "a")])
+    judge.judge([("math", Task(answer="1"), "a"), ("math", Task(answer="2"), "a")])
     assert counting.asked == ["a", "a"]
 
 
@@ -78,7 +78,7 @@ def test_components_are_kept_and_get_the_recipes_workers(tmp_path: Path) -> None
     composite = {"verifier": "composite", "verifier_params": {"components": parts}}
     domains = {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}, **composite}}
     judge = Judge(Recipe.model_validate({**RECIPE.model_dump(), "domains": domains}), tmp_path, workers=3)
-    item = ("math", task_of("4", [], prompt="2 + 2?"), "\\boxed{4}")
+    item = ("math", Task("2 + 2?", "4"), "\\boxed{4}")
     try:
         [fresh], [kept] = judge.judge([item]), judge.judge([item])
         assert component_rewards(fresh) == component_rewards(kept) == {"right": 1.0, "form": 0.0}

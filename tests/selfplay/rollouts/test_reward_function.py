@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from selfplay.rollouts.mode_collapse import FEWEST_TASKS, ModeCollapse
-from selfplay.rollouts.reward_function import VerifiedReward, shuffled_rewards, task_from_json, task_to_json, text_of
+from selfplay.rollouts.reward_function import VerifiedReward, shuffled_rewards, text_of
 from selfplay.rollouts.rollout_log import RolloutLog
-from verifiers.mathematics import MathVerifier
-from verifiers.model import Task, Test, Verdict
+from selfplay.run.tables import plain_row
+from verifiers.mathematics.verifier import MathVerifier
+from verifiers.model import Task, Verdict
 
+ROW = {"task_id": "t", "domain": "math", "task": plain_row(Task("1?", "1"))}
 VERDICTS = {"good": Verdict(True, 1.0, "correct"), "bad": Verdict(False, 0.0, "wrong")}
 UNREACHED = Verdict(None, None, "timed_out", "too slow")
 
@@ -34,7 +36,7 @@ def call(reward: VerifiedReward, completions: list[Any], logged: dict[str, float
         completion_ids=[[1] * (place + 1) for place in range(n)],
         task_id=[f"t{i}" for i in range(n)],
         domain=["math"] * n,
-        task=[task_to_json(Task(answer="1"))] * n,
+        task=[ROW["task"]] * n,
         trainer_state=SimpleNamespace(global_step=4),
         log_metric=lambda name, value: values.setdefault(name, []).append(value),
     )
@@ -109,8 +111,7 @@ def test_shuffling_gives_no_reward_to_what_could_not_be_checked() -> None:
 
 def test_rewards_that_were_handed_over_are_given_once_with_the_metrics_of_their_judging(tmp_path: Path) -> None:
     reward = make(tmp_path)
-    columns = {"task_id": ["t"] * 2, "domain": ["math"] * 2, "task": [task_to_json(Task(answer="1"))] * 2}
-    reward.handed_over = asyncio.run(reward.judge(["good", "bad"], **columns, step=4))
+    reward.handed_over = asyncio.run(reward.judge(["good", "bad"], [[1], [1, 2]], [ROW] * 2, step=4))
     logged: dict[str, float] = {}
     assert call(reward, ["slow", "slow"], logged) == [1.0, 0.0]
     assert logged == {"reward/math": 0.5, "not_checked/math": 0.0}
@@ -124,8 +125,7 @@ def test_batches_of_a_step_count_by_their_rollouts(tmp_path: Path) -> None:
 
     def judge(*completions: str) -> list[float | None]:
         n = len(completions)
-        task = [task_to_json(Task(answer="1"))] * n
-        return asyncio.run(reward.judge(completions, ["t"] * n, ["math"] * n, task, step=4))
+        return asyncio.run(reward.judge(completions, [[1]] * n, [ROW] * n, step=4))
 
     reward.handed_over = judge("good", "good", "good", "bad", "good", "slow")
     judge("bad")
@@ -136,8 +136,3 @@ def test_batches_of_a_step_count_by_their_rollouts(tmp_path: Path) -> None:
 
 def test_messages_and_texts_are_read_alike() -> None:
     assert text_of("x") == text_of([{"role": "assistant", "content": "x"}]) == "x"
-
-
-def test_tasks_come_back_from_json() -> None:
-    task = Task(answer="3", tests=(Test(input="1\n", output="2"),), prompt="1 + 1?")
-    assert task_from_json(task_to_json(task)) == task

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from selfplay.config.recipe import Recipe
-from selfplay.run.directory import RunDirectory, Stage, read_recipe, read_run
+from selfplay.run.directory import RunDirectory, read_recipe, read_run
 from selfplay.run.files import RunError, read_json, repair_lines, write_text
 
 
@@ -25,41 +25,12 @@ def recipe(**changes: Any) -> Recipe:
     return Recipe.model_validate(base | changes)
 
 
-def counted(calls: list[str]) -> Any:
-    def work(stage: Stage) -> dict[str, Any]:
-        calls.append(stage.name)
-        (stage.folder / "out.txt").write_text("made")
-        return {"n": 1}
-
-    return work
-
-
-def test_a_stage_runs_once(tmp_path: Path) -> None:
-    calls: list[str] = []
-    for _ in range(2):
-        with RunDirectory.open(tmp_path / "r", recipe()) as run:
-            stage = run.do("seeds", ["domains"], counted(calls))
-            assert stage.manifest["counts"] == {"n": 1}
-    assert calls == ["seeds"]
-
-
-def test_a_stage_that_failed_runs_again(tmp_path: Path) -> None:
-    def broken(stage: Stage) -> dict[str, Any]:
-        raise RuntimeError("cut off")
-
-    with RunDirectory.open(tmp_path / "r", recipe()) as run, pytest.raises(RuntimeError):
-        run.do("seeds", [], broken)
-    calls: list[str] = []
+def test_changed_settings_are_listed(tmp_path: Path) -> None:
     with RunDirectory.open(tmp_path / "r", recipe()) as run:
-        run.do("seeds", [], counted(calls))
-    assert calls == ["seeds"]
-
-
-def test_a_changed_recipe_is_refused_with_the_difference(tmp_path: Path) -> None:
-    with RunDirectory.open(tmp_path / "r", recipe()) as run:
-        run.claim()
-    with pytest.raises(RunError, match=r"seed: 0 -> 5"), RunDirectory.open(tmp_path / "r", recipe(seed=5)):
-        pass
+        assert run.changed_settings() == []
+        run.claim([])
+    with RunDirectory.open(tmp_path / "r", recipe(seed=5)) as run:
+        assert run.changed_settings() == ["seed: 0 -> 5"]
 
 
 def test_a_directory_that_was_never_claimed_takes_any_recipe(tmp_path: Path) -> None:
@@ -72,10 +43,11 @@ def test_a_directory_that_was_never_claimed_takes_any_recipe(tmp_path: Path) -> 
 
 def test_compute_and_tracking_may_change(tmp_path: Path) -> None:
     with RunDirectory.open(tmp_path / "r", recipe()) as run:
-        run.claim()
+        run.claim([])
     changed = recipe(compute={"workers": 1}, tracking={"wandb": {"mode": "disabled"}})
     with RunDirectory.open(tmp_path / "r", changed) as run:
         assert run.recipe.compute.workers == 1
+        assert run.changed_settings() == []
 
 
 def _hold(path: Path, held: Any, release: Any) -> None:
@@ -101,35 +73,6 @@ def test_two_processes_cannot_run_one_directory(tmp_path: Path) -> None:
         process.join()
 
 
-def test_stages_are_taken_over_where_settings_agree(tmp_path: Path) -> None:
-    calls: list[str] = []
-
-    def tell(path: Path, settings: Recipe, reuse: Path | None) -> None:
-        with RunDirectory.open(path, settings, reuse) as run:
-            run.do("seeds", ["domains"], counted(calls))
-            run.do("train", ["training"], counted(calls))
-
-    tell(tmp_path / "a", recipe(), None)
-    tell(tmp_path / "b", recipe(training={"algorithm": "dpo"}), tmp_path / "a")
-    assert calls == ["seeds", "train", "train"]
-    assert (tmp_path / "b/stages/seeds/out.txt").read_text() == "made"
-    tell(tmp_path / "c", recipe(seed=1), tmp_path / "a")
-    assert calls[3:] == ["seeds", "train"]
-
-
-def test_a_later_stage_is_not_taken_over_when_an_earlier_one_differs(tmp_path: Path) -> None:
-    calls: list[str] = []
-    settings = [recipe(), recipe(synthesis={"prompts": 7})]
-    for path, own, reuse in (
-        (tmp_path / "a", settings[0], None),
-        (tmp_path / "b", settings[1], tmp_path / "a"),
-    ):
-        with RunDirectory.open(path, own, reuse) as run:
-            run.do("synthesis", ["synthesis"], counted(calls))
-            run.do("curation", ["curation"], counted(calls))
-    assert calls == ["synthesis", "curation"] * 2
-
-
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not a run directory"):
         read_run(tmp_path)
@@ -142,7 +85,7 @@ def test_a_run_that_is_still_being_checked_is_not_called_no_run(tmp_path: Path) 
 
 def test_the_recipe_of_other_code_is_refused_with_what_is_unknown(tmp_path: Path) -> None:
     with RunDirectory.open(tmp_path / "r", recipe()) as run:
-        run.claim()
+        run.claim([])
     assert read_recipe(tmp_path / "r") == recipe()
     file = tmp_path / "r" / "recipe.json"
     file.write_text(file.read_text().replace('"seed":', '"sead":'))

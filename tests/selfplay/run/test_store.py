@@ -13,9 +13,9 @@ from selfplay.run.tables import RecordError
 def test_a_shard_comes_back(tmp_path: Path) -> None:
     store = ShardStore(tmp_path)
     key = content_key("generate", ["a"], 1)
-    assert store.get(key) is None
+    assert not store.has(key)
     store.put(key, [{"text": "x", "token_ids": [1, 2], "complete": True}])
-    assert store.get(key) == [{"text": "x", "token_ids": [1, 2], "complete": True}]
+    assert store.read(key) == [{"text": "x", "token_ids": [1, 2], "complete": True}]
 
 
 def test_keys_differ_with_content() -> None:
@@ -30,7 +30,7 @@ def test_a_damaged_shard_is_refused(tmp_path: Path) -> None:
     file = next(tmp_path.rglob("*.parquet"))
     file.write_bytes(file.read_bytes()[:20])
     with pytest.raises(RecordError, match="is damaged"):
-        store.get(key)
+        store.read(key)
 
 
 def test_verdicts_are_shared_and_the_first_stays(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,18 @@ import pytest
 
 from selfplay.config.recipe import Domain, Recipe
 from selfplay.quickstart.seed_problem import Split
-from selfplay.quickstart.true_labels import exact_solver
-from selfplay.run.records import Seed, TestCase
+from selfplay.quickstart.seeds import exact_solver
+from selfplay.run.records import Seed
+from selfplay.run.tables import write_table
 from selfplay.seeds.rows import SeedError
-from selfplay.seeds.stage import load_seeds, seed_files
+from selfplay.seeds.stage import external_problems, load_seeds, seed_files
+from verifiers.jsonl import read_rows
+from verifiers.model import Task, Test
 
 ROW: dict[str, Any] = {"problem": "2 + 2?", "concepts": ["sum"], "level": "easy", "rationale": "Add.", "answer": 4}
 
 
-BARE = {"problem": "2 + 2?", "level": "easy", "answer": 4}
+UNANNOTATED = {"problem": "2 + 2?", "level": "easy", "answer": 4}
 
 
 def written(folder: Path, *rows: Any) -> Path:
@@ -31,13 +35,14 @@ def written(folder: Path, *rows: Any) -> Path:
 
 def parquet(folder: Path, *rows: Any) -> Path:
     file = folder / "seeds.parquet"
-    pq.write_table(pa.Table.from_pylist(list(rows)), file)
+    columns = dict.fromkeys(name for row in rows for name in row)
+    pq.write_table(pa.Table.from_pylist([columns | row for row in rows]), file)
     return file
 
 
-def read(file: Path, split: Split = "train", bare: bool = False, **settings: Any) -> list[Seed]:
+def read(file: Path, split: Split = "train", unannotated: bool = False, **settings: Any) -> list[Seed]:
     seeds = {"kind": "file", "train": str(file), "heldout": str(file)} | settings
-    return load_seeds(0, "math", Domain.model_validate({"seeds": seeds}), split, bare)
+    return load_seeds(0, "math", Domain.model_validate({"seeds": seeds}), split, unannotated)
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -46,8 +51,13 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         "solution": "x",
     }
     first, second = read(written(tmp_path, ROW, "", code))
-    assert (first.answer, first.tests, first.solution_is_right) == ("4", (), None)
-    assert (second.answer, second.tests, second.solution_is_right) == (None, (TestCase("1", "2"),), True)
+    assert (first.task.answer, first.task.tests, first.solution_is_right) == ("4", (), None)
+    assert (second.task.answer, second.task.tests, second.solution_is_right) == (None, (Test("1", "2"),), True)
+
+
+def test_columns_of_programs_mean_nothing_where_there_are_none(tmp_path: Path) -> None:
+    [seed] = read(written(tmp_path, ROW | {"language": "en", "comparison": 3}))
+    assert seed.task == Task("2 + 2?", "4")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +71,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (ROW | {"concepts": []}, "`concepts` must be a list"),
         (ROW | {"answer": [4]}, "`answer` must be"),
         (ROW | {"answer": None}, "needs `answer` or `tests`"),
-        (ROW | {"tests": [{"input": 1}]}, "`tests` must be a list"),
+        (ROW | {"tests": [{"input": 1}]}, "line 2: `tests[0].input` must be text"),
         ('{"problem": "\\ud800"}', "line 2: is not JSON in UTF-8"),
         ("[" * 100_000, "line 2: is not JSON in UTF-8"),
     ],
@@ -87,7 +97,7 @@ def test_generators_share_one_interface(seeds: dict[str, Any]) -> None:
     train, heldout = (load_seeds(1, "d", domain, split) for split in ("train", "heldout"))  # type: ignore[arg-type]
     assert (len(train), len(heldout)) == (20, 5)
     assert not {seed.concepts for seed in train} & {seed.concepts for seed in heldout}
-    assert all(seed.answer or seed.tests for seed in train)
+    assert all(seed.task.answer or seed.task.tests for seed in train)
 
 
 @pytest.mark.parametrize("grammar", ["math", "code"])
@@ -96,10 +106,10 @@ def test_labels_are_judged_by_the_exact_solver(grammar: str) -> None:
     solver = exact_solver(domain)
     assert solver is not None
     for seed in load_seeds(0, "d", domain, "train"):
-        assert solver(seed.problem, seed.answer, seed.tests)
-        wrong = tuple(TestCase(test.input, test.output + "1") for test in seed.tests)
-        assert not solver(seed.problem, f"{seed.answer}1", wrong)
-    assert not solver("What is love?", "5", (TestCase("1", "1"),))
+        assert solver(seed.task)
+        wrong = tuple(Test(test.input, test.output + "1") for test in seed.task.tests)
+        assert not solver(dataclasses.replace(seed.task, answer=f"{seed.task.answer}1", tests=wrong))
+    assert not solver(Task("What is love?", "5", (Test("1", "1"),)))
 
 
 def test_other_sources_have_no_exact_solver() -> None:
@@ -129,7 +139,7 @@ def test_every_source_gives_the_same_seeds(tmp_path: Path, monkeypatch: pytest.M
     ]
     fields = {"problem": "question", "answer": "gold"}
     lines = read(written(tmp_path, *rows), fields=fields)
-    assert [(s.problem, s.answer) for s in lines[:2]] == [("0 + 2?", "2"), ("1 + 2?", "3")]
+    assert [(s.problem, s.task.answer) for s in lines[:2]] == [("0 + 2?", "2"), ("1 + 2?", "3")]
     assert read(parquet(tmp_path, *rows), fields=fields) == lines
     folder = tmp_path / "set"
     folder.mkdir()
@@ -144,13 +154,122 @@ def test_every_source_gives_the_same_seeds(tmp_path: Path, monkeypatch: pytest.M
 
 def test_code_tests_come_through_parquet(tmp_path: Path) -> None:
     row = {k: v for k, v in ROW.items() if k != "answer"} | {"tests": [{"input": "1", "output": "2"}]}
-    assert read(parquet(tmp_path, row))[0].tests == (TestCase("1", "2"),)
+    assert read(parquet(tmp_path, row))[0].task.tests == (Test("1", "2"),)
 
 
-def test_bare_problems_are_for_annotators_alone(tmp_path: Path) -> None:
-    file = written(tmp_path, BARE, BARE | {"problem": "3?", "rationale": "Ask."}, BARE | {"problem": "4?"} | ROW)
-    bare, half, whole = read(file, bare=True)
-    assert (bare.concepts, bare.rationale) == ((), "")
+WHOLE: dict[str, Any] = {
+    "problem": "Halve each.",
+    "entry_point": "halve",
+    "tests": [
+        {"args": [[1, 3]], "expected": [0.5, 1.5]},
+        {"args": [[]], "expected": []},
+        {"args": [None], "expected": None},
+    ],
+    "time_limit_s": 1.5,
+    "memory_mb": 128,
+    "float_tolerance": 1e-6,
+    "tolerance_kind": "relative",
+    "comparison": "any_order",
+}
+IN_COLUMNS = WHOLE | {"tests": [{name: json.dumps(value) for name, value in test.items()} for test in WHOLE["tests"]]}
+"""The same for columns of one type."""
+CHECKED = {
+    "problem": "Any divisor.",
+    "language": "cpp",
+    "tests": [{"input": "6", "output": "2"}],
+    "checker": "import sys\nsys.exit(int(open(sys.argv[1]).read()) % int(open(sys.argv[2]).read()))",
+}
+
+
+def external(file: Path) -> list[Seed]:
+    seeds = {"kind": "file", "train": str(file), "heldout": str(file)}
+    domain = Domain.model_validate({"seeds": seeds, "verifier": "code", "shared_input_format": True})
+    return external_problems("code", domain, str(file), "required")
+
+
+@pytest.mark.parametrize("write", ["json lines", "json texts", "parquet", "data set"])
+def test_a_task_is_read_with_its_whole_label(tmp_path: Path, write: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [IN_COLUMNS if write != "json lines" else WHOLE, CHECKED]
+    if write == "data set":
+        monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+        (tmp_path / "set").mkdir()
+        parquet(tmp_path, *rows).rename(tmp_path / "set" / "train.parquet")
+        settings = {"kind": "dataset", "name": str(tmp_path / "set"), "level": "easy"}
+        domain = Domain.model_validate({"seeds": settings, "verifier": "code", "shared_input_format": True})
+        found = load_seeds(0, "code", domain, "train", unannotated=True)
+    else:
+        found = external(parquet(tmp_path, *rows) if write == "parquet" else written(tmp_path, *rows))
+    tests = (
+        Test(args=([1, 3],), expected=[0.5, 1.5]),
+        Test(args=([],), expected=[]),
+        Test(args=(None,), expected=None),
+    )
+    assert [seed.task for seed in found] == [
+        Task(
+            "Halve each.",
+            tests=tests,
+            entry_point="halve",
+            time_limit_s=1.5,
+            memory_mb=128,
+            float_tolerance=1e-6,
+            tolerance_kind="relative",
+            comparison="any_order",
+        ),
+        Task("Any divisor.", tests=(Test("6", "2"),), language="cpp", checker=CHECKED["checker"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"entry_point": None}, "`tests[0].input` must be text; tests of functions need `entry_point`"),
+        ({"entry_point": "f; g"}, "`entry_point` 'f; g' is no name of a function"),
+        ({"language": "cpp"}, "`entry_point` names a function, and those of cpp programs are not called"),
+        ({"language": "cobol"}, "`language` must be one of python, cpp, not 'cobol'"),
+        ({"time_limit_s": 0}, "`time_limit_s` must be more than 0"),
+        ({"memory_mb": "big"}, "`memory_mb` must be a number"),
+        ({"float_tolerance": -1}, "`float_tolerance` must be a number that is not negative"),
+        ({"tolerance_kind": "odd"}, "`tolerance_kind` must be one of either, absolute, relative"),
+        ({"comparison": "odd"}, "`comparison` must be one of tokens,"),
+        ({"checker": "exit(0)"}, "`checker` reads standard output, and this task calls a function"),
+        ({"checker": '#include "testlib.h"', "entry_point": None, "tests": []}, "`checker` includes testlib.h"),
+        ({"tests": [{"args": 1, "expected": 1}]}, "`tests[0].args` must be a list of arguments"),
+        ({"tests": [{"args": [1]}]}, "`tests[0].expected` is missing"),
+        ({"tests": [{"args": "[1", "expected": "1"}]}, "`tests[0].args` is not JSON"),
+        ({"tests": [{"args": "[1]", "expected": 1}]}, "`tests[0].expected` is not JSON"),
+        ({"tests": [{"args": json.loads("[" * 150 + "]" * 150), "expected": 1}]}, "is nested deeper than 100"),
+        ({"tests": {"args": [1]}}, "`tests` must be a list of tests, not dict"),
+    ],
+)
+def test_a_field_of_a_task_that_cannot_be_used_is_named(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    with pytest.raises(SeedError) as error:
+        external(written(tmp_path, WHOLE, WHOLE | change))
+    assert str(error.value).startswith(f"{tmp_path / 'seeds.jsonl'}, line 2: ")
+    assert says in str(error.value)
+
+
+def test_a_table_of_seeds_that_a_run_wrote_is_a_file_of_seeds(tmp_path: Path) -> None:
+    seeds = external(written(tmp_path, WHOLE, CHECKED))
+    write_table(tmp_path / "code-train.parquet", Seed, seeds)
+    assert external(tmp_path / "code-train.parquet") == seeds
+
+
+def test_the_rows_are_those_of_the_verify_command(tmp_path: Path) -> None:
+    """One reader serves both."""
+    rows = [row | {"completion": ""} for row in (WHOLE, IN_COLUMNS, CHECKED)]
+    file = written(tmp_path, *rows)
+    assert [row.task for row in read_rows(file, "code")] == [seed.task for seed in external(file)]
+
+
+def test_unannotated_problems_are_for_annotators_alone(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        UNANNOTATED,
+        UNANNOTATED | {"problem": "3?", "rationale": "Ask."},
+        UNANNOTATED | {"problem": "4?"} | ROW,
+    )
+    lacking, half, whole = read(file, unannotated=True)
+    assert (lacking.concepts, lacking.rationale) == ((), "")
     assert (half.concepts, half.rationale) == ((), "Ask.")
     assert (whole.concepts, whole.rationale) == (("sum",), "Add.")
     with pytest.raises(SeedError, match=r"line 1: `rationale` must be a text; or name annotators in cold_start"):
@@ -160,12 +279,12 @@ def test_bare_problems_are_for_annotators_alone(tmp_path: Path) -> None:
 def test_a_level_and_answers_may_be_left_to_the_recipe(tmp_path: Path) -> None:
     file = written(tmp_path, {"problem": "Why?"})
     with pytest.raises(SeedError, match=r"`level` must be a text; or set seeds\.level"):
-        read(file, bare=True)
+        read(file, unannotated=True)
     with pytest.raises(SeedError, match=r"needs `answer` or `tests`; or set seeds\.answers to optional"):
-        read(file, bare=True, level="AIME")
-    assert read(file, bare=True, level="AIME", answers="optional")[0].level == "AIME"
+        read(file, unannotated=True, level="AIME")
+    assert read(file, unannotated=True, level="AIME", answers="optional")[0].level == "AIME"
     with pytest.raises(SeedError, match="line 1: needs `answer` or `tests`"):
-        read(file, "heldout", bare=True, level="AIME", answers="optional")
+        read(file, "heldout", unannotated=True, level="AIME", answers="optional")
 
 
 @pytest.mark.parametrize("make", [written, parquet], ids=["json lines", "parquet"])

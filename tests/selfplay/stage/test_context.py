@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from selfplay.stage.context import Context, TrainingJob, TrainingLogs
+from selfplay.stage.context import Context, Training, TrainingLogs
 
 
-class Audience:
+class Heard:
     def __init__(self) -> None:
         self.heard: list[Any] = []
 
@@ -26,11 +26,11 @@ class Audience:
         self.heard.append((stage, dict(metrics), step))
 
 
-def job(stage: Any, workers: int) -> Any:
+def placed(stage: Any, workers: int) -> Any:
     context: Any = Context.__new__(Context)
     context.workers = SimpleNamespace(count=workers, device="cpu")
     context.recipe = SimpleNamespace(seed=0)
-    return context._job(stage, TrainingJob("policy", print, {"model": "m"}))  # type: ignore[arg-type]
+    return context._placement(stage, "policy")
 
 
 @pytest.fixture
@@ -39,32 +39,32 @@ def stage(tmp_path: Path) -> Any:
 
 
 def test_what_another_number_of_workers_left_is_dropped(stage: Any) -> None:
-    work = Path(job(stage, workers=2)["work"])
+    work = placed(stage, workers=2).work
     (work / "checkpoint-5").mkdir()
-    assert job(stage, workers=2)["work"] == str(work)
+    assert placed(stage, workers=2).work == work
     assert (work / "checkpoint-5").exists()
-    job(stage, workers=1)
+    placed(stage, workers=1)
     assert not (work / "checkpoint-5").exists()
 
 
 def test_a_partial_model_is_dropped(stage: Any) -> None:
-    partial = Path(job(stage, workers=1)["output"])
+    partial = placed(stage, workers=1).output
     (partial / "half").mkdir(parents=True)
-    job(stage, workers=1)
+    placed(stage, workers=1)
     assert not partial.exists()
 
 
 def test_logs_of_trainings_side_by_side_share_one_bar(tmp_path: Path, stage: Any) -> None:
-    audience: Any = Audience()
+    heard_by: Any = Heard()
     files = [tmp_path / "p.jsonl", tmp_path / "q.jsonl"]
     files[0].write_text('{"old": 1}\n')
-    trainings = [TrainingJob(name, print, {}) for name in ("p", "q")]  # type: ignore[arg-type]
-    follow = TrainingLogs(stage, files, trainings, audience, together=True)
+    trainings = [Training(name, print, None) for name in ("p", "q")]  # type: ignore[arg-type]
+    follow = TrainingLogs(stage, files, trainings, heard_by, together=True)
     for file, step in ((files[0], 5), (files[1], 3)):
         with file.open("a") as log:
             log.write(json.dumps({"step": step, "of": 10, "metrics": {"loss": 1.0}}) + '\n{"torn')
     follow()
-    assert audience.heard == [
+    assert heard_by.heard == [
         ("selfplay_1: training p and q", 20),
         5,
         ("selfplay_1", {"p/loss": 1.0}, 5),
@@ -72,4 +72,4 @@ def test_logs_of_trainings_side_by_side_share_one_bar(tmp_path: Path, stage: Any
         ("selfplay_1", {"q/loss": 1.0}, 3),
     ]
     follow()
-    assert len(audience.heard) == 5
+    assert len(heard_by.heard) == 5

@@ -9,13 +9,13 @@ import pytest
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
 from selfplay.config.recipe import EngineSettings
 from selfplay.config.section import SamplingSettings
-from selfplay.engines.api.client import EndpointError
 from selfplay.engines.base import Missing, ModelRef, Sample
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.store import ShardStore
 from selfplay.stage.open_engine import answers_of, open_engine
-from tests.selfplay.conftest import InProcess
 from tests.selfplay.engines.openai_server import OpenAIServer
+from tests.selfplay.in_process import InProcess
+from verifiers.endpoint.client import EndpointError
 
 HOW = SamplingSettings(temperature=0.5, max_new_tokens=5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +13,13 @@ import yaml
 from selfplay.compute.clock import Clock
 from selfplay.config.load import load_recipe
 from selfplay.config.recipe import Recipe
-from selfplay.pipeline.main_loop import ANNOTATION_SETTINGS
+from selfplay.pipeline.extension import Extension
+from selfplay.pipeline.main_loop import run_pipeline
+from selfplay.pipeline.stage_runner import Reached
+from selfplay.pipeline.stages import planned, stage_table
 from selfplay.run.directory import RunDirectory, Stage
 from selfplay.run.records import Annotation, Seed
-from selfplay.seeds.stage import seeds_stage
 from selfplay.stage.context import Context
-from selfplay.synthesis.annotation import annotation_stage
 
 QUICK: dict[str, Any] = {"pause_s": 0.01, "longest_pause_s": 0.05, "timeout_s": 10, "concurrency": 4}
 
@@ -112,8 +114,10 @@ def annotate(folder: Path, recipe: Path | Recipe, workers: Any, domain: str = "m
     listener = Listener()
     workers.busy_seconds = 0.0
     with RunDirectory.open(folder, loaded) as run:
-        run.claim()
+        table = stage_table(loaded)
+        Extension(run, table).begin()
+        run.claim(planned(table).stages)
         context = Context(run, workers, None, listener, Clock(folder / "clock.json", workers))  # type: ignore[arg-type]
-        seeds = run.do("seeds", ["domains"], lambda stage: seeds_stage(stage, loaded))
-        done = run.do("annotation", ANNOTATION_SETTINGS, lambda stage: annotation_stage(stage, context, seeds))
-        return Annotated(done, listener, domain)
+        with contextlib.suppress(Reached):
+            run_pipeline(context, table, until="annotation")
+        return Annotated(run.stage("annotation"), listener, domain)

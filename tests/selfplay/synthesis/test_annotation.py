@@ -15,19 +15,19 @@ import yaml
 from rich.console import Console
 
 from selfplay import formats
-from selfplay.cli.annotation_view import annotation_view
+from selfplay.cli.run import annotation_view
 from selfplay.config.load import RecipeError, load_recipe
 from selfplay.config.recipe import EngineSettings, Recipe
 from selfplay.engines.api.budget import TokenUsage
 from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.pipeline.launch import uses_workers
+from selfplay.pipeline.stages import stage_table, synthesis_stages
 from selfplay.preflight.recipe import PreflightError, check_endpoints, check_models
 from selfplay.preflight.rewards import check_rewards
 from selfplay.run.files import RunError
 from selfplay.run.store import ShardStore
 from selfplay.seeds.stage import load_seeds
-from selfplay.stage.plan import planned_stages, synthesis_stages
 from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
 from selfplay.synthesis.annotation_wave import Wave, Work, turns
 from tests.selfplay.engines.openai_server import OpenAIServer, faults, openai_server, scores_of
@@ -467,12 +467,13 @@ def test_stages_have_their_place() -> None:
     bare = {"name": "r", "model": {"kind": "scratch"}, "domains": {"m": {"seeds": QUICKSTART}}, "em": {"rounds": 1}}
     whole = bare | {"cold_start": {"annotators": {"t": annotator("http://127.0.0.1:1/v1")}}}
     plain, annotated = Recipe.model_validate(bare), Recipe.model_validate(whole)
-    assert synthesis_stages(annotated) == ["seeds", "annotation", "base", "cold_start", "em_1", "synthesis", "curation"]
-    assert [name for name in planned_stages(annotated) if name != "annotation"] == planned_stages(plain)
-    assert planned_stages(annotated)[: len(synthesis_stages(annotated))] == synthesis_stages(annotated)
-    assert not uses_workers(annotated, "annotation")
-    assert uses_workers(annotated, "base")
-    assert uses_workers(annotated, None)
+    table = stage_table(annotated)
+    assert synthesis_stages(table) == ["seeds", "annotation", "base", "cold_start", "em_1", "synthesis", "curation"]
+    assert [name for name in table if name != "annotation"] == list(stage_table(plain))
+    assert list(table)[: len(synthesis_stages(table))] == synthesis_stages(table)
+    assert not uses_workers(annotated, table, "annotation")
+    assert uses_workers(annotated, table, "base")
+    assert uses_workers(annotated, table, None)
 
 
 def test_a_fault_does_not_wait_for_the_other_annotators(tmp_path: Path) -> None:
@@ -496,7 +497,7 @@ def test_a_fault_does_not_wait_for_the_other_annotators(tmp_path: Path) -> None:
             assert go_on.wait(60)
             return []
 
-    seeds = load_seeds(0, "math", recipe.domains["math"], "heldout", bare=True)
+    seeds = load_seeds(0, "math", recipe.domains["math"], "heldout", unannotated=True)
     works = [Work(seeds[0], ["broken"], False), Work(seeds[1], ["slow"], False)]
     begun = time.monotonic()
     with pytest.raises(ZeroDivisionError):

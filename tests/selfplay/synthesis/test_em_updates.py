@@ -13,9 +13,8 @@ import pytest
 from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.formats import rationale_block
-from selfplay.pipeline.main_loop import expectation_maximisation
-from selfplay.pipeline.stage_runner import StageRunner
 from selfplay.run.records import Candidate, CandidateWeight
+from selfplay.run.results import EMResult
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair, cold_start_stage, models_of
 from selfplay.synthesis.em import e_step, em_stage, m_step, round_models
@@ -27,8 +26,8 @@ from tests.selfplay.synthesis import toy
 TRAIN, HELDOUT = toy.seeds()[:8], toy.seeds()[8:12]
 
 
-def one_round(folder: Path, model: ModelRef, settings: Recipe) -> tuple[Any, ModelPair, dict[str, Any]]:
-    """A round from the toy model as both p and q: its stage, the pair after it, and its counts."""
+def one_round(folder: Path, model: ModelRef, settings: Recipe) -> tuple[Any, ModelPair, EMResult]:
+    """A round from the toy model as both p and q: its stage, the pair after it, and its result."""
     before = ModelPair(model, model if settings.em.rationales else None)
     with toy.context(folder, settings) as context:
         stage = context.run.stage("em_1")
@@ -53,7 +52,7 @@ def test_the_e_step_updates_q_alone_and_the_m_step_p_alone(tmp_path: Path, toy_m
         hashes["rationale-model"],
     )
     assert weights_hash(Path(toy_model.path)) == before
-    assert counts["candidates"] == 4 * len(TRAIN)
+    assert counts.candidates == 4 * len(TRAIN)
 
 
 def test_each_step_alone_leaves_the_other_model_as_it_is(tmp_path: Path, toy_model: ModelRef) -> None:
@@ -89,7 +88,7 @@ def test_without_rationales_p_learns_the_problem_at_once(tmp_path: Path, toy_mod
     stage, after, counts = one_round(tmp_path / "run", toy_model, toy.recipe(rationales=False))
     assert after.q is None
     assert [len(segments) for segments in taught(stage, "prompt-model")] == [1] * len(TRAIN)
-    row = counts["row"]
+    row = counts.row
     assert row["joint_nll"] == row["bound"] == row["nll_given_rationale"] == row["nll_without_rationale"]
 
 
@@ -104,7 +103,7 @@ def test_soft_rounds_teach_q_every_candidate_by_its_weight(tmp_path: Path, toy_m
     assert len(texts) == 5 * len(pairs)
     expected = [rationale_block(candidates[row.candidate_id].rationale) for row in weights for _ in range(row.copies)]
     assert texts == expected
-    assert 1.0 <= counts["row"]["effective_candidates"] <= 4.0
+    assert 1.0 <= counts.row["effective_candidates"] <= 4.0
 
 
 @pytest.mark.parametrize("reward", ["mean", "information_gain"])
@@ -135,8 +134,8 @@ def warm(settings: Recipe) -> Recipe:
 def test_no_cold_start_begins_at_the_base(tmp_path: Path, toy_model: ModelRef) -> None:
     with toy.context(tmp_path / "run", warm(toy.recipe())) as context:
         stage = context.run.stage("cold_start")
-        assert cold_start_stage(stage, context, toy_model, TRAIN) == {"triples": 0}
-        assert models_of(stage, toy_model) == ModelPair(toy_model, toy_model)
+        assert cold_start_stage(stage, context, toy_model, TRAIN) == 0
+        assert models_of(stage, toy_model, context.recipe) == ModelPair(toy_model, toy_model)
         assert not stage.folder.exists()
 
 
@@ -146,7 +145,7 @@ def loop(tmp_path: Path, toy_model: ModelRef) -> Callable[[Recipe], tuple[Contex
 
     def run(settings: Recipe) -> tuple[Context, ModelPair]:
         with toy.context(tmp_path / "run", settings) as context:
-            return context, expectation_maximisation(StageRunner(context, None), toy_model, TRAIN, HELDOUT)
+            return context, toy.run_em(context, toy_model, TRAIN, HELDOUT)
 
     return run
 
@@ -159,7 +158,8 @@ def test_a_tripped_guard_ends_the_loop_and_keeps_the_best_round(
     context, kept = loop(settings)
     stages = context.run.path / "stages"
     assert [name for name in ("em_1", "em_2") if (stages / name).exists()] == ["em_1"]
-    assert kept == ModelPair(toy_model, toy_model)
+    assert kept == ModelPair(kept.p, kept.p)
+    assert Path(kept.p.path) == stages / "base" / "model"
     said = context.listener.notes  # type: ignore[attr-defined]
     assert len(said) == 1
     assert "em.guards.min_length_ratio is 1.5" in said[0]
@@ -168,7 +168,7 @@ def test_a_tripped_guard_ends_the_loop_and_keeps_the_best_round(
     # The same run again finds everything done, and comes to the same end.
     again, same = loop(settings)
     assert same == kept
-    assert again.listener.notes == said  # type: ignore[attr-defined]
+    assert again.listener.notes == [], "what ended it was said when it did"  # type: ignore[attr-defined]
 
 
 def test_a_round_of_adapters_leaves_the_base_as_it_is(tmp_path: Path, toy_model: ModelRef) -> None:
@@ -177,8 +177,10 @@ def test_a_round_of_adapters_leaves_the_base_as_it_is(tmp_path: Path, toy_model:
     settings = warm(toy.recipe(rounds=2)).model_copy(update={"generator_lora": lora})
     before = weights_hash(Path(toy_model.path))
     with toy.context(tmp_path / "run", settings) as context:
-        pair = expectation_maximisation(StageRunner(context, None), toy_model, TRAIN, HELDOUT)
-    assert pair.p.base == pair.rationale_model.base == toy_model
+        pair = toy.run_em(context, toy_model, TRAIN, HELDOUT)
+    assert pair.p.base == pair.rationale_model.base
+    assert pair.p.base is not None
+    assert pair.p.base.fingerprint == before
     assert pair.p.fingerprint != pair.rationale_model.fingerprint
     assert weights_hash(Path(toy_model.path)) == before
     assert not list((tmp_path / "run" / "stages").glob("em_*/*-model/model.safetensors"))

@@ -16,8 +16,7 @@ from selfplay.formats import BEGIN_RATIONALE, END_RATIONALE, problem_block, rati
 from selfplay.run.records import Seed
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair
-from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
-from selfplay.synthesis.likelihood import importance_bound, joint, proposal
+from selfplay.synthesis.likelihood import for_prompt_model, for_rationale_model, importance_bound, joint, proposal
 from selfplay.synthesis.measures import bounds
 from tests.selfplay.synthesis import toy
 

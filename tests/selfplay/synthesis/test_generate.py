@@ -19,12 +19,13 @@ from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore
 from selfplay.stage.context import Context
 from selfplay.synthesis.generate import synthesis_stage
-from tests.selfplay.conftest import InProcess
 from tests.selfplay.engines.openai_server import OpenAIServer, prompt_of
+from tests.selfplay.in_process import InProcess
+from verifiers.model import Task
 
 GOOD = "<!-- BEGIN RATIONALE -->think {n}<!-- END RATIONALE --><!-- BEGIN PROBLEM -->What is {n}?<!-- END PROBLEM -->"
 SEEDS = [
-    Seed(str(n), "math", "train", "s", concepts, "easy", "z", "x", "1", (), "", None)
+    Seed(str(n), "math", "train", "s", concepts, "easy", "z", Task("x", "1"), "", None)
     for n, concepts in enumerate([("a", "b"), ("b", "c"), ("c", "d"), ("a", "d")])
 ]
 P = ModelRef("p", "p")
@@ -38,12 +39,14 @@ class Writer:
     def __init__(self) -> None:
         self.asked: list[tuple[list[str], int]] = []
 
-    def generate(self, prompts: Sequence[str], how: Sampling, seed: int, on_progress: Any = None) -> list[Sample]:
+    def stream(
+        self, prompts: Sequence[str], how: Sampling, seed: int, on_progress: Any = None
+    ) -> Iterator[list[Sample]]:
         self.asked.append((list(prompts), seed))
         texts = [GOOD.format(n=derive(seed, place)) for place in range(len(prompts))]
         faulty = ["no block at all", "<!-- BEGIN RATIONALE --> it breaks off"]
         cut = [place % 6 == 5 for place in range(len(prompts))]
-        return [
+        yield [
             Sample(faulty[place % 6 == 5] if place % 3 == 2 else text, (), not cut[place])
             for place, text in enumerate(texts)
         ]

@@ -7,18 +7,30 @@ limit of `LIMIT` is one letter between its markers, so log p(x|c) is a sum over 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.formats import MARKERS, problem_block, rationale_block
+from selfplay.pipeline.main_loop import run_pipeline
+from selfplay.pipeline.stage_runner import Reached
+from selfplay.pipeline.stages import stage_table
+from selfplay.pipeline.work import prompt_models
 from selfplay.run.directory import RunDirectory
+from selfplay.run.plan import Kind
 from selfplay.run.records import Seed
+from selfplay.run.results import ScratchResult, SeedsResult
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
-from selfplay.synthesis.inputs import for_prompt_model, for_rationale_model
+from selfplay.stage.spec import StageWork
+from selfplay.synthesis.cold_start import ModelPair
+from selfplay.synthesis.likelihood import for_prompt_model, for_rationale_model
+from selfplay.trl_trainers.model_folder import write_fingerprint
+from tests.selfplay.in_process import InProcess
+from verifiers.model import Task
 
 LETTERS = "abcdefgh"
 LIMIT = 4
@@ -50,7 +62,7 @@ def recipe(**em: Any) -> Recipe:
 def seed(concept: str, rationale: str, problem: str, split: str = "train") -> Seed:
     """A pair of the toy language."""
     name = content_id("seed", "toy", concept + problem)
-    return Seed(name, "toy", split, "toy", (concept,), "1", rationale, problem, "1", (), "", None)
+    return Seed(name, "toy", split, "toy", (concept,), "1", rationale, Task(problem, "1"), "", None)
 
 
 def seeds() -> list[Seed]:
@@ -117,25 +129,6 @@ class Quiet:
     begin = advance = log = stage
 
 
-class Here:
-    """Stands for the workers: every job runs in this process."""
-
-    device = "cpu"
-    count = 1
-    busy_seconds = 0.0
-
-    def map(self, function: Any, jobs: Any, on_result: Any = None, on_tick: Any = None) -> list[Any]:
-        results = []
-        for index, job in enumerate(jobs):
-            results.append(function(job))
-            if on_result is not None:
-                on_result(index, results[-1])
-        return results
-
-    def together(self, function: Any, job: Any, on_tick: Any = None) -> Any:
-        return function(job)
-
-
 class NoClock:
     """A clock that nobody reads."""
 
@@ -153,4 +146,23 @@ class NoClock:
 def context(folder: Path, settings: Recipe) -> Iterator[Context]:
     """The means of a run in a folder, in this process."""
     with RunDirectory.open(folder, settings) as run:
-        yield Context(run, Here(), None, Quiet(), NoClock())  # type: ignore[arg-type]
+        yield Context(run, InProcess(), None, Quiet(), NoClock())  # type: ignore[arg-type]
+
+
+def run_em(own: Context, model: ModelRef, train: Sequence[Seed], measured: Sequence[Seed]) -> ModelPair:
+    """Runs the cold start and all rounds of EM from a model; returns the models that are kept."""
+    table, [domain] = stage_table(own.recipe), own.recipe.domains
+    done, first = own.run.stage("seeds"), own.run.stage("base")
+    if not done.done:
+        for split, rows in (("train", train), ("dev", measured), ("heldout", measured)):
+            done.write(f"{domain}-{split}", Seed, rows)
+        shutil.copytree(model.path, first.folder / "model")
+        write_fingerprint(first.folder / "model", "float32")
+        for stage, result in ((done, SeedsResult(problems={})), (first, ScratchResult(trained=0))):
+            stage.finish(0.0, stage.name, "", result)
+    last = [name for name, spec in table.items() if spec.kind is Kind.EM][-1]
+    with contextlib.suppress(Reached):
+        run_pipeline(own, table, until=last)
+    spec = table["synthesis"]
+    inputs = {name: own.run.stage(name) for name in spec.inputs if own.run.stage(name).done}
+    return prompt_models(StageWork(spec, own.run.stage(spec.name), own, inputs), 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import write_json
+from tests.selfplay.plans import put_plan
 
 
 def recipe(mode: str, **tracking: Any) -> Recipe:
@@ -24,4 +25,5 @@ def recipe(mode: str, **tracking: Any) -> Recipe:
 def claimed(run_path: Path, settings: Recipe) -> Recipe:
     """Writes the recipe where a run keeps it."""
     write_json(run_path / "recipe.json", settings.model_dump(mode="json"))
+    put_plan(run_path)
     return settings

@@ -23,6 +23,7 @@ from selfplay.tracking.alarms import (
     verifier_errors,
 )
 from selfplay.tracking.metric_log import metric_line
+from tests.selfplay.plans import placed
 
 SETTINGS = Alarms(window=5)
 Steps = Mapping[tuple[str, str], Sequence[float]]
@@ -30,7 +31,7 @@ Steps = Mapping[tuple[str, str], Sequence[float]]
 
 def curves(steps: Steps) -> Curves:
     rows = (
-        {"time": 0.0, "stage": stage, "step": number, "metrics": {metric: value}}
+        placed({"time": 0.0, "stage": stage, "step": number, "metrics": {metric: value}})
         for (stage, metric), values in steps.items()
         for number, value in enumerate(values)
     )

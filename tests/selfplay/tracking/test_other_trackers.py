@@ -16,6 +16,7 @@ import pytest
 from selfplay.config.tracking import Tracking
 from selfplay.tracking import Tracker
 from selfplay.tracking.sinks import TrackerMissing, check_trackers, wanted_sinks
+from tests.selfplay.plans import plan_of
 from tests.selfplay.tracking.runs import claimed, recipe
 
 SHAPE = {"edges": [0.0, 0.5, 1.0], "counts": [3, 4]}
@@ -23,11 +24,11 @@ SHAPE = {"edges": [0.0, 0.5, 1.0], "counts": [3, 4]}
 
 def two_sessions(run_path: Path, **tracking: Any) -> None:
     settings = claimed(run_path, recipe("disabled", **tracking))
-    with Tracker(run_path, settings) as tracker:
+    with Tracker(run_path, settings, plan=plan_of()) as tracker:
         tracker.log("selfplay_1", {"reward": 0.25, "kl": float("nan")}, 1, {"pass_rate": SHAPE})
         tracker.table("samples", ["problem", "answer"], [["2+2", "4"]])
         tracker.done("labelling", 2.0, {"tasks": 7})
-    with Tracker(run_path, settings) as tracker:
+    with Tracker(run_path, settings, plan=plan_of()) as tracker:
         tracker.log("selfplay_1", {"reward": 0.75}, 2)
         tracker.log("evaluation_1", {"math/greedy": 0.5}, 1)
         tracker.log("selfplay_2", {"reward": 1.0}, 1)

@@ -18,6 +18,7 @@ import pytest
 
 from selfplay.run.tables import write_arrow
 from selfplay.tracking import Tracker, read_metrics
+from tests.selfplay.plans import plan_of
 from tests.selfplay.tracking import wandb_server
 from tests.selfplay.tracking.runs import claimed, recipe
 from tests.selfplay.tracking.wandb_files import history_of, item_name, read_transaction_log
@@ -42,7 +43,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
 
 
 def test_offline_keeps_metrics_by_stage(run_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with Tracker(run_path, claimed(run_path, recipe("offline"))) as tracker:
+    with Tracker(run_path, claimed(run_path, recipe("offline")), plan=plan_of()) as tracker:
         tracker.log("selfplay_1", {"reward": 0.5, "kl": float("nan")}, 1)
         tracker.log("selfplay_2", {"reward": 0.75}, 1, {"pass_rate": {"edges": [0, 0.5, 1], "counts": [3, 4]}})
         tracker.table("samples", ["problem", "answer"], [["2+2", 4], ["<b>", None]])
@@ -71,7 +72,7 @@ def test_offline_keeps_metrics_by_stage(run_path: Path, capfd: pytest.CaptureFix
 
 
 def test_rounds_share_their_curves(run_path: Path) -> None:
-    with Tracker(run_path, claimed(run_path, recipe("offline"))) as tracker:
+    with Tracker(run_path, claimed(run_path, recipe("offline")), plan=plan_of()) as tracker:
         for number in (1, 12):
             tracker.log(f"selfplay_{number}", {"reward": number / 20}, 1)
             tracker.log(f"evaluation_{number}", {"math/greedy": number / 16}, number)
@@ -89,7 +90,7 @@ def test_rounds_share_their_curves(run_path: Path) -> None:
 
 
 def test_offline_keeps_the_recipe_and_nothing_about_the_host(run_path: Path) -> None:
-    with Tracker(run_path, claimed(run_path, recipe("offline"))) as tracker:
+    with Tracker(run_path, claimed(run_path, recipe("offline")), plan=plan_of()) as tracker:
         tracker.log("base", {"loss": 0.5}, 1)
     records = read_transaction_log(run_path)
     [run] = [r.run for r in records if r.HasField("run")]
@@ -109,7 +110,7 @@ def test_offline_keeps_the_recipe_and_nothing_about_the_host(run_path: Path) -> 
 def test_offline_sessions_share_an_id_and_repeat_nothing(run_path: Path) -> None:
     settings = claimed(run_path, recipe("offline"))
     for number in range(2):
-        with Tracker(run_path, settings) as tracker:
+        with Tracker(run_path, settings, plan=plan_of()) as tracker:
             tracker.log("base", {"loss": number}, number)
     records = read_transaction_log(run_path)
     ids = {r.run.run_id for r in records if r.HasField("run")}
@@ -124,7 +125,7 @@ def test_without_a_key_the_run_says_so_once_and_goes_on(
     monkeypatch.setenv("HOME", str(run_path))
     monkeypatch.setenv("NETRC", str(run_path / "none"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    with Tracker(run_path, claimed(run_path, recipe("online"))) as tracker:
+    with Tracker(run_path, claimed(run_path, recipe("online")), plan=plan_of()) as tracker:
         tracker.log("base", {"loss": 0.5}, 1)
         tracker.table("samples", ["a"], [["b"]])
     [warning] = [r.getMessage() for r in caplog.records]
@@ -136,7 +137,7 @@ def test_without_a_key_the_run_says_so_once_and_goes_on(
 def test_online_one_run_is_resumed_under_its_id(run_path: Path, server: WandbServer) -> None:
     settings = claimed(run_path, recipe("online"))
     for session in range(2):
-        with Tracker(run_path, settings) as tracker:
+        with Tracker(run_path, settings, plan=plan_of()) as tracker:
             tracker.log("selfplay_1", {"reward": session / 2}, session)
             tracker.alarm("selfplay_1", "verifier_errors", f"session {session}")
     assert server.run.points("selfplay_1/reward") == [(0, 0), (2, 0.5)]
@@ -171,7 +172,7 @@ def test_a_server_that_is_down_costs_the_run_nothing_and_sync_uploads_all(
 ) -> None:
     server.down = True
     monkeypatch.setattr("selfplay.tracking.mirror_process.PATIENCE_S", 3.0)
-    with Tracker(run_path, claimed(run_path, recipe("online"))) as tracker:
+    with Tracker(run_path, claimed(run_path, recipe("online")), plan=plan_of()) as tracker:
         started = time.monotonic()
         for step in range(200):
             tracker.log("selfplay_1", {"reward": step}, step)
@@ -196,7 +197,7 @@ def test_a_server_that_vanishes_midway_misses_nothing_in_the_end(
 ) -> None:
     monkeypatch.setattr("selfplay.tracking.mirror_process.PATIENCE_S", 3.0)
     settings = claimed(run_path, recipe("online"))
-    with Tracker(run_path, settings) as tracker:
+    with Tracker(run_path, settings, plan=plan_of()) as tracker:
         tracker.log("selfplay_1", {"reward": 0}, 0)
         wait_until(lambda: server.runs and server.run.points("selfplay_1/reward"))
         server.down = True
@@ -204,7 +205,7 @@ def test_a_server_that_vanishes_midway_misses_nothing_in_the_end(
         tracker.table("rollouts", ["completion", "reason"], [["4", "right"]])
     assert len(caplog.records) == 1
     server.down = False
-    with Tracker(run_path, settings) as tracker:
+    with Tracker(run_path, settings, plan=plan_of()) as tracker:
         tracker.log("selfplay_1", {"reward": 2}, 2)
     assert [value for _, value in server.run.points("selfplay_1/reward")] == [0, 1, 2]
     assert [name for name in server.files if "media/table/rollouts" in name]
@@ -218,7 +219,7 @@ def test_tables_and_models_of_a_stage_are_artifacts(run_path: Path, server: Wand
     policy.mkdir()
     (policy / "config.json").write_text("{}")
     (policy / "model.safetensors").write_bytes(b"weights")
-    with Tracker(run_path, settings) as tracker:
+    with Tracker(run_path, settings, plan=plan_of()) as tracker:
         tracker.done("seeds", 1.0, {"math-train": 2})
         tracker.done("selfplay_2", 1.0, {"rollouts": 2})
     found = {kept["name"]: kept for kept in server.artifacts if kept["type"] in ("dataset", "model")}
@@ -236,7 +237,7 @@ def test_tables_and_models_of_a_stage_are_artifacts(run_path: Path, server: Wand
 
 @pytest.mark.long
 def test_sync_goes_on_where_an_offline_run_was(run_path: Path, server: WandbServer) -> None:
-    with Tracker(run_path, claimed(run_path, recipe("offline"))) as tracker:
+    with Tracker(run_path, claimed(run_path, recipe("offline")), plan=plan_of()) as tracker:
         tracker.log("base", {"loss": 1.0}, 0)
     assert server.runs == {}
     assert "1 lines uploaded" in synced(run_path).stdout
@@ -246,12 +247,12 @@ def test_sync_goes_on_where_an_offline_run_was(run_path: Path, server: WandbServ
 @pytest.mark.long
 def test_lines_that_a_power_cut_took_do_not_hide_later_ones(run_path: Path, server: WandbServer) -> None:
     settings = claimed(run_path, recipe("online"))
-    with Tracker(run_path, settings) as tracker:
+    with Tracker(run_path, settings, plan=plan_of()) as tracker:
         for step in range(5):
             tracker.log("base", {"loss": step}, step)
     file = run_path / "metrics.jsonl"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:2]))
-    with Tracker(run_path, settings) as tracker:
+    with Tracker(run_path, settings, plan=plan_of()) as tracker:
         tracker.log("base", {"loss": 9}, 9)
     assert [value for _, value in server.run.points("base/loss")] == [0, 1, 2, 3, 4, 9]
 
@@ -275,7 +276,7 @@ def wait_until(condition: Any, seconds: float = 30.0) -> None:
 
 def test_a_mirror_is_not_hurt_by_the_terminal(run_path: Path) -> None:
     """Ctrl-C reaches all of a terminal's processes; the mirror has the last lines to pass on."""
-    tracker = Tracker(run_path, claimed(run_path, recipe("offline")))
+    tracker = Tracker(run_path, claimed(run_path, recipe("offline")), plan=plan_of())
     try:
         assert os.getpgid(tracker._mirrors[0]._process.pid) != os.getpgid(0)
     finally:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import compress
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.run.records import Rollout
+from selfplay.run.records import Pair, Rollout
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
 from selfplay.training.validity import thinking_fault
 
@@ -31,10 +33,21 @@ rollouts = st.lists(
 PROMPTS = {"t1": "p1", "t2": "p2"}
 
 
+def pairs_of(
+    rows: list[Rollout], cap: int = 4, seed: int = 0, thinking: Literal["optional", "required"] = "optional"
+) -> list[Pair]:
+    """Of rollouts in a table's order, those of a task together."""
+    return list(make_pairs(sorted(rows, key=lambda row: row.task_id), PROMPTS.__getitem__, cap, seed, thinking))
+
+
+def right_of(rows: list[Rollout], cap: int, thinking: Literal["optional", "required"] = "optional") -> list[Rollout]:
+    return list(right_completions(rows, cap, thinking))
+
+
 @given(rows=rollouts, cap=st.integers(1, 3), seed=st.integers(0, 5))
 def test_pairs_are_right_against_wrong_unique_and_capped(rows: list[Rollout], cap: int, seed: int) -> None:
-    pairs = make_pairs(rows, PROMPTS, cap, seed)
-    assert pairs == make_pairs(rows, PROMPTS, cap, seed)
+    pairs = pairs_of(rows, cap, seed)
+    assert pairs == pairs_of(rows, cap, seed)
     for task, prompt in PROMPTS.items():
         own = [pair for pair in pairs if pair.task_id == task]
         right = {row.completion for row in rows if row.task_id == task and row.passed}
@@ -48,18 +61,18 @@ def test_pairs_are_right_against_wrong_unique_and_capped(rows: list[Rollout], ca
 
 def test_losers_are_wrong_answers_not_failures_of_form() -> None:
     rows = [rollout("t1", "a", True), rollout("t1", "b", False, status="no_answer"), rollout("t1", "c", None)]
-    assert make_pairs(rows, PROMPTS, 4, 0) == []
+    assert pairs_of(rows) == []
 
 
 def test_the_most_frequent_right_text_comes_first() -> None:
     texts = ["x", "y", "y", "z"]
     rows = [rollout("t1", text, True, index=place) for place, text in enumerate(texts)] + [rollout("t1", "w", False)]
-    assert [row.completion for row in right_completions(rows, 1)] == ["y"]
-    assert [row.completion for row in right_completions(rows, 2)] == ["y", "x"]
+    assert [row.completion for row in right_of(rows, 1)] == ["y"]
+    assert [row.completion for row in right_of(rows, 2)] == ["y", "x"]
 
 
 def test_a_task_without_a_right_completion_gives_none() -> None:
-    assert right_completions([rollout("t1", "a", False), rollout("t1", "b", None)], 3) == []
+    assert right_of([rollout("t1", "a", False), rollout("t1", "b", None)], 3) == []
 
 
 @pytest.mark.parametrize(
@@ -86,9 +99,9 @@ def test_completions_must_think_where_that_is_required() -> None:
     assert thinking_fault("\\boxed{4}", "required") == "no thinking"
     assert thinking_fault("a</think>\\boxed{4}", "required") == ""
     bare = [rollout("t1", "a", True), rollout("t1", "b", False)]
-    assert len(make_pairs(bare, PROMPTS, 4, 0)) == 1
-    assert make_pairs(bare, PROMPTS, 4, 0, "required") == []
-    assert right_completions(bare, 4, "required") == []
+    assert len(pairs_of(bare)) == 1
+    assert pairs_of(bare, thinking="required") == []
+    assert right_of(bare, 4, "required") == []
 
 
 def test_malformed_thinking_makes_no_loser_and_no_winner() -> None:
@@ -98,14 +111,14 @@ def test_malformed_thinking_makes_no_loser_and_no_winner() -> None:
         rollout("t1", "<think>x</think><think>y</think>2", False),
         rollout("t1", "<think>x", False, status="cut"),
     ]
-    assert make_pairs(rows, PROMPTS, 4, 0) == []
-    assert [row.completion for row in right_completions(rows, 4)] == ["<think>x</think>1"]
+    assert pairs_of(rows) == []
+    assert [row.completion for row in right_of(rows, 4)] == ["<think>x</think>1"]
     assert faults(rows) == {"more than one think block": 2, "cut at the token limit": 1}
 
 
 def test_a_text_that_passed_and_failed_is_no_loser() -> None:
     rows = [rollout("t1", "a", True), rollout("t1", "a", False), rollout("t1", "b", False)]
-    assert [(pair.chosen, pair.rejected) for pair in make_pairs(rows, PROMPTS, 4, 0)] == [("a", "b")]
+    assert [(pair.chosen, pair.rejected) for pair in pairs_of(rows)] == [("a", "b")]
 
 
 def test_no_band_of_pass_rates_has_more_than_an_even_share() -> None:
@@ -114,17 +127,21 @@ def test_no_band_of_pass_rates_has_more_than_an_even_share() -> None:
     middling = [rollout(f"m{n}", "a", True) for n in range(3)]
     hard = [rollout("h", "a", True)]
     rates = {row.task_id: {"e": 1.0, "m": 0.5, "h": 0.125}[row.task_id[0]] for row in easy + middling + hard}
-    chosen = balanced(easy + middling + hard, rates, 4, 0)
+
+    def kept(rows: list[Rollout], bands: int = 4, seed: int = 0) -> list[Rollout]:
+        return list(compress(rows, balanced([row.task_id for row in rows], rates, bands, seed)))
+
+    chosen = kept(easy + middling + hard)
     assert Counter(row.task_id[0] for row in chosen) == {"e": 7, "m": 3, "h": 1}
     # Each prompt's preferred sample comes before any prompt's second one.
     assert {row.completion for row in chosen} == {"a"}
-    assert chosen == balanced(easy + middling + hard, rates, 4, 0)
-    assert chosen != balanced(easy + middling + hard, rates, 4, 1)
-    assert balanced(easy, rates, 4, 0) == easy
-    assert balanced(easy + hard, rates, 0, 0) == easy + hard
-    assert balanced([], {}, 4, 0) == []
+    assert chosen == kept(easy + middling + hard)
+    assert chosen != kept(easy + middling + hard, seed=1)
+    assert kept(easy) == easy
+    assert kept(easy + hard, bands=0) == easy + hard
+    assert kept([]) == []
 
 
 def test_pass_rates_leave_out_what_was_not_checked() -> None:
     rows = [rollout("t1", "a", True), rollout("t1", "b", False), rollout("t1", "c", None), rollout("t2", "c", None)]
-    assert pass_rates(rows) == {"t1": 0.5}
+    assert pass_rates((row.task_id, row.passed) for row in rows) == {"t1": 0.5}

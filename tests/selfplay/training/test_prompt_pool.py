@@ -12,24 +12,24 @@ from hypothesis import strategies as st
 
 from selfplay.config.synthesis import Feedback
 from selfplay.config.training import PromptPool, TrainingSettings
-from selfplay.run.records import LabelledTask, Prompt, Rollout
+from selfplay.run.records import LabelledTask, Prompt, RoundPrompt
 from selfplay.training.feedback import learnable_pairs
 from selfplay.training.prompt_pool import (
-    Chosen,
+    EXTERNAL,
     Draw,
-    Given,
     Pools,
+    candidate,
     choose,
     missed_shares,
-    round_prompts,
     source_counts,
 )
 from selfplay.training.stage import choose_prompts
+from verifiers.model import Task
 
 
 def task(name: str, agreement: float = 1.0, dropped: str = "", weight: float = 1.0) -> LabelledTask:
     return LabelledTask(
-        f"t-{name}", name, "math", f"problem {name}", "1", (), agreement, 0.5, dropped, None, weight=weight
+        f"t-{name}", name, "math", Task(f"problem {name}", "1"), agreement, 0.5, dropped, None, weight=weight
     )
 
 
@@ -37,7 +37,7 @@ def tasks(letter: str, count: int) -> list[LabelledTask]:
     return [task(f"{letter}{number}") for number in range(count)]
 
 
-def names(chosen: list[Chosen]) -> list[str]:
+def names(chosen: list[RoundPrompt]) -> list[str]:
     return [one.task.prompt_id for one in chosen]
 
 
@@ -58,7 +58,7 @@ def test_the_votes_of_a_teacher_have_a_threshold_of_their_own() -> None:
         assert sorted(names(choose_prompts(context, pools, 1))) == sorted(expected)
 
 
-GIVEN = [Given(one, "my file") for one in tasks("g", 40)]
+EXTERNAL_PROMPTS = [candidate(one, EXTERNAL, origin="my file") for one in tasks("g", 40)]
 ALONE = PromptPool()
 
 
@@ -74,7 +74,7 @@ def test_rounds_over_the_same_prompts_go_through_all_before_any_comes_again() ->
     assert names(choose(pools, ALONE, draw(4, seed=4), 1)) != rounds[0]
 
 
-def test_what_was_dropped_or_is_disputed_is_not_learnt_from() -> None:
+def test_what_was_dropped_or_is_disputed_is_not_trained_on() -> None:
     pool = [task("a"), task("b", dropped="label: tie"), task("c", agreement=0.4)]
     assert names(choose(Pools({1: pool}), ALONE, draw(0, least=0.5), 1)) == ["a"]
     assert choose(Pools({1: []}), ALONE, draw(0), 1) == []
@@ -87,43 +87,44 @@ def test_what_was_dropped_or_is_disputed_is_not_learnt_from() -> None:
     number=st.integers(1, 4),
 )
 def test_shares_are_met_where_there_is_enough(prompts: int, share: float, replay: float, number: int) -> None:
-    pools = Pools({n: tasks(f"r{n}-", 80) for n in range(1, 5)}, GIVEN)
-    settings = PromptPool(arm="mixed", given_share=share, replay=replay)
+    pools = Pools({n: tasks(f"r{n}-", 80) for n in range(1, 5)}, EXTERNAL_PROMPTS)
+    settings = PromptPool(arm="mixed", external_share=share, replay=replay)
     chosen = choose(pools, settings, draw(prompts), number)
     assert len(set(names(chosen))) == len(chosen)
     counts = source_counts(chosen)
     assert len(chosen) == prompts
-    assert counts["given"] == round(share * prompts)
+    assert counts["external"] == round(share * prompts)
     assert counts.get("replayed", 0) == (round(replay * prompts) if number > 1 else 0)
     assert missed_shares(chosen, settings, number) == ""
-    rows = round_prompts(chosen, number)
-    assert {row.origin for row in rows if row.source == "given"} == {"my file"}
-    for row in rows:
+    assert {row.origin for row in chosen if row.source == "external"} == {"my file"}
+    assert len({row.id for row in chosen}) == len(chosen)
+    for row in chosen:
+        assert row.round == number
         if row.source == "synthesised":
             assert (row.made_in < number) == row.replayed
 
 
 def test_few_prompts_are_never_taken_for_all() -> None:
     """A limit of 1, of which no room is left for new prompts, is not the limit 0."""
-    settings = PromptPool(arm="mixed", given_share=0.61)
-    assert len(choose(Pools({1: tasks("a", 30)}, GIVEN), settings, draw(1), 1)) == 2
+    settings = PromptPool(arm="mixed", external_share=0.61)
+    assert len(choose(Pools({1: tasks("a", 30)}, EXTERNAL_PROMPTS), settings, draw(1), 1)) == 2
 
 
 def test_a_share_that_cannot_be_met_is_said() -> None:
-    settings = PromptPool(arm="mixed", given_share=0.5)
-    chosen = choose(Pools({1: tasks("a", 30)}, GIVEN[:5]), settings, draw(0), 1)
-    assert source_counts(chosen) == {"synthesised": 30, "given": 5}
-    assert missed_shares(chosen, settings, 1) == "14% of its prompts are given, where 50% were to be"
+    settings = PromptPool(arm="mixed", external_share=0.5)
+    chosen = choose(Pools({1: tasks("a", 30)}, EXTERNAL_PROMPTS[:5]), settings, draw(0), 1)
+    assert source_counts(chosen) == {"synthesised": 30, "external": 5}
+    assert missed_shares(chosen, settings, 1) == "14% of its prompts are external, where 50% were to be"
 
 
-def test_the_given_arm_has_nothing_else_and_the_synthetic_one_nothing_given() -> None:
-    pools = Pools({1: tasks("a", 10)}, GIVEN)
-    assert source_counts(choose(pools, PromptPool(arm="given"), draw(8), 1)) == {"given": 8}
+def test_the_external_arm_has_nothing_else_and_the_synthetic_one_nothing_external() -> None:
+    pools = Pools({1: tasks("a", 10)}, EXTERNAL_PROMPTS)
+    assert source_counts(choose(pools, PromptPool(arm="external"), draw(8), 1)) == {"external": 8}
     assert source_counts(choose(pools, ALONE, draw(8), 1)) == {"synthesised": 8}
 
 
 def test_replayed_prompts_have_their_newest_label() -> None:
-    """Of four prompts learnt from, the second round dropped one and labelled the others anew."""
+    """Of four prompts trained on, the second round dropped one and labelled the others anew."""
     first = tasks("a", 4)
     later = [task(f"a{n}", dropped="" if n else "always solved", agreement=0.75) for n in range(4)] + tasks("b", 8)
     chosen = choose(Pools({1: first, 2: later}), PromptPool(replay=0.4), draw(10), 2)
@@ -159,9 +160,9 @@ def test_a_control_that_would_be_none_is_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"arm": "mixed", "given_share": 0.6, "replay": 0.4}, "no room"),
-        ({"arm": "given", "each_round": "resynthesise"}, "no prompts to resynthesise"),
-        ({"given": {"math": "x.jsonl"}}, "arm is synthetic_only"),
+        ({"arm": "mixed", "external_share": 0.6, "replay": 0.4}, "no room"),
+        ({"arm": "external", "each_round": "resynthesise"}, "no prompts to resynthesise"),
+        ({"external": {"math": "x.jsonl"}}, "arm is synthetic_only"),
     ],
 )
 def test_pools_that_make_no_sense_are_refused(settings: dict[str, object], says: str) -> None:
@@ -176,16 +177,12 @@ def prompt(name: str, domain: str = "math") -> Prompt:
 def test_learnable_prompts_become_observed_pairs() -> None:
     """Pass rates of 0, 1/4, 3/4 and 1, of which the middle two are learnable."""
     rates = {"never": 0, "hard": 1, "fair": 3, "always": 4}
-    rows = [
-        Rollout("i", f"t-{name}", "math", 1, "T=1", k, "x", k < passed, float(k < passed), "", "")
-        for name, passed in rates.items()
-        for k in range(4)
-    ]
+    rows = [(f"t-{name}", k < passed) for name, passed in rates.items() for k in range(4)]
     owner = {f"t-{name}": name for name in rates}
     known = [prompt(name) for name in [*rates, "unused"]]
     pairs = learnable_pairs(rows, owner, known, Feedback(low=0.2, high=0.8), 0)
     assert sorted(pair.id for pair in pairs) == ["fair", "hard"]
-    assert {(pair.concepts, pair.level, pair.answer, pair.source) for pair in pairs} == {
+    assert {(pair.concepts, pair.level, pair.task.answer, pair.source) for pair in pairs} == {
         (("addition",), "easy", None, "feedback")
     }
     assert len(learnable_pairs(rows, owner, known, Feedback(low=0.2, high=0.8, prompts=1), 0)) == 1

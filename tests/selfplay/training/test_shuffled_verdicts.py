@@ -7,12 +7,17 @@ from collections import Counter
 
 from selfplay.run.records import Rollout
 from selfplay.training.pairs import faults, right_completions
-from selfplay.training.verified_rollouts import shuffled_verdicts
+from selfplay.training.validity import Thinking
+from selfplay.training.verified_rollouts import permuted, with_verdicts
 
 
 def rollout(index: int, passed: bool | None, status: str) -> Rollout:
     reward = None if passed is None else float(passed)
     return Rollout("i", "t", "math", 1, "T=1", index, f"text {index}", passed, reward, status, "")
+
+
+def shuffled_verdicts(rows: list[Rollout], thinking: Thinking, seed: int) -> list[Rollout]:
+    return list(with_verdicts(rows, thinking, permuted(rows, thinking, seed)))
 
 
 WHOLE = [rollout(n, n % 2 == 0, "correct" if n % 2 == 0 else "wrong") for n in range(12)]

@@ -17,17 +17,20 @@ from selfplay.engines.api.wire import read_sample
 from selfplay.engines.base import ModelRef
 from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import RunDirectory
-from selfplay.run.records import LabelledTask, Trace
+from selfplay.run.records import Example, LabelledTask, Trace
 from selfplay.stage.context import Context
 from selfplay.training.rules import POLICY, Round
 from selfplay.training.teacher import learn_from_teacher
 from selfplay.trl_trainers.model_folder import weights_hash
-from selfplay.trl_trainers.sft import NothingToLearn, count_tokens
+from selfplay.trl_trainers.sft import CountJob, NothingToLearn, count_tokens
 from tests.selfplay.engines.openai_server import OpenAIServer
-from tests.selfplay.synthesis.toy import Here, NoClock, Quiet
+from tests.selfplay.in_process import InProcess
+from tests.selfplay.synthesis.toy import NoClock, Quiet
+from verifiers.model import Task
 
 TASKS = [
-    LabelledTask(f"t{n}", f"p{n}", "math", f"What is {n} + {n}?", str(2 * n), (), 1.0, 0.5, "", None) for n in range(6)
+    LabelledTask(f"t{n}", f"p{n}", "math", Task(f"What is {n} + {n}?", str(2 * n)), 1.0, 0.5, "", None)
+    for n in range(6)
 ]
 THINKS = "<think>\nAdd them.\n</think>\n\nIt is "
 
@@ -65,7 +68,7 @@ def round_of(folder: Path, model: ModelRef, sft: dict[str, Any]) -> Iterator[Rou
     )
     with RunDirectory.open(folder, recipe) as run:
         judge = Judge(recipe, run.store_folder, 1)
-        context = Context(run, Here(), judge, Quiet(), NoClock())  # type: ignore[arg-type]
+        context = Context(run, InProcess(), judge, Quiet(), NoClock())  # type: ignore[arg-type]
         stage = run.stage("selfplay_1")
         stage.folder.mkdir(parents=True)
         yield Round(stage, context, 1, model, TASKS, [])
@@ -82,7 +85,7 @@ def table(this: Round) -> list[Trace]:
     return this.stage.read("traces", Trace)
 
 
-def learnt(this: Round) -> list[list[str]]:
+def trained_on(this: Round) -> list[list[str]]:
     return [row["segments"] for row in pq.read_table(this.stage.folder / "examples.parquet").to_pylist()]
 
 
@@ -96,12 +99,12 @@ def test_unverified_traces_need_only_an_answer_and_their_length(
         assert counts["lost"] == {"no boxed answer": 1, "longer than max_tokens": 1}
         assert (counts["traces"], counts["samples"]) == (6, 4)
         wanted = [[THINKS + f"\\boxed{{{n}}}"] for n in (0, 5, 8, 10)]
-        assert learnt(this) == wanted
+        assert trained_on(this) == wanted
         assert {trace.origin for trace in table(this)} == {"big"}
         # Measured as the training reads them.
         left = [trace for trace in table(this) if not trace.dropped]
-        rows = [{"prompt": trace.prompt, "segments": [trace.completion]} for trace in left]
-        assert [trace.tokens for trace in left] == count_tokens({"model": tiny_model, "rows": rows, "chat": False})
+        rows = [Example(trace.prompt, (trace.completion,)) for trace in left]
+        assert [trace.tokens for trace in left] == count_tokens(CountJob(tiny_model, rows))
         policy = this.stage.folder / POLICY
         assert weights_hash(policy) != weights_hash(Path(tiny_model.path))
 
@@ -113,7 +116,7 @@ def test_labels_drop_what_is_wrong(tmp_path: Path, tiny_model: ModelRef, server:
         counts = learn_from_teacher(this)
         # Both traces of the others are the same text; those of the fourth are two ways to be right.
         assert counts["lost"] == {"fails the label": 2, "prompt has enough traces": 4}
-        assert learnt(this)[3:5] == [[THINKS + "\\boxed{8}"], [THINKS + "\\boxed{8.0}"]]
+        assert trained_on(this)[3:5] == [[THINKS + "\\boxed{8}"], [THINKS + "\\boxed{8.0}"]]
 
 
 def test_a_vote_drops_what_disagrees_and_prompts_without_a_majority(
@@ -137,7 +140,7 @@ def test_files_are_learnt_from_without_a_teacher(tmp_path: Path, tiny_model: Mod
     with round_of(tmp_path / "run", tiny_model, {"files": {"paths": [str(file)]}}) as this:
         counts = learn_from_teacher(this)
         assert counts["lost"] == {"prompt has enough traces": 1, "no boxed answer": 1}
-        assert learnt(this) == [["<think>\nHm.\n</think>\n\n\\boxed{2}"], ["\\boxed{0}"]]
+        assert trained_on(this) == [["<think>\nHm.\n</think>\n\n\\boxed{2}"], ["\\boxed{0}"]]
         assert [trace.prompt for trace in table(this)][2:] == ["Just say it.", "x"]
 
 

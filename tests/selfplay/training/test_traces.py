@@ -108,10 +108,26 @@ def test_files_give_problems_or_whole_prompts(tmp_path: Path, name: str) -> None
     file = write(tmp_path / name, rows)
     settings = TraceFiles(paths=(str(file),), problem="question", completion="trace")
     found = list(file_traces(recipe(), settings))
-    assert [(domain, prompt, trace) for _, domain, prompt, trace in found] == [
+    assert [(one.domain, one.prompt, one.text) for one in found] == [
         ("math", "1 + 1?\n\nReason step by step, and put the final answer within \\boxed{}.", THOUGHT),
         ("math", "Say 2.", "b"),
     ]
+
+
+def test_traces_of_functions_and_other_languages_are_told_apart(tmp_path: Path) -> None:
+    block = "```cpp\nint main() {}\n```"
+    rows = [
+        {"problem": "Echo.", "language": "cpp", "completion": block},
+        {"problem": "Add.", "entry_point": "add", "completion": block},
+    ]
+    settings = TraceFiles(paths=(str(write(tmp_path / "t.jsonl", rows)),))
+    cpp, function = file_traces(recipe(code="code"), settings)
+    assert "Write a C++ program" in cpp.prompt
+    assert "named `add`" in function.prompt
+    assert [trace_fault(one.text, "code", one.language) for one in (cpp, function)] == ["", "no code block"]
+    about_words = {"problem": "2 + 2?", "language": "en", "completion": "\\boxed{4}"}
+    [plain] = file_traces(recipe(), TraceFiles(paths=(str(write(tmp_path / "m.jsonl", [about_words])),)))
+    assert plain.prompt.startswith("2 + 2?\n\nReason")
 
 
 @pytest.mark.parametrize(

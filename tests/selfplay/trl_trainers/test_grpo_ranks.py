@@ -5,38 +5,35 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from selfplay.compute.workers import Workers
+from selfplay.config.recipe import Domain
+from selfplay.config.sandbox import SandboxSettings
+from selfplay.config.training import GRPORule
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
 from selfplay.run.files import read_json
+from selfplay.run.records import PolicyTask
+from selfplay.run.tables import write_table
 from selfplay.trl_trainers import model_folder
-from selfplay.trl_trainers.grpo import GROUPS_FILE, Known, train_grpo, write_tasks
+from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
+from selfplay.trl_trainers.jobs import GRPOJob, Placement
 from verifiers.model import Task
 
 GROUP = 4
 PROBLEMS = seeds.generate("math", 24, 0)
 
 
-def job(model: ModelRef, folder: Path) -> dict[str, Any]:
-    write_tasks(
-        folder / "tasks.parquet",
-        [(f"t{i}", "math", p.problem, Task(answer=p.answer)) for i, p in enumerate(PROBLEMS)],
-        [Known(pass_rate=0.5, tried=8)] * len(PROBLEMS),
-    )
+def job(model: ModelRef, folder: Path) -> GRPOJob:
+    rows = [PolicyTask(f"t{i}", "math", p.problem, Task(p.problem, p.answer), 0.5, 8) for i, p in enumerate(PROBLEMS)]
+    write_table(folder / "tasks.parquet", PolicyTask, rows)
     (folder / "ends_on.py").write_text(
         "def judge(task, completion):\n    return ord(completion[-1:] or 'a') % 8 == 0\n"
     )
     source = {"kind": "quickstart", "grammar": "math"}
-    recipe = {
-        "name": "ranks",
-        "model": {"kind": "scratch"},
-        "domains": {"math": {"seeds": source, "verifier": "ends_on:judge"}},
-        "training": {"grpo": {"candidates": 2, "top_up": 1.0}},
-    }
+    domain = Domain.model_validate({"seeds": source, "verifier": "ends_on:judge"})
     args = {
         "max_steps": 4,
         "per_device_train_batch_size": 6,  # three groups of four on two ranks: the second spans both
@@ -47,8 +44,19 @@ def job(model: ModelRef, folder: Path) -> dict[str, Any]:
         "beta": 0.0,
         "save_steps": 2,
     }
-    common = {"model": model, "tasks": str(folder / "tasks.parquet"), "args": args, "recipe": recipe, "lora": None}
-    return common | {"store": str(folder / "store"), "shuffled": False, "seed": 3, "device": "cpu"}
+    return GRPOJob(
+        model=model,
+        tasks=folder / "tasks.parquet",
+        args=args,
+        rule=GRPORule(candidates=2, top_up=1.0),
+        domains={"math": domain},
+        sandbox=SandboxSettings(),
+        store=folder / "store",
+    )
+
+
+def train(call: tuple[GRPOJob, Placement]) -> None:
+    train_grpo(*call)
 
 
 @pytest.mark.long
@@ -58,15 +66,15 @@ def test_ranks_choose_and_replace_alike(tiny_model: ModelRef, tmp_path: Path, mo
     given = job(tiny_model, tmp_path)
     try:
         for name in ("first", "second"):
-            own = {"work": str(tmp_path / f"{name}-work"), "output": str(tmp_path / name)}
-            workers.together(train_grpo, given | own)
+            place = Placement("cpu", 3, tmp_path / f"{name}-work", tmp_path / name)
+            workers.together(train, (given, place))
         whole = model_folder.weights_hash(tmp_path / "first")
         assert model_folder.weights_hash(tmp_path / "second") == whole
         # A kill after the first checkpoint: what came later is gone, and comes again.
         for file in (tmp_path / "second").iterdir():
             file.unlink()
         (tmp_path / "second-work" / "checkpoint-4" / "complete").unlink()
-        workers.together(train_grpo, given | own)
+        workers.together(train, (given, place))
         assert model_folder.weights_hash(tmp_path / "second") == whole
     finally:
         workers.stop()

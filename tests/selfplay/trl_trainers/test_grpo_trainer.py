@@ -16,8 +16,9 @@ from trl import GRPOTrainer
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import load_for_training
 from selfplay.quickstart import seeds
-from selfplay.rollouts.reward_function import VerifiedReward, task_to_json
+from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
+from selfplay.run.tables import plain_row
 from selfplay.trl_trainers import arguments, session
 from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
 from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
@@ -60,7 +61,7 @@ def pool() -> list[dict[str, Any]]:
             "prompt": problem.problem,
             "task_id": f"t{place}",
             "domain": "math",
-            "task": task_to_json(Task(answer=str(place))),
+            "task": plain_row(Task(answer=str(place))),
         }
         for place, problem in enumerate(problems)
     ]
@@ -156,12 +157,12 @@ def test_groups_without_variance_are_replaced_within_the_budget(make: Any, tmp_p
     rolled = {(line["call"], line["task_id"]) for line in lines}
     # Three places; tasks 0 and 2 are replaced by 3 and 4, and 4 by 5: the budget of three is spent.
     assert rolled == {(1, "t0"), (1, "t1"), (1, "t2"), (2, "t3"), (2, "t4"), (3, "t5")}
-    learnt = {"t1", "t3", "t5"}
+    trained_on = {"t1", "t3", "t5"}
     texts = trainer.processing_class.batch_decode(output["completion_ids"], skip_special_tokens=True)
-    assert sorted(texts) == sorted(line["completion"] for line in lines if line["task_id"] in learnt)
+    assert sorted(texts) == sorted(line["completion"] for line in lines if line["task_id"] in trained_on)
     assert trainer._logs["prompt"][GROUP] == pool()[1]["prompt"]
     prompts = trainer.processing_class.batch_decode(output["prompt_ids"], skip_special_tokens=True)
-    assert {pool()[int(task[1:])]["prompt"] for task in learnt} == set(prompts)
+    assert {pool()[int(task[1:])]["prompt"] for task in trained_on} == set(prompts)
 
 
 def test_a_batch_that_cannot_be_filled_keeps_what_it_has(make: Any) -> None:

@@ -9,7 +9,10 @@ import pytest
 
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
-from selfplay.trl_trainers.sft import Example, train_sft, write_examples
+from selfplay.run.records import Example
+from selfplay.run.tables import write_table
+from selfplay.trl_trainers.jobs import Placement, SFTJob
+from selfplay.trl_trainers.sft import train_sft
 
 PROBLEMS = seeds.generate("math", 12, 0)
 
@@ -17,10 +20,10 @@ PROBLEMS = seeds.generate("math", 12, 0)
 def first_loss(model: ModelRef, folder: Path, **args: object) -> float:
     """The loss of the untrained model on all examples in one batch, prompts left out."""
     folder.mkdir()
-    write_examples(folder / "examples.parquet", [Example(p.problem, (p.solution,)) for p in PROBLEMS])
-    job = {"model": model, "examples": str(folder / "examples.parquet"), "loss": "completion", "chat": False}
-    own = {"lora": None, "seed": 1, "device": "cpu", "work": str(folder / "work"), "output": str(folder / "out")}
-    train_sft(job | own | {"args": {"max_steps": 1, "per_device_train_batch_size": len(PROBLEMS)} | args})
+    table = folder / "examples.parquet"
+    write_table(table, Example, [Example(p.problem, (p.solution,)) for p in PROBLEMS])
+    settings = {"max_steps": 1, "per_device_train_batch_size": len(PROBLEMS)} | args
+    train_sft(SFTJob(model=model, examples=table, args=settings), Placement("cpu", 1, folder / "work", folder / "out"))
     line = json.loads((folder / "work" / "log.jsonl").read_text().splitlines()[0])
     return float(line["metrics"]["loss"])
 

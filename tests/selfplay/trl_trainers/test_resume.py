@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import pytest
 from transformers import TrainerCallback
 
 from selfplay.config.recipe import Recipe
+from selfplay.config.training import CollapseGuard, GRPORule
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
-from selfplay.run.records import Pair
+from selfplay.run.records import Example, Pair, PolicyTask
 from selfplay.run.tables import write_table
 from selfplay.trl_trainers import model_folder, session
 from selfplay.trl_trainers.dpo import train_dpo
-from selfplay.trl_trainers.grpo import train_grpo, write_tasks
-from selfplay.trl_trainers.sft import Example, train_sft, write_examples
+from selfplay.trl_trainers.grpo import train_grpo
+from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob
+from selfplay.trl_trainers.sft import train_sft
 from verifiers.model import Task
 
 PROBLEMS = seeds.generate("math", 24, 0)
@@ -44,83 +47,74 @@ class Stop(TrainerCallback):
             raise CutOff
 
 
-def sft_job(model: ModelRef, folder: Path) -> dict[str, Any]:
-    write_examples(folder / "examples.parquet", [Example(p.problem, (p.solution,)) for p in PROBLEMS])
-    args = {
-        "max_steps": 15,
-        "per_device_train_batch_size": 4,
-        "learning_rate": 1e-2,
-        "save_steps": 3,
-        "lr_scheduler_type": "constant",
-    }
-    return {"model": model, "examples": str(folder / "examples.parquet"), "args": args, "loss": "all", "chat": False}
+STEPS = {
+    "max_steps": 15,
+    "per_device_train_batch_size": 4,
+    "learning_rate": 1e-2,
+    "save_steps": 3,
+    "lr_scheduler_type": "constant",
+}
 
 
-def adapter_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+def sft_job(model: ModelRef, folder: Path) -> SFTJob:
+    table = folder / "examples.parquet"
+    write_table(table, Example, [Example(p.problem, (p.solution,)) for p in PROBLEMS])
+    return SFTJob(model=model, examples=table, args=STEPS, loss="all")
+
+
+def adapter_job(model: ModelRef, folder: Path) -> SFTJob:
     """Goes on with an adapter, as a round of EM does."""
-    job = sft_job(model, folder) | {"lora": {"r": 4, "target_modules": ["q_proj"]}, "adapter": True}
-    first = {"work": str(folder / "first-work"), "output": str(folder / "first"), "seed": 1, "device": "cpu"}
-    train_sft(job | first | {"args": job["args"] | {"max_steps": 1}})
-    return job | {"model": model_folder.trained_model(folder / "first")}
+    lora = {"r": 4, "target_modules": ["q_proj"]}
+    job = replace(sft_job(model, folder), lora=lora, keep_adapter=True)
+    first = Placement("cpu", 1, folder / "first-work", folder / "first")
+    train_sft(replace(job, args=STEPS | {"max_steps": 1}), first)
+    return replace(job, model=model_folder.trained_model(folder / "first"))
 
 
-def dpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+def dpo_job(model: ModelRef, folder: Path) -> DPOJob:
     pairs = [Pair(f"{i}", "t", p.problem, p.solution, "no", "test") for i, p in enumerate(PROBLEMS)]
     write_table(folder / "pairs.parquet", Pair, pairs)
-    args = {
-        "max_steps": 15,
-        "per_device_train_batch_size": 4,
-        "learning_rate": 1e-2,
-        "save_steps": 3,
-        "lr_scheduler_type": "constant",
-    }
-    return {"model": model, "pairs": str(folder / "pairs.parquet"), "args": args}
+    return DPOJob(model=model, pairs=folder / "pairs.parquet", args=STEPS, collapse=CollapseGuard(drop=None))
 
 
-def low_rank_dpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+def low_rank_dpo_job(model: ModelRef, folder: Path) -> DPOJob:
     """Adapters, with activations computed twice, and the NLL term."""
-    job = dpo_job(model, folder)
     more = {"gradient_checkpointing": True, "loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.5]}
     lora = {"r": 4, "target_modules": ["q_proj", "v_proj"]}
-    return job | {"args": job["args"] | more, "lora": lora}
+    return replace(dpo_job(model, folder), args=STEPS | more, lora=lora)
 
 
-def grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
-    rows = [(f"t{i}", "math", p.problem, Task(answer=p.answer)) for i, p in enumerate(PROBLEMS)]
-    write_tasks(folder / "tasks.parquet", rows)
-    args = {
-        "max_steps": 15,
+def grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
+    rows = [PolicyTask(f"t{i}", "math", p.problem, Task(p.problem, p.answer)) for i, p in enumerate(PROBLEMS)]
+    write_table(folder / "tasks.parquet", PolicyTask, rows)
+    args = STEPS | {
         "shuffle_dataset": True,
         "per_device_train_batch_size": 16,
         "num_generations": 4,
         "max_completion_length": 8,
-        "learning_rate": 1e-2,
-        "lr_scheduler_type": "constant",
-        "save_steps": 3,
         "beta": 0.0,
     }
-    return {
-        "model": model,
-        "tasks": str(folder / "tasks.parquet"),
-        "args": args,
-        "recipe": RECIPE.model_dump(mode="json"),
-        "store": str(folder / "store"),
-        "shuffled": False,
-    }
+    return GRPOJob(
+        model=model,
+        tasks=folder / "tasks.parquet",
+        args=args,
+        rule=GRPORule(),
+        domains=RECIPE.domains,
+        sandbox=RECIPE.sandbox,
+        store=folder / "store",
+    )
 
 
-def choosing_grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+def choosing_grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
     """With choices and groups that depend on all rewards before."""
-    job = grpo_job(model, folder)
-    rule = {"candidates": 2, "top_up": 1.0}
-    return job | {"recipe": job["recipe"] | {"training": {"grpo": rule}}}
+    return replace(grpo_job(model, folder), rule=GRPORule(candidates=2, top_up=1.0))
 
 
-def low_rank_grpo_job(model: ModelRef, folder: Path) -> dict[str, Any]:
+def low_rank_grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
     """An adapter beside a frozen model, which is its own reference, with activations computed twice."""
     job = grpo_job(model, folder)
     lora = {"r": 4, "target_modules": ["q_proj", "v_proj"]}
-    return job | {"args": job["args"] | {"beta": 0.1, "gradient_checkpointing": True}, "lora": lora}
+    return replace(job, args=job.args | {"beta": 0.1, "gradient_checkpointing": True}, lora=lora)
 
 
 FIRST, SECOND = 5, 11
@@ -148,10 +142,10 @@ def test_a_resumed_training_gives_the_same_weights(
 ) -> None:
     (tmp_path / "even_length.py").write_text("def judge(task, completion):\n    return len(completion) % 2 == 0\n")
     monkeypatch.syspath_prepend(tmp_path)
-    job = {"lora": None} | make(tiny_model, tmp_path) | {"seed": 3, "device": "cpu"}
+    job = make(tiny_model, tmp_path)
 
     def run(name: str) -> str:
-        train(job | {"work": str(tmp_path / f"{name}-work"), "output": str(tmp_path / name)})
+        train(job, Placement("cpu", 3, tmp_path / f"{name}-work", tmp_path / name))
         return model_folder.weights_hash(tmp_path / name)
 
     whole = run("whole")

@@ -56,7 +56,7 @@ def test_the_whole_story_of_one(run: Path) -> None:
     assert story["dropped"].startswith("judged: format")
     assert story["judgements"][0]["reason"] == "it breaks off"
     assert story["label"] is None
-    assert whole_story(run, "p1")["label"]["answer"] == "2"
+    assert whole_story(run, "p1")["label"]["task"]["answer"] == "2"
     with pytest.raises(RunError, match="has no prompt 'p99'"):
         whole_story(run, "p99")
 
@@ -90,7 +90,7 @@ def test_prompts_of_all_rounds_have_a_fate(rounds: Path) -> None:
 
 def test_the_story_of_a_prompt_of_a_later_round(rounds: Path) -> None:
     story = whole_story(rounds, "p11")
-    assert (story["round"], story["stage"], story["label"]["answer"]) == (2, "labelling_2", "22")
+    assert (story["round"], story["stage"], story["label"]["task"]["answer"]) == (2, "labelling_2", "22")
     assert whole_story(rounds, "p13")["judgements"][0]["reason"] == "said in round 2"
 
 
@@ -98,7 +98,7 @@ def test_the_newest_label_counts(relabelled: Path) -> None:
     found = {fate.id: (fate.round, fate.stage, fate.dropped) for fate in fates(relabelled)}
     assert found["p1"] == (1, "relabelling_3", "label: tie")
     assert found["p3"] == (1, "relabelling_3", "")
-    assert whole_story(relabelled, "p3")["label"]["answer"] == "6"
+    assert whole_story(relabelled, "p3")["label"]["task"]["answer"] == "6"
     assert [fate.id for fate in fates(relabelled, 1)] == [f"p{number}" for number in range(1, 8)]
 
 

@@ -11,12 +11,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from selfplay.cli.app import app
-from selfplay.cli.rollout_view import rollouts_view
+from selfplay.cli.rollouts import rollouts_view
 from selfplay.run.files import RunError
-from selfplay.run.records import LabelledTask, Rollout, Seed
+from selfplay.run.records import LabelledTask, Rollout, RoundPrompt, Seed
 from selfplay.run.tables import Record, write_table
-from selfplay.watching.rollouts import find_rollouts, stages_with_rollouts
+from selfplay.watching.rollouts import find_rollouts, how_judged, stages_with_rollouts
 from tests.selfplay.tracking.runs import claimed, recipe
+from verifiers.model import Task, Test
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 [red]so[/red] \u202e\x9b5n\r\tx = 4\nboxed 4"
 
@@ -36,12 +37,12 @@ def write(path: Path, record: type[Record], rows: list[Record]) -> None:
 @pytest.fixture
 def run_path(tmp_path: Path) -> Path:
     claimed(tmp_path, recipe("disabled"))
-    tasks = [LabelledTask(f"task{n}", "p", "math", f"What is {n}+3?", "5", (), 0.75, 0.5, "", None) for n in range(3)]
+    tasks = [LabelledTask(f"task{n}", "p", "math", Task(f"What is {n}+3?", "5"), 0.75, 0.5, "", None) for n in range(3)]
     write(tmp_path / "stages/labelling/tasks.parquet", LabelledTask, tasks)
     write(tmp_path / "stages/labelling/completions.parquet", Rollout, [rollout("task0", 0, True)])
     rows = [rollout("task0", 0, True), rollout("task0", 1, False), rollout("task1", 0, True), rollout("task2", 0, None)]
     write(tmp_path / "stages/selfplay_1/rollouts.parquet", Rollout, rows)
-    seed = Seed("seed0", "math", "heldout", "s", (), "", "", "What is 2+2?", "4", (), "", None)
+    seed = Seed("seed0", "math", "heldout", "s", (), "", "", Task("What is 2+2?", "4"), "", None)
     write(tmp_path / "stages/seeds/math-heldout.parquet", Seed, [seed])
     write(tmp_path / "stages/evaluation_1/rollouts.parquet", Rollout, [rollout("seed0", 0, False)])
     return tmp_path
@@ -50,10 +51,10 @@ def run_path(tmp_path: Path) -> Path:
 def test_the_newest_round_is_shown_with_what_was_asked(run_path: Path) -> None:
     assert stages_with_rollouts(run_path) == ["selfplay_1", "evaluation_1", "labelling"]
     found = find_rollouts(run_path)
-    assert [(one.task_id, one.problem, one.answer, len(one.rollouts)) for one in found] == [
-        ("task0", "What is 0+3?", "5", 2),
-        ("task1", "What is 1+3?", "5", 1),
-        ("task2", "What is 2+3?", "5", 1),
+    assert [(one.task_id, one.task, len(one.rollouts)) for one in found] == [
+        ("task0", Task("What is 0+3?", "5"), 2),
+        ("task1", Task("What is 1+3?", "5"), 1),
+        ("task2", Task("What is 2+3?", "5"), 1),
     ]
     assert [one.task_id for one in find_rollouts(run_path, limit=2)] == ["task0", "task1"]
     assert [one.task_id for one in find_rollouts(run_path, task="task2")] == ["task2"]
@@ -69,7 +70,28 @@ def test_failed_means_not_passed(run_path: Path) -> None:
 
 def test_held_out_problems_are_found_among_the_seeds(run_path: Path) -> None:
     [one] = find_rollouts(run_path, "evaluation_1")
-    assert (one.problem, one.answer) == ("What is 2+2?", "4")
+    assert one.task == Task("What is 2+2?", "4")
+
+
+def test_the_whole_label_of_an_external_prompt_is_shown(run_path: Path) -> None:
+    tests = (Test(args=([1, "\x1b[2J"],), expected={"a": 2}), *(Test(args=(n,), expected=n) for n in range(3)))
+    task = Task("Do.", tests=tests, entry_point="go", float_tolerance=0.1, comparison="any_order", time_limit_s=2)
+    labelled = LabelledTask("task0", "own", "code", task, 1.0, 0.0, "", None)
+    prompts = [RoundPrompt("i", 1, labelled, "external", "my book", 1, False)]
+    write(run_path / "stages/selfplay_1/prompts.parquet", RoundPrompt, prompts)
+    (run_path / "stages/labelling/tasks.parquet").unlink()
+    [one] = find_rollouts(run_path, task="task0")
+    assert one.task == task
+    assert one.as_json()["task"]["tests"][0]["expected"] == {"a": 2}
+    console = Console(file=io.StringIO(), width=200)
+    console.print(rollouts_view(one))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b" not in text
+    for said in ("function go; 2 s, 512 MB; either error up to 0.1; compared by any_order", "2 more tests", "→ {"):
+        assert said in " ".join(text.split())
+    program = Task("Do.", tests=(Test("1", "2"),), language="cpp", checker="exit(0)")
+    assert how_judged(program) == "program in C++; a checker of its own"
+    assert how_judged(Task("Do.", "4")) == ""
 
 
 def test_a_round_that_goes_on_is_read_from_its_log(run_path: Path) -> None:
@@ -78,7 +100,7 @@ def test_a_round_that_goes_on_is_read_from_its_log(run_path: Path) -> None:
     row = {"step": 3, "task_id": "task1", "domain": "math", "completion": "5", "passed": True, "reward": 1.0}
     file.write_text(json.dumps(row | {"status": "correct", "reason": ""}) + '\n{"torn')
     [one] = find_rollouts(run_path)
-    assert (one.stage, one.problem, one.rollouts[0]["mode"]) == ("selfplay_2", "What is 1+3?", "step 3")
+    assert (one.stage, one.task, one.rollouts[0]["mode"]) == ("selfplay_2", Task("What is 1+3?", "5"), "step 3")
 
 
 def test_of_a_round_that_goes_on_the_newest_rollouts_come_first(
@@ -135,7 +157,7 @@ def test_the_command_prints_json_that_is_safe_too(run_path: Path) -> None:
     assert "\x1b" not in done.stdout
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert rows[0]["rollouts"][0]["completion"] == HOSTILE
-    assert set(rows[0]) == {"stage", "task_id", "domain", "problem", "answer", "agreement", "rollouts"}
+    assert set(rows[0]) == {"stage", "task_id", "domain", "task", "agreement", "rollouts"}
 
 
 def test_what_did_not_pass_is_not_counted_as_if_it_were_all(run_path: Path) -> None:

@@ -23,6 +23,7 @@ from selfplay.run.files import write_json
 from selfplay.run.progress import ProgressFile
 from selfplay.tracking.digest import MetricDigest
 from selfplay.watching.status import is_running, run_status
+from tests.selfplay.plans import placed, plan_of, put_plan
 from tests.selfplay.tracking.runs import claimed, recipe
 
 STAGES = ("seeds", "em_1", "em_2", "synthesis", "selfplay_1", "selfplay_2")
@@ -42,7 +43,7 @@ def run_path(tmp_path: Path) -> Path:
         manifest = {"stage": name, "seconds": 3.5, "counts": {"rows": 12, "share": 0.123456, "[b]": "[/b]"}}
         write_json(tmp_path / "stages" / name / "manifest.json", manifest)
     lines = [
-        {"time": 1.0, "stage": "selfplay_1", "step": step, "metrics": {"reward": step / 10, "kl": 0.5}}
+        placed({"time": 1.0, "stage": "selfplay_1", "step": step, "metrics": {"reward": step / 10, "kl": 0.5}})
         for step in range(5)
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
@@ -51,7 +52,7 @@ def run_path(tmp_path: Path) -> Path:
 
 
 def test_the_status_of_a_stopped_run(run_path: Path) -> None:
-    text = shown(status_view(run_status(run_path, STAGES)))
+    text = shown(status_view(run_status(run_path, plan_of(STAGES))))
     assert "3 of 6 stages done" in text
     assert "not running" in text
     states = {line.split()[1]: line.split()[0] for line in reversed(text.splitlines()) if len(line.split()) > 1}
@@ -65,7 +66,7 @@ def test_the_status_of_a_running_run_does_not_disturb_it(run_path: Path) -> None
     assert not is_running(run_path)
     with (run_path / "lock").open("a+") as held:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        assert "in progress" in shown(status_view(run_status(run_path, STAGES)))
+        assert "in progress" in shown(status_view(run_status(run_path, plan_of(STAGES))))
         assert is_running(run_path)
     assert not is_running(run_path)
     with (run_path / "lock").open("a+") as again:
@@ -73,15 +74,15 @@ def test_the_status_of_a_running_run_does_not_disturb_it(run_path: Path) -> None
 
 
 def test_the_status_of_runs_at_their_ends(run_path: Path, tmp_path: Path) -> None:
-    assert "finished" in shown(status_view(run_status(run_path, ("seeds", "em_1"))))
+    assert "finished" in shown(status_view(run_status(run_path, plan_of(("seeds", "em_1")))))
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "0 of 6 stages done" in shown(status_view(run_status(empty, STAGES)))
+    assert "0 of 6 stages done" in shown(status_view(run_status(empty, plan_of(STAGES))))
 
 
 def test_a_damaged_manifest_is_said_to_be_damaged(run_path: Path) -> None:
     (run_path / "stages" / "em_1" / "manifest.json").write_text("{")
-    assert "is damaged" in " ".join(shown(status_view(run_status(run_path, STAGES))).split())
+    assert "is damaged" in " ".join(shown(status_view(run_status(run_path, plan_of(STAGES)))).split())
 
 
 def running(run_path: Path) -> Any:
@@ -92,7 +93,9 @@ def running(run_path: Path) -> Any:
 
 def log(run_path: Path, *lines: dict[str, Any]) -> None:
     with (run_path / "metrics.jsonl").open("a") as file:
-        file.write("\n" + "".join(json.dumps({"time": time.time(), "step": None} | line) + "\n" for line in lines))
+        file.write(
+            "\n" + "".join(json.dumps({"time": time.time(), "step": None} | placed(line)) + "\n" for line in lines)
+        )
 
 
 def told(run_path: Path, patch: pytest.MonkeyPatch, work: str, total: int, done: dict[float, int]) -> None:
@@ -109,19 +112,19 @@ def told(run_path: Path, patch: pytest.MonkeyPatch, work: str, total: int, done:
 def test_what_goes_on_is_said_with_its_rate_and_what_is_left(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told(run_path, monkeypatch, "selfplay 1: rollouts \x1b[2J", 100, {100.0: 0, 110.0: 40})
     with running(run_path):
-        status = run_status(run_path, STAGES)
+        status = run_status(run_path, plan_of(STAGES))
     assert status["current"]["rate_per_s"] == pytest.approx(4.0)
     assert status["current"]["eta_s"] == pytest.approx(15.0)
     text = shown(status_view(status))
     assert "40 of 100 completions, 1 shards done, 4 completions a second, about 15.0 s left of it" in text
     assert "\x1b" not in text
-    assert run_status(run_path, STAGES)["current"] is None, "nothing goes on in a run that was stopped"
+    assert run_status(run_path, plan_of(STAGES))["current"] is None, "nothing goes on in a run that was stopped"
 
 
 def test_steps_of_an_earlier_session_do_not_count_as_speed(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told(run_path, monkeypatch, "selfplay_1: training policy", 601, {100.0: 501, 105.0: 1, 110.0: 1})
     with running(run_path):
-        current = run_status(run_path, STAGES)["current"]
+        current = run_status(run_path, plan_of(STAGES))["current"]
     assert current["done"] == 503
     assert (current["rate_per_s"], current["eta_s"]) == (pytest.approx(0.2), pytest.approx(490.0))
 
@@ -129,7 +132,7 @@ def test_steps_of_an_earlier_session_do_not_count_as_speed(run_path: Path, monke
 def test_answers_of_an_endpoint_are_no_shards(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told(run_path, monkeypatch, "labelling: solving group 1", 100, {100.0: 50, 101.0: 1, 102.0: 1, 103.0: 1})
     with running(run_path):
-        text = shown(status_view(run_status(run_path, STAGES)))
+        text = shown(status_view(run_status(run_path, plan_of(STAGES))))
     assert "53 of 100 completions, 1 completions a second" in text
 
 
@@ -139,7 +142,7 @@ def test_a_run_that_hangs_is_seen_to(run_path: Path) -> None:
     for quiet, said in ((30.0, False), (7200.0, True)):
         write_json(run_path / "progress.json", progress | {"written": now - quiet})
         with running(run_path):
-            text = shown(status_view(run_status(run_path, STAGES)))
+            text = shown(status_view(run_status(run_path, plan_of(STAGES))))
         assert ("nothing new for 2 h 00 min" in text) is said
 
 
@@ -153,15 +156,15 @@ def test_why_a_session_ended_is_said_until_the_next_one_goes_on(
     told(run_path, monkeypatch, "w", 5, {100.0: 1})
     with pytest.raises(typer.Exit):
         launch_run(recipe("disabled"), run_path, None, None, list(STAGES))
-    status = run_status(run_path, STAGES)
+    status = run_status(run_path, plan_of(STAGES))
     assert status["ended"].startswith("a worker failed")
     assert "no memory" in shown(status_view(status))
     assert "\x1b" not in shown(status_view(status))
     with running(run_path):
-        assert run_status(run_path, STAGES)["ended"] is None
+        assert run_status(run_path, plan_of(STAGES))["ended"] is None
     ProgressFile(run_path).stage("selfplay_1", 5, 6)
-    assert run_status(run_path, STAGES)["ended"] is None
-    assert "the same `selfplay run` command" in shown(status_view(run_status(run_path, STAGES)))
+    assert run_status(run_path, plan_of(STAGES))["ended"] is None
+    assert "the same `selfplay run` command" in shown(status_view(run_status(run_path, plan_of(STAGES))))
 
 
 def test_alarms_held_out_accuracy_and_failures_are_shown(run_path: Path) -> None:
@@ -172,7 +175,7 @@ def test_alarms_held_out_accuracy_and_failures_are_shown(run_path: Path) -> None
         {"stage": "evaluation_1", "step": 1, "metrics": {"math/greedy": 0.25}},
         {"stage": "selfplay_1", "metrics": {"rollouts/status/wrong/math": 0.4, "rollouts/status/correct/math": 0.6}},
     )
-    status = run_status(run_path, (*STAGES, "evaluation_0", "evaluation_1"))
+    status = run_status(run_path, plan_of((*STAGES, "evaluation_0", "evaluation_1")))
     assert status["failures"] == [{"domain": "math", "reason": "wrong", "share": 0.4}]
     text = shown(status_view(status))
     assert "! One [b]answer[/b] won." in text
@@ -186,7 +189,7 @@ def test_a_round_that_goes_on_is_read_from_its_rollouts(run_path: Path) -> None:
     rows = [{"domain": "code", "passed": n >= 5, "status": "accepted" if n >= 5 else "time_limit"} for n in range(10)]
     rows.append({"domain": "code", "passed": None, "status": "error"})
     file.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"torn')
-    status = run_status(run_path, STAGES)
+    status = run_status(run_path, plan_of(STAGES))
     assert (status["pass_rate"][0], status["pass_rate"][-1]) == (0.0, 1.0)
     assert [(row["reason"], round(row["share"], 3)) for row in status["failures"]] == [
         ("time_limit", 0.455),
@@ -201,7 +204,7 @@ def test_a_clock_that_was_set_back_gives_no_negative_times(run_path: Path) -> No
     )
     log(run_path, {"time": time.time() + 1e6, "stage": "selfplay_1", "metrics": {"a": 1.0}})
     with running(run_path):
-        status = run_status(run_path, STAGES)
+        status = run_status(run_path, plan_of(STAGES))
     assert (status["current"]["stage_s"], status["current"]["quiet_s"], status["latest"]["age_s"]) == (0.0, 0.0, 0.0)
 
 
@@ -209,18 +212,18 @@ def test_a_clock_that_was_set_back_gives_no_negative_times(run_path: Path) -> No
 def test_a_damaged_progress_file_is_passed_over(run_path: Path, content: str) -> None:
     (run_path / "progress.json").write_text(content)
     with running(run_path):
-        assert run_status(run_path, STAGES)["current"] is None
+        assert run_status(run_path, plan_of(STAGES))["current"] is None
 
 
 def test_looking_again_reads_only_what_is_new(run_path: Path) -> None:
     metrics = MetricDigest(run_path)
     log(run_path, {"stage": "selfplay_1", "alarm": "one_answer", "text": "One answer won."})
-    first = run_status(run_path, STAGES, metrics)
+    first = run_status(run_path, plan_of(STAGES), metrics)
     file = run_path / "metrics.jsonl"
     file.write_bytes(b"x" * (file.stat().st_size - 1) + b"\n")
     with file.open("a") as handle:
         handle.write(json.dumps({"time": 2.0, "stage": "selfplay_1", "step": 9, "metrics": {"reward": 0.9}}) + "\n")
-    second = run_status(run_path, STAGES, metrics)
+    second = run_status(run_path, plan_of(STAGES), metrics)
     assert second["alarms"] == first["alarms"] != []
     assert second["reward"][0]["values"] == [*first["reward"][0]["values"], 0.9]
 
@@ -231,6 +234,7 @@ def test_a_run_that_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path, ve
     settings["training"]["selection"] = {}
     settings["domains"]["math"]["seeds"]["dev"] = 10
     claimed(tmp_path, Recipe.model_validate(settings))
+    put_plan(tmp_path, ["seeds", "base", "selfplay_1", "evaluation_1", "selection_1"])
     write_json(tmp_path / "stages" / "seeds" / "manifest.json", {"stage": "seeds", "seconds": 1.0, "counts": {}})
     assert CliRunner().invoke(app, [verb, str(tmp_path)]).exit_code == 0
     (tmp_path / "stages" / "selection_1").mkdir()
@@ -250,12 +254,15 @@ def test_a_report_that_cannot_be_written_is_refused_in_one_sentence(tmp_path: Pa
 
 
 def test_it_is_valid_json(run_path: Path) -> None:
-    assert json.loads(json.dumps(run_status(run_path, STAGES)))["stages"][2] == {"name": "em_2", "state": "skipped"}
+    assert json.loads(json.dumps(run_status(run_path, plan_of(STAGES))))["stages"][2] == {
+        "name": "em_2",
+        "state": "skipped",
+    }
 
 
 def test_watching_ends_with_the_run(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfplay.cli.status_view.INTERVAL_S", 0.0)
-    states = [run_status(run_path, STAGES) | {"running": state} for state in (True, True, False)]
+    states = [run_status(run_path, plan_of(STAGES)) | {"running": state} for state in (True, True, False)]
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     watch(console, lambda: states.pop(0))
     assert states == []
@@ -264,7 +271,7 @@ def test_watching_ends_with_the_run(run_path: Path, monkeypatch: pytest.MonkeyPa
 
 def long_run(run_path: Path) -> dict[str, Any]:
     """The status of a run that is in the seventh of ten rounds."""
-    stages = [f"{kind}_{number}" for number in range(1, 11) for kind in ("synthesis", "selfplay", "evaluation")]
+    stages = [f"{kind}_{number}" for number in range(1, 11) for kind in ("selection", "selfplay", "evaluation")]
     for name in stages[:19]:
         counts = {f"some_count_{place}": place for place in range(9)}
         write_json(run_path / "stages" / name / "manifest.json", {"seconds": 3.5, "counts": counts})
@@ -275,7 +282,7 @@ def long_run(run_path: Path) -> dict[str, Any]:
     progress = {"stage": "selfplay_7", "work": "selfplay_7: training policy", "stage_began": now, "written": now}
     write_json(run_path / "progress.json", progress | {"done": 3, "total": 5})
     with running(run_path):
-        return run_status(run_path, stages)
+        return run_status(run_path, plan_of(stages))
 
 
 @pytest.mark.parametrize("height", [24, 40])
@@ -288,12 +295,13 @@ def test_a_long_run_fits_on_the_screen_that_follows_it(run_path: Path, height: i
     assert len(lines) <= height
     for words in ("19 of 30 stages done", "▶  selfplay_7", "evaluation_6", "evaluation_7", "3 of 5 steps", "0.700"):
         assert words in text, text
-    assert ("synthesis_1 " in text) is (height == 40), "stages that ended long ago make room"
+    assert ("selection_1 " in text) is (height == 40), "stages that ended long ago make room"
 
 
 def test_a_short_run_is_shown_whole(run_path: Path) -> None:
     console = Console(file=io.StringIO(), width=100, height=50, color_system=None)
-    assert shown(fitted(run_status(run_path, STAGES), console)) == shown(status_view(run_status(run_path, STAGES)))
+    status = run_status(run_path, plan_of(STAGES))
+    assert shown(fitted(status, console)) == shown(status_view(status))
 
 
 def test_a_count_that_was_not_taken_is_left_out() -> None:

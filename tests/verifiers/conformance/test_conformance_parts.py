@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifiers.conformance.cases import DEFAULT_TASKS, Case, read_cases, task_from_plain, task_to_plain, tasks_of
+from verifiers.conformance.cases import DEFAULT_TASKS, Case, read_cases, tasks_of
 from verifiers.conformance.contract import faults_of
 from verifiers.conformance.items import items_of, sample, write_items
-from verifiers.conformance.report import Failure, check_of, share_of, wilson
+from verifiers.conformance.report import Failure, check_of, share_of, wilson_interval
 from verifiers.conformance.texts import KINDS, cut, hostile, may_be_right, neutral
 from verifiers.jsonl import UnusableInput
 from verifiers.model import Task, Test, Verdict
+from verifiers.programs.task_rows import task_from_json, task_to_json
 
 GOOD = Verdict(True, 1.0, "correct", "", {"answer": "4"}, 0.1)
 
@@ -121,14 +122,14 @@ def test_right_completions_are_cut_before_their_answer() -> None:
 
 def test_items_survive_their_file(tmp_path: Path) -> None:
     case = Case(
-        "c", Task(answer="4", tests=(Test(args=([1], "x"), expected={"a": None}),), prompt="?"), "\ud800", "wrong"
+        "c", Task(answer="4", tests=(Test(args=([1], "x"), expected={"a": None}),), problem="?"), "\ud800", "wrong"
     )
     items = items_of([case], 1000)
     write_items(items, tmp_path / "items.json")
     rows = json.loads((tmp_path / "items.json").read_text())
     assert [row["completion"] for row in rows] == [item.completion for item in items]
-    assert task_from_plain(rows[0]["task"]) == case.task
-    assert task_from_plain(task_to_plain(DEFAULT_TASKS[0])) == DEFAULT_TASKS[0]
+    assert task_from_json(rows[0]["task"]) == case.task
+    assert task_from_json(task_to_json(DEFAULT_TASKS[0])) == DEFAULT_TASKS[0]
     twins = [items[item.twin] for item in items if item.twin is not None]
     assert twins
     assert all(twin.kind == "twin" for twin in twins)
@@ -192,16 +193,16 @@ def test_a_file_without_cases_is_refused(tmp_path: Path) -> None:
 def test_intervals_solve_the_score_equation(pair: tuple[int, int]) -> None:
     """Wilson's bounds are the rates p whose distance from the observed rate is z of their own standard errors."""
     count, of = pair
-    low, high = wilson(count, of, 1.96)
+    low, high = wilson_interval(count, of)
     assert 0.0 <= low <= count / of <= high <= 1.0
     for bound in (low, high):
         if 0.0 < bound < 1.0:
             error = math.sqrt(bound * (1 - bound) / of)
-            assert abs(count / of - bound) / error == pytest.approx(1.96, rel=1e-6)
+            assert abs(count / of - bound) / error == pytest.approx(1.959964, rel=1e-6)
 
 
 def test_intervals_at_the_ends() -> None:
-    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
     assert share_of(0, 30).low == 0.0
     assert share_of(0, 30).high == pytest.approx(0.1135, abs=1e-4)
     assert share_of(30, 30).high == 1.0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from verifiers.judge.prompt import RIGHT_OR_WRONG, ReplyUnreadable, question_of, score_of
 from verifiers.model import Task
 
-TASK = Task(prompt="Which river flows through Vienna?", answer="the Danube")
+TASK = Task(problem="Which river flows through Vienna?", answer="the Danube")
 
 
 @given(st.text())
@@ -31,7 +31,7 @@ def test_no_two_questions_share_a_nonce() -> None:
 
 
 def test_a_task_without_reference_names_none() -> None:
-    question = question_of(Task(prompt="Write a limerick."), "x", "Score how well it scans.", 5)
+    question = question_of(Task(problem="Write a limerick."), "x", "Score how well it scans.", 5)
     assert "reference answer" not in question.system
     assert "<<<reference" not in question.user
     assert "from 0 to 5" in question.system

@@ -16,7 +16,7 @@ from verifiers.model import Task
 from verifiers.registry import UnknownVerifier, load
 from verifiers.rules.text import ExactVerifier
 
-TASK = Task(prompt="Which river flows through Vienna?", answer="the Danube")
+TASK = Task(problem="Which river flows through Vienna?", answer="the Danube")
 RIGHT, WRONG = "It is the Danube.", "It is the Rhine."
 
 
@@ -158,7 +158,7 @@ def test_a_claim_gains_nothing(judge: Any, claim: str) -> None:
 
 def test_equal_items_are_asked_once_and_kept(judge: Any, server: JudgeServer) -> None:
     one = judge()
-    verdicts = one.verify_many([(TASK, RIGHT), (TASK, WRONG), (TASK, RIGHT), (Task(prompt="?", answer="x"), RIGHT)])
+    verdicts = one.verify_many([(TASK, RIGHT), (TASK, WRONG), (TASK, RIGHT), (Task(problem="?", answer="x"), RIGHT)])
     assert [verdict.passed for verdict in verdicts] == [True, False, True, False]
     assert server.seen["v1"] == 3
     again = one.verify(TASK, RIGHT)
@@ -208,7 +208,7 @@ def test_closing_ends_what_is_under_way(judge: Any, server: JudgeServer) -> None
     waiting.join(10)
     assert [(verdict.passed, verdict.reason) for verdict in found] == [(None, "the judge was closed")]
     one.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "judge endpoint"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("endpoint of")]
 
 
 def test_scores_on_a_scale(judge: Any) -> None:
@@ -218,11 +218,11 @@ def test_scores_on_a_scale(judge: Any) -> None:
 
 
 def test_the_key_comes_from_the_environment(judge: Any, server: JudgeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUDGE_KEY", "of the house")
+    monkeypatch.setenv("JUDGE_KEY", "of-the-house")
     one = judge(api_key_env="JUDGE_KEY")
     one.verify(TASK, RIGHT)
-    assert server.authorization == "Bearer of the house"
-    assert "house" not in one.fingerprint
+    assert server.authorization == "Bearer of-the-house"
+    assert "of-the-house" not in one.fingerprint
     monkeypatch.delenv("JUDGE_KEY")
     with pytest.raises(ValueError, match="environment variable JUDGE_KEY is not set"):
         judge(api_key_env="JUDGE_KEY")
@@ -239,7 +239,7 @@ def test_requests_can_be_extended(judge: Any, server: JudgeServer) -> None:
         ({"base_url": "ftp://x"}, "must be an address"),
         ({"base_url": "127.0.0.1:80"}, "base_url"),
         ({"base_url": "http://x:99999999"}, "base_url"),
-        ({"base_url": "http://me:secret@x/v1"}, "no user or password"),
+        ({"base_url": "http://me:secret@x/v1"}, "no user, password or query"),
         ({"levels": 0}, "levels must be more than 0"),
         ({"attempts": 0}, "attempts"),
         ({"timeout_s": 0.0}, "timeout_s"),

@@ -290,8 +290,8 @@ def test_a_judge_sees_the_prompt() -> None:
     seen: list[Task] = []
     with serving({"own": function(lambda task, text: seen.append(task) or True)}) as own:
         rewards(own, "/v1/openrlhf", query=["P x"], prompts=["P "], labels=["a"])
-        score(own, {"completion": "x", "prompt": "Q"})
-    assert [task.prompt for task in seen] == ["P ", "Q"]
+        score(own, {"completion": "x", "problem": "Q"})
+    assert [task.problem for task in seen] == ["P ", "Q"]
 
 
 def test_a_query_without_its_prompt_is_not_checked(client: httpx.Client) -> None:
@@ -316,9 +316,8 @@ def test_stand_ins_leave_the_mean_of_their_group(samples: list[tuple[str, float 
 def test_an_item_can_say_all_that_a_task_can() -> None:
     """Each field of a task set to something else than its default comes through."""
     said: dict[str, Any] = {
-        "id": "a",
         "answer": "4",
-        "prompt": "2+2?",
+        "problem": "2+2?",
         "tests": [{"input": "1", "output": "2"}],
         "entry_point": "f",
         "language": "cpp",

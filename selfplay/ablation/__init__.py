@@ -1,1 +1,0 @@
-"""Arms of EM side by side."""

@@ -1,0 +1,85 @@
+"""The program of a worker, `python -m selfplay.compute.worker_main`: calls what its owner names, one by one."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from selfplay.compute.objects import Owner, unpacked
+from selfplay.compute.system_errors import worker_sentence
+from selfplay.config.errors import UserError
+
+DISTRIBUTED_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True, slots=True)
+class JobFault:
+    """An error of a function: one sentence, and the error itself where it is for a person as it stands."""
+
+    sentence: str
+    error: UserError | None
+
+
+def import_libraries() -> None:
+    """Loads what trains and generates, so that the first job does not wait for it."""
+    import torch
+    import trl
+    from transformers.utils import logging
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    logging.disable_progress_bar()
+    # Attribute access loads TRL's lazily imported trainers.
+    _ = (trl.SFTTrainer, trl.GRPOTrainer, trl.DPOTrainer)
+
+
+def run_rank(function: Callable[[Any], Any], job: Any, rank: int, world: int, port: int) -> Any:
+    """Runs a job as one of the ranks of a data-parallel group, which lasts as long as the job."""
+    if world == 1:
+        return function(job)
+    values = (rank, 0 if os.environ.get("CUDA_VISIBLE_DEVICES") else rank, world, world, "127.0.0.1", port)
+    os.environ.update(dict(zip(DISTRIBUTED_VARIABLES, map(str, values), strict=True)))
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    try:
+        return function(job)
+    finally:
+        _leave_group()
+
+
+def _leave_group() -> None:
+    import torch.distributed
+    from accelerate.state import AcceleratorState, GradientState
+
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+    for name in DISTRIBUTED_VARIABLES:
+        os.environ.pop(name, None)
+
+
+def _result(asked: bytes) -> Any:
+    """The result of a function; of a fault the owner gets one sentence, the log all of it."""
+    try:
+        function, arguments = unpacked(asked)
+        return function(*arguments)
+    except Exception as error:  # noqa: BLE001 - handed to the process that asked
+        traceback.print_exc()
+        return JobFault(worker_sentence(error), error if isinstance(error, UserError) else None)
+
+
+def serve() -> None:
+    """Answers calls until the owner hangs up, or ends."""
+    owner = Owner()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for asked in owner.told():
+        owner.answer(_result(asked))
+
+
+if __name__ == "__main__":
+    # By its own name, since what it answers with is named by its module.
+    importlib.import_module("selfplay.compute.worker_main").serve()

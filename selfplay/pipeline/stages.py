@@ -1,0 +1,202 @@
+"""The table of stages: for a recipe, every stage in order, with what it depends on and what it does.
+
+One entry is one stage. Running, planning, checking, status, reuse and the report all read this table; a new kind of
+stage is a function in `work`, a result in `selfplay.run.results`, a line in `lines`, and an entry here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from selfplay.concepts.choice import choice_files
+from selfplay.config.em import EM
+from selfplay.config.recipe import Recipe
+from selfplay.config.synthesis import Synthesis
+from selfplay.curation.benchmarks import benchmark_contents
+from selfplay.pipeline import work
+from selfplay.pipeline.lines import line_of
+from selfplay.run import results
+from selfplay.run.directory import RunDirectory
+from selfplay.run.plan import Kind, Plan, PlannedStage, expected, stage_name
+from selfplay.seeds.stage import may_be_unannotated, seed_files
+from selfplay.stage.spec import StageSpec, StageWork, by_name, no_files
+from selfplay.training.external_prompts import external_files
+from selfplay.training.traces import trace_files
+
+ROUNDS = frozenset(
+    {Kind.FEEDBACK, Kind.SYNTHESIS, Kind.CURATION, Kind.LABELLING, Kind.RELABELLING}
+    | {Kind.SELFPLAY, Kind.EVALUATION, Kind.SELECTION}
+)
+"""Kinds of stages that belong to rounds of self-play."""
+
+
+def stage_table(recipe: Recipe) -> dict[str, StageSpec]:
+    """The stages of a recipe by name, in order; EM and the rounds may end before their last one."""
+    return by_name(list(_Table(recipe).specs()))
+
+
+def planned(table: Mapping[str, StageSpec]) -> Plan:
+    """The plan of a table, as the run directory keeps it."""
+    return Plan(spec.planned for spec in table.values())
+
+
+def is_finished(run: RunDirectory, table: Mapping[str, StageSpec]) -> bool:
+    """Whether nothing is left to do."""
+    return run.stage(expected(run.path, planned(table)).names[-1]).done
+
+
+def synthesis_stages(table: Mapping[str, StageSpec]) -> list[str]:
+    """The stages that come before self-play: from seed problems to curated prompts."""
+    names = list(table)
+    last = Kind.CURATION if Kind.CURATION in table else Kind.BASE
+    return names[: names.index(last) + 1]
+
+
+def _fields(section: str, model: type[EM | Synthesis], without: Collection[str]) -> tuple[str, ...]:
+    return tuple(f"{section}.{name}" for name in model.model_fields if name not in without)
+
+
+class _Table:
+    """Makes the entries of one recipe."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._source = stage_name(Kind.ANNOTATION if recipe.is_annotated else Kind.SEEDS, 0)
+        self._made: list[PlannedStage] = []
+
+    def specs(self) -> Iterator[StageSpec]:
+        """All of them, in order."""
+        recipe = self._recipe
+        yield from self._beginnings()
+        if recipe.synthesises:
+            yield from self._models_of_prompts()
+            yield from self._prompts(1)
+        if recipe.training.scratch_teacher is not None:
+            run = results.ScratchResult
+            yield self._spec(Kind.TEACHER, 0, ("training.sft.teacher.engine",), [self._source], work.teacher, run)
+        yield from self._measurements(0)
+        for number in range(1, recipe.training.rounds + 1):
+            if number > 1:
+                yield from self._renewal(number)
+            yield self._selfplay(number)
+            yield from self._measurements(number)
+
+    def _beginnings(self) -> Iterator[StageSpec]:
+        recipe = self._recipe
+        seeds = functools.partial(work.seeds, unannotated=may_be_unannotated(recipe))
+        files = functools.partial(seed_files, recipe)
+        yield self._spec(Kind.SEEDS, 0, ("domains",), [], seeds, results.SeedsResult, files)
+        if recipe.is_annotated:
+            # Which problems need what depends on those that will be measured.
+            measured = ("em.rationales", "em.stop", "em.guards", "evaluation.split")
+            sections = ("cold_start.annotators", "cold_start.annotation", "engine", *measured)
+            yield self._spec(
+                Kind.ANNOTATION, 0, sections, self._names(Kind.SEEDS), work.annotation, results.AnnotationResult
+            )
+        yield self._spec(Kind.BASE, 0, ("model", "engine"), [self._source], work.base, results.ScratchResult)
+
+    def _models_of_prompts(self) -> Iterator[StageSpec]:
+        # A pair is measured as it will be used: on held-out problems, and with p drawing as synthesis draws.
+        measured = ("em.heldout_pairs", "em.bound_samples", "em.sampling", "em.stop", "em.guards", "synthesis.sampling")
+        start = ("generator", "generator_lora", "cold_start", "em.rationales", *measured)
+        held_out = ("evaluation.problems", "evaluation.split")
+        inputs = [self._source, *self._names(Kind.BASE)]
+        yield self._spec(Kind.COLD_START, 0, start + held_out, inputs, work.cold_start, results.ColdStartResult)
+        for number in range(1, self._recipe.em.rounds + 1):
+            inputs = self._of_models()
+            sections = _fields("em", EM, ["rounds"])
+            yield self._spec(Kind.EM, number, sections, inputs, work.em, results.EMResult, ends=frozenset({Kind.EM}))
+
+    def _prompts(self, number: int) -> Iterator[StageSpec]:
+        """New prompts for a round, what is kept of them, and their labels."""
+        recipe = self._recipe
+        sections = _fields("synthesis", Synthesis, ["feedback"])
+        files = functools.partial(choice_files, recipe)
+        inputs = self._of_models()
+        yield self._spec(Kind.SYNTHESIS, number, sections, inputs, work.synthesis, results.SynthesisResult, files)
+        inputs = [self._source, stage_name(Kind.SYNTHESIS, number), *self._names(Kind.CURATION)]
+        files = functools.partial(benchmark_contents, recipe.curation)
+        yield self._spec(
+            Kind.CURATION, number, ("curation", "sandbox"), inputs, work.curation, results.CurationResult, files
+        )
+        if recipe.training.needs_labels:
+            yield self._labelling(number)
+
+    def _labelling(self, number: int) -> StageSpec:
+        inputs = [self._source, *self._policy(number - 1), *self._names(Kind.CURATION)[-1:]]
+        sections = ("labelling", "sandbox")
+        return self._spec(Kind.LABELLING, number, sections, inputs, work.labelling, results.LabellingResult)
+
+    def _renewal(self, number: int) -> Iterator[StageSpec]:
+        """The stages by which a round comes to prompts or labels that the round before did not have."""
+        recipe = self._recipe
+        each, labels = recipe.training.pool.each_round, recipe.training.needs_labels
+        if not recipe.synthesises:
+            return
+        if each == "resynthesise":
+            if recipe.synthesis.feedback is not None:
+                inputs = [*self._of_models(), stage_name(Kind.SELFPLAY, number - 1), *self._names(Kind.CURATION)]
+                sections = ("em", "synthesis.feedback")
+                yield self._spec(Kind.FEEDBACK, number, sections, inputs, work.feedback, results.FeedbackResult)
+            yield from self._prompts(number)
+        elif each == "relabel" and labels:
+            yield self._labelling(number)
+        elif each == "reuse" and labels and recipe.labelling.relabelling is not None:
+            inputs = [*self._policy(number - 1), *self._names(Kind.LABELLING, Kind.RELABELLING)]
+            sections = ("labelling", "sandbox")
+            yield self._spec(Kind.RELABELLING, number, sections, inputs, work.relabelling, results.LabellingResult)
+
+    def _selfplay(self, number: int) -> StageSpec:
+        recipe = self._recipe
+        shared = ("algorithm", recipe.training.algorithm, "pool", "thinking", "rewards", "sampling", "lora")
+        sections = (*(f"training.{name}" for name in shared), "sandbox", "labelling")
+        prompts = self._names(Kind.LABELLING, Kind.RELABELLING) or self._names(Kind.CURATION)
+        inputs = [self._source, *self._policy(number - 1), *prompts, *self._names(Kind.TEACHER)]
+        return self._spec(
+            Kind.SELFPLAY,
+            number,
+            sections,
+            inputs,
+            work.selfplay,
+            results.SelfplayResult,
+            lambda: external_files(recipe) + trace_files(recipe),
+        )
+
+    def _measurements(self, number: int) -> Iterator[StageSpec]:
+        inputs = [self._source, *self._policy(number)]
+        sections = ("evaluation", "sandbox")
+        yield self._spec(Kind.EVALUATION, number, sections, inputs, work.evaluation, results.EvaluationResult)
+        if self._recipe.training.selection is not None:
+            chosen_by = ("training.selection", "evaluation.max_new_tokens", "sandbox")
+            inputs = [*inputs, *self._names(Kind.SELECTION)]
+            yield self._spec(
+                Kind.SELECTION, number, chosen_by, inputs, work.selection, results.SelectionResult, ends=ROUNDS
+            )
+
+    def _policy(self, number: int) -> list[str]:
+        """The stages of which the policy after a round is made; the base says what the policy is."""
+        return [*self._names(Kind.BASE), *([stage_name(Kind.SELFPLAY, number)] if number else [])]
+
+    def _of_models(self) -> list[str]:
+        """The stages of which the newest prompt model and rationale model are made."""
+        return [self._source, *self._names(Kind.BASE, Kind.COLD_START, Kind.EM, Kind.FEEDBACK)]
+
+    def _names(self, *kinds: Kind) -> list[str]:
+        """The stages of some kinds that come before, in order."""
+        return [stage.name for stage in self._made if stage.kind in kinds]
+
+    def _spec(
+        self,
+        kind: Kind,
+        number: int,
+        sections: tuple[str, ...],
+        inputs: list[str],
+        run: Callable[[StageWork], results.StageResult],
+        result: type[results.StageResult],
+        contents: Callable[[], str] = no_files,
+        ends: frozenset[Kind] = frozenset(),
+    ) -> StageSpec:
+        stage = PlannedStage(kind, number, line_of(self._recipe, kind))
+        self._made.append(stage)
+        return StageSpec(stage, sections, tuple(inputs), run, result, contents, ends)

@@ -1,0 +1,74 @@
+"""Jobs of trainers, as types: one class for each trainer, and the place that the run decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from selfplay.config.recipe import Domain
+from selfplay.config.sandbox import SandboxSettings
+from selfplay.config.training import CollapseGuard, GRPORule
+from selfplay.engines.base import ModelRef
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a training works, by which seed, and where it leaves the model."""
+
+    device: str
+    """`cpu` or `cuda`."""
+    seed: int
+    work: Path
+    """TRL's output folder: checkpoints, the log, the tokens of the data set."""
+    output: Path
+    """The folder of the trained model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerJob:
+    """Shared by all trainings."""
+
+    model: ModelRef
+    """The model that it starts from; prompts go through its chat template where it has that style."""
+    args: dict[str, Any]
+    """Arguments of TRL's configuration class."""
+    lora: dict[str, Any] | None = None
+    """Arguments of peft's LoraConfig; None trains all weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SFTJob(TrainerJob):
+    """Maximum likelihood on a table of `Example`."""
+
+    examples: Path
+    loss: Literal["completion", "all"] = "completion"
+    """Tokens that count in the loss: the segments alone, or the prompt too."""
+    keep_adapter: bool = False
+    """Whether a LoRA adapter stays one; else it is merged into the model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DPOJob(TrainerJob):
+    """Preferences, from a table of `Pair`."""
+
+    pairs: Path
+    collapse: CollapseGuard
+    """When the training ends because chosen completions become unlikely."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GRPOJob(TrainerJob):
+    """Rolling out and learning in one loop, on a table of `PolicyTask`."""
+
+    tasks: Path
+    rule: GRPORule
+    domains: Mapping[str, Domain]
+    """Whose verifiers judge."""
+    sandbox: SandboxSettings
+    """Where they run programs."""
+    store: Path
+    """The run's store, which keeps verdicts."""
+    shuffled: bool = False
+    """Whether rewards are permuted: the control."""

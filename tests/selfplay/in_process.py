@@ -1,0 +1,28 @@
+"""Workers without processes, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+
+class InProcess:
+    """Stands for the workers: every job runs in this process."""
+
+    device = "cpu"
+    count = 1
+    busy_seconds = 0.0
+
+    def __init__(self) -> None:
+        self.jobs = 0
+
+    def as_done(self, function: Any, jobs: Any, on_tick: Any = None) -> Iterator[tuple[int, Any]]:
+        for place, job in enumerate(jobs):
+            self.jobs += 1
+            yield place, function(job)
+
+    def map(self, function: Any, jobs: Any, on_tick: Any = None) -> list[Any]:
+        return [done for _, done in self.as_done(function, jobs)]
+
+    def together(self, function: Any, job: Any, on_tick: Any = None) -> Any:
+        return function(job)
