@@ -13,7 +13,8 @@ from verifiers.model import Task, Test
 from verifiers.programs.approximate import ToleranceKind
 from verifiers.programs.comparison import Comparison
 
-_BIGGEST_ID = 2**63 - 1
+_BIGGEST_ID = 2**63 - 1024
+"""The largest float below 2^63, so that a float in JSON and an integer are bounded alike."""
 
 
 def _answer_text(value: Any) -> Any:
