@@ -13,8 +13,8 @@ from verifiers.model import Task, Test
 from verifiers.programs.approximate import ToleranceKind
 from verifiers.programs.comparison import Comparison
 
-_BIGGEST_ID = 2**63 - 1024
-"""The largest float below 2^63, so that a float in JSON and an integer are bounded alike."""
+_BIGGEST_ID = 9 * 10**18
+"""Within 64 bits, and the same as a float, in which OpenAPI states bounds."""
 
 
 def _answer_text(value: Any) -> Any:
