@@ -32,7 +32,7 @@ class ConceptBank:
     together: sparse.csr_array
     """Combinations with both of two concepts, int32, symmetric, zero diagonal, shape [concepts, concepts]."""
     vectors: Vectors
-    """What cosines are taken of."""
+    """Texts of which cosines are taken."""
 
     def __len__(self) -> int:
         return len(self.names)

@@ -30,7 +30,7 @@ class NoCombination(RunStopped):
 
 
 class Steering(Protocol):
-    """What prefers some concepts to others while combinations are drawn."""
+    """Weights that prefer some concepts to others while combinations are drawn."""
 
     def preference(self) -> NDArray[np.float64]:
         """A factor of each concept's weights, shape [concepts]."""

@@ -18,7 +18,7 @@ Tokens = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """What a prompt has in common with which problem."""
+    """A run of words that a prompt has in common with a problem."""
 
     benchmark: str
     item: str

@@ -146,7 +146,7 @@ def ask_models(
 
 
 def _pieces(batches: Iterable[Sequence[Prompt]], dropped: Mapping[str, str]) -> Iterator[list[Prompt]]:
-    """What is left, some thousands at a time."""
+    """The prompts that are left, some thousands at a time."""
     held: list[Prompt] = []
     for batch in batches:
         held += [prompt for prompt in batch if prompt.id not in dropped]

@@ -21,7 +21,7 @@ MINHASH_SEED = 1
 """Seed of the hash functions: a constant, since the outcome must depend on the texts alone."""
 SKETCHED_AT_ONCE = 8192
 DEARER = 4
-"""What a comparison of two word sets costs, relative to a look at a member of a bucket."""
+"""The cost of a comparison of two word sets, relative to a look at a member of a bucket."""
 NONE = -1
 
 Places = NDArray[np.int64]
@@ -90,7 +90,7 @@ class Buckets:
         self._starts = np.concatenate([*starts, [bands * count]])
 
     def beside(self, place: int, left: NDArray[np.bool_]) -> Places:
-        """What is left of the problems in the buckets of one, or all that is left where that costs less; each once."""
+        """The problems that are left in the buckets of one, or all that are left where that costs less; each once."""
         buckets = self._bucket[place]
         begins, ends = self._starts[buckets], self._starts[buckets + 1]
         if (ends - begins).sum() > DEARER * np.count_nonzero(left):

@@ -19,7 +19,7 @@ from selfplay.rollouts.judge import CUT, Judge
 from selfplay.run.records import Rollout
 from verifiers.model import Verdict
 
-AHEAD = 4
+AHEAD = 2
 """Batches that may wait for their verdicts while the next is sampled."""
 
 Hear = Callable[[Sequence[Completion], Sequence[Verdict]], None]

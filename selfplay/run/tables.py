@@ -20,9 +20,9 @@ from selfplay.run.files import whole_file
 from verifiers.programs.task_rows import json_text, json_value
 
 ROWS_AT_ONCE = 8192
-BYTES_AT_ONCE = 1 << 25
+BYTES_AT_ONCE = 1 << 22
 """Most rows of a table, and about the most bytes of them, that what reads or writes it in a stream holds in memory."""
-RECORDS_AT_ONCE = 256
+RECORDS_AT_ONCE = 128
 """Most rows that are held as records: a list of numbers takes several times as much in Python as in Arrow."""
 
 Record = TypeVar("Record", bound=Any)
@@ -161,7 +161,7 @@ def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = No
             missing = file.metadata.num_rows
             columns = None if names is None else list(names)
             for group in range(file.metadata.num_row_groups):
-                for batch in file.iter_batches(ROWS_AT_ONCE, [group], columns):
+                for batch in file.iter_batches(ROWS_AT_ONCE, [group], columns, use_threads=False):
                     missing -= batch.num_rows
                     yield pa.Table.from_batches([batch])
             # Heads of pages have no checksum: damage there may hide rows.

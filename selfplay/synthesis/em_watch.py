@@ -78,7 +78,7 @@ class Patience:
 
 
 def tripped(guards: EMGuards, before: Sequence[Measures], row: Measures) -> list[str]:
-    """What a round did that a guard forbids, in the words of its threshold.
+    """Acts of a round that a guard forbids, in the words of its threshold.
 
     Args:
         guards: the thresholds; those that are null forbid nothing.

@@ -22,7 +22,7 @@ import yaml
 
 from tests.mutation.sample import FOLDERS, Mutant, mutants, sample
 
-RESULTS = Path("mutants/results.json")
+RESULTS, LOG = Path("mutants/results.json"), Path("mutants/mutmut.log")
 EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
 LEAST_KILLED = 0.85
 KILLED = ("killed", "timeout", "segfault")
@@ -59,8 +59,16 @@ def _run(chosen: Sequence[Mutant], processes: int) -> list[tuple[Mutant, str]]:
     from mutmut.stats import status_by_exit_code
 
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(processes)]
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    subprocess.run([*command, *(mutant.name for mutant in chosen)], check=True, env=environment)
+    # The mutated tree alone, also in processes that tests start.
+    environment = os.environ | {"PYTHONPATH": str(LOG.parent.resolve())}
+    print(f"running {len(chosen)} mutants; {LOG} tells how far it is", flush=True)
+    LOG.parent.mkdir(exist_ok=True)
+    with LOG.open("w") as log:
+        done = subprocess.run(
+            [*command, *(m.name for m in chosen)], check=False, env=environment, stdout=log, stderr=log
+        )
+    if done.returncode:
+        raise SystemExit(f"mutmut could not run; see the end of {LOG}")
     exits: dict[str, int | None] = {}
     for file in {file for folder in FOLDERS.values() for file in Path().glob(folder)}:
         data = SourceFileMutationData(path=file)

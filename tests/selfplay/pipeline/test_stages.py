@@ -93,7 +93,7 @@ def keys(settings: Recipe) -> dict[str, str]:
             {"em", "synthesis", "curation", "labelling", "selfplay", "evaluation"},
         ),
     ],
-    ids=lambda value: str(next(iter(value), "none"))[:20],
+    ids=["evaluation", "another rule", "rounds", "selection", "the rule", "labelling", "curation", "em"],
 )
 def test_a_setting_concerns_the_stages_that_read_it_and_what_is_made_of_them(
     changed: dict[str, Any], concerned: set[str]
