@@ -170,7 +170,7 @@ def measured(arm: str, bank: ConceptBank, temperature: float) -> dict[str, Any]:
 
 
 def same_distribution(bank: ConceptBank, temperature: float) -> dict[str, Any]:
-    """What draws after a few pairs of concepts say of each way of drawing: chi-squared against the exact weights.
+    """Chi-squared tests of each way of drawing against the exact weights, after a few pairs of concepts.
 
     Concepts are taken together, by falling weight, into classes of about a fiftieth of all weight each.
     """
