@@ -38,7 +38,7 @@ WIDTH = 384
 AT_ONCE = 128
 DRAWN = {"ours": 20_000, "torch": 1024, "numpy": 100}
 STARTS, COMPARED = 4, 4096
-"""Pairs of concepts after which draws are compared, and how many draws of each."""
+"""Pairs of concepts of each kind after which draws are compared, and how many draws of each."""
 
 
 def run(arguments: Sequence[str]) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def measured(arm: str, bank: ConceptBank, temperature: float) -> dict[str, Any]:
 
 
 def same_distribution(bank: ConceptBank, temperature: float) -> dict[str, Any]:
-    """What draws after a few pairs of concepts say of each way of drawing: chi-squared against the exact weights.
+    """Chi-squared tests of each way of drawing against the exact weights, after a few pairs of concepts.
 
     Concepts are taken together, by falling weight, into classes of about a fiftieth of all weight each.
     """
@@ -179,7 +179,8 @@ def same_distribution(bank: ConceptBank, temperature: float) -> dict[str, Any]:
     draws, plain = BatchDraws(bank, temperature), TorchSampler(bank, temperature)
     rng = np.random.default_rng(1)
     statistics, freedom = {"ours": 0.0, "torch": 0.0}, 0
-    for start in draws.combinations(rng, STARTS, 2):
+    # Frequent ones, which occur with many others, and any, which hardly do.
+    for start in [*draws.combinations(rng, STARTS, 2), *rng.integers(0, len(bank), size=(STARTS, 2))]:
         weights = weights_of_next(bank, start[None], temperature)[0]
         order = np.argsort(-weights)
         before = np.cumsum(weights[order]) - weights[order]

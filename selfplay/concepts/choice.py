@@ -1,4 +1,4 @@
-"""Which concepts, sizes and levels a domain's new prompts are made of: its seeds', or as the recipe says."""
+"""The concepts, sizes and levels that a domain's new prompts are made of: its seeds', or as the recipe says."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def find_near_duplicates(
 
 
 class Buckets:
-    """Which problems share a band of their MinHash sketches. 8 bytes a problem and band."""
+    """Problems that share a band of their MinHash sketches, by band. 8 bytes a problem and band."""
 
     def __init__(self, sets: WordSets, bands: int, rows: int) -> None:
         """Takes the word sets, and how sketches are cut."""

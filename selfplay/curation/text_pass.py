@@ -67,7 +67,7 @@ class TextPass:
             self._builder.add(tokens)
 
     def finish(self) -> dict[str, str]:
-        """Why each prompt is dropped that a gate refuses, duplicates among them, by its id."""
+        """The reasons of all prompts that a gate refuses, duplicates among them, by id."""
         before = sorted(self._earlier, key=self._ids.__getitem__)
         own = sorted(set(range(len(self._ids))) - self._earlier, key=self._ids.__getitem__)
         known: dict[bytes, str] = {}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay.config.curation import Curation
 from selfplay.curation.decontamination import NgramIndex
-from selfplay.curation.gates import curate
+from selfplay.curation.gates import drop_by_text
 from selfplay.curation.words import words
 from selfplay.run.records import Prompt, Seed
 from verifiers.model import Task
@@ -23,6 +25,19 @@ def prompt(identifier: str, problem: str, domain: str = "math") -> Prompt:
 
 def seed(problem: str, split: str = "heldout") -> Seed:
     return Seed(problem, "math", split, "s", ("a",), "easy", "z", Task(problem, "1"), "", None)
+
+
+def curate(
+    prompts: list[Prompt],
+    settings: Curation,
+    seeds: list[Seed],
+    heldout: list[Seed],
+    earlier: Sequence[Prompt] = (),
+) -> list[Prompt]:
+    """The prompts with the reasons of the gates that need no model."""
+    dropped = drop_by_text([prompts], settings, seeds, heldout, [earlier])
+    assert dropped.keys() <= {row.id for row in prompts}
+    return [dataclasses.replace(row, dropped=dropped.get(row.id, "")) for row in prompts]
 
 
 def reasons(rows: list[Prompt]) -> dict[str, str]:

@@ -14,10 +14,10 @@ import pytest
 from selfplay.config.curation import Curation
 from selfplay.curation.benchmarks import benchmark_contents, benchmark_problems
 from selfplay.curation.decontamination import Leak, NgramIndex
-from selfplay.curation.gates import HELD_OUT, curate
+from selfplay.curation.gates import HELD_OUT
 from selfplay.curation.words import words
 from selfplay.seeds.rows import SeedError
-from tests.selfplay.curation.test_curation import prompt, seed
+from tests.selfplay.curation.test_curation import curate, prompt, seed
 
 
 def runs(text: str, n: int) -> set[tuple[str, ...]]:
