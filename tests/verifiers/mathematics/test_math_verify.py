@@ -186,3 +186,11 @@ def test_the_library_is_never_asked_about_what_ours_decides(monkeypatch: pytest.
 def test_long_text_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     assert readings_agree(r"\partial" + " " * MOST_CHARS, "1") is None
     assert second_reading.answer({"first": "1" * (MOST_CHARS + 1), "second": "1"})["equal"] is False
+
+
+@pytest.mark.parametrize("text", [r"1,3,\ldots,n", r"x \equiv 5 \pmod{7}", "f'(x)+1", r"\text{no such thing}"])
+def test_what_the_library_would_lose_needs_no_worker(text: str) -> None:
+    verifier = MathVerifier(workers=1)
+    assert verifier.verify(Task(answer=text), r"\boxed{1,3,5,n}").status == "wrong"
+    assert verifier.verify(Task(answer=text), rf"\boxed{{{text}}}").status == "correct"
+    assert verifier._pool.started == 0

@@ -22,7 +22,7 @@ from verifiers.mathematics.reading.tree import Node, Undefined, rational
 __all__ = ["Form", "Judge", "form_of", "is_constant"]
 
 CALCULUS = re.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])")
-_FOREIGN = re.compile(r"""(?:[^"'\x01\x02]|"[A-Za-z]{2,8}"(?=[\s(\\]))++""")
+_FOREIGN = re.compile(r"""(?!.*(?:\\(?:ldots|equiv|prime)|mod))(?:[^"'\x01\x02]|"[A-Za-z]{2,8}"(?=[\s(\\]))++""")
 _INTEGER = re.compile(r"[1-9][0-9]{0,200}")
 _REALS = re.compile(
     r'^(?:\\reals|\(?-\\infty,\+?\\infty\)?|"?(?:the)?(?:set)?(?:of)?(?:all)?real(?:s|numbers?)"?x?)$', re.I
