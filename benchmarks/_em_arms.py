@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.config.errors import UserError
-from selfplay.config.load import load_recipe, recipe_hash
+from selfplay.config.load import deciding, load_recipe
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import read_json, write_json
 
@@ -143,7 +143,7 @@ def run_arms(
             continue
         say(f"[{number}/{len(planned)}] seed {seed}, {arm.name}")
         start(loaded, folder, _shared(folder), _last_stage(loaded, downstream))
-        write_json(folder / DONE_FILE, {"recipe_hash": recipe_hash(loaded), "downstream": downstream})
+        write_json(folder / DONE_FILE, {"recipe": deciding(loaded.model_dump(mode="json")), "downstream": downstream})
 
 
 def _last_stage(recipe: Recipe, downstream: bool) -> str | None:
@@ -159,7 +159,7 @@ def is_done(folder: Path, recipe: Recipe, downstream: bool) -> bool:
     if not file.exists():
         return False
     known = read_json(file)
-    return bool(known["recipe_hash"] == recipe_hash(recipe) and known["downstream"] >= downstream)
+    return bool(known["recipe"] == deciding(recipe.model_dump(mode="json")) and known["downstream"] >= downstream)
 
 
 def _shared(folder: Path) -> Path | None:

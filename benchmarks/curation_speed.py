@@ -1,29 +1,65 @@
-"""Curation at volume: near duplicates by the paper's setting against datasketch, and decontamination.
+"""Curation at volume: near duplicates against an index of rensa and one of datasketch, and decontamination.
 
-`COUNT` sets how many prompts (100,000), `PEER_COUNT` how many the peer gets (10,000; ours gets the same for the ratio),
-`BENCHMARK_ITEMS` the size of the benchmark (5,000). Prompts are made piece by piece and not held, as in a run; making
-them is not timed. The peer is the usual way: a MinHash of 128 permutations a prompt, an LSH of 50 bands of 2 rows, and
-the word-set Jaccard overlap of what it brings, one prompt after the other.
+`python -m benchmarks curation_speed --prompts 100000 --passes 3`. Prompts are made piece by piece and not held, as in a
+run; making them is not timed. Each arm runs in a process of its own, whose peak memory is that of the whole process.
+
+ours        as a run does it: all text gates in a stream, then `find_near_duplicates`
+rensa       the library as it is: an LSH index, asked for each prompt and given what is kept; exact overlaps of sets
+datasketch  the same with another library
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
+import json
 import os
-import time
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from benchmarks._child import Clock, in_child, in_turns, peak_mb
 from benchmarks._synthetic_prompts import overlap_figures, synthetic_prompts
-from benchmarks.concept_sampler import peak_mb
 from selfplay.config.curation import Curation
 from selfplay.curation.decontamination import NgramIndex
-from selfplay.curation.duplicates import near_duplicates
+from selfplay.curation.near_duplicates import MINHASH_SEED
 from selfplay.curation.text_pass import TextPass
 from selfplay.curation.words import words
 from selfplay.run.records import Prompt
 
 PIECE = 20_000
+SETTINGS = {
+    "paper": Curation(decontamination_ngram=0, min_words=0),
+    "mild": Curation(decontamination_ngram=0, min_words=0, near_duplicate_jaccard=0.7, bands=20, band_rows=5),
+}
+"""Of the near duplicates: the paper's, which keeps few, and one that keeps nearly all."""
+
+
+def run(arguments: Sequence[str]) -> dict[str, Any]:
+    """Measures and returns the figures: seconds of wall and processor, megabytes, what is kept."""
+    asked = _parser().parse_args(arguments)
+    figures: dict[str, Any] = {"prompts": asked.prompts, "cores": len(os.sched_getaffinity(0)), "passes": asked.passes}
+    figures["data"] = overlap_figures(synthetic_prompts(2000))
+    figures["near_duplicates"] = {
+        name: in_turns(asked.arms, asked.passes, lambda arm, name=name: in_child(__name__, arm, asked.prompts, name))
+        for name in asked.settings
+    }
+    if asked.benchmark_items:
+        what = ("decontamination", asked.prompts, asked.benchmark_items)
+        figures |= in_turns(["decontamination"], asked.passes, lambda _: in_child(__name__, *what))
+    return figures
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks curation_speed", description=__doc__)
+    parser.add_argument("--prompts", type=int, default=100_000)
+    parser.add_argument("--passes", type=int, default=3, help="of which the median is taken")
+    parser.add_argument("--arms", nargs="*", default=["ours", "rensa"], choices=["ours", "rensa", "datasketch"])
+    parser.add_argument("--settings", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
+    parser.add_argument("--benchmark-items", type=int, default=5000, help="problems of the benchmark; 0: no such part")
+    return parser
 
 
 def pieces(count: int) -> Iterator[list[Prompt]]:
@@ -31,120 +67,131 @@ def pieces(count: int) -> Iterator[list[Prompt]]:
     for start in range(0, count, PIECE):
         texts = synthetic_prompts(min(PIECE, count - start), seed=start)
         yield [
-            Prompt(f"{hash_of(start + place):016x}", "math", (), "", "", text, "", "", "m", 1.0, 0)
+            Prompt(f"{_scattered(start + place):016x}", "math", (), "", "", text, "", "", "m", 1.0, 0)
             for place, text in enumerate(texts)
         ]
 
 
-def hash_of(number: int) -> int:
-    """Scatters numbers, so that ids come in no order, as in a run."""
+def _scattered(number: int) -> int:
+    """Ids that come in no order, as in a run."""
     return (number * 0x9E3779B97F4A7C15) % 2**64
 
 
-def run() -> dict[str, object]:
-    """Measures and returns the figures: seconds, prompts a second, megabytes, ratios of rates (ours over the peer)."""
-    count = int(os.environ.get("COUNT", "100000"))
-    figures: dict[str, object] = {"prompts": count, "cores": len(os.sched_getaffinity(0))}
-    figures |= {f"data_{name}": value for name, value in overlap_figures(synthetic_prompts(2000)).items()}
-    figures |= _against_datasketch(int(os.environ.get("PEER_COUNT", "10000")))
-    figures |= _decontamination(count, int(os.environ.get("BENCHMARK_ITEMS", "5000")))
-    figures |= _duplicates(count)
-    return figures
+def ours(count: int, settings: Curation, clock: Clock) -> set[str]:
+    """The ids of all duplicates as a run finds them."""
+    gates = TextPass(settings, {}, [])
+    for piece in pieces(count):
+        with clock:
+            gates.take(piece)
+    with clock:
+        return set(gates.finish())
 
 
-def _against_datasketch(count: int) -> dict[str, object]:
-    texts = {prompt.id: prompt.problem for piece in pieces(count) for prompt in piece}
-    settings = Curation()
-    begun = time.perf_counter()
-    ours = near_duplicates(texts, settings)
-    mine = time.perf_counter() - begun
-    begun = time.perf_counter()
-    theirs = _datasketch(texts, settings)
-    peer = time.perf_counter() - begun
-    return {
-        "peer_prompts": count,
-        "peer_near_duplicates_s": round(peer, 2),
-        "ours_near_duplicates_s": round(mine, 2),
-        "near_duplicates_ratio": round(peer / mine, 1),
-        # Another hash function proposes other pairs; what differs is near the threshold.
-        "kept_by_both": sum(key not in ours and key not in theirs for key in texts),
-        "kept_by_ours": len(texts) - len(ours),
-        "kept_by_peer": len(texts) - len(theirs),
-    }
+def rensa(count: int, settings: Curation, clock: Clock) -> set[str]:
+    """The same by rensa's index, one prompt after the other."""
+    from rensa import RMinHash, RMinHashLSH
+
+    permutations = settings.bands * settings.band_rows
+    index = RMinHashLSH(settings.near_duplicate_jaccard, permutations, settings.bands)
+
+    def sketched(own: frozenset[str]) -> Any:
+        sketch = RMinHash(permutations, MINHASH_SEED)
+        sketch.update(list(own))
+        return sketch
+
+    return _one_by_one(count, settings, clock, sketched, index.query, index.insert)
 
 
-def _datasketch(texts: dict[str, str], settings: Curation) -> set[str]:
+def datasketch(count: int, settings: Curation, clock: Clock) -> set[str]:
+    """The same by datasketch's index; its hash functions are others, and so are some candidates near the threshold."""
     from datasketch import MinHash, MinHashLSH
 
-    index = MinHashLSH(num_perm=128, params=(settings.bands, settings.band_rows))
-    kept: dict[str, frozenset[str]] = {}
-    found = set()
-    for key in sorted(texts):
-        own = frozenset(words(texts[key]))
-        sketch = MinHash(num_perm=128)
+    permutations = settings.bands * settings.band_rows
+    index = MinHashLSH(num_perm=permutations, params=(settings.bands, settings.band_rows))
+
+    def sketched(own: frozenset[str]) -> Any:
+        sketch = MinHash(num_perm=permutations)
         sketch.update_batch([word.encode() for word in own])
-        like = any(
-            len(own & kept[other]) > settings.near_duplicate_jaccard * len(own | kept[other])
-            for other in index.query(sketch)
-        )
-        if like:
-            found.add(key)
-        else:
-            index.insert(key, sketch)
-            kept[key] = own
+        return sketch
+
+    return _one_by_one(count, settings, clock, sketched, index.query, index.insert)
+
+
+def _one_by_one(
+    count: int,
+    settings: Curation,
+    clock: Clock,
+    sketched: Callable[[frozenset[str]], Any],
+    query: Callable[[Any], Iterable[int]],
+    insert: Callable[[int, Any], None],
+) -> set[str]:
+    texts: dict[str, str] = {}
+    for piece in pieces(count):
+        with clock:
+            texts |= {prompt.id: " ".join(words(prompt.problem)) for prompt in piece}
+    found, kept, exact = set(), dict[int, frozenset[str]](), set[str]()
+    with clock:
+        for place, identifier in enumerate(sorted(texts)):
+            text = texts[identifier]
+            if text in exact:
+                found.add(identifier)
+                continue
+            exact.add(text)
+            own = frozenset(text.split(" "))
+            sketch = sketched(own)
+            if any(_alike(own, kept[other], settings.near_duplicate_jaccard) for other in query(sketch)):
+                found.add(identifier)
+            else:
+                insert(place, sketch)
+                kept[place] = own
     return found
 
 
-def _decontamination(count: int, items: int) -> dict[str, object]:
+def _alike(first: frozenset[str], second: frozenset[str], threshold: float) -> bool:
+    shared = len(first & second)
+    return shared / (len(first) + len(second) - shared) > threshold
+
+
+def decontamination(count: int, items: int) -> dict[str, Any]:
+    """Prompts against a benchmark, one in a hundred of which holds one of its problems."""
     benchmark = {f"row {place}": text for place, text in enumerate(synthetic_prompts(items, seed=10**9))}
     leaks = np.random.default_rng(1)
-    figures: dict[str, object] = {"benchmark_items": items}
-    begun = time.perf_counter()
-    index = NgramIndex({"benchmark": benchmark}, 13)
-    lcs = NgramIndex({"benchmark": benchmark}, 13, (), 0.6)
-    figures["index_s"] = round(time.perf_counter() - begun, 2)
-    planted = found = confirmed = 0
-    seconds = with_lcs = 0.0
+    building, finding = Clock(), Clock()
+    with building:
+        index = NgramIndex({"benchmark": benchmark}, 13)
+    planted = found = 0
     for piece in pieces(count):
         texts = [prompt.problem for prompt in piece]
         for place in leaks.choice(len(texts), len(texts) // 100, replace=False).tolist():
             texts[place] += " " + benchmark[f"row {int(leaks.integers(items))}"]
             planted += 1
-        begun = time.perf_counter()
-        found += sum(leak is not None for leak in index.find([words(text) for text in texts]))
-        seconds += time.perf_counter() - begun
-        begun = time.perf_counter()
-        confirmed += sum(leak is not None for leak in lcs.find([words(text) for text in texts]))
-        with_lcs += time.perf_counter() - begun
-    return figures | {
+        with finding:
+            found += sum(index.find(words(text)) is not None for text in texts)
+    return {
+        "benchmark_items": items,
         "planted_leaks": planted,
         "found_leaks": found,
-        "found_leaks_lcs": confirmed,
-        "decontamination_s": round(seconds, 1),
-        "decontamination_lcs_s": round(with_lcs, 1),
-        "decontamination_per_s": round(count / seconds),
-    }
-
-
-def _duplicates(count: int) -> dict[str, object]:
-    """Length, exact and near duplicates, as a run does them; decontamination is left out."""
-    all_gates = TextPass(Curation(decontamination_ngram=0), {}, [])
-    seconds = 0.0
-    for piece in pieces(count):
-        begun = time.perf_counter()
-        all_gates.take(piece)
-        seconds += time.perf_counter() - begun
-    begun = time.perf_counter()
-    dropped = all_gates.finish()
-    search = time.perf_counter() - begun
-    exact = sum(reason.startswith("exact") for reason in dropped.values())
-    return {
-        "exact_duplicates": exact,
-        "near_duplicates": sum(reason.startswith("near") for reason in dropped.values()),
-        "kept": count - len(dropped),
-        "reading_s": round(seconds, 1),
-        "search_s": round(search, 1),
-        "duplicates_s": round(seconds + search, 1),
-        "duplicates_per_s": round(count / (seconds + search)),
+        "index_cpu_s": round(building.cpu, 2),
+        "wall_s": round(finding.wall, 1),
+        "cpu_s": round(finding.cpu, 1),
         "peak_mb": peak_mb(),
     }
+
+
+def main(arm: str, count: int, option: str) -> dict[str, Any]:
+    """One arm, in this process."""
+    if arm == "decontamination":
+        return decontamination(count, int(option))
+    clock = Clock()
+    found = {"ours": ours, "rensa": rensa, "datasketch": datasketch}[arm](count, SETTINGS[option], clock)
+    return {
+        "dropped": len(found),
+        "dropped_digest": hashlib.sha256("".join(sorted(found)).encode()).hexdigest()[:16],
+        "wall_s": round(clock.wall, 1),
+        "cpu_s": round(clock.cpu, 1),
+        "peak_mb": peak_mb(),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), sys.argv[3])))

@@ -19,7 +19,7 @@ from verifiers.programs.task_rows import read_task
 from verifiers.registry import load
 
 _BATCH = 64
-NEEDS = {"math": "answer", "choice": "answer", "exact": "answer", "code": "tests"}
+NEEDS = {"math": "answer", "math_verify": "answer", "choice": "answer", "exact": "answer", "code": "tests"}
 """The field without which a verifier can judge nothing, by its name."""
 
 

@@ -17,6 +17,7 @@ GROUP = "selfplay.verifiers"
 
 _BUILT_IN = {
     "math": "verifiers.mathematics:MathVerifier",
+    "math_verify": "verifiers.mathematics:MathVerifyVerifier",
     "code": "verifiers.programs:CodeVerifier",
     "choice": "verifiers.rules.text:ChoiceVerifier",
     "exact": "verifiers.rules.text:ExactVerifier",

@@ -7,7 +7,9 @@ of theirs that hides ours, and files of ours that another distribution has repla
 
 from __future__ import annotations
 
-from importlib.metadata import Distribution, PackageNotFoundError, distributions
+import base64
+import hashlib
+from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,20 +45,27 @@ def _damaged() -> str:
         own = Distribution.from_name(DISTRIBUTION)
     except PackageNotFoundError:
         return ""
+    if Path(str(own.locate_file(""))).resolve() != HOME:
+        return ""  # an editable installation, or another than the one that runs: its RECORD says nothing of these files
     for file in own.files or ():
-        # An editable installation lists no such files; then there is nothing that another could have replaced.
-        if (
-            file.parts[0] not in SHARED_NAMES
-            or file.suffix != ".py"
-            or Path(str(own.locate_file(""))).resolve() != HOME
-        ):
+        if file.parts[0] not in SHARED_NAMES or file.suffix != ".py" or _is_as_installed(file):
             continue
-        place = HOME / file
-        if place.exists() and file.size in (None, place.stat().st_size):
-            continue
-        state = f"was replaced by the distribution {_other_owner(str(file))}" if place.exists() else "is missing"
+        place, owner = HOME / file, _other_owner(str(file))
+        if place.exists() and not owner:
+            continue  # edited where it lies, which is nobody else's affair
+        state = f"was replaced by the distribution {owner}" if place.exists() else "is missing"
         return f"{place}: {state}; run `pip install --force-reinstall --no-deps {DISTRIBUTION}`"
     return ""
+
+
+def _is_as_installed(file: PackagePath) -> bool:
+    place = HOME / file
+    if not place.exists():
+        return False
+    if file.hash is None:
+        return file.size in (None, place.stat().st_size)
+    digest = hashlib.new(file.hash.mode, place.read_bytes()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=") == file.hash.value
 
 
 def _other_owner(file: str) -> str:
@@ -65,4 +74,4 @@ def _other_owner(file: str) -> str:
         for other in distributions()
         if other.metadata["Name"] != DISTRIBUTION and any(str(owned) == file for owned in other.files or ())
     ]
-    return ", ".join(sorted(set(names))) or "(none that says so)"
+    return ", ".join(sorted(set(names)))

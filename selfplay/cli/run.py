@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from selfplay.cli.shared import (
     INTERRUPTED,
@@ -24,7 +21,6 @@ from selfplay.cli.shared import (
     show,
     stop_on_sigterm,
 )
-from selfplay.watching.terminal import plain
 
 if TYPE_CHECKING:
     from selfplay.config.recipe import Recipe
@@ -80,6 +76,8 @@ def synthesize(
         from selfplay.run.plan import Kind, manifest_of
 
         if counts := manifest_of(folder, Kind.ANNOTATION).get("counts"):
+            from selfplay.cli.views import annotation_view
+
             show(annotation_view(counts, str(folder / "stages" / Kind.ANNOTATION)))
         typer.echo(f"{last} is done; `selfplay run` with the same recipe and settings continues {folder}.")
 
@@ -123,32 +121,3 @@ def launch_run(
 
     with errors_told(folder, of_run=True), stopped_in_order(folder):
         return launch(recipe, folder, reuse, until)
-
-
-SHOWN = 3
-
-
-def annotation_view(counts: Mapping[str, Any], folder: str) -> RenderableType:
-    """A table from the counts in the annotation stage's manifest, and where its tables are."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("annotator")
-    for name in ("answers", "usable", "rationales", "tokens", "cost"):
-        table.add_column(name, justify="right")
-    table.add_column("not usable", overflow="fold")
-    for row in counts["annotators"]:
-        tokens = row["prompt_tokens"] + row["completion_tokens"]
-        failures = sorted(row["failures"].items(), key=lambda item: -item[1])[:SHOWN]
-        table.add_row(
-            plain(row["name"]),
-            str(row["asked"]),
-            str(row["used"]),
-            str(row["rationales"]),
-            f"{tokens:,}",
-            f"{row['cost']:.4f}",
-            plain(", ".join(f"{reason} ({count})" for reason, count in failures), "dim"),
-        )
-    head = (
-        f"{counts['triples']} triples, {counts['as_they_were']} of them as they came; {counts['failed']} problems "
-        f"could not be annotated; {counts['tokens']:,} tokens, cost {counts['cost']:.4f}"
-    )
-    return Group(Text(head, "bold"), table, plain(folder, "dim", overflow="fold"))

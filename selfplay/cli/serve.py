@@ -149,6 +149,7 @@ def serve(
     opener = sandbox_opener(sandbox, verifiers_file)
     defaults: dict[str, dict[str, Any]] = {
         "math": {"workers": workers},
+        "math_verify": {"workers": workers},
         "code": {"workers": workers, "open_sandbox": opener},
     }
     # uvicorn raises the signal that ended it once more when it is done; and one that comes before must end us too.

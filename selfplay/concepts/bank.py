@@ -1,4 +1,9 @@
-"""The concept bank: names, how often each occurs, how often two occur together, and vectors to compare them by."""
+"""The concept bank: names, how often each occurs, how often two occur together, and vectors to compare them by.
+
+From it follows the exact distribution of the next concept, with which every way of drawing must agree. The weight of a
+concept that is not chosen yet is exp((its co-occurrences with the chosen, summed, + the cosine of its vector to their
+mean vector) / temperature), times a preference that is 1 unless coverage steers it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from selfplay.concepts.vectors import Vectors, rows_as_vectors
+from selfplay.concepts.vectors import Indices, Vectors, rows_as_vectors
 
 Combination = tuple[str, ...]
+Floats = NDArray[np.float64]
 Embed = Callable[[Sequence[str]], Mapping[str, Sequence[float]]]
 """Gives each of some concepts a vector."""
 
@@ -26,7 +32,7 @@ class ConceptBank:
     together: sparse.csr_array
     """Combinations with both of two concepts, int32, symmetric, zero diagonal, shape [concepts, concepts]."""
     vectors: Vectors
-    """What cosines are taken of."""
+    """Texts of which cosines are taken."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -77,3 +83,35 @@ def _together(combinations: Iterable[Sequence[int]], count: int) -> sparse.csr_a
     together.eliminate_zeros()
     together.sort_indices()
     return together
+
+
+def affinities(bank: ConceptBank, chosen: Indices) -> Floats:
+    """Affinity of every concept to each sample's chosen ones.
+
+    Args:
+        bank: the concepts.
+        chosen: shape [samples, m].
+
+    Returns:
+        Shape [samples, concepts].
+    """
+    total = bank.together[chosen[:, 0]]
+    for place in range(1, chosen.shape[1]):
+        total = total + bank.together[chosen[:, place]]
+    cosines = bank.vectors.all_cosines(bank.vectors.centres(chosen))
+    exact: Floats = total.toarray() + cosines.astype(np.float64)
+    return exact
+
+
+def weights_of_next(bank: ConceptBank, chosen: Indices, temperature: float, preference: Floats | None = None) -> Floats:
+    """Weights of the next concept, the greatest of each sample 1, shape [samples, concepts].
+
+    The greatest affinity is subtracted first, so that no count overflows.
+    """
+    scaled = affinities(bank, chosen) / temperature
+    if preference is not None:
+        with np.errstate(divide="ignore"):
+            scaled += np.log(preference)
+    np.put_along_axis(scaled, chosen, -np.inf, axis=1)
+    scaled -= scaled.max(axis=1, keepdims=True)
+    return np.exp(scaled, out=scaled)

@@ -1,4 +1,4 @@
-"""Which concepts, sizes and levels a domain's new prompts are made of: its seeds', or as the recipe says."""
+"""The concepts, sizes and levels that a domain's new prompts are made of: its seeds', or as the recipe says."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from selfplay.watching.rounds import prompt_rounds, table_file
 
 
 @dataclass(frozen=True, slots=True)
-class ConceptChoice:
-    """What combinations are drawn from."""
+class CombinationSource:
+    """The concepts from which combinations are drawn."""
 
     sampler: ConceptSampler
     shapes: list[tuple[int, str]]
@@ -28,8 +28,8 @@ class ConceptChoice:
 
 def choice_of(
     recipe: Recipe, domain: str, seeds: Sequence[Seed], reserved: Iterable[Combination], embed: Embed | None
-) -> ConceptChoice:
-    """What a domain's combinations are drawn from.
+) -> CombinationSource:
+    """The concepts from which a domain's combinations are drawn.
 
     Args:
         recipe: the run.
@@ -60,7 +60,7 @@ def choice_of(
         uses = [use for run in runs for use in earlier_uses(run, domain)]
         steering = CoverageSteering(bank.names, settings.coverage, uses)
         taken |= {combination for run in runs for combination in combinations_tried(run, domain)}
-    return ConceptChoice(ConceptSampler(bank, settings.concept_temperature, taken, steering), shapes)
+    return CombinationSource(ConceptSampler(bank, settings.concept_temperature, taken, steering), shapes)
 
 
 def earlier_runs(recipe: Recipe) -> list[Path]:

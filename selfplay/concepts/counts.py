@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from selfplay.concepts.segments import ranges
 from selfplay.concepts.vectors import Indices
 
 
@@ -34,9 +33,8 @@ class CountTable:
         best = np.zeros(len(chosen), dtype=np.int64)
         if not len(self._counts):
             return best
-        m = chosen.shape[1]
         # Of a concept's first m others at most m - 1 are chosen.
-        for rank in range(m):
+        for rank in range(chosen.shape[1]):
             at = self.starts[chosen] + rank
             there = at < self.starts[chosen + 1]
             at = np.minimum(at, len(self._counts) - 1)
@@ -53,7 +51,8 @@ class CountTable:
 
     def most_frequent(self, concepts: Indices, lengths: Indices) -> tuple[NDArray[Any], NDArray[Any]]:
         """The first so many others of each concept, one concept after the other, and their counts."""
-        at = ranges(self.starts[concepts], lengths)
+        ends = np.cumsum(lengths)
+        at = np.arange(lengths.sum()) - np.repeat(ends - lengths - self.starts[concepts], lengths)
         return self._others[at].astype(np.int64), self._counts[at].astype(np.int64)
 
     def of_pairs(self, first: NDArray[Any], second: NDArray[Any]) -> Indices:

@@ -1,4 +1,4 @@
-"""What became of each concept, and what that says of which to draw next."""
+"""The fate of each concept, and what that says of which to draw next."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRIOR = 4.0
 
 @dataclass(frozen=True, slots=True)
 class ConceptUse:
-    """What became of the prompts that a concept was asked for in."""
+    """The fate of the prompts that a concept was asked for in."""
 
     concept: str
     used: int

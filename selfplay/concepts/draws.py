@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selfplay.concepts.affinity import weights_of_next
-from selfplay.concepts.bank import ConceptBank
+from selfplay.concepts.bank import ConceptBank, weights_of_next
 from selfplay.concepts.counts import CountTable
 from selfplay.concepts.envelope import Envelope, envelope_of, lists_of
 from selfplay.concepts.vectors import Indices
@@ -53,26 +52,16 @@ class BatchDraws:
         return found
 
     def _next_of(self, chosen: Indices, thresholds: Indices, lengths: Indices, rng: np.random.Generator) -> Indices:
+        envelope = envelope_of(self._table, chosen, thresholds, lengths, self._temperature, self._preference)
         centres = self._bank.vectors.centres(chosen)
-        envelope = envelope_of(
-            self._table,
-            self._bank.vectors,
-            chosen,
-            centres,
-            thresholds,
-            lengths,
-            self._temperature,
-            self._preference,
-        )
         found = np.full(len(chosen), -1, dtype=np.int64)
         cumulative = np.concatenate([[0.0], np.cumsum(envelope.masses)])
         listed = cumulative[envelope.ends] - cumulative[envelope.begins]
-        whole = listed + envelope.tails * self._preferred.total
-        left = np.flatnonzero(whole > 0)
+        left = np.flatnonzero(listed + envelope.tails * self._preferred.total > 0)
         tries, k = 0, 8
         # Past this many tries, all weights of a sample cost less than going on.
         while len(left) and tries < max(256, len(self._bank) // 16):
-            proposed, accepted = self._try(envelope, cumulative, listed, whole, chosen, centres, left, k, rng)
+            proposed, accepted = self._try(envelope, cumulative, listed, chosen, centres, left, k, rng)
             hit = accepted.any(axis=1)
             found[left[hit]] = proposed[hit, accepted[hit].argmax(axis=1)]
             left = left[~hit]
@@ -87,7 +76,6 @@ class BatchDraws:
         envelope: Envelope,
         cumulative: Floats,
         listed: Floats,
-        whole: Floats,
         chosen: Indices,
         centres: NDArray[Any],
         left: Indices,
@@ -95,7 +83,8 @@ class BatchDraws:
         rng: np.random.Generator,
     ) -> tuple[Indices, NDArray[np.bool_]]:
         """k proposals for each sample that is left, and which of them are accepted; both of shape [left, k]."""
-        place = rng.random((len(left), k)) * whole[left, None]
+        whole = listed[left] + envelope.tails[left] * self._preferred.total
+        place = rng.random((len(left), k)) * whole[:, None]
         from_list = place < listed[left, None]
         rows = np.repeat(left, from_list.sum(axis=1))
         at = np.searchsorted(cumulative, place[from_list] + cumulative[envelope.begins[rows]], side="right") - 1
@@ -105,11 +94,8 @@ class BatchDraws:
         proposed[~from_list] = self._preferred.pick(rng.random(np.count_nonzero(~from_list)))
         # Accepted with probability exp((cosine - needed) / T), that is where the cosine is at least this:
         needed = 1 + self._temperature * np.log1p(-rng.random(place.shape))
-        certain = np.zeros(place.shape, dtype=bool)
-        certain[from_list] = envelope.exact[at]
-        needed[certain] = np.inf
-        cosines = self._bank.vectors.cosines_from(centres[left], proposed, needed)
-        accepted = certain | (cosines >= needed)
+        cosines = self._bank.vectors.cosines(centres[left], proposed)
+        accepted = cosines >= needed
         # Few of those that are not listed come so far, and only they cost a look at their counts.
         row, column = np.nonzero(accepted & ~from_list)
         short = self._shortfall(envelope, chosen, left[row], proposed[row, column])
@@ -144,15 +130,11 @@ class WeightedIndices:
     def __init__(self, weights: Floats) -> None:
         self._cumulative = np.cumsum(weights)
         self.total = float(self._cumulative[-1])
-        self._count = len(weights)
-        self._uniform = bool((weights == weights[0]).all())
         # Rounding must not reach past the last index that has weight.
         self._last = int(np.searchsorted(self._cumulative, self.total, side="left"))
 
     def pick(self, places: Floats) -> Indices:
         """The index at each place in [0, 1) of the cumulative weights."""
-        if self._uniform:
-            return (places * self._count).astype(np.int64)
         found = np.searchsorted(self._cumulative, places * self.total, side="right")
         return np.minimum(found, self._last).astype(np.int64)
 

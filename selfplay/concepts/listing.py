@@ -21,7 +21,7 @@ REMEDY = (
 
 @dataclass(slots=True)
 class ConceptList:
-    """What a list says."""
+    """The content of a list."""
 
     combinations: list[Combination] = field(default_factory=list)
     """Concepts that occur together."""

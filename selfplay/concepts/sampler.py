@@ -5,18 +5,15 @@ No concept comes twice in a combination, no combination comes twice, and none of
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from selfplay.concepts.affinity import weights_of_next
-from selfplay.concepts.bank import Combination, ConceptBank
+from selfplay.concepts.bank import Combination, ConceptBank, weights_of_next
 from selfplay.concepts.draws import BatchDraws, WeightedIndices
 from selfplay.config.errors import RunStopped
 
@@ -33,7 +30,7 @@ class NoCombination(RunStopped):
 
 
 class Steering(Protocol):
-    """What prefers some concepts to others while combinations are drawn."""
+    """Weights that prefer some concepts to others while combinations are drawn."""
 
     def preference(self) -> NDArray[np.float64]:
         """A factor of each concept's weights, shape [concepts]."""
@@ -116,15 +113,10 @@ class ConceptSampler:
 
 
 def _many(draws: BatchDraws, rng: random.Random, size: int, count: int) -> Places:
-    """`count` draws; the same for the same `rng` whatever the number of threads."""
-    sizes = [min(SIDE_BY_SIDE, count - start) for start in range(0, count, SIDE_BY_SIDE)]
-    seeds = [rng.getrandbits(64) for _ in sizes]
-
-    def batch(seed: int, part: int) -> Places:
-        return draws.combinations(np.random.default_rng(seed), part, size)
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        return np.concatenate(list(threads.map(batch, seeds, sizes)))
+    """`count` draws, some at a time."""
+    own = np.random.default_rng(rng.getrandbits(64))
+    parts = [min(SIDE_BY_SIDE, count - start) for start in range(0, count, SIDE_BY_SIDE)]
+    return np.concatenate([draws.combinations(own, part, size) for part in parts])
 
 
 def _pick(rng: random.Random, weights: NDArray[np.float64]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import re
 import typing
@@ -292,12 +291,6 @@ def _curation_paths(settings: Curation, folder: Path) -> Curation:
         elif (folder / benchmark.name).is_dir():
             benchmarks[name] = benchmark.model_copy(update={"name": str((folder / benchmark.name).resolve())})
     return settings.model_copy(update={"benchmarks": benchmarks})
-
-
-def recipe_hash(recipe: Recipe) -> str:
-    """SHA-256 of the resolved recipe, less what doesn't change results."""
-    content = deciding(recipe.model_dump(mode="json"))
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def deciding(settings: dict[str, Any]) -> dict[str, Any]:

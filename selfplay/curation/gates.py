@@ -63,17 +63,6 @@ def curation_stage(
     return CurationResult(kept=counts.pop("", 0), lost=dict(counts))
 
 
-def curate(
-    prompts: Sequence[Prompt],
-    settings: Curation,
-    seeds: Sequence[Seed],
-    heldout: Sequence[Seed],
-    earlier: Sequence[Prompt] = (),
-) -> list[Prompt]:
-    """The prompts with `dropped` filled in by the first gate that refuses each; without judges and solvers."""
-    return list(_marked([prompts], drop_by_text([prompts], settings, seeds, heldout, [earlier]), Counter()))
-
-
 def drop_by_text(
     batches: Iterable[Sequence[Prompt]],
     settings: Curation,
@@ -81,7 +70,7 @@ def drop_by_text(
     heldout: Sequence[Seed],
     earlier: Iterable[Sequence[Prompt]] = (),
 ) -> Reasons:
-    """Why each prompt is dropped that a gate without a model refuses, by its id.
+    """The reasons of all prompts that a gate without a model refuses, by id.
 
     Args:
         batches: the prompts, in any order.
@@ -146,7 +135,7 @@ def ask_models(
 
 
 def _pieces(batches: Iterable[Sequence[Prompt]], dropped: Mapping[str, str]) -> Iterator[list[Prompt]]:
-    """What is left, some thousands at a time."""
+    """The prompts that are left, some thousands at a time."""
     held: list[Prompt] = []
     for batch in batches:
         held += [prompt for prompt in batch if prompt.id not in dropped]

@@ -1,31 +1,27 @@
 """Near duplicates among very many problems: MinHash buckets propose, the exact overlap of the word sets decides.
 
-Problems are looked at in the order of their ids, so that what is kept does not depend on the order in which they come.
-A problem is a duplicate when it shares a bucket with a kept one of a smaller id, or of an earlier round, and their
-overlap is above the threshold. At the paper's 50 bands of 2 rows a bucket is shared by 40% of all pairs with an overlap
-of 0.1, which is what unrelated problems have: buckets alone would bring nearly all pairs to comparison. So
-
-- problems that made many others duplicates are tried first, which settles most duplicates at once;
-- buckets are gone through band by band, and a problem leaves when it is settled;
-- where the buckets hold more than all that was kept, they are left aside and everything kept is tried.
+One problem after the other, the first that is left is kept, and takes out all that share a bucket with it and whose
+overlap with it is above the threshold. At the paper's 50 bands of 2 rows, 40% of all pairs with an overlap of 0.1 share
+a bucket, and unrelated problems have as much; but there few are kept, and each takes out many. Where the buckets hold
+much more than what is left, as those of templates do, they are left aside and everything left is tried.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
+from rensa import RMinHash
+from scipy import sparse
 
-from selfplay.curation.buckets import Buckets
-from selfplay.curation.overlap import Overlaps
-from selfplay.curation.word_sets import WordSets
+from selfplay.curation.words import WordSets
 
-BLOCK = 1024
-"""Problems that are looked at together."""
-HOT = 64
-"""Kept problems that are tried first."""
-TRIED_AT_ONCE = 512
+MINHASH_SEED = 1
+"""Seed of the hash functions: a constant, since the outcome must depend on the texts alone."""
+SKETCHED_AT_ONCE = 8192
 DEARER = 4
-"""What a comparison out of a bucket costs, relative to one of all with all."""
+"""The cost of a comparison of two word sets, relative to a look at a member of a bucket."""
 NONE = -1
 
 Places = NDArray[np.int64]
@@ -34,7 +30,7 @@ Places = NDArray[np.int64]
 def find_near_duplicates(
     sets: WordSets, order: Places, threshold: float, bands: int, rows: int, given: int = 0
 ) -> Places:
-    """For each place in `order`, the place of a kept problem that it duplicates, or -1 where it is kept.
+    """For each problem, the place of the first kept one in `order` that it duplicates, or -1 where there is none.
 
     Args:
         sets: the word sets of all problems.
@@ -44,85 +40,87 @@ def find_near_duplicates(
         rows: of each band.
         given: how many of the first in `order` are kept whatever they are like.
     """
-    return _Search(sets, order, threshold, bands, rows).run(given)
+    buckets = Buckets(sets, bands, rows)
+    sizes = np.diff(sets.starts)
+    ones = np.ones(len(sets.words), dtype=np.int8)
+    table = sparse.csr_array((ones, sets.words, sets.starts), shape=(len(sets), len(sets.hashes)))
+    found = np.full(len(sets), NONE, dtype=np.int64)
+    left = np.zeros(len(sets), dtype=bool)
+    left[order[given:]] = True
+    has = np.zeros(len(sets.hashes), dtype=np.int32)
+    for place in order.tolist():
+        if found[place] != NONE:
+            continue
+        left[place] = False
+        near = buckets.beside(place, left)
+        # Of two sets whose sizes differ too much, not even all of the smaller one is enough.
+        size = sizes[place]
+        near = near[(sizes[near] >= threshold * size) & (size >= threshold * sizes[near])]
+        own = sets.words[sets.starts[place] : sets.starts[place + 1]]
+        has[own] = 1
+        shared = table[near] @ has
+        has[own] = 0
+        union = size + sizes[near] - shared
+        alike = near[shared / np.maximum(union, 1) > threshold]
+        alike = alike[buckets.share_one(place, alike)]
+        found[alike] = place
+        left[alike] = False
+    return found
 
 
-class _Search:
-    def __init__(self, sets: WordSets, order: Places, threshold: float, bands: int, rows: int) -> None:
-        self._buckets = Buckets(sets, order, bands, rows)
-        self._overlaps = Overlaps(sets, order, threshold)
-        self._found = np.full(len(order), NONE, dtype=np.int64)
-        self._kept = np.zeros(len(order), dtype=np.int64)
-        self._count = 0
-        self._caught = np.zeros(len(order), dtype=np.int64)
+class Buckets:
+    """Problems that share a band of their MinHash sketches, by band. 8 bytes a problem and band."""
 
-    def run(self, given: int) -> Places:
-        self._keep(np.arange(given))
-        for start in range(given, len(self._found), BLOCK):
-            block = np.arange(start, min(start + BLOCK, len(self._found)))
-            self._against_kept(block)
-            left = block[self._found[block] == NONE]
-            self._among(left)
-            left = left[self._found[left] == NONE]
-            self._keep(left)
-            caught = self._found[block][self._found[block] != NONE]
-            np.add.at(self._caught, caught, 1)
-        return self._found
+    def __init__(self, sets: WordSets, bands: int, rows: int) -> None:
+        """Takes the word sets, and how sketches are cut."""
+        count = len(sets)
+        kind = np.int32 if bands * count < np.iinfo(np.int32).max else np.int64
+        self._bucket = np.empty((count, bands), dtype=kind)
+        self._members = np.empty(bands * count, dtype=np.int32)
+        self._last = np.empty(count, dtype=np.int32)
+        starts, buckets = [], 0
+        for band, key in enumerate(_band_keys(sets, bands, rows)):
+            members = np.argsort(key)
+            sorted_keys = key[members]
+            first = np.append(True, sorted_keys[1:] != sorted_keys[:-1])[:count]
+            self._bucket[members, band] = np.cumsum(first) - 1 + buckets
+            self._members[band * count : (band + 1) * count] = members
+            starts.append(np.flatnonzero(first) + band * count)
+            buckets += len(starts[-1])
+        self._starts = np.concatenate([*starts, [bands * count]])
 
-    def _keep(self, places: Places) -> None:
-        self._buckets.keep(places)
-        self._kept[self._count : self._count + len(places)] = places
-        self._count += len(places)
+    def beside(self, place: int, left: NDArray[np.bool_]) -> Places:
+        """The problems that are left in the buckets of one, or all that are left where that costs less; each once."""
+        buckets = self._bucket[place]
+        begins, ends = self._starts[buckets], self._starts[buckets + 1]
+        if (ends - begins).sum() > DEARER * np.count_nonzero(left):
+            return np.flatnonzero(left)
+        near = np.concatenate([self._members[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True)])
+        near = near[left[near]]
+        # Of several writes to one place the last one stays: so each problem is taken once, without sorting them.
+        number = np.arange(len(near), dtype=np.int32)
+        self._last[near] = number
+        once: Places = near[self._last[near] == number].astype(np.int64)
+        return once
 
-    def _against_kept(self, block: Places) -> None:
-        kept = self._kept[: self._count]
-        self._try(block, self._hottest(kept))
-        left = self._left(block)
-        candidates = self._buckets.candidates(left)
-        few = candidates <= max(self._count // DEARER, BLOCK)
-        self._try(left[~few], kept)
-        left = left[few & (candidates > 0)]
-        for band in range(self._buckets.bands):
-            at, others = self._buckets.in_band(band, left)
-            above = self._overlaps.above(left[at], others)
-            self._settle(left[at[above]], others[above])
-            left = self._left(left)
+    def share_one(self, place: int, others: Places) -> NDArray[np.bool_]:
+        """Whether each of the others shares a bucket with a problem."""
+        shared: NDArray[np.bool_] = (self._bucket[others] == self._bucket[place]).any(axis=1)
+        return shared
 
-    def _hottest(self, kept: Places) -> Places:
-        if len(kept) <= HOT:
-            return kept
-        caught = self._caught[kept]
-        # Ties by place, so that the choice depends on nothing else.
-        return kept[np.lexsort((kept, -caught))[:HOT]]
 
-    def _try(self, places: Places, others: Places) -> None:
-        """Compares problems with others, some at a time, those that are not settled."""
-        for start in range(0, len(others), TRIED_AT_ONCE):
-            if not len(places):
-                return
-            some = others[start : start + TRIED_AT_ONCE]
-            row, column = self._overlaps.above_any(places, some)
-            first, second = places[row], some[column]
-            shared = self._buckets.share_one(first, second)
-            self._settle(first[shared], second[shared])
-            places = self._left(places)
-
-    def _among(self, places: Places) -> None:
-        """Compares problems of one block with each other, in order."""
-        row, column = self._overlaps.above_any(places, places)
-        earlier = column < row
-        first, second = places[row[earlier]], places[column[earlier]]
-        shared = self._buckets.share_one(first, second)
-        pairs = sorted(zip(first[shared].tolist(), second[shared].tolist(), strict=True))
-        for later, other in pairs:
-            if self._found[later] == NONE and self._found[other] == NONE:
-                self._found[later] = other
-
-    def _settle(self, places: Places, others: Places) -> None:
-        """Notes the smallest of the others that each problem is like."""
-        order = np.lexsort((others, places))[::-1]
-        self._found[places[order]] = others[order]
-
-    def _left(self, places: Places) -> Places:
-        left: Places = places[self._found[places] == NONE]
-        return left
+def _band_keys(sets: WordSets, bands: int, rows: int) -> Iterator[NDArray[np.uint64]]:
+    """For each band a number for its rows of every problem's sketch."""
+    keys = [np.empty(len(sets), dtype=np.uint64) for _ in range(bands)]
+    factors = np.random.default_rng(MINHASH_SEED).integers(2**64 - 1, size=rows, dtype=np.uint64) | np.uint64(1)
+    for start in range(0, len(sets), SKETCHED_AT_ONCE):
+        offsets = sets.starts[start : start + SKETCHED_AT_ONCE + 1]
+        hashes = sets.hashes[sets.words[offsets[0] : offsets[-1]]]
+        sketches = RMinHash.digest_matrix_from_flat_token_hashes(
+            hashes, offsets - offsets[0], bands * rows, MINHASH_SEED
+        )
+        values = np.array(sketches.to_rows(), dtype=np.uint64).reshape(-1, bands, rows)
+        for key, part in zip(keys, (values @ factors).T, strict=True):
+            key[start : start + len(values)] = part
+    while keys:
+        yield keys.pop()  # no longer held here

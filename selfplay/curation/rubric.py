@@ -1,4 +1,4 @@
-"""What a judge of prompts reads, and how its answer is read.
+"""The prompt of a judge of prompts, and how its answer is read.
 
 The problem is untrusted text. It stands between markers with a code that it cannot know, and the judge has to repeat a
 ticket that stands outside of them, so that an answer which only repeats a verdict written in the problem is none.
@@ -56,7 +56,7 @@ class RubricUnreadable(ValueError):
 
 
 def question_of(prompt: Prompt, judging: Judging, seed: int) -> RubricQuestion:
-    """What to ask about a prompt; the codes derive from the seed, which no problem knows."""
+    """The question about a prompt; the codes derive from the seed, which no problem knows."""
     nonce, ticket = content_id("nonce", seed, prompt.id), content_id("ticket", seed, prompt.id)
     system = _SYSTEM.format(
         levels=judging.levels,

@@ -17,7 +17,7 @@ from verifiers.voting import vote
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """What the solvers made of a prompt."""
+    """The solvers' answers to a prompt."""
 
     rows: tuple[Rollout, ...]
     reason: str
@@ -25,7 +25,7 @@ class Solved:
 
 
 def solve_prompts(context: Context, solving: Solving, prompts: Sequence[Prompt]) -> dict[str, Solved]:
-    """What the solvers made of each prompt of a domain whose answers can be compared, by its id.
+    """The solvers' answers to each prompt of a domain whose answers can be compared, by its id.
 
     Raises:
         BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.

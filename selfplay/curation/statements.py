@@ -1,4 +1,4 @@
-"""What is wrong with a statement by its text alone: it breaks off, asks for a proof, tells its answer, is foreign."""
+"""Faults of a statement by its text alone: it breaks off, asks for a proof, tells its answer, is foreign."""
 
 from __future__ import annotations
 

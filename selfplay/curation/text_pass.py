@@ -8,11 +8,9 @@ import numpy as np
 
 from selfplay.config.curation import Curation
 from selfplay.curation.decontamination import NgramIndex
-from selfplay.curation.duplicates import same_digests
 from selfplay.curation.near_duplicates import find_near_duplicates
 from selfplay.curation.statements import text_gates
-from selfplay.curation.word_sets import WordSetBuilder, digest_of
-from selfplay.curation.words import words
+from selfplay.curation.words import WordSetBuilder, digest_of, words
 from selfplay.run.records import Prompt
 
 WITHIN, ACROSS = "duplicate", "duplicate across rounds"
@@ -47,22 +45,20 @@ class TextPass:
 
     def take(self, prompts: Sequence[Prompt]) -> None:
         """Sends prompts through the gates that look at each alone."""
-        left = []
         for prompt in prompts:
             reason = next((fault for gate in self._gates if (fault := gate(prompt.problem))), "")
             if reason:
                 self._dropped[prompt.id] = reason
-            else:
-                left.append((prompt.id, words(prompt.problem)))
-        leaks = self._index.find([tokens for _, tokens in left]) if self._index is not None else [None] * len(left)
-        for (identifier, tokens), leak in zip(left, leaks, strict=True):
+                continue
+            tokens = words(prompt.problem)
             digest = digest_of(tokens)
+            leak = self._index.find(tokens) if self._index is not None else None
             if leak is not None:
-                self._dropped[identifier] = f"contaminated (by {leak.benchmark}, {leak.item})"
+                self._dropped[prompt.id] = f"contaminated (by {leak.benchmark}, {leak.item})"
             elif digest in self._seeds:
-                self._dropped[identifier] = "copy of a seed"
+                self._dropped[prompt.id] = "copy of a seed"
             else:
-                self._add(identifier, tokens, digest)
+                self._add(prompt.id, tokens, digest)
 
     def _add(self, identifier: str, tokens: Sequence[str], digest: bytes) -> None:
         self._ids.append(identifier)
@@ -71,7 +67,7 @@ class TextPass:
             self._builder.add(tokens)
 
     def finish(self) -> dict[str, str]:
-        """Why each prompt is dropped that a gate refuses, duplicates among them, by its id."""
+        """The reasons of all prompts that a gate refuses, duplicates among them, by id."""
         before = sorted(self._earlier, key=self._ids.__getitem__)
         own = sorted(set(range(len(self._ids))) - self._earlier, key=self._ids.__getitem__)
         known: dict[bytes, str] = {}
@@ -96,6 +92,18 @@ class TextPass:
             settings.band_rows,
             len(before),
         )
-        for place, other in zip(order[near >= 0].tolist(), order[near[near >= 0]].tolist(), strict=True):
+        for place in np.flatnonzero(near >= 0).tolist():
+            other = int(near[place])
             kind = ACROSS if other in self._earlier else WITHIN
             self._dropped[self._ids[place]] = f"near {kind} (of {self._ids[other]})"
+
+
+def same_digests(digests: Mapping[str, bytes]) -> dict[str, str]:
+    """For each id whose digest is also that of a smaller id: the smallest such id."""
+    first: dict[bytes, str] = {}
+    found = {}
+    for identifier in sorted(digests):
+        kept = first.setdefault(digests[identifier], identifier)
+        if kept != identifier:
+            found[identifier] = kept
+    return found

@@ -1,8 +1,16 @@
-"""Words of a problem, as deduplication and decontamination count them."""
+"""Words of problems, as deduplication and decontamination count them; sets of them in 4 bytes a word."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rensa import RMinHash
 
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 
@@ -10,3 +18,45 @@ _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 def words(text: str) -> list[str]:
     """Lower-case words and single marks, in order; numbers are words."""
     return _WORD.findall(text.casefold())
+
+
+def digest_of(tokens: Sequence[str]) -> bytes:
+    """16 bytes that two problems share only if they have the same words in the same order."""
+    return hashlib.blake2b("\x1f".join(tokens).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class WordSets:
+    """The distinct words of each problem, as numbers; the texts themselves are not kept."""
+
+    words: NDArray[np.int32]
+    """Numbers of words, problem after problem, ascending within each."""
+    starts: NDArray[np.int64]
+    """Where each problem's words begin, and where the last one's end; shape [problems + 1]."""
+    hashes: NDArray[np.uint64]
+    """A hash of each word by its number."""
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+class WordSetBuilder:
+    """Takes problems one after the other."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._words = array("i")
+        self._starts = array("q", [0])
+
+    def add(self, tokens: Sequence[str]) -> None:
+        """Adds a problem by its words."""
+        numbers = self._numbers
+        self._words.extend(sorted([numbers.setdefault(token, len(numbers)) for token in set(tokens)]))
+        self._starts.append(len(self._words))
+
+    def build(self) -> WordSets:
+        """All that was added. The builder is spent."""
+        names = list(self._numbers)
+        hashes = np.array(RMinHash.hash_token_sets([names])[0] if names else [], dtype=np.uint64)
+        words = np.frombuffer(self._words, dtype=np.int32) if len(self._words) else np.zeros(0, dtype=np.int32)
+        return WordSets(words, np.frombuffer(self._starts, dtype=np.int64), hashes)

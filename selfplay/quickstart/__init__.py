@@ -1,1 +1,1 @@
-"""What the quickstart needs to run anywhere: procedural seeds with exact solvers, and a tiny model."""
+"""The quickstart's own parts: procedural seeds with exact solvers, and a tiny model."""

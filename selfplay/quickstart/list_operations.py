@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Action = Callable[[list[int], int], list[int]]
-"""What is done to a list, given the constant of the statement (0 where it has none)."""
+"""The operation on a list, given the constant of the statement (0 where it has none)."""
 
 
 @dataclass(frozen=True, slots=True)

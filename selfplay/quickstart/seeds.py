@@ -53,7 +53,7 @@ def generate(
 
 
 def exact_solver(domain: DomainSettings) -> Callable[[Task], bool] | None:
-    """Where the source's problems can be solved exactly: whether a task's label is right. For measurement only.
+    """A check of a task's label, where the source's problems can be solved exactly; for measurement only.
 
     A problem outside the source's grammar has no right label, so any label of it is wrong.
     """

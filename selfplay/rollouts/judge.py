@@ -85,6 +85,7 @@ def load_verifier(settings: JudgeSettings, domain: str, workers: int) -> Verifie
     own = settings.domains[domain]
     defaults: dict[str, dict[str, Any]] = {
         "math": {"workers": workers},
+        "math_verify": {"workers": workers},
         "code": {"workers": workers, "open_sandbox": sandbox_opener(settings)},
     }
     return registry.load(own.verifier, own.verifier_params, defaults=defaults)

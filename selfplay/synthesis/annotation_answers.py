@@ -1,4 +1,4 @@
-"""What an annotator wrote, read strictly and never evaluated: a list of concepts, or a rationale between its marks."""
+"""Answers of annotators, read strictly and never evaluated: a list of concepts, or a rationale between its marks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ESCAPED = re.compile(r"\\(.)")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found; `fault` says why it cannot be used."""
+    """The content of an answer; `fault` says why it cannot be used."""
 
     concepts: tuple[str, ...] = ()
     rationale: str = ""

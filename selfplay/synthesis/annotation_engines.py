@@ -40,7 +40,7 @@ class Asked(Protocol):
         ...
 
     def usage(self, sample: Sample) -> TokenUsage:
-        """What an answer took."""
+        """The tokens and the cost of an answer."""
         ...
 
 

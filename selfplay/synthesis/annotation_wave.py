@@ -59,7 +59,7 @@ class Work:
 
     @property
     def next(self) -> Literal["concepts", "rationale", ""]:
-        """What to ask for next; empty when the problem is done, or given up."""
+        """The next thing to ask for; empty when the problem is done, or given up."""
         if self.end:
             return ""
         if not self.concepts:
@@ -73,7 +73,7 @@ class Work:
 
     @property
     def usage(self) -> TokenUsage:
-        """What all answers took."""
+        """The tokens and the cost of all answers."""
         return sum((TokenUsage(a.prompt_tokens, a.completion_tokens, a.cost) for a in self.answers), TokenUsage())
 
     def take(self, answer: Answer) -> None:

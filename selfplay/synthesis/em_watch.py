@@ -1,4 +1,4 @@
-"""When the EM loop ends, and whose models go on: the stop rule, and guards against what EM can do to rationales.
+"""The end of the EM loop, and whose models go on: the stop rule, and guards against what EM can do to rationales.
 
 Everything is a function of the rounds' measures, so that a run that was cut off comes to the same end.
 """
@@ -17,7 +17,7 @@ Measures = Mapping[str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class StopDecision:
-    """How the loop stands after the rounds seen so far."""
+    """The state of the loop after the rounds seen so far."""
 
     kept: int
     """The round whose models go on to synthesis; 0 is the cold start."""
@@ -78,7 +78,7 @@ class Patience:
 
 
 def tripped(guards: EMGuards, before: Sequence[Measures], row: Measures) -> list[str]:
-    """What a round did that a guard forbids, in the words of its threshold.
+    """Acts of a round that a guard forbids, in the words of its threshold.
 
     Args:
         guards: the thresholds; those that are null forbid nothing.

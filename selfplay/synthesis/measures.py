@@ -1,4 +1,4 @@
-"""What a round of EM did, on held-out pairs: several measures, none of which is evidence alone (docs/method.md)."""
+"""Measures of a round of EM, on held-out pairs: several, none of which is evidence alone (docs/method.md)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def bounds(context: Context, number: int, models: ModelPair, heldout: Sequence[S
 
 
 def _of_completions(context: Context, number: int, models: ModelPair, heldout: Sequence[Seed]) -> Row:
-    """What p writes for held-out concepts, drawn as synthesis draws: how much of it is well formed, and repeats."""
+    """Measures of what p writes for held-out concepts, drawn as synthesis draws: the share well formed, and repeats."""
     settings = context.recipe.synthesis.sampling
     samples = context.engine(models.p).generate(
         [for_prompt_model(context.recipe, seed) for seed in heldout],

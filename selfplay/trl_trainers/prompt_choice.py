@@ -1,4 +1,4 @@
-"""Which prompts a generation batch rolls out: those of the next ones in turn whose groups likely have variance.
+"""The choice of prompts that a batch rolls out (experimental): the next ones whose groups likely have variance.
 
 A group whose rollouts all pass or all fail has no advantage, so its tokens teach nothing. The prompts are walked
 through in a shuffled order, epoch after epoch, as plain training does. For each group to be rolled out, `candidates`

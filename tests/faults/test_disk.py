@@ -19,6 +19,7 @@ from selfplay.watching.status import run_status
 from tests.e2e.conftest import SMALL, products, selfplay
 from tests.faults.disks import SmallDisk, disk
 from tests.faults.runs import Session, begin_at, current_stage
+from tests.selfplay.plans import plan_of
 from tests.selfplay.tracking.runs import recipe
 
 __all__ = ["disk"]
@@ -54,7 +55,7 @@ def test_stores_on_a_full_disk_say_so_and_go_on_when_there_is_room(disk: SmallDi
             put()
         assert "the disk is full" in sentence(caught.value, disk.path)
     disk.empty()
-    assert shards.get("aa") == [{"a": 1}]
+    assert shards.read("aa") == [{"a": 1}]
     assert verdicts.get_many(["a", "5"]) == {"a": {"passed": True}}
     verdicts.put_many({"5": {"passed": False}})
     assert verdicts.get_many(["5"]) == {"5": {"passed": False}}
@@ -86,7 +87,7 @@ def test_that_the_disk_is_full_can_be_read_from_elsewhere(disk: SmallDisk) -> No
     progress.stage("base", 1, 2)
     disk.fill()
     note_ending(disk.path, "the disk is full; make room")
-    assert run_status(disk.path, ["base"])["ended"] == "the disk is full; make room"
+    assert run_status(disk.path, plan_of(["base"]))["ended"] == "the disk is full; make room"
 
 
 def test_a_read_only_directory_is_refused_in_one_sentence(disk: SmallDisk) -> None:

@@ -59,7 +59,8 @@ def _run(chosen: Sequence[Mutant], processes: int) -> list[tuple[Mutant, str]]:
     from mutmut.stats import status_by_exit_code
 
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(processes)]
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    # The mutated tree alone, also in processes that tests start.
+    environment = os.environ | {"PYTHONPATH": str(LOG.parent.resolve())}
     print(f"running {len(chosen)} mutants; {LOG} tells how far it is", flush=True)
     LOG.parent.mkdir(exist_ok=True)
     with LOG.open("w") as log:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from verifiers.cache import BoundedCache
 from verifiers.mathematics.comparing.compare import same
@@ -41,56 +42,40 @@ _SAME = Comparison(True, "correct")
 _DIFFERENT = Comparison(False, "wrong")
 
 
-class AnswerComparer:
-    """Statuses: correct, wrong, timed_out, over_memory, worker_died, not_checked (a worker failed in another way)."""
+class LibraryComparer:
+    """Compares as the library math-verify does: always in a worker, the second answer being the gold one.
 
-    def __init__(
-        self, *, workers: int, deadline_s: float, memory_mb: int, percent_is_number: bool, cache_size: int
-    ) -> None:
-        """`percent_is_number` lets 50 stand for 50%; `deadline_s` and `memory_mb` bound one comparison in a worker."""
-        self.pool = WorkerPool(
-            "verifiers.mathematics.comparing.symbolic", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb
-        )
-        self._percent_is_number = percent_is_number
+    Statuses: correct, wrong, timed_out, over_memory, worker_died, not_checked (a worker failed in another way).
+    """
+
+    program = "verifiers.mathematics.comparing.second_reading"
+
+    def __init__(self, *, workers: int, deadline_s: float, memory_mb: int, cache_size: int) -> None:
+        """`deadline_s` and `memory_mb` bound one comparison in a worker."""
+        self.pool = WorkerPool(self.program, workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
         self._compared: BoundedCache[Pair, Comparison] = BoundedCache(cache_size)
-        self._forms: BoundedCache[str, Form] = BoundedCache(_MAX_FORMS)
 
     def compare(self, first: str, second: str) -> Comparison:
-        """Compares two answers, symmetrically."""
+        """Compares two answers."""
         known = self.known(first, second)
         return known if known is not None else self.ask([(first, second)])[0][0]
 
     def known(self, first: str, second: str, leave_algebra: bool = False) -> Comparison | None:
-        """Returns what strings, exact rules or the cache tell, or None.
+        """Returns what rules or the cache tell, or None.
 
         `leave_algebra` leaves pairs that look like algebra unread, for the workers.
         """
-        if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second):
-            return _SAME if first == second else _DIFFERENT
-        compared = self._compared.get(_key(first, second))
+        key = self._key(first, second)
+        compared = self._compared.get(key)
         if compared is None:
             compared = self._by_rules(first, second, leave_algebra)
             if compared is not None:
-                self._compared.put(_key(first, second), compared)
+                self._compared.put(key, compared)
         return compared
-
-    def _by_rules(self, first: str, second: str, leave_algebra: bool) -> Comparison | None:
-        if max(len(first), len(second)) > _MAX_ANSWER:
-            return _SAME if first == second else Comparison(False, "wrong", "the answer is too long to be one")
-        alike = squeezed(first) == squeezed(second)
-        if alike and not _DIVIDES.search(first):
-            return _SAME
-        if not alike and leave_algebra and _ALGEBRA.search(first) and _ALGEBRA.search(second):
-            return None
-        forms = self.form(first), self.form(second)
-        decided = not forms[0].undefined if alike else same(*forms)
-        if decided is None:
-            return None
-        return _SAME if decided else _different({first: fault_of(forms[0]), second: fault_of(forms[1])})
 
     def ask(self, pairs: Sequence[Pair]) -> list[tuple[Comparison, float]]:
         """Has one worker compare pairs; returns what it found and in how many seconds."""
-        keys = [_key(*pair) for pair in pairs]
+        keys = [self._key(*pair) for pair in pairs]
         questions = [{"first": self._shown(first), "second": self._shown(second)} for first, second in keys]
         compared = []
         for key, outcome in zip(keys, self.pool.ask_many(questions), strict=True):
@@ -101,25 +86,70 @@ class AnswerComparer:
             compared.append((comparison, outcome.seconds))
         return compared
 
-    def form(self, answer: str) -> Form:
-        """Returns an answer as it is read."""
-        form = self._forms.get(answer)
-        if form is None:
-            form = form_of(self._shown(answer))
-            self._forms.put(answer, form)
-        return form
-
     def forget(self) -> None:
         """Empties the caches; for measurements."""
         self._compared.clear()
-        self._forms.clear()
+
+    def _key(self, first: str, second: str) -> Pair:
+        return first, second
+
+    def _by_rules(self, first: str, second: str, leave_algebra: bool) -> Comparison | None:
+        if max(len(first), len(second)) > _MAX_ANSWER:
+            return _SAME if first == second else Comparison(False, "wrong", "the answer is too long to be one")
+        return None
+
+    def _shown(self, answer: str) -> str:
+        return answer
+
+
+class AnswerComparer(LibraryComparer):
+    """Compares by our own rules and algebra, symmetrically; the library has the last word on what these can't read."""
+
+    program = "verifiers.mathematics.comparing.symbolic"
+
+    def __init__(
+        self, *, workers: int, deadline_s: float, memory_mb: int, percent_is_number: bool, cache_size: int
+    ) -> None:
+        """`percent_is_number` lets 50 stand for 50%; the others are as above."""
+        super().__init__(workers=workers, deadline_s=deadline_s, memory_mb=memory_mb, cache_size=cache_size)
+        self._percent_is_number = percent_is_number
+        self.form = lru_cache(_MAX_FORMS)(self._form)
+        """Returns an answer as it is read."""
+
+    def known(self, first: str, second: str, leave_algebra: bool = False) -> Comparison | None:
+        """Returns what strings, exact rules or the cache tell, or None; see above."""
+        if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second):
+            return _SAME if first == second else _DIFFERENT
+        return super().known(first, second, leave_algebra)
+
+    def forget(self) -> None:
+        """Empties the caches; for measurements."""
+        super().forget()
+        self.form.cache_clear()
+
+    def _by_rules(self, first: str, second: str, leave_algebra: bool) -> Comparison | None:
+        decided = super()._by_rules(first, second, leave_algebra)
+        if decided is not None:
+            return decided
+        alike = squeezed(first) == squeezed(second)
+        if alike and not _DIVIDES.search(first):
+            return _SAME
+        if not alike and leave_algebra and _ALGEBRA.search(first) and _ALGEBRA.search(second):
+            return None
+        forms = self.form(first), self.form(second)
+        equal = not forms[0].undefined if alike else same(*forms)
+        if equal is None:
+            return None
+        return _SAME if equal else _different({first: fault_of(forms[0]), second: fault_of(forms[1])})
+
+    def _key(self, first: str, second: str) -> Pair:
+        return (first, second) if first <= second else (second, first)
+
+    def _form(self, answer: str) -> Form:
+        return form_of(self._shown(answer))
 
     def _shown(self, answer: str) -> str:
         return answer.replace("\\%", "").replace("%", "") if self._percent_is_number else answer
-
-
-def _key(first: str, second: str) -> Pair:
-    return (first, second) if first <= second else (second, first)
 
 
 def _different(faults: Mapping[str, str]) -> Comparison:

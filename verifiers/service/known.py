@@ -21,6 +21,10 @@ _BY_KIND: dict[str, list[Known]] = {
         (Task(answer="(x+1)^2"), "\\boxed{x^2+2x+1}", True),
         (Task(answer="2"), "\\boxed{3}", False),
     ],
+    "math_verify": [
+        (Task(answer="1/2"), "\\boxed{\\frac{2}{4}}", True),
+        (Task(answer="2"), "\\boxed{3}", False),
+    ],
     "code": [
         (Task(tests=(Test("2\n", "4\n"),)), "```python\nprint(2 * int(input()))\n```", True),
         (Task(tests=(Test("2\n", "4\n"),)), "```python\nprint(5)\n```", False),
@@ -30,7 +34,7 @@ _BY_KIND: dict[str, list[Known]] = {
     "format": [(Task(), "<think>so</think> \\boxed{1}", True), (Task(), "<think>so", False)],
     "length": [(Task(), "", True)],
 }
-_WHATEVER_PARAMS = ("math", "code")
+_WHATEVER_PARAMS = ("math", "math_verify", "code")
 
 
 @dataclass(frozen=True, slots=True)

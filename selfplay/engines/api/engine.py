@@ -107,12 +107,12 @@ class ApiEngine:
         lost = self._finish(asked, on_progress)
         return list(itertools.chain.from_iterable(self._found(asked, lost)))
 
-    def _asked(self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int]) -> _Asked:
+    def _asked(self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int]) -> _Questions:
         known = [self._identity(), asdict(sampling)]
         keys = [content_key("sample", *known, seed, text) for text, seed in zip(prompts, seeds, strict=True)]
-        return _Asked(keys, lambda place: self._sample(prompts[place], sampling, seeds[place]))
+        return _Questions(keys, lambda place: self._sample(prompts[place], sampling, seeds[place]))
 
-    def _found(self, asked: _Asked, lost: Mapping[int, Missing]) -> Iterator[list[Sample | Missing]]:
+    def _found(self, asked: _Questions, lost: Mapping[int, Missing]) -> Iterator[list[Sample | Missing]]:
         """The store's answers to the prompts, in order, and why the others are lost."""
         for start in range(0, len(asked.keys), READ_AT_ONCE):
             keys = asked.keys[start : start + READ_AT_ONCE]
@@ -180,7 +180,9 @@ class ApiEngine:
         assert self.tokenizer is not None
         encoded = [self.tokenizer.spans(request) for request in requests]
         keys = [content_key("score", self._identity(), ids, spans) for ids, spans in encoded]
-        self._demand(self._finish(_Asked(keys, lambda place: self._sums(*encoded[place], mode)), on_progress).values())
+        self._demand(
+            self._finish(_Questions(keys, lambda place: self._sums(*encoded[place], mode)), on_progress).values()
+        )
         rows = self._store.get_many(keys)
         return [rows[key] for key in keys]
 
@@ -202,7 +204,7 @@ class ApiEngine:
             "needs an endpoint that does, such as vLLM's server"
         )
 
-    def _finish(self, asked: _Asked, on_progress: OnProgress | None) -> dict[int, Missing]:
+    def _finish(self, asked: _Questions, on_progress: OnProgress | None) -> dict[int, Missing]:
         """Asks the endpoint for what the store lacks; each row goes there at once. Says what could not be got."""
         known = self._store.known(asked.keys)
         left = deque(place for place, key in enumerate(asked.keys) if key not in known)
@@ -263,7 +265,7 @@ class ApiEngine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Questions:
     """Questions to an endpoint: the key of each item, and what asks for the item at a place."""
 
     keys: Sequence[str]

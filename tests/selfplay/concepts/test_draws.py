@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from selfplay.concepts.affinity import affinities, weights_of_next
-from selfplay.concepts.bank import ConceptBank, bank_of
+from selfplay.concepts import vectors
+from selfplay.concepts.bank import ConceptBank, affinities, bank_of, weights_of_next
 from selfplay.concepts.counts import CountTable
 from selfplay.concepts.draws import BatchDraws
 from selfplay.concepts.envelope import envelope_of, lists_of
-from selfplay.concepts.vectors import WIDE, Vectors
 
 
 def a_bank(rng: np.random.Generator, concepts: int, combinations: int, repeats: int, embedded: bool) -> ConceptBank:
@@ -24,7 +23,7 @@ def a_bank(rng: np.random.Generator, concepts: int, combinations: int, repeats: 
     for _ in range(combinations):
         chosen = tuple(names[place] for place in rng.choice(concepts, size=min(4, concepts), replace=False))
         made += [chosen] * int(rng.integers(1, repeats + 1))
-    embeddings = {name: (rng.normal(size=WIDE) * np.arange(1, WIDE + 1)).tolist() for name in names}
+    embeddings = {name: rng.normal(size=64).tolist() for name in names}
     return bank_of(made, embed=(lambda _: embeddings) if embedded else None)
 
 
@@ -55,7 +54,7 @@ def test_the_envelope_times_its_acceptance_is_the_exact_weight_of_every_concept(
     preference = rng.uniform(0.1, 3, concepts) if preferred else np.ones(concepts)
     table, centres = CountTable(bank.together), bank.vectors.centres(chosen)
     thresholds, lengths, _ = lists_of(table, chosen, temperature, concepts)
-    envelope = envelope_of(table, bank.vectors, chosen, centres, thresholds, lengths, temperature, preference)
+    envelope = envelope_of(table, chosen, thresholds, lengths, temperature, preference)
     exact = weights_of_next(bank, chosen, temperature, preference)
     cosines = bank.vectors.all_cosines(centres).astype(np.float64)
     counts = np.rint(affinities(bank, chosen) - cosines)
@@ -63,7 +62,6 @@ def test_the_envelope_times_its_acceptance_is_the_exact_weight_of_every_concept(
         listed = envelope.concepts[envelope.begins[row] : envelope.ends[row]]
         assert len(set(listed.tolist())) == len(listed)
         accept = np.exp((cosines[row, listed] - 1) / temperature)
-        accept = np.where(envelope.exact[envelope.begins[row] : envelope.ends[row]], 1.0, accept)
         drawn = np.zeros(concepts)
         drawn[listed] = envelope.masses[envelope.begins[row] : envelope.ends[row]] * accept
         others = np.setdiff1d(np.arange(concepts), np.concatenate([listed, chosen[row]]))
@@ -74,25 +72,20 @@ def test_the_envelope_times_its_acceptance_is_the_exact_weight_of_every_concept(
         assert drawn / drawn.sum() == pytest.approx(exact[row] / exact[row].sum(), rel=1e-4, abs=1e-12)
 
 
-@pytest.mark.parametrize("width", [8, WIDE, 200])
-def test_cosines_from_a_bound_are_whole_where_they_reach_it(width: int) -> None:
-    rng = np.random.default_rng(width)
-    embeddings = (rng.normal(size=(50, width)) * np.linspace(1, 9, width) ** 2).astype(np.float32)
+@pytest.mark.parametrize("elements", [1, 100, 1 << 20])
+def test_cosines_of_candidates_are_those_of_all(elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "GATHERED_ELEMENTS", elements)
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(50, 24)).astype(np.float32)
     embeddings[7] = 0
-    vectors = Vectors(embeddings)
+    own = vectors.Vectors(embeddings)
     unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-9)
-    mean = unit[3] + unit[11]
-    expected = unit @ mean / np.linalg.norm(mean)
-    centres = vectors.centres(np.array([[3, 11]]))
-    assert vectors.all_cosines(centres)[0] == pytest.approx(expected, abs=1e-5)
-    candidates = np.arange(50)[None]
-    assert vectors.cosines(centres, candidates)[0] == pytest.approx(expected, abs=1e-5)
-    for least in (-1.0, 0.0, 0.3, 0.9):
-        found = vectors.cosines_from(centres, candidates, np.full((1, 50), least))[0]
-        kept = np.isfinite(found)
-        assert found[kept] == pytest.approx(expected[kept], abs=1e-5)
-        assert (expected[~kept] < least + 1e-5).all()
-        assert (expected[kept] > least - 1e-5).all()
+    centres = own.centres(np.array([[3, 11], [7, 7], [2, 5]]))
+    means = np.array([unit[3] + unit[11], np.zeros(24), unit[2] + unit[5]])
+    expected = means @ unit.T / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
+    assert own.all_cosines(centres) == pytest.approx(expected, abs=1e-5)
+    candidates = rng.integers(0, 50, size=(3, 9))
+    assert own.cosines(centres, candidates) == pytest.approx(np.take_along_axis(expected, candidates, 1), abs=1e-5)
 
 
 CASES = [

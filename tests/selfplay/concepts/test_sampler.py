@@ -8,8 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from selfplay.concepts.affinity import affinities, weights_of_next
-from selfplay.concepts.bank import bank_of
+from selfplay.concepts.bank import affinities, bank_of, weights_of_next
 from selfplay.concepts.draws import BatchDraws
 from selfplay.concepts.sampler import FEW, ConceptSampler, NoCombination, plan
 

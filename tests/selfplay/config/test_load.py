@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.config.load import RecipeError, differences, load_recipe, recipe_hash
+from selfplay.config.load import RecipeError, deciding, differences, load_recipe
 
 MINIMAL = """\
 name: small
@@ -157,10 +157,12 @@ def test_a_seed_file_must_exist(recipe_path: Path) -> None:
     assert "there is no file" in refused(recipe_path)
 
 
-def test_the_hash_ignores_what_changes_no_result(recipe_path: Path) -> None:
-    plain = recipe_hash(load_recipe(recipe_path))
-    assert plain == recipe_hash(load_recipe(recipe_path, ["tracking.wandb.mode=disabled", "compute.workers=1"]))
-    assert plain != recipe_hash(load_recipe(recipe_path, ["seed=1"]))
+def test_what_changes_no_result_is_left_out(recipe_path: Path) -> None:
+    def decides(*overrides: str) -> dict[str, Any]:
+        return deciding(load_recipe(recipe_path, list(overrides)).model_dump(mode="json"))
+
+    assert decides() == decides("tracking.wandb.mode=disabled", "compute.workers=1")
+    assert decides() != decides("seed=1")
 
 
 def test_differences_are_listed_by_setting() -> None:

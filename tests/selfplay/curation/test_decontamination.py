@@ -14,10 +14,10 @@ import pytest
 from selfplay.config.curation import Curation
 from selfplay.curation.benchmarks import benchmark_contents, benchmark_problems
 from selfplay.curation.decontamination import Leak, NgramIndex
-from selfplay.curation.gates import HELD_OUT, curate
+from selfplay.curation.gates import HELD_OUT
 from selfplay.curation.words import words
 from selfplay.seeds.rows import SeedError
-from tests.selfplay.curation.test_curation import prompt, seed
+from tests.selfplay.curation.test_curation import curate, prompt, seed
 
 
 def runs(text: str, n: int) -> set[tuple[str, ...]]:
@@ -42,7 +42,7 @@ def test_leaks_are_those_of_plain_sets(trial: int) -> None:
     )
     whole = {tuple(words(problem)) for problem in problems}
     index = NgramIndex(benchmarks, n, ignored)
-    found = index.find([words(one) for one in prompts])
+    found = [index.find(words(one)) for one in prompts]
     assert [leak is not None for leak in found] == [
         tuple(words(one)) in whole or bool(runs(one, n) & evidence) for one in prompts
     ]
@@ -59,17 +59,18 @@ COMMON = "let m and n be coprime positive integers such that the answer is m ove
 def test_a_shared_run_counts_only_where_the_texts_are_alike() -> None:
     other = f"How many ways are there to tile a board of nine squares ? {COMMON} find m + n"
     benchmark = {"aime": {"row 1": f"A circle touches three sides of a square of area ten . {COMMON} find m + n"}}
-    assert NgramIndex(benchmark, 13).find([words(other)]) == [Leak("aime", "row 1")]
-    assert NgramIndex(benchmark, 13, (), 0.9).find([words(other)]) == [None]
+    assert NgramIndex(benchmark, 13).find(words(other)) == Leak("aime", "row 1")
+    assert NgramIndex(benchmark, 13, (), 0.9).find(words(other)) is None
     changed = benchmark["aime"]["row 1"].replace("ten", "twelve")
-    assert NgramIndex(benchmark, 13, (), 0.9).find([words(changed)]) == [Leak("aime", "row 1")]
+    assert NgramIndex(benchmark, 13, (), 0.9).find(words(changed)) == Leak("aime", "row 1")
 
 
 def test_a_short_run_with_a_subsequence_finds_reworded_problems() -> None:
     reworded = STORY.replace("red apples", "ripe apples").replace("green pears", "fresh pears")
     index = NgramIndex({"gsm8k": {"row 7": STORY}}, 4, (), 0.8)
     unrelated = "she gives half of her time to the club and how many hours is that in all"
-    assert index.find([words(reworded), words(unrelated)]) == [Leak("gsm8k", "row 7"), None]
+    assert index.find(words(reworded)) == Leak("gsm8k", "row 7")
+    assert index.find(words(unrelated)) is None
 
 
 def rows(folder: Path, name: str, texts: list[str], column: str = "problem") -> str:

@@ -223,8 +223,8 @@ def test_the_stage_drops_with_reasons_and_keeps_what_was_said(server: OpenAIServ
     assert rows["3"].startswith("judged: format (j-a gives 0 of 5")
     assert rows["4"] == "proof question (Prove)"
     assert rows["5"] == "solvers: no answer"
-    assert counts["kept"] == 1
-    assert sum(counts["lost"].values()) == 4
+    assert counts.kept == 1
+    assert sum(counts.lost.values()) == 4
     judged = stage.read("judgements", Judgement)
     assert [row.prompt_id for row in judged] == ["1", "2", "3", "5"], "a prompt that a text gate dropped costs nothing"
     solutions = stage.read("solutions", Rollout)
@@ -261,7 +261,10 @@ def test_a_later_round_is_compared_with_what_the_rounds_before_kept(tmp_path: Pa
         "a3": "near duplicate across rounds (of c1)",
         "a4": "",
     }
-    assert counts == {"kept": 1, "lost": {"near duplicate across rounds": 2, "exact duplicate across rounds": 1}}
+    assert counts.counts() == {
+        "kept": 1,
+        "lost": {"near duplicate across rounds": 2, "exact duplicate across rounds": 1},
+    }
 
 
 def test_the_rules_of_solving() -> None:

@@ -1,4 +1,4 @@
-"""The fast search for near duplicates keeps and drops what a plain one does, in whatever order prompts come."""
+"""The search for near duplicates keeps and drops what rensa's own index does, in whatever order prompts come."""
 
 from __future__ import annotations
 
@@ -8,32 +8,47 @@ import numpy as np
 import pytest
 from rensa import RMinHash, RMinHashLSH
 
-from selfplay.config.curation import Curation
 from selfplay.curation import near_duplicates as search
-from selfplay.curation.buckets import MINHASH_SEED
-from selfplay.curation.duplicates import jaccard, near_duplicates
-from selfplay.curation.overlap import Overlaps
-from selfplay.curation.word_sets import WordSetBuilder
-from selfplay.curation.words import words
+from selfplay.curation.near_duplicates import MINHASH_SEED, Buckets, find_near_duplicates
+from selfplay.curation.words import WordSetBuilder, words
+
+Shape = tuple[float, int, int]
+"""Threshold, bands, rows."""
 
 
-def plain(problems: dict[str, str], settings: Curation, earlier: dict[str, str] | None = None) -> set[str]:
-    """The duplicates, one problem after the other, by rensa's own index and sets of words; earlier ones stay."""
-    earlier = earlier or {}
-    index = RMinHashLSH(0.0, settings.bands * settings.band_rows, settings.bands)
-    kept: list[frozenset[str]] = []
-    found = set()
-    for identifier in [*earlier, *sorted(problems)]:
-        own = frozenset(words((earlier | problems)[identifier]))
-        sketch = RMinHash(settings.bands * settings.band_rows, MINHASH_SEED)
+def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
+    return len(first & second) / (len(first | second) or 1)
+
+
+def plain(texts: dict[str, str], shape: Shape, earlier: dict[str, str]) -> dict[str, str]:
+    """For each duplicate what it is like, one problem after the other, by rensa's index and sets of words."""
+    threshold, bands, rows = shape
+    index = RMinHashLSH(0.0, bands * rows, bands)
+    kept: list[tuple[str, frozenset[str]]] = []
+    found = {}
+    for identifier in [*sorted(earlier), *sorted(texts)]:
+        own = frozenset(words((earlier | texts)[identifier]))
+        sketch = RMinHash(bands * rows, MINHASH_SEED)
         sketch.update(sorted(own))
-        alike = any(jaccard(own, kept[place]) > settings.near_duplicate_jaccard for place in index.query(sketch))
+        alike = [place for place in sorted(index.query(sketch)) if jaccard(own, kept[place][1]) > threshold]
         if alike and identifier not in earlier:
-            found.add(identifier)
+            found[identifier] = kept[alike[0]][0]
         else:
             index.insert(len(kept), sketch)
-            kept.append(own)
+            kept.append((identifier, own))
     return found
+
+
+def near_duplicates(texts: dict[str, str], shape: Shape, earlier: dict[str, str]) -> dict[str, str]:
+    """The same by the search; problems are handed over in the order of the mappings."""
+    builder = WordSetBuilder()
+    names = [*texts, *earlier]
+    for name in names:
+        builder.add(words((earlier | texts)[name]))
+    order = [*sorted(earlier), *sorted(texts)]
+    places = np.array([names.index(name) for name in order], dtype=np.int64)
+    found = find_near_duplicates(builder.build(), places, *shape, len(earlier))
+    return {names[place]: names[found[place]] for place in np.flatnonzero(found >= 0).tolist()}
 
 
 def corpus(rng: random.Random, count: int, vocabulary: int, length: int) -> dict[str, str]:
@@ -46,71 +61,39 @@ def corpus(rng: random.Random, count: int, vocabulary: int, length: int) -> dict
     return {f"{number:04d}": text for number, text in enumerate(texts)}
 
 
-@pytest.mark.parametrize("trial", range(24))
-def test_the_same_problems_are_dropped_as_by_a_plain_search(trial: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = random.Random(trial)
-    for name, choices in {"BLOCK": [4, 16, 1024], "HOT": [1, 4, 64], "TRIED_AT_ONCE": [2, 512]}.items():
-        monkeypatch.setattr(search, name, rng.choice(choices))
-    problems = corpus(rng, rng.choice([5, 60, 250]), rng.choice([30, 300, 3000]), rng.choice([0, 5, 25]))
-    bands, rows = rng.choice([(50, 2), (5, 1), (8, 4)])
-    settings = Curation(near_duplicate_jaccard=rng.choice([0.05, 0.2, 0.5, 0.8]), bands=bands, band_rows=rows)
-    found = near_duplicates(problems, settings)
-    assert set(found) == plain(problems, settings)
-    for identifier, other in found.items():
-        first, second = (frozenset(words(problems[key])) for key in (identifier, other))
-        assert other < identifier
-        assert other not in found, "a duplicate is always one of a problem that is kept"
-        assert jaccard(first, second) > settings.near_duplicate_jaccard
-
-
-@pytest.mark.parametrize("trial", range(24))
-def test_the_same_problems_are_dropped_beside_earlier_ones(trial: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("trial", range(40))
+def test_the_same_problems_are_duplicates_of_the_same_others_as_by_a_plain_search(
+    trial: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Earlier problems stay, also where they are like each other, and whatever their ids are."""
-    rng = random.Random(100 + trial)
-    for name, choices in {"BLOCK": [4, 16, 1024], "HOT": [1, 4, 64], "TRIED_AT_ONCE": [2, 512]}.items():
-        monkeypatch.setattr(search, name, rng.choice(choices))
-    everything = corpus(rng, rng.choice([5, 60, 250]), rng.choice([30, 300]), rng.choice([0, 5, 25]))
-    names = rng.sample(sorted(everything), rng.randint(0, len(everything)))
+    rng = random.Random(trial)
+    monkeypatch.setattr(search, "SKETCHED_AT_ONCE", rng.choice([7, 8192]))
+    everything = corpus(rng, rng.choice([5, 60, 250]), rng.choice([30, 300, 3000]), rng.choice([0, 5, 25]))
+    names = rng.sample(sorted(everything), rng.choice([0, rng.randint(0, len(everything))]))
     earlier = {name: everything[name] for name in names}
-    problems = {name: text for name, text in everything.items() if name not in earlier}
-    settings = Curation(near_duplicate_jaccard=rng.choice([0.05, 0.2, 0.5, 0.8]))
-    found = near_duplicates(problems, settings, earlier)
-    assert set(found) == plain(problems, settings, earlier)
-    for identifier, other in found.items():
-        assert other in earlier or (other < identifier and other not in found)
-        first, second = (frozenset(words(everything[key])) for key in (identifier, other))
-        assert jaccard(first, second) > settings.near_duplicate_jaccard
-    mixed = list(earlier.items())
+    texts = {name: text for name, text in everything.items() if name not in earlier}
+    shape = (rng.choice([0.05, 0.2, 0.5, 0.8, 0.95]), *rng.choice([(50, 2), (5, 1), (8, 4)]))
+    expected = plain(texts, shape, earlier)
+    assert near_duplicates(texts, shape, earlier) == expected
+    mixed = list(texts.items())
     rng.shuffle(mixed)
-    assert near_duplicates(problems, settings, dict(mixed)) == found
+    assert near_duplicates(dict(mixed), shape, dict(reversed(earlier.items()))) == expected
 
 
-def test_the_same_pairs_are_found_whatever_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "BLOCK", 32)
-    problems = corpus(random.Random(3), 200, 60, 12)
-    mixed = list(problems.items())
-    random.Random(4).shuffle(mixed)
-    assert near_duplicates(dict(mixed), Curation()) == near_duplicates(problems, Curation())
-
-
-@pytest.mark.parametrize("threshold", [0.05, 0.2, 0.75, 0.999])
-def test_overlaps_are_exact(threshold: float) -> None:
-    texts = corpus(random.Random(5), 120, 900, 60)
+def test_buckets_name_each_problem_once_and_only_those_that_are_left() -> None:
     builder = WordSetBuilder()
-    for text in texts.values():
+    for text in ("a b c", "a b c", "x y z", "a b c"):
         builder.add(words(text))
-    overlaps = Overlaps(builder.build(), np.arange(len(texts)), threshold)
-    sets = [frozenset(words(text)) for text in texts.values()]
-    expected = {(a, b) for a in range(len(sets)) for b in range(len(sets)) if jaccard(sets[a], sets[b]) > threshold}
-    every = np.arange(len(sets))
-    rows, columns = overlaps.above_any(every, every)
-    assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == expected
-    first, second = np.repeat(every, len(sets)), np.tile(every, len(sets))
-    above = overlaps.above(first, second)
-    assert set(zip(first[above].tolist(), second[above].tolist(), strict=True)) == expected
+    # A few bands, so that the buckets hold less than all; then so many that they hold more.
+    for bands in (1, 20):
+        buckets = Buckets(builder.build(), bands, 2)
+        near = buckets.beside(0, np.array([False, True, True, False]))
+        assert sorted(near[buckets.share_one(0, near)].tolist()) == [1]
 
 
-def test_very_long_problems_that_fill_their_bitmaps_are_told_apart() -> None:
+def test_long_problems_and_empty_ones() -> None:
     many = [f"w{number}" for number in range(4000)]
     texts = {"1": " ".join(many), "2": " ".join(many[:3500]), "3": " ".join(f"v{n}" for n in range(4000))}
-    assert near_duplicates(texts, Curation(near_duplicate_jaccard=0.8)) == {"2": "1"}
+    assert near_duplicates(texts, (0.8, 50, 2), {}) == {"2": "1"}
+    assert near_duplicates({"1": "", "2": "", "3": " "}, (0.2, 50, 2), {}) == {}
+    assert near_duplicates({}, (0.2, 50, 2), {}) == {}

@@ -74,7 +74,7 @@ def test_a_tiny_model_labels_its_own_prompts(make_context: MakeContext, tiny_mod
     assert all(vote.weight > 0 for vote in votes)
     assert [vote.round for vote in later] == [2] * 4
     assert [task.prompt_id for task in renewed] == ["p1", "p2"]
-    assert (counts["tasks"], counts["lost"]) == (0, {"label: no answer": 1, "label: no program": 1})
+    assert (counts.tasks, counts.lost) == (0, {"label: no answer": 1, "label: no program": 1})
 
 
 def test_named_labellers_vote_with_their_weights(make_context: MakeContext, server: OpenAIServer) -> None:
@@ -98,7 +98,7 @@ def test_named_labellers_vote_with_their_weights(make_context: MakeContext, serv
     assert votes == [("big", "12", 2.0)] * 2 + [("me", "12", 1.0), ("me", "13", 1.0), ("me", "12", 1.0)]
     # The policy finds it in every second of its own rollouts, and the last one decides.
     assert task.dropped == "difficulty: solved in at least half of the tries"
-    assert (task.pass_rate, task.tried, counts["difficulty_rollouts"]) == (0.5, 8, 8)
+    assert (task.pass_rate, task.tried, counts.difficulty_rollouts) == (0.5, 8, 8)
     assert task.pass_rate_low is not None
     assert task.pass_rate_low < 0.5 < (task.pass_rate_high or 0)
     assert len(policy.asked) == 3 + 8
@@ -162,7 +162,7 @@ def test_statements_are_filtered_before_anyone_solves_them(make_context: MakeCon
     policy = script(context, lambda text, n: "\\boxed{12}")
     stage, counts = label(context, SCRIPTED, [prompt("a", "Prove that 2 is even, please."), PROMPTS[0]])
     assert policy.asked == [ADD, ADD]
-    assert counts["lost"] == {"label: proof question": 1, "difficulty: always solved": 1}
+    assert counts.lost == {"label: proof question": 1, "difficulty: always solved": 1}
     assert tasks_of(stage)["a"].dropped.startswith("label: proof question (")
 
 
@@ -219,7 +219,7 @@ def test_a_contradicted_label_is_voted_on_again(make_context: MakeContext) -> No
     assert task.flag == "contradicted before round 2: changed"
     # All of the new policy's completions agree with the new label: it is too easy by now.
     assert (task.pass_rate, task.dropped) == (1.0, "difficulty: always solved")
-    assert counts["flags"] == {"contradicted before round 2: changed": 1}
+    assert counts.flags == {"contradicted before round 2: changed": 1}
     script(context, answers("12", "11", "12", "12"))
     third, _ = again(context, 3, [first, second])
     revived = tasks_of(third)["p1"]
@@ -248,7 +248,7 @@ def test_what_is_not_contradicted_keeps_its_label_and_is_measured(make_context: 
     before = tasks_of(first)["p1"]
     assert (task.id, task.task.answer, task.agreement, task.flag) == (before.id, "13", 0.75, "")
     # Two completions are not enough to rule out that the label is contradicted; four are.
-    assert len(policy.asked) == counts["completions"] == 4
+    assert len(policy.asked) == counts.completions == 4
     assert (task.pass_rate, task.tried) == (0.5, 2)
 
 

@@ -15,7 +15,7 @@ import yaml
 from rich.console import Console
 
 from selfplay import formats
-from selfplay.cli.run import annotation_view
+from selfplay.cli.views import annotation_view
 from selfplay.config.load import RecipeError, load_recipe
 from selfplay.config.recipe import EngineSettings, Recipe
 from selfplay.engines.api.budget import TokenUsage

@@ -85,7 +85,7 @@ def synthesised(
 def test_every_pass_has_the_same_combinations_and_a_seed_of_its_own(run: RunDirectory) -> None:
     writer = Writer()
     rows, counts = synthesised(run, settings(passes=3), writer)
-    assert len(rows) == counts["made"] == 18
+    assert len(rows) == counts.made == 18
     assert len({tuple(prompts) for prompts, _ in writer.asked}) == 1
     assert len({seed for _, seed in writer.asked}) == 3
     assert [row.seed for row in rows] == [seed for _, seed in writer.asked for _ in range(6)]
@@ -103,7 +103,7 @@ def test_a_single_pass_is_the_first_of_many(run: RunDirectory) -> None:
 def test_what_could_not_be_parsed_is_counted_by_reason(run: RunDirectory) -> None:
     rows, counts = synthesised(run, settings(passes=2), Writer())
     reasons = Counter(row.dropped for row in rows if row.dropped)
-    assert counts["lost"] == dict(reasons) == {"parse: no rationale block": 2, "parse: cut at the token limit": 2}
+    assert counts.lost == dict(reasons) == {"parse: no rationale block": 2, "parse: cut at the token limit": 2}
     assert all(row.completion for row in rows)
 
 
@@ -138,7 +138,7 @@ def test_a_writer_at_an_endpoint_is_asked_for_nothing_twice(run: RunDirectory) -
     assert again == rows
     refused = [row for row in rows if row.dropped]
     assert {row.concepts for row in refused} == {("a", "b")}
-    assert counts["lost"] == {"parse: the endpoint refused it": len(refused)}
+    assert counts.lost == {"parse: the endpoint refused it": len(refused)}
     assert len(server.requests) == asked + len(refused), "only what was refused is asked again"
     assert {row.model for row in rows} == {"openai/writer"}
     assert len({row.problem for row in rows if not row.dropped}) == len(rows) - len(refused)

@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from selfplay.cli.app import app
-from selfplay.cli.rollouts import rollouts_view
+from selfplay.cli.views import rollouts_view
 from selfplay.run.files import RunError
 from selfplay.run.records import LabelledTask, Rollout, RoundPrompt, Seed
 from selfplay.run.tables import Record, write_table

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from verifiers.mathematics.comparing.enclosure import surely_different
-from verifiers.mathematics.comparing.leaves import all_of, any_of, decimal_digits, numbers_agree, words
+from verifiers.mathematics.comparing.leaves import all_of, any_of, bare, decimal_digits, numbers_agree, words
 from verifiers.mathematics.comparing.measures import as_products, in_common_units, need_conversion, same_time
 from verifiers.mathematics.reading.form import Form, Judge
 from verifiers.mathematics.reading.regions import rank_fractions, same_region
@@ -63,6 +63,8 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
 
 def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
     """Equal trees are equal, formulas whose values lie apart are not; all else is for the judge."""
+    if first.kind == second.kind == "unread" and bare(first.text) == bare(second.text):
+        return True
     if first.node is not None and second.node is not None:
         if first.node == second.node:
             return True

@@ -11,6 +11,7 @@ from verifiers.mathematics.reading.form import Form
 _CHOICE = re.compile(r"^\"?(?:(?i:option|choice|answer)\s*\"?)?\(?\"?\(?([A-J])\)?\"?\)?(?:[.:)].*)?$")
 _ARTICLE = re.compile(r"^\"?(?:an?|the) ?(?=[a-z]{4})", re.IGNORECASE)
 _IDLE = re.compile(r"[\s\"{}\\\x04]|\.(?!\d)")
+_SPELLED = re.compile(r"[\s\"\\\x04]")
 _SAME_WORDS = {"doesnotexist": "dne", "nonexistent": "dne"}
 
 
@@ -57,6 +58,11 @@ def words(text: str) -> str:
         return text
     bare = _IDLE.sub("", _ARTICLE.sub("", text)).casefold()
     return _SAME_WORDS.get(bare, bare)
+
+
+def bare(text: str) -> str:
+    """Returns a formula that nobody read without what spelling may change: blanks, quotes, backslashes."""
+    return _SPELLED.sub("", text)
 
 
 def all_of(verdicts: Iterable[bool | None]) -> bool | None:

@@ -1,4 +1,7 @@
-"""Compares two sympy values by their digits: numbers at once, formulas at fixed points of the common real domain."""
+"""Compares two sympy values by their digits: numbers at once, formulas at fixed points of the common real domain.
+
+By digits and not by simplification, which has no bound in time, and misses equalities that sixty digits show.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,52 @@ from collections.abc import Iterator
 from typing import Any
 
 DIGITS = 60
-MORE_DIGITS = 400
+_MORE_DIGITS = 400
 """Digits of a second look: sqrt(10^100 + 1) and 10^50 differ only after a hundred."""
 _POINTS = 14
 _ENOUGH, _SOME, _MANY = 4, 6, 14
 """Points at which formulas must agree: at least, usually, and for those with roots or absolute values."""
 
 
-def values_agree(left: Any, right: Any, digits: int = DIGITS, difference: Any = None) -> bool:
+def agree(left: Any, right: Any) -> bool:
+    """Tells whether two values, numbers or formulas, are the same; what has no value is not the same as itself."""
+    import sympy
+
+    if left == right:
+        return left is not sympy.nan and left is not sympy.zoo
+    left, right = _with_one_constant(left, right)
+    names = sorted(left.free_symbols | right.free_symbols, key=lambda symbol: str(symbol.name))
+    if left.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) or right.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
+        return False
+    if _undefined_functions(left) or _undefined_functions(right):
+        return bool(sympy.simplify(left - right) == 0)
+    if not names:
+        same = _values_agree(sympy.N(left, DIGITS), sympy.N(right, DIGITS), DIGITS, left - right)
+        return same and _values_agree(
+            sympy.N(left, _MORE_DIGITS), sympy.N(right, _MORE_DIGITS), _MORE_DIGITS, left - right
+        )
+    return _agree_at_points(left, right, names)
+
+
+def _with_one_constant(left: Any, right: Any) -> tuple[Any, Any]:
+    """Lets the constant of integration be C in one formula and c in the other."""
+    import sympy
+
+    upper, lower = sympy.Symbol("C"), sympy.Symbol("c")
+    if left.free_symbols - right.free_symbols == {upper} and right.free_symbols - left.free_symbols == {lower}:
+        return left.subs(upper, lower), right
+    if right.free_symbols - left.free_symbols == {upper} and left.free_symbols - right.free_symbols == {lower}:
+        return left, right.subs(upper, lower)
+    return left, right
+
+
+def _undefined_functions(value: Any) -> bool:
+    from sympy.core.function import AppliedUndef
+
+    return bool(value.atoms(AppliedUndef))
+
+
+def _values_agree(left: Any, right: Any, digits: int = DIGITS, difference: Any = None) -> bool:
     """Tells whether two numbers agree to nearly all of the digits; near zero, their difference decides by algebra."""
     import sympy
 
@@ -35,12 +76,12 @@ def _vanishes(difference: Any) -> bool:
     return bool(sympy.simplify(difference) == 0)
 
 
-def agree_at_points(left: Any, right: Any, names: list[Any]) -> bool:
+def _agree_at_points(left: Any, right: Any, names: list[Any]) -> bool:
     """Tells whether two formulas have the same values, where both are real, or nowhere real."""
     real = other = 0
     enough = _MANY if _has_kinks(left) or _has_kinks(right) else _SOME
     for a, b in _values_at_points(left, right, names):
-        if not values_agree(a, b, difference=a - b):
+        if not _values_agree(a, b, difference=a - b):
             if a.is_real and b.is_real:
                 return False
             other -= 1
@@ -96,7 +137,7 @@ def proportional(left: Any, right: Any, names: list[Any], *, positive: bool) -> 
             return False
         ratio = a / b
         first = ratio if first is None else first
-        if not values_agree(ratio, first) or (positive and not (ratio.is_real and ratio > 0)):
+        if not _values_agree(ratio, first) or (positive and not (ratio.is_real and ratio > 0)):
             return False
         count += 1
     return count >= _ENOUGH

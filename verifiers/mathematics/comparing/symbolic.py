@@ -3,7 +3,8 @@ that the pool starts (`python -m verifiers.mathematics.comparing.symbolic`).
 
 sympy builds the formulas from their trees. Equality is then a matter of 50 digits: of the value itself when
 there are no symbols, else of the values at fixed points of the common real domain. Calculus, which the
-grammar of `math_expression` leaves out, is read by math-verify's own LaTeX parser.
+grammar of `reading` leaves out, is read by math-verify's own LaTeX parser; where that hinges on what neither reads, the
+library has the last word on the two answers as a whole (`second_reading`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from typing import Any
 from verifiers.mathematics.comparing.build import build, has_matrix
 from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.comparing.leaves import decimal_digits, numbers_agree
-from verifiers.mathematics.comparing.points import DIGITS, MORE_DIGITS, agree_at_points, proportional, values_agree
+from verifiers.mathematics.comparing.points import DIGITS, agree, proportional
 from verifiers.mathematics.reading.form import Form, fault_of
-from verifiers.mathematics.reading.forms import form_of
+from verifiers.mathematics.reading.forms import CALCULUS, form_of
 from verifiers.mathematics.reading.regions import same_region
+from verifiers.mathematics.reading.tokens import Unreadable
 from verifiers.mathematics.reading.tree import with_decimal_logs
 from verifiers.pool.serving import serve
 
@@ -52,7 +54,8 @@ def answer(question: Any) -> Any:
 
     Where that is not True, `faults` says of each of the two why it can't be read or has no value, if so.
     """
-    forms = [form_of(str(question[key])) for key in ("first", "second")]
+    texts = [str(question[key]) for key in ("first", "second")]
+    forms = [form_of(text) for text in texts]
     unread: set[str] = set()
 
     def judge(first: Form, second: Form) -> bool | None:
@@ -61,24 +64,32 @@ def answer(question: Any) -> Any:
         except MemoryError:
             raise
         except Exception:
-            broken = [form.text for form in (first, second) if not _has_value(form)]
+            broken = [form for form in (first, second) if not _has_value(form)]
             if not broken:
                 raise
-            unread.update(broken)
-            return False
+            unread.update(form.text for form in broken)
+            return None if all(form.kind == "unread" for form in broken) else False
 
     equal = same(forms[0], forms[1], judge)
-    if equal:
+    by_library = _last_resort(*texts) if equal is None and unread else None
+    if equal or by_library:
         return {"equal": True}
-    return {"equal": equal, "faults": [fault_of(form) or _unread(form, unread) for form in forms]}
+    # two readings that differ are two answers; what nobody read is a fault
+    faults = [fault_of(form) or ("" if by_library is False else _unread(form, unread)) for form in forms]
+    return {"equal": False if unread else equal, "faults": faults}
+
+
+def _last_resort(first: str, second: str) -> bool | None:
+    from verifiers.mathematics.comparing.second_reading import readings_agree
+
+    return readings_agree(first, second)
 
 
 def _unread(form: Form, texts: set[str]) -> str:
-    return f"no parser reads {form.text[:100]!r}" if texts and _holds(form, texts) else ""
-
-
-def _holds(form: Form, texts: set[str]) -> bool:
-    return form.text in texts or any(_holds(item, texts) for item in form.items)
+    """Why a form has no value, if so. Notation that nobody reads may be an answer all the same, as words are."""
+    if form.text in texts and not _is_foreign(form):
+        return f"no parser reads {form.text[:100]!r}"
+    return next((why for item in form.items if (why := _unread(item, texts))), "") if texts else ""
 
 
 def formulas_agree(first: Form, second: Form) -> bool | None:
@@ -104,9 +115,9 @@ def _formulas_agree(first: Form, second: Form) -> bool:
     left, right = _value(first), _value(second)
     if has_matrix(left) or has_matrix(right):
         return bool(has_matrix(left) and has_matrix(right) and left.shape == right.shape) and all(
-            _agree(a, b) for a, b in zip(left, right, strict=True)
+            agree(a, b) for a, b in zip(left, right, strict=True)
         )
-    return _agree(left, right) or _rounded(first, second, left, right)
+    return agree(left, right) or _rounded(first, second, left, right)
 
 
 def _rank(ends: Sequence[Form]) -> list[int] | None:
@@ -143,7 +154,13 @@ def _calculus(text: str) -> Any:
     return latex2sympy(text).doit()
 
 
+def _is_foreign(form: Form) -> bool:
+    return form.kind == "unread" and not CALCULUS.search(form.text)
+
+
 def _value(form: Form) -> Any:
+    if _is_foreign(form):
+        raise Unreadable(f"{form.text!r} is of no notation that is known here")
     return _calculus(form.text) if form.kind == "unread" else build(form.node)
 
 
@@ -160,43 +177,6 @@ def _rounded(first: Form, second: Form, left: Any, right: Any) -> bool:
             if gap.is_number and gap.is_finite and gap < sympy.Rational(1, 10**digits):
                 return True
     return False
-
-
-def _agree(left: Any, right: Any) -> bool:
-    import sympy
-
-    if left == right:
-        return left is not sympy.nan and left is not sympy.zoo
-    left, right = _with_one_constant(left, right)
-    names = sorted(left.free_symbols | right.free_symbols, key=lambda symbol: str(symbol.name))
-    if left.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) or right.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
-        return False
-    if _undefined_functions(left) or _undefined_functions(right):
-        return bool(sympy.simplify(left - right) == 0)
-    if not names:
-        agree = values_agree(sympy.N(left, DIGITS), sympy.N(right, DIGITS), DIGITS, left - right)
-        return agree and values_agree(
-            sympy.N(left, MORE_DIGITS), sympy.N(right, MORE_DIGITS), MORE_DIGITS, left - right
-        )
-    return agree_at_points(left, right, names)
-
-
-def _with_one_constant(left: Any, right: Any) -> tuple[Any, Any]:
-    """Lets the constant of integration be C in one formula and c in the other."""
-    import sympy
-
-    upper, lower = sympy.Symbol("C"), sympy.Symbol("c")
-    if left.free_symbols - right.free_symbols == {upper} and right.free_symbols - left.free_symbols == {lower}:
-        return left.subs(upper, lower), right
-    if right.free_symbols - left.free_symbols == {upper} and left.free_symbols - right.free_symbols == {lower}:
-        return left, right.subs(upper, lower)
-    return left, right
-
-
-def _undefined_functions(value: Any) -> bool:
-    from sympy.core.function import AppliedUndef
-
-    return bool(value.atoms(AppliedUndef))
 
 
 def _relations_agree(first: Form, second: Form) -> bool:

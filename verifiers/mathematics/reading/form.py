@@ -15,8 +15,9 @@ from verifiers.mathematics.reading.units import Unit
 class Form:
     """One answer or part of it.
 
-    `kind`: number, formula, unread (calculus, for the worker), matrix, text, list, set, union, region, ratio,
-    time, cases, case, relation, chain, order, or the brackets of a tuple or interval, such as "()" and "[)".
+    `kind`: number, formula, unread (calculus, or notation that this grammar lacks: for the worker), matrix, text,
+    list, set, union, region, ratio, time, cases, case, relation, chain, order, or the brackets of a tuple or interval,
+    such as "()" and "[)".
     """
 
     kind: str

@@ -21,7 +21,8 @@ from verifiers.mathematics.reading.tree import Node, Undefined, rational
 
 __all__ = ["Form", "Judge", "form_of", "is_constant"]
 
-_CALCULUS = re.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])")
+CALCULUS = re.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])")
+_FOREIGN = re.compile(r"""(?:[^"'\x01\x02]|"[A-Za-z]{2,8}"(?=[\s(\\]))++""")
 _INTEGER = re.compile(r"[1-9][0-9]{0,200}")
 _REALS = re.compile(
     r'^(?:\\reals|\(?-\\infty,\+?\\infty\)?|"?(?:the)?(?:set)?(?:of)?(?:all)?real(?:s|numbers?)"?x?)$', re.I
@@ -43,6 +44,7 @@ _FAMILY = re.compile(
 _MAX_ITEMS = 100
 _MAX_TEXT = 4000
 _MAX_NESTING = 12
+_MAX_FOREIGN = 300
 
 
 def form_of(answer: str) -> Form:
@@ -221,11 +223,16 @@ def _leaf(text: str, depth: int) -> Form:
     except TooLarge as error:
         return Form("text", text, unreadable=f"it is {error}")
     except Unreadable:
-        return Form("unread" if _CALCULUS.search(text) else "text", text)
+        return Form("unread" if CALCULUS.search(text) or _is_foreign(text) else "text", text)
     if node[0] == "matrix":
         rows = tuple(Form("()", "", tuple(_of_node(cell) for cell in row)) for row in node[1])
         return Form("matrix", text, rows, node=node)
     return _of_node(node, text)
+
+
+def _is_foreign(text: str) -> bool:
+    """Whether a text may be a formula in notation that this grammar lacks: no words, but for names of functions."""
+    return len(text) <= _MAX_FOREIGN and ("\\" in text or '"' in text) and bool(_FOREIGN.fullmatch(text))
 
 
 def _of_node(node: Node, text: str = "") -> Form:

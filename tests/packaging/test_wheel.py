@@ -1,0 +1,66 @@
+"""The wheel holds all of the three packages, and works in an environment where nothing of the checkout is found."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.conftest import ROOT, Environment
+
+PACKAGES = ("selfplay", "verifiers", "sandbox")
+KINDS = ("*.py", "*.j2", "py.typed")
+VERDICT = """
+import json
+from verifiers.model import Task
+from verifiers.registry import load
+math = load("math", {"workers": 1})
+found = [math.verify(Task(answer="(x+1)^2"), text).passed for text in (r"\\boxed{x^2+2x+1}", r"\\boxed{x^2+1}")]
+math.close()
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def names(wheel: Path) -> set[str]:
+    return set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_every_module_and_every_template_is_in_the_wheel(names: set[str]) -> None:
+    kinds = ("*.py", "*.j2", "py.typed")
+    ours = {
+        str(file.relative_to(ROOT)) for package in PACKAGES for kind in kinds for file in (ROOT / package).rglob(kind)
+    }
+    assert any(name.endswith(".j2") for name in ours)
+    assert {name for name in names if ".dist-info/" not in name} == ours
+
+
+def test_types_are_offered_by_every_package_that_is_ours_alone(names: set[str]) -> None:
+    typed = {name.removesuffix("/py.typed") for name in names if name.endswith("py.typed")}
+    rooms = {name.removesuffix("/__init__.py") for name in names if name.endswith("__init__.py")}
+    tops = {"selfplay", *(room for room in rooms if room.count("/") == 1 and not room.startswith("selfplay/"))}
+    assert tops <= typed
+    assert not {"verifiers", "sandbox"} & typed
+
+
+def test_no_file_is_one_that_another_distribution_of_these_names_owns(names: set[str]) -> None:
+    assert not {f"{package}/__init__.py" for package in ("verifiers", "sandbox")} & names
+
+
+def test_the_command_and_a_verifier_work_where_only_the_wheel_is(
+    wheel: Path, make_environment: Callable[[], Environment]
+) -> None:
+    environment = make_environment()
+    environment.pip("install", "--quiet", "--no-deps", "--ignore-installed", wheel)
+    where = environment.run(
+        "import selfplay, verifiers.model, sandbox.model as s; print(selfplay.__file__, s.__file__)"
+    )
+    assert all(path.startswith(str(environment.site)) for path in where.stdout.split()), where
+    help_text = environment.run("from selfplay.cli.app import main; main()", "--help")
+    assert help_text.returncode == 0, help_text.stderr
+    assert "sandbox" in help_text.stdout
+    verdict = environment.run(VERDICT)
+    assert json.loads(verdict.stdout or "null") == [True, False], verdict.stderr
