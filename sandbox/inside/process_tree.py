@@ -42,28 +42,38 @@ class TreeUsage:
         self.tasks = tasks
 
 
-class PidNamespace:
+class _Tree:
+    """The processes below a fork server."""
+
+    left_running = 0
+    """Threads that the last end() found alive."""
+
+    def pids(self) -> list[int]:
+        """Every process of the tree but this one."""
+        raise NotImplementedError
+
+    def usage(self) -> TreeUsage:
+        """Sums over all of them, where pages that several share count for each."""
+        return _sum(self.pids())
+
+    def proportional_bytes(self, seconds: float) -> float | None:
+        """Resident bytes of all of them, where each page that several share counts once.
+
+        None if `seconds` are not enough to tell.
+        """
+        return _proportional(self.pids(), seconds)
+
+
+class PidNamespace(_Tree):
     """Every process of the pid namespace whose process 1 this is."""
 
     def __init__(self) -> None:
         if os.getpid() != 1:
             raise RuntimeError("only process 1 of a pid namespace may take it for its own")
-        self.left_running = 0
 
     def pids(self) -> list[int]:
         """Every process but this one."""
         return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
-
-    def usage(self) -> TreeUsage:
-        """Sums over all processes but this one, where pages that several share count for each."""
-        return _sum(self.pids())
-
-    def proportional_bytes(self, seconds: float) -> float | None:
-        """Resident bytes of all processes but this one, where each page that several share counts once.
-
-        None if `seconds` are not enough to tell.
-        """
-        return _proportional(self.pids(), seconds)
 
     def end(self) -> Iterator[tuple[int, int, Any]]:
         """Ends every process and gives what os.wait4 says of each."""
@@ -79,7 +89,7 @@ class PidNamespace:
         return wanted + 1
 
 
-class Subreaper:
+class Subreaper(_Tree):
     """Every process that descends from this one, wherever it tried to go.
 
     The direct children must be leaders of a process group of their own (os.setsid) before they run anything.
@@ -91,25 +101,12 @@ class Subreaper:
         Raises OSError if the kernel refuses.
         """
         process_control(_PR_SET_CHILD_SUBREAPER, 1)
-        self.left_running = 0
-        """Threads that the last end() found alive."""
         self._alone_with = alone_with
         self._counted = (0, 0.0)
 
     def pids(self) -> list[int]:
         """Every descendant."""
         return list(descendants(os.getpid()))
-
-    def usage(self) -> TreeUsage:
-        """Sums over all descendants, where pages that several share count for each."""
-        return _sum(self.pids())
-
-    def proportional_bytes(self, seconds: float) -> float | None:
-        """Resident bytes of all descendants, where each page that several share counts once.
-
-        None if `seconds` are not enough to tell.
-        """
-        return _proportional(self.pids(), seconds)
 
     def end(self) -> Iterator[tuple[int, int, Any]]:
         """Ends every descendant, however fast they multiply, and gives what os.wait4 says of those reaped here."""

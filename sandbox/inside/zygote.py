@@ -62,6 +62,7 @@ class _Watch:
 
     def wait(self, pid: int) -> int:
         deadline = time.monotonic() + self._wall_s
+        # A descriptor can be waited for together with the channel, and its number is nobody else's.
         ended = os.pidfd_open(pid)
         poll = select.poll()
         poll.register(ended, select.POLLIN)

@@ -28,6 +28,7 @@ class Filter:
     def __init__(self, machine: str = platform.machine()) -> None:
         """Raises KeyError for an architecture other than x86_64 and aarch64."""
         self._column = _COLUMN[machine]
+        # Calls of another architecture (32-bit code on a 64-bit kernel) have other numbers: no rule would fit them.
         self._program = [
             _instruction(_LOAD, _ARCHITECTURE),
             _instruction(_JUMP_EQUAL, _AUDIT[machine], 1, 0),
@@ -46,6 +47,7 @@ class Filter:
 
     def refuse_if(self, call: Numbers, argument: int, words: Sequence[int], error: int = errno.EPERM) -> None:
         """The call fails if the low word of an argument (counted from 0) is one of these."""
+        # A hit jumps over the rest of the chain and over "allow".
         chain = [_instruction(_JUMP_EQUAL, word, len(words) - place) for place, word in enumerate(words)]
         self._on(call, [_argument(argument), *chain, _instruction(_RETURN, _ALLOW), _error(error)])
 

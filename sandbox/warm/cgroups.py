@@ -47,6 +47,7 @@ class Cgroup:
         if self._limits == (memory_bytes, tasks):
             return
         name = "memory.max" if self.version == 2 else "memory.limit_in_bytes"
+        # Version 1 has limits on memory with swap besides; its groups are told not to swap instead.
         _write(self._memory / name, str(memory_bytes))
         _write(self._pids / "pids.max", str(tasks))
         self._limits = (memory_bytes, tasks)
@@ -149,6 +150,7 @@ def _made(parent: Path, usable: Callable[[Path], bool]) -> Path | None:
     if not os.access(parent / "cgroup.procs", os.W_OK):
         return None
     _remove_stale(parent)
+    # Named after this process and its start, so that what a killed one left is told from what a living one holds.
     folder = parent / f"{_PREFIX}-{os.getpid()}-{_started(os.getpid())}-{next(_numbers)}"
     try:
         folder.mkdir()

@@ -235,13 +235,4 @@ def _compile_failure(execution: Execution) -> Execution:
     reason = "the compiler rejected the program"
     if execution.status is not Status.RUNTIME_ERROR:
         reason = f"the compiler passed its {execution.status.value.replace('_', ' ')}"
-    return Execution(
-        Status.COMPILE_ERROR,
-        stderr=execution.stderr,
-        exit_code=execution.exit_code,
-        signal=execution.signal,
-        cpu_s=execution.cpu_s,
-        wall_s=execution.wall_s,
-        peak_memory_mb=execution.peak_memory_mb,
-        reason=reason,
-    )
+    return replace(execution, status=Status.COMPILE_ERROR, stdout=b"", reason=reason)

@@ -156,30 +156,6 @@ def _raw_outputs(executions: Sequence[Execution], count: int) -> list[RawOutput]
     return (outputs + [last] * count)[:count]
 
 
-def run_programs(
-    programs: Sequence[str],
-    inputs: Sequence[str],
-    *,
-    language: str = "python",
-    time_limit_s: float = 5.0,
-    memory_mb: int = 512,
-    workers: int = 1,
-    open_sandbox: OpenSandbox = open_default,
-) -> list[list[RawOutput]]:
-    """Runs each source text on each standard input and returns the outputs, one list a program.
-
-    For labels by consensus, where there is nothing yet to compare with. To run more than one batch, keep a
-    `ProgramRunner`.
-    """
-    runner = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
-    try:
-        return runner.outputs(
-            [Program(source, language) for source in programs], inputs, limits_for(time_limit_s, memory_mb)
-        )
-    finally:
-        runner.close()
-
-
 def limits_for(time_limit_s: float, memory_mb: int) -> Limits:
     """Returns the limits of one test: the wall clock gets twice the CPU's seconds and one more."""
     return Limits(cpu_s=time_limit_s, wall_s=2 * time_limit_s + 1, memory_mb=memory_mb)

@@ -7,18 +7,18 @@ image of the paper's reward, which leaves advantages normalised within a group a
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from verifiers.extraction import final_text
 from verifiers.model import Task, Verdict
+from verifiers.rules.text import Rule
 
 Part = Literal["completion", "answer"]
 
 
-class LengthVerifier:
+class LengthVerifier(Rule):
     """Full reward up to a length, falling linearly to zero over the last stretch before the limit.
 
     Statuses: correct (full reward), overlong (some or none).
@@ -50,24 +50,14 @@ class LengthVerifier:
         self._length: Callable[[str], int] = len if tokenizer is None else _token_counter(tokenizer)
         self.fingerprint = f"length/2/{limit}/{buffer}/{part}/{tokenizer}"
 
-    def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one completion by its length alone."""
-        begun = time.perf_counter()
+    def _judge(self, task: Task, completion: str) -> Verdict:
         text = completion if self._part == "completion" else final_text(completion) or ""
         length = self._length(text)
         over = length - (self._limit - self._buffer)
         reward = min(1.0, max(0.0, 1.0 - over / self._buffer))
         full = reward == 1.0
         reason = "" if full else f"{length} {self._unit}, where {self._limit} is the most"
-        seconds = time.perf_counter() - begun
-        return Verdict(full, reward, "correct" if full else "overlong", reason, {"length": length}, seconds)
-
-    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        """Judges one after the other."""
-        return [self.verify(task, completion) for task, completion in items]
-
-    def close(self) -> None:
-        """Has nothing to end."""
+        return Verdict(full, reward, "correct" if full else "overlong", reason, {"length": length})
 
 
 def _token_counter(path: str) -> Callable[[str], int]:

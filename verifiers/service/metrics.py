@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -12,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from verifiers.model import Verdict
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+_Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
 _STATUS = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MAX_STATUSES = 32
 _SECONDS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -25,61 +27,26 @@ class ServiceMetrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._statuses: dict[str, set[str]] = {}
-        registry = self.registry
-        self.requests = Counter(
-            "selfplay_reward_requests",
-            "Requests, by endpoint and status code; code is `disconnected` when the client left first.",
-            ("endpoint", "code"),
-            registry=registry,
-        )
-        self.request_seconds = Histogram(
-            "selfplay_reward_request_seconds",
-            "Seconds from a request's headers to the end of its answer.",
-            ("endpoint",),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.request_items = Histogram(
-            "selfplay_reward_request_items", "Items in a scoring request.", buckets=_SIZES, registry=registry
-        )
-        self.items = Counter(
-            "selfplay_reward_items",
-            "Verdicts, by verifier, status and outcome: passed, failed or unchecked.",
-            ("verifier", "status", "outcome"),
-            registry=registry,
-        )
-        self.item_seconds = Histogram(
-            "selfplay_reward_item_seconds",
-            "Wall seconds of judging one item, as the verifier counts them.",
-            ("verifier",),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.batch_items = Histogram(
-            "selfplay_reward_batch_items",
-            "Items handed to a verifier in one call.",
-            ("verifier",),
-            buckets=_SIZES,
-            registry=registry,
-        )
-        self.rejected = Counter(
-            "selfplay_reward_rejected",
-            "Requests refused, by the name of the error.",
-            ("error",),
-            registry=registry,
-        )
-        self.queue_items = Gauge(
-            "selfplay_reward_queue_items", "Items that wait for a verifier.", ("verifier",), registry=registry
-        )
-        self.running_items = Gauge(
-            "selfplay_reward_running_items", "Items being judged.", ("verifier",), registry=registry
-        )
-        self.queue_bytes = Gauge(
-            "selfplay_reward_queue_bytes", "Bytes of bodies that are read, wait or are judged.", registry=registry
-        )
-        self.ready = Gauge(
-            "selfplay_reward_ready", "1 while the verifier gives the known verdicts.", ("verifier",), registry=registry
-        )
+
+        def made(kind: type[_Metric], name: str, words: str, *labels: str, **more: Any) -> _Metric:
+            return kind(f"selfplay_reward_{name}", words, labels, registry=self.registry, **more)
+
+        words = "Requests, by endpoint and status code; code is `disconnected` when the client left first."
+        self.requests = made(Counter, "requests", words, "endpoint", "code")
+        words = "Seconds from a request's headers to the end of its answer."
+        self.request_seconds = made(Histogram, "request_seconds", words, "endpoint", buckets=_SECONDS)
+        self.request_items = made(Histogram, "request_items", "Items in a scoring request.", buckets=_SIZES)
+        words = "Verdicts, by verifier, status and outcome: passed, failed or unchecked."
+        self.items = made(Counter, "items", words, "verifier", "status", "outcome")
+        words = "Wall seconds of judging one item, as the verifier counts them."
+        self.item_seconds = made(Histogram, "item_seconds", words, "verifier", buckets=_SECONDS)
+        words = "Items handed to a verifier in one call."
+        self.batch_items = made(Histogram, "batch_items", words, "verifier", buckets=_SIZES)
+        self.rejected = made(Counter, "rejected", "Requests refused, by the name of the error.", "error")
+        self.queue_items = made(Gauge, "queue_items", "Items that wait for a verifier.", "verifier")
+        self.running_items = made(Gauge, "running_items", "Items being judged.", "verifier")
+        self.queue_bytes = made(Gauge, "queue_bytes", "Bytes of bodies that are read, wait or are judged.")
+        self.ready = made(Gauge, "ready", "1 while the verifier gives the known verdicts.", "verifier")
 
     def watch(self, verifier: str, waiting: Callable[[], float], running: Callable[[], float]) -> None:
         """Has the gauges of a verifier read from these functions."""

@@ -13,7 +13,8 @@ from verifiers.model import Task, Test
 from verifiers.programs.approximate import ToleranceKind
 from verifiers.programs.comparison import Comparison
 
-_BIGGEST_ID = 2**63 - 1
+_BIGGEST_ID = 9 * 10**18
+"""Within 64 bits, and the same as a float, in which OpenAPI states bounds."""
 
 
 def _answer_text(value: Any) -> Any:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.model import Execution, SandboxUnavailable, Status
+from sandbox.model import Execution, Program, SandboxUnavailable, Status
 from verifiers.model import Task, Test
 from verifiers.programs import CodeVerifier
 from verifiers.programs.checker import checker_says
-from verifiers.programs.runner import run_programs
+from verifiers.programs.runner import ProgramRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_sandbox import FakeSandbox
@@ -113,7 +113,9 @@ def test_partial_credit_runs_every_test() -> None:
 
 @pytest.mark.usefixtures("needs_sandbox")
 def test_labels_by_consensus_get_raw_outputs() -> None:
-    outputs = run_programs(["print(int(input()) ** 2)", "print(1 // 0)"], ["3", "4"])
+    runner = ProgramRunner()
+    outputs = runner.outputs([Program("print(int(input()) ** 2)"), Program("print(1 // 0)")], ["3", "4"])
+    runner.close()
     assert [[output.text for output in row] for row in outputs] == [["9\n", "16\n"], [None, None]]
     assert outputs[1][0].status == "runtime_error"
 

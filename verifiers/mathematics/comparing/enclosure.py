@@ -113,6 +113,7 @@ def _divide(a: Enclosure, b: Enclosure) -> Enclosure:
 
 
 def _away_from_zero(value: Enclosure) -> None:
+    # First-order bounds hold only where the error is small beside the value.
     if abs(value[0]) <= 4 * value[1]:
         raise _Unknown
 
@@ -150,6 +151,7 @@ def _root(degree: Enclosure, value: Enclosure) -> Enclosure:
 
 
 def _logarithm(value: float, off: float) -> Enclosure:
+    # The error is a quarter of the value at most, so no slope in the enclosure is over 4/3 of that in the middle.
     _positive((value, off))
     return _rounded(math.log(value), 4 * off / value + _ROUNDING)
 
@@ -163,6 +165,7 @@ def _exponential(value: float, off: float) -> Enclosure:
 
 def _wave(function: Callable[[float], float]) -> Callable[[float, float], Enclosure]:
     def of(value: float, off: float) -> Enclosure:
+        # Beyond, the reduction by multiples of pi costs more digits than the bound allows for.
         if abs(value) > 1e6:
             raise _Unknown
         return _rounded(function(value), off + _ROUNDING)
