@@ -75,10 +75,12 @@ def test_a_threshold_that_is_not_set_forbids_nothing() -> None:
 
 
 def test_missing_rationales_trip_the_guards_that_need_them() -> None:
-    lost = dict.fromkeys(("joint_nll", "length", "distinct_2"), None)
-    guards = EMGuards(min_length_ratio=0.1, min_distinct_ratio=0.1, max_nll_rise=5.0)
+    lost = dict.fromkeys(("joint_nll", "length", "distinct_2", "copy_rate", "parse_rate"), None)
+    guards = EMGuards(
+        min_length_ratio=0.1, min_distinct_ratio=0.1, max_nll_rise=5.0, max_copy_rate=1.0, min_parse_rate=0.0
+    )
     faults = tripped(guards, [HEALTHY], HEALTHY | lost)
-    assert len(faults) == 3
+    assert len(faults) == 5
     assert all("q no longer writes whole rationales" in fault for fault in faults)
 
 

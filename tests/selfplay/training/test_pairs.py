@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from itertools import compress
 from typing import Literal
 
@@ -145,3 +146,21 @@ def test_no_band_of_pass_rates_has_more_than_an_even_share() -> None:
 def test_pass_rates_leave_out_what_was_not_checked() -> None:
     rows = [rollout("t1", "a", True), rollout("t1", "b", False), rollout("t1", "c", None), rollout("t2", "c", None)]
     assert pass_rates((row.task_id, row.passed) for row in rows) == {"t1": 0.5}
+
+
+@pytest.mark.parametrize("make", [lambda rows: make_pairs(rows, str, 1, 0), lambda rows: right_completions(rows, 1)])
+def test_no_more_is_read_of_a_table_than_what_comes_next_takes(make: Callable[..., Iterator[object]]) -> None:
+    read = 0
+
+    def rows() -> Iterator[Rollout]:
+        nonlocal read
+        for task in range(100):
+            for text, passed in (("a", True), ("b", False)):
+                read += 1
+                yield rollout(f"t{task}", text, passed)
+
+    found = make(rows())
+    for number in range(1, 11):
+        next(found)
+        assert read == 2 * number + 1, "the tasks until then, and the row that ends the last of them"
+    assert len(list(found)) == 90
