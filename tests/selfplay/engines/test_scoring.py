@@ -277,3 +277,14 @@ def test_a_prefix_may_go_through_the_chat_template(tiny_model: ModelRef) -> None
     plain = hf_engine.encode_request(tokenizer, ScoringRequest("<user>2 + 2</><answer>", ("4",)))
     assert hf_engine.encode_request(tokenizer, ScoringRequest("2 + 2", ("4",), chat=True)) == plain
     assert hf_engine.encode_request(tokenizer, ScoringRequest("2 + 2", ("4",))) != plain
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(0.0, 1.0), (1.0, 1.0), (0.7, 0.9)])
+def test_log_probabilities_of_completions_are_the_models_own_at_temperature_1(
+    tiny_model: ModelRef, temperature: float, top_p: float
+) -> None:
+    job = generate_job(tiny_model, PROMPTS, Sampling(temperature, 12, top_p), 3, batch_tokens=400)
+    for prompt, row in zip(PROMPTS, hf_engine.generate_shard(job), strict=True):
+        assert len(row["logprobs"]) == len(row["token_ids"])
+        request = ScoringRequest(prompt, tuple((token,) for token in row["token_ids"]), ends=False)
+        assert row["logprobs"] == pytest.approx(by_hand(tiny_model, request), abs=1e-4)
