@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from selfplay.config.curation import Criterion, Judging, PromptJudge
-from selfplay.curation.rubric import RubricQuestion, RubricUnreadable, question_of, scores_of
+from selfplay.curation.rubric import RubricQuestion, question_of
 from selfplay.engines.base import Missing, Sample
 from selfplay.run.records import Judgement, Prompt
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine, answers_of
+from verifiers.judge.prompt import ReplyUnreadable, scores_of
 
 SILENT = "no judge's answer can be read"
 
@@ -63,7 +64,7 @@ def _judgement(
     else:
         try:
             scores, reason = scores_of(answer.text, question.ticket, judging.criteria, judging.levels)
-        except RubricUnreadable as error:
+        except ReplyUnreadable as error:
             fault = str(error)
     return Judgement(
         id=content_id("judgement", name, prompt.id),
