@@ -111,27 +111,20 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     Raises:
         UserError: what is wrong, in one sentence with its remedy.
     """
-    from selfplay.preflight.prompts import check_prompt_endpoints, check_prompts
-    from selfplay.preflight.recipe import (
-        check_endpoints,
-        check_engine,
-        check_models,
-        check_pool,
-        check_sandbox,
-        check_teacher,
-        check_trainer_arguments,
-    )
+    from selfplay.preflight import recipe as preflight
+    from selfplay.preflight.prompts import check_prompts
     from selfplay.preflight.rewards import check_rewards
     from selfplay.tracking.sinks import check_trackers
 
     own = load_recipe(recipe, overrides)
     check_trackers(own.tracking)
-    check_trainer_arguments(own, own.compute.workers or 1)
-    check_engine(own)
-    findings = check_models(own) + check_rewards(own) + check_endpoints(own) + check_sandbox(own)
-    findings += check_pool(own) + check_teacher(own)
+    preflight.check_trainer_arguments(own, own.compute.workers or 1)
+    preflight.check_engine(own)
+    findings = preflight.check_models(own) + check_rewards(own)
+    findings += preflight.check_endpoints(preflight.annotators(own)) + preflight.check_sandbox(own)
+    findings += preflight.check_pool(own) + preflight.check_endpoints(preflight.teachers(own))
     if own.synthesises:
-        findings += check_prompts(own, offline=True) + check_prompt_endpoints(own)
+        findings += check_prompts(own, offline=True) + preflight.check_endpoints(preflight.prompt_engines(own))
     return findings
 
 
