@@ -11,7 +11,7 @@ from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.section import PretrainedModel, ScratchModel, Section, TrainerArguments
+from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchModel, Section, TrainerArguments
 from selfplay.config.seeds import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.tracking import Tracking
@@ -128,6 +128,10 @@ class Evaluation(Section):
     """Longest completion, in tokens."""
     bootstrap: Annotated[int, Field(ge=100, le=100000)] = 2000
     """Resamples of the problems for the 95% intervals."""
+
+    def sampling_at(self, temperature: float) -> SamplingSettings:
+        """How completions are drawn at a temperature, from the whole distribution."""
+        return SamplingSettings(temperature=temperature, max_new_tokens=self.max_new_tokens)
 
 
 class Supervision(Section):
