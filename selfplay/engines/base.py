@@ -110,19 +110,3 @@ class Policy(Protocol):
             BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
         """
         ...
-
-
-class Engine(Policy, Protocol):
-    """Generates and scores with one model."""
-
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None
-    ) -> list[Sample]:
-        """One completion a prompt, in order; the same seed and prompts give the same completions."""
-        ...
-
-    def score(
-        self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None = None
-    ) -> list[tuple[float, ...]]:
-        """Summed log-probabilities, nats, of each segment of each request."""
-        ...

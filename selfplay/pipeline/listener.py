@@ -10,9 +10,9 @@ from selfplay.config.errors import RunStopped
 from selfplay.run.directory import RunDirectory
 from selfplay.run.plan import Plan
 from selfplay.run.progress import ProgressFile
-from selfplay.tracking import Tracker
 from selfplay.tracking.alarms import Curves, raised
 from selfplay.tracking.metric_log import metric_line, read_lines
+from selfplay.tracking.tracker import Tracker
 from selfplay.watching.stage_figures import stage_figures
 from selfplay.watching.terminal import Progress
 

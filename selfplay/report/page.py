@@ -24,10 +24,8 @@ from selfplay.watching.rollouts import how_judged, test_text
 from selfplay.watching.terminal import duration
 
 AGREEMENT_BINS = 20
-MOST_AGREEMENT_BARS = 33
 HEADLINE = "avg@"
 LONGEST_SETTING = 1000
-
 
 Manifests = Mapping[PlannedStage, Mapping[str, Any]]
 
