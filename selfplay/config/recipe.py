@@ -34,6 +34,14 @@ class ComputeSettings(Section):
 class Domain(Section):
     """One kind of problem: its seeds, its wording and its verifier. `{…}` fields are filled in."""
 
+    templates = {
+        "prompt_template": ("concepts", "level"),
+        "rationale_template": ("concepts", "level", "problem"),
+        "solver_template": ("problem",),
+        "function_template": ("problem", "entry_point"),
+        "language_template": ("problem", "language"),
+    }
+
     seeds: Seeds
     """Where the seed problems come from."""
     verifier: Literal["math", "code"] | str = "math"
@@ -66,21 +74,6 @@ class Domain(Section):
     def runs_programs(self) -> bool:
         """Whether the verifier, or a component of a composite, is the one for code."""
         return _runs_programs(self.verifier, self.verifier_params)
-
-    @model_validator(mode="after")
-    def _fields_present(self) -> Domain:
-        needed = {
-            "prompt_template": ("{concepts}", "{level}"),
-            "rationale_template": ("{concepts}", "{level}", "{problem}"),
-            "solver_template": ("{problem}",),
-            "function_template": ("{problem}", "{entry_point}"),
-            "language_template": ("{problem}", "{language}"),
-        }
-        for name, fields in needed.items():
-            for field in fields:
-                if field not in getattr(self, name):
-                    raise ValueError(f"{name} lacks the field {field}")
-        return self
 
 
 def _runs_programs(verifier: object, params: object) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from selfplay.config.section import SamplingSettings
+from selfplay.config.section import NamedModel, SamplingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,12 @@ class ModelRef:
     """Whether prompts given to `generate(..., chat=True)` go through its chat template."""
     base: ModelRef | None = None
     """Where the folder holds an adapter alone, the model that it belongs to."""
+
+    @classmethod
+    def named(cls, settings: NamedModel) -> ModelRef:
+        """A model as a recipe names it."""
+        fingerprint = f"{settings.name}@{settings.revision or 'main'}"
+        return cls(settings.name, fingerprint, settings.revision, settings.dtype, settings.prompt_style == "chat")
 
     @classmethod
     def local(cls, folder: Path, fingerprint: str, dtype: str, chat: bool) -> ModelRef:

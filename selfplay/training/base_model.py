@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +59,7 @@ def generator_model(base: ModelRef, recipe: Recipe) -> ModelRef:
 
 
 def _named(settings: PretrainedModel) -> ModelRef:
-    name = f"{settings.name}@{settings.revision or 'main'}"
-    return ModelRef(settings.name, name, settings.revision, settings.dtype)
+    return dataclasses.replace(ModelRef.named(settings), chat=False)
 
 
 def _solution(recipe: Recipe, seed: Seed) -> Example:
