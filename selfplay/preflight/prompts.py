@@ -8,8 +8,7 @@ from selfplay.concepts.choice import earlier_runs
 from selfplay.concepts.listing import read_concept_list
 from selfplay.config.recipe import Recipe
 from selfplay.curation.benchmarks import Unreachable, benchmark_problems
-from selfplay.curation.statements import text_gates
-from selfplay.labelling.filters import script_pattern
+from selfplay.curation.statements import script_gate, text_gates
 from selfplay.preflight.recipe import Finding, PreflightError
 
 
@@ -34,7 +33,7 @@ def check_prompts(recipe: Recipe, offline: bool = False) -> list[Finding]:
     findings += [Finding("coverage", f"{run} counts") for run in earlier_runs(recipe)]
     try:
         text_gates(recipe.curation)
-        script_pattern(recipe.labelling.scripts)
+        script_gate(recipe.labelling.scripts, "labelling.scripts")
     except ValueError as error:
         raise PreflightError(str(error)) from error
     return findings + _benchmarks(recipe, offline)
