@@ -80,6 +80,9 @@ class Missing:
 
 
 Segment = str | tuple[int, ...]
+Spans = list[tuple[int, int]]
+Encoded = tuple[list[int], Spans]
+"""The ids of a sequence, and half-open spans of positions with start >= 1 whose log-probabilities are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,17 @@ class ScoringRequest:
     """Whether the end-of-sequence token belongs to the last segment."""
     chat: bool = False
     """Whether the prefix goes through the model's chat template first; for models on this machine."""
+
+    def encoded(self, prefix: list[int], ids_of: Callable[[str], list[int]], end: int) -> Encoded:
+        """The ids of the request after those of its prefix, each part tokenised on its own, and each segment's span."""
+        ids, spans = list(prefix), []
+        for place, segment in enumerate(self.segments):
+            start = len(ids)
+            ids += ids_of(segment) if isinstance(segment, str) else segment
+            if self.ends and place == len(self.segments) - 1:
+                ids.append(end)
+            spans.append((start, len(ids)))
+        return ids, spans
 
 
 OnProgress = Callable[[int], None]
