@@ -52,7 +52,8 @@ class RunResult:
         """The names of the tables of each stage that has any, in the order of the stages."""
         from selfplay.run.plan import read_plan
 
-        found = {name: self._tables_of(name) for name in read_plan(self.path).names}
+        folders = {name: self.path / "stages" / name for name in read_plan(self.path).names}
+        found = {name: sorted(file.stem for file in folder.glob("*.parquet")) for name, folder in folders.items()}
         return {name: tables for name, tables in found.items() if tables}
 
     def table(self, stage: str, table: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -70,17 +71,11 @@ class RunResult:
 
         from selfplay.run.files import RunError
 
-        file = self._folder(stage) / f"{table}.parquet"
+        file = self.path / "stages" / stage / f"{table}.parquet"
         if not file.exists():
             known = ", ".join(f"{name}/{one}" for name, tables in self.tables.items() for one in tables)
             raise RunError(f"{self.path}: has no table {stage}/{table}; it has {known or 'none yet'}")
         return pq.read_table(file, columns=None if columns is None else list(columns))
-
-    def _folder(self, stage: str) -> Path:
-        return self.path / "stages" / stage
-
-    def _tables_of(self, stage: str) -> list[str]:
-        return sorted(file.stem for file in self._folder(stage).glob("*.parquet"))
 
 
 def load_recipe(recipe: RecipeLike, overrides: Overrides = ()) -> Recipe:

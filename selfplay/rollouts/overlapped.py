@@ -55,12 +55,10 @@ class OverlappedJudge:
         done, late = await asyncio.wait(waiting, timeout=self._timeout_s)
         found = {key: verdict for call in done for key, verdict in zip(waiting[call], call.result(), strict=True)}
         if late:
-            found |= {key: self._too_late() for call in late for key in waiting[call]}
+            too_late = Verdict(None, None, "timed_out", f"there was no verdict within {self._timeout_s:g} s")
+            found |= {key: too_late for call in late for key in waiting[call]}
             self._leave_behind(late)
         return found
-
-    def _too_late(self) -> Verdict:
-        return Verdict(None, None, "timed_out", f"there was no verdict within {self._timeout_s:g} s")
 
     def _leave_behind(self, late: set[asyncio.Future[list[Verdict]]]) -> None:
         """Threads cannot be killed: those that hang keep the old pool, and a new one goes on."""

@@ -68,11 +68,8 @@ def verdicts_of(judge: Judge, batch: Sequence[Completion]) -> list[Verdict]:
     """One verdict a completion, in order, as `judged` has them."""
     whole = [one for one in batch if one.sample.complete]
     found = iter(judge.judge([(one.task.domain, one.task.task, one.text) for one in whole]))
-    return [next(found) if one.sample.complete else _unfinished(one) for one in batch]
-
-
-def _unfinished(one: Completion) -> Verdict:
-    return Verdict(None, None, "refused", one.refusal) if one.refusal else CUT
+    refused = {one.refusal: Verdict(None, None, "refused", one.refusal) for one in batch if one.refusal}
+    return [next(found) if one.sample.complete else refused.get(one.refusal, CUT) for one in batch]
 
 
 def _rollouts(batch: Sequence[Completion], verdicts: Future[list[Verdict]], hear: Hear | None) -> list[Rollout]:

@@ -75,7 +75,8 @@ def _one_round(pools: Pools, settings: PromptPool, draw: Draw, number: int, ledg
     share = settings.external_share if settings.arm == "mixed" else 0.0
     again = settings.replay if number > 1 else 0.0
     made_in = {task.prompt_id: n for n in range(number, 0, -1) for task in pools.by_round[n]}
-    own = [candidate(t, SYNTHESISED, made_in[t.prompt_id]) for t in _usable(pools.by_round[number], draw)]
+    usable = [task for task in pools.by_round[number] if not task.dropped and task.agreement >= draw.min_agreement]
+    own = [candidate(task, SYNTHESISED, made_in[task.prompt_id]) for task in usable]
     wanted = draw.prompts - round(share * draw.prompts) - round(again * draw.prompts)
     wanted = max(wanted, 1) if draw.prompts else 0
     fresh = _next(own, wanted, draw, ledger)
@@ -87,10 +88,6 @@ def _one_round(pools: Pools, settings: PromptPool, draw: Draw, number: int, ledg
     held = {one.task.prompt_id for one in fresh} | lost
     replayed = _replay(own, held, round(total * again), derive(draw.seed, "replay", number), ledger)
     return fresh + external + replayed
-
-
-def _usable(tasks: Sequence[LabelledTask], draw: Draw) -> list[LabelledTask]:
-    return [task for task in tasks if not task.dropped and task.agreement >= draw.min_agreement]
 
 
 def _next(

@@ -52,7 +52,7 @@ def run_status(run_path: Path, plan: Plan, metrics: MetricDigest | None = None) 
         "latest": _latest(digest, current),
         "reward": [trend for name in rounds if (trend := _reward(digest, name))],
         "heldout": _heldout(digest, planned),
-        "pass_rate": _pass_rate(rollouts),
+        "pass_rate": thinned([float(bool(row["passed"])) for row in rollouts if row.get("passed") is not None], 20),
         "pass_rate_of": source,
         "failures": _failures(rollouts, digest.statuses.get(source, {})),
         "alarms": [{"stage": a.stage, "name": a.name, "text": a.text} for a in digest.alarms],
@@ -153,10 +153,6 @@ def _latest_rollouts(
         if rows or stage in digest.statuses:
             return stage, rows
     return "", []
-
-
-def _pass_rate(rows: Sequence[Mapping[str, Any]]) -> list[float]:
-    return thinned([float(bool(row["passed"])) for row in rows if row.get("passed") is not None], 20)
 
 
 def recent_rollouts(run_path: Path, stage: str) -> Iterator[Mapping[str, Any]]:
