@@ -19,7 +19,6 @@ from selfplay.pipeline.rounds_summary import (
     of_kind,
     prompt_counts,
     round_rows,
-    score_rows,
     selection_summary,
 )
 from selfplay.run.directory import RunDirectory
@@ -37,7 +36,7 @@ def summarise(run: RunDirectory, stages: Done, clock: Clock) -> dict[str, Any]:
     evaluations = [metric_values(outcomes_of(stage)) for _, stage in of_kind(stages, Kind.EVALUATION)]
     settings, seed = recipe.evaluation, recipe.seed
     labels = _first_labels(stages)
-    scores, best = score_rows(stages), best_policy(run, stages)
+    best = best_policy(run, stages)
     em_rows = [stage.result(ColdStartResult).row for _, stage in of_kind(stages, Kind.COLD_START)]
     em_rows += [stage.result(EMResult).row for _, stage in of_kind(stages, Kind.EM)]
     summary = {
@@ -57,7 +56,7 @@ def summarise(run: RunDirectory, stages: Done, clock: Clock) -> dict[str, Any]:
             "n": labels.measured if labels else 0,
         },
         "rounds": round_rows(stages),
-        "selection": selection_summary(recipe, scores),
+        "selection": selection_summary(stages),
         "best": dataclasses.asdict(best),
         "em": em_rows,
         "em_outcome": _em_outcome(recipe, em_rows),

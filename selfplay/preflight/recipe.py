@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,19 +89,14 @@ def check_engine(recipe: Recipe) -> None:
             f"engine.kind: vLLM cannot be imported here ({error}); install it in this environment "
             "(`make vllm` makes one with its CPU build) or set engine.kind to transformers"
         ) from error
-    _check_names(recipe.engine.args, EngineArgs, ["model"], "engine.args", "vLLM")
-
-
-def _check_names(given: Mapping[str, Any], settings: Any, ours: Sequence[str], field: str, library: str) -> None:
-    """Refuses names that a library's dataclass of settings lacks, or whose values the run decides."""
-    known = [item.name for item in dataclasses.fields(settings) if item.name not in ours]
-    for name in given:
-        if name in ours:
-            raise PreflightError(f"{field}.{name}: is what the run itself decides; drop it")
+    known = [item.name for item in dataclasses.fields(EngineArgs)]
+    for name in recipe.engine.args:
+        if name == "model":
+            raise PreflightError(f"engine.args.{name}: is what the run itself decides; drop it")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else f"; see {library}'s {settings.__name__}"
-            raise PreflightError(f"{field}.{name}: {library} has no such argument{hint}")
+            hint = f"; did you mean `{near[0]}`?" if near else "; see vLLM's EngineArgs"
+            raise PreflightError(f"engine.args.{name}: vLLM has no such argument{hint}")
 
 
 def check_models(recipe: Recipe) -> list[Finding]:
