@@ -10,7 +10,7 @@ from selfplay.run.directory import RunDirectory
 from selfplay.run.plan import Plan
 from selfplay.run.progress import ProgressFile
 from selfplay.tracking.alarms import Curves, raised
-from selfplay.tracking.metric_log import metric_line, read_lines
+from selfplay.tracking.metric_log import METRICS_FILE, Follower, metric_line
 from selfplay.tracking.tracker import Tracker
 from selfplay.watching.stage_figures import stage_figures
 from selfplay.watching.terminal import Progress
@@ -36,7 +36,7 @@ class RunListener:
         self._told: set[str] = set()
         self._raised: set[tuple[str, str]] = set()
         self._stage = ""
-        for row in read_lines(run.path):
+        for _, row in Follower(run.path / METRICS_FILE).new():
             self._remember(row)
 
     def _remember(self, row: object) -> None:

@@ -78,19 +78,6 @@ class AlarmLine:
     text: str
 
 
-def read_lines(run_path: Path) -> Iterator[Any]:
-    """Every line that is JSON, also of a run still going on; others are passed over."""
-    file = run_path / METRICS_FILE
-    if not file.exists():
-        return
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
-
-
 def line_count(run_path: Path) -> int:
     """How many lines there are."""
     file = run_path / METRICS_FILE
@@ -117,16 +104,13 @@ class Follower:
             for line in handle:
                 if not line.endswith(b"\n"):
                     return
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    row = None
                 self._position += len(line)
                 self.count += 1
-                yield self.count - 1, _parsed(line)
-
-
-def _parsed(line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
+                yield self.count - 1, row
 
 
 def metric_line(row: Any) -> MetricLine | None:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from selfplay.tracking.metric_log import AlarmLine, MetricLine, alarm_line, metric_line, read_lines
+from selfplay.tracking.metric_log import METRICS_FILE, AlarmLine, Follower, MetricLine, alarm_line, metric_line
+
+
+def read_lines(run_path: Path) -> list[Any]:
+    """Every whole line; None for one that is no JSON."""
+    return [row for _, row in Follower(run_path / METRICS_FILE).new()]
 
 
 def read_metrics(run_path: Path) -> list[MetricLine]:
