@@ -34,19 +34,13 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
         RecordError: the table of tasks is damaged.
         NothingToLearn: there are fewer tasks than a generation batch takes.
     """
-    import torch
-
-    from selfplay.engines import loading
     from selfplay.rollouts.judge import Judge
     from selfplay.rollouts.overlapped import OverlappedJudge
     from selfplay.trl_trainers import arguments, session
     from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
     from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
 
-    if place.device != "cpu":
-        loading.forget_all()
-    torch.manual_seed(place.seed)
-    network, tokenizer = loading.load_for_training(job.model, job.lora is not None)
+    network, tokenizer = session.begin(job, place)
     pool = task_set(job, place.work)
     rank = int(os.environ.get("RANK", "0"))
     verdicts = Judge(job, job.store, workers=1)

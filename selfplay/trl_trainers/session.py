@@ -8,6 +8,7 @@ from typing import Any
 from selfplay.engines.base import ModelRef
 from selfplay.run.files import read_json, repair_lines
 from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, is_whole
+from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.model_folder import write_fingerprint
 
 LOG = "log.jsonl"
@@ -33,6 +34,18 @@ def step_of(checkpoint: Path | str) -> int:
 def _goes_on(checkpoint: Path) -> bool:
     state = read_json(checkpoint / "trainer_state.json")
     return bool(state["global_step"] < state["max_steps"])
+
+
+def begin(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
+    """Makes room on a GPU, sets the seed, and loads the model to train and its tokenizer."""
+    import torch
+
+    from selfplay.engines import loading
+
+    if place.device != "cpu":
+        loading.forget_all()
+    torch.manual_seed(place.seed)
+    return loading.load_for_training(job.model, job.lora is not None)
 
 
 def run_training(trainer: Any, work: Path) -> dict[str, float]:
