@@ -224,6 +224,7 @@ def _number(value: float, form: str) -> str:
 def _plotly() -> str:
     from plotly.offline import get_plotlyjs
 
+    # A browser hashes a script after it has made its line ends one character.
     return str(get_plotlyjs()).replace("\r\n", "\n")
 
 

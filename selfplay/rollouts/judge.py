@@ -70,6 +70,7 @@ class Judge:
     def _key(self, item: Item) -> str:
         domain, task, completion = item
         verifier = self.verifiers[domain]
+        # Verifiers of others may have no fingerprint.
         fingerprint = getattr(verifier, "fingerprint", verifier.name)
         return content_key("verdict", fingerprint, asdict(task), completion)
 

@@ -46,6 +46,7 @@ class OverlappedJudge:
         for domain, verifier in self._judge.verifiers.items():
             own = [key for key, item in missing.items() if item[0] == domain]
             size = len(own) if getattr(verifier, "overlaps", False) else 1
+            # A domain with nothing to judge has size 0, and a range needs a step.
             for start in range(0, len(own), size or 1):
                 chunk = own[start : start + size]
                 calls[self._pool.submit(_verify, verifier, [missing[key] for key in chunk])] = chunk

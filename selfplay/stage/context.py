@@ -158,6 +158,7 @@ class Context:
         sync_folder(place.output)
         place.output.replace(stage.folder / name)
         sync_directory_entry(stage.folder)
+        # They are as large as the model, and what they were for is done.
         for folder in (*place.work.glob("checkpoint-*"), place.work / TRAINING_SET):
             remove_folder(folder)
 

@@ -222,6 +222,7 @@ def _set_environment(folder: Path) -> None:
 
 
 def _settings(wandb: Any, init_timeout_s: float) -> Any:
+    # Neither the user's code nor what the machine is and prints goes along.
     return wandb.Settings(
         init_timeout=init_timeout_s,
         finish_timeout=FINISH_TIMEOUT_S,

@@ -133,6 +133,7 @@ def rft(this: Round) -> Counts:
     def right() -> Iterator[Rollout]:
         return right_completions(this.rollouts(), settings.samples_per_prompt, training.thinking)
 
+    # Of all samples only their tasks are held, and each name once.
     kept = balanced(
         [sys.intern(row.task_id) for row in right()], rates, settings.bands, this.context.seed("selfplay", this.number)
     )

@@ -34,6 +34,7 @@ def train_dpo(job: DPOJob, place: Placement) -> dict[str, float]:
 
     network, tokenizer = session.begin(job, place)
     pairs = pair_set(job, tokenizer, place.work)
+    # An attempt before this one may have left it.
     (place.work / OUTCOME).unlink(missing_ok=True)
     config = arguments.build("dpo", job.args, str(place.work), place.seed, place.device)
     guard = job.collapse

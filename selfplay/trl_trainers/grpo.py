@@ -52,6 +52,7 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     checkpoint = session.last_checkpoint(place.work)
     tally = Tally() if checkpoint is None else restore_groups(checkpoint, walk)
     order = one_epoch_order(len(pool), config)
+    # The order has all epochs, one after the other, and is shuffled already.
     config.shuffle_dataset, config.num_train_epochs = False, 1
     try:
         trainer = SelfplayGRPOTrainer(

@@ -61,6 +61,7 @@ def run_training(trainer: Any, work: Path) -> dict[str, float]:
     trainer.add_callback(MarkCheckpoints())
     from transformers.trainer_callback import PrinterCallback
 
+    # It prints every line of the log, which the driver shows already.
     trainer.remove_callback(PrinterCallback)
     result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
     return {name: float(value) for name, value in result.metrics.items()}

@@ -112,6 +112,7 @@ def _current(run_path: Path, stage: str | None) -> Status | None:
     left = None if total is None else max(0, total - done)
     return {
         "work": found["work"],
+        # Trainings advance by steps, all other work by completions.
         "unit": "steps" if ": training " in found["work"] else "completions",
         "done": done,
         "total": total,

@@ -39,6 +39,7 @@ from verifiers.conformance.subject import Trouble
 from verifiers.conformance.trial import Trial, TrialLimits
 from verifiers.registry import UnknownVerifier, offers
 
+# Of Python's `hash`: verdicts that depend on the order of a set differ between them.
 _SEEDS = (1, 4242)
 
 
