@@ -31,15 +31,17 @@ Reuse = Annotated[
     typer.Option("--reuse", help="Another run, whose stages are taken over where settings and inputs agree."),
 ]
 
+Until = Annotated[
+    str | None, typer.Option(help="Stop after this stage, such as cold_start; the same command without it goes on.")
+]
+
 
 def run(
     recipe: RecipeFile,
     overrides: Overrides = None,
     run_dir: RunDir = None,
     reuse: Reuse = None,
-    until: Annotated[
-        str | None, typer.Option(help="Stop after this stage; the same command without it goes on.")
-    ] = None,
+    until: Until = None,
 ) -> None:
     """Run a recipe, or continue its run."""
     with stopped_in_order(run_dir):
@@ -59,9 +61,7 @@ def synthesize(
     overrides: Overrides = None,
     run_dir: RunDir = None,
     reuse: Reuse = None,
-    until: Annotated[
-        str | None, typer.Option(help="Stop after this stage, such as annotation or cold_start; default the last.")
-    ] = None,
+    until: Until = None,
 ) -> None:
     """Run a recipe as far as its prompts: the stages of `run` that come before self-play."""
     with stopped_in_order(run_dir):
