@@ -1,4 +1,4 @@
-"""Which rollouts can teach: GRPO in turn, as TRL does it, against prompts chosen and groups topped up, by equal tokens.
+"""Which rollouts can teach: GRPO in turn, as TRL does it, against groups topped up and surer labels, by equal tokens.
 
 On three times the quickstart's pool, as it was synthesised and labelled (no difficulty filter), every arm of a seed
 starts from the same policy and ends its training once it has generated the same number of completion tokens. Reported
@@ -32,12 +32,9 @@ from selfplay.run.tables import read_table
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 TURN = "in_turn"
-CHOSEN = "training.grpo.candidates=3"
 ARMS = {
     TURN: [],
-    "chosen": [CHOSEN],
-    "chosen_of_six": ["training.grpo.candidates=6"],
-    "chosen_and_topped_up": [CHOSEN, "training.grpo.top_up=1"],
+    "topped_up": ["training.grpo.top_up=1"],
     "surest_in_turn": ["training.grpo.min_agreement=0.95"],
 }
 POOL = ["synthesis.prompts.math=2400", "synthesis.prompts.code=3600"]

@@ -3,8 +3,8 @@
 All trainers live in one process and hand a baton from step to step, so that whatever else the machine does hits them
 alike. A step is timed from its beginning to the beginning of the next one: rollouts, rewards, update and log. All
 complete every prompt to the same length. TRL's trainer has a reward that costs nothing; ours judge by the math
-verifier, keep verdicts and rollouts, and, in one arm, choose their prompts. One more arm has a verifier that takes 200
-ms a completion. OVERHEAD_STEPS sets the number of rounds (default 40).
+verifier, and keep verdicts and rollouts. One more arm has a verifier that takes 200 ms a completion. OVERHEAD_STEPS
+sets the number of rounds (default 40).
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.trl_trainers import arguments
 from selfplay.trl_trainers.grpo_state import KeepGroups
-from selfplay.trl_trainers.prompt_choice import PromptChoice
 from selfplay.trl_trainers.rollout_groups import Tally
 from verifiers.model import Task
 
@@ -147,7 +146,7 @@ class _Arms:
 
         return GRPOTrainer(reward_funcs=free, **self.common(name))
 
-    def selfplay(self, name: str, verifier: str, candidates: int) -> tuple[Any, Any]:
+    def selfplay(self, name: str, verifier: str) -> tuple[Any, Any]:
         from selfplay.rollouts.judge import Judge
         from selfplay.rollouts.overlapped import OverlappedJudge
         from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
@@ -160,11 +159,10 @@ class _Arms:
         )
         reward = VerifiedReward(judge, RolloutLog(self._folder / name / "rollouts.jsonl", 0), 0, 0, False)
         tally = Tally()
-        choice = PromptChoice(["math"] * len(self._rows), GROUP, candidates, 16.0, 0) if candidates > 1 else None
         common = self.common(name)
-        common["callbacks"].append(KeepGroups(tally, choice, 0))
+        common["callbacks"].append(KeepGroups(tally, None, 0))
         trainer = SelfplayGRPOTrainer(
-            reward_funcs=reward, pool=self._rows, choice=choice, top_up=0.0, tally=tally, **common
+            reward_funcs=reward, pool=self._rows, walk=None, top_up=0.0, tally=tally, **common
         )
         return trainer, judge
 
@@ -175,11 +173,11 @@ def run() -> dict[str, Any]:
 
     torch.set_num_threads(1)
     steps = int(os.environ.get("OVERHEAD_STEPS", "40")) + WARM_UP
-    kinds = {"math": ("math", 1), "math_choosing": ("math", 4), "slow": (f"{__name__}:slow", 1)}
+    kinds = {"math": "math", "slow": f"{__name__}:slow"}
     baton = Baton(["plain", *kinds])
     with tempfile.TemporaryDirectory(prefix="grpo-overhead-") as name:
         arms = _Arms(Path(name), steps, baton)
-        made = {kind: arms.selfplay(kind, *how) for kind, how in kinds.items()}
+        made = {kind: arms.selfplay(kind, verifier) for kind, verifier in kinds.items()}
         trainers = {"plain": arms.plain("plain")} | {kind: trainer for kind, (trainer, _) in made.items()}
         faults: list[BaseException] = []
         threads = [threading.Thread(target=_train, args=[kind, t, baton, faults]) for kind, t in trainers.items()]

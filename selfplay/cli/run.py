@@ -31,23 +31,23 @@ Reuse = Annotated[
     typer.Option("--reuse", help="Another run, whose stages are taken over where settings and inputs agree."),
 ]
 
+Until = Annotated[
+    str | None, typer.Option(help="Stop after this stage, such as cold_start; the same command without it goes on.")
+]
+
 
 def run(
     recipe: RecipeFile,
     overrides: Overrides = None,
     run_dir: RunDir = None,
     reuse: Reuse = None,
-    until: Annotated[
-        str | None, typer.Option(help="Stop after this stage; the same command without it goes on.")
-    ] = None,
+    until: Until = None,
 ) -> None:
     """Run a recipe, or continue its run."""
     with stopped_in_order(run_dir):
         loaded = load_recipe_file(recipe, overrides)
-        from selfplay.pipeline.stages import stage_table
-
         folder = run_dir or Path("runs") / loaded.name
-        summary = launch_run(loaded, folder, reuse, until, list(stage_table(loaded)))
+        summary = launch_run(loaded, folder, reuse, until)
         if summary is None:
             typer.echo(f"{until} is done; the same command without --until continues {folder}.")
         else:
@@ -61,9 +61,7 @@ def synthesize(
     overrides: Overrides = None,
     run_dir: RunDir = None,
     reuse: Reuse = None,
-    until: Annotated[
-        str | None, typer.Option(help="Stop after this stage, such as annotation or cold_start; default the last.")
-    ] = None,
+    until: Until = None,
 ) -> None:
     """Run a recipe as far as its prompts: the stages of `run` that come before self-play."""
     with stopped_in_order(run_dir):
@@ -72,7 +70,9 @@ def synthesize(
 
         stages = synthesis_stages(stage_table(loaded))
         folder, last = run_dir or Path("runs") / loaded.name, until or stages[-1]
-        launch_run(loaded, folder, reuse, last, stages)
+        if last not in stages:
+            refuse(f"--until {last}: is not a stage; the stages are {', '.join(stages)}")
+        launch_run(loaded, folder, reuse, last)
         from selfplay.run.plan import Kind, manifest_of
 
         if counts := manifest_of(folder, Kind.ANNOTATION).get("counts"):
@@ -98,9 +98,7 @@ def stopped_in_order(folder: Path | None) -> Iterator[None]:
         raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
 
 
-def launch_run(
-    recipe: Recipe, folder: Path, reuse: Path | None, until: str | None, stages: list[str]
-) -> dict[str, Any] | None:
+def launch_run(recipe: Recipe, folder: Path, reuse: Path | None, until: str | None) -> dict[str, Any] | None:
     """Runs a recipe in a folder; whatever stops it is said in one sentence, with its exit code.
 
     Args:
@@ -108,15 +106,10 @@ def launch_run(
         folder: the run directory.
         reuse: another run, whose stages are taken over where they agree.
         until: the last stage; None for all.
-        stages: those that `until` may name.
 
     Returns:
         The closing table; None where the run was to stop before its end.
     """
-    if until is not None and until not in stages:
-        refuse(f"--until {until}: is not a stage; the stages are {', '.join(stages)}")
-    if reuse is not None and not (reuse / "recipe.json").exists():
-        refuse(f"--reuse {reuse}: is not a run directory")
     from selfplay.pipeline.launch import launch
 
     with errors_told(folder, of_run=True), stopped_in_order(folder):

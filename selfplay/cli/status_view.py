@@ -147,11 +147,8 @@ def _rate(rate: float, unit: str) -> str:
 def counts_line(counts: Mapping[str, Any]) -> str:
     """Numbers and texts by name, in one line."""
     told = {name: value for name, value in counts.items() if not (value is None or isinstance(value, list | dict))}
-    return ", ".join(f"{name} {_short(value)}" for name, value in told.items())
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    short = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in told.items()}
+    return ", ".join(f"{name} {value}" for name, value in short.items())
 
 
 def _latest(latest: Status | None) -> list[RenderableType]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +38,7 @@ def list_verifiers(as_json: Annotated[bool, typer.Option("--json", help="Print a
 
     found = descriptions()
     if as_json:
-        typer.echo(json.dumps([_plain(description) for description in found]))
+        typer.echo(json.dumps([asdict(description) for description in found]))
         return
     from rich.console import Console
     from rich.table import Table
@@ -142,9 +143,3 @@ def _clean(text: str) -> Any:
     from rich.text import Text
 
     return Text("".join(character if character.isprintable() else "\ufffd" for character in text))
-
-
-def _plain(description: Any) -> Mapping[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(description)

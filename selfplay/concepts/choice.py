@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from selfplay.concepts.listing import ConceptList, read_concept_list
 from selfplay.concepts.sampler import ConceptSampler, shapes_of
 from selfplay.config.recipe import Recipe
 from selfplay.run.directory import read_run
+from selfplay.run.files import contents_hash
 from selfplay.run.records import Seed
 from selfplay.watching.rounds import prompt_rounds, table_file
 
@@ -78,7 +78,4 @@ def choice_files(recipe: Recipe) -> str:
         for own in prompt_rounds(run):
             files += [table_file(run, stage, "prompts") for stage in (own.synthesis, own.curation)]
             files += [table_file(run, own.labelled, "tasks")] if own.labelled else []
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes() if file.exists() else b"")
-    return digest.hexdigest() if files else ""
+    return contents_hash(files) if files else ""

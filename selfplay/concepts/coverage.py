@@ -118,8 +118,11 @@ class CoverageSteering:
 
     def __init__(self, names: Sequence[str], settings: Coverage, earlier: Iterable[ConceptUse]) -> None:
         self._settings = settings
-        uses = {use.concept: (use.used, use.survived) for use in _joined(earlier)}
-        found = np.array([uses.get(name, (0, 0)) for name in names], dtype=np.float64).reshape(-1, 2)
+        uses, survivals = Counter[str](), Counter[str]()
+        for use in earlier:
+            uses[use.concept] += use.used
+            survivals[use.concept] += use.survived
+        found = np.array([(uses[name], survivals[name]) for name in names], dtype=np.float64).reshape(-1, 2)
         self._used = found[:, 0].copy()
         used, survived = found[:, 0].sum(), found[:, 1].sum()
         share = survived / used if used else 0.0
@@ -136,15 +139,6 @@ class CoverageSteering:
     def use(self, places: NDArray[np.int64]) -> None:
         """Counts a new combination."""
         self._used[places] += 1
-
-
-def _joined(uses: Iterable[ConceptUse]) -> list[ConceptUse]:
-    used: Counter[str] = Counter()
-    survived: Counter[str] = Counter()
-    for use in uses:
-        used[use.concept] += use.used
-        survived[use.concept] += use.survived
-    return [ConceptUse(concept, used[concept], survived[concept], None, None) for concept in used]
 
 
 @dataclass(frozen=True, slots=True)

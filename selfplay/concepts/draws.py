@@ -58,6 +58,7 @@ class BatchDraws:
         cumulative = np.concatenate([[0.0], np.cumsum(envelope.masses)])
         listed = cumulative[envelope.ends] - cumulative[envelope.begins]
         left = np.flatnonzero(listed + envelope.tails * self._preferred.total > 0)
+        # Most samples are done after a few proposals; those that are not get more at a time.
         tries, k = 0, 8
         # Past this many tries, all weights of a sample cost less than going on.
         while len(left) and tries < max(256, len(self._bank) // 16):

@@ -8,12 +8,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selfplay.concepts.bank import Combination, ConceptBank, weights_of_next
+from selfplay.concepts.coverage import CoverageSteering
 from selfplay.concepts.draws import BatchDraws, WeightedIndices
 from selfplay.config.errors import RunStopped
 
@@ -29,18 +29,6 @@ class NoCombination(RunStopped):
     """There is no combination of concepts to write problems for."""
 
 
-class Steering(Protocol):
-    """Weights that prefer some concepts to others while combinations are drawn."""
-
-    def preference(self) -> NDArray[np.float64]:
-        """A factor of each concept's weights, shape [concepts]."""
-        ...
-
-    def use(self, places: Places) -> None:
-        """Hears of a new combination, as places in the bank."""
-        ...
-
-
 class ConceptSampler:
     """Draws new combinations of a bank's concepts."""
 
@@ -49,7 +37,7 @@ class ConceptSampler:
         bank: ConceptBank,
         temperature: float,
         reserved: Iterable[Combination] = (),
-        steering: Steering | None = None,
+        steering: CoverageSteering | None = None,
     ) -> None:
         """Takes the bank, the softmax temperature, combinations that are taken, and what steers the draws, if any."""
         self.bank = bank

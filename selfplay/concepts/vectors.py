@@ -66,6 +66,7 @@ def rows_as_vectors(together: sparse.csr_array) -> Vectors:
     lengths = np.sqrt(together.multiply(together).sum(axis=1, dtype=np.float64))
     unit = together.astype(np.float32)
     unit.data /= np.repeat(lengths, np.diff(unit.indptr)).astype(np.float32)
+    # ARPACK would start from chance, and the vectors differ from run to run.
     start = np.full(together.shape[0], 1 / math.sqrt(together.shape[0]), dtype=np.float32)
     left, values, _ = svds(unit, k=LEADING, v0=start, solver="arpack", return_singular_vectors="u")
     return Vectors(np.ascontiguousarray(left * values, dtype=np.float32))

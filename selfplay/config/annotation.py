@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from selfplay.config.section import SamplingSettings, Section
+from selfplay.config.section import NamedModel, SamplingSettings, Section
 from verifiers.endpoint.settings import checked_address
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
@@ -99,18 +99,10 @@ class OpenAIEngine(Section):
         return self
 
 
-class LocalEngine(Section):
+class LocalEngine(NamedModel):
     """A model on this machine, over the run's workers, by the run's own `engine`."""
 
     kind: Literal["local"]
-    name: Annotated[str, Field(min_length=1)]
-    """Hub name such as `Qwen/Qwen2.5-7B-Instruct`, or a folder."""
-    revision: str | None = None
-    """Branch, tag or commit on the hub."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "bfloat16"
-    """Number format of the weights."""
-    prompt_style: Literal["chat", "raw"] = "chat"
-    """Whether prompts go through the model's chat template."""
 
 
 AnnotatorEngine = Annotated[LocalEngine | OpenAIEngine, Field(discriminator="kind")]
@@ -167,6 +159,8 @@ class AnnotationSettings(Section):
 class AnnotationTemplates(Section):
     """Texts that annotators read for a domain's problems. `{…}` fields are filled in."""
 
+    templates = {"concepts": ("problem", "count"), "rationale": ("concepts", "level", "problem")}
+
     concepts: str = (
         "Here is a problem.\n\n<problem>\n{problem}\n</problem>\n\n"
         "Name the {count} concepts of its field that one has to command in order to solve it: each a precise term of "
@@ -187,15 +181,6 @@ class AnnotationTemplates(Section):
         "<!-- BEGIN RATIONALE -->\n<!-- END RATIONALE -->"
     )
     """Asks for the rationale; fields: concepts, level, problem."""
-
-    @model_validator(mode="after")
-    def _fields_present(self) -> AnnotationTemplates:
-        needed = {"concepts": ("{problem}", "{count}"), "rationale": ("{concepts}", "{level}", "{problem}")}
-        for name, fields in needed.items():
-            for field in fields:
-                if field not in getattr(self, name):
-                    raise ValueError(f"{name} lacks the field {field}")
-        return self
 
 
 def check_budget(budget: Budget, annotators: dict[str, Annotator]) -> None:

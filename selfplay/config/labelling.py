@@ -19,12 +19,6 @@ HALF_RULES: tuple[DropRule, ...] = ("at_least_half_solved", "above_half_solved")
 """Those that presume a labeller stronger than the policy."""
 
 
-def _demand_fields(name: str, template: str, *fields: str) -> None:
-    for field in fields:
-        if field not in template:
-            raise ValueError(f"{name} lacks the field {field}")
-
-
 class PolicyEngine(Section):
     """The run's own policy, as it is when it is asked."""
 
@@ -51,6 +45,8 @@ class Labeller(Section):
 class Verification(Section):
     """Answers are looked at once more: a model says of a solution whether it is right, and its class gains or loses."""
 
+    templates = {"template": ("problem", "solution")}
+
     engine: LabelEngine = POLICY
     """The model that is asked; it must be able to follow an instruction."""
     sampling: SamplingSettings = SamplingSettings(temperature=0.7, max_new_tokens=1024)
@@ -67,16 +63,12 @@ class Verification(Section):
     )
     """Its prompt; fields: problem, solution."""
 
-    @model_validator(mode="after")
-    def _fields_present(self) -> Verification:
-        _demand_fields("template", self.template, "{problem}", "{solution}")
-        return self
-
 
 class TestWriter(Section):
     """A model that writes tests of programming problems, one at a time."""
 
     __test__ = False  # keeps pytest from collecting it
+    templates = {"template": ("problem", "kind")}
 
     engine: LabelEngine = POLICY
     """The model that writes; it must be able to follow an instruction."""
@@ -96,11 +88,6 @@ class TestWriter(Section):
         "where both are texts and line breaks are written \\n."
     )
     """Its prompt; fields: problem, kind."""
-
-    @model_validator(mode="after")
-    def _fields_present(self) -> TestWriter:
-        _demand_fields("template", self.template, "{problem}", "{kind}")
-        return self
 
 
 class Band(Section):

@@ -11,7 +11,7 @@ from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.section import PretrainedModel, ScratchModel, Section, TrainerArguments
+from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchModel, Section, TrainerArguments
 from selfplay.config.seeds import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.tracking import Tracking
@@ -33,6 +33,14 @@ class ComputeSettings(Section):
 
 class Domain(Section):
     """One kind of problem: its seeds, its wording and its verifier. `{…}` fields are filled in."""
+
+    templates = {
+        "prompt_template": ("concepts", "level"),
+        "rationale_template": ("concepts", "level", "problem"),
+        "solver_template": ("problem",),
+        "function_template": ("problem", "entry_point"),
+        "language_template": ("problem", "language"),
+    }
 
     seeds: Seeds
     """Where the seed problems come from."""
@@ -66,21 +74,6 @@ class Domain(Section):
     def runs_programs(self) -> bool:
         """Whether the verifier, or a component of a composite, is the one for code."""
         return _runs_programs(self.verifier, self.verifier_params)
-
-    @model_validator(mode="after")
-    def _fields_present(self) -> Domain:
-        needed = {
-            "prompt_template": ("{concepts}", "{level}"),
-            "rationale_template": ("{concepts}", "{level}", "{problem}"),
-            "solver_template": ("{problem}",),
-            "function_template": ("{problem}", "{entry_point}"),
-            "language_template": ("{problem}", "{language}"),
-        }
-        for name, fields in needed.items():
-            for field in fields:
-                if field not in getattr(self, name):
-                    raise ValueError(f"{name} lacks the field {field}")
-        return self
 
 
 def _runs_programs(verifier: object, params: object) -> bool:
@@ -128,6 +121,10 @@ class Evaluation(Section):
     """Longest completion, in tokens."""
     bootstrap: Annotated[int, Field(ge=100, le=100000)] = 2000
     """Resamples of the problems for the 95% intervals."""
+
+    def sampling_at(self, temperature: float) -> SamplingSettings:
+        """How completions are drawn at a temperature, from the whole distribution."""
+        return SamplingSettings(temperature=temperature, max_new_tokens=self.max_new_tokens)
 
 
 class Supervision(Section):

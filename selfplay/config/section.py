@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
     """A group of settings; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    templates: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Texts of this group that are filled in, each with the fields that it must have."""
+
+    @model_validator(mode="after")
+    def _templates_have_their_fields(self) -> Self:
+        for name, fields in self.templates.items():
+            for field in fields:
+                if f"{{{field}}}" not in getattr(self, name):
+                    raise ValueError(f"{name} lacks the field {{{field}}}")
+        return self
 
 
 TrainerArguments = dict[str, Any]
@@ -27,18 +38,23 @@ class SamplingSettings(Section):
     """Longest completion, in tokens."""
 
 
-class PretrainedModel(Section):
-    """A base model by its hub name or local folder, in safetensors."""
+class NamedModel(Section):
+    """A model by its hub name or local folder, in safetensors."""
 
-    kind: Literal["pretrained"]
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     """Hub name such as `Qwen/Qwen3-4B`, or a folder."""
     revision: str | None = None
     """Branch, tag or commit on the hub."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "bfloat16"
     """Number format of the weights."""
     prompt_style: Literal["chat", "raw"] = "chat"
-    """Whether the solver's prompts go through the model's chat template."""
+    """Whether prompts go through the model's chat template."""
+
+
+class PretrainedModel(NamedModel):
+    """A base model."""
+
+    kind: Literal["pretrained"]
 
 
 class ScratchModel(Section):

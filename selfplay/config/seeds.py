@@ -9,32 +9,31 @@ from pydantic import Field
 from selfplay.config.section import Section
 
 
-class QuickstartSeeds(Section):
+class MadeSeeds(Section):
+    """Shared by problems that are generated."""
+
+    train: Annotated[int, Field(ge=1)] = 3000
+    """Number of training seeds."""
+    dev: Annotated[int, Field(ge=0)] = 0
+    """Number of development problems."""
+    heldout: Annotated[int, Field(ge=0)] = 400
+    """Number of held-out problems."""
+
+
+class QuickstartSeeds(MadeSeeds):
     """Procedural problems shipped with this project (math: word problems; code: programs on lists)."""
 
     kind: Literal["quickstart"]
     grammar: Literal["math", "code"]
     """Which generator to use."""
-    train: Annotated[int, Field(ge=1)] = 3000
-    """Number of training seeds."""
-    dev: Annotated[int, Field(ge=0)] = 0
-    """Number of development problems."""
-    heldout: Annotated[int, Field(ge=0)] = 400
-    """Number of held-out problems."""
     slip_rate: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of worked solutions with one deliberate slip, so that the base can but often doesn't."""
 
 
-class ProceduralSeeds(Section):
+class ProceduralSeeds(MadeSeeds):
     """Problems made by a `reasoning-gym` generator (extra `procedural`)."""
 
     kind: Literal["reasoning_gym"]
-    train: Annotated[int, Field(ge=1)] = 3000
-    """Number of training seeds."""
-    dev: Annotated[int, Field(ge=0)] = 0
-    """Number of development problems."""
-    heldout: Annotated[int, Field(ge=0)] = 400
-    """Number of held-out problems."""
 
 
 TaskField = Literal[

@@ -24,14 +24,6 @@ class UpdateRule(Section):
 class GRPORule(UpdateRule):
     """Group-relative policy optimisation; `args` are those of TRL's GRPOConfig, which also says how many rollouts."""
 
-    candidates: Annotated[int, Field(ge=1, le=64)] = 1
-    """Experimental: prompts looked at for each one that is rolled out. Those are taken whose rollouts likely neither
-    all pass nor all fail, by what was seen of them so far. 1 takes every prompt in turn, as TRL does."""
-    half_life: Annotated[float, Field(gt=0, le=1e6)] = 16.0
-    """With `candidates`: generation batches after which what was seen of a prompt counts half, since the policy moves
-    on."""
-    label_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Weight of a completion of the policy from labelling, relative to a rollout, in what was seen of a prompt."""
     top_up: Annotated[float, Field(ge=0, le=16)] = 0.0
     """Most further rollouts of a generation batch, as a share of it, that replace groups which all pass or all fail;
     0 learns from the batch as it is."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from selfplay.config.curation import Benchmark, Curation, DatasetBenchmark, FileBenchmark
+from selfplay.run.files import contents_hash
 from selfplay.seeds.rows import SeedError
 
 LONGEST_ROW = 1 << 24
@@ -40,13 +40,7 @@ def benchmark_contents(settings: Curation) -> str:
     for benchmark in settings.benchmarks.values():
         place = Path(benchmark.path if isinstance(benchmark, FileBenchmark) else benchmark.name)
         files += sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
-    digest = hashlib.sha256()
-    for file in files:
-        if file.is_file():
-            with file.open("rb") as handle:
-                while chunk := handle.read(1 << 20):
-                    digest.update(chunk)
-    return digest.hexdigest() if files else ""
+    return contents_hash(files) if files else ""
 
 
 def _text(where: str, benchmark: Benchmark, number: int, row: Any) -> str:

@@ -150,5 +150,6 @@ def _marked(batches: Iterable[Sequence[Prompt]], dropped: Mapping[str, str], cou
     for batch in batches:
         for prompt in batch:
             reason = dropped.get(prompt.id, "")
+            # Without the case in brackets, so that equal faults are counted together.
             counts[reason.partition(" (")[0]] += 1
             yield dataclasses.replace(prompt, dropped=reason)

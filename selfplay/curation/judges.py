@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from selfplay.config.curation import Criterion, Judging, PromptJudge
-from selfplay.curation.rubric import RubricQuestion, RubricUnreadable, question_of, scores_of
+from selfplay.config.curation import Judging, PromptJudge
+from selfplay.curation.rubric import RubricQuestion, question_of
 from selfplay.engines.base import Missing, Sample
 from selfplay.run.records import Judgement, Prompt
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine, answers_of
+from verifiers.judge.prompt import ReplyUnreadable, scores_of
 
 SILENT = "no judge's answer can be read"
 
@@ -63,7 +64,7 @@ def _judgement(
     else:
         try:
             scores, reason = scores_of(answer.text, question.ticket, judging.criteria, judging.levels)
-        except RubricUnreadable as error:
+        except ReplyUnreadable as error:
             fault = str(error)
     return Judgement(
         id=content_id("judgement", name, prompt.id),
@@ -92,7 +93,8 @@ def rejection(judging: Judging, judgements: Sequence[Judgement]) -> str:
         if _score(judging, scores) < judging.threshold:
             worst = min(heard, key=lambda judgement: judgement.scores[place])
             said = f": {worst.reason}" if worst.reason else ""
-            return f"{_reason(criterion)} ({worst.judge} gives {worst.scores[place]} of {judging.levels}{said})"
+            kind = "level mismatch" if criterion == "difficulty" else f"judged: {criterion}"
+            return f"{kind} ({worst.judge} gives {worst.scores[place]} of {judging.levels}{said})"
     return ""
 
 
@@ -101,7 +103,3 @@ def _score(judging: Judging, scores: Mapping[str, int]) -> float:
         return min(scores.values())
     weights = {name: judging.judges[name].weight for name in scores}
     return sum(weights[name] * score for name, score in scores.items()) / sum(weights.values())
-
-
-def _reason(criterion: Criterion) -> str:
-    return "level mismatch" if criterion == "difficulty" else f"judged: {criterion}"

@@ -117,8 +117,8 @@ def tells_answer(text: str) -> str:
     return f"answer in the statement ({found.group().strip()[:40]})" if found else ""
 
 
-def script_gate(scripts: tuple[str, ...]) -> Gate:
-    """Drops statements with a letter of another script.
+def script_gate(scripts: tuple[str, ...], field: str = "curation.scripts") -> Gate:
+    """Drops texts with a letter of another script than these, which a field of the recipe names.
 
     Raises:
         ValueError: Unicode knows no such script.
@@ -127,9 +127,7 @@ def script_gate(scripts: tuple[str, ...]) -> Gate:
     try:
         foreign = regex.compile(rf"[^{classes}]", regex.VERSION1)
     except regex.error as error:
-        raise ValueError(
-            f"curation.scripts: {list(scripts)}: {error}; give names such as Latin, Greek or Han"
-        ) from error
+        raise ValueError(f"{field}: {list(scripts)}: {error}; give names such as Latin, Greek or Han") from error
 
     def gate(text: str) -> str:
         found = foreign.search(text[:LONGEST])

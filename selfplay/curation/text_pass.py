@@ -70,16 +70,23 @@ class TextPass:
         """The reasons of all prompts that a gate refuses, duplicates among them, by id."""
         before = sorted(self._earlier, key=self._ids.__getitem__)
         own = sorted(set(range(len(self._ids))) - self._earlier, key=self._ids.__getitem__)
-        known: dict[bytes, str] = {}
+        first: dict[bytes, int] = {}
         for place in before:
-            known.setdefault(self._digests[place], self._ids[place])
-        repeated = {place: known[self._digests[place]] for place in own if self._digests[place] in known}
-        same = same_digests({self._ids[place]: self._digests[place] for place in own if place not in repeated})
-        self._dropped |= {self._ids[place]: f"exact {ACROSS} (of {other})" for place, other in repeated.items()}
-        self._dropped |= {key: f"exact {WITHIN} (of {other})" for key, other in same.items()}
+            first.setdefault(self._digests[place], place)
+        left = []
+        for place in own:
+            other = first.setdefault(self._digests[place], place)
+            if other == place:
+                left.append(place)
+            else:
+                self._drop(place, "exact", other)
         if self._near:
-            self._find_near(before, [place for place in own if place not in repeated and self._ids[place] not in same])
+            self._find_near(before, left)
         return self._dropped
+
+    def _drop(self, place: int, how: str, other: int) -> None:
+        kind = ACROSS if other in self._earlier else WITHIN
+        self._dropped[self._ids[place]] = f"{how} {kind} (of {self._ids[other]})"
 
     def _find_near(self, before: Sequence[int], own: Sequence[int]) -> None:
         order = np.array([*before, *own], dtype=np.int64)
@@ -93,17 +100,4 @@ class TextPass:
             len(before),
         )
         for place in np.flatnonzero(near >= 0).tolist():
-            other = int(near[place])
-            kind = ACROSS if other in self._earlier else WITHIN
-            self._dropped[self._ids[place]] = f"near {kind} (of {self._ids[other]})"
-
-
-def same_digests(digests: Mapping[str, bytes]) -> dict[str, str]:
-    """For each id whose digest is also that of a smaller id: the smallest such id."""
-    first: dict[bytes, str] = {}
-    found = {}
-    for identifier in sorted(digests):
-        kept = first.setdefault(digests[identifier], identifier)
-        if kept != identifier:
-            found[identifier] = kept
-    return found
+            self._drop(place, "near", int(near[place]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from selfplay.config.section import SamplingSettings
+from selfplay.config.section import NamedModel, SamplingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,12 @@ class ModelRef:
     """Whether prompts given to `generate(..., chat=True)` go through its chat template."""
     base: ModelRef | None = None
     """Where the folder holds an adapter alone, the model that it belongs to."""
+
+    @classmethod
+    def named(cls, settings: NamedModel) -> ModelRef:
+        """A model as a recipe names it."""
+        fingerprint = f"{settings.name}@{settings.revision or 'main'}"
+        return cls(settings.name, fingerprint, settings.revision, settings.dtype, settings.prompt_style == "chat")
 
     @classmethod
     def local(cls, folder: Path, fingerprint: str, dtype: str, chat: bool) -> ModelRef:
@@ -74,6 +80,9 @@ class Missing:
 
 
 Segment = str | tuple[int, ...]
+Spans = list[tuple[int, int]]
+Encoded = tuple[list[int], Spans]
+"""The ids of a sequence, and half-open spans of positions with start >= 1 whose log-probabilities are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,17 @@ class ScoringRequest:
     """Whether the end-of-sequence token belongs to the last segment."""
     chat: bool = False
     """Whether the prefix goes through the model's chat template first; for models on this machine."""
+
+    def encoded(self, prefix: list[int], ids_of: Callable[[str], list[int]], end: int) -> Encoded:
+        """The ids of the request after those of its prefix, each part tokenised on its own, and each segment's span."""
+        ids, spans = list(prefix), []
+        for place, segment in enumerate(self.segments):
+            start = len(ids)
+            ids += ids_of(segment) if isinstance(segment, str) else segment
+            if self.ends and place == len(self.segments) - 1:
+                ids.append(end)
+            spans.append((start, len(ids)))
+        return ids, spans
 
 
 OnProgress = Callable[[int], None]
@@ -109,20 +129,4 @@ class Policy(Protocol):
         Raises:
             BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
         """
-        ...
-
-
-class Engine(Policy, Protocol):
-    """Generates and scores with one model."""
-
-    def generate(
-        self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: OnProgress | None = None
-    ) -> list[Sample]:
-        """One completion a prompt, in order; the same seed and prompts give the same completions."""
-        ...
-
-    def score(
-        self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None = None
-    ) -> list[tuple[float, ...]]:
-        """Summed log-probabilities, nats, of each segment of each request."""
         ...

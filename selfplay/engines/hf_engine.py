@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from selfplay.engines.base import Sampling, ScoringRequest
-from selfplay.engines.hf_scoring import Encoded, Spans, score_sequences
+from selfplay.engines.base import Encoded, Sampling, ScoringRequest
+from selfplay.engines.hf_scoring import score_sequences
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, by_length
 from selfplay.engines.loading import load
 
@@ -59,7 +59,7 @@ def _complete(network: Any, tokenizer: Any, encoded: Sequence[list[int]], sampli
         )
         logprobs = heard.of(output[:, longest:])
     ends = set(end_ids(network.generation_config, tokenizer))
-    rows = [_row(tokenizer, ids, ends) for ids in output[:, longest:].tolist()]
+    rows = [completed(tokenizer, ids, ends) for ids in output[:, longest:].tolist()]
     return [
         row | {"logprobs": values[: len(row["token_ids"])]} for row, values in zip(rows, logprobs.tolist(), strict=True)
     ]
@@ -100,7 +100,8 @@ def end_ids(generation: Any, tokenizer: Any) -> list[int]:
     return sorted({i for i in [tokenizer.eos_token_id, *configured] if i is not None})
 
 
-def _row(tokenizer: Any, ids: list[int], ends: set[int]) -> Row:
+def completed(tokenizer: Any, ids: list[int], ends: Collection[int]) -> Row:
+    """The row of a completion by its ids, of which those from the first end on are left out."""
     stop = next((place for place, token in enumerate(ids) if token in ends), None)
     kept = ids if stop is None else ids[:stop]
     text = tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
@@ -120,13 +121,9 @@ def score_shard(job: ScoreJob) -> list[Row]:
 
 def encode_request(tokenizer: Any, request: ScoringRequest) -> Encoded:
     """The token ids of a request, and the span of positions of each segment."""
+
+    def ids_of(text: str) -> list[int]:
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
     prefix = templated(tokenizer, request.prefix) if request.chat else request.prefix
-    ids: list[int] = list(tokenizer(prefix, add_special_tokens=False)["input_ids"])
-    spans: Spans = []
-    for place, segment in enumerate(request.segments):
-        start = len(ids)
-        ids += tokenizer(segment, add_special_tokens=False)["input_ids"] if isinstance(segment, str) else segment
-        if request.ends and place == len(request.segments) - 1:
-            ids.append(tokenizer.eos_token_id)
-        spans.append((start, len(ids)))
-    return ids, spans
+    return request.encoded(ids_of(prefix), ids_of, tokenizer.eos_token_id)

@@ -15,12 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from selfplay.engines.base import Encoded, Spans
 from selfplay.engines.jobs import by_length
 from selfplay.engines.loading import ModelError
-
-Spans = list[tuple[int, int]]
-Encoded = tuple[list[int], Spans]
-"""The ids of a sequence, and half-open spans of positions with start >= 1 whose log-probabilities are wanted."""
 
 LOGIT_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 24}
 """Most entries of [tokens, vocabulary] logits held at once; on a CPU as many as its caches hold."""

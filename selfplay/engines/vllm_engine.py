@@ -13,7 +13,7 @@ from typing import Any
 
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
-from selfplay.engines.hf_engine import encode_request, end_ids, templated
+from selfplay.engines.hf_engine import completed, encode_request, end_ids, templated
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
 from selfplay.run.seeding import derive
 
@@ -93,7 +93,7 @@ def completions(job: GenerateJob) -> Iterator[Finished | None]:
             yield None
             continue
         place, output = ended
-        row = _row(opened, list(output.outputs[0].token_ids))
+        row = completed(opened.tokenizer, list(output.outputs[0].token_ids), opened.ends)
         found = zip(row["token_ids"], output.outputs[0].logprobs, strict=False)
         logprobs = [position[token].logprob for token, position in found]
         yield place, row | {"prompt_tokens": len(prompts[place]), "logprobs": logprobs}
@@ -123,13 +123,6 @@ def _add(engine: Any, place: int, ids: list[int], params: Any) -> None:
     except Exception as error:
         # Its own kinds of errors differ between versions; here they are all about what is asked.
         raise ValueError(f"vLLM refuses a prompt of {len(ids)} tokens: {error}") from error
-
-
-def _row(opened: _Open, ids: list[int]) -> Row:
-    stop = next((place for place, token in enumerate(ids) if token in opened.ends), None)
-    kept = ids if stop is None else ids[:stop]
-    text = opened.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return {"text": text, "token_ids": kept, "complete": stop is not None}
 
 
 def scores(job: ScoreJob) -> Iterator[Finished | None]:

@@ -42,8 +42,7 @@ def modes(settings: Evaluation) -> list[tuple[str, SamplingSettings, int]]:
     ways = [(f"T={temperature}", temperature, settings.samples) for temperature in settings.temperatures]
     if settings.greedy:
         ways.append((GREEDY, 0.0, 1))
-    most = settings.max_new_tokens
-    return [(name, SamplingSettings(temperature=at, max_new_tokens=most), k) for name, at, k in ways]
+    return [(name, settings.sampling_at(temperature), k) for name, temperature, k in ways]
 
 
 def _completions(

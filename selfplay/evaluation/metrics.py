@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 Outcomes = Sequence[bool | None]
 """The verdicts on one problem's completions; None could not be checked, and is left out."""
@@ -44,7 +43,9 @@ def estimate(values: Sequence[float | None], resamples: int, seed: int) -> Estim
     known = np.array([value for value in values if value is not None], dtype=np.float64)
     if known.size == 0:
         return Estimate(math.nan, math.nan, math.nan, 0)
-    low, high = np.percentile(_bootstrap_means(known, resamples, seed), [2.5, 97.5])
+    rng = np.random.default_rng(seed)
+    means = [known[rng.integers(0, known.size, known.size)].mean() for _ in range(resamples)]
+    low, high = np.percentile(means, [2.5, 97.5])
     return Estimate(float(known.mean()), float(low), float(high), int(known.size))
 
 
@@ -52,9 +53,3 @@ def paired_gain(before: Sequence[float | None], after: Sequence[float | None], r
     """The mean difference over problems that have both values; `before` and `after` are in the same order."""
     pairs = zip(before, after, strict=True)
     return estimate([b - a if a is not None and b is not None else None for a, b in pairs], resamples, seed)
-
-
-def _bootstrap_means(values: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
-    rng = np.random.default_rng(seed)
-    means = [values[rng.integers(0, values.size, values.size)].mean() for _ in range(resamples)]
-    return np.array(means)

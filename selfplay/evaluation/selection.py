@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from selfplay.config.section import SamplingSettings
 from selfplay.config.training import Selection
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import Judged, metric_values, outcomes_of
@@ -56,7 +55,7 @@ def selection_stage(
     batches = stream_rollouts(
         context.engine(policy),
         problems,
-        SamplingSettings(temperature=settings.temperature, max_new_tokens=context.recipe.evaluation.max_new_tokens),
+        context.recipe.evaluation.sampling_at(settings.temperature),
         settings.samples,
         context.seed("selection"),
         context.judge,

@@ -92,7 +92,9 @@ def _provenance(recipe: Mapping[str, Any]) -> str:
     generator = (recipe.get("generator") or {}).get("name")
     written = recipe["synthesis"].get("generator") or {}
     writer = written.get("name") or written.get("model") or generator
-    seeds = ", ".join(f"{name}: {_seeds(domain['seeds'])}" for name, domain in recipe["domains"].items())
+    sources = {name: domain["seeds"] for name, domain in recipe["domains"].items()}
+    named = {name: one.get("name") or one.get("grammar") or one["kind"] for name, one in sources.items()}
+    seeds = ", ".join(f"{name}: {_for_others(what)}" for name, what in named.items())
     lines = [
         f"- base of the policy, which labels: {base_name(str(base))}",
         f"- written by: {base_name(str(writer)) if writer else 'a prompt model that the run trained from the base'}",
@@ -101,10 +103,6 @@ def _provenance(recipe: Mapping[str, Any]) -> str:
         f"{recipe['synthesis']['passes']} pass(es)",
     ]
     return "\n".join(["## Provenance", "", *lines])
-
-
-def _seeds(seeds: Mapping[str, Any]) -> str:
-    return str(_for_others(seeds.get("name") or seeds.get("grammar") or seeds["kind"]))
 
 
 def _settings(recipe: Mapping[str, Any]) -> str:

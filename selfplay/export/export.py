@@ -88,6 +88,7 @@ def _write_layout(source: RowSource, folder: Path, layout: Layout, ending: Endin
     schema, rows = source.schema(layout), source.rows(layout)
     total, number = 0, 0
     while first := list(islice(rows, ROWS_AT_ONCE)):
+        # Only now: a layout without rows leaves no folder.
         folder.mkdir(exist_ok=True)
         batches = _batches(first, rows)
         file = folder / f"train-{number:05d}.{ending}"

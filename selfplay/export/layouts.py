@@ -36,24 +36,20 @@ DEFAULT_LAYOUTS: tuple[Layout, ...] = ("prompts", "generator", "sft", "pairs")
 Row = dict[str, Any]
 
 _TEXT = pa.string()
-_TASK = [(field.name, field.type) for field in schema_of(LabelledTask).field("task").type]
-"""As in the format of seeds, in which arguments and expected values of functions are JSON texts."""
+_PROMPT, _LABELLED = schema_of(Prompt), schema_of(LabelledTask)
+_FIRST = ("id", "domain", "concepts", "level", "rationale")
+"""Fields of a prompt that come before those of its task, which are as in the format of seeds."""
 _DROPPED = [
     *((name, _TEXT) for name in ("id", "domain", "stage", "reason", "problem", "completion")),
     ("round", pa.int64()),
 ]
 _PROMPTS = [
-    *((name, _TEXT) for name in ("id", "domain")),
-    ("concepts", pa.list_(_TEXT)),
-    *((name, _TEXT) for name in ("level", "rationale")),
-    *_TASK,
-    ("agreement", pa.float64()),
-    ("pass_rate", pa.float64()),
+    *map(_PROMPT.field, _FIRST),
+    *_LABELLED.field("task").type,
+    *map(_LABELLED.field, ("agreement", "pass_rate")),
     ("unlabelled", _TEXT),
     ("round", pa.int64()),
-    ("model", _TEXT),
-    ("temperature", pa.float64()),
-    ("seed", pa.int64()),
+    *map(_PROMPT.field, ("model", "temperature", "seed")),
 ]
 
 
@@ -117,12 +113,9 @@ class RowSource:
         for number, prompt in self._curated():
             task = self.tasks.get(prompt.id)
             label = task if task is not None and not task.dropped else None
+            row = plain_row(prompt)
             yield {
-                "id": prompt.id,
-                "domain": prompt.domain,
-                "concepts": list(prompt.concepts),
-                "level": prompt.level,
-                "rationale": prompt.rationale,
+                **{name: row[name] for name in _FIRST},
                 **plain_row(label.task if label else Task()),
                 "problem": prompt.problem,
                 "agreement": task.agreement if task else None,

@@ -41,6 +41,7 @@ def push_best(run: Path, recipe: Recipe, summary: Mapping[str, Any]) -> str | No
         return str(known["address"])
     with tempfile.TemporaryDirectory(prefix="selfplay-push-") as scratch:
         for file in sorted(folder.iterdir()):
+            # Links, since weights are large and need not be copied to be uploaded.
             if file.is_file() and file.name not in OURS:
                 Path(scratch, file.name).symlink_to(file.resolve())
         card = Path(scratch, "README.md")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import regex
 
 from selfplay.config.labelling import LabelFilter, Labelling
-from selfplay.curation.statements import proof, truncated
+from selfplay.curation.statements import proof, script_gate, truncated
 
 LONGEST = 20_000
 """Characters of an answer that are looked at."""
@@ -32,7 +32,7 @@ def answer_fault(answer: str, settings: Labelling) -> str:
     looks: dict[LabelFilter, Callable[[], str]] = {
         "empty_answer": lambda: "" if _SAYS_SOMETHING.search(head) else "empty answer",
         "trivial_answer": lambda: "trivial answer" if is_trivial(head) else "",
-        "foreign_script": lambda: _foreign(head, settings.scripts),
+        "foreign_script": lambda: script_gate(settings.scripts, "labelling.scripts")(head),
     }
     return next((fault for name, look in looks.items() if name in settings.filters and (fault := look())), "")
 
@@ -41,23 +41,3 @@ def is_trivial(answer: str) -> bool:
     """Whether an answer is 0, 1, or says that there is none: such answers win votes by chance."""
     words = regex.sub(r"\\(?:text|mathrm|textbf|mathbf|mbox)\s*\{([^{}]*)\}", r" \1 ", answer).strip(" \t\n$.(){}")
     return bool(_ZERO_OR_ONE.fullmatch(_WRAPPING.sub("", answer)) or _NOTHING.match(words))
-
-
-def _foreign(answer: str, scripts: tuple[str, ...]) -> str:
-    found = script_pattern(scripts).search(answer)
-    return f"foreign script ({found.group()!r})" if found else ""
-
-
-def script_pattern(scripts: tuple[str, ...]) -> regex.Pattern[str]:
-    """Finds a letter of another script.
-
-    Raises:
-        ValueError: Unicode knows no such script.
-    """
-    known = "".join(rf"\p{{Script={name}}}" for name in ("Common", "Inherited", *scripts))
-    try:
-        return regex.compile(rf"[^{known}]", regex.VERSION1)
-    except regex.error as error:
-        raise ValueError(
-            f"labelling.scripts: {list(scripts)}: {error}; give names such as Latin, Greek or Han"
-        ) from error

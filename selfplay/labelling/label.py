@@ -70,6 +70,7 @@ def labelling_stage(
         BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
     """
     settings = context.recipe.labelling
+    # By id, so that groups are the same whatever order curation wrote.
     left = sorted((prompt for prompt in prompts if not prompt.dropped), key=lambda prompt: prompt.id)
     kept = [LabelledTask.unlabelled(prompt) for prompt in left]
     faults = {task.prompt_id: statement_fault(task.problem, settings) for task in kept}
@@ -80,6 +81,7 @@ def labelling_stage(
     def completions() -> Iterator[Rollout]:
         for case in _labelled(context, policy, sound, seeds, number):
             task = found[case.task.prompt_id] = with_label(context, case.task, case.label)
+            # The texts are about to be in their table: only the votes are held.
             cases.append(dataclasses.replace(case, completions=()))
             yield from _rows(case, task, number)
 

@@ -88,6 +88,7 @@ def look_again(
         fresh = _wave(context, number, policy, left, wave, drawn)
         rows = (one.completion.judged(agreement(None)) for completions in fresh for one in completions)
         outcomes = _outcomes(context, left, fresh)
+        # A wave is written as this is read; the values are not needed.
         for _ in waves.add(rows, ("index",)):
             pass
         for task, completions, agrees in zip(left, fresh, outcomes, strict=True):

@@ -27,6 +27,7 @@ DESCRIPTION: dict[TestKind, str] = {
 
 def seed_trials(context: Context, task: LabelledTask, seeds: Sequence[Seed]) -> list[TrialInput]:
     """Inputs of the domain's seed problems: the one format that its programs read."""
+    # Sorted, since the order of a set is no order that a seed could draw from.
     known = sorted({test.input for seed in seeds if seed.domain == task.domain for test in seed.task.tests})
     rng = random.Random(context.seed("labelling", "inputs", task.prompt_id))
     return [TrialInput(SEED, text) for text in rng.sample(known, min(context.recipe.labelling.tests, len(known)))]

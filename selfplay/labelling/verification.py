@@ -89,13 +89,10 @@ def reweighed(
 
 
 def _weighed(vote: Vote, factors: Mapping[str, float], doubt: float) -> Vote:
-    if not factors or not _says_something(vote.answer):
+    answer = vote.answer or ""
+    if not factors or not answer.strip():
         return vote
-    return dataclasses.replace(vote, weight=vote.weight * factors.get(vote.answer or "", doubt))
-
-
-def _says_something(answer: str | None) -> bool:
-    return answer is not None and bool(answer.strip())
+    return dataclasses.replace(vote, weight=vote.weight * factors.get(answer, doubt))
 
 
 def _largest(

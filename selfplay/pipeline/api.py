@@ -52,7 +52,8 @@ class RunResult:
         """The names of the tables of each stage that has any, in the order of the stages."""
         from selfplay.run.plan import read_plan
 
-        found = {name: self._tables_of(name) for name in read_plan(self.path).names}
+        folders = {name: self.path / "stages" / name for name in read_plan(self.path).names}
+        found = {name: sorted(file.stem for file in folder.glob("*.parquet")) for name, folder in folders.items()}
         return {name: tables for name, tables in found.items() if tables}
 
     def table(self, stage: str, table: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -70,17 +71,11 @@ class RunResult:
 
         from selfplay.run.files import RunError
 
-        file = self._folder(stage) / f"{table}.parquet"
+        file = self.path / "stages" / stage / f"{table}.parquet"
         if not file.exists():
             known = ", ".join(f"{name}/{one}" for name, tables in self.tables.items() for one in tables)
             raise RunError(f"{self.path}: has no table {stage}/{table}; it has {known or 'none yet'}")
         return pq.read_table(file, columns=None if columns is None else list(columns))
-
-    def _folder(self, stage: str) -> Path:
-        return self.path / "stages" / stage
-
-    def _tables_of(self, stage: str) -> list[str]:
-        return sorted(file.stem for file in self._folder(stage).glob("*.parquet"))
 
 
 def load_recipe(recipe: RecipeLike, overrides: Overrides = ()) -> Recipe:
@@ -111,27 +106,20 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     Raises:
         UserError: what is wrong, in one sentence with its remedy.
     """
-    from selfplay.preflight.prompts import check_prompt_endpoints, check_prompts
-    from selfplay.preflight.recipe import (
-        check_endpoints,
-        check_engine,
-        check_models,
-        check_pool,
-        check_sandbox,
-        check_teacher,
-        check_trainer_arguments,
-    )
+    from selfplay.preflight import recipe as preflight
+    from selfplay.preflight.prompts import check_prompts
     from selfplay.preflight.rewards import check_rewards
     from selfplay.tracking.sinks import check_trackers
 
     own = load_recipe(recipe, overrides)
     check_trackers(own.tracking)
-    check_trainer_arguments(own, own.compute.workers or 1)
-    check_engine(own)
-    findings = check_models(own) + check_rewards(own) + check_endpoints(own) + check_sandbox(own)
-    findings += check_pool(own) + check_teacher(own)
+    preflight.check_trainer_arguments(own, own.compute.workers or 1)
+    preflight.check_engine(own)
+    findings = preflight.check_models(own) + check_rewards(own)
+    findings += preflight.check_endpoints(preflight.annotators(own)) + preflight.check_sandbox(own)
+    findings += preflight.check_pool(own) + preflight.check_endpoints(preflight.teachers(own))
     if own.synthesises:
-        findings += check_prompts(own, offline=True) + check_prompt_endpoints(own)
+        findings += check_prompts(own, offline=True) + preflight.check_endpoints(preflight.prompt_engines(own))
     return findings
 
 

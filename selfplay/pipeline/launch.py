@@ -19,8 +19,15 @@ from selfplay.pipeline.listener import RunListener
 from selfplay.pipeline.main_loop import run_pipeline
 from selfplay.pipeline.stage_runner import Reached
 from selfplay.pipeline.stages import is_finished, planned, stage_table
-from selfplay.preflight.prompts import check_prompt_endpoints, check_prompts
-from selfplay.preflight.recipe import check_all_but_rewards, check_endpoints, check_pool, check_teacher
+from selfplay.preflight.prompts import check_prompts
+from selfplay.preflight.recipe import (
+    annotators,
+    check_all_but_rewards,
+    check_endpoints,
+    check_pool,
+    prompt_engines,
+    teachers,
+)
 from selfplay.preflight.rewards import check_rewards
 from selfplay.report.page import write_report
 from selfplay.rollouts.judge import Judge
@@ -29,8 +36,8 @@ from selfplay.run.files import RunError
 from selfplay.run.plan import Kind
 from selfplay.stage.context import Context
 from selfplay.stage.spec import StageSpec
-from selfplay.tracking import Tracker
 from selfplay.tracking.sinks import check_trackers
+from selfplay.tracking.tracker import Tracker
 from selfplay.watching.terminal import Progress
 
 PREFLIGHT_PROBLEMS = 20
@@ -69,12 +76,12 @@ def launch(
                 workers.start(functools.partial(check_all_but_rewards, recipe, count))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
             check_pool(recipe)
-            check_teacher(recipe)
+            check_endpoints(teachers(recipe))
             if recipe.synthesises and not run.stage(Kind.CURATION).done:
                 check_prompts(recipe)
-                check_prompt_endpoints(recipe)
+                check_endpoints(prompt_engines(recipe))
             if recipe.synthesises and not run.stage(Kind.ANNOTATION).done:
-                check_endpoints(recipe)
+                check_endpoints(annotators(recipe))
             workers.wait_until_ready()
         extension.begin()
         plan = planned(table)

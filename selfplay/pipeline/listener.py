@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Self
 
 from selfplay.config.errors import RunStopped
 from selfplay.run.directory import RunDirectory
 from selfplay.run.plan import Plan
 from selfplay.run.progress import ProgressFile
-from selfplay.tracking import Tracker
 from selfplay.tracking.alarms import Curves, raised
-from selfplay.tracking.metric_log import metric_line, read_lines
+from selfplay.tracking.metric_log import METRICS_FILE, Follower, metric_line
+from selfplay.tracking.tracker import Tracker
 from selfplay.watching.stage_figures import stage_figures
 from selfplay.watching.terminal import Progress
 
@@ -37,7 +36,7 @@ class RunListener:
         self._told: set[str] = set()
         self._raised: set[tuple[str, str]] = set()
         self._stage = ""
-        for row in read_lines(run.path):
+        for _, row in Follower(run.path / METRICS_FILE).new():
             self._remember(row)
 
     def _remember(self, row: object) -> None:
@@ -53,9 +52,7 @@ class RunListener:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None or not issubclass(kind, AlarmStop):
             self._end_stage()
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.recipe import Recipe
 from selfplay.config.section import PretrainedModel
-from selfplay.evaluation.selection import selection_outcome
 from selfplay.run.directory import RunDirectory, Stage
 from selfplay.run.plan import Kind, PlannedStage, stage_name
 from selfplay.run.results import CurationResult, LabellingResult, SelectionResult, SelfplayResult, SynthesisResult
@@ -49,11 +47,6 @@ def round_rows(stages: Done) -> list[dict[str, Any]]:
     ]
 
 
-def score_rows(stages: Done) -> list[dict[str, Any]]:
-    """The score of each round on the development problems, where the recipe selects by it."""
-    return [stage.result(SelectionResult).score for _, stage in of_kind(stages, Kind.SELECTION)]
-
-
 def prompt_counts(stages: Done) -> dict[str, Any]:
     """How many prompts were made and what became of them, over all rounds; labels that were looked at again count
     once, as they were first."""
@@ -73,23 +66,22 @@ def prompt_counts(stages: Done) -> dict[str, Any]:
     return {"made": made, "kept": kept, "lost": dict(lost)}
 
 
-def selection_summary(recipe: Recipe, scores: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def selection_summary(stages: Done) -> dict[str, Any] | None:
     """The scores, the best round, and the sentence that ended the run early; None where nothing was selected by."""
-    settings = recipe.training.selection
-    if settings is None or not scores:
+    found = [stage.result(SelectionResult) for _, stage in of_kind(stages, Kind.SELECTION)]
+    if not found:
         return None
-    outcome = selection_outcome(settings, scores)
-    return {"scores": list(scores), "best": outcome.best, "stopped": outcome.stopped or None}
+    return {"scores": [one.score for one in found], "best": found[-1].best, "stopped": found[-1].stopped}
 
 
 def best_policy(run: RunDirectory, stages: Done) -> Best:
     """The best round by its score on development problems; without selection, the last."""
-    recipe, scores = run.recipe, score_rows(stages)
-    made = [number for number, _ in of_kind(stages, Kind.SELFPLAY)]
-    if recipe.training.selection is not None and scores:
-        outcome = selection_outcome(recipe.training.selection, scores)
-        return Best(outcome.best, "development problems", outcome.score, _place(run, outcome.best))
-    last = made[-1] if made else 0
+    selection = selection_summary(stages)
+    if selection is not None:
+        best = selection["best"]
+        [score] = [row["score"] for row in selection["scores"] if row["round"] == best]
+        return Best(best, "development problems", score, _place(run, best))
+    last = max((number for number, _ in of_kind(stages, Kind.SELFPLAY)), default=0)
     return Best(last, "being the last", None, _place(run, last))
 
 

@@ -12,16 +12,7 @@ import selfplay
 from selfplay.compute.clock import Clock
 from selfplay.config.recipe import Recipe
 from selfplay.evaluation.evaluate import gain_rows, metric_rows, metric_values, outcomes_of
-from selfplay.pipeline.rounds_summary import (
-    Done,
-    best_policy,
-    link_best,
-    of_kind,
-    prompt_counts,
-    round_rows,
-    score_rows,
-    selection_summary,
-)
+from selfplay.pipeline import rounds_summary
 from selfplay.run.directory import RunDirectory
 from selfplay.run.files import write_json
 from selfplay.run.plan import Kind
@@ -31,15 +22,15 @@ from selfplay.synthesis.em_watch import Measures, stop_decision
 PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")
 
 
-def summarise(run: RunDirectory, stages: Done, clock: Clock) -> dict[str, Any]:
+def summarise(run: RunDirectory, stages: rounds_summary.Done, clock: Clock) -> dict[str, Any]:
     """Writes `summary.json` and returns it."""
     recipe = run.recipe
-    evaluations = [metric_values(outcomes_of(stage)) for _, stage in of_kind(stages, Kind.EVALUATION)]
+    evaluations = [metric_values(outcomes_of(stage)) for _, stage in rounds_summary.of_kind(stages, Kind.EVALUATION)]
     settings, seed = recipe.evaluation, recipe.seed
     labels = _first_labels(stages)
-    scores, best = score_rows(stages), best_policy(run, stages)
-    em_rows = [stage.result(ColdStartResult).row for _, stage in of_kind(stages, Kind.COLD_START)]
-    em_rows += [stage.result(EMResult).row for _, stage in of_kind(stages, Kind.EM)]
+    best = rounds_summary.best_policy(run, stages)
+    em_rows = [stage.result(ColdStartResult).row for _, stage in rounds_summary.of_kind(stages, Kind.COLD_START)]
+    em_rows += [stage.result(EMResult).row for _, stage in rounds_summary.of_kind(stages, Kind.EM)]
     summary = {
         "name": recipe.name,
         "algorithm": recipe.training.algorithm,
@@ -51,13 +42,13 @@ def summarise(run: RunDirectory, stages: Done, clock: Clock) -> dict[str, Any]:
             for number, values in enumerate(evaluations[1:], 1)
             for row in gain_rows(evaluations[0], values, settings, number, seed)
         ],
-        "prompts": prompt_counts(stages),
+        "prompts": rounds_summary.prompt_counts(stages),
         "labels": {
             "accuracy": labels and labels.label_accuracy,
             "n": labels.measured if labels else 0,
         },
-        "rounds": round_rows(stages),
-        "selection": selection_summary(recipe, scores),
+        "rounds": rounds_summary.round_rows(stages),
+        "selection": rounds_summary.selection_summary(stages),
         "best": dataclasses.asdict(best),
         "em": em_rows,
         "em_outcome": _em_outcome(recipe, em_rows),
@@ -71,7 +62,7 @@ def summarise(run: RunDirectory, stages: Done, clock: Clock) -> dict[str, Any]:
             "metrics": str(run.metrics_file),
         },
     }
-    link_best(run, best)
+    rounds_summary.link_best(run, best)
     write_json(run.path / "summary.json", summary)
     return summary
 
@@ -84,9 +75,9 @@ def _em_outcome(recipe: Recipe, rows: Sequence[Measures]) -> dict[str, Any]:
     return {"kept": outcome.kept, "rounds": outcome.rounds, "stopped": outcome.sentence if outcome.reason else None}
 
 
-def _first_labels(stages: Done) -> LabellingResult | None:
+def _first_labels(stages: rounds_summary.Done) -> LabellingResult | None:
     """The figures of the first labelling; later ones are of other prompts, or of a later policy."""
-    found = dict(of_kind(stages, Kind.LABELLING))
+    found = dict(rounds_summary.of_kind(stages, Kind.LABELLING))
     return found[1].result(LabellingResult) if 1 in found else None
 
 

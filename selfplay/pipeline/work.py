@@ -12,24 +12,10 @@ from selfplay.evaluation.evaluate import choose_problems, evaluation_stage
 from selfplay.evaluation.selection import selection_stage
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
+from selfplay.run import results
 from selfplay.run.directory import Stage
 from selfplay.run.plan import Kind, stage_name
 from selfplay.run.records import LabelledTask, Prompt, Rollout, RoundPrompt, Seed
-from selfplay.run.results import (
-    AnnotationResult,
-    ColdStartResult,
-    CurationResult,
-    EMResult,
-    EvaluationResult,
-    FeedbackResult,
-    LabellingResult,
-    Measures,
-    ScratchResult,
-    SeedsResult,
-    SelectionResult,
-    SelfplayResult,
-    SynthesisResult,
-)
 from selfplay.seeds.stage import seeds_stage
 from selfplay.stage.spec import StageWork
 from selfplay.synthesis.annotation import annotation_stage
@@ -45,37 +31,37 @@ from selfplay.training.prompt_pool import Pools
 from selfplay.training.stage import round_policy, selfplay_stage
 
 
-def seeds(this: StageWork, unannotated: bool) -> SeedsResult:
+def seeds(this: StageWork, unannotated: bool) -> results.SeedsResult:
     """The seed problems; `unannotated` ones may lack concepts and rationales."""
     return seeds_stage(this.stage, this.context.recipe, unannotated)
 
 
-def annotation(this: StageWork) -> AnnotationResult:
+def annotation(this: StageWork) -> results.AnnotationResult:
     """Concepts and rationales by the annotators."""
     return annotation_stage(this.stage, this.context, this.input(Kind.SEEDS))
 
 
-def base(this: StageWork) -> ScratchResult:
+def base(this: StageWork) -> results.ScratchResult:
     """The model that the policy starts from."""
     return base_stage(this.stage, this.context, seed_problems(this, "train"))
 
 
-def teacher(this: StageWork) -> ScratchResult:
+def teacher(this: StageWork) -> results.ScratchResult:
     """A teacher that the run trains itself."""
     settings = this.context.recipe.training.scratch_teacher
     assert settings is not None
     return train_from_scratch(this.stage, this.context, settings, seed_problems(this, "train"))
 
 
-def cold_start(this: StageWork) -> ColdStartResult:
+def cold_start(this: StageWork) -> results.ColdStartResult:
     """The first prompt model and rationale model, measured."""
     start = generator_model(_base(this), this.context.recipe)
     triples = cold_start_stage(this.stage, this.context, start, seed_problems(this, "train"))
     models = models_of(this.stage, start, this.context.recipe)
-    return ColdStartResult(triples=triples, row=dict(measure(this.context, 0, models, _pairs(this))))
+    return results.ColdStartResult(triples=triples, row=dict(measure(this.context, 0, models, _pairs(this))))
 
 
-def em(this: StageWork) -> EMResult:
+def em(this: StageWork) -> results.EMResult:
     """A round of EM; its result says whether it is the last one."""
     pairs, rows = _em_so_far(this)
     found = em_stage(this.stage, this.context, this.number, pairs[-1], seed_problems(this, "train"), _pairs(this))
@@ -86,7 +72,7 @@ def em(this: StageWork) -> EMResult:
     return found.model_copy(update={"stopped": decision.sentence})
 
 
-def feedback(this: StageWork) -> FeedbackResult:
+def feedback(this: StageWork) -> results.FeedbackResult:
     """One more round of EM, on the seeds' pairs and on prompts of the last round that were learnable."""
     context, number = this.context, this.number
     settings = context.recipe.synthesis.feedback
@@ -101,24 +87,24 @@ def feedback(this: StageWork) -> FeedbackResult:
     made = em_stage(
         this.stage, context, of_em, prompt_models(this, number - 1), seed_problems(this, "train"), _pairs(this), pairs
     )
-    return FeedbackResult(fed_back=len(pairs), measured=made.row, pairs=made.pairs, candidates=made.candidates)
+    return results.FeedbackResult(fed_back=len(pairs), measured=made.row, pairs=made.pairs, candidates=made.candidates)
 
 
-def synthesis(this: StageWork) -> SynthesisResult:
+def synthesis(this: StageWork) -> results.SynthesisResult:
     """New prompts."""
     p = prompt_models(this, this.number).p
     train, reserved = seed_problems(this, "train"), reserved_problems(this)
     return synthesis_stage(this.stage, this.context, p, train, reserved, _base(this), this.number)
 
 
-def curation(this: StageWork) -> CurationResult:
+def curation(this: StageWork) -> results.CurationResult:
     """The gates of the new prompts."""
     made = this.input(Kind.SYNTHESIS, this.number)
     train, reserved = seed_problems(this, "train"), reserved_problems(this)
     return curation_stage(this.stage, this.context, made, train, reserved, _curated(this))
 
 
-def labelling(this: StageWork) -> LabellingResult:
+def labelling(this: StageWork) -> results.LabellingResult:
     """Answers or tests for the newest prompts, by the policy of the last round."""
     kept = kept_prompts(_curated(this)[-1])
     number = this.number if this.number > 1 else 0
@@ -126,13 +112,13 @@ def labelling(this: StageWork) -> LabellingResult:
     return labelling_stage(this.stage, this.context, policy, kept, seed_problems(this, "train"), number)
 
 
-def relabelling(this: StageWork) -> LabellingResult:
+def relabelling(this: StageWork) -> results.LabellingResult:
     """The labels, looked at again by the policy of the last round."""
     earlier = [this.input(Kind.LABELLING, 1), *_stages(this, Kind.RELABELLING, 2)]
     return relabelling_stage(this.stage, this.context, this.number, _policy(this, this.number - 1), earlier)
 
 
-def selfplay(this: StageWork) -> SelfplayResult:
+def selfplay(this: StageWork) -> results.SelfplayResult:
     """A round of self-play."""
     context, number = this.context, this.number
     train = seed_problems(this, "train")
@@ -141,18 +127,18 @@ def selfplay(this: StageWork) -> SelfplayResult:
     return selfplay_stage(this.stage, context, number, _policy(this, number - 1), pools, train, own_teacher)
 
 
-def evaluation(this: StageWork) -> EvaluationResult:
+def evaluation(this: StageWork) -> results.EvaluationResult:
     """Held-out accuracy of the policy."""
     problems = choose_problems(this.context, seed_problems(this, this.context.recipe.evaluation.split))
     return evaluation_stage(this.stage, this.context, this.number, _policy(this, this.number), problems)
 
 
-def selection(this: StageWork) -> SelectionResult:
+def selection(this: StageWork) -> results.SelectionResult:
     """Accuracy on development problems, and whether the run goes on."""
     settings = this.context.recipe.training.selection
     assert settings is not None
     problems = choose_problems(this.context, seed_problems(this, "dev"), settings.problems)
-    before = [stage.result(SelectionResult).score for stage in _stages(this, Kind.SELECTION, 0)]
+    before = [stage.result(results.SelectionResult).score for stage in _stages(this, Kind.SELECTION, 0)]
     policy = _policy(this, this.number)
     found = selection_stage(this.stage, this.context, this.number, policy, problems, before)
     if found.stopped:
@@ -198,14 +184,14 @@ def _pairs(this: StageWork) -> list[Seed]:
     return measured_pairs(this.context, [seed for seed in observed if seed.concepts])
 
 
-def _em_so_far(this: StageWork) -> tuple[list[ModelPair], list[Measures]]:
+def _em_so_far(this: StageWork) -> tuple[list[ModelPair], list[results.Measures]]:
     """The models after the cold start and after each round of EM that took place, and their measures."""
     recipe, first = this.context.recipe, this.input(Kind.COLD_START)
     pairs = [models_of(first, generator_model(_base(this), recipe), recipe)]
-    rows = [first.result(ColdStartResult).row]
+    rows = [first.result(results.ColdStartResult).row]
     for stage in _stages(this, Kind.EM, 1):
         pairs.append(round_models(stage, pairs[-1]))
-        rows.append(stage.result(EMResult).row)
+        rows.append(stage.result(results.EMResult).row)
     return pairs, rows
 
 

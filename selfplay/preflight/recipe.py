@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.doctor import examine
 from sandbox.model import SandboxUnavailable
 from sandbox.warm.visible_files import PackageMissing
-from selfplay.config.annotation import LocalEngine, OpenAIEngine
+from selfplay.config.annotation import AnnotatorEngine, Budget, LocalEngine, OpenAIEngine
 from selfplay.config.errors import UserError
 from selfplay.config.recipe import Recipe
-from selfplay.config.section import PretrainedModel, ScratchModel
+from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchModel
 from selfplay.engines.base import Sampling
 from selfplay.quickstart.seed_problem import Split
 from selfplay.run.records import Seed
@@ -44,15 +44,17 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     """
     from selfplay.trl_trainers.arguments import check_arguments, check_lora, check_top_up
 
-    if isinstance(recipe.model, ScratchModel):
-        check_arguments("sft", recipe.model.args, "model.args")
     teacher = recipe.training.scratch_teacher
-    if teacher is not None:
-        check_arguments("sft", teacher.args, "training.sft.teacher.engine.args")
-    check_arguments("sft", recipe.cold_start.prompt_model_args, "cold_start.prompt_model_args")
-    check_arguments("sft", recipe.cold_start.rationale_model_args, "cold_start.rationale_model_args")
-    check_arguments("sft", recipe.em.e_step_args, "em.e_step_args")
-    check_arguments("sft", recipe.em.m_step_args, "em.m_step_args")
+    of_sft = {
+        "model.args": recipe.model.args if isinstance(recipe.model, ScratchModel) else {},
+        "training.sft.teacher.engine.args": teacher.args if teacher is not None else {},
+        "cold_start.prompt_model_args": recipe.cold_start.prompt_model_args,
+        "cold_start.rationale_model_args": recipe.cold_start.rationale_model_args,
+        "em.e_step_args": recipe.em.e_step_args,
+        "em.m_step_args": recipe.em.m_step_args,
+    }
+    for field, args in of_sft.items():
+        check_arguments("sft", args, field)
     training = recipe.training
     for rule, kind in {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "sft": "sft", "continued_sft": "sft"}.items():
         check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args", workers)
@@ -87,19 +89,14 @@ def check_engine(recipe: Recipe) -> None:
             f"engine.kind: vLLM cannot be imported here ({error}); install it in this environment "
             "(`make vllm` makes one with its CPU build) or set engine.kind to transformers"
         ) from error
-    _check_names(recipe.engine.args, EngineArgs, ["model"], "engine.args", "vLLM")
-
-
-def _check_names(given: Mapping[str, Any], settings: Any, ours: Sequence[str], field: str, library: str) -> None:
-    """Refuses names that a library's dataclass of settings lacks, or whose values the run decides."""
-    known = [item.name for item in dataclasses.fields(settings) if item.name not in ours]
-    for name in given:
-        if name in ours:
-            raise PreflightError(f"{field}.{name}: is what the run itself decides; drop it")
+    known = [item.name for item in dataclasses.fields(EngineArgs)]
+    for name in recipe.engine.args:
+        if name == "model":
+            raise PreflightError(f"engine.args.{name}: is what the run itself decides; drop it")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else f"; see {library}'s {settings.__name__}"
-            raise PreflightError(f"{field}.{name}: {library} has no such argument{hint}")
+            hint = f"; did you mean `{near[0]}`?" if near else "; see vLLM's EngineArgs"
+            raise PreflightError(f"engine.args.{name}: vLLM has no such argument{hint}")
 
 
 def check_models(recipe: Recipe) -> list[Finding]:
@@ -128,23 +125,58 @@ def check_models(recipe: Recipe) -> list[Finding]:
 def _named_models(recipe: Recipe) -> dict[str, PretrainedModel | LocalEngine]:
     """The models that the recipe names, by the field that does."""
     named: dict[str, Any] = {"model": recipe.model, "generator": recipe.generator}
-    settings = recipe.cold_start
-    for name, annotator in settings.annotators.items():
-        named[f"cold_start.annotators.{name}.engine"] = annotator.engine
-    if settings.annotators:
-        named["cold_start.annotation.scorer"] = settings.annotation.scorer
-    named["synthesis.generator"] = recipe.synthesis.generator
-    teacher = recipe.training.sft.teacher if recipe.training.algorithm == "sft" else None
-    named["training.sft.teacher.engine"] = teacher.engine if teacher else None
-    judging, solving = recipe.curation.judging, recipe.curation.solving
-    named |= {f"curation.judging.judges.{name}": j.engine for name, j in (judging.judges if judging else {}).items()}
-    named |= {f"curation.solving.solvers.{name}": s.engine for name, s in (solving.solvers if solving else {}).items()}
-    named |= {field: engine for field, (engine, _) in recipe.labelling.engines.items()}
+    named |= {one.field: one.engine for one in (*annotators(recipe), *teachers(recipe), *prompt_engines(recipe))}
     return {field: model for field, model in named.items() if isinstance(model, PretrainedModel | LocalEngine)}
 
 
-def check_endpoints(recipe: Recipe) -> list[Finding]:
-    """Asks every endpoint that the recipe names a short question, and for scores where they will be needed.
+@dataclass(frozen=True, slots=True)
+class NamedEngine:
+    """An engine that the recipe names beside the run's own."""
+
+    field: str
+    engine: AnnotatorEngine
+    sampling: SamplingSettings | None
+    """How its completions are drawn; None for one that only scores."""
+    budget: Budget | None = None
+    """A wider budget than its own that its answers count against."""
+
+
+def annotators(recipe: Recipe) -> list[NamedEngine]:
+    """Those that give seeds concepts and rationales, and the one that scores these."""
+    settings, budget = recipe.cold_start, recipe.cold_start.annotation.budget
+    found = [
+        NamedEngine(f"cold_start.annotators.{name}.engine", one.engine, one.sampling, budget)
+        for name, one in settings.annotators.items()
+    ]
+    if found and settings.annotation.scorer is not None:
+        found.append(NamedEngine("cold_start.annotation.scorer", settings.annotation.scorer, None, budget))
+    return found
+
+
+def teachers(recipe: Recipe) -> list[NamedEngine]:
+    """The teacher, unless the run trains it first."""
+    teacher = recipe.training.sft.teacher if recipe.training.algorithm == "sft" else None
+    if teacher is None or isinstance(teacher.engine, ScratchModel):
+        return []
+    return [NamedEngine("training.sft.teacher.engine", teacher.engine, teacher.sampling)]
+
+
+def prompt_engines(recipe: Recipe) -> list[NamedEngine]:
+    """Those that synthesis, curation and labelling ask."""
+    judging, solving = recipe.curation.judging, recipe.curation.solving
+    found: dict[str, tuple[AnnotatorEngine, SamplingSettings]] = {}
+    if recipe.synthesis.generator is not None:
+        found["synthesis.generator"] = (recipe.synthesis.generator, recipe.synthesis.sampling)
+    for name, judge in (judging.judges if judging else {}).items():
+        found[f"curation.judging.judges.{name}"] = (judge.engine, judge.sampling)
+    for name, solver in (solving.solvers if solving else {}).items():
+        found[f"curation.solving.solvers.{name}"] = (solver.engine, solver.sampling)
+    found |= recipe.labelling.engines
+    return [NamedEngine(field, engine, sampling) for field, (engine, sampling) in found.items()]
+
+
+def check_endpoints(named: Sequence[NamedEngine]) -> list[Finding]:
+    """Asks every endpoint among these a short question, and for scores where they will be needed.
 
     Raises:
         PreflightError: one of them cannot do what will be asked of it.
@@ -152,49 +184,16 @@ def check_endpoints(recipe: Recipe) -> list[Finding]:
     from selfplay.engines.api.probe import probe
     from verifiers.endpoint.client import EndpointRefused
 
-    settings = recipe.cold_start
-    if not settings.annotators:
-        return []
-    asked: list[tuple[str, OpenAIEngine, Sampling | None]] = [
-        (
-            f"cold_start.annotators.{name}.engine",
-            annotator.engine,
-            Sampling.of(annotator.sampling),
-        )
-        for name, annotator in settings.annotators.items()
-        if annotator.engine.kind == "openai"
-    ]
-    scorer = settings.annotation.scorer
-    if scorer is not None and scorer.kind == "openai":
-        asked.append(("cold_start.annotation.scorer", scorer, None))
     findings = []
-    for field, engine, sampling in asked:
-        try:
-            found = probe(engine, field, sampling, scores=sampling is None, budget=settings.annotation.budget)
-        except EndpointRefused as error:
-            raise PreflightError(str(error)) from error
-        findings.append(Finding(field, found))
+    for one in named:
+        if isinstance(one.engine, OpenAIEngine):
+            sampling = None if one.sampling is None else Sampling.of(one.sampling)
+            try:
+                found = probe(one.engine, one.field, sampling, scores=sampling is None, budget=one.budget)
+            except EndpointRefused as error:
+                raise PreflightError(str(error)) from error
+            findings.append(Finding(one.field, found))
     return findings
-
-
-def check_teacher(recipe: Recipe) -> list[Finding]:
-    """Asks the endpoint of a teacher a short question.
-
-    Raises:
-        PreflightError: it cannot do what will be asked of it.
-    """
-    from selfplay.engines.api.probe import probe
-    from verifiers.endpoint.client import EndpointRefused
-
-    teacher = recipe.training.sft.teacher
-    if recipe.training.algorithm != "sft" or teacher is None or teacher.engine.kind != "openai":
-        return []
-    field, sampling = "training.sft.teacher.engine", Sampling.of(teacher.sampling)
-    try:
-        found = probe(teacher.engine, field, sampling, scores=False, budget=teacher.engine.budget)
-    except EndpointRefused as error:
-        raise PreflightError(str(error)) from error
-    return [Finding(field, found)]
 
 
 def check_pool(recipe: Recipe) -> list[Finding]:

@@ -17,6 +17,7 @@ from selfplay.quickstart.seed_problem import (
     Split,
     combination_split,
     describe_design,
+    distinct,
     numbers_split,
 )
 
@@ -33,17 +34,10 @@ def generate(count: int, seed: int, split: Split = "train", slip_rate: float = D
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; there are: {', '.join(SPLITS)}")
     rng = random.Random(f"chain_sum/{split}/{seed}")
-    found: dict[str, SeedProblem] = {}
-    for row in _chain_sums(count * _ATTEMPTS_A_PROBLEM, rng.randrange(2**31)):
-        if len(found) == count:
-            break
-        expression = row["metadata"]["expression"]
-        if _belongs(expression, split):
-            problem = _problem(rng, row["question"], row["answer"], expression, slip_rate)
-            found.setdefault(problem.problem, problem)
-    if len(found) < count:
-        raise ValueError(f"chain_sum gave too few {split} problems for {count}: found {len(found)}")
-    return list(found.values())
+    rows = _chain_sums(count * _ATTEMPTS_A_PROBLEM, rng.randrange(2**31))
+    own = (row for row in rows if _belongs(row["metadata"]["expression"], split))
+    drawn = (_problem(rng, row["question"], row["answer"], row["metadata"]["expression"], slip_rate) for row in own)
+    return distinct(drawn, count, "chain_sum", split)
 
 
 def _chain_sums(size: int, seed: int) -> Any:

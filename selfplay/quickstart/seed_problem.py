@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,6 +52,19 @@ def combination_split(concepts: Sequence[str]) -> Split:
 def numbers_split(numbers: Sequence[int]) -> Split:
     """The split that owns a number pattern: the numbers of a statement, or of a test's input, in order."""
     return split_of("numbers:" + ",".join(map(str, numbers)))
+
+
+def distinct(problems: Iterable[SeedProblem], count: int, source: str, split: Split) -> list[SeedProblem]:
+    """The first problems with distinct statements. Raises ValueError where there are fewer than `count`."""
+    found: dict[str, SeedProblem] = {}
+    # Not one more is drawn than is wanted.
+    for problem in problems if count else ():
+        found.setdefault(problem.problem, problem)
+        if len(found) == count:
+            break
+    if len(found) < count:
+        raise ValueError(f"{source} has too few {split} problems for {count}: found {len(found)}")
+    return list(found.values())
 
 
 def describe_design(rng: random.Random, plan: str, outline: str, gist: str) -> str:

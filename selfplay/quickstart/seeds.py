@@ -16,7 +16,7 @@ from collections.abc import Callable
 from selfplay.config.recipe import Domain as DomainSettings
 from selfplay.config.seeds import QuickstartSeeds
 from selfplay.quickstart import list_programs, word_problems
-from selfplay.quickstart.seed_problem import DEFAULT_SLIP_RATE, SPLITS, Domain, SeedProblem, Split
+from selfplay.quickstart.seed_problem import DEFAULT_SLIP_RATE, SPLITS, Domain, SeedProblem, Split, distinct
 from verifiers.model import Task
 
 __all__ = ["DEFAULT_SLIP_RATE", "SPLITS", "Domain", "SeedProblem", "Split", "generate"]
@@ -41,15 +41,8 @@ def generate(
     if not 0.0 <= slip_rate <= 1.0:
         raise ValueError(f"slip_rate is a share, from 0 to 1, not {slip_rate}")
     rng = random.Random(f"{domain}/{split}/{seed}")
-    found: dict[str, SeedProblem] = {}
-    for _ in range(count * _ATTEMPTS_A_PROBLEM):
-        if len(found) == count:
-            break
-        problem = _SOURCES[domain](rng, split, slip_rate)
-        found.setdefault(problem.problem, problem)
-    if len(found) < count:
-        raise ValueError(f"the {domain} grammar has too few {split} problems for {count}: found {len(found)}")
-    return list(found.values())
+    drawn = (_SOURCES[domain](rng, split, slip_rate) for _ in range(count * _ATTEMPTS_A_PROBLEM))
+    return distinct(drawn, count, f"the {domain} grammar", split)
 
 
 def exact_solver(domain: DomainSettings) -> Callable[[Task], bool] | None:

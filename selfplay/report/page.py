@@ -24,10 +24,8 @@ from selfplay.watching.rollouts import how_judged, test_text
 from selfplay.watching.terminal import duration
 
 AGREEMENT_BINS = 20
-MOST_AGREEMENT_BARS = 33
 HEADLINE = "avg@"
 LONGEST_SETTING = 1000
-
 
 Manifests = Mapping[PlannedStage, Mapping[str, Any]]
 
@@ -226,6 +224,7 @@ def _number(value: float, form: str) -> str:
 def _plotly() -> str:
     from plotly.offline import get_plotlyjs
 
+    # A browser hashes a script after it has made its line ends one character.
     return str(get_plotlyjs()).replace("\r\n", "\n")
 
 

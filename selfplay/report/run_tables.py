@@ -9,10 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from selfplay.run.plan import Kind, read_plan
-from selfplay.run.tables import RecordError
+from selfplay.run.tables import read_columns, schema_of
 from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file
 
 
@@ -45,7 +44,8 @@ class RunTables:
         Raises:
             RecordError: the file is damaged, or holds another record or another version of it.
         """
-        return self._read(stage, table, record, list(names), None)
+        found = list(read_columns(self._file(stage, table), record, names))
+        return pa.concat_tables([schema_of(record).empty_table().select(list(names)), *found])
 
     def rows(
         self, stage: str, table: str, record: type[Any], column: str, values: Sequence[str]
@@ -57,8 +57,10 @@ class RunTables:
         """
         if not values:
             return []
-        found = self._read(stage, table, record, None, [(column, "in", list(values))])
-        return list(found.to_pylist())
+        wanted = pa.array(values, pa.string())
+        batches = read_columns(self._file(stage, table), record)
+        parts = (batch.filter(pc.is_in(batch[column], value_set=wanted)) for batch in batches)
+        return [row for part in parts for row in part.to_pylist()]
 
     def counts(self, stage: str, table: str, record: type[Any]) -> Counter[tuple[str, str]]:
         """How many rows there are of each (domain, reason to drop it); the reason is empty for kept rows."""
@@ -92,16 +94,3 @@ class RunTables:
 
     def _file(self, stage: str, table: str) -> Path:
         return table_file(self._run, stage, table)
-
-    def _read(self, stage: str, table: str, record: type[Any], names: list[str] | None, filters: Any) -> Any:
-        file = self._file(stage, table)
-        try:
-            metadata = pq.read_schema(file).metadata or {}
-            found = (metadata.get(b"record", b"").decode(), metadata.get(b"version", b"").decode())
-            if found != (record.__name__, str(record.version)):
-                raise RecordError(
-                    f"{file}: holds {' version '.join(found)}, not {record.__name__} version {record.version}"
-                )
-            return pq.read_table(file, columns=names, filters=filters)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise RecordError(f"{file}: not a readable table ({error})") from error

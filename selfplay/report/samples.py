@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.compute as pc
@@ -62,14 +62,15 @@ def problem_samples(tables: RunTables) -> list[ShownSample]:
         tasks |= {row["id"]: row for row in rows}
         prompts |= _prompts(tables, own.curation, [row["prompt_id"] for row in rows])
     rollouts = _rollouts(tables, [stage for own in rounds.values() for stage in own.labellings], list(tasks))
+    nothing = ("", list[dict[str, Any]]())
     return [
         ShownSample(
             tasks[id_],
             typed_row(Task, tasks[id_]["task"]),
             rounds[stage].number,
             prompts.get(tasks[id_]["prompt_id"]),
-            _varied([row for row in rollouts.rows if row["task_id"] == id_]),
-            rollouts.sources.get(id_, ""),
+            _varied(rollouts.get(id_, nothing)[1]),
+            rollouts.get(id_, nothing)[0],
         )
         for stage, id_ in chosen
     ]
@@ -95,24 +96,16 @@ def _prompts(tables: RunTables, stage: str, ids: Sequence[str]) -> dict[str, dic
     return {row["id"]: row for row in tables.rows(stage, "prompts", Prompt, "id", ids)}
 
 
-@dataclass(slots=True)
-class _Rollouts:
-    """Completions of some tasks, and the stage that those of each task are from."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    sources: dict[str, str] = field(default_factory=dict)
-
-
-def _rollouts(tables: RunTables, labellings: Sequence[str], ids: Sequence[str]) -> _Rollouts:
-    """Each task's completions in the newest round that has some, or else the newest votes on it."""
+def _rollouts(
+    tables: RunTables, labellings: Sequence[str], ids: Sequence[str]
+) -> dict[str, tuple[str, list[dict[str, Any]]]]:
+    """Each task's completions in the newest round that has some, or else the newest votes on it, and their stage."""
     places = [(stage, "rollouts") for stage in reversed(tables.stages(Kind.SELFPLAY))]
-    found = _Rollouts()
+    found: dict[str, tuple[str, list[dict[str, Any]]]] = {}
     for stage, table in (*places, *((stage, "completions") for stage in reversed(labellings))):
-        left = [id_ for id_ in ids if id_ not in found.sources]
-        if left and tables.has(stage, table):
-            rows = tables.rows(stage, table, Rollout, "task_id", left)
-            found.rows += rows
-            found.sources |= {row["task_id"]: stage for row in rows}
+        left = [id_ for id_ in ids if id_ not in found]
+        for row in tables.rows(stage, table, Rollout, "task_id", left) if tables.has(stage, table) else ():
+            found.setdefault(row["task_id"], (stage, []))[1].append(row)
     return found
 
 

@@ -5,34 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from selfplay import formats
 from selfplay.config.recipe import Domain
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import Missing, OnProgress, Policy, Sample, Sampling
-from selfplay.run.records import Rollout
+from selfplay.run.records import LabelledTask, Rollout, Seed
 from selfplay.run.seeding import content_id
-from verifiers.model import Task, Verdict
+from verifiers.model import Verdict
 
 NO_SAMPLE = Sample("", (), complete=False)
 """Stands for what an endpoint refused to complete."""
 
 
-class PosedTask(Protocol):
-    """A problem for a policy, such as a `Seed` or a `LabelledTask`; it may lack the label."""
-
-    @property
-    def id(self) -> str:
-        """Of the row that holds it."""
-
-    @property
-    def domain(self) -> str:
-        """Its kind."""
-
-    @property
-    def task(self) -> Task:
-        """The problem, and the label if there is one."""
+PosedTask = Seed | LabelledTask
+"""A problem for a policy; it may lack the label."""
 
 
 @dataclass(frozen=True, slots=True)

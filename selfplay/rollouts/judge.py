@@ -61,7 +61,7 @@ class Judge:
     def look_up(self, items: Sequence[Item]) -> tuple[list[str], dict[str, Verdict]]:
         """The key of each item, and the verdicts that are known, by key."""
         keys = [self._key(item) for item in items]
-        return keys, {key: _verdict(row) for key, row in self._store.get_many(keys).items()}
+        return keys, {key: Verdict(**row) for key, row in self._store.get_many(keys).items()}
 
     def keep(self, verdicts: Mapping[str, Verdict]) -> None:
         """Stores verdicts by key, but for those that could not be reached."""
@@ -70,6 +70,7 @@ class Judge:
     def _key(self, item: Item) -> str:
         domain, task, completion = item
         verifier = self.verifiers[domain]
+        # Verifiers of others may have no fingerprint.
         fingerprint = getattr(verifier, "fingerprint", verifier.name)
         return content_key("verdict", fingerprint, asdict(task), completion)
 
@@ -101,7 +102,3 @@ def _row(verdict: Verdict) -> dict[str, Any]:
     """A verdict as it is kept: of the details, only the components of a composite, which are logged by name."""
     components = verdict.details.get("components")
     return asdict(verdict) | {"details": {} if components is None else {"components": components}}
-
-
-def _verdict(row: Mapping[str, Any]) -> Verdict:
-    return Verdict(**row)

@@ -46,6 +46,7 @@ class OverlappedJudge:
         for domain, verifier in self._judge.verifiers.items():
             own = [key for key, item in missing.items() if item[0] == domain]
             size = len(own) if getattr(verifier, "overlaps", False) else 1
+            # A domain with nothing to judge has size 0, and a range needs a step.
             for start in range(0, len(own), size or 1):
                 chunk = own[start : start + size]
                 calls[self._pool.submit(_verify, verifier, [missing[key] for key in chunk])] = chunk
@@ -55,12 +56,10 @@ class OverlappedJudge:
         done, late = await asyncio.wait(waiting, timeout=self._timeout_s)
         found = {key: verdict for call in done for key, verdict in zip(waiting[call], call.result(), strict=True)}
         if late:
-            found |= {key: self._too_late() for call in late for key in waiting[call]}
+            too_late = Verdict(None, None, "timed_out", f"there was no verdict within {self._timeout_s:g} s")
+            found |= {key: too_late for call in late for key in waiting[call]}
             self._leave_behind(late)
         return found
-
-    def _too_late(self) -> Verdict:
-        return Verdict(None, None, "timed_out", f"there was no verdict within {self._timeout_s:g} s")
 
     def _leave_behind(self, late: set[asyncio.Future[list[Verdict]]]) -> None:
         """Threads cannot be killed: those that hang keep the old pool, and a new one goes on."""

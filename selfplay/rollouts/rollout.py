@@ -6,7 +6,6 @@ caller writes rollouts to their table as they come.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,10 +25,10 @@ Hear = Callable[[Sequence[Completion], Sequence[Verdict]], None]
 """Is told of completions and their verdicts, in order."""
 
 
-def rollout(
+def stream_rollouts(
     policy: Policy, tasks: Sequence[PosedTask], sampling: SamplingSettings, k: int, seed: int, judge: Judge, **how: Any
-) -> list[Rollout]:
-    """k rollouts a task, those of a task one after the other.
+) -> Iterator[list[Rollout]]:
+    """k rollouts a task, those of a task one after the other; some at a time, as soon as they are judged.
 
     Args:
         policy: an opened engine.
@@ -43,13 +42,6 @@ def rollout(
     Raises:
         BudgetSpent, EndpointError: see `complete`.
     """
-    return list(itertools.chain.from_iterable(stream_rollouts(policy, tasks, sampling, k, seed, judge, **how)))
-
-
-def stream_rollouts(
-    policy: Policy, tasks: Sequence[PosedTask], sampling: SamplingSettings, k: int, seed: int, judge: Judge, **how: Any
-) -> Iterator[list[Rollout]]:
-    """The rows of `rollout`, some at a time, as soon as they are judged."""
     return judged(judge, complete(policy, tasks, sampling, k, seed, **how))
 
 
@@ -76,11 +68,8 @@ def verdicts_of(judge: Judge, batch: Sequence[Completion]) -> list[Verdict]:
     """One verdict a completion, in order, as `judged` has them."""
     whole = [one for one in batch if one.sample.complete]
     found = iter(judge.judge([(one.task.domain, one.task.task, one.text) for one in whole]))
-    return [next(found) if one.sample.complete else _unfinished(one) for one in batch]
-
-
-def _unfinished(one: Completion) -> Verdict:
-    return Verdict(None, None, "refused", one.refusal) if one.refusal else CUT
+    refused = {one.refusal: Verdict(None, None, "refused", one.refusal) for one in batch if one.refusal}
+    return [next(found) if one.sample.complete else refused.get(one.refusal, CUT) for one in batch]
 
 
 def _rollouts(batch: Sequence[Completion], verdicts: Future[list[Verdict]], hear: Hear | None) -> list[Rollout]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -101,6 +102,17 @@ def sync_directory_entry(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def contents_hash(files: Iterable[Path]) -> str:
+    """SHA-256 over the contents of files, one after the other; one that is not there has none."""
+    digest = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            with file.open("rb") as handle:
+                while block := handle.read(1 << 22):
+                    digest.update(block)
+    return digest.hexdigest()
 
 
 def remove_folder(folder: Path) -> None:

@@ -330,18 +330,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class PolicyTask:
-    """A task that a policy learns from in a loop of its own, with what labelling knows of it."""
+    """A task that a policy learns from in a loop of its own."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     task_id: str
     domain: str
     prompt: str
     """The policy's prompt."""
     task: Task
-    pass_rate: float = 0.0
-    """Of the policy."""
-    tried: int = 0
-    """Completions of which it is the mean; 0 where the policy did not try."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,75 +58,70 @@ class ShardStore:
         return self.folder / key[:2] / f"{key}.unfinished.jsonl"
 
 
-class VerdictStore:
-    """Verdicts by content key, shared by all processes of a run (SQLite, write-ahead log)."""
+class KeyedAnswers:
+    """Answers by content key in a table of SQLite with a write-ahead log, shared by all processes of a run."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, table: str, column: str, others: str = "") -> None:
+        """Takes the file, the table, the column of answers, and the definition of further columns."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._database = sqlite3.connect(file, timeout=60, check_same_thread=False)
-        with self._lock, self._database:
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute("CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT NOT NULL)")
-
-    def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Those verdicts that are known, by key."""
-        found = {}
-        with self._lock:
-            for key in set(keys):
-                row = self._database.execute("SELECT verdict FROM verdicts WHERE key = ?", (key,)).fetchone()
-                if row is not None:
-                    found[key] = json.loads(row[0])
-        return found
-
-    def put_many(self, verdicts: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keeps verdicts; one already there stays as it is."""
-        rows = [(key, json.dumps(dict(verdict))) for key, verdict in verdicts.items()]
-        with self._lock, self._database:
-            self._database.executemany("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", rows)
-
-    def close(self) -> None:
-        """Closes the database."""
-        self._database.close()
-
-
-class SampleStore:
-    """Answers of endpoints by content key, with whom they were for and their tokens (SQLite, write-ahead log)."""
-
-    def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        self._table, self._column = table, column
         self._lock = threading.Lock()
         self._database = sqlite3.connect(file, timeout=60, check_same_thread=False)
         with self._lock, self._database:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(
-                "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, owner TEXT NOT NULL, "
-                "prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, answer TEXT NOT NULL)"
+                f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, {others}{column} TEXT NOT NULL)"
             )
-
-    def known(self, keys: Iterable[str]) -> set[str]:
-        """Those keys that have an answer."""
-        query = "SELECT 1 FROM answers WHERE key = ?"
-        with self._lock:
-            return {key for key in set(keys) if self._database.execute(query, (key,)).fetchone() is not None}
 
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Those answers that are known, by key."""
-        found = {}
+        rows = self._rows(self._column, keys)
+        return {key: json.loads(row[0]) for key, row in rows.items()}
+
+    def _rows(self, what: str, keys: Iterable[str]) -> dict[str, Any]:
+        query = f"SELECT {what} FROM {self._table} WHERE key = ?"
         with self._lock:
-            for key in set(keys):
-                row = self._database.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
-                if row is not None:
-                    found[key] = json.loads(row[0])
-        return found
+            found = {key: self._database.execute(query, (key,)).fetchone() for key in set(keys)}
+        return {key: row for key, row in found.items() if row is not None}
+
+    def _keep(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Keeps rows; one already there stays as it is."""
+        if rows:
+            places = ", ".join("?" * len(rows[0]))
+            with self._lock, self._database:
+                self._database.executemany(f"INSERT OR IGNORE INTO {self._table} VALUES ({places})", rows)
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()
+
+
+class VerdictStore(KeyedAnswers):
+    """Verdicts."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, "verdicts", "verdict")
+
+    def put_many(self, verdicts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keeps verdicts; one already there stays as it is."""
+        self._keep([(key, json.dumps(dict(verdict))) for key, verdict in verdicts.items()])
+
+
+class SampleStore(KeyedAnswers):
+    """Answers of endpoints, with whom they were for and their tokens."""
+
+    def __init__(self, file: Path) -> None:
+        counts = "prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, "
+        super().__init__(file, "answers", "answer", f"owner TEXT NOT NULL, {counts}")
+
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those keys that have an answer."""
+        return set(self._rows("1", keys))
 
     def put(self, key: str, owner: str, answer: Mapping[str, Any]) -> None:
         """Keeps an answer, which must have `prompt_tokens` and `completion_tokens`; one already there stays."""
-        row = (key, owner, answer["prompt_tokens"], answer["completion_tokens"], json.dumps(dict(answer)))
-        with self._lock, self._database:
-            self._database.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+        self._keep([(key, owner, answer["prompt_tokens"], answer["completion_tokens"], json.dumps(dict(answer)))])
 
     def tokens_of(self, owner: str) -> tuple[int, int]:
         """Prompt tokens and completion tokens of all answers for an owner."""
@@ -134,7 +129,3 @@ class SampleStore:
         with self._lock:
             prompt_tokens, completion_tokens = self._database.execute(query, (owner,)).fetchone()
         return prompt_tokens or 0, completion_tokens or 0
-
-    def close(self) -> None:
-        """Closes the database."""
-        self._database.close()

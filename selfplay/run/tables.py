@@ -9,7 +9,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -93,7 +93,8 @@ def write_table(path: Path, record: type[Record], rows: Iterable[Record]) -> int
         How many rows there are.
     """
     schema, count = schema_of(record), 0
-    with whole_file(path) as file, _writer(file, schema) as writer:
+    how = {"compression": "zstd", "write_page_checksum": True, "write_statistics": False}
+    with whole_file(path) as file, pq.ParquetWriter(file, schema, **how) as writer:
         waiting, held = iter(rows), list[pa.Table]()
         while batch := list(itertools.islice(waiting, RECORDS_AT_ONCE)):
             count += len(batch)
@@ -116,10 +117,6 @@ def write_arrow(path: Path, table: pa.Table) -> None:
 def _give_back() -> None:
     """Has Arrow's allocator return what it keeps of freed memory, which else adds up to tens of megabytes."""
     pa.default_memory_pool().release_unused()
-
-
-def _writer(file: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True, write_statistics=False)
 
 
 def read_table(path: Path, record: type[Record]) -> list[Record]:

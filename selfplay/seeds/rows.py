@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 from selfplay.config.errors import UserError
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, SeedField, UserSeeds
@@ -20,14 +20,6 @@ BATCH = 256
 
 Row = tuple[str, dict[str, Any]]
 """Where a row stands, for messages, and its values."""
-
-
-class Digest(Protocol):
-    """A hash that is being computed, as `hashlib` makes them."""
-
-    def update(self, data: bytes, /) -> None:
-        """Takes in more bytes."""
-        ...
 
 
 class SeedError(UserError):
@@ -68,15 +60,8 @@ def dataset_rows(settings: DatasetSeeds, split: str) -> Iterator[Row]:
         yield f"{where}, row {number}", renamed(where, _bounded(where, dict(row)), settings.fields)
 
 
-def add_contents(digest: Digest, settings: UserSeeds) -> None:
-    """Adds to a hash what the files contain that the settings name on this machine."""
-    for file in _files(settings):
-        with file.open("rb") as handle:
-            while chunk := handle.read(1 << 20):
-                digest.update(chunk)
-
-
-def _files(settings: UserSeeds) -> list[Path]:
+def files_of(settings: UserSeeds) -> list[Path]:
+    """The files on this machine that the settings name."""
     if isinstance(settings, FileSeeds):
         return [Path(path) for path in (settings.train, settings.dev, settings.heldout) if path is not None]
     if isinstance(settings, DatasetSeeds) and Path(settings.name).is_dir():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +10,11 @@ from selfplay.config.seeds import DatasetSeeds, FileSeeds, ProceduralSeeds, Quic
 from selfplay.quickstart import procedural, seeds
 from selfplay.quickstart.seed_problem import SeedProblem, Split
 from selfplay.run.directory import Stage
+from selfplay.run.files import contents_hash
 from selfplay.run.records import Seed
 from selfplay.run.results import SeedsResult
 from selfplay.run.seeding import content_id, derive
-from selfplay.seeds.rows import SeedError, add_contents, dataset_rows, file_rows
+from selfplay.seeds.rows import SeedError, dataset_rows, file_rows, files_of
 from verifiers.model import Task, Test
 from verifiers.programs.task_rows import read_task
 
@@ -100,11 +100,8 @@ def _generate(
 
 def seed_files(recipe: Recipe) -> str:
     """A hash of the contents of the seed files that a recipe names."""
-    digest = hashlib.sha256()
-    for domain in recipe.domains.values():
-        if isinstance(domain.seeds, UserSeeds):
-            add_contents(digest, domain.seeds)
-    return digest.hexdigest()
+    sources = [domain.seeds for domain in recipe.domains.values()]
+    return contents_hash(file for one in sources if isinstance(one, UserSeeds) for file in files_of(one))
 
 
 def _row(problem: SeedProblem, domain: str, split: str, source: str) -> Seed:

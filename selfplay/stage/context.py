@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore
 from selfplay.stage.open_engine import OpenedEngine, open_engine
 from selfplay.stage.recipe_view import UndeclaredSetting, covers
+from selfplay.tracking.metric_log import Follower
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.training_set import FOLDER as TRAINING_SET
@@ -158,6 +158,7 @@ class Context:
         sync_folder(place.output)
         place.output.replace(stage.folder / name)
         sync_directory_entry(stage.folder)
+        # They are as large as the model, and what they were for is done.
         for folder in (*place.work.glob("checkpoint-*"), place.work / TRAINING_SET):
             remove_folder(folder)
 
@@ -192,7 +193,11 @@ class TrainingLogs:
     ) -> None:
         self._stage = stage
         self._files = list(zip(files, (training.name for training in trainings), strict=True))
-        self._read = {file: file.stat().st_size if file.exists() else 0 for file in files}
+        self._followers = {file: Follower(file) for file in files}
+        for follower in self._followers.values():
+            # What is there already was told in an earlier session.
+            for _ in follower.new():
+                pass
         self._done = dict.fromkeys(files, 0)
         self._listener = listener
         self._begun: set[Path] = set()
@@ -201,17 +206,8 @@ class TrainingLogs:
     def __call__(self) -> None:
         """Reads what was appended since the last call."""
         for file, name in self._files:
-            for line in self._new_lines(file):
-                self._tell(file, name, json.loads(line))
-
-    def _new_lines(self, file: Path) -> list[str]:
-        if not file.exists():
-            return []
-        with file.open("rb") as handle:
-            handle.seek(self._read[file])
-            whole, newline, _ = handle.read().rpartition(b"\n")
-        self._read[file] += len(whole) + len(newline)
-        return whole.decode("utf-8").splitlines() if newline else []
+            for _, line in self._followers[file].new():
+                self._tell(file, name, line)
 
     def _tell(self, file: Path, name: str, line: dict[str, Any]) -> None:
         self._begin(file, name, line["of"])

@@ -38,9 +38,7 @@ def open_engine(
         EndpointRefused: the variable of a key is not set.
     """
     if isinstance(settings, LocalEngine):
-        name = f"{settings.name}@{settings.revision or 'main'}"
-        chat = settings.prompt_style == "chat"
-        yield local(ModelRef(settings.name, name, settings.revision, settings.dtype, chat))
+        yield local(ModelRef.named(settings))
         return
     store = SampleStore(answers)
     engine = ApiEngine(settings, store, owner, Ledger(f"{owner}.budget", settings.budget, wide))

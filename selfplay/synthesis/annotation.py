@@ -107,6 +107,7 @@ def _in_waves(context: Context, wave: Wave, works: Sequence[Work]) -> Iterator[S
         wave.run(0, works)
         yield works
         return
+    # Several questions for each connection, so that none is idle while the last answers come.
     size = SMALLEST_WAVE + 4 * sum(a.engine.endpoint.concurrency for a in annotators if a.engine.kind == "openai")
     parts = [works[start : start + size] for start in range(0, len(works), size)]
     pool = ThreadPoolExecutor(WAVES_UNDER_WAY)

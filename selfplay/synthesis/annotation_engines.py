@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 from selfplay.config.annotation import Annotator, OpenAIEngine
 from selfplay.engines.api.budget import Ledger, TokenUsage
@@ -28,22 +27,6 @@ class AnnotatorQuestion:
     """0 the first time, then counted up with each answer that could not be used."""
 
 
-class Asked(Protocol):
-    """Answers questions about problems."""
-
-    name: str
-    model: str
-    temperature: float
-
-    def answer(self, questions: Sequence[AnnotatorQuestion], seed: int) -> list[tuple[Sample | Missing, int]]:
-        """An answer a question, or why there is none, and the seed it was drawn with; `seed` is that of the batch."""
-        ...
-
-    def usage(self, sample: Sample) -> TokenUsage:
-        """The tokens and the cost of an answer."""
-        ...
-
-
 class RemoteAnnotator:
     """A model behind an endpoint."""
 
@@ -53,7 +36,10 @@ class RemoteAnnotator:
         self._stopped = threading.Event()
 
     def answer(self, questions: Sequence[AnnotatorQuestion], seed: int) -> list[tuple[Sample | Missing, int]]:
-        """Each question has a seed of its own, so that an answer does not depend on what else is asked."""
+        """An answer a question, or why there is none, and the seed it was drawn with.
+
+        Each question has a seed of its own, so that an answer does not depend on what else is asked.
+        """
         fewest = min(question.attempt for question in questions)
         if fewest:
             self._stopped.wait(min(LONGEST_PAUSE_S, self._pause_s * 2.0 ** (fewest - 1)))
@@ -80,7 +66,7 @@ class LocalAnnotator:
         self._engine, self._sampling, self._ledger, self._turn = engine, Sampling.of(settings.sampling), ledger, turn
 
     def answer(self, questions: Sequence[AnnotatorQuestion], seed: int) -> list[tuple[Sample | Missing, int]]:
-        """All questions are drawn with the seed of the batch."""
+        """An answer a question, and the seed it was drawn with: that of the batch, for all questions."""
         with self._turn:
             found = self._engine.generate([question.prompt for question in questions], self._sampling, seed)
         for sample in found:
@@ -90,6 +76,10 @@ class LocalAnnotator:
     def usage(self, sample: Sample) -> TokenUsage:
         """Its tokens, which cost nothing."""
         return TokenUsage(sample.prompt_tokens, sample.completion_tokens)
+
+
+Asked = RemoteAnnotator | LocalAnnotator
+"""Answers questions about problems."""
 
 
 @contextmanager

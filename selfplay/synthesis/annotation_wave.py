@@ -104,6 +104,7 @@ def turns(seed: int, problem: str, shares: Mapping[str, float]) -> list[str]:
     """
 
     def rank(name: str) -> tuple[float, str]:
+        # Never 0, which has no logarithm, nor 1, whose logarithm makes all shares alike.
         chance = (derive(seed, "annotator", name, problem) + 1) / (2**31 + 1)
         return -math.log(chance) / shares[name], name
 

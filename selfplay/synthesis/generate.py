@@ -99,6 +99,7 @@ def synthesise(
     """The completions of one domain, one pass over its combinations after the other; those of a pass are held."""
     settings = context.recipe.synthesis
     choice = choice_of(context.recipe, domain, seeds, [seed.concepts for seed in reserved], embed)
+    # Names of seeds: a first round and a first pass draw as in runs that have only one.
     own = ["synthesis", *([f"round {number}"] if number > 1 else []), domain]
     rng = random.Random(context.seed(*own, "concepts"))
     planned = plan(choice.sampler, choice.shapes, settings.prompts_of(domain), rng)

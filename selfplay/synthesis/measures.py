@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 from selfplay import formats
 from selfplay.engines.base import Sample, Sampling, Segment
@@ -104,28 +105,16 @@ def _of_completions(context: Context, number: int, models: ModelPair, heldout: S
 def copy_rate(rationale: str, problem: str) -> float:
     """Words of the longest run that the rationale shares with the problem, over the words of the problem."""
     ours, theirs = rationale.lower().split(), problem.lower().split()
-    if not theirs:
-        return 0.0
-    best = 0
-    ends = [0] * (len(theirs) + 1)
-    for word in ours:
-        fresh = [0] * (len(theirs) + 1)
-        for place, other in enumerate(theirs, 1):
-            if word == other:
-                fresh[place] = ends[place - 1] + 1
-        ends = fresh
-        best = max(best, *ends)
-    return best / len(theirs)
+    longest = SequenceMatcher(None, ours, theirs, autojunk=False).find_longest_match().size
+    return longest / len(theirs) if theirs else 0.0
 
 
 def distinct_n(texts: Sequence[str], n: int) -> float:
-    """Distinct n-grams of words over all n-grams of words."""
+    """Distinct n-grams of words over all n-grams of words; 0 without any."""
     grams = [tuple(words[i : i + n]) for words in (text.split() for text in texts) for i in range(len(words) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
 def repetition(text: str, n: int = 4) -> float:
     """Share of a text's n-grams of words that it has had before; 0 for a text shorter than n + 1 words."""
-    words = text.split()
-    grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
-    return 1.0 - len(set(grams)) / len(grams) if grams else 0.0
+    return 1.0 - distinct_n([text], n) if len(text.split()) >= n else 0.0

@@ -4,8 +4,3 @@ metrics.jsonl and tables/ are written first and at once (`tracker`). A process o
 reads them and passes on what is new, so that no tracker can stop or slow the run, and what did not arrive can be sent
 later.
 """
-
-from selfplay.tracking.metric_log import MetricLine, latest_by_step, read_metrics
-from selfplay.tracking.tracker import Tracker
-
-__all__ = ["MetricLine", "Tracker", "latest_by_step", "read_metrics"]

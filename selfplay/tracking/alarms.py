@@ -252,6 +252,7 @@ def _ends(values: Sequence[float], window: int) -> tuple[float, float] | None:
 
 
 def _reward_rise(curves: Curves, stage: str, window: int) -> float | None:
+    # A training of fewer steps than two windows is compared by its halves.
     ends = _ends(curves.of(stage, "reward"), min(window, max(1, len(curves.of(stage, "reward")) // 2)))
     if ends is not None:
         return ends[1] - ends[0]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,19 +78,6 @@ class AlarmLine:
     text: str
 
 
-def read_lines(run_path: Path) -> Iterator[Any]:
-    """Every line that is JSON, also of a run still going on; others are passed over."""
-    file = run_path / METRICS_FILE
-    if not file.exists():
-        return
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
-
-
 def line_count(run_path: Path) -> int:
     """How many lines there are."""
     file = run_path / METRICS_FILE
@@ -117,36 +104,13 @@ class Follower:
             for line in handle:
                 if not line.endswith(b"\n"):
                     return
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    row = None
                 self._position += len(line)
                 self.count += 1
-                yield self.count - 1, _parsed(line)
-
-
-def _parsed(line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
-
-
-def read_metrics(run_path: Path) -> list[MetricLine]:
-    """The metrics of a run; lines that are no whole record of any are passed over."""
-    return [line for row in read_lines(run_path) if (line := metric_line(row)) is not None]
-
-
-def read_alarms(run_path: Path) -> list[AlarmLine]:
-    """The alarms of a run, in the order in which they were raised."""
-    return [line for row in read_lines(run_path) if (line := alarm_line(row)) is not None]
-
-
-def latest_by_step(lines: Iterable[MetricLine], stage: str, metric: str) -> list[tuple[int, float]]:
-    """A metric's curve over the steps of a stage; of a stage begun twice, the last attempt counts."""
-    curve = {
-        line.step: line.metrics[metric]
-        for line in lines
-        if line.stage == stage and line.step is not None and metric in line.metrics
-    }
-    return sorted(curve.items())
+                yield self.count - 1, row
 
 
 def metric_line(row: Any) -> MetricLine | None:

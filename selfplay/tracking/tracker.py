@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from selfplay.config.recipe import Recipe
@@ -55,9 +54,7 @@ class Tracker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close(failed=kind is not None)
 
     def log(
@@ -77,7 +74,7 @@ class Tracker:
         """Keeps a table as `tables/<name>.jsonl`, one object a row."""
         objects = (dict(zip(columns, row, strict=True)) for row in rows)
         text = "".join(json.dumps(item, ensure_ascii=False, default=str) + "\n" for item in objects)
-        kept = _file_name(name)
+        kept = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "table"
         write_text(self._run_path / TABLES_FOLDER / f"{kept}.jsonl", text)
         self._write(stage, {"table": kept})
 
@@ -117,7 +114,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, str | int) else str(value)
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "table"

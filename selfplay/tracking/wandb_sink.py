@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from selfplay.run.files import read_json, write_json, write_text
 from selfplay.tracking import artifacts
-from selfplay.tracking.metric_log import TABLES_FOLDER, MetricLine, read_lines, round_curves
+from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, MetricLine, round_curves
 
 INIT_TIMEOUT_S = 15.0
 FINISH_TIMEOUT_S = 30.0
@@ -97,7 +97,8 @@ class WandbSink:
 
     def _send_again(self, first: int) -> None:
         """Sends the tables and artifacts before step `first` of which nobody knows that they arrived."""
-        for number, row in enumerate(itertools.islice(read_lines(self._run_path), first - self._shift)):
+        lines = Follower(self._run_path / METRICS_FILE).new()
+        for number, row in itertools.islice(lines, first - self._shift):
             if not isinstance(row, dict) or number in self._state["arrived"]:
                 continue
             if "table" in row:
@@ -221,6 +222,7 @@ def _set_environment(folder: Path) -> None:
 
 
 def _settings(wandb: Any, init_timeout_s: float) -> Any:
+    # Neither the user's code nor what the machine is and prints goes along.
     return wandb.Settings(
         init_timeout=init_timeout_s,
         finish_timeout=FINISH_TIMEOUT_S,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,9 @@ def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, s
     context.workers.map(make_untrained, [ScratchJob(settings, texts_of(context.recipe, seeds), seed, untrained)])
     examples = stage.folder / "examples.parquet"
     solved = [seed for seed in seeds if seed.solution]
-    write_table(examples, Example, (_solution(context.recipe, seed) for seed in solved))
+    domains = context.recipe.domains
+    rows = (Example(formats.solver_input(domains[one.domain], one.task), (one.solution,)) for one in solved)
+    write_table(examples, Example, rows)
     job = SFTJob(model=trained_model(untrained), examples=examples, args=settings.args, loss="all")
     context.train(stage, [Training("model", train_sft, job)])
     return ScratchResult(trained=1, examples=len(solved))
@@ -58,12 +61,7 @@ def generator_model(base: ModelRef, recipe: Recipe) -> ModelRef:
 
 
 def _named(settings: PretrainedModel) -> ModelRef:
-    name = f"{settings.name}@{settings.revision or 'main'}"
-    return ModelRef(settings.name, name, settings.revision, settings.dtype)
-
-
-def _solution(recipe: Recipe, seed: Seed) -> Example:
-    return Example(formats.solver_input(recipe.domains[seed.domain], seed.task), (seed.solution,))
+    return dataclasses.replace(ModelRef.named(settings), chat=False)
 
 
 def texts_of(recipe: Recipe, seeds: Sequence[Seed]) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from selfplay.config.recipe import Recipe
+from selfplay.run.files import contents_hash
 from selfplay.run.records import LabelledTask, RoundPrompt, Seed
 from selfplay.run.seeding import task_id
 from selfplay.seeds.rows import SeedError
@@ -60,10 +60,7 @@ def external_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Sequence[See
 def external_files(recipe: Recipe) -> str:
     """A hash of the files of external prompts; empty where there are none."""
     files = recipe.training.pool.external
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(Path(files[name]).read_bytes())
-    return digest.hexdigest() if files else ""
+    return contents_hash(Path(files[name]) for name in sorted(files)) if files else ""
 
 
 def _task(seed: Seed) -> LabelledTask:

@@ -105,6 +105,7 @@ def balanced(tasks: Sequence[str], rates: Mapping[str, float], bands: int, seed:
     ranks: Counter[str] = Counter()
     order = {task: place for place, task in enumerate(_shuffled(sorted(set(tasks)), seed))}
     for place, task in enumerate(tasks):
+        # A rate at the upper end of a band belongs to it, whatever floating point makes of the product.
         band = min(bands, math.ceil(rates[task] * bands - 1e-9))
         groups.setdefault(band, []).append((ranks[task], order[task], place))
         ranks[task] += 1

@@ -58,6 +58,7 @@ def choose(pools: Pools, settings: PromptPool, draw: Draw, number: int) -> list[
     """The tasks of round `number`, from 1."""
     ledger = _Ledger()
     chosen: list[RoundPrompt] = []
+    # What earlier rounds took decides what is left to this one.
     for earlier in range(1, number + 1):
         chosen = _one_round(pools, settings, draw, earlier, ledger)
         ledger.uses.update(one.task.prompt_id for one in chosen)
@@ -75,8 +76,10 @@ def _one_round(pools: Pools, settings: PromptPool, draw: Draw, number: int, ledg
     share = settings.external_share if settings.arm == "mixed" else 0.0
     again = settings.replay if number > 1 else 0.0
     made_in = {task.prompt_id: n for n in range(number, 0, -1) for task in pools.by_round[n]}
-    own = [candidate(t, SYNTHESISED, made_in[t.prompt_id]) for t in _usable(pools.by_round[number], draw)]
+    usable = [task for task in pools.by_round[number] if not task.dropped and task.agreement >= draw.min_agreement]
+    own = [candidate(task, SYNTHESISED, made_in[task.prompt_id]) for task in usable]
     wanted = draw.prompts - round(share * draw.prompts) - round(again * draw.prompts)
+    # Rounding the shares must not leave a round without one new prompt.
     wanted = max(wanted, 1) if draw.prompts else 0
     fresh = _next(own, wanted, draw, ledger)
     # Where there are fewer new prompts than wanted, or all are, the shares are of what there is.
@@ -87,10 +90,6 @@ def _one_round(pools: Pools, settings: PromptPool, draw: Draw, number: int, ledg
     held = {one.task.prompt_id for one in fresh} | lost
     replayed = _replay(own, held, round(total * again), derive(draw.seed, "replay", number), ledger)
     return fresh + external + replayed
-
-
-def _usable(tasks: Sequence[LabelledTask], draw: Draw) -> list[LabelledTask]:
-    return [task for task in tasks if not task.dropped and task.agreement >= draw.min_agreement]
 
 
 def _next(
@@ -133,6 +132,7 @@ def missed_shares(chosen: Sequence[RoundPrompt], settings: PromptPool, number: i
     short = [
         f"{counts.get(name, 0) / total:.0%} of its prompts are {name}, where {share:.0%} were to be"
         for name, share in wanted.items()
+        # One prompt is what rounding may cost.
         if counts.get(name, 0) + 1 < share * total
     ]
     return " and ".join(short)

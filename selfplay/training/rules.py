@@ -65,7 +65,8 @@ def grpo(this: Round) -> Counts:
     """Rolls out and learns in one loop, TRL's own; its rollouts are read back from what the reward logged."""
     context, settings = this.context, this.context.recipe.training
     file = this.stage.folder / "tasks.parquet"
-    write_table(file, PolicyTask, _policy_tasks(this))
+    tasks = (PolicyTask(task.id, task.domain, solver_prompt(context, task), task.task) for task in this.tasks)
+    write_table(file, PolicyTask, tasks)
     sampling = {
         "temperature": settings.sampling.temperature,
         "top_p": settings.sampling.top_p,
@@ -88,16 +89,6 @@ def grpo(this: Round) -> Counts:
     count = this.stage.write("rollouts", Rollout, logged_rollouts(training, this.number, args["temperature"]))
     unchecked = sum(passed is None for (passed,) in this.stage.columns("rollouts", Rollout, ("passed",)))
     return {"rollouts": count, "not_checked": unchecked} | read_json(training / GROUPS_FILE)
-
-
-def _policy_tasks(this: Round) -> Iterator[PolicyTask]:
-    """The tasks with what labelling knows of each; pass rates only where the policy itself tried."""
-    settings = this.context.recipe.labelling
-    own = settings.self_labelled or settings.difficulty is not None
-    for task in this.tasks:
-        known = (task.pass_rate, task.tried) if own else ()
-        prompt = solver_prompt(this.context, task)
-        yield PolicyTask(task.id, task.domain, prompt, task.task, *known)
 
 
 def dpo(this: Round) -> Counts:
@@ -142,6 +133,7 @@ def rft(this: Round) -> Counts:
     def right() -> Iterator[Rollout]:
         return right_completions(this.rollouts(), settings.samples_per_prompt, training.thinking)
 
+    # Of all samples only their tasks are held, and each name once.
     kept = balanced(
         [sys.intern(row.task_id) for row in right()], rates, settings.bands, this.context.seed("selfplay", this.number)
     )

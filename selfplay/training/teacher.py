@@ -42,6 +42,7 @@ def learn_from_teacher(this: Round) -> Counts:
     """
     settings = this.context.recipe.training.sft
     this.stage.write("traces", Trace, itertools.chain(_asked(this, settings), _read(this, settings)))
+    # Read while it is written anew: the table takes its name only when it is whole.
     count = this.stage.write("traces", Trace, _first_of_each(_measured(this, settings), settings.traces_per_prompt))
     lost, lengths, samples = Counter[str](), Counter[str](), 0
     for dropped, tokens in this.stage.columns("traces", Trace, ("dropped", "tokens")):

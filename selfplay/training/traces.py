@@ -8,7 +8,6 @@ and `final` with the answer; where its special tokens were stripped, their names
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from selfplay import formats
 from selfplay.config.recipe import Recipe
 from selfplay.config.teacher import TraceFiles
+from selfplay.run.files import contents_hash
 from selfplay.seeds.rows import SeedError, json_rows
 from selfplay.training.validity import thinking_fault
 from verifiers.extraction import boxed_answer, code_block, final_text
@@ -110,12 +110,7 @@ def file_traces(recipe: Recipe, settings: TraceFiles) -> Iterator[FoundTrace]:
 def trace_files(recipe: Recipe) -> str:
     """A hash of the files of traces that the recipe reads; empty where it reads none."""
     files = recipe.training.sft.files if recipe.training.algorithm == "sft" else None
-    digest = hashlib.sha256()
-    for path in files.paths if files is not None else ():
-        with Path(path).open("rb") as handle:
-            while chunk := handle.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest() if files is not None else ""
+    return "" if files is None else contents_hash(map(Path, files.paths))
 
 
 def _read(recipe: Recipe, settings: TraceFiles, where: str, row: dict[str, Any]) -> FoundTrace:

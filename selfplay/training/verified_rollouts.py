@@ -99,6 +99,7 @@ def permuted(rows: Iterable[Rollout], thinking: Thinking, seed: int) -> list[Ver
         thinking: whether one that may teach must think.
         seed: of the permutation.
     """
+    # Verdicts are many and few of them differ: one object stands for all that are alike.
     alike: dict[VerdictRow, VerdictRow] = {}
     verdicts = [(row.passed, row.reward, row.status) for row in rows if not fault(row, thinking)]
     verdicts = [alike.setdefault(verdict, verdict) for verdict in verdicts]

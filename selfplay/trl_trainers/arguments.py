@@ -155,6 +155,7 @@ def _check_numbers(cls: Any, args: dict[str, Any], field: str) -> None:
 def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: str) -> Any:
     """TRL's configuration object: this project's presets, then the recipe's arguments, then what the run decides."""
     presets: dict[str, Any] = {
+        # Alarms and curves look at every step.
         "logging_steps": 1,
         "save_strategy": "no",
         _checkpointing_name(kind): device != "cpu",
@@ -168,6 +169,7 @@ def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: s
         # TRL would cut examples at 1,024 tokens; here a completion has the length that sampling allowed it.
         presets["max_length"] = None
     if args.get("save_steps") is not None:
+        # Two, since a kill may tear the newest.
         presets |= {"save_strategy": "steps", "save_total_limit": 2}
     decided = {
         "output_dir": output_dir,

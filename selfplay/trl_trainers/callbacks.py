@@ -37,6 +37,7 @@ class MarkCheckpoints(TrainerCallback):
         from torch import distributed
 
         if distributed.is_initialized():
+            # Every rank writes a part of the checkpoint.
             distributed.barrier()
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero and folder.exists():

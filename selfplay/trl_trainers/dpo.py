@@ -29,17 +29,12 @@ def train_dpo(job: DPOJob, place: Placement) -> dict[str, float]:
         RecordError: the table of pairs is damaged.
         NothingToLearn: `max_length` leaves no pair.
     """
-    import torch
-
-    from selfplay.engines import loading
     from selfplay.trl_trainers import arguments, session
     from selfplay.trl_trainers.dpo_trainer import TokenPairsTrainer, WatchChosen
 
-    if place.device != "cpu":
-        loading.forget_all()
-    torch.manual_seed(place.seed)
-    network, tokenizer = loading.load_for_training(job.model, job.lora is not None)
+    network, tokenizer = session.begin(job, place)
     pairs = pair_set(job, tokenizer, place.work)
+    # An attempt before this one may have left it.
     (place.work / OUTCOME).unlink(missing_ok=True)
     config = arguments.build("dpo", job.args, str(place.work), place.seed, place.device)
     guard = job.collapse

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from selfplay.config.training import GRPORule
 from selfplay.rollouts.mode_collapse import ModeCollapse
 from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
@@ -20,7 +19,7 @@ from selfplay.run.files import write_json
 from selfplay.run.records import PolicyTask
 from selfplay.run.tables import plain_row, schema_of
 from selfplay.trl_trainers.jobs import GRPOJob, Placement
-from selfplay.trl_trainers.prompt_choice import PromptChoice
+from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Tally
 from selfplay.trl_trainers.training_set import Columns, training_set
 
@@ -35,19 +34,13 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
         RecordError: the table of tasks is damaged.
         NothingToLearn: there are fewer tasks than a generation batch takes.
     """
-    import torch
-
-    from selfplay.engines import loading
     from selfplay.rollouts.judge import Judge
     from selfplay.rollouts.overlapped import OverlappedJudge
     from selfplay.trl_trainers import arguments, session
     from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
     from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
 
-    if place.device != "cpu":
-        loading.forget_all()
-    torch.manual_seed(place.seed)
-    network, tokenizer = loading.load_for_training(job.model, job.lora is not None)
+    network, tokenizer = session.begin(job, place)
     pool = task_set(job, place.work)
     rank = int(os.environ.get("RANK", "0"))
     verdicts = Judge(job, job.store, workers=1)
@@ -55,24 +48,25 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     log = RolloutLog(place.work / f"rollouts-{rank}.jsonl", rank, tokenizer.eos_token_id)
     reward = VerifiedReward(judge, log, rank, place.seed, job.shuffled, ModeCollapse(verdicts.verifiers))
     config = arguments.build("grpo", job.args, str(place.work), place.seed, place.device)
-    choice = choice_of(pool, job.rule, config)
+    walk = PromptWalk(len(pool), config.seed, config.shuffle_dataset is not False) if job.rule.top_up else None
     checkpoint = session.last_checkpoint(place.work)
-    tally = Tally() if checkpoint is None else restore_groups(checkpoint, choice)
+    tally = Tally() if checkpoint is None else restore_groups(checkpoint, walk)
     order = one_epoch_order(len(pool), config)
+    # The order has all epochs, one after the other, and is shuffled already.
     config.shuffle_dataset, config.num_train_epochs = False, 1
     try:
         trainer = SelfplayGRPOTrainer(
             model=network,
             reward_funcs=reward,
             pool=pool,
-            choice=choice,
+            walk=walk,
             top_up=job.rule.top_up,
             tally=tally,
             args=config,
             train_dataset=pool.select(order),
             processing_class=tokenizer,
             peft_config=session.peft_config(job.lora),
-            callbacks=[KeepGroups(tally, choice, job.rule.token_budget)],
+            callbacks=[KeepGroups(tally, walk, job.rule.token_budget)],
         )
         metrics = session.run_training(trainer, place.work)
         session.save_model(trainer, place.output, job.model.dtype)
@@ -98,25 +92,6 @@ def task_set(job: GRPOJob, work: Path) -> Any:
 
     found = training_set(job.tasks, PolicyTask, encode, schema, work, job.model.chat)
     return found.add_column("row", np.arange(len(found)))
-
-
-def choice_of(pool: Any, rule: GRPORule, config: Any) -> PromptChoice | None:
-    """The chooser of prompts, which knows what labelling saw of them; None where they come in turn.
-
-    Args:
-        pool: a data set of tasks.
-        rule: how to choose.
-        config: TRL's GRPOConfig.
-    """
-    if rule.candidates == 1 and not rule.top_up:
-        return None
-    shuffle = config.shuffle_dataset is not False
-    group, seed = config.num_generations, config.seed
-    choice = PromptChoice(pool["domain"], group, rule.candidates, rule.half_life, seed, shuffle)
-    for place, (rate, tried) in enumerate(zip(pool["pass_rate"], pool["tried"], strict=True)):
-        if tried and rule.label_weight:
-            choice.rates.observe(place, [rate] * tried, 0, rule.label_weight)
-    return choice
 
 
 def one_epoch_order(count: int, config: Any) -> list[int]:

@@ -1,4 +1,4 @@
-"""The state of a GRPO training beside TRL's own: its tally, and where its choice of prompts stands."""
+"""The state of a GRPO training beside TRL's own: its tally, and where its walk through the prompts stands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from selfplay.run.files import read_json, write_json
-from selfplay.trl_trainers.prompt_choice import PromptChoice
+from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Tally
 
 STATE_FILE = "grpo_state.json"
@@ -17,10 +17,10 @@ STATE_FILE = "grpo_state.json"
 class KeepGroups(TrainerCallback):
     """Writes the state into every checkpoint, and ends the training once its budget of tokens is spent."""
 
-    def __init__(self, tally: Tally, choice: PromptChoice | None, budget: int) -> None:
+    def __init__(self, tally: Tally, walk: PromptWalk | None, budget: int) -> None:
         """`budget` is in completion tokens that were generated; 0 is none."""
         self._tally = tally
-        self._choice = choice
+        self._walk = walk
         self._budget = budget
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -38,12 +38,12 @@ class KeepGroups(TrainerCallback):
         """Runs before the checkpoint is marked as whole."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero and folder.exists():
-            choice = None if self._choice is None else self._choice.state()
-            write_json(folder / STATE_FILE, {"tally": self._tally.state(), "choice": choice})
+            walk = None if self._walk is None else self._walk.state()
+            write_json(folder / STATE_FILE, {"tally": self._tally.state(), "walk": walk})
 
 
-def restore_groups(checkpoint: str, choice: PromptChoice | None) -> Tally:
-    """Puts a choice back to where it stood at a checkpoint; returns the tally of then.
+def restore_groups(checkpoint: str, walk: PromptWalk | None) -> Tally:
+    """Puts a walk back to where it stood at a checkpoint; returns the tally of then.
 
     Raises:
         ValueError: the checkpoint is not of this trainer.
@@ -54,6 +54,6 @@ def restore_groups(checkpoint: str, choice: PromptChoice | None) -> Tally:
             f"{file}: is missing, so the training can't go on from there; delete {Path(checkpoint).parent}"
         )
     state = read_json(file)
-    if choice is not None:
-        choice.restore(state["choice"])
+    if walk is not None:
+        walk.restore(state["walk"])
     return Tally(**state["tally"])

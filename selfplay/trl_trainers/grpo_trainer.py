@@ -1,7 +1,7 @@
-"""TRL's GRPOTrainer, told which prompts to roll out, and which rollouts to learn from.
+"""TRL's GRPOTrainer, told which rollouts to learn from, and which prompts to roll out in place of useless ones.
 
 TRL 1.16 has no dynamic sampling, and none of its public hooks suffices for it. A sampler is read a batch ahead of the
-training, so it would choose by old rewards, and a resumed training would skip through choices that it never made.
+training, before the rewards are known by which a batch is topped up.
 `rollout_func` may return rollouts of other prompts than it was asked for, but TRL would show the old prompts beside
 them. So three methods are wrapped, and nothing of TRL is copied: `_generate_and_score_completions`, which takes rows of
 the dataset and returns what the loss needs, gets other rows; `_generate`, which it calls once with their prompts, may
@@ -24,7 +24,7 @@ from trl import GRPOTrainer
 
 from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import Reward
-from selfplay.trl_trainers.prompt_choice import PromptChoice
+from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Group, Tally, TopUp
 from selfplay.trl_trainers.sft import NothingToLearn
 
@@ -45,9 +45,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
 
     - A rollout without a reward is masked: TRL leaves it out of its group's mean and deviation and gives it no
       advantage; here its tokens count neither in the loss's normaliser nor in its KL and entropy terms.
-    - With `choice`, prompts are chosen when they are rolled out, by all rewards until then.
-    - With `top_up`, groups without variance are replaced by further groups, until all places have variance or that
-      share of a generation batch has been rolled out on top of it.
+    - With `walk`, which gives the prompts in the dataset's place, groups without variance are replaced by further
+      groups, until all places have variance or `top_up` of a generation batch has been rolled out on top of it.
     - `tally` counts all that was rolled out.
     """
 
@@ -56,7 +55,7 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         *,
         reward_funcs: VerifiedReward,
         pool: Sequence[Row],
-        choice: PromptChoice | None,
+        walk: PromptWalk | None,
         top_up: float,
         tally: Tally,
         **others: Any,
@@ -65,8 +64,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         Args:
             reward_funcs: judges rollouts.
             pool: rows of the tasks; `row` is a row's place in it. The training dataset has such rows, too.
-            choice: chooses from the pool; without one, the rows come as in the dataset. `top_up` needs one.
-            top_up: most further groups, as a share of a generation batch.
+            walk: gives the places of prompts in the pool; without one, the rows come as in the dataset.
+            top_up: with a walk, most further groups, as a share of a generation batch.
             tally: counts on.
             others: what GRPOTrainer takes.
 
@@ -76,7 +75,7 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         super().__init__(reward_funcs=reward_funcs, **others)
         self._verified = reward_funcs
         self._pool = pool
-        self._choice = choice
+        self._walk = walk
         self.tally = tally
         self._logged = dataclasses.replace(tally)
         self._batch_groups = self.args.generation_batch_size // self.num_generations
@@ -92,13 +91,11 @@ class SelfplayGRPOTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
         if not self.model.training:
             return dict(super()._generate_and_score_completions(inputs))
-        rows = inputs if self._choice is None else self._chosen(self._choice, self._batch_groups)
-        if self._choice is not None and self._most_further:
-            rows = self._topped_up(self._choice, rows)
+        if self._walk is not None:
+            rows = self._topped_up(self._walk)
             return self._masked(super()._generate_and_score_completions(rows))
-        output = super()._generate_and_score_completions(rows)
-        groups = self._gathered(rows, self._verified.given, self._verified.lengths)
-        self._observe(groups)
+        output = super()._generate_and_score_completions(inputs)
+        self.tally.add(self._gathered(inputs, self._verified.given, self._verified.lengths))
         return self._masked(output)
 
     def _generate(self, prompts: list[Any]) -> Any:
@@ -119,27 +116,28 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             self._logged = dataclasses.replace(self.tally)
         super().log(logs, start_time)
 
-    def _chosen(self, choice: PromptChoice, count: int, taken: Sequence[int] = ()) -> list[Row]:
-        """This rank's part of the rows of `count` groups: all ranks choose alike, and a group may span two of them."""
-        rows = [place for place in choice.choose(count, taken) for _ in range(self.num_generations)]
+    def _chosen(self, walk: PromptWalk, count: int, taken: Sequence[int] = ()) -> list[Row]:
+        """This rank's part of the rows of `count` groups: all ranks walk alike, and a group may span two of them."""
+        rows = [place for place in walk.choose(count, taken) for _ in range(self.num_generations)]
         return [dict(self._pool[place]) for place in rows[self._own(len(rows))]]
 
     def _own(self, total: int) -> slice:
         size = total // self.accelerator.num_processes
         return slice(self.accelerator.process_index * size, (self.accelerator.process_index + 1) * size)
 
-    def _topped_up(self, choice: PromptChoice, rows: list[Row]) -> list[Row]:
-        """Rolls out the rows and, in the places of groups without variance, others; hands all over to TRL's flow."""
+    def _topped_up(self, walk: PromptWalk) -> list[Row]:
+        """Rolls out a batch and, in the places of groups without variance, others; hands all over to TRL's flow."""
+        rows = self._chosen(walk, self._batch_groups)
         batch, fields, groups = self._roll_out(rows)
         everything = list(groups)
         unit = self.accelerator.num_processes
         plan = TopUp([group.has_variance for group in groups], self._most_further, unit)
         while count := plan.next_count():
-            further = self._chosen(choice, count, [group.prompt for group in everything])
+            further = self._chosen(walk, count, [group.prompt for group in everything])
             rolled, _, new = self._roll_out(further)
             self._replace(batch, rolled, plan.place([group.has_variance for group in new]))
             everything += new
-        self._observe(everything)
+        self.tally.add(everything)
         self._ready = tuple(
             [rollout.fields[place] for rollout in batch] if _one_a_row(field, len(rows)) else field
             for place, field in enumerate(fields)
@@ -178,11 +176,6 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             Group(int(group[0][0]), tuple(r for _, r, _ in group if not math.isnan(r)), int(sum(n for *_, n in group)))
             for group in groups
         ]
-
-    def _observe(self, groups: Sequence[Group]) -> None:
-        self.tally.add(groups)
-        if self._choice is not None:
-            self._choice.observe([(group.prompt, group.rewards) for group in groups])
 
     def _masked(self, output: dict[str, Any]) -> dict[str, Any]:
         """Takes the tokens of rollouts without a reward out of the loss and of its normaliser."""

@@ -11,19 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import ModelRef
-from selfplay.run.files import read_json, write_json
+from selfplay.run.files import contents_hash, read_json, write_json
 
 FINGERPRINT = "fingerprint.json"
 
 
 def weights_hash(folder: Path) -> str:
     """SHA-256 over the safetensors files of a folder."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as handle:
-            while block := handle.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()
+    return contents_hash(sorted(folder.glob("*.safetensors")))
 
 
 def write_fingerprint(folder: Path, dtype: str, base: ModelRef | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from selfplay.engines.base import ModelRef
 from selfplay.run.files import read_json, repair_lines
 from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, is_whole
+from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.model_folder import write_fingerprint
 
 LOG = "log.jsonl"
@@ -35,6 +36,18 @@ def _goes_on(checkpoint: Path) -> bool:
     return bool(state["global_step"] < state["max_steps"])
 
 
+def begin(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
+    """Makes room on a GPU, sets the seed, and loads the model to train and its tokenizer."""
+    import torch
+
+    from selfplay.engines import loading
+
+    if place.device != "cpu":
+        loading.forget_all()
+    torch.manual_seed(place.seed)
+    return loading.load_for_training(job.model, job.lora is not None)
+
+
 def run_training(trainer: Any, work: Path) -> dict[str, float]:
     """Trains, resuming from the newest complete checkpoint; returns the last metrics.
 
@@ -48,6 +61,7 @@ def run_training(trainer: Any, work: Path) -> dict[str, float]:
     trainer.add_callback(MarkCheckpoints())
     from transformers.trainer_callback import PrinterCallback
 
+    # It prints every line of the log, which the driver shows already.
     trainer.remove_callback(PrinterCallback)
     result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
     return {name: float(value) for name, value in result.metrics.items()}

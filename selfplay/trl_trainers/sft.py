@@ -29,16 +29,11 @@ def train_sft(job: SFTJob, place: Placement) -> dict[str, float]:
     Raises:
         RecordError: the table of examples is damaged.
     """
-    import torch
     from trl import SFTTrainer
 
-    from selfplay.engines import loading
     from selfplay.trl_trainers import arguments, session
 
-    if place.device != "cpu":
-        loading.forget_all()
-    torch.manual_seed(place.seed)
-    network, tokenizer = loading.load_for_training(job.model, job.lora is not None)
+    network, tokenizer = session.begin(job, place)
     trainer = SFTTrainer(
         model=network,
         args=arguments.build("sft", job.args, str(place.work), place.seed, place.device),

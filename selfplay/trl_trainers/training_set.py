@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from filelock import FileLock
 
-from selfplay.run.files import whole_file
+from selfplay.run.files import contents_hash, whole_file
 from selfplay.run.store import content_key
 from selfplay.run.tables import Record, read_batches
 
@@ -48,7 +47,7 @@ def training_set(
     """
     from datasets import Dataset
 
-    key = content_key("training set", _digest(table), str(schema), *known)
+    key = content_key("training set", contents_hash([table]), str(schema), *known)
     file = work / FOLDER / f"{key}.arrow"
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
@@ -57,8 +56,3 @@ def training_set(
                 for rows in read_batches(table, record):
                     writer.write_batch(pa.record_batch(encode(rows), schema=schema))
     return Dataset.from_file(str(file))
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

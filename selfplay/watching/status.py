@@ -6,7 +6,8 @@ import fcntl
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from selfplay.run.files import RunError, read_json
 from selfplay.run.plan import Kind, Plan
 from selfplay.run.progress import FILE as PROGRESS_FILE
 from selfplay.tracking.digest import MetricDigest, Shares
+from selfplay.watching.rollouts import logged
 
 TREND_POINTS = 60
 TAIL_BYTES = 4_000_000
@@ -52,7 +54,7 @@ def run_status(run_path: Path, plan: Plan, metrics: MetricDigest | None = None) 
         "latest": _latest(digest, current),
         "reward": [trend for name in rounds if (trend := _reward(digest, name))],
         "heldout": _heldout(digest, planned),
-        "pass_rate": _pass_rate(rollouts),
+        "pass_rate": thinned([float(bool(row["passed"])) for row in rollouts if row.get("passed") is not None], 20),
         "pass_rate_of": source,
         "failures": _failures(rollouts, digest.statuses.get(source, {})),
         "alarms": [{"stage": a.stage, "name": a.name, "text": a.text} for a in digest.alarms],
@@ -110,6 +112,7 @@ def _current(run_path: Path, stage: str | None) -> Status | None:
     left = None if total is None else max(0, total - done)
     return {
         "work": found["work"],
+        # Trainings advance by steps, all other work by completions.
         "unit": "steps" if ": training " in found["work"] else "completions",
         "done": done,
         "total": total,
@@ -146,34 +149,19 @@ def _heldout(digest: MetricDigest, planned: Sequence[str]) -> list[Status]:
 
 def _latest_rollouts(
     run_path: Path, rounds: Sequence[str], digest: MetricDigest
-) -> tuple[str, list[Mapping[str, Any]]]:
+) -> tuple[str, Sequence[Mapping[str, Any]]]:
     """The last round that has rollouts, and the last of those that were logged, oldest first."""
     for stage in reversed(rounds):
-        rows = list(recent_rollouts(run_path, stage))
+        rows = recent_rollouts(run_path, stage)
         if rows or stage in digest.statuses:
             return stage, rows
     return "", []
 
 
-def _pass_rate(rows: Sequence[Mapping[str, Any]]) -> list[float]:
-    return thinned([float(bool(row["passed"])) for row in rows if row.get("passed") is not None], 20)
-
-
-def recent_rollouts(run_path: Path, stage: str) -> Iterator[Mapping[str, Any]]:
+def recent_rollouts(run_path: Path, stage: str) -> list[dict[str, Any]]:
     """The last rollouts that a training has logged, in order."""
-    for file in sorted((run_path / "stages" / stage).glob("*-training/rollouts-*.jsonl"))[:1]:
-        with file.open("rb") as handle:
-            size = file.stat().st_size
-            handle.seek(max(0, size - TAIL_BYTES))
-            content = handle.read(TAIL_BYTES)
-        tail = content.split(b"\n")[1 if size > TAIL_BYTES else 0 : -1]
-        for line in tail[-RECENT_ROLLOUTS:]:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                yield row
+    logs = sorted((run_path / "stages" / stage).glob("*-training/rollouts-*.jsonl"))[:1]
+    return [row for file in logs for row in islice(logged(file, TAIL_BYTES), RECENT_ROLLOUTS)][::-1]
 
 
 def _failures(rows: Sequence[Mapping[str, Any]], statuses: Shares) -> list[Status]:

@@ -9,7 +9,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from operator import itemgetter
 from typing import Any, Self, TextIO
 
 from rich.columns import Columns
@@ -75,7 +75,8 @@ def _accuracy(summary: Mapping[str, Any]) -> Table:
     for domain in dict.fromkeys(row["domain"] for row in rows):
         metrics = dict.fromkeys(row["metric"] for row in rows if row["domain"] == domain)
         for metric in sorted(metrics, key=lambda name: not name.startswith(HEADLINE)):
-            ours = sorted((r for r in rows if (r["domain"], r["metric"]) == (domain, metric)), key=_round)
+            ours = [row for row in rows if (row["domain"], row["metric"]) == (domain, metric)]
+            ours.sort(key=itemgetter("round"))
             last = ours[-1]
             gain = gains.get((last["round"], domain, metric))
             style = "" if metric.startswith(HEADLINE) else "dim"
@@ -86,10 +87,6 @@ def _accuracy(summary: Mapping[str, Any]) -> Table:
     if not rows:
         table.add_row(Text("not evaluated", "dim"))
     return table
-
-
-def _round(row: Mapping[str, Any]) -> int:
-    return int(row["round"])
 
 
 def _percent(row: Mapping[str, Any]) -> str:
@@ -204,9 +201,7 @@ class Progress:
         self._bars.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._end_stage("stopped after" if kind else "")
         self._bars.stop()
 

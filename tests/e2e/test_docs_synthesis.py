@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from selfplay.config.load import load_recipe
-from selfplay.preflight.prompts import check_prompt_endpoints, check_prompts, named_engines
-from selfplay.preflight.recipe import Finding
+from selfplay.preflight.prompts import check_prompts
+from selfplay.preflight.recipe import Finding, check_endpoints, prompt_engines
 from tests.e2e.conftest import ROOT, SMALL, environment, selfplay
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.export.test_hub import Hub
@@ -63,10 +63,8 @@ def test_the_recipes_are_read_and_what_they_name_is_there(folder: Path) -> None:
     for file in sorted(folder.glob("*.yaml")):
         found += check_prompts(load_recipe(file))
     assert {finding.name for finding in found} == {"concepts: math", "coverage", "benchmark: mine"}
-    assert set(named_engines(load_recipe(folder / "judged.yaml"))) == {
-        "curation.judging.judges.strict",
-        "curation.solving.solvers.quick",
-    }
+    named = prompt_engines(load_recipe(folder / "judged.yaml"))
+    assert {one.field for one in named} == {"curation.judging.judges.strict", "curation.solving.solvers.quick"}
 
 
 def test_the_judges_of_the_page_are_asked_before_a_run(folder: Path) -> None:
@@ -74,7 +72,7 @@ def test_the_judges_of_the_page_are_asked_before_a_run(folder: Path) -> None:
     try:
         text = (folder / "judged.yaml").read_text().replace("http://127.0.0.1:8000/v1", server.url)
         (folder / "judged-here.yaml").write_text(text)
-        found = check_prompt_endpoints(load_recipe(folder / "judged-here.yaml"))
+        found = check_endpoints(prompt_engines(load_recipe(folder / "judged-here.yaml")))
     finally:
         server.close()
     (folder / "judged-here.yaml").unlink()

@@ -14,12 +14,13 @@ from selfplay.run.progress import ProgressFile, note_ending
 from selfplay.run.records import Rollout
 from selfplay.run.store import ShardStore, VerdictStore
 from selfplay.run.tables import read_table, write_table
-from selfplay.tracking import Tracker, read_metrics
+from selfplay.tracking.tracker import Tracker
 from selfplay.watching.status import run_status
 from tests.e2e.conftest import SMALL, products, selfplay
 from tests.faults.disks import SmallDisk, disk
 from tests.faults.runs import Session, begin_at, current_stage
 from tests.selfplay.plans import plan_of
+from tests.selfplay.tracking.reading import read_metrics
 from tests.selfplay.tracking.runs import recipe
 
 __all__ = ["disk"]

@@ -27,6 +27,7 @@ class Notes:
 
 
 _MOST = 60
+# They take longest, and say little more each time.
 _HUGE_AGAIN = 2
 _THREADS = 4
 _BATCHES = (1, 3, 7)

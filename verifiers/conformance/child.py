@@ -199,6 +199,7 @@ def main() -> None:
     os.close(int(sys.argv[1]))
     stacks = out_of_the_way(os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND))
     faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
+    # What a plug-in starts and leaves would else be out of sight of `left`.
     adopt_orphans()
     with open(questions, encoding="ascii") as lines, open(answers, "w", encoding="ascii") as out:
         setting = json.loads(next(lines))

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from verifiers.model import Verdict
 from verifiers.plugins import MAX_REASON
@@ -20,56 +21,49 @@ def faults_of(verdict: object) -> list[str]:
     """Returns what is wrong with a verdict, one short sentence each; empty when nothing is."""
     if not isinstance(verdict, Verdict):
         return [f"it is {_type(verdict)}, not a Verdict"]
-    return [
-        fault
-        for fault in (
-            _passed(verdict.passed),
-            _reward(verdict.passed, verdict.reward),
-            _status(verdict.status),
-            _reason(verdict.passed, verdict.reason),
-            _details(verdict.details),
-            _seconds(verdict.seconds),
-        )
-        if fault
-    ]
+    # What a plug-in put there may be of any type, whatever the fields say.
+    passed, status, seconds = (getattr(verdict, name) for name in ("passed", "status", "seconds"))
+    named = isinstance(status, str) and _STATUS.fullmatch(status)
+    timed = type(seconds) in (float, int) and 0.0 <= seconds < math.inf
+    faults = (
+        "" if passed is None or type(passed) is bool else f"passed is {_type(passed)}, not a bool or None",
+        _worth(verdict),
+        "" if named else f"status {str(status)[:60]!r} is no short name of small letters, digits and underscores",
+        _reason(verdict),
+        _details(verdict.details),
+        "" if timed else "seconds is no finite number from 0 on",
+    )
+    return [fault for fault in faults if fault]
 
 
 def _type(value: object) -> str:
     return type(value).__name__
 
 
-def _passed(passed: object) -> str:
-    return "" if passed is None or type(passed) is bool else f"passed is {_type(passed)}, not a bool or None"
-
-
-def _reward(passed: object, reward: object) -> str:
+def _worth(verdict: Any) -> str:
+    """The fault of the reward, by itself and beside whether it passed."""
+    passed, reward = verdict.passed, verdict.reward
     if (passed is None) != (reward is None):
         return "it has a reward without having been reached, or the other way round"
     if reward is None:
         return ""
     if type(reward) not in (float, int):
         return f"reward is {_type(reward)}, not a float"
-    if not isinstance(reward, float | int) or not 0.0 <= reward <= 1.0:
+    if not 0.0 <= reward <= 1.0:
         return f"reward {reward} is outside [0, 1]"
-    if (reward == 1.0 and not passed) or (reward == 0.0 and passed):
-        return f"passed is {passed} with a reward of {reward:g}"
-    return ""
+    contradicts = (reward == 1.0 and not passed) or (reward == 0.0 and passed)
+    return f"passed is {passed} with a reward of {reward:g}" if contradicts else ""
 
 
-def _status(status: object) -> str:
-    if isinstance(status, str) and _STATUS.fullmatch(status):
-        return ""
-    return f"status {str(status)[:60]!r} is no short name of small letters, digits and underscores"
-
-
-def _reason(passed: object, reason: object) -> str:
+def _reason(verdict: Any) -> str:
+    reason = verdict.reason
     if not isinstance(reason, str):
         return f"reason is {_type(reason)}, not text"
     if len(reason) > MAX_REASON:
         return f"reason has {len(reason)} characters, where {MAX_REASON} are the most"
     if not _encodable(reason):
         return "reason holds a lone surrogate, which no table can keep"
-    return "it could not check, and gives no reason" if passed is None and not reason.strip() else ""
+    return "it could not check, and gives no reason" if verdict.passed is None and not reason.strip() else ""
 
 
 def _details(details: object) -> str:
@@ -80,12 +74,6 @@ def _details(details: object) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         return f"details is not plain JSON data: {error}"[:200]
     return "" if len(text) <= MAX_DETAILS else f"details has {len(text)} bytes, where {MAX_DETAILS} are the most"
-
-
-def _seconds(seconds: object) -> str:
-    if type(seconds) in (float, int) and isinstance(seconds, float | int) and 0.0 <= seconds < math.inf:
-        return ""
-    return "seconds is no finite number from 0 on"
 
 
 def _encodable(text: str) -> bool:

@@ -15,30 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from verifiers.conformance import checks
 from verifiers.conformance.cases import Case
-from verifiers.conformance.checks import (
-    Notes,
-    Results,
-    agreement_check,
-    agreement_of,
-    batches_check,
-    determinism_check,
-    guarded,
-    hostile_checks,
-    leak_check,
-    manners_check,
-    settled,
-    slowest,
-    steadiness_check,
-    threads_check,
-    time_check,
-)
 from verifiers.conformance.items import items_of
 from verifiers.conformance.report import Agreement, Check, Failure, Report, check_of
 from verifiers.conformance.subject import Trouble
 from verifiers.conformance.trial import Trial, TrialLimits
 from verifiers.registry import UnknownVerifier, offers
 
+# Of Python's `hash`: verdicts that depend on the order of a set differ between them.
 _SEEDS = (1, 4242)
 
 
@@ -76,20 +61,20 @@ def examine(
             raise UnknownVerifier(f"verifier {name!r} can't be made: {trouble}") from trouble
         judges = opened["judges"]
         first = _first(trial)
-        agreement = agreement_of(cases, first) if cases else None
-        checks = [
-            *hostile_checks(trial.items, first, judges),
-            agreement_check(cases, first, agreement, _allowed(chosen)),
-            time_check(trial, first),
+        agreement = checks.agreement_of(cases, first) if cases else None
+        made = [
+            *checks.hostile_checks(trial.items, first, judges),
+            checks.agreement_check(cases, first, agreement, _allowed(chosen)),
+            checks.time_check(trial, first),
             *_repeated(trial, first),
         ]
-        slow = slowest(first)
+        slow = checks.slowest(first)
         return Report(
             verifier=name,
             source=source,
             params=dict(params or {}),
             judges=judges,
-            checks=tuple(checks),
+            checks=tuple(made),
             agreement=agreement,
             slowest_item=trial.items[slow].name,
             slowest_s=round(first[slow].seconds, 6),
@@ -107,26 +92,26 @@ def _where(name: str) -> tuple[str, str]:
     return offer.source, offer.path if offer.source == "registered" else name
 
 
-def _first(trial: Trial) -> Results:
+def _first(trial: Trial) -> checks.Results:
     """The verdicts that all others are compared with."""
     return trial.alone(range(len(trial.items)), _SEEDS[0])
 
 
-def _repeated(trial: Trial, first: Results) -> list[Check]:
+def _repeated(trial: Trial, first: checks.Results) -> list[Check]:
     """The checks that ask again; each goes on with the process that the one before left."""
-    if not settled(first):
+    if not checks.settled(first):
         why = [Failure("all items", "none gave a whole verdict, so that nothing could be asked again")]
         return [check_of("determinism", len(first), why)]
-    notes = Notes()
-    checks = [
-        guarded("determinism", lambda: determinism_check(trial, first, _SEEDS, notes)),
-        guarded("order and batches", lambda: batches_check(trial, first, notes)),
-        guarded("threads", lambda: threads_check(trial, first, notes)),
-        guarded("close", lambda: leak_check(trial, first)),
-        guarded("manners", lambda: manners_check(trial, notes)),
+    notes = checks.Notes()
+    made = [
+        checks.guarded("determinism", lambda: checks.determinism_check(trial, first, _SEEDS, notes)),
+        checks.guarded("order and batches", lambda: checks.batches_check(trial, first, notes)),
+        checks.guarded("threads", lambda: checks.threads_check(trial, first, notes)),
+        checks.guarded("close", lambda: checks.leak_check(trial, first)),
+        checks.guarded("manners", lambda: checks.manners_check(trial, notes)),
     ]
-    trials = sum(check.trials for check in checks)
-    return [*checks, steadiness_check(notes, trials)]
+    trials = sum(check.trials for check in made)
+    return [*made, checks.steadiness_check(notes, trials)]
 
 
 def _allowed(settings: Settings) -> tuple[float, float, float]:

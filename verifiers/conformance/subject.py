@@ -21,6 +21,7 @@ import psutil
 
 from sandbox.process.child import Child, ChildGone, exit_reason
 
+# Between two looks at the memory: what allocates fast must not get far.
 _SLICE_S = 0.1
 _MAX_ANSWER = 64 << 20
 _KEPT_OUTPUT = 4096

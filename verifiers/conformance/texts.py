@@ -122,19 +122,9 @@ _CLAIM_WORDS = (
     "says"
 )
 _CLAIMS = frozenset(_CLAIM_WORDS.split())
-_NEUTRAL = {
-    2: "of",
-    3: "the",
-    4: "tree",
-    5: "stone",
-    6: "garden",
-    7: "weather",
-    8: "mountain",
-    9: "landscape",
-    10: "strawberry",
-    11: "marketplace",
-    12: "conversation",
-}
+_OTHER_WORDS = "of the tree stone garden weather mountain landscape strawberry marketplace conversation"
+_NEUTRAL = {len(word): word for word in _OTHER_WORDS.split()}
+"""A word of each length."""
 
 
 def hostile(huge_chars: int) -> list[Hostile]:

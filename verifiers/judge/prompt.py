@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verifiers.model import Task
 
 _MAX_ANSWER = 20_000
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", re.DOTALL)
-_KEYS = {"ticket", "score", "reason"}
 
 _SYSTEM = """\
 You grade an answer to a problem. {criteria}
@@ -66,31 +66,35 @@ def _block(name: str, text: str, nonce: str) -> str:
 
 
 def score_of(content: str, ticket: str, levels: int) -> tuple[int, str]:
-    """Returns the score and the reason of a judge's answer: exactly one JSON object with the three fields asked
-    for, alone or in one fence, after its thinking if it thinks.
+    """Returns the score and the reason of a judge's answer. Raises ReplyUnreadable where it is no such answer."""
+    (score,), reason = scores_of(content, ticket, ("score",), levels)
+    return score, reason
 
-    Raises Unreadable for anything else.
+
+def scores_of(content: str, ticket: str, names: Sequence[str], levels: int) -> tuple[tuple[int, ...], str]:
+    """Returns the named scores, in order, and the reason of a judge's answer: exactly one JSON object with these
+    fields and the ticket, alone or in one fence, after its thinking if it thinks.
+
+    Raises ReplyUnreadable for anything else.
     """
     text = content.rpartition("</think>")[2].strip()
-    if not text:
-        raise ReplyUnreadable("it is empty")
-    if len(text) > _MAX_ANSWER:
-        raise ReplyUnreadable(f"it is longer than {_MAX_ANSWER} characters")
+    if not text or len(text) > _MAX_ANSWER:
+        raise ReplyUnreadable(f"it is longer than {_MAX_ANSWER} characters" if text else "it is empty")
     fenced = _FENCE.match(text)
     try:
         row = json.loads(fenced.group(1) if fenced else text, object_pairs_hook=_without_twins)
     except (ValueError, RecursionError) as error:
         raise ReplyUnreadable("it is not one JSON object") from error
-    if not isinstance(row, dict) or set(row) != _KEYS:
-        raise ReplyUnreadable("its fields are not ticket, score and reason")
+    if not isinstance(row, dict) or set(row) != {"ticket", "reason", *names}:
+        raise ReplyUnreadable("its fields are not those asked for")
     if row["ticket"] != ticket:
         raise ReplyUnreadable("its ticket is another")
-    score, reason = row["score"], row["reason"]
-    if type(score) is not int or not 0 <= score <= levels:
-        raise ReplyUnreadable(f"its score is no integer from 0 to {levels}")
-    if not isinstance(reason, str):
+    scores = [row[name] for name in names]
+    if any(type(score) is not int or not 0 <= score <= levels for score in scores):
+        raise ReplyUnreadable(f"a score is no integer from 0 to {levels}")
+    if not isinstance(row["reason"], str):
         raise ReplyUnreadable("its reason is not text")
-    return score, " ".join(reason.encode("utf-8", "replace").decode().split())[:300]
+    return tuple(scores), " ".join(row["reason"].encode("utf-8", "replace").decode().split())[:300]
 
 
 def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -95,16 +95,10 @@ class ApiEngine:
         self._demand(missing for missing in lost.values() if missing.kind != "request")
         yield from self._found(asked, lost)
 
-    def try_generate(
-        self,
-        prompts: Sequence[str],
-        sampling: Sampling,
-        seeds: Sequence[int],
-        on_progress: OnProgress | None = None,
-    ) -> list[Sample | Missing]:
+    def try_generate(self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int]) -> list[Sample | Missing]:
         """One completion a prompt, or why there is none, in order; each with a seed of its own."""
         asked = self._asked(prompts, sampling, seeds)
-        lost = self._finish(asked, on_progress)
+        lost = self._finish(asked, None)
         return list(itertools.chain.from_iterable(self._found(asked, lost)))
 
     def _asked(self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int]) -> _Questions:

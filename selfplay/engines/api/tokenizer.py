@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from selfplay.engines.base import ScoringRequest
+from selfplay.engines.base import Encoded, ScoringRequest
 
 REMEDY = "give a folder with tokenizer.json and tokenizer_config.json, or a hub name"
 
@@ -28,19 +28,12 @@ class EndpointTokenizer:
         """The ids of a text, without special tokens around it."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def spans(self, request: ScoringRequest) -> tuple[list[int], list[tuple[int, int]]]:
+    def spans(self, request: ScoringRequest) -> Encoded:
         """The ids of a request, each part tokenised on its own, and the half-open span of each segment."""
-        ids = self.ids(request.prefix)
-        if not ids:
+        prefix = self.ids(request.prefix)
+        if not prefix:
             raise ValueError("a request to score needs a prefix: the first token of all has no log-probability")
-        spans = []
-        for place, segment in enumerate(request.segments):
-            start = len(ids)
-            ids += self.ids(segment) if isinstance(segment, str) else segment
-            if request.ends and place == len(request.segments) - 1:
-                ids.append(self.end)
-            spans.append((start, len(ids)))
-        return ids, spans
+        return request.encoded(prefix, self.ids, self.end)
 
 
 def _load(name: str) -> tuple[Any, int]:

@@ -15,13 +15,14 @@ from selfplay.config.curation import CRITERIA, Judging, Solving
 from selfplay.config.recipe import Recipe
 from selfplay.curation.gates import curation_stage
 from selfplay.curation.judges import judge_prompts, rejection
-from selfplay.curation.rubric import RubricUnreadable, question_of, scores_of
+from selfplay.curation.rubric import question_of
 from selfplay.engines.api.budget import BudgetSpent
 from selfplay.rollouts.judge import load_verifier
 from selfplay.run.directory import RunDirectory, Stage
 from selfplay.run.records import Judgement, Prompt, Rollout
 from selfplay.stage.context import Context
 from tests.selfplay.engines.openai_server import OpenAIServer
+from verifiers.judge.prompt import ReplyUnreadable, scores_of
 
 GOOD, HARD, BAD = "What is 2 + 2 in all?", "What is the 9th prime?", "What is the colour of a sum?"
 
@@ -156,7 +157,7 @@ TICKET = "abc"
     ],
 )
 def test_only_the_form_asked_for_is_read(answer: str, fault: str) -> None:
-    with pytest.raises(RubricUnreadable, match=re.escape(fault)):
+    with pytest.raises(ReplyUnreadable, match=re.escape(fault)):
         scores_of(answer, TICKET, ("format",), 5)
     whole = '{"ticket": "abc", "format": 4, "reason": " fine\\n so "}'
     assert scores_of(f"<think>5</think> {whole}", TICKET, ("format",), 5) == ((4,), "fine so")

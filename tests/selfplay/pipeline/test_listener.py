@@ -15,10 +15,10 @@ from selfplay.pipeline.listener import AlarmStop, RunListener
 from selfplay.run.directory import RunDirectory
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.results import LabellingResult, SelfplayResult
-from selfplay.tracking import Tracker, read_metrics
-from selfplay.tracking.metric_log import read_alarms, read_lines
+from selfplay.tracking.tracker import Tracker
 from selfplay.watching.terminal import Progress
 from tests.selfplay.plans import plan_of
+from tests.selfplay.tracking.reading import read_alarms, read_lines, read_metrics
 from tests.selfplay.tracking.runs import recipe
 from verifiers.model import Task
 

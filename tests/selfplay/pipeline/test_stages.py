@@ -107,7 +107,7 @@ def test_a_setting_concerns_the_stages_that_read_it_and_what_is_made_of_them(
 def test_a_setting_that_is_not_named_cannot_be_read() -> None:
     view = restricted(recipe(), "em_1", {"em.candidates", "training.grpo"})
     assert view.em.candidates == 8
-    assert view.training.grpo.candidates == 1
+    assert view.training.grpo.top_up == 0.0
     assert view.seed == 0
     for read in (
         lambda: view.em.rounds,

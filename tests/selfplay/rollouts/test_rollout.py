@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import Missing, ModelRef, Sample, Sampling
 from selfplay.rollouts.completions import Completion, Origin, complete
 from selfplay.rollouts.judge import Judge
-from selfplay.rollouts.rollout import AHEAD, agreement, judged, rollout
+from selfplay.rollouts.rollout import AHEAD, agreement, judged, stream_rollouts
 from selfplay.rollouts.waves import Waves
 from selfplay.run.directory import RunDirectory
 from selfplay.run.records import LabelledTask, Rollout
@@ -33,6 +34,11 @@ RECIPE = Recipe.model_validate(
     }
 )
 ORIGIN = Origin(("test", 3), 3, "T=0.5")
+
+
+def rollout(*asked: Any, **how: Any) -> list[Rollout]:
+    """All that a stream of rollouts gives."""
+    return list(itertools.chain.from_iterable(stream_rollouts(*asked, **how)))
 
 
 class Scripted:

@@ -23,7 +23,7 @@ from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.pipeline.launch import uses_workers
 from selfplay.pipeline.stages import stage_table, synthesis_stages
-from selfplay.preflight.recipe import PreflightError, check_endpoints, check_models
+from selfplay.preflight.recipe import PreflightError, annotators, check_endpoints, check_models
 from selfplay.preflight.rewards import check_rewards
 from selfplay.run.files import RunError
 from selfplay.run.store import ShardStore
@@ -407,7 +407,7 @@ def test_endpoints_are_asked_before_the_run(
         settings = {"endpoint": {"attempts": 1}} | settings
         given = annotator(server.url, **settings)
         recipe = recipe_file(tmp_path, {"t": given}, [problem(0)], annotation=annotation or {})
-        return [finding.detail for finding in check_endpoints(load_recipe(recipe))]
+        return [finding.detail for finding in check_endpoints(annotators(load_recipe(recipe)))]
 
     scorer = {"scorer": annotator(server.url, tokenizer=tiny_model.path)["engine"]}
     server.score = scores_of(tiny_model.path)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from selfplay.config.tracking import Alarms
-from selfplay.tracking import MetricLine
 from selfplay.tracking.alarms import (
     ALARMS,
     Curves,
@@ -22,7 +21,7 @@ from selfplay.tracking.alarms import (
     reward_hacking,
     verifier_errors,
 )
-from selfplay.tracking.metric_log import metric_line
+from selfplay.tracking.metric_log import MetricLine, metric_line
 from tests.selfplay.plans import placed
 
 SETTINGS = Alarms(window=5)

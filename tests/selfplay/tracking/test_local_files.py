@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.tracking import Tracker, latest_by_step, read_metrics
-from selfplay.tracking.metric_log import Follower, metric_line, read_alarms
+from selfplay.tracking.metric_log import Follower, metric_line
 from selfplay.tracking.mirror import copy_new
 from selfplay.tracking.tensorboard_sink import TensorboardSink
+from selfplay.tracking.tracker import Tracker
+from tests.selfplay.tracking.reading import latest_by_step, read_alarms, read_metrics
 from tests.selfplay.tracking.runs import recipe
 
 
@@ -36,7 +37,7 @@ def test_lines_survive_a_kill(tmp_path: Path) -> None:
         "import os, signal, sys, json\n"
         "from pathlib import Path\n"
         "from selfplay.config.recipe import Recipe\n"
-        "from selfplay.tracking import Tracker\n"
+        "from selfplay.tracking.tracker import Tracker\n"
         "tracker = Tracker(Path(sys.argv[1]), Recipe.model_validate(json.loads(sys.argv[2])))\n"
         "for step in range(50):\n"
         "    tracker.log('em_1', {'reward': step}, step)\n"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from selfplay.config.tracking import Tracking
-from selfplay.tracking import Tracker
 from selfplay.tracking.sinks import TrackerMissing, check_trackers, wanted_sinks
+from selfplay.tracking.tracker import Tracker
 from tests.selfplay.plans import plan_of
 from tests.selfplay.tracking.runs import claimed, recipe
 

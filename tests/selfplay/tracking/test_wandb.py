@@ -17,9 +17,10 @@ import pyarrow as pa
 import pytest
 
 from selfplay.run.tables import write_arrow
-from selfplay.tracking import Tracker, read_metrics
+from selfplay.tracking.tracker import Tracker
 from tests.selfplay.plans import plan_of
 from tests.selfplay.tracking import wandb_server
+from tests.selfplay.tracking.reading import read_metrics
 from tests.selfplay.tracking.runs import claimed, recipe
 from tests.selfplay.tracking.wandb_files import history_of, item_name, read_transaction_log
 from tests.selfplay.tracking.wandb_server import WandbServer
@@ -154,7 +155,7 @@ def test_what_a_killed_driver_logged_arrives_and_the_run_is_marked_as_failed(
         "import os, signal, sys, json\n"
         "from pathlib import Path\n"
         "from selfplay.config.recipe import Recipe\n"
-        "from selfplay.tracking import Tracker\n"
+        "from selfplay.tracking.tracker import Tracker\n"
         "path = Path(sys.argv[1])\n"
         "tracker = Tracker(path, Recipe.model_validate(json.loads((path / 'recipe.json').read_text())))\n"
         "for step in range(50):\n"

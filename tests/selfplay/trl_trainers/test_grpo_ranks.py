@@ -27,7 +27,7 @@ PROBLEMS = seeds.generate("math", 24, 0)
 
 
 def job(model: ModelRef, folder: Path) -> GRPOJob:
-    rows = [PolicyTask(f"t{i}", "math", p.problem, Task(p.problem, p.answer), 0.5, 8) for i, p in enumerate(PROBLEMS)]
+    rows = [PolicyTask(f"t{i}", "math", p.problem, Task(p.problem, p.answer)) for i, p in enumerate(PROBLEMS)]
     write_table(folder / "tasks.parquet", PolicyTask, rows)
     (folder / "ends_on.py").write_text(
         "def judge(task, completion):\n    return ord(completion[-1:] or 'a') % 8 == 0\n"
@@ -48,7 +48,7 @@ def job(model: ModelRef, folder: Path) -> GRPOJob:
         model=model,
         tasks=folder / "tasks.parquet",
         args=args,
-        rule=GRPORule(candidates=2, top_up=1.0),
+        rule=GRPORule(top_up=1.0),
         domains={"math": domain},
         sandbox=SandboxSettings(),
         store=folder / "store",
@@ -60,7 +60,7 @@ def train(call: tuple[GRPOJob, Placement]) -> None:
 
 
 @pytest.mark.long
-def test_ranks_choose_and_replace_alike(tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_replace_alike(tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     workers = Workers(2, 1, "cpu", tmp_path / "workers.log")
     given = job(tiny_model, tmp_path)

@@ -22,7 +22,7 @@ from selfplay.run.tables import plain_row
 from selfplay.trl_trainers import arguments, session
 from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
 from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
-from selfplay.trl_trainers.prompt_choice import PromptChoice
+from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Tally
 from selfplay.trl_trainers.sft import NothingToLearn
 from verifiers.model import Task, Verdict
@@ -69,7 +69,7 @@ def pool() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def make(tiny_model: ModelRef, tmp_path: Path) -> Callable[..., SelfplayGRPOTrainer]:
-    def build(rule: Rule, top_up: float = 0.0, candidates: int = 0, budget: int = 0, **args: Any) -> Any:
+    def build(rule: Rule, top_up: float = 0.0, budget: int = 0, **args: Any) -> Any:
         network, tokenizer = load_for_training(tiny_model, False)
         settings = {
             "max_steps": 2,
@@ -85,18 +85,18 @@ def make(tiny_model: ModelRef, tmp_path: Path) -> Callable[..., SelfplayGRPOTrai
         judge: Any = RuledJudge(rule)
         reward = VerifiedReward(judge, RolloutLog(tmp_path / "rollouts-0.jsonl", 0), 0, 3, False)
         rows, tally = pool(), Tally()
-        choice = PromptChoice(["math"] * POOL, GROUP, candidates, 16.0, 3, False) if candidates else None
+        walk = PromptWalk(POOL, 3, False) if top_up else None
         return SelfplayGRPOTrainer(
             model=network,
             reward_funcs=reward,
             pool=rows,
-            choice=choice,
+            walk=walk,
             top_up=top_up,
             tally=tally,
             args=config,
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
-            callbacks=[KeepGroups(tally, choice, budget)],
+            callbacks=[KeepGroups(tally, walk, budget)],
         )
 
     return build
@@ -144,7 +144,7 @@ def test_what_could_not_be_checked_moves_no_weight(make: Any, beta: float) -> No
 
 def test_groups_without_variance_are_replaced_within_the_budget(make: Any, tmp_path: Path) -> None:
     # Tasks 0, 2 and 4 are always solved; the others on every second try.
-    trainer = make(lambda place, number, text: 1.0 if place in (0, 2, 4) else float(number % 2), 1.0, candidates=1)
+    trainer = make(lambda place, number, text: 1.0 if place in (0, 2, 4) else float(number % 2), 1.0)
     output = scored(trainer, [9, 9, 9])
     assert trainer.tally.state() == {
         "tokens": trainer.tally.tokens,
@@ -166,19 +166,10 @@ def test_groups_without_variance_are_replaced_within_the_budget(make: Any, tmp_p
 
 
 def test_a_batch_that_cannot_be_filled_keeps_what_it_has(make: Any) -> None:
-    trainer = make(lambda place, number, text: 0.0, 0.5, candidates=1)
+    trainer = make(lambda place, number, text: 0.0, 0.5)
     output = scored(trainer, [0, 1, 2])
     assert trainer.tally.groups == GROUPS + 1
     assert not output["advantages"].any()
-
-
-def test_prompts_are_chosen_by_the_rewards_until_then(make: Any) -> None:
-    trainer = make(lambda place, number, text: float(place % 2 and number % 2), candidates=2, max_steps=1)
-    for place in range(POOL):
-        trainer._choice.rates.observe(place, [0.0, 1.0] if place % 2 else [0.0, 0.0], 0, 10.0)
-    trainer.train()
-    assert trainer.tally.groups_with_variance == trainer.tally.groups == GROUPS
-    assert trainer._choice.batch == 1
 
 
 def test_without_choice_and_unchecked_rollouts_it_trains_as_trl_does(make: Any) -> None:

@@ -105,9 +105,9 @@ def grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
     )
 
 
-def choosing_grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
-    """With choices and groups that depend on all rewards before."""
-    return replace(grpo_job(model, folder), rule=GRPORule(candidates=2, top_up=1.0))
+def topped_up_grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
+    """With groups that depend on all rewards before."""
+    return replace(grpo_job(model, folder), rule=GRPORule(top_up=1.0))
 
 
 def low_rank_grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
@@ -133,7 +133,7 @@ FIRST, SECOND = 5, 11
         (low_rank_dpo_job, train_dpo, SECOND),
         (grpo_job, train_grpo, FIRST),
         (grpo_job, train_grpo, SECOND),
-        (choosing_grpo_job, train_grpo, SECOND),
+        (topped_up_grpo_job, train_grpo, SECOND),
         (low_rank_grpo_job, train_grpo, FIRST),
     ],
 )

@@ -89,7 +89,7 @@ def test_groups_are_rolled_out_from_the_tokens_of_the_engine(opened_by: ModelRef
         model=network,
         reward_funcs=reward,
         pool=[],
-        choice=None,
+        walk=None,
         top_up=0.0,
         tally=Tally(),
         args=arguments.build("grpo", args, str(tmp_path / "work"), 0, "cpu"),

@@ -85,7 +85,7 @@ def test_examples_are_the_tokens_of_their_parts(tiny_model: ModelRef, table: Pat
 @pytest.mark.parametrize("chat", [False, True])
 def test_tasks_come_back_whole_with_their_places(tiny_model: ModelRef, tmp_path: Path, chat: bool) -> None:
     tasks = [Task("1 + 1?", "2"), Task("Echo.", tests=(Test("a", "a"), Test(args=(1, [2]), expected={"x": None})))]
-    rows = [PolicyTask(f"t{n}", "math", f"Solve {n}", task, 0.5, 8) for n, task in enumerate(tasks)]
+    rows = [PolicyTask(f"t{n}", "math", f"Solve {n}", task) for n, task in enumerate(tasks)]
     write_table(tmp_path / "tasks.parquet", PolicyTask, rows)
     model = ModelRef(tiny_model.path, "m", chat=chat)
     unused = {"rule": None, "domains": {}, "sandbox": None, "store": tmp_path}
