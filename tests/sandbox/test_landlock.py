@@ -94,7 +94,7 @@ def open_folder() -> Iterator[Path]:
 def test_programs_functions_and_compiled_programs_run(sandbox: WarmSandbox) -> None:
     executions = sandbox.run(Program("print(int(input()) * 7)"), [b"6", b"8"], LIMITS)
     assert [e.stdout for e in executions] == [b"42\n", b"56\n"]
-    assert sandbox.call(Program("def f(x): return (x, {1: x})"), "f", [[5]], LIMITS)[0].value == [5, {1: 5}]
+    assert sandbox.call(Program("def f(x): return (x, {1: x})"), "f", [[5]], LIMITS)[0].value == (5, {1: 5})
     if shutil.which("g++"):
         source = "#include <bits/stdc++.h>\nint main(){int a; std::cin >> a; std::cout << a * 7;}"
         assert sandbox.run(Program(source, "cpp"), [b"6"], LIMITS)[0].stdout == b"42"

@@ -18,9 +18,10 @@ from verifiers.extraction import code_block
 from verifiers.model import Task, Test, Verdict
 from verifiers.programs.approximate import Tolerance
 from verifiers.programs.checker import checker_input, checker_program, checker_says
-from verifiers.programs.comparison import COMPARISONS, Comparison, same_output, same_value
+from verifiers.programs.comparison import COMPARISONS, Comparison, same_output
 from verifiers.programs.runner import OpenSandbox, ProgramRunner, limits_for, open_default
 from verifiers.programs.task_rows import program_fault
+from verifiers.programs.values import same_value
 
 _FAULT_OF_A_PROGRAM = frozenset(
     (Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
