@@ -59,7 +59,8 @@ def _as_promised(found: ProbeFinding, unenforced: Collection[str]) -> ProbeFindi
 def _about(backend: str, server: RemoteServer | None) -> str:
     if server is not None:
         return f"a SandboxFusion server at {server.endpoint}"
-    who = "root, so programs run as another user" if os.geteuid() == 0 else "an ordinary user"
+    shared = "an ordinary user, whose room in pipes and for descriptors under way all sandboxes share"
+    who = "root, so every sandbox has a user of its own" if os.geteuid() == 0 else shared
     parts = [f"started by {who}", _control_groups()]
     if backend == "landlock":
         parts.append(f"Landlock version {landlock_rules.version()}")

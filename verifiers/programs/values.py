@@ -45,7 +45,11 @@ def same_value(
 
 def met_within(allowed: Tolerance | None, actual: float, expected: float) -> bool:
     """Whether a number stands for one that it is not equal to: by a tolerance, which is for floats."""
-    if allowed is None or not isinstance(actual, float | int) or (isinstance(actual, int) and isinstance(expected, int)):
+    if (
+        allowed is None
+        or not isinstance(actual, float | int)
+        or (isinstance(actual, int) and isinstance(expected, int))
+    ):
         return False
     try:
         near = allowed.allows(float(actual), float(expected))

@@ -17,7 +17,10 @@ from verifiers.programs.values import same_value
 
 KEYS = st.text(max_size=2) | st.sampled_from(["1", "true", "null", "1.5"])
 LITERALS = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from([0.0, 1.0, 0.5, -0.0, 1e300, "1", "a", "", "True"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 3)
+    | st.sampled_from([0.0, 1.0, 0.5, -0.0, 1e300, "1", "a", "", "True"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=2),
     max_leaves=6,
 )
