@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from sandbox import probes
 from sandbox.landlock import backend as landlock
 from sandbox.landlock import rules as landlock_rules
-from sandbox.model import RemoteServer
+from sandbox.languages import LANGUAGES
+from sandbox.model import Limits, Program, RemoteServer, Sandbox, Status
 from sandbox.open import BACKENDS, open_sandbox
 from sandbox.probes import ProbeFinding
 from sandbox.warm import cgroups
 
 LIMITS = (*probes.REACH, "memory", "processes", "cpu", "wall", "output", "disk")
 """Names of the limits, in the order of the findings."""
+_COMPILED = [name for name, language in LANGUAGES.items() if language.compiler]
+_STANDARD = 'extern "C" int printf(const char *, ...);\nint main() { printf("%ld", __cplusplus); }'
 
 __all__ = ["LIMITS", "Examination", "ProbeFinding", "backends", "examine"]
 
@@ -41,7 +44,8 @@ def examine(backend: str = "auto", server: RemoteServer | None = None, packages:
     with open_sandbox(backend, waive=LIMITS, server=server, packages=packages) as sandbox:
         findings = [*probes.try_reach(sandbox), *probes.try_amounts(sandbox)]
         promised = [_as_promised(found, sandbox.unenforced) for found in findings]
-        return Examination(sandbox.backend, _about(sandbox.backend, server), tuple(promised))
+        about = f"{_about(sandbox.backend, server)}; {_compilers(sandbox)}"
+        return Examination(sandbox.backend, about, tuple(promised))
 
 
 def backends() -> tuple[str, ...]:
@@ -59,11 +63,22 @@ def _as_promised(found: ProbeFinding, unenforced: Collection[str]) -> ProbeFindi
 def _about(backend: str, server: RemoteServer | None) -> str:
     if server is not None:
         return f"a SandboxFusion server at {server.endpoint}"
-    who = "root, so programs run as another user" if os.geteuid() == 0 else "an ordinary user"
+    shared = "an ordinary user, whose room in pipes and for descriptors under way all sandboxes share"
+    who = "root, so every sandbox has a user of its own" if os.geteuid() == 0 else shared
     parts = [f"started by {who}", _control_groups()]
     if backend == "landlock":
         parts.append(f"Landlock version {landlock_rules.version()}")
     return "; ".join(parts)
+
+
+def _compilers(sandbox: Sandbox) -> str:
+    """The standards of C++ that programs may be in, tried for real, and the one of those that ask for none."""
+    compiled = {name: sandbox.run(Program(_STANDARD, name), [b""], Limits())[0] for name in _COMPILED}
+    known = [name for name, execution in compiled.items() if execution.status is Status.OK]
+    if "cpp" not in known:
+        return "no C++ compiler"
+    usual = "C++20" if compiled["cpp"].stdout >= b"202002" else "C++17"
+    return f"cpp is {usual}, also {', '.join(name for name in known if name != 'cpp')}"
 
 
 def _control_groups() -> str:

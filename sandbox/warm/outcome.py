@@ -13,7 +13,8 @@ from sandbox.model import Execution, Limits, Status
 from sandbox.warm import descriptors
 
 _MB = 1 << 20
-_ALLOCATION_FAILED = (b"MemoryError", b"std::bad_alloc")
+_TRACEBACK = b"Traceback (most recent call last):"
+_BAD_ALLOC = b"terminate called after throwing an instance of 'std::bad_alloc'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +102,19 @@ def _without_status(reply: Reply, limits: Limits) -> tuple[Status, str] | None:
 def _failure(reply: Reply, stderr: bytes) -> tuple[Status, str] | None:
     if reply.exit_code == 0 and reply.signal is None:
         return None
-    if any(line.lstrip().startswith(_ALLOCATION_FAILED) for line in _last_lines(stderr)):
+    if _allocation_failed(reply, stderr):
         return Status.MEMORY_LIMIT, "an allocation failed"
     if reply.signal is not None:
         return Status.RUNTIME_ERROR, f"killed by signal {reply.signal}{_signal_name(reply.signal)}"
     return Status.RUNTIME_ERROR, f"ended with exit code {reply.exit_code}"
 
 
-def _last_lines(stderr: bytes) -> list[bytes]:
-    lines = stderr[-2000:].rstrip().splitlines()[-2:]
-    return [line.replace(b"terminate called after throwing an instance of '", b"") for line in lines]
+def _allocation_failed(reply: Reply, stderr: bytes) -> bool:
+    """Whether an exception that nobody caught says so, and not just a message of the program's own."""
+    last = stderr[-2000:].rstrip().splitlines()[-2:]
+    if reply.signal == signal.SIGABRT:
+        return any(line.startswith(_BAD_ALLOC) for line in last)
+    return bool(last) and last[-1].startswith(b"MemoryError") and _TRACEBACK in stderr
 
 
 def _signal_name(number: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from sandbox.inside import wire
-from sandbox.inside.plain import MAX_DEPTH, NotPlainData, encode
+from sandbox.inside.plain import MAX_DEPTH, NotPlainData
 from sandbox.model import Execution, Status
 
 MAX_EQUAL_HASHES = 100
@@ -60,7 +60,7 @@ def decoded(execution: Execution, kind: bytes, body: bytes) -> Execution:
     try:
         if kind != b"V":
             raise NotPlainData("the returned value is of no known kind")
-        return replace(execution, value=decode_plain(body.decode("utf-8", "surrogatepass")))
+        return replace(execution, value=decode(body.decode("utf-8", "surrogatepass")))
     except (NotPlainData, UnicodeDecodeError) as error:
         return replace(failed, reason=str(error))
 
@@ -72,14 +72,6 @@ def decode(text: str) -> Any:
         return _untagged(json.loads(text))
     except (ValueError, TypeError) as error:
         raise NotPlainData(f"not an encoded value: {error}") from error
-
-
-def decode_plain(text: str) -> Any:
-    """As decode, in JSON's types: tuples become lists, sets become sorted lists; keys keep their own type.
-
-    A set whose items cannot be ordered is sorted by the items' encoded text.
-    """
-    return _plain(decode(text))
 
 
 def _check_shape(text: str) -> None:
@@ -124,20 +116,3 @@ def _check_hashes(keys: list[Any]) -> None:
     # Integers with one hash value are easily made, and a table of n of them takes n * n steps to build.
     if len(keys) - len({hash(key) for key in keys}) > MAX_EQUAL_HASHES:
         raise NotPlainData("not an encoded value: too many keys with equal hashes")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, set):
-        return [_plain(item) for item in _sorted(value)]
-    return value
-
-
-def _sorted(items: set[Any]) -> list[Any]:
-    try:
-        return sorted(items)
-    except TypeError:
-        return sorted(items, key=encode)

@@ -142,7 +142,7 @@ class WarmSandbox:
         if key in self._binaries:
             self._binaries[key] = self._binaries.pop(key)
             return self._binaries[key]
-        headers = self._headers(language)
+        headers = self._headers(language) if language.header in program.source else None
         if headers is not None and headers not in self._server.shown:
             # A fork server that is up shows only what was there when it started.
             self._server.stop()
@@ -159,6 +159,11 @@ class WarmSandbox:
             execution, binary = self._test(job_fd, b"", COMPILE_LIMITS, language, None)
         finally:
             os.close(job_fd)
+        if _does_not_know(language.standard, execution):
+            if language.otherwise:
+                return self._compile(program, find_language(language.otherwise))
+            reason = f"the compiler does not know {language.standard}"
+            return replace(execution, status=Status.SANDBOX_ERROR, reason=reason)
         if execution.status is not Status.OK:
             return _compile_failure(execution)
         if len(binary) > wire.VALUE_BYTES:
@@ -225,6 +230,13 @@ def _repeat(execution: Execution, count: int, stop: Stop | None) -> list[Executi
         if stop is not None and stop(index, execution):
             break
     return executions
+
+
+def _does_not_know(flag: str, execution: Execution) -> bool:
+    """Whether the compiler refused a flag, as gcc and clang say it, and not the program."""
+    said = execution.stderr.partition(b"\n")[0]
+    flagged = flag.encode() in said and (b"unrecognized" in said or b"invalid value" in said)
+    return execution.status is Status.RUNTIME_ERROR and flagged
 
 
 def _compile_failure(execution: Execution) -> Execution:

@@ -16,7 +16,7 @@ from sandbox.warm.precompiled import all_prepared
 _SYSTEM_FOLDERS = ("lib", "lib32", "lib64", "libexec", "bin", "include")
 _LIBRARIES = ("lib", "lib32", "lib64")
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64")
-_CONFIGURATION = ("/etc/ld.so.cache", "/etc/alternatives")
+_CONFIGURATION = ("/etc/ld.so.cache", "/etc/alternatives", "/usr/share/zoneinfo")
 _STORES = ("/nix/store", "/gnu/store")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _THIRD_PARTY = ("site-packages", "dist-packages")

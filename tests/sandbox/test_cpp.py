@@ -1,9 +1,11 @@
 """C++: compiled once inside the sandbox, then run like any program."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
+from sandbox.languages import LANGUAGES
 from sandbox.model import Limits, Program, Status
 from sandbox.warm.sandbox import WarmSandbox
 
@@ -43,6 +45,37 @@ def test_statuses(sandbox: WarmSandbox, body: str, status: Status) -> None:
     source = f"#include <cstdio>\n#include <vector>\nint main(){{ {body} }}"
     limits = Limits(cpu_s=0.5, wall_s=2, memory_mb=128, output_bytes=1 << 16)
     assert sandbox.run(Program(source, "cpp"), [b""], limits)[0].status is status
+
+
+STANDARD = 'extern "C" int printf(const char *, ...);\nint main() { printf("%ld", __cplusplus); }'
+
+
+@pytest.mark.parametrize(("name", "least"), [("cpp17", 201703), ("cpp20", 202002), ("cpp23", 202100), ("cpp", 202002)])
+def test_a_standard_goes_by_name(sandbox: WarmSandbox, name: str, least: int) -> None:
+    execution = sandbox.run(Program(STANDARD, name), [b""], LIMITS)[0]
+    if execution.status is Status.SANDBOX_ERROR and "does not know" in execution.reason:
+        pytest.skip("an old compiler")
+    assert least <= int(execution.stdout) < least + 1000
+
+
+def test_what_only_a_later_standard_has(sandbox: WarmSandbox) -> None:
+    source = "#include <bits/stdc++.h>\nint main(){ std::vector v{3,1,2}; std::ranges::sort(v); std::cout << v[0]; }"
+    assert sandbox.run(Program(source, "cpp"), [b""], LIMITS)[0].stdout == b"1"
+    assert sandbox.run(Program(source, "cpp17"), [b""], LIMITS)[0].status is Status.COMPILE_ERROR
+
+
+def test_a_compiler_without_the_standard_takes_the_one_before(
+    sandbox: WarmSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cpp", "cpp20"):
+        unknown = replace(LANGUAGES[name], compiler=("g++", "-std=c++99"), standard="-std=c++99")
+        monkeypatch.setitem(LANGUAGES, name, unknown)
+    source = f"// unknown\n{STANDARD}"
+    assert sandbox.run(Program(source, "cpp"), [b""], LIMITS)[0].stdout == b"201703"
+    named = sandbox.run(Program(source, "cpp20"), [b""], LIMITS)[0]
+    assert (named.status, "does not know" in named.reason) == (Status.SANDBOX_ERROR, True)
+    forged = Program("#error unrecognized -std=c++20 invalid value", "cpp")
+    assert sandbox.run(forged, [b""], LIMITS)[0].status is Status.COMPILE_ERROR
 
 
 def test_program_too_large_to_carry_is_a_compile_error(sandbox: WarmSandbox) -> None:

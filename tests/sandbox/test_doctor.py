@@ -1,6 +1,7 @@
 """The doctor tries each limit, says what each backend enforces, and sees through a sandbox that enforces none."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ def test_every_limit_is_enforced_by_bubblewrap() -> None:
     assert tuple(finding.limit for finding in examined.findings) == LIMITS
     assert [finding for finding in examined.findings if not finding.enforced] == []
     assert "control groups" in examined.about
+    assert "no C++ compiler" in examined.about or "cpp is C++" in examined.about
+    assert ("a user of its own" in examined.about) == (os.geteuid() == 0)
 
 
 @pytest.mark.skipif(landlock_rules.version() == 0, reason="this kernel has no Landlock")

@@ -131,6 +131,51 @@ def test_caller_killed_leaves_no_process() -> None:
     assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only under root does a sandbox get a user of its own")
+def test_every_sandbox_of_root_has_a_user_of_its_own() -> None:
+    with open_sandbox() as one, open_sandbox() as two:
+        users = set()
+        for sandbox in (one, two):
+            sandbox.run(ONE, [b""], LIMITS)
+            users |= {os.stat(f"/proc/{pid}").st_uid for pid in descendants(sandbox._server.process.pid)}
+    assert len(users) == 2
+    assert not users & {0, 65534}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only under root does a sandbox get a user of its own")
+def test_one_sandbox_cannot_take_the_pipes_of_another() -> None:
+    greedy = """
+        import fcntl, os, time
+        def size():
+            ends = os.pipe()
+            try: return fcntl.fcntl(ends[0], 1032)
+            finally: os.close(ends[0]); os.close(ends[1])
+        for _ in range(8):
+            if os.fork() == 0:
+                for power in (20, 18, 16, 14):
+                    try:
+                        for _ in range(7): fcntl.fcntl(os.pipe()[0], 1031, 1 << power)
+                    except OSError: pass
+                time.sleep(3); os._exit(0)
+        until = time.monotonic() + 2
+        while size() == 65536 and time.monotonic() < until: time.sleep(0.05)
+        time.sleep(1)
+        print(size())
+    """
+    asking = Program("import fcntl, os\nprint(fcntl.fcntl(os.pipe()[0], 1032))")
+    taken: list[bytes] = []
+    with open_sandbox() as one, open_sandbox() as two:
+        source = Program(textwrap.dedent(greedy))
+        thread = threading.Thread(target=lambda: taken.append(one.run(source, [b""], Limits(wall_s=30))[0].stdout))
+        thread.start()
+        seen = set()
+        while thread.is_alive():
+            seen.add(two.run(asking, [b""], LIMITS)[0].stdout)
+        thread.join()
+    assert int(taken[0]) < 65536
+    assert seen == {b"65536\n"}
+
+
 def test_sandbox_outlives_the_thread_that_opened_it() -> None:
     opened: list[WarmSandbox] = []
 
@@ -149,6 +194,14 @@ def test_sandbox_outlives_the_thread_that_opened_it() -> None:
 def test_marks_on_the_folder_itself_do_not_last(sandbox: WarmSandbox) -> None:
     source = "import os\nprint(os.listxattr('/tmp'), os.stat('/tmp').st_mode & 0o777)\nos.chmod('/tmp', 0o700)\n"
     source += "try: os.setxattr('/tmp', 'user.mark', b'1')\nexcept OSError: pass"
+    executions = sandbox.run(Program(source), [b""] * 2, LIMITS)
+    assert executions[0].stdout == executions[1].stdout
+
+
+def test_times_of_the_folder_are_those_of_a_fresh_one(sandbox: WarmSandbox) -> None:
+    source = (
+        "import os\ns = os.stat('/tmp')\nprint(s.st_atime_ns, s.st_mtime_ns, s.st_nlink)\nos.utime('/tmp', ns=(7, 9))"
+    )
     executions = sandbox.run(Program(source), [b""] * 2, LIMITS)
     assert executions[0].stdout == executions[1].stdout
 

@@ -121,6 +121,13 @@ def test_million_lines_of_input(sandbox: WarmSandbox) -> None:
         ("def f(:", Status.RUNTIME_ERROR),
         ("import sys; sys.exit(3)", Status.RUNTIME_ERROR),
         ("raise SystemExit('no')", Status.RUNTIME_ERROR),
+        ("raise SystemExit('MemoryError')", Status.RUNTIME_ERROR),
+        ("import sys; sys.exit('  MemoryError: no')", Status.RUNTIME_ERROR),
+        ("import os, sys; print('MemoryError', file=sys.stderr, flush=True); os._exit(3)", Status.RUNTIME_ERROR),
+        ("import os, sys; print('std::bad_alloc', file=sys.stderr, flush=True); os.abort()", Status.RUNTIME_ERROR),
+        ("raise ValueError('MemoryError')", Status.RUNTIME_ERROR),
+        ("def f(): raise MemoryError('mine')\nf()", Status.MEMORY_LIMIT),
+        ("x = bytearray(1 << 40)", Status.MEMORY_LIMIT),
         ("import os; os.abort()", Status.RUNTIME_ERROR),
         ("import os; os.kill(os.getpid(), 9)", Status.RUNTIME_ERROR),
         ("while True: pass", Status.TIME_LIMIT),
@@ -194,9 +201,9 @@ def test_measures_are_taken(sandbox: WarmSandbox) -> None:
 
 def test_cpu_of_children_counts(sandbox: WarmSandbox) -> None:
     source = "import os\nfor _ in range(4):\n    os.fork()\nwhile True: pass"
-    execution = run(sandbox, source, limits=Limits(cpu_s=0.5, wall_s=10))
+    execution = run(sandbox, source, limits=Limits(cpu_s=0.5, wall_s=60))
     assert execution.status is Status.TIME_LIMIT
-    assert execution.wall_s < 5
+    assert "processor time" in execution.reason
 
 
 def test_memory_of_a_tree_counts(sandbox: WarmSandbox) -> None:
@@ -206,7 +213,7 @@ def test_memory_of_a_tree_counts(sandbox: WarmSandbox) -> None:
 
 
 def test_unknown_language_names_the_known(sandbox: WarmSandbox) -> None:
-    with pytest.raises(ValueError, match="known: cpp, python"):
+    with pytest.raises(ValueError, match="known: cpp, cpp17, cpp20, cpp23, python"):
         sandbox.run(Program("", "cobol"), [b""], LIMITS)
 
 
@@ -216,7 +223,7 @@ def test_unknown_language_names_the_known(sandbox: WarmSandbox) -> None:
         ("print(1)\nexit()", b"1\n"),
         ("print(1)\nquit(0)", b"1\n"),
         ("\ufeffprint(1)", b"1\n"),
-        ("import os\nprint(os.path.dirname(__file__) or '.')", b".\n"),
+        ("import os\nprint(os.path.dirname(__file__) == os.getcwd())", b"True\n"),
         ("import threading\nthreading.stack_size(512 << 20)\nt = threading.Thread(target=print)\nt.start()", b"\n"),
     ],
 )

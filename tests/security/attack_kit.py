@@ -96,7 +96,7 @@ def call_attack(sandbox: WarmSandbox, hostile: Attack) -> Execution:
 
 
 _STATE = """
-import gc, json, os, resource, signal, sys, threading
+import array, fcntl, gc, json, os, resource, signal, sys, threading
 import math
 def seen(look):
     try:
@@ -106,12 +106,19 @@ def seen(look):
 def last_word(path):
     return seen(lambda: open(path).read().split(' ')[-1].strip())
 box = os.environ['TMPDIR']
+def marks():
+    flags, state = array.array('i', [0]), os.stat(box)
+    opened = os.open(box, os.O_RDONLY)
+    seen(lambda: fcntl.ioctl(opened, 0x80086601, flags))
+    os.close(opened)
+    # On a disk of the host the time of the last change is the cleaner's; the calls that set times do nothing there.
+    return [flags[0], state.st_nlink, *([state.st_atime_ns, state.st_mtime_ns] if box == '/tmp' else [])]
 disk = os.statvfs(box)
 numbers = seen(lambda: [name for name in os.listdir('/proc') if name.isdigit()])
 print(json.dumps({
     'answer': math.sqrt(int(input())),
     'files': sorted(os.listdir(box)),
-    'folder': [os.getcwd() == box, oct(os.stat(box).st_mode), os.listxattr(box)],
+    'folder': [os.getcwd() == box, oct(os.stat(box).st_mode), os.listxattr(box), *marks()],
     'disk': [disk.f_blocks - disk.f_bfree, disk.f_files - disk.f_ffree] if box == '/tmp' else [],
     'processes': [name for name in numbers if int(name) not in (1, os.getpid())] if type(numbers) is list else numbers,
     'descriptors': seen(lambda: sorted(os.listdir('/proc/self/fd'))),

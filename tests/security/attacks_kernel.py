@@ -70,6 +70,12 @@ CALLS = [
     call('io_setup', 206, 65000, ctypes.byref(ctypes.c_ulong()))
     call('inotify_init', 253)
     call('inotify_init1', 294, 0)
+    import os
+    for folder in ('/usr', '/usr/lib', '/', '/tmp'):
+        for command in (1024, 1026, 1040):
+            opened = os.open(folder, os.O_RDONLY)
+            call(f'fcntl {command} of {folder}', 72, opened, command, 0 if command == 1024 else 0x8000003f)
+            os.close(opened)
     call('mlockall', 151, 3)
     """),
     attack("memory_outside_of_processes", HARMLESS, _CALL + """

@@ -81,6 +81,19 @@ ATTACKS: list[Attack] = [
             try: open('/proc/self/autogroup', 'w').write('19')
             except OSError: pass
     """),
+    attack("marks_on_the_folder", HARMLESS, """
+        import array, ctypes, fcntl, os
+        folder = os.open(os.environ['TMPDIR'], os.O_RDONLY)
+        for mark in (0x00000040, 0x00000080, 0x00000020, 0x00000010, 0x00010000):
+            try: fcntl.ioctl(folder, 0x40086602, array.array('i', [mark])); print('ESCAPED by flag', hex(mark))
+            except OSError: pass
+            try: fcntl.ioctl(folder, 0x401C5820, array.array('I', [mark, 0, 0, 7, 0, 0, 0])); print('ESCAPED', hex(mark))
+            except OSError: pass
+        libc = ctypes.CDLL(None)
+        if libc.syscall(469, folder, b'', (ctypes.c_uint64 * 4)(), 32, 0x1000) == 0: print('ESCAPED by file_setattr')
+        os.utime('.', (1, 1))
+        os.utime(os.environ['TMPDIR'], ns=(123456789, 987654321))
+    """),
     attack("easy_victim", HARMLESS, "open('/proc/self/oom_score_adj', 'w').write('1000')"),
     attack("timers_left", OK, """
         import os, signal

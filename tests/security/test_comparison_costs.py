@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifiers.programs.comparison import same_json, same_tokens, same_value
+from verifiers.programs.comparison import same_json, same_tokens
+from verifiers.programs.values import same_value
 
 MOST_SECONDS = 5.0
 
@@ -39,6 +41,39 @@ def test_any_order_of_many_items_costs_little(size: int) -> None:
     assert same_value(expected[::-1], expected, any_order=True)
     assert not same_value([[0, "0"]] * size, expected, any_order=True)
     assert time.process_time() - started < MOST_SECONDS
+
+
+@pytest.mark.parametrize("tolerance", [None, 1e-6])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: n * (2**61 - 1),
+        lambda n: float(2 ** (n % 1000)),
+        lambda n: n << 61,
+        lambda n: [n * (2**61 - 1)],
+        lambda n: {"a": n * (2**61 - 1)},
+        lambda n: str(n),
+    ],
+    ids=["modulus", "floats", "shifts", "lists", "objects", "texts"],
+)
+def test_any_order_of_items_with_one_hash_costs_little(make: Callable[[int], Any], tolerance: float | None) -> None:
+    """Integers and floats with equal hashes are easily made; a table of n of them takes n * n steps."""
+    actual, expected = [make(n) for n in range(30_000)], [make(n + 1) for n in range(30_000)]
+    expected[-1] = make(1_000_003)
+    started = time.process_time()
+    assert not same_value(actual, expected, tolerance, any_order=True)
+    assert same_value(actual[::-1], actual, tolerance, any_order=True)
+    assert time.process_time() - started < 4 * MOST_SECONDS
+
+
+def test_pairing_with_a_tolerance_has_an_end() -> None:
+    """Lists within lists, each of which agrees with nearly all of the others."""
+    expected = [[[n + m / 100 for m in range(60)] for n in range(60)] for _ in range(60)]
+    actual = [[[n + m / 100 + 0.3 for m in range(60)] for n in range(60)] for _ in range(60)]
+    actual[-1][-1][-1] = 1e9
+    started = time.process_time()
+    assert not same_value(actual, expected, 0.5, any_order=True)
+    assert time.process_time() - started < 8 * MOST_SECONDS
 
 
 @pytest.mark.parametrize("text", ["[" * 10**6, '{"a":' * 10**5, "[" * 10**5 + "]" * 10**5, '["' + "[" * 10**5 + '"]'])

@@ -20,7 +20,7 @@ NUMBERS = {
     "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119), "mount": (165, 40), "bpf": (321, 280),
     "read": (0, 63), "write": (1, 64), "futex": (202, 98), "execve": (59, 221), "wait4": (61, 260), "openat": (257, 56),
     "io_setup": (206, 0), "sync": (162, 81), "fsync": (74, 82), "inotify_init1": (294, 26), "unshare": (272, 97),
-    "mmap": (9, 222),
+    "mmap": (9, 222), "fcntl": (72, 25), "file_setattr": (469, 469),
 }  # fmt: skip
 _INSTRUCTION = struct.Struct("<HBBI")
 
@@ -164,6 +164,22 @@ def test_nothing_types_into_a_terminal_and_nobody_shares_cores(call: Calls) -> N
     assert call("ioctl", 0, 0x5401) == ALLOW
     assert call("prctl", 62, 2, 1) == refused(errno.EPERM)
     assert call("prctl", 15) == ALLOW
+
+
+@pytest.mark.parametrize("command", [1024, 1026, 1040], ids=["lease", "notify", "delegation"])
+def test_no_file_or_folder_is_watched_or_held(call: Calls, command: int) -> None:
+    for word in _words(command):
+        assert call("fcntl", 3, word, 4) == refused(errno.EPERM)
+    for ordinary in (0, 1, 2, 3, 4, 5, 6, 7, 1025, 1030, 1031, 1034):
+        assert call("fcntl", 3, ordinary) == ALLOW
+
+
+@pytest.mark.parametrize("request_", [0x40086602, 0x40046602, 0x401C5820, 0x40087602])
+def test_no_mark_is_set_on_a_file_or_folder(call: Calls, request_: int) -> None:
+    for word in _words(request_):
+        assert call("ioctl", 3, word) == refused(errno.EPERM)
+    assert call("file_setattr") == refused(errno.EPERM)
+    assert call("ioctl", 3, 0x80086601) == ALLOW
 
 
 @given(number=st.integers(0, 2**32 - 1), arguments=st.tuples(*[st.integers(0, 2**64 - 1)] * 6))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args
 
 ToleranceKind = Literal["either", "absolute", "relative"]
@@ -15,7 +16,7 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """`either` is what most problem statements mean: an absolute or relative error of at most `size`."""
+    """Of floats. `either` is what most problem statements mean: an absolute or relative error of at most `size`."""
 
     size: float
     kind: str = "either"
@@ -41,15 +42,18 @@ def same_in_some_order(
     """Tells whether the items can be paired off, each with one that it agrees with.
 
     They are paired in the order of `place` first, which suffices without a tolerance. With one, the partner that fits
-    first may be the only one of another: up to 300 items are then paired by augmenting paths (longer lists are not:
-    their cost would be its square).
+    first may be the only one of another: up to 300 items are then paired by augmenting paths, each pair looked at once
+    (longer lists are not: their cost would be its square).
     """
     if len(left) != len(right):
         return False
     first, second = sorted(left, key=place), sorted(right, key=place)
     if all(map(agree, first, second)):
         return True
-    return len(first) <= _MAX_MATCHED and can_be_paired(first, second, agree)
+    if len(first) > _MAX_MATCHED:
+        return False
+    places = range(len(first))
+    return can_be_paired(places, places, cache(lambda at, other: agree(first[at], second[other])))
 
 
 def can_be_paired(left: Sequence[_Item], right: Sequence[_Item], agree: Callable[[_Item, _Item], bool]) -> bool:

@@ -1,7 +1,7 @@
-"""Compares what a program wrote or returned with what was expected; outside the sandbox, on plain data only.
+"""Compares what a program wrote with what was expected; outside the sandbox, on text only.
 
-Texts: all of the output has to be there, so that a part of it never passes. Numbers: 1, 1.0 and True are the same, as
-by Python's `==`, and "1" is none of them; NaN is the same only as an expected NaN.
+All of the output has to be there, so that a part of it never passes. Numbers are of ASCII digits alone: `1_000` and digits
+of other scripts are words. A tolerance is for floats: it never makes one integer another.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 from verifiers.programs.approximate import Tolerance, same_in_some_order, tolerance_of
+from verifiers.programs.values import met_within, same_value
 
 Comparison = Literal["tokens", "tokens_by_line", "lines", "any_order", "tokens_any_order"]
 COMPARISONS: tuple[str, ...] = get_args(Comparison)
@@ -23,8 +23,12 @@ in any order."""
 Tolerant = Tolerance | float | None
 
 _MAX_DEPTH = 200
-_DECIMAL = re.compile(r"([+-]?\d+\.\d*)")
+_DECIMAL = re.compile(r"([+-]?[0-9]+\.[0-9]*)")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _BRACKETS = re.compile(r"[][{}]")
+_MOST_DIGITS = 400
+"""Of an integer that is compared as a number; a float of more has no such integer near it."""
 
 
 def same_output(actual: str, expected: str, comparison: str = "tokens", tolerance: Tolerant = None) -> bool:
@@ -55,7 +59,7 @@ def _lines(text: str) -> list[str]:
 def same_tokens(actual: str, expected: str, tolerance: Tolerant = None) -> bool:
     """Same words in the same order, however they are spread over blanks and lines; 240.0 is 240.
 
-    With a tolerance, two words that both read as finite numbers may differ by it, absolutely or relatively.
+    With a tolerance, two words that both read as numbers, not both as integers, may differ by it.
     """
     return _same_words(actual.split(), expected.split(), tolerance)
 
@@ -68,16 +72,30 @@ def _same_words(actual: Sequence[str], expected: Sequence[str], tolerance: Toler
 
 
 def same_json(actual: str, expected: str, tolerance: Tolerant = None, any_order: bool = False) -> bool:
-    """Same value, where both outputs are one JSON list or object, so that the order of keys doesn't count."""
+    """Same value, where both outputs are one JSON list or object, so that the order of keys doesn't count.
+
+    A key that stands twice makes no object: it would offer two answers.
+    """
     if not (expected.lstrip()[:1] in {"[", "{"} and actual.lstrip()[:1] in {"[", "{"}):
         return False
     # A caller that allows deep recursion would otherwise let an output overflow its stack.
     if max(_depth(actual), _depth(expected)) > _MAX_DEPTH:
         return False
     try:
-        return same_value(json.loads(actual), json.loads(expected), tolerance, any_order)
+        return same_value(_read(actual), _read(expected), tolerance, any_order, from_text=True)
     except (ValueError, RecursionError):
         return False
+
+
+def _read(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise ValueError("a key stands twice")
+    return read
 
 
 def _depth(text: str) -> int:
@@ -104,132 +122,46 @@ def same_tokens_by_line(actual: str, expected: str, tolerance: Tolerant = None) 
 def same_lines_any_order(actual: str, expected: str, tolerance: Tolerant = None) -> bool:
     """Same lines in any order; words within a line keep theirs."""
     left, right = ([line.split() for line in _lines(text)] for text in (actual, expected))
+    return _same_in_some_order(left, right, tolerance)
+
+
+def same_tokens_any_order(actual: str, expected: str, tolerance: Tolerant = None) -> bool:
+    """Same words in any order, each as often as in the other."""
+    left, right = ([[word] for word in text.split()] for text in (actual, expected))
+    return _same_in_some_order(left, right, tolerance)
+
+
+def _same_in_some_order(left: list[list[str]], right: list[list[str]], tolerance: Tolerant) -> bool:
+    """Whether the same lines of words are there."""
+    if tolerance is None:
+        return sorted(map(_plain_decimals, left)) == sorted(map(_plain_decimals, right))
     return same_in_some_order(
         left, right, lambda a, b: _same_words(a, b, tolerance), lambda line: [_place_of_word(word) for word in line]
     )
 
 
-def same_tokens_any_order(actual: str, expected: str, tolerance: Tolerant = None) -> bool:
-    """Same words in any order, each as often as in the other."""
-    return same_in_some_order(
-        actual.split(), expected.split(), lambda a, b: _same_words([a], [b], tolerance), _place_of_word
-    )
+def _plain_decimals(line: list[str]) -> list[str]:
+    return [_plain_decimal(word) for word in line]
 
 
 def _place_of_word(word: str) -> tuple[int, float, str]:
-    try:
-        number = float(word)
-    except ValueError:
-        number = math.nan
-    return (1, 0.0, word) if math.isnan(number) else (0, number, "")
+    number = _number(word)
+    return (1, 0.0, word) if number is None else (0, float(number), "")
 
 
 def _close_words(actual: str, expected: str, tolerance: Tolerant) -> bool:
-    allowed = tolerance_of(tolerance)
-    if allowed is None:
-        return False
-    try:
-        return allowed.allows(float(actual), float(expected))
-    except ValueError:
-        return False
-
-
-def same_value(  # noqa: PLR0911 - one return per kind
-    actual: Any, expected: Any, tolerance: Tolerant = None, any_order: bool = False, depth: int = 0
-) -> bool:
-    """Compares two plain values, as `==` does in the tests of HumanEval and MBPP, but with types in mind.
-
-    Tuples equal lists (the expected values come from JSON). True equals 1 and 1 equals 1.0, since
-    those tests hold by `==`; "1" is not 1.
-    NaN equals NaN only where NaN itself is expected. `any_order` lets lists, at every level, come in any
-    order.
-    """
-    if depth > _MAX_DEPTH:
-        return False
-    if isinstance(expected, int | float) and isinstance(actual, int | float):
-        return _same_number(actual, expected, tolerance)
-    if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
-        if len(actual) != len(expected):
-            return False
-        if any_order:
-            return _same_items(actual, expected, tolerance, depth)
-        return all(same_value(a, b, tolerance, any_order, depth + 1) for a, b in zip(actual, expected, strict=True))
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        return _same_mapping(actual, expected, tolerance, any_order, depth)
-    return type(actual) is type(expected) and bool(actual == expected)
-
-
-def _same_number(actual: float, expected: float, tolerance: Tolerant) -> bool:
-    if isinstance(expected, float) and math.isnan(expected):
-        return isinstance(actual, float) and math.isnan(actual)
-    if actual == expected:
-        return True
-    allowed = tolerance_of(tolerance)
-    if allowed is None:
-        return False
-    try:
-        return allowed.allows(float(actual), float(expected))
-    except OverflowError:
-        return False
-
-
-def _same_mapping(
-    actual: dict[Any, Any], expected: dict[Any, Any], tolerance: Tolerant, any_order: bool, depth: int
-) -> bool:
-    if len(actual) != len(expected):
-        return False
-    # JSON writes every key as text, so that {1: 2} may come back as {"1": 2}
-    try:
-        found = {str(key): value for key, value in actual.items()}
-    except ValueError:
-        return False  # a number of more digits than Python writes
-    wanted = {str(key): value for key, value in expected.items()}
-    if len(found) != len(actual) or found.keys() != wanted.keys():
-        return False
-    return all(same_value(found[key], wanted[key], tolerance, any_order, depth + 1) for key in wanted)
-
-
-def _same_items(actual: Iterable[Any], expected: Iterable[Any], tolerance: Tolerant, depth: int) -> bool:
-    left = list(actual)
     if tolerance is None:
-        counts = _counts(left, depth), _counts(expected, depth)
-        if None not in counts:
-            return counts[0] == counts[1]
-    return same_in_some_order(
-        left,
-        list(expected),
-        lambda a, b: same_value(a, b, tolerance, True, depth + 1),
-        lambda value: _place_of_value(value, depth + 1),
-    )
+        return False
+    numbers = _number(actual), _number(expected)
+    return None not in numbers and met_within(tolerance_of(tolerance), *numbers)  # type: ignore[arg-type]
 
 
-def _place_of_value(value: Any, depth: int) -> tuple[Any, ...]:
-    """A key by which values sort so that those which are close come to stand side by side."""
-    if isinstance(value, int | float) and value == value:  # noqa: PLR0124 - only NaN differs from itself
-        return (0, value)
-    if isinstance(value, str):
-        return (1, value)
-    if isinstance(value, list | tuple | dict) and depth < _MAX_DEPTH:
-        inner = [_place_of_value(item, depth + 1) for item in (value.items() if isinstance(value, dict) else value)]
-        return (2, len(inner), sorted(inner))
-    return (3, type(value).__name__)
-
-
-def _counts(items: Iterable[Any], depth: int) -> Counter[Any] | None:
-    """How often each item occurs, in a form that is equal where same_value holds; None if there is no such form."""
-    try:
-        return Counter(_form(item, depth + 1) for item in items)
-    except _NoForm:
+def _number(word: str) -> float | None:
+    """The int or float that a word is; None for any other, and for one beyond all floats."""
+    if _INTEGER.fullmatch(word) and len(word) <= _MOST_DIGITS:
+        number = int(word)
+        return number if abs(number) < 1 << 1000 else None
+    if _NUMBER.fullmatch(word) is None:
         return None
-
-
-class _NoForm(Exception):
-    """NaN, a mapping, or what lies too deep is for same_value to compare."""
-
-
-def _form(value: Any, depth: int) -> Any:
-    if depth > _MAX_DEPTH or isinstance(value, dict) or value != value:  # noqa: PLR0124 - only NaN differs from itself
-        raise _NoForm
-    if isinstance(value, list | tuple):
-        return frozenset(Counter(_form(item, depth + 1) for item in value).items())
-    return value
+    read = float(word)
+    return read if math.isfinite(read) else None

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sandbox.model import Execution, Limits, Program, Sandbox, SandboxUnavailable, Status
 
@@ -20,8 +20,6 @@ class RawOutput:
 
     status: str
     text: str | None = None
-    value: Any = None
-    """Function mode only: the value returned."""
     reason: str = ""
 
 
@@ -69,18 +67,6 @@ class ProgramRunner:
         bounds = limits or Limits()
         futures = [self.submit(_running(program, data, bounds)) for program in programs]
         return [_raw_outputs(future.result(), len(inputs)) for future in futures]
-
-    def values(
-        self,
-        programs: Sequence[Program],
-        entry_point: str,
-        arguments: Sequence[Sequence[Any]],
-        limits: Limits | None = None,
-    ) -> list[list[RawOutput]]:
-        """Returns what the function of each program returns for each list of arguments, in order."""
-        bounds = limits or Limits()
-        futures = [self.submit(_calling(program, entry_point, arguments, bounds)) for program in programs]
-        return [_raw_outputs(future.result(), len(arguments)) for future in futures]
 
     def close(self) -> None:
         """Waits for what runs, then closes every sandbox."""
@@ -130,12 +116,6 @@ def _running(program: Program, inputs: Sequence[bytes], limits: Limits) -> Calla
     return lambda sandbox: sandbox.run(program, inputs, limits)
 
 
-def _calling(
-    program: Program, entry_point: str, arguments: Sequence[Sequence[Any]], limits: Limits
-) -> Callable[[Sandbox], list[Execution]]:
-    return lambda sandbox: sandbox.call(program, entry_point, arguments, limits)
-
-
 def _infrastructure_failed(executions: Sequence[Execution]) -> bool:
     return not executions or any(execution.status is Status.SANDBOX_ERROR for execution in executions)
 
@@ -143,7 +123,7 @@ def _infrastructure_failed(executions: Sequence[Execution]) -> bool:
 def _raw_outputs(executions: Sequence[Execution], count: int) -> list[RawOutput]:
     """A batch that ended early (a program that doesn't compile) gives its last status for the inputs left."""
     outputs = [
-        RawOutput(str(execution.status), execution.stdout.decode(errors="replace"), execution.value)
+        RawOutput(str(execution.status), execution.stdout.decode(errors="replace"))
         if execution.status is Status.OK
         else RawOutput(str(execution.status), reason=execution.reason)
         for execution in executions

@@ -18,9 +18,10 @@ from verifiers.extraction import code_block
 from verifiers.model import Task, Test, Verdict
 from verifiers.programs.approximate import Tolerance
 from verifiers.programs.checker import checker_input, checker_program, checker_says
-from verifiers.programs.comparison import COMPARISONS, Comparison, same_output, same_value
+from verifiers.programs.comparison import COMPARISONS, Comparison, same_output
 from verifiers.programs.runner import OpenSandbox, ProgramRunner, limits_for, open_default
 from verifiers.programs.task_rows import program_fault
+from verifiers.programs.values import same_value
 
 _FAULT_OF_A_PROGRAM = frozenset(
     (Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
@@ -91,7 +92,7 @@ class CodeVerifier:
 
     def verify_source(self, task: Task, source: str) -> Verdict:
         """Judges a program that needs no extraction."""
-        return self._runner.on_worker(lambda: self._judge(task, source)).result()
+        return self._runner.on_worker(lambda: self._judge(task, source, time.monotonic())).result()
 
     def close(self) -> None:
         """Closes every sandbox."""
@@ -100,15 +101,15 @@ class CodeVerifier:
 
     def _judging(self, task: Task, completion: str) -> Callable[[], Verdict]:
         def judge() -> Verdict:
+            begun = time.monotonic()
             found = code_block(completion, task.language)
             if found.text is None:
-                return Verdict(False, 0.0, "no_answer", found.reason)
-            return self._judge(task, found.text)
+                return Verdict(False, 0.0, "no_answer", found.reason, seconds=time.monotonic() - begun)
+            return self._judge(task, found.text, begun)
 
         return judge
 
-    def _judge(self, task: Task, source: str) -> Verdict:
-        begun = time.monotonic()
+    def _judge(self, task: Task, source: str, begun: float) -> Verdict:
         fault = " ".join(program_fault(task)) if task.tests else "the task has no tests"
         if fault:
             return Verdict(None, None, "not_checked", fault)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from sandbox.model import Execution, Program, SandboxUnavailable, Status
+from verifiers.extraction import Extracted, code_block
 from verifiers.model import Task, Test
 from verifiers.programs import CodeVerifier
 from verifiers.programs.checker import checker_says
@@ -190,8 +192,9 @@ def test_unusable_tasks_are_not_checked(task: Task, reason: str) -> None:
         (Task(tests=(Test("", "1\n2\n"),), comparison="any_order"), "2\n1\n", "accepted"),
         (Task(tests=(Test("", "1 2"),), comparison="tokens_any_order"), "2 1", "accepted"),
         (Task(tests=(Test("", "1 2\n"),), comparison="lines"), "1  2\n", "wrong_answer"),
-        (Task(tests=(Test("", "1000"),), float_tolerance=1e-3), "1000.5", "accepted"),
-        (Task(tests=(Test("", "1000"),), float_tolerance=1e-3, tolerance_kind="absolute"), "1000.5", "wrong_answer"),
+        (Task(tests=(Test("", "1000.0"),), float_tolerance=1e-3), "1000.5", "accepted"),
+        (Task(tests=(Test("", "1000.0"),), float_tolerance=1e-3, tolerance_kind="absolute"), "1000.5", "wrong_answer"),
+        (Task(tests=(Test("", "1000"),), float_tolerance=1e-3), "1001", "wrong_answer"),
         (Task(tests=(Test("", "0"),), float_tolerance=1e-3, tolerance_kind="relative"), "0.0001", "wrong_answer"),
         (Task(tests=(Test("", "1 2\n3"),), comparison="lines"), "1 2\n", "wrong_answer"),
     ],
@@ -229,6 +232,21 @@ def test_exit_codes_of_checkers_are_those_of_testlib(code: int, says: bool | Non
 def test_no_block_is_no_answer() -> None:
     verdict = CodeVerifier(open_sandbox=lambda: FakeSandbox([])).verify(DOUBLE, "print(1)")
     assert (verdict.passed, verdict.status) == (False, "no_answer")
+
+
+def test_extraction_counts_in_the_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr("verifiers.programs.verifier.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+
+    def slow(completion: str, language: str) -> Extracted:
+        for _ in range(50):
+            next(clock)
+        return code_block(completion, language)
+
+    monkeypatch.setattr("verifiers.programs.verifier.code_block", slow)
+    verifier = CodeVerifier(open_sandbox=lambda: FakeSandbox([ok(b"4"), ok(b"10"), ok(b"-2")]))
+    assert verifier.verify(DOUBLE, "no block").seconds >= 50
+    assert verifier.verify(DOUBLE, block("pass")).seconds >= 50
 
 
 def test_state_that_a_test_leaves_fails_no_program(code: CodeVerifier) -> None:

@@ -18,8 +18,8 @@ from verifiers.programs.comparison import (
     same_tokens,
     same_tokens_any_order,
     same_tokens_by_line,
-    same_value,
 )
+from verifiers.programs.values import same_value
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_text_outputs(actual: str, expected: str, tokens: bool, by_line: bool, l
 
 def test_float_tolerance_is_absolute_or_relative() -> None:
     assert same_tokens("0.3333", "0.33333", 1e-3)
-    assert same_tokens("1000001", "1000000", 1e-5)
+    assert same_tokens("1000001.0", "1000000.0", 1e-5)
     assert not same_tokens("0.34", "0.33", 1e-3)
     assert not same_tokens("nan", "1.0", 1e9)
     assert not same_tokens("inf", "1.0", 1e9)
@@ -58,6 +58,60 @@ def test_outputs_in_json_compare_by_value() -> None:
     assert not same_json("[1", "[1")
     assert not same_json("[" * 100_000, "[" * 100_000)
     assert not same_json("1", "1")
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected"),
+    [
+        ("[true]", "[1]"),
+        ("[1]", "[true]"),
+        ('{"a": false}', '{"a": 0}'),
+        ("[1, true]", "[1, 1]"),
+        ('{"a": 1, "a": 2}', '{"a": 2}'),
+        ('{"a": 1, "a": 2}', '{"a": 1}'),
+        ('["1"]', "[1]"),
+        ("[1_0]", "[10]"),
+        ("[\u0661]", "[1]"),
+        ("[null]", "[0]"),
+    ],
+)
+@pytest.mark.parametrize("any_order", [False, True])
+def test_json_keeps_its_types_and_one_answer(actual: str, expected: str, any_order: bool) -> None:
+    for tolerance in (None, 1e-3):
+        assert not same_json(actual, expected, tolerance, any_order)
+
+
+OTHER_DIGITS = st.sampled_from(["\u0660", "\u06f0", "\u0966", "\uff10", "\U0001d7ce", "\u0e50"])
+
+
+def _in_other_digits(word: str, zero: str) -> str:
+    return "".join(chr(ord(zero) + int(sign)) if sign in "0123456789" else sign for sign in word)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 999), OTHER_DIGITS, st.sampled_from(COMPARISONS), st.booleans())
+def test_digits_of_other_scripts_and_underscores_are_no_numbers(
+    whole: int, part: int, zero: str, comparison: str, loose: bool
+) -> None:
+    for word in (str(whole), f"{whole}.{part}"):
+        underscored = word[0] + "_" + word[1:] if word[1:2].isdigit() else f"0_{word}"
+        for other in (_in_other_digits(word, zero), underscored, f"{word}e1_0", f"0x{whole:x}"):
+            assert not same_output(other, word, comparison, 1e-2 if loose else None)
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(1, 10**6), st.sampled_from(COMPARISONS))
+def test_a_tolerance_never_makes_one_integer_another(number: int, step: int, comparison: str) -> None:
+    for loose in (1e-6, 0.5, 1e9):
+        assert not same_output(f"{number + step}", f"{number}", comparison, loose)
+        assert not same_output(f"{number + step}.0", f"{number}", comparison, loose)
+        assert not same_output(f"[{number + step}]", f"[{number}]", comparison, loose)
+        assert not same_value(number + step, number, loose)
+        assert not same_value(float(number + step), number, loose)
+
+
+def test_rounding_of_a_float_may_stand_for_an_integer() -> None:
+    assert same_tokens("0.99999999", "1", 1e-6)
+    assert same_value([0.99999999], [1], 1e-6)
+    assert not same_value(True, 1.0000001, 1e-3)
 
 
 def test_lines_and_words_in_any_order() -> None:
