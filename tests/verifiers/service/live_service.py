@@ -61,14 +61,16 @@ def serving(
     limits: ServiceLimits | None = None,
     *,
     known: Mapping[str, Sequence[Known]] | None = None,
-    token: str | None = None,
+    token: str | Sequence[str] | None = None,
     **settings: float,
 ) -> Iterator[httpx.Client]:
     """A client of a service that runs until the end of the `with`."""
-    app = create_service(opened(verifiers, known), limits, token=token, **settings)
+    app, connections = create_service(
+        opened(verifiers, known), limits, tokens=[token] if isinstance(token, str) else token or [], **settings
+    )
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="critical")
+    config = uvicorn.Config(app, http=connections.protocol, ws="none", lifespan="on", log_level="critical")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()

@@ -31,6 +31,7 @@ from verifiers.service.settings import (
     UnusableService,
     merged,
     parse_verifiers,
+    read_limits,
     read_verifiers,
 )
 
@@ -443,6 +444,6 @@ def test_names_are_unique_over_all_sources() -> None:
 
 def test_limits_that_contradict_each_other() -> None:
     with pytest.raises(UnusableService, match="would never find room"):
-        ServiceLimits(max_items=10, queue_items=5)
-    with pytest.raises(UnusableService, match="threads: must be more than 0"):
-        ServiceLimits(threads=0)
+        read_limits(["max_items=10", "queue_items=5"])
+    with pytest.raises(UnusableService, match="--limit threads: Input should be greater than 0"):
+        read_limits(["threads=0"])
