@@ -123,6 +123,7 @@ def serve(
 
     Raises ServeError or UnusableService before a request is answered, and SystemExit(0) at the end.
     """
+    from sandbox.process.launching import stand_back
     from verifiers.service.known import open_all
     from verifiers.service.settings import merged, parse_verifiers, read_limits, read_verifiers
 
@@ -140,6 +141,7 @@ def serve(
     # uvicorn raises the signal that ended it once more when it is done; and one that comes before must end us too.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
+    stand_back(bounds.niceness)
     with bind(host, port, tokens) as listening:
         opened = open_all(wanted, defaults=defaults, probe_sandbox=lambda: opener().close(), quick_s=bounds.quick_s)
         say(f"serving {', '.join(opened)} on {_url(listening)} ({_who(listening, tokens)})")

@@ -3,8 +3,8 @@
 Every verifier has a desk for what is quick, where it was opened with little time for an item, and one for what takes
 longer: what the quick desk can't decide goes to the other one, with all that is left of its request. So costs are
 found out, not guessed, and expensive work waits for expensive work. A desk has a few threads; each takes what waits
-for the client that has had the least of the desk's time lately, from that client's requests in turn, so that
-requests that come while a verifier is busy are judged together, and nobody waits behind another's thousands.
+for the client that has had the least of the desk's time lately, and of that client's requests the small ones first, so
+that requests that come while a verifier is busy are judged together, and nobody waits behind another's thousands.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class _Client:
     """What a client has waiting at a desk, by request, and what it has had of it."""
 
     requests: dict[_Batch, deque[_Ticket]] = field(default_factory=dict)
+    turns: int = 0
     calls: int = 0
     spent_s: float = 0.0
     seen: float = 0.0
@@ -88,9 +89,11 @@ class _Client:
         return self.spent_s
 
     def take(self, most: int) -> list[_Ticket]:
-        """Some of what waits: all of one request before the next, and then the turn is with the next."""
+        """Some of what waits: of the smallest requests first, but every fourth time of those that wait longest."""
         taken: list[_Ticket] = []
-        for batch in list(self.requests):
+        self.turns += 1
+        old_first = list(self.requests)
+        for batch in old_first if self.turns % 4 == 0 else sorted(old_first, key=lambda one: len(self.requests[one])):
             tickets = self.requests.pop(batch)
             taken += (tickets.popleft() for _ in range(min(most - len(taken), len(tickets))))
             if tickets:
@@ -297,20 +300,28 @@ class JudgingQueue:
         while (turn := desk.take())[1]:
             name, taken = turn
             verdicts = desk.verifier.verify_many([(ticket.task, ticket.completion) for ticket in taken])
+            final = []
+            for ticket, verdict in zip(taken, verdicts, strict=True):
+                if verdict.passed is None and desk is not lane.desks[-1]:
+                    self._pass_on(ticket, desk, lane.desks[-1])
+                else:
+                    final.append((ticket, verdict))
             desk.gave(name, len(taken))
             try:
-                loop.call_soon_threadsafe(self._deliver, lane, desk, taken, verdicts)
+                loop.call_soon_threadsafe(self._deliver, lane.name, len(taken), final)
             except RuntimeError:
                 return  # the loop has ended, and with it everybody who could be told
 
-    def _deliver(self, lane: _Lane, desk: _Desk, taken: Sequence[_Ticket], verdicts: Sequence[Verdict]) -> None:
-        self._metrics.batch_items.labels(lane.name).observe(len(taken))
-        patient = lane.desks[-1]
-        for ticket, verdict in zip(taken, verdicts, strict=True):
-            if verdict.passed is not None or desk is patient:
-                ticket.batch.put(ticket.position, verdict)
-            elif not ticket.batch.gone:
-                patient.add(ticket.batch.client, ticket.batch, [ticket, *desk.withdraw(ticket.batch)])
+    def _pass_on(self, ticket: _Ticket, quick: _Desk, patient: _Desk) -> None:
+        batch = ticket.batch
+        patient.add(batch.client, batch, [ticket, *quick.withdraw(batch)])
+        if batch.gone:
+            patient.withdraw(batch)
+
+    def _deliver(self, name: str, taken: int, final: Sequence[tuple[_Ticket, Verdict]]) -> None:
+        self._metrics.batch_items.labels(name).observe(taken)
+        for ticket, verdict in final:
+            ticket.batch.put(ticket.position, verdict)
 
 
 async def _joined(thread: threading.Thread, until: float) -> None:

@@ -51,6 +51,8 @@ class ServiceLimits(RequestLimits):
     """The most items handed to a verifier in one call."""
     threads: PositiveInt = 4
     """Calls of one verifier at a time."""
+    niceness: int = Field(5, ge=0, le=19)
+    """How far the processes that judge stand back behind the service, which answers, and others on the host."""
 
     @model_validator(mode="after")
     def _largest_request_finds_room(self) -> ServiceLimits:

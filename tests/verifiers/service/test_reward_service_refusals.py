@@ -298,7 +298,7 @@ def basic(password: str) -> str:
 
 
 def test_the_token() -> None:
-    with serving({"exact": ExactVerifier()}, token=TOKEN) as client:
+    with serving({"exact": ExactVerifier()}, tokens=[TOKEN]) as client:
         for given in ("", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Token {TOKEN}", TOKEN):
             answer = client.post("/v1/score", json={"items": []}, headers={"Authorization": given})
             refused(answer, 401, "unauthorized")
