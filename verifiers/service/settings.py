@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
@@ -51,7 +51,7 @@ class ServiceLimits(RequestLimits):
     """The most items handed to a verifier in one call."""
     threads: PositiveInt = 4
     """Calls of one verifier at a time."""
-    niceness: int = Field(5, ge=0, le=19)
+    niceness: Annotated[int, Field(ge=0, le=19)] = 5
     """How far the processes that judge stand back behind the service, which answers, and others on the host."""
 
     @model_validator(mode="after")
