@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-_Start = Callable[[], "subprocess.Popen[bytes]"]
-_Request = tuple[_Start, "Future[subprocess.Popen[bytes]]"]
+_Request = tuple[Callable[[], Any], "Future[Any]"]
 _requests: dict[int, queue.SimpleQueue[_Request]] = {}
 
 
@@ -33,6 +32,14 @@ def launch(
     return started.result()
 
 
+def stand_back(niceness: int) -> None:
+    """Has all that is started from now on leave the processor to others first, this process among them."""
+    told: Future[None] = Future()
+    # Of the thread that starts them, from which they have it.
+    _queue().put((lambda: os.setpriority(os.PRIO_PROCESS, 0, niceness), told))
+    told.result()
+
+
 def _queue() -> queue.SimpleQueue[_Request]:
     # Keyed by process, since a forked copy of this one has no such thread.
     fresh: queue.SimpleQueue[_Request] = queue.SimpleQueue()
@@ -47,7 +54,7 @@ def _serve(requests: queue.SimpleQueue[_Request]) -> None:
         _answer(*requests.get())
 
 
-def _answer(start: _Start, started: Future[subprocess.Popen[bytes]]) -> None:
+def _answer(start: Callable[[], Any], started: Future[Any]) -> None:
     try:
         started.set_result(start())
     except Exception as error:  # noqa: BLE001 - handed to the thread that asked

@@ -79,6 +79,8 @@ def _only_one(place: Path) -> Iterator[None]:
 def _compile(language: Language, place: Path) -> None:
     target = _compiled(language, place)
     target.parent.mkdir(parents=True, exist_ok=True)
+    for shown in {place, target.parent}:
+        shown.chmod(0o755)  # to the sandbox's user, whatever the umask
     with tempfile.TemporaryDirectory(dir=place) as folder:
         source, made = Path(folder) / "all.h", Path(folder) / "all.h.gch"
         source.write_text(f"#include <{language.header}>\n")

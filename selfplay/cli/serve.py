@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import ipaddress
 import logging
+import math
 import os
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "SELFPLAY_SERVE_TOKEN"
 _NEEDED = ("fastapi", "uvicorn", "prometheus_client")
 _SHORTEST_TOKEN = 16
-_FILES = 8192
-_CONNECTIONS = 1000
+_FILES, _FILES_OF_OURS = 8192, 256
 _BACKLOG = 512
 
 
@@ -44,33 +44,35 @@ def missing_extra() -> str:
     return f"selfplay serve needs {', '.join(missing)}: install the extra with `pip install 'promptcot[serve]'`"
 
 
-def read_token(file: Path | None) -> str | None:
-    """The token from a file, else from the environment, else None. Raises ServeError for one that is no token."""
+def read_tokens(file: Path | None) -> list[str]:
+    """The tokens of a file, one a line, else the one of the environment, else none. Raises ServeError for no token."""
     if file is not None:
         try:
-            token, source = file.read_text(encoding="utf-8").strip(), str(file)
+            found, source = file.read_text(encoding="utf-8").strip().splitlines() or [""], str(file)
         except (OSError, UnicodeDecodeError) as error:
             raise ServeError(f"--token-file {file}: cannot be read: {error}") from error
     elif TOKEN_VARIABLE in os.environ:
-        token, source = os.environ[TOKEN_VARIABLE].strip(), TOKEN_VARIABLE
+        found, source = [os.environ[TOKEN_VARIABLE]], TOKEN_VARIABLE
     else:
-        return None
-    if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
-        raise ServeError(
-            f"{source}: a token has at least {_SHORTEST_TOKEN} ASCII characters and no blanks; make one with "
-            "`python -c 'import secrets; print(secrets.token_urlsafe())'`"
-        )
-    return token
+        return []
+    tokens = [token.strip() for token in found]
+    for token in tokens:
+        if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
+            raise ServeError(
+                f"{source}: a token has at least {_SHORTEST_TOKEN} ASCII characters and no blanks; make one with "
+                "`python -c 'import secrets; print(secrets.token_urlsafe())'`"
+            )
+    return tokens
 
 
-def bind(host: str, port: int, token: str | None) -> socket.socket:
+def bind(host: str, port: int, tokens: Sequence[str]) -> socket.socket:
     """A listening socket. Raises ServeError where that fails, or where others could reach it without a token."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise ServeError(f"--host {host}: {error}") from error
     family, _, _, _, address = found[0]
-    if token is None and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+    if not tokens and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise ServeError(
             f"--host {host}: other machines could reach the service there, so it needs a token; set {TOKEN_VARIABLE} "
             "or give --token-file, or bind to 127.0.0.1"
@@ -106,23 +108,6 @@ def sandbox_opener(section: Mapping[str, Any], file: Path | None) -> Callable[[]
     )
 
 
-def read_limits(settings: Sequence[str]) -> dict[str, int | float]:
-    """Reads `name=number` for the fields of ServiceLimits. Raises ServeError for another name or no number."""
-    from verifiers.service.settings import ServiceLimits
-
-    kinds = {name: type(value) for name, value in asdict(ServiceLimits()).items()}
-    found: dict[str, int | float] = {}
-    for setting in settings:
-        name, _, text = setting.partition("=")
-        if name not in kinds:
-            raise ServeError(f"--limit {setting}: there is no such limit; there are: {', '.join(kinds)}")
-        try:
-            found[name] = kinds[name](text)
-        except ValueError as error:
-            raise ServeError(f"--limit {setting}: must be a number ({kinds[name].__name__})") from error
-    return found
-
-
 def serve(
     verifiers: str,
     verifiers_file: Path | None,
@@ -139,11 +124,12 @@ def serve(
 
     Raises ServeError or UnusableService before a request is answered, and SystemExit(0) at the end.
     """
+    from sandbox.process.launching import stand_back
     from verifiers.service.known import open_all
-    from verifiers.service.settings import ServiceLimits, merged, parse_verifiers, read_verifiers
+    from verifiers.service.settings import merged, parse_verifiers, read_limits, read_verifiers
 
-    bounds = ServiceLimits(**read_limits(limits))  # type: ignore[arg-type]
-    token = read_token(token_file)
+    bounds = read_limits(limits)
+    tokens = read_tokens(token_file)
     named = parse_verifiers(verifiers) if verifiers or verifiers_file is None else []
     described, sandbox = ([], {}) if verifiers_file is None else read_verifiers(verifiers_file)
     wanted = merged(named, described)
@@ -156,44 +142,50 @@ def serve(
     # uvicorn raises the signal that ended it once more when it is done; and one that comes before must end us too.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    with bind(host, port, token) as listening:
-        opened = open_all(wanted, defaults=defaults, probe_sandbox=lambda: opener().close())
-        say(f"serving {', '.join(opened)} on {_url(listening)} ({_who(listening, token)})")
-        _run(listening, opened, bounds, token, drain_s)
+    stand_back(bounds.niceness)
+    with bind(host, port, tokens) as listening:
+        opened = open_all(wanted, defaults=defaults, probe_sandbox=lambda: opener().close(), quick_s=bounds.quick_s)
+        say(f"serving {', '.join(opened)} on {_url(listening)} ({_who(listening, tokens)})")
+        _run(listening, opened, bounds, tokens, drain_s)
 
 
 def _run(
-    listening: socket.socket, opened: Mapping[str, Opened], limits: ServiceLimits, token: str | None, drain_s: int
+    listening: socket.socket, opened: Mapping[str, Opened], limits: ServiceLimits, tokens: Sequence[str], drain_s: int
 ) -> None:
     import uvicorn
 
     from verifiers.service.app import create_service
 
     logging.basicConfig(format="%(levelname)s %(message)s")
-    _allow_files()
+    # What a judging thread reads must not hold up the event loop for long.
+    sys.setswitchinterval(0.0005)
+    room = _files_allowed() - _FILES_OF_OURS
+    if limits.connections > room:
+        limits = limits.model_copy(update={"connections": max(1, room)})
+    app, connections = create_service(opened, limits, tokens=tokens)
     config = uvicorn.Config(
-        create_service(opened, limits, token=token),
-        http="h11",
+        app,
+        http=connections.protocol,  # type: ignore[arg-type]
         ws="none",
         loop="asyncio",
         lifespan="on",
-        log_level="warning",
+        log_level="error",
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=_CONNECTIONS,
-        timeout_keep_alive=30,
+        timeout_keep_alive=math.ceil(limits.idle_s),
         timeout_graceful_shutdown=drain_s,
     )
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _allow_files() -> None:
-    """As many connections as are answered need file descriptors, and the usual limit is as small."""
+def _files_allowed() -> int:
+    """Asks for as many file descriptors as connections may need, and returns how many there may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted if soft == resource.RLIM_INFINITY else max(soft, wanted)
 
 
 def _stop(*_: object) -> NoReturn:
@@ -205,6 +197,6 @@ def _url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _who(listening: socket.socket, token: str | None) -> str:
+def _who(listening: socket.socket, tokens: Sequence[str]) -> str:
     where = "this machine only" if ipaddress.ip_address(listening.getsockname()[0]).is_loopback else "the network"
-    return f"{where}, {'with a token' if token else 'no token'}"
+    return f"{where}, {'with a token' if tokens else 'no token'}"

@@ -29,6 +29,8 @@ class ComputeSettings(Section):
     """Torch threads of each worker on a CPU."""
     isolate: bool | None = None
     """Whether each stage that uses models has fresh processes, so that memory always comes back; null: on a GPU."""
+    private: bool = False
+    """Whether the run directory, and all that is written meanwhile, is for this user alone (umask 077)."""
 
 
 class Domain(Section):

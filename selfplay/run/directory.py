@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -112,15 +113,20 @@ class RunDirectory:
         Raises:
             RunError: another process is running it, or it cannot be written.
         """
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            lock = (path / "lock").open("a+")
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written ({error.strerror}); choose another with --run-dir") from error
-        with lock:
-            if not _locked(lock):
-                raise RunError(f"{path}: another process is running it; wait for it, or choose another --run-dir")
-            yield cls(path, recipe, reuse)
+        with _umask(0o077 if recipe.compute.private else None):
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                if recipe.compute.private:
+                    path.chmod(0o700)
+                lock = (path / "lock").open("a+")
+            except OSError as error:
+                raise RunError(
+                    f"{path}: cannot be written ({error.strerror}); choose another with --run-dir"
+                ) from error
+            with lock:
+                if not _locked(lock):
+                    raise RunError(f"{path}: another process is running it; wait for it, or choose another --run-dir")
+                yield cls(path, recipe, reuse)
 
     def claim(self, plan: Sequence[PlannedStage]) -> None:
         """Makes the directory this recipe's, with this plan."""
@@ -171,6 +177,17 @@ class RunDirectory:
         shutil.copytree(theirs, partial)
         partial.replace(stage.folder)
         return True
+
+
+@contextlib.contextmanager
+def _umask(mask: int | None) -> Iterator[None]:
+    """Takes bits off the modes of all files made meanwhile, by this process and those that it starts."""
+    before = None if mask is None else os.umask(mask)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.umask(before)
 
 
 def _locked(lock: IO[str]) -> bool:

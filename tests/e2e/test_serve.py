@@ -219,7 +219,7 @@ def test_stopping_finishes_what_runs_and_leaves_nothing() -> None:
         (["--verifiers", "math", "--token-file", "/dev/null"], "a token has at least 16 ASCII characters"),
         (["--verifiers", "math", "--verifiers-file", "/nonexistent"], "/nonexistent: cannot be read"),
         (["--verifiers", "math", "--limit", "max_itms=3"], "there is no such limit; there are: max_items"),
-        (["--verifiers", "math", "--limit", "max_items=many"], "must be a number (int)"),
+        (["--verifiers", "math", "--limit", "max_items=many"], "--limit max_items: Input should be a valid integer"),
         (["--verifiers", "math", "--limit", "queue_items=3"], "would never find room"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,3 +54,16 @@ def test_without_a_folder_to_keep_them_programs_compile_all_the_same(monkeypatch
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     assert precompiled.prepare(CPP) is None
     assert printed() == b"0"
+
+
+def test_the_sandbox_reads_them_whatever_the_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every right program that includes the header failed to compile."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    before = os.umask(0o077)
+    try:
+        place = precompiled.prepare(replace(find_language("cpp"), header="bits/allocator.h"))
+    finally:
+        os.umask(before)
+    assert place is not None
+    made = [place, place / "bits", place / "bits" / "allocator.h.gch"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in made] == [0o755, 0o755, 0o644]

@@ -96,7 +96,7 @@ def _rollout(
     try:
         return _sample(kind.model_validate(fields), name, limits)
     except ValidationError as error:
-        place, words = first_fault(error.errors())
+        place, words = first_fault(error)
         return ScoredItem(None, name, fault=_unusable(f"the label is neither an answer nor a task: {place}: {words}"))
 
 
@@ -138,8 +138,10 @@ def filled(rewards: Sequence[float | None], groups: Sequence[str], fill: str) ->
 
 def score_answer(samples: Sequence[ScoredItem], verdicts: Sequence[Verdict]) -> bytes:
     """The body of a ScoreResponse."""
-    rows = [_row(sample, verdict) for sample, verdict in zip(samples, verdicts, strict=True)]
-    return json_bytes({"verdicts": rows, "rewards": [row["reward"] for row in rows]})
+    # One by one: other threads wait while one text is made.
+    rows = [json_bytes(_row(sample, verdict)) for sample, verdict in zip(samples, verdicts, strict=True)]
+    rewards = json_bytes([None if verdict.reward is None else float(verdict.reward) for verdict in verdicts])
+    return b'{"verdicts":[' + b",".join(rows) + b'],"rewards":' + rewards + b"}"
 
 
 def rewards_answer(prompts: Sequence[str], verdicts: Sequence[Verdict], fill: str) -> bytes:

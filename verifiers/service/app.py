@@ -8,7 +8,7 @@ the extra `serve`.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, FastAPI, Query, Request, Security
@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from verifiers.service.answers import json_bytes, read_rewards, read_score, rewards_answer, score_answer
+from verifiers.service.connections import Connections
 from verifiers.service.guard import Guard, Refused, exchange_of
 from verifiers.service.known import Opened
 from verifiers.service.metrics import CONTENT_TYPE, ServiceMetrics
@@ -32,9 +33,8 @@ from verifiers.service.models import (
     RewardsResponse,
     ScoreRequest,
     ScoreResponse,
-    first_fault,
 )
-from verifiers.service.requests import BoundedRoute, RequestTypes, aside, invalid_request
+from verifiers.service.requests import CheckedRoute, RequestTypes, aside, invalid_request
 from verifiers.service.reward_service import RewardService
 from verifiers.service.settings import ServiceLimits
 
@@ -49,6 +49,7 @@ _WORDS = {
     421: "The Host header does not name this machine, and the service has no token.",
     422: "The request does not fit the schema or is beyond the limits; `field` says where.",
     500: "The service failed on this request.",
+    429: "This client has as much under way as there is room for; try again after the seconds in Retry-After.",
     503: "There is no room in the queue now; try again after the seconds in Retry-After.",
 }
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
@@ -59,13 +60,14 @@ def create_service(
     opened: Mapping[str, Opened],
     limits: ServiceLimits | None = None,
     *,
-    token: str | None = None,
+    tokens: Sequence[str] = (),
     recheck_s: float = 30.0,
     patience_s: float = 10.0,
-) -> ASGIApp:
-    """The service as an ASGI application over opened verifiers, which it closes at its end.
+) -> tuple[ASGIApp, Connections]:
+    """The service as an ASGI application over opened verifiers, which it closes at its end, and its connections,
+    whose `protocol` is the `http` of uvicorn.
 
-    With a `token`, all endpoints but /health and /ready want it.
+    With `tokens`, all endpoints but /health and /ready want one of them, and each is a client of its own.
     """
     limits = limits or ServiceLimits()
     service = RewardService(opened, limits, recheck_s=recheck_s, patience_s=patience_s)
@@ -80,13 +82,14 @@ def create_service(
         redirect_slashes=False,
     )
     # Only for the schema: the guard has looked at the token before.
-    schemes = [] if token is None else [Security(_scheme(name)) for name in _SCHEMES]
-    secured = APIRouter(route_class=BoundedRoute, dependencies=schemes)
+    schemes = [] if not tokens else [Security(_scheme(name)) for name in _SCHEMES]
+    secured = APIRouter(route_class=CheckedRoute, dependencies=schemes)
     _add_scoring(secured, service)
     _add_telling(app, secured, service)
     app.include_router(secured)
     _add_refusals(app, service.metrics)
-    return Guard(app, limits, service.metrics, token=token, paths=_POSTS | _GETS, posts=_POSTS)
+    guard = Guard(app, limits, service.metrics, tokens=tokens, paths=_POSTS | _GETS, posts=_POSTS)
+    return guard, Connections(limits, service.metrics)
 
 
 def _scheme(name: str) -> HTTPBase:
@@ -105,8 +108,8 @@ def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
     found: dict[int | str, dict[str, Any]] = {
         code: {"model": ProblemDetails, "description": _WORDS[code]} for code in codes
     }
-    if 503 in found:
-        found[503]["headers"] = _RETRY_AFTER
+    for code in found.keys() & {429, 503}:
+        found[code]["headers"] = _RETRY_AFTER
     if 401 in found:
         found[401]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
     return found
@@ -115,17 +118,18 @@ def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
 def _add_scoring(router: APIRouter, service: RewardService) -> None:
     served, limits = list(service.opened), service.limits
     types = RequestTypes(served, limits)
-    refusals = _problems(400, 401, 408, 413, 415, 421, 422, 500, 503)
+    refusals = _problems(400, 401, 408, 413, 415, 421, 422, 429, 500, 503)
 
     async def score(request: Request, batch: ScoreRequest) -> Response:
         """One verdict an item, in order. A verdict that could not be reached has `reward: null`, and never fails
         the batch."""
         exchange = exchange_of(request.scope)
-        samples = await aside(exchange.size, read_score, batch, served, limits)
+        samples = await aside(exchange, read_score, batch, served, limits)
         verdicts = await service.judge(samples, exchange, request.receive)
         if exchange.disconnected:
             return Response()
-        return _json(await aside(exchange.size, score_answer, samples, verdicts))
+        await aside(exchange, service.count, samples, verdicts)
+        return _json(await aside(exchange, score_answer, samples, verdicts))
 
     async def openrlhf(
         request: Request,
@@ -141,11 +145,12 @@ def _add_scoring(router: APIRouter, service: RewardService) -> None:
     ) -> Response:
         """One number a sample, in order; `extra_logs.not_checked` tells which of them are stand-ins."""
         exchange = exchange_of(request.scope)
-        samples, prompts = await aside(exchange.size, read_rewards, batch, verifier, types.item, limits)
+        samples, prompts = await aside(exchange, read_rewards, batch, verifier, types.item, limits)
         verdicts = await service.judge(samples, exchange, request.receive)
         if exchange.disconnected:
             return Response()
-        return _json(await aside(exchange.size, rewards_answer, prompts, verdicts, unchecked))
+        await aside(exchange, service.count, samples, verdicts)
+        return _json(await aside(exchange, rewards_answer, prompts, verdicts, unchecked))
 
     # The types of these requests are this service's own.
     score.__annotations__ |= {"batch": types.batch}
@@ -209,8 +214,9 @@ def _add_refusals(app: FastAPI, metrics: ServiceMetrics) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        # Places begin with where the fault is: in the body, or in the query.
-        return answer(invalid_request(*first_fault([{**fault, "loc": fault["loc"][1:]} for fault in error.errors()])))
+        # Of the query: the body has been checked before.
+        fault = error.errors()[0]
+        return answer(invalid_request(".".join(map(str, fault["loc"][1:])), fault["msg"]))
 
     @app.exception_handler(HTTPException)
     async def routing(request: Request, error: HTTPException) -> Response:

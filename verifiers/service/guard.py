@@ -11,8 +11,9 @@ import binascii
 import hmac
 import logging
 import time
-from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import HTTPException
@@ -20,14 +21,17 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from verifiers.service.connections import client_of
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.models import ErrorName, ProblemDetails
 from verifiers.service.settings import ServiceLimits
+from verifiers.service.turns import Turns
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Answered without a token, for probes."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _EXCHANGE = "reward_exchange"
+_REFUSALS_PER_S, _REFUSALS_AT_ONCE, _LONGEST_PAUSE_S = 10.0, 20, 1.0
 _log = logging.getLogger("selfplay.reward_service")
 
 
@@ -35,6 +39,10 @@ _log = logging.getLogger("selfplay.reward_service")
 class Exchange:
     """One request, as the guard and the application know it."""
 
+    client: str
+    """Whose it is: a token's, where there are several, else an address's."""
+    turns: Turns = field(default_factory=Turns)
+    """Turns at reading what is large."""
     size: int = 0
     """Bytes of its body so far."""
     held_bytes: int = 0
@@ -77,18 +85,20 @@ class Guard:
         limits: ServiceLimits,
         metrics: ServiceMetrics,
         *,
-        token: str | None,
+        tokens: Sequence[str],
         paths: frozenset[str],
         posts: frozenset[str],
     ) -> None:
-        """Without a `token` only requests that name this machine in their Host header are answered, so that a
+        """Without `tokens` only requests that name this machine in their Host header are answered, so that a
         web page can't reach the service by a name of its own. `paths` are the known paths, `posts` those that
         take a body."""
         self._app, self._limits, self._metrics = app, limits, metrics
-        self._token = None if token is None else token.encode()
+        self._tokens = [token.encode() for token in tokens]
         self._paths, self._posts = paths, posts
-        self._held_bytes = 0
-        metrics.queue_bytes.set_function(lambda: self._held_bytes)
+        self._held: Counter[str] = Counter()
+        self._refused: dict[str, float] = {}
+        self._turns = Turns()
+        metrics.queue_bytes.set_function(self._held.total)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request; other scopes go to the application as they are."""
@@ -96,7 +106,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
-        exchange = scope[_EXCHANGE] = Exchange()
+        exchange = scope[_EXCHANGE] = Exchange(client_of(scope.get("client")), self._turns)
         endpoint = scope["path"] if scope["path"] in self._paths else "other"
         status = 0
 
@@ -104,11 +114,13 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if 400 <= status < 500:
+                    await self._pause(exchange.client)
             await send(message)
 
         try:
             headers = Headers(scope=scope)
-            self._admit(scope, headers)
+            self._admit(scope, headers, exchange)
             announced = headers.get("content-length", "")
             if announced.isdigit():
                 self._hold(exchange, int(announced))
@@ -122,16 +134,29 @@ class Guard:
             # The answer has been sent; raised further, this would cut the connection under the next request.
             _log.exception("request to %s failed", endpoint)
         finally:
-            self._held_bytes -= exchange.held_bytes
+            self._held[exchange.client] -= exchange.held_bytes
+            if not self._held[exchange.client]:
+                del self._held[exchange.client]
             code = "disconnected" if exchange.disconnected else str(status or 500)
             self._metrics.requests.labels(endpoint, code).inc()
             self._metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - begun)
 
-    def _admit(self, scope: Scope, headers: Headers) -> None:
-        if self._token is None:
+    async def _pause(self, client: str) -> None:
+        """Answers refusals of one client at a slow pace, lest its next take the others' time."""
+        now, step = time.monotonic(), 1 / _REFUSALS_PER_S
+        last = max(self._refused.pop(client, 0.0), now - _REFUSALS_AT_ONCE * step)
+        if len(self._refused) > 10_000:
+            self._refused = {one: at for one, at in self._refused.items() if at > now}
+        self._refused[client] = min(last + step, now + _LONGEST_PAUSE_S)
+        await asyncio.sleep(max(0.0, self._refused[client] - now))
+
+    def _admit(self, scope: Scope, headers: Headers, exchange: Exchange) -> None:
+        if not self._tokens:
             _check_host(headers)
         elif scope["path"] not in OPEN_PATHS:
-            _check_token(headers, self._token)
+            number = _token_number(headers, self._tokens)
+            if len(self._tokens) > 1:
+                exchange.client = f"token {number}"
         if scope["method"] == "POST" and scope["path"] in self._posts:
             _check_media_type(headers)
 
@@ -166,16 +191,20 @@ class Guard:
                 "send fewer items at a time",
             )
         wanted = max(0, size - exchange.held_bytes)
-        if self._held_bytes + wanted > self._limits.queue_bytes:
-            raise Refused(
-                503,
-                "overloaded",
-                f"requests of {self._held_bytes} bytes are under way, and there is room for "
-                f"{self._limits.queue_bytes}; try again later",
-                headers={"Retry-After": "1"},
-            )
-        self._held_bytes += wanted
+        held = self._held[exchange.client]
+        if held + wanted > self._limits.client_bytes:
+            raise overloaded(f"requests of this client of {held} bytes are under way", self._limits.client_bytes, 429)
+        if (held := self._held.total()) + wanted > self._limits.queue_bytes:
+            raise overloaded(f"requests of {held} bytes are under way", self._limits.queue_bytes)
+        self._held[exchange.client] += wanted
         exchange.held_bytes += wanted
+
+
+def overloaded(words: str, room: int, status: int = 503, retry_after_s: int = 1) -> Refused:
+    """The refusal of what there is no room for now: of this client's with 429, of anybody's with 503."""
+    name: ErrorName = "overloaded" if status == 503 else "client_overloaded"
+    words = f"{words}, and there is room for {room}; try again later"
+    return Refused(status, name, words, headers={"Retry-After": str(retry_after_s)})
 
 
 def _check_host(headers: Headers) -> None:
@@ -189,7 +218,7 @@ def _check_host(headers: Headers) -> None:
         )
 
 
-def _check_token(headers: Headers, token: bytes) -> None:
+def _token_number(headers: Headers, tokens: Sequence[bytes]) -> int:
     scheme, _, given = headers.get("authorization", "").partition(" ")
     presented = given.strip().encode()
     if scheme.lower() == "basic":
@@ -199,13 +228,15 @@ def _check_token(headers: Headers, token: bytes) -> None:
             presented = b""
     elif scheme.lower() != "bearer":
         presented = b""
-    if not hmac.compare_digest(presented, token):
+    right = [hmac.compare_digest(presented, token) for token in tokens]
+    if not any(right):
         raise Refused(
             401,
             "unauthorized",
             "this service wants its token: Authorization: Bearer TOKEN, or as a password: http://any:TOKEN@host",
             headers={"WWW-Authenticate": 'Bearer realm="rewards", Basic realm="rewards"'},
         )
+    return right.index(True)
 
 
 def _check_media_type(headers: Headers) -> None:

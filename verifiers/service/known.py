@@ -10,6 +10,7 @@ from sandbox.model import SandboxUnavailable
 from verifiers.model import Task, Test, Verdict, Verifier
 from verifiers.plugins import GuardedVerifier
 from verifiers.registry import UnknownVerifier, load
+from verifiers.service.hasty import hasty_verifier
 from verifiers.service.settings import Served, UnusableService
 
 Known = tuple[Task, str, bool]
@@ -44,11 +45,18 @@ class Opened:
     served: Served
     verifier: Verifier
     known: Sequence[Known]
+    quick: Verifier | None = None
+    """The same with little time for an item."""
 
     @property
     def fingerprint(self) -> str:
         """Changes when the verifier's verdicts may."""
         return str(getattr(self.verifier, "fingerprint", self.verifier.name))
+
+    def close(self) -> None:
+        """Ends its workers."""
+        for verifier in filter(None, (self.verifier, self.quick)):
+            verifier.close()
 
 
 def open_all(
@@ -56,6 +64,7 @@ def open_all(
     *,
     defaults: Mapping[str, Mapping[str, Any]] | None = None,
     probe_sandbox: Callable[[], object] | None = None,
+    quick_s: float | None = None,
 ) -> dict[str, Opened]:
     """Opens verifiers by the names they are served under; each gives its known verdicts first.
 
@@ -63,6 +72,7 @@ def open_all(
         wanted: what to open.
         defaults: by verifier name, parameters where those of `wanted` have none.
         probe_sandbox: called first where programs will be run; raises what open_sandbox raises.
+        quick_s: the time for an item of those that are opened a second time, for what is quick; None opens none so.
 
     Raises UnusableService, with everything closed, when one can't be made or gives another verdict, and when
     there is no sandbox for one that runs programs.
@@ -72,14 +82,14 @@ def open_all(
         for served in wanted:
             if probe_sandbox is not None and runs_programs(served):
                 _probe(served, probe_sandbox)
-            opened[served.name] = one = _open(served, defaults)
+            opened[served.name] = one = _open(served, defaults, quick_s)
             judge = GuardedVerifier(one.verifier)
             fault = fault_of(one.known, judge.verify_many([(task, text) for task, text, _ in one.known]))
             if fault:
                 raise UnusableService(f"verifier {served.name} is not fit to serve: {fault}")
     except BaseException:
         for one in opened.values():
-            one.verifier.close()
+            one.close()
         raise
     return opened
 
@@ -103,13 +113,14 @@ def _probe(served: Served, probe_sandbox: Callable[[], object]) -> None:
         raise UnusableService(f"verifier {served.name} runs programs, and has no sandbox here: {error}") from error
 
 
-def _open(served: Served, defaults: Mapping[str, Mapping[str, Any]] | None) -> Opened:
+def _open(served: Served, defaults: Mapping[str, Mapping[str, Any]] | None, quick_s: float | None) -> Opened:
     try:
         verifier = load(served.verifier, served.params, defaults=defaults)
+        quick = None if quick_s is None else hasty_verifier(served.verifier, served.params, defaults, quick_s)
     except UnknownVerifier as error:
         raise UnusableService(f"verifier {served.name}: {error}") from error
     own = [(row.item.task(), row.item.completion, row.passed) for row in served.known]
-    return Opened(served, verifier, own or _ours(served))
+    return Opened(served, verifier, own or _ours(served), quick)
 
 
 def _ours(served: Served) -> list[Known]:

@@ -46,6 +46,9 @@ class ServiceMetrics:
         self.queue_items = made(Gauge, "queue_items", "Items that wait for a verifier.", "verifier")
         self.running_items = made(Gauge, "running_items", "Items being judged.", "verifier")
         self.queue_bytes = made(Gauge, "queue_bytes", "Bytes of bodies that are read, wait or are judged.")
+        self.connections = made(Gauge, "connections", "Open connections.")
+        words = "Connections ended by the service: headers too late, evicted, refused, answer not fetched."
+        self.connections_cut = made(Counter, "connections_cut", words, "reason")
         self.ready = made(Gauge, "ready", "1 while the verifier gives the known verdicts.", "verifier")
 
     def watch(self, verifier: str, waiting: Callable[[], float], running: Callable[[], float]) -> None:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    ValidationError,
+)
 from pydantic.json_schema import WithJsonSchema
 
 from verifiers.model import Task, Test
@@ -221,16 +232,25 @@ class ServedVerifier(_Strict):
     detail: str = Field(description="What was last found out about it.")
 
 
-class RequestLimits(_Strict):
+class RequestLimits(BaseModel):
     """The bounds of a request to this service."""
 
-    max_items: int
-    max_body_bytes: int
-    max_completion_chars: int
-    max_tests: int
-    max_time_limit_s: float
-    max_item_s: float
-    max_memory_mb: int
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    max_items: PositiveInt = 16_384
+    """Items in one request."""
+    max_body_bytes: PositiveInt = 32 << 20
+    """Bytes of one request's body."""
+    max_completion_chars: PositiveInt = 1_000_000
+    """Characters of one completion."""
+    max_tests: PositiveInt = 1_000
+    """Tests of one item."""
+    max_time_limit_s: PositiveFloat = 60.0
+    """The longest `time_limit_s` that an item may ask for."""
+    max_item_s: PositiveFloat = 3_600.0
+    """The most CPU seconds that an item's tests may take together: their number times `time_limit_s`."""
+    max_memory_mb: PositiveInt = 4_096
+    """The largest `memory_mb` that an item may ask for."""
 
 
 class About(_Strict):
@@ -265,6 +285,7 @@ ErrorName = Literal[
     "invalid_request",
     "internal",
     "overloaded",
+    "client_overloaded",
 ]
 
 
@@ -289,8 +310,9 @@ _TYPE_NAMES = frozenset(
 )
 
 
-def first_fault(faults: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def first_fault(fault: ValidationError) -> tuple[str, str]:
     """The place (`items.3.answer`, perhaps empty) and the words of the first of the faults that pydantic found."""
+    faults = fault.errors(include_url=False, include_context=False, include_input=False)
     place = faults[0]["loc"]
     named = [
         str(part)[:100]

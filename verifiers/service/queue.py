@@ -1,13 +1,17 @@
-"""The bounded queue between requests and verifiers: the event loop never judges, and memory never grows with load.
+"""The bounded queues between requests and verifiers: the event loop never judges, and memory never grows with load.
 
-Every verifier has a lane: a queue, and a few threads that take what waits there, up to a batch at a time. So
-small requests that come while a verifier is busy are judged together, and none waits for others to come.
+Every verifier has a desk for what is quick, where it was opened with little time for an item, and one for what takes
+longer: what the quick desk can't decide goes to the other one, with all that is left of its request. So costs are
+found out, not guessed, and expensive work waits for expensive work. A desk has a few threads; each takes what waits
+for the client that has had the least of the desk's time lately, and of that client's requests the small ones first, so
+that requests that come while a verifier is busy are judged together, and nobody waits behind another's thousands.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
 import threading
 import time
 from collections import deque
@@ -20,30 +24,39 @@ from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.settings import ServiceLimits
 
 Asked = tuple[str, Task, str]
-"""The name of a lane, a task and a completion."""
+"""The name of a verifier, a task and a completion."""
+OURS = ""
+"""The client of the service's own questions: first in every queue, and never refused."""
+_HALF_LIFE_S = 20.0
+_CALL_S = 0.05
+"""A call of a verifier gets as many items as it has lately judged of that client in so long."""
 
 
 class QueueFull(Exception):
     """There is no room for these items now."""
 
-    def __init__(self, message: str, retry_after_s: int) -> None:
-        """`retry_after_s` is about when there will be room."""
+    def __init__(self, message: str, room: int, retry_after_s: int, of_client: bool) -> None:
+        """`retry_after_s` is about when there will be room; `of_client` tells that others still have some."""
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.room, self.retry_after_s, self.of_client = room, retry_after_s, of_client
 
 
+@dataclass(eq=False, slots=True)
 class _Batch:
-    """The verdicts that one request waits for; touched on the event loop only."""
+    """The verdicts that one request waits for."""
 
-    def __init__(self, size: int, loop: asyncio.AbstractEventLoop) -> None:
-        self.verdicts: list[Verdict | None] = [None] * size
-        self.done: asyncio.Future[None] = loop.create_future()
-        self._left = size
+    client: str
+    verdicts: list[Verdict | None]
+    done: asyncio.Future[None]
+    left: int
+    gone: bool = False
+    """Whether nobody waits for it any more."""
 
     def put(self, position: int, verdict: Verdict) -> None:
+        """For the event loop only."""
         self.verdicts[position] = verdict
-        self._left -= 1
-        if not self._left and not self.done.done():
+        self.left -= 1
+        if not self.left and not self.done.done():
             self.done.set_result(None)
 
 
@@ -56,153 +69,258 @@ class _Ticket:
 
 
 @dataclass(slots=True)
-class _Lane:
-    name: str
-    verifier: Verifier
-    batch_items: int
-    waiting: deque[_Ticket] = field(default_factory=deque)
-    running: int = 0
-    calls: dict[int, float] = field(default_factory=dict)
-    """When each thread that is in the verifier went in."""
-    seconds_per_item: float = 0.01
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    closing: bool = False
-    threads: list[threading.Thread] = field(default_factory=list)
+class _Client:
+    """What a client has waiting at a desk, by request, and what it has had of it."""
 
-    def add(self, tickets: Sequence[_Ticket], first: bool) -> None:
-        with self.changed:
-            if first:
-                self.waiting.extendleft(reversed(tickets))
-            else:
-                self.waiting.extend(tickets)
-            self.changed.notify(math.ceil(len(tickets) / self.batch_items))
+    requests: dict[_Batch, deque[_Ticket]] = field(default_factory=dict)
+    turns: int = 0
+    calls: int = 0
+    spent_s: float = 0.0
+    seen: float = 0.0
+    pace_s: float = 0.01
+    """Seconds an item."""
 
-    def withdraw(self, batch: _Batch) -> None:
-        with self.changed:
-            self.waiting = deque(ticket for ticket in self.waiting if ticket.batch is not batch)
+    def charge(self, seconds: float, items: int) -> float:
+        """Adds to what it has had lately, and returns that."""
+        now = time.monotonic()
+        self.spent_s, self.seen = self.spent_s * 0.5 ** ((now - self.seen) / _HALF_LIFE_S) + seconds, now
+        if items:
+            self.pace_s = 0.7 * self.pace_s + 0.3 * seconds / items
+        return self.spent_s
 
-    def take(self) -> list[_Ticket]:
-        """Waits for something to judge; empty when the lane closes."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.waiting or self.closing)
-            if self.closing:
-                return []
-            taken = [self.waiting.popleft() for _ in range(min(self.batch_items, len(self.waiting)))]
+    def take(self, most: int) -> list[_Ticket]:
+        """Some of what waits: of the smallest requests first, but every fourth time of those that wait longest."""
+        taken: list[_Ticket] = []
+        self.turns += 1
+        old_first = list(self.requests)
+        for batch in old_first if self.turns % 4 == 0 else sorted(old_first, key=lambda one: len(self.requests[one])):
+            tickets = self.requests.pop(batch)
+            taken += (tickets.popleft() for _ in range(min(most - len(taken), len(tickets))))
+            if tickets:
+                self.requests[batch] = tickets
+            if len(taken) == most:
+                break
+        return taken
+
+
+class _Desk:
+    """A verifier, what waits for it, and the threads that call it."""
+
+    def __init__(self, verifier: Verifier, threads: int, batch_items: int) -> None:
+        self.verifier, self._batch_items, self.threads = GuardedVerifier(verifier), batch_items, threads
+        # A call of fewer items would leave workers idle.
+        self._least = min(batch_items, os.cpu_count() or 1) if self.verifier.overlaps else 1
+        self.waiting = self.running = 0
+        self._clients: dict[str, _Client] = {}
+        self._calls: dict[int, float] = {}
+        self._changed = threading.Condition()
+        self.closing = False
+
+    def add(self, client: str, batch: _Batch, tickets: Sequence[_Ticket]) -> None:
+        with self._changed:
+            self._clients.setdefault(client, _Client()).requests.setdefault(batch, deque()).extend(tickets)
+            self.waiting += len(tickets)
+            self._changed.notify(len(tickets))
+
+    def withdraw(self, batch: _Batch) -> list[_Ticket]:
+        """Takes out what waits of a request."""
+        with self._changed:
+            tickets = self._clients.get(batch.client, _Client()).requests.pop(batch, deque())
+            self.waiting -= len(tickets)
+            return list(tickets)
+
+    def take(self) -> tuple[str, list[_Ticket]]:
+        """Waits for something to judge; nothing when the desk closes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.closing or self._next() is not None)
+            name = self._next()
+            if self.closing or name is None:
+                return "", []
+            client = self._clients[name]
+            taken = client.take(min(self._batch_items, max(self._least, int(_CALL_S / client.pace_s))))
+            client.calls += 1
+            self.waiting -= len(taken)
             self.running += len(taken)
-            self.calls[threading.get_ident()] = time.monotonic()
-            return taken
+            self._calls[threading.get_ident()] = time.monotonic()
+            if self.waiting:
+                self._changed.notify()
+            return name, taken
 
-    def gave(self, count: int) -> None:
-        with self.changed:
-            seconds = time.monotonic() - self.calls.pop(threading.get_ident())
-            self.running -= count
-            self.seconds_per_item = 0.8 * self.seconds_per_item + 0.2 * seconds / count
+    def gave(self, name: str, items: int) -> None:
+        with self._changed:
+            client = self._clients[name]
+            client.charge(time.monotonic() - self._calls.pop(threading.get_ident()), items)
+            client.calls -= 1
+            self.running -= items
+            for old in [one for one, has in self._clients.items() if not has.requests and not has.calls]:
+                if self._clients[old].charge(0.0, 0) < _CALL_S:
+                    del self._clients[old]
+            self._changed.notify()
+
+    def of_client(self, client: str) -> int:
+        """How many items of a client wait."""
+        with self._changed:
+            return sum(map(len, self._clients.get(client, _Client()).requests.values()))
+
+    def room_after_s(self) -> int:
+        """About when what waits now will have been judged."""
+        with self._changed:
+            waits = sum(sum(map(len, one.requests.values())) * one.pace_s for one in self._clients.values())
+        return min(60, max(1, math.ceil(waits / self.threads)))
 
     def stuck_s(self) -> float:
-        """For how long every thread of this lane has been in one call of the verifier."""
-        with self.changed:
-            if len(self.calls) < len(self.threads):
-                return 0.0
-            return time.monotonic() - max(self.calls.values(), default=time.monotonic())
+        """For how long every thread of this desk has been in one call of the verifier."""
+        with self._changed:
+            now = time.monotonic()
+            return 0.0 if len(self._calls) < self.threads else now - max(self._calls.values(), default=now)
+
+    def close(self) -> None:
+        with self._changed:
+            self.closing = True
+            self._changed.notify_all()
+
+    def _next(self) -> str | None:
+        """Whose turn it is: who has fewest calls under way, and of these who has had least. None has every thread."""
+        most = max(1, self.threads - 1)
+        ready = [
+            (name != OURS, one.calls, one.charge(0.0, 0), name)
+            for name, one in self._clients.items()
+            if one.requests and (one.calls < most or name == OURS)
+        ]
+        return min(ready)[-1] if ready else None
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The desks of one verifier, the quick one first."""
+
+    name: str
+    desks: list[_Desk]
+
+    def held(self) -> int:
+        return sum(desk.waiting + desk.running for desk in self.desks)
 
 
 class JudgingQueue:
     """Judges items on threads, within bounds. Its methods are for the event loop that `start` was called on."""
 
-    def __init__(self, verifiers: Mapping[str, Verifier], limits: ServiceLimits, metrics: ServiceMetrics) -> None:
-        """Takes the verifiers by the names they are served under; `close` closes them."""
-        self._limits, self._metrics = limits, metrics
-        self._lanes = {
-            name: _Lane(name, GuardedVerifier(verifier), limits.batch_items) for name, verifier in verifiers.items()
-        }
-        for name, lane in self._lanes.items():
-            metrics.watch(name, lambda lane=lane: len(lane.waiting), lambda lane=lane: lane.running)  # type: ignore[misc]
+    def __init__(
+        self,
+        verifiers: Mapping[str, Verifier],
+        limits: ServiceLimits,
+        metrics: ServiceMetrics,
+        quick: Mapping[str, Verifier] | None = None,
+    ) -> None:
+        """Takes the verifiers by the names they are served under, and those of them that there are for quick items;
+        `close` closes them all. A verdict of a quick one without an outcome is not final."""
+        self._limits = limits
+        self._lanes = {}
+        self._threads: list[threading.Thread] = []
+        for name, verifier in verifiers.items():
+            both = [*([quick[name]] if quick and name in quick else []), verifier]
+            lane = _Lane(name, [_Desk(one, limits.threads, limits.batch_items) for one in both])
+            self._lanes[name] = lane
+            metrics.watch(
+                name,
+                lambda lane=lane: sum(desk.waiting for desk in lane.desks),  # type: ignore[misc]
+                lambda lane=lane: sum(desk.running for desk in lane.desks),  # type: ignore[misc]
+            )
+        self._metrics = metrics
 
     def start(self) -> None:
         """Starts the threads; call it on the running event loop."""
         loop = asyncio.get_running_loop()
         for lane in self._lanes.values():
-            for number in range(self._limits.threads):
-                # Daemons: a plug-in that never returns must not keep the process from ending.
-                thread = threading.Thread(
-                    target=self._work, args=(lane, loop), name=f"judge-{lane.name}-{number}", daemon=True
-                )
-                lane.threads.append(thread)
-                thread.start()
-
-    @property
-    def held(self) -> int:
-        """Items that wait or are being judged."""
-        return sum(len(lane.waiting) + lane.running for lane in self._lanes.values())
+            for at, desk in enumerate(lane.desks):
+                for number in range(desk.threads):
+                    # Daemons: a plug-in that never returns must not keep the process from ending.
+                    name = f"judge-{lane.name}-{at}-{number}"
+                    thread = threading.Thread(target=self._work, args=(lane, desk, loop), name=name, daemon=True)
+                    self._threads.append(thread)
+                    thread.start()
 
     def stuck_s(self, name: str) -> float:
         """For how many seconds every thread of this verifier has been in one and the same call."""
-        return self._lanes[name].stuck_s()
+        return min(desk.stuck_s() for desk in self._lanes[name].desks)
 
-    async def judge(self, asked: Sequence[Asked], *, urgent: bool = False) -> list[Verdict]:
+    async def judge(self, asked: Sequence[Asked], client: str = OURS) -> list[Verdict]:
         """One verdict an item, in order. What is not judged within the limit of a request is not checked.
 
-        When the caller is cancelled, what still waits is taken out of the queue. `urgent` items go first and are
-        never refused. Raises QueueFull.
+        When the caller is cancelled, what still waits is taken out of the queue. Raises QueueFull.
         """
-        lanes = {name for name, _, _ in asked}
-        if not urgent and self.held + len(asked) > self._limits.queue_items:
-            raise QueueFull(
-                f"{self.held} items wait or are being judged, and there is room for {self._limits.queue_items}",
-                self._room_after_s(lanes),
-            )
         if not asked:
             return []
-        batch = _Batch(len(asked), asyncio.get_running_loop())
-        tickets: dict[str, list[_Ticket]] = {name: [] for name in lanes}
+        batch = _Batch(client, [None] * len(asked), asyncio.get_running_loop().create_future(), len(asked))
+        tickets: dict[str, list[_Ticket]] = {}
         for position, (name, task, completion) in enumerate(asked):
-            tickets[name].append(_Ticket(batch, position, task, completion))
-        for name, own in tickets.items():
-            self._lanes[name].add(own, urgent)
+            tickets.setdefault(name, []).append(_Ticket(batch, position, task, completion))
+        lanes = [self._lanes[name] for name in tickets]
+        if client != OURS:
+            for lane in lanes:
+                self._find_room(lane, client, len(tickets[lane.name]))
+        for lane in lanes:
+            lane.desks[0].add(client, batch, tickets[lane.name])
         try:
             await asyncio.wait({batch.done}, timeout=self._limits.request_s)
         finally:
-            if not batch.done.done():
-                for name in lanes:
-                    self._lanes[name].withdraw(batch)
+            batch.gone = not batch.done.done()
+            if batch.gone:
+                for lane in lanes:
+                    for desk in lane.desks:
+                        desk.withdraw(batch)
         late = Verdict(None, None, "not_checked", f"not judged within {self._limits.request_s:g} s")
         return [verdict or late for verdict in batch.verdicts]
 
     async def close(self, patience_s: float) -> None:
         """Lets calls of verifiers end, for at most so many seconds, then closes the verifiers."""
         until = time.monotonic() + patience_s
-        for lane in self._lanes.values():
-            with lane.changed:
-                lane.closing = True
-                lane.changed.notify_all()
-        for lane in self._lanes.values():
-            for thread in lane.threads:
-                await _joined(thread, until)
-        closers = [
-            threading.Thread(target=lane.verifier.close, name=f"close-{lane.name}", daemon=True)
-            for lane in self._lanes.values()
-        ]
+        desks = [desk for lane in self._lanes.values() for desk in lane.desks]
+        for desk in desks:
+            desk.close()
+        for thread in self._threads:
+            await _joined(thread, until)
+        closers = [threading.Thread(target=desk.verifier.close, daemon=True) for desk in desks]
         for closer in closers:
             closer.start()
         for closer in closers:
             await _joined(closer, max(until, time.monotonic() + 1))
 
-    def _room_after_s(self, lanes: set[str]) -> int:
-        waits = [len(self._lanes[name].waiting) * self._lanes[name].seconds_per_item for name in lanes]
-        return min(60, max(1, math.ceil(max(waits, default=0.0) / self._limits.threads)))
+    def _find_room(self, lane: _Lane, client: str, items: int) -> None:
+        own = sum(desk.of_client(client) for desk in lane.desks)
+        for held, room, of_client in (
+            (lane.held(), self._limits.queue_items, False),
+            (own, self._limits.client_items, True),
+        ):
+            if held + items > room:
+                whose = "items of this client wait" if of_client else "items wait or are being judged"
+                after = max(desk.room_after_s() for desk in lane.desks)
+                raise QueueFull(f"{held} {whose}", room, after, of_client)
 
-    def _work(self, lane: _Lane, loop: asyncio.AbstractEventLoop) -> None:
-        while taken := lane.take():
-            verdicts = lane.verifier.verify_many([(ticket.task, ticket.completion) for ticket in taken])
-            lane.gave(len(taken))
+    def _work(self, lane: _Lane, desk: _Desk, loop: asyncio.AbstractEventLoop) -> None:
+        while (turn := desk.take())[1]:
+            name, taken = turn
+            verdicts = desk.verifier.verify_many([(ticket.task, ticket.completion) for ticket in taken])
+            final = []
+            for ticket, verdict in zip(taken, verdicts, strict=True):
+                if verdict.passed is None and desk is not lane.desks[-1]:
+                    self._pass_on(ticket, desk, lane.desks[-1])
+                else:
+                    final.append((ticket, verdict))
+            desk.gave(name, len(taken))
             try:
-                loop.call_soon_threadsafe(self._deliver, lane.name, taken, verdicts)
+                loop.call_soon_threadsafe(self._deliver, lane.name, len(taken), final)
             except RuntimeError:
                 return  # the loop has ended, and with it everybody who could be told
 
-    def _deliver(self, name: str, taken: Sequence[_Ticket], verdicts: Sequence[Verdict]) -> None:
-        self._metrics.batch_items.labels(name).observe(len(taken))
-        for ticket, verdict in zip(taken, verdicts, strict=True):
+    def _pass_on(self, ticket: _Ticket, quick: _Desk, patient: _Desk) -> None:
+        batch = ticket.batch
+        patient.add(batch.client, batch, [ticket, *quick.withdraw(batch)])
+        if batch.gone:
+            patient.withdraw(batch)
+
+    def _deliver(self, name: str, taken: int, final: Sequence[tuple[_Ticket, Verdict]]) -> None:
+        self._metrics.batch_items.labels(name).observe(taken)
+        for ticket, verdict in final:
             ticket.batch.put(ticket.position, verdict)
 
 

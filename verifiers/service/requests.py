@@ -1,4 +1,7 @@
-"""The requests of a service, as FastAPI reads, checks and documents them: within its limits, naming its verifiers."""
+"""The requests of a service, as FastAPI documents them: within its limits, naming its verifiers.
+
+They are read and checked beside the event loop where they are large, one at a time, in the clients' turns.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import Query, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, BeforeValidator, Field, create_model
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model
 from pydantic_core import from_json
 
 from sandbox.languages import LANGUAGES
-from verifiers.service.guard import Refused
-from verifiers.service.models import RewardsRequest, ScoreItem, ScoreRequest, whole
+from verifiers.service.guard import Exchange, Refused, exchange_of
+from verifiers.service.models import RewardsRequest, ScoreItem, ScoreRequest, first_fault, whole
 from verifiers.service.settings import ServiceLimits
 
-_LARGE = 1 << 18
+_LARGE = 1 << 14
 _MAX_STRUCTURE = 2_000_000
 """Brackets, braces and commas of a body: each may cost a hundred bytes once it is read."""
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -26,10 +29,7 @@ _Result = TypeVar("_Result")
 
 
 class RequestTypes:
-    """The requests of one service: within its limits, and naming its verifiers (a sole one may go unnamed).
-
-    FastAPI checks requests by them, and documents them.
-    """
+    """The requests of one service: within its limits, and naming its verifiers (a sole one may go unnamed)."""
 
     def __init__(self, served: Sequence[str], limits: ServiceLimits) -> None:
         names: Any = Literal[tuple(served)]
@@ -70,8 +70,10 @@ def _narrowed(model: type[_Model], **fields: Any) -> type[_Model]:
     return create_model(model.__name__, __base__=model, **fields)
 
 
-class _BoundedRequest(Request):
-    """A request whose body is JSON in the strict sense, of bounded intricacy."""
+class _CheckedRequest(Request):
+    """A request whose body is read and checked before FastAPI, which does both on the event loop, comes to it."""
+
+    model: type[BaseModel]
 
     async def body(self) -> bytes:
         """The whole body. Raises Refused where there is none."""
@@ -79,14 +81,12 @@ class _BoundedRequest(Request):
         return body or _read_json(body)
 
     async def json(self) -> Any:
-        """The body's value, found once. Raises Refused."""
-        if not hasattr(self, "_json"):
-            body = await self.body()
-            self._json = await aside(len(body), _read_json, body)
-        return self._json
+        """The checked body. Raises Refused."""
+        body = await self.body()
+        return await aside(exchange_of(self.scope), _read, body, self.model)
 
 
-class BoundedRoute(APIRoute):
+class CheckedRoute(APIRoute):
     """FastAPI's route, with such requests."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -94,9 +94,19 @@ class BoundedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
-            return await handle(_BoundedRequest(request.scope, request.receive))
+            checked = _CheckedRequest(request.scope, request.receive)
+            if self.body_field is not None:
+                checked.model = self.body_field.field_info.annotation  # type: ignore[assignment]
+            return await handle(checked)
 
         return handler
+
+
+def _read(body: bytes, model: type[BaseModel]) -> BaseModel:
+    try:
+        return model.model_validate(_read_json(body))
+    except ValidationError as error:
+        raise invalid_request(*first_fault(error)) from None
 
 
 def _read_json(body: bytes) -> Any:
@@ -116,6 +126,9 @@ def invalid_request(field: str, words: str) -> Refused:
     return Refused(422, "invalid_request", f"{field}: {words}" if field else words, field or None)
 
 
-async def aside(size: int, work: Callable[..., _Result], *arguments: Any) -> _Result:
-    """Does what takes long for large bodies on a thread, so that the loop goes on answering others."""
-    return work(*arguments) if size < _LARGE else await asyncio.to_thread(work, *arguments)
+async def aside(exchange: Exchange, work: Callable[..., _Result], *arguments: Any) -> _Result:
+    """Does what takes long for large bodies on a thread, one after the other, so that the loop goes on answering."""
+    if exchange.size < _LARGE:
+        return work(*arguments)
+    async with exchange.turns.turn(exchange.client):
+        return await asyncio.to_thread(work, *arguments)

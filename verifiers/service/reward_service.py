@@ -13,7 +13,7 @@ from starlette.types import Receive
 
 from verifiers.model import Verdict
 from verifiers.service.answers import ScoredItem
-from verifiers.service.guard import Exchange, Refused
+from verifiers.service.guard import Exchange, overloaded
 from verifiers.service.known import Opened, fault_of
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.queue import JudgingQueue, QueueFull
@@ -38,7 +38,8 @@ class RewardService:
         """`recheck_s` is how often known verdicts are asked again; `patience_s` how long calls of verifiers may
         go on when the service closes. The verifiers are closed with the service."""
         self.opened, self.limits, self.metrics = opened, limits, ServiceMetrics()
-        self.queue = JudgingQueue({name: one.verifier for name, one in opened.items()}, limits, self.metrics)
+        quick = {name: one.quick for name, one in opened.items() if one.quick is not None}
+        self.queue = JudgingQueue({name: one.verifier for name, one in opened.items()}, limits, self.metrics, quick)
         self._states = {name: _State(one.fingerprint) for name, one in opened.items()}
         self._recheck_s, self._patience_s = recheck_s, patience_s
         for name in opened:
@@ -59,7 +60,7 @@ class RewardService:
         """One verdict a sample, in order; none when the client left. Raises Refused."""
         self.metrics.request_items.observe(len(samples))
         asked = [(one.name, one.task, one.completion) for one in samples if one.fault is None]
-        judging = asyncio.ensure_future(self.queue.judge(asked))
+        judging = asyncio.ensure_future(self.queue.judge(asked, exchange.client))
         leaving = asyncio.ensure_future(_left(receive))
         try:
             await asyncio.wait({judging, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,11 +73,8 @@ class RewardService:
         try:
             judged = iter(judging.result())
         except QueueFull as full:
-            headers = {"Retry-After": str(full.retry_after_s)}
-            raise Refused(503, "overloaded", f"{full}; try again later", headers=headers) from full
-        verdicts = [one.fault or next(judged) for one in samples]
-        self._count(samples, verdicts)
-        return verdicts
+            raise overloaded(str(full), full.room, 429 if full.of_client else 503, full.retry_after_s) from full
+        return [one.fault or next(judged) for one in samples]
 
     def readiness(self) -> tuple[bool, list[dict[str, Any]]]:
         """Whether every verifier is ready, and a row on each."""
@@ -90,7 +88,8 @@ class RewardService:
             rows.append({"name": name, "fingerprint": state.fingerprint, "ready": ready, "detail": detail[:500]})
         return all(row["ready"] for row in rows), rows
 
-    def _count(self, samples: Sequence[ScoredItem], verdicts: Sequence[Verdict]) -> None:
+    def count(self, samples: Sequence[ScoredItem], verdicts: Sequence[Verdict]) -> None:
+        """Counts verdicts, from any thread."""
         by_name: dict[str, list[Verdict]] = {}
         for sample, verdict in zip(samples, verdicts, strict=True):
             by_name.setdefault(sample.name, []).append(verdict)
@@ -106,7 +105,7 @@ class RewardService:
     async def _ask(self, name: str, one: Opened) -> None:
         begun = time.perf_counter()
         asked = [(name, task, completion) for task, completion, _ in one.known]
-        fault = fault_of(one.known, await self.queue.judge(asked, urgent=True))
+        fault = fault_of(one.known, await self.queue.judge(asked))
         state = self._states[name]
         state.ready = not fault
         state.detail = fault or f"gave its known verdicts in {time.perf_counter() - begun:.3f} s"

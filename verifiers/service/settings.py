@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
-from verifiers.service.models import ScoreItem, first_fault
+from verifiers.service.models import RequestLimits, ScoreItem, first_fault
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 
@@ -20,47 +20,69 @@ class UnusableService(ValueError):
     """The service can't start like this; the message names what is wrong and the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceLimits:
+class ServiceLimits(RequestLimits):
     """Bounds of one service. What is beyond them is refused with words, never queued."""
 
-    max_items: int = 16_384
-    """Items in one request."""
-    max_body_bytes: int = 32 << 20
-    """Bytes of one request's body."""
-    max_completion_chars: int = 1_000_000
-    """Characters of one completion."""
-    max_tests: int = 1_000
-    """Tests of one item."""
-    max_time_limit_s: float = 60.0
-    """The longest `time_limit_s` that an item may ask for."""
-    max_item_s: float = 3_600.0
-    """The most CPU seconds that an item's tests may take together: their number times `time_limit_s`."""
-    max_memory_mb: int = 4_096
-    """The largest `memory_mb` that an item may ask for."""
-    queue_items: int = 65_536
-    """Items waiting or being judged, over all requests; beyond it requests get 503."""
-    queue_bytes: int = 256 << 20
+    queue_items: PositiveInt = 65_536
+    """Items waiting or being judged for one verifier, over all requests; beyond it requests get 503."""
+    client_items: PositiveInt = 32_768
+    """Items of one client that wait for one verifier; beyond it its requests get 429."""
+    queue_bytes: PositiveInt = 256 << 20
     """Bytes of bodies being read, waiting or being judged, over all requests; beyond it requests get 503."""
-    body_s: float = 60.0
+    client_bytes: PositiveInt = 128 << 20
+    """The same for the requests of one client; beyond it they get 429."""
+    connections: PositiveInt = 4_096
+    """Open connections; beyond it, one that the service waits for is closed, or the new one gets 503."""
+    client_connections: PositiveInt = 1_024
+    """The same for one address (of IPv6, one /64)."""
+    headers_s: PositiveFloat = 10.0
+    """Seconds that the headers of a request may take to arrive."""
+    body_s: PositiveFloat = 60.0
     """Seconds that a body may take to arrive."""
-    request_s: float = 600.0
+    answer_s: PositiveFloat = 60.0
+    """Seconds that a client may take to fetch its answer."""
+    idle_s: PositiveFloat = 30.0
+    """Seconds that a connection is kept between two requests."""
+    request_s: PositiveFloat = 600.0
     """Seconds after which what a request still waits for is answered as not checked."""
-    batch_items: int = 32
+    quick_s: PositiveFloat = 0.5
+    """Seconds that an item may take before it goes on among those that take long (math, code)."""
+    batch_items: PositiveInt = 32
     """The most items handed to a verifier in one call."""
-    threads: int = 4
+    threads: PositiveInt = 4
     """Calls of one verifier at a time."""
+    niceness: Annotated[int, Field(ge=0, le=19)] = 5
+    """How far the processes that judge stand back behind the service, which answers, and others on the host."""
 
-    def __post_init__(self) -> None:
-        for bound in fields(self):
-            if getattr(self, bound.name) <= 0:
-                raise UnusableService(f"{bound.name}: must be more than 0, not {getattr(self, bound.name)}")
-        for part, whole in (("max_items", "queue_items"), ("max_body_bytes", "queue_bytes")):
+    @model_validator(mode="after")
+    def _largest_request_finds_room(self) -> ServiceLimits:
+        for part, whole in _ROOMS:
             if getattr(self, part) > getattr(self, whole):
-                raise UnusableService(
+                raise ValueError(
                     f"{part} ({getattr(self, part)}) is more than {whole} ({getattr(self, whole)}), so that the "
                     f"largest request would never find room; raise {whole} or lower {part}"
                 )
+        return self
+
+
+_ROOMS = (
+    *(("max_items", "queue_items"), ("max_items", "client_items")),
+    *(("max_body_bytes", "queue_bytes"), ("max_body_bytes", "client_bytes")),
+)
+
+
+def read_limits(settings: Sequence[str]) -> ServiceLimits:
+    """Reads `name=number`, each for a field of ServiceLimits. Raises UnusableService for what is none."""
+    given = dict(setting.partition("=")[::2] for setting in settings)
+    for name in given:
+        if name not in ServiceLimits.model_fields:
+            known = ", ".join(ServiceLimits.model_fields)
+            raise UnusableService(f"--limit {name}: there is no such limit; there are: {known}")
+    try:
+        return ServiceLimits.model_validate(given)
+    except ValidationError as error:
+        place, words = first_fault(error)
+        raise UnusableService(f"--limit {place}: {words}" if place else words) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +147,7 @@ def read_verifiers(path: Path) -> tuple[list[Served], dict[str, Any]]:
     try:
         read = _File.model_validate(content)
     except ValidationError as error:
-        place, words = first_fault(error.errors())
+        place, words = first_fault(error)
         raise UnusableService(f"{path}: {place or 'the file'}: {words}") from error
     found = []
     for name, entry in read.verifiers.items():

@@ -47,8 +47,15 @@ class Gate:
         self.closed = True
 
 
-def opened(verifiers: Mapping[str, Verifier], known: Mapping[str, Sequence[Known]] | None = None) -> dict[str, Opened]:
-    return {name: Opened(Served(name, name), one, (known or {}).get(name, ())) for name, one in verifiers.items()}
+def opened(
+    verifiers: Mapping[str, Verifier],
+    known: Mapping[str, Sequence[Known]] | None = None,
+    quick: Mapping[str, Verifier] | None = None,
+) -> dict[str, Opened]:
+    return {
+        name: Opened(Served(name, name), one, (known or {}).get(name, ()), (quick or {}).get(name))
+        for name, one in verifiers.items()
+    }
 
 
 def function(judge: Callable[[Task, str], Any], name: str = "own") -> FunctionVerifier:
@@ -61,14 +68,15 @@ def serving(
     limits: ServiceLimits | None = None,
     *,
     known: Mapping[str, Sequence[Known]] | None = None,
-    token: str | None = None,
+    quick: Mapping[str, Verifier] | None = None,
+    tokens: Sequence[str] = (),
     **settings: float,
 ) -> Iterator[httpx.Client]:
     """A client of a service that runs until the end of the `with`."""
-    app = create_service(opened(verifiers, known), limits, token=token, **settings)
+    app, connections = create_service(opened(verifiers, known, quick), limits, tokens=tokens, **settings)
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_level="critical")
+    config = uvicorn.Config(app, http=connections.protocol, ws="none", lifespan="on", log_level="critical")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
@@ -84,6 +92,13 @@ def serving(
         server.should_exit = True
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+
+
+def elsewhere(client: httpx.Client, host: str = "127.0.0.2") -> httpx.Client:
+    """A client of the same service from another address."""
+    return httpx.Client(
+        base_url=client.base_url, timeout=PATIENCE_S, transport=httpx.HTTPTransport(local_address=host), trust_env=False
+    )
 
 
 def score(client: httpx.Client, *items: dict[str, Any]) -> list[dict[str, Any]]:

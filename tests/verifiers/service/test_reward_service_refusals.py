@@ -31,6 +31,7 @@ from verifiers.service.settings import (
     UnusableService,
     merged,
     parse_verifiers,
+    read_limits,
     read_verifiers,
 )
 
@@ -297,7 +298,7 @@ def basic(password: str) -> str:
 
 
 def test_the_token() -> None:
-    with serving({"exact": ExactVerifier()}, token=TOKEN) as client:
+    with serving({"exact": ExactVerifier()}, tokens=[TOKEN]) as client:
         for given in ("", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Token {TOKEN}", TOKEN):
             answer = client.post("/v1/score", json={"items": []}, headers={"Authorization": given})
             refused(answer, 401, "unauthorized")
@@ -443,6 +444,6 @@ def test_names_are_unique_over_all_sources() -> None:
 
 def test_limits_that_contradict_each_other() -> None:
     with pytest.raises(UnusableService, match="would never find room"):
-        ServiceLimits(max_items=10, queue_items=5)
-    with pytest.raises(UnusableService, match="threads: must be more than 0"):
-        ServiceLimits(threads=0)
+        read_limits(["max_items=10", "queue_items=5"])
+    with pytest.raises(UnusableService, match="--limit threads: Input should be greater than 0"):
+        read_limits(["threads=0"])

@@ -38,7 +38,7 @@ OPERATIONS = [
 def several() -> Iterator[str]:
     """The address of a service with three verifiers and a token."""
     verifiers = {"format": FormatVerifier(), "exact": ExactVerifier(), "choice": ChoiceVerifier()}
-    with serving(verifiers, SMALL, token=TOKEN) as client:
+    with serving(verifiers, SMALL, tokens=[TOKEN]) as client:
         yield str(client.base_url).rstrip("/")
 
 

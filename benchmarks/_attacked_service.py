@@ -1,0 +1,93 @@
+"""Latency of honest requests to the reward service, quiet and under attack by twenty hostile clients."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+import httpx
+
+from benchmarks._service_attacks import BODIES, SOCKETS, WORK
+
+CLIENTS, QUIET_S, ATTACK_S, SETTLE_S = 20, 8.0, 20.0, 5.0
+_HONEST = [
+    ("1/2", r"So it is \boxed{\frac{2}{4}}."),
+    ("42", r"We get \boxed{42}."),
+    ("x^2+2x+1", r"Hence \boxed{(x+1)^2}."),
+    ("7", r"Thus \boxed{8}."),
+    (r"\frac{\pi}{2}", r"The area is \boxed{\pi/2}."),
+]
+
+
+class _Watch:
+    """Sends honest items one after the other, and asks for health, each from a connection that is kept."""
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self._sent = 0
+        self.refused = 0
+
+    def watch(self, seconds: float) -> tuple[list[float], list[float]]:
+        """Seconds that each item and each question for health took, for so long."""
+        items: list[float] = []
+        health: list[float] = []
+        until = time.perf_counter() + seconds
+        while (begun := time.perf_counter()) < until:
+            answer, completion = _HONEST[self._sent % len(_HONEST)]
+            self._sent += 1
+            item = {"verifier": "math", "answer": answer, "completion": f"{self._sent}. {completion}"}
+            got = self._client.post("/v1/score", json={"items": [item]})
+            asked = time.perf_counter()
+            if got.status_code == 200:
+                items.append(asked - begun)
+            else:
+                self.refused += 1
+            self._client.get("/health").raise_for_status()
+            health.append(time.perf_counter() - asked)
+            time.sleep(0.01)
+        return items, health
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _milliseconds(seconds: list[float]) -> dict[str, float]:
+    ordered = sorted(seconds) or [float("nan")]
+    return {
+        "p50_ms": round(1e3 * statistics.median(ordered), 2),
+        "p95_ms": round(1e3 * ordered[int(0.95 * (len(ordered) - 1))], 2),
+        "worst_ms": round(1e3 * ordered[-1], 1),
+        "count": len(seconds),
+    }
+
+
+def attacked(url: str, *, apart: bool, kinds: str) -> dict[str, Any]:
+    """Quiet figures and figures under attack of one service, and the ratio of the honest items' p50."""
+    address = httpx.URL(url)
+    watch = _Watch(url)
+    watch.watch(3.0)
+    items, health = watch.watch(QUIET_S)
+    wanted = {"all": [*BODIES, *SOCKETS], "work": list(WORK)}.get(kinds, kinds.split(","))
+    command = [sys.executable, "-m", "benchmarks._service_attacks", address.host, str(address.port)]
+    options = ["--clients", str(CLIENTS), "--kinds", ",".join(wanted), *(["--apart"] if apart else [])]
+    attackers = subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        watch.watch(SETTLE_S)
+        watch.refused = 0
+        under, health_under = watch.watch(ATTACK_S)
+    finally:
+        said, _ = attackers.communicate("")
+        watch.close()
+    seen = json.loads(said)
+    found = {"quiet": _milliseconds(items), "attacked": _milliseconds(under), "refused": watch.refused}
+    return found | {
+        "p50_ratio": round(statistics.median(under) / statistics.median(items), 2) if under else None,
+        "health_quiet": _milliseconds(health),
+        "health_attacked": _milliseconds(health_under),
+        "attacks": sum(seen.values()),
+        "seen": seen,
+    }

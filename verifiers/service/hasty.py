@@ -1,0 +1,63 @@
+"""Verifiers that get little time for an item, and leave what needs more of it to the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from verifiers.model import Task, Verdict, Verifier
+from verifiers.registry import load
+
+_BY_DEADLINE = frozenset({"math", "math_verify"})
+_LEFT = Verdict(None, None, "not_checked", "it needs more time")
+_SURE = 0.1
+"""What fails within this share of the time did not fail for lack of it."""
+
+
+class HastyVerifier:
+    """Gives the verdicts that the inner verifier reaches in a short time, and no others.
+
+    A pass is a pass. What did not pass is judged again wherever the time may have been the reason.
+    """
+
+    overlaps = True
+
+    def __init__(self, inner: Verifier, seconds: float) -> None:
+        """`seconds` is the time for an item, or for each test of one."""
+        self.name, self._inner, self._seconds = inner.name, inner, seconds
+
+    def verify(self, task: Task, completion: str) -> Verdict:
+        """Judges one completion."""
+        return self.verify_many([(task, completion)])[0]
+
+    def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        """Judges many, in order."""
+        hasty = [
+            (replace(task, time_limit_s=min(task.time_limit_s, self._seconds)) if task.tests else task, completion)
+            for task, completion in items
+        ]
+        verdicts = self._inner.verify_many(hasty)
+        return [
+            verdict if self._final(task, verdict) else _LEFT for (task, _), verdict in zip(items, verdicts, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Closes the inner verifier."""
+        self._inner.close()
+
+    def _final(self, task: Task, verdict: Verdict) -> bool:
+        if verdict.passed:
+            return True
+        return verdict.status != "time_limit" if task.tests else verdict.seconds < _SURE * self._seconds
+
+
+def hasty_verifier(
+    name: str, params: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]] | None, seconds: float
+) -> HastyVerifier | None:
+    """A hasty verifier beside the one that has this name and these parameters; None where there can be none."""
+    if name in _BY_DEADLINE and params.get("deadline_s", 5.0) > seconds:
+        return HastyVerifier(load(name, {**params, "deadline_s": seconds}, defaults=defaults), seconds)
+    if name == "code" and not params.get("partial_credit"):
+        return HastyVerifier(load(name, params, defaults=defaults), seconds)
+    return None
