@@ -93,7 +93,7 @@ def _batch_of_all(args: dict[str, Any], workers: int) -> dict[str, int]:
     return {"per_device_train_batch_size": args.get("per_device_train_batch_size", 8) * workers}
 
 
-def check_top_up(top_up: float, args: dict[str, Any], field: str, workers: int = 1) -> None:
+def check_top_up(top_up: float, args: dict[str, Any], field: str, workers: int) -> None:
     """Refuses a share of a generation batch that is less than a group for each worker: nothing would be topped up.
 
     Args:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +16,11 @@ from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import Consensus, TrialInput, Tried
 from selfplay.labelling.difficulty import drop_reason, limits_of
 from selfplay.labelling.filters import answer_fault, statement_fault
+from selfplay.labelling.unit_tests import seed_trials
 from selfplay.labelling.votes import likelihood_weights
+from selfplay.run.seeding import derive
 from verifiers.mathematics import MathVerifier
+from verifiers.model import Task, Test
 from verifiers.programs.runner import ProgramRunner, RawOutput
 
 MATH = MathVerifier(workers=1)
@@ -220,3 +225,23 @@ def test_likelihoods_weigh_in_their_order(means: list[float], sharpness: float) 
     assert sum(weights) == pytest.approx(len(means))
     order = sorted(range(len(means)), key=lambda n: means[n])
     assert [weights[n] for n in order] == sorted(weights)
+
+
+def test_inputs_of_the_seeds_are_drawn_for_each_prompt_anew() -> None:
+    tests = [("code", str(number)) for number in range(20)] + [("math", "other")]
+    seeds: Any = [SimpleNamespace(domain=domain, task=Task("", tests=(Test(text, ""),))) for domain, text in tests]
+    context: Any = SimpleNamespace(
+        recipe=SimpleNamespace(labelling=SimpleNamespace(tests=5)), seed=lambda *names: derive(3, *names)
+    )
+
+    def drawn(prompt: str) -> list[str]:
+        asked: Any = SimpleNamespace(domain="code", prompt_id=prompt)
+        found = seed_trials(context, asked, seeds)
+        assert {trial.kind for trial in found} == {"seed"}
+        return [trial.input for trial in found]
+
+    assert len(set(drawn("a"))) == 5
+    assert "other" not in drawn("a")
+    assert drawn("a") == drawn("a") != drawn("b")
+    known = sorted(str(number) for number in range(20))
+    assert drawn("a") == random.Random(derive(3, "labelling", "inputs", "a")).sample(known, 5)

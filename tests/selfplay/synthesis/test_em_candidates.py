@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from selfplay.config.em import EM
 from selfplay.run.records import Candidate
-from selfplay.synthesis.em_candidates import assign_hard, assign_soft, normalised, resample, selection
+from selfplay.synthesis.em_candidates import NEVER, assign_hard, assign_soft, normalised, resample, selection
 from selfplay.synthesis.likelihood import Joint
 from tests.selfplay.synthesis.table_model import random_case
 
@@ -137,6 +137,8 @@ def test_soft_copies_reach_the_training_and_cut_candidates_do_not() -> None:
     found = assign_soft(rows, {"a-0": -2.0, "a-2": -2.0}, EM(assignment="soft", soft_copies=6), 0)
     assert found.copies() == {"a": [("z0", 3), ("z2", 3)]}
     assert [w.copies for w in found.weights] == [3, 0, 3, 0]
+    assert [w.weight for w in found.weights] == [0.5, 0.0, 0.5, 0.0]
+    assert [w.log_q for w in found.weights] == [-2.0, NEVER, -2.0, NEVER]
     assert chosen(found.candidates) == ["a-0", "a-2"]
 
 

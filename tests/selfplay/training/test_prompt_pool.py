@@ -117,6 +117,13 @@ def test_a_share_that_cannot_be_met_is_said() -> None:
     assert missed_shares(chosen, settings, 1) == "14% of its prompts are external, where 50% were to be"
 
 
+def test_where_new_prompts_are_few_the_shares_are_of_what_there_is() -> None:
+    """Six new ones are the 60% that a share of 20% and a replay of 20% leave, and so ten in all."""
+    pools = Pools({1: tasks("a", 30), 2: tasks("b", 6)}, EXTERNAL_PROMPTS)
+    chosen = choose(pools, PromptPool(arm="mixed", external_share=0.2, replay=0.2), draw(25), 2)
+    assert source_counts(chosen) == {"synthesised": 6, "external": 2, "replayed": 2}
+
+
 def test_the_external_arm_has_nothing_else_and_the_synthetic_one_nothing_external() -> None:
     pools = Pools({1: tasks("a", 10)}, EXTERNAL_PROMPTS)
     assert source_counts(choose(pools, PromptPool(arm="external"), draw(8), 1)) == {"external": 8}

@@ -7,19 +7,22 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from selfplay import formats
 from selfplay.config.recipe import Recipe
-from selfplay.engines.base import ModelRef
+from selfplay.engines.base import ModelRef, Sample, Sampling
+from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import RunDirectory
 from selfplay.run.records import Example, LabelledTask, Pair, PolicyTask, Rollout, Seed
 from selfplay.run.tables import read_table
 from selfplay.stage.context import Context
 from selfplay.training import rules
 from selfplay.training.rules import Round
+from selfplay.training.verified_rollouts import write_rollouts
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
 from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
 from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, SFTJob
@@ -225,3 +228,30 @@ def test_rft_leaves_out_what_its_bands_do(make: Any) -> None:
     this = make("rft", rft={"rollouts": 4, "samples_per_prompt": 4, "bands": 2})
     counts = rules.rft(this)
     assert (counts["samples"], counts["set_aside"]) == (5, 1)
+
+
+def test_rollouts_of_a_round_have_a_seed_and_metrics_of_their_own(make: Any) -> None:
+    this = make("rft")
+    heard: list[Any] = []
+    asked: list[Any] = []
+
+    class Policy:
+        model = MODEL
+
+        def stream(self, prompts: Any, sampling: Sampling, seed: int, on_progress: Any = None) -> Any:
+            asked.append((sampling, seed))
+            yield [Sample(r"\boxed{7}", (1,), True)] * len(prompts)
+
+    context: Any = this.context
+    context.judge = Judge(context.recipe, context.run.store_folder, workers=1)
+    context.engine = lambda model: Policy()
+    context.listener = SimpleNamespace(
+        begin=lambda *_: None, advance=lambda _: None, log=lambda *said: heard.append(said)
+    )
+    assert write_rollouts(this.stage, context, 1, MODEL, TASKS, 2) == 6
+    context.judge.close()
+    assert asked == [(Sampling(0.8, 33, 0.9), context.seed("selfplay", 1, "rollouts"))]
+    [(stage, metrics)] = heard
+    assert stage == "selfplay_1"
+    assert metrics["rollouts/reward"] == 1.0
+    assert {(row.mode, row.passed) for row in this.rollouts()} == {("T=0.8", True)}

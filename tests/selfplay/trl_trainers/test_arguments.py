@@ -57,8 +57,9 @@ def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
     ],
 )
 def test_mistakes_are_named(kind: str, args: dict[str, Any], says: str) -> None:
-    with pytest.raises(ArgumentsError, match=says):
+    with pytest.raises(ArgumentsError, match=says) as raised:
         check_arguments(kind, args, "training.args")
+    assert str(raised.value).startswith("training.args")
 
 
 @pytest.mark.parametrize(
