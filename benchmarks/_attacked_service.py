@@ -74,7 +74,10 @@ def attacked(url: str, *, apart: bool, kinds: str) -> dict[str, Any]:
     wanted = {"all": [*BODIES, *SOCKETS], "work": list(WORK)}.get(kinds, kinds.split(","))
     command = [sys.executable, "-m", "benchmarks._service_attacks", address.host, str(address.port)]
     options = ["--clients", str(CLIENTS), "--kinds", ",".join(wanted), *(["--apart"] if apart else [])]
-    attackers = subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # In a session of their own, by which some kernels share the processor out.
+    attackers = subprocess.Popen(
+        [*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         watch.watch(SETTLE_S)
         watch.refused = 0

@@ -28,6 +28,7 @@ Asked = tuple[str, Task, str]
 OURS = ""
 """The client of the service's own questions: first in every queue, and never refused."""
 _HALF_LIFE_S = 20.0
+_MOSTLY = 0.5
 _CALL_S = 0.05
 """A call of a verifier gets as many items as it has lately judged of that client in so long."""
 
@@ -79,14 +80,22 @@ class _Client:
     seen: float = 0.0
     pace_s: float = 0.01
     """Seconds an item."""
+    last: float = 0.0
+    slow: float = 0.0
+    """The share of its items that the desk could not decide, of late."""
 
-    def charge(self, seconds: float, items: int) -> float:
-        """Adds to what it has had lately, and returns that."""
+    def age(self) -> None:
+        """Lets what it has had, and what is held against it, pass with time."""
         now = time.monotonic()
-        self.spent_s, self.seen = self.spent_s * 0.5 ** ((now - self.seen) / _HALF_LIFE_S) + seconds, now
-        if items:
-            self.pace_s = 0.7 * self.pace_s + 0.3 * seconds / items
-        return self.spent_s
+        left = 0.5 ** ((now - self.seen) / _HALF_LIFE_S)
+        self.spent_s, self.slow, self.seen = self.spent_s * left, self.slow * left, now
+
+    def charge(self, seconds: float, items: int, undecided: int) -> None:
+        """Notes a call."""
+        self.age()
+        self.spent_s += seconds
+        self.pace_s = 0.7 * self.pace_s + 0.3 * seconds / items
+        self.slow = 0.7 * self.slow + 0.3 * undecided / items
 
     def take(self, most: int) -> list[_Ticket]:
         """Some of what waits: of the smallest requests first, but every fourth time of those that wait longest."""
@@ -146,16 +155,24 @@ class _Desk:
                 self._changed.notify()
             return name, taken
 
-    def gave(self, name: str, items: int) -> None:
+    def gave(self, name: str, items: int, undecided: int) -> None:
         with self._changed:
             client = self._clients[name]
-            client.charge(time.monotonic() - self._calls.pop(threading.get_ident()), items)
+            client.charge(time.monotonic() - self._calls.pop(threading.get_ident()), items, undecided)
             client.calls -= 1
+            client.last = time.monotonic()
             self.running -= items
             for old in [one for one, has in self._clients.items() if not has.requests and not has.calls]:
-                if self._clients[old].charge(0.0, 0) < _CALL_S:
+                if self._clients[old].last < client.last - 2 * _HALF_LIFE_S:
                     del self._clients[old]
             self._changed.notify()
+
+    def avoids(self, client: str) -> bool:
+        """Whether most of what a client sent of late took too long here, and others want to be served."""
+        with self._changed:
+            known = self._clients.get(client, _Client())
+            known.age()
+            return known.slow > _MOSTLY and len(self._clients) > 1
 
     def of_client(self, client: str) -> int:
         """How many items of a client wait."""
@@ -182,8 +199,10 @@ class _Desk:
     def _next(self) -> str | None:
         """Whose turn it is: who has fewest calls under way, and of these who has had least. None has every thread."""
         most = max(1, self.threads - 1)
+        for one in self._clients.values():
+            one.age()
         ready = [
-            (name != OURS, one.calls, one.charge(0.0, 0), name)
+            (name != OURS, one.calls, one.spent_s, name)
             for name, one in self._clients.items()
             if one.requests and (one.calls < most or name == OURS)
         ]
@@ -259,7 +278,8 @@ class JudgingQueue:
             for lane in lanes:
                 self._find_room(lane, client, len(tickets[lane.name]))
         for lane in lanes:
-            lane.desks[0].add(client, batch, tickets[lane.name])
+            quick = lane.desks[0]
+            (lane.desks[-1] if quick.avoids(client) else quick).add(client, batch, tickets[lane.name])
         try:
             await asyncio.wait({batch.done}, timeout=self._limits.request_s)
         finally:
@@ -306,7 +326,7 @@ class JudgingQueue:
                     self._pass_on(ticket, desk, lane.desks[-1])
                 else:
                     final.append((ticket, verdict))
-            desk.gave(name, len(taken))
+            desk.gave(name, len(taken), len(taken) - len(final))
             try:
                 loop.call_soon_threadsafe(self._deliver, lane.name, len(taken), final)
             except RuntimeError:

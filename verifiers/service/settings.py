@@ -45,7 +45,7 @@ class ServiceLimits(RequestLimits):
     """Seconds that a connection is kept between two requests."""
     request_s: PositiveFloat = 600.0
     """Seconds after which what a request still waits for is answered as not checked."""
-    quick_s: PositiveFloat = 0.5
+    quick_s: PositiveFloat = 1.0
     """Seconds that an item may take before it goes on among those that take long (math, code)."""
     batch_items: PositiveInt = 32
     """The most items handed to a verifier in one call."""

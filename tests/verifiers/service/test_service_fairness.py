@@ -166,6 +166,19 @@ def test_what_takes_long_waits_among_its_like_with_the_rest_of_its_request() -> 
     assert quick.seen[-1] == "closed"
 
 
+def test_a_client_whose_items_take_long_no_longer_asks_the_quick_desk_where_others_do() -> None:
+    gate, quick = Gate(), Quick()
+    gate.open()
+    with serving({"gate": gate}, quick={"gate": quick}) as client, elsewhere(client) as other:
+        for _ in range(4):
+            score(client, *items("slow"))
+        assert quick.seen == ["slow"] * 4
+        score(other, *items("fine"))
+        assert [row["status"] for row in score(client, *items("slow", "fine"))] == ["correct"] * 2
+        assert score(other, *items("fine"))[0]["status"] == "quick"
+    assert quick.seen[4:] == ["fine", "fine", "closed"]
+
+
 def test_a_client_that_leaves_takes_out_what_takes_long_too() -> None:
     gate, quick = Gate(), Quick()
     limits = ServiceLimits(threads=1, batch_items=1, request_s=0.3)
