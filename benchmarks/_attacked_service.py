@@ -55,6 +55,15 @@ class _Watch:
         self._client.close()
 
 
+def under_attack(url: str) -> dict[str, Any]:
+    """All attacks that aim at the work, from addresses of their own, and from that of the honest client."""
+    return {
+        "from_other_addresses": attacked(url, apart=True, kinds="work"),
+        "from_the_same_address": attacked(url, apart=False, kinds="work"),
+        "math_and_programs_from_other_addresses": attacked(url, apart=True, kinds="math,program"),
+    }
+
+
 def _milliseconds(seconds: list[float]) -> dict[str, float]:
     ordered = sorted(seconds) or [float("nan")]
     return {

@@ -2,8 +2,8 @@
 
 Every verifier has a desk for what is quick, where it was opened with little time for an item, and one for what takes
 longer: what the quick desk can't decide goes to the other one, with all that is left of its request. So costs are
-found out, not guessed, and expensive work waits for expensive work. A desk has a few threads; each takes what waits
-for the client that has had the least of the desk's time lately, and of that client's requests the small ones first, so
+found out, not guessed, and expensive work waits for expensive work. A desk has a few threads; they take what waits client by client,
+and of that client's requests the small ones first, so
 that requests that come while a verifier is busy are judged together, and nobody waits behind another's thousands.
 """
 
@@ -29,7 +29,7 @@ OURS = ""
 """The client of the service's own questions: first in every queue, and never refused."""
 _HALF_LIFE_S = 20.0
 _MOSTLY = 0.5
-_CALL_S = 0.05
+_CALL_S = 0.02
 """A call of a verifier gets as many items as it has lately judged of that client in so long."""
 
 
@@ -76,26 +76,25 @@ class _Client:
     requests: dict[_Batch, deque[_Ticket]] = field(default_factory=dict)
     turns: int = 0
     calls: int = 0
-    spent_s: float = 0.0
     seen: float = 0.0
-    pace_s: float = 0.01
+    pace_s: float = 0.02
     """Seconds an item."""
     last: float = 0.0
+    """When its last turn was."""
     slow: float = 0.0
     """The share of its items that the desk could not decide, of late."""
 
-    def age(self) -> None:
-        """Lets what it has had, and what is held against it, pass with time."""
-        now = time.monotonic()
-        left = 0.5 ** ((now - self.seen) / _HALF_LIFE_S)
-        self.spent_s, self.slow, self.seen = self.spent_s * left, self.slow * left, now
-
     def charge(self, seconds: float, items: int, undecided: int) -> None:
         """Notes a call."""
-        self.age()
-        self.spent_s += seconds
+        self.forgive()
         self.pace_s = 0.7 * self.pace_s + 0.3 * seconds / items
         self.slow = 0.7 * self.slow + 0.3 * undecided / items
+
+    def forgive(self) -> float:
+        """Lets what is held against it pass with time, and returns it."""
+        now = time.monotonic()
+        self.slow, self.seen = self.slow * 0.5 ** ((now - self.seen) / _HALF_LIFE_S), now
+        return self.slow
 
     def take(self, most: int) -> list[_Ticket]:
         """Some of what waits: of the smallest requests first, but every fourth time of those that wait longest."""
@@ -148,6 +147,7 @@ class _Desk:
             client = self._clients[name]
             taken = client.take(min(self._batch_items, max(self._least, int(_CALL_S / client.pace_s))))
             client.calls += 1
+            client.last = time.monotonic()
             self.waiting -= len(taken)
             self.running += len(taken)
             self._calls[threading.get_ident()] = time.monotonic()
@@ -160,19 +160,17 @@ class _Desk:
             client = self._clients[name]
             client.charge(time.monotonic() - self._calls.pop(threading.get_ident()), items, undecided)
             client.calls -= 1
-            client.last = time.monotonic()
             self.running -= items
             for old in [one for one, has in self._clients.items() if not has.requests and not has.calls]:
-                if self._clients[old].last < client.last - 2 * _HALF_LIFE_S:
+                if self._clients[old].last < time.monotonic() - 2 * _HALF_LIFE_S:
                     del self._clients[old]
             self._changed.notify()
 
     def avoids(self, client: str) -> bool:
         """Whether most of what a client sent of late took too long here, and others want to be served."""
         with self._changed:
-            known = self._clients.get(client, _Client())
-            known.age()
-            return known.slow > _MOSTLY and len(self._clients) > 1
+            slow = self._clients.get(client, _Client()).forgive()
+            return slow > _MOSTLY and len(self._clients.keys() - {client, OURS}) > 0
 
     def of_client(self, client: str) -> int:
         """How many items of a client wait."""
@@ -197,12 +195,10 @@ class _Desk:
             self._changed.notify_all()
 
     def _next(self) -> str | None:
-        """Whose turn it is: who has fewest calls under way, and of these who has had least. None has every thread."""
+        """Whose turn it is: who has fewest calls under way, and of these who waits longest. None has every thread."""
         most = max(1, self.threads - 1)
-        for one in self._clients.values():
-            one.age()
         ready = [
-            (name != OURS, one.calls, one.spent_s, name)
+            (name != OURS, one.calls, one.last, name)
             for name, one in self._clients.items()
             if one.requests and (one.calls < most or name == OURS)
         ]

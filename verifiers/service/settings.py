@@ -45,14 +45,14 @@ class ServiceLimits(RequestLimits):
     """Seconds that a connection is kept between two requests."""
     request_s: PositiveFloat = 600.0
     """Seconds after which what a request still waits for is answered as not checked."""
-    quick_s: PositiveFloat = 1.0
+    quick_s: PositiveFloat = 0.5
     """Seconds that an item may take before it goes on among those that take long (math, code)."""
     batch_items: PositiveInt = 32
     """The most items handed to a verifier in one call."""
     threads: PositiveInt = 4
     """Calls of one verifier at a time."""
     niceness: Annotated[int, Field(ge=0, le=19)] = 5
-    """How far the processes that judge stand back behind the service, which answers, and others on the host."""
+    """How far the processes that judge what takes long stand back behind the others."""
 
     @model_validator(mode="after")
     def _largest_request_finds_room(self) -> ServiceLimits:
