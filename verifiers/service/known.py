@@ -87,9 +87,9 @@ def open_all(
         for served in wanted:
             if probe_sandbox is not None and runs_programs(served):
                 _probe(served, probe_sandbox)
-            if quick_s is not None and (quick := _loaded(served, defaults, quick_s)) is not None:
-                hasty[served.name] = quick
-                GuardedVerifier(quick).verify_many([(task, text) for task, text, _ in _known(served)] * _WARM_UP)
+            if quick_s is not None and (early := _loaded(served, defaults, quick_s)) is not None:
+                hasty[served.name] = early
+                GuardedVerifier(early).verify_many([(task, text) for task, text, _ in _known(served)] * _WARM_UP)
         quick_opened()
         for served in wanted:
             verifier = _loaded(served, defaults)
@@ -100,8 +100,10 @@ def open_all(
             if fault:
                 raise UnusableService(f"verifier {served.name} is not fit to serve: {fault}")
     except BaseException:
-        for left in (*opened.values(), *hasty.values()):
-            left.close()
+        for one in opened.values():
+            one.close()
+        for quick in hasty.values():
+            quick.close()
         raise
     return opened
 

@@ -1,10 +1,11 @@
 """The bounded queues between requests and verifiers: the event loop never judges, and memory never grows with load.
 
 Every verifier has a desk for what is quick, where it was opened with little time for an item, and one for what takes
-longer: what the quick desk can't decide goes to the other one, with all that is left of its request. So costs are
-found out, not guessed, and expensive work waits for expensive work. A desk has a few threads; they take what waits client by client,
-and of that client's requests the small ones first, so
-that requests that come while a verifier is busy are judged together, and nobody waits behind another's thousands.
+longer: what the quick desk can't decide goes to the other one, with all that is left of its request, and so does at
+once what a client sends most of whose items went that way, while others want to be served. So costs are found out, not
+guessed, and expensive work waits for expensive work. A desk has a few threads. They go round the clients, and take the
+small requests of each first, as much as it lately had judged in some milliseconds: requests that come while a verifier
+is busy are judged together, and nobody waits behind another's thousands.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ OURS = ""
 """The client of the service's own questions: first in every queue, and never refused."""
 _HALF_LIFE_S = 20.0
 _MOSTLY = 0.5
-_CALL_S = 0.02
+_CALL_S = 0.008
 """A call of a verifier gets as many items as it has lately judged of that client in so long."""
 
 
@@ -77,7 +78,7 @@ class _Client:
     turns: int = 0
     calls: int = 0
     seen: float = 0.0
-    pace_s: float = 0.02
+    pace_s: float = _CALL_S / 4
     """Seconds an item."""
     last: float = 0.0
     """When its last turn was."""
