@@ -12,7 +12,7 @@ from verifiers.registry import load
 _BY_DEADLINE = frozenset({"math", "math_verify"})
 _LEFT = Verdict(None, None, "not_checked", "it needs more time")
 _SURE = 0.15
-"""What fails within this share of the time did not fail for lack of it."""
+"""An item that fails within this share of the time did not fail for lack of it."""
 
 _LONG, _LONG_ANSWER = 50_000, 400
 _BY_ITS_LOOKS = (r"\binom", r"\sum", r"\prod", r"\int", r"\lim", "!!", ")!", "}!")

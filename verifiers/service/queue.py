@@ -72,7 +72,7 @@ class _Ticket:
 
 @dataclass(slots=True)
 class _Client:
-    """What a client has waiting at a desk, by request, and what it has had of it."""
+    """The requests of a client that wait at a desk, and how it has used its turns."""
 
     requests: dict[_Batch, deque[_Ticket]] = field(default_factory=dict)
     turns: int = 0
