@@ -55,6 +55,15 @@ class _Watch:
         self._client.close()
 
 
+def under_attack(url: str) -> dict[str, Any]:
+    """All attacks that aim at the work, from addresses of their own, and from that of the honest client."""
+    return {
+        "from_other_addresses": attacked(url, apart=True, kinds="work"),
+        "from_the_same_address": attacked(url, apart=False, kinds="work"),
+        "math_and_programs_from_other_addresses": attacked(url, apart=True, kinds="math,program"),
+    }
+
+
 def _milliseconds(seconds: list[float]) -> dict[str, float]:
     ordered = sorted(seconds) or [float("nan")]
     return {
@@ -74,7 +83,10 @@ def attacked(url: str, *, apart: bool, kinds: str) -> dict[str, Any]:
     wanted = {"all": [*BODIES, *SOCKETS], "work": list(WORK)}.get(kinds, kinds.split(","))
     command = [sys.executable, "-m", "benchmarks._service_attacks", address.host, str(address.port)]
     options = ["--clients", str(CLIENTS), "--kinds", ",".join(wanted), *(["--apart"] if apart else [])]
-    attackers = subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # In a session of their own, by which some kernels share the processor out.
+    attackers = subprocess.Popen(
+        [*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         watch.watch(SETTLE_S)
         watch.refused = 0

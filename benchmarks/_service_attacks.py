@@ -255,7 +255,7 @@ WORK = ("math", "nest", "gold", "program", "huge", "many", "structure", "deep")
 """The attacks that aim at the work rather than at the connections."""
 
 
-def attack(address: Address, kind: str, rng: random.Random, source: str = "", timeout_s: float = 60.0) -> str:
+def attack(address: Address, kind: str, rng: random.Random, source: str = "", timeout_s: float = 120.0) -> str:
     """Makes one attack; returns the status code it got, or what became of it."""
     try:
         with socket.create_connection(address, timeout_s, (source, 0) if source else None) as connection:

@@ -2,7 +2,8 @@
 
 The service runs as a user starts it, in a process of its own; clients send from threads of this one. Pairs are those of
 `benchmarks.math_speed`, all different, so that no cache answers; each measurement gets a fresh service and a fresh
-verifier. Single items from many connections show what judging together whatever waits is worth.
+verifier. Single items from many connections show what judging together whatever waits is worth. `--attacked` measures
+honest latency under attack instead.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks._attacked_service import under_attack
 from benchmarks.math_speed import Pair, integer_pairs, math_like_pairs
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Task
@@ -28,9 +30,11 @@ SINGLES, SINGLE_CONNECTIONS = 1_600, 16
 
 
 @contextmanager
-def _service(*options: str) -> Iterator[httpx.Client]:
-    command = [sys.executable, "-m", "selfplay", "serve", "--verifiers", "math", "--port", "0", *options]
-    process = subprocess.Popen([*command, "--workers", str(WORKERS)], stdout=subprocess.PIPE, text=True)
+def _service(*options: str, verifiers: str = "math") -> Iterator[httpx.Client]:
+    command = [sys.executable, "-m", "selfplay", "serve", "--verifiers", verifiers, "--port", "0", *options]
+    process = subprocess.Popen(
+        [*command, "--workers", str(WORKERS)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
@@ -87,8 +91,14 @@ def _direct(pairs: Sequence[Pair]) -> tuple[float, float]:
     return len(with_tasks) / seconds, 1e6 * cpu / len(with_tasks)
 
 
-def run() -> dict[str, object]:
-    """Measures and returns medians over rounds: items a second, and the service's share of the direct rate."""
+def run(arguments: Sequence[str] = ()) -> dict[str, object]:
+    """Measures and returns medians over rounds: items a second, and the service's share of the direct rate.
+
+    With `--attacked`: the p50 of honest items alone, quiet and under attack by twenty hostile clients, instead.
+    """
+    if "--attacked" in arguments:
+        with _service(verifiers="math,code") as client:
+            return dict(under_attack(str(client.base_url)))
     results: dict[str, object] = {"batch": BATCH, "items": ITEMS, "rounds": ROUNDS}
     for name, make in (("integers", integer_pairs), ("math_like", math_like_pairs)):
         found: dict[str, list[tuple[float, float]]] = {}

@@ -6,15 +6,18 @@ does; so what a short-lived thread started would die under its later users.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
+_Result = TypeVar("_Result")
 _Request = tuple[Callable[[], Any], "Future[Any]"]
+_standing_back: list[int] = []
 _requests: dict[int, queue.SimpleQueue[_Request]] = {}
 
 
@@ -27,17 +30,24 @@ def launch(
     Raises OSError.
     """
     given: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL) | options
-    started: Future[subprocess.Popen[bytes]] = Future()
-    _queue().put((lambda: subprocess.Popen(command, pass_fds=fds, env=environment, **given), started))
-    return started.result()
+    process = _in_the_thread(lambda: subprocess.Popen(command, pass_fds=fds, env=environment, **given))
+    if _standing_back and given.get("start_new_session"):
+        # Where the kernel shares the processor out by session, niceness counts only within one.
+        with contextlib.suppress(OSError), open(f"/proc/{process.pid}/autogroup", "w", encoding="ascii") as group:
+            group.write(str(min(19, sum(_standing_back))))
+    return process
 
 
 def stand_back(niceness: int) -> None:
     """Has all that is started from now on leave the processor to others first, this process among them."""
-    told: Future[None] = Future()
-    # Of the thread that starts them, from which they have it.
-    _queue().put((lambda: os.setpriority(os.PRIO_PROCESS, 0, niceness), told))
-    told.result()
+    _in_the_thread(lambda: os.nice(niceness))
+    _standing_back.append(niceness)
+
+
+def _in_the_thread(work: Callable[[], _Result]) -> _Result:
+    done: Future[_Result] = Future()
+    _queue().put((work, done))
+    return done.result()
 
 
 def _queue() -> queue.SimpleQueue[_Request]:

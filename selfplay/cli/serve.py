@@ -142,9 +142,14 @@ def serve(
     # uvicorn raises the signal that ended it once more when it is done; and one that comes before must end us too.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    stand_back(bounds.niceness)
     with bind(host, port, tokens) as listening:
-        opened = open_all(wanted, defaults=defaults, probe_sandbox=lambda: opener().close(), quick_s=bounds.quick_s)
+        opened = open_all(
+            wanted,
+            defaults=defaults,
+            probe_sandbox=lambda: opener().close(),
+            quick_s=bounds.quick_s,
+            quick_opened=lambda: stand_back(bounds.niceness),
+        )
         say(f"serving {', '.join(opened)} on {_url(listening)} ({_who(listening, tokens)})")
         _run(listening, opened, bounds, tokens, drain_s)
 

@@ -35,6 +35,8 @@ _BY_KIND: dict[str, list[Known]] = {
     "format": [(Task(), "<think>so</think> \\boxed{1}", True), (Task(), "<think>so", False)],
     "length": [(Task(), "", True)],
 }
+_WARM_UP = 16
+"""Times that the known items are asked of a quick verifier at its start, so that all its workers are there."""
 _WHATEVER_PARAMS = ("math", "math_verify", "code")
 
 
@@ -65,6 +67,7 @@ def open_all(
     defaults: Mapping[str, Mapping[str, Any]] | None = None,
     probe_sandbox: Callable[[], object] | None = None,
     quick_s: float | None = None,
+    quick_opened: Callable[[], object] = lambda: None,
 ) -> dict[str, Opened]:
     """Opens verifiers by the names they are served under; each gives its known verdicts first.
 
@@ -73,16 +76,25 @@ def open_all(
         defaults: by verifier name, parameters where those of `wanted` have none.
         probe_sandbox: called first where programs will be run; raises what open_sandbox raises.
         quick_s: the time for an item of those that are opened a second time, for what is quick; None opens none so.
+        quick_opened: called once these are open, and all their workers started, before the others are opened.
 
     Raises UnusableService, with everything closed, when one can't be made or gives another verdict, and when
     there is no sandbox for one that runs programs.
     """
     opened: dict[str, Opened] = {}
+    hasty: dict[str, Verifier] = {}
     try:
         for served in wanted:
             if probe_sandbox is not None and runs_programs(served):
                 _probe(served, probe_sandbox)
-            opened[served.name] = one = _open(served, defaults, quick_s)
+            if quick_s is not None and (early := _loaded(served, defaults, quick_s)) is not None:
+                hasty[served.name] = early
+                GuardedVerifier(early).verify_many([(task, text) for task, text, _ in _known(served)] * _WARM_UP)
+        quick_opened()
+        for served in wanted:
+            verifier = _loaded(served, defaults)
+            assert verifier is not None
+            opened[served.name] = one = Opened(served, verifier, _known(served), hasty.pop(served.name, None))
             judge = GuardedVerifier(one.verifier)
             fault = fault_of(one.known, judge.verify_many([(task, text) for task, text, _ in one.known]))
             if fault:
@@ -90,6 +102,8 @@ def open_all(
     except BaseException:
         for one in opened.values():
             one.close()
+        for quick in hasty.values():
+            quick.close()
         raise
     return opened
 
@@ -113,14 +127,19 @@ def _probe(served: Served, probe_sandbox: Callable[[], object]) -> None:
         raise UnusableService(f"verifier {served.name} runs programs, and has no sandbox here: {error}") from error
 
 
-def _open(served: Served, defaults: Mapping[str, Mapping[str, Any]] | None, quick_s: float | None) -> Opened:
+def _loaded(
+    served: Served, defaults: Mapping[str, Mapping[str, Any]] | None, quick_s: float | None = None
+) -> Verifier | None:
     try:
-        verifier = load(served.verifier, served.params, defaults=defaults)
-        quick = None if quick_s is None else hasty_verifier(served.verifier, served.params, defaults, quick_s)
+        if quick_s is not None:
+            return hasty_verifier(served.verifier, served.params, defaults, quick_s)
+        return load(served.verifier, served.params, defaults=defaults)
     except UnknownVerifier as error:
         raise UnusableService(f"verifier {served.name}: {error}") from error
-    own = [(row.item.task(), row.item.completion, row.passed) for row in served.known]
-    return Opened(served, verifier, own or _ours(served), quick)
+
+
+def _known(served: Served) -> Sequence[Known]:
+    return [(row.item.task(), row.item.completion, row.passed) for row in served.known] or _ours(served)
 
 
 def _ours(served: Served) -> list[Known]:

@@ -1,10 +1,11 @@
 """The bounded queues between requests and verifiers: the event loop never judges, and memory never grows with load.
 
 Every verifier has a desk for what is quick, where it was opened with little time for an item, and one for what takes
-longer: what the quick desk can't decide goes to the other one, with all that is left of its request. So costs are
-found out, not guessed, and expensive work waits for expensive work. A desk has a few threads; each takes what waits
-for the client that has had the least of the desk's time lately, and of that client's requests the small ones first, so
-that requests that come while a verifier is busy are judged together, and nobody waits behind another's thousands.
+longer: what the quick desk can't decide goes to the other one, with all that is left of its request, and so does at
+once what a client sends most of whose items went that way, while others want to be served. So costs are found out, not
+guessed, and expensive work waits for expensive work. A desk has a few threads. They go round the clients, and take the
+small requests of each first, as much as it lately had judged in some milliseconds: requests that come while a verifier
+is busy are judged together, and nobody waits behind another's thousands.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Asked = tuple[str, Task, str]
 OURS = ""
 """The client of the service's own questions: first in every queue, and never refused."""
 _HALF_LIFE_S = 20.0
-_CALL_S = 0.05
+_MOSTLY = 0.5
+_CALL_S = 0.008
 """A call of a verifier gets as many items as it has lately judged of that client in so long."""
 
 
@@ -70,23 +72,30 @@ class _Ticket:
 
 @dataclass(slots=True)
 class _Client:
-    """What a client has waiting at a desk, by request, and what it has had of it."""
+    """The requests of a client that wait at a desk, and how it has used its turns."""
 
     requests: dict[_Batch, deque[_Ticket]] = field(default_factory=dict)
     turns: int = 0
     calls: int = 0
-    spent_s: float = 0.0
     seen: float = 0.0
-    pace_s: float = 0.01
+    pace_s: float = _CALL_S / 4
     """Seconds an item."""
+    last: float = 0.0
+    """When its last turn was."""
+    slow: float = 0.0
+    """The share of its items that the desk could not decide, of late."""
 
-    def charge(self, seconds: float, items: int) -> float:
-        """Adds to what it has had lately, and returns that."""
+    def charge(self, seconds: float, items: int, undecided: int) -> None:
+        """Notes a call."""
+        self.forgive()
+        self.pace_s = 0.7 * self.pace_s + 0.3 * seconds / items
+        self.slow = 0.7 * self.slow + 0.3 * undecided / items
+
+    def forgive(self) -> float:
+        """Lets what is held against it pass with time, and returns it."""
         now = time.monotonic()
-        self.spent_s, self.seen = self.spent_s * 0.5 ** ((now - self.seen) / _HALF_LIFE_S) + seconds, now
-        if items:
-            self.pace_s = 0.7 * self.pace_s + 0.3 * seconds / items
-        return self.spent_s
+        self.slow, self.seen = self.slow * 0.5 ** ((now - self.seen) / _HALF_LIFE_S), now
+        return self.slow
 
     def take(self, most: int) -> list[_Ticket]:
         """Some of what waits: of the smallest requests first, but every fourth time of those that wait longest."""
@@ -139,6 +148,7 @@ class _Desk:
             client = self._clients[name]
             taken = client.take(min(self._batch_items, max(self._least, int(_CALL_S / client.pace_s))))
             client.calls += 1
+            client.last = time.monotonic()
             self.waiting -= len(taken)
             self.running += len(taken)
             self._calls[threading.get_ident()] = time.monotonic()
@@ -146,16 +156,22 @@ class _Desk:
                 self._changed.notify()
             return name, taken
 
-    def gave(self, name: str, items: int) -> None:
+    def gave(self, name: str, items: int, undecided: int) -> None:
         with self._changed:
             client = self._clients[name]
-            client.charge(time.monotonic() - self._calls.pop(threading.get_ident()), items)
+            client.charge(time.monotonic() - self._calls.pop(threading.get_ident()), items, undecided)
             client.calls -= 1
             self.running -= items
             for old in [one for one, has in self._clients.items() if not has.requests and not has.calls]:
-                if self._clients[old].charge(0.0, 0) < _CALL_S:
+                if self._clients[old].last < time.monotonic() - 2 * _HALF_LIFE_S:
                     del self._clients[old]
             self._changed.notify()
+
+    def avoids(self, client: str) -> bool:
+        """Whether most of what a client sent of late took too long here, and others want to be served."""
+        with self._changed:
+            slow = self._clients.get(client, _Client()).forgive()
+            return slow > _MOSTLY and len(self._clients.keys() - {client, OURS}) > 0
 
     def of_client(self, client: str) -> int:
         """How many items of a client wait."""
@@ -180,10 +196,10 @@ class _Desk:
             self._changed.notify_all()
 
     def _next(self) -> str | None:
-        """Whose turn it is: who has fewest calls under way, and of these who has had least. None has every thread."""
+        """Whose turn it is: who has fewest calls under way, and of these who waits longest. None has every thread."""
         most = max(1, self.threads - 1)
         ready = [
-            (name != OURS, one.calls, one.charge(0.0, 0), name)
+            (name != OURS, one.calls, one.last, name)
             for name, one in self._clients.items()
             if one.requests and (one.calls < most or name == OURS)
         ]
@@ -259,7 +275,8 @@ class JudgingQueue:
             for lane in lanes:
                 self._find_room(lane, client, len(tickets[lane.name]))
         for lane in lanes:
-            lane.desks[0].add(client, batch, tickets[lane.name])
+            quick = lane.desks[0]
+            (lane.desks[-1] if quick.avoids(client) else quick).add(client, batch, tickets[lane.name])
         try:
             await asyncio.wait({batch.done}, timeout=self._limits.request_s)
         finally:
@@ -306,7 +323,7 @@ class JudgingQueue:
                     self._pass_on(ticket, desk, lane.desks[-1])
                 else:
                     final.append((ticket, verdict))
-            desk.gave(name, len(taken))
+            desk.gave(name, len(taken), len(taken) - len(final))
             try:
                 loop.call_soon_threadsafe(self._deliver, lane.name, len(taken), final)
             except RuntimeError:

@@ -52,7 +52,7 @@ class ServiceLimits(RequestLimits):
     threads: PositiveInt = 4
     """Calls of one verifier at a time."""
     niceness: Annotated[int, Field(ge=0, le=19)] = 5
-    """How far the processes that judge stand back behind the service, which answers, and others on the host."""
+    """How far the processes that judge what takes long stand back behind the others."""
 
     @model_validator(mode="after")
     def _largest_request_finds_room(self) -> ServiceLimits:

@@ -379,6 +379,9 @@ def test_no_sandbox_no_service(served: Served) -> None:
     words = "verifier programs runs programs, and has no sandbox here: no user namespaces here"
     with pytest.raises(UnusableService, match=words):
         open_all([Served("first", "watched"), served], probe_sandbox=unavailable)
+    assert closed == []
+    with pytest.raises(UnusableService, match="no verifier is called"):
+        open_all([Served("first", "watched"), Served("second", "none_such")], probe_sandbox=unavailable)
     assert closed == [True]
     open_all(parse_verifiers("exact"), probe_sandbox=unavailable)
 

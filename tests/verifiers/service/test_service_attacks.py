@@ -21,7 +21,7 @@ import pytest
 from benchmarks._service_attacks import BODIES, SOCKETS, attack, attack_until
 
 ROOT = Path(__file__).resolve().parents[3]
-HEALTH_S = 20.0
+HEALTH_S = 60.0
 """Far more than the second that is promised: the machine may be busy with other tests. The benchmark measures it."""
 MOST_MB = 2_000
 ANSWERS = {"200", "400", "408", "413", "415", "422", "429", "503", "cut", "done"}

@@ -17,7 +17,7 @@ from verifiers.model import Task, Test, Verdict
 from verifiers.rules.text import ExactVerifier
 from verifiers.service import requests as service_requests
 from verifiers.service.guard import Guard
-from verifiers.service.hasty import HastyVerifier, hasty_verifier
+from verifiers.service.hasty import HastyVerifier, hasty_verifier, looks_long
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.settings import ServiceLimits
 from verifiers.service.turns import Turns
@@ -47,13 +47,15 @@ def test_a_client_does_not_wait_behind_the_thousands_of_another() -> None:
         many = senders.submit(score, client, *items(*map(str, range(200))))
         eventually(lambda: len(gate.batches) == 1)
         more = senders.submit(score, client, *items(*map(str, range(200, 400))))
-        eventually(lambda: waiting(other) == 396.0)
+        held = 400.0 - len(gate.batches[0])
+        eventually(lambda: waiting(other) == held)
         few = senders.submit(score, other, *items("mine", "too"))
-        eventually(lambda: waiting(other) == 398.0)
+        eventually(lambda: waiting(other) == held + 2)
         gate.open()
         for one in (many, more, few):
             assert all(row["passed"] for row in one.result())
-    assert set(judged_in_order(gate)[4:6]) == {"mine", "too"}
+    begun = len(gate.batches[0])
+    assert set(judged_in_order(gate)[begun : begun + 2]) == {"mine", "too"}
 
 
 def test_of_one_client_the_small_requests_come_first_and_the_large_are_not_forgotten() -> None:
@@ -166,6 +168,19 @@ def test_what_takes_long_waits_among_its_like_with_the_rest_of_its_request() -> 
     assert quick.seen[-1] == "closed"
 
 
+def test_a_client_whose_items_take_long_no_longer_asks_the_quick_desk_where_others_do() -> None:
+    gate, quick = Gate(), Quick()
+    gate.open()
+    with serving({"gate": gate}, quick={"gate": quick}) as client, elsewhere(client) as other:
+        for _ in range(4):
+            score(client, *items("slow"))
+        assert quick.seen == ["slow"] * 4
+        score(other, *items("fine"))
+        assert [row["status"] for row in score(client, *items("slow", "fine"))] == ["correct"] * 2
+        assert score(other, *items("fine"))[0]["status"] == "quick"
+    assert quick.seen[4:] == ["fine", "fine", "closed"]
+
+
 def test_a_client_that_leaves_takes_out_what_takes_long_too() -> None:
     gate, quick = Gate(), Quick()
     limits = ServiceLimits(threads=1, batch_items=1, request_s=0.3)
@@ -205,6 +220,30 @@ def test_haste_makes_no_verdict_another(verdict: Verdict, tests: int, final: boo
     found, task = hasty(verdict, tests)
     assert found == verdict if final else found.passed is None
     assert task.time_limit_s == (0.5 if tests else 5.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(r"9^{9^{9^{9}}}", "9^9^9^9", r"x^{y^z}", r"2^{999999999}", r"\binom{10^9}{5}", r"(((10!)!)!)!", "5!!!"),
+        *(r"\sum_{k=1}^{n} k^k", r"\int_0^1 x^x dx", r"\sqrt{" * 100 + "x" + "}" * 100, "(" * 5000, "x+" * 1000),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_looks_long_is_not_begun_in_haste(text: str) -> None:
+    assert looks_long(text, r"\boxed{1}")
+    assert looks_long("1", rf"so \boxed{{{text}}}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("42", r"\frac{1}{2}", "x^2+2x+1", r"(x+1)^{2}", "x^{10}y^3", r"\frac{\pi}{2}", "10!", r"2^{100}", "(1,2)"),
+        *(r"\sqrt{2}+\sqrt{3}", r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", "1,2,3", "a^2+b^2=c^2", "3^{-2}"),
+    ],
+)
+def test_what_is_plain_is(text: str) -> None:
+    assert not looks_long(text, rf"As $\sum_k k^{{k^k}} = 7!!$, it is \boxed{{{text}}}.")
 
 
 def test_what_is_opened_twice() -> None:
