@@ -115,17 +115,12 @@ def _rows(sources: Sequence[Path]) -> Iterator[dict[str, Any]]:
             for batch in read_columns(file, Rollout, FIELDS):
                 yield from batch.to_pylist()
         else:
-            yield from logged(file)
+            yield from _logged(file)
 
 
-def logged(file: Path, most_bytes: int | None = None) -> Iterator[dict[str, Any]]:
-    """Rollouts of a training that goes on, the last first; its last line may not be whole yet.
-
-    Args:
-        file: the log of one rank.
-        most_bytes: looks at about so much of its end; None at all of it.
-    """
-    for line in _lines_from_behind(file, most_bytes):
+def _logged(file: Path) -> Iterator[dict[str, Any]]:
+    """Rollouts of a training that goes on, the last first; its last line may not be whole yet."""
+    for line in _lines_from_behind(file):
         try:
             row = json.loads(line)
         except ValueError:
@@ -134,11 +129,10 @@ def logged(file: Path, most_bytes: int | None = None) -> Iterator[dict[str, Any]
             yield {name: row.get(name) for name in FIELDS} | {"mode": f"step {row.get('step')}"}
 
 
-def _lines_from_behind(file: Path, most_bytes: int | None) -> Iterator[bytes]:
+def _lines_from_behind(file: Path) -> Iterator[bytes]:
     with file.open("rb") as handle:
-        size, rest = handle.seek(0, os.SEEK_END), b""
-        start, last = size, 0 if most_bytes is None else max(0, size - most_bytes)
-        while start > last:
+        start, rest = handle.seek(0, os.SEEK_END), b""
+        while start:
             size = min(BLOCK_BYTES, start)
             start -= size
             handle.seek(start)

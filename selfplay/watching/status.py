@@ -6,8 +6,7 @@ import fcntl
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from selfplay.run.files import RunError, read_json
 from selfplay.run.plan import Kind, Plan
 from selfplay.run.progress import FILE as PROGRESS_FILE
 from selfplay.tracking.digest import MetricDigest, Shares
-from selfplay.watching.rollouts import logged
 
 TREND_POINTS = 60
 TAIL_BYTES = 4_000_000
@@ -149,19 +147,30 @@ def _heldout(digest: MetricDigest, planned: Sequence[str]) -> list[Status]:
 
 def _latest_rollouts(
     run_path: Path, rounds: Sequence[str], digest: MetricDigest
-) -> tuple[str, Sequence[Mapping[str, Any]]]:
+) -> tuple[str, list[Mapping[str, Any]]]:
     """The last round that has rollouts, and the last of those that were logged, oldest first."""
     for stage in reversed(rounds):
-        rows = recent_rollouts(run_path, stage)
+        rows = list(recent_rollouts(run_path, stage))
         if rows or stage in digest.statuses:
             return stage, rows
     return "", []
 
 
-def recent_rollouts(run_path: Path, stage: str) -> list[dict[str, Any]]:
+def recent_rollouts(run_path: Path, stage: str) -> Iterator[Mapping[str, Any]]:
     """The last rollouts that a training has logged, in order."""
-    logs = sorted((run_path / "stages" / stage).glob("*-training/rollouts-*.jsonl"))[:1]
-    return [row for file in logs for row in islice(logged(file, TAIL_BYTES), RECENT_ROLLOUTS)][::-1]
+    for file in sorted((run_path / "stages" / stage).glob("*-training/rollouts-*.jsonl"))[:1]:
+        with file.open("rb") as handle:
+            size = file.stat().st_size
+            handle.seek(max(0, size - TAIL_BYTES))
+            content = handle.read(TAIL_BYTES)
+        tail = content.split(b"\n")[1 if size > TAIL_BYTES else 0 : -1]
+        for line in tail[-RECENT_ROLLOUTS:]:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                yield row
 
 
 def _failures(rows: Sequence[Mapping[str, Any]], statuses: Shares) -> list[Status]:

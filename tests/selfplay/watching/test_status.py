@@ -155,7 +155,7 @@ def test_why_a_session_ended_is_said_until_the_next_one_goes_on(
     monkeypatch.setattr("selfplay.pipeline.launch.launch", fail)
     told(run_path, monkeypatch, "w", 5, {100.0: 1})
     with pytest.raises(typer.Exit):
-        launch_run(recipe("disabled"), run_path, None, None, list(STAGES))
+        launch_run(recipe("disabled"), run_path, None, None)
     status = run_status(run_path, plan_of(STAGES))
     assert status["ended"].startswith("a worker failed")
     assert "no memory" in shown(status_view(status))
