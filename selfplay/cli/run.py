@@ -17,10 +17,10 @@ from selfplay.cli.shared import (
     Terminated,
     errors_told,
     load_recipe_file,
-    refuse,
     show,
     stop_on_sigterm,
 )
+from selfplay.config.errors import UserError
 
 if TYPE_CHECKING:
     from selfplay.config.recipe import Recipe
@@ -114,9 +114,9 @@ def launch_run(
         The closing table; None where the run was to stop before its end.
     """
     if until is not None and until not in stages:
-        refuse(f"--until {until}: is not a stage; the stages are {', '.join(stages)}")
+        raise UserError(f"--until {until}: is not a stage; the stages are {', '.join(stages)}")
     if reuse is not None and not (reuse / "recipe.json").exists():
-        refuse(f"--reuse {reuse}: is not a run directory")
+        raise UserError(f"--reuse {reuse}: is not a run directory")
     from selfplay.pipeline.launch import launch
 
     with errors_told(folder, of_run=True), stopped_in_order(folder):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import ValidationError
 
 from selfplay.config.errors import UserError
+from verifiers.untrusted.files import read_text
 
 if TYPE_CHECKING:
     from sandbox.model import Sandbox
@@ -47,10 +48,7 @@ def missing_extra() -> str:
 def read_token(file: Path | None) -> str | None:
     """The token from a file, else from the environment, else None. Raises ServeError for one that is no token."""
     if file is not None:
-        try:
-            token, source = file.read_text(encoding="utf-8").strip(), str(file)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ServeError(f"--token-file {file}: cannot be read: {error}") from error
+        token, source = read_text(file, lambda sentence: ServeError(f"--token-file {sentence}")).strip(), str(file)
     elif TOKEN_VARIABLE in os.environ:
         token, source = os.environ[TOKEN_VARIABLE].strip(), TOKEN_VARIABLE
     else:

@@ -14,7 +14,9 @@ from selfplay.concepts.sampler import ConceptSampler, shapes_of
 from selfplay.config.recipe import Recipe
 from selfplay.run.directory import read_run
 from selfplay.run.records import Seed
+from selfplay.seeds.rows import SeedError
 from selfplay.watching.rounds import prompt_rounds, table_file
+from verifiers.untrusted.files import add_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +82,6 @@ def choice_files(recipe: Recipe) -> str:
             files += [table_file(run, own.labelled, "tasks")] if own.labelled else []
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.read_bytes() if file.exists() else b"")
+        if file.exists():
+            add_file(digest, file, SeedError)
     return digest.hexdigest() if files else ""

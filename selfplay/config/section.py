@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from verifiers.untrusted.shown import shown
 
 
 class Section(BaseModel):
     """A group of settings; an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _texts_are_texts(cls, settings: Any) -> Any:
+        """No name of a file, no prompt and no line of a log can hold what is refused here."""
+        for name, value in settings.items() if isinstance(settings, dict) else ():
+            for text in (name, *(value if isinstance(value, list | tuple) else (value,))):
+                if isinstance(text, str) and "\0" in text:
+                    raise ValueError(f"{shown(name, 80)} holds a NUL; remove it")
+                if isinstance(text, str) and not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+                    raise ValueError(f"{shown(name, 80)} holds half of a character; remove it")
+        return settings
 
 
 TrainerArguments = dict[str, Any]

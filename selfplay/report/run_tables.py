@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from selfplay.run.plan import Kind, read_plan
-from selfplay.run.tables import RecordError
+from selfplay.run.tables import DAMAGED, UNREADABLE, RecordError
 from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file
+from verifiers.untrusted.files import demand_file
 
 
 def general_reasons(dropped: Any) -> Any:
@@ -95,6 +95,7 @@ class RunTables:
 
     def _read(self, stage: str, table: str, record: type[Any], names: list[str] | None, filters: Any) -> Any:
         file = self._file(stage, table)
+        demand_file(file, RecordError, DAMAGED)
         try:
             metadata = pq.read_schema(file).metadata or {}
             found = (metadata.get(b"record", b"").decode(), metadata.get(b"version", b"").decode())
@@ -103,5 +104,5 @@ class RunTables:
                     f"{file}: holds {' version '.join(found)}, not {record.__name__} version {record.version}"
                 )
             return pq.read_table(file, columns=names, filters=filters)
-        except (OSError, pa.ArrowInvalid) as error:
+        except UNREADABLE as error:
             raise RecordError(f"{file}: not a readable table ({error})") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from selfplay.config.errors import UserError
+from verifiers.untrusted import files
 
 BLOCK_BYTES = 1_000_000
 
@@ -26,13 +27,16 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         RunError: the file is damaged.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: is damaged ({error}); delete it and run again") from error
+    content = files.read_json(path, RunError, "it is damaged: delete it and run again")
     if not isinstance(content, dict):
         raise RunError(f"{path}: holds no JSON object; delete it and run again")
     return content
+
+
+def open_lock(run_path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
+    """The file whose lock says that a process runs the run; no link, which could lead out of it."""
+    remedy = "delete it, or choose another run directory with --run-dir"
+    return files.open_file(run_path / "lock", RunError, remedy, flags | os.O_NOFOLLOW)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -12,14 +12,16 @@ summary     the closing figures
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfplay.run.files import RunError
 from selfplay.run.plan import Kind
+from verifiers.untrusted.files import open_file
+from verifiers.untrusted.json_values import parse_json
 
 METRICS_FILE = "metrics.jsonl"
 TABLES_FOLDER = "tables"
@@ -83,12 +85,8 @@ def read_lines(run_path: Path) -> Iterator[Any]:
     file = run_path / METRICS_FILE
     if not file.exists():
         return
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
+    with open_file(file, RunError) as lines:
+        yield from (row for line in lines if (row := _parsed(line)) is not None)
 
 
 def line_count(run_path: Path) -> int:
@@ -96,7 +94,7 @@ def line_count(run_path: Path) -> int:
     file = run_path / METRICS_FILE
     if not file.exists():
         return 0
-    with file.open("rb") as lines:
+    with open_file(file, RunError) as lines:
         return sum(1 for _ in lines)
 
 
@@ -112,7 +110,7 @@ class Follower:
         """(number, content) of the lines that were added; None for what is no JSON."""
         if not self._file.exists():
             return
-        with self._file.open("rb") as handle:
+        with open_file(self._file, RunError) as handle:
             handle.seek(self._position)
             for line in handle:
                 if not line.endswith(b"\n"):
@@ -124,7 +122,7 @@ class Follower:
 
 def _parsed(line: bytes) -> Any:
     try:
-        return json.loads(line)
+        return parse_json(line)
     except ValueError:
         return None
 
@@ -158,7 +156,7 @@ def metric_line(row: Any) -> MetricLine | None:
         step = None if row["step"] is None else int(row["step"])
         kind, number = str(row.get("kind", "")), int(row.get("round", 0))
         return MetricLine(float(row["time"]), str(row["stage"]), step, metrics, lost, kind, number)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, OverflowError, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -166,5 +164,5 @@ def alarm_line(row: Any) -> AlarmLine | None:
     """The alarm that a line's content is, if it is one."""
     try:
         return AlarmLine(float(row["time"]), str(row["stage"]), str(row["alarm"]), str(row["text"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, OverflowError, TypeError, KeyError):
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 from selfplay.config.recipe import Recipe
 from selfplay.run.records import LabelledTask, RoundPrompt, Seed
@@ -12,6 +11,7 @@ from selfplay.run.seeding import task_id
 from selfplay.seeds.rows import SeedError
 from selfplay.seeds.stage import external_problems
 from selfplay.training.prompt_pool import EXTERNAL, candidate
+from verifiers.untrusted.files import add_file
 
 
 def external_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Sequence[Seed]) -> list[RoundPrompt]:
@@ -62,7 +62,7 @@ def external_files(recipe: Recipe) -> str:
     files = recipe.training.pool.external
     digest = hashlib.sha256()
     for name in sorted(files):
-        digest.update(Path(files[name]).read_bytes())
+        add_file(digest, files[name], SeedError)
     return digest.hexdigest() if files else ""
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import ModelRef
-from selfplay.run.files import read_json, write_json
+from selfplay.run.files import RunError, read_json, write_json
+from verifiers.untrusted.files import add_file
 
 FINGERPRINT = "fingerprint.json"
 
@@ -20,9 +21,7 @@ def weights_hash(folder: Path) -> str:
     """SHA-256 over the safetensors files of a folder."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as handle:
-            while block := handle.read(1 << 22):
-                digest.update(block)
+        add_file(digest, file, RunError)
     return digest.hexdigest()
 
 
