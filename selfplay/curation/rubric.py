@@ -6,7 +6,6 @@ ticket that stands outside of them, so that an answer which only repeats a verdi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from selfplay import formats
 from selfplay.config.curation import Criterion, Judging
 from selfplay.run.records import Prompt
 from selfplay.run.seeding import content_id
+from verifiers.untrusted.json_values import parse_json
 
 LONGEST_ANSWER = 20_000
 LONGEST_PROBLEM = 20_000
@@ -86,8 +86,8 @@ def scores_of(content: str, ticket: str, criteria: Sequence[Criterion], levels: 
         raise RubricUnreadable(f"it is longer than {LONGEST_ANSWER} characters" if text else "it is empty")
     fenced = _FENCE.match(text)
     try:
-        row = json.loads(fenced.group(1) if fenced else text, object_pairs_hook=_without_twins)
-    except (ValueError, RecursionError) as error:
+        row = parse_json(fenced.group(1) if fenced else text)
+    except ValueError as error:
         raise RubricUnreadable("it is not one JSON object") from error
     if not isinstance(row, dict) or set(row) != {"ticket", "reason", *criteria}:
         raise RubricUnreadable("its fields are not those asked for")
@@ -99,10 +99,3 @@ def scores_of(content: str, ticket: str, criteria: Sequence[Criterion], levels: 
     if not isinstance(row["reason"], str):
         raise RubricUnreadable("its reason is not text")
     return tuple(scores), " ".join(row["reason"].encode("utf-8", "replace").decode().split())[:300]
-
-
-def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    row = dict(pairs)
-    if len(row) != len(pairs):
-        raise ValueError("a field stands twice")
-    return row

@@ -80,7 +80,7 @@ def repair_lines(file: Path) -> None:
     """Cuts off a last line that a kill left without its end; reads the file from behind, since logs grow long."""
     if not file.exists():
         return
-    with file.open("rb+") as handle:
+    with files.open_file(file, RunError, flags=os.O_RDWR) as handle:
         whole, newline = handle.seek(0, os.SEEK_END), -1
         while whole and newline < 0:
             start = max(0, whole - BLOCK_BYTES)
@@ -94,7 +94,7 @@ def sync_folder(folder: Path) -> None:
     """Flushes every file below a folder to disk."""
     for file in folder.rglob("*"):
         if file.is_file():
-            with file.open("rb") as handle:
+            with files.open_file(file, RunError) as handle:
                 os.fsync(handle.fileno())
 
 

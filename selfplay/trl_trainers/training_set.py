@@ -12,7 +12,8 @@ from filelock import FileLock
 
 from selfplay.run.files import whole_file
 from selfplay.run.store import content_key
-from selfplay.run.tables import Record, read_batches
+from selfplay.run.tables import Record, RecordError, read_batches
+from verifiers.untrusted.files import add_file
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -60,5 +61,6 @@ def training_set(
 
 
 def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    add_file(digest, file, RecordError)
+    return digest.hexdigest()
