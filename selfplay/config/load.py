@@ -21,7 +21,7 @@ from selfplay.config.seeds import DatasetSeeds, FileSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.training import TrainingSettings
 from verifiers.untrusted.files import demand_file, read_text
-from verifiers.untrusted.shown import shown
+from verifiers.untrusted.shown import quoted, shown
 from verifiers.untrusted.yaml_text import DEEPEST, UnusableYaml, parse_yaml
 
 Path_ = tuple[str | int, ...]
@@ -120,7 +120,7 @@ def _read(path: Path, source: RecipeSource, seen: tuple[Path, ...]) -> dict[str,
     if "extends" in content:
         below = content.pop("extends")
         if not isinstance(below, str) or "\0" in below:
-            raise RecipeError(f"{path}: `extends` must be the path of a recipe, not {shown(repr(below), 80)}")
+            raise RecipeError(f"{path}: `extends` must be the path of a recipe, not {quoted(below, 80)}")
         base = _read(path.parent / below, source, (*seen, path.resolve()))
     source.record(path, node)
     return _merge(base, content)
@@ -141,7 +141,7 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 def _override(settings: dict[str, Any], override: str, source: RecipeSource) -> dict[str, Any]:
     name, equals, text = override.partition("=")
-    said = repr(shown(override))
+    said = quoted(override)
     path = tuple(name.split("."))
     if not equals or not name or len(path) > DEEPEST:
         raise RecipeError(f"{said}: an override is written `a.b.c=value`")
@@ -158,7 +158,8 @@ def _override(settings: dict[str, Any], override: str, source: RecipeSource) -> 
 def _explain(error: ValidationError, source: RecipeSource, path: Path) -> str:
     sentences = []
     for problem in error.errors():
-        at = tuple(part for part in problem["loc"] if part not in KINDS)
+        named = problem.get("ctx", {}).get("setting")
+        at = tuple(part for part in problem["loc"] if part not in KINDS) + ((named,) if named is not None else ())
         field = ".".join(map(str, at)) or "the recipe"
         where = source.where(at, str(path))
         sentences.append(f"{where}: {_sentence(problem, field, at)}")
@@ -174,7 +175,7 @@ def _sentence(problem: Any, field: str, at: Path_) -> str:
     if problem["type"] == "missing":
         return f"`{field}` is missing; add it"
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "value_error":
+    if problem["type"] in ("value_error", "setting"):
         return f"{field}: {message}"
     given = json.dumps(problem["input"], default=str)
     return f"`{field}` is {shown(given, 80)}, but: {message[0].lower()}{message[1:]}"

@@ -14,6 +14,14 @@ def shown(value: object, most: int = LONGEST) -> str:
     return _cut(_visible(_cut(str(value), most)), most)
 
 
+def quoted(value: object, most: int = LONGEST) -> str:
+    """Anything as Python writes it, on one line."""
+    try:
+        return shown(repr(value), most)
+    except ValueError:  # an integer of more digits than Python writes
+        return f"{type(value).__name__} that is too long to be written"
+
+
 def readable(message: str) -> str:
     """A whole message, whose line breaks stay; the same again for one that was made readable before."""
     lines = message.split("\n", MOST_LINES)
