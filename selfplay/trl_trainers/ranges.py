@@ -57,6 +57,8 @@ def _fault(name: str, hint: Any, default: Any, value: Any) -> str:
     kinds = set(typing.get_args(hint)) or {hint}
     if isinstance(value, list) and not kinds.isdisjoint((list[float], list[int])):
         return next((fault for one in value if (fault := _range_fault(name, float, 0.0, one))), "")
+    if not kinds.isdisjoint((list[float], list[int])) and str not in kinds and value is not None:
+        return "must be a list of numbers"
     takes_others = not kinds.isdisjoint((str, dict, list)) or any(typing.get_origin(kind) for kind in kinds)
     a_number = isinstance(value, int | float) and not isinstance(value, bool)
     if kinds.isdisjoint((int, float)):

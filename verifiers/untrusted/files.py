@@ -76,6 +76,13 @@ def demand_file(path: Path | str, told: Told = UnusableFile, remedy: str = REMED
     open_file(path, told, remedy).close()
 
 
+def demand_folder(path: Path | str, told: Told = UnusableFile, remedy: str = REMEDY) -> None:
+    """Raises `told` where a library that will read a folder would meet something else than files and folders in it."""
+    for entry in sorted(Path(path).iterdir()):
+        if not entry.is_dir():
+            demand_file(entry, told, remedy)
+
+
 def read_bytes(path: Path | str, told: Told = UnusableFile, remedy: str = REMEDY, most: int = LARGEST) -> bytes:
     """The content of a file of at most so many bytes."""
     with open_file(path, told, remedy) as file:

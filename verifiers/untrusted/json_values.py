@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from typing import Any, NoReturn
@@ -28,7 +29,11 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
         number = _refuse_long if _LONG_NUMBER.search(text) else None
         value = json.loads(
-            text, object_pairs_hook=_without_twins, parse_constant=_refuse if finite else None, parse_int=number
+            text,
+            object_pairs_hook=_without_twins,
+            parse_constant=_refuse if finite else None,
+            parse_float=_finite if finite else None,
+            parse_int=number,
         )
     except UnicodeDecodeError as error:
         raise ValueError(f"is not JSON in UTF-8 ({error.reason} at byte {error.start + 1})") from error
@@ -64,6 +69,11 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"holds {constant}, which is no number; write null or a number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits[:40])
 
 
 def _refuse_long(digits: str) -> int:
