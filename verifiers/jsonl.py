@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, TextIO
 from verifiers.model import Task, Verdict, Verifier
 from verifiers.programs.task_rows import read_task
 from verifiers.registry import load
+from verifiers.untrusted.files import LONGEST_ROW, lines_of
+from verifiers.untrusted.json_values import parse_json
 
 _BATCH = 64
 NEEDS = {"math": "answer", "math_verify": "answer", "choice": "answer", "exact": "answer", "code": "tests"}
@@ -96,26 +98,23 @@ def read_rows(path: Path | str, name: str = "") -> Iterator[Row]:
 
     Raises UnusableInput, naming file, line and field.
     """
-    try:
-        with open(path, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _Line(path, number, line).parsed(name)
-    except OSError as error:
-        raise UnusableInput(path, 0, "", error.strerror or "cannot be read") from error
-    except UnicodeDecodeError as error:
-        raise UnusableInput(path, 0, "", f"is not UTF-8 text: {error.reason}") from error
+    for number, line in lines_of(path, LONGEST_ROW, lambda sentence: _unusable(path, sentence)):
+        yield _Line(path, number, line).parsed(name)
+
+
+def _unusable(path: Path | str, sentence: str) -> UnusableInput:
+    return UnusableInput(path, 0, "", sentence.removeprefix(f"{path}: "))
 
 
 class _Line:
     """One line while it is being read; every complaint says where."""
 
-    def __init__(self, path: Path | str, number: int, line: str) -> None:
+    def __init__(self, path: Path | str, number: int, line: bytes) -> None:
         self._path, self._number = path, number
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise self._fault("", f"is not JSON: {error}") from error
+            row = parse_json(line, finite=False)
+        except ValueError as error:
+            raise self._fault("", str(error)) from error
         if not isinstance(row, dict):
             raise self._fault("", "is not a JSON object")
         self._row: dict[str, Any] = row

@@ -13,10 +13,11 @@ from selfplay.cli.prompts import export_app, prompts
 from selfplay.cli.rollouts import rollouts
 from selfplay.cli.run import run, synthesize
 from selfplay.cli.sandbox import sandbox_app
-from selfplay.cli.shared import Commands, refuse
+from selfplay.cli.shared import Commands
 from selfplay.cli.status import report, status, track_app
 from selfplay.cli.verifiers import verifiers_app
 from selfplay.cli.verify import serve, verify
+from selfplay.config.errors import UNUSABLE
 
 app = typer.Typer(
     cls=Commands,
@@ -47,7 +48,8 @@ def main() -> None:
 
     fault = clash()
     if fault:
-        refuse(fault)
+        typer.echo(fault, err=True)
+        raise SystemExit(UNUSABLE)
     # Verifiers named `module:Name` may lie where the user works; last, so that they hide nothing.
     sys.path.append(str(Path.cwd()))
     app()

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from selfplay.cli.shared import RunFolder, errors_told, refuse
+from selfplay.cli.shared import RunFolder, errors_told
+from selfplay.config.errors import UserError
 
 SHOWN = 100
 
@@ -73,9 +74,9 @@ def export(
     wanted = layout or list(DEFAULT_LAYOUTS)
     unknown = [name for name in wanted if name not in LAYOUTS]
     if unknown:
-        refuse(f"--layout {unknown[0]}: is none; the layouts are {', '.join(LAYOUTS)}")
+        raise UserError(f"--layout {unknown[0]}: is none; the layouts are {', '.join(LAYOUTS)}")
     if format_ not in ("parquet", "jsonl"):
-        refuse(f"--format {format_}: is none; it is parquet or jsonl")
+        raise UserError(f"--format {format_}: is none; it is parquet or jsonl")
     layouts = [name for name in LAYOUTS if name in wanted]
     with errors_told(to):
         where, counts = export_prompts(

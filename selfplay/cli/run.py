@@ -17,10 +17,10 @@ from selfplay.cli.shared import (
     Terminated,
     errors_told,
     load_recipe_file,
-    refuse,
     show,
     stop_on_sigterm,
 )
+from selfplay.config.errors import UserError
 
 if TYPE_CHECKING:
     from selfplay.config.recipe import Recipe
@@ -71,7 +71,7 @@ def synthesize(
         stages = synthesis_stages(stage_table(loaded))
         folder, last = run_dir or Path("runs") / loaded.name, until or stages[-1]
         if last not in stages:
-            refuse(f"--until {last}: is not a stage; the stages are {', '.join(stages)}")
+            raise UserError(f"--until {last}: is not a stage; the stages are {', '.join(stages)}")
         launch_run(loaded, folder, reuse, last)
         from selfplay.run.plan import Kind, manifest_of
 

@@ -11,6 +11,7 @@ from sandbox.doctor import LIMITS, backends, examine
 from sandbox.model import Limits, Program, RemoteServer
 from sandbox.open import open_sandbox
 from selfplay.config.errors import UserError
+from verifiers.untrusted.files import read_bytes, read_text
 
 LANGUAGES = {".py": "python", ".cpp": "cpp", ".cc": "cpp", ".cxx": "cpp"}
 
@@ -31,11 +32,8 @@ def run_file(
     chosen = language or LANGUAGES.get(file.suffix)
     if chosen not in set(LANGUAGES.values()):
         raise SandboxInputError(f"{file}: the language is not known; give --language python or --language cpp")
-    try:
-        source = file.read_text(encoding="utf-8")
-        given = stdin.read_bytes() if stdin is not None else b""
-    except (OSError, UnicodeDecodeError) as error:
-        raise SandboxInputError(f"{error}: give a program as text, and a file that exists") from error
+    source = read_text(file, SandboxInputError, "give a program as text")
+    given = b"" if stdin is None else read_bytes(stdin, SandboxInputError, "give a file")
     if backend not in (known := ("auto", *backends()[:-1])):
         raise SandboxInputError(f"--backend {backend}: is not of this host; give {', '.join(known)}")
     if unknown := sorted(set(waive) - set(LIMITS)):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import ValidationError
 
 from selfplay.config.errors import UserError
+from verifiers.untrusted.files import read_text
 
 if TYPE_CHECKING:
     from sandbox.model import Sandbox
@@ -47,10 +48,8 @@ def missing_extra() -> str:
 def read_tokens(file: Path | None) -> list[str]:
     """The tokens of a file, one a line, else the one of the environment, else none. Raises ServeError for no token."""
     if file is not None:
-        try:
-            found, source = file.read_text(encoding="utf-8").strip().splitlines() or [""], str(file)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ServeError(f"--token-file {file}: cannot be read: {error}") from error
+        read = read_text(file, lambda sentence: ServeError(f"--token-file {sentence}"))
+        found, source = read.strip().splitlines() or [""], str(file)
     elif TOKEN_VARIABLE in os.environ:
         found, source = [os.environ[TOKEN_VARIABLE]], TOKEN_VARIABLE
     else:

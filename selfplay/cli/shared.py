@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import signal
+import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from selfplay.config.errors import UNUSABLE, RunStopped, UserError
+from selfplay.config.errors import BROKEN, RunStopped, UserError
 
 if TYPE_CHECKING:
     from selfplay.config.recipe import Recipe
@@ -20,12 +22,17 @@ if TYPE_CHECKING:
 BELOW: dict[tuple[str, str], type[UserError]] = {
     ("sandbox.model", "SandboxUnavailable"): UserError,
     ("verifiers.jsonl", "UnusableInput"): UserError,
+    ("verifiers.untrusted.files", "UnusableFile"): UserError,
     ("verifiers.registry", "UnknownVerifier"): UserError,
     ("verifiers.service.settings", "UnusableService"): UserError,
     ("verifiers.endpoint.client", "EndpointRefused"): UserError,
     ("verifiers.endpoint.client", "EndpointError"): RunStopped,
 }
 """Errors for a person that come from below this package, by module and name."""
+
+NO_ERRORS = (typer.BadParameter.__mro__[2], typer.Exit, typer.Abort, BrokenPipeError)
+"""Ways of typer to end a command, all of whose complaints have one base, and a reader that has gone."""
+ERROR_LOG = "error.log"
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes, as shells have them for SIGINT and SIGTERM."""
@@ -38,26 +45,29 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.
 
 
 class Commands(TyperGroup):
-    """The commands, each of which ends by one sentence where a person can mend what is wrong."""
+    """The commands, each of which ends by one sentence, whatever goes wrong."""
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that was given."""
-        with errors_told():
+        with errors_told(last=True):
             return super().invoke(ctx)
 
 
 @contextmanager
-def errors_told(place: Path | str | None = None, of_run: bool = False) -> Iterator[None]:
-    """Has an error that a person can mend end a command, with its sentence and its exit code.
+def errors_told(place: Path | str | None = None, of_run: bool = False, last: bool = False) -> Iterator[None]:
+    """Has an error end a command, with its sentence and its exit code.
 
     Args:
         place: what is written, to be named where a disk or a database fails; None lets such errors through.
-        of_run: whether `place` is the directory of a run that goes on.
+        of_run: whether `place` is the directory of a run that goes on, whose log gets what nobody foresaw.
+        last: whether nothing else tells of errors that nobody foresaw.
     """
     try:
         yield
     except Exception as error:
         told = _told(error, place)
+        if told is None and (of_run or last) and not isinstance(error, NO_ERRORS):
+            told = Unforeseen(_unforeseen(error, Path(str(place)) if of_run else None))
         if told is None:
             raise
         if of_run and told.keeps_work:
@@ -66,6 +76,33 @@ def errors_told(place: Path | str | None = None, of_run: bool = False) -> Iterat
             note_ending(Path(str(place)), str(told))
         typer.echo(told.of_run.format(error=told, folder=place) if of_run else str(told), err=True)
         raise typer.Exit(told.exit_code) from error
+
+
+class Unforeseen(UserError):
+    """An error of this code; the message says which, and where its traceback is."""
+
+    exit_code = BROKEN
+    keeps_work = True
+    of_run = RunStopped.of_run
+
+
+def _unforeseen(error: Exception, run: Path | None) -> str:
+    """Keeps the traceback, in a run's directory or in a temporary file, and says where."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        with (run / ERROR_LOG).open("ab") if run else _temporary() as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+        place = file.name
+    except OSError as fault:
+        place = f"nowhere, since no file can be written ({fault.strerror})"
+    from verifiers.untrusted.shown import shown
+
+    what = shown(f"{type(error).__name__}: {error}")
+    return f"an error of selfplay itself: {what}; the traceback is in {place}: please report it"
+
+
+def _temporary() -> Any:
+    return tempfile.NamedTemporaryFile("wb", prefix="selfplay-", suffix=".log", delete=False)
 
 
 def _told(error: Exception, place: Path | str | None) -> UserError | None:
@@ -94,12 +131,6 @@ def show(renderable: Any) -> None:
     from rich.console import Console
 
     Console().print(renderable)
-
-
-def refuse(message: str, code: int = UNUSABLE) -> NoReturn:
-    """Says one sentence and ends."""
-    typer.echo(message, err=True)
-    raise SystemExit(code)
 
 
 class Terminated(KeyboardInterrupt):

@@ -91,16 +91,16 @@ def read_params(texts: Sequence[str]) -> dict[str, Any]:
 
     Raises ParamsError.
     """
-    import yaml
+    from verifiers.untrusted.yaml_text import UnusableYaml, parse_yaml
 
     found: dict[str, Any] = {}
     for text in texts:
         pair = _KEY_VALUE.fullmatch(text.strip())
         try:
-            value = yaml.safe_load(pair.group(2) if pair else text)
-        except yaml.YAMLError as error:
+            value, _ = parse_yaml(pair.group(2) if pair else text)
+        except UnusableYaml as error:
             if pair is None:
-                raise ParamsError(f"--params {text!r}: is neither key=value nor JSON nor YAML") from error
+                raise ParamsError(f"--params {text!r}: is neither key=value nor JSON nor YAML ({error})") from error
             value = pair.group(2)
         if pair is not None:
             found[pair.group(1)] = value

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from selfplay.cli.shared import refuse
+from selfplay.config.errors import UserError
 
 
 def verify(
@@ -48,7 +47,7 @@ def serve(
     from selfplay.cli.serve import serve as serve_until_stopped
 
     if fault := missing_extra():
-        refuse(fault)
+        raise UserError(fault)
     serve_until_stopped(
         verifiers,
         verifiers_file,
@@ -63,10 +62,6 @@ def serve(
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        refuse(f"--params: is not JSON ({error})")
-    if not isinstance(value, dict):
-        refuse('--params: must be a JSON object, such as {"require_box": true}')
-    return value
+    from verifiers.untrusted.files import json_object
+
+    return json_object(text, "--params", UserError, ', such as {"require_box": true}')

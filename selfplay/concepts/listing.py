@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from selfplay.concepts.bank import Combination
 from selfplay.seeds.rows import SeedError
+from verifiers.untrusted.files import json_object, lines_of
 
 LONGEST = 200
 """Most characters of a concept."""
@@ -40,20 +40,12 @@ def read_concept_list(path: Path) -> ConceptList:
         SeedError: a line that is neither, or a file without any.
     """
     found = ConceptList()
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(LONGEST_LINE + 1):
-            number += 1
-            where = f"{path}, line {number}"
-            if len(line) > LONGEST_LINE:
-                raise SeedError(f"{where}: is longer than {LONGEST_LINE} bytes; put one concept on a line")
-            text = _decoded(line, where)
-            if not text:
-                continue
-            if path.suffix == ".jsonl":
-                _add(found, _json(text, where), where)
-            else:
-                _count(found, _concept(text, where), 1.0)
+    for number, line in lines_of(path, LONGEST_LINE, SeedError):
+        where = f"{path}, line {number}"
+        if path.suffix == ".jsonl":
+            _add(found, _row(line, where), where)
+        else:
+            _count(found, _concept(_decoded(line, where), where), 1.0)
     if not found.combinations and not found.counts:
         raise SeedError(f"{path}: names no concept; put one on each line")
     return found
@@ -66,12 +58,9 @@ def _decoded(line: bytes, where: str) -> str:
         raise SeedError(f"{where}: is not UTF-8 ({error})") from error
 
 
-def _json(text: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SeedError(f"{where}: is not JSON ({error}); {REMEDY}") from error
-    if not isinstance(row, dict) or ("concept" in row) == ("concepts" in row):
+def _row(line: bytes, where: str) -> dict[str, Any]:
+    row = json_object(line, where, SeedError, f"; {REMEDY}")
+    if ("concept" in row) == ("concepts" in row):
         raise SeedError(f"{where}: needs either `concept` or `concepts`; {REMEDY}")
     return row
 

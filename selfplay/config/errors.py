@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-FAILED, UNUSABLE, SPENT = 1, 2, 3
-"""Exit codes: something went wrong, what was asked for cannot be done, a budget is spent."""
+FAILED, UNUSABLE, BROKEN, SPENT = 1, 2, 3, 4
+"""Exit codes: something went wrong, what was asked for cannot be done, an error of this code, a budget is spent."""
 
 
 class UserError(Exception):
@@ -19,6 +19,13 @@ class UserError(Exception):
     """Whether a run had begun, whose finished work is kept; those who watch it are told why it stopped."""
     of_run: ClassVar[str] = "{error}"
     """How `selfplay run` says it: a format of `error`, the sentence, and `folder`, the run directory."""
+
+    def __init__(self, message: str) -> None:
+        """The message may quote what others wrote: it is made fit for a terminal, and short."""
+        # Not before it is needed: where another package of the name hides ours, that can still be said.
+        from verifiers.untrusted.shown import readable
+
+        super().__init__(readable(message))
 
 
 class RunStopped(UserError):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
+import os
 import typing
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from selfplay.config.recipe import Recipe
 from selfplay.config.seeds import DatasetSeeds, FileSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.training import TrainingSettings
+from verifiers.untrusted.files import demand_file, read_text
+from verifiers.untrusted.shown import quoted, shown
+from verifiers.untrusted.yaml_text import DEEPEST, UnusableYaml, parse_yaml
 
 Path_ = tuple[str | int, ...]
 
@@ -27,35 +30,15 @@ KINDS = frozenset(
     ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local", "policy")
 )
 """Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
+LARGEST = 1 << 20
+"""Most bytes of a recipe."""
+LONGEST_CHAIN = 20
+"""Most recipes that extend one another."""
+ROWS = "a JSON lines or Parquet file"
 
 
 class RecipeError(UserError):
     """A recipe that cannot be used; the message is meant for the person who wrote it."""
-
-
-class RecipeLoader(yaml.SafeLoader):
-    """YAML that reads 1e-6 as the number that everyone means by it, where YAML 1.1 sees a text, and dates as texts."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuses a setting that stands twice, of which YAML would take the last."""
-        names = [key.value for key, _ in node.value]
-        for place, name in enumerate(names):
-            if name in names[:place]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"found duplicate key {name}", node.value[place][0].start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-RecipeLoader.yaml_implicit_resolvers = {
-    first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-RecipeLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
 
 
 class RecipeSource:
@@ -122,24 +105,23 @@ def _validated(settings: dict[str, Any], overrides: Sequence[str], source: Recip
 
 
 def _read(path: Path, source: RecipeSource, seen: tuple[Path, ...]) -> dict[str, Any]:
+    text = read_text(path, RecipeError, "give the path of a recipe, such as configs/quickstart.yaml", LARGEST)
     if path.resolve() in seen:
         raise RecipeError(f"{path}: extends itself by way of {' -> '.join(map(str, seen))}; remove one `extends`")
+    if len(seen) > LONGEST_CHAIN:
+        raise RecipeError(f"{path}: is the end of {len(seen)} recipes that extend one another; put them into one")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(
-            f"{path}: cannot be read ({error}); give the path of a recipe, such as configs/quickstart.yaml"
-        ) from error
-    try:
-        node = yaml.compose(text, Loader=RecipeLoader)
-        content = yaml.load(text, Loader=RecipeLoader)
-    except yaml.YAMLError as error:
+        content, node = parse_yaml(text)
+    except UnusableYaml as error:
         raise RecipeError(f"{path}: is not valid YAML: {error}") from error
     if not isinstance(content, dict) or node is None:
         raise RecipeError(f"{path}: a recipe is a mapping of settings, such as `name: my-run`")
     base: dict[str, Any] = {}
     if "extends" in content:
-        base = _read(path.parent / str(content.pop("extends")), source, (*seen, path.resolve()))
+        below = content.pop("extends")
+        if not isinstance(below, str) or "\0" in below:
+            raise RecipeError(f"{path}: `extends` must be the path of a recipe, not {quoted(below, 80)}")
+        base = _read(path.parent / below, source, (*seen, path.resolve()))
     source.record(path, node)
     return _merge(base, content)
 
@@ -159,14 +141,15 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 def _override(settings: dict[str, Any], override: str, source: RecipeSource) -> dict[str, Any]:
     name, equals, text = override.partition("=")
-    if not equals or not name:
-        raise RecipeError(f"{override!r}: an override is written `a.b.c=value`")
-    try:
-        top = yaml.load(text, Loader=RecipeLoader)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{override!r}: cannot be read as an override ({error})") from error
+    said = quoted(override)
     path = tuple(name.split("."))
-    source.lines[path] = f"command line, {override!r}"
+    if not equals or not name or len(path) > DEEPEST:
+        raise RecipeError(f"{said}: an override is written `a.b.c=value`")
+    try:
+        top, _ = parse_yaml(text)
+    except UnusableYaml as error:
+        raise RecipeError(f"{said}: cannot be read as an override ({error})") from error
+    source.lines[path] = f"command line, {said}"
     for key in reversed(path):
         top = {key: top}
     return _merge(settings, top)
@@ -175,7 +158,8 @@ def _override(settings: dict[str, Any], override: str, source: RecipeSource) -> 
 def _explain(error: ValidationError, source: RecipeSource, path: Path) -> str:
     sentences = []
     for problem in error.errors():
-        at = tuple(part for part in problem["loc"] if part not in KINDS)
+        named = problem.get("ctx", {}).get("setting")
+        at = tuple(part for part in problem["loc"] if part not in KINDS) + ((named,) if named is not None else ())
         field = ".".join(map(str, at)) or "the recipe"
         where = source.where(at, str(path))
         sentences.append(f"{where}: {_sentence(problem, field, at)}")
@@ -191,10 +175,10 @@ def _sentence(problem: Any, field: str, at: Path_) -> str:
     if problem["type"] == "missing":
         return f"`{field}` is missing; add it"
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "value_error":
+    if problem["type"] in ("value_error", "setting"):
         return f"{field}: {message}"
-    shown = json.dumps(problem["input"], default=str)
-    return f"`{field}` is {shown[:80]}, but: {message[0].lower()}{message[1:]}"
+    given = json.dumps(problem["input"], default=str)
+    return f"`{field}` is {shown(given, 80)}, but: {message[0].lower()}{message[1:]}"
 
 
 def _valid_names(at: Path_) -> list[str]:
@@ -221,20 +205,14 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
     domains = dict(recipe.domains)
     for name, domain in recipe.domains.items():
         seeds = domain.seeds
+        place: dict[str, Any] = {}
         if isinstance(seeds, FileSeeds):
-            changed = {
-                split: str((folder / value).resolve())
-                for split in ("train", "dev", "heldout")
-                if (value := getattr(seeds, split)) is not None
-            }
-            for split, file in changed.items():
-                if not Path(file).is_file():
-                    raise RecipeError(
-                        f"domains.{name}.seeds.{split}: there is no file {file}; give a JSON lines or Parquet file"
-                    )
-            domains[name] = domain.model_copy(update={"seeds": seeds.model_copy(update=changed)})
-        elif isinstance(seeds, DatasetSeeds) and (folder / seeds.name).is_dir():
-            place = {"name": str((folder / seeds.name).resolve())}
+            for split in ("train", "dev", "heldout"):
+                if (file := getattr(seeds, split)) is not None:
+                    place[split] = _file(f"domains.{name}.seeds.{split}", folder / file, ROWS)
+        elif isinstance(seeds, DatasetSeeds):
+            place["name"] = _data_set(seeds.name, folder)
+        if place:
             domains[name] = domain.model_copy(update={"seeds": seeds.model_copy(update=place)})
     synthesis, curation = _synthesis_paths(recipe.synthesis, folder), _curation_paths(recipe.curation, folder)
     training = _training_paths(recipe.training, folder)
@@ -244,35 +222,41 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
 
 def _training_paths(settings: TrainingSettings, folder: Path) -> TrainingSettings:
     external = {
-        name: _existing(f"training.pool.external.{name}", folder / file, "a JSON lines or Parquet file of problems")
+        name: _file(f"training.pool.external.{name}", folder / file, f"{ROWS} of problems")
         for name, file in settings.pool.external.items()
     }
     changed: dict[str, Any] = {"pool": settings.pool.model_copy(update={"external": external})}
     files = settings.sft.files
     if files is not None:
-        what = "a JSON lines or Parquet file of traces"
-        paths = tuple(_existing("training.sft.files.paths", folder / path, what) for path in files.paths)
+        paths = tuple(_file("training.sft.files.paths", folder / path, f"{ROWS} of traces") for path in files.paths)
         changed["sft"] = settings.sft.model_copy(update={"files": files.model_copy(update={"paths": paths})})
     return settings.model_copy(update=changed)
 
 
-def _existing(field: str, path: Path, what: str) -> str:
-    resolved = path.resolve()
-    if not resolved.is_file():
+def _file(field: str, path: Path, what: str) -> str:
+    """The whole path of a file that is there."""
+    resolved = os.path.realpath(path)
+    if not os.path.exists(resolved):
         raise RecipeError(f"{field}: there is no file {resolved}; give {what}")
-    return str(resolved)
+    demand_file(resolved, lambda sentence: RecipeError(f"{field}: {sentence}"), f"give {what}")
+    return resolved
+
+
+def _data_set(name: str, folder: Path) -> str:
+    """The name of a data set, or the whole path where it is a folder."""
+    place = os.path.realpath(folder / name)
+    return place if os.path.isdir(place) else name
 
 
 def _synthesis_paths(settings: Synthesis, folder: Path) -> Synthesis:
     concepts = {}
     for name, choice in settings.concepts.items():
-        file = None if choice.file is None else (folder / choice.file).resolve()
-        if file is not None and not file.is_file():
-            raise RecipeError(f"synthesis.concepts.{name}.file: there is no file {file}; give a list of concepts")
-        concepts[name] = choice.model_copy(update={"file": None if file is None else str(file)})
+        field = f"synthesis.concepts.{name}.file"
+        file = None if choice.file is None else _file(field, folder / choice.file, "a list of concepts")
+        concepts[name] = choice.model_copy(update={"file": file})
     changed: dict[str, Any] = {"concepts": concepts}
     if settings.coverage is not None:
-        runs = tuple(str((folder / run).resolve()) for run in settings.coverage.runs)
+        runs = tuple(os.path.realpath(folder / run) for run in settings.coverage.runs)
         changed["coverage"] = settings.coverage.model_copy(update={"runs": runs})
     return settings.model_copy(update=changed)
 
@@ -280,16 +264,11 @@ def _synthesis_paths(settings: Synthesis, folder: Path) -> Synthesis:
 def _curation_paths(settings: Curation, folder: Path) -> Curation:
     benchmarks: dict[str, FileBenchmark | DatasetBenchmark] = {}
     for name, benchmark in settings.benchmarks.items():
-        benchmarks[name] = benchmark
         if isinstance(benchmark, FileBenchmark):
-            file = (folder / benchmark.path).resolve()
-            if not file.is_file():
-                raise RecipeError(
-                    f"curation.benchmarks.{name}.path: there is no file {file}; give a JSON lines or Parquet file"
-                )
-            benchmarks[name] = benchmark.model_copy(update={"path": str(file)})
-        elif (folder / benchmark.name).is_dir():
-            benchmarks[name] = benchmark.model_copy(update={"name": str((folder / benchmark.name).resolve())})
+            place = {"path": _file(f"curation.benchmarks.{name}.path", folder / benchmark.path, ROWS)}
+        else:
+            place = {"name": _data_set(benchmark.name, folder)}
+        benchmarks[name] = benchmark.model_copy(update=place)
     return settings.model_copy(update={"benchmarks": benchmarks})
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import typing
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
     """A group of settings; an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
     templates: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Texts of this group that are filled in, each with the fields that it must have."""
 
@@ -22,6 +25,62 @@ class Section(BaseModel):
                 if f"{{{field}}}" not in getattr(self, name):
                     raise ValueError(f"{name} lacks the field {{{field}}}")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_used(cls, settings: Any) -> Any:
+        """No file, prompt or trainer can use what is refused here; further sections look at their own settings."""
+        for name, value in settings.items() if isinstance(settings, dict) else ():
+            sections, number = _kinds(cls, name) if name in cls.model_fields else (False, False)
+            for leaf in () if sections and isinstance(value, dict | list | tuple) else _leaves(value):
+                if fault := _fault(leaf, number):
+                    raise PydanticCustomError("setting", "{fault}", {"setting": name, "fault": fault})
+        return settings
+
+
+LARGEST_NUMBER = 1e15
+
+
+@functools.cache
+def _kinds(section: type[BaseModel], name: str) -> tuple[bool, bool]:
+    """Whether a setting is made of further sections, and whether of numbers."""
+    kinds = list(_flat(section.model_fields[name].annotation))
+    sections = any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds)
+    return sections, (int in kinds or float in kinds) and bool not in kinds
+
+
+def _flat(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _flat(inner)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Texts and numbers of a setting, with the names of a mapping."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            waiting += one
+        else:
+            yield one
+
+
+def _fault(leaf: Any, number: bool) -> str:
+    """What is wrong with a text or a number."""
+    if isinstance(leaf, str) and "\0" in leaf:
+        return "holds a NUL; remove it"
+    if isinstance(leaf, str) and not leaf.isascii() and any("\ud800" <= character <= "\udfff" for character in leaf):
+        return "holds half of a character; remove it"
+    if isinstance(leaf, bool) and number:
+        return f"is {str(leaf).lower()}, but must be a number"
+    if isinstance(leaf, int | float) and not abs(leaf) <= LARGEST_NUMBER:
+        # Python writes no integer of more than 4,300 digits.
+        shown = f"an integer of {leaf.bit_length()} bits" if isinstance(leaf, int) else str(leaf)
+        return f"holds {shown}, but numbers lie within {LARGEST_NUMBER:g}"
+    return ""
 
 
 TrainerArguments = dict[str, Any]

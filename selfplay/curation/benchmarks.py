@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from selfplay.config.curation import Benchmark, Curation, DatasetBenchmark, FileBenchmark
 from selfplay.run.files import contents_hash
-from selfplay.seeds.rows import SeedError
-
-LONGEST_ROW = 1 << 24
+from selfplay.seeds.rows import SeedError, rows_of
 
 
 class Unreachable(SeedError):
@@ -55,34 +52,11 @@ def _text(where: str, benchmark: Benchmark, number: int, row: Any) -> str:
 
 
 def _file(where: str, benchmark: FileBenchmark) -> Iterator[Any]:
-    path = Path(benchmark.path)
-    if path.suffix == ".parquet":
-        yield from _parquet(where, path, benchmark.column)
-        return
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(LONGEST_ROW + 1):
-            number += 1
-            if len(line) > LONGEST_ROW:
-                raise SeedError(f"{where}: {path}, line {number} is longer than {LONGEST_ROW} bytes; shorten it")
-            if line.strip():
-                try:
-                    yield json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    raise SeedError(f"{where}: {path}, line {number} is not JSON ({error})") from error
+    def own(names: list[str]) -> list[str]:
+        return [benchmark.column] if benchmark.column in names else names
 
-
-def _parquet(where: str, path: Path, column: str) -> Iterator[Any]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            for batch in file.iter_batches(1024, columns=[column] if column in names else names):
-                yield from batch.to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise SeedError(f"{where}: {path} is not readable as Parquet ({error})") from error
+    rows = rows_of(Path(benchmark.path), own, lambda sentence: SeedError(f"{where}: {sentence}"))
+    return (row for _, row in rows)
 
 
 def _dataset(where: str, benchmark: DatasetBenchmark) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from selfplay.config.errors import UserError
+from verifiers.untrusted.files import open_file
 
 MAGIC = b"GGUF"
 
@@ -57,9 +58,7 @@ def import_gguf(file: Path, folder: Path, dtype: Literal["bfloat16", "float32", 
 
 
 def _check(file: Path, folder: Path) -> None:
-    if not file.is_file():
-        raise GgufError(f"{file}: is not a file; name a .gguf file")
-    with file.open("rb") as opened:
+    with open_file(file, GgufError, "name a .gguf file") as opened:
         if opened.read(len(MAGIC)) != MAGIC:
             raise GgufError(f"{file}: is not a GGUF file; a wheel or an archive must be unpacked first")
     if folder.exists():

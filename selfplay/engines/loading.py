@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import ModelRef
+from verifiers.untrusted.files import demand_folder
+from verifiers.untrusted.shown import shown
 
 KEPT = 3
 ADAPTER_NAME = 16
@@ -77,6 +79,7 @@ def load_fresh(model: ModelRef) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
+    _demand_files(model.path)
     dtype = "auto" if model.dtype == "auto" else getattr(torch, model.dtype)
     try:
         network = AutoModelForCausalLM.from_pretrained(
@@ -103,6 +106,7 @@ def load_tokenizer(model: ModelRef) -> Any:
     """
     from transformers import AutoTokenizer
 
+    _demand_files(model.path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision or "main", padding_side="left")
     except (OSError, ValueError) as error:
@@ -131,19 +135,25 @@ def look_up(name: str, revision: str | None) -> KnownModel | None:
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
     from transformers import AutoConfig, AutoTokenizer
 
+    _demand_files(name)
     try:
         config = AutoConfig.from_pretrained(name, revision=revision or "main")
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # what the library raises at a file that it cannot use depends on what is wrong
         causes = [error, error.__cause__, error.__context__]
         unreachable = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError)
         if not Path(name).exists() and any(isinstance(cause, unreachable) for cause in causes):
             return None
-        reason = str(error).splitlines()[0]
+        reason = shown(" ".join(str(error).split()) or type(error).__name__)
         raise ModelError(f"{name!r} cannot be read ({reason}); give a hub name or a folder") from error
-    return KnownModel(
-        config.architectures[0] if config.architectures else config.model_type, bool(tokenizer.chat_template)
-    )
+    known = config.architectures if isinstance(config.architectures, list) else None
+    return KnownModel(str(known[0] if known else config.model_type), bool(tokenizer.chat_template))
+
+
+def _demand_files(name: str) -> None:
+    """Refuses a folder with a pipe or a device in it, at which the library would wait."""
+    if Path(name).is_dir():
+        demand_folder(name, ModelError, "take it out of the model's folder")
 
 
 def load_for_training(model: ModelRef, lora: bool) -> tuple[Any, Any]:

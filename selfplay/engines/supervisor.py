@@ -25,6 +25,8 @@ from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
 from selfplay.engines.supervised import Done, Failed, Finished, Function, Message
 from selfplay.run.files import repair_lines
 from selfplay.run.tables import RecordError
+from verifiers.untrusted.files import LONGEST_ROW, lines_of
+from verifiers.untrusted.json_values import parse_json
 
 Job = TypeVar("Job", bound=ShardJob)
 
@@ -183,7 +185,7 @@ class Journal:
             return {}
         repair_lines(self.file)
         try:
-            lines = [json.loads(line) for line in self.file.read_text(encoding="ascii").splitlines()]
+            lines = [parse_json(line, finite=False) for _, line in lines_of(self.file, LONGEST_ROW, RecordError)]
             return {int(place): dict(row) for place, row in lines}
         except (ValueError, TypeError) as error:
             raise RecordError(

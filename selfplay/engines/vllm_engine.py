@@ -15,7 +15,9 @@ from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
 from selfplay.engines.hf_engine import completed, encode_request, end_ids, templated
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
+from selfplay.engines.loading import ModelError
 from selfplay.run.seeding import derive
+from verifiers.untrusted.files import read_bytes, read_json
 
 ENVIRONMENT = {
     # The engine runs in the worker itself, so that it sees the worker's device and ends with it.
@@ -183,10 +185,10 @@ def _shape(model: ModelRef, engine_args: dict[str, Any]) -> str:
     config = folder / "config.json"
     if not config.is_file():
         return ""
-    settings = json.loads(config.read_text(encoding="utf-8"))
+    settings = read_json(config, ModelError, finite=False)
     if settings.get("tie_word_embeddings", True):
         return ""
-    tokenizer = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
+    tokenizer = hashlib.sha256(read_bytes(folder / "tokenizer.json", ModelError)).hexdigest()
     return json.dumps([settings, tokenizer, model.dtype, engine_args], sort_keys=True)
 
 

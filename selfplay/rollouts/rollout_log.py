@@ -17,8 +17,11 @@ from typing import Any
 from selfplay.run.files import repair_lines
 from selfplay.run.records import Rollout
 from selfplay.run.seeding import content_id
+from selfplay.run.tables import RecordError
 from verifiers.composite import component_rewards
 from verifiers.model import Verdict
+from verifiers.untrusted.files import LONGEST_ROW, lines_of
+from verifiers.untrusted.json_values import parse_json
 
 Reward = float | None
 """None: the verdict could not be reached."""
@@ -133,5 +136,8 @@ def _kept(log: Path) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
 
 
 def _lines(log: Path) -> Iterator[dict[str, Any]]:
-    with log.open("rb") as file:
-        yield from map(json.loads, file)
+    for number, line in lines_of(log, LONGEST_ROW, RecordError):
+        try:
+            yield parse_json(line, finite=False)
+        except ValueError as error:
+            raise RecordError(f"{log}, line {number}: {error}; delete the stage's folder and run again") from error

@@ -9,14 +9,14 @@ import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
 import selfplay
 from selfplay.config import load as recipe_file
 from selfplay.config.recipe import Recipe
-from selfplay.run.files import RunError, read_json, remove_folder, write_json
+from selfplay.run.files import RunError, open_lock, read_json, remove_folder, write_json
 from selfplay.run.plan import PlannedStage, write_plan
 from selfplay.run.results import Result, StageResult, read_result
 from selfplay.run.tables import Record, read_batches, read_columns, read_table, write_table
@@ -118,12 +118,11 @@ class RunDirectory:
                 path.mkdir(parents=True, exist_ok=True)
                 if recipe.compute.private:
                     path.chmod(0o700)
-                lock = (path / "lock").open("a+")
             except OSError as error:
                 raise RunError(
                     f"{path}: cannot be written ({error.strerror}); choose another with --run-dir"
                 ) from error
-            with lock:
+            with open_lock(path, os.O_RDWR | os.O_CREAT) as lock:
                 if not _locked(lock):
                     raise RunError(f"{path}: another process is running it; wait for it, or choose another --run-dir")
                 yield cls(path, recipe, reuse)
@@ -190,7 +189,7 @@ def _umask(mask: int | None) -> Iterator[None]:
             os.umask(before)
 
 
-def _locked(lock: IO[str]) -> bool:
+def _locked(lock: BinaryIO) -> bool:
     """Takes the lock; tries for a moment, since `selfplay status` holds it for an instant to look."""
     for _ in range(LOCK_TRIES):
         try:

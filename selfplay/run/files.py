@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from selfplay.config.errors import UserError
+from verifiers.untrusted import files
 
 BLOCK_BYTES = 1_000_000
 
@@ -27,13 +28,16 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         RunError: the file is damaged.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: is damaged ({error}); delete it and run again") from error
+    content = files.read_json(path, RunError, "it is damaged: delete it and run again")
     if not isinstance(content, dict):
         raise RunError(f"{path}: holds no JSON object; delete it and run again")
     return content
+
+
+def open_lock(run_path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
+    """The file whose lock says that a process runs the run; no link, which could lead out of it."""
+    remedy = "delete it, or choose another run directory with --run-dir"
+    return files.open_file(run_path / "lock", RunError, remedy, flags | os.O_NOFOLLOW)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -77,7 +81,7 @@ def repair_lines(file: Path) -> None:
     """Cuts off a last line that a kill left without its end; reads the file from behind, since logs grow long."""
     if not file.exists():
         return
-    with file.open("rb+") as handle:
+    with files.open_file(file, RunError, flags=os.O_RDWR) as handle:
         whole, newline = handle.seek(0, os.SEEK_END), -1
         while whole and newline < 0:
             start = max(0, whole - BLOCK_BYTES)
@@ -91,7 +95,7 @@ def sync_folder(folder: Path) -> None:
     """Flushes every file below a folder to disk."""
     for file in folder.rglob("*"):
         if file.is_file():
-            with file.open("rb") as handle:
+            with files.open_file(file, RunError) as handle:
                 os.fsync(handle.fileno())
 
 
@@ -104,14 +108,12 @@ def sync_directory_entry(folder: Path) -> None:
         os.close(handle)
 
 
-def contents_hash(files: Iterable[Path]) -> str:
+def contents_hash(paths: Iterable[Path]) -> str:
     """SHA-256 over the contents of files, one after the other; one that is not there has none."""
     digest = hashlib.sha256()
-    for file in files:
+    for file in paths:
         if file.is_file():
-            with file.open("rb") as handle:
-                while block := handle.read(1 << 22):
-                    digest.update(block)
+            files.add_file(digest, file, RunError)
     return digest.hexdigest()
 
 

@@ -9,6 +9,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from selfplay.run.files import RunError, read_json
+
 FILE = "progress.json"
 INTERVAL_S = 1.0
 """Least time between two writings."""
@@ -64,10 +66,10 @@ def note_ending(run_path: Path, why: str) -> None:
     """Leaves the sentence that a session ended with, for those who look from elsewhere, until the next one goes on."""
     file = run_path / FILE
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known = read_json(file)
+    except RunError:
         known = {}
-    content = (known if isinstance(known, dict) else {}) | {"ended": why}
+    content = known | {"ended": why}
     try:
         _put(file, content)
     except OSError:

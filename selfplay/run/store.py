@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selfplay.run.tables import RecordError, write_arrow
+from selfplay.run.tables import DAMAGED, UNREADABLE, RecordError, write_arrow
+from verifiers.untrusted.files import demand_file
 
 
 def content_key(*parts: Any) -> str:
@@ -42,9 +43,10 @@ class ShardStore:
             RecordError: the shard is damaged.
         """
         file = self._file(key)
+        demand_file(file, RecordError, DAMAGED)
         try:
             rows: list[dict[str, Any]] = pq.read_table(file, page_checksum_verification=True).to_pylist()
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise RecordError(f"{file}: is damaged ({error}); delete it and run again: it will be made anew") from error
         return rows
 

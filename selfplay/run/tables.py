@@ -18,10 +18,14 @@ import pyarrow.parquet as pq
 from selfplay.config.errors import RunStopped
 from selfplay.run.files import whole_file
 from verifiers.programs.task_rows import json_text, json_value
+from verifiers.untrusted.files import demand_file
 
 ROWS_AT_ONCE = 8192
 BYTES_AT_ONCE = 1 << 22
 """Most rows of a table, and about the most bytes of them, that what reads or writes it in a stream holds in memory."""
+UNREADABLE = (OSError, ValueError, OverflowError, pa.ArrowException)
+"""Errors of Arrow at a file that is damaged."""
+DAMAGED = "delete it and run again"
 RECORDS_AT_ONCE = 128
 """Most rows that are held as records: a list of numbers takes several times as much in Python as in Arrow."""
 
@@ -158,6 +162,7 @@ def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = No
     Raises:
         RecordError: as for `read_table`.
     """
+    demand_file(path, RecordError, DAMAGED)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _demand(path, record, file.schema_arrow)
@@ -171,8 +176,8 @@ def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = No
             # Heads of pages have no checksum: damage there may hide rows.
             if missing:
                 raise OSError(f"{missing} rows are missing")
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: not a readable table ({error}); delete it and run again") from error
+    except UNREADABLE as error:
+        raise RecordError(f"{path}: not a readable table ({error}); {DAMAGED}") from error
 
 
 def _demand(path: Path, record: type[Any], schema: pa.Schema) -> None:

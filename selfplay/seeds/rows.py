@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from selfplay.config.errors import UserError
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, SeedField, UserSeeds
+from verifiers.untrusted.files import LONGEST_ROW, Told, demand_file, json_rows
 
 COLUMNS: tuple[SeedField, ...] = tuple(name for part in get_args(SeedField) for name in get_args(part))
 TASK = "task"
 """Column of a run's own tables that holds several of ours."""
-LONGEST_ROW = 1 << 24
-"""Most bytes of one row."""
 BATCH = 256
-"""Rows of a Parquet file or a data set that are held at once."""
+"""Rows of a Parquet file that are held at once."""
+Columns = Callable[[list[str]], list[str]]
 
 Row = tuple[str, dict[str, Any]]
 """Where a row stands, for messages, and its values."""
@@ -32,8 +31,7 @@ def file_rows(path: Path, settings: UserSeeds) -> Iterator[Row]:
     Raises:
         SeedError: the file or a row of it cannot be read.
     """
-    rows = _parquet_rows(path, settings) if path.suffix == ".parquet" else json_rows(path)
-    for where, row in rows:
+    for where, row in rows_of(path, lambda names: _ours(str(path), names, settings.fields)):
         yield where, renamed(where, row, settings.fields)
 
 
@@ -69,45 +67,33 @@ def files_of(settings: UserSeeds) -> list[Path]:
     return []
 
 
-def json_rows(path: Path) -> Iterator[Row]:
-    """The rows of a JSON lines file as they are. Raises SeedError where one is no object, or too long."""
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(LONGEST_ROW + 1):
-            number += 1
-            where = f"{path}, line {number}"
-            if len(line) > LONGEST_ROW:
-                raise SeedError(f"{where}: is longer than {LONGEST_ROW} bytes; shorten it")
-            if line.strip():
-                yield where, _object(line, where)
+def rows_of(path: Path, columns: Columns | None = None, told: Told = SeedError) -> Iterator[Row]:
+    """The rows of a file as they are: Parquet by its ending, else JSON lines.
+
+    Args:
+        path: the file.
+        columns: of the columns of a Parquet file, those that are read; None for all.
+        told: the error where the file, or a row of it, cannot be read.
+    """
+    return _parquet_rows(path, columns, told) if path.suffix == ".parquet" else json_rows(path, told, "", LONGEST_ROW)
 
 
-def _object(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line.decode("utf-8"))
-        json.dumps(row, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError) as error:
-        raise SeedError(f"{where}: is not JSON in UTF-8 ({error})") from error
-    if not isinstance(row, dict):
-        raise SeedError(f"{where}: is not a JSON object")
-    return row
-
-
-def _parquet_rows(path: Path, settings: UserSeeds) -> Iterator[Row]:
+def _parquet_rows(path: Path, columns: Columns | None, told: Told) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    demand_file(path, told)
     number = 0
     try:
         with pq.ParquetFile(path) as file:
-            columns = _ours(str(path), file.schema_arrow.names, settings.fields)
-            for batch in file.iter_batches(BATCH, columns=columns):
+            wanted = columns(file.schema_arrow.names) if columns else None
+            for batch in file.iter_batches(BATCH, columns=wanted):
                 for row in batch.to_pylist():
                     number += 1
                     where = f"{path}, row {number}"
                     yield where, _bounded(where, row)
-    except (OSError, pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise SeedError(f"{path}: is not readable as Parquet after row {number} ({error})") from error
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
+        raise told(f"{path}: is not readable as Parquet after row {number} ({error})") from error
 
 
 def _ours(where: str, columns: list[str], fields: Mapping[SeedField, str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from selfplay import formats
 from selfplay.engines.base import Sample
 from verifiers.extraction import final_text
+from verifiers.untrusted.json_values import parse_json
 
 LONGEST_ANSWER = 1 << 18
 """Most characters of an answer that are looked at, its thinking left out."""
@@ -105,7 +105,7 @@ def _unquoted(quoted: str) -> str | None:
     if quoted[0] == "'":
         return _ESCAPED.sub(r"\1", quoted[1:-1])
     try:
-        item = str(json.loads(quoted))
+        item = str(parse_json(quoted))
         item.encode("utf-8")
     except (ValueError, UnicodeEncodeError):
         return None

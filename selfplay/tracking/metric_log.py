@@ -12,14 +12,16 @@ summary     the closing figures
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfplay.run.files import RunError
 from selfplay.run.plan import Kind
+from verifiers.untrusted.files import open_file
+from verifiers.untrusted.json_values import parse_json
 
 METRICS_FILE = "metrics.jsonl"
 TABLES_FOLDER = "tables"
@@ -83,7 +85,7 @@ def line_count(run_path: Path) -> int:
     file = run_path / METRICS_FILE
     if not file.exists():
         return 0
-    with file.open("rb") as lines:
+    with open_file(file, RunError) as lines:
         return sum(1 for _ in lines)
 
 
@@ -99,18 +101,21 @@ class Follower:
         """(number, content) of the lines that were added; None for what is no JSON."""
         if not self._file.exists():
             return
-        with self._file.open("rb") as handle:
+        with open_file(self._file, RunError) as handle:
             handle.seek(self._position)
             for line in handle:
                 if not line.endswith(b"\n"):
                     return
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    row = None
                 self._position += len(line)
                 self.count += 1
-                yield self.count - 1, row
+                yield self.count - 1, _parsed(line)
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return parse_json(line)
+    except ValueError:
+        return None
 
 
 def metric_line(row: Any) -> MetricLine | None:
@@ -122,7 +127,7 @@ def metric_line(row: Any) -> MetricLine | None:
         step = None if row["step"] is None else int(row["step"])
         kind, number = str(row.get("kind", "")), int(row.get("round", 0))
         return MetricLine(float(row["time"]), str(row["stage"]), step, metrics, lost, kind, number)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, OverflowError, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -130,5 +135,5 @@ def alarm_line(row: Any) -> AlarmLine | None:
     """The alarm that a line's content is, if it is one."""
     try:
         return AlarmLine(float(row["time"]), str(row["stage"]), str(row["alarm"]), str(row["text"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, OverflowError, TypeError, KeyError):
         return None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfplay.run.files import read_json, write_json
+from selfplay.run.files import RunError, read_json, write_json
 from selfplay.tracking.metric_log import MetricLine, round_curves
+from verifiers.untrusted.files import json_rows
 
 FOLDER = "trackio"
 TABLE_ROWS = 500
@@ -73,8 +73,7 @@ class TrackioSink:
 
         if not file.exists():
             return
-        with file.open(encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in itertools.islice(lines, TABLE_ROWS)]
+        rows = [row for _, row in itertools.islice(json_rows(file, RunError), TABLE_ROWS)]
         trackio.log({name: trackio.Table(dataframe=pandas.DataFrame(rows))}, step=number)
 
     def done(self, number: int, stage: str, done: Mapping[str, Any]) -> None:

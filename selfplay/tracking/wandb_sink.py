@@ -8,7 +8,6 @@ a session that did not see its end are sent again, which costs little, since W&B
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import uuid
@@ -16,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from selfplay.run.files import read_json, write_json, write_text
+from selfplay.run.files import RunError, read_json, write_json, write_text
 from selfplay.tracking import artifacts
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, MetricLine, round_curves
+from verifiers.untrusted.files import json_rows, read_text
 
 INIT_TIMEOUT_S = 15.0
 FINISH_TIMEOUT_S = 30.0
@@ -177,8 +177,7 @@ class WandbSink:
 
         if not file.exists():
             return {}
-        with file.open(encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in itertools.islice(lines, TABLE_ROWS)]
+        rows = [row for _, row in itertools.islice(json_rows(file, RunError), TABLE_ROWS)]
         columns = list(dict.fromkeys(key for row in rows for key in row))
         data = [[row.get(column) for column in columns] for row in rows]
         # Mixed columns are common (an answer may be absent), and wandb refuses them unless told so.
@@ -248,7 +247,7 @@ def _run_id(run_path: Path) -> str:
     if not file.exists():
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", run_path.resolve().name)[:64]
         write_text(file, f"{name}-{uuid.uuid4().hex[:8]}\n")
-    return file.read_text(encoding="utf-8").strip()
+    return read_text(file, RunError).strip()
 
 
 def _flat(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,14 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from selfplay import formats
 from selfplay.config.recipe import Recipe
 from selfplay.config.teacher import TraceFiles
 from selfplay.run.files import contents_hash
-from selfplay.seeds.rows import SeedError, json_rows
+from selfplay.seeds.rows import SeedError, rows_of
 from selfplay.training.validity import thinking_fault
 from verifiers.extraction import boxed_answer, code_block, final_text
 from verifiers.programs.task_rows import read_task
@@ -29,7 +26,6 @@ _CHANNEL = re.compile(r"<\|channel\|>\s{0,4}(analysis|commentary|final)\b[^<]{0,
 _TOKEN = re.compile(r"<\|(?:start|end|return|call|message|channel)\|>(?:assistant)?")
 _STRIPPED_START = "analysis"
 _STRIPPED_FINAL = "assistantfinal"
-BATCH = 256
 
 
 class FoundTrace(NamedTuple):
@@ -102,8 +98,7 @@ def file_traces(recipe: Recipe, settings: TraceFiles) -> Iterator[FoundTrace]:
         SeedError: a file cannot be read, or a row lacks a column or has a domain that the recipe lacks.
     """
     for name in settings.paths:
-        path = Path(name)
-        for where, row in _parquet(path) if path.suffix == ".parquet" else json_rows(path):
+        for where, row in rows_of(Path(name)):
             yield _read(recipe, settings, where, row)
 
 
@@ -131,15 +126,3 @@ def _read(recipe: Recipe, settings: TraceFiles, where: str, row: dict[str, Any])
     if isinstance(prompt, str):
         return FoundTrace(where, domain, prompt, task.language, trace)
     raise SeedError(f"{where}: needs `{settings.problem}` (training.sft.files.problem) or `prompt`, a text")
-
-
-def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(BATCH):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"{path}, row {number}", row
-    except (OSError, pa.ArrowInvalid) as error:
-        raise SeedError(f"{path}: is not readable as Parquet after row {number} ({error})") from error

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import typing
 from typing import Any
 
 from selfplay.config.errors import UserError
+from selfplay.trl_trainers.ranges import number_faults
+from verifiers.untrusted.files import demand_file
+from verifiers.untrusted.shown import quoted
 
 RESERVED = {
     "output_dir": "the run directory decides it",
@@ -25,6 +27,9 @@ RESERVED = {
     "load_best_model_at_end": "training.selection chooses the best policy, on development problems",
     "push_to_hub": "the run keeps its models in its own folder",
 }
+
+OF_FILES = {"accelerator_config", "deepspeed", "fsdp_config"}
+"""Arguments for which the library opens a file."""
 
 
 class ArgumentsError(UserError):
@@ -50,6 +55,7 @@ def check_lora(lora: dict[str, Any] | None, field: str) -> None:
         LoraConfig(**(lora or {}))
     except (TypeError, ValueError) as error:
         raise ArgumentsError(f"{field}: peft's LoraConfig refuses it: {error}") from error
+    _check_numbers(LoraConfig, lora or {}, field)
 
 
 def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 1) -> None:
@@ -74,9 +80,12 @@ def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 
             hint = f"did you mean `{near[0]}`?" if near else f"see the documentation of {cls.__name__}"
             raise ArgumentsError(f"{field}.{name}: is not an argument of TRL's {cls.__name__}; {hint}")
     _check_numbers(cls, args, field)
+    for name in OF_FILES & args.keys():
+        if isinstance(args[name], str):
+            demand_file(args[name], lambda sentence: ArgumentsError(f"{field}.{name}: {sentence}"))  # noqa: B023
     try:
         config = build(kind, args | _batch_of_all(args, workers), output_dir="unused", seed=0, device="cpu")
-    except (TypeError, ValueError, ImportError) as error:
+    except Exception as error:  # what these classes raise at a value of another type depends on what they do with it
         raise ArgumentsError(f"{field}: TRL's {cls.__name__} refuses it: {error}") from error
     if config.save_strategy != "no" and getattr(config, "sync_ref_model", False):
         raise ArgumentsError(
@@ -143,13 +152,9 @@ def _check_rewards(config: Any, field: str) -> None:
 
 
 def _check_numbers(cls: Any, args: dict[str, Any], field: str) -> None:
-    """TRL checks no types: a text where a number belongs would only fail in the middle of a training."""
-    hints = typing.get_type_hints(cls)
-    for name, value in args.items():
-        kinds = set(typing.get_args(hints[name])) or {hints[name]}
-        wants_number = bool(kinds & {int, float}) and not kinds & {str, dict}
-        if wants_number and not isinstance(value, int | float) and not (value is None and type(None) in kinds):
-            raise ArgumentsError(f"{field}.{name}: is {value!r}, but must be a number, such as 0.001")
+    """TRL checks few types and ranges: what it cannot use would only fail in the middle of a training."""
+    for name, fault in number_faults(cls, args).items():
+        raise ArgumentsError(f"{field}.{name}: is {quoted(args[name], 80)}, but {fault}")
 
 
 def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: str) -> Any:

@@ -7,7 +7,6 @@ the answer is what followed it. So pairs are made into tokens as engines and the
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from trl import DPOTrainer
 
 from selfplay.run.files import write_json
 from selfplay.trl_trainers.sft import NothingToLearn
+from verifiers.untrusted.files import json_rows
 
 
 class TokenPairsTrainer(DPOTrainer):
@@ -76,7 +76,7 @@ class WatchChosen(TrainerCallback):
         unbroken one does."""
         if not state.global_step or not self._log.exists():
             return
-        rows = [json.loads(line) for line in self._log.read_text(encoding="utf-8").splitlines()]
+        rows = [row for _, row in json_rows(self._log)]
         known = {row["step"]: row["metrics"][CHANGE] for row in rows if CHANGE in row["metrics"]}
         self._recent.extend(known[step] for step in sorted(known) if step <= state.global_step)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from selfplay.run.records import LabelledTask, Rollout, RoundPrompt, Seed
 from selfplay.run.tables import read_columns, typed_row
 from verifiers.model import Task, Test
 from verifiers.programs.task_rows import json_text
+from verifiers.untrusted.files import UnusableFile, json_object, open_file
 
 KINDS = (Kind.SELFPLAY, Kind.EVALUATION, Kind.LABELLING, Kind.RELABELLING)
 """Kinds of stages with rollouts; the first that a run has is shown unless another is named, then others."""
@@ -122,15 +122,15 @@ def _logged(file: Path) -> Iterator[dict[str, Any]]:
     """Rollouts of a training that goes on, the last first; its last line may not be whole yet."""
     for line in _lines_from_behind(file):
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = json_object(line, "")
+        except UnusableFile:
             continue
-        if isinstance(row, dict) and isinstance(row.get("task_id"), str):
+        if isinstance(row.get("task_id"), str):
             yield {name: row.get(name) for name in FIELDS} | {"mode": f"step {row.get('step')}"}
 
 
 def _lines_from_behind(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as handle:
+    with open_file(file, RunError) as handle:
         start, rest = handle.seek(0, os.SEEK_END), b""
         while start:
             size = min(BLOCK_BYTES, start)

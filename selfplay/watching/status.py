@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfplay.run.files import RunError, read_json
+from selfplay.run.files import RunError, open_lock, read_json
 from selfplay.run.plan import Kind, Plan
 from selfplay.run.progress import FILE as PROGRESS_FILE
 from selfplay.tracking.digest import MetricDigest, Shares
+from verifiers.untrusted.files import UnusableFile, json_object, open_file
 
 TREND_POINTS = 60
 TAIL_BYTES = 4_000_000
@@ -61,11 +63,9 @@ def run_status(run_path: Path, plan: Plan, metrics: MetricDigest | None = None) 
 
 def is_running(run_path: Path) -> bool:
     """Whether a process holds the run's lock."""
-    try:
-        lock = (run_path / "lock").open("rb")
-    except FileNotFoundError:
+    if not os.path.lexists(run_path / "lock"):
         return False
-    with lock:
+    with open_lock(run_path) as lock:
         try:
             # Shared, and dropped at once: two people who look at the same moment do not see each other.
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -94,10 +94,9 @@ def _stage(name: str, place: int, begun: int, manifest: Mapping[str, Any] | None
 def _progress(run_path: Path) -> dict[str, Any]:
     """The content of the progress file; empty where there is none that can be read."""
     try:
-        found = json.loads((run_path / PROGRESS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(run_path / PROGRESS_FILE)
+    except RunError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _current(run_path: Path, stage: str | None) -> Status | None:
@@ -159,18 +158,14 @@ def _latest_rollouts(
 def recent_rollouts(run_path: Path, stage: str) -> Iterator[Mapping[str, Any]]:
     """The last rollouts that a training has logged, in order."""
     for file in sorted((run_path / "stages" / stage).glob("*-training/rollouts-*.jsonl"))[:1]:
-        with file.open("rb") as handle:
-            size = file.stat().st_size
+        with open_file(file, RunError) as handle:
+            size = os.fstat(handle.fileno()).st_size
             handle.seek(max(0, size - TAIL_BYTES))
             content = handle.read(TAIL_BYTES)
         tail = content.split(b"\n")[1 if size > TAIL_BYTES else 0 : -1]
         for line in tail[-RECENT_ROLLOUTS:]:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                yield row
+            with contextlib.suppress(UnusableFile):
+                yield json_object(line, "")
 
 
 def _failures(rows: Sequence[Mapping[str, Any]], statuses: Shares) -> list[Status]:

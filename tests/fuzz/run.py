@@ -15,7 +15,8 @@ from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
 TOKENS = Path(__file__).parent / "tokens.dict"
-_NAMES = ("extractor", "answers", "decoder", "channel")
+_NAMES = tuple(sorted(path.name for path in CORPUS.iterdir()))
+INSTRUMENTED = ["verifiers", "sandbox", "selfplay.config", "selfplay.run", "selfplay.watching"]
 _INPUT_BYTES = 4096
 _SLOWEST_S = 5
 
@@ -25,7 +26,7 @@ def fuzz(name: str, seconds: int, found: str) -> None:
     import atheris
 
     atheris.enabled_hooks.add("str")
-    with atheris.instrument_imports(include=["verifiers", "sandbox"]):
+    with atheris.instrument_imports(include=INSTRUMENTED):
         from tests.fuzz.targets import TARGETS
 
     limits = [f"-max_total_time={seconds}", f"-max_len={_INPUT_BYTES}", f"-timeout={_SLOWEST_S}", "-rss_limit_mb=2048"]

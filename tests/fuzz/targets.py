@@ -16,6 +16,7 @@ from sandbox.warm.outcome import Reply, read_reply
 from sandbox.warm.returned_values import decode, decode_plain, decoded, read_records
 from selfplay.engines.base import Sample
 from selfplay.labelling.unit_test_answers import read_unit_test
+from tests.fuzz.file_targets import FILE_TARGETS
 from verifiers.extraction import boxed_answer, boxes, choice_letter, code_block, final_text, last_value, math_answer
 from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.reading.forms import form_of
@@ -119,4 +120,4 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "decoder": decoder,
     "channel": channel,
     "written_tests": written_tests,
-}
+} | FILE_TARGETS

@@ -7,13 +7,13 @@ that stands outside of them, so that an answer which only repeats a verdict writ
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verifiers.model import Task
+from verifiers.untrusted.json_values import parse_json
 
 _MAX_ANSWER = 20_000
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", re.DOTALL)
@@ -82,8 +82,8 @@ def scores_of(content: str, ticket: str, names: Sequence[str], levels: int) -> t
         raise ReplyUnreadable(f"it is longer than {_MAX_ANSWER} characters" if text else "it is empty")
     fenced = _FENCE.match(text)
     try:
-        row = json.loads(fenced.group(1) if fenced else text, object_pairs_hook=_without_twins)
-    except (ValueError, RecursionError) as error:
+        row = parse_json(fenced.group(1) if fenced else text)
+    except ValueError as error:
         raise ReplyUnreadable("it is not one JSON object") from error
     if not isinstance(row, dict) or set(row) != {"ticket", "reason", *names}:
         raise ReplyUnreadable("its fields are not those asked for")
@@ -95,10 +95,3 @@ def scores_of(content: str, ticket: str, names: Sequence[str], levels: int) -> t
     if not isinstance(row["reason"], str):
         raise ReplyUnreadable("its reason is not text")
     return tuple(scores), " ".join(row["reason"].encode("utf-8", "replace").decode().split())[:300]
-
-
-def _without_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    row = dict(pairs)
-    if len(row) != len(pairs):
-        raise ValueError("a field stands twice")
-    return row

@@ -12,13 +12,12 @@ from verifiers.model import Task, Test
 from verifiers.programs.approximate import TOLERANCE_KINDS
 from verifiers.programs.checker import needs_testlib
 from verifiers.programs.comparison import COMPARISONS
+from verifiers.untrusted.json_values import DEEPEST_JSON, is_too_deep, parse_json
 
 TASK_FIELDS = tuple(field.name for field in fields(Task))
 """Fields of a row that say something of a task; all are optional."""
 LONGEST_JSON = 1 << 24
 """Most characters of the text of one JSON value."""
-DEEPEST_JSON = 100
-"""Most lists and objects within one another."""
 
 Fault = Callable[[str, str], Exception]
 """Makes the exception for a field and what is wrong with it."""
@@ -33,22 +32,7 @@ def json_value(text: str) -> Any:
     """The value of a JSON text. Raises ValueError where it is none, or too long, or too deep."""
     if len(text) > LONGEST_JSON:
         raise ValueError(f"is longer than {LONGEST_JSON} characters")
-    try:
-        value = json.loads(text)
-    except RecursionError as error:
-        raise ValueError(f"is nested deeper than {DEEPEST_JSON} levels") from error
-    if _is_too_deep(value):
-        raise ValueError(f"is nested deeper than {DEEPEST_JSON} levels")
-    return value
-
-
-def _is_too_deep(value: Any) -> bool:
-    layer, depth = [value], 0
-    while layer and depth <= DEEPEST_JSON:
-        inside = [part for part in layer if isinstance(part, list | dict)]
-        layer = [item for part in inside for item in (part.values() if isinstance(part, dict) else part)]
-        depth += bool(inside)
-    return depth > DEEPEST_JSON
+    return parse_json(text, finite=False)
 
 
 def read_task(row: Mapping[str, Any], fault: Fault, programs: bool) -> Task:
@@ -166,15 +150,17 @@ class _TaskRow:
             raise self._fault(f"{field}.args", "must be a list of arguments")
         if "expected" not in test:
             raise self._fault(f"{field}.expected", "is missing")
-        if _is_too_deep([args, expected]):
+        if is_too_deep([args, expected]):
             raise self._fault(field, f"is nested deeper than {DEEPEST_JSON} levels")
         return Test(args=tuple(args), expected=expected)
 
     def _decoded(self, field: str, text: Any) -> Any:
         try:
             return json_value(text)
-        except (ValueError, TypeError) as error:
-            raise self._fault(field, f"is not JSON ({error})") from error
+        except TypeError as error:
+            raise self._fault(field, "is not JSON, but a value, while `args` is the text of one") from error
+        except ValueError as error:
+            raise self._fault(field, str(error)) from error
 
 
 def task_to_json(task: Task) -> str:

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from verifiers.service.models import RequestLimits, ScoreItem, first_fault
+from verifiers.untrusted.files import read_text
+from verifiers.untrusted.yaml_text import UnusableYaml, parse_yaml
 
+LARGEST = 1 << 20
+"""Most bytes of a file that names verifiers."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 
 
@@ -141,9 +144,9 @@ def read_verifiers(path: Path) -> tuple[list[Served], dict[str, Any]]:
     wrong.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UnusableService(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+        content, _ = parse_yaml(read_text(path, UnusableService, "give a YAML or JSON file", LARGEST))
+    except UnusableYaml as error:
+        raise UnusableService(f"{path}: cannot be read as YAML: {error}") from error
     try:
         read = _File.model_validate(content)
     except ValidationError as error:

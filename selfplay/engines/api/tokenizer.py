@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from selfplay.engines.base import Encoded, ScoringRequest
+from verifiers.untrusted.files import read_json, read_text
 
 REMEDY = "give a folder with tokenizer.json and tokenizer_config.json, or a hub name"
 
@@ -44,8 +44,8 @@ def _load(name: str) -> tuple[Any, int]:
     try:
         local = Path(name).is_dir()
         found, settings = [Path(name) / file if local else Path(hf_hub_download(name, file)) for file in files]
-        tokenizer = Tokenizer.from_file(str(found))
-        config = json.loads(settings.read_text(encoding="utf-8"))
+        tokenizer = Tokenizer.from_str(read_text(found, TokenizerError, REMEDY))
+        config = read_json(settings, TokenizerError, REMEDY, finite=False)
     except (OSError, ValueError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         raise TokenizerError(f"the tokenizer {name!r} cannot be loaded ({error}); {REMEDY}") from error
     except Exception as error:  # the library raises nothing narrower for a file that it cannot read

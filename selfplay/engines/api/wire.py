@@ -103,6 +103,6 @@ def _echoed(choice: dict[str, Any], count: int) -> list[Any]:
 def _logprob(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("a token of the prompt has no log-probability")
-    if not math.isfinite(value) or value > _HIGHEST_LOGPROB:
+    if not -math.inf < value <= _HIGHEST_LOGPROB:
         raise ValueError(f"{value} is no log-probability")
-    return float(value)
+    return float(max(value, -1e308))

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from sandbox.model import SandboxUnavailable
 from selfplay.cli.app import app
 from selfplay.cli.shared import BELOW, errors_told
-from selfplay.config.errors import FAILED, SPENT, UNUSABLE, RunStopped, UserError
+from selfplay.config.errors import BROKEN, FAILED, SPENT, UNUSABLE, RunStopped, UserError
 from selfplay.export.hub import HubError
 from selfplay.pipeline.listener import AlarmStop
 from selfplay.run.files import read_json
@@ -70,11 +70,46 @@ def test_what_the_system_refuses_is_said_of_the_place_that_was_written(
 
 
 @pytest.mark.parametrize("error", [OSError("broken"), ValueError("a bug")])
-def test_a_bug_is_not_hidden(error: Exception) -> None:
+def test_a_bug_goes_on_to_whoever_is_last(error: Exception) -> None:
     with pytest.raises(type(error)), errors_told():
         raise error
-    with pytest.raises(ZeroDivisionError), errors_told("there", True):
-        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("\x1b[31m" * 9000), RecursionError(), UnicodeError("\ud800")])
+def test_a_bug_of_a_run_is_one_sentence_and_its_traceback_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    assert ended(error, tmp_path, True) == BROKEN
+    sentence, kept = capsys.readouterr().err.splitlines()
+    assert sentence.startswith(f"an error of selfplay itself: {type(error).__name__}: ")
+    assert sentence.endswith(f"the traceback is in {tmp_path}/error.log: please report it")
+    assert sentence.isprintable()
+    assert len(sentence) < 800
+    assert "Finished work is kept" in kept
+    assert "Traceback (most recent call last)" in (tmp_path / "error.log").read_text()
+    assert read_json(tmp_path / "progress.json")["ended"] == sentence
+
+
+def test_a_bug_of_a_command_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("selfplay.report.page.write_report", lambda path: {}["x"])
+    done = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert done.exit_code == BROKEN
+    [log] = tmp_path.glob("selfplay-*.log")
+    assert done.stderr == (f"an error of selfplay itself: KeyError: 'x'; the traceback is in {log}: please report it\n")
+    assert "KeyError" in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_a_bug_where_nothing_can_be_written_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(ZeroDivisionError("x"), tmp_path / "none", True) == BROKEN
+    assert "nowhere, since no file can be written (No such file or directory)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), typer.Exit(7), BrokenPipeError(), typer.BadParameter("x")])
+def test_what_is_no_bug_goes_through(error: BaseException) -> None:
+    with pytest.raises(type(error)), errors_told(last=True):
+        raise error
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_json_lines_have_counts_and_combinations_with_levels(tmp_path: Path) -> 
     [
         ('{"concept": "a"}\n{"concept": 3}', "line 2: a concept must be a text"),
         ("nonsense", "line 1: is not JSON"),
-        ('["a"]', "needs either `concept` or `concepts`"),
+        ('["a"]', "is not a JSON object"),
         ('{"concept": "a", "concepts": ["a"]}', "needs either"),
         ('{"concept": "a", "count": -1}', "`count` must be a number above 0"),
         ('{"concept": "a", "count": true}', "`count` must be a number above 0"),
@@ -48,8 +48,8 @@ def test_json_lines_have_counts_and_combinations_with_levels(tmp_path: Path) -> 
         ('{"concepts": ["a"], "level": 5}', "`level` must be a text"),
         ('{"concept": "' + "a" * 201 + '"}', "more than 200 characters"),
         ("x" * 70_000, "is longer than 65536 bytes"),
-        ("[" * 50_000, "is not JSON"),
-        (b"\xff\xfe", "is not UTF-8"),
+        ("[" * 50_000, "nested deeper"),
+        (b"\xff\xfe", "UTF-8"),
         ("\n\n", "names no concept"),
     ],
 )

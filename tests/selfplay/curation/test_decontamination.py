@@ -126,7 +126,7 @@ def test_benchmarks_come_from_files_and_data_sets_and_are_named_in_the_reason(tm
     ("benchmark", "says"),
     [
         ({"kind": "file", "path": "a.jsonl", "column": "question"}, "row 1 has no text in 'question'; it has"),
-        ({"kind": "file", "path": "torn.jsonl"}, "torn.jsonl, line 1 is not JSON"),
+        ({"kind": "file", "path": "torn.jsonl"}, "torn.jsonl, line 1: is not JSON"),
         ({"kind": "file", "path": "torn.parquet"}, "is not readable as Parquet"),
         ({"kind": "file", "path": "empty.jsonl"}, "has no rows"),
         ({"kind": "dataset", "name": "nowhere"}, "the datasets library cannot load"),

@@ -123,7 +123,7 @@ def test_the_folder_computes_what_the_model_computed(llama: tuple[Any, Any], ggu
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "is not a file"), (b"PK\x03\x04 a wheel", "must be unpacked first"), (b"GGUF", "cannot read it")],
+    [(None, "name a .gguf file"), (b"PK\x03\x04 a wheel", "must be unpacked first"), (b"GGUF", "cannot read it")],
 )
 def test_what_is_no_gguf_is_refused(content: bytes | None, message: str, tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"

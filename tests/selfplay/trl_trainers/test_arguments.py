@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
+import os
+import typing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,3 +114,67 @@ def test_lora_arguments_are_checked() -> None:
     check_lora({"r": 8, "target_modules": ["q_proj"]}, "training.lora")
     with pytest.raises(ArgumentsError, match=r"training.lora: peft's LoraConfig refuses it: .*rr"):
         check_lora({"rr": 8}, "training.lora")
+    for name, value in {"r": -1, "lora_alpha": math.nan, "lora_dropout": 2, "r ": 1}.items():
+        with pytest.raises(ArgumentsError, match=r"^training\.lora"):
+            check_lora({name: value}, "training.lora")
+
+
+WRONG = {
+    "learning_rate": [math.nan, math.inf, -1, 0, "1", True, 1e308, 10**5000],
+    "per_device_train_batch_size": [-1, 0, 1.5, 8.0, True, 10**5000, 1e308],
+    "gradient_accumulation_steps": [-1, 0, 1.5],
+    "max_steps": [0, -2, 1.5, 1e3, math.nan],
+    "save_steps": [0, -1, 2.5, math.nan],
+    "logging_steps": [0, -1, 2.5, math.nan],
+    "warmup_steps": [-1, 2.5, math.inf],
+    "num_train_epochs": [0, -1, math.nan],
+    "adam_beta1": [-1, 1, 1.5],
+    "max_grad_norm": [-1, math.nan],
+    "weight_decay": [-1, math.nan],
+    "beta": [-1, math.nan],
+    "temperature": [-1, 0, math.nan],
+    "top_p": [0, 1.5],
+    "top_k": [-1, 1.5],
+    "min_p": [-1, 1.5],
+    "epsilon": [-1],
+    "num_generations": [0, -8, 1.5],
+    "max_completion_length": [0, -1, 1.5],
+    "loss_weights": [[math.nan], ["a"]],
+    "reward_weights": [[math.inf], [-1], [True]],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_number_that_would_fail_in_the_trainer_is_refused(name: str) -> None:
+    kind = "dpo" if name == "loss_weights" else "grpo"
+    for value in WRONG[name]:
+        with pytest.raises(ArgumentsError, match=rf"^training.args\.{name}: is .{{1,90}}, but must ") as error:
+            check_arguments(kind, {name: value}, "training.args")
+        assert len(str(error.value)) < 300
+
+
+VALUES = [math.nan, math.inf, -math.inf, -1, 0, 1.5, 1e308, 10**5000, True, "1", None, [], {}, "\0"]
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_any_value_of_any_argument_is_taken_or_refused(kind: str) -> None:
+    """Never a traceback; and no number gets through that is none, or negative where TRL's own is not."""
+    hints = typing.get_type_hints(config_class(kind))
+    for own in dataclasses.fields(config_class(kind)):
+        for value in VALUES if own.init and own.name not in RESERVED else []:
+            kinds = typing.get_args(hints[own.name]) or (hints[own.name],)
+            with contextlib.suppress(ArgumentsError):
+                check_arguments(kind, {own.name: value}, "training.args")
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    assert value in (0, 1.5) or typing.Any in kinds or (value == -1 and own.default == -1), (
+                        own.name,
+                        value,
+                    )
+
+
+@pytest.mark.parametrize("name", ["accelerator_config", "fsdp_config", "deepspeed"])
+def test_files_that_the_library_opens_are_files(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for place in (tmp_path / "fifo", tmp_path, Path("/dev/zero"), tmp_path / "none"):
+        with pytest.raises(ArgumentsError, match=rf"training.args.{name}: {place}: cannot be read"):
+            check_arguments("sft", {name: str(place)}, "training.args")

@@ -241,7 +241,8 @@ def test_a_run_that_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path, ve
     (tmp_path / "stages" / "selection_1" / "manifest.json").write_text("{")
     done = CliRunner().invoke(app, [verb, str(tmp_path)])
     assert done.exit_code == 2
-    assert "selection_1/manifest.json: is damaged" in done.output
+    assert "selection_1/manifest.json: is not JSON" in done.output
+    assert "it is damaged: delete it and run again" in done.output
 
 
 def test_a_report_that_cannot_be_written_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""Numbers that trainers would take and then fail at, or learn nothing from: told by the type and default of a field of
+the library's configuration class, and by name where these do not say enough."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+LARGEST_INTEGER, LARGEST = 2**31 - 1, 1e15
+ABOVE_ZERO = {
+    "learning_rate",
+    "adam_epsilon",
+    "num_train_epochs",
+    "temperature",
+    "top_p",
+    "repetition_penalty",
+    "discopop_tau",
+    "sapo_temperature_pos",
+    "sapo_temperature_neg",
+    "vllm_gpu_memory_utilization",
+    "vllm_server_timeout",
+    "logging_steps",
+    "save_steps",
+    "eval_steps",
+}
+"""Floats that must not be 0. Integers must be at least 1, unless 0 is their default."""
+SHARES = {
+    "adam_beta1",
+    "adam_beta2",
+    "top_p",
+    "min_p",
+    "label_smoothing",
+    "label_smoothing_factor",
+    "ld_alpha",
+    "ref_model_mixup_alpha",
+    "top_entropy_quantile",
+    "vllm_gpu_memory_utilization",
+    "lora_dropout",
+}
+"""From 0 to 1."""
+BELOW_ONE = {"adam_beta1", "adam_beta2"}
+STEPS = {"logging_steps", "save_steps", "eval_steps", "warmup_steps"}
+"""Whole numbers, or, below 1, shares of all steps."""
+
+
+def number_faults(cls: Any, args: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with numbers among the arguments of a library's dataclass, as the end of a sentence, by name."""
+    hints, fields = typing.get_type_hints(cls), {field.name: field for field in dataclasses.fields(cls)}
+    faults = {name: _fault(name, hints[name], fields[name].default, value) for name, value in args.items()}
+    return {name: fault for name, fault in faults.items() if fault}
+
+
+def _fault(name: str, hint: Any, default: Any, value: Any) -> str:
+    kinds = set(typing.get_args(hint)) or {hint}
+    if isinstance(value, list) and not kinds.isdisjoint((list[float], list[int])):
+        return next((fault for one in value if (fault := _range_fault(name, float, 0.0, one))), "")
+    if not kinds.isdisjoint((list[float], list[int])) and str not in kinds and value is not None:
+        return "must be a list of numbers"
+    takes_others = not kinds.isdisjoint((str, dict, list)) or any(typing.get_origin(kind) for kind in kinds)
+    a_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kinds.isdisjoint((int, float)):
+        usable = not a_number or Any in kinds or (bool in kinds and value in (0, 1))
+        return "" if usable else "must be no number"
+    if (value is None and type(None) in kinds) or (takes_others and not a_number):
+        return ""
+    if isinstance(value, bool) and bool in kinds:
+        return ""
+    return _range_fault(name, float if float in kinds else int, default, value)
+
+
+def _range_fault(name: str, kind: type, default: Any, value: Any) -> str:  # noqa: PLR0911 - one return per fault
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "must be a number, such as 0.001"
+    if not math.isfinite(value) if isinstance(value, float) else abs(value) > LARGEST_INTEGER:
+        return "must be a number that is finite" if isinstance(value, float) else f"must be at most {LARGEST_INTEGER}"
+    if abs(value) > LARGEST:
+        return f"must be at most {LARGEST:g}"
+    if kind is int and not isinstance(value, int):
+        return "must be a whole number, such as 100"
+    if name in STEPS and value > 1 and value != int(value):
+        return "must be a whole number of steps, or a share of all below 1"
+    if isinstance(default, int | float) and default < 0 and value == default:
+        return ""
+    if value < 0:
+        return "must not be negative"
+    if value == 0 and (name in ABOVE_ZERO or (kind is int and default != 0)):
+        return "must be above 0"
+    if name in SHARES and not (value < 1 if name in BELOW_ONE else value <= 1):
+        return "must be below 1" if name in BELOW_ONE else "must be at most 1"
+    return ""
