@@ -22,6 +22,9 @@ Pair = tuple[str, str]
 _MOST_KEPT = 4000
 """Characters of a pair that is remembered."""
 _LONGEST_INTEGER = 200
+_READING, _COMPARING, _WEIGHING = 0.1, 0.3, 0.15
+"""Shares of the deadline that are processor time: on a machine with three times the work that it has cores for, an answer
+still spends its time before the deadline comes."""
 _OF_OUTCOME = {"timed_out": "timed_out", "spent": "timed_out", "over_memory": "over_memory", "died": "worker_died"}
 _IN_READING = frozenset(("spent", "over_memory"))
 _IN_COMPARING = _IN_READING | {"failed", "ok"}
@@ -61,6 +64,7 @@ class LibraryComparer:
     """
 
     by_library = True
+    program = "verifiers.mathematics.worker"
 
     def __init__(
         self,
@@ -74,9 +78,7 @@ class LibraryComparer:
     ) -> None:
         """`deadline_s` and `memory_mb` bound one verdict; `require_box` takes an answer from a box only;
         `percent_is_number` lets 50 stand for 50%."""
-        self.pool = WorkerPool(
-            "verifiers.mathematics.worker", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb
-        )
+        self.pool = WorkerPool(self.program, workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
         self._deadline_s = deadline_s
         self._rules = {"library": self.by_library, "box": require_box, "percent": percent_is_number}
         self._compared: BoundedCache[tuple[str, ...], Comparison] = BoundedCache(cache_size)
@@ -87,7 +89,8 @@ class LibraryComparer:
         """Judges completions by gold texts, given as (gold text, completion)."""
         unread = [pair for pair in pairs if self._golds.get((pair[0], True)) is not False]
         questions = [self._question("judge", gold=gold, completion=text) for gold, text in unread]
-        outcomes = dict(zip(unread, self.pool.spread(questions, self._bounds(0.2, questions)), strict=True))
+        bounds = [Bounds(self._deadline_s, _READING * self._deadline_s)] * len(questions)
+        outcomes = dict(zip(unread, self.pool.spread(questions, bounds), strict=True))
         found = {pair: self._found(outcome) for pair, outcome in outcomes.items()}
         self._blame(found, {pair: (pair[0], outcome) for pair, outcome in outcomes.items()}, text=True)
         asked = {(one.answer, one.gold): one.seconds for one in found.values() if one.comparison.status == _UNDECIDED}
@@ -134,7 +137,7 @@ class LibraryComparer:
         }
         left = [pair for pair in asked if pair not in known]
         questions = [self._question("compare", first=first, second=second) for first, second in left]
-        bounds = [Bounds(max(self._deadline_s - asked[pair], 0.1), 0.5 * self._deadline_s) for pair in left]
+        bounds = [Bounds(max(self._deadline_s - asked[pair], 0.1), _COMPARING * self._deadline_s) for pair in left]
         outcomes = dict(zip(left, self.pool.spread(questions, bounds), strict=True))
         found = {pair: Found(_comparison(pair, outcome), seconds=outcome.seconds) for pair, outcome in outcomes.items()}
         self._blame(found, {pair: (pair[1], outcome) for pair, outcome in outcomes.items()}, text=False)
@@ -157,7 +160,8 @@ class LibraryComparer:
         }
         golds = [gold for gold in dict.fromkeys(open_ones.values()) if self._golds.get((gold, text)) is None]
         questions = [self._question("weigh", gold=gold, text=text) for gold in golds]
-        for gold, outcome in zip(golds, self.pool.spread(questions, self._bounds(0.25, questions)), strict=True):
+        bounds = [Bounds(0.5 * self._deadline_s, _WEIGHING * self._deadline_s)] * len(golds)
+        for gold, outcome in zip(golds, self.pool.spread(questions, bounds), strict=True):
             if outcome.status not in {"died", "timed_out"}:
                 self._golds.put((gold, text), outcome.status == "ok" and outcome.value["plain"])
         for key, gold in open_ones.items():
@@ -167,9 +171,6 @@ class LibraryComparer:
 
     def _question(self, kind: str, **texts: object) -> dict[str, object]:
         return {"do": kind, **texts, **self._rules}
-
-    def _bounds(self, share: float, questions: Sequence[object]) -> list[Bounds]:
-        return [Bounds(self._deadline_s, share * self._deadline_s)] * len(questions)
 
     def _key(self, first: str, second: str) -> Pair:
         return first, second

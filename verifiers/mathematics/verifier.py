@@ -96,7 +96,7 @@ class MathVerifyVerifier(FinalAnswerVerifier):
 def answer_reader(verifier: Verifier) -> MathVerifier | None:
     """Returns the math verifier that a domain's verifier is, or that a composite holds; None where completions end in
     programs, or in what only a verifier of its own can read."""
-    if isinstance(verifier, MathVerifier):
-        return verifier
+    if isinstance(inner := getattr(verifier, "inner", verifier), MathVerifier):
+        return inner
     parts: Sequence[Verifier] = getattr(verifier, "verifiers", ())
     return next((found for part in parts if (found := answer_reader(part)) is not None), None)

@@ -66,7 +66,10 @@ def _compare(question: Question) -> Reply:
 def _weigh(question: Question) -> Reply:
     """Looks at a gold alone, as far as it was followed with the answer: `plain` when it could be."""
     if question["text"]:
-        return {"plain": _gold_answer(question["gold"]) is not None}
+        gold = _gold_answer(question["gold"])
+        if gold is not None and not question["library"]:
+            _form(_shown(gold, question))
+        return {"plain": gold is not None}
     if question["library"]:
         return {"plain": second_reading.is_plain(question["gold"])}
     return {"plain": symbolic.is_plain(_form(_shown(question["gold"], question)))}
