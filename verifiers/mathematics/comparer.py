@@ -23,12 +23,12 @@ _MOST_KEPT = 4000
 """Characters of a pair that is remembered."""
 _LONGEST_INTEGER = 200
 _READING, _COMPARING, _WEIGHING = 0.1, 0.3, 0.15
-"""Shares of the deadline that are processor time: on a machine with three times the work that it has cores for, an answer
-still spends its time before the deadline comes."""
+"""Shares of the deadline that are processor time: an answer spends its time before the deadline comes, also on a
+machine with three times the work that it has cores for."""
 _OF_OUTCOME = {"timed_out": "timed_out", "spent": "timed_out", "over_memory": "over_memory", "died": "worker_died"}
 _IN_READING = frozenset(("spent", "over_memory"))
 _IN_COMPARING = _IN_READING | {"failed", "ok"}
-"""Outcomes that an answer may be to blame for: no worker that slept or was killed from outside, no fault of a reader."""
+"""Outcomes that an answer may be to blame for: no worker that slept or was killed from outside, no fault of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +131,9 @@ class LibraryComparer:
         """Compares pairs, each with the seconds that were spent on it before; adds those that this took."""
         keys = {pair: self._key(*pair) for pair in asked}
         known = {
-            pair: found
+            pair: one
             for pair, key in keys.items()
-            if (found := self._compared.get(key) or self._compared.get((*pair, _UNDECIDED))) is not None
+            if (one := self._compared.get(key) or self._compared.get((*pair, _UNDECIDED))) is not None
         }
         left = [pair for pair in asked if pair not in known]
         questions = [self._question("compare", first=first, second=second) for first, second in left]
@@ -146,9 +146,8 @@ class LibraryComparer:
             # a worker that ended for a reason of its own may well answer the next time
             if (decided or outcomes[pair].status in _IN_READING) and sum(map(len, pair)) <= _MOST_KEPT:
                 self._compared.put(keys[pair] if decided else (*pair, _UNDECIDED), one.comparison)
-        return {pair: (one.comparison, one.seconds) for pair, one in found.items()} | {
-            pair: (one, 0.0) for pair, one in known.items()
-        }
+        fresh = {pair: (one.comparison, one.seconds) for pair, one in found.items()}
+        return fresh | {pair: (comparison, 0.0) for pair, comparison in known.items()}
 
     def _blame(self, found: dict[Any, Found], asked: Mapping[Any, tuple[str, WorkerOutcome]], *, text: bool) -> None:
         """Makes wrong what was not decided though the gold, alone, can be; `text`: as far as it was to be read."""

@@ -1,7 +1,7 @@
 """What the math verifiers do with texts of models and data sets, all of it in a worker process that can be killed.
 
-Runs as a program that the pool starts (`python -m verifiers.mathematics.worker`). Every question is bounded there in
-processor time, wall time and memory, so that whatever extraction, reading or algebra do with a text costs that question.
+Runs as a program that the pool starts (`python -m verifiers.mathematics.worker`). Every question has bounds of
+processor time, wall time and memory, so that whatever extraction, reading or algebra do with a text costs it alone.
 """
 
 from __future__ import annotations
@@ -121,8 +121,9 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
 
 
 def _by_rules(first: str, second: str, question: Question) -> Reply:
-    if max(len(first), len(second)) > _MAX_ANSWER:
-        return {"equal": True} if first == second else {"equal": False, "faults": ["it is too long to be an answer"] * 2}
+    long = ["it is too long to be an answer" if len(text) > _MAX_ANSWER else "" for text in (first, second)]
+    if any(long):
+        return {"equal": first == second, "faults": long}
     if question["library"]:
         return {"equal": None}
     if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second):
@@ -130,17 +131,15 @@ def _by_rules(first: str, second: str, question: Question) -> Reply:
     alike = squeezed(first) == squeezed(second)
     if alike and not _DIVIDES.search(first):
         return {"equal": True}
-    forms = [_form(_shown(text, question)) for text in (first, second)]
-    equal = not forms[0].undefined if alike else same(*forms)
-    if equal is not False:
-        return {"equal": equal}
-    return {"equal": False, "faults": [fault_of(form) for form in forms]}
+    one, other = (_form(_shown(text, question)) for text in (first, second))
+    equal = not one.undefined if alike else same(one, other)
+    return {"equal": equal, "faults": [fault_of(one), fault_of(other)]}
 
 
 def _faults_told(first: str, second: str, found: Reply) -> Reply:
     """Adds that an answer says nothing, which is no one's right answer either."""
     if found["equal"] is not False:
-        return found
+        return {"equal": found["equal"]}
     faults = found.get("faults") or ["", ""]
     texts = (first, second)
     empty = ["" if _SAYS_SOMETHING.search(text) else "it says nothing" for text in texts]

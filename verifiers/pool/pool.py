@@ -60,9 +60,12 @@ class WorkerPool:
         size = min(max(len(questions) // (8 * self.workers), 1), _MOST_AT_ONCE)
         if self.workers == 1 or len(questions) <= 2:
             return self.ask_many(questions, bounds)
-        parts = [slice(at, at + size) for at in range(0, len(questions), size)]
+        begins = range(0, len(questions), size)
         with ThreadPoolExecutor(self.workers) as threads:
-            answered = threads.map(lambda part: self.ask_many(questions[part], bounds[part]), parts)
+            answered = threads.map(
+                lambda at: self.ask_many(questions[at : at + size], bounds[at : at + size]),
+                begins,
+            )
             return [outcome for outcomes in answered for outcome in outcomes]
 
     def ask_many(self, questions: Sequence[Any], bounds: Sequence[Bounds] | None = None) -> list[WorkerOutcome]:

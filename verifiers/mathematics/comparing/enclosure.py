@@ -1,9 +1,9 @@
 """Tells formulas of different values apart in microseconds, by floating point with a bound on its error.
 
 Every operation carries the value and how far off it may be, so that two formulas whose values lie further apart than
-both errors differ for certain. Nothing here says that two formulas are the same. Bounded in time: where floats overflow,
-`magnitude` goes on. The error bounds are those of first-order propagation with a margin of a factor of four (N. Higham,
-Accuracy and Stability of Numerical Algorithms, ch. 3).
+both errors differ for certain. Nothing here says that two formulas are the same. Bounded in time: where floats
+overflow, `magnitude` goes on. The error bounds are those of first-order propagation with a margin of a factor of four
+(N. Higham, Accuracy and Stability of Numerical Algorithms, ch. 3).
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def _coordinate(at: int, place: int) -> float:
     return known[place] if place < len(known) else 0.3 + (place * (0.6180339887498949 + at)) % 2.0
 
 
-def _known(bounds: Callable[[Node, Mapping[str, float]], _Bounds], node: Node, point: Mapping[str, float]) -> _Bounds | None:
+def _known(
+    bounds: Callable[[Node, Mapping[str, float]], _Bounds], node: Node, point: Mapping[str, float]
+) -> _Bounds | None:
     try:
         return bounds(node, point)
     except (ArithmeticError, ValueError):

@@ -1,4 +1,4 @@
-"""Bounds on the real value of a formula however large it is: 9^9^9^9 and ((100!)!)! have some, and so has their quotient.
+"""Bounds on the real value of a formula, however large: 9^9^9^9 and ((100!)!)! have some, and so has their quotient.
 
 A number is (level, value): level 0 is the value itself; at a level k above 0 it is exp(exp(...value)) with k times exp,
 and at -k it is minus that. Values of other levels lie beyond 690, so that numbers compare as tuples do (C. Clenshaw,
@@ -30,24 +30,20 @@ class Unbounded(ArithmeticError):
 
 
 def span(node: Node, point: Mapping[str, float]) -> Span:
-    """Returns bounds of the value of a formula at a point. Raises ArithmeticError or ValueError where none are known."""
+    """Returns bounds of a formula's value at a point. Raises ArithmeticError or ValueError where none are known."""
     kind = node[0]
     if kind == "num":
         return _numeral(node[1])
-    if kind == "sym":
-        return _around(point[node[1]])
-    if kind == "const" and node[1] in {"pi", "e"}:
-        return _around(math.pi if node[1] == "pi" else math.e)
+    if kind in {"sym", "const"}:
+        return _around({"pi": math.pi, "e": math.e}.get(node[1], math.nan) if kind == "const" else point[node[1]])
     if kind == "call" and len(node) == 3 and node[1] in _CALLS:
         return _CALLS[node[1]](span(node[2], point))
     if kind == "pow" and (power := _whole(node[2])) is not None:
         return _raised(span(node[1], point), power)
-    if kind == "binom" and not (is_whole(node[1]) and is_whole(node[2])):
-        raise Unbounded
     values = [span(child, point) for child in node[1:] if isinstance(child, tuple)]
     if kind in _OF_ONE and len(values) == 1:
         return _OF_ONE[kind](values[0])
-    if kind not in _OPERATIONS:
+    if kind not in _OPERATIONS or (kind == "binom" and not is_whole(node)):
         raise Unbounded
     return reduce(_OPERATIONS[kind], values)
 
@@ -242,15 +238,15 @@ def _factorial_of(number: Big) -> Span:
 
 
 def _binomial(top: Span, bottom: Span) -> Span:
-    """Lies between 1 and 2^n for 0 <= k <= n, and is known better where n and k are floating point numbers."""
+    """Lies between 1 and 2^n for whole 0 <= k <= n, and is known better where n and k are floating point numbers."""
     if bottom[0] < (0, -1e-9) or bottom[1] > top[0]:
         raise Unbounded
-    if all(end[0] == 0 and end[1] < 1e10 for end in (*top, *bottom)):
-        n, k = (round((ends[0][1] + ends[1][1]) / 2) for ends in (top, bottom))
-        parts = [math.lgamma(n + 1), -math.lgamma(k + 1), -math.lgamma(n - k + 1)]
-        off = 4e-12 * sum(map(abs, parts)) + 1e-12
-        return _exponential(((0, max(0.0, sum(parts) - off)), (0, sum(parts) + off)))
-    return (0, 1.0), _exponential(_product(top, _around(_LN2)))[1]
+    if any(end[0] for end in (*top, *bottom)):
+        return (0, 1.0), _exponential(_product(top, _around(_LN2)))[1]
+    n, k = ((ends[0][1] + ends[1][1]) / 2 for ends in (top, bottom))
+    parts = [math.lgamma(n + 1), -math.lgamma(k + 1), -math.lgamma(n - k + 1)]
+    off = 1e-11 * sum(map(abs, parts)) + 1e-11
+    return _exponential(((0, max(0.0, sum(parts) - off)), _levelled(sum(parts) + off)))
 
 
 def _absolute(value: Span) -> Span:

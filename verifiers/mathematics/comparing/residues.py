@@ -1,8 +1,8 @@
 """Tells whole numbers of any size apart, or that they are the same, by what they leave modulo primes.
 
-2^(2^100) and 4^(2^99) are too large for digits, and too alike for bounds. Modulo a prime p, a power depends on its exponent
-modulo p - 1 only, and so on up a tower (Euler's theorem). The primes follow from the two formulas, so that nobody can
-choose numbers that differ by a multiple of them.
+2^(2^100) and 4^(2^99) are too large for digits, and too alike for bounds. Modulo a prime p, a power depends on its
+exponent modulo p - 1 only, and so on up a tower (Euler's theorem). The primes follow from the two formulas, so that
+nobody can choose numbers that differ by a multiple of them.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 and its exact arithmetic, bounded so that no tree can make it slow.
 
 Nodes: ("num", digits), ("sym", name), ("const", name), ("add", a, b, ...), ("mul", a, b, ...), ("div", a, b),
-("pow", a, b), ("neg", a), ("call", function, a, ...), ("log", base, a), ("root", n, a), ("binom", n, k), ("fact", a), ("abs", a),
-("pct", a), ("matrix", (row, ...)). Sums and products are flat, however long, and `expression.read` bounds the depth of
-all else, so that what walks a tree may recurse.
+("pow", a, b), ("neg", a), ("call", function, a, ...), ("log", base, a), ("root", n, a), ("binom", n, k), ("fact", a),
+("abs", a), ("pct", a), ("matrix", (row, ...)). Sums and products are flat, however long, and `expression.read` bounds
+the depth of all else, so that what walks a tree may recurse.
 """
 
 from __future__ import annotations

@@ -1,0 +1,213 @@
+"""Answers that nobody can work out, made at random by class, against plain golds: each is wrong, and none is a way out
+of a zero. What is deep or long is read or refused, and raises nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from verifiers.mathematics import MathVerifier
+from verifiers.mathematics.comparing.compare import same
+from verifiers.mathematics.comparing.enclosure import surely_different
+from verifiers.mathematics.comparing.magnitude import apart, span
+from verifiers.mathematics.comparing.residues import same_whole
+from verifiers.mathematics.reading.forms import form_of
+from verifiers.mathematics.worker import answer
+from verifiers.model import Task
+
+PLAIN = ["5", r"\frac{2}{3}", r"\sqrt{2}+1", "x^2+1", "(1,2)", r"\{1,3\}", r"\frac{\pi}{6}", "12.5", "x>2", "y=3x"]
+
+
+def towers(rng: random.Random) -> str:
+    exponents = [str(rng.randint(2, 99)) for _ in range(rng.randint(4, 9))]
+    tower = "".join(f"{part}^{{" for part in exponents)[:-2] + "}" * (len(exponents) - 1)
+    return rng.choice([tower, rf"\ln({tower})", rf"\frac{{1}}{{{tower}}}", f"{tower}+{rng.randint(1, 9)}", f"-{tower}"])
+
+
+def binomials(rng: random.Random) -> str:
+    top = 10 ** rng.randint(7, 40)
+    return rng.choice(
+        [rf"\binom{{{top}}}{{{top // rng.randint(2, 9)}}}", f"{top}!", f"({rng.randint(60, 999)}!)!", f"{top}!!!"]
+    )
+
+
+def nests(rng: random.Random) -> str:
+    depth = rng.choice([30, 300, 900])
+    opened, closed = rng.choice(
+        [
+            ("(", ")"),
+            (r"\sqrt{", "}"),
+            ("{", "}"),
+            (r"\frac{1}{2+", "}"),
+            ("-(", ")"),
+            ("2^{", "}"),
+            ("|", "|"),
+            (r"\sin(", ")"),
+        ]
+    )
+    return opened * depth + str(rng.randint(6, 9)) + closed * depth
+
+
+def chains(rng: random.Random) -> str:
+    return (
+        str(rng.randint(6, 9))
+        + rng.choice(["!", r"\%", "^2", "/3", "^{x}", "-", "^-", ":"]) * rng.choice([50, 500, 1400])
+        + "1"
+    )
+
+
+def sums(rng: random.Random) -> str:
+    parts = [
+        rng.choice(["{}", r"\sqrt{{{}}}", "x^{{{}}}", r"\frac{{1}}{{{}}}"]).format(rng.randint(2, 99))
+        for _ in range(rng.choice([40, 200, 350]))
+    ]
+    return rng.choice(["+", "-", r"\cdot ", "*"]).join(parts)[:3900].rpartition("}")[0] + "}+7"
+
+
+def symbols(rng: random.Random) -> str:
+    return "+".join(
+        f"{rng.choice('abcdkmnpqrstuvw')}_{{{rng.randint(1, 999)}}}" for _ in range(rng.choice([20, 200, 400]))
+    )
+
+
+def calculus(rng: random.Random) -> str:
+    n = rng.randint(2, 9)
+    return rng.choice(
+        [
+            rf"\int_0^{n} x^{{x^{{x}}}} dx",
+            rf"\int_0^1 \sin(x^{{{n}}}) e^{{x^{{{n + 1}}}}} dx",
+            rf"\sum_{{k=1}}^{{10^{{{n + 6}}}}} \frac{{1}}{{k^k+{n}}}",
+            rf"\prod_{{k=1}}^{{10^{n + 5}}} (k+{n})",
+            rf"\lim_{{x\to 0}} \frac{{\sin(x^x)^{{x^{n}}}}}{{\ln x}}",
+            rf"\sum_{{i=1}}^{{9}}\sum_{{j=1}}^{{10^{n}}}\sum_{{k=1}}^{{10^{n}}} \frac{{i}}{{j^k+k^j}}",
+        ]
+    )
+
+
+CLASSES: dict[str, Callable[[random.Random], str]] = {
+    one.__name__: one for one in (towers, binomials, nests, chains, sums, symbols, calculus)
+}
+
+
+def cases(name: str, count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """(gold, answer) pairs of a class."""
+    rng = random.Random(f"{name} {seed}")
+    return [(rng.choice(PLAIN), CLASSES[name](rng)) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def math() -> Iterator[MathVerifier]:
+    # of ten seconds, an answer has three of processor time
+    made = MathVerifier(workers=2, deadline_s=10.0, memory_mb=512)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_an_answer_that_cannot_be_decided_is_wrong(math: MathVerifier, name: str) -> None:
+    made = cases(name, 6 if name == "calculus" else 25)
+    verdicts = math.verify_many([(Task(answer=gold), rf"So \boxed{{{text}}}") for gold, text in made])
+    open_ones = [(*case, v.status, v.reason) for case, v in zip(made, verdicts, strict=True) if v.passed is not False]
+    assert open_ones == []
+
+
+@pytest.mark.parametrize("name", ["towers", "binomials", "nests", "chains", "sums", "symbols"])
+def test_most_are_decided_by_bounds_and_structure_alone(name: str) -> None:
+    made = cases(name, 60, seed=1)
+    rules = {"do": "judge", "library": False, "box": False, "percent": False}
+    replies = [answer({**rules, "gold": gold, "completion": rf"\boxed{{{text}}}"}) for gold, text in made]
+    left = [case for case, reply in zip(made, replies, strict=True) if reply.get("equal", False) is None]
+    assert len(left) <= len(made) // 10, left
+
+
+@pytest.mark.parametrize(
+    "text", ["2^{2^{100}}", "9^{9^{9^{9}}}", r"((100!)!)!", r"\binom{10^{9}}{5\cdot 10^8}", "(x+1)^{10^9}"]
+)
+def test_what_is_huge_is_equal_to_itself_and_to_no_other(math: MathVerifier, text: str) -> None:
+    boxed = {text: True, f"{text}+1": None, text.replace("9", "8").replace("100", "101").replace("x+1", "x+2"): None}
+    verdicts = [math.verify(Task(answer=text), rf"\boxed{{{one}}}").passed for one in boxed]
+    assert verdicts[0] is True
+    assert True not in verdicts[1:]
+
+
+EQUAL_TOWERS = [
+    ("2^{2^{100}}", "4^{2^{99}}"),
+    ("2^{2^{100}}", r"2^{2^{99}}\cdot 2^{2^{99}}"),
+    ("3^{10^{20}}+1", r"1+9^{5\cdot 10^{19}}"),
+    (r"\binom{10^{9}}{3}", r"\binom{10^9}{10^9-3}"),
+    ("(3000)!", r"3000\cdot 2999!"),
+    ("7^{7^{7^{7}}}", r"7\cdot 7^{7^{7^{7}}+0-1+0}"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), EQUAL_TOWERS)
+def test_residues_tell_towers_that_are_the_same(first: str, second: str) -> None:
+    one, other = form_of(first).node, form_of(second).node
+    assert one is not None
+    assert other is not None
+    told = same_whole(one, other)
+    assert told is True or (told is None and ("0-1" in second or "-3" in second))
+    assert same_whole(one, ("add", other, ("num", "1"))) in (False, None)
+
+
+NUMERALS = st.integers(0, 40).map(lambda n: ("num", str(n)))
+WHOLE = st.recursive(
+    NUMERALS | st.tuples(st.just("pow"), NUMERALS, NUMERALS),
+    lambda inner: st.tuples(st.sampled_from(["add", "mul"]), inner, inner),
+    max_leaves=5,
+)
+
+
+def exact(node: tuple[str, ...]) -> int:
+    if node[0] == "num":
+        return int(node[1])
+    left, right = exact(node[1]), exact(node[2])  # type: ignore[arg-type]
+    return {"add": left + right, "mul": left * right, "pow": left**right}[node[0]]
+
+
+@settings(max_examples=150, deadline=None)
+@given(WHOLE, WHOLE)
+def test_residues_and_bounds_agree_with_exact_arithmetic(first: tuple[str, ...], second: tuple[str, ...]) -> None:
+    values = exact(first), exact(second)
+    assert same_whole(first, second) in (None, values[0] == values[1])
+    if values[0] == values[1]:
+        assert not surely_different(first, second)
+        assert not apart(span(first, {}), span(second, {}))
+    low, high = span(first, {})
+    if abs(values[0]) < 10**250:
+        assert low <= (0, float(values[0])) <= high
+
+
+@pytest.mark.parametrize("count", [60, 500, 700])
+def test_long_sums_and_products_are_read_like_short_ones(count: int) -> None:
+    for sign in "+", r"\cdot ":
+        names = [f"x_{n % 9}" for n in range(count)]
+        assert same(form_of(sign.join(names)), form_of(sign.join(reversed(names)))) is True
+    assert form_of("+".join(["1"] * count)).number == count
+    assert form_of("-".join(["1"] * count)).number == 2 - count
+    assert same(form_of("+".join(["x"] * count)), form_of("+".join(["x"] * (count - 1)))) is False
+
+
+@pytest.mark.parametrize("name", ["nests", "chains", "sums", "symbols"])
+@pytest.mark.parametrize("seed", range(3))
+def test_depth_and_length_raise_nothing(name: str, seed: int) -> None:
+    for gold, text in cases(name, 20, seed):
+        form, other = form_of(text), form_of(gold)
+        assert same(form, other) in (None, False)
+        assert same(form, form_of(text)) is not None
+
+
+@pytest.mark.parametrize("part", ["{", "(", "-", "2^", "!", "%", r"\frac{1}{", "[", "|", r"\sqrt"])
+def test_ten_thousand_of_anything_are_one_verdict(math: MathVerifier, part: str) -> None:
+    for gold, completion in (
+        ("5", f"5{part * 10_000}"),
+        ("5", part * 10_000 + "5"),
+        ("5", rf"\boxed{{{part * 10_000}5}}"),
+    ):
+        assert math.verify(Task(answer=gold), completion).status in {"wrong", "no_answer", "correct"}
+    assert math.verify(Task(answer=part * 10_000 + "5"), r"\boxed{5}").reason is not None
+    assert math.canonical(part * 10_000)
