@@ -131,9 +131,9 @@ class LibraryComparer:
         """Compares pairs, each with the seconds that were spent on it before; adds those that this took."""
         keys = {pair: self._key(*pair) for pair in asked}
         known = {
-            pair: one
+            pair: kept
             for pair, key in keys.items()
-            if (one := self._compared.get(key) or self._compared.get((*pair, _UNDECIDED))) is not None
+            if (kept := self._compared.get(key) or self._compared.get((*pair, _UNDECIDED))) is not None
         }
         left = [pair for pair in asked if pair not in known]
         questions = [self._question("compare", first=first, second=second) for first, second in left]
