@@ -19,7 +19,7 @@ from verifiers.pool.worker import Bounds, Lost, Worker, WorkerOutcome
 
 __all__ = ["Bounds", "WorkerOutcome", "WorkerPool"]
 
-_START_S = 30.0
+_START_S = 120.0
 _RENEWAL_S = 5.0
 _MOST_AT_ONCE = 32
 

@@ -1,8 +1,8 @@
 """Inside a worker of `pool`: a small keeper that loads the libraries once and forks the process that answers.
 
 The keeper only waits, so it always hears its caller: a kill costs one fork of a loaded process, milliseconds
-instead of the half second of a start. Lines it shares with its child on standard output: `{"ready": n}` for each
-child, one line an answer, and `{"died": code}` when a child ended by itself.
+instead of the half second of a start. Lines it shares with its child on standard output: `{"ready": n, "pid": p}` for
+each child, one line an answer, and `{"died": code}` when a child ended by itself.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
             os.close(control)
             _answer_all(answer, keeper, memory_mb, items)
         os.close(held)
-        _say({"ready": number})
+        _say({"ready": number, "pid": child})
         caller_is_there = _wait(watched, control, child, number)
         os.close(watched)
         _, status = os.waitpid(child, 0)

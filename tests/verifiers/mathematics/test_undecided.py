@@ -23,8 +23,8 @@ from verifiers.model import Task
 
 @pytest.fixture(scope="module")
 def math() -> Iterator[MathVerifier]:
-    # of ten seconds, an answer has three of processor time
-    made = MathVerifier(workers=2, deadline_s=10.0, memory_mb=512)
+    # what is spent is processor time, and a busy machine gives little of it
+    made = MathVerifier(workers=2, deadline_s=60.0, memory_mb=512)
     yield made
     made.close()
 
@@ -106,8 +106,9 @@ def test_residues_and_bounds_agree_with_exact_arithmetic(first: tuple[str, ...],
 
 @pytest.mark.parametrize("count", [60, 500, 700])
 def test_long_sums_and_products_are_read_like_short_ones(count: int) -> None:
+    letters = "abcdkmnxy"
     for sign in "+", r"\cdot ":
-        names = [f"x_{n % 9}" for n in range(count)]
+        names = [letters[n % 9] for n in range(count)]
         assert same(form_of(sign.join(names)), form_of(sign.join(reversed(names)))) is True
     assert form_of("+".join(["1"] * count)).number == count
     assert form_of("-".join(["1"] * count)).number == 2 - count
