@@ -89,8 +89,7 @@ class LibraryComparer:
         """Judges completions by gold texts, given as (gold text, completion)."""
         unread = [pair for pair in pairs if self._golds.get((pair[0], True)) is not False]
         questions = [self._question("judge", gold=gold, completion=text) for gold, text in unread]
-        bounds = [Bounds(self._deadline_s, _READING * self._deadline_s)] * len(questions)
-        outcomes = dict(zip(unread, self.pool.spread(questions, bounds), strict=True))
+        outcomes = dict(zip(unread, self._read(questions), strict=True))
         found = {pair: self._found(outcome) for pair, outcome in outcomes.items()}
         self._blame(found, {pair: (pair[0], outcome) for pair, outcome in outcomes.items()}, text=True)
         asked = {(one.answer, one.gold): one.seconds for one in found.values() if one.comparison.status == _UNDECIDED}
@@ -110,14 +109,14 @@ class LibraryComparer:
 
     def extract(self, completion: str) -> str | None:
         """Returns the final answer of a completion; None where it has none, or none within the bounds."""
-        outcome = self.pool.ask(self._question("extract", completion=completion))
+        [outcome] = self._read([self._question("extract", completion=completion)])
         return outcome.value["answer"] if outcome.status == "ok" else None
 
     def canonical(self, answer: str) -> str:
         """Returns a spelling that two answers share only if they are equal."""
         known = self._spellings.get(answer)
         if known is None:
-            outcome = self.pool.ask(self._question("canonical", answer=answer))
+            [outcome] = self._read([self._question("canonical", answer=answer)])
             known = str(outcome.value["spelling"]) if outcome.status == "ok" else answer
             self._spellings.put(answer, known)
         return known
@@ -126,6 +125,10 @@ class LibraryComparer:
         """Empties the caches; for measurements."""
         for cache in (self._compared, self._golds, self._spellings):
             cache.clear()
+
+    def _read(self, questions: Sequence[object]) -> list[WorkerOutcome]:
+        bounds = [Bounds(self._deadline_s, _READING * self._deadline_s)] * len(questions)
+        return self.pool.spread(questions, bounds)
 
     def _compare(self, asked: Mapping[Pair, float]) -> dict[Pair, tuple[Comparison, float]]:
         """Compares pairs, each with the seconds that were spent on it before; adds those that this took."""
