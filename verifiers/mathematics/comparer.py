@@ -44,7 +44,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a worker found in a gold text and a completion: their answers, and what came of comparing them."""
+    """The answers that a worker found in a gold text and in a completion, and what came of comparing them."""
 
     comparison: Comparison
     answer: str = ""

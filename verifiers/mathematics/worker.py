@@ -1,4 +1,4 @@
-"""What the math verifiers do with texts of models and data sets, all of it in a worker process that can be killed.
+"""The work of the math verifiers on texts of models and data sets, all of it in a process that can be killed.
 
 Runs as a program that the pool starts (`python -m verifiers.mathematics.worker`). Every question has bounds of
 processor time, wall time and memory, so that whatever extraction, reading or algebra do with a text costs it alone.

@@ -37,7 +37,7 @@ class WorkerOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one question may take: seconds by the clock, which include those that a busy machine gives to others, and
+    """The most that one question takes: seconds by the clock, with those that a busy machine gives to others, and
     seconds of processor time, which don't."""
 
     wall_s: float

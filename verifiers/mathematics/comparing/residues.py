@@ -18,7 +18,7 @@ _PRIMES = 12
 _MOST_FACTORS = 20_000
 
 
-class _Unknown(ArithmeticError):
+class _Untold(ArithmeticError):
     """Nothing follows from the residue, or it has no bound in time."""
 
 
@@ -75,11 +75,11 @@ def _power(base: Node, exponent: Node, modulus: int) -> int:
     exact = rational(exponent)
     if exact is not None:
         if exact < 0:
-            raise _Unknown
+            raise _Untold
         return pow(_residue(base, modulus), exact.numerator, modulus)
     # Euler's theorem for any base holds for exponents that are no less than the binary digits of the modulus.
     if span(exponent, {})[0] < (0, 64.0):
-        raise _Unknown
+        raise _Untold
     period = _totient(modulus)
     return pow(_residue(base, modulus), _residue(exponent, period) + period, modulus)
 
@@ -88,11 +88,11 @@ def _counted(node: Node, modulus: int) -> int:
     """A factorial or binomial of few factors, since one of many is 0 modulo every prime."""
     values = [rational(child) for child in node[1:]]
     if any(value is None or value < 0 for value in values):
-        raise _Unknown
+        raise _Untold
     whole = [int(value) for value in values if value is not None]
     few = whole[0] if node[0] == "fact" else min(whole[1], whole[0] - whole[1])
     if not 0 <= few <= _MOST_FACTORS:
-        raise _Unknown
+        raise _Untold
     if node[0] == "fact":
         return _product(1, few, modulus)
     above = _product(whole[0] - few + 1, whole[0], modulus)
