@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks._undecided import CLASSES, cases
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Task
 
@@ -22,7 +23,7 @@ Pair = tuple[str, str]
 _PASSES = 5
 
 
-def math_like_pairs(count: int = 300, seed: int = 0) -> list[Pair]:
+def math_like_pairs(count: int = 3000, seed: int = 0) -> list[Pair]:
     """Returns (gold, answer) pairs: integers, fractions, radicals, points, intervals, polynomials, words."""
     rng = random.Random(seed)
     pairs: list[Pair] = []
@@ -32,7 +33,7 @@ def math_like_pairs(count: int = 300, seed: int = 0) -> list[Pair]:
     return pairs
 
 
-def integer_pairs(count: int = 300, seed: int = 0) -> list[Pair]:
+def integer_pairs(count: int = 3000, seed: int = 0) -> list[Pair]:
     """Returns (gold, answer) pairs of whole numbers, four in five of them equal."""
     rng = random.Random(seed)
     golds = [rng.randint(-10_000, 10_000) for _ in range(count)]
@@ -202,23 +203,66 @@ def kill_cost() -> dict[str, float]:
     return {"kill_cost_ms": round(statistics.median(costs) * 1e3, 1)}
 
 
+def against_peer(pairs: Sequence[Pair]) -> dict[str, float]:
+    """Compares a batch with the library on the same pairs, by turns; each pass has workers that know nothing.
+
+    Microseconds of processor time a pair, of the caller and the worker together, which is what one core does; and by
+    the clock, in a batch and for a single verdict.
+    """
+    cpu, wall, theirs, single = [], [], [], []
+    for _ in range(_PASSES):
+        math = MathVerifier(workers=1)
+        math.verify(Task(answer="1"), r"\boxed{1}")
+        elapsed, caller, worker = _batch(math, pairs)
+        cpu.append((caller + worker) / len(pairs))
+        wall.append(elapsed / len(pairs))
+        begun = time.perf_counter()
+        for gold, text in pairs[:100]:
+            math.verify(Task(answer=gold), rf"\boxed{{{text}}}")
+        single.append((time.perf_counter() - begun) / 100)
+        math.close()
+        begun = time.process_time()
+        for pair in pairs[:300]:
+            _peer(pair)
+        theirs.append((time.process_time() - begun) / 300)
+    ours, peer = statistics.median(cpu), statistics.median(theirs)
+    return {
+        "batch_cpu_us": round(ours * 1e6, 1),
+        "batch_us": round(statistics.median(wall) * 1e6, 1),
+        "single_us": round(statistics.median(single) * 1e6, 1),
+        "math_verify_cpu_us": round(peer * 1e6, 1),
+        "ratio": round(peer / ours, 1),
+    }
+
+
+def undecided_cost(count: int = 40) -> dict[str, dict[str, float]]:
+    """Returns what answers that nobody can work out cost a worker, by class: median and worst seconds, against plain
+    golds; all are wrong."""
+    found = {}
+    for name in CLASSES:
+        math = MathVerifier(workers=1)
+        items = [(Task(answer=gold), rf"\boxed{{{text}}}") for gold, text in cases(name, count)]
+        math.verify(*items[0])
+        verdicts = [math.verify(*item) for item in items]
+        math.close()
+        seconds = [verdict.seconds for verdict in verdicts]
+        found[name] = {
+            "median_s": round(statistics.median(seconds), 4),
+            "worst_s": round(max(seconds), 2),
+            "wrong": sum(verdict.passed is False for verdict in verdicts) / count,
+        }
+    return found
+
+
 def run() -> dict[str, object]:
     """Measures and returns the figures: microseconds a pair, and ratios of rates (ours over the peer's)."""
     math = MathVerifier(workers=1)
     math.compare(r"\sqrt{8}", r"2\sqrt{2}")
     _peer(("1", r"\frac{1}{2}"))
-
-    def ours(pair: Pair) -> object:
-        return math.verify(Task(answer=pair[0]), rf"\boxed{{{pair[1]}}}")
-
     sets = {"math_like": math_like_pairs(), "integers": integer_pairs()}
     results: dict[str, object] = {}
     for name, pairs in sets.items():
-        mine = _seconds_per_pair(ours, pairs, math.forget)
-        theirs = _seconds_per_pair(_peer, pairs, lambda: None)
-        results[f"{name}_ours_us"] = round(mine * 1e6, 2)
-        results[f"{name}_math_verify_us"] = round(theirs * 1e6, 2)
-        results[f"{name}_ratio"] = round(theirs / mine, 2)
+        results |= {f"{name}_{figure}": value for figure, value in against_peer(pairs).items()}
     for pair in sets["math_like"]:
         math.compare(*pair)
     repeated = _seconds_per_pair(lambda pair: math.compare(*pair), sets["math_like"], lambda: None)
@@ -226,5 +270,6 @@ def run() -> dict[str, object]:
     math.close()
     results["scaling_algebra"] = scaling(algebra_pairs(300))
     results["scaling_mixed"] = scaling(mixed_pairs(900))
+    results["undecided"] = undecided_cost()
     results |= kill_cost()
     return results

@@ -1,4 +1,4 @@
-"""The guard between a plug-in and its caller: functions become verifiers, faults become verdicts."""
+"""The guard between a verifier and its caller: functions become verifiers, faults become verdicts."""
 
 from __future__ import annotations
 
@@ -47,35 +47,41 @@ class FunctionVerifier:
 
 
 class GuardedVerifier:
-    """Stands before a plug-in, so that an exception of it costs one verdict, never the run."""
+    """Stands before a verifier, so that an exception of it costs one verdict, never the run.
 
-    def __init__(self, inner: Verifier, fingerprint: str = "") -> None:
-        """Takes the plug-in, and the fingerprint for one that has none of its own."""
+    The one place for that: `registry.load` puts it before every verifier that it makes, ours and plug-ins alike.
+    """
+
+    def __init__(self, inner: Verifier, fingerprint: str = "", *, ours: bool = False) -> None:
+        """Takes the verifier, and the fingerprint for one that has none of its own; `ours` never wants to exit."""
         self.inner = inner
         self.name = inner.name
         self.judges = str(getattr(inner, "judges", "answer"))
         self.overlaps = bool(getattr(inner, "overlaps", False))
         self.fingerprint = str(getattr(inner, "fingerprint", fingerprint or inner.name))
+        self.verifiers: Sequence[Verifier] = getattr(inner, "verifiers", ())
+        self._faults = (Exception,) if ours else (Exception, SystemExit)
 
     def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one; not_checked with the reason when the plug-in raises or returns no verdict."""
+        """Judges one; not_checked with the reason when the verifier raises or returns no verdict."""
         try:
             return _plain(self.name, self.inner.verify(task, completion))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's fault costs one verdict, never the run
+        except self._faults as error:  # a fault costs one verdict, never the run
             return fault(self.name, error)
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        """Judges many; when the plug-in's own batch fails, one by one."""
+        """Judges many; when the verifier's own batch fails, one by one."""
         try:
             verdicts = self.inner.verify_many(items)
             if isinstance(verdicts, list) and len(verdicts) == len(items):
                 return [_plain(self.name, verdict) for verdict in verdicts]
-        except (Exception, SystemExit):  # noqa: BLE001 - the faulty item is found one by one
-            return [self.verify(task, completion) for task, completion in items]
+        except self._faults as error:  # the faulty item is found one by one
+            if len(items) == 1:
+                return [fault(self.name, error)]
         return [self.verify(task, completion) for task, completion in items]
 
     def close(self) -> None:
-        """Closes the plug-in."""
+        """Closes the verifier."""
         self.inner.close()
 
 

@@ -103,7 +103,7 @@ def load(
         chosen.setdefault("load_component", lambda inner, given: load(inner, given, defaults=defaults))
     made = make(name, chosen, thing)
     shipped = type(made).__module__.startswith("verifiers.") and not isinstance(made, FunctionVerifier)
-    return made if shipped else GuardedVerifier(made, fingerprint_of(name, thing, chosen))
+    return GuardedVerifier(made, "" if shipped else fingerprint_of(name, thing, chosen), ours=shipped)
 
 
 def make(name: str, params: Mapping[str, Any] | None = None, thing: Any = None) -> Verifier:

@@ -51,8 +51,9 @@ class Alarms(Section):
     """length_explosion: how many times longer completions became."""
     entropy_share: Share = 0.1
     """entropy_collapse: the share of its first entropy that is left to the policy."""
-    error_rate: Share = 0.1
-    """verifier_errors: share of completions on which no verdict was reached."""
+    error_rate: Share = 0.02
+    """verifier_errors: share of completions on which no verdict was reached, which have no reward: by a verifier's own
+    fault, or since a policy learned to write what can't be judged."""
     agreement_drop: Share = 0.1
     """falling_agreement: a fall of the votes' mean agreement, as a share, against the first labelling."""
 

@@ -11,7 +11,7 @@ from selfplay.rollouts.completions import Completion, Origin, complete
 from selfplay.rollouts.rollout import agreement
 from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.stage.context import Context
-from verifiers.mathematics import MathVerifier
+from verifiers.mathematics import MathVerifier, answer_reader
 from verifiers.voting import vote
 
 
@@ -30,7 +30,8 @@ def solve_prompts(context: Context, solving: Solving, prompts: Sequence[Prompt])
     Raises:
         BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
     """
-    comparable = [prompt for prompt in prompts if isinstance(context.judge.verifiers[prompt.domain], MathVerifier)]
+    readers = {name: answer_reader(verifier) for name, verifier in context.judge.verifiers.items()}
+    comparable = [prompt for prompt in prompts if readers[prompt.domain] is not None]
     written: dict[str, list[Completion]] = {prompt.id: [] for prompt in comparable}
     for name, solver in solving.solvers.items():
         for batch in _completions(context, name, solver, comparable):
@@ -38,9 +39,9 @@ def solve_prompts(context: Context, solving: Solving, prompts: Sequence[Prompt])
                 written[completion.task.id].append(completion.whole())
     found = {}
     for prompt in comparable:
-        verifier = context.judge.verifiers[prompt.domain]
-        assert isinstance(verifier, MathVerifier)
-        found[prompt.id] = _solved(written[prompt.id], verifier, solving)
+        reader = readers[prompt.domain]
+        assert reader is not None
+        found[prompt.id] = _solved(written[prompt.id], reader, solving)
     return found
 
 

@@ -22,7 +22,7 @@ from selfplay.stage.open_engine import OpenedEngine
 from selfplay.training.rules import Counts, Round
 from selfplay.training.traces import FoundTrace, converted, file_traces, trace_fault
 from selfplay.trl_trainers.sft import CountJob, NothingToLearn, count_tokens
-from verifiers.mathematics import MathVerifier
+from verifiers.mathematics import answer_reader
 from verifiers.voting import vote
 
 TEACHER, FILES = "teacher", "files"
@@ -142,8 +142,8 @@ def _by_labels(this: Round, tasks: dict[str, LabelledTask], traces: Sequence[Tra
 
 def _by_vote(this: Round, task: LabelledTask, group: Sequence[Trace], least: float) -> list[Trace]:
     """Drops what disagrees with the majority of the prompt's traces, those without an answer counted."""
-    verifier = this.context.judge.verifiers[task.domain]
-    if not isinstance(verifier, MathVerifier):
+    verifier = answer_reader(this.context.judge.verifiers[task.domain])
+    if verifier is None:
         raise ValueError(f"training.sft.answers: vote needs the math verifier, which domain {task.domain} has not")
     answers = [None if trace.dropped else verifier.extract(trace.completion) for trace in group]
     outcome = vote(answers, verifier.equal, min_agreement=least, canonical=verifier.canonical)

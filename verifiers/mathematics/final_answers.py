@@ -1,39 +1,20 @@
-"""The final answer of a completion, found and put to a comparison: what the two math verifiers share.
+"""The final answer of a completion against that of a task: what the two math verifiers share.
 
-What needs a worker goes to one while the caller's thread goes on reading, each pair of answers once.
+The caller's thread reads no text: it cuts the thinking off, sends what differs to workers, each pair of texts once, and
+waits. So whatever extraction, reading or algebra do with one item, its verdict is there within `deadline_s` of a
+worker's time, the other items of a batch have theirs, and the caller's thread is free at that time.
 """
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
-from verifiers.extraction import boxed_answer, choice_letter, final_text, math_answer
-from verifiers.mathematics.comparer import Comparison, LibraryComparer, Pair
+from verifiers.mathematics.comparer import Found, LibraryComparer, Pair
 from verifiers.model import Task, Verdict
 
-_GOLD_CHOICE = re.compile(
-    r"^\s*\$?(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s*\(?\s*([A-J])\s*\)?[.\s]*\}?\$?\s*$"
-)
-_INTEGER = re.compile(r"-?[1-9][0-9]{0,200}")
-_SAYS_SOMETHING = re.compile(r"[^\W_]|[^\x00-\x7f]")
-_BARE_GOLD = re.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
 _MAX_GOLD = 100_000
-_SHORT_GOLD = 60
-_MAX_CHUNK = 4
+_ENDS_OF_THINKING = ("</think>", "</thinking>")
 _PASSED = {"correct": True, "wrong": False, "no_answer": False}
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """A pair that was found in a task and a completion, and the seconds that this took."""
-
-    answer: str
-    gold: str
-    seconds: float
 
 
 class FinalAnswerVerifier:
@@ -44,51 +25,25 @@ class FinalAnswerVerifier:
 
     overlaps = True
 
-    def __init__(self, comparer: LibraryComparer, *, require_box: bool) -> None:
-        """`require_box` takes an answer from a box only."""
+    def __init__(self, comparer: LibraryComparer) -> None:
+        """Takes what puts texts to workers."""
         self._comparer = comparer
         self._pool = comparer.pool
-        self._require_box = require_box
 
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion."""
-        quick = self._quick(task, completion)
-        if isinstance(quick, Verdict):
-            return quick
-        [(compared, seconds)] = self._comparer.ask([(quick.answer, quick.gold)])
-        return _judged(quick, compared, seconds)
+        return self.verify_many([(task, completion)])[0]
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        """Judges many, in order: workers compare what the caller's thread leaves them, while it goes on reading."""
-        with ThreadPoolExecutor(self._pool.workers) as threads:
-            asked = _Asked(self._comparer, threads, min(max(len(items) // (32 * self._pool.workers), 1), _MAX_CHUNK))
-            first = [self._quick(task, completion, asked) for task, completion in items]
-            answers = asked.answers()
-        return [
-            quick if isinstance(quick, Verdict) else _judged(quick, *answers[quick.answer, quick.gold])
-            for quick in first
-        ]
-
-    def _quick(self, task: Task, completion: str, asked: _Asked | None = None) -> Verdict | _Pending:
-        """Judges without a worker, or says what a worker has to compare, and asks one if this is a batch."""
-        begun = time.perf_counter()
-        gold = _gold_answer(task.answer)
-        if gold is None:
-            return _verdict("gold_unparsable", "the task has no readable answer", begun)
-        answer, reason = self._answer(completion, gold)
-        if answer is None:
-            return _verdict("no_answer", reason, begun)
-        compared = self._comparer.known(answer, gold, leave_algebra=asked is not None)
-        pending = _Pending(answer, gold, time.perf_counter() - begun)
-        if compared is not None:
-            return _judged(pending, compared, 0.0)
-        if asked is not None:
-            asked.add((answer, gold))
-        return pending
+        """Judges many, in order, spread over the workers."""
+        pairs = [_texts(task, completion) for task, completion in items]
+        distinct = list(dict.fromkeys(pair for pair in pairs if pair is not None))
+        found = dict(zip(distinct, map(_judged, self._comparer.judge(distinct)), strict=True))
+        return [_NO_GOLD if pair is None else found[pair] for pair in pairs]
 
     def extract(self, completion: str) -> str | None:
         """Returns the final answer of a completion as text, or None."""
-        return self._answer(completion, "")[0]
+        return self._comparer.extract(_after_thinking(completion))
 
     def forget(self) -> None:
         """Empties the caches; for measurements."""
@@ -98,73 +53,37 @@ class FinalAnswerVerifier:
         """Ends the worker processes."""
         self._pool.close()
 
-    def _answer(self, completion: str, gold: str) -> tuple[str | None, str]:
-        text = final_text(completion)
-        if text is None:
-            return None, "the thinking never ends"
-        if self._require_box and boxed_answer(text) is None:
-            return None, "there is no box after the thinking"
-        if _GOLD_CHOICE.match(gold):
-            letter = choice_letter(text)
-            if letter is not None:
-                return letter, ""
-        found = math_answer(text)
-        return found.text, found.reason
+
+def _texts(task: Task, completion: str) -> Pair | None:
+    """Returns what is sent for an item; None where there is no gold to send."""
+    gold = task.answer
+    if gold is None or len(gold) > _MAX_GOLD or not gold.strip():
+        return None
+    return gold, _after_thinking(completion)
 
 
-class _Asked:
-    """Pairs on their way to the workers, a few at a time, each pair once."""
-
-    def __init__(self, comparer: LibraryComparer, threads: ThreadPoolExecutor, size: int) -> None:
-        self._comparer, self._threads, self._size = comparer, threads, size
-        self._chunk: list[Pair] = []
-        self._seen: set[Pair] = set()
-        self._sent: list[tuple[list[Pair], Future[list[tuple[Comparison, float]]]]] = []
-
-    def add(self, pair: Pair) -> None:
-        if pair not in self._seen:
-            self._seen.add(pair)
-            self._chunk.append(pair)
-            if len(self._chunk) == self._size:
-                self._send()
-
-    def answers(self) -> dict[Pair, tuple[Comparison, float]]:
-        if self._chunk:
-            self._send()
-        return {pair: found for chunk, future in self._sent for pair, found in zip(chunk, future.result(), strict=True)}
-
-    def _send(self) -> None:
-        self._sent.append((self._chunk, self._threads.submit(self._comparer.ask, self._chunk)))
-        self._chunk = []
+def _after_thinking(completion: str) -> str:
+    """Returns the text from the last end of thinking on; what stands before it is none of an answer's."""
+    return completion[max(0, *map(completion.rfind, _ENDS_OF_THINKING)) :]
 
 
-def _judged(pending: _Pending, compared: Comparison, seconds: float) -> Verdict:
+def _judged(found: Found) -> Verdict:
     """Returns the verdict of a comparison; a gold that has no value or can't be read is no one's wrong answer."""
-    begun = time.perf_counter() - pending.seconds - seconds
-    status, reason = compared.status, compared.reason
-    if compared.equal is False:
-        why = compared.faults.get(pending.gold) or ("" if _SAYS_SOMETHING.search(pending.gold) else "it says nothing")
-        if why:
+    status, reason = found.comparison.status, found.comparison.reason
+    if found.comparison.equal is False:
+        faults = found.comparison.faults
+        if why := faults.get(found.gold):
             status, reason = "gold_unparsable", f"the task's answer can't be judged by: {why}"
         else:
-            fault = compared.faults.get(pending.answer)
+            fault = faults.get(found.answer)
             reason = f"the answer is none: {fault}" if fault else reason or "it is not the task's answer"
-    details = {"answer": pending.answer[:500], "gold": pending.gold[:500]}
-    return _verdict(status, reason, begun, details)
+    details = {"answer": found.answer[:500], "gold": found.gold[:500]} if found.gold else {}
+    return _verdict(status, reason, details, found.seconds)
 
 
-def _gold_answer(gold: str | None) -> str | None:
-    """Returns the answer that a gold text holds: a bare answer, or a solution that ends in one."""
-    if gold is not None and _INTEGER.fullmatch(gold):
-        return gold
-    if gold is None or not gold.strip() or len(gold) > _MAX_GOLD:
-        return None
-    if len(gold) <= _SHORT_GOLD and not _BARE_GOLD.search(gold):
-        return gold
-    return math_answer(gold).text
-
-
-def _verdict(status: str, reason: str, begun: float, details: dict[str, str] | None = None) -> Verdict:
+def _verdict(status: str, reason: str, details: dict[str, str], seconds: float) -> Verdict:
     passed = _PASSED.get(status)
-    reward = None if passed is None else float(passed)
-    return Verdict(passed, reward, status, reason, details or {}, time.perf_counter() - begun)
+    return Verdict(passed, None if passed is None else float(passed), status, reason, details, seconds)
+
+
+_NO_GOLD = _verdict("gold_unparsable", "the task has no readable answer", {}, 0.0)

@@ -1,8 +1,8 @@
 """The math verifiers: is the completion's final answer the gold answer, written some other way?
 
-`math` decides most pairs in microseconds in the caller's process, by strings and exact fractions. What needs algebra
-goes to worker processes with a hard deadline and a memory cap, since an answer such as 9^9^9^9 has no other end.
-`math_verify` leaves all of it to the library of that name, in such workers.
+All that reads a text runs in worker processes with a hard deadline and a memory cap: finding the answer, reading it,
+exact rules, and algebra, since an answer such as 9^9^9^9 has no other end. `math` decides by rules of its own;
+`math_verify` leaves the comparison to the library of that name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from importlib.metadata import version
 
 from verifiers.mathematics.comparer import AnswerComparer, Comparison, LibraryComparer
 from verifiers.mathematics.final_answers import FinalAnswerVerifier
-from verifiers.mathematics.reading.spelling import squeezed
 from verifiers.model import Verifier
 
 __all__ = ["Comparison", "MathVerifier", "MathVerifyVerifier", "answer_reader"]
@@ -27,7 +26,6 @@ class MathVerifier(FinalAnswerVerifier):
     """
 
     name = "math"
-    _comparer: AnswerComparer
 
     def __init__(
         self,
@@ -40,17 +38,18 @@ class MathVerifier(FinalAnswerVerifier):
         cache_size: int = 100_000,
     ) -> None:
         """`percent_is_number` lets 50 stand for 50%; `require_box` takes an answer from a box only;
-        `deadline_s` and `memory_mb` bound one comparison in a worker."""
+        `deadline_s` and `memory_mb` bound one verdict in a worker."""
         comparer = AnswerComparer(
             workers=workers,
             deadline_s=deadline_s,
             memory_mb=memory_mb,
-            percent_is_number=percent_is_number,
             cache_size=cache_size,
+            require_box=require_box,
+            percent_is_number=percent_is_number,
         )
-        super().__init__(comparer, require_box=require_box)
+        super().__init__(comparer)
         rules = f"{percent_is_number:d}{require_box:d}"
-        self.fingerprint = f"math/3/{rules}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
+        self.fingerprint = f"math/4/{rules}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
 
     def compare(self, first: str, second: str) -> Comparison:
         """Compares two answers, symmetrically, without looking for them in a text."""
@@ -62,10 +61,7 @@ class MathVerifier(FinalAnswerVerifier):
 
     def canonical(self, answer: str) -> str:
         """Returns a spelling that two answers share only if they are equal; for `voting`."""
-        form = self._comparer.form(answer)
-        if form.number is not None and form.unit is None:
-            return f"{form.number.numerator:x}/{form.number.denominator:x}"
-        return f"{form.text or squeezed(answer)} {form.unit or ''}"
+        return self._comparer.canonical(answer)
 
 
 class MathVerifyVerifier(FinalAnswerVerifier):
@@ -85,16 +81,22 @@ class MathVerifyVerifier(FinalAnswerVerifier):
         require_box: bool = False,
         cache_size: int = 100_000,
     ) -> None:
-        """`require_box` takes an answer from a box only; `deadline_s` and `memory_mb` bound one comparison."""
-        comparer = LibraryComparer(workers=workers, deadline_s=deadline_s, memory_mb=memory_mb, cache_size=cache_size)
-        super().__init__(comparer, require_box=require_box)
-        self.fingerprint = f"math_verify/1/{require_box:d}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
+        """`require_box` takes an answer from a box only; `deadline_s` and `memory_mb` bound one verdict."""
+        comparer = LibraryComparer(
+            workers=workers,
+            deadline_s=deadline_s,
+            memory_mb=memory_mb,
+            cache_size=cache_size,
+            require_box=require_box,
+        )
+        super().__init__(comparer)
+        self.fingerprint = f"math_verify/2/{require_box:d}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
 
 
 def answer_reader(verifier: Verifier) -> MathVerifier | None:
     """Returns the math verifier that a domain's verifier is, or that a composite holds; None where completions end in
     programs, or in what only a verifier of its own can read."""
-    if isinstance(verifier, MathVerifier):
-        return verifier
+    if isinstance(inner := getattr(verifier, "inner", verifier), MathVerifier):
+        return inner
     parts: Sequence[Verifier] = getattr(verifier, "verifiers", ())
     return next((found for part in parts if (found := answer_reader(part)) is not None), None)

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from verifiers.pool.worker import Lost, Worker, WorkerOutcome
+from verifiers.pool.worker import Bounds, Lost, Worker, WorkerOutcome
 
-__all__ = ["WorkerOutcome", "WorkerPool"]
+__all__ = ["Bounds", "WorkerOutcome", "WorkerPool"]
 
-_START_S = 30.0
+_START_S = 120.0
 _RENEWAL_S = 5.0
+_MOST_AT_ONCE = 32
 
 
 class WorkerPool:
@@ -36,7 +38,7 @@ class WorkerPool:
     ) -> None:
         """Names the module to run (it calls `serve`), the limits per question, and when to renew a worker's child."""
         self._module = module
-        self._deadline_s = deadline_s
+        self._bounds = Bounds(deadline_s, deadline_s)
         self._memory_mb = memory_mb
         self._max_items = max_items
         self._free = threading.Semaphore(max(1, workers))
@@ -53,9 +55,28 @@ class WorkerPool:
         """
         return self.ask_many([question])[0]
 
-    def ask_many(self, questions: Sequence[Any]) -> list[WorkerOutcome]:
-        """As `ask`, for several questions that one worker answers in order: a fault costs its own question only."""
+    def spread(self, questions: Sequence[Any], bounds: Sequence[Bounds]) -> list[WorkerOutcome]:
+        """As `ask_many`, spread over all workers, a few questions at a time."""
+        size = min(max(len(questions) // (8 * self.workers), 1), _MOST_AT_ONCE)
+        if self.workers == 1 or len(questions) <= 2:
+            return self.ask_many(questions, bounds)
+        begins = range(0, len(questions), size)
+        with ThreadPoolExecutor(self.workers) as threads:
+            answered = threads.map(
+                lambda at: self.ask_many(questions[at : at + size], bounds[at : at + size]),
+                begins,
+            )
+            return [outcome for outcomes in answered for outcome in outcomes]
+
+    def ask_many(self, questions: Sequence[Any], bounds: Sequence[Bounds] | None = None) -> list[WorkerOutcome]:
+        """As `ask`, for several questions that one worker answers in order: a fault costs its own question only.
+
+        `bounds` are those of each question, the pool's deadline if None.
+        """
+        bounds = [self._bounds] * len(questions) if bounds is None else bounds
         outcomes: list[WorkerOutcome] = []
+        if not questions:
+            return []
         with self._free:
             while len(outcomes) < len(questions):
                 try:
@@ -64,7 +85,8 @@ class WorkerPool:
                     outcomes.append(WorkerOutcome("failed", reason=f"a worker could not be started: {error}"))
                     continue
                 try:
-                    outcomes += worker.exchange(questions[len(outcomes) :])
+                    done = len(outcomes)
+                    outcomes += worker.exchange(questions[done:], bounds[done:])
                 except BaseException:
                     worker.end()
                     raise
@@ -111,7 +133,7 @@ class WorkerPool:
             if self._idle:
                 return self._idle.pop()
             self.started += 1
-        return Worker(self._module, deadline_s=self._deadline_s, memory_mb=self._memory_mb, max_items=self._max_items)
+        return Worker(self._module, memory_mb=self._memory_mb, max_items=self._max_items)
 
     def _give(self, worker: Worker) -> None:
         with self._lock:

@@ -1,12 +1,13 @@
 """Inside a worker of `pool`: a small keeper that loads the libraries once and forks the process that answers.
 
 The keeper only waits, so it always hears its caller: a kill costs one fork of a loaded process, milliseconds
-instead of the half second of a start. Lines it shares with its child on standard output: `{"ready": n}` for each
-child, one line an answer, and `{"died": code}` when a child ended by itself.
+instead of the half second of a start. Lines it shares with its child on standard output: `{"ready": n, "pid": p}` for
+each child, one line an answer, and `{"died": code}` when a child ended by itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -14,7 +15,7 @@ import resource
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sandbox.process.inside import die_with_parent, read_frame, write_all
@@ -27,16 +28,14 @@ def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
     """Answers questions, each a frame of JSON, with one JSON line each until the caller goes away.
 
     Arguments of the process: the descriptor on which the caller names the child to kill, and which closes with the
-    caller; the memory cap in megabytes; the seconds after which the kernel ends a child in any case; and the
-    number of answers of one child.
+    caller; the memory cap in megabytes; and the number of answers of one child.
     """
     die_with_parent()
-    control, memory_mb, alarm_s, items = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+    control, memory_mb, items = map(int, sys.argv[1:4])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm_up()
     gc.collect()
     gc.freeze()
-    limits = (memory_mb, alarm_s, items)
     number = 0
     while True:
         number += 1
@@ -46,9 +45,9 @@ def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
         if child == 0:
             os.close(watched)
             os.close(control)
-            _answer_all(answer, keeper, limits)
+            _answer_all(answer, keeper, memory_mb, items)
         os.close(held)
-        _say({"ready": number})
+        _say({"ready": number, "pid": child})
         caller_is_there = _wait(watched, control, child, number)
         os.close(watched)
         _, status = os.waitpid(child, 0)
@@ -60,6 +59,20 @@ def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
         code = os.waitstatus_to_exitcode(status)
         if code != _LAST_ANSWER:
             _say({"died": code})
+
+
+@contextlib.contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Inside an answer: what stands in the block gets no more processor time than this, of what the question has."""
+    left = signal.getitimer(signal.ITIMER_PROF)[0]
+    if left <= seconds:
+        yield
+        return
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, left - seconds + signal.getitimer(signal.ITIMER_PROF)[0])
 
 
 def _wait(watched: int, control: int, child: int, number: int) -> bool:
@@ -77,9 +90,11 @@ def _wait(watched: int, control: int, child: int, number: int) -> bool:
             return True
 
 
-def _answer_all(answer: Callable[[Any], Any], keeper: int, limits: tuple[int, float, int]) -> None:
-    """The child: answers one question after the other, and ends after any answer that may have left it damaged."""
-    memory_mb, alarm_s, items = limits
+def _answer_all(answer: Callable[[Any], Any], keeper: int, memory_mb: int, items: int) -> None:
+    """The child: answers one question after the other, and ends after any answer that may have left it damaged.
+
+    The kernel ends it where one takes more processor time than it has, or outlasts its deadline.
+    """
     die_with_parent(keeper)
     used = _address_space_bytes()
     resource.setrlimit(resource.RLIMIT_AS, (used + (memory_mb << 20),) * 2)
@@ -87,9 +102,11 @@ def _answer_all(answer: Callable[[Any], Any], keeper: int, limits: tuple[int, fl
     sys.stdout = sys.stderr
     for count in range(1, items + 1):
         asked = _read_question()
-        signal.setitimer(signal.ITIMER_REAL, alarm_s)
+        signal.setitimer(signal.ITIMER_PROF, asked["cpu_s"])
+        signal.setitimer(signal.ITIMER_REAL, asked["wall_s"] + 1)
         reply = _answered(answer, asked)
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         last = reply["status"] != "ok" or count == items
         _say({**reply, "number": asked["number"], "last": last})
         if last:
@@ -116,6 +133,8 @@ def _answered(answer: Callable[[Any], Any], asked: dict[str, Any]) -> dict[str, 
         return {"status": "ok", "value": answer(asked["question"])}
     except MemoryError:
         return {"status": "over_memory", "reason": "the worker reached its memory cap"}
+    except RecursionError:
+        return {"status": "spent", "reason": "the worker reached its depth of calls"}
     except Exception as error:  # noqa: BLE001 - any fault of a parser costs this one question
         return {"status": "failed", "reason": f"{type(error).__name__}: {error}"[:300]}
 

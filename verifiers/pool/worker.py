@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +17,31 @@ from sandbox.process.inside import HEADER
 _MAX_REPLY = 1 << 20
 _PIPE_BYTES = 32_000
 _GRACE_S = 1.0
+_AT_WORK = 0.3
+"""The share of its processor time that a question has used at its deadline if it is to blame, and not the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOutcome:
-    """The outcome of one question: `status` is ok, timed_out, over_memory, died or failed."""
+    """The outcome of one question.
+
+    `status` is ok, timed_out (there was no answer in time), spent (there was none within the processor time or the
+    depth of calls that a question has), over_memory, died or failed.
+    """
 
     status: str
     value: Any = None
     reason: str = ""
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that one question takes: seconds by the clock, with those that a busy machine gives to others, and
+    seconds of processor time, which don't."""
+
+    wall_s: float
+    cpu_s: float
 
 
 class Lost(Exception):
@@ -35,11 +51,10 @@ class Lost(Exception):
 class Worker:
     """Not for two threads at once."""
 
-    def __init__(self, module: str, *, deadline_s: float, memory_mb: int, max_items: int) -> None:
+    def __init__(self, module: str, *, memory_mb: int, max_items: int) -> None:
         """Starts the process. Raises OSError when that can't be done."""
-        self._deadline_s = deadline_s
         read_end, self._control = os.pipe()
-        arguments = (read_end, memory_mb, deadline_s + 1, max_items)
+        arguments = (read_end, memory_mb, max_items)
         environment = {"PATH": os.environ.get("PATH", ""), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         try:
             self.process = Child(module, arguments, fds=(read_end,), environment=environment, longest=_MAX_REPLY)
@@ -49,6 +64,7 @@ class Worker:
         finally:
             os.close(read_end)
         self._asked = 0
+        self._pid = 0
         self.child = 0
         """The number of the child that answers now, 0 before the first."""
         self.ready = False
@@ -61,29 +77,30 @@ class Worker:
         until = time.monotonic() + seconds
         while not self.ready:
             try:
-                number = self._message(until).get("ready")
+                message = self._message(until)
+                number = message.get("ready")
             except TimeoutError as error:
                 raise Lost("it did not start in time") from error
             except ChildGone as error:
                 raise Lost(str(error)) from error
             # what a child before it said late is for nobody
             if isinstance(number, int) and number > self.child:
-                self.child, self.ready = number, True
+                self.child, self.ready, self._pid = number, True, int(message["pid"])
 
-    def exchange(self, questions: Sequence[Any]) -> list[WorkerOutcome]:
+    def exchange(self, questions: Sequence[Any], bounds: Sequence[Bounds]) -> list[WorkerOutcome]:
         """Asks questions and returns their outcomes, at least one, and none after the first fault.
 
-        Each has the deadline for itself. Afterwards `ready` tells whether the child can go on, `lost` whether the
+        Each has its bounds for itself. Afterwards `ready` tells whether the child can go on, `lost` whether the
         worker has to be replaced.
         """
         outcomes: list[WorkerOutcome] = []
         begun = time.monotonic()
         first = self._asked + 1
-        frames = self._framed(questions)
+        frames = self._framed(questions, bounds)
         try:
-            self.process.write(frames, begun + self._deadline_s)
+            self.process.write(frames, begun + bounds[0].wall_s)
             for number in range(first, self._asked + 1):
-                outcomes.append(self._outcome(number, begun))
+                outcomes.append(self._outcome(number, begun, bounds[number - first]))
                 begun = time.monotonic()
                 if not self.ready:
                     break
@@ -101,16 +118,19 @@ class Worker:
         os.close(self._control)
         self.process.close(_GRACE_S)
 
-    def _outcome(self, number: int, begun: float) -> WorkerOutcome:
-        until = begun + self._deadline_s
+    def _outcome(self, number: int, begun: float, bounds: Bounds) -> WorkerOutcome:
+        until = begun + bounds.wall_s
+        worked = _work_s(self._pid)
         while True:
             try:
                 message = self._message(until)
             except TimeoutError:
                 self.ready = False
+                worked = _work_s(self._pid) - worked
                 os.write(self._control, b"%d\n" % self.child)
-                reason = f"no answer within {self._deadline_s:g} s"
-                return WorkerOutcome("timed_out", reason=reason, seconds=time.monotonic() - begun)
+                status = "spent" if worked >= _AT_WORK * bounds.cpu_s else "timed_out"
+                reason = f"no answer within {bounds.wall_s:g} s, of which it worked {worked:.2g} s"
+                return WorkerOutcome(status, reason=reason, seconds=time.monotonic() - begun)
             seconds = time.monotonic() - begun
             if message.get("number") == number and "status" in message:
                 self.ready = not message.get("last")
@@ -119,15 +139,18 @@ class Worker:
                 )
             if isinstance(code := message.get("died"), int):
                 self.ready = False
+                if code == -signal.SIGPROF:
+                    return WorkerOutcome("spent", reason="no answer within its processor time", seconds=seconds)
                 return WorkerOutcome("died", reason=f"the worker {exit_reason(code)}", seconds=seconds)
             if "ready" in message:
                 raise Lost("it started anew without a word")
 
-    def _framed(self, questions: Sequence[Any]) -> bytes:
+    def _framed(self, questions: Sequence[Any], bounds: Sequence[Bounds]) -> bytes:
         """Returns the first question, and as many more as a pipe holds, each as a frame."""
         frames = b""
-        for at, question in enumerate(questions):
-            body = json.dumps({"number": self._asked + 1, "question": question}).encode()
+        for at, (question, bound) in enumerate(zip(questions, bounds, strict=True)):
+            asked = {"number": self._asked + 1, "wall_s": bound.wall_s, "cpu_s": bound.cpu_s, "question": question}
+            body = json.dumps(asked).encode()
             if at and len(frames) + len(body) > _PIPE_BYTES:
                 break
             self._asked += 1
@@ -144,3 +167,11 @@ class Worker:
                 message = json.loads(line)
                 if isinstance(message, dict):
                     return message
+
+
+def _work_s(pid: int) -> float:
+    """The processor time of a process so far; 0 for one that is gone. The kernel's name for its clock is in time.h."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return 0.0

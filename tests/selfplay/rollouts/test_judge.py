@@ -11,6 +11,7 @@ import pytest
 from selfplay.config.recipe import Recipe
 from selfplay.rollouts.judge import Judge
 from verifiers.composite import component_rewards
+from verifiers.mathematics import answer_reader
 from verifiers.model import Task, Verdict
 
 RECIPE = Recipe.model_validate(
@@ -82,7 +83,7 @@ def test_components_are_kept_and_get_the_recipes_workers(tmp_path: Path) -> None
     try:
         [fresh], [kept] = judge.judge([item]), judge.judge([item])
         assert component_rewards(fresh) == component_rewards(kept) == {"right": 1.0, "form": 0.0}
-        composite_verifier: Any = judge.verifiers["math"]
-        assert composite_verifier._components["right"].verifier._pool.workers == 3
+        reader: Any = answer_reader(judge.verifiers["math"])
+        assert reader._pool.workers == 3
     finally:
         judge.close()

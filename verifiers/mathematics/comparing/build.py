@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from functools import reduce
 from typing import Any
 
+from verifiers.mathematics.reading.tokens import TooLarge
 from verifiers.mathematics.reading.tree import Node
+
+_MOST_BITS = 400_000
+_MOST_FACTORS = 20_000
 
 
 def has_matrix(value: Any) -> bool:
@@ -14,13 +19,18 @@ def has_matrix(value: Any) -> bool:
 
 
 def build(node: Node | None) -> Any:  # noqa: PLR0911, PLR0912 - one branch per kind of node
-    """Returns the sympy value of a tree. May be slow or huge: call it in a worker only."""
+    """Returns the sympy value of a tree. May be slow: call it in a worker only.
+
+    Raises TooLarge for a power, factorial or binomial of numbers that has more digits than an answer can mean.
+    """
     import sympy
 
     if node is None:
         return sympy.nan
     kind = node[0]
     if kind == "num":
+        if len(node[1].lower().partition("e")[2]) > 5:
+            raise TooLarge("a number of too many digits")
         return sympy.Rational(node[1])
     if kind == "sym":
         return sympy.Symbol(node[1])
@@ -32,13 +42,12 @@ def build(node: Node | None) -> Any:  # noqa: PLR0911, PLR0912 - one branch per 
         return _call(node[1], [build(child) for child in node[2:]])
     values = [build(child) for child in node[1:]]
     first, last = values[0], values[-1]
-    if kind == "add":
-        return first + last
-    if kind == "mul":
-        return first * last
+    if kind in {"add", "mul"}:
+        return _folded(kind, values)
     if kind == "div":
         return first / last
     if kind == "pow":
+        _bounded(kind, first, last)
         return first**last
     if kind == "neg":
         return -first
@@ -50,9 +59,31 @@ def build(node: Node | None) -> Any:  # noqa: PLR0911, PLR0912 - one branch per 
         return _root(last, first)
     if kind == "log":
         return sympy.log(last, first)
-    if kind == "binom":
-        return sympy.binomial(first, last)
-    return sympy.factorial(first)
+    _bounded(kind, first, last)
+    return sympy.binomial(first, last) if kind == "binom" else sympy.factorial(first)
+
+
+def _folded(kind: str, values: list[Any]) -> Any:
+    import sympy
+
+    if any(map(has_matrix, values)):
+        return reduce(operator.add if kind == "add" else operator.mul, values)
+    return sympy.Add(*values) if kind == "add" else sympy.Mul(*values)
+
+
+def _bounded(kind: str, first: Any, last: Any) -> None:
+    """Raises TooLarge where sympy would work out a number that has no end."""
+    if kind == "pow" and last.is_Rational and has_matrix(first):
+        large = abs(last) > _MOST_FACTORS
+    elif kind == "pow":
+        bits = max(first.p.bit_length(), first.q.bit_length()) if first.is_Rational else 0
+        large = bool(last.is_Rational and bits > 1 and abs(last) * bits > _MOST_BITS)
+    elif kind == "binom":
+        large = bool(first.is_Integer and last.is_Integer and min(last, first - last) > _MOST_FACTORS)
+    else:
+        large = bool(first.is_Rational and first > _MOST_FACTORS)
+    if large:
+        raise TooLarge("a number of too many digits")
 
 
 def _root(value: Any, degree: Any) -> Any:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from verifiers.mathematics.comparing.enclosure import surely_different
 from verifiers.mathematics.comparing.leaves import all_of, any_of, bare, decimal_digits, numbers_agree, words
 from verifiers.mathematics.comparing.measures import as_products, in_common_units, need_conversion, same_time
+from verifiers.mathematics.comparing.residues import same_whole
 from verifiers.mathematics.reading.form import Form, Judge
 from verifiers.mathematics.reading.regions import rank_fractions, same_region
-from verifiers.mathematics.reading.tree import symbols
+from verifiers.mathematics.reading.tree import ordered, symbols
 from verifiers.programs.approximate import can_be_paired
 
 _FORMULAS = frozenset(("number", "formula", "unread"))
@@ -62,7 +63,7 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
 
 
 def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
-    """Equal trees are equal, formulas whose values lie apart are not; all else is for the judge."""
+    """Equal trees are equal, formulas whose values or residues lie apart are not; all else is for the judge."""
     if first.kind == second.kind == "unread" and bare(first.text) == bare(second.text):
         return True
     if first.node is not None and second.node is not None:
@@ -73,6 +74,11 @@ def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
         names = symbols(first.node) ^ symbols(second.node)
         if names != {"C", "c"} and surely_different(first.node, second.node, off):
             return False
+        if ordered(first.node) == ordered(second.node):
+            return True
+        whole = same_whole(first.node, second.node)
+        if whole is not None:
+            return whole
     return judge(first, second)
 
 

@@ -1,22 +1,26 @@
 """Tells formulas of different values apart in microseconds, by floating point with a bound on its error.
 
 Every operation carries the value and how far off it may be, so that two formulas whose values lie further apart than
-both errors differ for certain. Nothing here says that two formulas are the same. Bounded in time: floats overflow, and
-then the answer is "unknown". The error bounds are those of first-order propagation with a margin of a factor of
-four (N. Higham, Accuracy and Stability of Numerical Algorithms, ch. 3).
+both errors differ for certain. Nothing here says that two formulas are the same. Bounded in time: where floats
+overflow, `magnitude` goes on. The error bounds are those of first-order propagation with a margin of a factor of four
+(N. Higham, Accuracy and Stability of Numerical Algorithms, ch. 3).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import reduce
+from typing import TypeVar
 
+from verifiers.mathematics.comparing.magnitude import apart, span
 from verifiers.mathematics.reading.tree import Node, symbols
 
 Enclosure = tuple[float, float]
 """A value, and the most that it may be off."""
 
+_Bounds = TypeVar("_Bounds")
 _ROUNDING = 1e-15
 _TINY = 1e-290
 _POINTS = (
@@ -31,43 +35,34 @@ class _Unknown(ArithmeticError):
 
 
 def surely_different(first: Node, second: Node, tolerance: float = 0.0) -> bool:
-    """Tells whether two formulas differ for certain, by more than the tolerance."""
+    """Tells whether two formulas differ for certain, by more than the tolerance, at a point where both are real."""
     names = sorted(symbols(first) | symbols(second))
-    if len(names) > len(_POINTS[0]):
-        return False
-    for values in _POINTS if names else _POINTS[:1]:
-        point = dict(zip(names, values, strict=False))
-        known, other = _known(first, point), _known(second, point)
+    for at in range(len(_POINTS) if names else 1):
+        point = {name: _coordinate(at, place) for place, name in enumerate(names)}
+        known, other = _known(enclosure, first, point), _known(enclosure, second, point)
         if known is not None and other is not None:
-            apart = abs(known[0] - other[0]) > known[1] + other[1] + tolerance
+            differ = abs(known[0] - other[0]) > known[1] + other[1] + tolerance
         else:
-            apart = (known is not None and _is_huge(second, point)) or (other is not None and _is_huge(first, point))
-        if apart:
+            spans = _known(span, first, point), _known(span, second, point)
+            differ = spans[0] is not None and spans[1] is not None and apart(spans[0], spans[1], tolerance)
+        if differ:
             return True
     return False
 
 
-def _known(node: Node, point: Mapping[str, float]) -> Enclosure | None:
+def _coordinate(at: int, place: int) -> float:
+    """Beyond the first few, multiples of the golden section: any two are far from one another."""
+    known = _POINTS[at]
+    return known[place] if place < len(known) else 0.3 + (place * (0.6180339887498949 + at)) % 2.0
+
+
+def _known(
+    bounds: Callable[[Node, Mapping[str, float]], _Bounds], node: Node, point: Mapping[str, float]
+) -> _Bounds | None:
     try:
-        return enclosure(node, point)
+        return bounds(node, point)
     except (ArithmeticError, ValueError):
         return None
-
-
-def _is_huge(node: Node, point: Mapping[str, float]) -> bool:
-    """Tells whether a formula is a tower of powers or factorials beyond the floating point numbers, for certain."""
-    if node[0] == "neg":
-        return _is_huge(node[1], point)
-    if node[0] == "fact":
-        return _exceeds(node[1], 171, point)
-    return node[0] == "pow" and _exceeds(node[1], 2, point) and _exceeds(node[2], 1025, point)
-
-
-def _exceeds(node: Node, bound: float, point: Mapping[str, float]) -> bool:
-    if node[0] == "neg":
-        return False
-    known = _known(node, point)
-    return _is_huge(node, point) if known is None else known[0] - known[1] >= bound
 
 
 def enclosure(node: Node, point: Mapping[str, float]) -> Enclosure:  # noqa: PLR0911 - one return per kind of node
@@ -89,7 +84,11 @@ def enclosure(node: Node, point: Mapping[str, float]) -> Enclosure:  # noqa: PLR
         return _CALLS[node[1]](*enclosure(node[2], point))
     if kind not in _OPERATIONS:
         raise _Unknown
-    return _OPERATIONS[kind](*[enclosure(child, point) for child in node[1:]])
+    return _folded(_OPERATIONS[kind], [enclosure(child, point) for child in node[1:]])
+
+
+def _folded(operation: Callable[..., Enclosure], values: Sequence[Enclosure]) -> Enclosure:
+    return reduce(operation, values) if len(values) > 2 else operation(*values)
 
 
 def _rounded(value: float, off: float = 0.0) -> Enclosure:

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from verifiers.mathematics.reading.tokens import TooLarge
+
 DIGITS = 60
 _MORE_DIGITS = 400
 """Digits of a second look: sqrt(10^100 + 1) and 10^50 differ only after a hundred."""
 _POINTS = 14
+_MOST_POWER = 20_000
 _ENOUGH, _SOME, _MANY = 4, 6, 14
 """Points at which formulas must agree: at least, usually, and for those with roots or absolute values."""
 
@@ -34,6 +37,17 @@ def agree(left: Any, right: Any) -> bool:
             sympy.N(left, _MORE_DIGITS), sympy.N(right, _MORE_DIGITS), _MORE_DIGITS, left - right
         )
     return _agree_at_points(left, right, names)
+
+
+def evaluate(value: Any) -> None:
+    """Finds the digits of a value, or those at a point; raises what sympy raises where it has none."""
+    import sympy
+
+    names = sorted(value.free_symbols, key=lambda symbol: str(symbol.name))
+    if names:
+        next(_values_at_points(value, value, names), None)
+    else:
+        sympy.N(value, DIGITS)
 
 
 def _with_one_constant(left: Any, right: Any) -> tuple[Any, Any]:
@@ -98,6 +112,9 @@ def _values_at_points(left: Any, right: Any, names: list[Any]) -> Iterator[tuple
     """Gives the values of two formulas at the fixed points where both have one."""
     import sympy
 
+    for value in (left, right):
+        if any(power.exp.is_Integer and abs(power.exp) > _MOST_POWER for power in value.atoms(sympy.Pow)):
+            raise TooLarge("a power of too many digits")
     for point in _points(len(names)):
         values = dict(zip(names, point, strict=True))
         a, b = (sympy.N(side.subs(values), DIGITS) for side in (left, right))

@@ -1,7 +1,6 @@
 """math-verify's own reading and comparison of two answers: the verifier `math_verify`, and the last resort of `math`.
 
-Its regular expressions backtrack and sympy knows no bound, so this runs inside a worker only: as a program that the
-pool starts (`python -m verifiers.mathematics.comparing.second_reading`), or within the algebra's. Its own time limits
+Its regular expressions backtrack and sympy knows no bound, so this runs inside a worker only. Its own time limits
 are off: they are alarms, which end nothing off the main thread, and the pool has a deadline.
 """
 
@@ -9,13 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 import warnings
 from typing import Any
 
 from verifiers.mathematics.comparing.points import agree
 from verifiers.mathematics.reading.tokens import GREEK
-from verifiers.pool.serving import serve
 
 MOST_CHARS = 500
 """Characters of an answer that is handed to the library; no answer of more is one."""
@@ -41,6 +38,12 @@ def answer(question: Any) -> Any:
     given, gold = (_parsed(str(question[key])) for key in ("first", "second"))
     equal = _verified(gold, given)
     return {"equal": equal, "faults": ["" if equal or _values(found) else _UNREAD for found in (given, gold)]}
+
+
+def is_plain(gold: str) -> bool:
+    """Tells whether the library reads a gold, and can follow it by itself."""
+    readings = _parsed(gold)
+    return bool(_values(readings)) and _verified(readings, readings)
 
 
 def readings_agree(first: str, second: str) -> bool | None:
@@ -113,8 +116,3 @@ def _same_digits(left: Any, right: Any) -> bool:
 
     formulas = isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr)
     return not formulas or agree(left.doit(), right.doit())
-
-
-if __name__ == "__main__":
-    sys.setrecursionlimit(2000)
-    serve(answer, warm_up)

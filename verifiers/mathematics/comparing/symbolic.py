@@ -1,5 +1,4 @@
-"""The slow path: whether two formulas are the same value or function. Runs inside a worker process, as a program
-that the pool starts (`python -m verifiers.mathematics.comparing.symbolic`).
+"""The slow path: whether two formulas are the same value or function. Runs inside a worker process.
 
 sympy builds the formulas from their trees. Equality is then a matter of 50 digits: of the value itself when
 there are no symbols, else of the values at fixed points of the common real domain. Calculus, which the
@@ -9,9 +8,9 @@ library has the last word on the two answers as a whole (`second_reading`).
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -19,14 +18,15 @@ from typing import Any
 from verifiers.mathematics.comparing.build import build, has_matrix
 from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.comparing.leaves import decimal_digits, numbers_agree
-from verifiers.mathematics.comparing.points import DIGITS, agree, proportional
+from verifiers.mathematics.comparing.points import DIGITS, agree, evaluate, proportional
 from verifiers.mathematics.reading.form import Form, fault_of
 from verifiers.mathematics.reading.forms import CALCULUS, form_of
 from verifiers.mathematics.reading.regions import same_region
 from verifiers.mathematics.reading.tokens import Unreadable
 from verifiers.mathematics.reading.tree import with_decimal_logs
-from verifiers.pool.serving import serve
+from verifiers.pool.serving import at_most
 
+_CALCULUS_S = 1.0
 _USUAL = [
     (r"\sqrt{12}", r"2\sqrt{3}"),
     ("x^2+3x+2", "(x+1)(x+2)"),
@@ -55,6 +55,16 @@ def answer(question: Any) -> Any:
     Where that is not True, `faults` says of each of the two why it can't be read or has no value, if so.
     """
     texts = [str(question[key]) for key in ("first", "second")]
+    with _bounded(texts):
+        return _answer(texts)
+
+
+def _bounded(texts: Sequence[str]) -> AbstractContextManager[None]:
+    """Integrals, sums and limits that have a value have it soon, and the others never."""
+    return at_most(_CALCULUS_S) if any(map(CALCULUS.search, texts)) else nullcontext()
+
+
+def _answer(texts: Sequence[str]) -> dict[str, Any]:
     forms = [form_of(text) for text in texts]
     unread: set[str] = set()
 
@@ -147,6 +157,22 @@ def _has_value(form: Form) -> bool:
     return all(map(_has_value, form.items))
 
 
+def is_plain(form: Form) -> bool:
+    """Tells whether a gold can be followed by itself: every formula of it can be built, and has digits."""
+    with _bounded([form.text]):
+        return _is_plain(form)
+
+
+def _is_plain(form: Form) -> bool:
+    if fault_of(form) or not _has_value(form):
+        return False
+    if form.node is not None or form.kind == "unread":
+        value = _value(form)
+        for cell in value if has_matrix(value) else (value,):
+            evaluate(cell)
+    return all(map(_is_plain, form.items))
+
+
 @lru_cache(16)
 def _calculus(text: str) -> Any:
     from latex2sympy2_extended import latex2sympy
@@ -196,8 +222,3 @@ def _relations_agree(first: Form, second: Form) -> bool:
         return False
     names = sorted(left.free_symbols, key=lambda symbol: str(symbol.name))
     return proportional(left, right, names, positive=operators[0] in {"<", "<="})
-
-
-if __name__ == "__main__":
-    sys.setrecursionlimit(2000)
-    serve(answer, warm_up)

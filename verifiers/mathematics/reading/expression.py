@@ -6,9 +6,10 @@ The nodes of the tree are listed in `tree.py`.
 from __future__ import annotations
 
 from verifiers.mathematics.reading.tokens import FUNCTIONS, GREEK, INVERSES, TooLarge, Unreadable, tokens_of
-from verifiers.mathematics.reading.tree import Node
+from verifiers.mathematics.reading.tree import Node, depth, joined
 
 _MAX_DEPTH = 60
+_MAX_TREE = 80
 _STARTERS = frozenset(("num", "cmd", "sym"))
 _OF_MANY = frozenset(("gcd", "lcm", "max", "min"))
 _NO_FACTOR = frozenset(("cdot", "times", "div", "rfloor", "rceil", "ast", "over", "choose"))
@@ -20,6 +21,9 @@ def read(text: str) -> Node:
     node = reader.infix(0)
     if reader.at < len(reader.tokens):
         raise Unreadable(f"unexpected {reader.tokens[reader.at][1]!r}")
+    # a!!!, a%%% and a/b/c grow a tree without recursion here, but whoever walks it recurses
+    if depth(node) > _MAX_TREE:
+        raise TooLarge("a formula that is nested too deeply")
     return node
 
 
@@ -48,15 +52,12 @@ class _Reader:
     def sum(self, depth: int) -> Node:
         if depth > _MAX_DEPTH:
             raise TooLarge("a formula that is nested too deeply")
-        negative = self._sign()
-        node = self.product(depth + 1)
-        if negative:
-            node = ("neg", node)
-        while self.peek() in {("op", "+"), ("op", "-")}:
+        terms: list[Node] = []
+        while not terms or self.peek() in {("op", "+"), ("op", "-")}:
             minus = self._sign()
             term = self.product(depth + 1)
-            node = ("add", node, ("neg", term) if minus else term)
-        return node
+            terms.append(("neg", term) if minus else term)
+        return joined("add", terms)
 
     def _sign(self) -> bool:
         negative = False
@@ -65,19 +66,20 @@ class _Reader:
         return negative
 
     def product(self, depth: int) -> Node:
-        node = self.factor(depth + 1)
+        factors = [self.factor(depth + 1)]
         while True:
             if self.take("*") or self._command("cdot", "times", "ast"):
-                node = ("mul", node, self.signed_factor(depth + 1))
+                factors.append(self.signed_factor(depth + 1))
             elif self.take("/") or self._command("div"):
-                node = ("div", node, self.signed_factor(depth + 1))
+                factors = [("div", joined("mul", factors), self.signed_factor(depth + 1))]
             elif self._begins_factor():
                 following = self.factor(depth + 1)
-                node = _joined(node, following)
+                mixed = len(factors) == 1 and _is_mixed(factors[0], following)
+                factors = [("add", factors[0], following)] if mixed else [*factors, following]
             elif self.take("%"):
-                node = ("pct", node)
+                factors = [("pct", joined("mul", factors))]
             else:
-                return node
+                return joined("mul", factors)
 
     def signed_factor(self, depth: int) -> Node:
         negative = self._sign()
@@ -264,10 +266,10 @@ class _Reader:
     def argument(self, depth: int) -> Node:
         if self.peek() in {("op", "("), ("op", "{"), ("op", "|")}:
             return self.factor(depth + 1) if self.peek()[1] != "(" else self.atom(depth + 1)
-        node = self.factor(depth + 1)
+        factors = [self.factor(depth + 1)]
         while (self._begins_factor() and self.peek()[0] in {"num", "sym"}) or self.peek() == ("cmd", "pi"):
-            node = ("mul", node, self.factor(depth + 1))
-        return node
+            factors.append(self.factor(depth + 1))
+        return joined("mul", factors)
 
     def matrix(self, name: str, depth: int) -> Node:
         if not name.endswith("matrix") and name != "array":
@@ -292,10 +294,9 @@ def _applied(name: str, argument: Node) -> Node:
     return ("root", ("num", "3"), argument) if name == "cbrt" else ("call", name, argument)
 
 
-def _joined(left: Node, right: Node) -> Node:
-    """A whole number before a proper fraction of whole numbers is a mixed number; all else is a product."""
+def _is_mixed(left: Node, right: Node) -> bool:
+    """Tells whether a whole number before a proper fraction of whole numbers makes a mixed number, and no product."""
     if left[0] == "num" and left[1].isdigit() and right[0] == "div" and {right[1][0], right[2][0]} == {"num"}:
         top, bottom = right[1][1], right[2][1]
-        if top.isdigit() and bottom.isdigit() and (len(top), top) < (len(bottom), bottom):
-            return ("add", left, right)
-    return ("mul", left, right)
+        return bool(top.isdigit() and bottom.isdigit() and (len(top), top) < (len(bottom), bottom))
+    return False

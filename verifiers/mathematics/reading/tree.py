@@ -1,17 +1,53 @@
 """The tree of a formula: plain tuples, as the reader builds them and the rules and the worker's algebra walk them;
 and its exact arithmetic, bounded so that no tree can make it slow.
 
-Nodes: ("num", digits), ("sym", name), ("const", name), ("add", a, b), ("mul", a, b), ("div", a, b), ("pow", a, b),
-("neg", a), ("call", function, a, ...), ("log", base, a), ("root", n, a), ("binom", n, k), ("fact", a), ("abs", a),
-("pct", a), ("matrix", (row, ...)).
+Nodes: ("num", digits), ("sym", name), ("const", name), ("add", a, b, ...), ("mul", a, b, ...), ("div", a, b),
+("pow", a, b), ("neg", a), ("call", function, a, ...), ("log", base, a), ("root", n, a), ("binom", n, k), ("fact", a),
+("abs", a), ("pct", a), ("matrix", (row, ...)). Sums and products are flat, however long, and `expression.read` bounds
+the depth of all else, so that what walks a tree may recurse.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 Node = tuple[Any, ...]
+
+
+def joined(kind: str, parts: Sequence[Node]) -> Node:
+    """Returns the sum ("add") or product ("mul") of nodes, flat."""
+    if len(parts) == 1:
+        return parts[0]
+    return (kind, *(inner for part in parts for inner in (part[1:] if part[0] == kind else (part,))))
+
+
+def depth(node: Node) -> int:
+    """Returns how deep a tree is; safe for trees of any depth."""
+    deepest, left = 0, [(node, 1)]
+    while left:
+        found, level = left.pop()
+        deepest = max(deepest, level)
+        left += [(child, level + 1) for child in found if isinstance(child, tuple)]
+    return deepest
+
+
+def ordered(node: Node) -> Node:
+    """Returns the tree with the terms of sums and the factors of products in one order, unless there are matrices."""
+    inner = tuple(ordered(child) if isinstance(child, tuple) else child for child in node)
+    if inner[0] not in {"add", "mul"} or "'matrix'" in repr(inner):
+        return inner
+    return (inner[0], *sorted(inner[1:], key=repr))
+
+
+def is_whole(node: Node) -> bool:
+    """Tells whether a tree is a whole number for certain, by its operations alone."""
+    if node[0] == "num":
+        return bool(node[1].isdigit())
+    if node[0] == "pow" and node[2][0] == "neg":
+        return False
+    return node[0] in {"add", "mul", "neg", "pow", "fact", "binom"} and all(map(is_whole, node[1:]))
 
 
 def symbols(node: Node) -> frozenset[str]:
@@ -71,6 +107,8 @@ def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911, PLR0912 - one br
                 _rational(child)
         return None
     values = [_rational(child) for child in node[1:]]
+    if len(values) > 2:
+        return _folded(kind, values)
     left, right = values[0], values[-1]
     if kind == "div" and right == 0:
         raise ZeroDivisionError
@@ -93,6 +131,16 @@ def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911, PLR0912 - one br
     if kind == "div":
         return left / right
     return -left if kind == "neg" else left / 100
+
+
+def _folded(kind: str, values: Sequence[Fraction | None]) -> Fraction | None:
+    """The sum or product of many."""
+    total = values[0]
+    for value in values[1:]:
+        if total is None or value is None or _bits(total) > 20000 or _bits(value) > 20000:
+            return None
+        total = total + value if kind == "add" else total * value
+    return total
 
 
 def _bits(value: Fraction) -> int:

@@ -1,0 +1,161 @@
+"""The work of the math verifiers on texts of models and data sets, all of it in a process that can be killed.
+
+Runs as a program that the pool starts (`python -m verifiers.mathematics.worker`). Every question has bounds of
+processor time, wall time and memory, so that whatever extraction, reading or algebra do with a text costs it alone.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from verifiers.extraction import boxed_answer, choice_letter, final_text, math_answer
+from verifiers.mathematics.comparing import second_reading, symbolic
+from verifiers.mathematics.comparing.compare import same
+from verifiers.mathematics.reading.form import fault_of
+from verifiers.mathematics.reading.forms import form_of
+from verifiers.mathematics.reading.spelling import squeezed
+from verifiers.pool.serving import serve
+
+Question = Mapping[str, Any]
+Reply = dict[str, Any]
+
+_GOLD_CHOICE = re.compile(
+    r"^\s*\$?(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s*\(?\s*([A-J])\s*\)?[.\s]*\}?\$?\s*$"
+)
+_INTEGER = re.compile(r"-?[1-9][0-9]{0,200}")
+_SAYS_SOMETHING = re.compile(r"[^\W_]|[^\x00-\x7f]")
+_BARE_GOLD = re.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
+_DIVIDES = re.compile(r"[/^÷]|\\[dtc]?frac|\\over|\\div|[⁻⁄∕]")
+_SHORT_GOLD = 60
+_MAX_ANSWER = 20_000
+
+_form = lru_cache(8192)(form_of)
+
+
+def answer(question: Any) -> Reply:
+    """Answers one question, by its `do`."""
+    return _ANSWERS[question["do"]](question)
+
+
+def _judge(question: Question) -> Reply:
+    """Finds the answers of a gold text and of a completion, and compares them by rules; `equal` is None where it takes
+    algebra or the library. Where one has no answer, gives the `status` instead."""
+    gold = _gold_answer(question["gold"])
+    if gold is None:
+        return {"status": "gold_unparsable", "reason": "the task has no readable answer"}
+    found, reason = _answer_in(question["completion"], gold, question["box"])
+    if found is None:
+        return {"status": "no_answer", "reason": reason}
+    return {"answer": found, "gold": gold, **_faults_told(found, gold, _by_rules(found, gold, question))}
+
+
+def _compare(question: Question) -> Reply:
+    """Compares two answers by all means. Unless they are the same, `faults` says of each why it can be no answer."""
+    first, second = question["first"], question["second"]
+    found = _by_rules(first, second, question)
+    if found["equal"] is None:
+        decide = second_reading.answer if question["library"] else symbolic.answer
+        found = decide({"first": _shown(first, question), "second": _shown(second, question)})
+    return _faults_told(first, second, found)
+
+
+def _weigh(question: Question) -> Reply:
+    """Looks at a gold alone, as far as it was followed with the answer: `plain` when it could be."""
+    if question["text"]:
+        gold = _gold_answer(question["gold"])
+        if gold is not None and not question["library"]:
+            _form(_shown(gold, question))
+        return {"plain": gold is not None}
+    if question["library"]:
+        return {"plain": second_reading.is_plain(question["gold"])}
+    return {"plain": symbolic.is_plain(_form(_shown(question["gold"], question)))}
+
+
+def _extract(question: Question) -> Reply:
+    return {"answer": _answer_in(question["completion"], "", question["box"])[0]}
+
+
+def _canonical(question: Question) -> Reply:
+    """A spelling that two answers share only if they are equal."""
+    form = _form(_shown(question["answer"], question))
+    if form.number is not None and form.unit is None:
+        return {"spelling": f"{form.number.numerator:x}/{form.number.denominator:x}"}
+    return {"spelling": f"{form.text or squeezed(question['answer'])} {form.unit or ''}"}
+
+
+_ANSWERS: Mapping[str, Callable[[Question], Reply]] = {
+    "judge": _judge,
+    "compare": _compare,
+    "weigh": _weigh,
+    "extract": _extract,
+    "canonical": _canonical,
+}
+
+
+@lru_cache(1024)
+def _gold_answer(gold: str) -> str | None:
+    """Returns the answer that a gold text holds: a bare answer, or a solution that ends in one."""
+    if _INTEGER.fullmatch(gold):
+        return gold
+    if len(gold) <= _SHORT_GOLD and not _BARE_GOLD.search(gold):
+        return gold
+    return math_answer(gold).text
+
+
+def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
+    text = final_text(completion)
+    if text is None:
+        return None, "the thinking never ends"
+    if box and boxed_answer(text) is None:
+        return None, "there is no box after the thinking"
+    if _GOLD_CHOICE.match(gold):
+        letter = choice_letter(text)
+        if letter is not None:
+            return letter, ""
+    found = math_answer(text)
+    return found.text, found.reason
+
+
+def _by_rules(first: str, second: str, question: Question) -> Reply:
+    long = ["it is too long to be an answer" if len(text) > _MAX_ANSWER else "" for text in (first, second)]
+    if any(long):
+        return {"equal": first == second, "faults": long}
+    if question["library"]:
+        return {"equal": None}
+    if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second):
+        return {"equal": first == second}
+    alike = squeezed(first) == squeezed(second)
+    if alike and not _DIVIDES.search(first):
+        return {"equal": True}
+    one, other = (_form(_shown(text, question)) for text in (first, second))
+    equal = not one.undefined if alike else same(one, other)
+    return {"equal": equal, "faults": [fault_of(one), fault_of(other)]}
+
+
+def _faults_told(first: str, second: str, found: Reply) -> Reply:
+    """Adds that an answer says nothing, which is no one's right answer either."""
+    if found["equal"] is not False:
+        return {"equal": found["equal"]}
+    faults = found.get("faults") or ["", ""]
+    texts = (first, second)
+    empty = ["" if _SAYS_SOMETHING.search(text) else "it says nothing" for text in texts]
+    return {"equal": False, "faults": [fault or none for fault, none in zip(faults, empty, strict=True)]}
+
+
+def _shown(text: str, question: Question) -> str:
+    return text.replace("\\%", "").replace("%", "") if question["percent"] else text
+
+
+def warm_up() -> None:
+    """Loads what every question needs, so that the first one doesn't pay for it."""
+    second_reading.warm_up()
+    symbolic.warm_up()
+
+
+if __name__ == "__main__":
+    sys.setrecursionlimit(2000)
+    serve(answer, warm_up)
