@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 from re2 import _re2
 
+from verifiers.patterns import linear
+
+_REPEATED = linear.compile(r"\{([0-9]*),?([0-9]*)\}")
+_MOST_DIGITS = 4
 _ANCHOR = _re2.RE2.Anchor
 _MOST_INSTRUCTIONS = 5_000
 """A text of 10,000 characters costs half a second at most with as many."""
@@ -28,9 +32,10 @@ def _compiled(pattern: str) -> _re2.RE2:
 
 def whole_match(pattern: str) -> Callable[[str], bool]:
     """Returns whether a text matches a pattern as a whole. Raises ValueError for what RE2 can't do."""
-    if "{," in pattern:
-        # To RE2 this is no repetition but these characters.
-        raise ValueError("`{,n}` has to be written `{0,n}`")
+    for least, most in (found.groups() for found in _REPEATED.finditer(pattern)):
+        # RE2 would take these for the characters that they are.
+        if (most and not least) or max(len(least), len(most)) > _MOST_DIGITS:
+            raise ValueError("a repetition is written {n}, {n,} or {n,m}, with numbers up to 1000")
     compiled = _compiled(pattern)
 
     def matches(text: str) -> bool:
