@@ -11,7 +11,12 @@ from tests.verifiers.patterns.generated import load_every_pattern, matching, par
 from verifiers.patterns import linear
 from verifiers.patterns.given import foreign_to, whole_match
 
-NOISE = [*" \n\t.,;:()[]{}$^_\\\"'-+=/%0123456789abcxyzABCXYZéÉß\u3000中√…’—٣\x01\x02\xa0\x85½²\x90", "or", "10^", " cm"]
+NOISE = [
+    *" \n\t.,;:()[]{}$^_\\\"'-+=/%0123456789abcxyzABCXYZéÉß\u3000中√…’—٣\x01\x02\xa0\x85½²\x90",
+    "or",
+    "10^",
+    " cm",
+]
 
 load_every_pattern()
 PATTERNS = {(pattern.pattern, pattern.flags): pattern for pattern in linear.PATTERNS}
