@@ -14,7 +14,7 @@ from typing import Any
 from re2 import _re2
 
 from verifiers.patterns.alphabet import encoded
-from verifiers.patterns.syntax import Group, Mark, Untranslatable, read
+from verifiers.patterns.syntax import Captured, Mark, Untranslatable, read
 from verifiers.patterns.translate import choices, required
 from verifiers.patterns.writing import Writer
 
@@ -72,7 +72,7 @@ class _Program:
 
     __slots__ = ("_groups", "_least", "_match", "_plain")
 
-    def __init__(self, text: str, groups: list[Group | Mark], count: int) -> None:
+    def __init__(self, text: str, groups: list[Captured | Mark], count: int) -> None:
         compiled = _re2.RE2(text.encode("latin-1"), _OPTIONS)
         if not compiled.ok():
             raise Untranslatable(f"RE2 refuses {text!r}: {compiled.error().decode('latin-1')}")

@@ -49,7 +49,7 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Captured:
     """A body that a match remembers."""
 
     index: int
@@ -86,15 +86,15 @@ class Boundary:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What must follow a match without belonging to it."""
+class Trailing:
+    """Stands for text that must follow a match without belonging to it."""
 
     body: Node
 
 
-Node = Chars | Seq | Alt | Loop | Group | Mark | Edge | Look | Boundary | Context
+Node = Chars | Seq | Alt | Loop | Captured | Mark | Edge | Look | Boundary | Trailing
 
-_END = Context(Seq((Loop(Chars(frozenset(b"\n")), 0, 1, True), Edge(r"\z"))))
+_END = Trailing(Seq((Loop(Chars(frozenset(b"\n")), 0, 1, True), Edge(r"\z"))))
 """What `$` means to `re`: a last end of line may follow."""
 _EDGES = {
     (constants.AT_BEGINNING, False): r"\A",
@@ -137,7 +137,7 @@ def _node(kind: Any, value: Any, flags: int) -> Node:  # noqa: PLR0911 - one ret
     if kind is constants.SUBPATTERN:
         index, added, dropped, body = value
         inner = _sequence(body, (flags | added) & ~dropped)
-        return inner if index is None else Group(index, inner)
+        return inner if index is None else Captured(index, inner)
     if kind in _LOOPS:
         least, most, body = value
         bound = None if most is constants.MAXREPEAT else int(most)
@@ -163,7 +163,7 @@ def _look(ahead: bool, negative: bool, body: Node) -> Node:
         return Look(ahead, EVERY - codes if negative else codes, negative)
     if not ahead:
         raise Untranslatable("a look back at several characters")
-    return Context(_other_than(_texts(body)) if negative else body)
+    return Trailing(_other_than(_texts(body)) if negative else body)
 
 
 Text = tuple[frozenset[int], ...]

@@ -13,15 +13,15 @@ from verifiers.patterns.alphabet import EVERY, WORDS, char_of
 from verifiers.patterns.syntax import (
     Alt,
     Boundary,
+    Captured,
     Chars,
-    Context,
     Edge,
-    Group,
     Look,
     Loop,
     Mark,
     Node,
     Seq,
+    Trailing,
     Untranslatable,
 )
 
@@ -31,7 +31,7 @@ EMPTY = Seq()
 
 def choices(tree: Node) -> list[tuple[Bound, Node]]:
     """Returns the alternatives of a pattern, the preferred first: what must stand before, and a tree that looks nowhere
-    but, by a Context, past its end."""
+    but, by a Trailing, past its end."""
     return [(before, _forward((node,), None)) for before, node in _behind(_settled(tree, None, None), None)]
 
 
@@ -46,12 +46,12 @@ def _settled(node: Node, before: Node | None, after: Node | None) -> Node:  # no
         return Seq(tuple(parts))
     if isinstance(node, Alt):
         return Alt(tuple(_settled(option, before, after) for option in node.options))
-    if isinstance(node, Group):
+    if isinstance(node, Captured):
         body = _settled(node.body, before, after)
         marked = Seq((Mark(node.index, 0), body, Mark(node.index, 1)))
-        return marked if _looks(body, ahead=True) or _looks(body, ahead=False) else Group(node.index, body)
-    if isinstance(node, Context):
-        return Context(_settled(node.body, before, after))
+        return marked if _looks(body, ahead=True) or _looks(body, ahead=False) else Captured(node.index, body)
+    if isinstance(node, Trailing):
+        return Trailing(_settled(node.body, before, after))
     if isinstance(node, Loop):
         body = _settled(node.body, None, None)
         if (node.least, node.most, node.greedy) == (0, 1, True) and _looks(body, ahead=True):
@@ -77,7 +77,7 @@ def _may_be_empty(node: Node) -> bool:
         return any(map(_may_be_empty, node.options))
     if isinstance(node, Loop):
         return node.least == 0 or _may_be_empty(node.body)
-    return _may_be_empty(node.body) if isinstance(node, Group) else not isinstance(node, Chars)
+    return _may_be_empty(node.body) if isinstance(node, Captured) else not isinstance(node, Chars)
 
 
 def edge_codes(node: Node, first: bool) -> frozenset[int]:
@@ -86,7 +86,7 @@ def edge_codes(node: Node, first: bool) -> frozenset[int]:
         return node.codes
     if isinstance(node, Alt):
         return frozenset[int]().union(*(edge_codes(option, first) for option in node.options))
-    if isinstance(node, Loop | Group):
+    if isinstance(node, Loop | Captured):
         return edge_codes(node.body, first)
     codes = frozenset[int]()
     for part in node.parts if isinstance(node, Seq) and first else reversed(getattr(node, "parts", ())):
@@ -123,8 +123,8 @@ def _looks(node: Node, ahead: bool) -> bool:
         return node.ahead == ahead
     if isinstance(node, Seq | Alt):
         return any(_looks(part, ahead) for part in (node.parts if isinstance(node, Seq) else node.options))
-    return isinstance(node, Loop | Group | Context) and (
-        (ahead and isinstance(node, Context)) or _looks(node.body, ahead)
+    return isinstance(node, Loop | Captured | Trailing) and (
+        (ahead and isinstance(node, Trailing)) or _looks(node.body, ahead)
     )
 
 
@@ -134,11 +134,11 @@ def _is_fixed(node: Node) -> bool:
         return all(map(_is_fixed, node.parts))
     if isinstance(node, Loop):
         return node.least == node.most and _is_fixed(node.body)
-    return _is_fixed(node.body) if isinstance(node, Group) else isinstance(node, Chars | Edge | Look | Mark)
+    return _is_fixed(node.body) if isinstance(node, Captured) else isinstance(node, Chars | Edge | Look | Mark)
 
 
 def _forward(parts: tuple[Node, ...], bound: Bound) -> Node:
-    """Returns a sequence that begins under a bound and ends the pattern, without looks; what is left is its Context."""
+    """Returns a sequence that begins under a bound and ends the pattern, without looks; what is left is its Trailing."""
     done: list[Node] = []
     for at, part in enumerate(parts):
         rest = parts[at + 1 :]
@@ -152,7 +152,7 @@ def _forward(parts: tuple[Node, ...], bound: Bound) -> Node:
         done.append(either(inner for inner, _ in found))
         bound = found[0][1] if found else None
     left = trail(bound)
-    return _joined(*done, *([Context(left)] if left else []))
+    return _joined(*done, *([Trailing(left)] if left else []))
 
 
 def _ahead(node: Node, bound: Bound) -> list[tuple[Node, Bound]]:  # noqa: PLR0911 - one return per kind of node
@@ -165,12 +165,12 @@ def _ahead(node: Node, bound: Bound) -> list[tuple[Node, Bound]]:  # noqa: PLR09
         return [(EMPTY, _both(bound, node))]
     if isinstance(node, Alt):
         return [found for option in node.options for found in _ahead(option, bound)]
-    if isinstance(node, Group):
-        return [(Group(node.index, inner), after) for inner, after in _ahead(node.body, bound)]
+    if isinstance(node, Captured):
+        return [(Captured(node.index, inner), after) for inner, after in _ahead(node.body, bound)]
     if isinstance(node, Loop):
         return _looped(node, bound)
-    if isinstance(node, Context):
-        return [(Context(_forward((node.body,), bound)), None)]
+    if isinstance(node, Trailing):
+        return [(Trailing(_forward((node.body,), bound)), None)]
     return _ahead_in_turn(node, bound) if isinstance(node, Seq) else [(node, bound)]
 
 
@@ -219,8 +219,8 @@ def _behind(node: Node, bound: Bound) -> list[tuple[Bound, Node]]:  # noqa: PLR0
         return [(_both(bound, node), EMPTY)]
     if isinstance(node, Alt):
         return [found for option in node.options for found in _behind(option, bound)]
-    if isinstance(node, Group):
-        return [(before, Group(node.index, inner)) for before, inner in _behind(node.body, bound)]
+    if isinstance(node, Captured):
+        return [(before, Captured(node.index, inner)) for before, inner in _behind(node.body, bound)]
     if isinstance(node, Loop):
         return _looped_behind(node, bound)
     if isinstance(node, Seq):
@@ -267,7 +267,7 @@ def required(node: Node) -> frozenset[str]:
         return frozenset[str]().union(*each) if all(each) and sum(map(len, each)) <= 4 else frozenset()
     if isinstance(node, Loop):
         return required(node.body) if node.least else frozenset()
-    if isinstance(node, Group | Context):
+    if isinstance(node, Captured | Trailing):
         return required(node.body)
     found, run = [frozenset[str]()], ""
     for part in node.parts if isinstance(node, Seq) else (node,):

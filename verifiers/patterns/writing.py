@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from verifiers.patterns.alphabet import EVERY
-from verifiers.patterns.syntax import Alt, Chars, Context, Edge, Group, Loop, Mark, Node, Seq, Untranslatable
+from verifiers.patterns.syntax import Alt, Captured, Chars, Edge, Loop, Mark, Node, Seq, Trailing, Untranslatable
 from verifiers.patterns.translate import Bound
 
 START, END = Mark(0, 0), Mark(0, 1)
@@ -18,7 +18,7 @@ class Writer:
 
     def __init__(self, *, whole: bool) -> None:
         """`whole` has the text end where the match does."""
-        self.groups: list[Group | Mark] = []
+        self.groups: list[Captured | Mark] = []
         self._whole = whole
         self._past_end = False
 
@@ -47,7 +47,7 @@ class Writer:
             return "".join(self._atom(part, tail and at == last) for at, part in enumerate(node.parts))
         if isinstance(node, Alt):
             return "|".join(self.written(option, tail) for option in node.options) or _NEVER
-        if isinstance(node, Group):
+        if isinstance(node, Captured):
             self.groups.append(node)
             return f"({self.written(node.body, False)})"
         if isinstance(node, Loop):
@@ -56,11 +56,11 @@ class Writer:
             return self._mark(node)
         if isinstance(node, Edge):
             return node.sign
-        if isinstance(node, Context) and tail:
+        if isinstance(node, Trailing) and tail:
             return self._context(node)
         raise Untranslatable(f"a {type(node).__name__} in the midst of a pattern")
 
-    def _context(self, node: Context) -> str:
+    def _context(self, node: Trailing) -> str:
         if self._whole:
             return "" if _fits_the_end(node.body) else _NEVER
         if self._past_end:
@@ -83,7 +83,7 @@ class Writer:
         known = {(0, ""): "*", (1, ""): "+", (0, "1"): "?"}
         count = known.get((node.least, most)) or f"{{{node.least},{most}}}"
         body = self.written(node.body, False)
-        body = body if isinstance(node.body, Chars | Group) else f"(?:{body})"
+        body = body if isinstance(node.body, Chars | Captured) else f"(?:{body})"
         return f"{body}{count}{'' if node.greedy else '?'}"
 
 
@@ -95,7 +95,7 @@ def _fits_the_end(node: Node) -> bool:
         return any(map(_fits_the_end, node.options))
     if isinstance(node, Loop):
         return node.least == 0
-    return _fits_the_end(node.body) if isinstance(node, Group | Context) else isinstance(node, Edge | Mark)
+    return _fits_the_end(node.body) if isinstance(node, Captured | Trailing) else isinstance(node, Edge | Mark)
 
 
 @cache

@@ -39,7 +39,7 @@ def matching(items: Any, rng: random.Random) -> str:
     return "".join(_one(kind, value, rng) for kind, value in items)
 
 
-def _one(kind: Any, value: Any, rng: random.Random) -> str:
+def _one(kind: Any, value: Any, rng: random.Random) -> str:  # noqa: PLR0911 - one return per kind
     if kind is of.LITERAL:
         return chr(value)
     if kind in (of.NOT_LITERAL, of.ANY):
