@@ -61,13 +61,18 @@ class Match:
         return self._span(group)[1]
 
     @property
+    def span(self) -> Span:
+        """Where the match begins and ends."""
+        return self._spans[0]
+
+    @property
     def lastgroup(self) -> str | None:
         """The name of the last named group that took part."""
         taken = [name for name, at in self._names.items() if self._spans[at][0] >= 0]
         return taken[-1] if taken else None
 
 
-class _Program:
+class Compiled:
     """One compiled program of RE2, and what its groups are in the pattern."""
 
     __slots__ = ("_groups", "_least", "_match", "_plain")
@@ -130,27 +135,27 @@ class Pattern:
         PATTERNS.append(self)
 
     @cached_property
-    def _at_start(self) -> _Program:
+    def _at_start(self) -> Compiled:
         """Matches at the beginning of a text only."""
         return self._program(at_start=True) if self._sees_before else self._anywhere
 
     @cached_property
-    def _later(self) -> _Program:
+    def _later(self) -> Compiled:
         """Begins with the character before a match."""
         return self._program(later=True) if self._sees_before else self._anywhere
 
     @cached_property
-    def _whole(self) -> _Program:
+    def _whole(self) -> Compiled:
         return self._program(at_start=True, whole=True)
 
-    def _program(self, *, at_start: bool = False, later: bool = False, whole: bool = False) -> _Program:
+    def _program(self, *, at_start: bool = False, later: bool = False, whole: bool = False) -> Compiled:
         writer = Writer(whole=whole)
         if self._sees_before:
             starts = [start for start, wanted in ((True, at_start), (False, later)) if wanted]
             text = "|".join(writer.alternatives(self._choices, at_start=start) for start in starts)
         else:
             text = writer.anywhere(self._choices)
-        return _Program(text, writer.groups, self._count)
+        return Compiled(text, writer.groups, self._count)
 
     def _find(self, text: str, data: bytes, pos: int, anchor: object) -> Match | None:
         if not self._sees_before:
@@ -164,7 +169,10 @@ class Pattern:
 
     def _may_match(self, text: str) -> bool:
         """Whether a text has what every match holds; asked once a text, since this reads all of it."""
-        return not self._needed or any(needed in text for needed in self._needed)
+        for needed in self._needed:  # a loop, since a generator costs more than most searches
+            if needed in text:
+                return True
+        return not self._needed
 
     def search(self, text: str, pos: int = 0) -> Match | None:
         """Returns the first match at or after a place, or None."""
@@ -172,11 +180,11 @@ class Pattern:
 
     def match(self, text: str, pos: int = 0) -> Match | None:
         """Returns the match at a place, or None."""
-        return self._find(text, _data(text), pos, _ANCHOR.ANCHOR_START)
+        return self._find(text, _data(text), pos, _ANCHOR.ANCHOR_START) if pos or self._may_match(text) else None
 
     def fullmatch(self, text: str) -> Match | None:
         """Returns the match of a whole text, or None."""
-        spans = self._whole.find(encoded(text), 0, _ANCHOR.ANCHOR_BOTH)
+        spans = self._whole.find(encoded(text), 0, _ANCHOR.ANCHOR_BOTH) if self._may_match(text) else None
         return None if spans is None else Match(text, spans, self._names)
 
     def finditer(self, text: str, pos: int = 0) -> Iterator[Match]:
@@ -185,9 +193,9 @@ class Pattern:
             return
         data = _data(text)
         while (match := self._find(text, data, pos, _ANCHOR.UNANCHORED)) is not None:
-            assert match.end() > match.start(), self.pattern
+            start, pos = match.span
+            assert pos > start, self.pattern
             yield match
-            pos = match.end()
 
     def findall(self, text: str) -> list[str]:
         """Returns the first group of each match, or the match where there is none."""

@@ -95,7 +95,7 @@ class Trailing:
 Node = Chars | Seq | Alt | Loop | Captured | Mark | Edge | Look | Boundary | Trailing
 
 _END = Trailing(Seq((Loop(Chars(frozenset(b"\n")), 0, 1, True), Edge(r"\z"))))
-"""What `$` means to `re`: a last end of line may follow."""
+"""`$` as `re` takes it: a last end of line may follow."""
 _EDGES = {
     (constants.AT_BEGINNING, False): r"\A",
     (constants.AT_BEGINNING, True): "(?m:^)",

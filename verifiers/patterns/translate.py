@@ -138,7 +138,7 @@ def _is_fixed(node: Node) -> bool:
 
 
 def _forward(parts: tuple[Node, ...], bound: Bound) -> Node:
-    """Returns a sequence that begins under a bound and ends the pattern, without looks; what is left is its Trailing."""
+    """Returns a sequence that begins under a bound and ends the pattern, without looks; what follows is Trailing."""
     done: list[Node] = []
     for at, part in enumerate(parts):
         rest = parts[at + 1 :]

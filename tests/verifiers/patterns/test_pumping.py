@@ -45,7 +45,7 @@ SIZES = (200, 400, 800, 1600)
 def counted(monkeypatch: pytest.MonkeyPatch, lines: bool = False) -> Iterator[list[int]]:
     """Counts steps into the one item of the list."""
     steps = [0]
-    find, may_match, encoded = linear._Program.find, linear.Pattern._may_match, linear.encoded
+    find, may_match, encoded = linear.Compiled.find, linear.Pattern._may_match, linear.encoded
 
     def counting_find(self: Any, data: bytes, pos: int, anchor: object) -> Any:
         found = find(self, data, pos, anchor)
@@ -67,7 +67,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, lines: bool = False) -> Iterator[li
         return on_line
 
     with monkeypatch.context() as patched:
-        patched.setattr(linear._Program, "find", counting_find)
+        patched.setattr(linear.Compiled, "find", counting_find)
         patched.setattr(linear.Pattern, "_may_match", counting_look)
         patched.setattr(linear, "encoded", counting_encoded)
         before = sys.gettrace()

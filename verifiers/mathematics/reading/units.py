@@ -71,7 +71,7 @@ _MEASURE_WORDS = "|".join(sorted((name for name in _MEASURES if len(name) > 1), 
 _WORD = rf"(?:square|cubic|sq\.?|cu\.?|per|{_MEASURE_WORDS}|{_COUNTED})"
 _RAISED = r"(?:\^|\*\*)?\s?\{?[23]\}?"
 _GAP = rf"(?:[\s.]+(?:{_RAISED})?[\s/]*|{_RAISED}[\s/]*|[\s/]+)"
-"""What parts two words of a unit, so that no word goes on in the next."""
+"""Parts two words of a unit, so that no word goes on in the next."""
 _PLAIN = linear.compile(
     rf"(?P<unit>(?<=[\d)}}.])\s*(?:{_WORD}{_GAP})*{_WORD}{_GAP}?|(?<=[\d)}}])(?:\s+[A-Za-z][a-z]{{2,20}})+)$",
     linear.IGNORECASE,
