@@ -122,6 +122,33 @@ def test_child_processes_have_one_owner() -> None:
     assert [str(file.relative_to(ROOT)) for file in above if starts.search(file.read_text())] == []
 
 
+BACKTRACKING = {
+    "verifiers.patterns.linear": "the names of flags",
+    "verifiers.patterns.syntax": "Python's own parser of patterns, which sees no text",
+    "selfplay.config.annotation": "names of environment variables in a recipe",
+    "selfplay.config.load": "PyYAML's table of numbers, for recipes",
+    "selfplay.cli.verifiers": "arguments of the command line",
+    "selfplay.quickstart.list_programs": "statements that the module itself wrote",
+    "selfplay.quickstart.procedural": "expressions that a generator wrote",
+    "selfplay.quickstart.word_problems": "statements that the module itself wrote",
+    "selfplay.tracking.tracker": "names of tables, of our code and the recipe",
+    "selfplay.tracking.wandb_sink": "the name of the run directory",
+}
+"""The modules that may import Python's `re`, and what its patterns see there. Text of models, data sets, endpoints and
+plug-ins is for `verifiers.patterns`, or a scanner: a backtracking engine can be kept busy for ever by such a text."""
+
+
+def test_no_backtracking_engine_sees_untrusted_text() -> None:
+    importing = set()
+    for module, file in MODULES.items():
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            if {name.split(".")[0] for name in names} & {"re", "regex", "sre_parse", "sre_compile", "fnmatch"}:
+                importing.add(module)
+    assert importing == set(BACKTRACKING)
+
+
 def test_every_room_says_what_it_is() -> None:
     for file in product_files():
         if file.name == "__init__.py":

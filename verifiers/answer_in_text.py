@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import re
+from verifiers.patterns import linear
 
-CUE = re.compile(
+CUE = linear.compile(
     r"(?:final\s+answer|\banswer|\bans)\b(?:(?:\s+(?:should|would|must|will)\s+be|\s+is|\s*[:：=])[\s*:：]*|[*#\s:：]*\n)"
     r"|答案(?:是|为|：|:)?|####|^A:",
-    re.IGNORECASE | re.MULTILINE,
+    linear.IGNORECASE | linear.MULTILINE,
 )
-_SENTENCE_END = re.compile(r"\n|。|[.!?](?=\s|$)")
-_LINE_OF_MARKUP = re.compile(r"[*_#>\s✅-]*")
-_SPAN = re.compile(
+_SENTENCE_END = linear.compile(r"\n|。|[.!?](?=\s|$)")
+_LINE_OF_MARKUP = linear.compile(r"[*_#>\s✅-]*")
+_SPAN = linear.compile(
     r"\$\$(?P<dd>[^$]+)\$\$|\$(?P<d>(?:\\\$|[^$])+)\$"
     r"|\\\((?P<p>(?:[^\\]|\\[^()])+)\\\)|\\\[(?P<b>(?:[^\\]|\\[^\[\]])+)\\\]"
 )
-UNIT_AFTER = re.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
+UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 _NUMBER = (
     r"[-+]?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
     r"|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion)\b)?"
 )
-_VALUE = re.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
-_LEADING = re.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**(?=\s*(?:[;(]|[—–]|,\s*[A-Za-z]|\s[A-Za-z])|\s*$)")
-_EITHER = re.compile(
+_VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
+_LEADING = linear.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**(?=\s*(?:[;(]|[—–]|,\s*[A-Za-z]|\s[A-Za-z])|\s*$)")
+_EITHER = linear.compile(
     rf"(?:(?<![A-Za-z0-9.]){_NUMBER}|\$[^$]{{1,60}}\$)\s{{0,3}},?\s{{0,3}}or\s{{1,3}}(?:maybe |perhaps |possibly )?$",
-    re.I,
+    linear.IGNORECASE,
 )
-_LISTED = re.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", re.IGNORECASE)
-_WORD = re.compile(r"[A-Za-z]{2,}")
+_LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", linear.IGNORECASE)
+_WORD = linear.compile(r"[A-Za-z]{2,}")
+_GOES_ON = linear.compile(r"[\s,]*(?:or|to|and)\b")
+_AND_NOT = linear.compile(r"[\s,]*and\s+not")
+_DIGIT_AND_BLANK = linear.compile(r"\d\s")
+_COMMAND = linear.compile(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
 _NOTATION = (
     "and or sqrt pi sin cos tan cot sec csc log ln exp percent percentage pct degrees degree cents cent "
     "dollars dollar cm mm km inches inch feet ft units unit text mbox mathrm frac dfrac tfrac left right "
@@ -40,7 +44,7 @@ _OPENERS = frozenset(["thus", "so", "hence", "therefore", "then", "finally", "si
 MAX_ANSWER = 4000
 
 
-def last_cue(text: str) -> re.Match[str] | None:
+def last_cue(text: str) -> linear.Match | None:
     """Returns the last place where a text says that an answer follows."""
     last = None
     for match in CUE.finditer(text):
@@ -64,8 +68,10 @@ def announced(text: str) -> str | None:
     if not is_prose(sentence):
         return sentence
     leading = _LEADING.match(sentence)
-    if leading and not re.match(r"[\s,]*(?:or|to|and(?!\s+not))\b", sentence[leading.end() :]):
-        return leading.group("value")
+    if leading:
+        rest = sentence[leading.end() :]
+        if not _GOES_ON.match(rest) or _AND_NOT.match(rest):
+            return leading.group("value")
     return last_value(sentence)
 
 
@@ -74,14 +80,14 @@ def is_prose(text: str) -> bool:
     outside = _SPAN.sub(lambda span: " " if _is_formula(span.group()) else span.group(), text)
     has_span = len(outside) != len(text)
     words = [word for word in _WORD.findall(_without_commands(outside)) if word.lower() not in _NOT_PROSE]
-    foreign = len(re.findall(r"[\u3040-\u9fff]", outside)) > 1
+    foreign = not outside.isascii() and sum("\u3040" <= char <= "\u9fff" for char in outside) > 1
     if words and words[0].lower() in _OPENERS:
         return True
-    return foreign or len(words) > (0 if has_span else 1) or (bool(words) and bool(re.search(r"\d\s", outside)))
+    return foreign or len(words) > (0 if has_span else 1) or (bool(words) and bool(_DIGIT_AND_BLANK.search(outside)))
 
 
 def _without_commands(text: str) -> str:
-    return re.sub(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+", " ", text)
+    return _COMMAND.sub(" ", text)
 
 
 def _is_formula(span: str) -> bool:
@@ -102,11 +108,11 @@ def last_value(text: str) -> str | None:
     if not spans:
         return None
     group = [spans[-1]]
-    while len(group) < min(len(spans), 50) and _LISTED.fullmatch(text, spans[-len(group) - 1].end(), group[0].start()):
+    while len(group) < min(len(spans), 50) and _LISTED.fullmatch(text[spans[-len(group) - 1].end() : group[0].start()]):
         group.insert(0, spans[-len(group) - 1])
     unit = UNIT_AFTER.match(text, spans[-1].end())
     return " , ".join(_content(span) for span in group) + ("%" if unit else "")
 
 
-def _content(span: re.Match[str]) -> str:
+def _content(span: linear.Match) -> str:
     return next(group for group in span.groups() if group is not None).strip()

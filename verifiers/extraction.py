@@ -6,27 +6,28 @@ Every function here reads its text a bounded number of times from left to right,
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from textwrap import dedent
 
 from verifiers.answer_in_text import MAX_ANSWER, UNIT_AFTER, announced, is_prose, last_cue, last_value
+from verifiers.patterns import linear
 
-_END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end)\|>|<\|im_start\|>\s*user")
-_END_OF_THINKING = re.compile(r"</think(?:ing)?>")
-_SPECIAL = re.compile(r"<\|[a-z_]{1,30}\|>")
-_BOX_TOKENS = re.compile(r"\\(?:boxed|fbox|framebox)\s{0,8}\{|\\.|[{}]", re.DOTALL)
-_FENCE = re.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$", re.MULTILINE)
+_END_OF_TURN = linear.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end)\|>|<\|im_start\|>\s*user")
+_END_OF_THINKING = linear.compile(r"</think(?:ing)?>")
+_SPECIAL = linear.compile(r"<\|[a-z_]{1,30}\|>")
+_BOX_TOKENS = linear.compile(r"\\(?:boxed|fbox|framebox)\s{0,8}\{|\\.|[{}]", linear.DOTALL)
+_FENCE = linear.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$", linear.MULTILINE)
 
 _BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
 _BETWEEN_WORDS = frozenset(_BETWEEN.split())
-_BETWEEN_NOISE = re.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
-_CORRECTION = re.compile(
-    r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b", re.I
+_BETWEEN_NOISE = linear.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
+_CORRECTION = linear.compile(
+    r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b",
+    linear.IGNORECASE,
 )
-_ALTERNATIVE = re.compile(r"^[^A-Za-z\n]*or\b|\bor[^A-Za-z\n]*$", re.IGNORECASE)
-_OR = re.compile(r"\bor\b", re.IGNORECASE)
-_ADJACENT = re.compile(r"[ \t$/|~]*(?:\\[,;: ]|\\q?quad|\\\)|\\\()*[ \t$/|]*")
+_ALTERNATIVE = linear.compile(r"^[^A-Za-z\n]*or\b|\bor[^A-Za-z\n]*$", linear.IGNORECASE)
+_OR = linear.compile(r"\bor\b", linear.IGNORECASE)
+_ADJACENT = linear.compile(r"[ \t$/|~]*(?:\\[,;: ]|\\q?quad|\\\)|\\\()*[ \t$/|]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def boxed_answer(text: str) -> str | None:
     if "boxed" not in text and "fbox" not in text and "framebox" not in text:
         return None
     if "\\\\boxed" in text:
-        text = re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
+        text = _ESCAPED_TWICE.sub(r"\\", text)
     found = boxes(text)
     if not found:
         return None
@@ -93,7 +94,7 @@ def boxed_answer(text: str) -> str | None:
         group.insert(0, box)
     contents = list(dict.fromkeys(box[2].strip() for box in group))
     unit = UNIT_AFTER.match(text, found[-1][1])
-    alternatives = len(group) > 1 and _OR.search(text, group[-2][1], group[-1][0])
+    alternatives = len(group) > 1 and _OR.search(text[group[-2][1] : group[-1][0]])
     return (r" \text{ or } " if alternatives else " , ").join(contents) + (
         "%" if unit and "%" not in contents[-1] else ""
     )
@@ -105,8 +106,8 @@ def _side_by_side(between: str) -> bool:
         return False
     if _ADJACENT.fullmatch(between) or (_ALTERNATIVE.search(between) and not _CORRECTION.search(between)):
         return True
-    separated = bool(re.search(r"[,;&]|\b(?:and|or)\b", between))
-    words = re.findall(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]", _BETWEEN_NOISE.sub(" ", between))
+    separated = bool(_SEPARATED.search(between))
+    words = _PIECE.findall(_BETWEEN_NOISE.sub(" ", between))
     return separated and all(word.lower() in _BETWEEN_WORDS for word in words)
 
 
@@ -130,10 +131,19 @@ def math_answer(text: str) -> Extracted:
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 
 
-_CHOICE_ALONE = re.compile(r"(?<![A-Za-z0-9'’])\(?([A-J])\)?(?![A-Za-z0-9'’])")
+_CHOICE_ALONE = linear.compile(r"(?<![A-Za-z0-9'’])\(?([A-J])\)?(?![A-Za-z0-9'’])")
 
 
-_CHOICE_GOES_ON = re.compile(r"\)?\s{0,3}(?:,|/|\bor\b|\band\b|&)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])")
+_CHOICE_GOES_ON = linear.compile(
+    r"(?:\)?\s{0,3}[,/&]|(?:\b|\)\s{0,3}|\s{1,3})(?:or|and)\b)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])"
+)
+_ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
+_SEPARATED = linear.compile(r"[,;&]|\b(?:and|or)\b")
+_PIECE = linear.compile(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]")
+_TEXT_COMMAND = linear.compile(r"\\(?:text|mathrm|mbox|textbf|mathbf)")
+_LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
+_LETTER_AS_WORD = linear.compile(r"\s*[AI]\s[a-z]")
+_DENIED = linear.compile(r"\b(?:not|isn't|n't be)\s{1,3}\(?[A-J]\b\)?")
 
 
 def choice_letter(text: str) -> str | None:
@@ -141,17 +151,17 @@ def choice_letter(text: str) -> str | None:
     one."""
     boxed = boxed_answer(text)
     if boxed is not None:
-        letters = set(_CHOICE_ALONE.findall(re.sub(r"\\(?:text|mathrm|mbox|textbf|mathbf)", " ", boxed)))
+        letters = set(_CHOICE_ALONE.findall(_TEXT_COMMAND.sub(" ", boxed)))
         return letters.pop() if len(letters) == 1 else None
     last = last_cue(text)
     if last is not None:
         named = _CHOICE_ALONE.search(text, last.end())
         if named:
             return None if _CHOICE_GOES_ON.match(text, named.end()) else named.group(1)
-    leading = re.match(r"\s*\(?([A-J])(?:[).:,。、\s]|$)", text)
-    if leading and not re.match(r"\s*[AI]\s[a-z]", text):
+    leading = _LEADING_CHOICE.match(text)
+    if leading and not _LETTER_AS_WORD.match(text):
         return None if _CHOICE_GOES_ON.match(text, leading.end(1)) else leading.group(1)
-    tail = re.sub(r"\b(?:not|isn't|n't be)\s{1,3}\(?[A-J]\b\)?", " ", text[-MAX_ANSWER:])
+    tail = _DENIED.sub(" ", text[-MAX_ANSWER:])
     found = list(_CHOICE_ALONE.finditer(tail))
     if not found or (len(found) > 1 and _CHOICE_GOES_ON.match(tail, found[-2].end())):
         return None
@@ -197,7 +207,7 @@ _OTHER_LANGUAGES = frozenset().union(*_TAGS.values()) | {
 def _fenced(text: str) -> tuple[list[tuple[str, str]], bool]:
     """Returns the (tag, source) of each closed fenced block, and whether the last one stays open."""
     blocks: list[tuple[str, str]] = []
-    opening: re.Match[str] | None = None
+    opening: linear.Match | None = None
     for fence in _FENCE.finditer(text):
         if opening is None:
             opening = fence

@@ -7,16 +7,16 @@ that stands outside of them, so that an answer which only repeats a verdict writ
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verifiers.model import Task
+from verifiers.patterns import linear
 from verifiers.untrusted.json_values import parse_json
 
 _MAX_ANSWER = 20_000
-_FENCE = re.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", re.DOTALL)
+_FENCE = linear.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", linear.DOTALL)
 
 _SYSTEM = """\
 You grade an answer to a problem. {criteria}

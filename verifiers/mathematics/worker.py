@@ -6,7 +6,6 @@ processor time, wall time and memory, so that whatever extraction, reading or al
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -18,18 +17,19 @@ from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.reading.form import fault_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.spelling import squeezed
+from verifiers.patterns import linear
 from verifiers.pool.serving import serve
 
 Question = Mapping[str, Any]
 Reply = dict[str, Any]
 
-_GOLD_CHOICE = re.compile(
+_GOLD_CHOICE = linear.compile(
     r"^\s*\$?(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s*\(?\s*([A-J])\s*\)?[.\s]*\}?\$?\s*$"
 )
-_INTEGER = re.compile(r"-?[1-9][0-9]{0,200}")
-_SAYS_SOMETHING = re.compile(r"[^\W_]|[^\x00-\x7f]")
-_BARE_GOLD = re.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
-_DIVIDES = re.compile(r"[/^÷]|\\[dtc]?frac|\\over|\\div|[⁻⁄∕]")
+_INTEGER = linear.compile(r"-?[1-9][0-9]{0,200}")
+_SAYS_SOMETHING = linear.compile(r"[^\W_]|[^\x00-\x7f]")
+_BARE_GOLD = linear.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
+_DIVIDES = linear.compile(r"[/^÷]|\\[dtc]?frac|\\over|\\div|[⁻⁄∕]")
 _SHORT_GOLD = 60
 _MAX_ANSWER = 20_000
 

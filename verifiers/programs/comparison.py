@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
+from verifiers.patterns import linear
 from verifiers.programs.approximate import Tolerance, same_in_some_order, tolerance_of
 from verifiers.programs.values import met_within, same_value
 
@@ -23,10 +23,9 @@ in any order."""
 Tolerant = Tolerance | float | None
 
 _MAX_DEPTH = 200
-_DECIMAL = re.compile(r"([+-]?[0-9]+\.[0-9]*)")
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_BRACKETS = re.compile(r"[][{}]")
+_DECIMAL = linear.compile(r"([+-]?[0-9]+\.[0-9]*)")
+_INTEGER = linear.compile(r"[+-]?[0-9]+")
+_NUMBER = linear.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _MOST_DIGITS = 400
 """Of an integer that is compared as a number; a float of more has no such integer near it."""
 
@@ -99,9 +98,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _depth(text: str) -> int:
-    """Most brackets that stand open at a time, those within strings included."""
+    """Most brackets that stand open at a time, those within strings included; 0 for any number that is no danger."""
+    if text.count("[") + text.count("{") <= _MAX_DEPTH:
+        return 0
     depth = deepest = 0
-    for bracket in _BRACKETS.findall(text):
+    for bracket in filter("[]{}".__contains__, text):
         depth += 1 if bracket in "[{" else -1
         deepest = max(deepest, depth)
     return deepest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
+from verifiers.patterns import linear
 from verifiers.service.models import RequestLimits, ScoreItem, first_fault
 from verifiers.untrusted.files import read_text
 from verifiers.untrusted.yaml_text import UnusableYaml, parse_yaml
 
 LARGEST = 1 << 20
 """Most bytes of a file that names verifiers."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
+_NAME = linear.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 
 
 class UnusableService(ValueError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from typing import Any, NoReturn
 
@@ -12,7 +11,7 @@ DEEPEST_JSON = 100
 """Most lists and objects within one another."""
 LONGEST_NUMBER = 4_000
 """Most digits of a number; Python reads no more than 4,300."""
-_LONG_NUMBER = re.compile(rf"[0-9]{{{LONGEST_NUMBER + 1}}}")
+_DIGITS = "0123456789"
 
 
 def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
@@ -27,7 +26,7 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     """
     try:
         text = text.decode("utf-8") if isinstance(text, bytes) else text
-        number = _refuse_long if _LONG_NUMBER.search(text) else None
+        number = _refuse_long if _holds_long_number(text) else None
         value = json.loads(
             text,
             object_pairs_hook=_without_twins,
@@ -44,6 +43,16 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     if text.count("[") + text.count("{") > DEEPEST_JSON and is_too_deep(value):
         raise ValueError(_TOO_DEEP)
     return value
+
+
+def _holds_long_number(text: str) -> bool:
+    """Whether more digits than a number may have stand in a row; such a row covers one of the places looked at."""
+    for place in range(LONGEST_NUMBER, len(text), LONGEST_NUMBER):
+        before, after = text[place - LONGEST_NUMBER : place], text[place : place + LONGEST_NUMBER]
+        left, right = before.rstrip(_DIGITS), after.lstrip(_DIGITS)
+        if len(before) - len(left) + len(after) - len(right) > LONGEST_NUMBER:
+            return True
+    return False
 
 
 _TOO_DEEP = f"is not JSON that can be read: it is nested deeper than {DEEPEST_JSON} levels"

@@ -215,3 +215,15 @@ def test_what_is_short_stays_and_the_end_of_what_is_long(tmp_path: Path) -> None
     assert readable("\n" * 5000).endswith("… and 4981 more lines")
     assert quoted(10**5000) == "int that is too long to be written"
     assert shown(tmp_path) == str(tmp_path)
+
+
+@pytest.mark.parametrize("length", [LONGEST_NUMBER - 1, LONGEST_NUMBER, LONGEST_NUMBER + 1, 3 * LONGEST_NUMBER])
+@pytest.mark.parametrize("before", [0, 1, LONGEST_NUMBER - 1, LONGEST_NUMBER, LONGEST_NUMBER + 1, 9999])
+def test_numbers_are_bounded_wherever_they_stand(length: int, before: int) -> None:
+    text = json.dumps(["x" * before]) + " "
+    text = f'{{"a": {text}, "b": {"7" * length}}}'
+    if length <= LONGEST_NUMBER:
+        assert parse_json(text)["b"] == int("7" * length)
+    else:
+        with pytest.raises(ValueError, match="digits"):
+            parse_json(text)

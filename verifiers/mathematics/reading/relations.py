@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from verifiers.mathematics.reading.form import Form, is_constant
 from verifiers.mathematics.reading.regions import Region, whole_line
 from verifiers.mathematics.reading.split import depths_of
+from verifiers.patterns import linear
 
 Reader = Callable[[str, int], Form]
 """Reads a part of an answer at a depth of nesting."""
 
-_RELATION = re.compile(
+_RELATION = linear.compile(
     r"\\(?:leqslant|geqslant|leqq|geqq|leq|le|lt|geq|ge|gt|neq|ne|approx|simeq)(?![A-Za-z])|<=|>=|=<|=>|!=|<|>|="
 )
 _RELATION_NAMES = {
@@ -25,15 +25,15 @@ _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _LETTER = r"(?:[A-Za-z]|\\[a-zA-Z]+)"
 _SUBSCRIPT = r"(?:_(?:\{[^{}]*\}|[A-Za-z0-9]))?"
 _ONE = rf"{_LETTER}{_SUBSCRIPT}(?:\^\{{-1\}}|'*)"
-NAME = re.compile(
+NAME = linear.compile(
     rf"^(?:{_ONE}(?:\([A-Za-z0-9,]{{0,12}}\))?|\|[A-Z]{{1,3}}\||(?:m|\\measuredangle|\\triangle)?\\angle ?[A-Z]{{1,3}}"
     rf"|[A-Z]{{2,4}}|\|\|?[A-Za-z]{{1,2}}\|\|?|\[[A-Z]{{3,6}}\]|\\frac\{{d[a-z]?\}}\{{d[a-z]\}}|\"[^\"]*\""
     rf"|{_ONE}(?::{_ONE})+|\(?{_ONE}(?:,{_ONE})+\)?)$"
 )
-_SUM_OF_NAMES = re.compile(r"^\d{0,4}[a-dkm-s](?:[+-]\d{0,4}[a-dkm-s])+$")
+_SUM_OF_NAMES = linear.compile(r"^\d{0,4}[a-dkm-s](?:[+-]\d{0,4}[a-dkm-s])+$")
 """As in m+n = 113, which answers a question for the sum; x+y = 2 is rather a line."""
-_LONE_LETTER = re.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za-z]_\{?\d\}?)$")
-_INFINITE = re.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
+_LONE_LETTER = linear.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za-z]_\{?\d\}?)$")
+_INFINITE = linear.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
 
 
 def relation(text: str, depth: int, read: Reader) -> Form | None:

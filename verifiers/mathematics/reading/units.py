@@ -6,9 +6,10 @@ A unit counts only where both answers have one: 5 cm is 5, but not 5 km; 1 m is 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
+
+from verifiers.patterns import linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +68,51 @@ _COUNTED = (
     "tons? tonnes? dozens? percent"
 ).replace(" ", "|")
 _MEASURE_WORDS = "|".join(sorted((name for name in _MEASURES if len(name) > 1), key=len, reverse=True))
-_WORD = rf"(?:square|cubic|sq\.?|cu\.?|per|{_MEASURE_WORDS}|{_COUNTED})(?![A-Za-z])"
-_PLAIN = re.compile(
-    rf"(?<=[\d)}}.])\s*(?:(?:{_WORD})[\s.]*(?:(?:\^|\*\*)?\s?\{{?[23]\}}?)?[\s/]*)+$|"
-    r"(?<=[\d)}])(?:\s+[A-Za-z][a-z]{2,20})+$",
-    re.IGNORECASE,
+_WORD = rf"(?:square|cubic|sq\.?|cu\.?|per|{_MEASURE_WORDS}|{_COUNTED})"
+_RAISED = r"(?:\^|\*\*)?\s?\{?[23]\}?"
+_GAP = rf"(?:[\s.]+(?:{_RAISED})?[\s/]*|{_RAISED}[\s/]*|[\s/]+)"
+"""Parts two words of a unit, so that no word goes on in the next."""
+_PLAIN = linear.compile(
+    rf"(?P<unit>(?<=[\d)}}.])\s*(?:{_WORD}{_GAP})*{_WORD}{_GAP}?|(?<=[\d)}}])(?:\s+[A-Za-z][a-z]{{2,20}})+)$",
+    linear.IGNORECASE,
 )
-_KNOWN_FIRST = re.compile(rf"\s*{_WORD}", re.IGNORECASE)
-_AFTER_PI = re.compile(rf"(?<=\\pi)\s+(?:{_WORD}[\s.]*(?:\^?\s?\{{?[23]\}}?)?)+$", re.IGNORECASE)
-_PIECE = r'(?:"[^"]*"|/|\\cdot(?![A-Za-z])|\\times(?![A-Za-z]))\s*(?:\^\s?\{?\s?-?[123]\s?\}?)?\s*'
-_QUOTED = re.compile(rf'^(?P<core>[^"]*?)(?P<words>"[^"]*"\s*(?:\^\s?\{{?\s?-?[123]\s?\}}?)?\s*(?:{_PIECE})*)$')
-_QUOTED_FRACTION = re.compile(
+_KNOWN_FIRST = linear.compile(rf"\s*{_WORD}(?![A-Za-z])", linear.IGNORECASE)
+_SMALL_GAP = r"(?:[\s.]+(?:\^?\s?\{?[23]\}?)?|\^?\s?\{?[23]\}?)"
+_AFTER_PI = linear.compile(rf"\\pi(?P<unit>\s+(?:{_WORD}{_SMALL_GAP})*{_WORD}{_SMALL_GAP}?)$", linear.IGNORECASE)
+_PIECE = r'(?:"[^"]*"|/|\\cdot|\\times)\s*(?:\^\s?\{?\s?-?[123]\s?\}?)?\s*'
+_QUOTED = linear.compile(rf'^(?P<core>[^"]*?)(?P<words>"[^"]*"\s*(?:\^\s?\{{?\s?-?[123]\s?\}}?)?\s*(?:{_PIECE})*)$')
+_QUOTED_FRACTION = linear.compile(
     r'\\frac\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s*$'
 )
-_HEDGING = re.compile(r"\b(?:or|not|but|maybe|perhaps|possibly|more|less|least|most|than|no|to|if|for|when)\b", re.I)
-_CORE = re.compile(r"[^A-Za-z\\]*+(?:(?:\\[A-Za-z]++|\\[^A-Za-z]|sqrt|pi|[A-Za-z](?![A-Za-z]))[^A-Za-z\\]*+)*+")
-_FUNCTIONS = re.compile(r"\b(?:sin|cos|tan|cot|sec|csc|log|exp|sqrt|inf|infinity|infty|theta|alpha|beta|gamma|and)\b")
+_HEDGING = linear.compile(
+    r"\b(?:or|not|but|maybe|perhaps|possibly|more|less|least|most|than|no|to|if|for|when)\b", linear.IGNORECASE
+)
+_NO_WORD = r"(?:[^A-Za-z\\]|\\[A-Za-z]+|\\[^A-Za-z])"
+_NAMES = r"(?:(?:sqrt|pi)*(?:sqrt|pi|[A-Za-z]))"
+_CORE = linear.compile(rf"{_NO_WORD}*(?:{_NAMES}{_NO_WORD}+)*{_NAMES}?")
+_FUNCTIONS = linear.compile(
+    r"\b(?:sin|cos|tan|cot|sec|csc|log|exp|sqrt|inf|infinity|infty|theta|alpha|beta|gamma|and)\b"
+)
 _DEGREE = r"(?:\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z])|\^\s?\{?\s?\\text\{o\}\s?\}?)"
-_DEGREES = re.compile(
+_DEGREES = linear.compile(
     rf"{_DEGREE}\s*(?:\\(?:text|mathrm)\s?\{{\s*[CF]\s*\}}|[CF](?![A-Za-z]))?|\bdegrees?\b(?:\s(?:celsius|fahrenheit))?"
     r"|\\circ(?=\s*[.,]?\s*$)",
-    re.IGNORECASE,
+    linear.IGNORECASE,
 )
 _MARK = r"\s?(?:'|\^\s?\{?\s?\\prime\s?\}?|\\prime)"
-_SEXAGESIMAL = re.compile(
-    rf"(\d{{1,6}})\s?{_DEGREE}\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:{_MARK})(?!\s?(?:'|\\prime))"
-    rf"(?:\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:(?:{_MARK}){{2}}|\^\s?\{{?\\prime\s?\\prime\s?\}}?))?"
+_SEXAGESIMAL = linear.compile(
+    rf"(\d{{1,6}})\s?{_DEGREE}\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:{_MARK})"
+    rf"(?:\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:(?:{_MARK}){{2}}|\^\s?\{{?\\prime\s?\\prime\s?\}}?)|(?!\s?(?:'|\\prime)))"
 )
-_TRIGONOMETRY = re.compile(r"(?<![A-Za-z])(?:sin|cos|tan|cot|sec|csc)(?![a-z])|\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
-_ANGLE = re.compile(rf"(\d+(?:\.\d+)?)\s?{_DEGREE}")
-_ORDINAL = re.compile(r'(?<=\d)\s?(?:\^\s?\{?\s?"(?:st|nd|rd|th)"\s?\}?|(?:st|nd|rd|th)(?![A-Za-z]))')
+_TRIGONOMETRY = linear.compile(
+    r"(?<![A-Za-z])(?:sin|cos|tan|cot|sec|csc)(?![a-z])|\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])"
+)
+_ANGLE = linear.compile(rf"(\d+(?:\.\d+)?)\s?{_DEGREE}")
+_ORDINAL = linear.compile(r'(?<=\d)\s?(?:\^\s?\{?\s?"(?:st|nd|rd|th)"\s?\}?|(?:st|nd|rd|th)(?![A-Za-z]))')
+_TEMPERATURE = linear.compile(r"(?<![a-z])[CF]\s*\}?\s*$|[Cc]elsius|[Ff]ahrenheit")
+_POWER = linear.compile(r"\^\s?\{?\s?-?[123]\s?\}?")
+_DIGIT = linear.compile(r"\d")
+_OF_MEASURE = linear.compile(r"[A-Za-z]+|/|\^\s?\{?\s?(-?\d)|(\d)")
 
 
 def without_degrees(text: str) -> tuple[str, Unit | None]:
@@ -107,11 +123,11 @@ def without_degrees(text: str) -> tuple[str, Unit | None]:
     if _TRIGONOMETRY.search(text):
         return _DEGREES.sub("", _ANGLE.sub(r"(\1\\pi/180)", text)), None
     plain = _DEGREES.sub("", text)
-    temperature = re.search(r"(?<![a-z])[CF]\s*\}?\s*$|[Cc]elsius|[Ff]ahrenheit", text)
+    temperature = _TEMPERATURE.search(text)
     return plain, DEGREE if plain != text and not temperature else None
 
 
-def _as_degrees(match: re.Match[str]) -> str:
+def _as_degrees(match: linear.Match) -> str:
     degrees, minutes, seconds = (Fraction(group or 0) for group in match.groups())
     value = degrees + minutes / 60 + seconds / 3600
     return rf"\frac{{{value.numerator}}}{{{value.denominator}}}^\circ"
@@ -125,22 +141,25 @@ def without_unit(text: str) -> tuple[str, Unit | None]:
     if worded and worded.group("core").strip() and not _HEDGING.search(worded.group("words")):
         unit = _measure(worded.group("words"))
         core = worded.group("core").strip()
-        bare = re.sub(r"\^\s?\{?\s?-?[123]\s?\}?", "", worded.group("words"))
-        if (unit or re.search(r"\d", core)) and not re.search(r"\d", bare) and _CORE.fullmatch(core):
+        bare = _POWER.sub("", worded.group("words"))
+        if (unit or _DIGIT.search(core)) and not _DIGIT.search(bare) and _CORE.fullmatch(core):
             return core, unit
     plain = _PLAIN.search(text) or _AFTER_PI.search(text)
-    if plain is None or _HEDGING.search(plain.group()):
+    if plain is None:
         return text.strip(), None
-    if not _KNOWN_FIRST.match(plain.group()) and (_FUNCTIONS.search(plain.group()) or not plain.group()[:1].isspace()):
+    words, start = plain.group("unit"), plain.start("unit")
+    if _HEDGING.search(words):
         return text.strip(), None
-    core = text[: plain.start()].strip()
-    return (core, _measure(plain.group())) if _CORE.fullmatch(core) else (text.strip(), None)
+    if not _KNOWN_FIRST.match(words) and (_FUNCTIONS.search(words) or not words[:1].isspace()):
+        return text.strip(), None
+    core = text[:start].strip()
+    return (core, _measure(words)) if _CORE.fullmatch(core) else (text.strip(), None)
 
 
 def _measure(words: str) -> Unit | None:
     """Reads "m/s^2" or "square feet"; None when a word is no measure."""
     read = _Measure()
-    for token in re.finditer(r"[A-Za-z]+|/|\^\s?\{?\s?(-?\d)|(\d)", words.replace('"', " ")):
+    for token in _OF_MEASURE.finditer(words.replace('"', " ")):
         power = token.group(1) or token.group(2)
         if not (read.raised(int(power)) if power else read.word(token.group().lower())):
             return None
