@@ -58,14 +58,19 @@ _REWRITTEN = (
     (re.compile(r"\\(?:mathbf|mathrm)\s?\{R\}(?=\s*(?:$|[,.;\\^}\x02-]))"), r"\\reals "),
     (re.compile(r"\\[lr]?vert(?![a-z])\s?"), "|"),
     (re.compile(r"\\overline\s?\{([A-Z]{2,4})\}"), r"\1"),
-    (re.compile(r"\\[pb]?mod\s?\{?\s?(\w+)\s?\}?"), r"(mod \1)"),
+    (re.compile(r"\\(?:top|intercal)(?![a-z])"), "T"),
+    (re.compile(r"\\pmod\s?\{?\s?(\w+)\s?\}?"), r"(mod \1)"),
 )
+_IN_CONGRUENCE = re.compile(r"\\b?mod\s?\{?\s?(\w+)\s?\}?")
+_BMOD = re.compile(r"\\b?mod(?![a-z])\s?")
+_PLAIN_MOD = re.compile(r"([\d)}])\s?mod\s?([\d(])")
 _NUMBER_SETS = re.compile(r"\\(?:mathbb|Bbb)\s?\{?\s?([RZNQC])(?![A-Za-z])\s?\}?")
 _SET_NAMES = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 _LARGE = re.compile(
-    r"(?<=\d)\s?(?:\\text\{)?\s?\b(hundred|thousand|million|billion|trillion)s?\b\s?(?:of)?\}?", re.IGNORECASE
+    r"(?<=\d)\s?(?:\\text\{)?\s?\b(dozen|hundred|thousand|lakh|million|crore|billion|trillion)s?\b\s?(?:of)?\}?", re.IGNORECASE
 )
-_SIZES = {"hundred": "100", "thousand": "10^3", "million": "10^6", "billion": "10^9", "trillion": "10^{12}"}
+_SIZES = {"dozen": "12", "hundred": "100", "thousand": "10^3", "lakh": "10^5", "million": "10^6", "crore": "10^7",
+          "billion": "10^9", "trillion": "10^{12}"}  # fmt: skip
 _ELLIPSIS = re.compile(r"\\(?:dots[cbmio]?|cdots|ldots)(?![a-z])|\.\.\.+")
 _INFINITY = re.compile(r"\bInfinity\b")
 _CHOOSE = re.compile(r"(?:\{\})?_\{?(\d{1,6})\}?\s?C_\{?(\d{1,6})\}?")
@@ -81,6 +86,10 @@ def with_one_name(text: str) -> str:
         text = _NUMBER_SETS.sub(lambda match: f"\\{_SET_NAMES[match.group(1)]} ", text)
         for pattern, one in _REWRITTEN:
             text = pattern.sub(one, text)
+        if "mod" in text:
+            text = _IN_CONGRUENCE.sub(r"(mod \1)", text) if "\\equiv" in text else _BMOD.sub(r"\\bmod ", text)
+    elif "mod" in text:
+        text = _PLAIN_MOD.sub(r"\1\\bmod \2", text)
     text = _LARGE.sub(lambda match: rf"\cdot {_SIZES[match.group(1).lower()]} ", _INFINITY.sub("infinity", text))
     text = _CHOOSE.sub(r"\\binom{\1}{\2}", _ELLIPSIS.sub(r"\\ldots ", text))
     return _PLUS_MINUS.sub(r"\\pm ", _UNION.sub(r"\\cup ", text))

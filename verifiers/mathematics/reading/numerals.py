@@ -21,8 +21,11 @@ _IN_BASE = re.compile(
     r"(?<![A-Za-z0-9.}])(?:(\()?(?P<digits>[0-9][0-9A-F]{0,40})(?(1)\)))\s?"
     r'(?:_\s?\{?\s?"?\s?(?:base\s?"?\s?)?(?P<base>\d{1,2}(?!\d)|[a-z]{3,7})\s?"?\s?\}?|(?:"|in\s)?\s?base\s?"?\s?(?P<last>\d{1,2})$)'
 )
-_TIME = re.compile(r"^\D{0,3}(\d{1,2})\s?:\s?([0-5]\d)\s?(?:([ap])\.?\s?m\.?|o'?clock)$", re.IGNORECASE)
-_TIME_NOISE = re.compile(r"\\(?:text|mathrm|mbox|textrm|[,!;: ])|[{}$~]|\\$")
+_TIME = re.compile(r"(?:at )?(\d{1,2}) ?: ?([0-5]\d) ?([ap]) ?\.? ?m ?\.?", re.IGNORECASE)
+_TIME_SPACING = re.compile(
+    r"\\(?:text|mathrm|mbox|textrm|textbf|textit|mathbf|quad|qquad)(?![a-z])|\\[hm]s(?:pace|kip)\s?\{[^{}]{0,20}\}|\\[,!;:> ]"
+    r"|[{}$~]|\\$"
+)
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty"
@@ -92,7 +95,7 @@ def time_of_day(text: str) -> tuple[int, int] | None:
     """Returns (hour from 0 to 23, minute) of a time with am or pm, else None."""
     if ":" not in text or len(text) > 60:
         return None
-    match = _TIME.match(_TIME_NOISE.sub("", text).strip().rstrip(","))
-    if match is None or match.group(3) is None or not 1 <= int(match.group(1)) <= 12:
+    match = _TIME.fullmatch(" ".join(_TIME_SPACING.sub(" ", text).split()).rstrip(" ,."))
+    if match is None or not 1 <= int(match.group(1)) <= 12:
         return None
     return int(match.group(1)) % 12 + (12 if match.group(3).lower() == "p" else 0), int(match.group(2))

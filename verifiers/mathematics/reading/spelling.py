@@ -9,6 +9,8 @@ from verifiers.mathematics.reading.names import in_ascii, with_one_name
 from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
 from verifiers.mathematics.reading.split import with_usual_brackets
 from verifiers.mathematics.reading.units import CURRENCY, Unit, without_degrees, without_unit
+from verifiers.mathematics.reading.unseen import without_unseen
+from verifiers.wording.vocabulary import leads_up
 
 OR, AND = "\x0e", "\x0f"
 """Stand for the words that join answers."""
@@ -18,9 +20,11 @@ CASES, END_CASES = "\x10", "\x11"
 """The brackets of a system of equations or of a function by cases."""
 
 _DROPPED = re.compile(
-    r"\\(?:left|right|displaystyle|textstyle|scriptstyle|limits|boxed|fbox|framebox|Bigg?|bigg?|[Bb]igg?[lrm]|mathstrut|phantom"
-    r"|ensuremath|rm|bf|it|boldsymbol|bm|vec|overrightarrow|hat|widehat|mathopen|mathclose|nolimits)(?![a-zA-Z])"
-    r"|\\(?:boxed|fbox)(?=\{)|\\!|\\label\{[^{}]*\}|\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]|\\hline"
+    r"\\(?:left|right|middle|displaystyle|textstyle|scriptstyle|scriptscriptstyle|limits|boxed|fbox|framebox|Bigg?|bigg?|[Bb]igg?[lrm]"
+    r"|mathstrut|strut|ensuremath|rm|bf|it|sf|tt|em|boldsymbol|bm|pmb|vec|overrightarrow|hat|widehat|mathopen|mathclose|nolimits"
+    r"|tiny|scriptsize|footnotesize|small|normalsize|large|Large|LARGE|huge|Huge|underline|emph|smash|mathbin|mathrel|mathord"
+    r"|bfseries|itshape|null|relax|noindent|centering|allowbreak|nobreak)(?![a-zA-Z])"
+    r"|\\(?:boxed|fbox)(?=\{)|\\!|\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]|\\hline"
 )
 _SPACES = re.compile(r"\\(?:qquad|quad|hspace\{[^{}]*\}|[,;:> ])|~|\s+")
 _PERCENT = re.compile(r"\\?%|\\text\s?\{\s*(?:\\?%|percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b")
@@ -34,6 +38,7 @@ _COMMAND_WORDS = re.compile(
     r"|infinity|gcd|lcm|max|min)\s*"
 )
 _NUMBER_AND_UNIT = re.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
+_EQUALS = frozenset(("is", "are", "equals", "is equal to"))
 _JOINING = re.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", re.IGNORECASE)
 _JOINING_PLAIN = re.compile(r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", re.I)
 _TO = re.compile(r'^(\s*[\d.]+)((?:\s*"?\s*to\s*"?\s*[\d.]+)+\s*)$')
@@ -43,11 +48,14 @@ _ABOUT = re.compile(
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
 _FRACTION_NAMES = re.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
 _SHORT_BINOMIAL = re.compile(r"\\binom\s*(\d)\s*(\d)")
-_EDGE = re.compile(r"^[\s*`\x06]+|[\s.,;:\\*`\x06]+$")
+_EDGE = re.compile(r"^[\s\x06]+|[\s.,;:\\\x06]+$")
+_MARKUP = re.compile(r"^\s*(?:\*\*(.*)\*\*|\*(.*)\*|`(.*)`)[\s.,;:]*$", re.DOTALL)
 _DELIMITERS = re.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
 _IDLE_BLANK = re.compile(r" (?!\d)|(?<!\d) ")
-_LEAD = re.compile(r"^\s*\\(?:text|mbox|textbf)\s?\{[^{}]*\b(?:is|are|be|answer)\s*:?\s*\}(?=\s*[^\s.])", re.IGNORECASE)
-_TRAILING_ITEM = re.compile(r"\\(?:text|mbox)\s?\{\s*(?:are|is|units?)?\s*\}")
+_LEAD = re.compile(r"^\s*\\(?:text|mbox|textbf|textrm|mathrm)\s?\{([^{}]*)\}\s*:?")
+_UNEQUAL = re.compile(r"(?<![\d)}!])!=")
+_NOT = re.compile(r"\\not\s?=")
+_QUOTE = re.compile(r'(^\s*"|"\s*$)|([A-Za-z)])"(?=[(\s+*/=-])|"')
 _CURRENCY = re.compile(r"(?:\bUS\s?|\bUSD\s?)?(?:\\text\s?\{\s*\\\$\s*\}|\\\$|\bUS(?=\$))|\bUSD\s?(?=\d)")
 _SYSTEM = re.compile(
     r"\\begin\{cases\}|\\left\s?\\(?:\{|lbrace)\s?\\begin\{(?:array|aligned|gathered|matrix)\}(?:\{[clr|\s]*\})?"
@@ -69,11 +77,11 @@ def normalise(answer: str) -> Spelling:
 
     Words that the author marked as text stay, between double quotes.
     """
-    text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("", in_ascii(answer)))
+    text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("\ufffd", in_ascii(answer)))
     if re.search(r"\\\\[A-Za-z]{2}", text) and "\\begin" not in text:
         text = re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
-    text, unit = without_degrees(text)
-    text = text.replace('"', "")
+    text, unit = without_degrees(without_unseen(_MARKUP.sub(r"\1\2\3", text)))
+    text = _without_quotes(_NOT.sub("\\\\ne ", _UNEQUAL.sub("\\\\ne ", text)))
     priced = _CURRENCY.sub(" ", text)
     if priced != text:
         text, unit = priced, CURRENCY
@@ -82,7 +90,7 @@ def normalise(answer: str) -> Spelling:
     text = re.sub(r"\\right\s?\.|\\left\s?\.", "", text.replace("{:}", ":"))
     text = _DROPPED.sub("", joined_thousands(_DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
     text = with_one_name(text)
-    text = _TEXT.sub(_quoted, _TRAILING_ITEM.sub("", _LEAD.sub("", text)))
+    text = _TEXT.sub(_quoted, _without_lead(text))
     text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
     text = _EDGE.sub("", without_bases(text))
     text = _TO.sub(lambda m: m.group(1) + re.sub(r'[\s"]*to[\s"]*', ":", m.group(2)), _ABOUT.sub("", text))
@@ -94,6 +102,17 @@ def normalise(answer: str) -> Spelling:
     text = _EDGE.sub("", text)
     text = re.sub(r"(?<=\d) (?=\d)", "\x03", text).replace(" ", "") if "\\" not in text else _tight(text)
     return Spelling(re.sub(r"^\+", "", text), measured or unit)
+
+
+def _without_lead(text: str) -> str:
+    """Drops words that only announce what follows them: "The answer is"."""
+    lead = _LEAD.match(text)
+    return text[lead.end() :] if lead and leads_up(lead[1]) and text[lead.end() :].strip(" .") else text
+
+
+def _without_quotes(text: str) -> str:
+    """Drops quotation marks around the whole and an inch mark; a letter's are primes, and others part what they stand in."""
+    return _QUOTE.sub(lambda found: "" if found[1] else f"{found[2]}''" if found[2] else " ", text)
 
 
 def squeezed(text: str) -> str:
@@ -116,6 +135,8 @@ def _quoted(match: re.Match[str]) -> str:
     joining = _JOINING.match(words)
     if joining:
         return f" {OR if joining.group(1).lower() == 'or' else AND} "
+    if words.strip().lower() in _EQUALS:
+        return " = " if match.string[: match.start()].strip() and match.string[match.end() :].strip(" .") else " "
     words = _JOINING_PLAIN.sub(_joining, words) if re.search(r"\d", words) else words
     before = match.string[: match.start()].rstrip(" \\,;~")[-1:]
     if (

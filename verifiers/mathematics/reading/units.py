@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from verifiers.wording.vocabulary import names_things
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -60,29 +62,20 @@ _define("length", 3, "ml milliliter milliliters millilitre millilitres", Fractio
 _define("angle", 1, "degree degrees deg degs", 1)
 _define("turn", 1, "radian radians rad rads", 1)
 
-_COUNTED = (
-    "units? people persons? students? men women boys girls children apples? oranges? books? ways points? pts gallons? "
-    "times rows? pages? pieces? marbles? coins? tiles? cubes? boxes games? numbers? integers? values? solutions? "
-    "pence kph mph bushels? acres? newtons? joules? watts? volts? ohms? amps? hertz hz kwh mol moles? "
-    "tons? tonnes? dozens? percent"
-).replace(" ", "|")
-_MEASURE_WORDS = "|".join(sorted((name for name in _MEASURES if len(name) > 1), key=len, reverse=True))
-_WORD = rf"(?:square|cubic|sq\.?|cu\.?|per|{_MEASURE_WORDS}|{_COUNTED})(?![A-Za-z])"
-_PLAIN = re.compile(
-    rf"(?<=[\d)}}.])\s*(?:(?:{_WORD})[\s.]*(?:(?:\^|\*\*)?\s?\{{?[23]\}}?)?[\s/]*)+$|"
-    r"(?<=[\d)}])(?:\s+[A-Za-z][a-z]{2,20})+$",
-    re.IGNORECASE,
+_TAIL = re.compile(
+    r'"[^"]*"|\\[A-Za-z]+|[A-Za-z]+\.?|(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?|\s+|\S'
 )
-_KNOWN_FIRST = re.compile(rf"\s*{_WORD}", re.IGNORECASE)
-_AFTER_PI = re.compile(rf"(?<=\\pi)\s+(?:{_WORD}[\s.]*(?:\^?\s?\{{?[23]\}}?)?)+$", re.IGNORECASE)
-_PIECE = r'(?:"[^"]*"|/|\\cdot(?![A-Za-z])|\\times(?![A-Za-z]))\s*(?:\^\s?\{?\s?-?[123]\s?\}?)?\s*'
-_QUOTED = re.compile(rf'^(?P<core>[^"]*?)(?P<words>"[^"]*"\s*(?:\^\s?\{{?\s?-?[123]\s?\}}?)?\s*(?:{_PIECE})*)$')
+_POWER = re.compile(r"(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?")
 _QUOTED_FRACTION = re.compile(
     r'\\frac\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s*$'
 )
-_HEDGING = re.compile(r"\b(?:or|not|but|maybe|perhaps|possibly|more|less|least|most|than|no|to|if|for|when)\b", re.I)
-_CORE = re.compile(r"[^A-Za-z\\]*+(?:(?:\\[A-Za-z]++|\\[^A-Za-z]|sqrt|pi|[A-Za-z](?![A-Za-z]))[^A-Za-z\\]*+)*+")
-_FUNCTIONS = re.compile(r"\b(?:sin|cos|tan|cot|sec|csc|log|exp|sqrt|inf|infinity|infty|theta|alpha|beta|gamma|and)\b")
+_MANY_LETTERS = re.compile(r"[A-Za-z][A-Za-z]")
+_COMMANDS = re.compile(r"\\[A-Za-z]+|sqrt|pi")
+_NOTATION = frozenset(
+    "sin cos tan cot sec csc log ln lg exp sqrt pi inf infinity infty oo theta alpha beta gamma delta mod gcd lcm max det and"
+    .split()
+)
+_ONE_VALUE = re.compile(r"[-+]?1(?:\.0*)?")
 _DEGREE = r"(?:\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z])|\^\s?\{?\s?\\text\{o\}\s?\}?)"
 _DEGREES = re.compile(
     rf"{_DEGREE}\s*(?:\\(?:text|mathrm)\s?\{{\s*[CF]\s*\}}|[CF](?![A-Za-z]))?|\bdegrees?\b(?:\s(?:celsius|fahrenheit))?"
@@ -118,23 +111,42 @@ def _as_degrees(match: re.Match[str]) -> str:
 
 
 def without_unit(text: str) -> tuple[str, Unit | None]:
-    """Drops the unit at the end of an answer, or the words after a number, unless they hedge it."""
-    text = _ORDINAL.sub("", text)
-    text = _QUOTED_FRACTION.sub(r"\1/\2", text)
-    worded = _QUOTED.match(text)
-    if worded and worded.group("core").strip() and not _HEDGING.search(worded.group("words")):
-        unit = _measure(worded.group("words"))
-        core = worded.group("core").strip()
-        bare = re.sub(r"\^\s?\{?\s?-?[123]\s?\}?", "", worded.group("words"))
-        if (unit or re.search(r"\d", core)) and not re.search(r"\d", bare) and _CORE.fullmatch(core):
-            return core, unit
-    plain = _PLAIN.search(text) or _AFTER_PI.search(text)
-    if plain is None or _HEDGING.search(plain.group()):
+    """Drops the unit at the end of an answer, or words that say what was counted; words of any other kind stay."""
+    text = _QUOTED_FRACTION.sub(r"\1/\2", _ORDINAL.sub("", text))
+    begun = _end_of_value(text)
+    core, tail = text[:begun].strip(), text[begun:]
+    if not core or not tail or _MANY_LETTERS.search(_COMMANDS.sub(" ", core)):
         return text.strip(), None
-    if not _KNOWN_FIRST.match(plain.group()) and (_FUNCTIONS.search(plain.group()) or not plain.group()[:1].isspace()):
+    unit = _measure(tail)
+    if unit is None and not names_things(_POWER.sub("", tail).replace('"', " "), bool(_ONE_VALUE.fullmatch(core))):
         return text.strip(), None
-    core = text[: plain.start()].strip()
-    return (core, _measure(plain.group())) if _CORE.fullmatch(core) else (text.strip(), None)
+    if not any(char.isdigit() for char in core) and (unit is None or '"' not in tail) and not core.endswith("\\pi"):
+        return text.strip(), None
+    return core, unit
+
+
+def _end_of_value(text: str) -> int:
+    """Returns where the words and powers at the end of a text begin; its length when there are none."""
+    begun, known = len(text), len(text)
+    for token in reversed(list(_TAIL.finditer(text))):
+        piece = token.group()
+        word = piece.rstrip(".").lower()
+        if piece[0] == '"' and len(piece) > 1:
+            known = begun = token.start()
+        elif piece[0].isalpha() and word not in _NOTATION and (len(word) > 1 or _is_unit_letter(text, token)):
+            known = begun = token.start()
+        elif piece in {"/", ".", ",", "\\cdot", "\\times"} or piece.isspace() or _POWER.fullmatch(piece):
+            begun = token.start()
+        else:
+            break
+    return known
+
+
+def _is_unit_letter(text: str, token: re.Match[str]) -> bool:
+    """Tells the letters of "9.8 m/s" from symbols, which follow their factor without a blank or stand alone."""
+    slash_before = text[: token.start()].rstrip().endswith("/")
+    slash_after = text[token.start() - 1 : token.start()] == " " and text[token.end() :].lstrip().startswith("/")
+    return token.group() in _MEASURES and (slash_before or slash_after)
 
 
 def _measure(words: str) -> Unit | None:
