@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from verifiers.answer_in_text import MAX_ANSWER, UNIT_AFTER, announced, is_prose, last_cue, last_value
+from verifiers.wording.cues import CHOOSING, DENIAL, with_usual_digits
+from verifiers.wording.vocabulary import denies
 
 _END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end)\|>|<\|im_start\|>\s*user")
 _END_OF_THINKING = re.compile(r"</think(?:ing)?>")
@@ -21,6 +23,8 @@ _FENCE = re.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$", r
 _BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
 _BETWEEN_WORDS = frozenset(_BETWEEN.split())
 _BETWEEN_NOISE = re.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
+_NAME_BEFORE = re.compile(r"(?:\\?[A-Za-z]{1,6}(?:_\{?[A-Za-z0-9]\}?)?|[fgP]\([A-Za-z0-9]\)) ?(?:=|:|\bis\b)[\s$\\(]*$")
+_ITEM_MARK = re.compile(r"\n\s*(?:[-*•]|\(?[b-hivx2-9]{1,3}[.)])\s")
 _CORRECTION = re.compile(
     r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b", re.I
 )
@@ -105,8 +109,9 @@ def _side_by_side(between: str) -> bool:
         return False
     if _ADJACENT.fullmatch(between) or (_ALTERNATIVE.search(between) and not _CORRECTION.search(between)):
         return True
-    separated = bool(re.search(r"[,;&]|\b(?:and|or)\b", between))
-    words = re.findall(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]", _BETWEEN_NOISE.sub(" ", between))
+    separated = bool(re.search(r"[,;&]|\b(?:and|or)\b|\n\s*(?:[-*•]|\(?[b-hivx2-9]{1,3}[.)])", between))
+    plain = _NAME_BEFORE.sub(" ", _ITEM_MARK.sub(" ", between))
+    words = re.findall(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]", _BETWEEN_NOISE.sub(" ", plain))
     return separated and all(word.lower() in _BETWEEN_WORDS for word in words)
 
 
@@ -116,7 +121,7 @@ def math_answer(text: str) -> Extracted:
     boxed = boxed_answer(text)
     if boxed is not None:
         return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
-    text = text.strip()
+    text = with_usual_digits(text.strip())
     if not text:
         return Extracted(None, "there is no text after the thinking")
     if "\\boxed{" in text:
@@ -130,32 +135,62 @@ def math_answer(text: str) -> Extracted:
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 
 
-_CHOICE_ALONE = re.compile(r"(?<![A-Za-z0-9'’])\(?([A-J])\)?(?![A-Za-z0-9'’])")
-
-
-_CHOICE_GOES_ON = re.compile(r"\)?\s{0,3}(?:,|/|\bor\b|\band\b|&)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])")
+_CHOICE_ALONE = re.compile(r"(?<![A-Za-z0-9'’\\])\(?([A-J])\)?(?![A-Za-z0-9'’])")
+_CHOICE_GOES_ON = re.compile(r"\)?\s{0,3}(?:,|/|\bor\b|\band\b|&|和|或|и|или|et|ou)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])")
+_MARKUP = re.compile(r"\\(?:textbf|textrm|textit|text|mathrm|mbox|mathbf|boldsymbol|bf|rm|left|right|qquad|quad|[,;:!~ ])|[{}$*_~]")
+_CHOICE_BOX = re.compile(r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s?([A-J])\s?\)|([A-J])\s?[.):]|([A-J])(?:$))\s*(.*)", re.IGNORECASE | re.DOTALL)
+_CLAUSE_PART = re.compile(r"[.!?,;\n。，；:：]")
+_COPULA = re.compile(r"\s?['’](?:d[iıuü]r|t[iıuü]r)")
 
 
 def choice_letter(text: str) -> str | None:
-    """Returns the option letter (A to J) a text settles on, or None: boxed, announced, leading, or the last
-    one."""
+    """Returns the option letter (A to J) a text settles on, or None: boxed, announced, leading, or the last one chosen."""
     boxed = boxed_answer(text)
     if boxed is not None:
-        letters = set(_CHOICE_ALONE.findall(re.sub(r"\\(?:text|mathrm|mbox|textbf|mathbf)", " ", boxed)))
-        return letters.pop() if len(letters) == 1 else None
+        return _boxed_letter(boxed)
+    text = _COPULA.sub(" ", text)
     last = last_cue(text)
     if last is not None:
         named = _CHOICE_ALONE.search(text, last.end())
         if named:
-            return None if _CHOICE_GOES_ON.match(text, named.end()) else named.group(1)
+            between = text[last.end() : named.start()]
+            direct = len(between) <= 40 and not denies(between) and not DENIAL.search(between)
+            return _settled(text, named) if direct else None
     leading = re.match(r"\s*\(?([A-J])(?:[).:,。、\s]|$)", text)
     if leading and not re.match(r"\s*[AI]\s[a-z]", text):
-        return None if _CHOICE_GOES_ON.match(text, leading.end(1)) else leading.group(1)
-    tail = re.sub(r"\b(?:not|isn't|n't be)\s{1,3}\(?[A-J]\b\)?", " ", text[-MAX_ANSWER:])
-    found = list(_CHOICE_ALONE.finditer(tail))
-    if not found or (len(found) > 1 and _CHOICE_GOES_ON.match(tail, found[-2].end())):
+        return _settled(text, leading)
+    tail = text[-MAX_ANSWER:]
+    for found in reversed(list(_CHOICE_ALONE.finditer(tail))):
+        begun = max((part.end() for part in _CLAUSE_PART.finditer(tail, 0, found.start())), default=0)
+        clause = tail[begun : found.start()]
+        if denies(clause) or DENIAL.search(clause):
+            continue
+        alone = not _MARKUP.sub("", clause).strip(" (")
+        return _settled(tail, found) if alone or CHOOSING.search(clause) else None
+    return None
+
+
+def _settled(text: str, letter: re.Match[str]) -> str | None:
+    """The letter, unless another one stands beside it, or its clause takes it back."""
+    rest = text[letter.end(1) :]
+    end = _CLAUSE_PART.search(rest)
+    clause = rest[: end.start()] if end else rest
+    if _CHOICE_GOES_ON.match(rest) or denies(clause) or DENIAL.search(clause):
         return None
-    return found[-1].group(1)
+    before = list(_CHOICE_ALONE.finditer(text[max(letter.start() - 20, 0) : letter.start()]))
+    joined = before and _CHOICE_GOES_ON.match(text[max(letter.start() - 20, 0) + before[-1].end(1) :])
+    return None if joined else letter.group(1)
+
+
+def _boxed_letter(boxed: str) -> str | None:
+    """The letter of a box that holds nothing else, but for the text of its option: "(C) 12"."""
+    found = _CHOICE_BOX.fullmatch(_MARKUP.sub(" ", boxed).strip(" ."))
+    if found is None:
+        return None
+    letter, rest = found[1] or found[2] or found[3], found[4]
+    if not letter.isupper() or denies(rest) or _CHOICE_ALONE.search(rest) or re.match(r"(?:is|are|or|and)\b", rest):
+        return None
+    return letter
 
 
 def code_block(completion: str, language: str = "python") -> Extracted:

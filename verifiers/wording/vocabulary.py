@@ -43,7 +43,7 @@ _IRREGULAR = frozenset(
 _ONE = frozenset(
     "unit person student man woman boy girl child apple orange book way point gallon row page piece marble coin tile cube box "
     "game number integer value solution bushel acre newton joule watt volt ohm amp mole ton tonne cup slice bottle bag car day "
-    "dog cat egg item ball card dollar cookie ticket tree pen pencil toy mph kph hz hertz kwh mol pts pence".split()
+    "dog cat egg item ball card dollar cookie ticket tree pen pencil toy text mph kph hz hertz kwh mol pts pence".split()
 )
 _IDLE_AFTER = frozenset("each apiece altogether total old tall long wide high deep left remaining away ago more extra".split())
 _IDLE_LEADS = frozenset(("in total", "in all", "a day", "a week", "a month", "a year", "an hour", "a minute", "a piece"))

@@ -71,9 +71,10 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
         text = text[1:-1].strip()
     if not text:
         return Form("text", text)
-    if _EMPTY.match(text):
+    said = text.replace("\x04", "").replace(" ", "") if '"' in text else text
+    if _EMPTY.match(said):
         return Form("text", "\\emptyset")
-    if _REALS.match(text):
+    if _REALS.match(said):
         return Form("region", "\\reals", region=whole_line())
     if _POSITIVE.match(text):
         return bracketed_interval(text, "()", "0", "\\infty", depth, _form)
@@ -137,7 +138,7 @@ def _set_operation(text: str, depth: int) -> Form | None:
     if len(pieces) == 2:
         made = _sequence("minus", text, pieces, depth)
         return replace(made, region=_combined("difference", made.items))
-    excepted = _REALS_EXCEPT.match(text)
+    excepted = _REALS_EXCEPT.match(text.replace("\x04", ""))
     if excepted:
         left_out = _form(excepted.group("rest").replace('"', ""), depth + 1)
         points = list(left_out.items) if left_out.kind == "list" else [left_out]

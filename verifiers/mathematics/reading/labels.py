@@ -26,11 +26,14 @@ _QUANTITY = re.compile(
     r"(?:[A-Z]{2,4}'?|(?:m|\\measuredangle ?)?\\angle ?[A-Z]{1,3}|\[[A-Z]{3,6}\]|\|[A-Z]{1,3}\||(?:\\triangle ?)[A-Z]{3})(?:\^\{?[23]\}?)?"
 )
 _SIZE = re.compile(r"\|[A-Z](?:(?:\\(?:cup|cap|setminus|times) ?)[A-Z])+\|")
+_TRIGONOMETRIC = re.compile(
+    rf"\\?(?:sin|cos|tan|cot|sec|csc)(?:\^\{{?2\}}?)?(?: ?(?:[A-Za-z]|\\(?:theta|alpha|beta|gamma|phi)|\\angle ?[A-Z]{{1,3}})|\([A-Za-z]\)|\{{[A-Z]\}})"
+)
 _FRACTION = re.compile(r"\\frac\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _CALCULUS = re.compile(r"\\(?:int|iint|sum|prod|lim|limsup|liminf|frac\{d\}|frac\{\\partial)(?![A-Za-z])")
 _COMMAND = re.compile(r"\\[A-Za-z]+|\"[^\"]*\"")
 _BOUND = re.compile(
-    r"(?:\\(?:sum|prod)_\{?([a-z])=|\\lim_\{?([a-z])\\to|(?<![a-z\\])d([a-z])(?![a-z])|frac\{d\}\{d([a-z])\}|\{\\partial ?([a-z]))"
+    r"(?:\\(?:sum|prod)_\{?([a-z])=|\\lim_\{?([a-z])\\to|d([a-z])(?![a-z])|frac\{d\}\{d([a-z])\}|\{\\partial ?([a-z]))"
 )
 
 
@@ -44,6 +47,8 @@ def is_name(text: str) -> bool:
 def is_label(text: str) -> bool:
     """Tells whether what stands before an equals sign names a quantity that the other side is the value of."""
     if is_name(text) or _SUM_OF_NAMES.match(text) or _SIZE.fullmatch(text) or _is_application(text):
+        return True
+    if _TRIGONOMETRIC.fullmatch(text):
         return True
     fraction = _FRACTION.fullmatch(text)
     sides = [fraction[1], fraction[2]] if fraction else split(text, "/")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+from verifiers.wording.cues import with_usual_digits
+
 _COMMANDS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "✕": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ",
     "∙": r"\cdot ", "•": r"\cdot ", "∗": "*", "÷": "/", "⁄": "/", "∕": "/", "π": r"\pi ", "𝜋": r"\pi ", "∞": r"\infty ",
@@ -38,10 +40,15 @@ _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
 _ROOT_OF_DIGITS = re.compile(r"√\s*(\d+)")
 
 
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+"""Digits of two scripts in one number are no number."""
+
+
 def in_ascii(text: str) -> str:
     """Returns the text with its mathematical characters as LaTeX; what has no LaTeX stays as it is."""
     if text.isascii():
         return text
+    text = _OTHER_DIGIT.sub("\ufffd", with_usual_digits(text))
     text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", text)
     text = _RAISED_RUN.sub(lambda run: "^{" + "".join(_RAISED[char] for char in run.group()) + "}", text)
     text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(_LOWERED[char] for char in run.group()) + "}", text)

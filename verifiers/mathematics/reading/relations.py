@@ -44,7 +44,7 @@ def relation(text: str, depth: int, read: Reader) -> Form | None:
     forms = tuple(read(side, depth + 1) for side in sides)
     if len(operators) == 1:
         return Form("relation", text, forms, operator=operators[0])
-    if operators[0] != "=" and all(operator in {">", ">=", "="} for operator in operators):
+    if set(operators) <= {">", ">=", "="}:
         forms, operators = forms[::-1], [_FLIPPED[operator] for operator in reversed(operators)]
     return Form("order", text, forms, operator=" ".join(operators))
 

@@ -10,7 +10,7 @@ from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thou
 from verifiers.mathematics.reading.split import with_usual_brackets
 from verifiers.mathematics.reading.units import CURRENCY, Unit, without_degrees, without_unit
 from verifiers.mathematics.reading.unseen import without_unseen
-from verifiers.wording.vocabulary import leads_up
+from verifiers.wording.vocabulary import denies, leads_up
 
 OR, AND = "\x0e", "\x0f"
 """Stand for the words that join answers."""
@@ -38,7 +38,16 @@ _COMMAND_WORDS = re.compile(
     r"|infinity|gcd|lcm|max|min)\s*"
 )
 _NUMBER_AND_UNIT = re.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
-_EQUALS = frozenset(("is", "are", "equals", "is equal to"))
+_EQUALS = frozenset(
+    ("is", "are", "equals", "is equal to", "i.e.", "i.e.,", "that is", "that is,", "or equivalently", "equivalently", "which is",
+     "which equals", "or simply", "namely")
+)  # fmt: skip
+_ROUGHLY = frozenset(
+    f"{lead}{word}".strip()
+    for lead in ("", "or ", "which is ", "is ", "i.e. ", "that is ")
+    for word in ("approximately", "approx.", "approx", "about", "roughly", "around")
+)
+_ROUGHLY_PLAIN = re.compile(r"\s(?:or|which is|is|i\.e\.)\s(?:approximately|about|roughly|approx\.?)\s")
 _JOINING = re.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", re.IGNORECASE)
 _JOINING_PLAIN = re.compile(r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", re.I)
 _TO = re.compile(r'^(\s*[\d.]+)((?:\s*"?\s*to\s*"?\s*[\d.]+)+\s*)$')
@@ -94,7 +103,7 @@ def normalise(answer: str) -> Spelling:
     text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
     text = _EDGE.sub("", without_bases(text))
     text = _TO.sub(lambda m: m.group(1) + re.sub(r'[\s"]*to[\s"]*', ":", m.group(2)), _ABOUT.sub("", text))
-    text = _JOINING_PLAIN.sub(_joining, text)
+    text = _JOINING_PLAIN.sub(_joining, _ROUGHLY_PLAIN.sub(r" \\approx ", text))
     text, measured = _without_units(text)
     text = with_usual_brackets(joined_at_commas(text))
     text = _SHORT_FRACTION.sub(_braced, _SHORT_FRACTION.sub(_braced, text))
@@ -117,7 +126,7 @@ def _without_quotes(text: str) -> str:
 
 def squeezed(text: str) -> str:
     """Returns the text without dollar signs around it and without blanks, but for one that parts two digits."""
-    return _IDLE_BLANK.sub("", " ".join(text.split())).strip("$")
+    return _IDLE_BLANK.sub("", " ".join(text.split()).replace("! =", "!\ufffe=")).strip("$")
 
 
 def _rows(text: str) -> str:
@@ -135,8 +144,12 @@ def _quoted(match: re.Match[str]) -> str:
     joining = _JOINING.match(words)
     if joining:
         return f" {OR if joining.group(1).lower() == 'or' else AND} "
-    if words.strip().lower() in _EQUALS:
-        return " = " if match.string[: match.start()].strip() and match.string[match.end() :].strip(" .") else " "
+    said = words.strip(" ,").lower()
+    if said in _EQUALS or said in _ROUGHLY:
+        sign = r" \approx " if said in _ROUGHLY else " = "
+        return sign if match.string[: match.start()].strip() and match.string[match.end() :].strip(" .") else " "
+    if denies(words):
+        words = words.replace(" ", "\x04")
     words = _JOINING_PLAIN.sub(_joining, words) if re.search(r"\d", words) else words
     before = match.string[: match.start()].rstrip(" \\,;~")[-1:]
     if (

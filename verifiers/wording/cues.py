@@ -1,0 +1,114 @@
+"""What announces an answer, by language: one table, so that another language is one more line.
+
+A cue is followed by the answer, with a colon, an equals sign, or a copula of the language between them or after it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Language(NamedTuple):
+    """How a language announces an answer. All are alternatives of a pattern, in small letters.
+
+    `nouns` need a copula, a colon or the end of a line after them; `verbs` are complete; `copulas` stand between noun and answer;
+    `endings` may follow the answer; `denials` take it back.
+    """
+
+    nouns: str
+    copulas: str
+    endings: str = ""
+    denials: str = ""
+    verbs: str = ""
+
+
+LANGUAGES = {
+    "English": Language(r"final answer|answer|ans", r"(?:should|would|must|will) be|is", "", ""),
+    "French": Language(
+        r"réponse finale|bonne réponse|réponse|résultat final", r"est donc|serait|est|doit être", "", r"n'est|n’est|pas|faux|fausse"
+    ),
+    "German": Language(r"endgültige antwort|antwort|endergebnis", r"ist|lautet|wäre", "", r"nicht|kein\w*|falsch"),
+    "Spanish": Language(r"respuesta final|respuesta correcta|respuesta", r"es|sería", "", r"no|falso"),
+    "Portuguese": Language(r"resposta final|resposta correta|resposta", r"é|seria", "", r"não|falso"),
+    "Italian": Language(r"risposta finale|risposta corretta|risposta", r"è|sarebbe", "", r"non|falso"),
+    "Russian": Language(
+        r"окончательный ответ|правильный ответ|итоговый ответ|верный ответ|ответ", r"[-—–]|это|равен|будет|является", "", r"не|неверно"
+    ),
+    "Turkish": Language(
+        r"nihai cevap|doğru cevap|son cevap|cevap|nihai yanıt|doğru yanıt|yanıt|doğru seçenek|sonuç", r"ise|olarak",
+        r"['’]?(?:d[iıuü]r|t[iıuü]r)|olur|olarak bulunur|seçeneğidir|şıkkıdır|seçeneği|şıkkı", r"değil\w*|yanlış\w*",
+    ),
+    "Vietnamese": Language(
+        r"đáp án cuối cùng|đáp án đúng|đáp án|đáp số|câu trả lời cuối cùng|câu trả lời đúng|câu trả lời|kết quả cuối cùng|kết quả",
+        r"là", "", r"không|sai",
+    ),
+    "Greek": Language(
+        r"τελική απάντηση|σωστή απάντηση|απάντηση|απαντηση|σωστή επιλογή", r"είναι(?: η| το| ο)?", "", r"δεν|όχι|λάθος"
+    ),
+    "Hebrew": Language(r"התשובה הסופית|התשובה הנכונה|תשובה סופית|התשובה|תשובה", r"היא|הוא|הינה", "", r"לא|אינה|אינו|שגויה"),
+    "Arabic": Language(
+        r"(?:الإجابة|الاجابة|إجابة|الجواب|جواب)(?: النهائية| النهائي| الصحيحة| الصحيح)?|الناتج|الحل", r"هي|هو|تساوي|يساوي|ستكون",
+        "", r"ليس|ليست|لا|غير|خطأ|خاطئة",
+    ),
+    "Hindi": Language(
+        r"अंतिम उत्तर|सही उत्तर|उत्तर|अंतिम जवाब|सही जवाब|जवाब|सही विकल्प", r"है|होगा", r"है|हैं|होगा", r"नहीं|गलत"
+    ),
+    "Thai": Language(
+        r"คำตอบสุดท้าย|คำตอบที่ถูกต้อง|คำตอบ|ตอบ|เฉลย", r"คือข้อ|คือ|เป็น|ข้อ|เท่ากับ", "", r"ไม่\S*|ผิด"
+    ),
+    "Korean": Language(
+        r"최종 ?답안|최종 ?답|최종 ?정답|정답|답안|답", r"은|는|이|가", r"입니다|이다|이에요|예요|이며|번입니다|번이다|번|다", r"아니\S*|아닙\S*|않\S*|틀\S*"
+    ),
+    "Chinese": Language(
+        r"最终答案|最終答案|正确答案|正確答案|标准答案|答案|正确选项|答", r"是|为|為|选|選|应为|應為|应该是|等于|等於", "", r"不\S*|错\S*|錯\S*|非\S*",
+        r"故选择|故选|故選|因此选择|因此选|所以选择|所以选|应选|選擇|选择",
+    ),
+    "Japanese": Language(r"最終的な答え|最終回答|答え|正解|解答|答", r"は|が", r"です|である|になります|となります|だ", r"では\S*|ない\S*|不正解"),
+}  # fmt: skip
+
+_SCRIPT_ENDS = "\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af"
+_MARK = r"[:：=]"
+
+
+def _of(language: Language) -> str:
+    after = rf"\s{{0,3}}(?:{language.copulas})?(?:\s{{0,3}}{_MARK}|\s{{1,3}}|$)|\s{{0,3}}{_MARK}" if language.copulas else _MARK
+    glued = rf"|\s?(?:{language.copulas})" if re.search(rf"[{_SCRIPT_ENDS}]", language.nouns) else ""
+    verbs = f"|(?:{language.verbs})" if language.verbs else ""
+    return rf"(?:{language.nouns})(?:{after}{glued}){verbs}"
+
+
+FOREIGN_CUE = re.compile("|".join(_of(language) for name, language in LANGUAGES.items() if name != "English"), re.IGNORECASE)
+ENDING = re.compile(
+    r"\s?(?:" + "|".join(language.endings for language in LANGUAGES.values() if language.endings) + r")(?![A-Za-z])", re.IGNORECASE
+)
+DENIAL = re.compile(
+    "|".join(rf"(?<!\w)(?:{language.denials})(?![A-Za-z])" for language in LANGUAGES.values() if language.denials), re.IGNORECASE
+)
+
+CHOOSING = re.compile(
+    r"\b(?:choos\w*|chose|pick\w*|select\w*|option|choice|answer|correct|right|go with|opt for|letter|choisis|réponse|выбираю|"
+    r"вариант|elijo|wähle|seçiyorum|seçenek|chọn|phương án)\b|ответ|选|選|정답|선택|고르|答|ข้อ|ตอบ|विकल्प|चुन|الخيار|أختار|אפשרות|בוחר|επιλέγω|επιλογή",
+    re.IGNORECASE,
+)
+"""Words with which a sentence settles on an option."""
+
+_ZEROS = {"Arabic": 0x660, "Persian": 0x6F0, "Devanagari": 0x966, "Bengali": 0x9E6, "Thai": 0xE50, "full width": 0xFF10,
+          "bold": 0x1D7CE, "double-struck": 0x1D7D8, "sans": 0x1D7E2, "sans bold": 0x1D7EC, "monospace": 0x1D7F6}  # fmt: skip
+"""Where the ten digits of a script begin."""
+_DIGITS = {chr(zero + value): str(value) for zero in _ZEROS.values() for value in range(10)}
+_RUN = re.compile("|".join(f"[{chr(zero)}-{chr(zero + 9)}]+" for zero in _ZEROS.values()))
+_MARKS = str.maketrans({"٫": ".", "٬": ",", "،": ",", "٪": "%", "؛": ";", "।": ".", "؟": "?"})
+
+
+def with_usual_digits(text: str) -> str:
+    """Writes the digits of other scripts as 0 to 9, each run of one script, unless it touches a digit of another one."""
+    if text.isascii() or not _RUN.search(text):
+        return text
+
+    def usual(run: re.Match[str]) -> str:
+        beside = text[run.start() - 1 : run.start()] + text[run.end() : run.end() + 1]
+        mixed = any(char in _DIGITS or char.isdecimal() for char in beside)
+        return run.group() if mixed else "".join(_DIGITS[char] for char in run.group())
+
+    return _RUN.sub(usual, text.translate(_MARKS))
