@@ -5,57 +5,52 @@ What stands around a value is read, too: a value that is scaled, bounded or take
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from verifiers.wording.cues import DENIAL, ENDING, FOREIGN_CUE
+from verifiers.patterns import linear
+
+from verifiers.wording.cues import DENIAL, ENDING, FOREIGN_CUE, FOREIGN_LETTERS
 from verifiers.wording.vocabulary import changes, denies, names_things, words_of
 
-CUE = re.compile(
+CUE = linear.compile(
     r"(?:final\s+answer|\banswer|\bans)\b(?:(?:\s+(?:should|would|must|will)\s+be|\s+is|\s*[:：=])[\s*:：]*|[*#\s:：]*\n)"
     r"|答案(?:是|为|：|:)?|####|^A:",
-    re.IGNORECASE | re.MULTILINE,
+    linear.IGNORECASE | linear.MULTILINE,
 )
-_SENTENCE_END = re.compile(r"\n|。|[.!?](?=\s|$)")
-_LINE_OF_MARKUP = re.compile(r"[*_#>\s✅-]*")
-_SPAN = re.compile(
+_SENTENCE_END = linear.compile(r"\n|。|[.!?](?=\s|$)")
+_LINE_OF_MARKUP = linear.compile(r"[*_#>\s✅-]*")
+_SPAN = linear.compile(
     r"\$\$(?P<dd>[^$]+)\$\$|\$(?P<d>(?:\\\$|[^$])+)\$"
     r"|\\\((?P<p>(?:[^\\]|\\[^()])+)\\\)|\\\[(?P<b>(?:[^\\]|\\[^\[\]])+)\\\]"
 )
-UNIT_AFTER = re.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
+UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 _NUMBER = (
     r"[-+]?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
     r"|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
-_VALUE = re.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
-_LEADING = re.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**")
-_ENVIRONMENT = r"\\begin\{(?P<env>[a-z]{4,11})\}(?:[^\\]|\\[^e]|\\e[^n])*\\end\{[a-z]{4,11}\}"
-_MEMBER = r"[^(){}\[\],;$\n]{1,40}(?:\{[^{}]{0,40}\}[^(){}\[\],;$\n]{0,40}){0,4}"
-_GROUP = rf"(?:\\left\s?)?(?:[(\[]|\\?\{{){_MEMBER}(?:[,;]{_MEMBER}){{1,20}}(?:\\right\s?)?(?:[)\]]|\\?\}})"
-_NAMED = r"(?:[A-Za-z](?:_\{?\d\}?)? ?= ?)?"
-_ITEM = re.compile(
-    rf"(?P<name>{_NAMED})(?P<body>\$\$[^$]+\$\$|\$(?:\\\$|[^$])+\$|\\\((?:[^\\]|\\[^()])+\\\)|\\\[(?:[^\\]|\\[^\[\]])+\\\]"
-    rf"|{_ENVIRONMENT}|{_GROUP}|(?<![A-Za-z0-9.]){_NUMBER})"
+_VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
+_LEADING = linear.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**")
+_NAMED = linear.compile(r"(?:^|[^A-Za-z\\])([A-Za-z](?:_\{?\d\}?)? ?= ?)$")
+_LONGEST_GROUP = 200
+_CLAUSE_END = linear.compile(
+    r"[,;:(—–!?。，；]|\.(?:\s|$)|\b(?:because|since|which|where|who|as|so|when|while|that|after|before|by|from|and|but|with|for)\b"
 )
-_CLAUSE_END = re.compile(
-    r"[,;:(—–!?。，；（]|\.(?:\s|$)|\b(?:because|since|which|where|who|as|so|when|while|that|after|before|by|from|and|but|with|for)\b"
+_VERB = linear.compile(r"\b(?:is|are|was|were|be|been|equals?|gives?|gets?|have|has|had|makes?|costs?|needs?|needed|takes?|leaves?|total)\b|[=:,]")
+_SET_AGAINST = linear.compile(
+    r"[\s,(]*(?:and |but )?(?:not|rather than|instead of) (?:an? |the )?[\s$(*]*(?:[-+]?\d|[A-J]\b)", linear.IGNORECASE
 )
-_VERB = re.compile(r"\b(?:is|are|was|were|be|been|equals?|gives?|gets?|have|has|had|makes?|costs?|needs?|needed|takes?|leaves?|total)\b|[=:,]")
-_SET_AGAINST = re.compile(
-    r"[\s,(]*(?:and |but )?(?:not|rather than|instead of|nicht|pas|не) (?:an? |the )?[\s$(*]*(?:[-+]?\d|[A-J]\b)", re.IGNORECASE
-)
-_NOT_THAT = re.compile(r"\bnot (?:an? |the )?\$?[-+]?\d[\d.,/]*\$?(?= \w)")
-_BREAK = re.compile(r"[.!?;\n。；,，]\s|\n")
-_FOREIGN_LETTERS = re.compile(
-    r"[\u0400-\u052f\u0590-\u06ef\u06fa-\u0965\u0970-\u0e4f\u0e5a-\u0e7f\u1100-\u11ff\u3040-\u9fff\uac00-\ud7af]|[\u0370-\u03ff]{3}"
-    r"|[A-Za-z\u00c0-\u024f\u1e00-\u1eff]*[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff][A-Za-z\u00c0-\u024f\u1e00-\u1eff]+"
-)
-_EITHER = re.compile(
-    rf"(?:(?<![A-Za-z0-9.]){_NUMBER}|\$[^$]{{1,60}}\$)\s{{0,3}},?\s{{0,3}}or\s{{1,3}}(?:maybe |perhaps |possibly )?$",
-    re.I,
-)
-_LISTED = re.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", re.IGNORECASE)
-_WORD = re.compile(r"[A-Za-z]{2,}")
+_NOT_THAT = linear.compile(r"\bnot (?:an? |the )?\$?[-+]?\d[\d.,/]*\$?(?= \w)")
+_BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
+_LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", linear.IGNORECASE)
+_WORD = linear.compile(r"[A-Za-z]{2,}")
+_DIGIT_AND_BLANK = linear.compile(r"\d\s")
+_COMMAND = linear.compile(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
+_OR = linear.compile(r"\bor\b")
+_DIGIT_AND_BLANK = linear.compile(r"\d\s")
+_ENVIRONMENT_END = linear.compile(r"\\(?:begin|end)\{[a-z]{4,11}\}(?:\{[clr|]{0,9}\})?")
+_COMMAND = linear.compile(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
 _NOTATION = (
     "and or sqrt pi sin cos tan cot sec csc log ln exp percent percentage pct degrees degree cents cent "
     "dollars dollar cm mm km inches inch feet ft units unit text mbox mathrm frac dfrac tfrac left right "
@@ -67,7 +62,15 @@ _OPENERS = frozenset(["thus", "so", "hence", "therefore", "then", "finally", "si
 MAX_ANSWER = 4000
 
 
-def last_cue(text: str) -> re.Match[str] | None:
+class _Item(NamedTuple):
+    """A value in a text."""
+
+    start: int
+    end: int
+    body: str
+
+
+def last_cue(text: str) -> linear.Match | None:
     """Returns the last place where a text says that an answer follows."""
     last = None
     for pattern in (CUE, FOREIGN_CUE) if not text.isascii() else (CUE,):
@@ -103,10 +106,8 @@ def announced(text: str) -> str | None:
 def without_ending(sentence: str) -> str:
     """Returns a sentence without the copula that some languages put after the answer, and without marks at its end."""
     sentence = sentence.strip(" .!。")
-    found = None if sentence.isascii() and "'" not in sentence else list(ENDING.finditer(sentence))
-    if found and found[-1].end() == len(sentence) and found[-1].start():
-        return sentence[: found[-1].start()].strip()
-    return sentence
+    found = None if sentence.isascii() and "'" not in sentence else ENDING.search(sentence)
+    return sentence[: found.start()].strip() if found and found.start() else sentence
 
 
 def goes_on_plainly(rest: str) -> bool:
@@ -150,17 +151,17 @@ def is_prose(text: str) -> bool:
     outside = _SPAN.sub(lambda span: " " if _is_formula(span.group()) else span.group(), text)
     has_span = len(outside) != len(text)
     words = [word for word in _WORD.findall(_without_commands(outside)) if word.lower() not in _NOT_PROSE]
-    foreign = not outside.isascii() and _FOREIGN_LETTERS.search(outside) is not None
+    foreign = not outside.isascii() and FOREIGN_LETTERS.search(outside) is not None
     if words and words[0].lower() in _OPENERS:
         return True
     if foreign:
         return True
-    return len(words) > (0 if has_span else 1) or (bool(words) and bool(re.search(r"\d\s", outside)))
+    return len(words) > (0 if has_span else 1) or (bool(words) and bool(_DIGIT_AND_BLANK.search(outside)))
 
 
 def _without_commands(text: str) -> str:
-    text = re.sub(r"\\(?:begin|end)\{[a-z]{4,11}\}(?:\{[clr|]{0,9}\})?", " ", text)
-    return re.sub(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+", " ", text)
+    text = _ENVIRONMENT_END.sub(" ", text)
+    return _COMMAND.sub(" ", text)
 
 
 def _is_formula(span: str) -> bool:
@@ -174,39 +175,90 @@ def last_value(text: str, announced: bool = False) -> str | None:
     Values that "and", "or" or, in an announced answer, a comma joins to it belong to it. None where the words beside it
     change what it says.
     """
-    items = [item for item in _ITEM.finditer(text) if _is_formula(_content(item))]
+    items = [item for item in _items(text) if _is_formula(item.body)]
     if not items:
         return None
     group = [items[-1]]
     while len(group) < min(len(items), 50) and _belongs(text, items[-len(group) - 1], group, announced):
         group.insert(0, items[-len(group) - 1])
-    if not stands_plainly(text[max(group[0].start() - 200, 0) : group[0].start()]):
+    if not stands_plainly(text[max(group[0].start - 200, 0) : group[0].start]):
         return None
-    if not goes_on_plainly(text[group[-1].end() :][:200]):
+    if not goes_on_plainly(text[group[-1].end :][:200]):
         return None
     named = len(group) > 1
-    either = named and re.search(r"\bor\b", text[group[-2].end() : group[-1].start()])
-    unit = UNIT_AFTER.match(text, group[-1].end())
-    found = [(item.group("name") if named else "") + _content(item) for item in group]
-    if either and all(_VALUE.fullmatch(_content(item)) for item in group):
-        return text[group[0].start() : group[-1].end()]
+    either = named and _OR.search(text[group[-2].end : group[-1].start])
+    unit = UNIT_AFTER.match(text, group[-1].end)
+    found = [(_name_before(text, item) if named else "") + item.body for item in group]
+    if either and all(_VALUE.fullmatch(item.body) for item in group):
+        return text[group[0].start : group[-1].end]
     return (r" \text{ or } " if either else " , ").join(found) + ("%" if unit and "%" not in found[-1] else "")
 
 
-def _belongs(text: str, item: re.Match[str], group: list[re.Match[str]], announced: bool) -> bool:
+def _name_before(text: str, item: _Item) -> str:
+    name = _NAMED.search(text[max(item.start - 12, 0) : item.start])
+    return name.group(1) if name else ""
+
+
+def _belongs(text: str, item: _Item, group: list[_Item], announced: bool) -> bool:
     """Tells whether a value is listed together with those that follow it."""
-    between = text[item.end() : group[0].start()]
-    joined = _LISTED.fullmatch(between)
-    if not joined:
+    between = text[item.end : group[0].start - len(_name_before(text, group[0]))]
+    if not _LISTED.fullmatch(between):
         return False
-    spans = item.group("body")[0] in "$\\" and group[0].group("body")[0] in "$\\"
+    spans = text[item.start] in "$\\" and text[group[0].start] in "$\\"
     return announced or spans or len(group) > 1 or not between.strip().endswith(",")
 
 
-_FENCED = re.compile(r"\$\$([^$]+)\$\$|\$((?:\\\$|[^$])+)\$|\\\((.+)\\\)|\\\[(.+)\\\]", re.DOTALL)
+def _items(text: str) -> list[_Item]:
+    """Returns the formulas, matrices, tuples and sets, and numbers of a text, from left to right."""
+    found = [_Item(span.start(), span.end(), _content(span)) for span in _SPAN.finditer(text)]
+    for listed in (_environments(text), _groups(text), (_whole(match) for match in _VALUE.finditer(text))):
+        taken = sorted(found)
+        at = 0
+        for item in listed:
+            while at < len(taken) and taken[at].end <= item.start:
+                at += 1
+            if at == len(taken) or item.end <= taken[at].start:
+                found.append(item)
+    return sorted(found)
 
 
-def _content(item: re.Match[str]) -> str:
-    body = item.group("body")
-    fenced = _FENCED.fullmatch(body)
-    return next(group for group in fenced.groups() if group is not None).strip() if fenced else body
+def _whole(match: linear.Match) -> _Item:
+    return _Item(match.start(), match.end(), match.group())
+
+
+def _environments(text: str) -> Iterator[_Item]:
+    end = 0
+    while (start := text.find("\\begin{", end)) >= 0:
+        closed = text.find("}", text.find("\\end{", start))
+        if closed < start:
+            return
+        end = closed + 1
+        yield _Item(start, end, text[start:end])
+
+
+def _groups(text: str) -> Iterator[_Item]:
+    """Gives what stands in brackets and has a comma, and no words."""
+    end = 0
+    for start, char in enumerate(text):
+        if char in "([" or (char == "{" and text[start - 1 : start] == "\\"):
+            closed = -1 if start < end else _closed(text, start)
+            if closed > 0 and _is_list(text[start + 1 : closed]):
+                begun, end = start - (char == "{"), closed + 1
+                yield _Item(begun, end, text[begun:end])
+
+
+def _is_list(inner: str) -> bool:
+    return ("," in inner or ";" in inner) and all(word in _NOT_PROSE for word in _WORD.findall(_without_commands(inner)))
+
+
+def _closed(text: str, start: int) -> int:
+    depth = 0
+    for at in range(start, min(start + _LONGEST_GROUP, len(text))):
+        depth += (text[at] in "([{") - (text[at] in ")]}")
+        if depth == 0:
+            return at
+    return -1
+
+
+def _content(span: linear.Match) -> str:
+    return next(group for group in span.groups() if group is not None).strip()

@@ -6,31 +6,37 @@ Every function here reads its text a bounded number of times from left to right,
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from textwrap import dedent
 
 from verifiers.answer_in_text import MAX_ANSWER, UNIT_AFTER, announced, is_prose, last_cue, last_value
-from verifiers.wording.cues import CHOOSING, DENIAL, with_usual_digits
+from verifiers.patterns import linear
+from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
 from verifiers.wording.vocabulary import denies
 
-_END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end)\|>|<\|im_start\|>\s*user")
-_END_OF_THINKING = re.compile(r"</think(?:ing)?>")
-_SPECIAL = re.compile(r"<\|[a-z_]{1,30}\|>")
-_BOX_TOKENS = re.compile(r"\\(?:boxed|fbox|framebox)\s{0,8}\{|\\.|[{}]", re.DOTALL)
-_FENCE = re.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$", re.MULTILINE)
+_END_OF_TURN = linear.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end)\|>|<\|im_start\|>\s*user")
+_END_OF_THINKING = linear.compile(r"</think(?:ing)?>")
+_SPECIAL = linear.compile(r"<\|[a-z_]{1,30}\|>")
+_BOX_TOKENS = linear.compile(r"\\(?:boxed|fbox|framebox)\s{0,8}\{|\\.|[{}]", linear.DOTALL)
+_FENCE = linear.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$", linear.MULTILINE)
 
 _BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
 _BETWEEN_WORDS = frozenset(_BETWEEN.split())
-_BETWEEN_NOISE = re.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
-_NAME_BEFORE = re.compile(r"(?:\\?[A-Za-z]{1,6}(?:_\{?[A-Za-z0-9]\}?)?|[fgP]\([A-Za-z0-9]\)) ?(?:=|:|\bis\b)[\s$\\(]*$")
-_ITEM_MARK = re.compile(r"\n\s*(?:[-*•]|\(?[b-hivx2-9]{1,3}[.)])\s")
-_CORRECTION = re.compile(
-    r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b", re.I
+_BETWEEN_NOISE = linear.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
+_NAME_BEFORE = linear.compile(r"(?:\\?[A-Za-z]{1,6}(?:_\{?[A-Za-z0-9]\}?)?|[fgP]\([A-Za-z0-9]\)) ?(?:=|:| is )[\s$\\(]*$")
+_ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
+_SEPARATED = linear.compile(r"[,;&]|\b(?:and|or)\b|\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])")
+_BETWEEN_WORD = linear.compile(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]")
+_LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
+_ARTICLE = linear.compile(r"\s*[AI]\s[a-z]")
+_SAID_OF_IT = linear.compile(r"(?:is|are|or|and)\b")
+_ITEM_MARK = linear.compile(r"\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])\s")
+_CORRECTION = linear.compile(
+    r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b", linear.IGNORECASE
 )
-_ALTERNATIVE = re.compile(r"^[^A-Za-z\n]*or\b|\bor[^A-Za-z\n]*$", re.IGNORECASE)
-_OR = re.compile(r"\bor\b", re.IGNORECASE)
-_ADJACENT = re.compile(r"[ \t$/|~]*(?:\\[,;: ]|\\q?quad|\\\)|\\\()*[ \t$/|]*")
+_ALTERNATIVE = linear.compile(r"^[^A-Za-z\n]*or\b|\bor[^A-Za-z\n]*$", linear.IGNORECASE)
+_OR = linear.compile(r"\bor\b", linear.IGNORECASE)
+_ADJACENT = linear.compile(r"[ \t$/|~]*(?:\\[,;: ]|\\q?quad|\\\)|\\\()*[ \t$/|]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def boxed_answer(text: str) -> str | None:
     if "boxed" not in text and "fbox" not in text and "framebox" not in text:
         return None
     if "\\\\boxed" in text:
-        text = re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
+        text = _ESCAPED_TWICE.sub(r"\\", text)
     found = boxes(text)
     if not found:
         return None
@@ -97,7 +103,7 @@ def boxed_answer(text: str) -> str | None:
         group.insert(0, box)
     contents = list(dict.fromkeys(box[2].strip() for box in group))
     unit = UNIT_AFTER.match(text, found[-1][1])
-    alternatives = len(group) > 1 and _OR.search(text, group[-2][1], group[-1][0])
+    alternatives = len(group) > 1 and _OR.search(text[group[-2][1] : group[-1][0]])
     return (r" \text{ or } " if alternatives else " , ").join(contents) + (
         "%" if unit and "%" not in contents[-1] else ""
     )
@@ -109,9 +115,9 @@ def _side_by_side(between: str) -> bool:
         return False
     if _ADJACENT.fullmatch(between) or (_ALTERNATIVE.search(between) and not _CORRECTION.search(between)):
         return True
-    separated = bool(re.search(r"[,;&]|\b(?:and|or)\b|\n\s*(?:[-*•]|\(?[b-hivx2-9]{1,3}[.)])", between))
+    separated = bool(_SEPARATED.search(between))
     plain = _NAME_BEFORE.sub(" ", _ITEM_MARK.sub(" ", between))
-    words = re.findall(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]", _BETWEEN_NOISE.sub(" ", plain))
+    words = _BETWEEN_WORD.findall(_BETWEEN_NOISE.sub(" ", plain))
     return separated and all(word.lower() in _BETWEEN_WORDS for word in words)
 
 
@@ -121,7 +127,7 @@ def math_answer(text: str) -> Extracted:
     boxed = boxed_answer(text)
     if boxed is not None:
         return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
-    text = with_usual_digits(text.strip())
+    text = with_usual_digits(searchable(text.strip()))
     if not text:
         return Extracted(None, "there is no text after the thinking")
     if "\\boxed{" in text:
@@ -135,12 +141,12 @@ def math_answer(text: str) -> Extracted:
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 
 
-_CHOICE_ALONE = re.compile(r"(?<![A-Za-z0-9'’\\])\(?([A-J])\)?(?![A-Za-z0-9'’])")
-_CHOICE_GOES_ON = re.compile(r"\)?\s{0,3}(?:,|/|\bor\b|\band\b|&|和|或|и|или|et|ou)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])")
-_MARKUP = re.compile(r"\\(?:textbf|textrm|textit|text|mathrm|mbox|mathbf|boldsymbol|bf|rm|left|right|qquad|quad|[,;:!~ ])|[{}$*_~]")
-_CHOICE_BOX = re.compile(r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s?([A-J])\s?\)|([A-J])\s?[.):]|([A-J])(?:$))\s*(.*)", re.IGNORECASE | re.DOTALL)
-_CLAUSE_PART = re.compile(r"[.!?,;\n。，；:：]")
-_COPULA = re.compile(r"\s?['’](?:d[iıuü]r|t[iıuü]r)")
+_CHOICE_ALONE = linear.compile(r"(?<![A-Za-z0-9'’\\])\(?([A-J])\)?(?![A-Za-z0-9'’])")
+_CHOICE_GOES_ON = linear.compile(r"\)?\s{0,3}(?:,|/|&|(?:or|and|et|ou)\s)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])")
+_MARKUP = linear.compile(r"\\(?:textbf|textrm|textit|text|mathrm|mbox|mathbf|boldsymbol|bf|rm|left|right|qquad|quad|[,;:!~ ])|[{}$*_~]")
+_CHOICE_BOX = linear.compile(r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s?([A-J])\s?\)|([A-J])\s?[.):])\s*(.*)", linear.IGNORECASE | linear.DOTALL)
+_CLAUSE_PART = linear.compile(r"[.!?,;\n。，；:：]")
+_COPULA = linear.compile(r"\s?['’](?:d|t)\wr\b")
 
 
 def choice_letter(text: str) -> str | None:
@@ -148,7 +154,7 @@ def choice_letter(text: str) -> str | None:
     boxed = boxed_answer(text)
     if boxed is not None:
         return _boxed_letter(boxed)
-    text = _COPULA.sub(" ", text)
+    text = _COPULA.sub(" ", searchable(text))
     last = last_cue(text)
     if last is not None:
         named = _CHOICE_ALONE.search(text, last.end())
@@ -156,12 +162,12 @@ def choice_letter(text: str) -> str | None:
             between = text[last.end() : named.start()]
             direct = len(between) <= 40 and not denies(between) and not DENIAL.search(between)
             return _settled(text, named) if direct else None
-    leading = re.match(r"\s*\(?([A-J])(?:[).:,。、\s]|$)", text)
-    if leading and not re.match(r"\s*[AI]\s[a-z]", text):
+    leading = _LEADING_CHOICE.match(text)
+    if leading and not _ARTICLE.match(text):
         return _settled(text, leading)
     tail = text[-MAX_ANSWER:]
     for found in reversed(list(_CHOICE_ALONE.finditer(tail))):
-        begun = max((part.end() for part in _CLAUSE_PART.finditer(tail, 0, found.start())), default=0)
+        begun = max((part.end() for part in _CLAUSE_PART.finditer(tail[: found.start()])), default=0)
         clause = tail[begun : found.start()]
         if denies(clause) or DENIAL.search(clause):
             continue
@@ -170,25 +176,32 @@ def choice_letter(text: str) -> str | None:
     return None
 
 
-def _settled(text: str, letter: re.Match[str]) -> str | None:
+def _settled(text: str, letter: linear.Match) -> str | None:
     """The letter, unless another one stands beside it, or its clause takes it back."""
     rest = text[letter.end(1) :]
     end = _CLAUSE_PART.search(rest)
     clause = rest[: end.start()] if end else rest
-    if _CHOICE_GOES_ON.match(rest) or denies(clause) or DENIAL.search(clause):
+    if _CHOICE_GOES_ON.match(_with_commas(rest)) or denies(clause) or DENIAL.search(clause):
         return None
     before = list(_CHOICE_ALONE.finditer(text[max(letter.start() - 20, 0) : letter.start()]))
-    joined = before and _CHOICE_GOES_ON.match(text[max(letter.start() - 20, 0) + before[-1].end(1) :])
+    joined = before and _CHOICE_GOES_ON.match(_with_commas(text[max(letter.start() - 20, 0) + before[-1].end(1) :]))
     return None if joined else letter.group(1)
+
+
+def _with_commas(text: str) -> str:
+    for word in ("和", "或", "또는", " или ", " и ", " או ", " أو ", " या ", "หรือ", " hoặc ", " veya ", " ή "):
+        text = text.replace(word, ", ")
+    return text
 
 
 def _boxed_letter(boxed: str) -> str | None:
     """The letter of a box that holds nothing else, but for the text of its option: "(C) 12"."""
-    found = _CHOICE_BOX.fullmatch(_MARKUP.sub(" ", boxed).strip(" ."))
+    plain = _MARKUP.sub(" ", boxed).strip(" .")
+    found = _CHOICE_BOX.fullmatch(plain if not plain[-1:].isalpha() or len(plain) > 20 else f"{plain})")
     if found is None:
         return None
-    letter, rest = found[1] or found[2] or found[3], found[4]
-    if not letter.isupper() or denies(rest) or _CHOICE_ALONE.search(rest) or re.match(r"(?:is|are|or|and)\b", rest):
+    letter, rest = found.group(1) or found.group(2), found.group(3)
+    if not letter.isupper() or denies(rest) or _CHOICE_ALONE.search(rest) or _SAID_OF_IT.match(rest):
         return None
     return letter
 
@@ -232,7 +245,7 @@ _OTHER_LANGUAGES = frozenset().union(*_TAGS.values()) | {
 def _fenced(text: str) -> tuple[list[tuple[str, str]], bool]:
     """Returns the (tag, source) of each closed fenced block, and whether the last one stays open."""
     blocks: list[tuple[str, str]] = []
-    opening: re.Match[str] | None = None
+    opening: linear.Match | None = None
     for fence in _FENCE.finditer(text):
         if opening is None:
             opening = fence

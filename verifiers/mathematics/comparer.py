@@ -5,7 +5,6 @@ What was compared is remembered, in a cache of bounded size. Safe from any threa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,13 +14,16 @@ from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.reading.form import Form, fault_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.spelling import squeezed
+from verifiers.patterns import linear
 from verifiers.pool.pool import WorkerOutcome, WorkerPool
 
 Pair = tuple[str, str]
 
-_INTEGER = re.compile(r"-?[1-9][0-9]{0,200}")
-_DIVIDES = re.compile(r"[/^÷]|\\[dtc]?frac|\\over|\\div|[⁻⁄∕]")
-_ALGEBRA = re.compile(r"\\(?:sqrt|pi|ln|log|sin|cos|tan|theta|alpha)(?![a-z])|√|π|(?<![A-Za-z\\{])[a-z](?![A-Za-z\]])")
+_INTEGER = linear.compile(r"-?[1-9][0-9]{0,200}")
+_DIVIDES = linear.compile(r"[/^÷]|\\[dtc]?frac|\\over|\\div|[⁻⁄∕]")
+_ALGEBRA = linear.compile(
+    r"\\(?:sqrt|pi|ln|log|sin|cos|tan|theta|alpha)(?![a-z])|√|π|(?<![A-Za-z\\{])[a-z](?![A-Za-z\]])"
+)
 _MAX_FORMS = 8192
 _MAX_ANSWER = 20_000
 _OF_OUTCOME = {"timed_out": "timed_out", "over_memory": "over_memory", "died": "worker_died"}

@@ -5,7 +5,6 @@ What needs a worker goes to one while the caller's thread goes on reading, each 
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,13 +13,14 @@ from dataclasses import dataclass
 from verifiers.extraction import boxed_answer, choice_letter, final_text, math_answer
 from verifiers.mathematics.comparer import Comparison, LibraryComparer, Pair
 from verifiers.model import Task, Verdict
+from verifiers.patterns import linear
 
-_GOLD_CHOICE = re.compile(
+_GOLD_CHOICE = linear.compile(
     r"^\s*\$?(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s*\(?\s*([A-J])\s*\)?[.\s]*\}?\$?\s*$"
 )
-_INTEGER = re.compile(r"-?[1-9][0-9]{0,200}")
-_SAYS_SOMETHING = re.compile(r"[^\W_]|[^\x00-\x7f]")
-_BARE_GOLD = re.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
+_INTEGER = linear.compile(r"-?[1-9][0-9]{0,200}")
+_SAYS_SOMETHING = linear.compile(r"[^\W_]|[^\x00-\x7f]")
+_BARE_GOLD = linear.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
 _MAX_GOLD = 100_000
 _SHORT_GOLD = 60
 _MAX_CHUNK = 4

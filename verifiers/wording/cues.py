@@ -5,8 +5,9 @@ A cue is followed by the answer, with a colon, an equals sign, or a copula of th
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
+
+import re2
 
 
 class Language(NamedTuple):
@@ -67,48 +68,57 @@ LANGUAGES = {
     "Japanese": Language(r"最終的な答え|最終回答|答え|正解|解答|答", r"は|が", r"です|である|になります|となります|だ", r"では\S*|ない\S*|不正解"),
 }  # fmt: skip
 
-_SCRIPT_ENDS = "\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af"
+_UNSPACED = re2.compile(r"[\p{Thai}\p{Hiragana}\p{Katakana}\p{Han}\p{Hangul}]")
 _MARK = r"[:：=]"
 
 
-def _of(language: Language) -> str:
-    after = rf"\s{{0,3}}(?:{language.copulas})?(?:\s{{0,3}}{_MARK}|\s{{1,3}}|$)|\s{{0,3}}{_MARK}" if language.copulas else _MARK
-    glued = rf"|\s?(?:{language.copulas})" if re.search(rf"[{_SCRIPT_ENDS}]", language.nouns) else ""
+def _cue(language: Language) -> str:
+    after = rf"\s{{0,3}}(?:{language.copulas})?(?:\s{{0,3}}{_MARK}|\s{{1,3}}|$)|\s{{0,3}}{_MARK}"
+    glued = rf"|\s?(?:{language.copulas})" if _UNSPACED.search(language.nouns) else ""
     verbs = f"|(?:{language.verbs})" if language.verbs else ""
     return rf"(?:{language.nouns})(?:{after}{glued}){verbs}"
 
 
-FOREIGN_CUE = re.compile("|".join(_of(language) for name, language in LANGUAGES.items() if name != "English"), re.IGNORECASE)
-ENDING = re.compile(
-    r"\s?(?:" + "|".join(language.endings for language in LANGUAGES.values() if language.endings) + r")(?![A-Za-z])", re.IGNORECASE
-)
-DENIAL = re.compile(
-    "|".join(rf"(?<!\w)(?:{language.denials})(?![A-Za-z])" for language in LANGUAGES.values() if language.denials), re.IGNORECASE
-)
+def _denial(language: Language) -> str:
+    unspaced = _UNSPACED.search(language.nouns)
+    return f"(?:{language.denials})" if unspaced else rf"(?:^|[^\pL\pM])(?:{language.denials})(?:[^\pL\pM]|$)"
 
-CHOOSING = re.compile(
-    r"\b(?:choos\w*|chose|pick\w*|select\w*|option|choice|answer|correct|right|go with|opt for|letter|choisis|réponse|выбираю|"
-    r"вариант|elijo|wähle|seçiyorum|seçenek|chọn|phương án)\b|ответ|选|選|정답|선택|고르|答|ข้อ|ตอบ|विकल्प|चुन|الخيار|أختار|אפשרות|בוחר|επιλέγω|επιλογή",
-    re.IGNORECASE,
+
+_FOREIGN = [language for name, language in LANGUAGES.items() if name != "English"]
+FOREIGN_CUE = re2.compile("(?i)" + "|".join(map(_cue, _FOREIGN)))
+ENDING = re2.compile(r"(?i)\s?(?:" + "|".join(language.endings for language in _FOREIGN if language.endings) + ")$")
+DENIAL = re2.compile("(?i)" + "|".join(map(_denial, _FOREIGN)))
+FOREIGN_LETTERS = re2.compile(
+    r"[\p{Cyrillic}\p{Hebrew}\p{Arabic}\p{Devanagari}\p{Thai}\p{Hangul}\p{Hiragana}\p{Katakana}\p{Han}]|\p{Greek}{3}"
+    r"|[A-Za-z\x{c0}-\x{24f}\x{1e00}-\x{1eff}]*[\x{c0}-\x{d6}\x{d8}-\x{f6}\x{f8}-\x{24f}\x{1e00}-\x{1eff}][A-Za-z\x{c0}-\x{24f}\x{1e00}-\x{1eff}]+"
+)
+"""What only words have, not formulas."""
+
+CHOOSING = re2.compile(
+    r"(?i)\b(?:choos\w*|chose|pick\w*|select\w*|option|choice|answer|correct|right|go with|opt for|letter|choisis|réponse|elijo|"
+    r"wähle|seçiyorum|seçenek|chọn|phương án)\b|выбираю|вариант|ответ|选|選|정답|선택|고르|答|ข้อ|ตอบ|विकल्प|चुन|الخيار|أختار|אפשרות|בוחר|επιλέγω|επιλογή"
 )
 """Words with which a sentence settles on an option."""
 
-_ZEROS = {"Arabic": 0x660, "Persian": 0x6F0, "Devanagari": 0x966, "Bengali": 0x9E6, "Thai": 0xE50, "full width": 0xFF10,
-          "bold": 0x1D7CE, "double-struck": 0x1D7D8, "sans": 0x1D7E2, "sans bold": 0x1D7EC, "monospace": 0x1D7F6}  # fmt: skip
-"""Where the ten digits of a script begin."""
-_DIGITS = {chr(zero + value): str(value) for zero in _ZEROS.values() for value in range(10)}
-_RUN = re.compile("|".join(f"[{chr(zero)}-{chr(zero + 9)}]+" for zero in _ZEROS.values()))
+_ZEROS = (0x30, 0x660, 0x6F0, 0x966, 0x9E6, 0xE50, 0xFF10, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6)
+"""Where the ten digits of a script begin: ASCII, Arabic, Persian, Devanagari, Bengali, Thai, full width, mathematical."""
+_SCRIPT = {chr(zero + value): (zero, str(value)) for zero in _ZEROS for value in range(10)}
 _MARKS = str.maketrans({"٫": ".", "٬": ",", "،": ",", "٪": "%", "؛": ";", "।": ".", "؟": "?"})
 
 
+def searchable(text: str) -> str:
+    """Returns the text without lone surrogates, which no search in UTF-8 takes, in the same length."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def with_usual_digits(text: str) -> str:
-    """Writes the digits of other scripts as 0 to 9, each run of one script, unless it touches a digit of another one."""
-    if text.isascii() or not _RUN.search(text):
+    """Writes the digits of other scripts as 0 to 9; a digit beside one of another script belongs to no number."""
+    if text.isascii() or not any(char.isdecimal() and char > "9" for char in text):
         return text
-
-    def usual(run: re.Match[str]) -> str:
-        beside = text[run.start() - 1 : run.start()] + text[run.end() : run.end() + 1]
-        mixed = any(char in _DIGITS or char.isdecimal() for char in beside)
-        return run.group() if mixed else "".join(_DIGITS[char] for char in run.group())
-
-    return _RUN.sub(usual, text.translate(_MARKS))
+    parts: list[str] = []
+    last = 0
+    for char in text.translate(_MARKS):
+        script, digit = _SCRIPT.get(char, (-1 if char.isdecimal() else 0, "\ufffd" if char.isdecimal() else char))
+        parts.append("\ufffd" if script and last and script != last else digit)
+        last = script
+    return "".join(parts)

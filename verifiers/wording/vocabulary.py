@@ -5,8 +5,9 @@ Tables for finding answers in texts and for reading them. A word that is in none
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
+
+from verifiers.patterns import linear
 
 DENYING = frozenset(
     "not never no nor neither none nothing without except unless isn't isnt aren't wasn't won't can't cant cannot couldn't "
@@ -57,7 +58,8 @@ _LEADING = frozenset(
     "greatest least possible position term terms root roots real integer positive all triangle circle rectangle sector "
     "polynomial function expression equation domain range interval set coordinates point points vector matrix x y n".split()
 )
-_WORDS = re.compile(r"[A-Za-z'’]+")
+_NO_WORDS = linear.compile(r"[^A-Za-z'’\s.,-]")
+_WORDS = linear.compile(r"[A-Za-z'’]+")
 
 
 def words_of(text: str) -> list[str]:
@@ -71,7 +73,7 @@ def names_things(text: str, one: bool = False) -> bool:
     `one` lets any noun stand for one thing.
     """
     words = words_of(text)
-    if not words or len(words) > 6 or re.search(r"[^A-Za-z'’\s.,-]", text):
+    if not words or len(words) > 6 or _NO_WORDS.search(text):
         return False
     while len(words) > 1 and (words[-1] in _IDLE_AFTER or " ".join(words[-2:]) in _IDLE_LEADS):
         words = words[:-1] if words[-1] in _IDLE_AFTER else words[:-2]

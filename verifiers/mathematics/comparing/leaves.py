@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from fractions import Fraction
 
 from verifiers.mathematics.reading.form import Form
+from verifiers.patterns import linear
 from verifiers.wording.vocabulary import denies
 
-_CHOICE = re.compile(r"^\"?(?:(?i:option|choice|answer)\s*\"?)?\(?\"?\(?([A-J])\)?\"?\)?(?:[.:)].*)?$")
-_ARTICLE = re.compile(r"^\"?(?:an?|the) ?(?=[a-z]{4})", re.IGNORECASE)
-_IDLE = re.compile(r"[\s\"{}\\\x04]|\.(?!\d)")
-_SPELLED = re.compile(r"[\s\"\\\x04]")
+_CHOICE = linear.compile(r"^\"?(?:(?i:option|choice|answer)\s*\"?)?\(?\"?\(?([A-J])\)?\"?\)?(?:[.:)].*)?$")
+_ARTICLE = linear.compile(r"^\"?(?:an?|the) ?(?=[a-z]{4})", linear.IGNORECASE)
+_IDLE = linear.compile(r"[\s\"{}\\\x04]|\.(?!\d)")
+_SPELLED = linear.compile(r"[\s\"\\\x04]")
+_DECIMAL = linear.compile(r"-?(\d*)\.(\d+)")
 _SAME_WORDS = {"doesnotexist": "dne", "nonexistent": "dne"}
 
 
@@ -36,7 +37,7 @@ def _rounds_to(decimal: Form, value: Fraction) -> bool:
 
 def decimal_digits(form: Form) -> int | None:
     """Returns the digits after the point of a decimal with at least six that count; None for anything else."""
-    match = re.fullmatch(r"-?(\d*)\.(\d+)", form.text)
+    match = _DECIMAL.fullmatch(form.text)
     if match is None or len((match.group(1) + match.group(2)).strip("0")) < 6:
         return None
     return len(match.group(2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -10,8 +9,9 @@ from fractions import Fraction
 from verifiers.mathematics.reading.form import Form, is_constant
 from verifiers.mathematics.reading.tree import Node
 from verifiers.mathematics.reading.units import DEGREE, RADIAN, Unit
+from verifiers.patterns import linear
 
-_CLOCK = re.compile(r"\d{1,2}:[0-5]\d")
+_CLOCK = linear.compile(r"\d{1,2}:[0-5]\d")
 _ONE = Form("number", "1", number=Fraction(1), node=("num", "1"))
 
 Pair = tuple[Form, Form]

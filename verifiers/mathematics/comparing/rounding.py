@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
 from verifiers.mathematics.comparing.enclosure import enclosure
 from verifiers.mathematics.reading.form import Form, is_constant
+from verifiers.patterns import linear
 
-_DECIMAL = re.compile(r"-?(\d*)(?:\.(\d+))?(%?)(?:\\(?:times|cdot) ?10\^\{?(-?\d{1,3})\}?)?")
+_DECIMAL = linear.compile(r"-?(\d*)(?:\.(\d+))?(%?)(?:\\(?:times|cdot) ?10\^\{?(-?\d{1,3})\}?)?")
 _MOST_DIGITS = 12
 
 
 def decimal_places(form: Form) -> int | None:
     """Returns how many digits a number shows after the point, below zero for zeros at its end; None for what is no decimal."""
     found = _DECIMAL.fullmatch(form.text) if form.number is not None and form.unit is None else None
-    if found is None or len(form.text) > 40 or not (found[1] or found[2]):
+    if found is None or len(form.text) > 40 or not (found.group(1) or found.group(2)):
         return None
-    zeros = 0 if found[2] else len(found[1].rstrip("0")) - len(found[1])
-    return len(found[2] or "") + (2 if found[3] else 0) - int(found[4] or 0) + (zeros if found[1].strip("0") else 0)
+    zeros = 0 if found.group(2) else len(found.group(1).rstrip("0")) - len(found.group(1))
+    return len(found.group(2) or "") + (2 if found.group(3) else 0) - int(found.group(4) or 0) + (zeros if found.group(1).strip("0") else 0)
 
 
 def is_rounding(value: Form, decimal: Form) -> bool | None:

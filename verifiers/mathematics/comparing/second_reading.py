@@ -8,23 +8,23 @@ are off: they are alarms, which end nothing off the main thread, and the pool ha
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import warnings
 from typing import Any
 
 from verifiers.mathematics.comparing.points import agree
 from verifiers.mathematics.reading.tokens import GREEK
+from verifiers.patterns import linear
 from verifiers.pool.serving import serve
 
 MOST_CHARS = 500
 """Characters of an answer that is handed to the library; no answer of more is one."""
 
 _UNREAD = "math-verify does not read it"
-_COMMAND = re.compile(r"\\[A-Za-z]+")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_SYMBOL = re.compile(rf"(?:[a-z]|{'|'.join(GREEK).lower()})(?:_.+)?")
-_LOST = re.compile(r"['’′]|\\(?:prime|[lc]?dots|vdots|ddots|equiv|[pb]?mod)(?![A-Za-z])|\.\.\.|…")
+_COMMAND = linear.compile(r"\\[A-Za-z]+")
+_BRACE = linear.compile(r"\\.|[{}]", linear.DOTALL)
+_SYMBOL = linear.compile(rf"(?:[a-z]|{'|'.join(GREEK).lower()})(?:_.+)?")
+_LOST = linear.compile(r"['’′]|\\(?:prime|[lc]?dots|vdots|ddots|equiv|[pb]?mod)(?![A-Za-z])|\.\.\.|…")
 """Notation that the library drops or takes for letters: y'' + y would be 2y."""
 
 

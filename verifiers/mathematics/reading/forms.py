@@ -5,7 +5,6 @@ Nothing here evaluates anything symbolic, so it is safe in the caller's process;
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -19,30 +18,38 @@ from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalis
 from verifiers.mathematics.reading.split import closing, split, split_command
 from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
 from verifiers.mathematics.reading.tree import Node, Undefined, rational
+from verifiers.patterns import linear
 
 __all__ = ["Form", "Judge", "form_of", "is_constant"]
 
-CALCULUS = re.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])|\\frac\{d\}\{d[a-z]\}.")
+CALCULUS = linear.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])|\\frac\{d\}\{d[a-z]\}.")
 _FUNCTIONS = frozenset("tr rank dim ker det Re Im arg sgn sign arcsinh arccosh arctanh arsinh arcosh artanh Tr erf adj Res".split())
-_FOREIGN = re.compile(r"""(?!.*(?:\\(?:ldots|equiv|prime)|mod))(?:[^"'\x01\x02]|"[A-Za-z]{2,8}"(?=[\s(\\]))++""")
-_INTEGER = re.compile(r"[1-9][0-9]{0,200}")
-_REALS = re.compile(
-    r'^(?:\\reals|\(?-\\infty,\+?\\infty\)?|"?(?:the)?(?:set)?(?:of)?(?:all)?real(?:s|numbers?)"?x?)$', re.I
+_FOREIGN = linear.compile(r"""(?:[^"'\x01\x02]|"[A-Za-z]{2,8}"[\s(\\])+""")
+_NOT_FOREIGN = linear.compile(r"^.*(?:\\(?:ldots|equiv|prime)|mod)")
+_QUOTED = linear.compile(r'"([^"]*)"')
+_BARE_SIGN = linear.compile(r"\\approx|\\simeq|=")
+_INTEGER = linear.compile(r"[1-9][0-9]{0,200}")
+_REALS = linear.compile(
+    r'^(?:\\reals|\(?-\\infty,\+?\\infty\)?|"?(?:the)?(?:set)?(?:of)?(?:all)?real(?:s|numbers?)"?x?)$',
+    linear.IGNORECASE,
 )
-_REALS_EXCEPT = re.compile(
-    r'^"?(?:all)?real(?:s|numbers?)"?(?:x|\$)?"?(?:except|but|otherthan)(?:for)?"?(?P<rest>.+)$', re.I
+_REALS_EXCEPT = linear.compile(
+    r'^"?(?:all)?real(?:s|numbers?)"?(?:x|\$)?"?(?:except|but|otherthan)(?:for)?"?(?P<rest>.+)$', linear.IGNORECASE
 )
-_POSITIVE = re.compile(r"^\\reals\s?(?:\^\{?\+\}?|_\{?(?:\+|>0)\}?)$")
-_TRANSPOSED = re.compile(r"(?<=[)\]])\^\{?(?:T|\\top|\\intercal)\}?$")
-_EMPTY = re.compile(
+_POSITIVE = linear.compile(r"^\\reals\s?(?:\^\{?\+\}?|_\{?(?:\+|>0)\}?)$")
+_TRANSPOSED = linear.compile(r"(?<=[)\]])\^\{?(?:T|\\top|\\intercal)\}?$")
+_EMPTY = linear.compile(
     r'^(?:\\emptyset|\x01\x02|"?(?:the)?(?:empty|null)set"?|"?no(?:real|integer)?(?:solutions?|roots?)(?:exists?)?"?)$',
-    re.I,
+    linear.IGNORECASE,
 )
-_LABELLED_POINT = re.compile(r"^[A-Z]'{0,2}(?=\()")
-_FAMILY = re.compile(
+_LABELLED_POINT = linear.compile(r"^[A-Z]'{0,2}(?=\()")
+_FAMILY = linear.compile(
     r'^(?P<main>.+?)(?:[,;:|]|\\mid|"(?:for|where|with)?(?:any|all|some)?(?:integers?)?")*\(?(?P<parameter>[A-Za-z])\\in\s?'
     r"(?:\\integers|\\naturals|Z|N)(?:\^\+|_\{?[^{}]*\}?)?\)?$"
 )
+_REALS_WITHOUT = linear.compile(r"^\\reals\s?-(?=\x01)")
+_BAR = linear.compile(r"[|:]")
+_CONDITION_WORDS = linear.compile(r'"\s*(?:,|if|for|when|in)*\s*"|^(?:if|for|when)(?![a-z])', linear.IGNORECASE)
 _MAX_ITEMS = 100
 _MAX_TEXT = 4000
 _MAX_NESTING = 12
@@ -114,11 +121,11 @@ def _part(text: str, depth: int) -> Form:
 
 def _with_bare_approximation(text: str) -> str:
     """Writes 1/3 (\\approx 0.333) without the brackets."""
-    if not text.endswith(")") or not re.search(r"\((?:\\approx|\\simeq|=|~)", text):
+    if not text.endswith(")") or ("=" not in text and "\\" not in text) or "(" not in text:
         return text
     opening = text.rindex("(")
     inner = text[opening + 1 : -1]
-    return text[:opening] + inner if opening and re.match(r"\\approx|\\simeq|=", inner) else text
+    return text[:opening] + inner if opening and _BARE_SIGN.match(inner) else text
 
 
 def _set_operation(text: str, depth: int) -> Form | None:
@@ -134,7 +141,7 @@ def _set_operation(text: str, depth: int) -> Form | None:
         return replace(made, region=_combined("intersection", made.items))
     pieces = split_command(text, "\\setminus")
     if len(pieces) == 1 and text.startswith("\\reals"):
-        pieces = split(re.sub(r"^\\reals\s?-(?=\x01)", "\\\\reals\x05", text), "\x05")
+        pieces = split(_REALS_WITHOUT.sub("\\\\reals\x05", text), "\x05")
     if len(pieces) == 2:
         made = _sequence("minus", text, pieces, depth)
         return replace(made, region=_combined("difference", made.items))
@@ -211,7 +218,7 @@ def _bracketed(text: str, depth: int) -> Form:
 
 
 def _set(text: str, inner: str, depth: int) -> Form:
-    bars = split_command(re.sub(r"[|:]", r"\\mid ", inner, count=1), "\\mid")
+    bars = split_command(_BAR.sub(r"\\mid ", inner, count=1), "\\mid")
     if len(bars) != 2:
         if "|" in inner or "\\mid" in inner:
             return Form("text", text)
@@ -268,8 +275,10 @@ def _remainder(sides: list[str], depth: int) -> Form | None:
 
 def _is_foreign(text: str) -> bool:
     """Whether a text may be a formula in notation that this grammar lacks: no words, but for names of functions."""
-    named = set(re.findall(r'"([^"]*)"', text)) <= _FUNCTIONS
-    return len(text) <= _MAX_FOREIGN and named and ("\\" in text or '"' in text) and bool(_FOREIGN.fullmatch(text))
+    named = set(_QUOTED.findall(text)) <= _FUNCTIONS
+    if len(text) > _MAX_FOREIGN or not named or ("\\" not in text and '"' not in text) or _NOT_FOREIGN.match(text):
+        return False
+    return bool(_FOREIGN.fullmatch(text))
 
 
 def _of_node(node: Node, text: str = "") -> Form:
@@ -288,6 +297,6 @@ def _cases(text: str, depth: int) -> Form:
         return _list(AND.join(row[0] for row in cells), [row[0] for row in cells], depth)
     pairs = []
     for row in cells:
-        condition = re.sub(r'"\s*(?:,|if|for|when|in)*\s*"|^(?:if|for|when)(?![a-z])', "", row[-1], flags=re.IGNORECASE)
+        condition = _CONDITION_WORDS.sub("", row[-1])
         pairs.append(Form("case", "", (_form(row[0], depth + 1), _form(condition, depth + 1))))
     return Form("cases", text, tuple(pairs))

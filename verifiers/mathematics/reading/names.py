@@ -3,7 +3,9 @@ notation has, one. The rules after these see ASCII only."""
 
 from __future__ import annotations
 
-import re
+from itertools import groupby
+
+from verifiers.patterns import linear
 
 from verifiers.wording.cues import with_usual_digits
 
@@ -35,24 +37,26 @@ _FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in (*range(0x30, 0x3A), *r
 _CHARACTERS = str.maketrans({**_FULL_WIDTH, **{char: f"\\{name} " for char, name in _GREEK.items()}, **_COMMANDS})
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙ", "0123456789+-n", strict=True))
-_RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
-_LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
-_ROOT_OF_DIGITS = re.compile(r"√\s*(\d+)")
-
-
-_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
-"""Digits of two scripts in one number are no number."""
+_ROOT_OF_DIGITS = linear.compile(r"√\s*(\d+)")
 
 
 def in_ascii(text: str) -> str:
     """Returns the text with its mathematical characters as LaTeX; what has no LaTeX stays as it is."""
     if text.isascii():
         return text
-    text = _OTHER_DIGIT.sub("\ufffd", with_usual_digits(text))
-    text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", text)
-    text = _RAISED_RUN.sub(lambda run: "^{" + "".join(_RAISED[char] for char in run.group()) + "}", text)
-    text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(_LOWERED[char] for char in run.group()) + "}", text)
+    text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", with_usual_digits(text))
+    text = _with_runs(_with_runs(text, "^", _RAISED), "_", _LOWERED)
     return text.translate(_CHARACTERS)
+
+
+def _with_runs(text: str, sign: str, plain: dict[str, str]) -> str:
+    """Writes each run of small digits and signs between braces after one sign."""
+    if plain.keys().isdisjoint(text):
+        return text
+    return "".join(
+        f"{sign}{{{''.join(plain[char] for char in run)}}}" if small else "".join(run)
+        for small, run in groupby(text, plain.__contains__)
+    )
 
 
 _SAME = (
@@ -62,27 +66,28 @@ _SAME = (
     (r"\|", "|"), (r"\dbinom", r"\binom"), (r"\tbinom", r"\binom"),
 )  # fmt: skip
 _REWRITTEN = (
-    (re.compile(r"\\(?:mathbf|mathrm)\s?\{R\}(?=\s*(?:$|[,.;\\^}\x02-]))"), r"\\reals "),
-    (re.compile(r"\\[lr]?vert(?![a-z])\s?"), "|"),
-    (re.compile(r"\\overline\s?\{([A-Z]{2,4})\}"), r"\1"),
-    (re.compile(r"\\(?:top|intercal)(?![a-z])"), "T"),
-    (re.compile(r"\\pmod\s?\{?\s?(\w+)\s?\}?"), r"(mod \1)"),
+    (linear.compile(r"\\(?:mathbf|mathrm)\s?\{R\}(?=\s*(?:$|[,.;\\^}\x02-]))"), r"\\reals "),
+    (linear.compile(r"\\[lr]?vert(?![a-z])\s?"), "|"),
+    (linear.compile(r"\\overline\s?\{([A-Z]{2,4})\}"), r"\1"),
+    (linear.compile(r"\\(?:top|intercal)(?![a-z])"), "T"),
+    (linear.compile(r"\\pmod\s?\{?\s?(\w+)\s?\}?"), r"(mod \1)"),
 )
-_IN_CONGRUENCE = re.compile(r"\\b?mod\s?\{?\s?(\w+)\s?\}?")
-_BMOD = re.compile(r"\\b?mod(?![a-z])\s?")
-_PLAIN_MOD = re.compile(r"([\d)}])\s?mod\s?([\d(])")
-_NUMBER_SETS = re.compile(r"\\(?:mathbb|Bbb)\s?\{?\s?([RZNQC])(?![A-Za-z])\s?\}?")
+_IN_CONGRUENCE = linear.compile(r"\\b?mod\s?\{?\s?(\w+)\s?\}?")
+_BMOD = linear.compile(r"\\b?mod(?![a-z])\s?")
+_PLAIN_MOD = linear.compile(r"([\d)}])\s?mod\s?([\d(])")
+_NUMBER_SETS = linear.compile(r"\\(?:mathbb|Bbb)\s?\{?\s?([RZNQC])(?![A-Za-z])\s?\}?")
 _SET_NAMES = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
-_LARGE = re.compile(
-    r"(?<=\d)\s?(?:\\text\{)?\s?\b(dozen|hundred|thousand|lakh|million|crore|billion|trillion)s?\b\s?(?:of)?\}?", re.IGNORECASE
+_LARGE = linear.compile(
+    r"(?<=\d)(?:\s?\\text\{\s?|\s{1,2})(dozen|hundred|thousand|lakh|million|crore|billion|trillion)s?\b\s?(?:of)?\}?",
+    linear.IGNORECASE,
 )
 _SIZES = {"dozen": "12", "hundred": "100", "thousand": "10^3", "lakh": "10^5", "million": "10^6", "crore": "10^7",
           "billion": "10^9", "trillion": "10^{12}"}  # fmt: skip
-_ELLIPSIS = re.compile(r"\\(?:dots[cbmio]?|cdots|ldots)(?![a-z])|\.\.\.+")
-_INFINITY = re.compile(r"\bInfinity\b")
-_CHOOSE = re.compile(r"(?:\{\})?_\{?(\d{1,6})\}?\s?C_\{?(\d{1,6})\}?")
-_PLUS_MINUS = re.compile(r"\+\s?/\s?-|(?:^|(?<==))\s*\+\s?-(?=\s*[\d\\s(])")
-_UNION = re.compile(r"(?<=[)\]\x02])\s*[uU]\s*(?=[(\[\x01])")
+_ELLIPSIS = linear.compile(r"\\(?:dots[cbmio]?|cdots|ldots)(?![a-z])|\.\.\.+")
+_INFINITY = linear.compile(r"\bInfinity\b")
+_CHOOSE = linear.compile(r"(?:\{\})?_\{?(\d{1,6})\}?\s?C_\{?(\d{1,6})\}?")
+_PLUS_MINUS = linear.compile(r"\+\s?/\s?-|(?:^|(?<==))\s*\+\s?-(?=\s*[\d\\s(])")
+_UNION = linear.compile(r"(?<=[)\]\x02])\s*[uU]\s*(?=[(\[\x01])")
 
 
 def with_one_name(text: str) -> str:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import re
+from verifiers.patterns import linear
 
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
+_THOUSANDS = linear.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _GAP = r"(?:\{,\}|\\[,;:! ]|,\s?\\[,;:! ]\s?|~)"
-_THOUSANDS_SPACED = re.compile(rf"(?<![\d.,])\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)")
-_THOUSANDS_BLANK = re.compile(r"(?<![\d.,/^_}{\\] )(?<![\d.,/^_}{])\d{1,3}(?: \d{3})+(?![\d/]| [\d/]| ?\\frac)")
-_THOUSANDS_DOTTED = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.])")
-_DECIMAL_COMMA = re.compile(r"(?<!\d)(\d+)\{,\}(\d+)")
-_MIXED = re.compile(r"(?<![\d./^_}])(\d+)\s+(\d+)\s?/\s?(\d+)(?![\d/])")
-_BARRED = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s?(?:\{(\d+)\}|(\d))")
-_BRACKETED = re.compile(r"(\d*)\.(\d*)\((\d{1,30})\)(?![\d(])")
-_DOTTED = re.compile(r"(\d*)\.(\d*)\\dot\s?\{?(\d)\}?(?:(\d*)\\dot\s?\{?(\d)\}?)?")
-_ENDLESS = re.compile(
-    r"(?<![\d.])(?:(\d{0,40})\.(\d{0,20}?)(\d{1,12}?)\3{2,40}|(\d{0,40})\.()(\d{2,12})\6{1,20})\s?\\ldots"
-)
-_IN_BASE = re.compile(
-    r"(?<![A-Za-z0-9.}])(?:(\()?(?P<digits>[0-9][0-9A-F]{0,40})(?(1)\)))\s?"
+_THOUSANDS_SPACED = linear.compile(rf"(?<![\d.,])\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)")
+_THOUSANDS_BLANK = linear.compile(r"(?<![\d.,/^_}{])\d{1,3}(?: \d{3})+(?![\d/]| [\d/]| ?\\frac)")
+_THOUSANDS_DOTTED = linear.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.])")
+_DECIMAL_COMMA = linear.compile(r"(?<!\d)(\d+)\{,\}(\d+)")
+_MIXED = linear.compile(r"(?<![\d./^_}])(\d+)\s+(\d+)\s?/\s?(\d+)(?![\d/])")
+_BARRED = linear.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s?(?:\{(\d+)\}|(\d))")
+_BRACKETED = linear.compile(r"(\d*)\.(\d*)\((\d{1,30})\)(?![\d(])")
+_DOTTED = linear.compile(r"(\d*)\.(\d*)\\dot\s?\{?(\d)\}?(?:(\d*)\\dot\s?\{?(\d)\}?)?")
+_ENDLESS = linear.compile(r"(?<![\d.])(\d{0,40})\.(\d{3,512})\s?\\ldots")
+_IN_BASE = linear.compile(
+    r"(?<![A-Za-z0-9.}])(?:\((?P<inner>[0-9][0-9A-F]{0,40})\)|(?P<digits>[0-9][0-9A-F]{0,40}))\s?"
     r'(?:_\s?\{?\s?"?\s?(?:base\s?"?\s?)?(?P<base>\d{1,2}(?!\d)|[a-z]{3,7})\s?"?\s?\}?|(?:"|in\s)?\s?base\s?"?\s?(?P<last>\d{1,2})$)'
 )
-_TIME = re.compile(r"(?:at )?(\d{1,2}) ?: ?([0-5]\d) ?([ap]) ?\.? ?m ?\.?", re.IGNORECASE)
-_TIME_SPACING = re.compile(
+_TIME = linear.compile(r"(?:at )?(\d{1,2}) ?: ?([0-5]\d) ?([ap]) ?\.? ?m ?\.?", linear.IGNORECASE)
+_TIME_SPACING = linear.compile(
     r"\\(?:text|mathrm|mbox|textrm|textbf|textit|mathbf|quad|qquad)(?![a-z])|\\[hm]s(?:pace|kip)\s?\{[^{}]{0,20}\}|\\[,!;:> ]"
     r"|[{}$~]|\\$"
 )
+_NO_DIGIT = linear.compile(r"\D")
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty"
@@ -35,11 +34,17 @@ NUMBER_WORDS = {word: str(value) for value, word in enumerate(_WORDS.split())}
 
 def joined_thousands(text: str) -> str:
     """Drops the marks of LaTeX and the blanks that part thousands, as in 1{,}234 or 1 234, and reads 3{,}14."""
-    text = _THOUSANDS_SPACED.sub(lambda m: re.sub(r"\D", "", m.group()), text)
+    text = _THOUSANDS_SPACED.sub(lambda m: _NO_DIGIT.sub("", m.group()), text)
     text = _DECIMAL_COMMA.sub(r"\1.\2", text)
     if " " in text:
-        text = _THOUSANDS_BLANK.sub(lambda m: m.group().replace(" ", ""), text)
+        text = _THOUSANDS_BLANK.sub(_without_blanks, text)
     return _THOUSANDS_DOTTED.sub(lambda m: m.group().replace(".", ""), text)
+
+
+def _without_blanks(match: linear.Match) -> str:
+    before = match.string[max(match.start() - 2, 0) : match.start()]
+    stays = len(before) == 2 and before[1] == " " and (before[0].isdecimal() or before[0] in ".,/^_}{\\")
+    return match.group() if stays else match.group().replace(" ", "")
 
 
 def joined_at_commas(text: str) -> str:
@@ -59,15 +64,23 @@ def with_fractions(text: str) -> str:
     return _MIXED.sub(r"\1\\frac{\2}{\3}", text)
 
 
-def _between_dots(match: re.Match[str]) -> str:
+def _between_dots(match: linear.Match) -> str:
     whole, fixed, first, middle, last = match.groups()
     return _repeating(whole, fixed, first + (middle + last if last else ""))
 
 
-def _endless(match: re.Match[str]) -> str:
-    groups = match.groups()
-    whole, fixed, period = groups[:3] if groups[2] else groups[3:]
-    return _repeating(whole, fixed, period)
+def _endless(match: linear.Match) -> str:
+    whole, digits = match.groups()
+    for first in range(min(len(digits), 21)):
+        for size in range(1, 13):
+            times, rest = divmod(len(digits) - first, size)
+            if rest == 0 and 3 <= times <= 41 and digits[first:] == digits[first : first + size] * times:
+                return _repeating(whole, digits[:first], digits[first : first + size])
+    for size in range(12, 1, -1):
+        times, rest = divmod(len(digits), size)
+        if rest == 0 and 2 <= times <= 21 and digits == digits[:size] * times:
+            return _repeating(whole, "", digits[:size])
+    return match.group()
 
 
 def _repeating(whole: str, fixed: str, period: str) -> str:
@@ -83,12 +96,13 @@ def without_bases(text: str) -> str:
     return _IN_BASE.sub(_in_ten, text) if "_" in text or "base" in text else text
 
 
-def _in_ten(match: re.Match[str]) -> str:
+def _in_ten(match: linear.Match) -> str:
     word = match.group("base") or match.group("last")
     base = int(NUMBER_WORDS.get(word, word)) if NUMBER_WORDS.get(word, word).isdigit() else 0
-    if not 2 <= base <= 36 or any(int(digit, 36) >= base for digit in match.group("digits")):
+    digits = match.group("digits") or match.group("inner")
+    if not 2 <= base <= 36 or any(int(digit, 36) >= base for digit in digits):
         return match.group()
-    return str(int(match.group("digits"), base))
+    return str(int(digits, base))
 
 
 def time_of_day(text: str) -> tuple[int, int] | None:

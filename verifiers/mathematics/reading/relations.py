@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,11 +9,12 @@ from verifiers.mathematics.reading.form import Form, is_constant
 from verifiers.mathematics.reading.labels import is_label, is_name, is_open_calculus
 from verifiers.mathematics.reading.regions import Region, whole_line
 from verifiers.mathematics.reading.split import depths_of
+from verifiers.patterns import linear
 
 Reader = Callable[[str, int], Form]
 """Reads a part of an answer at a depth of nesting."""
 
-_RELATION = re.compile(
+_RELATION = linear.compile(
     r"\\(?:leqslant|geqslant|leqq|geqq|leq|le|lt|geq|ge|gt|neq|ne|approx|simeq)(?![A-Za-z])|<=|>=|=<|=>|<|>|="
 )
 _RELATION_NAMES = {
@@ -23,8 +23,8 @@ _RELATION_NAMES = {
     "\\approx": "~", "\\simeq": "~",
 }  # fmt: skip
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
-_LONE_LETTER = re.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za-z]_\{?\d\}?)$")
-_INFINITE = re.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
+_LONE_LETTER = linear.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za-z]_\{?\d\}?)$")
+_INFINITE = linear.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
 
 
 def relation(text: str, depth: int, read: Reader) -> Form | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from verifiers.mathematics.reading.names import in_ascii, with_one_name
@@ -10,6 +9,7 @@ from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thou
 from verifiers.mathematics.reading.split import with_usual_brackets
 from verifiers.mathematics.reading.units import CURRENCY, Unit, without_degrees, without_unit
 from verifiers.mathematics.reading.unseen import without_unseen
+from verifiers.patterns import linear
 from verifiers.wording.vocabulary import denies, leads_up
 
 OR, AND = "\x0e", "\x0f"
@@ -19,25 +19,25 @@ ROW = "\x06"
 CASES, END_CASES = "\x10", "\x11"
 """The brackets of a system of equations or of a function by cases."""
 
-_DROPPED = re.compile(
+_DROPPED = linear.compile(
     r"\\(?:left|right|middle|displaystyle|textstyle|scriptstyle|scriptscriptstyle|limits|boxed|fbox|framebox|Bigg?|bigg?|[Bb]igg?[lrm]"
     r"|mathstrut|strut|ensuremath|rm|bf|it|sf|tt|em|boldsymbol|bm|pmb|vec|overrightarrow|hat|widehat|mathopen|mathclose|nolimits"
     r"|tiny|scriptsize|footnotesize|small|normalsize|large|Large|LARGE|huge|Huge|underline|emph|smash|mathbin|mathrel|mathord"
     r"|bfseries|itshape|null|relax|noindent|centering|allowbreak|nobreak)(?![a-zA-Z])"
     r"|\\(?:boxed|fbox)(?=\{)|\\!|\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]|\\hline"
 )
-_SPACES = re.compile(r"\\(?:qquad|quad|hspace\{[^{}]*\}|[,;:> ])|~|\s+")
-_PERCENT = re.compile(r"\\?%|\\text\s?\{\s*(?:\\?%|percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b")
-_TEXT = re.compile(
+_SPACES = linear.compile(r"\\(?:qquad|quad|hspace\{[^{}]*\}|[,;:> ])|~|\s+")
+_PERCENT = linear.compile(r"\\?%|\\text\s?\{\s*(?:\\?%|percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b")
+_TEXT = linear.compile(
     r"\\(text|mbox|mathrm|textbf|textit|textrm|texttt|textsf|mathbf|mathit|mathsf|operatorname|hbox|mathcal|textnormal)"
     r"\s?\*?\s?\{([^{}]*)\}"
 )
 _UNIT_LETTER = frozenset("mgsLhNJWVK")
-_COMMAND_WORDS = re.compile(
+_COMMAND_WORDS = linear.compile(
     r"\s*(?:[\d.,:;/\s%()^-]*|[A-Za-z]|sin|cos|tan|cot|sec|csc|arc(?:sin|cos|tan)|sinh|cosh|tanh|log|lg|ln|exp|sqrt|pi"
     r"|infinity|gcd|lcm|max|min)\s*"
 )
-_NUMBER_AND_UNIT = re.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
+_NUMBER_AND_UNIT = linear.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
 _EQUALS = frozenset(
     ("is", "are", "equals", "is equal to", "i.e.", "i.e.,", "that is", "that is,", "or equivalently", "equivalently", "which is",
      "which equals", "or simply", "namely")
@@ -47,31 +47,46 @@ _ROUGHLY = frozenset(
     for lead in ("", "or ", "which is ", "is ", "i.e. ", "that is ")
     for word in ("approximately", "approx.", "approx", "about", "roughly", "around")
 )
-_ROUGHLY_PLAIN = re.compile(r"\s(?:or|which is|is|i\.e\.)\s(?:approximately|about|roughly|approx\.?)\s")
-_JOINING = re.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", re.IGNORECASE)
-_JOINING_PLAIN = re.compile(r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", re.I)
-_TO = re.compile(r'^(\s*[\d.]+)((?:\s*"?\s*to\s*"?\s*[\d.]+)+\s*)$')
-_ABOUT = re.compile(
-    r'^\s*(?:\\(?:approx|simeq|sim)(?![a-z])|~|=|"?(?:about|approx(?:imately|\.)?|around|roughly)\b"?)\s*'
+_ROUGHLY_PLAIN = linear.compile(r"\s(?:or|which is|is|i\.e\.)\s(?:approximately|about|roughly|approx\.?)\s")
+_JOINING = linear.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", linear.IGNORECASE)
+_JOINING_PLAIN = linear.compile(r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", linear.IGNORECASE)
+_TO = linear.compile(r'^(\s*[\d.]+)((?:\s*"?\s*to\s*"?\s*[\d.]+)+\s*)$')
+_ABOUT = linear.compile(
+    r'^\s*(?:\\(?:approx|simeq|sim)(?![a-z])|~|=|"?(?:about\b|approximately\b|approx\.\b|approx\b|around\b|roughly\b)"?)\s*'
 )
-_SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
-_FRACTION_NAMES = re.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
-_SHORT_BINOMIAL = re.compile(r"\\binom\s*(\d)\s*(\d)")
-_EDGE = re.compile(r"^[\s\x06]+|[\s.,;:\\\x06]+$")
-_MARKUP = re.compile(r"^\s*(?:\*\*(.*)\*\*|\*(.*)\*|`(.*)`)[\s.,;:]*$", re.DOTALL)
-_DELIMITERS = re.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
-_IDLE_BLANK = re.compile(r" (?!\d)|(?<!\d) ")
-_LEAD = re.compile(r"^\s*\\(?:text|mbox|textbf|textrm|mathrm)\s?\{([^{}]*)\}\s*:?")
-_UNEQUAL = re.compile(r"(?<![\d)}!])!=")
-_NOT = re.compile(r"\\not\s?=")
-_QUOTE = re.compile(r'(^\s*"|"\s*$)|([A-Za-z)])"(?=[(\s+*/=-])|"')
-_CURRENCY = re.compile(r"(?:\bUS\s?|\bUSD\s?)?(?:\\text\s?\{\s*\\\$\s*\}|\\\$|\bUS(?=\$))|\bUSD\s?(?=\d)")
-_SYSTEM = re.compile(
+_SHORT_FRACTION = linear.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
+_FRACTION_NAMES = linear.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
+_SHORT_BINOMIAL = linear.compile(r"\\binom\s*(\d)\s*(\d)")
+_EDGE = linear.compile(r"^[\s\x06]+|[\s.,;:\\\x06]+$")
+_MARKUP = linear.compile(r"^\s*(?:\*\*(.*)\*\*|\*(.*)\*|`(.*)`)[\s.,;:]*$", linear.DOTALL)
+_DELIMITERS = linear.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
+_IDLE_BLANK = linear.compile(r" (?!\d)|(?<!\d) ")
+_LEAD = linear.compile(r"^\s*\\(?:text|mbox|textbf|textrm|mathrm)\s?\{([^{}]*)\}\s*:?")
+_UNEQUAL = linear.compile(r"(?<![\d)}!])!=")
+_NOT = linear.compile(r"\\not\s?=")
+_OUTER_QUOTES = linear.compile(r'^\s*"|"\s*$')
+_SECOND_PRIME = linear.compile(r'([A-Za-z)])"(?=[(\s+*/=-])')
+_DOLLAR = r"(?:\\text\s?\{\s*\\\$\s*\}|\\\$)"
+_CURRENCY = linear.compile(rf"\bUSD?\s?{_DOLLAR}|{_DOLLAR}|\b(?:USD?\s)?US(?=\$)|\bUSD\s?(?=\d)")
+_SYSTEM = linear.compile(
     r"\\begin\{cases\}|\\left\s?\\(?:\{|lbrace)\s?\\begin\{(?:array|aligned|gathered|matrix)\}(?:\{[clr|\s]*\})?"
 )
-_SYSTEM_END = re.compile(r"\\end\{cases\}|\\end\{(?:array|aligned|gathered|matrix)\}\s?\\right\s?\.")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-_TIMES_TEN = re.compile(r"(?<=\d)\s?[xX]\s?(?=10\s?(?:\^|\*\*))")
+_SYSTEM_END = linear.compile(r"\\end\{cases\}|\\end\{(?:array|aligned|gathered|matrix)\}\s?\\right\s?\.")
+_CONTROL = linear.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_TIMES_TEN = linear.compile(r"(?<=\d)\s?[xX]\s?(?=10\s?(?:\^|\*\*))")
+_TWO_BACKSLASHES = linear.compile(r"\\\\[A-Za-z]{2}")
+_ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
+_INVISIBLE_BRACKET = linear.compile(r"\\right\s?\.|\\left\s?\.")
+_TO_WORD = linear.compile(r'[\s"]*to[\s"]*')
+_BLANK_OF_DIGITS = linear.compile(r"(?<=\d) (?=\d)")
+_PLUS = linear.compile(r"^\+")
+_ROW_GAP = linear.compile(r"\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]")
+_ROW_END = linear.compile(r"\\(?:hline|cr)(?![a-z])|\\\\")
+_UNESCAPED_ROW = linear.compile(r"\\(?=[\s\d-])")
+_DIGIT = linear.compile(r"\d")
+_JOINED = linear.compile(f"[{OR}{AND}]|, ")
+_JOINT = linear.compile(f"(\\s*[{OR}{AND}]\\s*|, )")
+_COMMAND_AND_LETTER = linear.compile(r"(\\[A-Za-z]+) (?=[A-Za-z])")
 
 
 class Spelling(NamedTuple):
@@ -87,8 +102,8 @@ def normalise(answer: str) -> Spelling:
     Words that the author marked as text stay, between double quotes.
     """
     text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("\ufffd", in_ascii(answer)))
-    if re.search(r"\\\\[A-Za-z]{2}", text) and "\\begin" not in text:
-        text = re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
+    if _TWO_BACKSLASHES.search(text) and "\\begin" not in text:
+        text = _ESCAPED_TWICE.sub(r"\\", text)
     text, unit = without_degrees(without_unseen(_MARKUP.sub(r"\1\2\3", text)))
     text = _without_quotes(_NOT.sub("\\\\ne ", _UNEQUAL.sub("\\\\ne ", text)))
     priced = _CURRENCY.sub(" ", text)
@@ -96,32 +111,32 @@ def normalise(answer: str) -> Spelling:
         text, unit = priced, CURRENCY
     if "\\begin" in text:
         text = _rows(text)
-    text = re.sub(r"\\right\s?\.|\\left\s?\.", "", text.replace("{:}", ":"))
+    text = _INVISIBLE_BRACKET.sub("", text.replace("{:}", ":"))
     text = _DROPPED.sub("", joined_thousands(_DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
     text = with_one_name(text)
     text = _TEXT.sub(_quoted, _without_lead(text))
     text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
     text = _EDGE.sub("", without_bases(text))
-    text = _TO.sub(lambda m: m.group(1) + re.sub(r'[\s"]*to[\s"]*', ":", m.group(2)), _ABOUT.sub("", text))
+    text = _TO.sub(lambda m: m.group(1) + _TO_WORD.sub(":", m.group(2)), _ABOUT.sub("", text))
     text = _JOINING_PLAIN.sub(_joining, _ROUGHLY_PLAIN.sub(r" \\approx ", text))
     text, measured = _without_units(text)
     text = with_usual_brackets(joined_at_commas(text))
     text = _SHORT_FRACTION.sub(_braced, _SHORT_FRACTION.sub(_braced, text))
     text = _SHORT_BINOMIAL.sub(r"\\binom{\1}{\2}", text)
     text = _EDGE.sub("", text)
-    text = re.sub(r"(?<=\d) (?=\d)", "\x03", text).replace(" ", "") if "\\" not in text else _tight(text)
-    return Spelling(re.sub(r"^\+", "", text), measured or unit)
+    text = _BLANK_OF_DIGITS.sub("\x03", text).replace(" ", "") if "\\" not in text else _tight(text)
+    return Spelling(_PLUS.sub("", text), measured or unit)
 
 
 def _without_lead(text: str) -> str:
     """Drops words that only announce what follows them: "The answer is"."""
     lead = _LEAD.match(text)
-    return text[lead.end() :] if lead and leads_up(lead[1]) and text[lead.end() :].strip(" .") else text
+    return text[lead.end() :] if lead and leads_up(lead.group(1)) and text[lead.end() :].strip(" .") else text
 
 
 def _without_quotes(text: str) -> str:
     """Drops quotation marks around the whole and an inch mark; a letter's are primes, and others part what they stand in."""
-    return _QUOTE.sub(lambda found: "" if found[1] else f"{found[2]}''" if found[2] else " ", text)
+    return _SECOND_PRIME.sub(r"\1''", _OUTER_QUOTES.sub("", text)).replace('"', " ") if '"' in text else text
 
 
 def squeezed(text: str) -> str:
@@ -130,16 +145,16 @@ def squeezed(text: str) -> str:
 
 
 def _rows(text: str) -> str:
-    text = re.sub(r"\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]", r"\\\\", text)
-    text = re.sub(r"\\(?:hline|cr)(?![a-z])|\\\\", lambda m: "" if "hline" in m.group() else f" {ROW} ", text)
+    text = _ROW_GAP.sub(r"\\\\", text)
+    text = _ROW_END.sub(lambda m: "" if "hline" in m.group() else f" {ROW} ", text)
     if ROW not in text:
         # a text that was unescaped once too often has one backslash where two ended a row
-        text = re.sub(r"\\(?=[\s\d-])", f" {ROW} ", text)
+        text = _UNESCAPED_ROW.sub(f" {ROW} ", text)
     text = _SYSTEM_END.sub(END_CASES, _SYSTEM.sub(CASES, text))
     return text.replace("smallmatrix", "matrix")
 
 
-def _quoted(match: re.Match[str]) -> str:
+def _quoted(match: linear.Match) -> str:
     command, words = match.groups()
     joining = _JOINING.match(words)
     if joining:
@@ -150,7 +165,7 @@ def _quoted(match: re.Match[str]) -> str:
         return sign if match.string[: match.start()].strip() and match.string[match.end() :].strip(" .") else " "
     if denies(words):
         words = words.replace(" ", "\x04")
-    words = _JOINING_PLAIN.sub(_joining, words) if re.search(r"\d", words) else words
+    words = _JOINING_PLAIN.sub(_joining, words) if _DIGIT.search(words) else words
     before = match.string[: match.start()].rstrip(" \\,;~")[-1:]
     if (
         words.strip() in _UNIT_LETTER
@@ -164,20 +179,27 @@ def _quoted(match: re.Match[str]) -> str:
     return f' "{words.strip()}" ' if words.strip() else " "
 
 
-def _joining(match: re.Match[str]) -> str:
+def _last_before(text: str, at: int) -> str:
+    """Returns the last character before a place that is no blank."""
+    while at and text[at - 1] in " \\,;~":
+        at -= 1
+    return text[at - 1 : at] if at else ""
+
+
+def _joining(match: linear.Match) -> str:
     word = next(group for group in match.groups() if group).lower()
     return f" {OR if word in {'or', 'lor', 'vee'} else AND} "
 
 
 def _without_units(text: str) -> tuple[str, Unit | None]:
     """Takes the unit off the whole answer, and off each of several answers that words or commas join."""
-    if not re.search(f"[{OR}{AND}]|, ", text) or any(bracket in text for bracket in "([\x01"):
+    if not _JOINED.search(text) or any(bracket in text for bracket in "([\x01"):
         return without_unit(text)
-    parts = re.split(f"(\\s*[{OR}{AND}]\\s*|, )", text)
+    parts = _JOINT.split(text)
     return "".join(without_unit(part)[0] if at % 2 == 0 else part for at, part in enumerate(parts)), None
 
 
-def _braced(match: re.Match[str]) -> str:
+def _braced(match: linear.Match) -> str:
     parts = [part for part in match.groups() if part]
     if parts[1] == "{":
         return rf"\frac{{{parts[0]}}}{{"
@@ -186,6 +208,6 @@ def _braced(match: re.Match[str]) -> str:
 
 def _tight(text: str) -> str:
     """Drops blanks, but keeps the one that ends a command or parts two numbers."""
-    text = re.sub(r"(\\[A-Za-z]+) (?=[A-Za-z])", "\\1\x04", text)
-    text = re.sub(r"(?<=\d) (?=\d)", "\x03", text).replace(" ", "")
+    text = _COMMAND_AND_LETTER.sub("\\1\x04", text)
+    text = _BLANK_OF_DIGITS.sub("\x03", text).replace(" ", "")
     return text.replace("\x04", " ")

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-import re
+from functools import cache
+
+from verifiers.patterns import linear
 
 PAIRS = {"(": ")", "[": "]", "\x01": "\x02", "{": "}", "\x10": "\x11"}
 _CLOSERS = frozenset(PAIRS.values())
-_FRENCH = re.compile(
-    r"(?:^|\\cup|\\cap|\\in|\\setminus|[=,;:(])\s*\]|(?<!\\sqrt)\[\s*(?:$|\\cup|\\cap|\\setminus|[,;)]|\x02)"
-)
-_FRENCH_INTERVAL = re.compile(r"([\[\](])([^\[\];,]{1,200})([;,])([^\[\];,]{1,200}?)([\[\])])")
+_FRENCH_BEGINS = linear.compile(r"(?:^|\\cup|\\cap|\\in|\\setminus|[=,;:(])\s*\]")
+_FRENCH_ENDS = linear.compile(r"(\\sqrt)?\[\s*(?:$|\\cup|\\cap|\\setminus|[,;)]|\x02)")
+_FRENCH_INTERVAL = linear.compile(r"([\[\](])([^\[\];,]{1,200})([;,])([^\[\];,]{1,200}?)([\[\])])")
 
 
 def closing(text: str, start: int, mixed: bool = False) -> int:
@@ -55,18 +56,23 @@ def split_command(text: str, *commands: str) -> list[str]:
     """Cuts at LaTeX commands that stand outside all brackets, such as `\\cup`."""
     if not any(command in text for command in commands):
         return [text]
-    either = "|".join(re.escape(command) for command in commands)
-    return split(re.sub(rf"(?:{either})(?![A-Za-z]) ?", "\x05", text), "\x05")
+    return split(_any_of(commands).sub("\x05", text), "\x05")
+
+
+@cache
+def _any_of(commands: tuple[str, ...]) -> linear.Pattern:
+    return linear.compile(rf"(?:{'|'.join(map(linear.escape, commands))})(?![A-Za-z]) ?")
 
 
 def with_usual_brackets(text: str) -> str:
     """Writes intervals such as ]0,1[ with round brackets; other text stays."""
-    if ("[" not in text and "]" not in text) or not _FRENCH.search(text):
+    if "[" not in text and "]" not in text:
         return text
-    return _FRENCH_INTERVAL.sub(_usual, text)
+    french = _FRENCH_BEGINS.search(text) or any(not end.group(1) for end in _FRENCH_ENDS.finditer(text))
+    return _FRENCH_INTERVAL.sub(_usual, text) if french else text
 
 
-def _usual(match: re.Match[str]) -> str:
+def _usual(match: linear.Match) -> str:
     opening, low, comma, high, close = match.groups()
     if any(side.count("(") != side.count(")") for side in (low, high)):
         return match.group()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from verifiers.patterns import linear
 
 _MAX_TOKENS = 1500
 _GREEK_LETTERS = (
@@ -31,7 +31,7 @@ _WORDS = sorted(
     key=len,
     reverse=True,
 )
-_TOKEN = re.compile(
+_TOKEN = linear.compile(
     r"(?P<num>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|\\begin\{(?P<begin>[A-Za-z]+)\}(?:\{[clr|]*\})?"
     r"|\\end\{(?P<end>[A-Za-z]+)\}|\\(?P<cmd>[A-Za-z]+)|(?P<word>[A-Za-z]+)"
     r"|(?P<row>\x06)|(?P<op>\*\*|[-+*/^_(){}\[\]|!,'&%<>=])|(?P<bad>\S)|\s+"

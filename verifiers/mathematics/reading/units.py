@@ -6,10 +6,10 @@ A unit counts only where both answers have one: 5 cm is 5, but not 5 km; 1 m is 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from verifiers.patterns import linear
 from verifiers.wording.vocabulary import names_things
 
 
@@ -62,34 +62,40 @@ _define("length", 3, "ml milliliter milliliters millilitre millilitres", Fractio
 _define("angle", 1, "degree degrees deg degs", 1)
 _define("turn", 1, "radian radians rad rads", 1)
 
-_TAIL = re.compile(
+_TAIL = linear.compile(
     r'"[^"]*"|\\[A-Za-z]+|[A-Za-z]+\.?|(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?|\s+|\S'
 )
-_POWER = re.compile(r"(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?")
-_QUOTED_FRACTION = re.compile(
+_POWER = linear.compile(r"(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?")
+_QUOTED_FRACTION = linear.compile(
     r'\\frac\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s*$'
 )
-_MANY_LETTERS = re.compile(r"[A-Za-z][A-Za-z]")
-_COMMANDS = re.compile(r"\\[A-Za-z]+|sqrt|pi")
+_MANY_LETTERS = linear.compile(r"[A-Za-z][A-Za-z]")
+_COMMANDS = linear.compile(r"\\[A-Za-z]+|sqrt|pi")
 _NOTATION = frozenset(
     "sin cos tan cot sec csc log ln lg exp sqrt pi inf infinity infty oo theta alpha beta gamma delta mod gcd lcm max det and"
     .split()
 )
-_ONE_VALUE = re.compile(r"[-+]?1(?:\.0*)?")
+_ONE_VALUE = linear.compile(r"[-+]?1(?:\.0*)?")
 _DEGREE = r"(?:\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z])|\^\s?\{?\s?\\text\{o\}\s?\}?)"
-_DEGREES = re.compile(
+_DEGREES = linear.compile(
     rf"{_DEGREE}\s*(?:\\(?:text|mathrm)\s?\{{\s*[CF]\s*\}}|[CF](?![A-Za-z]))?|\bdegrees?\b(?:\s(?:celsius|fahrenheit))?"
     r"|\\circ(?=\s*[.,]?\s*$)",
-    re.IGNORECASE,
+    linear.IGNORECASE,
 )
 _MARK = r"\s?(?:'|\^\s?\{?\s?\\prime\s?\}?|\\prime)"
-_SEXAGESIMAL = re.compile(
-    rf"(\d{{1,6}})\s?{_DEGREE}\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:{_MARK})(?!\s?(?:'|\\prime))"
-    rf"(?:\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:(?:{_MARK}){{2}}|\^\s?\{{?\\prime\s?\\prime\s?\}}?))?"
+_SEXAGESIMAL = linear.compile(
+    rf"(\d{{1,6}})\s?{_DEGREE}\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:{_MARK})"
+    rf"(?:\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:(?:{_MARK}){{2}}|\^\s?\{{?\\prime\s?\\prime\s?\}}?)|(?!\s?(?:'|\\prime)))"
 )
-_TRIGONOMETRY = re.compile(r"(?<![A-Za-z])(?:sin|cos|tan|cot|sec|csc)(?![a-z])|\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
-_ANGLE = re.compile(rf"(\d+(?:\.\d+)?)\s?{_DEGREE}")
-_ORDINAL = re.compile(r'(?<=\d)\s?(?:\^\s?\{?\s?"(?:st|nd|rd|th)"\s?\}?|(?:st|nd|rd|th)(?![A-Za-z]))')
+_TRIGONOMETRY = linear.compile(
+    r"(?<![A-Za-z])(?:sin|cos|tan|cot|sec|csc)(?![a-z])|\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])"
+)
+_ANGLE = linear.compile(rf"(\d+(?:\.\d+)?)\s?{_DEGREE}")
+_ORDINAL = linear.compile(r'(?<=\d)\s?(?:\^\s?\{?\s?"(?:st|nd|rd|th)"\s?\}?|(?:st|nd|rd|th)(?![A-Za-z]))')
+_TEMPERATURE = linear.compile(r"(?<![a-z])[CF]\s*\}?\s*$|[Cc]elsius|[Ff]ahrenheit")
+_POWER = linear.compile(r"\^\s?\{?\s?-?[123]\s?\}?")
+_DIGIT = linear.compile(r"\d")
+_OF_MEASURE = linear.compile(r"[A-Za-z]+|/|\^\s?\{?\s?(-?\d)|(\d)")
 
 
 def without_degrees(text: str) -> tuple[str, Unit | None]:
@@ -100,11 +106,11 @@ def without_degrees(text: str) -> tuple[str, Unit | None]:
     if _TRIGONOMETRY.search(text):
         return _DEGREES.sub("", _ANGLE.sub(r"(\1\\pi/180)", text)), None
     plain = _DEGREES.sub("", text)
-    temperature = re.search(r"(?<![a-z])[CF]\s*\}?\s*$|[Cc]elsius|[Ff]ahrenheit", text)
+    temperature = _TEMPERATURE.search(text)
     return plain, DEGREE if plain != text and not temperature else None
 
 
-def _as_degrees(match: re.Match[str]) -> str:
+def _as_degrees(match: linear.Match) -> str:
     degrees, minutes, seconds = (Fraction(group or 0) for group in match.groups())
     value = degrees + minutes / 60 + seconds / 3600
     return rf"\frac{{{value.numerator}}}{{{value.denominator}}}^\circ"
@@ -142,7 +148,7 @@ def _end_of_value(text: str) -> int:
     return known
 
 
-def _is_unit_letter(text: str, token: re.Match[str]) -> bool:
+def _is_unit_letter(text: str, token: linear.Match) -> bool:
     """Tells the letters of "9.8 m/s" from symbols, which follow their factor without a blank or stand alone."""
     slash_before = text[: token.start()].rstrip().endswith("/")
     slash_after = text[token.start() - 1 : token.start()] == " " and text[token.end() :].lstrip().startswith("/")
@@ -152,7 +158,7 @@ def _is_unit_letter(text: str, token: re.Match[str]) -> bool:
 def _measure(words: str) -> Unit | None:
     """Reads "m/s^2" or "square feet"; None when a word is no measure."""
     read = _Measure()
-    for token in re.finditer(r"[A-Za-z]+|/|\^\s?\{?\s?(-?\d)|(\d)", words.replace('"', " ")):
+    for token in _OF_MEASURE.finditer(words.replace('"', " ")):
         power = token.group(1) or token.group(2)
         if not (read.raised(int(power)) if power else read.word(token.group().lower())):
             return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from verifiers.patterns import linear
 
-_COMMAND = re.compile(
+_COMMAND = linear.compile(
     r"\\(?:(?P<whole>[hv]?phantom|label|tag|[hv]space|color|pagecolor|nonumber|notag)|(?P<style>textcolor|colorbox|mathcolor))"
     r"\*?\s?(?:\[[^\[\]{}]{0,20}\]\s?)?\{"
 )

@@ -1,0 +1,231 @@
+"""Patterns and their matches: the part of Python's `re` that the product uses, on RE2.
+
+A pattern is compiled when its module is imported, and refused then if it has no linear-time translation. Every search
+reads a text once. A text that lacks what every match must hold is not searched at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from re import DOTALL, IGNORECASE, MULTILINE, RegexFlag
+from typing import Any
+
+from re2 import _re2
+
+from verifiers.patterns.alphabet import encoded
+from verifiers.patterns.syntax import Group, Mark, Untranslatable, read
+from verifiers.patterns.translate import choices, required
+from verifiers.patterns.writing import Writer
+
+__all__ = ["DOTALL", "IGNORECASE", "MULTILINE", "Match", "Pattern", "Untranslatable", "compile", "escape"]
+
+Span = tuple[int, int]
+
+_ANCHOR = _re2.RE2.Anchor
+_NONE = (-1, -1)
+_OPTIONS = _re2.RE2.Options()
+_OPTIONS.encoding = _re2.RE2.Options.Encoding.LATIN1
+_OPTIONS.log_errors = False
+
+PATTERNS: list[Pattern] = []
+"""All that were compiled, for tests."""
+
+
+class Match:
+    """Where a pattern was found in `string`."""
+
+    __slots__ = ("_names", "_spans", "string")
+
+    def __init__(self, string: str, spans: list[Span], names: dict[str, int]) -> None:
+        self.string, self._spans, self._names = string, spans, names
+
+    def _span(self, group: int | str) -> Span:
+        return self._spans[self._names[group] if isinstance(group, str) else group]
+
+    def group(self, group: int | str = 0) -> str | Any:
+        """Returns the text of a group, or None where it took no part."""
+        start, end = self._span(group)
+        return self.string[start:end] if start >= 0 else None
+
+    def groups(self) -> tuple[str | Any, ...]:
+        """Returns the texts of all groups."""
+        return tuple(self.group(at) for at in range(1, len(self._spans)))
+
+    def start(self, group: int | str = 0) -> int:
+        """Returns where a group begins, or -1."""
+        return self._span(group)[0]
+
+    def end(self, group: int | str = 0) -> int:
+        """Returns where a group ends, or -1."""
+        return self._span(group)[1]
+
+    @property
+    def lastgroup(self) -> str | None:
+        """The name of the last named group that took part."""
+        taken = [name for name, at in self._names.items() if self._spans[at][0] >= 0]
+        return taken[-1] if taken else None
+
+
+class _Program:
+    """One compiled program of RE2, and what its groups are in the pattern."""
+
+    __slots__ = ("_groups", "_least", "_match", "_plain")
+
+    def __init__(self, text: str, groups: list[Group | Mark], count: int) -> None:
+        compiled = _re2.RE2(text.encode("latin-1"), _OPTIONS)
+        if not compiled.ok():
+            raise Untranslatable(f"RE2 refuses {text!r}: {compiled.error().decode('latin-1')}")
+        self._match = compiled.Match
+        self._groups = [(group.index, group.side if isinstance(group, Mark) else None) for group in groups]
+        self._plain = self._groups == [(index, None) for index in range(1, count + 1)]
+        self._least = count + 1
+
+    def find(self, data: bytes, pos: int, anchor: object) -> list[Span] | None:
+        """Returns the spans of the match and its groups."""
+        spans: list[Span] = self._match(anchor, data, pos, len(data))
+        if spans[0][0] < 0:
+            return None
+        return spans if self._plain else self._arranged(spans)
+
+    def _arranged(self, spans: list[Span]) -> list[Span]:
+        found = [_NONE] * self._least
+        found[0] = spans[0]
+        for (group, side), span in zip(self._groups, spans[1:], strict=True):
+            if span[0] < 0:
+                continue
+            if side is None:
+                found[group] = span
+            else:
+                found[group] = (span[0], found[group][1]) if side == 0 else (found[group][0], span[0])
+        return found
+
+
+_last: tuple[str, bytes] = ("", b"")
+
+
+def _data(text: str) -> bytes:
+    """Returns the bytes of a text; those of the last one are kept, since it is often searched again."""
+    global _last  # noqa: PLW0603 - one pair, replaced as a whole, so any thread may
+    known, data = _last
+    if known is not text:
+        data = encoded(text)
+        _last = (text, data)
+    return data
+
+
+class Pattern:
+    """A pattern; its methods do what those of `re.Pattern` do."""
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        self.pattern = pattern
+        tree, self._names, self._count = read(pattern, flags)
+        self._choices = choices(tree)
+        self._needed = tuple(required(tree))
+        self._sees_before = any(before is not None for before, _ in self._choices)
+        self._anywhere = self._program(at_start=True, later=True)
+        PATTERNS.append(self)
+
+    @cached_property
+    def _at_start(self) -> _Program:
+        """Matches at the beginning of a text only."""
+        return self._program(at_start=True) if self._sees_before else self._anywhere
+
+    @cached_property
+    def _later(self) -> _Program:
+        """Begins with the character before a match."""
+        return self._program(later=True) if self._sees_before else self._anywhere
+
+    @cached_property
+    def _whole(self) -> _Program:
+        return self._program(at_start=True, whole=True)
+
+    def _program(self, *, at_start: bool = False, later: bool = False, whole: bool = False) -> _Program:
+        writer = Writer(whole=whole)
+        if self._sees_before:
+            starts = [start for start, wanted in ((True, at_start), (False, later)) if wanted]
+            text = "|".join(writer.alternatives(self._choices, at_start=start) for start in starts)
+        else:
+            text = "|".join(writer.written(node) for _, node in self._choices)
+        return _Program(text, writer.groups, self._count)
+
+    def _find(self, text: str, pos: int, anchor: object) -> Match | None:
+        if self._needed and not any(needed in text for needed in self._needed):
+            return None
+        if not self._sees_before:
+            spans = self._anywhere.find(_data(text), pos, anchor)
+        elif pos:
+            spans = self._later.find(_data(text), pos - 1, anchor)
+        else:
+            program = self._anywhere if anchor is _ANCHOR.UNANCHORED else self._at_start
+            spans = program.find(_data(text), 0, anchor)
+        return None if spans is None else Match(text, spans, self._names)
+
+    def search(self, text: str, pos: int = 0) -> Match | None:
+        """Returns the first match at or after a place, or None."""
+        return self._find(text, pos, _ANCHOR.UNANCHORED)
+
+    def match(self, text: str, pos: int = 0) -> Match | None:
+        """Returns the match at a place, or None."""
+        return self._find(text, pos, _ANCHOR.ANCHOR_START)
+
+    def fullmatch(self, text: str) -> Match | None:
+        """Returns the match of a whole text, or None."""
+        spans = self._whole.find(encoded(text), 0, _ANCHOR.ANCHOR_BOTH)
+        return None if spans is None else Match(text, spans, self._names)
+
+    def finditer(self, text: str, pos: int = 0) -> Iterator[Match]:
+        """Yields the matches from left to right; the pattern must not match the empty text."""
+        while (match := self.search(text, pos)) is not None:
+            assert match.end() > match.start(), self.pattern
+            yield match
+            pos = match.end()
+
+    def findall(self, text: str) -> list[str]:
+        """Returns the first group of each match, or the match where there is none."""
+        group = min(self._count, 1)
+        return [match.group(group) or "" for match in self.finditer(text)]
+
+    def sub(self, replacement: str | Callable[[Match], str], text: str, count: int = 0) -> str:
+        """Returns the text with its matches (at most `count`, unless 0) replaced."""
+        first = self.search(text)
+        if first is None:
+            return text
+        made = _template(replacement) if isinstance(replacement, str) else replacement
+        parts, at = [], 0
+        for number, match in enumerate(self.finditer(text), 1):
+            parts += [text[at : match.start()], made(match)]
+            at = match.end()
+            if number == count:
+                break
+        return "".join([*parts, text[at:]])
+
+    def split(self, text: str) -> list[str]:
+        """Cuts a text at the matches; groups are kept between the parts."""
+        parts, at = [], 0
+        for match in self.finditer(text):
+            parts += [text[at : match.start()], *match.groups()]
+            at = match.end()
+        return [*parts, text[at:]]
+
+
+def _template(text: str) -> Callable[[Match], str]:
+    """A replacement in which `\\1` stands for a group and `\\\\` for a backslash."""
+    pieces = text.split("\\\\")
+    if not any("\\" in piece for piece in pieces):
+        constant = "\\".join(pieces)
+        return lambda match: constant
+    cut = [piece.split("\\") for piece in pieces]
+    return lambda match: "\\".join(
+        "".join([first, *((match.group(int(part[0])) or "") + part[1:] for part in others)]) for first, *others in cut
+    )
+
+
+def compile(pattern: str, flags: int | RegexFlag = 0) -> Pattern:
+    """Returns a pattern in the syntax of Python's `re`; raises Untranslatable where RE2 can't do the same."""
+    return Pattern(pattern, int(flags))
+
+
+def escape(text: str) -> str:
+    """Returns a pattern for a text as it stands."""
+    return "".join(char if char.isalnum() or ord(char) > 0x7F else f"\\{char}" for char in text)
