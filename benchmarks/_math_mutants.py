@@ -62,7 +62,7 @@ def digit(gold: str, rng: random.Random) -> Iterator[str]:
     """One digit replaced, put in, or left out."""
     before = value_of(gold)
     for at, char in enumerate(gold):
-        if not ("0" <= char <= "9"):
+        if not ("0" <= char <= "9") or re.search(r"[A-Za-z]_\{?$", gold[:at]):
             continue
         for other in rng.sample([d for d in "0123456789" if d != char], 3):
             yield gold[:at] + other + gold[at + 1 :]

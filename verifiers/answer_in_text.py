@@ -11,7 +11,7 @@ from typing import NamedTuple
 from verifiers.patterns import linear
 
 from verifiers.wording.cues import DENIAL, ENDING, FOREIGN_CUE, FOREIGN_LETTERS
-from verifiers.wording.vocabulary import changes, denies, names_things, words_of
+from verifiers.wording.vocabulary import BEFORE, SCALING, changes, denies, names_things, words_of
 
 CUE = linear.compile(
     r"(?:final\s+answer|\banswer|\bans)\b(?:(?:\s+(?:should|would|must|will)\s+be|\s+is|\s*[:：=])[\s*:：]*|[*#\s:：]*\n)"
@@ -125,7 +125,9 @@ def goes_on_plainly(rest: str) -> bool:
     after = after[len(end.group()) :]
     following = _CLAUSE_END.search(after)
     said = after[: following.start()] if following else after
-    return not (words_of(said)[:1] == ["or"] or _takes_back(said))
+    first = words_of(said)[:2]
+    more = end.group() == "and" and any(word in SCALING or word in {"counting", "more"} for word in first)
+    return not (more or first[:1] == ["or"] or _takes_back(said))
 
 
 def _takes_back(clause: str) -> bool:
@@ -142,8 +144,7 @@ def stands_plainly(before: str) -> bool:
         return False
     verbs = list(_VERB.finditer(clause))
     window = words_of(clause[verbs[-1].end() :] if verbs else clause)
-    return not any(word in {"than", "least", "most", "between", "to", "of", "over", "under", "minus", "negative", "twice", "double", "half", "times",
-                            "below", "above", "except", "opposite", "dozen", "up", "beyond", "within"} for word in window[-2:])  # fmt: skip
+    return not any(word in BEFORE for word in window[-2:])
 
 
 def is_prose(text: str) -> bool:

@@ -12,11 +12,11 @@ from verifiers.patterns import linear
 DENYING = frozenset(
     "not never no nor neither none nothing without except unless isn't isnt aren't wasn't won't can't cant cannot couldn't "
     "doesn't don't didn't shouldn't wouldn't wrong incorrect false untrue invalid impossible mistaken mistake rejected refuted "
-    "fails fail failed contradicts contradiction excluded ruled instead rather unlike negated nand fake bogus bad error".split()
+    "fails fail failed contradicts contradiction excluded ruled instead rather unlike negated nand fake bogus bad error if provided assuming too rule exclude excludes excluding".split()
 )
 """Words that take a value back."""
 
-LIMITING = frozenset("or less fewer than least most under over below above beneath between up within beyond".split())
+LIMITING = frozenset("or less fewer than least most under over below above beneath between up within beyond out but".split())
 """Words that make a value a bound, or one of several."""
 
 SCALING = frozenset(
@@ -59,6 +59,8 @@ _LEADING = frozenset(
     "polynomial function expression equation domain range interval set coordinates point points vector matrix x y n".split()
 )
 _NO_WORDS = linear.compile(r"[^A-Za-z'’\s.,-]")
+BEFORE = LIMITING - {"or", "under"} | SCALING | {"after", "before", "to", "of", "except", "under"}
+"""Words that, right before a value, make it the bound or the part of something else."""
 _WORDS = linear.compile(r"[A-Za-z'’]+")
 
 

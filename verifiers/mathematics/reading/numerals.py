@@ -100,6 +100,8 @@ def _in_ten(match: linear.Match) -> str:
     word = match.group("base") or match.group("last")
     base = int(NUMBER_WORDS.get(word, word)) if NUMBER_WORDS.get(word, word).isdigit() else 0
     digits = match.group("digits") or match.group("inner")
+    if match.group("last") and match.start():
+        return match.group()
     if not 2 <= base <= 36 or any(int(digit, 36) >= base for digit in digits):
         return match.group()
     return str(int(digits, base))

@@ -65,6 +65,7 @@ _LEAD = linear.compile(r"^\s*\\(?:text|mbox|textbf|textrm|mathrm)\s?\{([^{}]*)\}
 _UNEQUAL = linear.compile(r"(?<![\d)}!])!=")
 _NOT = linear.compile(r"\\not\s?=")
 _OUTER_QUOTES = linear.compile(r'^\s*"|"\s*$')
+_QUOTE_OF_DIGITS = linear.compile(r'(?<=\d)"(?=\d)')
 _SECOND_PRIME = linear.compile(r'([A-Za-z)])"(?=[(\s+*/=-])')
 _DOLLAR = r"(?:\\text\s?\{\s*\\\$\s*\}|\\\$)"
 _CURRENCY = linear.compile(rf"\bUSD?\s?{_DOLLAR}|{_DOLLAR}|\b(?:USD?\s)?US(?=\$)|\bUSD\s?(?=\d)")
@@ -136,7 +137,9 @@ def _without_lead(text: str) -> str:
 
 def _without_quotes(text: str) -> str:
     """Drops quotation marks around the whole and an inch mark; a letter's are primes, and others part what they stand in."""
-    return _SECOND_PRIME.sub(r"\1''", _OUTER_QUOTES.sub("", text)).replace('"', " ") if '"' in text else text
+    if '"' not in text:
+        return text
+    return _QUOTE_OF_DIGITS.sub("\ufffd", _SECOND_PRIME.sub(r"\1''", _OUTER_QUOTES.sub("", text))).replace('"', " ")
 
 
 def squeezed(text: str) -> str:
