@@ -73,8 +73,10 @@ class _Item(NamedTuple):
 def last_cue(text: str) -> linear.Match | None:
     """Returns the last place where a text says that an answer follows."""
     last = None
-    for pattern in (CUE, FOREIGN_CUE) if not text.isascii() else (CUE,):
-        for match in pattern.finditer(text):
+    for match in CUE.finditer(text):
+        last = match
+    if last is None or not text.isascii():
+        for match in FOREIGN_CUE.finditer(text):
             last = match if last is None or match.end() > last.end() else last
     return last
 

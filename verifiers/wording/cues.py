@@ -79,15 +79,13 @@ def _cue(language: Language) -> str:
     return rf"(?:{language.nouns})(?:{after}{glued}){verbs}"
 
 
-def _denial(language: Language) -> str:
-    unspaced = _UNSPACED.search(language.nouns)
-    return f"(?:{language.denials})" if unspaced else rf"(?:^|[^\pL\pM])(?:{language.denials})(?:[^\pL\pM]|$)"
-
-
+_SPACE = re2.Options()
+_SPACE.max_mem = 64 << 20
 _FOREIGN = [language for name, language in LANGUAGES.items() if name != "English"]
-FOREIGN_CUE = re2.compile("(?i)" + "|".join(map(_cue, _FOREIGN)))
-ENDING = re2.compile(r"(?i)\s?(?:" + "|".join(language.endings for language in _FOREIGN if language.endings) + ")$")
-DENIAL = re2.compile("(?i)" + "|".join(map(_denial, _FOREIGN)))
+FOREIGN_CUE = re2.compile("(?i)" + "|".join(map(_cue, _FOREIGN)), options=_SPACE)
+ENDING = re2.compile(r"(?i)\s?(?:" + "|".join(language.endings for language in _FOREIGN if language.endings) + ")$", options=_SPACE)
+_SPACED, _GLUED = ("|".join(one.denials for one in _FOREIGN if bool(_UNSPACED.search(one.nouns)) is glued) for glued in (False, True))
+DENIAL = re2.compile(rf"(?i)(?:^|[^\pL\pM])(?:{_SPACED})(?:[^\pL\pM]|$)|{_GLUED}", options=_SPACE)
 FOREIGN_LETTERS = re2.compile(
     r"[\p{Cyrillic}\p{Hebrew}\p{Arabic}\p{Devanagari}\p{Thai}\p{Hangul}\p{Hiragana}\p{Katakana}\p{Han}]|\p{Greek}{3}"
     r"|[A-Za-z\x{c0}-\x{24f}\x{1e00}-\x{1eff}]*[\x{c0}-\x{d6}\x{d8}-\x{f6}\x{f8}-\x{24f}\x{1e00}-\x{1eff}][A-Za-z\x{c0}-\x{24f}\x{1e00}-\x{1eff}]+"

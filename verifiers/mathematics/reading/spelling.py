@@ -162,9 +162,9 @@ def _quoted(match: linear.Match) -> str:
     joining = _JOINING.match(words)
     if joining:
         return f" {OR if joining.group(1).lower() == 'or' else AND} "
-    said = words.strip(" ,").lower()
+    said = words.strip(" ,(").lower()
     if said in _EQUALS or said in _ROUGHLY:
-        sign = r" \approx " if said in _ROUGHLY else " = "
+        sign = (" (" if "(" in words else " ") + (r"\approx " if said in _ROUGHLY else "= ")
         return sign if match.string[: match.start()].strip() and match.string[match.end() :].strip(" .") else " "
     if denies(words):
         words = words.replace(" ", "\x04")
