@@ -42,6 +42,7 @@ _SET_AGAINST = linear.compile(
     r"[\s,(]*(?:and |but )?(?:not|rather than|instead of) (?:an? |the )?[\s$(*]*(?:[-+]?\d|[A-J]\b)", linear.IGNORECASE
 )
 _NOT_THAT = linear.compile(r"\bnot (?:an? |the )?\$?[-+]?\d[\d.,/]*\$?(?= \w)")
+_ATTAINED = linear.compile(r",?\s(?:is\s)?(?:attained|achieved|reached|occurring|which occurs)\s[^.\n]*\.?\s*$")
 _BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
 _LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", linear.IGNORECASE)
 _WORD = linear.compile(r"[A-Za-z]{2,}")
@@ -178,6 +179,8 @@ def last_value(text: str, announced: bool = False) -> str | None:
     Values that "and", "or" or, in an announced answer, a comma joins to it belong to it. None where the words beside it
     change what it says.
     """
+    attained = _ATTAINED.search(text)
+    text = text[: attained.start()] if attained and _VALUE.search(text[: attained.start()]) else text
     items = [item for item in _items(text) if _is_formula(item.body)]
     if not items:
         return None

@@ -27,18 +27,18 @@ class Language(NamedTuple):
 LANGUAGES = {
     "English": Language(r"final answer|answer|ans", r"(?:should|would|must|will) be|is", "", ""),
     "French": Language(
-        r"réponse finale|bonne réponse|réponse|résultat final", r"est donc|serait|est|doit être", "", r"n'est|n’est|pas|faux|fausse"
+        r"réponse finale|bonne réponse|réponse|résultat final", r"est donc|serait|est|doit être", "", r"n'est|n’est|pas|faux|fausse|incorrect\pL*|erroné\pL*"
     ),
-    "German": Language(r"endgültige antwort|antwort|endergebnis", r"ist|lautet|wäre", "", r"nicht|kein\w*|falsch"),
-    "Spanish": Language(r"respuesta final|respuesta correcta|respuesta", r"es|sería", "", r"no|falso"),
-    "Portuguese": Language(r"resposta final|resposta correta|resposta", r"é|seria", "", r"não|falso"),
-    "Italian": Language(r"risposta finale|risposta corretta|risposta", r"è|sarebbe", "", r"non|falso"),
+    "German": Language(r"endgültige antwort|antwort|endergebnis", r"ist|lautet|wäre", "", r"nicht|kein\pL*|falsch\pL*|inkorrekt"),
+    "Spanish": Language(r"respuesta final|respuesta correcta|respuesta", r"es|sería", "", r"no|fals[oa]|incorrect[oa]|erróne[oa]"),
+    "Portuguese": Language(r"resposta final|resposta correta|resposta", r"é|seria", "", r"não|fals[oa]|incorret[oa]|errad[oa]"),
+    "Italian": Language(r"risposta finale|risposta corretta|risposta", r"è|sarebbe", "", r"non|fals[oa]|sbagliat[oa]"),
     "Russian": Language(
-        r"окончательный ответ|правильный ответ|итоговый ответ|верный ответ|ответ", r"[-—–]|это|равен|будет|является", "", r"не|неверно"
+        r"окончательный ответ|правильный ответ|итоговый ответ|верный ответ|ответ", r"[-—–]|это|равен|будет|является", "", r"не|неверн\pL*|неправильн\pL*|ошиб\pL*"
     ),
     "Turkish": Language(
         r"nihai cevap|doğru cevap|son cevap|cevap|nihai yanıt|doğru yanıt|yanıt|doğru seçenek|sonuç", r"ise|olarak",
-        r"['’]?(?:d[iıuü]r|t[iıuü]r)|olur|olarak bulunur|seçeneğidir|şıkkıdır|seçeneği|şıkkı", r"değil\w*|yanlış\w*",
+        r"['’]?(?:d[iıuü]r|t[iıuü]r)|olur|olarak bulunur|seçeneğidir|şıkkıdır|seçeneği|şıkkı", r"değil\pL*|yanlış\pL*",
     ),
     "Vietnamese": Language(
         r"đáp án cuối cùng|đáp án đúng|đáp án|đáp số|câu trả lời cuối cùng|câu trả lời đúng|câu trả lời|kết quả cuối cùng|kết quả",
@@ -56,7 +56,7 @@ LANGUAGES = {
         r"अंतिम उत्तर|सही उत्तर|उत्तर|अंतिम जवाब|सही जवाब|जवाब|सही विकल्प", r"है|होगा", r"है|हैं|होगा", r"नहीं|गलत"
     ),
     "Thai": Language(
-        r"คำตอบสุดท้าย|คำตอบที่ถูกต้อง|คำตอบ|ตอบ|เฉลย", r"คือข้อ|คือ|เป็น|ข้อ|เท่ากับ", "", r"ไม่\S*|ผิด"
+        r"คำตอบสุดท้าย|คำตอบที่ถูกต้อง|การเลือกที่ถูกต้อง|ตัวเลือกที่ถูกต้อง|ข้อที่ถูกต้อง|คำตอบ|ตอบ|เฉลย", r"คือข้อ|คือ|เป็น|ข้อ|เท่ากับ", "", r"ไม่\S*|ผิด"
     ),
     "Korean": Language(
         r"최종 ?답안|최종 ?답|최종 ?정답|정답|답안|답", r"은|는|이|가", r"입니다|이다|이에요|예요|이며|번입니다|번이다|번|다", r"아니\S*|아닙\S*|않\S*|틀\S*"

@@ -148,8 +148,12 @@ def _relations(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
     related, other = (first, second) if first.kind == "relation" else (second, first)
     if other.origin is not None and related.operator not in {"=", "~"}:
         return judge(related, other.origin)
-    if not related.name or related.operator not in {"=", "~"}:
+    if related.operator not in {"=", "~"}:
         return False
+    if not related.name:
+        # an identity stands for its last side
+        known = {item.kind for item in related.items} <= {"number", "formula"} and related.operator == "="
+        return known and all_of([same(*related.items, judge), same(related.items[1], other, judge)])
     if other.name and other.name != related.name:
         return False
     return same(related.items[1], other, judge)

@@ -90,6 +90,11 @@ _PLUS_MINUS = linear.compile(r"\+\s?/\s?-|(?:^|(?<==))\s*\+\s?-(?=\s*[\d\\s(])")
 _UNION = linear.compile(r"(?<=[)\]\x02])\s*[uU]\s*(?=[(\[\x01])")
 
 
+def _in_figures(match: linear.Match) -> str:
+    goes_on = "\\text" in match.group() and not match.group().endswith("}")
+    return rf"\cdot {_SIZES[match.group(1).lower()]} " + (r"\text{" if goes_on else "")
+
+
 def with_one_name(text: str) -> str:
     """Returns the text with sets between \\x01 and \\x02, `\\reals` for the real numbers, and so on."""
     if "\\" in text:
@@ -102,6 +107,6 @@ def with_one_name(text: str) -> str:
             text = _IN_CONGRUENCE.sub(r"(mod \1)", text) if "\\equiv" in text else _BMOD.sub(r"\\bmod ", text)
     elif "mod" in text:
         text = _PLAIN_MOD.sub(r"\1\\bmod \2", text)
-    text = _LARGE.sub(lambda match: rf"\cdot {_SIZES[match.group(1).lower()]} ", _INFINITY.sub("infinity", text))
+    text = _LARGE.sub(_in_figures, _INFINITY.sub("infinity", text))
     text = _CHOOSE.sub(r"\\binom{\1}{\2}", _ELLIPSIS.sub(r"\\ldots ", text))
     return _PLUS_MINUS.sub(r"\\pm ", _UNION.sub(r"\\cup ", text))
