@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from verifiers.patterns import linear
 from verifiers.registry import Offer, UnknownVerifier, find, offers
 
 _SHOWN = 60
-_SENTENCE = re.compile(r"(?<=[.!?])\s")
+_SENTENCE = linear.compile(r"(?<=[.!?])\s")
 _GIVEN_BY_US = frozenset(("task", "completion", "load_component", "open_sandbox"))
 
 
@@ -44,7 +44,8 @@ def describe(offer: Offer) -> Description:
 
 def _summary(thing: Any) -> str:
     first = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
-    return _SENTENCE.split(first, maxsplit=1)[0]
+    end = _SENTENCE.search(first)
+    return first[: end.start()] if end else first
 
 
 def _parameters(thing: Any) -> dict[str, str]:

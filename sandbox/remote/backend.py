@@ -14,8 +14,8 @@ import functools
 import json
 import marshal
 import os
-import re
 import secrets
+import string
 import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +32,7 @@ from sandbox.warm import descriptors
 from sandbox.warm.descriptors import INSIDE_MODULES, source_of
 from sandbox.warm.sandbox import WarmSandbox
 
+_BASE64 = frozenset(string.ascii_letters + string.digits + "+/=")
 _SHIPPED = (*INSIDE_MODULES, "sandbox.remote", "sandbox.remote.driver")
 """Modules that run on the server, in the order of their imports."""
 _DRIVER_S = 15.0
@@ -208,6 +209,20 @@ def _stdin(request: bytes, fds: list[int], limits: Limits, nonce: str) -> str:
     return f"{len(text)}\n{text}{len(nonce)}\n{nonce}"
 
 
+def _between(text: str, mark: str) -> str | None:
+    """Returns the first base64 text between two marks and their colons."""
+    at = text.find(f"{mark}:")
+    while at >= 0:
+        begin = at + len(mark) + 1
+        end = text.find(":", begin)
+        if end < 0:
+            return None
+        if text.startswith(mark, end + 1) and _BASE64.issuperset(text[begin:end]):
+            return text[begin:end]
+        at = text.find(f"{mark}:", at + 1)
+    return None
+
+
 def _report(answer: RunCodeAnswer, nonce: bytes) -> bytes:
     """The report behind the nonce in a server's answer. Raises ServerFault."""
     if answer.status == "SandboxError":
@@ -216,14 +231,13 @@ def _report(answer: RunCodeAnswer, nonce: bytes) -> bytes:
     if ran is None or ran.status != "Finished":
         ended = "nothing" if ran is None else ran.status
         raise ServerFault(f"the server ended the test's driver before it could report ({ended})")
-    mark = re.escape(nonce.decode())
-    printed = re.search(f"{mark}:([A-Za-z0-9+/=]*):{mark}", ran.stdout or "")
+    printed = _between(ran.stdout or "", nonce.decode())
     if printed is None:
         raise ServerFault(
             f"the test's driver ended without a report (exit code {ran.return_code}: {(ran.stderr or '')[-300:]!r})"
         )
     try:
-        body = base64.b64decode(printed[1], validate=True)
+        body = base64.b64decode(printed, validate=True)
         filed = body or base64.b64decode(answer.files.get(REPORT_FILE, ""), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ServerFault(f"the server's report of the test cannot be decoded: {error}") from error

@@ -7,7 +7,6 @@ ticket that stands outside of them, so that an answer which only repeats a verdi
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,11 +14,12 @@ from selfplay import formats
 from selfplay.config.curation import Criterion, Judging
 from selfplay.run.records import Prompt
 from selfplay.run.seeding import content_id
+from verifiers.patterns import linear
 
 LONGEST_ANSWER = 20_000
 LONGEST_PROBLEM = 20_000
 
-_FENCE = re.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", re.DOTALL)
+_FENCE = linear.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", linear.DOTALL)
 
 MEANING: dict[Criterion, str] = {
     "format": "the statement is complete, clearly worded and stands alone; it asks for something definite and holds "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import regex
+from unicodedata import category
 
 from selfplay.config.curation import Curation
 from verifiers.model import Task
+from verifiers.patterns import linear
+from verifiers.patterns.given import foreign_to
 from verifiers.rules.language import LanguageVerifier, prose
 
 FEWEST_WORDS = 5
@@ -19,31 +20,29 @@ Gate = Callable[[str], str]
 """Gives the reason to drop a statement, empty for none."""
 
 # Words that a sentence does not end with.
-_UNFINISHED = regex.compile(
+_UNFINISHED = linear.compile(
     r"(?:\b(?:the|an|of|and|or|with|such|let|to|into|from|than|that|where|which|whose|if|is|are|in|for|by|at|between|its)"
     r"|[,;:({\[=+*/<^_\\&-])\s*\Z",
-    regex.IGNORECASE,
+    linear.IGNORECASE,
 )
-# Prose that ends without a mark though sentences before it have theirs.
-_ENDS_IN_LETTER = regex.compile(r"\p{L}\s*\Z")
-_SENTENCE_END = regex.compile(r"\p{Ll}[.?!]\s")
-_DOLLARS = regex.compile(r"(?<!\\)\$\$|(?<!\\)\$")
-_ENVIRONMENT = regex.compile(r"\\(begin|end)\{([A-Za-z*]{1,40})\}")
-_FENCE = regex.compile(r"^[ \t]*```", regex.MULTILINE)
+_SENTENCE_END = linear.compile(r"[.?!]\s")
+_DOLLARS = linear.compile(r"(?<!\\)\$\$|(?<!\\)\$")
+_ENVIRONMENT = linear.compile(r"\\(begin|end)\{([A-Za-z*]{1,40})\}")
+_FENCE = linear.compile(r"^[ \t]*```", linear.MULTILINE)
 
 # A demand at the beginning of a sentence or clause: "show that" within one mostly reports what someone did.
-_PROOF = regex.compile(
+_PROOF = linear.compile(
     r"(?:\A|[.!?:;]\s+|\n\s*|,\s+|\band\s+|\bthen\s+|\)\s*)"
     r"(?:please\s+)?(?:prove|disprove|show\s+that|demonstrate\s+that|justify|verify\s+that|"
     r"give\s+(?:a|the)\s+(?:\w+\s+){0,2}proof|provide\s+(?:a|the)\s+(?:\w+\s+){0,2}proof|write\s+a\s+proof|derive\s+that)\b",
-    regex.IGNORECASE,
+    linear.IGNORECASE,
 )
 
-_TOLD = regex.compile(
+_TOLD = linear.compile(
     r"\\boxed\s*\{|^\s*(?:\*\*)?(?:final\s+)?(?:answer|solution)(?:\*\*)?\s*[:=]|"
     r"(?:\A|[.!?]\s+|\b(?:so|thus|hence|therefore),?\s+)the\s+(?:final\s+|correct\s+)?answer\s+is\s+[^\s.?!][^.?!\n]{0,60}[.!]?\s*\Z|"
     r"^\s*####\s|<answer>|</think>",
-    regex.IGNORECASE | regex.MULTILINE,
+    linear.IGNORECASE | linear.MULTILINE,
 )
 
 
@@ -90,12 +89,18 @@ def _ends_early(head: str) -> bool:
         return True
     last = head.rpartition("\n")[2]
     prose = len(last.split()) >= FEWEST_WORDS
-    return bool(prose and _ENDS_IN_LETTER.search(last) and _SENTENCE_END.search(head))
+    # Prose that ends without a mark though sentences before it have theirs.
+    return bool(prose and last.rstrip()[-1:].isalpha() and _has_sentence(head))
+
+
+def _has_sentence(text: str) -> bool:
+    """Whether a small letter and a mark end a sentence."""
+    return any(category(text[end.start() - 1]) == "Ll" for end in _SENTENCE_END.finditer(text) if end.start())
 
 
 def _open_environment(head: str) -> bool:
     depth: dict[str, int] = {}
-    for kind, name in _ENVIRONMENT.findall(head):
+    for kind, name in (found.groups() for found in _ENVIRONMENT.finditer(head)):
         depth[name] = depth.get(name, 0) + (1 if kind == "begin" else -1)
     return any(count > 0 for count in depth.values())
 
@@ -123,17 +128,16 @@ def script_gate(scripts: tuple[str, ...]) -> Gate:
     Raises:
         ValueError: Unicode knows no such script.
     """
-    classes = "".join(rf"\p{{Script={name}}}" for name in ("Common", "Inherited", *scripts))
     try:
-        foreign = regex.compile(rf"[^{classes}]", regex.VERSION1)
-    except regex.error as error:
+        foreign = foreign_to(scripts)
+    except ValueError as error:
         raise ValueError(
             f"curation.scripts: {list(scripts)}: {error}; give names such as Latin, Greek or Han"
         ) from error
 
     def gate(text: str) -> str:
-        found = foreign.search(text[:LONGEST])
-        return f"foreign script ({found.group()!r})" if found else ""
+        found = foreign(text[:LONGEST])
+        return f"foreign script ({found!r})" if found else ""
 
     return gate
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from rensa import RMinHash
 
-_WORD = re.compile(r"[^\W_]+|[^\w\s]")
+
+class _Apart(dict[int, str]):
+    """For `str.translate`: each mark between blanks, an underscore as one."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        self[code] = char if char.isalnum() or char.isspace() else " " if char == "_" else f" {char} "
+        return self[code]
+
+
+_APART = _Apart()
 
 
 def words(text: str) -> list[str]:
     """Lower-case words and single marks, in order; numbers are words."""
-    return _WORD.findall(text.casefold())
+    return text.casefold().translate(_APART).split()
 
 
 def digest_of(tokens: Sequence[str]) -> bytes:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import regex
-
 from selfplay.config.labelling import LabelFilter, Labelling
 from selfplay.curation.statements import proof, truncated
+from verifiers.patterns import linear
+from verifiers.patterns.given import foreign_to
 
 LONGEST = 20_000
 """Characters of an answer that are looked at."""
 
-_SAYS_SOMETHING = regex.compile(r"[\p{L}\p{N}]|\\[A-Za-z]")
-_WRAPPING = regex.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox)\s*\{([^{}]*)\}|[\s${}]|\\[,;! ]|\.$")
-_ZERO_OR_ONE = regex.compile(r"[-+]?0*[01](?:\.0*)?")
-_NOTHING = regex.compile(r"(?:no|none|nothing|never|\\(?:emptyset|varnothing))(?![\p{L}\p{N}])", regex.IGNORECASE)
+_TEXT_COMMAND = linear.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox)\s*\{([^{}]*)\}")
+_WRAPPING = linear.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox)\s*\{([^{}]*)\}|[\s${}]|\\[,;! ]|\.$")
+_ZERO_OR_ONE = linear.compile(r"[-+]?0*[01](?:\.0*)?")
+_NOTHING = linear.compile(r"(?:no|none|nothing|never|\\(?:emptyset|varnothing))(?![^\W_])", linear.IGNORECASE)
 
 STATEMENT_FILTERS: dict[LabelFilter, Callable[[str], str]] = {"truncated": truncated, "proof": proof}
 
@@ -30,7 +30,7 @@ def answer_fault(answer: str, settings: Labelling) -> str:
     """Why the answer that won is no label; empty where it is one."""
     head = answer[:LONGEST]
     looks: dict[LabelFilter, Callable[[], str]] = {
-        "empty_answer": lambda: "" if _SAYS_SOMETHING.search(head) else "empty answer",
+        "empty_answer": lambda: "" if any(map(str.isalnum, head)) else "empty answer",
         "trivial_answer": lambda: "trivial answer" if is_trivial(head) else "",
         "foreign_script": lambda: _foreign(head, settings.scripts),
     }
@@ -39,25 +39,24 @@ def answer_fault(answer: str, settings: Labelling) -> str:
 
 def is_trivial(answer: str) -> bool:
     """Whether an answer is 0, 1, or says that there is none: such answers win votes by chance."""
-    words = regex.sub(r"\\(?:text|mathrm|textbf|mathbf|mbox)\s*\{([^{}]*)\}", r" \1 ", answer).strip(" \t\n$.(){}")
+    words = _TEXT_COMMAND.sub(r" \1 ", answer).strip(" \t\n$.(){}")
     return bool(_ZERO_OR_ONE.fullmatch(_WRAPPING.sub("", answer)) or _NOTHING.match(words))
 
 
 def _foreign(answer: str, scripts: tuple[str, ...]) -> str:
-    found = script_pattern(scripts).search(answer)
-    return f"foreign script ({found.group()!r})" if found else ""
+    found = script_finder(scripts)(answer)
+    return f"foreign script ({found!r})" if found else ""
 
 
-def script_pattern(scripts: tuple[str, ...]) -> regex.Pattern[str]:
+def script_finder(scripts: tuple[str, ...]) -> Callable[[str], str]:
     """Finds a letter of another script.
 
     Raises:
         ValueError: Unicode knows no such script.
     """
-    known = "".join(rf"\p{{Script={name}}}" for name in ("Common", "Inherited", *scripts))
     try:
-        return regex.compile(rf"[^{known}]", regex.VERSION1)
-    except regex.error as error:
+        return foreign_to(scripts)
+    except ValueError as error:
         raise ValueError(
             f"labelling.scripts: {list(scripts)}: {error}; give names such as Latin, Greek or Han"
         ) from error

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from selfplay.engines.base import Sample
 from verifiers.extraction import final_text
+from verifiers.patterns import linear
 
 LONGEST_ANSWER = 1 << 18
 """Most characters of an answer that are looked at, its thinking left out."""
@@ -16,8 +16,8 @@ LONGEST_TEXT = 1 << 16
 """Most bytes of an input, and of an output."""
 
 # An escaped quotation mark has a backslash before it, so that no object inside a text is found.
-_BEGINNING = re.compile(r'\{\s{0,64}+"(?:input|output)"\s{0,64}+:')
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_BEGINNING = linear.compile(r'\{\s{0,64}"(?:input|output)"\s{0,64}:')
+_CONTROL = linear.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,12 +16,13 @@ from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
 from verifiers.extraction import final_text
 from verifiers.mathematics import answer_reader
+from verifiers.patterns import linear
 from verifiers.voting import classes, vote
 
 LONGEST_SOLUTION = 40_000
 """Characters of a solution that are shown."""
 
-_VERDICT = re.compile(r"^[\s*_`#>-]{0,20}(RIGHT|WRONG)[\s*_`.!]{0,20}$")
+_VERDICT = linear.compile(r"^[\s*_`#>-]{0,20}(RIGHT|WRONG)[\s*_`.!]{0,20}$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from selfplay.config.section import SamplingSettings
 from selfplay.curation.benchmarks import Unreachable, benchmark_problems
 from selfplay.curation.statements import text_gates
 from selfplay.engines.base import Sampling
-from selfplay.labelling.filters import script_pattern
+from selfplay.labelling.filters import script_finder
 from selfplay.preflight.recipe import Finding, PreflightError
 
 
@@ -37,7 +37,7 @@ def check_prompts(recipe: Recipe, offline: bool = False) -> list[Finding]:
     findings += [Finding("coverage", f"{run} counts") for run in earlier_runs(recipe)]
     try:
         text_gates(recipe.curation)
-        script_pattern(recipe.labelling.scripts)
+        script_finder(recipe.labelling.scripts)
     except ValueError as error:
         raise PreflightError(str(error)) from error
     return findings + _benchmarks(recipe, offline)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +22,8 @@ LONGEST_TEXT = 4000
 """Characters shown of one text; the tables have the whole."""
 
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-HIDDEN = re.compile(f"[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\ufeff\u200b{BIDI_CONTROLS}]")
+_HIDDEN = [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0xFEFF, 0x200B, *map(ord, BIDI_CONTROLS)]
+_SHOWN_HIDDEN = {code: f"⟨U+{code:04X}⟩" for code in _HIDDEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def visible(value: object, longest: int = LONGEST_TEXT) -> str:
     """Text as it is, but cut when long, and with codes for characters that hide or reorder others."""
     text = str(value)
     cut = f" … ({len(text) - longest} more characters)" if len(text) > longest else ""
-    return HIDDEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text[:longest]) + cut
+    return text[:longest].translate(_SHOWN_HIDDEN) + cut
 
 
 def problem_samples(tables: RunTables) -> list[ShownSample]:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from selfplay import formats
 from selfplay.engines.base import Sample
 from verifiers.extraction import final_text
+from verifiers.patterns import linear
 
 LONGEST_ANSWER = 1 << 18
 """Most characters of an answer that are looked at, its thinking left out."""
 LONGEST_CONCEPT = 120
 """Most characters of a concept."""
 
-# Possessive, so that a text without end costs one pass and not many.
-_TEXT = re.compile(r'\s*+("(?:[^"\\\n]|\\.)*+"|\'(?:[^\'\\\n]|\\.)*+\')\s*+')
-_ESCAPED = re.compile(r"\\(.)")
+_TEXT = linear.compile(r'\s*("(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\')\s*')
+_ESCAPED = linear.compile(r"\\(.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ def _list_after(text: str, place: int) -> tuple[list[str], int]:
     """The texts that follow an opening bracket, and where the closing one ends; none where the list is broken."""
     items: list[str] = []
     while match := _TEXT.match(text, place):
-        item = _unquoted(match[1])
+        item = _unquoted(match.group(1))
         if item is None:
             break
         items.append(item)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,10 +22,11 @@ from selfplay.config.teacher import TraceFiles
 from selfplay.seeds.rows import SeedError, json_rows
 from selfplay.training.validity import thinking_fault
 from verifiers.extraction import boxed_answer, code_block, final_text
+from verifiers.patterns import linear
 from verifiers.programs.task_rows import read_task
 
-_CHANNEL = re.compile(r"<\|channel\|>\s{0,4}(analysis|commentary|final)\b[^<]{0,200}<\|message\|>")
-_TOKEN = re.compile(r"<\|(?:start|end|return|call|message|channel)\|>(?:assistant)?")
+_CHANNEL = linear.compile(r"<\|channel\|>\s{0,4}(analysis|commentary|final)\b[^<]{0,200}<\|message\|>")
+_TOKEN = linear.compile(r"<\|(?:start|end|return|call|message|channel)\|>(?:assistant)?")
 _STRIPPED_START = "analysis"
 _STRIPPED_FINAL = "assistantfinal"
 BATCH = 256
@@ -57,7 +57,7 @@ def converted(text: str) -> str:
     return text
 
 
-def _of_channels(text: str, channels: list[re.Match[str]]) -> str:
+def _of_channels(text: str, channels: list[linear.Match]) -> str:
     thinking, answer = [], ""
     for place, match in enumerate(channels):
         end = channels[place + 1].start() if place + 1 < len(channels) else len(text)

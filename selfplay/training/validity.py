@@ -6,14 +6,14 @@ close its think blocks, which says nothing about solving.
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from selfplay.run.records import Rollout
+from verifiers.patterns import linear
 
 Thinking = Literal["optional", "required"]
 
-_MARK = re.compile(r"<(/?)think(?:ing)?>")
+_MARK = linear.compile(r"<(/?)think(?:ing)?>")
 _NOT_ANSWERS = {"no_answer": "no answer", "cut": "cut at the token limit"}
 
 

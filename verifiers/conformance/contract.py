@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 
 from verifiers.model import Verdict
+from verifiers.patterns import linear
 from verifiers.plugins import MAX_REASON
 
 MAX_DETAILS = 65_536
 """Bytes of the details as JSON."""
 
-_STATUS = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_STATUS = linear.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def faults_of(verdict: object) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 from verifiers.conformance.cases import Case
 from verifiers.extraction import boxes
 from verifiers.model import Task
+from verifiers.patterns import linear
 
 Kind = Literal["empty", "huge", "binary", "truncated", "injected"]
 KINDS: tuple[Kind, ...] = ("empty", "huge", "binary", "truncated", "injected")
@@ -175,17 +175,18 @@ def claimed(case: Case) -> Iterator[Hostile]:
 def neutral(text: str) -> str:
     """Returns a text in which each word of a claim is another word of the same length."""
 
-    def other(match: re.Match[str]) -> str:
+    def other(match: linear.Match) -> str:
         word = match.group()
         if word.casefold() not in _CLAIMS:
             return word
         replaced = _NEUTRAL[len(word)]
         return replaced.upper() if word.isupper() else replaced.capitalize() if word[0].isupper() else replaced
 
-    return re.sub(r"[A-Za-z]+", other, text)
+    return _LETTERS.sub(other, text)
 
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_LETTERS = linear.compile(r"[A-Za-z]+")
+_NUMBER = linear.compile(r"-?\d+(?:\.\d+)?")
 
 
 def may_be_right(task: Task, text: str) -> bool:
@@ -194,12 +195,23 @@ def may_be_right(task: Task, text: str) -> bool:
     gold = (task.answer or "").strip().casefold()
     if task.tests or not gold:
         return False
-    if re.search(rf"(?<!\w){re.escape(gold)}(?!\w)", text.casefold()[:10_000]):
+    if _stands_alone(gold, text.casefold()[:10_000]):
         return True
     number = _number(gold)
     if number is None:
         return False
     return any(number in (float(found), float(found) / 100) for found in _NUMBER.findall(text[:10_000]))
+
+
+def _stands_alone(word: str, text: str) -> bool:
+    """Tells whether a word stands in a text, and is no part of a longer one."""
+    at = text.find(word)
+    while at >= 0:
+        beside = text[max(at - 1, 0) : at] + text[at + len(word) : at + len(word) + 1]
+        if not any(char.isalnum() or char == "_" for char in beside):
+            return True
+        at = text.find(word, at + 1)
+    return False
 
 
 def _number(text: str) -> float | None:

@@ -8,14 +8,14 @@ that stands outside of them, so that an answer which only repeats a verdict writ
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from dataclasses import dataclass
 
 from verifiers.model import Task
+from verifiers.patterns import linear
 
 _MAX_ANSWER = 20_000
-_FENCE = re.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", re.DOTALL)
+_FENCE = linear.compile(r"\A```(?:json)?\s*\n(.*)\n```\Z", linear.DOTALL)
 _KEYS = {"ticket", "score", "reason"}
 
 _SYSTEM = """\

@@ -1,7 +1,7 @@
 """Texts as bytes, one for each character, so that places in the bytes are places in the text.
 
-ASCII and Latin-1 stand for themselves. A few characters beyond them have bytes of their own, since patterns name them;
-all others share four: a blank, a letter, a digit, something else. So `\\s`, `\\w` and `\\d` mean what they mean in Python.
+ASCII and Latin-1 stand for themselves. A few others have bytes of their own, since patterns name them;
+all others share four: a blank, a letter, a digit, something else. So `\\s`, `\\w` and `\\d` mean what they mean to `re`.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def _sequence(items: Any, flags: int) -> Node:
     return parts[0] if len(parts) == 1 else Seq(parts)
 
 
-def _node(kind: Any, value: Any, flags: int) -> Node:
+def _node(kind: Any, value: Any, flags: int) -> Node:  # noqa: PLR0911 - one return per kind of node
     codes = _codes(kind, value, flags)
     if codes is not None:
         return Chars(codes)

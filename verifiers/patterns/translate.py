@@ -35,7 +35,7 @@ def choices(tree: Node) -> list[tuple[Bound, Node]]:
     return [(before, _forward((node,), None)) for before, node in _behind(_settled(tree, None, None), None)]
 
 
-def _settled(node: Node, before: Node | None, after: Node | None) -> Node:
+def _settled(node: Node, before: Node | None, after: Node | None) -> Node:  # noqa: PLR0911 - one return per kind of node
     """Turns the boundaries of words into looks to the side that their neighbours leave open."""
     if isinstance(node, Seq):
         parts = list(node.parts)
@@ -209,7 +209,7 @@ def _looped(node: Loop, bound: Bound) -> list[tuple[Node, Bound]]:
     return [*repeated, (EMPTY, bound)] if node.greedy else [(EMPTY, bound), *repeated]
 
 
-def _behind(node: Node, bound: Bound) -> list[tuple[Bound, Node]]:
+def _behind(node: Node, bound: Bound) -> list[tuple[Bound, Node]]:  # noqa: PLR0911 - one return per kind of node
     """As `_ahead`, from right to left."""
     if bound is None and not _looks(node, ahead=False):
         return [(None, node)]
@@ -269,18 +269,9 @@ def required(node: Node) -> frozenset[str]:
         return required(node.body) if node.least else frozenset()
     if isinstance(node, Group | Context):
         return required(node.body)
-    runs, run = list[frozenset[str]](), ""
-    for part in (*node.parts, EMPTY) if isinstance(node, Seq) else (node, EMPTY):
+    found, run = [frozenset[str]()], ""
+    for part in node.parts if isinstance(node, Seq) else (node,):
         char = char_of(next(iter(part.codes))) if isinstance(part, Chars) and len(part.codes) == 1 else None
-        if char is not None:
-            run += char
-            continue
-        if run:
-            runs.append(frozenset((run,)))
-        run = ""
-        inner = (
-            required(part) if isinstance(part, Alt | Loop | Group | Seq) and part != node and part != EMPTY else None
-        )
-        if inner:
-            runs.append(inner)
-    return max(runs, key=lambda texts: (min(map(len, texts)), -len(texts)), default=frozenset())
+        run = run + char if char is not None else ""
+        found.append(frozenset((run,)) if run else frozenset() if part is node else required(part))
+    return max(filter(None, found), key=lambda texts: (min(map(len, texts)), -len(texts)), default=frozenset())

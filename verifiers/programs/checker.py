@@ -9,12 +9,11 @@ passes standard input only, a few lines around the checker write those files fir
 
 from __future__ import annotations
 
-import re
-
 from sandbox.model import Execution, Program, Status
+from verifiers.patterns import linear
 
 _REFUSALS = frozenset((1, 2, 4, 7, 8, *range(16, 217)))
-_TESTLIB = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<][^">\n]*testlib\.h[">]', re.MULTILINE)
+_TESTLIB = linear.compile(r'^[ \t]*#[ \t]*include[ \t]*["<][^">\n]*testlib\.h[">]', linear.MULTILINE)
 _PYTHON_FRAME = """\
 import os as _os, sys as _sys, tempfile as _tempfile
 def _place():

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
 
+from verifiers.patterns import linear
 from verifiers.programs.approximate import Tolerance, same_in_some_order, tolerance_of
 
 Comparison = Literal["tokens", "tokens_by_line", "lines", "any_order", "tokens_any_order"]
@@ -23,8 +23,7 @@ in any order."""
 Tolerant = Tolerance | float | None
 
 _MAX_DEPTH = 200
-_DECIMAL = re.compile(r"([+-]?\d+\.\d*)")
-_BRACKETS = re.compile(r"[][{}]")
+_DECIMAL = linear.compile(r"([+-]?\d+\.\d*)")
 
 
 def same_output(actual: str, expected: str, comparison: str = "tokens", tolerance: Tolerant = None) -> bool:
@@ -81,9 +80,11 @@ def same_json(actual: str, expected: str, tolerance: Tolerant = None, any_order:
 
 
 def _depth(text: str) -> int:
-    """Most brackets that stand open at a time, those within strings included."""
+    """Most brackets that stand open at a time, those within strings included; 0 for any number that is no danger."""
+    if text.count("[") + text.count("{") <= _MAX_DEPTH:
+        return 0
     depth = deepest = 0
-    for bracket in _BRACKETS.findall(text):
+    for bracket in filter("[]{}".__contains__, text):
         depth += 1 if bracket in "[{" else -1
         deepest = max(deepest, depth)
     return deepest

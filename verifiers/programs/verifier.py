@@ -7,7 +7,6 @@ when the judged program's process is gone.)
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +15,15 @@ from typing import Any
 from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
 from verifiers.extraction import code_block
 from verifiers.model import Task, Test, Verdict
+from verifiers.patterns import linear
 from verifiers.programs.approximate import Tolerance
 from verifiers.programs.checker import checker_input, checker_program, checker_says
 from verifiers.programs.comparison import COMPARISONS, Comparison, same_output, same_value
 from verifiers.programs.runner import OpenSandbox, ProgramRunner, limits_for, open_default
 from verifiers.programs.task_rows import program_fault
 
+_DEFINED = linear.compile(r"^(?:async\s+def|def|class)\s+(\w+)|^(\w+)\s*=", linear.MULTILINE)
+_CLASS = linear.compile(r"^class\s+(\w+)", linear.MULTILINE)
 _FAULT_OF_A_PROGRAM = frozenset(
     (Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
 )
@@ -230,8 +232,8 @@ def _noted(executions: list[Execution], stop: Stop, progress: _Progress) -> list
 
 def _with_entry_point(source: str, entry_point: str) -> str:
     """Lets a method of a class Solution be called as a function, as problem sets of that style expect."""
-    defined = re.search(rf"^(?:async\s+def|def|class)\s+{entry_point}\b|^{entry_point}\s*=", source, re.MULTILINE)
-    if defined or not re.search(r"^class\s+Solution\b", source, re.MULTILINE):
+    defined = {name for found in _DEFINED.finditer(source) for name in found.groups()}
+    if entry_point in defined or "Solution" not in {found.group(1) for found in _CLASS.finditer(source)}:
         return source
     return f"{source}\n\ndef {entry_point}(*arguments):\n    return Solution().{entry_point}(*arguments)\n"
 

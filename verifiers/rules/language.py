@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import copy
 import functools
-import re
 import threading
 from collections.abc import Iterator
 from typing import Any, Literal
 
 from verifiers.extraction import final_text
 from verifiers.model import Task, Verdict
+from verifiers.patterns import linear
 from verifiers.rules.text import Rule
 
-_FENCED = re.compile(r"^[ \t]*(`{3,}|~{3,}).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_INLINE_CODE = re.compile(r"`[^`\n]{1,500}`")
+_INLINE_CODE = linear.compile(r"`[^`\n]{1,500}`")
 _ENVIRONMENTS = (
     "equation align aligned alignat gather gathered multline split eqnarray math displaymath array matrix pmatrix "
     "bmatrix vmatrix Vmatrix cases dcases tabular tikzpicture verbatim lstlisting"
@@ -27,12 +26,12 @@ _ENVIRONMENTS = (
 _FORMULAS = [("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)")] + [
     (rf"\begin{{{name}{star}}}", rf"\end{{{name}{star}}}") for name in _ENVIRONMENTS.split() for star in ("", "*")
 ]
-_INLINE_MATH = re.compile(r"\$(?=\S)[^$\n]{1,500}?(?<=\S)\$(?!\d)")
-_COMMAND = re.compile(r"\\[A-Za-z]{1,40}\*?(?:\[[^\]\n]{0,100}\])?")
-_LINK = re.compile(r"\b(?:https?://|www\.)\S{1,2000}")
-_NO_LETTER = re.compile(r"[\W\d_]+")
-_DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
-_END_OF_PIECE = re.compile(r"(?<=[.!?;:])\s+|(?<=[。！？；：])|\n+")
+_INLINE_MATH = linear.compile(r"\$(?=\S)[^$\n]{1,500}?(?<=\S)\$(?!\d)")
+_COMMAND = linear.compile(r"\\[A-Za-z]{1,40}\*?(?:\[[^\]\n]{0,100}\])?")
+_LINK = linear.compile(r"\b(?:https?://|www\.)\S+")
+_DENSE = (("\u3040", "\u30ff"), ("\u3400", "\u9fff"), ("\uac00", "\ud7af"), ("\uf900", "\ufaff"))
+_END_OF_PIECE = linear.compile(r"(?<=[.!?;:])\s+|\n+")
+_DENSE_ENDS = str.maketrans({mark: f"{mark}\n" for mark in "。！？；："})
 _MAX_PIECES = 2_000
 _SURE = 0.5
 _COMMON = (
@@ -125,13 +124,29 @@ class LanguageVerifier(Rule):
 def prose(text: str) -> str:
     """Returns a text without code, formulas, LaTeX commands and links. A formula that is never closed stays, so
     that nothing can be hidden behind its opening."""
-    for pattern in (_FENCED, _INLINE_CODE):
-        text = pattern.sub(" ", text)
+    text = _INLINE_CODE.sub(" ", _without_fences(text))
     for opening, closing in _FORMULAS:
         text = _without(text, opening, closing)
     for pattern in (_INLINE_MATH, _LINK, _COMMAND):
         text = pattern.sub(" ", text)
     return text
+
+
+def _without_fences(text: str) -> str:
+    """Drops fenced blocks; one that is never closed goes on to the end."""
+    kept, fence = [], ""
+    for line in text.split("\n"):
+        bare = line.strip(" \t")
+        run = bare[: len(bare) - len(bare.lstrip(bare[:1]))] if bare[:1] in {"`", "~"} else ""
+        if fence:
+            if bare.startswith(fence) and not bare[len(fence) :].strip("`~"):
+                fence = ""
+        elif len(run) >= 3:
+            fence = run
+            kept.append(" ")
+        else:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def _without(text: str, opening: str, closing: str) -> str:
@@ -147,12 +162,15 @@ def _without(text: str, opening: str, closing: str) -> str:
 
 def weight(text: str) -> int:
     """Returns how many letters a text has; one character of Chinese, Japanese or Korean counts as three."""
-    return len(_NO_LETTER.sub("", text)) + 2 * len(_DENSE.findall(text))
+    letters = sum(map(str.isalnum, text)) - sum(map(str.isdecimal, text))
+    if text.isascii():
+        return letters
+    return letters + 2 * sum(any(low <= char <= high for low, high in _DENSE) for char in text)
 
 
 def _pieces(text: str, least: int) -> Iterator[tuple[str, int]]:
     """Cuts a text into sentences and lines, joined until each has enough letters to tell its language."""
-    parts = [(part, weight(part)) for part in _END_OF_PIECE.split(text)]
+    parts = [(part, weight(part)) for part in _END_OF_PIECE.split(text.translate(_DENSE_ENDS))]
     # so many pieces that each is as long as needed to stay under the most that are looked at
     least = max(least, sum(letters for _, letters in parts) // _MAX_PIECES)
     held: list[str] = []

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-
-import regex
 
 from verifiers.extraction import boxed_answer, boxes, choice_letter, code_block, final_text, math_answer
 from verifiers.model import Task, Verdict
+from verifiers.patterns import linear
+from verifiers.patterns.given import whole_match
 
-_THINKING = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
-_NO_REWARD = frozenset(("gold_unparsable", "timed_out", "too_short"))
-_LATEX_AROUND = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|boxed|fbox)\b|[${}*]")
-_GOLD_LETTER = re.compile(r"\(?([A-Ja-j])\)?(?:[.:)]\s?.*)?", re.DOTALL)
+_THINKING = linear.compile(r"^\s*<think>.*?</think>", linear.DOTALL)
+_NO_REWARD = frozenset(("gold_unparsable", "too_short"))
+_LATEX_AROUND = linear.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|boxed|fbox)\b|[${}*]")
+_GOLD_LETTER = linear.compile(r"\(?([A-Ja-j])\)?(?:[.:)]\s?.*)?", linear.DOTALL)
 _MAX_MATCHED = 10_000
 _MAX_PATTERN = 1_000
-_MATCH_S = 1.0
 
 
 class Rule:
@@ -47,8 +45,8 @@ class Rule:
 
 
 def verdict_of(status: str, reason: str = "") -> Verdict:
-    """Returns the verdict of a status: correct passes; gold_unparsable, timed_out and too_short carry no
-    reward; anything else fails."""
+    """Returns the verdict of a status: correct passes; gold_unparsable and too_short carry no reward; anything else
+    fails."""
     passed = None if status in _NO_REWARD else status == "correct"
     return Verdict(passed, None if passed is None else float(passed), status, reason)
 
@@ -114,23 +112,23 @@ class ExactVerifier(Rule):
 class RegexVerifier(Rule):
     """The final answer matches a pattern as a whole: the parameter, or else the task's answer.
 
-    Statuses: correct, wrong, no_answer, gold_unparsable (no pattern, or none that compiles), timed_out (the
-    match took over a second of processor time: patterns such as `(a+)+b` are exponential on some texts).
+    A match takes time linear in the answer, so look-arounds and back-references are no part of a pattern.
+    Statuses: correct, wrong, no_answer, gold_unparsable (no pattern, or none that RE2 takes).
     """
 
     name = "regex"
 
     def __init__(self, *, pattern: str | None = None) -> None:
-        """Takes the pattern, in the syntax of Python's `re`. Raises ValueError when it is none."""
+        """Takes the pattern, in RE2's syntax. Raises ValueError when it is none."""
         self._pattern = _compiled(pattern) if pattern is not None else None
         self.judges = "answer" if pattern is None else "form"
-        self.fingerprint = f"regex/2/{pattern!r}"
+        self.fingerprint = f"regex/3/{pattern!r}"
 
     def _judge(self, task: Task, completion: str) -> Verdict:
         if self._pattern is None and not task.answer:
             return verdict_of("gold_unparsable", "there is neither a pattern nor an answer")
         try:
-            pattern = self._pattern or _compiled(task.answer or "")
+            matches = self._pattern or _compiled(task.answer or "")
         except ValueError as error:
             return verdict_of("gold_unparsable", str(error)[:300])
         text = final_text(completion)
@@ -139,20 +137,16 @@ class RegexVerifier(Rule):
             return verdict_of("no_answer", "no answer was found")
         if len(found) > _MAX_MATCHED:
             return verdict_of("wrong", f"the answer is longer than {_MAX_MATCHED} characters")
-        try:
-            matches = pattern.fullmatch(found.strip(), timeout=_MATCH_S, concurrent=True)
-        except TimeoutError:
-            return verdict_of("timed_out", f"the pattern was not matched within {_MATCH_S:g} s of processor time")
-        return verdict_of("correct") if matches else verdict_of("wrong", "the answer does not match")
+        return verdict_of("correct") if matches(found.strip()) else verdict_of("wrong", "the answer does not match")
 
 
-def _compiled(pattern: str) -> regex.Pattern[str]:
+def _compiled(pattern: str) -> Callable[[str], bool]:
     if len(pattern) > _MAX_PATTERN:
         raise ValueError(f"the pattern is longer than {_MAX_PATTERN} characters")
     try:
-        return regex.compile(pattern)
-    except (regex.error, RecursionError, ValueError, OverflowError) as error:
-        raise ValueError(f"the pattern {pattern[:100]!r} is not a regular expression: {error}") from error
+        return whole_match(pattern)
+    except ValueError as error:
+        raise ValueError(f"the pattern {pattern[:100]!r} is none that RE2 can match: {error}") from error
 
 
 class FormatVerifier(Rule):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from verifiers.model import Task, Verdict
+from verifiers.patterns import linear
 from verifiers.service.models import CallTest, RewardsRequest, ScoreItem, ScoreRequest, first_fault
 from verifiers.service.requests import invalid_request
 from verifiers.service.settings import ServiceLimits
@@ -21,7 +21,8 @@ _MAX_DETAIL = 4_000
 _MAX_DETAILS = 64
 _MAX_DEPTH = 6
 _TASK_FIELDS = frozenset(ScoreItem.model_fields) - {"verifier", "id", "completion"}
-_END_MARK = re.compile(r"(?:<\|[^|<>\s]{1,30}\|>|</s>|<eos>|<pad>|<end_of_turn>)$")
+_LONGEST_MARK = 40
+_END_MARK = linear.compile(r"(?:<\|[^|<>\s]{1,30}\|>|</s>|<eos>|<pad>|<end_of_turn>)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +117,15 @@ def _task_fields(label: Any) -> dict[str, Any]:
 
 def _unmarked(completion: str) -> str:
     """Without the marks that end a turn, which OpenRLHF leaves in its queries."""
-    text = completion.rstrip()
-    while mark := _END_MARK.search(text, max(0, len(text) - 40)):
-        text = text[: mark.start()].rstrip()
-    return text
+    end = len(completion)
+    while True:
+        while end and completion[end - 1].isspace():
+            end -= 1
+        begin = max(0, end - _LONGEST_MARK)
+        mark = _END_MARK.search(completion[begin:end])
+        if mark is None:
+            return completion[:end]
+        end = begin + mark.start()
 
 
 def filled(rewards: Sequence[float | None], groups: Sequence[str], fill: str) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -11,10 +10,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from verifiers.model import Verdict
+from verifiers.patterns import linear
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
-_STATUS = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_STATUS = linear.compile(r"[a-z][a-z0-9_]{0,39}")
 _MAX_STATUSES = 32
 _SECONDS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096, 16384)

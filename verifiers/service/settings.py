@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from verifiers.patterns import linear
 from verifiers.service.models import ScoreItem, first_fault
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
+_NAME = linear.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 
 
 class UnusableService(ValueError):

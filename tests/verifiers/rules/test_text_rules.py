@@ -55,7 +55,7 @@ def test_case_counts_unless_said_otherwise() -> None:
     assert ExactVerifier(ignore_case=True).verify(task, "STRASSE").passed is True
 
 
-@pytest.mark.parametrize("pattern", [r"(q+)+w", r"(?:q{1,100}){1,100}w"])
+@pytest.mark.parametrize("pattern", [r"(q+)+w", r"(?:q{1,30}){1,30}w"])
 def test_an_exponential_pattern_ends(pattern: str) -> None:
     """Python's `re` takes years on some of these."""
     verdict = RegexVerifier(pattern=pattern).verify(Task(), f"\\boxed{{{'q' * 5000}}}")
