@@ -1,7 +1,7 @@
 """Answers made wrong for certain: a gold answer with one thing about it changed, by kinds of change.
 
-What a change leaves equal (0 to -0, 2! for 2, a swap of equal items) is told here by exact fractions and by text, never by
-the verifier under test.
+What a change leaves equal (0 to -0, 2! for 2, a swap of equal items) is told here by exact fractions and by text, never
+by the verifier under test.
 """
 
 from __future__ import annotations
@@ -130,14 +130,37 @@ def letter(gold: str, rng: random.Random) -> Iterator[str]:
 
 
 _FLIPS = {
-    r"\le": (r"\ge ", "<"), r"\leq": (r"\geq ", r"\lt "), r"\ge": (r"\le ", ">"), r"\geq": (r"\leq ", r"\gt "),
-    "<": (r"\le ", ">"), ">": (r"\ge ", "<"), r"\cup": (r"\cap ", r"\setminus "), "=": (r"\ne ", r"\neq ", "<", "!="),
+    r"\le": (r"\ge ", "<"),
+    r"\leq": (r"\geq ", r"\lt "),
+    r"\ge": (r"\le ", ">"),
+    r"\geq": (r"\leq ", r"\gt "),
+    "<": (r"\le ", ">"),
+    ">": (r"\ge ", "<"),
+    r"\cup": (r"\cap ", r"\setminus "),
+    "=": (r"\ne ", r"\neq ", "<", "!="),
     r"\in": (r"\notin ", r"\not\in "),
-}  # fmt: skip
+}
 _RELATED = (
-    r"\ne {}", r"\neq {}", r"\not= {}", "> {}", "< {}", r"\le {}", r"\geq {}", r"x \ne {}", "x > {}", r"x \ge {}", "x != {}",
-    "x<{}", r"\neg {}", r"\sim {} + 1", r"x \notin \{{{}\}}", r"\lnot ({})", r"\text{{not }} {}", r"\nless {}", r"x \not= {}",
-)  # fmt: skip
+    r"\ne {}",
+    r"\neq {}",
+    r"\not= {}",
+    "> {}",
+    "< {}",
+    r"\le {}",
+    r"\geq {}",
+    r"x \ne {}",
+    "x > {}",
+    r"x \ge {}",
+    "x != {}",
+    "x<{}",
+    r"\neg {}",
+    r"\sim {} + 1",
+    r"x \notin \{{{}\}}",
+    r"\lnot ({})",
+    r"\text{{not }} {}",
+    r"\nless {}",
+    r"x \not= {}",
+)
 
 
 def relation(gold: str, rng: random.Random) -> Iterator[str]:
@@ -151,23 +174,111 @@ def relation(gold: str, rng: random.Random) -> Iterator[str]:
 
 
 _AFTER = (
-    "is wrong", "is not the answer", "is incorrect", "is false", "or more", "or less", "or so", "at least", "at most", "not",
-    "in binary", "in hexadecimal", "in base 7", "minus one", "plus 1", "mod 7", "modulo 5", "over 3", "more than that",
-    "cannot be right", "isn't it", "fails", "does not work", "but not really", "out of 1000", "below zero", "per dozen",
-    "wrong", "never", "if n is even", "unless x is 0", "and a half", "to the power of 3", "choose 2", "too many", "too few",
-    "nand", "negated", "in total is too much", "plus or minus 1", "thousandths short", "and counting", "less than x",
-)  # fmt: skip
+    "is wrong",
+    "is not the answer",
+    "is incorrect",
+    "is false",
+    "or more",
+    "or less",
+    "or so",
+    "at least",
+    "at most",
+    "not",
+    "in binary",
+    "in hexadecimal",
+    "in base 7",
+    "minus one",
+    "plus 1",
+    "mod 7",
+    "modulo 5",
+    "over 3",
+    "more than that",
+    "cannot be right",
+    "isn't it",
+    "fails",
+    "does not work",
+    "but not really",
+    "out of 1000",
+    "below zero",
+    "per dozen",
+    "wrong",
+    "never",
+    "if n is even",
+    "unless x is 0",
+    "and a half",
+    "to the power of 3",
+    "choose 2",
+    "too many",
+    "too few",
+    "nand",
+    "negated",
+    "in total is too much",
+    "plus or minus 1",
+    "thousandths short",
+    "and counting",
+    "less than x",
+)
 _TIMES = (
-    "dozen", "dozens", "hundred", "thousand", "million", "billion", "score", "gross", "squared", "cubed", "halves", "thirds",
-    "quarters", "tenths", "hundredths", "pairs", "percent", "percent of x", "lakh", "crore", "times ten", "k", "doubled",
+    "dozen",
+    "dozens",
+    "hundred",
+    "thousand",
+    "million",
+    "billion",
+    "score",
+    "gross",
+    "squared",
+    "cubed",
+    "halves",
+    "thirds",
+    "quarters",
+    "tenths",
+    "hundredths",
+    "pairs",
+    "percent",
+    "percent of x",
+    "lakh",
+    "crore",
+    "times ten",
+    "k",
+    "doubled",
     "trillion",
-)  # fmt: skip
+)
 _BEFORE = (
-    "not", "anything but", "never", "it is not", "the answer is not", "the answer cannot be", "wrong:", "less than",
-    "more than", "at least", "at most", "between 0 and", "one more than", "the number after", "all but", "everything except",
-    "neither", "isn't", "no", "over", "under", "up to", "minus one plus",
-)  # fmt: skip
-_SCALED = ("twice", "half of", "double", "the reciprocal of half of", "the opposite of", "minus", "negative", "a dozen times")
+    "not",
+    "anything but",
+    "never",
+    "it is not",
+    "the answer is not",
+    "the answer cannot be",
+    "wrong:",
+    "less than",
+    "more than",
+    "at least",
+    "at most",
+    "between 0 and",
+    "one more than",
+    "the number after",
+    "all but",
+    "everything except",
+    "neither",
+    "isn't",
+    "no",
+    "over",
+    "under",
+    "up to",
+    "minus one plus",
+)
+_SCALED = (
+    "twice",
+    "half of",
+    "double",
+    "the reciprocal of half of",
+    "the opposite of",
+    "minus",
+    "negative",
+    "a dozen times",
+)
 
 
 def words(gold: str, rng: random.Random) -> Iterator[str]:
@@ -230,8 +341,19 @@ def day(gold: str, rng: random.Random) -> Iterator[str]:
     if found:
         one = {"p": "a", "a": "p"}[found[2].lower()]
         for mark in (f"{one}m", f"{one}.m.", f"{one}. m.", f"{one} m", f"{one.upper()}M", f"{one.upper()} . M ."):
-            for form in ("{} {}", r"{}\text{{{}}}", r"{}\ \text{{ {}}}", r"{}~\mathrm{{{}}}", r"{}\quad {}", r"{}\;\;{}",
-                         r"{}\,\textbf{{{}}}", r"{} \hspace{{1mm}} \text{{{}}}", r"\text{{{} {}}}", "{}{}", r"{}\  \  {}"):  # fmt: skip
+            for form in (
+                "{} {}",
+                r"{}\text{{{}}}",
+                r"{}\ \text{{ {}}}",
+                r"{}~\mathrm{{{}}}",
+                r"{}\quad {}",
+                r"{}\;\;{}",
+                r"{}\,\textbf{{{}}}",
+                r"{} \hspace{{1mm}} \text{{{}}}",
+                r"\text{{{} {}}}",
+                "{}{}",
+                r"{}\  \  {}",
+            ):
                 yield form.format(found[1], mark)
 
 
@@ -248,7 +370,28 @@ def power(gold: str, rng: random.Random) -> Iterator[str]:
 
 
 _CONTROLS = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x1b\x1f\x7f\ufffd\u202e\u2066"
-_PARTS = ("\"", "'", "`", "*", " ", "\\ ", "$", ";", ":", "|", "&", "#", "@", "\\\\", "?", "!", "\\,\\,", "=", "\\label{a}", "\\to ")
+_PARTS = (
+    '"',
+    "'",
+    "`",
+    "*",
+    " ",
+    "\\ ",
+    "$",
+    ";",
+    ":",
+    "|",
+    "&",
+    "#",
+    "@",
+    "\\\\",
+    "?",
+    "!",
+    "\\,\\,",
+    "=",
+    "\\label{a}",
+    "\\to ",
+)
 
 
 def broken(gold: str, rng: random.Random) -> Iterator[str]:
@@ -258,7 +401,9 @@ def broken(gold: str, rng: random.Random) -> Iterator[str]:
         for mark in (*_CONTROLS, *_PARTS):
             at = rng.choice(digits)
             head, tail = re.search(r"\d*$", gold[:at])[0], re.search(r"^\d*", gold[at:])[0]  # type: ignore[index]
-            if len(tail) == 3 and mark in (" ", "\\ ", "\\,\\,") or (mark == "=" and value_of(head) == value_of(tail)):
+            if (len(tail) == 3 and mark in (" ", "\\ ", "\\,\\,")) or (
+                mark == "=" and value_of(head) == value_of(tail)
+            ):
                 continue
             yield gold[:at] + mark + gold[at:]
 
@@ -269,10 +414,37 @@ def hedged(gold: str, rng: random.Random) -> Iterator[str]:
     if value is None:
         return
     other = rng.choice([n for n in range(2, 60) if n != value])
-    join = (r"{} \text{{ or }} {}", "{} or {}", "{}, {}", r"\{{{}, {}\}}", "{} = {}", r"{} \approx {}", r"{} \ne {}", "({}, {})",
-            r"{} \to {}", r"{} \Rightarrow {}", "{} / {}", "{}; {}", "{} < {}", r"{} \pm {}", r"{}\quad {}", "{} ({})", "{} | {}",
-            r"\cancel{{{}}} {}", r"{} \text{{ not }} {}", "[{}, {}]", r"{} \text{{ instead of }} {}", "{} -> {}", "{}:{}",
-            r"{} \text{{ and }} {}", "x = {} or x = {}", r"{} \equiv {}", r"{}\\{}", "{} vs {}", r"\frac{{{}}}{{{}}}")  # fmt: skip
+    join = (
+        r"{} \text{{ or }} {}",
+        "{} or {}",
+        "{}, {}",
+        r"\{{{}, {}\}}",
+        "{} = {}",
+        r"{} \approx {}",
+        r"{} \ne {}",
+        "({}, {})",
+        r"{} \to {}",
+        r"{} \Rightarrow {}",
+        "{} / {}",
+        "{}; {}",
+        "{} < {}",
+        r"{} \pm {}",
+        r"{}\quad {}",
+        "{} ({})",
+        "{} | {}",
+        r"\cancel{{{}}} {}",
+        r"{} \text{{ not }} {}",
+        "[{}, {}]",
+        r"{} \text{{ instead of }} {}",
+        "{} -> {}",
+        "{}:{}",
+        r"{} \text{{ and }} {}",
+        "x = {} or x = {}",
+        r"{} \equiv {}",
+        r"{}\\{}",
+        "{} vs {}",
+        r"\frac{{{}}}{{{}}}",
+    )
     for form in join:
         yield form.format(gold, other)
         if form not in ("{} / {}", r"\frac{{{}}}{{{}}}", "{}:{}") or value:
@@ -282,35 +454,119 @@ def hedged(gold: str, rng: random.Random) -> Iterator[str]:
 def labels(gold: str, rng: random.Random) -> Iterator[str]:
     """An equation for something else than the value."""
     if value_of(gold) not in (None, 0):
-        forms = ("2x = {}", "x + 1 = {}", "-x = {}", r"\frac{{1}}{{2}}x = {}", "x/3 = {}", r"\text{{wrong}} = {}", "{} = {} + 1",
-                 r"\text{{not the answer}} = {}", r"\sqrt{{x}} = 2 - {}", "x - 7 = {}", "1 + 1 = {} + 1000", r"0 \cdot x = {}",
-                 r"\neg x = {}", r"x = 2 \cdot {}", r"\frac{{d}}{{dx}} 7919 x = {}", r"7919! = {}", r"\int_0^1 7919\,dx = {}",
-                 r"\sum_{{k=1}}^{{3}} 7919 = {}", r"79 \bmod 79 = {}", r"\lim_{{x\to 0}} (x - 7919) = {}")  # fmt: skip
+        forms = (
+            "2x = {}",
+            "x + 1 = {}",
+            "-x = {}",
+            r"\frac{{1}}{{2}}x = {}",
+            "x/3 = {}",
+            r"\text{{wrong}} = {}",
+            "{} = {} + 1",
+            r"\text{{not the answer}} = {}",
+            r"\sqrt{{x}} = 2 - {}",
+            "x - 7 = {}",
+            "1 + 1 = {} + 1000",
+            r"0 \cdot x = {}",
+            r"\neg x = {}",
+            r"x = 2 \cdot {}",
+            r"\frac{{d}}{{dx}} 7919 x = {}",
+            r"7919! = {}",
+            r"\int_0^1 7919\,dx = {}",
+            r"\sum_{{k=1}}^{{3}} 7919 = {}",
+            r"79 \bmod 79 = {}",
+            r"\lim_{{x\to 0}} (x - 7919) = {}",
+        )
         yield from (form.format(gold, gold) for form in forms)
 
 
 def unseen(gold: str, rng: random.Random) -> Iterator[str]:
     """A value that a reader doesn't see, or sees struck out; or one that is a part of something else."""
     if _is_one_value(gold) and value_of(gold) != 0:
-        forms = (r"\phantom{{{}}}", r"\cancel{{{}}}", r"\label{{{}}}", r"\hspace{{{}}}", r"1\phantom{{{}}}", r"\xcancel{{{}}}",
-                 r"7919\label{{{}}}", r"\vphantom{{{}}} 7919", r"7919 % {}", r"\sout{{{}}}", r"7919\tag{{{}}}", r"\not {}",
-                 r"\begin{{array}}{{c}} 7919 \\ {} \end{{array}}", r"\begin{{pmatrix}} 7919 \\ {} \end{{pmatrix}}", "(7919, {})",
-                 r"\phantom{{-}}7919\phantom{{{}}}", r"\color{{{}}}7919", r"\operatorname{{f}}({})", r"\Gamma({}) + 7919",
-                 r"\overset{{{}}}{{7919}}", r"\frac{{{}}}{{}}", r"\boxed{{7919}} {}", r"f^{{{}}}", r"a_{{{}}}", r"{} \choose 7919",
-                 r"\left({}, 7919\right]", r"\unknown{{{}}}", r"\text{{seven}} {}", r"7919 \underset{{n}}{{{}}}")  # fmt: skip
+        forms = (
+            r"\phantom{{{}}}",
+            r"\cancel{{{}}}",
+            r"\label{{{}}}",
+            r"\hspace{{{}}}",
+            r"1\phantom{{{}}}",
+            r"\xcancel{{{}}}",
+            r"7919\label{{{}}}",
+            r"\vphantom{{{}}} 7919",
+            r"7919 % {}",
+            r"\sout{{{}}}",
+            r"7919\tag{{{}}}",
+            r"\not {}",
+            r"\begin{{array}}{{c}} 7919 \\ {} \end{{array}}",
+            r"\begin{{pmatrix}} 7919 \\ {} \end{{pmatrix}}",
+            "(7919, {})",
+            r"\phantom{{-}}7919\phantom{{{}}}",
+            r"\color{{{}}}7919",
+            r"\operatorname{{f}}({})",
+            r"\Gamma({}) + 7919",
+            r"\overset{{{}}}{{7919}}",
+            r"\frac{{{}}}{{}}",
+            r"\boxed{{7919}} {}",
+            r"f^{{{}}}",
+            r"a_{{{}}}",
+            r"{} \choose 7919",
+            r"\left({}, 7919\right]",
+            r"\unknown{{{}}}",
+            r"\text{{seven}} {}",
+            r"7919 \underset{{n}}{{{}}}",
+        )
         yield from (form.format(gold) for form in forms)
 
 
 _CHOICES = (
-    "{0} and {1}", "{0} or {1}", "not {0}", "{0} is wrong", "x = {0} + 1", "neither {0} nor {1}", r"\text{{not }} {0}", "{0}, {1}",
-    r"\text{{({0}) is wrong, so ({1})}}", "{0}{1}", "{1}, not {0}", "{0}+{1}", "{0}^2", r"\overline{{{0}}}", "all but {0}",
-    r"\text{{None of {0}, {1}}}", "{1} (not {0})", "I do not know, {0}", "{0}?  or {1}", r"{0} \cup {1}", r"\neg {0}", "-{0}",
-    "2{0}", r"\frac{{{0}}}{{2}}", "{0}'", "{0}_1", "P({0})", "{0} = {1}", r"{0} \to {1}", "A{0}C", "{1} because {0} is wrong",
-)  # fmt: skip
-_SAID = ("The answer is not {0}.", "{0} is wrong; the answer is {1}.", "The answer is {0} or {1}.", "It can't be {0}.",
-         "The answer is {1}, since {0} is wrong.", "Answer: {1}. I thought of {0} first", "Both {0} and {1} are right.",
-         "The answer is neither {0} nor {1}.", "The answer isn't {0}", "I would not choose {0}.", "The answer is {1} rather than {0}",
-         "Not {0}.", "{0} or {1}", "The answer can be {0}, {1} or both.", "We know {0} is false.", "Triangle {0} is given.")  # fmt: skip
+    "{0} and {1}",
+    "{0} or {1}",
+    "not {0}",
+    "{0} is wrong",
+    "x = {0} + 1",
+    "neither {0} nor {1}",
+    r"\text{{not }} {0}",
+    "{0}, {1}",
+    r"\text{{({0}) is wrong, so ({1})}}",
+    "{0}{1}",
+    "{1}, not {0}",
+    "{0}+{1}",
+    "{0}^2",
+    r"\overline{{{0}}}",
+    "all but {0}",
+    r"\text{{None of {0}, {1}}}",
+    "{1} (not {0})",
+    "I do not know, {0}",
+    "{0}?  or {1}",
+    r"{0} \cup {1}",
+    r"\neg {0}",
+    "-{0}",
+    "2{0}",
+    r"\frac{{{0}}}{{2}}",
+    "{0}'",
+    "{0}_1",
+    "P({0})",
+    "{0} = {1}",
+    r"{0} \to {1}",
+    "A{0}C",
+    "{1} because {0} is wrong",
+)
+_SAID = (
+    "The answer is not {0}.",
+    "{0} is wrong; the answer is {1}.",
+    "The answer is {0} or {1}.",
+    "It can't be {0}.",
+    "The answer is {1}, since {0} is wrong.",
+    "Answer: {1}. I thought of {0} first",
+    "Both {0} and {1} are right.",
+    "The answer is neither {0} nor {1}.",
+    "The answer isn't {0}",
+    "I would not choose {0}.",
+    "The answer is {1} rather than {0}",
+    "Not {0}.",
+    "{0} or {1}",
+    "The answer can be {0}, {1} or both.",
+    "We know {0} is false.",
+    "Triangle {0} is given.",
+)
 
 
 def choice(gold: str, rng: random.Random) -> Iterator[str]:
@@ -338,19 +594,48 @@ def said(gold: str, rng: random.Random) -> Iterator[str]:
         yield from (f"The answer is {gold} {phrase}.", f"Final answer: {gold} {phrase}", f"So we get ${gold}$ {phrase}")
     for phrase in (*_BEFORE, *_SCALED):
         yield from (f"The answer is {phrase} {gold}.", f"**Answer:** {phrase} ${gold}$")
-    forms = ("The answer is (7919, {}).", "The answer is 7919, {}", r"$\begin{{array}}{{cc}} 7919 & 1 \\ 2 & {} \end{{array}}$",
-             r"\begin{{bmatrix}} 7919 \\ {} \end{{bmatrix}}", "We get (7919, {}).", r"Thus $\{{7919, {}\}}$.", "x > {}",
-             "The answer is 7919 and not {}.", "The answer is not {}.", "It isn't {}.", "{} is wrong.", "The point (1, {})",
-             r"The interval is $[7919, {}]$.", "The answer is {} or 7919", "The answer is 7919 ({})", "Answer: 7919 = {}",
-             "We can rule out {}.", r"\[\begin{{array}}{{c}} 1 \\ {} \end{{array}}\]", "The answer is less than {}.")  # fmt: skip
+    forms = (
+        "The answer is (7919, {}).",
+        "The answer is 7919, {}",
+        r"$\begin{{array}}{{cc}} 7919 & 1 \\ 2 & {} \end{{array}}$",
+        r"\begin{{bmatrix}} 7919 \\ {} \end{{bmatrix}}",
+        "We get (7919, {}).",
+        r"Thus $\{{7919, {}\}}$.",
+        "x > {}",
+        "The answer is 7919 and not {}.",
+        "The answer is not {}.",
+        "It isn't {}.",
+        "{} is wrong.",
+        "The point (1, {})",
+        r"The interval is $[7919, {}]$.",
+        "The answer is {} or 7919",
+        "The answer is 7919 ({})",
+        "Answer: 7919 = {}",
+        "We can rule out {}.",
+        r"\[\begin{{array}}{{c}} 1 \\ {} \end{{array}}\]",
+        "The answer is less than {}.",
+    )
     yield from (form.format(gold) for form in forms)
 
 
 BOXED: dict[str, Mutator] = {
-    "sign": sign, "digit": digit, "decimal point": point, "unit": unit, "letter": letter, "relation": relation, "words": words,
-    "order and items": order, "brackets": brackets, "am and pm": day, "exponent": power, "broken numbers": broken,
-    "second value": hedged, "equations": labels, "unseen parts": unseen, "choice": choice,
-}  # fmt: skip
+    "sign": sign,
+    "digit": digit,
+    "decimal point": point,
+    "unit": unit,
+    "letter": letter,
+    "relation": relation,
+    "words": words,
+    "order and items": order,
+    "brackets": brackets,
+    "am and pm": day,
+    "exponent": power,
+    "broken numbers": broken,
+    "second value": hedged,
+    "equations": labels,
+    "unseen parts": unseen,
+    "choice": choice,
+}
 SAID: dict[str, Mutator] = {"choices in a text": said_choice, "words in a text": said}
 
 
@@ -359,8 +644,7 @@ def _spelled(text: str) -> str:
 
 
 def _value_and_unit(text: str) -> Fraction | None:
-    found = value_of(re.sub(r"^\((.*)\)$", r"\1", re.sub(r"\\(?=%)|\\\$", "", text)))
-    return found
+    return value_of(re.sub(r"^\((.*)\)$", r"\1", re.sub(r"\\(?=%)|\\\$", "", text)))
 
 
 def mutants(gold: str, rng: random.Random) -> Iterator[tuple[str, str]]:

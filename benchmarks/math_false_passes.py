@@ -1,7 +1,8 @@
 """How often `math` passes an answer that is wrong for certain: gold answers with one thing changed (`_math_mutants`).
 
-Gold answers are those of the files given by --golds (JSON lines with `gold` or `answer`, or folders of such), of the seeds
-that come with this project, and of the pairs that `math_agreement` makes. `python -m benchmarks math_false_passes --help`.
+Gold answers are those of the files given by --golds (JSON lines with `gold` or `answer`, or folders of such), of the
+folder that SELFPLAY_SHARED_DATA names, of the seeds that come with this project, and of the pairs that `math_agreement`
+makes. `python -m benchmarks math_false_passes --help` names the arguments.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ def passes(items: Sequence[Mutant], workers: int = 2) -> tuple[list[Mutant], Cou
 def run(arguments: Sequence[str] = ()) -> dict[str, object]:
     """Makes mutants, judges them, and returns the rate of false passes with its 95% Wilson interval."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks math_false_passes")
-    parser.add_argument("--golds", type=Path, action="append", default=[], help="a file or folder of JSON lines; repeat")
+    parser.add_argument(
+        "--golds", type=Path, action="append", default=[], help="a file or folder of JSON lines; repeat"
+    )
     parser.add_argument("--limit", type=int, default=120_000, help="mutants at most")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)

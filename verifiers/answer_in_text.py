@@ -1,6 +1,6 @@
 """Finds the answer that a text without a box announces, or ends in; helpers of `extraction`.
 
-What stands around a value is read, too: a value that is scaled, bounded or taken back by the words beside it is no answer.
+What stands around a value is read, too: one that is scaled, bounded or taken back by the words beside it is no answer.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from verifiers.patterns import linear
-
 from verifiers.wording.cues import DENIAL, ENDING, FOREIGN_CUE, FOREIGN_LETTERS
 from verifiers.wording.vocabulary import BEFORE, SCALING, changes, denies, names_things, words_of
 
@@ -37,7 +36,9 @@ _LONGEST_GROUP = 200
 _CLAUSE_END = linear.compile(
     r"[,;:(—–!?。，；]|\.(?:\s|$)|\b(?:because|since|which|where|who|as|so|when|while|that|after|before|by|from|and|but|with|for)\b"
 )
-_VERB = linear.compile(r"\b(?:is|are|was|were|be|been|equals?|gives?|gets?|have|has|had|makes?|costs?|needs?|needed|takes?|leaves?|total)\b|[=:,]")
+_VERB = linear.compile(
+    r"\b(?:is|are|was|were|be|been|equals?|gives?|gets?|have|has|had|makes?|costs?|needs?|needed|takes?|leaves?|total)\b|[=:,]"
+)
 _SET_AGAINST = linear.compile(
     r"[\s,(]*(?:and |but )?(?:not|rather than|instead of) (?:an? |the )?[\s$(*]*(?:[-+]?\d|[A-J]\b)", linear.IGNORECASE
 )
@@ -101,7 +102,9 @@ def announced(text: str) -> str | None:
     leading = _LEADING.match(sentence)
     if leading:
         rest = sentence[leading.end() :]
-        if not rest.strip() or (rest.lstrip()[0] not in "+-*/^=<>\\_{" and not rest[0].isdigit() and goes_on_plainly(rest)):
+        if not rest.strip() or (
+            rest.lstrip()[0] not in "+-*/^=<>\\_{" and not rest[0].isdigit() and goes_on_plainly(rest)
+        ):
             return leading.group("value")
     return last_value(sentence, announced=True)
 
@@ -135,7 +138,9 @@ def goes_on_plainly(rest: str) -> bool:
 
 def _takes_back(clause: str) -> bool:
     """Tells whether a clause of its own denies what stands before it, and says nothing else."""
-    return (denies(clause) and len(words_of(clause)) < 6 and not any(map(str.isdigit, clause))) or bool(DENIAL.search(clause))
+    return (denies(clause) and len(words_of(clause)) < 6 and not any(map(str.isdigit, clause))) or bool(
+        DENIAL.search(clause)
+    )
 
 
 def stands_plainly(before: str) -> bool:
@@ -254,7 +259,9 @@ def _groups(text: str) -> Iterator[_Item]:
 
 
 def _is_list(inner: str) -> bool:
-    return ("," in inner or ";" in inner) and all(word in _NOT_PROSE for word in _WORD.findall(_without_commands(inner)))
+    return ("," in inner or ";" in inner) and all(
+        word in _NOT_PROSE for word in _WORD.findall(_without_commands(inner))
+    )
 
 
 def _closed(text: str, start: int) -> int:

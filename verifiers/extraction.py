@@ -23,7 +23,9 @@ _FENCE = linear.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$
 _BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
 _BETWEEN_WORDS = frozenset(_BETWEEN.split())
 _BETWEEN_NOISE = linear.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
-_NAME_BEFORE = linear.compile(r"(?:\\?[A-Za-z]{1,6}(?:_\{?[A-Za-z0-9]\}?)?|[fgP]\([A-Za-z0-9]\)) ?(?:=|:| is )[\s$\\(]*$")
+_NAME_BEFORE = linear.compile(
+    r"(?:\\?[A-Za-z]{1,6}(?:_\{?[A-Za-z0-9]\}?)?|[fgP]\([A-Za-z0-9]\)) ?(?:=|:| is )[\s$\\(]*$"
+)
 _ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
 _SEPARATED = linear.compile(r"[,;&]|\b(?:and|or)\b|\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])|\([b-hivx2-9]{1,3}\)")
 _BETWEEN_WORD = linear.compile(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]")
@@ -32,7 +34,8 @@ _ARTICLE = linear.compile(r"\s*[AI]\s[a-z]")
 _SAID_OF_IT = linear.compile(r"(?:is|are|or|and)\b")
 _ITEM_MARK = linear.compile(r"\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])\s")
 _CORRECTION = linear.compile(
-    r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b", linear.IGNORECASE
+    r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b",
+    linear.IGNORECASE,
 )
 _ALTERNATIVE = linear.compile(r"^[^A-Za-z\n]*or\b|\bor[^A-Za-z\n]*$", linear.IGNORECASE)
 _OR = linear.compile(r"\bor\b", linear.IGNORECASE)
@@ -142,15 +145,22 @@ def math_answer(text: str) -> Extracted:
 
 
 _CHOICE_ALONE = linear.compile(r"(?<![A-Za-z0-9'’\\])\(?([A-J])\)?(?![A-Za-z0-9'’])")
-_CHOICE_GOES_ON = linear.compile(r"\)?\s{0,3}(?:,|/|&|(?:or|and|et|ou)\s)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])")
-_MARKUP = linear.compile(r"\\(?:textbf|textrm|textit|text|mathrm|mbox|mathbf|boldsymbol|bf|rm|left|right|qquad|quad|[,;:!~ ])|[{}$*_~]")
-_CHOICE_BOX = linear.compile(r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s?([A-J])\s?\)|([A-J])\s?[.):])\s*(.*)", linear.IGNORECASE | linear.DOTALL)
+_CHOICE_GOES_ON = linear.compile(
+    r"\)?\s{0,3}(?:,|/|&|(?:or|and|et|ou)\s)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])"
+)
+_MARKUP = linear.compile(
+    r"\\(?:textbf|textrm|textit|text|mathrm|mbox|mathbf|boldsymbol|bf|rm|left|right|qquad|quad|[,;:!~ ])|[{}$*_~]"
+)
+_CHOICE_BOX = linear.compile(
+    r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s?([A-J])\s?\)|([A-J])\s?[.):])\s*(.*)",
+    linear.IGNORECASE | linear.DOTALL,
+)
 _CLAUSE_PART = linear.compile(r"[.!?,;\n。，；:：]")
 _COPULA = linear.compile(r"\s?['’](?:d|t)\wr\b")
 
 
 def choice_letter(text: str) -> str | None:
-    """Returns the option letter (A to J) a text settles on, or None: boxed, announced, leading, or the last one chosen."""
+    """Returns the option letter (A to J) a text settles on, or None: boxed, announced, leading or last."""
     boxed = boxed_answer(text)
     if boxed is not None:
         return _boxed_letter(boxed)

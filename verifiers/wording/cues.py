@@ -13,8 +13,8 @@ import re2
 class Language(NamedTuple):
     """How a language announces an answer. All are alternatives of a pattern, in small letters.
 
-    `nouns` need a copula, a colon or the end of a line after them; `verbs` are complete; `copulas` stand between noun and answer;
-    `endings` may follow the answer; `denials` take it back.
+    `nouns` need a copula, a colon or the end of a line after them; `verbs` are complete; `copulas` stand between noun
+    and answer; `endings` may follow the answer; `denials` take it back.
     """
 
     nouns: str
@@ -25,48 +25,100 @@ class Language(NamedTuple):
 
 
 LANGUAGES = {
-    "English": Language(r"final answer|answer|ans", r"(?:should|would|must|will) be|is", "", ""),
-    "French": Language(
-        r"réponse finale|bonne réponse|réponse|résultat final", r"est donc|serait|est|doit être", "", r"n'est|n’est|pas|faux|fausse|incorrect\pL*|erroné\pL*"
+    "English": Language(
+        nouns=r"final answer|answer|ans",
+        copulas=r"(?:should|would|must|will) be|is",
     ),
-    "German": Language(r"endgültige antwort|antwort|endergebnis", r"ist|lautet|wäre", "", r"nicht|kein\pL*|falsch\pL*|inkorrekt"),
-    "Spanish": Language(r"respuesta final|respuesta correcta|respuesta", r"es|sería", "", r"no|fals[oa]|incorrect[oa]|erróne[oa]"),
-    "Portuguese": Language(r"resposta final|resposta correta|resposta", r"é|seria", "", r"não|fals[oa]|incorret[oa]|errad[oa]"),
-    "Italian": Language(r"risposta finale|risposta corretta|risposta", r"è|sarebbe", "", r"non|fals[oa]|sbagliat[oa]"),
+    "French": Language(
+        nouns=r"réponse finale|bonne réponse|réponse|résultat final",
+        copulas=r"est donc|serait|est|doit être",
+        denials=r"n'est|n’est|pas|faux|fausse|incorrect\pL*|erroné\pL*",
+    ),
+    "German": Language(
+        nouns=r"endgültige antwort|antwort|endergebnis",
+        copulas=r"ist|lautet|wäre",
+        denials=r"nicht|kein\pL*|falsch\pL*|inkorrekt",
+    ),
+    "Spanish": Language(
+        nouns=r"respuesta final|respuesta correcta|respuesta",
+        copulas=r"es|sería",
+        denials=r"no|fals[oa]|incorrect[oa]|erróne[oa]",
+    ),
+    "Portuguese": Language(
+        nouns=r"resposta final|resposta correta|resposta",
+        copulas=r"é|seria",
+        denials=r"não|fals[oa]|incorret[oa]|errad[oa]",
+    ),
+    "Italian": Language(
+        nouns=r"risposta finale|risposta corretta|risposta",
+        copulas=r"è|sarebbe",
+        denials=r"non|fals[oa]|sbagliat[oa]",
+    ),
     "Russian": Language(
-        r"окончательный ответ|правильный ответ|итоговый ответ|верный ответ|ответ", r"[-—–]|это|равен|будет|является", "", r"не|неверн\pL*|неправильн\pL*|ошиб\pL*"
+        nouns=r"окончательный ответ|правильный ответ|итоговый ответ|верный ответ|ответ",
+        copulas=r"[-—–]|это|равен|будет|является",
+        denials=r"не|неверн\pL*|неправильн\pL*|ошиб\pL*",
     ),
     "Turkish": Language(
-        r"nihai cevap|doğru cevap|son cevap|cevap|nihai yanıt|doğru yanıt|yanıt|doğru seçenek|sonuç", r"ise|olarak",
-        r"['’]?(?:d[iıuü]r|t[iıuü]r)|olur|olarak bulunur|seçeneğidir|şıkkıdır|seçeneği|şıkkı", r"değil\pL*|yanlış\pL*",
+        nouns=r"nihai cevap|doğru cevap|son cevap|cevap|nihai yanıt|doğru yanıt|yanıt|doğru seçenek|"
+        r"sonuç",
+        copulas=r"ise|olarak",
+        endings=r"['’]?(?:d[iıuü]r|t[iıuü]r)|olur|olarak bulunur|seçeneğidir|şıkkıdır|seçeneği|şıkkı",
+        denials=r"değil\pL*|yanlış\pL*",
     ),
     "Vietnamese": Language(
-        r"đáp án cuối cùng|đáp án đúng|đáp án|đáp số|câu trả lời cuối cùng|câu trả lời đúng|câu trả lời|kết quả cuối cùng|kết quả",
-        r"là", "", r"không|sai",
+        nouns=r"đáp án cuối cùng|đáp án đúng|đáp án|đáp số|câu trả lời cuối cùng|câu trả lời đúng|"
+        r"câu trả lời|kết quả cuối cùng|kết quả",
+        copulas=r"là",
+        denials=r"không|sai",
     ),
     "Greek": Language(
-        r"τελική απάντηση|σωστή απάντηση|απάντηση|απαντηση|σωστή επιλογή", r"είναι(?: η| το| ο)?", "", r"δεν|όχι|λάθος"
+        nouns=r"τελική απάντηση|σωστή απάντηση|απάντηση|απαντηση|σωστή επιλογή",
+        copulas=r"είναι(?: η| το| ο)?",
+        denials=r"δεν|όχι|λάθος",
     ),
-    "Hebrew": Language(r"התשובה הסופית|התשובה הנכונה|תשובה סופית|התשובה|תשובה", r"היא|הוא|הינה", "", r"לא|אינה|אינו|שגויה"),
+    "Hebrew": Language(
+        nouns=r"התשובה הסופית|התשובה הנכונה|תשובה סופית|התשובה|תשובה",
+        copulas=r"היא|הוא|הינה",
+        denials=r"לא|אינה|אינו|שגויה",
+    ),
     "Arabic": Language(
-        r"(?:الإجابة|الاجابة|إجابة|الجواب|جواب)(?: النهائية| النهائي| الصحيحة| الصحيح)?|الناتج|الحل", r"هي|هو|تساوي|يساوي|ستكون",
-        "", r"ليس|ليست|لا|غير|خطأ|خاطئة",
+        nouns=r"(?:الإجابة|الاجابة|إجابة|الجواب|جواب)(?: النهائية| النهائي| الصحيحة| الصحيح)?|الناتج|"
+        r"الحل",
+        copulas=r"هي|هو|تساوي|يساوي|ستكون",
+        denials=r"ليس|ليست|لا|غير|خطأ|خاطئة",
     ),
     "Hindi": Language(
-        r"अंतिम उत्तर|सही उत्तर|उत्तर|अंतिम जवाब|सही जवाब|जवाब|सही विकल्प", r"है|होगा", r"है|हैं|होगा", r"नहीं|गलत"
+        nouns=r"अंतिम उत्तर|सही उत्तर|उत्तर|अंतिम जवाब|सही जवाब|जवाब|सही विकल्प",
+        copulas=r"है|होगा",
+        endings=r"है|हैं|होगा",
+        denials=r"नहीं|गलत",
     ),
     "Thai": Language(
-        r"คำตอบสุดท้าย|คำตอบที่ถูกต้อง|การเลือกที่ถูกต้อง|ตัวเลือกที่ถูกต้อง|ข้อที่ถูกต้อง|คำตอบ|ตอบ|เฉลย", r"คือข้อ|คือ|เป็น|ข้อ|เท่ากับ", "", r"ไม่\S*|ผิด"
+        nouns=r"คำตอบสุดท้าย|คำตอบที่ถูกต้อง|การเลือกที่ถูกต้อง|ตัวเลือกที่ถูกต้อง|ข้อที่ถูกต้อง|"
+        r"คำตอบ|ตอบ|เฉลย",
+        copulas=r"คือข้อ|คือ|เป็น|ข้อ|เท่ากับ",
+        denials=r"ไม่\S*|ผิด",
     ),
     "Korean": Language(
-        r"최종 ?답안|최종 ?답|최종 ?정답|정답|답안|답", r"은|는|이|가", r"입니다|이다|이에요|예요|이며|번입니다|번이다|번|다", r"아니\S*|아닙\S*|않\S*|틀\S*"
+        nouns=r"최종 ?답안|최종 ?답|최종 ?정답|정답|답안|답",
+        copulas=r"은|는|이|가",
+        endings=r"입니다|이다|이에요|예요|이며|번입니다|번이다|번|다",
+        denials=r"아니\S*|아닙\S*|않\S*|틀\S*",
     ),
     "Chinese": Language(
-        r"最终答案|最終答案|正确答案|正確答案|标准答案|答案|正确选项|答", r"是|为|為|选|選|应为|應為|应该是|等于|等於", "", r"不\S*|错\S*|錯\S*|非\S*",
-        r"故选择|故选|故選|因此选择|因此选|所以选择|所以选|应选|選擇|选择",
+        nouns=r"最终答案|最終答案|正确答案|正確答案|标准答案|答案|正确选项|答",
+        copulas=r"是|为|為|选|選|应为|應為|应该是|等于|等於",
+        denials=r"不\S*|错\S*|錯\S*|非\S*",
+        verbs=r"故选择|故选|故選|因此选择|因此选|所以选择|所以选|应选|選擇|选择",
     ),
-    "Japanese": Language(r"最終的な答え|最終回答|答え|正解|解答|答", r"は|が", r"です|である|になります|となります|だ", r"では\S*|ない\S*|不正解"),
-}  # fmt: skip
+    "Japanese": Language(
+        nouns=r"最終的な答え|最終回答|答え|正解|解答|答",
+        copulas=r"は|が",
+        endings=r"です|である|になります|となります|だ",
+        denials=r"では\S*|ない\S*|不正解",
+    ),
+}
 
 _UNSPACED = re2.compile(r"[\p{Thai}\p{Hiragana}\p{Katakana}\p{Han}\p{Hangul}]")
 _MARK = r"[:：=]"
@@ -83,8 +135,12 @@ _SPACE = re2.Options()
 _SPACE.max_mem = 64 << 20
 _FOREIGN = [language for name, language in LANGUAGES.items() if name != "English"]
 FOREIGN_CUE = re2.compile("(?i)" + "|".join(map(_cue, _FOREIGN)), options=_SPACE)
-ENDING = re2.compile(r"(?i)\s?(?:" + "|".join(language.endings for language in _FOREIGN if language.endings) + ")$", options=_SPACE)
-_SPACED, _GLUED = ("|".join(one.denials for one in _FOREIGN if bool(_UNSPACED.search(one.nouns)) is glued) for glued in (False, True))
+ENDING = re2.compile(
+    r"(?i)\s?(?:" + "|".join(language.endings for language in _FOREIGN if language.endings) + ")$", options=_SPACE
+)
+_SPACED, _GLUED = (
+    "|".join(one.denials for one in _FOREIGN if bool(_UNSPACED.search(one.nouns)) is glued) for glued in (False, True)
+)
 DENIAL = re2.compile(rf"(?i)(?:^|[^\pL\pM])(?:{_SPACED})(?:[^\pL\pM]|$)|{_GLUED}", options=_SPACE)
 FOREIGN_LETTERS = re2.compile(
     r"[\p{Cyrillic}\p{Hebrew}\p{Arabic}\p{Devanagari}\p{Thai}\p{Hangul}\p{Hiragana}\p{Katakana}\p{Han}]|\p{Greek}{3}"
@@ -93,13 +149,14 @@ FOREIGN_LETTERS = re2.compile(
 """What only words have, not formulas."""
 
 CHOOSING = re2.compile(
-    r"(?i)\b(?:choos\w*|chose|pick\w*|select\w*|option|choice|answer|correct|right|go with|opt for|letter|choisis|réponse|elijo|"
-    r"wähle|seçiyorum|seçenek|chọn|phương án)\b|выбираю|вариант|ответ|选|選|정답|선택|고르|答|ข้อ|ตอบ|विकल्प|चुन|الخيار|أختار|אפשרות|בוחר|επιλέγω|επιλογή"
+    r"(?i)\b(?:choos\w*|chose|pick\w*|select\w*|option|choice|answer|correct|right|go with|opt for|letter)\b"
+    r"|\b(?:choisis|réponse|elijo|wähle|seçiyorum|seçenek|chọn|phương án)\b|выбираю|вариант|ответ|选|選|答"
+    r"|정답|선택|고르|ข้อ|ตอบ|विकल्प|चुन|الخيار|أختار|אפשרות|בוחר|επιλέγω|επιλογή"
 )
 """Words with which a sentence settles on an option."""
 
 _ZEROS = (0x30, 0x660, 0x6F0, 0x966, 0x9E6, 0xE50, 0xFF10, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6)
-"""Where the ten digits of a script begin: ASCII, Arabic, Persian, Devanagari, Bengali, Thai, full width, mathematical."""
+"""Where the ten digits of a script begin: ASCII, Arabic, Persian, Devanagari, Bengali, Thai, full width, formulas."""
 _SCRIPT = {chr(zero + value): (zero, str(value)) for zero in _ZEROS for value in range(10)}
 _MARKS = str.maketrans({"٫": ".", "٬": ",", "،": ",", "٪": "%", "؛": ";", "।": ".", "؟": "?"})
 

@@ -9,55 +9,70 @@ from itertools import pairwise
 
 from verifiers.patterns import linear
 
-DENYING = frozenset(
-    "not never no nor neither none nothing without except unless isn't isnt aren't wasn't won't can't cant cannot couldn't "
-    "doesn't don't didn't shouldn't wouldn't wrong incorrect false untrue invalid impossible mistaken mistake rejected refuted "
-    "fails fail failed contradicts contradiction excluded ruled instead rather unlike negated nand fake bogus bad error if provided assuming too rule exclude excludes excluding".split()
+_DENYING_WORDS = (
+    "not never no nor neither none nothing without except unless isn't isnt aren't wasn't won't can't cant cannot "
+    "couldn't doesn't don't didn't shouldn't wouldn't wrong incorrect false untrue invalid impossible mistaken "
+    "mistake rejected refuted fails fail failed contradicts contradiction excluded ruled instead rather unlike "
+    "negated nand fake bogus bad error if provided assuming too rule exclude excludes excluding"
 )
+DENYING = frozenset(_DENYING_WORDS.split())
 """Words that take a value back."""
 
-LIMITING = frozenset("or less fewer than least most under over below above beneath between up within beyond out but".split())
+_LIMITING_WORDS = "or less fewer than least most under over below above beneath between up within beyond out but"
+LIMITING = frozenset(_LIMITING_WORDS.split())
 """Words that make a value a bound, or one of several."""
 
-SCALING = frozenset(
-    "dozen dozens score scores gross pair pairs couple couples hundred hundreds thousand thousands million millions billion "
-    "billions trillion trillions lakh lakhs crore crores half halves third thirds quarter quarters fourth fourths fifth fifths "
-    "sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths thousandth thousandths "
-    "millionth millionths ones tens twice thrice double doubles doubled triple tripled squared cubed square cube root reciprocal "
-    "inverse opposite negative minus plus times divided multiplied percent percents percentage pct mod modulo base binary octal "
-    "hexadecimal hex decimal factorial choose power powers exponent log logarithm pi k x thousandfold fold".split()
+_SCALING_WORDS = (
+    "dozen dozens score scores gross pair pairs couple couples hundred hundreds thousand thousands million millions "
+    "billion billions trillion trillions lakh lakhs crore crores half halves third thirds quarter quarters fourth "
+    "fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths "
+    "thousandth thousandths millionth millionths ones tens twice thrice double doubles doubled triple tripled squared "
+    "cubed square cube root reciprocal inverse opposite negative minus plus times divided multiplied percent percents "
+    "percentage pct mod modulo base binary octal hexadecimal hex decimal factorial choose power powers exponent log "
+    "logarithm pi k x thousandfold fold"
 )
+SCALING = frozenset(_SCALING_WORDS.split())
 """Words that make another number of a value."""
 
 CHANGING = DENYING | LIMITING | SCALING
 
-_VERBS = frozenset(
-    "is was has does works equals exceeds lacks misses violates overcounts undercounts loses cancels ignores seems appears means "
-    "gives makes yields says shows holds stays becomes repeats contains needs its this thus as vs versus always sometimes "
-    "perhaps besides us plus minus if when where while but though although too so only even just almost nearly about almost "
-    "and isn the an be it he she they we you very maybe possibly probably counting".split()
+_PLAIN_BEFORE_NOUNS = frozenset(["negative", "square", "cube", "inverse", "opposite", "decimal", "binary", "prime"])
+_VERBS_WORDS = (
+    "is was has does works equals exceeds lacks misses violates overcounts undercounts loses cancels ignores seems "
+    "appears means gives makes yields says shows holds stays becomes repeats contains needs its this thus as vs "
+    "versus always sometimes perhaps besides us plus minus if when where while but though although too so only even "
+    "just almost nearly about almost and isn the an be it he she they we you very maybe possibly probably counting"
 )
-_IRREGULAR = frozenset(
-    "people children men women mice feet teeth geese sheep fish deer dice oxen cattle money water milk sugar rice bread time "
-    "distance area volume work homework".split()
+_VERBS = frozenset(_VERBS_WORDS.split())
+_IRREGULAR_WORDS = (
+    "people children men women mice feet teeth geese sheep fish deer dice oxen cattle money water milk sugar rice "
+    "bread time distance area volume work homework"
 )
-_ONE = frozenset(
-    "unit person student man woman boy girl child apple orange book way point gallon row page piece marble coin tile cube box "
-    "game number integer value solution bushel acre newton joule watt volt ohm amp mole ton tonne cup slice bottle bag car day "
-    "dog cat egg item ball card dollar cookie ticket tree pen pencil toy text mph kph hz hertz kwh mol pts pence".split()
+_IRREGULAR = frozenset(_IRREGULAR_WORDS.split())
+_ONE_WORDS = (
+    "unit person student man woman boy girl child apple orange book way point gallon row page piece marble coin tile "
+    "cube box game number integer value solution bushel acre newton joule watt volt ohm amp mole ton tonne cup slice "
+    "bottle bag car day dog cat egg item ball card dollar cookie ticket tree pen pencil toy text mph kph hz hertz kwh "
+    "mol pts pence"
 )
-_IDLE_AFTER = frozenset("each apiece altogether total old tall long wide high deep left remaining away ago more extra".split())
-_IDLE_LEADS = frozenset(("in total", "in all", "a day", "a week", "a month", "a year", "an hour", "a minute", "a piece"))
+_ONE = frozenset(_ONE_WORDS.split())
+_IDLE_AFTER_WORDS = "each apiece altogether total old tall long wide high deep left remaining away ago more extra"
+_IDLE_AFTER = frozenset(_IDLE_AFTER_WORDS.split())
+_IDLE_LEADS = frozenset(
+    ("in total", "in all", "a day", "a week", "a month", "a year", "an hour", "a minute", "a piece")
+)
 
-_LEADING = frozenset(
-    "the a an my our its final correct right exact simplified numerical overall total answer answers result results solution "
-    "solutions value values so thus hence therefore then finally and we get have obtain find is are be was must should will "
-    "would equals equal to given by of for required desired requested area volume length width height perimeter circumference "
-    "radius diameter distance speed rate time probability chance expected number amount count sum product difference ratio "
-    "quotient remainder cost price profit age mean average median mode slope angle measure maximum minimum largest smallest "
-    "greatest least possible position term terms root roots real integer positive all triangle circle rectangle sector "
-    "polynomial function expression equation domain range interval set coordinates point points vector matrix x y n".split()
+_LEADING_WORDS = (
+    "the a an my our its final correct right exact simplified numerical overall total answer answers result results "
+    "solution solutions value values so thus hence therefore then finally and we get have obtain find is are be was "
+    "must should will would equals equal to given by of for required desired requested area volume length width "
+    "height perimeter circumference radius diameter distance speed rate time probability chance expected number "
+    "amount count sum product difference ratio quotient remainder cost price profit age mean average median mode "
+    "slope angle measure maximum minimum largest smallest greatest least possible position term terms root roots real "
+    "integer positive all triangle circle rectangle sector polynomial function expression equation domain range "
+    "interval set coordinates point points vector matrix x y n"
 )
+_LEADING = frozenset(_LEADING_WORDS.split())
 _NO_WORDS = linear.compile(r"[^A-Za-z'’\s.,-]")
 BEFORE = LIMITING - {"or", "under"} | SCALING | {"after", "before", "to", "of", "except", "under"}
 """Words that, right before a value, make it the bound or the part of something else."""
@@ -70,7 +85,7 @@ def words_of(text: str) -> list[str]:
 
 
 def names_things(text: str, one: bool = False) -> bool:
-    """Tells whether the words after a value only say what was counted: "apples", "blue marbles each", "slices of pizza".
+    """Tells whether the words after a value only say what was counted: "apples", "blue marbles each".
 
     `one` lets any noun stand for one thing.
     """
@@ -87,7 +102,9 @@ def names_things(text: str, one: bool = False) -> bool:
         return True
     if any(before == "per" for before in words[:-1]):
         at = words.index("per")
-        return (at == 0 or names_things(" ".join(words[:at]), one)) and len(words) - at == 2 and words[-1] not in CHANGING
+        return (
+            (at == 0 or names_things(" ".join(words[:at]), one)) and len(words) - at == 2 and words[-1] not in CHANGING
+        )
     if "of" in words[1:-1]:
         at = words.index("of", 1)
         return names_things(" ".join(words[:at]), one) and len(words) - at < 4 and _are_plain(words[at + 1 :])
@@ -95,7 +112,8 @@ def names_things(text: str, one: bool = False) -> bool:
 
 
 def _are_plain(words: list[str]) -> bool:
-    return not any(word in CHANGING or word in _VERBS or len(word) < 2 for word in words)
+    kept = [word for word in words[:-1] if word not in _PLAIN_BEFORE_NOUNS] + words[-1:]
+    return not any(word in CHANGING or word in _VERBS or len(word) < 2 for word in kept)
 
 
 def _is_counted(word: str, one: bool) -> bool:

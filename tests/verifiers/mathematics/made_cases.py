@@ -1,4 +1,4 @@
-"""Answers made by rules, class by class, whose truth follows from how they are made: (gold answer, completion, whether it is right)."""
+"""Answers made by rules, whose truth follows from how they are made: (gold answer, completion, whether it is right)."""
 
 from __future__ import annotations
 
@@ -37,12 +37,39 @@ def labels(rng: random.Random) -> Iterator[Case]:
     """A name for what was asked, and equations that are none."""
     value = rng.randint(5, 90)
     one, two, three = rng.sample("ABCDEFGHKMRSTUVWXYZ", 3)
-    for label in (f"P({one} | {two})", rf"P({one} \cap {two})", rf"\frac{{{one}{two}}}{{{two}{three}}}", f"f({value})", rf"|{one} \cup {two}|",
-                  rf"\angle {one}{two}{three}", f"[{one}{two}{three}]", rf"\mathbb{{E}}[{one}]", f"{one}{two}", f"a_{{{value}}}",
-                  r"\text{the area}", f"g'({value})", rf"\frac{{{one}{two}}}{{{three}}}", rf"\det({one})", rf"\cos {one}"):  # fmt: skip
+    for label in (
+        f"P({one} | {two})",
+        rf"P({one} \cap {two})",
+        rf"\frac{{{one}{two}}}{{{two}{three}}}",
+        f"f({value})",
+        rf"|{one} \cup {two}|",
+        rf"\angle {one}{two}{three}",
+        f"[{one}{two}{three}]",
+        rf"\mathbb{{E}}[{one}]",
+        f"{one}{two}",
+        f"a_{{{value}}}",
+        r"\text{the area}",
+        f"g'({value})",
+        rf"\frac{{{one}{two}}}{{{three}}}",
+        rf"\det({one})",
+        rf"\cos {one}",
+    ):
         yield str(value), rf"\boxed{{{label} = {value}}}", True
         yield str(value + 1), rf"\boxed{{{label} = {value} = {value + 1}}}", False
-    for equation in ("2x", "x + 3", "-x", r"\frac{x}{2}", r"\sqrt{x}", "x(x + 1)", "1 - x", r"\text{not this}", r"\text{wrong}", "x^3", r"\neg x", "3"):
+    for equation in (
+        "2x",
+        "x + 3",
+        "-x",
+        r"\frac{x}{2}",
+        r"\sqrt{x}",
+        "x(x + 1)",
+        "1 - x",
+        r"\text{not this}",
+        r"\text{wrong}",
+        "x^3",
+        r"\neg x",
+        "3",
+    ):
         yield str(value), rf"\boxed{{{equation} = {value}}}", False
 
 
@@ -51,7 +78,14 @@ def approximations(rng: random.Random) -> Iterator[Case]:
     n = rng.choice([n for n in range(2, 90) if sqrt(n) % 1])
     exact, decimal, off = rf"\sqrt{{{n}}}", f"{sqrt(n):.3f}", f"{sqrt(n) + 0.02:.3f}"
     third = Fraction(rng.randint(1, 40) * 3 + 1, 3)
-    for form in ("{} \\approx {}", "x = {} \\approx {}", "{} \\text{{ or about }} {}", "{} (\\approx {})", "{} \\text{{ (approximately }} {})", "{} \\simeq {}"):
+    for form in (
+        "{} \\approx {}",
+        "x = {} \\approx {}",
+        "{} \\text{{ or about }} {}",
+        "{} (\\approx {})",
+        "{} \\text{{ (approximately }} {})",
+        "{} \\simeq {}",
+    ):
         for gold in (exact, decimal):
             yield gold, rf"\boxed{{{form.format(exact, decimal)}}}", True
             yield gold, rf"\boxed{{{form.format(exact, off)}}}", False
@@ -63,11 +97,40 @@ def approximations(rng: random.Random) -> Iterator[Case]:
 def units(rng: random.Random) -> Iterator[Case]:
     """What was counted may follow a number; what changes it may not."""
     value = rng.randint(3, 900)
-    for words in ("apples", "red marbles", "cm", "dollars", "ways", "slices of pizza", "people", "books each", "years old", "miles per hour", "points in total"):
+    for words in (
+        "apples",
+        "red marbles",
+        "cm",
+        "dollars",
+        "ways",
+        "slices of pizza",
+        "people",
+        "books each",
+        "years old",
+        "miles per hour",
+        "points in total",
+    ):
         yield str(value), rf"\boxed{{{value} \text{{ {words}}}}}", True
         yield str(value), f"The answer is {value} {words}.", True
-    for words in ("is wrong", "dozen", "in binary", "thirds", "or more", "squared", "hundred", "if n is odd", "is not it", "too many", "percent", "minus 1", "mod 7",
-                  "gross", "in base 12", "and a half", "but not quite"):  # fmt: skip
+    for words in (
+        "is wrong",
+        "dozen",
+        "in binary",
+        "thirds",
+        "or more",
+        "squared",
+        "hundred",
+        "if n is odd",
+        "is not it",
+        "too many",
+        "percent",
+        "minus 1",
+        "mod 7",
+        "gross",
+        "in base 12",
+        "and a half",
+        "but not quite",
+    ):
         yield str(value), rf"\boxed{{{value} \text{{ {words}}}}}", False
         yield str(value), rf"\boxed{{{value} {words}}}", False
         yield str(value), f"The answer is {value} {words}.", False
@@ -78,7 +141,14 @@ def hours(rng: random.Random) -> Iterator[Case]:
     """Times of day in any spelling, and the other half of the day."""
     hour, minute = rng.randint(1, 12), rng.randint(10, 59)
     half, other = rng.sample("ap", 2)
-    for form in (r"{}\text{{ {}m}}", "{} {}.m.", r"{}\quad\text{{{}.M.}}", r"{}\ \mathrm{{{}m}}", "{}~{} m", r"{} \hspace{{2mm}} \textbf{{{}.m.}}"):
+    for form in (
+        r"{}\text{{ {}m}}",
+        "{} {}.m.",
+        r"{}\quad\text{{{}.M.}}",
+        r"{}\ \mathrm{{{}m}}",
+        "{}~{} m",
+        r"{} \hspace{{2mm}} \textbf{{{}.m.}}",
+    ):
         yield f"{hour}:{minute} {half}.m.", rf"\boxed{{{form.format(f'{hour}:{minute}', half)}}}", True
         yield f"{hour}:{minute} {half}.m.", rf"\boxed{{{form.format(f'{hour}:{minute}', other)}}}", False
 
@@ -86,10 +156,30 @@ def hours(rng: random.Random) -> Iterator[Case]:
 def unseen(rng: random.Random) -> Iterator[Case]:
     """Commands that change how a value looks, and such as hide it."""
     value = rng.randint(10, 99)
-    for form in (r"\color{{red}}{{{}}}", r"\textcolor{{blue}}{{{}}}", r"\phantom{{7}}{}", r"{{\Large {}}}", r"\underline{{{}}}", r"{} \tag{{3}}", r"\mathbf{{{}}}",
-                 r"\huge {}", r"\displaystyle {}", r"\colorbox{{yellow}}{{{}}}", r"\boldsymbol{{{}}}", r"\big({}\big)"):  # fmt: skip
+    for form in (
+        r"\color{{red}}{{{}}}",
+        r"\textcolor{{blue}}{{{}}}",
+        r"\phantom{{7}}{}",
+        r"{{\Large {}}}",
+        r"\underline{{{}}}",
+        r"{} \tag{{3}}",
+        r"\mathbf{{{}}}",
+        r"\huge {}",
+        r"\displaystyle {}",
+        r"\colorbox{{yellow}}{{{}}}",
+        r"\boldsymbol{{{}}}",
+        r"\big({}\big)",
+    ):
         yield str(value), rf"\boxed{{{form.format(value)}}}", True
-    for form in (r"\phantom{{{}}}", r"7\phantom{{{}}}", r"\label{{{}}}", r"\cancel{{{}}}", r"\color{{{}}}7", r"\not {}", r"\sout{{{}}}"):
+    for form in (
+        r"\phantom{{{}}}",
+        r"7\phantom{{{}}}",
+        r"\label{{{}}}",
+        r"\cancel{{{}}}",
+        r"\color{{{}}}7",
+        r"\not {}",
+        r"\sout{{{}}}",
+    ):
         yield str(value), rf"\boxed{{{form.format(value)}}}", False
     digits = str(value)
     for mark in "\x00\x01\x06\x0e\x1b\x7f":
@@ -100,8 +190,14 @@ def several(rng: random.Random) -> Iterator[Case]:
     """Boxes and lists that make up one answer; a part of it is none."""
     one, two, three = rng.sample(range(2, 99), 3)
     gold = f"{one}, {two}"
-    for text in (rf"$x = \boxed{{{one}}}$ and $y = \boxed{{{two}}}$", rf"\boxed{{{one}}}, \boxed{{{two}}}", f"The answer is {one} and {two}.",
-                 rf"(a) \boxed{{{one}}} (b) \boxed{{{two}}}", rf"So $x = {one}$ or $x = {two}$.", f"The solutions are {one} and {two}."):  # fmt: skip
+    for text in (
+        rf"$x = \boxed{{{one}}}$ and $y = \boxed{{{two}}}$",
+        rf"\boxed{{{one}}}, \boxed{{{two}}}",
+        f"The answer is {one} and {two}.",
+        rf"(a) \boxed{{{one}}} (b) \boxed{{{two}}}",
+        rf"So $x = {one}$ or $x = {two}$.",
+        f"The solutions are {one} and {two}.",
+    ):
         yield gold, text, True
         yield str(two), text, False
         yield f"{one}, {three}", text, False
@@ -154,9 +250,16 @@ def languages(rng: random.Random) -> Iterator[Case]:
 
 
 CLASSES: dict[str, Maker] = {
-    "quantities": quantities, "labels": labels, "approximations": approximations, "units": units, "hours": hours, "unseen": unseen,
-    "several": several, "orders": orders, "languages": languages,
-}  # fmt: skip
+    "quantities": quantities,
+    "labels": labels,
+    "approximations": approximations,
+    "units": units,
+    "hours": hours,
+    "unseen": unseen,
+    "several": several,
+    "orders": orders,
+    "languages": languages,
+}
 
 
 def made_cases(name: str, rounds: int, seed: int) -> list[Case]:

@@ -1,4 +1,4 @@
-"""Answers by class, made by rules or written by hand: the right ones pass, the wrong ones don't, in any order of the two."""
+"""Answers by class, made by rules or written by hand: the right ones pass, the wrong ones don't."""
 
 from __future__ import annotations
 
@@ -92,7 +92,13 @@ def test_values_of_plain_numbers_are_exact() -> None:
     import random
     from fractions import Fraction
 
-    texts = {"1,234": 1234, "-0.50": Fraction(-1, 2), r"\frac{6}{4}": Fraction(3, 2), "-3/6": Fraction(-1, 2), "1{,}000": 1000}
+    texts = {
+        "1,234": 1234,
+        "-0.50": Fraction(-1, 2),
+        r"\frac{6}{4}": Fraction(3, 2),
+        "-3/6": Fraction(-1, 2),
+        "1{,}000": 1000,
+    }
     assert {text: value_of(text) for text in texts} == texts
     assert value_of("x") is value_of("1 2 3x") is None
     assert not [text for _, text in mutants("0", random.Random(0)) if text == r"So \boxed{-0}."]

@@ -1,4 +1,4 @@
-"""Answers written by hand, before anyone saw what the verifier says of them: (gold answer, completion), right and wrong ones."""
+"""Answers written by hand, before anyone saw what the verifier says of them: (gold answer, completion)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ RIGHT: dict[str, list[tuple[str, str]]] = {
         ("[0, 1)", "The answer is [0, 1)."),
         ("-1, 6", "The solutions are $x = -1$ and $x = 6$."),
         ("4, 9", "Hence x = 4 or x = 9."),
-        (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", r"So the product is $\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}$."),
+        (
+            r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}",
+            r"So the product is $\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}$.",
+        ),
     ],
     "orders": [
         ("f(1) < f(3) < f(2)", r"\boxed{f(2) > f(3) > f(1)}"),
@@ -79,7 +82,10 @@ RIGHT: dict[str, list[tuple[str, str]]] = {
         ("5", r"\boxed{5 \tag{1}}"),
         (r"\begin{pmatrix} 1 \\ 0 \\ 2 \end{pmatrix}", r"\boxed{\begin{pmatrix} 1 & 0 & 2 \end{pmatrix}^T}"),
         (r"\begin{pmatrix} 1 \\ 0 \\ 2 \end{pmatrix}", r"\boxed{(1, 0, 2)^\top}"),
-        (r"\begin{pmatrix} 1 & 3 \\ 2 & 4 \end{pmatrix}", r"\boxed{\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}^{\mathsf{T}}}"),
+        (
+            r"\begin{pmatrix} 1 & 3 \\ 2 & 4 \end{pmatrix}",
+            r"\boxed{\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}^{\mathsf{T}}}",
+        ),
     ],
     "units and words": [
         ("12", r"\boxed{12 \text{ cookies}}"),
@@ -97,7 +103,12 @@ RIGHT: dict[str, list[tuple[str, str]]] = {
         ("5", "**Answer:** $5$ students"),
     ],
     "French": [("42", "La réponse finale est 42."), ("7", "Réponse : 7"), ("B", "La bonne réponse est B.")],
-    "Russian": [("42", "Ответ: 42."), ("15", "Окончательный ответ — 15"), ("C", "Правильный ответ: C"), ("6", "Ответ: 6 яблок")],
+    "Russian": [
+        ("42", "Ответ: 42."),
+        ("15", "Окончательный ответ — 15"),
+        ("C", "Правильный ответ: C"),
+        ("6", "Ответ: 6 яблок"),
+    ],
     "Korean": [("42", "따라서 정답은 42입니다."), ("12", "정답: 12"), ("D", "정답은 D입니다.")],
     "Arabic": [("42", "الإجابة النهائية هي 42"), ("25", "الجواب: ٢٥"), ("A", "الإجابة الصحيحة هي A")],
     "Hindi": [("42", "अतः उत्तर 42 है।"), ("18", "सही उत्तर: १८"), ("B", "सही विकल्प B है।")],

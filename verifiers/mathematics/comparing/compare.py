@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from verifiers.mathematics.comparing.enclosure import surely_different
 from verifiers.mathematics.comparing.leaves import all_of, any_of, bare, decimal_digits, numbers_agree, words
-from verifiers.mathematics.comparing.rounding import decimal_places, is_rounding
 from verifiers.mathematics.comparing.measures import as_products, in_common_units, need_conversion, same_time
+from verifiers.mathematics.comparing.rounding import decimal_places, is_rounding
 from verifiers.mathematics.reading.form import Form, Judge, is_constant
 from verifiers.mathematics.reading.regions import rank_fractions, same_region
 from verifiers.mathematics.reading.spelling import OR
@@ -36,7 +36,9 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         return same(*converted, judge) if converted else False
     if first.text and first.text == second.text:
         return True
-    first, second = (_as_chain(form) or form if other.kind != "list" else form for form, other in ((first, second), (second, first)))
+    first, second = (
+        _as_chain(form) or form if other.kind != "list" else form for form, other in ((first, second), (second, first))
+    )
     kinds = {first.kind, second.kind}
     if "chain" in kinds:
         return _chains(first, second, judge)
@@ -153,7 +155,7 @@ def _relations(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
     if not related.name:
         # an identity stands for its last side
         known = {item.kind for item in related.items} <= {"number", "formula"} and related.operator == "="
-        return known and all_of([same(*related.items, judge), same(related.items[1], other, judge)])
+        return known and all_of([same(related.items[0], related.items[1], judge), same(related.items[1], other, judge)])
     if other.name and other.name != related.name:
         return False
     return same(related.items[1], other, judge)

@@ -10,9 +10,9 @@ from fractions import Fraction
 
 from verifiers.mathematics.reading.expression import read
 from verifiers.mathematics.reading.form import Form, Judge, is_constant, with_symbol
+from verifiers.mathematics.reading.labels import is_name
 from verifiers.mathematics.reading.numerals import NUMBER_WORDS, time_of_day
 from verifiers.mathematics.reading.regions import Region, whole_line
-from verifiers.mathematics.reading.labels import is_name
 from verifiers.mathematics.reading.relations import bracketed_interval, relation, without
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
 from verifiers.mathematics.reading.split import closing, split, split_command
@@ -23,7 +23,8 @@ from verifiers.patterns import linear
 __all__ = ["Form", "Judge", "form_of", "is_constant"]
 
 CALCULUS = linear.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])|\\frac\{d\}\{d[a-z]\}.")
-_FUNCTIONS = frozenset("tr rank dim ker det Re Im arg sgn sign arcsinh arccosh arctanh arsinh arcosh artanh Tr erf adj Res".split())
+_FUNCTION_NAMES = "tr rank dim ker det Re Im arg sgn sign arcsinh arccosh arctanh arsinh arcosh artanh Tr erf adj Res"
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _FOREIGN = linear.compile(r"""(?:[^"'\x01\x02]|"[A-Za-z]{2,8}"[\s(\\])+""")
 _NOT_FOREIGN = linear.compile(r"^.*(?:\\(?:ldots|equiv|prime)|mod)")
 _QUOTED = linear.compile(r'"([^"]*)"')
@@ -236,7 +237,7 @@ def _set(text: str, inner: str, depth: int) -> Form:
     return Form("text", text)
 
 
-def _leaf(text: str, depth: int) -> Form:
+def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind of leaf
     word = NUMBER_WORDS.get(text.strip('"').casefold())
     if word is not None:
         return Form("number", word, number=Fraction(word), node=("num", word))
@@ -267,7 +268,9 @@ def _remainder(sides: list[str], depth: int) -> Form | None:
     if right.number is None or right.number.denominator != 1 or right.number < 1:
         return None
     if left.node and left.node[0] == "pow" and all(part[0] == "num" and part[1].isdigit() for part in left.node[1:]):
-        value = pow(int(left.node[1][1]), int(left.node[2][1]), int(right.number)) if len(left.node[2][1]) < 20 else None
+        value = (
+            pow(int(left.node[1][1]), int(left.node[2][1]), int(right.number)) if len(left.node[2][1]) < 20 else None
+        )
     else:
         value = int(left.number % right.number) if left.number is not None and left.number.denominator == 1 else None
     return None if value is None else Form("number", str(value), number=Fraction(value), node=("num", str(value)))

@@ -16,17 +16,21 @@ _NAME = linear.compile(
 )
 _SUM_OF_NAMES = linear.compile(r"^\d{0,4}[a-dkm-s](?:[+-]\d{0,4}[a-dkm-s])+$")
 """As in m+n = 113, which answers a question for the sum; x+y = 2 is rather a line."""
-_NO_NAMES = frozenset((r"\neg", r"\lnot", r"\not", r"\sim", r"\cancel", r"\xcancel", r"\bcancel", r"\pi", r"\infty", r"\sout"))
+_NO_NAMES = frozenset(
+    (r"\neg", r"\lnot", r"\not", r"\sim", r"\cancel", r"\xcancel", r"\bcancel", r"\pi", r"\infty", r"\sout")
+)
 _HEAD = linear.compile(
     rf"(?:[A-Zfgh]|\\(?:phi|varphi|sigma|tau|mu|Phi|Gamma|zeta|Pr|det|dim|gcd|deg|arg|ker|mathbb\{{[PE]\}})|\"[A-Za-z]{{1,12}}\")"
     rf"{_SUBSCRIPT}(?:\^\{{-1\}}|'*)\s?(?=[(\[\x01])"
 )
 _QUANTITY = linear.compile(
-    r"(?:[A-Z]{2,4}'?|(?:m|\\measuredangle ?)?\\angle ?[A-Z]{1,3}|\[[A-Z]{3,6}\]|\|[A-Z]{1,3}\||(?:\\triangle ?)[A-Z]{3})(?:\^\{?[23]\}?)?"
+    r"(?:[A-Z]{2,4}'?|(?:m|\\measuredangle ?)?\\angle ?[A-Z]{1,3}|\[[A-Z]{3,6}\]|\|[A-Z]{1,3}\|"
+    r"|(?:\\triangle ?)[A-Z]{3})(?:\^\{?[23]\}?)?"
 )
 _SIZE = linear.compile(r"\|[A-Z](?:(?:\\(?:cup|cap|setminus|times) ?)[A-Z])+\|")
 _TRIGONOMETRIC = linear.compile(
-    rf"\\?(?:sin|cos|tan|cot|sec|csc)(?:\^\{{?2\}}?)?(?: ?(?:[A-Za-z]|\\(?:theta|alpha|beta|gamma|phi)|\\angle ?[A-Z]{{1,3}})|\([A-Za-z]\)|\{{[A-Z]\}})"
+    r"\\?(?:sin|cos|tan|cot|sec|csc)(?:\^\{?2\}?)?"
+    r"(?: ?(?:[A-Za-z]|\\(?:theta|alpha|beta|gamma|phi)|\\angle ?[A-Z]{1,3})|\([A-Za-z]\)|\{[A-Z]\})"
 )
 _FRACTION = linear.compile(r"\\frac\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _CALCULUS = linear.compile(r"\\(?:int|iint|sum|prod|lim|limsup|liminf|frac\{d\}|frac\{\\partial)(?![A-Za-z])")
@@ -55,12 +59,14 @@ def is_label(text: str) -> bool:
     sides = [fraction.group(1), fraction.group(2)] if fraction else split(text, "/")
     if len(sides) == 2 and all(is_name(side) and side not in ("d", "1") for side in sides):
         return True
-    parts = [piece for side in sides for part in split_command(side, "\\cdot", "\\times") for piece in split(part, "+-/:")]
+    parts = [
+        piece for side in sides for part in split_command(side, "\\cdot", "\\times") for piece in split(part, "+-/:")
+    ]
     return all(_QUANTITY.fullmatch(part.strip()) or _is_application(part.strip()) for part in parts)
 
 
 def is_open_calculus(text: str) -> bool:
-    """Tells whether a sum, limit or integral depends on what is not given in it, so that nothing can contradict its value."""
+    """Tells whether a sum, limit or integral depends on what is not given in it, so that nothing can contradict it."""
     if not _CALCULUS.match(text):
         return False
     if text.startswith("\\int") and "_" not in text[:6]:
@@ -76,4 +82,8 @@ def _is_application(text: str) -> bool:
     inner = text[head.end() + 1 : -1]
     letter = head.group()[0]
     known = head.group().strip()[:4] in {"\\gcd", "\\det"} and not _SYMBOL.search(inner)
-    return closing(text, head.end()) == len(text) - 1 and not known and not (letter.isalpha() and letter in inner.split("\\")[0])
+    return (
+        closing(text, head.end()) == len(text) - 1
+        and not known
+        and not (letter.isalpha() and letter in inner.split("\\")[0])
+    )

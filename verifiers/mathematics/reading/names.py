@@ -6,7 +6,6 @@ from __future__ import annotations
 from itertools import groupby
 
 from verifiers.patterns import linear
-
 from verifiers.wording.cues import with_usual_digits
 
 _COMMANDS = {

@@ -21,7 +21,8 @@ _IN_BASE = linear.compile(
 )
 _TIME = linear.compile(r"(?:at )?(\d{1,2}) ?: ?([0-5]\d) ?([ap]) ?\.? ?m ?\.?", linear.IGNORECASE)
 _TIME_SPACING = linear.compile(
-    r"\\(?:text|mathrm|mbox|textrm|textbf|textit|mathbf|quad|qquad)(?![a-z])|\\[hm]s(?:pace|kip)\s?\{[^{}]{0,20}\}|\\[,!;:> ]"
+    r"\\(?:text|mathrm|mbox|textrm|textbf|textit|mathbf|quad|qquad)(?![a-z])"
+    r"|\\[hm]s(?:pace|kip)\s?\{[^{}]{0,20}\}|\\[,!;:> ]"
     r"|[{}$~]|\\$"
 )
 _NO_DIGIT = linear.compile(r"\D")

@@ -39,7 +39,7 @@ _COMMAND_WORDS = linear.compile(
 )
 _NUMBER_AND_UNIT = linear.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
 _EQUALS = frozenset(
-    ("is", "are", "equals", "is equal to", "i.e.", "i.e.,", "that is", "that is,", "or equivalently", "equivalently", "which is",
+    ("is", "are", "equals", "is equal to", "i.e.", "that is", "or equivalently", "equivalently", "which is",
      "which equals", "or simply", "namely")
 )  # fmt: skip
 _ROUGHLY = frozenset(
@@ -49,7 +49,9 @@ _ROUGHLY = frozenset(
 )
 _ROUGHLY_PLAIN = linear.compile(r"\s(?:or|which is|is|i\.e\.)\s(?:approximately|about|roughly|approx\.?)\s")
 _JOINING = linear.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", linear.IGNORECASE)
-_JOINING_PLAIN = linear.compile(r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", linear.IGNORECASE)
+_JOINING_PLAIN = linear.compile(
+    r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", linear.IGNORECASE
+)
 _TO = linear.compile(r'^(\s*[\d.]+)((?:\s*"?\s*to\s*"?\s*[\d.]+)+\s*)$')
 _ABOUT = linear.compile(
     r'^\s*(?:\\(?:approx|simeq|sim)(?![a-z])|~|=|"?(?:about\b|approximately\b|approx\.\b|approx\b|around\b|roughly\b)"?)\s*'
@@ -136,7 +138,7 @@ def _without_lead(text: str) -> str:
 
 
 def _without_quotes(text: str) -> str:
-    """Drops quotation marks around the whole and an inch mark; a letter's are primes, and others part what they stand in."""
+    """Drops quotation marks around the whole; those after a letter are primes, and others part what they stand in."""
     if '"' not in text:
         return text
     return _QUOTE_OF_DIGITS.sub("\ufffd", _SECOND_PRIME.sub(r"\1''", _OUTER_QUOTES.sub("", text))).replace('"', " ")

@@ -62,19 +62,19 @@ _define("length", 3, "ml milliliter milliliters millilitre millilitres", Fractio
 _define("angle", 1, "degree degrees deg degs", 1)
 _define("turn", 1, "radian radians rad rads", 1)
 
-_TAIL = linear.compile(
-    r'"[^"]*"|\\[A-Za-z]+|[A-Za-z]+\.?|(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?|\s+|\S'
-)
+_TAIL = linear.compile(r'"[^"]*"|\\[A-Za-z]+|[A-Za-z]+\.?|(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?|\s+|\S')
 _POWER = linear.compile(r"(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?")
 _QUOTED_FRACTION = linear.compile(
     r'\\frac\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s*$'
 )
 _MANY_LETTERS = linear.compile(r"[A-Za-z][A-Za-z]")
 _COMMANDS = linear.compile(r"\\[A-Za-z]+|sqrt|pi")
-_NOTATION = frozenset(
-    "sin cos tan cot sec csc log ln lg exp sqrt pi inf infinity infty oo theta alpha beta gamma delta mod gcd lcm max det and"
-    .split()
+_NOTATION_NAMES = (
+    "sin cos tan cot sec csc log ln lg exp sqrt pi inf infinity infty oo theta alpha beta gamma delta mod gcd lcm "
+    "max det and"
 )
+_NOTATION = frozenset(_NOTATION_NAMES.split())
+_BETWEEN_UNITS = frozenset(("/", ".", ",", "\\cdot", "\\times"))
 _ONE_VALUE = linear.compile(r"[-+]?1(?:\.0*)?")
 _DEGREE = r"(?:\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z])|\^\s?\{?\s?\\text\{o\}\s?\}?)"
 _DEGREES = linear.compile(
@@ -133,17 +133,15 @@ def without_unit(text: str) -> tuple[str, Unit | None]:
 
 def _end_of_value(text: str) -> int:
     """Returns where the words and powers at the end of a text begin; its length when there are none."""
-    begun, known = len(text), len(text)
+    known = len(text)
     for token in reversed(list(_TAIL.finditer(text))):
         piece = token.group()
         word = piece.rstrip(".").lower()
-        if piece[0] == '"' and len(piece) > 1:
-            known = begun = token.start()
-        elif piece[0].isalpha() and word not in _NOTATION and (len(word) > 1 or _is_unit_letter(text, token)):
-            known = begun = token.start()
-        elif piece in {"/", ".", ",", "\\cdot", "\\times"} or piece.isspace() or _POWER.fullmatch(piece):
-            begun = token.start()
-        else:
+        quoted = piece[0] == '"' and len(piece) > 1
+        named = piece[0].isalpha() and word not in _NOTATION and (len(word) > 1 or _is_unit_letter(text, token))
+        if quoted or named:
+            known = token.start()
+        elif piece not in _BETWEEN_UNITS and not piece.isspace() and not _POWER.fullmatch(piece):
             break
     return known
 
