@@ -288,6 +288,8 @@ def words(gold: str, rng: random.Random) -> Iterator[str]:
         return
     after = _AFTER + (_TIMES if value is not None and value not in (0, 1) else ())
     before = _BEFORE + (_SCALED if value is not None and value not in (0, 1) else ())
+    if value is not None and abs(value) < 7:
+        after = tuple(phrase for phrase in after if phrase != "in base 7")
     for phrase in after:
         yield from (f"{gold} {phrase}", rf"{gold}\text{{ {phrase}}}", rf"{gold}\ \mathrm{{{phrase}}}")
     for phrase in before:
@@ -389,7 +391,6 @@ _PARTS = (
     "!",
     "\\,\\,",
     "=",
-    "\\label{a}",
     "\\to ",
 )
 
@@ -446,6 +447,8 @@ def hedged(gold: str, rng: random.Random) -> Iterator[str]:
         r"\frac{{{}}}{{{}}}",
     )
     for form in join:
+        if value == 0 and form == "{} ({})":
+            continue
         yield form.format(gold, other)
         if form not in ("{} / {}", r"\frac{{{}}}{{{}}}", "{}:{}") or value:
             yield form.format(other, gold)
@@ -507,7 +510,7 @@ def unseen(gold: str, rng: random.Random) -> Iterator[str]:
             r"\boxed{{7919}} {}",
             r"f^{{{}}}",
             r"a_{{{}}}",
-            r"{} \choose 7919",
+            r"{} \choose 7918",
             r"\left({}, 7919\right]",
             r"\unknown{{{}}}",
             r"\text{{seven}} {}",

@@ -56,7 +56,7 @@ _ONE_WORDS = (
     "mol pts pence"
 )
 _ONE = frozenset(_ONE_WORDS.split())
-_IDLE_AFTER_WORDS = "each apiece altogether total old tall long wide high deep left remaining away ago more extra"
+_IDLE_AFTER_WORDS = "each apiece altogether total old tall long wide high deep left remaining away ago"
 _IDLE_AFTER = frozenset(_IDLE_AFTER_WORDS.split())
 _IDLE_LEADS = frozenset(
     ("in total", "in all", "a day", "a week", "a month", "a year", "an hour", "a minute", "a piece")

@@ -35,7 +35,7 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         converted = in_common_units(first, second)
         return same(*converted, judge) if converted else False
     if first.text and first.text == second.text:
-        return True
+        return not _are_named_otherwise(first, second)
     first, second = (
         _as_chain(form) or form if other.kind != "list" else form for form, other in ((first, second), (second, first))
     )
@@ -46,7 +46,7 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         return _regions(first, second, judge)
     if "relation" in kinds:
         return _relations(first, second, judge)
-    if first.name and second.name and first.name != second.name:
+    if _are_named_otherwise(first, second):
         return False
     if "time" in kinds:
         return same_time(first, second)
@@ -86,7 +86,7 @@ def _chains(first: Form, second: Form, judge: Judge) -> bool | None:
 
     Where some link says "about", it stands for its first value as well.
     """
-    if first.name and second.name and first.name != second.name:
+    if _are_named_otherwise(first, second):
         return False
     ends = [_ends(form) for form in (first, second)]
     verdicts = [_holds(form, judge) for form in (first, second) if form.kind == "chain"]
@@ -125,7 +125,7 @@ def _regions(first: Form, second: Form, judge: Judge) -> bool | None:
     """Compares as sets of reals; what can't be ordered, or is a tuple or a list in truth, by its parts."""
     assert first.region is not None
     assert second.region is not None
-    if first.name and second.name and first.name != second.name:
+    if _are_named_otherwise(first, second):
         return False
     verdict = same_region(first.region, second.region, lambda ends: rank_fractions([end.number for end in ends]))
     if verdict is not None:
@@ -191,6 +191,8 @@ def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
         return _as_sets(first.items, second.items, judge)
     if len(first.items) != len(second.items) or not first.items:
         return False
+    if kinds == {"list"} and _of_other_names(first, second):
+        return False
     if kinds == {"list"}:
         return _as_multisets(_without_names(first), _without_names(second), judge)
     if kinds in ({"union"}, {"cap"}, {"cases"}):
@@ -207,6 +209,16 @@ def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
     if not ordered:
         return False
     return all_of(same(left, right, judge) for left, right in zip(first.items, second.items, strict=True))
+
+
+def _are_named_otherwise(first: Form, second: Form) -> bool:
+    return bool(first.name and second.name) and first.name != second.name
+
+
+def _of_other_names(first: Form, second: Form) -> bool:
+    """Tells whether "x = 1, x = 2" meets "t = 1, t = 2"."""
+    names = [{item.name for item in form.items if item.name} for form in (first, second)]
+    return len(names[0]) == len(names[1]) == 1 and names[0] != names[1]
 
 
 def _without_names(form: Form) -> tuple[Form, ...]:

@@ -278,7 +278,7 @@ def _remainder(sides: list[str], depth: int) -> Form | None:
 
 def _is_foreign(text: str) -> bool:
     """Whether a text may be a formula in notation that this grammar lacks: no words, but for names of functions."""
-    named = set(_QUOTED.findall(text)) <= _FUNCTIONS
+    named = set(_QUOTED.findall(text)) <= _FUNCTIONS and "\ufffd" not in text
     if len(text) > _MAX_FOREIGN or not named or ("\\" not in text and '"' not in text) or _NOT_FOREIGN.match(text):
         return False
     return bool(_FOREIGN.fullmatch(text))

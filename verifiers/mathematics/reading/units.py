@@ -121,7 +121,7 @@ def without_unit(text: str) -> tuple[str, Unit | None]:
     text = _QUOTED_FRACTION.sub(r"\1/\2", _ORDINAL.sub("", text))
     begun = _end_of_value(text)
     core, tail = text[:begun].strip(), text[begun:]
-    if not core or not tail or _MANY_LETTERS.search(_COMMANDS.sub(" ", core)):
+    if not core or not tail or core[-1] in "\x0e\x0f,;" or _MANY_LETTERS.search(_COMMANDS.sub(" ", core)):
         return text.strip(), None
     unit = _measure(tail)
     if unit is None and not names_things(_POWER.sub("", tail).replace('"', " "), bool(_ONE_VALUE.fullmatch(core))):
