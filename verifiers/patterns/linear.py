@@ -101,11 +101,14 @@ class _Program:
         return found
 
 
+_SHORT = 256
 _last: tuple[str, bytes] = ("", b"")
 
 
 def _data(text: str) -> bytes:
-    """Returns the bytes of a text; those of the last one are kept, since it is often searched again."""
+    """Returns the bytes of a text; those of the last long one are kept, since it is often searched again."""
+    if len(text) < _SHORT:
+        return encoded(text)
     global _last  # noqa: PLW0603 - one pair, replaced as a whole, so any thread may
     known, data = _last
     if known is not text:
@@ -118,7 +121,7 @@ class Pattern:
     """A pattern; its methods do what those of `re.Pattern` do."""
 
     def __init__(self, pattern: str, flags: int) -> None:
-        self.pattern = pattern
+        self.pattern, self.flags = pattern, flags
         tree, self._names, self._count = read(pattern, flags)
         self._choices = choices(tree)
         self._needed = tuple(required(tree))
@@ -146,28 +149,30 @@ class Pattern:
             starts = [start for start, wanted in ((True, at_start), (False, later)) if wanted]
             text = "|".join(writer.alternatives(self._choices, at_start=start) for start in starts)
         else:
-            text = "|".join(writer.written(node) for _, node in self._choices)
+            text = writer.anywhere(self._choices)
         return _Program(text, writer.groups, self._count)
 
-    def _find(self, text: str, pos: int, anchor: object) -> Match | None:
-        if self._needed and not any(needed in text for needed in self._needed):
-            return None
+    def _find(self, text: str, data: bytes, pos: int, anchor: object) -> Match | None:
         if not self._sees_before:
-            spans = self._anywhere.find(_data(text), pos, anchor)
+            spans = self._anywhere.find(data, pos, anchor)
         elif pos:
-            spans = self._later.find(_data(text), pos - 1, anchor)
+            spans = self._later.find(data, pos - 1, anchor)
         else:
             program = self._anywhere if anchor is _ANCHOR.UNANCHORED else self._at_start
-            spans = program.find(_data(text), 0, anchor)
+            spans = program.find(data, 0, anchor)
         return None if spans is None else Match(text, spans, self._names)
+
+    def _may_match(self, text: str) -> bool:
+        """Whether a text has what every match holds; asked once a text, since this reads all of it."""
+        return not self._needed or any(needed in text for needed in self._needed)
 
     def search(self, text: str, pos: int = 0) -> Match | None:
         """Returns the first match at or after a place, or None."""
-        return self._find(text, pos, _ANCHOR.UNANCHORED)
+        return self._find(text, _data(text), pos, _ANCHOR.UNANCHORED) if pos or self._may_match(text) else None
 
     def match(self, text: str, pos: int = 0) -> Match | None:
         """Returns the match at a place, or None."""
-        return self._find(text, pos, _ANCHOR.ANCHOR_START)
+        return self._find(text, _data(text), pos, _ANCHOR.ANCHOR_START)
 
     def fullmatch(self, text: str) -> Match | None:
         """Returns the match of a whole text, or None."""
@@ -176,7 +181,10 @@ class Pattern:
 
     def finditer(self, text: str, pos: int = 0) -> Iterator[Match]:
         """Yields the matches from left to right; the pattern must not match the empty text."""
-        while (match := self.search(text, pos)) is not None:
+        if not self._may_match(text):
+            return
+        data = _data(text)
+        while (match := self._find(text, data, pos, _ANCHOR.UNANCHORED)) is not None:
             assert match.end() > match.start(), self.pattern
             yield match
             pos = match.end()
@@ -188,17 +196,15 @@ class Pattern:
 
     def sub(self, replacement: str | Callable[[Match], str], text: str, count: int = 0) -> str:
         """Returns the text with its matches (at most `count`, unless 0) replaced."""
-        first = self.search(text)
-        if first is None:
-            return text
-        made = _template(replacement) if isinstance(replacement, str) else replacement
+        made: Callable[[Match], str] | None = None
         parts, at = [], 0
         for number, match in enumerate(self.finditer(text), 1):
+            made = made or (_template(replacement) if isinstance(replacement, str) else replacement)
             parts += [text[at : match.start()], made(match)]
             at = match.end()
             if number == count:
                 break
-        return "".join([*parts, text[at:]])
+        return "".join([*parts, text[at:]]) if parts else text
 
     def split(self, text: str) -> list[str]:
         """Cuts a text at the matches; groups are kept between the parts."""

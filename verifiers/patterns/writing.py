@@ -22,6 +22,10 @@ class Writer:
         self._whole = whole
         self._past_end = False
 
+    def anywhere(self, choices: list[tuple[Bound, Node]]) -> str:
+        """Returns the program of alternatives that see nothing before them."""
+        return "|".join(self.written(node) for _, node in choices) or _NEVER
+
     def alternatives(self, choices: list[tuple[Bound, Node]], *, at_start: bool) -> str:
         """Returns the program of alternatives that stand at the text's start, or after a character that is seen."""
         found = [self._alternative(before, node, at_start) for before, node in choices]

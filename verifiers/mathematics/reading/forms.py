@@ -15,7 +15,7 @@ from verifiers.mathematics.reading.numerals import NUMBER_WORDS, time_of_day
 from verifiers.mathematics.reading.regions import Region, whole_line
 from verifiers.mathematics.reading.relations import bracketed_interval, relation, without
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
-from verifiers.mathematics.reading.split import closing, split, split_command
+from verifiers.mathematics.reading.split import closing, split, split_command, unwrapped
 from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
 from verifiers.mathematics.reading.tree import Node, Undefined, rational
 from verifiers.patterns import linear
@@ -75,8 +75,7 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     text = text.strip()
     if depth > _MAX_NESTING:
         return Form("text", text, unreadable="it is nested too deeply")
-    while text.startswith("{") and closing(text, 0) == len(text) - 1:
-        text = text[1:-1].strip()
+    text = unwrapped(text)
     if not text:
         return Form("text", text)
     said = text.replace("\x04", "").replace(" ", "") if '"' in text else text

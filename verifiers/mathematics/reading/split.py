@@ -29,6 +29,27 @@ def closing(text: str, start: int, mixed: bool = False) -> int:
     return -1
 
 
+def unwrapped(text: str) -> str:
+    """Returns a text without the braces, however many, around all of it."""
+    if not text.startswith("{"):
+        return text
+    partners: dict[int, int] = {}
+    open_: list[int] = []
+    for at, char in enumerate(text):
+        if char in PAIRS:
+            open_.append(at)
+        elif char in _CLOSERS and open_:
+            partners[open_.pop()] = at
+    begin, end = 0, len(text)
+    while begin < end and text[begin] == "{" and text[end - 1] == "}" and partners.get(begin) == end - 1:
+        begin, end = begin + 1, end - 1
+        while begin < end and text[begin].isspace():
+            begin += 1
+        while begin < end and text[end - 1].isspace():
+            end -= 1
+    return text[begin:end]
+
+
 def depths_of(text: str) -> list[int]:
     """Returns, for each character, in how many brackets it stands."""
     depths, depth = [], 0
