@@ -289,7 +289,7 @@ def words(gold: str, rng: random.Random) -> Iterator[str]:
     after = _AFTER + (_TIMES if value is not None and value not in (0, 1) else ())
     before = _BEFORE + (_SCALED if value is not None and value not in (0, 1) else ())
     if value is not None and abs(value) < 7:
-        after = tuple(phrase for phrase in after if phrase != "in base 7")
+        after = tuple(phrase for phrase in after if not phrase.startswith(("in base", "mod")))
     for phrase in after:
         yield from (f"{gold} {phrase}", rf"{gold}\text{{ {phrase}}}", rf"{gold}\ \mathrm{{{phrase}}}")
     for phrase in before:

@@ -240,11 +240,12 @@ def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     word = NUMBER_WORDS.get(text.strip('"').casefold())
     if word is not None:
         return Form("number", word, number=Fraction(word), node=("num", word))
-    rest = _remainder(split_command(text, "\\bmod"), depth)
-    if rest is not None:
-        return rest
-    if CALCULUS.search(text):
-        return Form("unread", text)
+    if "\\" in text:
+        rest = _remainder(split_command(text, "\\bmod"), depth)
+        if rest is not None:
+            return rest
+        if CALCULUS.search(text):
+            return Form("unread", text)
     try:
         node = read(text.replace("\x03", " "))
     except TooLarge as error:

@@ -107,8 +107,10 @@ def normalise(answer: str) -> Spelling:
     text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("\ufffd", in_ascii(answer)))
     if _TWO_BACKSLASHES.search(text) and "\\begin" not in text:
         text = _ESCAPED_TWICE.sub(r"\\", text)
-    text, unit = without_degrees(without_unseen(_MARKUP.sub(r"\1\2\3", text)))
-    text = _without_quotes(_NOT.sub("\\\\ne ", _UNEQUAL.sub("\\\\ne ", text)))
+    text = _MARKUP.sub(r"\1\2\3", text) if text.lstrip()[:1] in {"*", "`"} else text
+    text, unit = without_degrees(without_unseen(text) if "\\" in text else text)
+    text = _NOT.sub("\\\\ne ", _UNEQUAL.sub("\\\\ne ", text)) if "=" in text else text
+    text = _without_quotes(text)
     priced = _CURRENCY.sub(" ", text)
     if priced != text:
         text, unit = priced, CURRENCY

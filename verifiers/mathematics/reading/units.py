@@ -67,6 +67,7 @@ _POWER = linear.compile(r"(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?")
 _QUOTED_FRACTION = linear.compile(
     r'\\frac\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s*$'
 )
+_WORD = linear.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}| [A-Za-z]/")
 _MANY_LETTERS = linear.compile(r"[A-Za-z][A-Za-z]")
 _COMMANDS = linear.compile(r"\\[A-Za-z]+|sqrt|pi")
 _NOTATION_NAMES = (
@@ -118,7 +119,11 @@ def _as_degrees(match: linear.Match) -> str:
 
 def without_unit(text: str) -> tuple[str, Unit | None]:
     """Drops the unit at the end of an answer, or words that say what was counted; words of any other kind stay."""
-    text = _QUOTED_FRACTION.sub(r"\1/\2", _ORDINAL.sub("", text))
+    quoted = '"' in text
+    if not quoted and not _WORD.search(text):
+        return text.strip(), None
+    text = _ORDINAL.sub("", text)
+    text = _QUOTED_FRACTION.sub(r"\1/\2", text) if quoted else text
     begun = _end_of_value(text)
     core, tail = text[:begun].strip(), text[begun:]
     if not core or not tail or core[-1] in "\x0e\x0f,;" or _MANY_LETTERS.search(_COMMANDS.sub(" ", core)):
