@@ -19,7 +19,8 @@ _PAIR = re.compile(r"([(\[])([^()\[\]]+)([)\]])")
 _FORMULA = re.compile(r"(?:[-+*/^_{}()0-9.a-z ]|\\(?:[dt]?frac|sqrt|pi|cdot|left|right|sin|cos|tan|ln|log)(?![a-z]))+")
 _VARIABLE = re.compile(r"(?<![A-Za-z\\])[a-zA-Z](?![A-Za-z])")
 _TIME = re.compile(r"(\d{1,2}:\d\d)\D*([ap])\.?m\.?\D*$", re.IGNORECASE)
-_EVEN = re.compile(r"\\[pm]{2}(?![a-z])|[|=<>]|\\[lg]e|\\[np]eq|mod")
+_UNIT_POWER = re.compile(r"\\(?:text|mbox|mathrm)\{[^{}]*\}\s?\^\{?$")
+"""A power of a unit that is left out, or 1, is a slip that conventions forgive."""
 
 
 def value_of(text: str) -> Fraction | None:
@@ -62,6 +63,8 @@ def digit(gold: str, rng: random.Random) -> Iterator[str]:
     """One digit replaced, put in, or left out."""
     before = value_of(gold)
     for at, char in enumerate(gold):
+        if _UNIT_POWER.search(gold[:at]):
+            continue
         if not ("0" <= char <= "9") or re.search(r"[A-Za-z]_\{?$", gold[:at]):
             continue
         for other in rng.sample([d for d in "0123456789" if d != char], 3):
@@ -362,7 +365,7 @@ def day(gold: str, rng: random.Random) -> Iterator[str]:
 def power(gold: str, rng: random.Random) -> Iterator[str]:
     """An exponent put on, changed, or left out; a root or a factorial of the value."""
     value = value_of(gold)
-    if _is_one_value(gold) and value not in (0, 1):
+    if _is_one_value(gold) and value not in (-1, 0, 1):
         yield from (f"({gold})^3", rf"\frac{{1}}{{{gold}}}" if value != -1 else "1", rf"\sqrt[3]{{{gold}}}")
         yield from () if value == 2 else (f"({gold})!",)
         yield from (rf"\overline{{{gold}}}", rf"({gold})^{{*}}", rf"{gold}'", rf"({gold})''") if value else ()
@@ -447,7 +450,7 @@ def hedged(gold: str, rng: random.Random) -> Iterator[str]:
         r"\frac{{{}}}{{{}}}",
     )
     for form in join:
-        if value == 0 and form == "{} ({})":
+        if (value == 0 and form == "{} ({})") or value**2 == other:
             continue
         yield form.format(gold, other)
         if form not in ("{} / {}", r"\frac{{{}}}{{{}}}", "{}:{}") or value:
@@ -593,7 +596,8 @@ def said(gold: str, rng: random.Random) -> Iterator[str]:
     value = value_of(gold)
     if value is None or value in (0, 1):
         return
-    for phrase in (*_AFTER, *_TIMES):
+    small = abs(value) < 7
+    for phrase in (phrase for phrase in (*_AFTER, *_TIMES) if not (small and phrase.startswith(("in base", "mod")))):
         yield from (f"The answer is {gold} {phrase}.", f"Final answer: {gold} {phrase}", f"So we get ${gold}$ {phrase}")
     for phrase in (*_BEFORE, *_SCALED):
         yield from (f"The answer is {phrase} {gold}.", f"**Answer:** {phrase} ${gold}$")
