@@ -1,8 +1,16 @@
-"""Finds the answer that a text without a box announces, or ends in; helpers of `extraction`."""
+"""Finds the answer that a text without a box announces, or ends in; helpers of `extraction`.
+
+What stands around a value is read, too: one that is scaled, bounded or taken back by the words beside it is no answer.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 from verifiers.patterns import linear
+from verifiers.wording.cues import DENIAL, ENDING, FOREIGN_CUE, FOREIGN_LETTERS
+from verifiers.wording.vocabulary import BEFORE, SCALING, changes, denies, names_things, words_of
 
 CUE = linear.compile(
     r"(?:final\s+answer|\banswer|\bans)\b(?:(?:\s+(?:should|would|must|will)\s+be|\s+is|\s*[:：=])[\s*:：]*|[*#\s:：]*\n)"
@@ -19,29 +27,49 @@ UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 _NUMBER = (
     r"[-+]?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
     r"|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
-    r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion)\b)?"
+    r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
 _VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
-_LEADING = linear.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**(?=\s*(?:[;(]|[—–]|,\s*[A-Za-z]|\s[A-Za-z])|\s*$)")
-_EITHER = linear.compile(
-    rf"(?:(?<![A-Za-z0-9.]){_NUMBER}|\$[^$]{{1,60}}\$)\s{{0,3}},?\s{{0,3}}or\s{{1,3}}(?:maybe |perhaps |possibly )?$",
-    linear.IGNORECASE,
+_LEADING = linear.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**")
+_NAMED = linear.compile(r"(?:^|[^A-Za-z\\])([A-Za-z](?:_\{?\d\}?)? ?= ?)$")
+_LONGEST_GROUP = 200
+_CLAUSE_END = linear.compile(
+    r"[,;:(—–!?。，；]|\.(?:\s|$)|\b(?:because|since|which|where|who|as|so|when|while|that|after|before|by|from|and|but|with|for)\b"
 )
+_VERB = linear.compile(
+    r"\b(?:is|are|was|were|be|been|equals?|gives?|gets?|have|has|had|makes?|costs?|needs?|needed|takes?|leaves?|total)\b|[=:,]"
+)
+_SET_AGAINST = linear.compile(
+    r"[\s,(]*(?:and |but )?(?:not|rather than|instead of) (?:an? |the )?[\s$(*]*(?:[-+]?\d|[A-J]\b)", linear.IGNORECASE
+)
+_NOT_THAT = linear.compile(r"\bnot (?:an? |the )?\$?[-+]?\d[\d.,/]*\$?(?= \w)")
+_ATTAINED = linear.compile(r",?\s(?:is\s)?(?:attained|achieved|reached|occurring|which occurs)\s[^.\n]*\.?\s*$")
+_BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
 _LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", linear.IGNORECASE)
 _WORD = linear.compile(r"[A-Za-z]{2,}")
-_GOES_ON = linear.compile(r"[\s,]*(?:or|to|and)\b")
-_AND_NOT = linear.compile(r"[\s,]*and\s+not")
 _DIGIT_AND_BLANK = linear.compile(r"\d\s")
+_COMMAND = linear.compile(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
+_OR = linear.compile(r"\bor\b")
+_DIGIT_AND_BLANK = linear.compile(r"\d\s")
+_ENVIRONMENT_END = linear.compile(r"\\(?:begin|end)\{[a-z]{4,11}\}(?:\{[clr|]{0,9}\})?")
 _COMMAND = linear.compile(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
 _NOTATION = (
     "and or sqrt pi sin cos tan cot sec csc log ln exp percent percentage pct degrees degree cents cent "
     "dollars dollar cm mm km inches inch feet ft units unit text mbox mathrm frac dfrac tfrac left right "
     "infty cup cap in pm times cdot theta alpha beta begin end pmatrix bmatrix matrix oo inf arcsin arccos "
-    "arctan am pm"
+    "arctan am pm array cases tr det gcd lcm mod setminus emptyset mathbb ge le geq leq neq"
 )
 _NOT_PROSE = frozenset(_NOTATION.split())
 _OPENERS = frozenset(["thus", "so", "hence", "therefore", "then", "finally", "since", "because", "answer", "result"])
 MAX_ANSWER = 4000
+
+
+class _Item(NamedTuple):
+    """A value in a text."""
+
+    start: int
+    end: int
+    body: str
 
 
 def last_cue(text: str) -> linear.Match | None:
@@ -49,6 +77,9 @@ def last_cue(text: str) -> linear.Match | None:
     last = None
     for match in CUE.finditer(text):
         last = match
+    if last is None or not text.isascii():
+        for match in FOREIGN_CUE.finditer(text):
+            last = match if last is None or match.end() > last.end() else last
     return last
 
 
@@ -65,14 +96,63 @@ def announced(text: str) -> str | None:
     sentence = (rest[: end.start()] if end else rest).strip().strip("*").strip()
     if not sentence:
         return None
+    sentence = without_ending(sentence)
     if not is_prose(sentence):
         return sentence
     leading = _LEADING.match(sentence)
     if leading:
         rest = sentence[leading.end() :]
-        if not _GOES_ON.match(rest) or _AND_NOT.match(rest):
+        if not rest.strip() or (
+            rest.lstrip()[0] not in "+-*/^=<>\\_{" and not rest[0].isdigit() and goes_on_plainly(rest)
+        ):
             return leading.group("value")
-    return last_value(sentence)
+    return last_value(sentence, announced=True)
+
+
+def without_ending(sentence: str) -> str:
+    """Returns a sentence without the copula that some languages put after the answer, and without marks at its end."""
+    sentence = sentence.strip(" .!。")
+    found = None if sentence.isascii() and "'" not in sentence else ENDING.search(sentence)
+    return sentence[: found.start()].strip() if found and found.start() else sentence
+
+
+def goes_on_plainly(rest: str) -> bool:
+    """Tells whether what follows a value leaves it as it is: a unit, a reason, another value that it is not."""
+    rest = rest.lstrip("*$_ )]}")
+    end = _CLAUSE_END.search(rest)
+    clause = rest[: end.start()] if end else rest
+    if (changes(clause) and not names_things(clause)) or DENIAL.search(clause):
+        return False
+    if end is None or end.group() in {"because", "since", "as", "so", "for", ".", "when"}:
+        return True
+    after = rest[end.start() :]
+    if _SET_AGAINST.match(after):
+        return True
+    after = after[len(end.group()) :]
+    following = _CLAUSE_END.search(after)
+    said = after[: following.start()] if following else after
+    first = words_of(said)[:2]
+    more = end.group() == "and" and any(word in SCALING or word in {"counting", "more"} for word in first)
+    return not (more or first[:1] == ["or"] or _takes_back(said))
+
+
+def _takes_back(clause: str) -> bool:
+    """Tells whether a clause of its own denies what stands before it, and says nothing else."""
+    return (denies(clause) and len(words_of(clause)) < 6 and not any(map(str.isdigit, clause))) or bool(
+        DENIAL.search(clause)
+    )
+
+
+def stands_plainly(before: str) -> bool:
+    """Tells whether what leads up to a value in its clause leaves it as it is: no bound, no denial."""
+    ends = list(_BREAK.finditer(before))
+    clause = before[ends[-1].end() :] if ends else before
+    clause = _NOT_THAT.sub(" ", clause)
+    if denies(clause) or DENIAL.search(clause[-20:]):
+        return False
+    verbs = list(_VERB.finditer(clause))
+    window = words_of(clause[verbs[-1].end() :] if verbs else clause)
+    return not any(word in BEFORE for word in window[-2:])
 
 
 def is_prose(text: str) -> bool:
@@ -80,13 +160,16 @@ def is_prose(text: str) -> bool:
     outside = _SPAN.sub(lambda span: " " if _is_formula(span.group()) else span.group(), text)
     has_span = len(outside) != len(text)
     words = [word for word in _WORD.findall(_without_commands(outside)) if word.lower() not in _NOT_PROSE]
-    foreign = not outside.isascii() and sum("\u3040" <= char <= "\u9fff" for char in outside) > 1
+    foreign = not outside.isascii() and FOREIGN_LETTERS.search(outside) is not None
     if words and words[0].lower() in _OPENERS:
         return True
-    return foreign or len(words) > (0 if has_span else 1) or (bool(words) and bool(_DIGIT_AND_BLANK.search(outside)))
+    if foreign:
+        return True
+    return len(words) > (0 if has_span else 1) or (bool(words) and bool(_DIGIT_AND_BLANK.search(outside)))
 
 
 def _without_commands(text: str) -> str:
+    text = _ENVIRONMENT_END.sub(" ", text)
     return _COMMAND.sub(" ", text)
 
 
@@ -95,23 +178,99 @@ def _is_formula(span: str) -> bool:
     return sum(word.lower() not in _NOT_PROSE for word in _WORD.findall(_without_commands(span))) < 3
 
 
-def last_value(text: str) -> str | None:
-    """Returns the last formula between dollar signs (or their like), number or fraction of a text.
+def last_value(text: str, announced: bool = False) -> str | None:
+    """Returns the last value of a text: a formula between dollar signs (or their like), a matrix, a tuple, a number.
 
-    Formulas that a comma, "and" or "or" joins to it belong to it, and so does a number before an "or".
+    Values that "and", "or" or, in an announced answer, a comma joins to it belong to it. None where the words beside it
+    change what it says.
     """
-    spans = [span for span in _SPAN.finditer(text) if _content(span) and _is_formula(_content(span))]
-    values = list(_VALUE.finditer(text, spans[-1].end() if spans else 0))
-    if values:
-        before = _EITHER.search(text[max(values[-1].start() - 100, 0) : values[-1].start()])
-        return before.group() + values[-1].group() if before else values[-1].group()
-    if not spans:
+    attained = _ATTAINED.search(text)
+    text = text[: attained.start()] if attained and _VALUE.search(text[: attained.start()]) else text
+    items = [item for item in _items(text) if _is_formula(item.body)]
+    if not items:
         return None
-    group = [spans[-1]]
-    while len(group) < min(len(spans), 50) and _LISTED.fullmatch(text[spans[-len(group) - 1].end() : group[0].start()]):
-        group.insert(0, spans[-len(group) - 1])
-    unit = UNIT_AFTER.match(text, spans[-1].end())
-    return " , ".join(_content(span) for span in group) + ("%" if unit else "")
+    group = [items[-1]]
+    while len(group) < min(len(items), 50) and _belongs(text, items[-len(group) - 1], group, announced):
+        group.insert(0, items[-len(group) - 1])
+    if not stands_plainly(text[max(group[0].start - 200, 0) : group[0].start]):
+        return None
+    if not goes_on_plainly(text[group[-1].end :][:200]):
+        return None
+    named = len(group) > 1
+    either = named and _OR.search(text[group[-2].end : group[-1].start])
+    unit = UNIT_AFTER.match(text, group[-1].end)
+    found = [(_name_before(text, item) if named else "") + item.body for item in group]
+    if either and all(_VALUE.fullmatch(item.body) for item in group):
+        return text[group[0].start : group[-1].end]
+    return (r" \text{ or } " if either else " , ").join(found) + ("%" if unit and "%" not in found[-1] else "")
+
+
+def _name_before(text: str, item: _Item) -> str:
+    name = _NAMED.search(text[max(item.start - 12, 0) : item.start])
+    return name.group(1) if name else ""
+
+
+def _belongs(text: str, item: _Item, group: list[_Item], announced: bool) -> bool:
+    """Tells whether a value is listed together with those that follow it."""
+    between = text[item.end : group[0].start - len(_name_before(text, group[0]))]
+    if not _LISTED.fullmatch(between):
+        return False
+    spans = text[item.start] in "$\\" and text[group[0].start] in "$\\"
+    return announced or spans or len(group) > 1 or not between.strip().endswith(",")
+
+
+def _items(text: str) -> list[_Item]:
+    """Returns the formulas, matrices, tuples and sets, and numbers of a text, from left to right."""
+    found = [_Item(span.start(), span.end(), _content(span)) for span in _SPAN.finditer(text)]
+    for listed in (_environments(text), _groups(text), (_whole(match) for match in _VALUE.finditer(text))):
+        taken = sorted(found)
+        at = 0
+        for item in listed:
+            while at < len(taken) and taken[at].end <= item.start:
+                at += 1
+            if at == len(taken) or item.end <= taken[at].start:
+                found.append(item)
+    return sorted(found)
+
+
+def _whole(match: linear.Match) -> _Item:
+    return _Item(match.start(), match.end(), match.group())
+
+
+def _environments(text: str) -> Iterator[_Item]:
+    end = 0
+    while (start := text.find("\\begin{", end)) >= 0:
+        closed = text.find("}", text.find("\\end{", start))
+        if closed < start:
+            return
+        end = closed + 1
+        yield _Item(start, end, text[start:end])
+
+
+def _groups(text: str) -> Iterator[_Item]:
+    """Gives what stands in brackets and has a comma, and no words."""
+    end = 0
+    for start, char in enumerate(text):
+        if char in "([" or (char == "{" and text[start - 1 : start] == "\\"):
+            closed = -1 if start < end else _closed(text, start)
+            if closed > 0 and _is_list(text[start + 1 : closed]):
+                begun, end = start - (char == "{"), closed + 1
+                yield _Item(begun, end, text[begun:end])
+
+
+def _is_list(inner: str) -> bool:
+    return ("," in inner or ";" in inner) and all(
+        word in _NOT_PROSE for word in _WORD.findall(_without_commands(inner))
+    )
+
+
+def _closed(text: str, start: int) -> int:
+    depth = 0
+    for at in range(start, min(start + _LONGEST_GROUP, len(text))):
+        depth += (text[at] in "([{") - (text[at] in ")]}")
+        if depth == 0:
+            return at
+    return -1
 
 
 def _content(span: linear.Match) -> str:

@@ -11,6 +11,8 @@ from textwrap import dedent
 
 from verifiers.answer_in_text import MAX_ANSWER, UNIT_AFTER, announced, is_prose, last_cue, last_value
 from verifiers.patterns import linear
+from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
+from verifiers.wording.vocabulary import denies
 
 _END_OF_TURN = linear.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end)\|>|<\|im_start\|>\s*user")
 _END_OF_THINKING = linear.compile(r"</think(?:ing)?>")
@@ -21,6 +23,16 @@ _FENCE = linear.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$
 _BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
 _BETWEEN_WORDS = frozenset(_BETWEEN.split())
 _BETWEEN_NOISE = linear.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
+_NAME_BEFORE = linear.compile(
+    r"(?:\\?[A-Za-z]{1,6}(?:_\{?[A-Za-z0-9]\}?)?|[fgP]\([A-Za-z0-9]\)) ?(?:=|:| is )[\s$\\(]*$"
+)
+_ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
+_SEPARATED = linear.compile(r"[,;&]|\b(?:and|or)\b|\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])|\([b-hivx2-9]{1,3}\)")
+_BETWEEN_WORD = linear.compile(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]")
+_LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
+_ARTICLE = linear.compile(r"\s*[AI]\s[a-z]")
+_SAID_OF_IT = linear.compile(r"(?:is|are|or|and)\b")
+_ITEM_MARK = linear.compile(r"\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])\s")
 _CORRECTION = linear.compile(
     r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b",
     linear.IGNORECASE,
@@ -107,7 +119,8 @@ def _side_by_side(between: str) -> bool:
     if _ADJACENT.fullmatch(between) or (_ALTERNATIVE.search(between) and not _CORRECTION.search(between)):
         return True
     separated = bool(_SEPARATED.search(between))
-    words = _PIECE.findall(_BETWEEN_NOISE.sub(" ", between))
+    plain = _NAME_BEFORE.sub(" ", _ITEM_MARK.sub(" ", between))
+    words = _BETWEEN_WORD.findall(_BETWEEN_NOISE.sub(" ", plain))
     return separated and all(word.lower() in _BETWEEN_WORDS for word in words)
 
 
@@ -117,7 +130,7 @@ def math_answer(text: str) -> Extracted:
     boxed = boxed_answer(text)
     if boxed is not None:
         return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
-    text = text.strip()
+    text = with_usual_digits(searchable(text.strip()))
     if not text:
         return Extracted(None, "there is no text after the thinking")
     if "\\boxed{" in text:
@@ -131,41 +144,76 @@ def math_answer(text: str) -> Extracted:
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 
 
-_CHOICE_ALONE = linear.compile(r"(?<![A-Za-z0-9'’])\(?([A-J])\)?(?![A-Za-z0-9'’])")
-
-
+_CHOICE_ALONE = linear.compile(r"(?<![A-Za-z0-9'’\\])\(?([A-J])\)?(?![A-Za-z0-9'’])")
 _CHOICE_GOES_ON = linear.compile(
-    r"(?:\)?\s{0,3}[,/&]|(?:\b|\)\s{0,3}|\s{1,3})(?:or|and)\b)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])"
+    r"\)?\s{0,3}(?:,|/|&|(?:or|and|et|ou)\s)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])"
 )
-_ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
-_SEPARATED = linear.compile(r"[,;&]|\b(?:and|or)\b")
-_PIECE = linear.compile(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]")
-_TEXT_COMMAND = linear.compile(r"\\(?:text|mathrm|mbox|textbf|mathbf)")
-_LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
-_LETTER_AS_WORD = linear.compile(r"\s*[AI]\s[a-z]")
-_DENIED = linear.compile(r"\b(?:not|isn't|n't be)\s{1,3}\(?[A-J]\b\)?")
+_MARKUP = linear.compile(
+    r"\\(?:textbf|textrm|textit|text|mathrm|mbox|mathbf|boldsymbol|bf|rm|left|right|qquad|quad|[,;:!~ ])|[{}$*_~]"
+)
+_CHOICE_BOX = linear.compile(
+    r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s?([A-J])\s?\)|([A-J])\s?[.):])\s*(.*)",
+    linear.IGNORECASE | linear.DOTALL,
+)
+_CLAUSE_PART = linear.compile(r"[.!?,;\n。，；:：]")
+_COPULA = linear.compile(r"\s?['’](?:d|t)\wr\b")
 
 
 def choice_letter(text: str) -> str | None:
-    """Returns the option letter (A to J) a text settles on, or None: boxed, announced, leading, or the last
-    one."""
+    """Returns the option letter (A to J) a text settles on, or None: boxed, announced, leading or last."""
     boxed = boxed_answer(text)
     if boxed is not None:
-        letters = set(_CHOICE_ALONE.findall(_TEXT_COMMAND.sub(" ", boxed)))
-        return letters.pop() if len(letters) == 1 else None
+        return _boxed_letter(boxed)
+    text = _COPULA.sub(" ", searchable(text))
     last = last_cue(text)
     if last is not None:
         named = _CHOICE_ALONE.search(text, last.end())
         if named:
-            return None if _CHOICE_GOES_ON.match(text, named.end()) else named.group(1)
+            between = text[last.end() : named.start()]
+            direct = len(between) <= 40 and not denies(between) and not DENIAL.search(between)
+            return _settled(text, named) if direct else None
     leading = _LEADING_CHOICE.match(text)
-    if leading and not _LETTER_AS_WORD.match(text):
-        return None if _CHOICE_GOES_ON.match(text, leading.end(1)) else leading.group(1)
-    tail = _DENIED.sub(" ", text[-MAX_ANSWER:])
-    found = list(_CHOICE_ALONE.finditer(tail))
-    if not found or (len(found) > 1 and _CHOICE_GOES_ON.match(tail, found[-2].end())):
+    if leading and not _ARTICLE.match(text):
+        return _settled(text, leading)
+    tail = text[-MAX_ANSWER:]
+    for found in reversed(list(_CHOICE_ALONE.finditer(tail))):
+        begun = max((part.end() for part in _CLAUSE_PART.finditer(tail[: found.start()])), default=0)
+        clause = tail[begun : found.start()]
+        if denies(clause) or DENIAL.search(clause):
+            continue
+        alone = not _MARKUP.sub("", clause).strip(" (")
+        return _settled(tail, found) if alone or CHOOSING.search(clause) else None
+    return None
+
+
+def _settled(text: str, letter: linear.Match) -> str | None:
+    """The letter, unless another one stands beside it, or its clause takes it back."""
+    rest = text[letter.end(1) :]
+    end = _CLAUSE_PART.search(rest)
+    clause = rest[: end.start()] if end else rest
+    if _CHOICE_GOES_ON.match(_with_commas(rest)) or denies(clause) or DENIAL.search(clause):
         return None
-    return found[-1].group(1)
+    before = list(_CHOICE_ALONE.finditer(text[max(letter.start() - 20, 0) : letter.start()]))
+    joined = before and _CHOICE_GOES_ON.match(_with_commas(text[max(letter.start() - 20, 0) + before[-1].end(1) :]))
+    return None if joined else letter.group(1)
+
+
+def _with_commas(text: str) -> str:
+    for word in ("和", "或", "또는", " или ", " и ", " או ", " أو ", " या ", "หรือ", " hoặc ", " veya ", " ή "):
+        text = text.replace(word, ", ")
+    return text
+
+
+def _boxed_letter(boxed: str) -> str | None:
+    """The letter of a box that holds nothing else, but for the text of its option: "(C) 12"."""
+    plain = _MARKUP.sub(" ", boxed).strip(" .")
+    found = _CHOICE_BOX.fullmatch(plain if not plain[-1:].isalpha() or len(plain) > 20 else f"{plain})")
+    if found is None:
+        return None
+    letter, rest = found.group(1) or found.group(2), found.group(3)
+    if not letter.isupper() or denies(rest) or _CHOICE_ALONE.search(rest) or _SAID_OF_IT.match(rest):
+        return None
+    return letter
 
 
 def code_block(completion: str, language: str = "python") -> Extracted:

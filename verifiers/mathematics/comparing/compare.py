@@ -12,8 +12,10 @@ from verifiers.mathematics.comparing.enclosure import surely_different
 from verifiers.mathematics.comparing.leaves import all_of, any_of, bare, decimal_digits, numbers_agree, words
 from verifiers.mathematics.comparing.measures import as_products, in_common_units, need_conversion, same_time
 from verifiers.mathematics.comparing.residues import same_whole
-from verifiers.mathematics.reading.form import Form, Judge
+from verifiers.mathematics.comparing.rounding import decimal_places, is_rounding
+from verifiers.mathematics.reading.form import Form, Judge, is_constant
 from verifiers.mathematics.reading.regions import rank_fractions, same_region
+from verifiers.mathematics.reading.spelling import OR
 from verifiers.mathematics.reading.tree import ordered, symbols
 from verifiers.programs.approximate import can_be_paired
 
@@ -34,7 +36,10 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         converted = in_common_units(first, second)
         return same(*converted, judge) if converted else False
     if first.text and first.text == second.text:
-        return True
+        return not _are_named_otherwise(first, second)
+    first, second = (
+        _as_chain(form) or form if other.kind != "list" else form for form, other in ((first, second), (second, first))
+    )
     kinds = {first.kind, second.kind}
     if "chain" in kinds:
         return _chains(first, second, judge)
@@ -42,7 +47,7 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         return _regions(first, second, judge)
     if "relation" in kinds:
         return _relations(first, second, judge)
-    if first.name and second.name and first.name != second.name:
+    if _are_named_otherwise(first, second):
         return False
     if "time" in kinds:
         return same_time(first, second)
@@ -83,23 +88,50 @@ def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
 
 
 def _chains(first: Form, second: Form, judge: Judge) -> bool | None:
-    """A chain a = b = c stands for its last value, if it is true: 41 = 42 stands for nothing."""
-    verdicts: list[bool | None] = []
-    ends = []
-    for form in (first, second):
-        pairs = zip(form.items, form.items[1:], strict=False) if form.kind == "chain" else ()
-        verdicts += [same(left, right, judge) for left, right in pairs]
-        ends.append(form.items[-1] if form.kind == "chain" else form)
-    if first.name and second.name and first.name != second.name:
+    """A chain a = b = c stands for its last value, if it is true: 41 = 42 stands for nothing.
+
+    Where some link says "about", it stands for its first value as well.
+    """
+    if _are_named_otherwise(first, second):
         return False
-    return all_of([*verdicts, same(ends[0], ends[1], judge)])
+    ends = [_ends(form) for form in (first, second)]
+    verdicts = [_holds(form, judge) for form in (first, second) if form.kind == "chain"]
+    return all_of([*verdicts, any_of(same(one, other, judge) for one in ends[0] for other in ends[1])])
+
+
+def _ends(form: Form) -> tuple[Form, ...]:
+    if form.kind != "chain":
+        return (form,)
+    exact = "~" not in form.operator and decimal_places(form.items[-1]) is None
+    return form.items[-1:] if exact else tuple(dict.fromkeys((form.items[0], form.items[-1])))
+
+
+def _holds(chain: Form, judge: Judge) -> bool | None:
+    """Tells whether each link of a chain is true; a decimal may be rounded, also after an equals sign."""
+    links = zip(chain.items, chain.items[1:], chain.operator.split(), strict=False)
+    return all_of(_is_link(left, right, operator, judge) for left, right, operator in links)
+
+
+def _is_link(left: Form, right: Form, operator: str, judge: Judge) -> bool | None:
+    if operator == "~" or (decimal_places(right) or 0) > 1:
+        rounded = any_of((is_rounding(left, right), is_rounding(right, left)))
+        if rounded or (rounded is False and operator == "~" and is_constant(left) and is_constant(right)):
+            return rounded
+    return same(left, right, judge)
+
+
+def _as_chain(form: Form) -> Form | None:
+    """Reads "1/3 or 0.333" as one value, written twice."""
+    if form.kind != "list" or OR not in form.text or len(form.items) != 2 or not all(map(is_constant, form.items)):
+        return None
+    return Form("chain", form.text, form.items, operator="~") if is_rounding(*form.items) else None
 
 
 def _regions(first: Form, second: Form, judge: Judge) -> bool | None:
     """Compares as sets of reals; what can't be ordered, or is a tuple or a list in truth, by its parts."""
     assert first.region is not None
     assert second.region is not None
-    if first.name and second.name and first.name != second.name:
+    if _are_named_otherwise(first, second):
         return False
     verdict = same_region(first.region, second.region, lambda ends: rank_fractions([end.number for end in ends]))
     if verdict is not None:
@@ -116,17 +148,30 @@ def _relations(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
             return same(first.items[1], second.items[1], judge)
         if {"text", "unread"} & {item.kind for form in (first, second) for item in form.items}:
             return words(first.text) == words(second.text)
+        if _same_sides(first, second):
+            return True
         if any(item.node is None for form in (first, second) for item in form.items):
             return first.operator == second.operator and _sequences(first, second, judge)
         return judge(first, second)
     related, other = (first, second) if first.kind == "relation" else (second, first)
     if other.origin is not None and related.operator not in {"=", "~"}:
         return judge(related, other.origin)
-    if not related.name or related.operator not in {"=", "~"}:
+    if related.operator not in {"=", "~"}:
         return False
+    if not related.name:
+        # an identity stands for its last side
+        known = {item.kind for item in related.items} <= {"number", "formula"} and related.operator == "="
+        return known and all_of([same(related.items[0], related.items[1], judge), same(related.items[1], other, judge)])
     if other.name and other.name != related.name:
         return False
     return same(related.items[1], other, judge)
+
+
+def _same_sides(first: Form, second: Form) -> bool:
+    """Tells whether f(1) < f(2) and f(2) > f(1) are plainly the same."""
+    turned = [form.items[::-1] if form.operator.startswith(">") else form.items for form in (first, second)]
+    operators = {form.operator.replace(">", "<") for form in (first, second)}
+    return len(operators) == 1 and all(same(left, right) is True for left, right in zip(*turned, strict=True))
 
 
 def _matrix_and_tuple(first: Form, second: Form, judge: Judge) -> bool | None:
@@ -152,6 +197,8 @@ def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
         return _as_sets(first.items, second.items, judge)
     if len(first.items) != len(second.items) or not first.items:
         return False
+    if kinds == {"list"} and _of_other_names(first, second):
+        return False
     if kinds == {"list"}:
         return _as_multisets(_without_names(first), _without_names(second), judge)
     if kinds in ({"union"}, {"cap"}, {"cases"}):
@@ -168,6 +215,16 @@ def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
     if not ordered:
         return False
     return all_of(same(left, right, judge) for left, right in zip(first.items, second.items, strict=True))
+
+
+def _are_named_otherwise(first: Form, second: Form) -> bool:
+    return bool(first.name and second.name) and first.name != second.name
+
+
+def _of_other_names(first: Form, second: Form) -> bool:
+    """Tells whether "x = 1, x = 2" meets "t = 1, t = 2"."""
+    names = [{item.name for item in form.items if item.name} for form in (first, second)]
+    return len(names[0]) == len(names[1]) == 1 and names[0] != names[1]
 
 
 def _without_names(form: Form) -> tuple[Form, ...]:

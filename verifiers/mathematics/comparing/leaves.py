@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from verifiers.mathematics.reading.form import Form
 from verifiers.patterns import linear
+from verifiers.wording.vocabulary import denies
 
 _CHOICE = linear.compile(r"^\"?(?:(?i:option|choice|answer)\s*\"?)?\(?\"?\(?([A-J])\)?\"?\)?(?:[.:)].*)?$")
 _ARTICLE = linear.compile(r"^\"?(?:an?|the) ?(?=[a-z]{4})", linear.IGNORECASE)
@@ -53,7 +54,7 @@ def _finite_decimal(value: Fraction) -> bool:
 def words(text: str) -> str:
     """Returns a text answer without case, blanks, quotes, articles, or the brackets and dots of an option letter."""
     choice = _CHOICE.match(text)
-    if choice:
+    if choice and not denies(text):
         return choice.group(1).upper()
     if len(text) < 2:
         return text

@@ -30,7 +30,7 @@ def need_conversion(first: Form, second: Form) -> bool:
 def in_common_units(first: Form, second: Form) -> Pair | None:
     """Returns the two values in one unit; None when there is none: a length is no time.
 
-    A slip in the power of a unit changes no number, so that 15 cm may stand for 15 cm^2, as 15 m may not.
+    A power that was left out changes no number, so that 15 cm may stand for 15 cm^2; but 15 cm^3 is another thing.
     """
     units = (first.unit or RADIAN, second.unit or RADIAN)
     if _same_but_for_powers(*units):
@@ -49,7 +49,7 @@ def _same_but_for_powers(first: Unit, second: Unit) -> bool:
     if first == second or len(first.dimensions) != 1 or len(second.dimensions) != 1:
         return False
     (name, power), (other, raised) = first.dimensions[0], second.dimensions[0]
-    return name == other and first.factor**raised == second.factor**power
+    return name == other and 1 in {power, raised} and first.factor**raised == second.factor**power
 
 
 def _scaled(form: Form, factor: Fraction) -> Form:

@@ -21,7 +21,7 @@ _UNREAD = "math-verify does not read it"
 _COMMAND = linear.compile(r"\\[A-Za-z]+")
 _BRACE = linear.compile(r"\\.|[{}]", linear.DOTALL)
 _SYMBOL = linear.compile(rf"(?:[a-z]|{'|'.join(GREEK).lower()})(?:_.+)?")
-_LOST = linear.compile(r"['’′]|\\(?:prime|[lc]?dots|vdots|ddots|equiv|[pb]?mod)(?![A-Za-z])|\.\.\.|…")
+_LOST = linear.compile(r"['’′\"]|\\(?:prime|[lc]?dots|vdots|ddots|equiv|[pb]?mod)(?![A-Za-z])|\.\.\.|…")
 """Notation that the library drops or takes for letters: y'' + y would be 2y."""
 
 

@@ -10,9 +10,10 @@ from fractions import Fraction
 
 from verifiers.mathematics.reading.expression import read
 from verifiers.mathematics.reading.form import Form, Judge, is_constant, with_symbol
+from verifiers.mathematics.reading.labels import is_name
 from verifiers.mathematics.reading.numerals import NUMBER_WORDS, time_of_day
 from verifiers.mathematics.reading.regions import Region, whole_line
-from verifiers.mathematics.reading.relations import NAME, bracketed_interval, relation, without
+from verifiers.mathematics.reading.relations import bracketed_interval, relation, without
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
 from verifiers.mathematics.reading.split import closing, split, split_command, unwrapped
 from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
@@ -21,9 +22,13 @@ from verifiers.patterns import linear
 
 __all__ = ["Form", "Judge", "form_of", "is_constant"]
 
-CALCULUS = linear.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])")
+CALCULUS = linear.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])|\\frac\{d\}\{d[a-z]\}.")
+_FUNCTION_NAMES = "tr rank dim ker det Re Im arg sgn sign arcsinh arccosh arctanh arsinh arcosh artanh Tr erf adj Res"
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _FOREIGN = linear.compile(r"""(?:[^"'\x01\x02]|"[A-Za-z]{2,8}"[\s(\\])+""")
 _NOT_FOREIGN = linear.compile(r"^.*(?:\\(?:ldots|equiv|prime)|mod)")
+_QUOTED = linear.compile(r'"([^"]*)"')
+_BARE_SIGN = linear.compile(r"\\approx|\\simeq|=")
 _INTEGER = linear.compile(r"[1-9][0-9]{0,200}")
 _REALS = linear.compile(
     r'^(?:\\reals|\(?-\\infty,\+?\\infty\)?|"?(?:the)?(?:set)?(?:of)?(?:all)?real(?:s|numbers?)"?x?)$',
@@ -73,9 +78,10 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     text = unwrapped(text)
     if not text:
         return Form("text", text)
-    if _EMPTY.match(text):
+    said = text.replace("\x04", "").replace(" ", "") if '"' in text else text
+    if _EMPTY.match(said):
         return Form("text", "\\emptyset")
-    if _REALS.match(text):
+    if _REALS.match(said):
         return Form("region", "\\reals", region=whole_line())
     if _POSITIVE.match(text):
         return bracketed_interval(text, "()", "0", "\\infty", depth, _form)
@@ -96,9 +102,10 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
 
 def _part(text: str, depth: int) -> Form:
     member = split_command(text, "\\in")
-    if len(member) == 2 and NAME.match(member[0]):
-        return _form(member[1], depth + 1)
-    related = relation(text, depth, _form)
+    if len(member) == 2 and is_name(member[0]):
+        found = _form(member[1], depth + 1)
+        return found if found.name or found.region is None else replace(found, name=member[0])
+    related = relation(_with_bare_approximation(text), depth, _form)
     if related is not None:
         return related
     text = _TRANSPOSED.sub("", _LABELLED_POINT.sub("", text)) if "," in text else text
@@ -112,7 +119,18 @@ def _part(text: str, depth: int) -> Form:
     return _leaf(text, depth)
 
 
+def _with_bare_approximation(text: str) -> str:
+    """Writes 1/3 (\\approx 0.333) without the brackets."""
+    if not text.endswith(")") or ("=" not in text and "\\" not in text) or "(" not in text:
+        return text
+    opening = text.rindex("(")
+    inner = text[opening + 1 : -1]
+    return text[:opening] + inner if opening and _BARE_SIGN.match(inner) else text
+
+
 def _set_operation(text: str, depth: int) -> Form | None:
+    if "=" in text and text.startswith("|"):
+        return None
     pieces = split_command(text, "\\cup")
     if len(pieces) > 1:
         made = _sequence("union", text, pieces, depth)
@@ -127,7 +145,7 @@ def _set_operation(text: str, depth: int) -> Form | None:
     if len(pieces) == 2:
         made = _sequence("minus", text, pieces, depth)
         return replace(made, region=_combined("difference", made.items))
-    excepted = _REALS_EXCEPT.match(text)
+    excepted = _REALS_EXCEPT.match(text.replace("\x04", ""))
     if excepted:
         left_out = _form(excepted.group("rest").replace('"', ""), depth + 1)
         points = list(left_out.items) if left_out.kind == "list" else [left_out]
@@ -208,35 +226,60 @@ def _set(text: str, inner: str, depth: int) -> Form:
         parts = [listed] if listed.kind != "list" else list(listed.items)
         return Form("set", text, tuple(parts)) if inner else Form("text", "\\emptyset")
     left, condition = bars
-    if "\\in" in condition and not NAME.match(left):
+    if "\\in" in condition and not is_name(left):
         return _form(f"{left},{condition}", depth + 1)
     domain = split_command(left, "\\in")
-    if NAME.match(domain[0]) and (len(domain) == 1 or domain[1].strip() == "\\reals"):
+    if is_name(domain[0]) and (len(domain) == 1 or domain[1].strip() == "\\reals"):
         described = _form(condition, depth + 1)
         if described.region is not None:
             return Form("region", text, region=described.region)
     return Form("text", text)
 
 
-def _leaf(text: str, depth: int) -> Form:
+def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind of leaf
     word = NUMBER_WORDS.get(text.strip('"').casefold())
     if word is not None:
         return Form("number", word, number=Fraction(word), node=("num", word))
+    if "\\" in text:
+        rest = _remainder(split_command(text, "\\bmod"), depth)
+        if rest is not None:
+            return rest
+        if CALCULUS.search(text):
+            return Form("unread", text)
     try:
         node = read(text.replace("\x03", " "))
     except TooLarge as error:
         return Form("text", text, unreadable=f"it is {error}")
     except Unreadable:
-        return Form("unread" if CALCULUS.search(text) or _is_foreign(text) else "text", text)
+        return Form("unread" if _is_foreign(text) else "text", text)
+    if node[0] == "pow" and node[1][0] == "matrix" and node[2] == ("sym", "T"):
+        node = ("matrix", tuple(zip(*node[1][1], strict=True)))
     if node[0] == "matrix":
         rows = tuple(Form("()", "", tuple(_of_node(cell) for cell in row)) for row in node[1])
         return Form("matrix", text, rows, node=node)
     return _of_node(node, text)
 
 
+def _remainder(sides: list[str], depth: int) -> Form | None:
+    """Reads a \\bmod b of whole numbers, a being a power perhaps, as its value."""
+    if len(sides) != 2:
+        return None
+    left, right = (_leaf(side, depth + 1) for side in sides)
+    if right.number is None or right.number.denominator != 1 or right.number < 1:
+        return None
+    if left.node and left.node[0] == "pow" and all(part[0] == "num" and part[1].isdigit() for part in left.node[1:]):
+        value = (
+            pow(int(left.node[1][1]), int(left.node[2][1]), int(right.number)) if len(left.node[2][1]) < 20 else None
+        )
+    else:
+        value = int(left.number % right.number) if left.number is not None and left.number.denominator == 1 else None
+    return None if value is None else Form("number", str(value), number=Fraction(value), node=("num", str(value)))
+
+
 def _is_foreign(text: str) -> bool:
     """Whether a text may be a formula in notation that this grammar lacks: no words, but for names of functions."""
-    if len(text) > _MAX_FOREIGN or ("\\" not in text and '"' not in text) or _NOT_FOREIGN.match(text):
+    named = set(_QUOTED.findall(text)) <= _FUNCTIONS and "\ufffd" not in text
+    if len(text) > _MAX_FOREIGN or not named or ("\\" not in text and '"' not in text) or _NOT_FOREIGN.match(text):
         return False
     return bool(_FOREIGN.fullmatch(text))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from verifiers.patterns import linear
+from verifiers.wording.cues import with_usual_digits
 
 _COMMANDS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "✕": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ",
@@ -42,7 +43,7 @@ def in_ascii(text: str) -> str:
     """Returns the text with its mathematical characters as LaTeX; what has no LaTeX stays as it is."""
     if text.isascii():
         return text
-    text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", text)
+    text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", with_usual_digits(text))
     text = _with_runs(_with_runs(text, "^", _RAISED), "_", _LOWERED)
     return text.translate(_CHARACTERS)
 
@@ -67,19 +68,30 @@ _REWRITTEN = (
     (linear.compile(r"\\(?:mathbf|mathrm)\s?\{R\}(?=\s*(?:$|[,.;\\^}\x02-]))"), r"\\reals "),
     (linear.compile(r"\\[lr]?vert(?![a-z])\s?"), "|"),
     (linear.compile(r"\\overline\s?\{([A-Z]{2,4})\}"), r"\1"),
-    (linear.compile(r"\\[pb]?mod\s?\{?\s?(\w+)\s?\}?"), r"(mod \1)"),
+    (linear.compile(r"\\(?:top|intercal)(?![a-z])"), "T"),
+    (linear.compile(r"\\pmod\s?\{?\s?(\w+)\s?\}?"), r"(mod \1)"),
 )
+_IN_CONGRUENCE = linear.compile(r"\\b?mod\s?\{?\s?(\w+)\s?\}?")
+_BMOD = linear.compile(r"\\b?mod(?![a-z])\s?")
+_PLAIN_MOD = linear.compile(r"([\d)}])\s?mod\s?([\d(])")
 _NUMBER_SETS = linear.compile(r"\\(?:mathbb|Bbb)\s?\{?\s?([RZNQC])(?![A-Za-z])\s?\}?")
 _SET_NAMES = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 _LARGE = linear.compile(
-    r"(?<=\d)(?:\s?\\text\{\s?|\s{1,2})(hundred|thousand|million|billion|trillion)s?\b\s?(?:of)?\}?", linear.IGNORECASE
+    r"(?<=\d)(?:\s?\\text\{\s?|\s{1,2})(dozen|hundred|thousand|lakh|million|crore|billion|trillion)s?\b\s?(?:of)?\}?",
+    linear.IGNORECASE,
 )
-_SIZES = {"hundred": "100", "thousand": "10^3", "million": "10^6", "billion": "10^9", "trillion": "10^{12}"}
+_SIZES = {"dozen": "12", "hundred": "100", "thousand": "10^3", "lakh": "10^5", "million": "10^6", "crore": "10^7",
+          "billion": "10^9", "trillion": "10^{12}"}  # fmt: skip
 _ELLIPSIS = linear.compile(r"\\(?:dots[cbmio]?|cdots|ldots)(?![a-z])|\.\.\.+")
 _INFINITY = linear.compile(r"\bInfinity\b")
 _CHOOSE = linear.compile(r"(?:\{\})?_\{?(\d{1,6})\}?\s?C_\{?(\d{1,6})\}?")
 _PLUS_MINUS = linear.compile(r"\+\s?/\s?-|(?:^|(?<==))\s*\+\s?-(?=\s*[\d\\s(])")
 _UNION = linear.compile(r"(?<=[)\]\x02])\s*[uU]\s*(?=[(\[\x01])")
+
+
+def _in_figures(match: linear.Match) -> str:
+    goes_on = "\\text" in match.group() and not match.group().endswith("}")
+    return rf"\cdot {_SIZES[match.group(1).lower()]} " + (r"\text{" if goes_on else "")
 
 
 def with_one_name(text: str) -> str:
@@ -90,6 +102,10 @@ def with_one_name(text: str) -> str:
         text = _NUMBER_SETS.sub(lambda match: f"\\{_SET_NAMES[match.group(1)]} ", text)
         for pattern, one in _REWRITTEN:
             text = pattern.sub(one, text)
-    text = _LARGE.sub(lambda match: rf"\cdot {_SIZES[match.group(1).lower()]} ", _INFINITY.sub("infinity", text))
+        if "mod" in text:
+            text = _IN_CONGRUENCE.sub(r"(mod \1)", text) if "\\equiv" in text else _BMOD.sub(r"\\bmod ", text)
+    elif "mod" in text:
+        text = _PLAIN_MOD.sub(r"\1\\bmod \2", text)
+    text = _LARGE.sub(_in_figures, _INFINITY.sub("infinity", text))
     text = _CHOOSE.sub(r"\\binom{\1}{\2}", _ELLIPSIS.sub(r"\\ldots ", text))
     return _PLUS_MINUS.sub(r"\\pm ", _UNION.sub(r"\\cup ", text))

@@ -19,8 +19,12 @@ _IN_BASE = linear.compile(
     r"(?<![A-Za-z0-9.}])(?:\((?P<inner>[0-9][0-9A-F]{0,40})\)|(?P<digits>[0-9][0-9A-F]{0,40}))\s?"
     r'(?:_\s?\{?\s?"?\s?(?:base\s?"?\s?)?(?P<base>\d{1,2}(?!\d)|[a-z]{3,7})\s?"?\s?\}?|(?:"|in\s)?\s?base\s?"?\s?(?P<last>\d{1,2})$)'
 )
-_TIME = linear.compile(r"^\D{0,3}(\d{1,2})\s?:\s?([0-5]\d)\s?(?:([ap])\.?\s?m\.?|o'?clock)$", linear.IGNORECASE)
-_TIME_NOISE = linear.compile(r"\\(?:text|mathrm|mbox|textrm|[,!;: ])|[{}$~]|\\$")
+_TIME = linear.compile(r"(?:at )?(\d{1,2}) ?: ?([0-5]\d) ?([ap]) ?\.? ?m ?\.?", linear.IGNORECASE)
+_TIME_SPACING = linear.compile(
+    r"\\(?:text|mathrm|mbox|textrm|textbf|textit|mathbf|quad|qquad)(?![a-z])"
+    r"|\\[hm]s(?:pace|kip)\s?\{[^{}]{0,20}\}|\\[,!;:> ]"
+    r"|[{}$~]|\\$"
+)
 _NO_DIGIT = linear.compile(r"\D")
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -97,6 +101,8 @@ def _in_ten(match: linear.Match) -> str:
     word = match.group("base") or match.group("last")
     base = int(NUMBER_WORDS.get(word, word)) if NUMBER_WORDS.get(word, word).isdigit() else 0
     digits = match.group("digits") or match.group("inner")
+    if match.group("last") and match.start():
+        return match.group()
     if not 2 <= base <= 36 or any(int(digit, 36) >= base for digit in digits):
         return match.group()
     return str(int(digits, base))
@@ -106,7 +112,7 @@ def time_of_day(text: str) -> tuple[int, int] | None:
     """Returns (hour from 0 to 23, minute) of a time with am or pm, else None."""
     if ":" not in text or len(text) > 60:
         return None
-    match = _TIME.match(_TIME_NOISE.sub("", text).strip().rstrip(","))
-    if match is None or match.group(3) is None or not 1 <= int(match.group(1)) <= 12:
+    match = _TIME.fullmatch(" ".join(_TIME_SPACING.sub(" ", text).split()).rstrip(" ,."))
+    if match is None or not 1 <= int(match.group(1)) <= 12:
         return None
     return int(match.group(1)) % 12 + (12 if match.group(3).lower() == "p" else 0), int(match.group(2))

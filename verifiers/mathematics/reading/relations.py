@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from verifiers.mathematics.reading.form import Form, is_constant
+from verifiers.mathematics.reading.labels import is_label, is_name, is_open_calculus
 from verifiers.mathematics.reading.regions import Region, whole_line
 from verifiers.mathematics.reading.split import depths_of
 from verifiers.patterns import linear
@@ -14,24 +15,14 @@ Reader = Callable[[str, int], Form]
 """Reads a part of an answer at a depth of nesting."""
 
 _RELATION = linear.compile(
-    r"\\(?:leqslant|geqslant|leqq|geqq|leq|le|lt|geq|ge|gt|neq|ne|approx|simeq)(?![A-Za-z])|<=|>=|=<|=>|!=|<|>|="
+    r"\\(?:leqslant|geqslant|leqq|geqq|leq|le|lt|geq|ge|gt|neq|ne|approx|simeq)(?![A-Za-z])|<=|>=|=<|=>|<|>|="
 )
 _RELATION_NAMES = {
     "\\leq": "<=", "\\le": "<=", "\\leqslant": "<=", "\\leqq": "<=", "=<": "<=", "\\geq": ">=", "\\ge": ">=",
     "\\geqslant": ">=", "\\geqq": ">=", "=>": ">=", "\\lt": "<", "\\gt": ">", "\\neq": "!=", "\\ne": "!=",
     "\\approx": "~", "\\simeq": "~",
 }  # fmt: skip
-_FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
-_LETTER = r"(?:[A-Za-z]|\\[a-zA-Z]+)"
-_SUBSCRIPT = r"(?:_(?:\{[^{}]*\}|[A-Za-z0-9]))?"
-_ONE = rf"{_LETTER}{_SUBSCRIPT}(?:\^\{{-1\}}|'*)"
-NAME = linear.compile(
-    rf"^(?:{_ONE}(?:\([A-Za-z0-9,]{{0,12}}\))?|\|[A-Z]{{1,3}}\||(?:m|\\measuredangle|\\triangle)?\\angle ?[A-Z]{{1,3}}"
-    rf"|[A-Z]{{2,4}}|\|\|?[A-Za-z]{{1,2}}\|\|?|\[[A-Z]{{3,6}}\]|\\frac\{{d[a-z]?\}}\{{d[a-z]\}}|\"[^\"]*\""
-    rf"|{_ONE}(?::{_ONE})+|\(?{_ONE}(?:,{_ONE})+\)?)$"
-)
-_SUM_OF_NAMES = linear.compile(r"^\d{0,4}[a-dkm-s](?:[+-]\d{0,4}[a-dkm-s])+$")
-"""As in m+n = 113, which answers a question for the sum; x+y = 2 is rather a line."""
+_FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
 _LONE_LETTER = linear.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za-z]_\{?\d\}?)$")
 _INFINITE = linear.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
 
@@ -43,10 +34,8 @@ def relation(text: str, depth: int, read: Reader) -> Form | None:
         return None
     if any(not side for side in sides):
         return Form("text", text)
-    while len(operators) > 1 and operators[-1] == "~":
-        sides, operators = sides[:-1], operators[:-1]
     if set(operators) <= {"=", "~"}:
-        if len(sides) == 2 and NAME.match(sides[1]) and not NAME.match(sides[0]):
+        if len(sides) == 2 and is_name(sides[1]) and not is_name(sides[0]):
             sides.reverse()
         return _equation(text, sides, operators, depth, read)
     found = _interval(text, sides, operators, depth, read) or _unequal(text, sides, operators, depth, read)
@@ -55,18 +44,20 @@ def relation(text: str, depth: int, read: Reader) -> Form | None:
     forms = tuple(read(side, depth + 1) for side in sides)
     if len(operators) == 1:
         return Form("relation", text, forms, operator=operators[0])
-    if all(operator in {">", ">="} for operator in operators):
+    if set(operators) <= {">", ">=", "="}:
         forms, operators = forms[::-1], [_FLIPPED[operator] for operator in reversed(operators)]
     return Form("order", text, forms, operator=" ".join(operators))
 
 
 def _equation(text: str, sides: list[str], operators: list[str], depth: int, read: Reader) -> Form:
-    name = sides[0] if NAME.match(sides[0]) or _SUM_OF_NAMES.match(sides[0]) else ""
+    name = sides[0] if is_label(sides[0]) or is_open_calculus(sides[0]) else ""
     forms = tuple(read(side, depth + 1) for side in (sides[1:] if name else sides))
+    if len(name) > 1 and is_constant(known := read(name, depth + 1)):
+        name, forms = "", (known, *forms)
     if len(forms) == 1:
         return Form("relation", text, (read(sides[0], depth + 1), forms[0]), name=name, operator=operators[0])
-    if name or len(forms) > 2 or all(is_constant(form) for form in forms):
-        return Form("chain", text, forms, name=name)
+    if name or len(forms) > 2 or all(map(is_constant, forms)) or "unread" in {form.kind for form in forms}:
+        return Form("chain", text, forms, name=name, operator=" ".join(operators[1:] if name else operators))
     return Form("relation", text, forms, operator=operators[0])
 
 

@@ -8,7 +8,9 @@ from verifiers.mathematics.reading.names import in_ascii, with_one_name
 from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
 from verifiers.mathematics.reading.split import with_usual_brackets
 from verifiers.mathematics.reading.units import CURRENCY, Unit, without_degrees, without_unit
+from verifiers.mathematics.reading.unseen import without_unseen
 from verifiers.patterns import linear
+from verifiers.wording.vocabulary import denies, leads_up
 
 OR, AND = "\x0e", "\x0f"
 """Stand for the words that join answers."""
@@ -18,9 +20,11 @@ CASES, END_CASES = "\x10", "\x11"
 """The brackets of a system of equations or of a function by cases."""
 
 _DROPPED = linear.compile(
-    r"\\(?:left|right|displaystyle|textstyle|scriptstyle|limits|boxed|fbox|framebox|Bigg?|bigg?|[Bb]igg?[lrm]|mathstrut|phantom"
-    r"|ensuremath|rm|bf|it|boldsymbol|bm|vec|overrightarrow|hat|widehat|mathopen|mathclose|nolimits)(?![a-zA-Z])"
-    r"|\\(?:boxed|fbox)(?=\{)|\\!|\\label\{[^{}]*\}|\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]|\\hline"
+    r"\\(?:left|right|middle|displaystyle|textstyle|scriptstyle|scriptscriptstyle|limits|boxed|fbox|framebox|Bigg?|bigg?|[Bb]igg?[lrm]"
+    r"|mathstrut|strut|ensuremath|rm|bf|it|sf|tt|em|boldsymbol|bm|pmb|vec|overrightarrow|hat|widehat|mathopen|mathclose|nolimits"
+    r"|tiny|scriptsize|footnotesize|small|normalsize|large|Large|LARGE|huge|Huge|underline|emph|smash|mathbin|mathrel|mathord"
+    r"|bfseries|itshape|null|relax|noindent|centering|allowbreak|nobreak)(?![a-zA-Z])"
+    r"|\\(?:boxed|fbox)(?=\{)|\\!|\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]|\\hline"
 )
 _SPACES = linear.compile(r"\\(?:qquad|quad|hspace\{[^{}]*\}|[,;:> ])|~|\s+")
 _PERCENT = linear.compile(r"\\?%|\\text\s?\{\s*(?:\\?%|percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b")
@@ -34,6 +38,16 @@ _COMMAND_WORDS = linear.compile(
     r"|infinity|gcd|lcm|max|min)\s*"
 )
 _NUMBER_AND_UNIT = linear.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
+_EQUALS = frozenset(
+    ("is", "are", "equals", "is equal to", "i.e.", "that is", "or equivalently", "equivalently", "which is",
+     "which equals", "or simply", "namely")
+)  # fmt: skip
+_ROUGHLY = frozenset(
+    f"{lead}{word}".strip()
+    for lead in ("", "or ", "which is ", "is ", "i.e. ", "that is ")
+    for word in ("approximately", "approx.", "approx", "about", "roughly", "around")
+)
+_ROUGHLY_PLAIN = linear.compile(r"\s(?:or|which is|is|i\.e\.)\s(?:approximately|about|roughly|approx\.?)\s")
 _JOINING = linear.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", linear.IGNORECASE)
 _JOINING_PLAIN = linear.compile(
     r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", linear.IGNORECASE
@@ -45,13 +59,16 @@ _ABOUT = linear.compile(
 _SHORT_FRACTION = linear.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
 _FRACTION_NAMES = linear.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
 _SHORT_BINOMIAL = linear.compile(r"\\binom\s*(\d)\s*(\d)")
-_EDGE = linear.compile(r"^[\s*`\x06]+|[\s.,;:\\*`\x06]+$")
+_EDGE = linear.compile(r"^[\s\x06]+|[\s.,;:\\\x06]+$")
+_MARKUP = linear.compile(r"^\s*(?:\*\*(.*)\*\*|\*(.*)\*|`(.*)`)[\s.,;:]*$", linear.DOTALL)
 _DELIMITERS = linear.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
 _IDLE_BLANK = linear.compile(r" (?!\d)|(?<!\d) ")
-_LEAD = linear.compile(
-    r"^\s*\\(?:text|mbox|textbf)\s?\{(?:[^{}]*[^{}\w])?(?:is|are|be|answer)\s*:?\s*\}(?=\s*[^\s.])", linear.IGNORECASE
-)
-_TRAILING_ITEM = linear.compile(r"\\(?:text|mbox)\s?\{\s*(?:are|is|units?)?\s*\}")
+_LEAD = linear.compile(r"^\s*\\(?:text|mbox|textbf|textrm|mathrm)\s?\{([^{}]*)\}\s*:?")
+_UNEQUAL = linear.compile(r"(?<![\d)}!])!=")
+_NOT = linear.compile(r"\\not\s?=")
+_OUTER_QUOTES = linear.compile(r'^\s*"|"\s*$')
+_QUOTE_OF_DIGITS = linear.compile(r'(?<=\d)"(?=\d)')
+_SECOND_PRIME = linear.compile(r'([A-Za-z)])"(?=[(\s+*/=-])')
 _DOLLAR = r"(?:\\text\s?\{\s*\\\$\s*\}|\\\$)"
 _CURRENCY = linear.compile(rf"\bUSD?\s?{_DOLLAR}|{_DOLLAR}|\b(?:USD?\s)?US(?=\$)|\bUSD\s?(?=\d)")
 _SYSTEM = linear.compile(
@@ -87,11 +104,13 @@ def normalise(answer: str) -> Spelling:
 
     Words that the author marked as text stay, between double quotes.
     """
-    text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("", in_ascii(answer)))
+    text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("\ufffd", in_ascii(answer)))
     if _TWO_BACKSLASHES.search(text) and "\\begin" not in text:
         text = _ESCAPED_TWICE.sub(r"\\", text)
-    text, unit = without_degrees(text)
-    text = text.replace('"', "")
+    text = _MARKUP.sub(r"\1\2\3", text) if text.lstrip()[:1] in {"*", "`"} else text
+    text, unit = without_degrees(without_unseen(text) if "\\" in text else text)
+    text = _NOT.sub("\\\\ne ", _UNEQUAL.sub("\\\\ne ", text)) if "=" in text else text
+    text = _without_quotes(text)
     priced = _CURRENCY.sub(" ", text)
     if priced != text:
         text, unit = priced, CURRENCY
@@ -100,11 +119,11 @@ def normalise(answer: str) -> Spelling:
     text = _INVISIBLE_BRACKET.sub("", text.replace("{:}", ":"))
     text = _DROPPED.sub("", joined_thousands(_DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
     text = with_one_name(text)
-    text = _TEXT.sub(_quoted, _TRAILING_ITEM.sub("", _LEAD.sub("", text)))
+    text = _TEXT.sub(_quoted, _without_lead(text))
     text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
     text = _EDGE.sub("", without_bases(text))
     text = _TO.sub(lambda m: m.group(1) + _TO_WORD.sub(":", m.group(2)), _ABOUT.sub("", text))
-    text = _JOINING_PLAIN.sub(_joining, text)
+    text = _JOINING_PLAIN.sub(_joining, _ROUGHLY_PLAIN.sub(r" \\approx ", text))
     text, measured = _without_units(text)
     text = with_usual_brackets(joined_at_commas(text))
     text = _SHORT_FRACTION.sub(_braced, _SHORT_FRACTION.sub(_braced, text))
@@ -114,9 +133,22 @@ def normalise(answer: str) -> Spelling:
     return Spelling(_PLUS.sub("", text), measured or unit)
 
 
+def _without_lead(text: str) -> str:
+    """Drops words that only announce what follows them: "The answer is"."""
+    lead = _LEAD.match(text)
+    return text[lead.end() :] if lead and leads_up(lead.group(1)) and text[lead.end() :].strip(" .") else text
+
+
+def _without_quotes(text: str) -> str:
+    """Drops quotation marks around the whole; those after a letter are primes, and others part what they stand in."""
+    if '"' not in text:
+        return text
+    return _QUOTE_OF_DIGITS.sub("\ufffd", _SECOND_PRIME.sub(r"\1''", _OUTER_QUOTES.sub("", text))).replace('"', " ")
+
+
 def squeezed(text: str) -> str:
     """Returns the text without dollar signs around it and without blanks, but for one that parts two digits."""
-    return _IDLE_BLANK.sub("", " ".join(text.split())).strip("$")
+    return _IDLE_BLANK.sub("", " ".join(text.split()).replace("! =", "!\ufffe=")).strip("$")
 
 
 def _rows(text: str) -> str:
@@ -134,8 +166,14 @@ def _quoted(match: linear.Match) -> str:
     joining = _JOINING.match(words)
     if joining:
         return f" {OR if joining.group(1).lower() == 'or' else AND} "
+    said = words.strip(" ,(").lower()
+    if said in _EQUALS or said in _ROUGHLY:
+        sign = (" (" if "(" in words else " ") + (r"\approx " if said in _ROUGHLY else "= ")
+        return sign if match.string[: match.start()].strip() and match.string[match.end() :].strip(" .") else " "
+    if denies(words):
+        words = words.replace(" ", "\x04")
     words = _JOINING_PLAIN.sub(_joining, words) if _DIGIT.search(words) else words
-    before = _last_before(match.string, match.start())
+    before = match.string[: match.start()].rstrip(" \\,;~")[-1:]
     if (
         words.strip() in _UNIT_LETTER
         and command in {"text", "mathrm", "mbox"}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from verifiers.patterns import linear
+from verifiers.wording.vocabulary import names_things
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,38 +62,21 @@ _define("length", 3, "ml milliliter milliliters millilitre millilitres", Fractio
 _define("angle", 1, "degree degrees deg degs", 1)
 _define("turn", 1, "radian radians rad rads", 1)
 
-_COUNTED = (
-    "units? people persons? students? men women boys girls children apples? oranges? books? ways points? pts gallons? "
-    "times rows? pages? pieces? marbles? coins? tiles? cubes? boxes games? numbers? integers? values? solutions? "
-    "pence kph mph bushels? acres? newtons? joules? watts? volts? ohms? amps? hertz hz kwh mol moles? "
-    "tons? tonnes? dozens? percent"
-).replace(" ", "|")
-_MEASURE_WORDS = "|".join(sorted((name for name in _MEASURES if len(name) > 1), key=len, reverse=True))
-_WORD = rf"(?:square|cubic|sq\.?|cu\.?|per|{_MEASURE_WORDS}|{_COUNTED})"
-_RAISED = r"(?:\^|\*\*)?\s?\{?[23]\}?"
-_GAP = rf"(?:[\s.]+(?:{_RAISED})?[\s/]*|{_RAISED}[\s/]*|[\s/]+)"
-"""Parts two words of a unit, so that no word goes on in the next."""
-_PLAIN = linear.compile(
-    rf"(?P<unit>(?<=[\d)}}.])\s*(?:{_WORD}{_GAP})*{_WORD}{_GAP}?|(?<=[\d)}}])(?:\s+[A-Za-z][a-z]{{2,20}})+)$",
-    linear.IGNORECASE,
-)
-_KNOWN_FIRST = linear.compile(rf"\s*{_WORD}(?![A-Za-z])", linear.IGNORECASE)
-_SMALL_GAP = r"(?:[\s.]+(?:\^?\s?\{?[23]\}?)?|\^?\s?\{?[23]\}?)"
-_AFTER_PI = linear.compile(rf"\\pi(?P<unit>\s+(?:{_WORD}{_SMALL_GAP})*{_WORD}{_SMALL_GAP}?)$", linear.IGNORECASE)
-_PIECE = r'(?:"[^"]*"|/|\\cdot|\\times)\s*(?:\^\s?\{?\s?-?[123]\s?\}?)?\s*'
-_QUOTED = linear.compile(rf'^(?P<core>[^"]*?)(?P<words>"[^"]*"\s*(?:\^\s?\{{?\s?-?[123]\s?\}}?)?\s*(?:{_PIECE})*)$')
+_TAIL = linear.compile(r'"[^"]*"|\\[A-Za-z]+|[A-Za-z]+\.?|(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?|\s+|\S')
+_POWER = linear.compile(r"(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?")
 _QUOTED_FRACTION = linear.compile(
     r'\\frac\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s*$'
 )
-_HEDGING = linear.compile(
-    r"\b(?:or|not|but|maybe|perhaps|possibly|more|less|least|most|than|no|to|if|for|when)\b", linear.IGNORECASE
+_WORD = linear.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}| [A-Za-z]/")
+_MANY_LETTERS = linear.compile(r"[A-Za-z][A-Za-z]")
+_COMMANDS = linear.compile(r"\\[A-Za-z]+|sqrt|pi")
+_NOTATION_NAMES = (
+    "sin cos tan cot sec csc log ln lg exp sqrt pi inf infinity infty oo theta alpha beta gamma delta mod gcd lcm "
+    "max det and"
 )
-_NO_WORD = r"(?:[^A-Za-z\\]|\\[A-Za-z]+|\\[^A-Za-z])"
-_NAMES = r"(?:(?:sqrt|pi)*(?:sqrt|pi|[A-Za-z]))"
-_CORE = linear.compile(rf"{_NO_WORD}*(?:{_NAMES}{_NO_WORD}+)*{_NAMES}?")
-_FUNCTIONS = linear.compile(
-    r"\b(?:sin|cos|tan|cot|sec|csc|log|exp|sqrt|inf|infinity|infty|theta|alpha|beta|gamma|and)\b"
-)
+_NOTATION = frozenset(_NOTATION_NAMES.split())
+_BETWEEN_UNITS = frozenset(("/", ".", ",", "\\cdot", "\\times"))
+_ONE_VALUE = linear.compile(r"[-+]?1(?:\.0*)?")
 _DEGREE = r"(?:\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z])|\^\s?\{?\s?\\text\{o\}\s?\}?)"
 _DEGREES = linear.compile(
     rf"{_DEGREE}\s*(?:\\(?:text|mathrm)\s?\{{\s*[CF]\s*\}}|[CF](?![A-Za-z]))?|\bdegrees?\b(?:\s(?:celsius|fahrenheit))?"
@@ -134,26 +118,44 @@ def _as_degrees(match: linear.Match) -> str:
 
 
 def without_unit(text: str) -> tuple[str, Unit | None]:
-    """Drops the unit at the end of an answer, or the words after a number, unless they hedge it."""
+    """Drops the unit at the end of an answer, or words that say what was counted; words of any other kind stay."""
+    quoted = '"' in text
+    if not quoted and not _WORD.search(text):
+        return text.strip(), None
     text = _ORDINAL.sub("", text)
-    text = _QUOTED_FRACTION.sub(r"\1/\2", text)
-    worded = _QUOTED.match(text)
-    if worded and worded.group("core").strip() and not _HEDGING.search(worded.group("words")):
-        unit = _measure(worded.group("words"))
-        core = worded.group("core").strip()
-        bare = _POWER.sub("", worded.group("words"))
-        if (unit or _DIGIT.search(core)) and not _DIGIT.search(bare) and _CORE.fullmatch(core):
-            return core, unit
-    plain = _PLAIN.search(text) or _AFTER_PI.search(text)
-    if plain is None:
+    text = _QUOTED_FRACTION.sub(r"\1/\2", text) if quoted else text
+    begun = _end_of_value(text)
+    core, tail = text[:begun].strip(), text[begun:]
+    if not core or not tail or core[-1] in "\x0e\x0f,;" or _MANY_LETTERS.search(_COMMANDS.sub(" ", core)):
         return text.strip(), None
-    words, start = plain.group("unit"), plain.start("unit")
-    if _HEDGING.search(words):
+    unit = _measure(tail)
+    if unit is None and not names_things(_POWER.sub("", tail).replace('"', " "), bool(_ONE_VALUE.fullmatch(core))):
         return text.strip(), None
-    if not _KNOWN_FIRST.match(words) and (_FUNCTIONS.search(words) or not words[:1].isspace()):
+    if not any(char.isdigit() for char in core) and (unit is None or '"' not in tail) and not core.endswith("\\pi"):
         return text.strip(), None
-    core = text[:start].strip()
-    return (core, _measure(words)) if _CORE.fullmatch(core) else (text.strip(), None)
+    return core, unit
+
+
+def _end_of_value(text: str) -> int:
+    """Returns where the words and powers at the end of a text begin; its length when there are none."""
+    known = len(text)
+    for token in reversed(list(_TAIL.finditer(text))):
+        piece = token.group()
+        word = piece.rstrip(".").lower()
+        quoted = piece[0] == '"' and len(piece) > 1
+        named = piece[0].isalpha() and word not in _NOTATION and (len(word) > 1 or _is_unit_letter(text, token))
+        if quoted or named:
+            known = token.start()
+        elif piece not in _BETWEEN_UNITS and not piece.isspace() and not _POWER.fullmatch(piece):
+            break
+    return known
+
+
+def _is_unit_letter(text: str, token: linear.Match) -> bool:
+    """Tells the letters of "9.8 m/s" from symbols, which follow their factor without a blank or stand alone."""
+    slash_before = text[: token.start()].rstrip().endswith("/")
+    slash_after = text[token.start() - 1 : token.start()] == " " and text[token.end() :].lstrip().startswith("/")
+    return token.group() in _MEASURES and (slash_before or slash_after)
 
 
 def _measure(words: str) -> Unit | None:
