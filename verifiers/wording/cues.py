@@ -1,4 +1,4 @@
-"""What announces an answer, by language: one table, so that another language is one more line.
+"""Cues that announce an answer, by language: one table, so that another language is one more line.
 
 A cue is followed by the answer, with a colon, an equals sign, or a copula of the language between them or after it.
 """
@@ -10,8 +10,8 @@ from typing import NamedTuple
 import re2
 
 
-class Language(NamedTuple):
-    """How a language announces an answer. All are alternatives of a pattern, in small letters.
+class Announcement(NamedTuple):
+    """The ways in which a language announces an answer. All are alternatives of a pattern, in small letters.
 
     `nouns` need a copula, a colon or the end of a line after them; `verbs` are complete; `copulas` stand between noun
     and answer; `endings` may follow the answer; `denials` take it back.
@@ -25,94 +25,94 @@ class Language(NamedTuple):
 
 
 LANGUAGES = {
-    "English": Language(
+    "English": Announcement(
         nouns=r"final answer|answer|ans",
         copulas=r"(?:should|would|must|will) be|is",
     ),
-    "French": Language(
+    "French": Announcement(
         nouns=r"réponse finale|bonne réponse|réponse|résultat final",
         copulas=r"est donc|serait|est|doit être",
         denials=r"n'est|n’est|pas|faux|fausse|incorrect\pL*|erroné\pL*",
     ),
-    "German": Language(
+    "German": Announcement(
         nouns=r"endgültige antwort|antwort|endergebnis",
         copulas=r"ist|lautet|wäre",
         denials=r"nicht|kein\pL*|falsch\pL*|inkorrekt",
     ),
-    "Spanish": Language(
+    "Spanish": Announcement(
         nouns=r"respuesta final|respuesta correcta|respuesta",
         copulas=r"es|sería",
         denials=r"no|fals[oa]|incorrect[oa]|erróne[oa]",
     ),
-    "Portuguese": Language(
+    "Portuguese": Announcement(
         nouns=r"resposta final|resposta correta|resposta",
         copulas=r"é|seria",
         denials=r"não|fals[oa]|incorret[oa]|errad[oa]",
     ),
-    "Italian": Language(
+    "Italian": Announcement(
         nouns=r"risposta finale|risposta corretta|risposta",
         copulas=r"è|sarebbe",
         denials=r"non|fals[oa]|sbagliat[oa]",
     ),
-    "Russian": Language(
+    "Russian": Announcement(
         nouns=r"окончательный ответ|правильный ответ|итоговый ответ|верный ответ|ответ",
         copulas=r"[-—–]|это|равен|будет|является",
         denials=r"не|неверн\pL*|неправильн\pL*|ошиб\pL*",
     ),
-    "Turkish": Language(
+    "Turkish": Announcement(
         nouns=r"nihai cevap|doğru cevap|son cevap|cevap|nihai yanıt|doğru yanıt|yanıt|doğru seçenek|"
         r"sonuç",
         copulas=r"ise|olarak",
         endings=r"['’]?(?:d[iıuü]r|t[iıuü]r)|olur|olarak bulunur|seçeneğidir|şıkkıdır|seçeneği|şıkkı",
         denials=r"değil\pL*|yanlış\pL*",
     ),
-    "Vietnamese": Language(
+    "Vietnamese": Announcement(
         nouns=r"đáp án cuối cùng|đáp án đúng|đáp án|đáp số|câu trả lời cuối cùng|câu trả lời đúng|"
         r"câu trả lời|kết quả cuối cùng|kết quả",
         copulas=r"là",
         denials=r"không|sai",
     ),
-    "Greek": Language(
+    "Greek": Announcement(
         nouns=r"τελική απάντηση|σωστή απάντηση|απάντηση|απαντηση|σωστή επιλογή",
         copulas=r"είναι(?: η| το| ο)?",
         denials=r"δεν|όχι|λάθος",
     ),
-    "Hebrew": Language(
+    "Hebrew": Announcement(
         nouns=r"התשובה הסופית|התשובה הנכונה|תשובה סופית|התשובה|תשובה",
         copulas=r"היא|הוא|הינה",
         denials=r"לא|אינה|אינו|שגויה",
     ),
-    "Arabic": Language(
+    "Arabic": Announcement(
         nouns=r"(?:الإجابة|الاجابة|إجابة|الجواب|جواب)(?: النهائية| النهائي| الصحيحة| الصحيح)?|الناتج|"
         r"الحل",
         copulas=r"هي|هو|تساوي|يساوي|ستكون",
         denials=r"ليس|ليست|لا|غير|خطأ|خاطئة",
     ),
-    "Hindi": Language(
+    "Hindi": Announcement(
         nouns=r"अंतिम उत्तर|सही उत्तर|उत्तर|अंतिम जवाब|सही जवाब|जवाब|सही विकल्प",
         copulas=r"है|होगा",
         endings=r"है|हैं|होगा",
         denials=r"नहीं|गलत",
     ),
-    "Thai": Language(
+    "Thai": Announcement(
         nouns=r"คำตอบสุดท้าย|คำตอบที่ถูกต้อง|การเลือกที่ถูกต้อง|ตัวเลือกที่ถูกต้อง|ข้อที่ถูกต้อง|"
         r"คำตอบ|ตอบ|เฉลย",
         copulas=r"คือข้อ|คือ|เป็น|ข้อ|เท่ากับ",
         denials=r"ไม่\S*|ผิด",
     ),
-    "Korean": Language(
+    "Korean": Announcement(
         nouns=r"최종 ?답안|최종 ?답|최종 ?정답|정답|답안|답",
         copulas=r"은|는|이|가",
         endings=r"입니다|이다|이에요|예요|이며|번입니다|번이다|번|다",
         denials=r"아니\S*|아닙\S*|않\S*|틀\S*",
     ),
-    "Chinese": Language(
+    "Chinese": Announcement(
         nouns=r"最终答案|最終答案|正确答案|正確答案|标准答案|答案|正确选项|答",
         copulas=r"是|为|為|选|選|应为|應為|应该是|等于|等於",
         denials=r"不\S*|错\S*|錯\S*|非\S*",
         verbs=r"故选择|故选|故選|因此选择|因此选|所以选择|所以选|应选|選擇|选择",
     ),
-    "Japanese": Language(
+    "Japanese": Announcement(
         nouns=r"最終的な答え|最終回答|答え|正解|解答|答",
         copulas=r"は|が",
         endings=r"です|である|になります|となります|だ",
@@ -124,7 +124,7 @@ _UNSPACED = re2.compile(r"[\p{Thai}\p{Hiragana}\p{Katakana}\p{Han}\p{Hangul}]")
 _MARK = r"[:：=]"
 
 
-def _cue(language: Language) -> str:
+def _cue(language: Announcement) -> str:
     after = rf"\s{{0,3}}(?:{language.copulas})?(?:\s{{0,3}}{_MARK}|\s{{1,3}}|$)|\s{{0,3}}{_MARK}"
     glued = rf"|\s?(?:{language.copulas})" if _UNSPACED.search(language.nouns) else ""
     verbs = f"|(?:{language.verbs})" if language.verbs else ""
