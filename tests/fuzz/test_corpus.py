@@ -39,6 +39,15 @@ def test_tokens_in_any_order_break_nothing(name: str, pieces: list[bytes]) -> No
     TARGETS[name](b"".join(pieces))
 
 
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), min_size=3, max_size=4), st.integers(100, 400))
+def test_a_pumped_token_breaks_nothing(name: str, pieces: list[bytes], times: int) -> None:
+    """What is counted in steps in `tests/verifiers/patterns` is put to the promises here."""
+    before, *repeated, after = pieces
+    TARGETS[name](before + b"".join(repeated) * times + after)
+
+
 @pytest.mark.long
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed: the extra fuzz")
 @pytest.mark.parametrize("name", TARGETS)
