@@ -69,7 +69,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _fault(leaf: Any, number: bool) -> str:
-    """What is wrong with a text or a number."""
+    """The fault of a text or a number, as the end of a sentence; empty where there is none."""
     if isinstance(leaf, str) and "\0" in leaf:
         return "holds a NUL; remove it"
     if isinstance(leaf, str) and not leaf.isascii() and any("\ud800" <= character <= "\udfff" for character in leaf):

@@ -47,7 +47,7 @@ STEPS = {"logging_steps", "save_steps", "eval_steps", "warmup_steps"}
 
 
 def number_faults(cls: Any, args: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with numbers among the arguments of a library's dataclass, as the end of a sentence, by name."""
+    """The faults of numbers among the arguments of a library's dataclass, as the end of a sentence, by name."""
     hints, fields = typing.get_type_hints(cls), {field.name: field for field in dataclasses.fields(cls)}
     faults = {name: _fault(name, hints[name], fields[name].default, value) for name, value in args.items()}
     return {name: fault for name, fault in faults.items() if fault}
