@@ -217,9 +217,7 @@ def _looks_like(source: str, family: str) -> bool:
     if any(word in source for word in ("print(", ".write(", "input(", "lambda ")):
         return True
     lines = (line.strip() for line in source.splitlines())
-    return any(
-        line.startswith(_STATEMENTS) or (line.startswith(_COMPOUND) and line.endswith(":")) for line in lines
-    )
+    return any(line.startswith(_STATEMENTS) or (line.startswith(_COMPOUND) and line.endswith(":")) for line in lines)
 
 
 def _fenced(text: str) -> tuple[list[tuple[str, str]], bool]:

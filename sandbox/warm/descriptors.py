@@ -79,7 +79,8 @@ def bundle(further: tuple[str, ...] = ()) -> bytes:
     """
     codes = []
     for name in (*INSIDE_MODULES, *further):
-        codes.append((name, compile(source_of(name), f"<{name}>", "exec", dont_inherit=True)))
+        # Without docstrings, which would only take time to load.
+        codes.append((name, compile(source_of(name), f"<{name}>", "exec", dont_inherit=True, optimize=2)))
     return marshal.dumps(codes)
 
 

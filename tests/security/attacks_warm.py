@@ -38,7 +38,7 @@ ATTACKS: list[Attack] = [
     attack("forged_reply", HARMLESS, """
         import os, struct, sys
         wire = sys.modules['sandbox.inside.wire']
-        reply = wire.REPLY.pack(0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+        reply = wire.REPLY.pack(0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
         for fd in range(3, 64):
             try: os.write(fd, reply); print('ESCAPED', fd)
             except OSError: pass

@@ -121,7 +121,18 @@ def test_code_is_the_last_closed_block_after_the_thinking() -> None:
 
 PYTHON = "n = int(input())\nprint(2 * n)\n"
 CPP = "#include <iostream>\nint main() { std::cout << 1; }\n"
-AFTER = ["5", "3 4\n7", "x = 5", "YES", "Input: 3\nOutput: 6", "", ">>> print(2)\n2", "$ python main.py\n6", "if so, 3", "[1, 2]"]
+AFTER = [
+    "5",
+    "3 4\n7",
+    "x = 5",
+    "YES",
+    "Input: 3\nOutput: 6",
+    "",
+    ">>> print(2)\n2",
+    "$ python main.py\n6",
+    "if so, 3",
+    "[1, 2]",
+]
 """What follows a program in a block of its own, and is none."""
 
 
