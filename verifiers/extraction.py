@@ -187,11 +187,14 @@ _TAGS = {
     "python": ("python", "py", "python2", "python3", "py3", "sage"),
     "cpp": ("cpp", "c++", "cc", "cxx", "c", "hpp", "g++"),
 }
-_NO_PROGRAM = frozenset(
-    "text txt plain plaintext output out stdout stderr input in stdin console terminal shell sh bash zsh powershell cmd "
-    "log json yaml toml xml html css csv markdown md latex tex diff sql pycon python-repl makefile dockerfile java rust go "
-    "golang javascript js typescript ts kotlin swift scala ruby rb php perl r julia haskell lisp csharp c# cs".split()
+_OUTPUTS = "text txt plain plaintext output out stdout stderr input in stdin console terminal log pycon python-repl"
+_SHELLS = "shell sh bash zsh powershell cmd makefile dockerfile"
+_MARKUP = "json yaml toml xml html css csv markdown md latex tex diff sql"
+_OTHERS = (
+    "java rust go golang javascript js typescript ts kotlin swift scala ruby rb php perl r julia haskell csharp c# cs"
 )
+_NO_PROGRAM = frozenset(f"{_OUTPUTS} {_SHELLS} {_MARKUP} {_OTHERS}".split())
+"""Tags of blocks that are no program in a language of ours."""
 
 
 def _kind(tag: str, family: str) -> str:

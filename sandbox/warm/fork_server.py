@@ -21,7 +21,7 @@ _GRACE_S = 30.0
 _START_S = 30.0
 _MIN_TMP_BYTES = 64 << 20
 _OWN_SECONDS = 0.05
-"""Of the processor's time that a control group counts, what a sandbox may have used beside what its fork server says."""
+"""Of the processor's time that a control group counts, what a sandbox may have used beside what its server says."""
 _UNREAD_S = 0.1
 """Processor seconds that may go by without reading the group's counter, which two sandboxes contend for."""
 _BESIDE_S = 0.005

@@ -1,4 +1,6 @@
-"""Programs end as they do under `python main.py`, find their own file, and start others: Python itself is the oracle."""
+"""Programs end as under `python main.py`, find their own file, and start others: Python itself is the oracle."""
+
+# ruff: noqa: E501 - programs on one line each
 
 import shutil
 import subprocess
