@@ -127,7 +127,7 @@ def _change_shared_values(module: Any) -> None:
 
 
 def _change_connections(module: Any) -> None:
-    class Duplex(module.Connection):  # type: ignore[misc]
+    class Duplex(module.Connection):
         def __init__(self, into: int, out: int) -> None:
             super().__init__(into)
             self._out = out
