@@ -31,7 +31,6 @@ class Language:
     """Stack of the main thread. Not all of the memory: each thread of a compiled program reserves as much."""
 
 
-
 def _cpp(name: str, standard: str, otherwise: str = "") -> Language:
     return Language(
         name,

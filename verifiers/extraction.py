@@ -217,9 +217,12 @@ def _boxed_letter(boxed: str) -> str | None:
 
 
 def code_block(completion: str, language: str = "python") -> Extracted:
-    """Returns the program of a completion: its last fenced block after the thinking.
+    """Returns the program of a completion: of its fenced blocks after the thinking, the last that is a program.
 
-    An unclosed last block is refused, since a truncated program is not an answer.
+    That is one whose tag is of the language asked for, or one without such a tag that has the look of a program in it;
+    blocks of other languages and of outputs are none. Where no block is one, the last without a tag is taken. So the
+    place and the form of the blocks decide, and which it is can never hang on the tests. An unclosed last block is
+    refused, since a truncated program is not an answer.
     """
     text = final_text(completion)
     if text is None:
@@ -229,27 +232,53 @@ def code_block(completion: str, language: str = "python") -> Extracted:
         return Extracted(None, "the last code block is never closed")
     if not blocks:
         return Extracted(None, "there is no fenced code block after the thinking")
-    tag, source = blocks[-1]
-    if not source.strip():
-        return Extracted(None, "the last code block is empty")
-    if tag and tag in _OTHER_LANGUAGES and tag not in _TAGS.get(language, frozenset((language,))):
-        return Extracted(None, f"the last code block is marked {tag}, and {language} was asked for")
-    return Extracted(source)
+    family = "cpp" if language.startswith("cpp") else language
+    kinds = [(_kind(tag, family), source) for tag, source in blocks]
+    programs = [source for kind, source in kinds if kind == family or (not kind and _looks_like(source, family))]
+    found = programs or [source for kind, source in kinds if not kind]
+    if not found:
+        return Extracted(None, f"the last code block is marked {blocks[-1][0]}, and {language} was asked for")
+    return Extracted(found[-1]) if found[-1].strip() else Extracted(None, "the last code block is empty")
 
 
 _TAGS = {
-    "python": frozenset(("python", "py", "python3", "py3")),
-    "cpp": frozenset(("cpp", "c++", "cc", "cxx", "c", "cpp17", "c++17")),
+    "python": ("python", "py", "python2", "python3", "py3", "sage"),
+    "cpp": ("cpp", "c++", "cc", "cxx", "c", "hpp", "g++"),
 }
-_OTHER_LANGUAGES = frozenset().union(*_TAGS.values()) | {
-    "java",
-    "rust",
-    "go",
-    "javascript",
-    "js",
-    "bash",
-    "sh",
-}
+_OUTPUTS = "text txt plain plaintext output out stdout stderr input in stdin console terminal log pycon python-repl"
+_SHELLS = "shell sh bash zsh powershell cmd makefile dockerfile"
+_MARKUP = "json yaml toml xml html css csv markdown md latex tex diff sql"
+_OTHERS = (
+    "java rust go golang javascript js typescript ts kotlin swift scala ruby rb php perl r julia haskell csharp c# cs"
+)
+_NO_PROGRAM = frozenset(f"{_OUTPUTS} {_SHELLS} {_MARKUP} {_OTHERS}".split())
+"""Tags of blocks that are no program in a language of ours."""
+
+
+def _kind(tag: str, family: str) -> str:
+    """The family of languages that a tag names; nothing for no tag, or for one that says little."""
+    for name, tags in _TAGS.items():
+        if tag in tags or (tag.rstrip(".0123456789") in tags and tag not in _NO_PROGRAM):
+            return name
+    return tag if tag == family or tag in _NO_PROGRAM else ""
+
+
+_STATEMENTS = ("import ", "from ", "def ", "class ", "async def ", "@", "print(", "return ")
+_COMPOUND = ("for ", "while ", "if ", "with ", "try:")
+
+
+def _looks_like(source: str, family: str) -> bool:
+    """Whether a block without a tag has the look of a whole program, rather than of what one reads or prints."""
+    if family == "cpp":
+        return "#include" in source or "main(" in source
+    if family != "python":
+        return True
+    if source.lstrip().startswith((">>>", "$ ", "%")):
+        return False
+    if any(word in source for word in ("print(", ".write(", "input(", "lambda ")):
+        return True
+    lines = (line.strip() for line in source.splitlines())
+    return any(line.startswith(_STATEMENTS) or (line.startswith(_COMPOUND) and line.endswith(":")) for line in lines)
 
 
 def _fenced(text: str) -> tuple[list[tuple[str, str]], bool]:

@@ -32,8 +32,7 @@ class MountedBox:
         """Takes it as it is now to be empty."""
         self.path = path
         self._empty = self.use()[0]
-        state = os.stat(path)
-        self._times = state.st_atime_ns, state.st_mtime_ns
+        os.utime(path, ns=(0, 0))
 
     def use(self, settled: bool = False) -> tuple[int, int]:
         """Files and bytes in it, deleted files that are still open included, closed folders too."""
@@ -46,7 +45,7 @@ class MountedBox:
             _reset_folder(self.path, _MOUNTED_MODE)
             if self.use()[0] > self._empty:
                 _empty(self.path)
-            os.utime(self.path, ns=self._times)
+            os.utime(self.path, ns=(0, 0))
             return self.use()[0] <= self._empty
         except OSError:
             return False

@@ -1,8 +1,8 @@
 """Plain data, and the text that carries it out of a sandbox with its types kept apart.
 
 JSON, with a container as an object of one key: `l` list, `t` tuple, `s` set, `d` dict (pairs), `i` an integer
-beyond 64 bits (hexadecimal). Only exact types are encoded, and of others those that equal one of them by `==` (frozenset,
-Counter): an object that behaves like a number is not data.
+beyond 64 bits (hexadecimal). Only exact types are encoded, and a few others that equal one of them by `==` (frozenset,
+Counter, numpy's scalars): an object that behaves like a number is not data.
 Runs on both sides of the sandbox; `sandbox.warm.returned_values` is the host's half.
 """
 

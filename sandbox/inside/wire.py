@@ -20,8 +20,9 @@ PRELOADED = (
 """Modules that the fork server imports once, before the first program that names them. Not threading, nor what
 imports it: its work at a fork, in every later program, costs more than its import in the few that use it."""
 
-REPLY = Struct("<4i4d")
-"""Verdict, exit code or -1, signal or 0, 1 if the folder stayed dirty; cpu_s, wall_s, peak and tree bytes.
+REPLY = Struct("<4i5d")
+"""Verdict, exit code or -1, signal or 0, 1 if the folder stayed dirty; cpu_s, wall_s, peak and tree bytes, and the
+processor seconds of the fork server itself.
 
 The exit code of what was NOT_STARTED is the error number."""
 

@@ -123,6 +123,7 @@ def run_one(message: bytes, fds: list[int], ground: Ground, channel: int | None 
 
     `message` is a wire.REQUEST, and `fds` are what comes beside it. The process ends if `channel` does.
     """
+    own = time.process_time()
     request = wire.REQUEST.unpack(message)
     _preload(int(request[8]))
     allowed = ground.tree.allowed_tasks(int(request[3]))
@@ -133,7 +134,7 @@ def run_one(message: bytes, fds: list[int], ground: Ground, channel: int | None 
     except OSError as error:
         os.close(failed)
         os.close(tell)
-        return wire.REPLY.pack(StopReason.NOT_STARTED, error.errno, 0, 1, 0.0, 0.0, 0.0, 0.0)
+        return wire.REPLY.pack(StopReason.NOT_STARTED, error.errno, 0, 1, 0.0, 0.0, 0.0, 0.0, 0.0)
     if pid == 0:
         child.enter(fds, (*request[:3], allowed, *request[4:]), tell, ground.confine)
     os.close(tell)
@@ -153,7 +154,8 @@ def run_one(message: bytes, fds: list[int], ground: Ground, channel: int | None 
     os.close(failed)
     if fault:
         verdict, code = StopReason.NOT_STARTED, _ERRNO.unpack(fault)[0]
-    return wire.REPLY.pack(verdict, code, number, int(dirty), cpu, wall, peak, watch.largest)
+    own = time.process_time() - own
+    return wire.REPLY.pack(verdict, code, number, int(dirty), cpu, wall, peak, watch.largest, own)
 
 
 def _passed_unseen(request: tuple[float, ...], ground: Ground) -> int:

@@ -125,6 +125,7 @@ class _LandlockLauncher:
             "paths": [*_readable(files.shown_paths(), files.third_party_folders()), *packages, *devices],
             "packages": list(self._packages),
             "staged": self._staged(),
+            "parallel": descriptors.code_of("sandbox.landlock.parallel"),
             "filters": [seccomp.filter_program(), landlock_filter.shared_filter(self._known)],
             "program_filter": landlock_filter.program_filter(self._known, own_user=user is not None),
         }

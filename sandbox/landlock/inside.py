@@ -23,6 +23,7 @@ from sandbox.landlock import rules as landlock_rules
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType
     from typing import Any, NoReturn
 
 SETTINGS_ENV = "SANDBOX_LANDLOCK"
@@ -116,6 +117,24 @@ def _keep(fork_server: int, folders: list[str], tree: Subreaper) -> NoReturn:
     os._exit(0)
 
 
+class _LateFinder:
+    """Has Python's multiprocessing find what it needs here, once a program imports it.
+
+    Not before: the modules that this takes cost more than all else of a small test.
+    """
+
+    def __init__(self, code: CodeType) -> None:
+        self._code = code
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "multiprocessing":
+            me: Any = self
+            sys.meta_path.remove(me)
+            names: dict[str, Any] = {"__name__": "sandbox.landlock.parallel"}
+            exec(self._code, names)  # noqa: S102 - the host's own code
+            names["install"]()
+
+
 def _ground(settings: dict[str, Any], rules: int) -> zygote.Ground:
     box = os.environ["HOME"] = os.environ["TMPDIR"] = settings["box"]
     known = settings["version"]
@@ -123,6 +142,8 @@ def _ground(settings: dict[str, Any], rules: int) -> zygote.Ground:
     landlock_rules.grant(rules, own, known)
     if settings["packages"]:
         sys.path.append(settings["links"])
+    finder: Any = _LateFinder(settings["parallel"])
+    sys.meta_path.insert(0, finder)
     for program in settings["filters"]:
         _install(program)
     alone = None if settings["user"] is None else _KEEPER_AND_FORK_SERVER

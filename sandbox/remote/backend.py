@@ -162,7 +162,7 @@ class _Fusion:
             at += size
         return reply
 
-    def check(self, execution: Execution, limits: Limits) -> Execution:
+    def check(self, execution: Execution, limits: Limits, own_s: float) -> Execution:
         """Nothing more is known of it here."""
         return execution
 

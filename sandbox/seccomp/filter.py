@@ -24,7 +24,7 @@ _AF_UNIX = 1
 _TERMINAL_INJECTION = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX, which type into a terminal."""
 _SET_FLAGS = (0x40086602, 0x40046602, 0x401C5820, 0x40087602)
-"""FS_IOC_SETFLAGS with its 32-bit form, FS_IOC_FSSETXATTR and FS_IOC_SETVERSION: marks on a file or folder that last."""
+"""FS_IOC_SETFLAGS with its 32-bit form, FS_IOC_FSSETXATTR and FS_IOC_SETVERSION: lasting marks on a file or folder."""
 _WATCHES = (1024, 1026, 1040)
 """F_SETLEASE, F_NOTIFY and F_SETDELEG, which make a process hear of, or hold up, what others do to a file or folder."""
 _PR_SCHED_CORE = 62

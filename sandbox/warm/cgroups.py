@@ -8,6 +8,7 @@ are the same, and `selfplay sandbox doctor` says which is active. Set SANDBOX_CG
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import signal
@@ -38,8 +39,11 @@ class Cgroup:
     def admit(self, pids: Sequence[int]) -> None:
         """Moves processes into the group; what they start later is in it too. Raises OSError."""
         for folder in self._folders:
+            # To move a process that is there already takes the kernel as long as to move another.
+            there = set(_read(f"{folder}/cgroup.procs").split())
             for pid in pids:
-                _write(folder / "cgroup.procs", str(pid))
+                if str(pid) not in there:
+                    _write(folder / "cgroup.procs", str(pid))
         self.spent_s()
 
     def limit(self, memory_bytes: int, tasks: int) -> None:
@@ -115,7 +119,7 @@ def process_tree(root: int) -> list[int]:
     found = [root]
     for pid in found:
         for task in os.listdir(f"/proc/{pid}/task"):
-            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+            found += map(int, _read(f"/proc/{pid}/task/{task}/children").split())
     return found
 
 
@@ -164,16 +168,17 @@ def _made(parent: Path, usable: Callable[[Path], bool]) -> Path | None:
 
 def _remove_stale(parent: Path) -> None:
     """Removes groups of processes that were ended before they could do it."""
-    for folder in parent.glob(f"{_PREFIX}-*-*-*"):
-        pid, started, _ = folder.name.removeprefix(f"{_PREFIX}-").split("-")
-        if _started(int(pid)) != started:
-            _removed(folder)
+    for name in os.listdir(parent):
+        if name.startswith(f"{_PREFIX}-"):
+            pid, started, _ = name.removeprefix(f"{_PREFIX}-").split("-")
+            if int(pid) != os.getpid() and _started(int(pid)) != started:
+                _removed(parent / name)
 
 
 def _started(pid: int) -> str:
     """When a process started, in ticks since the boot: with its number, what no other process has."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[19]
+        return _read(f"/proc/{pid}/stat").rpartition(") ")[2].split()[19]
     except OSError:
         return ""
 
@@ -200,7 +205,13 @@ def _removed(folder: Path) -> bool:
 
 def _own_folder(kind: str, controller: str) -> Path:
     """The folder of this process's own group in a mounted hierarchy. Raises FileNotFoundError."""
-    own = dict(_own_paths())
+    return _folder_of(kind, controller, _read("/proc/self/cgroup"))
+
+
+@functools.lru_cache(maxsize=16)
+def _folder_of(kind: str, controller: str, groups: str) -> Path:
+    """The folder of such a group for a process whose /proc/PID/cgroup reads so."""
+    own = dict(_own_paths(groups))
     if controller not in own:
         raise FileNotFoundError(f"no hierarchy of the controller {controller!r}")
     for root, place, mounted, options in _mounts():
@@ -212,8 +223,8 @@ def _own_folder(kind: str, controller: str) -> Path:
     raise FileNotFoundError(f"no hierarchy of the controller {controller!r} is mounted")
 
 
-def _own_paths() -> Iterator[tuple[str, str]]:
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+def _own_paths(groups: str) -> Iterator[tuple[str, str]]:
+    for line in groups.splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
             yield controller, path
@@ -237,5 +248,13 @@ def _opened(file: Path) -> int | None:
 
 
 def _write(file: Path, text: str) -> None:
-    with file.open("w") as opened:
-        opened.write(text)
+    opened = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(opened, text.encode())
+    finally:
+        os.close(opened)
+
+
+def _read(file: str) -> str:
+    with open(file, encoding="utf-8") as opened:
+        return opened.read()

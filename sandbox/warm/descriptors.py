@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import CodeType
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _INSIDE = ("wire", "plain", "program_text", "child", "process_tree", "box", "zygote")
@@ -77,10 +78,13 @@ def bundle(further: tuple[str, ...] = ()) -> bytes:
 
     It needs the same interpreter on both sides.
     """
-    codes = []
-    for name in (*INSIDE_MODULES, *further):
-        codes.append((name, compile(source_of(name), f"<{name}>", "exec", dont_inherit=True)))
-    return marshal.dumps(codes)
+    return marshal.dumps([(name, code_of(name)) for name in (*INSIDE_MODULES, *further)])
+
+
+@functools.cache
+def code_of(module: str) -> CodeType:
+    """The code of one of this package's modules, without docstrings, which would only take time to load."""
+    return compile(source_of(module), f"<{module}>", "exec", dont_inherit=True, optimize=2)
 
 
 def source_of(module: str) -> bytes:

@@ -20,8 +20,8 @@ _GRACE_S = 30.0
 """Seconds that a fork server may answer late by, on a host that is busy with other things."""
 _START_S = 30.0
 _MIN_TMP_BYTES = 64 << 20
-_OWN_SHARE, _OWN_SECONDS = 0.1, 0.05
-"""Of the processor's time that a control group counts, what the fork server may have used for its watch."""
+_OWN_SECONDS = 0.05
+"""Of the processor's time that a control group counts, what a sandbox may have used beside what its server says."""
 _UNREAD_S = 0.1
 """Processor seconds that may go by without reading the group's counter, which two sandboxes contend for."""
 _BESIDE_S = 0.005
@@ -47,8 +47,8 @@ class Server(Protocol):
         """The answer to a wire.REQUEST with its descriptors, or nothing if there was none in time."""
         ...
 
-    def check(self, execution: Execution, limits: Limits) -> Execution:
-        """The execution, or what is known beyond what the answer said."""
+    def check(self, execution: Execution, limits: Limits, own_s: float) -> Execution:
+        """The execution, or what is known beyond what the answer said; `own_s` is the fork server's processor time."""
         ...
 
     def stop(self) -> None:
@@ -82,11 +82,11 @@ class ForkServer:
         except OSError:
             return b""
 
-    def check(self, execution: Execution, limits: Limits) -> Execution:
+    def check(self, execution: Execution, limits: Limits, own_s: float) -> Execution:
         """Adds what the kernel counted for the whole tree, where it says more than the processes that were reaped."""
         if self.cgroup is None:
             return execution
-        spent = self._spent_s(self.cgroup, execution, limits) - _OWN_SHARE * execution.wall_s - _OWN_SECONDS
+        spent = self._spent_s(self.cgroup, execution, limits) - own_s - _OWN_SECONDS
         if execution.status is Status.OK and spent > limits.cpu_s:
             reason = f"used more than {limits.cpu_s:g} s of processor time"
             return replace(execution, status=Status.TIME_LIMIT, cpu_s=spent, reason=reason)

@@ -29,15 +29,17 @@ class Reply:
     cpu_s: float
     wall_s: float
     peak_bytes: float
+    own_s: float
+    """Processor seconds of the fork server itself."""
 
 
 def read_reply(answer: bytes) -> Reply | None:
     """The answer's fields, or None if it is not one."""
     if len(answer) != wire.REPLY.size:
         return None
-    verdict, code, number, dirty, cpu, wall, peak, tree = wire.REPLY.unpack(answer)
+    verdict, code, number, dirty, cpu, wall, peak, tree, own = wire.REPLY.unpack(answer)
     if not StopReason.NONE <= verdict <= StopReason.NOT_STARTED or not all(
-        math.isfinite(x) and x >= 0 for x in (cpu, wall, peak, tree)
+        math.isfinite(x) and x >= 0 for x in (cpu, wall, peak, tree, own)
     ):
         return None
     return Reply(
@@ -48,6 +50,7 @@ def read_reply(answer: bytes) -> Reply | None:
         cpu,
         wall,
         max(peak, tree),
+        own,
     )
 
 

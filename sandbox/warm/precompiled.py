@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -49,22 +50,30 @@ def prepare(language: Language) -> Path | None:
 
 def all_prepared() -> list[Path]:
     """The folders of those languages that have one."""
-    found = [prepared(language) for language in LANGUAGES.values()]
+    # Several may share one.
+    found = dict.fromkeys(prepared(language) for language in LANGUAGES.values() if language.header)
     return [folder for folder in found if folder is not None]
 
 
 def _place(language: Language) -> Path | None:
-    compiler = shutil.which(language.compiler[0]) if language.header else None
+    name = _name(language, os.environ.get("PATH", "")) if language.header else None
+    return None if name is None else headers_folder() / name
+
+
+@functools.cache
+def _name(language: Language, _path: str) -> str | None:
+    """A name for the compiler that is found, as it is when it is first asked for, and its flags."""
+    compiler = shutil.which(language.compiler[0])
     if compiler is None:
         return None
-    binary = Path(os.path.realpath(compiler))
-    state = binary.stat()
-    told = (str(binary), state.st_size, state.st_mtime_ns, language.compiler, language.header)
-    return headers_folder() / hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    binary = os.path.realpath(compiler)
+    state = os.stat(binary)
+    told = (binary, state.st_size, state.st_mtime_ns, language.compiler, language.header)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def _compiled(language: Language, place: Path) -> Path:
-    return place / f"{language.header}.gch"
+    return place.joinpath(f"{language.header}.gch")
 
 
 @contextlib.contextmanager

@@ -188,7 +188,8 @@ class WarmSandbox:
                 fds = [stdin_fd, stdout_fd, stderr_fd, job_fd, value_fd]
                 fds += [] if binary is None else [binary]
                 reply = read_reply(self._server.ask(_request(limits, language, modules), fds, limits))
-                execution = self._server.check(judge(reply, limits, stdout_fd, stderr_fd), limits)
+                judged = judge(reply, limits, stdout_fd, stderr_fd)
+                execution = self._server.check(judged, limits, 0.0 if reply is None else reply.own_s)
                 if reply is None or reply.dirty:
                     self._server.stop()
                 return execution, descriptors.read_back(value_fd, wire.VALUE_BYTES + 1)

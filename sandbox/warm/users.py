@@ -1,7 +1,7 @@
 """Users for sandboxes of a caller with root's rights: one for each, since the kernel counts by user what it lends.
 
-Room in pipes, descriptors under way in sockets, pending signals: one sandbox that takes all that its user may have leaves its
-neighbours without.
+Room in pipes, descriptors under way in sockets, pending signals: one sandbox that takes all that its user may have
+leaves its neighbours without.
 """
 
 from __future__ import annotations

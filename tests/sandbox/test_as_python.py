@@ -1,4 +1,6 @@
-"""Programs end as they do under `python main.py`, find their own file, and start others: Python itself is the oracle."""
+"""Programs end as under `python main.py`, find their own file, and start others: Python itself is the oracle."""
+
+# ruff: noqa: E501 - programs on one line each
 
 import shutil
 import subprocess
@@ -176,3 +178,34 @@ def test_compiled_programs_may_ask_for_a_stack(sandbox: WarmSandbox) -> None:
         'printf("%d",f(1000000));}'
     )
     assert sandbox.run(Program(source, "cpp"), [b""], LIMITS)[0].stdout == b"1000000"
+
+
+PARALLEL = {
+    "pool": "with mp.Pool(2) as pool: print(pool.map(f, range(20)))",
+    "lock": "lock = mp.Lock()\n    with lock: print(lock.acquire(False), lock.acquire(timeout=0.01))",
+    "recursive_lock": "lock = mp.RLock()\n    with lock, lock: print(1)",
+    "released_too_often": "lock = mp.Lock()\n    try: lock.release()\n    except ValueError as error: print(error)",
+    "semaphore": "s = mp.Semaphore(2)\n    print(s.acquire(), s.acquire(), s.acquire(False), s.get_value())\n    s.release(); print(s.get_value())",
+    "queue": "q = mp.Queue(); p = mp.Process(target=q.put, args=(7,)); p.start(); print(q.get()); p.join()",
+    "joinable_queue": "q = mp.JoinableQueue(); q.put(1); print(q.get()); q.task_done(); q.join()",
+    "event": "e = mp.Event(); p = mp.Process(target=e.set); p.start(); print(e.wait(20)); p.join()",
+    "condition": "c = mp.Condition()\n    with c: print(c.wait(0.01))",
+    "barrier": "b = mp.Barrier(2); p = mp.Process(target=b.wait); p.start(); print(b.wait(20) in (0, 1)); p.join()",
+    "value": "v = mp.Value('i', 0); ps = [mp.Process(target=add, args=(v,)) for _ in range(4)]\n    for p in ps: p.start()\n    for p in ps: p.join()\n    print(v.value)",
+    "pipe": "a, b = mp.Pipe(); p = mp.Process(target=b.send, args=(5,)); p.start(); print(a.recv()); p.join()",
+    "executor": "from concurrent.futures import ProcessPoolExecutor as E\n    with E(2) as e: print(list(e.map(f, [1, 2])))",
+    "manager": "with mp.Manager() as m:\n        d = m.dict(); p = mp.Process(target=d.__setitem__, args=(1, 2)); p.start(); p.join(); print(dict(d))",
+    "manager_list": "with mp.Manager() as m:\n        l = m.list()\n        with mp.Pool(2) as pool: pool.map(l.append, range(9))\n        print(sorted(l))",
+    "manager_lock": "with mp.Manager() as m:\n        q, lock = m.Queue(), m.Lock()\n        with lock: q.put('x' * 100_000)\n        print(len(q.get()))",
+}
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_multiprocessing(sandbox: WarmSandbox, name: str) -> None:
+    source = (
+        "import multiprocessing as mp\ndef f(x): return x + 1\n"
+        "def add(v):\n    for _ in range(50):\n        with v.get_lock(): v.value += 1\n"
+        f"if __name__ == '__main__':\n    {PARALLEL[name]}\n"
+    )
+    execution = sandbox.run(Program(source), [b""], LIMITS)[0]
+    assert (execution.status, execution.stdout) == (Status.OK, by_python(source)[0]), execution

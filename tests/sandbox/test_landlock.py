@@ -394,7 +394,7 @@ def test_disk_is_watched(newest: WarmSandbox, source: str) -> None:
 
 def test_a_closed_folder_is_opened_and_counted_at_the_end(newest: WarmSandbox) -> None:
     source = "import os\nos.mkdir('d'); os.mkdir('d/e')\nopen('d/e/f', 'wb').write(bytes({size}))\n{close}"
-    close = "os.chmod('d/e', 0); os.chmod('d', 0); os.chmod('.', 0)"
+    close = "os.chmod('d/e', 0); os.chmod('d', 0); os.chmod('.', 0); os._exit(0)"
     small, large = (source.format(size=size, close=close) for size in (1 << 10, 6 << 20))
     assert run(newest, small).status is Status.OK
     assert run(newest, large, limits=Limits(disk_mb=4)).status is Status.RUNTIME_ERROR

@@ -81,7 +81,7 @@ def test_killed_bwrap_ends_all_of_the_sandbox() -> None:
         assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
 
 
-@pytest.mark.parametrize("answer", [b"", b"x", b"\xff" * REPLY.size, REPLY.pack(99, 0, 0, 0, 0, 0, 0, 0)])
+@pytest.mark.parametrize("answer", [b"", b"x", b"\xff" * REPLY.size, REPLY.pack(99, 0, 0, 0, 0, 0, 0, 0, 0)])
 def test_garbage_from_the_fork_server_is_a_sandbox_error(answer: bytes) -> None:
     assert read_reply(answer) is None
 

@@ -238,6 +238,8 @@ def test_a_test_changes_the_priority_of_no_other(sandbox: WarmSandbox) -> None:
 
 
 def test_files_in_flight_in_sockets_do_not_outlive_a_test(sandbox: WarmSandbox) -> None:
+    if sandbox.backend != "bubblewrap":
+        pytest.skip("there the folder lies on a disk that others use")
     keep = (
         "import os, socket\nopen('big', 'wb').write(bytes(7 << 20))\n"
         "big = os.open('big', os.O_RDONLY)\nos.unlink('big')\n"

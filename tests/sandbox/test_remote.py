@@ -112,7 +112,7 @@ def test_statuses_are_those_of_this_host(sandbox: RemoteSandbox, source: str, st
 
 def test_calls_return_values(sandbox: RemoteSandbox) -> None:
     executions = sandbox.call(PAIR, "f", [[1], [{2}], [(3,)]], LIMITS)
-    assert [e.value for e in executions] == [[1, {1: "a"}], [[2], {1: "a"}], [[3], {1: "a"}]]
+    assert [e.value for e in executions] == [(1, {1: "a"}), ({2}, {1: "a"}), ((3,), {1: "a"})]
     together = sandbox.call_together(Program("def f(x): return x"), "f", [[2**70], ["\ud800"]], LIMITS)
     assert [e.value for e in together] == [2**70, "\ud800"]
 

@@ -35,4 +35,4 @@ def test_every_limit_status_and_backend_is_named() -> None:
     assert len(blocks("python")) == len(blocks("yaml")) == 2
     for name in (*LIMITS, *Status, *Limits.__dataclass_fields__, *backends()):
         assert f"`{name}`" in PAGE or f"`{name}," in PAGE or name in backends(), name
-    assert set(LANGUAGES) == {"python", "cpp"}
+    assert all(f"`{name}`" in PAGE for name in LANGUAGES)

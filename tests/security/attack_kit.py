@@ -112,13 +112,16 @@ def marks():
     seen(lambda: fcntl.ioctl(opened, 0x80086601, flags))
     os.close(opened)
     # On a disk of the host the time of the last change is the cleaner's; the calls that set times do nothing there.
-    return [flags[0], state.st_nlink, *([state.st_atime_ns, state.st_mtime_ns] if box == '/tmp' else [])]
+    # Nor are flags of the file system's own: a folder that held many files keeps its index.
+    times = [state.st_nlink, state.st_atime_ns, state.st_mtime_ns] if box == '/tmp' else []
+    return [flags[0] & 0x100ff, *times]
+before = marks()  # a look at what is in it changes its times
 disk = os.statvfs(box)
 numbers = seen(lambda: [name for name in os.listdir('/proc') if name.isdigit()])
 print(json.dumps({
     'answer': math.sqrt(int(input())),
     'files': sorted(os.listdir(box)),
-    'folder': [os.getcwd() == box, oct(os.stat(box).st_mode), os.listxattr(box), *marks()],
+    'folder': [os.getcwd() == box, oct(os.stat(box).st_mode), os.listxattr(box), *before],
     'disk': [disk.f_blocks - disk.f_bfree, disk.f_files - disk.f_ffree] if box == '/tmp' else [],
     'processes': [name for name in numbers if int(name) not in (1, os.getpid())] if type(numbers) is list else numbers,
     'descriptors': seen(lambda: sorted(os.listdir('/proc/self/fd'))),

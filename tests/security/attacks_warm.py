@@ -38,7 +38,7 @@ ATTACKS: list[Attack] = [
     attack("forged_reply", HARMLESS, """
         import os, struct, sys
         wire = sys.modules['sandbox.inside.wire']
-        reply = wire.REPLY.pack(0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+        reply = wire.REPLY.pack(0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
         for fd in range(3, 64):
             try: os.write(fd, reply); print('ESCAPED', fd)
             except OSError: pass
@@ -87,7 +87,7 @@ ATTACKS: list[Attack] = [
         for mark in (0x00000040, 0x00000080, 0x00000020, 0x00000010, 0x00010000):
             try: fcntl.ioctl(folder, 0x40086602, array.array('i', [mark])); print('ESCAPED by flag', hex(mark))
             except OSError: pass
-            try: fcntl.ioctl(folder, 0x401C5820, array.array('I', [mark, 0, 0, 7, 0, 0, 0])); print('ESCAPED', hex(mark))
+            try: fcntl.ioctl(folder, 0x401C5820, array.array("I", [mark, 0, 0, 7, 0, 0, 0])); print("ESCAPED", mark)
             except OSError: pass
         libc = ctypes.CDLL(None)
         if libc.syscall(469, folder, b'', (ctypes.c_uint64 * 4)(), 32, 0x1000) == 0: print('ESCAPED by file_setattr')

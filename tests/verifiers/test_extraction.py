@@ -119,6 +119,56 @@ def test_code_is_the_last_closed_block_after_the_thinking() -> None:
     assert code_block("```python\nx = 1\n    ```\n    ").text == "x = 1\n"
 
 
+PYTHON = "n = int(input())\nprint(2 * n)\n"
+CPP = "#include <iostream>\nint main() { std::cout << 1; }\n"
+AFTER = [
+    "5",
+    "3 4\n7",
+    "x = 5",
+    "YES",
+    "Input: 3\nOutput: 6",
+    "",
+    ">>> print(2)\n2",
+    "$ python main.py\n6",
+    "if so, 3",
+    "[1, 2]",
+]
+"""What follows a program in a block of its own, and is none."""
+
+
+@pytest.mark.parametrize("after", AFTER)
+@pytest.mark.parametrize(
+    ("language", "tag", "program"),
+    [
+        ("python", "python", PYTHON),
+        ("python", "", PYTHON),
+        ("python", "Python3.11", PYTHON),
+        ("python", "solution", PYTHON),
+        ("python", "", "def f(x):\n    return x\n"),
+        ("python", "", "f = lambda x: x\n"),
+        ("cpp", "cpp", CPP),
+        ("cpp", "c++20", CPP),
+        ("cpp20", "cpp", CPP),
+        ("cpp23", "cpp23", CPP),
+        ("cpp17", "", CPP),
+    ],
+)
+def test_example_outputs_after_the_program_are_no_answers(language: str, tag: str, program: str, after: str) -> None:
+    whole = f"Here:\n```{tag}\n{program}```\nExample:\n```OUTER\n{after}\n```\nDone."
+    for outer in ("", "text", "output", "console", "bash", "json", "pycon"):
+        assert code_block(whole.replace("OUTER", outer), language).text == program
+
+
+@pytest.mark.parametrize(("first", "second"), [("python", "python"), ("", ""), ("python", ""), ("", "python")])
+def test_of_several_programs_the_last_counts(first: str, second: str) -> None:
+    """Whatever the others are: nobody can offer two."""
+    text = f"```{first}\nprint(1)\n```\nor rather\n```{second}\nprint(2)\n```\n"
+    assert code_block(text).text == "print(2)\n"
+    assert code_block(f"{text}```cpp\n{CPP}```\n").text == "print(2)\n"
+    assert code_block(f"{text}```python\n```\n").text is None
+    assert code_block(f"{text}```text\n5").text is None
+
+
 @pytest.mark.parametrize(
     ("completion", "reason"),
     [

@@ -1,7 +1,7 @@
 """Compares what a program wrote with what was expected; outside the sandbox, on text only.
 
-All of the output has to be there, so that a part of it never passes. Numbers are of ASCII digits alone: `1_000` and digits
-of other scripts are words. A tolerance is for floats: it never makes one integer another.
+All of the output has to be there, so that a part of it never passes. Numbers are of ASCII digits alone: `1_000` and
+digits of other scripts are words. A tolerance is for floats: it never makes one integer another.
 """
 
 from __future__ import annotations

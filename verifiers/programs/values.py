@@ -4,7 +4,7 @@
 |---|---|
 | null | None |
 | a text | the same text |
-| true, false, a number | a bool, int or float that is equal by `==`; read from a program's output, no bool is a number |
+| true, false, a number | a bool, int or float that is equal by `==`; in a printed value no bool is a number |
 | a list | a list or a tuple (JSON has none) of such items in their order; with `any_order` in any order, a set too |
 | an object | a dict of as many such items; a key counts as JSON writes it, so that 1 is "1" |
 

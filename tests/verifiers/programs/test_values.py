@@ -64,11 +64,11 @@ LIST_LIKE: list[Callable[[list[Any]], Any]] = [
 ]  # fmt: skip
 MAPPING_LIKE: list[Callable[[dict[str, Any]], Any]] = [
     dict, OrderedDict, lambda v: defaultdict(int, v), Counter, lambda v: v.items(), lambda v: list(v.items()),
-    lambda v: {_key(key): value for key, value in v.items()}, lambda v: tuple(v),
+    lambda v: {_key(key): value for key, value in v.items()}, tuple,
 ]  # fmt: skip
 SCALAR_LIKE: list[Callable[[Any], Any]] = [
     lambda v: v, lambda _: Lying(1), str, Words, lambda v: str(v).encode(), lambda v: [v], lambda v: (v,),
-    lambda v: float(v) if isinstance(v, int) else v, lambda v: bool(v), lambda v: complex(v) if v == 1 else v,
+    lambda v: float(v) if isinstance(v, int) else v, bool, lambda v: complex(v) if v == 1 else v,
     lambda v: int(v) if isinstance(v, float) and v == int(v) else v, lambda _: object(), lambda _: NotImplemented,
 ]  # fmt: skip
 
