@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfplay.compute.rendezvous import keep_stores_on_the_loopback
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
 from selfplay.engines.hf_engine import encode_request, end_ids, templated
@@ -24,8 +25,7 @@ ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_CPU_KVCACHE_SPACE": "1",
-    # Where it takes several processes, they talk over the loopback, and each begins as a fresh interpreter.
-    "VLLM_HOST_IP": "127.0.0.1",
+    # Where it takes several processes, each begins as a fresh interpreter.
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
 }
 """Set before vLLM is imported, unless the user has set them."""
@@ -168,6 +168,7 @@ def _load(job: ShardJob) -> _Open:
         return _open[0]
     loading.forget_all()
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
+    keep_stores_on_the_loopback()
     from vllm import LLM
 
     settings = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm"} | engine_args
