@@ -21,8 +21,6 @@ from selfplay.run.seeding import derive
 ENVIRONMENT = {
     # The engine runs in the worker itself, so that it sees the worker's device and ends with it.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     # Where it takes several processes, each begins as a fresh interpreter.

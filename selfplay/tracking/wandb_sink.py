@@ -212,8 +212,6 @@ def _read_state(file: Path) -> dict[str, Any]:
 
 def _set_environment(folder: Path) -> None:
     """Settings that wandb reads from the environment only, before it is imported."""
-    # No crash reports about the user's run to W&B's own Sentry.
-    os.environ["WANDB_ERROR_REPORTING"] = "false"
     os.environ["WANDB_SILENT"] = "true"
     # Tables are staged in the user's home unless told otherwise, and a run writes to its own directory only.
     os.environ["WANDB_DATA_DIR"] = str(folder / "data")
