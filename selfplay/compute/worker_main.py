@@ -15,6 +15,7 @@ from selfplay.compute.rendezvous import Meeting, join_group, leave_group
 from selfplay.compute.system_errors import worker_sentence
 from selfplay.config.errors import UserError
 
+
 @dataclass(frozen=True, slots=True)
 class JobFault:
     """An error of a function: one sentence, and the error itself where it is for a person as it stands."""

@@ -40,6 +40,8 @@ QUIET = {
     "WANDB_MODE": "disabled",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
+    # No file that torch reads may build objects, whoever calls it.
+    "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
 }
 
 RANK_TIMEOUT_S = 1800.0
@@ -126,7 +128,11 @@ class Workers:
         return [done for _, done in sorted(self.as_done(function, jobs, on_tick), key=operator.itemgetter(0))]
 
     def together(
-        self, function: Callable[[Job], Done], job: Job, on_tick: OnTick | None = None, timeout_s: float = RANK_TIMEOUT_S
+        self,
+        function: Callable[[Job], Done],
+        job: Job,
+        on_tick: OnTick | None = None,
+        timeout_s: float = RANK_TIMEOUT_S,
     ) -> Done:
         """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
 

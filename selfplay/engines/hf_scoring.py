@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfplay.engines.jobs import by_length
-from selfplay.engines.loading import ModelError
+from selfplay.engines.model_files import ModelError
 
 Spans = list[tuple[int, int]]
 Encoded = tuple[list[int], Spans]

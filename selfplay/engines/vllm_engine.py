@@ -16,6 +16,7 @@ from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
 from selfplay.engines.hf_engine import encode_request, end_ids, templated
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
+from selfplay.engines.model_files import UNTRUSTED, check_weights
 from selfplay.run.seeding import derive
 
 ENVIRONMENT = {
@@ -158,6 +159,8 @@ def _load(job: ShardJob) -> _Open:
     key = f"{model.path}@{model.fingerprint}"
     if _open and _open[0].key == key:
         return _open[0]
+    # vLLM reads an index as it stands.
+    check_weights(model.path, model.revision)
     shape = _shape(model, engine_args)
     if _open and shape and _open[0].shape == shape:
         _open[0].llm.collective_rpc("reload_weights", kwargs={"weights_path": model.path})
@@ -169,12 +172,14 @@ def _load(job: ShardJob) -> _Open:
     keep_stores_on_the_loopback()
     from vllm import LLM
 
-    settings = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm"} | engine_args
+    # Without the format it would take pickles where there are no safetensors.
+    presets = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm", "load_format": "safetensors"}
+    settings = presets | engine_args
     if job.device == "cpu":
         # Compiling for a CPU takes longer than a small model's whole work. Where a prompt is prefilled in pieces, the
         # token that its piece has drawn is taken back from the request's generator, which torch has for GPUs only.
         settings = {"enforce_eager": True, "enable_chunked_prefill": False} | settings
-    llm = LLM(model=model.path, revision=model.revision, **settings)
+    llm = LLM(model=model.path, revision=model.revision, **settings, **UNTRUSTED)
     tokenizer = llm.get_tokenizer()
     _open.append(_Open(key, shape, llm, tokenizer, _end_ids(model, tokenizer)))
     return _open[0]

@@ -17,7 +17,15 @@ from tests.e2e.conftest import ROOT, command
 from tests.selfplay.conftest import tiny_model
 
 __all__ = ["tiny_model"]
-SWITCHES = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK", "CI", "NO_PROXY", "no_proxy")
+SWITCHES = (
+    "HF_HUB_OFFLINE",
+    "HF_HUB_DISABLE_TELEMETRY",
+    "DISABLE_TELEMETRY",
+    "DO_NOT_TRACK",
+    "CI",
+    "NO_PROXY",
+    "no_proxy",
+)
 SUMS = [{"problem": f"{n} + 1?", "answer": str(n + 1), "solution": f"\\boxed{{{n + 1}}}"} for n in range(8)]
 ARGS = {"max_steps": 1, "num_generations": 2, "per_device_train_batch_size": 2, "max_completion_length": 4}
 
@@ -44,7 +52,9 @@ def recipe(folder: Path, model: str) -> Path:
         "name": "silent",
         "compute": {"workers": 1, "device": "cpu"},
         "model": {"kind": "pretrained", "name": model, "dtype": "float32", "prompt_style": "raw"},
-        "domains": {"sums": {"seeds": {"kind": "file", "level": "easy", "train": "train.jsonl", "heldout": "heldout.jsonl"}}},
+        "domains": {
+            "sums": {"seeds": {"kind": "file", "level": "easy", "train": "train.jsonl", "heldout": "heldout.jsonl"}}
+        },
         "training": {"rounds": 1, "pool": {"arm": "external"}, "grpo": {"args": ARGS}},
         "evaluation": {"problems": 2, "samples": 1, "temperatures": [1.0], "max_new_tokens": 4, "bootstrap": 100},
         "tracking": {"wandb": {"mode": "offline"}, "tensorboard": True, "trackio": "silent"},
@@ -58,7 +68,7 @@ def recipe(folder: Path, model: str) -> Path:
 def test_nobody_hears_of_a_run(name: str, tmp_path: Path, tiny_model: Any, heard: tuple[str, list[str]]) -> None:
     address, lines = heard
     environment = {key: value for key, value in os.environ.items() if key not in SWITCHES}
-    proxies = {key: address for key in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "HF_ENDPOINT")}
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "HF_ENDPOINT"), address)
     own = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "HF_HOME": str(tmp_path / "hub")}
     told = ["--run-dir", tmp_path / "run"] if name == "run" else []
     done = subprocess.run(
