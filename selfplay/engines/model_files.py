@@ -21,7 +21,7 @@ IN_CHECKPOINTS = ("optimizer.pt", "scheduler.pt", "scaler.pt", "training_args.bi
 SHOWN, LONGEST_NAME = 3, 80
 DEEPEST = 64
 UNTRUSTED: Mapping[str, Any] = {"trust_remote_code": False}
-"""Arguments of whatever loads a model, a configuration or a tokenizer: code in its folder is never run, nobody asked."""
+"""Arguments of whatever loads a model or a part of one: code in its folder is never run, and nobody is asked."""
 
 
 class ModelError(RuntimeError):
@@ -209,7 +209,7 @@ def _json(name: str, file: str, revision: str | None, local_files_only: bool = F
 
 
 def _file(name: str, file: str, revision: str | None, local_files_only: bool = False) -> Path | None:
-    """One of a model's files, in its folder or the hub's cache, where it may be downloaded to; None if there is none."""
+    """One of a model's files, in its folder or the hub's cache, into which it may be downloaded; None without it."""
     from transformers.utils import cached_file
 
     if Path(name).is_dir():

@@ -103,7 +103,7 @@ def _check_names(given: Mapping[str, Any], settings: Any, ours: Sequence[str], f
 
 
 def check_models(recipe: Recipe) -> list[Finding]:
-    """Looks up the configuration and the tokenizer of named models, and whether their weights on this machine are whole.
+    """Looks up the configuration and the tokenizer of named models, and whether weights on this machine are whole.
 
     Raises:
         PreflightError: a folder is not there, the hub does not know the name, a chat template is missing, or tensors.

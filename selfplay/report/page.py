@@ -17,6 +17,7 @@ from selfplay.report import charts, funnel, samples
 from selfplay.report.run_tables import RunTables
 from selfplay.run.directory import read_run
 from selfplay.run.files import read_json, write_text
+from selfplay.run.place import inside
 from selfplay.run.plan import Kind, Plan, PlannedStage, manifest_of, read_plan
 from selfplay.run.records import LabelledTask
 from selfplay.tracking.digest import MetricDigest
@@ -36,10 +37,10 @@ def write_report(run_path: Path) -> Path:
     """Writes `report.html` of a run, finished or not; what the run has not made yet is said to be missing.
 
     Raises:
-        RunError: the folder holds no run, or a damaged one.
+        RunError: the folder holds no run, or a damaged one, or `report.html` leads elsewhere.
         RecordError: one of its tables is damaged.
     """
-    target = run_path / "report.html"
+    target = inside(run_path, "report.html")
     write_text(target, render(run_path))
     return target
 

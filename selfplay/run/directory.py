@@ -16,6 +16,7 @@ import selfplay
 from selfplay.config import load as recipe_file
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import RunError, read_json, remove_folder, write_json
+from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.plan import PlannedStage, write_plan
 from selfplay.run.results import Result, StageResult, read_result
 from selfplay.run.tables import Record, read_batches, read_columns, read_table, write_table
@@ -29,7 +30,7 @@ class Stage:
     def __init__(self, run: RunDirectory, name: str) -> None:
         self.run = run
         self.name = name
-        self.folder = run.path / "stages" / name
+        self.folder = inside(run.path, "stages", name)
         self.manifest_file = self.folder / "manifest.json"
 
     @property
@@ -44,7 +45,7 @@ class Stage:
 
     def write(self, table: str, record: type[Record], rows: Iterable[Record]) -> int:
         """Writes one of the stage's tables, and says how many rows it has."""
-        return write_table(self.folder / f"{table}.parquet", record, rows)
+        return write_table(inside(self.folder, f"{table}.parquet"), record, rows)
 
     def read(self, table: str, record: type[Record]) -> list[Record]:
         """Reads one of the stage's tables."""
@@ -110,10 +111,11 @@ class RunDirectory:
             reuse: another run, whose stages are taken over where their settings and inputs are the same.
 
         Raises:
-            RunError: another process is running it, or it cannot be written.
+            RunError: another process is running it, it cannot be written, or a link in it leads elsewhere.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
+            refuse_ways_out(path)
             lock = (path / "lock").open("a+")
         except OSError as error:
             raise RunError(f"{path}: cannot be written ({error.strerror}); choose another with --run-dir") from error
@@ -166,6 +168,7 @@ class RunDirectory:
         if not manifest.exists() or read_json(manifest).get("inputs") != key:
             return False
         partial = stage.folder.with_name(f".{stage.name}.partial")
+        refuse_ways_out(theirs)
         remove_folder(partial)
         remove_folder(stage.folder)
         shutil.copytree(theirs, partial)

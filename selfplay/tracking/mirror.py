@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from sandbox.process.inside import take_channel
 from selfplay.run.directory import read_run
+from selfplay.run.place import inside
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, metric_line
 from selfplay.tracking.mirror_process import remedy
 from selfplay.tracking.sinks import Sink
@@ -47,7 +48,7 @@ def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> No
     if line is not None:
         sink.metrics(number, line, row.get("histograms") or {})
     elif "table" in row:
-        sink.table(number, row["table"], run_path / TABLES_FOLDER / f"{row['table']}.jsonl")
+        sink.table(number, row["table"], inside(run_path, TABLES_FOLDER, f"{row['table']}.jsonl"))
     elif "done" in row:
         sink.done(number, row["stage"], row["done"] | {"kind": row.get("kind", "")})
     elif "alarm" in row:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import repair_lines, write_text
+from selfplay.run.place import inside
 from selfplay.run.plan import Plan
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, line_count
 from selfplay.tracking.mirror_process import MirrorProcess
@@ -78,7 +79,7 @@ class Tracker:
         objects = (dict(zip(columns, row, strict=True)) for row in rows)
         text = "".join(json.dumps(item, ensure_ascii=False, default=str) + "\n" for item in objects)
         kept = _file_name(name)
-        write_text(self._run_path / TABLES_FOLDER / f"{kept}.jsonl", text)
+        write_text(inside(self._run_path, TABLES_FOLDER, f"{kept}.jsonl"), text)
         self._write(stage, {"table": kept})
 
     def done(self, stage: str, seconds: float, counts: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selfplay.run.files import read_json, write_json, write_text
+from selfplay.run.place import inside
 from selfplay.tracking import artifacts
 from selfplay.tracking.metric_log import TABLES_FOLDER, MetricLine, read_lines, round_curves
 
@@ -101,7 +102,7 @@ class WandbSink:
             if not isinstance(row, dict) or number in self._state["arrived"]:
                 continue
             if "table" in row:
-                file = self._run_path / TABLES_FOLDER / f"{row['table']}.jsonl"
+                file = inside(self._run_path, TABLES_FOLDER, f"{row['table']}.jsonl")
                 self._log(self._table(file, row["table"]), first - self._shift, commit=False)
                 self._sent.add(number)
             elif "done" in row:

@@ -68,7 +68,9 @@ def recipe(folder: Path, model: str) -> Path:
 def test_nobody_hears_of_a_run(name: str, tmp_path: Path, tiny_model: Any, heard: tuple[str, list[str]]) -> None:
     address, lines = heard
     environment = {key: value for key, value in os.environ.items() if key not in SWITCHES}
-    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "HF_ENDPOINT"), address)
+    proxies = dict.fromkeys(
+        ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "HF_ENDPOINT"), address
+    )
     own = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "HF_HOME": str(tmp_path / "hub")}
     told = ["--run-dir", tmp_path / "run"] if name == "run" else []
     done = subprocess.run(
