@@ -189,9 +189,9 @@ class WandbSink:
             import wandb
 
             artifact = wandb.Artifact(wanted.name, type=wanted.kind, metadata=wanted.metadata)
-            for inside, file in wanted.files:
+            for name, file in wanted.files:
                 # What a stage has made does not change any more: no copy of it is needed.
-                artifact.add_file(str(file), name=inside, policy="immutable", skip_cache=True)
+                artifact.add_file(str(file), name=name, policy="immutable", skip_cache=True)
             if wanted.is_input and self._mode == "online":
                 self._run.use_artifact(artifact)
             else:

@@ -1,4 +1,4 @@
-"""A run on files of this machine says nothing to anybody: no hub, no maker of a library, no tracker but the local ones."""
+"""A run on files of this machine says nothing to anybody: no hub, no maker of a library, no tracker elsewhere."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ SWITCHES = (
     "NO_PROXY",
     "no_proxy",
 )
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "HF_ENDPOINT")
 SUMS = [{"problem": f"{n} + 1?", "answer": str(n + 1), "solution": f"\\boxed{{{n + 1}}}"} for n in range(8)]
 ARGS = {"max_steps": 1, "num_generations": 2, "per_device_train_batch_size": 2, "max_completion_length": 4}
 
@@ -68,9 +69,7 @@ def recipe(folder: Path, model: str) -> Path:
 def test_nobody_hears_of_a_run(name: str, tmp_path: Path, tiny_model: Any, heard: tuple[str, list[str]]) -> None:
     address, lines = heard
     environment = {key: value for key, value in os.environ.items() if key not in SWITCHES}
-    proxies = dict.fromkeys(
-        ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "HF_ENDPOINT"), address
-    )
+    proxies = dict.fromkeys(PROXIES, address)
     own = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "HF_HOME": str(tmp_path / "hub")}
     told = ["--run-dir", tmp_path / "run"] if name == "run" else []
     done = subprocess.run(
