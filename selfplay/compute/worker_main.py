@@ -14,6 +14,7 @@ from selfplay.compute.objects import Owner, unpacked
 from selfplay.compute.rendezvous import Meeting, join_group, leave_group
 from selfplay.compute.system_errors import worker_sentence
 from selfplay.config.errors import UserError
+from selfplay.config.secrets import strike_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def _result(asked: bytes) -> Any:
 def serve() -> None:
     """Answers calls until the owner hangs up, or ends."""
     owner = Owner()
+    strike_streams()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for asked in owner.told():
         owner.answer(_result(asked))

@@ -11,6 +11,7 @@ from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
 from selfplay.config.sandbox import SandboxSettings
+from selfplay.config.secrets import refuse_secrets
 from selfplay.config.section import Name, PretrainedModel, ScratchModel, Section, TrainerArguments
 from selfplay.config.seeds import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.config.synthesis import Synthesis
@@ -244,6 +245,12 @@ class Recipe(Section):
     def is_annotated(self) -> bool:
         """Whether annotators give the seeds concepts and rationales."""
         return self.synthesises and bool(self.cold_start.annotators)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _holds_no_secrets(cls, settings: Any) -> Any:
+        refuse_secrets(settings)
+        return settings
 
     @model_validator(mode="after")
     def _combinations(self) -> Recipe:

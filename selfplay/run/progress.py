@@ -9,6 +9,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from selfplay.config.secrets import struck
+
 FILE = "progress.json"
 INTERVAL_S = 1.0
 """Least time between two writings."""
@@ -67,7 +69,7 @@ def note_ending(run_path: Path, why: str) -> None:
         known = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
-    content = (known if isinstance(known, dict) else {}) | {"ended": why}
+    content = (known if isinstance(known, dict) else {}) | {"ended": struck(why)}
     try:
         _put(file, content)
     except OSError:
@@ -79,5 +81,5 @@ def note_ending(run_path: Path, why: str) -> None:
 
 def _put(file: Path, content: dict[str, Any]) -> None:
     partial = file.with_name(f".{FILE}.partial")
-    partial.write_text(json.dumps(content | {"written": time.time()}), encoding="utf-8")
+    partial.write_text(struck(json.dumps(content | {"written": time.time()})), encoding="utf-8")
     partial.replace(file)

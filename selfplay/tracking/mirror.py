@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sandbox.process.inside import take_channel
+from selfplay.config.secrets import strike_streams, struck
 from selfplay.run.directory import read_run
 from selfplay.run.place import inside
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, metric_line
@@ -122,6 +123,7 @@ def _main(run_path: Path, name: str, lines_before: int) -> None:
     os.nice(5)
     # A library that prints must not be taken for what this process has to say.
     into, out = take_channel()
+    strike_streams()
     told = os.fdopen(out, "w", buffering=1)
     ended, outcome = threading.Event(), [True]
 
@@ -137,7 +139,9 @@ def _main(run_path: Path, name: str, lines_before: int) -> None:
             follow(run_path, sink, ended, outcome)
     except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the run has to hear one sentence
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        told.write(json.dumps({"say": f"{name}: {reason}; the run keeps everything, and {remedy(run_path, name)}"}))
+        told.write(
+            json.dumps({"say": f"{name}: {struck(reason)}; the run keeps everything, and {remedy(run_path, name)}"})
+        )
         told.write("\n")
     told.write(json.dumps({"finished": True}) + "\n")
     told.flush()

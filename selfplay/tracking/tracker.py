@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from selfplay.config.recipe import Recipe
+from selfplay.config.secrets import struck
 from selfplay.run.files import repair_lines, write_text
 from selfplay.run.place import inside
 from selfplay.run.plan import Plan
@@ -106,7 +107,7 @@ class Tracker:
         planned = self._plan.get(stage)
         place = {"kind": str(planned.kind), "round": planned.round} if planned is not None else {}
         line = {"time": round(time.time(), 3), "stage": stage} | place | dict(content)
-        self._file.write(json.dumps(_plain(line), allow_nan=False) + "\n")
+        self._file.write(struck(json.dumps(_plain(line), allow_nan=False)) + "\n")
 
 
 def _plain(value: Any) -> Any:
