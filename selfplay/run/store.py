@@ -6,9 +6,9 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,83 +58,85 @@ class ShardStore:
         return self.folder / key[:2] / f"{key}.unfinished.jsonl"
 
 
-class VerdictStore:
-    """Verdicts by content key, shared by all processes of a run (SQLite, write-ahead log)."""
+class _RowStore:
+    """Rows of JSON by content key in one SQLite file with a write-ahead log, shared by all processes of a run."""
+
+    table: ClassVar[str]
+    columns: ClassVar[str]
+    """Of the table, the key first and the JSON last."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._database = sqlite3.connect(file, timeout=60, check_same_thread=False)
+        self._database.text_factory = bytes
         with self._lock, self._database:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute("CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT NOT NULL)")
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS {self.table} ({self.columns})")
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Those verdicts that are known, by key."""
-        found = {}
+    def get_many(self, keys: Iterable[str], read: Callable[[Any], Any] = dict) -> dict[str, Any]:
+        """Those rows that are known, by key. One that cannot be read any more is dropped, so that it is made again.
+
+        Args:
+            keys: whose.
+            read: makes something of a row's content; raises where it is not what it should be.
+        """
+        return {key: row for key in set(keys) if (row := self._get(key, read)) is not None}
+
+    def _get(self, key: str, read: Callable[[Any], Any]) -> Any:
         with self._lock:
-            for key in set(keys):
-                row = self._database.execute("SELECT verdict FROM verdicts WHERE key = ?", (key,)).fetchone()
-                if row is not None:
-                    found[key] = json.loads(row[0])
-        return found
+            found = self._database.execute(f"SELECT * FROM {self.table} WHERE key = ?", (key,)).fetchone()
+        if found is None:
+            return None
+        try:
+            return read(json.loads(found[-1].decode("utf-8")))
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError):
+            with self._lock, self._database:
+                self._database.execute(f"DELETE FROM {self.table} WHERE key = ?", (key,))
+            return None
 
-    def put_many(self, verdicts: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keeps verdicts; one already there stays as it is."""
-        rows = [(key, json.dumps(dict(verdict))) for key, verdict in verdicts.items()]
+    def _put(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        marks = ", ".join("?" * (self.columns.count(",") + 1))
         with self._lock, self._database:
-            self._database.executemany("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", rows)
+            self._database.executemany(f"INSERT OR IGNORE INTO {self.table} VALUES ({marks})", rows)
 
     def close(self) -> None:
         """Closes the database."""
         self._database.close()
 
 
-class SampleStore:
-    """Answers of endpoints by content key, with whom they were for and their tokens (SQLite, write-ahead log)."""
+class VerdictStore(_RowStore):
+    """Verdicts by content key."""
 
-    def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._database = sqlite3.connect(file, timeout=60, check_same_thread=False)
-        with self._lock, self._database:
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, owner TEXT NOT NULL, "
-                "prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, answer TEXT NOT NULL)"
-            )
+    table = "verdicts"
+    columns = "key TEXT PRIMARY KEY, verdict TEXT NOT NULL"
 
-    def known(self, keys: Iterable[str]) -> set[str]:
-        """Those keys that have an answer."""
-        query = "SELECT 1 FROM answers WHERE key = ?"
-        with self._lock:
-            return {key for key in set(keys) if self._database.execute(query, (key,)).fetchone() is not None}
+    def put_many(self, verdicts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keeps verdicts; one already there stays as it is."""
+        self._put([(key, json.dumps(dict(verdict))) for key, verdict in verdicts.items()])
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Those answers that are known, by key."""
-        found = {}
-        with self._lock:
-            for key in set(keys):
-                row = self._database.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
-                if row is not None:
-                    found[key] = json.loads(row[0])
-        return found
+
+class SampleStore(_RowStore):
+    """Answers of endpoints by content key, with whom they were for and their tokens."""
+
+    table = "answers"
+    columns = (
+        "key TEXT PRIMARY KEY, owner TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, "
+        "completion_tokens INTEGER NOT NULL, answer TEXT NOT NULL"
+    )
+
+    def known(self, keys: Iterable[str], read: Callable[[Any], Any] = dict) -> set[str]:
+        """Those keys that have an answer which can be read; the arguments are those of `get_many`."""
+        return {key for key in set(keys) if self._get(key, read) is not None}
 
     def put(self, key: str, owner: str, answer: Mapping[str, Any]) -> None:
         """Keeps an answer, which must have `prompt_tokens` and `completion_tokens`; one already there stays."""
-        row = (key, owner, answer["prompt_tokens"], answer["completion_tokens"], json.dumps(dict(answer)))
-        with self._lock, self._database:
-            self._database.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+        self._put([(key, owner, answer["prompt_tokens"], answer["completion_tokens"], json.dumps(dict(answer)))])
 
     def tokens_of(self, owner: str) -> tuple[int, int]:
         """Prompt tokens and completion tokens of all answers for an owner."""
         query = "SELECT SUM(prompt_tokens), SUM(completion_tokens) FROM answers WHERE owner = ?"
         with self._lock:
             prompt_tokens, completion_tokens = self._database.execute(query, (owner,)).fetchone()
-        return prompt_tokens or 0, completion_tokens or 0
-
-    def close(self) -> None:
-        """Closes the database."""
-        self._database.close()
+        return int(prompt_tokens or 0), int(completion_tokens or 0)
