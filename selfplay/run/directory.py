@@ -19,6 +19,7 @@ from selfplay.run.files import RunError, read_json, remove_folder, write_json
 from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.plan import PlannedStage, write_plan
 from selfplay.run.results import Result, StageResult, read_result
+from selfplay.run.shapes import Manifest, read_as
 from selfplay.run.tables import Record, read_batches, read_columns, read_table, write_table
 
 LOCK_TRIES = 5
@@ -40,8 +41,8 @@ class Stage:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """Counts, seconds and versions of a stage that is done."""
-        return read_json(self.manifest_file)
+        """Counts, seconds and versions of a stage that is done. Raises RunError where it is damaged."""
+        return read_as(self.manifest_file, Manifest)
 
     def write(self, table: str, record: type[Record], rows: Iterable[Record]) -> int:
         """Writes one of the stage's tables, and says how many rows it has."""
@@ -165,7 +166,7 @@ class RunDirectory:
             return False
         theirs = self._reuse / "stages" / stage.name
         manifest = theirs / "manifest.json"
-        if not manifest.exists() or read_json(manifest).get("inputs") != key:
+        if not manifest.exists() or read_as(manifest, Manifest).get("inputs") != key:
             return False
         partial = stage.folder.with_name(f".{stage.name}.partial")
         refuse_ways_out(theirs)

@@ -20,8 +20,10 @@ from typing import IO, Any
 from sandbox.process.inside import take_channel
 from selfplay.config.secrets import strike_streams, struck
 from selfplay.run.directory import read_run
+from selfplay.run.files import RunError
 from selfplay.run.place import inside
-from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, metric_line
+from selfplay.run.shapes import fault_of
+from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, CopiedLine, Follower, histograms_of, metric_line
 from selfplay.tracking.mirror_process import remedy
 from selfplay.tracking.sinks import Sink
 
@@ -47,14 +49,18 @@ def copy_new(follower: Follower, sink: Sink, first: int, run_path: Path) -> None
 def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> None:
     line = metric_line(row)
     if line is not None:
-        sink.metrics(number, line, row.get("histograms") or {})
-    elif "table" in row:
-        sink.table(number, row["table"], inside(run_path, TABLES_FOLDER, f"{row['table']}.jsonl"))
-    elif "done" in row:
+        sink.metrics(number, line, histograms_of(row))
+    elif fault_of(row, CopiedLine):
+        return
+    elif row.get("table") is not None:
+        # A name that leads elsewhere is none of ours.
+        with contextlib.suppress(RunError):
+            sink.table(number, row["table"], inside(run_path, TABLES_FOLDER, f"{row['table']}.jsonl"))
+    elif row.get("done") is not None:
         sink.done(number, row["stage"], row["done"] | {"kind": row.get("kind", "")})
-    elif "alarm" in row:
-        sink.alarm(number, row["alarm"], row["text"])
-    elif "summary" in row:
+    elif row.get("alarm") is not None:
+        sink.alarm(number, row["alarm"], row.get("text", ""))
+    elif row.get("summary") is not None:
         sink.summary(number, row["summary"])
 
 

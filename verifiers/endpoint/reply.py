@@ -36,7 +36,7 @@ class _Message(Answered):
     reasoning: str | None = None
 
 
-class _Choice(Answered):
+class _OneChoice(Answered):
     message: _Message | None = None
     text: str | None = None
     finish_reason: str | None = None
@@ -60,7 +60,7 @@ Part = TypeVar("Part", bound=Answered)
 
 def read_reply(answer: Any) -> EndpointReply:
     """The completion in the JSON of an answer, of a chat or of a plain prompt. Raises ValueError without one."""
-    choice = choice_of(answer, _Choice)
+    choice = choice_of(answer, _OneChoice)
     message = choice.message
     if message is None and choice.text is None:
         raise ValueError("there is no text")
