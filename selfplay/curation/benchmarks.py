@@ -87,7 +87,7 @@ def _parquet(where: str, path: Path, column: str) -> Iterator[Any]:
             names = file.schema_arrow.names
             for batch in file.iter_batches(1024, columns=[column] if column in names else names):
                 yield from batch.to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, LookupError, pa.ArrowException) as error:
         raise SeedError(f"{where}: {path} is not readable as Parquet ({error})") from error
 
 

@@ -103,5 +103,5 @@ class RunTables:
                     f"{file}: holds {' version '.join(found)}, not {record.__name__} version {record.version}"
                 )
             return pq.read_table(file, columns=names, filters=filters)
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, LookupError, pa.ArrowException) as error:
             raise RecordError(f"{file}: not a readable table ({error})") from error

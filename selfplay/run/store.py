@@ -44,7 +44,7 @@ class ShardStore:
         file = self._file(key)
         try:
             rows: list[dict[str, Any]] = pq.read_table(file, page_checksum_verification=True).to_pylist()
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        except (OSError, LookupError, pa.ArrowException, UnicodeDecodeError) as error:
             raise RecordError(f"{file}: is damaged ({error}); delete it and run again: it will be made anew") from error
         return rows
 

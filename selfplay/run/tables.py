@@ -174,7 +174,7 @@ def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = No
             # Heads of pages have no checksum: damage there may hide rows.
             if missing:
                 raise OSError(f"{missing} rows are missing")
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+    except (OSError, LookupError, pa.ArrowException, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: not a readable table ({error}); delete it and run again") from error
 
 

@@ -121,7 +121,7 @@ def _parquet_rows(path: Path, settings: UserSeeds) -> Iterator[Row]:
                     number += 1
                     where = f"{path}, row {number}"
                     yield where, _bounded(where, row)
-    except (OSError, pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except (OSError, LookupError, pa.ArrowException, UnicodeDecodeError) as error:
         raise SeedError(f"{path}: is not readable as Parquet after row {number} ({error})") from error
 
 

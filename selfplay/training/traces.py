@@ -146,5 +146,5 @@ def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 for row in batch.to_pylist():
                     number += 1
                     yield f"{path}, row {number}", row
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, LookupError, pa.ArrowException) as error:
         raise SeedError(f"{path}: is not readable as Parquet after row {number} ({error})") from error
