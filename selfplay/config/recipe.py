@@ -174,6 +174,15 @@ class EngineSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _weights_are_read_from_safetensors(self) -> EngineSettings:
+        form = self.args.get("load_format")
+        if form in ("auto", "pt", "npcache", "dummy"):
+            raise ValueError(
+                f"args.load_format is {form}, which unpickles or makes weights up; drop it for safetensors"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _parallelism_has_processes(self) -> EngineSettings:
         if self.ranks > 1 and self.supervision is None:
             raise ValueError(

@@ -158,12 +158,12 @@ def latest_by_step(lines: Iterable[MetricLine], stage: str, metric: str) -> list
 def metric_line(row: Any) -> MetricLine | None:
     """The metrics of a line's content, if it has any. In a file, what is no finite number is null."""
     try:
-        numbers = {name: math.nan if value is None else float(value) for name, value in row["metrics"].items()}
+        numbers = {_text(name): math.nan if value is None else float(value) for name, value in row["metrics"].items()}
         metrics = {name: value for name, value in numbers.items() if math.isfinite(value)}
         lost = tuple(name for name in numbers if name not in metrics)
         step = None if row["step"] is None else _count(row["step"])
-        kind, number = str(row.get("kind", "")), _count(row.get("round", 0))
-        return MetricLine(_moment(row), str(row["stage"]), step, metrics, lost, kind, number)
+        kind, number = _text(row.get("kind", "")), _count(row.get("round", 0))
+        return MetricLine(_moment(row), _text(row["stage"]), step, metrics, lost, kind, number)
     except (ValueError, OverflowError, TypeError, KeyError, AttributeError):
         return None
 
@@ -171,9 +171,16 @@ def metric_line(row: Any) -> MetricLine | None:
 def alarm_line(row: Any) -> AlarmLine | None:
     """The alarm that a line's content is, if it is one."""
     try:
-        return AlarmLine(_moment(row), str(row["stage"]), str(row["alarm"]), str(row["text"]))
+        return AlarmLine(_moment(row), _text(row["stage"]), _text(row["alarm"]), _text(row["text"]))
     except (ValueError, OverflowError, TypeError, KeyError):
         return None
+
+
+def _text(value: Any) -> str:
+    """Raises UnicodeEncodeError for half a character, which no tracker takes."""
+    text = str(value)
+    text.encode("utf-8")
+    return text
 
 
 def _moment(row: Any) -> float:

@@ -321,3 +321,10 @@ def test_processes_that_print_to_logs_strike_secrets() -> None:
     assert done.stdout == f"printed {STRUCK}\n"
     for said in ("logged", "written", "ValueError: raised", "RuntimeError: died of"):
         assert f"{said} {STRUCK}\n" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["auto", "pt", "npcache", "dummy"])
+def test_vllm_reads_safetensors_alone(form: str) -> None:
+    engine = {"kind": "vllm", "args": {"load_format": form}}
+    with pytest.raises(ValidationError, match=r"load_format is .* unpickles or makes weights up"):
+        Recipe.model_validate(BASE | {"engine": engine})
