@@ -50,7 +50,7 @@ def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> No
     line = metric_line(row)
     if line is not None:
         sink.metrics(number, line, histograms_of(row))
-    elif fault_of(row, CopiedLine):
+    elif fault_of(row, CopiedLine) or not _is_text(row):
         return
     elif row.get("table") is not None:
         # A name that leads elsewhere is none of ours.
@@ -62,6 +62,15 @@ def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> No
         sink.alarm(number, row["alarm"], row.get("text", ""))
     elif row.get("summary") is not None:
         sink.summary(number, row["summary"])
+
+
+def _is_text(row: Mapping[str, Any]) -> bool:
+    """Whether all that a line says is made of whole characters, which trackers demand."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def copy_once(run_path: Path, name: str, sink: Sink) -> int:

@@ -135,7 +135,7 @@ def test_a_link_in_a_run_that_is_reused_is_refused(tmp_path: Path) -> None:
     with RunDirectory.open(theirs, Recipe.model_validate(SETTINGS)) as run:
         stage = run.stage("seeds")
         stage.write("rows", Seed, [])
-        (stage.folder / "manifest.json").write_text('{"inputs": "k"}')
+        (stage.folder / "manifest.json").write_text('{"inputs": "k", "seconds": 1.0, "counts": {}}')
     (theirs / "stages" / "seeds" / "secret").symlink_to("/etc/passwd")
     ours = RunDirectory(tmp_path / "ours", Recipe.model_validate(SETTINGS), reuse=theirs)
     with pytest.raises(RunError, match="secret: leads out of"):
