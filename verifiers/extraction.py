@@ -247,11 +247,11 @@ _TAGS = {
 }
 _OUTPUTS = "text txt plain plaintext output out stdout stderr input in stdin console terminal log pycon python-repl"
 _SHELLS = "shell sh bash zsh powershell cmd makefile dockerfile"
-_MARKUP = "json yaml toml xml html css csv markdown md latex tex diff sql"
+_DATA = "json yaml toml xml html css csv markdown md latex tex diff sql"
 _OTHERS = (
     "java rust go golang javascript js typescript ts kotlin swift scala ruby rb php perl r julia haskell csharp c# cs"
 )
-_NO_PROGRAM = frozenset(f"{_OUTPUTS} {_SHELLS} {_MARKUP} {_OTHERS}".split())
+_NO_PROGRAM = frozenset(f"{_OUTPUTS} {_SHELLS} {_DATA} {_OTHERS}".split())
 """Tags of blocks that are no program in a language of ours."""
 
 

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from selfplay.compute.workers import Workers
-from selfplay.run.files import read_json, write_json
+from selfplay.run.files import write_json
+from selfplay.run.shapes import ClockTimes, read_as
 
 START_UP = "start-up"
 
@@ -19,7 +20,7 @@ class Clock:
     def __init__(self, file: Path, workers: Workers) -> None:
         self._file = file
         self._workers = workers
-        known = read_json(file) if file.exists() else {"stages": {}}
+        known = read_as(file, ClockTimes) if file.exists() else {"stages": {}}
         order = known.get("order") or known["stages"]
         self._stages: dict[str, Times] = {name: known["stages"][name] for name in order}
         self._since = time.monotonic()

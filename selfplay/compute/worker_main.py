@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfplay.compute.objects import Owner, unpacked
+from selfplay.compute.rendezvous import Meeting, join_group, leave_group
 from selfplay.compute.system_errors import worker_sentence
 from selfplay.config.errors import UserError
-
-DISTRIBUTED_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+from selfplay.config.secrets import strike_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +37,15 @@ def import_libraries() -> None:
     _ = (trl.SFTTrainer, trl.GRPOTrainer, trl.DPOTrainer)
 
 
-def run_rank(function: Callable[[Any], Any], job: Any, rank: int, world: int, port: int) -> Any:
+def run_rank(function: Callable[[Any], Any], job: Any, rank: int, world: int, meeting: Meeting) -> Any:
     """Runs a job as one of the ranks of a data-parallel group, which lasts as long as the job."""
     if world == 1:
         return function(job)
-    values = (rank, 0 if os.environ.get("CUDA_VISIBLE_DEVICES") else rank, world, world, "127.0.0.1", port)
-    os.environ.update(dict(zip(DISTRIBUTED_VARIABLES, map(str, values), strict=True)))
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    join_group(meeting, rank, world)
     try:
         return function(job)
     finally:
-        _leave_group()
-
-
-def _leave_group() -> None:
-    import torch.distributed
-    from accelerate.state import AcceleratorState, GradientState
-
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-    for name in DISTRIBUTED_VARIABLES:
-        os.environ.pop(name, None)
+        leave_group()
 
 
 def _result(asked: bytes) -> Any:
@@ -75,6 +61,7 @@ def _result(asked: bytes) -> Any:
 def serve() -> None:
     """Answers calls until the owner hangs up, or ends."""
     owner = Owner()
+    strike_streams()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for asked in owner.told():
         owner.answer(_result(asked))

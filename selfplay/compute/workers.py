@@ -7,7 +7,6 @@ import itertools
 import operator
 import os
 import select
-import socket
 import tempfile
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 
 from sandbox.process.child import ChildGone
 from selfplay.compute.objects import ObjectChild
+from selfplay.compute.rendezvous import LOOPBACK, Meeting
 from selfplay.compute.system_errors import lost_worker_sentence
 from selfplay.compute.worker_main import JobFault, import_libraries, run_rank
 from selfplay.config.errors import RunStopped
@@ -40,8 +40,12 @@ QUIET = {
     "WANDB_MODE": "disabled",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
+    # No file that torch reads may build objects, whoever calls it.
+    "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
 }
 
+RANK_TIMEOUT_S = 1800.0
+"""That of transformers (`ddp_timeout`)."""
 _TICK_S = 0.5
 _END_S = 5.0
 """Longest wait for the end of a worker that has hung up."""
@@ -73,6 +77,7 @@ class Workers:
         self._starting: list[ObjectChild] = []
         """Those whose answers to what `start` asked are awaited, in their order."""
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._groups = itertools.count()
         self._lock = threading.Lock()
         self._user: int | None = None
         """The thread whose results are not all taken yet."""
@@ -122,14 +127,28 @@ class Workers:
         """
         return [done for _, done in sorted(self.as_done(function, jobs, on_tick), key=operator.itemgetter(0))]
 
-    def together(self, function: Callable[[Job], Done], job: Job, on_tick: OnTick | None = None) -> Done:
+    def together(
+        self,
+        function: Callable[[Job], Done],
+        job: Job,
+        on_tick: OnTick | None = None,
+        timeout_s: float = RANK_TIMEOUT_S,
+    ) -> Done:
         """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
+
+        Args:
+            function: takes the job.
+            job: the same for all ranks.
+            on_tick: called now and then.
+            timeout_s: longest wait of one rank for the others.
 
         Raises:
             WorkerError: a rank failed; the workers are stopped.
         """
-        port = _free_port()
-        calls: list[_Call] = [(run_rank, [function, job, rank, self.count, port]) for rank in range(self.count)]
+        self._begun()
+        assert self._folder is not None
+        meeting = Meeting(f"{self._folder.name}/group-{next(self._groups)}", timeout_s)
+        calls: list[_Call] = [(run_rank, [function, job, rank, self.count, meeting]) for rank in range(self.count)]
         first: Done = dict(self._spread(calls, on_tick))[0]
         return first
 
@@ -226,7 +245,7 @@ class Workers:
 
     def _environment(self, ordinal: int, folder: str) -> dict[str, str]:
         # A worker is ended without notice; what its libraries keep in temporary files goes when the workers end.
-        own = {"TMPDIR": folder, "OMP_NUM_THREADS": str(self._threads)} | QUIET
+        own = {"TMPDIR": folder, "OMP_NUM_THREADS": str(self._threads)} | QUIET | LOOPBACK
         gpus = gpus_of(ordinal, self._gpus_each) if self.device == "cuda" else {}
         return DEFAULTS | os.environ | own | gpus
 
@@ -247,9 +266,3 @@ def _heard_from(children: Iterable[ObjectChild]) -> list[ObjectChild]:
     for descriptor in owners:
         waiting.register(descriptor, select.POLLIN)
     return list({owners[descriptor]: None for descriptor, _ in waiting.poll(_TICK_S * 1000)})
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -8,7 +8,8 @@ from typing import Any
 
 from selfplay.compute.workers import Workers
 from selfplay.engines.base import ModelRef
-from selfplay.engines.loading import ModelError
+from selfplay.engines.loading import load_tokenizer
+from selfplay.engines.model_files import ModelError, load_network
 from selfplay.run.store import ShardStore, content_key
 
 SHARD = 4096
@@ -72,18 +73,13 @@ def embed_shard(job: EmbeddingJob) -> list[dict[str, Any]]:
 
 def _load(model: ModelRef) -> tuple[Any, Any]:
     import torch
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
 
     dtype = "auto" if model.dtype == "auto" else getattr(torch, model.dtype)
-    revision = model.revision or "main"
     try:
-        network = AutoModel.from_pretrained(model.path, revision=revision, dtype=dtype, use_safetensors=True)
-        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=revision)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"synthesis.embeddings.model: {model.path!r} cannot be loaded ({error}); give a hub name with safetensors "
-            "weights, a folder, or `policy`"
-        ) from error
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        network = load_network(AutoModel, model.path, model.revision, heads=False, dtype=dtype)
+        tokenizer = load_tokenizer(model)
+    except ModelError as error:
+        raise ModelError(f"synthesis.embeddings.model: {error}, or `policy`") from error
+    tokenizer.padding_side = "right"
     return network, tokenizer

@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import AnnotatorEngine
-from selfplay.config.section import SamplingSettings, Section
+from selfplay.config.section import Name, SamplingSettings, Section
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 Criterion = Literal["format", "accuracy", "difficulty", "concepts", "solvability"]
 CRITERIA: tuple[Criterion, ...] = ("format", "accuracy", "difficulty", "concepts", "solvability")

@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
-from selfplay.config.section import SamplingSettings, Section
+from selfplay.config.section import Name, SamplingSettings, Section
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 LabelFilter = Literal["truncated", "proof", "empty_answer", "trivial_answer", "foreign_script"]
 TestKind = Literal["edge_case", "complex_scenario", "error_prone", "critical_path"]

@@ -11,7 +11,8 @@ from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchModel, Section, TrainerArguments
+from selfplay.config.secrets import refuse_secrets
+from selfplay.config.section import Name, PretrainedModel, SamplingSettings, ScratchModel, Section, TrainerArguments
 from selfplay.config.seeds import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.tracking import Tracking
@@ -89,7 +90,7 @@ def _runs_programs(verifier: object, params: object) -> bool:
 class ColdStart(Section):
     """Triples from annotators, and the warm start of the prompt model and the rationale model (paper section 2.2)."""
 
-    annotators: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")], Annotator] = {}
+    annotators: dict[Name, Annotator] = {}
     """Models that give seed problems the concepts and the rationales they lack, by name; none expects whole seeds."""
     annotation: AnnotationSettings = AnnotationSettings()
     """How they are asked."""
@@ -172,6 +173,15 @@ class EngineSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _weights_are_read_from_safetensors(self) -> EngineSettings:
+        form = self.args.get("load_format")
+        if form in ("auto", "pt", "npcache", "dummy"):
+            raise ValueError(
+                f"args.load_format is {form}, which unpickles or makes weights up; drop it for safetensors"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _parallelism_has_processes(self) -> EngineSettings:
         if self.ranks > 1 and self.supervision is None:
             raise ValueError(
@@ -199,7 +209,7 @@ class EngineSettings(Section):
 class Recipe(Section):
     """A whole run."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: Name
     """Name of the run: its folder below `runs/`."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """The one seed that all others derive from."""
@@ -211,7 +221,7 @@ class Recipe(Section):
     """The model that the prompt model and the rationale model start from; none takes `model`."""
     generator_lora: dict[str, Any] | None = None
     """Arguments of peft's LoraConfig for the prompt model and the rationale model; none trains all weights."""
-    domains: Annotated[dict[str, Domain], Field(min_length=1)]
+    domains: Annotated[dict[Name, Domain], Field(min_length=1)]
     """Kinds of problems, by name."""
     engine: EngineSettings = EngineSettings()
     """Generation and scoring."""
@@ -243,6 +253,12 @@ class Recipe(Section):
     def is_annotated(self) -> bool:
         """Whether annotators give the seeds concepts and rationales."""
         return self.synthesises and bool(self.cold_start.annotators)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _holds_no_secrets(cls, settings: Any) -> Any:
+        refuse_secrets(settings)
+        return settings
 
     @model_validator(mode="after")
     def _combinations(self) -> Recipe:

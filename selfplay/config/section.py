@@ -14,7 +14,9 @@ from pydantic_core import PydanticCustomError
 class Section(BaseModel):
     """A group of settings; an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
     templates: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Texts of this group that are filled in, each with the fields that it must have."""
 
@@ -83,6 +85,8 @@ def _fault(leaf: Any, number: bool) -> str:
     return ""
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""A name that may become that of a file or a folder."""
 TrainerArguments = dict[str, Any]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from selfplay.config.section import Section
+from selfplay.config.section import Name, Section
 
 AlarmName = Literal[
     "diverged",
@@ -65,7 +65,7 @@ class Tracking(Section):
     """Weights & Biases settings."""
     tensorboard: bool = False
     """Also writes event files below RUN/tensorboard; needs the extra `promptcot[tensorboard]`."""
-    trackio: str | None = None
+    trackio: Name | None = None
     """Project of trackio that gets a copy, in RUN/trackio or where TRACKIO_DIR says; needs `promptcot[trackio]`."""
     alarms: Alarms = Alarms()
     """Alarms of which a person is warned."""

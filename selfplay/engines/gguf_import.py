@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import struct
 from pathlib import Path
 from typing import Literal
 
 from selfplay.config.errors import UserError
+from selfplay.engines.model_files import UNTRUSTED, ModelError, demand_all, told_as
 from verifiers.untrusted.files import open_file
 
 MAGIC = b"GGUF"
@@ -41,14 +41,22 @@ def import_gguf(file: Path, folder: Path, dtype: Literal["bfloat16", "float32", 
     source, name = str(file.parent), file.name
     try:
         # Without `dequantize` the weights would count as quantised, which nothing can save or train.
-        network = AutoModelForCausalLM.from_pretrained(
-            source, gguf_file=name, dtype=getattr(torch, dtype), quantization_config=GgufConfig(dequantize=True)
-        )
-        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name)
+        with told_as(str(file), "take a model in safetensors"):
+            network, found = AutoModelForCausalLM.from_pretrained(
+                source,
+                gguf_file=name,
+                dtype=getattr(torch, dtype),
+                quantization_config=GgufConfig(dequantize=True),
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **UNTRUSTED,
+            )
+            demand_all(str(file), found)
+            tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name, **UNTRUSTED)
     except ImportError as error:  # newer versions of transformers read GGUF by themselves
         raise GgufError(f"{file}: reading it needs one more package: pip install 'promptcot[gguf]'") from error
-    except (OSError, ValueError, KeyError, NotImplementedError, struct.error) as error:
-        raise GgufError(f"{file}: transformers cannot read it ({error}); take a model in safetensors") from error
+    except ModelError as error:
+        raise GgufError(str(error)) from error
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     network.save_pretrained(unfinished)

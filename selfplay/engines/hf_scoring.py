@@ -17,7 +17,7 @@ from typing import Any
 
 from selfplay.engines.base import Encoded, Spans
 from selfplay.engines.jobs import by_length
-from selfplay.engines.loading import ModelError
+from selfplay.engines.model_files import ModelError
 
 LOGIT_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 24}
 """Most entries of [tokens, vocabulary] logits held at once; on a CPU as many as its caches hold."""

@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import ModelRef
+from selfplay.engines.model_files import (
+    ADAPTER_WEIGHTS,
+    UNTRUSTED,
+    ModelError,
+    demand_all,
+    judge_adapter,
+    load_network,
+    told_as,
+)
 from verifiers.untrusted.files import demand_folder
-from verifiers.untrusted.shown import shown
 
 KEPT = 3
 ADAPTER_NAME = 16
@@ -20,10 +28,6 @@ _on_forget: list[Callable[[], None]] = []
 _loaded: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
 _wrapped: dict[str, Any] = {}
 """The models that peft made of those with adapters."""
-
-
-class ModelError(RuntimeError):
-    """A model cannot be loaded; the message names it and the remedy."""
 
 
 def load(model: ModelRef, device: str) -> tuple[Any, Any]:
@@ -56,39 +60,51 @@ def _kept(key: str, model: ModelRef, device: str) -> tuple[Any, Any]:
 
 def _put_in_force(key: str, base: Any, model: ModelRef) -> None:
     """Makes the base compute with this adapter; the last few stay in memory."""
-    from peft import PeftModel
-
     name = model.fingerprint[:ADAPTER_NAME]
-    wrapped = _wrapped.get(key)
-    if wrapped is None:
-        _wrapped[key] = wrapped = PeftModel.from_pretrained(base, model.path, adapter_name=name)
-    elif name not in wrapped.peft_config:
-        wrapped.load_adapter(model.path, adapter_name=name)
+    _wrapped[key] = wrapped = _adapted(_wrapped.get(key, base), model, name)
     wrapped.set_adapter(name)
     for old in list(wrapped.peft_config)[:-KEPT]:
         wrapped.delete_adapter(old)
     wrapped.eval()
 
 
+def _adapted(network: Any, model: ModelRef, name: str, trained: bool = False) -> Any:
+    """A base, or what peft has made of it, with an adapter whose tensors are all there.
+
+    Raises:
+        ModelError: it is not in safetensors, or some are missing, too many or of another shape.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
+
+    with told_as(f"the adapter {model.path!r}", "delete the stage that made it and run again"):
+        judge_adapter(Path(model.path))
+        if not isinstance(network, PeftModel):
+            network = PeftModel.from_pretrained(network, model.path, adapter_name=name, is_trainable=trained)
+        elif name not in network.peft_config:
+            network.load_adapter(model.path, adapter_name=name)
+        else:
+            return network
+        with safe_open(Path(model.path) / ADAPTER_WEIGHTS, "pt") as file:
+            there = set(file.keys())
+        wanted = set(get_peft_model_state_dict(network, adapter_name=name))
+        gaps = {"missing_keys": wanted - there, "unexpected_keys": there - wanted, "mismatched_keys": ()}
+        demand_all(f"the adapter {model.path!r}", gaps)
+    return network
+
+
 def load_fresh(model: ModelRef) -> tuple[Any, Any]:
     """A model of one's own to train, on the CPU, and its tokenizer.
 
     Raises:
-        ModelError: it is not there, or not in safetensors.
+        ModelError: it is not there, not in safetensors, or not whole.
     """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
     _demand_files(model.path)
     dtype = "auto" if model.dtype == "auto" else getattr(torch, model.dtype)
-    try:
-        network = AutoModelForCausalLM.from_pretrained(
-            model.path, revision=model.revision or "main", dtype=dtype, use_safetensors=True
-        )
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"the model {model.path!r} cannot be loaded ({error}); give a hub name with safetensors weights or a folder"
-        ) from error
+    network = load_network(AutoModelForCausalLM, model.path, model.revision, dtype=dtype)
     tokenizer = load_tokenizer(model)
     # A checkpoint's sampling defaults (a repetition penalty, say) would make samples of another distribution.
     own = network.generation_config
@@ -107,12 +123,9 @@ def load_tokenizer(model: ModelRef) -> Any:
     from transformers import AutoTokenizer
 
     _demand_files(model.path)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=model.revision or "main", padding_side="left")
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"the tokenizer of {model.path!r} cannot be loaded ({error}); give a hub name or a folder"
-        ) from error
+    with told_as(f"the tokenizer of {model.path!r}", "give a hub name or a folder"):
+        revision = model.revision or "main"
+        tokenizer = AutoTokenizer.from_pretrained(model.path, revision=revision, padding_side="left", **UNTRUSTED)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -137,15 +150,16 @@ def look_up(name: str, revision: str | None) -> KnownModel | None:
 
     _demand_files(name)
     try:
-        config = AutoConfig.from_pretrained(name, revision=revision or "main")
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main")
-    except Exception as error:  # what the library raises at a file that it cannot use depends on what is wrong
-        causes = [error, error.__cause__, error.__context__]
+        with told_as(repr(name), "give a hub name or a folder"):
+            config = AutoConfig.from_pretrained(name, revision=revision or "main", **UNTRUSTED)
+            tokenizer = AutoTokenizer.from_pretrained(name, revision=revision or "main", **UNTRUSTED)
+    except ModelError as error:
+        cause = error.__cause__
+        causes = [cause, cause and cause.__cause__, cause and cause.__context__]
         unreachable = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError)
         if not Path(name).exists() and any(isinstance(cause, unreachable) for cause in causes):
             return None
-        reason = shown(" ".join(str(error).split()) or type(error).__name__)
-        raise ModelError(f"{name!r} cannot be read ({reason}); give a hub name or a folder") from error
+        raise
     known = config.architectures if isinstance(config.architectures, list) else None
     return KnownModel(str(known[0] if known else config.model_type), bool(tokenizer.chat_template))
 
@@ -166,10 +180,8 @@ def load_for_training(model: ModelRef, lora: bool) -> tuple[Any, Any]:
         if model.revision is not None and not lora:
             _name_by_folder(network, model)
         return network, tokenizer
-    from peft import PeftModel
-
     network, tokenizer = load_fresh(model.base)
-    return PeftModel.from_pretrained(network, model.path, is_trainable=True), tokenizer
+    return _adapted(network, model, "default", trained=True), tokenizer
 
 
 def _name_by_folder(network: Any, model: ModelRef) -> None:

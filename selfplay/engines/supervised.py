@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from selfplay.compute.objects import Owner, unpacked
+from selfplay.config.secrets import strike_streams
 from selfplay.engines.jobs import Row, ShardJob
 
 BEAT_S = 0.5
@@ -55,6 +56,7 @@ Message = Alive | Finished | Done | Failed
 def serve() -> None:
     """Answers jobs until the worker hangs up, or ends."""
     owner = Owner()
+    strike_streams()
     for asked in owner.told():
         for message in _messages(*unpacked(asked)):
             owner.answer(message)

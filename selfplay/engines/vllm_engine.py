@@ -11,23 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfplay.compute.rendezvous import keep_stores_on_the_loopback
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
 from selfplay.engines.hf_engine import completed, encode_request, end_ids, templated
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
-from selfplay.engines.loading import ModelError
+from selfplay.engines.model_files import UNTRUSTED, ModelError, check_weights
 from selfplay.run.seeding import derive
 from verifiers.untrusted.files import read_bytes, read_json
 
 ENVIRONMENT = {
     # The engine runs in the worker itself, so that it sees the worker's device and ends with it.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_CPU_KVCACHE_SPACE": "1",
-    # Where it takes several processes, they talk over the loopback, and each begins as a fresh interpreter.
-    "VLLM_HOST_IP": "127.0.0.1",
+    # Where it takes several processes, each begins as a fresh interpreter.
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
 }
 """Set before vLLM is imported, unless the user has set them."""
@@ -155,6 +153,8 @@ def _load(job: ShardJob) -> _Open:
     key = f"{model.path}@{model.fingerprint}"
     if _open and _open[0].key == key:
         return _open[0]
+    # vLLM reads an index as it stands.
+    check_weights(model.path, model.revision)
     shape = _shape(model, engine_args)
     if _open and shape and _open[0].shape == shape:
         _open[0].llm.collective_rpc("reload_weights", kwargs={"weights_path": model.path})
@@ -163,14 +163,17 @@ def _load(job: ShardJob) -> _Open:
         return _open[0]
     loading.forget_all()
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
+    keep_stores_on_the_loopback()
     from vllm import LLM
 
-    settings = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm"} | engine_args
+    # Without the format it would take pickles where there are no safetensors.
+    presets = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm", "load_format": "safetensors"}
+    settings = presets | engine_args
     if job.device == "cpu":
         # Compiling for a CPU takes longer than a small model's whole work. Where a prompt is prefilled in pieces, the
         # token that its piece has drawn is taken back from the request's generator, which torch has for GPUs only.
         settings = {"enforce_eager": True, "enable_chunked_prefill": False} | settings
-    llm = LLM(model=model.path, revision=model.revision, **settings)
+    llm = LLM(model=model.path, revision=model.revision, **settings, **UNTRUSTED)
     tokenizer = llm.get_tokenizer()
     _open.append(_Open(key, shape, llm, tokenizer, _end_ids(model, tokenizer)))
     return _open[0]

@@ -13,6 +13,7 @@ from selfplay.config.load import deciding
 from selfplay.export.layouts import RowSource, base_name
 from selfplay.report.funnel import prompt_funnel
 from selfplay.report.run_tables import RunTables
+from selfplay.run.files import write_text
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M")]
 NOT_FOR_OTHERS = ("endpoint", "api_key_env", "extra_body", "headers")
@@ -42,7 +43,7 @@ def write_card(
     header = _header(recipe, counts, ending, license_)
     text = yaml.safe_dump(header, sort_keys=False, allow_unicode=True)
     body = "\n\n".join([_title(recipe), _contents(counts), _funnel(source), _provenance(recipe), _settings(recipe)])
-    (folder / "README.md").write_text(f"---\n{text}---\n\n{body}\n", encoding="utf-8")
+    write_text(folder / "README.md", f"---\n{text}---\n\n{body}\n")
 
 
 def _header(recipe: Mapping[str, Any], counts: Mapping[str, int], ending: str, license_: str) -> dict[str, Any]:

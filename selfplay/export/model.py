@@ -13,7 +13,7 @@ import selfplay
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import PretrainedModel
 from selfplay.export.hub import push_folder
-from selfplay.run.files import read_json, write_json
+from selfplay.run.files import read_json, write_json, write_text
 
 PUSHED = "pushed.json"
 OURS = ("fingerprint.json",)
@@ -46,7 +46,7 @@ def push_best(run: Path, recipe: Recipe, summary: Mapping[str, Any]) -> str | No
                 Path(scratch, file.name).symlink_to(file.resolve())
         card = Path(scratch, "README.md")
         card.unlink(missing_ok=True)
-        card.write_text(model_card(recipe, summary), encoding="utf-8")
+        write_text(card, model_card(recipe, summary))
         address = push_folder(Path(scratch), name, private=True, kind="model")
     write_json(done, mark | {"address": address})
     return address

@@ -165,11 +165,11 @@ def open_run(run_dir: str | Path) -> RunResult:
         RunError: the folder is no run, or one of another version of this code.
     """
     from selfplay.run.directory import read_recipe
-    from selfplay.run.files import read_json
+    from selfplay.run.shapes import Summary, read_as
 
     folder = Path(run_dir)
     file = folder / "summary.json"
-    return RunResult(folder, read_recipe(folder), read_json(file) if file.exists() else None)
+    return RunResult(folder, read_recipe(folder), read_as(file, Summary) if file.exists() else None)
 
 
 def _as_texts(overrides: Overrides) -> list[str]:

@@ -117,9 +117,11 @@ class RunListener:
 
     def _end_stage(self) -> None:
         """Logs what the tables of the stage say that was told of last, if it is done and that is not logged yet."""
-        name, stage = self._stage, self._run.stage(self._stage)
-        planned = self._plan.get(name)
-        if planned is None or name in self._told or not stage.done:
+        name, planned = self._stage, self._plan.get(self._stage)
+        if planned is None or name in self._told:
+            return
+        stage = self._run.stage(name)
+        if not stage.done:
             return
         self._told.add(name)
         manifest = stage.manifest

@@ -11,11 +11,10 @@ from typing import Any
 
 from selfplay.config.section import PretrainedModel
 from selfplay.run.directory import RunDirectory, Stage
+from selfplay.run.place import BEST
 from selfplay.run.plan import Kind, PlannedStage, stage_name
 from selfplay.run.results import CurationResult, LabellingResult, SelectionResult, SelfplayResult, SynthesisResult
 from selfplay.training.rules import POLICY
-
-BEST = "best"
 
 
 @dataclass(frozen=True, slots=True)

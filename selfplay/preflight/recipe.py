@@ -100,17 +100,19 @@ def check_engine(recipe: Recipe) -> None:
 
 
 def check_models(recipe: Recipe) -> list[Finding]:
-    """Looks up the configuration and the tokenizer of named models; loads no weights.
+    """Looks up the configuration and the tokenizer of named models, and whether weights on this machine are whole.
 
     Raises:
-        PreflightError: a folder is not there, the hub does not know the name, or a chat template is missing.
+        PreflightError: a folder is not there, the hub does not know the name, a chat template is missing, or tensors.
     """
-    from selfplay.engines.loading import ModelError, look_up
+    from selfplay.engines.loading import look_up
+    from selfplay.engines.model_files import ModelError, check_weights
 
     findings = []
     for field, settings in _named_models(recipe).items():
         try:
             found = look_up(settings.name, settings.revision)
+            here = found is not None and check_weights(settings.name, settings.revision)
         except ModelError as error:
             raise PreflightError(f"{field}.name: {error}") from error
         if found is None:
@@ -118,7 +120,8 @@ def check_models(recipe: Recipe) -> list[Finding]:
             continue
         if field != "generator" and settings.prompt_style == "chat" and not found.chat_template:
             raise PreflightError(f"{field}.prompt_style: {settings.name} has no chat template; set it to raw")
-        findings.append(Finding(field, f"{settings.name} is a {found.architecture}"))
+        weights = "with all its tensors" if here else "whose weights are not on this machine yet"
+        findings.append(Finding(field, f"{settings.name} is a {found.architecture} {weights}"))
     return findings
 
 

@@ -13,12 +13,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from selfplay.config.secrets import struck
 from selfplay.report import charts, funnel, samples
 from selfplay.report.run_tables import RunTables
 from selfplay.run.directory import read_run
-from selfplay.run.files import read_json, write_text
+from selfplay.run.files import whole_file
+from selfplay.run.place import inside
 from selfplay.run.plan import Kind, Plan, PlannedStage, manifest_of, read_plan
 from selfplay.run.records import LabelledTask
+from selfplay.run.shapes import Summary, read_as
 from selfplay.tracking.digest import MetricDigest
 from selfplay.watching.rollouts import how_judged, test_text
 from selfplay.watching.terminal import duration
@@ -34,11 +37,12 @@ def write_report(run_path: Path) -> Path:
     """Writes `report.html` of a run, finished or not; what the run has not made yet is said to be missing.
 
     Raises:
-        RunError: the folder holds no run, or a damaged one.
+        RunError: the folder holds no run, or a damaged one, or `report.html` leads elsewhere.
         RecordError: one of its tables is damaged.
     """
-    target = run_path / "report.html"
-    write_text(target, render(run_path))
+    target = inside(run_path, "report.html")
+    with whole_file(target) as file:
+        file.write(render(run_path).encode("utf-8"))
     return target
 
 
@@ -48,6 +52,8 @@ def render(run_path: Path) -> str:
         loader=PackageLoader("selfplay", "report"),
         autoescape=True,
         undefined=StrictUndefined,
+        # Each value alone: the page's own scripts are known by their hashes.
+        finalize=lambda value: struck(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -127,7 +133,7 @@ def _summary(file: Path) -> dict[str, Any]:
     """The closing table, empty before there is one; figures that JSON cannot hold are null there, and NaN here."""
     if not file.exists():
         return {}
-    summary = read_json(file)
+    summary = read_as(file, Summary)
     for row in [*(summary.get("evaluation") or []), *(summary.get("gains") or [])]:
         row.update({name: math.nan for name in ("value", "low", "high") if row.get(name) is None})
     return summary

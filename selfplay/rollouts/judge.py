@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import BaseModel, ConfigDict
+
 from sandbox.model import Sandbox
 from sandbox.open import open_sandbox
 from selfplay.config.recipe import Domain
@@ -61,7 +63,7 @@ class Judge:
     def look_up(self, items: Sequence[Item]) -> tuple[list[str], dict[str, Verdict]]:
         """The key of each item, and the verdicts that are known, by key."""
         keys = [self._key(item) for item in items]
-        return keys, {key: Verdict(**row) for key, row in self._store.get_many(keys).items()}
+        return keys, self._store.get_many(keys, _verdict)
 
     def keep(self, verdicts: Mapping[str, Verdict]) -> None:
         """Stores verdicts by key, but for those that could not be reached."""
@@ -102,3 +104,20 @@ def _row(verdict: Verdict) -> dict[str, Any]:
     """A verdict as it is kept: of the details, only the components of a composite, which are logged by name."""
     components = verdict.details.get("components")
     return asdict(verdict) | {"details": {} if components is None else {"components": components}}
+
+
+class _KeptVerdict(BaseModel):
+    """A verdict as the store has it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    passed: bool
+    reward: float
+    status: str
+    reason: str
+    details: dict[str, Any]
+    seconds: float
+
+
+def _verdict(row: Any) -> Verdict:
+    return Verdict(**_KeptVerdict.model_validate(row).model_dump())

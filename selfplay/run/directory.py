@@ -17,8 +17,10 @@ import selfplay
 from selfplay.config import load as recipe_file
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import RunError, open_lock, read_json, remove_folder, write_json
+from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.plan import PlannedStage, write_plan
 from selfplay.run.results import Result, StageResult, read_result
+from selfplay.run.shapes import Manifest, read_as
 from selfplay.run.tables import Record, read_batches, read_columns, read_table, write_table
 
 LOCK_TRIES = 5
@@ -30,7 +32,7 @@ class Stage:
     def __init__(self, run: RunDirectory, name: str) -> None:
         self.run = run
         self.name = name
-        self.folder = run.path / "stages" / name
+        self.folder = inside(run.path, "stages", name)
         self.manifest_file = self.folder / "manifest.json"
 
     @property
@@ -40,12 +42,12 @@ class Stage:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """Counts, seconds and versions of a stage that is done."""
-        return read_json(self.manifest_file)
+        """Counts, seconds and versions of a stage that is done. Raises RunError where it is damaged."""
+        return read_as(self.manifest_file, Manifest)
 
     def write(self, table: str, record: type[Record], rows: Iterable[Record]) -> int:
         """Writes one of the stage's tables, and says how many rows it has."""
-        return write_table(self.folder / f"{table}.parquet", record, rows)
+        return write_table(inside(self.folder, f"{table}.parquet"), record, rows)
 
     def read(self, table: str, record: type[Record]) -> list[Record]:
         """Reads one of the stage's tables."""
@@ -111,7 +113,7 @@ class RunDirectory:
             reuse: another run, whose stages are taken over where their settings and inputs are the same.
 
         Raises:
-            RunError: another process is running it, or it cannot be written.
+            RunError: another process is running it, it cannot be written, or a link in it leads elsewhere.
         """
         with _umask(0o077 if recipe.compute.private else None):
             try:
@@ -122,6 +124,7 @@ class RunDirectory:
                 raise RunError(
                     f"{path}: cannot be written ({error.strerror}); choose another with --run-dir"
                 ) from error
+            refuse_ways_out(path)
             with open_lock(path, os.O_RDWR | os.O_CREAT) as lock:
                 if not _locked(lock):
                     raise RunError(f"{path}: another process is running it; wait for it, or choose another --run-dir")
@@ -168,9 +171,10 @@ class RunDirectory:
             return False
         theirs = self._reuse / "stages" / stage.name
         manifest = theirs / "manifest.json"
-        if not manifest.exists() or read_json(manifest).get("inputs") != key:
+        if not manifest.exists() or read_as(manifest, Manifest).get("inputs") != key:
             return False
         partial = stage.folder.with_name(f".{stage.name}.partial")
+        refuse_ways_out(theirs)
         remove_folder(partial)
         remove_folder(stage.folder)
         shutil.copytree(theirs, partial)

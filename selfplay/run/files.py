@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from selfplay.config.errors import UserError
+from selfplay.config.secrets import struck
 from verifiers.untrusted import files
 
 BLOCK_BYTES = 1_000_000
@@ -55,9 +56,9 @@ def _finite(value: Any) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file durably and atomically."""
+    """Writes a text file durably and atomically, without what looks like a secret."""
     with whole_file(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(struck(text).encode("utf-8"))
 
 
 @contextlib.contextmanager

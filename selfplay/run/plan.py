@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.run.files import RunError, read_json, write_json
+from selfplay.run.shapes import Manifest, read_as
 
 FILE = "plan.json"
 
@@ -103,7 +104,7 @@ def manifest_of(run_path: Path, stage: str) -> dict[str, Any]:
         RunError: it is damaged.
     """
     file = run_path / "stages" / stage / "manifest.json"
-    return read_json(file) if file.exists() else {}
+    return read_as(file, Manifest) if file.exists() else {}
 
 
 def write_plan(run_path: Path, stages: Sequence[PlannedStage]) -> None:
@@ -127,5 +128,5 @@ def read_plan(run_path: Path) -> Plan:
     try:
         rows = read_json(file)["stages"]
         return Plan(PlannedStage(Kind(row["kind"]), int(row["round"]), str(row["line"])) for row in rows)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RunError(f"{file}: is damaged ({error}); run the recipe again, which writes it anew") from error

@@ -9,6 +9,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from selfplay.config.secrets import struck
 from selfplay.run.files import RunError, read_json
 
 FILE = "progress.json"
@@ -69,7 +70,7 @@ def note_ending(run_path: Path, why: str) -> None:
         known = read_json(file)
     except RunError:
         known = {}
-    content = known | {"ended": why}
+    content = known | {"ended": struck(why)}
     try:
         _put(file, content)
     except OSError:
@@ -81,5 +82,5 @@ def note_ending(run_path: Path, why: str) -> None:
 
 def _put(file: Path, content: dict[str, Any]) -> None:
     partial = file.with_name(f".{FILE}.partial")
-    partial.write_text(json.dumps(content | {"written": time.time()}), encoding="utf-8")
+    partial.write_text(struck(json.dumps(content | {"written": time.time()})), encoding="utf-8")
     partial.replace(file)

@@ -6,9 +6,9 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -60,74 +60,85 @@ class ShardStore:
         return self.folder / key[:2] / f"{key}.unfinished.jsonl"
 
 
-class KeyedAnswers:
-    """Answers by content key in a table of SQLite with a write-ahead log, shared by all processes of a run."""
+class _RowStore:
+    """Rows of JSON by content key in one SQLite file with a write-ahead log, shared by all processes of a run."""
 
-    def __init__(self, file: Path, table: str, column: str, others: str = "") -> None:
-        """Takes the file, the table, the column of answers, and the definition of further columns."""
+    table: ClassVar[str]
+    columns: ClassVar[str]
+    """Of the table, the key first and the JSON last."""
+
+    def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._table, self._column = table, column
         self._lock = threading.Lock()
         self._database = sqlite3.connect(file, timeout=60, check_same_thread=False)
+        self._database.text_factory = bytes
         with self._lock, self._database:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute(
-                f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, {others}{column} TEXT NOT NULL)"
-            )
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS {self.table} ({self.columns})")
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Those answers that are known, by key."""
-        rows = self._rows(self._column, keys)
-        return {key: json.loads(row[0]) for key, row in rows.items()}
+    def get_many(self, keys: Iterable[str], read: Callable[[Any], Any] = dict) -> dict[str, Any]:
+        """Those rows that are known, by key. One that cannot be read any more is dropped, so that it is made again.
 
-    def _rows(self, what: str, keys: Iterable[str]) -> dict[str, Any]:
-        query = f"SELECT {what} FROM {self._table} WHERE key = ?"
+        Args:
+            keys: whose.
+            read: makes something of a row's content; raises where it is not what it should be.
+        """
+        return {key: row for key in set(keys) if (row := self._get(key, read)) is not None}
+
+    def _get(self, key: str, read: Callable[[Any], Any]) -> Any:
         with self._lock:
-            found = {key: self._database.execute(query, (key,)).fetchone() for key in set(keys)}
-        return {key: row for key, row in found.items() if row is not None}
-
-    def _keep(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Keeps rows; one already there stays as it is."""
-        if rows:
-            places = ", ".join("?" * len(rows[0]))
+            found = self._database.execute(f"SELECT * FROM {self.table} WHERE key = ?", (key,)).fetchone()
+        if found is None:
+            return None
+        try:
+            return read(json.loads(found[-1].decode("utf-8")))
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError):
             with self._lock, self._database:
-                self._database.executemany(f"INSERT OR IGNORE INTO {self._table} VALUES ({places})", rows)
+                self._database.execute(f"DELETE FROM {self.table} WHERE key = ?", (key,))
+            return None
+
+    def _put(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        marks = ", ".join("?" * (self.columns.count(",") + 1))
+        with self._lock, self._database:
+            self._database.executemany(f"INSERT OR IGNORE INTO {self.table} VALUES ({marks})", rows)
 
     def close(self) -> None:
         """Closes the database."""
         self._database.close()
 
 
-class VerdictStore(KeyedAnswers):
-    """Verdicts."""
+class VerdictStore(_RowStore):
+    """Verdicts by content key."""
 
-    def __init__(self, file: Path) -> None:
-        super().__init__(file, "verdicts", "verdict")
+    table = "verdicts"
+    columns = "key TEXT PRIMARY KEY, verdict TEXT NOT NULL"
 
     def put_many(self, verdicts: Mapping[str, Mapping[str, Any]]) -> None:
         """Keeps verdicts; one already there stays as it is."""
-        self._keep([(key, json.dumps(dict(verdict))) for key, verdict in verdicts.items()])
+        self._put([(key, json.dumps(dict(verdict))) for key, verdict in verdicts.items()])
 
 
-class SampleStore(KeyedAnswers):
-    """Answers of endpoints, with whom they were for and their tokens."""
+class SampleStore(_RowStore):
+    """Answers of endpoints by content key, with whom they were for and their tokens."""
 
-    def __init__(self, file: Path) -> None:
-        counts = "prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, "
-        super().__init__(file, "answers", "answer", f"owner TEXT NOT NULL, {counts}")
+    table = "answers"
+    columns = (
+        "key TEXT PRIMARY KEY, owner TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, "
+        "completion_tokens INTEGER NOT NULL, answer TEXT NOT NULL"
+    )
 
-    def known(self, keys: Iterable[str]) -> set[str]:
-        """Those keys that have an answer."""
-        return set(self._rows("1", keys))
+    def known(self, keys: Iterable[str], read: Callable[[Any], Any] = dict) -> set[str]:
+        """Those keys that have an answer which can be read; the arguments are those of `get_many`."""
+        return {key for key in set(keys) if self._get(key, read) is not None}
 
     def put(self, key: str, owner: str, answer: Mapping[str, Any]) -> None:
         """Keeps an answer, which must have `prompt_tokens` and `completion_tokens`; one already there stays."""
-        self._keep([(key, owner, answer["prompt_tokens"], answer["completion_tokens"], json.dumps(dict(answer)))])
+        self._put([(key, owner, answer["prompt_tokens"], answer["completion_tokens"], json.dumps(dict(answer)))])
 
     def tokens_of(self, owner: str) -> tuple[int, int]:
         """Prompt tokens and completion tokens of all answers for an owner."""
         query = "SELECT SUM(prompt_tokens), SUM(completion_tokens) FROM answers WHERE owner = ?"
         with self._lock:
             prompt_tokens, completion_tokens = self._database.execute(query, (owner,)).fetchone()
-        return prompt_tokens or 0, completion_tokens or 0
+        return int(prompt_tokens or 0), int(completion_tokens or 0)

@@ -23,7 +23,7 @@ from verifiers.untrusted.files import demand_file
 ROWS_AT_ONCE = 8192
 BYTES_AT_ONCE = 1 << 22
 """Most rows of a table, and about the most bytes of them, that what reads or writes it in a stream holds in memory."""
-UNREADABLE = (OSError, ValueError, OverflowError, pa.ArrowException)
+UNREADABLE = (OSError, ValueError, OverflowError, LookupError, pa.ArrowException)
 """Errors of Arrow at a file that is damaged."""
 DAMAGED = "delete it and run again"
 RECORDS_AT_ONCE = 128

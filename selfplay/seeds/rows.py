@@ -92,7 +92,7 @@ def _parquet_rows(path: Path, columns: Columns | None, told: Told) -> Iterator[R
                     number += 1
                     where = f"{path}, row {number}"
                     yield where, _bounded(where, row)
-    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
+    except (OSError, ValueError, OverflowError, LookupError, pa.ArrowException) as error:
         raise told(f"{path}: is not readable as Parquet after row {number} ({error})") from error
 
 

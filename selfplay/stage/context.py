@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 
 from selfplay.compute.clock import Clock
-from selfplay.compute.workers import Workers
+from selfplay.compute.workers import RANK_TIMEOUT_S, Workers
 from selfplay.config.annotation import AnnotatorEngine
 from selfplay.config.recipe import Recipe
 from selfplay.engines import loading
@@ -133,7 +133,10 @@ class Context:
         if side_by_side:
             results = self.workers.map(_call, calls, follow)
         else:
-            results = [self.workers.together(_call, call, follow) for call in calls]
+            results = [
+                self.workers.together(_call, call, follow, call[0].job.args.get("ddp_timeout", RANK_TIMEOUT_S))
+                for call in calls
+            ]
         for (training, place), metrics in zip(calls, results, strict=True):
             self.clock.wait_for_verdicts(metrics.get("reward_seconds", 0.0))
             self._keep(stage, training.name, place)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from selfplay.run.place import inside
 from selfplay.run.plan import Kind
 
 MODEL_MARK = "config.json"
@@ -42,7 +43,7 @@ def of_stage(
         counts: its figures.
     """
     wanted = recipe["tracking"]["wandb"].get("artifacts", "tables")
-    folder = run_path / "stages" / stage
+    folder = inside(run_path, "stages", stage)
     if wanted == "none" or not folder.is_dir():
         return []
     about = {"run": recipe["name"], "stage": stage, "seed": recipe["seed"], "counts": dict(counts)}

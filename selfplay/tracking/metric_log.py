@@ -13,13 +13,16 @@ summary     the closing figures
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import model_validator
+
 from selfplay.run.files import RunError
 from selfplay.run.plan import Kind
+from selfplay.run.shapes import Number, Seconds, Shape, fault_of
 from verifiers.untrusted.files import open_file
 from verifiers.untrusted.json_values import parse_json
 
@@ -27,6 +30,9 @@ METRICS_FILE = "metrics.jsonl"
 TABLES_FOLDER = "tables"
 OF_ROUNDS = (Kind.SELFPLAY, Kind.EVALUATION)
 """Kinds of stages that each round has one of."""
+LATEST = 1e12
+"""Unix seconds beyond which no line was written."""
+MOST_STEPS = 1 << 53
 ROUND_REWARD = "rollouts/reward"
 """The mean reward of rollouts that were all drawn before a round's training."""
 
@@ -121,12 +127,12 @@ def _parsed(line: bytes) -> Any:
 def metric_line(row: Any) -> MetricLine | None:
     """The metrics of a line's content, if it has any. In a file, what is no finite number is null."""
     try:
-        numbers = {name: math.nan if value is None else float(value) for name, value in row["metrics"].items()}
+        numbers = {_text(name): math.nan if value is None else float(value) for name, value in row["metrics"].items()}
         metrics = {name: value for name, value in numbers.items() if math.isfinite(value)}
         lost = tuple(name for name in numbers if name not in metrics)
-        step = None if row["step"] is None else int(row["step"])
-        kind, number = str(row.get("kind", "")), int(row.get("round", 0))
-        return MetricLine(float(row["time"]), str(row["stage"]), step, metrics, lost, kind, number)
+        step = None if row["step"] is None else _count(row["step"])
+        kind, number = _text(row.get("kind", "")), _count(row.get("round", 0))
+        return MetricLine(_moment(row), _text(row["stage"]), step, metrics, lost, kind, number)
     except (ValueError, OverflowError, TypeError, KeyError, AttributeError):
         return None
 
@@ -134,6 +140,61 @@ def metric_line(row: Any) -> MetricLine | None:
 def alarm_line(row: Any) -> AlarmLine | None:
     """The alarm that a line's content is, if it is one."""
     try:
-        return AlarmLine(float(row["time"]), str(row["stage"]), str(row["alarm"]), str(row["text"]))
+        return AlarmLine(_moment(row), _text(row["stage"]), _text(row["alarm"]), _text(row["text"]))
     except (ValueError, OverflowError, TypeError, KeyError):
         return None
+
+
+def _text(value: Any) -> str:
+    """Raises UnicodeEncodeError for half a character, which no tracker takes."""
+    text = str(value)
+    text.encode("utf-8")
+    return text
+
+
+def _moment(row: Any) -> float:
+    moment = float(row["time"])
+    if not abs(moment) <= LATEST:
+        raise ValueError("no time")
+    return moment
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number <= MOST_STEPS:
+        raise ValueError("no number of a step or a round")
+    return number
+
+
+class _Histogram(Shape):
+    edges: list[Number]
+    counts: list[Number]
+
+    @model_validator(mode="after")
+    def _fits(self) -> _Histogram:
+        if len(self.edges) != len(self.counts) + 1 or not self.counts:
+            raise ValueError("has not one edge more than counts")
+        return self
+
+
+class _Done(Shape):
+    seconds: Seconds
+    counts: dict[str, Any]
+
+
+class CopiedLine(Shape):
+    """What the other lines hold that trackers get a copy of."""
+
+    stage: str
+    kind: str = ""
+    table: str | None = None
+    done: _Done | None = None
+    alarm: str | None = None
+    text: str = ""
+    summary: dict[str, Any] | None = None
+
+
+def histograms_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The histograms of a line that have the shape of any."""
+    found = row.get("histograms")
+    return {k: v for k, v in found.items() if not fault_of(v, _Histogram)} if isinstance(found, dict) else {}

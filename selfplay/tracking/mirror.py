@@ -18,8 +18,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from sandbox.process.inside import take_channel
+from selfplay.config.secrets import strike_streams, struck
 from selfplay.run.directory import read_run
-from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, metric_line
+from selfplay.run.files import RunError
+from selfplay.run.place import inside
+from selfplay.run.shapes import fault_of
+from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, CopiedLine, Follower, histograms_of, metric_line
 from selfplay.tracking.mirror_process import remedy
 from selfplay.tracking.sinks import Sink
 
@@ -45,15 +49,28 @@ def copy_new(follower: Follower, sink: Sink, first: int, run_path: Path) -> None
 def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> None:
     line = metric_line(row)
     if line is not None:
-        sink.metrics(number, line, row.get("histograms") or {})
-    elif "table" in row:
-        sink.table(number, row["table"], run_path / TABLES_FOLDER / f"{row['table']}.jsonl")
-    elif "done" in row:
+        sink.metrics(number, line, histograms_of(row))
+    elif fault_of(row, CopiedLine) or not _is_text(row):
+        return
+    elif row.get("table") is not None:
+        # A name that leads elsewhere is none of ours.
+        with contextlib.suppress(RunError):
+            sink.table(number, row["table"], inside(run_path, TABLES_FOLDER, f"{row['table']}.jsonl"))
+    elif row.get("done") is not None:
         sink.done(number, row["stage"], row["done"] | {"kind": row.get("kind", "")})
-    elif "alarm" in row:
-        sink.alarm(number, row["alarm"], row["text"])
-    elif "summary" in row:
+    elif row.get("alarm") is not None:
+        sink.alarm(number, row["alarm"], row.get("text", ""))
+    elif row.get("summary") is not None:
         sink.summary(number, row["summary"])
+
+
+def _is_text(row: Mapping[str, Any]) -> bool:
+    """Whether all that a line says is made of whole characters, which trackers demand."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def copy_once(run_path: Path, name: str, sink: Sink) -> int:
@@ -121,6 +138,7 @@ def _main(run_path: Path, name: str, lines_before: int) -> None:
     os.nice(5)
     # A library that prints must not be taken for what this process has to say.
     into, out = take_channel()
+    strike_streams()
     told = os.fdopen(out, "w", buffering=1)
     ended, outcome = threading.Event(), [True]
 
@@ -136,7 +154,9 @@ def _main(run_path: Path, name: str, lines_before: int) -> None:
             follow(run_path, sink, ended, outcome)
     except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the run has to hear one sentence
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        told.write(json.dumps({"say": f"{name}: {reason}; the run keeps everything, and {remedy(run_path, name)}"}))
+        told.write(
+            json.dumps({"say": f"{name}: {struck(reason)}; the run keeps everything, and {remedy(run_path, name)}"})
+        )
         told.write("\n")
     told.write(json.dumps({"finished": True}) + "\n")
     told.flush()

@@ -7,6 +7,7 @@ from typing import Any
 
 from selfplay.config.errors import FAILED, UserError
 from selfplay.run.directory import read_run
+from selfplay.run.place import refuse_ways_out
 from selfplay.tracking import wandb_sink
 from selfplay.tracking.mirror import copy_once
 
@@ -29,9 +30,10 @@ def sync(
         init_timeout_s: seconds to wait for the server.
 
     Raises:
-        RunError: the folder holds no run.
+        RunError: the folder holds no run, or a link in it leads elsewhere, to what is not the run's to upload.
         SyncError: the server cannot be reached, has refused, or did not take everything; what it took is kept there.
     """
+    refuse_ways_out(run_path)
     recipe: dict[str, Any] = read_run(run_path)
     given = {"project": project, "entity": entity}
     settings = recipe["tracking"]["wandb"] | {name: value for name, value in given.items() if value is not None}

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from selfplay.config.recipe import Recipe
+from selfplay.config.secrets import struck
 from selfplay.run.files import repair_lines, write_text
+from selfplay.run.place import inside
 from selfplay.run.plan import Plan
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, line_count
 from selfplay.tracking.mirror_process import MirrorProcess
@@ -75,7 +77,7 @@ class Tracker:
         objects = (dict(zip(columns, row, strict=True)) for row in rows)
         text = "".join(json.dumps(item, ensure_ascii=False, default=str) + "\n" for item in objects)
         kept = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "table"
-        write_text(self._run_path / TABLES_FOLDER / f"{kept}.jsonl", text)
+        write_text(inside(self._run_path, TABLES_FOLDER, f"{kept}.jsonl"), text)
         self._write(stage, {"table": kept})
 
     def done(self, stage: str, seconds: float, counts: Mapping[str, Any]) -> None:
@@ -102,7 +104,7 @@ class Tracker:
         planned = self._plan.get(stage)
         place = {"kind": str(planned.kind), "round": planned.round} if planned is not None else {}
         line = {"time": round(time.time(), 3), "stage": stage} | place | dict(content)
-        self._file.write(json.dumps(_plain(line), allow_nan=False) + "\n")
+        self._file.write(struck(json.dumps(_plain(line), allow_nan=False)) + "\n")
 
 
 def _plain(value: Any) -> Any:

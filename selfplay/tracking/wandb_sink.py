@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selfplay.run.files import RunError, read_json, write_json, write_text
+from selfplay.run.place import inside
 from selfplay.tracking import artifacts
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, MetricLine, round_curves
 from verifiers.untrusted.files import json_rows, read_text
@@ -102,7 +103,7 @@ class WandbSink:
             if not isinstance(row, dict) or number in self._state["arrived"]:
                 continue
             if "table" in row:
-                file = self._run_path / TABLES_FOLDER / f"{row['table']}.jsonl"
+                file = inside(self._run_path, TABLES_FOLDER, f"{row['table']}.jsonl")
                 self._log(self._table(file, row["table"]), first - self._shift, commit=False)
                 self._sent.add(number)
             elif "done" in row:
@@ -188,9 +189,9 @@ class WandbSink:
             import wandb
 
             artifact = wandb.Artifact(wanted.name, type=wanted.kind, metadata=wanted.metadata)
-            for inside, file in wanted.files:
+            for name, file in wanted.files:
                 # What a stage has made does not change any more: no copy of it is needed.
-                artifact.add_file(str(file), name=inside, policy="immutable", skip_cache=True)
+                artifact.add_file(str(file), name=name, policy="immutable", skip_cache=True)
             if wanted.is_input and self._mode == "online":
                 self._run.use_artifact(artifact)
             else:
@@ -212,8 +213,6 @@ def _read_state(file: Path) -> dict[str, Any]:
 
 def _set_environment(folder: Path) -> None:
     """Settings that wandb reads from the environment only, before it is imported."""
-    # No crash reports about the user's run to W&B's own Sentry.
-    os.environ["WANDB_ERROR_REPORTING"] = "false"
     os.environ["WANDB_SILENT"] = "true"
     # Tables are staged in the user's home unless told otherwise, and a run writes to its own directory only.
     os.environ["WANDB_DATA_DIR"] = str(folder / "data")

@@ -26,6 +26,8 @@ RESERVED = {
     "eval_on_start": "the run evaluates each policy itself, on problems that no trainer sees",
     "load_best_model_at_end": "training.selection chooses the best policy, on development problems",
     "push_to_hub": "the run keeps its models in its own folder",
+    "log_completions_hub_repo": "the run keeps its rollouts in its own folder",
+    "trackio_space_id": "the run's own tracking logs every metric",
 }
 
 OF_FILES = {"accelerator_config", "deepspeed", "fsdp_config"}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import ModelRef
+from selfplay.engines.model_files import judge_checkpoint
 from selfplay.run.files import read_json, repair_lines
 from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, is_whole
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
@@ -18,12 +19,17 @@ def last_checkpoint(folder: Path) -> str | None:
     """The newest whole checkpoint below a trainer's output folder, from which there is something left to train.
 
     A trainer that resumes from the checkpoint of its last step would take one step more.
+
+    Raises:
+        ModelError: it holds files that no trainer of this project writes, as of a run that came from elsewhere.
     """
     marks = folder.glob(f"checkpoint-*/{CHECKPOINT_COMPLETE}")
     found = [mark.parent for mark in marks if is_whole(mark.parent) and _goes_on(mark.parent)]
     if not found:
         return None
-    return str(max(found, key=step_of))
+    newest = max(found, key=step_of)
+    judge_checkpoint(newest)
+    return str(newest)
 
 
 def step_of(checkpoint: Path | str) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 from selfplay.run.files import RunError, open_lock, read_json
 from selfplay.run.plan import Kind, Plan
 from selfplay.run.progress import FILE as PROGRESS_FILE
+from selfplay.run.shapes import Manifest, Progress, fault_of, read_as
 from selfplay.tracking.digest import MetricDigest, Shares
 from verifiers.untrusted.files import UnusableFile, json_object, open_file
 
@@ -47,7 +48,7 @@ def run_status(run_path: Path, plan: Plan, metrics: MetricDigest | None = None) 
         "name": run_path.resolve().name,
         "running": running,
         "finished": current is None,
-        "ended": None if running or current is None else _progress(run_path).get("ended"),
+        "ended": None if running or current is None else _ended(run_path),
         "stages_done": len(done),
         "stages": [_stage(name, place, begun, manifests[name]) for place, name in enumerate(planned)],
         "current": _current(run_path, current) if running else None,
@@ -78,7 +79,7 @@ def is_running(run_path: Path) -> bool:
 def _manifest(run_path: Path, stage: str) -> dict[str, Any] | None:
     file = run_path / "stages" / stage / "manifest.json"
     try:
-        return read_json(file) if file.exists() else None
+        return read_as(file, Manifest) if file.exists() else None
     except RunError as error:
         return {"seconds": 0.0, "counts": {"damaged": str(error)}}
 
@@ -99,10 +100,16 @@ def _progress(run_path: Path) -> dict[str, Any]:
         return {}
 
 
+def _ended(run_path: Path) -> str | None:
+    """The sentence that the last session ended with."""
+    said = _progress(run_path).get("ended")
+    return said if isinstance(said, str) else None
+
+
 def _current(run_path: Path, stage: str | None) -> Status | None:
     """The piece of work that goes on, with what is left of it."""
     found = _progress(run_path)
-    if found.get("stage") != stage or "work" not in found:
+    if found.get("stage") != stage or fault_of(found, Progress):
         return None
     now = time.time()
     total, done, rate = found.get("total"), found.get("done", 0), found.get("rate")

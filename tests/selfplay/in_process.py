@@ -24,5 +24,5 @@ class InProcess:
     def map(self, function: Any, jobs: Any, on_tick: Any = None) -> list[Any]:
         return [done for _, done in self.as_done(function, jobs)]
 
-    def together(self, function: Any, job: Any, on_tick: Any = None) -> Any:
+    def together(self, function: Any, job: Any, on_tick: Any = None, timeout_s: float = 0.0) -> Any:
         return function(job)

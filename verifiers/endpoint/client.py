@@ -196,7 +196,9 @@ class EndpointClient:
             raise RequestRefused(self._clean(f"the request failed: {type(error).__name__}: {error}")) from error
         try:
             return read(json.loads(content))
-        except (ValueError, RecursionError) as error:
+        except EndpointError:
+            raise
+        except Exception as error:  # an answer that nobody has thought of costs one try, and never the run
             reason = error if not isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else "it is not JSON"
             raise PassingFault(self._clean(f"the answer is no {_noun(path)}: {reason}")) from error
 
@@ -234,7 +236,8 @@ class EndpointClient:
         if text.isascii() and text.isdigit():
             seconds = float(text[:12])
         elif text:
-            with contextlib.suppress(ValueError):
+            # Such as a date at the end of time, or in a zone that is none.
+            with contextlib.suppress(ValueError, TypeError, LookupError, ArithmeticError):
                 seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
         return min(max(0.0, seconds), self._settings.longest_pause_s)
 

@@ -49,7 +49,7 @@ class MathVerifier(FinalAnswerVerifier):
         )
         super().__init__(comparer)
         rules = f"{percent_is_number:d}{require_box:d}"
-        self.fingerprint = f"math/4/{rules}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
+        self.fingerprint = f"math/6/{rules}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
 
     def compare(self, first: str, second: str) -> Comparison:
         """Compares two answers, symmetrically, without looking for them in a text."""
@@ -90,7 +90,7 @@ class MathVerifyVerifier(FinalAnswerVerifier):
             require_box=require_box,
         )
         super().__init__(comparer)
-        self.fingerprint = f"math_verify/2/{require_box:d}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
+        self.fingerprint = f"math_verify/3/{require_box:d}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
 
 
 def answer_reader(verifier: Verifier) -> MathVerifier | None:

@@ -81,7 +81,7 @@ class CodeVerifier:
         self._comparison = comparison
         self._partial_credit = partial_credit
         self._stop_early = stop_at_first_failure and not partial_credit
-        self.fingerprint = f"code/2/{comparison}/{partial_credit:d}{self._stop_early:d}"
+        self.fingerprint = f"code/3/{comparison}/{partial_credit:d}{self._stop_early:d}"
 
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion, which holds its program in its last fenced block."""

@@ -15,6 +15,8 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from selfplay.config.annotation import OpenAIEngine
 from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage, priced
 from selfplay.engines.api.tokenizer import EndpointTokenizer
@@ -104,14 +106,16 @@ class ApiEngine:
     def _asked(self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int]) -> _Questions:
         known = [self._identity(), asdict(sampling)]
         keys = [content_key("sample", *known, seed, text) for text, seed in zip(prompts, seeds, strict=True)]
-        return _Questions(keys, lambda place: self._sample(prompts[place], sampling, seeds[place]))
+        return _Questions(
+            keys, lambda place: self._sample(prompts[place], sampling, seeds[place]), _KeptSample.model_validate
+        )
 
     def _found(self, asked: _Questions, lost: Mapping[int, Missing]) -> Iterator[list[Sample | Missing]]:
         """The store's answers to the prompts, in order, and why the others are lost."""
         for start in range(0, len(asked.keys), READ_AT_ONCE):
             keys = asked.keys[start : start + READ_AT_ONCE]
-            rows = self._store.get_many(keys)
-            yield [lost.get(place) or _sample(rows[key]) for place, key in enumerate(keys, start)]
+            rows = self._store.get_many(keys, _KeptSample.model_validate)
+            yield [lost.get(place) or rows[key].sample() for place, key in enumerate(keys, start)]
 
     def score(
         self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None = None
@@ -122,11 +126,11 @@ class ApiEngine:
             EndpointRefused: the endpoint gives no log-probabilities of prompts.
             BudgetSpent, EndpointError: see `generate`.
         """
-        return [tuple(row["sums"]) for row in self._score(requests, on_progress)]
+        return [tuple(row.sums) for row in self._score(requests, on_progress)]
 
     def score_with_lengths(self, requests: Sequence[ScoringRequest]) -> list[list[tuple[float, int]]]:
         """For each request, each segment's summed log-probability and its number of tokens."""
-        return [list(zip(row["sums"], row["tokens"], strict=True)) for row in self._score(requests, None)]
+        return [list(zip(row.sums, row.tokens, strict=True)) for row in self._score(requests, None)]
 
     def find_score_mode(self) -> ScoreMode:
         """How the endpoint gives log-probabilities of prompts; asks it once.
@@ -167,17 +171,16 @@ class ApiEngine:
             "completion_tokens": scored.completion_tokens,
         }
 
-    def _score(self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None) -> list[_Row]:
+    def _score(self, requests: Sequence[ScoringRequest], on_progress: OnProgress | None) -> list[_KeptScores]:
         if not requests:
             return []
         mode = self.find_score_mode()
         assert self.tokenizer is not None
         encoded = [self.tokenizer.spans(request) for request in requests]
         keys = [content_key("score", self._identity(), ids, spans) for ids, spans in encoded]
-        self._demand(
-            self._finish(_Questions(keys, lambda place: self._sums(*encoded[place], mode)), on_progress).values()
-        )
-        rows = self._store.get_many(keys)
+        asked = _Questions(keys, lambda place: self._sums(*encoded[place], mode), _KeptScores.model_validate)
+        self._demand(self._finish(asked, on_progress).values())
+        rows = self._store.get_many(keys, _KeptScores.model_validate)
         return [rows[key] for key in keys]
 
     async def _try_score_modes(self) -> ScoreMode:
@@ -200,7 +203,7 @@ class ApiEngine:
 
     def _finish(self, asked: _Questions, on_progress: OnProgress | None) -> dict[int, Missing]:
         """Asks the endpoint for what the store lacks; each row goes there at once. Says what could not be got."""
-        known = self._store.known(asked.keys)
+        known = self._store.known(asked.keys, asked.read)
         left = deque(place for place, key in enumerate(asked.keys) if key not in known)
         lost: dict[int, Missing] = {}
         if on_progress is not None:
@@ -260,10 +263,11 @@ class ApiEngine:
 
 @dataclass(frozen=True, slots=True)
 class _Questions:
-    """Questions to an endpoint: the key of each item, and what asks for the item at a place."""
+    """Questions to an endpoint: the key of each item, what asks for the item at a place, what reads a kept answer."""
 
     keys: Sequence[str]
     answer: Callable[[int], Coroutine[Any, Any, _Row]]
+    read: Callable[[Any], object]
 
 
 class _NoScores(EndpointError):
@@ -287,5 +291,25 @@ def sample_seeds(seed: int, prompts: Sequence[str]) -> list[int]:
     return seeds
 
 
-def _sample(row: _Row) -> Sample:
-    return Sample(row["text"], tuple(row["token_ids"]), row["complete"], row["prompt_tokens"], row["completion_tokens"])
+class _Kept(BaseModel):
+    """An answer as the store has it."""
+
+    model_config = ConfigDict(strict=True)
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class _KeptSample(_Kept):
+    text: str
+    token_ids: list[int]
+    complete: bool
+
+    def sample(self) -> Sample:
+        """The completion."""
+        return Sample(self.text, tuple(self.token_ids), self.complete, self.prompt_tokens, self.completion_tokens)
+
+
+class _KeptScores(_Kept):
+    sums: list[float]
+    tokens: list[int]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from selfplay.config.annotation import OpenAIEngine
 from selfplay.engines.base import Sample, Sampling
-from verifiers.endpoint.reply import choice_of, read_reply, tokens_of
+from verifiers.endpoint.reply import Answered, choice_of, read_reply, tokens_of
 
 CHAT, RAW = "/chat/completions", "/completions"
 ENDED = frozenset(("stop", "eos", "eos_token", "stop_sequence", "end_turn"))
@@ -77,32 +78,42 @@ def read_sample(answer: Any, keep_thinking: bool = False) -> Sample:
 
 def read_scores(answer: Any, ids: Sequence[int], mode: ScoreMode) -> Scored:
     """The log-probabilities of an answer to `scoring`. Raises ValueError where they are not those of the ids."""
-    choice = choice_of(answer)
-    found = _named(choice, ids) if mode == "prompt_logprobs" else _echoed(choice, len(ids))
-    logprobs = [0.0, *(_logprob(value) for value in found[1:])]
-    return Scored(tuple(logprobs), *tokens_of(answer))
+    found = _named(answer, ids) if mode == "prompt_logprobs" else _echoed(answer, len(ids))
+    if any(value is None for value in found[1:]):
+        raise ValueError("a token of the prompt has no log-probability")
+    return Scored((0.0, *(value or 0.0 for value in found[1:])), *tokens_of(answer))
 
 
-def _named(choice: dict[str, Any], ids: Sequence[int]) -> list[Any]:
-    rows = choice.get("prompt_logprobs")
-    if not isinstance(rows, list) or len(rows) != len(ids):
+_Logprob = Annotated[float, Field(allow_inf_nan=False, le=_HIGHEST_LOGPROB)]
+
+
+class _Alternative(Answered):
+    logprob: _Logprob
+
+
+class _NamedChoice(Answered):
+    prompt_logprobs: list[dict[str, Any] | None]
+
+
+class _Echo(Answered):
+    token_logprobs: list[_Logprob | None]
+
+
+class _EchoedChoice(Answered):
+    logprobs: _Echo
+
+
+def _named(answer: Any, ids: Sequence[int]) -> list[float | None]:
+    rows = choice_of(answer, _NamedChoice).prompt_logprobs
+    if len(rows) != len(ids):
         raise ValueError(f"there are no log-probabilities for the prompt's {len(ids)} tokens")
-    entries = [row.get(str(token)) if isinstance(row, dict) else None for row, token in zip(rows, ids, strict=True)]
-    return [entry.get("logprob") if isinstance(entry, dict) else None for entry in entries]
+    entries = [row.get(str(token)) if row else None for row, token in zip(rows, ids, strict=True)]
+    return [None if entry is None else _Alternative.model_validate(entry).logprob for entry in entries]
 
 
-def _echoed(choice: dict[str, Any], count: int) -> list[Any]:
-    inner = choice.get("logprobs")
-    values = inner.get("token_logprobs") if isinstance(inner, dict) else None
+def _echoed(answer: Any, count: int) -> list[float | None]:
+    values = choice_of(answer, _EchoedChoice).logprobs.token_logprobs
     # More than one token beyond the prompt's would mean that the server put something before them.
-    if not isinstance(values, list) or not count <= len(values) <= count + 1:
+    if not count <= len(values) <= count + 1:
         raise ValueError(f"there are no log-probabilities for the prompt's {count} tokens")
     return values[:count]
-
-
-def _logprob(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("a token of the prompt has no log-probability")
-    if not -math.inf < value <= _HIGHEST_LOGPROB:
-        raise ValueError(f"{value} is no log-probability")
-    return float(max(value, -1e308))

@@ -11,7 +11,8 @@ import torch
 from selfplay.concepts.bank import bank_of
 from selfplay.concepts.embedding import EmbeddingJob, embed_concepts, embed_shard
 from selfplay.engines.base import ModelRef
-from selfplay.engines.loading import ModelError, load
+from selfplay.engines.loading import load
+from selfplay.engines.model_files import ModelError
 from selfplay.run.store import ShardStore
 from tests.selfplay.in_process import InProcess
 

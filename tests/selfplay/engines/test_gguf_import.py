@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,14 @@ def llama() -> tuple[Any, Any]:
 @pytest.fixture(scope="module")
 def gguf_file(llama: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as llama.cpp's converter would write it, unquantised."""
+    return _written(llama, tmp_path_factory.mktemp("gguf") / "tiny.gguf")
+
+
+def _written(llama: tuple[Any, Any], file: Path, leave_out: Callable[[str], bool] = lambda _: False) -> Path:
     import gguf
 
     network, tokenizer = llama
     config = network.config
-    file = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
     writer = gguf.GGUFWriter(str(file), "llama")
     writer.add_context_length(config.max_position_embeddings)
     writer.add_block_count(config.num_hidden_layers)
@@ -70,8 +74,7 @@ def gguf_file(llama: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) 
     writer.add_vocab_size(config.vocab_size)
     _add_tokenizer(writer, tokenizer)
     state = network.state_dict()
-    writer.add_tensor("token_embd.weight", state["model.embed_tokens.weight"].numpy())
-    writer.add_tensor("output_norm.weight", state["model.norm.weight"].numpy())
+    tensors = {"token_embd": state["model.embed_tokens.weight"], "output_norm": state["model.norm.weight"]}
     for layer in range(config.num_hidden_layers):
         for ours, theirs in NAMES.items():
             tensor = state[f"model.layers.{layer}.{ours}.weight"]
@@ -79,7 +82,10 @@ def gguf_file(llama: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) 
                 tensor = _interleaved(tensor, config.num_attention_heads)
             elif theirs == "attn_k":
                 tensor = _interleaved(tensor, config.num_key_value_heads)
-            writer.add_tensor(f"blk.{layer}.{theirs}.weight", tensor.contiguous().numpy())
+            tensors[f"blk.{layer}.{theirs}"] = tensor
+    for name, tensor in tensors.items():
+        if not leave_out(name):
+            writer.add_tensor(f"{name}.weight", tensor.contiguous().numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -123,13 +129,21 @@ def test_the_folder_computes_what_the_model_computed(llama: tuple[Any, Any], ggu
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "name a .gguf file"), (b"PK\x03\x04 a wheel", "must be unpacked first"), (b"GGUF", "cannot read it")],
+    [(None, "name a .gguf file"), (b"PK\x03\x04 a wheel", "must be unpacked first"), (b"GGUF", "cannot be loaded")],
 )
 def test_what_is_no_gguf_is_refused(content: bytes | None, message: str, tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(GgufError, match=message):
+        import_gguf(file, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["token_embd", "output_norm", "blk.1.attn_q", "blk.0.ffn_down", "blk.", ""])
+def test_a_file_with_gaps_is_refused(llama: tuple[Any, Any], tmp_path: Path, name: str) -> None:
+    file = _written(llama, tmp_path / "gaps.gguf", lambda tensor: tensor.startswith(name))
+    with pytest.raises(GgufError, match=r"gaps\.gguf lacks \d+ tensors|gaps\.gguf cannot be loaded"):
         import_gguf(file, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -12,7 +12,8 @@ import torch
 
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling
-from selfplay.engines.loading import ModelError, load_for_training, load_fresh, look_up
+from selfplay.engines.loading import load_for_training, load_fresh, look_up
+from selfplay.engines.model_files import ModelError
 from selfplay.run.records import Example, Pair
 from selfplay.trl_trainers.dpo import _row
 from selfplay.trl_trainers.sft import _encoded
@@ -83,7 +84,7 @@ def test_looking_up(chat_model: ModelRef, tiny_model: ModelRef, tmp_path: Path) 
     assert plain is not None
     assert not plain.chat_template
     assert look_up("nobody/no-such-model", None) is None
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="cannot be loaded"):
         look_up(str(tmp_path), None)
 
 

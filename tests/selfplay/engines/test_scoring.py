@@ -12,7 +12,8 @@ import torch
 
 from selfplay.engines import hf_engine, hf_scoring
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
-from selfplay.engines.loading import ModelError, load
+from selfplay.engines.loading import load
+from selfplay.engines.model_files import ModelError
 from tests.selfplay.engines.shard_jobs import generate_job, score_job
 
 REQUESTS = [

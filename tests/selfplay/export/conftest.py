@@ -56,7 +56,7 @@ def run(tmp_path: Path) -> Path:
                                 "kind": "openai",
                                 "model": "judge",
                                 "endpoint": {"base_url": "http://10.0.0.7/v1", "api_key_env": "OWN_KEY"},
-                                "extra_body": {"token": SECRET},
+                                "extra_body": {"user": SECRET},
                             }
                         }
                     }

@@ -324,3 +324,14 @@ def test_other_contents_are_other_inputs(tmp_path: Path) -> None:
     assert before == seed_files(recipe())
     written(tmp_path, ROW | {"answer": "5"})
     assert before != seed_files(recipe())
+
+
+@pytest.mark.parametrize("zone", ["Mars/Phobos", "+99:00", "../../etc/passwd", "Europe/Berlin\0"])
+@pytest.mark.parametrize("column", ["problem", "level"])
+def test_a_time_zone_that_is_none_is_one_sentence(tmp_path: Path, zone: str, column: str) -> None:
+    file = tmp_path / "seeds.parquet"
+    columns = {"problem": pa.array(["2 + 2?"]), "answer": pa.array(["4"])}
+    columns[column] = pa.array([0], pa.timestamp("us", tz=zone))
+    pq.write_table(pa.table(columns), file)
+    with pytest.raises(SeedError, match="is not readable as Parquet after row 0"):
+        read(file, unannotated=True)

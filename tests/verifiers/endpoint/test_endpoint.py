@@ -90,16 +90,16 @@ def test_settings_take_addresses_alone(url: str) -> None:
     ("choice", "expected"),
     [
         ({"message": {"content": "4"}, "finish_reason": "stop"}, EndpointReply("4", "", "stop", 7, 0)),
-        ({"message": {"content": None, "reasoning": "hm"}}, EndpointReply(None, "hm", "None", 7, 0)),
+        ({"message": {"content": None, "reasoning": "hm"}}, EndpointReply(None, "hm", "", 7, 0)),
         (
             {"message": {"content": "4", "reasoning_content": "a", "reasoning": "b"}},
-            EndpointReply("4", "a", "None", 7, 0),
+            EndpointReply("4", "a", "", 7, 0),
         ),
         ({"text": "4", "finish_reason": "length"}, EndpointReply("4", "", "length", 7, 0)),
     ],
 )
 def test_replies_of_chats_and_of_plain_prompts_are_read(choice: dict[str, Any], expected: EndpointReply) -> None:
-    usage = {"prompt_tokens": 7, "completion_tokens": True}
+    usage = {"prompt_tokens": 7, "completion_tokens": None}
     assert read_reply({"choices": [choice], "usage": usage}) == expected
 
 
