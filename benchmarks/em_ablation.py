@@ -18,7 +18,7 @@ from benchmarks._em_arms import CONVERGENCE, REWARDS, ArmError, arm_of, run_arms
 from benchmarks._em_figures import closing_view, figures
 from benchmarks._em_plot import draw_curves, draw_ends
 from selfplay.cli.run import launch_run
-from selfplay.cli.shared import load_recipe_file, refuse
+from selfplay.cli.shared import UNUSABLE, load_recipe_file
 from selfplay.config.load import RecipeError
 from selfplay.config.recipe import Recipe
 from selfplay.pipeline.stages import stage_table
@@ -35,7 +35,8 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
         arms, seeds = [*(REWARDS if asked.rewards else CONVERGENCE), *map(arm_of, asked.arm)], seeds_of(asked.seeds)
         run_arms(asked.recipe, asked.overrides, arms, seeds, folder, asked.rewards, _start, _say)
     except (ArmError, RecipeError) as error:
-        refuse(str(error))
+        _say(str(error))
+        raise SystemExit(UNUSABLE) from error
     found = figures(folder, arms, seeds, asked.rewards)
     write_json(folder / f"{kind}.json", found)
     (draw_ends if asked.rewards else draw_curves)(found, folder / f"{kind}.svg", recipe.name)

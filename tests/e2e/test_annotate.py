@@ -76,7 +76,7 @@ def test_the_commands_of_the_page(server: OpenAIServer, tmp_path: Path) -> None:
     assert f"ok  cold_start.annotators.teacher.engine: Qwen/Qwen2.5-72B-Instruct at {server.url} answers" in done.stdout
 
     done = as_told(first, tmp_path, server, "cold_start.annotation.budget.cost=0.001")
-    assert done.returncode == 3
+    assert done.returncode == 4
     assert "0.001 are spent" in done.stderr
     assert "with a higher cold_start.annotation.budget.cost; nothing is asked or paid for twice" in done.stderr
     done = as_told(raised, tmp_path, server)

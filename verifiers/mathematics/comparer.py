@@ -64,7 +64,6 @@ class LibraryComparer:
     """
 
     by_library = True
-    program = "verifiers.mathematics.worker"
 
     def __init__(
         self,
@@ -78,7 +77,11 @@ class LibraryComparer:
     ) -> None:
         """`deadline_s` and `memory_mb` bound one verdict; `require_box` takes an answer from a box only;
         `percent_is_number` lets 50 stand for 50%."""
-        self.pool = WorkerPool(self.program, workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
+        # Most pairs need no algebra, and its libraries take four times as long to load as all else.
+        self._readers, self._algebra = (
+            WorkerPool(f"verifiers.mathematics.{program}", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
+            for program in ("reader", "algebra")
+        )
         self._deadline_s = deadline_s
         self._rules = {"library": self.by_library, "box": require_box, "percent": percent_is_number}
         self._compared: BoundedCache[tuple[str, ...], Comparison] = BoundedCache(cache_size)
@@ -87,8 +90,12 @@ class LibraryComparer:
 
     def judge(self, pairs: Sequence[Pair]) -> list[Found]:
         """Judges completions by gold texts, given as (gold text, completion)."""
+        return self._decide("judge", pairs)
+
+    def _decide(self, kind: str, pairs: Sequence[Pair]) -> list[Found]:
+        """Has pairs read, and compared by rules, and then those compared that the rules don't decide."""
         unread = [pair for pair in pairs if self._golds.get((pair[0], True)) is not False]
-        questions = [self._question("judge", gold=gold, completion=text) for gold, text in unread]
+        questions = [self._question(kind, gold=gold, completion=text) for gold, text in unread]
         outcomes = dict(zip(unread, self._read(questions), strict=True))
         found = {pair: self._found(outcome) for pair, outcome in outcomes.items()}
         self._blame(found, {pair: (pair[0], outcome) for pair, outcome in outcomes.items()}, text=True)
@@ -105,7 +112,12 @@ class LibraryComparer:
         """Compares two answers."""
         if _is_integer(first) and _is_integer(second):
             return _SAME if first == second else _DIFFERENT
-        return self._compare({(first, second): 0.0})[first, second][0]
+        known = self._compared.get(self._key(first, second)) or self._compared.get((first, second, _UNDECIDED))
+        if known is None and self.by_library:
+            known = self._compare({(first, second): 0.0})[first, second][0]
+        elif known is None:
+            known = self._decide("rules", [(second, first)])[0].comparison
+        return known
 
     def extract(self, completion: str) -> str | None:
         """Returns the final answer of a completion; None where it has none, or none within the bounds."""
@@ -126,9 +138,14 @@ class LibraryComparer:
         for cache in (self._compared, self._golds, self._spellings):
             cache.clear()
 
+    def close(self) -> None:
+        """Ends the worker processes."""
+        self._readers.close()
+        self._algebra.close()
+
     def _read(self, questions: Sequence[object]) -> list[WorkerOutcome]:
         bounds = [Bounds(self._deadline_s, _READING * self._deadline_s)] * len(questions)
-        return self.pool.spread(questions, bounds)
+        return self._readers.spread(questions, bounds)
 
     def _compare(self, asked: Mapping[Pair, float]) -> dict[Pair, tuple[Comparison, float]]:
         """Compares pairs, each with the seconds that were spent on it before; adds those that this took."""
@@ -141,7 +158,7 @@ class LibraryComparer:
         left = [pair for pair in asked if pair not in known]
         questions = [self._question("compare", first=first, second=second) for first, second in left]
         bounds = [Bounds(max(self._deadline_s - asked[pair], 0.1), _COMPARING * self._deadline_s) for pair in left]
-        outcomes = dict(zip(left, self.pool.spread(questions, bounds), strict=True))
+        outcomes = dict(zip(left, self._algebra.spread(questions, bounds), strict=True))
         found = {pair: Found(_comparison(pair, outcome), seconds=outcome.seconds) for pair, outcome in outcomes.items()}
         self._blame(found, {pair: (pair[1], outcome) for pair, outcome in outcomes.items()}, text=False)
         for pair, one in found.items():
@@ -163,7 +180,8 @@ class LibraryComparer:
         golds = [gold for gold in dict.fromkeys(open_ones.values()) if self._golds.get((gold, text)) is None]
         questions = [self._question("weigh", gold=gold, text=text) for gold in golds]
         bounds = [Bounds(0.5 * self._deadline_s, _WEIGHING * self._deadline_s)] * len(golds)
-        for gold, outcome in zip(golds, self.pool.spread(questions, bounds), strict=True):
+        pool = self._readers if text else self._algebra
+        for gold, outcome in zip(golds, pool.spread(questions, bounds), strict=True):
             if outcome.status not in {"died", "timed_out"}:
                 self._golds.put((gold, text), outcome.status == "ok" and outcome.value["plain"])
         for key, gold in open_ones.items():

@@ -28,7 +28,6 @@ class FinalAnswerVerifier:
     def __init__(self, comparer: LibraryComparer) -> None:
         """Takes what puts texts to workers."""
         self._comparer = comparer
-        self._pool = comparer.pool
 
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion."""
@@ -51,7 +50,7 @@ class FinalAnswerVerifier:
 
     def close(self) -> None:
         """Ends the worker processes."""
-        self._pool.close()
+        self._comparer.close()
 
 
 def _texts(task: Task, completion: str) -> Pair | None:

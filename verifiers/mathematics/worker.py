@@ -1,12 +1,11 @@
 """The work of the math verifiers on texts of models and data sets, all of it in a process that can be killed.
 
-Runs as a program that the pool starts (`python -m verifiers.mathematics.worker`). Every question has bounds of
-processor time, wall time and memory, so that whatever extraction, reading or algebra do with a text costs it alone.
+Two programs that the pool starts answer by it: `reader`, and `algebra`, which has loaded the libraries. Every question
+has bounds of processor time, wall time and memory, so that whatever is done with a text costs it alone.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -18,7 +17,6 @@ from verifiers.mathematics.reading.form import fault_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.spelling import squeezed
 from verifiers.patterns import linear
-from verifiers.pool.serving import serve
 
 Question = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -50,6 +48,12 @@ def _judge(question: Question) -> Reply:
     found, reason = _answer_in(question["completion"], gold, question["box"])
     if found is None:
         return {"status": "no_answer", "reason": reason}
+    return {"answer": found, "gold": gold, **_faults_told(found, gold, _by_rules(found, gold, question))}
+
+
+def _rules(question: Question) -> Reply:
+    """Compares an answer with a gold one as `_judge` does."""
+    found, gold = question["completion"], question["gold"]
     return {"answer": found, "gold": gold, **_faults_told(found, gold, _by_rules(found, gold, question))}
 
 
@@ -89,6 +93,7 @@ def _canonical(question: Question) -> Reply:
 
 _ANSWERS: Mapping[str, Callable[[Question], Reply]] = {
     "judge": _judge,
+    "rules": _rules,
     "compare": _compare,
     "weigh": _weigh,
     "extract": _extract,
@@ -150,12 +155,5 @@ def _shown(text: str, question: Question) -> str:
     return text.replace("\\%", "").replace("%", "") if question["percent"] else text
 
 
-def warm_up() -> None:
-    """Loads what every question needs, so that the first one doesn't pay for it."""
-    second_reading.warm_up()
-    symbolic.warm_up()
-
-
-if __name__ == "__main__":
-    sys.setrecursionlimit(2000)
-    serve(answer, warm_up)
+DEEPEST = 2000
+"""Calls within one another."""

@@ -23,7 +23,7 @@ from selfplay.config.secrets import STRUCK, struck
 from selfplay.run.directory import RunDirectory
 from selfplay.run.files import write_json, write_text
 from selfplay.run.progress import ProgressFile, note_ending
-from selfplay.tracking import Tracker
+from selfplay.tracking.tracker import Tracker
 
 ROOT = Path(__file__).parents[3]
 LETTERS = st.sampled_from("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789")

@@ -18,9 +18,9 @@ from selfplay.run.directory import RunDirectory, Stage
 from selfplay.run.files import RunError
 from selfplay.run.place import inside
 from selfplay.run.records import Seed
-from selfplay.tracking import Tracker
 from selfplay.tracking.artifacts import of_stage
 from selfplay.tracking.sync import sync
+from selfplay.tracking.tracker import Tracker
 
 ENGINE = {"kind": "local", "name": "x/y"}
 SETTINGS: dict[str, Any] = {

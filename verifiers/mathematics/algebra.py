@@ -1,0 +1,20 @@
+"""The program of the workers that compare what rules don't decide: `python -m verifiers.mathematics.algebra`."""
+
+from __future__ import annotations
+
+import sys
+
+from verifiers.mathematics.comparing import second_reading, symbolic
+from verifiers.mathematics.worker import DEEPEST, answer
+from verifiers.pool.serving import serve
+
+
+def warm_up() -> None:
+    """Loads what every question needs, so that the first one doesn't pay for it."""
+    second_reading.warm_up()
+    symbolic.warm_up()
+
+
+if __name__ == "__main__":
+    sys.setrecursionlimit(DEEPEST)
+    serve(answer, warm_up)
