@@ -18,7 +18,8 @@ from benchmarks._em_arms import CONVERGENCE, REWARDS, ArmError, arm_of, run_arms
 from benchmarks._em_figures import closing_view, figures
 from benchmarks._em_plot import draw_curves, draw_ends
 from selfplay.cli.run import launch_run
-from selfplay.cli.shared import UNUSABLE, load_recipe_file
+from selfplay.cli.shared import load_recipe_file
+from selfplay.config.errors import UNUSABLE
 from selfplay.config.load import RecipeError
 from selfplay.config.recipe import Recipe
 from selfplay.pipeline.stages import stage_table

@@ -20,12 +20,13 @@ from selfplay.run.directory import RunDirectory, read_recipe
 from selfplay.run.files import RunError
 from selfplay.run.plan import Plan, expected, manifest_of, read_plan
 from selfplay.tracking.alarms import Curves, raised
-from selfplay.tracking.metric_log import Follower, metric_line, read_alarms, read_lines, read_metrics
+from selfplay.tracking.metric_log import Follower, metric_line
 from selfplay.tracking.mirror import copy_new
 from selfplay.tracking.tensorboard_sink import TensorboardSink
 from selfplay.tracking.tracker import Tracker
 from selfplay.watching.status import run_status
 from tests.selfplay.report.conftest import FakeRun
+from tests.selfplay.tracking.reading import read_alarms, read_lines, read_metrics
 
 VALUES: list[Any] = [
     *(None, True, -1, 0, 3.5, 10**400, -(10**400), 2**63, "", "x", "../x", "\ud800", [], {}, [1], [[]], {"a": 1}, [{}]),
