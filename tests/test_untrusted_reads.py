@@ -20,12 +20,10 @@ OUR_DATABASE = "a value of the run's own database"
 ALLOWED = {
     "selfplay/cli/installation.py": "files of this installation, against its RECORD",
     "selfplay/pipeline/api.py": "a table, after `demand_file`",
-    "selfplay/report/run_tables.py": "a table, after `demand_file`",
     "selfplay/run/progress.py": "writes over a file where no room is for another",
     "selfplay/run/store.py": OUR_DATABASE + ", and a table, after `demand_file`",
     "selfplay/run/tables.py": "a table, after `demand_file`",
     "selfplay/seeds/rows.py": "a table, after `demand_file`",
-    "selfplay/stage/context.py": "the log that a worker of this process is writing",
     "selfplay/tracking/mirror_process.py": OUR_PIPE,
     "verifiers/conformance/child.py": OUR_PIPE,
     "verifiers/conformance/subject.py": OUR_PIPE,

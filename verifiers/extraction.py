@@ -176,12 +176,14 @@ def choice_letter(text: str) -> str | None:
     if leading and not _ARTICLE.match(text):
         return _settled(text, leading)
     tail = text[-MAX_ANSWER:]
-    for found in reversed(list(_CHOICE_ALONE.finditer(tail))):
+    letters = list(_CHOICE_ALONE.finditer(tail))
+    for found in reversed(letters):
         begun = max((part.end() for part in _CLAUSE_PART.finditer(tail[: found.start()])), default=0)
         clause = tail[begun : found.start()]
         if denies(clause) or DENIAL.search(clause):
             continue
-        alone = not _MARKUP.sub("", clause).strip(" (")
+        bracketed = len(letters) == 1 and found.group().startswith("(") and found.group().endswith(")")
+        alone = bracketed or not _MARKUP.sub("", clause).strip(" (")
         return _settled(tail, found) if alone or CHOOSING.search(clause) else None
     return None
 

@@ -1,4 +1,4 @@
-"""What Python's multiprocessing needs of a host, where programs have neither sockets with names nor /dev/shm.
+"""The parts of a host that Python's multiprocessing needs, where programs have neither sockets with names nor /dev/shm.
 
 Semaphores are pipes that hold a byte for each unit, and the listeners of managers are named pipes in the program's own
 folder: both work between all processes of one test. Processes that are started afresh (`spawn`) do without them.

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import typer
 
-from selfplay.cli.check import check
 from selfplay.cli.models import import_gguf
 from selfplay.cli.prompts import export_app, prompts
 from selfplay.cli.rollouts import rollouts
-from selfplay.cli.run import run, synthesize
+from selfplay.cli.run import check, run, synthesize
 from selfplay.cli.sandbox import sandbox_app
 from selfplay.cli.shared import Commands
 from selfplay.cli.status import report, status, track_app

@@ -1,4 +1,4 @@
-"""`selfplay run` and `selfplay synthesize`: whatever stops a run is one sentence and an exit code."""
+"""`selfplay run`, `selfplay synthesize` and `selfplay check`: whatever stops a run is one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -54,6 +54,17 @@ def run(
             from selfplay.watching.terminal import closing_table
 
             show(closing_table(summary))
+
+
+def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Validate a recipe, show its plan, and try its rewards on known answers; loads no weights."""
+    loaded = load_recipe_file(recipe, overrides)
+    from selfplay import pipeline
+    from selfplay.cli.views import plan_view
+
+    show(plan_view(loaded))
+    for finding in pipeline.check(loaded):
+        typer.echo(f"ok  {finding.name}: {finding.detail}")
 
 
 def synthesize(

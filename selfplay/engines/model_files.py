@@ -7,10 +7,11 @@ followed. A weights file may lack tensors, for which a library would put random 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from verifiers.untrusted.files import read_json
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -199,10 +200,7 @@ def _json(name: str, file: str, revision: str | None, local_files_only: bool = F
     path = _file(name, file, revision, local_files_only)
     if path is None:
         return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"the model {name!r}: {file} is damaged ({str(error)[:100]}); download it again") from error
+    content = read_json(path, ModelError, "it is damaged: download it again")
     if not isinstance(content, dict):
         raise ModelError(f"the model {name!r}: {file} holds no JSON object; download it again")
     return content

@@ -1,4 +1,4 @@
-"""What the small files of a run hold, as far as others rely on it: a damaged one is one sentence, not a traceback."""
+"""The shapes of a run's small files, as far as others rely on them: a damaged one is one sentence, no traceback."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Summary(Shape):
     overhead_share: Number | None = None
 
 
-class Progress(Shape):
+class ProgressNote(Shape):
     """`progress.json` amid a piece of work."""
 
     stage: str

@@ -183,7 +183,7 @@ class _Done(Shape):
 
 
 class CopiedLine(Shape):
-    """What the other lines hold that trackers get a copy of."""
+    """The part of other lines that trackers get a copy of."""
 
     stage: str
     kind: str = ""

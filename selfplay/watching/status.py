@@ -14,7 +14,7 @@ from typing import Any
 from selfplay.run.files import RunError, open_lock, read_json
 from selfplay.run.plan import Kind, Plan
 from selfplay.run.progress import FILE as PROGRESS_FILE
-from selfplay.run.shapes import Manifest, Progress, fault_of, read_as
+from selfplay.run.shapes import Manifest, ProgressNote, fault_of, read_as
 from selfplay.tracking.digest import MetricDigest, Shares
 from verifiers.untrusted.files import UnusableFile, json_object, open_file
 
@@ -109,7 +109,7 @@ def _ended(run_path: Path) -> str | None:
 def _current(run_path: Path, stage: str | None) -> Status | None:
     """The piece of work that goes on, with what is left of it."""
     found = _progress(run_path)
-    if found.get("stage") != stage or fault_of(found, Progress):
+    if found.get("stage") != stage or fault_of(found, ProgressNote):
         return None
     now = time.time()
     total, done, rate = found.get("total"), found.get("done", 0), found.get("rate")

@@ -156,7 +156,7 @@ def test_a_decorated_function_in_the_working_folder(cases: Path, tmp_path: Path)
         (["last_word", "--params", "case=1"], "does not take these parameters"),
         (["last_word", "--params", "nonsense"], "--params 'nonsense': must be key=value, or a mapping"),
         (["nowhere_at_all:thing"], "could not be loaded from nowhere_at_all:thing"),
-        (["last_word", "--cases", "none.jsonl"], "none.jsonl: No such file"),
+        (["last_word", "--cases", "none.jsonl"], "none.jsonl: cannot be read (No such file"),
     ],
 )
 def test_mistakes_are_one_sentence(installed: Path, tmp_path: Path, arguments: list[str], says: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -137,13 +138,13 @@ SPELLINGS = [
 def counting(math: MathVerifier) -> list[Any]:
     """The questions that reach a worker from now on."""
     asked: list[Any] = []
-    ask_many = math._pool.ask_many
 
-    def counted(questions: Sequence[Any], bounds: Any = None) -> list[WorkerOutcome]:
-        asked.extend(question for question in questions if question["do"] == "compare")
-        return ask_many(questions, bounds)
+    def counted(ask_many: Any, questions: Sequence[Any], bounds: Any = None) -> list[WorkerOutcome]:
+        asked.extend(question for question in questions if question["do"] in {"rules", "compare"})
+        return list(ask_many(questions, bounds))
 
-    math._pool.ask_many = counted  # type: ignore[method-assign]
+    for pool in (math._comparer._readers, math._comparer._algebra):
+        pool.ask_many = functools.partial(counted, pool.ask_many)  # type: ignore[method-assign]
     return asked
 
 

@@ -64,6 +64,8 @@ class LibraryComparer:
     """
 
     by_library = True
+    programs = ("verifiers.mathematics.worker", "verifiers.mathematics.algebra")
+    """Of the workers that read, and of those that compare what rules don't decide."""
 
     def __init__(
         self,
@@ -79,8 +81,8 @@ class LibraryComparer:
         `percent_is_number` lets 50 stand for 50%."""
         # Most pairs need no algebra, and its libraries take four times as long to load as all else.
         self._readers, self._algebra = (
-            WorkerPool(f"verifiers.mathematics.{program}", workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
-            for program in ("reader", "algebra")
+            WorkerPool(program, workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
+            for program in self.programs
         )
         self._deadline_s = deadline_s
         self._rules = {"library": self.by_library, "box": require_box, "percent": percent_is_number}

@@ -1,11 +1,13 @@
 """The work of the math verifiers on texts of models and data sets, all of it in a process that can be killed.
 
-Two programs that the pool starts answer by it: `reader`, and `algebra`, which has loaded the libraries. Every question
-has bounds of processor time, wall time and memory, so that whatever is done with a text costs it alone.
+Runs as a program that the pool starts (`python -m verifiers.mathematics.worker`), and within another, `algebra`, which
+has loaded the libraries. Every question has bounds of processor time, wall time and memory, so that whatever is done
+with a text costs it alone.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -17,6 +19,7 @@ from verifiers.mathematics.reading.form import fault_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.spelling import squeezed
 from verifiers.patterns import linear
+from verifiers.pool.serving import serve
 
 Question = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -157,3 +160,8 @@ def _shown(text: str, question: Question) -> str:
 
 DEEPEST = 2000
 """Calls within one another."""
+
+
+if __name__ == "__main__":
+    sys.setrecursionlimit(DEEPEST)
+    serve(answer, lambda: None)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import hmac
 import logging
 import time
-from collections import Counter
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,6 @@ from verifiers.service.connections import client_of
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.models import ErrorName, ProblemDetails
 from verifiers.service.settings import ServiceLimits
-from verifiers.service.turns import Turns
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Answered without a token, for probes."""
@@ -33,6 +33,42 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _EXCHANGE = "reward_exchange"
 _REFUSALS_PER_S, _REFUSALS_AT_ONCE, _LONGEST_PAUSE_S = 10.0, 20, 1.0
 _log = logging.getLogger("selfplay.reward_service")
+
+
+class Turns:
+    """Turns at something that only one may do at a time: client by client, and for each first come, first served.
+
+    For one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._busy = False
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @contextlib.asynccontextmanager
+    async def turn(self, client: str) -> AsyncIterator[None]:
+        """Waits for a turn, and has it until the end of the `with`."""
+        while self._busy:
+            mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(client, deque()).append(mine)
+            await mine
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+            self._call_next()
+
+    def _call_next(self) -> None:
+        while self._waiting:
+            client = next(iter(self._waiting))
+            line = self._waiting.pop(client)
+            one = line.popleft()
+            if line:
+                self._waiting[client] = line
+            if not one.done():
+                one.set_result(None)
+                return
 
 
 @dataclass(slots=True)

@@ -63,7 +63,8 @@ def open_file(
     except (OSError, ValueError) as error:
         # A pipe that nobody reads, a socket, and a folder that was to be written, are found out here.
         reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL"
-        raise told(f"{where}: cannot be read ({reason}); {remedy}") from error
+        done = "read" if flags & os.O_ACCMODE == os.O_RDONLY else "written"
+        raise told(f"{where}: cannot be {done} ({reason}); {remedy}") from error
     kind = stat.S_IFMT(os.fstat(handle).st_mode)
     if kind != stat.S_IFREG:
         os.close(handle)
@@ -87,12 +88,20 @@ def read_bytes(path: Path | str, told: Told = UnusableFile, remedy: str = REMEDY
     """The content of a file of at most so many bytes."""
     with open_file(path, told, remedy) as file:
         try:
-            content = file.read(most + 1)
+            # By blocks: one read of so many bytes would take the memory for all of them first.
+            content = _blocks(file, most + 1)
         except OSError as error:
             raise told(f"{shown(path)}: cannot be read ({error.strerror}); {remedy}") from error
     if len(content) > most:
         raise told(f"{shown(path)}: is larger than {most} bytes; {remedy}")
     return content
+
+
+def _blocks(file: BinaryIO, most: int) -> bytes:
+    content = bytearray()
+    while len(content) < most and (block := file.read(min(BLOCK, most - len(content)))):
+        content += block
+    return bytes(content)
 
 
 def read_text(path: Path | str, told: Told = UnusableFile, remedy: str = REMEDY, most: int = LARGEST) -> str:

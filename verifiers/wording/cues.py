@@ -146,7 +146,7 @@ FOREIGN_LETTERS = re2.compile(
     r"[\p{Cyrillic}\p{Hebrew}\p{Arabic}\p{Devanagari}\p{Thai}\p{Hangul}\p{Hiragana}\p{Katakana}\p{Han}]|\p{Greek}{3}"
     r"|[A-Za-z\x{c0}-\x{24f}\x{1e00}-\x{1eff}]*[\x{c0}-\x{d6}\x{d8}-\x{f6}\x{f8}-\x{24f}\x{1e00}-\x{1eff}][A-Za-z\x{c0}-\x{24f}\x{1e00}-\x{1eff}]+"
 )
-"""What only words have, not formulas."""
+"""Characters that only words have, not formulas."""
 
 CHOOSING = re2.compile(
     r"(?i)\b(?:choos\w*|chose|pick\w*|select\w*|option|choice|answer|correct|right|go with|opt for|letter)\b"

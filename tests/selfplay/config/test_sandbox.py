@@ -31,7 +31,7 @@ def recipe(*overrides: str) -> Recipe:
     [
         (["sandbox.backend=remote"], "needs url"),
         (["sandbox.backend=remote", "sandbox.url=fusion:8080"], "is no http:// or https:// address"),
-        (["sandbox.backend=remote", "sandbox.url=http://me:secret@fusion"], "holds a password"),
+        (["sandbox.backend=remote", "sandbox.url=http://me:secret@fusion"], "looks like a secret"),
         ([*REMOTE, "sandbox.packages=[numpy]"], "cannot be chosen"),
         (["sandbox.url=http://fusion:8080"], "url is set, but the backend is auto"),
         (["sandbox.token_env=TOKEN"], "token_env is set"),

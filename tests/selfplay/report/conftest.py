@@ -57,7 +57,7 @@ class FakeRun:
                     "math": {"seeds": {"kind": "quickstart", "grammar": "math"}},
                     "code": {"seeds": {"kind": "quickstart", "grammar": "code"}, "verifier": "code"},
                 },
-                "training": {"grpo": {"args": {"note": self.hostile}}},
+                "training": {"grpo": {"args": {"note": self.hostile.replace("\0", "")}}},
             }
         )
         write_json(self.path / "recipe.json", recipe.model_dump(mode="json"))

@@ -84,6 +84,6 @@ def test_components_are_kept_and_get_the_recipes_workers(tmp_path: Path) -> None
         [fresh], [kept] = judge.judge([item]), judge.judge([item])
         assert component_rewards(fresh) == component_rewards(kept) == {"right": 1.0, "form": 0.0}
         reader: Any = answer_reader(judge.verifiers["math"])
-        assert reader._pool.workers == 3
+        assert reader._comparer._readers.workers == 3
     finally:
         judge.close()

@@ -225,7 +225,7 @@ def test_a_task_is_read_with_its_whole_label(tmp_path: Path, write: str, monkeyp
         ({"entry_point": None}, "`tests[0].input` must be text; tests of functions need `entry_point`"),
         ({"entry_point": "f; g"}, "`entry_point` 'f; g' is no name of a function"),
         ({"language": "cpp"}, "`entry_point` names a function, and those of cpp programs are not called"),
-        ({"language": "cobol"}, "`language` must be one of python, cpp, not 'cobol'"),
+        ({"language": "cobol"}, "`language` must be one of python, cpp, cpp17, cpp20, cpp23, not 'cobol'"),
         ({"time_limit_s": 0}, "`time_limit_s` must be more than 0"),
         ({"memory_mb": "big"}, "`memory_mb` must be a number"),
         ({"float_tolerance": -1}, "`float_tolerance` must be a number that is not negative"),

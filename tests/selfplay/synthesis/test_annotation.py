@@ -341,7 +341,7 @@ def test_only_what_changes_results_is_another_recipe(server: OpenAIServer, tmp_p
     ("override", "says"),
     [
         ("cold_start.annotators.t.engine.endpoint.api_key_env=sk-live-123", "must be the name of an environment"),
-        ("cold_start.annotators.t.engine.endpoint.base_url=http://me:secret@host/v1", "no user, password or query"),
+        ("cold_start.annotators.t.engine.endpoint.base_url=http://me:secret@host/v1", "looks like a secret"),
         ("cold_start.annotators.t.engine.endpoint.base_url=host:80", "must be an address such as"),
         ("cold_start.annotators.t.engine.endpoint.timout_s=3", "did you mean `timeout_s`?"),
         ("cold_start.annotators.t.engine.knd=openai", "did you mean `kind`?"),
@@ -444,7 +444,7 @@ def test_local_models_are_looked_up_before_the_run(tmp_path: Path, tiny_model: M
     assert checked(prompt_style="raw") == ["cold_start.annotators.t.engine"]
     with pytest.raises(PreflightError, match=r"annotators\.t\.engine\.prompt_style: .* has no chat template"):
         checked()
-    with pytest.raises(PreflightError, match=r"annotators\.t\.engine\.name: .*cannot be read"):
+    with pytest.raises(PreflightError, match=r"annotators\.t\.engine\.name: .*cannot be loaded"):
         checked(name=str(tmp_path))
 
 

@@ -138,7 +138,8 @@ def test_answers_of_an_endpoint_are_no_shards(run_path: Path, monkeypatch: pytes
 
 def test_a_run_that_hangs_is_seen_to(run_path: Path) -> None:
     now = time.time()
-    progress = {"stage": "selfplay_1", "work": "w", "done": 1, "total": 5, "rate": 2.0, "stage_began": now - 9e4}
+    counts = {"done": 1, "total": 5, "pieces": 1, "rate": 2.0}
+    progress = {"stage": "selfplay_1", "work": "w", "stage_began": now - 9e4} | counts
     for quiet, said in ((30.0, False), (7200.0, True)):
         write_json(run_path / "progress.json", progress | {"written": now - quiet})
         with running(run_path):
@@ -200,7 +201,8 @@ def test_a_round_that_goes_on_is_read_from_its_rollouts(run_path: Path) -> None:
 def test_a_clock_that_was_set_back_gives_no_negative_times(run_path: Path) -> None:
     write_json(
         run_path / "progress.json",
-        {"stage": "selfplay_1", "work": "w", "done": 0, "total": 5, "stage_began": time.time() + 1e6, "written": 9e12},
+        {"stage": "selfplay_1", "work": "w", "done": 0, "total": 5, "pieces": 1, "rate": None}
+        | {"stage_began": time.time() + 1e6, "written": 9e12},
     )
     log(run_path, {"time": time.time() + 1e6, "stage": "selfplay_1", "metrics": {"a": 1.0}})
     with running(run_path):
@@ -281,7 +283,7 @@ def long_run(run_path: Path) -> dict[str, Any]:
         log(run_path, {"stage": f"evaluation_{number}", "step": number, "metrics": {"math/greedy": number / 20}})
     now = time.time()
     progress = {"stage": "selfplay_7", "work": "selfplay_7: training policy", "stage_began": now, "written": now}
-    write_json(run_path / "progress.json", progress | {"done": 3, "total": 5})
+    write_json(run_path / "progress.json", progress | {"done": 3, "total": 5, "pieces": 1, "rate": None})
     with running(run_path):
         return run_status(run_path, plan_of(stages))
 

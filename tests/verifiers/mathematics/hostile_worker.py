@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from verifiers.mathematics import worker
+from verifiers.mathematics import algebra, worker
 from verifiers.pool.serving import serve
 
 
@@ -45,4 +45,4 @@ if __name__ == "__main__":
     worker._form = faulty("reading", worker._form)  # type: ignore[assignment]
     worker.symbolic.is_plain = faulty("comparing", worker.symbolic.is_plain)
     worker.symbolic.answer = faulty("comparing", worker.symbolic.answer)
-    serve(worker.answer, worker.warm_up)
+    serve(worker.answer, algebra.warm_up)

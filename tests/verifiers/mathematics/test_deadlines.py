@@ -26,7 +26,7 @@ def made() -> Iterator[dict[str, MathVerifier]]:
     """Verifiers by fault: all but those that sleep spend a little processor time, and have long to do so."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parent))
-        patch.setattr(AnswerComparer, "program", "hostile_worker")
+        patch.setattr(AnswerComparer, "programs", ("hostile_worker", "hostile_worker"))
         for name in ("_READING", "_COMPARING", "_WEIGHING"):
             patch.setattr(f"verifiers.mathematics.comparer.{name}", 0.05)
         brief, patient = (MathVerifier(workers=1, deadline_s=seconds) for seconds in (2.0, 10.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -253,13 +254,13 @@ def test_coroutines_share_one_verifier(math: MathVerifier) -> None:
 def test_a_batch_asks_once_about_what_comes_twice() -> None:
     verifier = MathVerifier(workers=2, cache_size=1)
     asked = []
-    ask = verifier._pool.ask_many
 
-    def counted(questions: Sequence[Any], bounds: Any) -> list[WorkerOutcome]:
+    def counted(ask: Any, questions: Sequence[Any], bounds: Any) -> list[WorkerOutcome]:
         asked.extend(questions)
-        return ask(questions, bounds)
+        return list(ask(questions, bounds))
 
-    verifier._pool.ask_many = counted  # type: ignore[method-assign]
+    for pool in (verifier._comparer._readers, verifier._comparer._algebra):
+        pool.ask_many = functools.partial(counted, pool.ask_many)  # type: ignore[method-assign]
     items = [(Task(answer=r"\sqrt{8}"), r"\boxed{2\sqrt2}")] * 50 + [(Task(answer="1"), r"\boxed{1}")] * 50
     assert all(verdict.passed for verdict in verifier.verify_many(items))
     verifier.close()

@@ -210,7 +210,7 @@ def test_a_body_of_nothing_but_structure_is_refused_before_it_is_built() -> None
         ({"tests": [{"input": "", "output": ""}] * 4}, "items.1.tests", "at most 3 items"),
         ({"time_limit_s": 61}, "items.1.time_limit_s", "less than or equal to 60"),
         ({"memory_mb": 5000}, "items.1.memory_mb", "less than or equal to 4096"),
-        ({"language": "cobol"}, "items.1.language", "'python' or 'cpp'"),
+        ({"language": "cobol"}, "items.1.language", "'python', 'cpp', 'cpp17'"),
         ({"verifier": "exactly"}, "items.1.verifier", "should be 'exact'"),
         ({"time_limit_s": 0}, "items.1.time_limit_s", "greater than 0"),
         ({"answr": "a"}, "items.1.answr", "Extra inputs are not permitted"),
@@ -429,7 +429,7 @@ def test_verifiers_that_cannot_be_served(text: str, words: str) -> None:
         ("verifiers: {math: {param: {}}}", r"verifiers\.math\.param: Extra inputs"),
         ("verifiers: {math: {known: [{passed: 1, item: {}}]}}", r"verifiers\.math\.known\.0\.passed"),
         ("verifiers: {math: {params: {wrkers: 2}}}", "wrkers"),
-        ("verifiers: {regex: {params: {pattern: '['}}}", "not a regular expression"),
+        ("verifiers: {regex: {params: {pattern: '['}}}", "is none that RE2 can match"),
     ],
 )
 def test_files_that_cannot_be_served(tmp_path: Path, text: str, words: str) -> None:

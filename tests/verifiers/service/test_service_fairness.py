@@ -16,11 +16,10 @@ import pytest
 from verifiers.model import Task, Test, Verdict
 from verifiers.rules.text import ExactVerifier
 from verifiers.service import requests as service_requests
-from verifiers.service.guard import Guard
+from verifiers.service.guard import Guard, Turns
 from verifiers.service.hasty import HastyVerifier, hasty_verifier, looks_long
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.settings import ServiceLimits
-from verifiers.service.turns import Turns
 
 sys.path.insert(0, str(Path(__file__).parent))
 from live_service import Gate, elsewhere, eventually, metric, score, serving

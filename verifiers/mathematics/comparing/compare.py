@@ -9,10 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from verifiers.mathematics.comparing.enclosure import surely_different
-from verifiers.mathematics.comparing.leaves import all_of, any_of, bare, decimal_digits, numbers_agree, words
+from verifiers.mathematics.comparing.leaves import (
+    all_of,
+    any_of,
+    bare,
+    decimal_digits,
+    decimal_places,
+    is_rounding,
+    numbers_agree,
+    words,
+)
 from verifiers.mathematics.comparing.measures import as_products, in_common_units, need_conversion, same_time
 from verifiers.mathematics.comparing.residues import same_whole
-from verifiers.mathematics.comparing.rounding import decimal_places, is_rounding
 from verifiers.mathematics.reading.form import Form, Judge, is_constant
 from verifiers.mathematics.reading.regions import rank_fractions, same_region
 from verifiers.mathematics.reading.spelling import OR

@@ -95,7 +95,8 @@ class _Reader:
     def _begins_factor(self) -> bool:
         kind, value = self.peek()
         if kind == "num":
-            return self.tokens[self.at - 1][0] != "num"
+            # Nobody multiplies by a zero that stands behind: "no 0" is a word and a number.
+            return self.tokens[self.at - 1][0] != "num" and bool(value.strip("0."))
         if kind == "cmd":
             return value not in _NO_FACTOR
         if kind == "op" and value == "|":

@@ -8,7 +8,6 @@ from verifiers.mathematics.reading.names import in_ascii, with_one_name
 from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
 from verifiers.mathematics.reading.split import with_usual_brackets
 from verifiers.mathematics.reading.units import CURRENCY, Unit, without_degrees, without_unit
-from verifiers.mathematics.reading.unseen import without_unseen
 from verifiers.patterns import linear
 from verifiers.wording.vocabulary import denies, leads_up
 
@@ -90,6 +89,12 @@ _DIGIT = linear.compile(r"\d")
 _JOINED = linear.compile(f"[{OR}{AND}]|, ")
 _JOINT = linear.compile(f"(\\s*[{OR}{AND}]\\s*|, )")
 _COMMAND_AND_LETTER = linear.compile(r"(\\[A-Za-z]+) (?=[A-Za-z])")
+
+_UNSEEN = linear.compile(
+    r"\\(?:(?P<whole>[hv]?phantom|label|tag|[hv]space|color|pagecolor|nonumber|notag)|(?P<style>textcolor|colorbox|mathcolor))"
+    r"\*?\s?(?:\[[^\[\]{}]{0,20}\]\s?)?\{"
+)
+"""Takes room or tells something, and is not seen: phantoms, labels, tags, colours."""
 
 
 class Spelling(NamedTuple):
@@ -218,3 +223,26 @@ def _tight(text: str) -> str:
     text = _COMMAND_AND_LETTER.sub("\\1\x04", text)
     text = _BLANK_OF_DIGITS.sub("\x03", text).replace(" ", "")
     return text.replace("\x04", " ")
+
+
+def without_unseen(text: str) -> str:
+    """Returns the text with a blank in place of each such command and of its first argument."""
+    parts, begun = [], 0
+    for found in _UNSEEN.finditer(text):
+        if found.start() < begun:
+            continue
+        end = _closing_brace(text, found.end())
+        if end < 0:
+            break
+        parts.append(text[begun : found.start()])
+        begun = end + 1
+    return " ".join([*parts, text[begun:]]) if parts else text
+
+
+def _closing_brace(text: str, start: int) -> int:
+    depth = 1
+    for at in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[at], 0)
+        if depth == 0:
+            return at
+    return -1
