@@ -42,13 +42,27 @@ def test_an_interruption_says_how_to_continue(tmp_path: Path, how: signal.Signal
 @pytest.mark.parametrize("how", [INTERRUPTED, TERMINATED])
 @pytest.mark.parametrize("name", ["run", "synthesize"])
 def test_an_interruption_while_the_recipe_is_read_says_so_too(tmp_path: Path, name: str, how: signal.Signals) -> None:
-    recipe = tmp_path / "recipe.yaml"
-    os.mkfifo(recipe)
-    process = subprocess.Popen(command(name, recipe), env=environment(), stderr=subprocess.PIPE, text=True)
-    # Opens once the command has opened it, which then waits for a text.
-    with recipe.open("w"):
-        process.send_signal(how)
-        _, said = process.communicate(timeout=60)
+    recipe, opened = tmp_path / "recipe.yaml", tmp_path / "opened"
+    recipe.write_text("name: r\n")
+    # The command opens its recipe from a slow disk.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, pathlib, time\n"
+        "real = os.open\n"
+        "def slow(path, *others, **more):\n"
+        f"    if str(path) == {str(recipe)!r}:\n"
+        f"        pathlib.Path({str(opened)!r}).touch()\n"
+        "        time.sleep(60)\n"
+        "    return real(path, *others, **more)\n"
+        "os.open = slow\n"
+    )
+    slow = environment()
+    slow["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{slow['PYTHONPATH']}"
+    process = subprocess.Popen(command(name, recipe), env=slow, stderr=subprocess.PIPE, text=True)
+    while not opened.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == EXIT_CODES[how]
     assert said == "\nStopped. Finished work is kept; the same command continues.\n"
 

@@ -358,7 +358,7 @@ def test_settings_that_cannot_be_are_refused_by_name(tmp_path: Path, override: s
         load_recipe(recipe, [override])
     assert says in str(error.value)
     assert "sk-live" not in str(error.value).partition(": ")[2]
-    assert "secret" not in str(error.value).partition(": ")[2]
+    assert "me:secret" not in str(error.value).partition(": ")[2]
 
 
 def test_a_scorer_needs_a_tokenizer(tmp_path: Path) -> None:
