@@ -37,7 +37,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def open_lock(run_path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
     """The file whose lock says that a process runs the run; no link, which could lead out of it."""
-    remedy = "delete it, or choose another run directory with --run-dir"
+    remedy = "delete it, or choose another with --run-dir"
     return files.open_file(run_path / "lock", RunError, remedy, flags | os.O_NOFOLLOW)
 
 

@@ -119,6 +119,9 @@ class LibraryComparer:
             known = self._compare({(first, second): 0.0})[first, second][0]
         elif known is None:
             known = self._decide("rules", [(second, first)])[0].comparison
+            # One with a reason is of bounds that another try may meet.
+            if known.equal is not None and not known.reason and len(first) + len(second) <= _MOST_KEPT:
+                self._compared.put(self._key(first, second), known)
         return known
 
     def extract(self, completion: str) -> str | None:
