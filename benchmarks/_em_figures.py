@@ -103,11 +103,12 @@ def downstream_of(folder: Path) -> Figures:
     tasks = read_table(folder / "stages" / "labelling" / "tasks.parquet", LabelledTask)
     kept = [task for task in tasks if not task.dropped]
     solvable = [known for prompt in parsed if (known := _solvable(recipe, prompt)) is not None]
+    tried = [task.pass_rate for task in tasks if task.pass_rate is not None]
     right = [task.label_correct for task in kept if task.label_correct is not None]
     return {
         "solvable_share": sum(solvable) / len(solvable) if solvable else None,
         "kept_share": len(kept) / len(prompts) if prompts else None,
-        "pass_rate": statistics.fmean(task.pass_rate for task in tasks) if tasks else None,
+        "pass_rate": statistics.fmean(tried) if tried else None,
         "label_accuracy": sum(right) / len(right) if right else None,
         "gain": gain_of(folder, recipe),
     }

@@ -6,7 +6,9 @@ rollout in turn, however many were drawn at once. So the size of a wave changes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,15 +67,14 @@ class Decision:
     """Rollouts that were looked at, those that could not be checked included."""
     tried: int
     passed: int
+    pass_rate: float | None
+    """An estimate without bias, whatever stopped the rollouts (`_Paths`); None where none could be checked."""
+    whole: bool
+    """Whether nothing could have stopped the rollouts earlier, so that the pass rate is the share that passed."""
     reason: str
     """Why the prompt is dropped; empty where it stays."""
     sure: bool
     """Whether the prompt needs no further rollout."""
-
-    @property
-    def pass_rate(self) -> float:
-        """Share of the checked rollouts that passed; 0 where none was checked."""
-        return self.passed / self.tried if self.tried else 0.0
 
 
 def decide(outcomes: Sequence[bool | None], limits: Sequence[Limit], settings: Difficulty) -> Decision:
@@ -81,8 +82,8 @@ def decide(outcomes: Sequence[bool | None], limits: Sequence[Limit], settings: D
 
     Sure means, by `settings.stop`:
 
-    - `certain`: whatever the rollouts left say, and whether they can be checked or not, the decision is the same as
-      that of all k;
+    - `certain`: whatever the rollouts left say, and whether they can be checked or not, the prompt is dropped, as it
+      would be after all k. One that stays has all k;
     - `likely`: that, or the Wilson interval lies strictly on one side of every bound. It may differ from what all k
       would say. Since the interval is looked at after each rollout, it errs more often than 1 - confidence.
     - `never`: all k have been looked at.
@@ -95,15 +96,63 @@ def decide(outcomes: Sequence[bool | None], limits: Sequence[Limit], settings: D
     """
     drawn = tried = passed = 0
     sure = _sure(0, 0, 0, limits, settings)
+    paths = _Paths()
     for outcome in outcomes[: settings.rollouts]:
         if sure:
             break
         drawn += 1
-        tried += outcome is not None
-        passed += outcome is True
+        if outcome is not None:
+            tried += 1
+            passed += outcome
+            paths.go_on()
         sure = _sure(drawn, tried, passed, limits, settings)
+        if not sure:
+            paths.keep([other for other in range(tried + 1) if not _sure(drawn, tried, other, limits, settings)])
     reason = drop_reason(passed / tried, limits) if tried else (NOT_MEASURED if limits else "")
-    return Decision(drawn, tried, passed, reason, sure)
+    return Decision(drawn, tried, passed, paths.rate(passed), paths.whole(tried, passed), reason, sure)
+
+
+class _Paths:
+    """The orders of outcomes that come to each number of passes without having been stopped on their way.
+
+    Of all orders that end where this one does, the share that begin with a pass estimates the rate without bias,
+    whatever rule stops them (Girshick, Mosteller and Savage 1946). Where nothing stops them it is the share that
+    passed; where the r-th pass does, after n rollouts, it is (r - 1) / (n - 1).
+    """
+
+    def __init__(self) -> None:
+        self._orders = {0: 1}
+        self._begun_by_pass: dict[int, int] | None = None
+
+    def go_on(self) -> None:
+        """One more rollout that could be checked."""
+        self._begun_by_pass = {1: 1} if self._begun_by_pass is None else _one_more(self._begun_by_pass)
+        self._orders = _one_more(self._orders)
+
+    def keep(self, open_ends: Sequence[int]) -> None:
+        """Leaves out what is stopped here: all but these numbers of passes."""
+        self._orders = _only(self._orders, open_ends)
+        self._begun_by_pass = None if self._begun_by_pass is None else _only(self._begun_by_pass, open_ends)
+
+    def rate(self, passed: int) -> float | None:
+        """The estimate where it ends with this number of passes; None where nothing could be checked."""
+        if self._begun_by_pass is None:
+            return None
+        return self._begun_by_pass.get(passed, 0) / self._orders[passed]
+
+    def whole(self, tried: int, passed: int) -> bool:
+        """Whether no order was stopped before it came to this end."""
+        return self._orders[passed] == math.comb(tried, passed)
+
+
+def _only(orders: Mapping[int, int], ends: Sequence[int]) -> dict[int, int]:
+    return {passed: count for passed, count in orders.items() if passed in ends}
+
+
+def _one_more(orders: Mapping[int, int]) -> dict[int, int]:
+    longer = Counter(orders)
+    longer.update({passed + 1: count for passed, count in orders.items()})
+    return dict(longer)
 
 
 def _sure(drawn: int, tried: int, passed: int, limits: Sequence[Limit], settings: Difficulty) -> bool:
@@ -114,9 +163,11 @@ def _sure(drawn: int, tried: int, passed: int, limits: Sequence[Limit], settings
     if settings.stop == "never" or tried == 0:
         return False
     lowest, highest = passed / (tried + left), (passed + left) / (tried + left)
-    if all(limit.drops(lowest) == limit.drops(highest) for limit in limits):
+    dropped = any(limit.drops(lowest) and limit.drops(highest) for limit in limits)
+    if dropped and all(limit.drops(lowest) == limit.drops(highest) for limit in limits):
         return True
     if settings.stop == "certain":
         return False
     low, high = wilson_interval(passed, tried, settings.confidence)
-    return all(high < limit.rate or low > limit.rate for limit in limits)
+    # Without a bound there is nothing to be sure of, and the rate itself is what is wanted.
+    return bool(limits) and all(high < limit.rate or low > limit.rate for limit in limits)

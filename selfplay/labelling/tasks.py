@@ -9,7 +9,7 @@ from typing import Any
 
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.answer_vote import Label
-from selfplay.labelling.difficulty import Decision, drop_reason, limits_of
+from selfplay.labelling.difficulty import NOT_MEASURED, Decision, drop_reason, limits_of
 from selfplay.quickstart.seeds import exact_solver
 from selfplay.run.records import LabelledTask
 from selfplay.run.seeding import task_id
@@ -27,8 +27,8 @@ def with_label(context: Context, before: LabelledTask, label: Label) -> Labelled
     solver = exact_solver(context.recipe.domains[before.domain])
     known = [agreed for agreed in label.agrees if agreed is not None]
     labelled = Task(before.problem, label.answer, label.tests)
-    rate = sum(known) / len(known) if known else 0.0
-    dropped = f"label: {label.fault}" if label.fault else drop_reason(rate, limits_of(settings))
+    rate = sum(known) / len(known) if known else None
+    dropped = f"label: {label.fault}" if label.fault else _too_easy_or_hard(rate, settings)
     task = LabelledTask(
         id=task_id(before.prompt_id, labelled),
         prompt_id=before.prompt_id,
@@ -43,10 +43,19 @@ def with_label(context: Context, before: LabelledTask, label: Label) -> Labelled
     return _with_rate(task, sum(known), len(known), settings)
 
 
+def _too_easy_or_hard(rate: float | None, settings: Labelling) -> str:
+    limits = limits_of(settings)
+    if rate is None:
+        return NOT_MEASURED if limits else ""
+    return drop_reason(rate, limits)
+
+
 def with_decision(task: LabelledTask, decision: Decision, settings: Labelling) -> LabelledTask:
     """The task with the pass rate that rollouts measured, and dropped or kept by it."""
     rated = dataclasses.replace(task, pass_rate=decision.pass_rate, dropped=decision.reason)
-    return _with_rate(rated, decision.passed, decision.tried, settings)
+    if decision.whole:
+        return _with_rate(rated, decision.passed, decision.tried, settings)
+    return dataclasses.replace(rated, tried=decision.tried, pass_rate_low=None, pass_rate_high=None)
 
 
 def _with_rate(task: LabelledTask, passed: int, tried: int, settings: Labelling) -> LabelledTask:

@@ -158,22 +158,23 @@ class Judgement:
 class LabelledTask:
     """A prompt's problem with the label that a vote or its source gave it, or the reason why it has none."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     id: str
     prompt_id: str
     domain: str
     task: Task
     agreement: float
     """Share of all votes that the winning answer got; 1 where a person vouches for it."""
-    pass_rate: float
-    """Share of the completions counted in `tried` that agree with the label."""
+    pass_rate: float | None
+    """Share of completions that agree with the label, without the bias of an early stop; None where nobody knows: there
+    is no label, or nothing was tried."""
     dropped: str
     label_correct: bool | None
     """Measured against an exact solver where the source has one; never used to train. None: not measurable."""
     tried: int = 0
     """Completions behind the pass rate: rollouts of the policy where it was measured by itself, else the votes."""
     pass_rate_low: float | None = None
-    """Lower end of the pass rate's Wilson interval; None where nothing was tried."""
+    """Lower end of the pass rate's Wilson interval; None where nothing was tried, or an early stop cut it short."""
     pass_rate_high: float | None = None
     """Its upper end."""
     weight: float = 1.0
@@ -195,7 +196,7 @@ class LabelledTask:
             domain=prompt.domain,
             task=Task(prompt.problem),
             agreement=1.0,
-            pass_rate=0.0,
+            pass_rate=None,
             dropped="",
             label_correct=None,
         )

@@ -71,7 +71,7 @@ def _task(seed: Seed) -> LabelledTask:
         domain=seed.domain,
         task=seed.task,
         agreement=1.0,
-        pass_rate=0.0,
+        pass_rate=None,
         dropped="",
         label_correct=None,
     )

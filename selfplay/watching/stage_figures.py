@@ -61,7 +61,7 @@ def _labels(file: Path, stage: str, found: StageFigures) -> None:
             columns = row | {"problem": task["problem"], "answer": task["answer"], "tests": len(task["tests"])}
             shown.append([columns[name] for name in names])
         agreements.setdefault(row["domain"], []).append(row["agreement"])
-        rates.append(row["pass_rate"])
+        rates += [] if row["pass_rate"] is None else [row["pass_rate"]]
         if task["answer"] is not None and not row["dropped"].startswith("label"):
             answers.setdefault(row["domain"], Counter())[task["answer"]] += 1
     for domain, values in agreements.items():
@@ -71,6 +71,7 @@ def _labels(file: Path, stage: str, found: StageFigures) -> None:
             found.metrics[f"top_answer_share/{domain}"] = counts.most_common(1)[0][1] / counts.total()
     if rates:
         found.histograms["pass_rate"] = histogram(rates)
+    if agreements:
         found.histograms["agreement"] = histogram([value for values in agreements.values() for value in values])
     found.tables[f"prompts_{stage}"] = (names, shown)
 

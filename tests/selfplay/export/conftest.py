@@ -78,7 +78,7 @@ def run(tmp_path: Path) -> Path:
     write_json(stages / "curation/manifest.json", {"stage": "curation"})
     tasks = [
         LabelledTask("t1", "p1", "math", Task("What is 1 + 1?", "2"), 0.9, 0.75, "", None),
-        LabelledTask("t3", "p3", "math", Task("What is 3 + 3?"), 0.3, 0.0, "label: tie", None),
+        LabelledTask("t3", "p3", "math", Task("What is 3 + 3?"), 0.3, None, "label: tie", None),
         LabelledTask("t4", "p4", "math", Task("What is 4 + 4?", "8"), 1.0, 0.5, "", None),
         LabelledTask("t7", "p7", "code", Task("Print 14.", tests=(Test("1", "14"),)), 1.0, 1.0, "", None),
     ]

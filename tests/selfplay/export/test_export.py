@@ -70,6 +70,7 @@ def test_a_round_trip_through_datasets(run: Path, tmp_path: Path, ending: Any) -
     assert prompts[0]["problem"] == "What is 1 + 1? “ü”"
     assert prompts[0]["concepts"] == ["sums", "numbers"]
     assert [row["answer"] for row in prompts] == ["2", None, "8", None]
+    assert [row["pass_rate"] for row in prompts] == [0.75, None, 0.5, 1.0]
     assert [row["unlabelled"] for row in prompts] == ["", "label: tie", "", ""]
     assert prompts[3]["tests"] == [{"input": "1", "output": "14", "args": None, "expected": None}]
     assert {row["round"] for row in prompts} == {1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from statistics import NormalDist
 from typing import Any
@@ -105,7 +106,7 @@ def test_a_likely_stop_is_on_one_side_of_every_bound(
         low, high = wilson_interval(found.passed, found.tried, 0.9)
         assert all(high < limit.rate or low > limit.rate for limit in bounds)
         # The whole interval would be decided alike.
-        assert {drop_reason(rate, bounds) for rate in (low, found.pass_rate, high)} == {found.reason}
+        assert {drop_reason(rate, bounds) for rate in (low, found.passed / found.tried, high)} == {found.reason}
 
 
 def test_easy_and_hopeless_prompts_cost_less() -> None:
@@ -125,10 +126,59 @@ def test_rollouts_that_could_not_be_checked_count_neither_way() -> None:
     assert decide([None] * 8, always, settings()).reason == NOT_MEASURED
     found = decide([None, True, None, True] + [None] * 4, always, settings())
     assert (found.tried, found.passed, found.reason) == (2, 2, "difficulty: always solved")
+    assert (decide([None] * 8, always, settings()).pass_rate, found.pass_rate) == (None, 1.0)
 
 
-def test_without_a_filter_one_rollout_is_enough() -> None:
-    assert decide([True] * 8, limits([]), settings(stop="certain")).drawn == 1
+@pytest.mark.parametrize("stop", ["never", "certain", "likely"])
+def test_without_a_filter_the_rate_is_what_is_wanted(stop: str) -> None:
+    found = decide([True, False] * 4, limits([]), settings(stop=stop))
+    assert (found.drawn, found.pass_rate, found.whole) == (8, 0.5, True)
+
+
+@given(RULE_SETS, st.none() | BANDS, st.sampled_from(["never", "certain", "likely"]), st.floats(0.0, 1.0), st.data())
+def test_the_pass_rate_has_no_bias_whatever_stops_the_rollouts(
+    rules: list[str], band: list[float] | None, stop: str, rate: float, data: st.DataObject
+) -> None:
+    """Exact: over all outcomes of 6 rollouts, by their chances."""
+    bounds, how = limits(rules, band), settings(rollouts=6, stop=stop, confidence=0.8)
+    checked = data.draw(st.lists(st.booleans(), min_size=6, max_size=6).map(lambda found: [True, *found[1:]]))
+    expected = 0.0
+    for outcomes in itertools.product([True, False], repeat=6):
+        chance = math.prod(rate if passed else 1 - rate for passed in outcomes)
+        seen = [passed if known else None for passed, known in zip(outcomes, checked, strict=True)]
+        found = decide(seen, bounds, how)
+        assert found.pass_rate is not None
+        expected += chance * found.pass_rate
+        if found.whole:
+            assert found.pass_rate == pytest.approx(found.passed / found.tried)
+    assert expected == pytest.approx(rate, abs=1e-12)
+
+
+@given(RULE_SETS, st.none() | BANDS, OUTCOMES)
+def test_a_prompt_that_stays_has_all_its_rollouts(
+    rules: list[str], band: list[float] | None, outcomes: list[bool | None]
+) -> None:
+    found = decide(outcomes, limits(rules, band), settings(stop="certain"))
+    if not found.reason:
+        assert found.drawn == 8
+
+
+def test_a_prompt_that_is_solved_nine_times_of_ten() -> None:
+    """Its rate was 0.60 among those that stayed, since the first failure stopped the rollouts."""
+    bounds, kept = limits(["always_solved"]), [0.0, 0.0]
+    for outcomes in itertools.product([True, False], repeat=8):
+        found = decide(outcomes, bounds, settings())
+        if not found.reason:
+            chance = math.prod(0.9 if passed else 0.1 for passed in outcomes)
+            kept[0] += chance * (found.pass_rate or 0.0)
+            kept[1] += chance
+    all_passed = 0.9**8
+    assert kept[0] / kept[1] == pytest.approx((0.9 - all_passed) / (1 - all_passed))
+
+
+def test_the_fourth_pass_of_six() -> None:
+    found = decide([True, False, True, False, True, True], limits(["at_least_half_solved"]), settings())
+    assert (found.drawn, found.pass_rate, found.whole) == (6, 3 / 5, False)
 
 
 def test_a_proportion_has_to_be_one() -> None:

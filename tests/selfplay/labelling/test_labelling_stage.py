@@ -12,8 +12,10 @@ from selfplay.engines.base import ModelRef
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
 from selfplay.run.directory import Stage
+from selfplay.run.plan import Kind
 from selfplay.run.records import LabelledTask, Prompt, Rollout, UnitTest, Vote
 from selfplay.stage.context import Context
+from selfplay.watching.stage_figures import stage_figures
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.labelling.conftest import MakeContext, prompt, script, seed
 
@@ -42,6 +44,20 @@ def label(context: Context, policy: ModelRef, prompts: list[Prompt], *inputs: st
 
 def tasks_of(stage: Stage) -> dict[str, LabelledTask]:
     return {task.prompt_id: task for task in stage.read("tasks", LabelledTask)}
+
+
+def test_a_prompt_without_a_label_has_no_pass_rate(make_context: MakeContext) -> None:
+    context = make_context({"samples": 2, "difficulty": {"rollouts": 2, "wave": 2}, "drop": []})
+    tied = {"split": ["12", "13"], "sure": ["12", "12", "12", "13"]}
+    script(context, lambda text, n: f"\\boxed{{{tied[text.split()[0]][n]}}}")
+    stage, _ = label(context, SCRIPTED, [prompt("p1", "split 6 + 6?"), prompt("p2", "sure 6 + 6?")])
+    tasks = tasks_of(stage)
+    assert tasks["p1"].dropped == "label: tie"
+    assert (tasks["p1"].pass_rate, tasks["p2"].pass_rate) == (None, 0.5)
+    assert tasks["p2"].pass_rate_low is not None
+    figures = stage_figures(stage.folder, Kind.LABELLING)
+    assert sum(figures.histograms["pass_rate"]["counts"]) == 1
+    assert sum(figures.histograms["agreement"]["counts"]) == 2
 
 
 SCRIPTED = ModelRef("scripted", "scripted")
@@ -96,11 +112,10 @@ def test_named_labellers_vote_with_their_weights(make_context: MakeContext, serv
     assert task.agreement == pytest.approx(6 / 7)
     votes = [(row.labeller, row.answer, row.weight) for row in stage.read("votes", Vote)]
     assert votes == [("big", "12", 2.0)] * 2 + [("me", "12", 1.0), ("me", "13", 1.0), ("me", "12", 1.0)]
-    # The policy finds it in every second of its own rollouts, and the last one decides.
+    # The policy finds it in every second of its own rollouts, and the last one, its fourth pass, decides.
     assert task.dropped == "difficulty: solved in at least half of the tries"
-    assert (task.pass_rate, task.tried, counts.difficulty_rollouts) == (0.5, 8, 8)
-    assert task.pass_rate_low is not None
-    assert task.pass_rate_low < 0.5 < (task.pass_rate_high or 0)
+    assert (task.pass_rate, task.tried, counts.difficulty_rollouts) == (3 / 7, 8, 8)
+    assert (task.pass_rate_low, task.pass_rate_high) == (None, None)
     assert len(policy.asked) == 3 + 8
     assert server.answered == 2
 
@@ -249,7 +264,8 @@ def test_what_is_not_contradicted_keeps_its_label_and_is_measured(make_context: 
     assert (task.id, task.task.answer, task.agreement, task.flag) == (before.id, "13", 0.75, "")
     # Two completions are not enough to rule out that the label is contradicted; four are.
     assert len(policy.asked) == counts.completions == 4
-    assert (task.pass_rate, task.tried) == (0.5, 2)
+    # It stays, and so has all four.
+    assert (task.pass_rate, task.tried) == (0.75, 4)
 
 
 def test_old_votes_fade(make_context: MakeContext) -> None:
