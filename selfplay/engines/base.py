@@ -68,6 +68,8 @@ class Sample:
     logprobs: tuple[float, ...] = ()
     """Log-probability of each sampled id under the model itself, at temperature 1, nats; empty where the engine has
     none."""
+    end: int | None = None
+    """The id that ended it, one of several in some models; None where it was cut, or nobody says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ def completed(tokenizer: Any, ids: list[int], ends: Collection[int]) -> Row:
     stop = next((place for place, token in enumerate(ids) if token in ends), None)
     kept = ids if stop is None else ids[:stop]
     text = tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return {"text": text, "token_ids": kept, "complete": stop is not None}
+    end = None if stop is None else ids[stop]
+    return {"text": text, "token_ids": kept, "complete": stop is not None, "end": end}
 
 
 def score_shard(job: ScoreJob) -> list[Row]:

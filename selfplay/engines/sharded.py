@@ -114,8 +114,9 @@ def _backend(settings: config.EngineSettings) -> Any:
 def _sample(row: Row) -> Sample:
     ids = tuple(row["token_ids"])
     logprobs = tuple(row.get("logprobs", ()))
-    # Shards of older runs lack the number of prompt tokens.
-    return Sample(row["text"], ids, row["complete"], row.get("prompt_tokens", 0), len(ids) + row["complete"], logprobs)
+    # Shards of older runs lack the number of prompt tokens, and the end.
+    spent = row.get("prompt_tokens", 0), len(ids) + row["complete"]
+    return Sample(row["text"], ids, row["complete"], *spent, logprobs, row.get("end"))
 
 
 def _slices(count: int, size: int) -> list[tuple[int, int]]:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.filters import answer_fault
 from verifiers.mathematics import MathVerifier
-from verifiers.model import Test
+from verifiers.model import Task, Test
 from verifiers.voting import vote
+
+
+UNREACHABLE = "no completion can pass it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,10 @@ def label_by_answers(
 ) -> Label:
     """The answer that most votes agree on; one without an answer counts against, and never wins.
 
+    A winner under which its own text in a box does not pass, such as "the answer is 7", is no label.
+
     Args:
-        verifier: tells which answers are equal.
+        verifier: tells which answers are equal, and judges under the label.
         answers: the answer of each vote, None where it has none.
         weights: what each counts.
         settings: the least share of all weights, ties, and filters of answers.
@@ -52,8 +57,14 @@ def label_by_answers(
     winner = result.answer
     agrees = tuple(answer is not None and verifier.equal(answer, winner) for answer in answers)
     label = Label(winner, (), result.agreement, agrees)
-    fault = answer_fault(winner, settings)
+    fault = answer_fault(winner, settings) or _unreachable(verifier, winner)
     return label.missing(fault) if fault else label
+
+
+def _unreachable(verifier: MathVerifier, winner: str) -> str:
+    """Why no completion could pass under a label, by one that gives the label itself as its answer."""
+    verdict = verifier.verify(Task(answer=winner), f"\\boxed{{{winner}}}")
+    return "" if verdict.passed else f"{UNREACHABLE} ({verdict.status})"
 
 
 def _short(reason: str) -> str:

@@ -85,11 +85,16 @@ class Voters:
         if self._context.recipe.labelling.votes == "equal":
             return [None] * len(drawn)
         assert isinstance(engine, ShardedEngine)
-        requests = [
-            ScoringRequest(one.prompt, (one.sample.token_ids,), ends=one.sample.complete, chat=engine.model.chat)
-            for one in drawn
-        ]
+        requests = [_as_written(one, engine.model.chat) for one in drawn]
         return [total / max(count, 1) for [(total, count)] in engine.score_with_lengths(requests)]
+
+
+def _as_written(one: Completion, chat: bool) -> ScoringRequest:
+    """The tokens that were sampled, with the end that the model gave them: it need not be the tokenizer's."""
+    sample = one.sample
+    if sample.end is None:
+        return ScoringRequest(one.prompt, (sample.token_ids,), ends=sample.complete, chat=chat)
+    return ScoringRequest(one.prompt, ((*sample.token_ids, sample.end),), ends=False, chat=chat)
 
 
 def weights_of(means: Sequence[float | None], weight: float, sharpness: float) -> list[float]:

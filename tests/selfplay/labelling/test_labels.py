@@ -55,6 +55,22 @@ def test_why_there_is_no_label(answers: tuple[str | None, ...], fault: str) -> N
     assert (label.answer, label.agrees, label.fault) == (None, (), fault)
 
 
+@pytest.mark.parametrize("answer", ["the answer is 7", "{1"])
+def test_a_label_that_no_completion_can_pass_is_none(answer: str) -> None:
+    label = voted(*[answer] * 4)
+    assert label.answer is None
+    assert label.fault.startswith("no completion can pass it")
+    assert label.agreement == 1.0
+
+
+def test_agreement_is_the_share_that_equals_the_winner() -> None:
+    tied = voted(*["3 hours"] * 3, *["3 minutes"] * 3, "3", "3")
+    assert (tied.answer, tied.agreement, tied.fault) == (None, 5 / 8, "tie")
+    won = voted(*["3 hours"] * 4, *["3 minutes"] * 3, "3")
+    assert (won.answer, won.agreement) == ("3 hours", 5 / 8)
+    assert won.agreement == sum(map(bool, won.agrees)) / 8
+
+
 @pytest.fixture(scope="module")
 def runner(needs_sandbox: None) -> Iterator[ProgramRunner]:
     made = ProgramRunner(workers=1)
