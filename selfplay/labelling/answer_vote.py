@@ -11,7 +11,6 @@ from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Test
 from verifiers.voting import vote
 
-
 UNREACHABLE = "no completion can pass it"
 
 
