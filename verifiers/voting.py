@@ -81,7 +81,7 @@ def classes(answers: Sequence[str], equal: Equal, canonical: Canonical | None = 
 
 
 @dataclass(frozen=True, slots=True)
-class _Class:
+class _AnswerClass:
     leader: str
     members: frozenset[str]
     """The answers that no earlier class has, and that equal the leader."""
@@ -106,11 +106,11 @@ class _Spellings:
             for key, group in self._groups.items()
         }
 
-    def classes(self, equal: Equal) -> list[_Class]:
+    def classes(self, equal: Equal) -> list[_AnswerClass]:
         """The classes, the heaviest leader first; no two answers are compared twice."""
         speakers = self._speakers
         order = sorted(speakers, key=lambda key: (-math.fsum(self._weights[key]), len(speakers[key]), speakers[key]))
-        found: list[_Class] = []
+        found: list[_AnswerClass] = []
         left = list(order)
         unlike: set[tuple[str, str]] = set()
         while left:
@@ -124,6 +124,6 @@ class _Spellings:
             claimed = [key for key in left if key in set(alike)]
             total = math.fsum(weight for key in alike for weight in self._weights[key])
             members = frozenset(answer for key in claimed for answer in self._groups[key])
-            found.append(_Class(speakers[leader], members, int(total) if total.is_integer() else total))
+            found.append(_AnswerClass(speakers[leader], members, int(total) if total.is_integer() else total))
             left = [key for key in left if key not in claimed]
         return found
