@@ -30,6 +30,8 @@ class ComputeSettings(Section):
     """Torch threads of each worker on a CPU."""
     isolate: bool | None = None
     """Whether each stage that uses models has fresh processes, so that memory always comes back; null: on a GPU."""
+    masters: Literal["all", "newest"] = "all"
+    """Float32 weights that stay on disk: of each training, or only those that the run may still need."""
     private: bool = False
     """Whether the run directory, and all that is written meanwhile, is for this user alone (umask 077)."""
 
@@ -146,6 +148,9 @@ class EngineSettings(Section):
 
     kind: Literal["transformers", "vllm"] = "transformers"
     """The backend of the models that the run trains; annotators have engines of their own."""
+    rounding: Literal["nearest", "stochastic"] = "nearest"
+    """How the float32 weights of a training become those that engines read, in the model's `dtype`: to the nearest
+    number, or up or down by chance so that the mean is kept."""
     batch_tokens: Annotated[int, Field(ge=64)] = 16384
     """Tokens (prompt and completion) that one batch may hold."""
     shard: Annotated[int, Field(ge=1)] = 512

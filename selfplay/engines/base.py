@@ -9,6 +9,9 @@ from typing import Literal, Protocol
 
 from selfplay.config.section import NamedModel, SamplingSettings
 
+MASTERS = "masters"
+"""The folder of the trained weights within that of the model which engines read, where both are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
@@ -23,6 +26,13 @@ class ModelRef:
     """Whether prompts given to `generate(..., chat=True)` go through its chat template."""
     base: ModelRef | None = None
     """Where the folder holds an adapter alone, the model that it belongs to."""
+    masters: ModelRef | None = None
+    """The model that trainings go on from, where that is more exact than what engines read: float32 weights, or an adapter."""
+
+    @property
+    def trainable(self) -> ModelRef:
+        """The model that a training starts from."""
+        return self.masters or self
 
     @classmethod
     def named(cls, settings: NamedModel) -> ModelRef:
@@ -31,9 +41,9 @@ class ModelRef:
         return cls(settings.name, fingerprint, settings.revision, settings.dtype, settings.prompt_style == "chat")
 
     @classmethod
-    def local(cls, folder: Path, fingerprint: str, dtype: str, chat: bool) -> ModelRef:
+    def local(cls, folder: Path, fingerprint: str, dtype: str, chat: bool, masters: ModelRef | None = None) -> ModelRef:
         """A model in a folder of the run."""
-        return cls(path=str(folder), fingerprint=fingerprint, dtype=dtype, chat=chat)
+        return cls(path=str(folder), fingerprint=fingerprint, dtype=dtype, chat=chat, masters=masters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,15 +173,28 @@ def _demand_files(name: str) -> None:
 def load_for_training(model: ModelRef, lora: bool) -> tuple[Any, Any]:
     """A model to train: all weights in float32, since steps of 1e-6 are lost in bfloat16; as it is under LoRA.
 
-    A model that is an adapter comes as peft's, with the adapter, which alone is trained.
+    It comes from its masters where it has any. A model that is an adapter comes as peft's, with the adapter, which
+    alone is trained.
     """
-    if model.base is None:
-        network, tokenizer = load_fresh(model if lora else dataclasses.replace(model, dtype="float32"))
-        if model.revision is not None and not lora:
-            _name_by_folder(network, model)
+    start = model.trainable
+    if start.base is None:
+        network, tokenizer = load_fresh(start if lora else dataclasses.replace(start, dtype="float32"))
+        if start.revision is not None and not lora:
+            _name_by_folder(network, start)
         return network, tokenizer
-    network, tokenizer = load_fresh(model.base)
-    return _adapted(network, model, "default", trained=True), tokenizer
+    network, tokenizer = load_fresh(start.base)
+    return _adapted(network, start, "default", trained=True), tokenizer
+
+
+def number_format(model: ModelRef) -> str:
+    """The number format in which engines read a model: its own where the recipe leaves it to the model."""
+    from transformers import AutoConfig
+
+    if model.dtype != "auto":
+        return model.dtype
+    with told_as(f"the model {model.path!r}", "give a hub name or a folder"):
+        own = AutoConfig.from_pretrained(model.path, revision=model.revision or "main", **UNTRUSTED).dtype
+    return "float32" if own is None else str(own).removeprefix("torch.")
 
 
 def _name_by_folder(network: Any, model: ModelRef) -> None:

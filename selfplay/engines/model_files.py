@@ -98,6 +98,14 @@ def check_weights(name: str, revision: str | None) -> bool:
     return True
 
 
+def weight_files(name: str, revision: str | None) -> list[Path]:
+    """The safetensors files of a model, in its folder or the hub's cache; none of one that is not on this machine."""
+    index = _json(name, INDEX, revision, local_files_only=True).get("weight_map", {})
+    names = sorted(set(map(str, index.values()))) if isinstance(index, dict) and index else [WEIGHTS]
+    found = (_file(name, file, revision, local_files_only=True) for file in names if _is_plain(file))
+    return [file for file in found if file is not None]
+
+
 def judge_files(name: str, revision: str | None = None) -> None:
     """Refuses a model whose files say that something else than safetensors beside them is to be loaded.
 

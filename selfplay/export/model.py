@@ -1,4 +1,4 @@
-"""Pushes the policy of a finished run to the hub, with a card that says how it came about and what was measured."""
+"""Pushes the policy of a finished run to the hub, its trained weights too, with a card of its origin and its figures."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ import yaml
 import selfplay
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import PretrainedModel
+from selfplay.engines.base import MASTERS
+from selfplay.engines.model_files import ADAPTER
 from selfplay.export.hub import push_folder
 from selfplay.run.files import read_json, write_json, write_text
 
 PUSHED = "pushed.json"
 OURS = ("fingerprint.json",)
 """Files of a model's folder that mean something in its run only."""
+EXACT = (
+    f"`{MASTERS}` has the weights as they were trained (in float32, or a LoRA adapter), of which these are rounded: "
+    "train on from there."
+)
 
 
 def push_best(run: Path, recipe: Recipe, summary: Mapping[str, Any]) -> str | None:
@@ -40,20 +46,33 @@ def push_best(run: Path, recipe: Recipe, summary: Mapping[str, Any]) -> str | No
     if done.exists() and mark.items() <= (known := read_json(done)).items():
         return str(known["address"])
     with tempfile.TemporaryDirectory(prefix="selfplay-push-") as scratch:
-        for file in sorted(folder.iterdir()):
-            # Links, since weights are large and need not be copied to be uploaded.
-            if file.is_file() and file.name not in OURS:
-                Path(scratch, file.name).symlink_to(file.resolve())
+        _lay_out(folder, Path(scratch))
         card = Path(scratch, "README.md")
         card.unlink(missing_ok=True)
-        write_text(card, model_card(recipe, summary))
+        write_text(card, model_card(recipe, summary, exact=(folder / MASTERS).is_dir()))
         address = push_folder(Path(scratch), name, private=True, kind="model")
     write_json(done, mark | {"address": address})
     return address
 
 
-def model_card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
-    """The card's text, with the run's own figures and no others."""
+def _lay_out(folder: Path, scratch: Path) -> None:
+    """The files of an upload: links, since weights are large and need not be copied."""
+    for file in sorted((*folder.iterdir(), *folder.glob(f"{MASTERS}/*"))):
+        if not file.is_file() or file.name in OURS:
+            continue
+        link = scratch / file.relative_to(folder)
+        link.parent.mkdir(exist_ok=True)
+        if file.name == ADAPTER:
+            # Folders of this machine stay here.
+            known = read_json(file)
+            base = Path(str(known.get("base_model_name_or_path")))
+            write_json(link, known | ({"base_model_name_or_path": base.name} if base.is_dir() else {}))
+        else:
+            link.symlink_to(file.resolve())
+
+
+def model_card(recipe: Recipe, summary: Mapping[str, Any], exact: bool = False) -> str:
+    """The card's text, with the run's own figures and no others; `exact` where the masters are there, too."""
     base = recipe.model.name if isinstance(recipe.model, PretrainedModel) else None
     header = {
         "base_model": base,
@@ -68,6 +87,7 @@ def model_card(recipe: Recipe, summary: Mapping[str, Any]) -> str:
         f"# {recipe.name}",
         f"Trained by `{recipe.training.algorithm}` with promptcot {selfplay.__version__}, seed {recipe.seed}; this is "
         f"{which}, chosen by {summary['best']['chosen_by']}.",
+        *([EXACT] if exact else []),
         "Held-out accuracy, with 95% intervals over problems:",
         _figures(summary["evaluation"], number),
     ]

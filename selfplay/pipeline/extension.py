@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from selfplay.pipeline.masters import demand_all_inputs
 from selfplay.run.directory import RunDirectory
 from selfplay.run.files import RunError, remove_folder
 from selfplay.run.plan import Kind, read_plan
@@ -20,12 +21,13 @@ class Extension:
     def __init__(self, run: RunDirectory, table: Mapping[str, StageSpec]) -> None:
         """
         Raises:
-            RunError: a finished stage on which others depend was made with other settings, or an earlier version of
-                this code made the run.
+            RunError: a finished stage on which others depend was made with other settings, an earlier version of
+                this code made the run, or weights are gone that a training would go on from.
         """
         self._run = run
         if (run.path / "recipe.json").exists():
             read_plan(run.path)
+            demand_all_inputs(run, table)
         changed = run.changed_settings()
         stale = _stale(run, table) if changed else []
         self.again = [spec.name for spec in stale]

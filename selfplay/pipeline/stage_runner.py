@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 from selfplay.compute.clock import START_UP
+from selfplay.pipeline.masters import demand_inputs, drop_unneeded
 from selfplay.pipeline.stages import is_finished
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json, remove_folder, write_json
@@ -43,6 +44,7 @@ class StageRunner:
         self._keys: dict[str, str] = {}
         self.done: list[tuple[PlannedStage, Stage]] = []
         """The stages that took place, in order."""
+        self._passed: set[str] = set()
         if is_finished(context.run, table):
             context.clock.skip()
         else:
@@ -73,6 +75,8 @@ class StageRunner:
         else:
             self.context.clock.mark(spec.name)
             self.context.end_stage()
+        if self.context.run.recipe.compute.masters == "newest":
+            drop_unneeded(self.context.run, self._table, self._passed, self.done)
         self._end_if_reached(spec.name)
         return stage.result(spec.result)
 
@@ -82,6 +86,7 @@ class StageRunner:
         Raises:
             Reached: it is the last one that was asked for.
         """
+        self._passed.add(spec.name)
         self._end_if_reached(spec.name)
 
     def _do(self, spec: StageSpec, stage: Stage) -> None:
@@ -90,6 +95,7 @@ class StageRunner:
         if self.context.run.take_over(stage, key):
             self.context.listener.note(f"{spec.name}: taken over from the run that --reuse names")
             return
+        demand_inputs(self.context.run, spec)
         _begin(stage, key)
         started = time.monotonic()
         sections = all_sections(spec, self._table)

@@ -74,7 +74,8 @@ class _Table:
             yield from self._prompts(1)
         if recipe.training.scratch_teacher is not None:
             run = results.ScratchResult
-            yield self._spec(Kind.TEACHER, 0, ("training.sft.teacher.engine",), [self._source], work.teacher, run)
+            own = ("training.sft.teacher.engine", "engine.rounding")
+            yield self._spec(Kind.TEACHER, 0, own, [self._source], work.teacher, run)
         yield from self._measurements(0)
         for number in range(1, recipe.training.rounds + 1):
             if number > 1:

@@ -56,9 +56,10 @@ def teacher(this: StageWork) -> results.ScratchResult:
 def cold_start(this: StageWork) -> results.ColdStartResult:
     """The first prompt model and rationale model, measured."""
     start = generator_model(_base(this), this.context.recipe)
-    triples = cold_start_stage(this.stage, this.context, start, seed_problems(this, "train"))
+    heldout = _pairs(this)
+    triples = cold_start_stage(this.stage, this.context, start, seed_problems(this, "train"), heldout)
     models = models_of(this.stage, start, this.context.recipe)
-    return results.ColdStartResult(triples=triples, row=dict(measure(this.context, 0, models, _pairs(this))))
+    return results.ColdStartResult(triples=triples, row=dict(measure(this.context, 0, models, heldout)))
 
 
 def em(this: StageWork) -> results.EMResult:

@@ -147,7 +147,7 @@ class Context:
         remove_folder(partial)
         work = stage.folder / f"{name}-training"
         self._discard_other_worlds(work)
-        return Placement(self.workers.device, self.seed(stage.name, name), work, partial)
+        return Placement(self.workers.device, self.seed(stage.name, name), work, partial, self.recipe.engine.rounding)
 
     def _discard_other_worlds(self, work: Path) -> None:
         """Drops what another number of workers left: their batches were split in another way."""

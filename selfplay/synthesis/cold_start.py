@@ -37,8 +37,17 @@ class ModelPair:
         return self.q
 
 
-def cold_start_stage(stage: Stage, context: Context, base: ModelRef, seeds: Sequence[Seed]) -> int:
+def cold_start_stage(
+    stage: Stage, context: Context, base: ModelRef, seeds: Sequence[Seed], heldout: Sequence[Seed] = ()
+) -> int:
     """Trains p on (c -> z, x) and q on (c, x -> z), both from the base; without rationales, p alone on (c -> x).
+
+    Args:
+        stage: where to write.
+        context: the run.
+        base: what both start from.
+        seeds: the triples.
+        heldout: triples on which it is measured what rounding costs.
 
     Returns:
         How many triples they were trained on.
@@ -48,24 +57,41 @@ def cold_start_stage(stage: Stage, context: Context, base: ModelRef, seeds: Sequ
     if not settings.enabled:
         return 0
     of_p = (prompt_example(recipe, seed, seed.rationale) for seed in seeds)
-    trainings = [fit(context, stage, PROMPT_MODEL, base, of_p, settings.prompt_model_args)]
+    trainings = [fit(context, stage, PROMPT_MODEL, base, of_p, settings.prompt_model_args, heldout)]
     if recipe.em.rationales:
         of_q = (rationale_example(recipe, seed, seed.rationale) for seed in seeds)
-        trainings.append(fit(context, stage, RATIONALE_MODEL, base, of_q, settings.rationale_model_args))
+        trainings.append(fit(context, stage, RATIONALE_MODEL, base, of_q, settings.rationale_model_args, heldout))
     context.train(stage, trainings)
     return len(seeds)
 
 
 def fit(
-    context: Context, stage: Stage, name: str, start: ModelRef, examples: Iterable[Example], args: dict[str, Any]
+    context: Context,
+    stage: Stage,
+    name: str,
+    start: ModelRef,
+    examples: Iterable[Example],
+    args: dict[str, Any],
+    heldout: Sequence[Seed] = (),
 ) -> Training[SFTJob]:
-    """A training on completion tokens only, with its examples written beside the model."""
+    """A training on completion tokens only, with its examples written beside the model; for `heldout` see above."""
     file = stage.folder / f"{name}-examples.parquet"
     write_table(file, Example, examples)
     recipe = context.recipe
+    of = {PROMPT_MODEL: prompt_example, RATIONALE_MODEL: rationale_example}[name]
+    measured = [of(recipe, seed, seed.rationale) for seed in heldout if seed.rationale or not recipe.em.rationales]
+    if measured:
+        write_table(stage.folder / f"{name}-heldout.parquet", Example, measured)
     # Other engines than transformers are given whole models.
     keep = recipe.engine.kind == "transformers"
-    job = SFTJob(model=start, examples=file, args=args, lora=recipe.generator_lora, keep_adapter=keep)
+    job = SFTJob(
+        model=start,
+        examples=file,
+        args=args,
+        lora=recipe.generator_lora,
+        keep_adapter=keep,
+        heldout=stage.folder / f"{name}-heldout.parquet" if measured else None,
+    )
     return Training(name, train_sft, job)
 
 

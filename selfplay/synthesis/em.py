@@ -52,9 +52,9 @@ def em_stage(
         if weighed.weights:
             stage.write("weights", CandidateWeight, weighed.weights)
         candidates = len(weighed.candidates)
-        q = e_step(stage, context, before.rationale_model, pairs, weighed)
+        q = e_step(stage, context, before.rationale_model, pairs, weighed, heldout)
         chosen = selection(weighed, {seed.id: seed.problem for seed in pairs})
-    p = m_step(stage, context, number, ModelPair(before.p, q), pairs)
+    p = m_step(stage, context, number, ModelPair(before.p, q), pairs, heldout)
     row = measure(context, number, ModelPair(p, q), heldout) | chosen
     context.listener.log(stage.name, row)
     return EMResult(pairs=len(pairs), row=dict(row), candidates=candidates)
@@ -84,7 +84,14 @@ def measured_pairs(context: Context, heldout: Sequence[Seed]) -> list[Seed]:
     return [seed for domain in context.recipe.domains for seed in [s for s in heldout if s.domain == domain][:limit]]
 
 
-def e_step(stage: Stage, context: Context, q: ModelRef, pairs: Sequence[Seed], weighed: Weighed) -> ModelRef:
+def e_step(
+    stage: Stage,
+    context: Context,
+    q: ModelRef,
+    pairs: Sequence[Seed],
+    weighed: Weighed,
+    heldout: Sequence[Seed] = (),
+) -> ModelRef:
     """Updates q on the chosen rationales, each as often as it counts; the frozen arm keeps it."""
     settings = context.recipe.em
     if settings.e_step == "frozen":
@@ -97,10 +104,17 @@ def e_step(stage: Stage, context: Context, q: ModelRef, pairs: Sequence[Seed], w
         for _ in range(times)
     ]
     _demand(examples, context)
-    return context.train(stage, [fit(context, stage, RATIONALE_MODEL, q, examples, settings.e_step_args)])[0]
+    return context.train(stage, [fit(context, stage, RATIONALE_MODEL, q, examples, settings.e_step_args, heldout)])[0]
 
 
-def m_step(stage: Stage, context: Context, number: int, models: ModelPair, pairs: Sequence[Seed]) -> ModelRef:
+def m_step(
+    stage: Stage,
+    context: Context,
+    number: int,
+    models: ModelPair,
+    pairs: Sequence[Seed],
+    heldout: Sequence[Seed] = (),
+) -> ModelRef:
     """Updates p on rationales of the updated q; a control arm takes the seeds' own, or none."""
     settings = context.recipe.em
     if has_e_step(context):
@@ -108,7 +122,9 @@ def m_step(stage: Stage, context: Context, number: int, models: ModelPair, pairs
     else:
         examples = [prompt_example(context.recipe, seed, seed.rationale) for seed in pairs]
     _demand(examples, context)
-    return context.train(stage, [fit(context, stage, PROMPT_MODEL, models.p, examples, settings.m_step_args)])[0]
+    return context.train(stage, [fit(context, stage, PROMPT_MODEL, models.p, examples, settings.m_step_args, heldout)])[
+        0
+    ]
 
 
 def _rationalised(context: Context, number: int, q: ModelRef, pairs: Sequence[Seed]) -> list[Example]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,16 @@ class LogToFile(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Writes one line for each log of the main process."""
-        if not state.is_world_process_zero or not logs:
-            return
-        numbers = {name: float(value) for name, value in logs.items() if _is_number(value)}
-        line = {"step": state.global_step, "of": state.max_steps, "metrics": numbers}
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        if state.is_world_process_zero and logs:
+            append_line(self.file, state, logs)
+
+
+def append_line(file: Path, state: Any, logs: Mapping[str, Any]) -> None:
+    """Appends a line of metrics at a trainer's present step; what is no number is left out."""
+    numbers = {name: float(value) for name, value in logs.items() if _is_number(value)}
+    line = {"step": state.global_step, "of": state.max_steps, "metrics": numbers}
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(json.dumps(line) + "\n")
 
 
 class MarkCheckpoints(TrainerCallback):

@@ -44,14 +44,14 @@ def train_dpo(job: DPOJob, place: Placement) -> dict[str, float]:
         args=config,
         train_dataset=pairs,
         processing_class=tokenizer,
-        peft_config=session.peft_config(job.lora),
+        peft_config=session.peft_config(job),
         callbacks=[watch],
     )
     metrics = session.run_training(trainer, place.work)
     if watch.stopped:
         _go_back(trainer, job, watch, place)
     else:
-        session.save_model(trainer, place.output, job.model.dtype)
+        session.save_model(trainer, job, place)
     return metrics
 
 
@@ -60,14 +60,15 @@ def _go_back(trainer: Any, job: DPOJob, watch: WatchChosen, place: Placement) ->
     from selfplay.engines import loading
     from selfplay.trl_trainers import session
     from selfplay.trl_trainers.dpo_trainer import write_outcome
+    from selfplay.trl_trainers.keeping import keep
 
     found = session.last_checkpoint(place.work)
     if found is not None:
         trainer._load_from_checkpoint(found)
-        session.save_model(trainer, place.output, job.model.dtype)
+        session.save_model(trainer, job, place)
     elif trainer.is_world_process_zero():
-        network, tokenizer = loading.load_fresh(job.model)
-        session.keep(network, tokenizer, place.output, job.model.dtype)
+        network, tokenizer = loading.load_for_training(job.model, job.lora is not None)
+        keep(network, tokenizer, job, place)
     if trainer.is_world_process_zero():
         write_outcome(place.work / OUTCOME, watch, session.step_of(found) if found else 0)
     trainer.accelerator.wait_for_everyone()

@@ -65,11 +65,11 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
             args=config,
             train_dataset=pool.select(order),
             processing_class=tokenizer,
-            peft_config=session.peft_config(job.lora),
+            peft_config=session.peft_config(job),
             callbacks=[KeepGroups(tally, walk, job.rule.token_budget)],
         )
         metrics = session.run_training(trainer, place.work)
-        session.save_model(trainer, place.output, job.model.dtype)
+        session.save_model(trainer, job, place)
         if trainer.is_world_process_zero():
             write_json(place.work / GROUPS_FILE, tally.summary())
     finally:

@@ -24,6 +24,8 @@ class Placement:
     """TRL's output folder: checkpoints, the log, the tokens of the data set."""
     output: Path
     """The folder of the trained model."""
+    rounding: Literal["nearest", "stochastic"] = "nearest"
+    """How float32 weights become those of the engines' format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class TrainerJob:
     """Arguments of TRL's configuration class."""
     lora: dict[str, Any] | None = None
     """Arguments of peft's LoraConfig; None trains all weights."""
+    keep_adapter: bool = False
+    """Whether engines read a LoRA adapter beside its base; else they get a model into which it is merged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +49,8 @@ class SFTJob(TrainerJob):
     examples: Path
     loss: Literal["completion", "all"] = "completion"
     """Tokens that count in the loss: the segments alone, or the prompt too."""
-    keep_adapter: bool = False
-    """Whether a LoRA adapter stays one; else it is merged into the model."""
+    heldout: Path | None = None
+    """A table of `Example` on which it is measured what rounding costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """A trained model on disk: its files, and a fingerprint that changes whenever the weights do. Loads no library.
 
-A folder holds a whole model, or an adapter and the name of the base that it belongs to.
+A folder holds what engines read: a whole model in the recipe's number format, or an adapter and the name of the base
+that it belongs to. Where that is less exact than what was trained, `masters` within it holds the trained weights
+themselves, in float32 or as an adapter, and the next training starts there (see `keeping`).
 """
 
 from __future__ import annotations
@@ -10,10 +12,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from selfplay.engines.base import ModelRef
-from selfplay.run.files import contents_hash, read_json, write_json
+from selfplay.engines.base import MASTERS, ModelRef
+from selfplay.run.files import RunError, contents_hash, read_json, remove_folder, write_json
 
 FINGERPRINT = "fingerprint.json"
+STAGES = "stages"
+"""The folder of a run's stages."""
 
 
 def weights_hash(folder: Path) -> str:
@@ -24,7 +28,7 @@ def weights_hash(folder: Path) -> str:
 def write_fingerprint(folder: Path, dtype: str, base: ModelRef | None = None) -> None:
     """Writes what identifies the model in a folder; an adapter's fingerprint depends on its base's too."""
     weights = weights_hash(folder)
-    known: dict[str, Any] = {"sha256": weights, "dtype": dtype}
+    known: dict[str, Any] = {"sha256": weights, "dtype": dtype, "masters": (folder / MASTERS).is_dir()}
     if base is not None:
         known["sha256"] = hashlib.sha256(f"{weights} on {base.fingerprint}".encode()).hexdigest()
         known["base"] = {
@@ -37,11 +41,12 @@ def write_fingerprint(folder: Path, dtype: str, base: ModelRef | None = None) ->
 
 
 def trained_model(folder: Path, chat: bool = False) -> ModelRef:
-    """The reference to a model that `save_model` kept."""
+    """The reference to a model that `keeping.save_model` kept."""
     known = read_json(folder / FINGERPRINT)
     base = known.get("base")
     if base is None:
-        return ModelRef.local(folder, known["sha256"], known["dtype"], chat)
+        masters = trained_model(folder / MASTERS) if (folder / MASTERS).is_dir() else None
+        return ModelRef.local(folder, known["sha256"], known["dtype"], chat, masters)
     path = base["path"]
     if path.startswith(os.pardir):
         path = os.path.normpath(folder / path)
@@ -49,8 +54,33 @@ def trained_model(folder: Path, chat: bool = False) -> ModelRef:
     return ModelRef(str(folder), known["sha256"], None, known["dtype"], chat, own)
 
 
+def demand_masters(folder: Path) -> None:
+    """Refuses to go on from a trained model whose weights are there in the engines' format alone.
+
+    Raises:
+        RunError: its masters were dropped, or an earlier version kept none.
+    """
+    known = read_json(folder / FINGERPRINT)
+    if "masters" not in known and known.get("dtype") in ("bfloat16", "float16") and "base" not in known:
+        raise RunError(
+            f"{folder}: an earlier version of promptcot rounded these weights to {known['dtype']} and kept no others, "
+            "so that a training from them would lose the one before; start anew in another --run-dir"
+        )
+    if known.get("masters") and not (folder / MASTERS).is_dir():
+        raise RunError(
+            f"{folder}: its float32 weights, from which a training would go on, were dropped (compute.masters: "
+            "newest); start anew in another --run-dir, without --reuse of this run"
+        )
+
+
+def drop_masters(folder: Path) -> None:
+    """Removes the weights that trainings go on from; engines still read the model."""
+    remove_folder(folder / MASTERS)
+
+
 def _as_seen_from(folder: Path, path: str) -> str:
     """A path within the same run relative to the folder, so that a run can be moved and copied; others as they are."""
-    run = folder.resolve().parents[2]
-    inside = Path(path).is_dir() and Path(path).resolve().is_relative_to(run)
-    return os.path.relpath(Path(path).resolve(), folder.resolve()) if inside else path
+    stages = next((place for place in folder.resolve().parents if place.name == STAGES), None)
+    if stages is None or not Path(path).is_dir() or not Path(path).resolve().is_relative_to(stages.parent):
+        return path
+    return os.path.relpath(Path(path).resolve(), folder.resolve())

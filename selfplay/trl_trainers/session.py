@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from selfplay.engines.base import ModelRef
 from selfplay.engines.model_files import judge_checkpoint
 from selfplay.run.files import read_json, repair_lines
-from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, is_whole
+from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, append_line, is_whole
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
-from selfplay.trl_trainers.model_folder import write_fingerprint
+from selfplay.trl_trainers.keeping import Loss, keep
 
 LOG = "log.jsonl"
 
@@ -73,39 +72,27 @@ def run_training(trainer: Any, work: Path) -> dict[str, float]:
     return {name: float(value) for name, value in result.metrics.items()}
 
 
-def save_model(trainer: Any, folder: Path, dtype: str, base: ModelRef | None = None) -> None:
-    """Writes the trained model, in its own number format, and its tokenizer (main process only), with a fingerprint.
+def save_model(trainer: Any, job: TrainerJob, place: Placement, loss: Loss | None = None) -> None:
+    """Keeps the trained model (main process only; the others wait), and logs what its rounding did.
 
     Args:
         trainer: one of TRL's.
-        folder: where to.
-        dtype: the number format of a whole model; adapters keep theirs, in which small steps are not lost.
-        base: where the adapter is to stay an adapter, the model that it belongs to; else it is merged.
+        job: what it was made for.
+        place: where to.
+        loss: the held-out loss of a network, nats a token.
     """
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    if base is None and hasattr(model, "merge_and_unload"):
-        model = model.merge_and_unload()
+    network = trainer.accelerator.unwrap_model(trainer.model)
     if trainer.accelerator.is_main_process:
-        keep(model, trainer.processing_class, folder, dtype, base)
+        figures = keep(network, trainer.processing_class, job, place, loss)
+        if figures:
+            append_line(place.work / LOG, trainer.state, figures)
     trainer.accelerator.wait_for_everyone()
 
 
-def keep(model: Any, tokenizer: Any, folder: Path, dtype: str, base: ModelRef | None = None) -> None:
-    """Writes a model and its tokenizer, with a fingerprint; for the arguments see `save_model`."""
-    import torch
-
-    folder.mkdir(parents=True, exist_ok=True)
-    if base is None and dtype != "auto":
-        model = model.to(getattr(torch, dtype))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    write_fingerprint(folder, dtype, base)
-
-
-def peft_config(lora: dict[str, Any] | None) -> Any:
-    """peft's LoraConfig, or None for training all weights."""
-    if lora is None:
+def peft_config(job: TrainerJob) -> Any:
+    """peft's LoraConfig; None for training all weights, and where the model has an adapter already, which goes on."""
+    if job.lora is None or job.model.trainable.base is not None:
         return None
     from peft import LoraConfig
 
-    return LoraConfig(task_type="CAUSAL_LM", **lora)
+    return LoraConfig(task_type="CAUSAL_LM", **job.lora)

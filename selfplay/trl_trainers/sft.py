@@ -39,23 +39,40 @@ def train_sft(job: SFTJob, place: Placement) -> dict[str, float]:
         args=arguments.build("sft", job.args, str(place.work), place.seed, place.device),
         train_dataset=example_set(job, tokenizer, place.work),
         processing_class=tokenizer,
-        # A model that has an adapter goes on with that.
-        peft_config=None if job.model.base else session.peft_config(job.lora),
+        peft_config=session.peft_config(job),
     )
     metrics = session.run_training(trainer, place.work)
-    keep = job.lora is not None and job.keep_adapter
-    session.save_model(trainer, place.output, job.model.dtype, (job.model.base or job.model) if keep else None)
+    heldout = None if job.heldout is None else example_set(job, tokenizer, place.work, job.heldout)
+    session.save_model(trainer, job, place, None if heldout is None else lambda network: mean_loss(network, heldout))
     return metrics
 
 
-def example_set(job: SFTJob, tokenizer: Any, work: Path) -> Any:
-    """The examples as tokens and labels, on disk."""
+def mean_loss(network: Any, examples: Any) -> float:
+    """Mean loss of a network on a set of examples, nats a token that counts."""
+    import torch
+
+    network.eval()
+    total, count = 0.0, 0
+    for row in examples:
+        ids = torch.tensor([row["input_ids"]], device=network.device)
+        # The first position predicts the second, and the last nothing.
+        wanted = torch.tensor(row["labels"][1:], device=network.device)
+        with torch.no_grad():
+            logits = network(input_ids=ids).logits[0, :-1].float()
+        total += float(torch.nn.functional.cross_entropy(logits, wanted, ignore_index=IGNORED, reduction="sum"))
+        count += int((wanted != IGNORED).sum())
+    return total / count
+
+
+def example_set(job: SFTJob, tokenizer: Any, work: Path, table: Path | None = None) -> Any:
+    """The examples of the job, or of another table, as tokens and labels, on disk."""
 
     def encode(rows: Sequence[Example]) -> Columns:
         encoded = [_encoded(tokenizer, row, job.model.chat, job.loss) for row in rows]
         return {"input_ids": [ids for ids, _ in encoded], "labels": [labels for _, labels in encoded]}
 
-    return training_set(job.examples, Example, encode, COLUMNS, work, job.model.fingerprint, job.model.chat, job.loss)
+    known = (job.model.fingerprint, job.model.chat, job.loss)
+    return training_set(table or job.examples, Example, encode, COLUMNS, work, *known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,7 +94,15 @@ def test_the_best_policy_becomes_a_model_once(hub: Hub, tiny_model: ModelRef, tm
     hub.files.clear()
     assert push_best(run, recipe, summary) == f"{hub.url}/somebody/policy"
     assert not hub.files, "the same model was pushed twice"
+    assert "masters" not in card
     (policy / "model.safetensors").write_bytes(b"other weights")
-    write_fingerprint(policy, "float32")
+    (policy / "masters").mkdir()
+    (policy / "masters" / "adapter_model.safetensors").write_bytes(b"exact weights")
+    settings = {"base_model_name_or_path": str(policy), "r": 8}
+    (policy / "masters" / "adapter_config.json").write_text(json.dumps(settings))
+    write_fingerprint(policy, "bfloat16")
     push_best(run, recipe, summary)
     assert hub.files["model.safetensors"] == b"other weights"
+    assert hub.files["masters/adapter_model.safetensors"] == b"exact weights", "both are exported"
+    assert json.loads(hub.files["masters/adapter_config.json"]) == settings | {"base_model_name_or_path": "policy"}
+    assert "`masters` has the weights as they were trained" in hub.files["README.md"].decode()

@@ -1,0 +1,114 @@
+"""A model that was trained is kept twice: as engines read it, and as the next training needs it.
+
+A step of 1e-6 is smaller than half the distance between two bfloat16 numbers of the size of a weight: rounded at the
+end of each training, most of what was learnt is gone. So the weights that were trained stay as they are, in float32 or,
+under LoRA, as an adapter, and the next training starts from them (`ModelRef.masters`). Engines get a view in the
+recipe's number format, into which an adapter is merged. What that rounding did is logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from selfplay.engines.base import MASTERS, ModelRef
+from selfplay.trl_trainers.jobs import Placement, TrainerJob
+from selfplay.trl_trainers.model_folder import write_fingerprint
+from selfplay.trl_trainers.rounding import round_weights
+
+CHANGED, LOSS, LOSS_CHANGE = "view/changed", "view/heldout_loss", "view/heldout_loss_change"
+
+Loss = Callable[[Any], float]
+"""The held-out loss of a network, nats a token."""
+
+
+def keep(network: Any, tokenizer: Any, job: TrainerJob, place: Placement, loss: Loss | None = None) -> dict[str, float]:
+    """Writes a trained model as engines read it and, where that is less exact, its masters, with fingerprints.
+
+    Args:
+        network: a whole model, or one with peft's adapter `default`.
+        tokenizer: its tokenizer.
+        job: what was trained; its model is what the training started from.
+        place: where to, and how weights are rounded.
+        loss: measures what rounding costs; not asked where nothing is rounded.
+
+    Returns:
+        `view/changed`, the share of weights that engines see changed against the model before, where that was a whole
+        one; and of what was rounded the held-out loss after, and its change by the rounding.
+    """
+    import torch
+
+    from selfplay.engines.loading import number_format
+
+    folder, dtype = place.output, number_format(job.model)
+    adapted = hasattr(network, "peft_config")
+    base = job.model.trainable.base or job.model.trainable
+    folder.mkdir(parents=True, exist_ok=True)
+    if adapted and job.keep_adapter:
+        _write(network, tokenizer, folder, job.model.dtype, base)
+        return {}
+    rounded = getattr(torch, dtype)
+    masters = adapted or any(p.dtype.itemsize > rounded.itemsize for p in network.parameters())
+    if masters:
+        exactly = (base.dtype, base) if adapted else ("float32", None)
+        _write(network, tokenizer, folder / MASTERS, *exactly)
+    if adapted:
+        # On the CPU: beside the trainer's states a GPU may have no room for the base in float32.
+        network = network.cpu().float()
+    figures = {}
+    measured = loss if masters and rounded is not torch.float32 else None
+    exact = measured(network) if measured else 0.0
+    if adapted:
+        network = network.merge_and_unload()
+    round_weights(network, rounded, place.rounding, place.seed)
+    if measured:
+        figures[LOSS] = measured(network)
+        figures[LOSS_CHANGE] = figures[LOSS] - exact
+    _write(network.to(rounded), tokenizer, folder, dtype)
+    share = changed_share(job.model, folder)
+    return figures if share is None else figures | {CHANGED: share}
+
+
+def _write(network: Any, tokenizer: Any, folder: Path, dtype: str, base: ModelRef | None = None) -> None:
+    # A reference that TRL puts beside an adapter is not part of the model.
+    which = {} if base is None else {"selected_adapters": ["default"]}
+    network.save_pretrained(folder, **which)
+    tokenizer.save_pretrained(folder)
+    write_fingerprint(folder, dtype, base)
+
+
+def changed_share(before: ModelRef, folder: Path) -> float | None:
+    """Share of a whole model's weights in a folder that differ from those of another, in the folder's number format.
+
+    Args:
+        before: the other one.
+        folder: the model's.
+
+    Returns:
+        None where the other one is an adapter, or has no tensor of the same name and shape.
+    """
+    from safetensors import safe_open
+
+    from selfplay.engines.model_files import weight_files
+
+    if before.base is not None:
+        return None
+    places = {name: file for file in weight_files(before.path, before.revision) for name in _names(file)}
+    changed, total = 0, 0
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as new:
+            for name in sorted(set(new.keys()) & places.keys()):
+                with safe_open(places[name], "pt") as old:
+                    now, then = new.get_tensor(name), old.get_tensor(name)
+                if now.shape == then.shape:
+                    changed += int((then.to(now.dtype) != now).sum())
+                    total += now.numel()
+    return changed / total if total else None
+
+
+def _names(file: Path) -> list[str]:
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as opened:
+        return list(opened.keys())
