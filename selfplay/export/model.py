@@ -1,4 +1,4 @@
-"""Pushes the policy of a finished run to the hub, its trained weights too, with a card of its origin and its figures."""
+"""Pushes the policy of a finished run to the hub, its trained weights too, with a card of its origin and figures."""
 
 from __future__ import annotations
 

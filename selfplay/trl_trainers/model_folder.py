@@ -41,7 +41,7 @@ def write_fingerprint(folder: Path, dtype: str, base: ModelRef | None = None) ->
 
 
 def trained_model(folder: Path, chat: bool = False) -> ModelRef:
-    """The reference to a model that `keeping.save_model` kept."""
+    """The reference to a model that `keeping.keep` wrote."""
     known = read_json(folder / FINGERPRINT)
     base = known.get("base")
     if base is None:
