@@ -27,7 +27,7 @@ class ModelRef:
     base: ModelRef | None = None
     """Where the folder holds an adapter alone, the model that it belongs to."""
     masters: ModelRef | None = None
-    """The model that trainings go on from, where that is more exact than what engines read: in float32, or an adapter."""
+    """The model that trainings go on from, where that is more exact than what engines read."""
 
     @property
     def trainable(self) -> ModelRef:
