@@ -95,8 +95,11 @@ class EM(Section):
     def _combinations(self) -> EM:
         if self.reward == "information_gain" and self.rationale_weight != 1.0:
             raise ValueError("reward information_gain has no log p(z|c): leave rationale_weight out, or take `sum`")
-        if self.assignment == "soft" and self.reward == "mean":
-            raise ValueError("assignment soft needs a reward that is a log-density: take `sum`, or assignment hard")
+        if self.assignment == "soft" and self.reward != "sum":
+            raise ValueError(
+                f"assignment soft weighs by p(z,x|c) / q(z|c,x), which reward {self.reward} is not: take `sum`, or "
+                "assignment hard"
+            )
         if self.assignment == "soft" and (self.sampling.temperature != 1.0 or self.sampling.top_p != 1.0):
             raise ValueError(
                 "assignment soft divides by q(z|c,x), so candidates must come from q itself: "

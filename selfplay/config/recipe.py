@@ -317,6 +317,11 @@ class Recipe(Section):
             )
         if unknown := sorted(set(pool.external) - set(self.domains)):
             raise ValueError(f"training.pool.external names {unknown}, but the domains are {sorted(self.domains)}")
+        if training.selection is not None and self.evaluation.split == "dev":
+            raise ValueError(
+                "training.selection chooses the round by development problems, and evaluation.split: dev reports on "
+                "them, too: leave out one of them, or report on heldout"
+            )
         if training.selection is not None:
             for name, domain in self.domains.items():
                 if not domain.seeds.dev:

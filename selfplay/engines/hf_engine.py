@@ -16,11 +16,10 @@ def generate_shard(job: GenerateJob) -> list[Row]:
     import torch
 
     network, tokenizer = load(job.model, job.device)
-    prompts = [templated(tokenizer, prompt) if job.model.chat else prompt for prompt in job.prompts]
-    encoded = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+    encoded = [prompt_ids(tokenizer, prompt, job.model.chat) for prompt in job.prompts]
     sampling, batch_tokens = job.sampling, job.settings.batch_tokens
     torch.manual_seed(job.seed)
-    rows: list[Row] = [{}] * len(prompts)
+    rows: list[Row] = [{}] * len(encoded)
     for batch in by_length([len(ids) + sampling.max_new_tokens for ids in encoded], batch_tokens):
         for index, row in zip(batch, _complete(network, tokenizer, [encoded[i] for i in batch], sampling), strict=True):
             rows[index] = row | {"prompt_tokens": len(encoded[index])}
@@ -31,6 +30,19 @@ def templated(tokenizer: Any, prompt: str) -> str:
     """A prompt as the model's chat template puts it."""
     messages = [{"role": "user", "content": prompt}]
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+
+def prompt_ids(tokenizer: Any, prompt: str, chat: bool) -> list[int]:
+    """The ids of a prompt, for engines and trainings alike.
+
+    A template writes its special tokens itself. Before plain text stands the begin-of-text token where the tokenizer
+    puts one there by itself (Llama, Gemma): its model has seen no text without it.
+    """
+    text = templated(tokenizer, prompt) if chat else prompt
+    ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    begin = tokenizer.bos_token_id
+    opened = begin is not None and not chat and list(tokenizer("")["input_ids"])[:1] == [begin]
+    return [begin, *ids] if opened else ids
 
 
 def _complete(network: Any, tokenizer: Any, encoded: Sequence[list[int]], sampling: Sampling) -> list[Row]:
@@ -126,5 +138,5 @@ def encode_request(tokenizer: Any, request: ScoringRequest) -> Encoded:
     def ids_of(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    prefix = templated(tokenizer, request.prefix) if request.chat else request.prefix
-    return request.encoded(ids_of(prefix), ids_of, tokenizer.eos_token_id)
+    prefix = prompt_ids(tokenizer, request.prefix, request.chat)
+    return request.encoded(prefix, ids_of, tokenizer.eos_token_id)

@@ -14,7 +14,7 @@ from typing import Any
 from selfplay.compute.rendezvous import keep_stores_on_the_loopback
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
-from selfplay.engines.hf_engine import completed, encode_request, end_ids, templated
+from selfplay.engines.hf_engine import completed, encode_request, end_ids, prompt_ids
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
 from selfplay.engines.model_files import UNTRUSTED, ModelError, check_weights
 from selfplay.run.seeding import derive
@@ -74,9 +74,7 @@ def completions(job: GenerateJob) -> Iterator[Finished | None]:
     prompts = {}
     params = {}
     for place in range(len(job.prompts)) if job.wanted is None else job.wanted:
-        prompt = job.prompts[place]
-        text = templated(opened.tokenizer, prompt) if job.model.chat else prompt
-        prompts[place] = opened.tokenizer(text, add_special_tokens=False)["input_ids"]
+        prompts[place] = prompt_ids(opened.tokenizer, job.prompts[place], job.model.chat)
         params[place] = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,

@@ -3,7 +3,7 @@
 prompts     every prompt that curation left, as a task with its label where there is one; a file of seeds, too
 generator   prompt/completion: what the prompt model reads and writes, in the released generator's format
 sft         prompt/completion: what the policy reads, and a completion that was found right
-pairs       prompt/chosen/rejected/source: right and wrong completions, where a round of DPO made them
+pairs       prompt/chosen/rejected/source: right and wrong completions, where a round of DPO made them by its verdicts
 dropped     prompts that were lost, with the reason
 
 All are over the rounds whose curation has ended, and of several labels of a prompt the newest counts.
@@ -164,6 +164,9 @@ class RowSource:
                     yield row.task_id, row.completion
 
     def _pairs(self) -> Iterator[Row]:
+        if self.recipe.training.rewards == "shuffled":
+            # A control's pairs say nothing of what is right.
+            return
         wanted = None if self.number is None else self._tasks_ever()
         for stage in self._updates("pairs"):
             for pair in self._all(stage, "pairs", Pair):

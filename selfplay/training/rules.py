@@ -13,11 +13,11 @@ from selfplay.engines.base import ModelRef
 from selfplay.rollouts.rollout_log import logged_rollouts
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json
-from selfplay.run.records import TOKENS, Example, LabelledTask, Pair, PolicyTask, Rollout, Seed
+from selfplay.run.records import Example, LabelledTask, Pair, PolicyTask, Rollout, Seed
 from selfplay.run.tables import write_table
 from selfplay.stage.context import Context, Job, Training
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
-from selfplay.training.verified_rollouts import solver_prompt, write_rollouts
+from selfplay.training.verified_rollouts import solver_prompt, taught_by, write_rollouts
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
 from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
 from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob
@@ -50,8 +50,8 @@ class Round:
         return write_rollouts(self.stage, self.context, self.number, self.policy, self.tasks, k)
 
     def rollouts(self) -> Iterator[Rollout]:
-        """The rollouts as they are written, less the tokens."""
-        return itertools.chain.from_iterable(self.stage.batches("rollouts", Rollout, leave_out=TOKENS))
+        """The rollouts as the rule learns from them, less the tokens."""
+        return taught_by(self.stage, self.context, self.number)
 
     def fit(self, examples: Iterable[Example]) -> None:
         """Trains the policy by maximum likelihood."""
@@ -127,7 +127,7 @@ def rft(this: Round) -> Counts:
     training = this.context.recipe.training
     settings = training.rft
     count = this.roll_out(settings.rollouts)
-    rates = pass_rates(this.stage.columns("rollouts", Rollout, ("task_id", "passed")))
+    rates = pass_rates((row.task_id, row.passed) for row in this.rollouts())
     prompts = {task.id: task for task in this.tasks}
 
     def right() -> Iterator[Rollout]:

@@ -15,7 +15,7 @@ from selfplay.rollouts.completions import Completion, Origin, complete
 from selfplay.rollouts.mode_collapse import ModeCollapse
 from selfplay.rollouts.rollout import judged
 from selfplay.run.directory import Stage
-from selfplay.run.records import LabelledTask, Rollout
+from selfplay.run.records import TOKENS, LabelledTask, Rollout
 from selfplay.stage.context import Context
 from selfplay.training.validity import Thinking, fault
 from verifiers.composite import component_rewards
@@ -32,10 +32,7 @@ def solver_prompt(context: Context, task: LabelledTask) -> str:
 def write_rollouts(
     stage: Stage, context: Context, number: int, policy: ModelRef, tasks: Sequence[LabelledTask], k: int
 ) -> int:
-    """Writes `rollouts`, k of each task with their verdicts, and says how many there are.
-
-    For the control, the verdicts are permuted.
-    """
+    """Writes `rollouts`, k of each task with their own verdicts, and says how many there are."""
     context.listener.begin(f"selfplay {number}: {TABLE}", len(tasks) * k)
     how = context.recipe.training.sampling
     completions = complete(
@@ -51,16 +48,23 @@ def write_rollouts(
     heard = Heard(context)
     count = stage.write(TABLE, Rollout, chain.from_iterable(judged(context.judge, completions, heard)))
     context.listener.log(f"selfplay_{number}", heard.metrics())
-    training = context.recipe.training
-    if training.rewards == "shuffled":
-        seed = context.seed("selfplay", number, "shuffle")
-        verdicts = permuted(_rows(stage), training.thinking, seed)
-        stage.write(TABLE, Rollout, with_verdicts(_rows(stage), training.thinking, verdicts))
     return count
 
 
-def _rows(stage: Stage) -> Iterator[Rollout]:
-    return chain.from_iterable(stage.batches(TABLE, Rollout))
+def taught_by(stage: Stage, context: Context, number: int) -> Iterator[Rollout]:
+    """The rollouts as a rule learns from them, less their tokens.
+
+    For the control their verdicts are permuted; the table, which is exported, keeps those that verifiers gave.
+    """
+
+    def rows() -> Iterator[Rollout]:
+        return chain.from_iterable(stage.batches(TABLE, Rollout, leave_out=TOKENS))
+
+    training = context.recipe.training
+    if training.rewards != "shuffled":
+        return rows()
+    verdicts = permuted(rows(), training.thinking, context.seed("selfplay", number, "shuffle"))
+    return with_verdicts(rows(), training.thinking, verdicts)
 
 
 class Heard:

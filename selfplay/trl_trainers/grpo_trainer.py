@@ -3,10 +3,11 @@
 TRL 1.16 has no dynamic sampling, and none of its public hooks suffices for it. A sampler is read a batch ahead of the
 training, before the rewards are known by which a batch is topped up.
 `rollout_func` may return rollouts of other prompts than it was asked for, but TRL would show the old prompts beside
-them. So three methods are wrapped, and nothing of TRL is copied: `_generate_and_score_completions`, which takes rows of
+them. So four methods are wrapped, and nothing of TRL is copied: `_generate_and_score_completions`, which takes rows of
 the dataset and returns what the loss needs, gets other rows; `_generate`, which it calls once with their prompts, may
-give the completions that were made before; and `_tokenize_prompts` adds no special token to a prompt that is plain
-text, since engines add none where the policy is measured. Everything else, with all of GRPOConfig, is TRL's own.
+give the completions that were made before; and `_tokenize_prompts` cuts a prompt that is plain text as engines do.
+And `_compute_loss` weighs each batch by its rollouts that have a reward. Everything else, with all of GRPOConfig, is
+TRL's own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 from accelerate.utils import gather_object
 from trl import GRPOTrainer
 
+from selfplay.engines.hf_engine import prompt_ids
 from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import Reward
 from selfplay.trl_trainers.prompt_walk import PromptWalk
@@ -29,6 +31,8 @@ from selfplay.trl_trainers.rollout_groups import Group, Tally, TopUp
 from selfplay.trl_trainers.sft import NothingToLearn
 
 Row = dict[str, Any]
+MEANS_OVER_ROLLOUTS = ("grpo", "dr_grpo", "luspo", "sapo")
+"""TRL's losses that divide by the number of rollouts; the others divide by tokens."""
 
 
 @dataclass(slots=True)
@@ -44,7 +48,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
     """A GRPOTrainer whose only reward function is a `VerifiedReward`.
 
     - A rollout without a reward is masked: TRL leaves it out of its group's mean and deviation and gives it no
-      advantage; here its tokens count neither in the loss's normaliser nor in its KL and entropy terms.
+      advantage; here its tokens count neither in the loss's normaliser nor in its KL and entropy terms, and where the
+      loss is a mean over rollouts, it is one over those with a reward.
     - With `walk`, which gives the prompts in the dataset's place, groups without variance are replaced by further
       groups, until all places have variance or `top_up` of a generation batch has been rolled out on top of it.
     - `tally` counts all that was rolled out.
@@ -87,6 +92,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
                 "per_device_train_batch_size"
             )
         self._ready: tuple[Any, ...] | None = None
+        self._rows_per_scored = 1.0
+        """Rollouts of the generation batch over those of them that have a reward, on all ranks."""
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
         if not self.model.training:
@@ -95,8 +102,19 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             rows = self._topped_up(self._walk)
             return self._masked(super()._generate_and_score_completions(rows))
         output = super()._generate_and_score_completions(inputs)
-        self.tally.add(self._gathered(inputs, self._verified.given, self._verified.lengths))
+        learned = output["completion_mask"].any(dim=1).tolist()
+        self.tally.add(self._gathered(inputs, self._verified.given, self._verified.lengths, learned))
         return self._masked(output)
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+        """TRL's, whose means over rollouts would count those without a reward as if they had taught nothing."""
+        scale = self._rows_per_scored if self.model.training and self.loss_type in MEANS_OVER_ROLLOUTS else 1.0
+        beta = self.beta
+        self.beta = beta * scale
+        try:
+            return super()._compute_loss(model, inputs | {"advantages": inputs["advantages"] * scale})
+        finally:
+            self.beta = beta
 
     def _generate(self, prompts: list[Any]) -> Any:
         if self._ready is not None:
@@ -106,7 +124,7 @@ class SelfplayGRPOTrainer(GRPOTrainer):
 
     def _tokenize_prompts(self, prompts: list[Any]) -> Any:
         if isinstance(prompts[0], str):
-            return self.processing_class(text=prompts, add_special_tokens=False)["input_ids"], None, {}
+            return [prompt_ids(self.processing_class, prompt, chat=False) for prompt in prompts], None, {}
         return super()._tokenize_prompts(prompts)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -131,11 +149,11 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         batch, fields, groups = self._roll_out(rows)
         everything = list(groups)
         unit = self.accelerator.num_processes
-        plan = TopUp([group.has_variance for group in groups], self._most_further, unit)
+        plan = TopUp([group.teaches for group in groups], self._most_further, unit)
         while count := plan.next_count():
             further = self._chosen(walk, count, [group.prompt for group in everything])
             rolled, _, new = self._roll_out(further)
-            self._replace(batch, rolled, plan.place([group.has_variance for group in new]))
+            self._replace(batch, rolled, plan.place([group.teaches for group in new]))
             everything += new
         self.tally.add(everything)
         self._ready = tuple(
@@ -154,7 +172,12 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             Rolled(row, tuple(field[at] if _one_a_row(field, len(rows)) else None for field in fields), rewards[at])
             for at, row in enumerate(rows)
         ]
-        return rolled, fields, self._gathered(rows, rewards, [len(ids) for ids in completion_ids])
+        learned = [not self._is_left_out(ids) for ids in completion_ids]
+        return rolled, fields, self._gathered(rows, rewards, [len(ids) for ids in completion_ids], learned)
+
+    def _is_left_out(self, ids: Sequence[int]) -> bool:
+        """Whether TRL masks a completion, since it was cut."""
+        return self.mask_truncated_completions and ids[-1] not in (*self.eos_token_ids, self._tokenizer.pad_token_id)
 
     def _replace(self, batch: list[Rolled], rolled: list[Rolled], swaps: Sequence[tuple[int, int]]) -> None:
         """Puts further groups into their places, which may be on another rank than the one that rolled them out."""
@@ -166,14 +189,21 @@ class SelfplayGRPOTrainer(GRPOTrainer):
                 if 0 <= at < len(batch):
                     batch[at] = everywhere[number * self.num_generations + rollout]
 
-    def _gathered(self, rows: Sequence[Row], rewards: Sequence[Reward], lengths: Sequence[int]) -> list[Group]:
-        """The groups of all ranks, in order."""
+    def _gathered(
+        self, rows: Sequence[Row], rewards: Sequence[Reward], lengths: Sequence[int], learned: Sequence[bool]
+    ) -> list[Group]:
+        """The groups of all ranks, in order; `learned` says whose tokens TRL leaves in the loss."""
         known = [float("nan") if reward is None else reward for reward in rewards]
-        columns = [[float(row["row"]) for row in rows], known, [float(length) for length in lengths]]
+        columns = [[float(row["row"]) for row in rows], known, [float(n) for n in lengths], [float(x) for x in learned]]
         table = self.accelerator.gather(torch.tensor(columns, device=self.accelerator.device).T.contiguous()).tolist()
         groups = [table[at : at + self.num_generations] for at in range(0, len(table), self.num_generations)]
         return [
-            Group(int(group[0][0]), tuple(r for _, r, _ in group if not math.isnan(r)), int(sum(n for *_, n in group)))
+            Group(
+                int(group[0][0]),
+                tuple(reward for _, reward, _, _ in group if not math.isnan(reward)),
+                int(sum(length for _, _, length, _ in group)),
+                tuple((reward, int(length)) for _, reward, length, kept in group if kept and not math.isnan(reward)),
+            )
             for group in groups
         ]
 
@@ -184,6 +214,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         output["completion_mask"] = mask * torch.tensor(scored, device=mask.device).unsqueeze(1).to(mask.dtype)
         learned = output["completion_mask"] * output.get("tool_mask", 1)
         output["num_items_in_batch"] = self.accelerator.gather(learned.sum()).sum()
+        counts = self.accelerator.gather(torch.tensor([[len(scored), sum(scored)]], device=mask.device)).sum(dim=0)
+        self._rows_per_scored = float(counts[0]) / max(float(counts[1]), 1.0)
         return output
 
 

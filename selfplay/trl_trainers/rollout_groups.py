@@ -21,11 +21,21 @@ class Group:
     """Those that could be reached."""
     tokens: int
     """Completion tokens of all its rollouts."""
+    learned: tuple[tuple[float, int], ...]
+    """Reward and tokens of those that are in the loss: neither without a reward, nor masked for being cut."""
 
     @property
-    def has_variance(self) -> bool:
-        """Whether its rewards differ: only then has any of its rollouts an advantage."""
-        return len(self.rewards) > 1 and max(self.rewards) - min(self.rewards) > SAME
+    def teaches(self) -> bool:
+        """Whether a rollout that is in the loss has an advantage: its reward is not the mean of its group's."""
+        if not self.rewards:
+            return False
+        mean = sum(self.rewards) / len(self.rewards)
+        return any(abs(reward - mean) > SAME for reward, _ in self.learned)
+
+    @property
+    def learned_tokens(self) -> int:
+        """Completion tokens in the loss."""
+        return sum(tokens for _, tokens in self.learned)
 
 
 class TopUp:
@@ -66,15 +76,15 @@ class Tally:
     tokens: int = 0
     """Completion tokens."""
     informative_tokens: int = 0
-    """Those in groups with variance."""
+    """Those in the loss, in groups that teach."""
     groups: int = 0
     groups_with_variance: int = 0
 
     def add(self, groups: Sequence[Group]) -> None:
         """Counts groups of all ranks."""
-        useful = [group for group in groups if group.has_variance]
+        useful = [group for group in groups if group.teaches]
         self.tokens += sum(group.tokens for group in groups)
-        self.informative_tokens += sum(group.tokens for group in useful)
+        self.informative_tokens += sum(group.learned_tokens for group in useful)
         self.groups += len(groups)
         self.groups_with_variance += len(useful)
 

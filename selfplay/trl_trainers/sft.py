@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from selfplay.config.errors import RunStopped
 from selfplay.engines.base import ModelRef
+from selfplay.engines.hf_engine import prompt_ids
 from selfplay.run.records import Example
 from selfplay.trl_trainers.jobs import Placement, SFTJob
 from selfplay.trl_trainers.training_set import Columns, training_set
@@ -101,14 +102,8 @@ def _encoded(
 
 
 def tokens_of(tokenizer: Any, prompt: str, segments: Sequence[str], chat: bool) -> tuple[list[int], list[int]]:
-    """The tokens of a prompt, templated if `chat`, and those of what follows it, its end included.
-
-    None are added that the tokenizer would add by itself: engines sample and score without them, too.
-    """
-    if chat:
-        messages = [{"role": "user", "content": prompt}]
-        prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    prefix = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    """The tokens of a prompt, as engines read it, and those of what follows it, its end included."""
+    prefix = prompt_ids(tokenizer, prompt, chat)
     target: list[int] = []
     for segment in segments:
         target += tokenizer(segment, add_special_tokens=False)["input_ids"]

@@ -22,7 +22,9 @@ class EndpointTokenizer:
 
     def __init__(self, name: str) -> None:
         """Takes a folder or a hub name. Raises TokenizerError where there is no `tokenizer.json` with an end token."""
-        self._tokenizer, self.end = _load(name)
+        self._tokenizer, self.end, begin = _load(name)
+        # As `hf_engine.prompt_ids`.
+        self._opening = [begin] if begin is not None and self._tokenizer.encode("").ids[:1] == [begin] else []
 
     def ids(self, text: str) -> list[int]:
         """The ids of a text, without special tokens around it."""
@@ -30,13 +32,13 @@ class EndpointTokenizer:
 
     def spans(self, request: ScoringRequest) -> Encoded:
         """The ids of a request, each part tokenised on its own, and the half-open span of each segment."""
-        prefix = self.ids(request.prefix)
+        prefix = [*self._opening, *self.ids(request.prefix)]
         if not prefix:
             raise ValueError("a request to score needs a prefix: the first token of all has no log-probability")
         return request.encoded(prefix, self.ids, self.end)
 
 
-def _load(name: str) -> tuple[Any, int]:
+def _load(name: str) -> tuple[Any, int, int | None]:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -52,9 +54,13 @@ def _load(name: str) -> tuple[Any, int]:
         if type(error) is not Exception:
             raise
         raise TokenizerError(f"the tokenizer {name!r} is not readable ({error}); {REMEDY}") from error
-    end = config.get("eos_token") if isinstance(config, dict) else None
-    ending = end.get("content") if isinstance(end, dict) else end
-    number = tokenizer.token_to_id(ending) if isinstance(ending, str) else None
-    if number is None:
+    end = _special(tokenizer, config, "eos_token")
+    if end is None:
         raise TokenizerError(f"the tokenizer {name!r} names no end-of-sequence token; {REMEDY}")
-    return tokenizer, number
+    return tokenizer, end, _special(tokenizer, config, "bos_token")
+
+
+def _special(tokenizer: Any, config: Any, name: str) -> int | None:
+    said = config.get(name) if isinstance(config, dict) else None
+    text = said.get("content") if isinstance(said, dict) else said
+    return tokenizer.token_to_id(text) if isinstance(text, str) else None

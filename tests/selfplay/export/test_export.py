@@ -232,3 +232,11 @@ def test_a_place_that_cannot_be_written_is_refused_in_one_sentence(run: Path) ->
     assert done.exit_code == 1
     assert "/proc/none" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_control_has_no_pairs_to_export(run: Path) -> None:
+    recipe = read_recipe(run)
+    assert len(list(RowSource(run, recipe, chat=False).rows("pairs"))) == 1
+    training = recipe.training.model_copy(update={"rewards": "shuffled"})
+    control = recipe.model_copy(update={"training": training})
+    assert list(RowSource(run, control, chat=False).rows("pairs")) == []

@@ -178,7 +178,8 @@ def test_nothing_chosen_is_nothing_measured() -> None:
     ("settings", "says"),
     [
         ({"reward": "information_gain", "rationale_weight": 0.5}, "leave rationale_weight out"),
-        ({"assignment": "soft", "reward": "mean"}, "needs a reward that is a log-density"),
+        ({"assignment": "soft", "reward": "mean"}, "which reward mean is not"),
+        ({"assignment": "soft", "reward": "information_gain"}, "which reward information_gain is not"),
         ({"assignment": "soft", "sampling": {"temperature": 0.8}}, "set sampling.temperature and sampling.top_p to 1"),
         ({"assignment": "soft", "sampling": {"top_p": 0.9}}, "set sampling.temperature and sampling.top_p to 1"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfplay.config.recipe import Recipe
 from selfplay.config.synthesis import Feedback
 from selfplay.config.training import PromptPool, TrainingSettings
 from selfplay.run.records import LabelledTask, Prompt, RoundPrompt
@@ -157,6 +158,18 @@ def test_rollouts_that_cannot_differ_are_refused(algorithm: str) -> None:
         TrainingSettings.model_validate({"algorithm": algorithm, "sampling": {"temperature": 0}})
     settings = {"sampling": {"temperature": 0}, "grpo": {"args": {"temperature": 0.7}}}
     assert TrainingSettings.model_validate(settings).algorithm == "grpo"
+
+
+def test_a_round_is_not_chosen_by_the_problems_that_are_reported_on() -> None:
+    settings = {
+        "name": "r",
+        "model": {"kind": "scratch"},
+        "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math", "dev": 400}}},
+        "training": {"selection": {}},
+    }
+    assert Recipe.model_validate(settings).training.selection is not None
+    with pytest.raises(ValueError, match=r"evaluation.split: dev reports on them, too"):
+        Recipe.model_validate(settings | {"evaluation": {"split": "dev"}})
 
 
 def test_a_control_that_would_be_none_is_refused() -> None:

@@ -255,3 +255,24 @@ def test_rollouts_of_a_round_have_a_seed_and_metrics_of_their_own(make: Any) -> 
     assert stage == "selfplay_1"
     assert metrics["rollouts/reward"] == 1.0
     assert {(row.mode, row.passed) for row in this.rollouts()} == {("T=0.8", True)}
+
+
+@pytest.mark.parametrize("algorithm", ["dpo", "rft"])
+def test_the_control_learns_from_permuted_verdicts_and_its_table_keeps_the_right_ones(
+    make: Any, algorithm: str
+) -> None:
+    given = [rollout(name, index, index == 0) for name in "abc" for index in range(4)]
+    this = make(algorithm, given=given, rewards="shuffled")
+    getattr(rules, algorithm)(this)
+    assert this.stage.read("rollouts", Rollout) == given
+    right = {row.completion for row in given if row.passed}
+    [(_, job)] = this.asked
+    learnt = (
+        {pair.chosen for pair in read_table(job.pairs, Pair)}
+        if algorithm == "dpo"
+        else {text for example in read_table(job.examples, Example) for text in example.segments}
+    )
+    assert learnt - right
+    rows = list(this.rollouts())
+    assert sum(bool(row.passed) for row in rows) == 3
+    assert rows == list(this.rollouts()), "the same each time it is asked"

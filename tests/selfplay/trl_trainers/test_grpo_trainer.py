@@ -121,11 +121,13 @@ def test_a_rollout_without_a_reward_shifts_no_baseline_and_has_no_token_in_the_l
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5])
-def test_what_could_not_be_checked_moves_no_weight(make: Any, beta: float) -> None:
+@pytest.mark.parametrize("loss", ["dapo", "grpo", "dr_grpo", "luspo", "sapo", "bnpo"])
+def test_what_could_not_be_checked_moves_no_weight(make: Any, beta: float, loss: str) -> None:
     """The gradient is that of the batch without those rollouts, also where a KL term looks at every token."""
+    level = {"importance_sampling_level": "sequence"} if loss == "luspo" else {}
 
     def gradient(keep: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        trainer = make(lambda place, number, text: [1.0, None, 0.0, 0.0][number], beta=beta)
+        trainer = make(lambda place, number, text: [1.0, None, 0.0, 0.0][number], beta=beta, loss_type=loss, **level)
         if beta:
             with torch.no_grad():  # away from the reference, so that the KL term has a gradient
                 trainer.model.lm_head.weight.add_(torch.randn(trainer.model.lm_head.weight.shape), alpha=0.1)
@@ -134,12 +136,33 @@ def test_what_could_not_be_checked_moves_no_weight(make: Any, beta: float) -> No
         rows = keep(torch.arange(GROUP * GROUPS))
         batch = {name: value[rows] if value.dim() else value for name, value in output.items()}
         trainer.current_gradient_accumulation_steps = 1
+        if len(rows) < GROUP * GROUPS:
+            trainer._rows_per_scored = 1.0
         trainer.compute_loss(trainer.model, batch).backward()
         return torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
 
     without = gradient(lambda rows: rows[rows % GROUP != 1])
     assert without.abs().max() > 0
     torch.testing.assert_close(gradient(lambda rows: rows), without, rtol=1e-4, atol=1e-7)
+
+
+def test_cut_rollouts_that_are_masked_teach_nothing(make: Any) -> None:
+    trainer = make(lambda place, number, text: float(number == 0), mask_truncated_completions=True)
+    output = scored(trainer, [0, 1, 2])
+    kept = output["completion_mask"].any(dim=1)
+    assert not kept.all(), "an untrained model seldom ends within eight tokens"
+    assert output["advantages"].view(GROUPS, GROUP).abs().amax(dim=1).all(), "the rewards of every group differ"
+    teaching = (kept & (output["advantages"] != 0)).view(GROUPS, GROUP).any(dim=1)
+    assert trainer.tally.groups_with_variance == int(teaching.sum()) < GROUPS
+    tokens = output["completion_mask"].view(GROUPS, -1).sum(dim=1)
+    assert trainer.tally.informative_tokens == int((tokens * teaching).sum())
+
+
+def test_groups_whose_informative_rollouts_were_cut_are_replaced(make: Any) -> None:
+    trainer = make(lambda place, number, text: float(number == 0), 1.0, mask_truncated_completions=True)
+    trainer._is_left_out = lambda ids: True
+    scored(trainer, [0, 1, 2])
+    assert (trainer.tally.groups, trainer.tally.groups_with_variance) == (2 * GROUPS, 0)
 
 
 def test_groups_without_variance_are_replaced_within_the_budget(make: Any, tmp_path: Path) -> None:

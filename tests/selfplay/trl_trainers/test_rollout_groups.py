@@ -14,7 +14,14 @@ from selfplay.trl_trainers.rollout_groups import Group, Tally, TopUp
     [((1.0, 0.0), True), ((1.0, 1.0), False), ((0.0,), False), ((), False), ((0.1, 0.1 + 1e-9), False)],
 )
 def test_variance_needs_two_rewards_that_differ(rewards: tuple[float, ...], has: bool) -> None:
-    assert Group(0, rewards, 5).has_variance is has
+    assert Group(0, rewards, 5, tuple((reward, 1) for reward in rewards)).teaches is has
+
+
+def test_what_is_not_in_the_loss_teaches_nothing() -> None:
+    assert not Group(0, (1.0, 0.0, 0.0), 9, ()).teaches
+    assert Group(0, (1.0, 0.0, 0.0), 9, ((1.0, 3),)).teaches
+    # Its reward is the mean: whatever the others got, it has no advantage.
+    assert not Group(0, (1.0, 0.5, 0.0), 9, ((0.5, 3),)).teaches
 
 
 FLAGS = st.lists(st.booleans(), min_size=1, max_size=24)
@@ -40,12 +47,16 @@ def test_a_batch_is_topped_up_within_its_budget(flags: list[bool], most: int, un
     assert all(batch) or rolled > most - unit
 
 
+def group(prompt: int, rewards: tuple[float, ...], tokens: int) -> Group:
+    return Group(prompt, rewards, tokens, tuple((reward, tokens // len(rewards)) for reward in rewards))
+
+
 def test_tokens_of_groups_that_were_replaced_count_too() -> None:
     tally = Tally()
-    tally.add([Group(0, (1.0, 0.0), 30), Group(1, (1.0, 1.0), 10)])
+    tally.add([group(0, (1.0, 0.0), 30), group(1, (1.0, 1.0), 10)])
     before = Tally(**tally.state())
     assert tally.shares() == {"groups/with_variance": 0.5, "tokens/informative": 0.75, "tokens/generated": 40.0}
-    tally.add([Group(2, (0.0, 0.0), 60)])
+    tally.add([group(2, (0.0, 0.0), 60)])
     assert tally.shares(before) == {"groups/with_variance": 0.0, "tokens/informative": 0.0, "tokens/generated": 60.0}
     assert tally.shares(tally) == {}
     assert tally.summary()["informative_share"] == 0.3

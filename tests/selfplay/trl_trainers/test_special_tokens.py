@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import pytest
 from datasets import Dataset
 from tokenizers.processors import TemplateProcessing
 
+from selfplay.config.recipe import EngineSettings
 from selfplay.engines import loading
-from selfplay.engines.base import ModelRef, ScoringRequest
-from selfplay.engines.hf_engine import encode_request
+from selfplay.engines.api.tokenizer import EndpointTokenizer
+from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
+from selfplay.engines.hf_engine import encode_request, generate_shard
 from selfplay.engines.hf_scoring import Encoded
+from selfplay.engines.jobs import GenerateJob
 from selfplay.run.records import Pair
 from selfplay.trl_trainers import arguments
 from selfplay.trl_trainers.dpo import _row
@@ -46,6 +50,24 @@ def opened_by(tiny_model: ModelRef, tmp_path: Path) -> ModelRef:
 def sampled(tokenizer: Any, chat: bool) -> Encoded:
     """The tokens that the engine reads and scores."""
     return encode_request(tokenizer, ScoringRequest(PROBLEM, (ANSWER,), ends=True, chat=chat))
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_every_prompt_has_one_begin_of_text(opened_by: ModelRef, tiny_model: ModelRef, chat: bool) -> None:
+    """From the template, or, before plain text, because the base was trained with one."""
+    tokenizer = loading.load_tokenizer(opened_by)
+    ids, _ = sampled(tokenizer, chat)
+    assert (ids[0], ids.count(tokenizer.bos_token_id)) == (tokenizer.bos_token_id, 1)
+    model = dataclasses.replace(opened_by, chat=chat)
+    job = GenerateJob(
+        model=model, device="cpu", settings=EngineSettings(), prompts=[PROBLEM], sampling=Sampling(0.0, 2), seed=0
+    )
+    [row] = generate_shard(job)
+    assert row["prompt_tokens"] == sampled(tokenizer, chat)[1][0][0]
+    request = ScoringRequest(PROBLEM, (ANSWER,))
+    assert EndpointTokenizer(opened_by.path).spans(request) == sampled(tokenizer, False)
+    plain = loading.load_tokenizer(tiny_model)
+    assert sampled(plain, False)[0] == plain(PROBLEM)["input_ids"] + plain(ANSWER)["input_ids"] + [plain.eos_token_id]
 
 
 @pytest.mark.parametrize("chat", [True, False])
