@@ -55,6 +55,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
     - `tally` counts all that was rolled out.
     """
 
+    beta: float
+
     def __init__(
         self,
         *,
