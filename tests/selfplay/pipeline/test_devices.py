@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from selfplay.compute import devices, workers
+from selfplay.compute import workers
 from selfplay.config.recipe import ComputeSettings
+from selfplay.pipeline import launch
 
 
 @pytest.mark.parametrize(("asked", "each", "count"), [(0, 1, 8), (3, 1, 3), (0, 2, 4), (4, 2, 4), (0, 3, 2), (1, 8, 1)])
 def test_workers_share_the_gpus(monkeypatch: pytest.MonkeyPatch, asked: int, each: int, count: int) -> None:
-    monkeypatch.setattr(devices, "gpu_count", lambda: 8)
-    assert devices.workers_and_device(ComputeSettings(workers=asked), each) == (count, "cuda")
+    monkeypatch.setattr(launch, "gpu_count", lambda: 8)
+    assert launch.workers_and_device(ComputeSettings(workers=asked), each) == (count, "cuda")
 
 
 @pytest.mark.parametrize(("asked", "each"), [(9, 1), (5, 2), (0, 9)])
 def test_too_few_gpus_are_named(monkeypatch: pytest.MonkeyPatch, asked: int, each: int) -> None:
-    monkeypatch.setattr(devices, "gpu_count", lambda: 8)
-    with pytest.raises(devices.NoDevice, match=rf"compute.workers is {asked or 1}, but torch sees 8 GPUs; a worker"):
-        devices.workers_and_device(ComputeSettings(workers=asked), each)
+    monkeypatch.setattr(launch, "gpu_count", lambda: 8)
+    with pytest.raises(launch.NoDevice, match=rf"compute.workers is {asked or 1}, but torch sees 8 GPUs; a worker"):
+        launch.workers_and_device(ComputeSettings(workers=asked), each)
 
 
 @pytest.mark.parametrize(
