@@ -19,6 +19,7 @@ def figures() -> dict[str, Any]:
     return measure([FEW, MANY], WORDS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("work", list(WORKS))
 def test_the_peak_does_not_grow_with_the_rows(figures: dict[str, Any], work: str) -> None:
     few, many = (figures["works"][work][str(count)] for count in (FEW, MANY))

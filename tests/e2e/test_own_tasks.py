@@ -92,6 +92,7 @@ def test_people_see_the_whole_label(functions: Path) -> None:
     assert task["tests"][1] == {"input": "", "output": "", "args": [5], "expected": 5 + number}
 
 
+@pytest.mark.long
 def test_rft_trains_on_cpp_programs(tmp_path: Path) -> None:
     rft = {"rollouts": 8, "args": {"max_steps": 2, "per_device_train_batch_size": 4}}
     run = trained(tmp_path, cpp_program, {"algorithm": "rft", "rft": rft})

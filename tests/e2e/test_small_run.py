@@ -86,10 +86,13 @@ def test_status_and_report_of_a_finished_run(finished: Path) -> None:
     assert report.stdout.strip() == str(finished / "report.html")
 
 
-CONTROLS = [pytest.param(arm, marks=pytest.mark.long) for arm in ("algorithm=continued_sft", "rewards=shuffled")]
+CONTROLS = [
+    pytest.param(arm, marks=pytest.mark.long)
+    for arm in ("algorithm=rft", "algorithm=continued_sft", "rewards=shuffled")
+]
 
 
-@pytest.mark.parametrize("arm", ["algorithm=dpo", "algorithm=rft", *CONTROLS])
+@pytest.mark.parametrize("arm", ["algorithm=dpo", *CONTROLS])
 def test_other_arms_take_over_the_common_stages(finished: Path, tmp_path: Path, arm: str) -> None:
     run = tmp_path / "run"
     done = selfplay("run", SMALL, f"training.{arm}", "training.rounds=1", "--run-dir", run, "--reuse", finished)
@@ -103,26 +106,51 @@ def test_other_arms_take_over_the_common_stages(finished: Path, tmp_path: Path, 
     assert {row["round"] for row in summary["gains"]} == {1}
 
 
-def test_a_run_killed_at_several_instants_equals_the_unbroken_one(finished: Path, tmp_path: Path) -> None:
-    """Which also shows that the same recipe and seed give the same run."""
-    kill_after_stages(tmp_path / "killed", ["base", "em_1", "selfplay_1"])
-    assert products(tmp_path / "killed") == products(finished)
-
-
-def kill_after_stages(run: Path, stages: list[str]) -> None:
-    """Kills the driver a little after each of these stages began, then lets the run end."""
-    for delay, stage in enumerate(stages, 1):
-        process = started(run)
-        deadline = time.monotonic() + 300
-        while not (run / "stages" / stage).exists():
-            assert process.poll() is None, f"the run ended before {stage}"
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(1.5 * delay)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+def test_a_run_that_is_stopped_in_every_way_equals_the_unbroken_one(finished: Path, tmp_path: Path) -> None:
+    """By Ctrl-C, by a kill, at a stage that was asked for; which also shows that one seed gives one run."""
+    run = tmp_path / "run"
+    code, errors = stopped(run, "base", 0.0, signal.SIGINT)
+    assert code == 130
+    assert "the same command continues" in errors
+    assert "Traceback" not in errors
+    stopped(run, "em_1", 1.5, signal.SIGKILL)
+    done = selfplay("run", SMALL, "--until", "curation", "--run-dir", run)
+    assert done.returncode == 0, done.stderr
+    assert "curation is done" in done.stdout
+    assert not (run / "stages" / "labelling").exists()
+    wrong = selfplay("run", SMALL, "--until", "curaton", "--run-dir", run)
+    assert wrong.returncode == 2
+    assert "the stages are seeds, base" in wrong.stderr
     done = selfplay("run", SMALL, "--run-dir", run)
     assert done.returncode == 0, done.stderr
+    assert products(run) == products(finished)
+
+
+@pytest.mark.long
+def test_a_run_killed_at_several_instants_equals_the_unbroken_one(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "killed"
+    for number, stage in enumerate(["base", "em_1", "selfplay_1"], 1):
+        stopped(run, stage, 1.5 * number, signal.SIGKILL)
+    done = selfplay("run", SMALL, "--run-dir", run)
+    assert done.returncode == 0, done.stderr
+    assert products(run) == products(finished)
+
+
+def stopped(run: Path, stage: str, delay: float, how: signal.Signals) -> tuple[int, str]:
+    """Ends a session of a run some seconds after a stage began; its exit code and what it said as an error."""
+    said = run.with_suffix(".stderr")
+    with said.open("w") as file:
+        process = subprocess.Popen(
+            command("run", SMALL, "--run-dir", run), env=environment(), stderr=file, stdout=subprocess.DEVNULL
+        )
+    deadline = time.monotonic() + 300
+    while not (run / "stages" / stage).exists():
+        assert process.poll() is None, f"the run ended before {stage}"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(delay)
+    process.send_signal(how)
+    return process.wait(timeout=60), said.read_text()
 
 
 @pytest.mark.long
@@ -160,35 +188,3 @@ def started(run: Path) -> subprocess.Popen[bytes]:
     """A run of its own process, told to nobody."""
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command("run", SMALL, "--run-dir", run), env=environment(), stderr=quiet, stdout=quiet)
-
-
-def test_a_run_that_was_asked_to_stop_early_goes_on(finished: Path, tmp_path: Path) -> None:
-    where = ["--run-dir", tmp_path / "run", "--reuse", finished]
-    done = selfplay("run", SMALL, "--until", "curation", *where)
-    assert done.returncode == 0, done.stderr
-    assert "curation is done" in done.stdout
-    assert not (tmp_path / "run" / "stages" / "labelling").exists()
-    wrong = selfplay("run", SMALL, "--until", "curaton", *where)
-    assert wrong.returncode == 2
-    assert "the stages are seeds, base" in wrong.stderr
-    assert selfplay("run", SMALL, *where).returncode == 0
-    assert products(tmp_path / "run") == products(finished)
-
-
-def test_an_interrupt_stops_cleanly_and_says_how_to_continue(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    process = subprocess.Popen(
-        command("run", SMALL, "--run-dir", run),
-        env=environment(),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    deadline = time.monotonic() + 120
-    while not (run / "stages" / "base").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "the same command continues" in errors
-    assert "Traceback" not in errors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -13,8 +13,19 @@ class InProcess:
     count = 1
     busy_seconds = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, *_: Any) -> None:
         self.jobs = 0
+
+    def start(self, first: Callable[[], None]) -> None:
+        first()
+
+    def wait_until_ready(self) -> None:
+        """They always are."""
+
+    def stop(self) -> None:
+        """Nothing runs between jobs."""
+
+    renew = stop
 
     def as_done(self, function: Any, jobs: Any, on_tick: Any = None) -> Iterator[tuple[int, Any]]:
         for place, job in enumerate(jobs):

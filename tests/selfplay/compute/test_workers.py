@@ -170,14 +170,17 @@ def test_what_a_worker_started_ends_with_it(workers: Workers) -> None:
     assert not _alive(left)
 
 
-def test_what_the_first_call_refuses_is_raised_as_it_is(workers: Workers) -> None:
-    workers.start(refuse)
-    with pytest.raises(UserError, match=r"^em.rounds: is wrong$"):
-        workers.wait_until_ready()
-    workers.renew()
-    workers.start(fail_at_once)
-    with pytest.raises(WorkerError, match="a worker failed: KeyError: 'nothing of the kind'"):
-        workers.wait_until_ready()
+def test_what_the_first_call_refuses_is_raised_as_it_is(tmp_path: Path) -> None:
+    workers = Workers(1, 1, "cpu", tmp_path / "workers.log")
+    try:
+        workers.start(refuse)
+        with pytest.raises(UserError, match=r"^em.rounds: is wrong$"):
+            workers.wait_until_ready()
+        workers.start(fail_at_once)
+        with pytest.raises(WorkerError, match="a worker failed: KeyError: 'nothing of the kind'"):
+            workers.wait_until_ready()
+    finally:
+        workers.stop()
 
 
 def test_a_worker_dies_with_a_killed_driver(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from selfplay.config.errors import UserError
 from selfplay.config.load import RecipeError
 from selfplay.pipeline import RunResult, check, load_recipe, open_run, run
+from tests.selfplay.in_process import InProcess
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS: dict[str, Any] = {
@@ -65,6 +67,14 @@ def test_a_dictionary_is_a_recipe_and_overrides_may_be_one() -> None:
 
 def test_a_file_is_a_recipe() -> None:
     assert load_recipe(ROOT / "configs" / "quickstart.yaml").name == "quickstart"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workers_in_this_process() -> Iterator[None]:
+    """Processes of their own would load torch for each run anew; a script of its own has them, below."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("selfplay.pipeline.launch.Workers", InProcess)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -166,11 +166,12 @@ def test_no_more_are_held_than_are_under_way() -> None:
     """Of 200 batches, as many completions are alive at a time as of three."""
     seen = []
     policy = Scripted(lambda place: sample(f"text {place}"), size=10)
-    for batch in judged(QuickJudge(), completions(policy, 2000)):  # type: ignore[arg-type]
+    for number, batch in enumerate(judged(QuickJudge(), completions(policy, 2000)), 1):  # type: ignore[arg-type]
         del batch
-        gc.collect()
-        seen.append(sum(isinstance(one, Completion) for one in gc.get_objects()))
-    assert len(seen) == 200
+        if number in (20, 100, 190):  # All objects of the process are looked through, which takes long.
+            gc.collect()
+            seen.append(sum(isinstance(one, Completion) for one in gc.get_objects()))
+    assert len(seen) == 3
     assert max(seen) <= 10 * (AHEAD + 2)
 
 
