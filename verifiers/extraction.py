@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from textwrap import dedent
 
-from verifiers.answer_in_text import MAX_ANSWER, UNIT_AFTER, announced, is_prose, last_cue, last_value
 from verifiers.patterns import linear
+from verifiers.wording.answer_in_text import MAX_ANSWER, UNIT_AFTER, announced, is_prose, last_cue, last_value
 from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
 from verifiers.wording.vocabulary import denies
 

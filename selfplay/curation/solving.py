@@ -11,7 +11,7 @@ from selfplay.rollouts.completions import Completion, Origin, complete
 from selfplay.rollouts.rollout import agreement
 from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.stage.context import Context
-from verifiers.mathematics import MathVerifier, answer_reader
+from verifiers.answers import AnswerReader, answer_reader
 from verifiers.voting import vote
 
 
@@ -62,7 +62,7 @@ def _completions(
         )
 
 
-def _solved(written: Sequence[Completion], verifier: MathVerifier, solving: Solving) -> Solved:
+def _solved(written: Sequence[Completion], verifier: AnswerReader, solving: Solving) -> Solved:
     answers = [verifier.extract(one.text) for one in written]
     result = vote(answers, verifier.equal, ties="drop", canonical=verifier.canonical)
     winner = result.answer

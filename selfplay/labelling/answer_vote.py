@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from selfplay.config.labelling import Labelling
 from selfplay.labelling.filters import answer_fault
-from verifiers.mathematics import MathVerifier
-from verifiers.model import Task, Test
+from verifiers.answers import AnswerReader
+from verifiers.model import Task, Test, Verifier
 from verifiers.voting import vote
 
 UNREACHABLE = "no completion can pass it"
@@ -31,14 +31,14 @@ class Label:
 
 
 def label_by_answers(
-    verifier: MathVerifier, answers: Sequence[str | None], weights: Sequence[float], settings: Labelling
+    verifier: AnswerReader, answers: Sequence[str | None], weights: Sequence[float], settings: Labelling
 ) -> Label:
     """The answer that most votes agree on; one without an answer counts against, and never wins.
 
     A winner under which its own text in a box does not pass, such as "the answer is 7", is no label.
 
     Args:
-        verifier: tells which answers are equal, and judges under the label.
+        verifier: tells which answers are equal; one of ours judges under the label, too.
         answers: the answer of each vote, None where it has none.
         weights: what each counts.
         settings: the least share of all weights, ties, and filters of answers.
@@ -60,9 +60,14 @@ def label_by_answers(
     return label.missing(fault) if fault else label
 
 
-def _unreachable(verifier: MathVerifier, winner: str) -> str:
-    """Why no completion could pass under a label, by one that gives the label itself as its answer."""
-    verdict = verifier.verify(Task(answer=winner), f"\\boxed{{{winner}}}")
+def _unreachable(reader: AnswerReader, winner: str) -> str:
+    """Why no completion could pass under a label, by one that gives the label itself as its answer.
+
+    Verifiers of others may not read boxes, so of these nothing is said.
+    """
+    if not isinstance(reader, Verifier):
+        return ""
+    verdict = reader.verify(Task(answer=winner), f"\\boxed{{{winner}}}")
     return "" if verdict.passed else f"{UNREACHABLE} ({verdict.status})"
 
 

@@ -27,7 +27,7 @@ from selfplay.run.results import LabellingResult
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
-from verifiers.mathematics import answer_reader
+from verifiers.answers import answer_reader, judges_programs
 from verifiers.model import Verifier
 from verifiers.programs.runner import ProgramRunner
 
@@ -143,7 +143,7 @@ def _helpers(context: Context, policy: ModelRef, stack: ExitStack) -> tuple[Open
 
 
 def _is_code(verifier: Verifier) -> bool:
-    return answer_reader(verifier) is None
+    return answer_reader(verifier) is None and judges_programs(verifier)
 
 
 def _trials(

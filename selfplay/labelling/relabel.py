@@ -27,7 +27,7 @@ from selfplay.run.directory import Stage
 from selfplay.run.records import LabelledTask, Rollout, UnitTest, Vote
 from selfplay.run.results import LabellingResult
 from selfplay.stage.context import Context
-from verifiers.mathematics import answer_reader
+from verifiers.answers import answer_reader
 from verifiers.programs.runner import ProgramRunner
 
 KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"

@@ -14,8 +14,8 @@ from selfplay.labelling.votes import WeighedCompletion
 from selfplay.run.records import LabelledTask, Vote
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
+from verifiers.answers import answer_reader
 from verifiers.extraction import final_text
-from verifiers.mathematics import answer_reader
 from verifiers.patterns import linear
 from verifiers.voting import classes, vote
 

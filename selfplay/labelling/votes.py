@@ -17,8 +17,8 @@ from selfplay.run.records import LabelledTask, Vote
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
+from verifiers.answers import answer_reader
 from verifiers.extraction import code_block
-from verifiers.mathematics import answer_reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import Item, load_verifier
 from selfplay.run.records import Seed
 from selfplay.seeds.stage import SPLITS, external_problems, load_seeds, may_be_unannotated
-from verifiers.mathematics import answer_reader
+from verifiers.answers import is_shipped, judges_programs, part_that_reads
 from verifiers.model import Task, Verifier
 
 SHOWN = 3
@@ -36,11 +36,13 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
             unannotated = may_be_unannotated(recipe)
             splits = {split: load_seeds(recipe.seed, name, settings, split, unannotated) for split in SPLITS}
             _demand_splits(recipe, name, splits)
+            _demand_answers(recipe, name, verifier)
             _demand_labels(recipe, name, [seed for split in splits.values() for seed in split])
             known = [*splits.values(), _external(recipe, name)]
             seeds = [seed for part in known for seed in islice(part, limit)]
-            # An answer shows what the part that reads answers says; the form that other parts want is not known.
-            reader = answer_reader(verifier)
+            # A box shows what a part of ours that reads answers says; the form that other parts want is not known.
+            reader = part_that_reads(verifier)
+            reader = reader if reader is not None and is_shipped(reader) else None
             answers = list(_known_answers(name, seeds)) if reader else []
             _demand(name, answers, reader or verifier)
             completions = list(_known_completions(name, seeds))
@@ -73,6 +75,17 @@ def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Se
                     f"{where}.{split}: a problem is in {seen[seed.id]} too: {seed.problem[:80]!r}; keep one of them"
                 )
             seen[seed.id] = split
+
+
+def _demand_answers(recipe: Recipe, name: str, verifier: Verifier) -> None:
+    """New problems are labelled by votes, for which answers are found and compared, or programs run."""
+    labelled = recipe.synthesises and recipe.training.needs_labels
+    if labelled and part_that_reads(verifier) is None and not judges_programs(verifier):
+        raise PreflightError(
+            f"domains.{name}.verifier: {recipe.domains[name].verifier!r} has no `extract` and `equal`, by which votes "
+            "label new problems; add both to it (docs/verifiers.md), or set training.pool.arm to external, which "
+            "trains on problems that have their labels"
+        )
 
 
 def _demand_labels(recipe: Recipe, name: str, seeds: Sequence[Seed]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping
 
-from verifiers.mathematics import answer_reader
+from verifiers.answers import answer_reader
 from verifiers.model import Verifier
 
 WINDOW = 256

@@ -22,7 +22,7 @@ from selfplay.stage.open_engine import OpenedEngine
 from selfplay.training.rules import Counts, Round
 from selfplay.training.traces import FoundTrace, converted, file_traces, trace_fault
 from selfplay.trl_trainers.sft import CountJob, NothingToLearn, count_tokens
-from verifiers.mathematics import answer_reader
+from verifiers.answers import answer_reader
 from verifiers.voting import vote
 
 TEACHER, FILES = "teacher", "files"
@@ -144,7 +144,10 @@ def _by_vote(this: Round, task: LabelledTask, group: Sequence[Trace], least: flo
     """Drops what disagrees with the majority of the prompt's traces, those without an answer counted."""
     verifier = answer_reader(this.context.judge.verifiers[task.domain])
     if verifier is None:
-        raise ValueError(f"training.sft.answers: vote needs the math verifier, which domain {task.domain} has not")
+        raise ValueError(
+            "training.sft.answers: vote compares answers, but the verifier of domain "
+            f"{task.domain} has no `extract` and `equal`"
+        )
     answers = [None if trace.dropped else verifier.extract(trace.completion) for trace in group]
     outcome = vote(answers, verifier.equal, min_agreement=least, canonical=verifier.canonical)
     winner = outcome.answer

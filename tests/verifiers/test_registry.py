@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from verifiers import registry
+from verifiers.answers import answer_reader
 from verifiers.catalogue import describe, descriptions
-from verifiers.mathematics import MathVerifier, answer_reader
+from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Verdict
 from verifiers.plugins import FunctionVerifier
 from verifiers.programs import CodeVerifier

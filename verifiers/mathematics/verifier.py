@@ -7,14 +7,12 @@ exact rules, and algebra, since an answer such as 9^9^9^9 has no other end. `mat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.metadata import version
 
 from verifiers.mathematics.comparer import AnswerComparer, Comparison, LibraryComparer
 from verifiers.mathematics.final_answers import FinalAnswerVerifier
-from verifiers.model import Verifier
 
-__all__ = ["Comparison", "MathVerifier", "MathVerifyVerifier", "answer_reader"]
+__all__ = ["Comparison", "MathVerifier", "MathVerifyVerifier"]
 
 
 class MathVerifier(FinalAnswerVerifier):
@@ -92,11 +90,10 @@ class MathVerifyVerifier(FinalAnswerVerifier):
         super().__init__(comparer)
         self.fingerprint = f"math_verify/3/{require_box:d}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
 
+    def equal(self, first: str, second: str) -> bool:
+        """Tells whether the library takes either of two answers for the other; False when that was not found out."""
+        return all(self._comparer.compare(*pair).equal is True for pair in ((first, second), (second, first)))
 
-def answer_reader(verifier: Verifier) -> MathVerifier | None:
-    """Returns the math verifier that a domain's verifier is, or that a composite holds; None where completions end in
-    programs, or in what only a verifier of its own can read."""
-    if isinstance(inner := getattr(verifier, "inner", verifier), MathVerifier):
-        return inner
-    parts: Sequence[Verifier] = getattr(verifier, "verifiers", ())
-    return next((found for part in parts if (found := answer_reader(part)) is not None), None)
+    def canonical(self, answer: str) -> str:
+        """Returns the answer itself: the library has no spelling that two answers share only if they are equal."""
+        return answer

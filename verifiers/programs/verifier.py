@@ -62,6 +62,7 @@ class CodeVerifier:
 
     name = "code"
     overlaps = True
+    runs_programs = True
 
     def __init__(
         self,

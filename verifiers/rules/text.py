@@ -65,11 +65,23 @@ class ChoiceVerifier(Rule):
         gold = _gold_letter(task.answer or "")
         if gold is None:
             return verdict_of("gold_unparsable", "the task's answer is no letter from A to J")
-        text = final_text(completion)
-        letter = None if text is None else choice_letter(text)
+        letter = self.extract(completion)
         if letter is None:
             return verdict_of("no_answer", "no option letter is settled on")
         return verdict_of("correct") if letter == gold else verdict_of("wrong", f"{letter} was chosen")
+
+    def extract(self, completion: str) -> str | None:
+        """Returns the letter that a completion settles on, or None."""
+        text = final_text(completion)
+        return None if text is None else choice_letter(text)
+
+    def equal(self, first: str, second: str) -> bool:
+        """Tells whether two answers name one letter."""
+        return self.canonical(first) == self.canonical(second)
+
+    def canonical(self, answer: str) -> str:
+        """Returns the letter of an answer, or the answer where it names none."""
+        return _gold_letter(answer) or answer
 
 
 def _gold_letter(answer: str) -> str | None:
@@ -96,16 +108,24 @@ class ExactVerifier(Rule):
     def _judge(self, task: Task, completion: str) -> Verdict:
         if task.answer is None or not task.answer.strip():
             return verdict_of("gold_unparsable", "the task has no answer")
+        found = self.extract(completion)
+        if found is None:
+            return verdict_of("no_answer", "there is no text after the thinking")
+        return verdict_of("correct") if self.equal(found, task.answer) else verdict_of("wrong", "the text is another")
+
+    def extract(self, completion: str) -> str | None:
+        """Returns the last box, or else all that follows the thinking; None where that is nothing."""
         text = final_text(completion)
         found = None if text is None else (boxed_answer(text) or text)
-        if not found or not found.strip():
-            return verdict_of("no_answer", "there is no text after the thinking")
-        if self._key(found) == self._key(task.answer):
-            return verdict_of("correct")
-        return verdict_of("wrong", "the text is another")
+        return found if found and found.strip() else None
 
-    def _key(self, text: str) -> str:
-        text = " ".join(unicodedata.normalize("NFC", text).split())
+    def equal(self, first: str, second: str) -> bool:
+        """Tells whether two texts are the same, up to what the verifier passes over."""
+        return self.canonical(first) == self.canonical(second)
+
+    def canonical(self, answer: str) -> str:
+        """Returns the text without what is passed over."""
+        text = " ".join(unicodedata.normalize("NFC", answer).split())
         return text.casefold() if self._ignore_case else text
 
 

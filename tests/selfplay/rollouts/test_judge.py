@@ -10,8 +10,8 @@ import pytest
 
 from selfplay.config.recipe import Recipe
 from selfplay.rollouts.judge import Judge
+from verifiers.answers import answer_reader
 from verifiers.composite import component_rewards
-from verifiers.mathematics import answer_reader
 from verifiers.model import Task, Verdict
 
 RECIPE = Recipe.model_validate(
