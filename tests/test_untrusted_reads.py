@@ -23,7 +23,7 @@ ALLOWED = {
     "selfplay/run/progress.py": "writes over a file where no room is for another",
     "selfplay/run/store.py": OUR_DATABASE + ", and a table, after `demand_file`",
     "selfplay/run/tables.py": "a table, after `demand_file`",
-    "selfplay/seeds/rows.py": "a table, after `demand_file`",
+    "selfplay/seeds/row_files.py": "a table, after `demand_file`",
     "selfplay/tracking/mirror_process.py": OUR_PIPE,
     "verifiers/conformance/child.py": OUR_PIPE,
     "verifiers/conformance/subject.py": OUR_PIPE,

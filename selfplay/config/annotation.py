@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from selfplay.config.places import ModelName
 from selfplay.config.section import NamedModel, SamplingSettings, Section
 from verifiers.endpoint.settings import checked_address
 
@@ -78,8 +79,8 @@ class OpenAIEngine(Section):
     """Name of the model, as the endpoint knows it."""
     prompt_style: Literal["chat", "raw"] = "chat"
     """`chat` asks `/chat/completions`, `raw` asks `/completions`."""
-    tokenizer: str | None = None
-    """Folder or hub name of the model's tokenizer: scoring needs it; raw prompts are sent as its token ids."""
+    tokenizer: ModelName | None = None
+    """Hub name or folder of the model's tokenizer: scoring needs it; raw prompts are sent as its token ids."""
     extra_body: dict[str, Any] = {}
     """Further fields of each request, such as `{reasoning_effort: low}`; null leaves out one of ours, as `seed`."""
     keep_thinking: bool = False

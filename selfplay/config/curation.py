@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import AnnotatorEngine
+from selfplay.config.places import DataSetName, RowsFile
 from selfplay.config.section import Name, SamplingSettings, Section
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -18,8 +19,8 @@ class FileBenchmark(Section):
     """Problems of a file that no prompt may contain."""
 
     kind: Literal["file"]
-    path: str
-    """JSON lines or Parquet, relative to the recipe."""
+    path: RowsFile
+    """CSV, JSON, JSON lines or Parquet, relative to the recipe."""
     column: str = "problem"
     """Where the problem stands in a row."""
 
@@ -28,7 +29,7 @@ class DatasetBenchmark(Section):
     """Problems of a data set, loaded by the `datasets` library, that no prompt may contain."""
 
     kind: Literal["dataset"]
-    name: str
+    name: DataSetName
     """Hub name such as `HuggingFaceH4/MATH-500`, or a folder, relative to the recipe."""
     subset: str | None = None
     """Configuration of the data set, where it has several."""

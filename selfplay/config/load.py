@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
-from selfplay.config.curation import Curation, DatasetBenchmark, FileBenchmark
 from selfplay.config.errors import UserError
+from selfplay.config.places import At, placed
 from selfplay.config.recipe import Recipe
-from selfplay.config.seeds import DatasetSeeds, FileSeeds
-from selfplay.config.synthesis import Synthesis
-from selfplay.config.training import TrainingSettings
-from verifiers.untrusted.files import demand_file, read_text
+from verifiers.untrusted.files import read_text
 from verifiers.untrusted.shown import quoted, shown
 from verifiers.untrusted.yaml_text import DEEPEST, UnusableYaml, parse_yaml
-
-Path_ = tuple[str | int, ...]
 
 KINDS = frozenset(
     ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local", "policy")
@@ -34,7 +28,6 @@ LARGEST = 1 << 20
 """Most bytes of a recipe."""
 LONGEST_CHAIN = 20
 """Most recipes that extend one another."""
-ROWS = "a JSON lines or Parquet file"
 
 
 class RecipeError(UserError):
@@ -42,29 +35,50 @@ class RecipeError(UserError):
 
 
 class RecipeSource:
-    """Where each setting came from, so that an error can point at it."""
+    """Where each setting came from, so that an error can point at it, and to which folder its paths are relative."""
 
-    def __init__(self) -> None:
-        self.lines: dict[Path_, str] = {}
+    def __init__(self, folder: Path) -> None:
+        self.lines: dict[At, str] = {}
+        self._folder = folder
+        self._folders: dict[At, Path] = {}
 
-    def record(self, file: Path, node: yaml.Node, at: Path_ = ()) -> None:
-        """Remembers the line of every key below a YAML node."""
+    def record(self, file: Path | str, node: yaml.Node | None, at: At = ()) -> None:
+        """Remembers where every key below a YAML node stands: in a file, or, by a text, on the command line."""
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
-                here = (*at, key.value)
-                self.lines[here] = f"{file}, line {key.start_mark.line + 1}"
-                self.record(file, value, here)
-        elif isinstance(node, yaml.SequenceNode):
+                self._note(file, key, (*at, key.value))
+                self.record(file, value, (*at, key.value))
+            return
+        # It replaces whatever a recipe below this one said in its place.
+        for known in [known for known in self.lines if known[: len(at)] == at and len(known) > len(at)]:
+            del self.lines[known], self._folders[known]
+        if isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
-                self.lines[(*at, index)] = f"{file}, line {value.start_mark.line + 1}"
+                self._note(file, value, (*at, index))
                 self.record(file, value, (*at, index))
 
-    def where(self, at: Path_, default: str) -> str:
+    def _note(self, file: Path | str, node: yaml.Node, at: At) -> None:
+        of_file = isinstance(file, Path)
+        self.lines[at] = f"{file}, line {node.start_mark.line + 1}" if of_file else str(file)
+        self._folders[at] = file.parent if isinstance(file, Path) else Path()
+
+    def override(self, at: At, said: str, node: yaml.Node | None) -> None:
+        """Remembers that a setting is of the command line, and relative to the working directory."""
+        self.lines[at], self._folders[at] = f"command line, {said}", Path()
+        self.record(self.lines[at], node, at)
+
+    def where(self, at: At, default: str) -> str:
         """The place of a setting, or of its nearest enclosing one."""
-        for length in range(len(at), 0, -1):
-            if at[:length] in self.lines:
-                return self.lines[at[:length]]
-        return default
+        return next((self.lines[near] for near in _enclosing(at) if near in self.lines), default)
+
+    def folder(self, at: At) -> Path:
+        """The folder to which a path in a setting is relative: that of the file which says it."""
+        return next((self._folders[near] for near in _enclosing(at) if near in self._folders), self._folder)
+
+
+def _enclosing(at: At) -> Iterator[At]:
+    """The names on the way to a setting, of itself first, then of those that it is in."""
+    return (at[:length] for length in range(len(at), 0, -1))
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -72,13 +86,14 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Args:
         path: a YAML file; its `extends` key names another one, relative to it. A domain set to null is one that it
-            does not take over.
-        overrides: `a.b.c=value` settings, the value in YAML.
+            does not take over. Paths are relative to the file that says them.
+        overrides: `a.b.c=value` settings, the value in YAML; their paths are relative to the working directory.
 
     Raises:
         RecipeError: with file, line, field, what was expected and the nearest valid name.
     """
-    path, source = Path(path), RecipeSource()
+    path = Path(path)
+    source = RecipeSource(path.parent)
     return _validated(_read(path, source, ()), overrides, source, path)
 
 
@@ -88,7 +103,7 @@ def recipe_of(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Recipe
     Raises:
         RecipeError: as for `load_recipe`; the place is "the recipe".
     """
-    return _validated(settings, overrides, RecipeSource(), Path("the recipe"))
+    return _validated(settings, overrides, RecipeSource(Path()), Path("the recipe"))
 
 
 def _validated(settings: dict[str, Any], overrides: Sequence[str], source: RecipeSource, path: Path) -> Recipe:
@@ -101,7 +116,12 @@ def _validated(settings: dict[str, Any], overrides: Sequence[str], source: Recip
         recipe = Recipe.model_validate(merged)
     except ValidationError as error:
         raise RecipeError(_explain(error, source, path)) from error
-    return _resolve_paths(recipe, path.parent)
+    placed_recipe: Recipe = placed(
+        recipe,
+        source.folder,
+        lambda at, fault: RecipeError(f"{source.where(at, str(path))}: {'.'.join(map(str, at))}: {fault}"),
+    )
+    return placed_recipe
 
 
 def _read(path: Path, source: RecipeSource, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -146,10 +166,10 @@ def _override(settings: dict[str, Any], override: str, source: RecipeSource) -> 
     if not equals or not name or len(path) > DEEPEST:
         raise RecipeError(f"{said}: an override is written `a.b.c=value`")
     try:
-        top, _ = parse_yaml(text)
+        top, node = parse_yaml(text)
     except UnusableYaml as error:
         raise RecipeError(f"{said}: cannot be read as an override ({error})") from error
-    source.lines[path] = f"command line, {said}"
+    source.override(path, said, node)
     for key in reversed(path):
         top = {key: top}
     return _merge(settings, top)
@@ -166,7 +186,7 @@ def _explain(error: ValidationError, source: RecipeSource, path: Path) -> str:
     return "\n".join(sentences)
 
 
-def _sentence(problem: Any, field: str, at: Path_) -> str:
+def _sentence(problem: Any, field: str, at: At) -> str:
     if problem["type"] == "extra_forbidden":
         names = _valid_names(at[:-1])
         near = difflib.get_close_matches(str(at[-1]), names, n=1, cutoff=0.5)
@@ -181,7 +201,7 @@ def _sentence(problem: Any, field: str, at: Path_) -> str:
     return f"`{field}` is {shown(given, 80)}, but: {message[0].lower()}{message[1:]}"
 
 
-def _valid_names(at: Path_) -> list[str]:
+def _valid_names(at: At) -> list[str]:
     models: list[type[BaseModel]] = [Recipe]
     for part in at:
         models = [inner for model in models for inner in _models_below(model, part)]
@@ -199,77 +219,6 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
-
-
-def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
-    domains = dict(recipe.domains)
-    for name, domain in recipe.domains.items():
-        seeds = domain.seeds
-        place: dict[str, Any] = {}
-        if isinstance(seeds, FileSeeds):
-            for split in ("train", "dev", "heldout"):
-                if (file := getattr(seeds, split)) is not None:
-                    place[split] = _file(f"domains.{name}.seeds.{split}", folder / file, ROWS)
-        elif isinstance(seeds, DatasetSeeds):
-            place["name"] = _data_set(seeds.name, folder)
-        if place:
-            domains[name] = domain.model_copy(update={"seeds": seeds.model_copy(update=place)})
-    synthesis, curation = _synthesis_paths(recipe.synthesis, folder), _curation_paths(recipe.curation, folder)
-    training = _training_paths(recipe.training, folder)
-    changed_sections = {"domains": domains, "synthesis": synthesis, "curation": curation, "training": training}
-    return recipe.model_copy(update=changed_sections)
-
-
-def _training_paths(settings: TrainingSettings, folder: Path) -> TrainingSettings:
-    external = {
-        name: _file(f"training.pool.external.{name}", folder / file, f"{ROWS} of problems")
-        for name, file in settings.pool.external.items()
-    }
-    changed: dict[str, Any] = {"pool": settings.pool.model_copy(update={"external": external})}
-    files = settings.sft.files
-    if files is not None:
-        paths = tuple(_file("training.sft.files.paths", folder / path, f"{ROWS} of traces") for path in files.paths)
-        changed["sft"] = settings.sft.model_copy(update={"files": files.model_copy(update={"paths": paths})})
-    return settings.model_copy(update=changed)
-
-
-def _file(field: str, path: Path, what: str) -> str:
-    """The whole path of a file that is there."""
-    resolved = os.path.realpath(path)
-    if not os.path.exists(resolved):
-        raise RecipeError(f"{field}: there is no file {resolved}; give {what}")
-    demand_file(resolved, lambda sentence: RecipeError(f"{field}: {sentence}"), f"give {what}")
-    return resolved
-
-
-def _data_set(name: str, folder: Path) -> str:
-    """The name of a data set, or the whole path where it is a folder."""
-    place = os.path.realpath(folder / name)
-    return place if os.path.isdir(place) else name
-
-
-def _synthesis_paths(settings: Synthesis, folder: Path) -> Synthesis:
-    concepts = {}
-    for name, choice in settings.concepts.items():
-        field = f"synthesis.concepts.{name}.file"
-        file = None if choice.file is None else _file(field, folder / choice.file, "a list of concepts")
-        concepts[name] = choice.model_copy(update={"file": file})
-    changed: dict[str, Any] = {"concepts": concepts}
-    if settings.coverage is not None:
-        runs = tuple(os.path.realpath(folder / run) for run in settings.coverage.runs)
-        changed["coverage"] = settings.coverage.model_copy(update={"runs": runs})
-    return settings.model_copy(update=changed)
-
-
-def _curation_paths(settings: Curation, folder: Path) -> Curation:
-    benchmarks: dict[str, FileBenchmark | DatasetBenchmark] = {}
-    for name, benchmark in settings.benchmarks.items():
-        if isinstance(benchmark, FileBenchmark):
-            place = {"path": _file(f"curation.benchmarks.{name}.path", folder / benchmark.path, ROWS)}
-        else:
-            place = {"name": _data_set(benchmark.name, folder)}
-        benchmarks[name] = benchmark.model_copy(update=place)
-    return settings.model_copy(update={"benchmarks": benchmarks})
 
 
 def deciding(settings: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from selfplay.config.labelling import Labelling
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.secrets import refuse_secrets
 from selfplay.config.section import Name, PretrainedModel, SamplingSettings, ScratchModel, Section, TrainerArguments
-from selfplay.config.seeds import ProceduralSeeds, QuickstartSeeds, Seeds, UserSeeds
+from selfplay.config.seeds import MadeSeeds, Seeds, UserSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.tracking import Tracking
 from selfplay.config.training import TrainingSettings
@@ -287,7 +287,7 @@ class Recipe(Section):
                     f"sense only where all read one format; set domains.{name}.shared_input_format if they do, or "
                     "labelling.inputs to generated"
                 )
-            if isinstance(domain.seeds, QuickstartSeeds | ProceduralSeeds):
+            if isinstance(domain.seeds, MadeSeeds):
                 available = getattr(domain.seeds, self.evaluation.split)
                 if available < self.evaluation.problems:
                     raise ValueError(

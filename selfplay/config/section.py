@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-import typing
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from selfplay.config.places import ModelName, flat
 
 
 class Section(BaseModel):
@@ -46,15 +47,9 @@ LARGEST_NUMBER = 1e15
 @functools.cache
 def _kinds(section: type[BaseModel], name: str) -> tuple[bool, bool]:
     """Whether a setting is made of further sections, and whether of numbers."""
-    kinds = list(_flat(section.model_fields[name].annotation))
+    kinds = list(flat(section.model_fields[name].annotation))
     sections = any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds)
     return sections, (int in kinds or float in kinds) and bool not in kinds
-
-
-def _flat(annotation: Any) -> Iterator[Any]:
-    yield annotation
-    for inner in typing.get_args(annotation):
-        yield from _flat(inner)
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -104,8 +99,8 @@ class SamplingSettings(Section):
 class NamedModel(Section):
     """A model by its hub name or local folder, in safetensors."""
 
-    name: Annotated[str, Field(min_length=1)]
-    """Hub name such as `Qwen/Qwen3-4B`, or a folder."""
+    name: ModelName
+    """Hub name such as `Qwen/Qwen3-4B`, or a folder, relative to the recipe."""
     revision: str | None = None
     """Branch, tag or commit on the hub."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "bfloat16"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from selfplay.config.places import DataSetName
+from selfplay.config.rows import DatasetRows, Fields, FileRows, Rows
 from selfplay.config.section import Section
 
 
@@ -36,73 +38,86 @@ class ProceduralSeeds(MadeSeeds):
     kind: Literal["reasoning_gym"]
 
 
-TaskField = Literal[
-    "problem",
-    "answer",
-    "tests",
-    "entry_point",
-    "language",
-    "time_limit_s",
-    "memory_mb",
-    "float_tolerance",
-    "tolerance_kind",
-    "comparison",
-    "checker",
-]
-"""Columns of a task, as rows of `selfplay verify` have them."""
-SeedField = TaskField | Literal["concepts", "level", "rationale", "solution", "source"]
-"""All columns of a seed problem."""
-
-
 class UserSeeds(Section):
-    """Shared by files and data sets of problems. Only `problem` is needed where `cold_start` has annotators."""
+    """Shared by files and data sets of problems. Training on them needs `problem` and `answer` or `tests` alone.
 
-    fields: dict[SeedField, str] = {}
-    """Columns that have other names: ours to theirs, as in `{problem: question}`."""
+    Synthesis needs concepts, levels and rationales as well, unless `cold_start` has annotators.
+    """
+
+    fields: Fields = {}
+    """Columns of all splits that have other names: ours to theirs, as in `{problem: question}`."""
     level: Annotated[str | None, Field(min_length=1)] = None
     """Difficulty level of the problems that name none."""
     answers: Literal["required", "optional"] = "required"
     """Whether a training problem must have an answer or tests; a held-out one always must."""
 
-    @property
-    def source_name(self) -> str:
-        """The source of problems that name none."""
-        return "file"
-
 
 class FileSeeds(UserSeeds):
-    """The user's own seed problems: JSON lines or Parquet, with the columns that `fields` lists."""
+    """The user's own problems: a file for each split, or a data set, with the columns that `fields` lists."""
 
     kind: Literal["file"]
-    train: str
-    """Path of the training seeds, relative to the recipe."""
-    heldout: str
-    """Path of the held-out problems, relative to the recipe."""
-    dev: str | None = None
-    """Path of the development problems, relative to the recipe."""
+    train: Rows
+    """Training problems: a path relative to the recipe, or `{kind: file, path: ..., fields: ...}`, or
+    `{kind: dataset, name: ..., split: ..., fields: ...}`."""
+    heldout: Rows | None = None
+    """Held-out problems, likewise; none holds back a share of the training problems."""
+    heldout_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """The share that is held back where `heldout` names nothing: chosen by content, so always the same problems."""
+    dev: Rows | None = None
+    """Development problems, likewise."""
+
+    def rows(self, split: str) -> FileRows | DatasetRows | None:
+        """Where the rows of a split are, under which names; None for a split that is not there."""
+        own: FileRows | DatasetRows | None = getattr(self, split)
+        return own if own is None else own.model_copy(update={"fields": self.fields | own.fields})
+
+
+class DatasetSplit(Section):
+    """One split of a data set, where its columns have names of their own."""
+
+    split: str
+    """The split; slices such as `train[:90%]` are understood."""
+    fields: Fields = {}
+    """Columns that have other names: ours to theirs, as in `{problem: question}`."""
+
+
+def _of_split(value: Any) -> Any:
+    return {"split": value} if isinstance(value, str) else value
+
+
+SplitName = Annotated[DatasetSplit, BeforeValidator(_of_split, json_schema_input_type=str | DatasetSplit)]
 
 
 class DatasetSeeds(UserSeeds):
-    """Seed problems from a data set that the `datasets` library loads."""
+    """Problems from a data set that the `datasets` library loads."""
 
     kind: Literal["dataset"]
-    name: str
+    name: DataSetName
     """Hub name such as `openai/gsm8k`, or a folder, relative to the recipe."""
     subset: str | None = None
     """Configuration of the data set, where it has several."""
     revision: str | None = None
     """Branch, tag or commit on the hub; a commit keeps the problems from changing."""
-    train: str = "train"
-    """Split of the training seeds; slices such as `train[:90%]` are understood."""
-    heldout: str = "test"
-    """Split of the held-out problems."""
-    dev: str | None = None
-    """Split of the development problems."""
+    train: SplitName = DatasetSplit(split="train")
+    """Split of the training problems, such as `train[:90%]`; or `{split: ..., fields: ...}`."""
+    heldout: SplitName = DatasetSplit(split="test")
+    """Split of the held-out problems, likewise."""
+    dev: SplitName | None = None
+    """Split of the development problems, likewise."""
 
-    @property
-    def source_name(self) -> str:
-        """The data set."""
-        return self.name
+    def rows(self, split: str) -> DatasetRows | None:
+        """Where the rows of a split are, under which names; None for a split that is not there."""
+        own: DatasetSplit | None = getattr(self, split)
+        if own is None:
+            return None
+        return DatasetRows(
+            kind="dataset",
+            name=self.name,
+            subset=self.subset,
+            revision=self.revision,
+            split=own.split,
+            fields=self.fields | own.fields,
+        )
 
 
 Seeds = Annotated[QuickstartSeeds | ProceduralSeeds | FileSeeds | DatasetSeeds, Field(discriminator="kind")]

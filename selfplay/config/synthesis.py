@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import AnnotatorEngine
+from selfplay.config.places import ConceptsFile, RunFolder, SentenceModelName
 from selfplay.config.section import SamplingSettings, Section
 
 
 class ConceptChoice(Section):
     """The concepts of one domain's combinations, where they are not just those of its seeds."""
 
-    file: str | None = None
+    file: ConceptsFile | None = None
     """A list of concepts, relative to the recipe; none takes the concepts of the seeds."""
     size: Annotated[int | None, Field(ge=1, le=64)] = None
     """Concepts of a combination; none takes as many as the seeds have, in their proportions."""
@@ -24,7 +25,7 @@ class ConceptChoice(Section):
 class ConceptEmbeddings(Section):
     """A model whose mean hidden state is a concept's vector."""
 
-    model: Annotated[str, Field(min_length=1)]
+    model: SentenceModelName
     """Hub name or folder of a sentence model in safetensors, or `policy` for the run's own base."""
     revision: str | None = None
     """Branch, tag or commit on the hub."""
@@ -37,7 +38,7 @@ class Coverage(Section):
     """`rare`: concepts used little; `yield`: those whose prompts survived curation and labelling; or their product."""
     strength: Annotated[float, Field(gt=0, le=10)] = 1.0
     """Exponent of the preference: 0 would be none, 1 is in proportion."""
-    runs: tuple[str, ...] = ()
+    runs: tuple[RunFolder, ...] = ()
     """Earlier run directories, relative to the recipe: their prompts count, their combinations are not drawn again."""
 
     @model_validator(mode="after")

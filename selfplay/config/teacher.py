@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
+from selfplay.config.places import TracesFile
 from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
 
 TeacherEngine = Annotated[LocalEngine | OpenAIEngine | ScratchModel, Field(discriminator="kind")]
@@ -24,9 +25,9 @@ class Teacher(Section):
 
 
 class TraceFiles(Section):
-    """Traces that somebody made before: JSON lines or Parquet, a prompt and a completion a row."""
+    """Traces that somebody made before: CSV, JSON, JSON lines or Parquet, a prompt and a completion a row."""
 
-    paths: Annotated[tuple[str, ...], Field(min_length=1)]
+    paths: Annotated[tuple[TracesFile, ...], Field(min_length=1)]
     """The files, relative to the recipe."""
     problem: str = "problem"
     """Column of the problem, which goes through the domain's solver_template; or a column `prompt`, taken as it is."""

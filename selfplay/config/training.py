@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from selfplay.config.rows import Rows
 from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
 from selfplay.config.teacher import SFTRule
 
@@ -82,8 +83,9 @@ class PromptPool(Section):
     each_round: Literal["reuse", "relabel", "resynthesise"] = "reuse"
     """Rounds after the first: the same prompts; the same, labelled and filtered anew by the last round's policy; or
     new prompts, curated, labelled and filtered."""
-    external: dict[str, str] = {}
-    """External prompts by domain: JSON lines or Parquet files in the format of seeds; none takes the training seeds."""
+    external: dict[str, Rows] = {}
+    """External prompts by domain, in the format of seeds: a path relative to the recipe, or a file or data set with
+    `fields`, as for seeds; none takes the training seeds."""
     external_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """`mixed`: share of a round's prompts that are external (paper: 33% to 61% in sets of both)."""
     replay: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.curation import Benchmark, Curation, DatasetBenchmark, FileBenchmark
+from selfplay.config.curation import Benchmark, Curation, FileBenchmark
 from selfplay.run.files import contents_hash
-from selfplay.seeds.rows import SeedError, rows_of
-
-
-class Unreachable(SeedError):
-    """No hub answers."""
+from selfplay.seeds.row_files import Row, rows_of_file
+from selfplay.seeds.rows import SeedError, dataset_rows
 
 
 def benchmark_problems(settings: Curation) -> dict[str, dict[str, str]]:
@@ -24,8 +21,8 @@ def benchmark_problems(settings: Curation) -> dict[str, dict[str, str]]:
     found = {}
     for name, benchmark in settings.benchmarks.items():
         where = f"curation.benchmarks.{name}"
-        rows = _file(where, benchmark) if isinstance(benchmark, FileBenchmark) else _dataset(where, benchmark)
-        found[name] = {f"row {number}": _text(where, benchmark, number, row) for number, row in enumerate(rows, 1)}
+        rows = enumerate(_rows(where, benchmark), 1)
+        found[name] = {f"row {number}": _text(where, benchmark, number, row) for number, (_, row) in rows}
         if not found[name]:
             raise SeedError(f"{where}: has no rows; name another split or file")
     return found
@@ -40,10 +37,10 @@ def benchmark_contents(settings: Curation) -> str:
     return contents_hash(files) if files else ""
 
 
-def _text(where: str, benchmark: Benchmark, number: int, row: Any) -> str:
-    text = row.get(benchmark.column) if isinstance(row, dict) else None
+def _text(where: str, benchmark: Benchmark, number: int, row: dict[str, Any]) -> str:
+    text = row.get(benchmark.column)
     if not isinstance(text, str):
-        columns = sorted(row)[:12] if isinstance(row, dict) else type(row).__name__
+        columns = sorted(row)[:12]
         raise SeedError(
             f"{where}.column: row {number} has no text in {benchmark.column!r}; it has {columns}: name the one with "
             "the problem"
@@ -51,32 +48,13 @@ def _text(where: str, benchmark: Benchmark, number: int, row: Any) -> str:
     return text
 
 
-def _file(where: str, benchmark: FileBenchmark) -> Iterator[Any]:
+def _rows(where: str, benchmark: Benchmark) -> Iterator[Row]:
+    def told(sentence: str) -> SeedError:
+        return SeedError(f"{where}: {sentence}")
+
     def own(names: list[str]) -> list[str]:
         return [benchmark.column] if benchmark.column in names else names
 
-    rows = rows_of(Path(benchmark.path), own, lambda sentence: SeedError(f"{where}: {sentence}"))
-    return (row for _, row in rows)
-
-
-def _dataset(where: str, benchmark: DatasetBenchmark) -> Iterator[Any]:
-    import datasets
-
-    datasets.disable_progress_bars()
-    try:
-        rows = datasets.load_dataset(
-            benchmark.name, benchmark.subset, split=benchmark.split, revision=benchmark.revision
-        )
-    except ConnectionError as error:
-        raise Unreachable(
-            f"{where}: {benchmark.name} is not on this machine and no hub answers; download it first, or give a folder"
-        ) from error
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise SeedError(
-            f"{where}: the datasets library cannot load {benchmark.name}, split {benchmark.split} ({reason}); give a "
-            "hub name, or a folder of Parquet or JSON lines files"
-        ) from error
-    if benchmark.column in rows.column_names:
-        rows = rows.select_columns([benchmark.column])
-    yield from rows
+    if isinstance(benchmark, FileBenchmark):
+        return rows_of_file(Path(benchmark.path), told, own)
+    return dataset_rows(benchmark.name, benchmark.subset, benchmark.split, benchmark.revision, told, own)

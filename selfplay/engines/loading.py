@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfplay.config.hub import offline_without_hub
 from selfplay.engines.base import ModelRef
 from selfplay.engines.model_files import (
     ADAPTER_WEIGHTS,
@@ -149,6 +150,8 @@ def look_up(name: str, revision: str | None) -> KnownModel | None:
     from transformers import AutoConfig, AutoTokenizer
 
     _demand_files(name)
+    if not Path(name).is_dir():
+        offline_without_hub()
     try:
         with told_as(repr(name), "give a hub name or a folder"):
             config = AutoConfig.from_pretrained(name, revision=revision or "main", **UNTRUSTED)

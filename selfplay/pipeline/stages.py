@@ -19,7 +19,7 @@ from selfplay.pipeline.lines import line_of
 from selfplay.run import results
 from selfplay.run.directory import RunDirectory
 from selfplay.run.plan import Kind, Plan, PlannedStage, expected, stage_name
-from selfplay.seeds.stage import may_be_unannotated, seed_files
+from selfplay.seeds.stage import may_lack, seed_files
 from selfplay.stage.spec import StageSpec, StageWork, by_name, no_files
 from selfplay.training.external_prompts import external_files
 from selfplay.training.traces import trace_files
@@ -85,7 +85,7 @@ class _Table:
 
     def _beginnings(self) -> Iterator[StageSpec]:
         recipe = self._recipe
-        seeds = functools.partial(work.seeds, unannotated=may_be_unannotated(recipe))
+        seeds = functools.partial(work.seeds, lacking=may_lack(recipe))
         files = functools.partial(seed_files, recipe)
         yield self._spec(Kind.SEEDS, 0, ("domains",), [], seeds, results.SeedsResult, files)
         if recipe.is_annotated:

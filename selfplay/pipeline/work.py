@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from selfplay.curation.gates import curation_stage
 from selfplay.engines.base import ModelRef
@@ -31,9 +31,9 @@ from selfplay.training.prompt_pool import Pools
 from selfplay.training.stage import round_policy, selfplay_stage
 
 
-def seeds(this: StageWork, unannotated: bool) -> results.SeedsResult:
-    """The seed problems; `unannotated` ones may lack concepts and rationales."""
-    return seeds_stage(this.stage, this.context.recipe, unannotated)
+def seeds(this: StageWork, lacking: Collection[str]) -> results.SeedsResult:
+    """The seed problems; the fields that they may lack are named."""
+    return seeds_stage(this.stage, this.context.recipe, lacking)
 
 
 def annotation(this: StageWork) -> results.AnnotationResult:

@@ -7,9 +7,10 @@ from pathlib import Path
 from selfplay.concepts.choice import earlier_runs
 from selfplay.concepts.listing import read_concept_list
 from selfplay.config.recipe import Recipe
-from selfplay.curation.benchmarks import Unreachable, benchmark_problems
+from selfplay.curation.benchmarks import benchmark_problems
 from selfplay.curation.statements import script_gate, text_gates
 from selfplay.preflight.recipe import Finding, PreflightError
+from selfplay.seeds.rows import Unreachable
 
 
 def check_prompts(recipe: Recipe, offline: bool = False) -> list[Finding]:

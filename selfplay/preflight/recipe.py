@@ -19,7 +19,7 @@ from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchMo
 from selfplay.engines.base import Sampling
 from selfplay.quickstart.seed_problem import Split
 from selfplay.run.records import Seed
-from selfplay.seeds.stage import SPLITS, load_seeds, may_be_unannotated
+from selfplay.seeds.stage import SPLITS, load_seeds, may_lack
 from selfplay.training.external_prompts import external_tasks
 from selfplay.training.traces import file_traces
 
@@ -209,7 +209,7 @@ def check_pool(recipe: Recipe) -> list[Finding]:
     if recipe.training.pool.external:
         splits: dict[Split, list[Seed]] = {split: [] for split in SPLITS}
         for split, (name, domain) in itertools.product(SPLITS, recipe.domains.items()):
-            splits[split] += load_seeds(recipe.seed, name, domain, split, may_be_unannotated(recipe))
+            splits[split] += load_seeds(recipe.seed, name, domain, split, may_lack(recipe))
         found = external_tasks(recipe, splits["train"], splits["dev"] + splits["heldout"])
         findings.append(Finding("training.pool.external", f"{len(found)} prompts with answers or tests"))
     files = recipe.training.sft.files

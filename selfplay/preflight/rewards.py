@@ -11,7 +11,7 @@ from selfplay.preflight.recipe import Finding, PreflightError
 from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import Item, load_verifier
 from selfplay.run.records import Seed
-from selfplay.seeds.stage import SPLITS, external_problems, load_seeds, may_be_unannotated
+from selfplay.seeds.stage import SPLITS, external_problems, load_seeds, may_lack
 from verifiers.answers import is_shipped, judges_programs, part_that_reads
 from verifiers.model import Task, Verifier
 
@@ -33,8 +33,8 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     for name, settings in recipe.domains.items():
         verifier = load_verifier(recipe, name, recipe.sandbox.workers)
         try:
-            unannotated = may_be_unannotated(recipe)
-            splits = {split: load_seeds(recipe.seed, name, settings, split, unannotated) for split in SPLITS}
+            lacking = may_lack(recipe)
+            splits = {split: load_seeds(recipe.seed, name, settings, split, lacking) for split in SPLITS}
             _demand_splits(recipe, name, splits)
             _demand_answers(recipe, name, verifier)
             _demand_labels(recipe, name, [seed for split in splits.values() for seed in split])
@@ -102,8 +102,8 @@ def _demand_labels(recipe: Recipe, name: str, seeds: Sequence[Seed]) -> None:
 
 
 def _external(recipe: Recipe, name: str) -> list[Seed]:
-    file = recipe.training.pool.external.get(name)
-    return external_problems(name, recipe.domains[name], file, "optional") if file else []
+    rows = recipe.training.pool.external.get(name)
+    return external_problems(name, recipe.domains[name], rows, "optional") if rows else []
 
 
 def _known_answers(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:

@@ -1,123 +1,122 @@
-"""Rows of the user's seed problems, from JSON lines, Parquet or a data set, as plain values under our column names."""
+"""Rows as people have them, under our column names: the one reader of files and data sets that a recipe names.
+
+`rows_of` reads what `selfplay.config.rows` describes, as plain values; what a row means is for the caller.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from selfplay.config.errors import UserError
-from selfplay.config.seeds import DatasetSeeds, FileSeeds, SeedField, UserSeeds
-from verifiers.untrusted.files import LONGEST_ROW, Told, demand_file, json_rows
+from selfplay.config.hub import offline_without_hub
+from selfplay.config.rows import DatasetRows, FileRows, RowField
+from selfplay.seeds.row_files import TEXT_FILES, Columns, Row, bounded, of_texts, rows_of_file
+from verifiers.untrusted.files import Told
 
-COLUMNS: tuple[SeedField, ...] = tuple(name for part in get_args(SeedField) for name in get_args(part))
+COLUMNS: tuple[RowField, ...] = tuple(name for part in get_args(RowField) for name in get_args(part))
 TASK = "task"
 """Column of a run's own tables that holds several of ours."""
-BATCH = 256
-"""Rows of a Parquet file that are held at once."""
-Columns = Callable[[list[str]], list[str]]
-
-Row = tuple[str, dict[str, Any]]
-"""Where a row stands, for messages, and its values."""
 
 
 class SeedError(UserError):
-    """Seed problems that cannot be used; the message names file, line, field and remedy."""
+    """Rows that cannot be used; the message names file, line, field and remedy."""
 
 
-def file_rows(path: Path, settings: UserSeeds) -> Iterator[Row]:
-    """The rows of a file: Parquet by its ending, else JSON lines.
-
-    Raises:
-        SeedError: the file or a row of it cannot be read.
-    """
-    for where, row in rows_of(path, lambda names: _ours(str(path), names, settings.fields)):
-        yield where, renamed(where, row, settings.fields)
+class Unreachable(SeedError):
+    """No hub answers."""
 
 
-def dataset_rows(settings: DatasetSeeds, split: str) -> Iterator[Row]:
-    """The rows of one split of a data set, of which only our columns are decoded.
+def rows_of(source: FileRows | DatasetRows, told: Told = SeedError) -> Iterator[Row]:
+    """The rows of a file or a data set, each with its place and its values under our names; nulls are left out.
+
+    Args:
+        source: where they are, and what their columns are called.
+        told: the error where they cannot be read.
 
     Raises:
-        SeedError: the library cannot load it.
+        SeedError: they cannot be read, or a column that `fields` names is not there; of another `told` what it makes.
+        Unreachable: the data set is not on this machine, and no hub answers.
     """
+
+    def ours(columns: list[str]) -> list[str]:
+        return _ours(source.name, columns, source.fields, told)
+
+    if isinstance(source, FileRows):
+        found = rows_of_file(Path(source.path), told, ours)
+    else:
+        found = dataset_rows(source.name, source.subset, source.split, source.revision, told, ours)
+    texts = isinstance(source, FileRows) and source.path.lower().endswith(TEXT_FILES)
+    for where, row in found:
+        ours_alone = renamed(where, row, source.fields, told)
+        yield where, of_texts(where, ours_alone, told) if texts else ours_alone
+
+
+def dataset_rows(
+    name: str,
+    subset: str | None,
+    split: str,
+    revision: str | None,
+    told: Told = SeedError,
+    columns: Columns | None = None,
+) -> Iterator[Row]:
+    """The rows of one split of a data set as they are; of its columns only those that `columns` chooses are decoded.
+
+    Raises:
+        Unreachable: it is not on this machine, and no hub answers.
+        SeedError: the library cannot load it; of another `told` what it makes.
+    """
+    if not Path(name).is_dir():
+        offline_without_hub()
     import datasets
 
     datasets.disable_progress_bars()
-    where = f"{settings.name}, split {split}"
+    where = f"{name}, split {split}"
     try:
-        table = datasets.load_dataset(settings.name, settings.subset, split=split, revision=settings.revision)
+        table = datasets.load_dataset(name, subset, split=split, revision=revision)
+    except ConnectionError as error:
+        raise Unreachable(
+            f"{where}: is not on this machine, and no hub answers; download it first, or give a folder or a file"
+        ) from error
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise SeedError(
-            f"{where}: the datasets library cannot load it ({reason}); give a hub name, or a folder of Parquet or "
+        raise told(
+            f"{where}: the datasets library cannot load it ({reason}); give a hub name, or a folder of Parquet, CSV or "
             "JSON lines files"
         ) from error
-    columns = _ours(where, table.column_names, settings.fields)
-    for number, row in enumerate(table.select_columns(columns), 1):
-        yield f"{where}, row {number}", renamed(where, _bounded(where, dict(row)), settings.fields)
+    wanted = columns(table.column_names) if columns else table.column_names
+    for number, row in enumerate(table.select_columns(wanted), 1):
+        place = f"{where}, row {number}"
+        yield place, bounded(place, dict(row), told)
 
 
-def files_of(settings: UserSeeds) -> list[Path]:
-    """The files on this machine that the settings name."""
-    if isinstance(settings, FileSeeds):
-        return [Path(path) for path in (settings.train, settings.dev, settings.heldout) if path is not None]
-    if isinstance(settings, DatasetSeeds) and Path(settings.name).is_dir():
-        return sorted(file for file in Path(settings.name).rglob("*") if file.is_file())
-    return []
+def files_of(sources: Iterable[FileRows | DatasetRows | None]) -> list[Path]:
+    """The files on this machine that these are read from."""
+    found: list[Path] = []
+    for source in sources:
+        if isinstance(source, FileRows):
+            found.append(Path(source.path))
+        elif source is not None and Path(source.name).is_dir():
+            found += sorted(file for file in Path(source.name).rglob("*") if file.is_file())
+    return list(dict.fromkeys(found))
 
 
-def rows_of(path: Path, columns: Columns | None = None, told: Told = SeedError) -> Iterator[Row]:
-    """The rows of a file as they are: Parquet by its ending, else JSON lines.
-
-    Args:
-        path: the file.
-        columns: of the columns of a Parquet file, those that are read; None for all.
-        told: the error where the file, or a row of it, cannot be read.
-    """
-    return _parquet_rows(path, columns, told) if path.suffix == ".parquet" else json_rows(path, told, "", LONGEST_ROW)
-
-
-def _parquet_rows(path: Path, columns: Columns | None, told: Told) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    demand_file(path, told)
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            wanted = columns(file.schema_arrow.names) if columns else None
-            for batch in file.iter_batches(BATCH, columns=wanted):
-                for row in batch.to_pylist():
-                    number += 1
-                    where = f"{path}, row {number}"
-                    yield where, _bounded(where, row)
-    except (OSError, ValueError, OverflowError, LookupError, pa.ArrowException) as error:
-        raise told(f"{path}: is not readable as Parquet after row {number} ({error})") from error
-
-
-def _ours(where: str, columns: list[str], fields: Mapping[SeedField, str]) -> list[str]:
+def _ours(where: str, columns: list[str], fields: Mapping[RowField, str], told: Told) -> list[str]:
     """Those columns that hold something of ours, under their own names."""
     for name, theirs in fields.items():
         if theirs not in columns:
-            raise SeedError(f"{where}: has no column {theirs!r}, which seeds.fields.{name} names; it has {columns}")
+            raise told(f"{where}: has no column {theirs!r}, which fields.{name} names; it has {columns}")
     wanted = [TASK, *(fields.get(name, name) for name in COLUMNS)]
     return list(dict.fromkeys(column for column in wanted if column in columns))
 
 
-def _bounded(where: str, row: dict[str, Any]) -> dict[str, Any]:
-    size = len(repr(row))
-    if size > LONGEST_ROW:
-        raise SeedError(f"{where}: is longer than {LONGEST_ROW} characters; shorten it")
-    return row
-
-
-def renamed(where: str, row: dict[str, Any], fields: Mapping[SeedField, str]) -> dict[str, Any]:
-    """The row under our names; what is null counts as absent. Raises SeedError where a named column is missing."""
+def renamed(where: str, row: dict[str, Any], fields: Mapping[RowField, str], told: Told = SeedError) -> dict[str, Any]:
+    """The row under our names; what is null counts as absent. Raises `told` where a named column is missing."""
     task = row.get(TASK)
     row = row | task if isinstance(task, dict) else row
     for name, theirs in fields.items():
         if theirs not in row:
-            raise SeedError(f"{where}: has no {theirs!r}, which seeds.fields.{name} names")
+            raise told(f"{where}: has no {theirs!r}, which fields.{name} names; it has {sorted(row)}")
     found = {name: row.get(fields.get(name, name)) for name in COLUMNS}
     return {name: value for name, value in found.items() if value is not None}

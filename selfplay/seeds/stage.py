@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
+from collections.abc import Collection
 from typing import Any, Literal
 
 from selfplay.config.recipe import Domain, Recipe
-from selfplay.config.seeds import DatasetSeeds, FileSeeds, ProceduralSeeds, QuickstartSeeds, UserSeeds
+from selfplay.config.rows import DatasetRows, FileRows
+from selfplay.config.seeds import DatasetSeeds, FileSeeds, ProceduralSeeds, QuickstartSeeds
 from selfplay.quickstart import procedural, seeds
 from selfplay.quickstart.seed_problem import SeedProblem, Split
 from selfplay.run.directory import Stage
@@ -14,36 +16,40 @@ from selfplay.run.files import contents_hash
 from selfplay.run.records import Seed
 from selfplay.run.results import SeedsResult
 from selfplay.run.seeding import content_id, derive
-from selfplay.seeds.rows import SeedError, dataset_rows, file_rows, files_of
+from selfplay.seeds.rows import SeedError, files_of, rows_of
 from verifiers.model import Task, Test
 from verifiers.programs.task_rows import read_task
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "heldout")
+ANNOTATIONS = frozenset(("concepts", "rationale"))
+_ALONE = ", or set training.pool.arm to external, which trains on the problems as they are"
 REMEDY = {
     "problem": "",
-    "level": "; or set seeds.level for all problems that name none",
-    "rationale": "; or name annotators in cold_start.annotators, which write it",
-    "concepts": "; or name annotators in cold_start.annotators, which find them",
+    "level": f"; or set seeds.level for all problems that name none{_ALONE}",
+    "rationale": f"; or name annotators in cold_start.annotators, which write it{_ALONE}",
+    "concepts": f"; or name annotators in cold_start.annotators, which find them{_ALONE}",
 }
 
 
-def seeds_stage(stage: Stage, recipe: Recipe, unannotated: bool) -> SeedsResult:
-    """Writes the seeds of every domain and split; `unannotated` ones may lack concepts and rationales."""
+def seeds_stage(stage: Stage, recipe: Recipe, lacking: Collection[str]) -> SeedsResult:
+    """Writes the seeds of every domain and split; see `load_seeds`."""
     counts = {}
     for name, domain in recipe.domains.items():
         for split in SPLITS:
-            rows = load_seeds(recipe.seed, name, domain, split, unannotated)
+            rows = load_seeds(recipe.seed, name, domain, split, lacking)
             stage.write(f"{name}-{split}", Seed, rows)
             counts[f"{name}-{split}"] = len(rows)
     return SeedsResult(problems=counts)
 
 
-def may_be_unannotated(recipe: Recipe) -> bool:
-    """Whether seeds need no concepts and rationales: annotators write them, or nothing is synthesised."""
-    return bool(recipe.cold_start.annotators) or not recipe.synthesises
+def may_lack(recipe: Recipe) -> frozenset[str]:
+    """The fields that seeds need not have: annotators write them, or nothing is synthesised from them."""
+    if not recipe.synthesises:
+        return ANNOTATIONS | {"level"}
+    return ANNOTATIONS if recipe.cold_start.annotators else frozenset()
 
 
-def load_seeds(seed: int, name: str, domain: Domain, split: Split, unannotated: bool = False) -> list[Seed]:
+def load_seeds(seed: int, name: str, domain: Domain, split: Split, lacking: Collection[str] = ()) -> list[Seed]:
     """The seeds of one domain and split.
 
     Args:
@@ -51,37 +57,50 @@ def load_seeds(seed: int, name: str, domain: Domain, split: Split, unannotated: 
         name: the domain's.
         domain: its settings.
         split: which of its problems.
-        unannotated: whether concepts and rationales may be missing, as annotators will write them or nobody needs them.
+        lacking: fields of `may_lack`, without which the user's problems are whole.
 
     Raises:
         SeedError: the user's problems have a bad row, or an optional package is missing.
     """
     source = domain.seeds
-    if isinstance(source, UserSeeds):
-        place = getattr(source, split)
-        if place is None:
-            return []
-        rows = dataset_rows(source, place) if isinstance(source, DatasetSeeds) else file_rows(Path(place), source)
-        return [_seed_of(row, where, name, domain, split, source, unannotated) for where, row in rows]
+    if isinstance(source, FileSeeds | DatasetSeeds):
+        return _users(name, domain, source, split, lacking)
     count = getattr(source, split)
     return [_row(problem, name, split, source.kind) for problem in _generate(seed, name, source, count, split)]
 
 
-def external_problems(name: str, domain: Domain, path: str, answers: Literal["required", "optional"]) -> list[Seed]:
-    """Problems of a domain from one file; concepts, level and rationale may be missing.
+def _users(
+    name: str, domain: Domain, source: FileSeeds | DatasetSeeds, split: Split, lacking: Collection[str]
+) -> list[Seed]:
+    divided = isinstance(source, FileSeeds) and source.heldout is None and split != "dev"
+    rows = source.rows("train" if divided else split)
+    if rows is None:
+        return []
+    reader = _SeedReader(name, domain, split, lacking, source.level, split == "train" and source.answers == "optional")
+    found = [reader.seed(where, row, rows) for where, row in rows_of(rows)]
+    if not isinstance(source, FileSeeds) or not divided:
+        return found
+    ids = sorted({seed.id for seed in found})
+    held = set(ids[: math.ceil(source.heldout_share * len(ids))])
+    return [seed for seed in found if (seed.id in held) is (split == "heldout")]
+
+
+def external_problems(
+    name: str, domain: Domain, rows: FileRows | DatasetRows, answers: Literal["required", "optional"]
+) -> list[Seed]:
+    """External problems of a domain; concepts, level and rationale may be missing.
 
     Args:
         name: the domain's.
         domain: its settings.
-        path: of the file.
+        rows: where they are.
         answers: whether each problem must have an answer or tests.
 
     Raises:
         SeedError: the file or a row of it cannot be used.
     """
-    source = FileSeeds(kind="file", train=path, heldout=path, level="external", answers=answers)
-    rows = file_rows(Path(path), source)
-    return [_seed_of(row, where, name, domain, "train", source, True) for where, row in rows]
+    reader = _SeedReader(name, domain, "train", ANNOTATIONS, "external", answers == "optional")
+    return [reader.seed(where, row, rows) for where, row in rows_of(rows)]
 
 
 def _generate(
@@ -101,7 +120,8 @@ def _generate(
 def seed_files(recipe: Recipe) -> str:
     """A hash of the contents of the seed files that a recipe names."""
     sources = [domain.seeds for domain in recipe.domains.values()]
-    return contents_hash(file for one in sources if isinstance(one, UserSeeds) for file in files_of(one))
+    users = [one for one in sources if isinstance(one, FileSeeds | DatasetSeeds)]
+    return contents_hash(files_of(one.rows(split) for one in users for split in ("train", "dev", "heldout")))
 
 
 def _row(problem: SeedProblem, domain: str, split: str, source: str) -> Seed:
@@ -119,39 +139,61 @@ def _row(problem: SeedProblem, domain: str, split: str, source: str) -> Seed:
     )
 
 
-def _seed_of(
-    row: dict[str, Any], where: str, name: str, domain: Domain, split: str, settings: UserSeeds, unannotated: bool
-) -> Seed:
-    level = row.get("level", settings.level)
-    # No model learns from the rationale of a held-out problem, so that none is needed.
-    unneeded = unannotated or split != "train"
-    rationale = row.get("rationale", "" if unneeded else None)
-    texts = {"problem": row.get("problem"), "level": level, "rationale": rationale}
-    for field, value in texts.items():
-        if not isinstance(value, str) or not (value.strip() or (unneeded and field == "rationale")):
-            raise SeedError(f"{where}: `{field}` must be a text{REMEDY[field]}")
-    concepts = row.get("concepts", [] if unannotated else None)
-    whole = isinstance(concepts, list) and all(isinstance(c, str) and c.strip() for c in concepts)
-    if not whole or not (concepts or unannotated):
-        raise SeedError(
-            f'{where}: `concepts` must be a list of texts, such as ["modular arithmetic", "counting"]'
-            + REMEDY["concepts"]
+class _SeedReader:
+    """Makes seeds of rows; every complaint says where."""
+
+    def __init__(
+        self, name: str, domain: Domain, split: Split, lacking: Collection[str], level: str | None, unanswered: bool
+    ) -> None:
+        self._name, self._domain, self._split = name, domain, split
+        # No model learns from the rationale of a held-out problem, so that none is needed.
+        self._lacking = {*lacking, "rationale"} if split != "train" else set(lacking)
+        self._level, self._unanswered = level, unanswered
+
+    def seed(self, where: str, row: dict[str, Any], rows: FileRows | DatasetRows) -> Seed:
+        """The seed of a row."""
+        level = self._text(where, "level", row.get("level", self._level))
+        rationale = self._text(where, "rationale", row.get("rationale"))
+        self._text(where, "problem", row.get("problem"))
+        task = self._task(where, row)
+        return Seed(
+            id=content_id("seed", self._name, task.problem),
+            domain=self._name,
+            split=self._split,
+            source=str(row.get("source", rows.name if isinstance(rows, DatasetRows) else "file")),
+            concepts=self._concepts(where, row.get("concepts")),
+            level=level,
+            rationale=rationale,
+            task=task,
+            solution=str(row.get("solution", "")),
+            solution_is_right=True if row.get("solution") else None,
         )
-    # Elsewhere a column of that name is about something else, such as the language that the problem is written in.
-    named = row if domain.runs_programs or row.get("tests") else {name: row.get(name) for name in ("problem", "answer")}
-    task = read_task(named, lambda field, fault: SeedError(f"{where}: `{field}` {fault}"), domain.runs_programs)
-    if task.answer is None and not task.tests and (split != "train" or settings.answers == "required"):
-        remedy = "; or set seeds.answers to optional" if split == "train" else ""
-        raise SeedError(f"{where}: needs `answer` or `tests`{remedy}")
-    return Seed(
-        id=content_id("seed", name, task.problem),
-        domain=name,
-        split=split,
-        source=str(row.get("source", settings.source_name)),
-        concepts=tuple(concepts or ()),
-        level=str(level),
-        rationale=str(texts["rationale"]),
-        task=task,
-        solution=str(row.get("solution", "")),
-        solution_is_right=True if row.get("solution") else None,
-    )
+
+    def _text(self, where: str, field: str, value: Any) -> str:
+        if field in self._lacking and value is None:
+            return ""
+        # An empty rationale is none; a level or a problem is something else than nothing.
+        if not isinstance(value, str) or not (value.strip() or (field == "rationale" and field in self._lacking)):
+            raise SeedError(f"{where}: `{field}` must be a text{REMEDY[field]}")
+        return value
+
+    def _concepts(self, where: str, value: Any) -> tuple[str, ...]:
+        optional = "concepts" in self._lacking
+        concepts = [] if value is None and optional else value
+        whole = isinstance(concepts, list) and all(isinstance(c, str) and c.strip() for c in concepts)
+        if not whole or not (concepts or optional):
+            raise SeedError(
+                f'{where}: `concepts` must be a list of texts, such as ["modular arithmetic", "counting"]'
+                + REMEDY["concepts"]
+            )
+        return tuple(concepts)
+
+    def _task(self, where: str, row: dict[str, Any]) -> Task:
+        programs = self._domain.runs_programs
+        # Elsewhere a column of that name is about something else, such as the language that the problem is written in.
+        named = row if programs or row.get("tests") else {name: row.get(name) for name in ("problem", "answer")}
+        task = read_task(named, lambda field, fault: SeedError(f"{where}: `{field}` {fault}"), programs)
+        if task.answer is None and not task.tests and not self._unanswered:
+            remedy = "; or set seeds.answers to optional" if self._split == "train" else ""
+            raise SeedError(f"{where}: needs `answer` or `tests`{remedy}")
+        return task

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import contents_hash
 from selfplay.run.records import LabelledTask, RoundPrompt, Seed
 from selfplay.run.seeding import task_id
-from selfplay.seeds.rows import SeedError
+from selfplay.seeds.rows import SeedError, files_of
 from selfplay.seeds.stage import external_problems
 from selfplay.training.prompt_pool import EXTERNAL, candidate
 
@@ -34,10 +33,10 @@ def external_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Sequence[See
     kept_back = {seed.id for seed in reserved}
     found: list[RoundPrompt] = []
     for name, domain in recipe.domains.items():
-        file = settings.external.get(name)
+        rows = settings.external.get(name)
         seeds = (
-            external_problems(name, domain, file, "required" if needed else "optional")
-            if file
+            external_problems(name, domain, rows, "required" if needed else "optional")
+            if rows
             else [seed for seed in train if seed.domain == name]
         )
         for seed in seeds:
@@ -59,8 +58,8 @@ def external_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Sequence[See
 
 def external_files(recipe: Recipe) -> str:
     """A hash of the files of external prompts; empty where there are none."""
-    files = recipe.training.pool.external
-    return contents_hash(Path(files[name]) for name in sorted(files)) if files else ""
+    sources = recipe.training.pool.external
+    return contents_hash(files_of(sources[name] for name in sorted(sources))) if sources else ""
 
 
 def _task(seed: Seed) -> LabelledTask:

@@ -16,7 +16,8 @@ from selfplay import formats
 from selfplay.config.recipe import Recipe
 from selfplay.config.teacher import TraceFiles
 from selfplay.run.files import contents_hash
-from selfplay.seeds.rows import SeedError, rows_of
+from selfplay.seeds.row_files import rows_of_file
+from selfplay.seeds.rows import SeedError
 from selfplay.training.validity import thinking_fault
 from verifiers.extraction import boxed_answer, code_block, final_text
 from verifiers.patterns import linear
@@ -98,7 +99,7 @@ def file_traces(recipe: Recipe, settings: TraceFiles) -> Iterator[FoundTrace]:
         SeedError: a file cannot be read, or a row lacks a column or has a domain that the recipe lacks.
     """
     for name in settings.paths:
-        for where, row in rows_of(Path(name)):
+        for where, row in rows_of_file(Path(name), SeedError):
             yield _read(recipe, settings, where, row)
 
 

@@ -39,7 +39,7 @@ def read_task(row: Mapping[str, Any], fault: Fault, programs: bool) -> Task:
     """The task of a row, of which fields that are null count as absent.
 
     Where columns have one type, as in Parquet, `args` of a test may be the JSON text of a list, and `expected` is then
-    a JSON text, too.
+    a JSON text, too; so may be `tests` as a whole.
 
     Args:
         row: fields of a task under our names; others are not looked at.
@@ -127,6 +127,8 @@ class _TaskRow:
         tests = self._row.get("tests")
         if tests is None:
             return ()
+        if isinstance(tests, str):
+            tests = self._decoded("tests", tests)
         if not isinstance(tests, list):
             raise self._fault("tests", f"must be a list of tests, not {type(tests).__name__}")
         return tuple(self._test(f"tests[{at}]", test, entry_point is not None) for at, test in enumerate(tests))

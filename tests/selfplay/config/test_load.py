@@ -187,3 +187,66 @@ def test_code_from_files_needs_one_input_format(recipe_path: Path) -> None:
     )
     assert "domains.math.shared_input_format" in refused(recipe_path)
     assert load_recipe(recipe_path, ["domains.math.shared_input_format=true"]).domains["math"].shared_input_format
+
+
+def test_paths_are_relative_to_the_file_that_says_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe_path: Path
+) -> None:
+    """Of data and of models, in a recipe, in the one that it extends, and on the command line."""
+    base, elsewhere = tmp_path / "base", tmp_path / "elsewhere"
+    for folder in (base, elsewhere):
+        (folder / "model").mkdir(parents=True)
+        (folder / "t.csv").write_text("")
+    (base / "base.yaml").write_text(
+        MINIMAL.replace(
+            "kind: quickstart, grammar: math", "kind: file, train: t.csv, heldout: {kind: file, path: t.csv}"
+        ).replace("{kind: scratch}", "{kind: pretrained, name: ./model}")
+    )
+    recipe_path.write_text("extends: base/base.yaml\ngenerator: {kind: pretrained, name: elsewhere/model}\n")
+    recipe = load_recipe(recipe_path)
+    assert recipe.model.model_dump()["name"] == str(base / "model")
+    assert recipe.generator is not None
+    assert recipe.generator.name == str(elsewhere / "model")
+    seeds = recipe.domains["math"].seeds.model_dump()
+    assert (seeds["train"]["path"], seeds["heldout"]["path"]) == (str(base / "t.csv"),) * 2
+    monkeypatch.chdir(elsewhere)
+    changed = load_recipe(recipe_path, ["model.name=model", "domains.math.seeds.heldout=t.csv"])
+    assert changed.model.model_dump()["name"] == str(elsewhere / "model")
+    seeds = changed.domains["math"].seeds.model_dump()
+    assert (seeds["train"]["path"], seeds["heldout"]["path"]) == (str(base / "t.csv"), str(elsewhere / "t.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("./qwen", "there is no folder {here}/qwen, and './qwen' is not looked for on the hub"),
+        ("../qwen/x", "is not looked for on the hub"),
+        ("/nowhere/qwen", "there is no folder /nowhere/qwen"),
+        ("models/qwen", "there is no folder {here}/models/qwen"),
+        ("a/b/c", "is not looked for on the hub"),
+        ("qwen/", "is not looked for on the hub"),
+        ("small.yaml", "small.yaml is a file's name"),
+    ],
+)
+def test_a_mistyped_folder_is_never_looked_for_on_the_hub(recipe_path: Path, name: str, says: str) -> None:
+    (recipe_path.parent / "models").mkdir()
+    recipe_path.write_text(MINIMAL.replace("{kind: scratch}", f"{{kind: pretrained, name: {name}}}"))
+    message = refused(recipe_path)
+    assert message.startswith(f"{recipe_path}, line 2: model.name: ")
+    assert says.format(here=recipe_path.parent) in message
+
+
+@pytest.mark.parametrize("name", ["Qwen/Qwen3-4B", "gpt2", "me/my_model.v2"])
+def test_a_hub_name_stays(recipe_path: Path, name: str) -> None:
+    recipe_path.write_text(MINIMAL.replace("{kind: scratch}", f"{{kind: pretrained, name: {name}}}"))
+    assert load_recipe(recipe_path).model.model_dump()["name"] == name
+
+
+def test_a_file_is_no_data_set(recipe_path: Path) -> None:
+    recipe_path.write_text(MINIMAL.replace("{kind: quickstart, grammar: math}", "{kind: dataset, name: problems.csv}"))
+    assert "line 5: domains.math.seeds.name: problems.csv is a file's name" in refused(recipe_path)
+
+
+def test_every_reference_to_a_file_has_its_line(recipe_path: Path) -> None:
+    recipe_path.write_text(MINIMAL + "training: {pool: {arm: external, external: {math: lost.csv}}}\n")
+    assert "line 6: training.pool.external.math.path: there is no file" in refused(recipe_path)

@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from selfplay.cli.app import app
+from selfplay.config.rows import FileRows
 from selfplay.engines.base import ModelRef
 from selfplay.export import export as exporting
 from selfplay.export.export import export_prompts
@@ -53,7 +54,7 @@ def test_exported_prompts_are_seeds_with_their_whole_labels(run: Path, tmp_path:
     export_prompts(run, str(tmp_path / "data"), ["prompts"], ending)
     [file] = (tmp_path / "data/prompts").iterdir()
     domain = read_recipe(run).domains["code"]
-    seeds = external_problems("code", domain, str(file), "optional")
+    seeds = external_problems("code", domain, FileRows(kind="file", path=str(file)), "optional")
     tasks = {task.problem: task for task in (seed.task for seed in seeds)}
     assert {one.problem: one.task for one in labelled}.items() <= tasks.items()
     assert len(tasks) == 4

@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from selfplay.config.recipe import Domain, Recipe
+from selfplay.config.rows import FileRows
 from selfplay.quickstart.seed_problem import Split
 from selfplay.quickstart.seeds import exact_solver
 from selfplay.run.records import Seed
 from selfplay.run.tables import write_table
 from selfplay.seeds.rows import SeedError
-from selfplay.seeds.stage import external_problems, load_seeds, seed_files
+from selfplay.seeds.stage import ANNOTATIONS, external_problems, load_seeds, seed_files
 from verifiers.jsonl import read_rows
 from verifiers.model import Task, Test
 
@@ -42,7 +43,8 @@ def parquet(folder: Path, *rows: Any) -> Path:
 
 def read(file: Path, split: Split = "train", unannotated: bool = False, **settings: Any) -> list[Seed]:
     seeds = {"kind": "file", "train": str(file), "heldout": str(file)} | settings
-    return load_seeds(0, "math", Domain.model_validate({"seeds": seeds}), split, unannotated)
+    lacking = ANNOTATIONS if unannotated else ()
+    return load_seeds(0, "math", Domain.model_validate({"seeds": seeds}), split, lacking)
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -184,7 +186,7 @@ CHECKED = {
 def external(file: Path) -> list[Seed]:
     seeds = {"kind": "file", "train": str(file), "heldout": str(file)}
     domain = Domain.model_validate({"seeds": seeds, "verifier": "code", "shared_input_format": True})
-    return external_problems("code", domain, str(file), "required")
+    return external_problems("code", domain, FileRows(kind="file", path=str(file)), "required")
 
 
 @pytest.mark.parametrize("write", ["json lines", "json texts", "parquet", "data set"])
@@ -196,7 +198,7 @@ def test_a_task_is_read_with_its_whole_label(tmp_path: Path, write: str, monkeyp
         parquet(tmp_path, *rows).rename(tmp_path / "set" / "train.parquet")
         settings = {"kind": "dataset", "name": str(tmp_path / "set"), "level": "easy"}
         domain = Domain.model_validate({"seeds": settings, "verifier": "code", "shared_input_format": True})
-        found = load_seeds(0, "code", domain, "train", unannotated=True)
+        found = load_seeds(0, "code", domain, "train", ANNOTATIONS)
     else:
         found = external(parquet(tmp_path, *rows) if write == "parquet" else written(tmp_path, *rows))
     tests = (
@@ -289,7 +291,7 @@ def test_a_level_and_answers_may_be_left_to_the_recipe(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [written, parquet], ids=["json lines", "parquet"])
 def test_a_column_that_is_not_there_is_named(tmp_path: Path, make: Any) -> None:
-    with pytest.raises(SeedError, match=r"'question', which seeds\.fields\.problem names"):
+    with pytest.raises(SeedError, match=r"'question', which fields\.problem names"):
         read(make(tmp_path, ROW), fields={"problem": "question"})
 
 
@@ -301,7 +303,7 @@ def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
 
 
 def test_a_row_without_end_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selfplay.seeds.rows.LONGEST_ROW", 100)
+    monkeypatch.setattr("verifiers.untrusted.files.LONGEST_ROW", 100)
     with pytest.raises(SeedError, match="line 1: is longer than 100 bytes"):
         read(written(tmp_path, ROW | {"problem": "x" * 200}))
     with pytest.raises(SeedError, match="row 1: is longer than 100 characters"):

@@ -27,7 +27,7 @@ from selfplay.preflight.recipe import PreflightError, annotators, check_endpoint
 from selfplay.preflight.rewards import check_rewards
 from selfplay.run.files import RunError
 from selfplay.run.store import ShardStore
-from selfplay.seeds.stage import load_seeds
+from selfplay.seeds.stage import ANNOTATIONS, load_seeds
 from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
 from selfplay.synthesis.annotation_wave import Wave, Work, turns
 from tests.selfplay.engines.openai_server import OpenAIServer, faults, openai_server, scores_of
@@ -429,8 +429,9 @@ def test_endpoints_are_asked_before_the_run(
     assert checked()
     with pytest.raises(PreflightError, match="does not say how many tokens an answer took"):
         checked({"budget": {"tokens": 5}})
+    (tmp_path / "nowhere").mkdir()
     lost = {"scorer": annotator(server.url, tokenizer=str(tmp_path / "nowhere"))["engine"]}
-    with pytest.raises(PreflightError, match=r"annotation\.scorer: the tokenizer .*nowhere.* cannot be loaded"):
+    with pytest.raises(PreflightError, match=r"annotation\.scorer: .*nowhere.*tokenizer.json: cannot be read"):
         checked(lost)
 
 
@@ -497,7 +498,7 @@ def test_a_fault_does_not_wait_for_the_other_annotators(tmp_path: Path) -> None:
             assert go_on.wait(60)
             return []
 
-    seeds = load_seeds(0, "math", recipe.domains["math"], "heldout", unannotated=True)
+    seeds = load_seeds(0, "math", recipe.domains["math"], "heldout", ANNOTATIONS)
     works = [Work(seeds[0], ["broken"], False), Work(seeds[1], ["slow"], False)]
     begun = time.monotonic()
     with pytest.raises(ZeroDivisionError):

@@ -19,7 +19,7 @@ from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.run.records import PolicyTask, RoundPrompt, Seed
 from selfplay.run.tables import read_table, write_table
-from selfplay.seeds.stage import load_seeds
+from selfplay.seeds.stage import load_seeds, may_lack
 from selfplay.training.external_prompts import external_tasks
 from selfplay.training.prompt_pool import Draw, Pools, choose
 from selfplay.trl_trainers.grpo import task_set
@@ -95,7 +95,9 @@ def prompts(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     """The prompts of a round, by problem, read back from the table that the stage of the round writes."""
     folder = tmp_path_factory.mktemp("tables")
     write_table(
-        folder / "seeds.parquet", Seed, load_seeds(0, "code", recipe.domains["code"], "train", unannotated=True)
+        folder / "seeds.parquet",
+        Seed,
+        load_seeds(0, "code", recipe.domains["code"], "train", may_lack(recipe)),
     )
     external = external_tasks(recipe, read_table(folder / "seeds.parquet", Seed), [])
     chosen = choose(Pools({1: []}, external), PromptPool(arm="external"), Draw(0, 0.0, 1), 1)
