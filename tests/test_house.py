@@ -26,7 +26,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("selfplay.trl_trainers", "selfplay.export"),
     ("selfplay.stage",),
     ("selfplay.seeds",),
-    ("selfplay.concepts",),
+    ("selfplay.concepts", "selfplay.suites"),
     ("selfplay.curation", "selfplay.synthesis"),
     ("selfplay.labelling", "selfplay.training", "selfplay.evaluation"),
     ("selfplay.preflight",),

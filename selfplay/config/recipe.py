@@ -36,31 +36,19 @@ class ComputeSettings(Section):
     """Whether the run directory, and all that is written meanwhile, is for this user alone (umask 077)."""
 
 
-class Domain(Section):
-    """One kind of problem: its seeds, its wording and its verifier. `{…}` fields are filled in."""
+class Solving(Section):
+    """How a policy is asked to solve problems of one kind, and what judges it. `{…}` fields are filled in."""
 
     templates = {
-        "prompt_template": ("concepts", "level"),
-        "rationale_template": ("concepts", "level", "problem"),
         "solver_template": ("problem",),
         "function_template": ("problem", "entry_point"),
         "language_template": ("problem", "language"),
     }
 
-    seeds: Seeds
-    """Where the seed problems come from."""
     verifier: Literal["math", "code"] | str = "math"
     """Name of the verifier, or `module:Name` of a plug-in."""
     verifier_params: dict[str, Any] = {}
     """Parameters of the verifier."""
-    shared_input_format: bool = False
-    """Code: all problems of the domain read inputs of one format, so that inputs of the seeds can test new ones."""
-    prompt_template: str = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"
-    """The prompt model's input; fields: concepts, level."""
-    rationale_template: str = (
-        "Explain the design of this problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\nProblem: {problem}\n"
-    )
-    """The rationale model's input; fields: concepts, level, problem."""
     solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
     """The policy's prompt; field: problem."""
     function_template: str = (
@@ -72,13 +60,33 @@ class Domain(Section):
         "one ```{tag} block."
     )
     """Its prompt where the program is in another language than Python; fields: problem, language, tag (`cpp`)."""
-    annotation: AnnotationTemplates = AnnotationTemplates()
-    """Texts that annotators read, where `cold_start` has any."""
 
     @property
     def runs_programs(self) -> bool:
         """Whether the verifier, or a component of a composite, is the one for code."""
         return _runs_programs(self.verifier, self.verifier_params)
+
+
+class Domain(Solving):
+    """One kind of problem: its seeds, its wording and its verifier. `{…}` fields are filled in."""
+
+    templates = Solving.templates | {
+        "prompt_template": ("concepts", "level"),
+        "rationale_template": ("concepts", "level", "problem"),
+    }
+
+    seeds: Seeds
+    """Where the seed problems come from."""
+    shared_input_format: bool = False
+    """Code: all problems of the domain read inputs of one format, so that inputs of the seeds can test new ones."""
+    prompt_template: str = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"
+    """The prompt model's input; fields: concepts, level."""
+    rationale_template: str = (
+        "Explain the design of this problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\nProblem: {problem}\n"
+    )
+    """The rationale model's input; fields: concepts, level, problem."""
+    annotation: AnnotationTemplates = AnnotationTemplates()
+    """Texts that annotators read, where `cold_start` has any."""
 
 
 def _runs_programs(verifier: object, params: object) -> bool:

@@ -96,6 +96,17 @@ class SamplingSettings(Section):
     """Longest completion, in tokens."""
 
 
+class MeasuredSampling(SamplingSettings):
+    """How completions are drawn where a model is measured as its authors say that it be used."""
+
+    top_k: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Likeliest tokens among which each is drawn; 0 takes all."""
+    min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Least probability of a token, relative to the likeliest one; 0 takes all."""
+    system_prompt: str = ""
+    """Text of the system's turn, where prompts go through a chat template; empty leaves it out."""
+
+
 class NamedModel(Section):
     """A model by its hub name or local folder, in safetensors."""
 

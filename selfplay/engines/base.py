@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from selfplay.config.section import NamedModel, SamplingSettings
+from selfplay.config.section import MeasuredSampling, NamedModel, SamplingSettings
 
 MASTERS = "masters"
 """The folder of the trained weights within that of the model which engines read, where both are kept."""
@@ -53,13 +53,30 @@ class Sampling:
     temperature: float
     max_new_tokens: int
     top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    system: str = ""
+    """Text of the system's turn, for models whose prompts go through a chat template."""
 
     @classmethod
     def of(cls, settings: SamplingSettings, temperature: float | None = None) -> Sampling:
         """As a recipe says; where a temperature is given, at that one, from the whole distribution."""
         if temperature is not None:
             return cls(temperature, settings.max_new_tokens)
-        return cls(settings.temperature, settings.max_new_tokens, settings.top_p)
+        plain = (settings.temperature, settings.max_new_tokens, settings.top_p)
+        if isinstance(settings, MeasuredSampling):
+            return cls(*plain, settings.top_k, settings.min_p, settings.system_prompt)
+        return cls(*plain)
+
+    def known(self) -> dict[str, Any]:
+        """What a stored completion is found by; settings that leave all as it is are no part of it."""
+        later = {field.name: field.default for field in fields(self) if field.name in ("top_k", "min_p", "system")}
+        return {name: value for name, value in asdict(self).items() if value != later.get(name, ...)}
+
+    def messages(self, prompt: str) -> list[dict[str, str]]:
+        """The turns of a chat that end with a prompt."""
+        turns = [{"role": "system", "content": self.system}] if self.system else []
+        return [*turns, {"role": "user", "content": prompt}]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ def generate_shard(job: GenerateJob) -> list[Row]:
     import torch
 
     network, tokenizer = load(job.model, job.device)
-    encoded = [prompt_ids(tokenizer, prompt, job.model.chat) for prompt in job.prompts]
+    encoded = [prompt_ids(tokenizer, prompt, job.model.chat, job.sampling) for prompt in job.prompts]
     sampling, batch_tokens = job.sampling, job.settings.batch_tokens
     torch.manual_seed(job.seed)
     rows: list[Row] = [{}] * len(encoded)
@@ -26,19 +26,19 @@ def generate_shard(job: GenerateJob) -> list[Row]:
     return rows
 
 
-def templated(tokenizer: Any, prompt: str) -> str:
-    """A prompt as the model's chat template puts it."""
-    messages = [{"role": "user", "content": prompt}]
+def templated(tokenizer: Any, prompt: str, sampling: Sampling | None = None) -> str:
+    """A prompt as the model's chat template puts it, after a system's turn where the sampling has one."""
+    messages = [{"role": "user", "content": prompt}] if sampling is None else sampling.messages(prompt)
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
-def prompt_ids(tokenizer: Any, prompt: str, chat: bool) -> list[int]:
+def prompt_ids(tokenizer: Any, prompt: str, chat: bool, sampling: Sampling | None = None) -> list[int]:
     """The ids of a prompt, for engines and trainings alike.
 
     A template writes its special tokens itself. Before plain text stands the begin-of-text token where the tokenizer
     puts one there by itself (Llama, Gemma): its model has seen no text without it.
     """
-    text = templated(tokenizer, prompt) if chat else prompt
+    text = templated(tokenizer, prompt, sampling) if chat else prompt
     ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     begin = tokenizer.bos_token_id
     opened = begin is not None and not chat and list(tokenizer("")["input_ids"])[:1] == [begin]
@@ -58,7 +58,8 @@ def _complete(network: Any, tokenizer: Any, encoded: Sequence[list[int]], sampli
     heard = TokenLogprobs()
     if drawn:
         # Transformers would keep only the 50 likeliest tokens by default; the samples must come from the model itself.
-        how |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        how |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+        how |= {"min_p": sampling.min_p} if sampling.min_p else {}
     with torch.inference_mode():
         output = network.generate(
             input_ids=torch.tensor(padded, device=device),

@@ -41,7 +41,7 @@ class ShardedEngine:
         jobs, keys = [], []
         for number, part in enumerate(parts):
             shard_seed = derive(seed, "generate", number)
-            known = [asdict(sampling), shard_seed, self._settings.batch_tokens, list(part)]
+            known = [sampling.known(), shard_seed, self._settings.batch_tokens, list(part)]
             keys.append(content_key("generate", self._identity(), *known))
             jobs.append(GenerateJob(**self._common(), prompts=part, sampling=sampling, seed=shard_seed))
         sizes = [len(part) for part in parts]

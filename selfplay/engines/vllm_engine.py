@@ -74,10 +74,12 @@ def completions(job: GenerateJob) -> Iterator[Finished | None]:
     prompts = {}
     params = {}
     for place in range(len(job.prompts)) if job.wanted is None else job.wanted:
-        prompts[place] = prompt_ids(opened.tokenizer, job.prompts[place], job.model.chat)
+        prompts[place] = prompt_ids(opened.tokenizer, job.prompts[place], job.model.chat, sampling)
         params[place] = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            min_p=sampling.min_p,
             max_tokens=sampling.max_new_tokens,
             # A seed for each prompt, so that a completion depends on no neighbour in the batch.
             seed=derive(job.seed, place) if sampling.temperature > 0 else None,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sandbox.model import Sandbox
 from sandbox.open import open_sandbox
-from selfplay.config.recipe import Domain
+from selfplay.config.recipe import Solving
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.run.store import VerdictStore, content_key
 from verifiers import registry
@@ -22,6 +22,7 @@ Item = tuple[str, Task, str]
 """Domain, task and completion."""
 
 
+ASSERTS = "selfplay.suites.asserts:AssertsVerifier"
 CUT = Verdict(False, 0.0, "cut", "the completion was cut at the token limit")
 
 
@@ -29,7 +30,7 @@ class JudgeSettings(Protocol):
     """The settings on which verdicts depend: a recipe, or a part of one."""
 
     @property
-    def domains(self) -> Mapping[str, Domain]:
+    def domains(self) -> Mapping[str, Solving]:
         """Kinds of problems, with the verifier of each."""
 
     @property
@@ -86,10 +87,12 @@ class Judge:
 def load_verifier(settings: JudgeSettings, domain: str, workers: int) -> Verifier:
     """The verifier of one domain, with as many workers as said; so are the components of a composite."""
     own = settings.domains[domain]
+    programs = {"workers": workers, "open_sandbox": sandbox_opener(settings)}
     defaults: dict[str, dict[str, Any]] = {
         "math": {"workers": workers},
         "math_verify": {"workers": workers},
-        "code": {"workers": workers, "open_sandbox": sandbox_opener(settings)},
+        "code": programs,
+        ASSERTS: programs,
     }
     return registry.load(own.verifier, own.verifier_params, defaults=defaults)
 

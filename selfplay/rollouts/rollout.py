@@ -46,7 +46,17 @@ def stream_rollouts(
 
 
 def judged(judge: Judge, batches: Iterable[Sequence[Completion]], hear: Hear | None = None) -> Iterator[list[Rollout]]:
-    """The rollouts of each batch of completions, in order; some are judged while the next batch is drawn.
+    """The rollouts of each batch of completions, in order; `hear` is told of each before they are given."""
+    for batch, verdicts in with_verdicts(judge, batches):
+        if hear is not None:
+            hear(batch, verdicts)
+        yield [one.judged(verdict) for one, verdict in zip(batch, verdicts, strict=True)]
+
+
+def with_verdicts(
+    judge: Judge, batches: Iterable[Sequence[Completion]]
+) -> Iterator[tuple[Sequence[Completion], list[Verdict]]]:
+    """Each batch of completions with its verdicts, in order; some are judged while the next batch is drawn.
 
     A completion that was cut at the token limit has failed, whatever stands in it; one that an endpoint refused could
     not be checked.
@@ -57,9 +67,11 @@ def judged(judge: Judge, batches: Iterable[Sequence[Completion]], hear: Hear | N
         for batch in batches:
             waiting.append((batch, pool.submit(verdicts_of, judge, batch)))
             while waiting and (len(waiting) > AHEAD or waiting[0][1].done()):
-                yield _rollouts(*waiting.popleft(), hear)
+                done, verdicts = waiting.popleft()
+                yield done, verdicts.result()
         while waiting:
-            yield _rollouts(*waiting.popleft(), hear)
+            done, verdicts = waiting.popleft()
+            yield done, verdicts.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -70,13 +82,6 @@ def verdicts_of(judge: Judge, batch: Sequence[Completion]) -> list[Verdict]:
     found = iter(judge.judge([(one.task.domain, one.task.task, one.text) for one in whole]))
     refused = {one.refusal: Verdict(None, None, "refused", one.refusal) for one in batch if one.refusal}
     return [next(found) if one.sample.complete else refused.get(one.refusal, CUT) for one in batch]
-
-
-def _rollouts(batch: Sequence[Completion], verdicts: Future[list[Verdict]], hear: Hear | None) -> list[Rollout]:
-    found = verdicts.result()
-    if hear is not None:
-        hear(batch, found)
-    return [one.judged(verdict) for one, verdict in zip(batch, found, strict=True)]
 
 
 def agreement(agrees: bool | None, reason: str = "") -> Verdict:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Literal, get_args
 
 from verifiers.patterns import linear
 from verifiers.programs.approximate import Tolerance, same_in_some_order, tolerance_of
 from verifiers.programs.values import met_within, same_value
 
-Comparison = Literal["tokens", "tokens_by_line", "lines", "any_order", "tokens_any_order"]
+Comparison = Literal["tokens", "tokens_by_line", "lines", "any_order", "tokens_any_order", "decimal_lines"]
 COMPARISONS: tuple[str, ...] = get_args(Comparison)
 """Words as they come, words line by line, exact lines, lines (or a JSON list, or a returned list) in any order, words
-in any order."""
+in any order, and lines as LiveCodeBench has them."""
 
 Tolerant = Tolerance | float | None
 
@@ -31,9 +32,11 @@ _MOST_DIGITS = 400
 
 
 def same_output(actual: str, expected: str, comparison: str = "tokens", tolerance: Tolerant = None) -> bool:
-    """Compares two texts in the way that one of COMPARISONS names. Exact lines know no tolerance."""
+    """Compares two texts in the way that one of COMPARISONS names. Those of whole lines know no tolerance."""
     if comparison == "lines":
         return exact_lines(actual, expected)
+    if comparison == "decimal_lines":
+        return same_decimal_lines(actual, expected)
     if comparison == "any_order":
         return same_lines_any_order(actual, expected, tolerance) or same_json(actual, expected, tolerance, True)
     if comparison == "tokens_any_order":
@@ -53,6 +56,26 @@ def _lines(text: str) -> list[str]:
     while lines and not lines[-1]:
         lines.pop()
     return lines
+
+
+def same_decimal_lines(actual: str, expected: str) -> bool:
+    """As LiveCodeBench compares: the same number of lines, each the same without blanks at its ends, or all its words
+    the same exact decimals (2.50 is 2.5, and 1e3 is 1000)."""
+    left, right = (text.strip().split("\n") for text in (actual, expected))
+    return len(left) == len(right) and all(
+        a.strip() == b.strip() or _same_decimals(a.split(), b.split()) for a, b in zip(left, right, strict=True)
+    )
+
+
+def _same_decimals(actual: Sequence[str], expected: Sequence[str]) -> bool:
+    return len(actual) == len(expected) and all(
+        len(a) <= _MOST_DIGITS
+        and len(b) <= _MOST_DIGITS
+        and _NUMBER.fullmatch(a) is not None
+        and _NUMBER.fullmatch(b) is not None
+        and Decimal(a) == Decimal(b)
+        for a, b in zip(actual, expected, strict=True)
+    )
 
 
 def same_tokens(actual: str, expected: str, tolerance: Tolerant = None) -> bool:

@@ -7,6 +7,7 @@ when the judged program's process is gone.)
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,10 +72,12 @@ class CodeVerifier:
         comparison: Comparison = "tokens",
         partial_credit: bool = False,
         stop_at_first_failure: bool = True,
+        prelude: str = "",
         open_sandbox: OpenSandbox = open_default,
     ) -> None:
         """`comparison` is how outputs are compared where a task doesn't say, and whether lists may come in any order;
-        `partial_credit` gives the share of tests passed as the reward (and runs all of them)."""
+        `partial_credit` gives the share of tests passed as the reward (and runs all of them); `prelude` is put before
+        every Python program, as problem sets do whose starters use names that they do not import."""
         if comparison not in COMPARISONS:
             raise ValueError(f"comparison must be one of {', '.join(COMPARISONS)}, not {comparison!r}")
         self._runner = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
@@ -82,7 +85,9 @@ class CodeVerifier:
         self._comparison = comparison
         self._partial_credit = partial_credit
         self._stop_early = stop_at_first_failure and not partial_credit
-        self.fingerprint = f"code/3/{comparison}/{partial_credit:d}{self._stop_early:d}"
+        self._prelude = prelude
+        before = f"/{hashlib.sha256(prelude.encode()).hexdigest()[:16]}" if prelude else ""
+        self.fingerprint = f"code/3/{comparison}/{partial_credit:d}{self._stop_early:d}{before}"
 
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion, which holds its program in its last fenced block."""
@@ -108,7 +113,8 @@ class CodeVerifier:
             found = code_block(completion, task.language)
             if found.text is None:
                 return Verdict(False, 0.0, "no_answer", found.reason, seconds=time.monotonic() - begun)
-            return self._judge(task, found.text, begun)
+            source = f"{self._prelude}\n{found.text}" if self._prelude and task.language == "python" else found.text
+            return self._judge(task, source, begun)
 
         return judge
 

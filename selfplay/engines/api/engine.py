@@ -104,7 +104,7 @@ class ApiEngine:
         return list(itertools.chain.from_iterable(self._found(asked, lost)))
 
     def _asked(self, prompts: Sequence[str], sampling: Sampling, seeds: Sequence[int]) -> _Questions:
-        known = [self._identity(), asdict(sampling)]
+        known = [self._identity(), sampling.known()]
         keys = [content_key("sample", *known, seed, text) for text, seed in zip(prompts, seeds, strict=True)]
         return _Questions(
             keys, lambda place: self._sample(prompts[place], sampling, seeds[place]), _KeptSample.model_validate

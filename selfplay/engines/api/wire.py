@@ -40,11 +40,14 @@ def generation(
         "model": settings.model,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
+        # Not of OpenAI's own API; vLLM's and others' servers take them.
+        **({"top_k": sampling.top_k} if sampling.top_k else {}),
+        **({"min_p": sampling.min_p} if sampling.min_p else {}),
         settings.length_field: sampling.max_new_tokens,
         "seed": seed,
     }
     if settings.prompt_style == "chat":
-        return CHAT, _with_extras(body | {"messages": [{"role": "user", "content": prompt}]}, settings)
+        return CHAT, _with_extras(body | {"messages": sampling.messages(str(prompt))}, settings)
     return RAW, _with_extras(body | {"prompt": prompt if isinstance(prompt, str) else list(prompt)}, settings)
 
 

@@ -1,0 +1,73 @@
+"""Settings of suites, the sets of problems that models are measured on. Importing it loads no heavy library."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from selfplay.config.section import MeasuredSampling, Name, Section
+from selfplay.config.seeds import TaskField
+
+
+class UserSuite(Section):
+    """Problems of one's own: rows of a file, or of a data set, with an answer or tests each."""
+
+    templates = {"solver_template": ("problem",)}
+
+    name: Name
+    """What its figures are called."""
+    file: str | None = None
+    """A JSON lines, CSV or Parquet file."""
+    dataset: str | None = None
+    """A name that the `datasets` library loads, or a folder."""
+    subset: str | None = None
+    """dataset: its configuration, where it has several."""
+    split: str = "test"
+    """dataset: which split; slices such as `test[:100]` are understood."""
+    revision: str | None = None
+    """dataset: branch, tag or commit on the hub."""
+    fields: dict[TaskField | Literal["id"], str] = {}
+    """Columns that have other names: ours to theirs, as in `{problem: question}`."""
+    verifier: str = "math"
+    """Name of the verifier, or `module:Name` of a plug-in."""
+    verifier_params: dict[str, Any] = {}
+    """Parameters of the verifier."""
+    solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
+    """The prompt; field: problem."""
+
+    @model_validator(mode="after")
+    def _comes_from_one_place(self) -> Self:
+        if (self.file is None) == (self.dataset is None):
+            raise ValueError("a suite has either `file` or `dataset`; set one of them")
+        return self
+
+
+class SuiteEvaluation(Section):
+    """Suites on which the policy is measured as the run goes on; nothing of the run is chosen by them."""
+
+    names: tuple[str, ...] = ()
+    """Named suites, such as `aime24` or `livecodebench:2024-08-01..2025-02-01` (docs/evaluation.md)."""
+    own: tuple[UserSuite, ...] = ()
+    """Suites of one's own."""
+    data: str | None = None
+    """Folder of files that have been downloaded, which named suites are taken from rather than from the hub."""
+    every: Annotated[int, Field(ge=1)] = 1
+    """Rounds from one measurement to the next; the base and the last round are always measured."""
+    samples: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Completions a problem."""
+    sampling: MeasuredSampling = MeasuredSampling(temperature=0.6, top_p=0.95, max_new_tokens=32768)
+    """How they are drawn."""
+    limit: Annotated[int | None, Field(ge=1)] = None
+    """Only so many problems of each suite, the first ones."""
+    incomplete: bool = False
+    """Whether a named suite may have fewer problems, or more, than were published."""
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if not self.names and not self.own:
+            raise ValueError("names no suite; set `names` or `own`, or leave evaluation.suites out")
+        names = [*self.names, *(suite.name for suite in self.own)]
+        if len(set(names)) < len(names):
+            raise ValueError("names a suite twice; each has one name")
+        return self

@@ -1,0 +1,177 @@
+"""The named suites: where each is published, how many problems it has, and under which licence.
+
+No revision is pinned: none could be looked up where this table was written. What is met at the first load is recorded
+by its content in the evaluation, which refuses to go on with another (`selfplay.suites.load`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from selfplay.config.recipe import Solving
+
+Form = Literal["answer", "gsm8k", "olympiad", "gpqa", "humaneval", "mbpp", "livecodebench"]
+"""How the rows of a suite become tasks; see `selfplay.suites.published` and `selfplay.suites.livecodebench`."""
+
+BOXED = Solving()
+LETTER = Solving(
+    verifier="choice",
+    solver_template="{problem}\n\nReason step by step, and put the letter of the right option within \\boxed{}.",
+)
+ASSERTS = Solving(
+    verifier="selfplay.suites.asserts:AssertsVerifier",
+    function_template="{problem}\n\nWrite the whole function `{entry_point}`, with all that it needs, in one ```python "
+    "block.",
+)
+PRELUDE_MODULES = (
+    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
+    *("itertools", "functools", "operator", "io", "json", "typing"),
+)
+"""Modules whose names LiveCodeBench puts before a program, so that a starter's `List` is known."""
+PRELUDE = "\n".join(
+    [f"import {name}\nfrom {name} import *" for name in PRELUDE_MODULES]
+    + ["import sys", "sys.setrecursionlimit(50000)", ""]
+)
+CONTEST = Solving(
+    verifier="code",
+    verifier_params={"comparison": "decimal_lines", "prelude": PRELUDE},
+    solver_template="{problem}\n\nWrite a Python program that reads standard input and writes standard output, and put "
+    "it into one ```python block.",
+    function_template="{problem}\n\nComplete the starter code so that `{entry_point}` does this, and put the whole "
+    "program into one ```python block.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSuite:
+    """A published set of problems."""
+
+    name: str
+    form: Form
+    dataset: str
+    split: str
+    problems: int | None
+    """As published; None where that depends on a window of dates."""
+    licence: str
+    subset: str | None = None
+    revision: str | None = None
+    solving: Solving = BOXED
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Columns of the answer form: ours to theirs."""
+    aliases: tuple[str, ...] = ()
+    """Names, without ending, that a file one has downloaded may bear besides the suite's own."""
+    window: tuple[str, str] | None = None
+    """First and last day of the contests, both included, as YYYY-MM-DD."""
+    files: tuple[str, ...] = ()
+    """Files of the data set, where the `datasets` library reads it by a script only, which it no longer runs."""
+    remark: str = ""
+    """A difference from how its authors score."""
+
+
+_MAA = "problems © MAA; data set without one"
+_LCB = "problems © their contests; CC data set"
+_LCB_FILES = tuple(f"test{number}.jsonl" for number in ("", 2, 3, 4, 5, 6))
+
+
+def _livecodebench(name: str, problems: int | None, window: tuple[str, str] | None) -> NamedSuite:
+    return NamedSuite(
+        name,
+        "livecodebench",
+        "livecodebench/code_generation_lite",
+        "test",
+        problems,
+        _LCB,
+        solving=CONTEST,
+        aliases=("code_generation_lite",),
+        window=window,
+        files=_LCB_FILES,
+        remark="values of functions are compared as JSON values, where the authors compare Python objects",
+    )
+
+
+def _suites() -> Iterator[NamedSuite]:
+    answer = {"problem": "problem", "answer": "answer"}
+    yield NamedSuite(
+        *("aime24", "answer", "HuggingFaceH4/aime_2024", "train", 30, _MAA),
+        fields=answer,
+        aliases=("aime2024", "aime_2024"),
+    )
+    yield NamedSuite(
+        *("aime25", "answer", "math-ai/aime25", "test", 30, "Apache-2.0; problems © MAA"),
+        fields=answer,
+        aliases=("aime2025", "aime_2025"),
+    )
+    yield NamedSuite(
+        *("hmmt25", "answer", "MathArena/hmmt_feb_2025", "train", 30, "CC BY-NC-SA 4.0"),
+        fields=answer,
+        aliases=("hmmt_feb_2025", "hmmt2025"),
+    )
+    yield NamedSuite(
+        *("math500", "answer", "HuggingFaceH4/MATH-500", "test", 500, "MIT"), fields=answer, aliases=("math_500",)
+    )
+    yield NamedSuite(
+        *("gsm8k", "gsm8k", "openai/gsm8k", "test", 1319, "MIT"), subset="main", fields={"problem": "question"}
+    )
+    yield NamedSuite(
+        *("minerva", "answer", "math-ai/minervamath", "test", 272, "of MIT OpenCourseWare, CC BY-NC-SA 4.0"),
+        fields={"problem": "question", "answer": "answer"},
+        aliases=("minervamath",),
+        remark="answers are compared by our math verifier, not by the authors' normalisation",
+    )
+    yield NamedSuite(
+        *("olympiadbench", "olympiad", "Hothan/OlympiadBench", "train", 674, "Apache-2.0"),
+        subset="OE_TO_maths_en_COMP",
+        fields={"problem": "question"},
+        remark="the column of tolerated errors is not used",
+    )
+    yield NamedSuite(
+        *("amc23", "answer", "math-ai/amc23", "test", 40, _MAA),
+        fields={"problem": "question", "answer": "answer"},
+    )
+    yield NamedSuite(
+        *(
+            "gpqa-diamond",
+            "gpqa",
+            "Idavidrein/gpqa",
+            "train",
+            198,
+            "CC BY 4.0; gated: accept its terms on the hub",
+        ),
+        subset="gpqa_diamond",
+        solving=LETTER,
+        aliases=("gpqa_diamond",),
+        remark="options stand in an order that is drawn from the question's text",
+    )
+    yield NamedSuite(
+        *("humaneval", "humaneval", "openai/openai_humaneval", "test", 164, "MIT"),
+        solving=ASSERTS,
+        remark="the whole function is asked for, rather than what goes on after its head",
+    )
+    yield NamedSuite(
+        *("mbpp", "mbpp", "google-research-datasets/mbpp", "test", 500, "CC BY 4.0"),
+        subset="full",
+        solving=ASSERTS,
+        remark="no examples before the problem; its first assert stands in the prompt",
+    )
+    yield _livecodebench("livecodebench", None, None)
+    yield _livecodebench("livecodebench-v5", 279, ("2024-08-01", "2025-02-01"))
+    yield _livecodebench("livecodebench-v6", 131, ("2025-02-01", "2025-05-01"))
+
+
+SUITES: Mapping[str, NamedSuite] = {suite.name: suite for suite in _suites()}
+
+
+def table() -> str:
+    """The named suites as a Markdown table, which `docs/evaluation.md` holds."""
+    lines = ["| name | data set | split | problems | judged by | licence | differs from its authors' scoring |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for suite in SUITES.values():
+        subset = f" ({suite.subset})" if suite.subset else ""
+        window = f", contests {suite.window[0]} to {suite.window[1]}" if suite.window else ""
+        judged = "`asserts`" if suite.solving is ASSERTS else f"`{suite.solving.verifier}`"
+        problems = "by window" if suite.problems is None else str(suite.problems)
+        cells = [f"`{suite.name}`", f"`{suite.dataset}`{subset}{window}", suite.split, problems, judged]
+        lines.append("| " + " | ".join([*cells, suite.licence, suite.remark or "-"]) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,205 @@
+"""Loads suites: named ones from the hub or from files one has downloaded, and people's own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from selfplay.config.recipe import Solving
+from selfplay.config.suites import UserSuite
+from selfplay.run.records import Seed
+from selfplay.run.seeding import content_id
+from selfplay.run.store import content_key
+from selfplay.seeds.rows import Row
+from selfplay.suites.catalogue import SUITES, NamedSuite
+from selfplay.suites.livecodebench import contest_day
+from selfplay.suites.published import id_of, task_of
+from selfplay.suites.rows import ENDINGS, SuiteError, dataset_rows, file_rows, hub_files
+from verifiers.model import Task
+from verifiers.programs.task_rows import TASK_FIELDS, json_value, read_task, task_to_json
+
+WINDOWED = "livecodebench"
+Wanted = str | UserSuite
+"""A named suite, or one of one's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Problems with labels, how they are asked for, and where they came from."""
+
+    name: str
+    problems: tuple[Seed, ...]
+    solving: Solving
+    source: str
+    """The data set with its revision, or the files."""
+    licence: str
+    expected: int | None
+    """Problems as published; None where nobody says."""
+    remark: str
+
+    @property
+    def content(self) -> str:
+        """A hash of all problems with their labels."""
+        return content_key("suite", [[one.source, task_to_json(one.task)] for one in self.problems])
+
+    @property
+    def note(self) -> str:
+        """How it differs from what was published, as people should be told beside its figures; empty if it does not."""
+        count = len(self.problems)
+        return "" if self.expected in (None, count) else f"{count} of {self.expected} published problems"
+
+
+def load_suite(wanted: Wanted, data: Path | None, limit: int | None = None, incomplete: bool = False) -> Suite:
+    """Loads one suite.
+
+    Args:
+        wanted: which.
+        data: a folder of downloaded files, which named suites are taken from; None takes them from the hub.
+        limit: takes only the first so many problems.
+        incomplete: whether another number of problems than was published is taken, too.
+
+    Raises:
+        SuiteError: it is unknown, cannot be loaded, or has bad rows, no problems, or another number of them.
+    """
+    suite = _own(wanted) if isinstance(wanted, UserSuite) else _named(find_suite(wanted), data)
+    if not suite.problems:
+        raise SuiteError(f"{suite.name}: {suite.source} has 0 problems; give another file, split or window of dates")
+    if suite.note and not incomplete:
+        raise SuiteError(
+            f"{suite.name}: {suite.source} has {suite.note}; give the whole suite, or accept that with --incomplete"
+        )
+    return suite if limit is None else replace(suite, problems=suite.problems[:limit])
+
+
+def find_suite(name: str) -> NamedSuite:
+    """A named suite; `livecodebench:FROM..TO` is that of a window of dates.
+
+    Raises:
+        SuiteError: nobody knows it; the message has the nearest name.
+    """
+    plain, colon, dates = name.partition(":")
+    if colon and plain == WINDOWED:
+        first, dots, last = dates.partition("..")
+        if not dots or not _is_day(first) or not _is_day(last) or first > last:
+            raise SuiteError(f"{name}: a window is written as in {WINDOWED}:2024-08-01..2025-02-01")
+        return replace(SUITES[plain], name=f"{plain}-{first}-to-{last}", window=(first, last))
+    if name not in SUITES:
+        near = difflib.get_close_matches(name, SUITES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(SUITES)}, or give a file"
+        raise SuiteError(f"{name}: no suite has this name; {hint}")
+    return SUITES[name]
+
+
+def _is_day(text: str) -> bool:
+    parts = text.split("-")
+    return [len(part) for part in parts] == [4, 2, 2] and all(part.isdigit() and part.isascii() for part in parts)
+
+
+def _named(suite: NamedSuite, data: Path | None) -> Suite:
+    if data is not None:
+        files = _files(suite, data)
+        source, rows = ", ".join(map(str, files)), _rows_of_files(files)
+    elif suite.files:
+        files = hub_files(suite.name, suite.dataset, suite.files, suite.revision)
+        source, rows = suite.dataset, _rows_of_files(files)
+    else:
+        source = f"{suite.dataset}@{suite.revision or 'main'}"
+        rows = dataset_rows(suite.name, suite.dataset, suite.subset, suite.split, suite.revision)
+    problems = tuple(_problems(suite.name, _tasks(suite, rows)))
+    return Suite(suite.name, problems, suite.solving, source, suite.licence, suite.problems, suite.remark)
+
+
+def _rows_of_files(files: Iterable[Path]) -> Iterator[Row]:
+    for file in files:
+        yield from file_rows(file)
+
+
+def _files(suite: NamedSuite, data: Path) -> list[Path]:
+    """The files of a named suite below a folder: by its name or an alias, or all in a folder of that name."""
+    if not data.is_dir():
+        raise SuiteError(f"--data {data}: is no folder; give the one with the files that were downloaded")
+    names = (suite.name.partition("-v")[0] if suite.form == WINDOWED else suite.name, suite.name, *suite.aliases)
+    for folder in (data, *sorted(one for one in data.iterdir() if one.is_dir())):
+        for name in names:
+            found = [folder / f"{name}{ending}" for ending in ENDINGS if (folder / f"{name}{ending}").is_file()]
+            if found:
+                return found[:1]
+            inside = folder / name
+            if inside.is_dir() and (files := sorted(one for one in inside.iterdir() if one.suffix in ENDINGS)):
+                return files
+    looked = " or ".join(f"{name}.jsonl" for name in dict.fromkeys(names))
+    raise SuiteError(f"{suite.name}: --data {data} has no file {looked} (also .parquet, .csv, .json); download it")
+
+
+def _tasks(suite: NamedSuite, rows: Iterable[Row]) -> Iterator[tuple[str, str, Task]]:
+    for number, (where, row) in enumerate(rows):
+        if suite.window is not None and not suite.window[0] <= contest_day(where, row) <= suite.window[1]:
+            continue
+        yield where, id_of(row, number), task_of(where, suite, row)
+
+
+def _own(settings: UserSuite) -> Suite:
+    if settings.file is not None:
+        source, rows = settings.file, file_rows(Path(settings.file))
+    else:
+        name = str(settings.dataset)
+        source = f"{name}@{settings.revision or 'main'}, split {settings.split}"
+        rows = dataset_rows(settings.name, name, settings.subset, settings.split, settings.revision)
+    solving = Solving(
+        verifier=settings.verifier,
+        verifier_params=settings.verifier_params,
+        solver_template=settings.solver_template,
+    )
+    tasks = (_own_task(where, number, row, settings) for number, (where, row) in enumerate(rows))
+    return Suite(settings.name, tuple(_problems(settings.name, tasks)), solving, source, "", None, "")
+
+
+def _own_task(where: str, number: int, row: dict[str, Any], settings: UserSuite) -> tuple[str, str, Task]:
+    columns = ", ".join(sorted(map(str, row)))[:200]
+    for ours, theirs in settings.fields.items():
+        if theirs not in row:
+            raise SuiteError(
+                f"{where}: has no column `{theirs}`, which the field map has for `{ours}`; it has {columns}"
+            )
+    named = {str(ours): theirs for ours, theirs in settings.fields.items()}
+    # An empty cell of a table is no value.
+    known = {name: value for name in TASK_FIELDS if (value := row.get(named.get(name, name))) not in (None, "")}
+    if isinstance(known.get("tests"), str):
+        known["tests"] = _listed(where, known["tests"])
+    task = read_task(known, lambda field, fault: SuiteError(f"{where}: `{field}` {fault}"), settings.verifier == "code")
+    if not task.problem.strip():
+        raise SuiteError(f"{where}: has no text in `problem`; map it with --fields problem=COLUMN; it has {columns}")
+    if task.answer is None and not task.tests:
+        raise SuiteError(f"{where}: has neither `answer` nor `tests`; map one with --fields answer=COLUMN")
+    own = row.get(named["id"]) if "id" in named else None
+    return where, id_of(row, number) if own is None else str(own), task
+
+
+def _listed(where: str, text: str) -> Any:
+    try:
+        return json_value(text)
+    except ValueError as error:
+        raise SuiteError(f"{where}: `tests` {error}") from error
+
+
+def _problems(name: str, tasks: Iterable[tuple[str, str, Task]]) -> Iterator[Seed]:
+    seen: dict[str, str] = {}
+    for where, published, task in tasks:
+        if published in seen:
+            raise SuiteError(f"{where}: bears the id {published!r}, as {seen[published]} does; each problem has one")
+        seen[published] = where
+        yield Seed(
+            id=content_id("suite", name, published, task.problem),
+            domain=name,
+            split="heldout",
+            source=published,
+            concepts=(),
+            level="",
+            rationale="",
+            task=task,
+            solution="",
+            solution_is_right=None,
+        )
