@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from selfplay.cli.evaluate import evaluate
 from selfplay.cli.models import import_gguf
 from selfplay.cli.prompts import export_app, prompts
 from selfplay.cli.rollouts import rollouts
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(check)
+app.command()(evaluate)
 app.command()(status)
 app.command()(report)
 app.command()(prompts)

@@ -7,7 +7,7 @@ import json
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -19,6 +19,8 @@ from selfplay.config.recipe import Recipe
 from verifiers.untrusted.files import read_text
 from verifiers.untrusted.shown import quoted, shown
 from verifiers.untrusted.yaml_text import DEEPEST, UnusableYaml, parse_yaml
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 KINDS = frozenset(
     ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local", "policy")
@@ -106,6 +108,26 @@ def recipe_of(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Recipe
     return _validated(settings, overrides, RecipeSource(Path()), Path("the recipe"))
 
 
+def section_of(kind: type[Settings], overrides: Sequence[str], what: str) -> Settings:
+    """Settings that are no recipe, from overrides alone.
+
+    Args:
+        kind: their model.
+        overrides: as for `load_recipe`.
+        what: names them in messages.
+
+    Raises:
+        RecipeError: as for `load_recipe`.
+    """
+    source, merged = RecipeSource(Path()), dict[str, Any]()
+    for override in overrides:
+        merged = _override(merged, override, source)
+    try:
+        return kind.model_validate(merged)
+    except ValidationError as error:
+        raise RecipeError(_explain(error, source, Path(what), kind)) from error
+
+
 def _validated(settings: dict[str, Any], overrides: Sequence[str], source: RecipeSource, path: Path) -> Recipe:
     merged = settings
     for override in overrides:
@@ -175,20 +197,20 @@ def _override(settings: dict[str, Any], override: str, source: RecipeSource) -> 
     return _merge(settings, top)
 
 
-def _explain(error: ValidationError, source: RecipeSource, path: Path) -> str:
+def _explain(error: ValidationError, source: RecipeSource, path: Path, root: type[BaseModel] = Recipe) -> str:
     sentences = []
     for problem in error.errors():
         named = problem.get("ctx", {}).get("setting")
         at = tuple(part for part in problem["loc"] if part not in KINDS) + ((named,) if named is not None else ())
         field = ".".join(map(str, at)) or "the recipe"
         where = source.where(at, str(path))
-        sentences.append(f"{where}: {_sentence(problem, field, at)}")
+        sentences.append(f"{where}: {_sentence(problem, field, at, root)}")
     return "\n".join(sentences)
 
 
-def _sentence(problem: Any, field: str, at: At) -> str:
+def _sentence(problem: Any, field: str, at: At, root: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
-        names = _valid_names(at[:-1])
+        names = _valid_names(at[:-1], root)
         near = difflib.get_close_matches(str(at[-1]), names, n=1, cutoff=0.5)
         hint = f"did you mean `{near[0]}`?" if near else f"valid names: {', '.join(sorted(names))}"
         return f"`{field}` is not a setting; {hint}"
@@ -201,8 +223,8 @@ def _sentence(problem: Any, field: str, at: At) -> str:
     return f"`{field}` is {shown(given, 80)}, but: {message[0].lower()}{message[1:]}"
 
 
-def _valid_names(at: At) -> list[str]:
-    models: list[type[BaseModel]] = [Recipe]
+def _valid_names(at: At, root: type[BaseModel]) -> list[str]:
+    models = [root]
     for part in at:
         models = [inner for model in models for inner in _models_below(model, part)]
     return sorted({name for model in models for name in model.model_fields})

@@ -36,6 +36,10 @@ class ComputeSettings(Section):
     """Whether the run directory, and all that is written meanwhile, is for this user alone (umask 077)."""
 
 
+ASSERTS = "selfplay.suites.asserts:AssertsVerifier"
+"""The verifier of suites whose tests are statements behind a program."""
+
+
 class Solving(Section):
     """How a policy is asked to solve problems of one kind, and what judges it. `{…}` fields are filled in."""
 
@@ -90,7 +94,7 @@ class Domain(Solving):
 
 
 def _runs_programs(verifier: object, params: object) -> bool:
-    if verifier == "code":
+    if verifier in ("code", ASSERTS):
         return True
     parts = params.get("components") if isinstance(params, dict) else None
     named = parts.values() if isinstance(parts, dict) else ()

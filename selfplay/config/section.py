@@ -99,6 +99,12 @@ class SamplingSettings(Section):
 class MeasuredSampling(SamplingSettings):
     """How completions are drawn where a model is measured as its authors say that it be used."""
 
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.6
+    """Softmax temperature; 0 is greedy. The paper's, as is the nucleus mass."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Nucleus mass."""
+    max_new_tokens: Annotated[int, Field(ge=1, le=131072)] = 32768
+    """Longest completion, in tokens."""
     top_k: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Likeliest tokens among which each is drawn; 0 takes all."""
     min_p: Annotated[float, Field(ge=0, le=1)] = 0.0

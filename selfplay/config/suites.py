@@ -56,7 +56,7 @@ class SuiteEvaluation(Section):
     """Rounds from one measurement to the next; the base and the last round are always measured."""
     samples: Annotated[int, Field(ge=1, le=1024)] = 16
     """Completions a problem."""
-    sampling: MeasuredSampling = MeasuredSampling(temperature=0.6, top_p=0.95, max_new_tokens=32768)
+    sampling: MeasuredSampling = MeasuredSampling()
     """How they are drawn."""
     limit: Annotated[int | None, Field(ge=1)] = None
     """Only so many problems of each suite, the first ones."""

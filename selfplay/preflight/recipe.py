@@ -18,6 +18,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchModel
 from selfplay.engines.base import Sampling
 from selfplay.quickstart.seed_problem import Split
+from selfplay.rollouts.judge import JudgeSettings
 from selfplay.run.records import Seed
 from selfplay.seeds.stage import SPLITS, load_seeds, may_lack
 from selfplay.training.external_prompts import external_tasks
@@ -219,7 +220,7 @@ def check_pool(recipe: Recipe) -> list[Finding]:
     return findings
 
 
-def check_sandbox(recipe: Recipe) -> list[Finding]:
+def check_sandbox(recipe: JudgeSettings) -> list[Finding]:
     """Tries every limit of the sandbox, where a domain runs programs.
 
     Raises:

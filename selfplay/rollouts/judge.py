@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sandbox.model import Sandbox
 from sandbox.open import open_sandbox
-from selfplay.config.recipe import Solving
+from selfplay.config.recipe import ASSERTS, Solving
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.run.store import VerdictStore, content_key
 from verifiers import registry
@@ -22,7 +22,6 @@ Item = tuple[str, Task, str]
 """Domain, task and completion."""
 
 
-ASSERTS = "selfplay.suites.asserts:AssertsVerifier"
 CUT = Verdict(False, 0.0, "cut", "the completion was cut at the token limit")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from selfplay.config.recipe import ASSERTS as ASSERTS_VERIFIER
 from selfplay.config.recipe import Solving
 
 Form = Literal["answer", "gsm8k", "olympiad", "gpqa", "humaneval", "mbpp", "livecodebench"]
@@ -21,7 +22,7 @@ LETTER = Solving(
     solver_template="{problem}\n\nReason step by step, and put the letter of the right option within \\boxed{}.",
 )
 ASSERTS = Solving(
-    verifier="selfplay.suites.asserts:AssertsVerifier",
+    verifier=ASSERTS_VERIFIER,
     function_template="{problem}\n\nWrite the whole function `{entry_point}`, with all that it needs, in one ```python "
     "block.",
 )

@@ -1,0 +1,118 @@
+"""`selfplay evaluate`: models on suites, with intervals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from selfplay.cli.run import stopped_in_order
+from selfplay.cli.shared import errors_told, show
+from selfplay.config.errors import UserError
+
+ENDINGS = (".jsonl", ".parquet", ".csv", ".json")
+
+
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL|RUN", help="A folder, a hub name, an endpoint's address, or a run directory."),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[a.b.c=value]...", help="Settings, such as samples=16 sampling.top_k=20."),
+    ] = None,
+    suite: Annotated[
+        list[str] | None,
+        typer.Option("--suite", help="A named suite, a file, or a data set such as owner/name; may be given again."),
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="transformers or vllm; the same as engine.kind=...")] = None,
+    out: Annotated[Path | None, typer.Option(help="The evaluation's folder; default evaluations/MODEL.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of downloaded files that named suites are read from.")
+    ] = None,
+    fields: Annotated[
+        str, typer.Option(help="Columns of your own suites, ours to theirs: problem=question,answer=gold.")
+    ] = "",
+    verifier: Annotated[str, typer.Option(help="What judges your own suites.")] = "math",
+    subset: Annotated[str | None, typer.Option(help="Configuration of a data set.")] = None,
+    split: Annotated[str, typer.Option(help="Split of a data set.")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first problems of each suite.")] = None,
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Take a named suite with another number of problems than published.")
+    ] = False,
+    rounds: Annotated[str, typer.Option("--round", help="Of a run: all, best, base, or numbers such as 0,3.")] = "all",
+    served: Annotated[str | None, typer.Option(help="Name of the model at an endpoint.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="Environment variable with the endpoint's key.")] = None,
+    prompt_style: Annotated[
+        str, typer.Option(help="chat, raw, or auto: chat where the model has a chat template.")
+    ] = "auto",
+    dtype: Annotated[
+        str, typer.Option(help="Number format of the weights: auto, float32, bfloat16, float16.")
+    ] = "auto",
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub name.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON lines.")] = False,
+) -> None:
+    """Measure a model, or every policy of a run, on suites of problems; the same command goes on after a stop."""
+    from selfplay.config.load import section_of
+    from selfplay.config.measurement import Measurement
+    from selfplay.pipeline.policies import ModelOptions, label_of
+
+    _among("--prompt-style", prompt_style, ("auto", "chat", "raw"))
+    _among("--dtype", dtype, ("auto", "float32", "bfloat16", "float16"))
+    engines = [f"engine.kind={engine}"] if engine else []
+    settings = section_of(Measurement, [*engines, *(overrides or [])], "the evaluation")
+    if not suite:
+        raise UserError("--suite: is missing; name a suite such as math500, or give a file (docs/evaluation.md)")
+    folder = out or Path("evaluations") / label_of(model)
+    with errors_told(folder), stopped_in_order(folder):
+        from selfplay.cli.evaluate_view import figures_view
+        from selfplay.pipeline.evaluate import evaluate as measure
+        from selfplay.suites.load import load_suite
+
+        own = {"fields": _field_map(fields), "verifier": verifier, "subset": subset, "split": split}
+        suites = [load_suite(_wanted(one, own), data, limit, incomplete) for one in suite]
+        options = ModelOptions(dtype, prompt_style, rounds, served, api_key_env, revision)  # type: ignore[arg-type]
+        rows = measure(model, options, suites, settings, folder)
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row))
+    else:
+        show(figures_view(rows))
+        typer.echo(f"Figures, tables and settings are in {folder}; `selfplay compare {folder} ...` compares.")
+
+
+def _wanted(given: str, own: dict[str, Any]) -> Any:
+    """A named suite, or a file or a data set as one of one's own."""
+    from selfplay.config.load import section_of
+    from selfplay.config.suites import UserSuite
+    from selfplay.suites.catalogue import SUITES
+
+    if given.partition(":")[0] in SUITES:
+        return given
+    path = Path(given)
+    is_file = path.suffix in ENDINGS
+    if not is_file and "/" not in given:
+        return given
+    where = {"file": given} if is_file else {"dataset": given}
+    settings = {"name": path.stem if is_file else given.strip("./").replace("/", "-")} | where | own
+    return section_of(UserSuite, [f"{name}={json.dumps(value)}" for name, value in settings.items()], "--suite")
+
+
+def _field_map(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    if any(not equals or not theirs for _, equals, theirs in pairs):
+        raise UserError(f"--fields {text}: is written ours=theirs, as in problem=question,answer=gold")
+    from verifiers.programs.task_rows import TASK_FIELDS
+
+    for ours, _, _ in pairs:
+        if ours.strip() not in ("id", *TASK_FIELDS):
+            raise UserError(f"--fields {ours}: is no column of ours; they are id, {', '.join(TASK_FIELDS)}")
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+
+
+def _among(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"{option} {value}: must be one of {', '.join(choices)}")

@@ -1,0 +1,60 @@
+"""Figures of an evaluation on the terminal, as rich renders them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from selfplay.watching.terminal import plain
+
+Row = Mapping[str, Any]
+SHARES = ("avg@", "pass@", "maj@", "cut share", "not checked")
+
+
+def figures_view(rows: Sequence[Row]) -> RenderableType:
+    """A table of all models on all suites, with the settings of the sampling below it."""
+    metrics = list(dict.fromkeys(row["metric"] for row in rows if _is_shown(row)))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("model", "suite", "problems", *metrics):
+        table.add_column(name, justify="left" if name in ("model", "suite") else "right")
+    found: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault((row["model"], row["suite"]), {})[row["metric"]] = row
+    for (model, suite), own in found.items():
+        cells = [shown(own[metric]) if metric in own else "" for metric in metrics]
+        problems = str(max(row["n"] for row in own.values()))
+        table.add_row(plain(model), plain(suite), problems, *cells)
+    notes = dict.fromkeys(f"{row['suite']}: {row['note']}" for row in rows if row.get("note"))
+    return Group(table, plain(settings_line(rows[0]["settings"]), "dim"), *(plain(note, "yellow") for note in notes))
+
+
+def shown(row: Row) -> str:
+    """A figure, that of avg@k with its interval; shares in percent."""
+    if row["value"] is None or row["value"] != row["value"]:
+        return "-"
+    if not row["metric"].startswith(SHARES):
+        return f"{row['value']:,.0f}"
+    value = f"{row['value'] * 100:.1f}"
+    return f"{value} [{row['low'] * 100:.1f}, {row['high'] * 100:.1f}]" if row["metric"].startswith("avg@") else value
+
+
+def settings_line(settings: Mapping[str, Any]) -> str:
+    """How the completions were drawn, on one line."""
+    sampling = settings["sampling"]
+    parts = [f"{settings['samples']} completions a problem", f"T {sampling['temperature']:g}"]
+    parts += [f"{name} {sampling[name]:g}" for name in ("top_p", "top_k", "min_p") if sampling[name] not in (0, 1)]
+    parts += [f"at most {sampling['max_new_tokens']:,} tokens", f"seed {settings['seed']}", settings["engine"]["kind"]]
+    parts += ["a system prompt"] if sampling["system_prompt"] else []
+    return "percent, with 95% intervals over problems; " + ", ".join(parts)
+
+
+def _is_shown(row: Row) -> bool:
+    """Of pass@k only that of all samples: the others are in `figures.json`."""
+    if row["metric"].startswith("pass@"):
+        return bool(row["metric"] == f"pass@{row['settings']['samples']}")
+    return row["metric"] not in ("prompt tokens", "seconds of judging") and (
+        row["metric"] != "not checked" or bool(row["value"])
+    )

@@ -1,0 +1,35 @@
+"""Settings of `selfplay evaluate`: how models are asked, and on what. Importing it loads no heavy library."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from selfplay.config.recipe import ComputeSettings, EngineSettings
+from selfplay.config.sandbox import SandboxSettings
+from selfplay.config.section import MeasuredSampling, Section
+
+
+class Measurement(Section):
+    """How models are measured."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """The one seed that all others derive from."""
+    samples: Annotated[int, Field(ge=1, le=1024)] = 4
+    """k, completions a problem."""
+    sampling: MeasuredSampling = MeasuredSampling()
+    """How they are drawn."""
+    bootstrap: Annotated[int, Field(ge=100, le=100000)] = 10000
+    """Resamples of the problems for the 95% intervals."""
+    engine: EngineSettings = EngineSettings()
+    """What completes, where the model is on this machine."""
+    compute: ComputeSettings = ComputeSettings()
+    """Devices and processes."""
+    sandbox: SandboxSettings = SandboxSettings()
+    """Untrusted programs."""
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings on which completions depend, as plain JSON; an evaluation has one value of each."""
+        kept = self.model_dump(mode="json", include={"seed", "samples", "sampling"})
+        return kept | {"engine": self.engine.model_dump(mode="json", include={"kind", "args"})}

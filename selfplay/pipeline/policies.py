@@ -1,0 +1,161 @@
+"""The models that a person means by a run, a folder, a name on the hub, or the address of an endpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from selfplay.config.annotation import Endpoint, OpenAIEngine
+from selfplay.config.errors import UserError
+from selfplay.config.section import PretrainedModel
+from selfplay.engines.base import ModelRef
+from selfplay.run.directory import read_recipe
+from selfplay.run.plan import Kind, manifest_of, read_plan
+from selfplay.run.shapes import Summary, read_as
+from selfplay.training.rules import POLICY
+from selfplay.trl_trainers.model_folder import FINGERPRINT, trained_model, weights_hash
+
+Style = Literal["auto", "chat", "raw"]
+BASE, BEST, EVERY = "base", "best", "all"
+
+
+class ModelUnknown(UserError):
+    """What was given is no model that can be measured; the message says what to give."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredModel:
+    """A model to be measured: on this machine, or at an endpoint."""
+
+    label: str
+    """Its name within the evaluation, which is that of a folder, too."""
+    model: ModelRef | OpenAIEngine
+    round: int | None = None
+    """Of self-play; 0 for the base, None for a model that is of no run."""
+    best: bool = False
+    """Whether its run chose it."""
+
+    @property
+    def identity(self) -> list[str | bool]:
+        """What completions of it are known by."""
+        if isinstance(self.model, OpenAIEngine):
+            known = self.model.model_dump_json(exclude=set(OpenAIEngine.changes_no_result))
+            return [f"openai/{known}", self.model.endpoint.base_url]
+        return [self.model.fingerprint, self.model.dtype, self.model.chat]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What a person says of a model beside its place."""
+
+    dtype: str = "auto"
+    style: Style = "auto"
+    rounds: str = EVERY
+    """Of a run: `all`, `best`, `base`, or numbers such as `0,3`."""
+    served: str | None = None
+    """The model's name at an endpoint."""
+    api_key_env: str | None = None
+    revision: str | None = None
+
+
+def find_models(given: str, options: ModelOptions, has_template: Callable[[ModelRef], bool]) -> list[MeasuredModel]:
+    """The models that are meant.
+
+    Args:
+        given: a run directory, a folder with a model, a hub name, or an address.
+        options: what is said of it.
+        has_template: looks whether a model has a chat template; raises a UserError where it is no model.
+
+    Raises:
+        UserError: there is no such model, round or template.
+    """
+    if given.startswith(("http://", "https://")):
+        return [_endpoint(given, options)]
+    folder = Path(given)
+    if (folder / "recipe.json").exists():
+        return _of_run(folder, options)
+    if options.rounds != EVERY:
+        raise ModelUnknown(f"{given}: is no run, so that --round names nothing; drop it, or give a run directory")
+    ref = _folder(folder, options) if folder.is_dir() else _hub(given, options)
+    templated = has_template(ref) if options.style != "raw" else False
+    if options.style == "chat" and not templated:
+        raise ModelUnknown(f"{given}: has no chat template, which --prompt-style chat needs; take raw")
+    return [MeasuredModel(label_of(given), dataclasses.replace(ref, chat=templated))]
+
+
+def _endpoint(address: str, options: ModelOptions) -> MeasuredModel:
+    if options.served is None:
+        raise ModelUnknown(f"{address}: an endpoint may serve several models; name one with --served")
+    try:
+        engine = OpenAIEngine(
+            kind="openai",
+            model=options.served,
+            prompt_style="raw" if options.style == "raw" else "chat",
+            keep_thinking=True,
+            endpoint=Endpoint(base_url=address, api_key_env=options.api_key_env),
+        )
+    except ValueError as error:
+        raise ModelUnknown(f"{address}: is no address of an endpoint, such as http://127.0.0.1:8000/v1") from error
+    return MeasuredModel(label_of(options.served), engine)
+
+
+def _folder(folder: Path, options: ModelOptions) -> ModelRef:
+    if (folder / FINGERPRINT).exists():
+        return trained_model(folder)
+    if not (folder / "config.json").is_file():
+        raise ModelUnknown(f"{folder}: is neither a run (recipe.json) nor a model (config.json); give one of them")
+    return ModelRef.local(folder, weights_hash(folder), options.dtype, chat=False)
+
+
+def _hub(name: str, options: ModelOptions) -> ModelRef:
+    return ModelRef(name, f"{name}@{options.revision or 'main'}", options.revision, options.dtype)
+
+
+def _of_run(run: Path, options: ModelOptions) -> list[MeasuredModel]:
+    """The policies of a run as far as it has come, the base first."""
+    recipe = read_recipe(run)
+    chat = recipe.model.prompt_style == "chat"
+    stages = run / "stages"
+    base = (
+        ModelRef.named(recipe.model)
+        if isinstance(recipe.model, PretrainedModel)
+        else trained_model(stages / Kind.BASE / "model")
+        if manifest_of(run, Kind.BASE)
+        else None
+    )
+    found = {} if base is None else {0: dataclasses.replace(base, chat=chat)}
+    for stage in read_plan(run).of_kind(Kind.SELFPLAY):
+        if manifest_of(run, stage.name):
+            found[stage.round] = trained_model(stages / stage.name / POLICY, chat)
+    summary = run / "summary.json"
+    ended = read_as(summary, Summary).get("best") if summary.exists() else None
+    best = int(ended["round"]) if ended else None
+    models = [
+        MeasuredModel(f"round-{number}" if number else BASE, model, number, number == best)
+        for number, model in found.items()
+    ]
+    return [one for one in models if _is_wanted(one, run, options.rounds, models)]
+
+
+def _is_wanted(model: MeasuredModel, run: Path, rounds: str, known: list[MeasuredModel]) -> bool:
+    if rounds == EVERY:
+        return True
+    if rounds == BEST:
+        if not any(one.best for one in known):
+            raise ModelUnknown(f"--round best: {run} has not ended, so that nothing is its best; give a number")
+        return model.best
+    wanted = {"0" if one == BASE else one for one in rounds.split(",")}
+    there = {str(one.round) for one in known}
+    if not wanted <= there:
+        raise ModelUnknown(f"--round {rounds}: {run} has the rounds {', '.join(sorted(there, key=int))}")
+    return str(model.round) in wanted
+
+
+def label_of(name: str) -> str:
+    """A name as that of a folder: of a path the last two parts."""
+    name = "/".join(Path(name).parts[-2:])
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name.strip("/"))
+    return kept.strip(".-")[-80:] or "model"

@@ -1,0 +1,156 @@
+"""`selfplay evaluate` and `selfplay compare` as a user runs them, on a tiny model, killed and gone on with.
+
+A default test: three sessions of half a dozen seconds, which are what the promise to go on is about.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from selfplay.engines.base import ModelRef
+from tests.e2e.conftest import command, environment, selfplay
+from tests.selfplay.conftest import tiny_model
+from tests.selfplay.engines.openai_server import OpenAIServer
+
+__all__ = ["tiny_model"]
+pytestmark = pytest.mark.xdist_group("evaluate")
+
+HOW = ("samples=4", "sampling.max_new_tokens=20", "engine.shard=8", "compute.workers=1", "bootstrap=500")
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("suite") / "sums.jsonl"
+    rows = [{"id": f"s{n}", "problem": f"Tom has {n} apples and gets {n}.", "answer": str(2 * n)} for n in range(40)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def arguments(model: str, suite: Path, out: Path) -> list[str]:
+    return ["evaluate", model, "--suite", str(suite), "--out", str(out), *HOW]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_model: ModelRef, suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An evaluation that was never interrupted."""
+    out = tmp_path_factory.mktemp("whole") / "evaluation"
+    done = selfplay(*arguments(tiny_model.path, suite, out))
+    assert done.returncode == 0, done.stderr
+    assert "4 completions a problem, T 0.6, top_p 0.95, at most 20 tokens" in " ".join(done.stdout.split())
+    return out
+
+
+def table(out: Path) -> list[dict[str, Any]]:
+    [file] = out.glob("results/*/sums.parquet")
+    rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    return rows
+
+
+def test_the_table_and_the_figures_agree(whole: Path) -> None:
+    rows = table(whole)
+    assert [row["published"] for row in rows] == [f"s{n}" for n in range(40)]
+    assert all(
+        len(row[name]) == 4 for row in rows for name in ("completions", "passed", "reasons", "tokens", "seconds")
+    )
+    assert "final answer within" in rows[0]["prompt"]
+    figures = json.loads((whole / "figures.json").read_text())["figures"]
+    found = {row["metric"]: row for row in figures}
+    assert found["avg@4"]["value"] == pytest.approx(fmean(fmean(row["passed"]) for row in rows))
+    assert found["pass@4"]["value"] == pytest.approx(fmean(any(row["passed"]) for row in rows))
+    assert found["cut share"]["value"] == pytest.approx(fmean(fmean(row["cut"]) for row in rows))
+    assert found["tokens"]["value"] == pytest.approx(fmean(fmean(row["tokens"]) for row in rows))
+    # The settings lie beside every figure.
+    assert all(row["settings"]["sampling"]["temperature"] == 0.6 for row in figures)
+    about = json.loads((whole / "evaluation.json").read_text())
+    assert about["suites"]["sums"]["problems"] == 40
+    assert len(about["suites"]["sums"]["content"]) == 64
+
+
+def test_killed_in_the_middle_it_goes_on(tiny_model: ModelRef, suite: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "evaluation"
+    process = subprocess.Popen(
+        command(*arguments(tiny_model.path, suite, out)),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while len(shards := list(out.glob("store/shards/*/*.parquet"))) < 3 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    before = {file: file.stat().st_mtime_ns for file in shards}
+    assert 3 <= len(before) < 20
+    assert not list(out.glob("results/*/*.json"))
+    done = selfplay(*arguments(tiny_model.path, suite, out))
+    assert done.returncode == 0, done.stderr
+    # What was finished was not made again, and all is as if nothing had happened.
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    without = [{name: value for name, value in row.items() if name != "seconds"} for row in table(out)]
+    assert without == [{name: value for name, value in row.items() if name != "seconds"} for row in table(whole)]
+
+
+def test_an_endpoint_is_measured_and_asked_once(suite: Path, tmp_path: Path) -> None:
+    def reply(prompt: str, seed: int) -> str:
+        number = int(prompt.split()[2])
+        return f"It is \\boxed{{{2 * number if seed % 2 else number}}}"
+
+    server, out = OpenAIServer(reply), tmp_path / "evaluation"
+    how = ["--served", "small", *HOW, "sampling.top_k=20", "sampling.min_p=0.1", "sampling.system_prompt=Be short."]
+    given = [*arguments(server.url, suite, out), *how, "--json"]
+    try:
+        done = selfplay(*given)
+        assert done.returncode == 0, done.stderr
+        asked = len(server.requests)
+        assert {(body["top_k"], body["min_p"]) for body in server.requests} == {(20, 0.1)}
+        assert server.requests[-1]["messages"][0] == {"role": "system", "content": "Be short."}
+        figures = {row["metric"]: row["value"] for row in map(json.loads, done.stdout.splitlines())}
+        assert 0.2 < figures["avg@4"] < 0.8
+        assert figures["pass@4"] > figures["avg@4"]
+        again = selfplay(*given)
+        assert (again.returncode, again.stdout) == (0, done.stdout)
+        # The short question before the work, and nothing else.
+        assert len(server.requests) - asked <= 1
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--prompt-style", "chat"], "has no chat template, which --prompt-style chat needs"),
+        (["sampling.system_prompt=x"], "without a chat template, so that sampling.system_prompt has no place"),
+    ],
+)
+def test_what_a_model_lacks_is_said_before_it_loads(
+    tiny_model: ModelRef, suite: Path, tmp_path: Path, more: list[str], says: str
+) -> None:
+    out = tmp_path / "evaluation"
+    done = selfplay(*arguments(tiny_model.path, suite, out), *more)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (out / "store").exists()
+
+
+def test_other_settings_need_another_folder(tiny_model: ModelRef, suite: Path, whole: Path) -> None:
+    done = selfplay(*arguments(tiny_model.path, suite, whole), "sampling.temperature=1.0")
+    assert done.returncode == 2
+    assert "holds an evaluation of something else (sampling.temperature: 0.6 -> 1.0)" in done.stderr
+
+
+def test_a_suite_that_changed_is_refused(tiny_model: ModelRef, suite: Path, whole: Path, tmp_path: Path) -> None:
+    other = tmp_path / "sums.jsonl"
+    other.write_text(suite.read_text().replace('"answer": "0"', '"answer": "1"'))
+    done = selfplay(*arguments(tiny_model.path, other, whole))
+    assert done.returncode == 2
+    assert "sums.content" in done.stderr

@@ -1,0 +1,73 @@
+"""What `selfplay evaluate` cannot do is one sentence each, before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from selfplay.cli.app import app
+from selfplay.cli.evaluate_view import settings_line, shown
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    file = tmp_path / "sums.jsonl"
+    file.write_text("".join(json.dumps({"problem": f"{n} + 1?", "answer": str(n + 1)}) + "\n" for n in range(4)))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--suite", "aime26"], "aime26: no suite has this name; did you mean aime25?"),
+        (["--suite", "aime24", "--data", "/nowhere"], "--data /nowhere: is no folder"),
+        (["--suite", "SUITE", "--fields", "problem=question"], "has no column `question`"),
+        (["--suite", "SUITE", "--fields", "problem"], "is written ours=theirs"),
+        (["--suite", "SUITE", "--fields", "promblem=x"], "--fields promblem: is no column of ours; they are id, problem"),
+        (["--suite", "EMPTY"], "has 0 problems"),
+        (["--suite", "CUT"], "is not JSON"),
+        (["--suite", "NOWHERE"], "cannot be read"),
+        (["--suite", "SUITE", "sampling.topk=3"], "`sampling.topk` is not a setting; did you mean `top_k`?"),
+        (["--suite", "SUITE", "samples=0"], "`samples` is 0, but: input should be greater than or equal to 1"),
+        (["--suite", "SUITE", "--dtype", "int4"], "--dtype int4: must be one of auto, float32"),
+        (["--suite", "SUITE", "--round", "2"], "is no run, so that --round names nothing"),
+        (["--suite", "SUITE"], "is neither a run (recipe.json) nor a model (config.json)"),
+        ([], "--suite: is missing"),
+    ],
+)
+def test_bad_input_is_one_sentence(suite: Path, tmp_path: Path, more: list[str], says: str) -> None:
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "cut.jsonl").write_bytes(suite.read_bytes()[:-9])
+    (tmp_path / "model").mkdir()
+    places = {"SUITE": "sums", "EMPTY": "empty", "CUT": "cut", "NOWHERE": "nowhere"}
+    given = [str(tmp_path / f"{places[one]}.jsonl") if one in places else one for one in more]
+    out = tmp_path / "evaluation"
+    done = CliRunner().invoke(app, ["evaluate", str(tmp_path / "model"), "--out", str(out), *given])
+    assert done.exit_code == 2, done.output
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (out / "store").exists()
+
+
+def test_an_address_needs_the_name_of_a_model(suite: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["evaluate", "http://127.0.0.1:9/v1", "--suite", str(suite), "--out", str(tmp_path / "evaluation")]
+    )
+    assert done.exit_code == 2
+    assert "an endpoint may serve several models; name one with --served" in done.stderr
+
+
+def test_figures_as_people_read_them() -> None:
+    row = {"metric": "avg@4", "value": 0.123, "low": 0.1, "high": 0.1504}
+    assert shown(row) == "12.3 [10.0, 15.0]"
+    assert shown(row | {"metric": "tokens", "value": 1234.5}) == "1,234"
+    assert shown(row | {"value": None}) == "-"
+    sampling = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "min_p": 0.0, "max_new_tokens": 81920}
+    settings = {"samples": 16, "seed": 0, "engine": {"kind": "vllm"}, "sampling": sampling | {"system_prompt": ""}}
+    assert settings_line(settings) == (
+        "percent, with 95% intervals over problems; 16 completions a problem, T 0.6, top_p 0.95, top_k 20, at most "
+        "81,920 tokens, seed 0, vllm"
+    )
