@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from selfplay.cli.compare import compare
 from selfplay.cli.evaluate import evaluate
 from selfplay.cli.models import import_gguf
 from selfplay.cli.prompts import export_app, prompts
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(check)
 app.command()(evaluate)
+app.command()(compare)
 app.command()(status)
 app.command()(report)
 app.command()(prompts)

@@ -48,6 +48,28 @@ def write_report(run_path: Path) -> Path:
 
 def render(run_path: Path) -> str:
     """The page as text."""
+    return rendered("report.html.j2", facts(run_path))
+
+
+def write_comparison(target: Path, shown: Mapping[str, Any]) -> None:
+    """Writes a page on several models, with a chart a suite where some were measured round by round.
+
+    Args:
+        target: the file.
+        shown: as `selfplay.evaluation.comparison.facts` has it; `rows` are those of the charts.
+    """
+    page = rendered("comparison.html.j2", dict(shown) | {"charts": charts.accuracy_charts(shown["rows"])})
+    with whole_file(target) as file:
+        file.write(page.encode("utf-8"))
+
+
+def rendered(template: str, shown: Mapping[str, Any]) -> str:
+    """A page of this project, whose scripts a browser knows by their hashes.
+
+    Args:
+        template: its file in this room.
+        shown: what it shows, `charts` included; every text is escaped.
+    """
     environment = Environment(
         loader=PackageLoader("selfplay", "report"),
         autoescape=True,
@@ -63,8 +85,8 @@ def render(run_path: Path) -> str:
     environment.filters["decimals"] = lambda value: _number(value, ".3f")
     environment.filters["duration"] = duration
     scripts = [_plotly(), _template_text(environment, "charts.js.j2")]
-    return environment.get_template("report.html.j2").render(
-        **facts(run_path),
+    return environment.get_template(template).render(
+        **shown,
         style=Markup(_template_text(environment, "style.css.j2")),
         scripts=[Markup(script) for script in scripts],
         script_hashes=Markup(" ".join(_content_hash(script) for script in scripts)),

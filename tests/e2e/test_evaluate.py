@@ -19,6 +19,7 @@ from selfplay.engines.base import ModelRef
 from tests.e2e.conftest import command, environment, selfplay
 from tests.selfplay.conftest import tiny_model
 from tests.selfplay.engines.openai_server import OpenAIServer
+from tests.selfplay.evaluation.folders import write_evaluation
 
 __all__ = ["tiny_model"]
 pytestmark = pytest.mark.xdist_group("evaluate")
@@ -101,7 +102,7 @@ def test_killed_in_the_middle_it_goes_on(tiny_model: ModelRef, suite: Path, whol
 
 def test_an_endpoint_is_measured_and_asked_once(suite: Path, tmp_path: Path) -> None:
     def reply(prompt: str, seed: int) -> str:
-        number = int(prompt.split()[2])
+        number = int(prompt.split()[2]) if prompt.startswith("Tom") else 0
         return f"It is \\boxed{{{2 * number if seed % 2 else number}}}"
 
     server, out = OpenAIServer(reply), tmp_path / "evaluation"
@@ -154,3 +155,20 @@ def test_a_suite_that_changed_is_refused(tiny_model: ModelRef, suite: Path, whol
     done = selfplay(*arguments(tiny_model.path, other, whole))
     assert done.returncode == 2
     assert "sums.content" in done.stderr
+
+
+def test_two_evaluations_are_compared(whole: Path, tmp_path: Path) -> None:
+    first = write_evaluation(tmp_path / "first", {"model": {"sums": [[True, False]] * 30}}, samples=2)
+    passed = [[True, True]] * 29 + [[False, False]]
+    second = write_evaluation(tmp_path / "second", {"model": {"sums": passed}}, samples=2)
+    page = tmp_path / "page.html"
+    done = selfplay("compare", first, second, "--html", page)
+    assert done.returncode == 0, done.stderr
+    shown = " ".join(done.stdout.split())
+    assert "better by 46.7 points" in shown
+    assert "Went the other way: 0 won, 1 lost" in shown
+    assert "model 29.0: wrong" in shown
+    assert "model 29.0: wrong" in page.read_text()
+    alone = selfplay("compare", whole)
+    assert alone.returncode == 2
+    assert "a comparison takes two models or more" in alone.stderr

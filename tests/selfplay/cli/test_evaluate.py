@@ -26,7 +26,10 @@ def suite(tmp_path: Path) -> Path:
         (["--suite", "aime24", "--data", "/nowhere"], "--data /nowhere: is no folder"),
         (["--suite", "SUITE", "--fields", "problem=question"], "has no column `question`"),
         (["--suite", "SUITE", "--fields", "problem"], "is written ours=theirs"),
-        (["--suite", "SUITE", "--fields", "promblem=x"], "--fields promblem: is no column of ours; they are id, problem"),
+        (
+            ["--suite", "SUITE", "--fields", "promblem=x"],
+            "--fields promblem: is no column of ours; they are id",
+        ),
         (["--suite", "EMPTY"], "has 0 problems"),
         (["--suite", "CUT"], "is not JSON"),
         (["--suite", "NOWHERE"], "cannot be read"),
