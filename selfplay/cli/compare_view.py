@@ -31,15 +31,17 @@ def comparison_view(found: Comparison, whole: bool = False) -> RenderableType:
 
 
 def _figures(found: Comparison) -> Table:
-    """A row a suite, a column a model, in percent."""
+    """A row a model, a column a suite, in percent."""
+    suites = [
+        suite for suite in (*found.suites, ALL) if any((one.name, suite) in found.figures for one in found.models)
+    ]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("percent")
+    for suite in suites:
+        table.add_column(plain(suite), justify="right")
     for model in found.models:
-        table.add_column(plain(f"{model.name}{' (best)' if model.best else ''}"), justify="right")
-    for suite in (*found.suites, ALL):
-        cells = [_percent(found.figures.get((model.name, suite))) for model in found.models]
-        if any(cells):
-            table.add_row(plain(suite), *cells)
+        cells = [_percent(found.figures.get((model.name, suite))) for suite in suites]
+        table.add_row(plain(f"{model.name}{' (best)' if model.best else ''}"), *cells)
     return table
 
 

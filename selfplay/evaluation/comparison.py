@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from selfplay.config.errors import UserError
@@ -188,8 +189,11 @@ def chart_rows(found: Comparison) -> list[dict[str, Any]]:
     for one in found.models:
         if one.round is not None:
             rounds.setdefault(one.source, set()).add(one.round)
+    names = {source: Path(source).name for source in rounds}
+    if len(set(names.values())) < len(names):
+        names = {source: source for source in rounds}
     return [
-        {"domain": suite, "metric": one.source, "round": one.round}
+        {"domain": suite, "metric": names[one.source], "round": one.round}
         | {name: getattr(found.figures[one.name, suite], name) for name in ("value", "low", "high", "n")}
         for suite in found.suites
         for one in found.models

@@ -34,7 +34,7 @@ EM_CURVES = {
 GREEN, RED, GREY = 2, 1, 5
 
 
-def accuracy_charts(evaluation: Sequence[Row]) -> dict[str, Chart]:
+def accuracy_charts(evaluation: Sequence[Row], what: str = "held-out accuracy") -> dict[str, Chart]:
     """One chart a domain: each metric over the rounds, with its interval."""
     charts = {}
     for number, domain in enumerate(dict.fromkeys(row["domain"] for row in evaluation)):
@@ -44,7 +44,7 @@ def accuracy_charts(evaluation: Sequence[Row]) -> dict[str, Chart]:
             _accuracy_trace(series, name, [row for row in ours if row["metric"] == name], len(names))
             for series, name in enumerate(names)
         ]
-        charts[f"accuracy-{number}"] = _chart(domain, traces, "round", "held-out accuracy", percent=True, rounds=True)
+        charts[f"accuracy-{number}"] = _chart(domain, traces, "round", what, percent=True, rounds=True)
     return charts
 
 

@@ -58,7 +58,7 @@ def write_comparison(target: Path, shown: Mapping[str, Any]) -> None:
         target: the file.
         shown: as `selfplay.evaluation.comparison.facts` has it; `rows` are those of the charts.
     """
-    page = rendered("comparison.html.j2", dict(shown) | {"charts": charts.accuracy_charts(shown["rows"])})
+    page = rendered("comparison.html.j2", dict(shown) | {"charts": charts.accuracy_charts(shown["rows"], "accuracy")})
     with whole_file(target) as file:
         file.write(page.encode("utf-8"))
 
