@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from selfplay.config.recipe import Domain, Solving
+from selfplay.config.recipe import Domain, ProblemKind
 from verifiers.model import Task
 
 BEGIN_RATIONALE, END_RATIONALE = "<!-- BEGIN RATIONALE -->", "<!-- END RATIONALE -->"
@@ -34,7 +34,7 @@ def rationale_input(domain: Domain, concepts: Sequence[str], level: str, problem
     return fill(domain.rationale_template, concepts=numbered(concepts), level=level, problem=problem)
 
 
-def solver_input(domain: Solving, task: Task) -> str:
+def solver_input(domain: ProblemKind, task: Task) -> str:
     """The policy's prompt: the problem, and what is to be written where that is no plain answer or Python program."""
     if task.entry_point is not None:
         return fill(domain.function_template, problem=task.problem, entry_point=task.entry_point)

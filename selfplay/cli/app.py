@@ -7,8 +7,7 @@ from pathlib import Path
 
 import typer
 
-from selfplay.cli.compare import compare
-from selfplay.cli.evaluate import evaluate
+from selfplay.cli.evaluate import compare, evaluate
 from selfplay.cli.models import import_gguf
 from selfplay.cli.prompts import export_app, prompts
 from selfplay.cli.rollouts import rollouts

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from selfplay.cli.views import LONGEST, block
 from selfplay.evaluation.compared import Compared
-from selfplay.evaluation.comparison import Against, Comparison, Flip
+from selfplay.evaluation.comparison import Against, Flip, ModelComparison
 from selfplay.evaluation.difference import Difference
 from selfplay.evaluation.figures import ALL
 from selfplay.evaluation.metrics import Estimate
@@ -18,7 +18,7 @@ from selfplay.watching.terminal import plain
 MOST_SETTINGS = 12
 
 
-def comparison_view(found: Comparison, whole: bool = False) -> RenderableType:
+def comparison_view(found: ModelComparison, whole: bool = False) -> RenderableType:
     """Figures, then each model against the first."""
     first, *_ = found.models
     longest = None if whole else LONGEST
@@ -30,7 +30,7 @@ def comparison_view(found: Comparison, whole: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def _figures(found: Comparison) -> Table:
+def _figures(found: ModelComparison) -> Table:
     """A row a model, a column a suite, in percent."""
     suites = [
         suite for suite in (*found.suites, ALL) if any((one.name, suite) in found.figures for one in found.models)

@@ -1,4 +1,4 @@
-"""`selfplay evaluate`: models on suites, with intervals."""
+"""`selfplay evaluate` and `selfplay compare`: models on suites, with intervals, and side by side."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def evaluate(
 ) -> None:
     """Measure a model, or every policy of a run, on suites of problems; the same command goes on after a stop."""
     from selfplay.config.load import section_of
-    from selfplay.config.measurement import Measurement
-    from selfplay.pipeline.policies import ModelOptions, label_of
+    from selfplay.config.measurement import Measurement, ModelOptions
+    from selfplay.pipeline.policies import label_of
 
     _among("--prompt-style", prompt_style, ("auto", "chat", "raw"))
     _among("--dtype", dtype, ("auto", "float32", "bfloat16", "float16"))
@@ -82,6 +82,29 @@ def evaluate(
     else:
         show(figures_view(rows))
         typer.echo(f"Figures, tables and settings are in {folder}; `selfplay compare {folder} ...` compares.")
+
+
+def compare(
+    places: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN|EVALUATION...", help="Run directories and folders of `selfplay evaluate`."),
+    ],
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page as well.")] = None,
+    flips: Annotated[int, typer.Option(min=0, help="Most problems of each kind that went the other way.")] = 5,
+    whole: Annotated[bool, typer.Option("--whole", help="Do not cut long texts.")] = False,
+) -> None:
+    """Compare models on the problems that they share: figures, paired differences, problems that went the other way."""
+    from selfplay.cli.compare_view import comparison_view
+    from selfplay.evaluation import comparison
+    from selfplay.evaluation.compared import read_compared
+
+    found = comparison.compare(read_compared(places), flips)
+    show(comparison_view(found, whole))
+    if html is not None:
+        from selfplay.report.page import write_comparison
+
+        write_comparison(html, comparison.facts(found))
+        typer.echo(f"{html}: the same as a page, which needs no network")
 
 
 def _wanted(given: str, own: dict[str, Any]) -> Any:

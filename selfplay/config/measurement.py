@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from selfplay.config.recipe import ComputeSettings, EngineSettings
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.section import MeasuredSampling, Section
+
+Style = Literal["auto", "chat", "raw"]
+EVERY = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """All that a person says of a model beside its place."""
+
+    dtype: str = "auto"
+    style: Style = "auto"
+    rounds: str = EVERY
+    """Of a run: `all`, `best`, `base`, or numbers such as `0,3`."""
+    served: str | None = None
+    """The model's name at an endpoint."""
+    api_key_env: str | None = None
+    revision: str | None = None
 
 
 class Measurement(Section):
@@ -23,7 +41,7 @@ class Measurement(Section):
     bootstrap: Annotated[int, Field(ge=100, le=100000)] = 10000
     """Resamples of the problems for the 95% intervals."""
     engine: EngineSettings = EngineSettings()
-    """What completes, where the model is on this machine."""
+    """The engine that completes, where the model is on this machine."""
     compute: ComputeSettings = ComputeSettings()
     """Devices and processes."""
     sandbox: SandboxSettings = SandboxSettings()

@@ -40,7 +40,7 @@ ASSERTS = "selfplay.suites.asserts:AssertsVerifier"
 """The verifier of suites whose tests are statements behind a program."""
 
 
-class Solving(Section):
+class ProblemKind(Section):
     """How a policy is asked to solve problems of one kind, and what judges it. `{…}` fields are filled in."""
 
     templates = {
@@ -71,10 +71,10 @@ class Solving(Section):
         return _runs_programs(self.verifier, self.verifier_params)
 
 
-class Domain(Solving):
+class Domain(ProblemKind):
     """One kind of problem: its seeds, its wording and its verifier. `{…}` fields are filled in."""
 
-    templates = Solving.templates | {
+    templates = ProblemKind.templates | {
         "prompt_template": ("concepts", "level"),
         "rationale_template": ("concepts", "level", "problem"),
     }

@@ -16,7 +16,7 @@ class UserSuite(Section):
     templates = {"solver_template": ("problem",)}
 
     name: Name
-    """What its figures are called."""
+    """Its figures are called so."""
     file: str | None = None
     """A JSON lines, CSV or Parquet file."""
     dataset: str | None = None

@@ -69,7 +69,7 @@ class Sampling:
         return cls(*plain)
 
     def known(self) -> dict[str, Any]:
-        """What a stored completion is found by; settings that leave all as it is are no part of it."""
+        """Settings by which a stored completion is found; those that leave all as it is are no part of it."""
         later = {field.name: field.default for field in fields(self) if field.name in ("top_k", "min_p", "system")}
         return {name: value for name, value in asdict(self).items() if value != later.get(name, ...)}
 

@@ -1,4 +1,4 @@
-"""What is compared: the models of evaluations and of runs, each with a value a problem and suite."""
+"""The models that are compared, those of evaluations and of runs, each with a value a problem and suite."""
 
 from __future__ import annotations
 

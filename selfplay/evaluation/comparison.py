@@ -57,7 +57,7 @@ class Against:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ModelComparison:
     """Models side by side."""
 
     models: Sequence[Compared]
@@ -67,7 +67,7 @@ class Comparison:
     against: Sequence[Against]
 
 
-def compare(models: Sequence[Compared], flips: int, seed: int = 0) -> Comparison:
+def compare(models: Sequence[Compared], flips: int, seed: int = 0) -> ModelComparison:
     """Compares every model with the first.
 
     Args:
@@ -89,7 +89,7 @@ def compare(models: Sequence[Compared], flips: int, seed: int = 0) -> Comparison
         )
     suites = list(dict.fromkeys(suite for one in models for suite in one.values))
     figures = {(one.name, suite): found for one in models for suite, found in _estimates(one, seed).items()}
-    return Comparison(models, suites, figures, [_against(first, one, flips, seed) for one in others])
+    return ModelComparison(models, suites, figures, [_against(first, one, flips, seed) for one in others])
 
 
 def _estimates(model: Compared, seed: int) -> dict[str, Estimate]:
@@ -147,7 +147,7 @@ def _with_answers(first: Compared, second: Compared, found: Sequence[Flipped]) -
     return [Flip(suite, problem, a, b, before[suite][problem], after[suite][problem]) for suite, problem, a, b in found]
 
 
-def facts(found: Comparison) -> dict[str, Any]:
+def facts(found: ModelComparison) -> dict[str, Any]:
     """A comparison as its page shows it."""
     return {
         "models": [{"name": one.name, "source": one.source, "best": one.best} for one in found.models],
@@ -182,7 +182,7 @@ def _shown(flip: Flip) -> dict[str, Any]:
     }
 
 
-def chart_rows(found: Comparison) -> list[dict[str, Any]]:
+def chart_rows(found: ModelComparison) -> list[dict[str, Any]]:
     """Figures over rounds, as `report.charts.accuracy_charts` takes them: a curve for each source; none where no
     source has several rounds."""
     rounds: dict[str, set[int]] = {}

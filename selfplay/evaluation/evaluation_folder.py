@@ -110,7 +110,7 @@ class EvaluationFolder:
         return count
 
     def outcomes(self) -> dict[str, dict[str, SuiteOutcome]]:
-        """What each model did on each suite whose table is whole, in the order in which they were named."""
+        """The outcome of each model on each suite whose table is whole, in the order in which they were named."""
         known = self.about
         return {
             model: {

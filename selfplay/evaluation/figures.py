@@ -21,7 +21,7 @@ COLUMNS = ("id", "passed", "classes", "cut", "tokens", "prompt_tokens", "seconds
 
 @dataclass(frozen=True, slots=True)
 class SuiteOutcome:
-    """What a model did on a suite: for each metric a value for each problem."""
+    """The outcome of a model on a suite: for each metric a value for each problem."""
 
     samples: int
     values: dict[str, dict[str, float | None]]

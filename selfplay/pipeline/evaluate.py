@@ -10,8 +10,8 @@ from typing import Any
 
 from selfplay.compute.workers import Workers
 from selfplay.config.annotation import OpenAIEngine
-from selfplay.config.measurement import Measurement
-from selfplay.config.recipe import Solving
+from selfplay.config.measurement import Measurement, ModelOptions
+from selfplay.config.recipe import ProblemKind
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.engines.base import ModelRef, Policy, Sampling
 from selfplay.engines.sharded import ShardedEngine
@@ -19,7 +19,7 @@ from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.evaluation.figures import Row
 from selfplay.evaluation.measuring import measured_problems
 from selfplay.pipeline.launch import workers_and_device
-from selfplay.pipeline.policies import MeasuredModel, ModelOptions, ModelUnknown, find_models
+from selfplay.pipeline.policies import MeasuredModel, ModelUnknown, find_models
 from selfplay.pipeline.summary import versions
 from selfplay.preflight.recipe import PreflightError, check_sandbox
 from selfplay.rollouts.completions import Origin, complete
@@ -33,9 +33,9 @@ from selfplay.watching.terminal import Progress
 
 @dataclass(frozen=True, slots=True)
 class _JudgeSettings:
-    """What verdicts on suites depend on."""
+    """The settings on which verdicts on suites depend."""
 
-    domains: Mapping[str, Solving]
+    domains: Mapping[str, ProblemKind]
     sandbox: SandboxSettings
 
 

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from selfplay.config.annotation import Endpoint, OpenAIEngine
 from selfplay.config.errors import UserError
+from selfplay.config.measurement import EVERY, ModelOptions
 from selfplay.config.section import PretrainedModel
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import read_recipe
@@ -18,12 +18,11 @@ from selfplay.run.shapes import Summary, read_as
 from selfplay.training.rules import POLICY
 from selfplay.trl_trainers.model_folder import FINGERPRINT, trained_model, weights_hash
 
-Style = Literal["auto", "chat", "raw"]
-BASE, BEST, EVERY = "base", "best", "all"
+BASE, BEST = "base", "best"
 
 
 class ModelUnknown(UserError):
-    """What was given is no model that can be measured; the message says what to give."""
+    """The thing given is no model that can be measured; the message says what to give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +39,11 @@ class MeasuredModel:
 
     @property
     def identity(self) -> list[str | bool]:
-        """What completions of it are known by."""
+        """Completions of it are known by this."""
         if isinstance(self.model, OpenAIEngine):
             known = self.model.model_dump_json(exclude=set(OpenAIEngine.changes_no_result))
             return [f"openai/{known}", self.model.endpoint.base_url]
         return [self.model.fingerprint, self.model.dtype, self.model.chat]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOptions:
-    """What a person says of a model beside its place."""
-
-    dtype: str = "auto"
-    style: Style = "auto"
-    rounds: str = EVERY
-    """Of a run: `all`, `best`, `base`, or numbers such as `0,3`."""
-    served: str | None = None
-    """The model's name at an endpoint."""
-    api_key_env: str | None = None
-    revision: str | None = None
 
 
 def find_models(given: str, options: ModelOptions, has_template: Callable[[ModelRef], bool]) -> list[MeasuredModel]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from selfplay import formats
-from selfplay.config.recipe import Solving
+from selfplay.config.recipe import ProblemKind
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import Missing, OnProgress, Policy, Sample, Sampling
 from selfplay.run.records import LabelledTask, Rollout, Seed
@@ -82,7 +82,7 @@ def complete(
     k: int,
     seed: int,
     *,
-    domains: Mapping[str, Solving],
+    domains: Mapping[str, ProblemKind],
     origin: Origin,
     first: int = 0,
     on_progress: OnProgress | None = None,

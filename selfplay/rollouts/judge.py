@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sandbox.model import Sandbox
 from sandbox.open import open_sandbox
-from selfplay.config.recipe import ASSERTS, Solving
+from selfplay.config.recipe import ASSERTS, ProblemKind
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.run.store import VerdictStore, content_key
 from verifiers import registry
@@ -29,7 +29,7 @@ class JudgeSettings(Protocol):
     """The settings on which verdicts depend: a recipe, or a part of one."""
 
     @property
-    def domains(self) -> Mapping[str, Solving]:
+    def domains(self) -> Mapping[str, ProblemKind]:
         """Kinds of problems, with the verifier of each."""
 
     @property

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from selfplay.config.recipe import ASSERTS as ASSERTS_VERIFIER
-from selfplay.config.recipe import Solving
+from selfplay.config.recipe import ProblemKind
 
 Form = Literal["answer", "gsm8k", "olympiad", "gpqa", "humaneval", "mbpp", "livecodebench"]
 """How the rows of a suite become tasks; see `selfplay.suites.published` and `selfplay.suites.livecodebench`."""
 
-BOXED = Solving()
-LETTER = Solving(
+BOXED = ProblemKind()
+LETTER = ProblemKind(
     verifier="choice",
     solver_template="{problem}\n\nReason step by step, and put the letter of the right option within \\boxed{}.",
 )
-ASSERTS = Solving(
+ASSERTS = ProblemKind(
     verifier=ASSERTS_VERIFIER,
     function_template="{problem}\n\nWrite the whole function `{entry_point}`, with all that it needs, in one ```python "
     "block.",
@@ -35,7 +35,7 @@ PRELUDE = "\n".join(
     [f"import {name}\nfrom {name} import *" for name in PRELUDE_MODULES]
     + ["import sys", "sys.setrecursionlimit(50000)", ""]
 )
-CONTEST = Solving(
+CONTEST = ProblemKind(
     verifier="code",
     verifier_params={"comparison": "decimal_lines", "prelude": PRELUDE},
     solver_template="{problem}\n\nWrite a Python program that reads standard input and writes standard output, and put "
@@ -58,7 +58,7 @@ class NamedSuite:
     licence: str
     subset: str | None = None
     revision: str | None = None
-    solving: Solving = BOXED
+    solving: ProblemKind = BOXED
     fields: Mapping[str, str] = field(default_factory=dict)
     """Columns of the answer form: ours to theirs."""
     aliases: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.recipe import Solving
+from selfplay.config.recipe import ProblemKind
 from selfplay.config.suites import UserSuite
 from selfplay.run.records import Seed
 from selfplay.run.seeding import content_id
@@ -32,7 +32,7 @@ class Suite:
 
     name: str
     problems: tuple[Seed, ...]
-    solving: Solving
+    solving: ProblemKind
     source: str
     """The data set with its revision, or the files."""
     licence: str
@@ -148,7 +148,7 @@ def _own(settings: UserSuite) -> Suite:
         name = str(settings.dataset)
         source = f"{name}@{settings.revision or 'main'}, split {settings.split}"
         rows = dataset_rows(settings.name, name, settings.subset, settings.split, settings.revision)
-    solving = Solving(
+    solving = ProblemKind(
         verifier=settings.verifier,
         verifier_params=settings.verifier_params,
         solver_template=settings.solver_template,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.config.measurement import Measurement
-from selfplay.config.recipe import Solving
+from selfplay.config.recipe import ProblemKind
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.evaluation.measuring import MeasuredProblem
 from selfplay.run.records import Seed
@@ -23,7 +23,7 @@ def suite_of(name: str, count: int) -> Suite:
         Seed(f"{name}-{n}", name, "heldout", str(n), (), "", "", Task(f"{n} <b>&</b> 1?", str(n)), "", None)
         for n in range(count)
     )
-    return Suite(name, problems, Solving(), "a test", "", None, "")
+    return Suite(name, problems, ProblemKind(), "a test", "", None, "")
 
 
 def measured(suite: Suite, place: int, passed: Sequence[bool], said: str) -> MeasuredProblem:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.config.recipe import Solving
+from selfplay.config.recipe import ProblemKind
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.section import MeasuredSampling
 from selfplay.engines.base import Missing, ModelRef, Sample
@@ -77,7 +77,7 @@ def table(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_hold_what_was_asked_and_said(table: Path) -> None:
     first, second, third = read_table(table, MeasuredProblem)
     assert (first.published, first.label) == ("p1", "2")
-    assert first.prompt == Solving().solver_template.replace("{problem}", "1 + 1 = ?")
+    assert first.prompt == ProblemKind().solver_template.replace("{problem}", "1 + 1 = ?")
     assert first.completions == tuple(TEXTS["1 + 1 = ?"])
     assert first.passed == (True, True, False, False)
     assert first.statuses == ("correct", "correct", "wrong", "no_answer")
