@@ -11,10 +11,8 @@ from selfplay.rollouts.completions import Completion
 from selfplay.rollouts.judge import Judge
 from selfplay.rollouts.rollout import with_verdicts
 from selfplay.suites.load import Suite
-from verifiers.extraction import choice_letter, final_text
-from verifiers.mathematics import MathVerifier, answer_reader
-from verifiers.model import Verdict, Verifier
-from verifiers.rules.text import ChoiceVerifier
+from verifiers.answers import AnswerReader, answer_reader
+from verifiers.model import Verdict
 from verifiers.voting import classes
 
 LONGEST_ANSWER = 500
@@ -65,15 +63,16 @@ def measured_problems(judge: Judge, suite: Suite, batches: Iterable[Sequence[Com
         suite: what is measured on.
         batches: completions, those of a problem one after the other.
     """
-    verifier = judge.verifiers[suite.name]
+    reader = answer_reader(judge.verifiers[suite.name])
     pairs = itertools.chain.from_iterable(zip(*found, strict=True) for found in with_verdicts(judge, batches))
     for _, group in itertools.groupby(pairs, key=lambda pair: pair[0].task.id):
-        yield _row(suite.name, verifier, list(group))
+        yield _row(suite.name, reader, list(group))
 
 
-def _row(suite: str, verifier: Verifier, judged: Sequence[Judged]) -> MeasuredProblem:
+def _row(suite: str, reader: AnswerReader | None, judged: Sequence[Judged]) -> MeasuredProblem:
     task = judged[0][0].task
-    answers = [_answer(verifier, one, verdict) for one, verdict in judged]
+    answers = [None if reader is None else _answer(reader, one, verdict) for one, verdict in judged]
+    passed = [verdict.passed for _, verdict in judged]
     return MeasuredProblem(
         id=task.id,
         suite=suite,
@@ -82,11 +81,11 @@ def _row(suite: str, verifier: Verifier, judged: Sequence[Judged]) -> MeasuredPr
         label=task.task.answer or "",
         prompt=judged[0][0].prompt,
         completions=tuple(one.text for one, _ in judged),
-        passed=tuple(verdict.passed for _, verdict in judged),
+        passed=tuple(passed),
         statuses=tuple(verdict.status for _, verdict in judged),
         reasons=tuple(verdict.reason for _, verdict in judged),
         answers=tuple(answers),
-        classes=tuple(_classes(verifier, answers, [verdict.passed for _, verdict in judged])),
+        classes=(None,) * len(answers) if reader is None else tuple(_classes(reader, answers, passed)),
         cut=tuple(not one.sample.complete and not one.refusal for one, _ in judged),
         prompt_tokens=tuple(one.sample.prompt_tokens for one, _ in judged),
         tokens=tuple(one.sample.completion_tokens for one, _ in judged),
@@ -94,32 +93,21 @@ def _row(suite: str, verifier: Verifier, judged: Sequence[Judged]) -> MeasuredPr
     )
 
 
-def votes(verifier: Verifier) -> bool:
-    """Whether a verifier's problems have answers that a majority can be found of."""
-    return answer_reader(verifier) is not None or isinstance(getattr(verifier, "inner", verifier), ChoiceVerifier)
-
-
-def _answer(verifier: Verifier, one: Completion, verdict: Verdict) -> str | None:
-    """The final answer of a completion that ended, as far as answers can be read."""
-    if not one.sample.complete or verdict.status == "no_answer" or not votes(verifier):
+def _answer(reader: AnswerReader, one: Completion, verdict: Verdict) -> str | None:
+    """The final answer of a completion that ended."""
+    if not one.sample.complete or verdict.status == "no_answer":
         return None
-    known: Any = verdict.details.get("answer")
-    if known is None:
-        reader = answer_reader(verifier)
-        known = reader.extract(one.text) if reader else choice_letter(final_text(one.text) or "")
-    return None if known is None else str(known)[:LONGEST_ANSWER]
+    found: Any = verdict.details.get("answer")
+    found = reader.extract(one.text) if found is None else found
+    return None if found is None else str(found)[:LONGEST_ANSWER]
 
 
-def _classes(verifier: Verifier, answers: Sequence[str | None], passed: Sequence[bool | None]) -> list[int | None]:
+def _classes(
+    reader: AnswerReader, answers: Sequence[str | None], passed: Sequence[bool | None]
+) -> Iterator[int | None]:
     """The class of each answer: those that passed are one, the others as they equal one another."""
     wrong = [answer for answer, right in zip(answers, passed, strict=True) if answer is not None and not right]
-    reader: MathVerifier | None = answer_reader(verifier)
-    if reader is None:
-        groups = [[answer] for answer in sorted(set(wrong))]
-    else:
-        groups = classes(wrong, reader.equal, reader.canonical)
-    numbers = {answer: number for number, group in enumerate(groups, RIGHT + 1) for answer in group}
-    return [
-        RIGHT if right and answer is not None else None if answer is None else numbers[answer]
-        for answer, right in zip(answers, passed, strict=True)
-    ]
+    groups = enumerate(classes(wrong, reader.equal, reader.canonical), RIGHT + 1)
+    numbers = {answer: number for number, group in groups for answer in group}
+    for answer, right in zip(answers, passed, strict=True):
+        yield None if answer is None else RIGHT if right else numbers[answer]

@@ -59,6 +59,8 @@ def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], setting
     check_sandbox(judging)
     count, device = workers_and_device(settings.compute, settings.engine.ranks)
     with EvaluationFolder.open(out) as folder, _workers(settings, out, count, device) as workers:
+        # First without models: to look at those, workers load their libraries.
+        folder.claim(settings.deciding(), {}, suites, versions())
         models = find_models(given, options, lambda ref: _has_template(workers, ref))
         _check(models, settings)
         known = {one.label: {"identity": one.identity, "round": one.round, "best": one.best} for one in models}
