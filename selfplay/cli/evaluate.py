@@ -12,8 +12,6 @@ from selfplay.cli.run import stopped_in_order
 from selfplay.cli.shared import errors_told, show
 from selfplay.config.errors import UserError
 
-ENDINGS = (".jsonl", ".parquet", ".csv", ".json")
-
 
 def evaluate(
     model: Annotated[
@@ -110,13 +108,14 @@ def compare(
 def _wanted(given: str, own: dict[str, Any]) -> Any:
     """A named suite, or a file or a data set as one of one's own."""
     from selfplay.config.load import section_of
+    from selfplay.config.places import ROW_FILES
     from selfplay.config.suites import UserSuite
     from selfplay.suites.catalogue import SUITES
 
     if given.partition(":")[0] in SUITES:
         return given
     path = Path(given)
-    is_file = path.suffix in ENDINGS
+    is_file = path.suffix in ROW_FILES
     if not is_file and "/" not in given:
         return given
     where = {"file": given} if is_file else {"dataset": given}

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from selfplay.config.places import DataSetName, RowsFile
+from selfplay.config.rows import TaskField
 from selfplay.config.section import MeasuredSampling, Name, Section
-from selfplay.config.seeds import TaskField
 
 
 class UserSuite(Section):
@@ -17,9 +18,9 @@ class UserSuite(Section):
 
     name: Name
     """Its figures are called so."""
-    file: str | None = None
-    """A JSON lines, CSV or Parquet file."""
-    dataset: str | None = None
+    file: RowsFile | None = None
+    """A JSON lines, JSON, CSV or Parquet file."""
+    dataset: DataSetName | None = None
     """A name that the `datasets` library loads, or a folder."""
     subset: str | None = None
     """dataset: its configuration, where it has several."""

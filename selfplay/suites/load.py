@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from selfplay.config.places import ROW_FILES
 from selfplay.config.recipe import ProblemKind
 from selfplay.config.suites import UserSuite
 from selfplay.run.records import Seed
 from selfplay.run.seeding import content_id
 from selfplay.run.store import content_key
-from selfplay.seeds.rows import Row
+from selfplay.seeds.row_files import TEXT_FILES, Row, of_texts
 from selfplay.suites.catalogue import SUITES, NamedSuite
 from selfplay.suites.livecodebench import contest_day
 from selfplay.suites.published import id_of, task_of
-from selfplay.suites.rows import ENDINGS, SuiteError, dataset_rows, file_rows, hub_files
+from selfplay.suites.rows import SuiteError, hub_files, is_row_file, rows_of_data_set, rows_of_files
 from verifiers.model import Task
 from verifiers.programs.task_rows import TASK_FIELDS, json_value, read_task, task_to_json
 
@@ -101,20 +102,15 @@ def _is_day(text: str) -> bool:
 def _named(suite: NamedSuite, data: Path | None) -> Suite:
     if data is not None:
         files = _files(suite, data)
-        source, rows = ", ".join(map(str, files)), _rows_of_files(files)
+        source, rows = ", ".join(map(str, files)), rows_of_files(files, suite.form == WINDOWED)
     elif suite.files:
         files = hub_files(suite.name, suite.dataset, suite.files, suite.revision)
-        source, rows = suite.dataset, _rows_of_files(files)
+        source, rows = suite.dataset, rows_of_files(files, long=True)
     else:
         source = f"{suite.dataset}@{suite.revision or 'main'}"
-        rows = dataset_rows(suite.name, suite.dataset, suite.subset, suite.split, suite.revision)
+        rows = rows_of_data_set(suite.name, suite.dataset, suite.subset, suite.split, suite.revision, " with --data")
     problems = tuple(_problems(suite.name, _tasks(suite, rows)))
     return Suite(suite.name, problems, suite.solving, source, suite.licence, suite.problems, suite.remark)
-
-
-def _rows_of_files(files: Iterable[Path]) -> Iterator[Row]:
-    for file in files:
-        yield from file_rows(file)
 
 
 def _files(suite: NamedSuite, data: Path) -> list[Path]:
@@ -124,14 +120,14 @@ def _files(suite: NamedSuite, data: Path) -> list[Path]:
     names = (suite.name.partition("-v")[0] if suite.form == WINDOWED else suite.name, suite.name, *suite.aliases)
     for folder in (data, *sorted(one for one in data.iterdir() if one.is_dir())):
         for name in names:
-            found = [folder / f"{name}{ending}" for ending in ENDINGS if (folder / f"{name}{ending}").is_file()]
+            found = [folder / f"{name}{ending}" for ending in ROW_FILES if (folder / f"{name}{ending}").is_file()]
             if found:
                 return found[:1]
             inside = folder / name
-            if inside.is_dir() and (files := sorted(one for one in inside.iterdir() if one.suffix in ENDINGS)):
+            if inside.is_dir() and (files := sorted(one for one in inside.iterdir() if is_row_file(one))):
                 return files
     looked = " or ".join(f"{name}.jsonl" for name in dict.fromkeys(names))
-    raise SuiteError(f"{suite.name}: --data {data} has no file {looked} (also .parquet, .csv, .json); download it")
+    raise SuiteError(f"{suite.name}: --data {data} has no file {looked} (or .json, .parquet, .csv, .tsv); download it")
 
 
 def _tasks(suite: NamedSuite, rows: Iterable[Row]) -> Iterator[tuple[str, str, Task]]:
@@ -143,11 +139,11 @@ def _tasks(suite: NamedSuite, rows: Iterable[Row]) -> Iterator[tuple[str, str, T
 
 def _own(settings: UserSuite) -> Suite:
     if settings.file is not None:
-        source, rows = settings.file, file_rows(Path(settings.file))
+        source, rows = settings.file, rows_of_files([Path(settings.file)])
     else:
         name = str(settings.dataset)
         source = f"{name}@{settings.revision or 'main'}, split {settings.split}"
-        rows = dataset_rows(settings.name, name, settings.subset, settings.split, settings.revision)
+        rows = rows_of_data_set(settings.name, name, settings.subset, settings.split, settings.revision)
     solving = ProblemKind(
         verifier=settings.verifier,
         verifier_params=settings.verifier_params,
@@ -167,6 +163,8 @@ def _own_task(where: str, number: int, row: dict[str, Any], settings: UserSuite)
     named = {str(ours): theirs for ours, theirs in settings.fields.items()}
     # An empty cell of a table is no value.
     known = {name: value for name in TASK_FIELDS if (value := row.get(named.get(name, name))) not in (None, "")}
+    if str(settings.file).lower().endswith(TEXT_FILES):
+        known = of_texts(where, known, SuiteError)
     if isinstance(known.get("tests"), str):
         known["tests"] = _listed(where, known["tests"])
     task = read_task(known, lambda field, fault: SuiteError(f"{where}: `{field}` {fault}"), settings.verifier == "code")
