@@ -40,6 +40,7 @@ ROW_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 RowsFile = Annotated[str, Field(min_length=1), Place("file", ROWS)]
 TracesFile = Annotated[str, Field(min_length=1), Place("file", f"{ROWS} of traces")]
 ConceptsFile = Annotated[str, Field(min_length=1), Place("file", "a list of concepts")]
+DownloadsFolder = Annotated[str, Field(min_length=1), Place("folder", "a folder of downloaded files")]
 RunFolder = Annotated[str, Field(min_length=1), Place("folder", "a run directory")]
 ModelName = Annotated[str, Field(min_length=1), Place("hub", "a folder with a model, or a hub name")]
 SentenceModelName = Annotated[

@@ -14,6 +14,7 @@ from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.secrets import refuse_secrets
 from selfplay.config.section import Name, PretrainedModel, SamplingSettings, ScratchModel, Section, TrainerArguments
 from selfplay.config.seeds import MadeSeeds, Seeds, UserSeeds
+from selfplay.config.suites import SuiteEvaluation
 from selfplay.config.synthesis import Synthesis
 from selfplay.config.tracking import Tracking
 from selfplay.config.training import TrainingSettings
@@ -138,6 +139,8 @@ class Evaluation(Section):
     """Longest completion, in tokens."""
     bootstrap: Annotated[int, Field(ge=100, le=100000)] = 2000
     """Resamples of the problems for the 95% intervals."""
+    suites: SuiteEvaluation | None = None
+    """Benchmarks, by name or of one's own, beside the held-out problems; none measures on no others."""
 
     def sampling_at(self, temperature: float) -> SamplingSettings:
         """How completions are drawn at a temperature, from the whole distribution."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from selfplay.config.places import DataSetName, RowsFile
+from selfplay.config.places import DataSetName, DownloadsFolder, RowsFile
 from selfplay.config.rows import TaskField
 from selfplay.config.section import MeasuredSampling, Name, Section
 
@@ -51,10 +51,10 @@ class SuiteEvaluation(Section):
     """Named suites, such as `aime24` or `livecodebench:2024-08-01..2025-02-01` (docs/evaluation.md)."""
     own: tuple[UserSuite, ...] = ()
     """Suites of one's own."""
-    data: str | None = None
+    data: DownloadsFolder | None = None
     """Folder of files that have been downloaded, which named suites are taken from rather than from the hub."""
     every: Annotated[int, Field(ge=1)] = 1
-    """Rounds from one measurement to the next; the base and the last round are always measured."""
+    """Rounds from one measurement to the next, from the base on."""
     samples: Annotated[int, Field(ge=1, le=1024)] = 16
     """Completions a problem."""
     sampling: MeasuredSampling = MeasuredSampling()

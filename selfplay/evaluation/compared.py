@@ -14,7 +14,9 @@ import pyarrow.compute as pc
 from selfplay.config.load import deciding
 from selfplay.evaluation.evaluate import metric_values
 from selfplay.evaluation.evaluation_folder import FILE, EvaluationFolder
+from selfplay.evaluation.figures import outcome_of
 from selfplay.evaluation.measuring import MeasuredProblem
+from selfplay.evaluation.suites_of_run import suite_tables
 from selfplay.run.directory import read_run
 from selfplay.run.files import RunError
 from selfplay.run.plan import Kind, manifest_of, read_plan
@@ -89,13 +91,17 @@ def _evaluation(place: Path) -> Iterator[Compared]:
         values = {suite: outcome.headline for suite, outcome in outcomes[model].items()}
         if values:
             settings = known["settings"] | {"suites": {name: known["suites"][name]["content"] for name in values}}
-            read = partial(_measured_answers, folder, model)
+            read = partial(_answers_of, folder, model)
             yield Compared(model, values, settings, read, str(place), about.get("round"), bool(about.get("best")))
 
 
-def _measured_answers(folder: EvaluationFolder, model: str, suite: str, ids: Sequence[str]) -> dict[str, Answers]:
+def _answers_of(folder: EvaluationFolder, model: str, suite: str, ids: Sequence[str]) -> dict[str, Answers]:
+    return _measured_answers(folder.table(model, suite), ids)
+
+
+def _measured_answers(table: Path, ids: Sequence[str]) -> dict[str, Answers]:
     names = ("id", "problem", "label", "completions", "passed", "reasons")
-    rows = _rows_of(folder.table(model, suite), MeasuredProblem, names, "id", ids)
+    rows = _rows_of(table, MeasuredProblem, names, "id", ids)
     return {
         row["id"]: Answers(
             row["problem"], row["label"], tuple(row["completions"]), tuple(row["passed"]), tuple(row["reasons"])
@@ -123,12 +129,18 @@ def _run(place: Path) -> Iterator[Compared]:
             for (domain, metric), of in metric_values(judged).items()
             if not metric.startswith("pass@")
         }
-        read = partial(_run_answers, place, table)
+        suites = suite_tables(table.parent)
+        values |= {name: outcome_of(file).headline for name, file in suites.items()}
+        read = partial(_run_answers, place, table, suites)
         label = f"round-{stage.round}" if stage.round else "base"
         yield Compared(label, values, deciding(recipe), read, str(place), stage.round)
 
 
-def _run_answers(run: Path, table: Path, suite: str, ids: Sequence[str]) -> dict[str, Answers]:
+def _run_answers(
+    run: Path, table: Path, suites: Mapping[str, Path], suite: str, ids: Sequence[str]
+) -> dict[str, Answers]:
+    if suite in suites:
+        return _measured_answers(suites[suite], ids)
     domain, _, metric = suite.partition(", ")
     mode = metric.rpartition(" ")[2]
     names = ("task_id", "domain", "mode", "completion", "passed", "reason")

@@ -24,14 +24,23 @@ GREEDY = "greedy"
 
 
 def evaluation_stage(
-    stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed]
+    stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], suites: Values
 ) -> EvaluationResult:
-    """Writes `rollouts`: every completion of the held-out problems with its verdict."""
+    """Writes `rollouts`: every completion of the held-out problems with its verdict.
+
+    Args:
+        stage: where to write.
+        context: the run.
+        number: the round, 0 for the base.
+        policy: that of the round.
+        problems: the held-out ones.
+        suites: what it did on suites, to be logged with the rest.
+    """
     settings = context.recipe.evaluation
     # The modes are one stream, so that the end of one is judged while the next is sampled.
     completions = _completions(context, number, policy, problems)
     count = stage.write("rollouts", Rollout, chain.from_iterable(judged(context.judge, completions)))
-    table = metric_rows(metric_values(outcomes_of(stage)), settings, number, context.recipe.seed)
+    table = metric_rows(metric_values(outcomes_of(stage)) | suites, settings, number, context.recipe.seed)
     context.listener.log(stage.name, {f"{row['domain']}/{row['metric']}": row["value"] for row in table}, number)
     not_checked = sum(passed is None for *_, passed in outcomes_of(stage))
     return EvaluationResult(rollouts=count, not_checked=not_checked)

@@ -124,7 +124,9 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     preflight.check_engine(own)
     findings = preflight.check_models(own) + check_rewards(own)
     findings += preflight.check_endpoints(preflight.annotators(own)) + preflight.check_sandbox(own)
-    findings += preflight.check_pool(own) + preflight.check_endpoints(preflight.teachers(own))
+    findings += (
+        preflight.check_suites(own) + preflight.check_pool(own) + preflight.check_endpoints(preflight.teachers(own))
+    )
     if own.synthesises:
         findings += check_prompts(own, offline=True) + preflight.check_endpoints(preflight.prompt_engines(own))
     return findings

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from selfplay.compute.workers import Workers
 from selfplay.config.annotation import OpenAIEngine
 from selfplay.config.measurement import Measurement, ModelOptions
-from selfplay.config.recipe import ProblemKind
-from selfplay.config.sandbox import SandboxSettings
 from selfplay.engines.base import ModelRef, Policy, Sampling
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.evaluation.figures import Row
 from selfplay.evaluation.measuring import measured_problems
+from selfplay.evaluation.suites_of_run import SuiteJudging, judge_of
 from selfplay.pipeline.launch import workers_and_device
 from selfplay.pipeline.policies import MeasuredModel, ModelUnknown, find_models
 from selfplay.pipeline.summary import versions
@@ -29,14 +27,6 @@ from selfplay.run.store import ShardStore, content_key
 from selfplay.stage.open_engine import open_engine
 from selfplay.suites.load import Suite
 from selfplay.watching.terminal import Progress
-
-
-@dataclass(frozen=True, slots=True)
-class _JudgeSettings:
-    """The settings on which verdicts on suites depend."""
-
-    domains: Mapping[str, ProblemKind]
-    sandbox: SandboxSettings
 
 
 def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], settings: Measurement, out: Path) -> list[Row]:
@@ -55,8 +45,7 @@ def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], setting
     Raises:
         UserError: what is wrong, or what stopped it; finished work is kept.
     """
-    judging = _JudgeSettings({suite.name: suite.solving for suite in suites}, settings.sandbox)
-    check_sandbox(judging)
+    check_sandbox(SuiteJudging({suite.name: suite.solving for suite in suites}, settings.sandbox))
     count, device = workers_and_device(settings.compute, settings.engine.ranks)
     with EvaluationFolder.open(out) as folder, _workers(settings, out, count, device) as workers:
         # First without models: to look at those, workers load their libraries.
@@ -65,12 +54,8 @@ def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], setting
         _check(models, settings)
         known = {one.label: {"identity": one.identity, "round": one.round, "best": one.best} for one in models}
         folder.claim(settings.deciding(), known, suites, versions())
-        judge = Judge(judging, out / "store")
-        try:
-            with Progress() as progress:
-                _measure(folder, models, suites, settings, workers, judge, progress)
-        finally:
-            judge.close()
+        with Progress() as progress, judge_of(suites, settings.sandbox, out / "store") as judge:
+            _measure(folder, models, suites, settings, workers, judge, progress)
         return folder.write_figures(settings.bootstrap)
 
 

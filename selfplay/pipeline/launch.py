@@ -26,6 +26,7 @@ from selfplay.preflight.recipe import (
     check_all_but_rewards,
     check_endpoints,
     check_pool,
+    check_suites,
     prompt_engines,
     teachers,
 )
@@ -80,6 +81,7 @@ def launch(
                 workers.start(functools.partial(check_all_but_rewards, recipe, count))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
             check_pool(recipe)
+            check_suites(recipe)
             check_endpoints(teachers(recipe))
             if recipe.synthesises and not run.stage(Kind.CURATION).done:
                 check_prompts(recipe)

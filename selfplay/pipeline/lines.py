@@ -153,7 +153,13 @@ def _evaluation(recipe: Recipe) -> str:
     evaluation = recipe.evaluation
     temperatures = ", ".join(f"{t:g}" for t in evaluation.temperatures)
     greedy = " and greedy" if evaluation.greedy else ""
-    return f"{evaluation.problems} problems a domain, {evaluation.samples} completions at T={temperatures}{greedy}"
+    held_out = f"{evaluation.problems} problems a domain, {evaluation.samples} completions at T={temperatures}{greedy}"
+    suites = evaluation.suites
+    if suites is None:
+        return held_out
+    named = ", ".join([*suites.names, *(suite.name for suite in suites.own)])
+    every = "" if suites.every == 1 else f" every {suites.every} rounds"
+    return f"{held_out}; suites {named}, {suites.samples} at T={suites.sampling.temperature:g}{every}"
 
 
 _LINES: dict[Kind, Callable[[Recipe], str]] = {

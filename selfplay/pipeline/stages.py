@@ -14,6 +14,7 @@ from selfplay.config.em import EM
 from selfplay.config.recipe import Recipe
 from selfplay.config.synthesis import Synthesis
 from selfplay.curation.benchmarks import benchmark_contents
+from selfplay.evaluation.suites_of_run import suite_contents
 from selfplay.pipeline import work
 from selfplay.pipeline.lines import line_of
 from selfplay.run import results
@@ -167,7 +168,8 @@ class _Table:
     def _measurements(self, number: int) -> Iterator[StageSpec]:
         inputs = [self._source, *self._policy(number)]
         sections = ("evaluation", "sandbox")
-        yield self._spec(Kind.EVALUATION, number, sections, inputs, work.evaluation, results.EvaluationResult)
+        files = functools.partial(suite_contents, self._recipe.evaluation.suites)
+        yield self._spec(Kind.EVALUATION, number, sections, inputs, work.evaluation, results.EvaluationResult, files)
         if self._recipe.training.selection is not None:
             chosen_by = ("training.selection", "evaluation.max_new_tokens", "sandbox")
             inputs = [*inputs, *self._names(Kind.SELECTION)]

@@ -12,6 +12,7 @@ import selfplay
 from selfplay.compute.clock import Clock
 from selfplay.config.recipe import Recipe
 from selfplay.evaluation.evaluate import gain_rows, metric_rows, metric_values, outcomes_of
+from selfplay.evaluation.suites_of_run import suite_values
 from selfplay.pipeline import rounds_summary
 from selfplay.run.directory import RunDirectory
 from selfplay.run.files import write_json
@@ -25,7 +26,10 @@ PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-veri
 def summarise(run: RunDirectory, stages: rounds_summary.Done, clock: Clock) -> dict[str, Any]:
     """Writes `summary.json` and returns it."""
     recipe = run.recipe
-    evaluations = [metric_values(outcomes_of(stage)) for _, stage in rounds_summary.of_kind(stages, Kind.EVALUATION)]
+    evaluations = [
+        metric_values(outcomes_of(stage)) | suite_values(stage.folder)
+        for _, stage in rounds_summary.of_kind(stages, Kind.EVALUATION)
+    ]
     settings, seed = recipe.evaluation, recipe.seed
     labels = _first_labels(stages)
     best = rounds_summary.best_policy(run, stages)

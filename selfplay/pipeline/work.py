@@ -10,6 +10,7 @@ from selfplay.curation.gates import curation_stage
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import choose_problems, evaluation_stage
 from selfplay.evaluation.selection import selection_stage
+from selfplay.evaluation.suites_of_run import measure_suites, suite_values
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
 from selfplay.run import results
@@ -129,9 +130,12 @@ def selfplay(this: StageWork) -> results.SelfplayResult:
 
 
 def evaluation(this: StageWork) -> results.EvaluationResult:
-    """Held-out accuracy of the policy."""
+    """Held-out accuracy of the policy, and its accuracy on suites where the recipe names some."""
     problems = choose_problems(this.context, seed_problems(this, this.context.recipe.evaluation.split))
-    return evaluation_stage(this.stage, this.context, this.number, _policy(this, this.number), problems)
+    policy = _policy(this, this.number)
+    # Before the held-out problems, whose stage logs all figures together.
+    measure_suites(this.stage, this.context, this.number, policy)
+    return evaluation_stage(this.stage, this.context, this.number, policy, problems, suite_values(this.stage.folder))
 
 
 def selection(this: StageWork) -> results.SelectionResult:

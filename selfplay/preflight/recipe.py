@@ -17,6 +17,7 @@ from selfplay.config.errors import UserError
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchModel
 from selfplay.engines.base import Sampling
+from selfplay.evaluation.suites_of_run import load_suites
 from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import JudgeSettings
 from selfplay.run.records import Seed
@@ -218,6 +219,18 @@ def check_pool(recipe: Recipe) -> list[Finding]:
         count = sum(1 for _ in file_traces(recipe, files))
         findings.append(Finding("training.sft.files", f"{count} traces"))
     return findings
+
+
+def check_suites(recipe: Recipe) -> list[Finding]:
+    """Loads the suites that the recipe measures on.
+
+    Raises:
+        SuiteError: one cannot be used.
+    """
+    return [
+        Finding(f"suite {one.name}", f"{len(one.problems)} problems from {one.source}{', ' * bool(one.note)}{one.note}")
+        for one in load_suites(recipe.evaluation.suites)
+    ]
 
 
 def check_sandbox(recipe: JudgeSettings) -> list[Finding]:

@@ -264,7 +264,8 @@ def _reward_rise(curves: Curves, stage: str, window: int) -> float | None:
 def _heldout(curves: Curves, stage: str) -> dict[str, float]:
     """The last values of all accuracies but pass@k, which rises where a policy only becomes more random.
 
-    What the stage's tables say, such as how many groups are alike, is no accuracy.
+    What the stage's tables say, such as how many groups are alike, is no accuracy; suites are other problems.
     """
     names = curves.named(stage, "").items()
-    return {name: values[-1] for name, values in names if "pass@" not in name and not name.startswith(OF_TABLES)}
+    others = (*OF_TABLES, "suite/")
+    return {name: values[-1] for name, values in names if "pass@" not in name and not name.startswith(others)}
