@@ -94,8 +94,10 @@ CONTROLS = [
 
 @pytest.mark.parametrize("arm", ["algorithm=dpo", *CONTROLS])
 def test_other_arms_take_over_the_common_stages(finished: Path, tmp_path: Path, arm: str) -> None:
+    """They train on two workers at once."""
     run = tmp_path / "run"
-    done = selfplay("run", SMALL, f"training.{arm}", "training.rounds=1", "--run-dir", run, "--reuse", finished)
+    settings = [f"training.{arm}", "training.rounds=1", "compute.workers=2"]
+    done = selfplay("run", SMALL, *settings, "--run-dir", run, "--reuse", finished)
     assert done.returncode == 0, done.stderr
     shared = [name for name in products(run) if not name.startswith(("stages/selfplay", "stages/evaluation_1"))]
     theirs, ours = products(finished), products(run)
