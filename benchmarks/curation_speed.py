@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks._child import Clock, in_child, in_turns, peak_mb
 from benchmarks._synthetic_prompts import overlap_figures, synthetic_prompts
 from selfplay.config.curation import Curation
-from selfplay.curation.decontamination import NgramIndex
+from selfplay.curation.decontamination import LeakIndex
 from selfplay.curation.near_duplicates import MINHASH_SEED
 from selfplay.curation.text_pass import TextPass
 from selfplay.curation.words import words
@@ -79,7 +79,7 @@ def _scattered(number: int) -> int:
 
 def ours(count: int, settings: Curation, clock: Clock) -> set[str]:
     """The ids of all duplicates as a run finds them."""
-    gates = TextPass(settings, {}, [])
+    gates = TextPass(settings, None, [])
     for piece in pieces(count):
         with clock:
             gates.take(piece)
@@ -158,7 +158,7 @@ def decontamination(count: int, items: int) -> dict[str, Any]:
     leaks = np.random.default_rng(1)
     building, finding = Clock(), Clock()
     with building:
-        index = NgramIndex({"benchmark": benchmark}, 13)
+        index = LeakIndex({"benchmark": benchmark}, Curation())
     planted = found = 0
     for piece in pieces(count):
         texts = [prompt.problem for prompt in piece]
@@ -166,7 +166,7 @@ def decontamination(count: int, items: int) -> dict[str, Any]:
             texts[place] += " " + benchmark[f"row {int(leaks.integers(items))}"]
             planted += 1
         with finding:
-            found += sum(index.find(words(text)) is not None for text in texts)
+            found += sum(index.find(text) is not None for text in texts)
     return {
         "benchmark_items": items,
         "planted_leaks": planted,

@@ -123,13 +123,15 @@ class Curation(Section):
     band_rows: Annotated[int, Field(ge=1, le=64)] = 2
     """Rows of each LSH band."""
     decontamination_ngram: Annotated[int, Field(ge=0, le=64)] = 13
-    """Prompts that share this many consecutive words with a held-out problem are dropped; 0 turns it off."""
+    """Texts that share this many consecutive words with a held-out problem are dropped; 0 turns all of it off."""
+    decontamination_characters: Annotated[float, Field(ge=0, le=1)] = 0.75
+    """So are those that hold this share of a problem's runs of 16 letters and digits; 0 leaves that out."""
     decontamination_lcs: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Shared words count only where the longest common subsequence is at least this share of the shorter text."""
     decontamination_spares_seed_wording: bool = False
     """Runs of words that the training seeds contain too are no evidence of a leak: for seeds made from templates."""
     benchmarks: dict[Name, Benchmark] = {}
-    """Further problems that no prompt may contain, by name; the held-out problems always belong to them."""
+    """Further problems that nothing trained on may contain, by name; held-out problems always belong to them."""
     min_words: Annotated[int, Field(ge=0)] = 4
     """Shortest problem, in words."""
     max_words: Annotated[int, Field(ge=1)] = 2000

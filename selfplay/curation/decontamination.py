@@ -1,80 +1,130 @@
-"""Decontamination: prompts that share a run of n words with a problem that must stay unseen.
+"""Decontamination: texts that hold a problem that must stay unseen, or a run of its words.
 
-Where the recipe asks for it, a shared run counts only if the two texts are alike as a whole, by the longest common
-subsequence of their words.
+A text is looked at in two ways, and is a leak by either. By words: a run of n of them is shared with a problem; where
+the recipe asks for it, only if the two texts are alike as a whole, by the longest common subsequence of their words.
+By characters: most of a problem's shingles are in it, which finds short problems, too, whatever was put around them.
+Both see through width and case of letters, soft hyphens, marks, and so through Markdown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import category, normalize
 
 from rapidfuzz.distance import LCSseq
 
-from selfplay.curation.words import words
+from selfplay.config.curation import Curation
+from selfplay.curation.shingles import LENGTH, ShingleIndex
+from selfplay.curation.words import digest_of, words
 
 Tokens = Sequence[str]
+Problems = Mapping[str, Mapping[str, str]]
+"""By benchmark, and by item within it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """A run of words that a prompt has in common with a problem."""
+    """A problem that a text holds."""
 
     benchmark: str
     item: str
     """The problem within its benchmark, such as `row 17`."""
 
+    @property
+    def reason(self) -> str:
+        """Why the text is dropped."""
+        return f"contaminated (by {self.benchmark}, {self.item})"
 
-class NgramIndex:
-    """The runs of n words of problems, and the problems as a whole, which always count. 0.4 kB a word."""
 
-    def __init__(
-        self,
-        benchmarks: Mapping[str, Mapping[str, str]],
-        n: int,
-        ignored: Iterable[str] = (),
-        least_common: float = 0.0,
-    ) -> None:
-        """Takes the problems by benchmark and item.
+class _Plain(dict[int, str]):
+    """For `str.translate`: letters and digits stay, what is invisible goes, anything else is a blank."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        self[code] = char if char.isalnum() else "" if category(char) in ("Cf", "Mn") else " "
+        return self[code]
+
+
+_PLAIN = _Plain()
+
+
+def plain_words(text: str) -> list[str]:
+    """The words of a text without width, case, marks, and what cannot be seen."""
+    return normalize("NFKC", text).casefold().translate(_PLAIN).split()
+
+
+class LeakIndex:
+    """Problems that must stay unseen, which count as a whole too. 0.4 kB a word, and 12 bytes a character."""
+
+    def __init__(self, problems: Problems, settings: Curation, ignored: Iterable[str] = ()) -> None:
+        """Takes the problems.
 
         Args:
-            benchmarks: the problems.
-            n: words of a run.
-            ignored: texts whose runs are common wording and no evidence of a leak.
-            least_common: a shared run counts only if the longest common subsequence of both texts' words has at
-                least this share of the words of the shorter.
+            problems: the problems.
+            settings: how long a run counts, and how alike texts must be.
+            ignored: texts whose wording is common and no evidence of a leak.
         """
-        self._n, self._least_common = n, least_common
+        self._n = settings.decontamination_ngram
+        self._least_common, self._share = settings.decontamination_lcs, settings.decontamination_characters
         self._problems: list[tuple[Leak, list[str]]] = []
-        self._whole: dict[tuple[str, ...], Leak] = {}
+        self._whole: dict[bytes, Leak] = {}
         self._owners: dict[tuple[str, ...], list[int]] = {}
         """The problems with each run, by number."""
-        common = {run for text in ignored for run in self._runs(words(text))}
-        for benchmark, items in benchmarks.items():
+        known = [plain_words(text) for text in ignored]
+        common = {run for tokens in known for run in self._runs(tokens)}
+        for benchmark, items in problems.items():
             for item, text in items.items():
-                self._add(Leak(benchmark, item), words(text), common)
+                self._add(Leak(benchmark, item), text, common)
+        letters = ["".join(tokens) for _, tokens in self._problems] if self._share else []
+        self._shingles = ShingleIndex(letters, ("".join(tokens) for tokens in known))
 
-    def find(self, tokens: Tokens) -> Leak | None:
-        """The first problem that a prompt, by its words, has in common with one; None where there is none."""
-        whole = self._whole.get(tuple(tokens))
+    def find(self, text: str) -> Leak | None:
+        """The first problem that a text holds; None where there is none."""
+        tokens = plain_words(text)
+        whole = next((leak for key in _keys(text, tokens) if (leak := self._whole.get(key))), None)
         if whole is not None:
             return whole
-        shared = sorted({owner for run in self._runs(tokens) for owner in self._owners.get(run, ())})
-        alike = (leak for leak, problem in (self._problems[owner] for owner in shared) if self._alike(tokens, problem))
-        return next(alike, None)
+        shared = {owner for run in self._runs(tokens) for owner in self._owners.get(run, ())}
+        alike = [owner for owner in shared if self._alike(tokens, self._problems[owner][1])]
+        if self._share:
+            alike += self._shingles.find("".join(tokens), self._share)
+        return self._problems[min(alike)][0] if alike else None
 
-    def _add(self, leak: Leak, tokens: list[str], common: set[tuple[str, ...]]) -> None:
+    def _add(self, leak: Leak, text: str, common: set[tuple[str, ...]]) -> None:
+        tokens = plain_words(text)
         for run in self._runs(tokens):
             if run not in common:
                 self._owners.setdefault(run, []).append(len(self._problems))
         self._problems.append((leak, tokens))
-        self._whole.setdefault(tuple(tokens), leak)
+        for key in _keys(text, tokens):
+            self._whole.setdefault(key, leak)
 
     def _runs(self, tokens: Tokens) -> Iterator[tuple[str, ...]]:
         return zip(*(tokens[start:] for start in range(self._n)), strict=False)
 
-    def _alike(self, prompt: Tokens, problem: Tokens) -> bool:
+    def _alike(self, text: Tokens, problem: Tokens) -> bool:
         if not self._least_common:
             return True
-        needed = self._least_common * min(len(prompt), len(problem))
-        return LCSseq.similarity(list(prompt), list(problem)) >= needed
+        needed = self._least_common * min(len(text), len(problem))
+        return LCSseq.similarity(list(text), list(problem)) >= needed
+
+
+def _keys(text: str, tokens: Tokens) -> list[bytes]:
+    """By which a text is the same as a problem: its words and marks, and, unless it is short, its letters alone."""
+    letters = "".join(tokens)
+    seen = "".join(char for char in normalize("NFKC", text) if category(char) != "Cf")
+    return [digest_of(words(seen)), *([digest_of([letters])] if len(letters) >= LENGTH else [])]
+
+
+def leak_index(settings: Curation, problems: Problems, seeds: Iterable[str]) -> LeakIndex | None:
+    """The index of problems that nothing trained on may hold; None where the recipe turns decontamination off.
+
+    Args:
+        settings: of curation.
+        problems: the problems.
+        seeds: training problems, whose wording is no evidence where the recipe says so.
+    """
+    if not settings.decontamination_ngram:
+        return None
+    return LeakIndex(problems, settings, seeds if settings.decontamination_spares_seed_wording else ())

@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from selfplay.config.curation import Curation
-from selfplay.curation.benchmarks import benchmark_problems
 from selfplay.curation.judges import judge_prompts, rejection
+from selfplay.curation.reserved import Reserved
 from selfplay.curation.solving import solve_prompts
 from selfplay.curation.text_pass import TextPass
 from selfplay.run.directory import Stage
@@ -26,7 +26,6 @@ from selfplay.run.records import Judgement, Prompt, Rollout, Seed
 from selfplay.run.results import CurationResult
 from selfplay.stage.context import Context
 
-HELD_OUT = "held-out problems"
 ASKED_AT_ONCE = 4096
 """Prompts that judges and solvers are asked about together."""
 
@@ -82,7 +81,7 @@ def drop_by_text(
     Raises:
         SeedError: a benchmark cannot be read.
     """
-    named = benchmark_problems(settings) if settings.decontamination_ngram else {}
+    reserved = Reserved(settings, heldout, seeds)
     passes: dict[str, TextPass] = {}
 
     def by_domain(prompts: Sequence[Prompt]) -> Iterator[tuple[TextPass, list[Prompt]]]:
@@ -91,9 +90,8 @@ def drop_by_text(
             theirs.setdefault(prompt.domain, []).append(prompt)
         for domain, some in theirs.items():
             if domain not in passes:
-                held = {seed.id: seed.problem for seed in heldout if seed.domain == domain}
-                common = [seed.problem for seed in seeds if seed.domain == domain]
-                passes[domain] = TextPass(settings, {HELD_OUT: held} | named, common)
+                own_seeds = [seed.problem for seed in seeds if seed.domain == domain]
+                passes[domain] = TextPass(settings, reserved.index(domain), own_seeds)
             yield passes[domain], some
 
     for batch in earlier:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from selfplay.config.curation import Curation
-from selfplay.curation.decontamination import NgramIndex
+from selfplay.curation.decontamination import LeakIndex
 from selfplay.curation.near_duplicates import find_near_duplicates
 from selfplay.curation.statements import text_gates
 from selfplay.curation.words import WordSetBuilder, digest_of, words
@@ -20,13 +20,11 @@ WITHIN, ACROSS = "duplicate", "duplicate across rounds"
 class TextPass:
     """Takes prompts in any order, in any pieces, earlier rounds' among them; the outcome is the same."""
 
-    def __init__(self, settings: Curation, benchmarks: Mapping[str, Mapping[str, str]], seeds: Sequence[str]) -> None:
+    def __init__(self, settings: Curation, index: LeakIndex | None, seeds: Sequence[str]) -> None:
         """Takes the settings, the problems that no prompt may contain, and the domain's seed problems."""
         self._settings = settings
         self._gates = text_gates(settings)
-        common = seeds if settings.decontamination_spares_seed_wording else ()
-        n = settings.decontamination_ngram
-        self._index = NgramIndex(benchmarks, n, common, settings.decontamination_lcs) if n else None
+        self._index = index
         self._seeds = {digest_of(words(seed)) for seed in seeds}
         self._near = settings.near_duplicate_jaccard < 1
         self._builder = WordSetBuilder()
@@ -52,9 +50,9 @@ class TextPass:
                 continue
             tokens = words(prompt.problem)
             digest = digest_of(tokens)
-            leak = self._index.find(tokens) if self._index is not None else None
+            leak = self._index.find(prompt.problem) if self._index is not None else None
             if leak is not None:
-                self._dropped[prompt.id] = f"contaminated (by {leak.benchmark}, {leak.item})"
+                self._dropped[prompt.id] = leak.reason
             elif digest in self._seeds:
                 self._dropped[prompt.id] = "copy of a seed"
             else:

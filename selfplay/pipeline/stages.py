@@ -12,8 +12,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from selfplay.concepts.choice import choice_files
 from selfplay.config.em import EM
 from selfplay.config.recipe import Recipe
+from selfplay.config.seeds import UserSeeds
 from selfplay.config.synthesis import Synthesis
 from selfplay.curation.benchmarks import benchmark_contents
+from selfplay.curation.reserved import SETTINGS
 from selfplay.evaluation.suites_of_run import suite_contents
 from selfplay.pipeline import work
 from selfplay.pipeline.lines import line_of
@@ -22,7 +24,7 @@ from selfplay.run.directory import RunDirectory
 from selfplay.run.plan import Kind, Plan, PlannedStage, expected, stage_name
 from selfplay.seeds.stage import may_lack, seed_files
 from selfplay.stage.spec import StageSpec, StageWork, by_name, no_files
-from selfplay.training.external_prompts import external_files
+from selfplay.training.external_prompts import external_files, reads_given_data
 from selfplay.training.traces import trace_files
 
 ROUNDS = frozenset(
@@ -87,8 +89,17 @@ class _Table:
     def _beginnings(self) -> Iterator[StageSpec]:
         recipe = self._recipe
         seeds = functools.partial(work.seeds, lacking=may_lack(recipe))
-        files = functools.partial(seed_files, recipe)
-        yield self._spec(Kind.SEEDS, 0, ("domains",), [], seeds, results.SeedsResult, files)
+        given = any(isinstance(domain.seeds, UserSeeds) for domain in recipe.domains.values())
+        sections = ("domains", *(SETTINGS if given else ()))
+        yield self._spec(
+            Kind.SEEDS,
+            0,
+            sections,
+            [],
+            seeds,
+            results.SeedsResult,
+            lambda: seed_files(recipe) + (benchmark_contents(recipe.curation) if given else ""),
+        )
         if recipe.is_annotated:
             # Which problems need what depends on those that will be measured.
             measured = ("em.rationales", "em.stop", "em.guards", "evaluation.split")
@@ -152,7 +163,8 @@ class _Table:
     def _selfplay(self, number: int) -> StageSpec:
         recipe = self._recipe
         shared = ("algorithm", recipe.training.algorithm, "pool", "thinking", "rewards", "sampling", "lora")
-        sections = (*(f"training.{name}" for name in shared), "sandbox", "labelling")
+        reserved = SETTINGS if reads_given_data(recipe) else ()
+        sections = (*(f"training.{name}" for name in shared), "sandbox", "labelling", *reserved)
         prompts = self._names(Kind.LABELLING, Kind.RELABELLING) or self._names(Kind.CURATION)
         inputs = [self._source, *self._policy(number - 1), *prompts, *self._names(Kind.TEACHER)]
         return self._spec(
@@ -162,7 +174,9 @@ class _Table:
             inputs,
             work.selfplay,
             results.SelfplayResult,
-            lambda: external_files(recipe) + trace_files(recipe),
+            lambda: (
+                external_files(recipe) + trace_files(recipe) + (benchmark_contents(recipe.curation) if reserved else "")
+            ),
         )
 
     def _measurements(self, number: int) -> Iterator[StageSpec]:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Collection, Sequence
 
 from selfplay.curation.gates import curation_stage
+from selfplay.curation.reserved import Reserved, without_leaks
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import choose_problems, evaluation_stage
 from selfplay.evaluation.selection import selection_stage
@@ -26,7 +27,7 @@ from selfplay.synthesis.em_watch import stop_decision
 from selfplay.synthesis.generate import synthesis_stage
 from selfplay.synthesis.measures import measure
 from selfplay.training.base_model import base_model, base_stage, generator_model, scratch_model, train_from_scratch
-from selfplay.training.external_prompts import external_tasks
+from selfplay.training.external_prompts import external_tasks, reads_given_data
 from selfplay.training.feedback import learnable_pairs
 from selfplay.training.prompt_pool import Pools
 from selfplay.training.stage import round_policy, selfplay_stage
@@ -34,7 +35,13 @@ from selfplay.training.stage import round_policy, selfplay_stage
 
 def seeds(this: StageWork, lacking: Collection[str]) -> results.SeedsResult:
     """The seed problems; the fields that they may lack are named."""
-    return seeds_stage(this.stage, this.context.recipe, lacking)
+    recipe = this.context.recipe
+    found = seeds_stage(this.stage, recipe, lacking, lambda splits: without_leaks(recipe.curation, splits))
+    if found.contaminated:
+        this.context.listener.note(
+            f"seeds that hold a problem that must stay unseen were left out: {found.contaminated}"
+        )
+    return found
 
 
 def annotation(this: StageWork) -> results.AnnotationResult:
@@ -124,9 +131,16 @@ def selfplay(this: StageWork) -> results.SelfplayResult:
     """A round of self-play."""
     context, number = this.context, this.number
     train = seed_problems(this, "train")
-    pools = Pools(_tasks(this), external_tasks(context.recipe, train, reserved_problems(this)))
+    reserved = None
+    if reads_given_data(context.recipe):
+        reserved = Reserved(context.recipe.curation, reserved_problems(this), train)
+    given, leaks = external_tasks(context.recipe, train, reserved)
+    if leaks:
+        context.listener.note(f"{leaks} given prompts hold a problem that must stay unseen, and were left out")
+    pools = Pools(_tasks(this), given)
     own_teacher = scratch_model(this.input(Kind.TEACHER)) if this.has(Kind.TEACHER) else None
-    return selfplay_stage(this.stage, context, number, _policy(this, number - 1), pools, train, own_teacher)
+    made = selfplay_stage(this.stage, context, number, _policy(this, number - 1), pools, train, own_teacher, reserved)
+    return made.model_copy(update={"contaminated": leaks}) if leaks else made
 
 
 def evaluation(this: StageWork) -> results.EvaluationResult:

@@ -16,6 +16,7 @@ from selfplay.config.annotation import AnnotatorEngine, Budget, LocalEngine, Ope
 from selfplay.config.errors import UserError
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchModel
+from selfplay.curation.reserved import Reserved
 from selfplay.engines.base import Sampling
 from selfplay.evaluation.suites_of_run import load_suites
 from selfplay.quickstart.seed_problem import Split
@@ -212,8 +213,10 @@ def check_pool(recipe: Recipe) -> list[Finding]:
         splits: dict[Split, list[Seed]] = {split: [] for split in SPLITS}
         for split, (name, domain) in itertools.product(SPLITS, recipe.domains.items()):
             splits[split] += load_seeds(recipe.seed, name, domain, split, may_lack(recipe))
-        found = external_tasks(recipe, splits["train"], splits["dev"] + splits["heldout"])
-        findings.append(Finding("training.pool.external", f"{len(found)} prompts with answers or tests"))
+        reserved = Reserved(recipe.curation, splits["dev"] + splits["heldout"], splits["train"])
+        found, leaks = external_tasks(recipe, splits["train"], reserved)
+        lost = f"; {leaks} more hold a problem that must stay unseen" if leaks else ""
+        findings.append(Finding("training.pool.external", f"{len(found)} prompts with answers or tests{lost}"))
     files = recipe.training.sft.files
     if recipe.training.algorithm == "sft" and files is not None:
         count = sum(1 for _ in file_traces(recipe, files))

@@ -28,6 +28,8 @@ class SeedsResult(StageResult):
 
     problems: dict[str, int]
     """By domain and split, as in `math-train`."""
+    contaminated: dict[str, int] | None = None
+    """Those left out since they hold a problem that must stay unseen, likewise; none where there are none."""
 
 
 class AnnotatorResult(StageResult):
@@ -142,6 +144,8 @@ class SelfplayResult(StageResult):
 
     prompts: int
     sources: dict[str, int]
+    contaminated: int | None = None
+    """Given prompts that were left out since they hold a problem that must stay unseen."""
     rollouts: int | None = None
     not_checked: int | None = None
     tokens: int | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 from selfplay.config.recipe import Domain, Recipe
 from selfplay.config.rows import DatasetRows, FileRows
-from selfplay.config.seeds import DatasetSeeds, FileSeeds, ProceduralSeeds, QuickstartSeeds
+from selfplay.config.seeds import DatasetSeeds, FileSeeds, ProceduralSeeds, QuickstartSeeds, UserSeeds
 from selfplay.quickstart import procedural, seeds
 from selfplay.quickstart.seed_problem import SeedProblem, Split
 from selfplay.run.directory import Stage
@@ -20,6 +20,7 @@ from selfplay.seeds.rows import SeedError, files_of, rows_of
 from verifiers.model import Task, Test
 from verifiers.programs.task_rows import read_task
 
+Decontaminate = Callable[[Mapping[Split, list[Seed]]], Mapping[Split, list[Seed]]]
 SPLITS: tuple[Split, ...] = ("train", "dev", "heldout")
 ANNOTATIONS = frozenset(("concepts", "rationale"))
 _ALONE = ", or set training.pool.arm to external, which trains on the problems as they are"
@@ -31,15 +32,25 @@ REMEDY = {
 }
 
 
-def seeds_stage(stage: Stage, recipe: Recipe, lacking: Collection[str]) -> SeedsResult:
-    """Writes the seeds of every domain and split; see `load_seeds`."""
-    counts = {}
+def seeds_stage(stage: Stage, recipe: Recipe, lacking: Collection[str], without_leaks: Decontaminate) -> SeedsResult:
+    """Writes the seeds of every domain and split.
+
+    Args:
+        stage: what is written to.
+        recipe: the run's.
+        lacking: fields that they may lack; see `load_seeds`.
+        without_leaks: leaves out a domain's seeds that hold a problem that must stay unseen; those that are generated
+            are apart by construction.
+    """
+    counts, lost = {}, {}
     for name, domain in recipe.domains.items():
+        given = {split: load_seeds(recipe.seed, name, domain, split, lacking) for split in SPLITS}
+        left = without_leaks(given) if isinstance(domain.seeds, UserSeeds) else given
         for split in SPLITS:
-            rows = load_seeds(recipe.seed, name, domain, split, lacking)
-            stage.write(f"{name}-{split}", Seed, rows)
-            counts[f"{name}-{split}"] = len(rows)
-    return SeedsResult(problems=counts)
+            stage.write(f"{name}-{split}", Seed, left[split])
+            counts[f"{name}-{split}"] = len(left[split])
+            lost[f"{name}-{split}"] = len(given[split]) - len(left[split])
+    return SeedsResult(problems=counts, contaminated={name: count for name, count in lost.items() if count} or None)
 
 
 def may_lack(recipe: Recipe) -> frozenset[str]:

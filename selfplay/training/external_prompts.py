@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfplay.config.recipe import Recipe
+from selfplay.curation.reserved import Reserved
 from selfplay.run.files import contents_hash
 from selfplay.run.records import LabelledTask, RoundPrompt, Seed
 from selfplay.run.seeding import task_id
@@ -13,25 +14,32 @@ from selfplay.seeds.stage import external_problems
 from selfplay.training.prompt_pool import EXTERNAL, candidate
 
 
-def external_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Sequence[Seed]) -> list[RoundPrompt]:
-    """The external prompts of every domain; none where the recipe's arm has none.
+def reads_given_data(recipe: Recipe) -> bool:
+    """Whether rounds learn from people's own files, whose problems nobody has compared with the held-out ones."""
+    training = recipe.training
+    traces = training.algorithm == "sft" and training.sft.files is not None
+    return traces or (training.pool.arm != "synthetic_only" and bool(training.pool.external))
 
-    They have answers or tests, unless the update rule needs none.
+
+def external_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Reserved | None) -> tuple[list[RoundPrompt], int]:
+    """The external prompts of every domain, and how many were left out since they hold a reserved problem.
+
+    They have answers or tests, unless the update rule needs none. None where the recipe's arm has none.
 
     Args:
         recipe: the run.
         train: the training seeds, which a domain without a file takes.
-        reserved: held-out and development problems, none of which may be trained on.
+        reserved: problems that nothing may be trained on, which files are compared with.
 
     Raises:
-        SeedError: a file has a bad row, or holds a reserved problem, or a domain has nothing to take.
+        SeedError: a file has a bad row, or a domain has nothing to take.
     """
     settings = recipe.training.pool
     if settings.arm == "synthetic_only":
-        return []
+        return [], 0
     needed = recipe.training.needs_labels
-    kept_back = {seed.id for seed in reserved}
     found: list[RoundPrompt] = []
+    leaks = 0
     for name, domain in recipe.domains.items():
         rows = settings.external.get(name)
         seeds = (
@@ -39,21 +47,20 @@ def external_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Sequence[See
             if rows
             else [seed for seed in train if seed.domain == name]
         )
-        for seed in seeds:
-            if seed.id in kept_back:
-                raise SeedError(
-                    f"training.pool.external.{name}: {seed.problem[:80]!r} is a held-out or development problem; "
-                    "remove it"
-                )
         # A problem that stands in a file twice is one prompt.
-        usable = {seed.id: seed for seed in seeds if not needed or seed.task.answer is not None or seed.task.tests}
+        able = {seed.id: seed for seed in seeds if not needed or seed.task.answer is not None or seed.task.tests}
+        usable = able
+        if rows and reserved is not None:
+            usable = {key: seed for key, seed in able.items() if reserved.leak(name, seed.problem) is None}
+            leaks += len(able) - len(usable)
         if not usable:
+            lost = f" ({len(able)} hold a problem that must stay unseen)" if able else ""
             raise SeedError(
-                f"training.pool.external: domain {name} has no problem with an answer or tests; name a file of them "
-                f"in training.pool.external.{name}"
+                f"training.pool.external: domain {name} has no problem with an answer or tests{lost}; name a file of "
+                f"them in training.pool.external.{name}"
             )
         found += [candidate(_task(seed), EXTERNAL, origin=seed.source) for seed in usable.values()]
-    return found
+    return found, leaks
 
 
 def external_files(recipe: Recipe) -> str:

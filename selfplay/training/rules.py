@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfplay import formats
+from selfplay.curation.reserved import Reserved
 from selfplay.engines.base import ModelRef
 from selfplay.rollouts.rollout_log import logged_rollouts
 from selfplay.run.directory import Stage
@@ -40,6 +41,8 @@ class Round:
     seeds: Sequence[Seed]
     teacher: ModelRef | None = None
     """A model that the run trained to learn from."""
+    reserved: Reserved | None = None
+    """Problems that nothing may be trained on, where people's own files are read."""
 
     def train(self, function: Callable[[Job, Placement], dict[str, float]], job: Job) -> None:
         """Trains the policy by a function of `selfplay.trl_trainers` and keeps the result in the stage."""

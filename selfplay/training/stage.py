@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from selfplay.config.training import UpdateRule
+from selfplay.curation.reserved import Reserved
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage
 from selfplay.run.records import RoundPrompt, Seed
@@ -35,6 +36,7 @@ def selfplay_stage(
     pools: Pools,
     seeds: Sequence[Seed],
     teacher: ModelRef | None = None,
+    reserved: Reserved | None = None,
 ) -> SelfplayResult:
     """Runs round `number`; writes `prompts`, `rollouts` and the policy it made.
 
@@ -46,6 +48,7 @@ def selfplay_stage(
         pools: the tasks that rounds may draw from.
         seeds: training seeds, which the control learns from.
         teacher: a model that the run trained for SFT from a teacher.
+        reserved: problems that nothing may be trained on, where people's own files are read.
 
     Raises:
         NothingToLearn: no prompt, pair or sample is left to train on.
@@ -55,7 +58,7 @@ def selfplay_stage(
     short = missed_shares(chosen, context.recipe.training.pool, number)
     if short:
         context.listener.note(f"round {number}: {short}, for want of more")
-    this = Round(stage, context, number, policy, [one.task for one in chosen], seeds, teacher)
+    this = Round(stage, context, number, policy, [one.task for one in chosen], seeds, teacher, reserved)
     made = RULES[context.recipe.training.algorithm](this)
     return SelfplayResult(prompts=len(chosen), sources=source_counts(chosen), **made)
 

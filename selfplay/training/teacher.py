@@ -47,7 +47,7 @@ def learn_from_teacher(this: Round) -> Counts:
     lost, lengths, samples = Counter[str](), Counter[str](), 0
     for dropped, tokens in this.stage.columns("traces", Trace, ("dropped", "tokens")):
         if dropped:
-            lost[dropped] += 1
+            lost[dropped.partition(" (")[0]] += 1
             continue
         samples += 1
         if tokens is not None:
@@ -84,7 +84,7 @@ def _asked(this: Round, settings: SFTRule) -> Iterator[Trace]:
 def _told(this: Round, one: Completion, model: str) -> Trace:
     fault = "the endpoint refused it" if one.refusal else "" if one.sample.complete else "cut at the token limit"
     task = one.task
-    found = FoundTrace(model, task.domain, one.prompt, task.task.language, one.text)
+    found = FoundTrace(model, task.domain, one.prompt, task.problem, task.task.language, one.text)
     return _trace(this, found, TEACHER, fault, task.id, one.index)
 
 
@@ -100,7 +100,9 @@ def _read(this: Round, settings: SFTRule) -> Iterator[Trace]:
     if settings.files is None:
         return
     for place, found in enumerate(file_traces(this.context.recipe, settings.files)):
-        yield _trace(this, found, FILES, "", content_id("trace prompt", found.prompt), place)
+        leak = this.reserved.leak(found.domain, found.problem) if this.reserved is not None else None
+        fault = "" if leak is None else leak.reason
+        yield _trace(this, found, FILES, fault, content_id("trace prompt", found.prompt), place)
 
 
 def _trace(this: Round, found: FoundTrace, source: str, fault: str, task_id: str, index: int) -> Trace:

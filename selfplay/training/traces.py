@@ -37,6 +37,8 @@ class FoundTrace(NamedTuple):
     domain: str
     prompt: str
     """The policy's prompt."""
+    problem: str
+    """What it asks, without the template where a row tells them apart."""
     language: str
     """That of the program, where it is one."""
     text: str
@@ -125,5 +127,5 @@ def _read(recipe: Recipe, settings: TraceFiles, where: str, row: dict[str, Any])
     if isinstance(problem, str):
         prompt = formats.solver_input(own, dataclasses.replace(task, problem=problem))
     if isinstance(prompt, str):
-        return FoundTrace(where, domain, prompt, task.language, trace)
+        return FoundTrace(where, domain, prompt, problem if isinstance(problem, str) else prompt, task.language, trace)
     raise SeedError(f"{where}: needs `{settings.problem}` (training.sft.files.problem) or `prompt`, a text")

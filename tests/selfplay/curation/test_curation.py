@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay.config.curation import Curation
-from selfplay.curation.decontamination import NgramIndex
+from selfplay.curation.decontamination import LeakIndex
 from selfplay.curation.gates import drop_by_text
-from selfplay.curation.words import words
 from selfplay.run.records import Prompt, Seed
 from verifiers.model import Task
 
@@ -137,9 +136,10 @@ def test_wording_of_the_seeds_can_be_spared() -> None:
 
 
 def test_a_short_heldout_problem_is_found_whole() -> None:
-    index = NgramIndex({"heldout": {"1": "What is 2 + 2?"}}, 13)
-    assert index.find(words("what is 2+2 ?")) is not None
-    assert index.find(words("what is 2 + 3?")) is None
+    index = LeakIndex({"heldout": {"1": "What is 2 + 2?"}}, Curation())
+    assert index.find("what is 2+2 ?") is not None
+    assert index.find("what is 2 + 3?") is None
+    assert index.find("what is 2 - 2?") is None
 
 
 @given(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,19 @@ import pytest
 
 from selfplay.config.curation import Curation
 from selfplay.curation.benchmarks import benchmark_contents, benchmark_problems
-from selfplay.curation.decontamination import Leak, NgramIndex
-from selfplay.curation.gates import HELD_OUT
+from selfplay.curation.decontamination import Leak, LeakIndex, Problems
+from selfplay.curation.reserved import HELD_OUT
 from selfplay.curation.words import words
 from selfplay.seeds.rows import SeedError
 from tests.selfplay.curation.test_curation import curate, prompt, seed
+
+
+def index_of(
+    problems: Problems, n: int, ignored: Iterable[str] = (), lcs: float = 0.0, share: float = 0.0
+) -> LeakIndex:
+    named = {"ngram": n, "lcs": lcs, "characters": share}
+    settings = Curation.model_validate({f"decontamination_{name}": value for name, value in named.items()})
+    return LeakIndex(problems, settings, ignored)
 
 
 def runs(text: str, n: int) -> set[tuple[str, ...]]:
@@ -41,8 +50,8 @@ def test_leaks_are_those_of_plain_sets(trial: int) -> None:
         *(runs(common, n) for common in ignored), set()
     )
     whole = {tuple(words(problem)) for problem in problems}
-    index = NgramIndex(benchmarks, n, ignored)
-    found = [index.find(words(one)) for one in prompts]
+    index = index_of(benchmarks, n, ignored)
+    found = [index.find(one) for one in prompts]
     assert [leak is not None for leak in found] == [
         tuple(words(one)) in whole or bool(runs(one, n) & evidence) for one in prompts
     ]
@@ -59,18 +68,46 @@ COMMON = "let m and n be coprime positive integers such that the answer is m ove
 def test_a_shared_run_counts_only_where_the_texts_are_alike() -> None:
     other = f"How many ways are there to tile a board of nine squares ? {COMMON} find m + n"
     benchmark = {"aime": {"row 1": f"A circle touches three sides of a square of area ten . {COMMON} find m + n"}}
-    assert NgramIndex(benchmark, 13).find(words(other)) == Leak("aime", "row 1")
-    assert NgramIndex(benchmark, 13, (), 0.9).find(words(other)) is None
+    assert index_of(benchmark, 13).find(other) == Leak("aime", "row 1")
+    assert index_of(benchmark, 13, (), 0.9).find(other) is None
     changed = benchmark["aime"]["row 1"].replace("ten", "twelve")
-    assert NgramIndex(benchmark, 13, (), 0.9).find(words(changed)) == Leak("aime", "row 1")
+    assert index_of(benchmark, 13, (), 0.9).find(changed) == Leak("aime", "row 1")
 
 
 def test_a_short_run_with_a_subsequence_finds_reworded_problems() -> None:
     reworded = STORY.replace("red apples", "ripe apples").replace("green pears", "fresh pears")
-    index = NgramIndex({"gsm8k": {"row 7": STORY}}, 4, (), 0.8)
+    index = index_of({"gsm8k": {"row 7": STORY}}, 4, (), 0.8)
     unrelated = "she gives half of her time to the club and how many hours is that in all"
-    assert index.find(words(reworded)) == Leak("gsm8k", "row 7")
-    assert index.find(words(unrelated)) is None
+    assert index.find(reworded) == Leak("gsm8k", "row 7")
+    assert index.find(unrelated) is None
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        lambda text: text,
+        lambda text: " ".join(f"{word}," if place % 3 == 0 else word for place, word in enumerate(text.split())),
+        lambda text: "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in text),
+        "\u00ad".join,
+        lambda text: " ".join(f"**{word}**" if len(word) > 4 else word for word in text.split()),
+        lambda text: f"{text} Explain each step of your reasoning, and give units.",
+        lambda text: f"Here is a puzzle for you, my friend. {text}",
+        lambda text: text.replace(" ", "\u200b \n\n> "),
+    ],
+)
+def test_a_leak_is_seen_through_what_is_put_into_it_and_around_it(disguise: Callable[[str], str]) -> None:
+    short = "How many primes are less than 30?"
+    index = index_of({"mine": {"row 1": STORY, "row 2": short}}, 13, share=0.75)
+    assert index.find(disguise(STORY)) == Leak("mine", "row 1")
+    assert index.find(disguise(short)) == Leak("mine", "row 2")
+
+
+def test_a_problem_of_the_same_kind_is_no_leak() -> None:
+    index = index_of({"mine": {"row 1": STORY, "row 2": "How many primes are less than 30?", "row 3": "2 + 2"}}, 13)
+    other = "Anna has 5 red pencils and 2 green pens. She gives half of her pens to Ben after lunch. How many has she?"
+    assert index.find(other) is None
+    assert index.find("How many squares are less than 30 cm wide?") is None
+    assert index.find("2 * 2") is None, "where letters are few, marks tell texts apart"
 
 
 def rows(folder: Path, name: str, texts: list[str], column: str = "problem") -> str:

@@ -99,7 +99,7 @@ def prompts(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         Seed,
         load_seeds(0, "code", recipe.domains["code"], "train", may_lack(recipe)),
     )
-    external = external_tasks(recipe, read_table(folder / "seeds.parquet", Seed), [])
+    external, _ = external_tasks(recipe, read_table(folder / "seeds.parquet", Seed), None)
     chosen = choose(Pools({1: []}, external), PromptPool(arm="external"), Draw(0, 0.0, 1), 1)
     write_table(folder / "prompts.parquet", RoundPrompt, chosen)
     return {one.task.problem: one for one in read_table(folder / "prompts.parquet", RoundPrompt)}

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from selfplay.config.recipe import Recipe
+from selfplay.curation.reserved import Reserved
 from selfplay.engines.api.wire import read_sample
 from selfplay.engines.base import ModelRef
 from selfplay.rollouts.judge import Judge
@@ -57,7 +58,7 @@ def server() -> Iterator[OpenAIServer]:
 
 
 @contextlib.contextmanager
-def round_of(folder: Path, model: ModelRef, sft: dict[str, Any]) -> Iterator[Round]:
+def round_of(folder: Path, model: ModelRef, sft: dict[str, Any], reserved: Reserved | None = None) -> Iterator[Round]:
     recipe = Recipe.model_validate(
         {
             "name": "r",
@@ -71,7 +72,7 @@ def round_of(folder: Path, model: ModelRef, sft: dict[str, Any]) -> Iterator[Rou
         context = Context(run, InProcess(), judge, Quiet(), NoClock())  # type: ignore[arg-type]
         stage = run.stage("selfplay_1")
         stage.folder.mkdir(parents=True)
-        yield Round(stage, context, 1, model, TASKS, [])
+        yield Round(stage, context, 1, model, TASKS, [], reserved=reserved)
         judge.close()
 
 
