@@ -15,7 +15,7 @@ HELD_OUT = "held-out problems"
 SETTINGS = tuple(
     f"curation.{name}" for name in Curation.model_fields if name == "benchmarks" or name.startswith("decontamination_")
 )
-"""What an outcome depends on, for the table of stages."""
+"""Settings that an outcome depends on, for the table of stages."""
 
 
 class Reserved:
@@ -41,7 +41,7 @@ class Reserved:
         self._indices: dict[str, LeakIndex | None] = {}
 
     def index(self, domain: str) -> LeakIndex | None:
-        """What a domain's texts are looked up in; None where decontamination is off."""
+        """The index for the texts of a domain; None where decontamination is off."""
         if domain not in self._indices:
             held = {seed.id: seed.problem for seed in self._heldout if seed.domain == domain}
             common = (seed.problem for seed in self._seeds if seed.domain == domain)

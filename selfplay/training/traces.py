@@ -38,7 +38,7 @@ class FoundTrace(NamedTuple):
     prompt: str
     """The policy's prompt."""
     problem: str
-    """What it asks, without the template where a row tells them apart."""
+    """The problem in it, without the template where a row tells them apart."""
     language: str
     """That of the program, where it is one."""
     text: str
