@@ -20,7 +20,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("verifiers",),
     ("selfplay.config",),
     ("selfplay.run", "selfplay.formats"),
-    ("selfplay.compute", "selfplay.quickstart", "selfplay.tracking"),
+    ("selfplay.compute", "selfplay.planning", "selfplay.quickstart", "selfplay.tracking"),
     ("selfplay.engines", "selfplay.watching"),
     ("selfplay.rollouts", "selfplay.report"),
     ("selfplay.trl_trainers", "selfplay.export"),

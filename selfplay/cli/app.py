@@ -9,6 +9,7 @@ import typer
 
 from selfplay.cli.evaluate import compare, evaluate
 from selfplay.cli.models import import_gguf
+from selfplay.cli.plan import plan
 from selfplay.cli.prompts import export_app, prompts
 from selfplay.cli.rollouts import rollouts
 from selfplay.cli.run import check, run, synthesize
@@ -30,6 +31,7 @@ app.command()(run)
 app.command()(check)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(plan)
 app.command()(status)
 app.command()(report)
 app.command()(prompts)

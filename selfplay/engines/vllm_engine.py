@@ -168,7 +168,7 @@ def _load(job: ShardJob) -> _Open:
 
     # Without the format it would take pickles where there are no safetensors.
     presets = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm", "load_format": "safetensors"}
-    settings = presets | engine_args
+    settings = presets | within_reach(model, engine_args)
     if job.device == "cpu":
         # Compiling for a CPU takes longer than a small model's whole work. Where a prompt is prefilled in pieces, the
         # token that its piece has drawn is taken back from the request's generator, which torch has for GPUs only.
@@ -177,6 +177,25 @@ def _load(job: ShardJob) -> _Open:
     tokenizer = llm.get_tokenizer()
     _open.append(_Open(key, shape, llm, tokenizer, _end_ids(model, tokenizer)))
     return _open[0]
+
+
+def within_reach(model: ModelRef, engine_args: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, with no longer sequence than the model was made for: vLLM would refuse to open it.
+
+    One section of a recipe is for all its models, of which a generator may reach less far than the policy. What is
+    stretched, by its own configuration or by `hf_overrides`, is left as it is.
+    """
+    from transformers import AutoConfig
+
+    asked = engine_args.get("max_model_len")
+    if not isinstance(asked, int) or "hf_overrides" in engine_args:
+        return engine_args
+    config = AutoConfig.from_pretrained(model.path, revision=model.revision or "main", **UNTRUSTED).get_text_config()
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    most = getattr(config, "max_position_embeddings", None)
+    if not isinstance(most, int) or rope.get("rope_type", "default") != "default":
+        return engine_args
+    return engine_args | {"max_model_len": min(asked, most)}
 
 
 def _shape(model: ModelRef, engine_args: dict[str, Any]) -> str:

@@ -113,7 +113,9 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     Raises:
         UserError: what is wrong, in one sentence with its remedy.
     """
+    from selfplay.pipeline.launch import gpu_count
     from selfplay.preflight import recipe as preflight
+    from selfplay.preflight.fit import fits_here
     from selfplay.preflight.prompts import check_prompts
     from selfplay.preflight.rewards import check_rewards
     from selfplay.tracking.sinks import check_trackers
@@ -123,6 +125,10 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     preflight.check_trainer_arguments(own, own.compute.workers or 1)
     preflight.check_engine(own)
     findings = preflight.check_models(own) + check_rewards(own)
+    # The number of GPUs may be another one than the recipe asks for, which `run` tells of.
+    gpus = gpu_count()
+    count = own.compute.workers or max(gpus // own.engine.ranks, 1)
+    findings += fits_here(own, gpus, count, Path("runs") / own.name)
     findings += preflight.check_endpoints(preflight.annotators(own)) + preflight.check_sandbox(own)
     findings += (
         preflight.check_suites(own) + preflight.check_pool(own) + preflight.check_endpoints(preflight.teachers(own))

@@ -20,6 +20,7 @@ from selfplay.pipeline.listener import RunListener
 from selfplay.pipeline.main_loop import run_pipeline
 from selfplay.pipeline.stage_runner import Reached
 from selfplay.pipeline.stages import is_finished, planned, stage_table
+from selfplay.preflight.fit import demand_room
 from selfplay.preflight.prompts import check_prompts
 from selfplay.preflight.recipe import (
     annotators,
@@ -63,6 +64,7 @@ def launch(
         WorkerError: a worker failed.
         NothingToLearn: no prompt survived.
         HubError: the run has ended, but the hub did not take its policy.
+        DoesNotFit: the machine has too little memory, or no GPU for a large model.
         TrackerMissing: the recipe names a tracker that is not installed.
         AlarmStop: an alarm was raised that the recipe wants to stop the run.
     """
@@ -78,6 +80,7 @@ def launch(
         clock = Clock(run_path / "clock.json", workers)
         if not is_finished(run, table) or extension.again:
             if uses_workers(recipe, table, until):
+                demand_room(recipe, device, count, run_path)
                 workers.start(functools.partial(check_all_but_rewards, recipe, count))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
             check_pool(recipe)

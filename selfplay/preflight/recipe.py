@@ -112,7 +112,7 @@ def check_models(recipe: Recipe) -> list[Finding]:
     from selfplay.engines.model_files import ModelError, check_weights
 
     findings = []
-    for field, settings in _named_models(recipe).items():
+    for field, settings in named_models(recipe).items():
         try:
             found = look_up(settings.name, settings.revision)
             here = found is not None and check_weights(settings.name, settings.revision)
@@ -128,7 +128,7 @@ def check_models(recipe: Recipe) -> list[Finding]:
     return findings
 
 
-def _named_models(recipe: Recipe) -> dict[str, PretrainedModel | LocalEngine]:
+def named_models(recipe: Recipe) -> dict[str, PretrainedModel | LocalEngine]:
     """The models that the recipe names, by the field that does."""
     named: dict[str, Any] = {"model": recipe.model, "generator": recipe.generator}
     named |= {one.field: one.engine for one in (*annotators(recipe), *teachers(recipe), *prompt_engines(recipe))}

@@ -1,0 +1,93 @@
+"""How many problems, prompts and tasks a run will have: from its files, and from shares that are assumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfplay.config.recipe import Recipe
+from selfplay.config.rows import DatasetRows, FileRows
+from selfplay.config.seeds import DatasetSeeds, FileSeeds, Seeds
+from selfplay.planning.rates import Rates, UnusableRates
+from verifiers.untrusted.files import demand_file, open_file
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of a whole recipe, over all domains."""
+
+    seeds: int
+    drawn: int
+    """Completions of the prompt model."""
+    curated: int
+    labelled: int
+    external: int
+    traces: int
+    """Rows of trace files."""
+    synthetic: bool
+    needs_labels: bool
+
+    def tasks(self, asked: int) -> int:
+        """Tasks of a round: as many as the rule takes, where there are so many."""
+        there = self.external + (self.labelled if self.synthetic else 0)
+        return min(asked, there) if asked else there
+
+    def unlabelled(self, asked: int) -> int:
+        """Prompts of a round for a rule that may need no labels."""
+        there = self.tasks(0) if self.needs_labels else self.external + self.curated
+        return min(asked, there) if asked else there
+
+
+def counts_of(recipe: Recipe, rates: Rates, seeds: int | None = None) -> Counts:
+    """The numbers; files are counted, data sets of the hub are not read.
+
+    Args:
+        recipe: the run.
+        rates: for the shares that remain.
+        seeds: training seeds of each domain, in place of those of the files.
+    """
+    train = sum(_seeds(domain.seeds, rates) if seeds is None else seeds for domain in recipe.domains.values())
+    drawn = 0
+    if recipe.synthesises:
+        drawn = sum(recipe.synthesis.prompts_of(name) for name in recipe.domains) * recipe.synthesis.passes
+    curated = int(drawn * rates.curated_share)
+    pool = recipe.training.pool
+    files = [_rows(source, rates) for source in pool.external.values()]
+    external = sum(files) if files else train
+    own = recipe.training.sft.files
+    return Counts(
+        seeds=train,
+        drawn=drawn,
+        curated=curated,
+        labelled=int(curated * rates.labelled_share),
+        external=0 if pool.arm == "synthetic_only" else external,
+        traces=sum(rows_of(Path(file)) for file in own.paths) if own is not None else 0,
+        synthetic=pool.arm != "external",
+        needs_labels=recipe.training.needs_labels,
+    )
+
+
+def _seeds(source: Seeds, rates: Rates) -> int:
+    if isinstance(source, FileSeeds):
+        held = source.heldout_share if source.heldout is None else 0.0
+        return int(_rows(source.train, rates) * (1 - held))
+    return rates.seeds if isinstance(source, DatasetSeeds) else source.train
+
+
+def _rows(source: FileRows | DatasetRows, rates: Rates) -> int:
+    return rows_of(Path(source.path)) if isinstance(source, FileRows) else rates.seeds
+
+
+def rows_of(file: Path) -> int:
+    """Rows of a Parquet file, lines of another one; 0 of one that is not there, which `selfplay check` tells of."""
+    if not file.is_file():
+        return 0
+    if file.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        demand_file(file, UnusableRates)
+        return int(pq.read_metadata(file).num_rows)
+    with open_file(file, UnusableRates) as opened:
+        return sum(block.count(b"\n") for block in iter(lambda: opened.read(BLOCK), b""))

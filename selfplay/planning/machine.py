@@ -1,0 +1,126 @@
+"""The machine that a plan is for: the GPUs that somebody names, or those of this one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfplay.config.errors import UserError
+from selfplay.planning.rates import CARDS, CPU, Card
+from verifiers.untrusted.files import read_text
+
+GIB = 2**30
+CONTEXT = int(1.5 * GIB)
+"""What a driver's context, its kernels and the libraries' work spaces take of a GPU."""
+USABLE = 0.97
+"""Share of the rest that tensors can fill: the allocator leaves gaps."""
+MOST_GPUS = 4096
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+class UnknownMachine(UserError):
+    """A machine that nobody can plan for; the message shows how one is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The devices that models run on, all alike; without GPUs, the processes that share the host's memory."""
+
+    card: Card
+    devices: int
+    device_bytes: int
+    """Memory of one device."""
+    host_bytes: int | None = None
+    """Memory of the host; None where it is not known."""
+    disk_bytes: int | None = None
+    """Free space where the run will lie; None where it is not known."""
+
+    @property
+    def device(self) -> str:
+        """`cuda` or `cpu`."""
+        return "cpu" if self.card is CPU else "cuda"
+
+    @property
+    def usable(self) -> int:
+        """Bytes of one device that a model and its work may take."""
+        return self.device_bytes if self.device == "cpu" else int((self.device_bytes - CONTEXT) * USABLE)
+
+    def __str__(self) -> str:
+        if self.device == "cpu":
+            return f"{self.devices} processes on a CPU with {(self.host_bytes or 0) / GIB:.0f} GiB"
+        return f"{self.devices} x {self.device_bytes / GIB:.0f} GiB ({self.card.name})"
+
+
+def named(text: str) -> Machine:
+    """The machine that `8x80`, `1x24` or `8xH100` means: GPUs, and the GiB of each or its name.
+
+    Raises:
+        UnknownMachine: it means none.
+    """
+    count, by, what = text.rpartition("x")
+    wanted = [card for card in CARDS if card.name.lower() == what.lower() or card.gib == _number(what)]
+    number = _number(count) if by else 1
+    if not number or not 1 <= number <= MOST_GPUS or not wanted:
+        known = ", ".join(f"{card.name} ({card.gib})" for card in CARDS)
+        raise UnknownMachine(f"--gpus {text[:40]}: is no number of GPUs and their GiB, such as 8x80; known are {known}")
+    # Of several cards with so much memory the slowest, so that the hours are no promise.
+    card = min(wanted, key=lambda one: one.flops)
+    return Machine(card, number, card.gib * GIB)
+
+
+def of_nodes(text: str) -> Machine:
+    """The machine that `1x8x80` means: nodes, GPUs of each, and their GiB.
+
+    Raises:
+        UnknownMachine: it means none, or several nodes, over which no run is spread.
+    """
+    nodes, _, gpus = text.partition("x")
+    if "x" not in gpus or not _number(nodes):
+        raise UnknownMachine(f"--nodes {text[:40]}: is no number of nodes, GPUs and GiB, such as 1x8x80")
+    if _number(nodes) != 1:
+        raise UnknownMachine(
+            f"--nodes {text[:40]}: a run uses the GPUs of one machine; plan it with --gpus {gpus[:20]}, or split its "
+            "work over runs"
+        )
+    return named(gpus)
+
+
+def here(device: str, workers: int, gpus_each: int, folder: Path) -> Machine:
+    """This machine, as a run with so many workers would use it.
+
+    Args:
+        device: `cpu` or `cuda`.
+        workers: processes that hold models.
+        gpus_each: GPUs of each worker.
+        folder: where the run will lie.
+    """
+    host, disk = _host_bytes(), shutil.disk_usage(_existing(folder)).free
+    if device == "cpu":
+        return Machine(CPU, workers, host // workers, host, disk)
+    import torch
+
+    properties = torch.cuda.get_device_properties(0)
+    total = int(properties.total_memory)
+    by_name = [card for card in CARDS if card.name.lower() in properties.name.lower()]
+    near = min(CARDS, key=lambda card: abs(card.gib * GIB - total))
+    return Machine(by_name[0] if by_name else near, workers * gpus_each, total, host, disk)
+
+
+def _host_bytes() -> int:
+    """The memory of this host, or of the container that this process is in."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if not _CGROUP_LIMIT.is_file():
+        return whole
+    limit = read_text(_CGROUP_LIMIT, UnknownMachine).strip()
+    return min(whole, int(limit)) if limit.isdecimal() else whole
+
+
+def _existing(folder: Path) -> Path:
+    folder = folder.absolute()
+    return next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 8 else None

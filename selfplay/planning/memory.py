@@ -1,0 +1,181 @@
+"""Bytes that a training step, and a generation, hold at their fullest moment on one device.
+
+A formula for each term, from sizes alone. They were fitted to nothing: each counts the tensors that PyTorch's autograd,
+transformers' attention and TRL's trainers hold, and `python -m benchmarks plan_memory` measures how far off they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from selfplay.planning.architecture import Architecture
+
+FLOAT = 4
+BRAIN = 2
+LOGIT_TILE = (4096, 32768)
+"""Tokens and vocabulary entries of the tile in which TRL's fused head computes logits (trl/kernels/chunked_logprob)."""
+TILE_COPIES = {"cpu": 8, "cuda": 1}
+"""Tensors of a tile's size: on a GPU a kernel works in place, on a CPU torch makes new ones."""
+SAMPLED_COPIES = 6
+"""Tensors [sequences, vocabulary] of one sampling step: logits, in float32, sorted, softmax, cumulated, places."""
+
+Terms = dict[str, int]
+"""Bytes by the name of what takes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """One update of a model, as memory sees it."""
+
+    model: Architecture
+    trained: int
+    """Parameters with gradients: all, or those of an adapter."""
+    device: str
+    weight_bytes: int = FLOAT
+    """Bytes of a weight that is held: 4 where all weights are trained."""
+    sequences: int = 1
+    """Of one micro-batch on one device; DPO has two for each pair."""
+    tokens: int = 1
+    """Of the longest sequence, prompt included."""
+    accumulates: bool = False
+    """Whether gradients stay from one micro-batch to the next."""
+    checkpointing: bool = False
+    """Whether activations are computed twice."""
+    autocast: bool = False
+    """Whether layers compute in bfloat16."""
+    reference: bool = False
+    """Whether a second model stands beside it."""
+    ranks: int = 1
+    optimiser_bytes: float = 2.0 * FLOAT
+    """Bytes of the optimiser's state for each trained parameter."""
+    flash: bool = False
+    """Whether attention needs no mask of [tokens, tokens]."""
+
+
+def training_terms(step: Training) -> Terms:
+    """The terms at the fullest of the three moments of a step.
+
+    The first backward operations, when all activations are held; the recomputation of a checkpointed layer; and the
+    end of the backward pass, when all gradients are.
+    """
+    model, whole = step.model, step.trained == step.model.parameters
+    casts = model.parameters * BRAIN if step.autocast and step.weight_bytes == FLOAT else 0
+    buckets = step.trained * FLOAT if step.ranks > 1 else 0
+    held: Terms = {
+        "weights": model.parameters * step.weight_bytes + (0 if whole else step.trained * FLOAT),
+        "optimiser": int(step.trained * step.optimiser_bytes),
+        "reference": model.parameters * FLOAT if step.reference else 0,
+        "buffers": casts + buckets + mask_bytes(step),
+    }
+    gradients = step.trained * FLOAT
+    of_head = model.head * FLOAT if whole else 0
+    begun = gradients + of_head if step.accumulates else of_head
+    kept, layer = kept_activations(step), layer_activations(step)
+    tile = logit_tile(step)
+    moments = [{"gradients": begun, "logits": tile, "activations": kept}]
+    if step.checkpointing:
+        moments.append({"gradients": begun, "logits": 0, "activations": kept + layer})
+    ends = 2 * step.sequences * step.tokens * model.hidden * FLOAT
+    of_embedding = of_head if model.tied or not whole else model.head * FLOAT
+    moments.append({"gradients": gradients + of_embedding, "logits": 0, "activations": ends})
+    return held | max(moments, key=lambda moment: sum(moment.values()))
+
+
+def layer_activations(step: Training) -> int:
+    """What one layer keeps for its backward pass: inputs of its linear layers and norms, heads, and products."""
+    model, places = step.model, step.sequences * step.tokens
+    heads = 3 * (model.query + 2 * model.key_value) + model.query
+    wide = 4 * model.intermediate * model.experts_a_token
+    sent = 3 * model.hidden * model.experts_a_token if model.experts else 0
+    # Norms compute in float32; what lies between them is counted as wide, which bfloat16 makes an upper bound.
+    return places * FLOAT * (8 * model.hidden + heads + wide + sent)
+
+
+def kept_activations(step: Training) -> int:
+    """What all layers keep; of a checkpointed one only its input."""
+    if not step.checkpointing:
+        return step.model.layers * layer_activations(step)
+    width = FLOAT if step.weight_bytes == FLOAT else BRAIN
+    return step.model.layers * step.sequences * step.tokens * step.model.hidden * width
+
+
+def logit_tile(step: Training) -> int:
+    """The head's tile of logits, and its float32 gradient of the hidden states."""
+    rows, columns = LOGIT_TILE
+    places = step.sequences * step.tokens
+    width = BRAIN if step.autocast else FLOAT
+    tile = min(places, rows) * min(columns, step.model.vocabulary) * width * TILE_COPIES[step.device]
+    return tile + places * step.model.hidden * FLOAT
+
+
+def mask_bytes(step: Training) -> int:
+    """A mask of [tokens, tokens] for each sequence, as bool and as what the kernel adds; one sequence needs none."""
+    if step.flash or step.sequences == 1:
+        return 0
+    return int(step.sequences * step.tokens**2 * (1 + (BRAIN if step.autocast else FLOAT)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """Sampling by transformers, as memory sees it."""
+
+    model: Architecture
+    weight_bytes: int = BRAIN
+    sequences: int = 1
+    prompt: int = 1
+    """Tokens of the longest prompt."""
+    completion: int = 1
+    """Tokens of the longest completion."""
+    beside: Terms = field(default_factory=dict)
+    """What else lies on the device meanwhile, such as an optimiser."""
+    cache_bytes: float = 0.0
+    """Bytes of each number of the cache; 0 takes those of a weight."""
+
+
+def generation_terms(step: Generation) -> Terms:
+    """The terms at the fuller of two moments: when the prompts are read, and when the longest completion ends."""
+    model = step.model
+    width = step.cache_bytes or step.weight_bytes
+    # A layer's keys grow by copying: one layer is there twice.
+    a_token = model.cache * width * (1 + 0.5 / model.layers)
+    asked = step.sequences * step.prompt
+    read = asked * FLOAT * (4 * model.hidden + 2 * model.query + 3 * model.intermediate * model.experts_a_token)
+    logits = SAMPLED_COPIES * step.sequences * model.vocabulary * FLOAT
+    moments = [
+        {"cache": int(asked * a_token), "logits": 0, "activations": read},
+        {"cache": int((asked + step.sequences * step.completion) * a_token), "logits": logits, "activations": 0},
+    ]
+    terms: Terms = {"weights": model.parameters * step.weight_bytes} | step.beside
+    return terms | max(moments, key=lambda moment: sum(moment.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Sampling by vLLM: it takes a share of the device at once, and what weights leave of it is its cache."""
+
+    terms: Terms
+    """Bytes that it must have to hold its longest sequence once."""
+    cache_tokens: int
+    """Tokens that the rest of its share holds."""
+
+
+ENGINE_BYTES = int(2.5 * 2**30)
+"""What vLLM keeps beside weights and cache: its largest prefill, graphs, buffers. An assumption, as measured by others
+for prefills of 8,192 tokens."""
+
+
+def served_terms(model: Architecture, weight_bytes: int, share: int, longest: int, ranks: int) -> Served:
+    """vLLM with its cache.
+
+    Args:
+        model: its sizes.
+        weight_bytes: of each weight, and of each number in the cache.
+        share: bytes of the device that it may take.
+        longest: its `max_model_len`, tokens.
+        ranks: devices over which weights and cache are cut.
+    """
+    weights = model.parameters * weight_bytes // ranks
+    # Heads that are fewer than the ranks are held by several of them.
+    a_token = model.cache * weight_bytes // min(ranks, model.kv_heads)
+    terms = {"weights": weights, "buffers": ENGINE_BYTES, "cache": longest * a_token}
+    return Served(terms, max(share - weights - ENGINE_BYTES, 0) // max(a_token, 1))

@@ -1,0 +1,237 @@
+"""What trainings and generations of a recipe take on one machine: of its devices, its host and its disk."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from selfplay.config.recipe import EngineSettings
+from selfplay.config.section import SamplingSettings
+from selfplay.planning.machine import Machine
+from selfplay.planning.memory import (
+    BRAIN,
+    FLOAT,
+    Generation,
+    Training,
+    generation_terms,
+    served_terms,
+    training_terms,
+)
+from selfplay.planning.need import Named, Need
+from selfplay.planning.rates import Rates
+from selfplay.planning.speed import SEQUENCES, Speed, decoding_speed, scoring_speed, training_speed
+
+WIDTH = {"float32": FLOAT, "bfloat16": BRAIN, "float16": BRAIN, "auto": BRAIN}
+"""Bytes of a weight as it is stored."""
+SHARE_OF_VLLM = 0.9
+"""`gpu_memory_utilization` where a recipe does not say it."""
+ROW_BYTES = 16
+"""On disk for each token of a completion: its id, its log-probability, and its text twice, packed."""
+LARGEST_WINDOW = 1 << 20
+"""Tokens to which a model may be stretched, by YaRN say."""
+LIBRARIES = 3 * 2**30
+"""Host memory of a worker's libraries."""
+STATES = {"adamw_8bit": 2.0, "adamw_bnb_8bit": 2.0, "paged_adamw_8bit": 2.0, "adafactor": 0.1, "sgd": 0.0}
+"""Bytes of the optimiser's state for each trained parameter, by `optim`; Adam in float32 has 8."""
+
+
+class Needs:
+    """Makes the needs of one recipe on one machine."""
+
+    def __init__(self, machine: Machine, rates: Rates, engine: EngineSettings) -> None:
+        """`engine` is the recipe's section."""
+        self.machine, self.rates, self._engine = machine, rates, engine
+        self.ranks = engine.ranks
+        self.workers = max(machine.devices // self.ranks, 1) if machine.device == "cuda" else machine.devices
+
+    def trains(self, stage: str, what: str, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> Need:
+        """A training on all workers.
+
+        Args:
+            stage: its name.
+            what: its part in the stage.
+            model: which model.
+            args: of TRL's configuration.
+            how: `kind` (sft, dpo, grpo), `tokens` of the longest sequence, `mean` of the others, `sequences` of the
+                whole training, `field` of the arguments, and for grpo `prompt` and `completion`.
+        """
+        step = self._step(model, args, how)
+        terms = training_terms(step)
+        whole = step.trained == model.sizes.parameters
+        state = int(step.trained * (FLOAT + step.optimiser_bytes))
+        loaded = model.sizes.parameters * (step.weight_bytes + (FLOAT if step.reference else 0))
+        at = how["field"]
+        fields = [f"{at}.per_device_train_batch_size", f"{at}.gradient_checkpointing", *how.get("lengths", ())]
+        return Need(
+            stage=stage,
+            what=what,
+            terms=terms,
+            limit=self.machine.usable,
+            tokens=int(how["sequences"] * how["mean"]),
+            speed=training_speed(
+                self.rates, self.machine.card, model.name, dataclasses.replace(step, tokens=how["mean"])
+            ),
+            devices=self.workers,
+            # An adapter is merged on the host, in float32.
+            host=max(self._host(loaded, sum(terms.values())), 0 if whole else model.sizes.parameters * FLOAT),
+            stays=self._kept(model),
+            passing=2 * state if "save_steps" in args else 0,
+            fields=(*fields, model.lora_field) if whole else tuple(fields),
+        )
+
+    def _kept(self, model: Named) -> int:
+        """A trained model on disk: its masters, and what engines read, unless that is an adapter on its base."""
+        exact = model.trained * FLOAT if model.lora is not None or WIDTH[model.dtype] < FLOAT else 0
+        if model.lora is not None and model.lora_field == "generator_lora" and self._engine.kind == "transformers":
+            return exact
+        return exact + model.sizes.parameters * WIDTH[model.dtype]
+
+    def _step(self, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> Training:
+        on_gpu = self.machine.device == "cuda"
+        each = int(args.get("per_device_train_batch_size", 8))
+        whole = model.lora is None
+        checkpointing = args.get("activation_checkpointing", args.get("gradient_checkpointing", on_gpu))
+        reference = how["kind"] == "dpo" or (how["kind"] == "grpo" and float(args.get("beta", 0.0) or 0.0) != 0.0)
+        attention = str((args.get("model_init_kwargs") or {}).get("attn_implementation", ""))
+        return Training(
+            model=model.sizes,
+            trained=model.trained,
+            device=self.machine.device,
+            weight_bytes=FLOAT if whole else WIDTH[model.dtype],
+            sequences=each * (2 if how["kind"] == "dpo" else 1),
+            tokens=how["tokens"],
+            accumulates=int(args.get("gradient_accumulation_steps", 1)) > 1,
+            checkpointing=bool(checkpointing),
+            autocast=bool(args.get("bf16", on_gpu)),
+            reference=reference and whole,
+            ranks=self.workers,
+            optimiser_bytes=STATES.get(str(args.get("optim")), 2.0 * FLOAT),
+            flash="flash" in attention,
+        )
+
+    def rolls(self, stage: str, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> Need:
+        """GRPO's completions by transformers, beside the optimiser: those of a whole step of one rank at once.
+
+        Args:
+            stage: its name.
+            model: the policy.
+            args: of TRL's GRPOConfig.
+            how: as for `trains`, with `prompt` and `completion`, the longest of each.
+        """
+        step = self._step(model, args, how)
+        passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))
+        beside = {
+            "optimiser": int(step.trained * step.optimiser_bytes),
+            "buffers": step.trained * FLOAT if step.ranks > 1 else 0,
+            "reference": step.model.parameters * FLOAT if step.reference else 0,
+        }
+        # Under autocast a norm of float32 weights gives float32 keys; values stay in bfloat16.
+        mixed = step.autocast and step.weight_bytes == FLOAT
+        width = (FLOAT + BRAIN) / 2 if mixed and step.model.qk_norm else BRAIN if mixed else step.weight_bytes
+        made = Generation(
+            model=step.model,
+            weight_bytes=step.weight_bytes,
+            sequences=step.sequences * passes,
+            prompt=how["prompt"],
+            completion=how["completion"],
+            beside=beside,
+            cache_bytes=width,
+        )
+        mean = how["mean"] - how["prompt"]
+        return Need(
+            stage=stage,
+            what="rollouts",
+            terms=generation_terms(made),
+            limit=self.machine.usable,
+            tokens=int(how["sequences"] * mean),
+            speed=self._batched(model, step.weight_bytes, made, mean),
+            devices=self.workers,
+            stays=int(how["sequences"] * mean * ROW_BYTES),
+            fields=(f"{how['field']}.steps_per_generation", *how["lengths"], f"{how['field']}.beta", model.lora_field),
+        )
+
+    def _batched(self, model: Named, width: int, made: Generation, mean: int) -> Speed:
+        """Transformers' speed, whose batch lasts as long as its longest completion."""
+        length = made.prompt + mean / 2
+        batch = made.sequences
+        speed = decoding_speed(self.rates, self.machine.card, model.name, model.sizes, width, (length, 0), batch)
+        return speed if speed.measured else Speed(speed.tokens_per_s * mean / made.completion)
+
+    def generates(
+        self, stage: str, what: str, model: Named, sampling: SamplingSettings, count: int, field_: str = ""
+    ) -> Need:
+        """Completions by the run's engine."""
+        prompt, longest = self.rates.prompt_tokens, int(sampling.max_new_tokens)
+        mean = max(int(longest * self.rates.completion_share), 1)
+        if self._engine.kind == "vllm":
+            return self._served(stage, what, model, (prompt, mean, longest), count, field_)
+        width = WIDTH[model.dtype]
+        sequences = max(min(self._engine.batch_tokens // (prompt + longest), count), 1)
+        step = Generation(
+            model=model.sizes,
+            weight_bytes=width,
+            sequences=sequences,
+            prompt=prompt,
+            completion=longest,
+        )
+        terms = generation_terms(step)
+        lengths = (field_,) if field_ else ()
+        return Need(
+            stage=stage,
+            what=what,
+            terms=terms,
+            limit=self.machine.usable,
+            tokens=count * mean,
+            speed=self._batched(model, width, step, mean),
+            devices=self.workers,
+            host=self._host(terms["weights"], sum(terms.values())),
+            stays=count * mean * ROW_BYTES,
+            fields=("engine.batch_tokens", *lengths, "engine.kind"),
+        )
+
+    def _served(
+        self, stage: str, what: str, model: Named, tokens: tuple[int, int, int], count: int, field_: str
+    ) -> Need:
+        prompt, mean, longest = tokens
+        args, card, width = self._engine.args, self.machine.card, WIDTH[model.dtype]
+        share = int(self.machine.device_bytes * float(args.get("gpu_memory_utilization", SHARE_OF_VLLM)))
+        # A model opens with fewer where it was made for fewer, unless its arguments stretch it.
+        most = LARGEST_WINDOW if "hf_overrides" in args else model.sizes.positions
+        window = min(int(args.get("max_model_len") or most), most)
+        served = served_terms(model.sizes, width, share, window, self.ranks)
+        together = min(served.cache_tokens / (prompt + mean), int(args.get("max_num_seqs") or SEQUENCES))
+        batch = max(together, 1.0)
+        speed = decoding_speed(self.rates, card, model.name, model.sizes, width, (prompt + mean / 2, 1), batch)
+        notes: tuple[str, ...] = ()
+        if window < prompt + longest:
+            whose = (
+                "engine.args.max_model_len" if window < most else f"{model.field}: the longest sequence of {model.name}"
+            )
+            notes = (f"{whose} is {window}, less than a prompt of {prompt} and {longest} more tokens",)
+        return Need(
+            stage=stage,
+            what=what,
+            terms=served.terms,
+            limit=share,
+            tokens=count * mean,
+            speed=speed,
+            # A model that is spread over devices is read by all of them at once.
+            devices=self.workers * self.ranks,
+            host=self._host(served.terms["weights"] * self.ranks, 0),
+            stays=count * mean * ROW_BYTES,
+            fields=("engine.args.max_model_len", "engine.args.tensor_parallel_size", *((field_,) if field_ else ())),
+            notes=notes,
+        )
+
+    def scores(self, stage: str, what: str, model: Named, count: int, tokens: int) -> Need:
+        """Log-probabilities of so many sequences of so many tokens, by the run's engine."""
+        made = self.generates(stage, what, model, SamplingSettings(max_new_tokens=tokens), count)
+        speed = scoring_speed(self.rates, self.machine.card, model.name, model.sizes, tokens)
+        return dataclasses.replace(made, tokens=count * tokens, speed=speed, stays=count * 64)
+
+    def _host(self, loaded: int, on_device: int) -> int:
+        """A model is loaded on the host before it goes to its GPU; on a CPU it stays there with all else."""
+        if self.machine.device == "cpu":
+            return self.workers * (on_device + LIBRARIES // 6)
+        return self.workers * (loaded + LIBRARIES)

@@ -1,0 +1,151 @@
+"""The smallest change of a recipe by which a piece of work fits: each is tried on the recipe itself, least first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from selfplay.config.load import RecipeError, recipe_of
+from selfplay.config.recipe import Recipe
+from selfplay.planning.need import Need
+from selfplay.planning.plan import DoesNotFit, Outlook, outlook, sentence_of
+from selfplay.run.plan import PlannedStage
+
+ADAPTER = {"r": 32, "lora_alpha": 64, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]}
+SHORTENED = (0.75, 0.5, 0.375, 0.25, 0.1875, 0.125, 0.0625)
+"""Shares of a length that are tried; none shorter is worth a run."""
+ROUND = 256
+"""Lengths are multiples of this."""
+Change = tuple[str, ...]
+"""Overrides, as the command line takes them."""
+
+
+def demand_fit(plan: Outlook, doubt: float = 1.0) -> None:
+    """Refuses what does not fit.
+
+    Args:
+        plan: of a recipe on a machine.
+        doubt: by how much a prediction may be too high without a refusal.
+
+    Raises:
+        DoesNotFit: a sentence for each piece of work, with the term, the field and the change that mends it.
+    """
+    faults = [sentence_of(need, remedy(plan, need)) for need in plan.unfit(doubt)]
+    faults += plan.faults(doubt)
+    if faults:
+        raise DoesNotFit(f"{plan.recipe.name} does not fit on {plan.machine}: " + "; and ".join(faults))
+
+
+def remedy(plan: Outlook, need: Need) -> str:
+    """What to change, as the end of a sentence."""
+    stage = next(stage for stage in plan.stages if stage.name == need.stage)
+    for change in changes(plan, need):
+        after = _after(plan, stage, need, change)
+        if after is not None:
+            return f"set {' '.join(change)}, with which it takes {after.total / 2**30:.1f}"
+    together: dict[str, str] = {}
+    for field in need.fields:
+        # The strongest of each field, one on top of the other.
+        for change in list(_of_field(plan, need, field))[-1:]:
+            together |= {one.partition("=")[0]: one for one in change}
+            after = _after(plan, stage, need, tuple(together.values()))
+            if after is not None:
+                return f"set {' '.join(together.values())}, with which it takes {after.total / 2**30:.1f}"
+    return f"no setting of this recipe mends that: it takes devices of at least {need.total / 2**30:.0f} GiB"
+
+
+def changes(plan: Outlook, need: Need) -> Iterator[Change]:
+    """Changes of one field each, the least first."""
+    for field in need.fields:
+        yield from _of_field(plan, need, field)
+
+
+def _after(plan: Outlook, stage: PlannedStage, need: Need, change: Change) -> Need | None:
+    """The same work under a change; None where it does not fit yet, or the recipe takes no such change."""
+    try:
+        recipe = recipe_of(plan.recipe.model_dump(mode="json"), list(change))
+    except RecipeError:
+        return None
+    found = outlook(recipe, plan.machine, plan.rates, only=stage).needs
+    after = next((one for one in found if one.what == need.what), None)
+    return after if after is not None and after.fits and not after.notes else None
+
+
+def _of_field(plan: Outlook, need: Need, field: str) -> Iterator[Change]:
+    value, leaf = _at(plan.recipe, field), field.rpartition(".")[2]
+    yield from _BY_LEAF.get(leaf, _shorter)(plan, field, value)
+
+
+def _shorter(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    whole = int(value or plan.recipe.training.sampling.max_new_tokens + plan.rates.prompt_tokens)
+    lengths = (int(whole * share) for share in SHORTENED)
+    yield from ((f"{field}={length // ROUND * ROUND or length}",) for length in lengths)
+
+
+def _windows(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    lengths = (2**n for n in range(18, 10, -1))
+    yield from ((f"{field}={length}",) for length in lengths if length != value)
+
+
+def _spread(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    yield from ((f"{field}={n}", "engine.supervision={}") for n in (2, 4, 8) if n <= plan.machine.devices)
+
+
+def _adapted(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    yield (f"{field}={json.dumps(ADAPTER)}",)
+
+
+def _recomputed(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    yield (f"{field}=true",)
+
+
+def _by_vllm(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    if plan.machine.device == "cuda":
+        yield (f"{field}=vllm",)
+
+
+def _without_reference(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    if value:
+        yield (f"{field}=0.0",)
+
+
+def _smaller_batches(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    """Smaller micro-batches, with as many more of them to a step."""
+    batch = int(value or 8)
+    more = field.replace("per_device_train_batch_size", "gradient_accumulation_steps")
+    steps = int(_at(plan.recipe, more) or 1)
+    for smaller in (n for n in range(batch - 1, 0, -1) if batch % n == 0):
+        yield (f"{field}={smaller}", f"{more}={steps * batch // smaller}")
+
+
+def _fewer_at_once(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    """Fewer completions at a time, in whole groups."""
+    args = plan.recipe.training.grpo.args
+    steps = int(value or args.get("gradient_accumulation_steps", 1))
+    each = int(args.get("per_device_train_batch_size", 8)) * plan.machine.devices
+    group = int(args.get("num_generations") or 8)
+    for fewer in (n for n in range(steps - 1, 0, -1) if steps % n == 0 and each * n % group == 0):
+        yield (f"{field}={fewer}",)
+
+
+_BY_LEAF = {
+    "per_device_train_batch_size": _smaller_batches,
+    "gradient_checkpointing": _recomputed,
+    "steps_per_generation": _fewer_at_once,
+    "max_model_len": _windows,
+    "tensor_parallel_size": _spread,
+    "lora": _adapted,
+    "generator_lora": _adapted,
+    "kind": _by_vllm,
+    "beta": _without_reference,
+}
+"""Changes of a field by its last name; any other field is a length."""
+
+
+def _at(recipe: Recipe, field: str) -> Any:
+    """The value of a dotted field; None where it is not set."""
+    value: Any = recipe
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    return value

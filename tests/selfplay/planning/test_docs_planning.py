@@ -1,0 +1,52 @@
+"""The page on planning: its commands run, its file of rates is one, its tables are those of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from selfplay.cli.app import app
+from selfplay.planning.note import MARK
+from selfplay.planning.rates import CARDS, Rates, read_rates
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "planning.md").read_text()
+COMMANDS = re.findall(r"^selfplay (plan .*)$", PAGE, re.M)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_its_commands_run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    done = CliRunner().invoke(app, command.split())
+    # A recipe that does not fit is told with exit code 2, after its plan.
+    assert done.exit_code == 0 or "does not fit on" in done.output
+    assert "hours" in done.output
+
+
+def test_its_rates_are_the_defaults(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
+    file = tmp_path / "rates.yaml"
+    file.write_text(block)
+    found = read_rates(file)
+    assert found.model_copy(update={"measured": ()}) == Rates()
+    assert set(Rates.model_fields) <= set(re.findall(r"^(\w+):", block, re.M))
+
+
+def test_its_cards_are_those_of_the_table() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| (\d+) \| ([\d,]+)e12 \| ([\d.]+)e12 \|$", PAGE, re.M)
+    there = [(card.name, str(card.gib), f"{card.flops / 1e12:,.0f}", f"{card.bandwidth / 1e12:.2f}") for card in CARDS]
+    assert rows == there
+
+
+def test_its_hours_are_those_of_the_recipes() -> None:
+    rows = re.findall(r"^\| `([^`]+).yaml` \|.*\| (\S+) \| (\d+) \|$", PAGE, re.M)
+    notes = {}
+    for file in (ROOT / "configs").glob("*.yaml"):
+        for line in file.read_text().splitlines():
+            if line.startswith(MARK):
+                gpus, hours = re.findall(r"--gpus (\S+) .*: (\d+) hours", line)[0]
+                notes[file.stem] = (gpus, hours)
+    assert {name: (gpus, hours) for name, gpus, hours in rows} == notes

@@ -1,0 +1,258 @@
+"""Plans of whole recipes: the stages, what fits, what mends it, and what a machine without GPUs refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from selfplay.cli.app import app
+from selfplay.config.load import load_recipe, recipe_of
+from selfplay.config.recipe import Recipe
+from selfplay.pipeline.stages import planned, stage_table
+from selfplay.planning.machine import GIB, UnknownMachine, named, of_nodes
+from selfplay.planning.need import Need
+from selfplay.planning.plan import DoesNotFit, Outlook, outlook
+from selfplay.planning.rates import Rates, UnusableRates, read_rates
+from selfplay.planning.remedies import demand_fit, remedy
+from selfplay.planning.stages import stages_of
+from selfplay.planning.view import plan_json
+from selfplay.preflight.fit import demand_gpus, demand_room, fits_here
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIGS = ROOT / "configs"
+QWEN = str(CONFIGS / "qwen3-4b.yaml")
+RECIPES = sorted(CONFIGS.glob("*.yaml"))
+
+
+WHOLE = ("training.lora=null", "engine={kind: transformers, batch_tokens: 262144, shard: 256, args: {}}")
+"""All weights of the policy, and an engine with static batches: what 8 x 80 GiB do not hold."""
+
+
+def of_qwen(*overrides: str) -> Recipe:
+    return load_recipe(QWEN, [*WHOLE, *overrides])
+
+
+def find(plan: Outlook, stage: str, what: str) -> Need:
+    return next(need for need in plan.needs if (need.stage, need.what) == (stage, what))
+
+
+ROUNDS = [
+    "training.rounds=3",
+    "training.rounds=2 training.pool.each_round=resynthesise",
+    "training.rounds=2 training.pool.each_round=resynthesise synthesis.feedback={}",
+    "training.rounds=2 training.pool.each_round=relabel",
+    "training.rounds=2 labelling.relabelling={}",
+    "training.pool.arm=external",
+    f"training.selection={{}} domains.math.seeds.dev={CONFIGS}/seeds/math.jsonl",
+    "em.rounds=0 training.rounds=0",
+]
+
+
+@pytest.mark.parametrize("overrides", ROUNDS)
+def test_the_stages_are_those_of_the_run(overrides: str) -> None:
+    recipe = of_qwen(*overrides.split())
+    there = [(stage.kind, stage.round) for stage in planned(stage_table(recipe))]
+    assert [(stage.kind, stage.round) for stage in stages_of(recipe)] == there
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_the_stages_of_shipped_recipes_are_those_of_the_run(file: Path) -> None:
+    recipe = load_recipe(file)
+    there = [(stage.kind, stage.round) for stage in planned(stage_table(recipe))]
+    assert [(stage.kind, stage.round) for stage in stages_of(recipe)] == there
+
+
+def test_sixteen_bytes_a_weight_and_the_buffers_of_several_ranks() -> None:
+    plan = outlook(of_qwen("training.algorithm=rft"), named("8x80"), Rates())
+    terms = find(plan, "selfplay_1", "rft").terms
+    weights = 4 * 4_022_468_096
+    assert terms["weights"] == weights
+    assert terms["optimiser"] == 2 * weights
+    # The buckets of data parallelism, and bfloat16 copies of all weights.
+    assert terms["buffers"] == weights + weights // 2
+    alone = outlook(of_qwen("training.algorithm=rft"), named("1x80"), Rates())
+    assert find(alone, "selfplay_1", "rft").terms["buffers"] == weights // 2
+
+
+def test_dpo_holds_a_reference_unless_it_trains_an_adapter() -> None:
+    whole = find(outlook(of_qwen(), named("8x80"), Rates()), "selfplay_1", "dpo")
+    assert whole.terms["reference"] == whole.terms["weights"]
+    adapted = find(outlook(of_qwen("training.lora={r: 8}"), named("8x80"), Rates()), "selfplay_1", "dpo")
+    assert adapted.terms["reference"] == 0
+    assert adapted.terms["weights"] < whole.terms["weights"] * 0.51
+
+
+def test_what_does_not_fit_names_the_term_the_field_and_the_change() -> None:
+    plan = outlook(of_qwen(), named("8x80"), Rates())
+    with pytest.raises(DoesNotFit, match=r"selfplay_1, dpo: needs .* most of it for activations .*set training\.\w+"):
+        demand_fit(plan)
+
+
+def test_the_change_that_is_named_mends_it() -> None:
+    plan = outlook(of_qwen("training.algorithm=rft"), named("1x40"), Rates())
+    need = find(plan, "selfplay_1", "rft")
+    assert not need.fits
+    said = remedy(plan, need)
+    changes = said.removeprefix("set ").partition(", with which")[0]
+    overrides = [changes] if "{" in changes else changes.split()
+    mended = recipe_of(plan.recipe.model_dump(mode="json"), overrides)
+    assert find(outlook(mended, plan.machine, Rates()), "selfplay_1", "rft").fits
+
+
+def test_the_smallest_change_comes_first() -> None:
+    """Batches of eight are halved before anything else is touched, and no more often than is needed."""
+    recipe = of_qwen(
+        "training.algorithm=rft",
+        "training.lora={r: 8}",
+        "training.rft.args.per_device_train_batch_size=8",
+        "training.sampling.max_new_tokens=16384",
+    )
+    plan = outlook(recipe, named("1x80"), Rates())
+    need = find(plan, "selfplay_1", "rft")
+    assert not need.fits
+    batch = "training.rft.args.per_device_train_batch_size="
+    said = remedy(plan, need)
+    assert said.startswith(f"set {batch}")
+    smaller = int(said.removeprefix(f"set {batch}").split()[0])
+    for size, fits in ((smaller, True), (smaller * 2, False)):
+        other = load_recipe(QWEN, []).model_copy(update={"training": recipe.training})
+        changed = recipe_of(other.model_dump(mode="json"), [f"{batch}{size}"])
+        assert find(outlook(changed, plan.machine, Rates()), "selfplay_1", "rft").fits is fits
+
+
+def test_where_nothing_mends_it_the_size_is_said() -> None:
+    recipe = of_qwen("model.name=Qwen/Qwen3-30B-A3B", "training.algorithm=rft", "engine.kind=vllm")
+    plan = outlook(recipe, named("1x24"), Rates())
+    with pytest.raises(DoesNotFit, match=r"no setting of this recipe mends that: it takes devices of at least \d+ GiB"):
+        demand_fit(plan)
+
+
+def test_vllm_must_hold_its_longest_sequence() -> None:
+    """The release for 262,144 tokens does not open beside 61 GB of weights unless it is told to take fewer."""
+    recipe = of_qwen("model.name=Qwen/Qwen3-30B-A3B-Thinking-2507", "engine.kind=vllm", "training.rounds=0")
+    plan = outlook(recipe, named("8x80"), Rates())
+    with pytest.raises(DoesNotFit, match=r"set engine.args.max_model_len="):
+        demand_fit(plan)
+    short = of_qwen("engine.kind=vllm", "engine.args={max_model_len: 8192}")
+    with pytest.raises(DoesNotFit, match=r"max_model_len is 8192, less than a prompt of 512 and 32768 more tokens"):
+        demand_fit(outlook(short, named("8x80"), Rates()))
+
+
+def test_rates_that_were_measured_come_first(tmp_path: Path) -> None:
+    file = tmp_path / "rates.yaml"
+    row = "{gpu: H100, model: Qwen/Qwen3-4B-Thinking-2507, work: generate, tokens_per_s: 1000}"
+    file.write_text(f"completion_share: 0.25\nmeasured:\n- {row}\n")
+    plan = outlook(of_qwen(), named("8xH100"), read_rates(file))
+    votes = find(plan, "labelling", "votes")
+    assert votes.speed.measured
+    assert votes.tokens == int(50000 * 0.7) * 8 * 8192
+    assert votes.hours == pytest.approx(votes.tokens / 8000 / 3600)
+    assert not plan.measured
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train_share: 2", "train_share"),
+        ("speed: 1", "speed"),
+        ("a: [", "line 1"),
+        ("measured: [{gpu: x}]", "measured.0"),
+    ],
+)
+def test_rates_that_cannot_be_used_are_one_sentence(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "rates.yaml"
+    file.write_text(text)
+    with pytest.raises(UnusableRates, match=said):
+        read_rates(file)
+
+
+@pytest.mark.parametrize("text", ["8", "x80", "0x80", "8x81", "8x80x2", "-1x80", "8xcard", "9999999x80", "٣x80"])
+def test_machines_that_mean_nothing_are_refused(text: str) -> None:
+    with pytest.raises(UnknownMachine, match="such as 8x80"):
+        named(text)
+
+
+def test_a_machine_is_named_by_memory_or_card() -> None:
+    assert (named("8x80").card.name, named("8x80").devices) == ("A100", 8)
+    assert named("2xh100").card.name == "H100"
+    assert named("80") == named("1x80")
+    assert of_nodes("1x8x80") == named("8x80")
+    with pytest.raises(UnknownMachine, match="a run uses the GPUs of one machine"):
+        of_nodes("2x8x80")
+
+
+def test_a_machine_without_gpus_refuses_what_it_cannot_have_meant(tmp_path: Path) -> None:
+    recipe = load_recipe(CONFIGS / "qwen3-30b-a3b.yaml")
+    with pytest.raises(DoesNotFit, match=r"model.name: Qwen/Qwen3-30B-A3B.* has 30.5 billion parameters.*no GPU"):
+        demand_gpus(recipe)
+    (finding,) = fits_here(recipe, 0, 1, tmp_path)
+    assert "`selfplay run` would refuse here" in finding.detail
+    meant = load_recipe(CONFIGS / "qwen3-30b-a3b.yaml", ["compute.device=cpu"])
+    demand_gpus(meant)
+
+
+def test_a_run_is_refused_before_anything_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from selfplay.compute.workers import Workers
+    from selfplay.pipeline.launch import launch
+
+    started = []
+    monkeypatch.setattr(Workers, "start", lambda *_: started.append(1))
+    monkeypatch.setattr("selfplay.pipeline.launch.gpu_count", lambda: 0)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    recipe = load_recipe(CONFIGS / "qwen3-30b-a3b.yaml", ["tracking.wandb.mode=disabled"])
+    with pytest.raises(DoesNotFit, match="this machine has no GPU"):
+        launch(recipe, tmp_path / "run")
+    assert started == []
+
+
+def test_too_little_memory_of_a_cpu_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfplay.planning.machine._host_bytes", lambda: GIB)
+    recipe = load_recipe(CONFIGS / "quickstart.yaml", ["model.hidden_size=1024", "model.layers=24"])
+    with pytest.raises(DoesNotFit, match="base, from scratch: needs"):
+        demand_room(recipe, "cpu", 2, tmp_path)
+    monkeypatch.setattr("selfplay.planning.machine._host_bytes", lambda: 4 * GIB)
+    assert demand_room(load_recipe(CONFIGS / "quickstart.yaml"), "cpu", 2, tmp_path)[0].name == "plan"
+
+
+def test_a_model_of_unknown_sizes_is_not_refused(tmp_path: Path) -> None:
+    recipe = of_qwen("model.name=nobody/nothing-1B", "generator=null", "compute.device=cpu")
+    (finding,) = demand_room(recipe, "cpu", 1, tmp_path)
+    assert finding.detail.startswith("not planned: model.name: the sizes of nobody/nothing-1B")
+
+
+def test_the_command_plans_in_under_two_seconds_of_work() -> None:
+    """Processor time, which others on the machine do not lengthen; and no heavy library is there at the end."""
+    code = (
+        "import sys, time\nfrom selfplay.cli.app import app\n"
+        f"try: app(['plan', {QWEN!r}, '--gpus', '8x80', 'training.lora={{r: 8}}', 'engine.kind=vllm',"
+        " 'engine.args={max_model_len: 90112}'])\n"
+        "except SystemExit as end: print('ended', end.code, file=sys.stderr)\n"
+        "heavy = {'torch', 'transformers', 'trl', 'pyarrow', 'scipy', 'datasets'} & set(sys.modules)\n"
+        "print(sorted(heavy), time.process_time() < 2, file=sys.stderr)"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stderr.splitlines()[-1] == "[] True", (done.stderr, time.monotonic() - began)
+    assert "ended 0" in done.stderr
+
+
+def test_the_command_refuses_with_its_exit_code() -> None:
+    done = CliRunner().invoke(app, ["plan", QWEN, "--gpus", "1x24"])
+    assert done.exit_code == 2
+    assert "does not fit on 1 x 24 GiB" in done.output
+    neither = CliRunner().invoke(app, ["plan", QWEN])
+    assert neither.exit_code == 2
+    assert "--gpus 8x80" in neither.output
+
+
+def test_json_has_every_figure() -> None:
+    found = plan_json(outlook(of_qwen(), named("8x80"), Rates(), seeds=100))
+    row = next(row for row in found["work"] if row["work"] == "p")
+    assert row["total"] == sum(row["terms"].values())
+    assert found["hours"] == pytest.approx(sum(row["hours"] for row in found["work"]))
+    assert {"host", "disk", "tokens", "tokens_per_s", "measured", "fits"} <= row.keys()

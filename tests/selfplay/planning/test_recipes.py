@@ -1,0 +1,75 @@
+"""The shipped recipes fit on the machines that they name, and what they say of it is what the plan says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from selfplay.config.load import load_recipe
+from selfplay.config.section import PretrainedModel
+from selfplay.planning.machine import named
+from selfplay.planning.note import MARK, note_of, write_note
+from selfplay.planning.plan import outlook
+from selfplay.planning.rates import Rates
+from selfplay.planning.remedies import demand_fit
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+RECIPES = sorted(CONFIGS.glob("*.yaml"))
+QWEN = [file for file in RECIPES if file.stem.startswith("qwen")]
+SMOLLM2 = {
+    "model_type": "llama",
+    "hidden_size": 576,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "intermediate_size": 1536,
+    "vocab_size": 49152,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+}
+
+
+@pytest.mark.parametrize("file", QWEN, ids=lambda file: file.stem)
+def test_what_a_recipe_says_of_its_plan_is_what_the_plan_says(file: Path) -> None:
+    """Its own command, with `--note`, mends it: `selfplay plan FILE --gpus 8x80 --seeds 15587 --note`."""
+    (line,) = [line for line in file.read_text().splitlines() if line.startswith(MARK)]
+    found = re.match(rf"{MARK}--gpus (\S+) --seeds (\d+):", line)
+    assert found is not None
+    plan = outlook(load_recipe(file), named(found[1]), Rates(), int(found[2]))
+    demand_fit(plan)
+    assert line == note_of(plan, found[1], int(found[2]))
+
+
+@pytest.mark.parametrize("file", QWEN, ids=lambda file: file.stem)
+def test_real_models_are_served_by_vllm(file: Path) -> None:
+    recipe = load_recipe(file)
+    assert isinstance(recipe.model, PretrainedModel)
+    assert recipe.engine.kind == "vllm"
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_every_shipped_recipe_is_planned(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "models" / "smollm2-135m-instruct"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(SMOLLM2))
+    plan = outlook(load_recipe(file), named("8x80"), Rates())
+    demand_fit(plan)
+    assert plan.needs
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "dpo", "rft"])
+def test_the_other_rules_fit_too(algorithm: str) -> None:
+    recipe = load_recipe(CONFIGS / "qwen3-4b.yaml", [f"training.algorithm={algorithm}"])
+    demand_fit(outlook(recipe, named("8x80"), Rates()))
+
+
+def test_a_note_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("# First.\n# Second.\nname: x\n\n# Later.\nseed: 1\n")
+    write_note(file, MARK + "one")
+    write_note(file, MARK + "two")
+    assert file.read_text() == f"# First.\n# Second.\n{MARK}two\nname: x\n\n# Later.\nseed: 1\n"
