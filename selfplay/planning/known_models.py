@@ -67,7 +67,19 @@ def _qwen25() -> dict[str, dict[str, Any]]:
     return found
 
 
-KNOWN = _qwen3() | _qwen25()
+_SMOLLM2: dict[str, Any] = {
+    "model_type": "llama",
+    "hidden_size": 576,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "intermediate_size": 1536,
+    "vocab_size": 49152,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+}
+
+KNOWN = _qwen3() | _qwen25() | {f"HuggingFaceTB/SmolLM2-135M{kind}": _SMOLLM2 for kind in ("", "-Instruct")}
 """Public configurations by hub name, as their `config.json` has them."""
 
 

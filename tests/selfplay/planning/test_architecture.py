@@ -25,6 +25,7 @@ PUBLISHED = {
     "Qwen/Qwen2.5-7B": 7.61e9,
     "Qwen/Qwen2.5-14B": 14.7e9,
     "Qwen/Qwen2.5-32B": 32.5e9,
+    "HuggingFaceTB/SmolLM2-135M": 134.5e6,
 }
 
 
