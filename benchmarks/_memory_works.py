@@ -22,9 +22,9 @@ from selfplay.engines.base import ModelRef, Sampling
 from selfplay.planning.architecture import Architecture
 from selfplay.planning.memory import (
     FLOAT,
-    Generation,
+    DecodingBatch,
     Terms,
-    Training,
+    TrainingStep,
     generation_terms,
     training_terms,
 )
@@ -75,12 +75,12 @@ def ends_on(task: Task, completion: str) -> bool:
 def predicted(work: str, shape: Shape) -> Terms:
     """The terms that `selfplay plan` would give."""
     model, tokens = shape.model, shape.prompt + shape.completion
-    step = Training(model=model, trained=model.parameters, device="cpu", sequences=shape.sequences, tokens=tokens)
+    step = TrainingStep(model=model, trained=model.parameters, device="cpu", sequences=shape.sequences, tokens=tokens)
     if work == "sft":
         return training_terms(step)
     if work == "dpo":
         return training_terms(replace(step, sequences=2 * shape.sequences, reference=True))
-    made = Generation(
+    made = DecodingBatch(
         model=model,
         weight_bytes=FLOAT,
         sequences=shape.sequences,

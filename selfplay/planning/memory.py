@@ -24,7 +24,7 @@ Terms = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class TrainingStep:
     """One update of a model, as memory sees it."""
 
     model: Architecture
@@ -52,7 +52,7 @@ class Training:
     """Whether attention needs no mask of [tokens, tokens]."""
 
 
-def training_terms(step: Training) -> Terms:
+def training_terms(step: TrainingStep) -> Terms:
     """The terms at the fullest of the three moments of a step.
 
     The first backward operations, when all activations are held; the recomputation of a checkpointed layer; and the
@@ -81,7 +81,7 @@ def training_terms(step: Training) -> Terms:
     return held | max(moments, key=lambda moment: sum(moment.values()))
 
 
-def layer_activations(step: Training) -> int:
+def layer_activations(step: TrainingStep) -> int:
     """What one layer keeps for its backward pass: inputs of its linear layers and norms, heads, and products."""
     model, places = step.model, step.sequences * step.tokens
     heads = 3 * (model.query + 2 * model.key_value) + model.query
@@ -91,7 +91,7 @@ def layer_activations(step: Training) -> int:
     return places * FLOAT * (8 * model.hidden + heads + wide + sent)
 
 
-def kept_activations(step: Training) -> int:
+def kept_activations(step: TrainingStep) -> int:
     """What all layers keep; of a checkpointed one only its input."""
     if not step.checkpointing:
         return step.model.layers * layer_activations(step)
@@ -99,7 +99,7 @@ def kept_activations(step: Training) -> int:
     return step.model.layers * step.sequences * step.tokens * step.model.hidden * width
 
 
-def logit_tile(step: Training) -> int:
+def logit_tile(step: TrainingStep) -> int:
     """The head's tile of logits, and its float32 gradient of the hidden states."""
     rows, columns = LOGIT_TILE
     places = step.sequences * step.tokens
@@ -108,7 +108,7 @@ def logit_tile(step: Training) -> int:
     return tile + places * step.model.hidden * FLOAT
 
 
-def mask_bytes(step: Training) -> int:
+def mask_bytes(step: TrainingStep) -> int:
     """A mask of [tokens, tokens] for each sequence, as bool and as what the kernel adds; one sequence needs none."""
     if step.flash or step.sequences == 1:
         return 0
@@ -116,7 +116,7 @@ def mask_bytes(step: Training) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class DecodingBatch:
     """Sampling by transformers, as memory sees it."""
 
     model: Architecture
@@ -132,7 +132,7 @@ class Generation:
     """Bytes of each number of the cache; 0 takes those of a weight."""
 
 
-def generation_terms(step: Generation) -> Terms:
+def generation_terms(step: DecodingBatch) -> Terms:
     """The terms at the fuller of two moments: when the prompts are read, and when the longest completion ends."""
     model = step.model
     width = step.cache_bytes or step.weight_bytes
@@ -150,7 +150,7 @@ def generation_terms(step: Generation) -> Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedModel:
     """Sampling by vLLM: it takes a share of the device at once, and what weights leave of it is its cache."""
 
     terms: Terms
@@ -164,7 +164,7 @@ ENGINE_BYTES = int(2.5 * 2**30)
 for prefills of 8,192 tokens."""
 
 
-def served_terms(model: Architecture, weight_bytes: int, share: int, longest: int, ranks: int) -> Served:
+def served_terms(model: Architecture, weight_bytes: int, share: int, longest: int, ranks: int) -> ServedModel:
     """vLLM with its cache.
 
     Args:
@@ -178,4 +178,4 @@ def served_terms(model: Architecture, weight_bytes: int, share: int, longest: in
     # Heads that are fewer than the ranks are held by several of them.
     a_token = model.cache * weight_bytes // min(ranks, model.kv_heads)
     terms = {"weights": weights, "buffers": ENGINE_BYTES, "cache": longest * a_token}
-    return Served(terms, max(share - weights - ENGINE_BYTES, 0) // max(a_token, 1))
+    return ServedModel(terms, max(share - weights - ENGINE_BYTES, 0) // max(a_token, 1))

@@ -12,8 +12,8 @@ from selfplay.planning.machine import Machine
 from selfplay.planning.memory import (
     BRAIN,
     FLOAT,
-    Generation,
-    Training,
+    DecodingBatch,
+    TrainingStep,
     generation_terms,
     served_terms,
     training_terms,
@@ -87,14 +87,14 @@ class Needs:
             return exact
         return exact + model.sizes.parameters * WIDTH[model.dtype]
 
-    def _step(self, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> Training:
+    def _step(self, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> TrainingStep:
         on_gpu = self.machine.device == "cuda"
         each = int(args.get("per_device_train_batch_size", 8))
         whole = model.lora is None
         checkpointing = args.get("activation_checkpointing", args.get("gradient_checkpointing", on_gpu))
         reference = how["kind"] == "dpo" or (how["kind"] == "grpo" and float(args.get("beta", 0.0) or 0.0) != 0.0)
         attention = str((args.get("model_init_kwargs") or {}).get("attn_implementation", ""))
-        return Training(
+        return TrainingStep(
             model=model.sizes,
             trained=model.trained,
             device=self.machine.device,
@@ -129,7 +129,7 @@ class Needs:
         # Under autocast a norm of float32 weights gives float32 keys; values stay in bfloat16.
         mixed = step.autocast and step.weight_bytes == FLOAT
         width = (FLOAT + BRAIN) / 2 if mixed and step.model.qk_norm else BRAIN if mixed else step.weight_bytes
-        made = Generation(
+        made = DecodingBatch(
             model=step.model,
             weight_bytes=step.weight_bytes,
             sequences=step.sequences * passes,
@@ -151,7 +151,7 @@ class Needs:
             fields=(f"{how['field']}.steps_per_generation", *how["lengths"], f"{how['field']}.beta", model.lora_field),
         )
 
-    def _batched(self, model: Named, width: int, made: Generation, mean: int) -> Speed:
+    def _batched(self, model: Named, width: int, made: DecodingBatch, mean: int) -> Speed:
         """Transformers' speed, whose batch lasts as long as its longest completion."""
         length = made.prompt + mean / 2
         batch = made.sequences
@@ -168,7 +168,7 @@ class Needs:
             return self._served(stage, what, model, (prompt, mean, longest), count, field_)
         width = WIDTH[model.dtype]
         sequences = max(min(self._engine.batch_tokens // (prompt + longest), count), 1)
-        step = Generation(
+        step = DecodingBatch(
             model=model.sizes,
             weight_bytes=width,
             sequences=sequences,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selfplay.planning.architecture import Architecture
-from selfplay.planning.memory import Training
+from selfplay.planning.memory import TrainingStep
 from selfplay.planning.rates import CPU, Card, Rates
 
 SEQUENCES = 256
@@ -20,7 +20,7 @@ class Speed:
     measured: bool = False
 
 
-def training_speed(rates: Rates, card: Card, name: str, step: Training) -> Speed:
+def training_speed(rates: Rates, card: Card, name: str, step: TrainingStep) -> Speed:
     """Tokens of sequences that a training passes through.
 
     Operations a token: 2 for each active parameter forward, 2 for the gradients of activations, 2 for those of weights
