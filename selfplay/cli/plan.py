@@ -47,6 +47,6 @@ def plan(
         show(plan_table(found))
     demand_fit(found)
     if note:
-        from selfplay.planning.note import note_of, write_note
+        from selfplay.planning.view import note_of, write_note
 
         write_note(recipe, note_of(found, gpus or str(nodes).partition("x")[2], seeds))

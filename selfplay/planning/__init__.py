@@ -1,1 +1,1 @@
-"""What a recipe needs, before it runs: memory, disk, tokens and hours, from the models' configurations alone."""
+"""The needs of a recipe, before it runs: memory, disk, tokens and hours, from the models' configurations alone."""

@@ -13,7 +13,7 @@ from verifiers.untrusted.files import read_text
 
 GIB = 2**30
 CONTEXT = int(1.5 * GIB)
-"""What a driver's context, its kernels and the libraries' work spaces take of a GPU."""
+"""Bytes of a GPU for a driver's context, its kernels and the libraries' work spaces."""
 USABLE = 0.97
 """Share of the rest that tensors can fill: the allocator leaves gaps."""
 MOST_GPUS = 4096

@@ -82,7 +82,7 @@ def training_terms(step: TrainingStep) -> Terms:
 
 
 def layer_activations(step: TrainingStep) -> int:
-    """What one layer keeps for its backward pass: inputs of its linear layers and norms, heads, and products."""
+    """Bytes that one layer keeps for its backward pass: inputs of its linear layers and norms, heads, and products."""
     model, places = step.model, step.sequences * step.tokens
     heads = 3 * (model.query + 2 * model.key_value) + model.query
     wide = 4 * model.intermediate * model.experts_a_token
@@ -92,7 +92,7 @@ def layer_activations(step: TrainingStep) -> int:
 
 
 def kept_activations(step: TrainingStep) -> int:
-    """What all layers keep; of a checkpointed one only its input."""
+    """Bytes that all layers keep; of a checkpointed one only its input."""
     if not step.checkpointing:
         return step.model.layers * layer_activations(step)
     width = FLOAT if step.weight_bytes == FLOAT else BRAIN
@@ -127,7 +127,7 @@ class DecodingBatch:
     completion: int = 1
     """Tokens of the longest completion."""
     beside: Terms = field(default_factory=dict)
-    """What else lies on the device meanwhile, such as an optimiser."""
+    """Whatever else lies on the device meanwhile, such as an optimiser."""
     cache_bytes: float = 0.0
     """Bytes of each number of the cache; 0 takes those of a weight."""
 
@@ -160,7 +160,7 @@ class ServedModel:
 
 
 ENGINE_BYTES = int(2.5 * 2**30)
-"""What vLLM keeps beside weights and cache: its largest prefill, graphs, buffers. An assumption, as measured by others
+"""Bytes of vLLM beside weights and cache: its largest prefill, graphs, buffers. An assumption, made
 for prefills of 8,192 tokens."""
 
 

@@ -36,7 +36,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one piece of work takes."""
+    """One piece of work, and all that it takes."""
 
     stage: str
     what: str

@@ -1,4 +1,4 @@
-"""What trainings and generations of a recipe take on one machine: of its devices, its host and its disk."""
+"""Trainings and generations of a recipe on one machine: their part of its devices, its host and its disk."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class MeasuredRate(Section):
 
 
 class Rates(Section):
-    """What a plan assumes where nothing was measured."""
+    """Assumptions of a plan where nothing was measured."""
 
     train_share: Share = 0.35
     """Of a card's peak operations, what a training gets."""

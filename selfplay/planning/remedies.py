@@ -38,7 +38,7 @@ def demand_fit(plan: Outlook, doubt: float = 1.0) -> None:
 
 
 def remedy(plan: Outlook, need: Need) -> str:
-    """What to change, as the end of a sentence."""
+    """The change to make, as the end of a sentence."""
     stage = next(stage for stage in plan.stages if stage.name == need.stage)
     for change in changes(plan, need):
         after = _after(plan, stage, need, change)

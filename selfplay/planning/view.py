@@ -1,7 +1,8 @@
-"""The plan of a recipe as a table for the terminal, and as plain JSON."""
+"""The plan of a recipe as a table for the terminal, as plain JSON, and as a line that its file keeps (`--note`)."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -12,8 +13,12 @@ from rich.text import Text
 from selfplay.planning.machine import GIB
 from selfplay.planning.need import Need
 from selfplay.planning.plan import Outlook
+from selfplay.run.files import write_text
+from verifiers.untrusted.files import read_text
 
 TERMS = ("weights", "gradients", "optimiser", "reference", "buffers", "logits", "activations", "cache")
+MARK = "# Planned for "
+"""Begins the line."""
 ASSUMED = (
     "Hours (~) are assumptions, from data sheets and the shares in docs/planning.md, unless a rate was measured; "
     "lengths and what gates keep are assumed, too. `--rates FILE` takes better ones."
@@ -85,3 +90,28 @@ def plan_json(plan: Outlook) -> dict[str, Any]:
     machine = {"card": plan.machine.card.name, "devices": plan.machine.devices, "bytes": plan.machine.device_bytes}
     whole = {"hours": plan.hours, "tokens": plan.tokens, "host": plan.host, "disk": plan.disk}
     return {"recipe": plan.recipe.name, "machine": machine, "measured": plan.measured, **whole, "work": rows}
+
+
+def note_of(plan: Outlook, gpus: str, seeds: int | None) -> str:
+    """The line.
+
+    Args:
+        plan: of the recipe.
+        gpus: the option by which its machine was named.
+        seeds: the option of the same name.
+    """
+    options = f"--gpus {gpus}" + (f" --seeds {seeds}" if seeds is not None else "")
+    largest = max(plan.needs, key=lambda need: need.total / need.limit)
+    by = "measured" if plan.measured else "assumed"
+    return (
+        f"{MARK}{options}: {plan.hours:.0f} hours by {by} rates; at most {largest.total / GIB:.1f} of "
+        f"{largest.limit / GIB:.1f} GiB of a GPU ({largest.stage}), {plan.host / GIB:.0f} of the host, "
+        f"{plan.disk / GIB:.0f} of disk."
+    )
+
+
+def write_note(file: Path, line: str) -> None:
+    """Puts the line at the end of a recipe's opening comment, in the place of an older one."""
+    lines = [one for one in read_text(file).splitlines() if not one.startswith(MARK)]
+    opening = next((place for place, one in enumerate(lines) if not one.startswith("#")), len(lines))
+    write_text(file, "\n".join([*lines[:opening], line, *lines[opening:]]) + "\n")

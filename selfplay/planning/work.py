@@ -1,4 +1,4 @@
-"""What each stage of a recipe asks of the devices: which model, how many sequences, how long."""
+"""The work of each stage on the devices: which model, how many sequences, how long."""
 
 from __future__ import annotations
 

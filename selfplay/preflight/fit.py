@@ -17,7 +17,7 @@ from selfplay.preflight.recipe import Finding, named_models
 BY_ACCIDENT = 10**9
 """Parameters of a model from which on a run on a CPU must have been meant."""
 DOUBT = 1.15
-"""What a machine has may be this much less than what is predicted: so far off may the prediction be."""
+"""A machine may have this much less than what is predicted: so far off may the prediction be."""
 
 
 def demand_gpus(recipe: Recipe) -> None:

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from selfplay.cli.app import app
-from selfplay.planning.note import MARK
 from selfplay.planning.rates import CARDS, Rates, read_rates
+from selfplay.planning.view import MARK
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "planning.md").read_text()

@@ -10,10 +10,10 @@ import pytest
 from selfplay.config.load import load_recipe
 from selfplay.config.section import PretrainedModel
 from selfplay.planning.machine import named
-from selfplay.planning.note import MARK, note_of, write_note
 from selfplay.planning.plan import outlook
 from selfplay.planning.rates import Rates
 from selfplay.planning.remedies import demand_fit
+from selfplay.planning.view import MARK, note_of, write_note
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 RECIPES = sorted(CONFIGS.glob("*.yaml"))
