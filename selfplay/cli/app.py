@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from selfplay.cli.evaluate import compare, evaluate
+from selfplay.cli.evaluate import compare, evaluate, rate
 from selfplay.cli.models import import_gguf
 from selfplay.cli.plan import plan
 from selfplay.cli.prompts import export_app, prompts
@@ -31,6 +31,7 @@ app.command()(run)
 app.command()(check)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(rate)
 app.command()(plan)
 app.command()(status)
 app.command()(report)

@@ -12,6 +12,8 @@ from selfplay.cli.run import stopped_in_order
 from selfplay.cli.shared import errors_told, show
 from selfplay.config.errors import UserError
 
+RESAMPLES = 10_000
+
 
 def evaluate(
     model: Annotated[
@@ -103,6 +105,31 @@ def compare(
 
         write_comparison(html, comparison.facts(found))
         typer.echo(f"{html}: the same as a page, which needs no network")
+
+
+def rate(
+    place: Annotated[Path, typer.Argument(metavar="EVALUATION", help="A folder of `selfplay evaluate`.")],
+    standings: Annotated[
+        Path, typer.Option(help="Folder of ID.standings.json and ID.ratings.json (docs/evaluation.md).")
+    ],
+    suite: Annotated[str, typer.Option(help="The suite with the problems of contests.")] = "codeforces",
+    tries: Annotated[int, typer.Option(min=1, help="Most tries at a problem.")] = 8,
+) -> None:
+    """Rate models as in Codeforces contests, from frozen standings."""
+    from selfplay.cli.evaluate_view import rating_view
+    from selfplay.evaluation.contest_rating import rate as rated
+    from selfplay.evaluation.contest_rating import tried_problems
+    from selfplay.evaluation.evaluation_folder import EvaluationFolder
+
+    folder = EvaluationFolder(place)
+    known = folder.about
+    if suite not in known.get("suites", {}):
+        raise UserError(f"{place}: has no suite {suite}; it has {', '.join(known.get('suites', {})) or 'none'}")
+    for model in known["models"]:
+        report = rated(
+            standings, tried_problems(folder.table(model, suite), tries), RESAMPLES, known["settings"]["seed"]
+        )
+        show(rating_view(model, report))
 
 
 def _wanted(given: str, own: dict[str, Any]) -> Any:

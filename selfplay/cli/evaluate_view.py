@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from selfplay.evaluation.contest_rating import RatingReport
 from selfplay.watching.terminal import plain
 
 Row = Mapping[str, Any]
@@ -58,3 +59,20 @@ def _is_shown(row: Row) -> bool:
     return row["metric"] not in ("prompt tokens", "seconds of judging") and (
         row["metric"] != "not checked" or bool(row["value"])
     )
+
+
+def rating_view(model: str, report: RatingReport) -> RenderableType:
+    """A model's rating, and the contests of which it is made."""
+    mean, pooled, count = report.mean, report.pooled, len(report.contests)
+    lines = [
+        plain(f"{model}: {mean.value:.0f} [{mean.low:.0f}, {mean.high:.0f}], the mean over {count} contests", "bold"),
+        plain(f"pooled over them: {pooled.value:.0f} [{pooled.low:.0f}, {pooled.high:.0f}]"),
+    ]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("contest", "rating", "rank", "people", "solved", "problems", "not tried"):
+        table.add_column(name, justify="right")
+    for one in report.contests:
+        counts = (one.people, one.solved, one.problems, one.missing)
+        table.add_row(plain(one.contest), f"{one.rating:.0f}", f"{one.rank:g}", *map(str, counts))
+    failed = [plain(f"not rated: {contest}: {why}", "yellow") for contest, why in report.failed.items()]
+    return Group(*lines, table, *failed)

@@ -18,10 +18,10 @@ Passed = Mapping[str, Sequence[Sequence[bool]]]
 """For each suite, whether the completions of each problem passed."""
 
 
-def suite_of(name: str, count: int) -> Suite:
+def suite_of(name: str, published: Sequence[str]) -> Suite:
     problems = tuple(
-        Seed(f"{name}-{n}", name, "heldout", str(n), (), "", "", Task(f"{n} <b>&</b> 1?", str(n)), "", None)
-        for n in range(count)
+        Seed(f"{name}-{n}", name, "heldout", known, (), "", "", Task(f"{n} <b>&</b> 1?", str(n)), "", None)
+        for n, known in enumerate(published)
     )
     return Suite(name, problems, ProblemKind(), "a test", "", None, "")
 
@@ -48,12 +48,18 @@ def measured(suite: Suite, place: int, passed: Sequence[bool], said: str) -> Mea
     )
 
 
-def write_evaluation(path: Path, models: Mapping[str, Passed], **settings: Any) -> Path:
-    """An evaluation; models whose names are `base` and `round-N` are of a run."""
+def write_evaluation(
+    path: Path, models: Mapping[str, Passed], names: Sequence[str] | None = None, **settings: Any
+) -> Path:
+    """An evaluation; models whose names are `base` and `round-N` are of a run, problems bear names or numbers."""
     rounds = {name: 0 if name == "base" else int(name[6:]) if name.startswith("round-") else None for name in models}
     known = {name: {"identity": [name], "round": rounds[name], "best": False} for name in models}
     with EvaluationFolder.open(path) as folder:
-        suites = {name: suite_of(name, len(rows)) for of in models.values() for name, rows in of.items()}
+        suites = {
+            name: suite_of(name, names or list(map(str, range(len(rows)))))
+            for of in models.values()
+            for name, rows in of.items()
+        }
         folder.claim(Measurement(**settings).deciding(), known, list(suites.values()), {})
         for model, of in models.items():
             for name, rows in of.items():
