@@ -31,7 +31,7 @@ from verifiers.untrusted.shown import shown
 Floats = NDArray[np.float64]
 LOWEST, HIGHEST = 0.0, 4000.0
 """Between them a rating is looked for: of a first or last place there is no other bound."""
-STEP = 5.0
+STEP = 20.0
 """Between ratings at which expected ranks are computed; between them they are nearly straight."""
 WRONG_TRY, LEAST_SHARE = 50.0, 0.3
 """Points that a wrong try takes, and the share of a problem's points that is always left, under Codeforces' rules."""
@@ -44,7 +44,7 @@ class StandingsError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class TriedProblem:
     """What became of a problem."""
 
     solved: bool
@@ -117,7 +117,7 @@ def pooled_rating(ranks: Sequence[tuple[float, Floats]], resamples: int, seed: i
     return Estimate(value, float(low), float(high), len(ranks))
 
 
-def rate(folder: Path, tried: Mapping[str, Mapping[str, Tried]], resamples: int, seed: int) -> RatingReport:
+def rate(folder: Path, tried: Mapping[str, Mapping[str, TriedProblem]], resamples: int, seed: int) -> RatingReport:
     """Rates a solver.
 
     Args:
@@ -148,7 +148,7 @@ class _Unusable(ValueError):
     """A contest that cannot be rated."""
 
 
-def _rated(folder: Path, contest: str, tried: Mapping[str, Tried]) -> tuple[ContestRating, Floats]:
+def _rated(folder: Path, contest: str, tried: Mapping[str, TriedProblem]) -> tuple[ContestRating, Floats]:
     standings = _result(folder / f"{contest}.standings.json", dict)
     changes = _result(folder / f"{contest}.ratings.json", list)
     where = f"contest {contest}"
@@ -180,7 +180,7 @@ def _rated(folder: Path, contest: str, tried: Mapping[str, Tried]) -> tuple[Cont
     return rating, people
 
 
-def _score(tried: Mapping[str, Tried], points: Mapping[str, float], by_points: bool) -> tuple[float, float]:
+def _score(tried: Mapping[str, TriedProblem], points: Mapping[str, float], by_points: bool) -> tuple[float, float]:
     """Points and penalty as people's are compared: more is better. No time is counted, since a model takes none."""
     solved = {index: one for index, one in tried.items() if one.solved}
     if not by_points:
@@ -200,7 +200,7 @@ def _result(file: Path, kind: type[Any]) -> Any:
     return found
 
 
-def tried_problems(table: Path, tries: int) -> dict[str, dict[str, Tried]]:
+def tried_problems(table: Path, tries: int) -> dict[str, dict[str, TriedProblem]]:
     """What became of the problems of a table of `selfplay evaluate`, by contest and index.
 
     The published name of a problem is that of its contest and its index, as in `1873/B1`, `1873B1` or `1873_B1`. Its
@@ -209,7 +209,7 @@ def tried_problems(table: Path, tries: int) -> dict[str, dict[str, Tried]]:
     Raises:
         StandingsError: a name is not of this form.
     """
-    found: dict[str, dict[str, Tried]] = {}
+    found: dict[str, dict[str, TriedProblem]] = {}
     for batch in read_columns(table, MeasuredProblem, ("published", "passed")):
         for row in batch.to_pylist():
             name = str(row["published"])
@@ -219,5 +219,5 @@ def tried_problems(table: Path, tries: int) -> dict[str, dict[str, Tried]]:
                 raise StandingsError(f"{table}: {name!r} names no problem of a contest, such as 1873/B1; map the id")
             outcomes = row["passed"][:tries]
             before = list(itertools.takewhile(lambda passed: passed is not True, outcomes))
-            found.setdefault(contest, {})[index] = Tried(True in outcomes, before.count(False))
+            found.setdefault(contest, {})[index] = TriedProblem(True in outcomes, before.count(False))
     return found

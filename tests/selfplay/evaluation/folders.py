@@ -55,11 +55,8 @@ def write_evaluation(
     rounds = {name: 0 if name == "base" else int(name[6:]) if name.startswith("round-") else None for name in models}
     known = {name: {"identity": [name], "round": rounds[name], "best": False} for name in models}
     with EvaluationFolder.open(path) as folder:
-        suites = {
-            name: suite_of(name, names or list(map(str, range(len(rows)))))
-            for of in models.values()
-            for name, rows in of.items()
-        }
+        sizes = {name: len(rows) for of in models.values() for name, rows in of.items()}
+        suites = {name: suite_of(name, names or [str(n) for n in range(size)]) for name, size in sizes.items()}
         folder.claim(Measurement(**settings).deciding(), known, list(suites.values()), {})
         for model, of in models.items():
             for name, rows in of.items():

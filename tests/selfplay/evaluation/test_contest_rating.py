@@ -16,7 +16,7 @@ from selfplay.evaluation.contest_rating import (
     HIGHEST,
     LOWEST,
     StandingsError,
-    Tried,
+    TriedProblem,
     expected_rank,
     pooled_rating,
     rate,
@@ -63,7 +63,7 @@ def test_a_simulated_player_is_recovered(tmp_path: Path) -> None:
         better = rng.random(PEOPLE) < 1 / (1 + 10 ** ((true - people) / 400))
         # The player solves one problem; who is better has solved two.
         write_contest(tmp_path, number, [(2.0 if one else 0.0, 0.0) for one in better], list(people))
-    tried = {str(number): {"A": Tried(True, 0)} for number in range(100)}
+    tried = {str(number): {"A": TriedProblem(True, 0)} for number in range(100)}
     found = rate(tmp_path, tried, 2000, 0)
     assert abs(found.mean.value - true) < 25
     assert abs(found.pooled.value - true) < 25
@@ -75,7 +75,7 @@ def test_good_and_bad_days_bias_the_mean_and_not_the_pooled_rating() -> None:
     """The Elo model itself: a performance is the rating and a Gumbel noise, the player's too."""
     rng, true, scale = np.random.default_rng(0), 2400.0, 400 / np.log(10)
     ranks = []
-    for _ in range(1000):
+    for _ in range(300):
         people = np.clip(rng.normal(1500, 350, PEOPLE), 0, 3800)
         better = people + scale * rng.gumbel(size=PEOPLE) > true + scale * rng.gumbel()
         ranks.append((1.0 + better.sum(), people))
@@ -91,30 +91,30 @@ def test_the_expected_rank_by_hand() -> None:
     assert (rating_of_rank(1, people), rating_of_rank(3, people)) == (HIGHEST, LOWEST)
 
 
-def only_rank(tmp_path: Path, tried: Mapping[str, Tried]) -> float:
+def only_rank(tmp_path: Path, tried: Mapping[str, TriedProblem]) -> float:
     return rate(tmp_path, {"7": tried}, 100, 0).contests[0].rank
 
 
 def test_wrong_tries_cost_points(tmp_path: Path) -> None:
     scores = [(1500.0, 0.0), (1000.0, 0.0), (950.0, 0.0), (300.0, 0.0)]
     write_contest(tmp_path, 7, scores, [1500.0] * 4, "CF", {"A": 500.0, "B": 1000.0})
-    assert only_rank(tmp_path, {"A": Tried(True, 0), "B": Tried(True, 0)}) == 1.5
+    assert only_rank(tmp_path, {"A": TriedProblem(True, 0), "B": TriedProblem(True, 0)}) == 1.5
     # 1000 less 50, which ties with the third.
-    assert only_rank(tmp_path, {"B": Tried(True, 1)}) == 3.5
+    assert only_rank(tmp_path, {"B": TriedProblem(True, 1)}) == 3.5
     # Never less than three tenths: 300 ties with the last.
-    assert only_rank(tmp_path, {"B": Tried(True, 40)}) == 4.5
+    assert only_rank(tmp_path, {"B": TriedProblem(True, 40)}) == 4.5
     # Nothing solved is behind everybody, and tries at what was not solved cost nothing.
-    assert only_rank(tmp_path, {"A": Tried(False, 8)}) == 5.0
+    assert only_rank(tmp_path, {"A": TriedProblem(False, 8)}) == 5.0
 
 
 def test_wrong_tries_cost_minutes(tmp_path: Path) -> None:
     write_contest(tmp_path, 7, [(1.0, 5.0), (1.0, 15.0)], [1500.0] * 2, "ICPC", {"A": None, "B": None})
-    assert [only_rank(tmp_path, {"A": Tried(True, wrong)}) for wrong in (0, 1, 2)] == [1.0, 2.0, 3.0]
+    assert [only_rank(tmp_path, {"A": TriedProblem(True, wrong)}) for wrong in (0, 1, 2)] == [1.0, 2.0, 3.0]
 
 
 def test_people_have_both_a_place_and_a_rating(tmp_path: Path) -> None:
     write_contest(tmp_path, 7, [(2.0, 0.0)] * 3, [1500.0])
-    assert rate(tmp_path, {"7": {"A": Tried(True, 0)}}, 100, 0).contests[0].people == 1
+    assert rate(tmp_path, {"7": {"A": TriedProblem(True, 0)}}, 100, 0).contests[0].people == 1
 
 
 def test_contests_that_fail_are_named(tmp_path: Path) -> None:
@@ -123,15 +123,15 @@ def test_contests_that_fail_are_named(tmp_path: Path) -> None:
     (tmp_path / "9.standings.json").write_text("{}")
     (tmp_path / "9.ratings.json").write_text("[]")
     (tmp_path / "10.standings.json").write_text('{"result": {')
-    tried = {number: {"A": Tried(True, 0)} for number in ("7", "8", "9", "10", "11")}
-    found = rate(tmp_path, tried | {"7": {"A": Tried(True, 0)}}, 100, 0)
+    tried = {number: {"A": TriedProblem(True, 0)} for number in ("7", "8", "9", "10", "11")}
+    found = rate(tmp_path, tried | {"7": {"A": TriedProblem(True, 0)}}, 100, 0)
     assert [one.contest for one in found.contests] == ["7"]
     assert set(found.failed) == {"8", "9", "10", "11"}
     assert "nobody has both" in found.failed["8"]
     assert "not the shape of the API's answers" in found.failed["9"]
     assert "11.standings.json" in found.failed["11"]
     with pytest.raises(StandingsError, match=r"no contest of 1 could be rated; the first: .*has no problem Z"):
-        rate(tmp_path, {"7": {"Z": Tried(True, 0)}}, 100, 0)
+        rate(tmp_path, {"7": {"Z": TriedProblem(True, 0)}}, 100, 0)
 
 
 def test_the_command_reads_an_evaluation(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_command_reads_an_evaluation(tmp_path: Path) -> None:
         tried_problems(place / "results" / "model" / "codeforces.parquet", 8)
     named = write_evaluation(tmp_path / "named", {"model": {"codeforces": passed}}, names=["7/a", "7B1"], samples=3)
     found = tried_problems(named / "results" / "model" / "codeforces.parquet", 2)
-    assert found == {"7": {"A": Tried(True, 1), "B1": Tried(False, 2)}}
+    assert found == {"7": {"A": TriedProblem(True, 1), "B1": TriedProblem(False, 2)}}
     write_contest(tmp_path, 7, [(1.0, 5.0), (1.0, 15.0)], [1500.0] * 2, "ICPC", {"A": None, "B1": None})
     done: Any = CliRunner().invoke(app, ["rate", str(named), "--standings", str(tmp_path)])
     assert done.exit_code == 0, done.output
