@@ -45,7 +45,7 @@ class StandingsError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class TriedProblem:
-    """What became of a problem."""
+    """The fate of a problem."""
 
     solved: bool
     wrong: int
@@ -201,7 +201,7 @@ def _result(file: Path, kind: type[Any]) -> Any:
 
 
 def tried_problems(table: Path, tries: int) -> dict[str, dict[str, TriedProblem]]:
-    """What became of the problems of a table of `selfplay evaluate`, by contest and index.
+    """The fate of each problem of a table of `selfplay evaluate`, by contest and index.
 
     The published name of a problem is that of its contest and its index, as in `1873/B1`, `1873B1` or `1873_B1`. Its
     completions are the tries, in order.
