@@ -10,6 +10,7 @@ from selfplay.compute.workers import Workers
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import load_tokenizer
 from selfplay.engines.model_files import ModelError, load_network
+from selfplay.engines.named_models import libraries
 from selfplay.run.store import ShardStore, content_key
 
 SHARD = 4096
@@ -38,7 +39,8 @@ def embed_concepts(
         WorkerError: the model cannot be loaded.
     """
     parts = [list(names[start : start + SHARD]) for start in range(0, len(names), SHARD)]
-    keys = [content_key("embed", model.fingerprint, part) for part in parts]
+    known = [model.fingerprint, model.dtype, libraries("transformers")]
+    keys = [content_key("embed", *known, part) for part in parts]
     missing = [place for place, key in enumerate(keys) if not store.has(key)]
     jobs = [EmbeddingJob(model, workers.device, parts[place]) for place in missing]
     for number, rows in workers.as_done(embed_shard, jobs):

@@ -22,6 +22,10 @@ class ConceptChoice(Section):
     """Difficulty levels, drawn uniformly; none takes those of the seeds, in their proportions."""
 
 
+OWN_BASE = "policy"
+"""Stands for the run's own base where a model is named."""
+
+
 class ConceptEmbeddings(Section):
     """A model whose mean hidden state is a concept's vector."""
 

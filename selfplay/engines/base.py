@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from selfplay.config.section import MeasuredSampling, NamedModel, SamplingSettings
+from selfplay.config.section import MeasuredSampling, SamplingSettings
 
 MASTERS = "masters"
 """The folder of the trained weights within that of the model which engines read, where both are kept."""
@@ -33,12 +33,6 @@ class ModelRef:
     def trainable(self) -> ModelRef:
         """The model that a training starts from."""
         return self.masters or self
-
-    @classmethod
-    def named(cls, settings: NamedModel) -> ModelRef:
-        """A model as a recipe names it."""
-        fingerprint = f"{settings.name}@{settings.revision or 'main'}"
-        return cls(settings.name, fingerprint, settings.revision, settings.dtype, settings.prompt_style == "chat")
 
     @classmethod
     def local(cls, folder: Path, fingerprint: str, dtype: str, chat: bool, masters: ModelRef | None = None) -> ModelRef:

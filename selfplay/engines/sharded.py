@@ -13,6 +13,7 @@ from selfplay.config import recipe as config
 from selfplay.engines import hf_engine, supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, OnProgress, Sample, Sampling, ScoringRequest
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
+from selfplay.engines.named_models import libraries
 from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore, content_key
 
@@ -75,8 +76,8 @@ class ShardedEngine:
         return {"model": self.model, "device": self._workers.device, "settings": self._settings}
 
     def _identity(self) -> list[Any]:
-        own = [] if self._settings.kind == "transformers" else [self._settings.kind, self._settings.args]
-        return [self.model.fingerprint, self.model.dtype, self.model.chat, *own]
+        kind, model = self._settings.kind, self.model
+        return [model.fingerprint, model.dtype, model.chat, kind, self._settings.args, libraries(kind)]
 
     def _run(
         self,

@@ -150,7 +150,7 @@ def scores(job: ScoreJob) -> Iterator[Finished | None]:
 
 def _load(job: ShardJob) -> _Open:
     model, engine_args = job.model, job.settings.args
-    key = f"{model.path}@{model.fingerprint}"
+    key = open_key(model, engine_args)
     if _open and _open[0].key == key:
         return _open[0]
     # vLLM reads an index as it stands.
@@ -196,6 +196,11 @@ def within_reach(model: ModelRef, engine_args: dict[str, Any]) -> dict[str, Any]
     if not isinstance(most, int) or rope.get("rope_type", "default") != "default":
         return engine_args
     return engine_args | {"max_model_len": min(asked, most)}
+
+
+def open_key(model: ModelRef, engine_args: dict[str, Any]) -> str:
+    """All that an open model depends on: one of another number format, or with other arguments, is another."""
+    return json.dumps([model.path, model.fingerprint, model.revision, model.dtype, engine_args], sort_keys=True)
 
 
 def _shape(model: ModelRef, engine_args: dict[str, Any]) -> str:

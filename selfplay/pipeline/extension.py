@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from selfplay.pipeline.masters import demand_all_inputs
+from selfplay.pipeline.outside import demand_same_models
+from selfplay.pipeline.stages import is_finished
 from selfplay.run.directory import RunDirectory
 from selfplay.run.files import RunError, remove_folder
 from selfplay.run.plan import Kind, read_plan
@@ -28,6 +30,8 @@ class Extension:
         if (run.path / "recipe.json").exists():
             read_plan(run.path)
             demand_all_inputs(run, table)
+            if not is_finished(run, table):
+                demand_same_models(run, table)
         changed = run.changed_settings()
         stale = _stale(run, table) if changed else []
         self.again = [spec.name for spec in stale]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from selfplay.compute.clock import START_UP
 from selfplay.pipeline.masters import demand_inputs, drop_unneeded
+from selfplay.pipeline.outside import outside
 from selfplay.pipeline.stages import is_finished
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json, remove_folder, write_json
@@ -90,29 +91,32 @@ class StageRunner:
         self._end_if_reached(spec.name)
 
     def _do(self, spec: StageSpec, stage: Stage) -> None:
-        contents = spec.contents()
-        key = self._keys[spec.name] = stage_key(spec, self._settings, contents, self._keys)
+        world = outside(spec, self.context.run)
+        key = self._keys[spec.name] = stage_key(spec, self._settings, world.key, self._keys)
         if self.context.run.take_over(stage, key):
             self.context.listener.note(f"{spec.name}: taken over from the run that --reuse names")
             return
         demand_inputs(self.context.run, spec)
-        _begin(stage, key)
+        if _begin(stage, key):
+            self.context.listener.note(f"{spec.name}: begins anew, since settings, files, models or libraries changed")
         started = time.monotonic()
         sections = all_sections(spec, self._table)
         context = self.context.of_stage(restricted(self.context.recipe, spec.name, sections), sections)
         inputs = {name: self.context.run.stage(name) for name in spec.inputs if name in self._keys}
         result = spec.run(StageWork(spec, stage, context, inputs))
-        stage.finish(time.monotonic() - started, key, contents, result)
+        stage.finish(time.monotonic() - started, key, world.key, result, world.models, world.versions)
 
     def _end_if_reached(self, name: str) -> None:
         if name == self._until:
             raise Reached(name)
 
 
-def _begin(stage: Stage, key: str) -> None:
-    """Makes the stage's folder; drops half-done work of other settings or inputs."""
+def _begin(stage: Stage, key: str) -> bool:
+    """Makes the stage's folder; drops half-done work of other settings or inputs, and says whether there was any."""
     mark = stage.folder / BEGUN
-    if stage.folder.exists() and (not mark.exists() or read_json(mark).get("inputs") != key):
+    stale = stage.folder.exists() and (not mark.exists() or read_json(mark).get("inputs") != key)
+    if stale:
         remove_folder(stage.folder)
     if not mark.exists():
         write_json(mark, {"inputs": key})
+    return stale

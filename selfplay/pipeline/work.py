@@ -63,7 +63,7 @@ def teacher(this: StageWork) -> results.ScratchResult:
 
 def cold_start(this: StageWork) -> results.ColdStartResult:
     """The first prompt model and rationale model, measured."""
-    start = generator_model(_base(this), this.context.recipe)
+    start = generator_model(_base(this), this.context.recipe, this.context.models)
     heldout = _pairs(this)
     triples = cold_start_stage(this.stage, this.context, start, seed_problems(this, "train"), heldout)
     models = models_of(this.stage, start, this.context.recipe)
@@ -182,7 +182,7 @@ def kept_prompts(curated: Stage) -> list[Prompt]:
 
 
 def _base(this: StageWork) -> ModelRef:
-    return base_model(this.input(Kind.BASE), this.context.recipe)
+    return base_model(this.input(Kind.BASE), this.context.recipe, this.context.models)
 
 
 def _policy(this: StageWork, number: int) -> ModelRef:
@@ -206,7 +206,7 @@ def _pairs(this: StageWork) -> list[Seed]:
 def _em_so_far(this: StageWork) -> tuple[list[ModelPair], list[results.Measures]]:
     """The models after the cold start and after each round of EM that took place, and their measures."""
     recipe, first = this.context.recipe, this.input(Kind.COLD_START)
-    pairs = [models_of(first, generator_model(_base(this), recipe), recipe)]
+    pairs = [models_of(first, generator_model(_base(this), recipe, this.context.models), recipe)]
     rows = [first.result(results.ColdStartResult).row]
     for stage in _stages(this, Kind.EM, 1):
         pairs.append(round_models(stage, pairs[-1]))

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -72,14 +72,24 @@ class Stage:
         """
         return read_result(self.manifest_file, kind)
 
-    def finish(self, seconds: float, key: str, contents: str, result: StageResult) -> None:
+    def finish(
+        self,
+        seconds: float,
+        key: str,
+        contents: str,
+        result: StageResult,
+        models: Mapping[str, str] | None = None,
+        versions: Mapping[str, str] | None = None,
+    ) -> None:
         """Declares the stage done.
 
         Args:
             seconds: that it took.
             key: see `selfplay.stage.spec.stage_key`.
-            contents: a hash of the files outside the run that it read.
+            contents: a hash of what it read outside the run.
             result: its figures.
+            models: fingerprints of the models that its settings name, by field.
+            versions: of the libraries that decided what it computed.
         """
         write_json(
             self.manifest_file,
@@ -89,6 +99,8 @@ class Stage:
                 "inputs": key,
                 "contents": contents,
                 "code_version": selfplay.__version__,
+                "models": dict(models or {}),
+                "versions": dict(versions or {}),
                 "counts": result.counts(),
             },
         )

@@ -37,6 +37,7 @@ class Manifest(Shape):
     inputs: str = ""
     contents: str = ""
     code_version: str = ""
+    models: dict[str, str] = {}
 
 
 class _Measured(Shape):

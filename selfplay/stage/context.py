@@ -13,9 +13,11 @@ from selfplay.compute.clock import Clock
 from selfplay.compute.workers import RANK_TIMEOUT_S, Workers
 from selfplay.config.annotation import AnnotatorEngine
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import NamedModel
 from selfplay.engines import loading
 from selfplay.engines.api.budget import Ledger
 from selfplay.engines.base import ModelRef
+from selfplay.engines.named_models import NamedModels
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import RunDirectory, Stage
@@ -74,6 +76,7 @@ class Context:
     ) -> None:
         self.run = run
         self.recipe: Recipe = run.recipe
+        self.models = NamedModels(run.store_folder)
         self.workers = workers
         self.judge = judge
         self.listener = listener
@@ -111,6 +114,10 @@ class Context:
         """Generation and scoring with a model over all workers."""
         return ShardedEngine(model, self.recipe.engine, self.workers, ShardStore(self.run.store_folder / "shards"))
 
+    def local_engine(self, settings: NamedModel) -> ShardedEngine:
+        """The same with a model that the recipe names."""
+        return self.engine(self.models.ref(settings))
+
     def open_engine(
         self, settings: AnnotatorEngine, owner: str, wide: Ledger | None = None
     ) -> AbstractContextManager[OpenedEngine]:
@@ -118,7 +125,7 @@ class Context:
 
         What it spends is booked on the wide ledger too, if there is one.
         """
-        return open_engine(settings, owner, self.engine, self.run.store_folder / "answers.sqlite", wide)
+        return open_engine(settings, owner, self.local_engine, self.run.store_folder / "answers.sqlite", wide)
 
     def train(self, stage: Stage, trainings: Sequence[Training[Any]]) -> list[ModelRef]:
         """Trains models that the stage does not have yet, and returns references to all of them.

@@ -10,7 +10,7 @@ from selfplay.config.annotation import AnnotatorEngine, LocalEngine
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.api.budget import Ledger
 from selfplay.engines.api.engine import ApiEngine
-from selfplay.engines.base import Missing, ModelRef, OnProgress, Sample, Sampling
+from selfplay.engines.base import Missing, OnProgress, Sample, Sampling
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.store import SampleStore
 
@@ -21,7 +21,7 @@ OpenedEngine = ShardedEngine | ApiEngine
 def open_engine(
     settings: AnnotatorEngine,
     owner: str,
-    local: Callable[[ModelRef], ShardedEngine],
+    local: Callable[[LocalEngine], ShardedEngine],
     answers: Path,
     wide: Ledger | None = None,
 ) -> Iterator[OpenedEngine]:
@@ -38,7 +38,7 @@ def open_engine(
         EndpointRefused: the variable of a key is not set.
     """
     if isinstance(settings, LocalEngine):
-        yield local(ModelRef.named(settings))
+        yield local(settings)
         return
     store = SampleStore(answers)
     engine = ApiEngine(settings, store, owner, Ledger(f"{owner}.budget", settings.budget, wide))

@@ -96,7 +96,7 @@ def stage_key(
     Args:
         spec: the stage.
         settings: the recipe's deciding settings, as plain JSON.
-        contents: a hash of the files outside the run that it reads.
+        contents: a hash of what it reads outside the run: files, models, libraries.
         keys: those of the stages that took place, by name.
         version: of this code.
     """

@@ -17,6 +17,7 @@ from selfplay.concepts.bank import Combination, Embed
 from selfplay.concepts.choice import choice_of
 from selfplay.concepts.embedding import embed_concepts
 from selfplay.concepts.sampler import plan
+from selfplay.config.synthesis import OWN_BASE
 from selfplay.engines.base import Missing, ModelRef, Sample
 from selfplay.run.directory import Stage
 from selfplay.run.records import Prompt, Seed
@@ -26,7 +27,6 @@ from selfplay.run.store import ShardStore
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine, answers_of
 
-OWN_BASE = "policy"
 CUT = "cut at the token limit"
 REFUSED = "the endpoint refused it"
 
@@ -123,8 +123,9 @@ def _embed(context: Context, base: ModelRef) -> Embed | None:
     settings = context.recipe.synthesis.embeddings
     if settings is None:
         return None
-    name, revision = settings.model, settings.revision
-    model = base if name == OWN_BASE else ModelRef(name, f"{name}@{revision or 'main'}", revision)
+    model = base
+    if settings.model != OWN_BASE:
+        model = ModelRef(settings.model, *context.models.identity(settings.model, settings.revision))
     store = ShardStore(context.run.store_folder / "shards")
     return lambda names: embed_concepts(names, model, context.workers, store)
 

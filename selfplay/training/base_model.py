@@ -11,6 +11,7 @@ from selfplay import formats
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.engines.base import ModelRef
+from selfplay.engines.named_models import NamedModels
 from selfplay.run.directory import Stage
 from selfplay.run.records import Example, Seed
 from selfplay.run.results import ScratchResult
@@ -44,10 +45,10 @@ def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, s
     return ScratchResult(trained=1, examples=len(solved))
 
 
-def base_model(stage: Stage, recipe: Recipe) -> ModelRef:
+def base_model(stage: Stage, recipe: Recipe, models: NamedModels) -> ModelRef:
     """The reference to the base (`chat` is the policy's affair)."""
     settings = recipe.model
-    return scratch_model(stage) if isinstance(settings, ScratchModel) else _named(settings)
+    return scratch_model(stage) if isinstance(settings, ScratchModel) else _named(settings, models)
 
 
 def scratch_model(stage: Stage) -> ModelRef:
@@ -55,13 +56,13 @@ def scratch_model(stage: Stage) -> ModelRef:
     return trained_model(stage.folder / "model")
 
 
-def generator_model(base: ModelRef, recipe: Recipe) -> ModelRef:
+def generator_model(base: ModelRef, recipe: Recipe, models: NamedModels) -> ModelRef:
     """The start of p and q: a model of their own, or the base."""
-    return base if recipe.generator is None else _named(recipe.generator)
+    return base if recipe.generator is None else _named(recipe.generator, models)
 
 
-def _named(settings: PretrainedModel) -> ModelRef:
-    return dataclasses.replace(ModelRef.named(settings), chat=False)
+def _named(settings: PretrainedModel, models: NamedModels) -> ModelRef:
+    return dataclasses.replace(models.ref(settings), chat=False)
 
 
 def texts_of(recipe: Recipe, seeds: Sequence[Seed]) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from selfplay.config.recipe import Recipe
 from selfplay.engines import loading
@@ -85,3 +87,25 @@ def test_a_stage_that_is_taken_over_without_its_masters_is_told_of(half: Path, t
         assert run.take_over(stage, str(read_json(tmp_path / "one/stages/selfplay_1/manifest.json")["inputs"]))
         with pytest.raises(RunError, match="were dropped"):
             demand_inputs(run, stage_table(settings)["selfplay_2"])
+
+
+def test_weights_that_were_replaced_stop_a_run_that_is_not_finished(half: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(half, own)
+    settings = of(own)
+    run_whole(tmp_path / "run", settings)
+    table = stage_table(settings)
+    keys = {name: read_json(tmp_path / f"run/stages/{name}/manifest.json")["inputs"] for name in table}
+    network, _ = loading.load_fresh(ModelRef(str(own), "x", dtype="bfloat16"))
+    with torch.no_grad():
+        network.lm_head.weight.neg_()
+    network.save_pretrained(own)
+    with RunDirectory.open(tmp_path / "run", settings) as run:
+        Extension(run, table)  # a finished run is read as it is
+        run.stage("selfplay_3").manifest_file.unlink()
+        run.stage("evaluation_3").manifest_file.unlink()
+        with pytest.raises(RunError, match=r"model names other weights than those that the finished stage base read"):
+            Extension(run, table)
+    run_whole(tmp_path / "anew", settings)
+    changed = {n for n in table if read_json(tmp_path / f"anew/stages/{n}/manifest.json")["inputs"] != keys[n]}
+    assert changed == set(table) - {"seeds"}, "nothing that the weights decide could be taken over by --reuse"

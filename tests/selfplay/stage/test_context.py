@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from selfplay.config.recipe import EngineSettings
 from selfplay.stage.context import Context, Training, TrainingLogs
 
 
@@ -29,7 +30,7 @@ class Heard:
 def placed(stage: Any, workers: int) -> Any:
     context: Any = Context.__new__(Context)
     context.workers = SimpleNamespace(count=workers, device="cpu")
-    context.recipe = SimpleNamespace(seed=0)
+    context.recipe = SimpleNamespace(seed=0, engine=EngineSettings())
     return context._placement(stage, "policy")
 
 
