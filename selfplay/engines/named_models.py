@@ -75,7 +75,7 @@ class NamedModels:
 
     def _commit(self, name: str, revision: str) -> str | None:
         """The commit of a model on the hub, as this run found it first."""
-        if len(revision) == COMMIT and set(revision) <= set("0123456789abcdef"):
+        if is_commit(revision):
             return revision
         known, place = self._known(), f"{name}@{revision}"
         if place not in known["commits"]:
@@ -88,6 +88,11 @@ class NamedModels:
     def _known(self) -> dict[str, Any]:
         known = read_json(self._file) if self._file.exists() else {}
         return {"commits": known.get("commits", {}), "files": known.get("files", {})}
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision of the hub is a commit, and so means the same weights for ever."""
+    return len(revision) == COMMIT and set(revision) <= set("0123456789abcdef")
 
 
 def model_files(folder: Path) -> list[Path]:

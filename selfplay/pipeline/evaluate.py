@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.compute.workers import Workers
-from selfplay.config.annotation import OpenAIEngine
+from selfplay.config.annotation import LocalEngine, OpenAIEngine
 from selfplay.config.measurement import Measurement, ModelOptions
 from selfplay.engines.base import ModelRef, Policy, Sampling
+from selfplay.engines.named_models import NamedModels
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.evaluation.figures import Row
@@ -50,7 +51,7 @@ def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], setting
     with EvaluationFolder.open(out) as folder, _workers(settings, out, count, device) as workers:
         # First without models: to look at those, workers load their libraries.
         folder.claim(settings.deciding(), {}, suites, versions())
-        models = find_models(given, options, lambda ref: _has_template(workers, ref))
+        models = find_models(given, options, NamedModels(out / "store"), lambda ref: _has_template(workers, ref))
         _check(models, settings)
         known = {one.label: {"identity": one.identity, "round": one.round, "best": one.best} for one in models}
         folder.claim(settings.deciding(), known, suites, versions())
@@ -104,8 +105,8 @@ def _engine(model: ModelRef | OpenAIEngine, settings: Measurement, workers: Work
         yield opened
 
 
-def _no_local_model(model: ModelRef) -> ShardedEngine:
-    raise AssertionError(f"{model.path} is at an endpoint")
+def _no_local_model(model: LocalEngine) -> ShardedEngine:
+    raise AssertionError(f"{model.name} is at an endpoint")
 
 
 @contextlib.contextmanager

@@ -12,11 +12,12 @@ from selfplay.config.errors import UserError
 from selfplay.config.measurement import EVERY, ModelOptions
 from selfplay.config.section import PretrainedModel
 from selfplay.engines.base import ModelRef
+from selfplay.engines.named_models import NamedModels, is_commit
 from selfplay.run.directory import read_recipe
 from selfplay.run.plan import Kind, manifest_of, read_plan
 from selfplay.run.shapes import Summary, read_as
 from selfplay.training.rules import POLICY
-from selfplay.trl_trainers.model_folder import FINGERPRINT, trained_model, weights_hash
+from selfplay.trl_trainers.model_folder import FINGERPRINT, trained_model
 
 BASE, BEST = "base", "best"
 
@@ -46,12 +47,15 @@ class MeasuredModel:
         return [self.model.fingerprint, self.model.dtype, self.model.chat]
 
 
-def find_models(given: str, options: ModelOptions, has_template: Callable[[ModelRef], bool]) -> list[MeasuredModel]:
+def find_models(
+    given: str, options: ModelOptions, models: NamedModels, has_template: Callable[[ModelRef], bool]
+) -> list[MeasuredModel]:
     """The models that are meant.
 
     Args:
         given: a run directory, a folder with a model, a hub name, or an address.
         options: what is said of it.
+        models: tells which weights a name means.
         has_template: looks whether a model has a chat template; raises a UserError where it is no model.
 
     Raises:
@@ -61,10 +65,10 @@ def find_models(given: str, options: ModelOptions, has_template: Callable[[Model
         return [_endpoint(given, options)]
     folder = Path(given)
     if (folder / "recipe.json").exists():
-        return _of_run(folder, options)
+        return _of_run(folder, options, models)
     if options.rounds != EVERY:
         raise ModelUnknown(f"{given}: is no run, so that --round names nothing; drop it, or give a run directory")
-    ref = _folder(folder, options) if folder.is_dir() else _hub(given, options)
+    ref = _folder(folder, options, models) if folder.is_dir() else _hub(given, options, models)
     templated = has_template(ref) if options.style != "raw" else False
     if options.style == "chat" and not templated:
         raise ModelUnknown(f"{given}: has no chat template, which --prompt-style chat needs; take raw")
@@ -87,25 +91,32 @@ def _endpoint(address: str, options: ModelOptions) -> MeasuredModel:
     return MeasuredModel(label_of(options.served), engine)
 
 
-def _folder(folder: Path, options: ModelOptions) -> ModelRef:
+def _folder(folder: Path, options: ModelOptions, models: NamedModels) -> ModelRef:
     if (folder / FINGERPRINT).exists():
         return trained_model(folder)
     if not (folder / "config.json").is_file():
         raise ModelUnknown(f"{folder}: is neither a run (recipe.json) nor a model (config.json); give one of them")
-    return ModelRef.local(folder, weights_hash(folder), options.dtype, chat=False)
+    return ModelRef.local(folder, models.identity(str(folder), None)[0], options.dtype, chat=False)
 
 
-def _hub(name: str, options: ModelOptions) -> ModelRef:
-    return ModelRef(name, f"{name}@{options.revision or 'main'}", options.revision, options.dtype)
+def _hub(name: str, options: ModelOptions, models: NamedModels) -> ModelRef:
+    return ModelRef(name, *models.identity(name, options.revision), options.dtype)
 
 
-def _of_run(run: Path, options: ModelOptions) -> list[MeasuredModel]:
+def _base_of(run: Path, settings: PretrainedModel, models: NamedModels) -> ModelRef:
+    """The base that a recipe names: of a model on the hub the commit that the run began with."""
+    began_with = (manifest_of(run, Kind.BASE).get("models") or {}).get("model", "").rpartition("@")[2]
+    pinned = settings.model_copy(update={"revision": began_with}) if is_commit(began_with) else settings
+    return models.ref(pinned)
+
+
+def _of_run(run: Path, options: ModelOptions, models: NamedModels) -> list[MeasuredModel]:
     """The policies of a run as far as it has come, the base first."""
     recipe = read_recipe(run)
     chat = recipe.model.prompt_style == "chat"
     stages = run / "stages"
     base = (
-        ModelRef.named(recipe.model)
+        _base_of(run, recipe.model, models)
         if isinstance(recipe.model, PretrainedModel)
         else trained_model(stages / Kind.BASE / "model")
         if manifest_of(run, Kind.BASE)
@@ -118,11 +129,11 @@ def _of_run(run: Path, options: ModelOptions) -> list[MeasuredModel]:
     summary = run / "summary.json"
     ended = read_as(summary, Summary).get("best") if summary.exists() else None
     best = int(ended["round"]) if ended else None
-    models = [
+    policies = [
         MeasuredModel(f"round-{number}" if number else BASE, model, number, number == best)
         for number, model in found.items()
     ]
-    return [one for one in models if _is_wanted(one, run, options.rounds, models)]
+    return [one for one in policies if _is_wanted(one, run, options.rounds, policies)]
 
 
 def _is_wanted(model: MeasuredModel, run: Path, rounds: str, known: list[MeasuredModel]) -> bool:
