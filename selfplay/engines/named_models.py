@@ -21,6 +21,7 @@ from selfplay.config.section import NamedModel
 from selfplay.config.synthesis import OWN_BASE, ConceptEmbeddings
 from selfplay.engines.base import ModelRef
 from selfplay.run.files import RunError, contents_hash, read_json, write_json
+from verifiers.untrusted.files import read_text
 
 FILE = "models.json"
 """Within a run's store: commits by name and revision, and hashes of files by path."""
@@ -115,7 +116,7 @@ def commit_on_the_hub(name: str, revision: str) -> str | None:
     except (HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError, OSError):
         folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model")
     file = folder / "refs" / revision
-    return file.read_text().strip() if file.is_file() else None
+    return read_text(file, RunError).strip() if file.is_file() else None
 
 
 def named_in(recipe: Recipe, sections: Iterable[str]) -> Iterator[tuple[str, str, str | None]]:
