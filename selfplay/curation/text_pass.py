@@ -10,7 +10,7 @@ from selfplay.config.curation import Curation
 from selfplay.curation.decontamination import LeakIndex
 from selfplay.curation.near_duplicates import find_near_duplicates
 from selfplay.curation.statements import text_gates
-from selfplay.curation.words import WordSetBuilder, digest_of, words
+from selfplay.curation.words import WordSetBuilder, digest_of, long_words, without_common, words
 from selfplay.run.records import Prompt
 
 WITHIN, ACROSS = "duplicate", "duplicate across rounds"
@@ -62,7 +62,7 @@ class TextPass:
         self._ids.append(identifier)
         self._digests.append(digest)
         if self._near:
-            self._builder.add(tokens)
+            self._builder.add(tokens if self._settings.near_duplicate_words == "all" else long_words(tokens))
 
     def finish(self) -> dict[str, str]:
         """The reasons of all prompts that a gate refuses, duplicates among them, by id."""
@@ -89,8 +89,9 @@ class TextPass:
     def _find_near(self, before: Sequence[int], own: Sequence[int]) -> None:
         order = np.array([*before, *own], dtype=np.int64)
         settings = self._settings
+        sets = self._builder.build()
         near = find_near_duplicates(
-            self._builder.build(),
+            sets if settings.near_duplicate_words == "all" else without_common(sets),
             order,
             settings.near_duplicate_jaccard,
             settings.bands,

@@ -29,6 +29,16 @@ def words(text: str) -> list[str]:
     return text.casefold().translate(_APART).split()
 
 
+FEWEST_LETTERS = 4
+COMMON, FEW = 0.5, 20
+"""A word is common that more than this share of problems have, and more than this number."""
+
+
+def long_words(tokens: Sequence[str]) -> list[str]:
+    """The words that tell problems apart by what they are about: of at least four letters, without a digit."""
+    return [token for token in tokens if len(token) >= FEWEST_LETTERS and token.isalpha()]
+
+
 def digest_of(tokens: Sequence[str]) -> bytes:
     """16 bytes that two problems share only if they have the same words in the same order."""
     return hashlib.blake2b("\x1f".join(tokens).encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -47,6 +57,14 @@ class WordSets:
 
     def __len__(self) -> int:
         return len(self.starts) - 1
+
+
+def without_common(sets: WordSets) -> WordSets:
+    """The sets, less the words that most of them have."""
+    count = np.bincount(sets.words, minlength=len(sets.hashes))
+    rare = (count <= max(COMMON * len(sets), FEW))[sets.words]
+    before = np.concatenate([[0], np.cumsum(rare)])
+    return WordSets(sets.words[rare], before[sets.starts].astype(np.int64), sets.hashes)
 
 
 class WordSetBuilder:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from rensa import RMinHash, RMinHashLSH
 
+from selfplay.config.curation import Curation
 from selfplay.curation import near_duplicates as search
 from selfplay.curation.near_duplicates import MINHASH_SEED, Buckets, find_near_duplicates
-from selfplay.curation.words import WordSetBuilder, words
+from selfplay.curation.words import WordSetBuilder, long_words, without_common, words
+from tests.selfplay.curation.test_curation import curate, prompt, reasons
 
 Shape = tuple[float, int, int]
 """Threshold, bands, rows."""
@@ -97,3 +99,29 @@ def test_long_problems_and_empty_ones() -> None:
     assert near_duplicates(texts, (0.8, 50, 2), {}) == {"2": "1"}
     assert near_duplicates({"1": "", "2": "", "3": " "}, (0.2, 50, 2), {}) == {}
     assert near_duplicates({}, (0.2, 50, 2), {}) == {}
+
+
+def test_the_authors_words_are_long_and_no_numbers() -> None:
+    assert long_words(words("Tom's 12 Kühe cost $x^2$ euros, or 3rd")) == ["kühe", "cost", "euros"]
+
+
+def test_words_that_most_problems_have_are_left_aside() -> None:
+    builder = WordSetBuilder()
+    for number in range(60):
+        builder.add(["common", f"own{number}", "half" if number % 2 else "other"])
+    left = without_common(builder.build())
+    assert np.diff(left.starts).tolist() == [2] * 60, "own word, and one that exactly half have"
+    few = WordSetBuilder()
+    for number in range(10):
+        few.add(["common", f"own{number}"])
+    assert np.diff(without_common(few.build()).starts).tolist() == [2] * 10, "too few to tell"
+
+
+def test_other_numbers_make_a_problem_no_other_by_the_authors_words() -> None:
+    rows = [
+        prompt("1", "A farmer sells 3 of his 17 brown cows at 250 each."),
+        prompt("2", "A farmer sells 45 of his 90 brown cows at 1 each."),
+    ]
+    for which, lost in (("long", "near duplicate"), ("all", "")):
+        settings = Curation(near_duplicate_words=which, near_duplicate_jaccard=0.8)  # type: ignore[arg-type]
+        assert reasons(curate(rows, settings, [], [])) == {"1": "", "2": lost}
