@@ -119,7 +119,7 @@ class Curation(Section):
     near_duplicate_jaccard: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Two prompts, of one round or of two, whose word sets overlap more than this are duplicates; 1 turns it off."""
     near_duplicate_words: Literal["all", "long"] = "all"
-    """Of a set: `all`, numbers and marks too; `long`, as the authors take: four letters or more, no digit, not common."""
+    """Of a set: `all`, numbers and marks too; `long`, as the authors': four letters or more, no digit, not common."""
     bands: Annotated[int, Field(ge=1, le=512)] = 50
     """LSH bands; bands x band_rows MinHash permutations are used."""
     band_rows: Annotated[int, Field(ge=1, le=64)] = 2
