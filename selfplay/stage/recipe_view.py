@@ -10,6 +10,8 @@ import types
 from collections.abc import Collection
 from typing import Any, cast
 
+from pydantic import BaseModel
+
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import Section
 
@@ -33,6 +35,11 @@ class _View:
         kind = type(self._section)
         if name in kind.model_fields:
             return self._field(name)
+        if hasattr(BaseModel, name):
+            raise UndeclaredSetting(
+                f"the stage {self._stage} asks for {name} of {self._path or 'the recipe'}, which shows all settings there; "
+                "read those that it names"
+            )
         found = inspect.getattr_static(kind, name)
         if isinstance(found, property) and found.fget is not None:
             return found.fget(self)
