@@ -37,8 +37,8 @@ class _View:
             return self._field(name)
         if hasattr(BaseModel, name):
             raise UndeclaredSetting(
-                f"the stage {self._stage} asks for {name} of {self._path or 'the recipe'}, which shows all settings there; "
-                "read those that it names"
+                f"the stage {self._stage} asks for {name} of {self._path or 'the recipe'}, which shows all settings "
+                "there; read those that it names"
             )
         found = inspect.getattr_static(kind, name)
         if isinstance(found, property) and found.fget is not None:

@@ -21,6 +21,7 @@ from tests.selfplay.pipeline.test_stages import RECIPES, recipe
 
 ROOT = Path(__file__).parents[3]
 LOCAL = {"kind": "local", "name": "me/other"}
+SOLVING = {"solvers": {"a": {"engine": LOCAL, "samples": 2}}}
 SCRATCH_TEACHER = {"engine": {"kind": "scratch"}, "sampling": {}, "traces": 2}
 ALL = RECIPES | {
     rule: recipe(training={"algorithm": rule, "rounds": 2, "selection": {}}) for rule in ("dpo", "rft", "continued_sft")
