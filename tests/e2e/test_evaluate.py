@@ -5,7 +5,9 @@ A default test: three sessions of half a dozen seconds, which are what the promi
 
 from __future__ import annotations
 
+import csv
 import json
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -16,14 +18,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from selfplay.engines.base import ModelRef
-from tests.e2e.conftest import command, environment, selfplay
+from tests.e2e.conftest import ROOT, command, environment, selfplay
 from tests.selfplay.conftest import tiny_model
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.evaluation.folders import write_evaluation
+from tests.selfplay.evaluation.test_contest_rating import write_contest
 
 __all__ = ["tiny_model"]
 pytestmark = pytest.mark.xdist_group("evaluate")
 
+PAGE = (ROOT / "docs" / "evaluation.md").read_text()
+COMMANDS = [shlex.split(line)[1:] for line in PAGE.splitlines() if line.startswith("selfplay ")]
 HOW = ("samples=4", "sampling.max_new_tokens=20", "engine.shard=8", "compute.workers=1", "bootstrap=500")
 
 
@@ -125,36 +130,41 @@ def test_an_endpoint_is_measured_and_asked_once(suite: Path, tmp_path: Path) -> 
         server.close()
 
 
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        (["--prompt-style", "chat"], "has no chat template, which --prompt-style chat needs"),
-        (["sampling.system_prompt=x"], "without a chat template, so that sampling.system_prompt has no place"),
-    ],
-)
-def test_what_a_model_lacks_is_said_before_it_loads(
-    tiny_model: ModelRef, suite: Path, tmp_path: Path, more: list[str], says: str
-) -> None:
+def test_what_a_model_lacks_is_said_before_it_loads(tiny_model: ModelRef, suite: Path, tmp_path: Path) -> None:
     out = tmp_path / "evaluation"
-    done = selfplay(*arguments(tiny_model.path, suite, out), *more)
+    done = selfplay(*arguments(tiny_model.path, suite, out), "sampling.system_prompt=x")
     assert done.returncode == 2, done.stderr
-    assert says in done.stderr
+    assert "without a chat template, so that sampling.system_prompt has no place" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (out / "store").exists()
 
 
-def test_other_settings_need_another_folder(tiny_model: ModelRef, suite: Path, whole: Path) -> None:
-    done = selfplay(*arguments(tiny_model.path, suite, whole), "sampling.temperature=1.0")
-    assert done.returncode == 2
-    assert "holds an evaluation of something else (sampling.temperature: 0.6 -> 1.0)" in done.stderr
-
-
-def test_a_suite_that_changed_is_refused(tiny_model: ModelRef, suite: Path, whole: Path, tmp_path: Path) -> None:
-    other = tmp_path / "sums.jsonl"
-    other.write_text(suite.read_text().replace('"answer": "0"', '"answer": "1"'))
-    done = selfplay(*arguments(tiny_model.path, other, whole))
-    assert done.returncode == 2
-    assert "sums.content" in done.stderr
+def test_the_commands_of_the_page(tiny_model: ModelRef, suite: Path, tmp_path: Path) -> None:
+    """In its order, where there are what they name; only faster."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "policy").symlink_to(tiny_model.path)
+    (tmp_path / "sums.jsonl").write_text("".join(suite.read_text().splitlines(keepends=True)[:3]))
+    with (tmp_path / "questions.csv").open("w") as file:
+        csv.writer(file).writerows([["question", "gold"], ["Tom has 2, and gets 2.", "4"]])
+    for name in ("before", "after"):
+        write_evaluation(tmp_path / "evaluations" / name, {"model": {"sums": [[True, name == "after"]] * 9}}, samples=2)
+    names = ["7/A", "7/B"]
+    rated = {"model": {"codeforces": [[False, True], [False, False]]}}
+    write_evaluation(tmp_path / "evaluations" / "policy", rated, names=names, samples=2)
+    (tmp_path / "standings").mkdir()
+    write_contest(tmp_path / "standings", 7, [(1.0, 0.0), (0.0, 0.0)], [1500.0, 1600.0], "ICPC", {"A": None, "B": None})
+    said = []
+    for given in COMMANDS:
+        own = ["compute.workers=1", "bootstrap=200"] if given[0] == "evaluate" else []
+        place = ["--out", f"own-{len(said)}"] if given[0] == "evaluate" else []
+        done = selfplay(*given, *own, *place, cwd=tmp_path)
+        assert done.returncode == 0, (given, done.stderr)
+        said.append(" ".join(done.stdout.split()))
+    assert [given[0] for given in COMMANDS] == ["evaluate", "evaluate", "rate", "compare"]
+    assert "questions" in said[1]
+    assert "the mean over 1 contests" in said[2]
+    assert "better by 50.0 points" in said[3]
+    assert "cannot be told apart" not in said[3]
 
 
 def test_two_evaluations_are_compared(whole: Path, tmp_path: Path) -> None:

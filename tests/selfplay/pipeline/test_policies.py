@@ -1,0 +1,117 @@
+"""Which models a person means by a run, a folder, a hub name or an address."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfplay.config.annotation import OpenAIEngine
+from selfplay.config.load import load_recipe
+from selfplay.config.measurement import ModelOptions
+from selfplay.engines.base import ModelRef
+from selfplay.pipeline.policies import MeasuredModel, ModelUnknown, find_models, label_of
+from selfplay.pipeline.stages import planned, stage_table
+from selfplay.run.files import write_json
+from selfplay.run.plan import write_plan
+
+SMALL = Path(__file__).parents[2] / "e2e" / "small.yaml"
+PLAIN = ModelOptions()
+
+
+def found(given: str | Path, options: ModelOptions = PLAIN, template: bool = False) -> list[MeasuredModel]:
+    return find_models(str(given), options, lambda ref: template)
+
+
+def folder(path: Path, weights: bytes = b"w", fingerprint: str = "") -> Path:
+    path.mkdir(parents=True)
+    (path / "model.safetensors").write_bytes(weights)
+    (path / "config.json").write_text("{}")
+    if fingerprint:
+        write_json(path / "fingerprint.json", {"sha256": fingerprint, "dtype": "float32", "masters": False})
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run of two rounds, of which the first is the best."""
+    recipe, path = load_recipe(SMALL, ["training.rounds=2"]), tmp_path / "run"
+    write_json(path / "recipe.json", recipe.model_dump(mode="json"))
+    write_plan(path, planned(stage_table(recipe)).stages)
+    made = {"base": "model", "selfplay_1": "policy", "selfplay_2": "policy"}
+    for stage, name in made.items():
+        folder(path / "stages" / stage / name, fingerprint=f"{stage}")
+        manifest: dict[str, Any] = {"seconds": 1.0, "counts": {}, "inputs": "", "contents": "", "code_version": ""}
+        write_json(path / "stages" / stage / "manifest.json", manifest)
+    best = {"place": "", "round": 1, "chosen_by": "development problems", "score": 0.5}
+    (path / "summary.json").write_text(json.dumps({"best": best}))
+    return path
+
+
+def test_a_run_is_its_base_and_its_rounds(run: Path) -> None:
+    models = found(run)
+    assert [(one.label, one.round, one.best) for one in models] == [
+        ("base", 0, False),
+        ("round-1", 1, True),
+        ("round-2", 2, False),
+    ]
+    assert [one.model.fingerprint for one in models if isinstance(one.model, ModelRef)] == [
+        "base",
+        "selfplay_1",
+        "selfplay_2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "labels"), [("best", ["round-1"]), ("base", ["base"]), ("0,2", ["base", "round-2"]), ("2", ["round-2"])]
+)
+def test_some_rounds_of_a_run(run: Path, rounds: str, labels: list[str]) -> None:
+    assert [one.label for one in found(run, replace(PLAIN, rounds=rounds))] == labels
+
+
+def test_rounds_that_are_not_there_are_named(run: Path) -> None:
+    with pytest.raises(ModelUnknown, match=r"--round 5: .* has the rounds 0, 1, 2"):
+        found(run, replace(PLAIN, rounds="5"))
+    (run / "summary.json").unlink()
+    with pytest.raises(ModelUnknown, match="has not ended, so that nothing is its best"):
+        found(run, replace(PLAIN, rounds="best"))
+
+
+def test_a_folder_is_known_by_its_weights(tmp_path: Path) -> None:
+    [first], [same], [other] = (
+        found(folder(tmp_path / name, weights)) for name, weights in (("a", b"1"), ("b", b"1"), ("c", b"2"))
+    )
+    assert first.identity == same.identity != other.identity
+
+
+def test_a_chat_template_is_used_where_there_is_one(tmp_path: Path) -> None:
+    place = folder(tmp_path / "model")
+    assert found(place, template=True)[0].identity[-1] is True
+    assert found(place, replace(PLAIN, style="raw"), template=True)[0].identity[-1] is False
+    assert found(place, template=False)[0].identity[-1] is False
+    with pytest.raises(ModelUnknown, match="has no chat template, which --prompt-style chat needs; take raw"):
+        found(place, replace(PLAIN, style="chat"), template=False)
+
+
+def test_names_on_the_hub_and_addresses() -> None:
+    [hub] = found("Qwen/Qwen3-4B", replace(PLAIN, revision="abc"))
+    assert (hub.label, hub.identity[0]) == ("Qwen-Qwen3-4B", "Qwen/Qwen3-4B@abc")
+    [endpoint] = found("http://127.0.0.1:8000/v1", replace(PLAIN, served="big/model"))
+    assert isinstance(endpoint.model, OpenAIEngine)
+    assert endpoint.label == "big-model"
+    with pytest.raises(ModelUnknown, match="name one with --served"):
+        found("http://127.0.0.1:8000/v1")
+    with pytest.raises(ModelUnknown, match="is no address of an endpoint"):
+        found("http://", replace(PLAIN, served="x"))
+
+
+def test_what_is_no_model_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnknown, match="is neither a run"):
+        found(tmp_path)
+    with pytest.raises(ModelUnknown, match="is no run, so that --round names nothing"):
+        found(tmp_path, replace(PLAIN, rounds="2"))
+    assert label_of("a/b/c") == "b-c"
+    assert label_of("..") == "model"
