@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from selfplay.cli.analyse import analyse
 from selfplay.cli.evaluate import compare, evaluate, rate
 from selfplay.cli.models import import_gguf
 from selfplay.cli.plan import plan
@@ -32,6 +33,7 @@ app.command()(check)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(rate)
+app.command()(analyse)
 app.command()(plan)
 app.command()(status)
 app.command()(report)

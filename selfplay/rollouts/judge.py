@@ -22,6 +22,8 @@ Item = tuple[str, Task, str]
 """Domain, task and completion."""
 
 
+KEPT = ("components", "answer")
+"""Of a verdict's details."""
 CUT = Verdict(False, 0.0, "cut", "the completion was cut at the token limit")
 
 
@@ -103,9 +105,9 @@ def sandbox_opener(settings: JudgeSettings) -> Callable[[], Sandbox]:
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as it is kept: of the details, only the components of a composite, which are logged by name."""
-    components = verdict.details.get("components")
-    return asdict(verdict) | {"details": {} if components is None else {"components": components}}
+    """A verdict as it is kept: of the details, only what is read again, the components of a composite by name and the
+    answer that was found."""
+    return asdict(verdict) | {"details": {name: verdict.details[name] for name in KEPT if name in verdict.details}}
 
 
 class _KeptVerdict(BaseModel):

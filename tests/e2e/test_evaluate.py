@@ -153,6 +153,14 @@ def test_the_commands_of_the_page(tiny_model: ModelRef, suite: Path, tmp_path: P
     write_evaluation(tmp_path / "evaluations" / "policy", rated, names=names, samples=2)
     (tmp_path / "standings").mkdir()
     write_contest(tmp_path / "standings", 7, [(1.0, 0.0), (0.0, 0.0)], [1500.0, 1600.0], "ICPC", {"A": None, "B": None})
+    (tmp_path / "downloads").mkdir()
+    rows = [
+        {"id": str(n), "problem": f"Which number is {n} more than the one before {n}?", "answer": "1"}
+        for n in range(30)
+    ]
+    for file in (tmp_path / "downloads" / "aime24.jsonl", tmp_path / "seeds.jsonl"):
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "prompts.csv").write_text("problem\nHow many apples are there?\n")
     said = []
     for given in COMMANDS:
         own = ["compute.workers=1", "bootstrap=200"] if given[0] == "evaluate" else []
@@ -160,11 +168,11 @@ def test_the_commands_of_the_page(tiny_model: ModelRef, suite: Path, tmp_path: P
         done = selfplay(*given, *own, *place, cwd=tmp_path)
         assert done.returncode == 0, (given, done.stderr)
         said.append(" ".join(done.stdout.split()))
-    assert [given[0] for given in COMMANDS] == ["evaluate", "evaluate", "rate", "compare"]
+    assert [given[0] for given in COMMANDS] == ["evaluate", "evaluate", "rate", "analyse", "compare"]
     assert "questions" in said[1]
     assert "the mean over 1 contests" in said[2]
-    assert "better by 50.0 points" in said[3]
-    assert "cannot be told apart" not in said[3]
+    assert "seeds.jsonl: 30 of 30 problems hold one of aime24" in said[3]
+    assert "better by 50.0 points" in said[4]
 
 
 def test_two_evaluations_are_compared(whole: Path, tmp_path: Path) -> None:

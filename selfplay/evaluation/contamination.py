@@ -1,0 +1,79 @@
+"""Contamination of data sets: which of their problems hold one of a suite, as decontamination finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfplay.config.curation import Curation
+from selfplay.curation.decontamination import LeakIndex
+from selfplay.run.plan import Kind, read_plan
+from selfplay.run.records import Prompt
+from selfplay.run.tables import read_batches
+from selfplay.seeds.row_files import rows_of_file
+from selfplay.suites.load import Suite
+from selfplay.suites.rows import SuiteError
+
+
+@dataclass(frozen=True, slots=True)
+class Contaminated:
+    """A text that holds a problem of a suite."""
+
+    place: int
+    """Of the text, from 0."""
+    suite: str
+    published: str
+    """The name of the problem in its suite."""
+    text: str
+    problem: str
+
+
+def contaminated(texts: Sequence[str], suites: Sequence[Suite], settings: Curation) -> list[Contaminated]:
+    """The texts that hold a problem of a suite; each suite is looked for by itself, so that one hides no other.
+
+    Args:
+        texts: problems of a data set.
+        suites: named ones, or one's own.
+        settings: how long a run of words counts, how alike texts must be, and which share of a problem's characters.
+    """
+    found = []
+    for suite in suites:
+        by_name = {one.source: one.problem for one in suite.problems}
+        index = LeakIndex({suite.name: by_name}, settings)
+        for place, text in enumerate(texts):
+            leak = index.find(text)
+            if leak is not None:
+                found.append(Contaminated(place, suite.name, leak.item, text, by_name[leak.item]))
+    return found
+
+
+def texts_of(place: Path, column: str) -> list[str]:
+    """The problems of a data set: of a file one column, of a run the prompts that its curation kept.
+
+    Raises:
+        SuiteError: the file has no such column, or no rows; the run has no prompts yet.
+        RunError, RecordError: the run is damaged.
+    """
+    if (place / "recipe.json").exists():
+        texts = list(_prompts(place))
+        if not texts:
+            raise SuiteError(f"{place}: has kept no prompts yet; wait for its curation, or give a file")
+        return texts
+    texts = []
+    for where, row in rows_of_file(place, SuiteError):
+        if not isinstance(row.get(column), str):
+            columns = ", ".join(sorted(map(str, row)))[:200]
+            raise SuiteError(f"{where}: has no text in `{column}`; name the column with --column; it has {columns}")
+        texts.append(row[column])
+    if not texts:
+        raise SuiteError(f"{place}: has 0 rows; give another file")
+    return texts
+
+
+def _prompts(run: Path) -> Iterator[str]:
+    for stage in read_plan(run).of_kind(Kind.CURATION):
+        table = run / "stages" / stage.name / "prompts.parquet"
+        if table.exists():
+            for batch in read_batches(table, Prompt, only_kept=True):
+                yield from (row.problem for row in batch)

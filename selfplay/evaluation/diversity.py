@@ -1,0 +1,130 @@
+"""How varied a set of texts is, and how far sets lie apart, by the words of each text (TF-IDF; no model is needed).
+
+Means alone say little: two sets with the same mean may be one sentence each, or all of mathematics. So within each set
+there are the Vendi score, distances to the nearest neighbour, and distinct n-grams.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selfplay.curation.decontamination import plain_words
+from selfplay.synthesis.measures import distinct_n
+
+Floats = NDArray[np.float64]
+SAMPLE = 1000
+"""Texts of a set that are compared with one another, drawn at random from larger ones."""
+ALIKE = 0.9
+"""Cosine from which on two texts are nearly the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetFigures:
+    """A set of texts."""
+
+    texts: int
+    words: float
+    """Mean number of words."""
+    distinct_2: float
+    """Share of its bigrams that are distinct."""
+    vendi: float
+    """Effective number of different texts among those sampled (Friedman and Dieng, 2023, definition 3.1)."""
+    sampled: int
+    nearest: float
+    """Mean cosine of a text with its nearest neighbour among those sampled."""
+    nearly_the_same: float
+    """Share of texts whose nearest neighbour has a cosine of 0.9 or more."""
+
+
+def set_figures(sets: Sequence[Sequence[str]], seed: int = 0) -> tuple[list[SetFigures], Floats]:
+    """The figures of each set, and between all: 1 - cosine of their mean vectors, [sets, sets].
+
+    Args:
+        sets: texts, at least one a set.
+        seed: of the samples.
+    """
+    samples = [_sample(texts, seed) for texts in sets]
+    vectors = _tf_idf([text for texts in samples for text in texts])
+    bounds = itertools.pairwise(itertools.accumulate(map(len, samples), initial=0))
+    parts = [vectors[start:end] for start, end in bounds]
+    figures = [_figures(texts, part) for texts, part in zip(sets, parts, strict=True)]
+    means = np.array([np.asarray(part.mean(axis=0)).ravel() for part in parts])
+    lengths = np.linalg.norm(means, axis=1)
+    lengths[lengths == 0] = 1.0
+    apart = 1.0 - (means @ means.T) / np.outer(lengths, lengths)
+    np.fill_diagonal(apart, 0.0)
+    return figures, np.clip(apart, 0.0, None)
+
+
+def vendi_score(similarities: Floats) -> float:
+    """exp of the Shannon entropy of the eigenvalues of K / n; n where all texts differ wholly, 1 where all are one.
+
+    Args:
+        similarities: K, [n, n], with 1 on its diagonal.
+    """
+    values = np.linalg.eigvalsh(similarities / len(similarities))
+    values = values[values > 1e-12]
+    return float(np.exp(-(values * np.log(values)).sum()))
+
+
+def placed_in_two_dimensions(distances: Floats) -> Floats:
+    """Points [n, 2] whose distances are as near to those given as two dimensions allow (classical scaling, Torgerson
+    1952): the two largest eigenvectors of the squared distances, centred twice."""
+    count = len(distances)
+    centre = np.eye(count) - 1.0 / count
+    values, vectors = np.linalg.eigh(-0.5 * centre @ (distances**2) @ centre)
+    largest = np.argsort(values)[::-1][:2]
+    points = vectors[:, largest] * np.sqrt(np.clip(values[largest], 0.0, None))
+    return points if points.shape[1] == 2 else np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
+
+
+def _figures(texts: Sequence[str], vectors: Any) -> SetFigures:
+    similarities = np.asarray((vectors @ vectors.T).todense(), dtype=np.float64)
+    np.fill_diagonal(similarities, 1.0)
+    vendi = vendi_score(similarities)
+    np.fill_diagonal(similarities, -1.0)
+    nearest = similarities.max(axis=1) if len(similarities) > 1 else np.array([math.nan])
+    return SetFigures(
+        texts=len(texts),
+        words=sum(len(plain_words(text)) for text in texts) / len(texts),
+        distinct_2=distinct_n(texts, 2),
+        vendi=vendi,
+        sampled=vectors.shape[0],
+        nearest=float(nearest.mean()),
+        nearly_the_same=float((nearest >= ALIKE).mean()),
+    )
+
+
+def _sample(texts: Sequence[str], seed: int) -> list[str]:
+    return list(texts) if len(texts) <= SAMPLE else random.Random(seed).sample(list(texts), SAMPLE)
+
+
+def _tf_idf(texts: Sequence[str]) -> Any:
+    """Vectors of length 1, sparse [texts, words], of weights (1 + log count) x (1 + log((1 + texts) / (1 + those with
+    the word)))."""
+    from scipy.sparse import csr_array
+
+    counts = [Counter(plain_words(text)) for text in texts]
+    places = {word: place for place, word in enumerate(sorted({word for one in counts for word in one}))}
+    holding = Counter(word for one in counts for word in one)
+    data, rows, columns = [], [], []
+    for row, one in enumerate(counts):
+        weights = {
+            word: (1 + math.log(count)) * (math.log((1 + len(texts)) / (1 + holding[word])) + 1)
+            for word, count in one.items()
+        }
+        length = math.sqrt(math.fsum(weight * weight for weight in weights.values())) or 1.0
+        for word, weight in weights.items():
+            data.append(weight / length)
+            rows.append(row)
+            columns.append(places[word])
+    return csr_array((data, (rows, columns)), shape=(len(texts), max(1, len(places))))

@@ -1,0 +1,104 @@
+"""Contamination of data sets, and how varied and how far apart they are."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from selfplay.cli.app import app
+from selfplay.config.curation import Curation
+from selfplay.evaluation.contamination import contaminated, texts_of
+from selfplay.evaluation.diversity import placed_in_two_dimensions, set_figures, vendi_score
+from selfplay.suites.load import load_suite
+from selfplay.suites.rows import SuiteError
+from tests.selfplay.suites.test_load import lines, own
+
+WORDS = [f"word{n}" for n in range(60)]
+BOILERPLATE = "The answer is m over n where m and n are relatively prime positive integers, find m plus n"
+
+
+def text(seed: int, length: int = 20) -> str:
+    return " ".join(random.Random(seed).choices(WORDS, k=length))
+
+
+def test_a_problem_of_a_suite_is_found_and_named(tmp_path: Path) -> None:
+    rows = [{"id": f"p{n}", "problem": text(n), "answer": "1"} for n in range(5)]
+    suite = load_suite(own(lines(tmp_path / "suite.jsonl", rows)), None)
+    texts = [text(100), f"Consider this: {text(3).upper()}! What is it?", text(101)]
+    [found] = contaminated(texts, [suite], Curation())
+    assert (found.place, found.suite, found.published, found.problem) == (1, "mine", "p3", text(3))
+
+
+def test_common_wording_can_be_told_from_a_leak(tmp_path: Path) -> None:
+    """Thirteen words in a row may be a way of asking: AIME problems share theirs with others."""
+    rows = [{"id": "p", "problem": f"{text(1, 40)} {BOILERPLATE}", "answer": "1"}]
+    suite = load_suite(own(lines(tmp_path / "suite.jsonl", rows)), None)
+    texts = [f"{text(2, 40)} {BOILERPLATE}", f"{text(1, 40)} {BOILERPLATE}, please"]
+    assert [one.place for one in contaminated(texts, [suite], Curation())] == [0, 1]
+    assert [one.place for one in contaminated(texts, [suite], Curation(decontamination_lcs=0.8))] == [1]
+
+
+def test_the_effective_number_of_texts() -> None:
+    assert vendi_score(np.eye(7)) == pytest.approx(7)
+    assert vendi_score(np.ones((7, 7))) == pytest.approx(1)
+    # Two kinds, three of each.
+    blocks = np.kron(np.eye(2), np.ones((3, 3)))
+    assert vendi_score(blocks) == pytest.approx(2)
+
+
+def test_sets_of_one_mean_are_told_apart_by_their_variety() -> None:
+    varied = [text(seed) for seed in range(40)]
+    same = ["one two three four five"] * 40
+    (first, second, third), apart = set_figures([varied, same, list(reversed(varied))])
+    assert first.vendi > 10 > second.vendi == pytest.approx(1)
+    assert (second.nearest, second.nearly_the_same) == (pytest.approx(1), 1.0)
+    assert first.nearest < 0.9
+    assert first.distinct_2 > second.distinct_2
+    assert third.vendi == pytest.approx(first.vendi)
+    assert apart[0, 2] == pytest.approx(0, abs=1e-9)
+    assert apart[0, 1] == pytest.approx(1)
+
+
+def test_the_distance_of_two_sets_by_hand() -> None:
+    # One text each: half of the words are shared. Both sets are one text, so idf is 1 + log(3 / 3) for shared words.
+    _, apart = set_figures([["a b"], ["a c"]])
+    own_weight = 1 + math.log(3 / 2)
+    cosine = 1 / (1 + own_weight**2)
+    assert apart[0, 1] == pytest.approx(1 - cosine)
+
+
+def test_a_known_geometry_is_recovered() -> None:
+    points = np.array([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0], [-1.0, 2.5], [0.5, 7.0]])
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+    found = placed_in_two_dimensions(distances)
+    assert np.allclose(np.linalg.norm(found[:, None] - found[None], axis=2), distances)
+    assert placed_in_two_dimensions(np.zeros((1, 1))).shape == (1, 2)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    rows = [{"id": f"p{n}", "problem": text(n), "answer": "1"} for n in range(30)]
+    lines(tmp_path / "aime24.jsonl", rows)
+    (tmp_path / "mine.csv").write_text("question\n" + "\n".join([text(4), text(50), text(51)]) + "\n")
+    given = ["analyse", str(tmp_path / "mine.csv"), "--suite", "aime24", "--data", str(tmp_path)]
+    given += ["--column", "question"]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.output
+    assert "1 of 3 problems hold one of aime24" in " ".join(done.output.split())
+    found: dict[str, Any] = json.loads(CliRunner().invoke(app, [*given, "--json"]).output)
+    assert found["contaminated"][str(tmp_path / "mine.csv")][0]["published"] == "p4"
+    wrong = CliRunner().invoke(app, [*given[:-1], "problem"])
+    assert wrong.exit_code == 2
+    assert "name the column with --column; it has question" in wrong.stderr
+
+
+def test_what_has_no_problems_is_said(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("")
+    with pytest.raises(SuiteError, match="has 0 rows"):
+        texts_of(tmp_path / "empty.jsonl", "problem")
