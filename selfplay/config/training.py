@@ -10,6 +10,8 @@ from selfplay.config.rows import Rows
 from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
 from selfplay.config.teacher import SFTRule
 
+ValidRule = Literal["thinking_not_empty", "no_cjk", "boxed_answer"]
+
 
 class UpdateRule(Section):
     """The settings of every update rule."""
@@ -134,6 +136,9 @@ class TrainingSettings(Section):
     """`user/name` on the hub to which the policy is pushed at the end, as a private model; none pushes nothing."""
     thinking: Literal["optional", "required"] = "optional"
     """Whether dpo and rft take only completions that think, for models that always should."""
+    valid: tuple[ValidRule, ...] = ()
+    """What else completions and traces must be: `thinking_not_empty`; `no_cjk`, where that is not the language;
+    `boxed_answer`, where answers are no programs."""
     rewards: Literal["verified", "shuffled"] = "verified"
     """`shuffled` permutes the rewards between completions: a control that must not gain."""
     sampling: SamplingSettings = SamplingSettings(temperature=1.0)

@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 _TEXT = pa.string()
 _PROMPT, _LABELLED = schema_of(Prompt), schema_of(LabelledTask)
-_FIRST = ("id", "domain", "concepts", "level", "rationale")
+_FIRST = ("id", "parents", "domain", "concepts", "level", "rationale")
 """Fields of a prompt that come before those of its task, which are as in the format of seeds."""
 _DROPPED = [
     *((name, _TEXT) for name in ("id", "domain", "stage", "reason", "problem", "completion")),

@@ -162,7 +162,7 @@ class _Table:
 
     def _selfplay(self, number: int) -> StageSpec:
         recipe = self._recipe
-        shared = ("algorithm", recipe.training.algorithm, "pool", "thinking", "rewards", "sampling", "lora")
+        shared = ("algorithm", recipe.training.algorithm, "pool", "thinking", "valid", "rewards", "sampling", "lora")
         reserved = SETTINGS if reads_given_data(recipe) else ()
         sections = (*(f"training.{name}" for name in shared), "sandbox", "labelling", *reserved)
         prompts = self._names(Kind.LABELLING, Kind.RELABELLING) or self._names(Kind.CURATION)

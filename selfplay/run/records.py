@@ -122,7 +122,7 @@ class CandidateWeight:
 class Prompt:
     """A synthesised problem, or a completion that failed to be one (`dropped` says why)."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     id: str
     domain: str
     concepts: tuple[str, ...]
@@ -135,6 +135,10 @@ class Prompt:
     model: str
     temperature: float
     seed: int
+    round: int = 1
+    """The round of self-play that it was made for."""
+    parents: tuple[str, ...] = ()
+    """For each concept the id of the first seed that names it; empty for one that the recipe's own list brought."""
 
 
 @dataclass(frozen=True, slots=True)

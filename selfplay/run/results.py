@@ -98,6 +98,8 @@ class SynthesisResult(StageResult):
     made: int
     lost: dict[str, int]
     """Completions that are no problem, by reason."""
+    repeated: dict[str, int] | None = None
+    """Of each domain whose concepts have too few new combinations: how many were asked for again."""
 
 
 class CurationResult(StageResult):

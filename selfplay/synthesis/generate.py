@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -43,6 +43,7 @@ class Pass:
     """Fingerprint of the model that writes."""
     temperature: float
     seed: int
+    round: int
 
 
 def synthesis_stage(
@@ -71,11 +72,20 @@ def synthesis_stage(
     """
     embed = _embed(context, base)
     counts: Counter[tuple[str, str]] = Counter()
+    repeated: dict[str, int] = {}
 
     def rows(engine: OpenedEngine) -> Iterator[Prompt]:
         for domain in context.recipe.domains:
             theirs, kept_back = ([seed for seed in some if seed.domain == domain] for some in (seeds, reserved))
-            for row in synthesise(context, domain, engine, theirs, kept_back, embed, number):
+            drawn = combinations_of(context, domain, theirs, kept_back, embed, number)
+            new = len({combination for combination, _ in drawn})
+            if new < len(drawn):
+                repeated[domain] = len(drawn) - new
+                context.listener.note(
+                    f"domain {domain}: its concepts have only {new} new combinations for {len(drawn)} prompts, so that "
+                    f"{len(drawn) - new} are asked of one again; name more concepts, or lower synthesis.prompts"
+                )
+            for row in synthesise(context, domain, engine, drawn, parents_of(theirs), number):
                 counts[domain, row.dropped] += 1
                 yield row
 
@@ -84,25 +94,47 @@ def synthesis_stage(
     lost: Counter[str] = Counter()
     for (_, reason), count in counts.items():
         lost.update({reason: count} if reason else {})
-    return SynthesisResult(made=counts.total(), lost=dict(lost))
+    return SynthesisResult(made=counts.total(), lost=dict(lost), repeated=repeated or None)
+
+
+def combinations_of(
+    context: Context,
+    domain: str,
+    seeds: Sequence[Seed],
+    reserved: Sequence[Seed],
+    embed: Embed | None = None,
+    number: int = 1,
+) -> Planned:
+    """The combinations of one domain, each with its level: new ones, and the same again where there are no more."""
+    choice = choice_of(context.recipe, domain, seeds, [seed.concepts for seed in reserved], embed)
+    rng = random.Random(context.seed(*_names_of(domain, number), "concepts"))
+    return plan(choice.sampler, choice.shapes, context.recipe.synthesis.prompts_of(domain), rng)
+
+
+def _names_of(domain: str, number: int) -> list[str]:
+    """Names of seeds: a first round and a first pass draw as in runs that have only one."""
+    return ["synthesis", *([f"round {number}"] if number > 1 else []), domain]
+
+
+def parents_of(seeds: Sequence[Seed]) -> dict[str, str]:
+    """For each concept the id of the first seed that names it."""
+    found: dict[str, str] = {}
+    for seed in seeds:
+        for concept in seed.concepts:
+            found.setdefault(concept, seed.id)
+    return found
 
 
 def synthesise(
     context: Context,
     domain: str,
     engine: OpenedEngine,
-    seeds: Sequence[Seed],
-    reserved: Sequence[Seed],
-    embed: Embed | None = None,
+    planned: Planned,
+    parents: Mapping[str, str],
     number: int = 1,
 ) -> Iterator[Prompt]:
     """The completions of one domain, one pass over its combinations after the other; those of a pass are held."""
-    settings = context.recipe.synthesis
-    choice = choice_of(context.recipe, domain, seeds, [seed.concepts for seed in reserved], embed)
-    # Names of seeds: a first round and a first pass draw as in runs that have only one.
-    own = ["synthesis", *([f"round {number}"] if number > 1 else []), domain]
-    rng = random.Random(context.seed(*own, "concepts"))
-    planned = plan(choice.sampler, choice.shapes, settings.prompts_of(domain), rng)
+    settings, own = context.recipe.synthesis, _names_of(domain, number)
     inputs = [formats.prompt_input(context.recipe.domains[domain], concepts, level) for concepts, level in planned]
     parse = formats.completion_parser(context.recipe.em.rationales)
     for turn in range(settings.passes):
@@ -110,8 +142,8 @@ def synthesise(
         counted = f", pass {turn + 1} of {settings.passes}" if settings.passes > 1 else ""
         context.listener.begin(f"synthesis: {domain}{counted}", len(inputs))
         samples = answers_of(engine, inputs, settings.sampling, seed, context.listener.advance)
-        one = Pass(domain, engine.model.fingerprint, settings.sampling.temperature, seed)
-        yield from _rows(one, planned, samples, parse)
+        one = Pass(domain, engine.model.fingerprint, settings.sampling.temperature, seed, number)
+        yield from _rows(one, planned, samples, parse, parents)
 
 
 def _writer(context: Context, p: ModelRef) -> AbstractContextManager[OpenedEngine]:
@@ -130,7 +162,9 @@ def _embed(context: Context, base: ModelRef) -> Embed | None:
     return lambda names: embed_concepts(names, model, context.workers, store)
 
 
-def _rows(one: Pass, planned: Planned, samples: Sequence[Sample | Missing], parse: Parse) -> Iterator[Prompt]:
+def _rows(
+    one: Pass, planned: Planned, samples: Sequence[Sample | Missing], parse: Parse, parents: Mapping[str, str]
+) -> Iterator[Prompt]:
     for place, ((concepts, level), sample) in enumerate(zip(planned, samples, strict=True)):
         if isinstance(sample, Missing):
             text, parsed, fault = "", formats.Parsed(), REFUSED
@@ -149,4 +183,6 @@ def _rows(one: Pass, planned: Planned, samples: Sequence[Sample | Missing], pars
             model=one.model,
             temperature=one.temperature,
             seed=one.seed,
+            round=one.round,
+            parents=tuple(parents.get(concept, "") for concept in concepts),
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from selfplay.run.records import Pair, Rollout
 from selfplay.run.seeding import content_id, derive
-from selfplay.training.validity import Thinking, fault
+from selfplay.training.validity import ANY_FORM, Form, fault
 
 
 def by_task(rollouts: Iterable[Rollout]) -> Iterator[list[Rollout]]:
@@ -20,9 +20,9 @@ def by_task(rollouts: Iterable[Rollout]) -> Iterator[list[Rollout]]:
         yield list(group)
 
 
-def faults(rollouts: Iterable[Rollout], thinking: Thinking = "optional") -> dict[str, int]:
+def faults(rollouts: Iterable[Rollout], form: Form = ANY_FORM) -> dict[str, int]:
     """How many rollouts may not teach, by reason."""
-    return dict(Counter(found for rollout in rollouts if (found := fault(rollout, thinking))))
+    return dict(Counter(found for rollout in rollouts if (found := fault(rollout, form))))
 
 
 def pass_rates(outcomes: Iterable[tuple[str, bool | None]]) -> dict[str, float]:
@@ -44,7 +44,7 @@ def make_pairs(
     prompt_of: Callable[[str], str],
     cap: int,
     seed: int,
-    thinking: Thinking = "optional",
+    form: Form = ANY_FORM,
 ) -> Iterator[Pair]:
     """Unique valid passes with unique valid fails, min(#pass, #fail, cap) a task, drawn by the seed (paper 4.1).
 
@@ -53,11 +53,11 @@ def make_pairs(
         prompt_of: the policy's input of a task, by its id.
         cap: most pairs a task.
         seed: of the draw.
-        thinking: whether a valid rollout must think.
+        form: of a valid completion.
     """
     for group in by_task(rollouts):
         task = group[0].task_id
-        valid = [rollout for rollout in group if not fault(rollout, thinking)]
+        valid = [rollout for rollout in group if not fault(rollout, form)]
         passed = sorted({rollout.completion for rollout in valid if rollout.passed})
         # A text that a verifier once passed and once failed is no loser.
         failed = sorted({rollout.completion for rollout in valid if not rollout.passed} - set(passed))
@@ -69,7 +69,7 @@ def make_pairs(
             yield Pair(identifier, task, prompt_of(task), chosen, rejected, "self-play")
 
 
-def right_completions(rollouts: Iterable[Rollout], cap: int, thinking: Thinking = "optional") -> Iterator[Rollout]:
+def right_completions(rollouts: Iterable[Rollout], cap: int, form: Form = ANY_FORM) -> Iterator[Rollout]:
     """Verified completions of each task, the most frequent text first, at most `cap`.
 
     Uniform choice among distinct texts would give more weight to right answers reached by wrong steps, which are rare
@@ -78,10 +78,10 @@ def right_completions(rollouts: Iterable[Rollout], cap: int, thinking: Thinking 
     Args:
         rollouts: with verdicts, those of a task together.
         cap: most completions a task.
-        thinking: whether a valid rollout must think.
+        form: of a valid completion.
     """
     for group in by_task(rollouts):
-        passed = [rollout for rollout in group if rollout.passed and not fault(rollout, thinking)]
+        passed = [rollout for rollout in group if rollout.passed and not fault(rollout, form)]
         counts = Counter(rollout.completion for rollout in passed)
         first = {rollout.completion: rollout for rollout in reversed(passed)}
         yield from (first[text] for text in sorted(counts, key=lambda text: (-counts[text], text))[:cap])

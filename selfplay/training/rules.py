@@ -18,6 +18,7 @@ from selfplay.run.records import Example, LabelledTask, Pair, PolicyTask, Rollou
 from selfplay.run.tables import write_table
 from selfplay.stage.context import Context, Job, Training
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
+from selfplay.training.validity import Form
 from selfplay.training.verified_rollouts import solver_prompt, taught_by, write_rollouts
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
 from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
@@ -43,6 +44,11 @@ class Round:
     """A model that the run trained to learn from."""
     reserved: Reserved | None = None
     """Problems that nothing may be trained on, where people's own files are read."""
+
+    @property
+    def form(self) -> Form:
+        """Of completions that it may learn from."""
+        return Form.of(self.context.recipe)
 
     def train(self, function: Callable[[Job, Placement], dict[str, float]], job: Job) -> None:
         """Trains the policy by a function of `selfplay.trl_trainers` and keeps the result in the stage."""
@@ -105,8 +111,9 @@ def dpo(this: Round) -> Counts:
     def prompt_of(task: str) -> str:
         return solver_prompt(this.context, prompts[task])
 
-    invalid = faults(this.rollouts(), training.thinking)
-    pairs = make_pairs(this.rollouts(), prompt_of, settings.pairs_per_prompt, seed, training.thinking)
+    form = this.form
+    invalid = faults(this.rollouts(), form)
+    pairs = make_pairs(this.rollouts(), prompt_of, settings.pairs_per_prompt, seed, form)
     counts: Counts = {"rollouts": count, "pairs": this.stage.write("pairs", Pair, pairs), "invalid": invalid}
     if not counts["pairs"]:
         raise NothingToLearn(
@@ -132,9 +139,10 @@ def rft(this: Round) -> Counts:
     count = this.roll_out(settings.rollouts)
     rates = pass_rates((row.task_id, row.passed) for row in this.rollouts())
     prompts = {task.id: task for task in this.tasks}
+    form = this.form
 
     def right() -> Iterator[Rollout]:
-        return right_completions(this.rollouts(), settings.samples_per_prompt, training.thinking)
+        return right_completions(this.rollouts(), settings.samples_per_prompt, form)
 
     # Of all samples only their tasks are held, and each name once.
     kept = balanced(
@@ -150,7 +158,7 @@ def rft(this: Round) -> Counts:
         "rollouts": count,
         "samples": sum(kept),
         "set_aside": len(kept) - sum(kept),
-        "invalid": faults(this.rollouts(), training.thinking),
+        "invalid": faults(this.rollouts(), form),
     }
 
 

@@ -117,7 +117,7 @@ def _trace(this: Round, found: FoundTrace, source: str, fault: str, task_id: str
         origin=found.where,
         index=index,
         tokens=None,
-        dropped=fault or trace_fault(text, verifier, found.language),
+        dropped=fault or trace_fault(text, verifier, found.language) or this.form.fault_of(text, found.domain),
     )
 
 

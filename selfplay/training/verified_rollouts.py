@@ -17,7 +17,7 @@ from selfplay.rollouts.rollout import judged
 from selfplay.run.directory import Stage
 from selfplay.run.records import TOKENS, LabelledTask, Rollout
 from selfplay.stage.context import Context
-from selfplay.training.validity import Thinking, fault
+from selfplay.training.validity import Form, fault
 from verifiers.composite import component_rewards
 from verifiers.model import Verdict
 
@@ -63,8 +63,9 @@ def taught_by(stage: Stage, context: Context, number: int) -> Iterator[Rollout]:
     training = context.recipe.training
     if training.rewards != "shuffled":
         return rows()
-    verdicts = permuted(rows(), training.thinking, context.seed("selfplay", number, "shuffle"))
-    return with_verdicts(rows(), training.thinking, verdicts)
+    form = Form.of(context.recipe)
+    verdicts = permuted(rows(), form, context.seed("selfplay", number, "shuffle"))
+    return with_verdicts(rows(), form, verdicts)
 
 
 class Heard:
@@ -95,30 +96,30 @@ VerdictRow = tuple[bool | None, float | None, str]
 """Whether a rollout passed, its reward, and its status."""
 
 
-def permuted(rows: Iterable[Rollout], thinking: Thinking, seed: int) -> list[VerdictRow]:
+def permuted(rows: Iterable[Rollout], form: Form, seed: int) -> list[VerdictRow]:
     """The verdicts of those rollouts that may teach, shuffled, so that a reward says nothing about its completion.
 
     Args:
         rows: rollouts with their verdicts.
-        thinking: whether one that may teach must think.
+        form: of a completion that may teach.
         seed: of the permutation.
     """
     # Verdicts are many and few of them differ: one object stands for all that are alike.
     alike: dict[VerdictRow, VerdictRow] = {}
-    verdicts = [(row.passed, row.reward, row.status) for row in rows if not fault(row, thinking)]
+    verdicts = [(row.passed, row.reward, row.status) for row in rows if not fault(row, form)]
     verdicts = [alike.setdefault(verdict, verdict) for verdict in verdicts]
     random.Random(seed).shuffle(verdicts)
     return verdicts
 
 
-def with_verdicts(rows: Iterable[Rollout], thinking: Thinking, verdicts: Iterable[VerdictRow]) -> Iterator[Rollout]:
+def with_verdicts(rows: Iterable[Rollout], form: Form, verdicts: Iterable[VerdictRow]) -> Iterator[Rollout]:
     """The rollouts under other verdicts, one for each that may teach.
 
     Those that may not keep their own: the control, too, is to leave out what was cut or has no answer.
     """
     left = iter(verdicts)
     for row in rows:
-        if fault(row, thinking):
+        if fault(row, form):
             yield row
             continue
         passed, reward, status = next(left)

@@ -148,3 +148,18 @@ def test_when_everything_is_reserved_it_says_so() -> None:
     own = ConceptSampler(bank_of([("a", "b")]), 1.0, reserved=[("a", "b")])
     with pytest.raises(NoCombination, match="reserved"):
         plan(own, [(2, "easy")], 3, random.Random(0))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_temperature_towards_zero_gives_the_argmax(seed: int) -> None:
+    """Each next concept is that of the greatest affinity to those chosen, whatever chance says; here none tie."""
+    bank = bank_of([*[("a", "b")] * 3, *[("a", "c")] * 5, *[("b", "c")] * 2, *[("c", "d")] * 4, ("d", "e")])
+    [found] = ConceptSampler(bank, 1e-6).sample_many(random.Random(seed), 3, 1)
+    expected = set()
+    for first in range(len(bank)):
+        chosen = [first]
+        while len(chosen) < 3:
+            weights = weights_of_next(bank, np.array([chosen]), 1.0)[0]
+            chosen.append(int(weights.argmax()))
+        expected.add(tuple(bank.names[place] for place in sorted(chosen)))
+    assert found in expected

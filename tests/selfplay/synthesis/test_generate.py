@@ -70,12 +70,19 @@ def run(tmp_path: Path) -> Iterator[RunDirectory]:
 
 
 def synthesised(
-    run: RunDirectory, recipe: Recipe, writer: Any = None, workers: Any = None, base: ModelRef = P
+    run: RunDirectory,
+    recipe: Recipe,
+    writer: Any = None,
+    workers: Any = None,
+    base: ModelRef = P,
+    notes: list[str] | None = None,
 ) -> tuple[list[Prompt], dict[str, Any]]:
     context = Context.__new__(Context)
     context.workers = workers
     context.run, context.recipe = run, recipe
-    context.listener = SimpleNamespace(begin=lambda *_: None, advance=lambda _: None)  # type: ignore[assignment]
+    said: list[str] = [] if notes is None else notes
+    heard = SimpleNamespace(begin=lambda *_: None, advance=lambda _: None, note=said.append)
+    context.listener = heard  # type: ignore[assignment]
     context.engine = lambda model: writer  # type: ignore[method-assign]
     stage = run.stage("synthesis")
     counts = synthesis_stage(stage, context, P, SEEDS, [], base)
@@ -92,6 +99,26 @@ def test_every_pass_has_the_same_combinations_and_a_seed_of_its_own(run: RunDire
     assert max(Counter(row.concepts for row in rows).values()) >= 3
     assert len({row.id for row in rows}) == 18
     assert len({row.problem for row in rows if not row.dropped}) == 12
+
+
+def test_no_combination_is_used_again_silently(run: RunDirectory) -> None:
+    notes: list[str] = []
+    rows, counts = synthesised(run, settings(prompts=15), Writer(), notes=notes)
+    new = len({row.concepts for row in rows})
+    assert (len(rows), new) == (15, 6), "four concepts make six pairs"
+    assert counts.repeated == {"math": 9}
+    [said] = notes
+    assert "math: its concepts have only 6 new combinations for 15 prompts, so that 9 are asked of one again" in said
+    enough: list[str] = []
+    _, counts = synthesised(run, settings(prompts=4), Writer(), notes=enough)
+    assert (counts.repeated, enough) == (None, [])
+
+
+def test_a_prompt_carries_its_round_and_the_seeds_of_its_concepts(run: RunDirectory) -> None:
+    rows, _ = synthesised(run, settings(), Writer())
+    first = {"a": "0", "b": "0", "c": "1", "d": "2"}
+    assert {row.round for row in rows} == {1}
+    assert all(row.parents == tuple(first[concept] for concept in row.concepts) for row in rows)
 
 
 def test_a_single_pass_is_the_first_of_many(run: RunDirectory) -> None:

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfplay.config.recipe import Recipe
+from selfplay.config.training import ValidRule
 from selfplay.run.records import Pair, Rollout
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
-from selfplay.training.validity import thinking_fault
+from selfplay.training.validity import Form, fault, thinking_fault
 
 
 def rollout(task: str, text: str, passed: bool | None, status: str = "", index: int = 0) -> Rollout:
@@ -38,11 +40,11 @@ def pairs_of(
     rows: list[Rollout], cap: int = 4, seed: int = 0, thinking: Literal["optional", "required"] = "optional"
 ) -> list[Pair]:
     """Of rollouts in a table's order, those of a task together."""
-    return list(make_pairs(sorted(rows, key=lambda row: row.task_id), PROMPTS.__getitem__, cap, seed, thinking))
+    return list(make_pairs(sorted(rows, key=lambda row: row.task_id), PROMPTS.__getitem__, cap, seed, Form(thinking)))
 
 
 def right_of(rows: list[Rollout], cap: int, thinking: Literal["optional", "required"] = "optional") -> list[Rollout]:
-    return list(right_completions(rows, cap, thinking))
+    return list(right_completions(rows, cap, Form(thinking)))
 
 
 @given(rows=rollouts, cap=st.integers(1, 3), seed=st.integers(0, 5))
@@ -164,3 +166,41 @@ def test_no_more_is_read_of_a_table_than_what_comes_next_takes(make: Callable[..
         next(found)
         assert read == 2 * number + 1, "the tasks until then, and the row that ends the last of them"
     assert len(list(found)) == 90
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "says"),
+    [
+        ("thinking_not_empty", "<think>\n\n</think>\\boxed{4}", "empty thinking"),
+        ("thinking_not_empty", " \n</think>\\boxed{4}", "empty thinking"),
+        ("thinking_not_empty", "<think>Two.</think>\\boxed{4}", ""),
+        ("thinking_not_empty", "\\boxed{4}", ""),
+        ("no_cjk", "<think>Two, 即 two.</think>\\boxed{4}", "Chinese, Japanese or Korean letters"),
+        ("no_cjk", "<think>Zwei für α.</think>\\boxed{4} 😀", ""),
+        ("boxed_answer", "<think>\\boxed{4}</think>It is 4.", "no boxed answer"),
+        ("boxed_answer", "<think>Two.</think>\\boxed{ }", "no boxed answer"),
+        ("boxed_answer", "<think>Two.</think>\\boxed{4}", ""),
+    ],
+)
+def test_each_rule_of_validity_is_a_switch(rule: ValidRule, text: str, says: str) -> None:
+    row = rollout("t1", text, False)
+    assert fault(row, Form(rules=frozenset([rule]))) == says
+    assert fault(row, Form()) == "", "off, it drops nothing"
+    programs = Form(rules=frozenset(["boxed_answer"]), programs=frozenset(["math"]))
+    assert fault(row, programs) == "", "programs stand in no box"
+
+
+def test_a_recipe_says_what_is_valid() -> None:
+    quickstart = {"kind": "quickstart", "grammar": "math"}
+    recipe = Recipe.model_validate(
+        {
+            "name": "r",
+            "model": {"kind": "scratch"},
+            "domains": {
+                "math": {"seeds": quickstart},
+                "code": {"seeds": quickstart | {"grammar": "code"}, "verifier": "code"},
+            },
+            "training": {"thinking": "required", "valid": ["no_cjk", "boxed_answer"]},
+        }
+    )
+    assert Form.of(recipe) == Form("required", frozenset(["no_cjk", "boxed_answer"]), frozenset(["code"]))
