@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from selfplay.run.records import Pair, Rollout
 from selfplay.run.seeding import content_id, derive
-from selfplay.training.validity import ANY_FORM, Form, fault
+from selfplay.training.validity import ANY_FORM, ValidForm, fault
 
 
 def by_task(rollouts: Iterable[Rollout]) -> Iterator[list[Rollout]]:
@@ -20,7 +20,7 @@ def by_task(rollouts: Iterable[Rollout]) -> Iterator[list[Rollout]]:
         yield list(group)
 
 
-def faults(rollouts: Iterable[Rollout], form: Form = ANY_FORM) -> dict[str, int]:
+def faults(rollouts: Iterable[Rollout], form: ValidForm = ANY_FORM) -> dict[str, int]:
     """How many rollouts may not teach, by reason."""
     return dict(Counter(found for rollout in rollouts if (found := fault(rollout, form))))
 
@@ -44,7 +44,7 @@ def make_pairs(
     prompt_of: Callable[[str], str],
     cap: int,
     seed: int,
-    form: Form = ANY_FORM,
+    form: ValidForm = ANY_FORM,
 ) -> Iterator[Pair]:
     """Unique valid passes with unique valid fails, min(#pass, #fail, cap) a task, drawn by the seed (paper 4.1).
 
@@ -69,7 +69,7 @@ def make_pairs(
             yield Pair(identifier, task, prompt_of(task), chosen, rejected, "self-play")
 
 
-def right_completions(rollouts: Iterable[Rollout], cap: int, form: Form = ANY_FORM) -> Iterator[Rollout]:
+def right_completions(rollouts: Iterable[Rollout], cap: int, form: ValidForm = ANY_FORM) -> Iterator[Rollout]:
     """Verified completions of each task, the most frequent text first, at most `cap`.
 
     Uniform choice among distinct texts would give more weight to right answers reached by wrong steps, which are rare

@@ -18,7 +18,7 @@ from selfplay.run.records import Example, LabelledTask, Pair, PolicyTask, Rollou
 from selfplay.run.tables import write_table
 from selfplay.stage.context import Context, Job, Training
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
-from selfplay.training.validity import Form
+from selfplay.training.validity import ValidForm
 from selfplay.training.verified_rollouts import solver_prompt, taught_by, write_rollouts
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
 from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
@@ -46,9 +46,9 @@ class Round:
     """Problems that nothing may be trained on, where people's own files are read."""
 
     @property
-    def form(self) -> Form:
+    def form(self) -> ValidForm:
         """Of completions that it may learn from."""
-        return Form.of(self.context.recipe)
+        return ValidForm.of(self.context.recipe)
 
     def train(self, function: Callable[[Job, Placement], dict[str, float]], job: Job) -> None:
         """Trains the policy by a function of `selfplay.trl_trainers` and keeps the result in the stage."""

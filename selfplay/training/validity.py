@@ -32,7 +32,7 @@ _NOT_ANSWERS = {"no_answer": "no answer", "cut": "cut at the token limit"}
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ValidForm:
     """What a valid completion looks like."""
 
     thinking: Thinking = "optional"
@@ -43,7 +43,7 @@ class Form:
     """Domains whose answers are programs, which stand in no box."""
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Form:
+    def of(cls, recipe: Recipe) -> ValidForm:
         """As a recipe says."""
         programs = frozenset(name for name, domain in recipe.domains.items() if domain.runs_programs)
         return cls(recipe.training.thinking, frozenset(recipe.training.valid), programs)
@@ -63,10 +63,10 @@ class Form:
         return ""
 
 
-ANY_FORM = Form()
+ANY_FORM = ValidForm()
 
 
-def fault(rollout: Rollout, form: Form = ANY_FORM) -> str:
+def fault(rollout: Rollout, form: ValidForm = ANY_FORM) -> str:
     """Why a rollout may not teach; empty where it may.
 
     Args:

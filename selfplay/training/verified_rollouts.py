@@ -17,7 +17,7 @@ from selfplay.rollouts.rollout import judged
 from selfplay.run.directory import Stage
 from selfplay.run.records import TOKENS, LabelledTask, Rollout
 from selfplay.stage.context import Context
-from selfplay.training.validity import Form, fault
+from selfplay.training.validity import ValidForm, fault
 from verifiers.composite import component_rewards
 from verifiers.model import Verdict
 
@@ -63,7 +63,7 @@ def taught_by(stage: Stage, context: Context, number: int) -> Iterator[Rollout]:
     training = context.recipe.training
     if training.rewards != "shuffled":
         return rows()
-    form = Form.of(context.recipe)
+    form = ValidForm.of(context.recipe)
     verdicts = permuted(rows(), form, context.seed("selfplay", number, "shuffle"))
     return with_verdicts(rows(), form, verdicts)
 
@@ -96,7 +96,7 @@ VerdictRow = tuple[bool | None, float | None, str]
 """Whether a rollout passed, its reward, and its status."""
 
 
-def permuted(rows: Iterable[Rollout], form: Form, seed: int) -> list[VerdictRow]:
+def permuted(rows: Iterable[Rollout], form: ValidForm, seed: int) -> list[VerdictRow]:
     """The verdicts of those rollouts that may teach, shuffled, so that a reward says nothing about its completion.
 
     Args:
@@ -112,7 +112,7 @@ def permuted(rows: Iterable[Rollout], form: Form, seed: int) -> list[VerdictRow]
     return verdicts
 
 
-def with_verdicts(rows: Iterable[Rollout], form: Form, verdicts: Iterable[VerdictRow]) -> Iterator[Rollout]:
+def with_verdicts(rows: Iterable[Rollout], form: ValidForm, verdicts: Iterable[VerdictRow]) -> Iterator[Rollout]:
     """The rollouts under other verdicts, one for each that may teach.
 
     Those that may not keep their own: the control, too, is to leave out what was cut or has no answer.

@@ -15,7 +15,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.config.training import ValidRule
 from selfplay.run.records import Pair, Rollout
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
-from selfplay.training.validity import Form, fault, thinking_fault
+from selfplay.training.validity import ValidForm, fault, thinking_fault
 
 
 def rollout(task: str, text: str, passed: bool | None, status: str = "", index: int = 0) -> Rollout:
@@ -40,11 +40,13 @@ def pairs_of(
     rows: list[Rollout], cap: int = 4, seed: int = 0, thinking: Literal["optional", "required"] = "optional"
 ) -> list[Pair]:
     """Of rollouts in a table's order, those of a task together."""
-    return list(make_pairs(sorted(rows, key=lambda row: row.task_id), PROMPTS.__getitem__, cap, seed, Form(thinking)))
+    return list(
+        make_pairs(sorted(rows, key=lambda row: row.task_id), PROMPTS.__getitem__, cap, seed, ValidForm(thinking))
+    )
 
 
 def right_of(rows: list[Rollout], cap: int, thinking: Literal["optional", "required"] = "optional") -> list[Rollout]:
-    return list(right_completions(rows, cap, Form(thinking)))
+    return list(right_completions(rows, cap, ValidForm(thinking)))
 
 
 @given(rows=rollouts, cap=st.integers(1, 3), seed=st.integers(0, 5))
@@ -184,9 +186,9 @@ def test_no_more_is_read_of_a_table_than_what_comes_next_takes(make: Callable[..
 )
 def test_each_rule_of_validity_is_a_switch(rule: ValidRule, text: str, says: str) -> None:
     row = rollout("t1", text, False)
-    assert fault(row, Form(rules=frozenset([rule]))) == says
-    assert fault(row, Form()) == "", "off, it drops nothing"
-    programs = Form(rules=frozenset(["boxed_answer"]), programs=frozenset(["math"]))
+    assert fault(row, ValidForm(rules=frozenset([rule]))) == says
+    assert fault(row, ValidForm()) == "", "off, it drops nothing"
+    programs = ValidForm(rules=frozenset(["boxed_answer"]), programs=frozenset(["math"]))
     assert fault(row, programs) == "", "programs stand in no box"
 
 
@@ -203,4 +205,4 @@ def test_a_recipe_says_what_is_valid() -> None:
             "training": {"thinking": "required", "valid": ["no_cjk", "boxed_answer"]},
         }
     )
-    assert Form.of(recipe) == Form("required", frozenset(["no_cjk", "boxed_answer"]), frozenset(["code"]))
+    assert ValidForm.of(recipe) == ValidForm("required", frozenset(["no_cjk", "boxed_answer"]), frozenset(["code"]))

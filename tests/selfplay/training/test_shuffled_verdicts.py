@@ -7,7 +7,7 @@ from collections import Counter
 
 from selfplay.run.records import Rollout
 from selfplay.training.pairs import faults, right_completions
-from selfplay.training.validity import Form, Thinking
+from selfplay.training.validity import Thinking, ValidForm
 from selfplay.training.verified_rollouts import permuted, with_verdicts
 
 
@@ -17,7 +17,7 @@ def rollout(index: int, passed: bool | None, status: str) -> Rollout:
 
 
 def shuffled_verdicts(rows: list[Rollout], thinking: Thinking, seed: int) -> list[Rollout]:
-    return list(with_verdicts(rows, Form(thinking), permuted(rows, Form(thinking), seed)))
+    return list(with_verdicts(rows, ValidForm(thinking), permuted(rows, ValidForm(thinking), seed)))
 
 
 WHOLE = [rollout(n, n % 2 == 0, "correct" if n % 2 == 0 else "wrong") for n in range(12)]
