@@ -137,7 +137,7 @@ class TrainingSettings(Section):
     thinking: Literal["optional", "required"] = "optional"
     """Whether dpo and rft take only completions that think, for models that always should."""
     valid: tuple[ValidRule, ...] = ()
-    """What else completions and traces must be: `thinking_not_empty`; `no_cjk`, where that is not the language;
+    """Further demands on completions and traces: `thinking_not_empty`; `no_cjk`, where that is not the language;
     `boxed_answer`, where answers are no programs."""
     rewards: Literal["verified", "shuffled"] = "verified"
     """`shuffled` permutes the rewards between completions: a control that must not gain."""

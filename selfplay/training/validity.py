@@ -33,12 +33,12 @@ _NOT_ANSWERS = {"no_answer": "no answer", "cut": "cut at the token limit"}
 
 @dataclass(frozen=True, slots=True)
 class ValidForm:
-    """What a valid completion looks like."""
+    """The form of a valid completion."""
 
     thinking: Thinking = "optional"
     """Whether one without any thinking is malformed."""
     rules: frozenset[ValidRule] = frozenset()
-    """What else is demanded."""
+    """Further demands."""
     programs: frozenset[str] = frozenset()
     """Domains whose answers are programs, which stand in no box."""
 
