@@ -16,6 +16,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,11 @@ from selfplay.run.records import Prompt
 
 PIECE = 20_000
 SETTINGS = {
-    "paper": Curation(decontamination_ngram=0, min_words=0),
+    "harsh": Curation(decontamination_ngram=0, min_words=0, near_duplicate_jaccard=0.2),
+    "default": Curation(decontamination_ngram=0, min_words=0),
     "mild": Curation(decontamination_ngram=0, min_words=0, near_duplicate_jaccard=0.7, bands=20, band_rows=5),
 }
-"""Of the near duplicates: the paper's, which keeps few, and one that keeps nearly all."""
+"""Of the near duplicates: one that keeps few, a run's own, and one that keeps nearly all."""
 
 
 def run(arguments: Sequence[str]) -> dict[str, Any]:
@@ -42,13 +44,22 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     asked = _parser().parse_args(arguments)
     figures: dict[str, Any] = {"prompts": asked.prompts, "cores": len(os.sched_getaffinity(0)), "passes": asked.passes}
     figures["data"] = overlap_figures(synthetic_prompts(2000))
+
+    def measured(arm: str, option: object) -> dict[str, Any]:
+        found = in_child(__name__, arm, asked.prompts, option)
+        # As it ends, since one long arm must not lose the others.
+        line = json.dumps({"arm": arm, "option": option, "prompts": asked.prompts} | found)
+        print(line, file=sys.stderr, flush=True)
+        if asked.lines is not None:
+            with asked.lines.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        return found
+
     figures["near_duplicates"] = {
-        name: in_turns(asked.arms, asked.passes, lambda arm, name=name: in_child(__name__, arm, asked.prompts, name))
-        for name in asked.settings
+        name: in_turns(asked.arms, asked.passes, lambda arm, name=name: measured(arm, name)) for name in asked.settings
     }
     if asked.benchmark_items:
-        what = ("decontamination", asked.prompts, asked.benchmark_items)
-        figures |= in_turns(["decontamination"], asked.passes, lambda _: in_child(__name__, *what))
+        figures |= in_turns(["decontamination"], asked.passes, lambda arm: measured(arm, asked.benchmark_items))
     return figures
 
 
@@ -59,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--arms", nargs="*", default=["ours", "rensa"], choices=["ours", "rensa", "datasketch"])
     parser.add_argument("--settings", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--benchmark-items", type=int, default=5000, help="problems of the benchmark; 0: no such part")
+    parser.add_argument("--lines", type=Path, help="file to which each arm of each pass is added as it ends")
     return parser
 
 
