@@ -63,8 +63,9 @@ def evaluate(
     _among("--prompt-style", prompt_style, ("auto", "chat", "raw"))
     _among("--dtype", dtype, ("auto", "float32", "bfloat16", "float16"))
     engines = [f"engine.kind={engine}"] if engine else []
-    settings = section_of(Measurement, [*engines, *(overrides or [])], "the evaluation")
-    if not suite:
+    suites, of_paper = _expanded(suite or [])
+    settings = section_of(Measurement, [*of_paper, *engines, *(overrides or [])], "the evaluation")
+    if not suites:
         raise UserError("--suite: is missing; name a suite such as math500, or give a file (docs/evaluation.md)")
     folder = out or Path("evaluations") / label_of(model)
     with errors_told(folder), stopped_in_order(folder):
@@ -73,9 +74,9 @@ def evaluate(
         from selfplay.suites.load import load_suite
 
         own = {"fields": _field_map(fields), "verifier": verifier, "subset": subset, "split": split}
-        suites = [load_suite(_wanted(one, own), data, limit, incomplete) for one in suite]
+        loaded = [load_suite(_wanted(one, own), data, limit, incomplete) for one in suites]
         options = ModelOptions(dtype, prompt_style, rounds, served, api_key_env, revision)  # type: ignore[arg-type]
-        rows = measure(model, options, suites, settings, folder)
+        rows = measure(model, options, loaded, settings, folder)
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row))
@@ -130,6 +131,15 @@ def rate(
             standings, tried_problems(folder.table(model, suite), tries), RESAMPLES, known["settings"]["seed"]
         )
         show(rating_view(model, report))
+
+
+def _expanded(suites: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The suites, those of the paper for `paper`, and the settings that come with these."""
+    from selfplay.suites.catalogue import PAPER, PAPER_SETTINGS, PAPER_SUITES
+
+    if PAPER not in suites:
+        return suites, ()
+    return [*PAPER_SUITES, *(one for one in suites if one != PAPER)], PAPER_SETTINGS
 
 
 def _wanted(given: str, own: dict[str, Any]) -> Any:

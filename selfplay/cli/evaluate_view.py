@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from selfplay.evaluation.contest_rating import RatingReport
+from selfplay.suites.catalogue import PAPER_SUITES, PUBLISHED
 from selfplay.watching.terminal import plain
 
 Row = Mapping[str, Any]
@@ -29,7 +30,21 @@ def figures_view(rows: Sequence[Row]) -> RenderableType:
         problems = str(max(row["n"] for row in own.values()))
         table.add_row(plain(model), plain(suite), problems, *cells)
     notes = dict.fromkeys(f"{row['suite']}: {row['note']}" for row in rows if row.get("note"))
-    return Group(table, plain(settings_line(rows[0]["settings"]), "dim"), *(plain(note, "yellow") for note in notes))
+    published = [_published()] if set(PAPER_SUITES) <= {row["suite"] for row in rows} else []
+    return Group(
+        table, *published, plain(settings_line(rows[0]["settings"]), "dim"), *(plain(note, "yellow") for note in notes)
+    )
+
+
+def _published() -> Table:
+    """The paper's figures on the same suites, of its own models and prompts; it gives no intervals."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title="as the paper has it", title_justify="left")
+    table.add_column("model")
+    for suite in PAPER_SUITES:
+        table.add_column(suite, justify="right")
+    for model, values in PUBLISHED.items():
+        table.add_row(plain(model), *(f"{value:.1f}" for value in values))
+    return table
 
 
 def shown(row: Row) -> str:

@@ -136,7 +136,7 @@ def test_what_a_model_lacks_is_said_before_it_loads(tiny_model: ModelRef, suite:
     assert done.returncode == 2, done.stderr
     assert "without a chat template, so that sampling.system_prompt has no place" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert not (out / "store").exists()
+    assert not (out / "store" / "shards").exists()
 
 
 def test_the_commands_of_the_page(tiny_model: ModelRef, suite: Path, tmp_path: Path) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from selfplay.cli.app import app
-from selfplay.cli.evaluate_view import settings_line, shown
+from selfplay.cli.evaluate import _expanded
+from selfplay.cli.evaluate_view import figures_view, settings_line, shown
+from selfplay.config.load import section_of
+from selfplay.config.measurement import Measurement
+from selfplay.suites.catalogue import PAPER_SUITES, PUBLISHED, SUITES
 
 
 @pytest.fixture
@@ -74,3 +80,25 @@ def test_figures_as_people_read_them() -> None:
         "percent, with 95% intervals over problems; 16 completions a problem, T 0.6, top_p 0.95, top_k 20, at most "
         "81,920 tokens, seed 0, vllm"
     )
+
+
+def test_the_suites_of_the_paper_come_with_its_settings() -> None:
+    suites, given = _expanded(["paper", "math500"])
+    assert suites == [*PAPER_SUITES, "math500"]
+    settings = section_of(Measurement, [*given, "sampling.max_new_tokens=100"], "the evaluation")
+    assert (settings.samples, settings.sampling.temperature, settings.sampling.max_new_tokens) == (16, 0.6, 100)
+    assert section_of(Measurement, given, "the evaluation").sampling.max_new_tokens == 81920
+    assert _expanded(["math500"]) == (["math500"], ())
+    assert set(PAPER_SUITES) <= set(SUITES)
+    assert {len(values) for values in PUBLISHED.values()} == {len(PAPER_SUITES)}
+
+
+def test_published_figures_stand_below_ones_own() -> None:
+    sampling = Measurement().deciding()
+    row = {"model": "m", "metric": "avg@4", "value": 0.5, "low": 0.4, "high": 0.6, "n": 30, "settings": sampling}
+    console = Console(width=200, file=io.StringIO())
+    console.print(figures_view([row | {"suite": suite} for suite in PAPER_SUITES]))
+    assert "4B, after" in console.file.getvalue()  # type: ignore[attr-defined]
+    alone = Console(width=200, file=io.StringIO())
+    alone.print(figures_view([row | {"suite": "aime24"}]))
+    assert "4B, after" not in alone.file.getvalue()  # type: ignore[attr-defined]

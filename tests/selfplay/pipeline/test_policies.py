@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from selfplay.config.annotation import OpenAIEngine
 from selfplay.config.load import load_recipe
 from selfplay.config.measurement import ModelOptions
 from selfplay.engines.base import ModelRef
+from selfplay.engines.named_models import NamedModels
 from selfplay.pipeline.policies import MeasuredModel, ModelUnknown, find_models, label_of
 from selfplay.pipeline.stages import planned, stage_table
 from selfplay.run.files import write_json
@@ -20,10 +22,12 @@ from selfplay.run.plan import write_plan
 
 SMALL = Path(__file__).parents[2] / "e2e" / "small.yaml"
 PLAIN = ModelOptions()
+COMMIT = "0123456789" * 4
 
 
 def found(given: str | Path, options: ModelOptions = PLAIN, template: bool = False) -> list[MeasuredModel]:
-    return find_models(str(given), options, lambda ref: template)
+    with tempfile.TemporaryDirectory() as store:
+        return find_models(str(given), options, NamedModels(Path(store)), lambda ref: template)
 
 
 def folder(path: Path, weights: bytes = b"w", fingerprint: str = "") -> Path:
@@ -81,10 +85,10 @@ def test_rounds_that_are_not_there_are_named(run: Path) -> None:
 
 
 def test_a_folder_is_known_by_its_weights(tmp_path: Path) -> None:
-    [first], [same], [other] = (
-        found(folder(tmp_path / name, weights)) for name, weights in (("a", b"1"), ("b", b"1"), ("c", b"2"))
-    )
-    assert first.identity == same.identity != other.identity
+    names = {"a/m": b"1", "b/m": b"1", "c/m": b"2"}
+    first, same, other = (found(folder(tmp_path / name, weights))[0].identity for name, weights in names.items())
+    assert first == same
+    assert first != other
 
 
 def test_a_chat_template_is_used_where_there_is_one(tmp_path: Path) -> None:
@@ -97,8 +101,8 @@ def test_a_chat_template_is_used_where_there_is_one(tmp_path: Path) -> None:
 
 
 def test_names_on_the_hub_and_addresses() -> None:
-    [hub] = found("Qwen/Qwen3-4B", replace(PLAIN, revision="abc"))
-    assert (hub.label, hub.identity[0]) == ("Qwen-Qwen3-4B", "Qwen/Qwen3-4B@abc")
+    [hub] = found("Qwen/Qwen3-4B", replace(PLAIN, revision=COMMIT))
+    assert (hub.label, hub.identity[0]) == ("Qwen-Qwen3-4B", f"Qwen/Qwen3-4B@{COMMIT}")
     [endpoint] = found("http://127.0.0.1:8000/v1", replace(PLAIN, served="big/model"))
     assert isinstance(endpoint.model, OpenAIEngine)
     assert endpoint.label == "big-model"

@@ -136,18 +136,18 @@ def test_with_a_tolerance_the_first_partner_may_be_another_ones_only_one() -> No
 @pytest.mark.parametrize(
     ("actual", "expected", "verdicts"),
     [
-        # tokens, tokens_by_line, lines, any_order, tokens_any_order
-        ("1 2\n3\n", "1 2\n3\n", (True, True, True, True, True)),
-        ("3\n1 2\n", "1 2\n3\n", (False, False, False, True, True)),
-        ("3 2 1", "1 2\n3\n", (False, False, False, False, True)),
-        ("1 2 3", "1 2\n3\n", (True, False, False, False, True)),
-        ("1.0 2\n3\n", "1 2\n3\n", (True, True, False, True, True)),
-        ("[3, 1]", "[1,3]", (False, False, False, True, False)),
-        ("1 2\n", "1 2\n3\n", (False, False, False, False, False)),
-        ("1 2\n3\n4\n", "1 2\n3\n", (False, False, False, False, False)),
-        ("", "1 2\n3\n", (False, False, False, False, False)),
-        ("nan 2\n3\n", "1 2\n3\n", (False, False, False, False, False)),
-        ("True 2\n3\n", "1 2\n3\n", (False, False, False, False, False)),
+        # tokens, tokens_by_line, lines, any_order, tokens_any_order, decimal_lines
+        ("1 2\n3\n", "1 2\n3\n", (True, True, True, True, True, True)),
+        ("3\n1 2\n", "1 2\n3\n", (False, False, False, True, True, False)),
+        ("3 2 1", "1 2\n3\n", (False, False, False, False, True, False)),
+        ("1 2 3", "1 2\n3\n", (True, False, False, False, True, False)),
+        ("1.0 2\n3\n", "1 2\n3\n", (True, True, False, True, True, True)),
+        ("[3, 1]", "[1,3]", (False, False, False, True, False, False)),
+        ("1 2\n", "1 2\n3\n", (False, False, False, False, False, False)),
+        ("1 2\n3\n4\n", "1 2\n3\n", (False, False, False, False, False, False)),
+        ("", "1 2\n3\n", (False, False, False, False, False, False)),
+        ("nan 2\n3\n", "1 2\n3\n", (False, False, False, False, False, False)),
+        ("True 2\n3\n", "1 2\n3\n", (False, False, False, False, False, False)),
     ],
 )
 def test_comparisons_by_name(actual: str, expected: str, verdicts: tuple[bool, ...]) -> None:
