@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -16,6 +17,7 @@ from selfplay.cli.rollouts import rollouts
 from selfplay.cli.run import check, run, synthesize
 from selfplay.cli.sandbox import sandbox_app
 from selfplay.cli.shared import Commands
+from selfplay.cli.start import init, recipes, schema, show_version
 from selfplay.cli.status import report, status, track_app
 from selfplay.cli.verifiers import verifiers_app
 from selfplay.cli.verify import serve, verify
@@ -26,8 +28,8 @@ app = typer.Typer(
     help="A language model makes its own problems, solves them, checks the answers by machine, and learns.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+app.command()(init)
 app.command()(run)
 app.command()(check)
 app.command()(evaluate)
@@ -40,6 +42,8 @@ app.command()(report)
 app.command()(prompts)
 app.command()(rollouts)
 app.command()(synthesize)
+app.command()(recipes)
+app.command()(schema)
 app.command("import-gguf")(import_gguf)
 app.command()(verify)
 app.command()(serve)
@@ -47,6 +51,15 @@ app.add_typer(verifiers_app, name="verifiers")
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(export_app, name="export")
 app.add_typer(track_app, name="track")
+
+
+@app.callback()
+def selfplay(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A language model makes its own problems, solves them, checks the answers by machine, and learns."""
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ ERROR_LOG = "error.log"
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes, as shells have them for SIGINT and SIGTERM."""
 
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as configs/quickstart.yaml.")]
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe's file, or a shipped one's name.")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[a.b.c=value]...", help="Settings that replace those of the recipe.")
 ]

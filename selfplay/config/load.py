@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import sys
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
 from selfplay.config.errors import UserError
 from selfplay.config.places import At, placed
 from selfplay.config.recipe import Recipe
+from selfplay.config.shipped import recipe_file, shipped_recipes
 from verifiers.untrusted.files import read_text
 from verifiers.untrusted.shown import quoted, shown
 from verifiers.untrusted.yaml_text import DEEPEST, UnusableYaml, parse_yaml
@@ -87,15 +89,18 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Reads, merges and validates a recipe.
 
     Args:
-        path: a YAML file; its `extends` key names another one, relative to it. A domain set to null is one that it
-            does not take over. Paths are relative to the file that says them.
+        path: a YAML file, or the name of a shipped recipe. Its `extends` key names another one, relative to it. A
+            domain set to null is one that it does not take over. Paths are relative to the file that says them.
         overrides: `a.b.c=value` settings, the value in YAML; their paths are relative to the working directory.
 
     Raises:
         RecipeError: with file, line, field, what was expected and the nearest valid name.
     """
-    path = Path(path)
+    path = recipe_file(Path(path))
     source = RecipeSource(path.parent)
+    # Verifiers named `module:Name` may lie beside the recipe; last, so that they hide nothing.
+    if (beside := str(path.parent.resolve())) not in sys.path:
+        sys.path.append(beside)
     return _validated(_read(path, source, ()), overrides, source, path)
 
 
@@ -147,7 +152,7 @@ def _validated(settings: dict[str, Any], overrides: Sequence[str], source: Recip
 
 
 def _read(path: Path, source: RecipeSource, seen: tuple[Path, ...]) -> dict[str, Any]:
-    text = read_text(path, RecipeError, "give the path of a recipe, such as configs/quickstart.yaml", LARGEST)
+    text = read_text(path, RecipeError, "give a recipe's path, or a name that `selfplay recipes` lists", LARGEST)
     if path.resolve() in seen:
         raise RecipeError(f"{path}: extends itself by way of {' -> '.join(map(str, seen))}; remove one `extends`")
     if len(seen) > LONGEST_CHAIN:
@@ -163,9 +168,13 @@ def _read(path: Path, source: RecipeSource, seen: tuple[Path, ...]) -> dict[str,
         below = content.pop("extends")
         if not isinstance(below, str) or "\0" in below:
             raise RecipeError(f"{path}: `extends` must be the path of a recipe, not {quoted(below, 80)}")
-        base = _read(path.parent / below, source, (*seen, path.resolve()))
+        base = _read(_extended(path.parent, below), source, (*seen, path.resolve()))
     source.record(path, node)
     return _merge(base, content)
+
+
+def _extended(folder: Path, name: str) -> Path:
+    return folder / name if (folder / name).is_file() else shipped_recipes().get(name, folder / name)
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:

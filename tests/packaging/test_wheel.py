@@ -12,7 +12,7 @@ import pytest
 from tests.packaging.conftest import ROOT, Environment
 
 PACKAGES = ("selfplay", "verifiers", "sandbox")
-KINDS = ("*.py", "*.j2", "py.typed")
+KINDS = ("*.py", "*.j2", "*.yaml", "py.typed")
 VERDICT = """
 import json
 from verifiers.model import Task
@@ -30,10 +30,11 @@ def names(wheel: Path) -> set[str]:
 
 
 def test_every_module_and_every_template_is_in_the_wheel(names: set[str]) -> None:
-    kinds = ("*.py", "*.j2", "py.typed")
     ours = {
-        str(file.relative_to(ROOT)) for package in PACKAGES for kind in kinds for file in (ROOT / package).rglob(kind)
+        str(file.relative_to(ROOT)) for package in PACKAGES for kind in KINDS for file in (ROOT / package).rglob(kind)
     }
+    recipes = {str(file.relative_to(ROOT / "configs")) for file in (ROOT / "configs").rglob("*") if file.is_file()}
+    ours |= {f"selfplay/recipes/{name}" for name in recipes}
     assert any(name.endswith(".j2") for name in ours)
     assert {name for name in names if ".dist-info/" not in name} == ours
 
@@ -64,3 +65,26 @@ def test_the_command_and_a_verifier_work_where_only_the_wheel_is(
     assert "sandbox" in help_text.stdout
     verdict = environment.run(VERDICT)
     assert json.loads(verdict.stdout or "null") == [True, False], verdict.stderr
+
+
+def test_a_project_begins_where_only_the_wheel_is(
+    wheel: Path, make_environment: Callable[[], Environment], tmp_path: Path
+) -> None:
+    """Templates and shipped recipes, with their seeds, are found in the installed package."""
+    environment = make_environment()
+    environment.pip("install", "--quiet", "--no-deps", "--ignore-installed", wheel)
+
+    def selfplay(*arguments: str) -> str:
+        done = environment.run("from selfplay.cli.app import main; main()", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    listed = selfplay("recipes")
+    assert f"They are in {environment.site / 'selfplay' / 'recipes'}." in listed
+    assert "quickstart " in listed
+    selfplay("init", "quickstart", str(tmp_path / "mine"))
+    assert "right answers pass" in selfplay("check", str(tmp_path / "mine" / "recipe.yaml"))
+    seeds = (
+        "from selfplay.config.load import load_recipe; print(load_recipe('qwen3-4b').domains['math'].seeds.train.path)"
+    )
+    assert environment.run(seeds).stdout.strip() == str(environment.site / "selfplay/recipes/seeds/math.jsonl")

@@ -1,0 +1,61 @@
+"""A folder to begin in: a recipe with comments, sample problems as CSV, and a verifier of one's own."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Literal, get_args
+
+from selfplay.config.errors import UserError
+from selfplay.quickstart import seeds
+
+Template = Literal["quickstart", "grpo", "dpo", "synthesis", "teacher"]
+TEMPLATES: tuple[Template, ...] = get_args(Template)
+FOLDER = Path(__file__).parent / "templates"
+RECIPE, PROBLEMS, VERIFIER = "recipe.yaml", "problems.csv", "my_verifier.py"
+COMMANDS = {"synthesis": "synthesize"}
+"""The command of a template's recipe, where it is not `run`."""
+SAMPLES = 3000
+"""Problems of the sample, enough for a tiny model not to learn them by heart."""
+ALONE = ("problem", "answer", "solution")
+ANNOTATED = (*ALONE, "concepts", "level", "rationale")
+
+
+def write_project(template: Template, folder: Path) -> list[Path]:
+    """Writes the files of a template into a folder, which may be there already.
+
+    Returns:
+        The files, the recipe first.
+
+    Raises:
+        UserError: a file of one of these names is there, or the folder cannot be written.
+    """
+    columns = ANNOTATED if template in ("quickstart", "synthesis") else ALONE
+    contents = {
+        RECIPE: (FOLDER / f"{template}.yaml").read_bytes(),
+        PROBLEMS: sample(columns).encode(),
+        VERIFIER: (FOLDER / VERIFIER).read_bytes(),
+    }
+    if there := [name for name in contents if (folder / name).exists()]:
+        raise UserError(f"{folder}: has a file {there[0]} already, which is not written over; name another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+    return [folder / name for name in contents]
+
+
+def sample(columns: tuple[str, ...]) -> str:
+    """Word problems as CSV, with these columns."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for problem in seeds.generate("math", SAMPLES, 0, slip_rate=0.0):
+        values = {name: getattr(problem, name) for name in columns}
+        if "concepts" in values:
+            values["concepts"] = "; ".join(problem.concepts)
+        writer.writerow(values[name] for name in columns)
+    return text.getvalue()

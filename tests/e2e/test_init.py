@@ -1,0 +1,75 @@
+"""`selfplay init`: what it writes passes `selfplay check`, and runs with the verifier that it wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from selfplay.config.shipped import shipped_recipes
+from selfplay.pipeline import check, load_recipe
+from selfplay.quickstart.project import TEMPLATES, Template, write_project
+from selfplay.run.records import Rollout
+from selfplay.run.tables import read_table
+from tests.e2e.conftest import selfplay
+
+SMALLER = ("model.args.max_steps=8", "model.hidden_size=32", "evaluation.problems=4", "evaluation.samples=1")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_written_recipe_passes_the_check(template: Template, tmp_path: Path) -> None:
+    files = write_project(template, tmp_path / "mine")
+    assert [file.name for file in files] == ["recipe.yaml", "problems.csv", "my_verifier.py"]
+    [finding] = [one for one in check(files[0]) if one.name == "rewards: math"]
+    assert "right answers pass" in finding.detail
+    seeds = load_recipe(files[0]).domains["math"].seeds
+    assert seeds.model_dump()["train"]["path"] == str(tmp_path / "mine" / "problems.csv")
+
+
+def test_the_written_verifier_is_really_used(tmp_path: Path) -> None:
+    """One that passes nothing is found out; the project may lie in a folder with a blank in its name."""
+    made = selfplay("init", "grpo", "my project", cwd=tmp_path)
+    assert made.stdout.splitlines()[-1] == (
+        "next: selfplay check 'my project/recipe.yaml' && selfplay run 'my project/recipe.yaml'"
+    )
+    (tmp_path / "my project" / "my_verifier.py").write_text(
+        "def right(task, completion, most_words):\n    return False\n"
+    )
+    refused = selfplay("check", "my project/recipe.yaml", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "a right answer is judged wrong" in refused.stderr
+
+
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "problems.csv").write_text("mine")
+    refused = selfplay("init", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "has a file problems.csv already" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["problems.csv"]
+    assert "is not one of" in selfplay("init", "nonsense", cwd=tmp_path).stderr
+
+
+def test_the_grpo_recipe_runs_to_its_end(tmp_path: Path) -> None:
+    """Smaller than it is written, since what it learns is not the point here."""
+    smaller = ("training.grpo.args.max_steps=2", "training.grpo.args.per_device_train_batch_size=8")
+    assert selfplay("init", "grpo", cwd=tmp_path).returncode == 0
+    done = selfplay("run", "recipe.yaml", *SMALLER, *smaller, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "runs" / "my-grpo"
+    assert json.loads((run / "summary.json").read_text())["gains"]
+    assert (run / "report.html").exists()
+    [rollout, *_] = read_table(run / "stages" / "selfplay_1" / "rollouts.parquet", Rollout)
+    assert rollout.reason.startswith("ends in ") or rollout.reason.endswith(" words")
+
+
+def test_shipped_recipes_have_names_and_sentences(tmp_path: Path) -> None:
+    listed = selfplay("recipes", cwd=tmp_path).stdout.splitlines()
+    assert [line.split()[0] for line in listed[:-1]] == list(shipped_recipes())
+    assert all(len(line.split()) > 5 for line in listed)
+    assert "quickstart, seed 0" in selfplay("check", "quickstart", cwd=tmp_path).stdout
+    assert "`selfplay recipes` lists" in selfplay("check", "quickstar", cwd=tmp_path).stderr
+
+
+def test_the_version(tmp_path: Path) -> None:
+    assert selfplay("--version", cwd=tmp_path).stdout == "0.1.0\n"
