@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from selfplay.config.hub import has_hub_form
 from verifiers.untrusted.files import demand_file
 
 At = tuple[str | int, ...]
@@ -34,6 +33,8 @@ class Place:
     """Texts that name no place."""
 
 
+LONGEST = 96
+"""Most characters of a name on the hub."""
 ROWS = "a CSV, JSON, JSON lines or Parquet file"
 ROW_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 """Endings of files of rows, of which no hub name has one."""
@@ -91,6 +92,17 @@ def _within(value: Any, place: Place | None, folder_of: Callable[[At], Path], to
         parts = tuple(_within(inner, place, folder_of, told, (*at, number)) for number, inner in enumerate(value))
         return parts if any(a is not b for a, b in zip(parts, value, strict=True)) else value
     return value
+
+
+def has_hub_form(name: str) -> bool:
+    """Whether a name may be one of the hub's, `owner/name` or a lone old `name`, as `huggingface_hub` checks it."""
+    parts = name.split("/")
+    return len(parts) <= 2 and len(name) <= LONGEST and all(map(_is_part, parts))
+
+
+def _is_part(part: str) -> bool:
+    plain = part.isascii() and part.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    return plain and part[0] not in "-." and part[-1] not in "-." and "--" not in part and ".." not in part
 
 
 def _found(name: str, place: Place, folder: Path, told: Callable[[str], Exception]) -> str:

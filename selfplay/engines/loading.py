@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.hub import offline_without_hub
 from selfplay.engines.base import ModelRef
 from selfplay.engines.model_files import (
     ADAPTER_WEIGHTS,
@@ -20,6 +19,7 @@ from selfplay.engines.model_files import (
     load_network,
     told_as,
 )
+from selfplay.run.hub import offline_without_hub
 from verifiers.untrusted.files import demand_folder
 
 KEPT = 3

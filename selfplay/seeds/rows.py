@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from selfplay.config.errors import UserError
-from selfplay.config.hub import offline_without_hub
 from selfplay.config.rows import DatasetRows, FileRows, RowField
+from selfplay.run.hub import offline_without_hub
 from selfplay.seeds.row_files import TEXT_FILES, Columns, Row, bounded, of_texts, rows_of_file
 from verifiers.untrusted.files import Told
 

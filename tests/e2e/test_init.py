@@ -66,7 +66,7 @@ def test_the_grpo_recipe_runs_to_its_end(tmp_path: Path) -> None:
 def test_shipped_recipes_have_names_and_sentences(tmp_path: Path) -> None:
     listed = selfplay("recipes", cwd=tmp_path).stdout.splitlines()
     assert [line.split()[0] for line in listed[:-1]] == list(shipped_recipes())
-    assert all(len(line.split()) > 5 for line in listed)
+    assert all(len(line.split()) > 5 for line in listed[:-1])
     assert "quickstart, seed 0" in selfplay("check", "quickstart", cwd=tmp_path).stdout
     assert "`selfplay recipes` lists" in selfplay("check", "quickstar", cwd=tmp_path).stderr
 

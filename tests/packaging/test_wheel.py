@@ -67,6 +67,7 @@ def test_the_command_and_a_verifier_work_where_only_the_wheel_is(
     assert json.loads(verdict.stdout or "null") == [True, False], verdict.stderr
 
 
+@pytest.mark.long
 def test_a_project_begins_where_only_the_wheel_is(
     wheel: Path, make_environment: Callable[[], Environment], tmp_path: Path
 ) -> None:

@@ -157,7 +157,7 @@ def test_a_data_set_is_not_looked_for_where_no_hub_answers(monkeypatch: pytest.M
     asked: list[str] = []
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("selfplay.config.hub._answers", lambda address: bool(asked.append(address)))
+    monkeypatch.setattr("selfplay.run.hub._answers", lambda address: bool(asked.append(address)))
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     source = DatasetRows(kind="dataset", name="nobody/no-such-set")
     with pytest.raises(Unreachable, match="no-such-set, split train: is not on this machine, and no hub answers"):

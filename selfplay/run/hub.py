@@ -1,4 +1,4 @@
-"""The hub: which names it can have, and whether it answers at all. Importing it loads no heavy library."""
+"""Whether the hub answers at all, asked once a process."""
 
 from __future__ import annotations
 
@@ -6,21 +6,8 @@ import functools
 import os
 import sys
 
-LONGEST = 96
-"""Most characters of a name on the hub."""
 PATIENCE_S = 5.0
 """Longest wait for the hub's first answer; its libraries would try six times, for 23 s in all."""
-
-
-def has_hub_form(name: str) -> bool:
-    """Whether a name may be one of the hub's, `owner/name` or a lone old `name`, as `huggingface_hub` checks it."""
-    parts = name.split("/")
-    return len(parts) <= 2 and len(name) <= LONGEST and all(map(_is_part, parts))
-
-
-def _is_part(part: str) -> bool:
-    plain = part.isascii() and part.replace("-", "").replace("_", "").replace(".", "").isalnum()
-    return plain and part[0] not in "-." and part[-1] not in "-." and "--" not in part and ".." not in part
 
 
 def offline_without_hub() -> bool:
