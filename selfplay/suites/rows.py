@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from selfplay.config.errors import UserError
-from selfplay.config.hub import offline_without_hub
+from selfplay.run.hub import offline_without_hub
 from selfplay.config.places import ROW_FILES
 from selfplay.seeds.row_files import Row, rows_of_file
 from selfplay.seeds.rows import dataset_rows
