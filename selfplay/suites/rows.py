@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from selfplay.config.errors import UserError
-from selfplay.run.hub import offline_without_hub
 from selfplay.config.places import ROW_FILES
+from selfplay.run.hub import offline_without_hub
 from selfplay.seeds.row_files import Row, rows_of_file
 from selfplay.seeds.rows import dataset_rows
 from verifiers.untrusted.files import json_rows
