@@ -10,14 +10,13 @@ import typer
 
 from selfplay.cli.analyse import analyse
 from selfplay.cli.evaluate import compare, evaluate, rate
-from selfplay.cli.models import import_gguf
 from selfplay.cli.plan import plan
 from selfplay.cli.prompts import export_app, prompts
 from selfplay.cli.rollouts import rollouts
 from selfplay.cli.run import check, run, synthesize
 from selfplay.cli.sandbox import sandbox_app
 from selfplay.cli.shared import Commands
-from selfplay.cli.start import init, recipes, schema, show_version
+from selfplay.cli.start import import_gguf, init, recipes, schema, show_version
 from selfplay.cli.status import report, status, track_app
 from selfplay.cli.verifiers import verifiers_app
 from selfplay.cli.verify import serve, verify
