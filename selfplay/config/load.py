@@ -15,9 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
 from selfplay.config.errors import UserError
-from selfplay.config.places import At, placed
+from selfplay.config.places import At, placed, recipe_file, shipped_recipes
 from selfplay.config.recipe import Recipe
-from selfplay.config.shipped import recipe_file, shipped_recipes
 from verifiers.untrusted.files import read_text
 from verifiers.untrusted.shown import quoted, shown
 from verifiers.untrusted.yaml_text import DEEPEST, UnusableYaml, parse_yaml

@@ -1,6 +1,7 @@
 """Settings that name something on this machine: relative to the file that says so, and looked for when it is read.
 
-A field of a section is marked by its type (`RowsFile`, `ModelName` and the like); nothing else has to know of it.
+A field of a section is marked by its type (`RowsFile`, `ModelName` and the like); nothing else has to know of it. The
+recipes that come with this project, in a checkout and in a wheel alike, are found here, too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from verifiers.untrusted.files import demand_file
+from verifiers.untrusted.files import demand_file, read_text
 
 At = tuple[str | int, ...]
 """The names on the way to a setting."""
@@ -35,6 +36,8 @@ class Place:
 
 LONGEST = 96
 """Most characters of a name on the hub."""
+RECIPES = (Path(__file__).resolve().parents[1] / "recipes").resolve()
+"""In a checkout this is `configs/`, to which `selfplay/recipes` is a link."""
 ROWS = "a CSV, JSON, JSON lines or Parquet file"
 ROW_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 """Endings of files of rows, of which no hub name has one."""
@@ -122,3 +125,23 @@ def _found(name: str, place: Place, folder: Path, told: Callable[[str], Exceptio
     if not has_hub_form(name) or ("/" in name and os.path.isdir(os.path.dirname(whole))):
         raise told(f"there is no folder {whole}, and {name!r} is not looked for on the hub; give {place.what}")
     return name
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The files of the shipped recipes, by name."""
+    return {file.stem: file for file in sorted(RECIPES.glob("*.yaml"))}
+
+
+def described(file: Path) -> str:
+    """The first sentence of a recipe's comments."""
+    lines = read_text(file).splitlines()
+    comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+    told = (line for line in comments if not line.startswith("yaml-language-server"))
+    return next(told, "").split(": `")[0].rstrip(".:")
+
+
+def recipe_file(path: Path) -> Path:
+    """The file of a recipe that is named by its path or, where nothing bears that name, as one of those shipped."""
+    if path.suffix or len(path.parts) != 1 or path.is_file():
+        return path
+    return shipped_recipes().get(path.name, path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.config.shipped import shipped_recipes
+from selfplay.config.places import shipped_recipes
 from selfplay.pipeline import check, load_recipe
 from selfplay.quickstart.project import TEMPLATES, Template, write_project
 from selfplay.run.records import Rollout
