@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from selfplay.config.errors import UserError
 from selfplay.quickstart import seeds
+from verifiers.untrusted.files import read_bytes
 
 Template = Literal["quickstart", "grpo", "dpo", "synthesis", "teacher"]
 TEMPLATES: tuple[Template, ...] = get_args(Template)
@@ -33,9 +34,9 @@ def write_project(template: Template, folder: Path) -> list[Path]:
     """
     columns = ANNOTATED if template in ("quickstart", "synthesis") else ALONE
     contents = {
-        RECIPE: (FOLDER / f"{template}.yaml").read_bytes(),
+        RECIPE: read_bytes(FOLDER / f"{template}.yaml"),
         PROBLEMS: sample(columns).encode(),
-        VERIFIER: (FOLDER / VERIFIER).read_bytes(),
+        VERIFIER: read_bytes(FOLDER / VERIFIER),
     }
     if there := [name for name in contents if (folder / name).exists()]:
         raise UserError(f"{folder}: has a file {there[0]} already, which is not written over; name another folder")
