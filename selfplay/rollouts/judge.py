@@ -14,7 +14,7 @@ from sandbox.model import Sandbox
 from sandbox.open import open_sandbox
 from selfplay.config.recipe import ASSERTS, ProblemKind
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.run.store import VerdictStore, content_key
+from selfplay.run.store import VerdictStore, key_begun, key_ended
 from verifiers import registry
 from verifiers.model import Task, Verdict, Verifier
 
@@ -41,6 +41,9 @@ class JudgeSettings(Protocol):
 
 class Judge:
     """The verifiers of all domains over one verdict store."""
+
+    _last: tuple[str, Task, Any] | None = None
+    """Domain and task of the item whose key was made last, and the key as far as these go."""
 
     def __init__(self, settings: JudgeSettings, store: Path, workers: int | None = None) -> None:
         self.verifiers: dict[str, Verifier] = {
@@ -72,11 +75,16 @@ class Judge:
         self._store.put_many({key: _row(verdict) for key, verdict in verdicts.items() if verdict.passed is not None})
 
     def _key(self, item: Item) -> str:
+        """The content key of (verifier, task, completion). What it says of the task, whose tests may be megabytes, is
+        hashed once for the completions of a task, which come one after the other."""
         domain, task, completion = item
-        verifier = self.verifiers[domain]
-        # Verifiers of others may have no fingerprint.
-        fingerprint = getattr(verifier, "fingerprint", verifier.name)
-        return content_key("verdict", fingerprint, asdict(task), completion)
+        last = self._last
+        if last is None or last[0] != domain or last[1] is not task:
+            verifier = self.verifiers[domain]
+            # Verifiers of others may have no fingerprint.
+            begun = key_begun("verdict", getattr(verifier, "fingerprint", verifier.name), asdict(task))
+            last = self._last = (domain, task, begun)
+        return key_ended(last[2], completion)
 
     def close(self) -> None:
         """Ends the verifiers' workers and closes the store."""

@@ -23,6 +23,19 @@ def content_key(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def key_begun(*parts: Any) -> Any:
+    """The hash of a content key whose last part is still to come, for `key_ended`; so keys of many that begin alike
+    need what is long only once."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=True)[:-1].encode())
+
+
+def key_ended(begun: Any, last: Any) -> str:
+    """`content_key` of all parts."""
+    digest = begun.copy()
+    digest.update(f", {json.dumps(last, sort_keys=True, ensure_ascii=True)}]".encode())
+    return str(digest.hexdigest())
+
+
 class ShardStore:
     """Tables by content key, one Parquet file each."""
 

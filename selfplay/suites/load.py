@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ Wanted = str | UserSuite
 """A named suite, or one of one's own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Suite:
     """Problems with labels, how they are asked for, and where they came from."""
 
@@ -41,10 +42,10 @@ class Suite:
     """Problems as published; None where nobody says."""
     remark: str
 
-    @property
+    @cached_property
     def content(self) -> str:
-        """A hash of all problems with their labels."""
-        return content_key("suite", [[one.source, task_to_json(one.task)] for one in self.problems])
+        """A hash of all problems with their labels; of one after the other, since tests may be gigabytes."""
+        return content_key("suite", [[one.source, content_key(task_to_json(one.task))] for one in self.problems])
 
     @property
     def note(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +19,11 @@ from selfplay.evaluation.figures import outcome_of, overall_rows, suite_rows
 from selfplay.evaluation.measuring import MeasuredProblem, measured_problems
 from selfplay.rollouts.completions import Origin, complete
 from selfplay.rollouts.judge import Judge
+from selfplay.run.store import content_key
 from selfplay.run.tables import read_table, write_table
 from selfplay.suites.load import Suite, load_suite
 from tests.selfplay.suites.test_load import lines, own
+from verifiers.model import Task
 
 TEXTS = {
     "1 + 1 = ?": [r"\boxed{2}", r"so \boxed{\frac{4}{2}}", r"\boxed{3}", "no idea"],
@@ -120,3 +123,21 @@ def test_the_mean_over_suites_counts_each_once(table: Path) -> None:
     assert row["metric"] == "avg@4"
     assert row["n"] == 6
     assert row["value"] == pytest.approx(suite_rows("a", one, 500, 0)[0]["value"])
+
+
+def test_keys_of_verdicts_go_with_the_task_and_its_domain(tmp_path: Path) -> None:
+    """What is hashed once for the completions of a task is that of no other task."""
+    domains = {"a": ProblemKind(), "b": ProblemKind(verifier="choice")}
+    judge = Judge(SimpleNamespace(domains=domains, sandbox=SandboxSettings()), tmp_path, workers=1)
+    first, second = Task("1?", "A"), Task("1?", "B")
+    items = [("a", first, "x"), ("a", first, "y"), ("a", second, "x"), ("b", first, "x"), ("a", first, "x")]
+    try:
+        keys, _ = judge.look_up(items)
+        expected = [
+            content_key("verdict", judge.verifiers[domain].fingerprint, asdict(task), text)  # type: ignore[attr-defined]
+            for domain, task, text in items
+        ]
+    finally:
+        judge.close()
+    assert keys == expected
+    assert len(set(keys)) == 4

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from selfplay.run.store import SampleStore, ShardStore, VerdictStore, content_key
+from selfplay.run.store import SampleStore, ShardStore, VerdictStore, content_key, key_begun, key_ended
 from selfplay.run.tables import RecordError
 
 
@@ -54,3 +55,10 @@ def test_answers_come_back_and_are_counted(tmp_path: Path) -> None:
     assert (again.tokens_of("teacher"), again.tokens_of("nobody")) == ((6, 8), (0, 0))
     for one in (store, again):
         one.close()
+
+
+@pytest.mark.parametrize("parts", [("verdict", "math/6", {"b": [1, None], "a": "é"}), ("one",)])
+@pytest.mark.parametrize("last", ["text é \ud83d", ["x", 1.5], None])
+def test_a_key_that_is_made_in_two_steps_is_the_same(parts: tuple[Any, ...], last: Any) -> None:
+    begun = key_begun(*parts)
+    assert key_ended(begun, "another") != key_ended(begun, last) == content_key(*parts, last)
