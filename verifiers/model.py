@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, runtime_checkable
 
 
@@ -40,6 +40,23 @@ class Task:
     """How outputs are compared, by one of `programs.comparison.COMPARISONS`; None leaves it to the verifier."""
     checker: str | None = None
     """Source of a program that judges outputs, with testlib's exit codes."""
+
+    def __post_init__(self) -> None:
+        """Takes tests as mappings, too, as rows have them. Raises TypeError where one is no test."""
+        if not all(isinstance(test, Test) for test in self.tests):
+            object.__setattr__(self, "tests", tuple(map(_test_of, self.tests)))
+
+
+def _test_of(given: Any) -> Test:
+    if isinstance(given, Test):
+        return given
+    known = [item.name for item in fields(Test)]
+    if not isinstance(given, Mapping) or not set(given) <= set(known):
+        raise TypeError(f"a test is a Test, or a mapping with some of {', '.join(known)}, not {str(given)[:80]!r}")
+    found = dict(given)
+    if found.get("args") is not None:
+        found["args"] = tuple(found["args"])
+    return Test(**found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -87,7 +88,10 @@ class GuardedVerifier:
 
 def fault(name: str, error: BaseException) -> Verdict:
     """Returns the verdict on an item for which a verifier raised."""
-    return Verdict(None, None, "not_checked", _short(f"verifier {name} raised {type(error).__name__}: {error}"))
+    calls = traceback.extract_tb(error.__traceback__)
+    place = f" ({calls[-1].filename}, line {calls[-1].lineno})" if calls else ""
+    told = f"verifier {name} raised {type(error).__name__}: {error}"
+    return Verdict(None, None, "not_checked", _short(told[: MAX_REASON - len(place)] + place))
 
 
 def fingerprint_of(name: str, thing: object, params: Mapping[str, Any]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -129,6 +131,7 @@ def make(name: str, params: Mapping[str, Any] | None = None, thing: Any = None) 
 def find(name: str) -> Any:
     """Returns the class, function or object of a name or `module:Name`. Raises UnknownVerifier."""
     if name in _BUILT_IN:
+        _say_what_is_hidden(name)
         return _imported(_BUILT_IN[name], name)
     if name in _registered:
         return _registered[name]
@@ -141,6 +144,17 @@ def find(name: str) -> Any:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
     raise UnknownVerifier(f"no verifier is called {name!r}; {hint} (or give a dotted path, module:Name)")
+
+
+@functools.cache
+def _say_what_is_hidden(name: str) -> None:
+    """Says once that an installed package offers a verifier by the name of one of ours, which is taken."""
+    if hidden := _entry_points().get(name):
+        warnings.warn(
+            f"{_by(hidden)} offers a verifier {name!r} too ({hidden.value}), and ours is taken; "
+            f"name the other one by its path, {hidden.value}",
+            stacklevel=3,
+        )
 
 
 def _imported(path: str, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -70,6 +71,8 @@ def errors_told(place: Path | str | None = None, of_run: bool = False, last: boo
             told = Unforeseen(_unforeseen(error, Path(str(place)) if of_run else None))
         if told is None:
             raise
+        if (loaded := sys.modules.get("selfplay.config.load")) is not None and not told.keeps_work:
+            told.args = (loaded.with_line(str(told)),)
         if of_run and told.keeps_work:
             from selfplay.run.progress import note_ending
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,10 @@ def verify(
     """Judge completions: one verdict a row as JSON lines, in input order."""
     from verifiers.jsonl import verify_file
 
-    verify_file(verifier, file, sys.stdout, params=_json_object(params))
+    # What a plug-in prints is for a person, and no verdict.
+    verdicts = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        verify_file(verifier, file, verdicts, params=_json_object(params))
 
 
 def serve(

@@ -79,6 +79,20 @@ class RecipeSource:
         return next((self._folders[near] for near in _enclosing(at) if near in self._folders), self._folder)
 
 
+_last_read: list[RecipeSource] = []
+"""Where the settings stand of the recipe that was read last."""
+
+
+def with_line(sentence: str) -> str:
+    """A sentence on a setting, with its file and line in front; for what is found out once the recipe has been read."""
+    field = sentence.partition(":")[0]
+    at: At = tuple(field.split("."))
+    if not _last_read or at[0] not in Recipe.model_fields:
+        return sentence
+    place = _last_read[-1].where(at, "")
+    return f"{place}: {sentence}" if place else sentence
+
+
 def _enclosing(at: At) -> Iterator[At]:
     """The names on the way to a setting, of itself first, then of those that it is in."""
     return (at[:length] for length in range(len(at), 0, -1))
@@ -97,6 +111,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = recipe_file(Path(path))
     source = RecipeSource(path.parent)
+    _last_read[:] = [source]
     # Verifiers named `module:Name` may lie beside the recipe; last, so that they hide nothing.
     if (beside := str(path.parent.resolve())) not in sys.path:
         sys.path.append(beside)
@@ -222,6 +237,15 @@ def _sentence(problem: Any, field: str, at: At, root: type[BaseModel]) -> str:
         near = difflib.get_close_matches(str(at[-1]), names, n=1, cutoff=0.5)
         hint = f"did you mean `{near[0]}`?" if near else f"valid names: {', '.join(sorted(names))}"
         return f"`{field}` is not a setting; {hint}"
+    if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        expected = ", ".join(_kinds_at(at, root))
+        given = problem["ctx"].get("tag")
+        if given is None:
+            return f"`{field}` lacks `kind`; add one of {expected}"
+        near = difflib.get_close_matches(given, _kinds_at(at, root), n=1)
+        return f"`{field}.kind` is {quoted(given, 40)}; " + (
+            f"did you mean `{near[0]}`?" if near else f"give {expected}"
+        )
     if problem["type"] == "missing":
         return f"`{field}` is missing; add it"
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -236,6 +260,15 @@ def _valid_names(at: At, root: type[BaseModel]) -> list[str]:
     for part in at:
         models = [inner for model in models for inner in _models_below(model, part)]
     return sorted({name for model in models for name in model.model_fields})
+
+
+def _kinds_at(at: At, root: type[BaseModel]) -> list[str]:
+    """The values of `kind` by which the alternatives of a setting are told apart."""
+    models = [root]
+    for part in at:
+        models = [inner for model in models for inner in _models_below(model, part)]
+    tags = (typing.get_args(model.model_fields["kind"].annotation) for model in models if "kind" in model.model_fields)
+    return list(dict.fromkeys(str(tag) for found in tags for tag in found))
 
 
 def _models_below(model: type[BaseModel], part: str | int) -> list[type[BaseModel]]:

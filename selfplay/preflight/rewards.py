@@ -14,6 +14,8 @@ from selfplay.run.records import Seed
 from selfplay.seeds.stage import SPLITS, external_problems, load_seeds, may_lack
 from verifiers.answers import is_shipped, judges_programs, part_that_reads
 from verifiers.model import Task, Verifier
+from verifiers.plugins import FunctionVerifier
+from verifiers.registry import UnknownVerifier
 
 SHOWN = 3
 EMPTY_PROGRAMS = {"python": "pass", "cpp": "int main() {}"}
@@ -31,7 +33,7 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     """
     findings = []
     for name, settings in recipe.domains.items():
-        verifier = load_verifier(recipe, name, recipe.sandbox.workers)
+        verifier = _verifier(recipe, name)
         try:
             lacking = may_lack(recipe)
             splits = {split: load_seeds(recipe.seed, name, settings, split, lacking) for split in SPLITS}
@@ -45,12 +47,20 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
             reader = reader if reader is not None and is_shipped(reader) else None
             answers = list(_known_answers(name, seeds)) if reader else []
             _demand(name, answers, reader or verifier)
+            _demand_calls(name, seeds[:SHOWN], verifier)
             completions = list(_known_completions(name, seeds))
             _demand(name, completions, verifier)
         finally:
             verifier.close()
         findings.append(Finding(f"rewards: {name}", _tried(answers + completions, verifier)))
     return findings
+
+
+def _verifier(recipe: Recipe, name: str) -> Verifier:
+    try:
+        return load_verifier(recipe, name, recipe.sandbox.workers)
+    except UnknownVerifier as error:
+        raise PreflightError(f"domains.{name}.verifier: {error}") from error
 
 
 def _tried(known: Sequence[tuple[Item, bool]], verifier: Verifier) -> str:
@@ -104,6 +114,19 @@ def _demand_labels(recipe: Recipe, name: str, seeds: Sequence[Seed]) -> None:
 def _external(recipe: Recipe, name: str) -> list[Seed]:
     rows = recipe.training.pool.external.get(name)
     return external_problems(name, recipe.domains[name], rows, "optional") if rows else []
+
+
+def _demand_calls(name: str, seeds: Sequence[Seed], verifier: Verifier) -> None:
+    """A verifier of somebody's own that fails on every call would leave a run without rewards."""
+    inner = getattr(verifier, "inner", verifier)
+    if is_shipped(inner) and not isinstance(inner, FunctionVerifier):
+        return
+    verdicts = [verifier.verify(seed.task, seed.solution or seed.task.answer or "none") for seed in seeds]
+    if verdicts and all(verdict.passed is None for verdict in verdicts):
+        raise PreflightError(
+            f"domains.{name}.verifier: {verifier.name!r} could judge none of {len(verdicts)} completions "
+            f"({verdicts[0].reason}); mend it"
+        )
 
 
 def _known_answers(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:

@@ -73,3 +73,14 @@ def test_shipped_recipes_have_names_and_sentences(tmp_path: Path) -> None:
 
 def test_the_version(tmp_path: Path) -> None:
     assert selfplay("--version", cwd=tmp_path).stdout == "0.1.0\n"
+
+
+def test_a_verifier_that_raises_on_every_call_is_found_out(tmp_path: Path) -> None:
+    """Before a run, with the line of the recipe and that of the verifier."""
+    recipe, _, verifier = write_project("grpo", tmp_path)
+    verifier.write_text("def right(task, completion, most_words):\n    return 1 / 0\n")
+    refused = selfplay("check", recipe, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "could judge none of 3 completions" in refused.stderr
+    assert f"({verifier}, line 2)" in refused.stderr
+    assert refused.stderr.startswith(f"{recipe}, line ")

@@ -39,6 +39,8 @@ def parse_yaml(text: str) -> tuple[Any, yaml.Node | None]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = shown(error.problem or error.context)
+        if "'\\t'" in problem:
+            problem = "found a tab where only blanks may indent"
         raise UnusableYaml(f"{problem}, line {mark.line + 1}, column {mark.column + 1}" if mark else problem) from error
     except yaml.YAMLError as error:
         raise UnusableYaml(shown(error)) from error

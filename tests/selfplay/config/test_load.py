@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from selfplay.config.load import RecipeError, deciding, differences, load_recipe
+from selfplay.config.load import RecipeError, deciding, differences, load_recipe, with_line
+from selfplay.config.places import flat
+from selfplay.config.recipe import Recipe
 
 MINIMAL = """\
 name: small
@@ -250,3 +253,63 @@ def test_a_file_is_no_data_set(recipe_path: Path) -> None:
 def test_every_reference_to_a_file_has_its_line(recipe_path: Path) -> None:
     recipe_path.write_text(MINIMAL + "training: {pool: {arm: external, external: {math: lost.csv}}}\n")
     assert "line 6: training.pool.external.math.path: there is no file" in refused(recipe_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "kind: quickstart, ",
+            "",
+            "line 5: `domains.math.seeds` lacks `kind`; add one of quickstart, reasoning_gym, file",
+        ),
+        ("{kind: scratch}", "{name: x}", "line 2: `model` lacks `kind`; add one of pretrained, scratch"),
+        ("kind: quickstart", "kind: quikstart", "`domains.math.seeds.kind` is 'quikstart'; did you mean `quickstart`?"),
+        ("model:", "\tmodel:", "found a tab where only blanks may indent, line 2, column 1"),
+        ("name: small\n", "name: small\nname: other\n", "found duplicate key name, line 2, column 1"),
+    ],
+)
+def test_common_slips_are_named(recipe_path: Path, old: str, new: str, says: str) -> None:
+    recipe_path.write_text(MINIMAL.replace(old, new))
+    message = refused(recipe_path)
+    assert message.startswith(str(recipe_path))
+    assert says in message
+
+
+def test_what_is_found_out_later_has_its_line_too(recipe_path: Path) -> None:
+    recipe_path.write_text(MINIMAL + "training:\n  grpo:\n    args: {learning_rte: 1}\n")
+    load_recipe(recipe_path)
+    assert with_line("training.grpo.args.learning_rte: no such thing").startswith(f"{recipe_path}, line 8: training.")
+    assert with_line("domains.math.verifier: none").startswith(f"{recipe_path}, line 4: ")
+    assert with_line("a sentence: about no setting") == "a sentence: about no setting"
+    load_recipe(recipe_path, ["training.grpo.args.beta=x"])
+    assert with_line("training.grpo.args.beta: bad").startswith("command line, 'training.grpo.args.beta=x': ")
+
+
+def _sections(model: type[BaseModel]) -> set[type[BaseModel]]:
+    found = {model}
+    waiting = [model]
+    while waiting:
+        for field in waiting.pop().model_fields.values():
+            inner = {one for one in flat(field.annotation) if isinstance(one, type) and issubclass(one, BaseModel)}
+            waiting += inner - found
+            found |= inner
+    return found
+
+
+def test_every_field_has_a_description() -> None:
+    """The schema, and what is made of it, says what each setting is."""
+    silent = [
+        f"{section.__name__}.{name}"
+        for section in _sections(Recipe)
+        for name, field in section.model_fields.items()
+        if not field.description and name != "kind"
+    ]
+    assert silent == []
+
+
+def test_the_schema_takes_what_the_reader_takes() -> None:
+    schema = Recipe.model_json_schema()
+    rows = schema["$defs"]["FileSeeds"]["properties"]["train"]
+    assert {"type": "string"}.items() <= rows["anyOf"][0].items()
+    assert set(schema["properties"]) == set(Recipe.model_fields)

@@ -1,0 +1,60 @@
+"""Slips of those who begin: tests as mappings, a plug-in that prints or raises, a name that is taken."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfplay.cli.verify import verify
+from verifiers import registry
+from verifiers.model import Task, Test
+from verifiers.plugins import GuardedVerifier
+
+
+def test_tests_may_be_mappings_as_rows_have_them() -> None:
+    given: Any = [{"input": "1", "output": "2"}, {"args": [1], "expected": 2}, Test("3", "4")]
+    assert Task(tests=given).tests == (Test("1", "2"), Test(args=(1,), expected=2), Test("3", "4"))
+    for wrong in ({"in": "1"}, "1"):
+        with pytest.raises(TypeError, match="a mapping with some of input, output, args, expected"):
+            Task(tests=[wrong])  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def noisy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    text = "print('loaded')\n\n\ndef judge(task, completion):\n    print('judging')\n    return True\n\n\n"
+    (tmp_path / "noisy_rules.py").write_text(text + "def broken(task, completion):\n    return 1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "noisy_rules", raising=False)
+    return "noisy_rules"
+
+
+def test_what_a_plug_in_prints_is_no_verdict(tmp_path: Path, noisy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"completion": "x"}\n')
+    verify(tmp_path / "rows.jsonl", f"{noisy}:judge")
+    shown = capsys.readouterr()
+    [verdict] = [json.loads(line) for line in shown.out.splitlines()]
+    assert verdict["passed"] is True
+    assert "judging" in shown.err
+
+
+def test_a_fault_names_its_line(tmp_path: Path, noisy: str) -> None:
+    verdict = registry.load(f"{noisy}:broken").verify(Task(), "x")
+    assert verdict.passed is None
+    assert verdict.reason.endswith(f"ZeroDivisionError: division by zero ({tmp_path / 'noisy_rules.py'}, line 10)")
+
+
+def test_a_name_that_is_taken_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import EntryPoint
+
+    taken = EntryPoint("exact", "theirs:Exact", registry.GROUP)
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"exact": taken})
+    registry._say_what_is_hidden.cache_clear()
+    with pytest.warns(UserWarning, match=r"offers a verifier 'exact' too \(theirs:Exact\)"):
+        found = registry.load("exact")
+    registry._say_what_is_hidden.cache_clear()
+    assert isinstance(found, GuardedVerifier)
+    assert type(found.inner).__name__ == "ExactVerifier"
