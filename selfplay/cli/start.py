@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from selfplay.quickstart.project import COMMANDS, Template, write_project
+from selfplay.quickstart.project import COMMANDS, Template, recipe_schema, write_project
 
 
 class Dtype(StrEnum):
@@ -57,9 +56,7 @@ def recipes() -> None:
 
 def schema() -> None:
     """Print the JSON schema of recipes, by which editors complete and check them."""
-    from selfplay.config.recipe import Recipe
-
-    typer.echo(json.dumps(Recipe.model_json_schema(), indent=2))
+    typer.echo(recipe_schema(), nl=False)
 
 
 def show_version(wanted: bool) -> None:

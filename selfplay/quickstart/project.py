@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Literal, get_args
 
 from selfplay.config.errors import UserError
+from selfplay.config.recipe import Recipe
 from selfplay.quickstart import seeds
 from verifiers.untrusted.files import read_bytes
 
 Template = Literal["quickstart", "grpo", "dpo", "synthesis", "teacher"]
 TEMPLATES: tuple[Template, ...] = get_args(Template)
 FOLDER = Path(__file__).parent / "templates"
-RECIPE, PROBLEMS, VERIFIER = "recipe.yaml", "problems.csv", "my_verifier.py"
+RECIPE, PROBLEMS, VERIFIER, SCHEMA = "recipe.yaml", "problems.csv", "my_verifier.py", "recipe.schema.json"
 COMMANDS = {"synthesis": "synthesize"}
 """The command of a template's recipe, where it is not `run`."""
 SAMPLES = 3000
@@ -37,6 +39,7 @@ def write_project(template: Template, folder: Path) -> list[Path]:
         RECIPE: read_bytes(FOLDER / f"{template}.yaml"),
         PROBLEMS: sample(columns).encode(),
         VERIFIER: read_bytes(FOLDER / VERIFIER),
+        SCHEMA: recipe_schema().encode(),
     }
     if there := [name for name in contents if (folder / name).exists()]:
         raise UserError(f"{folder}: has a file {there[0]} already, which is not written over; name another folder")
@@ -47,6 +50,11 @@ def write_project(template: Template, folder: Path) -> list[Path]:
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
     return [folder / name for name in contents]
+
+
+def recipe_schema() -> str:
+    """The JSON schema of recipes, by which editors complete and check them."""
+    return json.dumps(Recipe.model_json_schema(), indent=1, sort_keys=True) + "\n"
 
 
 def sample(columns: tuple[str, ...]) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 
-from selfplay.config.places import shipped_recipes
+from selfplay.config.places import RECIPES, shipped_recipes
 from selfplay.pipeline import check, load_recipe
-from selfplay.quickstart.project import TEMPLATES, Template, write_project
+from selfplay.quickstart.project import FOLDER, TEMPLATES, Template, recipe_schema, write_project
 from selfplay.run.records import Rollout
 from selfplay.run.tables import read_table
 from tests.e2e.conftest import selfplay
+from verifiers.untrusted.yaml_text import parse_yaml
 
 SMALLER = ("model.args.max_steps=8", "model.hidden_size=32", "evaluation.problems=4", "evaluation.samples=1")
 
@@ -20,7 +22,7 @@ SMALLER = ("model.args.max_steps=8", "model.hidden_size=32", "evaluation.problem
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_a_written_recipe_passes_the_check(template: Template, tmp_path: Path) -> None:
     files = write_project(template, tmp_path / "mine")
-    assert [file.name for file in files] == ["recipe.yaml", "problems.csv", "my_verifier.py"]
+    assert [file.name for file in files] == ["recipe.yaml", "problems.csv", "my_verifier.py", "recipe.schema.json"]
     [finding] = [one for one in check(files[0]) if one.name == "rewards: math"]
     assert "right answers pass" in finding.detail
     seeds = load_recipe(files[0]).domains["math"].seeds
@@ -77,10 +79,28 @@ def test_the_version(tmp_path: Path) -> None:
 
 def test_a_verifier_that_raises_on_every_call_is_found_out(tmp_path: Path) -> None:
     """Before a run, with the line of the recipe and that of the verifier."""
-    recipe, _, verifier = write_project("grpo", tmp_path)
+    recipe, _, verifier, _ = write_project("grpo", tmp_path)
     verifier.write_text("def right(task, completion, most_words):\n    return 1 / 0\n")
     refused = selfplay("check", recipe, cwd=tmp_path)
     assert refused.returncode == 2
     assert "could judge none of 3 completions" in refused.stderr
     assert f"({verifier}, line 2)" in refused.stderr
     assert refused.stderr.startswith(f"{recipe}, line ")
+
+
+def test_recipes_name_the_schema_and_editors_find_it() -> None:
+    """Their first line is for the YAML server; `selfplay schema > configs/recipe.schema.json` renews the file."""
+    for recipe in (*RECIPES.glob("*.yaml"), *FOLDER.glob("*.yaml")):
+        assert recipe.read_text().startswith("# yaml-language-server: $schema=recipe.schema.json\n"), recipe
+    assert (RECIPES / "recipe.schema.json").read_text() == recipe_schema()
+
+
+WHOLE = [file for file in sorted(RECIPES.glob("*.yaml")) if "\nextends: " not in file.read_text()]
+
+
+@pytest.mark.parametrize("recipe", [*WHOLE, FOLDER / "grpo.yaml"], ids=lambda file: file.stem)
+def test_whole_recipes_fit_the_schema(recipe: Path) -> None:
+    validator = jsonschema_rs.Draft202012Validator(json.loads(recipe_schema()))
+    content, _ = parse_yaml(recipe.read_text())
+    assert [error.message for error in validator.iter_errors(content)] == []
+    assert not validator.is_valid(content | {"sead": 1})
