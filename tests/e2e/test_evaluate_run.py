@@ -53,6 +53,9 @@ def test_a_run_is_measured_afterwards_and_compared(measured: Path, suite: Path, 
     assert "run/round-1 against run/base" in shown
     assert "sums: " in shown
     assert "Over the rounds" in page.read_text()
+    analysed = selfplay("analyse", measured, suite, "--json")
+    assert analysed.returncode == 0, analysed.stderr
+    assert set(json.loads(analysed.stdout)["sets"]) == {str(measured), str(suite)}
     refused = selfplay("evaluate", measured, "--suite", suite, "--round", "7", "--out", tmp_path / "none")
     assert refused.returncode == 2
     assert "--round 7:" in refused.stderr

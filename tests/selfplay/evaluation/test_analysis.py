@@ -16,6 +16,10 @@ from selfplay.cli.app import app
 from selfplay.config.curation import Curation
 from selfplay.evaluation.contamination import contaminated, texts_of
 from selfplay.evaluation.diversity import placed_in_two_dimensions, set_figures, vendi_score
+from selfplay.run.files import write_json
+from selfplay.run.plan import Kind, PlannedStage, write_plan
+from selfplay.run.records import Prompt
+from selfplay.run.tables import write_table
 from selfplay.suites.load import load_suite
 from selfplay.suites.rows import SuiteError
 from tests.selfplay.suites.test_load import lines, own
@@ -96,6 +100,19 @@ def test_the_command(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(app, [*given[:-1], "problem"])
     assert wrong.exit_code == 2
     assert "name the column with --column; it has question" in wrong.stderr
+
+
+def test_of_a_run_the_prompts_that_were_kept_count(tmp_path: Path) -> None:
+    write_json(tmp_path / "recipe.json", {})
+    write_plan(tmp_path, [PlannedStage(Kind.CURATION, 1), PlannedStage(Kind.CURATION, 2)])
+    with pytest.raises(SuiteError, match="has kept no prompts yet"):
+        texts_of(tmp_path, "problem")
+    for stage, dropped in (("curation", ("", "near duplicate")), ("curation_2", ("",))):
+        rows = [
+            Prompt(f"{n}", "math", (), "", "", f"{stage} {n}", "", why, "", 1.0, 0) for n, why in enumerate(dropped)
+        ]
+        write_table(tmp_path / "stages" / stage / "prompts.parquet", Prompt, rows)
+    assert texts_of(tmp_path, "problem") == ["curation 0", "curation_2 0"]
 
 
 def test_what_has_no_problems_is_said(tmp_path: Path) -> None:
