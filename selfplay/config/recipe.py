@@ -31,6 +31,8 @@ class ComputeSettings(Section):
     """Torch threads of each worker on a CPU."""
     isolate: bool | None = None
     """Whether each stage that uses models has fresh processes, so that memory always comes back; null: on a GPU."""
+    sharding: Literal["none", "fsdp2"] = "none"
+    """Whether each worker of a training holds the whole model, or FSDP2 spreads it over them all."""
     masters: Literal["all", "newest"] = "all"
     """Float32 weights that stay on disk: of each training, or only those that the run may still need."""
     private: bool = False

@@ -134,7 +134,8 @@ class Context:
         """
         missing = [training for training in trainings if not (stage.folder / training.name).exists()]
         calls = [(training, self._placement(stage, training.name)) for training in missing]
-        side_by_side = len(trainings) > 1 and self.workers.device == "cpu"
+        whole = self.recipe.compute.sharding == "none"
+        side_by_side = len(trainings) > 1 and self.workers.device == "cpu" and whole
         logs = [place.work / "log.jsonl" for _, place in calls]
         follow = TrainingLogs(stage, logs, missing, self.listener, side_by_side)
         if side_by_side:
@@ -154,7 +155,8 @@ class Context:
         remove_folder(partial)
         work = stage.folder / f"{name}-training"
         self._discard_other_worlds(work)
-        return Placement(self.workers.device, self.seed(stage.name, name), work, partial, self.recipe.engine.rounding)
+        rounding, sharding = self.recipe.engine.rounding, self.recipe.compute.sharding
+        return Placement(self.workers.device, self.seed(stage.name, name), work, partial, rounding, sharding)
 
     def _discard_other_worlds(self, work: Path) -> None:
         """Drops what another number of workers left: their batches were split in another way."""

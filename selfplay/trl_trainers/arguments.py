@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from selfplay.config.errors import UserError
@@ -28,9 +29,15 @@ RESERVED = {
     "push_to_hub": "the run keeps its models in its own folder",
     "log_completions_hub_repo": "the run keeps its rollouts in its own folder",
     "trackio_space_id": "the run's own tracking logs every metric",
+    "fsdp": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
+    "fsdp_config": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
+    "deepspeed": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
+    "parallelism_config": "compute.workers says how many ranks share a training, compute.sharding what each holds",
+    "use_vllm": "transformers rolls out within grpo; vLLM, by engine.kind, serves every other stage",
+    "use_transformers_paged": "rollouts are logged with the masks of TRL's own generation",
 }
 
-OF_FILES = {"accelerator_config", "deepspeed", "fsdp_config"}
+OF_FILES = {"accelerator_config"}
 """Arguments for which the library opens a file."""
 
 
@@ -159,8 +166,19 @@ def _check_numbers(cls: Any, args: dict[str, Any], field: str) -> None:
         raise ArgumentsError(f"{field}.{name}: is {quoted(args[name], 80)}, but {fault}")
 
 
-def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: str) -> Any:
-    """TRL's configuration object: this project's presets, then the recipe's arguments, then what the run decides."""
+def build(
+    kind: str, args: dict[str, Any], output_dir: str, seed: int, device: str, sharded: Mapping[str, Any] | None = None
+) -> Any:
+    """TRL's configuration object: this project's presets, then the recipe's arguments, then what the run decides.
+
+    Args:
+        kind: sft, dpo or grpo.
+        args: the recipe's.
+        output_dir: TRL's folder.
+        seed: of the training.
+        device: `cpu` or `cuda`.
+        sharded: the arguments of a sharded training; None for one whose ranks hold the whole model.
+    """
     presets: dict[str, Any] = {
         # Alarms and curves look at every step.
         "logging_steps": 1,
@@ -185,7 +203,7 @@ def build(kind: str, args: dict[str, Any], output_dir: str, seed: int, device: s
         "report_to": "none",
         "use_cpu": device == "cpu",
     }
-    return config_class(kind)(**(presets | args | decided))
+    return config_class(kind)(**(presets | args | decided | dict(sharded or {})))
 
 
 def _checkpointing_name(kind: str) -> str:

@@ -29,14 +29,14 @@ def train_dpo(job: DPOJob, place: Placement) -> dict[str, float]:
         RecordError: the table of pairs is damaged.
         NothingToLearn: `max_length` leaves no pair.
     """
-    from selfplay.trl_trainers import arguments, session
+    from selfplay.trl_trainers import session
     from selfplay.trl_trainers.dpo_trainer import TokenPairsTrainer, WatchChosen
 
     network, tokenizer = session.begin(job, place)
     pairs = pair_set(job, tokenizer, place.work)
     # An attempt before this one may have left it.
     (place.work / OUTCOME).unlink(missing_ok=True)
-    config = arguments.build("dpo", job.args, str(place.work), place.seed, place.device)
+    config = session.settings_of("dpo", job, place)
     guard = job.collapse
     watch = WatchChosen(config.beta, mean_tokens(pairs), guard.drop, guard.window, place.work / session.LOG)
     trainer = TokenPairsTrainer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,13 @@ class Placement:
     """The folder of the trained model."""
     rounding: Literal["nearest", "stochastic"] = "nearest"
     """How float32 weights become those of the engines' format."""
+    sharding: Literal["none", "fsdp2"] = "none"
+    """Whether each rank holds the whole model, or a part of it."""
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether this process is one of several ranks among which a training is spread."""
+        return self.sharding != "none" and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from selfplay.engines.model_files import judge_checkpoint
 from selfplay.run.files import read_json, repair_lines
+from selfplay.trl_trainers import arguments
 from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, append_line, is_whole
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.keeping import Loss, keep
@@ -50,7 +51,26 @@ def begin(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
     if place.device != "cpu":
         loading.forget_all()
     torch.manual_seed(place.seed)
-    return loading.load_for_training(job.model, job.lora is not None)
+    return _network(job, place)
+
+
+def settings_of(kind: str, job: TrainerJob, place: Placement) -> Any:
+    """TRL's configuration object for a job at its place."""
+    sharded = None
+    if place.is_sharded:
+        from selfplay.trl_trainers.sharding import ARGUMENTS, shard_on_cpus
+
+        shard_on_cpus()
+        sharded = ARGUMENTS
+    return arguments.build(kind, job.args, str(place.work), place.seed, place.device, sharded)
+
+
+def _network(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
+    from selfplay.engines import loading
+
+    network, tokenizer = loading.load_for_training(job.model, job.lora is not None)
+    # All that is sharded together has one number format, and adapters are in float32.
+    return (network.float() if place.is_sharded else network), tokenizer
 
 
 def run_training(trainer: Any, work: Path) -> dict[str, float]:
@@ -59,7 +79,14 @@ def run_training(trainer: Any, work: Path) -> dict[str, float]:
     Args:
         trainer: one of TRL's.
         work: the trainer's output folder.
+
+    Raises:
+        NotSharded: it was to be sharded, and its parameters are whole.
     """
+    if trainer.is_fsdp_enabled:
+        from selfplay.trl_trainers.sharding import DemandShards
+
+        trainer.add_callback(DemandShards())
     if trainer.is_world_process_zero():
         repair_lines(work / LOG)
     trainer.add_callback(LogToFile(work / LOG))
@@ -82,11 +109,31 @@ def save_model(trainer: Any, job: TrainerJob, place: Placement, loss: Loss | Non
         loss: the held-out loss of a network, nats a token.
     """
     network = trainer.accelerator.unwrap_model(trainer.model)
+    if trainer.is_fsdp_enabled:
+        network = _whole(network, job, place, trainer.accelerator.is_main_process)
     if trainer.accelerator.is_main_process:
         figures = keep(network, trainer.processing_class, job, place, loss)
         if figures:
             append_line(place.work / LOG, trainer.state, figures)
     trainer.accelerator.wait_for_everyone()
+
+
+def _whole(sharded: Any, job: TrainerJob, place: Placement, is_first: bool) -> Any:
+    """A trained network that was sharded, whole on the CPU of the first rank; all ranks must come here."""
+    from selfplay.trl_trainers.sharding import gathered
+
+    state = gathered(sharded)
+    if not is_first:
+        return sharded
+    network, _ = _network(job, place)
+    if (config := peft_config(job)) is not None:
+        from peft import get_peft_model
+
+        network = get_peft_model(network, config)
+    # The reference that TRL puts beside an adapter stays behind.
+    known = network.state_dict().keys()
+    network.load_state_dict({name: value for name, value in state.items() if name in known}, strict=True)
+    return network
 
 
 def peft_config(job: TrainerJob) -> Any:

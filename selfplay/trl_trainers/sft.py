@@ -32,12 +32,12 @@ def train_sft(job: SFTJob, place: Placement) -> dict[str, float]:
     """
     from trl import SFTTrainer
 
-    from selfplay.trl_trainers import arguments, session
+    from selfplay.trl_trainers import session
 
     network, tokenizer = session.begin(job, place)
     trainer = SFTTrainer(
         model=network,
-        args=arguments.build("sft", job.args, str(place.work), place.seed, place.device),
+        args=session.settings_of("sft", job, place),
         train_dataset=example_set(job, tokenizer, place.work),
         processing_class=tokenizer,
         peft_config=session.peft_config(job),

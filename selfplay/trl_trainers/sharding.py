@@ -1,0 +1,77 @@
+"""Sharded trainings: weights, gradients and optimizer states are spread over the ranks by FSDP2, through accelerate.
+
+accelerate shards GPU groups alone: on CPUs it would train whole copies, as plain data parallelism, and say nothing. So
+CPU groups are told to be sharded, and every training looks whether its parameters really are shards before its first
+step. A trained model is gathered by all ranks, and kept by the first as any other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import TrainerCallback
+
+from selfplay.config.errors import UserError
+
+ARGUMENTS = {
+    "fsdp": True,
+    "fsdp_config": {
+        "version": 2,
+        "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        "reshard_after_forward": True,
+        # In one file, which is read as tensors alone: the sharded form has an index that is unpickled.
+        "state_dict_type": "FULL_STATE_DICT",
+    },
+}
+"""Arguments of transformers' TrainingArguments."""
+
+
+class NotSharded(UserError):
+    """A training that was to be sharded has whole parameters on its ranks."""
+
+
+def shard_on_cpus() -> None:
+    """Has accelerate shard groups on CPUs, too, in this process, from now on."""
+    from accelerate.state import AcceleratorState, PartialState
+    from accelerate.utils import DistributedType
+
+    if hasattr(AcceleratorState, "_selfplay_shards"):
+        return
+    begin = AcceleratorState.__init__
+
+    def begin_sharded(self: Any, *args: Any, fsdp_plugin: Any = None, **others: Any) -> None:
+        begin(self, *args, fsdp_plugin=fsdp_plugin, **others)
+        if fsdp_plugin is not None and self.distributed_type == DistributedType.MULTI_CPU:
+            self.fsdp_plugin = fsdp_plugin
+            self.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+
+    AcceleratorState.__init__ = begin_sharded
+    AcceleratorState._selfplay_shards = True
+
+
+class DemandShards(TrainerCallback):
+    """Ends a training before its first step where its parameters are whole."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Looks at the parameters of the model as it was prepared.
+
+        Raises:
+            NotSharded: says how many are whole.
+        """
+        from torch.distributed.tensor import DTensor
+
+        parameters = list(model.parameters())
+        whole = sum(not isinstance(parameter, DTensor) for parameter in parameters)
+        if whole:
+            raise NotSharded(
+                f"compute.sharding is fsdp2, but {whole} of {len(parameters)} parameters are whole on every rank: this "
+                "version of accelerate does not shard here; set compute.sharding to none"
+            )
+
+
+def gathered(network: Any) -> dict[str, Any]:
+    """The whole state of a sharded network, on the CPU of the first rank; all ranks must call this."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    return dict(get_model_state_dict(network, options=options))
