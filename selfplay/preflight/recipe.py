@@ -40,13 +40,18 @@ class Finding:
 
 
 def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
-    """Refuses arguments that TRL would refuse; loads TRL, but no model.
+    """Refuses arguments that TRL would refuse, and sharding over one worker; loads TRL, but no model.
 
     Raises:
-        ArgumentsError: names the field.
+        ArgumentsError, PreflightError: names the field.
     """
     from selfplay.trl_trainers.arguments import check_arguments, check_lora, check_top_up
 
+    if recipe.compute.sharding != "none" and workers == 1:
+        raise PreflightError(
+            "compute.sharding: is fsdp2, but one worker has nobody to share a model with; raise compute.workers, or set "
+            "it to none"
+        )
     teacher = recipe.training.scratch_teacher
     of_sft = {
         "model.args": recipe.model.args if isinstance(recipe.model, ScratchModel) else {},

@@ -83,7 +83,8 @@ def run_training(trainer: Any, work: Path) -> dict[str, float]:
     Raises:
         NotSharded: it was to be sharded, and its parameters are whole.
     """
-    if trainer.is_fsdp_enabled:
+    # What was asked for; the trainer itself would not know of a library that did not do it.
+    if trainer.args.fsdp:
         from selfplay.trl_trainers.sharding import DemandShards
 
         trainer.add_callback(DemandShards())

@@ -1,0 +1,181 @@
+"""Trainings that FSDP2 spreads over two ranks, on CPUs by Gloo: the losses of one process, and whole models."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from selfplay.compute.workers import WorkerError, Workers
+from selfplay.config.recipe import Recipe
+from selfplay.config.training import CollapseGuard, GRPORule
+from selfplay.engines import loading
+from selfplay.engines.base import ModelRef
+from selfplay.quickstart import seeds
+from selfplay.run.records import Example, Pair, PolicyTask
+from selfplay.run.tables import write_table
+from selfplay.trl_trainers.dpo import train_dpo
+from selfplay.trl_trainers.grpo import train_grpo
+from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob, TrainerJob
+from selfplay.trl_trainers.model_folder import trained_model
+from selfplay.trl_trainers.sft import train_sft
+from verifiers.model import Task
+
+PROBLEMS = seeds.generate("math", 24, 0)
+BATCH = 4
+STEPS = {"max_steps": 4, "learning_rate": 1e-3, "lr_scheduler_type": "constant"}
+LORA = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
+TRAIN = {SFTJob: train_sft, DPOJob: train_dpo, GRPOJob: train_grpo}
+
+
+def sft_job(model: ModelRef, folder: Path, **changed: Any) -> SFTJob:
+    table = folder / "examples.parquet"
+    write_table(table, Example, [Example(p.problem, (p.solution,)) for p in PROBLEMS])
+    return SFTJob(**({"model": model, "examples": table, "args": STEPS} | changed))
+
+
+def dpo_job(model: ModelRef, folder: Path, **changed: Any) -> DPOJob:
+    table = folder / "pairs.parquet"
+    write_table(table, Pair, [Pair(f"{i}", "t", p.problem, p.solution, "no", "test") for i, p in enumerate(PROBLEMS)])
+    return DPOJob(**({"model": model, "pairs": table, "args": STEPS, "collapse": CollapseGuard(drop=None)} | changed))
+
+
+def grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
+    """Greedy rollouts, which no rank draws by a generator of its own; each gets its reward by its length."""
+    rows = [PolicyTask(f"t{i}", "math", p.problem, Task(p.problem, p.answer)) for i, p in enumerate(PROBLEMS)]
+    write_table(folder / "tasks.parquet", PolicyTask, rows)
+    (folder / "ends_on.py").write_text(
+        "def judge(task, completion):\n    return ord(completion[-1:] or 'a') % 2 == 0\n"
+    )
+    source = {"kind": "quickstart", "grammar": "math"}
+    domains = {"math": {"seeds": source, "verifier": "ends_on:judge"}}
+    recipe = Recipe.model_validate({"name": "r", "model": {"kind": "scratch"}, "domains": domains})
+    args = STEPS | {"num_generations": 2, "max_completion_length": 8, "beta": 0.1, "max_steps": 2, "top_k": 1}
+    return GRPOJob(
+        model=model,
+        tasks=folder / "tasks.parquet",
+        args=args,
+        rule=GRPORule(),
+        domains=recipe.domains,
+        sandbox=recipe.sandbox,
+        store=folder / "store",
+    )
+
+
+def train(call: tuple[TrainerJob, Placement]) -> None:
+    job, place = call
+    function: Any = TRAIN[type(job)]
+    function(job, place)
+
+
+def train_unsharded(call: tuple[TrainerJob, Placement]) -> None:
+    """As a version of accelerate would that does not shard here."""
+    from selfplay.trl_trainers import sharding
+
+    known, sharding.shard_on_cpus = sharding.shard_on_cpus, lambda: None
+    try:
+        train(call)
+    finally:
+        sharding.shard_on_cpus = known
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    made = Workers(2, 1, "cpu", tmp_path_factory.mktemp("log") / "workers.log")
+    yield made
+    made.stop()
+
+
+def of_ranks(job: TrainerJob, ranks: int) -> TrainerJob:
+    return dataclasses.replace(job, args=job.args | {"per_device_train_batch_size": BATCH // ranks})
+
+
+def at(folder: Path, name: str) -> Placement:
+    return Placement("cpu", 3, folder / f"{name}-work", folder / name, sharding="fsdp2")
+
+
+def losses(folder: Path, name: str, metric: str = "loss") -> list[float]:
+    lines = (folder / f"{name}-work" / "log.jsonl").read_text().splitlines()
+    return [found[metric] for line in lines if metric in (found := json.loads(line)["metrics"])]
+
+
+def whole(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(next(folder.glob("*.safetensors")))
+
+
+@pytest.mark.long
+def test_sft_and_dpo_have_the_losses_of_one_process(workers: Workers, tiny_model: ModelRef, tmp_path: Path) -> None:
+    for kind, job in {
+        "sft": sft_job(tiny_model, tmp_path),
+        "lora": sft_job(tiny_model, tmp_path, lora=LORA),
+        "dpo": dpo_job(tiny_model, tmp_path),
+    }.items():
+        train((of_ranks(job, 1), at(tmp_path, f"{kind}-one")))
+        workers.together(train, (of_ranks(job, 2), at(tmp_path, f"{kind}-two")))
+        one, two = losses(tmp_path, f"{kind}-one"), losses(tmp_path, f"{kind}-two")
+        assert len(one) == 4
+        assert two == pytest.approx(one, abs=1e-4), kind
+        kept, expected = whole(tmp_path / f"{kind}-two"), whole(tmp_path / f"{kind}-one")
+        assert kept.keys() == expected.keys()
+        for name, value in expected.items():
+            assert torch.allclose(kept[name], value, atol=2e-4), f"{kind}: {name}"
+        loading.load_fresh(trained_model(tmp_path / f"{kind}-two"))
+
+
+@pytest.mark.long
+def test_grpo_has_the_losses_of_one_process(
+    workers: Workers, tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    fresh = Workers(2, 1, "cpu", tmp_path / "workers.log")  # which know the verifier's folder
+    job = grpo_job(tiny_model, tmp_path)
+    try:
+        fresh.together(train, (of_ranks(job, 2), at(tmp_path, "two")))
+    finally:
+        fresh.stop()
+    train((of_ranks(job, 1), at(tmp_path, "one")))
+    for metric in ("loss", "reward", "kl"):
+        assert losses(tmp_path, "two", metric) == pytest.approx(losses(tmp_path, "one", metric), abs=1e-4), metric
+
+
+@pytest.mark.long
+def test_a_checkpoint_goes_on_under_another_number_of_ranks(
+    workers: Workers, tiny_model: ModelRef, tmp_path: Path
+) -> None:
+    job = sft_job(tiny_model, tmp_path, args=STEPS | {"save_steps": 2})
+    place = at(tmp_path, "cut")
+    workers.together(train, (of_ranks(job, 2), place))
+    unbroken = losses(tmp_path, "cut")
+    for file in place.work.glob("checkpoint-4/complete"):
+        file.unlink()
+    four = Workers(4, 1, "cpu", tmp_path / "workers.log")
+    try:
+        four.together(train, (of_ranks(job, 4), place))
+    finally:
+        four.stop()
+    assert losses(tmp_path, "cut")[-2:] == pytest.approx(unbroken[-2:], abs=1e-4)
+
+
+@pytest.mark.long
+def test_masters_and_view_are_kept_of_a_sharded_model(workers: Workers, tiny_model: ModelRef, tmp_path: Path) -> None:
+    half = dataclasses.replace(tiny_model, dtype="bfloat16")
+    workers.together(train, (of_ranks(sft_job(half, tmp_path), 2), at(tmp_path, "two")))
+    model = trained_model(tmp_path / "two")
+    assert model.masters is not None
+    assert {value.dtype for value in whole(Path(model.masters.path)).values()} == {torch.float32}
+    assert {value.dtype for value in whole(tmp_path / "two").values()} == {torch.bfloat16}
+    assert "view/changed" in json.loads((tmp_path / "two-work" / "log.jsonl").read_text().splitlines()[-1])["metrics"]
+
+
+@pytest.mark.long
+def test_a_training_that_is_not_sharded_is_ended_before_its_first_step(tiny_model: ModelRef, tmp_path: Path) -> None:
+    own = Workers(2, 1, "cpu", tmp_path / "workers.log")
+    with pytest.raises(WorkerError, match=r"compute\.sharding is fsdp2, but 14 of 14 parameters are whole"):
+        own.together(train_unsharded, (of_ranks(sft_job(tiny_model, tmp_path), 2), at(tmp_path, "two")))
+    assert not (tmp_path / "two-work" / "log.jsonl").exists()
