@@ -49,8 +49,8 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
     if recipe.compute.sharding != "none" and workers == 1:
         raise PreflightError(
-            "compute.sharding: is fsdp2, but one worker has nobody to share a model with; raise compute.workers, or set "
-            "it to none"
+            "compute.sharding: is fsdp2, but one worker has nobody to share a model with; raise compute.workers, or "
+            "set it to none"
         )
     teacher = recipe.training.scratch_teacher
     of_sft = {
