@@ -123,7 +123,7 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     own = load_recipe(recipe, overrides)
     check_trackers(own.tracking)
     preflight.check_trainer_arguments(own, own.compute.workers or 1)
-    preflight.check_engine(own)
+    preflight.check_engine(own.engine)
     findings = preflight.check_models(own) + check_rewards(own)
     # The number of GPUs may be another one than the recipe asks for, which `run` tells of.
     gpus = gpu_count()

@@ -10,6 +10,7 @@ from typing import Any
 from selfplay.compute.workers import Workers
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
 from selfplay.config.measurement import Measurement, ModelOptions
+from selfplay.config.recipe import EngineSettings
 from selfplay.engines.base import ModelRef, Policy, Sampling
 from selfplay.engines.named_models import NamedModels
 from selfplay.engines.sharded import ShardedEngine
@@ -20,7 +21,7 @@ from selfplay.evaluation.suites_of_run import SuiteJudging, judge_of
 from selfplay.pipeline.launch import workers_and_device
 from selfplay.pipeline.policies import MeasuredModel, ModelUnknown, find_models
 from selfplay.pipeline.summary import versions
-from selfplay.preflight.recipe import PreflightError, check_sandbox
+from selfplay.preflight.recipe import PreflightError, check_engine, check_sandbox
 from selfplay.rollouts.completions import Origin, complete
 from selfplay.rollouts.judge import Judge
 from selfplay.run.seeding import derive
@@ -52,7 +53,7 @@ def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], setting
         # First without models: to look at those, workers load their libraries.
         folder.claim(settings.deciding(), {}, suites, versions())
         models = find_models(given, options, NamedModels(out / "store"), lambda ref: _has_template(workers, ref))
-        _check(models, settings)
+        _check(models, settings, workers)
         known = {one.label: {"identity": one.identity, "round": one.round, "best": one.best} for one in models}
         folder.claim(settings.deciding(), known, suites, versions())
         with Progress() as progress, judge_of(suites, settings.sandbox, out / "store") as judge:
@@ -118,11 +119,16 @@ def _workers(settings: Measurement, out: Path, count: int, device: str) -> Itera
         workers.stop()
 
 
-def _check(models: Sequence[MeasuredModel], settings: Measurement) -> None:
+def _check(models: Sequence[MeasuredModel], settings: Measurement, workers: Workers) -> None:
     """Refuses what could not be measured as asked, before a model loads."""
     from selfplay.engines.api.probe import probe
     from verifiers.endpoint.client import EndpointRefused
 
+    local = any(isinstance(one.model, ModelRef) for one in models)
+    if local and settings.engine.kind != "transformers":
+        [fault] = workers.map(engine_fault, [settings.engine])
+        if fault:
+            raise PreflightError(fault)
     for one in models:
         chat = one.model.chat if isinstance(one.model, ModelRef) else one.model.prompt_style == "chat"
         if settings.sampling.system_prompt and not chat:
@@ -147,6 +153,15 @@ def _has_template(workers: Workers, ref: ModelRef) -> bool:
     if fault:
         raise ModelUnknown(fault)
     return templated
+
+
+def engine_fault(engine: EngineSettings) -> str:
+    """Inside a worker: why an engine cannot be used here; empty where it can."""
+    try:
+        check_engine(engine)
+    except PreflightError as error:
+        return str(error)
+    return ""
 
 
 def examine(ref: ModelRef) -> tuple[bool, str]:

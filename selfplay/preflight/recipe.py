@@ -14,7 +14,7 @@ from sandbox.model import SandboxUnavailable
 from sandbox.warm.visible_files import PackageMissing
 from selfplay.config.annotation import AnnotatorEngine, Budget, LocalEngine, OpenAIEngine
 from selfplay.config.errors import UserError
-from selfplay.config.recipe import Recipe
+from selfplay.config.recipe import EngineSettings, Recipe
 from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchModel
 from selfplay.curation.reserved import Reserved
 from selfplay.engines.base import Sampling
@@ -78,17 +78,17 @@ def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
         ArgumentsError, PreflightError: see `check_trainer_arguments` and `check_models`.
     """
     check_trainer_arguments(recipe, workers)
-    check_engine(recipe)
+    check_engine(recipe.engine)
     check_models(recipe)
 
 
-def check_engine(recipe: Recipe) -> None:
+def check_engine(engine: EngineSettings) -> None:
     """Refuses an engine that is not installed, and arguments that it does not have.
 
     Raises:
         PreflightError: names the field.
     """
-    if recipe.engine.kind != "vllm":
+    if engine.kind != "vllm":
         return
     try:
         from vllm import EngineArgs
@@ -98,7 +98,7 @@ def check_engine(recipe: Recipe) -> None:
             "(`make vllm` makes one with its CPU build) or set engine.kind to transformers"
         ) from error
     known = [item.name for item in dataclasses.fields(EngineArgs)]
-    for name in recipe.engine.args:
+    for name in engine.args:
         if name == "model":
             raise PreflightError(f"engine.args.{name}: is what the run itself decides; drop it")
         if name not in known:

@@ -10,6 +10,7 @@ import json
 import shlex
 import subprocess
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -137,6 +138,10 @@ def test_what_a_model_lacks_is_said_before_it_loads(tiny_model: ModelRef, suite:
     assert "without a chat template, so that sampling.system_prompt has no place" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (out / "store" / "shards").exists()
+    if find_spec("vllm") is None:
+        done = selfplay(*arguments(tiny_model.path, suite, out), "--engine", "vllm", "--out", tmp_path / "other")
+        assert done.returncode == 2, done.stderr
+        assert "engine.kind: vLLM cannot be imported here" in done.stderr
 
 
 def test_the_commands_of_the_page(tiny_model: ModelRef, suite: Path, tmp_path: Path) -> None:
