@@ -147,6 +147,6 @@ def _pair_overlaps(which: str, texts: Sequence[str], written: Sequence[str]) -> 
 
 def _kept(sets: WordSets, threshold: float) -> int:
     """How many of the problems the gate keeps, one after the other."""
-    settings = Curation()
     order = np.arange(len(sets), dtype=np.int64)
-    return int((find_near_duplicates(sets, order, threshold, settings.bands, settings.band_rows) < 0).sum())
+    # Two rows a band bring pairs of the lowest of the overlaps to comparison, too.
+    return int((find_near_duplicates(sets, order, threshold, Curation().bands, 2) < 0).sum())

@@ -122,8 +122,8 @@ class Curation(Section):
     """Of a set: `all`, numbers and marks too; `long`, as the authors': four letters or more, no digit, not common."""
     bands: Annotated[int, Field(ge=1, le=512)] = 50
     """LSH bands; bands x band_rows MinHash permutations are used."""
-    band_rows: Annotated[int, Field(ge=1, le=64)] = 2
-    """Rows of each LSH band."""
+    band_rows: Annotated[int, Field(ge=1, le=64)] = 3
+    """Rows of each LSH band; 2 where the overlap is below about 0.4."""
     decontamination_ngram: Annotated[int, Field(ge=0, le=64)] = 13
     """Texts that share this many consecutive words with a held-out problem are dropped; 0 turns all of it off."""
     decontamination_characters: Annotated[float, Field(ge=0, le=1)] = 0.75
