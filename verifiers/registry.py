@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeVar
 
 from verifiers.model import Verifier
-from verifiers.plugins import FunctionVerifier, GuardedVerifier, fingerprint_of
+from verifiers.plugins.guard import FunctionVerifier, GuardedVerifier, fingerprint_of
+from verifiers.plugins.hosted import Hosting, hosted
 
 GROUP = "selfplay.verifiers"
 """The entry point group under which an installed package offers verifiers."""
@@ -88,24 +90,44 @@ def load(
     params: Mapping[str, Any] | None = None,
     *,
     defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    hosting: Hosting | None = None,
 ) -> Verifier:
     """Returns a verifier by name or `module:Name`, made with the parameters.
+
+    One of others works in processes that can be killed, unless it says `in_process = True` or exists only in this
+    process, as what a notebook defines.
 
     Args:
         name: a name from `names()`, or a dotted path.
         params: keyword arguments of the class, or of each call of the function.
         defaults: by verifier name, parameters where `params` has none; they reach the components of a
             composite too.
+        hosting: how verifiers of others are run; None for two processes and a minute a verdict.
 
     Raises UnknownVerifier when there is none, or when it doesn't take these parameters.
     """
     thing = find(name)
     chosen = dict((defaults or {}).get(name, {})) | dict(params or {})
     if defaults and getattr(thing, "loads_components", False):
-        chosen.setdefault("load_component", lambda inner, given: load(inner, given, defaults=defaults))
+        chosen.setdefault("load_component", lambda inner, given: load(inner, given, defaults=defaults, hosting=hosting))
     made = make(name, chosen, thing)
-    shipped = type(made).__module__.startswith("verifiers.") and not isinstance(made, FunctionVerifier)
-    return GuardedVerifier(made, "" if shipped else fingerprint_of(name, thing, chosen), ours=shipped)
+    if type(made).__module__.startswith("verifiers.") and not isinstance(made, FunctionVerifier):
+        return GuardedVerifier(made, ours=True)
+    fingerprint = fingerprint_of(name, thing, chosen)
+    path = _path_in_a_worker(name, thing)
+    if path:
+        made = hosted(path, chosen, made, fingerprint, hosting or Hosting())
+    return GuardedVerifier(made, fingerprint)
+
+
+def _path_in_a_worker(name: str, thing: Any) -> str:
+    """Returns where another process finds a plug-in; nothing where only this one has it."""
+    if name not in _registered and ":" not in name:
+        return name
+    path = _path_of(thing) if name in _registered else name
+    module = path.partition(":")[0]
+    is_file = getattr(sys.modules.get(module), "__file__", None) is not None
+    return path if is_file and module != "__main__" and "<locals>" not in path else ""
 
 
 def make(name: str, params: Mapping[str, Any] | None = None, thing: Any = None) -> Verifier:

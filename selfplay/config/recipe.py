@@ -56,6 +56,8 @@ class ProblemKind(Section):
     """Name of the verifier, or `module:Name` of a plug-in."""
     verifier_params: dict[str, Any] = {}
     """Parameters of the verifier."""
+    verifier_deadline_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    """Seconds after which a verdict of a verifier that is not one of ours is given up, and its process ended."""
     solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
     """The policy's prompt; field: problem."""
     function_template: str = (

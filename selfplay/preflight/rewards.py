@@ -14,7 +14,6 @@ from selfplay.run.records import Seed
 from selfplay.seeds.stage import SPLITS, external_problems, load_seeds, may_lack
 from verifiers.answers import is_shipped, judges_programs, part_that_reads
 from verifiers.model import Task, Verifier
-from verifiers.plugins import FunctionVerifier
 from verifiers.registry import UnknownVerifier
 
 SHOWN = 3
@@ -119,7 +118,7 @@ def _external(recipe: Recipe, name: str) -> list[Seed]:
 def _demand_calls(name: str, seeds: Sequence[Seed], verifier: Verifier) -> None:
     """A verifier of somebody's own that fails on every call would leave a run without rewards."""
     inner = getattr(verifier, "inner", verifier)
-    if is_shipped(inner) and not isinstance(inner, FunctionVerifier):
+    if is_shipped(inner):
         return
     verdicts = [verifier.verify(seed.task, seed.solution or seed.task.answer or "none") for seed in seeds]
     if verdicts and all(verdict.passed is None for verdict in verdicts):

@@ -17,6 +17,7 @@ from selfplay.config.sandbox import SandboxSettings
 from selfplay.run.store import VerdictStore, key_begun, key_ended
 from verifiers import registry
 from verifiers.model import Task, Verdict, Verifier
+from verifiers.plugins.hosted import Hosting
 
 Item = tuple[str, Task, str]
 """Domain, task and completion."""
@@ -103,7 +104,8 @@ def load_verifier(settings: JudgeSettings, domain: str, workers: int) -> Verifie
         "code": programs,
         ASSERTS: programs,
     }
-    return registry.load(own.verifier, own.verifier_params, defaults=defaults)
+    hosting = Hosting(max(workers, 1), own.verifier_deadline_s)
+    return registry.load(own.verifier, own.verifier_params, defaults=defaults, hosting=hosting)
 
 
 def sandbox_opener(settings: JudgeSettings) -> Callable[[], Sandbox]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from verifiers.composite import Component, CompositeVerifier, component_rewards
 from verifiers.conformance.contract import faults_of
 from verifiers.model import Task, Verdict
-from verifiers.plugins import FunctionVerifier
+from verifiers.plugins.guard import FunctionVerifier
 from verifiers.registry import load
 from verifiers.rules.length import LengthVerifier
 from verifiers.rules.text import ExactVerifier

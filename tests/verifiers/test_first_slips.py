@@ -12,7 +12,7 @@ import pytest
 from selfplay.cli.verify import verify
 from verifiers import registry
 from verifiers.model import Task, Test
-from verifiers.plugins import GuardedVerifier
+from verifiers.plugins.guard import GuardedVerifier
 
 
 def test_tests_may_be_mappings_as_rows_have_them() -> None:
@@ -32,10 +32,10 @@ def noisy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "noisy_rules"
 
 
-def test_what_a_plug_in_prints_is_no_verdict(tmp_path: Path, noisy: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_plug_in_prints_is_no_verdict(tmp_path: Path, noisy: str, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "rows.jsonl").write_text('{"completion": "x"}\n')
     verify(tmp_path / "rows.jsonl", f"{noisy}:judge")
-    shown = capsys.readouterr()
+    shown = capfd.readouterr()
     [verdict] = [json.loads(line) for line in shown.out.splitlines()]
     assert verdict["passed"] is True
     assert "judging" in shown.err

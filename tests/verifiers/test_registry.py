@@ -16,7 +16,7 @@ from verifiers.answers import answer_reader
 from verifiers.catalogue import describe, descriptions
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Verdict
-from verifiers.plugins import FunctionVerifier
+from verifiers.plugins.guard import FunctionVerifier
 from verifiers.programs import CodeVerifier
 from verifiers.registry import UnknownVerifier, load, make, names, offers, verifier
 
@@ -194,6 +194,7 @@ class Odd:
     """Returns what it is told to."""
 
     name = "odd"
+    in_process = True
     result: Any = None
 
     def verify(self, task: Task, completion: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from verifiers.model import Verdict
 from verifiers.patterns import linear
-from verifiers.plugins import MAX_REASON
+from verifiers.plugins.guard import MAX_REASON
 
 MAX_DETAILS = 65_536
 """Bytes of the details as JSON."""

@@ -10,12 +10,12 @@ another. What is killed is a child of the worker, which forks the next one (`ver
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from verifiers.pool.worker import Bounds, Lost, Worker, WorkerOutcome
+from verifiers.pool.worker import BARE, Bounds, Lost, Worker, WorkerOutcome
 
 __all__ = ["Bounds", "WorkerOutcome", "WorkerPool"]
 
@@ -35,12 +35,19 @@ class WorkerPool:
         deadline_s: float = 5.0,
         memory_mb: int = 1024,
         max_items: int = 2000,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = BARE,
     ) -> None:
-        """Names the module to run (it calls `serve`), the limits per question, and when to renew a worker's child."""
+        """Names the module to run (it calls `serve`), the limits per question, and when to renew a worker's child.
+
+        A `memory_mb` of 0 is no limit; `arguments` come after those of `serve`; an `environment` of None is this
+        process's own.
+        """
         self._module = module
         self._bounds = Bounds(deadline_s, deadline_s)
         self._memory_mb = memory_mb
         self._max_items = max_items
+        self._arguments, self._environment = tuple(arguments), environment
         self._free = threading.Semaphore(max(1, workers))
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
@@ -133,7 +140,8 @@ class WorkerPool:
             if self._idle:
                 return self._idle.pop()
             self.started += 1
-        return Worker(self._module, memory_mb=self._memory_mb, max_items=self._max_items)
+        numbers = (self._memory_mb, self._max_items)
+        return Worker(self._module, *numbers, arguments=self._arguments, environment=self._environment)
 
     def _give(self, worker: Worker) -> None:
         with self._lock:

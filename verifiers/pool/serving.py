@@ -28,7 +28,7 @@ def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
     """Answers questions, each a frame of JSON, with one JSON line each until the caller goes away.
 
     Arguments of the process: the descriptor on which the caller names the child to kill, and which closes with the
-    caller; the memory cap in megabytes; and the number of answers of one child.
+    caller; the memory cap in megabytes, 0 for none; and the number of answers of one child.
     """
     die_with_parent()
     control, memory_mb, items = map(int, sys.argv[1:4])
@@ -96,8 +96,8 @@ def _answer_all(answer: Callable[[Any], Any], keeper: int, memory_mb: int, items
     The kernel ends it where one takes more processor time than it has, or outlasts its deadline.
     """
     die_with_parent(keeper)
-    used = _address_space_bytes()
-    resource.setrlimit(resource.RLIMIT_AS, (used + (memory_mb << 20),) * 2)
+    if memory_mb:
+        resource.setrlimit(resource.RLIMIT_AS, (_address_space_bytes() + (memory_mb << 20),) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.stdout = sys.stderr
     for count in range(1, items + 1):

@@ -6,14 +6,17 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.process.child import Child, ChildGone, exit_reason
 from sandbox.process.inside import HEADER
 
+BARE: Mapping[str, str] = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+"""All that a worker of ours is told of its caller's environment, but for the path."""
 _MAX_REPLY = 1 << 20
 _PIPE_BYTES = 32_000
 _GRACE_S = 1.0
@@ -51,13 +54,23 @@ class Lost(Exception):
 class Worker:
     """Not for two threads at once."""
 
-    def __init__(self, module: str, *, memory_mb: int, max_items: int) -> None:
+    def __init__(
+        self,
+        module: str,
+        memory_mb: int,
+        max_items: int,
+        *,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = BARE,
+    ) -> None:
         """Starts the process. Raises OSError when that can't be done."""
         read_end, self._control = os.pipe()
-        arguments = (read_end, memory_mb, max_items)
-        environment = {"PATH": os.environ.get("PATH", ""), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+        told = (read_end, memory_mb, max_items, *arguments)
+        # What a worker of ours says there is for nobody; that of others is for whoever wrote it.
+        stderr = 2 if environment is None else subprocess.DEVNULL
+        given = environment if environment is None else {"PATH": os.environ.get("PATH", "")} | dict(environment)
         try:
-            self.process = Child(module, arguments, fds=(read_end,), environment=environment, longest=_MAX_REPLY)
+            self.process = Child(module, told, fds=(read_end,), environment=given, stderr=stderr, longest=_MAX_REPLY)
         except OSError:
             os.close(self._control)
             raise

@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.model import SandboxUnavailable
 from verifiers.model import Task, Test, Verdict, Verifier
-from verifiers.plugins import GuardedVerifier
+from verifiers.plugins.guard import GuardedVerifier
 from verifiers.registry import UnknownVerifier, load
 from verifiers.service.hasty import hasty_verifier
 from verifiers.service.settings import Served, UnusableService

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from verifiers.model import Task, Verdict, Verifier
-from verifiers.plugins import GuardedVerifier
+from verifiers.plugins.guard import GuardedVerifier
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.settings import ServiceLimits
 

@@ -14,7 +14,7 @@ from selfplay.rollouts.judge import Judge
 from selfplay.rollouts.overlapped import OverlappedJudge
 from selfplay.run.store import content_key
 from verifiers.model import Task, Verdict
-from verifiers.plugins import FunctionVerifier, GuardedVerifier
+from verifiers.plugins.guard import FunctionVerifier, GuardedVerifier
 
 COUNT = 12
 

@@ -374,13 +374,22 @@ def test_a_third_domain_is_a_recipe(
     """Chemistry: seeds, templates and the name of a verifier, and nothing in the code."""
     (tmp_path / "chem_rules.py").write_text(
         "from verifiers.model import Task, Verdict\n"
-        "def same_formula(task: Task, completion: str) -> Verdict:\n"
-        "    right = bool(completion.split()) and completion.split()[-1] == task.answer\n"
-        "    return Verdict(right, float(right), 'correct' if right else 'wrong', '')\n"
+        "class SameFormula:\n"
+        "    name = 'same_formula'\n"
+        "    def extract(self, completion: str) -> str | None:\n"
+        "        return (completion.split() or [None])[-1]\n"
+        "    def equal(self, first: str, second: str) -> bool:\n"
+        "        return first == second\n"
+        "    def verify(self, task: Task, completion: str) -> Verdict:\n"
+        "        right = self.extract(completion) == task.answer\n"
+        "        return Verdict(right, float(right), 'correct' if right else 'wrong', '')\n"
+        "    def verify_many(self, items):\n"
+        "        return [self.verify(*item) for item in items]\n"
+        "    def close(self) -> None: ...\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     domain = {
-        "verifier": "chem_rules:same_formula",
+        "verifier": "chem_rules:SameFormula",
         "annotation": {
             "concepts": "Chemistry: {problem}\nA JSON list of {count} laws.",
             "rationale": "<concepts>{concepts}</concepts> at {level}: why {problem}?",

@@ -1,0 +1,1 @@
+"""Verifiers of others: what stands between them and their callers."""
