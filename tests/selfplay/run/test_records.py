@@ -107,7 +107,7 @@ def test_a_table_of_before_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(RecordError) as error:
         read_table(tmp_path / "tasks.parquet", LabelledTask)
     assert str(error.value) == (
-        f"{tmp_path / 'tasks.parquet'}: holds LabelledTask version 2, but this code reads LabelledTask version 3; "
+        f"{tmp_path / 'tasks.parquet'}: holds LabelledTask version 2, but this code reads LabelledTask version 4; "
         "start a new run directory or use the code version that wrote it"
     )
 
