@@ -119,6 +119,15 @@ class Workers:
         """
         yield from self._spread(((function, [job]) for job in jobs), on_tick)
 
+    def ticking(self, function: Callable[[Job], Done], jobs: Iterable[Job]) -> Iterator[None]:
+        """Runs one function over jobs; gives way whenever something was heard, or half a second is over.
+
+        Raises:
+            WorkerError: a job failed; the workers are stopped.
+        """
+        for _ in self._spread(((function, [job]) for job in jobs), None, ticks=True):
+            yield
+
     def map(self, function: Callable[[Job], Done], jobs: Iterable[Job], on_tick: OnTick | None = None) -> list[Done]:
         """Runs one function over jobs, in any order; results come in the order of the jobs.
 
@@ -163,7 +172,7 @@ class Workers:
             self._folder.cleanup()
             self._folder = None
 
-    def _spread(self, calls: Iterable[_Call], on_tick: OnTick | None) -> Iterator[tuple[int, Any]]:
+    def _spread(self, calls: Iterable[_Call], on_tick: OnTick | None, ticks: bool = False) -> Iterator[tuple[int, Any]]:
         if self._user == threading.get_ident():
             raise RuntimeError("the workers are still at work on something whose results were not all taken")
         self._lock.acquire()
@@ -179,6 +188,8 @@ class Workers:
                     busy[idle[0]] = index
                     self._ask(idle.popleft(), call)
                 yield from found
+                if ticks and not found:
+                    yield -1, None
                 if not busy:
                     return
                 with self._busy():

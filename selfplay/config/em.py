@@ -100,9 +100,11 @@ class EM(Section):
                 f"assignment soft weighs by p(z,x|c) / q(z|c,x), which reward {self.reward} is not: take `sum`, or "
                 "assignment hard"
             )
-        if self.assignment == "soft" and (self.sampling.temperature != 1.0 or self.sampling.top_p != 1.0):
+        drawn = self.sampling
+        whole = (drawn.temperature, drawn.top_p, drawn.top_k, drawn.min_p) == (1.0, 1.0, 0, 0.0)
+        if self.assignment == "soft" and not whole:
             raise ValueError(
                 "assignment soft divides by q(z|c,x), so candidates must come from q itself: "
-                "set sampling.temperature and sampling.top_p to 1"
+                "set sampling.temperature and sampling.top_p to 1, and leave out top_k and min_p"
             )
         return self

@@ -94,6 +94,10 @@ class SamplingSettings(Section):
     """Nucleus mass."""
     max_new_tokens: Annotated[int, Field(ge=1, le=131072)] = 4096
     """Longest completion, in tokens."""
+    top_k: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Likeliest tokens among which each is drawn; 0 takes all."""
+    min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Least probability of a token, relative to the likeliest one; 0 takes all."""
 
 
 class MeasuredSampling(SamplingSettings):
@@ -105,10 +109,6 @@ class MeasuredSampling(SamplingSettings):
     """Nucleus mass."""
     max_new_tokens: Annotated[int, Field(ge=1, le=131072)] = 32768
     """Longest completion, in tokens."""
-    top_k: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """Likeliest tokens among which each is drawn; 0 takes all."""
-    min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Least probability of a token, relative to the likeliest one; 0 takes all."""
     system_prompt: str = ""
     """Text of the system's turn, where prompts go through a chat template; empty leaves it out."""
 

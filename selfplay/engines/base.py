@@ -57,10 +57,9 @@ class Sampling:
         """As a recipe says; where a temperature is given, at that one, from the whole distribution."""
         if temperature is not None:
             return cls(temperature, settings.max_new_tokens)
-        plain = (settings.temperature, settings.max_new_tokens, settings.top_p)
-        if isinstance(settings, MeasuredSampling):
-            return cls(*plain, settings.top_k, settings.min_p, settings.system_prompt)
-        return cls(*plain)
+        system = settings.system_prompt if isinstance(settings, MeasuredSampling) else ""
+        cut = (settings.top_p, settings.top_k, settings.min_p)
+        return cls(settings.temperature, settings.max_new_tokens, *cut, system)
 
     def known(self) -> dict[str, Any]:
         """Settings by which a stored completion is found; those that leave all as it is are no part of it."""

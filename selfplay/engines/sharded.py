@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from selfplay.compute.workers import Workers
 from selfplay.config import recipe as config
 from selfplay.engines import hf_engine, supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, OnProgress, Sample, Sampling, ScoringRequest
+from selfplay.engines.flow import Feeder, FlowJob, Shard
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
 from selfplay.engines.named_models import libraries
 from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore, content_key
 
+AHEAD = 2
+"""Shards for each replica that are laid out and not taken yet."""
 Job = TypeVar("Job", bound=ShardJob)
 
 
@@ -38,15 +43,19 @@ class ShardedEngine:
         Prompts go through the model's chat template if it has that style. Of the shards, no more are in memory than
         the workers have under way.
         """
-        parts = [prompts[start:end] for start, end in _slices(len(prompts), self._settings.shard)]
-        jobs, keys = [], []
-        for number, part in enumerate(parts):
+        shards = []
+        for number, (start, end) in enumerate(_slices(len(prompts), self._settings.shard)):
             shard_seed = derive(seed, "generate", number)
-            known = [sampling.known(), shard_seed, self._settings.batch_tokens, list(part)]
-            keys.append(content_key("generate", self._identity(), *known))
-            jobs.append(GenerateJob(**self._common(), prompts=part, sampling=sampling, seed=shard_seed))
-        sizes = [len(part) for part in parts]
-        for rows in self._run(self._backend.generate_shard, jobs, keys, sizes, on_progress):
+            known = [sampling.known(), shard_seed, self._settings.batch_tokens, list(prompts[start:end])]
+            key = content_key("generate", self._identity(), *known)
+            shards.append(Shard(number, key, shard_seed, prompts[start:end]))
+        if self._settings.kind == "vllm":
+            found = self._flow(shards, sampling, on_progress)
+        else:
+            jobs = [GenerateJob(**self._common(), prompts=s.prompts, sampling=sampling, seed=s.seed) for s in shards]
+            keys, sizes = [shard.key for shard in shards], [len(shard.prompts) for shard in shards]
+            found = self._run(self._backend.generate_shard, jobs, keys, sizes, on_progress)
+        for rows in found:
             yield [_sample(row) for row in rows]
 
     def generate(
@@ -78,6 +87,37 @@ class ShardedEngine:
     def _identity(self) -> list[Any]:
         kind, model = self._settings.kind, self.model
         return [model.fingerprint, model.dtype, model.chat, kind, self._settings.args, libraries(kind)]
+
+    def _flow(self, shards: Sequence[Shard], sampling: Sampling, on_progress: OnProgress | None) -> Iterator[list[Row]]:
+        """The rows of each shard, in order; replicas take shards as they have room, and put them into the store."""
+        missing = [shard for shard in shards if not self._store.has(shard.key)]
+        told = sum(len(shard.prompts) for shard in shards) - sum(len(shard.prompts) for shard in missing)
+        if on_progress is not None:
+            on_progress(told)
+        turn = 0
+        for finished in self._made(missing, sampling) if missing else ():
+            if on_progress is not None and finished:
+                on_progress(finished)
+            while turn < len(shards) and self._store.has(shards[turn].key):
+                yield self._store.read(shards[turn].key)
+                turn += 1
+        for shard in shards[turn:]:
+            yield self._store.read(shard.key)
+
+    def _made(self, missing: Sequence[Shard], sampling: Sampling) -> Iterator[int]:
+        """Has the workers make shards; now and then, how many completions were finished since."""
+        replicas, told = min(self._workers.count, len(missing)), 0
+        with tempfile.TemporaryDirectory(prefix="selfplay-flow-") as folder:
+            queue = Path(folder)
+            feeder = Feeder(queue, iter(missing), AHEAD * replicas)
+            feeder.fill()
+            shared = {**self._common(), "sampling": sampling, "queue": queue, "store": self._store.folder}
+            jobs = [FlowJob(**shared, replica=str(number)) for number in range(replicas)]
+            for _ in self._workers.ticking(self._backend.flow_shards, jobs):
+                feeder.fill()
+                finished = feeder.finished()
+                yield finished - told
+                told = finished
 
     def _run(
         self,

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from selfplay.compute.objects import Owner, unpacked
 from selfplay.config.secrets import strike_streams
@@ -19,7 +19,7 @@ BEAT_S = 0.5
 """Shortest time between two signs of life, in seconds."""
 
 Job = TypeVar("Job", bound=ShardJob)
-Function = Callable[[Job], Iterator[tuple[int, Row] | None]]
+Function = Callable[[Job], Iterator[tuple[Any, Row] | None]]
 """Works on a job: gives each finished item's place and row, and None once the model is open and after each step."""
 
 
@@ -32,7 +32,8 @@ class Alive:
 class Finished:
     """An item is done."""
 
-    place: int
+    place: Any
+    """In its shard; of what flows, the shard's number and the place in it."""
     row: Row
 
 

@@ -7,13 +7,11 @@ anything else happens, so a child's end, or the worker's, costs only the complet
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sandbox.process.child import ChildGone, exit_reason
@@ -21,16 +19,13 @@ from selfplay.compute.objects import ObjectChild
 from selfplay.compute.workers import GROUP_GPUS
 from selfplay.config.recipe import Supervision
 from selfplay.engines import loading, vllm_engine
+from selfplay.engines.flow import FlowJob, Journal, Keeper
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
 from selfplay.engines.supervised import Done, Failed, Finished, Function, Message
-from selfplay.run.files import repair_lines
-from selfplay.run.tables import RecordError
-from verifiers.untrusted.files import LONGEST_ROW, lines_of
-from verifiers.untrusted.json_values import parse_json
 
 Job = TypeVar("Job", bound=ShardJob)
 
-Answer = tuple[int, Row]
+Answer = tuple[Any, Row]
 """An item's place, and its row."""
 
 
@@ -64,25 +59,55 @@ def score_shard(job: ScoreJob) -> list[Row]:
     return finish(vllm_engine.scores, job, len(job.requests))
 
 
+def flow_shards(job: FlowJob) -> int:
+    """Completes shards as they come, with vLLM; returns how many completions it made.
+
+    Raises:
+        EngineLost: the child fails again and again, or was asked for what vLLM refuses.
+    """
+    keeper = Keeper(job)
+
+    def attempt(limits: Supervision) -> None:
+        for item, row in answers(_child(), vllm_engine.flow, job, limits):
+            keeper.hear(item, row)
+
+    _persist(job, attempt, lambda: keeper.finished, "completions")
+    return keeper.finished
+
+
 def finish(function: Function[Job], job: Job, count: int) -> list[Row]:
     """Does the items of a job that its journal lacks, in children that are renewed as often as that helps.
 
     Raises:
         EngineLost: see `generate_shard`.
     """
-    limits = job.settings.supervision
-    if limits is None or job.journal is None:
-        raise ValueError("a supervised shard has limits and a journal")
+    if job.journal is None:
+        raise ValueError("a supervised shard has a journal")
     journal = Journal(job.journal)
+
+    def attempt(limits: Supervision) -> None:
+        missing = [place for place in range(count) if place not in journal.rows]
+        for place, row in answers(_child(), function, replace(job, wanted=missing), limits) if missing else ():
+            journal.add(place, row)
+
+    _persist(job, attempt, lambda: len(journal.rows), f"of {count} items of the shard")
+    return [journal.rows[place] for place in range(count)]
+
+
+def _persist(job: ShardJob, attempt: Callable[[Supervision], None], finished: Callable[[], int], of: str) -> None:
+    """Tries until nothing breaks; gives up where tries in a row finish nothing more."""
+    limits = job.settings.supervision
+    if limits is None:
+        raise ValueError("a supervised job has limits")
     barren = 0
-    while missing := [place for place in range(count) if place not in journal.rows]:
+    while True:
+        before = finished()
         try:
-            for place, row in answers(_child(), function, replace(job, wanted=missing), limits):
-                journal.add(place, row)
+            return attempt(limits)
         except ChildFault as fault:
             close()
-            barren = barren + 1 if all(place not in journal.rows for place in missing) else 1
-            done = f"{len(journal.rows)} of {count} items of the shard are done"
+            barren = barren + 1 if finished() == before else 1
+            done = f"{finished()} {of} are done"
             print(f"engine.supervision: the vLLM process {fault}; {done}", file=sys.stderr, flush=True)
             if fault.final:
                 raise EngineLost(f"vLLM {fault}; see engine.args and workers.log") from fault
@@ -91,7 +116,6 @@ def finish(function: Function[Job], job: Job, count: int) -> list[Row]:
                     f"the vLLM process failed {_times(barren)} without finishing one more item ({done}); at last it "
                     f"{fault}; see workers.log, and raise the limits in engine.supervision if it was only slow"
                 ) from fault
-    return [journal.rows[place] for place in range(count)]
 
 
 def _times(count: int) -> str:
@@ -171,30 +195,3 @@ def close() -> None:
 
 
 loading.on_forget(close)
-
-
-class Journal:
-    """Rows by place in a file that is only ever appended to; a kill loses at most the row that was being written."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.rows: dict[int, dict[str, Any]] = self._read()
-
-    def _read(self) -> dict[int, dict[str, Any]]:
-        if not self.file.exists():
-            return {}
-        repair_lines(self.file)
-        try:
-            lines = [parse_json(line, finite=False) for _, line in lines_of(self.file, LONGEST_ROW, RecordError)]
-            return {int(place): dict(row) for place, row in lines}
-        except (ValueError, TypeError) as error:
-            raise RecordError(
-                f"{self.file}: is damaged ({error}); delete it and run again: its answers will be made anew"
-            ) from error
-
-    def add(self, place: int, row: dict[str, Any]) -> None:
-        """Keeps a row; what is added survives the death of this process."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("ab") as file:
-            file.write(json.dumps([place, row]).encode("ascii") + b"\n")
-        self.rows[place] = row

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfplay.compute.rendezvous import keep_stores_on_the_loopback
 from selfplay.engines import loading
-from selfplay.engines.base import ModelRef
+from selfplay.engines.base import ModelRef, Sampling
+from selfplay.engines.flow import SLOTS, FlowJob, Item, Keeper, Shard, flowed
 from selfplay.engines.hf_engine import completed, encode_request, end_ids, prompt_ids
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
 from selfplay.engines.model_files import UNTRUSTED, ModelError, check_weights
@@ -31,6 +34,8 @@ ENVIRONMENT = {
 """Set before vLLM is imported, unless the user has set them."""
 
 
+PAUSE_S = 0.05
+"""Wait of an engine that has nothing to do until the driver has laid out more."""
 Finished = tuple[int, Row]
 """The place of a prompt or request in its shard, and its row."""
 
@@ -64,62 +69,118 @@ def _in_order(found: Iterator[Finished | None]) -> list[Row]:
     return [rows[place] for place in sorted(rows)]
 
 
+def flow_shards(job: FlowJob) -> int:
+    """Completes shards as they come; returns how many completions it made."""
+    keeper = Keeper(job)
+    for ended in flow(job):
+        if ended is not None:
+            keeper.hear(*ended)
+    return keeper.finished
+
+
 def completions(job: GenerateJob) -> Iterator[Finished | None]:
     """A shard's completions, each as it ends, with its place; None when the model is open, and after each step."""
-    from vllm import SamplingParams
-
     opened = _load(job)
     yield None
-    sampling = job.sampling
-    prompts = {}
-    params = {}
-    for place in range(len(job.prompts)) if job.wanted is None else job.wanted:
-        prompts[place] = prompt_ids(opened.tokenizer, job.prompts[place], job.model.chat, sampling)
-        params[place] = SamplingParams(
+    shard = Shard(0, "", job.seed, job.prompts)
+    ask = _asking(opened, job.model.chat, job.sampling)
+    places = range(len(job.prompts)) if job.wanted is None else job.wanted
+    for ended in _run(opened, _once({place: ask(shard, place) for place in places})):
+        yield None if ended is None else (ended[0], _completed(opened, ended[1]))
+
+
+def flow(job: FlowJob) -> Iterator[tuple[Item, Row] | None]:
+    """Completions of the shards that this replica takes, each as it ends; None when the model is open, and after each
+    step. A shard's number with `TAKEN` comes before its completions."""
+    opened = _load(job)
+    yield None
+    slots = int(job.settings.args.get("max_num_seqs") or SLOTS)
+    more = flowed(job, slots, _asking(opened, job.model.chat, job.sampling))
+    for ended in _run(opened, more):
+        if ended is None:
+            yield None
+        else:
+            item, output = ended
+            yield item, {} if output is None else _completed(opened, output)
+
+
+def _asking(opened: _Open, chat: bool, sampling: Sampling) -> Callable[[Shard, int], tuple[list[int], Any]]:
+    """Makes of a shard and a place the ids of the prompt and vLLM's parameters."""
+    from vllm import SamplingParams
+
+    def ask(shard: Shard, place: int) -> tuple[list[int], Any]:
+        params = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
             min_p=sampling.min_p,
             max_tokens=sampling.max_new_tokens,
             # A seed for each prompt, so that a completion depends on no neighbour in the batch.
-            seed=derive(job.seed, place) if sampling.temperature > 0 else None,
+            seed=derive(shard.seed, place) if sampling.temperature > 0 else None,
             stop_token_ids=opened.ends,
             detokenize=False,
             # No alternatives: the log-probability of the drawn token alone.
             logprobs=0,
         )
-    for ended in _run(opened, prompts, params):
-        if ended is None:
-            yield None
-            continue
-        place, output = ended
-        row = completed(opened.tokenizer, list(output.outputs[0].token_ids), opened.ends)
-        found = zip(row["token_ids"], output.outputs[0].logprobs, strict=False)
-        logprobs = [position[token].logprob for token, position in found]
-        yield place, row | {"prompt_tokens": len(prompts[place]), "logprobs": logprobs}
+        return prompt_ids(opened.tokenizer, shard.prompts[place], chat, sampling), params
+
+    return ask
 
 
-def _run(opened: _Open, prompts: dict[int, list[int]], params: dict[int, Any]) -> Iterator[tuple[int, Any] | None]:
-    """The engine's completions, by place, in the order in which they end; None after each step."""
+def _completed(opened: _Open, output: Any) -> Row:
+    row = completed(opened.tokenizer, list(output.outputs[0].token_ids), opened.ends)
+    found = zip(row["token_ids"], output.outputs[0].logprobs, strict=False)
+    logprobs = [position[token].logprob for token, position in found]
+    return row | {"prompt_tokens": len(output.prompt_token_ids), "logprobs": logprobs}
+
+
+def _once(asked: dict[Any, Any]) -> Callable[[int], dict[Any, Any] | None]:
+    """All at the first asking, and then the end."""
+    given = iter([asked])
+    return lambda under_way: next(given, None)
+
+
+def _run(opened: _Open, more: Callable[[int], dict[Any, Any] | None]) -> Iterator[tuple[Any, Any] | None]:
+    """The engine's outputs, by item, in the order in which they end; None after each step.
+
+    Args:
+        opened: the model.
+        more: is told how many are under way, and gives further items with their ids and parameters; None at the end.
+            An item for which nothing is asked comes back at once, with no output.
+    """
     from vllm.sampling_params import RequestOutputKind
 
-    engine = opened.llm.llm_engine
+    engine, numbers, over = opened.llm.llm_engine, itertools.count(), False
+    under_way: dict[str, Any] = {}
     try:
-        for place, ids in prompts.items():
-            params[place].output_kind = RequestOutputKind.FINAL_ONLY
-            _add(engine, place, ids, params[place])
-        while engine.has_unfinished_requests():
-            for output in engine.step():
-                yield int(output.request_id), output
+        while True:
+            new = None if over else more(len(under_way))
+            over = new is None
+            for item, asked in (new or {}).items():
+                if asked is None:
+                    yield item, None
+                    continue
+                ids, params = asked
+                params.output_kind = RequestOutputKind.FINAL_ONLY
+                name = str(next(numbers))
+                _add(engine, name, ids, params)
+                under_way[name] = item
+            if under_way:
+                for output in engine.step():
+                    yield under_way.pop(output.request_id), output
+            elif over:
+                return
+            elif not new:
+                time.sleep(PAUSE_S)
             yield None
     finally:
         # After a fault, or where nobody asks any more, the next shard must find the engine empty.
-        engine.abort_request([str(place) for place in prompts])
+        engine.abort_request(list(under_way))
 
 
-def _add(engine: Any, place: int, ids: list[int], params: Any) -> None:
+def _add(engine: Any, name: str, ids: list[int], params: Any) -> None:
     try:
-        engine.add_request(str(place), {"prompt_token_ids": ids}, params)
+        engine.add_request(name, {"prompt_token_ids": ids}, params)
     except Exception as error:
         # Its own kinds of errors differ between versions; here they are all about what is asked.
         raise ValueError(f"vLLM refuses a prompt of {len(ids)} tokens: {error}") from error
@@ -136,7 +197,7 @@ def scores(job: ScoreJob) -> Iterator[Finished | None]:
     # Zero alternatives: the log-probability of each token of the prompt, and of no other.
     how = {"max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0, "detokenize": False}
     params = {place: SamplingParams(**how) for place in encoded}
-    for ended in _run(opened, {place: ids for place, (ids, _) in encoded.items()}, params):
+    for ended in _run(opened, _once({place: (ids, params[place]) for place, (ids, _) in encoded.items()})):
         if ended is None:
             yield None
             continue

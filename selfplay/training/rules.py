@@ -76,9 +76,11 @@ def grpo(this: Round) -> Counts:
     file = this.stage.folder / "tasks.parquet"
     tasks = (PolicyTask(task.id, task.domain, solver_prompt(context, task), task.task) for task in this.tasks)
     write_table(file, PolicyTask, tasks)
-    sampling = {
+    sampling: dict[str, Any] = {
         "temperature": settings.sampling.temperature,
         "top_p": settings.sampling.top_p,
+        "top_k": settings.sampling.top_k,
+        "min_p": settings.sampling.min_p or None,
         "max_completion_length": settings.sampling.max_new_tokens,
     }
     args = sampling | settings.rule_args

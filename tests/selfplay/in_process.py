@@ -32,6 +32,10 @@ class InProcess:
             self.jobs += 1
             yield place, function(job)
 
+    def ticking(self, function: Any, jobs: Any) -> Iterator[None]:
+        for _ in self.as_done(function, jobs):
+            yield
+
     def map(self, function: Any, jobs: Any, on_tick: Any = None) -> list[Any]:
         return [done for _, done in self.as_done(function, jobs)]
 

@@ -16,12 +16,13 @@ import pytest
 from selfplay.config import recipe as config
 from selfplay.engines import supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, Sampling
-from selfplay.engines.jobs import GenerateJob, Row
+from selfplay.engines.flow import Journal
+from selfplay.engines.jobs import Row
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.engines.supervisor import EngineLost, Journal
+from selfplay.engines.supervisor import EngineLost
 from selfplay.run.store import ShardStore
 from selfplay.run.tables import RecordError
-from tests.selfplay.engines import toy_engine
+from tests.selfplay.engines import toy_engine, toy_flow
 from tests.selfplay.engines.toy_engine import ToyJob, lines
 
 ROOT = Path(__file__).parents[3]
@@ -117,7 +118,7 @@ from pathlib import Path
 from selfplay.config.recipe import Supervision
 from selfplay.engines import supervisor
 from selfplay.compute.workers import Workers
-from tests.selfplay.engines import toy_engine
+from tests.selfplay.engines import toy_engine, toy_flow
 from tests.selfplay.engines.test_supervisor import finish, job
 
 if __name__ == "__main__":
@@ -177,21 +178,14 @@ def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
 def test_stages_get_the_same_rows_and_no_journal_stays(
     tmp_path: Path, tiny_model: ModelRef, in_process: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vllm_engine, "completions", whole_rows)
-    monkeypatch.setenv("TOY_FOLDER", str(tmp_path))
+    monkeypatch.setattr(vllm_engine, "flow", toy_flow.flow)
     settings = config.EngineSettings(kind="vllm", shard=4, supervision=config.Supervision())
     engine = ShardedEngine(tiny_model, settings, in_process, ShardStore(tmp_path / "store"))
-    found = engine.generate([f"p{n}" for n in range(8)], Sampling(1.0, 4), 0)
-    assert [sample.text for sample in found] == [f"p{n}" for n in range(8)]
+    prompts = [f"{1 + n % 3} steps, p{n}" for n in range(8)]
+    found = engine.generate(prompts, Sampling(1.0, 4), 0)
+    assert [sample.text.rpartition(" ")[0] for sample in found] == prompts
     assert not list((tmp_path / "store").rglob("*.jsonl"))
     assert len(list((tmp_path / "store").rglob("*.parquet"))) == 2
-
-
-def whole_rows(given: GenerateJob) -> Iterator[tuple[int, Row] | None]:
-    """What vLLM would give, without a model."""
-    yield None
-    for place in reversed(given.wanted or ()):
-        yield place, {"text": given.prompts[place], "token_ids": [place], "complete": True, "prompt_tokens": 1}
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from selfplay.config.recipe import EngineSettings
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
+from selfplay.engines.flow import Feeder, FlowJob, Shard
+from selfplay.run.store import ShardStore
 from tests.selfplay.engines.shard_jobs import generate_job, score_job
 
 ROOT = Path(__file__).parents[3]
@@ -106,6 +109,30 @@ def test_sampled_prompts_that_do_not_fit_one_step_together_are_completed(
     job = generate_job(small_model, PROMPTS * 3, Sampling(1.0, 8), 5, kind="vllm", args=few)
     rows = vllm_engine.generate_shard(job)
     assert len(rows) == 3 * len(PROMPTS)
+
+
+def test_shards_that_flow_have_the_rows_of_shards_that_drain(
+    vllm_engine: Any, small_model: ModelRef, tmp_path: Path
+) -> None:
+    """With fewer slots than a shard has prompts, and lengths of which some are cut."""
+    sampling, args = Sampling(1.0, 24), ARGS | {"max_num_seqs": 3}
+    parts = [PROMPTS[:5], PROMPTS[5:10], PROMPTS[10:]]
+    shards = [Shard(n, f"{n:02d}key", 40 + n, part) for n, part in enumerate(parts)]
+    settings = EngineSettings.model_validate({"kind": "vllm", "args": args})
+    job = FlowJob(
+        model=small_model,
+        device="cpu",
+        settings=settings,
+        sampling=sampling,
+        queue=tmp_path / "queue",
+        replica="0",
+        store=tmp_path / "store",
+    )
+    Feeder(job.queue, iter(shards), 3).fill()
+    assert vllm_engine.flow_shards(job) == len(PROMPTS)
+    for shard in shards:
+        drained = generate_job(small_model, shard.prompts, sampling, shard.seed, kind="vllm", args=args)
+        assert ShardStore(job.store).read(shard.key) == vllm_engine.generate_shard(drained)
 
 
 @pytest.mark.parametrize("tied", [False, True], ids=["exchanged", "reopened"])
