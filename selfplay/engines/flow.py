@@ -43,7 +43,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowJob(ShardJob):
-    """What one replica needs to take part."""
+    """The part of one replica: whose prompts it takes, and where it keeps what it finishes."""
 
     sampling: Sampling
     queue: Path
@@ -132,7 +132,7 @@ def read_shard(file: Path) -> Shard:
 
 
 def flowed(job: FlowJob, slots: int, ask: Callable[[Shard, int], Any]) -> Callable[[int], dict[Item, Any] | None]:
-    """What an engine is asked next, by how many it has under way: a shard once it has a slot free.
+    """The next questions to an engine, by how many it has under way: a shard once it has a slot free.
 
     Args:
         job: the replica's.

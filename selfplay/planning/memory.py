@@ -159,12 +159,14 @@ class ServedModel:
     """Tokens that the rest of its share holds."""
 
 
-ENGINE_BYTES = int(2.5 * 2**30)
+ENGINE_BYTES = {"cuda": int(2.5 * 2**30), "cpu": 2**28}
 """Bytes of vLLM beside weights and cache: its largest prefill, graphs, buffers. An assumption, made
 for prefills of 8,192 tokens."""
 
 
-def served_terms(model: Architecture, weight_bytes: int, share: int, longest: int, ranks: int) -> ServedModel:
+def served_terms(
+    model: Architecture, weight_bytes: int, share: int, longest: int, ranks: int, beside: int
+) -> ServedModel:
     """vLLM with its cache.
 
     Args:
@@ -173,9 +175,10 @@ def served_terms(model: Architecture, weight_bytes: int, share: int, longest: in
         share: bytes of the device that it may take.
         longest: its `max_model_len`, tokens.
         ranks: devices over which weights and cache are cut.
+        beside: bytes for everything else.
     """
     weights = model.parameters * weight_bytes // ranks
     # Heads that are fewer than the ranks are held by several of them.
     a_token = model.cache * weight_bytes // min(ranks, model.kv_heads)
-    terms = {"weights": weights, "buffers": ENGINE_BYTES, "cache": longest * a_token}
-    return ServedModel(terms, max(share - weights - ENGINE_BYTES, 0) // max(a_token, 1))
+    terms = {"weights": weights, "buffers": beside, "cache": longest * a_token}
+    return ServedModel(terms, max(share - weights - beside, 0) // max(a_token, 1))

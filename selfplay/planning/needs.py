@@ -8,9 +8,11 @@ from typing import Any
 
 from selfplay.config.recipe import EngineSettings
 from selfplay.config.section import SamplingSettings
+from selfplay.planning.architecture import Architecture
 from selfplay.planning.machine import Machine
 from selfplay.planning.memory import (
     BRAIN,
+    ENGINE_BYTES,
     FLOAT,
     DecodingBatch,
     TrainingStep,
@@ -44,6 +46,10 @@ class Needs:
         self.machine, self.rates, self._engine = machine, rates, engine
         self.ranks = engine.ranks
         self.workers = max(machine.devices // self.ranks, 1) if machine.device == "cuda" else machine.devices
+
+    def prompt_of(self, model: Architecture) -> int:
+        """Tokens of the longest prompt, as assumed: at most a quarter of what the model was made for."""
+        return max(min(self.rates.prompt_tokens, model.positions // 4), 1)
 
     def trains(self, stage: str, what: str, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> Need:
         """A training on all workers.
@@ -162,7 +168,7 @@ class Needs:
         self, stage: str, what: str, model: Named, sampling: SamplingSettings, count: int, field_: str = ""
     ) -> Need:
         """Completions by the run's engine."""
-        prompt, longest = self.rates.prompt_tokens, int(sampling.max_new_tokens)
+        prompt, longest = self.prompt_of(model.sizes), int(sampling.max_new_tokens)
         mean = max(int(longest * self.rates.completion_share), 1)
         if self._engine.kind == "vllm":
             return self._served(stage, what, model, (prompt, mean, longest), count, field_)
@@ -199,7 +205,7 @@ class Needs:
         # A model opens with fewer where it was made for fewer, unless its arguments stretch it.
         most = LARGEST_WINDOW if "hf_overrides" in args else model.sizes.positions
         window = min(int(args.get("max_model_len") or most), most)
-        served = served_terms(model.sizes, width, share, window, self.ranks)
+        served = served_terms(model.sizes, width, share, window, self.ranks, ENGINE_BYTES[self.machine.device])
         together = min(served.cache_tokens / (prompt + mean), int(args.get("max_num_seqs") or SEQUENCES))
         batch = max(together, 1.0)
         speed = decoding_speed(self.rates, card, model.name, model.sizes, width, (prompt + mean / 2, 1), batch)
@@ -226,7 +232,8 @@ class Needs:
 
     def scores(self, stage: str, what: str, model: Named, count: int, tokens: int) -> Need:
         """Log-probabilities of so many sequences of so many tokens, by the run's engine."""
-        made = self.generates(stage, what, model, SamplingSettings(max_new_tokens=tokens), count)
+        new = max(tokens - self.prompt_of(model.sizes), 1)
+        made = self.generates(stage, what, model, SamplingSettings(max_new_tokens=new), count)
         speed = scoring_speed(self.rates, self.machine.card, model.name, model.sizes, tokens)
         return dataclasses.replace(made, tokens=count * tokens, speed=speed, stays=count * 64)
 

@@ -58,10 +58,13 @@ class Outlook:
         return all(need.speed.measured for need in self.needs)
 
     def unfit(self, doubt: float = 1.0) -> list[Need]:
-        """Work that a device does not hold, or that its engine would cut, each of a kind once."""
+        """Work that a device does not hold, each of a kind once.
+
+        Without any doubt also work that its engine would cut, which hangs on prompts of an assumed length.
+        """
         seen: dict[tuple[str, ...], Need] = {}
         for need in self.needs:
-            if need.total > need.limit * doubt or need.notes:
+            if need.total > need.limit * doubt or (need.notes and doubt == 1.0):
                 seen.setdefault((need.what, *need.fields), need)
         return list(seen.values())
 

@@ -24,7 +24,8 @@ class StageNeeds:
 
     def __init__(self, recipe: Recipe, needs: Needs, counts: Counts) -> None:
         self._recipe, self._needs, self._counts = recipe, needs, counts
-        self._prompt = needs.rates.prompt_tokens
+        # All that a recipe trains and asks shares its prompts; a tiny model of its own has short ones.
+        self._prompt = needs.prompt_of(self._policy().sizes)
         self._share = needs.rates.completion_share
         self._by_kind: Mapping[Kind, Callable[[PlannedStage], Iterator[Need]]] = {
             Kind.ANNOTATION: self._annotation,

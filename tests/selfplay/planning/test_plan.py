@@ -256,3 +256,10 @@ def test_json_has_every_figure() -> None:
     assert row["total"] == sum(row["terms"].values())
     assert found["hours"] == pytest.approx(sum(row["hours"] for row in found["work"]))
     assert {"host", "disk", "tokens", "tokens_per_s", "measured", "fits"} <= row.keys()
+
+
+def test_a_tiny_model_on_vllm_is_not_refused(tmp_path: Path) -> None:
+    """Its 512 tokens hold its own short prompts, whatever is assumed of those of large models."""
+    recipe = load_recipe(CONFIGS / "quickstart.yaml", ["engine={kind: vllm, args: {max_model_len: 512}}"])
+    assert demand_room(recipe, "cpu", 2, tmp_path)[0].name == "plan"
+    demand_fit(outlook(recipe, named("1x24"), Rates()))
