@@ -36,7 +36,7 @@ ALL |= {
         synthesis={"generator": LOCAL, "embeddings": {"model": "me/embeds"}, "coverage": {}},
         curation={
             "judging": {"judges": {"a": {"engine": LOCAL}}},
-            "solving": {"solvers": {"a": {"engine": LOCAL, "samples": 2}}},
+            "solving": SOLVING,
         },
         labelling={"labellers": {"a": {"engine": LOCAL}}, "relabelling": {}},
     ),

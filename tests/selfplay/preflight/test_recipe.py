@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from selfplay.config.recipe import Recipe
-from selfplay.preflight.recipe import PreflightError
+from selfplay.preflight.recipe import PreflightError, check_trainer_arguments
 from selfplay.preflight.rewards import check_rewards
 
 EXTERNAL: dict[str, Any] = {"arm": "external"}
@@ -100,3 +100,12 @@ def test_seeds_whose_kind_of_program_cannot_be_labelled_are_refused(
         f"domains.sums.seeds: 'Another.' asks for a {asked}, but new problems are labelled"
     )
     assert "set training.pool.arm to external" in str(error.value)
+
+
+def test_sharding_over_one_worker_is_refused() -> None:
+    seeds = {"kind": "quickstart", "grammar": "math"}
+    settings = {"name": "r", "model": {"kind": "scratch"}, "domains": {"math": {"seeds": seeds}}}
+    sharded = Recipe.model_validate(settings | {"compute": {"sharding": "fsdp2"}})
+    with pytest.raises(PreflightError, match=r"compute\.sharding: is fsdp2, but one worker .* raise compute\.workers"):
+        check_trainer_arguments(sharded, 1)
+    check_trainer_arguments(sharded, 2)

@@ -11,13 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from selfplay.config.training import CollapseGuard
 from selfplay.engines import hf_engine, loading
 from selfplay.engines.base import MASTERS, ModelRef
 from selfplay.quickstart import seeds
 from selfplay.run.files import RunError
-from selfplay.run.records import Example
+from selfplay.run.records import Example, Pair
 from selfplay.run.tables import write_table
-from selfplay.trl_trainers.jobs import Placement, SFTJob
+from selfplay.trl_trainers.dpo import train_dpo
+from selfplay.trl_trainers.jobs import DPOJob, Placement, SFTJob
 from selfplay.trl_trainers.keeping import CHANGED, LOSS, LOSS_CHANGE
 from selfplay.trl_trainers.model_folder import demand_masters, drop_masters, trained_model
 from selfplay.trl_trainers.rounding import Rounding, round_weights, stochastically
@@ -205,3 +207,22 @@ def test_masters_are_a_model_of_their_own(half: ModelRef, tmp_path: Path) -> Non
     network, tokenizer = loading.load_fresh(masters)
     assert network.dtype is torch.float32
     assert tokenizer("Tom")["input_ids"]
+
+
+def test_the_reference_of_a_later_round_is_the_adapter_that_it_began_with(half: ModelRef, tmp_path: Path) -> None:
+    """At the first step the policy is its reference, so that no reward differs from 0; against the base it would."""
+    table = tmp_path / "pairs.parquet"
+    write_table(table, Pair, [Pair(f"{i}", "t", p.problem, p.solution, "no", "test") for i, p in enumerate(PROBLEMS)])
+    args = {"max_steps": 2, "per_device_train_batch_size": 2, "learning_rate": 5e-2, "lr_scheduler_type": "constant"}
+    model = half
+    for number in (1, 2):
+        stage = tmp_path / f"stages/selfplay_{number}"
+        job = DPOJob(model=model, pairs=table, args=args, lora=LORA, collapse=CollapseGuard(drop=None))
+        train_dpo(job, Placement("cpu", 0, stage / "work", stage / "policy"))
+        model = trained_model(stage / "policy")
+        rows = [json.loads(line)["metrics"] for line in (stage / "work" / "log.jsonl").read_text().splitlines()]
+        first, second = [row["rewards/chosen"] for row in rows if "rewards/chosen" in row]
+        assert first == pytest.approx(0.0, abs=1e-4)
+        assert abs(second) > 1e-3
+    assert model.masters is not None
+    assert not list(Path(model.masters.path).glob("ref*")), "the copy is no part of the model"

@@ -84,6 +84,13 @@ def low_rank_dpo_job(model: ModelRef, folder: Path) -> DPOJob:
     return replace(dpo_job(model, folder), args=STEPS | more, lora=lora)
 
 
+def later_low_rank_dpo_job(model: ModelRef, folder: Path) -> DPOJob:
+    """A second round, which goes on with the adapter of the first; its reference is a copy of that."""
+    job = low_rank_dpo_job(model, folder)
+    train_dpo(replace(job, args=job.args | {"max_steps": 1}), Placement("cpu", 1, folder / "1-work", folder / "1"))
+    return replace(job, model=model_folder.trained_model(folder / "1"))
+
+
 def grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
     rows = [PolicyTask(f"t{i}", "math", p.problem, Task(p.problem, p.answer)) for i, p in enumerate(PROBLEMS)]
     write_table(folder / "tasks.parquet", PolicyTask, rows)
@@ -131,6 +138,7 @@ FIRST, SECOND = 5, 11
         (dpo_job, train_dpo, FIRST),
         (dpo_job, train_dpo, SECOND),
         (low_rank_dpo_job, train_dpo, SECOND),
+        (later_low_rank_dpo_job, train_dpo, FIRST),
         (grpo_job, train_grpo, FIRST),
         (grpo_job, train_grpo, SECOND),
         (topped_up_grpo_job, train_grpo, SECOND),
