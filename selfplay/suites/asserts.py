@@ -29,6 +29,8 @@ class AssertsVerifier:
     name = "asserts"
     fingerprint = "asserts/1"
     overlaps = True
+    in_process = True
+    """It is ours, and what it judges runs in a sandbox: a process of its own would only stand between them."""
 
     def __init__(self, *, workers: int = 2, open_sandbox: OpenSandbox = open_default) -> None:
         """`workers` sandboxes judge at a time."""
