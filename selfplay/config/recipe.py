@@ -173,7 +173,7 @@ class EngineSettings(Section):
     batch_tokens: Annotated[int, Field(ge=64)] = 16384
     """Tokens (prompt and completion) that one batch may hold."""
     shard: Annotated[int, Field(ge=1)] = 512
-    """Completions of one shard: what a crash can lose, and the unit that is spread over the workers."""
+    """Completions of one shard: the unit that is spread over the workers; without vLLM, what a crash can lose."""
     args: dict[str, Any] = {}
     """vllm: arguments of its EngineArgs, such as gpu_memory_utilization or tensor_parallel_size."""
 
