@@ -206,6 +206,7 @@ def test_a_server_that_vanishes_midway_misses_nothing_in_the_end(
         tracker.table("rollouts", ["completion", "reason"], [["4", "right"]])
     assert len(caplog.records) == 1
     server.down = False
+    monkeypatch.setattr("selfplay.tracking.mirror_process.PATIENCE_S", 60.0)
     with Tracker(run_path, settings, plan=plan_of()) as tracker:
         tracker.log("selfplay_1", {"reward": 2}, 2)
     assert [value for _, value in server.run.points("selfplay_1/reward")] == [0, 1, 2]
