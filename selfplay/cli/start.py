@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from selfplay.quickstart.project import COMMANDS, Template, recipe_schema, write_project
+
+class Template(StrEnum):
+    """Projects that `init` writes, those of `quickstart.project`, which is loaded only for them."""
+
+    quickstart = "quickstart"
+    grpo = "grpo"
+    dpo = "dpo"
+    synthesis = "synthesis"
+    teacher = "teacher"
 
 
 class Dtype(StrEnum):
@@ -32,15 +40,17 @@ def import_gguf(
 
 
 def init(
-    template: Annotated[Template, typer.Argument(help="What the recipe is for.")] = "grpo",
+    template: Annotated[Template, typer.Argument(help="What the recipe is for.")] = Template.grpo,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; default here.")] = Path(),
 ) -> None:
     """Write a recipe with comments, sample problems as CSV, and a verifier of your own, to begin with."""
-    files = write_project(template, folder)
+    from selfplay.quickstart.project import COMMANDS, write_project
+
+    files = write_project(template.value, folder)
     for file in files:
         typer.echo(file)
     recipe = shlex.quote(str(files[0]))
-    typer.echo(f"next: selfplay check {recipe} && selfplay {COMMANDS.get(template, 'run')} {recipe}")
+    typer.echo(f"next: selfplay check {recipe} && selfplay {COMMANDS.get(template.value, 'run')} {recipe}")
 
 
 def recipes() -> None:
@@ -56,6 +66,8 @@ def recipes() -> None:
 
 def schema() -> None:
     """Print the JSON schema of recipes, by which editors complete and check them."""
+    from selfplay.quickstart.project import recipe_schema
+
     typer.echo(recipe_schema(), nl=False)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
+from selfplay.cli import start
 from selfplay.config.places import RECIPES, shipped_recipes
 from selfplay.pipeline import check, load_recipe
 from selfplay.quickstart.project import FOLDER, TEMPLATES, Template, recipe_schema, write_project
@@ -104,3 +105,7 @@ def test_whole_recipes_fit_the_schema(recipe: Path) -> None:
     content, _ = parse_yaml(recipe.read_text())
     assert [error.message for error in validator.iter_errors(content)] == []
     assert not validator.is_valid(content | {"sead": 1})
+
+
+def test_init_names_every_template() -> None:
+    assert {template.value for template in start.Template} == set(TEMPLATES)
