@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from selfplay.config.places import ModelName
+from selfplay.config.places import ModelName, Wording
 from selfplay.config.section import NamedModel, SamplingSettings, Section
 from verifiers.endpoint.settings import checked_address
 
@@ -162,7 +162,7 @@ class AnnotationTemplates(Section):
 
     templates = {"concepts": ("problem", "count"), "rationale": ("concepts", "level", "problem")}
 
-    concepts: str = (
+    concepts: Wording = (
         "Here is a problem.\n\n<problem>\n{problem}\n</problem>\n\n"
         "Name the {count} concepts of its field that one has to command in order to solve it: each a precise term of "
         "at most six words that other problems could share, and none that gives away what is particular to this "
@@ -170,7 +170,7 @@ class AnnotationTemplates(Section):
         'End with a JSON list of {count} texts, as in ["first concept", "second concept"], and write no other list.'
     )
     """Asks for the concepts; fields: problem, count."""
-    rationale: str = (
+    rationale: Wording = (
         "An expert who sets problems was given these concepts and this level of difficulty, and nothing else:\n\n"
         "<concepts>\n{concepts}\n</concepts>\n<level>{level}</level>\n\n"
         "This is the problem the expert arrived at:\n\n<problem>\n{problem}\n</problem>\n\n"

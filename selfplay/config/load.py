@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
 from selfplay.config.errors import UserError
-from selfplay.config.places import At, placed, recipe_file, shipped_recipes
+from selfplay.config.places import At, placed, recipe_file, shipped_recipes, with_wording
 from selfplay.config.recipe import Recipe
 from verifiers.untrusted.files import read_text
 from verifiers.untrusted.shown import quoted, shown
@@ -153,15 +153,15 @@ def _validated(settings: dict[str, Any], overrides: Sequence[str], source: Recip
         merged = _override(merged, override, source)
     if isinstance(merged.get("domains"), dict):
         merged["domains"] = {name: domain for name, domain in merged["domains"].items() if domain is not None}
+
+    def told(at: At, fault: str) -> RecipeError:
+        return RecipeError(f"{source.where(at, str(path))}: {'.'.join(map(str, at))}: {fault}")
+
     try:
-        recipe = Recipe.model_validate(merged)
+        recipe = Recipe.model_validate(with_wording(merged, source.folder, told))
     except ValidationError as error:
         raise RecipeError(_explain(error, source, path)) from error
-    placed_recipe: Recipe = placed(
-        recipe,
-        source.folder,
-        lambda at, fault: RecipeError(f"{source.where(at, str(path))}: {'.'.join(map(str, at))}: {fault}"),
-    )
+    placed_recipe: Recipe = placed(recipe, source.folder, told)
     return placed_recipe
 
 

@@ -6,6 +6,7 @@ recipes that come with this project, in a checkout and in a wheel alike, are fou
 
 from __future__ import annotations
 
+import functools
 import os
 import typing
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from verifiers.untrusted.files import demand_file, read_text
 
@@ -50,6 +51,9 @@ ModelName = Annotated[str, Field(min_length=1), Place("hub", "a folder with a mo
 SentenceModelName = Annotated[
     str, Field(min_length=1), Place("hub", "a folder with a model, a hub name, or `policy`", ("policy",))
 ]
+_FILE = {"type": "object", "properties": {"file": {"type": "string"}}, "required": ["file"]}
+Wording = Annotated[str, WithJsonSchema({"anyOf": [{"type": "string"}, _FILE | {"additionalProperties": False}]})]
+"""A template: a text, or, until a recipe is read, `{file: PATH}`."""
 DataSetName = Annotated[
     str,
     Field(min_length=1),
@@ -95,6 +99,27 @@ def _within(value: Any, place: Place | None, folder_of: Callable[[At], Path], to
         parts = tuple(_within(inner, place, folder_of, told, (*at, number)) for number, inner in enumerate(value))
         return parts if any(a is not b for a, b in zip(parts, value, strict=True)) else value
     return value
+
+
+def with_wording(settings: dict[str, Any], folder_of: Callable[[At], Path], told: Told, at: At = ()) -> dict[str, Any]:
+    """Settings, not yet looked at, with the text of a file for each template that is written as `{file: PATH}`.
+
+    Args:
+        settings: those of a recipe, or of a part of it.
+        folder_of: the folder to which a setting is relative.
+        told: makes the error of a setting that names nothing.
+        at: where the settings stand.
+    """
+    found = dict(settings)
+    for key, value in settings.items():
+        here = (*at, key)
+        is_wording = at[:1] == ("domains",) and (str(key).endswith("_template") or at[-1] == "annotation")
+        if is_wording and isinstance(value, dict) and list(value) == ["file"] and isinstance(value["file"], str):
+            file = folder_of(here) / os.path.expanduser(value["file"])
+            found[key] = read_text(file, functools.partial(told, here), "give a file of UTF-8 text")
+        elif isinstance(value, dict):
+            found[key] = with_wording(value, folder_of, told, here)
+    return found
 
 
 def has_hub_form(name: str) -> bool:

@@ -10,6 +10,7 @@ from selfplay.config.annotation import AnnotationSettings, AnnotationTemplates, 
 from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
+from selfplay.config.places import Wording
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.secrets import refuse_secrets
 from selfplay.config.section import Name, PretrainedModel, SamplingSettings, ScratchModel, Section, TrainerArguments
@@ -58,13 +59,13 @@ class ProblemKind(Section):
     """Parameters of the verifier."""
     verifier_deadline_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
     """Seconds after which a verdict of a verifier that is not one of ours is given up, and its process ended."""
-    solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
+    solver_template: Wording = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
     """The policy's prompt; field: problem."""
-    function_template: str = (
+    function_template: Wording = (
         "{problem}\n\nWrite a Python function named `{entry_point}`, and put the program into one ```python block."
     )
     """Its prompt where tests call a function; fields: problem, entry_point."""
-    language_template: str = (
+    language_template: Wording = (
         "{problem}\n\nWrite a {language} program that reads standard input and writes standard output, and put it into "
         "one ```{tag} block."
     )
@@ -88,9 +89,9 @@ class Domain(ProblemKind):
     """Where the seed problems come from."""
     shared_input_format: bool = False
     """Code: all problems of the domain read inputs of one format, so that inputs of the seeds can test new ones."""
-    prompt_template: str = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"
+    prompt_template: Wording = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"
     """The prompt model's input; fields: concepts, level."""
-    rationale_template: str = (
+    rationale_template: Wording = (
         "Explain the design of this problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\nProblem: {problem}\n"
     )
     """The rationale model's input; fields: concepts, level, problem."""

@@ -313,3 +313,27 @@ def test_the_schema_takes_what_the_reader_takes() -> None:
     rows = schema["$defs"]["FileSeeds"]["properties"]["train"]
     assert {"type": "string"}.items() <= rows["anyOf"][0].items()
     assert set(schema["properties"]) == set(Recipe.model_fields)
+
+
+def test_wording_may_stand_in_files(tmp_path: Path) -> None:
+    """Relative to the recipe that says so, braces and all; what cannot be read is refused in its line."""
+    (tmp_path / "wording").mkdir()
+    (tmp_path / "wording" / "p.txt").write_text("Concepts:\n{concepts}\nLevel {level}, {as it is}\n")
+    (tmp_path / "base.yaml").write_text(
+        "name: w\nmodel: {kind: scratch}\ndomains:\n  math:\n    seeds: {kind: quickstart, grammar: math}\n"
+        "    prompt_template: {file: wording/p.txt}\n"
+    )
+    (tmp_path / "below").mkdir()
+    own = tmp_path / "below" / "own.yaml"
+    own.write_text("extends: ../base.yaml\n")
+    assert load_recipe(own).domains["math"].prompt_template.endswith("Level {level}, {as it is}\n")
+    said = load_recipe(own, ["domains.math.prompt_template='{concepts} {level}'"]).domains["math"]
+    assert said.prompt_template == "{concepts} {level}"
+    own.write_text("extends: ../base.yaml\ndomains:\n  math:\n    solver_template: {file: wording/s.txt}\n")
+    with pytest.raises(
+        RecipeError, match=r"own.yaml, line 4: domains.math.solver_template: .*s.txt.*give a file of UTF-8"
+    ):
+        load_recipe(own)
+    (tmp_path / "wording" / "p.txt").write_text("nothing to fill in\n")
+    with pytest.raises(RecipeError, match=r"domains.math: prompt_template lacks the field {concepts}"):
+        load_recipe(tmp_path / "base.yaml")
