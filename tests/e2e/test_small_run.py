@@ -108,6 +108,7 @@ def test_other_arms_take_over_the_common_stages(finished: Path, tmp_path: Path, 
     assert {row["round"] for row in summary["gains"]} == {1}
 
 
+@pytest.mark.long
 def test_a_run_that_is_stopped_in_every_way_equals_the_unbroken_one(finished: Path, tmp_path: Path) -> None:
     """By Ctrl-C, by a kill, at a stage that was asked for; which also shows that one seed gives one run."""
     run = tmp_path / "run"

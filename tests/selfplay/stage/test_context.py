@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.recipe import ComputeSettings, EngineSettings
 from selfplay.stage.context import Context, Training, TrainingLogs
 
 
@@ -30,7 +30,7 @@ class Heard:
 def placed(stage: Any, workers: int) -> Any:
     context: Any = Context.__new__(Context)
     context.workers = SimpleNamespace(count=workers, device="cpu")
-    context.recipe = SimpleNamespace(seed=0, engine=EngineSettings())
+    context.recipe = SimpleNamespace(seed=0, engine=EngineSettings(), compute=ComputeSettings())
     return context._placement(stage, "policy")
 
 
