@@ -50,9 +50,7 @@ _WORD = linear.compile(r"[A-Za-z]{2,}")
 _DIGIT_AND_BLANK = linear.compile(r"\d\s")
 _COMMAND = linear.compile(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
 _OR = linear.compile(r"\bor\b")
-_DIGIT_AND_BLANK = linear.compile(r"\d\s")
 _ENVIRONMENT_END = linear.compile(r"\\(?:begin|end)\{[a-z]{4,11}\}(?:\{[clr|]{0,9}\})?")
-_COMMAND = linear.compile(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
 _NOTATION = (
     "and or sqrt pi sin cos tan cot sec csc log ln exp percent percentage pct degrees degree cents cent "
     "dollars dollar cm mm km inches inch feet ft units unit text mbox mathrm frac dfrac tfrac left right "
