@@ -20,7 +20,7 @@ from selfplay.run.records import LabelledTask, Prompt
 from selfplay.run.tables import read_table
 
 NLLS = ("joint_nll", "bound", "nll_given_rationale", "nll_without_rationale")
-"""Nats a problem, less is better; docs/method.md says what none of them shows alone."""
+"""Nats a problem, less is better; docs/explanation/method.md says what none of them shows alone."""
 FORMS = ("length", "copy_rate", "distinct_2", "chosen_length", "parse_rate", "repetition")
 DOWNSTREAM = ("solvable_share", "kept_share", "pass_rate", "label_accuracy", "gain")
 SHOWN = ("joint_nll", "bound", "nll_given_rationale", "nll_without_rationale", "length", "copy_rate")

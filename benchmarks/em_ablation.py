@@ -1,7 +1,7 @@
 """EM beside its controls over several seeds, each arm of each seed an ordinary run; `--rewards`: the other rewards.
 
 `python -m benchmarks em_ablation configs/em-ablation.yaml --seeds 0,1,2`. One that was cut off goes on where it
-stopped. Beside the runs it writes its figures as JSON and as a plot. See docs/method.md.
+stopped. Beside the runs it writes its figures as JSON and as a plot. See docs/explanation/method.md.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ UNHEARD = {
     "WANDB_ERROR_REPORTING": "false",
 }
 """No library tells its makers of a run. Set before any of them is imported, here and so in every child process, unless
-the user has said otherwise; `docs/security.md` has the list."""
+the user has said otherwise; `docs/explanation/security.md` has the list."""
 
 for _name, _value in UNHEARD.items():
     os.environ.setdefault(_name, _value)

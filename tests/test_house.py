@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("selfplay", "verifiers", "sandbox")
+ARCHITECTURE = "docs/explanation/architecture.md"
 
 FLOORS: list[tuple[str, ...]] = [
     ("sandbox",),
@@ -79,7 +80,7 @@ def test_a_room_imports_only_from_floors_below_it(file: Path) -> None:
     module = module_of(file)
     room = room_of(module)
     if room is None:
-        assert module == "selfplay", f"{module} stands on no floor: name it in FLOORS and in docs/architecture.md"
+        assert module == "selfplay", f"{module} stands on no floor: name it in FLOORS and in {ARCHITECTURE}"
         return
     for imported in imports_of(file):
         other = room_of(imported)
@@ -105,6 +106,15 @@ def test_nothing_imports_in_a_circle(grain: type[str]) -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_every_page_that_is_named_is_there() -> None:
+    """In code, recipes, tests and pages; links inside `docs/` are held by tests/docs."""
+    named = re.compile(r"\bdocs/[\w/-]+\.(?:md|svg|png)")
+    places = [ROOT / place for place in (*PACKAGES, "configs", "tests", "benchmarks", "examples", "docs")]
+    files = [file for place in places for file in place.rglob("*") if file.suffix in {".py", ".md", ".yaml", ".json"}]
+    pages = {(file, page) for file in [*files, *ROOT.glob("*.md")] for page in named.findall(file.read_text())}
+    assert [f"{file.relative_to(ROOT)}: {page}" for file, page in sorted(pages) if not (ROOT / page).exists()] == []
 
 
 def test_no_folder_is_crowded() -> None:

@@ -45,7 +45,7 @@ class EMGuards(Section):
 
 
 class EM(Section):
-    """The expectation-maximisation loop (paper section 2.3), and what it may be compared with (docs/method.md)."""
+    """Expectation-maximisation (paper 2.3), and what it may be compared with (docs/explanation/method.md)."""
 
     rounds: Annotated[int, Field(ge=0, le=100)] = 3
     """Greatest number of rounds."""

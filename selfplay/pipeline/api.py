@@ -1,4 +1,4 @@
-"""The door for Python: read a recipe, check it, run it, and look at what came of it. `docs/api.md` shows its use.
+"""The door for Python: read a recipe, check it, run it, and look at what came of it (docs/reference/python.md).
 
 Importing it loads no heavy library; those come with the first call that needs them.
 """

@@ -20,8 +20,8 @@ TERMS = ("weights", "gradients", "optimiser", "reference", "buffers", "logits", 
 MARK = "# Planned for "
 """Begins the line."""
 ASSUMED = (
-    "Hours (~) are assumptions, from data sheets and the shares in docs/planning.md, unless a rate was measured; "
-    "lengths and what gates keep are assumed, too. `--rates FILE` takes better ones."
+    "Hours (~) are assumptions, from data sheets and the shares in docs/how-to/planning.md, unless a rate was "
+    "measured; lengths and what gates keep are assumed, too. `--rates FILE` takes better ones."
 )
 
 

@@ -2,7 +2,7 @@
 
 The paper's is hard EM: the best of K rationales stands for the posterior, which drops the entropy of q from the bound
 and seeks modes. What that can do to the rationales is measured every round (`selfplay.synthesis.measures`) and can end
-the loop (`selfplay.synthesis.em_watch`); the alternatives are settings (`selfplay.config.em`, docs/method.md).
+the loop (`selfplay.synthesis.em_watch`); the alternatives are settings (`selfplay.config.em`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Likelihoods of rationales and problems: R(c,x,z), and bounds on log p(x|c) (docs/method.md, sections 1 and 3)."""
+"""Likelihoods of rationales and problems: R(c,x,z), and bounds on log p(x|c) (docs/explanation/method.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures of a round of EM, on held-out pairs: several, none of which is evidence alone (docs/method.md)."""
+"""Measures of a round of EM, on held-out pairs, none of which is evidence alone (docs/explanation/method.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From problems to triples by the command line, as docs/annotate.md tells it."""
+"""From problems to triples by the command line, as docs/how-to/annotate.md tells it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.selfplay.engines.openai_server import OpenAIServer, openai_server
 from tests.selfplay.in_process import InProcess
 from tests.selfplay.synthesis.annotators import QUICK, annotate, annotator, problem, recipe_file, teach
 
-PAGE = (ROOT / "docs" / "annotate.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "annotate.md").read_text()
 COMMANDS = re.findall(r"^selfplay .*$", PAGE, re.M)
 EXAMPLES = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.S)]
 KEY = "sk-live/0123456789-abcdef"

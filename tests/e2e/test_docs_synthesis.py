@@ -1,4 +1,4 @@
-"""The recipes and commands of docs/synthesis.md, in its order, on a small run."""
+"""The recipes and commands of docs/how-to/synthesis.md, in its order, on a small run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.selfplay.export.test_hub import Hub
 
 pytestmark = pytest.mark.xdist_group("small_run")
 
-PAGE = (ROOT / "docs" / "synthesis.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "synthesis.md").read_text()
 BLOCK = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BLOCKS = BLOCK.findall(PAGE)
 

@@ -1,4 +1,4 @@
-"""Every example of docs/verifiers.md runs as it stands, in the order of the page."""
+"""Every example of docs/how-to/verifiers.md runs as it stands, in the order of the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.verifiers.judge.judge_server import judge_server
 from verifiers.model import Task
 from verifiers.registry import load, offers
 
-PAGE = (ROOT / "docs" / "verifiers.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "verifiers.md").read_text()
 BLOCK = re.compile(r"^([ ]*)```(\w+)[ ]?([^\n]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 BLOCKS = [(language, what, dedent(text)) for _, language, what, text in BLOCK.findall(PAGE)]
 

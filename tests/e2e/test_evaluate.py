@@ -28,7 +28,7 @@ from tests.selfplay.evaluation.test_contest_rating import write_contest
 __all__ = ["tiny_model"]
 pytestmark = pytest.mark.xdist_group("evaluate")
 
-PAGE = (ROOT / "docs" / "evaluation.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "evaluation.md").read_text()
 COMMANDS = [shlex.split(line)[1:] for line in PAGE.splitlines() if line.startswith("selfplay ")]
 HOW = ("samples=4", "sampling.max_new_tokens=20", "engine.shard=8", "compute.workers=1", "bootstrap=500")
 

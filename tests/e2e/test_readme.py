@@ -73,5 +73,5 @@ def test_every_command_named_exists() -> None:
 
 
 def test_every_page_that_it_links_to_is_there() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README) + re.findall(r"`(docs/[\w-]+\.md)`", README)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README) + re.findall(r"`(docs/[\w/-]+\.md)`", README)
     assert {link for link in links if not (ROOT / link).exists()} == set()

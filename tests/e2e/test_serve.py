@@ -1,4 +1,4 @@
-"""`selfplay serve` as a user starts it, over loopback; and the examples of docs/reward-service.md as they stand."""
+"""`selfplay serve` as a user starts it, over loopback; and the examples of docs/how-to/reward-service.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.e2e.conftest import ROOT, command, environment, selfplay
 
 pytestmark = pytest.mark.usefixtures("needs_sandbox")
 
-DOCS = (ROOT / "docs" / "reward-service.md").read_text()
+DOCS = (ROOT / "docs" / "how-to" / "reward-service.md").read_text()
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, re.S | re.M)
 TOKEN = "correct-horse-battery"
 GOOD = "```python\nprint(2 * int(input()))\n```"

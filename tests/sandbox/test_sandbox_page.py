@@ -1,4 +1,4 @@
-"""The examples of docs/sandbox.md run as they stand, and its recipes are recipes."""
+"""The examples of docs/how-to/sandbox.md run as they stand, and its recipes are recipes."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ from sandbox.languages import LANGUAGES
 from sandbox.model import Limits, Status
 from selfplay.config.sandbox import SandboxSettings
 
-PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "sandbox.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -23,7 +23,7 @@ def blocks(language: str) -> list[str]:
 def test_example_runs(code: str) -> None:
     if "cpp" in code and shutil.which("g++") is None:
         pytest.skip("no g++ on this host")
-    exec(compile(code, "docs/sandbox.md", "exec"), {"__name__": "example"})
+    exec(compile(code, "docs/how-to/sandbox.md", "exec"), {"__name__": "example"})
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))

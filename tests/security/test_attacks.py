@@ -60,7 +60,7 @@ def test_attack(sandbox: WarmSandbox, fresh_state: dict[str, object], unchanged_
 
 
 def test_processor_time_that_no_parent_is_told_of(sandbox: WarmSandbox) -> None:
-    """Without control groups only the wall clock stops this, as docs/security.md says."""
+    """Without control groups only the wall clock stops this, as docs/explanation/security.md says."""
     group = cgroups.open_cgroup()
     if group is not None:
         group.remove()

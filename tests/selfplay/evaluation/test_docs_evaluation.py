@@ -1,4 +1,4 @@
-"""What docs/evaluation.md says can be used, and its figures come out again."""
+"""What docs/how-to/evaluation.md says can be used, and its figures come out again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 from selfplay.config.recipe import Evaluation
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "evaluation.md").read_text()
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "how-to" / "evaluation.md").read_text()
 
 
 def test_the_settings_of_a_run_are_settings() -> None:

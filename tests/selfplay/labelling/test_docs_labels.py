@@ -1,4 +1,4 @@
-"""The recipes of docs/labels.md can be used, and its tables name settings that exist."""
+"""The recipes of docs/explanation/labels.md can be used, and its tables name settings that exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selfplay.config.load import load_recipe
 from selfplay.labelling.difficulty import RULES
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGE = (ROOT / "docs" / "labels.md").read_text()
+PAGE = (ROOT / "docs" / "explanation" / "labels.md").read_text()
 RECIPES = re.findall(r"^```yaml file=(\S+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 

@@ -162,7 +162,7 @@ print(result.summary is not None, flush=True)
     assert said.split() == ["interrupted", "True"]
 
 
-PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 
 
 def test_the_page_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ def test_the_page_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     names: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
         code = block.replace('"configs/quickstart.yaml"', '"tiny.yaml"').replace("runs/quickstart", "runs/from-python")
-        exec(compile(code, "docs/api.md", "exec"), names)
+        exec(compile(code, "docs/reference/python.md", "exec"), names)
     assert names["result"].summary["gains"]
     assert names["rollouts"].num_rows
     assert names["earlier"].path == Path("runs/from-python")

@@ -13,7 +13,7 @@ from selfplay.planning.rates import CARDS, Rates, read_rates
 from selfplay.planning.view import MARK
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGE = (ROOT / "docs" / "planning.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "planning.md").read_text()
 COMMANDS = re.findall(r"^selfplay (plan .*)$", PAGE, re.M)
 
 

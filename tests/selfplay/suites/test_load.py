@@ -196,7 +196,7 @@ def test_a_data_set_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_the_page_has_the_table_of_suites() -> None:
-    assert table() in (ROOT / "docs" / "evaluation.md").read_text()
+    assert table() in (ROOT / "docs" / "how-to" / "evaluation.md").read_text()
 
 
 def test_every_suite_has_what_its_form_needs() -> None:

@@ -1,4 +1,4 @@
-"""EM in closed form, the reference: p(z|c) and p(x|z) as tables, posteriors exact, M-steps maximal (docs/method.md)."""
+"""EM in closed form, the reference: p(z|c) and p(x|z) as tables, posteriors exact, M-steps maximal."""
 
 from __future__ import annotations
 

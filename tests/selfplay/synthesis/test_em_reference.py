@@ -1,4 +1,4 @@
-"""The algebra of docs/method.md on tables: what soft EM never does, what hard EM climbs, what its reward prefers."""
+"""The algebra of docs/explanation/method.md on tables: what soft EM never does, what hard EM climbs and prefers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipes of docs/training.md are ones that load, on top of the recipe for tests."""
+"""The recipes of docs/how-to/training.md are ones that load, on top of the recipe for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from selfplay.config.load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
-BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "training.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "how-to" / "training.md").read_text(), re.DOTALL)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
