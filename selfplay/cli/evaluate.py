@@ -66,7 +66,7 @@ def evaluate(
     suites, of_paper = _expanded(suite or [])
     settings = section_of(Measurement, [*of_paper, *engines, *(overrides or [])], "the evaluation")
     if not suites:
-        raise UserError("--suite: is missing; name a suite such as math500, or give a file (docs/how-to/evaluation.md)")
+        raise UserError("--suite: is missing; name a suite such as math500, or give a file (docs/how-to/evaluate.md)")
     folder = out or Path("evaluations") / label_of(model)
     with errors_told(folder), stopped_in_order(folder):
         from selfplay.cli.evaluate_view import figures_view
@@ -111,7 +111,7 @@ def compare(
 def rate(
     place: Annotated[Path, typer.Argument(metavar="EVALUATION", help="A folder of `selfplay evaluate`.")],
     standings: Annotated[
-        Path, typer.Option(help="Folder of ID.standings.json and ID.ratings.json (docs/how-to/evaluation.md).")
+        Path, typer.Option(help="Folder of ID.standings.json and ID.ratings.json (docs/how-to/rate.md).")
     ],
     suite: Annotated[str, typer.Option(help="The suite with the problems of contests.")] = "codeforces",
     tries: Annotated[int, typer.Option(min=1, help="Most tries at a problem.")] = 8,

@@ -17,7 +17,7 @@ def plan(
     gpus: Annotated[str | None, typer.Option(help="GPUs and the GiB or the name of each: 8x80, 1x24, 8xH100.")] = None,
     nodes: Annotated[str | None, typer.Option(help="Nodes, GPUs of each and their GiB: 1x8x80.")] = None,
     rates: Annotated[
-        Path | None, typer.Option(help="YAML with your own rates and shares (docs/how-to/planning.md).")
+        Path | None, typer.Option(help="YAML with your own rates and shares (docs/how-to/plan.md).")
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Training seeds a domain, in place of the files'.")] = None,
     note: Annotated[

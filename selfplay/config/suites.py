@@ -48,7 +48,7 @@ class SuiteEvaluation(Section):
     """Suites on which the policy is measured as the run goes on; nothing of the run is chosen by them."""
 
     names: tuple[str, ...] = ()
-    """Named suites, such as `aime24` or `livecodebench:2024-08-01..2025-02-01` (docs/how-to/evaluation.md)."""
+    """Named suites, such as `aime24` or `livecodebench:2024-08-01..2025-02-01` (docs/reference/suites.md)."""
     own: tuple[UserSuite, ...] = ()
     """Suites of one's own."""
     data: DownloadsFolder | None = None

@@ -7,7 +7,7 @@ which problems were solved after how many wrong tries.
 It differs from the published scripts of other projects in four ways. People count who have both a place in the
 standings and a rating before the contest; a filter by one of the two lets in some without. Ranks start at 1, with half
 a place for each tie. Contests that cannot be used are counted and named. And beside the mean of the contests' ratings,
-which overstates whoever does better on some days than on others (docs/how-to/evaluation.md), stands the pooled rating.
+which overstates whoever does better on some days than on others (docs/results/evaluation.md), stands the pooled rating.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def read_rates(file: Path | None) -> Rates:
     """
     if file is None:
         return Rates()
-    text = read_text(file, UnusableRates, "name a YAML file of rates (docs/how-to/planning.md)", most=LARGEST)
+    text = read_text(file, UnusableRates, "name a YAML file of rates (docs/how-to/plan.md)", most=LARGEST)
     try:
         value, _ = parse_yaml(text)
         return Rates.model_validate({} if value is None else value)
@@ -113,6 +113,4 @@ def read_rates(file: Path | None) -> Rates:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
-        raise UnusableRates(
-            f"{file}: {shown(place)}: {first['msg']}; docs/how-to/planning.md lists the fields"
-        ) from error
+        raise UnusableRates(f"{file}: {shown(place)}: {first['msg']}; docs/how-to/plan.md lists the fields") from error

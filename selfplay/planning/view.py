@@ -20,7 +20,7 @@ TERMS = ("weights", "gradients", "optimiser", "reference", "buffers", "logits", 
 MARK = "# Planned for "
 """Begins the line."""
 ASSUMED = (
-    "Hours (~) are assumptions, from data sheets and the shares in docs/how-to/planning.md, unless a rate was "
+    "Hours (~) are assumptions, from data sheets and the shares in docs/how-to/plan.md, unless a rate was "
     "measured; lengths and what gates keep are assumed, too. `--rates FILE` takes better ones."
 )
 

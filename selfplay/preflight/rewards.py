@@ -92,8 +92,8 @@ def _demand_answers(recipe: Recipe, name: str, verifier: Verifier) -> None:
     if labelled and part_that_reads(verifier) is None and not judges_programs(verifier):
         raise PreflightError(
             f"domains.{name}.verifier: {recipe.domains[name].verifier!r} has no `extract` and `equal`, by which votes "
-            "label new problems; add both to it (docs/how-to/verifiers.md), or set training.pool.arm to external, "
-            "which trains on problems that have their labels"
+            "label new problems; add both to it (docs/how-to/write-a-verifier.md), or set training.pool.arm "
+            "to external, which trains on problems that have their labels"
         )
 
 

@@ -275,7 +275,7 @@ class Rollout:
     """The sampled ids, without the end-of-sequence token; empty where an endpoint does not give them."""
     logprobs: tuple[float, ...] = ()
     """Log-probability of each of them under the model itself, at temperature 1, nats; empty where the engine has none
-    (docs/how-to/engines.md)."""
+    (docs/explanation/engines.md)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ PUBLISHED: Mapping[str, tuple[float, ...]] = {
 
 
 def table() -> str:
-    """The named suites as a Markdown table, which `docs/how-to/evaluation.md` holds."""
+    """The named suites as a Markdown table, which `docs/reference/suites.md` holds."""
     lines = ["| name | data set | split | problems | judged by | licence | differs from its authors' scoring |"]
     lines.append("| --- | --- | --- | --- | --- | --- | --- |")
     for suite in SUITES.values():

@@ -17,12 +17,13 @@ import pytest
 import yaml
 
 from selfplay.config.load import load_recipe
+from tests.docs.pages import pages
 from tests.e2e.conftest import ROOT, command, environment, products
 from tests.selfplay.engines.openai_server import OpenAIServer, openai_server
 from tests.selfplay.in_process import InProcess
 from tests.selfplay.synthesis.annotators import QUICK, annotate, annotator, problem, recipe_file, teach
 
-PAGE = (ROOT / "docs" / "how-to" / "annotate.md").read_text()
+PAGE = pages("how-to/annotate.md")
 COMMANDS = re.findall(r"^selfplay .*$", PAGE, re.M)
 EXAMPLES = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.S)]
 KEY = "sk-live/0123456789-abcdef"

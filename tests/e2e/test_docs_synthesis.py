@@ -16,13 +16,14 @@ import pytest
 from selfplay.config.load import load_recipe
 from selfplay.preflight.prompts import check_prompts
 from selfplay.preflight.recipe import Finding, check_endpoints, prompt_engines
-from tests.e2e.conftest import ROOT, SMALL, environment, selfplay
+from tests.docs.pages import pages
+from tests.e2e.conftest import SMALL, environment, selfplay
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.export.test_hub import Hub
 
 pytestmark = pytest.mark.xdist_group("small_run")
 
-PAGE = (ROOT / "docs" / "how-to" / "synthesis.md").read_text()
+PAGE = pages("how-to/new-prompts.md", "how-to/curate.md", "how-to/export.md")
 BLOCK = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BLOCKS = BLOCK.findall(PAGE)
 

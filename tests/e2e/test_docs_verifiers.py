@@ -18,12 +18,15 @@ import pytest
 import yaml
 
 from selfplay.config.recipe import Domain
-from tests.e2e.conftest import ROOT, environment
+from tests.docs.pages import pages
+from tests.e2e.conftest import environment
 from tests.verifiers.judge.judge_server import judge_server
 from verifiers.model import Task
 from verifiers.registry import load, offers
 
-PAGE = (ROOT / "docs" / "how-to" / "verifiers.md").read_text()
+WRITTEN = ("write-a-verifier", "test-a-verifier", "compose-verifiers")
+SHIPPED = pages("reference/verifiers.md")
+PAGE = pages(*(f"how-to/{name}.md" for name in WRITTEN)) + "\n" + SHIPPED
 BLOCK = re.compile(r"^([ ]*)```(\w+)[ ]?([^\n]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 BLOCKS = [(language, what, dedent(text)) for _, language, what, text in BLOCK.findall(PAGE)]
 
@@ -146,5 +149,5 @@ def test_the_composite_is_made() -> None:
 def test_every_shipped_verifier_stands_on_the_page() -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         shipped = {offer.name for offer in offers() if offer.source == "built in"}
-    table = set(re.findall(r"^\| `(\w+)` \|", PAGE.partition("## What is shipped")[2], re.MULTILINE))
+    table = set(re.findall(r"^\| `(\w+)` \|", SHIPPED, re.MULTILINE))
     assert table == shipped

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from selfplay.engines.base import ModelRef
-from tests.e2e.conftest import ROOT, command, environment, selfplay
+from tests.docs.pages import pages
+from tests.e2e.conftest import command, environment, selfplay
 from tests.selfplay.conftest import tiny_model
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.evaluation.folders import write_evaluation
@@ -28,7 +29,7 @@ from tests.selfplay.evaluation.test_contest_rating import write_contest
 __all__ = ["tiny_model"]
 pytestmark = pytest.mark.xdist_group("evaluate")
 
-PAGE = (ROOT / "docs" / "how-to" / "evaluation.md").read_text()
+PAGE = pages(*(f"how-to/{name}.md" for name in ("evaluate", "rate", "analyse", "compare")))
 COMMANDS = [shlex.split(line)[1:] for line in PAGE.splitlines() if line.startswith("selfplay ")]
 HOW = ("samples=4", "sampling.max_new_tokens=20", "engine.shard=8", "compute.workers=1", "bootstrap=500")
 

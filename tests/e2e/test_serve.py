@@ -1,4 +1,4 @@
-"""`selfplay serve` as a user starts it, over loopback; and the examples of docs/how-to/reward-service.md."""
+"""`selfplay serve` as a user starts it, over loopback; and the examples of docs/how-to/serve-rewards.md."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ import httpx
 import pytest
 
 from selfplay.cli.serve import bind
+from tests.docs.pages import pages
 from tests.e2e.conftest import ROOT, command, environment, selfplay
 
 pytestmark = pytest.mark.usefixtures("needs_sandbox")
 
-DOCS = (ROOT / "docs" / "how-to" / "reward-service.md").read_text()
+DOCS = pages("how-to/serve-rewards.md", "reference/reward-service.md")
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, re.S | re.M)
 TOKEN = "correct-horse-battery"
 GOOD = "```python\nprint(2 * int(input()))\n```"

@@ -1,4 +1,4 @@
-"""A small real model, where its weights are: SMOLLM2_FOLDER names the folder that docs/results/smollm2.md makes."""
+"""A small real model, where its weights are: SMOLLM2_FOLDER names the folder that docs/how-to/import-gguf.md makes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from verifiers.registry import load
 FOLDER = os.environ.get("SMOLLM2_FOLDER", "")
 RECIPE = ROOT / "configs" / "smollm2-cpu.yaml"
 GRPO = ROOT / "configs" / "smollm2-grpo.yaml"
-needs_weights = pytest.mark.skipif(not FOLDER, reason="needs SMOLLM2_FOLDER, see docs/results/smollm2.md")
+needs_weights = pytest.mark.skipif(not FOLDER, reason="needs SMOLLM2_FOLDER, see docs/how-to/import-gguf.md")
 
 
 def written(folder: Path, split: seeds.Split, count: int) -> Path:

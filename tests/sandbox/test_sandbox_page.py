@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 import yaml
@@ -11,8 +10,9 @@ from sandbox.doctor import LIMITS, backends
 from sandbox.languages import LANGUAGES
 from sandbox.model import Limits, Status
 from selfplay.config.sandbox import SandboxSettings
+from tests.docs.pages import pages
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "sandbox.md").read_text(encoding="utf-8")
+PAGE = pages("how-to/sandbox.md", "reference/sandbox.md")
 
 
 def blocks(language: str) -> list[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
 from selfplay.config.recipe import Evaluation
+from tests.docs.pages import pages
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "how-to" / "evaluation.md").read_text()
+PAGE = pages("how-to/evaluate.md", "results/evaluation.md")
 
 
 def test_the_settings_of_a_run_are_settings() -> None:

@@ -10,9 +10,10 @@ import pytest
 from selfplay.config.labelling import Labelling
 from selfplay.config.load import load_recipe
 from selfplay.labelling.difficulty import RULES
+from tests.docs.pages import pages
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGE = (ROOT / "docs" / "explanation" / "labels.md").read_text()
+PAGE = pages("explanation/labels.md")
 RECIPES = re.findall(r"^```yaml file=(\S+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 

@@ -19,6 +19,7 @@ import pytest
 from selfplay.config.errors import UserError
 from selfplay.config.load import RecipeError
 from selfplay.pipeline import RunResult, check, load_recipe, open_run, run
+from tests.docs.pages import pages
 from tests.selfplay.in_process import InProcess
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -162,7 +163,7 @@ print(result.summary is not None, flush=True)
     assert said.split() == ["interrupted", "True"]
 
 
-PAGE = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+PAGE = pages("reference/python.md")
 
 
 def test_the_page_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from selfplay.cli.app import app
 from selfplay.planning.rates import CARDS, Rates, read_rates
 from selfplay.planning.view import MARK
+from tests.docs.pages import pages
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGE = (ROOT / "docs" / "how-to" / "planning.md").read_text()
+PAGE = pages("how-to/plan.md")
 COMMANDS = re.findall(r"^selfplay (plan .*)$", PAGE, re.M)
 
 

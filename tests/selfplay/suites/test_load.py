@@ -16,6 +16,7 @@ from selfplay.suites.catalogue import SUITES, table
 from selfplay.suites.load import load_suite
 from selfplay.suites.published import FORMS
 from selfplay.suites.rows import SuiteError
+from tests.docs.pages import pages
 from verifiers.registry import load as load_verifier
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -196,7 +197,7 @@ def test_a_data_set_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_the_page_has_the_table_of_suites() -> None:
-    assert table() in (ROOT / "docs" / "how-to" / "evaluation.md").read_text()
+    assert table() in pages("reference/suites.md")
 
 
 def test_every_suite_has_what_its_form_needs() -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from selfplay.config.load import load_recipe
+from tests.docs.pages import pages
 
 ROOT = Path(__file__).resolve().parents[3]
-BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "how-to" / "training.md").read_text(), re.DOTALL)
+PAGE = pages(*(f"how-to/{name}.md" for name in ("grpo", "dpo-and-rft", "rounds", "teacher")))
+BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
