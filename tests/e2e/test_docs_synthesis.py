@@ -1,4 +1,4 @@
-"""The recipes and commands of docs/how-to/synthesis.md, in its order, on a small run."""
+"""The recipes and commands of docs/how-to/new-prompts.md, curate.md and export.md, in its order, on a small run."""
 
 from __future__ import annotations
 

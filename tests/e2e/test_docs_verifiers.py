@@ -1,4 +1,4 @@
-"""Every example of docs/how-to/verifiers.md runs as it stands, in the order of the page."""
+"""Every example of the pages on verifiers runs as it stands, in the order of the pages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def blocks(language: str, what: str = "") -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the page."""
+    """The files of the pages."""
     made = tmp_path_factory.mktemp("docs")
     for _, what, text in BLOCKS:
         if what.startswith("file="):

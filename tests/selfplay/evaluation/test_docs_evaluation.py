@@ -1,4 +1,4 @@
-"""What docs/how-to/evaluation.md says can be used, and its figures come out again."""
+"""What docs/how-to/evaluate.md says can be used, and its figures come out again."""
 
 from __future__ import annotations
 

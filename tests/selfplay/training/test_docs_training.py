@@ -1,4 +1,4 @@
-"""The recipes of docs/how-to/training.md are ones that load, on top of the recipe for tests."""
+"""The recipes of the pages on training are ones that load, on top of the recipe for tests."""
 
 from __future__ import annotations
 
