@@ -22,7 +22,6 @@ from selfplay.cli.shared import load_recipe_file
 from selfplay.config.errors import UNUSABLE
 from selfplay.config.load import RecipeError
 from selfplay.config.recipe import Recipe
-from selfplay.pipeline.stages import stage_table
 from selfplay.run.files import write_json
 
 
@@ -58,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _start(recipe: Recipe, folder: Path, reuse: Path | None, until: str | None) -> None:
-    launch_run(recipe, folder, reuse, until, list(stage_table(recipe)))
+    launch_run(recipe, folder, reuse, until)
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,7 @@
-"""The languages a program may be written in, one entry each."""
+"""The languages a program may be written in, one entry each: how they run, are named, marked and recognised.
+
+Nothing else lists them: a new language is an entry here, and what it takes in the sandbox to run it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,20 @@ class Language:
     """How a source text becomes a running program."""
 
     name: str
+    title: str
+    """Its name for people."""
+    family: str
+    """Of languages whose programs look alike: the name of one of them."""
+    tags: tuple[str, ...]
+    """Tags of fenced blocks that hold a program of its family, in lower case."""
+    endings: tuple[str, ...]
+    """Of files that hold one; the first entry of a family takes them."""
+    marks: tuple[str, ...]
+    """Texts of which a whole program has one; none where that says little."""
+    empty: str
+    """A program that does nothing, and does it well."""
+    has_functions: bool = False
+    """Whether the sandbox can call a function of a program, and return its value."""
     source_name: str = "main.py"
     compiler: tuple[str, ...] = ()
     """Compiler and flags; empty for Python."""
@@ -31,9 +48,28 @@ class Language:
     """Stack of the main thread. Not all of the memory: each thread of a compiled program reserves as much."""
 
 
+def _python() -> Language:
+    return Language(
+        "python",
+        title="Python",
+        family="python",
+        tags=("python", "py", "python2", "python3", "py3", "sage"),
+        endings=(".py",),
+        marks=(),
+        empty="pass",
+        has_functions=True,
+    )
+
+
 def _cpp(name: str, standard: str, otherwise: str = "") -> Language:
     return Language(
         name,
+        title=name.replace("cpp", "C++"),
+        family="cpp",
+        tags=("cpp", "c++", "cc", "cxx", "c", "hpp", "g++"),
+        endings=(".cpp", ".cc", ".cxx"),
+        marks=("#include", "main("),
+        empty="int main() {}",
         source_name="main.cpp",
         compiler=("g++", "-O2", "-pipe", standard),
         files=("-I", HEADERS, "-o", "program", "main.cpp"),
@@ -47,7 +83,7 @@ def _cpp(name: str, standard: str, otherwise: str = "") -> Language:
 LANGUAGES = {
     language.name: language
     for language in (
-        Language("python"),
+        _python(),
         _cpp("cpp", "-std=c++20", otherwise="cpp17"),
         _cpp("cpp17", "-std=c++17"),
         _cpp("cpp20", "-std=c++20"),
@@ -64,3 +100,13 @@ def find_language(name: str) -> Language:
     if name not in LANGUAGES:
         raise ValueError(f"unknown language {name!r}; known: {', '.join(sorted(LANGUAGES))}")
     return LANGUAGES[name]
+
+
+def language_of_file(ending: str) -> str | None:
+    """The language of a file by the ending of its name, as in `.py`; None for any other."""
+    return next((name for name, language in LANGUAGES.items() if ending in language.endings), None)
+
+
+def family_of(name: str) -> str:
+    """The family of a language; of one that is not known, its own name."""
+    return LANGUAGES[name].family if name in LANGUAGES else name

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sandbox.languages import find_language
 from selfplay.config.recipe import Domain, ProblemKind
 from verifiers.model import Task
 
 BEGIN_RATIONALE, END_RATIONALE = "<!-- BEGIN RATIONALE -->", "<!-- END RATIONALE -->"
 BEGIN_PROBLEM, END_PROBLEM = "<!-- BEGIN PROBLEM -->", "<!-- END PROBLEM -->"
-LANGUAGE_NAMES = {"cpp": "C++", "cpp17": "C++17", "cpp20": "C++20", "cpp23": "C++23"}
-"""Of those whose names for people are others than for machines."""
 MARKERS = (BEGIN_RATIONALE, END_RATIONALE, BEGIN_PROBLEM, END_PROBLEM)
 
 
@@ -39,8 +38,8 @@ def solver_input(domain: ProblemKind, task: Task) -> str:
     if task.entry_point is not None:
         return fill(domain.function_template, problem=task.problem, entry_point=task.entry_point)
     if task.language != "python":
-        language = LANGUAGE_NAMES.get(task.language, task.language)
-        return fill(domain.language_template, problem=task.problem, language=language, tag=task.language)
+        title = find_language(task.language).title
+        return fill(domain.language_template, problem=task.problem, language=title, tag=task.language)
     return fill(domain.solver_template, problem=task.problem)
 
 
@@ -48,7 +47,7 @@ def asked_for(task: Task) -> str:
     """The form of an answer to a task, in a few words; empty for plain answers and Python programs."""
     if task.entry_point is not None:
         return f"function {task.entry_point}"
-    return "" if task.language == "python" else f"program in {LANGUAGE_NAMES.get(task.language, task.language)}"
+    return "" if task.language == "python" else f"program in {find_language(task.language).title}"
 
 
 def fill(template: str, **values: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from textwrap import dedent
 
+from sandbox.languages import LANGUAGES, family_of
 from verifiers.patterns import linear
 from verifiers.wording.answer_in_text import MAX_ANSWER, UNIT_AFTER, announced, is_prose, last_cue, last_value
 from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
@@ -234,7 +235,7 @@ def code_block(completion: str, language: str = "python") -> Extracted:
         return Extracted(None, "the last code block is never closed")
     if not blocks:
         return Extracted(None, "there is no fenced code block after the thinking")
-    family = "cpp" if language.startswith("cpp") else language
+    family = family_of(language)
     kinds = [(_kind(tag, family), source) for tag, source in blocks]
     programs = [source for kind, source in kinds if kind == family or (not kind and _looks_like(source, family))]
     found = programs or [source for kind, source in kinds if not kind]
@@ -243,10 +244,7 @@ def code_block(completion: str, language: str = "python") -> Extracted:
     return Extracted(found[-1]) if found[-1].strip() else Extracted(None, "the last code block is empty")
 
 
-_TAGS = {
-    "python": ("python", "py", "python2", "python3", "py3", "sage"),
-    "cpp": ("cpp", "c++", "cc", "cxx", "c", "hpp", "g++"),
-}
+_TAGS = {language.family: language.tags for language in LANGUAGES.values()}
 _OUTPUTS = "text txt plain plaintext output out stdout stderr input in stdin console terminal log pycon python-repl"
 _SHELLS = "shell sh bash zsh powershell cmd makefile dockerfile"
 _DATA = "json yaml toml xml html css csv markdown md latex tex diff sql"
@@ -271,10 +269,9 @@ _COMPOUND = ("for ", "while ", "if ", "with ", "try:")
 
 def _looks_like(source: str, family: str) -> bool:
     """Whether a block without a tag has the look of a whole program, rather than of what one reads or prints."""
-    if family == "cpp":
-        return "#include" in source or "main(" in source
     if family != "python":
-        return True
+        marks = LANGUAGES[family].marks if family in LANGUAGES else ()
+        return not marks or any(mark in source for mark in marks)
     if source.lstrip().startswith((">>>", "$ ", "%")):
         return False
     if any(word in source for word in ("print(", ".write(", "input(", "lambda ")):

@@ -17,7 +17,9 @@ sandbox_app = typer.Typer(help="Run untrusted programs in isolation by the kerne
 @sandbox_app.command("run")
 def sandbox_run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A program.")],
-    language: Annotated[str | None, typer.Option(help="python or cpp; default by the file's ending.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="python, or cpp or one of its standards; default by the file's ending.")
+    ] = None,
     stdin: Annotated[Path | None, typer.Option(help="A file for standard input.")] = None,
     backend: Annotated[str, typer.Option(help="bubblewrap, landlock, or auto: this host's best.")] = "auto",
     waive: Annotated[list[str] | None, typer.Option(help="A limit that may go unenforced; may be repeated.")] = None,

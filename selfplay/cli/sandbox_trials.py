@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.doctor import LIMITS, backends, examine
+from sandbox.languages import LANGUAGES, language_of_file
 from sandbox.model import Limits, Program, RemoteServer
 from sandbox.open import open_sandbox
 from selfplay.config.errors import UserError
 from verifiers.untrusted.files import read_bytes, read_text
-
-LANGUAGES = {".py": "python", ".cpp": "cpp", ".cc": "cpp", ".cxx": "cpp"}
 
 
 class SandboxInputError(UserError):
@@ -29,9 +28,9 @@ def run_file(
         SandboxInputError: a file cannot be read, or its language, the backend or a limit is not known.
         SandboxUnavailable: no backend works on this host.
     """
-    chosen = language or LANGUAGES.get(file.suffix)
-    if chosen not in set(LANGUAGES.values()):
-        raise SandboxInputError(f"{file}: the language is not known; give --language python or --language cpp")
+    chosen = language or language_of_file(file.suffix)
+    if chosen not in LANGUAGES:
+        raise SandboxInputError(f"{file}: the language is not known; give --language, one of {', '.join(LANGUAGES)}")
     source = read_text(file, SandboxInputError, "give a program as text")
     given = b"" if stdin is None else read_bytes(stdin, SandboxInputError, "give a file")
     if backend not in (known := ("auto", *backends()[:-1])):

@@ -200,7 +200,7 @@ def _pairs(this: StageWork) -> list[Seed]:
     if not recipe.em.decides:
         observed = choose_problems(this.context, observed)
     # An annotator may have found no concepts for some; they are evaluated on, but make no pair.
-    return measured_pairs(this.context, [seed for seed in observed if seed.concepts])
+    return measured_pairs(recipe, [seed for seed in observed if seed.concepts])
 
 
 def _em_so_far(this: StageWork) -> tuple[list[ModelPair], list[results.Measures]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from sandbox.languages import find_language
 from selfplay import formats
 from selfplay.config.recipe import Recipe
 from selfplay.preflight.recipe import Finding, PreflightError
@@ -17,7 +18,6 @@ from verifiers.model import Task, Verifier
 from verifiers.registry import UnknownVerifier
 
 SHOWN = 3
-EMPTY_PROGRAMS = {"python": "pass", "cpp": "int main() {}"}
 
 
 def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
@@ -138,7 +138,7 @@ def _known_answers(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, boo
 def _known_completions(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:
     for seed in seeds:
         if _needs_output(seed.task):
-            empty = EMPTY_PROGRAMS.get(seed.task.language, "")
+            empty = find_language(seed.task.language).empty
             yield (name, seed.task, f"```{seed.task.language}\n{empty}\n```"), False
         if seed.solution and seed.solution_is_right is not None:
             yield (name, seed.task, seed.solution), seed.solution_is_right

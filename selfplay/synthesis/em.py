@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 
 from selfplay import formats
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.run.directory import Stage
 from selfplay.run.records import Candidate, CandidateWeight, Example, Seed
@@ -78,10 +79,10 @@ def observed_pairs(context: Context, seeds: Sequence[Seed]) -> list[Seed]:
     return chosen
 
 
-def measured_pairs(context: Context, heldout: Sequence[Seed]) -> list[Seed]:
+def measured_pairs(recipe: Recipe, heldout: Sequence[Seed]) -> list[Seed]:
     """The held-out pairs on which rounds are measured: the first of each domain."""
-    limit = context.recipe.em.heldout_pairs
-    return [seed for domain in context.recipe.domains for seed in [s for s in heldout if s.domain == domain][:limit]]
+    limit = recipe.em.heldout_pairs
+    return [seed for domain in recipe.domains for seed in [s for s in heldout if s.domain == domain][:limit]]
 
 
 def e_step(

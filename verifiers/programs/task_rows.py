@@ -63,7 +63,7 @@ def program_fault(task: Task) -> tuple[str, str] | tuple[()]:  # noqa: PLR0911 -
         return ()
     if not task.entry_point.isidentifier():
         return "entry_point", f"{task.entry_point!r} is no name of a function"
-    if task.language != "python":
+    if not LANGUAGES[task.language].has_functions:
         return "entry_point", f"names a function, and those of {task.language} programs are not called"
     if any(test.args is None for test in task.tests):
         return "tests", "have no args, and this task calls a function"
