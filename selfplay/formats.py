@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from sandbox.languages import find_language
 from selfplay.config.recipe import Domain, ProblemKind
 from verifiers.model import Task
+from verifiers.patterns import linear
 
 BEGIN_RATIONALE, END_RATIONALE = "<!-- BEGIN RATIONALE -->", "<!-- END RATIONALE -->"
 BEGIN_PROBLEM, END_PROBLEM = "<!-- BEGIN PROBLEM -->", "<!-- END PROBLEM -->"
+_DEFINED = linear.compile(r"\bdef[ \t]{1,8}([A-Za-z][A-Za-z0-9_]{0,63})[ \t]{0,8}\(")
+"""A function of starter code; what begins with an underscore is no one's to call."""
 MARKERS = (BEGIN_RATIONALE, END_RATIONALE, BEGIN_PROBLEM, END_PROBLEM)
 
 
@@ -41,6 +44,15 @@ def solver_input(domain: ProblemKind, task: Task) -> str:
         title = find_language(task.language).title
         return fill(domain.language_template, problem=task.problem, language=title, tag=task.language)
     return fill(domain.solver_template, problem=task.problem)
+
+
+def new_task(domain: Domain, problem: str) -> Task:
+    """A new problem as a task without a label; where programs solve it, with the kind of program that is asked for."""
+    kind = domain.new_programs
+    if not domain.runs_programs:
+        return Task(problem)
+    named = _DEFINED.search(problem) if kind.function is not None else None
+    return Task(problem, language=kind.language, entry_point=named.group(1) if named else kind.function)
 
 
 def asked_for(task: Task) -> str:

@@ -7,25 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
+from selfplay.config.programs import POLICY, CheckerWriter, LabelEngine, PolicyEngine, TestWriter
 from selfplay.config.section import Name, SamplingSettings, Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
 LabelFilter = Literal["truncated", "proof", "empty_answer", "trivial_answer", "foreign_script"]
-TestKind = Literal["edge_case", "complex_scenario", "error_prone", "critical_path"]
-TEST_KINDS: tuple[TestKind, ...] = ("edge_case", "complex_scenario", "error_prone", "critical_path")
 DropRule = Literal["always_solved", "at_least_half_solved", "above_half_solved", "never_solved"]
 HALF_RULES: tuple[DropRule, ...] = ("at_least_half_solved", "above_half_solved")
 """Those that presume a labeller stronger than the policy."""
-
-
-class PolicyEngine(Section):
-    """The run's own policy, as it is when it is asked."""
-
-    kind: Literal["policy"]
-
-
-LabelEngine = Annotated[PolicyEngine | LocalEngine | OpenAIEngine, Field(discriminator="kind")]
-POLICY = PolicyEngine(kind="policy")
 
 
 class Labeller(Section):
@@ -61,32 +50,6 @@ class Verification(Section):
         "right one, WRONG if it is not."
     )
     """Its prompt; fields: problem, solution."""
-
-
-class TestWriter(Section):
-    """A model that writes tests of programming problems, one at a time."""
-
-    __test__ = False  # keeps pytest from collecting it
-    templates = {"template": ("problem", "kind")}
-
-    engine: LabelEngine = POLICY
-    """The model that writes; it must be able to follow an instruction."""
-    sampling: SamplingSettings = SamplingSettings(temperature=0.7, max_new_tokens=2048)
-    """How its tests are drawn."""
-    kinds: Annotated[tuple[TestKind, ...], Field(min_length=1)] = TEST_KINDS
-    """Kinds of tests that are asked for."""
-    each: Annotated[int, Field(ge=1, le=16)] = 1
-    """Tests of each kind."""
-    attempts: Annotated[int, Field(ge=1, le=16)] = 2
-    """Answers to one question that cannot be used before the test is given up."""
-    template: str = (
-        "Here is a programming problem. A program that solves it reads standard input and prints its answer.\n\n"
-        "<problem>\n{problem}\n</problem>\n\n"
-        "Write one test for it: {kind}. The input must obey every rule of the problem, to the letter of its format.\n\n"
-        'Work out the right output step by step. Then end with one JSON object: {"input": "...", "output": "..."}, '
-        "where both are texts and line breaks are written \\n."
-    )
-    """Its prompt; fields: problem, kind."""
 
 
 class Band(Section):
@@ -168,6 +131,8 @@ class Labelling(Section):
     """Code: who writes them, and how."""
     tests: Annotated[int, Field(ge=1, le=64)] = 4
     """Code: inputs of the seeds a problem."""
+    checkers: CheckerWriter | None = None
+    """Code: who writes checkers for problems with many right outputs, and how; none leaves them without a label."""
     min_tests: Annotated[int, Field(ge=1, le=64)] = 2
     """Code: a problem with fewer confirmed tests is dropped."""
     drop: tuple[DropRule, ...] = ("always_solved",)
@@ -187,13 +152,15 @@ class Labelling(Section):
     @property
     def engines(self) -> dict[str, tuple[LocalEngine | OpenAIEngine, SamplingSettings]]:
         """The engines that are asked besides the policy, and how, by the field that names them."""
-        asked: dict[str, Labeller | Verification | TestWriter] = {
+        asked: dict[str, Labeller | Verification | TestWriter | CheckerWriter] = {
             f"labelling.labellers.{name}": labeller for name, labeller in self.labellers.items()
         }
         if self.verification is not None:
             asked["labelling.verification"] = self.verification
         if self.inputs == "generated":
             asked["labelling.test_writer"] = self.test_writer
+        if self.checkers is not None:
+            asked["labelling.checkers"] = self.checkers
         return {
             field: (one.engine, one.sampling)
             for field, one in asked.items()

@@ -11,6 +11,7 @@ from selfplay.config.curation import Curation
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
 from selfplay.config.places import Wording
+from selfplay.config.programs import NewPrograms
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.secrets import refuse_secrets
 from selfplay.config.section import Name, PretrainedModel, SamplingSettings, ScratchModel, Section, TrainerArguments
@@ -87,6 +88,8 @@ class Domain(ProblemKind):
 
     seeds: Seeds
     """Where the seed problems come from."""
+    new_programs: NewPrograms = NewPrograms()
+    """Code: the programs that solve new problems."""
     shared_input_format: bool = False
     """Code: all problems of the domain read inputs of one format, so that inputs of the seeds can test new ones."""
     prompt_template: Wording = "Write a problem.\nConcepts:\n{concepts}\nDifficulty Level: {level}\n"

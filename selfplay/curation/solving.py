@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from selfplay import formats
 from selfplay.config.curation import PromptSolver, Solving
 from selfplay.rollouts.completions import Completion, Origin, complete
 from selfplay.rollouts.rollout import agreement
@@ -52,7 +53,7 @@ def _completions(
     with context.open_engine(solver.engine, f"curation.solving.solvers.{name}") as engine:
         yield from complete(
             engine,
-            [LabelledTask.unlabelled(prompt) for prompt in prompts],
+            [_task(context, prompt) for prompt in prompts],
             solver.sampling,
             solver.samples,
             context.seed("curation", "solver", name),
@@ -60,6 +61,10 @@ def _completions(
             origin=Origin(("solved",), 0, name),
             on_progress=context.listener.advance,
         )
+
+
+def _task(context: Context, prompt: Prompt) -> LabelledTask:
+    return LabelledTask.unlabelled(prompt, formats.new_task(context.recipe.domains[prompt.domain], prompt.problem))
 
 
 def _solved(written: Sequence[Completion], verifier: AnswerReader, solving: Solving) -> Solved:

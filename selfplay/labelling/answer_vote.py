@@ -24,6 +24,8 @@ class Label:
     agrees: tuple[bool | None, ...] = ()
     """For each vote, in order: whether it agrees with the label; None where that could not be found out."""
     fault: str = ""
+    checker: str | None = None
+    """Source of a program that judges outputs, where many are right."""
 
     def missing(self, fault: str) -> Label:
         """The outcome of the same vote where its winner is no label."""

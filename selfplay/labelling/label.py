@@ -9,9 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Any
 
+from selfplay import formats
 from selfplay.engines.base import ModelRef
 from selfplay.labelling.answer_vote import Label, label_by_answers
-from selfplay.labelling.consensus import Consensus, TrialInput, Tried
+from selfplay.labelling.checker_writer import outcomes_of, write_checkers
+from selfplay.labelling.checkers import ACCEPTED, try_checker
+from selfplay.labelling.consensus import DIFFER, Consensus, TrialInput, Tried
 from selfplay.labelling.filters import statement_fault
 from selfplay.labelling.label_engines import open_label_engine
 from selfplay.labelling.pass_rates import measure_pass_rates
@@ -22,7 +25,7 @@ from selfplay.labelling.votes import WeighedCompletion, open_voters, votes_of
 from selfplay.rollouts.judge import sandbox_opener
 from selfplay.rollouts.rollout import AHEAD, agreement
 from selfplay.run.directory import Stage
-from selfplay.run.records import LabelledTask, Prompt, Rollout, Seed, UnitTest, Vote
+from selfplay.run.records import LabelledTask, Prompt, Rollout, Seed, UnitTest, Vote, WrittenChecker
 from selfplay.run.results import LabellingResult
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
@@ -49,6 +52,10 @@ class VotedTask:
     label: Label = dataclasses.field(default_factory=Label)
     tried: tuple[Tried, ...] = ()
     """The outcomes of the trials."""
+    checkers: tuple[WrittenChecker, ...] = ()
+    """Written since its programs print different outputs."""
+    differs: bool = False
+    """Whether they do, so that no output has enough votes."""
 
 
 def labelling_stage(
@@ -72,7 +79,8 @@ def labelling_stage(
     settings = context.recipe.labelling
     # By id, so that groups are the same whatever order curation wrote.
     left = sorted((prompt for prompt in prompts if not prompt.dropped), key=lambda prompt: prompt.id)
-    kept = [LabelledTask.unlabelled(prompt) for prompt in left]
+    domains = context.recipe.domains
+    kept = [LabelledTask.unlabelled(one, formats.new_task(domains[one.domain], one.problem)) for one in left]
     faults = {task.prompt_id: statement_fault(task.problem, settings) for task in kept}
     sound = [task for task in kept if not faults[task.prompt_id]]
     found: dict[str, LabelledTask] = {}
@@ -97,7 +105,27 @@ def labelling_stage(
         spent = {"difficulty_rollouts": sum(1 for _ in stage.columns("rollouts", Rollout, ("index",)))}
     stage.write("tasks", LabelledTask, tasks)
     write_votes(stage, number, cases)
-    return LabellingResult(**counts_of(tasks), **spent)
+    return LabellingResult(**counts_of(tasks), **spent, **_of_programs(context, stage, cases))
+
+
+def _of_programs(context: Context, stage: Stage, cases: Sequence[VotedTask]) -> dict[str, Any]:
+    """How often programs print different outputs, and what became of the checkers that were written for those."""
+    of_code = [case for case in cases if _is_code(context.judge.verifiers[case.task.domain])]
+    if not of_code:
+        return {}
+    differing = sum(case.differs for case in of_code)
+    found: dict[str, Any] = {"programs": len(of_code), "differing": differing}
+    written = [row for case in of_code for row in case.checkers]
+    if context.recipe.labelling.checkers is not None:
+        stage.write("checkers", WrittenChecker, written)
+        found["checkers"] = outcomes_of(written)
+    if differing:
+        mended = found.get("checkers", {}).get(ACCEPTED, 0)
+        context.listener.note(
+            f"labelling: the programs of {differing} of {len(of_code)} programming problems print different outputs; "
+            f"{mended} of these have a checker now"
+        )
+    return found
 
 
 def _labelled(
@@ -108,6 +136,7 @@ def _labelled(
     with ExitStack() as stack:
         voters = stack.enter_context(open_voters(context, context.recipe.labelling.voters, policy))
         writer, checker = _helpers(context, policy, stack)
+        of_checkers = _checker_writer(context, policy, stack)
         runner = stack.enter_context(closing(program_runner(context)))
         voting = stack.enter_context(ThreadPoolExecutor(1))
         pending: deque[Future[list[VotedTask]]] = deque()
@@ -124,9 +153,36 @@ def _labelled(
             ]
             pending.append(voting.submit(_label_all, context, runner, cases))
             while pending and (len(pending) > AHEAD or pending[0].done()):
-                yield from pending.popleft().result()
+                yield from _with_checkers(context, of_checkers, runner, pending.popleft().result())
         while pending:
-            yield from pending.popleft().result()
+            yield from _with_checkers(context, of_checkers, runner, pending.popleft().result())
+
+
+def _checker_writer(context: Context, policy: ModelRef, stack: ExitStack) -> OpenedEngine | None:
+    """The engine that writes checkers, where the recipe wants that."""
+    settings = context.recipe.labelling.checkers
+    if settings is None or not any(map(_is_code, context.judge.verifiers.values())):
+        return None
+    return stack.enter_context(open_label_engine(context, settings.engine, "labelling.checkers", policy))
+
+
+def _with_checkers(
+    context: Context, engine: OpenedEngine | None, runner: ProgramRunner, cases: Sequence[VotedTask]
+) -> list[VotedTask]:
+    """The cases of a group, where those whose programs differ have a checker if an accepted one was written."""
+    # A checker reads what a program printed: there is none for the values of functions.
+    places = [at for at, case in enumerate(cases) if case.differs and case.task.task.entry_point is None]
+    found = list(cases)
+    if engine is None or not places:
+        return found
+    problems = [(cases[at].task, _programs(runner, cases[at])) for at in places]
+    # Groups are told apart by what is in them: each has its own seeds.
+    written = write_checkers(context, engine, runner, problems, cases[0].task.prompt_id)
+    for at, (rows, trial) in zip(places, written, strict=True):
+        found[at] = dataclasses.replace(found[at], checkers=tuple(rows))
+        if trial is not None:
+            found[at] = dataclasses.replace(found[at], label=trial.label, tried=trial.tried)
+    return found
 
 
 def _helpers(context: Context, policy: ModelRef, stack: ExitStack) -> tuple[OpenedEngine | None, OpenedEngine | None]:
@@ -163,12 +219,20 @@ def label_by_votes(context: Context, runner: ProgramRunner, case: VotedTask) -> 
     """The task with the label that its votes give it."""
     settings = context.recipe.labelling
     reader = answer_reader(context.judge.verifiers[case.task.domain])
-    answers = [vote.answer for vote in case.votes]
-    weights = [vote.weight for vote in case.votes]
     if reader is not None:
+        answers, weights = [vote.answer for vote in case.votes], [vote.weight for vote in case.votes]
         return dataclasses.replace(case, label=label_by_answers(reader, answers, weights, settings))
-    label, tried = Consensus(runner, answers, weights, case.trials).label(settings)
-    return dataclasses.replace(case, label=label, tried=tuple(tried))
+    programs = _programs(runner, case)
+    if case.task.task.checker is not None:
+        trial = try_checker(runner, case.task.task.checker, programs, settings)
+        return dataclasses.replace(case, label=trial.label, tried=trial.tried)
+    label, tried = programs.label(settings)
+    return dataclasses.replace(case, label=label, tried=tuple(tried), differs=label.fault == DIFFER)
+
+
+def _programs(runner: ProgramRunner, case: VotedTask) -> Consensus:
+    answers = [vote.answer for vote in case.votes]
+    return Consensus(runner, case.task.task, answers, [vote.weight for vote in case.votes], case.trials)
 
 
 def program_runner(context: Context) -> ProgramRunner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from selfplay.config.labelling import LabelEngine, PolicyEngine
+from selfplay.config.programs import LabelEngine, PolicyEngine
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import Missing, ModelRef, Sample
 from selfplay.stage.context import Context

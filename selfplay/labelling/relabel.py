@@ -14,6 +14,7 @@ from typing import Any
 
 from selfplay.config.labelling import Difficulty, Labeller, Labelling, Relabelling
 from selfplay.engines.base import ModelRef
+from selfplay.labelling import trial_texts
 from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import RAN, Consensus, TrialInput
 from selfplay.labelling.difficulty import decide, limits_of
@@ -203,9 +204,12 @@ def contradicts(
     if reader is not None:
         found = label_by_answers(reader, answers, weights, settings.model_copy(update={"filters": ()}))
         return found.answer is not None and not reader.equal(found.answer, task.task.answer or "")
-    trials = [TrialInput("", test.input, test.output) for test in task.task.tests]
-    _, tried = Consensus(runner, answers, weights, trials).label(settings)
-    return any(item.kept and item.output != " ".join(item.trial.written.split()) for item in tried)
+    if task.task.checker is not None:
+        # It takes many outputs: that votes agree on another one contradicts nothing.
+        return False
+    trials = [TrialInput("", trial_texts.input_of(test), trial_texts.output_of(test)) for test in task.task.tests]
+    _, tried = Consensus(runner, task.task, answers, weights, trials).label(settings)
+    return any(item.kept and item.output != trial_texts.normal(task.task, item.trial.written) for item in tried)
 
 
 def _aged(vote: Vote, number: int, decay: float) -> Vote:

@@ -15,7 +15,6 @@ from selfplay.run.records import LabelledTask
 from selfplay.run.seeding import task_id
 from selfplay.stage.context import Context
 from verifiers.conformance.report import wilson_interval
-from verifiers.model import Task
 
 CONFIDENCE = 0.95
 """Level of the interval where the recipe has no `labelling.difficulty`."""
@@ -26,7 +25,7 @@ def with_label(context: Context, before: LabelledTask, label: Label) -> Labelled
     settings = context.recipe.labelling
     solver = exact_solver(context.recipe.domains[before.domain])
     known = [agreed for agreed in label.agrees if agreed is not None]
-    labelled = Task(before.problem, label.answer, label.tests)
+    labelled = dataclasses.replace(before.task, answer=label.answer, tests=label.tests, checker=label.checker)
     rate = sum(known) / len(known) if known else None
     dropped = f"label: {label.fault}" if label.fault else _too_easy_or_hard(rate, settings)
     task = LabelledTask(

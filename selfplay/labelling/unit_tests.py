@@ -6,7 +6,8 @@ import random
 from collections.abc import Sequence
 
 from selfplay import formats
-from selfplay.config.labelling import TestKind
+from selfplay.config.programs import TestKind, TestWriter
+from selfplay.labelling import trial_texts
 from selfplay.labelling.consensus import TrialInput, Tried
 from selfplay.labelling.label_engines import ask
 from selfplay.labelling.unit_test_answers import WrittenTest, read_unit_test
@@ -28,7 +29,7 @@ DESCRIPTION: dict[TestKind, str] = {
 def seed_trials(context: Context, task: LabelledTask, seeds: Sequence[Seed]) -> list[TrialInput]:
     """Inputs of the domain's seed problems: the one format that its programs read."""
     # Sorted, since the order of a set is no order that a seed could draw from.
-    known = sorted({test.input for seed in seeds if seed.domain == task.domain for test in seed.task.tests})
+    known = sorted({trial_texts.input_of(t) for seed in seeds if seed.domain == task.domain for t in seed.task.tests})
     rng = random.Random(context.seed("labelling", "inputs", task.prompt_id))
     return [TrialInput(SEED, text) for text in rng.sample(known, min(context.recipe.labelling.tests, len(known)))]
 
@@ -51,19 +52,25 @@ def written_trials(
         if not left:
             break
         context.listener.begin(f"labelling: tests for group {number + 1}", len(left))
-        texts = [_question(writer.template, *asked[place]) for place in left]
+        texts = [_question(writer, *asked[place]) for place in left]
         seed = context.seed("labelling", "tests", number, attempt)
         samples = ask(context, engine, texts, writer.sampling, seed)
-        found |= {place: read_unit_test(sample) for place, sample in zip(left, samples, strict=True)}
+        of_functions = [asked[place][0].task.entry_point is not None for place in left]
+        read = map(read_unit_test, samples, of_functions)
+        found |= dict(zip(left, read, strict=True))
     trials: dict[str, list[TrialInput]] = {task.prompt_id: [] for task in tasks}
     for place, (task, kind, _) in enumerate(asked):
         trials[task.prompt_id].append(_trial(kind, found[place], trials[task.prompt_id]))
     return trials
 
 
-def _question(template: str, task: LabelledTask, kind: TestKind, number: int) -> str:
+def _question(writer: TestWriter, task: LabelledTask, kind: TestKind, number: int) -> str:
     more = f"; number {number + 1} of its kind, unlike the others" if number else ""
-    return formats.fill(template, problem=task.problem, kind=DESCRIPTION[kind] + more)
+    entry_point = task.task.entry_point
+    if entry_point is None:
+        return formats.fill(writer.template, problem=task.problem, kind=DESCRIPTION[kind] + more)
+    values = {"problem": task.problem, "kind": DESCRIPTION[kind] + more, "entry_point": entry_point}
+    return formats.fill(writer.function_template, **values)
 
 
 def _trial(kind: str, written: WrittenTest, before: Sequence[TrialInput]) -> TrialInput:

@@ -143,14 +143,14 @@ def votes_of(context: Context, task: LabelledTask, completions: Sequence[Weighed
             round=number,
             labeller=one.labeller,
             index=one.completion.index,
-            answer=voted_for(context, task.domain, one.completion.text),
+            answer=voted_for(context, task, one.completion.text),
             weight=one.weight,
         )
         for one in completions
     ]
 
 
-def voted_for(context: Context, domain: str, text: str) -> str | None:
+def voted_for(context: Context, task: LabelledTask, text: str) -> str | None:
     """The final answer of a completion, or its program where answers are programs."""
-    reader = answer_reader(context.judge.verifiers[domain])
-    return reader.extract(text) if reader else code_block(text).text
+    reader = answer_reader(context.judge.verifiers[task.domain])
+    return reader.extract(text) if reader else code_block(text, task.task.language).text

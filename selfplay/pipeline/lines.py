@@ -91,6 +91,7 @@ def _labelling(recipe: Recipe) -> str:
         *(["votes weighed by likelihood"] if labelling.votes == "likelihood" else []),
         *(["a second look"] if labelling.verification else []),
         *(["tests by a model"] if labelling.inputs == "generated" else []),
+        *(["checkers by a model"] if labelling.checkers else []),
         *([f"difficulty by {labelling.difficulty.rollouts} rollouts"] if labelling.difficulty else []),
     ]
     return ", ".join(parts)

@@ -12,6 +12,7 @@ from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import choose_problems, evaluation_stage
 from selfplay.evaluation.selection import selection_stage
 from selfplay.evaluation.suites_of_run import measure_suites, suite_values
+from selfplay.formats import new_task
 from selfplay.labelling.label import labelling_stage
 from selfplay.labelling.relabel import relabelling_stage
 from selfplay.run import results
@@ -237,9 +238,11 @@ def _curated(this: StageWork) -> list[Stage]:
     return [this.inputs[name] for name in names if name in this.inputs]
 
 
-def _unlabelled(curated: Stage) -> list[LabelledTask]:
+def _unlabelled(this: StageWork, curated: Stage) -> list[LabelledTask]:
     """Prompts as tasks without labels, for a rule that needs none."""
-    return [LabelledTask.unlabelled(prompt) for prompt in sorted(kept_prompts(curated), key=lambda prompt: prompt.id)]
+    domains = this.context.recipe.domains
+    prompts = sorted(kept_prompts(curated), key=lambda prompt: prompt.id)
+    return [LabelledTask.unlabelled(one, new_task(domains[one.domain], one.problem)) for one in prompts]
 
 
 def _tasks(this: StageWork) -> dict[int, Sequence[LabelledTask]]:
@@ -251,7 +254,7 @@ def _tasks(this: StageWork) -> dict[int, Sequence[LabelledTask]]:
         elif this.has(Kind.LABELLING, number):
             found[number] = this.input(Kind.LABELLING, number).read("tasks", LabelledTask)
         elif this.has(Kind.CURATION, number):
-            found[number] = _unlabelled(this.input(Kind.CURATION, number))
+            found[number] = _unlabelled(this, this.input(Kind.CURATION, number))
         else:
             found[number] = found[number - 1]
     del found[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from selfplay.config.annotation import LocalEngine
-from selfplay.config.labelling import PolicyEngine
+from selfplay.config.programs import PolicyEngine
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import NamedModel, SamplingSettings, ScratchModel
 from selfplay.planning.counts import Counts

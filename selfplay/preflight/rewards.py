@@ -99,15 +99,21 @@ def _demand_answers(recipe: Recipe, name: str, verifier: Verifier) -> None:
 
 def _demand_labels(recipe: Recipe, name: str, seeds: Sequence[Seed]) -> None:
     """New problems get labels of one kind of programs, which must be the kind of the seeds."""
-    if not (recipe.synthesises and recipe.training.needs_labels):
+    if not (recipe.synthesises and recipe.training.needs_labels and recipe.domains[name].runs_programs):
         return
-    other = next((s for s in seeds if s.task.entry_point is not None or s.task.language != "python"), None)
-    if other is not None:
-        raise PreflightError(
-            f"domains.{name}.seeds: {other.problem[:80]!r} asks for a {formats.asked_for(other.task)}, but new "
-            "problems are labelled only where Python programs read standard input; set training.pool.arm to external, "
-            "which trains on these problems themselves, or leave the domain out"
-        )
+    new = recipe.domains[name].new_programs
+    kind = (new.language, new.function is not None)
+    other = next((s for s in seeds if (s.task.language, s.task.entry_point is not None) != kind), None)
+    if other is None:
+        return
+    where, named = f"domains.{name}.new_programs", other.task.entry_point
+    remedy = f"language to {other.task.language}" if named is None else f"function to a name such as {named}"
+    asked = formats.asked_for(other.task) or "program in Python"
+    raise PreflightError(
+        f"domains.{name}.seeds: {other.problem[:80]!r} asks for a {asked}, but {where} has new problems solved by "
+        f"{'functions' if new.function else 'programs'} in {find_language(new.language).title}; set its {remedy}, "
+        "keep one kind in a domain, or set training.pool.arm to external, which trains on these problems themselves"
+    )
 
 
 def _external(recipe: Recipe, name: str) -> list[Seed]:

@@ -192,13 +192,13 @@ class LabelledTask:
         return self.task.problem
 
     @classmethod
-    def unlabelled(cls, prompt: Prompt) -> LabelledTask:
-        """A prompt as a task without a label; its id is the prompt's."""
+    def unlabelled(cls, prompt: Prompt, task: Task) -> LabelledTask:
+        """A prompt as a task without a label (`formats.new_task`); its id is the prompt's."""
         return cls(
             id=prompt.id,
             prompt_id=prompt.id,
             domain=prompt.domain,
-            task=Task(prompt.problem),
+            task=task,
             agreement=1.0,
             pass_rate=None,
             dropped="",
@@ -248,6 +248,25 @@ class UnitTest:
     outcome: str
     """`confirmed`, `mended` (the programs agree on something else than its writer), `given` (nobody had expected
     anything), or `dropped: ` and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenChecker:
+    """A checker that a model wrote for a problem whose programs print different outputs, and what became of it."""
+
+    version: ClassVar[int] = 1
+    id: str
+    prompt_id: str
+    attempt: int
+    """0 for the first checker of a problem."""
+    source: str
+    """Empty where the answer held none."""
+    outcome: str
+    """`accepted`, or `refused: ` and why."""
+    share: float
+    """Share of the votes whose programs it takes on all inputs that became tests."""
+    rejected: float
+    """Share of the changed outputs that it refuses; 0 where it did not come to that."""
 
 
 TOKENS = ("token_ids", "logprobs")

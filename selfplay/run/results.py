@@ -122,6 +122,12 @@ class LabellingResult(StageResult):
     flags: dict[str, int] | None = None
     completions: int | None = None
     agreement: float | None = None
+    differing: int | None = None
+    """Programming problems whose programs ran and print different outputs: those that may want a checker."""
+    programs: int | None = None
+    """Programming problems that were voted on."""
+    checkers: dict[str, int] | None = None
+    """Checkers that were written, by their outcome."""
 
 
 class EvaluationResult(StageResult):

@@ -16,16 +16,13 @@ from typing import Any
 from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
 from verifiers.extraction import code_block
 from verifiers.model import Task, Test, Verdict
-from verifiers.patterns import linear
 from verifiers.programs.approximate import Tolerance
 from verifiers.programs.checker import checker_input, checker_program, checker_says
 from verifiers.programs.comparison import COMPARISONS, Comparison, same_output
-from verifiers.programs.runner import OpenSandbox, ProgramRunner, limits_for, open_default
+from verifiers.programs.runner import OpenSandbox, ProgramRunner, callable_source, limits_for, open_default
 from verifiers.programs.task_rows import program_fault
 from verifiers.programs.values import same_value
 
-_DEFINED = linear.compile(r"^(?:async\s+def|def|class)\s+(\w+)|^(\w+)\s*=", linear.MULTILINE)
-_CLASS = linear.compile(r"^class\s+(\w+)", linear.MULTILINE)
 _FAULT_OF_A_PROGRAM = frozenset(
     (Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
 )
@@ -142,7 +139,7 @@ class CodeVerifier:
         So state that one test leaves to the next can fail no program, and a wrong first value needs no second run.
         """
         assert task.entry_point is not None
-        program = Program(_with_entry_point(source, task.entry_point), task.language)
+        program = Program(callable_source(source, task.entry_point), task.language)
         arguments = [list(test.args or ()) for test in task.tests]
         stop = self._noting(task, progress)
         if len(arguments) > 1:
@@ -236,14 +233,6 @@ def _noted(executions: list[Execution], stop: Stop, progress: _Progress) -> list
         if stop(index, executions[index]):
             return executions[: index + 1]
     return executions
-
-
-def _with_entry_point(source: str, entry_point: str) -> str:
-    """Lets a method of a class Solution be called as a function, as problem sets of that style expect."""
-    defined = {name for found in _DEFINED.finditer(source) for name in found.groups()}
-    if entry_point in defined or "Solution" not in {found.group(1) for found in _CLASS.finditer(source)}:
-        return source
-    return f"{source}\n\ndef {entry_point}(*arguments):\n    return Solution().{entry_point}(*arguments)\n"
 
 
 def _last_line(stderr: bytes) -> str:

@@ -15,6 +15,7 @@ from selfplay.engines.sharded import ShardedEngine
 from selfplay.labelling.votes import open_voters
 from selfplay.run.records import LabelledTask
 from tests.selfplay.labelling.conftest import MakeContext, prompt
+from verifiers.model import Task
 
 
 @pytest.fixture
@@ -37,7 +38,12 @@ def test_a_vote_weighs_the_end_that_the_model_wrote(
     context = make_context({"votes": "likelihood", "samples": 8})
     labeller = Labeller.model_validate({"samples": 8, "sampling": {"temperature": 1.0, "max_new_tokens": 6}})
     with open_voters(context, {"": labeller}, model) as voters:
-        [drawn] = voters.draw([LabelledTask.unlabelled(prompt("p1", "Tom has 5 plums."))], "test", 0, "labelling")
+        [drawn] = voters.draw(
+            [LabelledTask.unlabelled(prompt("p1", "Tom has 5 plums."), Task("Tom has 5 plums."))],
+            "test",
+            0,
+            "labelling",
+        )
     engine = context.engine(model)
     assert isinstance(engine, ShardedEngine)
     written = [one.completion.sample for one in drawn if one.completion.sample.complete]

@@ -92,7 +92,7 @@ def agreed(
     weights: Sequence[float] = (),
     **changes: Any,
 ) -> tuple[Label, list[Tried]]:
-    found = Consensus(runner, [source or None for source in programs], weights or [1.0] * len(programs), trials)
+    found = Consensus(runner, Task(), [source or None for source in programs], weights or [1.0] * len(programs), trials)
     return found.label(settings(**changes))
 
 

@@ -87,9 +87,15 @@ def test_gold_answers_of_external_prompts_are_tried(tmp_path: Path) -> None:
         check_rewards(own)
 
 
-@pytest.mark.parametrize(("row", "asked"), [(PROGRAMS[0], "function add"), (PROGRAMS[2], "program in C++")])
-def test_seeds_whose_kind_of_program_cannot_be_labelled_are_refused(
-    tmp_path: Path, row: dict[str, Any], asked: str
+@pytest.mark.parametrize(
+    ("row", "asked", "new", "remedy"),
+    [
+        (PROGRAMS[0], "function add", {"function": "f"}, "set its function to a name such as add"),
+        (PROGRAMS[2], "program in C++", {"language": "cpp"}, "set its language to cpp"),
+    ],
+)
+def test_seeds_of_another_kind_of_program_than_new_problems_are_refused(
+    tmp_path: Path, row: dict[str, Any], asked: str, new: dict[str, str], remedy: str
 ) -> None:
     row = row | {"concepts": ["c"], "rationale": "r"}
     domain = {"verifier": "code", "shared_input_format": True}
@@ -97,9 +103,13 @@ def test_seeds_whose_kind_of_program_cannot_be_labelled_are_refused(
     with pytest.raises(PreflightError) as error:
         check_rewards(made)
     assert str(error.value).startswith(
-        f"domains.sums.seeds: 'Another.' asks for a {asked}, but new problems are labelled"
+        f"domains.sums.seeds: 'Another.' asks for a {asked}, but domains.sums.new_programs has new problems solved by "
+        "programs in Python"
     )
+    assert remedy in str(error.value)
     assert "set training.pool.arm to external" in str(error.value)
+    rows = [row, row | {"problem": "Another."}]
+    check_rewards(recipe(tmp_path, domain | {"new_programs": new}, rows, {"arm": "synthetic_only"}))
 
 
 def test_sharding_over_one_worker_is_refused() -> None:
