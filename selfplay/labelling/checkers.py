@@ -35,7 +35,7 @@ LONGEST_NUMBER = 400
 
 @dataclass(frozen=True, slots=True)
 class CheckerTrial:
-    """What became of a checker."""
+    """The outcome of a checker's trial."""
 
     outcome: str
     """`accepted`, or `refused: ` and why."""
@@ -92,7 +92,7 @@ def outputs_of(programs: Consensus, place: int) -> list[str]:
 
 
 def _written(programs: Consensus, program: str | None, place: int) -> str | None:
-    """What a program wrote; empty where it failed or wrote nothing, None where the sandbox failed."""
+    """The output of a program; empty where it failed or wrote nothing, None where the sandbox failed."""
     result = programs.raw(program, place)
     if result.status == Status.SANDBOX_ERROR:
         return None
@@ -122,7 +122,7 @@ def _agreed(programs: Consensus, cases: Sequence[_Case]) -> list[tuple[_Case, fl
 def _says(
     runner: ProgramRunner, source: str, programs: Consensus, answers: Mapping[int, str], cases: Sequence[_Case]
 ) -> dict[_Case, bool | None]:
-    """What the checker says of each output; None where it fails."""
+    """The checker's word on each output; None where it fails."""
     if not cases:
         return {}
     program = checker_program(source)

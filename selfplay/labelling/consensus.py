@@ -36,7 +36,7 @@ class TrialInput:
     kind: str
     """The kind that its writer was asked for, or `seed`."""
     input: str = ""
-    """What programs read, or the JSON text of a function's arguments."""
+    """The text that programs read, or the JSON text of a function's arguments."""
     written: str = ""
     """The output, or the JSON text of the value, that its writer expects; empty where nobody does."""
     fault: str = ""
@@ -116,7 +116,7 @@ class Consensus:
         return math.fsum(weight for one, weight in known if one) / total if total else 0.0
 
     def raw(self, program: str | None, place: int) -> RawOutput:
-        """What a program wrote for the input at a place."""
+        """The output of a program for the input at a place."""
         return NOTHING if program is None else self._printed[program][place]
 
     def _would_be_enough(self, settings: Labelling) -> bool:
@@ -180,7 +180,7 @@ def printed(task: Task, result: RawOutput) -> str | None:
 
 
 def _outputs(runner: ProgramRunner, task: Task, sources: Sequence[str], inputs: Sequence[str]) -> list[list[RawOutput]]:
-    """What each program writes, or the JSON text of what its function returns, for each input."""
+    """The output of each program, or the JSON text of what its function returns, for each input."""
     programs = [Program(source, task.language) for source in sources]
     if task.entry_point is None:
         return runner.outputs(programs, inputs)
