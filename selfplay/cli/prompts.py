@@ -58,12 +58,16 @@ def export(
     layout: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="prompts, generator, sft, pairs, dropped; may be repeated; default all but the last."
+            metavar="NAME",
+            help="prompts, generator, sft, pairs (these by default), grpo, verl, openrlhf, openrlhf_pairs, dropped; "
+            "may be repeated.",
         ),
     ] = None,
     format_: Annotated[str, typer.Option("--format", help="parquet or jsonl.")] = "parquet",
     round_: Round = None,
-    chat: Annotated[bool, typer.Option("--chat", help="sft and pairs as lists of messages, for chat models.")] = False,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="sft, pairs and grpo as lists of messages, for chat models.")
+    ] = False,
     public: Annotated[bool, typer.Option("--public", help="A new data set on the hub is seen by everybody.")] = False,
     license_: Annotated[str, typer.Option("--license", help="For the card, as the hub names it.")] = "",
 ) -> None:
@@ -80,10 +84,18 @@ def export(
     layouts = [name for name in LAYOUTS if name in wanted]
     with errors_told(to):
         where, counts = export_prompts(
-            run, to, layouts, "parquet" if format_ == "parquet" else "jsonl", chat, not public, license_, round_
+            run,
+            to,
+            layouts,
+            "parquet" if format_ == "parquet" else "jsonl",
+            chat,
+            not public,
+            license_,
+            round_,
+            demanded=layout is not None,
         )
     for name, count in counts.items():
-        typer.echo(f"{name:10} {count:>9,}")
+        typer.echo(f"{name:14} {count:>9,}")
     typer.echo(where)
 
 

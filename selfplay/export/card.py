@@ -10,7 +10,7 @@ import yaml
 
 import selfplay
 from selfplay.config.load import deciding
-from selfplay.export.layouts import RowSource, base_name
+from selfplay.export.layouts import Ending, Layout, RowSource, base_name, ending_of
 from selfplay.report.funnel import prompt_funnel
 from selfplay.report.run_tables import RunTables
 from selfplay.run.files import write_text
@@ -23,12 +23,21 @@ ABOUT = {
     "generator": "what the prompt model reads and writes: concepts and level to rationale and problem",
     "sft": "what the policy reads, with a completion that agreed with the label or passed its verifier",
     "pairs": "a right and a wrong completion of one prompt",
+    "grpo": "what the policy reads, with the whole label, for TRL's GRPOTrainer",
+    "verl": "prompts and labels as verl reads them",
+    "openrlhf": "prompts and labels as OpenRLHF reads them",
+    "openrlhf_pairs": "pairs as OpenRLHF reads them",
     "dropped": "what was lost, with the stage and the reason",
 }
 
 
 def write_card(
-    folder: Path, source: RowSource, recipe: Mapping[str, Any], counts: Mapping[str, int], ending: str, license_: str
+    folder: Path,
+    source: RowSource,
+    recipe: Mapping[str, Any],
+    counts: Mapping[Layout, int],
+    ending: Ending,
+    license_: str,
 ) -> None:
     """Writes README.md.
 
@@ -46,9 +55,9 @@ def write_card(
     write_text(folder / "README.md", f"---\n{text}---\n\n{body}\n")
 
 
-def _header(recipe: Mapping[str, Any], counts: Mapping[str, int], ending: str, license_: str) -> dict[str, Any]:
+def _header(recipe: Mapping[str, Any], counts: Mapping[Layout, int], ending: Ending, license_: str) -> dict[str, Any]:
     total = max(counts.values(), default=0)
-    configs = [{"config_name": name, "data_files": f"{name}/*.{ending}"} for name in counts]
+    configs = [{"config_name": name, "data_files": f"{name}/*.{ending_of(name, ending)}"} for name in counts]
     if configs:
         configs[0]["default"] = True  # type: ignore[assignment]
     language = recipe["curation"].get("language")
@@ -74,7 +83,7 @@ def _title(recipe: Mapping[str, Any]) -> str:
     )
 
 
-def _contents(counts: Mapping[str, int]) -> str:
+def _contents(counts: Mapping[Layout, int]) -> str:
     lines = [f"| `{name}` | {count:,} | {ABOUT[name]} |" for name, count in counts.items()]
     return "\n".join(["## Contents", "", "| configuration | rows | what |", "|---|---|---|", *lines])
 

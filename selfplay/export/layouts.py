@@ -1,10 +1,13 @@
-"""The rows of each layout, one at a time. `sft` and `pairs` load into TRL as they are.
+"""The rows of each layout, one at a time. `sft`, `pairs` and `grpo` load into TRL as they are.
 
 prompts     every prompt that curation left, as a task with its label where there is one; a file of seeds, too
 generator   prompt/completion: what the prompt model reads and writes, in the released generator's format
 sft         prompt/completion: what the policy reads, and a completion that was found right
-pairs       prompt/chosen/rejected/source: right and wrong completions, where a round of DPO made them by its verdicts
+pairs       prompt/chosen/rejected/source: right and wrong completions of the rounds, under whichever rule
+grpo        prompt/answer/tests and the rest of the label: what the policy reads, and what judges it
 dropped     prompts that were lost, with the reason
+
+and those of other trainers, `verl`, `openrlhf` and `openrlhf_pairs` (`selfplay.export.trainers`).
 
 All are over the rounds whose curation has ended, and of several labels of a prompt the newest counts.
 """
@@ -23,15 +26,22 @@ import pyarrow as pa
 
 from selfplay import formats
 from selfplay.config.recipe import Recipe
+from selfplay.export import trainers
+from selfplay.export.rollout_pairs import round_pairs
 from selfplay.run.plan import Kind, read_plan
-from selfplay.run.records import LabelledTask, Pair, Prompt, Rollout
+from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.run.tables import plain_row, schema_of
 from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file, table_rows
 from verifiers.model import Task
 
-Layout = Literal["prompts", "generator", "sft", "pairs", "dropped"]
+Layout = Literal["prompts", "generator", "sft", "pairs", "grpo", "verl", "openrlhf", "openrlhf_pairs", "dropped"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 DEFAULT_LAYOUTS: tuple[Layout, ...] = ("prompts", "generator", "sft", "pairs")
+OF_ROUNDS: frozenset[Layout] = frozenset({"pairs", "openrlhf_pairs"})
+"""Made of rollouts alone, so that a run on given problems has them, too."""
+Ending = Literal["parquet", "jsonl"]
+ENDINGS: dict[Layout, Ending] = {"verl": "parquet", "openrlhf": "jsonl", "openrlhf_pairs": "jsonl"}
+"""Of layouts whose readers take one format only."""
 
 Row = dict[str, Any]
 
@@ -75,6 +85,10 @@ class RowSource:
             "generator": self._generator,
             "sft": self._sft,
             "pairs": self._pairs,
+            "grpo": self._grpo,
+            "verl": lambda: trainers.verl_rows(self.recipe, self.labelled()),
+            "openrlhf": lambda: trainers.openrlhf_rows(self.recipe, self.labelled()),
+            "openrlhf_pairs": lambda: trainers.openrlhf_pairs(round_pairs(self.run, self.recipe, self.number)),
             "dropped": self._dropped,
         }[layout]()
 
@@ -86,6 +100,10 @@ class RowSource:
             "generator": [("prompt", _TEXT), ("completion", _TEXT)],
             "sft": [("prompt", said), ("completion", said)],
             "pairs": [("prompt", said), ("chosen", said), ("rejected", said), ("source", _TEXT)],
+            "grpo": [("prompt", said), *trainers.LABEL, ("id", _TEXT), ("domain", _TEXT)],
+            "verl": trainers.VERL,
+            "openrlhf": [("prompt", _TEXT), ("label", _TEXT)],
+            "openrlhf_pairs": [("prompt", _TEXT), ("chosen", _TEXT), ("rejected", _TEXT)],
             "dropped": _DROPPED,
         }
         return pa.schema(columns[layout])
@@ -163,25 +181,27 @@ class RowSource:
                 if row.passed and row.task_id in tasks and row.completion.strip():
                     yield row.task_id, row.completion
 
-    def _pairs(self) -> Iterator[Row]:
-        if self.recipe.training.rewards == "shuffled":
-            # A control's pairs say nothing of what is right.
-            return
-        wanted = None if self.number is None else self._tasks_ever()
-        for stage in self._updates("pairs"):
-            for pair in self._all(stage, "pairs", Pair):
-                if wanted is None or pair.task_id in wanted:
-                    yield {
-                        "prompt": self._said("user", pair.prompt),
-                        "chosen": self._said("assistant", pair.chosen),
-                        "rejected": self._said("assistant", pair.rejected),
-                        "source": stage,
-                    }
+    def labelled(self) -> Iterator[LabelledTask]:
+        """The tasks that have a label and may be trained on, in the order of their prompts."""
+        for _, prompt in self._curated():
+            task = self.tasks.get(prompt.id)
+            if task is not None and not task.dropped and task.has_label:
+                yield task
 
-    def _tasks_ever(self) -> set[str]:
-        """Ids of the tasks that the exported prompts were, under any of their labels."""
-        stages = [stage for own in self.rounds for stage in own.labellings]
-        return {task.id for stage in stages for task in self._all(stage, "tasks", LabelledTask)}
+    def _grpo(self) -> Iterator[Row]:
+        for task in self.labelled():
+            label = plain_row(task.task)
+            prompt = self._said("user", formats.solver_input(self.recipe.domains[task.domain], task.task))
+            yield {"prompt": prompt} | {name: label[name] for name in trainers.LABELS} | trainers.origin(task)
+
+    def _pairs(self) -> Iterator[Row]:
+        for pair, source in round_pairs(self.run, self.recipe, self.number):
+            yield {
+                "prompt": self._said("user", pair.prompt),
+                "chosen": self._said("assistant", pair.chosen),
+                "rejected": self._said("assistant", pair.rejected),
+                "source": source,
+            }
 
     def _dropped(self) -> Iterator[Row]:
         for own in self.rounds:
@@ -208,6 +228,11 @@ class RowSource:
 
     def _all(self, stage: str, table: str, record: type[Any], only_kept: bool = False) -> Iterator[Any]:
         return table_rows(table_file(self.run, stage, table), record, only_kept)
+
+
+def ending_of(layout: Layout, wanted: Ending) -> Ending:
+    """The ending of a layout's files."""
+    return ENDINGS.get(layout, wanted)
 
 
 def _digest(text: str) -> bytes:

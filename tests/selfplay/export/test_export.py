@@ -16,7 +16,7 @@ from selfplay.config.rows import FileRows
 from selfplay.engines.base import ModelRef
 from selfplay.export import export as exporting
 from selfplay.export.export import export_prompts
-from selfplay.export.layouts import DEFAULT_LAYOUTS, LAYOUTS, RowSource
+from selfplay.export.layouts import DEFAULT_LAYOUTS, Layout, RowSource
 from selfplay.run.directory import read_recipe
 from selfplay.run.files import RunError
 from selfplay.run.records import LabelledTask, Rollout
@@ -24,6 +24,8 @@ from selfplay.run.tables import write_table
 from selfplay.seeds.stage import external_problems
 from tests.selfplay.export.conftest import SECRET, prompt, rollout
 from verifiers.model import Task, Test
+
+OWN_LAYOUTS: tuple[Layout, ...] = (*DEFAULT_LAYOUTS, "dropped")
 
 
 def loaded(folder: Path, layout: str) -> list[dict[str, Any]]:
@@ -63,7 +65,7 @@ def test_exported_prompts_are_seeds_with_their_whole_labels(run: Path, tmp_path:
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
 def test_a_round_trip_through_datasets(run: Path, tmp_path: Path, ending: Any) -> None:
     folder = tmp_path / ending
-    where, counts = export_prompts(run, str(folder), LAYOUTS, ending)
+    where, counts = export_prompts(run, str(folder), OWN_LAYOUTS, ending)
     assert where == str(folder)
     assert counts == {"prompts": 4, "generator": 4, "sft": 2, "pairs": 1, "dropped": 3}
     prompts = loaded(folder, "prompts")
@@ -98,7 +100,7 @@ def test_a_round_trip_through_datasets(run: Path, tmp_path: Path, ending: Any) -
 def test_all_rounds_are_exported(rounds: Path, tmp_path: Path) -> None:
     """The tenth, whose curation has not ended, is not there yet."""
     folder = tmp_path / "all"
-    _, counts = export_prompts(rounds, str(folder), LAYOUTS)
+    _, counts = export_prompts(rounds, str(folder), OWN_LAYOUTS)
     assert counts == {"prompts": 6, "generator": 6, "sft": 3, "pairs": 2, "dropped": 5}
     found = {row["id"]: (row["round"], row["answer"], row["unlabelled"]) for row in loaded(folder, "prompts")}
     assert {key: value for key, value in found.items() if value[0] == 2} == {
@@ -114,20 +116,20 @@ def test_all_rounds_are_exported(rounds: Path, tmp_path: Path) -> None:
 
 def test_one_round_is_exported(rounds: Path, tmp_path: Path) -> None:
     folder = tmp_path / "second"
-    _, counts = export_prompts(rounds, str(folder), LAYOUTS, number=2)
+    _, counts = export_prompts(rounds, str(folder), OWN_LAYOUTS, number=2)
     assert counts == {"prompts": 2, "generator": 2, "sft": 1, "pairs": 1, "dropped": 2}
     assert loaded(folder, "sft") == [{"prompt": "Q: What is 11?\nA:", "completion": "22!"}]
     assert loaded(folder, "pairs")[0]["source"] == "selfplay_3"
     assert "| made | 4 |" in (folder / "README.md").read_text()
     with pytest.raises(RunError, match="--until curation_10`"):
-        export_prompts(rounds, str(tmp_path / "tenth"), LAYOUTS, number=10)
+        export_prompts(rounds, str(tmp_path / "tenth"), OWN_LAYOUTS, number=10)
     with pytest.raises(RunError, match="has made no prompts for it"):
-        export_prompts(rounds, str(tmp_path / "third"), LAYOUTS, number=3)
+        export_prompts(rounds, str(tmp_path / "third"), OWN_LAYOUTS, number=3)
 
 
 def test_the_newest_label_is_exported(relabelled: Path, tmp_path: Path) -> None:
     folder = tmp_path / "again"
-    export_prompts(relabelled, str(folder), LAYOUTS)
+    export_prompts(relabelled, str(folder), OWN_LAYOUTS)
     found = {row["id"]: (row["round"], row["answer"], row["unlabelled"]) for row in loaded(folder, "prompts")}
     assert found == {"p1": (1, None, "label: tie"), "p3": (1, "6", ""), "p4": (1, "8", ""), "p7": (1, "14", "")}
     assert loaded(folder, "sft") == [{"prompt": "Q: What is 3?\nA:", "completion": "six"}]

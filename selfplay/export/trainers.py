@@ -1,0 +1,92 @@
+"""Rows as other trainers read them: TRL's GRPO, verl, OpenRLHF.
+
+verl            data_source, prompt as messages, ability, reward_model {style, ground_truth}, extra_info
+openrlhf        prompt and label, both texts
+openrlhf_pairs  prompt, chosen and rejected, all texts
+
+A label is a text there. Tests of programs become the JSON that verl's own code rewards read: `inputs` and `outputs`,
+and for functions `fn_name`, with one JSON value a line for each argument.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from selfplay import formats
+from selfplay.config.recipe import Recipe
+from selfplay.run.records import LabelledTask, Pair
+from selfplay.run.tables import schema_of
+from verifiers.model import Task
+
+_TEXT = pa.string()
+LABEL = [field for field in schema_of(LabelledTask).field("task").type if field.name != "problem"]
+"""Columns of a whole label: the answer, the tests, and how programs are run and compared."""
+LABELS = [field.name for field in LABEL]
+VERL = [
+    ("data_source", _TEXT),
+    ("prompt", pa.list_(pa.struct([("role", _TEXT), ("content", _TEXT)]))),
+    ("ability", _TEXT),
+    ("reward_model", pa.struct([("style", _TEXT), ("ground_truth", _TEXT)])),
+    (
+        "extra_info",
+        pa.struct(
+            [
+                *((name, _TEXT) for name in ("split", "id", "domain", "problem")),
+                ("index", pa.int64()),
+                ("agreement", pa.float64()),
+                ("pass_rate", pa.float64()),
+            ]
+        ),
+    ),
+]
+"""Columns of verl's data sets."""
+
+
+def origin(task: LabelledTask) -> dict[str, str]:
+    """Which task a row is of."""
+    return {"id": task.id, "domain": task.domain}
+
+
+def verl_rows(recipe: Recipe, tasks: Iterable[LabelledTask]) -> Iterator[dict[str, Any]]:
+    """One row a task; the data source, by which verl chooses a reward, is `NAME/DOMAIN` of the recipe."""
+    for index, task in enumerate(tasks):
+        domain = recipe.domains[task.domain]
+        more = {"split": "train", "problem": task.problem, "agreement": task.agreement, "pass_rate": task.pass_rate}
+        yield {
+            "data_source": f"{recipe.name}/{task.domain}",
+            "prompt": [{"role": "user", "content": formats.solver_input(domain, task.task)}],
+            "ability": "code" if domain.runs_programs else task.domain,
+            "reward_model": {"style": "rule", "ground_truth": ground_truth(task.task)},
+            "extra_info": {"index": index} | origin(task) | more,
+        }
+
+
+def openrlhf_rows(recipe: Recipe, tasks: Iterable[LabelledTask]) -> Iterator[dict[str, Any]]:
+    """One row a task."""
+    for task in tasks:
+        prompt = formats.solver_input(recipe.domains[task.domain], task.task)
+        yield {"prompt": prompt, "label": ground_truth(task.task)}
+
+
+def openrlhf_pairs(pairs: Iterable[tuple[Pair, str]]) -> Iterator[dict[str, Any]]:
+    """One row a pair."""
+    for pair, _ in pairs:
+        yield {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
+
+
+def ground_truth(task: Task) -> str:
+    """A label as a text: the answer, or the tests as JSON."""
+    if not task.tests:
+        return task.answer or ""
+    if task.entry_point is None:
+        told: dict[str, Any] = {"inputs": [test.input for test in task.tests]}
+        told["outputs"] = [test.output for test in task.tests]
+    else:
+        told = {"fn_name": task.entry_point}
+        told["inputs"] = ["\n".join(json.dumps(value) for value in test.args or ()) for test in task.tests]
+        told["outputs"] = [json.dumps(test.expected) for test in task.tests]
+    return json.dumps(told, ensure_ascii=False)
