@@ -109,12 +109,14 @@ def test_exports_load_as_the_page_says(folder: Path) -> None:
     for command in EXPORTS:
         printed = done(folder, command)
         assert printed.splitlines()[-1] == command[command.index("--to") + 1]
-    [snippet] = [text for kind, _, text in BLOCKS if kind == "python"]
-    shown = snippet + "print(len(prompts), prompts.column_names[:3], sft.column_names)"
+    shown = "\n".join(text for kind, _, text in BLOCKS if kind == "python")
+    shown += "print(len(prompts), prompts.column_names[:3], sft.column_names)\n"
+    shown += "print(rows.column_names[:3], verified([r'\\boxed{1}'], ['1'])); verifier.close()"
     loaded = subprocess_run(
         [sys.executable, "-c", shown], cwd=folder, env=environment(), capture_output=True, text=True, check=True
     )
     assert re.search(r"^\d+ \['id', 'domain', 'concepts'\] \['prompt', 'completion'\]$", loaded.stdout, re.M)
+    assert loaded.stdout.splitlines()[-1] == "['prompt', 'answer', 'tests'] [1.0]"
     assert "use" in refused(folder, EXPORTS[0]), "a folder that is in use is never overwritten"
     assert "the layouts are" in refused(folder, [*EXPORTS[0][:-1], "new", "--layout", "prompt"])
 
