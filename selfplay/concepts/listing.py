@@ -17,6 +17,8 @@ REMEDY = (
     'write {"concept": "modular arithmetic"}, {"concept": "modular arithmetic", "count": 12}, '
     'or {"concepts": ["modular arithmetic", "counting"], "level": "AIME"}'
 )
+SETS = ("concepts", "foundational_concepts")
+"""Columns of whole combinations: ours, and that of released rows."""
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ def _decoded(line: bytes, where: str) -> str:
 
 def _row(line: bytes, where: str) -> dict[str, Any]:
     row = json_object(line, where, SeedError, f"; {REMEDY}")
-    if ("concept" in row) == ("concepts" in row):
+    if len(row.keys() & {"concept", *SETS}) != 1:
         raise SeedError(f"{where}: needs either `concept` or `concepts`; {REMEDY}")
     return row
 
@@ -72,7 +74,7 @@ def _add(found: ConceptList, row: dict[str, Any], where: str) -> None:
             raise SeedError(f"{where}: `count` must be a number above 0; {REMEDY}")
         _count(found, _concept(row["concept"], where), float(count))
         return
-    concepts, level = row["concepts"], row.get("level")
+    concepts, level = next(row[name] for name in SETS if name in row), row.get("level")
     if not isinstance(concepts, list) or not concepts:
         raise SeedError(f"{where}: `concepts` must be a list of texts; {REMEDY}")
     combination = tuple(dict.fromkeys(_concept(concept, where) for concept in concepts))

@@ -44,6 +44,7 @@ ROW_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 """Endings of files of rows, of which no hub name has one."""
 RowsFile = Annotated[str, Field(min_length=1), Place("file", ROWS)]
 TracesFile = Annotated[str, Field(min_length=1), Place("file", f"{ROWS} of traces")]
+PairsFile = Annotated[str, Field(min_length=1), Place("file", f"{ROWS} of pairs")]
 ConceptsFile = Annotated[str, Field(min_length=1), Place("file", "a list of concepts")]
 DownloadsFolder = Annotated[str, Field(min_length=1), Place("folder", "a folder of downloaded files")]
 RunFolder = Annotated[str, Field(min_length=1), Place("folder", "a run directory")]

@@ -358,7 +358,9 @@ class Recipe(Section):
                     f"training.sft.answers: vote compares answers by the math verifier, which {others} lack; set it to "
                     "labels, or leave these domains out"
                 )
-        files = training.sft.files
-        if files is not None and files.domain is not None and files.domain not in self.domains:
-            raise ValueError(f"training.sft.files.domain is {files.domain}, but the domains are {sorted(self.domains)}")
+        for rule, files in {"sft": training.sft.files, "dpo": training.dpo.files}.items():
+            if files is not None and files.domain is not None and files.domain not in self.domains:
+                raise ValueError(
+                    f"training.{rule}.files.domain is {files.domain}, but the domains are {sorted(self.domains)}"
+                )
         return self

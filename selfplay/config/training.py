@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from selfplay.config.places import PairsFile
 from selfplay.config.rows import Rows
 from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
 from selfplay.config.teacher import SFTRule
@@ -47,6 +48,21 @@ class CollapseGuard(Section):
     """Lines of the training's log (`args.logging_steps`) over which the fall is averaged."""
 
 
+class PairFiles(Section):
+    """Pairs that somebody made before: CSV, JSON, JSON lines or Parquet, a prompt and two completions a row."""
+
+    paths: Annotated[tuple[PairsFile, ...], Field(min_length=1)]
+    """The files, relative to the recipe."""
+    prompt: str = "prompt"
+    """Column of the policy's prompt, taken as it is: a text, or a list of one message."""
+    chosen: str = "chosen"
+    """Column of the better completion, likewise."""
+    rejected: str = "rejected"
+    """Column of the worse completion, likewise."""
+    domain: str | None = None
+    """Domain of the rows that name none; none takes the only one."""
+
+
 class DPORule(UpdateRule):
     """Direct preference optimisation on pairs of rollouts; `args` are those of TRL's DPOConfig."""
 
@@ -54,6 +70,8 @@ class DPORule(UpdateRule):
     """Completions a prompt."""
     pairs_per_prompt: Annotated[int, Field(ge=1)] = 4
     """Most pairs of one prompt."""
+    files: PairFiles | None = None
+    """Pairs made before: rounds learn from these, and roll out nothing."""
     collapse: CollapseGuard = CollapseGuard()
     """When the training is ended because right completions become unlikely; `drop: null` never ends it."""
 
@@ -165,12 +183,19 @@ class TrainingSettings(Section):
     @property
     def needs_prompts(self) -> bool:
         """Whether the rule in use learns from prompts of the run, synthesised or external."""
-        return self.algorithm != "sft" or self.sft.teacher is not None
+        return self.pair_files is None and (self.algorithm != "sft" or self.sft.teacher is not None)
+
+    @property
+    def pair_files(self) -> PairFiles | None:
+        """The files of pairs that the rule in use learns from, if it does."""
+        return self.dpo.files if self.algorithm == "dpo" else None
 
     @property
     def needs_labels(self) -> bool:
         """Whether the rule in use needs the answers or tests of its prompts."""
-        return self.algorithm != "sft" or (self.sft.teacher is not None and self.sft.answers == "labels")
+        if self.algorithm == "sft":
+            return self.sft.teacher is not None and self.sft.answers == "labels"
+        return self.pair_files is None
 
     @property
     def scratch_teacher(self) -> ScratchModel | None:
@@ -182,7 +207,7 @@ class TrainingSettings(Section):
     def _rollouts_can_differ(self) -> TrainingSettings:
         drawn_at = self.rule_args.get("temperature", self.sampling.temperature) if self.algorithm == "grpo" else None
         drawn_at = self.sampling.temperature if self.algorithm == "dpo" else drawn_at
-        if self.rounds and drawn_at == 0:
+        if self.rounds and drawn_at == 0 and self.pair_files is None:
             raise ValueError(
                 f"sampling.temperature is 0, so that all rollouts of a prompt are the same and {self.algorithm} has "
                 "nothing to compare; raise it, to 1.0 say"
@@ -196,6 +221,12 @@ class TrainingSettings(Section):
                 f"rewards: shuffled permutes the verdicts of rollouts, and {self.algorithm} has none; take grpo, dpo "
                 "or rft, or leave rewards out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_verdicts(self) -> TrainingSettings:
+        if self.rewards == "shuffled" and self.pair_files is not None:
+            raise ValueError("pairs of dpo.files have no verdicts to shuffle; leave rewards out, or take out dpo.files")
         return self
 
     @model_validator(mode="after")

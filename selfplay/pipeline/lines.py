@@ -135,6 +135,8 @@ def _selfplay(recipe: Recipe) -> str:
     training = recipe.training
     if training.algorithm == "sft":
         return f"SFT on traces {_traces_from(recipe)}, answers {training.sft.answers}"
+    if training.pair_files is not None:
+        return f"dpo on pairs in {len(training.pair_files.paths)} files"
     control = "" if training.rewards == "verified" else f", control: {training.rewards} rewards"
     rule = getattr(training, training.algorithm)
     prompts = f", {rule.prompts or 'all'} prompts" if isinstance(rule, UpdateRule) else " on the seeds' solutions"

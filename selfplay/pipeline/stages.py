@@ -25,6 +25,7 @@ from selfplay.run.plan import Kind, Plan, PlannedStage, expected, stage_name
 from selfplay.seeds.stage import may_lack, seed_files
 from selfplay.stage.spec import StageSpec, StageWork, by_name, no_files
 from selfplay.training.external_prompts import external_files, reads_given_data
+from selfplay.training.pair_files import pair_files
 from selfplay.training.traces import trace_files
 
 ROUNDS = frozenset(
@@ -175,7 +176,10 @@ class _Table:
             work.selfplay,
             results.SelfplayResult,
             lambda: (
-                external_files(recipe) + trace_files(recipe) + (benchmark_contents(recipe.curation) if reserved else "")
+                external_files(recipe)
+                + trace_files(recipe)
+                + pair_files(recipe)
+                + (benchmark_contents(recipe.curation) if reserved else "")
             ),
         )
 

@@ -56,7 +56,7 @@ def counts_of(recipe: Recipe, rates: Rates, seeds: int | None = None) -> Counts:
     pool = recipe.training.pool
     files = [_rows(source, rates) for source in pool.external.values()]
     external = sum(files) if files else train
-    own = recipe.training.sft.files
+    own = recipe.training.pair_files or recipe.training.sft.files
     return Counts(
         seeds=train,
         drawn=drawn,

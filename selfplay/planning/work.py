@@ -200,9 +200,11 @@ class StageNeeds:
     def _pairs(self, stage: PlannedStage) -> Iterator[Need]:
         training = self._recipe.training
         rule = training.dpo
-        yield from self._rolled(stage, rule.rollouts, rule.prompts)
+        pairs = self._counts.traces
+        if rule.files is None:
+            yield from self._rolled(stage, rule.rollouts, rule.prompts)
+            pairs = int(self._counts.tasks(rule.prompts) * rule.pairs_per_prompt * self._needs.rates.pairs_share)
         longest = int(rule.args.get("max_length") or self._prompt + training.sampling.max_new_tokens)
-        pairs = int(self._counts.tasks(rule.prompts) * rule.pairs_per_prompt * self._needs.rates.pairs_share)
         mean = min(self._prompt + int(training.sampling.max_new_tokens * self._share), longest)
         how = {"kind": "dpo", "tokens": longest, "mean": mean, "field": "training.dpo.args"}
         how |= {"sequences": 2 * self._seen(rule.args, pairs), "lengths": ("training.dpo.args.max_length",)}

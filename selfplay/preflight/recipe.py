@@ -24,6 +24,7 @@ from selfplay.rollouts.judge import JudgeSettings
 from selfplay.run.records import Seed
 from selfplay.seeds.stage import SPLITS, load_seeds, may_lack
 from selfplay.training.external_prompts import external_tasks
+from selfplay.training.pair_files import file_pairs
 from selfplay.training.traces import file_traces
 
 
@@ -226,6 +227,9 @@ def check_pool(recipe: Recipe) -> list[Finding]:
     if recipe.training.algorithm == "sft" and files is not None:
         count = sum(1 for _ in file_traces(recipe, files))
         findings.append(Finding("training.sft.files", f"{count} traces"))
+    if recipe.training.pair_files is not None:
+        count = sum(1 for _ in file_pairs(recipe, recipe.training.pair_files))
+        findings.append(Finding("training.dpo.files", f"{count} pairs"))
     return findings
 
 

@@ -17,8 +17,8 @@ from selfplay.training.prompt_pool import EXTERNAL, candidate
 def reads_given_data(recipe: Recipe) -> bool:
     """Whether rounds learn from people's own files, whose problems nobody has compared with the held-out ones."""
     training = recipe.training
-    traces = training.algorithm == "sft" and training.sft.files is not None
-    return traces or (training.pool.arm != "synthetic_only" and bool(training.pool.external))
+    files = training.sft.files if training.algorithm == "sft" else training.pair_files
+    return files is not None or (training.pool.arm != "synthetic_only" and bool(training.pool.external))
 
 
 def external_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Reserved | None) -> tuple[list[RoundPrompt], int]:

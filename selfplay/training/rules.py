@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from selfplay import formats
+from selfplay.config.training import PairFiles
 from selfplay.curation.reserved import Reserved
 from selfplay.engines.base import ModelRef
 from selfplay.rollouts.rollout_log import logged_rollouts
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json
 from selfplay.run.records import Example, LabelledTask, Pair, PolicyTask, Rollout, Seed
+from selfplay.run.seeding import content_id
 from selfplay.run.tables import write_table
 from selfplay.stage.context import Context, Job, Training
+from selfplay.training.pair_files import file_pairs
 from selfplay.training.pairs import balanced, faults, make_pairs, pass_rates, right_completions
 from selfplay.training.validity import ValidForm
 from selfplay.training.verified_rollouts import solver_prompt, taught_by, write_rollouts
@@ -106,6 +110,46 @@ def dpo(this: Round) -> Counts:
     """Learns from pairs of a right and a wrong rollout; says so where the right ones became unlikely."""
     training = this.context.recipe.training
     settings = training.dpo
+    counts = _pairs_of_files(this, settings.files) if settings.files is not None else _pairs_of_rollouts(this)
+    table, guard = this.stage.folder / "pairs.parquet", settings.collapse
+    this.train(
+        train_dpo,
+        DPOJob(model=this.policy, args=settings.args, lora=training.lora, pairs=table, collapse=guard),
+    )
+    outcome = this.stage.folder / f"{POLICY}-training" / OUTCOME
+    if outcome.exists():
+        counts["stopped"] = read_json(outcome)["stopped"]
+        this.context.listener.note(f"round {this.number}: {counts['stopped']}")
+    return counts
+
+
+def _pairs_of_files(this: Round, files: PairFiles) -> Counts:
+    """Writes the pairs of people's files, less those whose prompt holds a problem that must stay unseen."""
+    lost = Counter[str]()
+
+    def kept() -> Iterator[Pair]:
+        seen: set[str] = set()
+        for found in file_pairs(this.context.recipe, files):
+            if this.reserved is not None and this.reserved.leak(found.domain, found.prompt) is not None:
+                lost["contaminated"] += 1
+                continue
+            texts = (found.prompt, found.chosen, found.rejected)
+            identifier = content_id("pair", *texts)
+            if identifier not in seen:
+                seen.add(identifier)
+                yield Pair(identifier, content_id("pair prompt", found.prompt), *texts, found.source)
+
+    counts: Counts = {"pairs": this.stage.write("pairs", Pair, kept())}
+    if not counts["pairs"]:
+        raise NothingToLearn(
+            f"no pair of training.dpo.files is left ({_listed(lost)}): name other files, or look at curation.benchmarks"
+        )
+    return counts | ({"lost": dict(lost)} if lost else {})
+
+
+def _pairs_of_rollouts(this: Round) -> Counts:
+    """Rolls out, and writes pairs of a right and a wrong completion."""
+    settings = this.context.recipe.training.dpo
     count = this.roll_out(settings.rollouts)
     prompts = {task.id: task for task in this.tasks}
     seed = this.context.seed("selfplay", this.number)
@@ -122,15 +166,6 @@ def dpo(this: Round) -> Counts:
             f"no prompt has both a right and a wrong rollout ({_listed(invalid)} of {count} were not valid): raise "
             "training.dpo.rollouts, or sampling.max_new_tokens where they were cut"
         )
-    table, guard = this.stage.folder / "pairs.parquet", settings.collapse
-    this.train(
-        train_dpo,
-        DPOJob(model=this.policy, args=settings.args, lora=training.lora, pairs=table, collapse=guard),
-    )
-    outcome = this.stage.folder / f"{POLICY}-training" / OUTCOME
-    if outcome.exists():
-        counts["stopped"] = read_json(outcome)["stopped"]
-        this.context.listener.note(f"round {this.number}: {counts['stopped']}")
     return counts
 
 

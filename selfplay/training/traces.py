@@ -18,6 +18,7 @@ from selfplay.config.teacher import TraceFiles
 from selfplay.run.files import contents_hash
 from selfplay.seeds.row_files import rows_of_file
 from selfplay.seeds.rows import SeedError
+from selfplay.training.pair_files import plain_text
 from selfplay.training.validity import thinking_fault
 from verifiers.extraction import boxed_answer, code_block, final_text
 from verifiers.patterns import linear
@@ -118,9 +119,13 @@ def _read(recipe: Recipe, settings: TraceFiles, where: str, row: dict[str, Any])
             f"{where}: belongs to no domain of the recipe; give it a `domain` of {sorted(recipe.domains)}, or set "
             "training.sft.files.domain"
         )
-    problem, prompt, trace = row.get(settings.problem), row.get("prompt"), row.get(settings.completion)
-    if not isinstance(trace, str):
-        raise SeedError(f"{where}: `{settings.completion}` must be a text; training.sft.files.completion names it")
+    problem, prompt = row.get(settings.problem), plain_text(row.get("prompt"))
+    trace = plain_text(row.get(settings.completion))
+    if trace is None:
+        raise SeedError(
+            f"{where}: `{settings.completion}` must be a text, or a list of one message; training.sft.files.completion "
+            "names it"
+        )
     own = recipe.domains[domain]
     asked = {name: row.get(name) for name in ("entry_point", "language") if own.runs_programs}
     task = read_task(asked, lambda field, fault: SeedError(f"{where}: `{field}` {fault}"), own.runs_programs)
