@@ -87,9 +87,9 @@ class Workers:
         self.stop()
 
     def start(self, first: Callable[[], None]) -> None:
-        """Starts the workers, which load their libraries meanwhile; one of them then calls `first`."""
+        """Starts the workers, which load their libraries meanwhile; one of them calls `first` before it does."""
         children = self._begun()
-        calls = [*((child, import_libraries) for child in children), (children[0], first)]
+        calls = [(children[0], first), *((child, import_libraries) for child in children)]
         for child, function in calls:
             child.send((function, []))
             self._starting.append(child)

@@ -122,17 +122,17 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
 
     own = load_recipe(recipe, overrides)
     check_trackers(own.tracking)
-    preflight.check_trainer_arguments(own, own.compute.workers or 1)
+    # What needs no library of models comes first, since these take seconds to load.
+    findings = check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)
     preflight.check_engine(own.engine)
-    findings = preflight.check_models(own) + check_rewards(own)
+    findings = preflight.check_models(own) + findings
+    preflight.check_trainer_arguments(own, own.compute.workers or 1)
     # The number of GPUs may be another one than the recipe asks for, which `run` tells of.
     gpus = gpu_count()
     count = own.compute.workers or max(gpus // own.engine.ranks, 1)
     findings += fits_here(own, gpus, count, Path("runs") / own.name)
     findings += preflight.check_endpoints(preflight.annotators(own)) + preflight.check_sandbox(own)
-    findings += (
-        preflight.check_suites(own) + preflight.check_pool(own) + preflight.check_endpoints(preflight.teachers(own))
-    )
+    findings += preflight.check_endpoints(preflight.teachers(own))
     if own.synthesises:
         findings += check_prompts(own, offline=True) + preflight.check_endpoints(preflight.prompt_engines(own))
     return findings

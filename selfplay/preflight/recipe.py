@@ -78,9 +78,9 @@ def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
     Raises:
         ArgumentsError, PreflightError: see `check_trainer_arguments` and `check_models`.
     """
-    check_trainer_arguments(recipe, workers)
     check_engine(recipe.engine)
     check_models(recipe)
+    check_trainer_arguments(recipe, workers)
 
 
 def check_engine(engine: EngineSettings) -> None:

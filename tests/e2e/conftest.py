@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -51,4 +52,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory, needs_sandbox: None) -> P
     done = selfplay("run", SMALL, "--run-dir", run)
     assert done.returncode == 0, done.stderr
     (run / "stdout.txt").write_text(done.stdout)
+    return run
+
+
+@pytest.fixture(scope="session")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six sums as a user's suite."""
+    file = tmp_path_factory.mktemp("suite") / "sums.jsonl"
+    rows = [{"id": f"s{n}", "problem": f"Tom has {n} apples and gets {n}.", "answer": str(2 * n)} for n in range(6)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@pytest.fixture(scope="session")
+def other_arm(finished: Path, suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small run by another rule, on two workers at once, and measured on a suite; its other stages are taken."""
+    run = tmp_path_factory.mktemp("other_arm") / "run"
+    suites = {"own": [{"name": "sums", "file": str(suite)}], "samples": 2, "sampling": {"max_new_tokens": 32}}
+    settings = ["training.algorithm=dpo", "training.rounds=1", "compute.workers=2"]
+    measured = f"evaluation.suites={json.dumps(suites)}"
+    done = selfplay("run", SMALL, *settings, measured, "--run-dir", run, "--reuse", finished)
+    assert done.returncode == 0, done.stderr
     return run

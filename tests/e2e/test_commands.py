@@ -151,7 +151,6 @@ def test_check_passes_on_the_quickstart() -> None:
     ("override", "says"),
     [
         ("em.rouns=2", "did you mean `rounds`"),
-        ("training.grpo.args.num_generations=7", "GRPOConfig refuses it"),
         ("domains.math.verifier=mth", "no verifier is called 'mth'"),
         ("compute.device=cuda", "torch sees no GPU"),
     ],
@@ -191,10 +190,15 @@ def test_bad_seeds_are_found_by_the_preflight(tmp_path: Path, train: Any, heldou
 
 def test_a_model_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
     model = f"model={{kind: pretrained, name: {tmp_path}}}"
-    run = ["run", SMALL, model, "compute.workers=1", "--run-dir", tmp_path / "run"]
-    done = selfplay(*run)
+    done = selfplay("run", SMALL, model, "compute.workers=1", "--run-dir", tmp_path / "run")
     assert done.returncode == 2, done.stderr
     assert "model.name" in done.stderr
+
+
+@pytest.mark.usefixtures("needs_sandbox")
+def test_arguments_that_a_trainer_refuses_are_refused_by_the_check() -> None:
+    with pytest.raises(UserError, match="GRPOConfig refuses it"):
+        check(SMALL, ["training.grpo.args.num_generations=7"])
 
 
 @pytest.mark.parametrize("verb", ["status", "report"])

@@ -86,20 +86,23 @@ def test_status_and_report_of_a_finished_run(finished: Path) -> None:
     assert report.stdout.strip() == str(finished / "report.html")
 
 
-CONTROLS = [
-    pytest.param(arm, marks=pytest.mark.long)
-    for arm in ("algorithm=rft", "algorithm=continued_sft", "rewards=shuffled")
-]
+def test_another_arm_takes_over_the_common_stages(finished: Path, other_arm: Path) -> None:
+    """It trains on two workers at once."""
+    demand_common_stages(finished, other_arm)
 
 
-@pytest.mark.parametrize("arm", ["algorithm=dpo", *CONTROLS])
-def test_other_arms_take_over_the_common_stages(finished: Path, tmp_path: Path, arm: str) -> None:
-    """They train on two workers at once."""
+@pytest.mark.long
+@pytest.mark.parametrize("arm", ["algorithm=rft", "algorithm=continued_sft", "rewards=shuffled"])
+def test_controls_take_over_the_common_stages(finished: Path, tmp_path: Path, arm: str) -> None:
     run = tmp_path / "run"
     settings = [f"training.{arm}", "training.rounds=1", "compute.workers=2"]
     done = selfplay("run", SMALL, *settings, "--run-dir", run, "--reuse", finished)
     assert done.returncode == 0, done.stderr
-    shared = [name for name in products(run) if not name.startswith(("stages/selfplay", "stages/evaluation_1"))]
+    demand_common_stages(finished, run)
+
+
+def demand_common_stages(finished: Path, run: Path) -> None:
+    shared = [name for name in products(run) if not name.startswith(("stages/selfplay", "stages/evaluation"))]
     theirs, ours = products(finished), products(run)
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
     name = "stages/selfplay_1/policy/model.safetensors"

@@ -30,7 +30,7 @@ def progress(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout.split()[0]
 
 
-@pytest.mark.parametrize("switch", ["", "0"])
+@pytest.mark.parametrize("switch", [pytest.param("", marks=pytest.mark.long), "0"])
 def test_they_fail_with_the_words_of_the_doctor(tmp_path: Path, switch: str) -> None:
     done = run_on_such_a_host(tmp_path, switch)
     assert done.returncode == 1

@@ -30,7 +30,7 @@ def listening(job: object) -> list[str]:
     return [address for part in found for address in part]
 
 
-@pytest.mark.parametrize("wish", [None, "eth0"])
+@pytest.mark.parametrize("wish", [pytest.param(None, marks=pytest.mark.long), "eth0"])
 def test_the_ranks_of_a_training_listen_on_the_loopback_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: str | None
 ) -> None:

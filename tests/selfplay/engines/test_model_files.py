@@ -260,26 +260,31 @@ from selfplay.engines.model_files import ModelError, check_weights
 from selfplay.concepts.embedding import EmbeddingJob, embed_shard
 from trl.trainer.utils import create_model_from_path
 
-name = sys.argv[1]
-model = ModelRef.local(Path(name), "own", "float32", chat=False)
-embed = lambda: embed_shard(EmbeddingJob(model, "cpu", ["sum"]))
-calls = [lambda: look_up(name, None), lambda: check_weights(name, None), lambda: load_fresh(model),
-         lambda: load_tokenizer(model), embed, lambda: create_model_from_path(name)]
-for call in calls:
-    try:
-        call()
-    except (ModelError, ValueError) as error:
-        print(" ".join(str(error).split()))
+for name in sys.argv[1:]:
+    model = ModelRef.local(Path(name), "own", "float32", chat=False)
+    embed = lambda: embed_shard(EmbeddingJob(model, "cpu", ["sum"]))
+    calls = [lambda: look_up(name, None), lambda: check_weights(name, None), lambda: load_fresh(model),
+             lambda: load_tokenizer(model), embed, lambda: create_model_from_path(name)]
+    print(Path(name).name, end=":")
+    for call in calls:
+        try:
+            call()
+        except (ModelError, ValueError) as error:
+            print(" ".join(str(error).split()), end=";")
+    print()
 """
 
 
-@pytest.mark.parametrize("file", MAPS)
-def test_code_of_a_model_is_never_run_and_nobody_is_asked(folder: Path, tmp_path: Path, file: str) -> None:
-    """Each way to a model answers `y` to whatever would ask."""
-    edit(folder / file, **MAPS[file])
-    (folder / "own.py").write_text(CODE.format(target=str(tmp_path / "touched")))
+def test_code_of_a_model_is_never_run_and_nobody_is_asked(folder: Path, tmp_path: Path) -> None:
+    """Each way to a model answers `y` to whatever would ask; each file that can name code does."""
+    models = []
+    for file, named in MAPS.items():
+        models.append(tmp_path / file)
+        shutil.copytree(folder, models[-1])
+        edit(models[-1] / file, **named)
+        (models[-1] / "own.py").write_text(CODE.format(target=str(tmp_path / "touched")))
     done = subprocess.run(
-        [sys.executable, "-c", ASKING, str(folder)],
+        [sys.executable, "-c", ASKING, *map(str, models)],
         input="y\n" * 50,
         capture_output=True,
         text=True,
@@ -289,8 +294,9 @@ def test_code_of_a_model_is_never_run_and_nobody_is_asked(folder: Path, tmp_path
     assert done.returncode == 0, done.stderr
     assert "[y/N]" not in done.stdout + done.stderr
     assert not (tmp_path / "touched").exists()
-    if file == "config.json":
-        assert "contains custom code" in done.stdout
+    assert not list(tmp_path.glob("*/touched"))
+    [said] = [line for line in done.stdout.splitlines() if line.startswith("config.json:")]
+    assert "contains custom code" in said
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_an_exhausted_grammar_is_said_so(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_six_thousand_problems_take_seconds(domain: Domain) -> None:
+def test_two_thousand_problems_take_seconds(domain: Domain) -> None:
     started = time.process_time()
-    generate(domain, 6000, seed=0)
-    assert time.process_time() - started < 6
+    generate(domain, 2000, seed=0)
+    assert time.process_time() - started < 2
