@@ -114,6 +114,7 @@ def test_the_recipes_of_the_page_load(tmp_path: Path) -> None:
     assert (loaded.kind, loaded.fields) == ("dataset", {"problem": "question"})
 
 
+@pytest.mark.long
 def test_an_interrupt_and_a_kill_in_the_middle_change_no_table(
     server: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

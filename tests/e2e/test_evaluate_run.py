@@ -21,6 +21,7 @@ def test_suites_are_in_metrics_summary_and_report(other_arm: Path) -> None:
     assert "suite/sums" in (other_arm / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_a_run_is_measured_afterwards_and_compared(other_arm: Path, suite: Path, tmp_path: Path) -> None:
     out = tmp_path / "evaluation"
     how = ["samples=2", "sampling.max_new_tokens=32", "compute.workers=1", "bootstrap=200"]

@@ -132,17 +132,17 @@ FIRST, SECOND = 5, 11
     ("make", "train", "cut_at"),
     [
         (sft_job, train_sft, FIRST),
-        (sft_job, train_sft, SECOND),
+        pytest.param(sft_job, train_sft, SECOND, marks=pytest.mark.long),
         (adapter_job, train_sft, FIRST),
-        (adapter_job, train_sft, SECOND),
-        (dpo_job, train_dpo, FIRST),
+        pytest.param(adapter_job, train_sft, SECOND, marks=pytest.mark.long),
+        pytest.param(dpo_job, train_dpo, FIRST, marks=pytest.mark.long),
         (dpo_job, train_dpo, SECOND),
-        (low_rank_dpo_job, train_dpo, SECOND),
+        pytest.param(low_rank_dpo_job, train_dpo, SECOND, marks=pytest.mark.long),
         (later_low_rank_dpo_job, train_dpo, FIRST),
         (grpo_job, train_grpo, FIRST),
-        (grpo_job, train_grpo, SECOND),
+        pytest.param(grpo_job, train_grpo, SECOND, marks=pytest.mark.long),
         (topped_up_grpo_job, train_grpo, SECOND),
-        (low_rank_grpo_job, train_grpo, FIRST),
+        pytest.param(low_rank_grpo_job, train_grpo, FIRST, marks=pytest.mark.long),
     ],
 )
 def test_a_resumed_training_gives_the_same_weights(

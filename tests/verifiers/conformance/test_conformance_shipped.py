@@ -24,6 +24,8 @@ PARAMS: dict[str, dict[str, Any]] = {
     "composite": {"components": PARTS, "combine": "product"},
 }
 OFFLINE = sorted(registry._BUILT_IN.keys() - {"judge"})
+SLOW = dict.fromkeys(("composite", "math_verify"), pytest.mark.long)
+"""They run what `math` runs, once more."""
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +45,7 @@ def faults(report: Report) -> list[str]:
     return [f"{check.name}: {check.detail} {check.failures}" for check in asked if check.outcome != "passed"]
 
 
-@pytest.mark.parametrize("name", OFFLINE)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in OFFLINE])
 def test_it_conforms(name: str) -> None:
     report = examined(name, PARAMS.get(name, {}), 20_000)
     assert faults(report) == []
