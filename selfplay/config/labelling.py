@@ -119,8 +119,6 @@ class Labelling(Section):
     """For `likelihood`: a vote weighs exp(sharpness x mean log-probability of a token), in nats."""
     verification: Verification | None = None
     """A second look at the answers; none trusts the votes."""
-    weights: Literal["equal", "agreement"] = "equal"
-    """`agreement`: prompts are drawn for training in proportion to their label's share of the votes."""
     filters: tuple[LabelFilter, ...] = ()
     """Prompts that go: `truncated` or `proof` statements; answers that are empty, trivial (0, 1, no …) or foreign."""
     scripts: Annotated[tuple[str, ...], Field(min_length=1)] = ("Latin", "Greek")

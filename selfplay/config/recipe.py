@@ -332,12 +332,6 @@ class Recipe(Section):
                 f"training.pool.each_round: {pool.each_round} labels all prompts anew, and labelling.relabelling looks "
                 "at the old labels again; set one of them"
             )
-        prompts = getattr(getattr(training, training.algorithm), "prompts", None)
-        if self.labelling.weights == "agreement" and training.rounds and prompts == 0:
-            raise ValueError(
-                f"labelling.weights: agreement says how prompts are drawn, but training.{training.algorithm}.prompts "
-                "is 0, which takes all of them; set it to the prompts of a round"
-            )
         if unknown := sorted(set(pool.external) - set(self.domains)):
             raise ValueError(f"training.pool.external names {unknown}, but the domains are {sorted(self.domains)}")
         if training.selection is not None and self.evaluation.split == "dev":

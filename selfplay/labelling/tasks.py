@@ -37,7 +37,6 @@ def with_label(context: Context, before: LabelledTask, label: Label) -> Labelled
         pass_rate=rate,
         dropped=dropped,
         label_correct=None if label.fault or solver is None else solver(labelled),
-        weight=label.agreement if settings.weights == "agreement" else 1.0,
     )
     return _with_rate(task, sum(known), len(known), settings)
 

@@ -162,7 +162,7 @@ class Judgement:
 class LabelledTask:
     """A prompt's problem with the label that a vote or its source gave it, or the reason why it has none."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     id: str
     prompt_id: str
     domain: str
@@ -181,8 +181,6 @@ class LabelledTask:
     """Lower end of the pass rate's Wilson interval; None where nothing was tried, or an early stop cut it short."""
     pass_rate_high: float | None = None
     """Its upper end."""
-    weight: float = 1.0
-    """How often the prompt is drawn for training, relative to the others."""
     flag: str = ""
     """A later policy's finding: that it contradicts the label, and what became of it; empty where nothing."""
 
@@ -301,7 +299,7 @@ class Rollout:
 class RoundPrompt:
     """A task that a round of self-play trains on, and where its prompt came from."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     id: str
     round: int
     """0 before one has drawn it."""

@@ -7,7 +7,6 @@ a crash chooses alike.
 from __future__ import annotations
 
 import dataclasses
-import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -99,13 +98,7 @@ def _next(
     if not count and not all_if_none:
         return []
     order = list(candidates)
-    rng = random.Random(draw.seed)
-    if any(one.task.weight != 1.0 for one in order):
-        # Efraimidis and Spirakis: the largest u^(1/w) first is a draw in proportion to w without replacement.
-        keys = {one.task.id: math.log(1.0 - rng.random()) / max(one.task.weight, 1e-9) for one in order}
-        order.sort(key=lambda one: (-keys[one.task.id], one.task.id))
-    else:
-        rng.shuffle(order)
+    random.Random(draw.seed).shuffle(order)
     order.sort(key=lambda one: ledger.uses[one.task.prompt_id])
     return order[: count or len(order)]
 

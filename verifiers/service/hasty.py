@@ -60,10 +60,7 @@ class HastyVerifier:
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order."""
-        hasty = [
-            (replace(task, time_limit_s=min(task.time_limit_s, self._seconds)) if task.tests else task, completion)
-            for task, completion in items
-        ]
+        hasty = [(self._shortened(task), completion) for task, completion in items]
         verdicts = self._inner.verify_many(hasty)
         return [
             verdict if self._final(task, verdict) else _LEFT for (task, _), verdict in zip(items, verdicts, strict=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from selfplay.config.recipe import Evaluation
 from selfplay.evaluation.evaluate import Judged, gain_rows, metric_rows, metric_values
-from selfplay.evaluation.metrics import avg_at_k, estimate, paired_gain, pass_at_k
+from selfplay.evaluation.metrics import avg_at_k, estimate, maj_at_k, paired_gain, pass_at_k
 
 outcomes = st.lists(st.booleans(), min_size=1, max_size=7)
 
@@ -44,6 +44,31 @@ def test_pairing_removes_what_problems_share() -> None:
     before = [0.0, 0.25, 0.5, 0.75] * 50
     gain = paired_gain(before, [value + 0.25 for value in before], 500, 0)
     assert gain.low == gain.high == gain.value == 0.25
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_interval_is_a_function_of_its_seed_and_of_how_many_resamples() -> None:
+    values = [0.0, 0.1, 0.5, 0.9, 1.0]
+    found = estimate(values, 200, 3)
+    assert found == estimate(values, 200, 3) == paired_gain([0.0] * 5, values, 200, 3)
+    assert found != estimate(values, 200, 4)
+    one = estimate(values, 1, 3)
+    assert one.low == one.high, "a single resample has no spread"
+
+
+@pytest.mark.parametrize(
+    ("classes", "passed", "value"),
+    [
+        ([0, 0, 1], [True, True, False], 1.0),
+        ([0, 1, 1], [True, False, False], 0.0),
+        ([0, 1, None], [True, False, False], 0.5),
+        ([0, 0, 1], [None, None, True], 1.0),
+        ([None, None], [False, False], 0.0),
+        ([0], [None], None),
+    ],
+)
+def test_the_answer_that_most_agree_on(classes: list[int | None], passed: list[bool | None], value: float) -> None:
+    assert maj_at_k(classes, passed) == value
 
 
 def test_problems_without_a_value_are_left_out() -> None:

@@ -52,7 +52,7 @@ def test_a_prompt_without_a_label_has_no_pass_rate(make_context: MakeContext) ->
     script(context, lambda text, n: f"\\boxed{{{tied[text.split()[0]][n]}}}")
     stage, _ = label(context, SCRIPTED, [prompt("p1", "split 6 + 6?"), prompt("p2", "sure 6 + 6?")])
     tasks = tasks_of(stage)
-    assert tasks["p1"].dropped == "label: tie"
+    assert (tasks["p1"].dropped, tasks["p1"].label_correct) == ("label: tie", None)
     assert (tasks["p1"].pass_rate, tasks["p2"].pass_rate) == (None, 0.5)
     assert tasks["p2"].pass_rate_low is not None
     figures = stage_figures(stage.folder, Kind.LABELLING)
@@ -146,11 +146,11 @@ def test_tests_that_a_model_writes(make_context: MakeContext, server: OpenAIServ
     stage, _ = label(context, SCRIPTED, PROMPTS[1:])
     task = tasks_of(stage)["p2"]
     assert [(test.input, test.output) for test in task.task.tests] == [("5\n", "5"), ("1 2 3\n", "6")]
-    assert {row.kind: row.outcome for row in stage.read("unit_tests", UnitTest)} == {
-        "edge_case": "confirmed",
-        "complex_scenario": "mended",
-        "error_prone": "dropped: an input that is there already",
-        "critical_path": "dropped: no test",
+    assert {row.kind: (row.input, row.written, row.outcome) for row in stage.read("unit_tests", UnitTest)} == {
+        "edge_case": ("5\n", "5", "confirmed"),
+        "complex_scenario": ("1 2 3\n", "7", "mended"),
+        "error_prone": ("5", "5", "dropped: an input that is there already"),
+        "critical_path": ("", "", "dropped: no test"),
     }
     assert task.agreement == pytest.approx(2 / 3)
     # Four kinds, and another try for the two that gave no test in the end.
@@ -204,13 +204,6 @@ def test_labels_of_a_later_round_say_so(make_context: MakeContext) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_prompts_weigh_by_agreement(make_context: MakeContext) -> None:
-    context = make_context({"samples": 4, "weights": "agreement"}, training={"grpo": {"prompts": 1}})
-    script(context, lambda text, n: "\\boxed{12}" if n else "\\boxed{13}")
-    stage, _ = label(context, SCRIPTED, PROMPTS[:1])
-    assert tasks_of(stage)["p1"].weight == 0.75
-
-
 def again(context: Context, number: int, earlier: list[Stage]) -> tuple[Stage, dict[str, Any]]:
     stage = context.run.stage(f"relabelling_{number}")
     return stage, relabelling_stage(stage, context, number, SCRIPTED, earlier)
@@ -235,9 +228,11 @@ def test_a_contradicted_label_is_voted_on_again(make_context: MakeContext) -> No
     # All of the new policy's completions agree with the new label: it is too easy by now.
     assert (task.pass_rate, task.dropped) == (1.0, "difficulty: always solved")
     assert counts.flags == {"contradicted before round 2: changed": 1}
+    assert counts.agreement is None, "of those that stay, and none does"
     script(context, answers("12", "11", "12", "12"))
-    third, _ = again(context, 3, [first, second])
+    third, counts = again(context, 3, [first, second])
     revived = tasks_of(third)["p1"]
+    assert counts.agreement == revived.agreement
     assert (revived.task.answer, revived.dropped, revived.pass_rate) == ("12", "", 0.75)
     assert revived.flag == "contradicted before round 2: changed"
 
@@ -290,6 +285,7 @@ def test_programs_that_agree_on_something_else_contradict_tests(make_context: Ma
     assert before.label_correct is False
     script(context, lambda text, n: program.format("sum"))
     second, _ = again(context, 2, [first])
+    assert [(row.kind, row.outcome) for row in second.read("unit_tests", UnitTest)] == [("seed", "given")] * 2
     task = tasks_of(second)["p2"]
     assert sorted((test.input, test.output) for test in task.task.tests) == [("1 2", "3"), ("5", "5")]
     assert task.flag == "contradicted before round 2: changed"

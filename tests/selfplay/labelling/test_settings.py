@@ -34,7 +34,6 @@ def recipe(labelling: dict[str, Any], domain: dict[str, Any] | None = None, **mo
         ({"min_tests": 5}, "only 4 tests"),
         ({"inputs": "generated", "min_tests": 3, "test_writer": {"kinds": ["edge_case"]}}, "only 1 tests"),
         ({"votes": "likelihood", "labellers": {"big": OTHER, "far": FAR}}, "which labellers.far does not give"),
-        ({"weights": "agreement"}, "training.grpo.prompts is 0, which takes all of them"),
         ({"verification": {"template": "{problem}"}}, "template lacks the field {solution}"),
         ({"test_writer": {"template": "{problem}"}}, "template lacks the field {kind}"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 
+import selfplay
 from selfplay.config.recipe import Recipe
 from selfplay.run.directory import RunDirectory, read_recipe, read_run
-from selfplay.run.files import RunError, read_json, repair_lines, write_text
+from selfplay.run.files import RunError, read_json, repair_lines, write_json, write_text
+from selfplay.run.results import SeedsResult
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -91,6 +94,43 @@ def test_the_recipe_of_other_code_is_refused_with_what_is_unknown(tmp_path: Path
     file.write_text(file.read_text().replace('"seed":', '"sead":'))
     with pytest.raises(RunError, match=r"recipe.json: another version .*sead"):
         read_recipe(tmp_path / "r")
+
+
+def test_a_stage_that_is_done_says_what_it_was_made_of(tmp_path: Path) -> None:
+    stage = RunDirectory(tmp_path, recipe()).stage("seeds")
+    result = SeedsResult(problems={"math-train": 3})
+    assert not stage.done
+    stage.finish(1.23456, "key", "files", result, {"model": "print"}, {"torch": "2"})
+    assert stage.done
+    assert stage.manifest == {
+        "stage": "seeds",
+        "seconds": 1.235,
+        "inputs": "key",
+        "contents": "files",
+        "code_version": selfplay.__version__,
+        "models": {"model": "print"},
+        "versions": {"torch": "2"},
+        "counts": {"problems": {"math-train": 3}},
+    }
+    assert stage.result(SeedsResult) == result
+
+
+def test_only_a_stage_of_the_same_name_and_key_is_taken_over(tmp_path: Path) -> None:
+    theirs = RunDirectory(tmp_path / "theirs", recipe())
+    theirs.stage("seeds").finish(1.0, "key", "", SeedsResult(problems={}))
+    alone = RunDirectory(tmp_path / "alone", recipe())
+    assert not alone.take_over(alone.stage("seeds"), "key")
+    ours = RunDirectory(tmp_path / "ours", recipe(), reuse=theirs.path)
+    assert not ours.take_over(ours.stage("seeds"), "another key")
+    assert not ours.take_over(ours.stage("base"), "key")
+    assert not ours.stage("seeds").done
+    assert ours.take_over(ours.stage("seeds"), "key")
+    assert ours.stage("seeds").manifest == theirs.stage("seeds").manifest
+
+
+def test_json_is_written_in_order_and_without_what_it_lacks(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": [math.inf, 1.5], "a": math.nan})
+    assert (tmp_path / "a.json").read_text() == '{\n "a": null,\n "b": [\n  null,\n  1.5\n ]\n}\n'
 
 
 def test_damaged_json_is_refused(tmp_path: Path) -> None:

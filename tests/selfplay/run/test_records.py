@@ -107,7 +107,7 @@ def test_a_table_of_before_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(RecordError) as error:
         read_table(tmp_path / "tasks.parquet", LabelledTask)
     assert str(error.value) == (
-        f"{tmp_path / 'tasks.parquet'}: holds LabelledTask version 2, but this code reads LabelledTask version 4; "
+        f"{tmp_path / 'tasks.parquet'}: holds LabelledTask version 2, but this code reads LabelledTask version 5; "
         "start a new run directory or use the code version that wrote it"
     )
 
@@ -138,6 +138,16 @@ def test_a_table_is_written_and_read_in_pieces(tmp_path: Path, monkeypatch: pyte
     assert [row for batch in batches for row in batch] == read_table(tmp_path / "t.parquet", LabelledTask) == rows
     kept = [row for batch in read_batches(tmp_path / "t.parquet", LabelledTask, only_kept=True) for row in batch]
     assert kept == rows[::2]
+
+
+def test_a_table_says_how_many_rows_it_has(tmp_path: Path) -> None:
+    rows = [Pair(str(n), "t", "p", "c", "r", "s") for n in range(2 * tables.RECORDS_AT_ONCE + 1)]
+    assert write_table(tmp_path / "p.parquet", Pair, rows) == len(rows)
+
+
+def test_what_is_no_file_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=tables.DAMAGED):
+        read_table(tmp_path, Pair)
 
 
 def test_what_breaks_off_leaves_no_table(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import pytest
 
@@ -43,3 +44,8 @@ def test_every_part_of_a_label_makes_another_task() -> None:
     ids = [task_id("p", dataclasses.replace(plain, **{name: value})) for name, value in others.items()]
     assert len({task_id("p", plain), *ids}) == len(ids) + 1
     assert task_id("p", plain) != task_id("q", plain)
+
+
+def test_an_id_is_that_of_any_text_and_the_same_for_ever() -> None:
+    assert content_id("a", 1) == hashlib.sha256(b"a\x1f1").hexdigest()[:16]
+    assert content_id("half \ud800") == hashlib.sha256(b"half \xed\xa0\x80").hexdigest()[:16]

@@ -28,10 +28,8 @@ from selfplay.training.stage import choose_prompts
 from verifiers.model import Task
 
 
-def task(name: str, agreement: float = 1.0, dropped: str = "", weight: float = 1.0) -> LabelledTask:
-    return LabelledTask(
-        f"t-{name}", name, "math", Task(f"problem {name}", "1"), agreement, 0.5, dropped, None, weight=weight
-    )
+def task(name: str, agreement: float = 1.0, dropped: str = "") -> LabelledTask:
+    return LabelledTask(f"t-{name}", name, "math", Task(f"problem {name}", "1"), agreement, 0.5, dropped, None)
 
 
 def tasks(letter: str, count: int) -> list[LabelledTask]:
@@ -140,16 +138,6 @@ def test_replayed_prompts_have_their_newest_label() -> None:
     assert old
     assert "a0" not in names(chosen)
     assert {one.task.agreement for one in old} == {0.75}
-
-
-def test_weights_decide_how_often_a_prompt_comes_first() -> None:
-    pool = [task(f"a{n}", weight=0.1 if n % 2 else 0.9) for n in range(40)]
-    heavy = sum(
-        int(name[1:]) % 2 == 0
-        for seed in range(20)
-        for name in names(choose(Pools({1: pool}), ALONE, draw(10, seed=seed), 1))
-    )
-    assert heavy > 150, "of 200 drawn, with odds of 9 to 1"
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "dpo"])

@@ -191,13 +191,6 @@ def _quoted(match: linear.Match) -> str:
     return f' "{words.strip()}" ' if words.strip() else " "
 
 
-def _last_before(text: str, at: int) -> str:
-    """Returns the last character before a place that is no blank."""
-    while at and text[at - 1] in " \\,;~":
-        at -= 1
-    return text[at - 1 : at] if at else ""
-
-
 def _joining(match: linear.Match) -> str:
     word = next(group for group in match.groups() if group).lower()
     return f" {OR if word in {'or', 'lor', 'vee'} else AND} "
