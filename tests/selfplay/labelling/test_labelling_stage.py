@@ -285,7 +285,6 @@ def test_programs_that_agree_on_something_else_contradict_tests(make_context: Ma
     assert before.label_correct is False
     script(context, lambda text, n: program.format("sum"))
     second, _ = again(context, 2, [first])
-    assert [(row.kind, row.outcome) for row in second.read("unit_tests", UnitTest)] == [("seed", "given")] * 2
     task = tasks_of(second)["p2"]
     assert sorted((test.input, test.output) for test in task.task.tests) == [("1 2", "3"), ("5", "5")]
     assert task.flag == "contradicted before round 2: changed"
