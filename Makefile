@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 VLLM := .venv-vllm
+DOCS := .venv-docs
 BIN := $(VENV)/bin
 export OMP_WAIT_POLICY ?= passive
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-long vllm test-vllm fuzz mutants check format clean
+.PHONY: help install quickstart test test-long vllm test-vllm fuzz mutants check format handbook docs clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -70,5 +71,19 @@ format: $(VENV)/.installed-dev ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+handbook: $(VENV)/.installed ## Write the pages of docs/reference that are made of the code
+	$(BIN)/python -m handbook
+
+# The site needs mkdocs alone, and nothing of what the project needs.
+$(DOCS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+		print(*extras["docs"], sep="\n")' > $(DOCS)/requirements.txt
+	$(DOCS)/bin/python -m pip install --quiet -r $(DOCS)/requirements.txt
+	@touch $@
+
+docs: $(DOCS)/.installed ## Build the documentation's site into build/site, and refuse dead links
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --clean
+
 clean: ## Remove .venv and caches; runs stay
-	rm -rf $(VENV) mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(DOCS) mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,35 @@
+"""The pages that are made of the code are those that it makes today, and say something of everything."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from handbook.__main__ import MADE
+from handbook.metrics import groups, pattern, unknown
+from tests.docs.pages import pages
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_made_page_is_not_behind(name: str) -> None:
+    assert pages(name) == MADE[name](), "python -m handbook makes it anew"
+
+
+@pytest.mark.parametrize("name", ["recipe", "commands", "tables"])
+def test_nothing_is_without_a_meaning(name: str) -> None:
+    """Of the fields `kind`, the section says enough."""
+    rows = re.findall(r"^\| (`[^|]*`) \|.*\|  \|$", pages(f"reference/{name}.md"), re.MULTILINE)
+    assert {row for row in rows if row != "`kind`"} == set()
+
+
+def test_names_of_metrics_stand_for_what_is_logged() -> None:
+    logged = {"reward/math", "math/avg@4 T=0.6", "rollouts/status/no_answer/code", "prompt-model/loss"}
+    assert unknown(logged) == set()
+    assert unknown({"reward", "a/new/name", "math/median"}) == {"a/new/name", "math/median"}
+    assert pattern("reward/DOMAIN/COMPONENT").fullmatch("reward/math/length")
+
+
+def test_no_metric_is_listed_twice() -> None:
+    names = [metric.name for group in groups() for metric in group.metrics]
+    assert len(names) == len(set(names))
