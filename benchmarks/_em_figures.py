@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks._em_arms import Arm, rows_of, seconds_of
+from benchmarks._over_seeds import over_seeds
 from selfplay.config.recipe import Recipe
 from selfplay.config.seeds import QuickstartSeeds
 from selfplay.quickstart import list_programs, word_problems
@@ -28,13 +29,23 @@ SHOWN = ("joint_nll", "bound", "nll_given_rationale", "nll_without_rationale", "
 Figures = dict[str, Any]
 
 
-def figures(out: Path, arms: Sequence[Arm], seeds: Sequence[int], downstream: bool) -> Figures:
+Curves = Mapping[str, Sequence[Mapping[str, Mapping[str, float]]]]
+"""By arm, for each seed: the bound by K, of the cold start and of the last round (`_em_bounds.curves_of`)."""
+
+
+def figures(
+    out: Path, arms: Sequence[Arm], seeds: Sequence[int], downstream: bool, curves: Curves | None = None
+) -> Figures:
     """What the runs of a comparison measured.
+
+    With curves, `bound` is that of the largest K, and is left out of the rounds between, where it was not taken.
 
     Returns:
         `arms`: for each its label, settings, rounds (mean, least and most over the seeds, and the value of each seed,
-        by measure), downstream figures and seconds a seed. `orders`: for each likelihood the arms from best to worst
-        after the last round that all have, and for each neighbours' pair on how many seeds the first is better.
+        by measure), downstream figures and seconds a seed; with curves `bounds`, by K, with 95% intervals over the
+        seeds, and `leads`, how far the first arm is ahead of each other one. `orders`: for each likelihood the arms
+        from best to worst after the last round that all have, and for each neighbours' pair on how many seeds the
+        first is better.
     """
     runs = {arm.name: [out / f"seed-{seed}" / arm.name for seed in seeds] for arm in arms}
     of_arms: dict[str, Figures] = {}
@@ -49,7 +60,40 @@ def figures(out: Path, arms: Sequence[Arm], seeds: Sequence[int], downstream: bo
         if downstream:
             found = [downstream_of(folder) for folder in runs[arm.name]]
             of_arms[arm.name]["downstream"] = {name: spread([row.get(name) for row in found]) for name in DOWNSTREAM}
-    return {"seeds": list(seeds), "arms": of_arms, "orders": {name: order(of_arms, name) for name in NLLS}}
+    found: Figures = {"seeds": list(seeds), "arms": of_arms}
+    if curves is not None:
+        for name, arm_figures in of_arms.items():
+            _with_curves(arm_figures, curves[name])
+        found["leads"] = leads(curves)
+    return found | {"orders": {name: order(of_arms, name) for name in NLLS}}
+
+
+def _with_curves(arm: Figures, curves: Sequence[Mapping[str, Mapping[str, float]]]) -> None:
+    """Puts the bounds at all K into an arm's figures, and those at the largest K in place of the rounds' own."""
+    sizes = list(curves[0]["last"])
+    own = {when: {size: [seed[when][size] for seed in curves] for size in sizes} for when in ("cold_start", "last")}
+    arm["bounds"] = {
+        when: {size: spread(values) | {"interval": over_seeds(values)} for size, values in of_sizes.items()}
+        for when, of_sizes in own.items()
+    }
+    nothing = spread([])
+    for row in arm["rounds"]:
+        row["bound"] = nothing
+    arm["rounds"][0]["bound"] = arm["bounds"]["cold_start"][sizes[-1]]
+    arm["rounds"][-1]["bound"] = arm["bounds"]["last"][sizes[-1]]
+
+
+def leads(curves: Curves) -> Figures:
+    """By how many nats the first arm's bound lies below each other arm's, by K: paired over the seeds."""
+    first, *others = curves
+    ends = {arm: [seed["last"] for seed in of_seeds] for arm, of_seeds in curves.items()}
+    return {
+        other: {
+            size: over_seeds([b[size] - a[size] for a, b in zip(ends[first], ends[other], strict=True)])
+            for size in ends[first][0]
+        }
+        for other in others
+    }
 
 
 def _summary_of_round(number: int, rows: Sequence[Sequence[Mapping[str, Any]]]) -> Figures:

@@ -38,18 +38,26 @@ INK, FAINT = "#333333", "#d8d8d8"
 def draw_curves(figures: Mapping[str, Any], file: Path, title: str) -> None:
     """Writes the curves of all arms over the updates of p: mean over the seeds, and a band from least to most."""
     with _plain_style() as pyplot:
-        canvas, axes = pyplot.subplots(2, 2, figsize=(9, 6.6), layout="constrained", sharex=True)
+        canvas, axes = pyplot.subplots(2, 2, figsize=(9, 6.6), layout="constrained")
         arms = figures["arms"].values()
+        by_size = any("bounds" in arm for arm in arms)
         for axis, (name, label) in zip(axes.flat, PANELS.items(), strict=True):
             for place, arm in enumerate(arms):
-                _curve(axis, arm, name, place)
+                if name == "bound" and by_size:
+                    _bound_curve(axis, arm, place)
+                else:
+                    _curve(axis, arm, name, place)
             axis.set_title(label, loc="left", fontsize=9.5, fontweight="bold")
             axis.grid(axis="y", color=FAINT, linewidth=0.6)
             axis.set_ylabel("tokens" if name == "length" else "nats a problem")
         steps = sorted({row["steps"] for arm in arms for row in arm["rounds"]})
-        for axis in axes[-1]:
+        for axis in axes.flat:
+            if by_size and axis is axes[0, 1]:
+                _axis_of_sizes(axis, next(list(arm["bounds"]["last"]) for arm in arms if "bounds" in arm))
+                continue
             axis.set_xticks(steps)
-            axis.set_xlabel("updates of p; the first point is the cold start")
+            if axis in axes[-1]:
+                axis.set_xlabel("updates of p; the first point is the cold start")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         canvas.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
         canvas.suptitle(f"{title}: mean of {_seeds(figures)}, bands from the least to the most", fontsize=10)
@@ -113,6 +121,25 @@ def _curve(axis: Any, arm: Mapping[str, Any], name: str, place: int) -> None:
     axis.fill_between(
         steps, [v["low"] for _, v in points], [v["high"] for _, v in points], color=colour, alpha=0.18, linewidth=0
     )
+
+
+def _bound_curve(axis: Any, arm: Mapping[str, Any], place: int) -> None:
+    """The bound after the last round by K; the band is from least to most over the seeds."""
+    if "bounds" not in arm:
+        return
+    colour, values = COLOURS[place % len(COLOURS)], arm["bounds"]["last"]
+    known = {int(size): value for size, value in values.items() if value["mean"] is not None}
+    means = [value["mean"] for value in known.values()]
+    axis.plot(list(known), means, color=colour, marker=MARKERS[place % len(MARKERS)], markersize=4.5)
+    lows, highs = ([value[end] for value in known.values()] for end in ("low", "high"))
+    axis.fill_between(list(known), lows, highs, color=colour, alpha=0.18, linewidth=0)
+
+
+def _axis_of_sizes(axis: Any, sizes: Sequence[str]) -> None:
+    axis.set_xscale("log")
+    axis.set_xticks([int(size) for size in sizes], sizes)
+    axis.minorticks_off()
+    axis.set_xlabel("K, samples a problem, after the last round")
 
 
 def _dots(axis: Any, value: Mapping[str, Any] | None, row: int) -> None:

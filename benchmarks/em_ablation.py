@@ -14,8 +14,9 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks._em_arms import CONVERGENCE, REWARDS, ArmError, arm_of, run_arms, seeds_of
-from benchmarks._em_figures import closing_view, figures
+from benchmarks._em_arms import CONVERGENCE, REWARDS, Arm, ArmError, arm_of, run_arms, seeds_of
+from benchmarks._em_bounds import SIZES, curves_of
+from benchmarks._em_figures import Curves, closing_view, figures
 from benchmarks._em_plot import draw_curves, draw_ends
 from selfplay.cli.run import launch_run
 from selfplay.cli.shared import load_recipe_file
@@ -37,7 +38,8 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     except (ArmError, RecipeError) as error:
         _say(str(error))
         raise SystemExit(UNUSABLE) from error
-    found = figures(folder, arms, seeds, asked.rewards)
+    curves = _curves(folder, arms, seeds, asked.bound_samples) if asked.bound_samples else None
+    found = figures(folder, arms, seeds, asked.rewards, curves)
     write_json(folder / f"{kind}.json", found)
     (draw_ends if asked.rewards else draw_curves)(found, folder / f"{kind}.svg", recipe.name)
     Console(stderr=True).print(closing_view(found))
@@ -52,8 +54,32 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", default="0,1,2", help="as in 0,1,2")
     parser.add_argument("--out", type=Path, help="where the runs go; default runs/NAME-em-ablation")
     parser.add_argument("--rewards", action="store_true", help="the alternatives to the summed reward")
+    parser.add_argument(
+        "--bound-samples",
+        type=_sizes,
+        default=SIZES,
+        metavar="K,K,...",
+        help="K of the bound's curve, 8,32,128,512,1024 by default; 0 leaves it at what the runs took",
+    )
     parser.add_argument("--arm", action="append", default=[], metavar="NAME:a.b=value,...", help="one more arm")
     return parser
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    sizes = sorted({int(part) for part in text.split(",")} - {0})
+    if sizes and sizes[0] < 0:
+        raise ValueError("a number of samples is negative")
+    return tuple(sizes)
+
+
+def _curves(folder: Path, arms: Sequence[Arm], seeds: Sequence[int], sizes: Sequence[int]) -> Curves:
+    """The bounds of all runs; those of a seed share the rationales that one and the same q has drawn."""
+    found: dict[str, list[dict[str, dict[str, float]]]] = {arm.name: [] for arm in arms}
+    for seed in seeds:
+        for arm in arms:
+            _say(f"bounds at K = {max(sizes)}: seed {seed}, {arm.name}")
+            found[arm.name].append(curves_of(folder / f"seed-{seed}" / arm.name, sizes))
+    return found
 
 
 def _start(recipe: Recipe, folder: Path, reuse: Path | None, until: str | None) -> None:

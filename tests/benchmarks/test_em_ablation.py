@@ -194,6 +194,29 @@ def test_figures_hold_each_seed_and_the_order_that_was_found(recipe: Path, tmp_p
     json.dumps(found, allow_nan=True)
 
 
+def test_curves_of_the_bound_take_the_place_of_the_rounds_own(recipe: Path, tmp_path: Path) -> None:
+    run(recipe, tmp_path / "out", Runs(), [0, 1])
+    levels = {"e_step": 10.0, "frozen": 11.0, "with_z": 10.5, "without_z": 8.0}
+    curves = {
+        arm: [
+            {when: {"8": level + seed, "512": level + seed / 2 - 1} for when in ("cold_start", "last")}
+            for seed in (0, 1)
+        ]
+        for arm, level in levels.items()
+    }
+    found = figures(tmp_path / "out", CONVERGENCE, [0, 1], downstream=False, curves=curves)
+    frozen = found["arms"]["frozen"]
+    assert [row["bound"]["mean"] for row in frozen["rounds"]] == [10.25, None, 10.25]
+    assert frozen["bounds"]["last"]["8"]["mean"] == 11.5
+    assert frozen["bounds"]["last"]["512"]["interval"]["low"] < 10.0
+    assert found["leads"]["with_z"]["512"]["mean"] == 0.5
+    assert found["orders"]["bound"]["best_first"] == ["without_z", "e_step", "with_z", "frozen"]
+    draw_curves(found, tmp_path / "curves.svg", "small")
+    words = "".join(ElementTree.parse(tmp_path / "curves.svg").getroot().itertext())
+    assert "K, samples a problem" in words
+    assert "512" in words
+
+
 def test_margins_count_seeds_and_not_means() -> None:
     arms = {
         "a": {"rounds": [{"joint_nll": spread([1.0, 5.0, 5.0])}]},

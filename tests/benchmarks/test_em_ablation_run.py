@@ -29,7 +29,7 @@ def em_ablation(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.long
 def test_the_comparison_goes_on_after_a_kill_and_ends_with_figures_and_curves(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = (SMALL, *TINY, "--seeds", "0", "--out", out)
+    arguments = (SMALL, *TINY, "--seeds", "0", "--bound-samples", "2,4", "--out", out)
     process = subprocess.Popen(command(*arguments), cwd=ROOT, env=environment(), stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 400
     while not (out / "seed-0" / "frozen" / "stages").exists():
@@ -46,6 +46,10 @@ def test_the_comparison_goes_on_after_a_kill_and_ends_with_figures_and_curves(tm
     assert all(len(arm["rounds"]) == 2 for arm in found["arms"].values())
     start = {arm: found["arms"][arm]["rounds"][0]["joint_nll"]["mean"] for arm in ("e_step", "frozen", "with_z")}
     assert len(set(start.values())) == 1, "the three arms with rationales begin at one cold start"
+    bounds = {arm: found["arms"][arm]["bounds"]["last"] for arm in found["arms"]}
+    assert all(list(by_size) == ["2", "4"] for by_size in bounds.values())
+    assert bounds["without_z"]["2"]["mean"] == bounds["without_z"]["4"]["mean"]
+    assert set(found["leads"]) == {"frozen", "with_z", "without_z"}
     assert (out / "em-ablation.svg").stat().st_size > 10_000
     assert json.loads(done.stdout) == found
     assert "E-step frozen" in done.stderr
