@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks._em_draw import draw_many
 from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef, Sample, Sampling, Segment
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.files import read_json, write_json
 from selfplay.run.records import Seed
 from selfplay.run.seeding import derive
-from selfplay.run.store import ShardStore
+from selfplay.run.store import ShardStore, content_key
 from selfplay.run.tables import read_table
 from selfplay.synthesis.cold_start import PROMPT_MODEL, RATIONALE_MODEL, ModelPair
 from selfplay.synthesis.em import measured_pairs
@@ -97,13 +99,18 @@ def _engine(recipe: Recipe, model: ModelRef, store: ShardStore) -> ShardedEngine
 def _draw(recipe: Recipe, q: ModelRef, pairs: Sequence[Seed], count: int, store: ShardStore) -> list[list[Sample]]:
     """`count` rationales a pair from q itself; each pair has a seed of its own, whatever the others are."""
     sampling = Sampling.of(recipe.em.sampling, temperature=1.0)
-    engine = _engine(recipe, q, store)
-    return [
-        engine.generate(
-            [for_rationale_model(recipe, pair)] * count, sampling, derive(recipe.seed, "bounds", pair.id, count)
-        )
-        for pair in pairs
-    ]
+    found = []
+    for pair in pairs:
+        prompt, seed = for_rationale_model(recipe, pair), derive(recipe.seed, "bounds", pair.id)
+        key = content_key("draw many", q.fingerprint, sampling.known(), prompt, count, seed)
+        if not store.has(key):
+            store.put(key, [asdict(sample) for sample in draw_many(q, prompt, sampling, count, seed)])
+        found.append([_sample(row) for row in store.read(key)])
+    return found
+
+
+def _sample(row: Mapping[str, Any]) -> Sample:
+    return Sample(row["text"], tuple(row["token_ids"]), row["complete"], logprobs=tuple(row["logprobs"]))
 
 
 def log_weights(recipe: Recipe, p: ShardedEngine, pair: Seed, samples: Sequence[Sample]) -> list[float]:

@@ -34,14 +34,14 @@ def whole_run(folder: Path, row: Row, domain: dict[str, Any], training: dict[str
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
     seeds = {"kind": "file", "train": "train.jsonl", "heldout": "heldout.jsonl"}
     sampling = {"temperature": 0.7, "max_new_tokens": 96}
-    fit = {"max_steps": 160, "per_device_train_batch_size": 16, "learning_rate": 6.0e-3, "warmup_steps": 10}
+    fit = {"max_steps": 120, "per_device_train_batch_size": 16, "learning_rate": 6.0e-3, "warmup_steps": 10}
     votes = {"samples": 4, "min_agreement": 0.25, "ties": "first", "tests": 2, "min_tests": 1, "drop": []}
     recipe = {
         "name": "kinds",
         "compute": {"device": "cpu", "workers": 1},
-        "model": {"kind": "scratch", "hidden_size": 64, "vocabulary": 360, "args": fit | {"max_steps": 360}},
+        "model": {"kind": "scratch", "hidden_size": 64, "vocabulary": 360, "args": fit | {"max_steps": 240}},
         "domains": {"own": {"seeds": seeds, "solver_template": "{problem}"} | domain},
-        "cold_start": {"prompt_model_args": fit, "rationale_model_args": fit | {"max_steps": 20}},
+        "cold_start": {"prompt_model_args": fit, "rationale_model_args": fit | {"max_steps": 10}},
         "em": {"rounds": 0, "heldout_pairs": 2, "bound_samples": 2, "sampling": sampling},
         "synthesis": {"prompts": 32, "sampling": sampling},
         "curation": {"near_duplicate_jaccard": 1, "decontamination_ngram": 0},

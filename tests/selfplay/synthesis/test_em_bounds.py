@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks import _em_draw
 from benchmarks._em_bounds import InThisProcess, curve, log_weights, nested_bounds
+from benchmarks._em_draw import draw_many
 from benchmarks._em_figures import leads
 from selfplay import formats
 from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef, Sample, Sampling, Segment
+from selfplay.engines.hf_engine import prompt_ids
+from selfplay.engines.hf_scoring import score_sequences
+from selfplay.engines.loading import load
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.records import Seed
 from selfplay.run.store import ShardStore
@@ -71,7 +77,10 @@ def test_log_q_is_that_of_the_draw_and_equal_rationales_are_scored_once(
     recipe: Recipe, tiny_model: ModelRef, tmp_path: Path
 ) -> None:
     engine = ShardedEngine(tiny_model, recipe.engine, InThisProcess(), ShardStore(tmp_path))  # type: ignore[arg-type]
-    drawn = engine.generate([for_rationale_model(recipe, PAIR)] * 3, Sampling.of(recipe.em.sampling), 1)
+    drawn = draw_many(tiny_model, for_rationale_model(recipe, PAIR), Sampling.of(recipe.em.sampling), 3, seed=1)
+    again = draw_many(tiny_model, for_rationale_model(recipe, PAIR), Sampling.of(recipe.em.sampling), 3, seed=1)
+    assert again == drawn
+    assert len({one.token_ids for one in drawn}) == 3
     # An untrained model writes no whole rationale: its ids stand for those of one.
     block = formats.rationale_block("x")
     whole = [Sample(block, one.token_ids, True, logprobs=one.logprobs) for one in (*drawn, drawn[0])]
@@ -87,3 +96,20 @@ def test_without_rationales_every_k_is_exact(recipe: Recipe, tiny_model: ModelRe
     found = curve(recipe, ModelPair(tiny_model, None), [PAIR], (8, 32), ShardStore(tmp_path))
     assert set(found) == {"8", "32"}
     assert found["8"] == found["32"] > 0
+
+
+def test_rows_that_have_ended_are_dropped_and_the_others_go_on(tiny_model: ModelRef, monkeypatch: Any) -> None:
+    """With many ends most rows are short; each keeps its own ids, and their log-probabilities are the model's."""
+    network, tokenizer = load(tiny_model, "cpu")
+    ends = list(range(0, len(tokenizer), 4))
+    monkeypatch.setattr(_em_draw, "end_ids", lambda *_: ends)
+    drawn = draw_many(tiny_model, "Explain.", Sampling(1.0, 12), 40, seed=3)
+    assert len({len(one.token_ids) for one in drawn}) > 4
+    assert {one.complete for one in drawn} == {True, False}
+    encoded = prompt_ids(tokenizer, "Explain.", False)
+    longest = max(drawn, key=lambda one: len(one.token_ids))
+    for one in (drawn[0], drawn[-1], longest):
+        ids = [*encoded, *one.token_ids]
+        [[total]] = score_sequences(network, [(ids, [(len(encoded), len(ids))])], 4096) if one.token_ids else [[0.0]]
+        assert sum(one.logprobs) == pytest.approx(total, abs=1e-3)
+        assert not set(one.token_ids) & set(ends)
