@@ -153,22 +153,25 @@ def _rated(folder: Path, contest: str, tried: Mapping[str, TriedProblem]) -> tup
     changes = _result(folder / f"{contest}.ratings.json", list)
     where = f"contest {contest}"
     try:
-        before = {str(one["handle"]): float(one["oldRating"]) for one in changes}
+        # A newcomer's rating is 0 there, whatever he is worth: he has none.
+        before = {str(one["handle"]): old for one in changes if (old := float(one["oldRating"]))}
         scores = {
             str(row["party"]["members"][0]["handle"]): (float(row["points"]), -float(row["penalty"]))
             for row in standings["rows"]
             if row["party"].get("participantType", "CONTESTANT") == "CONTESTANT" and len(row["party"]["members"]) == 1
         }
         points = {str(one["index"]): float(one.get("points") or 1.0) for one in standings["problems"]}
-        by_points = standings["contest"].get("type") == "CF"
+        kind = standings["contest"].get("type")
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise _Unusable(f"{where}: its files have not the shape of the API's answers ({error!r})") from error
+    if kind not in ("CF", "ICPC"):
+        raise _Unusable(f"{where}: is of the type {str(kind)[:20]}, where a problem may be solved in part")
     handles = sorted(scores.keys() & before.keys())
     if not handles:
         raise _Unusable(f"{where}: nobody has both a place in the standings and a rating")
     if unknown := sorted(tried.keys() - points.keys()):
         raise _Unusable(f"{where}: has no problem {', '.join(unknown)}; it has {', '.join(points)}")
-    own = _score(tried, points, by_points)
+    own = _score(tried, points, kind == "CF")
     better = sum(scores[handle] > own for handle in handles)
     equal = sum(scores[handle] == own for handle in handles)
     rank = 1.0 + better + equal / 2.0

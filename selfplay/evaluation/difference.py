@@ -17,6 +17,8 @@ Values = Mapping[str, Mapping[str, float | None]]
 """For each suite, a value for each problem by its id; None where none could be checked."""
 
 LEVEL = 0.05
+FEWEST = 6
+"""Problems below which even the same difference on each comes about by chance in more than 5% of all sign changes."""
 SEEN = 0.01
 """The difference, 1 point, for which it is said how many problems would show it."""
 _Z_INTERVAL, _Z_POWER = 1.959964, 0.841621
@@ -35,7 +37,10 @@ class Difference:
     p: float
     """Two-sided, by permutation: the signs of the differences are exchanged at random."""
     times: float
-    """How many times as many problems would show a difference of 1 point in 80% of such comparisons; nan for none."""
+    """How many times as many problems would show a difference of 1 point in 80% of such comparisons; nan where these
+    problems cannot say it: none of them differs, or some suite has only one."""
+    changed: int
+    """Problems on which the models differ."""
 
     @property
     def told_apart(self) -> bool:
@@ -47,7 +52,7 @@ class Difference:
         """As a person would say it of the second model."""
         if not self.n:
             return "no problem was measured for both"
-        if self.value == self.low == self.high == 0:
+        if not self.changed:
             return f"the same on each of {self.n} problems"
         shown = f"{abs(self.value) * 100:.1f} points"
         if self.told_apart:
@@ -59,7 +64,11 @@ class Difference:
 
     @property
     def _needed(self) -> str:
-        if not math.isfinite(self.times) or self.times <= 1:
+        if self.n < FEWEST:
+            return f"with fewer than {FEWEST} problems no difference can be"
+        if not math.isfinite(self.times):
+            return "how many problems would show 1 point cannot be said from these"
+        if self.times <= 1:
             return "a difference of 1 point would most likely have been seen"
         times = f"{self.times:,.0f}" if self.times >= 10 else f"{self.times:.1f}"
         return f"{times} times as many problems would be needed to see 1 point"
@@ -77,11 +86,18 @@ def difference(first: Values, second: Values, resamples: int, seed: int) -> Diff
     strata = [_paired(first[suite], second[suite]) for suite in first if suite in second]
     strata = [values for values in strata if values.size]
     if not strata:
-        return Difference(math.nan, math.nan, math.nan, 0, math.nan, math.nan)
+        return Difference(math.nan, math.nan, math.nan, 0, math.nan, math.nan, 0)
     found = stratified_estimate([list(values) for values in strata], resamples, seed)
-    variance = sum(float(values.var(ddof=1)) / values.size for values in strata if values.size > 1) / len(strata) ** 2
-    times = variance * ((_Z_INTERVAL + _Z_POWER) / SEEN) ** 2 if variance else math.nan
-    return Difference(found.value, found.low, found.high, found.n, _p_value(strata, resamples, seed), times)
+    p = _p_value(strata, resamples, seed)
+    changed = sum(int(np.count_nonzero(values)) for values in strata)
+    return Difference(found.value, found.low, found.high, found.n, p, _times(strata), changed)
+
+
+def _times(strata: list[Floats]) -> float:
+    if min(values.size for values in strata) < 2:
+        return math.nan
+    variance = sum(float(values.var(ddof=1)) / values.size for values in strata) / len(strata) ** 2
+    return variance * ((_Z_INTERVAL + _Z_POWER) / SEEN) ** 2 or math.nan
 
 
 def _paired(first: Mapping[str, float | None], second: Mapping[str, float | None]) -> Floats:

@@ -16,7 +16,8 @@ FAMILIES = {
     "qwen3_moe": {"qk_norm": True},
 }
 """By `model_type`, whose layers have these parts alone; another architecture is planned by no formula of this one."""
-MLP = ("gate_proj", "up_proj", "down_proj")
+ATTENTION, MLP, ROUTER = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj"), "gate"
+"""Names of linear layers; peft's `all-linear` is all of them."""
 LARGEST = 2**40
 """No size in a configuration is larger."""
 
@@ -93,20 +94,27 @@ class Architecture:
         return 2 * self.key_value * self.layers
 
     def adapter(self, rank: int, modules: Collection[str]) -> int:
-        """Parameters of a LoRA adapter: rank x (in + out) for each linear layer that it is put on."""
+        """Parameters of a LoRA adapter: rank x (in + out) for each linear layer that it is put on, and each expert's.
+
+        Experts are packed into two tensors: peft takes `gate_proj` and `up_proj` as one of twice the rank. `gate` is
+        the router, which `all-linear` takes in, too.
+        """
         hidden, wide = self.hidden, self.intermediate
-        shapes = {
-            "q_proj": (hidden, self.query),
-            "k_proj": (hidden, self.key_value),
-            "v_proj": (hidden, self.key_value),
-            "o_proj": (self.query, hidden),
-            "gate_proj": (hidden, wide),
-            "up_proj": (hidden, wide),
-            "down_proj": (wide, hidden),
+        sizes = {
+            "q_proj": hidden + self.query,
+            "k_proj": hidden + self.key_value,
+            "v_proj": hidden + self.key_value,
+            "o_proj": self.query + hidden,
         }
-        # Experts are packed into one tensor, on which peft's target_modules puts nothing.
-        chosen = [name for name in shapes if name in modules and not (self.experts and name.endswith(MLP))]
-        return self.layers * rank * sum(sum(shapes[name]) for name in chosen)
+        if self.experts:
+            sizes |= {
+                "up_proj": self.experts * 2 * (hidden + 2 * wide),
+                "down_proj": self.experts * (wide + hidden),
+                ROUTER: hidden + self.experts,
+            }
+        else:
+            sizes |= dict.fromkeys(MLP, hidden + wide)
+        return self.layers * rank * sum(size for name, size in sizes.items() if name in modules)
 
 
 def of_config(config: Mapping[str, Any], name: str) -> Architecture:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from selfplay.planning.architecture import Architecture
+from selfplay.planning.architecture import ATTENTION, MLP, ROUTER, Architecture
 from selfplay.planning.memory import Terms
 from selfplay.planning.speed import Speed
 
@@ -30,7 +30,7 @@ class Named:
             return self.sizes.parameters
         rank = self.lora.get("r", 8)
         modules = self.lora.get("target_modules") or ("q_proj", "v_proj")
-        everywhere = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+        everywhere = (*ATTENTION, *MLP, ROUTER)
         return self.sizes.adapter(int(rank), everywhere if modules == "all-linear" else tuple(modules))
 
 

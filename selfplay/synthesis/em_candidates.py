@@ -201,13 +201,14 @@ def selection(weighed: Weighed, problems: Mapping[str, str]) -> dict[str, float]
     chosen = [c for c in candidates if c.chosen for _ in range(times.get(c.id, 1))]
     if not chosen:
         return {}
-    means = [statistics.fmean(c.reward for c in group) for group in _pairs(whole)]
+    means = {group[0].seed_id: statistics.fmean(c.reward for c in group) for group in _pairs(whole)}
     row = {
         "reward": statistics.fmean(c.reward for c in chosen),
-        "reward_mean": statistics.fmean(means),
+        "reward_mean": statistics.fmean(means.values()),
         "reward_log_p_rationale": statistics.fmean(c.log_p_rationale for c in chosen),
         "reward_log_p_problem": statistics.fmean(c.log_p_problem for c in chosen),
-        "acceptance_margin": statistics.fmean(c.reward for c in chosen) - statistics.fmean(means),
+        # Each against the candidates of its own pair: pairs without a choice have a mean, too.
+        "acceptance_margin": statistics.fmean(c.reward - means[c.seed_id] for c in chosen),
         "whole_share": len(whole) / len(candidates),
         "chosen_length": statistics.fmean(len(c.token_ids) for c in chosen),
         "candidates_length": statistics.fmean(len(c.token_ids) for c in whole),

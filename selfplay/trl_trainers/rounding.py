@@ -64,7 +64,8 @@ def stochastically(values: torch.Tensor, dtype: torch.dtype, generator: torch.Ge
     bits = nearest.view(torch.int16)
     # At zero the neighbour is the smallest number with the sign of the error.
     smallest = torch.where(error < 0, -(2**15) + 1, 1).to(torch.int16)
-    outward = torch.where(back == 0, error != 0, error * back > 0)
+    # By their signs, since the product of tiny numbers is 0.
+    outward = torch.where(back == 0, error != 0, (error != 0) & (torch.signbit(error) == torch.signbit(back)))
     step = torch.where(outward, bits + 1, bits - 1).to(torch.int16)
     other = torch.where(back == 0, smallest, step).view(dtype).float()
     chance = (error / (other - back)).nan_to_num(0.0)

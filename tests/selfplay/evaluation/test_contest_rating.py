@@ -148,3 +148,21 @@ def test_the_command_reads_an_evaluation(tmp_path: Path) -> None:
     assert "model: 1500 [1500, 1500], the mean over 1 contests" in done.output
     refused = CliRunner().invoke(app, ["rate", str(named), "--standings", str(tmp_path), "--suite", "other"])
     assert "has no suite other; it has codeforces" in refused.stderr
+
+
+def test_newcomers_have_no_rating(tmp_path: Path) -> None:
+    """The API says 0 of whoever has none yet; they may be as good as anyone."""
+    write_contest(tmp_path, 1, [(2.0, 0.0), (0.0, 0.0), (2.0, 0.0), (2.0, 0.0)], [1500, 1500, 0, 0])
+    [found] = rate(tmp_path, {"1": {"A": TriedProblem(True, 0)}}, 10, 0).contests
+    assert (found.people, found.rank) == (2, 2.0)
+    assert found.rating == pytest.approx(1500, abs=1e-3)
+
+
+def test_contests_with_points_for_parts_are_not_rated(tmp_path: Path) -> None:
+    """Under IOI rules people have points, of which a model's solved problems say nothing."""
+    write_contest(tmp_path, 1, [(100.0, 0.0)], [1500], kind="IOI")
+    write_contest(tmp_path, 2, [(1.0, 0.0)], [1500])
+    tried = {str(number): {"A": TriedProblem(True, 0)} for number in (1, 2)}
+    found = rate(tmp_path, tried, 10, 0)
+    assert [one.contest for one in found.contests] == ["2"]
+    assert "IOI" in found.failed["1"]

@@ -79,6 +79,28 @@ def test_few_problems_tell_nothing_apart() -> None:
     found = difference(values([0.0] * 3), values([1.0] * 3), 500, 0)
     assert found.p == 0.25
     assert not found.told_apart
+    assert found.sentence.endswith("; with fewer than 6 problems no difference can be")
+    # Nor does one problem on which all changed say that a point would have been seen.
+    assert difference(values([0.0]), values([1.0]), 500, 0).sentence.endswith("problems no difference can be")
+    assert difference(values([0.0] * 6), values([1.0] * 6), 500, 0).told_apart
+
+
+def test_what_changed_on_every_problem_is_not_the_same() -> None:
+    # Constant within each suite, and of opposite signs: mean and interval are 0.
+    first = values([0.0] * 4, "s") | values([0.5] * 4, "t")
+    second = values([0.5] * 4, "s") | values([0.0] * 4, "t")
+    found = difference(first, second, 500, 0)
+    assert (found.value, found.low, found.high, found.changed) == (0.0, 0.0, 0.0, 8)
+    assert found.sentence.startswith("cannot be told apart on 8 problems")
+    assert found.sentence.endswith("cannot be said from these")
+
+
+def test_a_suite_of_one_problem_says_nothing_of_how_problems_differ() -> None:
+    rng = random.Random(1)
+    many: list[float | None] = [rng.choice([0.0, 1.0]) for _ in range(40)]
+    found = difference(values([0.5] * 40, "s") | values([0.0], "t"), values(many, "s") | values([0.25], "t"), 500, 0)
+    assert math.isnan(found.times)
+    assert "times as many" not in found.sentence
 
 
 def test_as_many_problems_as_it_says_show_a_point() -> None:

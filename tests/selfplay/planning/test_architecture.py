@@ -10,6 +10,7 @@ import pytest
 from selfplay.config.section import PretrainedModel, ScratchModel
 from selfplay.planning.architecture import Architecture, UnknownArchitecture, of_config
 from selfplay.planning.known_models import KNOWN, architecture_of
+from selfplay.planning.need import Named
 
 PUBLISHED = {
     "Qwen/Qwen3-0.6B": 0.6e9,
@@ -64,6 +65,22 @@ def test_adapters_have_the_parameters_of_peft(modules: list[str]) -> None:
         adapted = get_peft_model(network, LoraConfig(r=4, target_modules=modules))
     found = of_config(SMALL | {"model_type": "qwen3", "head_dim": 16}, "model")
     assert found.adapter(4, modules) == adapted.get_nb_trainable_parameters()[0]
+
+
+@pytest.mark.parametrize("modules", ["all-linear", ["q_proj", "down_proj"], ["gate_proj", "up_proj", "gate"]])
+def test_adapters_of_experts_have_the_parameters_of_peft(modules: str | list[str]) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+
+    experts = {"head_dim": 16, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 48}
+    with torch.device("meta"):
+        network = AutoModelForCausalLM.from_config(CONFIG_MAPPING["qwen3_moe"](**SMALL, **experts))
+        # Without a task's class, `all-linear` would take in the output layer.
+        adapted = get_peft_model(network, LoraConfig(r=4, target_modules=modules, task_type="CAUSAL_LM"))
+    sizes = of_config(SMALL | experts | {"model_type": "qwen3_moe"}, "model")
+    named = Named("model", "model", sizes, "bfloat16", {"r": 4, "target_modules": modules})
+    assert named.trained == adapted.get_nb_trainable_parameters()[0]
 
 
 def test_active_parameters_are_those_of_the_name() -> None:

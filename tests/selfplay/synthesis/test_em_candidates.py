@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from selfplay.config.em import EM
 from selfplay.run.records import Candidate
-from selfplay.synthesis.em_candidates import NEVER, assign_hard, assign_soft, normalised, resample, selection
+from selfplay.synthesis.em_candidates import NEVER, Weighed, assign_hard, assign_soft, normalised, resample, selection
 from selfplay.synthesis.likelihood import Joint
 from tests.selfplay.synthesis.table_model import random_case
 
@@ -164,9 +164,14 @@ def test_what_was_chosen_is_measured_by_its_copies() -> None:
     assert soft["chosen_length"] == pytest.approx((4 + 8 + 6) / 3)
 
 
-def assign_hard_all(rows: list[Candidate]) -> Any:
-    from selfplay.synthesis.em_candidates import Weighed
+def test_the_margin_is_against_the_candidates_of_the_same_pairs() -> None:
+    rows = [row("a", 0, -2.0), row("a", 1, -4.0), row("b", 0, -60.0), row("b", 1, -80.0)]
+    found = selection(Weighed(assign_hard(rows, EM(min_reward=-50.0)), []), {"a": "x", "b": "y"})
+    assert (found["reward"], found["reward_mean"]) == (-2.0, (-3.0 - 70.0) / 2)
+    assert found["acceptance_margin"] == 1.0
 
+
+def assign_hard_all(rows: list[Candidate]) -> Any:
     return Weighed(assign_hard(rows, EM()), [])
 
 

@@ -155,6 +155,14 @@ def test_rounding_by_chance_keeps_the_mean_and_takes_neighbours_alone() -> None:
     assert (stochastically(values, torch.float16, torch.Generator())[5] == 65504.0).all()
 
 
+@pytest.mark.parametrize("value", [1.00123e-30, -3.0037e-24, -1.00123e-37, 7.011e-22])
+def test_rounding_by_chance_keeps_the_mean_of_tiny_weights(value: float) -> None:
+    values = torch.full((20_000,), value)
+    drawn = stochastically(values, torch.bfloat16, torch.Generator().manual_seed(0)).double()
+    assert drawn.unique().numel() == 2
+    assert float(drawn.mean()) == pytest.approx(float(values[0]), rel=2e-4)
+
+
 @pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
 def test_rounded_weights_are_the_same_for_a_seed_and_lose_no_more(tiny_model: ModelRef, rounding: Rounding) -> None:
     def rounded(seed: int) -> dict[str, torch.Tensor]:
