@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+from benchmarks._labelled_mutants import in_words, of_quantities, of_vectors, with_dots
+
 Mutator = Callable[[str, random.Random], Iterator[str]]
 
 _NUMBER = re.compile(r"-?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)")
@@ -625,6 +627,21 @@ def said(gold: str, rng: random.Random) -> Iterator[str]:
     yield from (form.format(gold) for form in forms)
 
 
+def quantities(gold: str, rng: random.Random) -> Iterator[str]:
+    """A quantity with another value, or with none."""
+    return of_quantities(gold, value_of(gold), rng)
+
+
+def number_words(gold: str, rng: random.Random) -> Iterator[str]:
+    """Another number in words."""
+    return in_words(gold, value_of(gold), rng)
+
+
+def dots(gold: str, rng: random.Random) -> Iterator[str]:
+    """Dots that lead elsewhere."""
+    return with_dots(gold, value_of(gold), rng)
+
+
 BOXED: dict[str, Mutator] = {
     "sign": sign,
     "digit": digit,
@@ -642,6 +659,10 @@ BOXED: dict[str, Mutator] = {
     "equations": labels,
     "unseen parts": unseen,
     "choice": choice,
+    "quantities": quantities,
+    "numbers in words": number_words,
+    "dots": dots,
+    "vectors": of_vectors,
 }
 SAID: dict[str, Mutator] = {"choices in a text": said_choice, "words in a text": said}
 

@@ -141,7 +141,8 @@ def _batch(verifier: MathVerifier, pairs: Sequence[Pair]) -> tuple[float, float,
 def _worker_cpu_s(verifier: MathVerifier) -> float:
     """Returns the processor seconds of the workers' children so far, of those that were renewed too."""
     ticks = 0
-    for worker in verifier._pool._idle:
+    pools = (verifier._comparer._readers, verifier._comparer._algebra)
+    for worker in (worker for pool in pools for worker in pool._idle):
         keeper = worker.process.pid
         ticks += sum(_ticks(keeper)[2:])
         for child in Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split():

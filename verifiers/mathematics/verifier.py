@@ -47,7 +47,7 @@ class MathVerifier(FinalAnswerVerifier):
         )
         super().__init__(comparer)
         rules = f"{percent_is_number:d}{require_box:d}"
-        self.fingerprint = f"math/6/{rules}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
+        self.fingerprint = f"math/7/{rules}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
 
     def compare(self, first: str, second: str) -> Comparison:
         """Compares two answers, symmetrically, without looking for them in a text."""

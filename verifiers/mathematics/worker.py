@@ -18,6 +18,7 @@ from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.reading.form import fault_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.spelling import squeezed
+from verifiers.mathematics.said_values import value_said
 from verifiers.patterns import linear
 from verifiers.pool.serving import serve
 
@@ -51,7 +52,12 @@ def _judge(question: Question) -> Reply:
     found, reason = _answer_in(question["completion"], gold, question["box"])
     if found is None:
         return {"status": "no_answer", "reason": reason}
-    return {"answer": found, "gold": gold, **_faults_told(found, gold, _by_rules(found, gold, question))}
+    rules = _by_rules(found, gold, question)
+    if not rules["equal"] and not question["library"] and ("=" in found or "equiv" in found or "≡" in found):
+        said = value_said(found, _form(_shown(gold, question)), lambda text: _form(_shown(text, question)))
+        if said != found:
+            found, rules = said, _by_rules(said, gold, question)
+    return {"answer": found, "gold": gold, **_faults_told(found, gold, rules)}
 
 
 def _rules(question: Question) -> Reply:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from verifiers.patterns import linear
 from verifiers.wording.cues import DENIAL, ENDING, FOREIGN_CUE, FOREIGN_LETTERS
+from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
 from verifiers.wording.vocabulary import BEFORE, SCALING, changes, denies, names_things, words_of
 
 CUE = linear.compile(
@@ -94,8 +95,10 @@ def announced(text: str) -> str | None:
     sentence = (rest[: end.start()] if end else rest).strip().strip("*").strip()
     if not sentence:
         return None
-    sentence = without_ending(sentence)
-    if not is_prose(sentence):
+    sentence = without_repetition(without_ending(sentence))
+    if says_otherwise(sentence):
+        return None
+    if not is_prose(sentence) or number_in_words(sentence) is not None:
         return sentence
     leading = _LEADING.match(sentence)
     if leading:
@@ -184,8 +187,9 @@ def last_value(text: str, announced: bool = False) -> str | None:
     """
     attained = _ATTAINED.search(text)
     text = text[: attained.start()] if attained and _VALUE.search(text[: attained.start()]) else text
+    text = without_repetition(text)
     items = [item for item in _items(text) if _is_formula(item.body)]
-    if not items:
+    if not items or says_otherwise(text[items[-1].start :]):
         return None
     group = [items[-1]]
     while len(group) < min(len(items), 50) and _belongs(text, items[-len(group) - 1], group, announced):

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from math import comb, factorial, gcd, sqrt
 
+from benchmarks._labelled_mutants import spoken
+
 Case = tuple[str, str, bool]
 Maker = Callable[[random.Random], Iterator[Case]]
 
@@ -127,10 +129,12 @@ def units(rng: random.Random) -> Iterator[Case]:
         "minus 1",
         "mod 7",
         "gross",
-        "in base 12",
+        "in base 7",
         "and a half",
         "but not quite",
     ):
+        if words == "in base 7" and value < 7:
+            continue
         yield str(value), rf"\boxed{{{value} \text{{ {words}}}}}", False
         yield str(value), rf"\boxed{{{value} {words}}}", False
         yield str(value), f"The answer is {value} {words}.", False
@@ -249,6 +253,104 @@ def languages(rng: random.Random) -> Iterator[Case]:
             yield value, said.format(chr(_DIGITS[name] + int(value[0])) + value[1:]), False
 
 
+def asked(rng: random.Random) -> Iterator[Case]:
+    """What a task asks for in several unknowns, and its value; an equation of a curve is answered by no number."""
+    value = rng.randint(11, 400)
+    x, y, z = rng.sample("abcmnpqrstuvwxyz", 3)
+    for left in (
+        f"{x}{y}",
+        f"{x}^2 + {y}^2",
+        f"{x} + {y} + {z}",
+        rf"\frac{{{x} + {y}}}{{{z}}}",
+        rf"\frac{{1}}{{{x}}} + \frac{{1}}{{{y}}}",
+        f"{x}_1 {x}_2",
+        rf"{x}_1 + {x}_2 + \cdots + {x}_9",
+        rf"{x}^2 + \frac{{1}}{{{x}^2}}",
+        rf"\vec{{{x}}} \cdot \vec{{{y}}}",
+        rf"|\vec{{{x}}} + \vec{{{y}}}|",
+        rf"\sqrt{{{x}^2 + {y}^2}}",
+        rf"10{x} + {y}",
+    ):
+        yield from _boxed(value, f"{left} = {value}", f"{left} = {value + 1}")
+        yield from (
+            (str(value), rf"\boxed{{{left} {sign} {value}}}", False) for sign in ("<", r"\ne", r"\equiv", "= -")
+        )
+        if "^2 +" in left:
+            yield f"{left} = {value}", rf"\boxed{{{value}}}", False
+    for left in (f"{value}{x}{y}", f"{x}{y} + {value}", f"-{x}{y}", f"2{x} + 2{y}", f"{x}^2", f"2{x}", f"{x} + 1"):
+        yield str(value), rf"\boxed{{{left} = {value}}}", False
+    yield str(value % 97), rf"\boxed{{{x} \equiv {value % 97} \pmod{{97}}}}", True
+    yield str(value), rf"\boxed{{{x} \equiv {value} \pmod{{{value}}}}}", False
+
+
+def number_words(rng: random.Random) -> Iterator[Case]:
+    """Numbers in words, alone and beside their figures."""
+    value = rng.choice([*range(2, 100), *(rng.randint(100, 999_999) for _ in range(50))])
+    said, other = spoken(value), spoken(value + rng.randint(1, 9))
+    for form in (
+        "{}",
+        r"\text{{{}}}",
+        r"{figures} ({})",
+        r"{figures} \text{{ ({})}}",
+        r"{figures}\ (\text{{{}}})",
+        "{} ({figures})",
+    ):
+        yield from _boxed(value, form.format(said, figures=value), form.format(other, figures=value))
+    yield str(value), f"The answer is {value} ({said}).", True
+    yield str(value), f"The answer is {value} ({other}).", False
+    yield str(value), f"The answer is {said}.", True
+    yield str(value), rf"\boxed{{{said} percent}}", False
+    yield str(value), rf"\boxed{{not {said}}}", False
+
+
+def dots(rng: random.Random) -> Iterator[Case]:
+    """Sums with dots, which can be worked out, and some that can't."""
+    first, step, count = rng.randint(1, 9), rng.randint(1, 9), rng.randint(5, 40)
+    terms = [first + step * at for at in range(count)]
+    dots = rng.choice([r"\cdots", r"\dots", "...", "…"])
+    left = f"{terms[0]} + {terms[1]} + {terms[2]} + {dots} + {terms[-1]}"
+    yield from _boxed(sum(terms), f"{left} = {sum(terms)}", f"{left} = {sum(terms) + step}")
+    if step > 1:
+        yield str(sum(terms)), rf"\boxed{{{left.replace(str(terms[-1]), str(terms[-1] + 1))} = {sum(terms)}}}", False
+    powers = [first * 2**at for at in range(count)]
+    left = f"{powers[0]} + {powers[1]} + {powers[2]} + {dots} + {powers[-1]}"
+    yield from _boxed(sum(powers), f"{left} = {sum(powers)}", f"{left} = {powers[-1]}")
+    squares = sum(at * at for at in range(1, count + 1))
+    yield from _boxed(squares, f"1^2 + 2^2 + {dots} + {count}^2 = {squares}", f"1^2 + 2^2 + {dots} + {count}^2 = 7")
+    yield from _boxed(r"\frac{n(n+1)}{2}", rf"1 + 2 + {dots} + n = \frac{{n^2+n}}{{2}}", rf"1 + 2 + {dots} + n = n^2")
+    yield from _boxed("n^2", f"1 + 3 + {dots} + (2n-1) = n^2", f"1 + 3 + {dots} + (2n+1) = n^2")
+    yield from _boxed(r"2^{n+1} - 1", rf"1 + 2 + 4 + {dots} + 2^n = 2 \cdot 2^n - 1", rf"1 + 2 + {dots} + 2^n = 2^n")
+    yield str(sum(terms)), rf"\boxed{{{dots} = {sum(terms)}}}", False
+
+
+def vectors(rng: random.Random) -> Iterator[Case]:
+    """Vectors as tuples, columns, sums of unit vectors, with and without a name."""
+    items = rng.sample([n for n in range(-30, 31) if n not in (0, 1)], 3)
+    for size in (2, 3):
+        right, wrong = items[:size], [items[1], items[0], *items[2:size]]
+        forms = [[_vector(kind, numbers) for kind in _VECTORS] for numbers in (right, wrong)]
+        for gold in forms[0]:
+            for good, bad in zip(*forms, strict=True):
+                yield from _boxed(gold, good, bad)
+            yield from _boxed(gold, rf"\vec{{v}} = {forms[0][0]}", rf"\vec{{v}} = {forms[1][0]}")
+            yield from _boxed(gold, rf"\vec{{a}} + \vec{{b}} = {forms[0][1]}", rf"2\vec{{a}} = {forms[0][1]}")
+
+
+_VECTORS = ("tuple", "angles", "column", "units")
+
+
+def _vector(kind: str, numbers: list[int]) -> str:
+    listed = ", ".join(map(str, numbers))
+    if kind == "tuple":
+        return f"({listed})"
+    if kind == "angles":
+        return rf"\langle {listed} \rangle"
+    if kind == "column":
+        return r"\begin{pmatrix} " + r" \\ ".join(map(str, numbers)) + r" \end{pmatrix}"
+    units = (r"\mathbf{i}", r"\mathbf{j}", r"\mathbf{k}")
+    return "".join(f"{number:+d}{unit}" for number, unit in zip(numbers, units, strict=False)).removeprefix("+")
+
+
 CLASSES: dict[str, Maker] = {
     "quantities": quantities,
     "labels": labels,
@@ -259,6 +361,10 @@ CLASSES: dict[str, Maker] = {
     "several": several,
     "orders": orders,
     "languages": languages,
+    "asked": asked,
+    "number words": number_words,
+    "dots": dots,
+    "vectors": vectors,
 }
 
 

@@ -25,8 +25,10 @@ from verifiers.mathematics.reading.form import Form, Judge, is_constant
 from verifiers.mathematics.reading.regions import rank_fractions, same_region
 from verifiers.mathematics.reading.spelling import OR
 from verifiers.mathematics.reading.tree import ordered, symbols
+from verifiers.patterns import linear
 from verifiers.programs.approximate import can_be_paired
 
+_OF_ONE_LETTER = linear.compile(r"\([A-Za-z]\)$")
 _FORMULAS = frozenset(("number", "formula", "unread"))
 _BRACKETS = frozenset(("()", "[]", "(]", "[)"))
 
@@ -66,8 +68,11 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         return numbers_agree(first, second)
     if "text" in kinds:
         return words(first.text) == words(second.text) != ""
-    if kinds <= _FORMULAS or kinds == {"matrix", "formula"}:
+    if kinds <= _FORMULAS or (kinds == {"matrix", "formula"} and not (first.items and second.items)):
         return _formulas(first, second, judge)
+    if first.items and second.items and "formula" in kinds and kinds & {"()", "[]", "matrix"}:
+        vector, other = (first, second) if first.kind == "formula" else (second, first)
+        return same(_as_tuple(vector, other), replace(other, region=None), judge)
     if "matrix" in kinds and kinds & _BRACKETS:
         return _matrix_and_tuple(first, second, judge)
     if kinds == {"order"} and first.operator != second.operator:
@@ -152,7 +157,7 @@ def _regions(first: Form, second: Form, judge: Judge) -> bool | None:
 
 def _relations(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa: PLR0911 - one return per kind
     if first.kind == second.kind == "relation":
-        if first.operator == second.operator == "=" and first.name and first.name == second.name:
+        if first.operator == second.operator == "=" and first.name and _plain_name(first) == _plain_name(second):
             return same(first.items[1], second.items[1], judge)
         if {"text", "unread"} & {item.kind for form in (first, second) for item in form.items}:
             return words(first.text) == words(second.text)
@@ -199,6 +204,12 @@ def _matrix_and_tuple(first: Form, second: Form, judge: Judge) -> bool | None:
     return all_of(same(a, b, judge) for a, b in zip(cells, other.items, strict=True))
 
 
+def _as_tuple(vector: Form, other: Form) -> Form:
+    """Reads 2i - j, which has components, as a tuple; in the plane where the other is there."""
+    flat = vector.items[-1].number == 0 and len(vector.items) > max(len(other.items), 2)
+    return Form("()", "", vector.items[:-1] if flat else vector.items)
+
+
 def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa: PLR0911 - one return per kind
     kinds = {first.kind, second.kind}
     if kinds == {"set"}:
@@ -226,7 +237,12 @@ def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
 
 
 def _are_named_otherwise(first: Form, second: Form) -> bool:
-    return bool(first.name and second.name) and first.name != second.name
+    return bool(first.name and second.name) and _plain_name(first) != _plain_name(second)
+
+
+def _plain_name(form: Form) -> str:
+    """The name of y in y(x), too."""
+    return _OF_ONE_LETTER.sub("", form.name)
 
 
 def _of_other_names(first: Form, second: Form) -> bool:

@@ -11,14 +11,18 @@ from fractions import Fraction
 from verifiers.mathematics.reading.expression import read
 from verifiers.mathematics.reading.form import Form, Judge, is_constant, with_symbol
 from verifiers.mathematics.reading.labels import is_name
-from verifiers.mathematics.reading.numerals import NUMBER_WORDS, time_of_day
+from verifiers.mathematics.reading.numerals import NUMBER_WORDS, in_words, said_twice, time_of_day
+from verifiers.mathematics.reading.progressions import DOTS, number_node, without_dots
 from verifiers.mathematics.reading.regions import Region, whole_line
 from verifiers.mathematics.reading.relations import bracketed_interval, relation, without
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
 from verifiers.mathematics.reading.split import closing, split, split_command, unwrapped
 from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
 from verifiers.mathematics.reading.tree import Node, Undefined, rational
+from verifiers.mathematics.reading.units import compound_measure
+from verifiers.mathematics.reading.vectors import components
 from verifiers.patterns import linear
+from verifiers.wording.number_words import without_repetition
 
 __all__ = ["Form", "Judge", "form_of", "is_constant"]
 
@@ -63,12 +67,27 @@ def form_of(answer: str) -> Form:
         return Form("number", answer, number=Fraction(int(answer)), node=("num", answer))
     if len(answer) > _MAX_TEXT:
         return Form("text", "".join(answer.split()), unreadable=f"it is longer than {_MAX_TEXT} characters")
-    time = time_of_day(answer)
-    if time is not None:
-        return Form("time", f"{time[0]}:{time[1]:02d}")
+    answer = without_repetition(answer)
+    worded = _in_words(answer) if any(map(str.isalpha, answer)) else None
+    if worded is not None:
+        return worded
     spelled = normalise(answer)
     form = _form(spelled.text, 0)
     return form if spelled.unit is None else replace(form, unit=spelled.unit)
+
+
+def _in_words(answer: str) -> Form | None:
+    """Reads times of day, two units such as 5 feet 3 inches, and numbers in words, beside their figures perhaps."""
+    time = time_of_day(answer)
+    if time is not None:
+        return Form("time", f"{time[0]}:{time[1]:02d}")
+    twice = said_twice(answer) if "(" in answer else None
+    if twice is not None:
+        figures = form_of(twice[0])
+        return figures if figures.number == twice[1] else None
+    spoken = in_words(answer)
+    value, unit = (spoken, None) if spoken is not None else compound_measure(answer)
+    return None if value is None else Form("number", str(value), number=value, node=number_node(value), unit=unit)
 
 
 def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind of form
@@ -246,6 +265,9 @@ def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
             return rest
         if CALCULUS.search(text):
             return Form("unread", text)
+        summed = without_dots(text) if DOTS in text else None
+        if summed is not None:
+            return _of_node(summed, text)
     try:
         node = read(text.replace("\x03", " "))
     except TooLarge as error:
@@ -257,7 +279,8 @@ def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     if node[0] == "matrix":
         rows = tuple(Form("()", "", tuple(_of_node(cell) for cell in row)) for row in node[1])
         return Form("matrix", text, rows, node=node)
-    return _of_node(node, text)
+    parts = components(node)
+    return replace(_of_node(node, text), items=tuple(map(_of_node, parts))) if parts else _of_node(node, text)
 
 
 def _remainder(sides: list[str], depth: int) -> Form | None:

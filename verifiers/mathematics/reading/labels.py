@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 from verifiers.mathematics.reading.split import closing, split, split_command
+from verifiers.mathematics.reading.tokens import GREEK
 from verifiers.patterns import linear
 from verifiers.wording.vocabulary import denies
 
-_LETTER = r"(?:[A-Za-z]|\\[a-zA-Z]+)"
+_BLANKS_TO_FILL = "square Box bigcirc triangle heartsuit spadesuit clubsuit diamondsuit star bigstar blacksquare"
+_LETTER = rf"(?:[A-Za-z]|\\(?:{'|'.join([*GREEK, *_BLANKS_TO_FILL.split()])}))"
 _SUBSCRIPT = r"(?:_(?:\{[^{}]*\}|[A-Za-z0-9]))?"
 _ONE = rf"{_LETTER}{_SUBSCRIPT}(?:\^\{{-1\}}|'*)"
 _NAME = linear.compile(
@@ -16,11 +20,10 @@ _NAME = linear.compile(
 )
 _SUM_OF_NAMES = linear.compile(r"^\d{0,4}[a-dkm-s](?:[+-]\d{0,4}[a-dkm-s])+$")
 """As in m+n = 113, which answers a question for the sum; x+y = 2 is rather a line."""
-_NO_NAMES = frozenset(
-    (r"\neg", r"\lnot", r"\not", r"\sim", r"\cancel", r"\xcancel", r"\bcancel", r"\pi", r"\infty", r"\sout")
-)
+_MULTIPLE = linear.compile(r"(\d{0,4})[a-z]")
 _HEAD = linear.compile(
-    rf"(?:[A-Zfgh]|\\(?:phi|varphi|sigma|tau|mu|Phi|Gamma|zeta|Pr|det|dim|gcd|deg|arg|ker|mathbb\{{[PE]\}})|\"[A-Za-z]{{1,12}}\")"
+    rf"(?:[A-Zfgh]|\\(?:phi|varphi|sigma|tau|mu|Phi|Gamma|zeta|Pr|det|dim|gcd|deg|arg|ker|mathbb\{{[PE]\}})|\"[A-Za-z]{{1,12}}\""
+    r"|\((?:[A-Za-z]\\circ ?){1,3}[A-Za-z]\))"
     rf"{_SUBSCRIPT}(?:\^\{{-1\}}|'*)\s?(?=[(\[\x01])"
 )
 _QUANTITY = linear.compile(
@@ -28,10 +31,14 @@ _QUANTITY = linear.compile(
     r"|(?:\\triangle ?)[A-Z]{3})(?:\^\{?[23]\}?)?"
 )
 _SIZE = linear.compile(r"\|[A-Z](?:(?:\\(?:cup|cap|setminus|times) ?)[A-Z])+\|")
+_ANGLE = r"(?:[A-Za-z]|\\(?:theta|alpha|beta|gamma|phi) ?)"
 _TRIGONOMETRIC = linear.compile(
     r"\\?(?:sin|cos|tan|cot|sec|csc)(?:\^\{?2\}?)?"
-    r"(?: ?(?:[A-Za-z]|\\(?:theta|alpha|beta|gamma|phi)|\\angle ?[A-Z]{1,3})|\([A-Za-z]\)|\{[A-Z]\})"
+    rf"(?: ?\d?{_ANGLE}| ?\\angle ?[A-Z]{{1,3}}|\(\d?{_ANGLE}(?:/2)?\)|\{{[A-Z]\}}"
+    rf"| ?\(?(?:\\frac\{{{_ANGLE}\}}\{{2\}}|\\frac\{{1\}}\{{2\}}{_ANGLE})\)?)"
 )
+_EXTREME = linear.compile(r"\\?(?:min|max|inf|sup)(?![A-Za-z])(?:_(?:\{[^{}]{0,60}\}|[A-Za-z]))? ?")
+_OF_MATRIX = linear.compile(r"(?:\\(?:det|deg|dim|arg|ker) ?|\"(?:tr|rank)\")[A-Za-z]")
 _FRACTION = linear.compile(r"\\frac\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _CALCULUS = linear.compile(r"\\(?:int|iint|sum|prod|lim|limsup|liminf|frac\{d\}|frac\{\\partial)(?![A-Za-z])")
 _COMMAND = linear.compile(r"\\[A-Za-z]+|\"[^\"]*\"")
@@ -46,14 +53,17 @@ def is_name(text: str) -> bool:
     """Tells whether a text is one name: x, a_1, f(2), AB, some words."""
     if text[:1] == '"':
         return bool(_NAME.match(text)) and not denies(text)
-    return bool(_NAME.match(text)) and text not in _NO_NAMES
+    return bool(_NAME.match(text)) and text != "\\pi"
 
 
 def is_label(text: str) -> bool:
     """Tells whether what stands before an equals sign names a quantity that the other side is the value of."""
-    if is_name(text) or _SUM_OF_NAMES.match(text) or _SIZE.fullmatch(text) or _is_application(text):
+    if is_name(text) or _is_sum_of_names(text) or _SIZE.fullmatch(text) or _is_application(text):
         return True
-    if _TRIGONOMETRIC.fullmatch(text):
+    extreme = _EXTREME.match(text)
+    if extreme and (extreme.end() == len(text) or is_label(text[extreme.end() :])):
+        return True
+    if _TRIGONOMETRIC.fullmatch(text) or _OF_MATRIX.fullmatch(text):
         return True
     fraction = _FRACTION.fullmatch(text)
     sides = [fraction.group(1), fraction.group(2)] if fraction else split(text, "/")
@@ -63,6 +73,11 @@ def is_label(text: str) -> bool:
         piece for side in sides for part in split_command(side, "\\cdot", "\\times") for piece in split(part, "+-/:")
     ]
     return all(_QUANTITY.fullmatch(part.strip()) or _is_application(part.strip()) for part in parts)
+
+
+def _is_sum_of_names(text: str) -> bool:
+    """Tells whether a sum of names, or of multiples of them, is one from which no number can be taken out."""
+    return bool(_SUM_OF_NAMES.match(text)) and gcd(*(int(times or 1) for times in _MULTIPLE.findall(text))) == 1
 
 
 def is_open_calculus(text: str) -> bool:
@@ -82,8 +97,5 @@ def _is_application(text: str) -> bool:
     inner = text[head.end() + 1 : -1]
     letter = head.group()[0]
     known = head.group().strip()[:4] in {"\\gcd", "\\det"} and not _SYMBOL.search(inner)
-    return (
-        closing(text, head.end()) == len(text) - 1
-        and not known
-        and not (letter.isalpha() and letter in inner.split("\\")[0])
-    )
+    again = letter.isalpha() and letter in inner.split("\\")[0] and not _is_application(inner)
+    return closing(text, head.end()) == len(text) - 1 and not known and not again

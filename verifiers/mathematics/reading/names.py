@@ -66,7 +66,7 @@ _SAME = (
 )  # fmt: skip
 _REWRITTEN = (
     (linear.compile(r"\\(?:mathbf|mathrm)\s?\{R\}(?=\s*(?:$|[,.;\\^}\x02-]))"), r"\\reals "),
-    (linear.compile(r"\\[lr]?vert(?![a-z])\s?"), "|"),
+    (linear.compile(r"\\[lr]?[vV]ert(?![a-z])\s?"), "|"),
     (linear.compile(r"\\overline\s?\{([A-Z]{2,4})\}"), r"\1"),
     (linear.compile(r"\\(?:top|intercal)(?![a-z])"), "T"),
     (linear.compile(r"\\pmod\s?\{?\s?(\w+)\s?\}?"), r"(mod \1)"),
@@ -85,6 +85,9 @@ _SIZES = {"dozen": "12", "hundred": "100", "thousand": "10^3", "lakh": "10^5", "
 _ELLIPSIS = linear.compile(r"\\(?:dots[cbmio]?|cdots|ldots)(?![a-z])|\.\.\.+")
 _INFINITY = linear.compile(r"\bInfinity\b")
 _CHOOSE = linear.compile(r"(?:\{\})?_\{?(\d{1,6})\}?\s?C_\{?(\d{1,6})\}?")
+_CHOOSE_ABOVE = linear.compile(
+    r"(?<![A-Za-z0-9}])C_\{?(\d{1,6})\}?\^\{?(\d{1,6})\}?|\^\{?(\d{1,6})\}?\s?C_\{?(\d{1,6})\}?"
+)
 _PLUS_MINUS = linear.compile(r"\+\s?/\s?-|(?:^|(?<==))\s*\+\s?-(?=\s*[\d\\s(])")
 _UNION = linear.compile(r"(?<=[)\]\x02])\s*[uU]\s*(?=[(\[\x01])")
 
@@ -92,6 +95,11 @@ _UNION = linear.compile(r"(?<=[)\]\x02])\s*[uU]\s*(?=[(\[\x01])")
 def _in_figures(match: linear.Match) -> str:
     goes_on = "\\text" in match.group() and not match.group().endswith("}")
     return rf"\cdot {_SIZES[match.group(1).lower()]} " + (r"\text{" if goes_on else "")
+
+
+def _chosen(match: linear.Match) -> str:
+    top, bottom = (int(group) for group in match.groups() if group is not None)
+    return rf"\binom{{{top}}}{{{bottom}}}" if top >= bottom else match.group()
 
 
 def with_one_name(text: str) -> str:
@@ -108,4 +116,5 @@ def with_one_name(text: str) -> str:
         text = _PLAIN_MOD.sub(r"\1\\bmod \2", text)
     text = _LARGE.sub(_in_figures, _INFINITY.sub("infinity", text))
     text = _CHOOSE.sub(r"\\binom{\1}{\2}", _ELLIPSIS.sub(r"\\ldots ", text))
+    text = _CHOOSE_ABOVE.sub(_chosen, text)
     return _PLUS_MINUS.sub(r"\\pm ", _UNION.sub(r"\\cup ", text))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from verifiers.patterns import linear
+from verifiers.wording.number_words import number_in_words
 
 _THOUSANDS = linear.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _GAP = r"(?:\{,\}|\\[,;:! ]|,\s?\\[,;:! ]\s?|~)"
@@ -26,6 +29,8 @@ _TIME_SPACING = linear.compile(
     r"|[{}$~]|\\$"
 )
 _NO_DIGIT = linear.compile(r"\D")
+_TEXT_MARKS = linear.compile(r"\\(?:text|mbox|textrm|textbf|textit|mathrm)\s?\{|\\[,;:! ]|\\q?quad(?![a-z])|[{}$~]")
+_OPEN_TEXT = linear.compile(r"\\(?:text|mbox|textrm|textbf|textit|mathrm)\s?\{\s*$")
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty"
@@ -106,6 +111,31 @@ def _in_ten(match: linear.Match) -> str:
     if not 2 <= base <= 36 or any(int(digit, 36) >= base for digit in digits):
         return match.group()
     return str(int(digits, base))
+
+
+def in_words(text: str) -> Fraction | None:
+    """Returns the number that an answer of words alone says, as text or plain; None for any other answer."""
+    if len(text) > 200 or not any(map(str.isalpha, text[:20])):
+        return None
+    plain = _TEXT_MARKS.sub(" ", text).strip(" .,")
+    return number_in_words(plain) if " " in plain or "-" in plain else None
+
+
+def said_twice(answer: str) -> tuple[str, Fraction] | None:
+    """Returns what stands beside the words of "1/2 (one half)" or "fifteen (15)", to be compared, and their number."""
+    text = answer.strip(" .$")
+    begun = text.rfind("(")
+    if begun < 1 or len(text) > 300 or text.count("(") > 2:
+        return None
+    before, inner = (_TEXT_MARKS.sub(" ", part).strip(" .)$") for part in (text[:begun], text[begun:].lstrip("(")))
+    if not text.rstrip("} .$").endswith(")"):
+        return None
+    figures = text[:begun].rstrip(" ~\\,;")
+    for words, rest in ((inner, _OPEN_TEXT.sub("", figures)), (before, inner)):
+        value = number_in_words(words)
+        if value is not None and rest:
+            return rest, value
+    return None
 
 
 def time_of_day(text: str) -> tuple[int, int] | None:

@@ -25,6 +25,10 @@ _DROPPED = linear.compile(
     r"|bfseries|itshape|null|relax|noindent|centering|allowbreak|nobreak)(?![a-zA-Z])"
     r"|\\(?:boxed|fbox)(?=\{)|\\!|\\\\\s?\[[\d.]+\s?(?:mm|cm|pt|ex|em)\]|\\hline"
 )
+_ACCENTED = linear.compile(
+    r"\\(?:vec|overrightarrow|hat|widehat|boldsymbol|bm|pmb)\s?\{\s?(?:([A-Za-z]{1,4})|(\\[A-Za-z]{1,10}))\s?\}"
+)
+"""A letter with a sign over it, or in bold, which is no other letter here."""
 _SPACES = linear.compile(r"\\(?:qquad|quad|hspace\{[^{}]*\}|[,;:> ])|~|\s+")
 _PERCENT = linear.compile(r"\\?%|\\text\s?\{\s*(?:\\?%|percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b")
 _TEXT = linear.compile(
@@ -122,6 +126,7 @@ def normalise(answer: str) -> Spelling:
     if "\\begin" in text:
         text = _rows(text)
     text = _INVISIBLE_BRACKET.sub("", text.replace("{:}", ":"))
+    text = _ACCENTED.sub(r" \1\2 ", text) if "\\" in text else text
     text = _DROPPED.sub("", joined_thousands(_DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
     text = with_one_name(text)
     text = _TEXT.sub(_quoted, _without_lead(text))
@@ -141,7 +146,10 @@ def normalise(answer: str) -> Spelling:
 def _without_lead(text: str) -> str:
     """Drops words that only announce what follows them: "The answer is"."""
     lead = _LEAD.match(text)
-    return text[lead.end() :] if lead and leads_up(lead.group(1)) and text[lead.end() :].strip(" .") else text
+    if not lead or not leads_up(lead.group(1)) or not text[lead.end() :].strip(" ."):
+        return text
+    applied = text[lead.end()] == "(" and lead.group(1).isalpha()
+    return text if applied else text[lead.end() :]
 
 
 def _without_quotes(text: str) -> str:

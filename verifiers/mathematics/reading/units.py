@@ -62,6 +62,10 @@ _define("length", 3, "ml milliliter milliliters millilitre millilitres", Fractio
 _define("angle", 1, "degree degrees deg degs", 1)
 _define("turn", 1, "radian radians rad rads", 1)
 
+_COMPOUND = linear.compile(
+    r"(\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]{1,12})\.?,?(?: and)? (\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]{1,12})\.?"
+)
+_TEXT_MARKS = linear.compile(r"\\(?:text|mbox|textrm|mathrm)\s?\{|\\[,;:! ]|\\q?quad(?![a-z])|[{}$~\s]")
 _TAIL = linear.compile(r'"[^"]*"|\\[A-Za-z]+|[A-Za-z]+\.?|(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?|\s+|\S')
 _POWER = linear.compile(r"(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?")
 _QUOTED_FRACTION = linear.compile(
@@ -117,6 +121,22 @@ def _as_degrees(match: linear.Match) -> str:
     return rf"\frac{{{value.numerator}}}{{{value.denominator}}}^\circ"
 
 
+def compound_measure(text: str) -> tuple[Fraction | None, Unit | None]:
+    """Returns 5 feet 3 inches as five and a quarter feet; nothing for what is no measure of two units."""
+    if len(text) > 100:
+        return None, None
+    found = _COMPOUND.fullmatch(" ".join(_TEXT_MARKS.sub(" ", text).split()))
+    if found is None:
+        return None, None
+    large, small = (_MEASURES.get(found.group(at).lower()) for at in (2, 4))
+    if large is None or small is None or large[:2] != small[:2] or large[1] != 1:
+        return None, None
+    added = Fraction(found.group(3)) * small[2] / large[2]
+    if not 0 <= added < 1 or small[2] >= large[2]:
+        return None, None
+    return Fraction(found.group(1)) + added, Unit(((large[0], 1),), large[2])
+
+
 def without_unit(text: str) -> tuple[str, Unit | None]:
     """Drops the unit at the end of an answer, or words that say what was counted; words of any other kind stay."""
     quoted = '"' in text
@@ -126,7 +146,12 @@ def without_unit(text: str) -> tuple[str, Unit | None]:
     text = _QUOTED_FRACTION.sub(r"\1/\2", text) if quoted else text
     begun = _end_of_value(text)
     core, tail = text[:begun].strip(), text[begun:]
-    if not core or not tail or core[-1] in "\x0e\x0f,;" or _MANY_LETTERS.search(_COMMANDS.sub(" ", core)):
+    if (
+        not core
+        or not tail
+        or core[-1] in "\x0e\x0f,;"
+        or _MANY_LETTERS.search(_COMMANDS.sub(" ", core[core.rfind("=") + 1 :]))
+    ):
         return text.strip(), None
     unit = _measure(tail)
     if unit is None and not names_things(_POWER.sub("", tail).replace('"', " "), bool(_ONE_VALUE.fullmatch(core))):

@@ -1,0 +1,113 @@
+"""The value that an answer gives to what the task asked for: `xy = 6` answers 6, where the gold answer is a number.
+
+Only the answer is read so. An equation among gold answers is a curve perhaps, and its right side is no answer to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import gcd, lcm
+
+from verifiers.mathematics.reading.form import Form, is_constant
+from verifiers.mathematics.reading.labels import is_name
+from verifiers.mathematics.reading.progressions import DOTS
+from verifiers.mathematics.reading.split import split
+from verifiers.mathematics.reading.tree import Node, rational, symbols
+from verifiers.patterns import linear
+
+_CONGRUENCE = linear.compile(r"(.{1,80}?)\\equiv ?(\d{1,18})\(mod ?(\d{1,18})\)")
+_VECTORS = frozenset(("()", "[]", "matrix"))
+_LONGEST = 500
+
+
+def value_said(answer: str, gold: Form, read: Callable[[str], Form]) -> str:
+    """Returns what stands behind the equals sign of an answer whose left side is a quantity; else the answer.
+
+    A quantity has several unknowns, or one and its reciprocal: xy, x^2 + y^2, x + 1/x. So 3x = 42 gives no 42.
+    """
+    if len(answer) > _LONGEST or not _is_value(gold):
+        return answer
+    if "equiv" in answer or "≡" in answer:
+        return _remainder_said(answer, read)
+    form = read(answer) if "=" in answer else None
+    if form is None or form.kind not in {"relation", "chain"} or form.name or form.operator.split()[0] != "=":
+        return answer
+    said = answer.split("=", 1)[1]
+    later, value = form.items[1:], read(said)
+    alike = value.text == later[0].text if form.kind == "relation" else value.items == later
+    return said if alike and is_quantity(form.items[0], gold) and _fits(value, gold) else answer
+
+
+def _is_value(form: Form) -> bool:
+    return is_constant(form) or (form.kind in _VECTORS and bool(form.items) and not form.name)
+
+
+def _fits(value: Form, gold: Form) -> bool:
+    """Tells whether a right side may be the value: a number for a number, a vector for a vector."""
+    vectors = [form.kind in _VECTORS for form in (value, gold)]
+    return all(vectors) or (not any(vectors) and (is_constant(value) or value.kind == "chain"))
+
+
+def is_quantity(form: Form, gold: Form) -> bool:
+    """Tells whether a left side is something whose value a task may ask for, and not an equation to solve."""
+    if form.node is None:
+        terms = split(form.text, "+")
+        names = [term for term in terms if is_name(term.strip())]
+        return len(names) > 1 and len(terms) == len(names) + 1 and DOTS in map(str.strip, terms)
+    node = form.node
+    size = node[0] == "pow" and node[1][0] == "abs"
+    conjugate = "'overline'" in repr(node)
+    several = len(symbols(node)) > 1 or gold.kind == "matrix" or size or conjugate or _has_reciprocal(node)
+    return several and bool(symbols(node)) and _is_primitive(node)
+
+
+def _has_reciprocal(node: Node) -> bool:
+    """Tells whether one symbol stands in a term and below the line of another."""
+    terms = node[1:] if node[0] == "add" else ()
+    below = [term for term in terms if term[0] == "div" and symbols(term[2]) and not symbols(term[1])]
+    return 0 < len(below) < len(terms) and all(map(symbols, terms))
+
+
+def _is_primitive(node: Node) -> bool:
+    """Tells whether no number can be taken out of a sum, and none stands in it alone: not so 6xy and xy + 6."""
+    factors = [_factor(term) for term in (node[1:] if node[0] == "add" else (node,))]
+    known = [factor for factor in factors if factor]
+    if len(known) < len(factors) or known[0] < 0:
+        return False
+    common = Fraction(gcd(*(factor.numerator for factor in known)), lcm(*(factor.denominator for factor in known)))
+    return common == 1
+
+
+def _factor(term: Node) -> Fraction | None:
+    """The number before a term; None for a term without a symbol, or with numbers that only algebra finds."""
+    if term[0] == "neg":
+        inner = _factor(term[1])
+        return None if inner is None else -inner
+    if not symbols(term):
+        return None
+    if term[0] == "div":
+        top = rational(term[1]) if not symbols(term[1]) else _factor(term[1])
+        bottom = rational(term[2]) if not symbols(term[2]) else _factor(term[2])
+        return top / bottom if top is not None and bottom else None
+    if term[0] != "mul":
+        return Fraction(1)
+    product = Fraction(1)
+    for factor in term[1:]:
+        value = Fraction(1) if symbols(factor) else rational(factor)
+        if value is None:
+            return None
+        product *= value
+    return product
+
+
+def _remainder_said(answer: str, read: Callable[[str], Form]) -> str:
+    """Returns the remainder of x \\equiv 2 \\pmod 5, if it is one; of numbers only where it is the right one."""
+    found = _CONGRUENCE.fullmatch(read(answer).text)
+    if found is None or int(found.group(2)) >= int(found.group(3)):
+        return answer
+    left, value, modulus = found.groups()
+    if is_name(left.strip()):
+        return value
+    known = read(rf"{left} \bmod {modulus}")
+    return value if known.number == int(value) else answer
