@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import tempfile
@@ -110,16 +111,19 @@ def _temporary() -> Any:
 
 def _told(error: Exception, place: Path | str | None) -> UserError | None:
     """The error as one for a person, whoever raised it; None where it is none."""
-    from selfplay.compute.system_errors import SYSTEM, sentence
+    from selfplay.compute.system_errors import PATH_FAULTS, SYSTEM, sentence
+    from verifiers.untrusted.shown import shown
 
     if isinstance(error, UserError):
         return error
     for kind in type(error).__mro__:
         if found := BELOW.get((kind.__module__, kind.__name__)):
             return found(str(error))
-    if place is not None and isinstance(error, SYSTEM):
-        return RunStopped(sentence(error, place))
-    return None
+    # Of what was written, a permission is told with the rest of the system's errors.
+    of_path = isinstance(error, OSError) and error.errno in PATH_FAULTS - ({errno.EACCES} if place else set())
+    if isinstance(error, OSError) and of_path and error.filename is not None:
+        return UserError(f"{shown(error.filename)}: cannot be used ({error.strerror}); give another path")
+    return RunStopped(sentence(error, place)) if place is not None and isinstance(error, SYSTEM) else None
 
 
 def load_recipe_file(recipe: Path, overrides: list[str] | None) -> Recipe:

@@ -20,6 +20,8 @@ REASONS = {
     errno.EMFILE: "too many files are open; raise `ulimit -n`",
     errno.EIO: "the disk failed; check it",
 }
+PATH_FAULTS = frozenset((errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR))
+"""Where the path that somebody gave is to blame, and nothing had begun."""
 TEXTS = {
     "No space left on device": errno.ENOSPC,
     "disk is full": errno.ENOSPC,

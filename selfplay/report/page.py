@@ -40,9 +40,9 @@ def write_report(run_path: Path) -> Path:
         RunError: the folder holds no run, or a damaged one, or `report.html` leads elsewhere.
         RecordError: one of its tables is damaged.
     """
-    target = inside(run_path, "report.html")
+    target, page = inside(run_path, "report.html"), render(run_path).encode("utf-8")
     with whole_file(target) as file:
-        file.write(render(run_path).encode("utf-8"))
+        file.write(page)
     return target
 
 

@@ -5,6 +5,7 @@ Every function takes `told`, the error that it raises, which gets one sentence: 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -69,7 +70,25 @@ def open_file(
     if kind != stat.S_IFREG:
         os.close(handle)
         raise told(f"{where}: cannot be read ({NOUNS.get(kind, 'is no file')}); {remedy}")
-    return os.fdopen(handle, "rb" if flags & os.O_ACCMODE == os.O_RDONLY else "rb+", BLOCK)
+    if flags & os.O_ACCMODE == os.O_RDONLY:
+        return io.BufferedReader(_ToldFile(handle, "rb", where, told, remedy), BLOCK)
+    return io.BufferedRandom(_ToldFile(handle, "rb+", where, told, remedy), BLOCK)
+
+
+class _ToldFile(io.FileIO):
+    """A file that may be open, and yet not be read: a failing disk, or a file of the kernel's own."""
+
+    def __init__(self, handle: int, mode: str, where: str, told: Told, remedy: str) -> None:
+        super().__init__(handle, mode)
+        self._sentence = f"{where}: cannot be read ({{}}); {remedy}"
+        self._error = told
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads a block."""
+        try:
+            return super().readinto(buffer) or 0
+        except OSError as error:
+            raise self._error(self._sentence.replace("{}", error.strerror or "no reason given")) from error
 
 
 def demand_file(path: Path | str, told: Told = UnusableFile, remedy: str = REMEDY) -> None:
@@ -87,11 +106,8 @@ def demand_folder(path: Path | str, told: Told = UnusableFile, remedy: str = REM
 def read_bytes(path: Path | str, told: Told = UnusableFile, remedy: str = REMEDY, most: int = LARGEST) -> bytes:
     """The content of a file of at most so many bytes."""
     with open_file(path, told, remedy) as file:
-        try:
-            # By blocks: one read of so many bytes would take the memory for all of them first.
-            content = _blocks(file, most + 1)
-        except OSError as error:
-            raise told(f"{shown(path)}: cannot be read ({error.strerror}); {remedy}") from error
+        # By blocks: one read of so many bytes would take the memory for all of them first.
+        content = _blocks(file, most + 1)
     if len(content) > most:
         raise told(f"{shown(path)}: is larger than {most} bytes; {remedy}")
     return content

@@ -215,3 +215,20 @@ def test_hostile_parameters_are_one_sentence(params: str) -> None:
 def test_hostile_parameters_of_verify_are_one_sentence(params: str, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text("")
     told("verify", str(tmp_path / "rows.jsonl"), "--verifier", "exact", "--params", params)
+
+
+@pytest.mark.parametrize(
+    "command", ["check", "run", "status", "report", "rollouts", "prompts", "synthesize", "analyse"]
+)
+def test_a_path_that_no_system_takes_is_one_sentence(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "too long" in told(command, "x" * 5000)
+    told(command, "no/run\x1b[31m")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["analyse"], ["verify", "--verifier", "exact"], ["check"]])
+def test_a_file_that_opens_and_cannot_be_read_is_one_sentence(command: list[str]) -> None:
+    assert "/proc/self/mem" in told(command[0], "/proc/self/mem", *command[1:])
