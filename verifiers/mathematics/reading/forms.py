@@ -18,9 +18,8 @@ from verifiers.mathematics.reading.relations import bracketed_interval, relation
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
 from verifiers.mathematics.reading.split import closing, split, split_command, unwrapped
 from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
-from verifiers.mathematics.reading.tree import Node, Undefined, rational
+from verifiers.mathematics.reading.tree import Node, Undefined, components, rational
 from verifiers.mathematics.reading.units import compound_measure
-from verifiers.mathematics.reading.vectors import components
 from verifiers.patterns import linear
 from verifiers.wording.number_words import without_repetition
 
