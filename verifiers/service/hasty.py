@@ -14,33 +14,6 @@ _LEFT = Verdict(None, None, "not_checked", "it needs more time")
 _SURE = 0.15
 """An item that fails within this share of the time did not fail for lack of it."""
 
-_LONG, _LONG_ANSWER = 50_000, 400
-_BY_ITS_LOOKS = (r"\binom", r"\sum", r"\prod", r"\int", r"\lim", "!!", ")!", "}!")
-_MOST_BRACKETS = 30
-_IN_EXPONENTS = frozenset("0123456789abcdefghijklmnopqrstuvwxyz\\{( ")
-
-
-def looks_long(answer: str | None, completion: str) -> bool:
-    """Whether a comparison had better not be begun in haste: by length, nesting, towers and what runs over many terms.
-
-    It looks at the gold answer, and at the completion from its last box on.
-    """
-    gold = answer or ""
-    if len(completion) > _LONG or len(gold) > _LONG_ANSWER:
-        return True
-    at = completion.rfind("boxed")
-    for text in (gold, completion[at:] if at >= 0 else completion[-_LONG_ANSWER:]):
-        if len(text) > 4 * _LONG_ANSWER or any(mark in text for mark in _BY_ITS_LOOKS):
-            return True
-        if text.count("{") + text.count("(") + text.count("[") > _MOST_BRACKETS:
-            return True
-        exponents = text.split("^")[1:]
-        if any(set(part) <= _IN_EXPONENTS for part in exponents[:-1]):
-            return True
-        if any(part.lstrip("{( ")[:4].isdigit() and len(part.lstrip("{( ")) > 3 for part in exponents):
-            return True
-    return False
-
 
 class HastyVerifier:
     """Gives the verdicts that the inner verifier reaches in a short time, and no others.

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay.config.labelling import Labelling
+from selfplay.engines.base import Sample
 from selfplay.labelling.answer_vote import Label, label_by_answers
 from selfplay.labelling.consensus import Consensus, TrialInput, Tried
 from selfplay.labelling.difficulty import drop_reason, limits_of
 from selfplay.labelling.filters import answer_fault, statement_fault
 from selfplay.labelling.unit_tests import seed_trials
+from selfplay.labelling.verification import credence, opinion
 from selfplay.labelling.votes import likelihood_weights
 from selfplay.run.seeding import derive
 from verifiers.mathematics import MathVerifier
@@ -261,3 +263,22 @@ def test_inputs_of_the_seeds_are_drawn_for_each_prompt_anew() -> None:
     assert drawn("a") == drawn("a") != drawn("b")
     known = sorted(str(number) for number in range(20))
     assert drawn("a") == random.Random(derive(3, "labelling", "inputs", "a")).sample(known, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("It adds up.\nRIGHT", True),
+        ("<think>RIGHT</think>\n> **WRONG**.", False),
+        ("RIGHT\nor so", None),
+        ("<think>RIGHT", None),
+        ("", None),
+    ],
+)
+def test_a_second_look_says_so_in_its_last_line(text: str, said: bool | None) -> None:
+    assert opinion(Sample(text, (), complete=True)) is said
+    assert opinion(Sample(text, (), complete=False)) is None
+
+
+def test_the_chance_that_a_class_is_right() -> None:
+    assert [credence(said) for said in ([], [True, None, True], [False])] == [1 / 2, 3 / 4, 1 / 3]

@@ -270,6 +270,7 @@ def test_shares_and_turns() -> None:
     first = Counter(turns(0, str(n), shares)[0] for n in range(4000))
     assert 0.72 < first["a"] / 4000 < 0.78
     assert turns(0, "x", shares) == turns(0, "x", {"b": 1.0, "a": 3.0})
+    assert any(turns(0, str(n), shares) != turns(1, str(n), shares) for n in range(50)), "a run's seed decides"
     # Another annotator takes problems from the others, and moves none between them.
     for n in range(300):
         more = turns(0, str(n), shares | {"c": 1.0})

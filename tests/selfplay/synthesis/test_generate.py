@@ -18,7 +18,7 @@ from selfplay.run.records import Prompt, Seed
 from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore
 from selfplay.stage.context import Context
-from selfplay.synthesis.generate import synthesis_stage
+from selfplay.synthesis.generate import combinations_of, synthesis_stage
 from tests.selfplay.engines.openai_server import OpenAIServer, prompt_of
 from tests.selfplay.in_process import InProcess
 from verifiers.model import Task
@@ -169,3 +169,18 @@ def test_a_writer_at_an_endpoint_is_asked_for_nothing_twice(run: RunDirectory) -
     assert len(server.requests) == asked + len(refused), "only what was refused is asked again"
     assert {row.model for row in rows} == {"openai/writer"}
     assert len({row.problem for row in rows if not row.dropped}) == len(rows) - len(refused)
+
+
+def test_domains_and_rounds_draw_apart_and_nobody_what_is_reserved(run: RunDirectory) -> None:
+    own = settings(prompts=3)
+    context = Context.__new__(Context)
+    context.run = run
+    context.recipe = own.model_copy(update={"domains": own.domains | {"other": own.domains["math"]}})
+    drawn = {
+        (domain, number): combinations_of(context, domain, SEEDS, SEEDS[:2], None, number)
+        for domain in ("math", "other")
+        for number in (1, 2)
+    }
+    assert len({tuple(planned) for planned in drawn.values()}) == 4
+    reserved = {seed.concepts for seed in SEEDS[:2]}
+    assert not reserved & {concepts for planned in drawn.values() for concepts, _ in planned}

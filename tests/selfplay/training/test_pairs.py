@@ -53,6 +53,7 @@ def right_of(rows: list[Rollout], cap: int, thinking: Literal["optional", "requi
 def test_pairs_are_right_against_wrong_unique_and_capped(rows: list[Rollout], cap: int, seed: int) -> None:
     pairs = pairs_of(rows, cap, seed)
     assert pairs == pairs_of(rows, cap, seed)
+    assert {pair.source for pair in pairs} <= {"self-play"}
     for task, prompt in PROMPTS.items():
         own = [pair for pair in pairs if pair.task_id == task]
         right = {row.completion for row in rows if row.task_id == task and row.passed}

@@ -149,6 +149,9 @@ def test_rounding_by_chance_keeps_the_mean_and_takes_neighbours_alone() -> None:
             assert torch.unique(drawn[:, place]).numel() == 2
             assert float(drawn[:, place].mean()) == pytest.approx(float(values[place]), rel=2e-4)
         assert (drawn[:, 3] == 0).all()
+        # The smallest bfloat16 is 9e-41, the smallest float16 6e-8: only the first is within reach of 1e-41.
+        smallest = torch.unique(drawn[:, 4].double())
+        assert smallest.tolist() == ([pytest.approx(-(2.0**-133)), 0.0] if dtype is torch.bfloat16 else [0.0])
         assert (drawn[:, 7] == 1).all()
         assert drawn[:, 8].isinf().all()
         assert drawn[:, 9].isnan().all()
