@@ -14,7 +14,15 @@ from selfplay.config.places import Wording
 from selfplay.config.programs import NewPrograms
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.secrets import refuse_secrets
-from selfplay.config.section import Name, PretrainedModel, SamplingSettings, ScratchModel, Section, TrainerArguments
+from selfplay.config.section import (
+    Name,
+    PretrainedModel,
+    SamplingSettings,
+    ScratchModel,
+    Section,
+    TrainerArguments,
+    refuse_pickles,
+)
 from selfplay.config.seeds import MadeSeeds, Seeds, UserSeeds
 from selfplay.config.suites import SuiteEvaluation
 from selfplay.config.synthesis import Synthesis
@@ -202,11 +210,7 @@ class EngineSettings(Section):
 
     @model_validator(mode="after")
     def _weights_are_read_from_safetensors(self) -> EngineSettings:
-        form = self.args.get("load_format")
-        if form in ("auto", "pt", "npcache", "dummy"):
-            raise ValueError(
-                f"args.load_format is {form}, which unpickles or makes weights up; drop it for safetensors"
-            )
+        refuse_pickles(self.args)
         return self
 
     @model_validator(mode="after")

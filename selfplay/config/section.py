@@ -149,3 +149,14 @@ class ScratchModel(Section):
     def prompt_style(self) -> Literal["chat", "raw"]:
         """A model trained from scratch has no chat template."""
         return "raw"
+
+
+def refuse_pickles(args: Mapping[str, Any]) -> None:
+    """Refuses arguments by which vLLM would read weights from other files than safetensors.
+
+    Raises:
+        ValueError: names the argument.
+    """
+    form = args.get("load_format")
+    if form in ("auto", "pt", "npcache", "dummy"):
+        raise ValueError(f"args.load_format is {form}, which unpickles or makes weights up; drop it for safetensors")

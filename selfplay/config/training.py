@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from selfplay.config.places import PairsFile
 from selfplay.config.rows import Rows
-from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
+from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments, refuse_pickles
 from selfplay.config.teacher import SFTRule
 
 ValidRule = Literal["thinking_not_empty", "no_cjk", "boxed_answer"]
@@ -25,9 +25,30 @@ class UpdateRule(Section):
     """Arguments of TRL's configuration class."""
 
 
+class RolloutEngine(Section):
+    """How vLLM rolls out within grpo; TRL's own settings of it, `vllm_...`, stand in grpo's `args`."""
+
+    args: dict[str, Any] = {}
+    """Arguments of vLLM's EngineArgs beside those that TRL sets, such as enforce_eager or hf_overrides."""
+    probe_bound: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    """Nats by which vLLM and the trainer may differ after a sync on the same tokens: in float32 at most on any, else on
+    average; null: 1e-4 in float32, else 0.1."""
+    sync_timeout_s: Annotated[float, Field(ge=1, le=86400)] = 600.0
+    """Longest sync of the weights, in seconds, after which the run ends."""
+
+    @model_validator(mode="after")
+    def _weights_come_from_safetensors(self) -> RolloutEngine:
+        refuse_pickles(self.args)
+        return self
+
+
 class GRPORule(UpdateRule):
     """Group-relative policy optimisation; `args` are those of TRL's GRPOConfig, which also says how many rollouts."""
 
+    rollouts: Literal["transformers", "vllm"] = "transformers"
+    """The engine of its rollouts; vllm shares the trainer's device, and sleeps on a GPU while the trainer steps."""
+    vllm: RolloutEngine = RolloutEngine()
+    """How vLLM rolls out, where it does."""
     top_up: Annotated[float, Field(ge=0, le=16)] = 0.0
     """Most further rollouts of a generation batch, as a share of it, that replace groups which all pass or all fail;
     0 learns from the batch as it is."""

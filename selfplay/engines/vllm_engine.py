@@ -6,15 +6,13 @@ import gc
 import hashlib
 import itertools
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.compute.rendezvous import keep_stores_on_the_loopback
-from selfplay.engines import loading
+from selfplay.engines import loading, vllm_opening
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.flow import SLOTS, FlowJob, Item, Keeper, Shard, flowed
 from selfplay.engines.hf_engine import completed, encode_request, end_ids, prompt_ids
@@ -22,17 +20,6 @@ from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
 from selfplay.engines.model_files import UNTRUSTED, ModelError, check_weights
 from selfplay.run.seeding import derive
 from verifiers.untrusted.files import read_bytes, read_json
-
-ENVIRONMENT = {
-    # The engine runs in the worker itself, so that it sees the worker's device and ends with it.
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_LOGGING_LEVEL": "WARNING",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    # Where it takes several processes, each begins as a fresh interpreter.
-    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
-}
-"""Set before vLLM is imported, unless the user has set them."""
-
 
 PAUSE_S = 0.05
 """Wait of an engine that has nothing to do until the driver has laid out more."""
@@ -223,18 +210,11 @@ def _load(job: ShardJob) -> _Open:
         _open[0].key = key
         return _open[0]
     loading.forget_all()
-    os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
-    keep_stores_on_the_loopback()
+    vllm_opening.prepare(job.device)
     from vllm import LLM
 
-    # Without the format it would take pickles where there are no safetensors.
-    presets = {"dtype": model.dtype, "seed": 0, "generation_config": "vllm", "load_format": "safetensors"}
-    settings = presets | within_reach(model, engine_args)
-    if job.device == "cpu":
-        # Compiling for a CPU takes longer than a small model's whole work. Where a prompt is prefilled in pieces, the
-        # token that its piece has drawn is taken back from the request's generator, which torch has for GPUs only.
-        settings = {"enforce_eager": True, "enable_chunked_prefill": False} | settings
-    llm = LLM(model=model.path, revision=model.revision, **settings, **UNTRUSTED)
+    settings = vllm_opening.settings_of(model, job.device) | within_reach(model, engine_args)
+    llm = LLM(**settings, **vllm_opening.place_of(model))
     tokenizer = llm.get_tokenizer()
     _open.append(_Open(key, shape, llm, tokenizer, _end_ids(model, tokenizer)))
     return _open[0]

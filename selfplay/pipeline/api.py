@@ -118,15 +118,17 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     from selfplay.preflight.fit import fits_here
     from selfplay.preflight.prompts import check_prompts
     from selfplay.preflight.rewards import check_rewards
+    from selfplay.preflight.vllm import check_engine, check_rollouts
     from selfplay.tracking.sinks import check_trackers
 
     own = load_recipe(recipe, overrides)
     check_trackers(own.tracking)
     # What needs no library of models comes first, since these take seconds to load.
     findings = check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)
-    preflight.check_engine(own.engine)
+    check_engine(own.engine)
     findings = preflight.check_models(own) + findings
     preflight.check_trainer_arguments(own, own.compute.workers or 1)
+    check_rollouts(own, own.compute.workers or 1)
     # The number of GPUs may be another one than the recipe asks for, which `run` tells of.
     gpus = gpu_count()
     count = own.compute.workers or max(gpus // own.engine.ranks, 1)

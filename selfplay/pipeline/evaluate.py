@@ -21,7 +21,8 @@ from selfplay.evaluation.suites_of_run import SuiteJudging, judge_of
 from selfplay.pipeline.launch import workers_and_device
 from selfplay.pipeline.policies import MeasuredModel, ModelUnknown, find_models
 from selfplay.pipeline.summary import versions
-from selfplay.preflight.recipe import PreflightError, check_engine, check_sandbox
+from selfplay.preflight.recipe import PreflightError, check_sandbox
+from selfplay.preflight.vllm import EngineMissing, check_engine
 from selfplay.rollouts.completions import Origin, complete
 from selfplay.rollouts.judge import Judge
 from selfplay.run.seeding import derive
@@ -159,7 +160,7 @@ def engine_fault(engine: EngineSettings) -> str:
     """Inside a worker: why an engine cannot be used here; empty where it can."""
     try:
         check_engine(engine)
-    except PreflightError as error:
+    except EngineMissing as error:
         return str(error)
     return ""
 

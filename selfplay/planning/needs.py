@@ -60,10 +60,10 @@ class Needs:
             model: which model.
             args: of TRL's configuration.
             how: `kind` (sft, dpo, grpo), `tokens` of the longest sequence, `mean` of the others, `sequences` of the
-                whole training, `field` of the arguments, and for grpo `prompt` and `completion`.
+                whole training, `field` of the arguments, and for grpo `prompt`, `completion` and terms `beside` it.
         """
-        step = self._step(model, args, how)
-        terms = training_terms(step)
+        step = self.step(model, args, how)
+        terms = training_terms(step) | how.get("beside", {})
         whole = step.trained == model.sizes.parameters
         state = int(step.trained * (FLOAT + step.optimiser_bytes))
         loaded = model.sizes.parameters * (step.weight_bytes + (FLOAT if step.reference else 0))
@@ -93,7 +93,8 @@ class Needs:
             return exact
         return exact + model.sizes.parameters * WIDTH[model.dtype]
 
-    def _step(self, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> TrainingStep:
+    def step(self, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> TrainingStep:
+        """One update of a training, as memory sees it; arguments as for `trains`."""
         on_gpu = self.machine.device == "cuda"
         each = int(args.get("per_device_train_batch_size", 8))
         whole = model.lora is None
@@ -125,7 +126,7 @@ class Needs:
             args: of TRL's GRPOConfig.
             how: as for `trains`, with `prompt` and `completion`, the longest of each.
         """
-        step = self._step(model, args, how)
+        step = self.step(model, args, how)
         passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))
         beside = {
             "optimiser": int(step.trained * step.optimiser_bytes),

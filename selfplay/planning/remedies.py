@@ -110,6 +110,13 @@ def _without_reference(plan: Outlook, field: str, value: Any) -> Iterator[Change
         yield (f"{field}=0.0",)
 
 
+def _shares(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    """Other shares of a device, the nearest first."""
+    now = float(value or 0.3)
+    for share in sorted((n / 20 for n in range(2, 19)), key=lambda share: abs(share - now)):
+        yield (f"{field}={share:g}",)
+
+
 def _smaller_batches(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
     """Smaller micro-batches, with as many more of them to a step."""
     batch = int(value or 8)
@@ -139,6 +146,7 @@ _BY_LEAF = {
     "generator_lora": _adapted,
     "kind": _by_vllm,
     "beta": _without_reference,
+    "vllm_gpu_memory_utilization": _shares,
 }
 """Changes of a field by its last name; any other field is a length."""
 

@@ -9,6 +9,7 @@ from selfplay.config.annotation import LocalEngine
 from selfplay.config.programs import PolicyEngine
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import NamedModel, SamplingSettings, ScratchModel
+from selfplay.planning.colocated import beside_training, rolls_by_vllm
 from selfplay.planning.counts import Counts
 from selfplay.planning.known_models import architecture_of
 from selfplay.planning.need import Named, Need
@@ -188,7 +189,11 @@ class StageNeeds:
         given = {"kind": "grpo", "tokens": self._prompt + longest, "mean": mean, "field": "training.grpo.args"}
         given |= {"prompt": self._prompt, "completion": longest, "lengths": ("training.sampling.max_new_tokens",)}
         given["sequences"] = self._seen({"num_train_epochs": 3.0} | args, tasks * group)
-        yield self._needs.rolls(stage.name, self._policy(), args, given)
+        if training.grpo.rollouts == "vllm":
+            yield rolls_by_vllm(self._needs, stage.name, self._policy(), training.grpo, given)
+            given["beside"] = beside_training(self._needs.machine, self._policy(), args)
+        else:
+            yield self._needs.rolls(stage.name, self._policy(), args, given)
         yield self._needs.trains(stage.name, "grpo", self._policy(), args, given)
 
     def _rolled(self, stage: PlannedStage, rollouts: int, prompts: int) -> Iterator[Need]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +12,12 @@ from sandbox.model import SandboxUnavailable
 from sandbox.warm.visible_files import PackageMissing
 from selfplay.config.annotation import AnnotatorEngine, Budget, LocalEngine, OpenAIEngine
 from selfplay.config.errors import UserError
-from selfplay.config.recipe import EngineSettings, Recipe
+from selfplay.config.recipe import Recipe
 from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchModel
 from selfplay.curation.reserved import Reserved
 from selfplay.engines.base import Sampling
 from selfplay.evaluation.suites_of_run import load_suites
+from selfplay.preflight.vllm import check_engine, check_rollouts
 from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import JudgeSettings
 from selfplay.run.records import Seed
@@ -76,36 +75,12 @@ def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
     """Checks that need heavy libraries, for a worker to do.
 
     Raises:
-        ArgumentsError, PreflightError: see `check_trainer_arguments` and `check_models`.
+        ArgumentsError, EngineMissing, PreflightError: see what it calls.
     """
     check_engine(recipe.engine)
+    check_rollouts(recipe, workers)
     check_models(recipe)
     check_trainer_arguments(recipe, workers)
-
-
-def check_engine(engine: EngineSettings) -> None:
-    """Refuses an engine that is not installed, and arguments that it does not have.
-
-    Raises:
-        PreflightError: names the field.
-    """
-    if engine.kind != "vllm":
-        return
-    try:
-        from vllm import EngineArgs
-    except ImportError as error:
-        raise PreflightError(
-            f"engine.kind: vLLM cannot be imported here ({error}); install it in this environment "
-            "(`make vllm` makes one with its CPU build) or set engine.kind to transformers"
-        ) from error
-    known = [item.name for item in dataclasses.fields(EngineArgs)]
-    for name in engine.args:
-        if name == "model":
-            raise PreflightError(f"engine.args.{name}: is what the run itself decides; drop it")
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else "; see vLLM's EngineArgs"
-            raise PreflightError(f"engine.args.{name}: vLLM has no such argument{hint}")
 
 
 def check_models(recipe: Recipe) -> list[Finding]:

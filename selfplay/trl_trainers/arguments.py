@@ -33,7 +33,10 @@ RESERVED = {
     "fsdp_config": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
     "deepspeed": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
     "parallelism_config": "compute.workers says how many ranks share a training, compute.sharding what each holds",
-    "use_vllm": "transformers rolls out within grpo; vLLM, by engine.kind, serves every other stage",
+    "use_vllm": "training.grpo.rollouts decides it",
+    "vllm_mode": "vLLM shares the trainer's device, and no server is asked",
+    "vllm_server_base_url": "vLLM shares the trainer's device, and no server is asked",
+    "vllm_importance_sampling_cap": "TRL replaced it by vllm_importance_sampling_clip_max",
     "use_transformers_paged": "rollouts are logged with the masks of TRL's own generation",
 }
 
@@ -167,7 +170,7 @@ def _check_numbers(cls: Any, args: dict[str, Any], field: str) -> None:
 
 
 def build(
-    kind: str, args: dict[str, Any], output_dir: str, seed: int, device: str, sharded: Mapping[str, Any] | None = None
+    kind: str, args: dict[str, Any], output_dir: str, seed: int, device: str, further: Mapping[str, Any] | None = None
 ) -> Any:
     """TRL's configuration object: this project's presets, then the recipe's arguments, then what the run decides.
 
@@ -177,7 +180,7 @@ def build(
         output_dir: TRL's folder.
         seed: of the training.
         device: `cpu` or `cuda`.
-        sharded: the arguments of a sharded training; None for one whose ranks hold the whole model.
+        further: what else the run decides, as for a sharded training; None for nothing.
     """
     presets: dict[str, Any] = {
         # Alarms and curves look at every step.
@@ -193,6 +196,9 @@ def build(
     if kind in ("sft", "dpo"):
         # TRL would cut examples at 1,024 tokens; here a completion has the length that sampling allowed it.
         presets["max_length"] = None
+    if kind == "grpo":
+        # On a GPU vLLM leaves the memory to the trainer while it steps.
+        presets["vllm_enable_sleep_mode"] = device != "cpu"
     if args.get("save_steps") is not None:
         # Two, since a kill may tear the newest.
         presets |= {"save_strategy": "steps", "save_total_limit": 2}
@@ -203,7 +209,7 @@ def build(
         "report_to": "none",
         "use_cpu": device == "cpu",
     }
-    return config_class(kind)(**(presets | args | decided | dict(sharded or {})))
+    return config_class(kind)(**(presets | args | decided | dict(further or {})))
 
 
 def _checkpointing_name(kind: str) -> str:

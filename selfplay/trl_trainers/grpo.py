@@ -6,6 +6,7 @@ import math
 import os
 import random
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     from selfplay.rollouts.judge import Judge
     from selfplay.rollouts.overlapped import OverlappedJudge
     from selfplay.trl_trainers import session
+    from selfplay.trl_trainers.grpo_engine import DECIDED, engine_for
     from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
     from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
 
@@ -47,7 +49,8 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     judge = OverlappedJudge(verdicts, job.rule.reward_threads, job.rule.reward_timeout_s)
     log = RolloutLog(place.work / f"rollouts-{rank}.jsonl", rank, tokenizer.eos_token_id)
     reward = VerifiedReward(judge, log, rank, place.seed, job.shuffled, ModeCollapse(verdicts.verifiers))
-    config = session.settings_of("grpo", job, place)
+    by_vllm = job.rule.rollouts == "vllm"
+    config = session.settings_of("grpo", job, place, DECIDED if by_vllm else None)
     walk = PromptWalk(len(pool), config.seed, config.shuffle_dataset is not False) if job.rule.top_up else None
     checkpoint = session.last_checkpoint(place.work)
     tally = Tally() if checkpoint is None else restore_groups(checkpoint, walk)
@@ -55,20 +58,21 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     # The order has all epochs, one after the other, and is shuffled already.
     config.shuffle_dataset, config.num_train_epochs = False, 1
     try:
-        trainer = SelfplayGRPOTrainer(
-            model=network,
-            reward_funcs=reward,
-            pool=pool,
-            walk=walk,
-            top_up=job.rule.top_up,
-            tally=tally,
-            args=config,
-            train_dataset=pool.select(order),
-            processing_class=tokenizer,
-            peft_config=session.peft_config(job),
-            callbacks=[KeepGroups(tally, walk, job.rule.token_budget)],
-        )
-        metrics = session.run_training(trainer, place.work)
+        with engine_for(job, place, network, tokenizer, pool, config) if by_vllm else nullcontext():
+            trainer = SelfplayGRPOTrainer(
+                model=network,
+                reward_funcs=reward,
+                pool=pool,
+                walk=walk,
+                top_up=job.rule.top_up,
+                tally=tally,
+                args=config,
+                train_dataset=pool.select(order),
+                processing_class=tokenizer,
+                peft_config=session.peft_config(job),
+                callbacks=[KeepGroups(tally, walk, job.rule.token_budget)],
+            )
+            metrics = session.run_training(trainer, place.work)
         session.save_model(trainer, job, place)
         if trainer.is_world_process_zero():
             write_json(place.work / GROUPS_FILE, tally.summary())

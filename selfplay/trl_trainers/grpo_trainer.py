@@ -29,6 +29,8 @@ from selfplay.rollouts.rollout_log import Reward
 from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Group, Tally, TopUp
 from selfplay.trl_trainers.sft import NothingToLearn
+from selfplay.trl_trainers.vllm_rollouts.generation import ProbedGeneration
+from selfplay.trl_trainers.vllm_rollouts.probe import mismatch, shares
 
 Row = dict[str, Any]
 MEANS_OVER_ROLLOUTS = ("grpo", "dr_grpo", "luspo", "sapo")
@@ -102,11 +104,11 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             return dict(super()._generate_and_score_completions(inputs))
         if self._walk is not None:
             rows = self._topped_up(self._walk)
-            return self._masked(super()._generate_and_score_completions(rows))
+            return self._compared(self._masked(super()._generate_and_score_completions(rows)))
         output = super()._generate_and_score_completions(inputs)
         learned = output["completion_mask"].any(dim=1).tolist()
         self.tally.add(self._gathered(inputs, self._verified.given, self._verified.lengths, learned))
-        return self._masked(output)
+        return self._compared(self._masked(output))
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
         """TRL's, whose means over rollouts would count those without a reward as if they had taught nothing."""
@@ -117,6 +119,11 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             return super()._compute_loss(model, inputs | {"advantages": inputs["advantages"] * scale})
         finally:
             self.beta = beta
+
+    def _generate_single_turn(self, *asked: Any, **others: Any) -> Any:
+        if isinstance(getattr(self, "vllm_generation", None), ProbedGeneration):
+            self.vllm_generation.at(self.state.global_step)
+        return super()._generate_single_turn(*asked, **others)
 
     def _generate(self, prompts: list[Any]) -> Any:
         if self._ready is not None:
@@ -134,7 +141,21 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         if self.model.training:
             logs.update(self.tally.shares(self._logged))
             self._logged = dataclasses.replace(self.tally)
+            logs.update(self._engine_figures())
         super().log(logs, start_time)
+
+    def _engine_figures(self) -> dict[str, float]:
+        """Findings of the syncs since the last log."""
+        generation = getattr(self, "vllm_generation", None)
+        return generation.figures() if isinstance(generation, ProbedGeneration) else {}
+
+    def _compared(self, output: dict[str, Any]) -> dict[str, Any]:
+        """Notes how far the engine that rolled out is from the trainer."""
+        if "importance_sampling_ratio" in output:
+            sums = self.accelerator.gather(mismatch(output, self.args)).view(-1, 4).sum(dim=0)
+            for name, share in shares(sums).items():
+                self._metrics["train"][name].append(share)
+        return output
 
     def _chosen(self, walk: PromptWalk, count: int, taken: Sequence[int] = ()) -> list[Row]:
         """This rank's part of the rows of `count` groups: all ranks walk alike, and a group may span two of them."""

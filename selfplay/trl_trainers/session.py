@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +55,15 @@ def begin(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
     return _network(job, place)
 
 
-def settings_of(kind: str, job: TrainerJob, place: Placement) -> Any:
-    """TRL's configuration object for a job at its place."""
-    sharded = None
+def settings_of(kind: str, job: TrainerJob, place: Placement, decided: Mapping[str, Any] | None = None) -> Any:
+    """TRL's configuration object for a job at its place; `decided` are arguments that no recipe may set."""
+    decided = dict(decided or {})
     if place.is_sharded:
         from selfplay.trl_trainers.sharding import ARGUMENTS, shard_on_cpus
 
         shard_on_cpus()
-        sharded = ARGUMENTS
-    return arguments.build(kind, job.args, str(place.work), place.seed, place.device, sharded)
+        decided |= ARGUMENTS
+    return arguments.build(kind, job.args, str(place.work), place.seed, place.device, decided)
 
 
 def _network(job: TrainerJob, place: Placement) -> tuple[Any, Any]:

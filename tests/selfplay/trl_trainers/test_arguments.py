@@ -37,7 +37,7 @@ def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
     [
         ("grpo", {"num_generation": 8}, r"training.args.num_generation: .* did you mean `num_generations`"),
         ("grpo", {"seed": 1}, "derives from the recipe's seed"),
-        ("grpo", {"use_vllm": True}, r"use_vllm: .*transformers rolls out within grpo; vLLM, by engine.kind"),
+        ("grpo", {"use_vllm": True}, r"use_vllm: .*training.grpo.rollouts decides it"),
         ("grpo", {"use_transformers_paged": True}, "masks of TRL's own generation"),
         ("sft", {"fsdp": True}, r"fsdp: .*compute.sharding: fsdp2 spreads a model over all workers"),
         ("dpo", {"fsdp_config": {"version": 2}}, "compute.sharding: fsdp2"),

@@ -1,0 +1,91 @@
+"""GRPO with vLLM beside the trainer on each device: what both take while one rolls out and while the other steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from selfplay.config.training import GRPORule
+from selfplay.planning.machine import GIB, Machine
+from selfplay.planning.memory import BRAIN, ENGINE_BYTES, FLOAT, ServedModel, Terms, served_terms
+from selfplay.planning.need import Named, Need
+from selfplay.planning.needs import ROW_BYTES, WIDTH, Needs
+from selfplay.planning.speed import decoding_speed
+
+SHARE_IN_TRL = 0.3
+"""`vllm_gpu_memory_utilization` where a recipe does not say it."""
+CPU_CACHE = GIB
+"""Bytes of the cache on a CPU (VLLM_CPU_KVCACHE_SPACE)."""
+
+
+def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: Mapping[str, Any]) -> Need:
+    """The rollouts by vLLM, awake, beside a trainer that holds its weights and its optimiser's states.
+
+    Args:
+        needs: of the recipe.
+        stage: its name.
+        model: the policy.
+        rule: the recipe's section.
+        how: as for `Needs.rolls`.
+    """
+    args, machine = rule.args, needs.machine
+    step = needs.step(model, args, how)
+    longest = how["prompt"] + how["completion"]
+    window = min(int(args.get("vllm_max_model_length") or longest), model.sizes.positions)
+    share = share_of(machine, model, args)
+    served = _served(machine, model, args, window)
+    terms: Terms = {
+        "engine": share,
+        "weights": step.model.parameters * step.weight_bytes + (step.trained * FLOAT if model.lora is not None else 0),
+        "optimiser": int(step.trained * step.optimiser_bytes),
+        "reference": step.model.parameters * FLOAT if step.reference else 0,
+        "buffers": step.trained * FLOAT if step.ranks > 1 else 0,
+    }
+    mean = how["mean"] - how["prompt"]
+    passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))
+    together = min(served.cache_tokens / how["mean"], step.sequences * passes)
+    width = WIDTH[model.dtype]
+    tokens = (how["prompt"] + mean / 2, 1)
+    return Need(
+        stage=stage,
+        what="rollouts",
+        terms=terms,
+        limit=machine.usable,
+        tokens=int(how["sequences"] * mean),
+        speed=decoding_speed(needs.rates, machine.card, model.name, model.sizes, width, tokens, max(together, 1.0)),
+        devices=needs.workers,
+        stays=int(how["sequences"] * mean * ROW_BYTES),
+        fields=("training.grpo.args.vllm_gpu_memory_utilization", *how["lengths"], model.lora_field),
+        notes=_notes(served, share, window, longest),
+    )
+
+
+def _notes(served: ServedModel, share: int, window: int, longest: int) -> tuple[str, ...]:
+    notes = []
+    if window < longest:
+        notes.append(f"vLLM reads {window} tokens, and a prompt with its completion has {longest}")
+    taken = sum(served.terms.values())
+    if taken > share:
+        notes.append(
+            f"vLLM's share is {share / GIB:.1f} GiB, and its weights and one longest sequence take {taken / GIB:.1f}"
+        )
+    return tuple(notes)
+
+
+def _served(machine: Machine, model: Named, args: Mapping[str, Any], window: int) -> ServedModel:
+    ranks = int(args.get("vllm_tensor_parallel_size", 1))
+    share, beside = share_of(machine, model, args), ENGINE_BYTES[machine.device]
+    return served_terms(model.sizes, WIDTH.get(model.dtype, BRAIN), share, window, ranks, beside)
+
+
+def share_of(machine: Machine, model: Named, args: Mapping[str, Any]) -> int:
+    """Bytes of one device that vLLM takes at once."""
+    if machine.device == "cpu":
+        return model.sizes.parameters * WIDTH[model.dtype] + ENGINE_BYTES["cpu"] + CPU_CACHE
+    return int(machine.device_bytes * float(args.get("vllm_gpu_memory_utilization", SHARE_IN_TRL)))
+
+
+def beside_training(machine: Machine, model: Named, args: Mapping[str, Any]) -> Terms:
+    """Bytes that the engine holds while the trainer steps: all of its share, or what sleep leaves of it."""
+    sleeps = args.get("vllm_enable_sleep_mode", machine.device == "cuda")
+    return {"engine": ENGINE_BYTES[machine.device] if sleeps else share_of(machine, model, args)}

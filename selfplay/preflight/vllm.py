@@ -1,0 +1,96 @@
+"""vLLM before a run: whether it is installed where a recipe names it, and knows the arguments that it is given."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from selfplay.config.errors import UserError
+from selfplay.config.recipe import EngineSettings, Recipe
+from selfplay.config.training import GRPORule
+
+OF_TRL = {
+    "tensor_parallel_size": "vllm_tensor_parallel_size",
+    "gpu_memory_utilization": "vllm_gpu_memory_utilization",
+    "max_model_len": "vllm_max_model_length",
+    "enable_sleep_mode": "vllm_enable_sleep_mode",
+    "model_impl": "vllm_model_impl",
+}
+"""Arguments of vLLM for which TRL's GRPOConfig has its own."""
+OF_THE_RUN = ("model", "revision", "trust_remote_code", "seed", "distributed_executor_backend", "logprobs_mode")
+
+
+class EngineMissing(UserError):
+    """vLLM is not installed, or lacks what a recipe asks of it; one sentence with the remedy."""
+
+
+def check_engine(engine: EngineSettings) -> None:
+    """Refuses an engine that is not installed, and arguments that it does not have.
+
+    Raises:
+        EngineMissing: names the field.
+    """
+    if engine.kind == "vllm":
+        known = _arguments("engine.kind", "set engine.kind to transformers")
+        _check_names(engine.args, known, "engine.args", {"model": "is what the run itself decides; drop it"})
+
+
+def check_rollouts(recipe: Recipe, workers: int) -> None:
+    """Refuses rollouts of grpo by a vLLM that is not installed, or that could not be opened as the recipe says.
+
+    Args:
+        recipe: the run.
+        workers: processes that train together.
+
+    Raises:
+        EngineMissing: names the field.
+    """
+    training, rule = recipe.training, recipe.training.grpo
+    if training.algorithm != "grpo" or not training.rounds or rule.rollouts != "vllm":
+        return
+    known = _arguments("training.grpo.rollouts", "set it to transformers")
+    decided = dict.fromkeys(OF_THE_RUN, "is what the run itself decides; drop it")
+    decided |= {name: f"is set by training.grpo.args.{own}" for name, own in OF_TRL.items()}
+    _check_names(rule.vllm.args, known, "training.grpo.vllm.args", decided)
+    _check_trl(rule, workers)
+
+
+def _check_trl(rule: GRPORule, workers: int) -> None:
+    """TRL would refuse these once models are loaded."""
+    across = int(rule.args.get("vllm_tensor_parallel_size", 1))
+    if workers % across:
+        raise EngineMissing(
+            f"training.grpo.args.vllm_tensor_parallel_size: is {across}, which {workers} workers are no multiple of, "
+            "so that some would share no engine; change one of them"
+        )
+    mode = rule.args.get("vllm_importance_sampling_mode", "sequence_mask")
+    corrects = rule.args.get("vllm_importance_sampling_correction", True)
+    if rule.args.get("loss_type") == "vespo" and corrects and not str(mode).startswith("token_"):
+        raise EngineMissing(
+            "training.grpo.args.vllm_importance_sampling_mode: loss_type vespo takes token_truncate or token_mask "
+            "alone; set one of them"
+        )
+
+
+def _arguments(field: str, otherwise: str) -> list[str]:
+    """The names of all arguments of the vLLM that is here."""
+    try:
+        from vllm import EngineArgs
+    except ImportError as error:
+        raise EngineMissing(
+            f"{field}: vLLM cannot be imported here ({error}); install it in this environment (`make vllm` makes one "
+            f"with its CPU build) or {otherwise}"
+        ) from error
+    return [item.name for item in dataclasses.fields(EngineArgs)]
+
+
+def _check_names(given: Mapping[str, Any], known: list[str], field: str, decided: Mapping[str, str]) -> None:
+    for name in given:
+        if name in decided:
+            raise EngineMissing(f"{field}.{name}: {decided[name]}")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean `{near[0]}`?" if near else "; see vLLM's EngineArgs"
+            raise EngineMissing(f"{field}.{name}: vLLM has no such argument{hint}")

@@ -1,0 +1,71 @@
+"""vLLM for the rollouts of a GRPO training: how it is opened, and the prompts by which its weights are probed."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from selfplay.config.errors import UserError
+from selfplay.engines.hf_engine import end_ids, prompt_ids
+from selfplay.engines.loading import number_format
+from selfplay.engines.vllm_engine import within_reach
+from selfplay.trl_trainers.jobs import GRPOJob, Placement
+from selfplay.trl_trainers.vllm_rollouts.generation import Opening, rollouts_by_vllm
+from selfplay.trl_trainers.vllm_rollouts.probe import Bound, WeightProbe
+
+DECIDED = {"use_vllm": True, "vllm_mode": "colocate"}
+"""Arguments of TRL's GRPOConfig where vLLM rolls out."""
+
+
+class PromptTooLong(UserError):
+    """A prompt for which vLLM would have no room."""
+
+
+def engine_for(
+    job: GRPOJob, place: Placement, network: Any, tokenizer: Any, pool: Any, config: Any
+) -> AbstractContextManager[None]:
+    """The engine of a trainer that is made within it; where no argument says how long a sequence may be, it is `config`
+    that learns it.
+
+    Args:
+        job: the training.
+        place: where it works.
+        network: the model to train.
+        tokenizer: its tokenizer.
+        pool: rows of the tasks.
+        config: TRL's GRPOConfig.
+
+    Raises:
+        PromptTooLong: a prompt leaves no token for its completion.
+    """
+    prompts = [_ids(tokenizer, row["prompt"], job.model.chat) for row in pool.select_columns("prompt")]
+    config.vllm_max_model_length = _window(job, max(map(len, prompts)), config)
+    exact = number_format(job.model) == "float32" and not (config.bf16 or config.fp16)
+    settings = job.rule.vllm
+    return rollouts_by_vllm(
+        Opening(
+            model=job.model,
+            device=place.device,
+            seed=place.seed,
+            args=settings.args,
+            ends=tuple(end_ids(network.generation_config, tokenizer)),
+            probe=WeightProbe(prompts, Bound.between(exact, settings.probe_bound)),
+            sync_timeout_s=settings.sync_timeout_s,
+        )
+    )
+
+
+def _ids(tokenizer: Any, prompt: str | list[dict[str, str]], chat: bool) -> list[int]:
+    return prompt_ids(tokenizer, prompt if isinstance(prompt, str) else prompt[-1]["content"], chat)
+
+
+def _window(job: GRPOJob, longest: int, config: Any) -> int:
+    """Tokens of the longest sequence: those of an argument, or what the longest prompt and completion take."""
+    wanted = config.vllm_max_model_length or longest + config.max_completion_length
+    window = int(within_reach(job.model, dict(job.rule.vllm.args) | {"max_model_len": wanted})["max_model_len"])
+    if longest >= window:
+        raise PromptTooLong(
+            f"training.grpo.args.vllm_max_model_length: is {window}, but a prompt has {longest} tokens, after which "
+            "there is no room for a completion; raise it, or take a model that reads more"
+        )
+    return window
