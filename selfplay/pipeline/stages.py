@@ -1,7 +1,8 @@
 """The table of stages: for a recipe, every stage in order, with what it depends on and what it does.
 
-One entry is one stage. Running, planning, checking, status, reuse and the report all read this table; a new kind of
-stage is a function in `work`, a result in `selfplay.run.results`, a line in `lines`, and an entry here.
+One entry is one stage. Running, checking, status, reuse and the report all read this table, whose order is that of
+`selfplay.planning.stages`. A new kind of stage has its place there, a function in `work`, a result in
+`selfplay.run.results`, a line in `lines`, and an entry here.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from selfplay.curation.reserved import SETTINGS
 from selfplay.evaluation.suites_of_run import suite_contents
 from selfplay.pipeline import work
 from selfplay.pipeline.lines import line_of
+from selfplay.planning.stages import stages_of
 from selfplay.run import results
 from selfplay.run.directory import RunDirectory
 from selfplay.run.plan import Kind, Plan, PlannedStage, expected, stage_name
@@ -71,95 +73,92 @@ class _Table:
 
     def specs(self) -> Iterator[StageSpec]:
         """All of them, in order."""
-        recipe = self._recipe
-        yield from self._beginnings()
-        if recipe.synthesises:
-            yield from self._models_of_prompts()
-            yield from self._prompts(1)
-        if recipe.training.scratch_teacher is not None:
-            run = results.ScratchResult
-            own = ("training.sft.teacher.engine", "engine.rounding")
-            yield self._spec(Kind.TEACHER, 0, own, [self._source], work.teacher, run)
-        yield from self._measurements(0)
-        for number in range(1, recipe.training.rounds + 1):
-            if number > 1:
-                yield from self._renewal(number)
-            yield self._selfplay(number)
-            yield from self._measurements(number)
+        makers: dict[Kind, Callable[[int], StageSpec]] = {
+            Kind.SEEDS: self._seeds,
+            Kind.ANNOTATION: self._annotation,
+            Kind.BASE: self._base,
+            Kind.COLD_START: self._cold_start,
+            Kind.EM: self._em,
+            Kind.FEEDBACK: self._feedback,
+            Kind.SYNTHESIS: self._synthesis,
+            Kind.CURATION: self._curation,
+            Kind.LABELLING: self._labelling,
+            Kind.RELABELLING: self._relabelling,
+            Kind.TEACHER: self._teacher,
+            Kind.SELFPLAY: self._selfplay,
+            Kind.EVALUATION: self._evaluation,
+            Kind.SELECTION: self._selection,
+        }
+        for stage in stages_of(self._recipe):
+            yield makers[stage.kind](stage.round)
 
-    def _beginnings(self) -> Iterator[StageSpec]:
+    def _seeds(self, number: int) -> StageSpec:
         recipe = self._recipe
         seeds = functools.partial(work.seeds, lacking=may_lack(recipe))
         given = any(isinstance(domain.seeds, UserSeeds) for domain in recipe.domains.values())
         sections = ("domains", *(SETTINGS if given else ()))
-        yield self._spec(
+        return self._spec(
             Kind.SEEDS,
-            0,
+            number,
             sections,
             [],
             seeds,
             results.SeedsResult,
             lambda: seed_files(recipe) + (benchmark_contents(recipe.curation) if given else ""),
         )
-        if recipe.is_annotated:
-            # Which problems need what depends on those that will be measured.
-            measured = ("em.rationales", "em.stop", "em.guards", "evaluation.split")
-            sections = ("cold_start.annotators", "cold_start.annotation", "engine", *measured)
-            yield self._spec(
-                Kind.ANNOTATION, 0, sections, self._names(Kind.SEEDS), work.annotation, results.AnnotationResult
-            )
-        yield self._spec(Kind.BASE, 0, ("model", "engine"), [self._source], work.base, results.ScratchResult)
 
-    def _models_of_prompts(self) -> Iterator[StageSpec]:
+    def _annotation(self, number: int) -> StageSpec:
+        # Which problems need what depends on those that will be measured.
+        measured = ("em.rationales", "em.stop", "em.guards", "evaluation.split")
+        sections = ("cold_start.annotators", "cold_start.annotation", "engine", *measured)
+        inputs = self._names(Kind.SEEDS)
+        return self._spec(Kind.ANNOTATION, number, sections, inputs, work.annotation, results.AnnotationResult)
+
+    def _base(self, number: int) -> StageSpec:
+        return self._spec(Kind.BASE, number, ("model", "engine"), [self._source], work.base, results.ScratchResult)
+
+    def _teacher(self, number: int) -> StageSpec:
+        own = ("training.sft.teacher.engine", "engine.rounding")
+        return self._spec(Kind.TEACHER, number, own, [self._source], work.teacher, results.ScratchResult)
+
+    def _cold_start(self, number: int) -> StageSpec:
         # A pair is measured as it will be used: on held-out problems, and with p drawing as synthesis draws.
         measured = ("em.heldout_pairs", "em.bound_samples", "em.sampling", "em.stop", "em.guards", "synthesis.sampling")
         start = ("generator", "generator_lora", "cold_start", "em.rationales", *measured)
         held_out = ("evaluation.problems", "evaluation.split")
         inputs = [self._source, *self._names(Kind.BASE)]
-        yield self._spec(Kind.COLD_START, 0, start + held_out, inputs, work.cold_start, results.ColdStartResult)
-        for number in range(1, self._recipe.em.rounds + 1):
-            inputs = self._of_models()
-            sections = _fields("em", EM, ["rounds"])
-            yield self._spec(Kind.EM, number, sections, inputs, work.em, results.EMResult, ends=frozenset({Kind.EM}))
+        return self._spec(Kind.COLD_START, number, start + held_out, inputs, work.cold_start, results.ColdStartResult)
 
-    def _prompts(self, number: int) -> Iterator[StageSpec]:
-        """New prompts for a round, what is kept of them, and their labels."""
-        recipe = self._recipe
+    def _em(self, number: int) -> StageSpec:
+        sections, ends = _fields("em", EM, ["rounds"]), frozenset({Kind.EM})
+        return self._spec(Kind.EM, number, sections, self._of_models(), work.em, results.EMResult, ends=ends)
+
+    def _feedback(self, number: int) -> StageSpec:
+        inputs = [*self._of_models(), stage_name(Kind.SELFPLAY, number - 1), *self._names(Kind.CURATION)]
+        sections = ("em", "synthesis.feedback")
+        return self._spec(Kind.FEEDBACK, number, sections, inputs, work.feedback, results.FeedbackResult)
+
+    def _synthesis(self, number: int) -> StageSpec:
         sections = _fields("synthesis", Synthesis, ["feedback"])
-        files = functools.partial(choice_files, recipe)
+        files = functools.partial(choice_files, self._recipe)
         inputs = self._of_models()
-        yield self._spec(Kind.SYNTHESIS, number, sections, inputs, work.synthesis, results.SynthesisResult, files)
+        return self._spec(Kind.SYNTHESIS, number, sections, inputs, work.synthesis, results.SynthesisResult, files)
+
+    def _curation(self, number: int) -> StageSpec:
         inputs = [self._source, stage_name(Kind.SYNTHESIS, number), *self._names(Kind.CURATION)]
-        files = functools.partial(benchmark_contents, recipe.curation)
-        yield self._spec(
-            Kind.CURATION, number, ("curation", "sandbox"), inputs, work.curation, results.CurationResult, files
-        )
-        if recipe.training.needs_labels:
-            yield self._labelling(number)
+        sections = ("curation", "sandbox")
+        files = functools.partial(benchmark_contents, self._recipe.curation)
+        return self._spec(Kind.CURATION, number, sections, inputs, work.curation, results.CurationResult, files)
 
     def _labelling(self, number: int) -> StageSpec:
         inputs = [self._source, *self._policy(number - 1), *self._names(Kind.CURATION)[-1:]]
         sections = ("labelling", "sandbox")
         return self._spec(Kind.LABELLING, number, sections, inputs, work.labelling, results.LabellingResult)
 
-    def _renewal(self, number: int) -> Iterator[StageSpec]:
-        """The stages by which a round comes to prompts or labels that the round before did not have."""
-        recipe = self._recipe
-        each, labels = recipe.training.pool.each_round, recipe.training.needs_labels
-        if not recipe.synthesises:
-            return
-        if each == "resynthesise":
-            if recipe.synthesis.feedback is not None:
-                inputs = [*self._of_models(), stage_name(Kind.SELFPLAY, number - 1), *self._names(Kind.CURATION)]
-                sections = ("em", "synthesis.feedback")
-                yield self._spec(Kind.FEEDBACK, number, sections, inputs, work.feedback, results.FeedbackResult)
-            yield from self._prompts(number)
-        elif each == "relabel" and labels:
-            yield self._labelling(number)
-        elif each == "reuse" and labels and recipe.labelling.relabelling is not None:
-            inputs = [*self._policy(number - 1), *self._names(Kind.LABELLING, Kind.RELABELLING)]
-            sections = ("labelling", "sandbox")
-            yield self._spec(Kind.RELABELLING, number, sections, inputs, work.relabelling, results.LabellingResult)
+    def _relabelling(self, number: int) -> StageSpec:
+        inputs = [*self._policy(number - 1), *self._names(Kind.LABELLING, Kind.RELABELLING)]
+        sections = ("labelling", "sandbox")
+        return self._spec(Kind.RELABELLING, number, sections, inputs, work.relabelling, results.LabellingResult)
 
     def _selfplay(self, number: int) -> StageSpec:
         recipe = self._recipe
@@ -183,17 +182,17 @@ class _Table:
             ),
         )
 
-    def _measurements(self, number: int) -> Iterator[StageSpec]:
+    def _evaluation(self, number: int) -> StageSpec:
         inputs = [self._source, *self._policy(number)]
         sections = ("evaluation", "sandbox")
         files = functools.partial(suite_contents, self._recipe.evaluation.suites)
-        yield self._spec(Kind.EVALUATION, number, sections, inputs, work.evaluation, results.EvaluationResult, files)
-        if self._recipe.training.selection is not None:
-            chosen_by = ("training.selection", "evaluation.max_new_tokens", "sandbox")
-            inputs = [*inputs, *self._names(Kind.SELECTION)]
-            yield self._spec(
-                Kind.SELECTION, number, chosen_by, inputs, work.selection, results.SelectionResult, ends=ROUNDS
-            )
+        return self._spec(Kind.EVALUATION, number, sections, inputs, work.evaluation, results.EvaluationResult, files)
+
+    def _selection(self, number: int) -> StageSpec:
+        chosen_by = ("training.selection", "evaluation.max_new_tokens", "sandbox")
+        inputs = [self._source, *self._policy(number), *self._names(Kind.SELECTION)]
+        result = results.SelectionResult
+        return self._spec(Kind.SELECTION, number, chosen_by, inputs, work.selection, result, ends=ROUNDS)
 
     def _policy(self, number: int) -> list[str]:
         """The stages of which the policy after a round is made; the base says what the policy is."""

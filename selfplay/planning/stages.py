@@ -1,6 +1,6 @@
-"""The stages of a recipe, by kind and round, without what does their work: a plan loads no library for them.
+"""The stages of a recipe in their order, by kind and round; `pipeline.stages` says what each does.
 
-`pipeline.stages` has the same list with everything else; a test holds the two together.
+They stand apart from their work, so that a plan of memory and hours loads no library for them.
 """
 
 from __future__ import annotations

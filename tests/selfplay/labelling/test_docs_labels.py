@@ -30,5 +30,5 @@ def test_every_block_is_a_recipe() -> None:
 
 def test_settings_of_the_page_exist() -> None:
     named = re.findall(r"^\| `(\w+)(?:: \w+)?` \|", PAGE, re.MULTILINE)
-    assert {"votes", "weights", "verification", "relabelling"} <= set(named)
+    assert {"votes", "verification", "relabelling"} <= set(named)
     assert set(named) <= {*Labelling.model_fields, *RULES}

@@ -43,6 +43,26 @@ RECIPES = {
 }
 
 
+ROUND = "selfplay_{0} evaluation_{0}"
+PROMPTS = "seeds base cold_start em_1 em_2 em_3 synthesis curation labelling evaluation_0"
+ORDERS = {
+    "plain": [PROMPTS, ROUND.format(1), ROUND.format(2)],
+    "relabelled": [PROMPTS, ROUND.format(1), *(f"relabelling_{n} {ROUND.format(n)}" for n in (2, 3))],
+    "labelled anew": [PROMPTS, ROUND.format(1), *(f"labelling_{n} {ROUND.format(n)}" for n in (2, 3))],
+    "external": ["seeds base evaluation_0", ROUND.format(1), ROUND.format(2)],
+    "whole": [
+        PROMPTS.replace("seeds", "seeds annotation"),
+        f"selection_0 {ROUND.format(1)} selection_1",
+        *(f"feedback_{n} synthesis_{n} curation_{n} labelling_{n} {ROUND.format(n)} selection_{n}" for n in (2, 3)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_order_of_stages(name: str) -> None:
+    assert " ".join(stage_table(RECIPES[name])) == " ".join(ORDERS[name])
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_input_comes_before_the_stage_that_reads_it(name: str) -> None:
     table = stage_table(RECIPES[name])

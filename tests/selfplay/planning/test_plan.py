@@ -13,20 +13,17 @@ from typer.testing import CliRunner
 from selfplay.cli.app import app
 from selfplay.config.load import load_recipe, recipe_of
 from selfplay.config.recipe import Recipe
-from selfplay.pipeline.stages import planned, stage_table
 from selfplay.planning.machine import GIB, UnknownMachine, named, of_nodes
 from selfplay.planning.need import Need
 from selfplay.planning.plan import DoesNotFit, Outlook, outlook
 from selfplay.planning.rates import Rates, UnusableRates, read_rates
 from selfplay.planning.remedies import demand_fit, remedy
-from selfplay.planning.stages import stages_of
 from selfplay.planning.view import plan_json
 from selfplay.preflight.fit import demand_gpus, demand_room, fits_here
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = ROOT / "configs"
 QWEN = str(CONFIGS / "qwen3-4b.yaml")
-RECIPES = sorted(CONFIGS.glob("*.yaml"))
 
 
 WHOLE = ("training.lora=null", "engine={kind: transformers, batch_tokens: 262144, shard: 256, args: {}}")
@@ -39,32 +36,6 @@ def of_qwen(*overrides: str) -> Recipe:
 
 def find(plan: Outlook, stage: str, what: str) -> Need:
     return next(need for need in plan.needs if (need.stage, need.what) == (stage, what))
-
-
-ROUNDS = [
-    "training.rounds=3",
-    "training.rounds=2 training.pool.each_round=resynthesise",
-    "training.rounds=2 training.pool.each_round=resynthesise synthesis.feedback={}",
-    "training.rounds=2 training.pool.each_round=relabel",
-    "training.rounds=2 labelling.relabelling={}",
-    "training.pool.arm=external",
-    f"training.selection={{}} domains.math.seeds.dev={CONFIGS}/seeds/math.jsonl",
-    "em.rounds=0 training.rounds=0",
-]
-
-
-@pytest.mark.parametrize("overrides", ROUNDS)
-def test_the_stages_are_those_of_the_run(overrides: str) -> None:
-    recipe = of_qwen(*overrides.split())
-    there = [(stage.kind, stage.round) for stage in planned(stage_table(recipe))]
-    assert [(stage.kind, stage.round) for stage in stages_of(recipe)] == there
-
-
-@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
-def test_the_stages_of_shipped_recipes_are_those_of_the_run(file: Path) -> None:
-    recipe = load_recipe(file)
-    there = [(stage.kind, stage.round) for stage in planned(stage_table(recipe))]
-    assert [(stage.kind, stage.round) for stage in stages_of(recipe)] == there
 
 
 def test_sixteen_bytes_a_weight_and_the_buffers_of_several_ranks() -> None:
