@@ -45,18 +45,21 @@ class InThisProcess:
             yield place, function(job)
 
 
-def curves_of(folder: Path, sizes: Sequence[int]) -> dict[str, dict[str, float]]:
+def curves_of(folder: Path, sizes: Sequence[int], most: int | None = None) -> dict[str, dict[str, float]]:
     """The bound on -log p(x|c), nats a problem, by K, after the cold start and after the last round of a run.
 
-    What is found is kept beside the run, and drawn rationales in a store that all runs of the seed share.
+    It is of the first `most` of the run's held-out pairs, or of all. What is found is kept beside the run, and drawn
+    rationales in a store that all runs of the seed share.
     """
     recipe = Recipe.model_validate(read_json(folder / "recipe.json"))
-    pairs = heldout_pairs(folder, recipe)
+    pairs = heldout_pairs(folder, recipe)[:most]
     store = ShardStore(folder.parent / "bounds")
     known = read_json(folder / FILE) if (folder / FILE).exists() else {}
     found = {}
-    for name, models in (("cold_start", models_after(folder, 0)), ("last", models_after(folder, recipe.em.rounds))):
-        key = json.dumps([models.p.fingerprint, models.q and models.q.fingerprint, list(sizes)])
+    states = {"cold_start": models_after(folder, 0), "last": models_after(folder, recipe.em.rounds)}
+    for name, models in states.items():
+        of = [models.p.fingerprint, models.q and models.q.fingerprint]
+        key = json.dumps([*of, list(sizes), len(pairs)])
         if key not in known:
             known[key] = curve(recipe, models, pairs, sizes, store)
             write_json(folder / FILE, known)

@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     except (ArmError, RecipeError) as error:
         _say(str(error))
         raise SystemExit(UNUSABLE) from error
-    curves = _curves(folder, arms, seeds, asked.bound_samples) if asked.bound_samples else None
+    curves = _curves(folder, arms, seeds, asked) if asked.bound_samples else None
     found = figures(folder, arms, seeds, asked.rewards, curves)
     write_json(folder / f"{kind}.json", found)
     (draw_ends if asked.rewards else draw_curves)(found, folder / f"{kind}.svg", recipe.name)
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="K,K,...",
         help="K of the bound's curve, 8,32,128,512,1024 by default; 0 leaves it at what the runs took",
     )
+    parser.add_argument("--bound-pairs", type=int, metavar="N", help="held-out pairs of the curve; default all")
     parser.add_argument("--arm", action="append", default=[], metavar="NAME:a.b=value,...", help="one more arm")
     return parser
 
@@ -72,13 +73,15 @@ def _sizes(text: str) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _curves(folder: Path, arms: Sequence[Arm], seeds: Sequence[int], sizes: Sequence[int]) -> Curves:
+def _curves(folder: Path, arms: Sequence[Arm], seeds: Sequence[int], asked: argparse.Namespace) -> Curves:
     """The bounds of all runs; those of a seed share the rationales that one and the same q has drawn."""
     found: dict[str, list[dict[str, dict[str, float]]]] = {arm.name: [] for arm in arms}
     for seed in seeds:
         for arm in arms:
-            _say(f"bounds at K = {max(sizes)}: seed {seed}, {arm.name}")
-            found[arm.name].append(curves_of(folder / f"seed-{seed}" / arm.name, sizes))
+            _say(f"bounds at K = {max(asked.bound_samples)}: seed {seed}, {arm.name}")
+            found[arm.name].append(
+                curves_of(folder / f"seed-{seed}" / arm.name, asked.bound_samples, asked.bound_pairs)
+            )
     return found
 
 
