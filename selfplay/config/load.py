@@ -287,8 +287,8 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def deciding(settings: dict[str, Any]) -> dict[str, Any]:
     """A resolved recipe's settings, less what doesn't change results: these may differ when a run goes on.
 
-    They are compute, tracking, where the policy is pushed to, and where endpoints are, what they cost and how much may
-    be spent on them.
+    They are compute, tracking, callbacks, where the policy is pushed to, and where endpoints are, what they cost and
+    how much may be spent on them.
     """
     kept = {name: value for name, value in settings.items() if name not in ("compute", "tracking")}
     cold_start = dict(kept.get("cold_start", {}))
@@ -298,7 +298,8 @@ def deciding(settings: dict[str, Any]) -> dict[str, Any]:
         if name not in AnnotationSettings.may_change
     }
     training = {name: value for name, value in kept.get("training", {}).items() if name != "push_to_hub"}
-    kept |= {"cold_start": cold_start, "training": training}
+    hooks = {name: value for name, value in kept.get("hooks", {}).items() if name != "callbacks"}
+    kept |= {"cold_start": cold_start, "training": training, "hooks": hooks}
     return {name: _without_endpoints(value) for name, value in kept.items()}
 
 

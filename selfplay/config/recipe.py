@@ -26,7 +26,7 @@ from selfplay.config.section import (
 from selfplay.config.seeds import MadeSeeds, Seeds, UserSeeds
 from selfplay.config.suites import SuiteEvaluation
 from selfplay.config.synthesis import Synthesis
-from selfplay.config.tracking import Tracking
+from selfplay.config.tracking import Hooks, Tracking
 from selfplay.config.training import TrainingSettings
 
 
@@ -275,6 +275,8 @@ class Recipe(Section):
     """Untrusted programs."""
     tracking: Tracking = Tracking()
     """Metrics."""
+    hooks: Hooks = Hooks()
+    """Code of your own that the run calls."""
 
     @property
     def synthesises(self) -> bool:

@@ -1,10 +1,13 @@
-"""Where the metrics of a run go, and what raises an alarm. Nothing here changes what a run produces."""
+"""Who is told of a run: where its metrics go, what raises an alarm, and code of one's own that it calls.
+
+Nothing here changes what the stages of ours produce.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from selfplay.config.section import Name, Section
 
@@ -69,3 +72,51 @@ class Tracking(Section):
     """Project of trackio that gets a copy, in RUN/trackio or where TRACKIO_DIR says; needs `promptcot[trackio]`."""
     alarms: Alarms = Alarms()
     """Alarms of which a person is warned."""
+
+
+Code = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.-]*(:[A-Za-z_][\w.]*)?$")]
+"""The name of an entry point, or `module:Name`."""
+OwnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+After = Literal[
+    "seeds",
+    "annotation",
+    "base",
+    "cold_start",
+    "em",
+    "synthesis",
+    "curation",
+    "labelling",
+    "relabelling",
+    "feedback",
+    "teacher",
+    "selfplay",
+    "evaluation",
+]
+TAKEN = frozenset({*get_args(After), "selection", "own"})
+"""Names that stages of ours have."""
+
+
+class OwnStage(Section):
+    """A stage of one's own: a function that reads what stages before it made, and leaves tables and figures."""
+
+    run: Code
+    """The function, as `module:name`, or an entry point of the group `selfplay.stages`."""
+    after: After
+    """The kind of stage that it follows, each time that there is one: its name is NAME_ROUND."""
+    settings: dict[str, Any] = {}
+    """What it is given; another value makes it again."""
+
+
+class Hooks(Section):
+    """Code of one's own that a run calls."""
+
+    callbacks: tuple[Code, ...] = ()
+    """Classes that hear of stages and rounds, as `module:Name`, or entry points of the group `selfplay.callbacks`."""
+    stages: dict[OwnName, OwnStage] = {}
+    """Stages of one's own by name."""
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Hooks:
+        if taken := sorted(TAKEN & self.stages.keys()):
+            raise ValueError(f"stages: {taken[0]} is the name of a stage of ours; choose another")
+        return self

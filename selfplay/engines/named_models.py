@@ -124,7 +124,7 @@ def named_in(recipe: Recipe, sections: Iterable[str]) -> Iterator[tuple[str, str
     for section in sections:
         found: Any = recipe
         for key in section.split("."):
-            found = None if found is None else getattr(found, key)
+            found = found.get(key) if isinstance(found, dict) else getattr(found, key, None)
         yield from _below(section, found)
 
 

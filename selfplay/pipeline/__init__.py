@@ -4,5 +4,6 @@ From Python: `from selfplay.pipeline import run; run("recipe.yaml")`.
 """
 
 from selfplay.pipeline.api import RunResult, check, load_recipe, open_run, run
+from selfplay.stage.hooks import Callbacks, OwnWork, StageInfo
 
-__all__ = ["RunResult", "check", "load_recipe", "open_run", "run"]
+__all__ = ["Callbacks", "OwnWork", "RunResult", "StageInfo", "check", "load_recipe", "open_run", "run"]

@@ -114,6 +114,7 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
         UserError: what is wrong, in one sentence with its remedy.
     """
     from selfplay.pipeline.launch import gpu_count
+    from selfplay.pipeline.own import check_hooks
     from selfplay.preflight import recipe as preflight
     from selfplay.preflight.fit import fits_here
     from selfplay.preflight.prompts import check_prompts
@@ -124,7 +125,7 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     own = load_recipe(recipe, overrides)
     check_trackers(own.tracking)
     # What needs no library of models comes first, since these take seconds to load.
-    findings = check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)
+    findings = check_hooks(own) + check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)
     check_engine(own.engine)
     findings = preflight.check_models(own) + findings
     preflight.check_trainer_arguments(own, own.compute.workers or 1)

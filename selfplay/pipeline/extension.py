@@ -13,7 +13,7 @@ from selfplay.run.files import RunError, remove_folder
 from selfplay.run.plan import Kind, read_plan
 from selfplay.stage.spec import StageSpec, stage_key
 
-MADE_AGAIN = (Kind.EVALUATION,)
+MADE_AGAIN = (Kind.EVALUATION, Kind.OWN)
 """Kinds of stages of which nothing else is made, so that other settings cost only them."""
 
 

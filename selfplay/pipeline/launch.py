@@ -18,6 +18,7 @@ from selfplay.export.model import push_best
 from selfplay.pipeline.extension import Extension
 from selfplay.pipeline.listener import RunListener
 from selfplay.pipeline.main_loop import run_pipeline
+from selfplay.pipeline.own import Callers, check_hooks
 from selfplay.pipeline.stage_runner import Reached
 from selfplay.pipeline.stages import is_finished, planned, stage_table
 from selfplay.preflight.fit import demand_room
@@ -38,6 +39,7 @@ from selfplay.run.directory import RunDirectory
 from selfplay.run.files import RunError
 from selfplay.run.plan import Kind
 from selfplay.stage.context import Context
+from selfplay.stage.hooks import load_callbacks
 from selfplay.stage.spec import StageSpec
 from selfplay.tracking.sinks import check_trackers
 from selfplay.tracking.tracker import Tracker
@@ -63,6 +65,7 @@ def launch(
         NoDevice: the recipe asks for a device that is not there.
         WorkerError: a worker failed.
         NothingToLearn: no prompt survived.
+        HookMissing, HookFailed: code of the recipe's own cannot be had, or raised.
         HubError: the run has ended, but the hub did not take its policy.
         DoesNotFit: the machine has too little memory, or no GPU for a large model.
         TrackerMissing: the recipe names a tracker that is not installed.
@@ -74,6 +77,8 @@ def launch(
     if reuse is not None and not (reuse / "recipe.json").exists():
         raise RunError(f"--reuse {reuse}: is not a run directory")
     check_trackers(recipe.tracking)
+    check_hooks(recipe)
+    callers = Callers(load_callbacks(recipe.hooks), table)
     count, device = workers_and_device(recipe.compute, recipe.engine.ranks)
     with RunDirectory.open(run_path, recipe, reuse) as run, _workers(run, count, device) as workers:
         extension = Extension(run, table)
@@ -95,6 +100,7 @@ def launch(
         extension.begin()
         plan = planned(table)
         run.claim(plan.stages)
+        callers.run_begins(run_path)
         with (
             Progress() as progress,
             Tracker(run_path, recipe, progress.note, plan) as tracker,
@@ -102,11 +108,12 @@ def launch(
         ):
             with RunListener(run, plan, progress, tracker) as listener:
                 try:
-                    summary = run_pipeline(Context(run, workers, judge, listener, clock), table, until)
+                    summary = run_pipeline(Context(run, workers, judge, listener, clock), table, until, callers)
                 except Reached:
                     return None
             tracker.summary(summary)
         write_report(run_path)
+        callers.run_ends(summary)
         address = push_best(run_path, recipe, summary)
     return summary if address is None else summary | {"paths": summary["paths"] | {"pushed to": address}}
 
@@ -117,7 +124,7 @@ def uses_workers(recipe: Recipe, table: Mapping[str, StageSpec], until: str | No
     wanted = specs if until is None else specs[: list(table).index(until) + 1]
     annotators = recipe.cold_start.annotators.values()
     engines = [*(annotator.engine for annotator in annotators), recipe.cold_start.annotation.scorer]
-    elsewhere = {Kind.SEEDS, Kind.ANNOTATION}
+    elsewhere = {Kind.SEEDS, Kind.ANNOTATION, Kind.OWN}
     return bool({spec.kind for spec in wanted} - elsewhere) or any(isinstance(one, LocalEngine) for one in engines)
 
 

@@ -15,7 +15,8 @@ evaluation_N  held-out accuracy of the policy after it
 Later rounds may begin with stages of their own: feedback_N (p and q learn from what was learnable), synthesis_N and
 curation_N (new prompts), labelling_N or relabelling_N (labels by the policy of the last round); and end with
 selection_N (accuracy on development problems, by which the best round is named, and the run may end). Which stages a
-recipe has, and what each depends on, is the table in `stages`; their work is in `work`.
+recipe has, and what each depends on, is the table in `stages`; their work is in `work`. A recipe may have stages of its
+own among them (`own`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from selfplay.pipeline.own import Callers
 from selfplay.pipeline.stage_runner import StageRunner
 from selfplay.pipeline.summary import summarise
 from selfplay.run.plan import Kind
@@ -30,16 +32,19 @@ from selfplay.stage.context import Context
 from selfplay.stage.spec import StageSpec
 
 
-def run_pipeline(context: Context, table: Mapping[str, StageSpec], until: str | None = None) -> dict[str, Any]:
+def run_pipeline(
+    context: Context, table: Mapping[str, StageSpec], until: str | None = None, callers: Callers | None = None
+) -> dict[str, Any]:
     """Runs every stage that is not done; returns the summary.
 
     Raises:
         Reached: the stage `until` is done.
+        HookFailed: code of the recipe's own raised.
     """
-    runner = StageRunner(context, table, until)
+    runner = StageRunner(context, table, until, callers)
     over: set[Kind] = set()
     for spec in table.values():
-        if spec.kind in over:
+        if spec.kind in over or spec.follows in runner.passed:
             runner.pass_over(spec)
             continue
         result = runner.run_stage(spec)

@@ -11,7 +11,7 @@ from selfplay.run.plan import Kind
 from selfplay.run.store import content_key
 from selfplay.stage.spec import StageSpec
 
-WITHOUT_MODELS = (Kind.SEEDS,)
+WITHOUT_MODELS = (Kind.SEEDS, Kind.OWN)
 """Kinds of stages that no library of models has a part in."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from selfplay.compute.clock import START_UP
 from selfplay.pipeline.masters import demand_inputs, drop_unneeded
 from selfplay.pipeline.outside import outside
+from selfplay.pipeline.own import Callers
 from selfplay.pipeline.stages import is_finished
 from selfplay.run.directory import Stage
 from selfplay.run.files import read_json, remove_folder, write_json
@@ -30,13 +31,17 @@ class Reached(Exception):
 class StageRunner:
     """Runs stages one after the other, tells the listener, and keeps the time."""
 
-    def __init__(self, context: Context, table: Mapping[str, StageSpec], until: str | None) -> None:
+    def __init__(
+        self, context: Context, table: Mapping[str, StageSpec], until: str | None, callers: Callers | None = None
+    ) -> None:
         """
         Args:
             context: the run.
             table: all its stages by name, in order.
             until: the stage after which to stop; None for none.
+            callers: who calls the recipe's callbacks.
         """
+        self._callers = callers or Callers((), table)
         self.context = context
         self._table = table
         self._until = until
@@ -45,7 +50,8 @@ class StageRunner:
         self._keys: dict[str, str] = {}
         self.done: list[tuple[PlannedStage, Stage]] = []
         """The stages that took place, in order."""
-        self._passed: set[str] = set()
+        self.passed: set[str] = set()
+        """The stages that did not take place."""
         if is_finished(context.run, table):
             context.clock.skip()
         else:
@@ -64,6 +70,7 @@ class StageRunner:
             if done:
                 self._keys[spec.name] = str(stage.manifest["inputs"])
             else:
+                self._callers.stage_begins(spec, stage)
                 self._do(spec, stage)
         except BaseException:
             # What ended the stage is what has to be heard of, also on a disk that is full.
@@ -76,8 +83,9 @@ class StageRunner:
         else:
             self.context.clock.mark(spec.name)
             self.context.end_stage()
+            self._callers.stage_ends(spec, stage)
         if self.context.run.recipe.compute.masters == "newest":
-            drop_unneeded(self.context.run, self._table, self._passed, self.done)
+            drop_unneeded(self.context.run, self._table, self.passed, self.done)
         self._end_if_reached(spec.name)
         return stage.result(spec.result)
 
@@ -87,7 +95,7 @@ class StageRunner:
         Raises:
             Reached: it is the last one that was asked for.
         """
-        self._passed.add(spec.name)
+        self.passed.add(spec.name)
         self._end_if_reached(spec.name)
 
     def _do(self, spec: StageSpec, stage: Stage) -> None:

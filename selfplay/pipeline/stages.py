@@ -20,6 +20,7 @@ from selfplay.curation.reserved import SETTINGS
 from selfplay.evaluation.suites_of_run import suite_contents
 from selfplay.pipeline import work
 from selfplay.pipeline.lines import line_of
+from selfplay.pipeline.own import with_own_stages
 from selfplay.planning.stages import stages_of
 from selfplay.run import results
 from selfplay.run.directory import RunDirectory
@@ -39,7 +40,7 @@ ROUNDS = frozenset(
 
 def stage_table(recipe: Recipe) -> dict[str, StageSpec]:
     """The stages of a recipe by name, in order; EM and the rounds may end before their last one."""
-    return by_name(list(_Table(recipe).specs()))
+    return by_name(list(with_own_stages(_Table(recipe).specs(), recipe)))
 
 
 def planned(table: Mapping[str, StageSpec]) -> Plan:

@@ -34,6 +34,8 @@ class Kind(StrEnum):
     FEEDBACK = "feedback"
     RELABELLING = "relabelling"
     SELFPLAY = "selfplay"
+    OWN = "own"
+    """Of somebody's own code (`hooks.stages`)."""
 
 
 ONCE = {Kind.SEEDS, Kind.ANNOTATION, Kind.BASE, Kind.COLD_START, Kind.TEACHER}
@@ -58,11 +60,13 @@ class PlannedStage:
     """Of EM, or of self-play; 0 where there are no rounds, and for what comes before the first."""
     line: str = ""
     """Its work in one line, for people."""
+    own: str = ""
+    """What a recipe calls a stage of its own."""
 
     @property
     def name(self) -> str:
         """Its name within the run."""
-        return stage_name(self.kind, self.round)
+        return f"{self.own}_{self.round}" if self.own else stage_name(self.kind, self.round)
 
 
 class Plan:
@@ -109,7 +113,10 @@ def manifest_of(run_path: Path, stage: str) -> dict[str, Any]:
 
 def write_plan(run_path: Path, stages: Sequence[PlannedStage]) -> None:
     """Writes the plan of a run."""
-    rows = [{"kind": str(stage.kind), "round": stage.round, "line": stage.line} for stage in stages]
+    rows = [
+        {"kind": str(stage.kind), "round": stage.round, "line": stage.line} | ({"own": stage.own} if stage.own else {})
+        for stage in stages
+    ]
     write_json(run_path / FILE, {"stages": rows})
 
 
@@ -127,6 +134,9 @@ def read_plan(run_path: Path) -> Plan:
         )
     try:
         rows = read_json(file)["stages"]
-        return Plan(PlannedStage(Kind(row["kind"]), int(row["round"]), str(row["line"])) for row in rows)
+        return Plan(
+            PlannedStage(Kind(row["kind"]), int(row["round"]), str(row["line"]), str(row.get("own", "")))
+            for row in rows
+        )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RunError(f"{file}: is damaged ({error}); run the recipe again, which writes it anew") from error

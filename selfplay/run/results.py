@@ -172,6 +172,12 @@ class SelfplayResult(StageResult):
     """A sentence, where the training ended early."""
 
 
+class OwnResult(StageResult):
+    """Of a stage of somebody's own."""
+
+    figures: dict[str, bool | int | float | str]
+
+
 Result = TypeVar("Result", bound=StageResult)
 
 

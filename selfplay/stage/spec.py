@@ -36,6 +36,8 @@ class StageSpec:
     """A hash of the files outside the run that it reads."""
     ends: frozenset[Kind] = frozenset()
     """Kinds of later stages that are passed over when its result says `stopped`."""
+    follows: str = ""
+    """The stage without which it does not take place, where that is decided only then."""
 
     @property
     def name(self) -> str:

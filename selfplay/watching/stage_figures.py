@@ -42,6 +42,9 @@ def stage_figures(folder: Path, kind: Kind) -> StageFigures:
         RecordError: a table is damaged.
     """
     found = StageFigures()
+    if kind is Kind.OWN:
+        # Its tables are none of ours, whatever they are called.
+        return found
     if kind in LABELLINGS and (folder / "tasks.parquet").exists():
         _labels(folder / "tasks.parquet", folder.name, found)
     if (folder / "rollouts.parquet").exists():
