@@ -104,7 +104,7 @@ class OwnStage(Section):
     after: After
     """The kind of stage that it follows, each time that there is one: its name is NAME_ROUND."""
     settings: dict[str, Any] = {}
-    """What it is given; another value makes it again."""
+    """Settings that it is given; another value makes it again."""
 
 
 class Hooks(Section):

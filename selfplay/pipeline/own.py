@@ -64,7 +64,7 @@ def check_hooks(recipe: Recipe) -> list[Finding]:
     """Loads the hooks that a recipe names; makes the callbacks, and calls none.
 
     Raises:
-        HookMissing, HookFailed: one cannot be had, or its class raised.
+        HookMissing: one cannot be had.
     """
     heard = [Finding(field, recipe.hooks.callbacks[at]) for at, (field, _) in enumerate(load_callbacks(recipe.hooks))]
     for name in recipe.hooks.stages:

@@ -61,7 +61,7 @@ class PlannedStage:
     line: str = ""
     """Its work in one line, for people."""
     own: str = ""
-    """What a recipe calls a stage of its own."""
+    """The name by which a recipe calls a stage of its own."""
 
     @property
     def name(self) -> str:

@@ -66,7 +66,7 @@ class Callbacks:
 
 @dataclass(frozen=True, slots=True)
 class OwnWork:
-    """What a stage of one's own works with."""
+    """The means of a stage of one's own."""
 
     folder: Path
     """Where it may write."""
@@ -120,8 +120,12 @@ def load_callbacks(settings: Hooks) -> list[tuple[str, Callbacks]]:
                 f"{field}: nobody calls the method {unknown[0]} of {name}; there are {', '.join(sorted(known))}; give "
                 "methods of your own names with an underscore"
             )
-        with told(field, name, thing):
-            made.append((field, thing()))
+        try:
+            with told(field, name, thing):
+                made.append((field, thing()))
+        except HookFailed as error:
+            # No run has begun whose work could be kept.
+            raise HookMissing(str(error)) from error
     return made
 
 
