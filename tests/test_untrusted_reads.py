@@ -19,7 +19,6 @@ OUR_PIPE = "a line between this process and a child of its own"
 OUR_DATABASE = "a value of the run's own database"
 ALLOWED = {
     "selfplay/cli/installation.py": "files of this installation, against its RECORD",
-    "selfplay/pipeline/api.py": "a table, after `demand_file`",
     "selfplay/run/progress.py": "writes over a file where no room is for another",
     "selfplay/run/store.py": OUR_DATABASE + ", and a table, after `demand_file`",
     "selfplay/run/tables.py": "a table, after `demand_file`",

@@ -68,21 +68,14 @@ class RunResult:
             RunError: there is no such table; the message names those that there are.
             RecordError: it is damaged.
         """
-        import pyarrow.parquet as pq
-
         from selfplay.run.files import RunError
-        from selfplay.run.tables import DAMAGED, UNREADABLE, RecordError
-        from verifiers.untrusted.files import demand_file
+        from selfplay.run.tables import read_arrow
 
         file = self.path / "stages" / stage / f"{table}.parquet"
         if not file.exists():
             known = ", ".join(f"{name}/{one}" for name, tables in self.tables.items() for one in tables)
             raise RunError(f"{self.path}: has no table {stage}/{table}; it has {known or 'none yet'}")
-        demand_file(file, RecordError, DAMAGED)
-        try:
-            return pq.read_table(file, columns=None if columns is None else list(columns))
-        except UNREADABLE as error:
-            raise RecordError(f"{file}: not a readable table ({error}); {DAMAGED}") from error
+        return read_arrow(file, columns)
 
 
 def load_recipe(recipe: RecipeLike, overrides: Overrides = ()) -> Recipe:

@@ -118,6 +118,19 @@ def write_arrow(path: Path, table: pa.Table) -> None:
         pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
+def read_arrow(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads a table of any record as an Arrow table: all columns, or some.
+
+    Raises:
+        RecordError: the file is damaged, or lacks a column.
+    """
+    demand_file(path, RecordError, DAMAGED)
+    try:
+        return pq.read_table(path, columns=None if columns is None else list(columns))
+    except UNREADABLE as error:
+        raise RecordError(f"{path}: not a readable table ({error}); {DAMAGED}") from error
+
+
 def _give_back() -> None:
     """Has Arrow's allocator return what it keeps of freed memory, which else adds up to tens of megabytes."""
     pa.default_memory_pool().release_unused()

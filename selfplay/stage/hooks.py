@@ -18,7 +18,6 @@ from typing import Any
 
 from selfplay.config.errors import RunStopped, UserError
 from selfplay.config.tracking import Hooks
-from selfplay.run.files import whole_file
 
 CALLBACKS, STAGES = "selfplay.callbacks", "selfplay.stages"
 """Groups of entry points."""
@@ -87,16 +86,15 @@ class OwnWork:
 
     def table(self, stage: str, name: str, columns: list[str] | None = None) -> Any:
         """A table of an input as an Arrow table: all columns, or some."""
-        import pyarrow.parquet as pq
+        from selfplay.run.tables import read_arrow
 
-        return pq.read_table(self.inputs[stage] / f"{name}.parquet", columns=columns)
+        return read_arrow(self.inputs[stage] / f"{name}.parquet", columns)
 
     def write(self, name: str, table: Any) -> None:
         """Keeps an Arrow table as `NAME.parquet`: whole, or not at all."""
-        import pyarrow.parquet as pq
+        from selfplay.run.tables import write_arrow
 
-        with whole_file(self.folder / f"{name}.parquet") as file:
-            pq.write_table(table, file)
+        write_arrow(self.folder / f"{name}.parquet", table)
 
 
 def load_callbacks(settings: Hooks) -> list[tuple[str, Callbacks]]:
