@@ -152,9 +152,10 @@ def test_a_right_checker_makes_a_label_of_outputs_that_differ(runner: ProgramRun
         (CHECKER, (LOW, WRONG, WRONG), checkers.CONTRADICTS),
         ("1 / 0", (LOW, HIGH), checkers.FAILS),
         (CHECKER, (LOW, "print(1)", "print(2)", "print(3)"), checkers.TOO_STRICT),
+        (CHECKER, (LOW, HIGH, "print(1)", "print(2)"), checkers.ACCEPTED),
     ],
 )
-def test_other_checkers_are_refused(
+def test_a_checker_needs_the_least_agreement_and_refuses_what_is_changed(
     runner: ProgramRunner, source: str, programs: tuple[str, ...], outcome: str
 ) -> None:
     assert judged(runner, source, programs).outcome == outcome

@@ -234,6 +234,7 @@ def test_a_budget_stops_and_a_higher_one_goes_on(server: OpenAIServer, tmp_path:
     assert len(server.requests) == 2 * 20 + 3
     assert found.counts["cost"] == found.counts["tokens"] == sum(row.cost for row in found.rows)
     assert found.counts["cost"] == found.listener.metrics[-1]["cost"]
+    assert found.counts["tokens"] == found.listener.metrics[-1]["tokens"]
     assert found.rows == unbroken(tmp_path, recipe, in_process).rows
 
 
