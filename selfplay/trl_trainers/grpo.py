@@ -73,7 +73,8 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
                 callbacks=[KeepGroups(tally, walk, job.rule.token_budget)],
             )
             metrics = session.run_training(trainer, place.work)
-        session.save_model(trainer, job, place)
+            # Within it: vLLM, when it ends, takes the group of ranks along.
+            session.save_model(trainer, job, place)
         if trainer.is_world_process_zero():
             write_json(place.work / GROUPS_FILE, tally.summary())
     finally:
