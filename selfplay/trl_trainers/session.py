@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ def run_training(trainer: Any, work: Path) -> dict[str, float]:
 
     # It prints every line of the log, which the driver shows already.
     trainer.remove_callback(PrinterCallback)
+    take_numbered_cpus()
     result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
     return {name: float(value) for name, value in result.metrics.items()}
 
@@ -145,3 +147,17 @@ def peft_config(job: TrainerJob) -> Any:
     from peft import LoraConfig
 
     return LoraConfig(task_type="CAUSAL_LM", **job.lora)
+
+
+@functools.cache
+def take_numbered_cpus() -> None:
+    """Has torch read a checkpoint's tensors that are marked `cpu:0`, as ranks on a CPU are in some transformers.
+
+    It writes them, and of itself knows no such place when it reads.
+    """
+    import torch
+
+    def restored(storage: Any, place: str) -> Any:
+        return storage if place.startswith("cpu:") else None
+
+    torch.serialization.register_package(0, lambda storage: None, restored)
