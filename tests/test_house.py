@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from handbook.__main__ import MADE
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("selfplay", "verifiers", "sandbox")
 ARCHITECTURE = "docs/explanation/architecture.md"
@@ -115,6 +117,12 @@ def test_every_page_that_is_named_is_there() -> None:
     files = [file for place in places for file in place.rglob("*") if file.suffix in {".py", ".md", ".yaml", ".json"}]
     pages = {(file, page) for file in [*files, *ROOT.glob("*.md")] for page in named.findall(file.read_text())}
     assert [f"{file.relative_to(ROOT)}: {page}" for file, page in sorted(pages) if not (ROOT / page).exists()] == []
+
+
+def test_pages_made_of_the_code_are_not_behind_it() -> None:
+    """Fields, commands, tables, functions, metrics."""
+    behind = [name for name, make in MADE.items() if (ROOT / "docs" / name).read_text(encoding="utf-8") != make()]
+    assert behind == [], "`python -m handbook` makes them anew"
 
 
 def test_no_folder_is_crowded() -> None:

@@ -66,7 +66,7 @@ class RunResult:
 
         Raises:
             RunError: there is no such table; the message names those that there are.
-            RecordError: it is damaged.
+            RecordError: it is damaged, or has no such column.
         """
         from selfplay.run.files import RunError
         from selfplay.run.tables import read_arrow

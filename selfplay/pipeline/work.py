@@ -40,7 +40,8 @@ def seeds(this: StageWork, lacking: Collection[str]) -> results.SeedsResult:
     found = seeds_stage(this.stage, recipe, lacking, lambda splits: without_leaks(recipe.curation, splits))
     if found.contaminated:
         this.context.listener.note(
-            f"seeds that hold a problem that must stay unseen were left out: {found.contaminated}"
+            f"seeds that hold a problem that must stay unseen were left out: {found.contaminated}; where problems are "
+            "made from templates, curation.decontamination_spares_seed_wording: true spares the wording that they share"
         )
     return found
 

@@ -126,6 +126,9 @@ def read_arrow(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """
     demand_file(path, RecordError, DAMAGED)
     try:
+        there = pq.read_schema(path).names
+        if lacking := sorted(set(columns or ()) - set(there)):
+            raise RecordError(f"{path}: has no column {lacking[0]}; it has {', '.join(there)}")
         return pq.read_table(path, columns=None if columns is None else list(columns))
     except UNREADABLE as error:
         raise RecordError(f"{path}: not a readable table ({error}); {DAMAGED}") from error

@@ -26,7 +26,9 @@ def test_a_written_recipe_passes_the_check(template: Template, tmp_path: Path) -
     assert [file.name for file in files] == ["recipe.yaml", "problems.csv", "my_verifier.py", "recipe.schema.json"]
     [finding] = [one for one in check(files[0]) if one.name == "rewards: math"]
     assert "right answers pass" in finding.detail
-    seeds = load_recipe(files[0]).domains["math"].seeds
+    recipe = load_recipe(files[0])
+    assert recipe.curation.decontamination_spares_seed_wording, "else nearly all of the sample problems are left out"
+    seeds = recipe.domains["math"].seeds
     assert seeds.model_dump()["train"]["path"] == str(tmp_path / "mine" / "problems.csv")
 
 
@@ -59,6 +61,7 @@ def test_the_grpo_recipe_runs_to_its_end(tmp_path: Path) -> None:
     assert selfplay("init", "grpo", cwd=tmp_path).returncode == 0
     done = selfplay("run", "recipe.yaml", *SMALLER, *smaller, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "were left out" not in done.stdout + done.stderr, "the problems that it trains on are all there"
     run = tmp_path / "runs" / "my-grpo"
     assert json.loads((run / "summary.json").read_text())["gains"]
     assert (run / "report.html").exists()

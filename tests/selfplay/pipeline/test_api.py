@@ -93,6 +93,8 @@ def test_a_run_gives_its_tables_its_figures_and_its_policy(finished: RunResult) 
     rollouts = finished.table("evaluation_1", "rollouts", ["task_id", "passed"])
     assert rollouts.num_rows == 4
     assert list(rollouts.to_pandas().columns) == ["task_id", "passed"]
+    with pytest.raises(UserError, match=r"has no column temperature; it has id, task_id, "):
+        finished.table("selfplay_1", "rollouts", ["task_id", "temperature"])
     with pytest.raises(UserError, match=r"no table selfplay_1/rolouts; it has .*evaluation_1/rollouts"):
         finished.table("selfplay_1", "rolouts")
 

@@ -1,0 +1,86 @@
+"""What the tutorials show can be done: recipes are read, commands are known; long: they run, where they take no GPU."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from selfplay.cli.app import app
+from selfplay.pipeline import load_recipe
+from selfplay.quickstart.project import write_project
+from tests.docs.pages import DOCS, pages
+from tests.e2e.conftest import selfplay
+
+TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
+BLOCK = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SMALLER = ("model.args.max_steps=8", "model.hidden_size=32", "evaluation.problems=4", "training.grpo.args.max_steps=2")
+
+
+def commands(text: str, told: str | None = None) -> list[list[str]]:
+    """The commands of a page's `sh` blocks; of those alone that are told so."""
+    lines = [
+        line
+        for kind, what, block in BLOCK.findall(text)
+        if kind == "sh"
+        for line in block.splitlines()
+        if told is None or what == told
+    ]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("selfplay ")]
+
+
+def overlay(settings: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Settings, with others laid over them."""
+    both = {
+        name: overlay(settings[name], more[name])
+        for name in settings.keys() & more.keys()
+        if isinstance(settings[name], dict) and isinstance(more[name], dict) and "kind" not in more[name]
+    }
+    return settings | more | both
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_commands_are_known_with_their_options(page: Path) -> None:
+    for given in commands(page.read_text(encoding="utf-8")):
+        command: Any = typer.main.get_command(app)
+        rest = list(given)
+        while hasattr(command, "commands"):
+            command = command.commands[rest.pop(0)]
+        options = {name for param in command.params for name in param.opts}
+        assert {word for word in rest if word.startswith("--")} <= options, given
+
+
+def test_the_recipe_for_one_gpu_is_one(tmp_path: Path) -> None:
+    [text] = [block for kind, what, block in BLOCK.findall(pages("tutorials/one-gpu.md")) if what == "recipe"]
+    (tmp_path / "problems.csv").write_text("problem,answer\nWhat is 1 + 1?,2\n")
+    (tmp_path / "recipe.yaml").write_text(text)
+    args = load_recipe(tmp_path / "recipe.yaml").training.grpo.args
+    assert args["per_device_train_batch_size"] * args["gradient_accumulation_steps"] == 64
+
+
+def test_the_change_to_ones_own_problems_fits_the_recipe_that_is_written(tmp_path: Path) -> None:
+    write_project("grpo", tmp_path)
+    [text] = [block for _, what, block in BLOCK.findall(pages("tutorials/own-problems.md")) if what == "overlay"]
+    changed = overlay(yaml.safe_load((tmp_path / "recipe.yaml").read_text()), yaml.safe_load(text))
+    (tmp_path / "changed.yaml").write_text(yaml.safe_dump(changed))
+    recipe = load_recipe(tmp_path / "changed.yaml")
+    assert recipe.domains["math"].verifier == "math"
+    assert recipe.training.grpo.args["max_steps"] == 30, "what was not said stays"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["own-problems", "own-verifier"])
+def test_every_command_runs_in_an_empty_folder(name: str, tmp_path: Path) -> None:
+    """As they stand, but for the size of what is trained."""
+    text = pages(f"tutorials/{name}.md")
+    for _, what, block in BLOCK.findall(text):
+        if what.startswith("file="):
+            (tmp_path / what.removeprefix("file=")).write_text(block)
+    for given in commands(text, "run"):
+        done = selfplay(*given, *(SMALLER if given[0] == "run" else ()), cwd=tmp_path)
+        assert done.returncode == 0, (given, done.stderr)
