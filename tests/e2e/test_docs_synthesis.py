@@ -115,7 +115,7 @@ def test_exports_load_as_the_page_says(folder: Path) -> None:
     loaded = subprocess_run(
         [sys.executable, "-c", shown], cwd=folder, env=environment(), capture_output=True, text=True, check=True
     )
-    assert re.search(r"^\d+ \['id', 'domain', 'concepts'\] \['prompt', 'completion'\]$", loaded.stdout, re.M)
+    assert re.search(r"^\d+ \['id', 'parents', 'domain'\] \['prompt', 'completion'\]$", loaded.stdout, re.M)
     assert loaded.stdout.splitlines()[-1] == "['prompt', 'answer', 'tests'] [1.0]"
     assert "use" in refused(folder, EXPORTS[0]), "a folder that is in use is never overwritten"
     assert "the layouts are" in refused(folder, [*EXPORTS[0][:-1], "new", "--layout", "prompt"])
