@@ -9,6 +9,18 @@ from typing import Any
 SUMMARY = re.compile(r"^# .+\n+((?:[^\n#|`<!-].*\n)+)", re.MULTILINE)
 
 
+FENCE = re.compile(r"^([ ]*```\w+)[ ]+([^\n]+)$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """What stands behind a block's language is for the tests that run it; a file's name is its title."""
+
+    def head(fence: re.Match[str]) -> str:
+        return f'{fence[1]} title="{fence[2][5:]}"' if fence[2].startswith("file=") else fence[1]
+
+    return FENCE.sub(head, markdown)
+
+
 def on_page_content(html: str, page: Any, **_: Any) -> str:
     """Each page ends with a link to its Markdown."""
     name = Path(page.file.src_uri).name

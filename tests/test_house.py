@@ -119,6 +119,13 @@ def test_every_page_that_is_named_is_there() -> None:
     assert [f"{file.relative_to(ROOT)}: {page}" for file, page in sorted(pages) if not (ROOT / page).exists()] == []
 
 
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    """As `make docs` demands, which takes mkdocs."""
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    named = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
+    assert pages - named == set()
+
+
 def test_pages_made_of_the_code_are_not_behind_it() -> None:
     """Fields, commands, tables, functions, metrics."""
     behind = [name for name, make in MADE.items() if (ROOT / "docs" / name).read_text(encoding="utf-8") != make()]

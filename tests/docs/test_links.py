@@ -55,9 +55,3 @@ def test_a_page_has_one_title_and_stands_on_a_shelf() -> None:
     titles = {page: re.findall(r"^# (.+)$", prose(page.read_text(encoding="utf-8")), re.MULTILINE) for page in PAGES}
     assert {page: found for page, found in titles.items() if len(found) != 1} == {}
     assert {page.relative_to(DOCS).parts[0] for page in PAGES} == {*SHELVES, "index.md"}
-
-
-def test_the_site_has_every_page_in_its_navigation() -> None:
-    """As `make docs` demands; here without mkdocs."""
-    named = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
-    assert {page.relative_to(DOCS).as_posix() for page in PAGES} <= named
