@@ -31,12 +31,19 @@ def value_said(answer: str, gold: Form, read: Callable[[str], Form]) -> str:
     if "equiv" in answer or "≡" in answer:
         return _remainder_said(answer, read)
     form = read(answer) if "=" in answer else None
-    if form is None or form.kind not in {"relation", "chain"} or form.name or form.operator.split()[0] != "=":
+    if form is None or form.kind not in {"relation", "chain"} or set(form.operator.split()[:1]) != {"="}:
         return answer
-    said = answer.split("=", 1)[1]
+    asked = _is_worked_out(form) if form.name else is_quantity(form.items[0], gold)
+    said = answer.split("=", 2 if form.name else 1)[-1]
     later, value = form.items[1:], read(said)
-    alike = value.text == later[0].text if form.kind == "relation" else value.items == later
-    return said if alike and is_quantity(form.items[0], gold) and _fits(value, gold) else answer
+    alike = value.text == later[0].text if len(later) == 1 else value.items == later
+    return said if asked and alike and _fits(value, gold) else answer
+
+
+def _is_worked_out(form: Form) -> bool:
+    """Tells whether a name stands before a formula for it, as in P = 2(l + w) = 50."""
+    node = form.items[0].node
+    return form.kind == "chain" and node is not None and bool(symbols(node)) and form.name not in symbols(node)
 
 
 def _is_value(form: Form) -> bool:
@@ -65,8 +72,14 @@ def is_quantity(form: Form, gold: Form) -> bool:
 def _has_reciprocal(node: Node) -> bool:
     """Tells whether one symbol stands in a term and below the line of another."""
     terms = node[1:] if node[0] == "add" else ()
-    below = [term for term in terms if term[0] == "div" and symbols(term[2]) and not symbols(term[1])]
+    below = [term for term in terms if _is_below(term)]
     return 0 < len(below) < len(terms) and all(map(symbols, terms))
+
+
+def _is_below(term: Node) -> bool:
+    if term[0] == "pow":
+        return bool(symbols(term[1])) and term[2][0] == "neg"
+    return term[0] == "div" and bool(symbols(term[2])) and not symbols(term[1])
 
 
 def _is_primitive(node: Node) -> bool:

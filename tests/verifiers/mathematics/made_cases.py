@@ -266,6 +266,9 @@ def asked(rng: random.Random) -> Iterator[Case]:
         f"{x}_1 {x}_2",
         rf"{x}_1 + {x}_2 + \cdots + {x}_9",
         rf"{x}^2 + \frac{{1}}{{{x}^2}}",
+        rf"{x}^2 + {x}^{{-2}}",
+        f"P = 2({x} + {y})",
+        f"A = {x}{y}",
         rf"\vec{{{x}}} \cdot \vec{{{y}}}",
         rf"|\vec{{{x}}} + \vec{{{y}}}|",
         rf"\sqrt{{{x}^2 + {y}^2}}",
@@ -277,7 +280,17 @@ def asked(rng: random.Random) -> Iterator[Case]:
         )
         if "^2 +" in left:
             yield f"{left} = {value}", rf"\boxed{{{value}}}", False
-    for left in (f"{value}{x}{y}", f"{x}{y} + {value}", f"-{x}{y}", f"2{x} + 2{y}", f"{x}^2", f"2{x}", f"{x} + 1"):
+    for left in (
+        f"{x} = 3{x}",
+        f"P = 2P + {x}",
+        f"{value}{x}{y}",
+        f"{x}{y} + {value}",
+        f"-{x}{y}",
+        f"2{x} + 2{y}",
+        f"{x}^2",
+        f"2{x}",
+        f"{x} + 1",
+    ):
         yield str(value), rf"\boxed{{{left} = {value}}}", False
     yield str(value % 97), rf"\boxed{{{x} \equiv {value % 97} \pmod{{97}}}}", True
     yield str(value), rf"\boxed{{{x} \equiv {value} \pmod{{{value}}}}}", False
