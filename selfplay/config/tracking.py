@@ -26,12 +26,18 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class WandbSettings(Section):
     """Weights & Biases."""
 
-    mode: Literal["online", "offline", "disabled"] = "online"
-    """`offline` keeps the run on disk; `disabled` writes nothing."""
+    mode: Literal["online", "offline", "disabled"] = "offline"
+    """`offline` keeps the run on disk; `online` uploads it as it goes on; `disabled` writes nothing."""
     project: str = "promptcot"
     """Project name."""
     entity: str | None = None
     """User or team."""
+    group: str | None = None
+    """Group of runs that belong together, such as seeds of one experiment."""
+    tags: tuple[str, ...] = ()
+    """Tags by which the run is found."""
+    system: bool = True
+    """Logs how busy processors, memory and GPUs are, the commit of the working folder, and versions of packages."""
     artifacts: Literal["none", "tables", "models"] = "tables"
     """Artifacts that are kept: none, tables and the fingerprints of models, or tables and whole models."""
 

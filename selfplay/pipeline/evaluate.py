@@ -20,7 +20,6 @@ from selfplay.evaluation.measuring import measured_problems
 from selfplay.evaluation.suites_of_run import SuiteJudging, judge_of
 from selfplay.pipeline.launch import workers_and_device
 from selfplay.pipeline.policies import MeasuredModel, ModelUnknown, find_models
-from selfplay.pipeline.summary import versions
 from selfplay.preflight.recipe import PreflightError, check_sandbox
 from selfplay.preflight.vllm import EngineMissing, check_engine
 from selfplay.rollouts.completions import Origin, complete
@@ -29,6 +28,7 @@ from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore, content_key
 from selfplay.stage.open_engine import open_engine
 from selfplay.suites.load import Suite
+from selfplay.tracking.surroundings import versions
 from selfplay.watching.terminal import Progress
 
 

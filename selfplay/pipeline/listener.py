@@ -91,6 +91,7 @@ class RunListener:
             AlarmStop: they raise an alarm that is to stop the run.
         """
         self._tracker.log(stage, metrics, step)
+        self._progress.hear(metrics, step)
         self._take(stage, metrics, step)
 
     def _take(self, stage: str, metrics: Mapping[str, float], step: int | None) -> None:

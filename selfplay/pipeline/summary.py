@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-import platform
 from collections.abc import Sequence
 from typing import Any
 
-import selfplay
 from selfplay.compute.clock import Clock
 from selfplay.config.recipe import Recipe
 from selfplay.evaluation.evaluate import gain_rows, metric_rows, metric_values, outcomes_of
@@ -19,8 +16,7 @@ from selfplay.run.files import write_json
 from selfplay.run.plan import Kind
 from selfplay.run.results import ColdStartResult, EMResult, LabellingResult
 from selfplay.synthesis.em_watch import Measures, stop_decision
-
-PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")
+from selfplay.tracking.surroundings import versions
 
 
 def summarise(run: RunDirectory, stages: rounds_summary.Done, clock: Clock) -> dict[str, Any]:
@@ -83,14 +79,3 @@ def _first_labels(stages: rounds_summary.Done) -> LabellingResult | None:
     """The figures of the first labelling; later ones are of other prompts, or of a later policy."""
     found = dict(rounds_summary.of_kind(stages, Kind.LABELLING))
     return found[1].result(LabellingResult) if 1 in found else None
-
-
-def versions() -> dict[str, str]:
-    """Versions of this code, of Python, and of the libraries that decide results."""
-    found = {"promptcot": selfplay.__version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found

@@ -19,6 +19,7 @@ from selfplay.run.files import RunError, read_json, write_json, write_text
 from selfplay.run.place import inside
 from selfplay.tracking import artifacts
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, MetricLine, round_curves
+from selfplay.tracking.surroundings import surroundings
 from verifiers.untrusted.files import json_rows, read_text
 
 INIT_TIMEOUT_S = 15.0
@@ -81,9 +82,11 @@ class WandbSink:
             entity=self._settings["entity"],
             # Offline runs have nothing to resume from; runs of one id are joined when they are synced.
             resume="allow" if online else None,
-            config=dict(self._recipe),
+            group=self._settings.get("group"),
+            tags=self._settings.get("tags") or None,
+            config=dict(self._recipe) | ({"made_with": surroundings()} if self._settings.get("system") else {}),
             allow_val_change=True,
-            settings=_settings(wandb, self._init_timeout_s),
+            settings=_settings(wandb, self._init_timeout_s, bool(self._settings.get("system"))),
         )
         self._run.define_metric("evaluation/*", step_metric="evaluation/round")
         if not online:
@@ -219,8 +222,8 @@ def _set_environment(folder: Path) -> None:
     os.environ["WANDB_CACHE_DIR"] = str(folder / "cache")
 
 
-def _settings(wandb: Any, init_timeout_s: float) -> Any:
-    # Neither the user's code nor what the machine is and prints goes along.
+def _settings(wandb: Any, init_timeout_s: float, system: bool) -> Any:
+    # Neither the user's code nor what the machine is called and prints goes along.
     return wandb.Settings(
         init_timeout=init_timeout_s,
         finish_timeout=FINISH_TIMEOUT_S,
@@ -234,8 +237,8 @@ def _settings(wandb: Any, init_timeout_s: float) -> Any:
         host="",
         program="selfplay",
         x_disable_meta=True,
-        x_disable_machine_info=True,
-        x_disable_stats=True,
+        x_disable_machine_info=not system,
+        x_disable_stats=not system,
         x_save_requirements=False,
     )
 

@@ -27,6 +27,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from selfplay.watching.heartbeat import EVERY_S, Heartbeat
+
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_POINTS = 60
 HEADLINE = "avg@"
@@ -174,9 +176,9 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """The stages of a run as they go on: bars on a terminal, else one plain line a stage."""
+    """The stages of a run as they go on: bars on a terminal, else a plain line a stage, and one every half minute."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, every_s: float = EVERY_S) -> None:
         file = stream or sys.stderr
         # Rich would take FORCE_COLOR, which CI systems like to set, for a terminal.
         self._live = file.isatty()
@@ -195,13 +197,17 @@ class Progress:
         self._started = time.monotonic()
         self._stage: tuple[str, float] | None = None
         self._task: TaskID | None = None
+        self._heartbeat = Heartbeat(self._print, every_s)
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
         self._bars.start()
+        if not self._live:
+            self._heartbeat.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._heartbeat.stop()
         self._end_stage("stopped after" if kind else "")
         self._bars.stop()
 
@@ -218,10 +224,12 @@ class Progress:
             self.begin("", None)
         else:
             self._print(f"{label}  started after {duration(time.monotonic() - self._started)}")
+            self._heartbeat.stage(label)
 
     def begin(self, task_description: str, total: int | None) -> None:
         """Starts the bar of one piece of work in the stage; None where nobody knows how much there is."""
         if not self._live:
+            self._heartbeat.begin(task_description, total)
             return
         self._end_task()
         label = self._stage[0] if self._stage else ""
@@ -231,6 +239,11 @@ class Progress:
         """Moves the bar of the work that was begun last."""
         if self._task is not None:
             self._bars.advance(self._task, n)
+        self._heartbeat.advance(n)
+
+    def hear(self, metrics: Mapping[str, float], step: int | None) -> None:
+        """Metrics of a step, for the line of every half minute."""
+        self._heartbeat.hear(metrics, step)
 
     def note(self, text: str) -> None:
         """Says something that a person should know at once."""
@@ -247,6 +260,7 @@ class Progress:
             label, started = self._stage
             self._print(f"{label}  {how} {duration(time.monotonic() - started)}".replace("   ", "  "))
         self._stage = None
+        self._heartbeat.stage("")
 
     def _print(self, text: str, style: str = "") -> None:
         self._console.print(plain(text, style))

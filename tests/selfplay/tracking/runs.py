@@ -10,14 +10,17 @@ from selfplay.run.files import write_json
 from tests.selfplay.plans import put_plan
 
 
-def recipe(mode: str, **tracking: Any) -> Recipe:
+def recipe(
+    mode: str, system: bool = True, group: str | None = None, tags: tuple[str, ...] = (), **more: Any
+) -> Recipe:
     """A recipe whose W&B has that mode."""
+    wandb = {"mode": mode, "project": "a-project", "system": system, "group": group, "tags": list(tags)}
     return Recipe.model_validate(
         {
             "name": "tiny",
             "model": {"kind": "scratch"},
             "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}}},
-            "tracking": {"wandb": {"mode": mode, "project": "a-project"}, **tracking},
+            "tracking": {"wandb": wandb, **more},
         }
     )
 

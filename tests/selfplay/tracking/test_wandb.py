@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from selfplay.run.tables import write_arrow
+from selfplay.tracking.surroundings import commit_of
 from selfplay.tracking.tracker import Tracker
 from tests.selfplay.plans import plan_of
 from tests.selfplay.tracking import wandb_server
@@ -24,6 +25,8 @@ from tests.selfplay.tracking.reading import read_metrics
 from tests.selfplay.tracking.runs import claimed, recipe
 from tests.selfplay.tracking.wandb_files import history_of, item_name, read_transaction_log
 from tests.selfplay.tracking.wandb_server import WandbServer
+
+AUTHOR = ("-c", "user.name=a", "-c", "user.email=a@b.c")
 
 
 @pytest.fixture
@@ -91,13 +94,15 @@ def test_rounds_share_their_curves(run_path: Path) -> None:
 
 
 def test_offline_keeps_the_recipe_and_nothing_about_the_host(run_path: Path) -> None:
-    with Tracker(run_path, claimed(run_path, recipe("offline")), plan=plan_of()) as tracker:
+    settings = claimed(run_path, recipe("offline", system=False))
+    with Tracker(run_path, settings, plan=plan_of()) as tracker:
         tracker.log("base", {"loss": 0.5}, 1)
     records = read_transaction_log(run_path)
     [run] = [r.run for r in records if r.HasField("run")]
     assert (run.project, run.display_name) == ("a-project", "tiny")
     config = {item.key: json.loads(item.value_json) for item in run.config.update if item.key}
     assert config["training"]["algorithm"] == "grpo"
+    assert "made_with" not in config
     assert (run.host, run.git.remote_url, run.git.commit) == ("", "", "")
     assert not any(r.HasField("stats") or r.HasField("output_raw") or r.HasField("environment") for r in records)
     folder = next((run_path / "wandb").glob("offline-run-*/files"))
@@ -105,6 +110,34 @@ def test_offline_keeps_the_recipe_and_nothing_about_the_host(run_path: Path) -> 
     log = next((run_path / "wandb").glob("offline-run-*/*.wandb")).read_bytes()
     assert len(socket.gethostname()) < 4 or socket.gethostname().encode() not in log
     assert str(Path.cwd()).encode() not in log
+
+
+def test_a_run_is_found_by_its_group_and_tells_what_made_it(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = run_path.parent / "mine"
+    for asked in (["init", "-q", "mine"], ["-C", "mine", *AUTHOR, "commit", "-q", "--allow-empty", "-m", "one"]):
+        subprocess.run(["git", *asked], cwd=run_path.parent, check=True)
+    monkeypatch.chdir(repository)
+    settings = claimed(run_path, recipe("offline", group="seeds", tags=("try", "small")))
+    with Tracker(run_path, settings, plan=plan_of()) as tracker:
+        tracker.log("base", {"loss": 0.5}, 1)
+    records = read_transaction_log(run_path)
+    [run] = [r.run for r in records if r.HasField("run")]
+    assert (run.run_group, sorted(run.tags)) == ("seeds", ["small", "try"])
+    config = {item.key: json.loads(item.value_json) for item in run.config.update if item.key}
+    assert config["made_with"]["commit"] == commit_of(repository)
+    assert len(config["made_with"]["commit"]) == 40
+    assert {"promptcot", "torch", "trl"} <= set(config["made_with"]["versions"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("system", [True, False])
+def test_how_busy_the_machine_is_goes_along_unless_unwanted(run_path: Path, system: bool) -> None:
+    with Tracker(run_path, claimed(run_path, recipe("offline", system=system)), plan=plan_of()) as tracker:
+        tracker.log("base", {"loss": 0.5}, 1)
+        time.sleep(40)  # W&B samples every 15 s
+    assert any(r.HasField("stats") for r in read_transaction_log(run_path)) is system
+    log = next((run_path / "wandb").glob("offline-run-*/*.wandb")).read_bytes()
+    assert len(socket.gethostname()) < 4 or socket.gethostname().encode() not in log
 
 
 @pytest.mark.long

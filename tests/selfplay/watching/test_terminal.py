@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import pytest
@@ -106,6 +107,28 @@ def test_progress_without_a_terminal_is_one_plain_line_a_stage(monkeypatch: pyte
         "[ 2/12] em_1  started after 0.0 s",
         "[ 3/12] synthesis  started after 0.0 s",
     ]
+
+
+def test_a_log_hears_of_a_run_now_and_then() -> None:
+    """As batch systems need, which end what is silent; and what is done is told of no more."""
+    stream = io.StringIO()
+
+    def said(part: str) -> bool:
+        limit = time.monotonic() + 60
+        while part not in stream.getvalue() and time.monotonic() < limit:
+            time.sleep(0.005)
+        return part in stream.getvalue()
+
+    with Progress(stream, every_s=0.01) as progress:
+        progress.stage("selfplay_1", 1, 2)
+        assert said("[1/2] selfplay_1  goes on\n")
+        progress.begin("training", 40)
+        progress.advance(10)
+        progress.hear({"lr": 1.0, "training/loss": 0.5, "training/reward": 0.25}, 10)
+        assert said("[1/2] selfplay_1  training, 10 of 40 (about 0 s left), step 10, reward 0.25\n")
+    ended = stream.getvalue()
+    time.sleep(0.1)
+    assert stream.getvalue() == ended
 
 
 def test_progress_says_where_a_run_stopped() -> None:
