@@ -251,7 +251,7 @@ def test_a_report_that_cannot_be_written_is_refused_in_one_sentence(tmp_path: Pa
     claimed(tmp_path, recipe("disabled"))
     (tmp_path / "report.html").mkdir()
     done = CliRunner().invoke(app, ["report", str(tmp_path)])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "report.html" in done.stderr
     assert done.stderr.count("\n") == 1
 
