@@ -10,9 +10,7 @@ from selfplay.run.files import write_json
 from tests.selfplay.plans import put_plan
 
 
-def recipe(
-    mode: str, system: bool = True, group: str | None = None, tags: tuple[str, ...] = (), **more: Any
-) -> Recipe:
+def recipe(mode: str, system: bool = True, group: str | None = None, tags: tuple[str, ...] = (), **more: Any) -> Recipe:
     """A recipe whose W&B has that mode."""
     wandb = {"mode": mode, "project": "a-project", "system": system, "group": group, "tags": list(tags)}
     return Recipe.model_validate(
