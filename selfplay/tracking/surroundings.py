@@ -1,14 +1,16 @@
-"""What a run was made with: versions of packages, and the commit of the folder in which it was started."""
+"""The surroundings of a run: versions of packages, and the commit of the folder in which it was started."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import selfplay
+from sandbox.process.launching import launch
 
 PACKAGES = ("torch", "transformers", "trl", "datasets", "accelerate", "math-verify", "sympy", "wandb")
 _PATIENCE_S = 10.0
@@ -40,10 +42,15 @@ def surroundings() -> dict[str, Any]:
 
 
 def _git(folder: Path, *asked: str) -> str | None:
-    # Neither hooks nor a monitor that a folder's own configuration names are run.
-    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(folder), *asked]
+    # A monitor that the folder's own configuration names is not run.
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *asked]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        with launch(command, fds=(), environment=os.environ, stdout=subprocess.PIPE) as process:
+            try:
+                said, _ = process.communicate(timeout=_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return None
+    except OSError:  # git is not installed
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return said.decode("utf-8", "replace").strip() if process.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""A line every half minute for those who read a log instead of a terminal: what goes on, how far, and for how long."""
+"""A line every half minute for those who read a log instead of a terminal: the work that goes on, how far, and for how long."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Heartbeat:
                 return
 
     def line(self) -> str:
-        """What goes on, in words."""
+        """The line, in words."""
         parts = [self._work] if self._work else []
         if self._total:
             parts.append(f"{self._done} of {self._total}{self._left()}")
