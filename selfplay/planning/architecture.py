@@ -76,10 +76,19 @@ class Architecture:
         return self.vocabulary * self.hidden
 
     @property
+    def layer(self) -> int:
+        """Parameters of one layer."""
+        return self.attention + self.feed_forward + 2 * self.hidden
+
+    @property
+    def around(self) -> int:
+        """Parameters outside of the layers: the embedding, the output layer, and the last norm."""
+        return self.head * (1 if self.tied else 2) + self.hidden
+
+    @property
     def parameters(self) -> int:
         """All of them."""
-        layer = self.attention + self.feed_forward + 2 * self.hidden
-        return self.head * (1 if self.tied else 2) + self.layers * layer + self.hidden
+        return self.around + self.layers * self.layer
 
     @property
     def active(self) -> int:

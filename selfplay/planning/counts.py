@@ -8,6 +8,7 @@ from pathlib import Path
 from selfplay.config.recipe import Recipe
 from selfplay.config.rows import DatasetRows, FileRows
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, Seeds
+from selfplay.config.suites import SuiteEvaluation
 from selfplay.planning.rates import Rates, UnusableRates
 from verifiers.untrusted.files import demand_file, open_file
 
@@ -67,6 +68,33 @@ def counts_of(recipe: Recipe, rates: Rates, seeds: int | None = None) -> Counts:
         synthetic=pool.arm != "external",
         needs_labels=recipe.training.needs_labels,
     )
+
+
+PUBLISHED = {
+    "aime24": 30,
+    "aime25": 30,
+    "hmmt25": 30,
+    "math500": 500,
+    "gsm8k": 1319,
+    "minerva": 272,
+    "olympiadbench": 674,
+    "amc23": 40,
+    "gpqa-diamond": 198,
+    "humaneval": 164,
+    "mbpp": 500,
+    "livecodebench-v5": 279,
+    "livecodebench-v6": 131,
+}
+"""Problems of the named suites, as `suites.catalogue` has them, which lies on a floor above."""
+OF_A_WINDOW = 300
+"""Problems of a suite whose number depends on dates, as assumed."""
+
+
+def problems_of(suites: SuiteEvaluation, rates: Rates) -> int:
+    """Problems of all suites that a run is measured on, together."""
+    found = [PUBLISHED.get(name, OF_A_WINDOW) for name in suites.names]
+    found += [rates.seeds if one.file is None else rows_of(Path(one.file)) for one in suites.own]
+    return sum(min(count, suites.limit or count) for count in found)
 
 
 def _seeds(source: Seeds, rates: Rates) -> int:

@@ -46,6 +46,8 @@ class TrainingStep:
     reference: bool = False
     """Whether a second model stands beside it."""
     ranks: int = 1
+    shards: int = 1
+    """Devices over which weights, gradients and states are cut; 1 where each holds all of them."""
     optimiser_bytes: float = 2.0 * FLOAT
     """Bytes of the optimiser's state for each trained parameter."""
     flash: bool = False
@@ -61,14 +63,15 @@ def training_terms(step: TrainingStep) -> Terms:
     model, whole = step.model, step.trained == step.model.parameters
     casts = model.parameters * BRAIN if step.autocast and step.weight_bytes == FLOAT else 0
     buckets = step.trained * FLOAT if step.ranks > 1 else 0
+    passing = casts + buckets if step.shards == 1 else gathered(step) * (2 if whole else 1)
     held: Terms = {
-        "weights": model.parameters * step.weight_bytes + (0 if whole else step.trained * FLOAT),
-        "optimiser": int(step.trained * step.optimiser_bytes),
-        "reference": model.parameters * FLOAT if step.reference else 0,
-        "buffers": casts + buckets + mask_bytes(step),
+        "weights": (model.parameters * step.weight_bytes + (0 if whole else step.trained * FLOAT)) // step.shards,
+        "optimiser": int(step.trained * step.optimiser_bytes) // step.shards,
+        "reference": model.parameters * FLOAT // step.shards if step.reference else 0,
+        "buffers": passing + mask_bytes(step),
     }
-    gradients = step.trained * FLOAT
-    of_head = model.head * FLOAT if whole else 0
+    gradients = step.trained * FLOAT // step.shards
+    of_head = model.head * FLOAT // step.shards if whole else 0
     begun = gradients + of_head if step.accumulates else of_head
     kept, layer = kept_activations(step), layer_activations(step)
     tile = logit_tile(step)
@@ -76,9 +79,17 @@ def training_terms(step: TrainingStep) -> Terms:
     if step.checkpointing:
         moments.append({"gradients": begun, "logits": 0, "activations": kept + layer})
     ends = 2 * step.sequences * step.tokens * model.hidden * FLOAT
-    of_embedding = of_head if model.tied or not whole else model.head * FLOAT
+    of_embedding = of_head if model.tied or not whole else model.head * FLOAT // step.shards
     moments.append({"gradients": gradients + of_embedding, "logits": 0, "activations": ends})
     return held | max(moments, key=lambda moment: sum(moment.values()))
+
+
+def gathered(step: TrainingStep) -> int:
+    """Bytes of what a sharded training has whole for a moment: all around the layers, one of these, and the next.
+
+    Backward, gradients of the same parts are whole besides.
+    """
+    return (step.model.around + 2 * step.model.layer) * (BRAIN if step.autocast else FLOAT)
 
 
 def layer_activations(step: TrainingStep) -> int:

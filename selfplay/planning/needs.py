@@ -16,6 +16,7 @@ from selfplay.planning.memory import (
     FLOAT,
     DecodingBatch,
     TrainingStep,
+    gathered,
     generation_terms,
     served_terms,
     training_terms,
@@ -41,9 +42,9 @@ STATES = {"adamw_8bit": 2.0, "adamw_bnb_8bit": 2.0, "paged_adamw_8bit": 2.0, "ad
 class Needs:
     """Makes the needs of one recipe on one machine."""
 
-    def __init__(self, machine: Machine, rates: Rates, engine: EngineSettings) -> None:
-        """`engine` is the recipe's section."""
-        self.machine, self.rates, self._engine = machine, rates, engine
+    def __init__(self, machine: Machine, rates: Rates, engine: EngineSettings, sharded: bool = False) -> None:
+        """`engine` is the recipe's section; `sharded` says whether its workers share the trained model's memory."""
+        self.machine, self.rates, self._engine, self._sharded = machine, rates, engine, sharded
         self.ranks = engine.ranks
         self.workers = max(machine.devices // self.ranks, 1) if machine.device == "cuda" else machine.devices
 
@@ -97,7 +98,7 @@ class Needs:
         """One update of a training, as memory sees it; arguments as for `trains`."""
         on_gpu = self.machine.device == "cuda"
         each = int(args.get("per_device_train_batch_size", 8))
-        whole = model.lora is None
+        whole, shards = model.lora is None, self.workers if self._sharded else 1
         checkpointing = args.get("activation_checkpointing", args.get("gradient_checkpointing", on_gpu))
         reference = how["kind"] == "dpo" or (how["kind"] == "grpo" and float(args.get("beta", 0.0) or 0.0) != 0.0)
         attention = str((args.get("model_init_kwargs") or {}).get("attn_implementation", ""))
@@ -105,7 +106,7 @@ class Needs:
             model=model.sizes,
             trained=model.trained,
             device=self.machine.device,
-            weight_bytes=FLOAT if whole else WIDTH[model.dtype],
+            weight_bytes=FLOAT if whole or shards > 1 else WIDTH[model.dtype],
             sequences=each * (2 if how["kind"] == "dpo" else 1),
             tokens=how["tokens"],
             accumulates=int(args.get("gradient_accumulation_steps", 1)) > 1,
@@ -113,6 +114,7 @@ class Needs:
             autocast=bool(args.get("bf16", on_gpu)),
             reference=reference and whole,
             ranks=self.workers,
+            shards=shards,
             optimiser_bytes=STATES.get(str(args.get("optim")), 2.0 * FLOAT),
             flash="flash" in attention,
         )
@@ -129,9 +131,10 @@ class Needs:
         step = self.step(model, args, how)
         passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))
         beside = {
-            "optimiser": int(step.trained * step.optimiser_bytes),
-            "buffers": step.trained * FLOAT if step.ranks > 1 else 0,
-            "reference": step.model.parameters * FLOAT if step.reference else 0,
+            "weights": step.model.parameters * step.weight_bytes // step.shards,
+            "optimiser": int(step.trained * step.optimiser_bytes) // step.shards,
+            "buffers": gathered(step) if step.shards > 1 else step.trained * FLOAT if step.ranks > 1 else 0,
+            "reference": step.model.parameters * FLOAT // step.shards if step.reference else 0,
         }
         # Under autocast a norm of float32 weights gives float32 keys; values stay in bfloat16.
         mixed = step.autocast and step.weight_bytes == FLOAT

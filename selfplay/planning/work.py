@@ -10,7 +10,7 @@ from selfplay.config.programs import PolicyEngine
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import NamedModel, SamplingSettings, ScratchModel
 from selfplay.planning.colocated import beside_training, rolls_by_vllm
-from selfplay.planning.counts import Counts
+from selfplay.planning.counts import Counts, problems_of
 from selfplay.planning.known_models import architecture_of
 from selfplay.planning.need import Named, Need
 from selfplay.planning.needs import Needs
@@ -38,7 +38,7 @@ class StageNeeds:
             Kind.SYNTHESIS: self._synthesis,
             Kind.CURATION: self._curation,
             Kind.LABELLING: self._labelling,
-            Kind.RELABELLING: self._labelling,
+            Kind.RELABELLING: self._relabelling,
             Kind.SELFPLAY: self._selfplay,
             Kind.EVALUATION: self._evaluation,
             Kind.SELECTION: self._selection,
@@ -173,6 +173,12 @@ class StageNeeds:
                 stage.name, "difficulty", self._policy(), settings.difficulty.sampling, count, field
             )
 
+    def _relabelling(self, stage: PlannedStage) -> Iterator[Need]:
+        again = self._recipe.labelling.relabelling
+        assert again is not None
+        count, field = self._counts.curated * again.samples, "labelling.relabelling.sampling.max_new_tokens"
+        yield self._needs.generates(stage.name, "votes", self._policy(), again.sampling, count, field)
+
     def _selfplay(self, stage: PlannedStage) -> Iterator[Need]:
         rule = self._recipe.training.algorithm
         yield from {"grpo": self._grpo, "dpo": self._pairs, "rft": self._right, "sft": self._traces}.get(
@@ -251,6 +257,11 @@ class StageNeeds:
         count = settings.problems * len(self._recipe.domains) * each
         field = "evaluation.max_new_tokens"
         yield self._needs.generates(stage.name, "answers", self._policy(), sampling, count, field)
+        suites = settings.suites
+        if suites is not None and stage.round % suites.every == 0:
+            count = problems_of(suites, self._needs.rates) * suites.samples
+            field = "evaluation.suites.sampling.max_new_tokens"
+            yield self._needs.generates(stage.name, "suites", self._policy(), suites.sampling, count, field)
 
     def _selection(self, stage: PlannedStage) -> Iterator[Need]:
         settings = self._recipe.training.selection

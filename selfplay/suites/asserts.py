@@ -27,7 +27,7 @@ class AssertsVerifier:
     """
 
     name = "asserts"
-    fingerprint = "asserts/1"
+    fingerprint = "asserts/2"
     overlaps = True
     in_process = True
     """It is ours, and what it judges runs in a sandbox: a process of its own would only stand between them."""
@@ -58,7 +58,8 @@ class AssertsVerifier:
             return Verdict(None, None, "not_checked", "the task has no statements to run before and behind a program")
         before, behind = (test.input for test in task.tests)
         word = hashlib.sha256(f"{task.problem}\0{completion}".encode("utf-8", "replace")).hexdigest()
-        program = Program(f"{before}\n{found.text}\n\n{behind}\nprint({word!r})\n", "python")
+        first, rest = _future_first(found.text)
+        program = Program(f"{first}{before}\n{rest}\n\n{behind}\nprint({word!r})\n", "python")
         limits = limits_for(task.time_limit_s, task.memory_mb)
 
         def run(sandbox: Sandbox) -> list[Execution]:
@@ -71,6 +72,13 @@ class AssertsVerifier:
             return Verdict(None, None, status, reason, seconds=seconds)
         passed = status == "accepted"
         return Verdict(passed, float(passed), status, reason, seconds=seconds)
+
+
+def _future_first(program: str) -> tuple[str, str]:
+    """The lines of a program that Python takes only before all others, and the rest of it."""
+    lines = program.splitlines(keepends=True)
+    first = [line for line in lines if line.startswith("from __future__ import ")]
+    return "".join(f"{line.rstrip()}\n" for line in first), "".join(line for line in lines if line not in first)
 
 
 def _outcome(execution: Execution, word: str) -> tuple[str, str]:

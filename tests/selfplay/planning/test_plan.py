@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from selfplay.cli.app import app
 from selfplay.config.load import load_recipe, recipe_of
 from selfplay.config.recipe import Recipe
+from selfplay.planning.counts import PUBLISHED
 from selfplay.planning.machine import GIB, UnknownMachine, named, of_nodes
 from selfplay.planning.need import Need
 from selfplay.planning.plan import DoesNotFit, Outlook, outlook
@@ -20,6 +21,7 @@ from selfplay.planning.rates import Rates, UnusableRates, read_rates
 from selfplay.planning.remedies import demand_fit, remedy
 from selfplay.planning.view import plan_json
 from selfplay.preflight.fit import demand_gpus, demand_room, fits_here
+from selfplay.suites.catalogue import SUITES
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = ROOT / "configs"
@@ -234,3 +236,42 @@ def test_a_tiny_model_on_vllm_is_not_refused(tmp_path: Path) -> None:
     recipe = load_recipe(CONFIGS / "quickstart.yaml", ["engine={kind: vllm, args: {max_model_len: 512}}"])
     assert demand_room(recipe, "cpu", 2, tmp_path)[0].name == "plan"
     demand_fit(outlook(recipe, named("1x24"), Rates()))
+
+
+def test_a_sharded_training_holds_its_part_alone() -> None:
+    def terms(*overrides: str) -> dict[str, int]:
+        recipe = of_qwen("training.algorithm=rft", "compute.sharding=fsdp2", *overrides)
+        return find(outlook(recipe, named("8x80"), Rates()), "selfplay_1", "rft").terms
+
+    found, parameters = terms(), 4_022_468_096
+    assert found["weights"] == parameters * 4 // 8
+    assert found["optimiser"] == parameters * 8 // 8
+    assert found["gradients"] <= (parameters + 151936 * 2560) * 4 // 8
+    # The tied embedding, the last norm and two layers, in bfloat16, with their gradients.
+    layer = 2 * 2560 * (4096 + 1024) + 2 * 128 + 3 * 2560 * 9728 + 2 * 2560
+    assert found["buffers"] == 2 * 2 * (151936 * 2560 + 2560 + 2 * layer)
+    whole = find(outlook(of_qwen("training.algorithm=rft"), named("8x80"), Rates()), "selfplay_1", "rft")
+    assert sum(found.values()) < whole.total / 3
+    # Under an adapter the base is loaded in float32.
+    adapted = terms('training.lora={"r": 8, "target_modules": ["q_proj"]}')
+    assert adapted["weights"] == (parameters * 4 + 36 * 8 * (2560 + 4096) * 4) // 8
+
+
+def test_suites_and_relabelling_are_part_of_the_plan() -> None:
+    suites = "evaluation.suites={names: [aime24, math500], samples: 4, every: 2, sampling: {max_new_tokens: 1000}}"
+    again = "labelling.relabelling={samples: 3, sampling: {max_new_tokens: 100}}"
+    plan = outlook(of_qwen("training.rounds=2", suites, again), named("8x80"), Rates())
+    measured = {need.stage: need.tokens for need in plan.needs if need.what == "suites"}
+    assert measured == dict.fromkeys(("evaluation_0", "evaluation_2"), 530 * 4 * 500)
+    votes = find(plan, "relabelling_2", "votes")
+    assert votes.tokens == find(plan, "labelling", "votes").tokens // votes_of_labelling(plan.recipe) * 3 * 50
+
+
+def votes_of_labelling(recipe: Recipe) -> int:
+    """Tokens that labelling writes a prompt, as assumed."""
+    return sum(int(one.samples * one.sampling.max_new_tokens * 0.5) for one in recipe.labelling.voters.values())
+
+
+def test_problems_of_named_suites_are_those_of_the_catalogue() -> None:
+    known = {name: suite.problems for name, suite in SUITES.items() if suite.problems is not None}
+    assert known == PUBLISHED
