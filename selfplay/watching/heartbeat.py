@@ -1,4 +1,4 @@
-"""A line every half minute for those who read a log instead of a terminal: the work that goes on, how far, and for how long."""
+"""A line every half minute for those who read a log instead of a terminal: the work, how far it is, what is left."""
 
 from __future__ import annotations
 
