@@ -16,7 +16,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.report.page import write_report
 from selfplay.run.directory import RunDirectory, Stage
 from selfplay.run.files import RunError
-from selfplay.run.place import inside
+from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.records import Seed
 from selfplay.tracking.artifacts import of_stage
 from selfplay.tracking.sync import sync
@@ -128,6 +128,17 @@ def test_links_that_stay_inside_are_taken(tmp_path: Path) -> None:
     for way in (run, tmp_path / "by-link"):
         with RunDirectory.open(way, Recipe.model_validate(SETTINGS)) as opened:
             opened.stage("seeds").write("rows", Seed, [])
+
+
+def test_a_run_may_be_moved_with_what_wandb_left(tmp_path: Path) -> None:
+    """Its own link to a session's log names the place where the run was; no other link may do that."""
+    logs = tmp_path / "run" / "wandb" / "offline-run-1" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "debug-core.log").symlink_to(tmp_path / "before" / "debug-core.log")
+    refuse_ways_out(tmp_path / "run")
+    (logs / "debug.log").symlink_to(tmp_path / "before" / "debug.log")
+    with pytest.raises(RunError, match="leads out of"):
+        refuse_ways_out(tmp_path / "run")
 
 
 def test_a_link_in_a_run_that_is_reused_is_refused(tmp_path: Path) -> None:

@@ -71,6 +71,11 @@ SAME = [
     ("The solutions are $x=5$ and $x=-3$.", "5, -3"),
     (r"\boxed{\log 100}", "2"),
     (r"\boxed{3 million}", "3000000"),
+    (r"\boxed{0x + 3y}", "3y + 0x"),
+    (r"\boxed{0 \text{ cm}}", "0"),
+    (r"\boxed{3 + 0i}", "3"),
+    (r"\boxed{0\pi}", "0"),
+    (r"\boxed{0.50x}", "x/2"),
 ]
 
 DIFFERENT = [
@@ -112,6 +117,10 @@ DIFFERENT = [
     (r"\boxed{42\text{ or maybe not}}", "42"),
     (r"\boxed{x = 41 = 42}", "42"),
     (r"\boxed{5}</think> so", "5"),
+    (r"\boxed{0 not}", "0"),
+    (r"\boxed{0 or so}", "0"),
+    (r"\boxed{3 + 0abc}", "3"),
+    (r"\boxed{0.0 x}", "0"),
 ]
 
 

@@ -24,7 +24,7 @@ from verifiers.mathematics.comparing.residues import same_whole
 from verifiers.mathematics.reading.form import Form, Judge, is_constant
 from verifiers.mathematics.reading.regions import rank_fractions, same_region
 from verifiers.mathematics.reading.spelling import OR
-from verifiers.mathematics.reading.tree import ordered, symbols
+from verifiers.mathematics.reading.tree import lost_in_zero, ordered, symbols
 from verifiers.patterns import linear
 from verifiers.programs.approximate import can_be_paired
 
@@ -90,7 +90,9 @@ def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
         # a long decimal may be a rounding, and a constant of integration is no symbol of its own
         off = max((2 * 10.0**-digits for digits in map(decimal_digits, (first, second)) if digits), default=0.0)
         names = symbols(first.node) ^ symbols(second.node)
-        if names != {"C", "c"} and surely_different(first.node, second.node, off):
+        # "0 not" is no zero: what one side alone names would vanish without having been understood
+        vanishing = names & (lost_in_zero(first.node) | lost_in_zero(second.node))
+        if vanishing or (names != {"C", "c"} and surely_different(first.node, second.node, off)):
             return False
         if ordered(first.node) == ordered(second.node):
             return True

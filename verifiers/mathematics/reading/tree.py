@@ -60,6 +60,16 @@ def symbols(node: Node) -> frozenset[str]:
     return found | {node[1]} if node[0] == "call" and len(node[1]) == 1 else found
 
 
+def lost_in_zero(node: Node) -> frozenset[str]:
+    """Returns the names of symbols that stand in a product with a written zero, and so have no bearing on its value."""
+    if node[0] == "matrix":
+        return frozenset().union(*(lost_in_zero(cell) for row in node[1] for cell in row))
+    inner = [child for child in node[1:] if isinstance(child, tuple)]
+    if node[0] == "mul" and any(child[0] == "num" and not child[1].strip("0.") for child in inner):
+        return symbols(node)
+    return frozenset().union(*map(lost_in_zero, inner), frozenset())
+
+
 def renamed(node: Node, old: str, new: str) -> Node:
     """Returns the tree with one symbol renamed."""
     if node[0] == "sym":
