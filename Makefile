@@ -42,7 +42,7 @@ quickstart: install ## A whole self-play run on a CPU, in a few minutes
 	$(BIN)/selfplay run configs/quickstart.yaml
 
 test: $(VENV)/.installed-dev ## All tests but the long ones
-	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
 
 test-long: $(VENV)/.installed-dev test-vllm ## The long tests: minutes each
 	$(BIN)/python -m pytest -m long

@@ -70,6 +70,7 @@ def leaks(folder: Path) -> list[str]:
     return [str(file) for file in folder.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()]
 
 
+@pytest.mark.long
 def test_the_commands_of_the_page(server: OpenAIServer, tmp_path: Path) -> None:
     """In order: a check, a budget that is too small, one that is raised, the state, and the triples as seeds."""
     check, first, reuse, raised, status = COMMANDS

@@ -128,7 +128,8 @@ def test_sandbox_doctor() -> None:
 def test_check_passes_on_the_shipped_recipes(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What this host can enforce is examined for the quickstart; vLLM lives in an environment of its own."""
     monkeypatch.setattr("selfplay.preflight.recipe.check_sandbox", lambda recipe: [])
-    monkeypatch.setattr("selfplay.preflight.recipe.check_engine", lambda recipe: None)
+    monkeypatch.setattr("selfplay.preflight.vllm.check_engine", lambda engine: None)
+    monkeypatch.setattr("selfplay.preflight.vllm.check_rollouts", lambda recipe, workers: None)
     monkeypatch.setattr("selfplay.preflight.recipe.check_endpoints", lambda named: [])
     monkeypatch.setattr("selfplay.pipeline.launch.gpu_count", lambda: 0)
     found = {finding.name: finding.detail for finding in check(ROOT / "configs" / recipe)}

@@ -41,7 +41,7 @@ ALL |= {
         labelling={"labellers": {"a": {"engine": LOCAL}}, "relabelling": {}},
     ),
 }
-NO_PART = {"name", "training.rounds"}
+NO_PART = {"name", "training.rounds", "hooks.stages"}  # the last is empty here: its stages have keys of their own
 """The name, and how many rounds there are: each stage is what it would be in a longer run."""
 
 
