@@ -20,7 +20,7 @@ LIMITS = (*probes.REACH, "memory", "processes", "cpu", "wall", "output", "disk")
 _COMPILED = [name for name, language in LANGUAGES.items() if language.compiler]
 _STANDARD = 'extern "C" int printf(const char *, ...);\nint main() { printf("%ld", __cplusplus); }'
 
-__all__ = ["LIMITS", "Examination", "ProbeFinding", "backends", "examine"]
+__all__ = ["LIMITS", "Examination", "ProbeFinding", "backends", "examine", "means"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,11 @@ def _as_promised(found: ProbeFinding, unenforced: Collection[str]) -> ProbeFindi
 
 
 def _about(backend: str, server: RemoteServer | None) -> str:
-    if server is not None:
-        return f"a SandboxFusion server at {server.endpoint}"
+    return means(backend) if server is None else f"a SandboxFusion server at {server.endpoint}"
+
+
+def means(backend: str) -> str:
+    """The means that this host lends a backend, without trying it."""
     shared = "an ordinary user, whose room in pipes and for descriptors under way all sandboxes share"
     who = "root, so every sandbox has a user of its own" if os.geteuid() == 0 else shared
     parts = [f"started by {who}", _control_groups()]

@@ -12,12 +12,14 @@ from sandbox.landlock import backend as landlock
 from sandbox.model import Limits, Program, RemoteServer, SandboxUnavailable, Status
 from sandbox.warm.sandbox import WarmSandbox
 
-__all__ = ["BACKENDS", "open_sandbox"]
+__all__ = ["BACKENDS", "LOCAL", "USER_NAMESPACES", "open_sandbox"]
 
-BACKENDS = ("bubblewrap", "landlock", "remote")
+LOCAL = ("bubblewrap", "landlock")
+"""Those of this host, the strongest first."""
+BACKENDS = (*LOCAL, "remote")
 """From the strongest to the weakest on this host, then what runs elsewhere."""
 
-_USER_NAMESPACES = (
+USER_NAMESPACES = (
     "allow unprivileged user namespaces so that bubblewrap works (sysctl kernel.unprivileged_userns_clone=1 and "
     "kernel.apparmor_restrict_unprivileged_userns=0, or in a container an unconfined seccomp and AppArmor profile)"
 )
@@ -82,7 +84,7 @@ def open_sandbox(
 
 
 def _why_refused(sandbox: WarmSandbox, missing: list[str], failures: tuple[str, ...]) -> str:
-    remedy = "isolate the server's programs" if sandbox.backend == "remote" else _USER_NAMESPACES
+    remedy = "isolate the server's programs" if sandbox.backend == "remote" else USER_NAMESPACES
     where = "its server" if sandbox.backend == "remote" else "this host"
     before = f"{'; '.join(failures)}; " if failures else ""
     return (
@@ -122,7 +124,7 @@ def _first_that_works(choice: _Choice) -> _Passed:
     why = "; ".join(failures)
     if choice.backend == "remote":
         raise SandboxUnavailable(f"the sandbox server cannot be used: {why}")
-    raise SandboxUnavailable(f"no sandbox works on this host ({why}); {_USER_NAMESPACES}")
+    raise SandboxUnavailable(f"no sandbox works on this host ({why}); {USER_NAMESPACES}")
 
 
 def _live_test(opener: Callable[[], WarmSandbox], server: RemoteServer | None) -> _Passed:

@@ -18,7 +18,7 @@ UNBOUNDED = {
 OUR_PIPE = "a line between this process and a child of its own"
 OUR_DATABASE = "a value of the run's own database"
 ALLOWED = {
-    "selfplay/cli/installation.py": "files of this installation, against its RECORD",
+    "selfplay/preflight/doctor/installation.py": "files of this installation, against its RECORD",
     "selfplay/run/progress.py": "writes over a file where no room is for another",
     "selfplay/run/store.py": OUR_DATABASE + ", and a table, after `demand_file`",
     "selfplay/run/tables.py": "a table, after `demand_file`",

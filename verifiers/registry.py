@@ -80,6 +80,13 @@ def offers() -> list[Offer]:
     return [found[name] for name in sorted(found)]
 
 
+def hidden_offers() -> list[Offer]:
+    """Returns what installed packages offer under names of ours, which `load` takes only by the path."""
+    return [
+        Offer(name, _by(entry), entry.value) for name, entry in sorted(_entry_points().items()) if name in _BUILT_IN
+    ]
+
+
 def names() -> list[str]:
     """Returns every name that `load` knows, without loading anything."""
     return [offer.name for offer in offers()]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from selfplay.cli.analyse import analyse
+from selfplay.cli.doctor import doctor
 from selfplay.cli.evaluate import compare, evaluate, rate
 from selfplay.cli.plan import plan
 from selfplay.cli.prompts import export_app, prompts
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(init)
+app.command()(doctor)
 app.command()(run)
 app.command()(check)
 app.command()(evaluate)
@@ -63,7 +65,7 @@ def selfplay(
 
 def main() -> None:
     """The `selfplay` command."""
-    from selfplay.cli.installation import clash
+    from selfplay.preflight.doctor.installation import clash
 
     fault = clash()
     if fault:

@@ -96,7 +96,7 @@ def here(device: str, workers: int, gpus_each: int, folder: Path) -> Machine:
         gpus_each: GPUs of each worker.
         folder: where the run will lie.
     """
-    host, disk = _host_bytes(), shutil.disk_usage(_existing(folder)).free
+    host, disk = host_bytes(), shutil.disk_usage(existing(folder)).free
     if device == "cpu":
         return Machine(CPU, workers, host // workers, host, disk)
     import torch
@@ -108,7 +108,7 @@ def here(device: str, workers: int, gpus_each: int, folder: Path) -> Machine:
     return Machine(by_name[0] if by_name else near, workers * gpus_each, total, host, disk)
 
 
-def _host_bytes() -> int:
+def host_bytes() -> int:
     """The memory of this host, or of the container that this process is in."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if not _CGROUP_LIMIT.is_file():
@@ -117,7 +117,8 @@ def _host_bytes() -> int:
     return min(whole, int(limit)) if limit.isdecimal() else whole
 
 
-def _existing(folder: Path) -> Path:
+def existing(folder: Path) -> Path:
+    """The folder itself, or the nearest above it that is there."""
     folder = folder.absolute()
     return next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
 

@@ -20,7 +20,7 @@ OURS = """
 import json
 from sandbox.model import Limits, Program
 from sandbox.open import open_sandbox
-from selfplay.cli.installation import clash
+from selfplay.preflight.doctor.installation import clash
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Test
 from verifiers.programs import CodeVerifier
@@ -114,10 +114,10 @@ def test_each_works_beside_the_other_and_outlives_it(
     Path(found.stdout.strip()).write_text("model = None\n")
     with (environment.site / f"verifiers-{version}.dist-info" / "RECORD").open("a") as record:
         record.write("verifiers/model.py,,13\n")
-    said = environment.run("from selfplay.cli.installation import clash; print(clash())").stdout
+    said = environment.run("from selfplay.preflight.doctor.installation import clash; print(clash())").stdout
     assert "verifiers/model.py: was replaced by the distribution verifiers; run `pip install --force-reinstall" in said
     uninstall(environment, "verifiers")
-    said = environment.run("from selfplay.cli.installation import clash; print(clash())").stdout
+    said = environment.run("from selfplay.preflight.doctor.installation import clash; print(clash())").stdout
     assert "verifiers/model.py: is missing" in said
     install(environment, wheel)
     check_ours(environment)

@@ -184,11 +184,11 @@ def test_a_run_is_refused_before_anything_loads(tmp_path: Path, monkeypatch: pyt
 
 
 def test_too_little_memory_of_a_cpu_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selfplay.planning.machine._host_bytes", lambda: GIB)
+    monkeypatch.setattr("selfplay.planning.machine.host_bytes", lambda: GIB)
     recipe = load_recipe(CONFIGS / "quickstart.yaml", ["model.hidden_size=1024", "model.layers=24"])
     with pytest.raises(DoesNotFit, match="base, from scratch: needs"):
         demand_room(recipe, "cpu", 2, tmp_path)
-    monkeypatch.setattr("selfplay.planning.machine._host_bytes", lambda: 4 * GIB)
+    monkeypatch.setattr("selfplay.planning.machine.host_bytes", lambda: 4 * GIB)
     assert demand_room(load_recipe(CONFIGS / "quickstart.yaml"), "cpu", 2, tmp_path)[0].name == "plan"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.cli.installation import clash
+from selfplay.preflight.doctor.installation import clash
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 START = "from selfplay.cli.app import main; main()"
 
 

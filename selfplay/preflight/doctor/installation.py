@@ -16,7 +16,7 @@ from pathlib import Path
 DISTRIBUTION = "promptcot"
 SHARED_NAMES = ("verifiers", "sandbox")
 """Packages whose names others use, too."""
-HOME = Path(__file__).resolve().parents[2]
+HOME = Path(__file__).resolve().parents[3]
 """The folder that holds this project's packages."""
 
 

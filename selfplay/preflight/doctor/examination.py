@@ -1,0 +1,31 @@
+"""The whole page of the doctor, in the order in which a run meets these things."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from selfplay.preflight.doctor import hardware, software
+from selfplay.preflight.doctor.finding import Finding
+from selfplay.preflight.doctor.isolation import sandboxes
+
+
+def examine_machine(folder: Path, environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Looks at the machine within seconds: no model is loaded, torch is not imported, and the network is not used.
+
+    Args:
+        folder: where runs will lie.
+        environment: of this process.
+    """
+    gpus, told = hardware.gpus(environment)
+    return [
+        *software.packages(),
+        *software.clashes(),
+        *hardware.processors(),
+        *told,
+        *software.vllm(bool(gpus)),
+        *sandboxes(),
+        *hardware.disks(folder, environment),
+        *software.wandb_login(environment),
+    ]
