@@ -15,7 +15,7 @@ from selfplay.config.errors import FAILED
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from selfplay.preflight.doctor.finding import Finding
+    from selfplay.preflight.doctor.finding import MachineFinding
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -36,7 +36,7 @@ def doctor(
     raise typer.Exit(FAILED if worst(findings) is State.FAIL else 0)
 
 
-def doctor_view(findings: Sequence[Finding]) -> RenderableType:
+def doctor_view(findings: Sequence[MachineFinding]) -> RenderableType:
     """The page: a line for each finding, with its remedy below it."""
     from rich.table import Table
 

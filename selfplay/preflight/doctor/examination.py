@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from selfplay.preflight.doctor import hardware, software
-from selfplay.preflight.doctor.finding import Finding
+from selfplay.preflight.doctor.finding import MachineFinding
 from selfplay.preflight.doctor.isolation import sandboxes
 
 
-def examine_machine(folder: Path, environment: Mapping[str, str] = os.environ) -> list[Finding]:
+def examine_machine(folder: Path, environment: Mapping[str, str] = os.environ) -> list[MachineFinding]:
     """Looks at the machine within seconds: no model is loaded, torch is not imported, and the network is not used.
 
     Args:

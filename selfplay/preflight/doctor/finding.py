@@ -18,35 +18,35 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class MachineFinding:
     """One line of the page."""
 
     subject: str
     state: State
     detail: str
     remedy: str = ""
-    """What mends it; of what is well, what one may still want."""
+    """The means to mend it; of what is well, what one may still want."""
 
     def to_json(self) -> dict[str, str]:
         """Its parts by name."""
         return asdict(self) | {"state": str(self.state)}
 
 
-def ok(subject: str, detail: str, remedy: str = "") -> Finding:
+def ok(subject: str, detail: str, remedy: str = "") -> MachineFinding:
     """A thing that is well."""
-    return Finding(subject, State.OK, detail, remedy)
+    return MachineFinding(subject, State.OK, detail, remedy)
 
 
-def warn(subject: str, detail: str, remedy: str) -> Finding:
+def warn(subject: str, detail: str, remedy: str) -> MachineFinding:
     """A thing that some runs lack."""
-    return Finding(subject, State.WARN, detail, remedy)
+    return MachineFinding(subject, State.WARN, detail, remedy)
 
 
-def fail(subject: str, detail: str, remedy: str) -> Finding:
+def fail(subject: str, detail: str, remedy: str) -> MachineFinding:
     """A thing that runs cannot do without."""
-    return Finding(subject, State.FAIL, detail, remedy)
+    return MachineFinding(subject, State.FAIL, detail, remedy)
 
 
-def worst(findings: Iterable[Finding]) -> State:
+def worst(findings: Iterable[MachineFinding]) -> State:
     """The worst state among findings; ok where there are none."""
     return max((finding.state for finding in findings), key=list(State).index, default=State.OK)

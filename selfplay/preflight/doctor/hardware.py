@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sandbox.process.launching import launch
 from selfplay.planning.machine import GIB, existing, host_bytes
-from selfplay.preflight.doctor.finding import Finding, fail, ok, warn
+from selfplay.preflight.doctor.finding import MachineFinding, fail, ok, warn
 from verifiers.untrusted.files import UnusableFile, read_text
 
 LEAST_MEMORY, LEAST_DISK, SOME_DISK, LEAST_SHARED = 4 * GIB, GIB, 10 * GIB, GIB
@@ -46,7 +46,7 @@ class NoAnswer(Exception):
     """The driver's tool did not answer; the message says how."""
 
 
-def processors() -> list[Finding]:
+def processors() -> list[MachineFinding]:
     """Cores and memory that this process may use."""
     cores, memory = len(os.sched_getaffinity(0)), host_bytes()
     told = f"{cores} cores, {memory / GIB:.1f} GiB of memory"
@@ -55,7 +55,7 @@ def processors() -> list[Finding]:
     return [ok("processors", told)]
 
 
-def disks(folder: Path, environment: Mapping[str, str]) -> list[Finding]:
+def disks(folder: Path, environment: Mapping[str, str]) -> list[MachineFinding]:
     """Free space where runs, models and temporary files lie.
 
     Args:
@@ -71,7 +71,7 @@ def disks(folder: Path, environment: Mapping[str, str]) -> list[Finding]:
     return [_disk(subject, existing(place), otherwise) for subject, (place, otherwise) in places.items()]
 
 
-def _disk(subject: str, place: Path, otherwise: str) -> Finding:
+def _disk(subject: str, place: Path, otherwise: str) -> MachineFinding:
     free = shutil.disk_usage(place).free
     told = f"{free / GIB:.1f} GiB free in {place}"
     if not os.access(place, os.W_OK | os.X_OK):
@@ -83,7 +83,7 @@ def _disk(subject: str, place: Path, otherwise: str) -> Finding:
     return ok(subject, told)
 
 
-def gpus(environment: Mapping[str, str]) -> tuple[list[Gpu], list[Finding]]:
+def gpus(environment: Mapping[str, str]) -> tuple[list[Gpu], list[MachineFinding]]:
     """The GPUs that there are, and what is to say of them."""
     try:
         found = _asked()
@@ -152,7 +152,7 @@ def _mib(text: str) -> int:
     return int(text) * _MIB if text.isdecimal() else 0
 
 
-def _torch_for_gpus() -> list[Finding]:
+def _torch_for_gpus() -> list[MachineFinding]:
     """Whether torch is a build that knows GPUs, by the file in which it says so."""
     try:
         version = Path(str(distribution("torch").locate_file("torch/version.py")))
@@ -175,7 +175,7 @@ def _assigned(source: str, name: str) -> str | None:
     return None
 
 
-def _shared_memory(count: int) -> list[Finding]:
+def _shared_memory(count: int) -> list[MachineFinding]:
     """Several GPUs pass data through shared memory, of which containers have 64 MiB by default."""
     if count < 2 or not SHARED_MEMORY.is_dir():
         return []

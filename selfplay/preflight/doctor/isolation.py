@@ -8,12 +8,12 @@ from sandbox.doctor import LIMITS, means
 from sandbox.languages import LANGUAGES
 from sandbox.model import SandboxUnavailable
 from sandbox.open import LOCAL, USER_NAMESPACES, open_sandbox
-from selfplay.preflight.doctor.finding import Finding, fail, ok, warn
+from selfplay.preflight.doctor.finding import MachineFinding, fail, ok, warn
 
 TRY_ALL = "`selfplay sandbox doctor` tries every limit"
 
 
-def sandboxes() -> list[Finding]:
+def sandboxes() -> list[MachineFinding]:
     """Which kinds of sandbox work, what each leaves without a limit, and what the host lends them."""
     lacking: dict[str, frozenset[str]] = {}
     faults: list[str] = []
@@ -40,11 +40,11 @@ def _enforced(unenforced: frozenset[str]) -> str:
     return f"{len(LIMITS) - len(unenforced)} of {len(LIMITS)} limits, without {', '.join(sorted(unenforced))}"
 
 
-def _host(backend: str) -> Finding:
+def _host(backend: str) -> MachineFinding:
     return ok("sandbox host", means(backend))
 
 
-def _compiler() -> Finding:
+def _compiler() -> MachineFinding:
     wanted = [language for language in LANGUAGES.values() if language.compiler]
     commands = list(dict.fromkeys(language.compiler[0] for language in wanted))
     found = [path for command in commands if (path := shutil.which(command))]

@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from selfplay.preflight.doctor.finding import Finding, fail, ok, warn
+from selfplay.preflight.doctor.finding import MachineFinding, fail, ok, warn
 from selfplay.preflight.doctor.installation import DISTRIBUTION, SHARED_NAMES, clash
 
 SHOWN = ("torch", "transformers", "trl", "accelerate", "datasets", "wandb")
 """Packages whose versions are told where all is well."""
 WITH_VLLM = ("torch", "transformers")
-"""What vLLM is built against, so that another version does not do."""
+"""Libraries that vLLM is built against, so that another version does not do."""
 WANDB_SERVER = "https://api.wandb.ai"
 
 
-def packages() -> list[Finding]:
+def packages() -> list[MachineFinding]:
     """Whether what this project needs is here, in versions that it takes."""
     try:
         needed = distribution(DISTRIBUTION)
@@ -36,7 +36,7 @@ def packages() -> list[Finding]:
     return faults or [ok("packages", ", ".join(told))]
 
 
-def vllm(has_gpus: bool) -> list[Finding]:
+def vllm(has_gpus: bool) -> list[MachineFinding]:
     """Whether vLLM is here, of a version that this project takes, beside the libraries that it was built against.
 
     Args:
@@ -53,7 +53,7 @@ def vllm(has_gpus: bool) -> list[Finding]:
     return faults or [ok("vLLM", f"{name} {version(name)}")]
 
 
-def clashes() -> list[Finding]:
+def clashes() -> list[MachineFinding]:
     """Other packages that bear names of ours, packages that are installed twice, and verifiers with a shipped name."""
     if fault := clash():
         told, _, remedy = fault.partition("; ")
@@ -81,7 +81,7 @@ def clashes() -> list[Finding]:
     return found or [ok("clashes", told)]
 
 
-def wandb_login(environment: Mapping[str, str]) -> list[Finding]:
+def wandb_login(environment: Mapping[str, str]) -> list[MachineFinding]:
     """Whether there is a key for W&B, by the places where it looks; nothing is sent, and no key is shown."""
     server = environment.get("WANDB_BASE_URL") or WANDB_SERVER
     host = urlsplit(server).netloc or server
@@ -113,7 +113,7 @@ def _requirements(texts: list[str] | None, extra: str) -> Iterator[Requirement]:
             yield one
 
 
-def _unmet(needed: Requirement, subject: str = "packages", whose: str = "") -> Finding | None:
+def _unmet(needed: Requirement, subject: str = "packages", whose: str = "") -> MachineFinding | None:
     installed = _version(needed.name)
     remedy = f"`pip install '{needed.name}{needed.specifier}'`"
     needs = f"{whose}needs {needed.name}{needed.specifier}" if whose else f"{needed.name}{needed.specifier} is needed"
