@@ -111,7 +111,7 @@ def _temporary() -> Any:
 
 def _told(error: Exception, place: Path | str | None) -> UserError | None:
     """The error as one for a person, whoever raised it; None where it is none."""
-    from selfplay.compute.system_errors import PATH_FAULTS, SYSTEM, sentence
+    from selfplay.compute.system_errors import PATH_FAULTS, is_for_a_person, sentence
     from verifiers.untrusted.shown import shown
 
     if isinstance(error, UserError):
@@ -123,7 +123,7 @@ def _told(error: Exception, place: Path | str | None) -> UserError | None:
     of_path = isinstance(error, OSError) and error.errno in PATH_FAULTS - ({errno.EACCES} if place else set())
     if isinstance(error, OSError) and of_path and error.filename is not None:
         return UserError(f"{shown(error.filename)}: cannot be used ({error.strerror}); give another path")
-    return RunStopped(sentence(error, place)) if place is not None and isinstance(error, SYSTEM) else None
+    return RunStopped(sentence(error, place)) if place is not None and is_for_a_person(error) else None
 
 
 def load_recipe_file(recipe: Path, overrides: list[str] | None) -> Recipe:

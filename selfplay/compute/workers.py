@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from sandbox.process.child import ChildGone
 from selfplay.compute.objects import ObjectChild
 from selfplay.compute.rendezvous import LOOPBACK, Meeting
-from selfplay.compute.system_errors import lost_worker_sentence
+from selfplay.compute.system_errors import RUN, lost_worker_sentence
 from selfplay.compute.worker_main import JobFault, import_libraries, run_rank
 from selfplay.config.errors import RunStopped
 
@@ -256,7 +256,11 @@ class Workers:
 
     def _environment(self, ordinal: int, folder: str) -> dict[str, str]:
         # A worker is ended without notice; what its libraries keep in temporary files goes when the workers end.
-        own = {"TMPDIR": folder, "OMP_NUM_THREADS": str(self._threads)} | QUIET | LOOPBACK
+        own = (
+            {"TMPDIR": folder, RUN: str(self._log.parent.absolute()), "OMP_NUM_THREADS": str(self._threads)}
+            | QUIET
+            | LOOPBACK
+        )
         gpus = gpus_of(ordinal, self._gpus_each) if self.device == "cuda" else {}
         return DEFAULTS | os.environ | own | gpus
 

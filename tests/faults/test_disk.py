@@ -43,6 +43,26 @@ def test_what_was_written_before_the_disk_was_full_stays_whole(disk: SmallDisk) 
     assert sorted(path.name for path in disk.path.iterdir()) == ["ballast", "rollouts.parquet", "x.json"]
 
 
+def test_libraries_that_do_not_say_that_the_disk_is_full(disk: SmallDisk) -> None:
+    """Torch's writer of archives, safetensors and tokenizers, each in words of its own."""
+    import torch
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer, models
+
+    weights, words = {"a": torch.zeros(400_000)}, {str(number): number for number in range(90_000)}
+    tokenizer = Tokenizer(models.WordLevel(words, "0"))
+    disk.fill()
+    for write in (
+        lambda: torch.save(weights, disk.path / "x.pt"),
+        lambda: save_file(weights, disk.path / "x.safetensors"),
+        lambda: tokenizer.save(str(disk.path / "x.json")),
+    ):
+        with pytest.raises(Exception, match=r"unexpected pos|No space left") as caught:
+            write()
+        told = sentence(caught.value, disk.path)
+        assert told == f"{disk.path} (0.0 KiB left): the disk is full; make room and run the same command again"
+
+
 def test_stores_on_a_full_disk_say_so_and_go_on_when_there_is_room(disk: SmallDisk) -> None:
     shards, verdicts = ShardStore(disk.path / "shards"), VerdictStore(disk.path / "verdicts.sqlite")
     shards.put("aa", [{"a": 1}])

@@ -62,8 +62,9 @@ def test_what_the_system_refuses_is_said_of_the_place_that_was_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     assert ended(error, tmp_path, True) == FAILED
-    told = f"{tmp_path}: the disk is full; make room and run the same command again"
-    assert capsys.readouterr().err.splitlines()[0] == told
+    told = capsys.readouterr().err.splitlines()[0]
+    assert told.startswith(f"{tmp_path} (")
+    assert told.endswith(" left): the disk is full; make room and run the same command again")
     assert read_json(tmp_path / "progress.json")["ended"] == told
     assert ended(error, tmp_path, False) == FAILED
     assert capsys.readouterr().err == told + "\n"
