@@ -143,7 +143,8 @@ def test_what_could_not_be_checked_moves_no_weight(make: Any, beta: float, loss:
 
     without = gradient(lambda rows: rows[rows % GROUP != 1])
     assert without.abs().max() > 0
-    torch.testing.assert_close(gradient(lambda rows: rows), without, rtol=1e-4, atol=1e-6)
+    # Sums of float32 in another order: at most a part in 100,000 of the largest element.
+    assert (gradient(lambda rows: rows) - without).abs().max() < 1e-5 * without.abs().max()
 
 
 def test_cut_rollouts_that_are_masked_teach_nothing(make: Any) -> None:

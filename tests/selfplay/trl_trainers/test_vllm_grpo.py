@@ -18,6 +18,7 @@ from selfplay.trl_trainers import model_folder
 from selfplay.trl_trainers.grpo import train_grpo
 from selfplay.trl_trainers.jobs import GRPOJob, Placement
 from selfplay.trl_trainers.vllm_rollouts.probe import StaleEngine
+from tests.selfplay.trl_trainers.model_variants import mixture, tied
 from tests.selfplay.trl_trainers.test_grpo_ranks import job, train
 
 LORA = {"r": 4, "target_modules": ["q_proj", "v_proj"]}
@@ -41,43 +42,6 @@ def place_in(folder: Path, name: str, sharding: Any = "none") -> Placement:
 def figures(folder: Path, name: str) -> list[dict[str, float]]:
     lines = (folder / f"{name}-work" / "log.jsonl").read_text().splitlines()
     return [found for line in lines if "sampling/kl" in (found := json.loads(line)["metrics"])]
-
-
-def tied(model: ModelRef, folder: Path) -> ModelRef:
-    from selfplay.engines.loading import load_for_training
-
-    network, tokenizer = load_for_training(model, False)
-    network.config.tie_word_embeddings = True
-    network.tie_weights()
-    network.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return ModelRef.local(folder, "tied", "float32", chat=False)
-
-
-def mixture(model: ModelRef, folder: Path) -> ModelRef:
-    """A tiny Qwen3 with eight experts, of which two answer."""
-    from transformers import AutoTokenizer, Qwen3MoeConfig, Qwen3MoeForCausalLM
-
-    tokenizer = AutoTokenizer.from_pretrained(model.path)
-    torch.manual_seed(0)
-    config = Qwen3MoeConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        moe_intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=32,
-        num_experts=8,
-        num_experts_per_tok=2,
-        tie_word_embeddings=False,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    Qwen3MoeForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return ModelRef.local(folder, "experts", "float32", chat=False)
 
 
 @pytest.mark.parametrize("kind", ["untied", "tied", "experts", "adapter"])

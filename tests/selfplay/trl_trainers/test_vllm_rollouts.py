@@ -34,6 +34,7 @@ from selfplay.trl_trainers.vllm_rollouts.probe import (
     shares,
 )
 from selfplay.trl_trainers.vllm_rollouts.seeded_engine import SeededEngine
+from tests.selfplay.trl_trainers.model_variants import mixture, tied
 from tests.selfplay.trl_trainers.test_grpo_trainer import GROUP, GROUPS, POOL, Rule, RuledJudge, pool
 from tests.selfplay.trl_trainers.toy_vllm import SamplingParams, ToyLLM, toy_vllm
 
@@ -139,15 +140,6 @@ def test_a_tied_head_that_stays_is_named(
         train(model)
 
 
-def tied(model: ModelRef, folder: Path) -> ModelRef:
-    network, tokenizer = load_for_training(model, False)
-    network.config.tie_word_embeddings = True
-    network.tie_weights()
-    network.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return ModelRef.local(folder, "tied", "float32", chat=False)
-
-
 def test_a_dropped_adapter_is_named(train: Train, tiny_model: ModelRef, toy_vllm: type[ToyLLM]) -> None:
     toy_vllm.takes = staticmethod(kept("q_proj"))
     with pytest.raises(StaleEngine, match=r"as (the base without its adapter|before the last step); look at the adap"):
@@ -169,32 +161,6 @@ def test_packed_experts_that_stay_are_named(
     toy_vllm.takes = staticmethod(kept("experts"))
     with pytest.raises(StaleEngine, match=r"the experts, which are packed \(model.layers.0.mlp.experts"):
         train(model)
-
-
-def mixture(model: ModelRef, folder: Path) -> ModelRef:
-    """A tiny Qwen3 whose layer has four experts, of which two answer."""
-    from transformers import AutoTokenizer, Qwen3MoeConfig, Qwen3MoeForCausalLM
-
-    tokenizer = AutoTokenizer.from_pretrained(model.path)
-    torch.manual_seed(0)
-    config = Qwen3MoeConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        moe_intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=16,
-        num_experts=4,
-        num_experts_per_tok=2,
-        tie_word_embeddings=False,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    Qwen3MoeForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return ModelRef.local(folder, "experts", "float32", chat=False)
 
 
 def test_a_prompt_without_room_for_a_completion_is_refused(
