@@ -6,6 +6,7 @@ by the verifier under test.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -407,11 +408,15 @@ def broken(gold: str, rng: random.Random) -> Iterator[str]:
         for mark in (*_CONTROLS, *_PARTS):
             at = rng.choice(digits)
             head, tail = re.search(r"\d*$", gold[:at])[0], re.search(r"^\d*", gold[at:])[0]  # type: ignore[index]
-            if (len(tail) == 3 and mark in (" ", "\\ ", "\\,\\,")) or (
-                mark == "=" and value_of(head) == value_of(tail)
-            ):
+            same = (mark == "=" and int(head) == int(tail)) or (mark == "!" and is_factorial_times(head, tail))
+            if same or (len(tail) == 3 and mark in (" ", "\\ ", "\\,\\,")):
                 continue
             yield gold[:at] + mark + gold[at:]
+
+
+def is_factorial_times(head: str, tail: str) -> bool:
+    """Tells whether `head! tail` is the number that both write: 3!6 is 36."""
+    return int(head) < 30 and math.factorial(int(head)) * int(tail) == int(head + tail)
 
 
 def hedged(gold: str, rng: random.Random) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks._math_mutants import BOXED, SAID, mutants, value_of
+from benchmarks._math_mutants import BOXED, SAID, is_factorial_times, mutants, value_of
 from benchmarks.math_false_passes import SHARED, SHIPPED, golds, made_mutants, passes
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Task
@@ -86,6 +86,12 @@ def test_mutants_are_the_same_every_time_and_none_is_equal_by_construction() -> 
     for _, gold, completion in items:
         if value_of(gold) is not None and completion.startswith(r"So \boxed{"):
             assert value_of(completion.removeprefix(r"So \boxed{").removesuffix("}.")) != value_of(gold)
+
+
+def test_factorials_that_read_as_they_are_written_are_known() -> None:
+    assert is_factorial_times("3", "6")
+    assert not is_factorial_times("3", "7")
+    assert not is_factorial_times("1000000", "1")
 
 
 def test_values_of_plain_numbers_are_exact() -> None:
