@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -35,6 +36,8 @@ def import_libraries() -> None:
     logging.disable_progress_bar()
     # Attribute access loads TRL's lazily imported trainers.
     _ = (trl.SFTTrainer, trl.GRPOTrainer, trl.DPOTrainer)
+    # They stay; every training and every engine that ends collects garbage, and would walk them each time.
+    gc.freeze()
 
 
 def run_rank(function: Callable[[Any], Any], job: Any, rank: int, world: int, meeting: Meeting) -> Any:

@@ -145,6 +145,7 @@ def test_what_a_model_lacks_is_said_before_it_loads(tiny_model: ModelRef, suite:
         assert engine_fault(EngineSettings(kind="vllm")).startswith("engine.kind: vLLM cannot be imported here")
 
 
+@pytest.mark.long
 def test_the_commands_of_the_page(tiny_model: ModelRef, suite: Path, tmp_path: Path) -> None:
     """In its order, where there are what they name; only faster."""
     (tmp_path / "models").mkdir()

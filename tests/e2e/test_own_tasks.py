@@ -72,6 +72,7 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("functions"), function, {"algorithm": "grpo", "grpo": {"args": args}})
 
 
+@pytest.mark.long
 def test_grpo_trains_on_functions(functions: Path) -> None:
     found = statuses(functions)
     assert "accepted" in found
@@ -82,6 +83,7 @@ def test_grpo_trains_on_functions(functions: Path) -> None:
     assert summary["rounds"][0]["sources"] == {"external": 6}
 
 
+@pytest.mark.long
 def test_people_see_the_whole_label(functions: Path) -> None:
     shown = selfplay("rollouts", functions, "--stage", "selfplay_1", "--limit", "1")
     assert "function plus" in shown.stdout

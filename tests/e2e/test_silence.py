@@ -65,7 +65,8 @@ def recipe(folder: Path, model: str) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", [pytest.param("check", marks=pytest.mark.long), "run"])
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["check", "run"])
 def test_nobody_hears_of_a_run(name: str, tmp_path: Path, tiny_model: Any, heard: tuple[str, list[str]]) -> None:
     address, lines = heard
     environment = {key: value for key, value in os.environ.items() if key not in SWITCHES}

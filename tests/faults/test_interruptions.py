@@ -31,7 +31,8 @@ def check_end(session: Session, how: signal.Signals, code: int) -> None:
     assert "Traceback" not in session.said
 
 
-@pytest.mark.parametrize("how", [pytest.param(INTERRUPTED, marks=pytest.mark.long), TERMINATED])
+@pytest.mark.long
+@pytest.mark.parametrize("how", [INTERRUPTED, TERMINATED])
 def test_an_interruption_says_how_to_continue(tmp_path: Path, how: signal.Signals) -> None:
     session = Session(tmp_path / "run")
     session.wait_for((tmp_path / "run" / "stages" / "base").exists)

@@ -136,6 +136,7 @@ def test_check_finds_all_well() -> None:
     assert {finding.name for finding in check(SETTINGS)} >= {"rewards: math"}
 
 
+@pytest.mark.long
 def test_an_interrupt_is_one_and_the_same_call_goes_on(tmp_path: Path) -> None:
     """As in a notebook, whose kernel survives the interrupt of a cell; and a script needs no main guard."""
     script = f"""

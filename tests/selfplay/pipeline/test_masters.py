@@ -43,18 +43,28 @@ def kept(run: Path) -> list[str]:
     return sorted(folder.parents[1].name for folder in run.glob(f"stages/*/*/{MASTERS}"))
 
 
-def test_all_masters_stay_unless_the_recipe_says_otherwise(half: Path, tmp_path: Path) -> None:
-    run_whole(tmp_path / "all", of(half))
-    assert kept(tmp_path / "all") == ["selfplay_1", "selfplay_2", "selfplay_3"]
-    run_whole(tmp_path / "newest", of(half, "newest"))
-    assert kept(tmp_path / "newest") == ["selfplay_3"]
-    same = [(tmp_path / name / "stages/selfplay_3/policy/fingerprint.json").read_text() for name in ("all", "newest")]
+@pytest.fixture(scope="module")
+def all_kept(half: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that kept all; who changes something takes a copy."""
+    run = tmp_path_factory.mktemp("all") / "run"
+    run_whole(run, of(half))
+    return run
+
+
+@pytest.fixture(scope="module")
+def newest_kept(half: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("newest") / "run"
+    run_whole(run, of(half, "newest"))
+    return run
+
+
+def test_all_masters_stay_unless_the_recipe_says_otherwise(all_kept: Path, newest_kept: Path) -> None:
+    assert kept(all_kept) == ["selfplay_1", "selfplay_2", "selfplay_3"]
+    assert kept(newest_kept) == ["selfplay_3"]
+    same = [(run / "stages/selfplay_3/policy/fingerprint.json").read_text() for run in (all_kept, newest_kept)]
     assert same[0] == same[1], "what is kept changes no result"
-    changed = [
-        json.loads(line)
-        for line in (tmp_path / "all/stages/selfplay_2/policy-training/log.jsonl").read_text().splitlines()
-    ]
-    assert 0 < changed[-1]["metrics"]["view/changed"] < 1
+    log = (all_kept / "stages/selfplay_2/policy-training/log.jsonl").read_text().splitlines()
+    assert 0 < json.loads(log[-1])["metrics"]["view/changed"] < 1
 
 
 def test_the_best_policy_keeps_its_masters(half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,9 +74,9 @@ def test_the_best_policy_keeps_its_masters(half: Path, tmp_path: Path, monkeypat
     assert kept(tmp_path / "run") == ["selfplay_1", "selfplay_3"]
 
 
-def test_what_cannot_go_on_is_refused_before_anything_runs(half: Path, tmp_path: Path) -> None:
+def test_what_cannot_go_on_is_refused_before_anything_runs(half: Path, all_kept: Path, tmp_path: Path) -> None:
     settings = of(half)
-    run_whole(tmp_path / "run", settings)
+    shutil.copytree(all_kept, tmp_path / "run")
     table = stage_table(settings)
     mark = tmp_path / "run/stages/selfplay_2/policy/fingerprint.json"
     known = read_json(mark)
@@ -79,12 +89,13 @@ def test_what_cannot_go_on_is_refused_before_anything_runs(half: Path, tmp_path:
             Extension(run, table)
 
 
-def test_a_stage_that_is_taken_over_without_its_masters_is_told_of(half: Path, tmp_path: Path) -> None:
-    run_whole(tmp_path / "one", of(half, "newest"))
+def test_a_stage_that_is_taken_over_without_its_masters_is_told_of(
+    half: Path, newest_kept: Path, tmp_path: Path
+) -> None:
     settings = of(half)
-    with RunDirectory.open(tmp_path / "two", settings, tmp_path / "one") as run:
+    with RunDirectory.open(tmp_path / "two", settings, newest_kept) as run:
         stage = run.stage("selfplay_1")
-        assert run.take_over(stage, str(read_json(tmp_path / "one/stages/selfplay_1/manifest.json")["inputs"]))
+        assert run.take_over(stage, str(read_json(newest_kept / "stages/selfplay_1/manifest.json")["inputs"]))
         with pytest.raises(RunError, match="were dropped"):
             demand_inputs(run, stage_table(settings)["selfplay_2"])
 
