@@ -8,18 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from selfplay.cli.shared import RunFolder, errors_told, show
+from selfplay.cli.shared import RunFolder, errors_told
 
 
 def status(
     run: RunFolder,
     once: Annotated[bool, typer.Option("--once", help="Show it once, also on a terminal.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show it once, with all stages and metrics, however long that is.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it once, as JSON.")] = False,
 ) -> None:
     """Show how far a run is, live while it goes on; safe from any other terminal."""
     from rich.console import Console
 
-    from selfplay.cli.status_view import status_view, watch
+    from selfplay.cli.status_view import EVERYTHING, fitted, status_view, watch
     from selfplay.run.directory import read_recipe
     from selfplay.run.plan import expected, read_plan
     from selfplay.tracking.digest import MetricDigest
@@ -35,8 +38,12 @@ def status(
 
         if as_json:
             typer.echo(json.dumps(read()))
+        elif everything:
+            console = Console()
+            console.print(status_view(read(), EVERYTHING, console.width))
         elif once or not sys.stdout.isatty():
-            show(status_view(read()))
+            console = Console()
+            console.print(fitted(read(), console))
         else:
             watch(Console(), read)
     except KeyboardInterrupt:

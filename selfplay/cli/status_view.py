@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,46 +14,86 @@ from rich.text import Text
 
 from selfplay.watching.terminal import duration, plain, sparkline
 
-MOST_FAILURES = 6
-MOST_ALARMS = 5
-MOST_REWARDS = 3
-"""Rounds whose reward is shown where there is not room for all."""
-FEWEST_STAGES = 5
-AHEAD = 1
-"""Planned stages shown after the current one."""
+TREND_POINTS = 24
+"""Of a curve: with its names and its ends it fits 80 columns."""
 INTERVAL_S = 1.0
 QUIET_S = 60.0
+AHEAD = 1
+"""Planned stages shown after the current one."""
+NAME_WIDTH = 26
+"""Columns of a curve's name."""
 
 Status = Mapping[str, Any]
 
 
-def status_view(status: Status, most: int | None = None) -> RenderableType:
-    """A page of what `run_status` found.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much of each part of the page is shown; None stands for all of it."""
+
+    stages: int | None = None
+    """Lines for stages, those around the one that goes on."""
+    alarms: int = 5
+    rewards: int | None = None
+    """The last rounds whose reward is shown."""
+    heldout: int | None = None
+    failures: int = 6
+    latest: int | None = None
+    """Lines of the latest metrics."""
+
+
+EVERYTHING = Room()
+SMALLER = (
+    Room(5, 3, 2, 4, 4, 2),
+    Room(5, 2, 1, 3, 3, 1),
+    Room(4, 1, 1, 1, 2, 1),
+    Room(3, 1, 1, 1, 1, 1),
+    Room(5, 1, 1, 1, 1, 0),
+    Room(3, 1, 1, 1, 1, 0),
+    Room(3, 1, 0, 1, 0, 0),
+)
+"""What is left out for want of lines, step by step."""
+SOME_METRICS = 3
+"""Lines for the latest metrics before further stages get any."""
+
+
+def status_view(status: Status, room: Room = EVERYTHING, width: int = 80) -> RenderableType:
+    """A page of what `run_status` found: how well it goes before the metrics of the last step.
 
     Args:
         status: of the run.
-        most: lines for stages, those around the one that goes on; None shows all of everything.
+        room: how much of it is shown.
+        width: columns of the screen.
     """
     stages = status["stages"]
     done = f"  {status['stages_done']} of {len(stages)} stages done, "
     title = Text.assemble((status["name"], "bold"), done, _state(status))
     ended = [plain(status["ended"], "yellow")] if status["ended"] else []
-    parts: list[RenderableType] = [title, *ended, *_alarms(status["alarms"]), Text(), _stages_table(status, most)]
-    parts += _current(status["current"])
+    alarms = _alarms(status["alarms"], room.alarms)
+    parts: list[RenderableType] = [title, *ended, *alarms, Text(), _stages_table(status, room.stages)]
+    parts += [*_current(status["current"]), *_trends(status, room), *_failures(status, room.failures)]
     if not status["finished"]:
-        parts += _latest(status["latest"])
-    rewards = status["reward"] if most is None else status["reward"][-MOST_REWARDS:]
-    return Group(*parts, *_trends(status, rewards), *_failures(status["failures"], status["pass_rate_of"]))
+        parts += _latest(status["latest"], room.latest, width)
+    return Group(*parts)
 
 
 def fitted(status: Status, console: Console) -> RenderableType:
-    """As much as the screen has lines for: what goes on and how it goes before stages that ended long ago."""
-    if len(status["stages"]) < console.height:
-        whole = status_view(status)
-        if len(console.render_lines(whole)) < console.height:
-            return whole
-    without = len(console.render_lines(status_view(status, 0)))
-    return status_view(status, max(FEWEST_STAGES, console.height - 1 - without))
+    """As much as the screen has lines for: what goes on and how well, then the last metrics, then stages long ended."""
+
+    def lines(room: Room) -> int:
+        return len(console.render_lines(status_view(status, room, console.width)))
+
+    most = console.height - 1
+    if len(status["stages"]) < most and lines(EVERYTHING) <= most:
+        return status_view(status, EVERYTHING, console.width)
+    room = next((room for room in SMALLER if lines(room) <= most), SMALLER[-1])
+    for latest in range(SOME_METRICS, room.latest or 0, -1):
+        if lines(with_metrics := replace(room, latest=latest)) <= most:
+            room = with_metrics
+            break
+    left = most - lines(room)
+    if left > 0:
+        room = replace(room, stages=(room.stages or 0) + left)
+    return status_view(status, room, console.width)
 
 
 def watch(console: Console, read: Callable[[], Status]) -> None:
@@ -63,8 +104,7 @@ def watch(console: Console, read: Callable[[], Status]) -> None:
             time.sleep(INTERVAL_S)
             status = read()
             live.update(fitted(status, console), refresh=True)
-        # What stays behind may be longer than the screen.
-        live.update(status_view(status))
+        live.update(fitted(status, console))
 
 
 def _state(status: Status) -> tuple[str, str]:
@@ -77,9 +117,10 @@ def _state(status: Status) -> tuple[str, str]:
     return "not running; the same `selfplay run` command continues it", "yellow"
 
 
-def _alarms(alarms: Sequence[Status]) -> list[RenderableType]:
-    shown = [plain(f"! {alarm['text']}", "bold red") for alarm in alarms[-MOST_ALARMS:]]
-    return [Text(), *shown] if shown else []
+def _alarms(alarms: Sequence[Status], most: int) -> list[RenderableType]:
+    shown = [plain(f"! {alarm['text']}", "bold red") for alarm in alarms[-most:]]
+    before = [Text(f"{len(alarms) - most} alarms before", "dim")] if len(alarms) > most else []
+    return [Text(), *before, *shown] if shown else []
 
 
 def _stages_table(status: Status, most: int | None) -> Table:
@@ -151,36 +192,54 @@ def counts_line(counts: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in short.items())
 
 
-def _latest(latest: Status | None) -> list[RenderableType]:
-    if latest is None:
+def _latest(latest: Status | None, most: int | None, width: int) -> list[RenderableType]:
+    if latest is None or most == 0:
         return []
     step = "" if latest["step"] is None else f", step {latest['step']}"
     title = f"latest of {latest['stage']}{step}, {duration(latest['age_s'])} ago"
-    return [Text(), plain(title, "dim"), plain(counts_line(latest["metrics"]))]
+    text = counts_line(latest["metrics"])
+    if most is not None and len(text) > most * width:
+        # Whole metrics alone; lines that break between words hold a little less than their width.
+        kept = text[: most * (width - 12) - 4].rpartition(", ")[0]
+        text = f"{kept}, …"
+    return [Text(), plain(title, "dim"), plain(text)]
 
 
-def _trends(status: Status, rewards: Sequence[Status]) -> list[RenderableType]:
+def _trends(status: Status, room: Room) -> list[RenderableType]:
     table = Table.grid(padding=(0, 2))
-    for trend in rewards:
-        ends = f"{trend['first']:.3f} → {trend['last']:.3f}"
-        table.add_row(Text("reward", "dim"), plain(trend["stage"]), Text(sparkline(trend["values"]), "cyan"), ends)
-    rates = status["pass_rate"]
-    if rates:
-        where = plain(f"{status['pass_rate_of']}, last rollouts")
-        table.add_row(
-            Text("pass rate", "dim"), where, Text(sparkline(rates), "cyan"), f"{rates[0]:.1%} → {rates[-1]:.1%}"
-        )
-    for trend in status["heldout"]:
-        values = trend["values"]
-        ends = f"{values[0]:.1%} → {values[-1]:.1%}" if len(values) > 1 else f"{values[0]:.1%}"
-        table.add_row(Text("held-out", "dim"), plain(trend["metric"]), Text(sparkline(values), "cyan"), ends)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=NAME_WIDTH)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    if rates := status["pass_rate"]:
+        _add_trend(table, "pass rate", f"{status['pass_rate_of']}, last rollouts", rates, "{:.1%}")
+    for trend in _last(status["heldout"], room.heldout, first=True):
+        _add_trend(table, "held-out", trend["metric"], trend["values"], "{:.1%}")
+    for trend in _last(status["reward"], room.rewards):
+        ends = [trend["first"], *trend["values"][1:-1], trend["last"]]
+        _add_trend(table, "reward", trend["stage"], ends if len(trend["values"]) > 1 else ends[:1], "{:.3f}")
     return [Text(), table] if table.row_count else []
 
 
-def _failures(failures: Sequence[Status], stage: str) -> list[RenderableType]:
-    if not failures:
+def _last(trends: Sequence[Status], most: int | None, first: bool = False) -> Sequence[Status]:
+    """The last of them, or the first; all where there is room for all."""
+    if most is None:
+        return trends
+    return trends[:most] if first else trends[len(trends) - min(most, len(trends)) :]
+
+
+def _add_trend(table: Table, what: str, name: str, values: Sequence[float], form: str) -> None:
+    ends = " → ".join(form.format(values[place]) for place in dict.fromkeys((0, len(values) - 1)))
+    table.add_row(Text(what, "dim"), plain(name), Text(sparkline(values, TREND_POINTS), "cyan"), ends)
+
+
+def _failures(status: Status, most: int) -> list[RenderableType]:
+    shown = status["failures"][:most]
+    if not shown:
         return []
     table = Table.grid(padding=(0, 2))
-    for failure in failures[:MOST_FAILURES]:
+    for column in ({"justify": "right"}, {}, {"overflow": "ellipsis", "no_wrap": True}):
+        table.add_column(**column)
+    for failure in shown:
         table.add_row(f"{failure['share']:.1%}", plain(failure["domain"]), plain(failure["reason"]))
-    return [Text(), plain(f"rollouts of {stage} that did not pass", "dim"), table]
+    return [Text(), plain(f"rollouts of {status['pass_rate_of']} that did not pass", "dim"), table]

@@ -156,9 +156,9 @@ def _paths(paths: Mapping[str, Any]) -> Table:
     return table
 
 
-def sparkline(values: Sequence[float]) -> str:
+def sparkline(values: Sequence[float], points: int = SPARK_POINTS) -> str:
     """A curve in one line of text; many values are averaged into a few."""
-    size = -(-len(values) // SPARK_POINTS)
+    size = -(-len(values) // points)
     groups = [values[start : start + size] for start in range(0, len(values), size)]
     means = [sum(group) / len(group) for group in groups]
     low, high = min(means), max(means)

@@ -309,3 +309,46 @@ def test_a_short_run_is_shown_whole(run_path: Path) -> None:
 
 def test_a_count_that_was_not_taken_is_left_out() -> None:
     assert counts_line({"kept": 3, "kill_rate": None, "rows": [1]}) == "kept 3"
+
+
+def full_run(run_path: Path, alarms: int) -> dict[str, Any]:
+    """That of a run with all that there can be to tell, and the metrics that GRPO logs with each step."""
+    stages = [stage["name"] for stage in long_run(run_path)["stages"]]
+    for number in range(alarms):
+        log(run_path, {"stage": "selfplay_7", "alarm": f"a{number}", "text": f"Alarm {number}: " + "it goes ill " * 8})
+    many = {f"completions/some_metric_{number}": number / 7 for number in range(30)}
+    heldout = {f"math_of_a_long_name/avg@8 T=1.0 and more {number}": number / 20 for number in range(4)}
+    log(run_path, *({"stage": f"evaluation_{n}", "step": n, "metrics": heldout} for n in range(1, 8)))
+    log(run_path, *({"stage": "selfplay_7", "step": n, "metrics": many | {"reward": n / 90}} for n in range(2, 80)))
+    file = run_path / "stages/selfplay_7/policy-training/rollouts-0.jsonl"
+    file.parent.mkdir(parents=True)
+    rows = [{"domain": f"d{n % 4}", "passed": n % 3 == 0, "status": f"status_{n % 5}"} for n in range(500)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with running(run_path):
+        return run_status(run_path, plan_of(stages))
+
+
+@pytest.mark.parametrize("alarms", [0, 1, 9])
+@pytest.mark.parametrize("height", [24, 25, 50])
+def test_how_well_it_goes_fits_80_columns_before_the_latest_metrics(run_path: Path, alarms: int, height: int) -> None:
+    console = Console(file=io.StringIO(), width=80, height=height, color_system=None)
+    console.print(fitted(full_run(run_path, alarms), console))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) <= height
+    text = "\n".join(line.rstrip() for line in lines)
+    places = [
+        text.find(words) for words in ("▶  selfplay_7", "3 of 5 steps", "pass rate", "held-out", "reward ", "latest of")
+    ]
+    shown = [place for place in places if place >= 0]
+    assert shown == sorted(shown)
+    assert min(places[:4]) >= 0, text
+    assert "that did not pass" in text
+    assert (places[5] >= 0) is (alarms < 9 or height == 50), text
+    assert "→" in text
+
+
+def test_all_of_it_is_shown_where_that_is_asked_for(run_path: Path) -> None:
+    text = shown(status_view(full_run(run_path, 1)), 80)
+    assert "some_metric_29" in text
+    assert text.index("that did not pass") < text.index("latest of")
+    assert sum(line.startswith("held-out") for line in text.splitlines()) == 4
