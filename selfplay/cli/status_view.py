@@ -159,7 +159,7 @@ def _around_current(stages: Sequence[Status], most: int) -> tuple[int, int]:
     """The stages for which there is room beside a line for those before and one for those after."""
     current = next((place for place, stage in enumerate(stages) if stage["state"] == "current"), len(stages))
     rows = max(0, most - 2)
-    end = min(len(stages), max(current + 1 + AHEAD, rows))
+    end = min(len(stages), max(current + 1 + (AHEAD if rows > 1 else 0), rows))
     return max(0, end - rows), end
 
 
