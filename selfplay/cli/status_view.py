@@ -51,7 +51,7 @@ SMALLER = (
     Room(3, 1, 1, 1, 1, 0),
     Room(3, 1, 0, 1, 0, 0),
 )
-"""What is left out for want of lines, step by step."""
+"""Rooms for screens with ever fewer lines."""
 SOME_METRICS = 3
 """Lines for the latest metrics before further stages get any."""
 
