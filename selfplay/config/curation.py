@@ -140,7 +140,7 @@ class Curation(Section):
     """Longest problem, in words."""
     drop: tuple[Literal["truncated", "proof", "answer_in_statement"], ...] = ()
     """Statements that break off, that ask for a proof, or that tell their answer."""
-    language: str | None = None
+    language: Annotated[str, Field(pattern="^[a-z]{2}$")] | None = None
     """ISO 639-1 code, such as en, of the language that problems must be in; none takes all."""
     scripts: tuple[str, ...] = ()
     """Unicode scripts, such as Latin and Greek, outside of which no letter may lie; none takes all."""

@@ -21,6 +21,8 @@ AlarmName = Literal[
     "falling_agreement",
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
+WandbName = Annotated[str, Field(pattern=r"^[^/\\#?%:\s][^/\\#?%:\n]{0,127}$")]
+"""What W&B takes as the name of a project or an entity: part of an address, so without slashes."""
 
 
 class WandbSettings(Section):
@@ -28,9 +30,9 @@ class WandbSettings(Section):
 
     mode: Literal["online", "offline", "disabled"] = "offline"
     """`offline` keeps the run on disk; `online` uploads it as it goes on; `disabled` writes nothing."""
-    project: str = "promptcot"
+    project: WandbName = "promptcot"
     """Project name."""
-    entity: str | None = None
+    entity: WandbName | None = None
     """User or team."""
     group: str | None = None
     """Group of runs that belong together, such as seeds of one experiment."""

@@ -126,10 +126,14 @@ class StageNeeds:
         pairs = min(em.pairs * len(self._recipe.domains) or self._counts.seeds, self._counts.seeds)
         longest = self._prompt + em.sampling.max_new_tokens
         lengths = ("em.sampling.max_new_tokens",)
-        if em.rationales and em.e_step != "annotated":
+        if em.rationales:
+            drawn = pairs * em.candidates if em.e_step != "annotated" else 0
+            # One pass of p gives both parts of the joint likelihood; q scores what is weighed against its own draws.
+            scored = drawn * (2 if em.assignment == "soft" else 1) + pairs * (em.reward == "information_gain")
+            measured = em.heldout_pairs * len(self._recipe.domains) * em.bound_samples
             at = lengths[0]
-            yield self._needs.generates(stage.name, "rationales", model, em.sampling, pairs * em.candidates, at)
-            yield self._needs.scores(stage.name, "rewards", model, 2 * pairs * em.candidates, longest)
+            yield self._needs.generates(stage.name, "rationales", model, em.sampling, drawn + measured, at)
+            yield self._needs.scores(stage.name, "likelihoods", model, scored + 2 * measured, longest)
         if em.rationales and em.e_step == "trained":
             given = {"args": em.e_step_args, "field": "em.e_step_args", "count": pairs, "lengths": lengths}
             yield self._fit(stage, "q", model, given, longest)

@@ -159,10 +159,13 @@ def _needs_output(task: Task) -> bool:
 
 def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -> None:
     verdicts = verifier.verify_many([(task, completion) for (_, task, completion), _ in known])
+    judged = list(zip(known, verdicts, strict=True))
+    # Where the judge itself failed, on a machine that is too busy for its workers, say, nobody's answer is at fault.
+    unjudged = [verdict for _, verdict in judged if verdict.passed is None]
     faults = [
         f"a {'right' if right else 'wrong'} answer is judged {verdict.status} ({verdict.reason}): {completion[:80]!r}"
-        for ((_, _, completion), right), verdict in zip(known, verdicts, strict=True)
-        if verdict.passed is not right
+        for ((_, _, completion), right), verdict in judged
+        if verdict.passed is (not right)
     ]
     if faults:
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
@@ -171,4 +174,10 @@ def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -
             + "; ".join(faults[:SHOWN])
             + more
             + "; mend the seeds or the verifier's parameters"
+        )
+    if unjudged:
+        raise PreflightError(
+            f"domains.{name}: the verifier {verifier.name!r} could not judge {len(unjudged)} of {len(known)} known "
+            f"answers: {unjudged[0].status} ({unjudged[0].reason}); mend what the reason names, or try again on a less "
+            "busy machine"
         )

@@ -115,6 +115,14 @@ def test_a_bad_override_is_named(recipe_path: Path) -> None:
     assert "command line, 'em.rounds=x'" in refused(recipe_path, "em.rounds=x")
 
 
+@pytest.mark.parametrize(
+    "override", ["tracking.wandb.project=../../etc/x", "tracking.wandb.entity='a b/c'", "curation.language=English"]
+)
+def test_names_have_the_form_of_what_they_name(recipe_path: Path, override: str) -> None:
+    assert f"`{override.partition('=')[0]}` is " in refused(recipe_path, override)
+    assert load_recipe(recipe_path, ["tracking.wandb.project='my project'", "curation.language=en"]).curation.language
+
+
 def test_a_template_without_its_field_is_refused(recipe_path: Path) -> None:
     assert "lacks the field {problem}" in refused(recipe_path, "domains.math.solver_template=Solve it")
 

@@ -52,6 +52,23 @@ def test_sixteen_bytes_a_weight_and_the_buffers_of_several_ranks() -> None:
     assert find(alone, "selfplay_1", "rft").terms["buffers"] == weights // 2
 
 
+def test_a_rationale_is_scored_once_for_its_reward_and_twice_for_the_bound() -> None:
+    em = {"pairs": 100, "candidates": 8, "heldout_pairs": 10, "bound_samples": 16}
+    given = [f"em.{name}={value}" for name, value in em.items()]
+    drawn, measured = 100 * 8, 10 * 16
+
+    def scored(*more: str) -> float:
+        recipe = load_recipe(CONFIGS / "qwen2.5-32b-em.yaml", [*given, *more])
+        domains = len(recipe.domains)
+        need = find(outlook(recipe, named("8x80"), Rates(), 10_000), "em_1", "likelihoods")
+        return need.tokens / domains
+
+    once, soft, gained = scored(), scored("em.assignment=soft"), scored("em.reward=information_gain")
+    a_sequence = once / (drawn + 2 * measured)
+    assert soft == pytest.approx(a_sequence * (2 * drawn + 2 * measured))
+    assert gained == pytest.approx(a_sequence * (drawn + 100 + 2 * measured))
+
+
 def test_dpo_holds_a_reference_unless_it_trains_an_adapter() -> None:
     whole = find(outlook(of_qwen(), named("8x80"), Rates()), "selfplay_1", "dpo")
     assert whole.terms["reference"] == whole.terms["weights"]

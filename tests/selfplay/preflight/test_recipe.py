@@ -11,6 +11,8 @@ import pytest
 from selfplay.config.recipe import Recipe
 from selfplay.preflight.recipe import PreflightError, check_trainer_arguments
 from selfplay.preflight.rewards import check_rewards
+from verifiers.mathematics import MathVerifier
+from verifiers.model import Verdict
 
 EXTERNAL: dict[str, Any] = {"arm": "external"}
 SUMS = [{"problem": f"{n} + 1?", "answer": str(n + 1)} for n in range(3)]
@@ -64,6 +66,13 @@ def test_an_answer_that_the_part_cannot_read_is_refused(tmp_path: Path) -> None:
     unreadable = [*SUMS, {"problem": "What is left?", "answer": "\\frac{"}]
     with pytest.raises(PreflightError, match=r"domains\.sums: the verifier 'math' is wrong on 1 of 8"):
         check_rewards(recipe(tmp_path, RIGHT_ON_FORM, unreadable))
+
+
+def test_a_judge_that_failed_is_not_said_to_be_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = Verdict(None, None, "sandbox_error", "no worker started within 60 s")
+    monkeypatch.setattr(MathVerifier, "verify_many", lambda self, items: [failed for _ in items])
+    with pytest.raises(PreflightError, match=r"'math' could not judge 6 of 6 known answers: sandbox_error .no worker"):
+        check_rewards(recipe(tmp_path, RIGHT_ON_FORM))
 
 
 def test_where_nothing_is_known_nothing_is_said_to_pass(tmp_path: Path) -> None:
