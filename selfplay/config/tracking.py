@@ -22,7 +22,7 @@ AlarmName = Literal[
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 WandbName = Annotated[str, Field(pattern=r"^[^/\\#?%:\s][^/\\#?%:\n]{0,127}$")]
-"""What W&B takes as the name of a project or an entity: part of an address, so without slashes."""
+"""The name of a project or an entity in W&B: part of an address, so without slashes."""
 
 
 class WandbSettings(Section):
