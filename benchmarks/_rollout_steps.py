@@ -1,4 +1,7 @@
-"""Steps of one GRPO training in a process of its own, and where their seconds went; started by `grpo_rollouts`."""
+"""Steps of one GRPO training in a process of its own, and where their seconds went; started by `grpo_rollouts`.
+
+`python -m benchmarks._rollout_steps ROLLOUTS MODEL COMPLETIONS TOKENS STEPS [DEVICE [DTYPE]]`.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,20 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks._child import peak_mb
+from benchmarks._gpu.models import random_model
+from benchmarks._memory_works import SIZES
+from benchmarks._steps import Stopwatch, watch_steps
 from selfplay.config.recipe import Domain
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.training import GRPORule
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds, tiny_model
+from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.run.records import PolicyTask
 from selfplay.run.tables import write_table
 from selfplay.trl_trainers.grpo import train_grpo
@@ -28,26 +37,33 @@ LEAST = {"vllm": "min_tokens", "transformers": "min_new_tokens"}
 """The argument by which every completion has the same length, in each engine's words."""
 
 
-def main(rollouts: Any, model: str, completions: int, tokens: int, steps: int) -> dict[str, Any]:
+def main(
+    rollouts: Any, model: str, completions: int, tokens: int, steps: int, device: str = "cpu", dtype: str = "float32"
+) -> dict[str, Any]:
     """Trains, and gives the median seconds of all steps but the first.
 
     Args:
         rollouts: `vllm` or `transformers`.
-        model: a folder in float32; `tiny` makes one.
+        model: a folder in float32; `tiny` makes one, `FOLDER:SIZE` one of `_memory_works.SIZES` in that folder.
         completions: of a step.
         tokens: of each completion.
         steps: in all.
+        device: `cpu` or `cuda`.
+        dtype: in which an engine opens the model.
     """
     folder = Path(tempfile.mkdtemp(prefix="rollouts-"))
     problems = seeds.generate("math", completions // GROUP * steps, 0)
+    models, _, size = model.rpartition(":")
     place = folder / "model" if model == "tiny" else Path(model)
     if model == "tiny":
         tokenizer = tiny_model.build_tokenizer([f"{p.problem} {p.solution}" for p in problems], 800)
         tiny_model.save(tokenizer, tiny_model.build_model(tokenizer, 0), place)
+    elif size in SIZES:
+        place = Path(random_model(size, dtype, Path(models)).path)
     rows = [PolicyTask(f"t{n}", "math", p.problem, Task(answer=p.answer)) for n, p in enumerate(problems)]
     write_table(folder / "tasks.parquet", PolicyTask, rows)
     job = GRPOJob(
-        model=ModelRef.local(place, place.name, "float32", chat=False),
+        model=ModelRef.local(place, place.name, dtype, chat=False),
         tasks=folder / "tasks.parquet",
         args={
             "max_steps": steps,
@@ -64,16 +80,31 @@ def main(rollouts: Any, model: str, completions: int, tokens: int, steps: int) -
         sandbox=SandboxSettings(),
         store=folder / "store",
     )
-    seconds = _timed_generation()
+    watch = Stopwatch()
+    watch_steps(watch)
+    generation, reward = _timed_generation(), _timed_reward()
     with contextlib.redirect_stdout(sys.stderr):
-        train_grpo(job, Placement("cpu", 3, folder / "work", folder / "out"))
+        train_grpo(job, Placement(device, 3, folder / "work", folder / "out"))
     lines = [json.loads(line)["metrics"] for line in (folder / "work/log.jsonl").read_text().splitlines()]
     taken = [line for line in lines if "step_time" in line]
-    found = {"step_s": [line["step_time"] for line in taken], "generation_s": seconds}
+    found = {"step_s": [line["step_time"] for line in taken], "generation_s": generation, "reward_s": reward}
+    found["whole_s"] = watch.seconds
+    parts = zip(watch.seconds, generation, reward, strict=True)
+    found["update_s"] = [whole - made - judged for whole, made, judged in parts]
     for name in ("sampling/sync_s", "sampling/probe_s", "sampling/sampling_logp_difference/max", "sampling/probe/max"):
         if name in taken[0]:
             found[name] = [line[name] for line in taken]
-    return {name: statistics.median(values[1:]) for name, values in found.items()}
+    medians = {name: statistics.median(values[1:]) for name, values in found.items()}
+    return medians | {"peak_mb": _peak_mb(device), "completions": completions, "tokens": tokens}
+
+
+def _peak_mb(device: str) -> int:
+    """Megabytes that torch has given out at most; of a CPU what was resident."""
+    if device == "cpu":
+        return peak_mb()
+    import torch
+
+    return int(torch.cuda.max_memory_allocated()) // 2**20
 
 
 def _timed_generation() -> list[float]:
@@ -82,15 +113,34 @@ def _timed_generation() -> list[float]:
     generate = SelfplayGRPOTrainer._generate_single_turn
 
     def timed(self: Any, *asked: Any, **others: Any) -> Any:
-        begun = time.monotonic()
-        try:
+        with _added(seconds):
             return generate(self, *asked, **others)
-        finally:
-            seconds.append(time.monotonic() - begun)
 
     SelfplayGRPOTrainer._generate_single_turn = timed  # type: ignore[method-assign]
     return seconds
 
 
+def _timed_reward() -> list[float]:
+    """Has the reward function keep the seconds of each batch of verdicts."""
+    seconds: list[float] = []
+    judge = VerifiedReward.judge
+
+    async def timed(self: Any, *asked: Any) -> Any:
+        with _added(seconds):
+            return await judge(self, *asked)
+
+    VerifiedReward.judge = timed  # type: ignore[method-assign]
+    return seconds
+
+
+@contextlib.contextmanager
+def _added(seconds: list[float]) -> Iterator[None]:
+    begun = time.monotonic()
+    try:
+        yield
+    finally:
+        seconds.append(time.monotonic() - begun)
+
+
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]))))
+    print(json.dumps(main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]), *sys.argv[6:8])))

@@ -8,6 +8,7 @@ take about ten minutes on two idle cores and 7 GB of memory.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks._child import in_child
@@ -26,7 +27,11 @@ MEGABYTE = 10**6
 def compare(work: str, size: str) -> dict[str, Any]:
     """One work of one size, in megabytes, and the prediction as a share of what was measured."""
     os.environ.update(ENVIRONMENT)
-    found = in_child("benchmarks._memory_works", work, size)
+    return beside_plan(in_child("benchmarks._memory_works", work, size))
+
+
+def beside_plan(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What `_memory_works` measured, in megabytes, and what share of it was predicted."""
     predicted = sum(found["terms"].values())
     return {
         "parameters": found["parameters"],
