@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,8 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     out = given.out or Path("gpu-battery-dry" if given.dry else "gpu-battery")
     machine = "dry" if given.dry else f"{seen} of {', '.join(sorted(gpu.name for gpu in found))}"
     results = Results(out, machine)
+    # So that what a step has started ends with it, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     try:
         run_parts(_wanted(all_parts, given.parts), results, given.minutes * 60, given.parts is not None, _say)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.process.inside import die_with_parent
 from selfplay.run.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -159,6 +161,8 @@ def run_step(step: Step, results: Results, part: str, limit_s: float, cut: bool)
             stdout=subprocess.PIPE,
             stderr=told,
             start_new_session=True,
+            # In a process with one thread, and where this one is killed without notice, too.
+            preexec_fn=functools.partial(die_with_parent, os.getpid()),  # noqa: PLW1509
         )
         try:
             said = child.communicate(timeout=limit_s)[0].decode("utf-8", "replace")
