@@ -15,7 +15,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +100,10 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         self._ready: tuple[Any, ...] | None = None
         self._rows_per_scored = 1.0
         """Rollouts of the generation batch over those of them that have a reward, on all ranks."""
+        self._generating_s = 0.0
+        """Seconds of generation since the last log, syncs of weights included."""
+        self._judged_s = 0.0
+        """Seconds spent on verdicts by the last log."""
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> dict[str, Any]:
         if not self.model.training:
@@ -129,7 +135,16 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         if self._ready is not None:
             ready, self._ready = self._ready, None
             return ready
-        return super()._generate(prompts)
+        with self._generating():
+            return super()._generate(prompts)
+
+    @contextmanager
+    def _generating(self) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._generating_s += time.perf_counter() - started
 
     def _tokenize_prompts(self, prompts: list[Any]) -> Any:
         if isinstance(prompts[0], str):
@@ -140,9 +155,21 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         """Adds what was rolled out since the last log."""
         if self.model.training:
             logs.update(self.tally.shares(self._logged))
+            logs.update(self._times(self.tally.tokens - self._logged.tokens))
             self._logged = dataclasses.replace(self.tally)
             logs.update(self._engine_figures())
         super().log(logs, start_time)
+
+    def _times(self, tokens: int) -> dict[str, float]:
+        """Where the seconds of a step went since the last log, on this rank, and the tokens of all ranks a second."""
+        steps = self._metrics["train"].get("step_time", [])
+        if not steps:
+            return {}
+        spent = {"generation": self._generating_s, "reward": self._verified.seconds - self._judged_s}
+        spent["update"] = max(0.0, sum(steps) - sum(spent.values()))
+        self._generating_s, self._judged_s = 0.0, self._verified.seconds
+        rate = {"tokens/per_second": tokens / spent["generation"]} if spent["generation"] else {}
+        return {f"time/{part}": seconds / len(steps) for part, seconds in spent.items()} | rate
 
     def _engine_figures(self) -> dict[str, float]:
         """Findings of the syncs since the last log."""
@@ -188,7 +215,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
 
     def _roll_out(self, rows: list[Row]) -> tuple[list[Rolled], tuple[Any, ...], list[Group]]:
         """Completes and judges this rank's rows; its rollouts, TRL's fields of them, and the groups of all ranks."""
-        fields = super()._generate([row["prompt"] for row in rows])
+        with self._generating():
+            fields = super()._generate([row["prompt"] for row in rows])
         _, completion_ids, _, completions, *_ = fields
         rewards = asyncio.run(self._verified.judge(completions, completion_ids, rows, self.state.global_step))
         rolled = [

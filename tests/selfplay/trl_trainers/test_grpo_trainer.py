@@ -237,6 +237,11 @@ def test_what_a_person_watches_reaches_the_log(make: Any, tmp_path: Path) -> Non
     assert [metrics["groups/with_variance"] for metrics in steps] == [pytest.approx(1 / 3), 0.0]
     assert 0 < steps[0]["tokens/informative"] < 1
     assert sum(metrics["tokens/generated"] for metrics in steps) == trainer.tally.tokens
+    for metrics in steps:
+        parts = [metrics[f"time/{part}"] for part in ("generation", "reward", "update")]
+        assert min(parts) > 0
+        assert sum(parts) == pytest.approx(metrics["step_time"], abs=1e-3)
+        assert metrics["tokens/per_second"] == pytest.approx(metrics["tokens/generated"] / parts[0], rel=0.01)
 
 
 @pytest.mark.parametrize("saving", [{"save_steps": 1}, {"save_strategy": "epoch"}])
