@@ -78,6 +78,9 @@ class Tracking(Section):
     """Also writes event files below RUN/tensorboard; needs the extra `promptcot[tensorboard]`."""
     trackio: Name | None = None
     """Project of trackio that gets a copy, in RUN/trackio or where TRACKIO_DIR says; needs `promptcot[trackio]`."""
+    rollouts_every: Annotated[int, Field(ge=0)] = 25
+    """Steps of self-play by GRPO after which a table of its newest rollouts is logged, with prompt, gold answer,
+    verdict, reason and reward; 0 logs one when the round has ended, as all stages with rollouts do."""
     alarms: Alarms = Alarms()
     """Alarms of which a person is warned."""
 

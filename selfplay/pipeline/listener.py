@@ -7,11 +7,12 @@ from typing import Self
 
 from selfplay.config.errors import RunStopped
 from selfplay.run.directory import RunDirectory
-from selfplay.run.plan import Plan
+from selfplay.run.plan import Kind, Plan
 from selfplay.run.progress import ProgressFile
 from selfplay.tracking.alarms import Curves, raised
 from selfplay.tracking.metric_log import METRICS_FILE, Follower, metric_line
 from selfplay.tracking.tracker import Tracker
+from selfplay.watching.rollout_tables import draws_rollouts, newest_rollouts
 from selfplay.watching.stage_figures import stage_figures
 from selfplay.watching.terminal import Progress
 
@@ -35,6 +36,8 @@ class RunListener:
         self._curves = Curves()
         self._told: set[str] = set()
         self._raised: set[tuple[str, str]] = set()
+        self._shown: dict[str, int] = {}
+        """By stage, the step of the last table of rollouts."""
         self._stage = ""
         for _, row in Follower(run.path / METRICS_FILE).new():
             self._remember(row)
@@ -48,6 +51,8 @@ class RunListener:
             self._told.add(str(row.get("stage")))
         elif isinstance(row, dict) and "alarm" in row:
             self._raised.add((str(row.get("stage")), str(row["alarm"])))
+        elif isinstance(row, dict) and "series" in row and isinstance(row.get("step"), int):
+            self._shown[str(row.get("stage"))] = row["step"]
 
     def __enter__(self) -> Self:
         return self
@@ -91,8 +96,20 @@ class RunListener:
             AlarmStop: they raise an alarm that is to stop the run.
         """
         self._tracker.log(stage, metrics, step)
+        self._show_rollouts(stage, step)
         self._progress.hear(metrics, step)
         self._take(stage, metrics, step)
+
+    def _show_rollouts(self, stage: str, step: int | None) -> None:
+        """Logs a table of the newest rollouts of a training that draws them as it goes on, every some steps."""
+        every, planned = self._run.recipe.tracking.rollouts_every, self._plan.get(stage)
+        if not every or step is None or planned is None or planned.kind is not Kind.SELFPLAY:
+            return
+        if step // every <= self._shown.get(stage, 0) // every or not draws_rollouts(self._run.path, stage):
+            return
+        self._shown[stage] = step
+        columns, rows = newest_rollouts(self._run.path, stage)
+        self._tracker.table(f"rollouts_{stage}", columns, rows, stage, step)
 
     def _take(self, stage: str, metrics: Mapping[str, float], step: int | None) -> None:
         planned = self._plan.get(stage)

@@ -4,7 +4,8 @@ Every line has `time` (Unix seconds) and `stage`, and of a stage of the plan its
 says what it is:
 
 metrics     {name: number or null}, with `step`; perhaps `histograms`, {name: {"edges": [...], "counts": [...]}}
-table       the name of a file below `tables/` that was written just before
+table       the name of a file below `tables/` that was written just before; of a table that is made again every some
+            steps of a training with `step`, and with `series`, the name that all of them share
 done        {"seconds": ..., "counts": {...}} of a stage that ended
 alarm       the name of an alarm, with `text`, a plain sentence
 summary     the closing figures
@@ -188,6 +189,7 @@ class CopiedLine(Shape):
     stage: str
     kind: str = ""
     table: str | None = None
+    series: str | None = None
     done: _Done | None = None
     alarm: str | None = None
     text: str = ""

@@ -55,7 +55,8 @@ def _give(sink: Sink, number: int, row: Mapping[str, Any], run_path: Path) -> No
     elif row.get("table") is not None:
         # A name that leads elsewhere is none of ours.
         with contextlib.suppress(RunError):
-            sink.table(number, row["table"], inside(run_path, TABLES_FOLDER, f"{row['table']}.jsonl"))
+            file = inside(run_path, TABLES_FOLDER, f"{row['table']}.jsonl")
+            sink.table(number, row.get("series") or row["table"], file)
     elif row.get("done") is not None:
         sink.done(number, row["stage"], row["done"] | {"kind": row.get("kind", "")})
     elif row.get("alarm") is not None:

@@ -72,13 +72,31 @@ class Tracker:
         shapes = {"histograms": {name: dict(value) for name, value in histograms.items()}} if histograms else {}
         self._write(stage, {"step": step, "metrics": finite, **shapes})
 
-    def table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], stage: str = "") -> None:
-        """Keeps a table as `tables/<name>.jsonl`, one object a row."""
+    def table(
+        self,
+        name: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        stage: str = "",
+        step: int | None = None,
+    ) -> None:
+        """Keeps a table as `tables/<name>.jsonl`, one object a row.
+
+        Args:
+            name: of the table.
+            columns: their names.
+            rows: a value for each column.
+            stage: that it is of.
+            step: of a training, where the table is one of a series: its file then bears the step, and the copies
+                have all of them under one name.
+        """
         objects = (dict(zip(columns, row, strict=True)) for row in rows)
         text = "".join(json.dumps(item, ensure_ascii=False, default=str) + "\n" for item in objects)
         kept = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "table"
+        series = {} if step is None else {"series": kept, "step": step}
+        kept = kept if step is None else f"{kept}-step-{step}"
         write_text(inside(self._run_path, TABLES_FOLDER, f"{kept}.jsonl"), text)
-        self._write(stage, {"table": kept})
+        self._write(stage, {"table": kept} | series)
 
     def done(self, stage: str, seconds: float, counts: Mapping[str, Any]) -> None:
         """Says that a stage ended; the copies then take its tables and models as artifacts."""

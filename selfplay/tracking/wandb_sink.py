@@ -107,7 +107,8 @@ class WandbSink:
                 continue
             if "table" in row:
                 file = inside(self._run_path, TABLES_FOLDER, f"{row['table']}.jsonl")
-                self._log(self._table(file, row["table"]), first - self._shift, commit=False)
+                # Of a series the last one stays, since all go to one step now.
+                self._log(self._table(file, row.get("series") or row["table"]), first - self._shift, commit=False)
                 self._sent.add(number)
             elif "done" in row:
                 self._artifacts(row["stage"], row["done"])

@@ -48,7 +48,7 @@ class TaskRollouts:
 
 def stages_with_rollouts(run_path: Path) -> list[str]:
     """Names of the stages that have rollouts, the newest rounds first."""
-    stages = [stage for stage in read_plan(run_path) if _sources(run_path / "stages" / stage.name)]
+    stages = [stage for stage in read_plan(run_path) if sources(run_path / "stages" / stage.name)]
     return [stage.name for stage in sorted(stages, key=lambda stage: (_rank(stage.kind), -stage.round, stage.name))]
 
 
@@ -76,10 +76,10 @@ def find_rollouts(
     if stage is not None and stage not in known:
         raise RunError(f"--stage {stage}: has no rollouts; those that have are {', '.join(known)}")
     where = run_path / "stages" / (stage or known[0])
-    sources = _sources(where)
-    goes_on = sources[:1] != [] and sources[0].suffix != TABLE
+    files = sources(where)
+    goes_on = files[:1] != [] and files[0].suffix != TABLE
     groups: dict[str, list[dict[str, Any]]] = {}
-    for row in _rows(sources):
+    for row in rollout_rows(files):
         if (domain and row["domain"] != domain) or (failed and row["passed"]) or not row["task_id"].startswith(task):
             continue
         if row["task_id"] in groups or not limit or len(groups) < limit:
@@ -90,17 +90,30 @@ def find_rollouts(
         groups = {task_id: rows[::-1] for task_id, rows in groups.items()}
     if not groups and task:
         raise RunError(f"--task {task}: {where.name} has no {'failed ' if failed else ''}rollouts of such a task")
-    about = _tasks(run_path, where.name, list(groups))
-    return [_joined(where.name, task_id, rows, about.get(task_id, {})) for task_id, rows in groups.items()]
+    return joined(run_path, where.name, groups)
+
+
+def joined(run_path: Path, stage: str, groups: Mapping[str, list[dict[str, Any]]]) -> list[TaskRollouts]:
+    """Rollouts of a stage with their tasks, as far as the run knows these.
+
+    Args:
+        run_path: the run directory.
+        stage: its name.
+        groups: rows by task.
+    """
+    about = _tasks(run_path, stage, list(groups))
+    return [_joined(stage, task_id, rows, about.get(task_id, {})) for task_id, rows in groups.items()]
 
 
 def _joined(stage: str, task_id: str, rows: list[dict[str, Any]], about: Mapping[str, Any]) -> TaskRollouts:
-    kept = [{name: row.get(name) for name in FIELDS if name not in ("task_id", "domain")} for row in rows]
+    names = [name for name in (*FIELDS, "step") if name not in ("task_id", "domain")]
+    kept = [{name: row.get(name) for name in names if name in FIELDS or name in row} for row in rows]
     task = typed_row(Task, about["task"]) if "task" in about else None
     return TaskRollouts(stage, task_id, rows[0]["domain"], task, about.get("agreement"), kept)
 
 
-def _sources(folder: Path) -> list[Path]:
+def sources(folder: Path) -> list[Path]:
+    """The files that a stage's rollouts are in: its table, or the logs of a training that goes on."""
     tables = [folder / f"{name}.parquet" for name in ("rollouts", "completions")]
     return [table for table in tables if table.exists()] or sorted(folder.glob("*-training/rollouts-*.jsonl"))
 
@@ -109,8 +122,9 @@ def _rank(kind: Kind) -> int:
     return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
-def _rows(sources: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    for file in sources:
+def rollout_rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """Rollouts as `FIELDS` name their parts; those of logs, which have a `step` too, from the last to the first."""
+    for file in files:
         if file.suffix == TABLE:
             for batch in read_columns(file, Rollout, FIELDS):
                 yield from batch.to_pylist()
@@ -126,7 +140,10 @@ def _logged(file: Path) -> Iterator[dict[str, Any]]:
         except UnusableFile:
             continue
         if isinstance(row.get("task_id"), str):
-            yield {name: row.get(name) for name in FIELDS} | {"mode": f"step {row.get('step')}"}
+            yield {name: row.get(name) for name in FIELDS} | {
+                "mode": f"step {row.get('step')}",
+                "step": row.get("step"),
+            }
 
 
 def _lines_from_behind(file: Path) -> Iterator[bytes]:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from selfplay.run.plan import Kind
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.tables import read_columns
+from selfplay.watching.rollout_tables import closing_rollouts
 
 FEWEST_LABELS = 20
 """Labels of a domain below which the most frequent one says nothing."""
@@ -102,17 +102,7 @@ def _rollouts(file: Path, stage: str, found: StageFigures) -> None:
         found.histograms["pass_rate"] = histogram(rates)
         alike = sum(len(values) < 2 for values in rewards.values())
         found.metrics["rollouts/zero_variance_share"] = alike / len(rewards)
-    found.tables[f"rollouts_{stage}"] = _last_rollouts(file)
-
-
-def _last_rollouts(file: Path) -> tuple[list[str], list[list[Any]]]:
-    names = ["domain", "task_id", "completion", "passed", "reward", "status", "reason"]
-    last: pa.Table | None = None
-    for batch in read_columns(file, Rollout, names):
-        last = batch if last is None else pa.concat_tables([last, batch])
-        last = last.slice(max(0, last.num_rows - TABLE_ROWS))
-    rows = [] if last is None else last.to_pylist()
-    return names, [[row[name] for name in names] for row in rows]
+    found.tables[f"rollouts_{stage}"] = closing_rollouts(file)
 
 
 def _rows(file: Path, record: type[Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:

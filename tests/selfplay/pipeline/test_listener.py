@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,12 @@ from selfplay.run.directory import RunDirectory
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.results import LabellingResult, SelfplayResult
 from selfplay.tracking.tracker import Tracker
+from selfplay.watching.rollout_tables import COLUMNS, gold_of, newest_rollouts
 from selfplay.watching.terminal import Progress
-from tests.selfplay.plans import plan_of
+from tests.selfplay.plans import plan_of, put_plan
 from tests.selfplay.tracking.reading import read_alarms, read_lines, read_metrics
 from tests.selfplay.tracking.runs import recipe
-from verifiers.model import Task
+from verifiers.model import Task, Test
 
 
 def task(number: int, answer: str, dropped: str = "") -> LabelledTask:
@@ -34,6 +36,7 @@ def rollout(task_id: str, passed: bool | None, status: str) -> Rollout:
 
 @contextmanager
 def told(path: Path, settings: Recipe, stream: io.StringIO | None = None) -> Iterator[tuple[RunDirectory, RunListener]]:
+    put_plan(path)
     with (
         RunDirectory.open(path, settings) as run,
         Progress(stream or io.StringIO()) as progress,
@@ -90,10 +93,61 @@ def test_rollouts_are_told_by_task_and_by_reason(tmp_path: Path) -> None:
         "rollouts/not_checked/math": 0.25,
         "rollouts/zero_variance_share": 0.5,
     }
-    kept = [json.loads(text) for text in (tmp_path / "tables/rollouts_selfplay_1.jsonl").read_text().splitlines()]
-    assert [row["reason"] for row in kept] == ["because"] * 4
+    kept = table_of(tmp_path, "rollouts_selfplay_1")
+    assert [(row["reason"], row["mode"], row["step"]) for row in kept] == [("because", "T=1.0", None)] * 4
+    assert [row["verdict"] for row in kept] == ["passed", "failed", "failed", "not checked"]
     [alarm] = read_alarms(tmp_path)
     assert (alarm.stage, alarm.name) == ("selfplay_1", "verifier_errors")
+
+
+def table_of(run: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in (run / f"tables/{name}.jsonl").read_text().splitlines()]
+
+
+def test_rollouts_are_shown_every_some_steps_while_a_training_goes_on(tmp_path: Path) -> None:
+    settings = recipe("disabled", rollouts_every=5)
+    log = tmp_path / "stages/selfplay_1/policy-training/rollouts-0.jsonl"
+    row = {
+        "domain": "math",
+        "completion": "so 2",
+        "passed": True,
+        "reward": 1.0,
+        "status": "correct",
+        "reason": "because",
+    }
+    for session in range(2):
+        with told(tmp_path, settings) as (run, audience):
+            if not session:
+                label(run, audience, ["2"])
+                log.parent.mkdir(parents=True)
+            audience.stage("selfplay_1", 2, 2, False)
+            audience.log("evaluation_0", {"math/greedy": 1.0}, 50)
+            for step in (range(1, 8), range(6, 16))[session]:
+                with log.open("a") as file:
+                    file.write(json.dumps(row | {"step": step, "task_id": "t0" if step % 2 else "t9"}) + "\n")
+                audience.log("selfplay_1", {"reward": 1.0}, step)
+    told_tables = [line for line in read_lines(tmp_path) if "series" in line]
+    assert [(line["series"], line["step"]) for line in told_tables] == [("rollouts_selfplay_1", n) for n in (5, 10, 15)]
+    rows = table_of(tmp_path, told_tables[1]["table"])
+    assert list(rows[0]) == list(COLUMNS)
+    assert [row["step"] for row in rows if row["task_id"] == "t0"] == [1, 3, 5, 7, 7, 9]
+    by_task = {row["task_id"]: (row["prompt"], row["gold"], row["verdict"], row["reward"]) for row in rows}
+    assert by_task == {"t0": ("1+1?", "2", "passed", 1.0), "t9": ("", "", "passed", 1.0)}
+
+
+def test_tables_of_rollouts_stay_small(tmp_path: Path) -> None:
+    put_plan(tmp_path)
+    log = tmp_path / "stages/selfplay_1/policy-training/rollouts-0.jsonl"
+    log.parent.mkdir(parents=True)
+    row = {"step": 1, "task_id": "t", "domain": "math", "completion": "x" * 9000, "passed": None, "status": "error"}
+    log.write_text((json.dumps(row) + "\n") * 100)
+    _, rows = newest_rollouts(tmp_path, "selfplay_1")
+    assert len(rows) == 64
+    assert rows[0][COLUMNS.index("completion")].endswith("x … (1000 more characters)")
+    assert (
+        gold_of(Task(tests=tuple(Test(str(n), str(n)) for n in range(5))))
+        == "0\n→ 0\n\n1\n→ 1\n\n2\n→ 2\n\nand 2 more tests"
+    )
 
 
 def test_an_alarm_is_raised_once_everywhere(tmp_path: Path) -> None:

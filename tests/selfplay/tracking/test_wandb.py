@@ -53,6 +53,8 @@ def test_offline_keeps_metrics_by_stage(run_path: Path, capfd: pytest.CaptureFix
         tracker.table("samples", ["problem", "answer"], [["2+2", 4], ["<b>", None]])
         tracker.done("labelling", 2.0, {"tasks": 7, "lost": {"parse: no block": 3}})
         tracker.alarm("selfplay_2", "reward_hacking", "the reward rose")
+        for step in (25, 50):
+            tracker.table("rollouts", ["step"], [[step]], "selfplay_1", step)
         tracker.summary({"seed": 3, "evaluation": [{"round": 0, "domain": "math", "metric": "greedy", "value": 0.5}]})
     assert capfd.readouterr() == ("", "")
     records = read_transaction_log(run_path)
@@ -71,8 +73,17 @@ def test_offline_keeps_metrics_by_stage(run_path: Path, capfd: pytest.CaptureFix
     assert summary["evaluation/0/math/greedy/value"] == "0.5"
     [alert] = [r.alert for r in records if r.HasField("alert")]
     assert (alert.title, alert.text) == ("reward hacking", "the reward rose")
-    [table] = (run_path / "wandb").glob("offline-run-*/files/media/table/*.json")
-    assert json.loads(table.read_text())["data"] == [["2+2", 4], ["<b>", None]]
+    tables = {
+        row["_step"]: (name.partition("/")[0], row[name]) for row in history for name in row if name.endswith("/path")
+    }
+    shown = {step: (name, table_at(run_path, place)) for step, (name, place) in tables.items()}
+    assert shown == {2: ("samples", [["2+2", 4], ["<b>", None]]), 5: ("rollouts", [[25]]), 6: ("rollouts", [[50]])}
+
+
+def table_at(run_path: Path, place: str) -> list[list[Any]]:
+    [file] = (run_path / "wandb").glob(f"offline-run-*/files/{place}")
+    found: list[list[Any]] = json.loads(file.read_text())["data"]
+    return found
 
 
 def test_rounds_share_their_curves(run_path: Path) -> None:
