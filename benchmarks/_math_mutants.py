@@ -16,7 +16,8 @@ from benchmarks._labelled_mutants import in_words, of_quantities, of_vectors, wi
 
 Mutator = Callable[[str, random.Random], Iterator[str]]
 
-_NUMBER = re.compile(r"-?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)")
+_NUMBER = re.compile(r"-?(?:\d+(?:,\d{3})*(?:\.\d*)?|\.\d+)")
+_DECIMAL_COMMA = re.compile(r"-?0?,\d+")
 _FRACTION = re.compile(r"(-?)\\[dt]?frac\{(\d+)\}\{(\d+)\}|(-?)(\d+)/(\d+)")
 _PAIR = re.compile(r"([(\[])([^()\[\]]+)([)\]])")
 _FORMULA = re.compile(r"(?:[-+*/^_{}()0-9.a-z ]|\\(?:[dt]?frac|sqrt|pi|cdot|left|right|sin|cos|tan|ln|log)(?![a-z]))+")
@@ -29,6 +30,8 @@ _UNIT_POWER = re.compile(r"\\(?:text|mbox|mathrm)\{[^{}]*\}\s?\^\{?$")
 def value_of(text: str) -> Fraction | None:
     """Returns the exact value of a plain number or fraction; None for anything else."""
     text = text.replace(r"\!", "").replace("{,}", ",").replace(" ", "")
+    if _DECIMAL_COMMA.fullmatch(text):
+        return Fraction(text.replace(",", "."))
     if _NUMBER.fullmatch(text):
         return Fraction(text.replace(",", ""))
     found = _FRACTION.fullmatch(text)
@@ -374,7 +377,8 @@ def power(gold: str, rng: random.Random) -> Iterator[str]:
         yield from (rf"\overline{{{gold}}}", rf"({gold})^{{*}}", rf"{gold}'", rf"({gold})''") if value else ()
     for found in re.finditer(r"\^\{?(\d)\}?", gold):
         yield f"{gold[: found.start()]}^{{{int(found[1]) + 1}}}{gold[found.end() :]}"
-        yield gold[: found.start()] + gold[found.end() :] if found[1] not in "01" else f"({gold})+1"
+        if not _UNIT_POWER.search(gold[: found.start(1)]):
+            yield gold[: found.start()] + gold[found.end() :] if found[1] not in "01" else f"({gold})+1"
 
 
 _CONTROLS = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x1b\x1f\x7f\ufffd\u202e\u2066"

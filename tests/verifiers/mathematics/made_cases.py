@@ -75,6 +75,27 @@ def labels(rng: random.Random) -> Iterator[Case]:
         yield str(value), rf"\boxed{{{equation} = {value}}}", False
 
 
+def named_lists(rng: random.Random) -> Iterator[Case]:
+    """Several values with their names: which is whose counts, but for the roots of one unknown."""
+    one, two = rng.sample(range(2, 90), 2)
+    first, second, other = rng.sample("abcdmnpqxyz", 3)
+    unknown = rng.choice("txyz")
+    for form in ("{} = {}, {} = {}", r"{}={}\text{{ and }}{}={}", r"{} = {},\quad {} = {}"):
+        gold = form.format(first, one, second, two)
+        yield gold, rf"\boxed{{{second} = {two}, {first} = {one}}}", True
+        yield gold, rf"\boxed{{{first} = {two}, {second} = {one}}}", False
+        yield gold, rf"\boxed{{{other} = {one}, {second} = {two}}}", False
+        yield gold, rf"\boxed{{{first} = {one}, {second} = {two + 1}}}", False
+        roots = form.format(f"{unknown}_1", one, f"{unknown}_{{2}}", two)
+        yield roots, rf"\boxed{{{unknown}_1 = {two}, {unknown}_2 = {one}}}", True
+        yield roots, rf"\boxed{{{unknown} = {two}\text{{ or }}{unknown} = {one}}}", True
+        yield roots, rf"\boxed{{{one}, {two}}}", True
+        yield roots, rf"\boxed{{m_1 = {one}, {unknown}_2 = {two}}}", False
+        terms = form.format("a_1", one, "a_{2}", two)
+        yield terms, rf"\boxed{{a_1 = {one}, a_2 = {two}}}", True
+        yield terms, rf"\boxed{{a_1 = {two}, a_2 = {one}}}", False
+
+
 def approximations(rng: random.Random) -> Iterator[Case]:
     """An exact value and its rounding, side by side: both must be right."""
     n = rng.choice([n for n in range(2, 90) if sqrt(n) % 1])
@@ -367,6 +388,7 @@ def _vector(kind: str, numbers: list[int]) -> str:
 CLASSES: dict[str, Maker] = {
     "quantities": quantities,
     "labels": labels,
+    "named lists": named_lists,
     "approximations": approximations,
     "units": units,
     "hours": hours,

@@ -56,7 +56,7 @@ def test_many_cases_made_by_rules(math: MathVerifier, name: str) -> None:
 
 
 def test_what_made_cases_say_holds_in_both_directions(math: MathVerifier) -> None:
-    for name in ("labels", "approximations", "orders"):
+    for name in ("labels", "named lists", "approximations", "orders"):
         for gold, completion, right in made_cases(name, 1, seed=2):
             answer = math.extract(completion)
             if answer is not None:

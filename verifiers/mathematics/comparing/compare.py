@@ -20,15 +20,20 @@ from verifiers.mathematics.comparing.leaves import (
     words,
 )
 from verifiers.mathematics.comparing.measures import as_products, in_common_units, need_conversion, same_time
+from verifiers.mathematics.comparing.names import (
+    are_named_otherwise,
+    in_order_of_names,
+    plain_name,
+    values_by_name,
+    without_names,
+)
 from verifiers.mathematics.comparing.residues import same_whole
 from verifiers.mathematics.reading.form import Form, Judge, is_constant
 from verifiers.mathematics.reading.regions import rank_fractions, same_region
 from verifiers.mathematics.reading.spelling import OR
 from verifiers.mathematics.reading.tree import lost_in_zero, ordered, symbols
-from verifiers.patterns import linear
 from verifiers.programs.approximate import can_be_paired
 
-_OF_ONE_LETTER = linear.compile(r"\([A-Za-z]\)$")
 _FORMULAS = frozenset(("number", "formula", "unread"))
 _BRACKETS = frozenset(("()", "[]", "(]", "[)"))
 
@@ -46,7 +51,7 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         converted = in_common_units(first, second)
         return same(*converted, judge) if converted else False
     if first.text and first.text == second.text:
-        return not _are_named_otherwise(first, second)
+        return not are_named_otherwise(first, second)
     first, second = (
         _as_chain(form) or form if other.kind != "list" else form for form, other in ((first, second), (second, first))
     )
@@ -57,7 +62,7 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         return _regions(first, second, judge)
     if "relation" in kinds:
         return _relations(first, second, judge)
-    if _are_named_otherwise(first, second):
+    if are_named_otherwise(first, second):
         return False
     if "time" in kinds:
         return same_time(first, second)
@@ -107,7 +112,7 @@ def _chains(first: Form, second: Form, judge: Judge) -> bool | None:
 
     Where some link says "about", it stands for its first value as well.
     """
-    if _are_named_otherwise(first, second):
+    if are_named_otherwise(first, second):
         return False
     ends = [_ends(form) for form in (first, second)]
     verdicts = [_holds(form, judge) for form in (first, second) if form.kind == "chain"]
@@ -146,7 +151,7 @@ def _regions(first: Form, second: Form, judge: Judge) -> bool | None:
     """Compares as sets of reals; what can't be ordered, or is a tuple or a list in truth, by its parts."""
     assert first.region is not None
     assert second.region is not None
-    if _are_named_otherwise(first, second):
+    if are_named_otherwise(first, second):
         return False
     verdict = same_region(first.region, second.region, lambda ends: rank_fractions([end.number for end in ends]))
     if verdict is not None:
@@ -159,7 +164,7 @@ def _regions(first: Form, second: Form, judge: Judge) -> bool | None:
 
 def _relations(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa: PLR0911 - one return per kind
     if first.kind == second.kind == "relation":
-        if first.operator == second.operator == "=" and first.name and _plain_name(first) == _plain_name(second):
+        if first.operator == second.operator == "=" and first.name and plain_name(first) == plain_name(second):
             return same(first.items[1], second.items[1], judge)
         if {"text", "unread"} & {item.kind for form in (first, second) for item in form.items}:
             return words(first.text) == words(second.text)
@@ -212,22 +217,18 @@ def _as_tuple(vector: Form, other: Form) -> Form:
     return Form("()", "", vector.items[:-1] if flat else vector.items)
 
 
-def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa: PLR0911 - one return per kind
+def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:
     kinds = {first.kind, second.kind}
     if kinds == {"set"}:
         return _as_sets(first.items, second.items, judge)
     if len(first.items) != len(second.items) or not first.items:
         return False
-    if kinds == {"list"} and _of_other_names(first, second):
-        return False
-    if kinds == {"list"}:
-        return _as_multisets(_without_names(first), _without_names(second), judge)
+    if kinds in ({"list"}, {"list", "set"}):
+        return _lists(first, second, judge)
     if kinds in ({"union"}, {"cap"}, {"cases"}):
         return _as_multisets(first.items, second.items, judge)
-    if kinds == {"list", "set"}:
-        return _as_multisets(_without_names(first), _without_names(second), judge)
     if kinds == {"list", "()"}:
-        first, second = _by_name(first), _by_name(second)
+        first, second = in_order_of_names(first), in_order_of_names(second)
     ordered = (
         len(kinds) == 1
         or kinds == {"list", "()"}
@@ -238,34 +239,13 @@ def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
     return all_of(same(left, right, judge) for left, right in zip(first.items, second.items, strict=True))
 
 
-def _are_named_otherwise(first: Form, second: Form) -> bool:
-    return bool(first.name and second.name) and _plain_name(first) != _plain_name(second)
-
-
-def _plain_name(form: Form) -> str:
-    """The name of y in y(x), too."""
-    return _OF_ONE_LETTER.sub("", form.name)
-
-
-def _of_other_names(first: Form, second: Form) -> bool:
-    """Tells whether "x = 1, x = 2" meets "t = 1, t = 2"."""
-    names = [{item.name for item in form.items if item.name} for form in (first, second)]
-    return len(names[0]) == len(names[1]) == 1 and names[0] != names[1]
-
-
-def _without_names(form: Form) -> tuple[Form, ...]:
-    """Reads "x = 1, y = 2" as its values, but leaves equations such as x + y = 2 whole."""
-    return tuple(
-        item.items[1] if item.kind == "relation" and item.name and item.operator == "=" else item for item in form.items
-    )
-
-
-def _by_name(form: Form) -> Form:
-    """Puts "y = 2, x = 1" in the order of its names, to be compared with (1, 2)."""
-    names = [item.name for item in form.items if item.kind == "relation" and item.operator == "="]
-    if form.kind != "list" or len(set(names)) != len(form.items) or "" in names:
-        return form
-    return replace(form, items=tuple(sorted(form.items, key=lambda item: item.name)))
+def _lists(first: Form, second: Form, judge: Judge) -> bool | None:
+    """In any order; where both sides name every value, each name has the same values."""
+    named = values_by_name(first), values_by_name(second)
+    if named[0] is None or named[1] is None:
+        return _as_multisets(without_names(first), without_names(second), judge)
+    mine, theirs = named
+    return mine.keys() == theirs.keys() and all_of(_as_multisets(mine[name], theirs[name], judge) for name in mine)
 
 
 def _as_sets(first: tuple[Form, ...], second: tuple[Form, ...], judge: Judge) -> bool | None:
