@@ -241,11 +241,12 @@ def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:
 
 def _lists(first: Form, second: Form, judge: Judge) -> bool | None:
     """In any order; where both sides name every value, each name has the same values."""
-    named = values_by_name(first), values_by_name(second)
-    if named[0] is None or named[1] is None:
+    mine, theirs = values_by_name(first), values_by_name(second)
+    if mine is None or theirs is None:
         return _as_multisets(without_names(first), without_names(second), judge)
-    mine, theirs = named
-    return mine.keys() == theirs.keys() and all_of(_as_multisets(mine[name], theirs[name], judge) for name in mine)
+    return mine.keys() == theirs.keys() and all_of(
+        _as_multisets(values, theirs[name], judge) for name, values in mine.items()
+    )
 
 
 def _as_sets(first: tuple[Form, ...], second: tuple[Form, ...], judge: Judge) -> bool | None:
