@@ -35,7 +35,12 @@ LARGEST_WINDOW = 1 << 20
 """Tokens to which a model may be stretched, by YaRN say."""
 LIBRARIES = 3 * 2**30
 """Host memory of a worker's libraries."""
-STATES = {"adamw_8bit": 2.0, "adamw_bnb_8bit": 2.0, "paged_adamw_8bit": 2.0, "adafactor": 0.1, "sgd": 0.0}
+STATES = {
+    **dict.fromkeys(("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "adamw_torch_8bit"), 2.0),
+    **dict.fromkeys(("lion_8bit", "paged_lion_8bit", "adamw_torch_4bit"), 1.0),
+    "adafactor": 0.1,
+    "sgd": 0.0,
+}
 """Bytes of the optimiser's state for each trained parameter, by `optim`; Adam in float32 has 8."""
 
 

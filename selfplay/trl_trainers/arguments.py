@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selfplay.config.errors import UserError
+from selfplay.trl_trainers.further_means import means_faults
 from selfplay.trl_trainers.ranges import number_faults
 from verifiers.untrusted.files import demand_file
 from verifiers.untrusted.shown import quoted
@@ -32,13 +33,23 @@ RESERVED = {
     "fsdp": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
     "fsdp_config": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
     "deepspeed": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
-    "parallelism_config": "compute.workers says how many ranks share a training, compute.sharding what each holds",
     "use_vllm": "training.grpo.rollouts decides it",
     "vllm_mode": "vLLM shares the trainer's device, and no server is asked",
     "vllm_server_base_url": "vLLM shares the trainer's device, and no server is asked",
     "vllm_importance_sampling_cap": "TRL replaced it by vllm_importance_sampling_clip_max",
     "use_transformers_paged": "rollouts are logged with the masks of TRL's own generation",
 }
+
+NO_PARALLELISM = {
+    "grpo": "one sequence cannot be cut over several GPUs in GRPO: TRL makes its inputs within the trainer, after they "
+    "would be cut; shorten args.max_completion_length, or let compute.sharding: fsdp2 make room",
+    **dict.fromkeys(
+        ("sft", "dpo"),
+        "one sequence is not cut over several GPUs yet: TRL can in SFT and DPO, by kernels that CPUs lack, and nothing "
+        "is taken here that no test has run; compute.workers and compute.sharding say what ranks share",
+    ),
+}
+"""Why context and sequence parallelism are refused, by kind of training."""
 
 OF_FILES = {"accelerator_config"}
 """Arguments for which the library opens a file."""
@@ -91,7 +102,11 @@ def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 
             near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
             hint = f"did you mean `{near[0]}`?" if near else f"see the documentation of {cls.__name__}"
             raise ArgumentsError(f"{field}.{name}: is not an argument of TRL's {cls.__name__}; {hint}")
+    if "parallelism_config" in args:
+        raise ArgumentsError(f"{field}.parallelism_config: {NO_PARALLELISM[kind]}; remove it")
     _check_numbers(cls, args, field)
+    for name, fault in means_faults(args).items():
+        raise ArgumentsError(f"{field}.{name}: {fault}")
     for name in OF_FILES & args.keys():
         if isinstance(args[name], str):
             demand_file(args[name], lambda sentence: ArgumentsError(f"{field}.{name}: {sentence}"))  # noqa: B023

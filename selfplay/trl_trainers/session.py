@@ -11,6 +11,7 @@ from selfplay.engines.model_files import judge_checkpoint
 from selfplay.run.files import read_json, repair_lines
 from selfplay.trl_trainers import arguments
 from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, append_line, is_whole
+from selfplay.trl_trainers.further_means import set_attention
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.keeping import Loss, keep
 
@@ -53,7 +54,9 @@ def begin(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
     if place.device != "cpu":
         loading.forget_all()
     torch.manual_seed(place.seed)
-    return _network(job, place)
+    network, tokenizer = _network(job, place)
+    set_attention(network, job.args)
+    return network, tokenizer
 
 
 def settings_of(kind: str, job: TrainerJob, place: Placement, decided: Mapping[str, Any] | None = None) -> Any:
