@@ -29,7 +29,7 @@ PACKAGES = {
     "flash_attn": "flash-attn",
     "flash_attn_interface": "flash-attn-3",
 }
-"""What installs each package, by the name under which it is imported."""
+"""The distribution of each package, by the name under which it is imported."""
 OPTIMISERS = {
     "adamw_torch_4bit": "torchao",
     "adamw_torch_8bit": "torchao",
