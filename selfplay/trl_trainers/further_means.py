@@ -67,7 +67,7 @@ QUANTISED = ("load_in_4bit", "load_in_8bit", "quantization_config")
 
 
 def means_faults(args: Mapping[str, Any]) -> dict[str, str]:
-    """What is missing for a trainer's arguments, as the end of a sentence, by name."""
+    """Faults of what a trainer's arguments need and lack here, as the ends of sentences, by name."""
     found = {name: fault(args[name]) for name, fault in _FAULTS.items() if args.get(name)}
     return {name: fault for name, fault in found.items() if fault}
 
