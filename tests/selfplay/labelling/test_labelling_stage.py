@@ -18,6 +18,7 @@ from selfplay.stage.context import Context
 from selfplay.watching.stage_figures import stage_figures
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.labelling.conftest import MakeContext, prompt, script, seed
+from tests.selfplay.plans import put_plan
 
 ADD = "At a farm, Mia has 7 eggs. Then 5 more arrive. How many are there now?"
 SUM = "Given one line of integers: print the sum."
@@ -55,6 +56,7 @@ def test_a_prompt_without_a_label_has_no_pass_rate(make_context: MakeContext) ->
     assert (tasks["p1"].dropped, tasks["p1"].label_correct) == ("label: tie", None)
     assert (tasks["p1"].pass_rate, tasks["p2"].pass_rate) == (None, 0.5)
     assert tasks["p2"].pass_rate_low is not None
+    put_plan(stage.folder.parents[1], ["synthesis", "curation", "labelling"])
     figures = stage_figures(stage.folder, Kind.LABELLING)
     assert sum(figures.histograms["pass_rate"]["counts"]) == 1
     assert sum(figures.histograms["agreement"]["counts"]) == 2
