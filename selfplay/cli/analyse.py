@@ -1,4 +1,4 @@
-"""`selfplay analyse`: data sets against benchmarks and against one another."""
+"""`selfplay analyse` and `selfplay difficulty`: data sets against benchmarks and one another, and how hard they are."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def analyse(
     alike: Annotated[
         float, typer.Option(min=0, max=1, help="Least share of words in common order besides; 0 asks for no more.")
     ] = 0.0,
+    near: Annotated[
+        float, typer.Option(min=0, max=1, help="Name the problems of suites with this cosine or more, too; 0: none.")
+    ] = 0.0,
+    embeddings: Annotated[
+        str | None, typer.Option(help="A model of sentence-transformers, by folder or hub name; default TF-IDF.")
+    ] = None,
     examples: Annotated[int, typer.Option(min=0, help="Most examples of a suite and data set.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -34,20 +40,28 @@ def analyse(
     from dataclasses import asdict
 
     from selfplay.config.curation import Curation
-    from selfplay.evaluation.contamination import contaminated, texts_of
-    from selfplay.evaluation.diversity import placed_in_two_dimensions, set_figures
+    from selfplay.evaluation.contamination import contaminated, near_problems, texts_of
+    from selfplay.evaluation.diversity import compared_sets, placed_in_two_dimensions
+    from selfplay.evaluation.sentence_vectors import sentence_embedder
     from selfplay.suites.load import load_suite
 
     suites = [load_suite(one, data, incomplete=incomplete) for one in suite or []]
     settings = Curation(decontamination_lcs=alike)
     sets = {str(place): texts_of(place, column) for place in places}
-    figures, apart = set_figures(list(sets.values()))
+    embed = None if embeddings is None else sentence_embedder(embeddings)
+    compared = compared_sets(list(sets.values()), embed=embed)
     found = {
-        "sets": {name: asdict(one) for name, one in zip(sets, figures, strict=True)},
-        "apart": apart.tolist(),
-        "places": placed_in_two_dimensions(apart).tolist(),
+        "vectors": embeddings or "TF-IDF",
+        "sets": {name: asdict(one) for name, one in zip(sets, compared.figures, strict=True)},
+        "apart": compared.apart.tolist(),
+        "overlap": compared.overlap.tolist(),
+        "places": placed_in_two_dimensions(compared.apart).tolist(),
         "contaminated": {
             name: [asdict(one) for one in contaminated(texts, suites, settings)] for name, texts in sets.items()
+        },
+        "near": {
+            name: [asdict(one) for one in near_problems(texts, suites, near, embed)] if near else []
+            for name, texts in sets.items()
         },
         "suites": [one.name for one in suites],
     }
@@ -75,7 +89,9 @@ def _view(found: dict[str, Any], examples: int) -> RenderableType:
     names = list(found["sets"])
     for place, first in enumerate(names):
         for other in range(place + 1, len(names)):
-            parts.append(plain(f"1 - cosine of means: {found['apart'][place][other]:.3f}, {first} and {names[other]}"))
+            apart = f"1 - cosine of means: {found['apart'][place][other]:.3f}, {first} and {names[other]}"
+            shared = [found["overlap"][place][other], found["overlap"][other][place]]
+            parts.append(plain(f"{apart}; nearly the same in the other: {shared[0]:.1%} and {shared[1]:.1%}"))
     for name, leaks in found["contaminated"].items():
         for suite in found["suites"]:
             own = [one for one in leaks if one["suite"] == suite]
@@ -84,4 +100,88 @@ def _view(found: dict[str, Any], examples: int) -> RenderableType:
             for one in own[:examples]:
                 parts.append(plain(f"  {one['text'][:EXCERPT]}", "dim", overflow="fold"))
                 parts.append(plain(f"  {one['published']}: {one['problem'][:EXCERPT]}", "dim", overflow="fold"))
+    for name, near in found["near"].items():
+        if near:
+            parts.append(plain(f"{name}: {len(near)} problems lie near one of a suite", "bold"))
+        for one in near[:examples]:
+            parts.append(plain(f"  {one['cosine']:.2f} {one['text'][:EXCERPT]}", "dim", overflow="fold"))
+            parts.append(plain(f"  {one['published']}: {one['problem'][:EXCERPT]}", "dim", overflow="fold"))
+    return Group(*parts)
+
+
+def difficulty(
+    weak: Annotated[str, typer.Argument(metavar="WEAK", help="Evaluation of a weak solver: FOLDER or FOLDER:MODEL.")],
+    strong: Annotated[str, typer.Argument(metavar="STRONG", help="Of a strong reference, with several completions.")],
+    suite: Annotated[
+        list[str] | None, typer.Option("--suite", help="Only this suite of theirs; may be given again.")
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="Address of a judge of well-posedness, an OpenAI-compatible endpoint.")
+    ] = None,
+    judge_model: Annotated[str | None, typer.Option(help="Name of the judge at its endpoint.")] = None,
+    judge_key_env: Annotated[str | None, typer.Option(help="Environment variable with the endpoint's key.")] = None,
+    threshold: Annotated[int, typer.Option(min=1, max=5, help="Least score, of 5, of a well-posed problem.")] = 3,
+    examples: Annotated[int, typer.Option(min=0, help="Most doubtful problems that are shown.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with a row a problem.")] = False,
+) -> None:
+    """Say how hard problems are for a weak solver, and, beside it, what speaks against their being solvable."""
+    from dataclasses import asdict
+
+    from selfplay.config.errors import UserError
+    from selfplay.evaluation.solvability import doubts, measured_table, solved_problems, two_way
+    from selfplay.evaluation.suites_of_run import readers_of
+
+    if (judge is None) != (judge_model is None):
+        raise UserError("--judge: an endpoint may serve several models; give --judge and --judge-model together")
+    tables = [measured_table(one, suite or []) for one in (weak, strong)]
+    with readers_of(_folder_of(strong), tables[1]) as readers:
+        problems = solved_problems(tables[0], tables[1], readers)
+    if judge is not None and judge_model is not None:
+        from selfplay.evaluation.well_posed import judge_at, with_scores
+        from selfplay.watching.terminal import Progress
+
+        with Progress() as progress:
+            store = _folder_of(strong) / "store" / "answers.sqlite"
+            engine = judge_at(judge, judge_model, judge_key_env)
+            problems = with_scores(
+                problems, engine, store, lambda total: progress.begin("judge", total), progress.advance
+            )
+    rows = two_way(problems, threshold)
+    if as_json:
+        typer.echo(json.dumps({"table": rows, "problems": [asdict(one) for one in problems]}))
+        return
+    doubtful = [(one.problem, doubts(one, threshold)) for one in problems]
+    show(_difficulty_view(rows, [one for one in doubtful if one[1]][:examples]))
+
+
+def _folder_of(given: str) -> Path:
+    return Path(given) if Path(given).is_dir() else Path(given.rpartition(":")[0])
+
+
+def _difficulty_view(rows: list[dict[str, Any]], doubtful: list[tuple[str, list[str]]]) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+
+    from selfplay.watching.terminal import plain
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("weak solver")
+    names = ("problems", "agrees", "disagrees", "contradicted", "ill-posed", "doubtful", "tokens")
+    for name in names:
+        table.add_column(name, justify="right")
+    for row in rows:
+        contradicted = f"{row['contradicted']} of {row['labelled']}" if row["labelled"] else "-"
+        ill_posed = f"{row['ill_posed']} of {row['judged']}" if row["judged"] else "-"
+        tokens = "-" if row["tokens"] is None else f"{row['tokens']:,.0f}"
+        counts = [f"{row[name]:,}" for name in ("problems", "agrees", "disagrees")]
+        table.add_row(row["weak"], *counts, contradicted, ill_posed, f"{row['doubtful']:,}", tokens)
+    never = rows[0]
+    sentence = (
+        f"Of {never['problems']} problems that the weak solver never gets, {never['doubtful']} may be ill-posed rather "
+        "than hard."
+    )
+    parts: list[RenderableType] = [table, plain(sentence)]
+    for problem, why in doubtful:
+        parts.append(plain("; ".join(why), "bold"))
+        parts.append(plain(f"  {problem[:EXCERPT]}", "dim", overflow="fold"))
     return Group(*parts)

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from selfplay.cli.analyse import analyse
+from selfplay.cli.analyse import analyse, difficulty
 from selfplay.cli.doctor import doctor
 from selfplay.cli.evaluate import compare, evaluate, rate
 from selfplay.cli.plan import plan
 from selfplay.cli.prompts import export_app, prompts
 from selfplay.cli.rollouts import rollouts
-from selfplay.cli.run import check, run, synthesize
+from selfplay.cli.run import check, run, scale, synthesize
 from selfplay.cli.sandbox import sandbox_app
 from selfplay.cli.shared import Commands
 from selfplay.cli.start import import_gguf, init, recipes, schema, show_version
@@ -33,10 +33,12 @@ app.command()(init)
 app.command()(doctor)
 app.command()(run)
 app.command()(check)
+app.command()(scale)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(rate)
 app.command()(analyse)
+app.command()(difficulty)
 app.command()(plan)
 app.command()(status)
 app.command()(report)

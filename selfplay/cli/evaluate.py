@@ -43,6 +43,9 @@ def evaluate(
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Take a named suite with another number of problems than published.")
     ] = False,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="Your own suites may lack labels; what is said is then not judged.")
+    ] = False,
     rounds: Annotated[str, typer.Option("--round", help="Of a run: all, best, base, or numbers such as 0,3.")] = "all",
     served: Annotated[str | None, typer.Option(help="Name of the model at an endpoint.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="Environment variable with the endpoint's key.")] = None,
@@ -73,7 +76,8 @@ def evaluate(
         from selfplay.pipeline.evaluate import evaluate as measure
         from selfplay.suites.load import load_suite
 
-        own = {"fields": _field_map(fields), "verifier": verifier, "subset": subset, "split": split}
+        own: dict[str, Any] = {"fields": _field_map(fields), "verifier": verifier, "subset": subset, "split": split}
+        own |= {"unlabelled": unlabelled}
         loaded = [load_suite(_wanted(one, own), data, limit, incomplete) for one in suites]
         options = ModelOptions(dtype, prompt_style, rounds, served, api_key_env, revision)  # type: ignore[arg-type]
         rows = measure(model, options, loaded, settings, folder)

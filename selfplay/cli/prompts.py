@@ -14,7 +14,7 @@ from selfplay.config.errors import UserError
 
 SHOWN = 100
 
-export_app = typer.Typer(help="Write what a run made as a data set.", no_args_is_help=True)
+export_app = typer.Typer(help="Write what a run or an evaluation made for others.", no_args_is_help=True)
 Round = Annotated[int | None, typer.Option("--round", min=1, help="Only prompts made for this round; default all.")]
 
 
@@ -97,6 +97,19 @@ def export(
     for name, count in counts.items():
         typer.echo(f"{name:14} {count:>9,}")
     typer.echo(where)
+
+
+@export_app.command("evaluation")
+def export_evaluation(
+    evaluation: Annotated[Path, typer.Argument(metavar="EVALUATION", help="A folder of `selfplay evaluate`.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="A folder that is new or empty.")],
+) -> None:
+    """Write an evaluation as lm-evaluation-harness writes its results and samples."""
+    from selfplay.export.lm_eval import export_lm_eval
+
+    with errors_told(to):
+        for file in export_lm_eval(evaluation, to):
+            typer.echo(file)
 
 
 def _concepts(run: Path, recipe: dict[str, Any], domain: str, number: int | None) -> Any:

@@ -93,6 +93,38 @@ def synthesize(
         typer.echo(f"{last} is done; `selfplay run` with the same recipe and settings continues {folder}.")
 
 
+def scale(
+    recipe: RecipeFile,
+    sizes: Annotated[str, typer.Option(help="Training prompts a round, as in 100,300,1000.")],
+    overrides: Overrides = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs; default runs/<name>-by-size.")] = None,
+    reuse: Reuse = None,
+    flips: Annotated[int, typer.Option(min=0, help="Most problems of each kind that went the other way.")] = 0,
+) -> None:
+    """Train and evaluate on nested subsets of a recipe's prompts, and draw accuracy over their number."""
+    from selfplay.evaluation.scaling import PAGE, parsed_sizes, sized_runs, write_curve
+
+    wanted = parsed_sizes(sizes)
+    with stopped_in_order(out):
+        loaded = load_recipe_file(recipe, overrides)
+        folder, before, done = out or Path("runs") / f"{loaded.name}-by-size", reuse, []
+        runs = list(sized_runs(lambda one: load_recipe_file(recipe, [*(overrides or []), one]), loaded, wanted, folder))
+        for run_, sized in runs:
+            typer.echo(f"{run_.size:,} prompts a round: {run_.path}", err=True)
+            launch_run(sized, run_.path, before, None)
+            before = run_.path
+            done.append(run_)
+        from selfplay.cli.compare_view import comparison_view
+
+        with errors_told(folder):
+            curve = write_curve(done, folder, flips)
+        show(comparison_view(curve.comparison))
+        for run_ in done:
+            if (fewest := min(run_.prompts, default=0)) < run_.size:
+                typer.echo(f"{run_.path}: a round had only {fewest:,} prompts to train on", err=True)
+        typer.echo(f"{folder / PAGE}: the curve as a page, which needs no network")
+
+
 @contextmanager
 def stopped_in_order(folder: Path | None) -> Iterator[None]:
     """Has SIGINT and SIGTERM end a command with a sentence on how to continue, and with their exit codes.

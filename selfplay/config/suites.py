@@ -36,6 +36,8 @@ class UserSuite(Section):
     """Parameters of the verifier."""
     solver_template: str = "{problem}\n\nReason step by step, and put the final answer within \\boxed{}."
     """The prompt; field: problem."""
+    unlabelled: bool = False
+    """Whether rows may have neither answer nor tests: what is said of those is not judged."""
 
     @model_validator(mode="after")
     def _comes_from_one_place(self) -> Self:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
-from selfplay.config.curation import Judging, PromptJudge
+from selfplay.config.curation import Judging
 from selfplay.curation.rubric import RubricQuestion, question_of
-from selfplay.engines.base import Missing, Sample
+from selfplay.engines.base import Missing, OnProgress, Sample
 from selfplay.run.records import Judgement, Prompt
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
@@ -25,28 +26,53 @@ def judge_prompts(context: Context, judging: Judging, prompts: Sequence[Prompt])
     by_judge = []
     for name, judge in judging.judges.items():
         with context.open_engine(judge.engine, f"curation.judging.judges.{name}") as engine:
-            by_judge.append(_one_judge(context, judging, name, judge, engine, prompts))
+            by_judge.append(
+                one_judge(
+                    judging,
+                    name,
+                    engine,
+                    prompts,
+                    functools.partial(context.seed, "curation", "judge", name),
+                    functools.partial(context.listener.begin, f"judging: {name}"),
+                    context.listener.advance,
+                )
+            )
     return [judgement for row in zip(*by_judge, strict=True) for judgement in row]
 
 
-def _one_judge(
-    context: Context,
+def one_judge(
     judging: Judging,
     name: str,
-    judge: PromptJudge,
     engine: OpenedEngine,
     prompts: Sequence[Prompt],
+    seed_of: Callable[[int], int],
+    begin: Callable[[int], None],
+    advance: OnProgress,
 ) -> list[Judgement]:
+    """One judgement a prompt.
+
+    Args:
+        judging: the rubric, and the judge by its name.
+        name: of the judge.
+        engine: its model.
+        prompts: what it is asked about.
+        seed_of: the seed of an attempt, from 0.
+        begin: is told how many will be asked, before each attempt.
+        advance: is told as answers come.
+
+    Raises:
+        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
+    """
     found: dict[int, Judgement] = {}
     for attempt in range(judging.attempts):
         left = [place for place in range(len(prompts)) if place not in found or found[place].fault]
         if not left:
             break
-        seed = context.seed("curation", "judge", name, attempt)
+        seed = seed_of(attempt)
         questions = [question_of(prompts[place], judging, seed) for place in left]
-        context.listener.begin(f"judging: {name}", len(questions))
+        begin(len(questions))
         asked = [question.text for question in questions]
-        answers = answers_of(engine, asked, judge.sampling, seed, context.listener.advance)
+        answers = answers_of(engine, asked, judging.judges[name].sampling, seed, advance)
         for place, question, answer in zip(left, questions, answers, strict=True):
             found[place] = _judgement(judging, name, engine.model.fingerprint, prompts[place], question, answer)
     return [found[place] for place in range(len(prompts))]

@@ -8,12 +8,17 @@ from pathlib import Path
 
 from selfplay.config.curation import Curation
 from selfplay.curation.decontamination import LeakIndex
+from selfplay.evaluation.diversity import cosines, tf_idf
+from selfplay.evaluation.sentence_vectors import Embed
 from selfplay.run.plan import Kind, read_plan
 from selfplay.run.records import Prompt
 from selfplay.run.tables import read_batches
 from selfplay.seeds.row_files import rows_of_file
 from selfplay.suites.load import Suite
 from selfplay.suites.rows import SuiteError
+
+ROWS = 512
+"""Texts that are compared with a suite at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,44 @@ def contaminated(texts: Sequence[str], suites: Sequence[Suite], settings: Curati
             if leak is not None:
                 found.append(Contaminated(place, suite.name, leak.item, text, by_name[leak.item]))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class NearProblem:
+    """The problem of a suite that lies nearest to a text."""
+
+    place: int
+    """Of the text, from 0."""
+    suite: str
+    published: str
+    cosine: float
+    text: str
+    problem: str
+
+
+def near_problems(
+    texts: Sequence[str], suites: Sequence[Suite], least: float, embed: Embed | None
+) -> list[NearProblem]:
+    """The texts whose nearest problem of a suite has at least this cosine, the nearest first.
+
+    Args:
+        texts: problems of a data set.
+        suites: named ones, or one's own.
+        least: cosine from which on they count.
+        embed: what makes vectors of length 1; None takes TF-IDF over the texts and the suite.
+    """
+    found = []
+    for suite in suites:
+        vectors = (embed or tf_idf)([*texts, *(one.problem for one in suite.problems)])
+        for start in range(0, len(texts), ROWS):
+            end = min(start + ROWS, len(texts))
+            block = cosines(vectors[start:end], vectors[len(texts) :])
+            for place, nearest in enumerate(block.argmax(axis=1), start):
+                cosine = float(block[place - start, nearest])
+                if cosine >= least:
+                    one = suite.problems[int(nearest)]
+                    found.append(NearProblem(place, suite.name, one.source, cosine, texts[place], one.problem))
+    return sorted(found, key=lambda one: (-one.cosine, one.suite, one.place))
 
 
 def texts_of(place: Path, column: str) -> list[str]:

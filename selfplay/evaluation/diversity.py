@@ -1,7 +1,8 @@
-"""How varied a set of texts is, and how far sets lie apart, by the words of each text (TF-IDF; no model is needed).
+"""How varied a set of texts is, and how far sets lie apart, by the words of each text (TF-IDF, which needs no model) or
+by a sentence model.
 
 Means alone say little: two sets with the same mean may be one sentence each, or all of mathematics. So within each set
-there are the Vendi score, distances to the nearest neighbour, and distinct n-grams.
+there are the Vendi score, distances to the nearest neighbour, and distinct n-grams, and between sets their overlap.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfplay.curation.decontamination import plain_words
+from selfplay.evaluation.sentence_vectors import Embed
 from selfplay.synthesis.measures import distinct_n
 
 Floats = NDArray[np.float64]
@@ -45,15 +47,27 @@ class SetFigures:
     """Share of texts whose nearest neighbour has a cosine of 0.9 or more."""
 
 
-def set_figures(sets: Sequence[Sequence[str]], seed: int = 0) -> tuple[list[SetFigures], Floats]:
-    """The figures of each set, and between all: 1 - cosine of their mean vectors, [sets, sets].
+@dataclass(frozen=True, slots=True)
+class SetComparison:
+    """Sets side by side."""
+
+    figures: list[SetFigures]
+    apart: Floats
+    """1 - cosine of the sets' mean vectors, [sets, sets]."""
+    overlap: Floats
+    """Share of the texts of each set that have one nearly the same in another, [set, other]; 1 with itself."""
+
+
+def compared_sets(sets: Sequence[Sequence[str]], seed: int = 0, embed: Embed | None = None) -> SetComparison:
+    """The figures of each set, and between all.
 
     Args:
         sets: texts, at least one a set.
         seed: of the samples.
+        embed: what makes vectors of length 1; None takes TF-IDF over all texts.
     """
     samples = [_sample(texts, seed) for texts in sets]
-    vectors = _tf_idf([text for texts in samples for text in texts])
+    vectors = (embed or tf_idf)([text for texts in samples for text in texts])
     bounds = itertools.pairwise(itertools.accumulate(map(len, samples), initial=0))
     parts = [vectors[start:end] for start, end in bounds]
     figures = [_figures(texts, part) for texts, part in zip(sets, parts, strict=True)]
@@ -62,7 +76,16 @@ def set_figures(sets: Sequence[Sequence[str]], seed: int = 0) -> tuple[list[SetF
     lengths[lengths == 0] = 1.0
     apart = 1.0 - (means @ means.T) / np.outer(lengths, lengths)
     np.fill_diagonal(apart, 0.0)
-    return figures, np.clip(apart, 0.0, None)
+    overlap = np.eye(len(parts))
+    for one, other in itertools.permutations(range(len(parts)), 2):
+        overlap[one, other] = (cosines(parts[one], parts[other]).max(axis=1) >= ALIKE).mean()
+    return SetComparison(figures, np.clip(apart, 0.0, None), overlap)
+
+
+def cosines(first: Any, second: Any) -> Floats:
+    """The cosine of each vector with each other one, [first, second]; all of length 1, dense or sparse."""
+    found = first @ second.T
+    return np.asarray(found.todense() if hasattr(found, "todense") else found, dtype=np.float64)
 
 
 def vendi_score(similarities: Floats) -> float:
@@ -88,7 +111,7 @@ def placed_in_two_dimensions(distances: Floats) -> Floats:
 
 
 def _figures(texts: Sequence[str], vectors: Any) -> SetFigures:
-    similarities = np.asarray((vectors @ vectors.T).todense(), dtype=np.float64)
+    similarities = cosines(vectors, vectors)
     np.fill_diagonal(similarities, 1.0)
     vendi = vendi_score(similarities)
     np.fill_diagonal(similarities, -1.0)
@@ -108,7 +131,7 @@ def _sample(texts: Sequence[str], seed: int) -> list[str]:
     return list(texts) if len(texts) <= SAMPLE else random.Random(seed).sample(list(texts), SAMPLE)
 
 
-def _tf_idf(texts: Sequence[str]) -> Any:
+def tf_idf(texts: Sequence[str]) -> Any:
     """Vectors of length 1, sparse [texts, words], of weights (1 + log count) x (1 + log((1 + texts) / (1 + those with
     the word)))."""
     from scipy.sparse import csr_array

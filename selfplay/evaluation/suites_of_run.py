@@ -13,6 +13,7 @@ from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.suites import SuiteEvaluation
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import Values
+from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.evaluation.figures import outcome_of
 from selfplay.evaluation.measuring import MeasuredProblem, measured_problems
 from selfplay.rollouts.completions import Origin, complete
@@ -21,6 +22,8 @@ from selfplay.run.directory import Stage
 from selfplay.run.store import content_key
 from selfplay.stage.context import Context
 from selfplay.suites.load import Suite, Wanted, load_suite
+from verifiers import registry
+from verifiers.answers import AnswerReader, answer_reader
 
 TABLE = "suite-"
 """The beginning of the names of a stage's tables that are of suites."""
@@ -43,6 +46,23 @@ def judge_of(suites: Iterable[Suite], sandbox: SandboxSettings, store: Path) -> 
         yield judge
     finally:
         judge.close()
+
+
+@contextmanager
+def readers_of(evaluation: Path, suites: Iterable[str]) -> Iterator[dict[str, AnswerReader | None]]:
+    """The comparers of the answers of each suite of an evaluation; None where programs answer.
+
+    Raises:
+        UnknownVerifier: a suite was judged by a verifier that is not here.
+    """
+    asked = EvaluationFolder(evaluation).about["suites"]
+    kinds = {name: ProblemKind.model_validate(asked[name]["asked"]) for name in suites}
+    verifiers = {name: registry.load(kind.verifier, kind.verifier_params) for name, kind in kinds.items()}
+    try:
+        yield {name: answer_reader(one) for name, one in verifiers.items()}
+    finally:
+        for one in verifiers.values():
+            one.close()
 
 
 def load_suites(settings: SuiteEvaluation | None) -> tuple[Suite, ...]:

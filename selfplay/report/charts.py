@@ -52,18 +52,42 @@ def _accuracy_trace(series: int, name: str, rows: Sequence[Row], of: int) -> Cha
     ordered = sorted((row for row in rows if math.isfinite(row["value"])), key=lambda row: int(row["round"]))
     # Side by side, so that the intervals of one round do not hide each other.
     shift = 0.05 * (series - (of - 1) / 2)
-    trace = _line(series, name, [row["round"] + shift for row in ordered], [row["value"] for row in ordered])
+    return _with_intervals(series, name, [row["round"] + shift for row in ordered], ordered)
+
+
+def _with_intervals(series: int, name: str, x: Sequence[float], rows: Sequence[Row]) -> Chart:
+    """A line through accuracies, with a bar for the interval of each."""
+    trace = _line(series, name, x, [row["value"] for row in rows])
     trace["error_y"] = {
         "type": "data",
         "symmetric": False,
-        "array": [row["high"] - row["value"] for row in ordered],
-        "arrayminus": [row["value"] - row["low"] for row in ordered],
+        "array": [row["high"] - row["value"] for row in rows],
+        "arrayminus": [row["value"] - row["low"] for row in rows],
         "thickness": 1.2,
         "width": 3,
     }
-    trace["text"] = [f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]" for row in ordered]
+    trace["text"] = [f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]" for row in rows]
     trace["hovertemplate"] = "%{text}<extra>%{fullData.name}</extra>"
     return trace
+
+
+def size_charts(rows: Sequence[Row]) -> dict[str, Chart]:
+    """One chart a suite: accuracy with its interval over the number of training prompts, on a logarithmic axis, and
+    that of the base, whose size is 0, as a line across."""
+    charts = {}
+    for number, suite in enumerate(dict.fromkeys(row["suite"] for row in rows)):
+        ours = [row for row in rows if row["suite"] == suite and math.isfinite(row["value"])]
+        ordered = sorted((row for row in ours if row["size"]), key=lambda row: int(row["size"]))
+        sizes = [row["size"] for row in ordered]
+        traces = [_with_intervals(0, "trained", sizes, ordered)]
+        for base in (row for row in ours if not row["size"] and sizes):
+            across = _line(1, "base", [sizes[0], sizes[-1]], [base["value"]] * 2) | {"mode": "lines"}
+            text = f"{base['value']:.1%} [{base['low']:.1%}, {base['high']:.1%}]"
+            traces.append(across | {"text": [text, text], "hovertemplate": "%{text}<extra>base</extra>"})
+        chart = _chart(suite, traces, "training prompts a round", "accuracy", percent=True)
+        chart["layout"]["xaxis"] |= {"type": "log", "tickvals": sizes}
+        charts[f"size-{number}"] = chart
+    return charts
 
 
 def reward_chart(digest: MetricDigest, stages: Sequence[PlannedStage]) -> Chart | None:

@@ -51,14 +51,17 @@ def render(run_path: Path) -> str:
     return rendered("report.html.j2", facts(run_path))
 
 
-def write_comparison(target: Path, shown: Mapping[str, Any]) -> None:
-    """Writes a page on several models, with a chart a suite where some were measured round by round.
+def write_comparison(target: Path, shown: Mapping[str, Any], sizes: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Writes a page on several models, with a chart a suite where some were measured round by round, or by size.
 
     Args:
         target: the file.
         shown: as `selfplay.evaluation.comparison.facts` has it; `rows` are those of the charts.
+        sizes: rows of accuracies by the number of training prompts, which are drawn instead.
     """
-    page = rendered("comparison.html.j2", dict(shown) | {"charts": charts.accuracy_charts(shown["rows"], "accuracy")})
+    drawn = charts.size_charts(sizes) if sizes else charts.accuracy_charts(shown["rows"], "accuracy")
+    over = "Over the number of training prompts" if sizes else "Over the rounds"
+    page = rendered("comparison.html.j2", dict(shown) | {"charts": drawn, "over": over})
     with whole_file(target) as file:
         file.write(page.encode("utf-8"))
 

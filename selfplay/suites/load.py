@@ -171,8 +171,11 @@ def _own_task(where: str, number: int, row: dict[str, Any], settings: UserSuite)
     task = read_task(known, lambda field, fault: SuiteError(f"{where}: `{field}` {fault}"), settings.verifier == "code")
     if not task.problem.strip():
         raise SuiteError(f"{where}: has no text in `problem`; map it with --fields problem=COLUMN; it has {columns}")
-    if task.answer is None and not task.tests:
-        raise SuiteError(f"{where}: has neither `answer` nor `tests`; map one with --fields answer=COLUMN")
+    if task.answer is None and not task.tests and not settings.unlabelled:
+        raise SuiteError(
+            f"{where}: has neither `answer` nor `tests`; map one with --fields answer=COLUMN, or ask without judging "
+            "with --unlabelled"
+        )
     own = row.get(named["id"]) if "id" in named else None
     return where, id_of(row, number) if own is None else str(own), task
 

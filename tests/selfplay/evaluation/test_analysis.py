@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from typer.testing import CliRunner
 
 from selfplay.cli.app import app
 from selfplay.config.curation import Curation
-from selfplay.evaluation.contamination import contaminated, texts_of
-from selfplay.evaluation.diversity import placed_in_two_dimensions, set_figures, vendi_score
+from selfplay.evaluation.contamination import contaminated, near_problems, texts_of
+from selfplay.evaluation.diversity import compared_sets, placed_in_two_dimensions, vendi_score
+from selfplay.evaluation.sentence_vectors import NoSentenceModel, sentence_embedder
 from selfplay.run.files import write_json
 from selfplay.run.plan import Kind, PlannedStage, write_plan
 from selfplay.run.records import Prompt
@@ -60,7 +62,8 @@ def test_the_effective_number_of_texts() -> None:
 def test_sets_of_one_mean_are_told_apart_by_their_variety() -> None:
     varied = [text(seed) for seed in range(40)]
     same = ["one two three four five"] * 40
-    (first, second, third), apart = set_figures([varied, same, list(reversed(varied))])
+    found = compared_sets([varied, same, list(reversed(varied))])
+    (first, second, third), apart = found.figures, found.apart
     assert first.vendi > 10 > second.vendi == pytest.approx(1)
     assert (second.nearest, second.nearly_the_same) == (pytest.approx(1), 1.0)
     assert first.nearest < 0.9
@@ -68,11 +71,41 @@ def test_sets_of_one_mean_are_told_apart_by_their_variety() -> None:
     assert third.vendi == pytest.approx(first.vendi)
     assert apart[0, 2] == pytest.approx(0, abs=1e-9)
     assert apart[0, 1] == pytest.approx(1)
+    assert found.overlap.tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
+
+
+def test_vectors_may_come_from_elsewhere() -> None:
+    """Dense ones, as sentence models give: here of the first letter alone."""
+
+    def embed(texts: Sequence[str]) -> Any:
+        return np.eye(26)[[ord(one[0]) - ord("a") for one in texts]]
+
+    found = compared_sets([["apple", "avocado"], ["almond", "banana"]], embed=embed)
+    assert found.figures[0].nearly_the_same == 1.0
+    assert found.overlap.tolist() == [[1, 1], [0.5, 1]]
+    assert found.apart[0, 1] == pytest.approx(1 - math.sqrt(0.5))
+
+
+def test_near_problems_are_named_where_no_run_of_words_is_shared(tmp_path: Path) -> None:
+    rows = [{"id": f"p{n}", "problem": text(n), "answer": "1"} for n in range(5)]
+    suite = load_suite(own(lines(tmp_path / "suite.jsonl", rows)), None)
+    shuffled = text(3).split()
+    random.Random(0).shuffle(shuffled)
+    texts = [text(100), " ".join(shuffled)]
+    assert contaminated(texts, [suite], Curation()) == []
+    [found] = near_problems(texts, [suite], 0.9, None)
+    assert (found.place, found.published) == (1, "p3")
+    assert found.cosine == pytest.approx(1)
+
+
+def test_a_sentence_model_that_is_not_here_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NoSentenceModel, match=r"(promptcot\[embeddings\]|give a folder with a sentence model)"):
+        sentence_embedder(str(tmp_path))
 
 
 def test_the_distance_of_two_sets_by_hand() -> None:
     # One text each: half of the words are shared. Both sets are one text, so idf is 1 + log(3 / 3) for shared words.
-    _, apart = set_figures([["a b"], ["a c"]])
+    apart = compared_sets([["a b"], ["a c"]]).apart
     own_weight = 1 + math.log(3 / 2)
     cosine = 1 / (1 + own_weight**2)
     assert apart[0, 1] == pytest.approx(1 - cosine)
