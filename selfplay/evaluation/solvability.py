@@ -185,7 +185,7 @@ def _counts(own: Sequence[SolvedProblem], threshold: int) -> dict[str, Any]:
 
 
 def doubts(one: SolvedProblem, threshold: int) -> list[str]:
-    """What speaks against a problem's being solvable, as people should read it."""
+    """The reasons against a problem's being solvable, as people should read it."""
     found = []
     if one.agreement is not None and one.agreement < AGREES:
         found.append(f"the reference agrees with itself in {one.agreement:.0%}")
