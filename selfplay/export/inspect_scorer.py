@@ -13,7 +13,7 @@ from anyio import to_thread
 from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer, stderr
 from inspect_ai.solver import TaskState
 
-from selfplay.export.sample_tasks import decisive, tasks_of
+from selfplay.export.sample_tasks import beside_score, decisive, tasks_of
 from verifiers import registry
 from verifiers.model import Verdict
 
@@ -43,11 +43,6 @@ def verified(verifier: str = "math", **params: Any) -> Scorer:
 
 def _score_of(verdict: Verdict) -> Score:
     """A verdict as a score: its reward, or none."""
-    shared = {
-        "answer": verdict.details.get("answer"),
-        "explanation": verdict.reason or None,
-        "metadata": {"status": verdict.status, "seconds": verdict.seconds},
-    }
     if verdict.reward is None:
-        return Score.unscored(reason=verdict.status, **shared)
-    return Score(value=verdict.reward, **shared)
+        return Score.unscored(reason=verdict.status, **beside_score(verdict))
+    return Score(value=verdict.reward, **beside_score(verdict))

@@ -41,3 +41,12 @@ def decisive(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict of a sample with several targets: one that passed, else one that could not be reached, since that
     target may be the right one, else the first."""
     return min(verdicts, key=lambda verdict: 0 if verdict.passed else 1 if verdict.passed is None else 2)
+
+
+def beside_score(verdict: Verdict) -> dict[str, Any]:
+    """A verdict's answer, reason, status and seconds, as inspect's scores hold such things."""
+    return {
+        "answer": verdict.details.get("answer"),
+        "explanation": verdict.reason or None,
+        "metadata": {"status": verdict.status, "seconds": verdict.seconds},
+    }

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from selfplay.cli.app import app
 from selfplay.export.lm_eval import export_lm_eval
-from selfplay.export.sample_tasks import UnusableSample, decisive, tasks_of
+from selfplay.export.sample_tasks import UnusableSample, beside_score, decisive, tasks_of
 from selfplay.run.files import RunError, write_json
 from tests.selfplay.evaluation.folders import write_evaluation
 from verifiers.model import Verdict
@@ -37,6 +37,8 @@ def test_a_sample_is_unscored_where_the_right_target_may_be_unchecked() -> None:
     assert decisive([WRONG, RIGHT, UNCHECKED]) is RIGHT
     assert decisive([WRONG, UNCHECKED]) is UNCHECKED
     assert decisive([WRONG]) is WRONG
+    found = {"answer": None, "explanation": None, "metadata": {"status": "timed_out", "seconds": 0.0}}
+    assert beside_score(UNCHECKED) == found
 
 
 @pytest.fixture
