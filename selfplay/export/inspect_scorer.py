@@ -3,6 +3,9 @@
 `from selfplay.export.inspect_scorer import verified` gives a scorer for a task; by its entry point it is also known
 to inspect's command line, as `selfplay/verified`. A sample's target is the answer, and any of several targets is right;
 tests and the other fields of a task stand in the sample's metadata, under the names that rows of tasks have.
+
+    Task(dataset=[Sample(input="Half of 1?", target="1/2")], solver=generate(), scorer=verified("math"))
+    Task(dataset=[Sample(input="Double.", metadata={"tests": [...]})], solver=generate(), scorer=verified("code"))
 """
 
 from __future__ import annotations
