@@ -50,11 +50,13 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     results = Results(out, machine)
     # So that what a step has started ends with it, too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
-    try:
-        run_parts(_wanted(all_parts, given.parts), results, given.minutes * 60, given.parts is not None, _say)
-    finally:
-        known = write_pages(all_parts, results, machine)
-    return known
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+        write_pages(all_parts, results, machine)
+
+    run_parts(_wanted(all_parts, given.parts), results, given.minutes * 60, given.parts is not None, say)
+    return write_pages(all_parts, results, machine)
 
 
 def _visible(count: int) -> int:
@@ -88,7 +90,3 @@ def write_pages(parts: Sequence[Part], results: Results, machine: str) -> dict[s
     for name, text in pages(found, title, f"{command} --out {results.folder}").items():
         write_text(results.folder / name, text)
     return known
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

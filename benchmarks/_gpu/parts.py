@@ -170,7 +170,11 @@ def _sharding(setting: Setting) -> Part:
 def _quickstart(setting: Setting) -> Part:
     one = ["compute.device=cuda", "compute.workers=1", "tracking.wandb.mode=disabled"]
     # The batches of the recipe's two workers.
-    one += ["model.args.per_device_train_batch_size=32", "training.grpo.args.per_device_train_batch_size=128"]
+    one += [
+        "compute.isolate=false",
+        "model.args.per_device_train_batch_size=32",
+        "training.grpo.args.per_device_train_batch_size=128",
+    ]
     small = ["training.rounds=1", "em.rounds=1", "domains.code=null", "synthesis.prompts=96"]
     small += ["tracking.wandb.mode=disabled"]
     recipe, more = ("tests/e2e/small.yaml", small) if setting.device == "cpu" else ("configs/quickstart.yaml", one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -222,12 +223,13 @@ def _late_sentence(state: str, step: Step, limit_s: float) -> str:
 
 
 def _last_json(said: str) -> Figures | None:
-    lines = said.strip().splitlines()
-    try:
-        found = json.loads(lines[-1]) if lines else None
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+    """The last line that is a JSON object: libraries may have something to say when they end."""
+    for line in reversed(said.splitlines()):
+        with contextlib.suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict):
+                return found
+    return None
 
 
 def _last_line(log: Path) -> str:

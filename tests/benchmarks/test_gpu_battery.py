@@ -34,7 +34,8 @@ def toy(name: str, code: str, **more: Any) -> Step:
 
 
 def says(name: str, value: object, **more: Any) -> Step:
-    return toy(name, f"import json; print('chatter'); print(json.dumps({{'value': {value!r}}}))", **more)
+    code = f"import json; print('chatter'); print(json.dumps({{'value': {value!r}}})); print('goodbye')"
+    return toy(name, code, **more)
 
 
 def told(done: Mapping[str, Figures]) -> Told:
