@@ -84,10 +84,11 @@ def train_rank(work: RankedTraining) -> None:
     _forget_most(work.device)
     watch = Stopwatch(loaded)
     watch_steps(watch)
-    held: dict[str, int] = {}
+    held: dict[str, Any] = {}
     _after_last_step(watch, lambda: held.update(_states(watch.trainer), peak=_most(work.device) - before))
     _train(work, work.model, "own")
-    found = held | {"while_loading": loading[0], "step_s": statistics.median(watch.seconds[1:])}
+    found = held | {"while_loading": loading[0]}
+    found |= {"step_s": statistics.median(watch.seconds[1:]), "step_cpu_s": statistics.median(watch.cpu[1:])}
     (work.folder / f"rank-{_rank()}.json").write_text(json.dumps(found))
 
 
@@ -206,6 +207,7 @@ def measure(sharding: Any, ranks: int, size: str, sequences: int, tokens: int, d
         "states": 2 * most["weights"] + most["optimiser"],
         "predicted": sum(terms.values()),
         "step_s": found[0]["step_s"],
+        "step_cpu_s": sum(one["step_cpu_s"] for one in found),
         "tokens_per_s": sequences * tokens / found[0]["step_s"],
     }
 

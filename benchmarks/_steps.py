@@ -1,4 +1,4 @@
-"""Seconds of each optimiser step of a training of this project, as its own callbacks see it."""
+"""Seconds of each optimiser step of a training of this project, as its callbacks see it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from selfplay.trl_trainers import session
 
 
 class Stopwatch(TrainerCallback):
-    """Keeps the seconds of each step, from its first micro-batch to the end of its update."""
+    """Keeps the seconds of each step, by the clock and of the processor, from its first micro-batch to its update."""
 
     def __init__(self, on_begin: Callable[[], None] | None = None) -> None:
         self.seconds: list[float] = []
+        self.cpu: list[float] = []
         self.trainer: Any = None
         self._on_begin = on_begin
-        self._begun = 0.0
+        self._begun = self._cpu_begun = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The model is loaded and spread; no step was made."""
@@ -27,11 +28,12 @@ class Stopwatch(TrainerCallback):
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Before the first micro-batch."""
-        self._begun = _now()
+        self._begun, self._cpu_begun = _now(), time.process_time()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """After the update."""
         self.seconds.append(_now() - self._begun)
+        self.cpu.append(time.process_time() - self._cpu_begun)
 
 
 def watch_steps(watch: Stopwatch) -> None:

@@ -52,7 +52,9 @@ def in_megabytes(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def beside_ddp(sequences: int, tokens: int, passes: int) -> dict[str, Any]:
-    """Seconds of a step of two ranks, sharded and whole."""
+    """Seconds of a step of two ranks, sharded and whole: by the clock, and of all ranks' processors."""
     found = in_turns(("none 2", "fsdp2 2"), passes, lambda arm: _measured(arm, sequences, tokens))
-    ddp, sharded = found["none 2"]["step_s"], found["fsdp2 2"]["step_s"]
-    return {"sequences": sequences, "tokens": tokens, "ddp_s": ddp, "fsdp2_s": sharded, "ratio": sharded / ddp}
+    ddp, sharded = found["none 2"], found["fsdp2 2"]
+    seconds = {f"{arm}_{name}": one[name] for arm, one in found.items() for name in ("step_s", "step_cpu_s")}
+    ratios = {f"{name}_ratio": sharded[name] / ddp[name] for name in ("step_s", "step_cpu_s")}
+    return {"sequences": sequences, "tokens": tokens, "passes": passes, **seconds, **ratios}

@@ -96,11 +96,12 @@ def battery(setting: Setting) -> list[Part]:
         _quickstart(setting),
         _smollm2(setting),
     ]
-    return [replace(part, steps=tuple(_patient(step, setting) for step in part.steps)) for part in parts]
+    return [replace(part, steps=tuple(_placed(step, setting) for step in part.steps)) for part in parts]
 
 
-def _patient(step: Step, setting: Setting) -> Step:
-    return replace(step, limit_s=step.limit_s * setting.patience)
+def _placed(step: Step, setting: Setting) -> Step:
+    gpus = None if setting.device == "cpu" else step.gpus
+    return replace(step, limit_s=step.limit_s * setting.patience, gpus=gpus)
 
 
 def _of(module: str, *arguments: object) -> tuple[str, ...]:
@@ -186,7 +187,9 @@ def _smollm2(setting: Setting) -> Part:
     folder = setting.smollm2.absolute()
     there = any(folder.glob("*.safetensors"))
     missing = f"{folder} has no weights: docs/how-to/import-gguf.md says where they come from; name it by --smollm2"
-    common = [f"model.name={folder}", f"compute.device={setting.device}", "compute.workers=1"]
+    common = [f"model.name={folder}", f"compute.device={setting.device}", "compute.workers=1", "compute.isolate=false"]
+    if setting.device == "cpu":
+        common += ["training.grpo.args.max_steps=2", "training.grpo.args.save_steps=2", "evaluation.problems=4"]
 
     def step(engine: str) -> Step:
         skipped = _without_vllm(engine) if there else missing

@@ -40,8 +40,8 @@ class Step:
     limit_s: float
     goes_on: bool = False
     """Whether it goes on in its folder where it was cut off; others begin anew."""
-    gpus: int = 1
-    """GPUs that it sees; 0 is all of them."""
+    gpus: int | None = 1
+    """GPUs that it sees; 0 is all of them, None is none."""
     skipped: str = ""
     """Why it cannot run here; empty where it can."""
 
@@ -199,8 +199,8 @@ def _environment(step: Step, temporary: str) -> dict[str, str]:
         "OMP_WAIT_POLICY": "passive",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-    if step.gpus:
+    visible = "" if step.gpus is None else os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+    if step.gpus != 0:
         own["CUDA_VISIBLE_DEVICES"] = ",".join(visible.split(",")[: step.gpus])
     return {**os.environ, **own}
 

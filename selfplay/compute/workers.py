@@ -261,7 +261,8 @@ class Workers:
             | QUIET
             | LOOPBACK
         )
-        gpus = gpus_of(ordinal, self._gpus_each) if self.device == "cuda" else {}
+        # Workers on a CPU see no GPU, of which a scheduler may have named some: their groups would meet on it.
+        gpus = gpus_of(ordinal, self._gpus_each) if self.device == "cuda" else {"CUDA_VISIBLE_DEVICES": ""}
         return DEFAULTS | os.environ | own | gpus
 
 

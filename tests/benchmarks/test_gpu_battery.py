@@ -136,11 +136,13 @@ def test_a_step_for_one_gpu_sees_the_first_and_asks_no_hub(tmp_path: Path, monke
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     names = "('CUDA_VISIBLE_DEVICES', 'HF_HUB_OFFLINE')"
     code = f"import json, os; print(json.dumps({{'value': [os.environ[name] for name in {names}]}}))"
-    parts = a_part(toy("one", code), toy("all", code, gpus=0))
+    parts = a_part(toy("one", code), toy("all", code, gpus=0), toy("none", code, gpus=None))
     run(parts, tmp_path)
     found = collected(parts, Results(tmp_path, "m"))["toys"]["steps"]
     assert found["one"]["figures"]["value"] == ["3", "1"]
     assert found["all"]["figures"]["value"] == ["3,5", "1"]
+    assert found["none"]["figures"]["value"] == ["", "1"]
+    assert {step.gpus for part in real.battery(real.dry(NOWHERE)) for step in part.steps} == {None}
 
 
 def test_the_page_has_the_figures_and_escapes_what_programs_said(tmp_path: Path) -> None:

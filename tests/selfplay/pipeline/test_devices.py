@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from selfplay.compute import workers
@@ -35,3 +38,12 @@ def test_a_worker_sees_the_first_gpu_of_its_group(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     seen = workers.gpus_of(ordinal, each)
     assert seen == {"CUDA_VISIBLE_DEVICES": group.split(",", maxsplit=1)[0], workers.GROUP_GPUS: group}
+
+
+def test_workers_on_a_cpu_see_no_gpu_that_a_scheduler_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    on_cpu = workers.Workers(1, 1, "cpu", tmp_path / "log")
+    try:
+        assert on_cpu.map(os.getenv, ["CUDA_VISIBLE_DEVICES"]) == [""]
+    finally:
+        on_cpu.stop()
