@@ -76,7 +76,8 @@ def test_a_quantised_base_is_refused_with_the_reason_where_its_package_is() -> N
 
 
 def test_one_sequence_over_several_gpus_is_refused_for_its_own_reason() -> None:
-    for kind, reason in {"grpo": "TRL makes its inputs within the trainer", "sft": "by kernels that CPUs lack"}.items():
+    reasons = {"grpo": "TRL makes its inputs within the trainer", "sft": "by kernels that CPUs lack", "dpo": "of pairs"}
+    for kind, reason in reasons.items():
         with pytest.raises(ArgumentsError, match=reason):
             check_arguments(kind, {"parallelism_config": {"cp_size": 2}}, "training.args")
 
