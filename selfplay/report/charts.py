@@ -1,8 +1,10 @@
-"""The report's charts as plain Plotly figures. The page gives them its colours, by the number in `series`."""
+"""The report's charts as plain data, which `charts.js.j2` draws: traces and axes, named as Plotly names them.
+
+The page gives them its colours, by the number in `series`.
+"""
 
 from __future__ import annotations
 
-import html
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -44,7 +46,7 @@ def accuracy_charts(evaluation: Sequence[Row], what: str = "held-out accuracy") 
             _accuracy_trace(series, name, [row for row in ours if row["metric"] == name], len(names))
             for series, name in enumerate(names)
         ]
-        charts[f"accuracy-{number}"] = _chart(domain, traces, "round", what, percent=True, rounds=True)
+        charts[f"accuracy-{number}"] = figure(domain, traces, "round", what, percent=True, rounds=True)
     return charts
 
 
@@ -57,17 +59,12 @@ def _accuracy_trace(series: int, name: str, rows: Sequence[Row], of: int) -> Cha
 
 def _with_intervals(series: int, name: str, x: Sequence[float], rows: Sequence[Row]) -> Chart:
     """A line through accuracies, with a bar for the interval of each."""
-    trace = _line(series, name, x, [row["value"] for row in rows])
+    trace = line(series, name, x, [row["value"] for row in rows])
     trace["error_y"] = {
-        "type": "data",
-        "symmetric": False,
         "array": [row["high"] - row["value"] for row in rows],
         "arrayminus": [row["value"] - row["low"] for row in rows],
-        "thickness": 1.2,
-        "width": 3,
     }
     trace["text"] = [f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]" for row in rows]
-    trace["hovertemplate"] = "%{text}<extra>%{fullData.name}</extra>"
     return trace
 
 
@@ -81,10 +78,10 @@ def size_charts(rows: Sequence[Row]) -> dict[str, Chart]:
         sizes = [row["size"] for row in ordered]
         traces = [_with_intervals(0, "trained", sizes, ordered)]
         for base in (row for row in ours if not row["size"] and sizes):
-            across = _line(1, "base", [sizes[0], sizes[-1]], [base["value"]] * 2) | {"mode": "lines"}
+            across = line(1, "base", [sizes[0], sizes[-1]], [base["value"]] * 2) | {"mode": "lines"}
             text = f"{base['value']:.1%} [{base['low']:.1%}, {base['high']:.1%}]"
-            traces.append(across | {"text": [text, text], "hovertemplate": "%{text}<extra>base</extra>"})
-        chart = _chart(suite, traces, "training prompts a round", "accuracy", percent=True)
+            traces.append(across | {"text": [text, text]})
+        chart = figure(suite, traces, "training prompts a round", "accuracy", percent=True)
         chart["layout"]["xaxis"] |= {"type": "log", "tickvals": sizes}
         charts[f"size-{number}"] = chart
     return charts
@@ -102,12 +99,8 @@ def reward_chart(digest: MetricDigest, stages: Sequence[PlannedStage]) -> Chart 
         values = [value for _, value in curve]
         start = steps[-1] + 1
         label = f"round {stage.round}"
-        raw = _line(series, label, *_thinned(steps, values))
-        raw |= {"mode": "lines", "opacity": 0.35, "showlegend": False, "hoverinfo": "skip"}
-        smooth = _line(series, label, *_thinned(steps, moving_mean(values, max(1, len(values) // 10))))
-        smooth["mode"] = "lines" if len(values) > 1 else "markers"
-        traces += [raw, smooth]
-    return _chart("Reward in training", traces, "training step", "mean reward") if traces else None
+        traces += smoothed(series, label, steps, values)
+    return figure("Reward in training", traces, "training step", "mean reward") if traces else None
 
 
 def round_reward_chart(digest: MetricDigest, stages: Sequence[PlannedStage]) -> Chart | None:
@@ -117,8 +110,8 @@ def round_reward_chart(digest: MetricDigest, stages: Sequence[PlannedStage]) -> 
     if not known:
         return None
     values, rounds = [latest[stage.name] for stage in known], [stage.round for stage in known]
-    trace = _line(0, "reward", rounds, values)
-    return _chart("Reward of the rollouts that each round learns from", [trace], "round", "mean reward", rounds=True)
+    trace = line(0, "reward", rounds, values)
+    return figure("Reward of the rollouts that each round learns from", [trace], "round", "mean reward", rounds=True)
 
 
 def em_charts(rows: Sequence[Row]) -> dict[str, Chart]:
@@ -126,16 +119,16 @@ def em_charts(rows: Sequence[Row]) -> dict[str, Chart]:
     ordered = sorted(rows, key=lambda row: int(row["round"]))
     charts = {}
     nll = [
-        _line(series, label, *_curve(ordered, key))
+        line(series, label, *_curve(ordered, key))
         for series, (key, label) in enumerate(NLL_CURVES.items())
         if _curve(ordered, key)[0]
     ]
     if nll:
-        charts["em-nll"] = _chart("Held-out negative log-likelihood", nll, "EM round", "nats a problem", rounds=True)
+        charts["em-nll"] = figure("Held-out negative log-likelihood", nll, "EM round", "nats a problem", rounds=True)
     for key, (title, unit) in EM_CURVES.items():
         points = _curve(ordered, key)
         if points[0]:
-            chart = _chart(title, [_line(0, title, *points)], "EM round", unit, rounds=True)
+            chart = figure(title, [line(0, title, *points)], "EM round", unit, rounds=True)
             if min(points[1]) >= 0:
                 # Small changes of a length or a share should look small.
                 chart["layout"]["yaxis"]["rangemode"] = "tozero"
@@ -157,8 +150,8 @@ def agreement_chart(bars: Sequence[tuple[float, int, int, int]]) -> Chart:
         for name, series, at in names
         if any(bar[at] for bar in bars)
     ]
-    chart = _chart("Agreement of the votes", traces, "share of votes for the label", "tasks")
-    chart["layout"] |= {"barmode": "stack", "bargap": 0.15, "legend": {"traceorder": "normal"}}
+    chart = figure("Agreement of the votes", traces, "share of votes for the label", "tasks")
+    chart["layout"]["barmode"] = "stack"
     chart["layout"]["xaxis"] |= {"tickformat": ".0%", "range": [-0.12, 1.12]}
     return chart
 
@@ -176,17 +169,27 @@ def _curve(rows: Sequence[Row], key: str) -> tuple[list[int], list[float]]:
     return [point[0] for point in known], [point[1] for point in known]
 
 
-def _thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+def smoothed(series: int, label: str, steps: Sequence[int], values: Sequence[float]) -> list[Chart]:
+    """A curve as it was, thin, and its moving mean."""
+    raw = line(series, label, *thinned(steps, values))
+    raw |= {"mode": "lines", "opacity": 0.35, "showlegend": False, "hoverinfo": "skip"}
+    mean = line(series, label, *thinned(steps, moving_mean(values, max(1, len(values) // 10))))
+    mean["mode"] = "lines" if len(values) > 1 else "markers"
+    return [raw, mean]
+
+
+def thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Points of a curve, at most `MOST_POINTS`, as they are written down."""
     step = -(-len(x) // MOST_POINTS)
     return list(x[::step]), [round(value, 6) for value in y[::step]]
 
 
-def _line(series: int, name: str, x: Sequence[float], y: Sequence[float]) -> Chart:
+def line(series: int, name: str, x: Sequence[float], y: Sequence[float]) -> Chart:
+    """A trace of points that are joined by a line."""
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        # Plotly reads a few HTML tags in names.
-        "name": html.escape(name),
+        "name": name,
         "series": series,
         "x": list(x),
         "y": list(y),
@@ -195,7 +198,17 @@ def _line(series: int, name: str, x: Sequence[float], y: Sequence[float]) -> Cha
     }
 
 
-def _chart(title: str, traces: list[Chart], x: str, y: str, *, percent: bool = False, rounds: bool = False) -> Chart:
+def figure(title: str, traces: list[Chart], x: str, y: str, *, percent: bool = False, rounds: bool = False) -> Chart:
+    """A chart of traces.
+
+    Args:
+        title: in words.
+        traces: as `line` makes them, or bars.
+        x: what the lower axis is.
+        y: what the other is.
+        percent: whether its values are shares.
+        rounds: whether the lower axis counts rounds.
+    """
     xaxis: Chart = {"title": {"text": x}}
     if rounds:
         xaxis |= {"tickmode": "linear", "dtick": _round_tick(traces), "tick0": 0}

@@ -1,4 +1,4 @@
-"""Puts the report's page together. Its two scripts are named by their hashes; a browser runs no other."""
+"""Puts the report's page together. Its script is named by its hash; a browser runs no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from selfplay.config.secrets import struck
-from selfplay.report import charts, funnel, samples
+from selfplay.report import charts, funnel, samples, training_charts
+from selfplay.report.changes import changed_problems
 from selfplay.report.run_tables import RunTables
 from selfplay.run.directory import read_run
 from selfplay.run.files import whole_file
@@ -87,7 +88,7 @@ def rendered(template: str, shown: Mapping[str, Any]) -> str:
     environment.filters["points"] = lambda value: _number(value * 100, "+.1f")
     environment.filters["decimals"] = lambda value: _number(value, ".3f")
     environment.filters["duration"] = duration
-    scripts = [_plotly(), _template_text(environment, "charts.js.j2")]
+    scripts = [_template_text(environment, "charts.js.j2")]
     return environment.get_template(template).render(
         **shown,
         style=Markup(_template_text(environment, "style.css.j2")),
@@ -102,7 +103,7 @@ def facts(run_path: Path) -> dict[str, Any]:
     summary = _summary(run_path / "summary.json")
     plan, tables = read_plan(run_path), RunTables(run_path)
     manifests = _manifests(run_path, plan)
-    digest = MetricDigest(run_path)
+    digest = MetricDigest(run_path, training_charts.keeps)
     digest.read()
     evaluation = summary.get("evaluation") or []
     em = _em_rows(summary, manifests)
@@ -114,7 +115,7 @@ def facts(run_path: Path) -> dict[str, Any]:
         "evaluation": _accuracy_table(summary),
         "accuracy_so_far": [] if evaluation else _accuracy_so_far(digest),
         "rounds": sorted({int(row["round"]) for row in evaluation}),
-        "charts": _charts(evaluation, em, digest, plan.of_kind(Kind.SELFPLAY), _agreement(tables)),
+        "charts": _charts(evaluation, em, digest, plan, _agreement(tables)),
         "em": em,
         "em_columns": _em_columns(em),
         "em_stopped": _em_stopped(manifests),
@@ -122,8 +123,10 @@ def facts(run_path: Path) -> dict[str, Any]:
         "funnel": funnel.prompt_funnel(tables),
         "labels": summary.get("labels"),
         "samples": samples.problem_samples(tables),
+        "changes": changed_problems(run_path),
         "lost": samples.lost_samples(tables),
         "most_tests": samples.TESTS,
+        "outcomes": samples.OUTCOMES,
         "how_judged": how_judged,
         "test_text": test_text,
         "stages": _stage_times(summary, manifests),
@@ -135,14 +138,18 @@ def _charts(
     evaluation: Sequence[charts.Row],
     em: Sequence[charts.Row],
     digest: MetricDigest,
-    rounds: Sequence[PlannedStage],
+    plan: Plan,
     agreement: Sequence[tuple[float, int, int, int]],
 ) -> dict[str, charts.Chart]:
     """Those charts that there are figures for."""
     found = charts.accuracy_charts(evaluation) | charts.em_charts(em)
+    rounds = plan.of_kind(Kind.SELFPLAY)
     reward = charts.reward_chart(digest, rounds) or charts.round_reward_chart(digest, rounds)
     if reward:
         found["reward"] = reward
+    found |= training_charts.training_charts(digest, list(plan)) | training_charts.failure_charts(digest, list(plan))
+    if difficulty := training_charts.difficulty_chart(digest, list(plan)):
+        found["difficulty"] = difficulty
     if agreement:
         found["agreement"] = charts.agreement_chart(agreement)
     return found
@@ -250,13 +257,6 @@ def flatten(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def _number(value: float, form: str) -> str:
     return format(value, form) if math.isfinite(value) else "-"
-
-
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    # A browser hashes a script after it has made its line ends one character.
-    return str(get_plotlyjs()).replace("\r\n", "\n")
 
 
 def _template_text(environment: Environment, name: str) -> str:

@@ -14,13 +14,15 @@ from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.run.tables import typed_row
 from verifiers.model import Task
 
-PROBLEMS = 12
+PROBLEMS = 24
 ROLLOUTS = 4
 TESTS = 3
 LOST = 8
 LONGEST_TEXT = 4000
 """Characters shown of one text; the tables have the whole."""
 
+OUTCOMES = {True: "passed", False: "failed", None: "unchecked"}
+"""Names of verdicts, by which the page filters samples."""
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _HIDDEN = [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0xFEFF, 0x200B, *map(ord, BIDI_CONTROLS)]
 _SHOWN_HIDDEN = {code: f"⟨U+{code:04X}⟩" for code in _HIDDEN}
@@ -38,6 +40,12 @@ class ShownSample:
     rollouts: list[dict[str, Any]]
     source: str
     """The stage that the rollouts come from."""
+
+    @property
+    def outcomes(self) -> str:
+        """`passed`, `failed` and `unchecked`, as far as a rollout has that verdict."""
+        known = {rollout["passed"] for rollout in self.rollouts}
+        return " ".join(name for passed, name in OUTCOMES.items() if passed in known)
 
 
 def visible(value: object, longest: int = LONGEST_TEXT) -> str:

@@ -3,8 +3,10 @@ again costs little, and that a long run's need not fit into memory."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from selfplay.run.plan import Kind
 from selfplay.tracking.metric_log import (
@@ -14,9 +16,12 @@ from selfplay.tracking.metric_log import (
     Follower,
     MetricLine,
     alarm_line,
+    histograms_of,
     metric_line,
 )
 
+RIGHT = ("correct", "accepted", "passed")
+"""Statuses of rollouts that passed."""
 Shares = dict[tuple[str, str], float]
 """By domain and status."""
 
@@ -26,6 +31,8 @@ class MetricDigest:
     """The metrics of a run by now; `read` takes in what was added since it was called last."""
 
     run_path: Path
+    keeps: Callable[[str], bool] | None = None
+    """Tells of which metrics `curves` has all steps, beside the reward; None of none."""
     last: MetricLine | None = None
     of_stage: dict[str, MetricLine] = field(default_factory=dict)
     """The last line of each stage."""
@@ -37,6 +44,10 @@ class MetricDigest:
     """By evaluation and metric."""
     statuses: dict[str, Shares] = field(default_factory=dict)
     """The outcomes of a stage's rollouts."""
+    curves: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
+    """By stage, metric and step; of a step taken twice, the last attempt counts."""
+    pass_rates: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    """By stage the histogram of its tasks' pass rates, as it was logged; only with `keeps`."""
     alarms: list[AlarmLine] = field(default_factory=list)
     _follower: Follower = field(init=False)
 
@@ -49,6 +60,7 @@ class MetricDigest:
             line, alarm = metric_line(row), alarm_line(row)
             if line is not None:
                 self._take(line)
+                self._keep(line, row)
             elif alarm is not None:
                 self.alarms.append(alarm)
 
@@ -57,6 +69,17 @@ class MetricDigest:
         curve = self.rewards.get(stage, {})
         alone = [self.round_rewards[stage]] if stage in self.round_rewards else []
         return [curve[step] for step in sorted(curve)] or alone
+
+    def _keep(self, line: MetricLine, row: Any) -> None:
+        if self.keeps is None:
+            return
+        if line.step is not None:
+            curves = self.curves.setdefault(line.stage, {})
+            for name, value in line.metrics.items():
+                if self.keeps(name):
+                    curves.setdefault(name, {})[line.step] = value
+        if (shape := histograms_of(row).get("pass_rate")) is not None:
+            self.pass_rates[line.stage] = shape
 
     def _take(self, line: MetricLine) -> None:
         self.last = self.of_stage[line.stage] = line

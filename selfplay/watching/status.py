@@ -15,14 +15,13 @@ from selfplay.run.files import RunError, open_lock, read_json
 from selfplay.run.plan import Kind, Plan
 from selfplay.run.progress import FILE as PROGRESS_FILE
 from selfplay.run.shapes import Manifest, ProgressNote, fault_of, read_as
-from selfplay.tracking.digest import MetricDigest, Shares
+from selfplay.tracking.digest import RIGHT, MetricDigest, Shares
 from verifiers.untrusted.files import UnusableFile, json_object, open_file
 
 TREND_POINTS = 60
 TAIL_BYTES = 4_000_000
 """How much of the rollouts of a round that goes on is read."""
 RECENT_ROLLOUTS = 1000
-RIGHT = ("correct", "accepted", "passed")
 
 Status = dict[str, Any]
 

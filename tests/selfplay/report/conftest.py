@@ -13,7 +13,7 @@ import pytest
 
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import write_json, write_text
-from selfplay.run.records import LabelledTask, Prompt, Rollout
+from selfplay.run.records import LabelledTask, Prompt, Rollout, Seed
 from selfplay.run.tables import write_table
 from tests.selfplay.plans import placed, put_plan
 from verifiers.model import Task, Test
@@ -24,6 +24,7 @@ STAGES = (
     *("seeds", "base", "cold_start", "em_1", "em_2", "synthesis", "curation", "labelling", "evaluation_0"),
     *("selfplay_1", "evaluation_1", "selfplay_2", "evaluation_2"),
 )
+RATES = {"pass_rate": {"edges": [0.0, 0.25, 0.5, 0.75, 1.0], "counts": [3, 5, 2, 9]}}
 PROBLEM = "Mia has 14 apples and buys 3 bags of 5 apples. She gives 7 away. How many are left?"
 CODE_PROBLEM = "Read a list of integers on one line. Print the sum of the even ones."
 
@@ -159,6 +160,31 @@ class FakeRun:
         rows = [self._rollout(f"t{index}", index, sample, round_) for index in tasks for sample in range(4)]
         self._table(name, "rollouts", Rollout, rows)
 
+    def _evaluation(self, name: str) -> None:
+        """Ten held-out problems, each solved in its own rounds."""
+        round_, rows = int(name[-1]), []
+        for index in range(10):
+            passed = bool((0b011, 0b110, 0b110, 0b100, 0b100, 0b001, 0b010, 0b000, 0b111, 0b101)[index] >> round_ & 1)
+            for mode in ("T=1.0", "greedy"):
+                right = passed if mode == "greedy" else True
+                text = self.hostile or f"So {index + right}."
+                status = "correct" if right else "wrong"
+                rows.append(
+                    Rollout(
+                        f"{index}-{mode}-{round_}", f"h{index}", "math", round_, mode, 0, text, right, 1.0, status, ""
+                    )
+                )
+        self._table(name, "rollouts", Rollout, rows)
+
+    def _seeds(self, name: str) -> None:
+        rows = [
+            Seed(
+                f"h{n}", "math", "heldout", "x", ("sums",), "easy", "", Task(f"What is {n} + 1?", str(n + 1)), "", None
+            )
+            for n in range(10)
+        ]
+        self._table(name, "heldout", Seed, rows)
+
     def _metrics(self) -> None:
         lines = []
         for name in self.stages:
@@ -166,13 +192,29 @@ class FakeRun:
                 accuracy = {"math/greedy": 0.413, "code/greedy": 0.47}
                 lines.append({"time": 1e9, "stage": name, "step": int(name[-1]), "metrics": accuracy})
                 figures = {"rollouts/status/wrong/math": 0.587, "rollouts/zero_variance_share": 0.625}
-                lines.append({"time": 1e9, "stage": name, "step": None, "metrics": figures})
+                lines.append({"time": 1e9, "stage": name, "step": None, "metrics": figures, "histograms": RATES})
+            if name in ("base", "cold_start", "em_1"):
+                model = "" if name == "base" else "prompt-model/"
+                losses = [{f"{model}loss": 3.0 / (1 + step)} for step in range(20)]
+                lines += [{"time": 1e9, "stage": name, "step": step, "metrics": m} for step, m in enumerate(losses)]
             if name.startswith("selfplay_"):
                 base = 0.35 if name == "selfplay_1" else 0.47
                 for step in range(60):
                     reward = base + 0.15 * (1 - math.exp(-step / 20)) + self.rng.gauss(0, 0.04)
-                    metrics = {"reward": reward, "kl": 0.001 * step}
+                    metrics = {
+                        "reward": reward,
+                        "kl": 0.001 * step,
+                        "loss": 0.01 * math.sin(step),
+                        "entropy": 1 - step / 90,
+                    }
+                    metrics |= {"completions/mean_length": 90 + step, "completions/clipped_ratio": step / 900}
+                    metrics |= {f"reward/{domain}": reward + 0.1 * place for place, domain in enumerate(DOMAINS)}
+                    metrics |= {"reward/math/form": 0.9, "reward/math/math": reward}
+                    metrics |= {"time/generation": 2.0, "time/reward": 0.1, "time/update": 1 + step / 60}
                     lines.append({"time": 1e9 + step, "stage": name, "step": step, "metrics": metrics})
+                shares = {f"rollouts/status/s{n}/math": n / 100 for n in range(1, 8)}
+                shares["rollouts/status/correct/math"] = 0.72
+                lines.append({"time": 1e9, "stage": name, "step": None, "metrics": shares, "histograms": RATES})
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(placed(line)) + "\n" for line in lines))
 
     def _summary(self) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from selfplay.report import write_report
+from selfplay.report.changes import EACH, changed_problems
 from selfplay.report.charts import moving_mean
 from selfplay.report.funnel import prompt_funnel
 from selfplay.report.run_tables import RunTables
@@ -27,7 +28,8 @@ from selfplay.run.tables import RecordError, plain_row, read_table, schema_of, w
 from verifiers.model import Task, Test
 
 MAKE = Callable[..., Path]
-LARGEST = 6_000_000
+LARGEST = 1_000_000
+"""Bytes. The quickstart's page has as many samples, and more steps: it stays below two million."""
 HOSTILE = (
     "<script>alert(1)</script></script><img src=x onerror=alert(1)></pre></title><!-- \u202egnp.exe\u2066 "
     "{{ 7*7 }} ]]> '\"`\x1b[2J\x00 javascript:alert(1)"
@@ -48,7 +50,7 @@ ALLOWED_TAGS = {
         "noscript",
     ),
     *("div", "span", "p", "a", "b", "h1", "h2", "h3", "h4", "table", "thead", "tbody", "tr", "th", "td"),
-    *("details", "summary", "pre", "code", "figure", "figcaption", "script"),
+    *("details", "summary", "pre", "code", "figure", "figcaption", "script", "label", "input"),
 }
 
 
@@ -108,24 +110,84 @@ def test_a_finished_run_has_everything(fake_run: MAKE) -> None:
         assert words in page.words, words
     charts = json.loads(page.scripts[0])
     assert set(charts) == {
-        *("accuracy-0", "accuracy-1", "reward", "agreement"),
+        *("accuracy-0", "accuracy-1", "reward", "agreement", "difficulty"),
         *("em-nll", "em-reward", "em-length", "em-copy_rate", "em-parse_rate"),
+        *("train-loss", "train-entropy", "train-kl", "train-length", "train-clipped", "train-domains"),
+        *("train-parts-1", "train-seconds", "train-supervised", "failures-selfplay-0", "failures-evaluation-0"),
     }
-    assert [attributes["data-chart"] for _, attributes in page.tags if "data-chart" in attributes] == [
-        *(
-            "accuracy-0",
-            "accuracy-1",
-            "reward",
-            "em-nll",
-            "em-reward",
-            "em-length",
-            "em-copy_rate",
-            "em-parse_rate",
-        ),
-        "agreement",
-    ]
+    shown = [attributes["data-chart"] for _, attributes in page.tags if "data-chart" in attributes]
+    assert sorted(shown, key=str) == sorted(charts), "each once"
+    assert all(set(chart) == {"title", "data", "layout"} for chart in charts.values())
     assert [trace["name"] for trace in charts["em-nll"]["data"]][1] == "importance-weighted bound"
     assert charts["accuracy-0"]["data"][0]["error_y"]["array"] == pytest.approx([0.032] * 3)
+
+
+def test_curves_of_training_go_through_all_rounds(fake_run: MAKE) -> None:
+    charts = json.loads(page_of(fake_run())[1].scripts[0])
+    loss, domains, parts = (charts[f"train-{name}"]["data"] for name in ("loss", "domains", "parts-1"))
+    assert [(trace["name"], len(trace["x"]), trace["x"][0]) for trace in loss[1::2]] == [
+        ("round 1", 60, 0),
+        ("round 2", 60, 60),
+    ]
+    assert [(trace["name"], len(trace["x"]), trace["breaks"]) for trace in domains] == [
+        ("code", 120, [0, 60]),
+        ("math", 120, [0, 60]),
+    ]
+    assert [trace["name"] for trace in parts] == ["form", "math"]
+    assert charts["train-clipped"]["layout"]["yaxis"]["tickformat"] == ".0%"
+    assert [trace["name"] for trace in charts["train-seconds"]["data"]] == ["generation", "reward", "update"]
+    assert [trace["name"] for trace in charts["train-supervised"]["data"]] == ["model", "prompt model p"]
+
+
+def test_failures_are_stacked_by_status_and_difficulty_is_of_the_first_and_the_last(fake_run: MAKE) -> None:
+    charts = json.loads(page_of(fake_run())[1].scripts[0])
+    bars = charts["failures-selfplay-0"]
+    assert bars["layout"]["barmode"] == "stack"
+    assert [(trace["name"], trace["x"], trace["y"]) for trace in bars["data"]] == [
+        ("s7", [1, 2], [0.07, 0.07]),
+        ("s6", [1, 2], [0.06, 0.06]),
+        ("s5", [1, 2], [0.05, 0.05]),
+        ("s4", [1, 2], [0.04, 0.04]),
+        ("s3", [1, 2], [0.03, 0.03]),
+        ("others", [1, 2], [0.03, 0.03]),
+    ]
+    assert [trace["name"] for trace in charts["difficulty"]["data"]] == [
+        "held-out, round 0",
+        "training, round 1",
+        "training, round 2",
+        "held-out, round 2",
+    ]
+
+
+def test_the_same_problem_is_shown_for_all_rounds_side_by_side(fake_run: MAKE) -> None:
+    run_path = fake_run()
+    found = changed_problems(run_path)
+    assert [(change.how, [number for number, _ in change.rounds]) for change in found][:4] == [
+        *[("solved at last", [0, 1, 2])] * 3,
+        ("lost again", [0, 1, 2]),
+    ]
+    assert {change.how for change in found} == set(EACH)
+    assert {row["mode"] for change in found for _, row in change.rounds} == {"greedy"}
+    _, page = page_of(run_path)
+    for words in ("solved at last math", "before self-play, greedy", "after round 2, greedy", "What is 5 + 1?"):
+        assert words in page.words, words
+    (run_path / "stages/evaluation_1/rollouts.parquet").unlink()
+    assert changed_problems(run_path)[0].rounds[-1][0] == 2
+    (run_path / "stages/evaluation_2/rollouts.parquet").unlink()
+    assert changed_problems(run_path) == []
+
+
+def test_samples_are_marked_by_the_verdicts_that_they_have(fake_run: MAKE) -> None:
+    _, page = page_of(fake_run())
+    marks = [
+        (attributes["class"] or "").split()
+        for tag, attributes in page.tags
+        if tag == "details" and "class" in attributes
+    ]
+    samples = [mark[1:] for mark in marks if mark[0] == "sample"]
+    assert len(samples) == 24
+    assert {name for mark in samples for name in mark} == {"passed", "failed", "unchecked"}
+    assert any("failed" not in mark for mark in samples)
 
 
 def test_alarms_are_said_and_stay_text(fake_run: MAKE) -> None:
@@ -168,7 +230,6 @@ def assert_harmless(page: Page) -> None:
     assert [attributes.get("type") for tag, attributes in page.tags if tag == "script"] == [
         "application/json",
         None,
-        None,
     ]
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
 
@@ -187,11 +248,10 @@ def test_hostile_text_stays_text(fake_run: MAKE) -> None:
     assert_harmless(page)
     assert "alert(1)" in page.words
     assert "{{ 7*7 }}" in page.words, "text is data, never a template"
-    ours = content.replace(page.scripts[1], "")
-    assert "\u202e" not in ours
-    assert "\x1b" not in ours
+    assert "\u202e" not in content
+    assert "\x1b" not in content
     assert "⟨U+202E⟩gnp.exe" in page.words
-    assert "<script>alert" not in ours.lower()
+    assert "<script>alert" not in content.lower()
 
 
 def test_tests_of_functions_are_shown_as_calls(fake_run: MAKE) -> None:
@@ -247,7 +307,7 @@ def test_em_figures_of_an_unfinished_run_come_from_the_manifests(fake_run: MAKE)
         write_json(run_path / "stages" / name / "manifest.json", {"stage": name, "seconds": 1.0, "counts": counts})
     _, page = page_of(run_path)
     assert "38.250" in page.words
-    assert set(json.loads(page.scripts[0])) == {"em-nll"}
+    assert set(json.loads(page.scripts[0])) == {"em-nll", "train-supervised"}
 
 
 def test_rounds_that_draw_all_rollouts_first_have_a_reward_each(fake_run: MAKE) -> None:
