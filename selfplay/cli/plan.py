@@ -15,7 +15,7 @@ def plan(
     recipe: RecipeFile,
     overrides: Overrides = None,
     gpus: Annotated[str | None, typer.Option(help="GPUs and the GiB or the name of each: 8x80, 1x24, 8xH100.")] = None,
-    nodes: Annotated[str | None, typer.Option(help="Nodes, GPUs of each and their GiB: 1x8x80.")] = None,
+    nodes: Annotated[str | None, typer.Option(help="Nodes, GPUs of each and their GiB: 2x8x80.")] = None,
     rates: Annotated[
         Path | None, typer.Option(help="YAML with your own rates and shares (docs/how-to/plan.md).")
     ] = None,
@@ -24,6 +24,8 @@ def plan(
         bool, typer.Option("--note", help="Write what was found into the recipe's opening comment.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+    slurm: Annotated[Path | None, typer.Option(help="Write a SLURM script that runs the recipe on the nodes.")] = None,
+    kuberay: Annotated[Path | None, typer.Option(help="Write KubeRay manifests that run the recipe on them.")] = None,
 ) -> None:
     """Plan a recipe: memory of each GPU, disk, tokens and hours, from the models' configurations alone."""
     from selfplay.planning import machine as machines
@@ -36,7 +38,14 @@ def plan(
             "plan: say for which machine, by --gpus 8x80 or --nodes 1x8x80; `selfplay check` is for this one"
         )
     machine = machines.named(gpus) if gpus is not None else machines.of_nodes(str(nodes))
-    found = outlook(load_recipe_file(recipe, overrides), machine, read_rates(rates), seeds)
+    loaded = load_recipe_file(recipe, overrides)
+    asked = slurm or kuberay
+    if machine.nodes > 1 and loaded.compute.executor == "local" and asked is None:
+        raise UserError(
+            "compute.executor: is local, which uses the GPUs of one machine; set it to ray for several, or "
+            "plan by --gpus"
+        )
+    found = outlook(loaded, machine, read_rates(rates), seeds)
     if as_json:
         import json
 
@@ -52,3 +61,11 @@ def plan(
         from selfplay.planning.view import note_of, write_note
 
         write_note(recipe, note_of(found, gpus or str(nodes).partition("x")[2], seeds))
+    if asked is not None:
+        from selfplay.planning import cluster_files
+        from selfplay.run.files import write_text
+
+        if slurm is not None:
+            write_text(slurm, cluster_files.slurm_script(loaded, recipe, overrides or [], machine, slurm))
+        if kuberay is not None:
+            write_text(kuberay, cluster_files.kuberay_manifests(loaded, machine))

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.process.child import Child
 from sandbox.process.inside import read_frame, take_channel, write_frame
+
+
+class WorkerChild(Protocol):
+    """A worker's process as its owner tells and hears it, wherever it is."""
+
+    def send(self, value: Any) -> None:
+        """Tells it an object. Raises ChildGone."""
+
+    def receive(self, until: float | None = None) -> Any:
+        """The next object that it tells, if that comes by then. Raises TimeoutError or ChildGone."""
+
+    def end(self, grace_s: float = 0.0) -> int:
+        """Ends it once it had that time to end by itself; its exit code, or minus a signal."""
 
 
 class ObjectChild(Child):

@@ -1,9 +1,10 @@
 """Where the processes of one group find each other: nowhere that another machine, or another user, could reach.
 
-All processes of a run are on one machine. Those of a training meet in a file of the workers' private folder, so that
-nothing listens at all but what Gloo or NCCL open on the loopback for their data. A library that brings its own meeting
-place, as vLLM does for its ranks, has it on the loopback: torch's server would listen on every interface, whatever
-address it is given, and it asks nobody who they are.
+Processes of a run on one machine meet for a training in a file of the workers' private folder, so that nothing listens
+at all but what Gloo or NCCL open on the loopback for their data. Those of a run over several machines meet at a port of
+the first rank's node, which listens at the address alone by which the cluster knows that node. A library that brings
+its own meeting place, as vLLM does for its ranks, has it on the loopback: torch's server would listen on every
+interface, whatever address it is given, and it asks nobody who they are.
 """
 
 from __future__ import annotations
@@ -25,9 +26,25 @@ class Meeting:
     """Where and for how long the ranks of one group wait for each other."""
 
     file: str
-    """In a folder that is private to the user; no group has met there before."""
+    """In a folder that is private to the user; no group has met there before. Empty where there is a port."""
     timeout_s: float
     """Longest wait of one rank for the others."""
+    host: str = ""
+    """The address of the first rank's node; empty for a group on one machine."""
+    port: int = 0
+    """Where the first rank listens there; see `open_port`."""
+
+
+_opened: dict[int, socket.socket] = {}
+"""Listening sockets of this process by port, until a group meets there."""
+
+
+def open_port(host: str) -> int:
+    """Listens at an address of this machine for the group that is to meet here, and returns the port."""
+    listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    port = int(listener.getsockname()[1])
+    _opened[port] = listener
+    return port
 
 
 def join_group(meeting: Meeting, rank: int, world: int) -> None:
@@ -38,8 +55,20 @@ def join_group(meeting: Meeting, rank: int, world: int) -> None:
     values = (rank, 0 if cuda else rank, world, world)
     os.environ.update(dict(zip(_VARIABLES, map(str, values), strict=True)))
     timeout = datetime.timedelta(seconds=meeting.timeout_s)
-    store = dist.FileStore(meeting.file, world)
+    store = _store_at(meeting, rank, world, timeout) if meeting.host else dist.FileStore(meeting.file, world)
     dist.init_process_group("nccl" if cuda else "gloo", store=store, rank=rank, world_size=world, timeout=timeout)
+
+
+def _store_at(meeting: Meeting, rank: int, world: int, timeout: datetime.timedelta) -> Any:
+    """Torch's store at the first rank's port."""
+    from torch.distributed import TCPStore
+
+    if rank:
+        return TCPStore(meeting.host, meeting.port, world, is_master=False, timeout=timeout)
+    # The store takes the descriptor over, and closes it; of itself it would listen at every address.
+    descriptor = _opened.pop(meeting.port).detach()
+    given: dict[str, Any] = {"master_listen_fd": descriptor, "use_libuv": False, "wait_for_workers": False}
+    return TCPStore(meeting.host, meeting.port, world, is_master=True, timeout=timeout, **given)
 
 
 def leave_group() -> None:

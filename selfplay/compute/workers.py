@@ -10,13 +10,13 @@ import select
 import tempfile
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sandbox.process.child import ChildGone
-from selfplay.compute.objects import ObjectChild
+from selfplay.compute.objects import ObjectChild, WorkerChild
 from selfplay.compute.rendezvous import LOOPBACK, Meeting
 from selfplay.compute.system_errors import RUN, lost_worker_sentence
 from selfplay.compute.worker_main import JobFault, import_libraries, run_rank
@@ -60,21 +60,45 @@ class WorkerError(RunStopped):
     """A worker process failed; the message carries its reason."""
 
 
+class Calls:
+    """Calls by number, taken one by one; those that are given back are taken first."""
+
+    def __init__(self, calls: Iterable[_Call]) -> None:
+        self._fresh = enumerate(calls)
+        self._lost: Counter[int] = Counter()
+        self.given_back: deque[tuple[int, _Call]] = deque()
+
+    def take(self) -> tuple[int, _Call] | None:
+        """The next one; None where none is left."""
+        return self.given_back.popleft() if self.given_back else next(self._fresh, None)
+
+    def give_back(self, taken: tuple[int, _Call]) -> int:
+        """Takes one back that was not done; how often that was so of it."""
+        self.given_back.append(taken)
+        self._lost[taken[0]] += 1
+        return self._lost[taken[0]]
+
+
 class Workers:
     """A fixed number of processes that run functions by reference; they start when there is something to do.
 
     What their libraries print goes to `log`. Time spent waiting for them is the run's model time: `busy_seconds`.
     """
 
+    shared: Path | None = None
+    """The folder for files that pass between the workers and their owner; None takes any."""
+
     def __init__(self, count: int, threads: int, device: str, log: Path, gpus_each: int = 1) -> None:
         self.count = count
         self.device = device
         self.busy_seconds = 0.0
+        self.note: Callable[[str], None] = _not_noted
+        """Hears what a person should know while the workers work."""
         self._threads = threads
         self._log = log
         self._gpus_each = gpus_each
         self._children: list[ObjectChild] = []
-        self._starting: list[ObjectChild] = []
+        self._starting: list[WorkerChild] = []
         """Those whose answers to what `start` asked are awaited, in their order."""
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._groups = itertools.count()
@@ -142,6 +166,7 @@ class Workers:
         job: Job,
         on_tick: OnTick | None = None,
         timeout_s: float = RANK_TIMEOUT_S,
+        before_again: Callable[[], None] | None = None,
     ) -> Done:
         """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
 
@@ -150,6 +175,7 @@ class Workers:
             job: the same for all ranks.
             on_tick: called now and then.
             timeout_s: longest wait of one rank for the others.
+            before_again: called before the function begins again, where the workers can lose one and go on.
 
         Raises:
             WorkerError: a rank failed; the workers are stopped.
@@ -180,20 +206,20 @@ class Workers:
         try:
             with self._busy():
                 self.wait_until_ready()
-            left, idle = enumerate(calls), deque(self._begun())
-            busy: dict[ObjectChild, int] = {}
+            left, idle = Calls(calls), deque[WorkerChild](self._begun())
+            busy: dict[WorkerChild, tuple[int, _Call]] = {}
             found: list[tuple[int, Any]] = []
             while True:
-                for index, call in itertools.islice(left, len(idle)):
-                    busy[idle[0]] = index
-                    self._ask(idle.popleft(), call)
+                while idle and (taken := left.take()) is not None:
+                    busy[idle[0]] = taken
+                    self._ask(idle.popleft(), taken[1])
                 yield from found
                 if ticks and not found:
                     yield -1, None
-                if not busy:
+                if not busy and not left.given_back:
                     return
                 with self._busy():
-                    found = self._heard(busy, idle)
+                    found = self._heard(busy, idle, left)
                 if on_tick is not None:
                     on_tick()
         except BaseException:
@@ -204,32 +230,38 @@ class Workers:
             self._user = None
             self._lock.release()
 
-    def _heard(self, busy: dict[ObjectChild, int], idle: deque[ObjectChild]) -> list[tuple[int, Any]]:
+    def _heard(
+        self, busy: dict[WorkerChild, tuple[int, _Call]], idle: deque[WorkerChild], left: Calls
+    ) -> list[tuple[int, Any]]:
         """The answers that are there within a while; who gave one is idle."""
         answers = []
-        for child in _heard_from(busy):
+        for child in self._ready(busy):
             with contextlib.suppress(TimeoutError):
                 found = self._answer(child, time.monotonic())
                 if isinstance(found, JobFault):
                     raise WorkerError(found.sentence)
-                answers.append((busy.pop(child), found))
+                answers.append((busy.pop(child)[0], found))
                 idle.append(child)
         return answers
 
-    def _ask(self, child: ObjectChild, call: _Call) -> None:
+    def _ready(self, busy: Collection[WorkerChild]) -> Sequence[WorkerChild]:
+        """Those that have said something or have ended, once one has or a while is over."""
+        return _heard_from(child for child in self._children if child in busy)
+
+    def _ask(self, child: WorkerChild, call: _Call) -> None:
         try:
             child.send(call)
         except ChildGone as error:
             raise self._lost(child) from error
 
-    def _answer(self, child: ObjectChild, until: float | None) -> Any:
+    def _answer(self, child: WorkerChild, until: float | None) -> Any:
         """Raises TimeoutError where it is not there whole, and WorkerError where none will come."""
         try:
             return child.receive(until)
         except ChildGone as error:
             raise self._lost(child) from error
 
-    def _lost(self, child: ObjectChild) -> WorkerError:
+    def _lost(self, child: WorkerChild) -> WorkerError:
         return WorkerError(lost_worker_sentence(child.end(_END_S)))
 
     @contextlib.contextmanager
@@ -241,7 +273,7 @@ class Workers:
         finally:
             self.busy_seconds += time.monotonic() - started
 
-    def _begun(self) -> list[ObjectChild]:
+    def _begun(self) -> Sequence[WorkerChild]:
         """The processes, which are started if need be."""
         if not self._children:
             self._folder = tempfile.TemporaryDirectory(prefix="selfplay-workers-")
@@ -255,15 +287,19 @@ class Workers:
         return self._children
 
     def _environment(self, ordinal: int, folder: str) -> dict[str, str]:
-        # A worker is ended without notice; what its libraries keep in temporary files goes when the workers end.
-        own = (
-            {"TMPDIR": folder, RUN: str(self._log.parent.absolute()), "OMP_NUM_THREADS": str(self._threads)}
-            | QUIET
-            | LOOPBACK
-        )
         # Workers on a CPU see no GPU, of which a scheduler may have named some: their groups would meet on it.
         gpus = gpus_of(ordinal, self._gpus_each) if self.device == "cuda" else {"CUDA_VISIBLE_DEVICES": ""}
-        return DEFAULTS | os.environ | own | gpus
+        return DEFAULTS | os.environ | own_environment(folder, self._threads, self._log.parent) | gpus
+
+
+def _not_noted(text: str) -> None:
+    """Nobody wants to know."""
+
+
+def own_environment(folder: str, threads: int, run: Path) -> dict[str, str]:
+    """A worker's environment, whatever its owner's says."""
+    # A worker is ended without notice; what its libraries keep in temporary files goes when the workers end.
+    return {"TMPDIR": folder, RUN: str(run.absolute()), "OMP_NUM_THREADS": str(threads)} | QUIET | LOOPBACK
 
 
 def gpus_of(ordinal: int, each: int) -> dict[str, str]:

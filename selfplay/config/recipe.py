@@ -30,13 +30,31 @@ from selfplay.config.tracking import Hooks, Tracking
 from selfplay.config.training import TrainingSettings
 
 
-class ComputeSettings(Section):
-    """The part of this machine that the run may use."""
+class RaySettings(Section):
+    """Workers on the nodes of a Ray cluster."""
 
+    address: str | None = None
+    """Of a cluster that is there: `host:port`, or `auto` for the one that this machine belongs to; none starts one on
+    this machine alone, for the length of the run."""
+    on_loss: Literal["wait", "rest"] = "wait"
+    """A training whose node was lost goes on from its checkpoint: `wait` once there is room for all its ranks, on the
+    nodes that are left or on a new one; `rest` with as many as there is room for, at the same global batch."""
+    patience_s: Annotated[float, Field(ge=1, le=604800)] = 3600.0
+    """Longest wait for room, in seconds, at the start and after a loss; then the run stops, and can go on later."""
+
+
+class ComputeSettings(Section):
+    """The part of this machine, or of a cluster, that the run may use."""
+
+    executor: Literal["local", "ray"] = "local"
+    """Whether the workers are processes of this machine, or on the nodes of a Ray cluster."""
+    ray: RaySettings = RaySettings()
+    """The cluster, where `executor` is `ray`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where models run; `auto` takes CUDA when there is one."""
     workers: Annotated[int, Field(ge=0, le=64)] = 0
-    """Processes that hold models, one a GPU, or one a core on a CPU; 0 takes all there are (4 at most on a CPU)."""
+    """Processes that hold models, one a GPU, or one a core on a CPU; 0 takes all there are (4 at most on a CPU, one for
+    each node of a cluster without GPUs)."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Torch threads of each worker on a CPU."""
     isolate: bool | None = None
@@ -299,6 +317,12 @@ class Recipe(Section):
         if isinstance(self.synthesis.prompts, dict) and set(self.synthesis.prompts) != set(self.domains):
             raise ValueError(
                 f"synthesis.prompts names {sorted(self.synthesis.prompts)}, but the domains are {sorted(self.domains)}"
+            )
+        by_ray = self.compute.executor == "ray"
+        if by_ray and self.compute.ray.on_loss == "rest" and self.training.algorithm == "grpo":
+            raise ValueError(
+                "compute.ray.on_loss is rest, but each rank of grpo draws rollouts of its own, which fewer ranks would "
+                "not draw again; set it to wait"
             )
         unknown = sorted(set(self.synthesis.concepts) - set(self.domains))
         if unknown:

@@ -51,6 +51,11 @@ _SECRET_FIELD = re.compile(
 _FOR_THE_HUB = re.compile(r"(?:.*_)?(?:hub|hf)_?token|token")
 
 
+def names_a_secret(variable: str) -> bool:
+    """Whether an environment variable of that name is taken for a secret."""
+    return _SECRET_VARIABLE.search(variable) is not None
+
+
 def struck(text: str) -> str:
     """The text without what looks like a secret, however it is spelt: plain, `\\uXXXX`, percent or HTML."""
     if not _SPELLINGS.search(text):

@@ -107,7 +107,7 @@ class ShardedEngine:
     def _made(self, missing: Sequence[Shard], sampling: Sampling) -> Iterator[int]:
         """Has the workers make shards; now and then, how many completions were finished since."""
         replicas, told = min(self._workers.count, len(missing)), 0
-        with tempfile.TemporaryDirectory(prefix="selfplay-flow-") as folder:
+        with tempfile.TemporaryDirectory(prefix="selfplay-flow-", dir=self._workers.shared) as folder:
             queue = Path(folder)
             feeder = Feeder(queue, iter(missing), AHEAD * replicas)
             feeder.fill()

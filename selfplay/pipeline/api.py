@@ -106,7 +106,7 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     Raises:
         UserError: what is wrong, in one sentence with its remedy.
     """
-    from selfplay.pipeline.launch import gpu_count
+    from selfplay.pipeline.crew import check_cluster, gpu_count
     from selfplay.pipeline.own import check_hooks
     from selfplay.preflight import recipe as preflight
     from selfplay.preflight.fit import fits_here
@@ -118,7 +118,8 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     own = load_recipe(recipe, overrides)
     check_trackers(own.tracking)
     # What needs no library of models comes first, since these take seconds to load.
-    findings = check_hooks(own) + check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)
+    there = check_cluster(own.compute, own.engine.ranks)
+    findings = there + check_hooks(own) + check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)
     check_engine(own.engine)
     findings = preflight.check_models(own) + findings
     preflight.check_trainer_arguments(own, own.compute.workers or 1)
@@ -126,7 +127,9 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     # The number of GPUs may be another one than the recipe asks for, which `run` tells of.
     gpus = gpu_count()
     count = own.compute.workers or max(gpus // own.engine.ranks, 1)
-    findings += fits_here(own, gpus, count, Path("runs") / own.name)
+    # On a cluster, which may be unlike this machine, workers look for themselves when the run begins.
+    if own.compute.executor == "local" or own.compute.ray.address is None:
+        findings += fits_here(own, gpus, count, Path("runs") / own.name)
     findings += preflight.check_endpoints(preflight.annotators(own)) + preflight.check_sandbox(own)
     findings += preflight.check_endpoints(preflight.teachers(own))
     if own.synthesises:

@@ -17,8 +17,8 @@ from selfplay.engines.sharded import ShardedEngine
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.evaluation.figures import Row
 from selfplay.evaluation.measuring import measured_problems
-from selfplay.evaluation.suites_of_run import SuiteJudging, judge_of
-from selfplay.pipeline.launch import workers_and_device
+from selfplay.evaluation.suites_of_run import SuiteJudging
+from selfplay.pipeline.crew import crew_of
 from selfplay.pipeline.policies import MeasuredModel, ModelUnknown, find_models
 from selfplay.preflight.recipe import PreflightError, check_sandbox
 from selfplay.preflight.vllm import EngineMissing, check_engine
@@ -49,15 +49,20 @@ def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], setting
         UserError: what is wrong, or what stopped it; finished work is kept.
     """
     check_sandbox(SuiteJudging({suite.name: suite.solving for suite in suites}, settings.sandbox))
-    count, device = workers_and_device(settings.compute, settings.engine.ranks)
-    with EvaluationFolder.open(out) as folder, _workers(settings, out, count, device) as workers:
+    with (
+        crew_of(settings.compute, settings.engine.ranks) as crew,
+        EvaluationFolder.open(out) as folder,
+        crew.workers(out) as workers,
+    ):
         # First without models: to look at those, workers load their libraries.
         folder.claim(settings.deciding(), {}, suites, versions())
         models = find_models(given, options, NamedModels(out / "store"), lambda ref: _has_template(workers, ref))
         _check(models, settings, workers)
         known = {one.label: {"identity": one.identity, "round": one.round, "best": one.best} for one in models}
         folder.claim(settings.deciding(), known, suites, versions())
-        with Progress() as progress, judge_of(suites, settings.sandbox, out / "store") as judge:
+        judging = SuiteJudging({suite.name: suite.solving for suite in suites}, settings.sandbox)
+        with Progress() as progress, crew.judge(judging, out) as judge:
+            workers.note = progress.note
             _measure(folder, models, suites, settings, workers, judge, progress)
         return folder.write_figures(settings.bootstrap)
 
@@ -109,15 +114,6 @@ def _engine(model: ModelRef | OpenAIEngine, settings: Measurement, workers: Work
 
 def _no_local_model(model: LocalEngine) -> ShardedEngine:
     raise AssertionError(f"{model.name} is at an endpoint")
-
-
-@contextlib.contextmanager
-def _workers(settings: Measurement, out: Path, count: int, device: str) -> Iterator[Workers]:
-    workers = Workers(count, settings.compute.threads, device, out / "workers.log", settings.engine.ranks)
-    try:
-        yield workers
-    finally:
-        workers.stop()
 
 
 def _check(models: Sequence[MeasuredModel], settings: Measurement, workers: Workers) -> None:

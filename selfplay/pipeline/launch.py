@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from typing import Any
 from selfplay.compute.clock import Clock
 from selfplay.compute.workers import Workers
 from selfplay.config.annotation import LocalEngine
-from selfplay.config.errors import UserError
-from selfplay.config.recipe import ComputeSettings, Recipe
+from selfplay.config.recipe import Recipe
 from selfplay.export.model import push_best
+from selfplay.pipeline.crew import crew_of
 from selfplay.pipeline.extension import Extension
 from selfplay.pipeline.listener import RunListener
 from selfplay.pipeline.main_loop import run_pipeline
@@ -34,7 +34,6 @@ from selfplay.preflight.recipe import (
 )
 from selfplay.preflight.rewards import check_rewards
 from selfplay.report.page import write_report
-from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import RunDirectory
 from selfplay.run.files import RunError
 from selfplay.run.plan import Kind
@@ -48,9 +47,6 @@ from selfplay.watching.terminal import Progress
 PREFLIGHT_PROBLEMS = 20
 """Problems of a domain and split that `selfplay run` checks before it starts; `selfplay check` takes all."""
 
-MOST_CPU_WORKERS = 4
-_GPU_FILES = (Path("/dev/nvidia0"), Path("/dev/nvidiactl"), Path("/dev/kfd"))
-
 
 def launch(
     recipe: Recipe, run_path: Path, reuse: Path | None = None, until: str | None = None
@@ -62,7 +58,7 @@ def launch(
             process runs the directory.
         PreflightError: rewards that would spoil the run, or an endpoint that cannot do what it must.
         AnnotationStopped: an endpoint is out of reach, or a budget is spent.
-        NoDevice: the recipe asks for a device that is not there.
+        NoDevice, NoRoom: the recipe asks for a device, or a cluster, that is not there.
         WorkerError: a worker failed.
         NothingToLearn: no prompt survived.
         HookMissing, HookFailed: code of the recipe's own cannot be had, or raised.
@@ -79,14 +75,21 @@ def launch(
     check_trackers(recipe.tracking)
     check_hooks(recipe)
     callers = Callers(load_callbacks(recipe.hooks), table)
-    count, device = workers_and_device(recipe.compute, recipe.engine.ranks)
-    with RunDirectory.open(run_path, recipe, reuse) as run, _workers(run, count, device) as workers:
+    with (
+        crew_of(recipe.compute, recipe.engine.ranks) as crew,
+        RunDirectory.open(run_path, recipe, reuse) as run,
+        crew.workers(run.path) as workers,
+    ):
         extension = Extension(run, table)
         clock = Clock(run_path / "clock.json", workers)
         if not is_finished(run, table) or extension.again:
             if uses_workers(recipe, table, until):
-                demand_room(recipe, device, count, run_path)
-                workers.start(functools.partial(check_all_but_rewards, recipe, count))
+                if crew.session is None:
+                    demand_room(recipe, crew.device, crew.count, run_path)
+                    workers.start(functools.partial(check_all_but_rewards, recipe, crew.count))
+                else:
+                    each = math.ceil(crew.count / len(crew.session.nodes()))
+                    workers.start(functools.partial(check_on_node, recipe, crew.device, crew.count, each, run_path))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
             check_pool(recipe)
             check_suites(recipe)
@@ -102,9 +105,9 @@ def launch(
         run.claim(plan.stages)
         callers.run_begins(run_path)
         with (
-            Progress() as progress,
+            _noted(workers) as progress,
             Tracker(run_path, recipe, progress.note, plan) as tracker,
-            _judge(recipe, run) as judge,
+            crew.judge(recipe, run.path) as judge,
         ):
             with RunListener(run, plan, progress, tracker) as listener:
                 try:
@@ -128,52 +131,26 @@ def uses_workers(recipe: Recipe, table: Mapping[str, StageSpec], until: str | No
     return bool({spec.kind for spec in wanted} - elsewhere) or any(isinstance(one, LocalEngine) for one in engines)
 
 
-@contextlib.contextmanager
-def _workers(run: RunDirectory, count: int, device: str) -> Iterator[Workers]:
-    compute, ranks = run.recipe.compute, run.recipe.engine.ranks
-    workers = Workers(count, compute.threads, device, run.path / "workers.log", ranks)
-    try:
-        yield workers
-    finally:
-        workers.stop()
+def check_on_node(recipe: Recipe, device: str, count: int, each: int, run: Path) -> None:
+    """For a worker of a cluster to do: what else is checked on the one machine of a run.
 
-
-@contextlib.contextmanager
-def _judge(recipe: Recipe, run: RunDirectory) -> Iterator[Judge]:
-    judge = Judge(recipe, run.store_folder)
-    try:
-        yield judge
-    finally:
-        judge.close()
-
-
-class NoDevice(UserError):
-    """The recipe asks for a device that this machine lacks."""
-
-
-def gpu_count() -> int:
-    """Number of GPUs that torch can use; 0 without loading torch where there is no device file."""
-    if not any(file.exists() for file in _GPU_FILES):
-        return 0
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
-
-
-def workers_and_device(compute: ComputeSettings, gpus_each: int = 1) -> tuple[int, str]:
-    """The number of workers and their device, where each worker needs so many GPUs.
+    Args:
+        recipe: the run.
+        device: `cpu` or `cuda`.
+        count: workers of the run.
+        each: most workers of one node.
+        run: the run directory.
 
     Raises:
-        NoDevice: CUDA is asked for and there is none, or there are too few GPUs for the workers.
+        DoesNotFit: see `demand_room`; and what `check_all_but_rewards` raises.
     """
-    gpus = 0 if compute.device == "cpu" else gpu_count()
-    if compute.device == "cuda" and not gpus:
-        raise NoDevice("compute.device is cuda, but torch sees no GPU here; set compute.device=cpu")
-    if gpus:
-        if max(compute.workers, 1) * gpus_each > gpus:
-            each = "one" if gpus_each == 1 else f"{gpus_each} (see engine.args)"
-            raise NoDevice(
-                f"compute.workers is {compute.workers or 1}, but torch sees {gpus} GPUs; a worker needs {each}"
-            )
-        return compute.workers or gpus // gpus_each, "cuda"
-    return compute.workers or min(MOST_CPU_WORKERS, os.cpu_count() or 1), "cpu"
+    demand_room(recipe, device, each, run)
+    check_all_but_rewards(recipe, count)
+
+
+@contextlib.contextmanager
+def _noted(workers: Workers) -> Iterator[Progress]:
+    """Shows the progress of a run, and what its workers note."""
+    with Progress() as progress:
+        workers.note = progress.note
+        yield progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfplay.config.errors import UserError
@@ -36,6 +36,8 @@ class Machine:
     """Memory of the host; None where it is not known."""
     disk_bytes: int | None = None
     """Free space where the run will lie; None where it is not known."""
+    nodes: int = 1
+    """Machines among which the devices are shared evenly."""
 
     @property
     def device(self) -> str:
@@ -50,7 +52,8 @@ class Machine:
     def __str__(self) -> str:
         if self.device == "cpu":
             return f"{self.devices} processes on a CPU with {(self.host_bytes or 0) / GIB:.0f} GiB"
-        return f"{self.devices} x {self.device_bytes / GIB:.0f} GiB ({self.card.name})"
+        over = f" on {self.nodes} nodes" if self.nodes > 1 else ""
+        return f"{self.devices} x {self.device_bytes / GIB:.0f} GiB ({self.card.name}){over}"
 
 
 def named(text: str) -> Machine:
@@ -71,20 +74,19 @@ def named(text: str) -> Machine:
 
 
 def of_nodes(text: str) -> Machine:
-    """The machine that `1x8x80` means: nodes, GPUs of each, and their GiB.
+    """The machines that `2x8x80` means: nodes, GPUs of each, and their GiB.
 
     Raises:
-        UnknownMachine: it means none, or several nodes, over which no run is spread.
+        UnknownMachine: it means none.
     """
     nodes, _, gpus = text.partition("x")
-    if "x" not in gpus or not _number(nodes):
-        raise UnknownMachine(f"--nodes {text[:40]}: is no number of nodes, GPUs and GiB, such as 1x8x80")
-    if _number(nodes) != 1:
-        raise UnknownMachine(
-            f"--nodes {text[:40]}: a run uses the GPUs of one machine; plan it with --gpus {gpus[:20]}, or split its "
-            "work over runs"
-        )
-    return named(gpus)
+    count = _number(nodes)
+    if "x" not in gpus or not count:
+        raise UnknownMachine(f"--nodes {text[:40]}: is no number of nodes, GPUs and GiB, such as 2x8x80")
+    one = named(gpus)
+    if one.devices * count > MOST_GPUS:
+        raise UnknownMachine(f"--nodes {text[:40]}: is more than {MOST_GPUS} GPUs")
+    return replace(one, devices=one.devices * count, nodes=count)
 
 
 def here(device: str, workers: int, gpus_each: int, folder: Path) -> Machine:

@@ -89,7 +89,9 @@ def _windows(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
 
 
 def _spread(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
-    yield from ((f"{field}={n}", "engine.supervision={}") for n in (2, 4, 8) if n <= plan.machine.devices)
+    yield from (
+        (f"{field}={n}", "engine.supervision={}") for n in (2, 4, 8) if n <= plan.machine.devices // plan.machine.nodes
+    )
 
 
 def _adapted(plan: Outlook, field: str, value: Any) -> Iterator[Change]:

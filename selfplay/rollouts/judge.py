@@ -56,15 +56,19 @@ class Judge:
     def judge(self, items: Sequence[Item], on_progress: Callable[[int], None] | None = None) -> list[Verdict]:
         """One verdict an item, in order. Verdicts that could not be reached are not kept: they are tried again."""
         keys, known = self.look_up(items)
-        for domain, verifier in self.verifiers.items():
+        for domain in self.verifiers:
             missing = {k: item for k, item in zip(keys, items, strict=True) if item[0] == domain and k not in known}
-            fresh = verifier.verify_many([(task, completion) for _, task, completion in missing.values()])
+            fresh = self._reached(domain, [(task, completion) for _, task, completion in missing.values()])
             found = dict(zip(missing, fresh, strict=True))
             self.keep(found)
             known |= found
         if on_progress is not None:
             on_progress(len(items))
         return [known[key] for key in keys]
+
+    def _reached(self, domain: str, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        """Verdicts that the store does not have, in order."""
+        return self.verifiers[domain].verify_many(items)
 
     def look_up(self, items: Sequence[Item]) -> tuple[list[str], dict[str, Verdict]]:
         """The key of each item, and the verdicts that are known, by key."""

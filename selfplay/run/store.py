@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,8 +14,19 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from selfplay.run.place import inside
 from selfplay.run.tables import DAMAGED, UNREADABLE, RecordError, write_arrow
 from verifiers.untrusted.files import demand_file
+
+HOST = "SELFPLAY_HOST"
+"""Names in the environment of a worker on a cluster the host that it is on."""
+
+
+def folder_of_host(store: Path) -> Path:
+    """Where this process keeps its verdicts: on a cluster each host has a folder of its own, since SQLite's write-ahead
+    log takes all its users to be on one machine."""
+    host = os.environ.get(HOST)
+    return inside(store, "hosts", host) if host else store
 
 
 def content_key(*parts: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -132,17 +133,23 @@ class Context:
 
         On a CPU several small models train side by side, one a worker; otherwise each takes all workers together.
         """
-        missing = [training for training in trainings if not (stage.folder / training.name).exists()]
-        calls = [(training, self._placement(stage, training.name)) for training in missing]
         whole = self.recipe.compute.sharding == "none"
         side_by_side = len(trainings) > 1 and self.workers.device == "cpu" and whole
+        missing = [training for training in trainings if not (stage.folder / training.name).exists()]
+        calls = [(training, self._placement(stage, training.name, side_by_side)) for training in missing]
         logs = [place.work / "log.jsonl" for _, place in calls]
         follow = TrainingLogs(stage, logs, missing, self.listener, side_by_side)
         if side_by_side:
             results = self.workers.map(_call, calls, follow)
         else:
             results = [
-                self.workers.together(_call, call, follow, call[0].job.args.get("ddp_timeout", RANK_TIMEOUT_S))
+                self.workers.together(
+                    _call,
+                    call,
+                    follow,
+                    call[0].job.args.get("ddp_timeout", RANK_TIMEOUT_S),
+                    functools.partial(remove_folder, call[1].output),
+                )
                 for call in calls
             ]
         for (training, place), metrics in zip(calls, results, strict=True):
@@ -150,13 +157,14 @@ class Context:
             self._keep(stage, training.name, place)
         return [trained_model(stage.folder / t.name, t.job.model.chat) for t in trainings]
 
-    def _placement(self, stage: Stage, name: str) -> Placement:
+    def _placement(self, stage: Stage, name: str, alone: bool) -> Placement:
         partial = stage.folder / f".{name}.partial"
         remove_folder(partial)
         work = stage.folder / f"{name}-training"
         self._discard_other_worlds(work)
         rounding, sharding = self.recipe.engine.rounding, self.recipe.compute.sharding
-        return Placement(self.workers.device, self.seed(stage.name, name), work, partial, rounding, sharding)
+        ranks, seed = 1 if alone else self.workers.count, self.seed(stage.name, name)
+        return Placement(self.workers.device, seed, work, partial, rounding, sharding, ranks)
 
     def _discard_other_worlds(self, work: Path) -> None:
         """Drops what another number of workers left: their batches were split in another way."""

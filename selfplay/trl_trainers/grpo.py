@@ -18,6 +18,7 @@ from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.run.files import write_json
 from selfplay.run.records import PolicyTask
+from selfplay.run.store import folder_of_host
 from selfplay.run.tables import plain_row, schema_of
 from selfplay.trl_trainers.jobs import GRPOJob, Placement
 from selfplay.trl_trainers.prompt_walk import PromptWalk
@@ -45,7 +46,7 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     network, tokenizer = session.begin(job, place)
     pool = task_set(job, place.work)
     rank = int(os.environ.get("RANK", "0"))
-    verdicts = Judge(job, job.store, workers=1)
+    verdicts = Judge(job, folder_of_host(job.store), workers=1)
     judge = OverlappedJudge(verdicts, job.rule.reward_threads, job.rule.reward_timeout_s)
     log = RolloutLog(place.work / f"rollouts-{rank}.jsonl", rank, tokenizer.eos_token_id)
     reward = VerifiedReward(judge, log, rank, place.seed, job.shuffled, ModeCollapse(verdicts.verifiers))

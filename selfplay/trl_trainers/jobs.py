@@ -29,6 +29,8 @@ class Placement:
     """How float32 weights become those of the engines' format."""
     sharding: Literal["none", "fsdp2"] = "none"
     """Whether each rank holds the whole model, or a part of it."""
+    ranks: int = 0
+    """Ranks that a global batch is meant for; a cluster that has lost nodes may have fewer. 0: as many as there are."""
 
     @property
     def is_sharded(self) -> bool:

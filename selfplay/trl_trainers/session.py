@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,31 @@ def settings_of(kind: str, job: TrainerJob, place: Placement, decided: Mapping[s
 
         shard_on_cpus()
         decided |= ARGUMENTS
-    return arguments.build(kind, job.args, str(place.work), place.seed, place.device, decided)
+    args = same_global_batch(job.args, place.ranks)
+    return arguments.build(kind, args, str(place.work), place.seed, place.device, decided)
+
+
+def same_global_batch(args: Mapping[str, Any], ranks: int) -> dict[str, Any]:
+    """Arguments by which the ranks that there are have the global batch of as many as were meant.
+
+    Args:
+        args: of a trainer of a fixed data set.
+        ranks: the number that was meant; 0 for those that there are.
+
+    Raises:
+        ArgumentsError: the batch cannot be shared out evenly.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if ranks in (0, world):
+        return dict(args)
+    each = args.get("gradient_accumulation_steps", 1)
+    if each * ranks % world:
+        raise arguments.ArgumentsError(
+            f"compute.ray.on_loss: is rest, but {world} ranks cannot share a step of {ranks} ranks with "
+            f"gradient_accumulation_steps {each}; make that a multiple of {world // math.gcd(ranks, world)}, or set "
+            "on_loss to wait"
+        )
+    return dict(args) | {"gradient_accumulation_steps": each * ranks // world}
 
 
 def _network(job: TrainerJob, place: Placement) -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ class InProcess:
     device = "cpu"
     count = 1
     busy_seconds = 0.0
+    shared = None
 
     def __init__(self, *_: Any) -> None:
         self.jobs = 0
@@ -39,5 +40,7 @@ class InProcess:
     def map(self, function: Any, jobs: Any, on_tick: Any = None) -> list[Any]:
         return [done for _, done in self.as_done(function, jobs)]
 
-    def together(self, function: Any, job: Any, on_tick: Any = None, timeout_s: float = 0.0) -> Any:
+    def together(
+        self, function: Any, job: Any, on_tick: Any = None, timeout_s: float = 0.0, before_again: Any = None
+    ) -> Any:
         return function(job)

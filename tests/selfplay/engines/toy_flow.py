@@ -72,6 +72,7 @@ class Interleaved:
     """Workers without processes that all make a step in turn."""
 
     device = "cpu"
+    shared = None
 
     def __init__(self, count: int) -> None:
         self.count = count

@@ -74,7 +74,7 @@ def test_a_file_is_a_recipe() -> None:
 def workers_in_this_process() -> Iterator[None]:
     """Processes of their own would load torch for each run anew; a script of its own has them, below."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("selfplay.pipeline.launch.Workers", InProcess)
+        patch.setattr("selfplay.pipeline.crew.Workers", InProcess)
         yield
 
 

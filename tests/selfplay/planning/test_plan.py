@@ -172,8 +172,10 @@ def test_a_machine_is_named_by_memory_or_card() -> None:
     assert named("2xh100").card.name == "H100"
     assert named("80") == named("1x80")
     assert of_nodes("1x8x80") == named("8x80")
-    with pytest.raises(UnknownMachine, match="a run uses the GPUs of one machine"):
-        of_nodes("2x8x80")
+    two = of_nodes("2x8x80")
+    assert (two.devices, two.nodes, two.device_bytes) == (16, 2, named("8x80").device_bytes)
+    with pytest.raises(UnknownMachine, match="is no number of nodes"):
+        of_nodes("0x8x80")
 
 
 def test_a_machine_without_gpus_refuses_what_it_cannot_have_meant(tmp_path: Path) -> None:
@@ -192,7 +194,7 @@ def test_a_run_is_refused_before_anything_loads(tmp_path: Path, monkeypatch: pyt
 
     started = []
     monkeypatch.setattr(Workers, "start", lambda *_: started.append(1))
-    monkeypatch.setattr("selfplay.pipeline.launch.gpu_count", lambda: 0)
+    monkeypatch.setattr("selfplay.pipeline.crew.gpu_count", lambda: 0)
     monkeypatch.setenv("WANDB_MODE", "offline")
     recipe = load_recipe(CONFIGS / "qwen3-30b-a3b.yaml", ["tracking.wandb.mode=disabled"])
     with pytest.raises(DoesNotFit, match="this machine has no GPU"):

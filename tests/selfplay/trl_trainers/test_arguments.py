@@ -184,3 +184,24 @@ def test_files_that_the_library_opens_are_files(name: str, tmp_path: Path) -> No
     for place in (tmp_path / "fifo", tmp_path, Path("/dev/zero"), tmp_path / "none"):
         with pytest.raises(ArgumentsError, match=rf"training.args.{name}: {place}: cannot be read"):
             check_arguments("sft", {name: str(place)}, "training.args")
+
+
+@pytest.mark.parametrize(
+    ("world", "ranks", "args", "accumulation"),
+    [("2", 0, {}, None), ("2", 2, {}, None), ("1", 3, {}, 3), ("2", 3, {"gradient_accumulation_steps": 4}, 6)],
+)
+def test_fewer_ranks_have_the_global_batch_of_those_that_were_meant(
+    monkeypatch: pytest.MonkeyPatch, world: str, ranks: int, args: dict[str, Any], accumulation: int | None
+) -> None:
+    from selfplay.trl_trainers.session import same_global_batch
+
+    monkeypatch.setenv("WORLD_SIZE", world)
+    assert same_global_batch(args, ranks).get("gradient_accumulation_steps") == accumulation
+
+
+def test_a_batch_that_fewer_ranks_cannot_share_is_refused_with_what_they_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    from selfplay.trl_trainers.session import same_global_batch
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ArgumentsError, match=r"compute.ray.on_loss: is rest, but 2 ranks .* make that a multiple of 2"):
+        same_global_batch({"gradient_accumulation_steps": 1}, 3)
