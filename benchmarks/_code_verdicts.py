@@ -17,6 +17,8 @@ from verifiers.programs.runner import ProgramRunner, limits_for
 ROOT = Path(__file__).resolve().parents[1]
 SECURITY = ROOT / "tests" / "security"
 OURS = "code"
+TIME_S = 15.0
+"""Of a test, for all checkers: some of the right solutions take seconds."""
 MANNERS = {"EvalPlus-like": "evalplus", "LCB-like": "livecodebench"}
 
 
@@ -56,7 +58,8 @@ def _of_rows(data: Path) -> Iterator[CodeCase]:
     for file, group in (("mbpp_func.jsonl", "MBPP functions"), ("mbpp_stdio.jsonl", "MBPP by input and output")):
         for line in (data / file).read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
-            task = Task(row["statement"], tests=tuple(row["tests"]), entry_point=row.get("entry_point"))
+            entry_point = row.get("entry_point")
+            task = Task(row["statement"], tests=tuple(row["tests"]), entry_point=entry_point, time_limit_s=TIME_S)
             yield CodeCase(f"{group}, right", row["task_id"], task, row["solution"], True)
             for number, wrong in enumerate(row["wrong_solutions"]):
                 yield CodeCase(f"{group}, wrong", f"{row['task_id']}/{number}", task, wrong["code"], False)
@@ -73,7 +76,7 @@ def _honest_and_fake() -> Iterator[CodeCase]:
     for one in (*honest_streams.HONEST, *honest_programs.HONEST):
         if one.language == "python" and one.given.isascii() and one.wanted.isascii() and len(one.given) < 1000:
             tests = (Test(one.given.decode(), one.wanted.decode()),)
-            task = Task(one.name, tests=tests, time_limit_s=10.0, comparison="lines")
+            task = Task(one.name, tests=tests, time_limit_s=TIME_S, comparison="lines")
             yield CodeCase("unusual, right", one.name, task, one.source, True)
     for fake in (*fakes_function.FAKES, *fakes_output.FAKES):
         if fake.task.language == "python" and fake.task.checker is None:

@@ -42,21 +42,21 @@ def run() -> dict[str, Any]:
         for step in ("verdicts", "verdicts again"):
             with judge_of([suite], SandboxSettings(workers=1), folder) as judge:
                 judge.verifiers[suite.name].verify(Task("", "1"), "\\boxed{1}")
-                begun = _spent()
+                begun = spent()
                 rows = list(measured_problems(judge, suite, completions))
-                seconds[step] = _spent() - begun
-        begun = _spent()
+                seconds[step] = spent() - begun
+        begun = spent()
         write_table(folder / "table.parquet", MeasuredProblem, rows)
-        seconds["table"] = _spent() - begun
-        begun = _spent()
+        seconds["table"] = spent() - begun
+        begun = spent()
         outcome = outcome_of(folder / "table.parquet")
         figures = suite_rows(suite.name, outcome, 10_000, 0)
-        seconds["figures"] = _spent() - begun
+        seconds["figures"] = spent() - begun
     shown = {step: round(value, 2) for step, value in seconds.items()}
     return {"completions": PROBLEMS * SAMPLES, "passed": round(figures[0]["value"], 3), "seconds": shown}
 
 
-def _spent() -> float:
+def spent() -> float:
     """Processor time so far of this process and those that it has started."""
     own = psutil.Process()
     times = [one.cpu_times() for one in (own, *own.children(recursive=True))]

@@ -33,6 +33,10 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Folder of downloaded files that named suites are read from.")
     ] = None,
+    lock: Annotated[
+        Path | None,
+        typer.Option(help="File that pins suites by commit and content; what it lacks is added, a change is refused."),
+    ] = None,
     fields: Annotated[
         str, typer.Option(help="Columns of your own suites, ours to theirs: problem=question,answer=gold.")
     ] = "",
@@ -75,10 +79,12 @@ def evaluate(
         from selfplay.cli.evaluate_view import figures_view
         from selfplay.pipeline.evaluate import evaluate as measure
         from selfplay.suites.load import load_suite
+        from selfplay.suites.lock import SuiteLock
 
         own: dict[str, Any] = {"fields": _field_map(fields), "verifier": verifier, "subset": subset, "split": split}
         own |= {"unlabelled": unlabelled}
-        loaded = [load_suite(_wanted(one, own), data, limit, incomplete) for one in suites]
+        pins = None if lock is None else SuiteLock(lock)
+        loaded = [load_suite(_wanted(one, own), data, limit, incomplete, pins) for one in suites]
         options = ModelOptions(dtype, prompt_style, rounds, served, api_key_env, revision)  # type: ignore[arg-type]
         rows = measure(model, options, loaded, settings, folder)
     if as_json:

@@ -47,6 +47,7 @@ TracesFile = Annotated[str, Field(min_length=1), Place("file", f"{ROWS} of trace
 PairsFile = Annotated[str, Field(min_length=1), Place("file", f"{ROWS} of pairs")]
 ConceptsFile = Annotated[str, Field(min_length=1), Place("file", "a list of concepts")]
 DownloadsFolder = Annotated[str, Field(min_length=1), Place("folder", "a folder of downloaded files")]
+LockFile = Annotated[str, Field(min_length=1), Place("folder", "a lock of suites, which need not be there yet")]
 RunFolder = Annotated[str, Field(min_length=1), Place("folder", "a run directory")]
 ModelName = Annotated[str, Field(min_length=1), Place("hub", "a folder with a model, or a hub name")]
 SentenceModelName = Annotated[

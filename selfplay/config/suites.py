@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from selfplay.config.places import DataSetName, DownloadsFolder, RowsFile
+from selfplay.config.places import DataSetName, DownloadsFolder, LockFile, RowsFile
 from selfplay.config.rows import TaskField
 from selfplay.config.section import MeasuredSampling, Name, Section
 
@@ -55,6 +55,8 @@ class SuiteEvaluation(Section):
     """Suites of one's own."""
     data: DownloadsFolder | None = None
     """Folder of files that have been downloaded, which named suites are taken from rather than from the hub."""
+    lock: LockFile | None = None
+    """File that pins the suites by commit and content: those that it lacks are added, another content is refused."""
     every: Annotated[int, Field(ge=1)] = 1
     """Rounds from one measurement to the next, from the base on."""
     samples: Annotated[int, Field(ge=1, le=1024)] = 16

@@ -78,7 +78,8 @@ class EvaluationFolder:
             raise self._refusal(changed)
         for what, new in {"models": models, "suites": named}.items():
             old = known.get(what, {})
-            if changed := [one for name in new.keys() & old.keys() for one in differences(old[name], new[name], name)]:
+            both = sorted(new.keys() & old.keys())
+            if changed := [one for name in both for one in differences(_known(old[name]), _known(new[name]), name)]:
                 raise self._refusal(changed)
         content = {
             "version": 1,
@@ -135,10 +136,16 @@ class EvaluationFolder:
         return rows
 
 
+def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a model or a suite all that must stay: the hub may have another commit of the same content."""
+    return {name: value for name, value in facts.items() if name != "revision"}
+
+
 def _facts(suite: Suite) -> dict[str, Any]:
     """A suite as `evaluation.json` has it: by its content, since its source may hold something else one day."""
     return {
         "source": suite.source,
+        "revision": suite.revision,
         "problems": len(suite.problems),
         "content": suite.content,
         "licence": suite.licence,

@@ -22,6 +22,7 @@ from selfplay.run.directory import Stage
 from selfplay.run.store import content_key
 from selfplay.stage.context import Context
 from selfplay.suites.load import Suite, Wanted, load_suite
+from selfplay.suites.lock import SuiteLock
 from verifiers import registry
 from verifiers.answers import AnswerReader, answer_reader
 
@@ -76,7 +77,8 @@ def _loaded(settings_json: str) -> tuple[Suite, ...]:
     settings = SuiteEvaluation.model_validate_json(settings_json)
     data = None if settings.data is None else Path(settings.data)
     wanted: tuple[Wanted, ...] = (*settings.names, *settings.own)
-    return tuple(load_suite(one, data, settings.limit, settings.incomplete) for one in wanted)
+    lock = None if settings.lock is None else SuiteLock(Path(settings.lock))
+    return tuple(load_suite(one, data, settings.limit, settings.incomplete, lock) for one in wanted)
 
 
 def suite_contents(settings: SuiteEvaluation | None) -> str:

@@ -1,7 +1,8 @@
 """The named suites: where each is published, how many problems it has, and under which licence.
 
-No revision is pinned: none could be looked up where this table was written. What is met at the first load is recorded
-by its content in the evaluation, which refuses to go on with another (`selfplay.suites.load`).
+No revision is pinned here: none could be looked up where this table was written. What is met at the first load is
+recorded, by commit and content, in the evaluation, and in a lock where one is named, which both refuse another content
+(`selfplay.suites.lock`).
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class NamedSuite:
     window: tuple[str, str] | None = None
     """First and last day of the contests, both included, as YYYY-MM-DD."""
     files: tuple[str, ...] = ()
-    """Files of the data set, where the `datasets` library reads it by a script only, which it no longer runs."""
+    """Files of the data set, where the `datasets` library reads it by a script only, which it no longer runs. Of a
+    folder with files of these names, too, no others are read."""
     remark: str = ""
     """A difference from how its authors score."""
 
@@ -74,9 +76,10 @@ class NamedSuite:
 _MAA = "problems © MAA; data set without one"
 _LCB = "problems © their contests; CC data set"
 _LCB_FILES = tuple(f"test{number}.jsonl" for number in ("", 2, 3, 4, 5, 6))
+"""Release N has the first N of them: 880 problems in 5, and 1,055 in 6."""
 
 
-def _livecodebench(name: str, problems: int | None, window: tuple[str, str] | None) -> NamedSuite:
+def _livecodebench(name: str, problems: int | None, window: tuple[str, str] | None, release: int = 6) -> NamedSuite:
     return NamedSuite(
         name,
         "livecodebench",
@@ -87,7 +90,7 @@ def _livecodebench(name: str, problems: int | None, window: tuple[str, str] | No
         solving=CONTEST,
         aliases=("code_generation_lite",),
         window=window,
-        files=_LCB_FILES,
+        files=_LCB_FILES[:release],
         remark="values of functions are compared as JSON values, where the authors compare Python objects",
     )
 
@@ -157,8 +160,9 @@ def _suites() -> Iterator[NamedSuite]:
         remark="no examples before the problem; its first assert stands in the prompt",
     )
     yield _livecodebench("livecodebench", None, None)
-    yield _livecodebench("livecodebench-v5", 279, ("2024-08-01", "2025-02-01"))
-    yield _livecodebench("livecodebench-v6", 131, ("2025-02-01", "2025-05-01"))
+    # Release 6 brought problems of v5's last weeks, which nobody counts among the 279.
+    yield _livecodebench("livecodebench-v5", 279, ("2024-08-01", "2025-01-31"), release=5)
+    yield _livecodebench("livecodebench-v6", 131, ("2025-02-01", "2025-04-30"))
 
 
 SUITES: Mapping[str, NamedSuite] = {suite.name: suite for suite in _suites()}

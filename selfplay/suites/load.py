@@ -18,8 +18,9 @@ from selfplay.run.store import content_key
 from selfplay.seeds.row_files import TEXT_FILES, Row, of_texts
 from selfplay.suites.catalogue import SUITES, NamedSuite
 from selfplay.suites.livecodebench import contest_day
+from selfplay.suites.lock import Pin, SuiteLock
 from selfplay.suites.published import id_of, task_of
-from selfplay.suites.rows import SuiteError, hub_files, is_row_file, rows_of_data_set, rows_of_files
+from selfplay.suites.rows import SuiteError, commit_of, hub_files, is_row_file, rows_of_data_set, rows_of_files
 from verifiers.model import Task
 from verifiers.programs.task_rows import TASK_FIELDS, json_value, read_task, task_to_json
 
@@ -41,6 +42,8 @@ class Suite:
     expected: int | None
     """Problems as published; None where nobody says."""
     remark: str
+    revision: str | None = None
+    """The commit on the hub; None for files and folders, and where no hub said it."""
 
     @cached_property
     def content(self) -> str:
@@ -54,7 +57,13 @@ class Suite:
         return "" if self.expected in (None, count) else f"{count} of {self.expected} published problems"
 
 
-def load_suite(wanted: Wanted, data: Path | None, limit: int | None = None, incomplete: bool = False) -> Suite:
+def load_suite(
+    wanted: Wanted,
+    data: Path | None,
+    limit: int | None = None,
+    incomplete: bool = False,
+    lock: SuiteLock | None = None,
+) -> Suite:
     """Loads one suite.
 
     Args:
@@ -62,18 +71,28 @@ def load_suite(wanted: Wanted, data: Path | None, limit: int | None = None, inco
         data: a folder of downloaded files, which named suites are taken from; None takes them from the hub.
         limit: takes only the first so many problems.
         incomplete: whether another number of problems than was published is taken, too.
+        lock: pins; a suite of the hub is loaded at its commit there, and must have its content.
 
     Raises:
-        SuiteError: it is unknown, cannot be loaded, or has bad rows, no problems, or another number of them.
+        SuiteError: it is unknown, cannot be loaded, has bad rows, no problems, or another number of them, or is not
+            what the lock pins.
     """
-    suite = _own(wanted) if isinstance(wanted, UserSuite) else _named(find_suite(wanted), data)
+    suite = _own(wanted, lock) if isinstance(wanted, UserSuite) else _named(find_suite(wanted), data, lock)
     if not suite.problems:
         raise SuiteError(f"{suite.name}: {suite.source} has 0 problems; give another file, split or window of dates")
     if suite.note and not incomplete:
         raise SuiteError(
             f"{suite.name}: {suite.source} has {suite.note}; give the whole suite, or accept that with --incomplete"
         )
+    if lock is not None:
+        lock.check(suite.name, Pin(suite.source, suite.revision, len(suite.problems), suite.content))
     return suite if limit is None else replace(suite, problems=suite.problems[:limit])
+
+
+def _commit(name: str, dataset: str, revision: str | None, lock: SuiteLock | None) -> str | None:
+    """The commit at which a data set of the hub is loaded: that of the lock, else the one that its revision means."""
+    pinned = lock.revision_of(name) if lock is not None else None
+    return pinned or commit_of(dataset, revision)
 
 
 def find_suite(name: str) -> NamedSuite:
@@ -100,18 +119,20 @@ def _is_day(text: str) -> bool:
     return [len(part) for part in parts] == [4, 2, 2] and all(part.isdigit() and part.isascii() for part in parts)
 
 
-def _named(suite: NamedSuite, data: Path | None) -> Suite:
+def _named(suite: NamedSuite, data: Path | None, lock: SuiteLock | None) -> Suite:
+    commit = _commit(suite.name, suite.dataset, suite.revision, lock) if data is None else None
+    revision = commit or suite.revision
     if data is not None:
         files = _files(suite, data)
         source, rows = ", ".join(map(str, files)), rows_of_files(files, suite.form == WINDOWED)
     elif suite.files:
-        files = hub_files(suite.name, suite.dataset, suite.files, suite.revision)
+        files = hub_files(suite.name, suite.dataset, suite.files, revision)
         source, rows = suite.dataset, rows_of_files(files, long=True)
     else:
         source = f"{suite.dataset}@{suite.revision or 'main'}"
-        rows = rows_of_data_set(suite.name, suite.dataset, suite.subset, suite.split, suite.revision, " with --data")
+        rows = rows_of_data_set(suite.name, suite.dataset, suite.subset, suite.split, revision, " with --data")
     problems = tuple(_problems(suite.name, _tasks(suite, rows)))
-    return Suite(suite.name, problems, suite.solving, source, suite.licence, suite.problems, suite.remark)
+    return Suite(suite.name, problems, suite.solving, source, suite.licence, suite.problems, suite.remark, commit)
 
 
 def _files(suite: NamedSuite, data: Path) -> list[Path]:
@@ -126,7 +147,7 @@ def _files(suite: NamedSuite, data: Path) -> list[Path]:
                 return found[:1]
             inside = folder / name
             if inside.is_dir() and (files := sorted(one for one in inside.iterdir() if is_row_file(one))):
-                return files
+                return [one for one in files if one.name in suite.files] or files
     looked = " or ".join(f"{name}.jsonl" for name in dict.fromkeys(names))
     raise SuiteError(f"{suite.name}: --data {data} has no file {looked} (or .json, .parquet, .csv, .tsv); download it")
 
@@ -138,20 +159,23 @@ def _tasks(suite: NamedSuite, rows: Iterable[Row]) -> Iterator[tuple[str, str, T
         yield where, id_of(row, number), task_of(where, suite, row)
 
 
-def _own(settings: UserSuite) -> Suite:
+def _own(settings: UserSuite, lock: SuiteLock | None) -> Suite:
+    commit = None
     if settings.file is not None:
         source, rows = settings.file, rows_of_files([Path(settings.file)])
     else:
         name = str(settings.dataset)
         source = f"{name}@{settings.revision or 'main'}, split {settings.split}"
-        rows = rows_of_data_set(settings.name, name, settings.subset, settings.split, settings.revision)
+        commit = _commit(settings.name, name, settings.revision, lock)
+        revision = commit or settings.revision
+        rows = rows_of_data_set(settings.name, name, settings.subset, settings.split, revision)
     solving = ProblemKind(
         verifier=settings.verifier,
         verifier_params=settings.verifier_params,
         solver_template=settings.solver_template,
     )
     tasks = (_own_task(where, number, row, settings) for number, (where, row) in enumerate(rows))
-    return Suite(settings.name, tuple(_problems(settings.name, tasks)), solving, source, "", None, "")
+    return Suite(settings.name, tuple(_problems(settings.name, tasks)), solving, source, "", None, "", commit)
 
 
 def _own_task(where: str, number: int, row: dict[str, Any], settings: UserSuite) -> tuple[str, str, Task]:

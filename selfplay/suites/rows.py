@@ -7,7 +7,7 @@ from pathlib import Path
 
 from selfplay.config.errors import UserError
 from selfplay.config.places import ROW_FILES
-from selfplay.run.hub import offline_without_hub
+from selfplay.run.hub import PATIENCE_S, offline_without_hub
 from selfplay.seeds.row_files import Row, rows_of_file
 from selfplay.seeds.rows import dataset_rows
 from verifiers.untrusted.files import json_rows
@@ -57,6 +57,21 @@ def rows_of_data_set(
         yield from dataset_rows(name, subset, split, revision, SuiteError)
     except UserError as error:
         raise SuiteError(f"{suite}: {error}{remedy}") from error
+
+
+def commit_of(name: str, revision: str | None) -> str | None:
+    """The commit that a revision of a data set means on the hub now; None for a folder, and where no hub says."""
+    if Path(name).is_dir() or offline_without_hub():
+        return None
+    import httpx
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        found = HfApi().dataset_info(name, revision=revision, timeout=PATIENCE_S).sha
+    except (OSError, HfHubHTTPError, HFValidationError, httpx.HTTPError, ValueError):
+        return None
+    return found or None
 
 
 def hub_files(suite: str, name: str, files: Iterable[str], revision: str | None) -> list[Path]:
