@@ -18,6 +18,7 @@ class Template(StrEnum):
     dpo = "dpo"
     synthesis = "synthesis"
     teacher = "teacher"
+    evaluate = "evaluate"
 
 
 class Dtype(StrEnum):

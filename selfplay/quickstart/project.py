@@ -13,7 +13,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.quickstart import seeds
 from verifiers.untrusted.files import read_bytes
 
-Template = Literal["quickstart", "grpo", "dpo", "synthesis", "teacher"]
+Template = Literal["quickstart", "grpo", "dpo", "synthesis", "teacher", "evaluate"]
 TEMPLATES: tuple[Template, ...] = get_args(Template)
 FOLDER = Path(__file__).parent / "templates"
 RECIPE, PROBLEMS, VERIFIER, SCHEMA = "recipe.yaml", "problems.csv", "my_verifier.py", "recipe.schema.json"
