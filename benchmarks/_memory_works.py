@@ -62,7 +62,7 @@ SIZES = {
     "5M": Shape(_model(256, 4, 4, 2, 768, 4096, False), 8, 64, 192),
     "30M": Shape(_model(512, 8, 8, 4, 1536, 8192, False), 8, 64, 192),
     "135M": Shape(_model(576, 30, 9, 3, 1536, 49152, True), 4, 32, 96),
-    "0.6B": Shape(of_config(KNOWN["Qwen/Qwen3-0.6B"], "0.6B"), 4, 256, 1792),
+    "0.6B": Shape(of_config(KNOWN["Qwen/Qwen3-0.6B"], "0.6B"), 4, 256, 512),
 }
 """The last is for a GPU."""
 DTYPE = {"cpu": "float32", "cuda": "bfloat16"}

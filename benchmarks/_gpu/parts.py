@@ -15,7 +15,8 @@ CALL_S = 480
 """No step is longer than this, so that a call of eight minutes holds each."""
 NO_VLLM = "vLLM is not installed here: pip install 'promptcot[vllm]', or on a CPU `make vllm` and its Python"
 ROLLOUTS = ("transformers", "vllm")
-MEMORY = ("sft", "dpo", "grpo", "generation")
+MEMORY = {"sft": 50, "dpo": 50, "grpo": 90, "generation": 50}
+"""Seconds of each work; GRPO generates twice, token by token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,9 @@ def _grpo(setting: Setting) -> Part:
 
 def _memory(setting: Setting) -> Part:
     works = [(work, size) for size in setting.memory for work in MEMORY]
-    steps = [Step(f"{work}-{size}", _of("_memory_works", work, size, setting.device), 60) for work, size in works]
+    steps = [
+        Step(f"{work}-{size}", _of("_memory_works", work, size, setting.device), MEMORY[work]) for work, size in works
+    ]
     return Part("memory", "Memory: the plan beside measured peaks", tuple(steps), telling.of_memory)
 
 

@@ -221,4 +221,6 @@ def test_it_runs_whole_on_a_cpu(tmp_path: Path) -> None:
         "engines/vllm-float32", "grpo/vllm", "smollm2/transformers", "smollm2/vllm"
     }  # fmt: skip
     assert all(part["table"]["rows"] for name, part in parts.items() if name != "smollm2")
+    whole, shared = (parts["sharding"]["steps"][name]["figures"]["states"] for name in ("none", "fsdp2"))
+    assert shared == pytest.approx(whole / 2, rel=1e-3)
     assert "| sft-5M |" in (tmp_path / "out" / "battery.md").read_text()
