@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from selfplay.compute.clock import Clock
 from selfplay.compute.workers import RANK_TIMEOUT_S, Workers
@@ -27,36 +27,12 @@ from selfplay.run.seeding import derive
 from selfplay.run.store import ShardStore
 from selfplay.stage.open_engine import OpenedEngine, open_engine
 from selfplay.stage.recipe_view import UndeclaredSetting, covers
-from selfplay.tracking.metric_log import Follower
+from selfplay.stage.training_logs import ProgressListener, TrainingLogs
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.training_set import FOLDER as TRAINING_SET
 
 Job = TypeVar("Job", bound=TrainerJob)
-
-
-class ProgressListener(Protocol):
-    """Hears of progress and of metrics."""
-
-    def stage(self, name: str, index: int, total: int, done: bool) -> None:
-        """Stage `index` of `total` begins, or is done already."""
-        ...
-
-    def begin(self, description: str, total: int) -> None:
-        """A piece of work of `total` items begins."""
-        ...
-
-    def advance(self, count: int) -> None:
-        """Some of its items are done."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Something that a person should know at once."""
-        ...
-
-    def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Metrics of a stage."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +114,7 @@ class Context:
         missing = [training for training in trainings if not (stage.folder / training.name).exists()]
         calls = [(training, self._placement(stage, training.name, side_by_side)) for training in missing]
         logs = [place.work / "log.jsonl" for _, place in calls]
-        follow = TrainingLogs(stage, logs, missing, self.listener, side_by_side)
+        follow = TrainingLogs(stage, logs, [training.name for training in missing], self.listener, side_by_side)
         if side_by_side:
             results = self.workers.map(_call, calls, follow)
         else:
@@ -198,51 +174,3 @@ def _call(call: tuple[Training[Any], Placement]) -> dict[str, float]:
         # Weights, gradients and optimiser states must not lie beside the next generation's cache.
         loading.forget_all()
     return result
-
-
-class TrainingLogs:
-    """Follows the log files of running trainings and passes new lines on."""
-
-    def __init__(
-        self,
-        stage: Stage,
-        files: Sequence[Path],
-        trainings: Sequence[Training[Any]],
-        listener: ProgressListener,
-        together: bool,
-    ) -> None:
-        self._stage = stage
-        self._files = list(zip(files, (training.name for training in trainings), strict=True))
-        self._followers = {file: Follower(file) for file in files}
-        for follower in self._followers.values():
-            # What is there already was told in an earlier session.
-            for _ in follower.new():
-                pass
-        self._done = dict.fromkeys(files, 0)
-        self._listener = listener
-        self._begun: set[Path] = set()
-        self._together = together
-
-    def __call__(self) -> None:
-        """Reads what was appended since the last call."""
-        for file, name in self._files:
-            for _, line in self._followers[file].new():
-                self._tell(file, name, line)
-
-    def _tell(self, file: Path, name: str, line: dict[str, Any]) -> None:
-        self._begin(file, name, line["of"])
-        self._listener.advance(max(0, line["step"] - self._done[file]))
-        self._done[file] = line["step"]
-        prefix = f"{name}/" if len(self._files) > 1 else ""
-        self._listener.log(self._stage.name, {prefix + k: v for k, v in line["metrics"].items()}, line["step"])
-
-    def _begin(self, file: Path, name: str, steps: int) -> None:
-        """One bar for trainings side by side, with the steps of all of them."""
-        if self._begun == set(self._side_by_side(file)):
-            return
-        self._begun = set(self._side_by_side(file))
-        names = " and ".join(other for place, other in self._files if place in self._begun)
-        self._listener.begin(f"{self._stage.name}: training {names}", steps * len(self._begun))
-
-    def _side_by_side(self, file: Path) -> list[Path]:
-        return [place for place, _ in self._files] if self._together else [file]

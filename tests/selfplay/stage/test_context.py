@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from selfplay.config.recipe import ComputeSettings, EngineSettings
-from selfplay.stage.context import Context, Training, TrainingLogs
+from selfplay.stage.context import Context
+from selfplay.stage.training_logs import TrainingLogs
+from tests.selfplay.plans import placed as of_stage
 
 
 class Heard:
@@ -31,7 +33,7 @@ def placed(stage: Any, workers: int) -> Any:
     context: Any = Context.__new__(Context)
     context.workers = SimpleNamespace(count=workers, device="cpu")
     context.recipe = SimpleNamespace(seed=0, engine=EngineSettings(), compute=ComputeSettings())
-    return context._placement(stage, "policy")
+    return context._placement(stage, "policy", alone=False)
 
 
 @pytest.fixture
@@ -59,8 +61,7 @@ def test_logs_of_trainings_side_by_side_share_one_bar(tmp_path: Path, stage: Any
     heard_by: Any = Heard()
     files = [tmp_path / "p.jsonl", tmp_path / "q.jsonl"]
     files[0].write_text('{"old": 1}\n')
-    trainings = [Training(name, print, None) for name in ("p", "q")]  # type: ignore[arg-type]
-    follow = TrainingLogs(stage, files, trainings, heard_by, together=True)
+    follow = TrainingLogs(stage, files, ["p", "q"], heard_by, together=True)
     for file, step in ((files[0], 5), (files[1], 3)):
         with file.open("a") as log:
             log.write(json.dumps({"step": step, "of": 10, "metrics": {"loss": 1.0}}) + '\n{"torn')
@@ -74,3 +75,45 @@ def test_logs_of_trainings_side_by_side_share_one_bar(tmp_path: Path, stage: Any
     ]
     follow()
     assert len(heard_by.heard) == 5
+
+
+def log(file: Path, *steps: int, **metrics: float) -> None:
+    with file.open("a") as lines:
+        for step in steps:
+            lines.write(json.dumps({"step": step, "of": 9, "metrics": metrics or {"loss": float(step)}}) + "\n")
+
+
+def test_a_resumed_training_logs_no_step_twice_and_loses_none(tmp_path: Path) -> None:
+    """The session before was killed at step 6, had told of the first four, and left a checkpoint of step 3."""
+    stage: Any = SimpleNamespace(folder=tmp_path / "stages/selfplay_1", name="selfplay_1")
+    stage.folder.mkdir(parents=True)
+    file, run_log = tmp_path / "log.jsonl", tmp_path / "metrics.jsonl"
+    log(file, 1, 2, 3, 4, 5, 6)
+    told = [
+        {"time": 1.0, "stage": "selfplay_1", "step": step, "metrics": {"loss": float(step)}} for step in (1, 2, 3, 4)
+    ]
+    run_log.write_text("".join(json.dumps(of_stage(line)) + "\n" for line in told))
+    heard = Heard()
+    follow = TrainingLogs(stage, [file], ["policy"], heard, together=False)  # type: ignore[arg-type]
+    log(file, 4, 5, 6, 7, 8)
+    log(file, 8, train_runtime=2.0)
+    follow()
+    logged = [(one[2], one[1]) for one in heard.heard if isinstance(one, tuple) and len(one) == 3]
+    assert logged == [*((step, {"loss": float(step)}) for step in (5, 6, 7, 8)), (8, {"train_runtime": 2.0})]
+    assert [one for one in heard.heard if isinstance(one, int)] == [4, 1, 1, 1, 1, 0]
+
+
+def test_a_training_that_starts_anew_is_told_from_its_first_step(tmp_path: Path) -> None:
+    """Another attempt, of other settings, may have come further."""
+    stage: Any = SimpleNamespace(folder=tmp_path / "stages/selfplay_1", name="selfplay_1")
+    stage.folder.mkdir(parents=True)
+    file, run_log = tmp_path / "log.jsonl", tmp_path / "metrics.jsonl"
+    before = [{"time": 1.0, "stage": "selfplay_1", "step": step, "metrics": {"loss": 1.0}} for step in range(50)]
+    run_log.write_text("".join(json.dumps(of_stage(line)) + "\n" for line in before))
+    for sessions, steps in ((1, (1, 2)), (2, (2, 3))):
+        heard = Heard()
+        follow = TrainingLogs(stage, [file], ["policy"], heard, together=False)  # type: ignore[arg-type]
+        log(file, *steps)
+        follow()
+        logged = [one[2] for one in heard.heard if isinstance(one, tuple) and len(one) == 3]
+        assert logged == ([1, 2] if sessions == 1 else [3])
