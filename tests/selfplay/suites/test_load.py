@@ -209,6 +209,6 @@ def test_every_suite_has_what_its_form_needs() -> None:
 
 def test_problems_without_labels_are_taken_where_that_is_said(tmp_path: Path) -> None:
     file = lines(tmp_path / "rows.jsonl", [{"problem": "1 + 1?"}, {"problem": "2 + 2?", "answer": "4"}])
-    with pytest.raises(SuiteError, match="has neither `answer` nor `tests`; .* ask without judging with --unlabelled"):
+    with pytest.raises(SuiteError, match=r"has neither `answer` nor `tests`; .* ask without judging with --unlabelled"):
         load_suite(own(file), None)
     assert [one.task.answer for one in load_suite(own(file, unlabelled=True), None).problems] == [None, "4"]
