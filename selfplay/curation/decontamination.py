@@ -50,8 +50,10 @@ _PLAIN = _Plain()
 
 
 def plain_words(text: str) -> list[str]:
-    """The words of a text without width, case, marks, and what cannot be seen."""
-    return normalize("NFKC", text).casefold().translate(_PLAIN).split()
+    """The words of a text without width, case, marks, accents among them, and what cannot be seen."""
+    apart = normalize("NFKD", text).casefold().translate(_PLAIN)
+    # What is one letter without any mark, as in Hangul, is put together again.
+    return normalize("NFC", apart).split()
 
 
 class LeakIndex:

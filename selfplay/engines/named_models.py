@@ -145,8 +145,13 @@ def _below(field: str, value: Any) -> Iterator[tuple[str, str, str | None]]:
 @functools.cache
 def libraries(engine: str) -> dict[str, str]:
     """Versions of the libraries that decide results under an engine, `transformers` or `vllm`."""
+    return versions_of((*DECIDING, *(["vllm"] if engine == "vllm" else [])))
+
+
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those of some packages that are installed."""
     found = {}
-    for package in (*DECIDING, *(["vllm"] if engine == "vllm" else [])):
+    for package in packages:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -1,11 +1,12 @@
-"""Whatever a stage depends on outside its run: files, the models that its settings name, and versions of libraries."""
+"""Whatever a stage depends on outside its run: files, the models that its settings name, verifiers, and versions of
+libraries."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from selfplay.engines.named_models import NamedModels, demand_same, libraries, named_in
+from selfplay.engines.named_models import NamedModels, demand_same, libraries, named_in, versions_of
 from selfplay.run.directory import RunDirectory
 from selfplay.run.plan import Kind
 from selfplay.run.store import content_key
@@ -13,6 +14,8 @@ from selfplay.stage.spec import StageSpec
 
 WITHOUT_MODELS = (Kind.SEEDS, Kind.OWN)
 """Kinds of stages that no library of models has a part in."""
+CURATING = ("py3langid", "rensa")
+"""Libraries whose versions change what curation keeps: languages, and hashes of near duplicates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,26 @@ class Outside:
     """The models that its settings name: fingerprints by field."""
     versions: dict[str, str]
     """Of the libraries that decide what it computes."""
+    verifiers: dict[str, str]
+    """Fingerprints of those that it judges with, by domain."""
 
     @property
     def key(self) -> str:
         """A hash of all of it."""
-        return content_key(self.files, self.models, self.versions)
+        return content_key(self.files, self.models, self.versions, *([self.verifiers] if self.verifiers else []))
 
 
-def outside(spec: StageSpec, run: RunDirectory) -> Outside:
-    """The world of a stage as it is now."""
-    versions = {} if spec.kind in WITHOUT_MODELS else libraries(run.recipe.engine.kind)
-    return Outside(spec.contents(), models_of(spec, run), versions)
+def outside(spec: StageSpec, run: RunDirectory, verifiers: Mapping[str, str]) -> Outside:
+    """The world of a stage as it is now.
+
+    Args:
+        spec: the stage.
+        run: whose recipe names models.
+        verifiers: fingerprints of those that it may judge with, by domain; none where it may not.
+    """
+    versions = {} if spec.kind in WITHOUT_MODELS else dict(libraries(run.recipe.engine.kind))
+    versions |= versions_of(CURATING) if spec.kind is Kind.CURATION else {}
+    return Outside(spec.contents(), models_of(spec, run), versions, dict(sorted(verifiers.items())))
 
 
 def models_of(spec: StageSpec, run: RunDirectory) -> dict[str, str]:

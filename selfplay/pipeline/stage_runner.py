@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from selfplay.compute.clock import START_UP
 from selfplay.pipeline.masters import demand_inputs, drop_unneeded
@@ -17,7 +17,7 @@ from selfplay.run.files import read_json, remove_folder, write_json
 from selfplay.run.plan import PlannedStage
 from selfplay.run.results import StageResult
 from selfplay.stage.context import Context
-from selfplay.stage.recipe_view import restricted
+from selfplay.stage.recipe_view import covers, restricted
 from selfplay.stage.spec import StageSpec, StageWork, all_sections, stage_key
 
 BEGUN = "begun.json"
@@ -99,7 +99,8 @@ class StageRunner:
         self._end_if_reached(spec.name)
 
     def _do(self, spec: StageSpec, stage: Stage) -> None:
-        world = outside(spec, self.context.run)
+        sections = all_sections(spec, self._table)
+        world = outside(spec, self.context.run, self._verifiers(sections))
         key = self._keys[spec.name] = stage_key(spec, self._settings, world.key, self._keys)
         if self.context.run.take_over(stage, key):
             self.context.listener.note(f"{spec.name}: taken over from the run that --reuse names")
@@ -108,11 +109,14 @@ class StageRunner:
         if _begin(stage, key):
             self.context.listener.note(f"{spec.name}: begins anew, since settings, files, models or libraries changed")
         started = time.monotonic()
-        sections = all_sections(spec, self._table)
         context = self.context.of_stage(restricted(self.context.recipe, spec.name, sections), sections)
         inputs = {name: self.context.run.stage(name) for name in spec.inputs if name in self._keys}
         result = spec.run(StageWork(spec, stage, context, inputs))
         stage.finish(time.monotonic() - started, key, world.key, result, world.models, world.versions)
+
+    def _verifiers(self, sections: Collection[str]) -> dict[str, str]:
+        """What identifies those that a stage with these settings judges with; without `sandbox` it has no judge."""
+        return self.context.judge.fingerprints if covers(sections, "sandbox") else {}
 
     def _end_if_reached(self, name: str) -> None:
         if name == self._until:

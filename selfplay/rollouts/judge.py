@@ -53,6 +53,11 @@ class Judge:
         }
         self._store = VerdictStore(store / "verdicts.sqlite")
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What identifies the verifier of each domain, an edit of its code and versions of its libraries included."""
+        return {domain: _fingerprint(verifier) for domain, verifier in self.verifiers.items()}
+
     def judge(self, items: Sequence[Item], on_progress: Callable[[int], None] | None = None) -> list[Verdict]:
         """One verdict an item, in order. Verdicts that could not be reached are not kept: they are tried again."""
         keys, known = self.look_up(items)
@@ -85,9 +90,7 @@ class Judge:
         domain, task, completion = item
         last = self._last
         if last is None or last[0] != domain or last[1] is not task:
-            verifier = self.verifiers[domain]
-            # Verifiers of others may have no fingerprint.
-            begun = key_begun("verdict", getattr(verifier, "fingerprint", verifier.name), asdict(task))
+            begun = key_begun("verdict", _fingerprint(self.verifiers[domain]), asdict(task))
             last = self._last = (domain, task, begun)
         return key_ended(last[2], completion)
 
@@ -96,6 +99,11 @@ class Judge:
         for verifier in self.verifiers.values():
             verifier.close()
         self._store.close()
+
+
+def _fingerprint(verifier: Verifier) -> str:
+    # Verifiers of others may have none.
+    return str(getattr(verifier, "fingerprint", verifier.name))
 
 
 def load_verifier(settings: JudgeSettings, domain: str, workers: int) -> Verifier:

@@ -3,11 +3,11 @@
 TRL 1.16 has no dynamic sampling, and none of its public hooks suffices for it. A sampler is read a batch ahead of the
 training, before the rewards are known by which a batch is topped up.
 `rollout_func` may return rollouts of other prompts than it was asked for, but TRL would show the old prompts beside
-them. So four methods are wrapped, and nothing of TRL is copied: `_generate_and_score_completions`, which takes rows of
+them. So five methods are wrapped, and nothing of TRL is copied: `_generate_and_score_completions`, which takes rows of
 the dataset and returns what the loss needs, gets other rows; `_generate`, which it calls once with their prompts, may
 give the completions that were made before; and `_tokenize_prompts` cuts a prompt that is plain text as engines do.
-And `_compute_loss` weighs each batch by its rollouts that have a reward. Everything else, with all of GRPOConfig, is
-TRL's own.
+And `_compute_loss` weighs each batch by its rollouts that have a reward, for which `_prepare_inputs` counts batches.
+Everything else, with all of GRPOConfig, is TRL's own.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ from selfplay.trl_trainers.vllm_rollouts.probe import mismatch, shares
 Row = dict[str, Any]
 MEANS_OVER_ROLLOUTS = ("grpo", "dr_grpo", "luspo", "sapo")
 """TRL's losses that divide by the number of rollouts; the others divide by tokens."""
+MEAN_OVER_BATCHES = "bnpo"
+"""TRL's loss that divides by the tokens of each batch, and then by the number of batches."""
+SCORED = "scored"
+"""Which rollouts of a batch have a reward, beside what TRL's loss reads."""
 
 
 @dataclass(slots=True)
@@ -53,7 +57,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
 
     - A rollout without a reward is masked: TRL leaves it out of its group's mean and deviation and gives it no
       advantage; here its tokens count neither in the loss's normaliser nor in its KL and entropy terms, and where the
-      loss is a mean over rollouts, it is one over those with a reward.
+      loss is a mean over rollouts, it is one over those with a reward; where it is one over batches, over those that
+      hold such a rollout.
     - With `walk`, which gives the prompts in the dataset's place, groups without variance are replaced by further
       groups, until all places have variance or `top_up` of a generation batch has been rolled out on top of it.
     - `tally` counts all that was rolled out.
@@ -100,6 +105,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         self._ready: tuple[Any, ...] | None = None
         self._rows_per_scored = 1.0
         """Rollouts of the generation batch over those of them that have a reward, on all ranks."""
+        self._batches_per_scored = 1.0
+        """Batches that it is cut into over those of them with such a rollout, on all ranks."""
         self._generating_s = 0.0
         """Seconds of generation since the last log, syncs of weights included."""
         self._judged_s = 0.0
@@ -118,13 +125,29 @@ class SelfplayGRPOTrainer(GRPOTrainer):
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
         """TRL's, whose means over rollouts would count those without a reward as if they had taught nothing."""
-        scale = self._rows_per_scored if self.model.training and self.loss_type in MEANS_OVER_ROLLOUTS else 1.0
+        scale = self._scale() if self.model.training else 1.0
         beta = self.beta
         self.beta = beta * scale
         try:
             return super()._compute_loss(model, inputs | {"advantages": inputs["advantages"] * scale})
         finally:
             self.beta = beta
+
+    def _scale(self) -> float:
+        if self.loss_type in MEANS_OVER_ROLLOUTS:
+            return self._rows_per_scored
+        return self._batches_per_scored if self.loss_type == MEAN_OVER_BATCHES else 1.0
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """TRL's; of a generation batch that is new, it counts the batches that hold a rollout with a reward."""
+        before = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        if self.model.training and self._buffered_inputs is not before:
+            scored = [bool(batch[SCORED].any()) for batch in self._buffered_inputs]
+            local = torch.tensor([[len(scored), sum(scored)]], device=self.accelerator.device)
+            counts = self.accelerator.gather(local).sum(dim=0)
+            self._batches_per_scored = float(counts[0]) / max(float(counts[1]), 1.0)
+        return inputs
 
     def _generate_single_turn(self, *asked: Any, **others: Any) -> Any:
         if isinstance(getattr(self, "vllm_generation", None), ProbedGeneration):
@@ -262,7 +285,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         """Takes the tokens of rollouts without a reward out of the loss and of its normaliser."""
         scored = [reward is not None for reward in self._verified.given]
         mask = output["completion_mask"]
-        output["completion_mask"] = mask * torch.tensor(scored, device=mask.device).unsqueeze(1).to(mask.dtype)
+        output[SCORED] = torch.tensor(scored, device=mask.device)
+        output["completion_mask"] = mask * output[SCORED].unsqueeze(1).to(mask.dtype)
         learned = output["completion_mask"] * output.get("tool_mask", 1)
         output["num_items_in_batch"] = self.accelerator.gather(learned.sum()).sum()
         counts = self.accelerator.gather(torch.tensor([[len(scored), sum(scored)]], device=mask.device)).sum(dim=0)

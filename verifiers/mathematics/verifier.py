@@ -7,12 +7,14 @@ exact rules, and algebra, since an answer such as 9^9^9^9 has no other end. `mat
 
 from __future__ import annotations
 
-from importlib.metadata import version
+import importlib.metadata
 
 from verifiers.mathematics.comparer import AnswerComparer, Comparison, LibraryComparer
 from verifiers.mathematics.final_answers import FinalAnswerVerifier
 
 __all__ = ["Comparison", "MathVerifier", "MathVerifyVerifier"]
+_DECIDING = ("math-verify", "latex2sympy2_extended", "sympy")
+"""Libraries by whose versions a verdict may differ."""
 
 
 class MathVerifier(FinalAnswerVerifier):
@@ -47,7 +49,7 @@ class MathVerifier(FinalAnswerVerifier):
         )
         super().__init__(comparer)
         rules = f"{percent_is_number:d}{require_box:d}"
-        self.fingerprint = f"math/7/{rules}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
+        self.fingerprint = f"math/7/{rules}/{deadline_s:g}/{memory_mb}/{_libraries()}"
 
     def compare(self, first: str, second: str) -> Comparison:
         """Compares two answers, symmetrically, without looking for them in a text."""
@@ -88,7 +90,7 @@ class MathVerifyVerifier(FinalAnswerVerifier):
             require_box=require_box,
         )
         super().__init__(comparer)
-        self.fingerprint = f"math_verify/3/{require_box:d}/{deadline_s:g}/{memory_mb}/{version('math-verify')}"
+        self.fingerprint = f"math_verify/3/{require_box:d}/{deadline_s:g}/{memory_mb}/{_libraries()}"
 
     def equal(self, first: str, second: str) -> bool:
         """Tells whether the library takes either of two answers for the other; False when that was not found out."""
@@ -97,3 +99,7 @@ class MathVerifyVerifier(FinalAnswerVerifier):
     def canonical(self, answer: str) -> str:
         """Returns the answer itself: the library has no spelling that two answers share only if they are equal."""
         return answer
+
+
+def _libraries() -> str:
+    return "+".join(importlib.metadata.version(package) for package in _DECIDING)

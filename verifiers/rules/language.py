@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import importlib.metadata
 import threading
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -85,7 +86,8 @@ class LanguageVerifier(Rule):
         self._min_share, self._min_letters = min_share, min_letters
         self._when_short, self._partial_credit = when_short, partial_credit
         self.fingerprint = (
-            f"language/1/{language}/{min_share:g}/{min_letters}/{when_short}/{self._among}/{partial_credit:d}"
+            f"language/1/{language}/{min_share:g}/{min_letters}/{when_short}/{self._among}/{partial_credit:d}/"
+            f"{importlib.metadata.version('py3langid')}"
         )
 
     def _judge(self, task: Task, completion: str) -> Verdict:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ import pytest
 
 from selfplay.config.curation import Curation
 from selfplay.curation.benchmarks import benchmark_contents, benchmark_problems
-from selfplay.curation.decontamination import Leak, LeakIndex, Problems
+from selfplay.curation.decontamination import Leak, LeakIndex, Problems, plain_words
 from selfplay.curation.reserved import HELD_OUT
 from selfplay.curation.words import words
 from selfplay.seeds.rows import SeedError
@@ -93,6 +94,7 @@ def test_a_short_run_with_a_subsequence_finds_reworded_problems() -> None:
         lambda text: f"{text} Explain each step of your reasoning, and give units.",
         lambda text: f"Here is a puzzle for you, my friend. {text}",
         lambda text: text.replace(" ", "\u200b \n\n> "),
+        lambda text: "".join(f"{char}\u0301" if char in "aeiou" else char for char in text),
     ],
 )
 def test_a_leak_is_seen_through_what_is_put_into_it_and_around_it(disguise: Callable[[str], str]) -> None:
@@ -100,6 +102,14 @@ def test_a_leak_is_seen_through_what_is_put_into_it_and_around_it(disguise: Call
     index = index_of({"mine": {"row 1": STORY, "row 2": short}}, 13, share=0.75)
     assert index.find(disguise(STORY)) == Leak("mine", "row 1")
     assert index.find(disguise(short)) == Leak("mine", "row 2")
+
+
+@pytest.mark.parametrize("text", ["사과 세 개와 배 네 개가 있다", "Café brûlé de la forêt", "Ångström"])
+def test_letters_with_marks_of_their_own_stay_one_letter(text: str) -> None:
+    """Hangul is no more letters than it shows, and a text is the same however its marks are written."""
+    plain = plain_words(text)
+    assert sum(map(len, plain)) == sum(map(len, text.split()))
+    assert plain == plain_words(normalize("NFD", text))
 
 
 def test_a_problem_of_the_same_kind_is_no_leak() -> None:

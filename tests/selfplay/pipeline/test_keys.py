@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import copy
 import functools
+import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,10 +16,16 @@ from pydantic import ValidationError
 
 from selfplay.config.load import deciding
 from selfplay.config.recipe import Recipe
+from selfplay.pipeline.stage_runner import StageRunner
 from selfplay.pipeline.stages import stage_table
+from selfplay.rollouts.judge import Judge
+from selfplay.run.directory import RunDirectory
+from selfplay.run.plan import Kind, PlannedStage
+from selfplay.run.results import ScratchResult
 from selfplay.stage.recipe_view import ALWAYS, UndeclaredSetting, covers, restricted
 from selfplay.stage.spec import StageSpec, all_sections, stage_key
 from tests.selfplay.pipeline.test_stages import RECIPES, recipe
+from verifiers import registry
 
 ROOT = Path(__file__).parents[3]
 LOCAL = {"kind": "local", "name": "me/other"}
@@ -159,3 +167,43 @@ def test_stages_see_no_recipe_but_their_own_view() -> None:
 
 def test_what_every_stage_may_read_decides_no_result() -> None:
     assert set(ALWAYS) == {"name", "seed", "compute", "tracking"}
+
+
+@pytest.mark.parametrize(("section", "again"), [("sandbox", True), ("engine", False)])
+def test_what_another_verifier_judged_is_not_reused(section: str, again: bool, tmp_path: Path) -> None:
+    """Such as a plug-in whose file was edited: its name, which the recipe has, stays. What judges nothing is reused."""
+    made: list[str] = []
+
+    def run(name: str, fingerprint: str) -> None:
+        with RunDirectory.open(tmp_path / name, recipe(), tmp_path / "first") as own:
+            verifiers = {"math": SimpleNamespace(name="mine:check", fingerprint=fingerprint)}
+            context: Any = SimpleNamespace(run=own, recipe=own.recipe)
+            context.listener = SimpleNamespace(stage=lambda *_: None, note=lambda *_: None)
+            context.clock = SimpleNamespace(mark=lambda *_: None)
+            context.end_stage, context.of_stage = lambda: None, lambda *_: context
+            context.judge = SimpleNamespace(fingerprints=Judge.fingerprints.fget(SimpleNamespace(verifiers=verifiers)))  # type: ignore[attr-defined]
+            spec = StageSpec(PlannedStage(Kind.OWN), (section,), (), lambda _: work(name), ScratchResult)
+            StageRunner(context, {spec.name: spec}, None).run_stage(spec)
+
+    def work(name: str) -> ScratchResult:
+        made.append(name)
+        return ScratchResult(trained=0)
+
+    run("first", "mine:check/1")
+    run("same", "mine:check/1")
+    run("edited", "mine:check/2")
+    assert made == (["first", "edited"] if again else ["first"])
+
+
+def test_libraries_that_decide_verdicts_are_in_the_fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fingerprints() -> list[str]:
+        verifiers = [registry.load("math"), registry.load("math_verify"), registry.load("language", {"language": "en"})]
+        for one in verifiers:
+            one.close()
+        return [str(getattr(one, "fingerprint")) for one in verifiers]  # noqa: B009
+
+    before, real = fingerprints(), importlib.metadata.version
+    for package, changed in (("sympy", [0, 1]), ("latex2sympy2_extended", [0, 1]), ("py3langid", [2]), ("rich", [])):
+        own = {package: "0.1"}
+        monkeypatch.setattr(importlib.metadata, "version", lambda name, own=own: own.get(name) or real(name))
+        assert [place for place, one in enumerate(fingerprints()) if one != before[place]] == changed, package

@@ -147,6 +147,24 @@ def test_what_could_not_be_checked_moves_no_weight(make: Any, beta: float, loss:
     assert (gradient(lambda rows: rows) - without).abs().max() < 1e-5 * without.abs().max()
 
 
+def test_a_batch_of_rollouts_without_a_reward_shortens_no_step(make: Any) -> None:
+    """bnpo is a mean over batches: one by one, the rollouts that could not be checked are batches of their own."""
+    gradients = {}
+    for loss in ("bnpo", "grpo"):  # the same where each rollout is a batch
+        batches = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": GROUP * GROUPS}
+        trainer = make(lambda place, number, text: [1.0, None, 0.0, 0.0][number], beta=0.5, loss_type=loss, **batches)
+        trainer.model.train()
+        trainer.current_gradient_accumulation_steps = GROUP * GROUPS
+        torch.manual_seed(5)
+        rows = [dict(row) for row in pool()[:GROUPS] for _ in range(GROUP)]
+        for step in range(GROUP * GROUPS):
+            trainer._step = step
+            trainer.compute_loss(trainer.model, trainer._prepare_inputs(rows)).backward()
+        gradients[loss] = torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
+    difference = (gradients["bnpo"] - gradients["grpo"]).abs().max()
+    assert difference < 1e-5 * gradients["grpo"].abs().max()
+
+
 def test_cut_rollouts_that_are_masked_teach_nothing(make: Any) -> None:
     trainer = make(lambda place, number, text: float(number == 0), mask_truncated_completions=True)
     output = scored(trainer, [0, 1, 2])
