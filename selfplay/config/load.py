@@ -17,6 +17,7 @@ from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
 from selfplay.config.errors import UserError
 from selfplay.config.places import At, placed, recipe_file, shipped_recipes, with_wording
 from selfplay.config.recipe import Recipe
+from selfplay.config.sandbox import SandboxSettings
 from verifiers.untrusted.files import read_text
 from verifiers.untrusted.shown import quoted, shown
 from verifiers.untrusted.yaml_text import DEEPEST, UnusableYaml, parse_yaml
@@ -287,8 +288,8 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def deciding(settings: dict[str, Any]) -> dict[str, Any]:
     """A resolved recipe's settings, less what doesn't change results: these may differ when a run goes on.
 
-    They are compute, tracking, callbacks, where the policy is pushed to, and where endpoints are, what they cost and
-    how much may be spent on them.
+    They are compute, tracking, callbacks, where the policy is pushed to, how many sandboxes there are, and where
+    endpoints are, what they cost and how much may be spent on them.
     """
     kept = {name: value for name, value in settings.items() if name not in ("compute", "tracking")}
     cold_start = dict(kept.get("cold_start", {}))
@@ -299,7 +300,8 @@ def deciding(settings: dict[str, Any]) -> dict[str, Any]:
     }
     training = {name: value for name, value in kept.get("training", {}).items() if name != "push_to_hub"}
     hooks = {name: value for name, value in kept.get("hooks", {}).items() if name != "callbacks"}
-    kept |= {"cold_start": cold_start, "training": training, "hooks": hooks}
+    sandbox = {name: value for name, value in kept.get("sandbox", {}).items() if name not in SandboxSettings.may_change}
+    kept |= {"cold_start": cold_start, "training": training, "hooks": hooks, "sandbox": sandbox}
     return {name: _without_endpoints(value) for name, value in kept.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,9 @@ Limit = Literal[
 
 class SandboxSettings(Section):
     """How untrusted programs are run."""
+
+    may_change: ClassVar[tuple[str, ...]] = ("workers", "concurrency", "token_env")
+    """Fields that change no verdict."""
 
     backend: Literal["auto", "bubblewrap", "landlock", "remote"] = "auto"
     """`auto` takes the strongest backend of this host that passes its own live test; `remote` is a server at `url`."""

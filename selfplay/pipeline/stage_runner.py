@@ -115,7 +115,7 @@ class StageRunner:
         stage.finish(time.monotonic() - started, key, world.key, result, world.models, world.versions)
 
     def _verifiers(self, sections: Collection[str]) -> dict[str, str]:
-        """What identifies those that a stage with these settings judges with; without `sandbox` it has no judge."""
+        """Fingerprints of a stage's verifiers by domain; without `sandbox` among its settings it judges nothing."""
         return self.context.judge.fingerprints if covers(sections, "sandbox") else {}
 
     def _end_if_reached(self, name: str) -> None:

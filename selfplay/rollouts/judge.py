@@ -55,7 +55,7 @@ class Judge:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """What identifies the verifier of each domain, an edit of its code and versions of its libraries included."""
+        """Of the verifier of each domain: another one where its code was edited, or its libraries are others."""
         return {domain: _fingerprint(verifier) for domain, verifier in self.verifiers.items()}
 
     def judge(self, items: Sequence[Item], on_progress: Callable[[int], None] | None = None) -> list[Verdict]:

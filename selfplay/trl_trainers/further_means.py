@@ -26,6 +26,7 @@ PACKAGES = {
     "torch_xla": "torch-xla",
     "torch_npu": "torch-npu",
     "liger_kernel": "liger-kernel",
+    "triton": "triton",
     "flash_attn": "flash-attn",
     "flash_attn_interface": "flash-attn-3",
 }
@@ -89,14 +90,24 @@ def _optimiser(name: Any) -> str:
     return _missing(OPTIMISERS.get(str(name), ""), "take adamw_torch or adafactor")
 
 
-def _liger(_: Any) -> str:
-    return _missing("liger_kernel", "leave it out")
-
-
 def _sees_gpu() -> bool:
     import torch
 
     return bool(torch.accelerator.is_available())
+
+
+def _liger(_: Any) -> str:
+    absent = _missing("liger_kernel", "leave it out") or _missing("triton", "leave it out")
+    return absent or ("" if _sees_gpu() else "has kernels for GPUs alone, and torch sees none here; leave it out")
+
+
+def _liger_config(settings: Any) -> str:
+    if isinstance(settings, Mapping) and settings.get("fused_linear_cross_entropy"):
+        return (
+            "has fused_linear_cross_entropy, which TRL refuses, since its own loss computes logits a tile at a time; "
+            "leave that out"
+        )
+    return ""
 
 
 def _offloading(_: Any) -> str:
@@ -128,6 +139,7 @@ _NO_QLORA = (
 _FAULTS: Mapping[str, Callable[[Any], str]] = {
     "optim": _optimiser,
     "use_liger_kernel": _liger,
+    "liger_kernel_config": _liger_config,
     "activation_offloading": _offloading,
     "model_init_kwargs": _model,
 }

@@ -195,6 +195,13 @@ def test_what_another_verifier_judged_is_not_reused(section: str, again: bool, t
     assert made == (["first", "edited"] if again else ["first"])
 
 
+def test_how_many_sandboxes_there_are_changes_no_key() -> None:
+    """So that a run goes on with more of them on a larger machine."""
+    settings = [recipe(sandbox=own).model_dump(mode="json") for own in ({}, {"workers": 7, "concurrency": 9})]
+    plain, more = (keys(stage_table(recipe()), deciding(one)) for one in settings)
+    assert plain == more
+
+
 def test_libraries_that_decide_verdicts_are_in_the_fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
     def fingerprints() -> list[str]:
         verifiers = [registry.load("math"), registry.load("math_verify"), registry.load("language", {"language": "en"})]

@@ -47,6 +47,10 @@ def test_every_optimiser_is_known_with_its_package() -> None:
         ({"optim": "adamw_8bit"}, "optim: needs bitsandbytes, which is not installed here; `pip install bitsandbytes`"),
         ({"optim": "schedule_free_adamw"}, "optim: needs schedulefree"),
         ({"use_liger_kernel": True}, "use_liger_kernel: needs liger_kernel, .*pip install liger-kernel"),
+        (
+            {"liger_kernel_config": {"fused_linear_cross_entropy": True}},
+            "fused_linear_cross_entropy, which TRL refuses",
+        ),
         ({"model_init_kwargs": {"attn_implementation": "flash_attention_2"}}, "needs flash_attn, .*or take sdpa"),
         (
             {"model_init_kwargs": {"attn_implementation": "kernels-community/x"}},
@@ -89,6 +93,20 @@ def test_activations_are_offloaded_from_gpus_alone(monkeypatch: pytest.MonkeyPat
     assert "torch sees no GPU here" in means_faults({"activation_offloading": True})["activation_offloading"]
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     assert means_faults({"activation_offloading": True, "optim": "adamw_torch"}) == {}
+
+
+def test_kernels_of_liger_need_triton_and_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without them transformers fails once the model is loaded and the training begins."""
+    import torch
+
+    there, gpu = {"liger_kernel"}, False
+    monkeypatch.setattr(further_means, "find_spec", lambda name: name if name in there else None)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: gpu)
+    assert "needs triton" in means_faults({"use_liger_kernel": True})["use_liger_kernel"]
+    there.add("triton")
+    assert "for GPUs alone" in means_faults({"use_liger_kernel": True})["use_liger_kernel"]
+    gpu = True
+    assert means_faults({"use_liger_kernel": True, "liger_kernel_config": {"rope": False}}) == {}
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
