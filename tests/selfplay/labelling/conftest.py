@@ -53,17 +53,23 @@ def make_context(tmp_path: Path, in_process: InProcess) -> Iterator[MakeContext]
 
 
 class ScriptedPolicy:
-    """Answers the n-th sample of a prompt as a function of both says; counts what it was asked."""
+    """Answers the n-th sample of a prompt as a function of both says; counts what it was asked.
+
+    A draw that is made twice, of a real model, would bring the same completions again.
+    """
 
     model = ModelRef("scripted", "scripted")
 
     def __init__(self, answer: Callable[[str, int], str]) -> None:
         self.answer = answer
         self.asked: list[str] = []
+        self._draws: set[tuple[tuple[str, ...], int]] = set()
 
     def stream(
         self, prompts: Sequence[str], sampling: Sampling, seed: int, on_progress: Any = None
     ) -> Iterator[list[Sample]]:
+        assert (tuple(prompts), seed) not in self._draws
+        self._draws.add((tuple(prompts), seed))
         for prompt in prompts:
             text = self.answer(prompt, self.asked.count(prompt))
             self.asked.append(prompt)

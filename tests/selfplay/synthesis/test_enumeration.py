@@ -17,7 +17,7 @@ from selfplay.run.records import Seed
 from selfplay.stage.context import Context
 from selfplay.synthesis.cold_start import ModelPair
 from selfplay.synthesis.likelihood import for_prompt_model, for_rationale_model, importance_bound, joint, proposal
-from selfplay.synthesis.measures import bounds
+from selfplay.synthesis.measures import bounds, measure
 from tests.selfplay.synthesis import toy
 
 PAIRS = toy.seeds()[:3]
@@ -119,6 +119,17 @@ def test_the_measured_bound_finds_the_marginal(context: Context, toy_model: Mode
         exact = marginal(context, toy_model, pair)
         assert bound <= exact + 0.1
         assert bound >= exact - 0.3
+
+
+def test_the_measures_of_a_round_hold_its_bound_and_its_share_of_whole_rationales(
+    context: Context, toy_model: ModelRef
+) -> None:
+    models = ModelPair(toy_model, toy_model)
+    row = measure(context, 1, models, PAIRS)
+    found = bounds(context, 1, models, PAIRS)
+    assert row["bound"] == pytest.approx(-statistics.fmean(found))
+    assert row["greedy_whole_share"] == row["n"] / len(PAIRS)
+    assert found != bounds(context, 2, models, PAIRS), "every round draws anew"
 
 
 def test_the_marginal_of_all_problems_is_no_more_than_one(context: Context, toy_model: ModelRef) -> None:

@@ -54,6 +54,7 @@ def test_pairs_are_right_against_wrong_unique_and_capped(rows: list[Rollout], ca
     pairs = pairs_of(rows, cap, seed)
     assert pairs == pairs_of(rows, cap, seed)
     assert {pair.source for pair in pairs} <= {"self-play"}
+    assert len({pair.id for pair in pairs}) == len(pairs)
     for task, prompt in PROMPTS.items():
         own = [pair for pair in pairs if pair.task_id == task]
         right = {row.completion for row in rows if row.task_id == task and row.passed}
@@ -77,6 +78,13 @@ def test_the_most_frequent_right_text_comes_first() -> None:
     assert [row.completion for row in right_of(rows, 2)] == ["y", "x"]
 
 
+def test_pairs_of_one_task_have_ids_of_their_own() -> None:
+    rows = [rollout("t1", text, True) for text in "ab"] + [rollout("t1", "c", False)]
+    seen = {(pair.chosen, pair.id) for seed in range(8) for pair in pairs_of(rows, 1, seed)}
+    assert {chosen for chosen, _ in seen} == {"a", "b"}
+    assert len({identifier for _, identifier in seen}) == 2
+
+
 def test_a_task_without_a_right_completion_gives_none() -> None:
     assert right_of([rollout("t1", "a", False), rollout("t1", "b", None)], 3) == []
 
@@ -92,6 +100,7 @@ def test_a_task_without_a_right_completion_gives_none() -> None:
         ("<think>hm</think>  \n", "nothing after"),
         ("<think>a</think><think>b</think>4", "more than one"),
         ("a</think>b</think>4", "more than one"),
+        ("<think><think>a</think>4", "more than one"),
         ("Well <think>a</think>4", "text before"),
         ("a</think>4<think>", "text before"),
     ],

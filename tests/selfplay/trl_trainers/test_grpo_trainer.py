@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from selfplay.quickstart import seeds
 from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.run.tables import plain_row
-from selfplay.trl_trainers import arguments, session
+from selfplay.trl_trainers import arguments, grpo_trainer, session
 from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
 from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
 from selfplay.trl_trainers.prompt_walk import PromptWalk
@@ -205,6 +206,16 @@ def test_groups_without_variance_are_replaced_within_the_budget(make: Any, tmp_p
     assert trainer._logs["prompt"][GROUP] == pool()[1]["prompt"]
     prompts = trainer.processing_class.batch_decode(output["prompt_ids"], skip_special_tokens=True)
     assert {pool()[int(task[1:])]["prompt"] for task in trained_on} == set(prompts)
+
+
+def test_further_groups_land_in_the_places_that_are_this_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two ranks of two groups of two: the second holds rows 4 to 7."""
+    further = ["f0", "f1", "f2", "f3"]
+    monkeypatch.setattr(grpo_trainer, "gather_object", lambda rolled: further)
+    rank: Any = SimpleNamespace(accelerator=SimpleNamespace(process_index=1), num_generations=2)
+    batch: list[Any] = ["r4", "r5", "r6", "r7"]
+    SelfplayGRPOTrainer._replace(rank, batch, [], [(3, 1), (0, 0)])
+    assert batch == ["r4", "r5", "f2", "f3"]
 
 
 def test_a_batch_that_cannot_be_filled_keeps_what_it_has(make: Any) -> None:
