@@ -89,7 +89,12 @@ def copy_once(run_path: Path, name: str, sink: Sink) -> int:
 
 
 def follow(run_path: Path, sink: Sink, ended: threading.Event, outcome: list[bool]) -> None:
-    """Copies until the run has ended; `outcome` then holds whether it failed."""
+    """Copies until the run has ended; `outcome` then holds whether it failed.
+
+    The copy is opened when there is something for it: a run that was finished already leaves no empty one.
+    """
+    if not _wait_for_news(run_path, sink, ended):
+        return
     first = sink.start()
     follower = Follower(run_path / METRICS_FILE)
     while not ended.is_set():
@@ -97,6 +102,20 @@ def follow(run_path: Path, sink: Sink, ended: threading.Event, outcome: list[boo
         ended.wait(INTERVAL_S)
     copy_new(follower, sink, first, run_path)
     sink.finish(outcome[0])
+
+
+def _wait_for_news(run_path: Path, sink: Sink, ended: threading.Event) -> bool:
+    """Whether there are lines that the copy lacks, as soon as there are, or when the run has ended without any."""
+    lines = Follower(run_path / METRICS_FILE)
+    while True:
+        over = ended.is_set()
+        for _ in lines.new():
+            pass
+        if not sink.has_all(lines.count):
+            return True
+        if over:
+            return False
+        ended.wait(INTERVAL_S)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,10 @@ class TrackerMissing(UserError):
 class Sink(Protocol):
     """Takes the lines of one run, each with its number in `metrics.jsonl`, in order."""
 
+    def has_all(self, count: int) -> bool:
+        """Whether the copy is known to have the first `count` lines, so that it need not be opened for them."""
+        ...
+
     def start(self) -> int:
         """Opens the copy; returns the number of the first line that it lacks."""
         ...

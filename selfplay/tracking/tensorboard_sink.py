@@ -21,12 +21,19 @@ class TensorboardSink:
         self._state = self._folder / "mirror.json"
         self._writer: Any = None
 
+    def has_all(self, count: int) -> bool:
+        """Whether that was noted."""
+        return self._lines() >= count
+
+    def _lines(self) -> int:
+        return int(read_json(self._state)["lines"]) if self._state.exists() else 0
+
     def start(self) -> int:
         """Opens one more event file."""
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         self._writer = EventFileWriter(str(self._folder))
-        return int(read_json(self._state)["lines"]) if self._state.exists() else 0
+        return self._lines()
 
     def metrics(self, number: int, line: MetricLine, histograms: Mapping[str, Any]) -> None:
         """Adds numbers and histograms over the stage's steps, or over the lines of the run where it has none."""

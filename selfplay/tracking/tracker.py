@@ -16,7 +16,7 @@ from selfplay.config.secrets import struck
 from selfplay.run.files import repair_lines, write_text
 from selfplay.run.place import inside
 from selfplay.run.plan import Plan
-from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, line_count
+from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower
 from selfplay.tracking.mirror_process import MirrorProcess
 from selfplay.tracking.sinks import wanted_sinks
 
@@ -48,7 +48,8 @@ class Tracker:
         run_path.mkdir(parents=True, exist_ok=True)
         file = run_path / METRICS_FILE
         repair_lines(file)
-        before = line_count(run_path)
+        before, self._is_closed = _lines_before(file)
+        self._wrote = False
         # Line buffering hands each line to the kernel at once, so that a killed process loses none.
         self._file = file.open("a", encoding="utf-8", buffering=1)
         self._mirrors = [MirrorProcess(run_path, name, before, say) for name in wanted_sinks(recipe.tracking)]
@@ -107,8 +108,12 @@ class Tracker:
         self._write(stage, {"alarm": name, "text": text})
 
     def summary(self, summary: Mapping[str, Any]) -> None:
-        """Hands the closing figures on; the run itself keeps them in `summary.json`."""
-        self._write("", {"summary": dict(summary)})
+        """Hands the closing figures on; the run itself keeps them in `summary.json`.
+
+        A session that did nothing, since the run was finished, has no new ones.
+        """
+        if self._wrote or not self._is_closed:
+            self._write("", {"summary": dict(summary)})
 
     def close(self, failed: bool = False) -> None:
         """Ends the tracking, after a bounded wait for the copies; may be called twice."""
@@ -122,7 +127,17 @@ class Tracker:
         planned = self._plan.get(stage)
         place = {"kind": str(planned.kind), "round": planned.round} if planned is not None else {}
         line = {"time": round(time.time(), 3), "stage": stage} | place | dict(content)
+        self._wrote = True
         self._file.write(struck(json.dumps(_plain(line), allow_nan=False)) + "\n")
+
+
+def _lines_before(file: Path) -> tuple[int, bool]:
+    """How many lines there are, and whether the last has the closing figures, so that the run was finished."""
+    is_summary = False
+    lines = Follower(file)
+    for _, row in lines.new():
+        is_summary = isinstance(row, dict) and "summary" in row
+    return lines.count, is_summary
 
 
 def _plain(value: Any) -> Any:

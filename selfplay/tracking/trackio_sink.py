@@ -32,6 +32,13 @@ class TrackioSink:
         os.environ.setdefault("TRACKIO_DIR", str((run_path / FOLDER).resolve()))
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+    def has_all(self, count: int) -> bool:
+        """Whether that was noted."""
+        return self._lines() >= count
+
+    def _lines(self) -> int:
+        return int(read_json(self._state)["lines"]) if self._state.exists() else 0
+
     def start(self) -> int:
         """Opens or resumes the run."""
         import trackio
@@ -46,7 +53,7 @@ class TrackioSink:
             auto_log_gpu=False,
             auto_log_cpu=False,
         )
-        return int(read_json(self._state)["lines"]) if self._state.exists() else 0
+        return self._lines()
 
     def metrics(self, number: int, line: MetricLine, histograms: Mapping[str, Any]) -> None:
         """Logs numbers and histograms under the stage's name, and over rounds."""

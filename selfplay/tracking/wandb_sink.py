@@ -57,8 +57,14 @@ class WandbSink:
         self._file = run_path / "wandb" / "mirror.json"
         self._state = _read_state(self._file)
         self._sent: set[int] = set()
+        self._count = 0
+        """Lines that were given so far."""
         self._shift = int(self._state["shift"])
         self._lines_before = lines_before
+
+    def has_all(self, count: int) -> bool:
+        """Whether that was noted: offline as it is copied, online once a session has ended well."""
+        return int(self._state["offline_lines" if self._mode == "offline" else "online_lines"]) >= count
 
     def start(self) -> int:
         """Opens or resumes the run.
@@ -158,6 +164,7 @@ class WandbSink:
 
     def flush(self, count: int) -> None:
         """Notes how far an offline copy is."""
+        self._count = count
         if self._mode == "offline" and count > self._state["offline_lines"]:
             self._state["offline_lines"] = count
             write_json(self._file, self._state)
@@ -171,6 +178,7 @@ class WandbSink:
         self._run.finish(exit_code=1 if failed else 0)
         if self._mode == "online":
             self._state["arrived"] = sorted({*self._state["arrived"], *self._sent})
+            self._state["online_lines"] = self._count
             write_json(self._file, self._state)
 
     def _log(self, values: dict[str, Any], number: int, commit: bool = True) -> None:
@@ -211,7 +219,7 @@ def funnel_counts(counts: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _read_state(file: Path) -> dict[str, Any]:
-    empty: dict[str, Any] = {"offline_lines": 0, "arrived": [], "shift": 0}
+    empty: dict[str, Any] = {"offline_lines": 0, "online_lines": 0, "arrived": [], "shift": 0}
     return empty | (read_json(file) if file.exists() else {})
 
 

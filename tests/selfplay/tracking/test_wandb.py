@@ -21,7 +21,7 @@ from selfplay.tracking.surroundings import commit_of
 from selfplay.tracking.tracker import Tracker
 from tests.selfplay.plans import plan_of
 from tests.selfplay.tracking import wandb_server
-from tests.selfplay.tracking.reading import read_metrics
+from tests.selfplay.tracking.reading import read_lines, read_metrics
 from tests.selfplay.tracking.runs import claimed, recipe
 from tests.selfplay.tracking.wandb_files import history_of, item_name, read_transaction_log
 from tests.selfplay.tracking.wandb_server import WandbServer
@@ -78,6 +78,11 @@ def test_offline_keeps_metrics_by_stage(run_path: Path, capfd: pytest.CaptureFix
     }
     shown = {step: (name, table_at(run_path, place)) for step, (name, place) in tables.items()}
     assert shown == {2: ("samples", [["2+2", 4], ["<b>", None]]), 5: ("rollouts", [[25]]), 6: ("rollouts", [[50]])}
+    # The same command again, on a run that was finished: no empty folder, and no line.
+    with Tracker(run_path, recipe("offline"), plan=plan_of()) as tracker:
+        tracker.summary({"seed": 3, "total_seconds": 1})
+    assert len(list((run_path / "wandb").glob("offline-run-*"))) == 1
+    assert len(read_lines(run_path)) == 8
 
 
 def table_at(run_path: Path, place: str) -> list[list[Any]]:
