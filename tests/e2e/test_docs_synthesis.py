@@ -54,6 +54,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, finished: Path) -> Path:
 def test_every_block_is_of_a_known_kind() -> None:
     """A block that no test runs would rot."""
     known = {("yaml", "file"), ("jsonl", "file"), ("sh", ""), ("sh", "hub"), ("python", "")}
+    # Run by tests/selfplay/export/test_bridges.py.
+    known |= {("sh", "evaluation"), ("python", "inspect")}
     assert {(kind, what.partition("=")[0]) for kind, what, _ in BLOCKS} == known
     assert PAGE.count("```") == 2 * len(BLOCKS)
     assert {command[0] for command in commands()} == {"check", "run", "prompts", "export"}

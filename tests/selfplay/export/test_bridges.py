@@ -14,6 +14,7 @@ from selfplay.cli.app import app
 from selfplay.export.lm_eval import export_lm_eval
 from selfplay.export.sample_tasks import UnusableSample, beside_score, decisive, tasks_of
 from selfplay.run.files import RunError, write_json
+from tests.docs.pages import pages
 from tests.selfplay.evaluation.folders import write_evaluation
 from verifiers.model import Verdict
 
@@ -84,6 +85,21 @@ def test_what_cannot_be_written_is_said(evaluation: Path, tmp_path: Path) -> Non
     assert "results_" in done.output
 
 
+def block(kind: str) -> str:
+    """A fenced block of the page."""
+    return pages("how-to/export.md").partition(f"```{kind}\n")[2].partition("```")[0]
+
+
+def test_the_command_of_the_page(evaluation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "evaluations").mkdir()
+    evaluation.rename(tmp_path / "evaluations" / "policy")
+    monkeypatch.chdir(tmp_path)
+    [line] = block("sh evaluation").splitlines()
+    done = CliRunner().invoke(app, line.split()[1:])
+    assert done.exit_code == 0, done.output
+    assert list((tmp_path / "lm-eval" / "policy" / "base").glob("results_*.json"))
+
+
 def test_the_scorer_of_inspect_scores() -> None:
     """Where inspect-ai is installed, as the extra `inspect` does."""
     pytest.importorskip("inspect_ai")
@@ -93,6 +109,7 @@ def test_the_scorer_of_inspect_scores() -> None:
 
     from inspect_ai.scorer import Target
 
+    exec(block("python inspect"), {})
     from selfplay.export.inspect_scorer import verified
 
     def said(text: str, *targets: str) -> Any:
