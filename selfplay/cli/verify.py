@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
 from selfplay.config.errors import UserError
+
+STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 
 
 def verify(
@@ -20,10 +24,34 @@ def verify(
     """Judge completions: one verdict a row as JSON lines, in input order."""
     from verifiers.jsonl import verify_file
 
-    # What a plug-in prints is for a person, and no verdict.
+    with _verdicts_alone() as verdicts:
+        verify_file(verifier, file, verdicts, params=_json_object(params))
+
+
+@contextlib.contextmanager
+def _verdicts_alone() -> Iterator[TextIO]:
+    """Where verdicts are written. What a plug-in prints, by Python or beneath it, is for a person, and goes to the
+    standard error."""
     verdicts = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
-        verify_file(verifier, file, verdicts, params=_json_object(params))
+        if not _is_the_systems(verdicts):  # a caller in Python has put another stream in its place
+            yield verdicts
+            return
+        verdicts.flush()
+        with os.fdopen(os.dup(STANDARD_OUTPUT), "w", encoding=verdicts.encoding) as own:
+            os.dup2(STANDARD_ERROR, STANDARD_OUTPUT)
+            try:
+                yield own
+            finally:
+                own.flush()
+                os.dup2(own.fileno(), STANDARD_OUTPUT)
+
+
+def _is_the_systems(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == STANDARD_OUTPUT
+    except (OSError, AttributeError):
+        return False
 
 
 def serve(
@@ -45,8 +73,6 @@ def serve(
     drain: Annotated[int, typer.Option(min=0, help="Seconds that requests get to end in after SIGTERM.")] = 30,
 ) -> None:
     """Serve verdicts over HTTP, so that another trainer can use the rewards."""
-    import os
-
     from selfplay.cli.serve import missing_extra
     from selfplay.cli.serve import serve as serve_until_stopped
 

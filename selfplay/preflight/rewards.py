@@ -18,6 +18,8 @@ from verifiers.model import Task, Verifier
 from verifiers.registry import UnknownVerifier
 
 SHOWN = 3
+NONSENSE = ("", "no answer", "word " * 300)
+"""Completions that answer no problem."""
 
 
 def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
@@ -122,7 +124,8 @@ def _external(recipe: Recipe, name: str) -> list[Seed]:
 
 
 def _demand_calls(name: str, seeds: Sequence[Seed], verifier: Verifier) -> None:
-    """A verifier of somebody's own that fails on every call would leave a run without rewards."""
+    """A verifier of somebody's own that fails on every call would leave a run without rewards, and one that passes
+    whatever it is shown with rewards that teach nothing."""
     inner = getattr(verifier, "inner", verifier)
     if is_shipped(inner):
         return
@@ -132,6 +135,20 @@ def _demand_calls(name: str, seeds: Sequence[Seed], verifier: Verifier) -> None:
             f"domains.{name}.verifier: {verifier.name!r} could judge none of {len(verdicts)} completions "
             f"({verdicts[0].reason}); mend it"
         )
+    if not seeds or _judges(verifier) == "form":
+        return
+    nonsense = verifier.verify_many([(seed.task, text) for seed in seeds for text in NONSENSE])
+    if all(verdict.passed for verdict in nonsense):
+        raise PreflightError(
+            f"domains.{name}.verifier: {verifier.name!r} passes whatever it is shown, an empty completion and nonsense "
+            'too, so that no reward could teach anything; mend it, or set `judges = "form"` on it, where a pass is to '
+            "say nothing about the answer"
+        )
+
+
+def _judges(verifier: Verifier) -> str:
+    """`answer`, or `form` where a pass says nothing about the answer."""
+    return str(getattr(verifier, "judges", "answer"))
 
 
 def _known_answers(name: str, seeds: Sequence[Seed]) -> Iterator[tuple[Item, bool]]:

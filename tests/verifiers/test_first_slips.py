@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,27 @@ from selfplay.cli.verify import verify
 from verifiers import registry
 from verifiers.model import Task, Test
 from verifiers.plugins.guard import GuardedVerifier
+
+RAW = """
+import os
+
+from verifiers.model import Verdict
+
+
+class Raw:
+    in_process = True
+    name = "raw"
+
+    def verify(self, task, completion):
+        os.write(1, b"raw")
+        return Verdict(True, 1.0, "correct")
+
+    def verify_many(self, items):
+        return [self.verify(*item) for item in items]
+
+    def close(self):
+        pass
+"""
 
 
 def test_tests_may_be_mappings_as_rows_have_them() -> None:
@@ -39,6 +61,16 @@ def test_what_a_plug_in_prints_is_no_verdict(tmp_path: Path, noisy: str, capfd: 
     [verdict] = [json.loads(line) for line in shown.out.splitlines()]
     assert verdict["passed"] is True
     assert "judging" in shown.err
+
+
+def test_what_a_plug_in_writes_beneath_python_is_no_verdict_either(tmp_path: Path) -> None:
+    """As a library in C does, within the process that prints the verdicts."""
+    (tmp_path / "raw_rules.py").write_text(RAW)
+    (tmp_path / "rows.jsonl").write_text('{"completion": "x"}\n')
+    command = [sys.executable, "-m", "selfplay", "verify", "rows.jsonl", "--verifier", "raw_rules:Raw"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert [json.loads(line)["passed"] for line in done.stdout.splitlines()] == [True]
+    assert "raw" in done.stderr
 
 
 def test_a_fault_names_its_line(tmp_path: Path, noisy: str) -> None:

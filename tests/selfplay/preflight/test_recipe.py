@@ -10,9 +10,11 @@ import pytest
 
 from selfplay.config.recipe import Recipe
 from selfplay.preflight.recipe import PreflightError, check_trainer_arguments
-from selfplay.preflight.rewards import check_rewards
+from selfplay.preflight.rewards import _demand_calls, check_rewards
+from selfplay.seeds.stage import load_seeds, may_lack
 from verifiers.mathematics import MathVerifier
-from verifiers.model import Verdict
+from verifiers.model import Verdict, Verifier
+from verifiers.plugins.guard import FunctionVerifier, GuardedVerifier
 
 EXTERNAL: dict[str, Any] = {"arm": "external"}
 SUMS = [{"problem": f"{n} + 1?", "answer": str(n + 1)} for n in range(3)]
@@ -55,6 +57,25 @@ def recipe(
             "training": {"pool": pool},
         }
     )
+
+
+def own(rule: Any, judges: str = "answer") -> Verifier:
+    """A verifier as somebody's function makes it."""
+    made = FunctionVerifier("mine", rule, {})
+    made.judges = judges
+    return GuardedVerifier(made, "mine")
+
+
+def test_a_verifier_that_checks_nothing_is_found_out(tmp_path: Path) -> None:
+    whole = recipe(tmp_path, {"verifier": "math"})
+    seeds = load_seeds(0, "sums", whole.domains["sums"], "train", may_lack(whole))
+    with pytest.raises(PreflightError, match=r"'mine' passes whatever it is shown, an empty"):
+        _demand_calls("sums", seeds, own(lambda task, completion: True))
+    with pytest.raises(PreflightError, match=r"could judge none of 2 completions \(verifier mine raised ZeroDivision"):
+        _demand_calls("sums", seeds, own(lambda task, completion: 1 / 0))
+    _demand_calls("sums", seeds, own(lambda task, completion: True, judges="form"))
+    _demand_calls("sums", seeds, own(lambda task, completion: completion != ""))
+    _demand_calls("sums", seeds, own(lambda task, completion: False))
 
 
 def test_answers_are_tried_on_the_part_of_a_composite_that_reads_them(tmp_path: Path) -> None:
