@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 DASHES = ("solid", "dash", "dot", "dashdot")
-MOST_POINTS = 1500
+MOST_POINTS = 700
 NLL_CURVES = {
     "joint_nll": "joint, greedy rationale",
     "bound": "importance-weighted bound",
