@@ -74,5 +74,6 @@ def main() -> None:
         typer.echo(fault, err=True)
         raise SystemExit(UNUSABLE)
     # Verifiers named `module:Name` may lie where the user works; last, so that they hide nothing.
-    sys.path.append(str(Path.cwd()))
+    here = str(Path.cwd())
+    sys.path[:] = [*(path for path in sys.path if path not in ("", here)), here]
     app()

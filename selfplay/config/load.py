@@ -113,10 +113,15 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     path = recipe_file(Path(path))
     source = RecipeSource(path.parent)
     _last_read[:] = [source]
-    # Verifiers named `module:Name` may lie beside the recipe; last, so that they hide nothing.
-    if (beside := str(path.parent.resolve())) not in sys.path:
-        sys.path.append(beside)
+    _find_modules_in(str(path.parent.resolve()))
     return _validated(_read(path, source, ()), overrides, source, path)
+
+
+def _find_modules_in(beside: str) -> None:
+    """Verifiers named `module:Name` may lie beside the recipe: after packages, and before the working directory."""
+    if beside not in sys.path:
+        here = str(Path.cwd())
+        sys.path.insert(len(sys.path) - 1 if sys.path[-1] == here else len(sys.path), beside)
 
 
 def recipe_of(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Recipe:

@@ -60,8 +60,7 @@ def export_prompts(
     recipe = read_run(run)
     source = RowSource(run, read_recipe(run), chat, number)
     if not source.rounds and not set(layouts) <= OF_ROUNDS:
-        stage = stage_name(Kind.CURATION, number or 1)
-        raise RunError(f"{run}: has no curated prompts yet; run it up to there with `selfplay run ... --until {stage}`")
+        raise RunError(f"{run}: {_why_none(run, number)}")
     _refuse_empty(source, layouts, demanded)
     if not to.startswith(HUB):
         folder = Path(to)
@@ -157,3 +156,14 @@ def _jsonl(file: Path, batches: Iterator[list[Row]]) -> int:
             lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch)
             total += len(batch)
     return total
+
+
+def _why_none(run: Path, number: int | None) -> str:
+    """Why a run has no curated prompts, and what is there for the asking instead."""
+    if read_recipe(run).synthesises:
+        stage = stage_name(Kind.CURATION, number or 1)
+        return f"has no curated prompts yet; run it up to there with `selfplay run ... --until {stage}`"
+    others = " or ".join(f"--layout {name}" for name in sorted(OF_ROUNDS))
+    return (
+        f"makes no prompts of its own: its recipe trains on given ones; {others} exports what its rounds made of them"
+    )

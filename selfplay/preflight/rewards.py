@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from sandbox.languages import find_language
 from selfplay import formats
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import ScratchModel
 from selfplay.preflight.recipe import Finding, PreflightError
 from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import Item, load_verifier
@@ -32,13 +34,14 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     Raises:
         PreflightError: names the domain and the first offenders.
     """
-    findings = []
+    findings, train = [], []
     for name, settings in recipe.domains.items():
         verifier = _verifier(recipe, name)
         try:
             lacking = may_lack(recipe)
             splits = {split: load_seeds(recipe.seed, name, settings, split, lacking) for split in SPLITS}
             _demand_splits(recipe, name, splits)
+            train += splits["train"]
             _demand_answers(recipe, name, verifier)
             _demand_labels(recipe, name, [seed for split in splits.values() for seed in split])
             known = [*splits.values(), _external(recipe, name)]
@@ -53,7 +56,10 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
             _demand(name, completions, verifier)
         finally:
             verifier.close()
-        findings.append(Finding(f"rewards: {name}", _tried(answers + completions, verifier)))
+        told = _tried(answers + completions, verifier) + _from_where(recipe.domains[name].verifier)
+        findings.append(Finding(f"rewards: {name}", told))
+        findings.append(Finding(f"problems: {name}", _counted(recipe, splits)))
+    _demand_solutions(recipe, train)
     return findings
 
 
@@ -69,6 +75,31 @@ def _tried(known: Sequence[tuple[Item, bool]], verifier: Verifier) -> str:
         return f"nothing tried, since no seed tells what {verifier.name!r} should pass or fail"
     wrong = sum(not right for _, right in known)
     return f"{len(known) - wrong} right answers pass, {wrong} wrong ones fail"
+
+
+def _from_where(verifier: str) -> str:
+    """The file of a verifier that is named by its module: another of that name may lie elsewhere."""
+    module, _, attribute = verifier.partition(":")
+    found = sys.modules.get(module) if attribute else None
+    return f"; by {found.__file__}" if found is not None and found.__file__ else ""
+
+
+def _counted(recipe: Recipe, splits: Mapping[Split, Sequence[Seed]]) -> str:
+    told = ", ".join(f"{len(seeds)} {split}" for split, seeds in splits.items())
+    held, wanted, split = len(splits[recipe.evaluation.split]), recipe.evaluation.problems, recipe.evaluation.split
+    if held >= wanted:
+        return told
+    return f"{told}; so few {split} problems measure little: evaluation.problems asks for {wanted}"
+
+
+def _demand_solutions(recipe: Recipe, train: Sequence[Seed]) -> None:
+    """A model from scratch learns to write from worked solutions, before any reward can be earned."""
+    if isinstance(recipe.model, ScratchModel) and not any(seed.solution for seed in train):
+        raise PreflightError(
+            "model.kind: scratch makes a tiny model that learns to write from worked solutions, and no training seed "
+            "has one; give a column of them as `solution` (in `fields` of the seeds), or take a model that can write "
+            "already (kind: pretrained)"
+        )
 
 
 def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Seed]]) -> None:

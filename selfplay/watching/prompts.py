@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from selfplay.run.directory import read_recipe
 from selfplay.run.files import RunError
 from selfplay.run.records import Judgement, LabelledTask, Prompt, Rollout
 from selfplay.run.tables import RecordError
@@ -41,6 +42,8 @@ def fates(run: Path, number: int | None = None) -> Iterator[Fate]:
         RecordError: a table is damaged.
     """
     rounds = prompt_rounds(run, number)
+    if not rounds and not read_recipe(run).synthesises:
+        raise RunError(f"{run}: makes no prompts of its own: its recipe trains on given ones")
     if not rounds:
         raise RunError(f"{run}: has made no prompts yet; run it up to there with `selfplay run ... --until synthesis`")
     for own in rounds:

@@ -42,11 +42,12 @@ def plain(value: object, style: str = "", **options: Any) -> Text:
 
 def closing_table(summary: Mapping[str, Any]) -> RenderableType:
     """The end of a run on one screen, from the content of `summary.json`."""
-    prompts = Group(_prompts(summary.get("prompts") or {}), _labels(summary))
+    made = summary.get("prompts") or {}
+    prompts = Group(_prompts(made), _labels(summary)) if made.get("made") else _prompts({})
     # Side by side where there is room, else one below the other.
     halves = Columns([_stage_times(summary), prompts], padding=(1, 4))
     title = Text.assemble((str(summary.get("name", "run")), "bold"), f"  {summary.get('algorithm', '')}".rstrip())
-    parts: list[RenderableType] = [Text(), title, Text(), _accuracy(summary), Text(), halves, Text()]
+    parts: list[RenderableType] = [Text(), title, Text(), _accuracy(summary), _measured_on(summary), halves, Text()]
     for sentence in _endings(summary):
         parts += [plain(sentence, "yellow"), Text()]
     return Group(*parts, _paths(summary.get("paths") or {}))
@@ -89,6 +90,13 @@ def _accuracy(summary: Mapping[str, Any]) -> Table:
     if not rows:
         table.add_row(Text("not evaluated", "dim"))
     return table
+
+
+def _measured_on(summary: Mapping[str, Any]) -> RenderableType:
+    """How many problems the figures are of: an interval over few says little, however narrow it is."""
+    counts = {row["domain"]: row["n"] for row in summary.get("evaluation") or [] if "n" in row}
+    told = ", ".join(f"{domain} {count}" for domain, count in counts.items())
+    return Padding(plain(f"held-out problems: {told}" if told else "", "dim"), (0, 0, 1, 0))
 
 
 def _percent(row: Mapping[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,25 @@ def test_what_changes_no_result_is_left_out(recipe_path: Path) -> None:
 
     assert decides() == decides("tracking.wandb.mode=disabled", "compute.workers=1")
     assert decides() != decides("seed=1")
+
+
+def test_a_module_beside_the_recipe_comes_before_one_where_the_user_works(
+    recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for folder in (elsewhere, recipe_path.parent):
+        (folder / "my_own_rule.py").touch()
+        (folder / "json.py").touch()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(elsewhere)])
+    load_recipe(recipe_path)
+    found = PathFinder.find_spec("my_own_rule")
+    assert found is not None
+    assert found.origin == str(recipe_path.parent / "my_own_rule.py")
+    package = PathFinder.find_spec("json")
+    assert package is not None
+    assert str(tmp_path) not in str(package.origin), "neither hides a package"
 
 
 def test_differences_are_listed_by_setting() -> None:

@@ -41,7 +41,11 @@ PROGRAMS: list[dict[str, Any]] = [
 
 
 def recipe(
-    folder: Path, domain: dict[str, Any], answers: list[dict[str, Any]] = SUMS, pool: dict[str, Any] = EXTERNAL
+    folder: Path,
+    domain: dict[str, Any],
+    answers: list[dict[str, Any]] = SUMS,
+    pool: dict[str, Any] = EXTERNAL,
+    model: dict[str, Any] | None = None,
 ) -> Recipe:
     files = {}
     for split, rows in (("train", answers[1:]), ("heldout", answers[:1])):
@@ -52,7 +56,7 @@ def recipe(
     return Recipe.model_validate(
         {
             "name": "sums",
-            "model": {"kind": "scratch"},
+            "model": model or {"kind": "pretrained", "name": "org/model"},
             "domains": {"sums": {"seeds": seeds} | domain},
             "training": {"pool": pool},
         }
@@ -79,7 +83,7 @@ def test_a_verifier_that_checks_nothing_is_found_out(tmp_path: Path) -> None:
 
 
 def test_answers_are_tried_on_the_part_of_a_composite_that_reads_them(tmp_path: Path) -> None:
-    [finding] = check_rewards(recipe(tmp_path, RIGHT_ON_FORM))
+    finding, _ = check_rewards(recipe(tmp_path, RIGHT_ON_FORM))
     assert finding.detail == "3 right answers pass, 3 wrong ones fail"
 
 
@@ -87,6 +91,17 @@ def test_an_answer_that_the_part_cannot_read_is_refused(tmp_path: Path) -> None:
     unreadable = [*SUMS, {"problem": "What is left?", "answer": "\\frac{"}]
     with pytest.raises(PreflightError, match=r"domains\.sums: the verifier 'math' is wrong on 1 of 8"):
         check_rewards(recipe(tmp_path, RIGHT_ON_FORM, unreadable))
+
+
+def test_a_model_from_scratch_needs_worked_solutions(tmp_path: Path) -> None:
+    bare = [{"problem": f"{n} + 1?", "answer": str(n + 1)} for n in range(3)]
+    with pytest.raises(PreflightError, match=r"model\.kind: scratch .* no training seed has one; give a column"):
+        check_rewards(recipe(tmp_path, {"verifier": "math"}, bare, model={"kind": "scratch"}))
+
+
+def test_few_held_out_problems_are_said(tmp_path: Path) -> None:
+    _, counted = check_rewards(recipe(tmp_path, {"verifier": "math"}))
+    assert counted.detail.startswith("2 train, 0 dev, 1 heldout; so few heldout problems measure little")
 
 
 def test_a_judge_that_failed_is_not_said_to_be_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,12 +112,12 @@ def test_a_judge_that_failed_is_not_said_to_be_wrong(tmp_path: Path, monkeypatch
 
 
 def test_where_nothing_is_known_nothing_is_said_to_pass(tmp_path: Path) -> None:
-    [finding] = check_rewards(recipe(tmp_path, {"verifier": "regex", "verifier_params": {"pattern": r"\d+"}}))
+    finding, _ = check_rewards(recipe(tmp_path, {"verifier": "regex", "verifier_params": {"pattern": r"\d+"}}))
     assert finding.detail == "nothing tried, since no seed tells what 'regex' should pass or fail"
 
 
 def test_gold_programs_are_tried_as_functions_and_in_their_language(tmp_path: Path) -> None:
-    [finding] = check_rewards(recipe(tmp_path, {"verifier": "code"}, PROGRAMS))
+    finding, _ = check_rewards(recipe(tmp_path, {"verifier": "code"}, PROGRAMS))
     assert finding.detail == "3 right answers pass, 3 wrong ones fail"
     wrong = [*PROGRAMS, ADD | {"problem": "Sum.", "solution": "```python\ndef add(a, b):\n    return a - b\n```"}]
     with pytest.raises(PreflightError, match=r"wrong on 1 of 8 known answers: a right answer is judged wrong_answer"):

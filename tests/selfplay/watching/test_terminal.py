@@ -53,6 +53,7 @@ def test_the_closing_table_says_what_a_run_gained_and_cost(summary: dict[str, An
     assert "40.0 [37.0, 43.0]" in text
     assert "50.0 [47.0, 53.0]" in text
     assert "+10.0 [+7.0, +13.0]" in text
+    assert "held-out problems: math 400" in text
     for part in ("300", "137", "-100", "87.4% of 71", "1 min 02 s", "4.3%", "report.html"):
         assert part in text
     assert "[red]near[/red]\N{REPLACEMENT CHARACTER}[2J" in text, "markup in a reason is text"
@@ -74,7 +75,10 @@ def test_the_closing_table_fits_a_terminal_of_80_columns(summary: dict[str, Any]
 def test_the_closing_table_of_a_run_with_little_to_say() -> None:
     text = shown(closing_table({"name": "bare", "labels": {"accuracy": None, "n": 0}}))
     assert "not evaluated" in text
-    assert "not measurable" in text
+    assert "none made" in text
+    assert "label accuracy" not in text
+    unsolved = {"prompts": {"made": 2, "kept": 2}, "labels": {"accuracy": None, "n": 0}}
+    assert "not measurable" in shown(closing_table({"name": "bare"} | unsolved))
 
 
 def test_what_ended_em_is_said(summary: dict[str, Any]) -> None:
