@@ -44,7 +44,11 @@ quickstart: install ## A whole self-play run on a CPU, in a few minutes
 test: $(VENV)/.installed-dev ## All tests but the long ones
 	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
 
-test-long: $(VENV)/.installed-dev test-vllm ## The long tests: minutes each
+$(VENV)/.installed-ray: $(VENV)/.installed-dev
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e '.[ray]'
+	@touch $@
+
+test-long: $(VENV)/.installed-dev $(VENV)/.installed-ray test-vllm ## The long tests: minutes each
 	$(BIN)/python -m pytest -m long
 
 vllm: $(VLLM)/.installed ## An environment of its own with vLLM's CPU build, .venv-vllm

@@ -195,7 +195,7 @@ def test_the_packages_that_share_a_name_with_others_own_no_file_of_theirs(packag
     ],
 )
 def test_light_modules_load_no_heavy_library(module: str) -> None:
-    heavy = ["torch", "transformers", "trl", "datasets", "wandb", "sympy"]
+    heavy = ["torch", "transformers", "trl", "datasets", "wandb", "sympy", "ray"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

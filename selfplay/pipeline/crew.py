@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,6 +47,12 @@ class Crew:
         """`cpu` or `cuda`."""
         return self.demand.device
 
+    @property
+    def most_of_a_node(self) -> int:
+        """About how many workers a node has, where they are spread evenly."""
+        nodes = [] if self.session is None else self.session.nodes()
+        return math.ceil(self.count / max(sum(self.demand.room_of(node) > 0 for node in nodes), 1))
+
     @contextlib.contextmanager
     def workers(self, run: Path) -> Iterator[Workers]:
         """The workers of a run directory, which end with the block."""
@@ -53,6 +61,8 @@ class Crew:
             workers = Workers(demand.count, self.compute.threads, demand.device, log, demand.gpus or 1)
         else:
             workers = RayWorkers(self.session, self.demand, self.compute.threads, run, self.compute.ray)
+            # Until there is something that shows progress: they may wait for room before.
+            workers.note = _complain
         try:
             yield workers
         finally:
@@ -77,6 +87,10 @@ class Crew:
                 yield judge
         finally:
             workers.stop()
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,8 +87,8 @@ def launch(
                     demand_room(recipe, crew.device, crew.count, run_path)
                     workers.start(functools.partial(check_all_but_rewards, recipe, crew.count))
                 else:
-                    each = math.ceil(crew.count / len(crew.session.nodes()))
-                    workers.start(functools.partial(check_on_node, recipe, crew.device, crew.count, each, run_path))
+                    each, path = crew.most_of_a_node, run_path.absolute()
+                    workers.start(functools.partial(check_on_node, recipe, crew.device, crew.count, each, path))
             check_rewards(recipe, PREFLIGHT_PROBLEMS)
             check_pool(recipe)
             check_suites(recipe)
