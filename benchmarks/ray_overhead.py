@@ -2,7 +2,8 @@
 
 An untrained model of the quickstart's size completes the same prompts, in turn by local workers and by those of a
 cluster that is started on this machine; each turn has prompts of its own, so that the store has none of them. The
-ratio is that of the sums over the turns; start-up is measured apart. Completions must be the same.
+ratios are those of the sums over the turns, and the median of those of each turn, which a busy machine disturbs less;
+start-up is measured apart. Completions must be the same.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from operator import truediv
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from selfplay.compute.workers import Workers
@@ -30,13 +33,13 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     """Seconds of both, and their ratio."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks ray_overhead")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--turns", type=int, default=4)
-    parser.add_argument("--prompts", type=int, default=512, help="of each turn")
-    parser.add_argument("--tokens", type=int, default=96, help="of each completion, at most")
+    parser.add_argument("--turns", type=int, default=8)
+    parser.add_argument("--prompts", type=int, default=128, help="of each turn")
+    parser.add_argument("--tokens", type=int, default=48, help="of each completion, at most")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         model = _model(Path(folder) / "model")
-        spent: dict[str, float] = {}
+        spent: dict[str, list[float]] = {"local": [], "ray": []}
         texts: dict[str, list[str]] = {"local": [], "ray": []}
         with (
             crew_of(ComputeSettings(workers=given.workers, device="cpu")) as local,
@@ -51,12 +54,13 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
                 for name in sorted(kinds, reverse=bool(turn % 2)):
                     seconds, found = _complete(kinds[name], model, Path(folder) / name / "store", given, turn)
                     texts[name] += found
-                    spent[name] = spent.get(name, 0.0) + (seconds if turn >= 0 else 0.0)
+                    spent[name] += [seconds] * (turn >= 0)
     return {
         "workers": given.workers,
         "completions": given.turns * given.prompts,
-        "seconds": {name: round(value, 2) for name, value in spent.items()},
-        "ratio": round(spent["ray"] / spent["local"], 3),
+        "seconds": {name: [round(value, 2) for value in values] for name, values in spent.items()},
+        "ratio": round(sum(spent["ray"]) / sum(spent["local"]), 3),
+        "median_ratio_of_turns": round(median(map(truediv, spent["ray"], spent["local"])), 3),
         "start_up_seconds": {name: round(value, 1) for name, value in startup.items()},
         "same_completions": texts["local"] == texts["ray"],
     }
