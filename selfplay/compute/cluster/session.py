@@ -75,9 +75,11 @@ class RaySession:
         token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self._open.enter_context(_variables(OF_OUR_OWN | token))
         folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
+        # Ray opens its own folder to everybody; the one around it is for this user alone.
+        own = f"{folder}/ray"
         ray = _library()
         try:
-            ray.init("local", num_cpus=cpus, object_store_memory=OBJECT_STORE, _temp_dir=folder, **_QUIET)
+            ray.init("local", num_cpus=cpus, object_store_memory=OBJECT_STORE, _temp_dir=own, **_QUIET)
         except (RuntimeError, OSError, ValueError) as error:
             raise NoRoom(
                 f"compute.executor: Ray could not start on this machine ({_first_line(error)}); see "

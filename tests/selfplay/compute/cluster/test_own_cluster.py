@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -53,15 +54,22 @@ def listening(process: psutil.Process) -> set[str]:
     return found
 
 
+def ray_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("ray-*"))
+
+
 def is_loopback(address: str) -> bool:
     found = ipaddress.ip_address(address)
     return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
 def test_workers_of_a_cluster_do_what_local_ones_do_and_are_reached_by_nobody_else(tmp_path: Path) -> None:
+    before = ray_folders()
     with crew_of(ComputeSettings(executor="ray", workers=2, device="cpu")) as crew, crew.workers(tmp_path) as workers:
         assert workers.map(double, range(20)) == [2 * job for job in range(20)]
         assert workers.map(secrets_here, [0]) == [[]]
+        # Ray itself opens its folder to everybody.
+        assert all(folder.stat().st_mode & 0o077 == 0 for folder in ray_folders() - before)
         total, addresses = workers.together(summed, 1.0)
         assert total == 3.0
         found = listening(psutil.Process()) | set(addresses)
@@ -72,6 +80,8 @@ def test_workers_of_a_cluster_do_what_local_ones_do_and_are_reached_by_nobody_el
         with pytest.raises(WorkerError, match="was killed by the system, most likely since memory ran out"):
             workers.map(kill_me, [0])
         assert workers.together(summed, 1.0)[0] == 3.0
+        assert len(ray_folders() - before) == 1
+    assert ray_folders() <= before
 
 
 def test_a_run_on_its_own_cluster_stops_in_order_and_leaves_no_process(tmp_path: Path) -> None:
