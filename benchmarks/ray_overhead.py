@@ -32,9 +32,9 @@ ENGINE = EngineSettings(shard=64)
 def run(arguments: Sequence[str]) -> dict[str, Any]:
     """Seconds of both, and their ratio."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks ray_overhead")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--turns", type=int, default=8)
-    parser.add_argument("--prompts", type=int, default=128, help="of each turn")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--prompts", type=int, default=512, help="of each turn")
     parser.add_argument("--tokens", type=int, default=48, help="of each completion, at most")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
