@@ -38,12 +38,20 @@ def rationale_input(domain: Domain, concepts: Sequence[str], level: str, problem
 
 def solver_input(domain: ProblemKind, task: Task) -> str:
     """The policy's prompt: the problem, and what is to be written where that is no plain answer or Python program."""
+    template = solver_template(domain, task)
     if task.entry_point is not None:
-        return fill(domain.function_template, problem=task.problem, entry_point=task.entry_point)
+        return fill(template, problem=task.problem, entry_point=task.entry_point)
     if task.language != "python":
         title = find_language(task.language).title
-        return fill(domain.language_template, problem=task.problem, language=title, tag=task.language)
-    return fill(domain.solver_template, problem=task.problem)
+        return fill(template, problem=task.problem, language=title, tag=task.language)
+    return fill(template, problem=task.problem)
+
+
+def solver_template(domain: ProblemKind, task: Task) -> str:
+    """The template of the policy's prompt for a task, of the domain's three."""
+    if task.entry_point is not None:
+        return domain.function_template
+    return domain.solver_template if task.language == "python" else domain.language_template
 
 
 def new_task(domain: Domain, problem: str) -> Task:

@@ -41,6 +41,13 @@ def evaluate(
         str, typer.Option(help="Columns of your own suites, ours to theirs: problem=question,answer=gold.")
     ] = "",
     verifier: Annotated[str, typer.Option(help="What judges your own suites.")] = "math",
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help="Prompt of your own suites: a text with {problem}, or a file with one; default that of MODEL's run, "
+            "if it is of one."
+        ),
+    ] = None,
     subset: Annotated[str | None, typer.Option(help="Configuration of a data set.")] = None,
     split: Annotated[str, typer.Option(help="Split of a data set.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first problems of each suite.")] = None,
@@ -77,6 +84,7 @@ def evaluate(
     folder = out or Path("evaluations") / label_of(model)
     with errors_told(folder), stopped_in_order(folder):
         from selfplay.cli.evaluate_view import figures_view
+        from selfplay.pipeline.asked import asked_of
         from selfplay.pipeline.evaluate import evaluate as measure
         from selfplay.suites.load import load_suite
         from selfplay.suites.lock import SuiteLock
@@ -85,8 +93,9 @@ def evaluate(
         own |= {"unlabelled": unlabelled}
         pins = None if lock is None else SuiteLock(lock)
         loaded = [load_suite(_wanted(one, own), data, limit, incomplete, pins) for one in suites]
+        asked = asked_of(loaded, model, template)
         options = ModelOptions(dtype, prompt_style, rounds, served, api_key_env, revision)  # type: ignore[arg-type]
-        rows = measure(model, options, loaded, settings, folder)
+        rows = measure(model, options, asked, settings, folder)
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row))

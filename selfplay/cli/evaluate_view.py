@@ -11,6 +11,7 @@ from rich.table import Table
 from selfplay.evaluation.contest_rating import RatingReport
 from selfplay.suites.catalogue import PAPER_SUITES, PUBLISHED
 from selfplay.watching.terminal import plain
+from verifiers.untrusted.shown import shown as shown_text
 
 Row = Mapping[str, Any]
 SHARES = ("avg@", "pass@", "maj@", "cut share", "not checked")
@@ -31,9 +32,21 @@ def figures_view(rows: Sequence[Row]) -> RenderableType:
         table.add_row(plain(model), plain(suite), problems, *cells)
     notes = dict.fromkeys(f"{row['suite']}: {row['note']}" for row in rows if row.get("note"))
     published = [_published()] if set(PAPER_SUITES) <= {row["suite"] for row in rows} else []
-    return Group(
-        table, *published, plain(settings_line(rows[0]["settings"]), "dim"), *(plain(note, "yellow") for note in notes)
-    )
+    settings = plain(settings_line(rows[0]["settings"]), "dim")
+    return Group(table, *published, settings, *prompt_lines(rows), *(plain(note, "yellow") for note in notes))
+
+
+def prompt_lines(rows: Sequence[Row]) -> list[RenderableType]:
+    """By which prompt the problems were put to the models, and whose it is: a line a prompt."""
+    suites: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        prompt = row.get("prompt") or {"by": "", "templates": []}
+        for template in prompt["templates"]:
+            suites.setdefault((template, prompt["by"]), {})[row["suite"]] = None
+    said = {f'"{shown_text(text)}" ({by})': ", ".join(names) for (text, by), names in suites.items()}
+    return [
+        plain(f"prompt of {names}: {it}" if len(said) > 1 else f"prompt: {it}", "dim") for it, names in said.items()
+    ]
 
 
 def _published() -> Table:

@@ -131,14 +131,16 @@ class EvaluationFolder:
             own = [row for name, one in outcomes.items() for row in suite_rows(name, one, resamples, settings["seed"])]
             for row in own + overall_rows(outcomes, resamples, settings["seed"]):
                 note = suites.get(row["suite"], {}).get("note", "")
-                rows.append({"model": model, **row, "note": note, "settings": settings})
+                prompt = suites.get(row["suite"], {}).get("prompt")
+                rows.append({"model": model, **row, "note": note, "prompt": prompt, "settings": settings})
         write_json(self.path / FIGURES, {"figures": rows})
         return rows
 
 
 def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a model or a suite all that must stay: the hub may have another commit of the same content."""
-    return {name: value for name, value in facts.items() if name != "revision"}
+    """Of a model or a suite all that must stay: the hub may have another commit of the same content, and the prompt is
+    in `asked`, too."""
+    return {name: value for name, value in facts.items() if name not in ("revision", "prompt")}
 
 
 def _facts(suite: Suite) -> dict[str, Any]:
@@ -152,4 +154,5 @@ def _facts(suite: Suite) -> dict[str, Any]:
         "note": suite.note,
         "remark": suite.remark,
         "asked": suite.solving.model_dump(mode="json"),
+        "prompt": {"by": suite.wording, "templates": list(suite.prompts)},
     }

@@ -66,6 +66,9 @@ def find_models(
     folder = Path(given)
     if (folder / "recipe.json").exists():
         return _of_run(folder, options, models)
+    home = run_of(given)
+    if home is not None and options.style == "auto":
+        options = dataclasses.replace(options, style=read_recipe(home).model.prompt_style)
     if options.rounds != EVERY:
         raise ModelUnknown(f"{given}: is no run, so that --round names nothing; drop it, or give a run directory")
     ref = _folder(folder, options, models) if folder.is_dir() else _hub(given, options, models)
@@ -73,6 +76,18 @@ def find_models(
     if options.style == "chat" and not templated:
         raise ModelUnknown(f"{given}: has no chat template, which --prompt-style chat needs; take raw")
     return [MeasuredModel(label_of(given), dataclasses.replace(ref, chat=templated))]
+
+
+def run_of(given: str) -> Path | None:
+    """The run that is meant, or the one in whose stages a policy's folder lies; None for what is of no run."""
+    folder = Path(given)
+    if (folder / "recipe.json").exists():
+        return folder
+    if not folder.is_dir():
+        return None
+    whole = folder.resolve()
+    runs = (above for above in whole.parents if (above / "recipe.json").exists())
+    return next((run for run in runs if whole.is_relative_to(run / "stages")), None)
 
 
 def _endpoint(address: str, options: ModelOptions) -> MeasuredModel:

@@ -12,6 +12,7 @@ from typing import Any
 from selfplay.config.places import ROW_FILES
 from selfplay.config.recipe import ProblemKind
 from selfplay.config.suites import UserSuite
+from selfplay.formats import solver_template
 from selfplay.run.records import Seed
 from selfplay.run.seeding import content_id
 from selfplay.run.store import content_key
@@ -25,6 +26,8 @@ from verifiers.model import Task
 from verifiers.programs.task_rows import TASK_FIELDS, json_value, read_task, task_to_json
 
 WINDOWED = "livecodebench"
+PUBLISHED_WORDING, DEFAULT_WORDING, OWN_WORDING = "as published", "the default", "the suite's"
+"""Whose prompt a suite has: its authors', ours where it says nothing, or its own."""
 Wanted = str | UserSuite
 """A named suite, or one of one's own."""
 
@@ -44,6 +47,13 @@ class Suite:
     remark: str
     revision: str | None = None
     """The commit on the hub; None for files and folders, and where no hub said it."""
+    wording: str = PUBLISHED_WORDING
+    """Whose its prompt is, for people."""
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The templates by which its problems are asked: one, or one for each kind of program."""
+        return tuple(dict.fromkeys(solver_template(self.solving, one.task) for one in self.problems))
 
     @cached_property
     def content(self) -> str:
@@ -175,7 +185,9 @@ def _own(settings: UserSuite, lock: SuiteLock | None) -> Suite:
         solver_template=settings.solver_template,
     )
     tasks = (_own_task(where, number, row, settings) for number, (where, row) in enumerate(rows))
-    return Suite(settings.name, tuple(_problems(settings.name, tasks)), solving, source, "", None, "", commit)
+    wording = OWN_WORDING if "solver_template" in settings.model_fields_set else DEFAULT_WORDING
+    problems = tuple(_problems(settings.name, tasks))
+    return Suite(settings.name, problems, solving, source, "", None, "", commit, wording)
 
 
 def _own_task(where: str, number: int, row: dict[str, Any], settings: UserSuite) -> tuple[str, str, Task]:

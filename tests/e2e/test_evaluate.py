@@ -54,7 +54,10 @@ def whole(tiny_model: ModelRef, suite: Path, tmp_path_factory: pytest.TempPathFa
     out = tmp_path_factory.mktemp("whole") / "evaluation"
     done = selfplay(*arguments(tiny_model.path, suite, out))
     assert done.returncode == 0, done.stderr
-    assert "4 completions a problem, T 0.6, top_p 0.95, at most 20 tokens" in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert "4 completions a problem, T 0.6, top_p 0.95, at most 20 tokens" in said
+    assert 'prompt: "{problem}\\n\\nReason step by step' in said
+    assert "(the default)" in said
     return out
 
 
