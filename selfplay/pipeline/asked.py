@@ -16,7 +16,7 @@ from verifiers.untrusted.shown import shown
 
 OF_RUN, OF_OPTION = "the run's", "--template"
 FIELDS = {"function_template": "{entry_point}", "language_template": "{language}"}
-"""What marks a template as one for functions, or for programs in other languages than Python."""
+"""Marks of a template for functions, and of one for programs in other languages than Python."""
 
 
 def asked_of(suites: Sequence[Suite], given: str, template: str | None) -> list[Suite]:
