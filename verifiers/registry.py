@@ -33,6 +33,8 @@ _BUILT_IN = {
     "composite": "verifiers.composite:CompositeVerifier",
 }
 _registered: dict[str, Any] = {}
+MOST_SHOWN = 20
+"""Functions and classes of a module that are listed where it lacks a name."""
 _Thing = TypeVar("_Thing")
 
 
@@ -188,16 +190,40 @@ def _say_what_is_hidden(name: str) -> None:
 
 def _imported(path: str, name: str) -> Any:
     module_name, _, attribute = path.partition(":")
+    lacking = ""
     try:
-        thing = importlib.import_module(module_name)
+        thing: Any = importlib.import_module(module_name)
         if attribute in _registered and _registered[attribute].__module__ == module_name:
             return _registered[attribute]
         for part in attribute.split("."):
+            if not hasattr(thing, part):
+                lacking = _lacking(thing, part)
+                break
             thing = getattr(thing, part)
     except (Exception, SystemExit) as error:
         told = f"{type(error).__name__}: {error}".replace("\n", " ")
         raise UnknownVerifier(f"verifier {name!r} could not be loaded from {path}: {told}") from error
+    if lacking:
+        raise UnknownVerifier(f"verifier {name!r} could not be loaded from {path}: {lacking}")
     return thing
+
+
+def _lacking(thing: Any, name: str) -> str:
+    """A sentence on a module, or a class, that lacks a name: the nearest one, and all functions and classes it has."""
+    module = getattr(thing, "__name__", "")
+    own = {
+        known: value
+        for known, value in vars(thing).items()
+        if not known.startswith("_") and callable(value) and getattr(value, "__module__", "") == module
+    }
+    has = sorted(
+        own | {known: value for known, value in _registered.items() if getattr(value, "__module__", "") == module}
+    )
+    near = difflib.get_close_matches(name, has, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? it has" if near else "it has"
+    where = getattr(thing, "__file__", None) or module
+    shown = ", ".join(has[:MOST_SHOWN]) + (", ..." if len(has) > MOST_SHOWN else "")
+    return f"{where} has no {name!r}; {hint} {shown or 'no function or class of its own'}"
 
 
 def _entry_points() -> dict[str, EntryPoint]:

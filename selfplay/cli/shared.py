@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import signal
 import sys
@@ -52,7 +53,19 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that was given."""
         with errors_told(last=True):
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except typer.BadParameter as error:
+                error.message = plainly(error.message)
+                raise
+
+
+def plainly(complaint: str) -> str:
+    """A complaint of typer on an argument, without its prefix, and with the nearest of the values that there are."""
+    sentence = complaint.removeprefix("Value error, ")
+    given, _, known = sentence.partition(" is not one of ")
+    near = difflib.get_close_matches(given.strip("'\""), known.split("'")[1::2], n=1)
+    return f"{sentence.removesuffix('.')}; did you mean {near[0]}?" if near else sentence
 
 
 @contextmanager

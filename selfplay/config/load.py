@@ -172,7 +172,7 @@ def _validated(settings: dict[str, Any], overrides: Sequence[str], source: Recip
 
 
 def _read(path: Path, source: RecipeSource, seen: tuple[Path, ...]) -> dict[str, Any]:
-    text = read_text(path, RecipeError, "give a recipe's path, or a name that `selfplay recipes` lists", LARGEST)
+    text = read_text(path, RecipeError, _remedy(path), LARGEST)
     if path.resolve() in seen:
         raise RecipeError(f"{path}: extends itself by way of {' -> '.join(map(str, seen))}; remove one `extends`")
     if len(seen) > LONGEST_CHAIN:
@@ -191,6 +191,12 @@ def _read(path: Path, source: RecipeSource, seen: tuple[Path, ...]) -> dict[str,
         base = _read(_extended(path.parent, below), source, (*seen, path.resolve()))
     source.record(path, node)
     return _merge(base, content)
+
+
+def _remedy(path: Path) -> str:
+    near = [] if path.exists() else difflib.get_close_matches(path.stem, shipped_recipes(), n=1)
+    hint = f"did you mean `{near[0]}`? " if near else ""
+    return f"{hint}give a recipe's path, or a name that `selfplay recipes` lists"
 
 
 def _extended(folder: Path, name: str) -> Path:

@@ -16,7 +16,7 @@ from verifiers.answers import answer_reader
 from verifiers.catalogue import describe, descriptions
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Verdict
-from verifiers.plugins.guard import FunctionVerifier
+from verifiers.plugins.guard import FunctionVerifier, GuardedVerifier
 from verifiers.programs import CodeVerifier
 from verifiers.registry import UnknownVerifier, load, make, names, offers, verifier
 
@@ -155,6 +155,42 @@ def test_a_module_that_fails_is_one_error(module: Callable[[str, str], Path], so
     module("failing_rules", source)
     with pytest.raises(UnknownVerifier, match="could not be loaded from failing_rules:f"):
         load("failing_rules:f")
+
+
+def test_a_module_without_the_name_says_what_it_has(module: Callable[[str, str], Path]) -> None:
+    source = "from json import loads\n_x = int\ndef right_and_short(t, c): ...\nclass Strict:\n    def low(self): ...\n"
+    file = module("slipped_rules", source)
+    for name, says in (
+        (
+            "right_and_shrt",
+            f"{file} has no 'right_and_shrt'; did you mean right_and_short? it has Strict, right_and_sh",
+        ),
+        ("nothing", f"{file} has no 'nothing'; it has Strict, right_and_short"),
+        ("Strict.nothing", "Strict has no 'nothing'; it has no function or class of its own"),
+    ):
+        with pytest.raises(UnknownVerifier) as refused:
+            load(f"slipped_rules:{name}")
+        assert says in str(refused.value)
+        assert "loads" not in str(refused.value)
+
+
+def test_what_is_no_verdict_is_told_by_the_file_of_the_plug_in(module: Callable[[str, str], Path]) -> None:
+    head = "from verifiers.model import Verdict\n\n\n"
+    body = "class Own:\n    name, in_process = 'own', True\n    def verify(self, t, c):\n        return 'yes'\n"
+    rest = "    verify_many, close = (lambda self, items: ['yes'] * len(items)), (lambda self: None)\n"
+    functions = (
+        "def text(t, c): return 'yes'\ndef two(t, c): return 2\ndef bad(t, c):\n    return Verdict(1, 2.0, 'x')\n"
+    )
+    file = module("odd_results", head + functions + body + rest)
+    for name, says in (
+        ("text", f"verifier odd_results:text returned str, not a bool, a number or a Verdict ({file}, line 4)"),
+        ("two", f"verifier odd_results:two returned 2, not a reward in [0, 1] ({file}, line 5)"),
+        ("bad", f"verifier odd_results:bad raised ValueError: reward 2.0 is outside [0, 1] ({file}, line 7)"),
+        ("Own", f"verifier own returned str, not a Verdict ({file}, line 10)"),
+    ):
+        guarded = GuardedVerifier(make(f"odd_results:{name}"))
+        verdicts = [guarded.verify(Task(), "x"), *guarded.verify_many([(Task(), "x")])]
+        assert [(one.status, one.reason) for one in verdicts] == [("not_checked", says)] * 2
 
 
 RULES = """

@@ -29,6 +29,7 @@ import psutil
 from sandbox.process.inside import adopt_orphans, out_of_the_way, take_channel
 from verifiers.conformance.contract import faults_of
 from verifiers.model import Task, Verdict, Verifier
+from verifiers.plugins.guard import NoVerdict
 from verifiers.programs.task_rows import task_from_json
 from verifiers.registry import UnknownVerifier, make
 
@@ -174,6 +175,8 @@ def _shown(verdict: object) -> dict[str, Any]:
 
 def _said(error: BaseException) -> str:
     """The error, and the last place in the plug-in where it came up."""
+    if isinstance(error, NoVerdict):
+        return f"{error}{error.place}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
     return f"{type(error).__name__}: {error}"[:300] + where

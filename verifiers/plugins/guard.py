@@ -16,6 +16,17 @@ from verifiers.model import Task, Verdict, Verifier
 
 MAX_REASON = 500
 """Characters of a reason that are kept."""
+_OURS = str(Path(__file__).parents[1])
+
+
+class NoVerdict(TypeError):
+    """A verifier returned something else than a verdict, which says where that verifier stands."""
+
+    def __init__(self, result: object, wanted: str, thing: object) -> None:
+        is_number = isinstance(result, int | float) and not isinstance(result, bool)
+        given = str(result) if is_number else type(result).__name__
+        super().__init__(f"returned {given}, not {wanted}")
+        self.place = _place_of(thing)
 
 
 class FunctionVerifier:
@@ -36,7 +47,7 @@ class FunctionVerifier:
     def verify(self, task: Task, completion: str) -> Verdict:
         """Calls the function; True, False or a reward in [0, 1] becomes a verdict."""
         begun = time.perf_counter()
-        verdict = _as_verdict(self._function(task, completion, **self._params))
+        verdict = _as_verdict(self._function(task, completion, **self._params), self._function)
         return verdict if verdict.seconds else replace(verdict, seconds=time.perf_counter() - begun)
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
@@ -66,7 +77,7 @@ class GuardedVerifier:
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one; not_checked with the reason when the verifier raises or returns no verdict."""
         try:
-            return _plain(self.name, self.inner.verify(task, completion))
+            return self._plain(self.inner.verify(task, completion))
         except self._faults as error:  # a fault costs one verdict, never the run
             return fault(self.name, error)
 
@@ -75,11 +86,16 @@ class GuardedVerifier:
         try:
             verdicts = self.inner.verify_many(items)
             if isinstance(verdicts, list) and len(verdicts) == len(items):
-                return [_plain(self.name, verdict) for verdict in verdicts]
+                return [self._plain(verdict) for verdict in verdicts]
         except self._faults as error:  # the faulty item is found one by one
             if len(items) == 1:
                 return [fault(self.name, error)]
         return [self.verify(task, completion) for task, completion in items]
+
+    def _plain(self, verdict: object) -> Verdict:
+        if isinstance(verdict, Verdict):
+            return _plain(verdict)
+        return fault(self.name, NoVerdict(verdict, "a Verdict", self.inner.verify))
 
     def close(self) -> None:
         """Closes the verifier."""
@@ -88,10 +104,22 @@ class GuardedVerifier:
 
 def fault(name: str, error: BaseException) -> Verdict:
     """Returns the verdict on an item for which a verifier raised."""
-    calls = traceback.extract_tb(error.__traceback__)
-    place = f" ({calls[-1].filename}, line {calls[-1].lineno})" if calls else ""
-    told = f"verifier {name} raised {type(error).__name__}: {error}"
+    if isinstance(error, NoVerdict):
+        place, told = error.place, f"verifier {name} {error}"
+    else:
+        calls = traceback.extract_tb(error.__traceback__)
+        # What was checked for a plug-in here, such as the reward of a verdict that it made, was called from there.
+        theirs = [call for call in calls if not call.filename.startswith(_OURS) and call.filename != "<string>"]
+        place = "".join(f" ({call.filename}, line {call.lineno})" for call in (theirs or calls)[-1:])
+        told = f"verifier {name} raised {type(error).__name__}: {error}"
     return Verdict(None, None, "not_checked", _short(told[: MAX_REASON - len(place)] + place))
+
+
+def _place_of(thing: Any) -> str:
+    """The file and the line of a function or a method; nothing where it has none."""
+    called = thing if inspect.isroutine(thing) or not callable(thing) else type(thing).__call__
+    code = getattr(inspect.unwrap(called), "__code__", None)
+    return f" ({code.co_filename}, line {code.co_firstlineno})" if code is not None else ""
 
 
 def fingerprint_of(name: str, thing: object, params: Mapping[str, Any]) -> str:
@@ -106,10 +134,8 @@ def fingerprint_of(name: str, thing: object, params: Mapping[str, Any]) -> str:
     return f"{name}/{told}/{sha256(source).hexdigest()[:12]}"
 
 
-def _plain(name: str, verdict: object) -> Verdict:
+def _plain(verdict: Verdict) -> Verdict:
     """Rebuilds a verdict from plain types (numpy's bool is not JSON's), with a reason of bounded length."""
-    if not isinstance(verdict, Verdict):
-        return Verdict(None, None, "not_checked", f"verifier {name} returned {type(verdict).__name__}, not a Verdict")
     passed = None if verdict.passed is None else bool(verdict.passed)
     reward = None if verdict.reward is None else float(verdict.reward)
     return Verdict(
@@ -122,11 +148,13 @@ def _short(reason: str) -> str:
     return reason[:MAX_REASON].encode("utf-8", "replace").decode()
 
 
-def _as_verdict(result: object) -> Verdict:
+def _as_verdict(result: object, function: object) -> Verdict:
     if isinstance(result, Verdict):
         return result
     if isinstance(result, bool):
         return Verdict(result, float(result), "correct" if result else "wrong")
     if isinstance(result, int | float):
+        if not 0.0 <= result <= 1.0:
+            raise NoVerdict(result, "a reward in [0, 1]", function)
         return Verdict(result >= 1.0, float(result), "correct" if result >= 1.0 else "wrong")
-    raise TypeError(f"returned {type(result).__name__}, not a bool, a number or a Verdict")
+    raise NoVerdict(result, "a bool, a number or a Verdict", function)

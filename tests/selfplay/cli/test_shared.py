@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from sandbox.model import SandboxUnavailable
 from selfplay.cli.app import app
-from selfplay.cli.shared import BELOW, errors_told
+from selfplay.cli.shared import BELOW, errors_told, plainly
 from selfplay.config.errors import BROKEN, FAILED, SPENT, UNUSABLE, RunStopped, UserError
 from selfplay.export.hub import HubError
 from selfplay.pipeline.listener import AlarmStop
@@ -134,3 +134,13 @@ def test_every_command_tells_errors(command: list[str], tmp_path: Path) -> None:
     assert done.exit_code == UNUSABLE
     assert done.stderr.startswith(f"{tmp_path}: is not a run directory")
     assert done.stderr.count("\n") == 1
+
+
+def test_what_typer_complains_of_is_said_plainly() -> None:
+    done = CliRunner().invoke(app, ["init", "grppo"])
+    said = " ".join(done.output.replace("\u2502", " ").split())
+    assert "Invalid value for 'template': 'grppo' is not one of 'quickstart', 'grpo', " in said
+    assert "; did you mean grpo?" in said
+    assert "Value error" not in said
+    assert plainly("Value error, 'x' is not one of 'grpo'.") == "'x' is not one of 'grpo'."
+    assert plainly("'x' is not a valid int.") == "'x' is not a valid int."

@@ -75,6 +75,14 @@ def test_a_nested_setting_is_named(recipe_path: Path) -> None:
     assert "line 5: `domains.math.seeds.heldouts` is not a setting; did you mean `heldout`?" in message
 
 
+def test_the_nearest_shipped_recipe_is_named(tmp_path: Path) -> None:
+    for given in ("quickstrat", str(tmp_path / "quickstrat.yaml")):
+        with pytest.raises(RecipeError, match=r"No such file .*; did you mean `quickstart`\? give a recipe's path"):
+            load_recipe(given)
+    with pytest.raises(RecipeError, match="; give a recipe's path, or a name that"):
+        load_recipe("zzz")
+
+
 def test_a_missing_setting_is_named(recipe_path: Path) -> None:
     recipe_path.write_text(MINIMAL.replace("name: small\n", ""))
     assert "`name` is missing" in refused(recipe_path)
