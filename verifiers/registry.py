@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from verifiers.model import Verifier
 from verifiers.plugins.guard import FunctionVerifier, GuardedVerifier, fingerprint_of
 from verifiers.plugins.hosted import Hosting, hosted
+from verifiers.plugins.places import plugin_folders
 
 GROUP = "selfplay.verifiers"
 """The entry point group under which an installed package offers verifiers."""
@@ -202,6 +203,8 @@ def _imported(path: str, name: str) -> Any:
             thing = getattr(thing, part)
     except (Exception, SystemExit) as error:
         told = f"{type(error).__name__}: {error}".replace("\n", " ")
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{module_name}.".startswith(f"{error.name}."):
+            told += f"; looked in {', '.join(plugin_folders())} and among installed packages"
         raise UnknownVerifier(f"verifier {name!r} could not be loaded from {path}: {told}") from error
     if lacking:
         raise UnknownVerifier(f"verifier {name!r} could not be loaded from {path}: {lacking}")

@@ -86,9 +86,12 @@ def evaluate(
         from selfplay.cli.evaluate_view import figures_view
         from selfplay.pipeline.asked import asked_of
         from selfplay.pipeline.evaluate import evaluate as measure
+        from selfplay.pipeline.policies import run_of
+        from selfplay.run.import_path import find_verifier
         from selfplay.suites.load import load_suite
         from selfplay.suites.lock import SuiteLock
 
+        find_verifier(verifier, run_of(model))
         own: dict[str, Any] = {"fields": _field_map(fields), "verifier": verifier, "subset": subset, "split": split}
         own |= {"unlabelled": unlabelled}
         pins = None if lock is None else SuiteLock(lock)

@@ -17,6 +17,7 @@ import selfplay
 from selfplay.config import load as recipe_file
 from selfplay.config.recipe import Recipe
 from selfplay.run.files import RunError, open_lock, read_json, remove_folder, write_json
+from selfplay.run.import_path import note_import_path
 from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.plan import PlannedStage, write_plan
 from selfplay.run.results import Result, StageResult, read_result
@@ -145,6 +146,7 @@ class RunDirectory:
     def claim(self, plan: Sequence[PlannedStage]) -> None:
         """Makes the directory this recipe's, with this plan."""
         write_plan(self.path, plan)
+        note_import_path(self.path)
         write_json(self.path / "recipe.json", self.recipe.model_dump(mode="json"))
 
     @property

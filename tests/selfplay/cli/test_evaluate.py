@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,20 @@ def test_an_address_needs_the_name_of_a_model(suite: Path, tmp_path: Path) -> No
     )
     assert done.exit_code == 2
     assert "an endpoint may serve several models; name one with --served" in done.stderr
+
+
+def test_a_verifier_is_found_where_the_run_found_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as to the suite, which is missing."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "rule_of_a_run.py").write_text("def short(task, completion):\n    return len(completion) < 9\n")
+    (tmp_path / "recipe.json").write_text("{}")
+    (tmp_path / "import_path.json").write_text(json.dumps({"folders": [str(tmp_path)]}))
+    given = ["evaluate", str(tmp_path), "--suite", "none.jsonl", "--out", str(tmp_path / "out"), "--verifier"]
+    assert "none.jsonl: cannot be read" in CliRunner().invoke(app, [*given, "rule_of_a_run:short"]).stderr
+    refused = CliRunner().invoke(app, [*given, "rule_of_nobody:short"])
+    assert (refused.exit_code, len(refused.stderr.strip().splitlines())) == (2, 1)
+    assert "looked in" in refused.stderr
+    assert str(tmp_path) in refused.stderr
 
 
 def test_figures_as_people_read_them() -> None:
