@@ -90,7 +90,8 @@ def of_quantities(gold: str, value: Fraction | None, rng: random.Random) -> Iter
 
 def in_words(gold: str, value: Fraction | None, rng: random.Random) -> Iterator[str]:
     """Words that say another number than the figures beside them, or another than the gold answer."""
-    if value is None or value.denominator != 1 or not 2 <= value < 1_000_000:
+    # In "12/3 (three)" the word may say the 3.
+    if value is None or not gold.isdigit() or not 2 <= value < 1_000_000:
         return
     right, near = spoken(int(value)), spoken(int(value) + rng.choice([-1, 1, 10]))
     yield from (near, rf"\text{{{near}}}", f"{gold} ({near})", rf"{gold}\text{{ ({near})}}", f"{near} ({gold})")

@@ -90,6 +90,8 @@ def named_lists(rng: random.Random) -> Iterator[Case]:
         yield roots, rf"\boxed{{{unknown}_1 = {two}, {unknown}_2 = {one}}}", True
         yield roots, rf"\boxed{{{unknown} = {two}\text{{ or }}{unknown} = {one}}}", True
         yield roots, rf"\boxed{{{one}, {two}}}", True
+        yield roots, rf"\boxed{{{unknown} = {two}, {one}}}", True
+        yield rf"{unknown} = {one}, {two}", rf"\boxed{{m = {one}, {two}}}", False
         yield roots, rf"\boxed{{m_1 = {one}, {unknown}_2 = {two}}}", False
         terms = form.format("a_1", one, "a_{2}", two)
         yield terms, rf"\boxed{{a_1 = {one}, a_2 = {two}}}", True

@@ -24,14 +24,19 @@ def plain_name(form: Form) -> str:
 
 
 def values_by_name(form: Form) -> dict[str, tuple[Form, ...]] | None:
-    """The values of "x = 1, y = 2" by name, those of x_1 and x_2 under x; None unless every item has a name."""
+    """The values of "x = 1, y = 2" by name, those of x_1 and x_2 under x.
+
+    In "x = 1, 2" both are x's. None where a value has no name, or an item is an equation such as x + y = 2.
+    """
     found: dict[str, tuple[Form, ...]] = {}
+    name = ""
     for item in form.items:
-        if not _is_named(item):
+        if _is_named(item):
+            numbered = _NUMBERED_UNKNOWN.match(plain_name(item))
+            name = numbered.group("unknown") if numbered else plain_name(item)
+        elif not name or item.kind == "relation":
             return None
-        numbered = _NUMBERED_UNKNOWN.match(plain_name(item))
-        name = numbered.group("unknown") if numbered else plain_name(item)
-        found[name] = (*found.get(name, ()), item.items[1])
+        found[name] = (*found.get(name, ()), item.items[1] if _is_named(item) else item)
     return found
 
 
