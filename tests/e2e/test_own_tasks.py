@@ -105,6 +105,7 @@ def test_rft_trains_on_cpp_programs(tmp_path: Path) -> None:
     assert 0 < counts["samples"] <= len(TRAIN)
 
 
+@pytest.mark.long
 def test_a_run_directory_of_other_code_is_refused_in_one_sentence(functions: Path, tmp_path: Path) -> None:
     """As an earlier version of this code left it."""
     recipe = json.loads((functions / "recipe.json").read_text())

@@ -71,7 +71,12 @@ def recipe(shop: Path, verifier: str, **training: object) -> Recipe:
     params = {"database": str(shop)} if "SQL" in verifier else {}
     domain = {"seeds": seeds, "verifier": verifier, "verifier_params": params}
     return Recipe.model_validate(
-        {"name": "sql", "model": {"kind": "scratch"}, "domains": {"sql": domain}, "training": training}
+        {
+            "name": "sql",
+            "model": {"kind": "pretrained", "name": "org/model"},
+            "domains": {"sql": domain},
+            "training": training,
+        }
     )
 
 

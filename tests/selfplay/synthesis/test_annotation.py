@@ -404,7 +404,7 @@ def test_a_third_domain_is_a_recipe(
     settings["domains"] = {"chemistry": settings["domains"]["math"]}
     recipe.write_text(yaml.safe_dump(settings))
     loaded = load_recipe(recipe)
-    assert check_rewards(loaded)[0].detail == "2 right answers pass, 0 wrong ones fail"
+    assert check_rewards(loaded)[0].detail.startswith("2 right answers pass, 0 wrong ones fail; by ")
     found = annotate(tmp_path / "run", loaded, in_process, "chemistry")
     assert len(found.train[0].concepts) == 3
     assert found.train[0].rationale.startswith("Start from concept")
