@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from selfplay.engines.base import Encoded, Sampling, ScoringRequest
 from selfplay.engines.hf_scoring import score_sequences
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, by_length
 from selfplay.engines.loading import load
+
+_ANSWER = "four"
 
 
 def generate_shard(job: GenerateJob) -> list[Row]:
@@ -113,6 +116,25 @@ def end_ids(generation: Any, tokenizer: Any) -> list[int]:
     return sorted({i for i in [tokenizer.eos_token_id, *configured] if i is not None})
 
 
+def turn_end_id(tokenizer: Any, chat: bool) -> int:
+    """The id that ends a completion which is learnt from or scored.
+
+    After plain text it is the tokenizer's end of text. In a chat it is the special token that the template writes after
+    an answer, which for some models (Gemma, Phi) is another one: that is what they have written.
+    """
+    return _template_end(tokenizer, tokenizer.chat_template) if chat else int(tokenizer.eos_token_id)
+
+
+@functools.lru_cache(maxsize=8)
+def _template_end(tokenizer: Any, template: str) -> int:
+    """By what the template writes after an answer; kept, since every row of a training asks."""
+    answered = [{"role": "user", "content": _ANSWER}, {"role": "assistant", "content": _ANSWER}]
+    text = tokenizer.apply_chat_template(answered, chat_template=template, tokenize=False)
+    closing = tokenizer(text.rpartition(_ANSWER)[2].lstrip(), add_special_tokens=False)["input_ids"][:1]
+    special = bool(closing) and closing[0] in tokenizer.added_tokens_decoder
+    return int(closing[0] if special else tokenizer.eos_token_id)
+
+
 def completed(tokenizer: Any, ids: list[int], ends: Collection[int]) -> Row:
     """The row of a completion by its ids, of which those from the first end on are left out."""
     stop = next((place for place, token in enumerate(ids) if token in ends), None)
@@ -140,4 +162,4 @@ def encode_request(tokenizer: Any, request: ScoringRequest) -> Encoded:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     prefix = prompt_ids(tokenizer, request.prefix, request.chat)
-    return request.encoded(prefix, ids_of, tokenizer.eos_token_id)
+    return request.encoded(prefix, ids_of, turn_end_id(tokenizer, request.chat))

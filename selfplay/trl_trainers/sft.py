@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from selfplay.config.errors import RunStopped
 from selfplay.engines.base import ModelRef
-from selfplay.engines.hf_engine import prompt_ids
+from selfplay.engines.hf_engine import prompt_ids, turn_end_id
 from selfplay.run.records import Example
 from selfplay.trl_trainers.jobs import Placement, SFTJob
 from selfplay.trl_trainers.training_set import Columns, training_set
@@ -107,4 +107,4 @@ def tokens_of(tokenizer: Any, prompt: str, segments: Sequence[str], chat: bool) 
     target: list[int] = []
     for segment in segments:
         target += tokenizer(segment, add_special_tokens=False)["input_ids"]
-    return prefix, [*target, tokenizer.eos_token_id]
+    return prefix, [*target, turn_end_id(tokenizer, chat)]

@@ -47,6 +47,30 @@ def opened_by(tiny_model: ModelRef, tmp_path: Path) -> ModelRef:
     return ModelRef.local(folder, "opened", "float32", chat=False)
 
 
+TURNS = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if m.role == 'assistant' %} <over>\n{% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "special", "own"), [(TURNS, True, True), (TURNS, False, False), (TEMPLATE, True, False)]
+)
+def test_a_completion_ends_as_the_template_ends_a_turn(
+    opened_by: ModelRef, template: str, special: bool, own: bool
+) -> None:
+    """Gemma and Phi end a turn by another token than the one that ends their texts."""
+    tokenizer = loading.load_tokenizer(opened_by)
+    if special:
+        tokenizer.add_special_tokens({"additional_special_tokens": ["<over>"]})
+    tokenizer.chat_template = template
+    end = tokenizer.convert_tokens_to_ids("<over>") if own else tokenizer.eos_token_id
+    pair = Pair("i", "t", PROBLEM, ANSWER, "3", "test")
+    row = _row(pair, tokenizer, True)
+    assert (row["chosen_ids"][-1], row["rejected_ids"][-1]) == (end, end)
+    assert sampled(tokenizer, True)[0][-1] == end
+    assert _row(pair, tokenizer, False)["chosen_ids"][-1] == tokenizer.eos_token_id
+
+
 def sampled(tokenizer: Any, chat: bool) -> Encoded:
     """The tokens that the engine reads and scores."""
     return encode_request(tokenizer, ScoringRequest(PROBLEM, (ANSWER,), ends=True, chat=chat))
