@@ -3,11 +3,13 @@
 A text is looked at in two ways, and is a leak by either. By words: a run of n of them is shared with a problem; where
 the recipe asks for it, only if the two texts are alike as a whole, by the longest common subsequence of their words.
 By characters: most of a problem's shingles are in it, which finds short problems, too, whatever was put around them.
-Both see through width and case of letters, soft hyphens, marks, and so through Markdown.
+Both see through width and case of letters, letters that look alike, soft hyphens, marks, and so through Markdown and
+HTML.
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from unicodedata import category, normalize
@@ -17,6 +19,7 @@ from rapidfuzz.distance import LCSseq
 from selfplay.config.curation import Curation
 from selfplay.curation.shingles import LENGTH, ShingleIndex
 from selfplay.curation.words import digest_of, words
+from verifiers.patterns import linear
 
 Tokens = Sequence[str]
 Problems = Mapping[str, Mapping[str, str]]
@@ -46,12 +49,20 @@ class _Plain(dict[int, str]):
         return self[code]
 
 
-_PLAIN = _Plain()
+_PLAIN = _Plain(zip(map(ord, "асеһіјӏорѕухкмтвнοαρυικτχ"), "acehijlopsyxkmtbhoapuiktx", strict=True))
+"""Cyrillic and Greek letters that look like Latin ones count as these, in problems and in texts alike."""
+_TAG = linear.compile(
+    r"</?(?:a|b|br|code|div|em|h[1-6]|i|img|li|ol|p|pre|small|span|strong|su[bp]|table|t[dhr]|u|ul)(?:\s[^<>]{0,300})?/?>",
+    linear.IGNORECASE,
+)
+_ENTITY = linear.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 
 
 def plain_words(text: str) -> list[str]:
-    """The words of a text without width, case, marks, accents among them, and what cannot be seen."""
-    apart = normalize("NFKD", text).casefold().translate(_PLAIN)
+    """The words of a text without HTML, width, case, marks, accents among them, and what cannot be seen."""
+    bare = _ENTITY.sub(lambda found: html.unescape(found.group()), text) if "&" in text else text
+    bare = _TAG.sub("", bare) if "<" in bare else bare
+    apart = normalize("NFKD", bare).casefold().translate(_PLAIN)
     # What is one letter without any mark, as in Hangul, is put together again.
     return normalize("NFC", apart).split()
 

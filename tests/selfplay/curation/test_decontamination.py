@@ -95,6 +95,9 @@ def test_a_short_run_with_a_subsequence_finds_reworded_problems() -> None:
         lambda text: f"Here is a puzzle for you, my friend. {text}",
         lambda text: text.replace(" ", "\u200b \n\n> "),
         lambda text: "".join(f"{char}\u0301" if char in "aeiou" else char for char in text),
+        lambda text: "<p class='a'>" + "<br/>".join(f"<b>{word[0]}</b>{word[1:]}" for word in text.split()) + "</p>",
+        lambda text: text.replace(" ", "&nbsp;").replace("?", "&quest;"),
+        lambda text: text.translate(str.maketrans("acehopxyBMT", "асеһорхуВМТ")),
     ],
 )
 def test_a_leak_is_seen_through_what_is_put_into_it_and_around_it(disguise: Callable[[str], str]) -> None:
@@ -110,6 +113,10 @@ def test_letters_with_marks_of_their_own_stay_one_letter(text: str) -> None:
     plain = plain_words(text)
     assert sum(map(len, plain)) == sum(map(len, text.split()))
     assert plain == plain_words(normalize("NFD", text))
+
+
+def test_an_entity_without_end_is_text() -> None:
+    assert plain_words(f"&#{'9' * 5000}; &#x110000; &nosuch; a&amp;b") == ["9" * 5000, "nosuch", "a", "b"]
 
 
 def test_a_problem_of_the_same_kind_is_no_leak() -> None:
