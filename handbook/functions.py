@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from enum import EnumType
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def _signature(thing: Any, name: str) -> str:
     """With types by their last names, and without the values of defaults that are objects."""
     if hasattr(thing, "model_fields"):
         return f"{name}(**fields)"
+    if isinstance(thing, EnumType):
+        return f"{name}: {', '.join(str(one.value) for one in thing)}"
     try:
         given = str(inspect.signature(thing))
     except (TypeError, ValueError):

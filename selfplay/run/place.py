@@ -53,8 +53,10 @@ def _is_log_of_wandb(path: Path) -> bool:
 
 def _demand_below(root: Path, path: Path) -> None:
     try:
-        below = path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError, ValueError):  # a loop of links
+        there = path.resolve()
+        # Of a loop of links some versions of Python raise, and others leave the link.
+        below = there.is_relative_to(root.resolve()) and not there.is_symlink()
+    except (OSError, RuntimeError, ValueError):
         below = False
     if not below:
         raise RunError(

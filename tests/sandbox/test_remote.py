@@ -104,7 +104,7 @@ def test_bytes_are_carried_as_they_are(sandbox: RemoteSandbox) -> None:
 )
 def test_statuses_are_those_of_this_host(sandbox: RemoteSandbox, source: str, status: Status) -> None:
     cpu_s, wall_s = (0.4, 0.8) if status is Status.TIME_LIMIT else (10, 20)
-    limits = Limits(cpu_s=cpu_s, wall_s=wall_s, memory_mb=128, processes=16, output_bytes=1 << 18, disk_mb=8)
+    limits = Limits(cpu_s=cpu_s, wall_s=wall_s, memory_mb=512, processes=16, output_bytes=1 << 18, disk_mb=8)
     execution = run(sandbox, source, limits=limits)
     assert execution.status is status, execution
     assert execution.reason

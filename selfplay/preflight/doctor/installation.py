@@ -8,8 +8,9 @@ of theirs that hides ours, and files of ours that another distribution has repla
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
-from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distributions
+from importlib.metadata import Distribution, FileHash, PackageNotFoundError, PackagePath, distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def _damaged() -> str:
         return ""
     if Path(str(own.locate_file(""))).resolve() != HOME:
         return ""  # an editable installation, or another than the one that runs: its RECORD says nothing of these files
-    for file in own.files or ():
+    for file in _recorded(own):
         if file.parts[0] not in SHARED_NAMES or file.suffix != ".py" or _is_as_installed(file):
             continue
         place, owner = HOME / file, _other_owner(str(file))
@@ -56,6 +57,17 @@ def _damaged() -> str:
         state = f"was replaced by the distribution {owner}" if place.exists() else "is missing"
         return f"{place}: {state}; run `pip install --force-reinstall --no-deps {DISTRIBUTION}`"
     return ""
+
+
+def _recorded(own: Distribution) -> list[PackagePath]:
+    """The files of its RECORD, those too that are gone, which `own.files` leaves out from Python 3.12 on."""
+    found = []
+    for row in csv.reader((own.read_text("RECORD") or "").splitlines()):
+        name, digest, size = (*row, "", "")[:3]
+        file = PackagePath(name)
+        file.hash, file.size, file.dist = FileHash(digest) if digest else None, int(size) if size else None, own
+        found.append(file)
+    return found
 
 
 def _is_as_installed(file: PackagePath) -> bool:
