@@ -55,7 +55,7 @@ def _demand_below(root: Path, path: Path) -> None:
     try:
         there = path.resolve()
         # Of a loop of links some versions of Python raise, and others leave the link.
-        below = there.is_relative_to(root.resolve()) and not there.is_symlink()
+        below = there.is_relative_to(root.resolve()) and not os.path.islink(there)
     except (OSError, RuntimeError, ValueError):
         below = False
     if not below:
