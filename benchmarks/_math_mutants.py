@@ -530,7 +530,8 @@ def unseen(gold: str, rng: random.Random) -> Iterator[str]:
             r"\text{{seven}} {}",
             r"7919 \underset{{n}}{{{}}}",
         )
-        yield from (form.format(gold) for form in forms)
+        # Before what is not seen stands a 1.
+        yield from (form.format(gold) for form in forms if gold != "1" or not form.startswith("1"))
 
 
 _CHOICES = (

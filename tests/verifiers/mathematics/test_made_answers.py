@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks._labelled_mutants import spoken
 from benchmarks._math_mutants import BOXED, SAID, is_factorial_times, mutants, value_of
 from benchmarks.math_false_passes import SHARED, SHIPPED, golds, made_mutants, passes
 from verifiers.mathematics import MathVerifier
@@ -47,6 +48,11 @@ def test_cases_written_by_hand(math: MathVerifier, name: str) -> None:
 @pytest.mark.parametrize("name", CLASSES)
 def test_cases_made_by_rules(math: MathVerifier, name: str) -> None:
     assert misjudged(math, made_cases(name, 4, seed=0)) == []
+
+
+def test_every_number_below_a_hundred_may_be_said(math: MathVerifier) -> None:
+    assert misjudged(math, [(str(n), rf"\boxed{{{spoken(n)}}}", True) for n in range(100)]) == []
+    assert misjudged(math, [(str(n + 1), rf"\boxed{{{spoken(n)}}}", False) for n in range(100)]) == []
 
 
 @pytest.mark.long

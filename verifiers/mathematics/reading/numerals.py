@@ -35,7 +35,10 @@ _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty"
 )
-NUMBER_WORDS = {word: str(value) for value, word in enumerate(_WORDS.split())}
+_TENS = "thirty forty fifty sixty seventy eighty ninety"
+NUMBER_WORDS = {word: str(value) for value, word in enumerate(_WORDS.split())} | {
+    word: str(value) for value, word in zip(range(30, 100, 10), _TENS.split(), strict=True)
+}
 
 
 def joined_thousands(text: str) -> str:
