@@ -122,7 +122,8 @@ def test_an_interrupt_and_a_kill_in_the_middle_change_no_table(
     """Requests hang from a certain one on, so that each stop falls into the middle of the work."""
     server.reply = lambda prompt, seed: "..." if seed % 3 == 0 else teach(prompt, seed)
     settings = annotator(server.url, endpoint={"api_key_env": "TEACHER_KEY"})
-    recipe = recipe_file(tmp_path, {"a": settings, "b": settings}, [problem(n) for n in range(40)])
+    rows = [problem(n) | {"solution": f"It is {n + 2}."} for n in range(40)]
+    recipe = recipe_file(tmp_path, {"a": settings, "b": settings}, rows)
     line = command("synthesize", recipe, "--until", "annotation", "--run-dir", tmp_path / "run")
 
     for number, how in enumerate((signal.SIGINT, signal.SIGKILL), 1):
@@ -163,7 +164,7 @@ def test_models_learn_from_the_triples(server: OpenAIServer, tmp_path: Path) -> 
 
     rows = [
         {"problem": p.problem, "answer": p.answer, "solution": p.solution, "level": p.level}
-        for p in seeds.generate("math", 60, 0)
+        for p in seeds.generate("math", 120, 0)
         if not p.slipped
     ]
     small: dict[str, Any] = {"max_steps": 4, "per_device_train_batch_size": 4}
