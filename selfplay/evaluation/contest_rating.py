@@ -219,7 +219,9 @@ def tried_problems(table: Path, tries: int) -> dict[str, dict[str, TriedProblem]
             contest = "".join(itertools.takewhile(str.isdigit, name))
             index = name[len(contest) :].lstrip("/_-. ").upper()
             if not contest or not index:
-                raise StandingsError(f"{table}: {name!r} names no problem of a contest, such as 1873/B1; map the id")
+                raise StandingsError(
+                    f"{table}: {name!r} names no problem of a contest; give the rows ids such as 1873/B1"
+                )
             outcomes = row["passed"][:tries]
             before = list(itertools.takewhile(lambda passed: passed is not True, outcomes))
             found.setdefault(contest, {})[index] = TriedProblem(True in outcomes, before.count(False))

@@ -14,7 +14,18 @@ from typing import Literal
 from selfplay.config.recipe import ASSERTS as ASSERTS_VERIFIER
 from selfplay.config.recipe import ProblemKind
 
-Form = Literal["answer", "gsm8k", "olympiad", "gpqa", "humaneval", "mbpp", "livecodebench"]
+Form = Literal[
+    "answer",
+    "gsm8k",
+    "olympiad",
+    "gpqa",
+    "humaneval",
+    "humaneval+",
+    "mbpp",
+    "mbpp+",
+    "livecodebench",
+    "codeforces",
+]
 """How the rows of a suite become tasks; see `selfplay.suites.published` and `selfplay.suites.livecodebench`."""
 
 BOXED = ProblemKind()
@@ -45,6 +56,9 @@ CONTEST = ProblemKind(
     "program into one ```python block.",
 )
 
+RELEASED = ProblemKind(verifier="code", verifier_params=CONTEST.verifier_params, solver_template="{problem}")
+"""The authors' rows hold all that is said, the instructions included."""
+
 
 @dataclass(frozen=True, slots=True)
 class NamedSuite:
@@ -69,6 +83,8 @@ class NamedSuite:
     files: tuple[str, ...] = ()
     """Files of the data set, where the `datasets` library reads it by a script only, which it no longer runs. Of a
     folder with files of these names, too, no others are read."""
+    elsewhere: str = ""
+    """Its file in a repository of GitHub, `dataset`, where it is on no hub: it is then read by `--data` alone."""
     remark: str = ""
     """A difference from how its authors score."""
 
@@ -154,15 +170,34 @@ def _suites() -> Iterator[NamedSuite]:
         remark="the whole function is asked for, rather than what goes on after its head",
     )
     yield NamedSuite(
+        *("humaneval-plus", "humaneval+", "evalplus/humanevalplus", "test", 164, "Apache-2.0; HumanEval MIT"),
+        solving=ASSERTS,
+        aliases=("humanevalplus", "humaneval_plus"),
+        remark="as `humaneval`; one limit of 60 s for all inputs, where the authors have one for each",
+    )
+    yield NamedSuite(
         *("mbpp", "mbpp", "google-research-datasets/mbpp", "test", 500, "CC BY 4.0"),
         subset="full",
         solving=ASSERTS,
         remark="no examples before the problem; its first assert stands in the prompt",
     )
+    yield NamedSuite(
+        *("mbpp-plus", "mbpp+", "evalplus/mbppplus", "test", 378, "Apache-2.0; MBPP CC BY 4.0"),
+        solving=ASSERTS,
+        aliases=("mbppplus", "mbpp_plus"),
+        remark="as `mbpp` and `humaneval-plus`; two problems have exceptions in the authors' own runner, none here",
+    )
     yield _livecodebench("livecodebench", None, None)
     # Release 6 brought problems of v5's last weeks, which nobody counts among the 279.
     yield _livecodebench("livecodebench-v5", 279, ("2024-08-01", "2025-01-31"), release=5)
     yield _livecodebench("livecodebench-v6", 131, ("2025-02-01", "2025-04-30"))
+    yield NamedSuite(
+        *("codeforces", "codeforces", "inclusionAI/PromptCoT", "test", 408, "problems © Codeforces; repository MIT"),
+        solving=RELEASED,
+        aliases=("promptcot2_codeforces_test",),
+        elsewhere="data/promptcot2_codeforces_test.jsonl",
+        remark="asked in the model's own chat format; few tests, so read it with its rating (`selfplay rate`)",
+    )
 
 
 SUITES: Mapping[str, NamedSuite] = {suite.name: suite for suite in _suites()}
@@ -193,6 +228,11 @@ def table() -> str:
         window = f", contests {suite.window[0]} to {suite.window[1]}" if suite.window else ""
         judged = "`asserts`" if suite.solving is ASSERTS else f"`{suite.solving.verifier}`"
         problems = "by window" if suite.problems is None else str(suite.problems)
-        cells = [f"`{suite.name}`", f"`{suite.dataset}`{subset}{window}", suite.split, problems, judged]
+        place = (
+            f"`{suite.dataset}` on GitHub, `{suite.elsewhere}`; by `--data` alone"
+            if suite.elsewhere
+            else f"`{suite.dataset}`{subset}{window}"
+        )
+        cells = [f"`{suite.name}`", place, suite.split, problems, judged]
         lines.append("| " + " | ".join([*cells, suite.licence, suite.remark or "-"]) + " |")
     return "\n".join(lines)

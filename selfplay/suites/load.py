@@ -130,6 +130,11 @@ def _is_day(text: str) -> bool:
 
 
 def _named(suite: NamedSuite, data: Path | None, lock: SuiteLock | None) -> Suite:
+    if data is None and suite.elsewhere:
+        raise SuiteError(
+            f"{suite.name}: is on no hub; download {suite.elsewhere} of github.com/{suite.dataset}, and give its "
+            "folder with --data"
+        )
     commit = _commit(suite.name, suite.dataset, suite.revision, lock) if data is None else None
     revision = commit or suite.revision
     if data is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from selfplay.config.errors import UserError
 from selfplay.config.places import ROW_FILES
@@ -93,3 +94,15 @@ def hub_files(suite: str, name: str, files: Iterable[str], revision: str | None)
 def is_row_file(file: Path) -> bool:
     """Whether a file's ending is one of those that are read."""
     return file.suffix in ROW_FILES
+
+
+def column_text(where: str, row: Mapping[str, Any], *names: str) -> str:
+    """The text of the first of some columns that a row has; numbers become texts. Raises SuiteError without one."""
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, str) and value.strip():
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+    named = " or ".join(f"`{name}`" for name in dict.fromkeys(names))
+    raise SuiteError(f"{where}: has no text in {named}; it has {', '.join(sorted(map(str, row)))[:200]}")
