@@ -1,8 +1,8 @@
 """The contest problems by which the paper rates models, as its authors released them.
 
-A row of `promptcot2_codeforces_test.jsonl` has the whole prompt, in the turns of one chat format, and its tests as a JSON text with `inputs` and `outputs`.
-Which contest a problem is of stands nowhere in it, and a rating needs that: rows may bear `id` (as in 1971/A) or
-`contest_id` and `index` besides.
+A row of `promptcot2_codeforces_test.jsonl` has the whole prompt, in the turns of one chat format, and its tests as a
+JSON text with `inputs` and `outputs`. Which contest a problem is of stands nowhere in it, and a rating needs that: rows
+may bear `id` (as in 1971/A) or `contest_id` and `index` besides.
 """
 
 from __future__ import annotations
