@@ -40,11 +40,10 @@ def _tests(where: str, row: Mapping[str, Any]) -> tuple[Test, ...]:
         found = parse_json(given, finite=False) if isinstance(given, str) else given
     except ValueError as error:
         raise SuiteError(f"{where}: `input_output` {error}") from error
-    inputs, outputs = (found.get("inputs"), found.get("outputs")) if isinstance(found, dict) else (None, None)
-    if not _texts(inputs) or not _texts(outputs) or len(inputs) != len(outputs):
+    sides = [found.get(name) if isinstance(found, dict) else None for name in ("inputs", "outputs")]
+    inputs, outputs = (
+        [one for one in side if isinstance(one, str)] if isinstance(side, list) else [] for side in sides
+    )
+    if not inputs or [inputs, outputs] != sides or len(inputs) != len(outputs):
         raise SuiteError(f"{where}: `input_output` must have as many texts in `outputs` as in `inputs`, one or more")
     return tuple(Test(given, expected) for given, expected in zip(inputs, outputs, strict=True))
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
