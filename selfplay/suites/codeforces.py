@@ -34,6 +34,12 @@ def codeforces_task(where: str, row: Mapping[str, Any]) -> Task:
     return Task(asked, tests=_tests(where, row), time_limit_s=TIME_LIMIT_S, memory_mb=MEMORY_MB)
 
 
+def contest_name(row: Mapping[str, Any]) -> str | None:
+    """The name of a row's problem, as in 1971/A, of the two columns that hold it; None where one is missing."""
+    parts = [row.get(name) for name in ("contest_id", "index")]
+    return None if None in parts or "" in parts else "/".join(map(str, parts))
+
+
 def _tests(where: str, row: Mapping[str, Any]) -> tuple[Test, ...]:
     given = row.get("input_output")
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from selfplay.run.seeding import derive
 from selfplay.suites.catalogue import Form, NamedSuite
-from selfplay.suites.codeforces import codeforces_task
+from selfplay.suites.codeforces import codeforces_task, contest_name
 from selfplay.suites.livecodebench import contest_task
 from selfplay.suites.rows import SuiteError, column_text
 from selfplay.suites.statements import humaneval_plus_task, humaneval_task, mbpp_plus_task, mbpp_task
@@ -19,8 +19,6 @@ MakeTask = Callable[[str, NamedSuite, Fields], Task]
 
 ID_FIELDS = ("task_id", "question_id", "unique_id", "id", "problem_idx", "problem_id", "Record ID")
 """Columns by which suites name their problems, the first that a row has counts."""
-CONTEST_FIELDS = ("contest_id", "index")
-"""Two columns that name a problem of Codeforces together, as in 1971/A."""
 LETTERS = "ABCD"
 
 
@@ -36,9 +34,7 @@ def task_of(where: str, suite: NamedSuite, row: Fields) -> Task:
 def id_of(row: Fields, number: int) -> str:
     """The published name of a problem; its place, from 0, where it has none."""
     named = next((str(row[name]) for name in ID_FIELDS if row.get(name) not in (None, "")), None)
-    if named is None and all(row.get(name) not in (None, "") for name in CONTEST_FIELDS):
-        return "/".join(str(row[name]) for name in CONTEST_FIELDS)
-    return str(number) if named is None else named
+    return named or contest_name(row) or str(number)
 
 
 def _answer(where: str, suite: NamedSuite, row: Fields) -> Task:
