@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import operator
 import os
 import select
@@ -109,6 +110,32 @@ class Workers:
     def renew(self) -> None:
         """Ends the processes, so that all their memory comes back; the next work starts fresh ones."""
         self.stop()
+
+    @contextlib.contextmanager
+    def sparing(self, gpus: int) -> Iterator[tuple[str, ...]]:
+        """Within it there are fewer workers, so that so many GPUs are free: the last ones, whose names it gives.
+
+        Even an idle process would hold some of its GPU's memory. On a CPU all stay.
+
+        Raises:
+            WorkerError: none would be left.
+        """
+        spare = math.ceil(gpus / self._gpus_each) if self.device == "cuda" else 0
+        if not spare:
+            yield ()
+            return
+        if spare >= self.count:
+            raise WorkerError(
+                f"{gpus} GPUs were to be spared, and {self.count} workers have no more; take more workers"
+            )
+        self.stop()
+        whole, self.count = self.count, self.count - spare
+        groups = [gpus_of(ordinal, self._gpus_each)[GROUP_GPUS] for ordinal in range(self.count, whole)]
+        try:
+            yield tuple(",".join(groups).split(",")[-gpus:])
+        finally:
+            self.stop()
+            self.count = whole
 
     def start(self, first: Callable[[], None]) -> None:
         """Starts the workers, which load their libraries meanwhile; one of them calls `first` before it does."""

@@ -20,6 +20,7 @@ from selfplay.config.section import (
     SamplingSettings,
     ScratchModel,
     Section,
+    Supervision,
     TrainerArguments,
     refuse_pickles,
 )
@@ -179,17 +180,6 @@ class Evaluation(Section):
     def sampling_at(self, temperature: float) -> SamplingSettings:
         """How completions are drawn at a temperature, from the whole distribution."""
         return SamplingSettings(temperature=temperature, max_new_tokens=self.max_new_tokens)
-
-
-class Supervision(Section):
-    """How the child process is watched in which a worker's vLLM runs."""
-
-    silence_s: Annotated[float, Field(ge=1, le=86400)] = 300.0
-    """Longest time without a step of the engine, in seconds; then the child is ended and another one started."""
-    opening_s: Annotated[float, Field(ge=1, le=86400)] = 1800.0
-    """Longest opening of a model, in seconds; then the same."""
-    restarts: Annotated[int, Field(ge=0, le=1000)] = 3
-    """Restarts in a row after which no further prompt was finished; one failure more ends the run."""
 
 
 class EngineSettings(Section):

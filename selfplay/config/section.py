@@ -151,6 +151,17 @@ class ScratchModel(Section):
         return "raw"
 
 
+class Supervision(Section):
+    """How a process is watched in which vLLM runs: a child of each worker, or a server."""
+
+    silence_s: Annotated[float, Field(ge=1, le=86400)] = 300.0
+    """Longest time without a step of the engine, in seconds; then it is ended and another one started."""
+    opening_s: Annotated[float, Field(ge=1, le=86400)] = 1800.0
+    """Longest opening of a model, in seconds; then the same."""
+    restarts: Annotated[int, Field(ge=0, le=1000)] = 3
+    """Restarts in a row after which no further prompt was finished; one failure more ends the run."""
+
+
 def refuse_pickles(args: Mapping[str, Any]) -> None:
     """Refuses arguments by which vLLM would read weights from other files than safetensors.
 

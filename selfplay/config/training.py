@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from selfplay.config.places import PairsFile
 from selfplay.config.rows import Rows
-from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments, refuse_pickles
+from selfplay.config.section import (
+    SamplingSettings,
+    ScratchModel,
+    Section,
+    Supervision,
+    TrainerArguments,
+    refuse_pickles,
+)
 from selfplay.config.teacher import SFTRule
 
 ValidRule = Literal["thinking_not_empty", "no_cjk", "boxed_answer"]
@@ -35,6 +43,16 @@ class RolloutEngine(Section):
     average; null: 1e-4 in float32, else 0.1."""
     sync_timeout_s: Annotated[float, Field(ge=1, le=86400)] = 600.0
     """Longest sync of the weights, in seconds, after which the run ends."""
+    gpus: Annotated[int, Field(ge=1, le=64)] = 1
+    """rollouts: server: GPUs of the server's own, this machine's last; the others train meanwhile. On a CPU it is a
+    process beside the workers."""
+    supervision: Supervision = Supervision()
+    """rollouts: server: when it is started again."""
+
+    def spread(self, name: str) -> int:
+        """An argument of `args` that says over how many a model, or its prompts, are spread."""
+        value = self.args.get(name, 1)
+        return value if isinstance(value, int) and value > 0 else 1
 
     @model_validator(mode="after")
     def _weights_come_from_safetensors(self) -> RolloutEngine:
@@ -45,8 +63,9 @@ class RolloutEngine(Section):
 class GRPORule(UpdateRule):
     """Group-relative policy optimisation; `args` are those of TRL's GRPOConfig, which also says how many rollouts."""
 
-    rollouts: Literal["transformers", "vllm"] = "transformers"
-    """The engine of its rollouts; vllm shares the trainer's device, and sleeps on a GPU while the trainer steps."""
+    rollouts: Literal["transformers", "vllm", "server"] = "transformers"
+    """The engine of its rollouts; vllm shares the trainer's device, and sleeps on a GPU while the trainer steps; server
+    is vLLM in a process, and on GPUs, of its own, which the run starts, watches and ends."""
     vllm: RolloutEngine = RolloutEngine()
     """How vLLM rolls out, where it does."""
     top_up: Annotated[float, Field(ge=0, le=16)] = 0.0
@@ -58,6 +77,15 @@ class GRPORule(UpdateRule):
     """Most completions that one rank's verifiers judge at a time, where a verifier has no workers of its own."""
     reward_timeout_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
     """Longest wait for the verdicts of one batch, in seconds; rollouts without one by then teach nothing."""
+
+    @property
+    def own_gpus(self) -> int:
+        """GPUs of a server that rolls out, where there are any."""
+        return self.vllm.gpus if self.rollouts == "server" else 0
+
+    def ranks(self, workers: int, gpus_each: int) -> int:
+        """Of so many workers with so many GPUs each, those that train beside a server on their GPUs."""
+        return workers - math.ceil(self.own_gpus / gpus_each)
 
 
 class CollapseGuard(Section):

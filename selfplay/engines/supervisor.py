@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sandbox.process.child import ChildGone, exit_reason
 from selfplay.compute.objects import ObjectChild
 from selfplay.compute.workers import GROUP_GPUS
-from selfplay.config.recipe import Supervision
+from selfplay.config.section import Supervision
 from selfplay.engines import loading, vllm_engine
 from selfplay.engines.flow import FlowJob, Journal, Keeper
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob

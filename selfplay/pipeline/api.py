@@ -112,7 +112,7 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     from selfplay.preflight.fit import fits_here
     from selfplay.preflight.prompts import check_prompts
     from selfplay.preflight.rewards import check_rewards
-    from selfplay.preflight.vllm import check_engine, check_rollouts
+    from selfplay.preflight.vllm import check_engine, check_rollouts, ranks_of
     from selfplay.tracking.sinks import check_trackers
 
     own = load_recipe(recipe, overrides)
@@ -122,11 +122,13 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     findings = there + check_hooks(own) + check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)
     check_engine(own.engine)
     findings = preflight.check_models(own) + findings
-    preflight.check_trainer_arguments(own, own.compute.workers or 1)
-    check_rollouts(own, own.compute.workers or 1)
     # The number of GPUs may be another one than the recipe asks for, which `run` tells of.
     gpus = gpu_count()
     count = own.compute.workers or max(gpus // own.engine.ranks, 1)
+    device = "cpu" if not gpus or own.compute.device == "cpu" else "cuda"
+    ranks = ranks_of(own, device, count) if own.compute.workers else 1
+    preflight.check_trainer_arguments(own, ranks)
+    check_rollouts(own, ranks)
     # On a cluster, which may be unlike this machine, workers look for themselves when the run begins.
     if own.compute.executor == "local" or own.compute.ray.address is None:
         findings += fits_here(own, gpus, count, Path("runs") / own.name)

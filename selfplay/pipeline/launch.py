@@ -32,6 +32,7 @@ from selfplay.preflight.recipe import (
     teachers,
 )
 from selfplay.preflight.rewards import check_rewards
+from selfplay.preflight.vllm import ranks_of
 from selfplay.report.page import write_report
 from selfplay.run.directory import RunDirectory
 from selfplay.run.files import RunError
@@ -85,7 +86,8 @@ def launch(
             if uses_workers(recipe, table, until):
                 if crew.session is None:
                     demand_room(recipe, crew.device, crew.count, run_path)
-                    workers.start(functools.partial(check_all_but_rewards, recipe, crew.count))
+                    ranks = ranks_of(recipe, crew.device, crew.count)
+                    workers.start(functools.partial(check_all_but_rewards, recipe, ranks))
                 else:
                     each, path = crew.most_of_a_node, run_path.absolute()
                     workers.start(functools.partial(check_on_node, recipe, crew.device, crew.count, each, path))

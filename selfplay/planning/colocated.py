@@ -1,4 +1,4 @@
-"""GRPO with vLLM beside the trainer on each device: what both take while one rolls out and while the other steps."""
+"""GRPO with vLLM beside the trainer on each device, or on devices of its own: what both take, and when."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from selfplay.config.training import GRPORule
 from selfplay.planning.machine import GIB, Machine
 from selfplay.planning.memory import BRAIN, ENGINE_BYTES, FLOAT, ServedModel, Terms, served_terms
 from selfplay.planning.need import Named, Need
-from selfplay.planning.needs import ROW_BYTES, WIDTH, Needs
+from selfplay.planning.needs import ROW_BYTES, SHARE_OF_VLLM, WIDTH, Needs
 from selfplay.planning.speed import decoding_speed
 
 SHARE_IN_TRL = 0.3
@@ -58,6 +58,48 @@ def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: M
         fields=("training.grpo.args.vllm_gpu_memory_utilization", *how["lengths"], model.lora_field),
         notes=_notes(served, share, window, longest),
     )
+
+
+def rolls_by_server(needs: Needs, stage: str, model: Named, rule: GRPORule, how: Mapping[str, Any]) -> Need:
+    """The rollouts by a server on devices of its own; on a CPU it is one process more.
+
+    Args:
+        needs: of the recipe.
+        stage: its name.
+        model: the policy.
+        rule: the recipe's section.
+        how: as for `Needs.rolls`.
+    """
+    machine, args = needs.machine, rule.vllm.args
+    longest, mean = how["prompt"] + how["completion"], how["mean"] - how["prompt"]
+    window = min(int(rule.args.get("vllm_max_model_length") or longest), model.sizes.positions)
+    gpus, width = rule.own_gpus if machine.device == "cuda" else 1, WIDTH[model.dtype]
+    ranks = gpus // rule.vllm.spread("data_parallel_size") or 1
+    share = server_share(machine, model, args)
+    served = served_terms(model.sizes, width, share, window, ranks, ENGINE_BYTES[machine.device])
+    passes = int(rule.args.get("steps_per_generation") or rule.args.get("gradient_accumulation_steps", 1))
+    batch = int(rule.args.get("per_device_train_batch_size", 8)) * passes * needs.beside(rule).workers
+    together = max(min(served.cache_tokens / how["mean"], batch / gpus * ranks), 1.0)
+    tokens = (how["prompt"] + mean / 2, 1)
+    return Need(
+        stage=stage,
+        what="rollouts",
+        terms=served.terms,
+        limit=share,
+        tokens=int(how["sequences"] * mean),
+        speed=decoding_speed(needs.rates, machine.card, model.name, model.sizes, width, tokens, together),
+        devices=gpus,
+        stays=int(how["sequences"] * mean * ROW_BYTES),
+        fields=tuple(how["lengths"]),
+        notes=_notes(served, share, window, longest),
+    )
+
+
+def server_share(machine: Machine, model: Named, args: Mapping[str, Any]) -> int:
+    """Bytes of one of its devices that a server takes at once."""
+    if machine.device == "cpu":
+        return share_of(machine, model, {})
+    return int(machine.device_bytes * float(args.get("gpu_memory_utilization", SHARE_OF_VLLM)))
 
 
 def _notes(served: ServedModel, share: int, window: int, longest: int) -> tuple[str, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from selfplay.config.errors import UserError
 from selfplay.config.recipe import EngineSettings
 from selfplay.config.section import SamplingSettings
+from selfplay.config.training import GRPORule
 from selfplay.planning.architecture import Architecture
 from selfplay.planning.machine import Machine
 from selfplay.planning.memory import (
@@ -44,6 +47,10 @@ STATES = {
 """Bytes of the optimiser's state for each trained parameter, by `optim`; Adam in float32 has 8."""
 
 
+class NoGPULeft(UserError):
+    """A server was to have every GPU."""
+
+
 class Needs:
     """Makes the needs of one recipe on one machine."""
 
@@ -52,6 +59,22 @@ class Needs:
         self.machine, self.rates, self._engine, self._sharded = machine, rates, engine, sharded
         self.ranks = engine.ranks
         self.workers = max(machine.devices // self.ranks, 1) if machine.device == "cuda" else machine.devices
+
+    def beside(self, rule: GRPORule) -> Needs:
+        """Those of a training beside a server that has GPUs of its own.
+
+        Raises:
+            NoGPULeft: it has all of them.
+        """
+        own = copy.copy(self)
+        if self.machine.device == "cuda":
+            own.workers = rule.ranks(self.workers, self.ranks)
+        if own.workers < 1:
+            raise NoGPULeft(
+                f"training.grpo.vllm.gpus: is {rule.own_gpus} of {self.machine.devices} GPUs, which leaves none to the "
+                "trainer; lower it, or set training.grpo.rollouts to vllm, which shares the trainer's"
+            )
+        return own
 
     def prompt_of(self, model: Architecture) -> int:
         """Tokens of the longest prompt, as assumed: at most a quarter of what the model was made for."""

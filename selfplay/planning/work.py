@@ -9,7 +9,7 @@ from selfplay.config.annotation import LocalEngine
 from selfplay.config.programs import PolicyEngine
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import NamedModel, SamplingSettings, ScratchModel
-from selfplay.planning.colocated import beside_training, rolls_by_vllm
+from selfplay.planning.colocated import beside_training, rolls_by_server, rolls_by_vllm, server_share
 from selfplay.planning.counts import Counts, problems_of
 from selfplay.planning.known_models import architecture_of
 from selfplay.planning.need import Named, Need
@@ -190,7 +190,7 @@ class StageNeeds:
         )(stage)
 
     def _grpo(self, stage: PlannedStage) -> Iterator[Need]:
-        training = self._recipe.training
+        training, needs = self._recipe.training, self._needs
         args, longest = training.grpo.args, training.sampling.max_new_tokens
         longest = int(args.get("max_completion_length") or longest)
         group = int(args.get("num_generations") or 8)
@@ -202,9 +202,16 @@ class StageNeeds:
         if training.grpo.rollouts == "vllm":
             yield rolls_by_vllm(self._needs, stage.name, self._policy(), training.grpo, given)
             given["beside"] = beside_training(self._needs.machine, self._policy(), args)
+        elif training.grpo.rollouts == "server":
+            needs = needs.beside(training.grpo)
+            yield rolls_by_server(self._needs, stage.name, self._policy(), training.grpo, given)
+            if self._needs.machine.device == "cpu":
+                # Its memory is that of all processes.
+                share = server_share(self._needs.machine, self._policy(), {})
+                given["beside"] = {"engine": share // needs.workers}
         else:
             yield self._needs.rolls(stage.name, self._policy(), args, given)
-        yield self._needs.trains(stage.name, "grpo", self._policy(), args, given)
+        yield needs.trains(stage.name, "grpo", self._policy(), args, given)
 
     def _rolled(self, stage: PlannedStage, rollouts: int, prompts: int) -> Iterator[Need]:
         training = self._recipe.training

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,10 @@ OF_TRL = {
     "model_impl": "vllm_model_impl",
 }
 """Arguments of vLLM for which TRL's GRPOConfig has its own."""
+OF_SERVER = ("tensor_parallel_size", "gpu_memory_utilization", "model_impl")
+"""Those of them that a server has in `training.grpo.vllm.args`."""
 OF_THE_RUN = ("model", "revision", "trust_remote_code", "seed", "distributed_executor_backend", "logprobs_mode")
+OF_THE_RUNS_SERVER = ("served_model_name", "worker_extension_cls", "weight_transfer_config", "enable_sleep_mode")
 
 
 class EngineMissing(UserError):
@@ -48,13 +52,57 @@ def check_rollouts(recipe: Recipe, workers: int) -> None:
         EngineMissing: names the field.
     """
     training, rule = recipe.training, recipe.training.grpo
-    if training.algorithm != "grpo" or not training.rounds or rule.rollouts != "vllm":
+    if training.algorithm != "grpo" or not training.rounds or rule.rollouts == "transformers":
         return
     known = _arguments("training.grpo.rollouts", "set it to transformers")
     decided = dict.fromkeys(OF_THE_RUN, "is what the run itself decides; drop it")
     decided |= {name: f"is set by training.grpo.args.{own}" for name, own in OF_TRL.items()}
+    if rule.rollouts == "server":
+        decided = {name: why for name, why in decided.items() if name not in OF_SERVER}
+        decided |= dict.fromkeys(OF_THE_RUNS_SERVER, "is what the run itself decides; drop it")
     _check_names(rule.vllm.args, known, "training.grpo.vllm.args", decided)
+    if rule.rollouts == "server":
+        _check_server(recipe)
     _check_trl(rule, workers)
+
+
+def ranks_of(recipe: Recipe, device: str, workers: int) -> int:
+    """Workers that train by grpo; on GPUs, those that a server leaves.
+
+    Raises:
+        EngineMissing: it leaves none.
+    """
+    training = recipe.training
+    if device == "cpu" or training.algorithm != "grpo":
+        return workers
+    ranks = training.grpo.ranks(workers, recipe.engine.ranks)
+    if ranks < 1:
+        raise EngineMissing(
+            f"training.grpo.vllm.gpus: is {training.grpo.own_gpus}, which leaves no GPU of {workers} workers to the "
+            "trainer; lower it, or set training.grpo.rollouts to vllm, which shares the trainer's"
+        )
+    return ranks
+
+
+def _check_server(recipe: Recipe) -> None:
+    rule = recipe.training.grpo
+    if recipe.compute.executor == "ray":
+        raise EngineMissing(
+            "training.grpo.rollouts: is server, which answers on the loopback of one machine, and compute.executor is "
+            "ray; set it to vllm, which is on each node"
+        )
+    for name in sorted(OF_TRL.values()):
+        if name in rule.args and name != OF_TRL["max_model_len"]:
+            raise EngineMissing(
+                f"training.grpo.args.{name}: is for rollouts: vllm, which shares the trainer's device; a server's own "
+                "stands in training.grpo.vllm.args"
+            )
+    spread = [rule.vllm.spread(f"{kind}_parallel_size") for kind in ("tensor", "pipeline", "data")]
+    if rule.vllm.gpus % math.prod(spread):
+        raise EngineMissing(
+            f"training.grpo.vllm.gpus: is {rule.vllm.gpus}, but its args spread the model over {math.prod(spread)}; "
+            "change one of them"
+        )
 
 
 def _check_trl(rule: GRPORule, workers: int) -> None:

@@ -109,10 +109,15 @@ class Context:
 
         On a CPU several small models train side by side, one a worker; otherwise each takes all workers together.
         """
-        whole = self.recipe.compute.sharding == "none"
-        side_by_side = len(trainings) > 1 and self.workers.device == "cpu" and whole
         missing = [training for training in trainings if not (stage.folder / training.name).exists()]
-        calls = [(training, self._placement(stage, training.name, side_by_side)) for training in missing]
+        with self.workers.sparing(max((training.job.spares for training in missing), default=0)) as spared:
+            self._train(stage, missing, spared, len(trainings) > 1)
+        return [trained_model(stage.folder / t.name, t.job.model.chat) for t in trainings]
+
+    def _train(self, stage: Stage, missing: Sequence[Training[Any]], spared: tuple[str, ...], several: bool) -> None:
+        whole = self.recipe.compute.sharding == "none"
+        side_by_side = several and self.workers.device == "cpu" and whole
+        calls = [(training, self._placement(stage, training.name, side_by_side, spared)) for training in missing]
         logs = [place.work / "log.jsonl" for _, place in calls]
         follow = TrainingLogs(stage, logs, [training.name for training in missing], self.listener, side_by_side)
         if side_by_side:
@@ -131,16 +136,15 @@ class Context:
         for (training, place), metrics in zip(calls, results, strict=True):
             self.clock.wait_for_verdicts(metrics.get("reward_seconds", 0.0))
             self._keep(stage, training.name, place)
-        return [trained_model(stage.folder / t.name, t.job.model.chat) for t in trainings]
 
-    def _placement(self, stage: Stage, name: str, alone: bool) -> Placement:
+    def _placement(self, stage: Stage, name: str, alone: bool, spared: tuple[str, ...]) -> Placement:
         partial = stage.folder / f".{name}.partial"
         remove_folder(partial)
         work = stage.folder / f"{name}-training"
         self._discard_other_worlds(work)
         rounding, sharding = self.recipe.engine.rounding, self.recipe.compute.sharding
         ranks, seed = 1 if alone else self.workers.count, self.seed(stage.name, name)
-        return Placement(self.workers.device, seed, work, partial, rounding, sharding, ranks)
+        return Placement(self.workers.device, seed, work, partial, rounding, sharding, ranks, spared)
 
     def _discard_other_worlds(self, work: Path) -> None:
         """Drops what another number of workers left: their batches were split in another way."""

@@ -34,8 +34,11 @@ RESERVED = {
     "fsdp_config": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
     "deepspeed": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
     "use_vllm": "training.grpo.rollouts decides it",
-    "vllm_mode": "vLLM shares the trainer's device, and no server is asked",
-    "vllm_server_base_url": "vLLM shares the trainer's device, and no server is asked",
+    "vllm_mode": "training.grpo.rollouts decides it",
+    **dict.fromkeys(
+        ("vllm_server_base_url", "vllm_server_host", "vllm_server_port", "vllm_server_timeout", "vllm_group_port"),
+        "the run starts the server of training.grpo.rollouts: server by itself",
+    ),
     "vllm_importance_sampling_cap": "TRL replaced it by vllm_importance_sampling_clip_max",
     "use_transformers_paged": "rollouts are logged with the masks of TRL's own generation",
 }

@@ -39,7 +39,7 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     from selfplay.rollouts.judge import Judge
     from selfplay.rollouts.overlapped import OverlappedJudge
     from selfplay.trl_trainers import session
-    from selfplay.trl_trainers.grpo_engine import DECIDED, engine_for
+    from selfplay.trl_trainers.grpo_engine import arguments_for, engine_for
     from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
     from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
 
@@ -50,8 +50,8 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     judge = OverlappedJudge(verdicts, job.rule.reward_threads, job.rule.reward_timeout_s)
     log = RolloutLog(place.work / f"rollouts-{rank}.jsonl", rank, tokenizer.eos_token_id)
     reward = VerifiedReward(judge, log, rank, place.seed, job.shuffled, ModeCollapse(verdicts.verifiers))
-    by_vllm = job.rule.rollouts == "vllm"
-    config = session.settings_of("grpo", job, place, DECIDED if by_vllm else None)
+    by_vllm = job.rule.rollouts != "transformers"
+    config = session.settings_of("grpo", job, place, arguments_for(job.rule))
     walk = PromptWalk(len(pool), config.seed, config.shuffle_dataset is not False) if job.rule.top_up else None
     checkpoint = session.last_checkpoint(place.work)
     tally = Tally() if checkpoint is None else restore_groups(checkpoint, walk)

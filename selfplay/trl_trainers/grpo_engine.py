@@ -6,19 +6,27 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from selfplay.config.errors import UserError
+from selfplay.config.training import GRPORule
 from selfplay.engines.hf_engine import end_ids, prompt_ids
 from selfplay.engines.loading import number_format
 from selfplay.engines.vllm_engine import within_reach
 from selfplay.trl_trainers.jobs import GRPOJob, Placement
 from selfplay.trl_trainers.vllm_rollouts.generation import Opening, rollouts_by_vllm
 from selfplay.trl_trainers.vllm_rollouts.probe import Bound, WeightProbe
+from selfplay.trl_trainers.vllm_server.served import ServerOpening, rollouts_by_server
 
-DECIDED = {"use_vllm": True, "vllm_mode": "colocate"}
-"""Arguments of TRL's GRPOConfig where vLLM rolls out."""
+MODES = {"vllm": "colocate", "server": "server"}
+"""Where vLLM rolls out, in TRL's words, by `training.grpo.rollouts`."""
 
 
 class PromptTooLong(UserError):
     """A prompt for which vLLM would have no room."""
+
+
+def arguments_for(rule: GRPORule) -> dict[str, Any]:
+    """Arguments of TRL's GRPOConfig that say who rolls out."""
+    mode = MODES.get(rule.rollouts)
+    return {} if mode is None else {"use_vllm": True, "vllm_mode": mode}
 
 
 def engine_for(
@@ -39,20 +47,22 @@ def engine_for(
         PromptTooLong: a prompt leaves no token for its completion.
     """
     prompts = [_ids(tokenizer, row["prompt"], job.model.chat) for row in pool.select_columns("prompt")]
-    config.vllm_max_model_length = _window(job, max(map(len, prompts)), config)
+    window = config.vllm_max_model_length = _window(job, max(map(len, prompts)), config)
     exact = number_format(job.model) == "float32" and not (config.bf16 or config.fp16)
     settings = job.rule.vllm
-    return rollouts_by_vllm(
-        Opening(
-            model=job.model,
-            device=place.device,
-            seed=place.seed,
-            args=settings.args,
-            ends=tuple(end_ids(network.generation_config, tokenizer)),
-            probe=WeightProbe(prompts, Bound.between(exact, settings.probe_bound)),
-            sync_timeout_s=settings.sync_timeout_s,
-        )
-    )
+    shared: dict[str, Any] = {
+        "model": job.model,
+        "device": place.device,
+        "seed": place.seed,
+        "args": settings.args,
+        "ends": tuple(end_ids(network.generation_config, tokenizer)),
+        "probe": WeightProbe(prompts, Bound.between(exact, settings.probe_bound)),
+        "sync_timeout_s": settings.sync_timeout_s,
+    }
+    if job.rule.rollouts == "vllm":
+        return rollouts_by_vllm(Opening(**shared))
+    opening = ServerOpening(gpus=place.spared, window=window, limits=settings.supervision, **shared)
+    return rollouts_by_server(opening)
 
 
 def _ids(tokenizer: Any, prompt: str | list[dict[str, str]], chat: bool) -> list[int]:

@@ -31,6 +31,8 @@ class Placement:
     """Whether each rank holds the whole model, or a part of it."""
     ranks: int = 0
     """Ranks that a global batch is meant for; a cluster that has lost nodes may have fewer. 0: as many as there are."""
+    spared: tuple[str, ...] = ()
+    """GPUs of this machine on which no rank is, as CUDA_VISIBLE_DEVICES names them."""
 
     @property
     def is_sharded(self) -> bool:
@@ -50,6 +52,11 @@ class TrainerJob:
     """Arguments of peft's LoraConfig; None trains all weights."""
     keep_adapter: bool = False
     """Whether engines read a LoRA adapter beside its base; else they get a model into which it is merged."""
+
+    @property
+    def spares(self) -> int:
+        """GPUs that the training needs beside its ranks."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +93,8 @@ class GRPOJob(TrainerJob):
     """The run's store, which keeps verdicts."""
     shuffled: bool = False
     """Whether rewards are permuted: the control."""
+
+    @property
+    def spares(self) -> int:
+        """GPUs of the server that rolls out."""
+        return self.rule.own_gpus

@@ -23,7 +23,7 @@ from selfplay.config.errors import UserError
 from selfplay.engines import loading, vllm_opening
 from selfplay.engines.base import ModelRef
 from selfplay.run.seeding import derive
-from selfplay.trl_trainers.vllm_rollouts.probe import WeightProbe
+from selfplay.trl_trainers.vllm_rollouts.probe import Logprobs, TokenIds, WeightProbe
 from selfplay.trl_trainers.vllm_rollouts.process_state import in_place, own_group, undisturbed_dice
 from selfplay.trl_trainers.vllm_rollouts.seeded_engine import SeededEngine
 
@@ -96,12 +96,16 @@ class ProbedGeneration(VLLMGeneration):
         if self.enable_sleep_mode:
             # Generation, which comes next, would wake it.
             self.llm.wake_up(tags=["kv_cache"])
-        found = probe.compare(self.model, self.llm.scores)
+        found = probe.compare(self.model, self._scores)
         bad = torch.tensor([float(not probe.agrees(found))], device=accelerator.device)
         self._figures |= {"sampling/probe/max": found.largest, "sampling/probe/mean": found.mean}
         # Ranks go on, or end, together.
         if accelerator.gather(bad).max() > 0:
             raise probe.fault(self.model, found, self._step)
+
+    def _scores(self, sequences: TokenIds) -> Logprobs:
+        scores: Logprobs = self.llm.scores(sequences)
+        return scores
 
     def _init_vllm(self) -> None:
         with in_place(vllm_generation, "LLM", self._open):

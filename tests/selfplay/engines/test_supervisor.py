@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from selfplay.config import recipe as config
+from selfplay.config.section import Supervision
 from selfplay.engines import supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.flow import Journal
@@ -36,12 +37,10 @@ def no_child_left() -> Iterator[None]:
     assert not [child for child in psutil.Process().children() if "supervised_main" in " ".join(child.cmdline())]
 
 
-LIMITS = config.Supervision(silence_s=2.0, opening_s=60.0, restarts=2)
+LIMITS = Supervision(silence_s=2.0, opening_s=60.0, restarts=2)
 
 
-def job(
-    folder: Path, faults: dict[str, str] | None = None, supervision: config.Supervision = LIMITS, **more: Any
-) -> ToyJob:
+def job(folder: Path, faults: dict[str, str] | None = None, supervision: Supervision = LIMITS, **more: Any) -> ToyJob:
     given = {
         "model": ModelRef("nowhere", "toy"),
         "device": "cpu",
@@ -98,7 +97,7 @@ def test_a_child_may_fail_as_often_as_others_get_on(tmp_path: Path) -> None:
 def test_it_gives_up_where_restarts_help_nothing(
     tmp_path: Path, where: str, fault: str, restarts: int, reason: str
 ) -> None:
-    limits = config.Supervision(opening_s=60.0 if fault != "stops" else 2.0, restarts=restarts)
+    limits = Supervision(opening_s=60.0 if fault != "stops" else 2.0, restarts=restarts)
     done = 5 if where == "5" else 0
     said = rf"failed (once|{restarts + 1} times) without finishing one more item \({done} of 8 .* at last it {reason}"
     with pytest.raises(EngineLost, match=said):
@@ -115,7 +114,7 @@ def test_what_is_wrong_with_the_question_is_said_at_once(tmp_path: Path) -> None
 DRIVER = """
 import sys
 from pathlib import Path
-from selfplay.config.recipe import Supervision
+from selfplay.config.section import Supervision
 from selfplay.engines import supervisor
 from selfplay.compute.workers import Workers
 from tests.selfplay.engines import toy_engine, toy_flow
@@ -179,7 +178,7 @@ def test_stages_get_the_same_rows_and_no_journal_stays(
     tmp_path: Path, tiny_model: ModelRef, in_process: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vllm_engine, "flow", toy_flow.flow)
-    settings = config.EngineSettings(kind="vllm", shard=4, supervision=config.Supervision())
+    settings = config.EngineSettings(kind="vllm", shard=4, supervision=Supervision())
     engine = ShardedEngine(tiny_model, settings, in_process, ShardStore(tmp_path / "store"))
     prompts = [f"{1 + n % 3} steps, p{n}" for n in range(8)]
     found = engine.generate(prompts, Sampling(1.0, 4), 0)

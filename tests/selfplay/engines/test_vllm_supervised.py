@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from selfplay.config.recipe import Supervision
+from selfplay.config.section import Supervision
 from selfplay.engines import hf_engine, supervisor
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.jobs import GenerateJob, ScoreJob

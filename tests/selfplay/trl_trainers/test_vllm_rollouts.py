@@ -20,7 +20,7 @@ from selfplay.engines.loading import load_for_training
 from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.trl_trainers import arguments
-from selfplay.trl_trainers.grpo_engine import DECIDED, PromptTooLong, engine_for
+from selfplay.trl_trainers.grpo_engine import PromptTooLong, arguments_for, engine_for
 from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
 from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Tally
@@ -40,6 +40,7 @@ from tests.selfplay.trl_trainers.toy_vllm import SamplingParams, ToyLLM, toy_vll
 
 __all__ = ["toy_vllm"]
 Train = Callable[..., Any]
+BY_VLLM = GRPORule(rollouts="vllm")
 ALTERNATE: Rule = lambda place, number, text: float(number % 2)  # noqa: E731
 
 
@@ -47,7 +48,15 @@ ALTERNATE: Rule = lambda place, number, text: float(number % 2)  # noqa: E731
 def train(tmp_path: Path) -> Train:
     """Trains two steps with vLLM's rollouts; gives the trainer."""
 
-    def run(model: ModelRef, *, lora: bool = False, top_up: float = 0.0, rule: Rule = ALTERNATE, **args: Any) -> Any:
+    def run(
+        model: ModelRef,
+        *,
+        lora: bool = False,
+        top_up: float = 0.0,
+        rule: Rule = ALTERNATE,
+        by: GRPORule = BY_VLLM,
+        **args: Any,
+    ) -> Any:
         network, tokenizer = load_for_training(model, lora)
         settings = {
             "max_steps": 2,
@@ -58,12 +67,12 @@ def train(tmp_path: Path) -> Train:
             "lr_scheduler_type": "constant",
             "beta": 0.0,
         }
-        config = arguments.build("grpo", settings | args, str(tmp_path), 3, "cpu", DECIDED)
+        config = arguments.build("grpo", settings | args, str(tmp_path), 3, "cpu", arguments_for(by))
         judge: Any = RuledJudge(rule)
         log = RolloutLog(tmp_path / "rollouts-0.jsonl", 0)
         rows = Dataset.from_list(pool())
-        job: Any = SimpleNamespace(model=model, rule=GRPORule(rollouts="vllm"))
-        place: Any = SimpleNamespace(device="cpu", seed=3)
+        job: Any = SimpleNamespace(model=model, rule=by)
+        place: Any = SimpleNamespace(device="cpu", seed=3, spared=())
         with engine_for(job, place, network, tokenizer, rows, config):
             trainer = SelfplayGRPOTrainer(
                 model=network,
