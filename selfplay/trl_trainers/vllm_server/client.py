@@ -91,7 +91,7 @@ class RolloutClient(VLLMClient):
         self.init_communicator(self._device)
 
     def check_server(self, total_timeout: float = 0.0, retry_interval: float = 2.0) -> None:
-        """The server was waited for. What comes next bears the key, passes no proxy, and is not tried again by itself."""
+        """The server was waited for. What comes next bears the key, passes no proxy, and is asked once."""
         self.session.trust_env = False
         self.session.headers["Authorization"] = f"Bearer {self._server.key}"
         self.session.mount("http://", HTTPAdapter(max_retries=0, pool_maxsize=AT_ONCE))
@@ -126,7 +126,7 @@ class RolloutClient(VLLMClient):
         generation_kwargs: dict[str, Any] | None = None,
         **sampling: Any,
     ) -> dict[str, Any]:
-        """TRL's, or `NOTHING` where the server was lost: what was finished is kept for the next call, which is the same."""
+        """TRL's, or `NOTHING` where the server was lost: what was finished is kept for the same call again."""
         if self._drawing is None:
             further = sampling | (generation_kwargs or {})
             if structured_outputs_regex is not None:

@@ -1,4 +1,4 @@
-"""TRL's generation by a vLLM server, which the first rank runs: probed after every sync, and started again where it fails.
+"""TRL's generation by a vLLM server that the first rank runs: probed after every sync, and begun again where it fails.
 
 Only the first rank speaks with the server; the others hear from it what came, and whether the server was lost, so that
 all of them give a new one the trainer's weights together. What was finished before is kept.

@@ -140,6 +140,24 @@ def test_each_worker_is_one_rank_of_a_group(workers: Workers) -> None:
     assert workers.together(rank_of, {}) == ("0", "2")
 
 
+def test_spared_gpus_are_the_last_ones_and_no_worker_is_on_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7,8,9")
+    on_gpus = Workers(3, 1, "cuda", tmp_path / "workers.log", gpus_each=2)
+    with on_gpus.sparing(1) as names:
+        assert (names, on_gpus.count) == (("9",), 2)
+    with on_gpus.sparing(3) as names:
+        assert (names, on_gpus.count) == (("7", "8", "9"), 1)
+    with on_gpus.sparing(0) as names:
+        assert (names, on_gpus.count) == ((), 3)
+    assert on_gpus.count == 3
+    with pytest.raises(WorkerError, match="raise their number"), on_gpus.sparing(5):
+        pass
+    with Workers(3, 1, "cpu", tmp_path / "workers.log").sparing(2) as names:
+        assert names == ()
+
+
 def test_results_larger_than_a_pipe_come_whole(workers: Workers) -> None:
     assert workers.map(large, [{"size": 3 << 20}] * 3) == [bytes(3 << 20)] * 3
 

@@ -10,6 +10,7 @@ from selfplay.config.load import load_recipe
 from selfplay.planning.machine import GIB, named
 from selfplay.planning.memory import ENGINE_BYTES
 from selfplay.planning.need import Need
+from selfplay.planning.needs import NoGPULeft
 from selfplay.planning.plan import DoesNotFit, Outlook, outlook
 from selfplay.planning.rates import Rates
 from selfplay.planning.remedies import demand_fit
@@ -69,3 +70,17 @@ def test_a_share_that_is_too_large_or_too_small_is_refused_with_one_that_fits(sh
 def test_a_window_that_holds_no_completion_is_told_of() -> None:
     with pytest.raises(DoesNotFit, match="vLLM reads 1024 tokens, and a prompt with its completion has 33"):
         demand_fit(planned("qwen3-4b", "training.grpo.args.vllm_max_model_length=1024"))
+
+
+def test_a_server_takes_gpus_from_the_trainer_and_none_of_its_memory() -> None:
+    server = ["training.grpo.rollouts=server", "training.grpo.args={per_device_train_batch_size: 1}"]
+    plan = planned("qwen3-4b", *server, "training.grpo.vllm={gpus: 2, args: {tensor_parallel_size: 2}}")
+    rolled, step = find(plan, "rollouts"), find(plan, "grpo")
+    assert (rolled.devices, step.devices) == (2, 6)
+    assert rolled.limit == int(0.9 * 80 * GIB)
+    assert "optimiser" not in rolled.terms
+    assert "engine" not in step.terms
+    beside = find(planned("qwen3-4b", "training.grpo.args={per_device_train_batch_size: 1}"), "rollouts")
+    assert rolled.tokens == beside.tokens
+    with pytest.raises(NoGPULeft, match=r"training.grpo.vllm.gpus: is 8 of 8 GPUs, which leaves none to the trainer"):
+        planned("qwen3-4b", *server, "training.grpo.vllm.gpus=8")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -18,6 +20,7 @@ from selfplay.trl_trainers import model_folder
 from selfplay.trl_trainers.grpo import train_grpo
 from selfplay.trl_trainers.jobs import GRPOJob, Placement
 from selfplay.trl_trainers.vllm_rollouts.probe import StaleEngine
+from selfplay.trl_trainers.vllm_server.client import RolloutClient
 from tests.selfplay.trl_trainers.model_variants import mixture, tied
 from tests.selfplay.trl_trainers.test_grpo_ranks import job, train
 
@@ -29,8 +32,8 @@ pytestmark = [
 ]
 
 
-def by_vllm(model: ModelRef, folder: Path, **others: Any) -> GRPOJob:
-    rule = GRPORule(rollouts="vllm", top_up=1.0)
+def by_vllm(model: ModelRef, folder: Path, rollouts: Any = "vllm", **others: Any) -> GRPOJob:
+    rule = GRPORule(rollouts=rollouts, top_up=1.0)
     given = job(model, folder)
     return dataclasses.replace(given, rule=rule, args=given.args | {"per_device_train_batch_size": 12}, **others)
 
@@ -63,6 +66,42 @@ def test_engine_and_trainer_have_the_same_weights_at_every_step(
     assert trained != model_folder.weights_hash(Path(model.path))
 
 
+@pytest.mark.parametrize("kind", ["untied", "tied", "experts", "adapter"])
+def test_a_server_that_is_killed_in_the_middle_of_a_step_costs_no_sample(
+    small_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    make = {"tied": tied, "experts": mixture}.get(kind)
+    model = small_model if make is None else make(small_model, tmp_path / kind)
+    given = by_vllm(model, tmp_path, "server", lora=LORA if kind == "adapter" else None)
+    train_grpo(given, place_in(tmp_path, "whole"))
+    kill_an_engine(monkeypatch, after=20)
+    train_grpo(given, place_in(tmp_path, "killed"))
+    for name, restarts in (("whole", 0.0), ("killed", 1.0)):
+        steps = figures(tmp_path, name)
+        assert len(steps) == 4
+        assert steps[-1]["sampling/restarts"] == restarts
+        assert max(step["sampling/probe/max"] for step in steps) < 1e-4
+        assert max(step["sampling/sampling_logp_difference/max"] for step in steps) < 1e-4
+    logs = [(tmp_path / f"{name}-work" / "rollouts-0.jsonl").read_text().splitlines() for name in ("whole", "killed")]
+    said = [[json.loads(line)["completion"] for line in log] for log in logs]
+    assert said[0] == said[1]
+
+
+def kill_an_engine(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """Kills what computes below the server once so many completions have come."""
+    ask, come = RolloutClient._post, itertools.count(1)
+
+    def asking(self: RolloutClient, url: str, **asked: Any) -> Any:
+        answer = ask(self, url, **asked)
+        if url.endswith("/v1/completions") and next(come) == after:
+            for process in psutil.Process(self._server.pid).children(recursive=True):
+                process.kill()
+        return answer
+
+    monkeypatch.setattr(RolloutClient, "_post", asking)
+
+
 @pytest.mark.parametrize("kind", ["tied", "experts"])
 def test_without_what_the_cpu_build_needs_the_probe_ends_the_training(
     small_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -83,13 +122,14 @@ def test_without_what_the_cpu_build_needs_the_probe_ends_the_training(
         train_grpo(by_vllm(model, tmp_path), place_in(tmp_path, "out"))
 
 
+@pytest.mark.parametrize("rollouts", ["vllm", "server"])
 @pytest.mark.parametrize("sharding", ["none", "fsdp2"])
 def test_two_ranks_cut_off_and_gone_on_with(
-    small_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sharding: str
+    small_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sharding: str, rollouts: str
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     workers = Workers(2, 1, "cpu", tmp_path / "workers.log")
-    given = by_vllm(small_model, tmp_path)
+    given = by_vllm(small_model, tmp_path, rollouts)
     given.args["per_device_train_batch_size"] = 6
     try:
         workers.together(train, (given, place_in(tmp_path, "first", sharding)))
