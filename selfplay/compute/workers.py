@@ -126,7 +126,7 @@ class Workers:
             return
         if spare >= self.count:
             raise WorkerError(
-                f"{gpus} GPUs were to be spared, and {self.count} workers have no more; take more workers"
+                f"{gpus} GPUs were to be spared, and {self.count} workers have no more; raise their number"
             )
         self.stop()
         whole, self.count = self.count, self.count - spare
