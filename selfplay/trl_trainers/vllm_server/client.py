@@ -39,7 +39,7 @@ NOTHING: dict[str, Any] = {
 """The answer that tells all ranks at once, through TRL's own broadcast, that the server was lost."""
 
 
-class RequestRefused(UserError):
+class ServerRefusal(UserError):
     """The server does not take what it is asked."""
 
 
@@ -243,4 +243,4 @@ class RolloutClient(VLLMClient):
         said = f"{path}: answered {answer.status_code}: {answer.text[:500]}"
         if answer.status_code >= requests.codes.internal_server_error:
             raise ServerGone(f"failed at {said}")
-        raise RequestRefused(f"training.grpo.rollouts: the vLLM server refuses a request at {said}; see workers.log")
+        raise ServerRefusal(f"training.grpo.rollouts: the vLLM server refuses a request at {said}; see workers.log")
