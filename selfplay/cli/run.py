@@ -145,8 +145,6 @@ def launch_run(recipe: Recipe, folder: Path, reuse: Path | None, until: str | No
     """Runs a recipe in a folder; whatever stops it is said in one sentence, with its exit code.
 
     Args:
-        recipe: what the run does.
-        folder: the run directory.
         reuse: another run, whose stages are taken over where they agree.
         until: the last stage; None for all.
 

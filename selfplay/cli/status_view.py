@@ -60,9 +60,7 @@ def status_view(status: Status, room: Room = EVERYTHING, width: int = 80) -> Ren
     """A page of what `run_status` found: how well it goes before the metrics of the last step.
 
     Args:
-        status: of the run.
         room: how much of it is shown.
-        width: columns of the screen.
     """
     stages = status["stages"]
     done = f"  {status['stages_done']} of {len(stages)} stages done, "

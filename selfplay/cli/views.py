@@ -63,7 +63,6 @@ def rollouts_view(found: TaskRollouts, whole: bool = False, failed: bool = False
     """One task.
 
     Args:
-        found: the task with its completions.
         whole: shows texts of any length.
         failed: it has only those completions that did not pass.
     """

@@ -58,7 +58,6 @@ def sentence(error: BaseException, folder: Path | str) -> str:
     """One sentence, for a person, on what stopped a run; of a full disk with the room that is left.
 
     Args:
-        error: what was raised.
         folder: the run directory, which is named where the error names no file.
     """
     text = str(error)

@@ -198,7 +198,6 @@ class Workers:
         """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
 
         Args:
-            function: takes the job.
             job: the same for all ranks.
             on_tick: called now and then.
             timeout_s: longest wait of one rank for the others.

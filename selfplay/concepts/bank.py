@@ -89,7 +89,6 @@ def affinities(bank: ConceptBank, chosen: Indices) -> Floats:
     """Affinity of every concept to each sample's chosen ones.
 
     Args:
-        bank: the concepts.
         chosen: shape [samples, m].
 
     Returns:

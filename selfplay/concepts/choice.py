@@ -32,9 +32,6 @@ def choice_of(
     """The concepts from which a domain's combinations are drawn.
 
     Args:
-        recipe: the run.
-        domain: its name.
-        seeds: its training seeds.
         reserved: combinations that are never drawn.
         embed: gives vectors, where the recipe wants embeddings.
 

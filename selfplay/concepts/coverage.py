@@ -44,8 +44,6 @@ def concept_uses(run: Path, domain: str, number: int | None = None) -> list[Conc
     """The use of every concept of a domain in a run, by name; none before its synthesis has ended.
 
     Args:
-        run: the run directory.
-        domain: its name.
         number: only prompts made for this round; None for all rounds together.
 
     Raises:

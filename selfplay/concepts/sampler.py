@@ -59,9 +59,7 @@ class ConceptSampler:
         """New combinations of `size` concepts, each in sorted order.
 
         Args:
-            rng: the source of chance.
             size: concepts of a combination; the whole bank when it has fewer.
-            count: how many combinations.
             attempts: after so many draws in a row that bring nothing new, fewer are returned.
         """
         size = min(size, len(self.bank))
@@ -123,8 +121,6 @@ def plan(
     Args:
         sampler: draws the combinations.
         shapes: (number of concepts, level) as they occur in the seeds; drawn uniformly.
-        count: how many pairs.
-        rng: the source of chance.
 
     Raises:
         NoCombination: all combinations are taken.

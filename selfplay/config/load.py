@@ -137,9 +137,7 @@ def section_of(kind: type[Settings], overrides: Sequence[str], what: str) -> Set
     """Settings that are no recipe, from overrides alone.
 
     Args:
-        kind: their model.
         overrides: as for `load_recipe`.
-        what: names them in messages.
 
     Raises:
         RecipeError: as for `load_recipe`.

@@ -74,10 +74,8 @@ def placed(model: BaseModel, folder_of: Callable[[At], Path], told: Told, at: At
     """A section with whole paths in place of relative ones; hub names stay.
 
     Args:
-        model: the section.
         folder_of: the folder to which a setting is relative.
         told: makes the error of a setting that names nothing.
-        at: where the section stands.
     """
     changed = {}
     for name, field in type(model).model_fields.items():
@@ -107,10 +105,8 @@ def with_wording(settings: dict[str, Any], folder_of: Callable[[At], Path], told
     """Settings, not yet looked at, with the text of a file for each template that is written as `{file: PATH}`.
 
     Args:
-        settings: those of a recipe, or of a part of it.
         folder_of: the folder to which a setting is relative.
         told: makes the error of a setting that names nothing.
-        at: where the settings stand.
     """
     found = dict(settings)
     for key, value in settings.items():

@@ -74,7 +74,6 @@ class LeakIndex:
         """Takes the problems.
 
         Args:
-            problems: the problems.
             settings: how long a run counts, and how alike texts must be.
             ignored: texts whose wording is common and no evidence of a leak.
         """
@@ -134,8 +133,6 @@ def leak_index(settings: Curation, problems: Problems, seeds: Iterable[str]) -> 
     """The index of problems that nothing trained on may hold; None where the recipe turns decontamination off.
 
     Args:
-        settings: of curation.
-        problems: the problems.
         seeds: training problems, whose wording is no evidence where the recipe says so.
     """
     if not settings.decontamination_ngram:

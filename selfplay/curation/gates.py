@@ -73,7 +73,6 @@ def drop_by_text(
 
     Args:
         batches: the prompts, in any order.
-        settings: of the gates.
         seeds: training problems, no copy of which is new.
         heldout: problems that no prompt may contain.
         earlier: what earlier rounds kept, in any order.

@@ -53,8 +53,6 @@ def one_judge(
 
     Args:
         judging: the rubric, and the judge by its name.
-        name: of the judge.
-        engine: its model.
         prompts: what it is asked about.
         seed_of: the seed of an attempt, from 0.
         begin: is told how many will be asked, before each attempt.

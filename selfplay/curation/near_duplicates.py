@@ -33,11 +33,8 @@ def find_near_duplicates(
     """For each problem, the place of the first kept one in `order` that it duplicates, or -1 where there is none.
 
     Args:
-        sets: the word sets of all problems.
         order: which of them to look at, in this order.
         threshold: two word sets are alike whose Jaccard overlap is above it.
-        bands: of the MinHash sketches.
-        rows: of each band.
         given: how many of the first in `order` are kept whatever they are like.
     """
     buckets = Buckets(sets, bands, rows)

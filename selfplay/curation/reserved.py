@@ -27,7 +27,6 @@ class Reserved:
         """Takes the settings, problems that must stay unseen, and training problems, whose wording may be common.
 
         Args:
-            settings: of curation.
             heldout: problems that must stay unseen.
             seeds: training problems, whose wording is no evidence where the recipe says so.
             benchmarks: whether those that the recipe names must, too.
@@ -60,7 +59,6 @@ def without_leaks(settings: Curation, splits: Mapping[Split, Sequence[Seed]]) ->
     Training problems may hold no held-out, development or benchmark problem; development problems no held-out one.
 
     Args:
-        settings: of curation.
         splits: the problems of `train`, `dev` and `heldout`.
 
     Raises:

@@ -42,10 +42,6 @@ def write_card(
     """Writes README.md.
 
     Args:
-        folder: of the data set.
-        source: where it comes from.
-        recipe: the run's resolved recipe.
-        counts: rows of each layout.
         ending: of the data files.
         license_: as the hub names it; empty says nothing.
     """

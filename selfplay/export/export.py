@@ -39,7 +39,6 @@ def export_prompts(
     """Exports a run whose curation has ended.
 
     Args:
-        run: the run directory.
         to: a folder that is new or empty, or `hub:user/name`.
         layouts: which (see `selfplay.export.layouts`); those without rows are left out.
         ending: of the data files, where the layout leaves it open.

@@ -21,7 +21,6 @@ def push_folder(folder: Path, name: str, private: bool, kind: Kind = "dataset") 
     """Uploads a folder as a data set or a model, by the token that `hf auth login` keeps or HF_TOKEN holds.
 
     Args:
-        folder: what to upload, whole.
         name: `user/name` on the hub.
         private: whether only its owner sees it, where it is new.
         kind: what it becomes.

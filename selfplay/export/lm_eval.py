@@ -32,7 +32,6 @@ def export_lm_eval(evaluation: Path, to: Path) -> list[Path]:
     """Writes an evaluation in the layout of lm-evaluation-harness.
 
     Args:
-        evaluation: a folder of `selfplay evaluate`.
         to: a folder that is new or empty.
 
     Returns:

@@ -29,11 +29,6 @@ EXACT = (
 def push_best(run: Path, recipe: Recipe, summary: Mapping[str, Any]) -> str | None:
     """Pushes the best policy where the recipe names a place, unless that has been done; returns its address.
 
-    Args:
-        run: the directory of a run that has ended.
-        recipe: its recipe.
-        summary: its closing table.
-
     Raises:
         HubError: the hub did not take it; the run itself is finished all the same.
     """

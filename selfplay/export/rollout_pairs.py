@@ -29,7 +29,6 @@ def round_pairs(run: Path, recipe: Recipe, number: int | None = None) -> Iterato
     """The pairs of all rounds that have ended, each with the stage that it is from.
 
     Args:
-        run: the run directory.
         recipe: the run's; a control with shuffled rewards has no pairs, since its verdicts say nothing.
         number: only those of prompts that were made for this round; None for all.
 

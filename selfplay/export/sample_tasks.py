@@ -18,7 +18,6 @@ def tasks_of(metadata: Mapping[str, Any], targets: Sequence[str], problem: str, 
 
     Args:
         metadata: of the sample; the fields of a task in it, such as `tests`, bear the names that rows of tasks have.
-        targets: right answers.
         problem: the text that was asked.
         programs: whether programs answer.
 

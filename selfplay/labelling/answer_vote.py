@@ -42,7 +42,6 @@ def label_by_answers(
     Args:
         verifier: tells which answers are equal; one of ours judges under the label, too.
         answers: the answer of each vote, None where it has none.
-        weights: what each counts.
         settings: the least share of all weights, ties, and filters of answers.
     """
     result = vote(

@@ -59,7 +59,6 @@ def try_checker(runner: ProgramRunner, source: str, programs: Consensus, setting
     """Puts a checker to its trial.
 
     Args:
-        runner: runs it in sandboxes.
         source: the checker (`verifiers.programs.checker`).
         programs: those of a problem's votes, which have run.
         settings: the least agreement and number of tests, and the share of changed outputs that must be refused.

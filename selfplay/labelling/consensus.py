@@ -79,10 +79,8 @@ class Consensus:
         """Runs every distinct program on every input.
 
         Args:
-            runner: runs them in sandboxes.
             task: says what programs they are.
             programs: the program of each vote, None where it has none.
-            weights: what each vote counts.
             trials: the inputs; those with a fault are not run.
         """
         self.task = task

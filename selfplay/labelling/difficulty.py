@@ -91,7 +91,6 @@ def decide(outcomes: Sequence[bool | None], limits: Sequence[Limit], settings: D
     Args:
         outcomes: whether each rollout passed, in the order in which they were drawn; None for one that could not be
             checked, which counts neither way. Those beyond k are not looked at.
-        limits: the bounds.
         settings: k, when to stop, and the level of the interval.
     """
     drawn = tried = passed = 0

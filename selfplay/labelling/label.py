@@ -66,8 +66,6 @@ def labelling_stage(
     Also `unit_tests` where tests are part of labels, and `rollouts` where the recipe measures difficulty by them.
 
     Args:
-        stage: what is written to.
-        context: the run.
         policy: what votes where the recipe names nobody else.
         prompts: those that curation kept, and others, which are passed over.
         seeds: training seeds, whose inputs programs are tried on.

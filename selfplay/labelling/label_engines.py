@@ -22,8 +22,6 @@ def open_label_engine(
     """Opens an engine.
 
     Args:
-        context: the run.
-        engine: which.
         owner: the field of the recipe that names it.
         policy: the run's policy as it is now.
     """

@@ -24,9 +24,6 @@ def measure_pass_rates(
     Also those of the last wave that a decision did not need.
 
     Args:
-        stage: what is written to.
-        context: the run.
-        policy: what is rolled out.
         tasks: labelled.
         settings: how many, in which waves, and when to stop.
         number: of the round, for the table and the seed.

@@ -40,7 +40,6 @@ def relabelling_stage(
     """Writes `tasks` for round `number`, and the new votes: `completions`, `votes`, and `unit_tests`.
 
     Args:
-        stage: what is written to.
         context: the run; its recipe has `labelling.relabelling`.
         number: of the round that comes next, from 2.
         policy: what the round before made.

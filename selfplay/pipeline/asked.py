@@ -23,7 +23,6 @@ def asked_of(suites: Sequence[Suite], given: str, template: str | None) -> list[
     """Suites as a model is asked; those that are known by name keep their published prompts.
 
     Args:
-        suites: have been loaded.
         given: the model, as `find_models` takes it.
         template: a text with the field problem, or a file with one; None for that of the model's run, if it has one.
 

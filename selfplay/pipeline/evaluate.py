@@ -37,10 +37,6 @@ def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], setting
 
     Args:
         given: the models, as `find_models` takes them.
-        options: what is said of them.
-        suites: have been loaded.
-        settings: how models are asked.
-        out: the evaluation's folder.
 
     Returns:
         All figures that the folder has.

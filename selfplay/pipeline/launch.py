@@ -136,11 +136,9 @@ def check_on_node(recipe: Recipe, device: str, count: int, each: int, run: Path)
     """For a worker of a cluster to do: what else is checked on the one machine of a run.
 
     Args:
-        recipe: the run.
         device: `cpu` or `cuda`.
         count: workers of the run.
         each: most workers of one node.
-        run: the run directory.
 
     Raises:
         DoesNotFit: see `demand_room`; and what `check_all_but_rewards` raises.

@@ -50,8 +50,6 @@ def drop_unneeded(run: RunDirectory, table: Mapping[str, StageSpec], passed: Col
     The last ones of p, q and the policy stay, with those of the policy that is the best so far.
 
     Args:
-        run: the run.
-        table: all its stages.
         passed: names of those that were passed over.
         stages: those that took place.
     """

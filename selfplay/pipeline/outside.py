@@ -41,7 +41,6 @@ def outside(spec: StageSpec, run: RunDirectory, verifiers: Mapping[str, str]) ->
     """The world of a stage as it is now.
 
     Args:
-        spec: the stage.
         run: whose recipe names models.
         verifiers: fingerprints of those that it may judge with, by domain; none where it may not.
     """

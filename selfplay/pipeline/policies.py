@@ -54,7 +54,6 @@ def find_models(
 
     Args:
         given: a run directory, a folder with a model, a hub name, or an address.
-        options: what is said of it.
         models: tells which weights a name means.
         has_template: looks whether a model has a chat template; raises a UserError where it is no model.
 

@@ -36,8 +36,6 @@ class StageRunner:
     ) -> None:
         """
         Args:
-            context: the run.
-            table: all its stages by name, in order.
             until: the stage after which to stop; None for none.
             callers: who calls the recipe's callbacks.
         """

@@ -131,7 +131,6 @@ def of_config(config: Mapping[str, Any], name: str) -> Architecture:
 
     Args:
         config: its content, which others wrote.
-        name: the model's, for errors.
 
     Raises:
         UnknownArchitecture: a family without a formula here, or sizes that are missing or no numbers.

@@ -28,11 +28,7 @@ def slurm_script(recipe: Recipe, file: Path, overrides: Sequence[str], machine: 
     """A batch script that starts Ray on all nodes of its allocation and runs the recipe there.
 
     Args:
-        recipe: with the overrides.
-        file: the recipe's.
         overrides: as the command line has them.
-        machine: the nodes.
-        script: where it will lie.
 
     Raises:
         UserError: GPUs of a node are no multiple of what an engine takes.

@@ -22,10 +22,6 @@ def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: M
     """The rollouts by vLLM, awake, beside a trainer that holds its weights and its optimiser's states.
 
     Args:
-        needs: of the recipe.
-        stage: its name.
-        model: the policy.
-        rule: the recipe's section.
         how: as for `Needs.rolls`.
     """
     args, machine = rule.args, needs.machine

@@ -45,7 +45,6 @@ def counts_of(recipe: Recipe, rates: Rates, seeds: int | None = None) -> Counts:
     """The numbers; files are counted, data sets of the hub are not read.
 
     Args:
-        recipe: the run.
         rates: for the shares that remain.
         seeds: training seeds of each domain, in place of those of the files.
     """

@@ -86,10 +86,6 @@ KNOWN = _qwen3() | _qwen25() | {f"HuggingFaceTB/SmolLM2-135M{kind}": _SMOLLM2 fo
 def architecture_of(model: NamedModel | ScratchModel, field: str) -> Architecture:
     """The sizes of a model that a recipe names; nothing is downloaded.
 
-    Args:
-        model: as the recipe says.
-        field: where it says so.
-
     Raises:
         UnknownArchitecture: its sizes are not known here; the message names what would mend that.
     """

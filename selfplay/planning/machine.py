@@ -95,8 +95,6 @@ def here(device: str, workers: int, gpus_each: int, folder: Path) -> Machine:
     Args:
         device: `cpu` or `cuda`.
         workers: processes that hold models.
-        gpus_each: GPUs of each worker.
-        folder: where the run will lie.
     """
     host, disk = host_bytes(), shutil.disk_usage(existing(folder)).free
     if device == "cpu":

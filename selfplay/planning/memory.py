@@ -181,7 +181,6 @@ def served_terms(
     """vLLM with its cache.
 
     Args:
-        model: its sizes.
         weight_bytes: of each weight, and of each number in the cache.
         share: bytes of the device that it may take.
         longest: its `max_model_len`, tokens.

@@ -84,10 +84,6 @@ class Needs:
         """A training on all workers.
 
         Args:
-            stage: its name.
-            what: its part in the stage.
-            model: which model.
-            args: of TRL's configuration.
             how: `kind` (sft, dpo, grpo), `tokens` of the longest sequence, `mean` of the others, `sequences` of the
                 whole training, `field` of the arguments, and for grpo `prompt`, `completion` and terms `beside` it.
         """
@@ -151,9 +147,6 @@ class Needs:
         """GRPO's completions by transformers, beside the optimiser: those of a whole step of one rank at once.
 
         Args:
-            stage: its name.
-            model: the policy.
-            args: of TRL's GRPOConfig.
             how: as for `trains`, with `prompt` and `completion`, the longest of each.
         """
         step = self.step(model, args, how)

@@ -92,8 +92,6 @@ def outlook(
     """Plans a recipe; reads configurations and counts rows, and loads no library and no weight.
 
     Args:
-        recipe: the run.
-        machine: where it is to run.
         rates: what is assumed of speed and lengths.
         seeds: training seeds of each domain, in place of those of its files.
         only: the one stage to plan; None plans all.

@@ -25,7 +25,6 @@ def demand_fit(plan: Outlook, doubt: float = 1.0) -> None:
     """Refuses what does not fit.
 
     Args:
-        plan: of a recipe on a machine.
         doubt: by how much a prediction may be too high without a refusal.
 
     Raises:

@@ -56,10 +56,6 @@ def decoding_speed(
     """Completion tokens of an engine that keeps `batch` sequences going.
 
     Args:
-        rates: assumptions.
-        card: the device.
-        name: the model's.
-        model: its sizes.
         weight_bytes: of each weight, and of each number in the cache.
         tokens: mean length of a sequence so far, and 1 where vLLM serves, 0 where transformers does.
         batch: sequences at a time.

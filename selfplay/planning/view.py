@@ -96,7 +96,6 @@ def note_of(plan: Outlook, gpus: str, seeds: int | None) -> str:
     """The line.
 
     Args:
-        plan: of the recipe.
         gpus: the option by which its machine was named.
         seeds: the option of the same name.
     """

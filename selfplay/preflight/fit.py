@@ -49,10 +49,8 @@ def demand_room(recipe: Recipe, device: str, workers: int, run: Path) -> list[Fi
     """Refuses what surely does not fit on this machine; where sizes are not known nothing is said.
 
     Args:
-        recipe: the run.
         device: `cpu` or `cuda`.
         workers: processes that hold models.
-        run: where the run will lie.
 
     Raises:
         DoesNotFit: names the stage, the term and the field; see `demand_gpus`, too.

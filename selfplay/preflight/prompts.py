@@ -17,7 +17,6 @@ def check_prompts(recipe: Recipe, offline: bool = False) -> list[Finding]:
     """Reads what the recipe names beside its seeds; asks nobody.
 
     Args:
-        recipe: the run.
         offline: whether a benchmark that no hub answers for is only noted.
 
     Raises:

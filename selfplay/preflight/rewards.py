@@ -28,7 +28,6 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     """Every known-right answer of seeds and external prompts must pass its verifier, every known-wrong one must fail.
 
     Args:
-        recipe: the run.
         limit: most problems of a domain and split; None takes all.
 
     Raises:

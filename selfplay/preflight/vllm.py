@@ -45,7 +45,6 @@ def check_rollouts(recipe: Recipe, workers: int) -> None:
     """Refuses rollouts of grpo by a vLLM that is not installed, or that could not be opened as the recipe says.
 
     Args:
-        recipe: the run.
         workers: processes that train together.
 
     Raises:

@@ -91,10 +91,7 @@ def complete(
 
     Args:
         policy: an opened engine.
-        tasks: what is solved.
-        sampling: how completions are drawn.
         k: completions a task.
-        seed: of the draw.
         domains: what the policy reads of a task of each.
         origin: for the rows.
         first: the index of a task's first completion, where earlier ones were drawn before.

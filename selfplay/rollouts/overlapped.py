@@ -23,7 +23,6 @@ class OverlappedJudge:
     def __init__(self, judge: Judge, threads: int, timeout_s: float) -> None:
         """
         Args:
-            judge: owns the verifiers and the store of verdicts.
             threads: most completions that are judged at a time.
             timeout_s: longest wait for the verdicts of one batch.
         """

@@ -32,10 +32,7 @@ def stream_rollouts(
 
     Args:
         policy: an opened engine.
-        tasks: labelled tasks.
-        sampling: how completions are drawn.
         k: rollouts a task.
-        seed: of the draw.
         judge: gives the verdicts, which it keeps.
         how: what `complete` takes besides.
 

@@ -93,11 +93,6 @@ class RolloutLog:
 
 def logged_rollouts(folder: Path, number: int, temperature: float) -> Iterator[Rollout]:
     """The log of each rank of a GRPO training, in order, less what a training that went on from a checkpoint undid.
-
-    Args:
-        folder: of the logs.
-        number: of the round.
-        temperature: at which they were drawn.
     """
     ranks = [_kept(file) for file in sorted(folder.glob("rollouts-*.jsonl"))]
     for key, row in heapq.merge(*ranks, key=operator.itemgetter(0)):

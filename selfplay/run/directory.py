@@ -88,7 +88,6 @@ class Stage:
             seconds: that it took.
             key: see `selfplay.stage.spec.stage_key`.
             contents: a hash of what it read outside the run.
-            result: its figures.
             models: fingerprints of the models that its settings name, by field.
             versions: of the libraries that decided what it computed.
         """
@@ -121,8 +120,6 @@ class RunDirectory:
         """Creates the directory, or continues it.
 
         Args:
-            path: the directory.
-            recipe: what the run does.
             reuse: another run, whose stages are taken over where their settings and inputs are the same.
 
         Raises:

@@ -27,7 +27,6 @@ def find_verifier(name: str, run: Path | None) -> None:
     """Has a verifier that is named `module:Name` be found, also where a run found its own.
 
     Args:
-        name: of any verifier.
         run: the run; None for none.
 
     Raises:

@@ -154,8 +154,6 @@ def read_batches(
     """Reads rows back, `RECORDS_AT_ONCE` or fewer at a time.
 
     Args:
-        path: the table.
-        record: what its rows are.
         only_kept: leaves out the rows whose `dropped` says why.
         leave_out: fields that stay at their defaults, so that their columns need not be read.
 

@@ -27,7 +27,6 @@ def rows_of_file(path: Path, told: Told, columns: Columns | None = None) -> Iter
     """The rows of a file as they are: CSV and Parquet by their endings, a JSON array by its bracket, else JSON lines.
 
     Args:
-        path: the file.
         told: the error where the file, or a row of it, cannot be read.
         columns: of the columns of a Parquet file, those that are read; None for all.
     """

@@ -36,8 +36,6 @@ def seeds_stage(stage: Stage, recipe: Recipe, lacking: Collection[str], without_
     """Writes the seeds of every domain and split.
 
     Args:
-        stage: what is written to.
-        recipe: the run's.
         lacking: fields that they may lack; see `load_seeds`.
         without_leaks: leaves out a domain's seeds that hold a problem that must stay unseen; those that are generated
             are apart by construction.
@@ -65,8 +63,6 @@ def load_seeds(seed: int, name: str, domain: Domain, split: Split, lacking: Coll
 
     Args:
         seed: the run's, for problems that are generated.
-        name: the domain's.
-        domain: its settings.
         split: which of its problems.
         lacking: fields of `may_lack`, without which the user's problems are whole.
 
@@ -102,9 +98,6 @@ def external_problems(
     """External problems of a domain; concepts, level and rationale may be missing.
 
     Args:
-        name: the domain's.
-        domain: its settings.
-        rows: where they are.
         answers: whether each problem must have an answer or tests.
 
     Raises:

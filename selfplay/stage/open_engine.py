@@ -28,7 +28,6 @@ def open_engine(
     """Opens an engine.
 
     Args:
-        settings: which.
         owner: the field of the recipe that names it, for messages and the account of what was spent.
         local: makes the engine of a model on this machine.
         answers: the store of endpoints' answers.

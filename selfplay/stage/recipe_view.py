@@ -69,8 +69,6 @@ def restricted(recipe: Recipe, stage: str, sections: Collection[str]) -> Recipe:
     """The recipe, of which only these dotted sections can be read.
 
     Args:
-        recipe: the whole.
-        stage: whose it is, for the error.
         sections: such as `em` or `training.rounds`.
     """
     return cast(Recipe, _View(recipe, "", stage, {*ALWAYS, *sections}))

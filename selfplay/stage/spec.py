@@ -96,7 +96,6 @@ def stage_key(
     """A hash of all that a stage's outcome depends on; equal keys mean that one may stand for the other.
 
     Args:
-        spec: the stage.
         settings: the recipe's deciding settings, as plain JSON.
         contents: a hash of what it reads outside the run: files, models, libraries.
         keys: those of the stages that took place, by name.

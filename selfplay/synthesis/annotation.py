@@ -51,8 +51,6 @@ def annotation_stage(stage: Stage, context: Context, seeds: Stage) -> Annotation
     """Writes the tables of seeds anew, with concepts and rationales, and `annotations`: who gave them, at what cost.
 
     Args:
-        stage: where to write.
-        context: the run.
         seeds: the stage with the problems as they came.
 
     Raises:

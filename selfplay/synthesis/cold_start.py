@@ -43,10 +43,7 @@ def cold_start_stage(
     """Trains p on (c -> z, x) and q on (c, x -> z), both from the base; without rationales, p alone on (c -> x).
 
     Args:
-        stage: where to write.
-        context: the run.
         base: what both start from.
-        seeds: the triples.
         heldout: triples on which it is measured what rounding costs.
 
     Returns:

@@ -154,7 +154,6 @@ def resample(weights: Sequence[float], count: int, start: float) -> list[int]:
 
     Args:
         weights: shares that add up to 1, or all 0.
-        count: copies in all.
         start: a draw from [0, 1), which alone is random; uniform draws make `count * weight` the expected copies.
     """
     ends = list(itertools.accumulate(weights))

@@ -83,7 +83,6 @@ def tripped(guards: EMGuards, before: Sequence[Measures], row: Measures) -> list
     Args:
         guards: the thresholds; those that are null forbid nothing.
         before: the rows of the rounds before it, the cold start's first.
-        row: the round's own.
     """
     first = before[0]
     checks = (

@@ -58,9 +58,6 @@ def synthesis_stage(
     """Writes `prompts`: every completion, with the reason where it could not be parsed.
 
     Args:
-        stage: where to write.
-        context: the run.
-        p: the prompt model.
         seeds: training seeds, whose concepts are recombined.
         reserved: held-out problems, whose concept combinations are never used.
         base: what the policy starts from, for embeddings.

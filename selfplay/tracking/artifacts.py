@@ -36,11 +36,7 @@ def of_stage(
     """The artifacts of a stage that is done, as the recipe wants them; rounds are versions of one artifact.
 
     Args:
-        run_path: the run directory.
-        stage: its name.
         kind: of the stage, which names the artifacts.
-        recipe: the run's, as plain JSON.
-        counts: its figures.
     """
     wanted = recipe["tracking"]["wandb"].get("artifacts", "tables")
     folder = inside(run_path, "stages", stage)

@@ -24,7 +24,6 @@ def sync(
     """Uploads what is missing, whatever the recipe's mode; returns the number of lines that were.
 
     Args:
-        run_path: the run directory.
         project: another project than the recipe's.
         entity: another user or team.
         init_timeout_s: seconds to wait for the server.

@@ -84,10 +84,6 @@ class Tracker:
         """Keeps a table as `tables/<name>.jsonl`, one object a row.
 
         Args:
-            name: of the table.
-            columns: their names.
-            rows: a value for each column.
-            stage: that it is of.
             step: of a training, where the table is one of a series: its file then bears the step, and the copies
                 have all of them under one name.
         """

@@ -20,7 +20,6 @@ class TrackioSink:
     """A trackio run of the recipe's name, continued by later sessions.
 
     Args:
-        run_path: the run directory.
         recipe: the resolved recipe, which becomes the run's config.
     """
 

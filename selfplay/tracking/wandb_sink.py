@@ -32,7 +32,6 @@ class WandbSink:
     """A W&B run that continues the one of earlier sessions.
 
     Args:
-        run_path: the run directory.
         recipe: the resolved recipe, which becomes the run's config.
         mode: `online` or `offline`.
         lines_before: lines of `metrics.jsonl` when this session began, where one did.

@@ -27,7 +27,6 @@ def external_tasks(recipe: Recipe, train: Sequence[Seed], reserved: Reserved | N
     They have answers or tests, unless the update rule needs none. None where the recipe's arm has none.
 
     Args:
-        recipe: the run.
         train: the training seeds, which a domain without a file takes.
         reserved: problems that nothing may be trained on, which files are compared with.
 

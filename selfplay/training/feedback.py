@@ -27,8 +27,6 @@ def learnable_pairs(
         outcomes: of each rollout of the round its task, and whether it passed.
         prompt_of_task: the prompt of each task of the round.
         prompts: the run's synthesised prompts; external ones carry no concepts, and are no pairs.
-        settings: which of them.
-        seed: of the draw.
     """
     rates: dict[str, float] = {}
     for task, rate in pass_rates(outcomes).items():

@@ -52,7 +52,6 @@ def make_pairs(
         rollouts: with verdicts, those of a task together.
         prompt_of: the policy's input of a task, by its id.
         cap: most pairs a task.
-        seed: of the draw.
         form: of a valid completion.
     """
     for group in by_task(rollouts):

@@ -41,10 +41,7 @@ def selfplay_stage(
     """Runs round `number`; writes `prompts`, `rollouts` and the policy it made.
 
     Args:
-        stage: where to write.
-        context: the run.
         number: from 1.
-        policy: that of the last round.
         pools: the tasks that rounds may draw from.
         seeds: training seeds, which the control learns from.
         teacher: a model that the run trained for SFT from a teacher.

@@ -78,7 +78,6 @@ def trace_fault(trace: str, verifier: str, language: str = "python") -> str:
     """Why a trace is not learnt from; empty where it may be (paper section 4.2: a boxed answer or a code block).
 
     Args:
-        trace: in the one format.
         verifier: that of its domain: `math` wants a box, `code` a block, any other is content with either.
         language: that of the block.
     """

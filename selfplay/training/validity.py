@@ -70,7 +70,6 @@ def fault(rollout: Rollout, form: ValidForm = ANY_FORM) -> str:
     """Why a rollout may not teach; empty where it may.
 
     Args:
-        rollout: with its verdict.
         form: what its completion must look like.
     """
     if rollout.passed is None:

@@ -102,7 +102,6 @@ def permuted(rows: Iterable[Rollout], form: ValidForm, seed: int) -> list[Verdic
     Args:
         rows: rollouts with their verdicts.
         form: of a completion that may teach.
-        seed: of the permutation.
     """
     # Verdicts are many and few of them differ: one object stands for all that are alike.
     alike: dict[VerdictRow, VerdictRow] = {}

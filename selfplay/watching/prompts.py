@@ -34,7 +34,6 @@ def fates(run: Path, number: int | None = None) -> Iterator[Fate]:
     """The fate of every prompt, in the order in which they were made.
 
     Args:
-        run: the run directory.
         number: only prompts made for this round; None for all.
 
     Raises:
@@ -80,8 +79,6 @@ def find(run: Path, dropped: bool, reason: str, domain: str, number: int | None 
     """Those fates that are wanted.
 
     Args:
-        run: the run directory.
-        dropped: only prompts that were lost.
         reason: only those lost for it, by the beginning of what the funnel calls it; empty for any.
         domain: only those of one domain; empty for all.
         number: only those made for one round; None for all.

@@ -44,9 +44,6 @@ def newest_rollouts(run_path: Path, stage: str) -> RolloutTable:
 
 def closing_rollouts(file: Path) -> RolloutTable:
     """The last rollouts of a stage's table.
-
-    Args:
-        file: the table, in its stage's folder in a run.
     """
     last: pa.Table | None = None
     for batch in read_columns(file, Rollout, FIELDS):

@@ -58,11 +58,9 @@ def find_rollouts(
     """The tasks of a stage with their completions; of a round that goes on, the newest first.
 
     Args:
-        run_path: the run directory.
         stage: where to look; None takes the newest round, or the newest evaluation or labelling before there is one.
         task: only the task whose id begins so.
         failed: only tasks with a completion that did not pass, and only those completions.
-        domain: only tasks of one domain.
         limit: most tasks; 0 for all. The log of a round that goes on, which may be long, is then read only as far
             back as they reach, unless `task` says which.
 
@@ -95,11 +93,6 @@ def find_rollouts(
 
 def joined(run_path: Path, stage: str, groups: Mapping[str, list[dict[str, Any]]]) -> list[TaskRollouts]:
     """Rollouts of a stage with their tasks, as far as the run knows these.
-
-    Args:
-        run_path: the run directory.
-        stage: its name.
-        groups: rows by task.
     """
     about = _tasks(run_path, stage, list(groups))
     return [_joined(stage, task_id, rows, about.get(task_id, {})) for task_id, rows in groups.items()]

@@ -40,10 +40,6 @@ class PromptRound:
 def prompt_rounds(run: Path, number: int | None = None) -> list[PromptRound]:
     """The rounds that have made prompts, in order; none before the first synthesis has ended.
 
-    Args:
-        run: the run directory.
-        number: only this round.
-
     Raises:
         RunError: the run has made prompts, but not for round `number`.
     """

@@ -30,8 +30,6 @@ def run_status(run_path: Path, plan: Plan, metrics: MetricDigest | None = None) 
     """The content of `selfplay status --json`.
 
     Args:
-        run_path: the run directory.
-        plan: its stages, in order.
         metrics: what an earlier call has read of them; only what is new is then read.
     """
     running = is_running(run_path)

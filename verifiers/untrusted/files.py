@@ -53,7 +53,6 @@ def open_file(
 
     Args:
         path: the file; a link is followed unless `flags` say not to.
-        told: the error that is raised.
         remedy: the end of its sentence.
         flags: to read it, unless they say otherwise.
         name: of whatever names the file, in place of its path.

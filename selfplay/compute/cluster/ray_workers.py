@@ -58,9 +58,7 @@ class RayWorkers(Workers):
         Args:
             session: is open, and is closed by whoever opened it.
             demand: the number of workers, and what each takes.
-            threads: of torch in each worker.
             run: the run directory, or another folder that the nodes share.
-            settings: the recipe's.
             name: of their logs, and of the folder for files that pass between them.
         """
         super().__init__(demand.count, threads, demand.device, run / f"{name}.log", demand.gpus or 1)

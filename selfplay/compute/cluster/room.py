@@ -56,7 +56,6 @@ def demand_of(compute: ComputeSettings, gpus_each: int, nodes: Sequence[ClusterN
     """The workers that a recipe asks for, or, where it leaves that open, one for each GPU, or one a node on CPUs.
 
     Args:
-        compute: the recipe's.
         gpus_each: GPUs that an engine spreads over.
         nodes: those that live.
 

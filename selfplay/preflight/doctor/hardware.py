@@ -59,7 +59,6 @@ def disks(folder: Path, environment: Mapping[str, str]) -> list[MachineFinding]:
     """Free space where runs, models and temporary files lie.
 
     Args:
-        folder: where runs will lie.
         environment: of this process, which may say where models lie.
     """
     models = environment.get("HF_HUB_CACHE") or environment.get("HF_HOME") or "~/.cache/huggingface"
