@@ -92,8 +92,7 @@ class RolloutLog:
 
 
 def logged_rollouts(folder: Path, number: int, temperature: float) -> Iterator[Rollout]:
-    """The log of each rank of a GRPO training, in order, less what a training that went on from a checkpoint undid.
-    """
+    """The log of each rank of a GRPO training, in order, less what a training that went on from a checkpoint undid."""
     ranks = [_kept(file) for file in sorted(folder.glob("rollouts-*.jsonl"))]
     for key, row in heapq.merge(*ranks, key=operator.itemgetter(0)):
         yield Rollout(

@@ -43,8 +43,7 @@ def newest_rollouts(run_path: Path, stage: str) -> RolloutTable:
 
 
 def closing_rollouts(file: Path) -> RolloutTable:
-    """The last rollouts of a stage's table.
-    """
+    """The last rollouts of a stage's table."""
     last: pa.Table | None = None
     for batch in read_columns(file, Rollout, FIELDS):
         last = batch if last is None else pa.concat_tables([last, batch])

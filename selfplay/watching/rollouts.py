@@ -92,8 +92,7 @@ def find_rollouts(
 
 
 def joined(run_path: Path, stage: str, groups: Mapping[str, list[dict[str, Any]]]) -> list[TaskRollouts]:
-    """Rollouts of a stage with their tasks, as far as the run knows these.
-    """
+    """Rollouts of a stage with their tasks, as far as the run knows these."""
     about = _tasks(run_path, stage, list(groups))
     return [_joined(stage, task_id, rows, about.get(task_id, {})) for task_id, rows in groups.items()]
 

@@ -12,8 +12,7 @@ from selfplay.preflight.doctor.isolation import sandboxes
 
 
 def examine_machine(folder: Path, environment: Mapping[str, str] = os.environ) -> list[MachineFinding]:
-    """Looks at the machine within seconds: no model is loaded, torch is not imported, and the network is not used.
-    """
+    """Looks at the machine within seconds: no model is loaded, torch is not imported, and the network is not used."""
     gpus, told = hardware.gpus(environment)
     return [
         *software.packages(),
