@@ -10,11 +10,10 @@ from selfplay.config.programs import CheckerWriter
 from selfplay.engines.base import Sample
 from selfplay.labelling.checkers import ACCEPTED, CheckerTrial, outputs_of, try_checker
 from selfplay.labelling.consensus import Consensus
-from selfplay.labelling.label_engines import ask
 from selfplay.run.records import LabelledTask, WrittenChecker
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
-from selfplay.stage.open_engine import OpenedEngine
+from selfplay.stage.open_engine import OpenedEngine, samples_of
 from verifiers.extraction import code_block
 from verifiers.programs.runner import ProgramRunner
 
@@ -47,7 +46,7 @@ def write_checkers(
         context.listener.begin("labelling: checkers", len(left))
         texts = [_question(settings.checkers, *problems[place]) for place in left]
         seed = context.seed("labelling", "checkers", group, attempt)
-        samples = ask(context, engine, texts, settings.checkers.sampling, seed)
+        samples = samples_of(engine, texts, settings.checkers.sampling, seed, context.listener.advance)
         for place, sample in zip(left, samples, strict=True):
             task, programs = problems[place]
             source, fault = _source(sample)

@@ -16,7 +16,6 @@ from selfplay.labelling.checker_writer import outcomes_of, write_checkers
 from selfplay.labelling.checkers import ACCEPTED, try_checker
 from selfplay.labelling.consensus import DIFFER, Consensus, TrialInput, Tried
 from selfplay.labelling.filters import statement_fault
-from selfplay.labelling.label_engines import open_label_engine
 from selfplay.labelling.pass_rates import measure_pass_rates
 from selfplay.labelling.tasks import counts_of, with_decision, with_label
 from selfplay.labelling.unit_tests import seed_trials, unit_tests_of, written_trials
@@ -133,8 +132,7 @@ def _labelled(
     groups = [tasks[start : start + GROUP] for start in range(0, len(tasks), GROUP)]
     with ExitStack() as stack:
         voters = stack.enter_context(open_voters(context, context.recipe.labelling.voters, policy))
-        writer, checker = _helpers(context, policy, stack)
-        of_checkers = _checker_writer(context, policy, stack)
+        writer, checker, of_checkers = _helpers(context, policy, stack)
         runner = stack.enter_context(closing(program_runner(context)))
         voting = stack.enter_context(ThreadPoolExecutor(1))
         pending: deque[Future[list[VotedTask]]] = deque()
@@ -156,14 +154,6 @@ def _labelled(
             yield from _with_checkers(context, of_checkers, runner, pending.popleft().result())
 
 
-def _checker_writer(context: Context, policy: ModelRef, stack: ExitStack) -> OpenedEngine | None:
-    """The engine that writes checkers, where the recipe wants that."""
-    settings = context.recipe.labelling.checkers
-    if settings is None or not any(map(_is_code, context.judge.verifiers.values())):
-        return None
-    return stack.enter_context(open_label_engine(context, settings.engine, "labelling.checkers", policy))
-
-
 def _with_checkers(
     context: Context, engine: OpenedEngine | None, runner: ProgramRunner, cases: Sequence[VotedTask]
 ) -> list[VotedTask]:
@@ -183,17 +173,20 @@ def _with_checkers(
     return found
 
 
-def _helpers(context: Context, policy: ModelRef, stack: ExitStack) -> tuple[OpenedEngine | None, OpenedEngine | None]:
-    """The engine that writes tests and the one that takes a second look, where the recipe wants them."""
-    settings = context.recipe.labelling
-    writer = checker = None
-    if settings.inputs == "generated" and any(map(_is_code, context.judge.verifiers.values())):
-        opened = open_label_engine(context, settings.test_writer.engine, "labelling.test_writer", policy)
-        writer = stack.enter_context(opened)
-    if settings.verification is not None:
-        opened = open_label_engine(context, settings.verification.engine, "labelling.verification", policy)
-        checker = stack.enter_context(opened)
-    return writer, checker
+def _helpers(context: Context, policy: ModelRef, stack: ExitStack) -> list[OpenedEngine | None]:
+    """The engines that write tests, take a second look, and write checkers; None for what the recipe has no use for."""
+    settings, code = context.recipe.labelling, any(map(_is_code, context.judge.verifiers.values()))
+    wanted = {
+        "test_writer": settings.test_writer if code and settings.inputs == "generated" else None,
+        "verification": settings.verification,
+        "checkers": settings.checkers if code else None,
+    }
+    return [
+        None
+        if one is None
+        else stack.enter_context(context.open_engine(one.engine, f"labelling.{field}", policy=policy))
+        for field, one in wanted.items()
+    ]
 
 
 def _is_code(verifier: Verifier) -> bool:

@@ -9,12 +9,11 @@ from selfplay import formats
 from selfplay.config.programs import TestKind, TestWriter
 from selfplay.labelling import trial_texts
 from selfplay.labelling.consensus import TrialInput, Tried
-from selfplay.labelling.label_engines import ask
 from selfplay.labelling.unit_test_answers import WrittenTest, read_unit_test
 from selfplay.run.records import LabelledTask, Seed, UnitTest
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
-from selfplay.stage.open_engine import OpenedEngine
+from selfplay.stage.open_engine import OpenedEngine, samples_of
 
 SEED = "seed"
 
@@ -54,7 +53,7 @@ def written_trials(
         context.listener.begin(f"labelling: tests for group {number + 1}", len(left))
         texts = [_question(writer, *asked[place]) for place in left]
         seed = context.seed("labelling", "tests", number, attempt)
-        samples = ask(context, engine, texts, writer.sampling, seed)
+        samples = samples_of(engine, texts, writer.sampling, seed, context.listener.advance)
         of_functions = [asked[place][0].task.entry_point is not None for place in left]
         read = map(read_unit_test, samples, of_functions)
         found |= dict(zip(left, read, strict=True))

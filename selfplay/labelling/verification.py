@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from selfplay import formats
 from selfplay.config.labelling import Verification
 from selfplay.engines.base import Sample
-from selfplay.labelling.label_engines import ask
 from selfplay.labelling.votes import WeighedCompletion
 from selfplay.run.records import LabelledTask, Vote
 from selfplay.stage.context import Context
-from selfplay.stage.open_engine import OpenedEngine
+from selfplay.stage.open_engine import OpenedEngine, samples_of
 from verifiers.answers import answer_reader
 from verifiers.extraction import final_text
 from verifiers.patterns import linear
@@ -79,7 +78,8 @@ def reweighed(
         for _ in range(settings.samples)
     ]
     context.listener.begin("labelling: second look", len(texts))
-    samples = ask(context, engine, texts, settings.sampling, context.seed(*seeds, "verification"))
+    seed = context.seed(*seeds, "verification")
+    samples = samples_of(engine, texts, settings.sampling, seed, context.listener.advance)
     factors: list[dict[str, float]] = [{} for _ in tasks]
     for number, each in enumerate(looked_at):
         said = [opinion(s) for s in samples[number * settings.samples : (number + 1) * settings.samples]]

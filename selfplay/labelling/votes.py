@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from selfplay.config.labelling import Labeller
 from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
-from selfplay.labelling.label_engines import open_label_engine
 from selfplay.rollouts.completions import Completion, Origin, complete
 from selfplay.run.records import LabelledTask, Vote
 from selfplay.run.seeding import content_id
@@ -128,7 +127,7 @@ def open_voters(context: Context, labellers: Mapping[str, Labeller], policy: Mod
     with ExitStack() as stack:
         opened = {}
         for name, labeller in labellers.items():
-            engine = open_label_engine(context, labeller.engine, f"labelling.labellers.{name}", policy)
+            engine = context.open_engine(labeller.engine, f"labelling.labellers.{name}", policy=policy)
             opened[name] = (labeller, stack.enter_context(engine))
         yield Voters(context, opened)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from selfplay.compute.clock import Clock
 from selfplay.compute.workers import RANK_TIMEOUT_S, Workers
-from selfplay.config.annotation import AnnotatorEngine
+from selfplay.config.programs import LabelEngine, PolicyEngine
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import NamedModel
 from selfplay.engines import loading
@@ -96,12 +96,18 @@ class Context:
         return self.engine(self.models.ref(settings))
 
     def open_engine(
-        self, settings: AnnotatorEngine, owner: str, wide: Ledger | None = None
+        self, settings: LabelEngine, owner: str, wide: Ledger | None = None, policy: ModelRef | None = None
     ) -> AbstractContextManager[OpenedEngine]:
-        """An engine that the recipe names beside the run's own; `owner` is the field that names it.
+        """An engine that the recipe names beside the run's own, or the policy as it is now.
 
-        What it spends is booked on the wide ledger too, if there is one.
+        Args:
+            owner: the field that names it.
+            wide: a ledger on which what it spends is booked, too.
+            policy: what the engine `{kind: policy}` is.
         """
+        if isinstance(settings, PolicyEngine):
+            assert policy is not None
+            return nullcontext(self.engine(policy))
         return open_engine(settings, owner, self.local_engine, self.run.store_folder / "answers.sqlite", wide)
 
     def train(self, stage: Stage, trainings: Sequence[Training[Any]]) -> list[ModelRef]:

@@ -15,6 +15,8 @@ from selfplay.engines.sharded import ShardedEngine
 from selfplay.run.store import SampleStore
 
 OpenedEngine = ShardedEngine | ApiEngine
+NO_ANSWER = Sample("", (), complete=False)
+"""Stands for what an endpoint refused to answer."""
 
 
 @contextmanager
@@ -61,3 +63,11 @@ def answers_of(
         BudgetSpent, EndpointError: nothing more will come now; what was finished is kept.
     """
     return [item for part in engine.stream(prompts, Sampling.of(sampling), seed, on_progress) for item in part]
+
+
+def samples_of(
+    engine: OpenedEngine, prompts: Sequence[str], sampling: SamplingSettings, seed: int, on_progress: OnProgress
+) -> list[Sample]:
+    """The same, where what an endpoint refuses counts as cut off."""
+    found = answers_of(engine, prompts, sampling, seed, on_progress)
+    return [NO_ANSWER if isinstance(sample, Missing) else sample for sample in found]
