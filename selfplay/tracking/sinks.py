@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from selfplay.config.errors import UserError
 from selfplay.config.tracking import Tracking
+from selfplay.run.files import read_json, write_json
 from selfplay.tracking.metric_log import MetricLine
 
 EXTRAS = {"tensorboard": "tracking.tensorboard", "trackio": "tracking.trackio"}
@@ -57,6 +58,31 @@ class Sink(Protocol):
     def finish(self, failed: bool) -> None:
         """Closes the copy. Raises when not everything has arrived."""
         ...
+
+
+class NotingSink:
+    """A copy on this disk, with a note beside it of how many lines it has; what it has no place for is left out."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._note = folder / "mirror.json"
+
+    def has_all(self, count: int) -> bool:
+        """Whether that was noted."""
+        return self._lines() >= count
+
+    def _lines(self) -> int:
+        return int(read_json(self._note)["lines"]) if self._note.exists() else 0
+
+    def table(self, number: int, name: str, file: Path) -> None:
+        """Takes none."""
+
+    def summary(self, number: int, summary: Mapping[str, Any]) -> None:
+        """Takes none."""
+
+    def flush(self, count: int) -> None:
+        """Notes how far the copy is."""
+        write_json(self._note, {"lines": count})
 
 
 def wanted_sinks(settings: Tracking) -> list[str]:

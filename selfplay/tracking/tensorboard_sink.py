@@ -7,26 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfplay.run.files import read_json, write_json
 from selfplay.tracking.metric_log import MetricLine, round_curves
+from selfplay.tracking.sinks import NotingSink
 
 FOLDER = "tensorboard"
 
 
-class TensorboardSink:
-    """Event files; what was flushed to them is counted in a file beside them."""
+class TensorboardSink(NotingSink):
+    """Event files; TensorBoard has no tables and no summary."""
 
     def __init__(self, run_path: Path) -> None:
-        self._folder = run_path / FOLDER
-        self._state = self._folder / "mirror.json"
+        super().__init__(run_path / FOLDER)
         self._writer: Any = None
-
-    def has_all(self, count: int) -> bool:
-        """Whether that was noted."""
-        return self._lines() >= count
-
-    def _lines(self) -> int:
-        return int(read_json(self._state)["lines"]) if self._state.exists() else 0
 
     def start(self) -> int:
         """Opens one more event file."""
@@ -47,9 +39,6 @@ class TensorboardSink:
             values = [Summary.Value(tag=name, simple_value=value) for name, value in curves.metrics.items()]
             self._add(Summary(value=values), curves.x, line.time)
 
-    def table(self, number: int, name: str, file: Path) -> None:
-        """TensorBoard has no tables."""
-
     def done(self, number: int, stage: str, done: Mapping[str, Any]) -> None:
         """Adds the seconds that a stage took."""
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -66,13 +55,10 @@ class TensorboardSink:
         metadata = create_summary_metadata(display_name=name, description="alarm")
         self._add(Summary(value=[Summary.Value(tag=f"alarms/{name}", tensor=tensor, metadata=metadata)]), number)
 
-    def summary(self, number: int, summary: Mapping[str, Any]) -> None:
-        """TensorBoard has no summary."""
-
     def flush(self, count: int) -> None:
         """Writes out what was added, then the count."""
         self._writer.flush()
-        write_json(self._state, {"lines": count})
+        super().flush(count)
 
     def finish(self, failed: bool) -> None:
         """Closes the event file."""

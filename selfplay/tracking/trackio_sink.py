@@ -8,35 +8,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfplay.run.files import RunError, read_json, write_json
+from selfplay.run.files import RunError
 from selfplay.tracking.metric_log import MetricLine, round_curves
+from selfplay.tracking.sinks import NotingSink
 from verifiers.untrusted.files import json_rows
 
 FOLDER = "trackio"
 TABLE_ROWS = 500
 
 
-class TrackioSink:
-    """A trackio run of the recipe's name, continued by later sessions.
+class TrackioSink(NotingSink):
+    """A trackio run of the recipe's name, continued by later sessions; trackio has no summary.
 
     Args:
         recipe: the resolved recipe, which becomes the run's config.
     """
 
     def __init__(self, run_path: Path, recipe: Mapping[str, Any]) -> None:
+        super().__init__(run_path / FOLDER)
         self._recipe = recipe
         self._name = run_path.resolve().name
-        self._state = run_path / FOLDER / "mirror.json"
         # trackio reads these when it is imported; it looks for news of itself on the network otherwise.
-        os.environ.setdefault("TRACKIO_DIR", str((run_path / FOLDER).resolve()))
+        os.environ.setdefault("TRACKIO_DIR", str(self._folder.resolve()))
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-    def has_all(self, count: int) -> bool:
-        """Whether that was noted."""
-        return self._lines() >= count
-
-    def _lines(self) -> int:
-        return int(read_json(self._state)["lines"]) if self._state.exists() else 0
 
     def start(self) -> int:
         """Opens or resumes the run."""
@@ -94,13 +88,6 @@ class TrackioSink:
         import trackio
 
         trackio.alert(title=name.replace("_", " "), text=text)
-
-    def summary(self, number: int, summary: Mapping[str, Any]) -> None:
-        """trackio has no summary."""
-
-    def flush(self, count: int) -> None:
-        """Notes how far the copy is."""
-        write_json(self._state, {"lines": count})
 
     def finish(self, failed: bool) -> None:
         """Ends the run, which writes out what was logged."""
