@@ -261,6 +261,9 @@ class Recipe(Section):
     """The model that the prompt model and the rationale model start from; none takes `model`."""
     generator_lora: dict[str, Any] | None = None
     """Arguments of peft's LoraConfig for the prompt model and the rationale model; none trains all weights."""
+    router: Literal["frozen", "trained"] = "frozen"
+    """Whether trainings leave the routers of a mixture of experts as they are; a model from scratch learns its own in
+    any case, and other models have none."""
     domains: Annotated[dict[Name, Domain], Field(min_length=1)]
     """Kinds of problems, by name."""
     engine: EngineSettings = EngineSettings()

@@ -142,6 +142,8 @@ class ScratchModel(Section):
     """Number of transformer layers."""
     vocabulary: Annotated[int, Field(ge=300, le=32000)] = 640
     """Size of the byte-level BPE vocabulary, special tokens left out."""
+    experts: Annotated[int, Field(ge=0, le=64)] = 0
+    """Experts of each layer, of which two answer a token (Qwen3-MoE); 0 makes a dense model."""
     args: TrainerArguments = {}
     """Arguments of TRL's SFTConfig for the base training."""
 

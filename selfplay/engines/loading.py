@@ -191,13 +191,18 @@ def load_for_training(model: ModelRef, lora: bool) -> tuple[Any, Any]:
 
 def number_format(model: ModelRef) -> str:
     """The number format in which engines read a model: its own where the recipe leaves it to the model."""
-    from transformers import AutoConfig
-
     if model.dtype != "auto":
         return model.dtype
-    with told_as(f"the model {model.path!r}", "give a hub name or a folder"):
-        own = AutoConfig.from_pretrained(model.path, revision=model.revision or "main", **UNTRUSTED).dtype
+    own = configuration(model).dtype
     return "float32" if own is None else str(own).removeprefix("torch.")
+
+
+def configuration(model: ModelRef) -> Any:
+    """transformers' configuration of a whole model, as its folder has it."""
+    from transformers import AutoConfig
+
+    with told_as(f"the model {model.path!r}", "give a hub name or a folder"):
+        return AutoConfig.from_pretrained(model.path, revision=model.revision or "main", **UNTRUSTED)
 
 
 def _name_by_folder(network: Any, model: ModelRef) -> None:

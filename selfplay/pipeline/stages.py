@@ -125,7 +125,7 @@ class _Table:
     def _cold_start(self, number: int) -> StageSpec:
         # A pair is measured as it will be used: on held-out problems, and with p drawing as synthesis draws.
         measured = ("em.heldout_pairs", "em.bound_samples", "em.sampling", "em.stop", "em.guards", "synthesis.sampling")
-        start = ("generator", "generator_lora", "cold_start", "em.rationales", *measured)
+        start = ("generator", "generator_lora", "router", "cold_start", "em.rationales", *measured)
         held_out = ("evaluation.problems", "evaluation.split")
         inputs = [self._source, *self._names(Kind.BASE)]
         return self._spec(Kind.COLD_START, number, start + held_out, inputs, work.cold_start, results.ColdStartResult)
@@ -165,7 +165,7 @@ class _Table:
         recipe = self._recipe
         shared = ("algorithm", recipe.training.algorithm, "pool", "thinking", "valid", "rewards", "sampling", "lora")
         reserved = SETTINGS if reads_given_data(recipe) else ()
-        sections = (*(f"training.{name}" for name in shared), "sandbox", "labelling", *reserved)
+        sections = (*(f"training.{name}" for name in shared), "router", "sandbox", "labelling", *reserved)
         prompts = self._names(Kind.LABELLING, Kind.RELABELLING) or self._names(Kind.CURATION)
         inputs = [self._source, *self._policy(number - 1), *prompts, *self._names(Kind.TEACHER)]
         return self._spec(

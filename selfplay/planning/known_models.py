@@ -115,11 +115,13 @@ def _scratch(model: ScratchModel) -> Architecture:
         heads=heads,
         kv_heads=heads,
         head_dim=model.hidden_size // heads,
-        intermediate=2 * model.hidden_size,
+        intermediate=model.hidden_size if model.experts else 2 * model.hidden_size,
         vocabulary=model.vocabulary,
         positions=SCRATCH_POSITIONS,
         tied=False,
         qk_norm=True,
+        experts=model.experts,
+        experts_a_token=min(2, max(model.experts, 1)),
     )
 
 

@@ -68,16 +68,26 @@ def _numbers() -> list[str]:
     return [str(number) for number in range(10, LARGEST_NUMBER_TOKEN + 1)] * _NUMBER_WEIGHT
 
 
-def build_model(tokenizer: Any, seed: int, hidden: int = 128, layers: int = 2, heads: int = 4) -> Any:
+def build_model(
+    tokenizer: Any, seed: int, hidden: int = 128, layers: int = 2, heads: int = 4, experts: int = 0
+) -> Any:
     """A randomly initialised `Qwen3ForCausalLM` for this tokenizer; the same seed gives the same weights.
+
+    With experts it is a `Qwen3MoeForCausalLM`, of which a token passes as many weights of a layer as without.
 
     Input and output embeddings are untied: engines that take new weights while running may keep an old
     output layer when they are tied.
     """
     import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
+    from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
-    config = Qwen3Config(
+    mixture = {
+        "num_experts": experts,
+        "num_experts_per_tok": min(2, experts),
+        "moe_intermediate_size": hidden,
+        "norm_topk_prob": True,
+    }
+    config = (Qwen3MoeConfig if experts else Qwen3Config)(
         vocab_size=len(tokenizer),
         hidden_size=hidden,
         intermediate_size=2 * hidden,
@@ -90,10 +100,11 @@ def build_model(tokenizer: Any, seed: int, hidden: int = 128, layers: int = 2, h
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
+        **(mixture if experts else {}),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Qwen3ForCausalLM(config)
+        return (Qwen3MoeForCausalLM if experts else Qwen3ForCausalLM)(config)
 
 
 def save(tokenizer: Any, model: Any, directory: Path) -> None:

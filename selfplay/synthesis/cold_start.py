@@ -86,6 +86,7 @@ def fit(
         examples=file,
         args=args,
         lora=recipe.generator_lora,
+        router=recipe.router,
         keep_adapter=keep,
         heldout=stage.folder / f"{name}-heldout.parquet" if measured else None,
     )

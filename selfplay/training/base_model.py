@@ -40,7 +40,7 @@ def train_from_scratch(stage: Stage, context: Context, settings: ScratchModel, s
     domains = context.recipe.domains
     rows = (Example(formats.solver_input(domains[one.domain], one.task), (one.solution,)) for one in solved)
     write_table(examples, Example, rows)
-    job = SFTJob(model=trained_model(untrained), examples=examples, args=settings.args, loss="all")
+    job = SFTJob(model=trained_model(untrained), examples=examples, args=settings.args, router="trained", loss="all")
     context.train(stage, [Training("model", train_sft, job)])
     return ScratchResult(trained=1, examples=len(solved))
 
@@ -93,6 +93,8 @@ def make_untrained(job: ScratchJob) -> None:
 
     job.output.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_model.build_tokenizer(job.texts, job.settings.vocabulary)
-    network = tiny_model.build_model(tokenizer, job.seed, job.settings.hidden_size, job.settings.layers)
+    settings = job.settings
+    sizes = (settings.hidden_size, settings.layers)
+    network = tiny_model.build_model(tokenizer, job.seed, *sizes, experts=settings.experts)
     tiny_model.save(tokenizer, network, job.output)
     write_fingerprint(job.output, "float32")

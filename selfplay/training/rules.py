@@ -71,7 +71,9 @@ class Round:
         file = self.stage.folder / "examples.parquet"
         write_table(file, Example, examples)
         settings = self.context.recipe.training
-        self.train(train_sft, SFTJob(model=self.policy, args=settings.rule_args, lora=settings.lora, examples=file))
+        router = self.context.recipe.router
+        job = SFTJob(model=self.policy, args=settings.rule_args, lora=settings.lora, router=router, examples=file)
+        self.train(train_sft, job)
 
 
 def grpo(this: Round) -> Counts:
@@ -92,6 +94,7 @@ def grpo(this: Round) -> Counts:
         model=this.policy,
         args=args,
         lora=settings.lora,
+        router=context.recipe.router,
         tasks=file,
         rule=settings.grpo,
         domains=context.recipe.domains,
@@ -112,10 +115,15 @@ def dpo(this: Round) -> Counts:
     settings = training.dpo
     counts = _pairs_of_files(this, settings.files) if settings.files is not None else _pairs_of_rollouts(this)
     table, guard = this.stage.folder / "pairs.parquet", settings.collapse
-    this.train(
-        train_dpo,
-        DPOJob(model=this.policy, args=settings.args, lora=training.lora, pairs=table, collapse=guard),
+    job = DPOJob(
+        model=this.policy,
+        args=settings.args,
+        lora=training.lora,
+        router=this.context.recipe.router,
+        pairs=table,
+        collapse=guard,
     )
+    this.train(train_dpo, job)
     outcome = this.stage.folder / f"{POLICY}-training" / OUTCOME
     if outcome.exists():
         counts["stopped"] = read_json(outcome)["stopped"]

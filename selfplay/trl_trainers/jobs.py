@@ -13,6 +13,8 @@ from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.training import CollapseGuard, GRPORule
 from selfplay.engines.base import ModelRef
 
+Router = Literal["frozen", "trained"]
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -50,6 +52,8 @@ class TrainerJob:
     """Arguments of TRL's configuration class."""
     lora: dict[str, Any] | None = None
     """Arguments of peft's LoraConfig; None trains all weights."""
+    router: Router = "frozen"
+    """Whether the routers of a mixture of experts stay as they are."""
     keep_adapter: bool = False
     """Whether engines read a LoRA adapter beside its base; else they get a model into which it is merged."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import MASTERS, ModelRef
+from selfplay.trl_trainers.experts import restore_routing
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.model_folder import write_fingerprint
 from selfplay.trl_trainers.rounding import round_weights
@@ -39,11 +40,12 @@ def keep(network: Any, tokenizer: Any, job: TrainerJob, place: Placement, loss: 
     """
     import torch
 
-    from selfplay.engines.loading import number_format
+    from selfplay.engines.loading import configuration, number_format
 
     folder, dtype = place.output, number_format(job.model)
     adapted = hasattr(network, "peft_config")
     base = job.model.trainable.base or job.model.trainable
+    restore_routing(network.config, configuration(base).to_dict())
     folder.mkdir(parents=True, exist_ok=True)
     if adapted and job.keep_adapter:
         _write(network, tokenizer, folder, job.model.dtype, base)

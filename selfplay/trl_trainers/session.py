@@ -13,8 +13,9 @@ from selfplay.engines.model_files import judge_checkpoint
 from selfplay.run.files import read_json, repair_lines
 from selfplay.trl_trainers import arguments
 from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, append_line, is_whole
+from selfplay.trl_trainers.experts import UNBALANCED, freeze_routers
 from selfplay.trl_trainers.further_means import set_attention
-from selfplay.trl_trainers.jobs import Placement, TrainerJob
+from selfplay.trl_trainers.jobs import Placement, Router, TrainerJob
 from selfplay.trl_trainers.keeping import Loss, keep
 
 LOG = "log.jsonl"
@@ -69,7 +70,7 @@ def settings_of(kind: str, job: TrainerJob, place: Placement, decided: Mapping[s
 
         shard_on_cpus()
         decided |= ARGUMENTS
-    args = same_global_batch(job.args, place.ranks)
+    args = (UNBALANCED if job.router == "frozen" else {}) | same_global_batch(job.args, place.ranks)
     return arguments.build(kind, args, str(place.work), place.seed, place.device, decided)
 
 
@@ -104,16 +105,19 @@ def _network(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
     return (network.float() if place.is_sharded else network), tokenizer
 
 
-def run_training(trainer: Any, work: Path) -> dict[str, float]:
+def run_training(trainer: Any, work: Path, router: Router = "frozen") -> dict[str, float]:
     """Trains, resuming from the newest complete checkpoint; returns the last metrics.
 
     Args:
         trainer: one of TRL's.
         work: the trainer's output folder.
+        router: whether routers of experts, and adapters on them, stay as they are.
 
     Raises:
         NotSharded: it was to be sharded, and its parameters are whole.
     """
+    if router == "frozen":
+        freeze_routers(trainer.model)
     # What was asked for; the trainer itself would not know of a library that did not do it.
     if trainer.args.fsdp:
         from selfplay.trl_trainers.sharding import DemandShards

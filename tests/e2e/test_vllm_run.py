@@ -69,6 +69,21 @@ def test_after_a_round_the_weights_are_the_new_ones(one_round: Path) -> None:
     assert scores[base.path] != pytest.approx(scores[policy.path], abs=0.05)
 
 
+@needs_vllm
+def test_a_mixture_of_experts_has_its_trained_weights_in_vllm(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = [*ROUND, "model.experts=4", "training.grpo.rollouts=vllm"]
+    done = selfplay("run", SMALL, *settings, "--run-dir", run, timeout=HOUR_S)
+    assert done.returncode == 0, done.stderr
+    lines = (run / "stages/selfplay_1/policy-training/log.jsonl").read_text().splitlines()
+    apart = [found["sampling/probe/max"] for line in lines if "sampling/kl" in (found := json.loads(line)["metrics"])]
+    assert len(apart) == 2
+    assert max(apart) < 1e-4
+    policy = trained_model(run / "stages/selfplay_1/policy")
+    inputs, completions = greedy_evaluation(run, 1)
+    assert completions == greedy(policy, inputs)
+
+
 def greedy_evaluation(run: Path, number: int) -> tuple[list[str], list[str]]:
     """What the policy was given and what it answered greedily, in the evaluation after a round."""
     recipe = Recipe.model_validate_json((run / "recipe.json").read_text())

@@ -128,9 +128,9 @@ def test_a_resumed_training_stops_where_the_unbroken_one_does(
 
     original = session.run_training
 
-    def cut(trainer: Any, work: Path) -> dict[str, float]:
+    def cut(trainer: Any, *others: Any) -> dict[str, float]:
         trainer.add_callback(Stop())
-        return original(trainer, work)
+        return original(trainer, *others)
 
     with monkeypatch.context() as patch:
         patch.setattr(session, "run_training", cut)

@@ -159,9 +159,9 @@ def test_a_resumed_training_gives_the_same_weights(
     whole = run("whole")
     original = session.run_training
 
-    def cut(trainer: Any, work: Path) -> dict[str, float]:
+    def cut(trainer: Any, *others: Any) -> dict[str, float]:
         trainer.add_callback(Stop(cut_at))
-        return original(trainer, work)
+        return original(trainer, *others)
 
     with monkeypatch.context() as patch:
         patch.setattr(session, "run_training", cut)
