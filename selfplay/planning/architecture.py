@@ -173,6 +173,7 @@ def of_config(config: Mapping[str, Any], name: str) -> Architecture:
         tied=bool(config.get("tie_word_embeddings", False)),
         qkv_bias=bool(bias),
         qk_norm=bool(FAMILIES[family].get("qk_norm", False)),
-        experts=size("num_experts") if moe else 0,
+        # Published files have the first name; transformers 5 writes the second, and reads both.
+        experts=size("num_experts" if "num_experts" in config else "num_local_experts") if moe else 0,
         experts_a_token=size("num_experts_per_tok") if moe else 1,
     )

@@ -68,9 +68,7 @@ def _numbers() -> list[str]:
     return [str(number) for number in range(10, LARGEST_NUMBER_TOKEN + 1)] * _NUMBER_WEIGHT
 
 
-def build_model(
-    tokenizer: Any, seed: int, hidden: int = 128, layers: int = 2, heads: int = 4, experts: int = 0
-) -> Any:
+def build_model(tokenizer: Any, seed: int, hidden: int = 128, layers: int = 2, heads: int = 4, experts: int = 0) -> Any:
     """A randomly initialised `Qwen3ForCausalLM` for this tokenizer; the same seed gives the same weights.
 
     With experts it is a `Qwen3MoeForCausalLM`, of which a token passes as many weights of a layer as without.

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from selfplay.config.section import ScratchModel
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
+from selfplay.planning.architecture import of_config
 from selfplay.planning.known_models import architecture_of
 from selfplay.quickstart import tiny_model as builder
 from selfplay.trl_trainers.experts import is_router
@@ -92,4 +93,5 @@ def test_a_mixture_from_scratch_is_the_one_that_is_planned(tmp_path: Path) -> No
     routers = 2 * 64 * 4
     assert architecture_of(settings, "model").active == architecture_of(dense, "model").active + routers
     builder.save(tokenizer, made, tmp_path)
+    assert of_config(json.loads((tmp_path / "config.json").read_text()), "made") == architecture_of(settings, "model")
     loading.load_fresh(ModelRef.local(tmp_path, "made", "float32", chat=False))
