@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import MASTERS, ModelRef
-from selfplay.trl_trainers.experts import restore_routing
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.model_folder import write_fingerprint
 from selfplay.trl_trainers.rounding import round_weights
+from selfplay.trl_trainers.variants.experts import restore_routing
 
 CHANGED, LOSS, LOSS_CHANGE = "view/changed", "view/heldout_loss", "view/heldout_loss_change"
 

@@ -16,7 +16,7 @@ from selfplay.engines.base import ModelRef
 from selfplay.planning.architecture import of_config
 from selfplay.planning.known_models import architecture_of
 from selfplay.quickstart import tiny_model as builder
-from selfplay.trl_trainers.experts import is_router
+from selfplay.trl_trainers.variants.experts import is_router
 from tests.selfplay.trl_trainers.model_variants import mixture
 from tests.selfplay.trl_trainers.test_keeping import train
 

@@ -1,0 +1,1 @@
+"""Models that are not trained whole and dense: mixtures of experts."""
