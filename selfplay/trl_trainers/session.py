@@ -16,7 +16,7 @@ from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, Mark
 from selfplay.trl_trainers.further_means import set_attention
 from selfplay.trl_trainers.jobs import Placement, Router, TrainerJob
 from selfplay.trl_trainers.keeping import Loss, keep
-from selfplay.trl_trainers.variants.experts import UNBALANCED, freeze_routers
+from selfplay.trl_trainers.variants.experts import freeze_routers, with_balance
 
 LOG = "log.jsonl"
 
@@ -70,7 +70,7 @@ def settings_of(kind: str, job: TrainerJob, place: Placement, decided: Mapping[s
 
         shard_on_cpus()
         decided |= ARGUMENTS
-    args = (UNBALANCED if job.router == "frozen" else {}) | same_global_batch(job.args, place.ranks)
+    args = with_balance(same_global_batch(job.args, place.ranks), job.router == "frozen")
     return arguments.build(kind, args, str(place.work), place.seed, place.device, decided)
 
 

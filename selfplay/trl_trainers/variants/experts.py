@@ -12,15 +12,25 @@ from typing import Any
 
 ROUTERS = frozenset({"gate", "router"})
 """Names of the modules that are routers; the gate of a dense block is `gate_proj`."""
-SET_BY_TRL = ("output_router_logits", "router_aux_loss_coef")
+BALANCE = "router_aux_loss_coef"
+"""TRL's argument: the weight of the loss that has all experts asked equally often."""
+SET_BY_TRL = ("output_router_logits", BALANCE)
 """Settings of a model's configuration that TRL's trainers overwrite."""
-UNBALANCED = {"router_aux_loss_coef": 0.0}
-"""TRL's argument by which nothing pulls at routers."""
 
 
 def is_router(name: str) -> bool:
     """Whether a parameter is a router's, or of an adapter on one."""
     return not ROUTERS.isdisjoint(name.split("."))
+
+
+def with_balance(args: Mapping[str, Any], frozen: bool) -> dict[str, Any]:
+    """Arguments of a trainer by which nothing pulls at frozen routers, unless they say so.
+
+    Args:
+        args: what a recipe says.
+        frozen: whether routers stay as they are; else the loss has the weight that the model's configuration says.
+    """
+    return ({BALANCE: 0.0} if frozen else {}) | dict(args)
 
 
 def freeze_routers(network: Any) -> int:
