@@ -165,6 +165,4 @@ def described(file: Path) -> str:
 
 def recipe_file(path: Path) -> Path:
     """The file of a recipe that is named by its path or, where nothing bears that name, as one of those shipped."""
-    if path.suffix or len(path.parts) != 1 or path.is_file():
-        return path
-    return shipped_recipes().get(path.name, path)
+    return path if len(path.parts) != 1 or path.is_file() else shipped_recipes().get(path.name, path)

@@ -12,11 +12,10 @@ from selfplay.engines.api.budget import Ledger
 from selfplay.engines.api.engine import ApiEngine
 from selfplay.engines.base import Missing, OnProgress, Sample, Sampling
 from selfplay.engines.sharded import ShardedEngine
+from selfplay.rollouts.completions import NO_SAMPLE
 from selfplay.run.store import SampleStore
 
 OpenedEngine = ShardedEngine | ApiEngine
-NO_ANSWER = Sample("", (), complete=False)
-"""Stands for what an endpoint refused to answer."""
 
 
 @contextmanager
@@ -70,4 +69,4 @@ def samples_of(
 ) -> list[Sample]:
     """The same, where what an endpoint refuses counts as cut off."""
     found = answers_of(engine, prompts, sampling, seed, on_progress)
-    return [NO_ANSWER if isinstance(sample, Missing) else sample for sample in found]
+    return [NO_SAMPLE if isinstance(sample, Missing) else sample for sample in found]

@@ -1,0 +1,69 @@
+"""Numbers that a trainer would take and fail at, by the types and defaults of its configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from selfplay.trl_trainers.ranges import number_faults
+
+
+@dataclass
+class Config:
+    """Fields as configurations of trainers have them."""
+
+    learning_rate: float = 5e-5
+    warmup_steps: float = 0
+    max_steps: int = -1
+    num_generations: int = 8
+    gradient_accumulation_steps: int = 1
+    seed: int = 0
+    beta: float = 0.0
+    top_p: float = 1.0
+    adam_beta1: float = 0.9
+    bf16: bool | None = None
+    optim: str = "adamw"
+    reward_weights: list[float] | None = None
+    save_steps: float = 500
+    fsdp: str | bool | None = None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("learning_rate", 1e-4), ("learning_rate", 1), ("max_steps", -1), ("max_steps", 5), ("seed", 0)),
+        *(("beta", 0.0), ("top_p", 1.0), ("adam_beta1", 0.0), ("bf16", True), ("bf16", None), ("bf16", 1)),
+        *(("optim", "sgd"), ("reward_weights", [1, 0.5]), ("reward_weights", None), ("save_steps", 0.1)),
+        *(("save_steps", 20.0), ("fsdp", "full"), ("warmup_steps", 0)),
+    ],
+)
+def test_what_a_trainer_can_use_is_taken(name: str, value: Any) -> None:
+    assert number_faults(Config, {name: value}) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("learning_rate", 0, "must be above 0"),
+        ("learning_rate", -1e-5, "must not be negative"),
+        ("learning_rate", float("nan"), "must be a number that is finite"),
+        ("learning_rate", "fast", "must be a number, such as 0.001"),
+        ("learning_rate", True, "must be a number, such as 0.001"),
+        ("learning_rate", 1e300, "must be at most 1e+15"),
+        ("num_generations", 0, "must be above 0"),
+        ("num_generations", 2.5, "must be a whole number, such as 100"),
+        ("num_generations", 2**40, "must be at most 2147483647"),
+        ("max_steps", -2, "must not be negative"),
+        ("top_p", 1.5, "must be at most 1"),
+        ("adam_beta1", 1.0, "must be below 1"),
+        ("save_steps", 1.5, "must be a whole number of steps, or a share of all below 1"),
+        ("bf16", 3, "must be no number"),
+        ("optim", 3, "must be no number"),
+        ("reward_weights", 1.0, "must be a list of numbers"),
+        ("reward_weights", [1.0, "x"], "must be a number, such as 0.001"),
+    ],
+)
+def test_what_it_would_fail_at_is_told(name: str, value: Any, fault: str) -> None:
+    assert number_faults(Config, {name: value}) == {name: fault}
