@@ -16,7 +16,7 @@ from sandbox.process.launching import launch
 from sandbox.seccomp import filter as seccomp
 from sandbox.warm import descriptors
 from sandbox.warm import visible_files as files
-from sandbox.warm.descriptors import BUNDLE_ENV, ENTRY, bundle
+from sandbox.warm.descriptors import BIND_NOW, BUNDLE_ENV, ENTRY, bundle
 from sandbox.warm.fork_server import ForkServer
 from sandbox.warm.sandbox import WarmSandbox
 from sandbox.warm.users import fresh_user
@@ -132,7 +132,7 @@ def _inner_command(
     ]
     command += ["--uid", str(_NOBODY), "--gid", str(_NOBODY), "--hostname", "sandbox", "--clearenv"]
     numbers = {name: str(fd) for name, fd in fds.items() if name != _FILTER}
-    for name, value in {**_ENVIRONMENT, **(_ONE_THREAD if packages else {}), **numbers}.items():
+    for name, value in {**_ENVIRONMENT, **BIND_NOW, **(_ONE_THREAD if packages else {}), **numbers}.items():
         command += ["--setenv", name, value]
     command += [*shared, *files.own_arguments(tmp_bytes)]
     command += ["--chdir", "/tmp", "--seccomp", str(fds[_FILTER]), "--"]

@@ -39,14 +39,15 @@ class MountedBox:
         state = os.statvfs(self.path)
         return state.f_files - state.f_ffree, (state.f_blocks - state.f_bfree) * state.f_frsize
 
-    def clean(self) -> bool:
-        """Empties it whatever its shape; False if something stayed."""
+    def clean(self, files: int) -> bool:
+        """Empties it of so many files, as `use` counts them, whatever its shape; False if something stayed."""
         try:
             _reset_folder(self.path, _MOUNTED_MODE)
-            if self.use()[0] > self._empty:
+            if files > self._empty:
                 _empty(self.path)
+                files = self.use()[0]
             os.utime(self.path, ns=(0, 0))
-            return self.use()[0] <= self._empty
+            return files <= self._empty
         except OSError:
             return False
 
@@ -83,7 +84,7 @@ class WatchedBox:
                 return MAX_FILES + 1, size
         return files, size + sum(self._deleted().values())
 
-    def clean(self) -> bool:
+    def clean(self, _: int) -> bool:
         """Empties it whatever its shape; False if something stayed."""
         try:
             _reset_folder(self.path, _SHARED_MODE)

@@ -11,11 +11,12 @@ import _socket
 import atexit
 import builtins
 import errno
-import marshal
 import os
 import resource
 import sys
-from _struct import Struct
+from marshal import dumps, loads
+from os import _exit, close, closerange, dup2, pread, setsid
+from resource import setrlimit
 
 from sandbox.inside import plain, program_text, wire
 
@@ -23,62 +24,80 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable, Sequence
-    from types import TracebackType
+    from types import FrameType, ModuleType, TracebackType
     from typing import Any, NoReturn
+
+    _Limits = tuple[tuple[int, tuple[int, int]], ...]
 else:
     import _signal
 
-_OPEN_FILES = 64
-_ERRNO = Struct("<i")
-_READS_ITSELF = ("__file__", "argv", "inspect", "linecache", "spawn", "forkserver")
-"""Words of programs that may look for their own file; for others there is none, since it costs as much as a test."""
-_WRITES_LATE = ("__del__", "open", "TextIOWrapper", "BufferedWriter", "FileIO")
-"""Words of programs that may write while the interpreter ends: from finalizers, or what is left in a file's buffer."""
+OPEN_FILES = 64
+"""Most descriptors of a program, and of a fork server."""
+FAULT, ERRNO_BYTES = 1, 4
+"""Exit code of what did not come to its job, which programs may have as well, and the bytes that tell why."""
+_PROGRAM, _FUNCTIONS = "__main__", "solution"
+"""Names of the modules that a program is executed as, and one whose function is called."""
+_modules: dict[str, ModuleType] = {}
 
 
 def enter(
-    descriptors: Sequence[int], request: tuple[float, ...], tell: int, confine: Callable[[], None] | None = None
+    descriptors: Sequence[int], limits: _Limits, job_bytes: int, tell: int, confine: Callable[[], None] | None
 ) -> NoReturn:
-    """Takes over a freshly forked process: `confine`, descriptors, limits, then the job. Never returns.
+    """Takes over a freshly forked process: `confine`, the job, limits, descriptors. Never returns.
 
-    If it does not come to the job, the error number goes to the descriptor `tell`. The interpreter's own end, by
-    SystemExit, takes longer than a small test: it is for programs that would notice.
+    If it does not come to the job, the error number goes to the descriptor `tell`, and the exit code is FAULT. The
+    interpreter's own end, by SystemExit, takes longer than a small test: it is for programs that would notice.
+
+    All that can be done before the fork is done there: what a fresh process touches, the kernel copies page by page.
     """
-    code, late = 1, False
+    code, late = FAULT, False
     try:
-        _get_ready(descriptors, request, tell, confine)
-        code, late = _run_job()
+        try:
+            # A session of its own, so also a share of the processor of its own, which it may change for itself alone.
+            setsid()
+            if confine is not None:
+                confine()
+            # The host wrote it, and sealed it.
+            job = loads(pread(descriptors[wire.JOB], job_bytes, 0))
+            for kind, pair in limits:
+                setrlimit(kind, pair)
+            _take_descriptors(descriptors, tell)
+        except (OSError, ValueError) as error:
+            number = getattr(error, "errno", None) or errno.EINVAL
+            os.write(tell, number.to_bytes(ERRNO_BYTES, "little"))
+            _exit(FAULT)
+        code, late = _JOBS[job[0]](*job[1:])
     finally:
         # Also for an error in these very functions: a child must never fall back into the fork server's loop.
         if not late:
-            os._exit(code)
+            _exit(code)
     raise SystemExit(code)
 
 
-def _get_ready(
-    descriptors: Sequence[int], request: tuple[float, ...], tell: int, confine: Callable[[], None] | None
-) -> None:
-    try:
-        # A session of its own, so also a share of the processor of its own, which it may change for itself alone.
-        os.setsid()
-        if confine is not None:
-            confine()
-        _set_limits(request)
-        _take_descriptors(descriptors, tell)
-    except (OSError, ValueError) as error:
-        # ValueError: a limit above the one that this process was given itself.
-        os.write(tell, _ERRNO.pack(getattr(error, "errno", None) or errno.EINVAL))
-        os._exit(1)
-
-
 def _take_descriptors(descriptors: Sequence[int], last: int) -> None:
-    """Leaves nothing open but these. `last` is closed when all else has gone well."""
+    """Leaves nothing open but these, without the job's. `last` is closed when all else has gone well."""
     # They came above every number that they get here: reserve_descriptors saw to it.
-    for number, fd in enumerate(descriptors):
-        os.dup2(fd, number, inheritable=number <= wire.STDERR)
-    os.closerange(len(descriptors), last)
-    os.closerange(last + 1, _OPEN_FILES)
-    os.close(last)
+    number = 0
+    for fd in descriptors:
+        dup2(fd, number, number <= wire.STDERR)
+        number += 1
+    # The job came last.
+    closerange(number - 1, last)
+    closerange(last + 1, OPEN_FILES)
+    close(last)
+
+
+def lay_out(folder: str) -> None:
+    """Makes the modules that programs run as, given the folder that they are in, once for all: each has its copy.
+
+    Not among what the collector leaves alone: what a program's module holds is let go at its end.
+    """
+    for name in (_PROGRAM, _FUNCTIONS):
+        module = _modules[name] = type(sys)(name)
+        module.__file__ = f"{folder}/{name.strip('_')}.py"
+        module.__dict__["__builtins__"] = __builtins__
+    sys.modules[_PROGRAM] = _modules[_PROGRAM]
+    sys.argv = [_modules[_PROGRAM].__file__ or ""]
 
 
 def add_site_builtins() -> None:
@@ -96,28 +115,38 @@ def reserve_descriptors() -> None:
         continue
 
 
-def _set_limits(request: tuple[float, ...]) -> None:
-    cpu_s, _, memory, processes, _, _, stack, file_size, _ = request
-    # Whole seconds are a backstop: the fork server watches the exact figure.
-    seconds = int(cpu_s) + 2
-    for kind, amount in (
-        (resource.RLIMIT_CPU, seconds),
+def limits_of(request: Sequence[float], processes: int) -> _Limits:
+    """The limits of a wire.REQUEST as a fresh process sets them; `processes` is what the kernel is to count to.
+
+    Where whoever started the sandbox had set one lower for good, it stays there.
+    """
+    cpu_s, _, memory, _, _, _, stack, file_size, *_ = request
+    lasting = (
+        # Whole seconds are a backstop: the fork server watches the exact figure.
+        (resource.RLIMIT_CPU, int(cpu_s) + 2),
         # Reserved stacks of threads count as data, touched or not; what is touched is watched.
         (resource.RLIMIT_DATA, int(memory) + (1 << 30)),
         (resource.RLIMIT_AS, 2 * int(memory) + (2 << 30)),
         (resource.RLIMIT_FSIZE, int(file_size)),
-        (resource.RLIMIT_NPROC, int(processes)),
-    ):
-        _lower(kind, amount)
+        (resource.RLIMIT_NPROC, processes),
+    )
     # What is on it counts as memory like all else: programs may raise it, as those that recurse deeply do first.
-    most = resource.getrlimit(resource.RLIMIT_STACK)[1]
-    resource.setrlimit(resource.RLIMIT_STACK, (int(stack) if most < 0 else min(int(stack), most), most))
+    stack_most = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    return (
+        *((kind, (_possible(kind, amount),) * 2) for kind, amount in lasting),
+        (resource.RLIMIT_STACK, (_possible(resource.RLIMIT_STACK, int(stack)), stack_most)),
+    )
+
+
+def _possible(kind: int, amount: int) -> int:
+    most = resource.getrlimit(kind)[1]
+    return amount if most < 0 else min(amount, most)
 
 
 def set_common_limits() -> None:
     """Those that are the same for every test, and that the fork server itself can live with."""
     for kind, amount in (
-        (resource.RLIMIT_NOFILE, _OPEN_FILES),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
         # One byte, and not none: only that also stops a dump into a program of the host.
         (resource.RLIMIT_CORE, 1),
         (resource.RLIMIT_MEMLOCK, 0),
@@ -131,67 +160,58 @@ def set_common_limits() -> None:
 
 def _lower(kind: int, amount: int) -> None:
     """Sets a limit, or leaves it where whoever started the sandbox had set it lower for good."""
-    try:
-        resource.setrlimit(kind, (amount, amount))
-    except ValueError:
-        lowest = min(amount, resource.getrlimit(kind)[1])
-        resource.setrlimit(kind, (lowest, lowest))
+    lowest = _possible(kind, amount)
+    resource.setrlimit(kind, (lowest, lowest))
 
 
-def _run_job() -> tuple[int, bool]:
-    """Runs what the host asks for; the exit code, and whether the interpreter itself is to end the process."""
-    size = os.fstat(wire.JOB).st_size
-    job = marshal.loads(os.pread(wire.JOB, size, 0))  # the host wrote it, and sealed it
-    os.close(wire.JOB)
-    mode = job["mode"]
-    if mode == "script":
-        return _script(job["source"])
-    if mode == "call":
-        return _call(job), False
-    if mode == "compile":
-        return _compile(job), False
-    return _execute(job)
-
-
-def _script(source: str) -> tuple[int, bool]:
-    os.close(wire.VALUE)
-    streams = sys.stdout, sys.stderr
-    code = _run_python(source, "__main__")[1] or 0
-    if (sys.stdout, sys.stderr) != streams or _may_write_late(source):
+def _script(program: str | bytes, has_file: bool, writes_late: bool, is_kept: bool) -> tuple[int, bool]:
+    """Runs a program's text, or the code that an earlier process kept of it."""
+    stdout, stderr = sys.stdout, sys.stderr
+    code = _run_python(program, _modules.pop(_PROGRAM), has_file, is_kept) or 0
+    if writes_late or sys.stdout is not stdout or sys.stderr is not stderr:
         return code, True
     return _finish(code), False
 
 
-def _may_write_late(source: str) -> bool:
-    rest = source.replace("open(0", "")  # a usual way to read the input
-    suspended = "yield" in rest and ("finally" in rest or "with" in rest or "except" in rest)
-    return suspended or any(word in rest for word in _WRITES_LATE)
-
-
-def _run_python(source: str, name: str) -> tuple[dict[str, Any], int | None]:
-    """Executes a source text as a module; returns its names, and the exit code if it ended the program."""
-    module = type(sys)(name)
-    sys.modules[name] = module
-    file = module.__file__ = f"{os.getcwd()}/{name.strip('_')}.py"
-    module.__dict__["__builtins__"] = __builtins__
-    sys.argv = [file]
-    text = source.removeprefix("\ufeff")
-    is_read = any(word in source for word in _READS_ITSELF)
-    if is_read:
+def _run_python(program: str | bytes, module: ModuleType, has_file: bool, is_kept: bool = False) -> int | None:
+    """Executes a program as a module; returns the exit code if it ended the program."""
+    names, file = module.__dict__, None
+    if isinstance(program, bytes):
+        return _guarded(program_text.execute, loads(program), names, None)
+    text = program.removeprefix("\ufeff")
+    if has_file:
+        file = module.__file__ or ""
         with open(file, "w", encoding="utf-8", errors="surrogatepass", newline="") as written:
             written.write(text)
-
-    def action() -> None:
-        program_text.execute(text, module.__dict__, file if is_read else None)
-
-    return module.__dict__, _guarded(action)
+    if is_kept:
+        _keep_code(names)
+    return _guarded(program_text.execute, text, names, file)
 
 
-def _guarded(action: Any) -> int | None:
+def _keep_code(names: dict[str, Any]) -> None:
+    """Has the code of the module with these names written to the value descriptor just before it runs.
+
+    The interpreter shows it to a profiler. When the program's first instruction runs, the descriptor is closed.
+    """
+
+    def keep(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_globals is names:
+            sys.setprofile(None)
+            try:
+                data = dumps(frame.f_code)
+                if os.write(wire.VALUE, data) != len(data):
+                    os.ftruncate(wire.VALUE, 0)
+            finally:
+                close(wire.VALUE)
+
+    sys.setprofile(keep)
+
+
+def _guarded(action: Any, *arguments: Any) -> int | None:
     """Runs submitted code as the interpreter would: prints a traceback, understands SystemExit."""
     hook = sys.excepthook
     try:
-        action()
+        action(*arguments)
     except SystemExit as stop:
         if stop.code is None:
             return 0
@@ -225,23 +245,31 @@ def _finish(code: int) -> int:
 def _flush(code: int) -> int:
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None and not stream.closed:
+            if stream is not None:
                 stream.flush()
         except (OSError, ValueError):
-            code = code or 120
+            code = code if _is_closed(stream) else code or 120
     return code
 
 
-def _call(job: dict[str, Any]) -> int:
+def _is_closed(stream: Any) -> bool:
+    try:
+        return bool(stream.closed)
+    except ValueError:
+        return False  # taken apart
+
+
+def _call(source: str, has_file: bool, entry_point: str, calls: list[list[Any]]) -> tuple[int, bool]:
     """Calls the function on each list of arguments until one fails, and writes each value as it comes."""
-    names, code = _run_python(job["source"], "solution")
-    if code is not None:
-        return _finish(code)
-    for arguments in job["arguments"]:
-        code = _call_once(names, job["entry_point"], arguments)
-        if code is not None:
-            break
-    return _finish(code or 0)
+    module = sys.modules[_FUNCTIONS] = _modules.pop(_FUNCTIONS)
+    sys.argv = [module.__file__ or ""]
+    code = _run_python(source, module, has_file)
+    if code is None:
+        for arguments in calls:
+            code = _call_once(module.__dict__, entry_point, arguments)
+            if code is not None:
+                break
+    return _finish(code or 0), False
 
 
 def _call_once(names: dict[str, Any], entry_point: str, arguments: list[Any]) -> int | None:
@@ -278,7 +306,7 @@ def _find(names: dict[str, Any], entry_point: str) -> Any:
 
 def _send(kind: bytes, text: str) -> None:
     body = text.encode("utf-8", "surrogatepass")
-    data = memoryview(wire.VALUE_HEADER.pack(kind, len(body)) + body)
+    data = memoryview(kind + len(body).to_bytes(wire.LENGTH_BYTES, "little") + body)
     while data:
         data = data[os.write(wire.VALUE, data) :]
 
@@ -288,29 +316,31 @@ def _restore_signals() -> None:
         _signal.signal(number, _signal.SIG_DFL)
 
 
-def _execute(job: dict[str, Any]) -> NoReturn:
+def _execute(command: list[str]) -> NoReturn:
     _restore_signals()
-    os.close(wire.VALUE)
     # The descriptor closes itself on exec, so the program does not see it.
-    os.execve(wire.BINARY, job["command"], dict(os.environ))
+    os.execve(wire.BINARY, command, dict(os.environ))
 
 
-def _compile(job: dict[str, Any]) -> int:
+def _compile(source: str, source_name: str, binary_name: str, command: list[str]) -> tuple[int, bool]:
     """Runs the compiler on the source and hands the binary over by the value descriptor."""
-    with open(job["source_name"], "wb") as file:
-        file.write(job["source"].encode("utf-8", "surrogatepass"))
-    command = job["command"]
+    with open(source_name, "wb") as file:
+        file.write(source.encode("utf-8", "surrogatepass"))
     try:
         pid = os.posix_spawnp(command[0], command, os.environ, setsigdef=(_signal.SIGPIPE, _signal.SIGXFSZ))
     except FileNotFoundError:
-        return wire.NO_COMPILER
+        return wire.NO_COMPILER, False
     _, status = os.waitpid(pid, 0)
     if status:
-        return 1
-    with open(job["binary_name"], "rb") as binary:
+        return 1, False
+    with open(binary_name, "rb") as binary:
         while os.sendfile(wire.VALUE, binary.fileno(), None, 1 << 24):
             continue
-    return 0
+    return 0, False
+
+
+_JOBS: dict[str, Any] = {"script": _script, "call": _call, "execute": _execute, "compile": _compile}
+"""Each returns the exit code, and whether the interpreter itself is to end the process."""
 
 
 def receive(channel: _socket.socket) -> tuple[bytes, list[int]]:

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import sys
 
-# Not the modules json and collections, whose import would take most of a sandbox's start.
-from _json import encode_basestring_ascii, make_encoder
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import OrderedDict, defaultdict
     from typing import Any, NoReturn
 else:
+    # Not the module collections, whose import would take most of a sandbox's start.
     from _collections import OrderedDict, defaultdict
 
 MAX_DEPTH = 64
@@ -27,6 +25,8 @@ _SMALL = 1 << 63
 _SEQUENCES: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "s"}
 _MAPPINGS: tuple[type, ...] = (dict, OrderedDict, defaultdict)
 _REBUILT: dict[str, type] = {"l": list, "t": tuple, "s": set}
+_encoders: list[Any] = []
+"""The one encoder, once it was needed."""
 
 
 class NotPlainData(ValueError):
@@ -35,7 +35,12 @@ class NotPlainData(ValueError):
 
 def encode(value: Any) -> str:
     """Plain data as text. Raises NotPlainData for any other type, and beyond MAX_DEPTH (so for cycles)."""
-    return "".join(_chunks(_tagged(value, MAX_DEPTH), 0))
+    if not _encoders:
+        # Only where values are returned, and not the module json, for the same reason.
+        from _json import encode_basestring_ascii, make_encoder
+
+        _encoders.append(make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, True))
+    return "".join(_encoders[0](_tagged(value, MAX_DEPTH), 0))
 
 
 def exact(value: Any, depth: int = MAX_DEPTH) -> Any:
@@ -82,6 +87,3 @@ def _is_numpy_scalar(kind: type) -> bool:
 
 def _refuse(value: object) -> NoReturn:
     raise NotPlainData(f"value is not plain data: {type(value).__name__}")
-
-
-_chunks = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, True)

@@ -27,6 +27,8 @@ _ENDED = (b"Z", b"X")
 # Fields of /proc/PID/stat, counted from the one after the name.
 _STATE, _PARENT, _GROUP, _UTIME, _CSTIME, _THREADS, _RESIDENT = 0, 1, 2, 11, 14, 17, 21
 
+_ALL_KINDS = 0x40000000
+"""__WALL: children that end without a signal, too."""
 _SPARE_TASKS = 64
 """Room in a limit on the processes of a user for those that this user starts elsewhere in the meantime."""
 _COUNT_AGAIN_S = 1.0
@@ -78,10 +80,14 @@ class PidNamespace(_Tree):
 
     def end(self) -> Iterator[tuple[int, int, Any]]:
         """Ends every process and gives what os.wait4 says of each."""
+        # All others descend from process 1, and fall to it when their parents end. So without a child it is alone, and
+        # the kernel need not look through every process of the host for those to end.
+        if not _has_child():
+            return
         _kill_namespace()
         while True:
             try:
-                yield os.wait4(-1, 0)
+                yield os.wait4(-1, _ALL_KINDS)
             except ChildProcessError:
                 return
 
@@ -276,7 +282,7 @@ def _reaped_now() -> Iterator[tuple[int, int, Any]]:
 
 def _has_child() -> bool:
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT | _ALL_KINDS)
     except ChildProcessError:
         return False
     return True

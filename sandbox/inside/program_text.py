@@ -5,6 +5,6 @@ takes as long as all else in a small test. Runs inside a sandbox.
 """
 
 
-def execute(source: str, names: dict[str, object], file=None) -> None:  # type: ignore[no-untyped-def]
-    """Runs the text as a module with these names, as that file's if there is one."""
-    exec(source if file is None else compile(source, file, "exec", dont_inherit=True), names)  # noqa: S102
+def execute(program, names: dict[str, object], file=None) -> None:  # type: ignore[no-untyped-def]
+    """Runs a text or its code as a module with these names; a text as that file's, if there is one."""
+    exec(program if file is None else compile(program, file, "exec", dont_inherit=True), names)  # noqa: S102

@@ -6,21 +6,42 @@ anything that the program wrote, so there is nothing in them to parse.
 
 from __future__ import annotations
 
-# Not the modules struct and enum: what runs inside starts with each sandbox, and imports are most of its start.
-from _struct import Struct
 
-REQUEST = Struct("<9d")
+class Doubles:
+    """A message of so many floating-point numbers, by the built-in types alone.
+
+    A module such as struct would be loaded with each sandbox, and what it maps be copied for each test.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.size = 8 * count
+        """Bytes."""
+
+    def pack(self, *numbers: float) -> bytes:
+        """The message. Raises IndexError if there are too many numbers."""
+        message = bytearray(self.size)
+        places = memoryview(message).cast("d")
+        for place, number in enumerate(numbers):
+            places[place] = number
+        return bytes(message)
+
+    def unpack(self, message: bytes) -> tuple[float, ...]:
+        """The numbers of a message of the right size."""
+        return tuple(memoryview(message).cast("d"))
+
+
+REQUEST = Doubles(9)
 """cpu_s, wall_s, memory, processes, output, disk, stack (bytes), file size (bytes), bits of PRELOADED."""
 
 PRELOADED = (
     *("math", "re", "collections", "heapq", "bisect", "itertools", "functools", "string", "operator", "typing"),
     *("copy", "datetime", "decimal", "fractions", "dataclasses", "enum", "json", "cmath", "array", "contextlib"),
-    *("numbers", "struct", "numpy"),
+    *("numbers", "struct", "numpy", "_json"),
 )
 """Modules that the fork server imports once, before the first program that names them. Not threading, nor what
 imports it: its work at a fork, in every later program, costs more than its import in the few that use it."""
 
-REPLY = Struct("<4i5d")
+REPLY = Doubles(9)
 """Verdict, exit code or -1, signal or 0, 1 if the folder stayed dirty; cpu_s, wall_s, peak and tree bytes, and the
 processor seconds of the fork server itself.
 
@@ -38,8 +59,10 @@ PACKAGES = "/opt/packages"
 CHANNEL = 10
 """Number of the channel's descriptor in the fork server."""
 
-STDIN, STDOUT, STDERR, JOB, VALUE, BINARY = range(6)
-"""Order of the descriptors beside a request, and their numbers in the child. BINARY is absent for Python."""
+STDIN, STDOUT, STDERR, VALUE = range(4)
+BINARY, JOB = VALUE, -1
+"""Order of the descriptors beside a request, and their numbers in the child, which has not the job's, the last of them.
+VALUE is there where a function is called, a program compiled or its code kept, and BINARY where one is executed."""
 
 VALUE_BYTES = 8 << 20
 """Most bytes of a compiled program."""
@@ -47,8 +70,8 @@ VALUE_BYTES = 8 << 20
 RETURNED_BYTES = 4 << 20
 """Most bytes of the encoded values that the calls of one process return."""
 
-VALUE_HEADER = Struct("<cQ")
-"""Before a value: `V` (a value) or `E` (a reason in UTF-8), and the length of what follows."""
+LENGTH_BYTES = 8
+"""Before a value stand `V` (a value) or `E` (a reason in UTF-8), and the length of what follows in so many bytes."""
 
 NO_COMPILER = 127
 """Exit code of a compile job whose compiler does not exist."""

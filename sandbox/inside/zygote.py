@@ -14,7 +14,6 @@ import os
 import select
 import sys
 import time
-from _struct import Struct
 
 from sandbox.inside import child, wire
 from sandbox.inside.box import MAX_FILES, MountedBox, WatchedBox
@@ -25,12 +24,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable
+    from typing import Any
 else:
     import _signal
 
 _FIRST_LOOK_MS, _LOOK_MS = 10, 20
 _LONG_LOOK_S = 0.25
-_ERRNO = Struct("<i")
 
 
 class Ground:
@@ -49,59 +48,121 @@ class Ground:
         self.confine = confine
 
 
-class _Watch:
-    """Waits for a program's end, or for the first limit that it passes."""
+class Runner:
+    """Runs one test after the other, each in a fork of this process, and leaves nothing of it."""
 
-    def __init__(self, request: tuple[float, ...], outputs: list[int], ground: Ground, channel: int | None) -> None:
-        self._cpu_s, self._wall_s, self._memory, self._processes, self._output, self._disk, *_ = request
-        self._outputs = outputs
+    def __init__(self, ground: Ground, channel: int | None = None) -> None:
+        """This process ends if `channel` does while a test runs."""
         self._ground = ground
         self._channel = channel
-        self.largest = 0.0
+        self._waiting = select.poll()
+        if channel is not None:
+            self._waiting.register(channel, select.POLLIN)
+        child.lay_out(ground.box.path)
+        # A fresh process closes its end before it comes to the program.
+        self._faults, self._tell = os.pipe()
+        os.set_blocking(self._faults, False)
+        self._message = b""
+        self._request: tuple[float, ...] = ()
+        self._allowed = -1
+        self._limits: tuple[Any, ...] = ()
+        self._largest = 0.0
         """Most resident bytes of the whole tree at any look."""
 
-    def wait(self, pid: int) -> int:
-        deadline = time.monotonic() + self._wall_s
+    def run(self, message: bytes, fds: list[int]) -> bytes:
+        """Runs one test to its end; returns the reply. `message` is a wire.REQUEST, `fds` are what comes beside it."""
+        own = time.process_time()
+        self._take(message)
+        job_bytes = os.fstat(fds[wire.JOB]).st_size
+        started = time.monotonic()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            return wire.REPLY.pack(StopReason.NOT_STARTED, error.errno or 0, 0, 1, 0.0, 0.0, 0.0, 0.0, 0.0)
+        if pid == 0:
+            child.enter(fds, self._limits, job_bytes, self._tell, self._ground.confine)
+        verdict = self._wait(pid, started + self._request[1], fds)
+        wall = time.monotonic() - started
+        status, cpu, peak = _reap(pid, verdict, self._ground.tree)
+        files, used = self._ground.box.use(settled=True)
+        if verdict == StopReason.NONE:
+            verdict = self._passed_unseen(files, used)
+        # Files that were in flight in sockets which refer to each other stay until some socket closes.
+        for end in _socket.socketpair():
+            end.close()
+        dirty = not self._ground.box.clean(files)
+        code = os.waitstatus_to_exitcode(status)
+        if code == child.FAULT and (fault := self._fault()):
+            verdict, code = StopReason.NOT_STARTED, fault
+        own = time.process_time() - own
+        number, code = (0, code) if code >= 0 else (-code, -1)
+        return wire.REPLY.pack(verdict, code, number, dirty, cpu, wall, peak, self._largest, own)
+
+    def _take(self, message: bytes) -> None:
+        """What a test needs to know of its request; mostly that is what the last one knew."""
+        if message != self._message:
+            self._request = wire.REQUEST.unpack(message)
+            self._message, self._allowed = message, -1
+            if _preload(int(self._request[8])):
+                child.lay_out(self._ground.box.path)
+        allowed = self._ground.tree.allowed_tasks(int(self._request[3]))
+        if allowed != self._allowed:
+            self._limits, self._allowed = child.limits_of(self._request, allowed), allowed
+        self._largest = 0.0
+
+    def _wait(self, pid: int, deadline: float, fds: list[int]) -> int:
+        """Waits for a program's end, or for the first limit that it passes."""
         # A descriptor can be waited for together with the channel, and its number is nobody else's.
         ended = os.pidfd_open(pid)
-        poll = select.poll()
-        poll.register(ended, select.POLLIN)
-        if self._channel is not None:
-            poll.register(self._channel, select.POLLIN)
+        self._waiting.register(ended, select.POLLIN)
         look_ms = _FIRST_LOOK_MS
         try:
             while (left_ms := 1000 * (deadline - time.monotonic())) > 0:
-                events = poll.poll(max(1, min(look_ms, left_ms)))
-                if any(fd == self._channel for fd, _ in events):
+                for fd, _ in self._waiting.poll(max(1, min(look_ms, left_ms))):
+                    if fd == ended:
+                        return StopReason.NONE
                     # The host never speaks during a test, so it is gone.
                     os._exit(0)
-                if events:
-                    return StopReason.NONE
-                if verdict := self._passed_limit():
+                if verdict := self._passed_limit(fds):
                     return verdict
                 look_ms = _LOOK_MS
             return StopReason.WALL
         finally:
+            self._waiting.unregister(ended)
             os.close(ended)
 
-    def _passed_limit(self) -> int:
+    def _passed_limit(self, fds: list[int]) -> int:
+        cpu_s, _, memory, processes, output, disk, *_ = self._request
         usage = self._ground.tree.usage()
         resident = usage.resident
-        if resident > self._memory:
+        if resident > memory:
             # Pages that several processes share were counted for each. A tree that takes long to look at is judged so.
             shared_once = self._ground.tree.proportional_bytes(_LONG_LOOK_S)
             resident = resident if shared_once is None else shared_once
-        self.largest = max(self.largest, resident)
-        if usage.cpu_s > self._cpu_s:
+        self._largest = max(self._largest, resident)
+        if usage.cpu_s > cpu_s:
             return StopReason.CPU
-        if resident > self._memory:
+        if resident > memory:
             return StopReason.MEMORY
-        if usage.tasks > self._processes:
+        if usage.tasks > processes:
             return StopReason.PROCESSES
-        if any(os.fstat(fd).st_size > self._output for fd in self._outputs):
+        if any(os.fstat(fds[place]).st_size > output for place in (wire.STDOUT, wire.STDERR)):
             return StopReason.OUTPUT
         files, used = self._ground.box.use()
-        return StopReason.DISK if used > self._disk or files > MAX_FILES else StopReason.NONE
+        return StopReason.DISK if used > disk or files > MAX_FILES else StopReason.NONE
+
+    def _passed_unseen(self, files: int, used: int) -> int:
+        """A limit that the program passed after the last look."""
+        if self._ground.tree.left_running > self._request[3]:
+            return StopReason.PROCESSES
+        return StopReason.DISK if used > self._request[5] or files > MAX_FILES else StopReason.NONE
+
+    def _fault(self) -> int:
+        """The error number of a process that did not come to its job; 0 if it did."""
+        try:
+            return int.from_bytes(os.read(self._faults, child.ERRNO_BYTES), "little")
+        except BlockingIOError:
+            return 0
 
 
 def _reap(pid: int, verdict: int, tree: PidNamespace | Subreaper) -> tuple[int, float, float]:
@@ -116,54 +177,6 @@ def _reap(pid: int, verdict: int, tree: PidNamespace | Subreaper) -> tuple[int, 
         if reaped == pid:
             status = other
     return status, cpu, peak
-
-
-def run_one(message: bytes, fds: list[int], ground: Ground, channel: int | None = None) -> bytes:
-    """Runs one test to its end and leaves nothing of it; returns the reply.
-
-    `message` is a wire.REQUEST, and `fds` are what comes beside it. The process ends if `channel` does.
-    """
-    own = time.process_time()
-    request = wire.REQUEST.unpack(message)
-    _preload(int(request[8]))
-    allowed = ground.tree.allowed_tasks(int(request[3]))
-    failed, tell = os.pipe()
-    started = time.monotonic()
-    try:
-        pid = os.fork()
-    except OSError as error:
-        os.close(failed)
-        os.close(tell)
-        return wire.REPLY.pack(StopReason.NOT_STARTED, error.errno, 0, 1, 0.0, 0.0, 0.0, 0.0, 0.0)
-    if pid == 0:
-        child.enter(fds, (*request[:3], allowed, *request[4:]), tell, ground.confine)
-    os.close(tell)
-    watch = _Watch(request, [fds[wire.STDOUT], fds[wire.STDERR]], ground, channel)
-    verdict = watch.wait(pid)
-    wall = time.monotonic() - started
-    status, cpu, peak = _reap(pid, verdict, ground.tree)
-    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1
-    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    if verdict == StopReason.NONE:
-        verdict = _passed_unseen(request, ground)
-    # Files that were in flight in sockets which refer to each other stay until some socket closes.
-    for end in _socket.socketpair():
-        end.close()
-    dirty = not ground.box.clean()
-    fault = os.read(failed, _ERRNO.size)
-    os.close(failed)
-    if fault:
-        verdict, code = StopReason.NOT_STARTED, _ERRNO.unpack(fault)[0]
-    own = time.process_time() - own
-    return wire.REPLY.pack(verdict, code, number, int(dirty), cpu, wall, peak, watch.largest, own)
-
-
-def _passed_unseen(request: tuple[float, ...], ground: Ground) -> int:
-    """A limit that the program passed after the last look."""
-    if ground.tree.left_running > request[3]:
-        return StopReason.PROCESSES
-    files, used = ground.box.use(settled=True)
-    return StopReason.DISK if used > request[5] or files > MAX_FILES else StopReason.NONE
 
 
 def prepare() -> None:
@@ -199,8 +212,8 @@ def _take_channel() -> _socket.socket:
     return _socket.socket(fileno=wire.CHANNEL)
 
 
-def _preload(bits: int) -> None:
-    """Imports what the program names, so that its forks, and those of later programs, have it."""
+def _preload(bits: int) -> bool:
+    """Imports what the program names, so that its forks, and those of later programs, have it; tells whether it did."""
     wanted = [name for place, name in enumerate(wire.PRELOADED) if bits >> place & 1 and name not in sys.modules]
     for name in wanted:
         try:
@@ -210,6 +223,7 @@ def _preload(bits: int) -> None:
     if wanted:
         gc.collect()
         gc.freeze()
+    return bool(wanted)
 
 
 def serve(ground: Callable[[], Ground] = lambda: Ground(PidNamespace(), MountedBox("/tmp"))) -> None:
@@ -218,12 +232,13 @@ def serve(ground: Callable[[], Ground] = lambda: Ground(PidNamespace(), MountedB
     prepare()
     here = ground()
     os.chdir(here.box.path)
+    runner = Runner(here, wire.CHANNEL)
     channel.send(wire.READY)
     while True:
         message, fds = child.receive(channel)
         if not message:
             os._exit(0)
-        reply = run_one(message, fds, here, wire.CHANNEL)
-        for fd in fds:
-            os.close(fd)
+        reply = runner.run(message, fds)
+        # Below OPEN_FILES nothing else has numbers as high as what came last.
+        os.closerange(min(fds), child.OPEN_FILES)
         channel.send(reply)

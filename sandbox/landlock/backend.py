@@ -29,7 +29,7 @@ from sandbox.model import SandboxUnavailable
 from sandbox.seccomp import filter as seccomp
 from sandbox.warm import descriptors
 from sandbox.warm import visible_files as files
-from sandbox.warm.descriptors import BUNDLE_ENV, LANDLOCK_ENTRY, LANDLOCK_MODULES, bundle
+from sandbox.warm.descriptors import BIND_NOW, BUNDLE_ENV, LANDLOCK_ENTRY, LANDLOCK_MODULES, bundle
 from sandbox.warm.fork_server import ForkServer
 from sandbox.warm.sandbox import WarmSandbox
 from sandbox.warm.users import fresh_user, owners_of_processes
@@ -144,7 +144,7 @@ class _Keeper(subprocess.Popen[bytes]):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=list(fds.values()),
-            env={**_ENVIRONMENT, **{name: str(fd) for name, fd in fds.items()}},
+            env={**_ENVIRONMENT, **BIND_NOW, **{name: str(fd) for name, fd in fds.items()}},
             cwd="/",
         )
 

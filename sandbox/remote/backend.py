@@ -61,6 +61,9 @@ os.execve(sys.executable, [sys.executable, "-s", "-c", {server!r}], environment)
 class RemoteSandbox(WarmSandbox):
     """Programs run on a server, one request a test. Not shared between threads."""
 
+    _keeps_code = False
+    """Behind an address there may be several servers, each with another Python."""
+
     def __init__(self, server: RemoteServer, unenforced: Collection[str] = REACH) -> None:
         """`unenforced` are limits that the server does not keep; nothing is asked of it before the first test.
 
@@ -127,13 +130,11 @@ class RemoteSandbox(WarmSandbox):
         with self._compiling:
             return super()._compile(program, language)
 
-    def _test(
-        self, job_fd: int, data: bytes, limits: Limits, language: Language, binary: int | None, modules: int = 0
-    ) -> tuple[Execution, bytes]:
+    def _test(self, job_fd: int, request: bytes, data: bytes, limits: Limits, further: Sequence[int] = ()) -> Execution:
         try:
-            return super()._test(job_fd, data, limits, language, binary, modules)
+            return super()._test(job_fd, request, data, limits, further)
         except ServerFault as fault:
-            return Execution(Status.SANDBOX_ERROR, reason=str(fault)), b""
+            return Execution(Status.SANDBOX_ERROR, reason=str(fault))
 
 
 class _Fusion:
@@ -158,7 +159,9 @@ class _Fusion:
             raise ServerFault("the server's report of the test is not whole")
         at = 0
         for place, size in zip((wire.STDOUT, wire.STDERR, wire.VALUE), sizes, strict=True):
-            _fill(fds[place], body[at : at + size])
+            # Without a value there is nothing for it, and its place is the compiled program's or the job's.
+            if size:
+                _fill(fds[place], body[at : at + size])
             at += size
         return reply
 
@@ -195,15 +198,16 @@ def _run_code(stdin: str, limits: Limits, seconds: float) -> dict[str, Any]:
 
 def _stdin(request: bytes, fds: list[int], limits: Limits, nonce: str) -> str:
     # This process wrote the job, in its own Python's newest form.
-    program = marshal.dumps(marshal.loads(_content(fds[wire.JOB])), _MARSHAL_VERSION)
+    given = marshal.loads(_content(fds[wire.JOB]))
     job = {
         "request": _base64(request),
-        "program": _base64(program),
+        "program": _base64(marshal.dumps(given, _MARSHAL_VERSION)),
+        "value": given[0] in ("call", "compile"),
         "input": _base64(_content(fds[wire.STDIN])),
         # One more than allowed, which shows that there was more.
         "output_bytes": limits.output_bytes + 1,
     }
-    if len(fds) > wire.BINARY:
+    if given[0] == "execute":
         job["binary"] = _base64(_content(fds[wire.BINARY]))
     text = json.dumps(job)
     return f"{len(text)}\n{text}{len(nonce)}\n{nonce}"

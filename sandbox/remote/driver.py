@@ -69,18 +69,17 @@ def _read_block() -> bytes:
 
 def _run(job: dict[str, Any], ground: zygote.Ground) -> bytes:
     given = [_file("input", base64.b64decode(job["input"])), *(_output(name) for name in ("stdout", "stderr"))]
-    given += [_file("job", base64.b64decode(job["program"])), _output("value")]
+    if job["value"]:
+        given.append(_output("value"))
     if "binary" in job:
         given.append(_file("program", base64.b64decode(job["binary"])))
         if not os.access("../program", os.X_OK):
             raise PermissionError("programs cannot be executed from the folder that the server starts them in")
-    reply = zygote.run_one(_possible(base64.b64decode(job["request"])), given, ground)
+    given.append(_file("job", base64.b64decode(job["program"])))
+    reply = zygote.Runner(ground).run(_possible(base64.b64decode(job["request"])), given)
     most = job["output_bytes"]
-    parts = [
-        os.pread(given[wire.STDOUT], most, 0),
-        os.pread(given[wire.STDERR], most, 0),
-        os.pread(given[wire.VALUE], wire.VALUE_HEADER.size + wire.VALUE_BYTES, 0),
-    ]
+    parts = [os.pread(given[wire.STDOUT], most, 0), os.pread(given[wire.STDERR], most, 0)]
+    parts.append(os.pread(given[wire.VALUE], wire.VALUE_BYTES + 1, 0) if job["value"] else b"")
     return b"".join([reply, LENGTHS.pack(*map(len, parts)), *parts])
 
 

@@ -20,9 +20,13 @@ INSIDE_MODULES = ("sandbox", "sandbox.inside", *(f"sandbox.inside.{name}" for na
 BUNDLE_ENV = "SANDBOX_BUNDLE"
 """Environment variable naming the blob's descriptor."""
 
+BIND_NOW = {"LD_BIND_NOW": "1"}
+"""Environment of a fork server's start: what the linker looks up then, no test looks up and copies."""
+
 _LOAD = f"""
 import marshal, os, sys
 fd = int(os.environ.pop("{BUNDLE_ENV}"))
+os.environ.pop("LD_BIND_NOW", None)
 for name, code in marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0)):
     module = sys.modules[name] = type(sys)(name)
     module.__file__ = code.co_filename
@@ -64,12 +68,13 @@ def scratch_files(count: int) -> Iterator[list[int]]:
 
 def read_back(fd: int, limit: int) -> bytes:
     """The file's first bytes, at most `limit`."""
-    return os.pread(fd, min(os.fstat(fd).st_size, limit), 0)
+    size = size_of(fd)
+    return os.pread(fd, min(size, limit), 0) if size else b""
 
 
 def size_of(fd: int) -> int:
     """The file's length in bytes."""
-    return os.fstat(fd).st_size
+    return os.lseek(fd, 0, os.SEEK_END)
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from struct import Struct
 from typing import Protocol
 
 from sandbox.inside import wire
@@ -26,6 +27,8 @@ _UNREAD_S = 0.1
 """Processor seconds that may go by without reading the group's counter, which two sandboxes contend for."""
 _BESIDE_S = 0.005
 """Seconds that a test takes on top of its own wall time."""
+_TIME = Struct("@ll")
+"""Seconds and microseconds of a socket's time limit."""
 _PROCESSORS = os.cpu_count() or 1
 _OWN_TASKS = 8
 _OWN_MEMORY = 128 << 20
@@ -65,6 +68,7 @@ class ForkServer:
         self.process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self.cgroup: cgroups.Cgroup | None = None
+        self._patience_s = 0.0
         self._unread_s = 0.0
         """Most processor seconds that tests may have used since the group's counter was read."""
         self.shown: set[Path] = set()
@@ -76,7 +80,7 @@ class ForkServer:
             channel = self._channel(limits)
             if self.cgroup is not None:
                 self.cgroup.limit(_most_memory(limits), limits.processes + _OWN_TASKS)
-            channel.settimeout(limits.wall_s + _GRACE_S)
+            self._wait_at_most(limits.wall_s + _GRACE_S)
             socket.send_fds(channel, [request], fds)
             return channel.recv(256)
         except OSError:
@@ -117,6 +121,16 @@ class ForkServer:
         if cgroup is not None:
             cgroup.remove()
 
+    def _wait_at_most(self, seconds: float) -> None:
+        """How long the channel waits, by the kernel: a time limit of Python's own costs two calls more for each."""
+        assert self._socket is not None
+        if seconds != self._patience_s:
+            whole = int(seconds)
+            limit = _TIME.pack(whole, int(1e6 * (seconds - whole)))
+            for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+                self._socket.setsockopt(socket.SOL_SOCKET, option, limit)
+            self._patience_s = seconds
+
     def _channel(self, limits: Limits) -> socket.socket:
         wanted = limits.disk_mb << 20
         if wanted > self._tmp_bytes:
@@ -130,7 +144,7 @@ class ForkServer:
     def _start(self) -> None:
         """Raises OSError, with nothing left behind."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket = ours
+        self._socket, self._patience_s = ours, 0.0
         self.shown = set(all_prepared())
         self._unread_s = 0.0
         try:
@@ -138,7 +152,7 @@ class ForkServer:
                 self.process = self._launch(self._tmp_bytes, theirs.fileno())
             # The kernel may take as long to move the first process as the fork server takes to start.
             self.cgroup = cgroups.around([self.process.pid])
-            ours.settimeout(_START_S)
+            self._wait_at_most(_START_S)
             if ours.recv(64) != wire.READY:
                 raise ConnectionError("the fork server ended at once")
             tree = cgroups.process_tree(self.process.pid)

@@ -37,15 +37,18 @@ def read_reply(answer: bytes) -> Reply | None:
     """The answer's fields, or None if it is not one."""
     if len(answer) != wire.REPLY.size:
         return None
-    verdict, code, number, dirty, cpu, wall, peak, tree, own = wire.REPLY.unpack(answer)
-    if not StopReason.NONE <= verdict <= StopReason.NOT_STARTED or not all(
-        math.isfinite(x) and x >= 0 for x in (cpu, wall, peak, tree, own)
+    fields = wire.REPLY.unpack(answer)
+    verdict, code, number, dirty, cpu, wall, peak, tree, own = fields
+    if (
+        not all(map(math.isfinite, fields))
+        or not StopReason.NONE <= verdict <= StopReason.NOT_STARTED
+        or min(cpu, wall, peak, tree, own) < 0
     ):
         return None
     return Reply(
-        verdict,
-        code if code >= 0 else None,
-        number or None,
+        int(verdict),
+        int(code) if code >= 0 else None,
+        int(number) or None,
         bool(dirty),
         cpu,
         wall,
@@ -61,13 +64,15 @@ def judge(reply: Reply | None, limits: Limits, stdout_fd: int, stderr_fd: int) -
     if reply.verdict == StopReason.NOT_STARTED:
         why = os.strerror(reply.exit_code or 0)
         return Execution(Status.SANDBOX_ERROR, reason=f"the fork server could not start a process: {why}")
-    stderr = descriptors.read_back(stderr_fd, limits.output_bytes)
-    flooded = max(descriptors.size_of(stdout_fd), descriptors.size_of(stderr_fd)) > limits.output_bytes
-    status, reason = _status(reply, limits, flooded, stderr)
+    most = limits.output_bytes
+    # One more than allowed, which shows that there was more.
+    stdout, stderr = descriptors.read_back(stdout_fd, most + 1), descriptors.read_back(stderr_fd, most + 1)
+    flooded = max(len(stdout), len(stderr)) > most
+    status, reason = _status(reply, limits, flooded, stderr[:most])
     return Execution(
         status,
-        stdout=descriptors.read_back(stdout_fd, limits.output_bytes),
-        stderr=stderr,
+        stdout=stdout[:most],
+        stderr=stderr[:most],
         exit_code=reply.exit_code,
         signal=reply.signal,
         cpu_s=reply.cpu_s,

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from struct import Struct
 from typing import Any
 
-from sandbox.inside import wire
 from sandbox.inside.plain import MAX_DEPTH, NotPlainData
 from sandbox.model import Execution, Status
+
+_HEADER = Struct("<cQ")
+"""Kind and length, as stand before each value."""
 
 MAX_EQUAL_HASHES = 100
 """Keys of one dict or set that may share their hash with another."""
@@ -34,9 +37,9 @@ def with_value(execution: Execution, returned: bytes) -> Execution:
 def read_records(data: bytes) -> list[tuple[bytes, bytes]]:
     """Kinds and bodies, as far as they are well-formed and whole; one that is cut short has the kind b""."""
     records: list[tuple[bytes, bytes]] = []
-    at, size = 0, wire.VALUE_HEADER.size
+    at, size = 0, _HEADER.size
     while at + size <= len(data) and (not records or records[-1][0] == b"V"):
-        kind, length = wire.VALUE_HEADER.unpack_from(data, at)
+        kind, length = _HEADER.unpack_from(data, at)
         body = data[at + size : at + size + length]
         records.append((kind if len(body) == length else b"", body))
         at += size + length

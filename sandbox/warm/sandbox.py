@@ -20,10 +20,14 @@ from sandbox.warm import descriptors
 from sandbox.warm.fork_server import Server
 from sandbox.warm.outcome import judge, read_reply
 from sandbox.warm.precompiled import prepare
+from sandbox.warm.program_signs import named_modules, reads_itself, writes_late
 from sandbox.warm.returned_values import decoded, read_records, with_value
 
 _CACHED_BINARIES = 64
-_LONGEST_IMPORT = 200
+_WORTH_KEEPING = 2
+"""Tests of a program from which on its code is kept between them."""
+_ENCODER = 1 << wire.PRELOADED.index("_json")
+"""What values that are returned are encoded with."""
 
 Sees = Callable[[Path], str]
 """Where the programs of a sandbox find a folder of the host that it shows them."""
@@ -31,6 +35,9 @@ Sees = Callable[[Path], str]
 
 class WarmSandbox:
     """A sandbox whose fork server stays up between tests. Not shared between threads."""
+
+    _keeps_code = True
+    """Whether all tests run under one interpreter, so that what one compiled another can read."""
 
     def __init__(self, server: Server, backend: str, unenforced: Collection[str] = (), sees: Sees = str) -> None:
         self.backend = backend
@@ -49,21 +56,41 @@ class WarmSandbox:
         Raises ValueError for an unknown language and RuntimeError after close().
         """
         language = find_language(program.language)
-        binary: int | None = None
-        job: dict[str, Any] = {"mode": "script", "source": program.source}
-        if language.compiler and inputs:
-            compiled = self._compile(program, language)
-            if isinstance(compiled, Execution):
-                return _repeat(compiled, len(inputs), stop)
-            binary = compiled
-            job = {"mode": "execute", "command": [language.binary_name]}
-        modules = 0 if language.compiler else _named_modules(program.source)
-        job_fd = descriptors.open_sealed(_job_bytes(job))
+        if not language.compiler or not inputs:
+            return self._run_script(program.source, inputs, limits, stop or _never)
+        compiled = self._compile(program, language)
+        if isinstance(compiled, Execution):
+            return _repeat(compiled, len(inputs), stop or _never)
+        request, job = _request(limits, language), ("execute", [language.binary_name])
+        return self._tests(job, request, inputs, limits, stop or _never, [compiled])
+
+    def _run_script(self, source: str, inputs: Sequence[bytes], limits: Limits, stop: Stop) -> list[Execution]:
+        """Runs a Python program; its first process keeps the code that it made of the text for those that follow."""
+        request = _request(limits, find_language("python"), named_modules(source))
+        has_file, late = reads_itself(source), writes_late(source)
+        if has_file or len(inputs) < _WORTH_KEEPING or not self._keeps_code:
+            return self._tests(("script", source, has_file, late, False), request, inputs, limits, stop)
+        first, code = self._test_with_value(("script", source, False, late, True), request, inputs[0], limits)
+        if stop(0, first):
+            return [first]
+        job = ("script", code or source, False, late, False)
+        return [first, *self._tests(job, request, inputs[1:], limits, lambda index, one: stop(index + 1, one))]
+
+    def _tests(
+        self,
+        job: tuple[Any, ...],
+        request: bytes,
+        inputs: Sequence[bytes],
+        limits: Limits,
+        stop: Stop,
+        further: Sequence[int] = (),
+    ) -> list[Execution]:
+        job_fd = descriptors.open_sealed(marshal.dumps(job))
         try:
             executions: list[Execution] = []
             for index, data in enumerate(inputs):
-                executions.append(self._test(job_fd, data, limits, language, binary, modules)[0])
-                if stop is not None and stop(index, executions[-1]):
+                executions.append(self._test(job_fd, request, data, limits, further))
+                if stop(index, executions[-1]):
                     break
             return executions
         finally:
@@ -113,13 +140,11 @@ class WarmSandbox:
         if language.compiler:
             raise ValueError(f"functions of a {language.name} program cannot be called")
         exact = [[plain.exact(value) for value in values] for values in arguments]
-        job = {"mode": "call", "source": program.source, "entry_point": entry_point, "arguments": exact}
-        job_fd = descriptors.open_sealed(_job_bytes(job))
-        try:
-            execution, returned = self._test(job_fd, b"", limits, language, None, _named_modules(program.source))
-            return execution, returned[: wire.RETURNED_BYTES]
-        finally:
-            os.close(job_fd)
+        source = program.source
+        request = _request(limits, language, named_modules(source) | _ENCODER)
+        job = ("call", source, reads_itself(source), entry_point, exact)
+        execution, returned = self._test_with_value(job, request, b"", limits)
+        return execution, returned[: wire.RETURNED_BYTES]
 
     def close(self) -> None:
         """Ends every process of this sandbox and frees the compiled programs. May be called twice."""
@@ -145,18 +170,10 @@ class WarmSandbox:
             # A fork server that is up shows only what was there when it started.
             self._server.stop()
         where = "." if headers is None else self._sees(headers)
-        job = {
-            "mode": "compile",
-            "source": program.source,
-            "source_name": language.source_name,
-            "binary_name": language.binary_name,
-            "command": [part.replace(HEADERS, where) for part in (*language.compiler, *language.files)],
-        }
-        job_fd = descriptors.open_sealed(_job_bytes(job))
-        try:
-            execution, binary = self._test(job_fd, b"", COMPILE_LIMITS, language, None)
-        finally:
-            os.close(job_fd)
+        command = [part.replace(HEADERS, where) for part in (*language.compiler, *language.files)]
+        job = ("compile", program.source, language.source_name, language.binary_name, command)
+        request = _request(COMPILE_LIMITS, language)
+        execution, binary = self._test_with_value(job, request, b"", COMPILE_LIMITS)
         if _does_not_know(language.standard, execution):
             if language.otherwise:
                 return self._compile(program, find_language(language.otherwise))
@@ -176,48 +193,37 @@ class WarmSandbox:
         """Headers that were compiled beforehand, or None to do without."""
         return prepare(language)
 
-    def _test(
-        self, job_fd: int, data: bytes, limits: Limits, language: Language, binary: int | None, modules: int = 0
-    ) -> tuple[Execution, bytes]:
-        """One test; returns also what the program wrote to the value descriptor."""
+    def _test(self, job_fd: int, request: bytes, data: bytes, limits: Limits, further: Sequence[int] = ()) -> Execution:
+        """One test; `further` is the descriptor of a value, to be written, or of a compiled program, to be executed."""
         if self._closed:
             raise RuntimeError("this sandbox is closed")
         stdin_fd = descriptors.open_sealed(data)
         try:
-            with descriptors.scratch_files(3) as (stdout_fd, stderr_fd, value_fd):
-                fds = [stdin_fd, stdout_fd, stderr_fd, job_fd, value_fd]
-                fds += [] if binary is None else [binary]
-                reply = read_reply(self._server.ask(_request(limits, language, modules), fds, limits))
+            with descriptors.scratch_files(2) as (stdout_fd, stderr_fd):
+                fds = [stdin_fd, stdout_fd, stderr_fd, *further, job_fd]
+                reply = read_reply(self._server.ask(request, fds, limits))
                 judged = judge(reply, limits, stdout_fd, stderr_fd)
                 execution = self._server.check(judged, limits, 0.0 if reply is None else reply.own_s)
                 if reply is None or reply.dirty:
                     self._server.stop()
-                return execution, descriptors.read_back(value_fd, wire.VALUE_BYTES + 1)
+                return execution
         finally:
             os.close(stdin_fd)
 
-
-def _job_bytes(job: dict[str, Any]) -> bytes:
-    return marshal.dumps(job)
-
-
-def _named_modules(source: str) -> int:
-    """Bits of the modules of wire.PRELOADED that an import statement seems to name."""
-    names = {name for line in source.split("\n") for name in _imported(line)}
-    return sum(1 << place for place, name in enumerate(wire.PRELOADED) if name in names)
-
-
-def _imported(line: str) -> list[str]:
-    """The names in an import statement; none for any other line."""
-    words = line[: 4 * _LONGEST_IMPORT].replace("\t", " ").strip(" ")
-    keyword, _, rest = words.partition(" ")
-    if keyword not in {"from", "import"}:
-        return []
-    rest = rest.partition("#")[0].partition(";")[0][:_LONGEST_IMPORT]
-    return "".join(char if char.isalnum() or char == "_" else " " for char in rest).split()
+    def _test_with_value(
+        self, job: tuple[Any, ...], request: bytes, data: bytes, limits: Limits
+    ) -> tuple[Execution, bytes]:
+        """One test; returns also what it wrote to the value descriptor."""
+        job_fd = descriptors.open_sealed(marshal.dumps(job))
+        try:
+            with descriptors.scratch_files(1) as (value_fd,):
+                execution = self._test(job_fd, request, data, limits, [value_fd])
+                return execution, descriptors.read_back(value_fd, wire.VALUE_BYTES + 1)
+        finally:
+            os.close(job_fd)
 
 
-def _request(limits: Limits, language: Language, modules: int) -> bytes:
+def _request(limits: Limits, language: Language, modules: int = 0) -> bytes:
     disk = limits.disk_mb << 20
     return wire.REQUEST.pack(
         limits.cpu_s,
@@ -232,13 +238,17 @@ def _request(limits: Limits, language: Language, modules: int) -> bytes:
     )
 
 
-def _repeat(execution: Execution, count: int, stop: Stop | None) -> list[Execution]:
+def _repeat(execution: Execution, count: int, stop: Stop) -> list[Execution]:
     executions: list[Execution] = []
     for index in range(count):
         executions.append(execution)
-        if stop is not None and stop(index, execution):
+        if stop(index, execution):
             break
     return executions
+
+
+def _never(_index: int, _execution: Execution) -> bool:
+    return False
 
 
 def _does_not_know(flag: str, execution: Execution) -> bool:

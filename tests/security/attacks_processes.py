@@ -133,6 +133,15 @@ OUTLIVING = [
         threading.Thread(target=burn).start()
         os._exit(0)
     """),
+    attack("children_that_end_without_a_signal", OK, """
+        import ctypes, time
+        libc = ctypes.CDLL(None)
+        # Of this process, of its parent; with no signal for the parent at their end, and with another.
+        for flags in (0, 10, 0x8000, 0x8000 | 10):
+            if libc.syscall(56, flags, 0, 0, 0, 0) == 0:
+                libc.syscall(56, flags, 0, 0, 0, 0)
+                time.sleep(100)
+    """),
     attack("children_in_new_groups", OK, """
         import os, time
         for _ in range(8):

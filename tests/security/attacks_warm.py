@@ -43,6 +43,13 @@ ATTACKS: list[Attack] = [
             try: os.write(fd, reply); print('ESCAPED', fd)
             except OSError: pass
     """),
+    attack("forged_fault", RE, """
+        import os
+        for fd in range(3, 64):
+            try: os.write(fd, (1).to_bytes(4, 'little')); print('ESCAPED', fd)
+            except OSError: pass
+        raise SystemExit(1)
+    """),
     attack("patched_child", HARMLESS, """
         import os, sys
         child = sys.modules['sandbox.inside.child']

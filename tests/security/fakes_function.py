@@ -168,61 +168,61 @@ TAMPERING = of(
     truncated_value="""
         import os
         def f(*a):
-            os.write(4, b'V' + bytes([200]) + bytes(7) + b'42')
+            os.write(3, b'V' + bytes([200]) + bytes(7) + b'42')
             os._exit(0)
     """,
-    forged_garbage="import os\ndef f(*a):\n    os.write(4, os.urandom(5000))\n    os._exit(0)",
+    forged_garbage="import os\ndef f(*a):\n    os.write(3, os.urandom(5000))\n    os._exit(0)",
     forged_kind="""
         import os, struct
         def f(*a):
-            os.write(4, struct.pack('<cQ', b'P', 2) + b'42')
+            os.write(3, struct.pack('<cQ', b'P', 2) + b'42')
             os._exit(0)
     """,
     forged_length="""
         import os, struct
         def f(*a):
-            os.write(4, struct.pack('<cQ', b'V', 2**64 - 1) + b'42')
+            os.write(3, struct.pack('<cQ', b'V', 2**64 - 1) + b'42')
             os._exit(0)
     """,
     forged_many_values="""
         import os, struct
         def f(*a):
-            for n in range(1000): os.write(4, struct.pack('<cQ', b'V', len(str(n))) + str(n).encode())
+            for n in range(1000): os.write(3, struct.pack('<cQ', b'V', len(str(n))) + str(n).encode())
             os._exit(0)
     """,
     forged_deep_value="""
         import os, struct
         def f(*a):
             b = b'{"l":[' * 10**5
-            os.write(4, struct.pack('<cQ', b'V', len(b)) + b)
+            os.write(3, struct.pack('<cQ', b'V', len(b)) + b)
             os._exit(0)
     """,
     forged_wide_value="""
         import os, struct
         def f(*a):
             b = b'{"l":[' + b'{"l":[]},' * 800000 + b'1]}'
-            os.write(4, struct.pack('<cQ', b'V', len(b)) + b)
+            os.write(3, struct.pack('<cQ', b'V', len(b)) + b)
             os._exit(0)
     """,
     forged_large_integer="""
         import os, struct
         def f(*a):
             b = b'{"i":"0x' + b'f' * 7000000 + b'"}'
-            os.write(4, struct.pack('<cQ', b'V', len(b)) + b)
+            os.write(3, struct.pack('<cQ', b'V', len(b)) + b)
             os._exit(0)
     """,
     forged_colliding_keys="""
         import os, struct
         def f(*a):
             b = b'{"s":[' + b','.join(b'{"i":"%x"}' % (i * (2**61 - 1)) for i in range(60000)) + b']}'
-            os.write(4, struct.pack('<cQ', b'V', len(b)) + b)
+            os.write(3, struct.pack('<cQ', b'V', len(b)) + b)
             os._exit(0)
     """,
     forged_reply_file="""
         import os
         def f(*a):
             for name in ('result', 'verdict', 'reward', 'stdout'): open(f'/tmp/{name}', 'w').write('1.0')
-            os.truncate('/proc/self/fd/4', 0)
+            os.truncate('/proc/self/fd/3', 0)
             os._exit(0)
     """,
     answer_for_the_first_test_only="def f(*a): return 42",

@@ -30,7 +30,7 @@ FAMILIES = (
     attacks_cpp,
 )
 ATTACKS: list[Attack] = [attack for family in FAMILIES for attack in family.ATTACKS]
-HOLDS_A_DESCRIPTOR = ("inherited_descriptors", "forged_reply")
+HOLDS_A_DESCRIPTOR = ("inherited_descriptors", "forged_reply", "forged_fault")
 """A function has one more descriptor than a program: the file for its value."""
 FUNCTIONS = [a for a in ATTACKS if a.language == "python" and a.name not in HOLDS_A_DESCRIPTOR]
 

@@ -17,8 +17,8 @@ import pytest
 
 from sandbox.inside.plain import NotPlainData
 from sandbox.remote.backend import _between
+from sandbox.warm.program_signs import named_modules
 from sandbox.warm.returned_values import decode
-from sandbox.warm.sandbox import _named_modules
 from selfplay import formats
 from selfplay.curation.statements import proof, tells_answer, truncated
 from selfplay.curation.words import words
@@ -153,7 +153,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "words": words,
     "is_trivial": is_trivial,
     "decode": _decoded,
-    "modules": _named_modules,
+    "modules": named_modules,
     "between": lambda text: _between(text, "mark"),
 }
 PUMPED = [
