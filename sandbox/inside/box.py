@@ -5,7 +5,7 @@ Runs inside a sandbox and on servers with an older Python: standard library only
 
 from __future__ import annotations
 
-import os
+import posix as os
 
 from sandbox.inside.process_tree import showing_thread
 
@@ -22,7 +22,7 @@ _MOUNTED_MODE, _SHARED_MODE = 0o755, 0o700
 """As the folder was before the first program: one that only the sandbox sees, and one beside other users' files."""
 _BLOCK = 512
 _SET_BY_USERS = ("user.", "system.posix_acl")
-_TYPE_BITS, _REGULAR = 0o170000, 0o100000
+_TYPE_BITS, _REGULAR, _FOLDER = 0o170000, 0o100000, 0o040000
 
 
 class MountedBox:
@@ -152,7 +152,7 @@ def _empty(folder: str) -> bool:
     while names := os.listdir(folder):
         for name in names:
             path = f"{folder}/{name}"
-            if os.path.isdir(path) and not os.path.islink(path):
+            if _is_folder(path):
                 moved = _dissolve(folder, path, moved)
             else:
                 os.unlink(path)
@@ -164,12 +164,24 @@ def _dissolve(top_folder: str, folder: str, moved: int) -> int:
     os.chmod(folder, 0o700)
     for name in os.listdir(folder):
         path = f"{folder}/{name}"
-        if os.path.isdir(path) and not os.path.islink(path):
+        if _is_folder(path):
             os.chmod(path, 0o700)
-            while os.path.lexists(top := f"{top_folder}/.{moved}"):
+            while _is_there(top := f"{top_folder}/.{moved}"):
                 moved += 1
             os.rename(path, top)
         else:
             os.unlink(path)
     os.rmdir(folder)
     return moved
+
+
+def _is_folder(path: str) -> bool:
+    return os.lstat(path).st_mode & _TYPE_BITS == _FOLDER
+
+
+def _is_there(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True

@@ -11,11 +11,11 @@ import _socket
 import atexit
 import builtins
 import errno
-import os
+import posix as os
 import resource
 import sys
 from marshal import dumps, loads
-from os import _exit, close, closerange, dup2, pread, setsid
+from posix import _exit, close, closerange, dup2, pread, setsid
 from resource import setrlimit
 
 from sandbox.inside import plain, program_text, wire
@@ -319,7 +319,12 @@ def _restore_signals() -> None:
 def _execute(command: list[str]) -> NoReturn:
     _restore_signals()
     # The descriptor closes itself on exec, so the program does not see it.
-    os.execve(wire.BINARY, command, dict(os.environ))
+    os.execve(wire.BINARY, command, _environment())
+
+
+def _environment() -> Any:
+    loaded = sys.modules.get("os")
+    return dict(os.environ if loaded is None else loaded.environ)
 
 
 def _compile(source: str, source_name: str, binary_name: str, command: list[str]) -> tuple[int, bool]:
@@ -327,7 +332,7 @@ def _compile(source: str, source_name: str, binary_name: str, command: list[str]
     with open(source_name, "wb") as file:
         file.write(source.encode("utf-8", "surrogatepass"))
     try:
-        pid = os.posix_spawnp(command[0], command, os.environ, setsigdef=(_signal.SIGPIPE, _signal.SIGXFSZ))
+        pid = os.posix_spawnp(command[0], command, _environment(), setsigdef=(_signal.SIGPIPE, _signal.SIGXFSZ))
     except FileNotFoundError:
         return wire.NO_COMPILER, False
     _, status = os.waitpid(pid, 0)

@@ -9,7 +9,7 @@ Runs inside a sandbox and on servers with an older Python: standard library only
 
 from __future__ import annotations
 
-import os
+import posix as os
 import time
 
 TYPE_CHECKING = False
@@ -201,7 +201,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _lists_children() -> bool:
-    return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+    return os.access(f"/proc/self/task/{os.getpid()}/children", os.F_OK)
 
 
 def _children_by_scan(pid: int) -> list[int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import _socket
 import gc
-import os
+import posix as os
 import select
 import sys
 import time
@@ -182,7 +182,7 @@ def _reap(pid: int, verdict: int, tree: PidNamespace | Subreaper) -> tuple[int, 
 def prepare() -> None:
     """Does beforehand what the first test would pay for, and sets the limits that all tests share."""
     _forget_the_caller()
-    if os.path.isdir(wire.PACKAGES):
+    if os.access(wire.PACKAGES, os.F_OK):
         sys.path.append(wire.PACKAGES)
     child.set_common_limits()
     child.add_site_builtins()
@@ -200,8 +200,17 @@ def _forget_the_caller() -> None:
     os.umask(0o022)
 
 
+def take_variable(name: str) -> str:
+    """The value of an environment variable, of which programs see nothing."""
+    loaded = sys.modules.get("os")
+    if loaded is not None:
+        loaded.environ.pop(name, None)
+    os.unsetenv(name)
+    return os.environ.pop(name.encode(), b"").decode()
+
+
 def _take_channel() -> _socket.socket:
-    inherited = int(os.environ.pop(wire.CHANNEL_ENV))
+    inherited = int(take_variable(wire.CHANNEL_ENV))
     if inherited == wire.CHANNEL:
         os.set_inheritable(inherited, False)
     else:

@@ -24,10 +24,12 @@ BIND_NOW = {"LD_BIND_NOW": "1"}
 """Environment of a fork server's start: what the linker looks up then, no test looks up and copies."""
 
 _LOAD = f"""
-import marshal, os, sys
-fd = int(os.environ.pop("{BUNDLE_ENV}"))
-os.environ.pop("LD_BIND_NOW", None)
-for name, code in marshal.loads(os.pread(fd, os.fstat(fd).st_size, 0)):
+import marshal, posix, sys
+for name in ("LD_BIND_NOW", "{BUNDLE_ENV}"):
+    value = posix.environ.pop(name.encode())
+    posix.unsetenv(name)
+fd = int(value)
+for name, code in marshal.loads(posix.pread(fd, posix.fstat(fd).st_size, 0)):
     module = sys.modules[name] = type(sys)(name)
     module.__file__ = code.co_filename
     exec(code, module.__dict__)

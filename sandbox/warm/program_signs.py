@@ -5,6 +5,8 @@ from __future__ import annotations
 from sandbox.inside import wire
 
 _LONGEST_IMPORT = 200
+_WITHOUT_OS = {"sys", "math", "time", "itertools", "import", "stdin", "stdout"}
+"""What statements may name that import nothing which needs the module os, as most of the library does."""
 _READS_ITSELF = ("__file__", "argv", "inspect", "linecache", "spawn", "forkserver")
 _WRITES_LATE = ("__del__", "open", "TextIOWrapper", "BufferedWriter", "FileIO")
 
@@ -12,6 +14,8 @@ _WRITES_LATE = ("__del__", "open", "TextIOWrapper", "BufferedWriter", "FileIO")
 def named_modules(source: str) -> int:
     """Bits of the modules of wire.PRELOADED that an import statement seems to name."""
     names = {name for line in source.split("\n") for name in _imported(line)}
+    if names - _WITHOUT_OS:
+        names.add("os")
     return sum(1 << place for place, name in enumerate(wire.PRELOADED) if name in names)
 
 
