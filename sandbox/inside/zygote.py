@@ -196,7 +196,8 @@ def _forget_the_caller() -> None:
     # Python ignores the first two. Process 1 ignores a signal from inside only while it has no handler for it.
     kept = (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGKILL, _signal.SIGSTOP)
     for number in _signal.valid_signals() - set(kept):
-        _signal.signal(number, _signal.SIG_DFL)
+        if _signal.getsignal(number) != _signal.SIG_DFL:
+            _signal.signal(number, _signal.SIG_DFL)
     os.umask(0o022)
 
 

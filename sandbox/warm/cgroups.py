@@ -20,6 +20,7 @@ SWITCH = "SANDBOX_CGROUPS"
 _PREFIX = "selfplay-sandbox"
 _REMOVAL_S = 2.0
 _numbers = itertools.count()
+_absent: set[tuple[Callable[[], Cgroup], str]] = set()
 
 
 class Cgroup:
@@ -43,7 +44,7 @@ class Cgroup:
             there = set(_read(f"{folder}/cgroup.procs").split())
             for pid in pids:
                 if str(pid) not in there:
-                    _write(folder / "cgroup.procs", str(pid))
+                    write(folder / "cgroup.procs", str(pid))
         self.spent_s()
 
     def limit(self, memory_bytes: int, tasks: int) -> None:
@@ -52,8 +53,8 @@ class Cgroup:
             return
         name = "memory.max" if self.version == 2 else "memory.limit_in_bytes"
         # Version 1 has limits on memory with swap besides; its groups are told not to swap instead.
-        _write(self._memory / name, str(memory_bytes))
-        _write(self._pids / "pids.max", str(tasks))
+        write(self._memory / name, str(memory_bytes))
+        write(self._pids / "pids.max", str(tasks))
         self._limits = (memory_bytes, tasks)
 
     def ran_out_of_memory(self) -> bool:
@@ -93,11 +94,16 @@ def open_cgroup() -> Cgroup | None:
     """A fresh group below this process's own or beside it; None where the host allows none."""
     if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
         return None
+    own = _read("/proc/self/cgroup")
     for make in (_version_2, _version_1):
-        try:
-            return make()
-        except OSError:
-            continue
+        # A host that has none of this version for these groups will have none later.
+        if (make, own) not in _absent:
+            try:
+                return make()
+            except FileNotFoundError:
+                _absent.add((make, own))
+            except OSError:
+                continue
     return None
 
 
@@ -130,7 +136,7 @@ def _version_2() -> Cgroup:
         folder = _made(parent, lambda made: (made / "memory.max").exists() and (made / "pids.max").exists())
         if folder is not None:
             with contextlib.suppress(OSError):
-                _write(folder / "memory.swap.max", "0")
+                write(folder / "memory.swap.max", "0")
             return Cgroup(2, folder, folder, folder)
     raise FileNotFoundError("no group with the controllers memory and pids can be made here")
 
@@ -145,7 +151,7 @@ def _version_1() -> Cgroup:
             raise PermissionError(f"no group of the controller {controller} can be made here")
         folders.append(made)
     with contextlib.suppress(OSError):
-        _write(folders[0] / "memory.swappiness", "0")
+        write(folders[0] / "memory.swappiness", "0")
     return Cgroup(1, *folders)
 
 
@@ -154,8 +160,7 @@ def _made(parent: Path, usable: Callable[[Path], bool]) -> Path | None:
     if not os.access(parent / "cgroup.procs", os.W_OK):
         return None
     _remove_stale(parent)
-    # Named after this process and its start, so that what a killed one left is told from what a living one holds.
-    folder = parent / f"{_PREFIX}-{os.getpid()}-{_started(os.getpid())}-{next(_numbers)}"
+    folder = parent / f"{_own_name(os.getpid())}-{next(_numbers)}"
     try:
         folder.mkdir()
     except OSError:
@@ -183,11 +188,17 @@ def _started(pid: int) -> str:
         return ""
 
 
+@functools.lru_cache(maxsize=1)
+def _own_name(pid: int) -> str:
+    """After this process and its start, so that what a killed one left is told from what a living one holds."""
+    return f"{_PREFIX}-{pid}-{_started(pid)}"
+
+
 def _end_all(folder: Path) -> None:
     """Ends every process of a group. None is left of a sandbox whose parts ended in their order."""
     with contextlib.suppress(OSError):
         if (folder / "cgroup.kill").exists():
-            _write(folder / "cgroup.kill", "1")
+            write(folder / "cgroup.kill", "1")
             return
         for pid in (folder / "cgroup.procs").read_text().split():
             os.kill(int(pid), signal.SIGKILL)
@@ -247,7 +258,8 @@ def _opened(file: Path) -> int | None:
         return None
 
 
-def _write(file: Path, text: str) -> None:
+def write(file: str | Path, text: str) -> None:
+    """Writes to a file of the kernel's, at once. Raises OSError."""
     opened = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(opened, text.encode())
@@ -256,5 +268,5 @@ def _write(file: Path, text: str) -> None:
 
 
 def _read(file: str) -> str:
-    with open(file, encoding="utf-8") as opened:
-        return opened.read()
+    with open(file, "rb", buffering=0) as opened:
+        return opened.read().decode()

@@ -174,4 +174,4 @@ def _die_before_others(pids: Sequence[int]) -> None:
     """Has a kernel without memory end a program rather than the trainer."""
     for pid in pids:
         with contextlib.suppress(OSError):  # a hardened host, or processes of another user
-            Path(f"/proc/{pid}/oom_score_adj").write_text("800")
+            cgroups.write(f"/proc/{pid}/oom_score_adj", "800")

@@ -30,19 +30,19 @@ def headers_folder() -> Path:
 
 def prepared(language: Language) -> Path | None:
     """The folder to put first in the search for headers, or None if it was not prepared (yet)."""
-    place = _place(language)
-    return place if place is not None and os.path.isfile(_compiled(language, place)) else None
+    place, compiled = _place(language)
+    return place if compiled and os.path.isfile(compiled) else None
 
 
 def prepare(language: Language) -> Path | None:
     """Compiles the language's header unless that was done before; the folder, or None where it cannot be done."""
-    place = _place(language)
-    if place is None or os.path.isfile(_compiled(language, place)):
+    place, compiled = _place(language)
+    if place is None or os.path.isfile(compiled):
         return place
     try:
         with _only_one(place):
-            if not os.path.isfile(_compiled(language, place)):
-                _compile(language, place)
+            if not os.path.isfile(compiled):
+                _compile(language, place, Path(compiled))
     except (OSError, subprocess.SubprocessError):
         return None
     return place
@@ -55,25 +55,24 @@ def all_prepared() -> list[Path]:
     return [folder for folder in found if folder is not None]
 
 
-def _place(language: Language) -> Path | None:
-    name = _name(language, os.environ.get("PATH", "")) if language.header else None
-    return None if name is None else headers_folder() / name
+def _place(language: Language) -> tuple[Path | None, str]:
+    """The folder for a language's headers, and the file that is there once they are; None where there are none."""
+    if not language.header:
+        return None, ""
+    return _place_by(language, *map(os.environ.get, ("PATH", "XDG_CACHE_HOME", "HOME")))
 
 
-@functools.cache
-def _name(language: Language, _path: str) -> str | None:
-    """A name for the compiler that is found, as it is when it is first asked for, and its flags."""
+@functools.lru_cache(maxsize=64)
+def _place_by(language: Language, *_environment: str | None) -> tuple[Path | None, str]:
+    """It is named after the compiler that is found, as it is when it is first asked for, and its flags."""
     compiler = shutil.which(language.compiler[0])
     if compiler is None:
-        return None
+        return None, ""
     binary = os.path.realpath(compiler)
     state = os.stat(binary)
     told = (binary, state.st_size, state.st_mtime_ns, language.compiler, language.header)
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
-
-
-def _compiled(language: Language, place: Path) -> Path:
-    return place.joinpath(f"{language.header}.gch")
+    place = headers_folder() / hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    return place, str(place.joinpath(f"{language.header}.gch"))
 
 
 @contextlib.contextmanager
@@ -85,8 +84,7 @@ def _only_one(place: Path) -> Iterator[None]:
         yield
 
 
-def _compile(language: Language, place: Path) -> None:
-    target = _compiled(language, place)
+def _compile(language: Language, place: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     for shown in {place, target.parent}:
         shown.chmod(0o755)  # to the sandbox's user, whatever the umask
