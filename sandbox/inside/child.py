@@ -319,12 +319,7 @@ def _restore_signals() -> None:
 def _execute(command: list[str]) -> NoReturn:
     _restore_signals()
     # The descriptor closes itself on exec, so the program does not see it.
-    os.execve(wire.BINARY, command, _environment())
-
-
-def _environment() -> Any:
-    loaded = sys.modules.get("os")
-    return dict(os.environ if loaded is None else loaded.environ)
+    os.execve(wire.BINARY, command, os.environ)
 
 
 def _compile(source: str, source_name: str, binary_name: str, command: list[str]) -> tuple[int, bool]:
@@ -332,7 +327,7 @@ def _compile(source: str, source_name: str, binary_name: str, command: list[str]
     with open(source_name, "wb") as file:
         file.write(source.encode("utf-8", "surrogatepass"))
     try:
-        pid = os.posix_spawnp(command[0], command, _environment(), setsigdef=(_signal.SIGPIPE, _signal.SIGXFSZ))
+        pid = os.posix_spawnp(command[0], command, os.environ, setsigdef=(_signal.SIGPIPE, _signal.SIGXFSZ))
     except FileNotFoundError:
         return wire.NO_COMPILER, False
     _, status = os.waitpid(pid, 0)

@@ -201,17 +201,15 @@ def _forget_the_caller() -> None:
     os.umask(0o022)
 
 
-def take_variable(name: str) -> str:
+def _take_variable(name: str) -> str:
     """The value of an environment variable, of which programs see nothing."""
-    loaded = sys.modules.get("os")
-    if loaded is not None:
-        loaded.environ.pop(name, None)
     os.unsetenv(name)
-    return os.environ.pop(name.encode(), b"").decode()
+    # What the module os shows is this very dictionary.
+    return os.environ.pop(name.encode()).decode()
 
 
 def _take_channel() -> _socket.socket:
-    inherited = int(take_variable(wire.CHANNEL_ENV))
+    inherited = int(_take_variable(wire.CHANNEL_ENV))
     if inherited == wire.CHANNEL:
         os.set_inheritable(inherited, False)
     else:
