@@ -99,7 +99,7 @@ class Runner:
         return wire.REPLY.pack(verdict, code, number, dirty, cpu, wall, peak, self._largest, own)
 
     def _take(self, message: bytes) -> None:
-        """What a test needs to know of its request; mostly that is what the last one knew."""
+        """Reads a request; mostly it is the last one's."""
         if message != self._message:
             self._request = wire.REQUEST.unpack(message)
             self._message, self._allowed = message, -1

@@ -20,7 +20,8 @@ SWITCH = "SANDBOX_CGROUPS"
 _PREFIX = "selfplay-sandbox"
 _REMOVAL_S = 2.0
 _numbers = itertools.count()
-_absent: set[tuple[Callable[[], Cgroup], str]] = set()
+_without_controllers: set[Path] = set()
+"""Groups of version 2 in and beside which none was of use."""
 
 
 class Cgroup:
@@ -94,16 +95,11 @@ def open_cgroup() -> Cgroup | None:
     """A fresh group below this process's own or beside it; None where the host allows none."""
     if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
         return None
-    own = _read("/proc/self/cgroup")
     for make in (_version_2, _version_1):
-        # A host that has none of this version for these groups will have none later.
-        if (make, own) not in _absent:
-            try:
-                return make()
-            except FileNotFoundError:
-                _absent.add((make, own))
-            except OSError:
-                continue
+        try:
+            return make()
+        except OSError:
+            continue
     return None
 
 
@@ -132,12 +128,13 @@ def process_tree(root: int) -> list[int]:
 def _version_2() -> Cgroup:
     own = _own_folder("cgroup2", "")
     # A group that holds processes may have no controllers for its children, so mostly a group beside it will do.
-    for parent in (own, own.parent):
+    for parent in () if own in _without_controllers else (own, own.parent):
         folder = _made(parent, lambda made: (made / "memory.max").exists() and (made / "pids.max").exists())
         if folder is not None:
             with contextlib.suppress(OSError):
                 write(folder / "memory.swap.max", "0")
             return Cgroup(2, folder, folder, folder)
+    _without_controllers.add(own)
     raise FileNotFoundError("no group with the controllers memory and pids can be made here")
 
 

@@ -16,18 +16,15 @@ from typing import Any
 from sandbox.inside import plain, wire
 from sandbox.languages import COMPILE_LIMITS, HEADERS, Language, find_language
 from sandbox.model import Execution, Limits, Program, Status, Stop
-from sandbox.warm import descriptors
+from sandbox.warm import descriptors, jobs
 from sandbox.warm.fork_server import Server
 from sandbox.warm.outcome import judge, read_reply
 from sandbox.warm.precompiled import prepare
-from sandbox.warm.program_signs import named_modules, reads_itself, writes_late
 from sandbox.warm.returned_values import decoded, read_records, with_value
 
 _CACHED_BINARIES = 64
 _WORTH_KEEPING = 2
 """Tests of a program from which on its code is kept between them."""
-_ENCODER = 1 << wire.PRELOADED.index("_json")
-"""What values that are returned are encoded with."""
 
 Sees = Callable[[Path], str]
 """Where the programs of a sandbox find a folder of the host that it shows them."""
@@ -61,24 +58,25 @@ class WarmSandbox:
         compiled = self._compile(program, language)
         if isinstance(compiled, Execution):
             return _repeat(compiled, len(inputs), stop or _never)
-        request, job = _request(limits, language), ("execute", [language.binary_name])
+        request, job = jobs.request(limits, language), ("execute", [language.binary_name])
         return self._tests(job, request, inputs, limits, stop or _never, [compiled])
 
     def _run_script(self, source: str, inputs: Sequence[bytes], limits: Limits, stop: Stop) -> list[Execution]:
         """Runs a Python program; its first process keeps the code that it made of the text for those that follow."""
-        request = _request(limits, find_language("python"), named_modules(source))
-        has_file, late = reads_itself(source), writes_late(source)
-        if has_file or len(inputs) < _WORTH_KEEPING or not self._keeps_code:
-            return self._tests(("script", source, has_file, late, False), request, inputs, limits, stop)
-        first, code = self._test_with_value(("script", source, False, late, True), request, inputs[0], limits)
+        request = jobs.request(limits, find_language("python"), jobs.named_modules(source))
+        if len(inputs) < _WORTH_KEEPING or not self._keeps_code or jobs.reads_itself(source):
+            return self._tests(jobs.script(source), request, inputs, limits, stop)
+        first, code = self._test_with_value(jobs.script(source, is_kept=True), request, inputs[0], limits)
         if stop(0, first):
             return [first]
-        job = ("script", code or source, False, late, False)
-        return [first, *self._tests(job, request, inputs[1:], limits, lambda index, one: stop(index + 1, one))]
+        rest = self._tests(
+            jobs.script(source, code), request, inputs[1:], limits, lambda index, one: stop(index + 1, one)
+        )
+        return [first, *rest]
 
     def _tests(
         self,
-        job: tuple[Any, ...],
+        job: jobs.Job,
         request: bytes,
         inputs: Sequence[bytes],
         limits: Limits,
@@ -141,8 +139,8 @@ class WarmSandbox:
             raise ValueError(f"functions of a {language.name} program cannot be called")
         exact = [[plain.exact(value) for value in values] for values in arguments]
         source = program.source
-        request = _request(limits, language, named_modules(source) | _ENCODER)
-        job = ("call", source, reads_itself(source), entry_point, exact)
+        request = jobs.request(limits, language, jobs.named_modules(source) | jobs.ENCODER)
+        job = jobs.call(source, entry_point, exact)
         execution, returned = self._test_with_value(job, request, b"", limits)
         return execution, returned[: wire.RETURNED_BYTES]
 
@@ -172,7 +170,7 @@ class WarmSandbox:
         where = "." if headers is None else self._sees(headers)
         command = [part.replace(HEADERS, where) for part in (*language.compiler, *language.files)]
         job = ("compile", program.source, language.source_name, language.binary_name, command)
-        request = _request(COMPILE_LIMITS, language)
+        request = jobs.request(COMPILE_LIMITS, language)
         execution, binary = self._test_with_value(job, request, b"", COMPILE_LIMITS)
         if _does_not_know(language.standard, execution):
             if language.otherwise:
@@ -210,9 +208,7 @@ class WarmSandbox:
         finally:
             os.close(stdin_fd)
 
-    def _test_with_value(
-        self, job: tuple[Any, ...], request: bytes, data: bytes, limits: Limits
-    ) -> tuple[Execution, bytes]:
+    def _test_with_value(self, job: jobs.Job, request: bytes, data: bytes, limits: Limits) -> tuple[Execution, bytes]:
         """One test; returns also what it wrote to the value descriptor."""
         job_fd = descriptors.open_sealed(marshal.dumps(job))
         try:
@@ -221,21 +217,6 @@ class WarmSandbox:
                 return execution, descriptors.read_back(value_fd, wire.VALUE_BYTES + 1)
         finally:
             os.close(job_fd)
-
-
-def _request(limits: Limits, language: Language, modules: int = 0) -> bytes:
-    disk = limits.disk_mb << 20
-    return wire.REQUEST.pack(
-        limits.cpu_s,
-        limits.wall_s,
-        limits.memory_mb << 20,
-        limits.processes,
-        limits.output_bytes,
-        disk,
-        language.stack_mb << 20,
-        max(disk, limits.output_bytes + 1, wire.VALUE_BYTES),
-        modules,
-    )
 
 
 def _repeat(execution: Execution, count: int, stop: Stop) -> list[Execution]:

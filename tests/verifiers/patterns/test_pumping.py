@@ -17,7 +17,7 @@ import pytest
 
 from sandbox.inside.plain import NotPlainData
 from sandbox.remote.backend import _between
-from sandbox.warm.program_signs import named_modules
+from sandbox.warm.jobs import named_modules
 from sandbox.warm.returned_values import decode
 from selfplay import formats
 from selfplay.curation.statements import proof, tells_answer, truncated

@@ -1,14 +1,53 @@
-"""What the text of a Python program says beforehand about what it needs. Nothing here runs it, or relies on it."""
+"""Jobs for a fork server: the request that it reads itself, and the job that it hands on to the test's process.
+
+Some of it is read off the text of a Python program: signs of what it needs, which save time. Nothing relies on them.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.inside import wire
+from sandbox.languages import Language
+from sandbox.model import Limits
+
+Job = tuple[Any, ...]
+"""A job's kind, and what goes with it, as `sandbox.inside.child` takes it."""
+
+ENCODER = 1 << wire.PRELOADED.index("_json")
+"""Bit of the module that returned values are encoded with."""
 
 _LONGEST_IMPORT = 200
 _WITHOUT_OS = {"sys", "math", "time", "itertools", "import", "stdin", "stdout"}
-"""What statements may name that import nothing which needs the module os, as most of the library does."""
+"""Names in import statements that import nothing which needs the module os, as most of the library does."""
 _READS_ITSELF = ("__file__", "argv", "inspect", "linecache", "spawn", "forkserver")
 _WRITES_LATE = ("__del__", "open", "TextIOWrapper", "BufferedWriter", "FileIO")
+
+
+def request(limits: Limits, language: Language, modules: int = 0) -> bytes:
+    """A wire.REQUEST; `modules` are bits of those that are imported beforehand."""
+    disk = limits.disk_mb << 20
+    return wire.REQUEST.pack(
+        limits.cpu_s,
+        limits.wall_s,
+        limits.memory_mb << 20,
+        limits.processes,
+        limits.output_bytes,
+        disk,
+        language.stack_mb << 20,
+        max(disk, limits.output_bytes + 1, wire.VALUE_BYTES),
+        modules,
+    )
+
+
+def script(source: str, code: bytes = b"", is_kept: bool = False) -> Job:
+    """A program, by its text or its code; of a text the code can be kept, which the value descriptor is then for."""
+    return ("script", code or source, reads_itself(source), writes_late(source), is_kept)
+
+
+def call(source: str, entry_point: str, arguments: list[list[Any]]) -> Job:
+    """Calls of one function."""
+    return ("call", source, reads_itself(source), entry_point, arguments)
 
 
 def named_modules(source: str) -> int:
