@@ -23,6 +23,10 @@ def analyse(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of downloaded files that suites are read from.")] = None,
     column: Annotated[str, typer.Option(help="The column with the problem.")] = "problem",
+    concepts: Annotated[str, typer.Option(help="The column with a list of the problem's concepts.")] = "concepts",
+    seeds: Annotated[
+        bool, typer.Option("--seeds", help="Take the seeds of each run as a set of their own, too.")
+    ] = False,
     incomplete: Annotated[bool, typer.Option("--incomplete", help="Take suites that are not whole.")] = False,
     alike: Annotated[
         float, typer.Option(min=0, max=1, help="Least share of words in common order besides; 0 asks for no more.")
@@ -37,38 +41,32 @@ def analyse(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Look for benchmarks in data sets, and say how varied each is and how far they lie apart."""
-    from dataclasses import asdict
-
     from selfplay.config.curation import Curation
-    from selfplay.evaluation.contamination import contaminated, near_problems, texts_of
-    from selfplay.evaluation.diversity import compared_sets, placed_in_two_dimensions
-    from selfplay.evaluation.sentence_vectors import sentence_embedder
+    from selfplay.evaluation.analysis import analysed, keep_distribution
+    from selfplay.evaluation.data_sets import SEEDS, is_run, read_set, seeds_of
     from selfplay.suites.load import load_suite
 
     suites = [load_suite(one, data, incomplete=incomplete) for one in suite or []]
-    settings = Curation(decontamination_lcs=alike)
-    sets = {str(place): texts_of(place, column) for place in places}
-    embed = None if embeddings is None else sentence_embedder(embeddings)
-    compared = compared_sets(list(sets.values()), embed=embed)
-    found = {
-        "vectors": embeddings or "TF-IDF",
-        "sets": {name: asdict(one) for name, one in zip(sets, compared.figures, strict=True)},
-        "apart": compared.apart.tolist(),
-        "overlap": compared.overlap.tolist(),
-        "places": placed_in_two_dimensions(compared.apart).tolist(),
-        "contaminated": {
-            name: [asdict(one) for one in contaminated(texts, suites, settings)] for name, texts in sets.items()
-        },
-        "near": {
-            name: [asdict(one) for one in near_problems(texts, suites, near, embed)] if near else []
-            for name, texts in sets.items()
-        },
-        "suites": [one.name for one in suites],
-    }
+    runs = [place for place in places if is_run(place)]
+    sets = {str(place): read_set(place, column, concepts) for place in places}
+    sets |= {f"{run}{SEEDS}": seeds_of(run) for run in (runs if seeds else [])}
+    found = analysed(sets, suites, Curation(decontamination_lcs=alike), near, embeddings)
+    for run in runs:
+        keep_distribution(run, found)
+        _tell_report(run, quiet=as_json)
     if as_json:
         typer.echo(json.dumps(found))
     else:
         show(_view(found, examples))
+
+
+def _tell_report(run: Path, quiet: bool) -> None:
+    """Writes the run's report with the analysis that was kept, and says where."""
+    from selfplay.report import write_report
+
+    page = write_report(run)
+    if not quiet:
+        typer.echo(f"{page} shows this under Analyses")
 
 
 def _view(found: dict[str, Any], examples: int) -> RenderableType:
@@ -83,10 +81,12 @@ def _view(found: dict[str, Any], examples: int) -> RenderableType:
         sets.add_column(name, justify="right")
     for name, one in found["sets"].items():
         cells = [f"{one['texts']:,}", f"{one['words']:.0f}", f"{one['distinct_2']:.2f}", f"{one['vendi']:.1f}"]
-        cells += [str(one["sampled"]), f"{one['nearest']:.2f}", f"{one['nearly_the_same']:.1%}"]
+        nearest = "-" if one["nearest"] is None else f"{one['nearest']:.2f}"
+        cells += [str(one["sampled"]), nearest, f"{one['nearly_the_same']:.1%}"]
         sets.add_row(plain(name), *cells)
     parts: list[RenderableType] = [sets]
     names = list(found["sets"])
+    parts += [plain(line) for line in _concept_lines(found, names)]
     for place, first in enumerate(names):
         for other in range(place + 1, len(names)):
             apart = f"1 - cosine of means: {found['apart'][place][other]:.3f}, {first} and {names[other]}"
@@ -109,6 +109,23 @@ def _view(found: dict[str, Any], examples: int) -> RenderableType:
     return Group(*parts)
 
 
+def _concept_lines(found: dict[str, Any], names: list[str]) -> list[str]:
+    """A line a set that names concepts, and one for each two that do."""
+    lines = []
+    for name, one in found["concepts"].items():
+        if one["distinct"]:
+            counts = f"{one['distinct']:,} concepts of {one['named']:,} texts, effectively {one['effective']:.1f}"
+            lines.append(f"{name}: {counts}; {one['once']:.1%} are used once")
+    for place, first in enumerate(names):
+        for other in range(place + 1, len(names)):
+            shares = [found["covered"][place][other], found["covered"][other][place]]
+            if None not in shares:
+                lines.append(
+                    f"concepts that the other has: {shares[0]:.1%} and {shares[1]:.1%}, {first} and {names[other]}"
+                )
+    return lines
+
+
 def difficulty(
     weak: Annotated[str, typer.Argument(metavar="WEAK", help="Evaluation of a weak solver: FOLDER or FOLDER:MODEL.")],
     strong: Annotated[str, typer.Argument(metavar="STRONG", help="Of a strong reference, with several completions.")],
@@ -122,17 +139,22 @@ def difficulty(
     judge_key_env: Annotated[str | None, typer.Option(help="Environment variable with the endpoint's key.")] = None,
     threshold: Annotated[int, typer.Option(min=1, max=5, help="Least score, of 5, of a well-posed problem.")] = 3,
     examples: Annotated[int, typer.Option(min=0, help="Most doubtful problems that are shown.")] = 5,
+    report: Annotated[Path | None, typer.Option(help="A run whose report shall show the table.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with a row a problem.")] = False,
 ) -> None:
     """Say how hard problems are for a weak solver, and, beside it, what speaks against their being solvable."""
     from dataclasses import asdict
 
     from selfplay.config.errors import UserError
+    from selfplay.evaluation.analysis import difficulty_facts, keep_difficulty
     from selfplay.evaluation.solvability import doubts, measured_table, solved_problems, two_way
     from selfplay.evaluation.suites_of_run import readers_of
+    from selfplay.run.directory import read_run
 
     if (judge is None) != (judge_model is None):
         raise UserError("--judge: an endpoint may serve several models; give --judge and --judge-model together")
+    if report is not None:
+        read_run(report)
     tables = [measured_table(one, suite or []) for one in (weak, strong)]
     with readers_of(_folder_of(strong), tables[1]) as readers:
         problems = solved_problems(tables[0], tables[1], readers)
@@ -147,6 +169,9 @@ def difficulty(
                 problems, engine, store, lambda total: progress.begin("judge", total), progress.advance
             )
     rows = two_way(problems, threshold)
+    if report is not None:
+        keep_difficulty(report, difficulty_facts(problems, threshold, weak, strong))
+        _tell_report(report, quiet=as_json)
     if as_json:
         typer.echo(json.dumps({"table": rows, "problems": [asdict(one) for one in problems]}))
         return

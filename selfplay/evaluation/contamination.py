@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from selfplay.config.curation import Curation
 from selfplay.curation.decontamination import LeakIndex
 from selfplay.evaluation.diversity import cosines, tf_idf
 from selfplay.evaluation.sentence_vectors import Embed
-from selfplay.run.plan import Kind, read_plan
-from selfplay.run.records import Prompt
-from selfplay.run.tables import read_batches
-from selfplay.seeds.row_files import rows_of_file
 from selfplay.suites.load import Suite
-from selfplay.suites.rows import SuiteError
 
 ROWS = 512
 """Texts that are compared with a suite at a time."""
@@ -89,34 +83,3 @@ def near_problems(
                     one = suite.problems[int(nearest)]
                     found.append(NearProblem(place, suite.name, one.source, cosine, texts[place], one.problem))
     return sorted(found, key=lambda one: (-one.cosine, one.suite, one.place))
-
-
-def texts_of(place: Path, column: str) -> list[str]:
-    """The problems of a data set: of a file one column, of a run the prompts that its curation kept.
-
-    Raises:
-        SuiteError: the file has no such column, or no rows; the run has no prompts yet.
-        RunError, RecordError: the run is damaged.
-    """
-    if (place / "recipe.json").exists():
-        texts = list(_prompts(place))
-        if not texts:
-            raise SuiteError(f"{place}: has kept no prompts yet; wait for its curation, or give a file")
-        return texts
-    texts = []
-    for where, row in rows_of_file(place, SuiteError):
-        if not isinstance(row.get(column), str):
-            columns = ", ".join(sorted(map(str, row)))[:200]
-            raise SuiteError(f"{where}: has no text in `{column}`; name the column with --column; it has {columns}")
-        texts.append(row[column])
-    if not texts:
-        raise SuiteError(f"{place}: has 0 rows; give another file")
-    return texts
-
-
-def _prompts(run: Path) -> Iterator[str]:
-    for stage in read_plan(run).of_kind(Kind.CURATION):
-        table = run / "stages" / stage.name / "prompts.parquet"
-        if table.exists():
-            for batch in read_batches(table, Prompt, only_kept=True):
-                yield from (row.problem for row in batch)

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from selfplay.config.secrets import struck
-from selfplay.report import charts, funnel, samples, training_charts
+from selfplay.report import analyses, charts, funnel, samples, training_charts
 from selfplay.report.changes import changed_problems
 from selfplay.report.run_tables import RunTables
 from selfplay.run.directory import read_run
@@ -107,6 +107,7 @@ def facts(run_path: Path) -> dict[str, Any]:
     digest.read()
     evaluation = summary.get("evaluation") or []
     em = _em_rows(summary, manifests)
+    analysed = analyses.analyses_of(run_path)
     return {
         "name": recipe.get("name", run_path.name),
         "algorithm": (recipe.get("training") or {}).get("algorithm", ""),
@@ -115,7 +116,8 @@ def facts(run_path: Path) -> dict[str, Any]:
         "evaluation": _accuracy_table(summary),
         "accuracy_so_far": [] if evaluation else _accuracy_so_far(digest),
         "rounds": sorted({int(row["round"]) for row in evaluation}),
-        "charts": _charts(evaluation, em, digest, plan, _agreement(tables)),
+        "charts": _charts(evaluation, em, digest, plan, _agreement(tables)) | analyses.analysis_charts(analysed),
+        "analysed": analysed,
         "em": em,
         "em_columns": _em_columns(em),
         "em_stopped": _em_stopped(manifests),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Sequence
@@ -11,19 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from selfplay.cli.app import app
 from selfplay.config.curation import Curation
-from selfplay.evaluation.contamination import contaminated, near_problems, texts_of
+from selfplay.evaluation.contamination import contaminated, near_problems
 from selfplay.evaluation.diversity import compared_sets, placed_in_two_dimensions, vendi_score
 from selfplay.evaluation.sentence_vectors import NoSentenceModel, sentence_embedder
-from selfplay.run.files import write_json
-from selfplay.run.plan import Kind, PlannedStage, write_plan
-from selfplay.run.records import Prompt
-from selfplay.run.tables import write_table
 from selfplay.suites.load import load_suite
-from selfplay.suites.rows import SuiteError
 from tests.selfplay.suites.test_load import lines, own
 
 WORDS = [f"word{n}" for n in range(60)]
@@ -117,38 +109,3 @@ def test_a_known_geometry_is_recovered() -> None:
     found = placed_in_two_dimensions(distances)
     assert np.allclose(np.linalg.norm(found[:, None] - found[None], axis=2), distances)
     assert placed_in_two_dimensions(np.zeros((1, 1))).shape == (1, 2)
-
-
-def test_the_command(tmp_path: Path) -> None:
-    rows = [{"id": f"p{n}", "problem": text(n), "answer": "1"} for n in range(30)]
-    lines(tmp_path / "aime24.jsonl", rows)
-    (tmp_path / "mine.csv").write_text("question\n" + "\n".join([text(4), text(50), text(51)]) + "\n")
-    given = ["analyse", str(tmp_path / "mine.csv"), "--suite", "aime24", "--data", str(tmp_path)]
-    given += ["--column", "question"]
-    done = CliRunner().invoke(app, given)
-    assert done.exit_code == 0, done.output
-    assert "1 of 3 problems hold one of aime24" in " ".join(done.output.split())
-    found: dict[str, Any] = json.loads(CliRunner().invoke(app, [*given, "--json"]).output)
-    assert found["contaminated"][str(tmp_path / "mine.csv")][0]["published"] == "p4"
-    wrong = CliRunner().invoke(app, [*given[:-1], "problem"])
-    assert wrong.exit_code == 2
-    assert "name the column with --column; it has question" in wrong.stderr
-
-
-def test_of_a_run_the_prompts_that_were_kept_count(tmp_path: Path) -> None:
-    write_json(tmp_path / "recipe.json", {})
-    write_plan(tmp_path, [PlannedStage(Kind.CURATION, 1), PlannedStage(Kind.CURATION, 2)])
-    with pytest.raises(SuiteError, match="has kept no prompts yet"):
-        texts_of(tmp_path, "problem")
-    for stage, dropped in (("curation", ("", "near duplicate")), ("curation_2", ("",))):
-        rows = [
-            Prompt(f"{n}", "math", (), "", "", f"{stage} {n}", "", why, "", 1.0, 0) for n, why in enumerate(dropped)
-        ]
-        write_table(tmp_path / "stages" / stage / "prompts.parquet", Prompt, rows)
-    assert texts_of(tmp_path, "problem") == ["curation 0", "curation_2 0"]
-
-
-def test_what_has_no_problems_is_said(tmp_path: Path) -> None:
-    (tmp_path / "empty.jsonl").write_text("")
-    with pytest.raises(SuiteError, match="has 0 rows"):
-        texts_of(tmp_path / "empty.jsonl", "problem")
