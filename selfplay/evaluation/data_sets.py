@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from selfplay.run.plan import Kind, read_plan
 from selfplay.run.records import Prompt, Seed
 from selfplay.run.tables import read_batches
-from selfplay.seeds.row_files import Row, rows_of_file
+from selfplay.seeds.row_files import rows_of_file
 from selfplay.suites.rows import SuiteError
 
 SEEDS = " (seeds)"
@@ -83,7 +83,7 @@ def _seed_tables(run: Path) -> list[Path]:
     return []
 
 
-def _listed(where: str, row: Row, column: str) -> tuple[str, ...]:
+def _listed(where: str, row: Mapping[str, Any], column: str) -> tuple[str, ...]:
     given: Any = row.get(column)
     if given in (None, ""):
         return ()
