@@ -68,7 +68,7 @@ def analysed(
 
 
 def _finite(figures: Mapping[str, Any]) -> Found:
-    """What JSON can hold: a set of one text has no nearest neighbour."""
+    """Figures that JSON can hold: a set of one text has no nearest neighbour."""
     return {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in figures.items()}
 
 

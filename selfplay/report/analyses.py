@@ -1,4 +1,4 @@
-"""What `selfplay analyse` and `selfplay difficulty` left beside a run, for its page."""
+"""Analyses that `selfplay analyse` and `selfplay difficulty` left beside a run, for its page."""
 
 from __future__ import annotations
 

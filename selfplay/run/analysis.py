@@ -82,7 +82,7 @@ class _Difficulty(Shape):
 
 
 class Analysis(Shape):
-    """What has been analysed so far."""
+    """All that has been analysed so far."""
 
     remedy: ClassVar[str] = "delete it and analyse again"
 
