@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import random
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +13,19 @@ from rich.console import Console
 
 from selfplay import formats
 from selfplay.cli.views import annotation_view
-from selfplay.config.load import RecipeError, load_recipe
+from selfplay.config.load import load_recipe
 from selfplay.config.recipe import EngineSettings, Recipe
-from selfplay.engines.api.budget import TokenUsage
 from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.pipeline.launch import uses_workers
 from selfplay.pipeline.stages import stage_table, synthesis_stages
-from selfplay.preflight.recipe import PreflightError, annotators, check_endpoints, check_models
 from selfplay.preflight.rewards import check_rewards
-from selfplay.run.files import RunError
 from selfplay.run.store import ShardStore
-from selfplay.seeds.stage import ANNOTATIONS, load_seeds
-from selfplay.synthesis.annotation import AnnotationStopped, BudgetReached
-from selfplay.synthesis.annotation_wave import Wave, Work, turns
-from tests.selfplay.engines.openai_server import OpenAIServer, faults, openai_server, scores_of
+from selfplay.synthesis.annotation_wave import turns
+from tests.selfplay.engines.openai_server import OpenAIServer, openai_server, scores_of
 from tests.selfplay.synthesis.annotators import annotate, annotator, problem, recipe_file, teach
 
 QUICKSTART = {"kind": "quickstart", "grammar": "math"}
-
-
-@pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with openai_server(teach) as server:
-        yield server
 
 
 def test_bare_problems_become_triples(server: OpenAIServer, tmp_path: Path, in_process: Any) -> None:
@@ -169,81 +155,6 @@ def test_a_problem_that_nobody_can_annotate_is_dropped_with_a_reason(
     assert found.counts["heldout_without_concepts"] == 1
 
 
-def test_nothing_but_failures_stops_the_run(server: OpenAIServer, tmp_path: Path, in_process: Any) -> None:
-    server.reply = lambda prompt, seed: "no"
-    recipe = recipe_file(tmp_path, {"t": annotator(server.url)}, [problem(0)])
-    with pytest.raises(AnnotationStopped, match=r"no train problem could be annotated: t: no list of concepts \(3\)"):
-        annotate(tmp_path / "run", recipe, in_process)
-
-
-def test_an_outage_drops_nothing_and_the_same_command_goes_on(
-    server: OpenAIServer, tmp_path: Path, in_process: Any
-) -> None:
-    recipe = recipe_file(
-        tmp_path, {"t": annotator(server.url, endpoint={"attempts": 1})}, [problem(n) for n in range(20)]
-    )
-    server.fault_of = lambda body: "503" if len(server.requests) > 15 else ""
-    with pytest.raises(AnnotationStopped, match=r"got no answer from any annotator \(t: .*503.*mend or restart"):
-        annotate(tmp_path / "run", recipe, in_process)
-    answered = server.answered
-    server.fault_of = lambda body: ""
-    found = annotate(tmp_path / "run", recipe, in_process)
-    assert len(found.train) == 20
-    assert server.answered == 2 * 20 + 3
-    assert answered >= 15
-    assert found.rows == unbroken(tmp_path, recipe, in_process).rows
-
-
-def test_what_is_left_over_may_be_dropped(server: OpenAIServer, tmp_path: Path, in_process: Any) -> None:
-    """A problem on which a server always breaks would hold up the run for ever, and a budget may be all there is."""
-    server.fault_of = lambda body: "500" if "What is 3 +" in str(body) else ""
-    once = annotator(server.url, endpoint={"attempts": 2})
-    recipe = recipe_file(tmp_path, {"t": once}, [problem(n) for n in range(6)])
-    with pytest.raises(AnnotationStopped, match=r"1 problems got no answer .*cold_start\.annotation\.unfinished=drop"):
-        annotate(tmp_path / "run", recipe, in_process)
-    drop = load_recipe(recipe, ["cold_start.annotation.unfinished=drop"])
-    found = annotate(tmp_path / "run", drop, in_process)
-    assert (found.counts["triples"], found.counts["lost"]) == (5, {"annotation: no concepts: no answer": 1})
-    one = annotator(server.url, endpoint={"concurrency": 1})
-    recipe = recipe_file(tmp_path, {"t": one}, [problem(n) for n in range(6)])
-    poor = load_recipe(recipe, ["cold_start.annotation.unfinished=drop", "cold_start.annotation.budget.tokens=1000"])
-    server.fault_of = lambda body: ""
-    found = annotate(tmp_path / "poor", poor, in_process)
-    assert 0 < found.counts["triples"] < 6
-    lost = {row.dropped for row in found.rows if row.dropped}
-    assert lost <= {"annotation: no concepts: budget spent", "annotation: no rationale: budget spent"}
-
-
-def unbroken(folder: Path, recipe: Path, workers: Any) -> Any:
-    return annotate(folder / "unbroken", recipe, workers)
-
-
-def test_a_budget_stops_and_a_higher_one_goes_on(server: OpenAIServer, tmp_path: Path, in_process: Any) -> None:
-    priced = annotator(server.url, prices={"prompt": 1e6, "completion": 1e6})
-    recipe = recipe_file(tmp_path, {"t": priced}, [problem(n) for n in range(20)])
-    poor = load_recipe(recipe, ["cold_start.annotation.budget.cost=1000"])
-    with pytest.raises(BudgetReached, match=r"cold_start\.annotation\.budget\.cost: .* of 1000 are spent: \d+ of 23"):
-        annotate(tmp_path / "run", poor, in_process)
-    asked = len(server.requests)
-    assert 0 < asked < 2 * 20 + 3
-    with pytest.raises(BudgetReached):
-        annotate(tmp_path / "run", poor, in_process)
-    assert len(server.requests) == asked
-    rich = load_recipe(recipe, ["cold_start.annotation.budget.cost=100000"])
-    found = annotate(tmp_path / "run", rich, in_process)
-    assert len(server.requests) == 2 * 20 + 3
-    assert found.counts["cost"] == found.counts["tokens"] == sum(row.cost for row in found.rows)
-    assert found.counts["cost"] == found.listener.metrics[-1]["cost"]
-    assert found.counts["tokens"] == found.listener.metrics[-1]["tokens"]
-    assert found.rows == unbroken(tmp_path, recipe, in_process).rows
-
-
-def test_one_endpoints_budget_stops_too(server: OpenAIServer, tmp_path: Path, in_process: Any) -> None:
-    recipe = recipe_file(tmp_path, {"t": annotator(server.url, budget={"tokens": 300})}, [problem(n) for n in range(9)])
-    with pytest.raises(BudgetReached, match=r"higher cold_start\.annotators\.t\.engine\.budget\.tokens"):
-        annotate(tmp_path / "run", recipe, in_process)
-
-
 def test_faults_and_concurrency_change_no_table(tmp_path: Path, in_process: Any) -> None:
     problems = [problem(n) for n in range(50)]
     kinds = ["429 0", "500", "garbage", "truncate", "close", *[""] * 12]
@@ -295,7 +206,7 @@ def test_a_model_of_this_machine_annotates_too(
     assert len(tried) == 2 * 6
     assert all(answer.fault and answer.prompt_tokens > 50 and answer.cost == 0 for answer in tried)
     jobs = in_process.jobs
-    assert unbroken(tmp_path, recipe, in_process).rows == found.rows
+    assert annotate(tmp_path / "unbroken", recipe, in_process).rows == found.rows
     assert in_process.jobs == 2 * jobs
 
 
@@ -317,57 +228,6 @@ def test_a_scorer_weighs_every_triple(
         expected = engine.score([request])[0]
         assert (row.log_p_rationale, row.log_p_problem) == pytest.approx(expected, abs=1e-3)
     assert all(row.log_p_problem is None for row in found.rows if row.split == "heldout")
-
-
-def test_only_what_changes_results_is_another_recipe(server: OpenAIServer, tmp_path: Path, in_process: Any) -> None:
-    recipe = recipe_file(tmp_path, {"t": annotator(server.url)}, [problem(0)])
-    annotate(tmp_path / "run", recipe, in_process)
-    engine = "cold_start.annotators.t.engine"
-    harmless = [
-        f"{engine}.endpoint.base_url=http://127.0.0.1:1/v1",
-        f"{engine}.endpoint.concurrency=1",
-        f"{engine}.prices.prompt=2",
-        f"{engine}.budget.cost=5",
-        "cold_start.annotation.budget.tokens=5",
-    ]
-    annotate(tmp_path / "run", load_recipe(recipe, harmless), in_process)
-    for change, says in (
-        (f"{engine}.model=small", r'engine\.model: "big" -> "small"'),
-        ("cold_start.annotation.concepts=4", "concepts: 3 -> 4"),
-    ):
-        with pytest.raises(RunError, match=says):
-            annotate(tmp_path / "run", load_recipe(recipe, [change]), in_process)
-
-
-@pytest.mark.parametrize(
-    ("override", "says"),
-    [
-        ("cold_start.annotators.t.engine.endpoint.api_key_env=sk-live-123", "must be the name of an environment"),
-        ("cold_start.annotators.t.engine.endpoint.base_url=http://me:secret@host/v1", "looks like a secret"),
-        ("cold_start.annotators.t.engine.endpoint.base_url=host:80", "must be an address such as"),
-        ("cold_start.annotators.t.engine.endpoint.timout_s=3", "did you mean `timeout_s`?"),
-        ("cold_start.annotators.t.engine.knd=openai", "did you mean `kind`?"),
-        ("cold_start.annotation.budget.cost=3", "no prices are set"),
-        ("cold_start.annotators.t.engine.budget.cost=3", "no prices are set"),
-        ("cold_start.annotation.fewest_concepts=4", "more than the 3 that are asked for"),
-        ("domains.math.annotation.concepts=Name them.", "concepts lacks the field {problem}"),
-        ("engine.kind=openai", "an endpoint cannot be given their weights"),
-    ],
-)
-def test_settings_that_cannot_be_are_refused_by_name(tmp_path: Path, override: str, says: str) -> None:
-    recipe = recipe_file(tmp_path, {"t": annotator("http://127.0.0.1:1/v1")}, [problem(0)])
-    with pytest.raises(RecipeError) as error:
-        load_recipe(recipe, [override])
-    assert says in str(error.value)
-    assert "sk-live" not in str(error.value).partition(": ")[2]
-    assert "me:secret" not in str(error.value).partition(": ")[2]
-
-
-def test_a_scorer_needs_a_tokenizer(tmp_path: Path) -> None:
-    scorer = {"scorer": annotator("http://127.0.0.1:1/v1")["engine"]}
-    recipe = recipe_file(tmp_path, {"t": annotator("http://127.0.0.1:1/v1")}, [problem(0)], annotation=scorer)
-    with pytest.raises(RecipeError, match=r"scorer\.tokenizer is missing"):
-        load_recipe(recipe)
 
 
 def test_a_third_domain_is_a_recipe(
@@ -411,55 +271,6 @@ def test_a_third_domain_is_a_recipe(
     assert "Chemistry: What is the formula of table salt?\nA JSON list of 3 laws." in server.prompts()
 
 
-def test_endpoints_are_asked_before_the_run(
-    server: OpenAIServer, tmp_path: Path, tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def checked(annotation: dict[str, Any] | None = None, **settings: Any) -> list[str]:
-        settings = {"endpoint": {"attempts": 1}} | settings
-        given = annotator(server.url, **settings)
-        recipe = recipe_file(tmp_path, {"t": given}, [problem(0)], annotation=annotation or {})
-        return [finding.detail for finding in check_endpoints(annotators(load_recipe(recipe)))]
-
-    scorer = {"scorer": annotator(server.url, tokenizer=tiny_model.path)["engine"]}
-    server.score = scores_of(tiny_model.path)
-    assert checked(scorer) == [f"big at {server.url} answers", "scores by prompt_logprobs"]
-    assert server.requests[0]["max_tokens"] == 16
-    server.score_modes = ()
-    with pytest.raises(PreflightError, match=r"annotation\.scorer: .* gives no log-probabilities of prompts"):
-        checked(scorer)
-    server.faults = faults("404")
-    with pytest.raises(PreflightError, match=r"/chat/completions answered 404: .*fault 404"):
-        checked()
-    server.faults = faults("503")
-    with pytest.raises(PreflightError, match=r"cold_start\.annotators\.t\.engine: http.*answered 503"):
-        checked()
-    monkeypatch.delenv("TEACHER_KEY", raising=False)
-    with pytest.raises(PreflightError, match=r"annotators\.t\.engine: the environment variable TEACHER_KEY is not set"):
-        checked(endpoint={"api_key_env": "TEACHER_KEY"})
-    server.usage = False
-    assert checked()
-    with pytest.raises(PreflightError, match="does not say how many tokens an answer took"):
-        checked({"budget": {"tokens": 5}})
-    (tmp_path / "nowhere").mkdir()
-    lost = {"scorer": annotator(server.url, tokenizer=str(tmp_path / "nowhere"))["engine"]}
-    with pytest.raises(PreflightError, match=r"annotation\.scorer: .*nowhere.*tokenizer.json: cannot be read"):
-        checked(lost)
-
-
-def test_local_models_are_looked_up_before_the_run(tmp_path: Path, tiny_model: ModelRef) -> None:
-    def checked(**engine: Any) -> list[str]:
-        local = {"engine": {"kind": "local", "name": tiny_model.path} | engine}
-        return [
-            finding.name for finding in check_models(load_recipe(recipe_file(tmp_path, {"t": local}, [problem(0)])))
-        ]
-
-    assert checked(prompt_style="raw") == ["cold_start.annotators.t.engine"]
-    with pytest.raises(PreflightError, match=r"annotators\.t\.engine\.prompt_style: .* has no chat template"):
-        checked()
-    with pytest.raises(PreflightError, match=r"annotators\.t\.engine\.name: .*cannot be loaded"):
-        checked(name=str(tmp_path))
-
-
 def test_what_annotation_did_is_shown(server: OpenAIServer, tmp_path: Path, in_process: Any) -> None:
     server.reply = lambda prompt, seed: "no" if "What is 3 +" in prompt else teach(prompt, seed)
     priced = annotator(server.url, prices={"prompt": 10.0, "completion": 20.0})
@@ -486,33 +297,3 @@ def test_stages_have_their_place() -> None:
     assert not uses_workers(annotated, table, "annotation")
     assert uses_workers(annotated, table, "base")
     assert uses_workers(annotated, table, None)
-
-
-def test_a_fault_does_not_wait_for_the_other_annotators(tmp_path: Path) -> None:
-    """Nor does an interrupt: a batch on this machine may take hours."""
-    recipe = load_recipe(recipe_file(tmp_path, {"t": annotator("http://127.0.0.1:1/v1")}, [problem(0)]))
-    go_on = threading.Event()
-
-    class Broken:
-        name, model, temperature = "broken", "m", 1.0
-
-        def answer(self, questions: Any, seed: int) -> Any:
-            raise ZeroDivisionError
-
-        def usage(self, sample: Any) -> TokenUsage:
-            return TokenUsage()
-
-    class Slow(Broken):
-        name = "slow"
-
-        def answer(self, questions: Any, seed: int) -> Any:
-            assert go_on.wait(60)
-            return []
-
-    seeds = load_seeds(0, "math", recipe.domains["math"], "heldout", ANNOTATIONS)
-    works = [Work(seeds[0], ["broken"], False), Work(seeds[1], ["slow"], False)]
-    begun = time.monotonic()
-    with pytest.raises(ZeroDivisionError):
-        Wave(recipe, {"broken": Broken(), "slow": Slow()}, lambda count: None).run(0, works)
-    assert time.monotonic() - begun < 50
-    go_on.set()
