@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +31,7 @@ def doctor(
 
     findings = examine_machine(folder)
     if as_json:
-        typer.echo(json.dumps([finding.to_json() for finding in findings]))
+        typer.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
         show(doctor_view(findings))
     raise typer.Exit(FAILED if worst(findings) is State.FAIL else 0)

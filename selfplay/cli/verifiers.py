@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from selfplay.cli.shared import show
 from selfplay.config.errors import FAILED, UserError
 
 if TYPE_CHECKING:
@@ -40,15 +41,16 @@ def list_verifiers(as_json: Annotated[bool, typer.Option("--json", help="Print a
     if as_json:
         typer.echo(json.dumps([asdict(description) for description in found]))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from selfplay.watching.terminal import plain
 
     table = Table("name", "from", "what it does", "parameters")
     for one in found:
         parameters = ", ".join(f"{name}={default}" for name, default in one.parameters.items())
         what = one.summary if not one.fault else f"can't be loaded: {one.fault}"
-        table.add_row(*(_clean(text) for text in (one.name, one.source, what, parameters)))
-    Console().print(table)
+        table.add_row(*map(plain, (one.name, one.source, what, parameters)))
+    show(table)
 
 
 @verifiers_app.command("test")
@@ -79,10 +81,8 @@ def examine_verifier(
             json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise ParamsError(f"--json {json_file}: cannot be written: {error}") from error
-    from rich.console import Console
-
     for renderable in report_view(report):
-        Console().print(renderable)
+        show(renderable)
     raise typer.Exit(0 if report.passed else FAILED)
 
 
@@ -116,16 +116,17 @@ def report_view(report: Report) -> list[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
+    from selfplay.watching.terminal import plain
     from verifiers.conformance.kit import agreement_text
 
-    table = Table("check", "", "trials", "detail", title=_clean(f"{report.verifier} ({report.source})"))
+    table = Table("check", "", "trials", "detail", title=plain(f"{report.verifier} ({report.source})"))
     for check in report.checks:
         mark = _MARKS[check.outcome] if check.must or check.outcome != "failed" else "advice"
-        table.add_row(check.name, mark, str(check.trials), _clean(check.detail))
+        table.add_row(check.name, mark, str(check.trials), plain(check.detail))
     views: list[RenderableType] = [table]
     for check in report.checks:
         for failure in check.failures[:_SHOWN_FAILURES]:
-            views.append(_clean(f"{check.name}: {failure.item}: {failure.problem}"))
+            views.append(plain(f"{check.name}: {failure.item}: {failure.problem}"))
         if len(check.failures) > _SHOWN_FAILURES:
             views.append(Text(f"{check.name}: and more; --json FILE keeps the first twenty"))
     if report.agreement is not None:
@@ -134,12 +135,5 @@ def report_view(report: Report) -> list[RenderableType]:
     left_out = [check.name for check in report.checks if check.outcome == "skipped"]
     if left_out:
         views.append(Text(f"not checked: {', '.join(left_out)}"))
-    views.append(_clean(f"{report.verifier} {ending}; {report.seconds:.1f} s, at most {report.peak_memory_mb:.0f} MB"))
+    views.append(plain(f"{report.verifier} {ending}; {report.seconds:.1f} s, at most {report.peak_memory_mb:.0f} MB"))
     return views
-
-
-def _clean(text: str) -> Any:
-    """Text of a plug-in for a terminal: no markup, no control characters."""
-    from rich.text import Text
-
-    return Text("".join(character if character.isprintable() else "\ufffd" for character in text))

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import AnnotatorEngine
-from selfplay.config.places import DataSetName, RowsFile
+from selfplay.config.places import RowsFile
+from selfplay.config.rows import Dataset
 from selfplay.config.section import Name, SamplingSettings, Section
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -25,16 +26,9 @@ class FileBenchmark(Section):
     """Where the problem stands in a row."""
 
 
-class DatasetBenchmark(Section):
+class DatasetBenchmark(Dataset):
     """Problems of a data set, loaded by the `datasets` library, that no prompt may contain."""
 
-    kind: Literal["dataset"]
-    name: DataSetName
-    """Hub name such as `HuggingFaceH4/MATH-500`, or a folder, relative to the recipe."""
-    subset: str | None = None
-    """Configuration of the data set, where it has several."""
-    revision: str | None = None
-    """Branch, tag or commit on the hub; a commit keeps the problems from changing."""
     split: str = "test"
     """Which of its splits."""
     column: str = "problem"

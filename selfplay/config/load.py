@@ -266,19 +266,21 @@ def _sentence(problem: Any, field: str, at: At, root: type[BaseModel]) -> str:
 
 
 def _valid_names(at: At, root: type[BaseModel]) -> list[str]:
-    models = [root]
-    for part in at:
-        models = [inner for model in models for inner in _models_below(model, part)]
-    return sorted({name for model in models for name in model.model_fields})
+    return sorted({name for model in _models_at(at, root) for name in model.model_fields})
 
 
 def _kinds_at(at: At, root: type[BaseModel]) -> list[str]:
     """The values of `kind` by which the alternatives of a setting are told apart."""
+    fields = (model.model_fields for model in _models_at(at, root))
+    tags = (typing.get_args(known["kind"].annotation) for known in fields if "kind" in known)
+    return list(dict.fromkeys(str(tag) for found in tags for tag in found))
+
+
+def _models_at(at: At, root: type[BaseModel]) -> list[type[BaseModel]]:
     models = [root]
     for part in at:
         models = [inner for model in models for inner in _models_below(model, part)]
-    tags = (typing.get_args(model.model_fields["kind"].annotation) for model in models if "kind" in model.model_fields)
-    return list(dict.fromkeys(str(tag) for found in tags for tag in found))
+    return models
 
 
 def _models_below(model: type[BaseModel], part: str | int) -> list[type[BaseModel]]:

@@ -47,8 +47,8 @@ class FileRows(Section):
         return self.path
 
 
-class DatasetRows(Section):
-    """Rows of a data set that the `datasets` library loads."""
+class Dataset(Section):
+    """A data set that the `datasets` library loads."""
 
     kind: Literal["dataset"]
     name: DataSetName
@@ -57,6 +57,11 @@ class DatasetRows(Section):
     """Configuration of the data set, where it has several."""
     revision: str | None = None
     """Branch, tag or commit on the hub; a commit keeps the rows from changing."""
+
+
+class DatasetRows(Dataset):
+    """Rows of a data set that the `datasets` library loads."""
+
     split: str = "train"
     """Which of its splits; slices such as `train[:90%]` are understood."""
     fields: Fields = {}

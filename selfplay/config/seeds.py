@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from selfplay.config.places import DataSetName
-from selfplay.config.rows import DatasetRows, Fields, FileRows, Rows
+from selfplay.config.rows import Dataset, DatasetRows, Fields, FileRows, Rows
 from selfplay.config.section import Section
 
 
@@ -88,16 +87,9 @@ def _of_split(value: Any) -> Any:
 SplitName = Annotated[DatasetSplit, BeforeValidator(_of_split, json_schema_input_type=str | DatasetSplit)]
 
 
-class DatasetSeeds(UserSeeds):
+class DatasetSeeds(Dataset, UserSeeds):
     """Problems from a data set that the `datasets` library loads."""
 
-    kind: Literal["dataset"]
-    name: DataSetName
-    """Hub name such as `openai/gsm8k`, or a folder, relative to the recipe."""
-    subset: str | None = None
-    """Configuration of the data set, where it has several."""
-    revision: str | None = None
-    """Branch, tag or commit on the hub; a commit keeps the problems from changing."""
     train: SplitName = DatasetSplit(split="train")
     """Split of the training problems, such as `train[:90%]`; or `{split: ..., fields: ...}`."""
     heldout: SplitName = DatasetSplit(split="test")

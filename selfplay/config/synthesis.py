@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import AnnotatorEngine
+from selfplay.config.labelling import Band
 from selfplay.config.places import ConceptsFile, RunFolder, SentenceModelName
 from selfplay.config.section import SamplingSettings, Section
 
@@ -52,7 +53,7 @@ class Coverage(Section):
         return self
 
 
-class Feedback(Section):
+class Feedback(Band):
     """Prompts that the policy finds learnable become observed pairs of one more round of EM, before new prompts."""
 
     low: Annotated[float, Field(ge=0, le=1)] = 0.2
@@ -63,12 +64,6 @@ class Feedback(Section):
     """Most prompts of a domain that are fed back after a round; the em section says how p and q learn from them."""
     choice: Literal["learnable", "any"] = "learnable"
     """`any` takes as many prompts whatever their pass rate: the control."""
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Feedback:
-        if self.low > self.high:
-            raise ValueError(f"low, {self.low:g}, is above high, {self.high:g}")
-        return self
 
 
 class Synthesis(Section):

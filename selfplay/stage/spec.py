@@ -73,10 +73,6 @@ class StageWork:
         """Whether there is such an input."""
         return stage_name(kind, number) in self.inputs
 
-    def result_of(self, stage: Stage, kind: type[Any]) -> Any:
-        """The typed result of an input."""
-        return stage.result(kind)
-
 
 def all_sections(spec: StageSpec, specs: Mapping[str, StageSpec]) -> set[str]:
     """The settings on which a stage depends: its own, and those of its inputs, and theirs."""

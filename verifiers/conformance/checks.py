@@ -85,7 +85,7 @@ def agreement_check(
     """Compares verdicts with labels; `allowed` are the rates of false passes, false fails and unchecked ones."""
     if agreement is None:
         return skipped("agreement", "no labelled cases were given")
-    unlike, broken = [], []
+    unlike, broken, unexpected = [], [], False
     for place, case in enumerate(cases):
         result = results[place]
         fault = _fault(result) or _other_than_stated(case, result)
@@ -94,9 +94,9 @@ def agreement_check(
         elif {"right": True, "wrong": False, "not_checked": None}[case.label] is not result.passed:
             reason = f": {result.reason}" if result.reason else ""
             unlike.append(Failure(case.name, f"labelled {case.label}, and it is {result.told}{reason}"[:300]))
+            unexpected = unexpected or case.label == "not_checked"
     rates = [share.rate for share in (agreement.false_passes, agreement.false_fails, agreement.not_checked)]
     over = any(rate > most + _TOLERANCE for rate, most in zip(rates, allowed, strict=True))
-    unexpected = [f for f, c in ((f, c) for f in unlike for c in cases if c.name == f.item) if c.label == "not_checked"]
     if over or broken or unexpected:
         return check_of("agreement", len(cases), broken + unlike)
     within = f"{len(unlike)} of {len(cases)} differ, as many as were allowed" if unlike else ""

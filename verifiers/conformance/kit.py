@@ -60,11 +60,13 @@ def examine(
         except Trouble as trouble:
             raise UnknownVerifier(f"verifier {name!r} can't be made: {trouble}") from trouble
         judges = opened["judges"]
-        first = _first(trial)
+        # The verdicts that all others are compared with.
+        first = trial.alone(range(len(trial.items)), _SEEDS[0])
         agreement = checks.agreement_of(cases, first) if cases else None
+        allowed = (chosen.max_false_passes, chosen.max_false_fails, chosen.max_not_checked)
         made = [
             *checks.hostile_checks(trial.items, first, judges),
-            checks.agreement_check(cases, first, agreement, _allowed(chosen)),
+            checks.agreement_check(cases, first, agreement, allowed),
             checks.time_check(trial, first),
             *_repeated(trial, first),
         ]
@@ -92,11 +94,6 @@ def _where(name: str) -> tuple[str, str]:
     return offer.source, offer.path if offer.source == "registered" else name
 
 
-def _first(trial: Trial) -> checks.Results:
-    """The verdicts that all others are compared with."""
-    return trial.alone(range(len(trial.items)), _SEEDS[0])
-
-
 def _repeated(trial: Trial, first: checks.Results) -> list[Check]:
     """The checks that ask again; each goes on with the process that the one before left."""
     if not checks.settled(first):
@@ -112,10 +109,6 @@ def _repeated(trial: Trial, first: checks.Results) -> list[Check]:
     ]
     trials = sum(check.trials for check in made)
     return [*made, checks.steadiness_check(notes, trials)]
-
-
-def _allowed(settings: Settings) -> tuple[float, float, float]:
-    return settings.max_false_passes, settings.max_false_fails, settings.max_not_checked
 
 
 def agreement_text(agreement: Agreement) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +62,14 @@ class Trial:
     printed: int = 0
     printed_head: str = ""
     _subject: Subject | None = None
-    _file: Path | None = field(default=None)
 
     def open(self, hash_seed: int) -> dict[str, Any]:
         """Starts a fresh process with a fresh instance; raises Trouble when the verifier can't be made."""
-        if self._file is None:
-            self._file = self.folder / "items.json"
-            write_items(self.items, self._file)
+        file = self.folder / "items.json"
+        if not file.exists():
+            write_items(self.items, file)
         self.end()
-        self._subject = Subject(
-            self.name, self.params, self._file, memory_mb=self.limits.memory_mb, hash_seed=hash_seed
-        )
+        self._subject = Subject(self.name, self.params, file, memory_mb=self.limits.memory_mb, hash_seed=hash_seed)
         opened: dict[str, Any] = self._subject.ask("open", _START_S)
         return opened
 
@@ -131,9 +127,6 @@ class Trial:
 
     def __exit__(self, *_: object) -> None:
         self.end()
-        if self._file is not None:
-            with contextlib.suppress(FileNotFoundError):
-                self._file.unlink()
 
 
 def result_of(row: Mapping[str, Any], seconds: float = 0.0) -> Result:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -26,10 +26,6 @@ class MachineFinding:
     detail: str
     remedy: str = ""
     """The means to mend it; of what is well, what one may still want."""
-
-    def to_json(self) -> dict[str, str]:
-        """Its parts by name."""
-        return asdict(self) | {"state": str(self.state)}
 
 
 def ok(subject: str, detail: str, remedy: str = "") -> MachineFinding:

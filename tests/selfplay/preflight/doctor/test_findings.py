@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ def test_the_page_and_its_exit_code(monkeypatch: pytest.MonkeyPatch, findings: l
     monkeypatch.setattr(examination, "examine_machine", lambda folder: findings)
     page, plain = CliRunner().invoke(app, ["doctor"]), CliRunner().invoke(app, ["doctor", "--json"])
     assert (page.exit_code, plain.exit_code) == (code, code)
-    assert json.loads(plain.stdout) == [finding.to_json() for finding in findings]
+    assert json.loads(plain.stdout) == [asdict(finding) for finding in findings]
     assert findings[0].detail in page.stdout
     assert findings[0].remedy in page.stdout
 
