@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks._gold_values import value_of
 from benchmarks._labelled_mutants import spoken
-from benchmarks._math_mutants import BOXED, SAID, is_factorial_times, mutants, value_of
+from benchmarks._math_mutants import BOXED, SAID, is_factorial_times, mutants
 from benchmarks.math_false_passes import SHARED, SHIPPED, golds, made_mutants, passes
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Task

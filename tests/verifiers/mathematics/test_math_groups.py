@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
+from tests.verifiers.mathematics.math_groups import GROUPS
 from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.comparing.leaves import decimal_digits
 from verifiers.mathematics.comparing.symbolic import formulas_agree
 from verifiers.mathematics.reading.form import Form
 from verifiers.mathematics.reading.forms import form_of
-
-sys.path.insert(0, str(Path(__file__).parent))
-from math_groups import GROUPS
 
 read = cache(form_of)
 

@@ -12,16 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.verifiers.mathematics.math_groups import GROUPS
+from tests.verifiers.mathematics.test_hostile_math import HOSTILE
 from verifiers.mathematics import MathVerifier, MathVerifyVerifier
 from verifiers.mathematics.comparing import second_reading, symbolic
 from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.comparing.second_reading import MOST_CHARS, readings_agree
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.model import Task, Verdict
-
-sys.path.insert(0, str(Path(__file__).parent))
-from math_groups import GROUPS
-from test_hostile_math import HOSTILE
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 6.0
