@@ -68,6 +68,8 @@ class ComputeSettings(Section):
     """Whether the run directory, and all that is written meanwhile, is for this user alone (umask 077)."""
 
 
+NOT_FOR_DOMAINS = ("round", "score", "rollouts", "suite")
+"""Names of figures that stand beside those of domains, in the rows of a selection and in the metrics of evaluations."""
 ASSERTS = "selfplay.suites.asserts:AssertsVerifier"
 """The verifier of suites whose tests are statements behind a program."""
 
@@ -321,6 +323,11 @@ class Recipe(Section):
         if unknown:
             raise ValueError(f"synthesis.concepts names {unknown}, but the domains are {sorted(self.domains)}")
         for name, domain in self.domains.items():
+            if name in NOT_FOR_DOMAINS:
+                raise ValueError(
+                    f"domains.{name}: figures of a run are called {name}, which would hide the domain's; give it "
+                    "another name"
+                )
             if self.em.decides and not domain.seeds.dev:
                 raise ValueError(
                     f"em.stop and em.guards look at development problems, but domains.{name}.seeds.dev has none"

@@ -47,7 +47,7 @@ class Against:
 
     name: str
     differences: Mapping[str, Difference]
-    """By suite; over all of them last, where there are several."""
+    """By suite; over all that both have last, each problem once, where there are several."""
     won: int
     lost: int
     flips: Sequence[Flip]
@@ -63,7 +63,7 @@ class ModelComparison:
     models: Sequence[Compared]
     suites: Sequence[str]
     figures: Mapping[tuple[str, str], Estimate]
-    """By model and suite, over all suites included."""
+    """By model and suite; over all of them, too, those that every model has, each problem once."""
     against: Sequence[Against]
 
 
@@ -88,17 +88,30 @@ def compare(models: Sequence[Compared], flips: int, seed: int = 0) -> ModelCompa
             "suites"
         )
     suites = list(dict.fromkeys(suite for one in models for suite in one.values))
-    figures = {(one.name, suite): found for one in models for suite, found in _estimates(one, seed).items()}
+    pooled = _counted_once(first, [suite for suite in first.values if all(suite in one.values for one in models)])
+    figures = {(one.name, suite): found for one in models for suite, found in _estimates(one, pooled, seed).items()}
     return ModelComparison(models, suites, figures, [_against(first, one, flips, seed) for one in others])
 
 
-def _estimates(model: Compared, seed: int) -> dict[str, Estimate]:
+def _counted_once(model: Compared, suites: Sequence[str]) -> list[str]:
+    """Those of some suites that share no problem with an earlier one: a run has several figures of each problem, which
+    are not as good as as many problems."""
+    known: set[str] = set()
+    found = []
+    for suite in suites:
+        if known.isdisjoint(model.values[suite]):
+            known |= model.values[suite].keys()
+            found.append(suite)
+    return found
+
+
+def _estimates(model: Compared, pooled: Sequence[str], seed: int) -> dict[str, Estimate]:
     found = {
         suite: estimate(list(values.values()), RESAMPLES, derive(seed, "compare", suite))
         for suite, values in model.values.items()
     }
-    if len(found) > 1:
-        strata = [list(values.values()) for values in model.values.values()]
+    if len(pooled) > 1:
+        strata = [list(model.values[suite].values()) for suite in pooled]
         found[ALL] = stratified_estimate(strata, RESAMPLES, derive(seed, "compare", ALL))
     return found
 
@@ -109,9 +122,12 @@ def _against(first: Compared, second: Compared, flips: int, seed: int) -> Agains
         suite: difference({suite: first.values[suite]}, {suite: second.values[suite]}, RESAMPLES, derive(seed, suite))
         for suite in shared
     }
-    if len(shared) > 1:
-        found[ALL] = difference(first.values, second.values, RESAMPLES, derive(seed, ALL))
-    won, lost = _flipped(first, second, shared, 1), _flipped(first, second, shared, -1)
+    pooled = _counted_once(first, shared)
+    if len(pooled) > 1:
+        found[ALL] = difference(
+            {suite: first.values[suite] for suite in pooled}, second.values, RESAMPLES, derive(seed, ALL)
+        )
+    won, lost = _flipped(first, second, pooled, 1), _flipped(first, second, pooled, -1)
     return Against(
         second.name,
         found,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,9 +54,10 @@ class SetComparison:
 
     figures: list[SetFigures]
     apart: Floats
-    """1 - cosine of the sets' mean vectors, [sets, sets]."""
+    """1 - cosine of the sets' mean vectors over all of their texts, [sets, sets]."""
     overlap: Floats
-    """Share of the texts of each set that have one nearly the same in another, [set, other]; 1 with itself."""
+    """Share of the texts sampled of each set that have one nearly the same anywhere in another, [set, other]; 1 with
+    itself."""
 
 
 def compared_sets(sets: Sequence[Sequence[str]], seed: int = 0, embed: Embed | None = None) -> SetComparison:
@@ -66,11 +68,11 @@ def compared_sets(sets: Sequence[Sequence[str]], seed: int = 0, embed: Embed | N
         seed: of the samples.
         embed: what makes vectors of length 1; None takes TF-IDF over all texts.
     """
-    samples = [_sample(texts, seed) for texts in sets]
-    vectors = (embed or tf_idf)([text for texts in samples for text in texts])
-    bounds = itertools.pairwise(itertools.accumulate(map(len, samples), initial=0))
+    vectors = (embed or tf_idf)([text for texts in sets for text in texts])
+    bounds = itertools.pairwise(itertools.accumulate(map(len, sets), initial=0))
     parts = [vectors[start:end] for start, end in bounds]
-    figures = [_figures(texts, part) for texts, part in zip(sets, parts, strict=True)]
+    samples = [part[_places(part.shape[0], seed)] for part in parts]
+    figures = [_figures(texts, sample) for texts, sample in zip(sets, samples, strict=True)]
     means = np.array([np.asarray(part.mean(axis=0)).ravel() for part in parts])
     lengths = np.linalg.norm(means, axis=1)
     lengths[lengths == 0] = 1.0
@@ -78,8 +80,15 @@ def compared_sets(sets: Sequence[Sequence[str]], seed: int = 0, embed: Embed | N
     np.fill_diagonal(apart, 0.0)
     overlap = np.eye(len(parts))
     for one, other in itertools.permutations(range(len(parts)), 2):
-        overlap[one, other] = (cosines(parts[one], parts[other]).max(axis=1) >= ALIKE).mean()
+        overlap[one, other] = (_largest_cosines(samples[one], parts[other]) >= ALIKE).mean()
     return SetComparison(figures, np.clip(apart, 0.0, None), overlap)
+
+
+def _largest_cosines(texts: Any, others: Any) -> Floats:
+    """The cosine of each text with what is nearest to it among many others, of which some are compared at a time."""
+    starts = range(0, others.shape[0], SAMPLE)
+    found = [cosines(texts, others[start : start + SAMPLE]).max(axis=1) for start in starts]
+    return np.asarray(np.max(found, axis=0), dtype=np.float64)
 
 
 def cosines(first: Any, second: Any) -> Floats:
@@ -127,8 +136,9 @@ def _figures(texts: Sequence[str], vectors: Any) -> SetFigures:
     )
 
 
-def _sample(texts: Sequence[str], seed: int) -> list[str]:
-    return list(texts) if len(texts) <= SAMPLE else random.Random(seed).sample(list(texts), SAMPLE)
+def _places(count: int, seed: int) -> list[int]:
+    """The places of the texts of a set that are sampled."""
+    return list(range(count)) if count <= SAMPLE else random.Random(seed).sample(range(count), SAMPLE)
 
 
 def tf_idf(texts: Sequence[str]) -> Any:
@@ -139,7 +149,8 @@ def tf_idf(texts: Sequence[str]) -> Any:
     counts = [Counter(plain_words(text)) for text in texts]
     places = {word: place for place, word in enumerate(sorted({word for one in counts for word in one}))}
     holding = Counter(word for one in counts for word in one)
-    data, rows, columns = [], [], []
+    # Arrays of machine numbers, since large sets have millions of weights.
+    data, rows, columns = array("d"), array("q"), array("q")
     for row, one in enumerate(counts):
         weights = {
             word: (1 + math.log(count)) * (math.log((1 + len(texts)) / (1 + holding[word])) + 1)

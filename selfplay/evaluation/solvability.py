@@ -46,7 +46,7 @@ class SolvedProblem:
     """Mean length of the reference's completions, thinking included."""
     contradicted: bool | None
     """Whether the label says otherwise than the reference: another answer, or tests that no program of its passes;
-    None where there is no label."""
+    None where there is no label, or its answer could not be checked."""
     score: int | None = None
     """Least score of the judge; None where none was asked, or its answer cannot be read."""
 
@@ -118,15 +118,16 @@ def _solved(suite: str, weak: MeasuredProblem, strong: MeasuredProblem, reader: 
     if not votes:
         return replace(found, agreement=0.0)
     common = min(votes, key=lambda one: (-votes[one], one))
-    place = strong.classes.index(common)
-    reference = str(strong.answers[place])
+    reference = str(strong.answers[strong.classes.index(common)])
     same = {answer: reader.equal(answer, reference) for answer in set(weak.answers) if answer is not None}
-    labelled = any(one is not None for one in strong.passed)
+    # Equal answers have one verdict; some may not have been checked.
+    verdicts = zip(strong.classes, strong.passed, strict=True)
+    known = [passed for one, passed in verdicts if one == common and passed is not None]
     return replace(
         found,
         weak=sum(answer is not None and same[answer] for answer in weak.answers) / len(weak.answers),
         agreement=votes[common] / len(strong.classes),
-        contradicted=strong.passed[place] is False if labelled else None,
+        contradicted=not any(known) if known else None,
     )
 
 

@@ -5,7 +5,8 @@ openrlhf        prompt and label, both texts
 openrlhf_pairs  prompt, chosen and rejected, all texts
 
 A label is a text there. Tests of programs become the JSON that verl's own code rewards read: `inputs` and `outputs`,
-and for functions `fn_name`, with one JSON value a line for each argument.
+and for functions `fn_name`, with one JSON value a line for each argument. How outputs are compared, such as by a
+checker where many are right, stands beside these, for a reward function that knows it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from selfplay.run.tables import schema_of
 from verifiers.model import Task
 
 _TEXT = pa.string()
+_PLAIN = Task()
+HOW_JUDGED = ("language", "time_limit_s", "memory_mb", "float_tolerance", "tolerance_kind", "comparison", "checker")
+"""Fields of a task that say how its programs are run and judged; those that are as everywhere are not written."""
 LABEL = [field for field in schema_of(LabelledTask).field("task").type if field.name != "problem"]
 """Columns of a whole label: the answer, the tests, and how programs are run and compared."""
 LABELS = [field.name for field in LABEL]
@@ -89,4 +93,5 @@ def ground_truth(task: Task) -> str:
         told = {"fn_name": task.entry_point}
         told["inputs"] = ["\n".join(json.dumps(value) for value in test.args or ()) for test in task.tests]
         told["outputs"] = [json.dumps(test.expected) for test in task.tests]
-    return json.dumps(told, ensure_ascii=False)
+    judged = {name: getattr(task, name) for name in HOW_JUDGED if getattr(task, name) != getattr(_PLAIN, name)}
+    return json.dumps(told | judged, ensure_ascii=False)

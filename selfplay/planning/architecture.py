@@ -136,7 +136,7 @@ def of_config(config: Mapping[str, Any], name: str) -> Architecture:
         UnknownArchitecture: a family without a formula here, or sizes that are missing or no numbers.
     """
     family = config.get("model_type")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         known = ", ".join(sorted(FAMILIES))
         raise UnknownArchitecture(
             f"{name}: its config.json has the model_type {str(family)[:40]!r}, and memory is planned only for {known}; "

@@ -103,9 +103,14 @@ def here(device: str, workers: int, gpus_each: int, folder: Path) -> Machine:
 
     properties = torch.cuda.get_device_properties(0)
     total = int(properties.total_memory)
-    by_name = [card for card in CARDS if card.name.lower() in properties.name.lower()]
-    near = min(CARDS, key=lambda card: abs(card.gib * GIB - total))
-    return Machine(by_name[0] if by_name else near, workers * gpus_each, total, host, disk)
+    return Machine(card_of(properties.name, total), workers * gpus_each, total, host, disk)
+
+
+def card_of(name: str, device_bytes: int) -> Card:
+    """The card that a driver calls so, such as `NVIDIA A100-SXM4-40GB`; of an unknown name the nearest in memory."""
+    words = frozenset(name.lower().replace("-", " ").split())
+    alike = [card for card in CARDS if words.issuperset(card.name.lower().partition("-")[0].split())]
+    return min(alike or CARDS, key=lambda card: abs(card.gib * GIB - device_bytes))
 
 
 def host_bytes() -> int:

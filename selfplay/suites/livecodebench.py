@@ -23,12 +23,12 @@ def contest_task(where: str, row: Mapping[str, Any]) -> Task:
     """
     problem, starter = _text(where, row, "question_content"), _text(where, row, "starter_code")
     tests = [*_tests(where, row, "public_test_cases"), *_tests(where, row, "private_test_cases")]
-    kinds = {test.get("testtype") for test in tests}
+    kinds = {str(test.get("testtype")) for test in tests}
     if kinds == {"stdin"}:
         made = tuple(Test(_text(where, test, "input"), _text(where, test, "output")) for test in tests)
         return Task(problem, tests=made, time_limit_s=TIME_LIMIT_S, memory_mb=MEMORY_MB)
     if kinds != {"functional"}:
-        raise SuiteError(f"{where}: has tests of the kinds {sorted(map(str, kinds))}; known are stdin or functional")
+        raise SuiteError(f"{where}: has tests of the kinds {sorted(kinds)}; known are stdin or functional")
     return Task(
         f"{problem}\n\nStarter code:\n```python\n{starter}\n```",
         tests=tuple(_call(where, test) for test in tests),

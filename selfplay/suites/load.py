@@ -154,7 +154,7 @@ def _files(suite: NamedSuite, data: Path) -> list[Path]:
     """The files of a named suite below a folder: by its name or an alias, or all in a folder of that name."""
     if not data.is_dir():
         raise SuiteError(f"--data {data}: is no folder; give the one with the files that were downloaded")
-    names = (suite.name.partition("-v")[0] if suite.form == WINDOWED else suite.name, suite.name, *suite.aliases)
+    names = (WINDOWED if suite.form == WINDOWED else suite.name, suite.name, *suite.aliases)
     for folder in (data, *sorted(one for one in data.iterdir() if one.is_dir())):
         for name in names:
             found = [folder / f"{name}{ending}" for ending in ROW_FILES if (folder / f"{name}{ending}").is_file()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def column_text(where: str, row: Mapping[str, Any], *names: str) -> str:
         value = row.get(name)
         if isinstance(value, str) and value.strip():
             return value
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return str(value)
     named = " or ".join(f"`{name}`" for name in dict.fromkeys(names))
     raise SuiteError(f"{where}: has no text in {named}; it has {', '.join(sorted(map(str, row)))[:200]}")

@@ -100,8 +100,11 @@ def _rollouts(file: Path, stage: str, found: StageFigures) -> None:
     rates = [sum(group) / len(group) for group in known if group]
     if rates:
         found.histograms["pass_rate"] = histogram(rates)
-        alike = sum(len(values) < 2 for values in rewards.values())
-        found.metrics["rollouts/zero_variance_share"] = alike / len(rewards)
+        # One alone, such as a greedy completion, varies from nothing.
+        several = [values for group, values in rewards.items() if len(outcomes[group]) > 1]
+        found.metrics["rollouts/zero_variance_share"] = sum(len(values) < 2 for values in several) / max(
+            len(several), 1
+        )
     found.tables[f"rollouts_{stage}"] = closing_rollouts(file)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from decimal import Decimal
 from typing import Any
 
 from sandbox.languages import LANGUAGES
@@ -109,8 +111,10 @@ class _TaskRow:
 
     def _answer(self) -> str | None:
         value = self._row.get("answer")
-        if isinstance(value, bool | list | dict):
+        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal | None):
             raise self._fault("answer", f"must be text or a number, not {type(value).__name__}")
+        if isinstance(value, float | Decimal) and not math.isfinite(value):
+            raise self._fault("answer", f"is {value}, which no completion gives; leave it empty where there is none")
         return None if value is None else str(value)
 
     def _positive(self, field: str, default: Any) -> Any:

@@ -69,6 +69,8 @@ def answer(run: Path, token: str, node: str) -> str:
         if not _within(_SLOW_S, lambda: _holds(folder / "driver", token)):
             return "it does not see the driver's file"
         write_text(folder / f"node-{node}", token)
+    except UnlikeNode as error:
+        return f"it cannot read the driver's file ({error})"
     except OSError as error:
         return f"it cannot write there ({error.strerror or error})"
     return ""

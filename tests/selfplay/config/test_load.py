@@ -165,6 +165,13 @@ def test_a_domain_set_to_null_is_left_out(recipe_path: Path) -> None:
     assert "domains" in refused(recipe_path, "domains.math=null", "domains.other=null")
 
 
+@pytest.mark.parametrize("name", ["score", "rollouts"])
+def test_a_domain_is_not_called_as_other_figures_are(recipe_path: Path, name: str) -> None:
+    """The accuracy of a domain `score` stood in place of the mean over domains, by which the best round is chosen."""
+    with pytest.raises(RecipeError, match=f"domains.{name}: figures of a run are called {name}"):
+        load_recipe(recipe_path, [f"domains.{name}={{seeds: {{kind: quickstart, grammar: math}}}}"])
+
+
 def test_a_circle_of_extends_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")

@@ -14,6 +14,7 @@ from selfplay.cli.app import app
 from selfplay.config.errors import UserError
 from selfplay.config.measurement import Measurement
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
+from selfplay.evaluation.measuring import MeasuredProblem
 from selfplay.evaluation.solvability import (
     NothingMeasured,
     SolvedProblem,
@@ -25,6 +26,7 @@ from selfplay.evaluation.solvability import (
 )
 from selfplay.evaluation.well_posed import judge_at, with_scores
 from selfplay.run.files import RunError
+from selfplay.run.tables import write_table
 from tests.selfplay.engines.openai_server import OpenAIServer
 from tests.selfplay.evaluation.folders import measured, suite_of
 from verifiers.rules.text import ExactVerifier
@@ -73,6 +75,21 @@ def test_each_problem_has_both_sides(pair: list[Path]) -> None:
     # A label that the reference does not reach; where there is none, nothing contradicts.
     assert [one.contradicted for one in found] == [False, None, True, None]
     assert [bool(doubts(one, 3)) for one in found] == [False, True, True, True]
+
+
+def test_an_answer_that_could_not_be_checked_contradicts_nothing_and_confirms_nothing(tmp_path: Path) -> None:
+    """Its problem was counted among those whose label agrees with the reference."""
+    suite = suite_of("sums", ["0"])
+    row = dataclasses.replace(
+        measured(suite, 0, [False] * 3, "x"), answers=("5", "5", "1"), classes=(1, 1, 2), passed=(None, None, False)
+    )
+    found = []
+    for place, passed in enumerate([(None, None, False), (None, False, False), (None, True, False)]):
+        other = dataclasses.replace(row, id=str(place), passed=passed)
+        table = tmp_path / f"{place}.parquet"
+        write_table(table, MeasuredProblem, [other])
+        found += solved_problems({"sums": table}, {"sums": table}, {"sums": ExactVerifier()})
+    assert [one.contradicted for one in found] == [None, True, False]
 
 
 def test_the_table_has_a_row_a_band_and_counts_what_is_doubtful(pair: list[Path]) -> None:

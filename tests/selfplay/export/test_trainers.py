@@ -14,6 +14,7 @@ from selfplay.engines.base import ModelRef
 from selfplay.export.export import export_prompts
 from selfplay.export.layouts import DEFAULT_LAYOUTS, RowSource
 from selfplay.export.rollout_pairs import round_pairs
+from selfplay.export.trainers import ground_truth
 from selfplay.run.directory import read_recipe
 from selfplay.run.files import RunError, write_json
 from selfplay.run.plan import FILE, Kind, Plan, PlannedStage, write_plan
@@ -186,3 +187,12 @@ def test_a_control_says_that_it_has_no_pairs(run: Path, tmp_path: Path) -> None:
     assert list(RowSource(run, read_recipe(run), chat=False).rows("openrlhf_pairs")) == []
     with pytest.raises(RunError, match=r"training\.rewards is shuffled"):
         export_prompts(run, str(tmp_path / "none"), ["pairs"], demanded=True)
+
+
+def test_a_label_says_how_outputs_are_judged() -> None:
+    """It held inputs and outputs alone, so that nobody could tell that other outputs are right, too."""
+    tests = (Test("1", "2"),)
+    assert json.loads(ground_truth(Task("p", tests=tests))) == {"inputs": ["1"], "outputs": ["2"]}
+    told = json.loads(ground_truth(Task("p", tests=tests, checker="print(1)", language="cpp", float_tolerance=0.1)))
+    assert (told["checker"], told["language"], told["float_tolerance"]) == ("print(1)", "cpp", 0.1)
+    assert told["outputs"] == ["2"]

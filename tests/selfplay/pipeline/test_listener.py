@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import pytest
 from selfplay.config.recipe import Recipe
 from selfplay.pipeline.listener import AlarmStop, RunListener
 from selfplay.run.directory import RunDirectory
+from selfplay.run.plan import Kind
 from selfplay.run.records import LabelledTask, Rollout
 from selfplay.run.results import LabellingResult, SelfplayResult
+from selfplay.run.tables import write_table
 from selfplay.tracking.tracker import Tracker
 from selfplay.watching.rollout_tables import COLUMNS, gold_of, newest_rollouts
+from selfplay.watching.stage_figures import stage_figures
 from selfplay.watching.terminal import Progress
 from tests.selfplay.plans import plan_of, put_plan
 from tests.selfplay.tracking.reading import read_alarms, read_lines, read_metrics
@@ -98,6 +102,15 @@ def test_rollouts_are_told_by_task_and_by_reason(tmp_path: Path) -> None:
     assert [row["verdict"] for row in kept] == ["passed", "failed", "failed", "not checked"]
     [alarm] = read_alarms(tmp_path)
     assert (alarm.stage, alarm.name) == ("selfplay_1", "verifier_errors")
+
+
+def test_a_rollout_alone_is_no_group_without_variance(tmp_path: Path) -> None:
+    """Each greedy completion of an evaluation was one: 53% of its groups, where of those sampled 29% were alike."""
+    put_plan(tmp_path)
+    folder = tmp_path / "stages" / "evaluation_1"
+    rows = [rollout("a", True, "correct"), rollout("a", False, "wrong"), rollout("b", False, "wrong")]
+    write_table(folder / "rollouts.parquet", Rollout, [*rows, replace(rows[0], mode="greedy")])
+    assert stage_figures(folder, Kind.EVALUATION).metrics["rollouts/zero_variance_share"] == 0.0
 
 
 def table_of(run: Path, name: str) -> list[dict[str, Any]]:

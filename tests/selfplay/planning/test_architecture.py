@@ -111,6 +111,7 @@ def test_a_scratch_model_is_the_one_that_is_made() -> None:
     ("config", "said"),
     [
         ({"model_type": "mamba"}, "model_type 'mamba'"),
+        ({"model_type": ["qwen3"]}, r"model_type .*qwen3"),
         (SMALL | {"model_type": "qwen3", "hidden_size": -1}, "no usable hidden_size"),
         (SMALL | {"model_type": "qwen3", "num_hidden_layers": "3"}, "no usable num_hidden_layers"),
         (SMALL | {"model_type": "qwen3", "vocab_size": 2**60}, "no usable vocab_size"),

@@ -14,7 +14,7 @@ from selfplay.cli.app import app
 from selfplay.config.load import load_recipe, recipe_of
 from selfplay.config.recipe import Recipe
 from selfplay.planning.counts import PUBLISHED
-from selfplay.planning.machine import GIB, UnknownMachine, named, of_nodes
+from selfplay.planning.machine import GIB, UnknownMachine, card_of, named, of_nodes
 from selfplay.planning.need import Need
 from selfplay.planning.plan import DoesNotFit, Outlook, outlook
 from selfplay.planning.rates import Rates, UnusableRates, read_rates
@@ -176,6 +176,22 @@ def test_a_machine_is_named_by_memory_or_card() -> None:
     assert (two.devices, two.nodes, two.device_bytes) == (16, 2, named("8x80").device_bytes)
     with pytest.raises(UnknownMachine, match="is no number of nodes"):
         of_nodes("0x8x80")
+
+
+@pytest.mark.parametrize(
+    ("driver", "gib", "card"),
+    [
+        ("NVIDIA A100-SXM4-80GB", 79, "A100"),
+        ("NVIDIA A100-SXM4-40GB", 40, "A100-40"),
+        ("NVIDIA A10", 23, "A10"),
+        ("NVIDIA GeForce RTX 4090", 24, "RTX 4090"),
+        ("NVIDIA H100 80GB HBM3", 79, "H100"),
+        ("Somebody's 9000", 178, "B200"),
+    ],
+)
+def test_a_card_is_known_by_what_its_driver_calls_it(driver: str, gib: int, card: str) -> None:
+    """An A100 was taken for the A10 whose name begins so: two and a half times the hours, and none of its rates."""
+    assert card_of(driver, gib * GIB).name == card
 
 
 def test_a_machine_without_gpus_refuses_what_it_cannot_have_meant(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ class FakeRun:
                         gains.append({**row, "value": gain, "low": gain - 0.021, "high": gain + 0.02})
         em = [
             {
-                "round": round_,
+                "round": float(round_),
                 "joint_nll": 41.0 - 2.2 * round_,
                 "bound": 39.0 - 2.0 * round_,
                 "nll_given_rationale": 15.0 - 1.1 * round_,

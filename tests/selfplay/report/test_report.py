@@ -108,6 +108,8 @@ def test_a_finished_run_has_everything(fake_run: MAKE) -> None:
         *("training.algorithm", "2.13.0", "41.000", "1 min 02 s"),
     ):
         assert words in page.words, words
+    # A summary has the rounds of EM as floats.
+    assert '<tr><td>0</td><td class="number">41.000' in content
     charts = json.loads(page.scripts[0])
     assert set(charts) == {
         *("accuracy-0", "accuracy-1", "reward", "agreement", "difficulty"),

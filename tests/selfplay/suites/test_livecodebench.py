@@ -71,6 +71,11 @@ def test_a_window_takes_the_contests_of_its_days(tmp_path: Path) -> None:
             load_suite(f"livecodebench-{name}", data)
 
 
+def test_one_file_serves_every_window(tmp_path: Path) -> None:
+    (tmp_path / "livecodebench.jsonl").write_text(json.dumps(row(1, "2024-09-01")) + "\n")
+    assert len(load_suite("livecodebench:2024-08-01..2025-02-01", tmp_path).problems) == 1
+
+
 def test_problems_that_a_later_release_brought_are_not_those_of_v5(tmp_path: Path) -> None:
     data = folder(tmp_path, [row(0, "2025-01-04"), row(1, "2025-01-04")])
     (data / "code_generation_lite" / "test6.jsonl").write_text(json.dumps(row(2, "2025-01-20")) + "\n")
@@ -116,6 +121,7 @@ def test_a_starter_needs_no_imports(tmp_path: Path) -> None:
         ({"private_test_cases": base64.b64encode(zlib.compress(pickle.dumps([1]))).decode()}, "is a pickle"),
         ({"private_test_cases": "AAAA"}, "`private_test_cases` is not base64 of zlib"),
         ({"public_test_cases": "[1]"}, "must hold a JSON list of tests"),
+        ({"public_test_cases": '[{"testtype": ["stdin"]}]'}, r"of the kinds \[\"\['stdin'\]\""),
         ({"public_test_cases": "[{"}, "`public_test_cases` is not JSON"),
         ({"contest_date": "yesterday"}, "`contest_date` must be a date"),
         ({"question_content": None}, "`question_content` must be a text"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,8 @@ def test_programs_of_ones_own(tmp_path: Path) -> None:
         ([{"question": "x", "answer": "1"}], {}, "has no text in `problem`; map it with --fields problem=COLUMN"),
         ([{"id": 1, "problem": "x", "answer": "1"}] * 2, {}, "line 2: bears the id '1'"),
         ([[1]], {}, "is not a JSON object"),
+        # As pandas writes an empty cell: it became the label "nan", which nothing passes.
+        ([{"problem": "x", "answer": float("nan")}], {}, "`answer` is nan, which no completion gives"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, rows: list[Any], fields: Any, says: str) -> None:
@@ -164,6 +168,20 @@ def test_a_file_that_was_cut_off_is_named(tmp_path: Path, ending: str) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(SuiteError, match=str(path)):
         load_suite(own(path), None)
+
+
+@pytest.mark.parametrize(("answer", "says"), [(b"7", "not bytes"), (date(2024, 1, 2), "not date")])
+def test_cells_that_are_no_answer_are_named(tmp_path: Path, answer: Any, says: str) -> None:
+    """They became the labels "b'7'" and "2024-01-02"."""
+    pq.write_table(pa.Table.from_pylist([{"problem": "x", "answer": answer}]), tmp_path / "rows.parquet")
+    with pytest.raises(SuiteError, match=f"`answer` must be text or a number, {says}"):
+        load_suite(own(tmp_path / "rows.parquet"), None)
+
+
+def test_a_number_that_is_none_is_no_published_answer(tmp_path: Path) -> None:
+    lines(tmp_path / "aime24.jsonl", [{"id": "a", "problem": "x", "answer": math.inf}])
+    with pytest.raises(SuiteError, match="has no text in `answer`"):
+        load_suite("aime24", tmp_path, incomplete=True)
 
 
 def test_unknown_names_get_the_nearest(tmp_path: Path) -> None:

@@ -51,6 +51,16 @@ def test_a_node_that_may_not_write_is_refused(tmp_path: Path, monkeypatch: pytes
     assert answer(tmp_path, "secret", "a") == "it cannot write there (Permission denied)"
 
 
+def test_a_node_that_cannot_read_the_drivers_file_says_so(tmp_path: Path) -> None:
+    """An exception on the node reached people as Ray's, with the node's traceback and without the remedy."""
+    lay_out(tmp_path, "secret")
+    (tmp_path / nodes.PROOFS / "secret" / "driver").write_bytes(b"\xff")
+    fault = answer(tmp_path, "secret", "a")
+    assert fault.startswith("it cannot read the driver's file (")
+    with pytest.raises(UnlikeNode, match="does not share this folder: it cannot read the driver's file"):
+        demand_alike(tmp_path, "secret", facts(fault=fault))
+
+
 def test_a_file_of_another_run_is_none(tmp_path: Path) -> None:
     lay_out(tmp_path, "old")
     assert answer(tmp_path, "new", "a") == "it does not see the driver's file"
