@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -57,7 +58,9 @@ def _result(asked: bytes) -> Any:
         function, arguments = unpacked(asked)
         return function(*arguments)
     except Exception as error:  # noqa: BLE001 - handed to the process that asked
-        traceback.print_exc()
+        # The log may lie on the disk that is full: the sentence must reach its owner all the same.
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         return JobFault(worker_sentence(error), error if isinstance(error, UserError) else None)
 
 

@@ -136,7 +136,7 @@ def test_a_run_whose_disk_fills_up_ends_with_one_sentence_and_goes_on_later(fini
         if code == 0:
             break
         assert code == 1, session.said
-        assert "the disk is full; make room and run the same command again" in session.said
+        assert "the disk is full; make room and run the same command again" in session.said, session.said
         assert "Traceback" not in session.said
         disk.empty()
         filled += 1

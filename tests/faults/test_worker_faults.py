@@ -30,6 +30,12 @@ def fail(job: Any) -> None:
     raise OSError(28, "No space left on device", "/somewhere/x")
 
 
+def fail_where_the_log_is_full(job: Any) -> None:
+    with open("/dev/full", "wb", buffering=0) as full:
+        os.dup2(full.fileno(), 2)
+    fail(job)
+
+
 def nothing(job: Any) -> int:
     return 1
 
@@ -47,6 +53,7 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
         (kill_me, "was killed by the system, most likely since memory ran out"),
         (take_all_memory, "ran out of memory"),
         (fail, "GiB left): the disk is full; make room"),
+        (fail_where_the_log_is_full, "GiB left): the disk is full; make room"),
     ],
 )
 def test_a_worker_that_fails_is_one_sentence_with_the_remedy(workers: Workers, job: Any, says: str) -> None:
