@@ -82,6 +82,8 @@ def evaluate(
     if not suites:
         raise UserError("--suite: is missing; name a suite such as math500, or give a file (docs/how-to/evaluate.md)")
     folder = out or Path("evaluations") / label_of(model)
+    # At once: what follows loads libraries for some seconds.
+    typer.echo(f"{model}: getting ready; figures will be in {folder}", err=True)
     with errors_told(folder), stopped_in_order(folder):
         from selfplay.cli.evaluate_view import figures_view
         from selfplay.pipeline.asked import asked_of

@@ -61,9 +61,12 @@ def check(recipe: RecipeFile, overrides: Overrides = None) -> None:
     loaded = load_recipe_file(recipe, overrides)
     from selfplay import pipeline
     from selfplay.cli.views import plan_view
+    from selfplay.watching.terminal import Progress
 
     show(plan_view(loaded))
-    for finding in pipeline.check(loaded):
+    with Progress() as progress:
+        findings = pipeline.check(loaded, tell=progress.prepare)
+    for finding in findings:
         typer.echo(f"ok  {finding.name}: {finding.detail}")
 
 
@@ -151,6 +154,8 @@ def launch_run(recipe: Recipe, folder: Path, reuse: Path | None, until: str | No
     Returns:
         The closing table; None where the run was to stop before its end.
     """
+    # At once: what follows loads libraries for some seconds.
+    typer.echo(f"{recipe.name}: getting ready; the run directory is {folder}", err=True)
     from selfplay.pipeline.launch import launch
 
     with errors_told(folder, of_run=True), stopped_in_order(folder):

@@ -17,6 +17,7 @@ AlarmName = Literal[
     "one_answer",
     "length_explosion",
     "entropy_collapse",
+    "groups_alike",
     "verifier_errors",
     "falling_agreement",
 ]
@@ -62,6 +63,8 @@ class Alarms(Section):
     """length_explosion: how many times longer completions became."""
     entropy_share: Share = 0.1
     """entropy_collapse: the share of its first entropy that is left to the policy."""
+    alike_share: Share = 0.8
+    """groups_alike: share of GRPO's groups whose completions all have one reward, over the last `window` steps."""
     error_rate: Share = 0.02
     """verifier_errors: share of completions on which no verdict was reached, which have no reward: by a verifier's own
     fault, or since a policy learned to write what can't be judged."""

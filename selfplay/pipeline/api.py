@@ -5,7 +5,7 @@ Importing it loads no heavy library; those come with the first call that needs t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,8 +97,15 @@ def load_recipe(recipe: RecipeLike, overrides: Overrides = ()) -> Recipe:
     return load.recipe_of(settings, wanted)
 
 
-def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
+def check(
+    recipe: RecipeLike, overrides: Overrides = (), tell: Callable[[str], None] | None = None
+) -> list[Finding]:
     """Checks everything about a recipe that can be found out before anything expensive; loads no weights.
+
+    Args:
+        recipe: see `RecipeLike`.
+        overrides: see `Overrides`.
+        tell: hears what is about to be checked, since that may take a minute.
 
     Returns:
         A finding for each thing that was tried, all of them good.
@@ -106,6 +113,8 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     Raises:
         UserError: what is wrong, in one sentence with its remedy.
     """
+    say = tell or _quiet
+    say("checking: verifiers judge known answers, files are read")
     from selfplay.pipeline.crew import check_cluster, gpu_count
     from selfplay.pipeline.own import check_hooks
     from selfplay.preflight import recipe as preflight
@@ -120,6 +129,7 @@ def check(recipe: RecipeLike, overrides: Overrides = ()) -> list[Finding]:
     # What needs no library of models comes first, since these take seconds to load.
     there = check_cluster(own.compute, own.engine.ranks)
     findings = there + check_hooks(own) + check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)
+    say("checking models and trainer arguments, for which torch and TRL are loaded; this can take a minute")
     check_engine(own.engine)
     findings = preflight.check_models(own) + findings
     # The number of GPUs may be another one than the recipe asks for, which `run` tells of.
@@ -179,6 +189,10 @@ def open_run(run_dir: str | Path) -> RunResult:
     folder = Path(run_dir)
     file = folder / "summary.json"
     return RunResult(folder, read_recipe(folder), read_as(file, Summary) if file.exists() else None)
+
+
+def _quiet(text: str) -> None:
+    """Nobody wants to know."""
 
 
 def _as_texts(overrides: Overrides) -> list[str]:

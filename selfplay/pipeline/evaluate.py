@@ -44,21 +44,23 @@ def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], setting
     Raises:
         UserError: what is wrong, or what stopped it; finished work is kept.
     """
-    check_sandbox(SuiteJudging({suite.name: suite.solving for suite in suites}, settings.sandbox))
+    judging = SuiteJudging({suite.name: suite.solving for suite in suites}, settings.sandbox)
+    check_sandbox(judging)
     with (
+        Progress() as progress,
         crew_of(settings.compute, settings.engine.ranks) as crew,
         EvaluationFolder.open(out) as folder,
         crew.workers(out) as workers,
     ):
+        workers.note = progress.note
+        progress.prepare("looking at the models, for which torch is loaded; this can take a minute")
         # First without models: to look at those, workers load their libraries.
         folder.claim(settings.deciding(), {}, suites, versions())
         models = find_models(given, options, NamedModels(out / "store"), lambda ref: _has_template(workers, ref))
         _check(models, settings, workers)
         known = {one.label: {"identity": one.identity, "round": one.round, "best": one.best} for one in models}
         folder.claim(settings.deciding(), known, suites, versions())
-        judging = SuiteJudging({suite.name: suite.solving for suite in suites}, settings.sandbox)
-        with Progress() as progress, crew.judge(judging, out) as judge:
-            workers.note = progress.note
+        with crew.judge(judging, out) as judge:
             _measure(folder, models, suites, settings, workers, judge, progress)
         return folder.write_figures(settings.bootstrap)
 

@@ -1,12 +1,12 @@
 """A run directory that is run again with other settings: what they leave as it is stays, evaluations are made again,
-and everything else is refused."""
+and everything else is refused; where nothing but the seeds was finished, the run begins anew, since nothing is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from selfplay.pipeline.masters import demand_all_inputs
-from selfplay.pipeline.outside import demand_same_models
+from selfplay.pipeline.outside import demand_same_models, outside
 from selfplay.pipeline.stages import is_finished
 from selfplay.run.directory import RunDirectory
 from selfplay.run.files import RunError, remove_folder
@@ -27,7 +27,15 @@ class Extension:
                 this code made the run, or weights are gone that a training would go on from.
         """
         self._run = run
-        if (run.path / "recipe.json").exists():
+        self.note = ""
+        """What a person should know of a run that begins anew, in one line."""
+        self.again: list[str] = []
+        """The finished stages that will be made again."""
+        known = (run.path / "recipe.json").exists()
+        if known and _finished(run) <= {Kind.SEEDS}:
+            self._begin_anew(table)
+            return
+        if known:
             read_plan(run.path)
             demand_all_inputs(run, table)
             if not is_finished(run, table):
@@ -35,13 +43,22 @@ class Extension:
         changed = run.changed_settings()
         stale = _stale(run, table) if changed else []
         self.again = [spec.name for spec in stale]
-        """The finished stages that will be made again."""
         kept = [spec.name for spec in stale if spec.kind not in MADE_AGAIN]
         if kept:
             raise RunError(
                 f"{run.path}: finished stages ({', '.join(kept)}) were made with other settings; undo these changes, "
                 f"or give another --run-dir, with --reuse {run.path} to take over what they leave as it is:\n  "
                 + "\n  ".join(changed)
+            )
+
+    def _begin_anew(self, table: Mapping[str, StageSpec]) -> None:
+        """Goes on with the recipe as it is now, since an earlier attempt finished nothing that took long."""
+        read = [spec for spec in table.values() if spec.kind is Kind.SEEDS and self._run.stage(spec.name).done]
+        self.again = [spec.name for spec in read if not _as_it_was(self._run, spec)]
+        done = "nothing but the seeds, which are read again" if self.again else "no stage"
+        if self.again or _differs(self._run):
+            self.note = (
+                f"{self._run.path}: an earlier attempt finished {done}; the run begins anew with the recipe as it is now"
             )
 
     def begin(self) -> None:
@@ -64,3 +81,21 @@ def _stale(run: RunDirectory, table: Mapping[str, StageSpec]) -> list[StageSpec]
         if keys[spec.name] != manifest.get("inputs"):
             stale.append(spec)
     return stale
+
+
+def _finished(run: RunDirectory) -> set[str]:
+    """The names of all stages that are done, also of those that the recipe no longer has."""
+    return {manifest.parent.name for manifest in run.path.glob("stages/*/manifest.json")}
+
+
+def _as_it_was(run: RunDirectory, spec: StageSpec) -> bool:
+    """Whether a stage without inputs would be made now as it was: of the same settings, files and code."""
+    return stage_key(spec, run.settings, outside(spec, run, {}).key, {}) == run.stage(spec.name).manifest.get("inputs")
+
+
+def _differs(run: RunDirectory) -> bool:
+    """Whether a run was begun with other settings, or by other code, whose recipe can't be read."""
+    try:
+        return bool(run.changed_settings())
+    except RunError:
+        return True

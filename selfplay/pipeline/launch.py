@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from selfplay.compute.workers import Workers
 from selfplay.config.annotation import LocalEngine
 from selfplay.config.recipe import Recipe
 from selfplay.export.model import push_best
-from selfplay.pipeline.crew import crew_of
+from selfplay.pipeline.crew import Crew, crew_of
 from selfplay.pipeline.extension import Extension
 from selfplay.pipeline.listener import RunListener
 from selfplay.pipeline.main_loop import run_pipeline
@@ -76,40 +75,28 @@ def launch(
     check_hooks(recipe)
     callers = Callers(load_callbacks(recipe.hooks), table)
     with (
+        Progress() as progress,
         crew_of(recipe.compute, recipe.engine.ranks) as crew,
         RunDirectory.open(run_path, recipe, reuse) as run,
         crew.workers(run.path) as workers,
     ):
+        workers.note = progress.note
         extension = Extension(run, table)
         clock = Clock(run_path / "clock.json", workers)
         if not is_finished(run, table) or extension.again:
             if uses_workers(recipe, table, until):
-                if crew.session is None:
-                    demand_room(recipe, crew.device, crew.count, run_path)
-                    ranks = ranks_of(recipe, crew.device, crew.count)
-                    workers.start(functools.partial(check_all_but_rewards, recipe, ranks))
-                else:
-                    each, path = crew.most_of_a_node, run_path.absolute()
-                    workers.start(functools.partial(check_on_node, recipe, crew.device, crew.count, each, path))
-            check_rewards(recipe, PREFLIGHT_PROBLEMS)
-            check_pool(recipe)
-            check_suites(recipe)
-            check_endpoints(teachers(recipe))
-            if recipe.synthesises and not run.stage(Kind.CURATION).done:
-                check_prompts(recipe)
-                check_endpoints(prompt_engines(recipe))
-            if recipe.synthesises and not run.stage(Kind.ANNOTATION).done:
-                check_endpoints(annotators(recipe))
+                _start(workers, crew, recipe, run_path)
+            progress.prepare("checking: verifiers judge known answers, files are read")
+            _check(recipe, run)
+            progress.prepare(f"loading torch and TRL in {crew.count} processes, which can take a minute")
             workers.wait_until_ready()
+        if extension.note:
+            progress.note(extension.note)
         extension.begin()
         plan = planned(table)
         run.claim(plan.stages)
         callers.run_begins(run_path)
-        with (
-            _noted(workers) as progress,
-            Tracker(run_path, recipe, progress.note, plan) as tracker,
-            crew.judge(recipe, run.path) as judge,
-        ):
+        with Tracker(run_path, recipe, progress.note, plan) as tracker, crew.judge(recipe, run.path) as judge:
             with RunListener(run, plan, progress, tracker) as listener:
                 try:
                     summary = run_pipeline(Context(run, workers, judge, listener, clock), table, until, callers)
@@ -120,6 +107,29 @@ def launch(
         callers.run_ends(summary)
         address = push_best(run_path, recipe, summary)
     return summary if address is None else summary | {"paths": summary["paths"] | {"pushed to": address}}
+
+
+def _start(workers: Workers, crew: Crew, recipe: Recipe, run: Path) -> None:
+    """Starts the workers, one of which checks what needs their libraries."""
+    if crew.session is None:
+        demand_room(recipe, crew.device, crew.count, run)
+        workers.start(functools.partial(check_all_but_rewards, recipe, ranks_of(recipe, crew.device, crew.count)))
+    else:
+        each, path = crew.most_of_a_node, run.absolute()
+        workers.start(functools.partial(check_on_node, recipe, crew.device, crew.count, each, path))
+
+
+def _check(recipe: Recipe, run: RunDirectory) -> None:
+    """Checks what needs no model, while the workers load their libraries."""
+    check_rewards(recipe, PREFLIGHT_PROBLEMS)
+    check_pool(recipe)
+    check_suites(recipe)
+    check_endpoints(teachers(recipe))
+    if recipe.synthesises and not run.stage(Kind.CURATION).done:
+        check_prompts(recipe)
+        check_endpoints(prompt_engines(recipe))
+    if recipe.synthesises and not run.stage(Kind.ANNOTATION).done:
+        check_endpoints(annotators(recipe))
 
 
 def uses_workers(recipe: Recipe, table: Mapping[str, StageSpec], until: str | None) -> bool:
@@ -145,11 +155,3 @@ def check_on_node(recipe: Recipe, device: str, count: int, each: int, run: Path)
     """
     demand_room(recipe, device, each, run)
     check_all_but_rewards(recipe, count)
-
-
-@contextlib.contextmanager
-def _noted(workers: Workers) -> Iterator[Progress]:
-    """Shows the progress of a run, and what its workers note."""
-    with Progress() as progress:
-        workers.note = progress.note
-        yield progress

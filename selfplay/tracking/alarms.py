@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 
 from selfplay.config.tracking import AlarmName, Alarms
 from selfplay.run.plan import Kind, stage_name
@@ -189,6 +189,28 @@ def entropy_collapse(curves: Curves, settings: Alarms) -> Raised | None:
     )
 
 
+def groups_alike(curves: Curves, settings: Alarms) -> Raised | None:
+    """Most groups of the GRPO that began last have one reward for all their completions: there is little to learn."""
+    for stage in reversed(curves.stages(Kind.SELFPLAY)):
+        shares = curves.of(stage, "frac_reward_zero_std")[-settings.window :]
+        if len(shares) == settings.window:
+            return _alike(stage, mean(shares), curves.of(stage, "reward")[-settings.window :], settings)
+    return None
+
+
+def _alike(stage: str, share: float, rewards: Sequence[float], settings: Alarms) -> Raised | None:
+    if share <= settings.alike_share:
+        return None
+    told = f" (mean reward {mean(rewards):.2f})" if rewards else ""
+    return Raised(
+        stage,
+        f"In {stage}, {share:.0%} of the groups have one reward for all their completions{told}, and teach nothing. "
+        "If nearly all fail, take easier problems, and see with `selfplay rollouts --failed` whether right answers are "
+        "refused; if nearly all pass, take harder ones. `labelling.band` or `training.grpo.top_up` leave such groups "
+        "out.",
+    )
+
+
 def verifier_errors(curves: Curves, settings: Alarms) -> Raised | None:
     """The verifier reaches no verdict on many completions of the round or evaluation that began last."""
     for stage in curves.stages(Kind.SELFPLAY, Kind.EVALUATION)[-1:]:
@@ -225,6 +247,7 @@ ALARMS: dict[AlarmName, Callable[[Curves, Alarms], Raised | None]] = {
     "one_answer": one_answer,
     "length_explosion": length_explosion,
     "entropy_collapse": entropy_collapse,
+    "groups_alike": groups_alike,
     "verifier_errors": verifier_errors,
     "falling_agreement": falling_agreement,
 }

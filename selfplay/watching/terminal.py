@@ -219,6 +219,14 @@ class Progress:
         self._end_stage("stopped after" if kind else "")
         self._bars.stop()
 
+    def prepare(self, text: str) -> None:
+        """Says what is done before the first stage, such as loading libraries, for as long as that takes."""
+        if self._live:
+            self.begin(text, None)
+        else:
+            self._print(text)
+            self._heartbeat.stage(text)
+
     def stage(self, name: str, index: int, total_stages: int, already_done: bool = False) -> None:
         """Says that a stage begins (the first has index 1), and that the one before it has ended."""
         self._end_stage()

@@ -117,7 +117,9 @@ def test_a_second_process_on_one_directory_is_one_sentence(tmp_path: Path) -> No
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr == f"{run}: another process is running it; wait for it, or choose another --run-dir\n"
+    told = done.stderr.splitlines()
+    assert told[0].endswith(f"getting ready; the run directory is {run}"), "at once, since what follows takes a while"
+    assert told[1:] == [f"{run}: another process is running it; wait for it, or choose another --run-dir"]
 
 
 def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path) -> None:

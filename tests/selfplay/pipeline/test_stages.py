@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,36 @@ def test_other_changes_are_refused_with_the_difference_and_the_remedy(tmp_path: 
     with pytest.raises(RunError, match=r"(?s)stages \(base\).*--reuse.*training.algorithm: \S*grpo\S* -> \S*dpo"):
         run_all(tmp_path, recipe(training={"algorithm": "dpo"}), table_of([]))
     assert (tmp_path / "stages/evaluation_0/manifest.json").exists(), "nothing is removed by what is refused"
+
+
+@pytest.mark.parametrize(("fail", "done"), [("seeds", "no stage"), ("base", "nothing but the seeds")])
+def test_after_a_first_attempt_that_failed_a_mended_recipe_goes_on(tmp_path: Path, fail: str, done: str) -> None:
+    """In one line, since nothing is lost; while the settings stay nothing is said, and what is done stays."""
+    with pytest.raises(RuntimeError):
+        run_all(tmp_path, recipe(), table_of([], fail=fail))
+    mended = recipe(seed=1)
+    with RunDirectory.open(tmp_path, recipe()) as same:
+        unchanged = Extension(same, table_of([]))
+    assert (unchanged.note, unchanged.again) == ("", [])
+    with RunDirectory.open(tmp_path, mended) as run:
+        note = Extension(run, table_of([])).note
+    assert note.startswith(f"{tmp_path}: an earlier attempt finished {done}")
+    assert note.endswith("the run begins anew with the recipe as it is now")
+    calls: list[str] = []
+    run_all(tmp_path, mended, table_of(calls))
+    assert calls == ["seeds", "base", "evaluation_0"]
+
+
+def test_seeds_whose_file_was_mended_are_read_again_while_nothing_was_made_of_them(tmp_path: Path) -> None:
+    def table(content: str, fail: str = "") -> dict[str, StageSpec]:
+        specs = table_of(calls, fail)
+        return specs | {"seeds": dataclasses.replace(specs["seeds"], contents=lambda: content)}
+
+    calls: list[str] = []
+    with pytest.raises(RuntimeError):
+        run_all(tmp_path, recipe(), table("a typo", fail="base"))
+    run_all(tmp_path, recipe(), table("mended"))
+    assert calls == ["seeds", "base", "seeds", "base", "evaluation_0"]
 
 
 def test_half_done_work_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:

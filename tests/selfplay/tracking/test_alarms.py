@@ -15,6 +15,7 @@ from selfplay.tracking.alarms import (
     diverged,
     entropy_collapse,
     falling_agreement,
+    groups_alike,
     length_explosion,
     one_answer,
     raised,
@@ -87,6 +88,15 @@ FIRES: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps, str]] = [
         {(f"selfplay_{n}", "entropy"): ramp(0.5**n, 0.5 ** (n + 1), 8) for n in range(1, 6)},
         "From selfplay_1 to selfplay_5, the policy's entropy fell from 0.429 to 0.0201 nats a token",
     ),
+    (
+        groups_alike,
+        {
+            ("selfplay_1", "frac_reward_zero_std"): [0.3] * 10,
+            ("selfplay_2", "frac_reward_zero_std"): [0.5, 0.9, 1.0, 0.9, 1.0, 0.95],
+            ("selfplay_2", "reward"): [0.5, 0.04, 0.0, 0.04, 0.0, 0.02],
+        },
+        "In selfplay_2, 95% of the groups have one reward for all their completions (mean reward 0.02)",
+    ),
     (verifier_errors, {("selfplay_1", "not_checked/code"): [0.0] * 10 + [0.4] * 5}, "verdict on 40%"),
     (verifier_errors, {("selfplay_1", "rollouts/not_checked/code"): [0.3]}, "verdict on 30%"),
     (
@@ -146,6 +156,8 @@ QUIET: list[tuple[Callable[[Curves, Alarms], Raised | None], Steps]] = [
         {("selfplay_1", "entropy"): [1.0] * 10 + [0.05] * 10, ("selfplay_2", "entropy"): ramp(1.0, 0.9)},
     ),
     (entropy_collapse, {("selfplay_1", "entropy"): [1.0] * 5, ("selfplay_2", "entropy"): [0.05] * 4}),
+    (groups_alike, {("selfplay_1", "frac_reward_zero_std"): [1.0] * 10 + [0.7] * 5}),
+    (groups_alike, {("selfplay_1", "frac_reward_zero_std"): [1.0] * 4}),
     (verifier_errors, {("selfplay_1", "not_checked/code"): [0.4] * 5 + [0.0] * 10}),
     (verifier_errors, {("selfplay_1", "not_checked/code"): [1.0]}),
     (falling_agreement, {("labelling", "agreement/math"): [0.8]}),

@@ -100,16 +100,18 @@ def test_progress_without_a_terminal_is_one_plain_line_a_stage(monkeypatch: pyte
     monkeypatch.setenv("FORCE_COLOR", "1")
     stream = io.StringIO()
     with Progress(stream) as progress:
+        progress.prepare("loading torch")
         progress.stage("seeds", 1, 12, already_done=True)
         progress.stage("em_1", 2, 12)
         progress.begin("candidates", 10)
         progress.advance(4)
         progress.stage("synthesis", 3, 12)
-    lines = stream.getvalue().splitlines()
+    lines = [line.partition(" after ")[0] for line in stream.getvalue().splitlines()]
     assert lines == [
+        "loading torch",
         "[ 1/12] seeds  already done",
-        "[ 2/12] em_1  started after 0.0 s",
-        "[ 3/12] synthesis  started after 0.0 s",
+        "[ 2/12] em_1  started",
+        "[ 3/12] synthesis  started",
     ]
 
 
