@@ -97,9 +97,7 @@ def load_recipe(recipe: RecipeLike, overrides: Overrides = ()) -> Recipe:
     return load.recipe_of(settings, wanted)
 
 
-def check(
-    recipe: RecipeLike, overrides: Overrides = (), tell: Callable[[str], None] | None = None
-) -> list[Finding]:
+def check(recipe: RecipeLike, overrides: Overrides = (), tell: Callable[[str], None] | None = None) -> list[Finding]:
     """Checks everything about a recipe that can be found out before anything expensive; loads no weights.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,10 @@ def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], setting
         crew.workers(out) as workers,
     ):
         workers.note = progress.note
-        progress.prepare("looking at the models, for which torch is loaded; this can take a minute")
         # First without models: to look at those, workers load their libraries.
         folder.claim(settings.deciding(), {}, suites, versions())
-        models = find_models(given, options, NamedModels(out / "store"), lambda ref: _has_template(workers, ref))
+        has_template = functools.partial(_has_template, workers, progress)
+        models = find_models(given, options, NamedModels(out / "store"), has_template)
         _check(models, settings, workers)
         known = {one.label: {"identity": one.identity, "round": one.round, "best": one.best} for one in models}
         folder.claim(settings.deciding(), known, suites, versions())
@@ -138,12 +139,13 @@ def _check(models: Sequence[MeasuredModel], settings: Measurement, workers: Work
                 raise PreflightError(str(error)) from error
 
 
-def _has_template(workers: Workers, ref: ModelRef) -> bool:
+def _has_template(workers: Workers, progress: Progress, ref: ModelRef) -> bool:
     """Whether a model has a chat template; a worker looks, since only workers load the libraries.
 
     Raises:
         ModelUnknown: it is no model, or not here.
     """
+    progress.prepare("looking at the model, for which torch is loaded; this can take a minute")
     [(templated, fault)] = workers.map(examine, [ref])
     if fault:
         raise ModelUnknown(fault)

@@ -58,7 +58,7 @@ class Extension:
         done = "nothing but the seeds, which are read again" if self.again else "no stage"
         if self.again or _differs(self._run):
             self.note = (
-                f"{self._run.path}: an earlier attempt finished {done}; the run begins anew with the recipe as it is now"
+                f"{self._run.path}: an earlier attempt finished {done}; it begins anew with the recipe as it is now"
             )
 
     def begin(self) -> None:

@@ -267,7 +267,7 @@ def test_after_a_first_attempt_that_failed_a_mended_recipe_goes_on(tmp_path: Pat
     with RunDirectory.open(tmp_path, mended) as run:
         note = Extension(run, table_of([])).note
     assert note.startswith(f"{tmp_path}: an earlier attempt finished {done}")
-    assert note.endswith("the run begins anew with the recipe as it is now")
+    assert note.endswith("it begins anew with the recipe as it is now")
     calls: list[str] = []
     run_all(tmp_path, mended, table_of(calls))
     assert calls == ["seeds", "base", "evaluation_0"]
