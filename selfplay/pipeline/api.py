@@ -127,7 +127,7 @@ def check(recipe: RecipeLike, overrides: Overrides = (), tell: Callable[[str], N
     # What needs no library of models comes first, since these take seconds to load.
     there = check_cluster(own.compute, own.engine.ranks)
     findings = there + check_hooks(own) + check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)
-    say("checking models and trainer arguments, for which torch and TRL are loaded; this can take a minute")
+    say("checking models and trainer arguments, for which torch and TRL are loaded (up to a minute)")
     check_engine(own.engine)
     findings = preflight.check_models(own) + findings
     # The number of GPUs may be another one than the recipe asks for, which `run` tells of.

@@ -145,7 +145,7 @@ def _has_template(workers: Workers, progress: Progress, ref: ModelRef) -> bool:
     Raises:
         ModelUnknown: it is no model, or not here.
     """
-    progress.prepare("looking at the model, for which torch is loaded; this can take a minute")
+    progress.prepare("looking at the model, for which torch is loaded (up to a minute)")
     [(templated, fault)] = workers.map(examine, [ref])
     if fault:
         raise ModelUnknown(fault)

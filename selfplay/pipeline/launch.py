@@ -88,7 +88,7 @@ def launch(
                 _start(workers, crew, recipe, run_path)
             progress.prepare("checking: verifiers judge known answers, files are read")
             _check(recipe, run)
-            progress.prepare(f"loading torch and TRL in {crew.count} processes, which can take a minute")
+            progress.prepare(f"loading torch and TRL in {crew.count} processes (up to a minute)")
             workers.wait_until_ready()
         if extension.note:
             progress.note(extension.note)
