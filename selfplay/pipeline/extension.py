@@ -55,10 +55,11 @@ class Extension:
         """Goes on with the recipe as it is now, since an earlier attempt finished nothing that took long."""
         read = [spec for spec in table.values() if spec.kind is Kind.SEEDS and self._run.stage(spec.name).done]
         self.again = [spec.name for spec in read if not _as_it_was(self._run, spec)]
-        done = "nothing but the seeds, which are read again" if self.again else "no stage"
         if self.again or _differs(self._run):
+            done = "nothing but the seeds" if read else "no stage"
+            again = ", which are read again" if self.again else ""
             self.note = (
-                f"{self._run.path}: an earlier attempt finished {done}; it begins anew with the recipe as it is now"
+                f"{self._run.path}: an earlier attempt finished {done}{again}; begins anew with the recipe as it is"
             )
 
     def begin(self) -> None:

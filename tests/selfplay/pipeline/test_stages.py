@@ -266,8 +266,10 @@ def test_after_a_first_attempt_that_failed_a_mended_recipe_goes_on(tmp_path: Pat
     assert (unchanged.note, unchanged.again) == ("", [])
     with RunDirectory.open(tmp_path, mended) as run:
         note = Extension(run, table_of([])).note
+    with RunDirectory.open(tmp_path, recipe(training={"algorithm": "dpo"})) as of_another_rule:
+        assert Extension(of_another_rule, table_of([])).note.split("; ")[0].endswith(f"finished {done}"), "seeds stay"
     assert note.startswith(f"{tmp_path}: an earlier attempt finished {done}")
-    assert note.endswith("it begins anew with the recipe as it is now")
+    assert note.endswith("begins anew with the recipe as it is")
     calls: list[str] = []
     run_all(tmp_path, mended, table_of(calls))
     assert calls == ["seeds", "base", "evaluation_0"]
