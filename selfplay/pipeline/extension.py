@@ -28,7 +28,7 @@ class Extension:
         """
         self._run = run
         self.note = ""
-        """What a person should know of a run that begins anew, in one line."""
+        """One line for a person whose run begins anew; else empty."""
         self.again: list[str] = []
         """The finished stages that will be made again."""
         known = (run.path / "recipe.json").exists()
