@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,7 @@ from selfplay.config.section import Name, SamplingSettings, Section
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Criterion = Literal["format", "accuracy", "difficulty", "concepts", "solvability"]
-CRITERIA: tuple[Criterion, ...] = ("format", "accuracy", "difficulty", "concepts", "solvability")
+CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
 
 class FileBenchmark(Section):

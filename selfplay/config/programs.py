@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,7 @@ from selfplay.config.annotation import LocalEngine, OpenAIEngine
 from selfplay.config.section import SamplingSettings, Section
 
 TestKind = Literal["edge_case", "complex_scenario", "error_prone", "critical_path"]
-TEST_KINDS: tuple[TestKind, ...] = ("edge_case", "complex_scenario", "error_prone", "critical_path")
+TEST_KINDS: tuple[TestKind, ...] = get_args(TestKind)
 
 
 class PolicyEngine(Section):

@@ -51,13 +51,23 @@ def plain_text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _read(recipe: Recipe, settings: PairFiles, where: str, row: dict[str, Any]) -> FoundPair:
-    domain = row.get("domain", settings.domain) or (next(iter(recipe.domains)) if len(recipe.domains) == 1 else None)
+def domain_of(recipe: Recipe, said: Any, where: str, field: str) -> str:
+    """The domain of a row that says it, or whose recipe has only one.
+
+    Raises:
+        SeedError: it is none of the recipe's; the message names the field that says it for all rows.
+    """
+    domain = said or (next(iter(recipe.domains)) if len(recipe.domains) == 1 else None)
     if domain not in recipe.domains:
         raise SeedError(
             f"{where}: belongs to no domain of the recipe; give it a `domain` of {sorted(recipe.domains)}, or set "
-            "training.dpo.files.domain"
+            f"{field}"
         )
+    return str(domain)
+
+
+def _read(recipe: Recipe, settings: PairFiles, where: str, row: dict[str, Any]) -> FoundPair:
+    domain = domain_of(recipe, row.get("domain", settings.domain), where, "training.dpo.files.domain")
     columns = {name: getattr(settings, name) for name in ("prompt", "chosen", "rejected")}
     texts = {name: plain_text(row.get(column)) for name, column in columns.items()}
     for name, text in texts.items():

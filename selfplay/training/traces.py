@@ -18,7 +18,7 @@ from selfplay.config.teacher import TraceFiles
 from selfplay.run.files import contents_hash
 from selfplay.seeds.row_files import rows_of_file
 from selfplay.seeds.rows import SeedError
-from selfplay.training.pair_files import plain_text
+from selfplay.training.pair_files import domain_of, plain_text
 from selfplay.training.validity import thinking_fault
 from verifiers.extraction import boxed_answer, code_block, final_text
 from verifiers.patterns import linear
@@ -112,12 +112,7 @@ def trace_files(recipe: Recipe) -> str:
 
 
 def _read(recipe: Recipe, settings: TraceFiles, where: str, row: dict[str, Any]) -> FoundTrace:
-    domain = row.get("domain", settings.domain) or (next(iter(recipe.domains)) if len(recipe.domains) == 1 else None)
-    if domain not in recipe.domains:
-        raise SeedError(
-            f"{where}: belongs to no domain of the recipe; give it a `domain` of {sorted(recipe.domains)}, or set "
-            "training.sft.files.domain"
-        )
+    domain = domain_of(recipe, row.get("domain", settings.domain), where, "training.sft.files.domain")
     problem, prompt = row.get(settings.problem), plain_text(row.get("prompt"))
     trace = plain_text(row.get(settings.completion))
     if trace is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 
@@ -27,6 +28,10 @@ class InProcess:
         """Nothing runs between jobs."""
 
     renew = stop
+
+    def sparing(self, gpus: int) -> AbstractContextManager[tuple[str, ...]]:
+        """There are no GPUs to spare."""
+        return nullcontext(())
 
     def as_done(self, function: Any, jobs: Any, on_tick: Any = None) -> Iterator[tuple[int, Any]]:
         for place, job in enumerate(jobs):
