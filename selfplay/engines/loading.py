@@ -94,8 +94,12 @@ def _adapted(network: Any, model: ModelRef, name: str, trained: bool = False) ->
     return network
 
 
-def load_fresh(model: ModelRef) -> tuple[Any, Any]:
+def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None) -> tuple[Any, Any]:
     """A model of one's own to train, on the CPU, and its tokenizer.
+
+    Args:
+        model: which one.
+        quantised: makes transformers' settings of a quantisation of a number format; it puts the model on its GPU.
 
     Raises:
         ModelError: it is not there, not in safetensors, or not whole.
@@ -105,7 +109,10 @@ def load_fresh(model: ModelRef) -> tuple[Any, Any]:
 
     _demand_files(model.path)
     dtype = "auto" if model.dtype == "auto" else getattr(torch, model.dtype)
-    network = load_network(AutoModelForCausalLM, model.path, model.revision, dtype=dtype)
+    how: dict[str, Any] = {"dtype": dtype}
+    if quantised is not None:
+        how["quantization_config"] = quantised(getattr(torch, number_format(model)))
+    network = load_network(AutoModelForCausalLM, model.path, model.revision, **how)
     tokenizer = load_tokenizer(model)
     # A checkpoint's sampling defaults (a repetition penalty, say) would make samples of another distribution.
     own = network.generation_config
@@ -173,20 +180,26 @@ def _demand_files(name: str) -> None:
         demand_folder(name, ModelError, "take it out of the model's folder")
 
 
-def load_for_training(model: ModelRef, lora: bool) -> tuple[Any, Any]:
+def load_for_training(model: ModelRef, lora: bool, quantised: Callable[[Any], Any] | None = None) -> tuple[Any, Any]:
     """A model to train: all weights in float32, since steps of 1e-6 are lost in bfloat16; as it is under LoRA.
 
     It comes from its masters where it has any. A model that is an adapter comes as peft's, with the adapter, which
-    alone is trained.
+    alone is trained. For `quantised`, which LoRA alone may have, see `load_fresh`.
     """
     start = model.trainable
     if start.base is None:
-        network, tokenizer = load_fresh(start if lora else dataclasses.replace(start, dtype="float32"))
+        network, tokenizer = load_fresh(start if lora else dataclasses.replace(start, dtype="float32"), quantised)
         if start.revision is not None and not lora:
             _name_by_folder(network, start)
         return network, tokenizer
-    network, tokenizer = load_fresh(start.base)
+    network, tokenizer = load_fresh(start.base, quantised)
     return _adapted(network, start, "default", trained=True), tokenizer
+
+
+def load_adapted(folder: Path, base: ModelRef) -> Any:
+    """A base in float32 on the CPU with the adapter of a folder, which can be merged into it."""
+    network, _ = load_fresh(dataclasses.replace(base, dtype="float32"))
+    return _adapted(network, ModelRef.local(folder, "", "float32", chat=False), "default")
 
 
 def number_format(model: ModelRef) -> str:

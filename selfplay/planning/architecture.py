@@ -71,6 +71,17 @@ class Architecture:
         return 3 * self.hidden * self.intermediate * max(self.experts, 1) + self.hidden * self.experts
 
     @property
+    def linear(self) -> int:
+        """Parameters of all layers' linear maps, which can be held in 4 bits; experts, packed together, cannot."""
+        feed_forward = 0 if self.experts else 3 * self.hidden * self.intermediate
+        return self.layers * (2 * self.hidden * (self.query + self.key_value) + feed_forward)
+
+    @property
+    def largest_linear(self) -> int:
+        """Parameters of the largest of these maps."""
+        return self.hidden * max(self.query, 0 if self.experts else self.intermediate)
+
+    @property
     def head(self) -> int:
         """Parameters of the output layer, also where it is the embedding."""
         return self.vocabulary * self.hidden

@@ -12,6 +12,8 @@ from selfplay.planning.architecture import Architecture
 
 FLOAT = 4
 BRAIN = 2
+FOUR_BITS = 0.5 + 1 / 64 + 4 / (64 * 256)
+"""Bytes of a weight in NF4: a byte of scale for 64 of them, and a float32 for 256 scales."""
 LOGIT_TILE = (4096, 32768)
 """Tokens and vocabulary entries of the tile in which TRL's fused head computes logits (trl/kernels/chunked_logprob)."""
 TILE_COPIES = {"cpu": 8, "cuda": 1}
@@ -52,6 +54,14 @@ class TrainingStep:
     """Bytes of the optimiser's state for each trained parameter."""
     flash: bool = False
     """Whether attention needs no mask of [tokens, tokens]."""
+    quantised: bool = False
+    """Whether linear layers are held in 4 bits, beside an adapter."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of the weights of one copy of the model, without an adapter."""
+        linear = self.model.linear if self.quantised else 0
+        return int(linear * FOUR_BITS) + (self.model.parameters - linear) * self.weight_bytes
 
 
 def training_terms(step: TrainingStep) -> Terms:
@@ -64,8 +74,10 @@ def training_terms(step: TrainingStep) -> Terms:
     casts = model.parameters * BRAIN if step.autocast and step.weight_bytes == FLOAT else 0
     buckets = step.trained * FLOAT if step.ranks > 1 else 0
     passing = casts + buckets if step.shards == 1 else gathered(step) * (2 if whole else 1)
+    # A layer in 4 bits is made whole each time that it computes.
+    passing += model.largest_linear * step.weight_bytes if step.quantised else 0
     held: Terms = {
-        "weights": (model.parameters * step.weight_bytes + (0 if whole else step.trained * FLOAT)) // step.shards,
+        "weights": (step.held + (0 if whole else step.trained * FLOAT)) // step.shards,
         "optimiser": int(step.trained * step.optimiser_bytes) // step.shards,
         "reference": model.parameters * FLOAT // step.shards if step.reference else 0,
         "buffers": passing + mask_bytes(step),

@@ -141,6 +141,7 @@ class Needs:
             shards=shards,
             optimiser_bytes=STATES.get(str(args.get("optim")), 2.0 * FLOAT),
             flash="flash" in attention,
+            quantised=bool((args.get("model_init_kwargs") or {}).get("load_in_4bit")),
         )
 
     def rolls(self, stage: str, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> Need:
@@ -152,7 +153,7 @@ class Needs:
         step = self.step(model, args, how)
         passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))
         beside = {
-            "weights": step.model.parameters * step.weight_bytes // step.shards,
+            "weights": step.held // step.shards,
             "optimiser": int(step.trained * step.optimiser_bytes) // step.shards,
             "buffers": gathered(step) if step.shards > 1 else step.trained * FLOAT if step.ranks > 1 else 0,
             "reference": step.model.parameters * FLOAT // step.shards if step.reference else 0,

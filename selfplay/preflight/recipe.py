@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,23 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     check_top_up(training.grpo.top_up, training.grpo.args, "training.grpo", workers)
     check_lora(training.lora, "training.lora")
     check_lora(recipe.generator_lora, "generator_lora")
+    _check_quantised(recipe, of_sft)
+
+
+def _check_quantised(recipe: Recipe, of_sft: Mapping[str, dict[str, Any]]) -> None:
+    """Refuses bases in 4 bits where they are not trained by an adapter, whole on each rank, with own rollouts."""
+    from selfplay.trl_trainers.variants.quantised import fault_of
+
+    training, sharding = recipe.training, recipe.compute.sharding
+    for field, args in of_sft.items():
+        # A model from scratch has no adapter.
+        lora = recipe.generator_lora if field.startswith(("cold_start", "em.")) else None
+        if fault := fault_of(args, lora, "generator_lora", sharding):
+            raise PreflightError(f"{field}.model_init_kwargs: {fault}")
+    for rule in ("grpo", "dpo", "rft", "sft", "continued_sft"):
+        by_vllm = rule == "grpo" and training.grpo.rollouts != "transformers"
+        if fault := fault_of(getattr(training, rule).args, training.lora, "training.lora", sharding, by_vllm):
+            raise PreflightError(f"training.{rule}.args.model_init_kwargs: {fault}")
 
 
 def check_all_but_rewards(recipe: Recipe, workers: int) -> None:

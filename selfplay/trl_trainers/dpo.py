@@ -47,7 +47,7 @@ def train_dpo(job: DPOJob, place: Placement) -> dict[str, float]:
         peft_config=session.peft_config(job),
         callbacks=[watch],
     )
-    metrics = session.run_training(trainer, place.work, job.router)
+    metrics = session.run_training(trainer, place.work, job)
     if watch.stopped:
         _go_back(trainer, job, watch, place)
     else:

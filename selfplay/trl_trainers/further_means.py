@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from selfplay.trl_trainers.variants.quantised import ARGUMENT, wants_4bit
 from verifiers.untrusted.shown import quoted
 
 BITSANDBYTES = "bitsandbytes"
@@ -64,7 +65,7 @@ ATTENTION = {
     "flash_attention_3": "flash_attn_interface",
 }
 """Attentions that may be chosen, and the package of each; others would fetch code from the hub."""
-QUANTISED = ("load_in_4bit", "load_in_8bit", "quantization_config")
+OTHERWISE_QUANTISED = ("load_in_8bit", "quantization_config")
 
 
 def means_faults(args: Mapping[str, Any]) -> dict[str, str]:
@@ -118,12 +119,21 @@ def _model(settings: Any) -> str:
     if not isinstance(settings, Mapping):
         return "must be a mapping, such as {attn_implementation: sdpa}"
     for name in settings:
-        if name in QUANTISED:
-            absent = _missing(BITSANDBYTES, "leave it out")
-            return f"has {name}, which {absent or _NO_QLORA}"
-        if name != "attn_implementation":
-            return f"has {quoted(name, 40)}, and takes attn_implementation alone: the recipe's models say the rest"
-    chosen = settings.get("attn_implementation")
+        if name in OTHERWISE_QUANTISED:
+            return f"has {name}; the one quantisation here is {ARGUMENT}: true, beside an adapter"
+        if name not in ("attn_implementation", ARGUMENT):
+            return (
+                f"has {quoted(name, 40)}, and takes attn_implementation and {ARGUMENT} alone: the recipe's models say "
+                "the rest"
+            )
+    if ARGUMENT in settings and not isinstance(settings[ARGUMENT], bool):
+        return f"has the {ARGUMENT} {quoted(settings[ARGUMENT], 40)}, but must say true, or nothing of it"
+    if wants_4bit({"model_init_kwargs": settings}) and (absent := _missing(BITSANDBYTES, "leave it out")):
+        return f"has {ARGUMENT}, which {absent}"
+    return _attention(settings["attn_implementation"]) if "attn_implementation" in settings else ""
+
+
+def _attention(chosen: Any) -> str:
     if chosen not in ATTENTION:
         known = ", ".join(ATTENTION)
         return f"has the attn_implementation {quoted(chosen, 40)}; there are {known}"
@@ -132,10 +142,6 @@ def _model(settings: Any) -> str:
     return _missing(ATTENTION[chosen], "take sdpa")
 
 
-_NO_QLORA = (
-    "no training here does yet: an adapter is merged into its base for engines, and that of a quantised base cannot "
-    "be; leave it out, and take `lora` on a base in bfloat16"
-)
 _FAULTS: Mapping[str, Callable[[Any], str]] = {
     "optim": _optimiser,
     "use_liger_kernel": _liger,

@@ -73,7 +73,7 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
                 peft_config=session.peft_config(job),
                 callbacks=[KeepGroups(tally, walk, job.rule.token_budget)],
             )
-            metrics = session.run_training(trainer, place.work, job.router)
+            metrics = session.run_training(trainer, place.work, job)
             # Within it: vLLM, when it ends, takes the group of ranks along.
             session.save_model(trainer, job, place)
         if trainer.is_world_process_zero():

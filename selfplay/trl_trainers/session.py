@@ -14,9 +14,16 @@ from selfplay.run.files import read_json, repair_lines
 from selfplay.trl_trainers import arguments
 from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, append_line, is_whole
 from selfplay.trl_trainers.further_means import set_attention
-from selfplay.trl_trainers.jobs import Placement, Router, TrainerJob
+from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.keeping import Loss, keep
 from selfplay.trl_trainers.variants.experts import freeze_routers, with_balance
+from selfplay.trl_trainers.variants.quantised import (
+    exact_adapter,
+    is_quantised,
+    keep_differentiable,
+    settings_for,
+    wants_4bit,
+)
 
 LOG = "log.jsonl"
 
@@ -100,24 +107,29 @@ def same_global_batch(args: Mapping[str, Any], ranks: int) -> dict[str, Any]:
 def _network(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
     from selfplay.engines import loading
 
-    network, tokenizer = loading.load_for_training(job.model, job.lora is not None)
+    quantised = settings_for if wants_4bit(job.args) else None
+    network, tokenizer = loading.load_for_training(job.model, job.lora is not None, quantised)
+    if quantised is not None:
+        keep_differentiable(network)
     # All that is sharded together has one number format, and adapters are in float32.
     return (network.float() if place.is_sharded else network), tokenizer
 
 
-def run_training(trainer: Any, work: Path, router: Router = "frozen") -> dict[str, float]:
+def run_training(trainer: Any, work: Path, job: TrainerJob | None = None) -> dict[str, float]:
     """Trains, resuming from the newest complete checkpoint; returns the last metrics.
 
     Args:
         trainer: one of TRL's.
         work: the trainer's output folder.
-        router: whether routers of experts, and adapters on them, stay as they are.
+        job: what it was made for; None for a model that is trained whole and has no experts.
 
     Raises:
         NotSharded: it was to be sharded, and its parameters are whole.
     """
-    if router == "frozen":
+    if job is not None and job.router == "frozen":
         freeze_routers(trainer.model)
+    if job is not None and is_quantised(trainer.model):
+        exact_adapter(trainer.model, job.model)
     # What was asked for; the trainer itself would not know of a library that did not do it.
     if trainer.args.fsdp:
         from selfplay.trl_trainers.sharding import DemandShards

@@ -72,7 +72,7 @@ def test_after_a_round_the_weights_are_the_new_ones(one_round: Path) -> None:
 @needs_vllm
 def test_a_mixture_of_experts_has_its_trained_weights_in_vllm(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    settings = [*ROUND, "model.experts=4", "training.grpo.rollouts=vllm"]
+    settings = [*ROUND, "model.experts=4", "training.grpo.rollouts=vllm", "training.pool.arm=external"]
     done = selfplay("run", SMALL, *settings, "--run-dir", run, timeout=HOUR_S)
     assert done.returncode == 0, done.stderr
     lines = (run / "stages/selfplay_1/policy-training/log.jsonl").read_text().splitlines()

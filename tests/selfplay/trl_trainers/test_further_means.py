@@ -58,7 +58,9 @@ def test_every_optimiser_is_known_with_its_package() -> None:
         ),
         ({"model_init_kwargs": {"attn_implementation": "flex_attention"}}, "which torch can train on GPUs alone"),
         ({"model_init_kwargs": {"attn_implementation": None}}, "there are eager"),
-        ({"model_init_kwargs": {"dtype": "float16"}}, "has 'dtype', and takes attn_implementation alone"),
+        ({"model_init_kwargs": {"dtype": "float16"}}, "has 'dtype', and takes attn_implementation and load_in_4bit"),
+        ({"model_init_kwargs": {"load_in_8bit": True}}, "has load_in_8bit; the one quantisation here is load_in_4bit"),
+        ({"model_init_kwargs": {"load_in_4bit": 1}}, "has the load_in_4bit 1, but must say true"),
         ({"model_init_kwargs": "{}"}, "must be a mapping, such as"),
         (
             {"model_init_kwargs": {"load_in_4bit": True}},
@@ -71,12 +73,6 @@ def test_what_is_missing_is_told_before_a_run(args: dict[str, Any], says: str) -
     for kind in KINDS:
         with pytest.raises(ArgumentsError, match=rf"^training\.args\..*{says}"):
             check_arguments(kind, args, "training.args")
-
-
-@pytest.mark.usefixtures("everything")
-def test_a_quantised_base_is_refused_with_the_reason_where_its_package_is() -> None:
-    with pytest.raises(ArgumentsError, match=r"load_in_4bit, which no training here does yet: an adapter is merged"):
-        check_arguments("sft", {"model_init_kwargs": {"load_in_4bit": True}}, "training.args")
 
 
 def test_one_sequence_over_several_gpus_is_refused_for_its_own_reason() -> None:
