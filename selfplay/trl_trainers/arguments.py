@@ -48,8 +48,9 @@ NO_PARALLELISM = {
     "would be cut; shorten args.max_completion_length, or let compute.sharding: fsdp2 make room",
     "dpo": "one sequence cannot be cut over several GPUs in DPO: nothing in TRL's trainer sees to losses of pairs that "
     "are cut; shorten args.max_length, or let compute.sharding: fsdp2 make room",
-    "sft": "one sequence is not cut over several GPUs yet: TRL can in SFT, by kernels that CPUs lack, and nothing is "
-    "taken here that no test has run; compute.workers and compute.sharding say what ranks share",
+    "sft": "one sequence is not cut over several GPUs yet: TRL can in SFT, by torch's ring attention, which has no "
+    "kernel for CPUs, and by DeepSpeed, and nothing is taken here that no test has run; compute.workers and "
+    "compute.sharding say what ranks share",
 }
 """Why context and sequence parallelism are refused, by kind of training."""
 

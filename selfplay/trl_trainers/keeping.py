@@ -75,7 +75,7 @@ def keep(network: Any, tokenizer: Any, job: TrainerJob, place: Placement, loss: 
 
 
 def _compared(trained: Any, seen: Callable[[], Any], loss: Loss | None) -> tuple[Any, dict[str, float]]:
-    """What engines will see of a network, with its held-out loss and how that differs from the network's own.
+    """A network as engines will see it, with its held-out loss and how that differs from the network's own.
 
     Args:
         trained: the network, which `seen` may change.

@@ -34,7 +34,7 @@ def is_quantised(network: Any) -> bool:
 
 
 def fault_of(args: Mapping[str, Any], lora: Any, lora_field: str, sharding: str, by_vllm: bool = False) -> str:
-    """What keeps a training from its base in 4 bits, as the end of a sentence about its `model_init_kwargs`."""
+    """The reason against a base in 4 bits, as the end of a sentence about `model_init_kwargs`; empty without one."""
     if not wants_4bit(args):
         return ""
     if lora is None:

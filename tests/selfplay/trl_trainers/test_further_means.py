@@ -76,7 +76,11 @@ def test_what_is_missing_is_told_before_a_run(args: dict[str, Any], says: str) -
 
 
 def test_one_sequence_over_several_gpus_is_refused_for_its_own_reason() -> None:
-    reasons = {"grpo": "TRL makes its inputs within the trainer", "sft": "by kernels that CPUs lack", "dpo": "of pairs"}
+    reasons = {
+        "grpo": "TRL makes its inputs within the trainer",
+        "sft": "which has no kernel for CPUs",
+        "dpo": "of pairs",
+    }
     for kind, reason in reasons.items():
         with pytest.raises(ArgumentsError, match=reason):
             check_arguments(kind, {"parallelism_config": {"cp_size": 2}}, "training.args")
