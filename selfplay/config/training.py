@@ -68,6 +68,9 @@ class GRPORule(UpdateRule):
     is vLLM in a process, and on GPUs, of its own, which the run starts, watches and ends."""
     vllm: RolloutEngine = RolloutEngine()
     """How vLLM rolls out, where it does."""
+    max_staleness: Annotated[int, Field(ge=0, le=1)] = 0
+    """rollouts: server: syncs by which the trainer may be ahead of the weights that wrote a completion; 1 draws the
+    next batch while the trainer steps on this one."""
     top_up: Annotated[float, Field(ge=0, le=16)] = 0.0
     """Most further rollouts of a generation batch, as a share of it, that replace groups which all pass or all fail;
     0 learns from the batch as it is."""
@@ -77,6 +80,20 @@ class GRPORule(UpdateRule):
     """Most completions that one rank's verifiers judge at a time, where a verifier has no workers of its own."""
     reward_timeout_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
     """Longest wait for the verdicts of one batch, in seconds; rollouts without one by then teach nothing."""
+
+    @model_validator(mode="after")
+    def _ahead_has_a_server(self) -> GRPORule:
+        if self.max_staleness and self.rollouts != "server":
+            raise ValueError(
+                "max_staleness: 1 draws a batch while the trainer steps, on GPUs of its own; set rollouts to server, "
+                "or drop it"
+            )
+        if self.max_staleness and self.args.get("vllm_importance_sampling_correction") is False:
+            raise ValueError(
+                "max_staleness: 1 learns from completions of older weights, which args.vllm_importance_sampling_"
+                "correction corrects for; drop that argument, or max_staleness"
+            )
+        return self
 
     @property
     def own_gpus(self) -> int:

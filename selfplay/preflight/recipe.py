@@ -45,7 +45,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     Raises:
         ArgumentsError, PreflightError: names the field.
     """
-    from selfplay.trl_trainers.arguments import check_arguments, check_lora, check_top_up
+    from selfplay.trl_trainers.arguments import check_ahead, check_arguments, check_lora, check_top_up
 
     if recipe.compute.sharding != "none" and workers == 1:
         raise PreflightError(
@@ -66,6 +66,8 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     training = recipe.training
     for rule, kind in {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "sft": "sft", "continued_sft": "sft"}.items():
         check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args", workers)
+    if training.grpo.max_staleness:
+        check_ahead(training.grpo.args, "training.grpo", workers)
     check_top_up(training.grpo.top_up, training.grpo.args, "training.grpo", workers)
     check_lora(training.lora, "training.lora")
     check_lora(recipe.generator_lora, "generator_lora")

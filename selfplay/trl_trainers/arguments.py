@@ -154,6 +154,27 @@ def check_top_up(top_up: float, args: dict[str, Any], field: str, workers: int) 
     )
 
 
+def check_ahead(args: dict[str, Any], field: str, workers: int) -> None:
+    """Refuses batches of which several serve one step, where the next is drawn while the trainer steps on this one.
+
+    Args:
+        args: what the recipe says of grpo, which was checked.
+        field: of the rule.
+        workers: processes that train together.
+
+    Raises:
+        ArgumentsError: names the argument.
+    """
+    config = build("grpo", args | _batch_of_all(args, workers), output_dir="unused", seed=0, device="cpu")
+    passes = config.steps_per_generation * config.num_iterations
+    if passes % config.gradient_accumulation_steps:
+        raise ArgumentsError(
+            f"{field}.max_staleness: is 1, but a step takes {config.gradient_accumulation_steps} batches, and a "
+            f"generation batch has {passes}, which is no multiple of that; change args.steps_per_generation, or set "
+            "max_staleness to 0"
+        )
+
+
 def _check_checkpoints(config: Any, field: str) -> None:
     """A checkpoint amid the steps of one generation batch would lose what is left of it, and a resumed training
     would not be the unbroken one."""

@@ -42,6 +42,7 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     from selfplay.trl_trainers.grpo_engine import arguments_for, engine_for
     from selfplay.trl_trainers.grpo_state import KeepGroups, restore_groups
     from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
+    from selfplay.trl_trainers.vllm_server.ahead import OneAhead
 
     network, tokenizer = session.begin(job, place)
     pool = task_set(job, place.work)
@@ -55,6 +56,7 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     walk = PromptWalk(len(pool), config.seed, config.shuffle_dataset is not False) if job.rule.top_up else None
     checkpoint = session.last_checkpoint(place.work)
     tally = Tally() if checkpoint is None else restore_groups(checkpoint, walk)
+    ahead = OneAhead(checkpoint) if job.rule.max_staleness else None
     order = one_epoch_order(len(pool), config)
     # The order has all epochs, one after the other, and is shuffled already.
     config.shuffle_dataset, config.num_train_epochs = False, 1
@@ -67,11 +69,12 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
                 walk=walk,
                 top_up=job.rule.top_up,
                 tally=tally,
+                ahead=ahead,
                 args=config,
                 train_dataset=pool.select(order),
                 processing_class=tokenizer,
                 peft_config=session.peft_config(job),
-                callbacks=[KeepGroups(tally, walk, job.rule.token_budget)],
+                callbacks=[KeepGroups(tally, walk, job.rule.token_budget, ahead)],
             )
             metrics = session.run_training(trainer, place.work, job)
             # Within it: vLLM, when it ends, takes the group of ranks along.

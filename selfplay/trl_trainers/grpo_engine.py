@@ -61,8 +61,8 @@ def engine_for(
     }
     if job.rule.rollouts == "vllm":
         return rollouts_by_vllm(Opening(**shared))
-    opening = ServerOpening(gpus=place.spared, window=window, limits=settings.supervision, **shared)
-    return rollouts_by_server(opening)
+    own: dict[str, Any] = {"gpus": place.spared, "window": window, "limits": settings.supervision}
+    return rollouts_by_server(ServerOpening(max_staleness=job.rule.max_staleness, **own, **shared))
 
 
 def _ids(tokenizer: Any, prompt: str | list[dict[str, str]], chat: bool) -> list[int]:

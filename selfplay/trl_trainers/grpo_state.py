@@ -10,6 +10,7 @@ from transformers import TrainerCallback
 from selfplay.run.files import read_json, write_json
 from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Tally
+from selfplay.trl_trainers.vllm_server.ahead import OneAhead
 
 STATE_FILE = "grpo_state.json"
 
@@ -17,8 +18,9 @@ STATE_FILE = "grpo_state.json"
 class KeepGroups(TrainerCallback):
     """Writes the state into every checkpoint, and ends the training once its budget of tokens is spent."""
 
-    def __init__(self, tally: Tally, walk: PromptWalk | None, budget: int) -> None:
+    def __init__(self, tally: Tally, walk: PromptWalk | None, budget: int, ahead: OneAhead | None = None) -> None:
         """`budget` is in completion tokens that were generated; 0 is none."""
+        self._ahead = ahead
         self._tally = tally
         self._walk = walk
         self._budget = budget
@@ -40,6 +42,8 @@ class KeepGroups(TrainerCallback):
         if state.is_world_process_zero and folder.exists():
             walk = None if self._walk is None else self._walk.state()
             write_json(folder / STATE_FILE, {"tally": self._tally.state(), "walk": walk})
+            if self._ahead is not None:
+                self._ahead.save(folder)
 
 
 def restore_groups(checkpoint: str, walk: PromptWalk | None) -> Tally:

@@ -16,7 +16,7 @@ import asyncio
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,7 @@ from selfplay.trl_trainers.rollout_groups import Group, Tally, TopUp
 from selfplay.trl_trainers.sft import NothingToLearn
 from selfplay.trl_trainers.vllm_rollouts.generation import ProbedGeneration
 from selfplay.trl_trainers.vllm_rollouts.probe import mismatch, shares
+from selfplay.trl_trainers.vllm_server.ahead import OneAhead
 
 Row = dict[str, Any]
 MEANS_OVER_ROLLOUTS = ("grpo", "dr_grpo", "luspo", "sapo")
@@ -74,6 +75,7 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         walk: PromptWalk | None,
         top_up: float,
         tally: Tally,
+        ahead: OneAhead | None = None,
         **others: Any,
     ) -> None:
         """
@@ -83,6 +85,7 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             walk: gives the places of prompts in the pool; without one, the rows come as in the dataset.
             top_up: with a walk, most further groups, as a share of a generation batch.
             tally: counts on.
+            ahead: where the next batch is drawn while this one is learnt from.
             others: what GRPOTrainer takes.
 
         Raises:
@@ -102,6 +105,9 @@ class SelfplayGRPOTrainer(GRPOTrainer):
                 f"{len(self.train_dataset)}: raise num_train_epochs in training.grpo.args, set max_steps, or lower "
                 "per_device_train_batch_size"
             )
+        self._ahead = ahead
+        if ahead is not None:
+            ahead.joins(self.vllm_generation)
         self._ready: tuple[Any, ...] | None = None
         self._rows_per_scored = 1.0
         """Rollouts of the generation batch over those of them that have a reward, on all ranks."""
@@ -159,7 +165,23 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             ready, self._ready = self._ready, None
             return ready
         with self._generating():
-            return super()._generate(prompts)
+            found = super()._generate(prompts)
+            if self._ahead is not None and self.model.training:
+                self._begin_next(self._ahead)
+        return found
+
+    def _begin_next(self, ahead: OneAhead) -> None:
+        """Has the server draw the next batch; this one is there, and its steps begin."""
+        batches = self.args.steps_per_generation * self.num_iterations // self.args.gradient_accumulation_steps
+        step = self.state.global_step + batches
+        first = step // batches * self._batch_groups
+        is_short = self._walk is None and first + self._batch_groups > len(self.train_dataset)
+        if step >= self.state.max_steps or is_short:
+            return
+        places = [] if self._walk is None else self._walk.choose(self._batch_groups)
+        source, at = (self._pool, places) if places else (self.train_dataset, range(first, first + self._batch_groups))
+        ids, *_ = self._tokenize_prompts([row["prompt"] for row in self._rows(source, at)])
+        ahead.begin(ids, self.num_generations, step, places)
 
     @contextmanager
     def _generating(self) -> Iterator[None]:
@@ -208,9 +230,13 @@ class SelfplayGRPOTrainer(GRPOTrainer):
         return output
 
     def _chosen(self, walk: PromptWalk, count: int, taken: Sequence[int] = ()) -> list[Row]:
-        """This rank's part of the rows of `count` groups: all ranks walk alike, and a group may span two of them."""
-        rows = [place for place in walk.choose(count, taken) for _ in range(self.num_generations)]
-        return [dict(self._pool[place]) for place in rows[self._own(len(rows))]]
+        """This rank's part of the rows of `count` groups: all ranks walk alike."""
+        return self._rows(self._pool, walk.choose(count, taken))
+
+    def _rows(self, source: Sequence[Row], places: Iterable[int]) -> list[Row]:
+        """This rank's part of the rows of some groups, which may span two ranks."""
+        rows = [place for place in places for _ in range(self.num_generations)]
+        return [dict(source[place]) for place in rows[self._own(len(rows))]]
 
     def _own(self, total: int) -> slice:
         size = total // self.accelerator.num_processes
@@ -218,7 +244,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
 
     def _topped_up(self, walk: PromptWalk) -> list[Row]:
         """Rolls out a batch and, in the places of groups without variance, others; hands all over to TRL's flow."""
-        rows = self._chosen(walk, self._batch_groups)
+        begun = [] if self._ahead is None else self._ahead.take_places()
+        rows = self._rows(self._pool, begun) if begun else self._chosen(walk, self._batch_groups)
         batch, fields, groups = self._roll_out(rows)
         everything = list(groups)
         unit = self.accelerator.num_processes
@@ -228,6 +255,8 @@ class SelfplayGRPOTrainer(GRPOTrainer):
             rolled, _, new = self._roll_out(further)
             self._replace(batch, rolled, plan.place([group.teaches for group in new]))
             everything += new
+        if self._ahead is not None:
+            self._begin_next(self._ahead)
         self.tally.add(everything)
         self._ready = tuple(
             [rollout.fields[place] for rollout in batch] if _one_a_row(field, len(rows)) else field

@@ -9,27 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from trl.generation.vllm_client import VLLMClient, parse_logprobs
+from trl.generation.vllm_client import VLLMClient
 
 from selfplay.config.errors import UserError
 from selfplay.run.seeding import derive
 from selfplay.trl_trainers.vllm_rollouts.probe import Logprobs, TokenIds
+from selfplay.trl_trainers.vllm_server.drawing import AT_ONCE, Ahead, Drawing
 from selfplay.trl_trainers.vllm_server.process import RolloutServer, ServerGone, free_port
 
-AT_ONCE = 1024
-"""Most requests under way; an engine that holds fewer sequences has the others wait."""
-TICK_S = 0.5
-WATCH_S = 5.0
-"""Between two looks at how far a server is that finishes nothing."""
 NOTHING: dict[str, Any] = {
     "prompt_ids": [],
     "completion_ids": [],
@@ -43,34 +36,22 @@ class ServerRefusal(UserError):
     """The server does not take what it is asked."""
 
 
-@dataclass(slots=True)
-class Drawing:
-    """Completions of one call: what is asked for each, and what has come."""
-
-    asked: list[dict[str, Any]]
-    done: dict[int, dict[str, Any]] = field(default_factory=dict)
-
-    @property
-    def missing(self) -> list[int]:
-        """Places without a completion."""
-        return [place for place in range(len(self.asked)) if place not in self.done]
-
-    def answer(self) -> dict[str, Any]:
-        """All of them, as TRL's client gives them."""
-        choices = [self.done[place] for place in range(len(self.asked))]
-        logprobs, tokens = parse_logprobs([choice["logprobs"] for choice in choices])
-        return {
-            "prompt_ids": [one["prompt"] for one in self.asked],
-            "completion_ids": [choice["token_ids"] for choice in choices],
-            "logprobs": logprobs,
-            "logprob_token_ids": tokens,
-        }
+class TooStale(RuntimeError):
+    """Completions are of older weights than they may be."""
 
 
 class RolloutClient(VLLMClient):
     """The one client of a `RolloutServer`, on the first rank."""
 
-    def __init__(self, server: RolloutServer, device: Any, seed: int, ends: Sequence[int], patience_s: float) -> None:
+    def __init__(
+        self,
+        server: RolloutServer,
+        device: Any,
+        seed: int,
+        ends: Sequence[int],
+        patience_s: float,
+        most_stale: int = 0,
+    ) -> None:
         """
         Args:
             server: is open.
@@ -78,11 +59,20 @@ class RolloutClient(VLLMClient):
             seed: of all completions.
             ends: ids that end a completion, besides those that the engine knows.
             patience_s: longest wait for anything but completions.
+            most_stale: syncs by which the weights may be ahead of those that wrote a completion.
         """
         self._server, self._device = server, device
         self._seed, self._ends, self._patience_s = seed, list(ends), patience_s
         self._step, self._calls = 0, 0
+        self._most_stale = most_stale
+        self._stalest: list[int] = []
+        """For each call, the syncs by which its oldest completion was behind."""
+        self._weights, self._synced_at = 0, -1
+        """The number of the weights that the server has, and the step of which they are."""
         self._drawing: Drawing | None = None
+        self._begins: int | None = None
+        self._ahead: Ahead | None = None
+        self._kept: dict[str, Any] | None = None
         self._lost, self._finished = "", 0
         self._connect()
 
@@ -96,26 +86,51 @@ class RolloutClient(VLLMClient):
         self.session.headers["Authorization"] = f"Bearer {self._server.key}"
         self.session.mount("http://", HTTPAdapter(max_retries=0, pool_maxsize=AT_ONCE))
 
-    def renew(self) -> None:
+    def renew(self, reason: str | None) -> None:
         """Starts the server again, and meets it; it has the weights of the model's folder then.
+
+        Args:
+            reason: how it was lost, as a verb; None where the last call of `generate` has met that.
 
         Raises:
             ServerLost: it has failed too often.
         """
         finished, self._finished = self._finished, 0
         self.close_communicator()
-        self._server.renew(self._lost or "failed", finished)
+        self._server.renew(reason or self._lost, finished)
         self._connect()
 
-    @property
-    def restarts(self) -> int:
-        """How often the server was started again."""
-        return self._server.restarts
+    def figures(self) -> dict[str, float]:
+        """How often the server was started again, and how old completions were since the last time."""
+        stalest, self._stalest = self._stalest, []
+        return {"sampling/restarts": float(self._server.restarts)} | (
+            {"sampling/staleness": float(max(stalest))} if stalest else {}
+        )
 
     def at(self, step: int) -> None:
         """Says at which step of the training the next completions are drawn."""
         if step != self._step:
             self._step, self._calls = step, 0
+
+    def begins(self, step: int) -> None:
+        """Has the next call begin what a later step's first call will ask for, and wait for nothing."""
+        self._begins = step
+
+    def join(self) -> str | None:
+        """Waits for what was begun; how the server was lost meanwhile, if it was."""
+        return None if self._ahead is None else self._ahead.join()
+
+    def ahead_state(self) -> dict[str, Any] | None:
+        """What was begun and has come, once nothing of it is under way, for a checkpoint; plain JSON."""
+        if self._ahead is None:
+            return None
+        # Where the server was lost, the next sync finds it so.
+        self.join()
+        return self._ahead.drawing.state()
+
+    def take(self, state: dict[str, Any] | None) -> None:
+        """Goes on from a state."""
+        self._kept = state
 
     def generate(
         self,
@@ -126,74 +141,68 @@ class RolloutClient(VLLMClient):
         generation_kwargs: dict[str, Any] | None = None,
         **sampling: Any,
     ) -> dict[str, Any]:
-        """TRL's, or `NOTHING` where the server was lost: what was finished is kept for the same call again."""
+        """TRL's, or `NOTHING` where the server was lost: what was finished is kept for the same call again.
+
+        Raises:
+            TooStale: a completion is of weights that are older than they may be.
+        """
+        further = sampling | (generation_kwargs or {})
+        if structured_outputs_regex is not None:
+            further["structured_outputs"] = {"regex": structured_outputs_regex}
+        if self._begins is not None:
+            step, self._begins = self._begins, None
+            self._ahead = Ahead(self._drawing_of(prompts, n, further, step, 0), self._run)
+            return NOTHING
         if self._drawing is None:
-            further = sampling | (generation_kwargs or {})
-            if structured_outputs_regex is not None:
-                further["structured_outputs"] = {"regex": structured_outputs_regex}
-            self._drawing = self._drawing_of(prompts, n, further)
+            self._drawing = self._begun(self._drawing_of(prompts, n, further, self._step, self._calls))
         try:
-            self._draw(self._drawing)
+            self._run(self._drawing)
         except ServerGone as fault:
-            kept = f"{len(self._drawing.done)} of {len(self._drawing.asked)} completions are kept"
-            self._lost = f"{fault}; {kept}"
+            self._lost = f"{fault}; {len(self._drawing.done)} of {len(self._drawing.asked)} completions are kept"
             return NOTHING
         drawn, self._drawing = self._drawing, None
         self._calls += 1
+        staleness = self._weights - min(drawn.weights.values())
+        if staleness > self._most_stale:
+            raise TooStale(f"completions of step {self._step} are {staleness} syncs behind")
+        self._stalest.append(staleness)
         return drawn.answer()
 
-    def _drawing_of(self, prompts: list[list[int]], n: int, sampling: dict[str, Any]) -> Drawing:
+    def _begun(self, fresh: Drawing) -> Drawing:
+        """The same drawing as it was begun ahead, or before a training was cut off, if it was."""
+        if self._calls == 0 and self._ahead is not None and self._ahead.drawing.step == self._step:
+            begun, self._ahead = self._ahead.drawing, None
+            if begun.asked != fresh.asked:
+                raise RuntimeError(f"what was drawn ahead for step {self._step} is of other prompts")
+            return begun
+        if self._calls == 0 and self._kept is not None and self._kept["step"] == self._step:
+            # The weights of then came before the first that this client has sent.
+            fresh.take(self._kept, self._weights - 1)
+            self._kept = None
+        return fresh
+
+    def _drawing_of(self, prompts: list[list[int]], n: int, sampling: dict[str, Any], step: int, call: int) -> Drawing:
         shared = {"model": self.model, "n": 1, "return_token_ids": True, "return_tokens_as_token_ids": True}
         shared |= sampling | {"stop_token_ids": self._ends}
         asked = []
         for place, prompt in enumerate(prompt for prompt in prompts for _ in range(n)):
-            seed = derive(self._seed, self._step, self._calls, place)
+            seed = derive(self._seed, step, call, place)
             asked.append(shared | {"prompt": prompt} | ({"seed": seed} if sampling.get("temperature") else {}))
-        return Drawing(asked)
+        return Drawing(step, asked)
 
-    def _draw(self, drawing: Drawing) -> None:
-        """Asks for what is missing. Raises ServerGone, once nothing is under way any more."""
-
-        def ask(place: int) -> None:
-            answer = self._post(f"{self.base_url}/v1/completions", json=drawing.asked[place], timeout=None)
-            drawing.done[place] = answer["choices"][0]
+    def _run(self, drawing: Drawing) -> None:
+        def ask(asked: dict[str, Any]) -> dict[str, Any]:
+            answer = self._post(f"{self.base_url}/v1/completions", json=asked, timeout=None)
             self._finished += 1
+            choice: dict[str, Any] = answer["choices"][0]
+            return choice
 
-        missing = drawing.missing
-        if not missing:
-            return
-        with ThreadPoolExecutor(min(len(missing), AT_ONCE)) as threads:
-            pending = {threads.submit(ask, place) for place in missing}
-            try:
-                heard, looked, steps = time.monotonic(), time.monotonic(), self._server.progress()
-                while pending:
-                    done, pending = wait(pending, TICK_S, FIRST_EXCEPTION)
-                    for one in done:
-                        one.result()
-                    if reason := self._server.ended():
-                        raise ServerGone(reason)
-                    now = time.monotonic()
-                    if done:
-                        heard = now
-                    if now - looked > WATCH_S:
-                        looked, before, steps = now, steps, self._server.progress()
-                        heard = heard if steps in (None, before) else now
-                    if now - heard > self._server.limits.silence_s:
-                        raise ServerGone(f"wrote nothing for {self._server.limits.silence_s:g} s")
-            except BaseException as fault:
-                for one in pending:
-                    one.cancel()
-                reason = self._server.ended()
-                # Those that wait for an answer would wait for ever.
-                self._server.close()
-                if reason and isinstance(fault, ServerGone):
-                    raise ServerGone(reason) from fault
-                raise
+        drawing.run(ask, self._server, self._weights)
 
     def scores(self, sequences: TokenIds) -> Logprobs:
         """The log-probability of each token but the first, under the model itself. Raises ServerGone."""
         asked = {"model": self.model, "prompt": [list(ids) for ids in sequences], "max_tokens": 1, "temperature": 0.0}
-        choices = self._told(f"{self.base_url}/v1/completions", json=asked | {"prompt_logprobs": 0})["choices"]
+        choices = self._post(f"{self.base_url}/v1/completions", json=asked | {"prompt_logprobs": 0})["choices"]
         return [
             [
                 float(position[str(token)]["logprob"])
@@ -213,22 +222,20 @@ class RolloutClient(VLLMClient):
             stack.callback(lambda: [None for _ in named_params])
             if self._device.type != "cpu":
                 super().update_named_params(metadata, named_params)
-                return
-            from safetensors.torch import save_file
+            else:
+                self._send_file(named_params)
+        # A new server gets the weights of a step again.
+        self._weights += self._step != self._synced_at
+        self._synced_at = self._step
 
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="weights-"))
+    def _send_file(self, named_params: Iterator[tuple[str, Any]]) -> None:
+        from safetensors.torch import save_file
+
+        with tempfile.TemporaryDirectory(prefix="weights-") as folder:
             file = Path(folder) / "weights.safetensors"
             # An adapter is taken out of the base again once all have been read.
             save_file({name: value.detach().cpu().clone().contiguous() for name, value in named_params}, file)
-            self._told(f"{self.base_url}/collective_rpc", json={"method": "take_weights", "args": [str(file)]})
-
-    def _told(self, url: str, **asked: Any) -> Any:
-        """Posts, and remembers how the server was lost."""
-        try:
-            return self._post(url, **asked)
-        except ServerGone as fault:
-            self._lost = str(fault)
-            raise
+            self._post(f"{self.base_url}/collective_rpc", json={"method": "take_weights", "args": [str(file)]})
 
     def _post(self, url: str, **asked: Any) -> Any:
         path = url.removeprefix(self.base_url)

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -63,6 +64,8 @@ class RolloutServer:
         self.restarts = 0
         """In all."""
         self._child: Child | None = None
+        self._lock = threading.Lock()
+        """For what a batch that is drawn ahead does from its own thread."""
         self._barren = 0
         self._opener = build_opener(ProxyHandler({}))
 
@@ -131,9 +134,10 @@ class RolloutServer:
 
     def ended(self) -> str:
         """How its process ended, as a verb; empty while it runs."""
-        if self._child is None:
-            return "was ended"
-        return exit_reason(self._child.end()) if self._child.wait(0) else ""
+        with self._lock:
+            if self._child is None:
+                return "was ended"
+            return exit_reason(self._child.end()) if self._child.wait(0) else ""
 
     def answers(self) -> bool:
         """Whether it says that it is well."""
@@ -157,9 +161,10 @@ class RolloutServer:
 
     def close(self) -> None:
         """Ends it and all that it has started."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        with self._lock:
+            if self._child is not None:
+                self._child.close()
+                self._child = None
 
 
 def free_port() -> int:

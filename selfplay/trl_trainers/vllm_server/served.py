@@ -36,6 +36,8 @@ class ServerOpening(Opening):
     window: int
     """Tokens of the longest sequence."""
     limits: Supervision
+    max_staleness: int = 0
+    """Syncs by which the trainer may be ahead of the weights that wrote a completion."""
 
 
 def arguments_of(opening: ServerOpening) -> list[str]:
@@ -74,9 +76,25 @@ class ServedGeneration(ProbedGeneration):
     def generate(self, *asked: Any, **others: Any) -> Any:
         """TRL's, again where the server was lost meanwhile."""
         while not (found := super().generate(*asked, **others))[1]:
-            self._renew()
+            self._renew(None)
             self.sync_weights()
         return found
+
+    def begin(self, prompts: list[list[int]], count: int, step: int) -> None:
+        """Begins `count` completions of each of this rank's prompts, which the first call of a later step asks for."""
+        if self.accelerator.is_main_process:
+            self.vllm_client.begins(step)
+        super().generate(prompts=prompts, images=None, num_generations=count)
+
+    def ahead_state(self) -> dict[str, Any] | None:
+        """What was begun and has come, for a checkpoint, on the first rank; it waits for it."""
+        state: dict[str, Any] | None = self.vllm_client.ahead_state() if self.accelerator.is_main_process else None
+        return state
+
+    def take(self, state: dict[str, Any] | None) -> None:
+        """Goes on from a state."""
+        if self.accelerator.is_main_process:
+            self.vllm_client.take(state)
 
     def sync_weights(self) -> None:
         """Gives the server the trainer's weights, and looks whether it has them; again, where it fails at that.
@@ -87,13 +105,15 @@ class ServedGeneration(ProbedGeneration):
         """
         while True:
             try:
+                # Weights change only where nothing is under way.
+                self._demand_well(self.vllm_client.join() if self.accelerator.is_main_process else None)
                 return super().sync_weights()
-            except ServerGone:
-                self._renew()
+            except ServerGone as fault:
+                self._renew(str(fault))
 
-    def _renew(self) -> None:
+    def _renew(self, reason: str | None) -> None:
         if self.accelerator.is_main_process:
-            self.vllm_client.renew()
+            self.vllm_client.renew(reason)
         self.accelerator.wait_for_everyone()
 
     def _push(self) -> None:
@@ -121,9 +141,9 @@ class ServedGeneration(ProbedGeneration):
             raise ServerGone(reason)
 
     def figures(self) -> dict[str, float]:
-        """Those of the syncs, and how often the server was started again so far."""
-        restarts = self.vllm_client.restarts if self.accelerator.is_main_process else 0
-        return super().figures() | {"sampling/restarts": float(restarts)}
+        """Those of the syncs, how often the server was started again so far, and how old its completions were."""
+        own = self.vllm_client.figures() if self.accelerator.is_main_process else {}
+        return super().figures() | own
 
     def _init_vllm(self) -> None:
         opening = self._opening
@@ -132,7 +152,12 @@ class ServedGeneration(ProbedGeneration):
             self._server.open()
             seed = derive(opening.seed, "rollouts", 0)
             self.vllm_client = RolloutClient(
-                self._server, self.accelerator.device, seed, opening.ends, opening.sync_timeout_s
+                self._server,
+                self.accelerator.device,
+                seed,
+                opening.ends,
+                opening.sync_timeout_s,
+                opening.max_staleness,
             )
         self.accelerator.wait_for_everyone()
 

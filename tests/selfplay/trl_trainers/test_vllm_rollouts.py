@@ -34,6 +34,7 @@ from selfplay.trl_trainers.vllm_rollouts.probe import (
     shares,
 )
 from selfplay.trl_trainers.vllm_rollouts.seeded_engine import SeededEngine
+from selfplay.trl_trainers.vllm_server.ahead import OneAhead
 from tests.selfplay.trl_trainers.model_variants import mixture, tied
 from tests.selfplay.trl_trainers.test_grpo_trainer import GROUP, GROUPS, POOL, Rule, RuledJudge, pool
 from tests.selfplay.trl_trainers.toy_vllm import SamplingParams, ToyLLM, toy_vllm
@@ -81,6 +82,7 @@ def train(tmp_path: Path) -> Train:
                 walk=PromptWalk(POOL, 3, False) if top_up else None,
                 top_up=top_up,
                 tally=Tally(),
+                ahead=OneAhead() if by.max_staleness else None,
                 args=config,
                 train_dataset=rows,
                 processing_class=tokenizer,
