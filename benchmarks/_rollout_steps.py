@@ -33,17 +33,22 @@ from selfplay.trl_trainers.jobs import GRPOJob, Placement
 from verifiers.model import Task
 
 GROUP = 8
-LEAST = {"vllm": "min_tokens", "transformers": "min_new_tokens"}
+LEAST = {"vllm": "min_tokens", "server": "min_tokens", "transformers": "min_new_tokens"}
 """The argument by which every completion has the same length, in each engine's words."""
+SAMPLING = (
+    *("sampling/sync_s", "sampling/probe_s", "sampling/probe/max"),
+    *("sampling/sampling_logp_difference/max", "sampling/staleness", "sampling/clip_share"),
+)
+"""Of what is logged, when vLLM rolls out."""
 
 
 def main(
-    rollouts: Any, model: str, completions: int, tokens: int, steps: int, device: str = "cpu", dtype: str = "float32"
+    rule: GRPORule, model: str, completions: int, tokens: int, steps: int, device: str = "cpu", dtype: str = "float32"
 ) -> dict[str, Any]:
     """Trains, and gives the median seconds of all steps but the first.
 
     Args:
-        rollouts: `vllm` or `transformers`.
+        rule: with the engine of the rollouts.
         model: a folder in float32; `tiny` makes one, `FOLDER:SIZE` one of `_memory_works.SIZES` in that folder.
         completions: of a step.
         tokens: of each completion.
@@ -71,11 +76,11 @@ def main(
             "gradient_accumulation_steps": completions // GROUP,
             "num_generations": GROUP,
             "max_completion_length": tokens,
-            "generation_kwargs": {LEAST[rollouts]: tokens},
+            "generation_kwargs": {LEAST[rule.rollouts]: tokens},
             "learning_rate": 1e-6,
             "beta": 0.0,
         },
-        rule=GRPORule(rollouts=rollouts),
+        rule=rule,
         domains={"math": Domain.model_validate({"seeds": {"kind": "quickstart", "grammar": "math"}})},
         sandbox=SandboxSettings(),
         store=folder / "store",
@@ -91,7 +96,7 @@ def main(
     found["whole_s"] = watch.seconds
     parts = zip(watch.seconds, generation, reward, strict=True)
     found["update_s"] = [whole - made - judged for whole, made, judged in parts]
-    for name in ("sampling/sync_s", "sampling/probe_s", "sampling/sampling_logp_difference/max", "sampling/probe/max"):
+    for name in SAMPLING:
         if name in taken[0]:
             found[name] = [line[name] for line in taken]
     medians = {name: statistics.median(values[1:]) for name, values in found.items()}
@@ -143,4 +148,5 @@ def _added(seconds: list[float]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]), *sys.argv[6:8])))
+    engine: Any = sys.argv[1]
+    print(json.dumps(main(GRPORule(rollouts=engine), sys.argv[2], *map(int, sys.argv[3:6]), *sys.argv[6:8])))

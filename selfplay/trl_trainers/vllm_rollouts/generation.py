@@ -93,7 +93,7 @@ class ProbedGeneration(VLLMGeneration):
 
     def _demand_agreement(self) -> None:
         probe, accelerator = self._opening.probe, self.accelerator
-        if self.enable_sleep_mode:
+        if self.mode == "colocate" and self.enable_sleep_mode:
             # Generation, which comes next, would wake it.
             self.llm.wake_up(tags=["kv_cache"])
         found = probe.compare(self.model, self._scores)
