@@ -23,7 +23,7 @@ WAIT = "BENCHMARK_WAIT_S"
 
 
 class Model:
-    """What the server holds; one thread at a time."""
+    """The model that the server holds; one thread at a time."""
 
     def __init__(self, folder: str) -> None:
         import torch

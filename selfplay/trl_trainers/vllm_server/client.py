@@ -121,7 +121,7 @@ class RolloutClient(VLLMClient):
         return None if self._ahead is None else self._ahead.join()
 
     def ahead_state(self) -> dict[str, Any] | None:
-        """What was begun and has come, once nothing of it is under way, for a checkpoint; plain JSON."""
+        """The batch that was begun, once nothing of it is under way, for a checkpoint; plain JSON."""
         if self._ahead is None:
             return None
         # Where the server was lost, the next sync finds it so.

@@ -56,7 +56,7 @@ class Drawing:
         }
 
     def state(self) -> dict[str, Any]:
-        """What has come, for `take`; plain JSON."""
+        """The completions that have come, for `take`; plain JSON."""
         kept = {place: {name: one[name] for name in ("token_ids", "logprobs")} for place, one in self.done.items()}
         return {"step": self.step, "prompts": self.prompts, "done": kept}
 

@@ -87,7 +87,7 @@ class ServedGeneration(ProbedGeneration):
         super().generate(prompts=prompts, images=None, num_generations=count)
 
     def ahead_state(self) -> dict[str, Any] | None:
-        """What was begun and has come, for a checkpoint, on the first rank; it waits for it."""
+        """The batch that was begun, for a checkpoint, on the first rank; it waits for all of it."""
         state: dict[str, Any] | None = self.vllm_client.ahead_state() if self.accelerator.is_main_process else None
         return state
 
