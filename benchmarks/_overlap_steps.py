@@ -1,44 +1,46 @@
-"""Steps of one GRPO training with a server's rollouts, drawn ahead or not; started by `grpo_overlap`.
-
-`python -m benchmarks._overlap_steps STALENESS ENGINE WAIT MODEL COMPLETIONS TOKENS STEPS`, where ENGINE is `waiting`,
-whose completions take WAIT seconds, or `vllm`.
-"""
+"""Steps of one GRPO training with a server's rollouts, drawn ahead or not, and where their seconds went."""
 
 from __future__ import annotations
 
-import functools
-import json
-import os
-import sys
+import time
 from typing import Any
 
 from benchmarks import _rollout_steps
-from benchmarks._waiting_server import WAIT
+from benchmarks._waiting_server import WaitingServer
 from selfplay.config.training import GRPORule
+from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
+from selfplay.trl_trainers.vllm_rollouts.process_state import in_place
 from selfplay.trl_trainers.vllm_server import served
-from selfplay.trl_trainers.vllm_server.process import RolloutServer
 
 
-def main(staleness: int, engine: str, wait: str, model: str, *sizes: int) -> dict[str, Any]:
-    """Trains, and gives the median seconds of all steps but the first.
+def steps_of(staleness: int, wait_s: float, update_wait_s: float, model: str, sizes: tuple[int, int, int]) -> Any:
+    """Trains with a server that waits, and gives the median seconds of all steps but the first.
 
     Args:
         staleness: `max_staleness`.
-        engine: `waiting` or `vllm`.
-        wait: seconds that each completion takes at least, of an engine that waits.
+        wait_s: seconds that each completion takes at least.
+        update_wait_s: seconds by which each backward pass is put off.
         model: as for `_rollout_steps.main`.
-        sizes: its completions, tokens and steps.
+        sizes: completions of a step, tokens of each, steps.
     """
-    if engine == "waiting":
-        from trl.generation import vllm_client
+    from trl.generation import vllm_client
 
-        os.environ[WAIT] = wait
-        vllm_client.is_vllm_available = lambda **_: True
-        stand_in: Any = functools.partial(RolloutServer, module="benchmarks._waiting_server")
-        served.RolloutServer = stand_in  # type: ignore[misc]
+    WaitingServer.wait_s = wait_s
     rule = GRPORule(rollouts="server", max_staleness=staleness)
-    return _rollout_steps.main(rule, model, *sizes)
+    loss = SelfplayGRPOTrainer._compute_loss
+
+    def late(self: Any, *asked: Any) -> Any:
+        time.sleep(update_wait_s)
+        return loss(self, *asked)
+
+    with (
+        in_place(served, "RolloutServer", WaitingServer),
+        in_place(vllm_client, "is_vllm_available", lambda **_: True),
+        in_place(SelfplayGRPOTrainer, "_compute_loss", late),
+    ):
+        return _rollout_steps.main(rule, model, *sizes)
 
 
-if __name__ == "__main__":
-    print(json.dumps(main(int(sys.argv[1]), *sys.argv[2:5], *map(int, sys.argv[5:8]))))
+def steps_by_vllm(staleness: int, model: str, sizes: tuple[int, int, int]) -> Any:
+    """The same with vLLM's own server, as fast as it is."""
+    return _rollout_steps.main(GRPORule(rollouts="server", max_staleness=staleness), model, *sizes)

@@ -1,25 +1,19 @@
 """A server in vLLM's place whose completions take as long as it is told, most of it waiting, as on devices of its own.
 
-`python -m benchmarks._waiting_server DEVICE ARGUMENTS... --host HOST --port PORT`, as `vllm_server.inside` is run. It
-has vLLM's endpoints for what the client asks, holds the model by transformers, and takes weights as the real one does;
-a completion has as many tokens as it may have, and comes `WAIT` seconds after it was asked for.
+It has vLLM's endpoints for what the client asks, holds the model by transformers, and takes weights as the real one
+does; a completion has as many tokens as it may have.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
-from sandbox.process.inside import take_channel
-
-WAIT = "BENCHMARK_WAIT_S"
-"""Names in the environment the seconds that a completion takes."""
+from selfplay.trl_trainers.vllm_rollouts.process_state import undisturbed_dice
+from selfplay.trl_trainers.vllm_server.process import HOST, RolloutServer
 
 
 class Model:
@@ -29,9 +23,9 @@ class Model:
         import torch
         from transformers import AutoModelForCausalLM
 
-        torch.set_num_threads(1)
         self._torch = torch
-        self._network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        with undisturbed_dice():
+            self._network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         self._lock = threading.Lock()
 
     def take(self, file: str) -> None:
@@ -117,19 +111,31 @@ class Held(ThreadingHTTPServer):
     wait_s: float
 
 
-def serve(arguments: list[str]) -> None:
-    """Serves until the owner ends."""
-    take_channel()
-    parser = argparse.ArgumentParser()
-    for name in ("--model", "--host"):
-        parser.add_argument(name)
-    parser.add_argument("--port", type=int)
-    given, _ = parser.parse_known_args(arguments)
-    model = Model(given.model)
-    server = Held((given.host, given.port), Waiting)
-    server.model, server.wait_s = model, float(os.environ[WAIT])
-    server.serve_forever()
+class WaitingServer(RolloutServer):
+    """A `RolloutServer` in a thread of this process."""
 
+    wait_s: ClassVar[float] = 0.0
+    """Seconds that a completion takes at least."""
+    _held: Held | None = None
 
-if __name__ == "__main__":
-    serve(sys.argv[2:])
+    def _start(self) -> None:
+        self._held = Held((HOST, 0), Waiting)
+        self._held.model = Model(self._arguments[self._arguments.index("--model") + 1])
+        self._held.wait_s = type(self).wait_s
+        self.url = f"http://{HOST}:{self._held.server_address[1]}"
+        threading.Thread(target=self._held.serve_forever, args=(0.05,), daemon=True).start()
+
+    def ended(self) -> str:
+        """It ends where it is told to, and nowhere else."""
+        return "" if self._held is not None else "was ended"
+
+    def progress(self) -> float | None:
+        """It always goes on."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """Ends it."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            held.shutdown()
+            held.server_close()
