@@ -98,6 +98,7 @@ def evaluate(
         own |= {"unlabelled": unlabelled}
         pins = None if lock is None else SuiteLock(lock)
         loaded = [load_suite(_wanted(one, own), data, limit, incomplete, pins) for one in suites]
+        _once([one.name for one in loaded], suites)
         asked = asked_of(loaded, model, template)
         options = ModelOptions(dtype, prompt_style, rounds, served, api_key_env, revision)  # type: ignore[arg-type]
         rows = measure(model, options, asked, settings, folder)
@@ -182,6 +183,15 @@ def _wanted(given: str, own: dict[str, Any]) -> Any:
     where = {"file": given} if is_file else {"dataset": given}
     settings = {"name": path.stem if is_file else given.strip("./").replace("/", "-")} | where | own
     return section_of(UserSuite, [f"{name}={json.dumps(value)}" for name, value in settings.items()], "--suite")
+
+
+def _once(names: list[str], given: list[str]) -> None:
+    """Refuses suites of one name, whose results would lie in one file."""
+    seen: dict[str, str] = {}
+    for name, one in zip(names, given, strict=True):
+        if name in seen:
+            raise UserError(f"--suite: {seen[name]} and {one} are both called {name}; give one of them another name")
+        seen[name] = one
 
 
 def _field_map(text: str) -> dict[str, str]:

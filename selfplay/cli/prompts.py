@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -110,6 +110,23 @@ def export_evaluation(
     with errors_told(to):
         for file in export_lm_eval(evaluation, to):
             typer.echo(file)
+
+
+@export_app.command("wandb")
+def export_wandb(
+    evaluation: Annotated[Path, typer.Argument(metavar="EVALUATION", help="A folder of `selfplay evaluate`.")],
+    project: Annotated[str, typer.Option(help="Project of W&B.")] = "selfplay",
+    entity: Annotated[str | None, typer.Option(help="User or team; default that of the key.")] = None,
+    mode: Annotated[
+        Literal["offline", "online"], typer.Option(help="offline writes EVALUATION/wandb, for `wandb sync`.")
+    ] = "offline",
+) -> None:
+    """Write an evaluation as runs of W&B: figures, and a table of problems for each suite."""
+    from selfplay.export.wandb_evaluation import export_to_wandb
+
+    with errors_told(evaluation):
+        for name in export_to_wandb(evaluation, project, entity, mode):
+            typer.echo(f"{name}: {mode}, project {project}")
 
 
 def _concepts(run: Path, recipe: dict[str, Any], domain: str, number: int | None) -> Any:

@@ -350,6 +350,16 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _suites_are_asked_as_the_model_is(self) -> Recipe:
+        suites = self.evaluation.suites
+        if suites is not None and suites.sampling.system_prompt and self.model.prompt_style != "chat":
+            raise ValueError(
+                "evaluation.suites.sampling.system_prompt takes a chat template, and the policy is asked without one: "
+                "leave it out, or set model.prompt_style to chat"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _rounds_fit(self) -> Recipe:
         training, pool = self.training, self.training.pool
         if self.synthesis.feedback is not None and pool.each_round != "resynthesise":

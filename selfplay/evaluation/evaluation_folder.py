@@ -67,12 +67,13 @@ class EvaluationFolder:
         suites: Iterable[Suite],
         versions: Mapping[str, str],
     ) -> None:
-        """Makes the folder one of these settings; models and suites come to those that it has.
+        """Makes the folder one of these settings; models and suites come to those that it has measured.
 
         Raises:
             RunError: it has other settings, another model or another suite of a name.
         """
-        known = self.about
+        # A folder that names no model has measured nothing: what was refused there binds nobody.
+        known = self.about if self.about.get("models") else {}
         named = {suite.name: _facts(suite) for suite in suites}
         if changed := differences(known.get("settings", dict(settings)), dict(settings)):
             raise self._refusal(changed)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from selfplay.rollouts.completions import Completion
 from selfplay.rollouts.judge import Judge
 from selfplay.rollouts.rollout import with_verdicts
+from selfplay.run.tables import read_batches
 from selfplay.suites.load import Suite
 from verifiers.answers import AnswerReader, answer_reader
 from verifiers.model import Verdict
@@ -111,3 +113,30 @@ def _classes(
     numbers = {answer: number for number, group in groups for answer in group}
     for answer, right in zip(answers, passed, strict=True):
         yield None if answer is None else RIGHT if right else numbers[answer]
+
+
+SHOWN_COLUMNS = ("published", "problem", "label", "pass rate", "cut share", "tokens", "completion", "passed", "reason")
+"""Of the rows that people look at in W&B and other trackers."""
+SHOWN_ROWS = 500
+
+
+def shown_rows(table: Path) -> Iterator[tuple[Any, ...]]:
+    """The first problems of a table, each with its first completion.
+
+    Raises:
+        RecordError: the table is damaged.
+    """
+    rows = (row for batch in read_batches(table, MeasuredProblem) for row in batch)
+    for row in itertools.islice(rows, SHOWN_ROWS):
+        checked = [passed for passed in row.passed if passed is not None]
+        yield (
+            row.published,
+            row.problem,
+            row.label,
+            sum(checked) / len(checked) if checked else None,
+            sum(row.cut) / len(row.cut),
+            sum(row.tokens) / len(row.tokens),
+            row.completions[0],
+            row.passed[0],
+            row.reasons[0],
+        )

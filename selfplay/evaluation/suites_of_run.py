@@ -15,7 +15,7 @@ from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import Values
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.evaluation.figures import outcome_of
-from selfplay.evaluation.measuring import MeasuredProblem, measured_problems
+from selfplay.evaluation.measuring import SHOWN_COLUMNS, MeasuredProblem, measured_problems, shown_rows
 from selfplay.rollouts.completions import Origin, complete
 from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import Stage
@@ -87,7 +87,7 @@ def suite_contents(settings: SuiteEvaluation | None) -> str:
 
 
 def measure_suites(stage: Stage, context: Context, number: int, policy: ModelRef) -> None:
-    """Writes a table a suite, in rounds that are due; the base always is."""
+    """Writes a table a suite, in rounds that are due, and logs its rows; the base always is due."""
     settings = context.recipe.evaluation.suites
     if settings is None or number % settings.every:
         return
@@ -106,6 +106,8 @@ def measure_suites(stage: Stage, context: Context, number: int, policy: ModelRef
                 on_progress=context.listener.advance,
             )
             stage.write(f"{TABLE}{suite.name}", MeasuredProblem, measured_problems(judge, suite, batches))
+            table = stage.folder / f"{TABLE}{suite.name}.parquet"
+            context.listener.table(stage.name, f"{TABLE}{suite.name}_{stage.name}", SHOWN_COLUMNS, shown_rows(table))
 
 
 def suite_tables(folder: Path) -> dict[str, Path]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
 
 from selfplay.config.errors import RunStopped
 from selfplay.run.directory import RunDirectory
@@ -99,6 +99,10 @@ class RunListener:
         self._show_rollouts(stage, step)
         self._progress.hear(metrics, step)
         self._take(stage, metrics, step)
+
+    def table(self, stage: str, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Rows of a stage, for the copies and `tables/`."""
+        self._tracker.table(name, columns, rows, stage)
 
     def _show_rollouts(self, stage: str, step: int | None) -> None:
         """Logs a table of the newest rollouts of a training that draws them as it goes on, every some steps."""

@@ -24,7 +24,7 @@ def note_import_path(run: Path) -> None:
 
 
 def find_verifier(name: str, run: Path | None) -> None:
-    """Has a verifier that is named `module:Name` be found, also where a run found its own.
+    """Has a verifier be found: one that is named `module:Name` also where a run found its own.
 
     Args:
         run: the run; None for none.
@@ -35,9 +35,7 @@ def find_verifier(name: str, run: Path | None) -> None:
     """
     module, colon, _ = name.partition(":")
     top = module.partition(".")[0]
-    if not colon or not top:
-        return
-    if top not in sys.modules and importlib.util.find_spec(top) is None:
+    if colon and top and top not in sys.modules and importlib.util.find_spec(top) is None:
         folders = [] if run is None else _noted(run)
         having = [folder for folder in folders if PathFinder.find_spec(top, [folder]) is not None]
         # Where none has it, the error names them all.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +31,10 @@ class ProgressListener(Protocol):
 
     def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Metrics of a stage."""
+        ...
+
+    def table(self, stage: str, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Rows of a stage that people look at."""
         ...
 
 

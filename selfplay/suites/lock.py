@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.run.files import read_json, write_json
+from selfplay.run.files import write_json
 from selfplay.suites.rows import SuiteError
+from verifiers.untrusted.files import read_json
 
 VERSION = 1
+OTHER = "give another file with --lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,13 @@ class SuiteLock:
     """A lock file; one that is not there yet pins nothing."""
 
     def __init__(self, file: Path) -> None:
-        """
-        Raises:
-            RunError: the file is no JSON object.
-            SuiteError: it is no lock.
-        """
+        """Raises SuiteError where the file is no lock."""
         self._file = file
-        content = read_json(file) if file.exists() else {"version": VERSION, "suites": {}}
-        pins = content.get("suites")
-        if content.get("version") != VERSION or not isinstance(pins, dict):
-            raise SuiteError(f"{file}: is no lock of suites of version {VERSION}; give another file with --lock")
+        empty = {"version": VERSION, "suites": {}}
+        content = read_json(file, SuiteError, f"it is no lock of suites; {OTHER}") if file.exists() else empty
+        pins = content.get("suites") if isinstance(content, dict) and content.get("version") == VERSION else None
+        if not isinstance(pins, dict):
+            raise SuiteError(f"{file}: is no lock of suites of version {VERSION}; {OTHER}")
         self._pins = {name: self._pin(name, one) for name, one in pins.items()}
 
     def _pin(self, name: str, found: Any) -> Pin:

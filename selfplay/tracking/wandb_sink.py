@@ -71,12 +71,11 @@ class WandbSink:
         Raises:
             RuntimeError: there is no key.
         """
-        _set_environment(self._run_path.resolve() / "wandb")
+        keep_files_in(self._run_path.resolve() / "wandb")
         import wandb
 
         online = self._mode == "online"
-        # Without this, wandb.init asks for a key on the terminal and waits.
-        if online and not wandb.login(prompt=False, verify=False):
+        if online and not has_key(wandb):
             raise RuntimeError("there is no API key (run `wandb login`, or set tracking.wandb.mode=offline)")
         self._run = wandb.init(
             id=_run_id(self._run_path),
@@ -91,7 +90,7 @@ class WandbSink:
             tags=self._settings.get("tags") or None,
             config=dict(self._recipe) | ({"made_with": surroundings()} if self._settings.get("system") else {}),
             allow_val_change=True,
-            settings=_settings(wandb, self._init_timeout_s, bool(self._settings.get("system"))),
+            settings=plain_settings(wandb, self._init_timeout_s, bool(self._settings.get("system"))),
         )
         self._run.define_metric("evaluation/*", step_metric="evaluation/round")
         if not online:
@@ -222,15 +221,21 @@ def _read_state(file: Path) -> dict[str, Any]:
     return empty | (read_json(file) if file.exists() else {})
 
 
-def _set_environment(folder: Path) -> None:
-    """Settings that wandb reads from the environment only, before it is imported."""
+def keep_files_in(folder: Path) -> None:
+    """Has wandb be silent and stage its files in a folder, which it reads from the environment, before its import."""
     os.environ["WANDB_SILENT"] = "true"
     # Tables are staged in the user's home unless told otherwise, and a run writes to its own directory only.
     os.environ["WANDB_DATA_DIR"] = str(folder / "data")
     os.environ["WANDB_CACHE_DIR"] = str(folder / "cache")
 
 
-def _settings(wandb: Any, init_timeout_s: float, system: bool) -> Any:
+def has_key(wandb: Any) -> bool:
+    """Whether a key of W&B is here; without one, wandb.init asks for it on the terminal and waits."""
+    return bool(wandb.login(prompt=False, verify=False))
+
+
+def plain_settings(wandb: Any, init_timeout_s: float, system: bool) -> Any:
+    """Settings of a run of W&B that says nothing on the terminal, and nothing of the machine unless `system` is set."""
     # Neither the user's code nor what the machine is called and prints goes along.
     return wandb.Settings(
         init_timeout=init_timeout_s,

@@ -45,6 +45,23 @@ def complaints(told: str) -> list[str]:
         (["--suite", "EMPTY"], "has 0 problems"),
         (["--suite", "CUT"], "is not JSON"),
         (["--suite", "NOWHERE"], "cannot be read"),
+        (["--suite", "BINARY"], "binary.jsonl, line 1: is not JSON in UTF-8"),
+        (["--suite", "FOLDER"], "folder.jsonl: cannot be read (is a folder)"),
+        (["--suite", "codeforces"], "codeforces: is on no hub"),
+        (
+            ["--suite", "aime24", "--data", "DOWNLOADS"],
+            "aime24.jsonl, line 1: has no text in `problem`; it has answer, question",
+        ),
+        (["--suite", "gsm8k", "--data", "DOWNLOADS"], "gsm8k.jsonl has 0 problems; give another file"),
+        (["--suite", "math500", "--data", "DOWNLOADS"], "math500.jsonl, line 1: is not JSON"),
+        (
+            ["--suite", "livecodebench:2030-01-01..2030-02-01", "--data", "DOWNLOADS"],
+            "has 0 problems; give another file",
+        ),
+        (["--suite", "SUITE", "--suite", "OTHER"], "are both called sums; give one of them another name"),
+        (["--suite", "SUITE", "--verifier", "mth"], "no verifier is called 'mth'; did you mean"),
+        (["--suite", "SUITE", "--template", "no field"], "--template no field: is no text with {problem}"),
+        (["--suite", "SUITE", "--lock", "SUITE"], "is no lock of suites; give another file with --lock"),
         (["--suite", "SUITE", "sampling.topk=3"], "`sampling.topk` is not a setting; did you mean `top_k`?"),
         (["--suite", "SUITE", "samples=0"], "`samples` is 0, but: input should be greater than or equal to 1"),
         (["--suite", "SUITE", "--dtype", "int4"], "--dtype int4: must be one of auto, float32"),
@@ -56,15 +73,33 @@ def complaints(told: str) -> list[str]:
 def test_bad_input_is_one_sentence(suite: Path, tmp_path: Path, more: list[str], says: str) -> None:
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "cut.jsonl").write_bytes(suite.read_bytes()[:-9])
-    (tmp_path / "model").mkdir()
-    places = {"SUITE": "sums", "EMPTY": "empty", "CUT": "cut", "NOWHERE": "nowhere"}
-    given = [str(tmp_path / f"{places[one]}.jsonl") if one in places else one for one in more]
+    (tmp_path / "binary.jsonl").write_bytes(b"\0\xff\xfe")
+    for folder in ("model", "folder.jsonl", "other", "downloads"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "other" / "sums.jsonl").write_bytes(suite.read_bytes())
+    (tmp_path / "downloads" / "aime24.jsonl").write_text('{"question": "1?", "answer": "1"}\n')
+    (tmp_path / "downloads" / "gsm8k.jsonl").write_text("")
+    (tmp_path / "downloads" / "math500.jsonl").write_bytes(suite.read_bytes()[:9])
+    (tmp_path / "downloads" / "livecodebench.jsonl").write_text('{"contest_date": "2024-09-01T00:00:00"}\n')
+    names = {"SUITE": "sums", "EMPTY": "empty", "CUT": "cut", "NOWHERE": "nowhere", "BINARY": "binary"}
+    names |= {"FOLDER": "folder", "OTHER": "other/sums"}
+    places = {name: str(tmp_path / f"{file}.jsonl") for name, file in names.items()}
+    places["DOWNLOADS"] = str(tmp_path / "downloads")
+    given = [places.get(one, one) for one in more]
     out = tmp_path / "evaluation"
     done = CliRunner().invoke(app, ["evaluate", str(tmp_path / "model"), "--out", str(out), *given])
     assert done.exit_code == 2, done.output
     assert says in done.stderr
     assert len(complaints(done.stderr)) == 1
     assert not (out / "store").exists()
+
+
+def test_a_command_that_was_refused_binds_no_folder(suite: Path, tmp_path: Path) -> None:
+    """Another setting, once the slip is mended, is no other evaluation."""
+    given = ["evaluate", str(tmp_path / "model"), "--suite", str(suite), "--out", str(tmp_path / "out")]
+    (tmp_path / "model").mkdir()
+    for more in ([], ["samples=9"], ["--verifier", "exact"]):
+        assert "is neither a run (recipe.json) nor a model" in CliRunner().invoke(app, [*given, *more]).stderr
 
 
 def test_an_address_needs_the_name_of_a_model(suite: Path, tmp_path: Path) -> None:

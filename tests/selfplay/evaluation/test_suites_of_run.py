@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +16,11 @@ from selfplay.config.suites import SuiteEvaluation
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import gain_rows, metric_rows
 from selfplay.evaluation.suites_of_run import load_suites, measure_suites, suite_contents, suite_tables, suite_values
+from selfplay.report.charts import accuracy_charts
 from selfplay.run.tables import write_table
 from selfplay.suites.rows import SuiteError
 from selfplay.tracking.alarms import _heldout
+from selfplay.tracking.metric_log import metric_line, round_curves
 from tests.selfplay.evaluation.test_measuring import TEXTS, Scripted
 from tests.selfplay.suites.test_load import lines
 
@@ -37,8 +40,11 @@ class Listener:
     def advance(self, count: int) -> None:
         pass
 
+    def table(self, stage: str, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        self.tables = {(stage, name): [dict(zip(columns, row, strict=True)) for row in rows]}
 
-def measured(folder: Path, settings: SuiteEvaluation | None, number: int) -> Path:
+
+def measured(folder: Path, settings: SuiteEvaluation | None, number: int, listener: Listener | None = None) -> Path:
     """Measures round `number`; gives the folder of its evaluation."""
     stage = folder / f"evaluation_{number}"
 
@@ -48,11 +54,11 @@ def measured(folder: Path, settings: SuiteEvaluation | None, number: int) -> Pat
     context: Any = SimpleNamespace(
         recipe=SimpleNamespace(evaluation=SimpleNamespace(suites=settings), sandbox=SandboxSettings()),
         run=SimpleNamespace(store_folder=folder / "store"),
-        listener=Listener(),
+        listener=listener or Listener(),
         engine=lambda policy: Scripted(),
         seed=lambda *names: 0,
     )
-    measure_suites(SimpleNamespace(write=write), context, number, POLICY)  # type: ignore[arg-type]
+    measure_suites(SimpleNamespace(write=write, folder=stage, name=stage.name), context, number, POLICY)  # type: ignore[arg-type]
     return stage
 
 
@@ -72,6 +78,33 @@ def test_accuracies_stand_among_those_of_domains(tmp_path: Path) -> None:
     assert {row["n"] for row in rows if row["metric"] == "avg@4"} == {len(TEXTS)}
     gains = gain_rows(values, values, recipe, 1, 0)  # type: ignore[arg-type]
     assert all(row["value"] == 0 for row in gains)
+
+
+def test_trackers_get_a_row_a_problem(tmp_path: Path) -> None:
+    listener = Listener()
+    measured(tmp_path, settings_of(tmp_path), 2, listener)
+    [((stage, name), rows)] = listener.tables.items()
+    assert (stage, name) == ("evaluation_2", "suite-mine_evaluation_2")
+    assert [row["published"] for row in rows] == ["p1", "p2", "p3"]
+    first, *_, last = rows
+    assert (first["completion"], first["passed"], first["pass rate"]) == (r"\boxed{2}", True, 0.5)
+    assert (last["completion"], last["passed"], last["cut share"]) == ("", False, 0.25)
+
+
+def test_the_report_and_trackers_draw_suites_over_rounds(tmp_path: Path) -> None:
+    settings: Any = SimpleNamespace(bootstrap=200)
+    values = suite_values(measured(tmp_path, settings_of(tmp_path), 0))
+    rows = [row for number in (0, 2) for row in metric_rows(values, settings, number, 0)]
+    [chart] = accuracy_charts(rows).values()
+    assert chart["title"] == "suite/mine"
+    assert {trace["name"] for trace in chart["data"]} == {"avg@4", "pass@2", "pass@4", "maj@4"}
+    assert [len(trace["x"]) for trace in chart["data"]] == [2] * 4
+    logged = {"time": 0.0, "stage": "evaluation_2", "kind": "evaluation", "round": 2, "step": 2}
+    line = metric_line(logged | {"metrics": {"suite/mine/avg@4": 0.5}})
+    assert line is not None
+    curves = round_curves(7, line)
+    assert curves is not None
+    assert (curves.round, curves.metrics) == (2, {"evaluation/suite/mine/avg@4": 0.5})
 
 
 def test_the_contents_are_those_of_the_problems(tmp_path: Path) -> None:
@@ -97,6 +130,8 @@ def test_recipes_name_suites(tmp_path: Path) -> None:
     # Relative to the recipe, as all files are.
     [suite] = load_suites(load_recipe(recipe).evaluation.suites)
     assert suite.problems[0].task.problem == "2?"
+    with pytest.raises(RecipeError, match=r"system_prompt takes a chat template, .*: leave it out, or set model"):
+        load_recipe(recipe, ["evaluation.suites.sampling.system_prompt=Be brief."])
     with pytest.raises(RecipeError, match="names no suite"):
         load_recipe(recipe, ["evaluation.suites.own=[]"])
     with pytest.raises(SuiteError, match="did you mean aime2"):
