@@ -87,7 +87,7 @@ def _suites(known: Mapping[str, Any], measured: Iterable[str]) -> Any:
 
 def _summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Figures with the ends of their intervals, `SUITE/METRIC` and `SUITE/METRIC/low`."""
-    found = {}
+    found: dict[str, Any] = {}
     for row in rows:
         where = f"{row['suite']}/{row['metric']}"
         found |= {where: row["value"], f"{where}/low": row["low"], f"{where}/high": row["high"]}
