@@ -34,7 +34,7 @@ def export_to_wandb(evaluation: Path, project: str, entity: str | None, mode: Mo
 
     Raises:
         RunError: it is no evaluation, has no figures yet, or a link in it leads elsewhere.
-        UserError: there is no key.
+        UserError: there is no key, or the server did not take everything.
         RecordError: a table is damaged.
     """
     if not (evaluation / FIGURES).exists():
@@ -50,33 +50,48 @@ def export_to_wandb(evaluation: Path, project: str, entity: str | None, mode: Mo
 
     if mode == "online" and not has_key(wandb):
         raise UserError("--mode online: there is no key of W&B; run `wandb login`, or take --mode offline")
-    sent = []
-    for model, facts in known["models"].items():
-        own = [row for row in figures if row["model"] == model]
-        tables = {name: folder.table(model, name) for name in known["suites"]}
-        tables = {name: table for name, table in tables.items() if table.exists()}
-        name = f"{evaluation.resolve().name}/{model}"
-        with wandb.init(
-            id=hashlib.sha256(f"{name} {facts['identity']}".encode()).hexdigest()[:16],
-            name=name,
-            group=evaluation.resolve().name,
-            job_type="evaluation",
-            dir=str(evaluation),
-            mode=mode,
-            project=project,
-            entity=entity,
-            resume="allow" if mode == "online" else None,
-            config={"model": model, **facts, **known["settings"], "suites": dict(_suites(known["suites"], tables))},
-            allow_val_change=True,
-            settings=plain_settings(wandb, INIT_TIMEOUT_S, system=False),
-        ) as run:
-            for suite, table in tables.items():
-                rows = [list(row) for row in shown_rows(table)]
-                # Mixed columns are common (a problem that could not be checked has no pass rate).
-                run.log({suite: wandb.Table(columns=list(SHOWN_COLUMNS), data=rows, allow_mixed_types=True)})
-            run.summary.update(_summary(own))
-        sent.append(name)
-    return sent
+    try:
+        return [_send(folder, model, figures, project, entity, mode) for model in known["models"]]
+    except (wandb.errors.Error, TimeoutError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"--mode {mode}: W&B did not take everything ({reason}); try again, or take offline") from error
+
+
+def _send(
+    folder: EvaluationFolder,
+    model: str,
+    figures: Iterable[Mapping[str, Any]],
+    project: str,
+    entity: str | None,
+    mode: Mode,
+) -> str:
+    """Makes the run of a model, and returns its name."""
+    import wandb
+
+    known, evaluation = folder.about, folder.path.resolve()
+    facts = known["models"][model]
+    tables = {suite: table for suite in known["suites"] if (table := folder.table(model, suite)).exists()}
+    name = f"{evaluation.name}/{model}"
+    with wandb.init(
+        id=hashlib.sha256(f"{name} {facts['identity']}".encode()).hexdigest()[:16],
+        name=name,
+        group=evaluation.name,
+        job_type="evaluation",
+        dir=str(evaluation),
+        mode=mode,
+        project=project,
+        entity=entity,
+        resume="allow" if mode == "online" else None,
+        config={"model": model, **facts, **known["settings"], "suites": dict(_suites(known["suites"], tables))},
+        allow_val_change=True,
+        settings=plain_settings(wandb, INIT_TIMEOUT_S, system=False),
+    ) as run:
+        for suite, table in tables.items():
+            rows = [list(row) for row in shown_rows(table)]
+            # Mixed columns are common (a problem that could not be checked has no pass rate).
+            run.log({suite: wandb.Table(columns=list(SHOWN_COLUMNS), data=rows, allow_mixed_types=True)})
+        run.summary.update(_summary(row for row in figures if row["model"] == model))
+    return name
 
 
 def _suites(known: Mapping[str, Any], measured: Iterable[str]) -> Any:
