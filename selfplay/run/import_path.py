@@ -35,7 +35,11 @@ def find_verifier(name: str, run: Path | None) -> None:
     """
     module, colon, _ = name.partition(":")
     top = module.partition(".")[0]
-    if colon and top and top not in sys.modules and importlib.util.find_spec(top) is None:
+    if not colon or not top:
+        # What is known by its name lies in no folder.
+        find(name)
+        return
+    if top not in sys.modules and importlib.util.find_spec(top) is None:
         folders = [] if run is None else _noted(run)
         having = [folder for folder in folders if PathFinder.find_spec(top, [folder]) is not None]
         # Where none has it, the error names them all.
