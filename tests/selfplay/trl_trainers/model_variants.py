@@ -33,7 +33,7 @@ def mixture(model: ModelRef, folder: Path) -> ModelRef:
         num_hidden_layers=1,
         num_attention_heads=2,
         num_key_value_heads=2,
-        head_dim=16,
+        head_dim=32,
         num_experts=8,
         num_experts_per_tok=2,
         tie_word_embeddings=False,
