@@ -179,6 +179,15 @@ class Evaluation(Section):
     suites: SuiteEvaluation | None = None
     """Benchmarks, by name or of one's own, beside the held-out problems; none measures on no others."""
 
+    @model_validator(mode="after")
+    def _measures_each_once(self) -> Evaluation:
+        if len(set(self.temperatures)) < len(self.temperatures):
+            raise ValueError(
+                "evaluation.temperatures names one twice, which would draw the same completions again and count them "
+                "as others; raise evaluation.samples for more of them"
+            )
+        return self
+
     def sampling_at(self, temperature: float) -> SamplingSettings:
         """How completions are drawn at a temperature, from the whole distribution."""
         return SamplingSettings(temperature=temperature, max_new_tokens=self.max_new_tokens)

@@ -13,6 +13,7 @@ which overstates whoever does better on some days than on others (docs/results/e
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,15 +155,15 @@ def _rated(folder: Path, contest: str, tried: Mapping[str, TriedProblem]) -> tup
     where = f"contest {contest}"
     try:
         # A newcomer's rating is 0 there, whatever he is worth: he has none.
-        before = {str(one["handle"]): old for one in changes if (old := float(one["oldRating"]))}
+        before = {str(one["handle"]): old for one in changes if (old := _finite(one["oldRating"]))}
         scores = {
-            str(row["party"]["members"][0]["handle"]): (float(row["points"]), -float(row["penalty"]))
+            str(row["party"]["members"][0]["handle"]): (_finite(row["points"]), -_finite(row["penalty"]))
             for row in standings["rows"]
             if row["party"].get("participantType", "CONTESTANT") == "CONTESTANT" and len(row["party"]["members"]) == 1
         }
-        points = {str(one["index"]): float(one.get("points") or 1.0) for one in standings["problems"]}
+        points = {str(one["index"]): _finite(one.get("points") or 1.0) for one in standings["problems"]}
         kind = standings["contest"].get("type")
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise _Unusable(f"{where}: its files have not the shape of the API's answers ({error!r})") from error
     if kind not in ("CF", "ICPC"):
         raise _Unusable(f"{where}: is of the type {str(kind)[:20]}, where a problem may be solved in part")
@@ -181,6 +182,13 @@ def _rated(folder: Path, contest: str, tried: Mapping[str, TriedProblem]) -> tup
         contest, rating_of_rank(rank, people), rank, len(handles), solved, len(points), len(points) - len(tried)
     )
     return rating, people
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no number of points")
+    return number
 
 
 def _score(tried: Mapping[str, TriedProblem], points: Mapping[str, float], by_points: bool) -> tuple[float, float]:

@@ -21,6 +21,8 @@ from selfplay.stage.context import Context
 
 Row = dict[str, Any]
 GREEDY = "greedy"
+HEADLINE, VOTED = "avg@", "maj@"
+"""Beginnings of the names of metrics."""
 
 
 def evaluation_stage(
@@ -114,6 +116,22 @@ def metric_rows(values: Values, settings: Evaluation, number: int, seed: int) ->
         _row(number, domain, metric, estimate(list(found.values()), settings.bootstrap, derive(seed, "bootstrap")))
         for (domain, metric), found in values.items()
     ]
+
+
+def comparable(evaluations: Sequence[Values]) -> list[Values]:
+    """Evaluations of one run that have the same metrics: a policy that gives no answer at all has no vote on a suite,
+    where others have one, and its votes are then never right."""
+    voted = {key for values in evaluations for key in values if key[1].startswith(VOTED)}
+    return [
+        values | {key: found for key in sorted(voted - values.keys()) if (found := _no_votes(values, *key))}
+        for values in evaluations
+    ]
+
+
+def _no_votes(values: Values, domain: str, metric: str) -> dict[str, float | None]:
+    """0 for each problem with a checked completion; none where the round did not measure that suite."""
+    shares = values.get((domain, HEADLINE + metric.removeprefix(VOTED)), {})
+    return {task: None if share is None else 0.0 for task, share in shares.items()}
 
 
 def gain_rows(before: Values, after: Values, settings: Evaluation, number: int, seed: int) -> list[Row]:

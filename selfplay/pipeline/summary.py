@@ -8,7 +8,7 @@ from typing import Any
 
 from selfplay.compute.clock import Clock
 from selfplay.config.recipe import Recipe
-from selfplay.evaluation.evaluate import gain_rows, metric_rows, metric_values, outcomes_of
+from selfplay.evaluation.evaluate import comparable, gain_rows, metric_rows, metric_values, outcomes_of
 from selfplay.evaluation.suites_of_run import suite_values
 from selfplay.pipeline import rounds_summary
 from selfplay.run.directory import RunDirectory
@@ -22,10 +22,12 @@ from selfplay.tracking.surroundings import versions
 def summarise(run: RunDirectory, stages: rounds_summary.Done, clock: Clock) -> dict[str, Any]:
     """Writes `summary.json` and returns it."""
     recipe = run.recipe
-    evaluations = [
-        metric_values(outcomes_of(stage)) | suite_values(stage.folder)
-        for _, stage in rounds_summary.of_kind(stages, Kind.EVALUATION)
-    ]
+    evaluations = comparable(
+        [
+            metric_values(outcomes_of(stage)) | suite_values(stage.folder)
+            for _, stage in rounds_summary.of_kind(stages, Kind.EVALUATION)
+        ]
+    )
     settings, seed = recipe.evaluation, recipe.seed
     labels = _first_labels(stages)
     best = rounds_summary.best_policy(run, stages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from selfplay.config.rows import DatasetRows, FileRows
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, Seeds
 from selfplay.config.suites import SuiteEvaluation
 from selfplay.planning.rates import Rates, UnusableRates
-from verifiers.untrusted.files import demand_file, open_file
+from verifiers.untrusted.files import LONGEST_ROW, demand_file, open_file, read_json
+from verifiers.untrusted.shown import shown
 
 BLOCK = 1 << 20
 
@@ -81,6 +83,9 @@ PUBLISHED = {
     "gpqa-diamond": 198,
     "humaneval": 164,
     "mbpp": 500,
+    "humaneval-plus": 164,
+    "mbpp-plus": 378,
+    "codeforces": 408,
     "livecodebench-v5": 279,
     "livecodebench-v6": 131,
 }
@@ -108,13 +113,39 @@ def _rows(source: FileRows | DatasetRows, rates: Rates) -> int:
 
 
 def rows_of(file: Path) -> int:
-    """Rows of a Parquet file, lines of another one; 0 of one that is not there, which `selfplay check` tells of."""
+    """Rows of a file in any form in which problems come; 0 of one that is not there, which `selfplay check` tells of.
+
+    Raises:
+        UnusableRates: it is damaged, or too large for its form.
+    """
     if not file.is_file():
         return 0
-    if file.suffix == ".parquet":
+    ending = file.suffix.lower()
+    if ending == ".parquet":
         import pyarrow.parquet as pq
 
         demand_file(file, UnusableRates)
         return int(pq.read_metadata(file).num_rows)
+    if ending == ".json":
+        with open_file(file, UnusableRates) as opened:
+            is_list = opened.read(BLOCK).lstrip().startswith(b"[")
+        if is_list:
+            return len(read_json(file, UnusableRates, "write JSON lines where it is large", finite=False))
+    if ending in (".csv", ".tsv"):
+        return _csv_rows(file, "\t" if ending == ".tsv" else ",")
     with open_file(file, UnusableRates) as opened:
-        return sum(block.count(b"\n") for block in iter(lambda: opened.read(BLOCK), b""))
+        lines, last = 0, b"\n"
+        while block := opened.read(BLOCK):
+            lines, last = lines + block.count(b"\n"), block[-1:]
+    return lines + (last != b"\n")
+
+
+def _csv_rows(file: Path, comma: str) -> int:
+    """Rows below the header; a text in quotes may have several lines."""
+    csv.field_size_limit(LONGEST_ROW)
+    with open_file(file, UnusableRates) as opened:
+        cells = csv.reader((line.decode("utf-8", "replace") for line in opened), delimiter=comma)
+        try:
+            return max(sum(1 for row in cells if any(row)) - 1, 0)
+        except csv.Error as error:
+            raise UnusableRates(f"{shown(file)}, line {cells.line_num}: is not CSV ({error})") from error

@@ -125,7 +125,8 @@ def host_bytes() -> int:
 def existing(folder: Path) -> Path:
     """The folder itself, or the nearest above it that is there."""
     folder = folder.absolute()
-    return next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
+    # Not Path's, which raises for a folder within one that is somebody else's alone.
+    return next((one for one in (folder, *folder.parents) if os.path.isdir(one)), Path("/"))
 
 
 def _number(text: str) -> int | None:

@@ -64,7 +64,7 @@ def disks(folder: Path, environment: Mapping[str, str]) -> list[MachineFinding]:
     models = environment.get("HF_HUB_CACHE") or environment.get("HF_HOME") or "~/.cache/huggingface"
     places = {
         "disk of runs": (folder, "name another folder of runs"),
-        "disk of models": (Path(models).expanduser(), "set HF_HOME to a folder on a larger disk"),
+        "disk of models": (Path(os.path.expanduser(models)), "set HF_HOME to a folder on a larger disk"),
         "temporary files": (Path(tempfile.gettempdir()), "set TMPDIR to a folder on a larger disk"),
     }
     return [_disk(subject, existing(place), otherwise) for subject, (place, otherwise) in places.items()]
@@ -148,7 +148,7 @@ def _gpu(row: list[str]) -> Gpu | None:
 
 
 def _mib(text: str) -> int:
-    return int(text) * _MIB if text.isdecimal() else 0
+    return int(text) * _MIB if text.isdecimal() and len(text) < 12 else 0
 
 
 def _torch_for_gpus() -> list[MachineFinding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import netrc
+import os
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -84,13 +85,16 @@ def clashes() -> list[MachineFinding]:
 def wandb_login(environment: Mapping[str, str]) -> list[MachineFinding]:
     """Whether there is a key for W&B, by the places where it looks; nothing is sent, and no key is shown."""
     server = environment.get("WANDB_BASE_URL") or WANDB_SERVER
-    host = urlsplit(server).netloc or server
+    try:
+        host = urlsplit(server).netloc or server
+    except ValueError as error:
+        return [warn("W&B", f"WANDB_BASE_URL is no address ({error})", "mend it, or unset it")]
     if environment.get("WANDB_API_KEY"):
         return [ok("W&B", f"a key for {host} in WANDB_API_KEY")]
     named = environment.get("NETRC")
-    files = [Path(named).expanduser()] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
+    files = [Path(os.path.expanduser(named))] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
     for file in files:
-        if not file.is_file():
+        if not os.path.isfile(file):
             continue
         try:
             if netrc.netrc(file).authenticators(host) is not None:

@@ -172,6 +172,11 @@ def test_a_domain_is_not_called_as_other_figures_are(recipe_path: Path, name: st
         load_recipe(recipe_path, [f"domains.{name}={{seeds: {{kind: quickstart, grammar: math}}}}"])
 
 
+def test_a_temperature_that_stands_twice_is_refused(recipe_path: Path) -> None:
+    """Its completions were drawn by the same seed: pass@4 was shown as pass@8, of four distinct completions."""
+    assert "names one twice" in refused(recipe_path, "evaluation.temperatures=[1.0, 0.6, 1]")
+
+
 def test_a_circle_of_extends_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")

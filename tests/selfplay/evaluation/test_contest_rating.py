@@ -117,6 +117,16 @@ def test_people_have_both_a_place_and_a_rating(tmp_path: Path) -> None:
     assert rate(tmp_path, {"7": {"A": TriedProblem(True, 0)}}, 100, 0).contests[0].people == 1
 
 
+@pytest.mark.parametrize(
+    ("points", "rating"), [("nan", 1500), (10**400, 1500), (1, "nan")], ids=str.split("text huge rating")
+)
+def test_what_is_no_number_is_no_rating(tmp_path: Path, points: object, rating: object) -> None:
+    """A text that means NaN made a solver the first of its contest, or ended the command in a traceback."""
+    write_contest(tmp_path, 7, [(points, 0.0)], [rating])  # type: ignore[list-item]
+    with pytest.raises(StandingsError, match="not the shape of the API's answers"):
+        rate(tmp_path, {"7": {"A": TriedProblem(True, 0)}}, 100, 0)
+
+
 def test_contests_that_fail_are_named(tmp_path: Path) -> None:
     write_contest(tmp_path, 7, [(1.0, 0.0)], [1500.0])
     write_contest(tmp_path, 8, [(1.0, 0.0)], [])

@@ -14,7 +14,7 @@ from selfplay.config.load import RecipeError, load_recipe
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.suites import SuiteEvaluation
 from selfplay.engines.base import ModelRef
-from selfplay.evaluation.evaluate import gain_rows, metric_rows
+from selfplay.evaluation.evaluate import Values, comparable, gain_rows, metric_rows
 from selfplay.evaluation.suites_of_run import load_suites, measure_suites, suite_contents, suite_tables, suite_values
 from selfplay.report.charts import accuracy_charts
 from selfplay.run.tables import write_table
@@ -105,6 +105,21 @@ def test_the_report_and_trackers_draw_suites_over_rounds(tmp_path: Path) -> None
     curves = round_curves(7, line)
     assert curves is not None
     assert (curves.round, curves.metrics) == (2, {"evaluation/suite/mine/avg@4": 0.5})
+
+
+def test_a_base_that_answers_nothing_has_votes_that_are_never_right(tmp_path: Path) -> None:
+    """It had no maj@k at all, and a run whose base was such a one could not be summed up when all was done."""
+    after = suite_values(measured(tmp_path, settings_of(tmp_path), 1))
+    key, silent = ("suite/mine", "maj@4"), {name: values for name, values in after.items() if name[1] != "maj@4"}
+    between: Values = {("math", "greedy"): {"a": 1.0}}
+    base, unmeasured, last = comparable([silent, between, after])
+    assert unmeasured == between
+    assert last == after
+    assert set(base[key].values()) == {0.0}
+    recipe = SimpleNamespace(bootstrap=200)
+    [gain] = [row for row in gain_rows(base, last, recipe, 1, 0) if row["metric"] == "maj@4"]  # type: ignore[arg-type]
+    known = [value for value in after[key].values() if value is not None]
+    assert gain["value"] == pytest.approx(sum(known) / len(known))
 
 
 def test_the_contents_are_those_of_the_problems(tmp_path: Path) -> None:

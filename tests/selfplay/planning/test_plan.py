@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from selfplay.cli.app import app
 from selfplay.config.load import load_recipe, recipe_of
 from selfplay.config.recipe import Recipe
-from selfplay.planning.counts import PUBLISHED
+from selfplay.planning.counts import PUBLISHED, rows_of
 from selfplay.planning.machine import GIB, UnknownMachine, card_of, named, of_nodes
 from selfplay.planning.need import Need
 from selfplay.planning.plan import DoesNotFit, Outlook, outlook
@@ -290,6 +291,25 @@ def test_a_sharded_training_holds_its_part_alone() -> None:
     # Under an adapter the base is loaded in float32.
     adapted = terms('training.lora={"r": 8, "target_modules": ["q_proj"]}')
     assert adapted["weights"] == (parameters * 4 + 36 * 8 * (2560 + 4096) * 4) // 8
+
+
+def test_rows_are_counted_in_every_form_of_file(tmp_path: Path) -> None:
+    """Lines were: a JSON list on one line was no problem at all, and a CSV of long texts several times as many."""
+    rows = [{"problem": f"first line\nsecond, of {n}", "answer": str(n)} for n in range(5)]
+    texts = {
+        "list.json": json.dumps(rows),
+        "indented.json": json.dumps(rows, indent=2),
+        "lines.json": "\n".join(map(json.dumps, rows)),
+        "lines.jsonl": "".join(json.dumps(row) + "\n" for row in rows),
+        "rows.csv": "problem,answer\n" + "".join(f'"{row["problem"]}",{row["answer"]}\n' for row in rows),
+        "rows.tsv": "problem\tanswer\n" + "".join(f'"{row["problem"]}"\t{row["answer"]}\n' for row in rows),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    assert {name: rows_of(tmp_path / name) for name in texts} == dict.fromkeys(texts, 5)
+    (tmp_path / "cut.json").write_text("[{")
+    with pytest.raises(UnusableRates, match=r"cut\.json"):
+        rows_of(tmp_path / "cut.json")
 
 
 def test_suites_and_relabelling_are_part_of_the_plan() -> None:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from sandbox.model import SandboxUnavailable
 from selfplay.cli.app import app
+from selfplay.planning.machine import existing
 from selfplay.preflight.doctor import examination, hardware, isolation, software
 from selfplay.preflight.doctor.finding import State, fail, ok, warn, worst
 from verifiers import registry
@@ -97,6 +98,20 @@ def test_disks_that_are_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert f"{free / 2**30:.1f} GiB free in {tmp_path}" == runs.detail
 
 
+@pytest.mark.parametrize("place", ["~nobody-of-this-name/models", pytest.param("x" * 5000, id="long")])
+def test_a_disk_of_models_that_is_nowhere_is_looked_for_above(tmp_path: Path, place: str) -> None:
+    """The page ended in a traceback, also where HF_HOME was below the folder of another user."""
+    assert [one.state for one in hardware.disks(tmp_path, {"HF_HOME": place})]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert existing(tmp_path / "theirs" / "models") == tmp_path
+
+
 def test_a_machine_with_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "host_bytes", lambda: 2**30)
     assert [finding.state for finding in hardware.processors()] == ["warn"]
@@ -160,6 +175,12 @@ def test_wandb_is_asked_for_by_files_alone_and_no_key_is_shown(tmp_path: Path) -
     assert named.detail == "a key for api.wandb.ai in WANDB_API_KEY"
     assert damaged.state == "warn"
     assert "sesame" not in f"{known}{other}{named}{damaged}"
+
+
+@pytest.mark.parametrize("environment", [{"WANDB_BASE_URL": "http://["}, {"NETRC": "~nobody-of-this-name/netrc"}])
+def test_settings_of_wandb_that_mean_nothing_are_told(environment: dict[str, str]) -> None:
+    [found] = software.wandb_login(environment)
+    assert found.subject == "W&B"
 
 
 def test_a_host_with_a_weaker_sandbox_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
