@@ -102,7 +102,7 @@ class RowSource:
             "pairs": [("prompt", said), ("chosen", said), ("rejected", said), ("source", _TEXT)],
             "grpo": [("prompt", said), *trainers.LABEL, ("id", _TEXT), ("domain", _TEXT)],
             "verl": trainers.VERL,
-            "openrlhf": [("prompt", _TEXT), ("label", _TEXT)],
+            "openrlhf": [("prompt", _TEXT), ("label", _TEXT), ("datasource", _TEXT)],
             "openrlhf_pairs": [("prompt", _TEXT), ("chosen", _TEXT), ("rejected", _TEXT)],
             "dropped": _DROPPED,
         }

@@ -1,12 +1,13 @@
 """Rows as other trainers read them: TRL's GRPO, verl, OpenRLHF.
 
 verl            data_source, prompt as messages, ability, reward_model {style, ground_truth}, extra_info
-openrlhf        prompt and label, both texts
+openrlhf        prompt, label and datasource, all texts
 openrlhf_pairs  prompt, chosen and rejected, all texts
 
-A label is a text there. Tests of programs become the JSON that verl's own code rewards read: `inputs` and `outputs`,
-and for functions `fn_name`, with one JSON value a line for each argument. How outputs are compared, such as by a
-checker where many are right, stands beside these, for a reward function that knows it.
+A label is a text there. For verl, tests of programs become the JSON that its own code rewards read: `inputs` and
+`outputs`, and for functions `fn_name`, with one JSON value a line for each argument. OpenRLHF has no such rewards, and
+hands labels to a service: for it they are the JSON of a task's fields, as the reward service reads them. How outputs
+are compared, such as by a checker where many are right, stands beside either.
 """
 
 from __future__ import annotations
@@ -55,13 +56,18 @@ def origin(task: LabelledTask) -> dict[str, str]:
     return {"id": task.id, "domain": task.domain}
 
 
+def source_of(recipe: Recipe, task: LabelledTask) -> str:
+    """The data source of a task, `NAME/DOMAIN`, by which trainers choose a reward or sum up their figures."""
+    return f"{recipe.name}/{task.domain}"
+
+
 def verl_rows(recipe: Recipe, tasks: Iterable[LabelledTask]) -> Iterator[dict[str, Any]]:
-    """One row a task; the data source, by which verl chooses a reward, is `NAME/DOMAIN` of the recipe."""
+    """One row a task."""
     for index, task in enumerate(tasks):
         domain = recipe.domains[task.domain]
         more = {"split": "train", "problem": task.problem, "agreement": task.agreement, "pass_rate": task.pass_rate}
         yield {
-            "data_source": f"{recipe.name}/{task.domain}",
+            "data_source": source_of(recipe, task),
             "prompt": [{"role": "user", "content": formats.solver_input(domain, task.task)}],
             "ability": "code" if domain.runs_programs else task.domain,
             "reward_model": {"style": "rule", "ground_truth": ground_truth(task.task)},
@@ -73,7 +79,7 @@ def openrlhf_rows(recipe: Recipe, tasks: Iterable[LabelledTask]) -> Iterator[dic
     """One row a task."""
     for task in tasks:
         prompt = formats.solver_input(recipe.domains[task.domain], task.task)
-        yield {"prompt": prompt, "label": ground_truth(task.task)}
+        yield {"prompt": prompt, "label": service_label(task.task), "datasource": source_of(recipe, task)}
 
 
 def openrlhf_pairs(pairs: Iterable[tuple[Pair, str]]) -> Iterator[dict[str, Any]]:
@@ -83,7 +89,7 @@ def openrlhf_pairs(pairs: Iterable[tuple[Pair, str]]) -> Iterator[dict[str, Any]
 
 
 def ground_truth(task: Task) -> str:
-    """A label as a text: the answer, or the tests as JSON."""
+    """A label as verl reads it: the answer, or the tests as JSON."""
     if not task.tests:
         return task.answer or ""
     if task.entry_point is None:
@@ -93,5 +99,20 @@ def ground_truth(task: Task) -> str:
         told = {"fn_name": task.entry_point}
         told["inputs"] = ["\n".join(json.dumps(value) for value in test.args or ()) for test in task.tests]
         told["outputs"] = [json.dumps(test.expected) for test in task.tests]
-    judged = {name: getattr(task, name) for name in HOW_JUDGED if getattr(task, name) != getattr(_PLAIN, name)}
-    return json.dumps(told | judged, ensure_ascii=False)
+    return json.dumps(told | _how_judged(task), ensure_ascii=False)
+
+
+def service_label(task: Task) -> str:
+    """A label as the reward service reads it: the answer, or the fields of the task as JSON."""
+    if not task.tests:
+        return task.answer or ""
+    if task.entry_point is None:
+        told: dict[str, Any] = {"tests": [{"input": test.input, "output": test.output} for test in task.tests]}
+    else:
+        calls = [{"args": list(test.args or ()), "expected": test.expected} for test in task.tests]
+        told = {"entry_point": task.entry_point, "tests": calls}
+    return json.dumps(told | _how_judged(task), ensure_ascii=False)
+
+
+def _how_judged(task: Task) -> dict[str, Any]:
+    return {name: getattr(task, name) for name in HOW_JUDGED if getattr(task, name) != getattr(_PLAIN, name)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -10,16 +11,32 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from typer.testing import CliRunner
 
 from selfplay.cli.app import app
 from selfplay.pipeline import load_recipe
 from selfplay.quickstart.project import write_project
-from tests.docs.pages import DOCS, pages
+from tests.docs.pages import DOCS, ROOT, pages
 from tests.e2e.conftest import selfplay
 
 TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LOOP = yaml.safe_load((ROOT / "tests/e2e/small.yaml").read_text())
 SMALLER = ("model.args.max_steps=8", "model.hidden_size=32", "evaluation.problems=4", "training.grpo.args.max_steps=2")
+
+
+def dotted(settings: dict[str, Any], at: str = "") -> list[str]:
+    """Settings as a command line has them."""
+    return [
+        line
+        for name, value in settings.items()
+        for line in (
+            dotted(value, f"{at}{name}.") if isinstance(value, dict) and value else [f"{at}{name}={json.dumps(value)}"]
+        )
+    ]
+
+
+OF_LOOP = tuple(dotted({name: value for name, value in LOOP.items() if name not in ("extends", "name")}))
 
 
 def commands(text: str, told: str | None = None) -> list[list[str]]:
@@ -55,6 +72,33 @@ def test_commands_are_known_with_their_options(page: Path) -> None:
         assert {word for word in rest if word.startswith("--")} <= options, given
 
 
+@pytest.mark.parametrize(
+    ("page", "of", "gpus", "says"),
+    [
+        ("one-gpu", "recipe", "1x80", ["at most 36.0 of 76.1 GiB", "about 8\nhours"]),
+        ("eight-gpus", "qwen3-4b", "8x80", ["about 492 hours"]),
+    ],
+)
+def test_the_plans_for_gpus_say_what_the_pages_show(
+    page: str, of: str, gpus: str, says: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They need no GPU, and so are run as they stand."""
+    text = pages(f"tutorials/{page}.md")
+    assert all(figure in text for figure in says)
+    for kind, what, block in BLOCK.findall(text):
+        if (kind, what) == ("yaml", "recipe"):
+            (tmp_path / "recipe.yaml").write_text(block)
+            (tmp_path / "problems.csv").write_text("problem,answer\nWhat is 1 + 1?,2\n")
+    monkeypatch.chdir(tmp_path)
+    plans = [given for given in commands(text) if given[0] == "plan"]
+    first, *others = [CliRunner().invoke(app, given) for given in plans]
+    assert (of in plans[0][1], plans[0][3], first.exit_code) == (True, gpus, 0), first.output
+    assert all(one.exit_code == 0 for one in others)
+    told = re.sub(r"\s+", " ", first.output)
+    for figure in re.findall(r"\d+\.\d|(?<=about )\d+", " ".join(says)):
+        assert re.search(rf"(?<![\d.]){figure}(\.\d)?(?![\d])", told), (figure, told)
+
+
 def test_the_recipe_for_one_gpu_is_one(tmp_path: Path) -> None:
     [text] = [block for kind, what, block in BLOCK.findall(pages("tutorials/one-gpu.md")) if what == "recipe"]
     (tmp_path / "problems.csv").write_text("problem,answer\nWhat is 1 + 1?,2\n")
@@ -74,13 +118,15 @@ def test_the_change_to_ones_own_problems_fits_the_recipe_that_is_written(tmp_pat
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["own-problems", "own-verifier"])
-def test_every_command_runs_in_an_empty_folder(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "smaller"), [("own-problems", SMALLER), ("own-verifier", SMALLER), ("whole-loop", OF_LOOP)]
+)
+def test_every_command_runs_in_an_empty_folder(name: str, smaller: tuple[str, ...], tmp_path: Path) -> None:
     """As they stand, but for the size of what is trained."""
     text = pages(f"tutorials/{name}.md")
     for _, what, block in BLOCK.findall(text):
         if what.startswith("file="):
             (tmp_path / what.removeprefix("file=")).write_text(block)
     for given in commands(text, "run"):
-        done = selfplay(*given, *(SMALLER if given[0] == "run" else ()), cwd=tmp_path)
+        done = selfplay(*given, *(smaller if given[0] == "run" else ()), cwd=tmp_path)
         assert done.returncode == 0, (given, done.stderr)

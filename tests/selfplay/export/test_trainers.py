@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,21 @@ from selfplay.engines.base import ModelRef
 from selfplay.export.export import export_prompts
 from selfplay.export.layouts import DEFAULT_LAYOUTS, RowSource
 from selfplay.export.rollout_pairs import round_pairs
-from selfplay.export.trainers import ground_truth
+from selfplay.export.trainers import ground_truth, service_label
 from selfplay.run.directory import read_recipe
 from selfplay.run.files import RunError, write_json
 from selfplay.run.plan import FILE, Kind, Plan, PlannedStage, write_plan
 from selfplay.run.records import LabelledTask, Rollout, RoundPrompt
 from selfplay.run.tables import write_table
+from tests.docs.pages import pages
 from tests.selfplay.export.conftest import label, rollout
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Test
+from verifiers.service.answers import read_rewards
+from verifiers.service.models import RewardsRequest, ScoreItem
+from verifiers.service.settings import ServiceLimits
+
+BLOCKS = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 def test_trl_runs_grpo_on_it_as_it_is(run: Path, tmp_path: Path, tiny_model: ModelRef) -> None:
@@ -110,10 +117,36 @@ def test_openrlhf_reads_its_lines(run: Path, tmp_path: Path) -> None:
     _, counts = export_prompts(run, str(tmp_path / "data"), ["openrlhf", "openrlhf_pairs"], "parquet", demanded=True)
     assert counts == {"openrlhf": 3, "openrlhf_pairs": 1}
     [first, *_] = (tmp_path / "data/openrlhf/train-00000.jsonl").read_text().splitlines()
-    assert json.loads(first) == {"prompt": "Q: What is 1 + 1?\nA:", "label": "2"}
+    assert json.loads(first) == {
+        "prompt": "Q: What is 1 + 1?\nA:",
+        "label": "2",
+        "datasource": "own/math",
+    }
     pair = json.loads((tmp_path / "data/openrlhf_pairs/train-00000.jsonl").read_text())
     assert pair == {"prompt": "Q: What is 4 + 4?\nA:", "chosen": "eight", "rejected": "nine"}
     assert "openrlhf/*.jsonl" in (tmp_path / "data/README.md").read_text()
+
+
+PROGRAMS = [
+    Task("Add.", tests=(Test(args=([1, 2], "x\ny"), expected={"a": 3}),), entry_point="add", time_limit_s=2.0),
+    Task("Print 14.", tests=(Test("1\n", "14"), Test("2\n", "28")), comparison="tokens"),
+    Task("Nothing.", tests=(Test(args=(), expected=None),), entry_point="nothing"),
+]
+
+
+@pytest.mark.parametrize("task", [Task("1 + 1?", "2"), *PROGRAMS])
+def test_the_reward_service_reads_the_labels_of_both(task: Task) -> None:
+    """The task comes back whole: OpenRLHF posts labels, and verl's go through the function on the page."""
+    limits = ServiceLimits()
+    request = RewardsRequest(query=["Add.\nx"], prompts=["Add.\n"], labels=[service_label(task)])
+    [sample], _ = read_rewards(request, "code", ScoreItem, limits)
+    assert replace(sample.task, problem="") == replace(task, problem="")
+    [source] = [block for block in BLOCKS.findall(pages("how-to/serve-rewards.md")) if "verl_reward.py" in block]
+    page: dict[str, Any] = {}
+    exec(compile(source, "verl_reward.py", "exec"), page)
+    truth = ground_truth(task)
+    fields = page["with_tests"](json.loads(truth)) if task.tests else {"answer": truth}
+    assert replace(ScoreItem(completion="x", **fields).task(), problem="") == replace(task, problem="")
 
 
 @pytest.fixture
