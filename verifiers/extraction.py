@@ -10,37 +10,32 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from sandbox.languages import LANGUAGES, family_of
+from verifiers.boxes import boxed_answer, boxes
 from verifiers.patterns import linear
-from verifiers.wording.answer_in_text import MAX_ANSWER, UNIT_AFTER, announced, is_prose, last_cue, last_value
+from verifiers.wording.answer_in_text import MAX_ANSWER, announced, emphasised, is_prose, last_cue, last_value
 from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
 from verifiers.wording.vocabulary import denies
+
+__all__ = [
+    "Extracted",
+    "boxed_answer",
+    "boxes",
+    "choice_letter",
+    "code_block",
+    "final_text",
+    "last_value",
+    "math_answer",
+]
 
 _END_OF_TURN = linear.compile(r"<\|(?:im_end|endoftext|eot_id|end_of_text|end)\|>|<\|im_start\|>\s*user")
 _END_OF_THINKING = linear.compile(r"</think(?:ing)?>")
 _SPECIAL = linear.compile(r"<\|[a-z_]{1,30}\|>")
-_BOX_TOKENS = linear.compile(r"\\(?:boxed|fbox|framebox)\s{0,8}\{|\\.|[{}]", linear.DOTALL)
 _FENCE = linear.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$", linear.MULTILINE)
 
-_BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
-_BETWEEN_WORDS = frozenset(_BETWEEN.split())
-_BETWEEN_NOISE = linear.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
-_NAME_BEFORE = linear.compile(
-    r"(?:\\?[A-Za-z]{1,6}(?:_\{?[A-Za-z0-9]\}?)?|[fgP]\([A-Za-z0-9]\)) ?(?:=|:| is )[\s$\\(]*$"
-)
-_ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
-_SEPARATED = linear.compile(r"[,;&]|\b(?:and|or)\b|\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])|\([b-hivx2-9]{1,3}\)")
-_BETWEEN_WORD = linear.compile(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]")
 _LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
-_ARTICLE = linear.compile(r"\s*[AI]\s[a-z]")
+_ARTICLE = linear.compile(r"\s*[AI]\s(?:[a-hj-z]|i[a-rt-z])")
+_REASON = linear.compile(r"\b(?:because|since|whereas|while|although|unlike)\b")
 _SAID_OF_IT = linear.compile(r"(?:is|are|or|and)\b")
-_ITEM_MARK = linear.compile(r"\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])\s")
-_CORRECTION = linear.compile(
-    r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b",
-    linear.IGNORECASE,
-)
-_ALTERNATIVE = linear.compile(r"^[^A-Za-z\n]*or\b|\bor[^A-Za-z\n]*$", linear.IGNORECASE)
-_OR = linear.compile(r"\bor\b", linear.IGNORECASE)
-_ADJACENT = linear.compile(r"[ \t$/|~]*(?:\\[,;: ]|\\q?quad|\\\)|\\\()*[ \t$/|]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,73 +60,23 @@ def final_text(completion: str) -> str | None:
     return _SPECIAL.sub(" ", text[:end])
 
 
-def boxes(text: str) -> list[tuple[int, int, str]]:
-    """Returns (start, end, content) of each balanced outermost `\\boxed{}` or `\\fbox{}`, in order."""
-    stack: list[tuple[int, int]] = []
-    found: list[tuple[int, int, str]] = []
-    for match in _BOX_TOKENS.finditer(text):
-        token = match.group()
-        if token.endswith("{") and token != r"\{":
-            stack.append((match.start() if token != "{" else -1, match.end()))
-        elif token == "}" and stack:
-            start, inner = stack.pop()
-            if start >= 0:
-                while found and found[-1][0] > start:
-                    found.pop()
-                found.append((start, match.end(), ""))
-                found[-1] = (
-                    start,
-                    match.end(),
-                    text[inner : match.start()] if match.end() - inner < 20000 else "",
-                )
-    return found
-
-
-def boxed_answer(text: str) -> str | None:
-    """Returns the content of the last box; boxes that are listed side by side count as one list.
-
-    `\\boxed{1} and \\boxed{2}` gives "1 , 2", which is no answer of one value; `\\boxed{4}, but actually
-    \\boxed{5}` gives "5". None when there is no balanced box.
-    """
-    if "boxed" not in text and "fbox" not in text and "framebox" not in text:
+def _said_after_box(text: str) -> str | None:
+    """Returns the value that a "final answer is" announces below the last box; None where there is none."""
+    at = max(text.rfind("inal answer"), text.rfind("inal Answer"))
+    if at < 1 or at < max(text.rfind("boxed"), text.rfind("fbox")) or at < boxes(text)[-1][1]:
         return None
-    if "\\\\boxed" in text:
-        text = _ESCAPED_TWICE.sub(r"\\", text)
-    found = boxes(text)
-    if not found:
-        return None
-    group = [found[-1]]
-    for box in reversed(found[:-1]):
-        if len(group) >= 50 or not _side_by_side(text[box[1] : group[0][0]]):
-            break
-        group.insert(0, box)
-    contents = list(dict.fromkeys(box[2].strip() for box in group))
-    unit = UNIT_AFTER.match(text, found[-1][1])
-    alternatives = len(group) > 1 and _OR.search(text[group[-2][1] : group[-1][0]])
-    return (r" \text{ or } " if alternatives else " , ").join(contents) + (
-        "%" if unit and "%" not in contents[-1] else ""
-    )
-
-
-def _side_by_side(between: str) -> bool:
-    """Tells whether two boxes are parts of one answer, or alternatives: neither corrects the other."""
-    if len(between) > 80:
-        return False
-    if _ADJACENT.fullmatch(between) or (_ALTERNATIVE.search(between) and not _CORRECTION.search(between)):
-        return True
-    separated = bool(_SEPARATED.search(between))
-    plain = _NAME_BEFORE.sub(" ", _ITEM_MARK.sub(" ", between))
-    words = _BETWEEN_WORD.findall(_BETWEEN_NOISE.sub(" ", plain))
-    return separated and all(word.lower() in _BETWEEN_WORDS for word in words)
+    said = announced(searchable(text[at - 1 :]))
+    return said if said is not None and any(map(str.isdigit, said)) and not is_prose(said) else None
 
 
 def math_answer(text: str) -> Extracted:
-    """Returns the answer of a text without thinking: the last box, else what an "answer is" announces, else
-    the text itself when it is nothing but an answer, else its last formula or number."""
+    """Returns the answer of a text without thinking: the last box or a final answer said below it, else what an
+    "answer is" announces, else the text itself when it is nothing but an answer, else its last formula or number."""
     boxed = boxed_answer(text)
     if boxed is not None:
+        boxed = _said_after_box(text) or boxed
         return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
-    text = with_usual_digits(searchable(text.strip()))
+    text = with_usual_digits(searchable(text.strip())).replace("\u2212", "-")
     if not text:
         return Extracted(None, "there is no text after the thinking")
     if "\\boxed{" in text:
@@ -141,7 +86,7 @@ def math_answer(text: str) -> Extracted:
         return Extracted(said)
     if len(text) <= MAX_ANSWER and not is_prose(text):
         return Extracted(text)
-    value = last_value(text[-MAX_ANSWER:])
+    value = last_value(text[-MAX_ANSWER:]) or emphasised(text[-MAX_ANSWER:])
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 
 
@@ -181,7 +126,7 @@ def choice_letter(text: str) -> str | None:
     for found in reversed(letters):
         begun = max((part.end() for part in _CLAUSE_PART.finditer(tail[: found.start()])), default=0)
         clause = tail[begun : found.start()]
-        if denies(clause) or DENIAL.search(clause):
+        if denies(clause) or DENIAL.search(clause) or _REASON.search(clause) or _ARTICLE.match(tail[found.start() :]):
             continue
         bracketed = len(letters) == 1 and found.group().startswith("(") and found.group().endswith(")")
         alone = bracketed or not _MARKUP.sub("", clause).strip(" (")
@@ -194,6 +139,8 @@ def _settled(text: str, letter: linear.Match) -> str | None:
     rest = text[letter.end(1) :]
     end = _CLAUSE_PART.search(rest)
     clause = rest[: end.start()] if end else rest
+    reason = _REASON.search(clause)
+    clause = clause[: reason.start()] if reason else clause
     if _CHOICE_GOES_ON.match(_with_commas(rest)) or denies(clause) or DENIAL.search(clause):
         return None
     before = list(_CHOICE_ALONE.finditer(text[max(letter.start() - 20, 0) : letter.start()]))

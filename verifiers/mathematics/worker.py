@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from verifiers.extraction import boxed_answer, choice_letter, final_text, math_answer
+from verifiers.extraction import Extracted, boxed_answer, choice_letter, final_text, math_answer
 from verifiers.mathematics.comparing import second_reading, symbolic
 from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.reading.form import fault_of
 from verifiers.mathematics.reading.forms import form_of
+from verifiers.mathematics.reading.numerals import with_decimal_points
 from verifiers.mathematics.reading.spelling import squeezed
 from verifiers.mathematics.said_values import value_said
 from verifiers.patterns import linear
@@ -57,6 +58,10 @@ def _judge(question: Question) -> Reply:
         said = value_said(found, _form(_shown(gold, question)), lambda text: _form(_shown(text, question)))
         if said != found:
             found, rules = said, _by_rules(said, gold, question)
+    if not rules["equal"] and "," in found + gold and not question["library"]:
+        one, other = with_decimal_points(found), with_decimal_points(gold)
+        if (one, other) != (found, gold) and _by_rules(one, other, question)["equal"]:
+            rules = {"equal": True}
     return {"answer": found, "gold": gold, **_faults_told(found, gold, rules)}
 
 
@@ -130,7 +135,7 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
         letter = choice_letter(text)
         if letter is not None:
             return letter, ""
-    found = math_answer(text)
+    found = Extracted(boxed_answer(text)) if box else math_answer(text)
     return found.text, found.reason
 
 

@@ -9,9 +9,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from verifiers.patterns import linear
-from verifiers.wording.cues import DENIAL, ENDING, FOREIGN_CUE, FOREIGN_LETTERS
+from verifiers.wording.cues import (
+    DENIAL,
+    ENDING,
+    FOREIGN_CUE,
+    FOREIGN_LETTERS,
+    ONE_OF_SEVERAL,
+    with_english_joints,
+)
 from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
-from verifiers.wording.vocabulary import BEFORE, SCALING, changes, denies, names_things, words_of
+from verifiers.wording.surroundings import goes_on_plainly, stands_plainly
+from verifiers.wording.vocabulary import denies, names_things
 
 CUE = linear.compile(
     r"(?:final\s+answer|\banswer|\bans)\b(?:(?:\s+(?:should|would|must|will)\s+be|\s+is|\s*[:：=])[\s*:：]*|[*#\s:：]*\n)"
@@ -27,26 +35,18 @@ _SPAN = linear.compile(
 UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 _NUMBER = (
     r"[-+]?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
-    r"|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
+    r"|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
 _VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
 _LEADING = linear.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**")
 _NAMED = linear.compile(r"(?:^|[^A-Za-z\\])([A-Za-z](?:_\{?\d\}?)? ?= ?)$")
 _LONGEST_GROUP = 200
-_CLAUSE_END = linear.compile(
-    r"[,;:(—–!?。，；]|\.(?:\s|$)|\b(?:because|since|which|where|who|as|so|when|while|that|after|before|by|from|and|but|with|for)\b"
-)
-_VERB = linear.compile(
-    r"\b(?:is|are|was|were|be|been|equals?|gives?|gets?|have|has|had|makes?|costs?|needs?|needed|takes?|leaves?|total)\b|[=:,]"
-)
-_SET_AGAINST = linear.compile(
-    r"[\s,(]*(?:and |but )?(?:not|rather than|instead of) (?:an? |the )?[\s$(*]*(?:[-+]?\d|[A-J]\b)", linear.IGNORECASE
-)
-_NOT_THAT = linear.compile(r"\bnot (?:an? |the )?\$?[-+]?\d[\d.,/]*\$?(?= \w)")
 _ATTAINED = linear.compile(r",?\s(?:is\s)?(?:attained|achieved|reached|occurring|which occurs)\s[^.\n]*\.?\s*$")
-_BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
+_EMPHASISED = linear.compile(r"(?:\*\*([^*\n]{1,60})\*\*|__([^_\n]{1,60})__)[.!\s]*$")
+_STATES = linear.compile(r"\b(?:is|are|was|were|be|equals)(?: an?| the| on| in)?\s*$|:\s*$")
 _LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", linear.IGNORECASE)
+_COUNTED = linear.compile(r"\s([A-Za-z]{2,20}(?: [A-Za-z]{2,20})?)(?:,|,? and|,? or) ")
 _WORD = linear.compile(r"[A-Za-z]{2,}")
 _DIGIT_AND_BLANK = linear.compile(r"\d\s")
 _COMMAND = linear.compile(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
@@ -95,7 +95,7 @@ def announced(text: str) -> str | None:
     sentence = (rest[: end.start()] if end else rest).strip().strip("*").strip()
     if not sentence:
         return None
-    sentence = without_repetition(without_ending(sentence))
+    sentence = with_english_joints(without_repetition(without_ending(sentence)))
     if says_otherwise(sentence):
         return None
     if not is_prose(sentence) or number_in_words(sentence) is not None:
@@ -112,48 +112,9 @@ def announced(text: str) -> str | None:
 
 def without_ending(sentence: str) -> str:
     """Returns a sentence without the copula that some languages put after the answer, and without marks at its end."""
-    sentence = sentence.strip(" .!。")
+    sentence = sentence.strip(" .!。।")
     found = None if sentence.isascii() and "'" not in sentence else ENDING.search(sentence)
     return sentence[: found.start()].strip() if found and found.start() else sentence
-
-
-def goes_on_plainly(rest: str) -> bool:
-    """Tells whether what follows a value leaves it as it is: a unit, a reason, another value that it is not."""
-    rest = rest.lstrip("*$_ )]}")
-    end = _CLAUSE_END.search(rest)
-    clause = rest[: end.start()] if end else rest
-    if (changes(clause) and not names_things(clause)) or DENIAL.search(clause):
-        return False
-    if end is None or end.group() in {"because", "since", "as", "so", "for", ".", "when"}:
-        return True
-    after = rest[end.start() :]
-    if _SET_AGAINST.match(after):
-        return True
-    after = after[len(end.group()) :]
-    following = _CLAUSE_END.search(after)
-    said = after[: following.start()] if following else after
-    first = words_of(said)[:2]
-    more = end.group() == "and" and any(word in SCALING or word in {"counting", "more"} for word in first)
-    return not (more or first[:1] == ["or"] or _takes_back(said))
-
-
-def _takes_back(clause: str) -> bool:
-    """Tells whether a clause of its own denies what stands before it, and says nothing else."""
-    return (denies(clause) and len(words_of(clause)) < 6 and not any(map(str.isdigit, clause))) or bool(
-        DENIAL.search(clause)
-    )
-
-
-def stands_plainly(before: str) -> bool:
-    """Tells whether what leads up to a value in its clause leaves it as it is: no bound, no denial."""
-    ends = list(_BREAK.finditer(before))
-    clause = before[ends[-1].end() :] if ends else before
-    clause = _NOT_THAT.sub(" ", clause)
-    if denies(clause) or DENIAL.search(clause[-20:]):
-        return False
-    verbs = list(_VERB.finditer(clause))
-    window = words_of(clause[verbs[-1].end() :] if verbs else clause)
-    return not any(word in BEFORE for word in window[-2:])
 
 
 def is_prose(text: str) -> bool:
@@ -187,7 +148,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     """
     attained = _ATTAINED.search(text)
     text = text[: attained.start()] if attained and _VALUE.search(text[: attained.start()]) else text
-    text = without_repetition(text)
+    text = with_english_joints(without_repetition(text))
     items = [item for item in _items(text) if _is_formula(item.body)]
     if not items or says_otherwise(text[items[-1].start :]):
         return None
@@ -198,6 +159,8 @@ def last_value(text: str, announced: bool = False) -> str | None:
         return None
     if not goes_on_plainly(text[group[-1].end :][:200]):
         return None
+    if ONE_OF_SEVERAL.search(text[max(group[0].start - 40, 0) : group[0].start]):
+        return None
     named = len(group) > 1
     either = named and _OR.search(text[group[-2].end : group[-1].start])
     unit = UNIT_AFTER.match(text, group[-1].end)
@@ -205,6 +168,19 @@ def last_value(text: str, announced: bool = False) -> str | None:
     if either and all(_VALUE.fullmatch(item.body) for item in group):
         return text[group[0].start : group[-1].end]
     return (r" \text{ or } " if either else " , ").join(found) + ("%" if unit and "%" not in found[-1] else "")
+
+
+def emphasised(text: str) -> str | None:
+    """Returns the words in bold that end a text, as in "The day is **Tuesday**."; None where they are no statement."""
+    found = _EMPHASISED.search(text.rstrip())
+    if found is None:
+        return None
+    lines = text[: found.start()].rsplit("\n", 1)
+    sentence = _SENTENCE_END.split(lines[-1])[-1]
+    said = found.group(1) or found.group(2)
+    if denies(sentence) or DENIAL.search(sentence) or denies(said) or not _STATES.search(sentence):
+        return None
+    return said.strip(" .:") or None
 
 
 def _name_before(text: str, item: _Item) -> str:
@@ -216,7 +192,8 @@ def _belongs(text: str, item: _Item, group: list[_Item], announced: bool) -> boo
     """Tells whether a value is listed together with those that follow it."""
     between = text[item.end : group[0].start - len(_name_before(text, group[0]))]
     if not _LISTED.fullmatch(between):
-        return False
+        counted = _COUNTED.fullmatch(between)
+        return counted is not None and names_things(counted.group(1))
     spans = text[item.start] in "$\\" and text[group[0].start] in "$\\"
     return announced or spans or len(group) > 1 or not between.strip().endswith(",")
 

@@ -76,6 +76,15 @@ _LEADING = frozenset(_LEADING_WORDS.split())
 _NO_WORDS = linear.compile(r"[^A-Za-z'’\s.,-]")
 BEFORE = LIMITING - {"or", "under"} | SCALING | {"after", "before", "to", "of", "except", "under"}
 """Words that, right before a value, make it the bound or the part of something else."""
+STEPS = frozenset(("after", "before", "to", "of", "except", "under"))
+"""Those of them that only count right before the value."""
+_QUANTITY_WORDS = (
+    "profit loss gain total cost price value distance area volume speed rate height length width depth amount revenue "
+    "salary income maximum minimum average mean median score probability temperature mass weight radius diameter age "
+    "perimeter answer result sum savings balance"
+)
+QUANTITIES = frozenset(_QUANTITY_WORDS.split())
+"""What is followed by its value: a profit of 5."""
 _WORDS = linear.compile(r"[A-Za-z'’]+")
 
 

@@ -16,15 +16,24 @@ from verifiers.mathematics.comparing.leaves import (
     decimal_digits,
     decimal_places,
     is_rounding,
+    letters_chosen,
     numbers_agree,
     words,
 )
-from verifiers.mathematics.comparing.measures import as_products, in_common_units, need_conversion, same_time
+from verifiers.mathematics.comparing.measures import (
+    as_measured,
+    as_products,
+    in_common_units,
+    need_conversion,
+    same_time,
+)
 from verifiers.mathematics.comparing.names import (
     are_named_otherwise,
     in_order_of_names,
     plain_name,
+    spread,
     values_by_name,
+    with_constants_of,
     without_names,
 )
 from verifiers.mathematics.comparing.residues import same_whole
@@ -45,6 +54,7 @@ def undecided(first: Form, second: Form) -> bool | None:
 
 def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  # noqa: PLR0911, PLR0912 - one return per kind
     """Tells whether two forms are the same answer."""
+    first, second = as_measured(first, second)
     if first.undefined or second.undefined:
         return False
     if need_conversion(first, second):
@@ -56,6 +66,9 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         _as_chain(form) or form if other.kind != "list" else form for form, other in ((first, second), (second, first))
     )
     kinds = {first.kind, second.kind}
+    if "chain" in kinds and kinds & {"()", "list"}:
+        first, second = spread(first), spread(second)
+        kinds = {first.kind, second.kind}
     if "chain" in kinds:
         return _chains(first, second, judge)
     if first.region is not None and second.region is not None and kinds != {"()"}:
@@ -71,6 +84,8 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         return all_of(same(left, right, judge) for left, right in products) if products else False
     if kinds == {"number"}:
         return numbers_agree(first, second)
+    if "list" in kinds and kinds & {"text", "formula", "unread"}:
+        return letters_chosen(first) == letters_chosen(second) != ""
     if "text" in kinds:
         return words(first.text) == words(second.text) != ""
     if kinds <= _FORMULAS or (kinds == {"matrix", "formula"} and not (first.items and second.items)):
@@ -86,6 +101,12 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
 
 
 def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
+    """Compares two formulas, whose constants of integration may have other names."""
+    renamed = with_constants_of(first, second)
+    return any_of(_as_named(one, second, judge) for one in renamed or (first,))
+
+
+def _as_named(first: Form, second: Form, judge: Judge) -> bool | None:
     """Equal trees are equal, formulas whose values or residues lie apart are not; all else is for the judge."""
     if first.kind == second.kind == "unread" and bare(first.text) == bare(second.text):
         return True

@@ -12,6 +12,11 @@ from verifiers.wording.vocabulary import denies
 
 _CHOICE = linear.compile(r"^\"?(?:(?i:option|choice|answer)\s*\"?)?\(?\"?\(?([A-J])\)?\"?\)?(?:[.:)].*)?$")
 _ARTICLE = linear.compile(r"^\"?(?:an?|the) ?(?=[a-z]{4})", linear.IGNORECASE)
+_LEADING_NOUN = linear.compile(
+    r"^(?:the|this)?(?:given|improper|infinite)?(?:series|integral|sequence|limit|function|graph|statement|equation|system|claim)"
+    r"(?:is)?([a-z]{3})"
+)
+"""What is said of the function: even."""
 _IDLE = linear.compile(r"[\s\"{}\\\x04]|\.(?!\d)")
 _SPELLED = linear.compile(r"[\s\"\\\x04]")
 _DECIMAL = linear.compile(r"-?(\d*)\.(\d+)")
@@ -61,8 +66,17 @@ def words(text: str) -> str:
         return choice.group(1).upper()
     if len(text) < 2:
         return text
-    bare = _IDLE.sub("", _ARTICLE.sub("", text)).casefold()
+    bare = _LEADING_NOUN.sub(r"\1", _IDLE.sub("", _ARTICLE.sub("", text)).casefold())
     return _SAME_WORDS.get(bare, bare)
+
+
+def letters_chosen(form: Form) -> str:
+    """The options that "A, C" or AC names, in order; nothing for what is no choice of several."""
+    letters = [words(item.text) for item in form.items] if form.kind == "list" else list(form.text.strip('"'))
+    several = 1 < len(letters) == len(set(letters)) and all(
+        len(letter) == 1 and "A" <= letter <= "J" for letter in letters
+    )
+    return "".join(sorted(letters)) if several else ""
 
 
 def bare(text: str) -> str:

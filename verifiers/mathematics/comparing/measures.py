@@ -8,13 +8,24 @@ from fractions import Fraction
 
 from verifiers.mathematics.reading.form import Form, is_constant
 from verifiers.mathematics.reading.tree import Node
-from verifiers.mathematics.reading.units import DEGREE, RADIAN, Unit
+from verifiers.mathematics.reading.unit_names import CELSIUS, CURRENCY, DEGREE, FAHRENHEIT, RADIAN, Unit, unit_named
 from verifiers.patterns import linear
 
 _CLOCK = linear.compile(r"\d{1,2}:[0-5]\d")
 _ONE = Form("number", "1", number=Fraction(1), node=("num", "1"))
 
+_SAME_SIGN = ({DEGREE, CELSIUS}, {DEGREE, FAHRENHEIT}, {CURRENCY, unit_named("pound")})
+"""A degree of whatever, and a pound that is no weight."""
 Pair = tuple[Form, Form]
+
+
+def as_measured(first: Form, second: Form) -> Pair:
+    """Reads the N of 30 N as a newton where the other side has a unit, too, or is a number."""
+    if (first.measured or second.measured) and all(
+        form.unit or form.measured or form.kind == "number" for form in (first, second)
+    ):
+        return first.measured or first, second.measured or second
+    return first, second
 
 
 def need_conversion(first: Form, second: Form) -> bool:
@@ -22,7 +33,7 @@ def need_conversion(first: Form, second: Form) -> bool:
     if first.unit == second.unit:
         return False
     if first.unit is not None and second.unit is not None:
-        return True
+        return {first.unit, second.unit} not in _SAME_SIGN
     plain, measured = (first, second) if first.unit is None else (second, first)
     return measured.unit == DEGREE and plain.node is not None and "pi" in plain.text and is_constant(plain)
 

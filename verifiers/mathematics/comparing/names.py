@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
-from verifiers.mathematics.reading.form import Form
+from verifiers.mathematics.reading.form import Form, with_symbol
+from verifiers.mathematics.reading.tree import symbols
 from verifiers.patterns import linear
 
 _OF_ONE_LETTER = linear.compile(r"\([A-Za-z]\)$")
 _BRACED_INDEX = linear.compile(r"_\{([^{}]*)\}")
+_ONE_LETTER = linear.compile(r"[A-Za-z]")
+_CONSTANT = linear.compile(r"[Cc]_\d")
+_LETTER_OR_CONSTANT = linear.compile(r"[A-DKck](?:_\d)?")
 _NUMBERED_UNKNOWN = linear.compile(r"^(?P<unknown>[t-z]|\\lambda)_\d{1,3}$")
 """x_1 and x_2 are the roots of x in no order, while a_1 and a_2 are terms of a sequence."""
 
@@ -21,6 +26,40 @@ def are_named_otherwise(first: Form, second: Form) -> bool:
 def plain_name(form: Form) -> str:
     """The name of y in y(x), too; a_2 and a_{2} are one name."""
     return _BRACED_INDEX.sub(r"_\1", _OF_ONE_LETTER.sub("", form.name))
+
+
+def with_constants_of(first: Form, second: Form) -> list[Form]:
+    """The first form with its constants of integration, A and B or c_1 and c_2, named as those of the second, in each
+    way; none where there are none to rename."""
+    if first.node is None or second.node is None or "_" not in first.text + second.text:
+        return []
+    mine, theirs = symbols(first.node), symbols(second.node)
+    own, others = sorted(mine - theirs), sorted(theirs - mine)
+    if len(own) != len(others) or not 2 <= len(own) <= 3:
+        return []
+    numbered = [all(_CONSTANT.fullmatch(name) for name in names) for names in (own, others)]
+    if not any(numbered) or not all(_LETTER_OR_CONSTANT.fullmatch(name) for name in own + others):
+        return []
+    found = []
+    for names in permutations(others):
+        form = first
+        for name, other in zip(own, names, strict=True):
+            form = with_symbol(form, name, other)
+        found.append(form)
+    return found
+
+
+def spread(form: Form) -> Form:
+    """Reads a = b = c = 1 as what each of the names is, to be compared with (1, 1, 1)."""
+    if form.kind != "chain" or set(form.operator.split()) != {"="} or not form.items:
+        return form
+    names = [form.name, *(item.text for item in form.items[:-1])]
+    if not all(map(_ONE_LETTER.fullmatch, names)) or len(set(names)) != len(names):
+        return form
+    value = form.items[-1]
+    first = value if value.kind == "number" else form.items[0]
+    given = [Form("relation", f"{name}={value.text}", (first, value), name=name, operator="=") for name in names]
+    return Form("list", form.text, tuple(given))
 
 
 def values_by_name(form: Form) -> dict[str, tuple[Form, ...]] | None:

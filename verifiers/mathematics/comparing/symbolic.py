@@ -24,9 +24,12 @@ from verifiers.mathematics.reading.forms import CALCULUS, form_of
 from verifiers.mathematics.reading.regions import same_region
 from verifiers.mathematics.reading.tokens import Unreadable
 from verifiers.mathematics.reading.tree import with_decimal_logs
+from verifiers.patterns import linear
 from verifiers.pool.serving import at_most
 
 _CALCULUS_S = 1.0
+_ONE_SIDED = linear.compile(r"\^([+-])(\})")
+"""As in x \\to 0^+, which the library reads with braces only."""
 _USUAL = [
     (r"\sqrt{12}", r"2\sqrt{3}"),
     ("x^2+3x+2", "(x+1)(x+2)"),
@@ -177,7 +180,7 @@ def _is_plain(form: Form) -> bool:
 def _calculus(text: str) -> Any:
     from latex2sympy2_extended import latex2sympy
 
-    return latex2sympy(text).doit()
+    return latex2sympy(_ONE_SIDED.sub(r"^{\1}\2", text)).doit()
 
 
 def _is_foreign(form: Form) -> bool:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from verifiers.mathematics.reading.regions import Region
 from verifiers.mathematics.reading.tree import Node, renamed, symbols
-from verifiers.mathematics.reading.units import Unit
+from verifiers.mathematics.reading.unit_names import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Form:
     region: Region[Form] | None = None
     """For what may describe a set of real numbers: that set."""
     unit: Unit | None = None
+    measured: Form | None = None
+    """For what may be a number with a unit or a product, such as 30 N: the number with its unit."""
     undefined: bool = False
     """Whether its arithmetic divides by zero."""
     unreadable: str = ""

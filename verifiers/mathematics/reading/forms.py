@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from verifiers.mathematics.reading.dates import date_of, time_of_day
 from verifiers.mathematics.reading.expression import read
 from verifiers.mathematics.reading.form import Form, Judge, is_constant, with_symbol
 from verifiers.mathematics.reading.labels import is_name
-from verifiers.mathematics.reading.numerals import NUMBER_WORDS, in_words, said_twice, time_of_day
+from verifiers.mathematics.reading.numerals import NUMBER_WORDS, in_words, said_twice
 from verifiers.mathematics.reading.progressions import DOTS, number_node, without_dots
 from verifiers.mathematics.reading.regions import Region, whole_line
 from verifiers.mathematics.reading.relations import bracketed_interval, relation, without
+from verifiers.mathematics.reading.rows import named_rows, with_all_members, without_domain, without_marks
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
 from verifiers.mathematics.reading.split import closing, split, split_command, unwrapped
 from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
@@ -37,6 +39,10 @@ _REALS = linear.compile(
     r'^(?:\\reals|\(?-\\infty,\+?\\infty\)?|"?(?:the)?(?:set)?(?:of)?(?:all)?real(?:s|numbers?)"?x?)$',
     linear.IGNORECASE,
 )
+_SETS_OF_NUMBERS = [
+    (linear.compile(rf'^(?:\\{name}s|"?(?:the)?(?:set)?(?:of)?(?:all)?{name}(?:s|numbers?)"?)$', flags), f"\\{name}s")
+    for name, flags in (("integer", linear.IGNORECASE), ("rational", linear.IGNORECASE))
+]
 _REALS_EXCEPT = linear.compile(
     r'^"?(?:all)?real(?:s|numbers?)"?(?:x|\$)?"?(?:except|but|otherthan)(?:for)?"?(?P<rest>.+)$', linear.IGNORECASE
 )
@@ -72,6 +78,8 @@ def form_of(answer: str) -> Form:
         return worded
     spelled = normalise(answer)
     form = _form(spelled.text, 0)
+    if spelled.measured is not None:
+        return replace(form, measured=replace(_form(normalise(spelled.measured[0]).text, 0), unit=spelled.measured[1]))
     return form if spelled.unit is None else replace(form, unit=spelled.unit)
 
 
@@ -80,6 +88,9 @@ def _in_words(answer: str) -> Form | None:
     time = time_of_day(answer)
     if time is not None:
         return Form("time", f"{time[0]}:{time[1]:02d}")
+    date = date_of(answer)
+    if date is not None:
+        return Form("text", "{}-{}-{}".format(*date))
     twice = said_twice(answer) if "(" in answer else None
     if twice is not None:
         figures = form_of(twice[0])
@@ -101,15 +112,20 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
         return Form("text", "\\emptyset")
     if _REALS.match(said):
         return Form("region", "\\reals", region=whole_line())
+    for numbers, name in _SETS_OF_NUMBERS:
+        if numbers.match(said):
+            return Form("text", name)
     if _POSITIVE.match(text):
         return bracketed_interval(text, "()", "0", "\\infty", depth, _form)
     family = _FAMILY.match(text) if "\\in" in text else None
     if family and text[0] not in "\x01":
         main = _form(family.group("main").rstrip(), depth + 1)
         return with_symbol(main, family.group("parameter"), "k")
+    text = without_domain(text) if "all" in text else text
     parts = split(text, f",;{OR}{AND}")
     if len(parts) > 1:
-        return _list(text, parts, depth)
+        rows = named_rows(text) if "=" in text else None
+        return _sequence("list", text, rows, depth) if rows else _list(text, parts, depth)
     if text[0] == "\x01" and closing(text, 0) == len(text) - 1:
         return _bracketed(text, depth)
     if "\\pm" in text or "\\mp" in text:
@@ -186,9 +202,12 @@ def _region_of(form: Form) -> Region[Form] | None:
 
 
 def _list(text: str, parts: list[str], depth: int) -> Form:
-    kept = [part for part in parts if part.strip()]
+    kept = with_all_members([part for part in parts if part.strip()])
     if len(kept) < 2:
         return _form(kept[0] if kept else "", depth + 1)
+    marked = without_marks(kept)
+    if marked is not None:
+        return _sequence("()", text, marked, depth)
     made = _sequence("list", text, kept, depth)
     if made.kind != "list":
         return made

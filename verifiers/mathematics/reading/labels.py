@@ -38,7 +38,7 @@ _TRIGONOMETRIC = linear.compile(
     rf"| ?\(?(?:\\frac\{{{_ANGLE}\}}\{{2\}}|\\frac\{{1\}}\{{2\}}{_ANGLE})\)?)"
 )
 _EXTREME = linear.compile(r"\\?(?:min|max|inf|sup)(?![A-Za-z])(?:_(?:\{[^{}]{0,60}\}|[A-Za-z]))? ?")
-_OF_MATRIX = linear.compile(r"(?:\\(?:det|deg|dim|arg|ker) ?|\"(?:tr|rank)\")[A-Za-z]")
+_OF_MATRIX = linear.compile(r"(?:\\(?:det|deg|dim|arg|ker) ?|\"(?:tr|rank|deg|ord)\") ?[A-Za-z](?:\([A-Za-z]\))?")
 _FRACTION = linear.compile(r"\\frac\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _CALCULUS = linear.compile(r"\\(?:int|iint|sum|prod|lim|limsup|liminf|frac\{d\}|frac\{\\partial)(?![A-Za-z])")
 _COMMAND = linear.compile(r"\\[A-Za-z]+|\"[^\"]*\"")

@@ -13,6 +13,12 @@ _THOUSANDS_SPACED = linear.compile(rf"(?<![\d.,])\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\
 _THOUSANDS_BLANK = linear.compile(r"(?<![\d.,/^_}{])\d{1,3}(?: \d{3})+(?![\d/]| [\d/]| ?\\frac)")
 _THOUSANDS_DOTTED = linear.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.])")
 _DECIMAL_COMMA = linear.compile(r"(?<!\d)(\d+)\{,\}(\d+)")
+_COMMA_NUMBER = linear.compile(
+    r"(\s*(?:[A-Za-z]\s?=\s?)?\$?-?)(\d{1,3}(?:[. ]\d{3}){1,4}|\d{1,12})(?:,|\{,\})(\d{1,12})"
+    r"([^\d,;()\[\]]*(?:\^\{?[23]\}?\$?)?)"
+)
+_COMMA_LIST = linear.compile(r"[(\[{\\\s$]*-?\d+(?:,\d+)?(?:\s*;\s*-?\d+(?:,\d+)?){1,20}[)\]}\\\s$]*")
+_BETWEEN_DIGITS = linear.compile(r"(\d),(\d)")
 _MIXED = linear.compile(r"(?<![\d./^_}])(\d+)\s+(\d+)\s?/\s?(\d+)(?![\d/])")
 _BARRED = linear.compile(r"(\d*)\.(\d*)\\(?:overline|bar)\s?(?:\{(\d+)\}|(\d))")
 _BRACKETED = linear.compile(r"(\d*)\.(\d*)\((\d{1,30})\)(?![\d(])")
@@ -21,12 +27,6 @@ _ENDLESS = linear.compile(r"(?<![\d.])(\d{0,40})\.(\d{3,512})\s?\\ldots")
 _IN_BASE = linear.compile(
     r"(?<![A-Za-z0-9.}])(?:\((?P<inner>[0-9][0-9A-F]{0,40})\)|(?P<digits>[0-9][0-9A-F]{0,40}))\s?"
     r'(?:_\s?\{?\s?"?\s?(?:base\s?"?\s?)?(?P<base>\d{1,2}(?!\d)|[a-z]{3,7})\s?"?\s?\}?|(?:"|in\s)?\s?base\s?"?\s?(?P<last>\d{1,2})$)'
-)
-_TIME = linear.compile(r"(?:at )?(\d{1,2}) ?: ?([0-5]\d) ?([ap]) ?\.? ?m ?\.?", linear.IGNORECASE)
-_TIME_SPACING = linear.compile(
-    r"\\(?:text|mathrm|mbox|textrm|textbf|textit|mathbf|quad|qquad)(?![a-z])"
-    r"|\\[hm]s(?:pace|kip)\s?\{[^{}]{0,20}\}|\\[,!;:> ]"
-    r"|[{}$~]|\\$"
 )
 _NO_DIGIT = linear.compile(r"\D")
 _TEXT_MARKS = linear.compile(r"\\(?:text|mbox|textrm|textbf|textit|mathrm)\s?\{|\\[,;:! ]|\\q?quad(?![a-z])|[{}$~]")
@@ -54,6 +54,19 @@ def _without_blanks(match: linear.Match) -> str:
     before = match.string[max(match.start() - 2, 0) : match.start()]
     stays = len(before) == 2 and before[1] == " " and (before[0].isdecimal() or before[0] in ".,/^_}{\\")
     return match.group() if stays else match.group().replace(" ", "")
+
+
+def with_decimal_points(text: str) -> str:
+    """Writes 3,5 and 1.234,5, and 1,5; 2,5 with points. A gold of MATH such as 1,2 is a list, so only one side may do
+    so: the caller takes the two texts for one only where they are the same number then."""
+    found = _COMMA_NUMBER.fullmatch(text)
+    if found is not None:
+        before, whole, digits, after = found.groups()
+        thousands = len(digits) == 3 and "." not in whole and " " not in whole and 0 < len(whole) < 4 and whole != "0"
+        return text if thousands else f"{before}{_NO_DIGIT.sub('', whole)}.{digits}{after}"
+    if ";" in text and _COMMA_LIST.fullmatch(text):
+        return _BETWEEN_DIGITS.sub(r"\1.\2", text).replace(";", ",")
+    return text
 
 
 def joined_at_commas(text: str) -> str:
@@ -139,13 +152,3 @@ def said_twice(answer: str) -> tuple[str, Fraction] | None:
         if value is not None and rest:
             return rest, value
     return None
-
-
-def time_of_day(text: str) -> tuple[int, int] | None:
-    """Returns (hour from 0 to 23, minute) of a time with am or pm, else None."""
-    if ":" not in text or len(text) > 60:
-        return None
-    match = _TIME.fullmatch(" ".join(_TIME_SPACING.sub(" ", text).split()).rstrip(" ,."))
-    if match is None or not 1 <= int(match.group(1)) <= 12:
-        return None
-    return int(match.group(1)) % 12 + (12 if match.group(3).lower() == "p" else 0), int(match.group(2))

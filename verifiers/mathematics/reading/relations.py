@@ -23,7 +23,7 @@ _RELATION_NAMES = {
     "\\approx": "~", "\\simeq": "~",
 }  # fmt: skip
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
-_LONE_LETTER = linear.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za-z]_\{?\d\}?)$")
+_LONE_LETTER = linear.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za-z]_\{?\d\}?|[A-Za-z]\([a-z]\))$")
 _INFINITE = linear.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
 
 

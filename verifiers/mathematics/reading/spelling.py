@@ -7,7 +7,8 @@ from typing import NamedTuple
 from verifiers.mathematics.reading.names import in_ascii, with_one_name
 from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
 from verifiers.mathematics.reading.split import with_usual_brackets
-from verifiers.mathematics.reading.units import CURRENCY, Unit, without_degrees, without_unit
+from verifiers.mathematics.reading.unit_names import CURRENCY, Unit
+from verifiers.mathematics.reading.units import bare_measure, without_degrees, without_unit
 from verifiers.patterns import linear
 from verifiers.wording.vocabulary import denies, leads_up
 
@@ -35,7 +36,14 @@ _TEXT = linear.compile(
     r"\\(text|mbox|mathrm|textbf|textit|textrm|texttt|textsf|mathbf|mathit|mathsf|operatorname|hbox|mathcal|textnormal)"
     r"\s?\*?\s?\{([^{}]*)\}"
 )
-_UNIT_LETTER = frozenset("mgsLhNJWVK")
+_UNIT_LETTER = frozenset("mgsLhNJWVKACTFH")
+_TIMES_AT_END = linear.compile(r"\}\s?\\cdot[\s\\,;~]*$")
+_A_UNIT = r"(\\(?:text|mathrm|mbox)\s?\{[A-Za-z\s.]{1,20}\}(?:\s?\^\s?\{?[23]\}?)?)"
+_FRACTION_OF_UNITS = linear.compile(rf"\\[dtc]?frac\s?\{{\s*{_A_UNIT}\s*\}}\s?\{{\s*{_A_UNIT}\s*\}}")
+_OPEN_TEXT = r"(?:\\(?:text|mathrm|mbox)\s?\{\s?)?"
+_ROOM = r"(?:\\[,;:! ]|[~,\s])*"
+_MICRO = linear.compile(rf"(\d){_ROOM}{_OPEN_TEXT}\\mu\s?\}}?\s?{_OPEN_TEXT}\s?([mgsACFHJWVLN])(?![A-Za-z])\s?\}}?")
+_OHM = linear.compile(rf"(\d){_ROOM}{_OPEN_TEXT}([kM])\s?\}}?\s?\\Omega(?![A-Za-z])\s?\}}?")
 _COMMAND_WORDS = linear.compile(
     r"\s*(?:[\d.,:;/\s%()^-]*|[A-Za-z]|sin|cos|tan|cot|sec|csc|arc(?:sin|cos|tan)|sinh|cosh|tanh|log|lg|ln|exp|sqrt|pi"
     r"|infinity|gcd|lcm|max|min)\s*"
@@ -55,6 +63,7 @@ _JOINING = linear.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", linear.IGNORE
 _JOINING_PLAIN = linear.compile(
     r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", linear.IGNORECASE
 )
+_GLUED_OR = linear.compile(r"([\d)])or([(\d-]|[A-Za-z] ?[=(])")
 _TO = linear.compile(r'^(\s*[\d.]+)((?:\s*"?\s*to\s*"?\s*[\d.]+)+\s*)$')
 _ABOUT = linear.compile(
     r'^\s*(?:\\(?:approx|simeq|sim)(?![a-z])|~|=|"?(?:about\b|approximately\b|approx\.\b|approx\b|around\b|roughly\b)"?)\s*'
@@ -106,6 +115,8 @@ class Spelling(NamedTuple):
 
     text: str
     unit: Unit | None = None
+    measured: tuple[str, Unit] | None = None
+    """The number and the unit of "30 N", which is no product perhaps."""
 
 
 def normalise(answer: str) -> Spelling:
@@ -129,18 +140,29 @@ def normalise(answer: str) -> Spelling:
     text = _ACCENTED.sub(r" \1\2 ", text) if "\\" in text else text
     text = _DROPPED.sub("", joined_thousands(_DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
     text = with_one_name(text)
-    text = _TEXT.sub(_quoted, _without_lead(text))
+    text = _TEXT.sub(_quoted, _without_lead(_with_symbols_of_units(text) if "\\" in text else text))
     text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
     text = _EDGE.sub("", without_bases(text))
     text = _TO.sub(lambda m: m.group(1) + _TO_WORD.sub(":", m.group(2)), _ABOUT.sub("", text))
+    text = _GLUED_OR.sub(r"\1 or \2", text) if "or" in text else text
     text = _JOINING_PLAIN.sub(_joining, _ROUGHLY_PLAIN.sub(r" \\approx ", text))
     text, measured = _without_units(text)
+    bare = bare_measure(text) if measured is None and unit is None and " " in text else None
     text = with_usual_brackets(joined_at_commas(text))
     text = _SHORT_FRACTION.sub(_braced, _SHORT_FRACTION.sub(_braced, text))
     text = _SHORT_BINOMIAL.sub(r"\\binom{\1}{\2}", text)
     text = _EDGE.sub("", text)
     text = _BLANK_OF_DIGITS.sub("\x03", text).replace(" ", "") if "\\" not in text else _tight(text)
-    return Spelling(_PLUS.sub("", text), measured or unit)
+    return Spelling(_PLUS.sub("", text), measured or unit, bare)
+
+
+def _with_symbols_of_units(text: str) -> str:
+    """Writes fractions of units with a slash, and micrometres and kiloohms as one word."""
+    if "mu" in text:
+        text = _MICRO.sub(r"\1 \\text{u\2}", text)
+    if "Omega" in text:
+        text = _OHM.sub(r"\1 \\text{\2ohm}", text)
+    return _FRACTION_OF_UNITS.sub(r"\1/\2", text) if "frac" in text else text
 
 
 def _without_lead(text: str) -> str:
@@ -187,6 +209,8 @@ def _quoted(match: linear.Match) -> str:
         words = words.replace(" ", "\x04")
     words = _JOINING_PLAIN.sub(_joining, words) if _DIGIT.search(words) else words
     before = match.string[: match.start()].rstrip(" \\,;~")[-1:]
+    if before == "t" and _TIMES_AT_END.search(match.string[max(match.start() - 20, 0) : match.start()]):
+        before = "}"
     if (
         words.strip() in _UNIT_LETTER
         and command in {"text", "mathrm", "mbox"}

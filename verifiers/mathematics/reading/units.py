@@ -6,61 +6,11 @@ A unit counts only where both answers have one: 5 cm is 5, but not 5 km; 1 m is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
+from verifiers.mathematics.reading.unit_names import CELSIUS, DEGREE, FAHRENHEIT, UNIT_LETTERS, Unit, unit_named
 from verifiers.patterns import linear
 from verifiers.wording.vocabulary import names_things
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A measure as powers of base dimensions, and how many base units it is."""
-
-    dimensions: tuple[tuple[str, int], ...]
-    factor: Fraction
-
-
-DEGREE = Unit((("angle", 1),), Fraction(1))
-RADIAN = Unit((("turn", 1),), Fraction(1))
-"""Of another dimension than the degree, since their ratio is no fraction; `comparing.measures` knows the two."""
-CURRENCY = Unit((("money", 1),), Fraction(1))
-
-_MEASURES: dict[str, tuple[str, int, Fraction]] = {}
-
-
-def _define(dimension: str, power: int, names: str, factor: Fraction | int) -> None:
-    for name in names.split():
-        _MEASURES[name] = (dimension, power, Fraction(factor))
-
-
-_define("length", 1, "m meter meters metre metres", 1)
-_define("length", 1, "mm millimeter millimeters millimetre millimetres", Fraction(1, 1000))
-_define("length", 1, "cm centimeter centimeters centimetre centimetres", Fraction(1, 100))
-_define("length", 1, "dm decimeter decimeters", Fraction(1, 10))
-_define("length", 1, "km kilometer kilometers kilometre kilometres kms", 1000)
-_define("length", 1, "in inch inches", Fraction(254, 10000))
-_define("length", 1, "ft foot feet", Fraction(3048, 10000))
-_define("length", 1, "yd yds yard yards", Fraction(9144, 10000))
-_define("length", 1, "mi mile miles", Fraction(1609344, 1000))
-_define("mass", 1, "g gram grams", 1)
-_define("mass", 1, "mg milligram milligrams", Fraction(1, 1000))
-_define("mass", 1, "kg kgs kilogram kilograms", 1000)
-_define("mass", 1, "lb lbs pound pounds", Fraction(45359237, 100000))
-_define("mass", 1, "oz ounce ounces", Fraction(45359237, 1600000))
-_define("time", 1, "s sec secs second seconds", 1)
-_define("time", 1, "min mins minute minutes", 60)
-_define("time", 1, "h hr hrs hour hours", 3600)
-_define("time", 1, "day days", 86400)
-_define("time", 1, "week weeks", 604800)
-_define("months", 1, "month months", 1)
-_define("months", 1, "year years yr yrs", 12)
-_define("money", 1, "dollar dollars usd bucks euro euros", 1)
-_define("money", 1, "cent cents", Fraction(1, 100))
-_define("length", 3, "l liter liters litre litres", Fraction(1, 1000))
-_define("length", 3, "ml milliliter milliliters millilitre millilitres", Fraction(1, 1000000))
-_define("angle", 1, "degree degrees deg degs", 1)
-_define("turn", 1, "radian radians rad rads", 1)
 
 _COMPOUND = linear.compile(
     r"(\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]{1,12})\.?,?(?: and)? (\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]{1,12})\.?"
@@ -71,7 +21,13 @@ _POWER = linear.compile(r"(?:\^|\*\*)\s?\{?\s?-?[123]\s?\}?")
 _QUOTED_FRACTION = linear.compile(
     r'\\frac\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s?\{\s*("[^"]*"(?:\^\{?[23]\}?)?)\s*\}\s*$'
 )
-_WORD = linear.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}| [A-Za-z]/")
+_WORD = linear.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}| [A-Za-z]/|\\Omega")
+_BARE = linear.compile(
+    r"(-?\d[\d.,]{0,40}(?:[eE][-+]?\d{1,3})?(?: ?(?:\\times|\\cdot) ?10 ?\^ ?(?:\{ ?-?\d{1,3} ?\}|\d))?) "
+    r"((?:(?:k|M)?\\Omega|[A-Za-z]{1,4}(?: ?\^ ?(?:\{ ?-?\d ?\}|\d))?)"
+    r"(?:(?: ?/ ?\(?| ?\\cdot ?| )[A-Za-z]{1,4}(?: ?\^ ?(?:\{ ?-?\d ?\}|\d))?){0,5}\)?)"
+)
+"""A number, a blank, and letters that are measures or unknowns."""
 _MANY_LETTERS = linear.compile(r"[A-Za-z][A-Za-z]")
 _COMMANDS = linear.compile(r"\\[A-Za-z]+|sqrt|pi")
 _NOTATION_NAMES = (
@@ -98,9 +54,10 @@ _TRIGONOMETRY = linear.compile(
 _ANGLE = linear.compile(rf"(\d+(?:\.\d+)?)\s?{_DEGREE}")
 _ORDINAL = linear.compile(r'(?<=\d)\s?(?:\^\s?\{?\s?"(?:st|nd|rd|th)"\s?\}?|(?:st|nd|rd|th)(?![A-Za-z]))')
 _TEMPERATURE = linear.compile(r"(?<![a-z])[CF]\s*\}?\s*$|[Cc]elsius|[Ff]ahrenheit")
-_POWER = linear.compile(r"\^\s?\{?\s?-?[123]\s?\}?")
 _DIGIT = linear.compile(r"\d")
-_OF_MEASURE = linear.compile(r"[A-Za-z]+|/|\^\s?\{?\s?(-?\d)|(\d)")
+_OF_MEASURE = linear.compile(r"[A-Za-z]+|/|(?:\^|\*\*)\s?\{?\s?(-?\d)|(\d)")
+_DOT = linear.compile(r"\\(?:cdot|times)(?![a-z])|[·*.()]")
+_SPEEDS = {"mph": ("mi", "per", "h"), "kph": ("km", "per", "h"), "kmh": ("km", "per", "h"), "mps": ("m", "per", "s")}
 
 
 def without_degrees(text: str) -> tuple[str, Unit | None]:
@@ -111,8 +68,12 @@ def without_degrees(text: str) -> tuple[str, Unit | None]:
     if _TRIGONOMETRY.search(text):
         return _DEGREES.sub("", _ANGLE.sub(r"(\1\\pi/180)", text)), None
     plain = _DEGREES.sub("", text)
+    if plain == text:
+        return text, None
     temperature = _TEMPERATURE.search(text)
-    return plain, DEGREE if plain != text and not temperature else None
+    if not temperature:
+        return plain, DEGREE
+    return plain, CELSIUS if "c" in temperature.group().lower() else FAHRENHEIT
 
 
 def _as_degrees(match: linear.Match) -> str:
@@ -128,13 +89,13 @@ def compound_measure(text: str) -> tuple[Fraction | None, Unit | None]:
     found = _COMPOUND.fullmatch(" ".join(_TEXT_MARKS.sub(" ", text).split()))
     if found is None:
         return None, None
-    large, small = (_MEASURES.get(found.group(at).lower()) for at in (2, 4))
-    if large is None or small is None or large[:2] != small[:2] or large[1] != 1:
+    large, small = (unit_named(found.group(at)) for at in (2, 4))
+    if large is None or small is None or large.dimensions != small.dimensions or large.dimensions[0][1] != 1:
         return None, None
-    added = Fraction(found.group(3)) * small[2] / large[2]
-    if not 0 <= added < 1 or small[2] >= large[2]:
+    added = Fraction(found.group(3)) * small.factor / large.factor
+    if not 0 <= added < 1 or small.factor >= large.factor:
         return None, None
-    return Fraction(found.group(1)) + added, Unit(((large[0], 1),), large[2])
+    return Fraction(found.group(1)) + added, large
 
 
 def without_unit(text: str) -> tuple[str, Unit | None]:
@@ -161,6 +122,13 @@ def without_unit(text: str) -> tuple[str, Unit | None]:
     return core, unit
 
 
+def bare_measure(text: str) -> tuple[str, Unit] | None:
+    """Returns the number and the measure of "30 N" or "6.6 J s", which may be a formula as well; None for any other."""
+    found = _BARE.fullmatch(text.strip()) if text[-1:].isalnum() or text[-1:] in ("}", ")") else None
+    unit = _measure(found.group(2)) if found else None
+    return None if found is None or unit is None else (found.group(1), unit)
+
+
 def _end_of_value(text: str) -> int:
     """Returns where the words and powers at the end of a text begin; its length when there are none."""
     known = len(text)
@@ -169,7 +137,7 @@ def _end_of_value(text: str) -> int:
         word = piece.rstrip(".").lower()
         quoted = piece[0] == '"' and len(piece) > 1
         named = piece[0].isalpha() and word not in _NOTATION and (len(word) > 1 or _is_unit_letter(text, token))
-        if quoted or named:
+        if quoted or named or piece == "\\Omega":
             known = token.start()
         elif piece not in _BETWEEN_UNITS and not piece.isspace() and not _POWER.fullmatch(piece):
             break
@@ -180,15 +148,15 @@ def _is_unit_letter(text: str, token: linear.Match) -> bool:
     """Tells the letters of "9.8 m/s" from symbols, which follow their factor without a blank or stand alone."""
     slash_before = text[: token.start()].rstrip().endswith("/")
     slash_after = text[token.start() - 1 : token.start()] == " " and text[token.end() :].lstrip().startswith("/")
-    return token.group() in _MEASURES and (slash_before or slash_after)
+    return token.group() in UNIT_LETTERS and (slash_before or slash_after)
 
 
 def _measure(words: str) -> Unit | None:
     """Reads "m/s^2" or "square feet"; None when a word is no measure."""
     read = _Measure()
-    for token in _OF_MEASURE.finditer(words.replace('"', " ")):
+    for token in _OF_MEASURE.finditer(_DOT.sub(" ", words.replace('"', " ").replace("\\Omega", "ohm"))):
         power = token.group(1) or token.group(2)
-        if not (read.raised(int(power)) if power else read.word(token.group().lower())):
+        if not (read.raised(int(power)) if power else read.word(token.group())):
             return None
     dimensions = tuple(sorted((name, power) for name, power in read.powers.items() if power))
     return Unit(dimensions, read.factor) if dimensions else None
@@ -201,18 +169,18 @@ class _Measure:
         self.powers: dict[str, int] = {}
         self.factor = Fraction(1)
         self._sign, self._times = 1, 1
-        self._last: tuple[str, int, Fraction] | None = None
+        self._last: Unit | None = None
 
     def word(self, word: str) -> bool:
         if word in {"/", "per"}:
             self._sign = -1
         elif word in {"square", "sq", "cubic", "cu"}:
             self._times = 2 if word.startswith("s") else 3
-        elif word in {"mph", "kph"}:
-            return self.word("mi" if word == "mph" else "km") and self.word("per") and self.word("h")
-        elif word in _MEASURES:
-            dimension, power, size = _MEASURES[word]
-            self._last = (dimension, power * self._sign, size**self._sign)
+        elif word in _SPEEDS:
+            return all(map(self.word, _SPEEDS[word]))
+        elif (unit := unit_named(word)) is not None:
+            signed = tuple((name, power * self._sign) for name, power in unit.dimensions)
+            self._last = Unit(signed, unit.factor**self._sign)
             self._multiply(self._times)
             self._times = 1
         else:
@@ -225,6 +193,6 @@ class _Measure:
 
     def _multiply(self, times: int) -> None:
         if self._last is not None:
-            dimension, power, size = self._last
-            self.powers[dimension] = self.powers.get(dimension, 0) + power * times
-            self.factor *= size**times
+            for name, power in self._last.dimensions:
+                self.powers[name] = self.powers.get(name, 0) + power * times
+            self.factor *= self._last.factor**times

@@ -1,0 +1,100 @@
+"""Finds boxes in a text, and which of them make up one answer; each text is read from left to right once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from verifiers.patterns import linear
+from verifiers.wording.answer_in_text import UNIT_AFTER
+from verifiers.wording.vocabulary import names_things
+
+_BOX_TOKENS = linear.compile(r"\\(?:boxed|fbox|framebox)\s{0,8}\{|\\.|[{}]", linear.DOTALL)
+_BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
+_BETWEEN_WORDS = frozenset(_BETWEEN.split())
+_BETWEEN_NOISE = linear.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
+_NAME_BEFORE = linear.compile(
+    r"(?:\\?[A-Za-z]{1,6}(?:_\{?[A-Za-z0-9]\}?)?|[fgP]\([A-Za-z0-9]\)) ?(?:=|:| is )[\s$\\(]*$"
+)
+_ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
+_SEPARATED = linear.compile(r"[,;&]|\b(?:and|or)\b|\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])|\([b-hivx2-9]{1,3}\)")
+_BETWEEN_WORD = linear.compile(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]")
+_ITEM_MARK = linear.compile(r"\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])\s")
+_CORRECTION = linear.compile(
+    r"\b(?:actually|wait|no|not|instead|rather|correct\w*|mistake|sorry|but|so|thus|hence|therefore|final)\b",
+    linear.IGNORECASE,
+)
+_ALTERNATIVE = linear.compile(r"^[^A-Za-z\n]*or\b|\bor[^A-Za-z\n]*$", linear.IGNORECASE)
+_OR = linear.compile(r"\bor\b", linear.IGNORECASE)
+_PART = linear.compile(r"(?:\(|\b[Pp]art \(?|\n\s*\**|^)([a-jA-J])\**[).:]")
+_ADJACENT = linear.compile(r"[ \t$/|~]*(?:\\[,;: ]|\\q?quad|\\\)|\\\()*[ \t$/|]*")
+
+
+def boxes(text: str) -> list[tuple[int, int, str]]:
+    """Returns (start, end, content) of each balanced outermost `\\boxed{}` or `\\fbox{}`, in order."""
+    stack: list[tuple[int, int]] = []
+    found: list[tuple[int, int, str]] = []
+    for match in _BOX_TOKENS.finditer(text):
+        token = match.group()
+        if token.endswith("{") and token != r"\{":
+            stack.append((match.start() if token != "{" else -1, match.end()))
+        elif token == "}" and stack:
+            start, inner = stack.pop()
+            if start >= 0:
+                while found and found[-1][0] > start:
+                    found.pop()
+                found.append((start, match.end(), ""))
+                found[-1] = (
+                    start,
+                    match.end(),
+                    text[inner : match.start()] if match.end() - inner < 20000 else "",
+                )
+    return found
+
+
+def boxed_answer(text: str) -> str | None:
+    """Returns the content of the last box; boxes that are listed side by side count as one list.
+
+    `\\boxed{1} and \\boxed{2}` gives "1 , 2", which is no answer of one value; `\\boxed{4}, but actually
+    \\boxed{5}` gives "5". None when there is no balanced box.
+    """
+    if "boxed" not in text and "fbox" not in text and "framebox" not in text:
+        return None
+    if "\\\\boxed" in text:
+        text = _ESCAPED_TWICE.sub(r"\\", text)
+    found = boxes(text)
+    if not found:
+        return None
+    group = [found[-1]]
+    for box in reversed(found[:-1]):
+        if len(group) >= 50 or not _side_by_side(text[box[1] : group[0][0]]):
+            break
+        group.insert(0, box)
+    contents = list(dict.fromkeys(box[2].strip() for box in group))
+    if len(group) == len(contents) > 1 and _are_parts(text, group):
+        return f"({' , '.join(contents)})"
+    unit = UNIT_AFTER.match(text, found[-1][1])
+    alternatives = len(group) > 1 and _OR.search(text[group[-2][1] : group[-1][0]])
+    return (r" \text{ or } " if alternatives else " , ").join(contents) + (
+        "%" if unit and "%" not in contents[-1] else ""
+    )
+
+
+def _are_parts(text: str, group: Sequence[tuple[int, int, str]]) -> bool:
+    """Tells whether boxes answer the parts (a), (b) and so on, in this order."""
+    ends = [max(group[0][0] - 80, 0), *(box[1] for box in group[:-1])]
+    marks = [list(_PART.finditer(text[end : box[0]])) for end, box in zip(ends, group, strict=True)]
+    return all(marks) and [found[-1].group(1).lower() for found in marks] == list("abcdefghij"[: len(group)])
+
+
+def _side_by_side(between: str) -> bool:
+    """Tells whether two boxes are parts of one answer, or alternatives: neither corrects the other."""
+    if len(between) > 80:
+        return False
+    if _ADJACENT.fullmatch(between) or (_ALTERNATIVE.search(between) and not _CORRECTION.search(between)):
+        return True
+    separated = bool(_SEPARATED.search(between))
+    plain = _NAME_BEFORE.sub(" ", _ITEM_MARK.sub(" ", between))
+    words = _BETWEEN_WORD.findall(_BETWEEN_NOISE.sub(" ", plain))
+    if words[-1:] == ["and"] and len(words) < 4 and names_things(" ".join(words[:-1])):
+        return True
+    return separated and all(word.lower() in _BETWEEN_WORDS for word in words)

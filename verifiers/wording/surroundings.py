@@ -1,0 +1,69 @@
+"""Tells whether the words beside a value leave it as it is: no bound, no denial, no other value set beside it."""
+
+from __future__ import annotations
+
+from verifiers.patterns import linear
+from verifiers.wording.cues import ALTERNATIVE, BOUND_AFTER, BOUND_BEFORE, DENIAL
+from verifiers.wording.vocabulary import BEFORE, QUANTITIES, SCALING, STEPS, changes, denies, names_things, words_of
+
+_CLAUSE_END = linear.compile(
+    r"[,;:(—–!?。，；]|\.(?:\s|$)|\b(?:because|since|which|where|who|as|so|when|while|that|after|before|by|from|and|but|with|for)\b"
+)
+_VERB = linear.compile(
+    r"\b(?:is|are|was|were|be|been|equals?|gives?|gets?|have|has|had|makes?|costs?|needs?|needed|takes?|leaves?|total)\b|[=:,]"
+)
+_SET_AGAINST = linear.compile(
+    r"[\s,(]*(?:and |but )?(?:not|rather than|instead of) (?:an? |the )?[\s$(*]*(?:[-+]?\d|[A-J]\b)", linear.IGNORECASE
+)
+_NOT_THAT = linear.compile(r"\bnot (?:an? |the )?\$?[-+]?\d[\d.,/]*\$?(?= \w)")
+_COMES_TO = linear.compile(
+    r"\b(?:simplif|reduc|evaluat|equal|amount|com|converg|tend|sum|add|round|factor|expand|lead|correspond|integrat|work)\w*"
+    r"(?: up| down| out)? to\b"
+)
+_ERROR_IN = linear.compile(r"\b(?:error|mistake)s?\s(?:in|of|is|for|was|rate|at)\b")
+_BEGINS_VALUE = linear.compile(r"\s+\$?[-\d\\]")
+_OTHERWISE = (DENIAL, ALTERNATIVE, BOUND_AFTER)
+_BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
+
+
+def goes_on_plainly(rest: str) -> bool:
+    """Tells whether what follows a value leaves it as it is: a unit, a reason, another value that it is not."""
+    rest = rest.lstrip("*$_ )]}")
+    end = _CLAUSE_END.search(rest)
+    clause = rest[: end.start()] if end else rest
+    if (changes(clause) and not names_things(clause)) or any(word.search(clause) for word in _OTHERWISE):
+        return False
+    if end is not None and end.group() in {"and", "or"} and _BEGINS_VALUE.match(rest[end.end() :]):
+        return False
+    if end is None or end.group() in {"because", "since", "as", "so", "for", ".", "when"}:
+        return True
+    after = rest[end.start() :]
+    if _SET_AGAINST.match(after):
+        return True
+    after = after[len(end.group()) :]
+    following = _CLAUSE_END.search(after)
+    said = after[: following.start()] if following else after
+    first = words_of(said)[:2]
+    more = end.group() == "and" and any(word in SCALING or word in {"counting", "more"} for word in first)
+    return not (more or first[:1] == ["or"] or _takes_back(said))
+
+
+def _takes_back(clause: str) -> bool:
+    """Tells whether a clause of its own denies what stands before it, and says nothing else."""
+    return (denies(clause) and len(words_of(clause)) < 6 and not any(map(str.isdigit, clause))) or bool(
+        DENIAL.search(clause)
+    )
+
+
+def stands_plainly(before: str) -> bool:
+    """Tells whether what leads up to a value in its clause leaves it as it is: no bound, no denial."""
+    ends = list(_BREAK.finditer(before))
+    clause = before[ends[-1].end() :] if ends else before
+    clause = _ERROR_IN.sub(" ", _NOT_THAT.sub(" ", clause))
+    if denies(clause) or DENIAL.search(clause[-20:]) or BOUND_BEFORE.search(clause[-40:]):
+        return False
+    verbs = list(_VERB.finditer(clause))
+    window = words_of(_COMES_TO.sub(" ", clause[verbs[-1].end() :] if verbs else clause))
+    if window[-1:] == ["of"] and window[-2:-1] and window[-2] in QUANTITIES:
+        return True
+    return not any(word in BEFORE for word in window[-1:]) and not any(word in BEFORE - STEPS for word in window[-2:-1])
