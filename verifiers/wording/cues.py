@@ -115,7 +115,7 @@ LANGUAGES = {
         copulas=r"היא|הוא|הינה",
         denials=r"לא|אינה|אינו|שגויה",
         ors="או",
-        ands="ו-?|וגם",
+        ands="ו|וגם",
         bounds=r"לפחות|לכל היותר|יותר מ-?|פחות מ-?|גדול מ-?|קטן מ-?",
     ),
     "Arabic": Announcement(
@@ -198,6 +198,9 @@ _SPACED, _GLUED = (
 DENIAL = re2.compile(rf"(?i)(?:^|[^\pL\pM])(?:{_SPACED})(?:[^\pL\pM]|$)|{_GLUED}", options=_SPACE)
 _VALUE_ENDS, _VALUE_BEGINS = r"([\d})\]$%])", r"((?:[A-Za-z](?:_\{?\d\}?)? ?= ?)?[-\d\\($\[])"
 
+_PREFIXED = r"|\s+(?:ו-?|و)\s*"
+"""Hebrew and Arabic write "and" as one word with what follows."""
+
 
 def _joints(kind: str, glued: bool) -> str:
     languages = [one for one in _FOREIGN if bool(_UNSPACED.search(one.nouns)) is glued]
@@ -207,7 +210,7 @@ def _joints(kind: str, glued: bool) -> str:
 _JOINTS = {
     word: re2.compile(
         rf"(?i){_VALUE_ENDS}(?:[,，、]?\s+(?:{_joints(kind, False)})\s+"
-        rf"|\s*[,，、]?\s*(?:{_joints(kind, True)})\s*){_VALUE_BEGINS}",
+        rf"|\s*[,，、]?\s*(?:{_joints(kind, True)})\s*{_PREFIXED if kind == 'ands' else ''}){_VALUE_BEGINS}",
         options=_SPACE,
     )
     for kind, word in (("ors", " or "), ("ands", " and "))
