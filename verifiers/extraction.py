@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from sandbox.languages import LANGUAGES, family_of
-from verifiers.boxes import boxed_answer, boxes
 from verifiers.patterns import linear
 from verifiers.wording.answer_in_text import MAX_ANSWER, announced, emphasised, is_prose, last_cue, last_value
+from verifiers.wording.boxes import boxed_answer, boxes
 from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
 from verifiers.wording.vocabulary import denies
 
@@ -34,6 +34,7 @@ _FENCE = linear.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$
 
 _LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
 _ARTICLE = linear.compile(r"\s*[AI]\s(?:[a-hj-z]|i[a-rt-z])")
+_FENCED = linear.compile(r"^`{3}[a-z]{0,10}\n([^`\n]{1,200})\n`{3}$")
 _REASON = linear.compile(r"\b(?:because|since|whereas|while|although|unlike)\b")
 _SAID_OF_IT = linear.compile(r"(?:is|are|or|and)\b")
 
@@ -76,7 +77,7 @@ def math_answer(text: str) -> Extracted:
     if boxed is not None:
         boxed = _said_after_box(text) or boxed
         return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
-    text = with_usual_digits(searchable(text.strip())).replace("\u2212", "-")
+    text = _FENCED.sub(r"\1", with_usual_digits(searchable(text.strip())).replace("\u2212", "-"))
     if not text:
         return Extracted(None, "there is no text after the thinking")
     if "\\boxed{" in text:

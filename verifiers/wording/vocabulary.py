@@ -84,7 +84,7 @@ _QUANTITY_WORDS = (
     "perimeter answer result sum savings balance"
 )
 QUANTITIES = frozenset(_QUANTITY_WORDS.split())
-"""What is followed by its value: a profit of 5."""
+"""Words that their value follows: a profit of 5."""
 _WORDS = linear.compile(r"[A-Za-z'’]+")
 
 

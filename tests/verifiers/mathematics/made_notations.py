@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from verifiers.wording.cues import LANGUAGES
+from verifiers.wording.languages import LANGUAGES
 
 Case = tuple[str, str, bool]
 Maker = Callable[[random.Random], Iterator[Case]]
@@ -37,6 +37,9 @@ def units(rng: random.Random) -> Iterator[Case]:
     yield rf"{value}^\circ C", rf"\boxed{{{value}^\circ F}}", False
     yield f"{value} nm", rf"\boxed{{{value}\times 10^{{-9}}\text{{ m}}}}", True
     yield f"{value}", rf"\boxed{{{value}k}}", False
+    yield rf"{value} \mathrm{{~ms}}^{{-1}}", rf"\boxed{{{value}\ \text{{m/s}}}}", True
+    yield rf"{value} \mathrm{{~ms}}", rf"\boxed{{{value}\ \text{{m s}}}}", False
+    yield f"{value} N m^2/kg^2", rf"\boxed{{{value}\ \text{{N·m}}^2/\text{{kg}}^2}}", True
 
 
 def languages(rng: random.Random) -> Iterator[Case]:
@@ -135,6 +138,16 @@ def parts(rng: random.Random) -> Iterator[Case]:
     yield f"y = C_1 e^{{{one}x}} + C_2", rf"\boxed{{y = A + B e^{{{one}x}}}}", True
     yield f"y = C_1 e^{{{one}x}} + C_2", rf"\boxed{{y = A + B e^{{{two}x}}}}", False
 
+    for mark, rest in (("(a)", "(b)"), ("**(a)**", "**(b)**"), ("(a) First,", "(b) Then,"), ("Part (a):", "Part (b):")):
+        yield f"{one}, {two}", f"{mark} it is $\\boxed{{{one}}}$.\n\n{rest} it is $\\boxed{{{two}}}$.", True
+        yield f"{one}, {two}", f"{mark} it is $\\boxed{{{two}}}$.\n\n{rest} it is $\\boxed{{{one}}}$.", False
+        yield f"(a) {one} (b) {two}", f"{mark} $\\boxed{{{one}}}$\n{rest} $\\boxed{{{two}}}$", True
+    yield rf"r={one}, \theta=\frac{{\pi}}{{{two}}}", rf"\boxed{{({one}, \frac{{\pi}}{{{two}}})}}", True
+    yield rf"\left(\frac{{{one}}}{{7}}, \frac{{{two}}}{{7}}\right)", rf"\boxed{{\frac17({one},{two})}}", True
+    yield rf"\left(\frac{{{one}}}{{7}}, \frac{{{two}}}{{7}}\right)", rf"\boxed{{\frac17({two},{one})}}", False
+    yield rf"\{{1\}}\cup[{one},\infty)", rf"\boxed{{x=1 \text{{ or }} x\ge {one}}}", True
+    yield rf"\{{1\}}\cup[{one},\infty)", rf"\boxed{{x=1 \text{{ or }} x> {one}}}", False
+
 
 def sentences(rng: random.Random) -> Iterator[Case]:
     """Statements that end in their answer, in bold or after words that lead to it."""
@@ -149,6 +162,16 @@ def sentences(rng: random.Random) -> Iterator[Case]:
         yield f"{value + 1}", said.format(value), False
     for said in ("up to {}.", "half of {}.", "less than {}.", "a multiple of {}.", "from 3 to {}."):
         yield f"{value}", f"It is {said.format(value)}", False
+    for said in (
+        "x = {} ✓",
+        r"$\therefore x = {}$",
+        "```\n{}\n```",
+        "✅ **Final Answer: {}**",
+        "O resultado é {}.",
+        "Das Ergebnis ist {}.",
+    ):
+        yield f"{value}", said.replace("{}", str(value)), True
+        yield f"{value + 1}", said.replace("{}", str(value)), False
     yield "Tuesday", "So the day is **Tuesday**.", True
     yield "Tuesday", "So the day is not **Tuesday**.", False
     yield "B", "I choose B because A is too small.", True

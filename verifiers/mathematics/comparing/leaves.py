@@ -16,7 +16,7 @@ _LEADING_NOUN = linear.compile(
     r"^(?:the|this)?(?:given|improper|infinite)?(?:series|integral|sequence|limit|function|graph|statement|equation|system|claim)"
     r"(?:is)?([a-z]{3})"
 )
-"""What is said of the function: even."""
+"""As in "the function is even"."""
 _IDLE = linear.compile(r"[\s\"{}\\\x04]|\.(?!\d)")
 _SPELLED = linear.compile(r"[\s\"\\\x04]")
 _DECIMAL = linear.compile(r"-?(\d*)\.(\d+)")

@@ -12,8 +12,10 @@ from verifiers.patterns import linear
 _OF_ONE_LETTER = linear.compile(r"\([A-Za-z]\)$")
 _BRACED_INDEX = linear.compile(r"_\{([^{}]*)\}")
 _ONE_LETTER = linear.compile(r"[A-Za-z]")
+_POLAR = ("r", "rho", "theta", "phi", "varphi")
 _CONSTANT = linear.compile(r"[Cc]_\d")
 _LETTER_OR_CONSTANT = linear.compile(r"[A-DKck](?:_\d)?")
+_POLAR = ("r", "rho", "theta", "phi", "varphi")
 _NUMBERED_UNKNOWN = linear.compile(r"^(?P<unknown>[t-z]|\\lambda)_\d{1,3}$")
 """x_1 and x_2 are the roots of x in no order, while a_1 and a_2 are terms of a sequence."""
 
@@ -88,7 +90,13 @@ def in_order_of_names(form: Form) -> Form:
     """Puts "y = 2, x = 1" in the order of its names, to be compared with (1, 2)."""
     if form.kind != "list" or len({item.name for item in form.items if _is_named(item)}) != len(form.items):
         return form
-    return replace(form, items=tuple(sorted(form.items, key=lambda item: item.name)))
+    return replace(form, items=tuple(sorted(form.items, key=lambda item: _place(item.name))))
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Where a name stands in a point: radii before angles, else by the alphabet."""
+    plain = name.lstrip("\\").strip()
+    return (_POLAR.index(plain) if plain in _POLAR else len(_POLAR)), plain
 
 
 def _is_named(item: Form) -> bool:

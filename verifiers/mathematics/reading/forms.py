@@ -14,11 +14,12 @@ from verifiers.mathematics.reading.form import Form, Judge, is_constant, with_sy
 from verifiers.mathematics.reading.labels import is_name
 from verifiers.mathematics.reading.numerals import NUMBER_WORDS, in_words, said_twice
 from verifiers.mathematics.reading.progressions import DOTS, number_node, without_dots
-from verifiers.mathematics.reading.regions import Region, whole_line
-from verifiers.mathematics.reading.relations import bracketed_interval, relation, without
-from verifiers.mathematics.reading.rows import named_rows, with_all_members, without_domain, without_marks
+from verifiers.mathematics.reading.regions import whole_line
+from verifiers.mathematics.reading.relations import bracketed_interval, relation
+from verifiers.mathematics.reading.rows import marked_parts, named_rows, with_all_members, without_domain, without_marks
+from verifiers.mathematics.reading.sets import MOST_PARTS, listed_region, set_of, set_operation
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
-from verifiers.mathematics.reading.split import closing, split, split_command, unwrapped
+from verifiers.mathematics.reading.split import closing, depths_of, split, split_command, unwrapped
 from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
 from verifiers.mathematics.reading.tree import Node, Undefined, components, rational
 from verifiers.mathematics.reading.units import compound_measure
@@ -43,9 +44,6 @@ _SETS_OF_NUMBERS = [
     (linear.compile(rf'^(?:\\{name}s|"?(?:the)?(?:set)?(?:of)?(?:all)?{name}(?:s|numbers?)"?)$', flags), f"\\{name}s")
     for name, flags in (("integer", linear.IGNORECASE), ("rational", linear.IGNORECASE))
 ]
-_REALS_EXCEPT = linear.compile(
-    r'^"?(?:all)?real(?:s|numbers?)"?(?:x|\$)?"?(?:except|but|otherthan)(?:for)?"?(?P<rest>.+)$', linear.IGNORECASE
-)
 _POSITIVE = linear.compile(r"^\\reals\s?(?:\^\{?\+\}?|_\{?(?:\+|>0)\}?)$")
 _TRANSPOSED = linear.compile(r"(?<=[)\]])\^\{?(?:T|\\top|\\intercal)\}?$")
 _EMPTY = linear.compile(
@@ -57,10 +55,7 @@ _FAMILY = linear.compile(
     r'^(?P<main>.+?)(?:[,;:|]|\\mid|"(?:for|where|with)?(?:any|all|some)?(?:integers?)?")*\(?(?P<parameter>[A-Za-z])\\in\s?'
     r"(?:\\integers|\\naturals|Z|N)(?:\^\+|_\{?[^{}]*\}?)?\)?$"
 )
-_REALS_WITHOUT = linear.compile(r"^\\reals\s?-(?=\x01)")
-_BAR = linear.compile(r"[|:]")
 _CONDITION_WORDS = linear.compile(r'"\s*(?:,|if|for|when|in)*\s*"|^(?:if|for|when)(?![a-z])', linear.IGNORECASE)
-_MAX_ITEMS = 100
 _MAX_TEXT = 4000
 _MAX_NESTING = 12
 _MAX_FOREIGN = 300
@@ -122,6 +117,9 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
         main = _form(family.group("main").rstrip(), depth + 1)
         return with_symbol(main, family.group("parameter"), "k")
     text = without_domain(text) if "all" in text else text
+    marked = marked_parts(text) if text.startswith("(a)") else None
+    if marked is not None:
+        return _sequence("()", text, marked, depth)
     parts = split(text, f",;{OR}{AND}")
     if len(parts) > 1:
         rows = named_rows(text) if "=" in text else None
@@ -131,7 +129,7 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     if "\\pm" in text or "\\mp" in text:
         signs = [text.replace("\\pm", a).replace("\\mp", b) for a, b in (("+", "-"), ("-", "+"))]
         return _sequence("list", text, [sign.removeprefix("+").replace("=+", "=") for sign in signs], depth)
-    return _set_operation(text, depth) or _part(text, depth)
+    return set_operation(text, depth, _form) or _part(text, depth)
 
 
 def _part(text: str, depth: int) -> Form:
@@ -150,7 +148,22 @@ def _part(text: str, depth: int) -> Form:
     ratio = split(text, ":")
     if len(ratio) > 1 and all(ratio):
         return _sequence("ratio", text, ratio, depth)
-    return _leaf(text, depth)
+    return _scaled(text, depth) or _leaf(text, depth)
+
+
+def _scaled(text: str, depth: int) -> Form | None:
+    """Reads a number times a point, such as \\frac{1}{5}(3,4)."""
+    if not text.endswith((")", "]")) or "," not in text:
+        return None
+    opening = next((at for at, level in enumerate(depths_of(text)) if level == 0 and text[at] in "(["), 0)
+    before = text[opening - 1 : opening]
+    if not opening or closing(text, opening) != len(text) - 1 or not (before in "})" or before.isdigit()):
+        return None
+    factor, point = _form(text[:opening], depth + 1), _form(text[opening:], depth + 1)
+    nodes = [item.node for item in point.items]
+    if not is_constant(factor) or factor.node is None or not nodes or None in nodes:
+        return None
+    return Form("()", text, tuple(_of_node(("mul", factor.node, node)) for node in nodes))
 
 
 def _with_bare_approximation(text: str) -> str:
@@ -160,45 +173,6 @@ def _with_bare_approximation(text: str) -> str:
     opening = text.rindex("(")
     inner = text[opening + 1 : -1]
     return text[:opening] + inner if opening and _BARE_SIGN.match(inner) else text
-
-
-def _set_operation(text: str, depth: int) -> Form | None:
-    if "=" in text and text.startswith("|"):
-        return None
-    pieces = split_command(text, "\\cup")
-    if len(pieces) > 1:
-        made = _sequence("union", text, pieces, depth)
-        return replace(made, region=_combined("union", made.items))
-    pieces = split_command(text, "\\cap")
-    if len(pieces) > 1:
-        made = _sequence("cap", text, pieces, depth)
-        return replace(made, region=_combined("intersection", made.items))
-    pieces = split_command(text, "\\setminus")
-    if len(pieces) == 1 and text.startswith("\\reals"):
-        pieces = split(_REALS_WITHOUT.sub("\\\\reals\x05", text), "\x05")
-    if len(pieces) == 2:
-        made = _sequence("minus", text, pieces, depth)
-        return replace(made, region=_combined("difference", made.items))
-    excepted = _REALS_EXCEPT.match(text.replace("\x04", ""))
-    if excepted:
-        left_out = _form(excepted.group("rest").replace('"', ""), depth + 1)
-        points = list(left_out.items) if left_out.kind == "list" else [left_out]
-        points = [point.items[1] if point.kind == "relation" else point for point in points]
-        return Form("region", text, region=without(points)) if all(map(is_constant, points)) else None
-    return None
-
-
-def _combined(kind: str, forms: tuple[Form, ...]) -> Region[Form] | None:
-    """Returns the region that several forms make together; None when one of them is no region."""
-    regions = [_region_of(form) for form in forms]
-    known = [region for region in regions if region is not None]
-    return Region(kind, tuple(known)) if len(known) == len(regions) and known else None
-
-
-def _region_of(form: Form) -> Region[Form] | None:
-    if form.kind == "set" and all(map(is_constant, form.items)):
-        return Region("points", ends=form.items)
-    return form.region
 
 
 def _list(text: str, parts: list[str], depth: int) -> Form:
@@ -215,29 +189,16 @@ def _list(text: str, parts: list[str], depth: int) -> Form:
     if OR in text and len(numbers) == 1 and made.items[0].number is not None:
         return made.items[0]
     flat = tuple(inner for item in made.items for inner in (item.items if _is_plus_minus(item) else (item,)))
-    return replace(made, items=flat[:_MAX_ITEMS], region=_listed_region(text, made.items))
+    return replace(made, items=flat[:MOST_PARTS], region=listed_region(text, made.items))
 
 
 def _is_plus_minus(form: Form) -> bool:
     return form.kind == "list" and ("\\pm" in form.text or "\\mp" in form.text)
 
 
-def _listed_region(text: str, items: tuple[Form, ...]) -> Region[Form] | None:
-    """Reads "x < 1 or x > 3", "x in R, x != 2" and "x != 2, 3" as sets; plain lists of points are none."""
-    if items[0].operator == "!=" and items[0].region and all(map(is_constant, items[1:])):
-        return without([items[0].items[1], *items[1:]])
-    if not any(item.name or item.kind == "region" for item in items) and OR not in text:
-        return None
-    if len({item.name for item in items if item.name}) > 1:
-        return None
-    if any(item.kind == "relation" and item.operator != "!=" for item in items):
-        return None
-    return _combined("union" if OR in text else "listed", items)
-
-
 def _sequence(kind: str, text: str, parts: list[str], depth: int, name: str = "") -> Form:
-    if len(parts) > _MAX_ITEMS:
-        return Form("text", text, unreadable=f"it has more than {_MAX_ITEMS} parts")
+    if len(parts) > MOST_PARTS:
+        return Form("text", text, unreadable=f"it has more than {MOST_PARTS} parts")
     return Form(kind, text, tuple(_form(part, depth + 1) for part in parts), name=name)
 
 
@@ -245,32 +206,13 @@ def _bracketed(text: str, depth: int) -> Form:
     inner = text[1:-1]
     parts = split(inner, f",;{OR}{AND}")
     if text[0] == "\x01":
-        return _set(text, inner, depth)
+        return set_of(text, inner, depth, _form)
     if len(parts) == 1:
         return _form(inner, depth + 1)
     brackets = text[0] + text[-1]
     if len(parts) == 2 and all(parts):
         return bracketed_interval(text, brackets, parts[0], parts[1], depth, _form)
     return _sequence(brackets, text, parts, depth)
-
-
-def _set(text: str, inner: str, depth: int) -> Form:
-    bars = split_command(_BAR.sub(r"\\mid ", inner, count=1), "\\mid")
-    if len(bars) != 2:
-        if "|" in inner or "\\mid" in inner:
-            return Form("text", text)
-        listed = _form(inner, depth + 1)
-        parts = [listed] if listed.kind != "list" else list(listed.items)
-        return Form("set", text, tuple(parts)) if inner else Form("text", "\\emptyset")
-    left, condition = bars
-    if "\\in" in condition and not is_name(left):
-        return _form(f"{left},{condition}", depth + 1)
-    domain = split_command(left, "\\in")
-    if is_name(domain[0]) and (len(domain) == 1 or domain[1].strip() == "\\reals"):
-        described = _form(condition, depth + 1)
-        if described.region is not None:
-            return Form("region", text, region=described.region)
-    return Form("text", text)
 
 
 def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind of leaf
@@ -336,7 +278,7 @@ def _of_node(node: Node, text: str = "") -> Form:
 def _cases(text: str, depth: int) -> Form:
     """Reads a system of equations as their list, and a function by cases as (value, condition) pairs."""
     rows = [row for row in text[1:-1].split(ROW) if row.strip()]
-    cells = [[cell.strip(" ,;.") for cell in row.split("&", 1)] for row in rows[:_MAX_ITEMS]]
+    cells = [[cell.strip(" ,;.") for cell in row.split("&", 1)] for row in rows[:MOST_PARTS]]
     if all(len(row) == 1 or not row[1] for row in cells):
         return _list(AND.join(row[0] for row in cells), [row[0] for row in cells], depth)
     pairs = []

@@ -11,6 +11,7 @@ from verifiers.mathematics.reading.split import split
 from verifiers.patterns import linear
 
 _MARK = linear.compile(r"\"?\(?([a-j])\)\"?[:.]?(?=[\s\d\\\\$(-])")
+_MARK_INSIDE = linear.compile(r"\(([a-j])\)\"?[:.]?")
 _WHOLE = linear.compile(r"-?\d{1,9}")
 _MOST_MEMBERS = 100
 _FOR_ALL = linear.compile(
@@ -40,6 +41,17 @@ def without_marks(parts: list[str]) -> list[str] | None:
     if len(letters) != len(parts) or letters != "abcdefghij"[: len(parts)]:
         return None
     return [part.strip()[mark.end() :] for part, mark in zip(parts, marks, strict=True) if mark is not None]
+
+
+def marked_parts(text: str) -> list[str] | None:
+    """Cuts "(a) 3 (b) 5" at its marks; None where the letters are no marks, as in (a)(b)."""
+    marks = list(_MARK_INSIDE.finditer(text))
+    letters = "".join(mark.group(1) for mark in marks)
+    if len(marks) < 2 or marks[0].start() or letters != "abcdefghij"[: len(marks)]:
+        return None
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    parts = [text[mark.end() : end].strip(f" ,;.{OR}{AND}") for mark, end in zip(marks, ends, strict=True)]
+    return parts if all(parts) else None
 
 
 def with_all_members(parts: list[str]) -> list[str]:

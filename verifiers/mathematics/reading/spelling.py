@@ -71,7 +71,9 @@ _ABOUT = linear.compile(
 _SHORT_FRACTION = linear.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
 _FRACTION_NAMES = linear.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
 _SHORT_BINOMIAL = linear.compile(r"\\binom\s*(\d)\s*(\d)")
-_EDGE = linear.compile(r"^[\s\x06]+|[\s.,;:\\\x06]+$")
+_EDGE = linear.compile(
+    r"^[\s\x06]+|[\s.,;:\\\x06]+$|^\s*\\(?:therefore|implies|Rightarrow|Longrightarrow)(?![A-Za-z])\s*"
+)
 _MARKUP = linear.compile(r"^\s*(?:\*\*(.*)\*\*|\*(.*)\*|`(.*)`)[\s.,;:]*$", linear.DOTALL)
 _DELIMITERS = linear.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
 _IDLE_BLANK = linear.compile(r" (?!\d)|(?<!\d) ")
@@ -146,8 +148,11 @@ def normalise(answer: str) -> Spelling:
     text = _TO.sub(lambda m: m.group(1) + _TO_WORD.sub(":", m.group(2)), _ABOUT.sub("", text))
     text = _GLUED_OR.sub(r"\1 or \2", text) if "or" in text else text
     text = _JOINING_PLAIN.sub(_joining, _ROUGHLY_PLAIN.sub(r" \\approx ", text))
+    bare = bare_measure(text) if unit is None and " " in text else None
     text, measured = _without_units(text)
-    bare = bare_measure(text) if measured is None and unit is None and " " in text else None
+    if bare is not None and measured is not None and measured != bare[1]:
+        text, measured = bare
+    bare = bare if measured is None else None
     text = with_usual_brackets(joined_at_commas(text))
     text = _SHORT_FRACTION.sub(_braced, _SHORT_FRACTION.sub(_braced, text))
     text = _SHORT_BINOMIAL.sub(r"\\binom{\1}{\2}", text)

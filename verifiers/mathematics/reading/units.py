@@ -57,7 +57,22 @@ _TEMPERATURE = linear.compile(r"(?<![a-z])[CF]\s*\}?\s*$|[Cc]elsius|[Ff]ahrenhei
 _DIGIT = linear.compile(r"\d")
 _OF_MEASURE = linear.compile(r"[A-Za-z]+|/|(?:\^|\*\*)\s?\{?\s?(-?\d)|(\d)")
 _DOT = linear.compile(r"\\(?:cdot|times)(?![a-z])|[·*.()]")
-_SPEEDS = {"mph": ("mi", "per", "h"), "kph": ("km", "per", "h"), "kmh": ("km", "per", "h"), "mps": ("m", "per", "s")}
+_TWO_AS_ONE: dict[str, tuple[str, ...]] = {
+    "Nm": ("N", "m"),
+    "Js": ("J", "s"),
+    "Ns": ("N", "s"),
+    "Vm": ("V", "m"),
+    "Wm": ("W", "m"),
+}
+_MILLI = linear.compile(r"(?<![A-Za-z])m(s[\s\"]*\^\s?\{?\s?-)")
+"""As in ms^{-1}, which is a metre a second."""
+_SPEEDS: dict[str, tuple[str, ...]] = {
+    "mph": ("mi", "per", "h"),
+    "kph": ("km", "per", "h"),
+    "kmh": ("km", "per", "h"),
+    "mps": ("m", "per", "s"),
+}
+_SPEEDS |= _TWO_AS_ONE
 
 
 def without_degrees(text: str) -> tuple[str, Unit | None]:
@@ -154,6 +169,7 @@ def _is_unit_letter(text: str, token: linear.Match) -> bool:
 def _measure(words: str) -> Unit | None:
     """Reads "m/s^2" or "square feet"; None when a word is no measure."""
     read = _Measure()
+    words = _MILLI.sub(r"m \1", words) if "ms" in words else words
     for token in _OF_MEASURE.finditer(_DOT.sub(" ", words.replace('"', " ").replace("\\Omega", "ohm"))):
         power = token.group(1) or token.group(2)
         if not (read.raised(int(power)) if power else read.word(token.group())):

@@ -25,7 +25,8 @@ _CORRECTION = linear.compile(
 )
 _ALTERNATIVE = linear.compile(r"^[^A-Za-z\n]*or\b|\bor[^A-Za-z\n]*$", linear.IGNORECASE)
 _OR = linear.compile(r"\bor\b", linear.IGNORECASE)
-_PART = linear.compile(r"(?:\(|\b[Pp]art \(?|\n\s*\**|^)([a-jA-J])\**[).:]")
+_PART = linear.compile(r"(?:^|\W)\(?([a-jA-J])\)[:.]?(?:\s|\*|\$|\\[(,;:! ])*(?:[A-Za-z]\s?=\s?)?$")
+_PART_LINE = linear.compile(r"(?:^|\n)[\s*#]*(?:[Pp]art\s)?\(?([a-jA-J])[).:]")
 _ADJACENT = linear.compile(r"[ \t$/|~]*(?:\\[,;: ]|\\q?quad|\\\)|\\\()*[ \t$/|]*")
 
 
@@ -64,14 +65,15 @@ def boxed_answer(text: str) -> str | None:
     found = boxes(text)
     if not found:
         return None
+    parts = _parts(text, found)
+    if parts:
+        return f"({' , '.join(parts)})"
     group = [found[-1]]
     for box in reversed(found[:-1]):
         if len(group) >= 50 or not _side_by_side(text[box[1] : group[0][0]]):
             break
         group.insert(0, box)
     contents = list(dict.fromkeys(box[2].strip() for box in group))
-    if len(group) == len(contents) > 1 and _are_parts(text, group):
-        return f"({' , '.join(contents)})"
     unit = UNIT_AFTER.match(text, found[-1][1])
     alternatives = len(group) > 1 and _OR.search(text[group[-2][1] : group[-1][0]])
     return (r" \text{ or } " if alternatives else " , ").join(contents) + (
@@ -79,11 +81,25 @@ def boxed_answer(text: str) -> str | None:
     )
 
 
-def _are_parts(text: str, group: Sequence[tuple[int, int, str]]) -> bool:
-    """Tells whether boxes answer the parts (a), (b) and so on, in this order."""
-    ends = [max(group[0][0] - 80, 0), *(box[1] for box in group[:-1])]
-    marks = [list(_PART.finditer(text[end : box[0]])) for end, box in zip(ends, group, strict=True)]
-    return all(marks) and [found[-1].group(1).lower() for found in marks] == list("abcdefghij"[: len(group)])
+def _parts(text: str, found: Sequence[tuple[int, int, str]]) -> list[str]:
+    """The boxes that answer the parts (a), (b) and so on, in this order; none where the last boxes do no such thing."""
+    marks = _marks(text, found[-10:])
+    for count in range(2, len(marks) + 1):
+        if marks[-count:] == list("abcdefghij"[:count]):
+            return [box[2].strip() for box in found[-count:]]
+    return []
+
+
+def _marks(text: str, found: Sequence[tuple[int, int, str]]) -> list[str]:
+    """The mark of a part before each box: at the start of a line, or right before the box."""
+    marks, end = [], 0
+    for box in found:
+        between = text[end : box[0]]
+        close = _PART.search(between[-60:])
+        lines = list(_PART_LINE.finditer(between))
+        marks.append(close.group(1).lower() if close else lines[-1].group(1).lower() if lines else "")
+        end = box[1]
+    return marks
 
 
 def _side_by_side(between: str) -> bool:
