@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.process.inside import take_channel
+from sandbox.process.inside import die_with_parent, take_channel
 from selfplay.engines import vllm_opening
 
 KEY = "SELFPLAY_ROLLOUT_KEY"
@@ -82,3 +82,7 @@ def serve(device: str, arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     serve(sys.argv[1], sys.argv[2:])
+elif __name__ == "__mp_main__":
+    # A process that the server has spawned, which holds the model, begins by importing this. By itself it would outlive
+    # a server that is killed, and keep the GPU's memory.
+    die_with_parent(os.getppid())

@@ -25,6 +25,8 @@ HOST = "127.0.0.1"
 DEVELOPMENT = {
     # The endpoints that exchange weights; `Door` stands before them.
     "VLLM_SERVER_DEV_MODE": "1",
+    # What computes begins as a fresh interpreter, which then ends with the server.
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }

@@ -6,14 +6,16 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from sandbox.process.child import Child
 from selfplay.config.section import Supervision
-from selfplay.trl_trainers.vllm_server.inside import KEY, Door
+from selfplay.trl_trainers.vllm_server.inside import HERE, KEY, Door
 from selfplay.trl_trainers.vllm_server.process import RolloutServer, ServerLost, flags
 
 CHILD = "tests.selfplay.trl_trainers.toy_serving"
@@ -112,3 +114,34 @@ def test_nobody_comes_in_without_the_key(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asyncio.run(knock("http", "/v1/completions", (b"authorization", b"Bearer secreT")))[0]["status"] == 401
     assert asyncio.run(knock("websocket", "/v1/realtime"))[0]["type"] == "websocket.close"
     assert within == ["/collective_rpc", "/health"]
+
+
+SPAWNING = """
+import multiprocessing, sys, time
+
+work = f"import os, time; os.symlink(str(os.getpid()), {sys.argv[1]!r}); time.sleep(60)"
+multiprocessing.get_context("spawn").Process(target=exec, args=(work,)).start()
+time.sleep(60)
+"""
+
+
+def test_what_computes_ends_with_a_server_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "vllm" / "entrypoints" / "openai"
+    place.mkdir(parents=True)
+    (place / "api_server.py").write_text(SPAWNING)
+    monkeypatch.syspath_prepend(tmp_path)
+    child = Child(HERE, ["cuda", tmp_path / "pid"])
+    try:
+        wait_until((tmp_path / "pid").is_symlink)
+        computing = psutil.Process(int(os.readlink(tmp_path / "pid")))
+        os.kill(child.pid, signal.SIGKILL)
+        wait_until(lambda: not computing.is_running() or computing.status() == psutil.STATUS_ZOMBIE)
+    finally:
+        child.close()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
