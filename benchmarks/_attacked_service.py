@@ -13,7 +13,10 @@ import httpx
 
 from benchmarks._service_attacks import BODIES, SOCKETS, WORK
 
-CLIENTS, QUIET_S, ATTACK_S, SETTLE_S = 20, 8.0, 20.0, 5.0
+CLIENTS, WARM_UP_S, QUIET_S, SETTLE_S, ATTACK_S = 20, 2.0, 6.0, 4.0, 15.0
+_PATIENCE_S = 10.0
+"""For one answer, which counts as late after that, and for the end of the attackers: no run takes much longer than
+its parts."""
 _HONEST = [
     ("1/2", r"So it is \boxed{\frac{2}{4}}."),
     ("42", r"We get \boxed{42}."),
@@ -27,9 +30,9 @@ class _Watch:
     """Sends honest items one after the other, and asks for health, each from a connection that is kept."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=_PATIENCE_S, trust_env=False)
         self._sent = 0
-        self.refused = 0
+        self.refused = self.late = 0
 
     def watch(self, seconds: float) -> tuple[list[float], list[float]]:
         """Seconds that each item and each question for health took, for so long."""
@@ -40,16 +43,24 @@ class _Watch:
             answer, completion = _HONEST[self._sent % len(_HONEST)]
             self._sent += 1
             item = {"verifier": "math", "answer": answer, "completion": f"{self._sent}. {completion}"}
-            got = self._client.post("/v1/score", json={"items": [item]})
+            status = self._status("POST", "/v1/score", {"items": [item]})
             asked = time.perf_counter()
-            if got.status_code == 200:
+            if status == 200 or not status:
                 items.append(asked - begun)
             else:
                 self.refused += 1
-            self._client.get("/health").raise_for_status()
+            self._status("GET", "/health")
             health.append(time.perf_counter() - asked)
             time.sleep(0.01)
         return items, health
+
+    def _status(self, method: str, path: str, body: object = None) -> int:
+        """The status code of an answer; 0 if there was none in time."""
+        try:
+            return self._client.request(method, path, json=body).status_code
+        except httpx.TransportError:
+            self.late += 1
+            return 0
 
     def close(self) -> None:
         self._client.close()
@@ -74,11 +85,20 @@ def _milliseconds(seconds: list[float]) -> dict[str, float]:
     }
 
 
+def _last_words(attackers: subprocess.Popen[str]) -> str:
+    """What the attackers say at their end, for which they have so long."""
+    try:
+        return attackers.communicate("", timeout=_PATIENCE_S)[0]
+    except subprocess.TimeoutExpired:
+        attackers.kill()
+        return attackers.communicate()[0] or "{}"
+
+
 def attacked(url: str, *, apart: bool, kinds: str) -> dict[str, Any]:
     """Quiet figures and figures under attack of one service, and the ratio of the honest items' p50."""
     address = httpx.URL(url)
     watch = _Watch(url)
-    watch.watch(3.0)
+    watch.watch(WARM_UP_S)
     items, health = watch.watch(QUIET_S)
     wanted = {"all": [*BODIES, *SOCKETS], "work": list(WORK)}.get(kinds, kinds.split(","))
     command = [sys.executable, "-m", "benchmarks._service_attacks", address.host, str(address.port)]
@@ -89,14 +109,16 @@ def attacked(url: str, *, apart: bool, kinds: str) -> dict[str, Any]:
     )
     try:
         watch.watch(SETTLE_S)
-        watch.refused = 0
+        watch.refused = watch.late = 0
         under, health_under = watch.watch(ATTACK_S)
     finally:
-        said, _ = attackers.communicate("")
+        said = _last_words(attackers)
         watch.close()
     seen = json.loads(said)
-    found = {"quiet": _milliseconds(items), "attacked": _milliseconds(under), "refused": watch.refused}
+    found: dict[str, Any] = {"quiet": _milliseconds(items), "attacked": _milliseconds(under)}
     return found | {
+        "refused": watch.refused,
+        "late": watch.late,
         "p50_ratio": round(statistics.median(under) / statistics.median(items), 2) if under else None,
         "health_quiet": _milliseconds(health),
         "health_attacked": _milliseconds(health_under),

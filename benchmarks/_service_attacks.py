@@ -251,6 +251,8 @@ SOCKETS: dict[str, Callable[[socket.socket, random.Random], None]] = {
     )
 }
 """What a client may do to a connection."""
+_LAST_S = 3.0
+"""How long attacks under way may take to end; the others are left out of what is told."""
 WORK = ("math", "nest", "gold", "program", "huge", "many", "structure", "deep")
 """The attacks that aim at the work rather than at the connections."""
 
@@ -307,7 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         thread.start()
     sys.stdin.read()
     stop.set()
-    until = time.monotonic() + 10
+    until = time.monotonic() + _LAST_S
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     with lock:

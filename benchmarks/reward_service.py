@@ -26,14 +26,15 @@ from verifiers.mathematics import MathVerifier
 from verifiers.model import Task
 
 ITEMS, BATCH, ROUNDS, CONNECTIONS, WORKERS = 6_400, 64, 3, 4, 2
+_END_S = 30.0
 SINGLES, SINGLE_CONNECTIONS = 1_600, 16
 
 
 @contextmanager
 def _service(*options: str, verifiers: str = "math") -> Iterator[httpx.Client]:
-    command = [sys.executable, "-m", "selfplay", "serve", "--verifiers", verifiers, "--port", "0", *options]
+    command = [sys.executable, "-m", "selfplay", "serve", "--verifiers", verifiers, "--port", "0", "--drain", "2"]
     process = subprocess.Popen(
-        [*command, "--workers", str(WORKERS)], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [*command, "--workers", str(WORKERS), *options], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         assert process.stdout is not None
@@ -43,7 +44,11 @@ def _service(*options: str, verifiers: str = "math") -> Iterator[httpx.Client]:
             yield client
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _completion(pair: Pair) -> str:
