@@ -11,6 +11,7 @@ import binascii
 import contextlib
 import hmac
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
@@ -32,18 +33,43 @@ OPEN_PATHS = frozenset({"/health", "/ready"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _EXCHANGE = "reward_exchange"
 _REFUSALS_PER_S, _REFUSALS_AT_ONCE, _LONGEST_PAUSE_S = 10.0, 20, 1.0
+LARGE = 1 << 14
+"""Bytes of a body from which on it is not read at once."""
+_LARGE_BYTES_PER_S = 32 << 20
+_OF_LATE_S, _REST, _LONGEST_REST_S = 1.0, 2.0, 1.0
+"""How long a quick request is remembered, and how long a rest is: so many times the turn, and at most so long."""
 _log = logging.getLogger("selfplay.reward_service")
 
 
 class Turns:
     """Turns at something that only one may do at a time: client by client, and for each first come, first served.
 
-    For one event loop.
+    While others want what is quick, each turn is followed by a rest that is longer than it was: what has a turn may
+    hold the interpreter all the while, and nobody could be answered. Large bodies then come in at a bounded pace, too,
+    since the event loop takes part in all of their bytes. For one event loop.
     """
 
     def __init__(self) -> None:
         self._busy = False
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._quick = -math.inf
+        self._next_part = 0.0
+
+    async def pace(self, size: int) -> float:
+        """Waits until so many bytes more of large bodies may come in; returns the seconds that it took."""
+        now = time.monotonic()
+        if not self._wanted(now):
+            return 0.0
+        self._next_part = max(now, self._next_part) + size / _LARGE_BYTES_PER_S
+        await asyncio.sleep(self._next_part - now)
+        return time.monotonic() - now
+
+    def _wanted(self, now: float) -> bool:
+        return now - self._quick < _OF_LATE_S
+
+    def saw_quick(self) -> None:
+        """Notes that somebody has asked for what needs no turn."""
+        self._quick = time.monotonic()
 
     @contextlib.asynccontextmanager
     async def turn(self, client: str) -> AsyncIterator[None]:
@@ -53,11 +79,19 @@ class Turns:
             self._waiting.setdefault(client, deque()).append(mine)
             await mine
         self._busy = True
+        begun = time.monotonic()
         try:
             yield
         finally:
-            self._busy = False
-            self._call_next()
+            asyncio.get_running_loop().call_later(self._rest_s(begun), self._end)
+
+    def _rest_s(self, begun: float) -> float:
+        now = time.monotonic()
+        return min(_REST * (now - begun), _LONGEST_REST_S) if self._wanted(now) else 0.0
+
+    def _end(self) -> None:
+        self._busy = False
+        self._call_next()
 
     def _call_next(self) -> None:
         while self._waiting:
@@ -198,21 +232,23 @@ class Guard:
 
     def _counted(self, receive: Receive, exchange: Exchange) -> Receive:
         """The same messages, while their bodies stay within bounds and come in time. Raises Refused."""
-        until: float | None = asyncio.get_running_loop().time() + self._limits.body_s
+        until = asyncio.get_running_loop().time() + self._limits.body_s
 
         async def counted() -> Message:
             nonlocal until
             try:
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout_at(until if until < math.inf else None):
                     message = await receive()
             except TimeoutError:
                 words = f"the body did not arrive within {self._limits.body_s:g} s"
                 raise Refused(408, "body_timeout", words) from None
             exchange.disconnected |= message["type"] == "http.disconnect"
-            exchange.size += len(message.get("body", b""))
+            exchange.size += (size := len(message.get("body", b"")))
             self._hold(exchange, exchange.size)
+            if exchange.size >= LARGE:
+                until += await self._turns.pace(size)
             if not message.get("more_body", False):
-                until = None
+                until = math.inf
             return message
 
         return counted

@@ -30,8 +30,9 @@ OURS = ""
 """The client of the service's own questions: first in every queue, and never refused."""
 _HALF_LIFE_S = 20.0
 _MOSTLY = 0.5
-_CALL_S = 0.008
-"""A call of a verifier gets as many items as it has lately judged of that client in so long."""
+_CALL_S, _SHARED_CALL_S = 0.008, 0.002
+"""A call of a verifier gets as many items as it has lately judged of that client in so long; the second where other
+requests may want its thread next."""
 
 
 class QueueFull(Exception):
@@ -146,7 +147,9 @@ class _Desk:
             if self.closing or name is None:
                 return "", []
             client = self._clients[name]
-            taken = client.take(min(self._batch_items, max(self._least, int(_CALL_S / client.pace_s))))
+            shared = len(client.requests) > 1 or len(self._clients.keys() - {name, OURS}) > 0
+            items = int((_SHARED_CALL_S if shared else _CALL_S) / client.pace_s)
+            taken = client.take(min(self._batch_items, max(self._least, items)))
             client.calls += 1
             client.last = time.monotonic()
             self.waiting -= len(taken)
