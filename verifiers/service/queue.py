@@ -79,7 +79,7 @@ class _Client:
     turns: int = 0
     calls: int = 0
     seen: float = 0.0
-    pace_s: float = _CALL_S / 4
+    pace_s: float = _SHARED_CALL_S / 4
     """Seconds an item."""
     last: float = 0.0
     """When its last turn was."""

@@ -12,9 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from verifiers.model import Task, Test, Verdict
 from verifiers.rules.text import ExactVerifier
+from verifiers.service import queue as service_queue
 from verifiers.service import requests as service_requests
 from verifiers.service.guard import Guard, Turns
 from verifiers.service.hasty import HastyVerifier, hasty_verifier
@@ -296,3 +298,63 @@ def test_large_bodies_are_read_beside_the_event_loop(monkeypatch: pytest.MonkeyP
     with serving({"exact": ExactVerifier()}) as client:
         score(client, {"answer": "a", "completion": "a" * size})
     assert threads[0].startswith("Thread-") is (size < 10_000)
+
+
+class Clock:
+    """Stands in the place of the modules time and asyncio where the guard asks them."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_what_is_large_rests_and_comes_slowly_while_others_want_what_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    turns = Turns()
+    monkeypatch.setattr("verifiers.service.guard.time", clock)
+    monkeypatch.setattr("verifiers.service.guard.asyncio.sleep", clock.sleep)
+    assert turns._rest_s(clock.now - 0.1) == 0.0
+    assert asyncio.run(turns.pace(1 << 20)) == 0.0
+    turns.saw_quick()
+    assert turns._rest_s(clock.now - 0.1) == pytest.approx(0.2)
+    assert turns._rest_s(clock.now - 60) == 1.0
+    waits = [asyncio.run(turns.pace(1 << 20)) for _ in range(3)]
+    assert waits == pytest.approx([1 / 32] * 3)
+    clock.now += 1.0
+    assert turns._rest_s(clock.now - 0.1) == 0.0
+    assert asyncio.run(turns.pace(1 << 20)) == 0.0
+
+
+@pytest.mark.parametrize("others", ["none", "a request", "a client"])
+def test_calls_are_short_where_others_may_want_the_thread(others: str) -> None:
+    def ask(client: str, count: int) -> None:
+        batch = service_queue._Batch(client, [None] * count, done, count)
+        desk.add(client, batch, [service_queue._Ticket(batch, at, Task(), "") for at in range(count)])
+
+    loop = asyncio.new_event_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    desk = service_queue._Desk(ExactVerifier(), threads=4, batch_items=32)
+    ask("a", 100)
+    if others != "none":
+        ask("a" if others == "a request" else "b", 100)
+    for client in desk._clients.values():
+        client.pace_s = 1e-4
+    assert len(desk.take()[1]) == (32 if others == "none" else 20)
+    loop.close()
+
+
+def test_of_a_body_full_of_faults_the_first_is_told() -> None:
+    types = service_requests.RequestTypes(["exact"], ServiceLimits())
+    with pytest.raises(ValidationError) as found:
+        types.batch.model_validate({"items": [{"completion": ""}, {}, {}, 1]})
+    assert [fault["loc"][:2] for fault in found.value.errors()] == [("items", 1)]
+
+
+def test_structure_is_counted_to_the_last_byte() -> None:
+    body = b"[{,}]" * 500_000
+    assert service_requests._structure(body) == sum(map(body.count, (b"[", b"{", b",")))
