@@ -106,3 +106,10 @@ def test_the_best_policy_becomes_a_model_once(hub: Hub, tiny_model: ModelRef, tm
     assert hub.files["masters/adapter_model.safetensors"] == b"exact weights", "both are exported"
     assert json.loads(hub.files["masters/adapter_config.json"]) == settings | {"base_model_name_or_path": "policy"}
     assert "`masters` has the weights as they were trained" in hub.files["README.md"].decode()
+
+
+def test_a_base_that_stayed_the_best_is_not_pushed(tiny_model: ModelRef, tmp_path: Path) -> None:
+    """A base in a folder has no fingerprint, and the command ended with a sentence on that file."""
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model.path, base, ignore=shutil.ignore_patterns("fingerprint.json"))
+    assert push_best(tmp_path, *ended(base)) is None
