@@ -16,6 +16,8 @@ from selfplay.evaluation.metrics import Estimate
 from selfplay.watching.terminal import plain
 
 MOST_SETTINGS = 12
+LONGEST_NAME = 24
+"""Characters of a model's name that stay on one line, however many suites there are."""
 
 
 def comparison_view(found: ModelComparison, whole: bool = False) -> RenderableType:
@@ -36,7 +38,9 @@ def _figures(found: ModelComparison) -> Table:
         suite for suite in (*found.suites, ALL) if any((one.name, suite) in found.figures for one in found.models)
     ]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("percent")
+    # What tells the models apart must be seen; figures may take several lines.
+    longest = max(len(model.name) for model in found.models)
+    table.add_column("percent", min_width=min(longest, LONGEST_NAME), overflow="fold")
     for suite in suites:
         table.add_column(plain(suite), justify="right")
     for model in found.models:

@@ -17,8 +17,8 @@ BEFORE = [[True, False]] * 30
 AFTER = [[True, True]] * 29 + [[False, False]]
 
 
-def shown(found: Any, whole: bool = False) -> str:
-    console = Console(width=110, record=True, force_terminal=False, legacy_windows=False)
+def shown(found: Any, whole: bool = False, width: int = 110) -> str:
+    console = Console(width=width, record=True, force_terminal=False, legacy_windows=False)
     with console.capture() as capture:
         console.print(comparison_view(found, whole))
     return capture.get()
@@ -43,6 +43,14 @@ def test_figures_sentences_and_flips_stand_in_this_order(tmp_path: Path) -> None
     places = [text.index(words) for words in order]
     assert places == sorted(places)
     assert "Settings that differ" not in text
+
+
+def test_models_are_told_apart_beside_many_suites(tmp_path: Path) -> None:
+    """All models of a run were called "finish…" at 80 columns."""
+    suites = {f"suite-{n}": BEFORE for n in range(7)}
+    run = write_evaluation(tmp_path / "run", {"finished-base": suites, "finished-round-1": suites}, samples=2)
+    lines = [line.split()[0] for line in shown(compare(read_compared([run]), 0), width=80).splitlines() if line.split()]
+    assert {"finished-base", "finished-round-1"} <= set(lines)
 
 
 def test_completions_are_side_by_side_with_their_reasons(tmp_path: Path) -> None:
