@@ -36,7 +36,7 @@ def staleness(trainer: Any) -> list[float]:
     return [entry["sampling/staleness"] for entry in trainer.state.log_history if "sampling/kl" in entry]
 
 
-@pytest.mark.parametrize("top_up", [0.0, 1.0])
+@pytest.mark.parametrize("top_up", [0.0, pytest.param(1.0, marks=pytest.mark.long)])
 def test_a_batch_is_drawn_one_sync_ahead_and_no_more(
     train: Train, tiny_model: ModelRef, toy_server: type[ToyServer], top_up: float
 ) -> None:
@@ -53,6 +53,7 @@ def test_a_batch_is_drawn_one_sync_ahead_and_no_more(
     assert apart[1] > 1e-3, "completions are of the weights before the step"
 
 
+@pytest.mark.long
 def test_the_first_batch_is_that_of_a_training_that_draws_none_ahead(
     train: Train, tiny_model: ModelRef, toy_server: type[ToyServer], tmp_path: Path
 ) -> None:

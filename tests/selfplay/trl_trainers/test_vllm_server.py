@@ -95,6 +95,7 @@ def test_a_server_that_keeps_its_weights_ends_the_training(
         train(tiny_model, by=BY_SERVER)
 
 
+@pytest.mark.long
 def test_an_adapter_arrives_merged_and_groups_are_topped_up(
     train: Train, tiny_model: ModelRef, toy_server: type[ToyServer], tmp_path: Path
 ) -> None:
