@@ -198,6 +198,13 @@ class Guard:
         except Refused as refused:
             self._metrics.rejected.labels(refused.problem.error).inc()
             await refused.response()(scope, receive, sending)
+        except asyncio.CancelledError:
+            # The service ends before this request. Raised further, each would fill pages of its log.
+            if not status:
+                ending = Refused(
+                    503, "overloaded", "the service is ending; try again later", headers={"Retry-After": "1"}
+                )
+                await ending.response()(scope, receive, sending)
         except Exception:
             if not status:
                 raise

@@ -358,3 +358,32 @@ def test_of_a_body_full_of_faults_the_first_is_told() -> None:
 def test_structure_is_counted_to_the_last_byte() -> None:
     body = b"[{,}]" * 500_000
     assert service_requests._structure(body) == sum(map(body.count, (b"[", b"{", b",")))
+
+
+def test_what_the_end_of_the_service_cuts_off_is_told_so() -> None:
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+
+    async def receive() -> Any:
+        await asyncio.sleep(60)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def scene() -> None:
+        scope = {"type": "http", "method": "POST", "path": "/v1/score", "client": ("127.0.0.1", 1)}
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        guard = Guard(
+            app, ServiceLimits(), ServiceMetrics(), tokens=(), paths=frozenset(), posts=frozenset({"/v1/score"})
+        )
+        task = asyncio.create_task(guard({**scope, "headers": headers}, receive, send))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    asyncio.run(scene())
+    assert sent[0]["status"] == 503
+    assert b"ending" in sent[1]["body"]
