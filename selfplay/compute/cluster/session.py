@@ -7,6 +7,7 @@ process and its children know. All that is sent over Ray comes from processes of
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -72,8 +73,7 @@ class RaySession:
         self._hands: list[Any] = []
 
     def _started(self, cpus: int) -> Any:
-        token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        self._open.enter_context(_variables(OF_OUR_OWN | token))
+        self._open.enter_context(_variables(OF_OUR_OWN | {"RAY_AUTH_TOKEN": _token()}))
         folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
         # Ray opens its own folder to everybody; the one around it is for this user alone.
         own = f"{folder}/ray"
@@ -169,6 +169,12 @@ class RaySession:
                 self.drop(hand)
         finally:
             self._open.close()
+
+
+@functools.cache
+def _token() -> str:
+    """The token of all clusters that this process starts, one after the other: Ray keeps the first that it has read."""
+    return secrets.token_hex(32)
 
 
 _QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}

@@ -84,6 +84,16 @@ def test_workers_of_a_cluster_do_what_local_ones_do_and_are_reached_by_nobody_el
     assert ray_folders() <= before
 
 
+def test_one_cluster_may_follow_another_in_a_process(tmp_path: Path) -> None:
+    """Ray keeps the first token of a process, and refused the second cluster, which had another: that of the second run
+    of a notebook, or of a size."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        settings = ComputeSettings(executor="ray", workers=1, device="cpu")
+        with crew_of(settings) as crew, crew.workers(tmp_path / name) as workers:
+            assert workers.map(double, [1]) == [2]
+
+
 def test_a_run_on_its_own_cluster_stops_in_order_and_leaves_no_process(tmp_path: Path) -> None:
     session = Session(tmp_path / "run", "compute.executor=ray")
     session.wait_for((tmp_path / "run" / "stages" / "base").exists)
