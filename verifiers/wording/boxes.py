@@ -65,7 +65,7 @@ def boxed_answer(text: str) -> str | None:
     found = boxes(text)
     if not found:
         return None
-    parts = _parts(text, found)
+    parts = _parts(text, found) if len(found) > 1 else []
     if parts:
         return f"({' , '.join(parts)})"
     group = [found[-1]]

@@ -181,8 +181,39 @@ def sentences(rng: random.Random) -> Iterator[Case]:
     yield "A, C", r"\boxed{AB}", False
 
 
+def names(rng: random.Random) -> Iterator[Case]:
+    """Functions and curves under other names, and words in a sentence of their own."""
+    one, two = rng.sample(range(2, 30), 2)
+    formula, wrong = f"{one}x^2 + {two}", f"{two}x^2 + {one}"
+    yield f"y = {formula}", rf"\boxed{{f(x) = {formula}}}", True
+    yield f"y = {formula}", rf"\boxed{{f(x) = {wrong}}}", False
+    yield f"f(x) = {formula}", rf"\boxed{{f(t) = {one}t^2 + {two}}}", True
+    yield f"f(x) = {formula}", rf"\boxed{{f(y) = {formula}}}", False
+    yield f"f(x) = {formula}", rf"\boxed{{g(x) = {formula}}}", False
+    yield rf"(f\circ g)(x) = {formula}", rf"\boxed{{f(g(x)) = {formula}}}", True
+    yield rf"(f\circ g)(x) = {formula}", rf"\boxed{{g(f(x)) = {formula}}}", False
+    yield f"y = -{one}x + {two}", rf"\boxed{{\ell: y = -{one}x + {two}}}", True
+    yield f"y = -{one}x + {two}", rf"\boxed{{\ell: y = {one}x + {two}}}", False
+    yield rf"y = \frac{{{one}}}{{x}}", rf"\boxed{{xy = {one}}}", True
+    yield rf"y = \frac{{{one}}}{{x}}", rf"\boxed{{xy = {two}}}", False
+    yield rf"y = \frac{{{one}}}{{x}}", rf"\boxed{{y = {one}x}}", False
+    value = rng.randint(171, 255)
+    yield f"{value:X}_{{16}}", rf"\boxed{{{value}}}", True
+    yield f"{value:X}_{{16}}", rf"\boxed{{{value - 1}}}", False
+    for said, gold in (
+        ("The graph is a parabola", "parabola"),
+        ("The function is even", "even"),
+        ("The series diverges", "diverges"),
+    ):
+        yield rf"\text{{{gold}}}", rf"\boxed{{\text{{{said}}}}}", True
+        yield rf"\text{{{gold}}}", rf"\boxed{{\text{{{said.replace(gold, 'not ' + gold)}}}}}", False
+    yield "yes", "The answer is **Yes**.", True
+    yield "yes", "The answer is **No**.", False
+    yield r"\text{infinitely many}", r"\boxed{\text{infinitely many solutions}}", True
+
+
 NOTATIONS: dict[str, Maker] = {
-    maker.__name__: maker for maker in (units, languages, decimal_commas, dates, parts, sentences)
+    maker.__name__: maker for maker in (units, languages, decimal_commas, dates, parts, sentences, names)
 }
 
 

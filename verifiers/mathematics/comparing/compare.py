@@ -18,6 +18,7 @@ from verifiers.mathematics.comparing.leaves import (
     is_rounding,
     letters_chosen,
     numbers_agree,
+    said_alike,
     words,
 )
 from verifiers.mathematics.comparing.measures import (
@@ -29,8 +30,8 @@ from verifiers.mathematics.comparing.measures import (
 )
 from verifiers.mathematics.comparing.names import (
     are_named_otherwise,
+    in_one_argument,
     in_order_of_names,
-    plain_name,
     spread,
     values_by_name,
     with_constants_of,
@@ -87,7 +88,7 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
     if "list" in kinds and kinds & {"text", "formula", "unread"}:
         return letters_chosen(first) == letters_chosen(second) != ""
     if "text" in kinds:
-        return words(first.text) == words(second.text) != ""
+        return said_alike(words(first.text), words(second.text))
     if kinds <= _FORMULAS or (kinds == {"matrix", "formula"} and not (first.items and second.items)):
         return _formulas(first, second, judge)
     if first.items and second.items and "formula" in kinds and kinds & {"()", "[]", "matrix"}:
@@ -102,8 +103,10 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
 
 def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
     """Compares two formulas, whose constants of integration may have other names."""
-    renamed = with_constants_of(first, second)
-    return any_of(_as_named(one, second, judge) for one in renamed or (first,))
+    renamed = with_constants_of(first, second) if "_" in first.text or "_" in second.text else []
+    if renamed:
+        return any_of(_as_named(one, second, judge) for one in renamed)
+    return _as_named(first, second, judge)
 
 
 def _as_named(first: Form, second: Form, judge: Judge) -> bool | None:
@@ -185,8 +188,10 @@ def _regions(first: Form, second: Form, judge: Judge) -> bool | None:
 
 def _relations(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa: PLR0911 - one return per kind
     if first.kind == second.kind == "relation":
-        if first.operator == second.operator == "=" and first.name and plain_name(first) == plain_name(second):
-            return same(first.items[1], second.items[1], judge)
+        named = first.operator == second.operator == "=" and first.name and second.name
+        if named and not are_named_otherwise(first, second):
+            renamed = in_one_argument(first, second)
+            return renamed is not None and same(renamed.items[1], second.items[1], judge)
         if {"text", "unread"} & {item.kind for form in (first, second) for item in form.items}:
             return words(first.text) == words(second.text)
         if _same_sides(first, second):

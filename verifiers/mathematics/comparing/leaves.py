@@ -12,17 +12,21 @@ from verifiers.wording.vocabulary import denies
 
 _CHOICE = linear.compile(r"^\"?(?:(?i:option|choice|answer)\s*\"?)?\(?\"?\(?([A-J])\)?\"?\)?(?:[.:)].*)?$")
 _ARTICLE = linear.compile(r"^\"?(?:an?|the) ?(?=[a-z]{4})", linear.IGNORECASE)
-_LEADING_NOUN = linear.compile(
+_LEAD = linear.compile(
     r"^(?:the|this)?(?:given|improper|infinite)?(?:series|integral|sequence|limit|function|graph|statement|equation|system|claim)"
-    r"(?:is)?([a-z]{3})"
+    r"(?:is)?(?:an?|the)?$"
 )
-"""As in "the function is even"."""
+"""As in "the function is even", without blanks."""
 _IDLE = linear.compile(r"[\s\"{}\\\x04]|\.(?!\d)")
 _SPELLED = linear.compile(r"[\s\"\\\x04]")
 _DECIMAL = linear.compile(r"-?(\d*)\.(\d+)")
 _SHOWN = linear.compile(r"-?(\d*)(?:\.(\d+))?(%?)(?:\\(?:times|cdot) ?10\^\{?(-?\d{1,3})\}?)?")
 _MOST_SHOWN = 12
-_SAME_WORDS = {"doesnotexist": "dne", "nonexistent": "dne"}
+_SAME_WORDS = {
+    **dict.fromkeys(("infinitelymanysolutions", "infinitesolutions", "infinitelymany"), "infinitelymany"),
+    "doesnotexist": "dne",
+    "nonexistent": "dne",
+}
 
 
 def numbers_agree(first: Form, second: Form) -> bool:
@@ -66,8 +70,16 @@ def words(text: str) -> str:
         return choice.group(1).upper()
     if len(text) < 2:
         return text
-    bare = _LEADING_NOUN.sub(r"\1", _IDLE.sub("", _ARTICLE.sub("", text)).casefold())
+    bare = _IDLE.sub("", _ARTICLE.sub("", text)).casefold()
     return _SAME_WORDS.get(bare, bare)
+
+
+def said_alike(first: str, second: str) -> bool:
+    """Tells whether two texts, as `words` gives them, say the same, perhaps one of them as a sentence."""
+    short, long = sorted((first, second), key=len)
+    if short == long:
+        return short != ""
+    return len(short) > 2 and long.endswith(short) and bool(_LEAD.match(long[: -len(short)]))
 
 
 def letters_chosen(form: Form) -> str:

@@ -10,6 +10,9 @@ from verifiers.mathematics.reading.tree import symbols
 from verifiers.patterns import linear
 
 _OF_ONE_LETTER = linear.compile(r"\([A-Za-z]\)$")
+_FUNCTION = linear.compile(r"[fgh]\(x\)")
+_ARGUMENT = linear.compile(r"^[A-Za-z]\(([a-z])\)$")
+_COMPOSED = linear.compile(r"^\(([a-z])\\circ ?([a-z])\)\(([a-z])\)$")
 _BRACED_INDEX = linear.compile(r"_\{([^{}]*)\}")
 _ONE_LETTER = linear.compile(r"[A-Za-z]")
 _POLAR = ("r", "rho", "theta", "phi", "varphi")
@@ -22,12 +25,29 @@ _NUMBERED_UNKNOWN = linear.compile(r"^(?P<unknown>[t-z]|\\lambda)_\d{1,3}$")
 
 def are_named_otherwise(first: Form, second: Form) -> bool:
     """Tells whether both have names, and not the same."""
-    return bool(first.name and second.name) and plain_name(first) != plain_name(second)
+    if not (first.name and second.name) or plain_name(first) == plain_name(second):
+        return False
+    # y = x^2 is f(x) = x^2
+    return not any(
+        plain_name(one) == "y" and _FUNCTION.fullmatch(other.name) for one, other in ((first, second), (second, first))
+    )
 
 
 def plain_name(form: Form) -> str:
     """The name of y in y(x), too; a_2 and a_{2} are one name."""
-    return _BRACED_INDEX.sub(r"_\1", _OF_ONE_LETTER.sub("", form.name))
+    name = _COMPOSED.sub(r"\1(\2(\3))", form.name)
+    return _BRACED_INDEX.sub(r"_\1", _OF_ONE_LETTER.sub("", name))
+
+
+def in_one_argument(first: Form, second: Form) -> Form | None:
+    """The first form in the argument of the second: f(t) = 2t as f(x) = 2x. None where they can't be the same."""
+    mine, theirs = (_ARGUMENT.search(form.name) for form in (first, second))
+    if mine is None or theirs is None or mine.group(1) == theirs.group(1):
+        return first
+    node = first.items[-1].node if first.items else None
+    if node is None or theirs.group(1) in symbols(node):
+        return None
+    return with_symbol(first, mine.group(1), theirs.group(1))
 
 
 def with_constants_of(first: Form, second: Form) -> list[Form]:

@@ -211,6 +211,8 @@ def _rounded(first: Form, second: Form, left: Any, right: Any) -> bool:
 def _relations_agree(first: Form, second: Form) -> bool:
     """Two equations are the same when their differences are proportional; inequalities, by a positive
     factor."""
+    import sympy
+
     operators = [form.operator for form in (first, second)]
     sides = [[build(item.node) for item in form.items] for form in (first, second)]
     if any(has_matrix(side) for pair in sides for side in pair):
@@ -224,4 +226,10 @@ def _relations_agree(first: Form, second: Form) -> bool:
     if operators[0] != operators[1] or left.free_symbols != right.free_symbols or not left.free_symbols:
         return False
     names = sorted(left.free_symbols, key=lambda symbol: str(symbol.name))
-    return proportional(left, right, names, positive=operators[0] in {"<", "<="})
+    if proportional(left, right, names, positive=operators[0] in {"<", "<="}):
+        return True
+    if operators[0] != "=" or len(names) < 2:
+        return False
+    # xy = 1 is y = 1/x
+    tops = [sympy.together(side).as_numer_denom()[0] for side in (left, right)]
+    return tops != [left, right] and proportional(tops[0], tops[1], names, positive=False)

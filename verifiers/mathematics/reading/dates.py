@@ -18,7 +18,10 @@ _YEAR = r"(?:,? (\d{4}))?"
 _MONTH_FIRST = linear.compile(rf"{_MONTH} {_DAY}{_YEAR}", linear.IGNORECASE)
 _DAY_FIRST = linear.compile(rf"(?:the )?{_DAY}(?: of)? {_MONTH}{_YEAR}", linear.IGNORECASE)
 _BY_SIZE = linear.compile(r"(\d{4})-(\d\d)-(\d\d)")
+_SHORT_MONTHS = [name[:3] for name in _MONTHS.split()]
 _LONGEST = 60
+_ENDS = " .,}$~"
+_LAST_OF_TIMES = ("m", "M", "noon", "midnight", "Noon", "Midnight")
 
 
 def _plain(text: str) -> str:
@@ -27,7 +30,7 @@ def _plain(text: str) -> str:
 
 def time_of_day(text: str) -> tuple[int, int] | None:
     """Returns (hour from 0 to 23, minute) of a time with am or pm, of noon and midnight, else None."""
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or not text.rstrip(_ENDS).endswith(_LAST_OF_TIMES):
         return None
     plain = _plain(text)
     named = _NAMED_TIME.fullmatch(plain)
@@ -41,7 +44,10 @@ def time_of_day(text: str) -> tuple[int, int] | None:
 
 def date_of(text: str) -> tuple[int, int, int] | None:
     """Returns (year, or 0 where none is said, month, day) of a date, else None."""
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or not (text[-1:].isdigit() or text.rstrip(_ENDS)[-1:].isalnum()):
+        return None
+    lower = text.lower()
+    if not any(month in lower for month in _SHORT_MONTHS) and not lower.startswith(("1", "2")):
         return None
     plain = _plain(text)
     by_size = _BY_SIZE.fullmatch(plain)
@@ -55,5 +61,4 @@ def date_of(text: str) -> tuple[int, int, int] | None:
         day_said, name, year_said = other.groups()
     else:
         return None
-    months = [month[:3] for month in _MONTHS.split()]
-    return int(year_said or 0), months.index(name[:3].lower()) + 1, int(day_said)
+    return int(year_said or 0), _SHORT_MONTHS.index(name[:3].lower()) + 1, int(day_said)

@@ -34,6 +34,8 @@ _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _FOREIGN = linear.compile(r"""(?:[^"'\x01\x02]|"[A-Za-z]{2,8}"[\s(\\])+""")
 _NOT_FOREIGN = linear.compile(r"^.*(?:\\(?:ldots|equiv|prime)|mod)")
 _QUOTED = linear.compile(r'"([^"]*)"')
+_SHORT_WORDS = frozenset(("yes", "no", "odd", "red", "all", "tie"))
+"""Words that would be products of letters."""
 _BARE_SIGN = linear.compile(r"\\approx|\\simeq|=")
 _INTEGER = linear.compile(r"[1-9][0-9]{0,200}")
 _REALS = linear.compile(
@@ -107,9 +109,8 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
         return Form("text", "\\emptyset")
     if _REALS.match(said):
         return Form("region", "\\reals", region=whole_line())
-    for numbers, name in _SETS_OF_NUMBERS:
-        if numbers.match(said):
-            return Form("text", name)
+    if ("nteger" in said or "ational" in said) and (name := _set_of_numbers(said)):
+        return Form("text", name)
     if _POSITIVE.match(text):
         return bracketed_interval(text, "()", "0", "\\infty", depth, _form)
     family = _FAMILY.match(text) if "\\in" in text else None
@@ -117,8 +118,7 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
         main = _form(family.group("main").rstrip(), depth + 1)
         return with_symbol(main, family.group("parameter"), "k")
     text = without_domain(text) if "all" in text else text
-    marked = marked_parts(text) if text.startswith("(a)") else None
-    if marked is not None:
+    if text.startswith("(a)") and (marked := marked_parts(text)):
         return _sequence("()", text, marked, depth)
     parts = split(text, f",;{OR}{AND}")
     if len(parts) > 1:
@@ -130,6 +130,10 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
         signs = [text.replace("\\pm", a).replace("\\mp", b) for a, b in (("+", "-"), ("-", "+"))]
         return _sequence("list", text, [sign.removeprefix("+").replace("=+", "=") for sign in signs], depth)
     return set_operation(text, depth, _form) or _part(text, depth)
+
+
+def _set_of_numbers(said: str) -> str:
+    return next((name for numbers, name in _SETS_OF_NUMBERS if numbers.match(said)), "")
 
 
 def _part(text: str, depth: int) -> Form:
@@ -217,6 +221,8 @@ def _bracketed(text: str, depth: int) -> Form:
 
 def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind of leaf
     word = NUMBER_WORDS.get(text.strip('"').casefold())
+    if text.casefold() in _SHORT_WORDS:
+        return Form("text", text)
     if word is not None:
         return Form("number", word, number=Fraction(word), node=("num", word))
     if "\\" in text:

@@ -28,6 +28,9 @@ _IN_BASE = linear.compile(
     r"(?<![A-Za-z0-9.}])(?:\((?P<inner>[0-9][0-9A-F]{0,40})\)|(?P<digits>[0-9][0-9A-F]{0,40}))\s?"
     r'(?:_\s?\{?\s?"?\s?(?:base\s?"?\s?)?(?P<base>\d{1,2}(?!\d)|[a-z]{3,7})\s?"?\s?\}?|(?:"|in\s)?\s?base\s?"?\s?(?P<last>\d{1,2})$)'
 )
+_LETTERS_IN_BASE = linear.compile(
+    r'(?<![A-Za-z0-9.}\\])(?:"(?P<inner>[0-9A-F]{2,20})"|(?P<digits>[A-F][0-9A-F]{1,20}))\s?_\s?\{?\s?(?P<base>16)(?P<last>)\s?\}?'
+)
 _NO_DIGIT = linear.compile(r"\D")
 _TEXT_MARKS = linear.compile(r"\\(?:text|mbox|textrm|textbf|textit|mathrm)\s?\{|\\[,;:! ]|\\q?quad(?![a-z])|[{}$~]")
 _OPEN_TEXT = linear.compile(r"\\(?:text|mbox|textrm|textbf|textit|mathrm)\s?\{\s*$")
@@ -115,6 +118,8 @@ def _repeating(whole: str, fixed: str, period: str) -> str:
 
 def without_bases(text: str) -> str:
     """Writes numerals in another base, such as 101_2 or 52_{\\text{eight}}, in base ten."""
+    if "_" in text:
+        text = _LETTERS_IN_BASE.sub(_in_ten, text)
     return _IN_BASE.sub(_in_ten, text) if "_" in text or "base" in text else text
 
 

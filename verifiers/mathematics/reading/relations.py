@@ -24,11 +24,14 @@ _RELATION_NAMES = {
 }  # fmt: skip
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
 _LONE_LETTER = linear.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za-z]_\{?\d\}?|[A-Za-z]\([a-z]\))$")
+_LINE_LABEL = linear.compile(r"^(?:\\ell|L|l)(?:_\{?\d\}?)? ?:([^:]*)$")
 _INFINITE = linear.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
 
 
 def relation(text: str, depth: int, read: Reader) -> Form | None:
     """Returns the form of a text with = or < at its top level; None for any other."""
+    if "=" in text and ":" in text:
+        text = _LINE_LABEL.sub(r"\1", text)
     sides, operators = _split_relations(text)
     if not operators:
         return None

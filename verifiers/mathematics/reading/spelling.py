@@ -71,9 +71,8 @@ _ABOUT = linear.compile(
 _SHORT_FRACTION = linear.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*\})\s*(\d)|(\d)\s*([a-zA-Z]))")
 _FRACTION_NAMES = linear.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
 _SHORT_BINOMIAL = linear.compile(r"\\binom\s*(\d)\s*(\d)")
-_EDGE = linear.compile(
-    r"^[\s\x06]+|[\s.,;:\\\x06]+$|^\s*\\(?:therefore|implies|Rightarrow|Longrightarrow)(?![A-Za-z])\s*"
-)
+_EDGE = linear.compile(r"^[\s\x06]+|[\s.,;:\\\x06]+$")
+_THEREFORE = linear.compile(r"^[\s$]*\\(?:therefore|implies|Rightarrow|Longrightarrow)(?![A-Za-z])")
 _MARKUP = linear.compile(r"^\s*(?:\*\*(.*)\*\*|\*(.*)\*|`(.*)`)[\s.,;:]*$", linear.DOTALL)
 _DELIMITERS = linear.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
 _IDLE_BLANK = linear.compile(r" (?!\d)|(?<!\d) ")
@@ -131,6 +130,8 @@ def normalise(answer: str) -> Spelling:
         text = _ESCAPED_TWICE.sub(r"\\", text)
     text = _MARKUP.sub(r"\1\2\3", text) if text.lstrip()[:1] in {"*", "`"} else text
     text, unit = without_degrees(without_unseen(text) if "\\" in text else text)
+    if "\\therefore" in text or "\\implies" in text or "ightarrow" in text:
+        text = _THEREFORE.sub("", text)
     text = _NOT.sub("\\\\ne ", _UNEQUAL.sub("\\\\ne ", text)) if "=" in text else text
     text = _without_quotes(text)
     priced = _CURRENCY.sub(" ", text)

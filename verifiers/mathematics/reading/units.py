@@ -139,7 +139,9 @@ def without_unit(text: str) -> tuple[str, Unit | None]:
 
 def bare_measure(text: str) -> tuple[str, Unit] | None:
     """Returns the number and the measure of "30 N" or "6.6 J s", which may be a formula as well; None for any other."""
-    found = _BARE.fullmatch(text.strip()) if text[-1:].isalnum() or text[-1:] in ("}", ")") else None
+    text = text.strip()
+    begins, ends = text[:1].isdigit() or text[:1] == "-", text[-1:].isalpha() or text[-1:] in {"}", ")"} or "^" in text
+    found = _BARE.fullmatch(text) if begins and ends else None
     unit = _measure(found.group(2)) if found else None
     return None if found is None or unit is None else (found.group(1), unit)
 
