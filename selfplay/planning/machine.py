@@ -51,7 +51,8 @@ class Machine:
 
     def __str__(self) -> str:
         if self.device == "cpu":
-            return f"{self.devices} processes on a CPU with {(self.host_bytes or 0) / GIB:.0f} GiB"
+            processes = "1 process" if self.devices == 1 else f"{self.devices} processes"
+            return f"{processes} on a CPU with {(self.host_bytes or 0) / GIB:.0f} GiB"
         over = f" on {self.nodes} nodes" if self.nodes > 1 else ""
         return f"{self.devices} x {self.device_bytes / GIB:.0f} GiB ({self.card.name}){over}"
 
