@@ -96,6 +96,7 @@ def workers_on(recipe: Recipe, machine: Machine) -> int:
 
 
 def kubernetes_name(name: str) -> str:
-    """A name as Kubernetes takes it: small letters, digits and hyphens."""
+    """A name as KubeRay takes it, which names services by it: small letters, digits and hyphens, a letter first."""
     letters = (letter if letter.isascii() and letter.isalnum() else "-" for letter in name.lower())
-    return "".join(letters).strip("-")[:LONGEST_NAME].strip("-") or "run"
+    plain = "".join(letters).strip("-") or "run"
+    return (plain if plain[0].isalpha() else f"run-{plain}")[:LONGEST_NAME].strip("-")
