@@ -39,8 +39,8 @@ class MountedBox:
         state = os.statvfs(self.path)
         return state.f_files - state.f_ffree, (state.f_blocks - state.f_bfree) * state.f_frsize
 
-    def clean(self, files: int) -> bool:
-        """Empties it of so many files, as `use` counts them, whatever its shape; False if something stayed."""
+    def clean(self, files: int = MAX_FILES) -> bool:
+        """Empties it whatever its shape; False if something stayed. `files` is what `use` has just counted."""
         try:
             _reset_folder(self.path, _MOUNTED_MODE)
             if files > self._empty:
@@ -84,7 +84,7 @@ class WatchedBox:
                 return MAX_FILES + 1, size
         return files, size + sum(self._deleted().values())
 
-    def clean(self, _: int) -> bool:
+    def clean(self, _: int = MAX_FILES) -> bool:
         """Empties it whatever its shape; False if something stayed."""
         try:
             _reset_folder(self.path, _SHARED_MODE)
