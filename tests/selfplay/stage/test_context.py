@@ -33,7 +33,7 @@ def placed(stage: Any, workers: int) -> Any:
     context: Any = Context.__new__(Context)
     context.workers = SimpleNamespace(count=workers, device="cpu")
     context.recipe = SimpleNamespace(seed=0, engine=EngineSettings(), compute=ComputeSettings())
-    return context._placement(stage, "policy", alone=False)
+    return context._placement(stage, "policy", alone=False, spared=())
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from typing import Any
 
@@ -146,7 +147,7 @@ def test_progress_says_where_a_run_stopped() -> None:
     stream = io.StringIO()
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert stream.getvalue().splitlines()[-1] == "[2/3] em_1  stopped after 0.0 s"
+    assert re.fullmatch(r"\[2/3\] em_1  stopped after \d+\.\d s", stream.getvalue().splitlines()[-1])
 
 
 class Terminal(io.StringIO):
@@ -162,7 +163,7 @@ def test_progress_on_a_terminal_keeps_a_line_of_each_stage_and_no_markup() -> No
         progress.advance(3)
         progress._bars.refresh()
     assert "[red]this[/red]" in stream.getvalue()
-    assert "[1/1] em_1  0.0 s" in stream.getvalue()
+    assert re.search(r"\[1/1\] em_1  \d+\.\d s", stream.getvalue())
 
 
 def test_small_things() -> None:
