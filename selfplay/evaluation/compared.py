@@ -90,7 +90,13 @@ def _evaluation(place: Path) -> Iterator[Compared]:
     for model, about in known["models"].items():
         values = {suite: outcome.headline for suite, outcome in outcomes[model].items()}
         if values:
-            settings = known["settings"] | {"suites": {name: known["suites"][name]["content"] for name in values}}
+            suites = {name: known["suites"][name] for name in values}
+            settings = known["settings"] | {
+                "suites": {name: facts["content"] for name, facts in suites.items()},
+                "prompts": {
+                    name: list((facts.get("prompt") or {}).get("templates", ())) for name, facts in suites.items()
+                },
+            }
             read = partial(_answers_of, folder, model)
             yield Compared(model, values, settings, read, str(place), about.get("round"), bool(about.get("best")))
 

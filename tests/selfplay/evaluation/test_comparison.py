@@ -12,7 +12,7 @@ from selfplay.evaluation.compared import Compared, Values, read_compared
 from selfplay.evaluation.comparison import NothingShared, chart_rows, compare, facts
 from selfplay.evaluation.figures import ALL
 from selfplay.report.page import rendered, write_comparison
-from selfplay.run.files import RunError
+from selfplay.run.files import RunError, read_json, write_json
 from tests.selfplay.evaluation.folders import write_evaluation
 
 BEFORE = {"sums": [[True, False], [True, True], [False, False], [False, True]] * 3}
@@ -35,6 +35,17 @@ def test_figures_and_differences(pair: list[Path]) -> None:
     assert other.differences["sums"].value == pytest.approx((0.5 - 1 + 1 + 0) / 4)
     assert other.differences["sums"].n == 12
     assert other.settings == ["sampling.temperature: 0.6 -> 1.0"]
+
+
+def test_another_prompt_is_a_setting_that_differs(tmp_path: Path) -> None:
+    places = [write_evaluation(tmp_path / name, {"model": BEFORE}, samples=2) for name in ("before", "after")]
+    about = read_json(places[1] / "evaluation.json")
+    about["suites"]["sums"]["prompt"]["templates"] = ["Say: {problem}"]
+    write_json(places[1] / "evaluation.json", about)
+    [other] = compare(read_compared(places), flips=0).against
+    [line] = other.settings
+    assert line.startswith("prompts.sums: ")
+    assert "Say: {problem}" in line
 
 
 def test_problems_that_went_the_other_way(pair: list[Path]) -> None:
