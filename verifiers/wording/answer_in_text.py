@@ -35,7 +35,7 @@ _SPAN = linear.compile(
 UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 _NUMBER = (
     r"[-+]?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
-    r"|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
+    r"|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|\d+(?::\d+){1,5}|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
 _VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
@@ -59,7 +59,11 @@ _NOTATION = (
     "arctan am pm array cases tr det gcd lcm mod setminus emptyset mathbb ge le geq leq neq"
 )
 _NOT_PROSE = frozenset(_NOTATION.split())
-_OPENERS = frozenset(["thus", "so", "hence", "therefore", "then", "finally", "since", "because", "answer", "result"])
+_OPENING_WORDS = (
+    "thus so hence therefore then finally since because answer result ainsi donc alors portanto logo entonces luego "
+    "daher also somit folglich quindi dunque sonuç dolayısıyla böylece zatem dus alltså deci tedy jadi maka"
+)
+_OPENERS = frozenset(_OPENING_WORDS.split())
 MAX_ANSWER = 4000
 
 

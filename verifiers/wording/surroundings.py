@@ -23,6 +23,26 @@ _COMES_TO = linear.compile(
 _ERROR_IN = linear.compile(r"\b(?:error|mistake)s?\s(?:in|of|is|for|was|rate|at)\b")
 _BEGINS_VALUE = linear.compile(r"\s+\$?[-\d\\]")
 _OTHERWISE = (DENIAL, ALTERNATIVE, BOUND_AFTER)
+_MARKS = frozenset(("x", "k"))
+"""Letters that are "times" and "thousand" right beside a value, and else unknowns."""
+_COMPARING = (
+    "<",
+    ">",
+    "≠",
+    "≤",
+    "≥",
+    "±",
+    "!=",
+    "\\ne",
+    "\\neq",
+    "\\le",
+    "\\leq",
+    "\\ge",
+    "\\geq",
+    "\\pm",
+    "\\lt",
+    "\\gt",
+)
 _BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
 
 
@@ -62,8 +82,14 @@ def stands_plainly(before: str) -> bool:
     clause = _ERROR_IN.sub(" ", _NOT_THAT.sub(" ", clause))
     if denies(clause) or DENIAL.search(clause[-20:]) or BOUND_BEFORE.search(clause[-40:]):
         return False
+    if clause.rstrip(" $").endswith(_COMPARING):
+        return False
     verbs = list(_VERB.finditer(clause))
     window = words_of(_COMES_TO.sub(" ", clause[verbs[-1].end() :] if verbs else clause))
+    if window and window[-1] in _MARKS and not clause.rstrip(" $").lower().endswith(window[-1]):
+        window = window[:-1]
     if window[-1:] == ["of"] and window[-2:-1] and window[-2] in QUANTITIES:
         return True
-    return not any(word in BEFORE for word in window[-1:]) and not any(word in BEFORE - STEPS for word in window[-2:-1])
+    return not any(word in BEFORE for word in window[-1:]) and not any(
+        word in BEFORE - STEPS - _MARKS for word in window[-2:-1]
+    )

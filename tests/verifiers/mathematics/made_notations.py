@@ -172,6 +172,14 @@ def sentences(rng: random.Random) -> Iterator[Case]:
     ):
         yield f"{value}", said.replace("{}", str(value)), True
         yield f"{value + 1}", said.replace("{}", str(value)), False
+    for said in ("Ainsi, x = {}.", "Portanto, x = {}.", "Por lo tanto, el valor de x es {}.", "그러므로 x는 {}이다."):
+        yield f"{value}", said.replace("{}", str(value)), True
+        yield f"{value + 1}", said.replace("{}", str(value)), False
+    for sign in ("≠", "<", ">", "≤", "≥", "±"):
+        for lead in ("Hence", "Ainsi,", "所以", "Отсюда"):
+            yield f"{value}", f"{lead} x {sign} {value}.", False
+    yield f"{value}:7", f"The ratio is {value}:7.", True
+    yield "7", f"The ratio is {value}:7.", False
     yield "Tuesday", "So the day is **Tuesday**.", True
     yield "Tuesday", "So the day is not **Tuesday**.", False
     yield "B", "I choose B because A is too small.", True
