@@ -65,9 +65,11 @@ def test_benchmarks_in_a_file_are_found_and_shown(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.html")) == [], "a file is no run"
 
 
-def test_sets_stand_side_by_side_with_their_concepts(tmp_path: Path) -> None:
-    first = lines(tmp_path / "a.jsonl", [{"problem": "one two", "concepts": ["adding"]}, {"problem": "three"}])
-    other = lines(tmp_path / "b.jsonl", [{"problem": "one two", "concepts": ["Adding", "primes"]}])
+def test_sets_stand_side_by_side_with_their_concepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # Long names are cut.
+    lines(tmp_path / "a.jsonl", [{"problem": "one two", "concepts": ["adding"]}, {"problem": "three"}])
+    lines(tmp_path / "b.jsonl", [{"problem": "one two", "concepts": ["Adding", "primes"]}])
+    first, other = "a.jsonl", "b.jsonl"
     shown = told("analyse", first, other)
     assert "a.jsonl: 1 concepts of 1 texts, effectively 1.0; 100.0% are used once" in shown
     assert "concepts that the other has: 100.0% and 50.0%" in shown
