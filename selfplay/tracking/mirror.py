@@ -88,14 +88,15 @@ def copy_once(run_path: Path, name: str, sink: Sink) -> int:
     return max(0, follower.count - first)
 
 
-def follow(run_path: Path, sink: Sink, ended: threading.Event, outcome: list[bool]) -> None:
+def follow(run_path: Path, sink: Sink, lines_before: int, ended: threading.Event, outcome: list[bool]) -> None:
     """Copies until the run has ended; `outcome` then holds whether it failed.
 
-    The copy is opened when there is something for it: a run that was finished already leaves no empty one.
+    The copy is opened when there is something for it: a run that was finished already leaves no empty one. Lines after
+    the first `lines_before` are of this session, and new, also where a power cut took lines that the copy has.
     """
-    if not _wait_for_news(run_path, sink, ended):
+    if not _wait_for_news(run_path, sink, lines_before, ended):
         return
-    first = sink.start()
+    first = min(sink.start(), lines_before)
     follower = Follower(run_path / METRICS_FILE)
     while not ended.is_set():
         copy_new(follower, sink, first, run_path)
@@ -104,14 +105,14 @@ def follow(run_path: Path, sink: Sink, ended: threading.Event, outcome: list[boo
     sink.finish(outcome[0])
 
 
-def _wait_for_news(run_path: Path, sink: Sink, ended: threading.Event) -> bool:
+def _wait_for_news(run_path: Path, sink: Sink, lines_before: int, ended: threading.Event) -> bool:
     """Whether there are lines that the copy lacks, as soon as there are, or when the run has ended without any."""
     lines = Follower(run_path / METRICS_FILE)
     while True:
         over = ended.is_set()
         for _ in lines.new():
             pass
-        if not sink.has_all(lines.count):
+        if lines.count > lines_before or not sink.has_all(lines.count):
             return True
         if over:
             return False
@@ -171,7 +172,7 @@ def _main(run_path: Path, name: str, lines_before: int) -> None:
     try:
         with _alone(run_path, name, LOCK_WAIT_S):
             sink = open_sink(run_path, name, read_run(run_path), lines_before)
-            follow(run_path, sink, ended, outcome)
+            follow(run_path, sink, lines_before, ended, outcome)
     except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the run has to hear one sentence
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         told.write(

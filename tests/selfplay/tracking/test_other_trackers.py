@@ -53,6 +53,24 @@ def test_tensorboard_reads_every_point_once(tmp_path: Path) -> None:
     assert alarm.tensor_proto.string_val == [b"One answer won."]
 
 
+@pytest.mark.long
+def test_lines_that_a_power_cut_took_do_not_hide_later_ones(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    settings = claimed(tmp_path, recipe("disabled", tensorboard=True))
+    with Tracker(tmp_path, settings, plan=plan_of()) as tracker:
+        for step in range(5):
+            tracker.log("base", {"loss": step}, step)
+    file = tmp_path / "metrics.jsonl"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:2]))
+    with Tracker(tmp_path, settings, plan=plan_of()) as tracker:
+        tracker.log("base", {"loss": 9}, 9)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(tmp_path / "tensorboard"))
+    found.Reload()
+    assert [event.value for event in found.Scalars("base/loss")] == [0, 1, 2, 3, 4, 9]
+
+
 def test_trackio_reads_every_point_once(tmp_path: Path) -> None:
     pytest.importorskip("trackio")
     two_sessions(tmp_path, trackio="a-project")
