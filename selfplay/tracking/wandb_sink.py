@@ -224,6 +224,8 @@ def _read_state(file: Path) -> dict[str, Any]:
 def keep_files_in(folder: Path) -> None:
     """Has wandb be silent and stage its files in a folder, which it reads from the environment, before its import."""
     os.environ["WANDB_SILENT"] = "true"
+    # What began this process may have a service of W&B's own, which holds its runs: one of that name would be in use.
+    os.environ.pop("WANDB_SERVICE", None)
     # Tables are staged in the user's home unless told otherwise, and a run writes to its own directory only.
     os.environ["WANDB_DATA_DIR"] = str(folder / "data")
     os.environ["WANDB_CACHE_DIR"] = str(folder / "cache")
