@@ -1,8 +1,6 @@
 """Programs in a sandbox without namespaces, for its tests."""
 
 import textwrap
-import time
-from collections.abc import Callable
 
 from sandbox.model import Execution, Limits, Program, Status
 from sandbox.warm.sandbox import WarmSandbox
@@ -18,12 +16,3 @@ def printed(sandbox: WarmSandbox, source: str, data: bytes = b"") -> str:
     execution = run(sandbox, source, data)
     assert execution.status is Status.OK, execution
     return execution.stdout.decode().strip()
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

@@ -17,7 +17,8 @@ from sandbox.landlock.backend import open_landlock
 from sandbox.model import Limits, Program, Status
 from sandbox.warm.sandbox import WarmSandbox
 from sandbox.warm.visible_files import third_party_folders
-from tests.sandbox.landlock_runs import LIMITS, printed, run, wait_until
+from tests.sandbox.landlock_runs import LIMITS, printed, run
+from tests.sandbox.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(landlock_rules.version() == 0, reason="this kernel has no Landlock")
 

@@ -23,7 +23,8 @@ from sandbox.landlock.backend import open_landlock
 from sandbox.model import SandboxUnavailable, Status
 from sandbox.open import open_sandbox
 from sandbox.warm.visible_files import PackageMissing, interpreter, reachable_by_others
-from tests.sandbox.landlock_runs import printed, run, wait_until
+from tests.sandbox.landlock_runs import printed, run
+from tests.sandbox.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(landlock_rules.version() == 0, reason="this kernel has no Landlock")
 

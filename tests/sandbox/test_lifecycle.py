@@ -9,7 +9,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from sandbox.seccomp import filter as seccomp
 from sandbox.warm.fork_server import ForkServer
 from sandbox.warm.outcome import read_reply
 from sandbox.warm.sandbox import WarmSandbox
+from tests.sandbox.waiting import wait_until
 
 ONE = Program("print(1)")
 LIMITS = Limits(cpu_s=2, wall_s=5)
@@ -32,15 +32,6 @@ def descendants(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task").glob("*/children")
     direct = [int(child) for file in children for child in file.read_text().split()]
     return direct + [below for child in direct for below in descendants(child)]
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_close_leaves_no_process_and_no_descriptor() -> None:
