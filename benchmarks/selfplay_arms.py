@@ -12,7 +12,12 @@ grpo_again      no feedback: p and q stay as they were
 grpo_feedback   what the policy found learnable in round 1 goes back to p and q
 grpo_any        as many pairs whatever their pass rate: is it what is learnable that helps, or merely more?
 
-What the arms of a seed have in common is made once. Beside the figures a plot is written, `arms.svg`. Takes about an
+and, in the environment of `make vllm` and only where ARMS_NAMES asks for them, one round on the seed problems:
+
+grpo_served     rollouts by a vLLM server, each batch drawn with the newest weights
+grpo_ahead      the same, one batch ahead (`max_staleness: 1`)
+
+What the arms of a seed have in common is made once, by the first of them. Beside the figures a plot is written, `arms.svg`. Takes about an
 hour and a half on two cores. Environment: ARMS_SEEDS (default 5), ARMS_FOLDER (kept, and gone on with), ARMS_NAMES
 (some of them, as in grpo,dpo).
 """
@@ -33,10 +38,15 @@ from benchmarks._over_seeds import over_seeds
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "quickstart.yaml"
 RULES = ("grpo", "dpo", "rft")
-WHOLE = "grpo"
-"""The arm that runs first, and from which the others take over."""
 AGAIN = "training.pool.each_round=resynthesise"
 FEEDBACK = "synthesis.feedback={low: 0.2, high: 0.8, prompts: 200"
+SERVED = [
+    "training.pool.arm=external",
+    "training.rounds=1",
+    "training.grpo.rollouts=server",
+    "training.grpo.args.vllm_max_model_length=512",
+]
+NEED_VLLM = ("grpo_served", "grpo_ahead")
 ARMS: dict[str, list[str]] = {
     **{rule: [f"training.algorithm={rule}"] for rule in RULES},
     **{f"{rule}_external": [f"training.algorithm={rule}", "training.pool.arm=external"] for rule in RULES},
@@ -44,6 +54,8 @@ ARMS: dict[str, list[str]] = {
     "grpo_again": [AGAIN],
     "grpo_feedback": [AGAIN, FEEDBACK + "}"],
     "grpo_any": [AGAIN, FEEDBACK + ", choice: any}"],
+    "grpo_served": SERVED,
+    "grpo_ahead": [*SERVED, "training.grpo.max_staleness=1"],
 }
 AGAINST = [
     *((rule, f"{rule}_external") for rule in RULES),
@@ -51,6 +63,7 @@ AGAINST = [
     ("grpo_again", "grpo"),
     ("grpo_feedback", "grpo_again"),
     ("grpo_feedback", "grpo_any"),
+    ("grpo_ahead", "grpo_served"),
 ]
 """Pairs of arms whose difference is reported, seed by seed."""
 
@@ -61,11 +74,11 @@ def run() -> dict[str, Any]:
     """Runs all arms of all seeds, and returns their gains in the last round, by seed and over seeds."""
     folder = Path(os.environ.get("ARMS_FOLDER") or tempfile.mkdtemp(prefix="arms-"))
     count = int(os.environ.get("ARMS_SEEDS", "5"))
-    names = os.environ.get("ARMS_NAMES", ",".join(ARMS)).split(",")
+    names = os.environ.get("ARMS_NAMES", ",".join(arm for arm in ARMS if arm not in NEED_VLLM)).split(",")
     gains: dict[str, list[list[Row]]] = {arm: [] for arm in names}
     details: list[Row] = []
     for seed in range(count):
-        whole = folder / f"{WHOLE}-{seed}"
+        whole = folder / f"{names[0]}-{seed}"
         for arm in names:
             own = folder / f"{arm}-{seed}"
             reuse = [] if own == whole else ["--reuse", str(whole)]

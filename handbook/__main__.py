@@ -1,4 +1,4 @@
-"""`python -m handbook` writes the pages that are made of the code; `--check` says which are behind."""
+"""`python -m handbook` writes the pages and the picture that are made of the code; `--check` says which are behind."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from handbook.commands import commands_page
 from handbook.fields import recipe_page
 from handbook.functions import api_page
+from handbook.loop import loop_picture
 from handbook.metrics import metrics_page
 from handbook.tables import tables_page
 
@@ -19,6 +20,7 @@ MADE: dict[str, Callable[[], str]] = {
     "reference/tables.md": tables_page,
     "reference/api.md": api_page,
     "reference/metrics.md": metrics_page,
+    "assets/loop.svg": loop_picture,
 }
 
 
