@@ -18,8 +18,8 @@ grpo_served     rollouts by a vLLM server, each batch drawn with the newest weig
 grpo_ahead      the same, one batch ahead (`max_staleness: 1`)
 
 What the arms of a seed have in common is made once, by the first of them. Beside the figures a plot is written,
-`arms.svg`. Takes about an hour and a half on two cores. Environment: ARMS_SEEDS (default 5), ARMS_FOLDER (kept, and gone
-on with), ARMS_NAMES (some of them, as in grpo,dpo).
+`arms.svg`. Takes about an hour and a half on two cores. Environment: ARMS_SEEDS (default 5), ARMS_FOLDER (kept, and
+gone on with), ARMS_NAMES (some of them, as in grpo,dpo).
 """
 
 from __future__ import annotations
