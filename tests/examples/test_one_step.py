@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from examples import one_step
+from selfplay.config.load import load_recipe
+from selfplay.curation.reserved import without_leaks
+from selfplay.seeds.stage import SPLITS, load_seeds, may_lack
 
 SEEDS = Path(__file__).resolve().parents[2] / "configs" / "seeds"
 RESULTS: dict[str, Callable[[int, int], int | Fraction]] = {
@@ -68,3 +71,12 @@ def test_more_problems_than_there_are_is_an_error() -> None:
 def test_rows_are_json_lines_of_problem_answer_and_source() -> None:
     for line in (SEEDS / "one-step-heldout.jsonl").read_text().splitlines():
         assert set(json.loads(line)) == {"problem", "answer", "source"}
+
+
+def test_the_recipe_leaves_none_of_them_out() -> None:
+    """The two files share their wordings, which is no leak."""
+    recipe = load_recipe(SEEDS.parent / "smollm2-grpo.yaml")
+    lacking = may_lack(recipe)
+    given = {split: load_seeds(0, "arithmetic", recipe.domains["arithmetic"], split, lacking) for split in SPLITS}
+    left = without_leaks(recipe.curation, given)
+    assert {split: len(seeds) for split, seeds in left.items()} == {"train": 200, "dev": 0, "heldout": 100}
