@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,6 +15,9 @@ from verifiers.untrusted.shown import shown as shown_text
 
 Row = Mapping[str, Any]
 SHARES = ("avg@", "pass@", "maj@", "cut share", "not checked")
+FEW_TOKENS = 2
+"""Fewer a completion on average hold no answer worth the name: one of them is the end."""
+MOSTLY = 0.5
 
 
 def figures_view(rows: Sequence[Row]) -> RenderableType:
@@ -30,10 +33,21 @@ def figures_view(rows: Sequence[Row]) -> RenderableType:
         cells = [shown(own[metric]) if metric in own else "" for metric in metrics]
         problems = str(max(row["n"] for row in own.values()))
         table.add_row(plain(model), plain(suite), problems, *cells)
-    notes = dict.fromkeys(f"{row['suite']}: {row['note']}" for row in rows if row.get("note"))
+    notes = dict.fromkeys([*(f"{row['suite']}: {row['note']}" for row in rows if row.get("note")), *_doubts(rows)])
     published = [_published()] if set(PAPER_SUITES) <= {row["suite"] for row in rows} else []
     settings = plain(settings_line(rows[0]["settings"]), "dim")
     return Group(table, *published, settings, *prompt_lines(rows), *(plain(note, "yellow") for note in notes))
+
+
+def _doubts(rows: Sequence[Row]) -> Iterator[str]:
+    """What says that a figure is rather one of the settings than of the model."""
+    for row in rows:
+        told = f"{row['model']} on {row['suite']}"
+        if row["metric"] == "tokens" and row["value"] < FEW_TOKENS:
+            yield f"{told}: {row['value']:.1f} tokens a completion; does --prompt-style (or --template) fit the model?"
+        if row["metric"] == "cut share" and row["value"] > MOSTLY:
+            cut, most = row["value"], row["settings"]["sampling"]["max_new_tokens"]
+            yield f"{told}: {cut:.0%} were cut at {most:,} tokens, and so failed; raise sampling.max_new_tokens"
 
 
 def prompt_lines(rows: Sequence[Row]) -> list[RenderableType]:

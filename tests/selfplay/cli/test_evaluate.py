@@ -157,3 +157,17 @@ def test_published_figures_stand_below_ones_own() -> None:
     alone = Console(width=200, file=io.StringIO())
     alone.print(figures_view([row | {"suite": "aime24"}]))
     assert "4B, after" not in alone.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_figures_of_the_settings_are_doubted() -> None:
+    sampling = Measurement().deciding()
+    row = {"model": "m", "suite": "s", "low": 0.4, "high": 0.6, "n": 30, "settings": sampling}
+    file = io.StringIO()
+    given = [row | {"metric": "tokens", "value": 1.0}, row | {"metric": "cut share", "value": 0.51}]
+    Console(width=200, file=file).print(figures_view(given))
+    assert "m on s: 1.0 tokens a completion; does --prompt-style (or --template) fit the model?" in file.getvalue()
+    assert "m on s: 51% were cut at 32,768 tokens, and so failed; raise sampling.max_new_tokens" in file.getvalue()
+    file = io.StringIO()
+    fine = [row | {"metric": "tokens", "value": 2.0}, row | {"metric": "cut share", "value": 0.5}]
+    Console(width=200, file=file).print(figures_view(fine))
+    assert "m on s" not in file.getvalue()
