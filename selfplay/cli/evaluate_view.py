@@ -40,7 +40,7 @@ def figures_view(rows: Sequence[Row]) -> RenderableType:
 
 
 def _doubts(rows: Sequence[Row]) -> Iterator[str]:
-    """What says that a figure is rather one of the settings than of the model."""
+    """Reasons to think that a figure is one of the settings rather than of the model."""
     for row in rows:
         told = f"{row['model']} on {row['suite']}"
         if row["metric"] == "tokens" and row["value"] < FEW_TOKENS:
