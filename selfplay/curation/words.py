@@ -58,6 +58,13 @@ class WordSets:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    def take(self, places: NDArray[np.int64]) -> WordSets:
+        """Those of some problems, in this order."""
+        sizes = np.diff(self.starts)[places]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        at = np.arange(starts[-1]) + np.repeat(self.starts[places] - starts[:-1], sizes)
+        return WordSets(self.words[at], starts, self.hashes)
+
 
 def without_common(sets: WordSets) -> WordSets:
     """The sets, less the words that most of them have."""

@@ -9,8 +9,10 @@ import pytest
 from rensa import RMinHash, RMinHashLSH
 
 from selfplay.config.curation import Curation
+from selfplay.curation import alike_pairs
 from selfplay.curation import near_duplicates as search
-from selfplay.curation.near_duplicates import MINHASH_SEED, Buckets, find_near_duplicates
+from selfplay.curation.alike_pairs import MINHASH_SEED, AlikePairs
+from selfplay.curation.near_duplicates import NONE, find_near_duplicates
 from selfplay.curation.words import WordSetBuilder, long_words, without_common, words
 from tests.selfplay.curation.test_curation import curate, prompt, reasons
 
@@ -63,13 +65,27 @@ def corpus(rng: random.Random, count: int, vocabulary: int, length: int) -> dict
     return {f"{number:04d}": text for number, text in enumerate(texts)}
 
 
+def in_small_pieces(rng: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a few problems take all the ways that a million take."""
+    for name, values in (
+        ("SKETCHED_AT_ONCE", (7, 8192)),
+        ("SHORT", (1, 4, 64)),
+        ("COMPARED_AT_ONCE", (1, 50, 1 << 16)),
+        ("OVERLAPS_AT_ONCE", (3, 1 << 18)),
+        ("BITS_A_WORD", (0.1, 5)),
+    ):
+        monkeypatch.setattr(alike_pairs, name, rng.choice(values))
+    monkeypatch.setattr(search, "PAIRS_A_PROBLEM", rng.choice([0.1, 1, 16]))
+    monkeypatch.setattr(search, "ONE_BY_ONE", rng.choice([1, 20, 256]))
+
+
 @pytest.mark.parametrize("trial", range(40))
 def test_the_same_problems_are_duplicates_of_the_same_others_as_by_a_plain_search(
     trial: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Earlier problems stay, also where they are like each other, and whatever their ids are."""
     rng = random.Random(trial)
-    monkeypatch.setattr(search, "SKETCHED_AT_ONCE", rng.choice([7, 8192]))
+    in_small_pieces(rng, monkeypatch)
     everything = corpus(rng, rng.choice([5, 60, 250]), rng.choice([30, 300, 3000]), rng.choice([0, 5, 25]))
     names = rng.sample(sorted(everything), rng.choice([0, rng.randint(0, len(everything))]))
     earlier = {name: everything[name] for name in names}
@@ -82,15 +98,50 @@ def test_the_same_problems_are_duplicates_of_the_same_others_as_by_a_plain_searc
     assert near_duplicates(dict(mixed), shape, dict(reversed(earlier.items()))) == expected
 
 
-def test_buckets_name_each_problem_once_and_only_those_that_are_left() -> None:
+@pytest.mark.parametrize("trial", range(8))
+def test_where_every_pair_shares_a_bucket_the_outcome_is_that_of_comparing_all(
+    trial: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 bands of one row a pair that is alike shares one but for a chance of 0.6 to the 100th."""
+    rng = random.Random(trial)
+    in_small_pieces(rng, monkeypatch)
+    texts = corpus(rng, 60, rng.choice([30, 300]), rng.choice([5, 25]))
+    threshold = rng.choice([0.4, 0.5, 0.8])
+    kept: dict[str, frozenset[str]] = {}
+    expected = {}
+    for name, text in sorted(texts.items()):
+        own = frozenset(words(text))
+        alike = next((other for other, theirs in kept.items() if jaccard(own, theirs) > threshold), None)
+        if alike is None:
+            kept[name] = own
+        else:
+            expected[name] = alike
+    assert near_duplicates(texts, (threshold, 100, 1), {}) == expected
+
+
+def test_of_what_is_kept_no_two_share_a_bucket_and_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(0)
+    in_small_pieces(rng, monkeypatch)
+    builder = WordSetBuilder()
+    for text in corpus(rng, 300, 60, 8).values():
+        builder.add(words(text))
+    sets = builder.build()
+    found = find_near_duplicates(sets, np.arange(len(sets)), 0.5, 20, 2)
+    kept = np.flatnonzero(found == NONE)
+    assert 0 < len(kept) < len(sets)
+    assert set(found[found != NONE].tolist()) <= set(kept.tolist())
+    assert AlikePairs(sets, 0.5, 20, 2).among(kept, len(sets) ** 2) == ([], [])
+
+
+def test_alike_sets_are_named_later_first_and_not_at_all_where_they_are_too_many() -> None:
     builder = WordSetBuilder()
     for text in ("a b c", "a b c", "x y z", "a b c"):
         builder.add(words(text))
-    # A few bands, so that the buckets hold less than all; then so many that they hold more.
-    for bands in (1, 20):
-        buckets = Buckets(builder.build(), bands, 2)
-        near = buckets.beside(0, np.array([False, True, True, False]))
-        assert sorted(near[buckets.share_one(0, near)].tolist()) == [1]
+    pairs = AlikePairs(builder.build(), 0.5, 20, 2)
+    assert pairs.among(np.arange(4), 3) == ([1, 3, 3], [0, 0, 1])
+    assert pairs.among(np.arange(1, 4), 3) == ([3], [1])
+    assert pairs.among(np.arange(4), 1) is None
+    assert pairs.beside(0, np.array([1, 2])).tolist() == [1]
 
 
 def test_long_problems_and_empty_ones() -> None:

@@ -1,0 +1,153 @@
+"""Pairs of word sets that share a MinHash bucket and overlap by more than a threshold.
+
+In a million problems tens of thousands share a bucket with each, and nearly all of those are unlike it. So two sets are
+first compared by bitmaps: a bit for some words, set where the set has one of them. Two sets differ in at least as many
+words as their bitmaps do in bits: no pair that is alike is lost (Sandes, Teodoro and Melo, "Bitmap Filter: Speeding up
+Exact Set Similarity Joins with Bitwise Operations", 2020). What is left is compared word by word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from rensa import RMinHash
+from scipy import sparse
+
+from selfplay.curation.words import WordSets
+
+MINHASH_SEED = 1
+"""Seed of the hash functions: a constant, since the outcome must depend on the texts alone."""
+SKETCHED_AT_ONCE = 8192
+BITS_A_WORD = 5
+"""Length of the bitmaps, relative to the mean size of the sets."""
+SHORT = 64
+"""Members of a bucket up to which it is compared with others of its like at once, and not by itself."""
+COMPARED_AT_ONCE = 1 << 16
+"""Of bitmaps, so that what is computed stays in the processor's cache."""
+OVERLAPS_AT_ONCE = 1 << 18
+
+Numbers = NDArray[np.int64]
+Pairs = tuple[list[int], list[int]]
+
+
+class AlikePairs:
+    """Word sets by their number. 4 bytes a set and band, 4 a word."""
+
+    def __init__(self, sets: WordSets, threshold: float, bands: int, rows: int) -> None:
+        """Takes the word sets, from which overlap on two are alike, and how sketches are cut."""
+        self._sets = sets
+        self._threshold = threshold
+        self._sizes = np.diff(sets.starts)
+        ones = np.ones(len(sets.words), dtype=np.int32)
+        self._table = sparse.csr_array((ones, sets.words, sets.starts), shape=(len(sets), len(sets.hashes)))
+        self._keys = _band_keys(sets, bands, rows)
+        self._bits = _bitmaps(sets)
+        # Of sets of s words together, two that are alike differ in less than s (1 - t) / (1 + t). Each brings its part.
+        part = np.ceil(self._sizes * ((1 - threshold) / (1 + threshold)) + 1e-9)
+        self._may_differ = np.minimum(part, np.iinfo(np.uint16).max // 2).astype(np.uint16)
+
+    def among(self, numbers: Numbers, most: int) -> Pairs | None:
+        """All pairs of alike sets, the later number first, sorted; none where more than `most` have to be compared."""
+        codes, count = np.zeros(0, dtype=np.int64), len(self._sizes)
+        for band in range(self._keys.shape[1]):
+            parts, found = [codes], len(codes)
+            for one, other in self._close_in(self._keys[numbers, band], numbers):
+                parts.append(np.maximum(one, other) * count + np.minimum(one, other))
+                found += len(one)
+                if found > 2 * most:
+                    parts, found = [np.unique(np.concatenate(parts))], 0
+                    found = len(parts[0])
+                    if found > most:
+                        return None
+            codes = np.unique(np.concatenate(parts))
+        later, earlier = np.divmod(codes, count) if count else (codes, codes)
+        alike = self._alike(later, earlier)
+        return later[alike].tolist(), earlier[alike].tolist()
+
+    def beside(self, number: int, others: Numbers) -> Numbers:
+        """Those of the others that are alike to one."""
+        differ = np.zeros(len(others), dtype=np.uint16)
+        for bits in self._bits:
+            differ += np.bitwise_count(bits[others] ^ bits[number])
+        near = others[differ <= self._may_differ[others] + self._may_differ[number]]
+        near = near[(self._keys[near] == self._keys[number]).any(axis=1)]
+        return near[self._alike(near, np.full(len(near), number))]
+
+    def _close_in(self, key: NDArray[np.uint32], numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
+        """Pairs of one key that their bitmaps do not tell apart."""
+        by_key = np.argsort(key)
+        key, numbers = key[by_key], numbers[by_key]
+        starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
+        lengths = np.diff(np.append(starts, len(key)))
+        bits, may_differ = self._bits[:, numbers], self._may_differ[numbers]
+        ends = np.repeat(starts + lengths, lengths)
+        at = np.flatnonzero(np.repeat(lengths <= SHORT, lengths))
+        for step in range(1, SHORT):
+            at = at[ends[at] - at > step]
+            if not len(at):
+                break
+            differ = np.bitwise_count(bits[:, at] ^ bits[:, at + step]).sum(axis=0, dtype=np.uint16)
+            one = at[differ <= may_differ[at] + may_differ[at + step]]
+            yield numbers[one], numbers[one + step]
+        for start, length in zip(starts[lengths > SHORT].tolist(), lengths[lengths > SHORT].tolist(), strict=True):
+            yield from self._close_of(bits[:, start : start + length], may_differ[start:], numbers[start:])
+
+    def _close_of(
+        self, bits: NDArray[np.uint64], may_differ: NDArray[np.uint16], numbers: Numbers
+    ) -> Iterator[tuple[Numbers, Numbers]]:
+        """The same of one large bucket: all of it against all of it, some rows at a time."""
+        start, length = 0, bits.shape[1]
+        while start < length - 1:
+            stop = min(length, start + max(1, COMPARED_AT_ONCE // (length - start)))
+            differ = np.zeros((stop - start, length - start), dtype=np.uint16)
+            for words in bits:
+                differ += np.bitwise_count(words[start:stop, None] ^ words[start:])
+            close = np.flatnonzero(differ <= may_differ[start:stop, None] + may_differ[start:length])
+            one, other = np.divmod(close, length - start)
+            twice = other > one
+            yield numbers[start + one[twice]], numbers[start + other[twice]]
+            start = stop
+
+    def _alike(self, ones: Numbers, others: Numbers) -> NDArray[np.bool_]:
+        """Whether the first overlaps the second, pair by pair."""
+        shared = np.zeros(len(ones), dtype=np.int64)
+        for start in range(0, len(ones), OVERLAPS_AT_ONCE):
+            part = slice(start, start + OVERLAPS_AT_ONCE)
+            shared[part] = self._table[ones[part]].multiply(self._table[others[part]]).sum(axis=1)
+        union = self._sizes[ones] + self._sizes[others] - shared
+        alike: NDArray[np.bool_] = shared / np.maximum(union, 1) > self._threshold
+        return alike
+
+
+def _bitmaps(sets: WordSets) -> NDArray[np.uint64]:
+    """A bitmap for each set, 64 bits of all sets after the other; shape [bits / 64, sets]."""
+    count = max(1, round(BITS_A_WORD * len(sets.words) / 64 / max(len(sets), 1)))
+    # The commonest words have bits of their own.
+    bit_of = np.empty(len(sets.hashes), dtype=np.int64)
+    bit_of[np.argsort(-np.bincount(sets.words, minlength=len(sets.hashes)), kind="stable")] = np.arange(len(bit_of))
+    bit_of %= 64 * count
+    bits = np.zeros((count, len(sets)), dtype=np.uint64)
+    for start in range(0, len(sets), SKETCHED_AT_ONCE):
+        offsets = sets.starts[start : start + SKETCHED_AT_ONCE + 1]
+        owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        marked = np.zeros((len(offsets) - 1, 64 * count), dtype=np.uint8)
+        marked[owner, bit_of[sets.words[offsets[0] : offsets[-1]]]] = 1
+        bits[:, start : start + len(marked)] = np.packbits(marked, axis=1).view(np.uint64).T
+    return bits
+
+
+def _band_keys(sets: WordSets, bands: int, rows: int) -> NDArray[np.uint32]:
+    """For each set and band a number for the band's rows of its sketch; shape [sets, bands]."""
+    keys = np.empty((len(sets), bands), dtype=np.uint32)
+    factors = np.random.default_rng(MINHASH_SEED).integers(2**64 - 1, size=rows, dtype=np.uint64) | np.uint64(1)
+    for start in range(0, len(sets), SKETCHED_AT_ONCE):
+        offsets = sets.starts[start : start + SKETCHED_AT_ONCE + 1]
+        hashes = sets.hashes[sets.words[offsets[0] : offsets[-1]]]
+        sketches = RMinHash.digest_matrix_from_flat_token_hashes(
+            hashes, offsets - offsets[0], bands * rows, MINHASH_SEED
+        )
+        values = np.array(sketches.to_rows(), dtype=np.uint64).reshape(-1, bands, rows)
+        keys[start : start + len(values)] = (values @ factors) >> np.uint64(32)
+    return keys
