@@ -32,7 +32,7 @@ from selfplay.run.records import Prompt
 
 PIECE = 20_000
 SETTINGS = {
-    "harsh": Curation(decontamination_ngram=0, min_words=0, near_duplicate_jaccard=0.2, band_rows=2),
+    "harsh": Curation(decontamination_ngram=0, min_words=0, near_duplicate_jaccard=0.2, bands=50, band_rows=2),
     "default": Curation(decontamination_ngram=0, min_words=0),
     "mild": Curation(decontamination_ngram=0, min_words=0, near_duplicate_jaccard=0.7, bands=20, band_rows=5),
 }

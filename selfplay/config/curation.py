@@ -114,9 +114,9 @@ class Curation(Section):
     """Two prompts, of one round or of two, whose word sets overlap more than this are duplicates; 1 turns it off."""
     near_duplicate_words: Literal["all", "long"] = "all"
     """Of a set: `all`, numbers and marks too; `long`, as the authors': four letters or more, no digit, not common."""
-    bands: Annotated[int, Field(ge=1, le=512)] = 50
+    bands: Annotated[int, Field(ge=1, le=512)] = 100
     """LSH bands; bands x band_rows MinHash permutations are used."""
-    band_rows: Annotated[int, Field(ge=1, le=64)] = 3
+    band_rows: Annotated[int, Field(ge=1, le=64)] = 4
     """Rows of each LSH band; 2 where the overlap is below about 0.4."""
     decontamination_ngram: Annotated[int, Field(ge=0, le=64)] = 13
     """Texts that share this many consecutive words with a held-out problem are dropped; 0 turns all of it off."""

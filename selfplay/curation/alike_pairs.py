@@ -19,7 +19,7 @@ from selfplay.curation.words import WordSets
 
 MINHASH_SEED = 1
 """Seed of the hash functions: a constant, since the outcome must depend on the texts alone."""
-SKETCHED_AT_ONCE = 8192
+SKETCHED_AT_ONCE = 2048
 BITS_A_WORD = 5
 """Length of the bitmaps, relative to the mean size of the sets."""
 SHORT = 64
@@ -40,7 +40,7 @@ class AlikePairs:
         self._sets = sets
         self._threshold = threshold
         self._sizes = np.diff(sets.starts)
-        ones = np.ones(len(sets.words), dtype=np.int32)
+        ones = np.ones(len(sets.words), dtype=np.int8)
         self._table = sparse.csr_array((ones, sets.words, sets.starts), shape=(len(sets), len(sets.hashes)))
         self._keys = _band_keys(sets, bands, rows)
         self._bits = _bitmaps(sets)
