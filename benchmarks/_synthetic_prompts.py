@@ -9,6 +9,7 @@ kinds and some very short, has more: 0.144, 19%, 3.4%, 0.0015. `overlap_figures`
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 _COMMON = (
     "the a of . is , in and to that are ? if what find with for how many be all such each an as by at from let has "
@@ -70,10 +71,11 @@ def _word(number: int) -> str:
             return "w" + text
 
 
-def _zipf(rng: np.random.Generator, count: int, ranks: int, exponent: float) -> np.ndarray:
+def _zipf(rng: np.random.Generator, count: int, ranks: int, exponent: float) -> NDArray[np.int64]:
     weights = 1 / (np.arange(ranks) + 1.5) ** exponent
     cumulative = np.cumsum(weights)
-    return np.minimum(np.searchsorted(cumulative, rng.random(count) * cumulative[-1]), ranks - 1)
+    found: NDArray[np.int64] = np.searchsorted(cumulative, rng.random(count) * cumulative[-1])
+    return np.minimum(found, ranks - 1)
 
 
 def _varied(text: str, rng: np.random.Generator) -> str:

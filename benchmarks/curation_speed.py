@@ -24,8 +24,8 @@ import numpy as np
 from benchmarks._child import Clock, in_child, in_turns, peak_mb
 from benchmarks._synthetic_prompts import overlap_figures, synthetic_prompts
 from selfplay.config.curation import Curation
-from selfplay.curation.decontamination import LeakIndex
 from selfplay.curation.alike_pairs import MINHASH_SEED
+from selfplay.curation.decontamination import LeakIndex
 from selfplay.curation.text_pass import TextPass
 from selfplay.curation.words import words
 from selfplay.run.records import Prompt

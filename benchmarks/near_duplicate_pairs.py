@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from selfplay.config.curation import Curation
 from selfplay.curation.near_duplicates import find_near_duplicates
 from selfplay.curation.words import WordSetBuilder, WordSets, long_words, without_common, words
 from verifiers.untrusted.files import json_rows
 
 SETS = ("math/gsm8k.jsonl", "math/math500.jsonl", "math/aime2024.jsonl")
 THRESHOLDS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8)
+BUCKETS = 50, 2
+"""The paper's bands and rows, which bring pairs of the lowest of the overlaps to comparison, too."""
 NAMES = ("Anna", "Bobby", "Carlos", "Dmitri", "Elena", "Farid")
 SENTENCES = (
     "Explain each step of your reasoning.",
@@ -148,5 +149,4 @@ def _pair_overlaps(which: str, texts: Sequence[str], written: Sequence[str]) -> 
 def _kept(sets: WordSets, threshold: float) -> int:
     """How many of the problems the gate keeps, one after the other."""
     order = np.arange(len(sets), dtype=np.int64)
-    # Two rows a band bring pairs of the lowest of the overlaps to comparison, too.
-    return int((find_near_duplicates(sets, order, threshold, Curation().bands, 2) < 0).sum())
+    return int((find_near_duplicates(sets, order, threshold, *BUCKETS) < 0).sum())

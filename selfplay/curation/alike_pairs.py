@@ -50,19 +50,15 @@ class AlikePairs:
 
     def among(self, numbers: Numbers, most: int) -> Pairs | None:
         """All pairs of alike sets, the later number first, sorted; none where more than `most` have to be compared."""
-        codes, count = np.zeros(0, dtype=np.int64), len(self._sizes)
-        for band in range(self._keys.shape[1]):
-            parts, found = [codes], len(codes)
-            for one, other in self._close_in(self._keys[numbers, band], numbers):
-                parts.append(np.maximum(one, other) * count + np.minimum(one, other))
-                found += len(one)
-                if found > 2 * most:
-                    parts, found = [np.unique(np.concatenate(parts))], 0
-                    found = len(parts[0])
-                    if found > most:
-                        return None
-            codes = np.unique(np.concatenate(parts))
-        later, earlier = np.divmod(codes, count) if count else (codes, codes)
+        codes, new, count = [np.zeros(0, dtype=np.int64)], 0, len(self._sizes)
+        for one, other in self._close(numbers):
+            codes.append(np.maximum(one, other) * count + np.minimum(one, other))
+            new += len(one)
+            if new > most:
+                codes, new = [np.unique(np.concatenate(codes))], 0
+                if len(codes[0]) > most:
+                    return None
+        later, earlier = np.divmod(np.unique(np.concatenate(codes)), max(count, 1))
         alike = self._alike(later, earlier)
         return later[alike].tolist(), earlier[alike].tolist()
 
@@ -73,10 +69,16 @@ class AlikePairs:
             differ += np.bitwise_count(bits[others] ^ bits[number])
         near = others[differ <= self._may_differ[others] + self._may_differ[number]]
         near = near[(self._keys[near] == self._keys[number]).any(axis=1)]
-        return near[self._alike(near, np.full(len(near), number))]
+        alike: Numbers = near[self._alike(near, np.full(len(near), number))]
+        return alike
+
+    def _close(self, numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
+        """Pairs that share a bucket and that their bitmaps do not tell apart, once for each bucket that they share."""
+        for band in range(self._keys.shape[1]):
+            yield from self._close_in(self._keys[numbers, band], numbers)
 
     def _close_in(self, key: NDArray[np.uint32], numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
-        """Pairs of one key that their bitmaps do not tell apart."""
+        """The same of one band."""
         by_key = np.argsort(key)
         key, numbers = key[by_key], numbers[by_key]
         starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
