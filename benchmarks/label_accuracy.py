@@ -124,7 +124,7 @@ def label_rows(name: str, run_path: Path) -> list[dict[str, Any]]:
     rows = []
     for domain in sorted({task.domain for task in tasks}):
         prompts = [task for task in tasks if task.domain == domain]
-        ranked = sorted((task for task in prompts if task.has_label), key=lambda t: (-t.agreement, t.id))
+        ranked = sorted((task for task in prompts if task.has_label), key=lambda t: (-(t.agreement or 0.0), t.id))
         row: dict[str, Any] = {"votes": name, "domain": domain, "prompts": len(prompts), "labelled": len(ranked)}
         for share in SHARES:
             count = round(share * len(prompts))

@@ -121,7 +121,8 @@ class Curation(Section):
     decontamination_ngram: Annotated[int, Field(ge=0, le=64)] = 13
     """Texts that share this many consecutive words with a held-out problem are dropped; 0 turns all of it off."""
     decontamination_characters: Annotated[float, Field(ge=0, le=1)] = 0.75
-    """So are those that hold this share of a problem's runs of 16 letters and digits; 0 leaves that out."""
+    """So are those that hold this share of a problem's runs of 16 letters and digits, or a shorter problem as sentences
+    of their own; 0 leaves both out."""
     decontamination_lcs: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Shared words count only where the longest common subsequence is at least this share of the shorter text."""
     decontamination_spares_seed_wording: bool = False

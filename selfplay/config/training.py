@@ -271,13 +271,15 @@ class TrainingSettings(Section):
 
     @model_validator(mode="after")
     def _rollouts_can_differ(self) -> TrainingSettings:
-        drawn_at = self.rule_args.get("temperature", self.sampling.temperature) if self.algorithm == "grpo" else None
-        drawn_at = self.sampling.temperature if self.algorithm == "dpo" else drawn_at
-        if self.rounds and drawn_at == 0 and self.pair_files is None:
-            raise ValueError(
-                f"sampling.temperature is 0, so that all rollouts of a prompt are the same and {self.algorithm} has "
-                "nothing to compare; raise it, to 1.0 say"
-            )
+        if not self.rounds or self.algorithm not in ("grpo", "dpo") or self.pair_files is not None:
+            return self
+        own = self.rule_args if self.algorithm == "grpo" else {}
+        for name, greedy, remedy in (("temperature", 0, "1.0 say"), ("top_k", 1, "0 say"), ("min_p", 1, "0 say")):
+            if own.get(name, getattr(self.sampling, name)) == greedy:
+                raise ValueError(
+                    f"sampling.{name} is {greedy}, so that all rollouts of a prompt are the same and {self.algorithm} "
+                    f"has nothing to compare; set it to {remedy}"
+                )
         return self
 
     @model_validator(mode="after")

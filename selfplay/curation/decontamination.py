@@ -1,10 +1,10 @@
 """Decontamination: texts that hold a problem that must stay unseen, or a run of its words.
 
-A text is looked at in two ways, and is a leak by either. By words: a run of n of them is shared with a problem; where
+A text is looked at in three ways, and is a leak by any. By words: a run of n of them is shared with a problem; where
 the recipe asks for it, only if the two texts are alike as a whole, by the longest common subsequence of their words.
-By characters: most of a problem's shingles are in it, which finds short problems, too, whatever was put around them.
-Both see through width and case of letters, letters that look alike, soft hyphens, marks, and so through Markdown and
-HTML.
+By characters: most of a problem's shingles are in it, whatever was put around them. By sentences: a problem that is too
+short for shingles is there whole. All see through width and case of letters, letters that look alike, soft hyphens,
+marks, and so through Markdown and HTML.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from unicodedata import category, normalize
 from rapidfuzz.distance import LCSseq
 
 from selfplay.config.curation import Curation
-from selfplay.curation.shingles import LENGTH, ShingleIndex
+from selfplay.curation.shingles import LENGTH, SHORTEST, ShingleIndex
+from selfplay.curation.short_problems import ShortIndex
 from selfplay.curation.words import digest_of, words
 from verifiers.patterns import linear
 
@@ -49,7 +50,8 @@ class _Plain(dict[int, str]):
         return self[code]
 
 
-_PLAIN = _Plain(zip(map(ord, "асеһіјӏорѕухкмтвнοαρυικτχ"), "acehijlopsyxkmtbhoapuiktx", strict=True))
+_LIKE = dict(zip(map(ord, "асеһіјӏорѕухкмтвнοαρυικτχ"), "acehijlopsyxkmtbhoapuiktx", strict=True))
+_PLAIN = _Plain(_LIKE)
 """Cyrillic and Greek letters that look like Latin ones count as these, in problems and in texts alike."""
 _TAG = linear.compile(
     r"</?(?:a|b|br|code|div|em|h[1-6]|i|img|li|ol|p|pre|small|span|strong|su[bp]|table|t[dhr]|u|ul)(?:\s[^<>]{0,300})?/?>",
@@ -60,11 +62,20 @@ _ENTITY = linear.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z
 
 def plain_words(text: str) -> list[str]:
     """The words of a text without HTML, width, case, marks, accents among them, and what cannot be seen."""
+    # What is one letter without any mark, as in Hangul, is put together again.
+    return normalize("NFC", _bare(text).translate(_PLAIN)).split()
+
+
+def _spelt(text: str) -> str:
+    """A text without HTML, width and case, each letter as the Latin one that it looks like."""
+    return _bare(text).translate(_LIKE)
+
+
+def _bare(text: str) -> str:
+    """A text without HTML, width and case, its marks apart from their letters."""
     bare = _ENTITY.sub(lambda found: html.unescape(found.group()), text) if "&" in text else text
     bare = _TAG.sub("", bare) if "<" in bare else bare
-    apart = normalize("NFKD", bare).casefold().translate(_PLAIN)
-    # What is one letter without any mark, as in Hangul, is put together again.
-    return normalize("NFC", apart).split()
+    return normalize("NFKD", bare).casefold()
 
 
 class LeakIndex:
@@ -83,13 +94,18 @@ class LeakIndex:
         self._whole: dict[bytes, Leak] = {}
         self._owners: dict[tuple[str, ...], list[int]] = {}
         """The problems with each run, by number."""
-        known = [plain_words(text) for text in ignored]
+        spared = list(ignored)
+        short: list[tuple[int, str]] = []
+        known = [plain_words(text) for text in spared]
         common = {run for tokens in known for run in self._runs(tokens)}
         for benchmark, items in problems.items():
             for item, text in items.items():
                 self._add(Leak(benchmark, item), text, common)
+                if self._share and sum(map(len, self._problems[-1][1])) < SHORTEST:
+                    short.append((len(self._problems) - 1, _spelt(text)))
         letters = ["".join(tokens) for _, tokens in self._problems] if self._share else []
         self._shingles = ShingleIndex(letters, ("".join(tokens) for tokens in known))
+        self._short = ShortIndex(short, (_spelt(text) for text in spared))
 
     def find(self, text: str) -> Leak | None:
         """The first problem that a text holds; None where there is none."""
@@ -101,6 +117,7 @@ class LeakIndex:
         alike = [owner for owner in shared if self._alike(tokens, self._problems[owner][1])]
         if self._share:
             alike += self._shingles.find("".join(tokens), self._share)
+            alike += self._short.find(_spelt(text)) if self._short.may_hold(tokens) else []
         return self._problems[min(alike)][0] if alike else None
 
     def _add(self, leak: Leak, text: str, common: set[tuple[str, ...]]) -> None:

@@ -11,6 +11,8 @@ LENGTH = 16
 """Characters of a shingle."""
 FEWEST = 8
 """Shingles below which a problem is too short to be recognised by a part of it."""
+SHORTEST = LENGTH + FEWEST - 1
+"""Letters and digits of the shortest problem that is not."""
 _FACTORS = np.random.default_rng(1).integers(2**64 - 1, size=LENGTH, dtype=np.uint64) | np.uint64(1)
 
 Hashes = NDArray[np.uint64]

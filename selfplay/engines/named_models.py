@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.metadata
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,19 @@ from selfplay.config.recipe import Recipe
 from selfplay.config.section import NamedModel
 from selfplay.config.synthesis import OWN_BASE, ConceptEmbeddings
 from selfplay.engines.base import ModelRef
+from selfplay.engines.model_files import PICKLES
 from selfplay.run.files import RunError, contents_hash, read_json, write_json
 from verifiers.untrusted.files import read_text
 
 FILE = "models.json"
 """Within a run's store: commits by name and revision, and hashes of files by path."""
-SUFFIXES = (".safetensors", ".json", ".jinja", ".model", ".txt", ".tiktoken")
-"""Weights, configuration, tokenizer and chat template; no README."""
-NOT_OF_THE_MODEL = ("fingerprint.json", "trainer_state.json")
+NOT_OF_THE_MODEL = (
+    *(".*", "*.md", "README*", "LICENSE*", "NOTICE*", "*.pdf", "*.png", "*.jpg", "*.jpeg", "*.gif", "*.svg"),
+    *("fingerprint.json", "trainer_state.json", "*_results.json", "events.out.tfevents.*", "*.log"),
+    *(f"*{ending}" for ending in sorted(PICKLES)),
+)
+"""Names of files that change nothing: about the model, of its training, and weights in formats that are never loaded.
+All others may be read by some tokenizer, model or template."""
 TEMPLATES = "additional_chat_templates/*.jinja"
 DECIDING = ("torch", "transformers", "tokenizers", "peft", "trl", "accelerate")
 """Libraries whose versions change what a model computes or learns."""
@@ -98,7 +104,7 @@ def is_commit(revision: str) -> bool:
 
 def model_files(folder: Path) -> list[Path]:
     """The files of a model's folder that decide what it computes."""
-    own = [file for file in folder.iterdir() if file.suffix in SUFFIXES and file.name not in NOT_OF_THE_MODEL]
+    own = (file for file in folder.iterdir() if not any(fnmatchcase(file.name, name) for name in NOT_OF_THE_MODEL))
     return sorted(file for file in (*own, *folder.glob(TEMPLATES)) if file.is_file())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -102,4 +103,5 @@ def _figures(rows: Sequence[Mapping[str, Any]], number: int) -> str:
 
 
 def _range(row: Mapping[str, Any]) -> str:
-    return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+    value, low, high = (math.nan if row[name] is None else row[name] for name in ("value", "low", "high"))
+    return f"{value:.1%} [{low:.1%}, {high:.1%}]" if math.isfinite(value) else "not measured"

@@ -20,7 +20,8 @@ class Label:
 
     answer: str | None = None
     tests: tuple[Test, ...] = ()
-    agreement: float = 0.0
+    agreement: float | None = None
+    """Share of the votes behind the winner, or behind what came closest; None where nothing was voted on."""
     agrees: tuple[bool | None, ...] = ()
     """For each vote, in order: whether it agrees with the label; None where that could not be found out."""
     fault: str = ""

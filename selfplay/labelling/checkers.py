@@ -73,15 +73,15 @@ def try_checker(runner: ProgramRunner, source: str, programs: Consensus, setting
         return CheckerTrial(CONTRADICTS, Label(fault=CONTRADICTS))
     label, tried = _label(source, programs, answers, says, settings)
     if label.fault:
-        return CheckerTrial(TOO_STRICT, label, tried, label.agreement)
+        return CheckerTrial(TOO_STRICT, label, tried, label.agreement or 0.0)
     right = [case for case in cases if says[case]]
     changed = changes(right, [place for place in answers if says[_Case(place, answers[place])]][:MOST_MUTATED])
     refused = _says(runner, source, programs, answers, changed)
     # One that fails on an output refuses it: what a verifier makes of that is the program's fault, too.
     rejected = sum(taken is not True for taken in refused.values()) / len(changed) if changed else 0.0
     if settings.checkers is not None and rejected < settings.checkers.min_rejected:
-        return CheckerTrial(TOO_LAX, Label(fault=TOO_LAX), tried, label.agreement, rejected)
-    return CheckerTrial(ACCEPTED, label, tried, label.agreement, rejected)
+        return CheckerTrial(TOO_LAX, label.missing(TOO_LAX), tried, label.agreement or 0.0, rejected)
+    return CheckerTrial(ACCEPTED, label, tried, label.agreement or 0.0, rejected)
 
 
 def outputs_of(programs: Consensus, place: int) -> list[str]:
@@ -152,7 +152,7 @@ def _label(
     kept = [place for place, share in shares.items() if share >= settings.min_agreement]
     tried = _tried(programs, answers, shares, kept)
     if len(kept) < settings.min_tests:
-        return Label(agreement=min(shares.values(), default=0.0), fault=TOO_STRICT), tried
+        return Label(agreement=min(shares.values(), default=None), fault=TOO_STRICT), tried
     agrees = tuple(_all([outcome(program, place) for place in kept]) for program in programs.programs)
     agreement = programs.share(agrees)
     tests = tuple(Test(programs.inputs[place], answers[place]) for place in kept)

@@ -94,12 +94,11 @@ class Consensus:
         """The tests that enough votes agree on, or why there is no label; and what became of each trial."""
         tried = self._tried(settings)
         if not any(self.programs):
-            return Label(fault="no program"), tried
+            return Label(agreement=0.0, fault="no program"), tried
         kept = [item for item in tried if item.kept]
         if len(kept) < settings.min_tests:
-            least = min((item.agreement for item in kept), default=0.0)
             fault = DIFFER if self._would_be_enough(settings) else "too few tests agreed on"
-            return Label(agreement=least, fault=fault), tried
+            return Label(agreement=_short_of_a_label(tried), fault=fault), tried
         agrees = tuple(self._agrees(program, kept) for program in self.programs)
         agreement = self.share(agrees)
         fault = "" if agreement >= settings.min_agreement else "agreement too low"
@@ -168,6 +167,13 @@ class Consensus:
         if any(output is not None and output != expected for output, expected in seen):
             return False
         return None if any(output is None for output, _ in seen) else True
+
+
+def _short_of_a_label(tried: Sequence[Tried]) -> float | None:
+    """The agreement where too few inputs became tests: the least on one that did, else the most on any that ran."""
+    ran = [item for item in tried if item.outcome in (GIVEN, CONFIRMED, MENDED, NO_OUTPUT, TOO_FEW)]
+    kept = [item.agreement for item in ran if item.kept]
+    return min(kept) if kept else max((item.agreement for item in ran), default=None)
 
 
 def printed(task: Task, result: RawOutput) -> str | None:

@@ -256,7 +256,7 @@ def _run(tests: Sequence[UnitTest]) -> Iterator[UnitTest]:
 
 def _what_changed(tasks: Sequence[LabelledTask]) -> dict[str, Any]:
     flags = Counter(task.flag for task in tasks if task.flag)
-    agreement = [task.agreement for task in tasks if not task.dropped]
+    agreement = [task.agreement for task in tasks if not task.dropped and task.agreement is not None]
     return {
         "flags": dict(sorted(flags.items())),
         "agreement": sum(agreement) / len(agreement) if agreement else None,

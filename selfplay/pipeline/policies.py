@@ -14,10 +14,11 @@ from selfplay.config.section import PretrainedModel
 from selfplay.engines.base import ModelRef
 from selfplay.engines.named_models import NamedModels, is_commit
 from selfplay.run.directory import read_recipe
+from selfplay.run.files import read_json
 from selfplay.run.plan import Kind, manifest_of, read_plan
 from selfplay.run.shapes import Summary, read_as
 from selfplay.training.rules import POLICY
-from selfplay.trl_trainers.model_folder import FINGERPRINT, trained_model
+from selfplay.trl_trainers.model_folder import FINGERPRINT, trained_model, weights_hash
 
 BASE, BEST = "base", "best"
 
@@ -107,10 +108,21 @@ def _endpoint(address: str, options: ModelOptions) -> MeasuredModel:
 
 def _folder(folder: Path, options: ModelOptions, models: NamedModels) -> ModelRef:
     if (folder / FINGERPRINT).exists():
-        return trained_model(folder)
+        return trained_model(_as_kept(folder))
     if not (folder / "config.json").is_file():
         raise ModelUnknown(f"{folder}: is neither a run (recipe.json) nor a model (config.json); give one of them")
     return ModelRef.local(folder, models.identity(str(folder), None)[0], options.dtype, chat=False)
+
+
+def _as_kept(folder: Path) -> Path:
+    """A trained model's folder, whose fingerprint must be that of its weights: others may have come into it since."""
+    known = read_json(folder / FINGERPRINT)
+    if "base" not in known and known.get("sha256") != weights_hash(folder):
+        raise ModelUnknown(
+            f"{folder}: its weights are not those that {FINGERPRINT} names; put those back, or delete that file to "
+            "measure the folder as it is"
+        )
+    return folder
 
 
 def _hub(name: str, options: ModelOptions, models: NamedModels) -> ModelRef:

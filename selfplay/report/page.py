@@ -236,8 +236,8 @@ def _agreement(tables: RunTables) -> list[tuple[float, int, int, int]]:
     for own in tables.prompt_rounds():
         if own.labelled:
             table = tables.columns(own.labelled, "tasks", LabelledTask, ["agreement", "label_correct"])
-            columns = (table[name].to_pylist() for name in ("agreement", "label_correct"))
-            counts.update((round(share * AGREEMENT_BINS), right) for share, right in zip(*columns, strict=True))
+            rows = zip(*(table[name].to_pylist() for name in ("agreement", "label_correct")), strict=True)
+            counts.update((round(share * AGREEMENT_BINS), right) for share, right in rows if share is not None)
     bins = sorted({position for position, _ in counts})
     return [(at / AGREEMENT_BINS, counts[at, True], counts[at, False], counts[at, None]) for at in bins]
 

@@ -167,8 +167,9 @@ class LabelledTask:
     prompt_id: str
     domain: str
     task: Task
-    agreement: float
-    """Share of all votes that the winning answer got; 1 where a person vouches for it."""
+    agreement: float | None
+    """Share of all votes that the winning answer got; 1 where a person vouches for it; None where nothing was voted on,
+    such as a program's outputs without an input."""
     pass_rate: float | None
     """Share of completions that agree with the label, without the bias of an early stop; None where nobody knows: there
     is no label, or nothing was tried."""

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from selfplay.config.errors import UserError
-from selfplay.trl_trainers.further_means import means_faults
-from selfplay.trl_trainers.ranges import number_faults
+from selfplay.trl_trainers.checks.further_means import means_faults
+from selfplay.trl_trainers.checks.no_learning import learning_faults
+from selfplay.trl_trainers.checks.ranges import number_faults
 from verifiers.untrusted.files import demand_file
 from verifiers.untrusted.shown import quoted
 
@@ -81,7 +82,7 @@ def check_lora(lora: dict[str, Any] | None, field: str) -> None:
         LoraConfig(**(lora or {}))
     except (TypeError, ValueError) as error:
         raise ArgumentsError(f"{field}: peft's LoraConfig refuses it: {error}") from error
-    _check_numbers(LoraConfig, lora or {}, field)
+    _check_values("lora", LoraConfig, lora or {}, field)
 
 
 def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 1) -> None:
@@ -107,7 +108,7 @@ def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 
             raise ArgumentsError(f"{field}.{name}: is not an argument of TRL's {cls.__name__}; {hint}")
     if "parallelism_config" in args:
         raise ArgumentsError(f"{field}.parallelism_config: {NO_PARALLELISM[kind]}; remove it")
-    _check_numbers(cls, args, field)
+    _check_values(kind, cls, args, field)
     for name, fault in means_faults(args).items():
         raise ArgumentsError(f"{field}.{name}: {fault}")
     for name in OF_FILES & args.keys():
@@ -202,10 +203,11 @@ def _check_rewards(config: Any, field: str) -> None:
         )
 
 
-def _check_numbers(cls: Any, args: dict[str, Any], field: str) -> None:
-    """TRL checks few types and ranges: what it cannot use would only fail in the middle of a training."""
-    for name, fault in number_faults(cls, args).items():
-        raise ArgumentsError(f"{field}.{name}: is {quoted(args[name], 80)}, but {fault}")
+def _check_values(kind: str, cls: Any, args: dict[str, Any], field: str) -> None:
+    """TRL checks few types and ranges: what it cannot use would only fail, or teach nothing, within a training."""
+    faults = {name: f"but {fault}" for name, fault in number_faults(cls, args).items()} or learning_faults(kind, args)
+    for name, fault in faults.items():
+        raise ArgumentsError(f"{field}.{name}: is {quoted(args[name], 80)}, {fault}")
 
 
 def build(

@@ -13,7 +13,7 @@ from selfplay.engines.model_files import judge_checkpoint
 from selfplay.run.files import read_json, repair_lines
 from selfplay.trl_trainers import arguments
 from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, MarkCheckpoints, append_line, is_whole
-from selfplay.trl_trainers.further_means import set_attention
+from selfplay.trl_trainers.checks.further_means import set_attention
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.keeping import Loss, keep
 from selfplay.trl_trainers.variants.experts import freeze_routers, with_balance

@@ -63,7 +63,8 @@ def _labels(file: Path, stage: str, found: StageFigures) -> None:
         if len(shown) < TABLE_ROWS:
             columns = row | {"problem": task["problem"], "answer": task["answer"], "tests": len(task["tests"])}
             shown.append([columns[name] for name in names])
-        agreements.setdefault(row["domain"], []).append(row["agreement"])
+        if row["agreement"] is not None:
+            agreements.setdefault(row["domain"], []).append(row["agreement"])
         rates += [] if row["pass_rate"] is None else [row["pass_rate"]]
         if task["answer"] is not None and not row["dropped"].startswith("label"):
             answers.setdefault(row["domain"], Counter())[task["answer"]] += 1

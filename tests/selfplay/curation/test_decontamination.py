@@ -107,6 +107,54 @@ def test_a_leak_is_seen_through_what_is_put_into_it_and_around_it(disguise: Call
     assert index.find(disguise(short)) == Leak("mine", "row 2")
 
 
+SHORT = {
+    "root": "Simplify $\\sqrt{242}$.",
+    "sum": "Evaluate $(1+2i)6-3i$.",
+    "two": "Solve for $x: 3^{2x} + 19 = 10^x$.",
+    "lines": "Solve\n\\[\\frac{|x^2 - 81|}{x^2} < 0.\\]",
+    "stars": "Compute 12 * 3 + 4.",
+}
+SHORT_DISGUISES: list[Callable[[str], str]] = [
+    lambda text: f"{text} Give your final answer in a box.",
+    lambda text: f"Here is a problem about school. {text}",
+    lambda text: f"Have a look at this:\n\n> **{text}**\n\nExplain each step.",
+    lambda text: f"First, a puzzle! {' '.join(f'{word},' for word in text.split())} Explain.",
+    lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in f"Hear me. {text} Explain."),
+    lambda text: f"Hear me. {text.replace('o', 'о').replace('i', 'i' + chr(0xAD))} Explain.",
+]
+
+
+@pytest.mark.parametrize("disguise", SHORT_DISGUISES)
+def test_a_short_problem_is_found_within_a_longer_text(disguise: Callable[[str], str]) -> None:
+    index = index_of({"mine": SHORT}, 13, share=0.75)
+    for name, text in SHORT.items():
+        assert index.find(disguise(text)) == Leak("mine", name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Simplify $\\sqrt{242} + \\sqrt{18}$. Explain.",
+        "Explain. Simplify $\\sqrt{243}$.",
+        "Let us see. Evaluate $(1+2i)6+3i$. Explain.",
+        "Hear me. Compute 12 * 3 - 4. Explain.",
+        "Hear me. Compute 12 + 3 * 4. Explain.",
+        "There are 242 of them. Simplify. Explain.",
+        "Hear me. Find 2x. Explain.",
+        "Hear me. Who is next? Explain.",
+    ],
+)
+def test_a_text_that_has_more_or_other_signs_is_another_problem(text: str) -> None:
+    phrases = {"phrase": "Find 2x.", "words": "Who is next?"}
+    assert index_of({"mine": SHORT | phrases}, 13, share=0.75).find(text) is None
+
+
+def test_short_problems_that_seeds_have_as_sentences_are_no_evidence() -> None:
+    leak = f"Hear me. {SHORT['root']} Explain."
+    assert index_of({"mine": SHORT}, 13, [f"Another one. {SHORT['root']}"], share=0.75).find(leak) is None
+    assert index_of({"mine": SHORT}, 13).find(leak) is None, "decontamination_characters: 0 leaves that out"
+
+
 @pytest.mark.parametrize("text", ["사과 세 개와 배 네 개가 있다", "Café brûlé de la forêt", "Ångström"])
 def test_letters_with_marks_of_their_own_stay_one_letter(text: str) -> None:
     """Hangul is no more letters than it shows, and a text is the same however its marks are written."""

@@ -60,11 +60,20 @@ def test_replaced_weights_do_not_give_the_old_completions(folder: Path, in_proce
     assert completions() != first
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "chat_template.jinja", "tokenizer.model"])
+DECIDING = [
+    *("config.json", "tokenizer.json", "chat_template.jinja", "tokenizer.model", "vocab.bpe", "merges.txt"),
+    *("source.spm", "qwen.tiktoken", "bpe.codes", "prophetnet.tokenizer", "some-new-vocabulary"),
+    "additional_chat_templates/tool_use.jinja",
+]
+
+
+@pytest.mark.parametrize("name", DECIDING)
 def test_every_file_that_decides_belongs_to_the_fingerprint(folder: Path, tmp_path: Path, name: str) -> None:
     before = ref(folder, tmp_path).fingerprint
-    (folder / "README.md").write_text("changes nothing")
+    for other in ("README.md", "LICENSE", ".gitattributes", "optimizer.pt", "trainer_state.json", "pytorch_model.bin"):
+        (folder / other).write_text("changes nothing")
     assert ref(folder, tmp_path).fingerprint == before
+    (folder / name).parent.mkdir(exist_ok=True)
     with (folder / name).open("a") as file:
         file.write(" ")
     assert ref(folder, tmp_path).fingerprint != before

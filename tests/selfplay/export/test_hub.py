@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.export.export import export_prompts
 from selfplay.export.hub import HubError, push_folder
-from selfplay.export.model import PUSHED, push_best
+from selfplay.export.model import PUSHED, model_card, push_best
 from selfplay.trl_trainers.model_folder import write_fingerprint
 from tests.selfplay.export.hub_server import Hub
 
@@ -69,6 +70,13 @@ def ended(folder: Path) -> tuple[Recipe, dict[str, Any]]:
     )
     best = {"round": 1, "chosen_by": "development problems", "score": 0.6, "place": str(folder)}
     return recipe, {"best": best, "evaluation": [ROW | {"round": 0, "value": 0.4}, ROW]}
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan])
+def test_a_figure_that_nobody_could_measure_is_none_in_the_card(nothing: float | None, tmp_path: Path) -> None:
+    recipe, summary = ended(tmp_path)
+    summary["evaluation"] = [row | dict.fromkeys(("value", "low", "high"), nothing) for row in summary["evaluation"]]
+    assert "| math | greedy | not measured | not measured | 40 |" in model_card(recipe, summary)
 
 
 def test_the_best_policy_becomes_a_model_once(hub: Hub, tiny_model: ModelRef, tmp_path: Path) -> None:

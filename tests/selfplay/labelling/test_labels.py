@@ -116,6 +116,15 @@ def test_an_input_without_agreement_is_no_test(runner: ProgramRunner) -> None:
     assert [item.outcome for item in tried] == ["given", "dropped: no output that programs agree on"]
 
 
+def test_what_was_not_voted_on_has_no_agreement(runner: ProgramRunner) -> None:
+    none, _ = agreed(runner, [SUM, SUM], [])
+    assert (none.agreement, none.fault) == (None, "too few tests agreed on")
+    few, _ = agreed(runner, [SUM, SUM, LARGEST, BROKEN, BROKEN], of_seeds("1 2 3\n"))
+    assert (few.agreement, few.tests) == (0.4, ())
+    assert agreed(runner, [BROKEN, BROKEN], of_seeds("1 2 3\n"))[0].agreement == 0.0
+    assert agreed(runner, ["", ""], of_seeds("1 2 3\n"))[0].agreement == 0.0
+
+
 def test_weights_break_a_tie(runner: ProgramRunner) -> None:
     label, _ = agreed(runner, [SUM, SUM, LARGEST, LARGEST], of_seeds("1 2 3\n"), weights=[1, 1, 1, 2])
     assert [test.output for test in label.tests] == ["3"]

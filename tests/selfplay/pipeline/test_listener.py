@@ -55,7 +55,9 @@ def label(run: RunDirectory, audience: RunListener, answers: list[str]) -> None:
 
     stage = run.stage("labelling")
     if not stage.done:
-        stage.write("tasks", LabelledTask, [task(number, answer) for number, answer in enumerate(answers)])
+        rows = [task(number, answer) for number, answer in enumerate(answers)]
+        untried = replace(task(len(rows), "0"), agreement=None, dropped="label: too few tests agreed on")
+        stage.write("tasks", LabelledTask, [*rows, untried])
         stage.finish(1.0, "", "", LabellingResult(tasks=len(answers), lost={"label: tie": 2}))
 
 
@@ -67,6 +69,7 @@ def test_the_end_of_a_stage_is_told_once_whatever_happens(tmp_path: Path) -> Non
     assert line.metrics == {"agreement/math": 0.75, "top_answer_share/math": pytest.approx(1 / 30)}
     rows = list(read_lines(tmp_path))
     assert sum(rows[0]["histograms"]["pass_rate"]["counts"]) == 30
+    assert sum(rows[0]["histograms"]["agreement"]["counts"]) == 30
     [done] = [row["done"] for row in rows if "done" in row]
     assert done["counts"] == {"tasks": 30, "lost": {"label: tie": 2}, "measured": 0}
     assert len((tmp_path / "tables" / "prompts_labelling.jsonl").read_text().splitlines()) == 30

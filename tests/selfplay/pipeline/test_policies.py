@@ -19,6 +19,7 @@ from selfplay.pipeline.policies import MeasuredModel, ModelUnknown, find_models,
 from selfplay.pipeline.stages import planned, stage_table
 from selfplay.run.files import write_json
 from selfplay.run.plan import write_plan
+from selfplay.trl_trainers.model_folder import write_fingerprint
 
 SMALL = Path(__file__).parents[2] / "e2e" / "small.yaml"
 PLAIN = ModelOptions()
@@ -89,6 +90,18 @@ def test_a_folder_is_known_by_its_weights(tmp_path: Path) -> None:
     first, same, other = (found(folder(tmp_path / name, weights))[0].identity for name, weights in names.items())
     assert first == same
     assert first != other
+
+
+def test_a_trained_model_with_other_weights_is_no_longer_that_model(tmp_path: Path) -> None:
+    """Such as one that was trained further elsewhere, and saved over the policy of a run."""
+    place = folder(tmp_path / "policy")
+    write_fingerprint(place, "float32")
+    [kept] = found(place)
+    (place / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(ModelUnknown, match=r"its weights are not those that fingerprint.json names; .*delete that file"):
+        found(place)
+    (place / "fingerprint.json").unlink()
+    assert found(place)[0].identity != kept.identity
 
 
 def test_a_chat_template_is_used_where_there_is_one(tmp_path: Path) -> None:

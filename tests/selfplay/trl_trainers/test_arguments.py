@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
+import inspect
 import math
 import os
 import typing
@@ -21,6 +23,7 @@ from selfplay.trl_trainers.arguments import (
     check_top_up,
     config_class,
 )
+from selfplay.trl_trainers.checks.no_learning import CHOICES
 
 
 @pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
@@ -65,12 +68,45 @@ def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
         ("sft", {"learning_rate": "1e-6x"}, "learning_rate: is '1e-6x', but must be a number"),
         ("grpo", {"max_steps": "abc"}, "max_steps: is 'abc', but must be a number"),
         ("sft", {"max_steps": None}, "must be a number"),
+        ("dpo", {"beta": 0}, "beta: is 0, which makes the loss of a pair the same .*; take 0.1 say"),
+        ("dpo", {"label_smoothing": 0.5}, "label_smoothing: is 0.5, which takes a pair .*; take less"),
+        ("dpo", {"loss_type": ["sigmoid", "sigmoyd"]}, "loss_type: .* but must be one of sigmoid, hinge"),
+        ("dpo", {"loss_type": []}, "loss_type: .* names no loss"),
+        ("dpo", {"loss_type": ["sigmoid"], "loss_weights": [0]}, "loss_weights: .* which weighs nothing"),
+        ("dpo", {"f_divergence_type": "kl"}, "f_divergence_type: .* but must be one of reverse_kl"),
+        ("grpo", {"reward_weights": [0.0]}, "reward_weights: .* which weighs nothing"),
+        ("grpo", {"delta": 1.0}, "delta: is 1.0, which cuts off what has not changed .*; take more than"),
+        ("grpo", {"top_k": 1}, "top_k: is 1, which draws the same completion each time"),
+        ("grpo", {"min_p": 1.0}, "min_p: is 1.0, which draws the same"),
+        ("grpo", {"generation_kwargs": {"do_sample": False}}, "generation_kwargs: .* which draws the same"),
+        ("grpo", {"generation_kwargs": {"top_k": 1}}, "generation_kwargs: .* which draws the same"),
+        ("grpo", {"loss_type": "dopa"}, "loss_type: is 'dopa', but must be one of grpo, dr_grpo, dapo"),
+        ("grpo", {"scale_rewards": "groups"}, "scale_rewards: .* but must be one of group, batch"),
+        ("grpo", {"vllm_importance_sampling_clip_max": 0}, "clip_max: is 0, but must be above 0"),
+        ("sft", {"loss_type": "nlll"}, "loss_type: .* but must be one of nll, chunked_nll, dft"),
+        ("sft", {"label_smoothing_factor": 1}, "label_smoothing_factor: is 1, but must be below 1"),
     ],
 )
 def test_mistakes_are_named(kind: str, args: dict[str, Any], says: str) -> None:
     with pytest.raises(ArgumentsError, match=says) as raised:
         check_arguments(kind, args, "training.args")
     assert str(raised.value).startswith("training.args")
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_there_is_to_choose_from_what_trl_knows(kind: str) -> None:
+    own, trainer = config_class(kind)(output_dir="x", report_to="none", use_cpu=True, bf16=False), trainer_of(kind)
+    for name, known in CHOICES[kind].items():
+        value = getattr(own, name)
+        assert set(value if isinstance(value, list) else [value]) <= set(known), name
+        if name == "loss_type":
+            compared = {text for text in known if f'"{text}"' in trainer}
+            assert compared | {"chunked_nll"} >= set(known), "TRL has another name for it"
+
+
+def trainer_of(kind: str) -> str:
+    """The source of TRL's trainer."""
+    return inspect.getsource(importlib.import_module(f"trl.trainer.{kind}_trainer"))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +156,8 @@ def test_lora_arguments_are_checked() -> None:
     check_lora({"r": 8, "target_modules": ["q_proj"]}, "training.lora")
     with pytest.raises(ArgumentsError, match=r"training.lora: peft's LoraConfig refuses it: .*rr"):
         check_lora({"rr": 8}, "training.lora")
-    for name, value in {"r": -1, "lora_alpha": math.nan, "lora_dropout": 2, "r ": 1}.items():
+    wrong = {"r": -1, "lora_alpha": math.nan, "lora_dropout": 2, "r ": 1, "bias": "some"} | {"use_rslora": 3}
+    for name, value in wrong.items():
         with pytest.raises(ArgumentsError, match=r"^training\.lora"):
             check_lora({name: value}, "training.lora")
 

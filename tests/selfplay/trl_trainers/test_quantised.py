@@ -22,7 +22,8 @@ from selfplay.preflight.recipe import PreflightError, check_trainer_arguments
 from selfplay.quickstart import seeds
 from selfplay.run.records import Example, Pair
 from selfplay.run.tables import write_table
-from selfplay.trl_trainers import further_means, session
+from selfplay.trl_trainers import session
+from selfplay.trl_trainers.checks import further_means
 from selfplay.trl_trainers.dpo import train_dpo
 from selfplay.trl_trainers.grpo import train_grpo
 from selfplay.trl_trainers.jobs import DPOJob, Placement, TrainerJob

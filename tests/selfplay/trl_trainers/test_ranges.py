@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.trl_trainers.ranges import number_faults
+from selfplay.trl_trainers.checks.ranges import number_faults
 
 
 @dataclass

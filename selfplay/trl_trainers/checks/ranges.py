@@ -22,6 +22,7 @@ ABOVE_ZERO = {
     "sapo_temperature_neg",
     "vllm_gpu_memory_utilization",
     "vllm_server_timeout",
+    "vllm_importance_sampling_clip_max",
     "logging_steps",
     "save_steps",
     "eval_steps",
@@ -41,7 +42,7 @@ SHARES = {
     "lora_dropout",
 }
 """From 0 to 1."""
-BELOW_ONE = {"adam_beta1", "adam_beta2"}
+BELOW_ONE = {"adam_beta1", "adam_beta2", "label_smoothing_factor", "lora_dropout"}
 STEPS = {"logging_steps", "save_steps", "eval_steps", "warmup_steps"}
 """Whole numbers, or, below 1, shares of all steps."""
 
@@ -53,6 +54,11 @@ def number_faults(cls: Any, args: Mapping[str, Any]) -> dict[str, str]:
     return {name: fault for name, fault in faults.items() if fault}
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is one; what YAML reads as true or false is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _fault(name: str, hint: Any, default: Any, value: Any) -> str:
     kinds = set(typing.get_args(hint)) or {hint}
     if isinstance(value, list) and not kinds.isdisjoint((list[float], list[int])):
@@ -60,7 +66,7 @@ def _fault(name: str, hint: Any, default: Any, value: Any) -> str:
     if not kinds.isdisjoint((list[float], list[int])) and str not in kinds and value is not None:
         return "must be a list of numbers"
     takes_others = not kinds.isdisjoint((str, dict, list)) or any(typing.get_origin(kind) for kind in kinds)
-    a_number = isinstance(value, int | float) and not isinstance(value, bool)
+    a_number = is_number(value)
     if kinds.isdisjoint((int, float)):
         usable = not a_number or Any in kinds or (bool in kinds and value in (0, 1))
         return "" if usable else "must be no number"
@@ -72,7 +78,7 @@ def _fault(name: str, hint: Any, default: Any, value: Any) -> str:
 
 
 def _range_fault(name: str, kind: type, default: Any, value: Any) -> str:  # noqa: PLR0911 - one return per fault
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         return "must be a number, such as 0.001"
     if not math.isfinite(value) if isinstance(value, float) else abs(value) > LARGEST_INTEGER:
         return "must be a number that is finite" if isinstance(value, float) else f"must be at most {LARGEST_INTEGER}"
