@@ -1,6 +1,6 @@
 """Short problems found again in texts that say more: as sentences of their own, word for word and sign for sign.
 
-A part of a short problem is no evidence, and its words alone are little: `simplify sqrt 50` begins another problem, too.
+A part of a short problem is no evidence, and its words alone are little: `simplify sqrt 50` begins other problems, too.
 So all of its words and signs must be there, from the beginning of a sentence to the end of one.
 """
 

@@ -75,7 +75,8 @@ def _one_round(pools: Pools, settings: PromptPool, draw: Draw, number: int, ledg
     share = settings.external_share if settings.arm == "mixed" else 0.0
     again = settings.replay if number > 1 else 0.0
     made_in = {task.prompt_id: n for n in range(number, 0, -1) for task in pools.by_round[n]}
-    usable = [task for task in pools.by_round[number] if not task.dropped and (task.agreement or 0.0) >= draw.min_agreement]
+    labelled = [task for task in pools.by_round[number] if not task.dropped]
+    usable = [task for task in labelled if (task.agreement or 0.0) >= draw.min_agreement]
     own = [candidate(task, SYNTHESISED, made_in[task.prompt_id]) for task in usable]
     wanted = draw.prompts - round(share * draw.prompts) - round(again * draw.prompts)
     # Rounding the shares must not leave a round without one new prompt.

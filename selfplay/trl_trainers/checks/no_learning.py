@@ -65,19 +65,21 @@ def _weighs_nothing(value: Any) -> str:
 
 def _no_preference(value: Any) -> str:
     if is_number(value) and value == 0:
-        return "which makes the loss of a pair the same whatever the policy prefers, so that nothing is learnt; take 0.1 say"
+        return (
+            "which makes the loss of a pair the same whatever the policy prefers, so that nothing is learnt; take 0.1"
+        )
     return ""
 
 
 def _unsure(value: Any) -> str:
-    if is_number(value) and value >= 0.5:  # noqa: PLR2004 - the chance of a coin
-        return "which takes a pair to be the wrong way round as often as not, so that nothing is learnt; take less, 0.1 say"
+    if is_number(value) and value >= 0.5:
+        return "which takes a pair to be the wrong way round as often as not, so that nothing is learnt; take less"
     return ""
 
 
 def _clips_all(value: Any) -> str:
     if is_number(value) and value <= 1:
-        return "which cuts off what has not changed at all, so that nothing is learnt; take more than 1 + epsilon, 2.0 say"
+        return "which cuts off what has not changed at all, so that nothing is learnt; take more than 1 + epsilon"
     return ""
 
 

@@ -98,7 +98,7 @@ def test_a_trained_model_with_other_weights_is_no_longer_that_model(tmp_path: Pa
     write_fingerprint(place, "float32")
     [kept] = found(place)
     (place / "model.safetensors").write_bytes(b"x")
-    with pytest.raises(ModelUnknown, match=r"its weights are not those that fingerprint.json names; .*delete that file"):
+    with pytest.raises(ModelUnknown, match=r"its weights are not those that fingerprint.json .*delete that file"):
         found(place)
     (place / "fingerprint.json").unlink()
     assert found(place)[0].identity != kept.identity

@@ -10,8 +10,8 @@ from transformers.training_args import OptimizerNames
 
 from selfplay.engines.base import ModelRef
 from selfplay.planning.needs import STATES
-from selfplay.trl_trainers.checks import further_means
 from selfplay.trl_trainers.arguments import ArgumentsError, check_arguments
+from selfplay.trl_trainers.checks import further_means
 from selfplay.trl_trainers.checks.further_means import ATTENTION, OPTIMISERS, PACKAGES, means_faults
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from tests.docs.pages import pages
