@@ -68,7 +68,7 @@ def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
         ("sft", {"learning_rate": "1e-6x"}, "learning_rate: is '1e-6x', but must be a number"),
         ("grpo", {"max_steps": "abc"}, "max_steps: is 'abc', but must be a number"),
         ("sft", {"max_steps": None}, "must be a number"),
-        ("dpo", {"beta": 0}, "beta: is 0, which makes the loss of a pair the same .*; take 0.1"),
+        ("dpo", {"beta": 0}, "beta: is 0, which makes a pair's loss the same .*; take 0.1"),
         ("dpo", {"label_smoothing": 0.5}, "label_smoothing: is 0.5, which takes a pair .*; take less"),
         ("dpo", {"loss_type": ["sigmoid", "sigmoyd"]}, "loss_type: .* but must be one of sigmoid, hinge"),
         ("dpo", {"loss_type": []}, "loss_type: .* names no loss"),
