@@ -65,9 +65,7 @@ def _weighs_nothing(value: Any) -> str:
 
 def _no_preference(value: Any) -> str:
     if is_number(value) and value == 0:
-        return (
-            "which makes a pair's loss the same whatever the policy prefers, so that nothing is learnt; take 0.1"
-        )
+        return "which makes a pair's loss the same whatever the policy prefers, so that nothing is learnt; take 0.1"
     return ""
 
 

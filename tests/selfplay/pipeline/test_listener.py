@@ -56,7 +56,8 @@ def label(run: RunDirectory, audience: RunListener, answers: list[str]) -> None:
     stage = run.stage("labelling")
     if not stage.done:
         rows = [task(number, answer) for number, answer in enumerate(answers)]
-        untried = replace(task(len(rows), "0"), agreement=None, dropped="label: too few tests agreed on")
+        fault = "label: too few tests agreed on"
+        untried = replace(task(len(rows), "0"), agreement=None, pass_rate=None, dropped=fault)
         stage.write("tasks", LabelledTask, [*rows, untried])
         stage.finish(1.0, "", "", LabellingResult(tasks=len(answers), lost={"label: tie": 2}))
 
@@ -72,7 +73,7 @@ def test_the_end_of_a_stage_is_told_once_whatever_happens(tmp_path: Path) -> Non
     assert sum(rows[0]["histograms"]["agreement"]["counts"]) == 30
     [done] = [row["done"] for row in rows if "done" in row]
     assert done["counts"] == {"tasks": 30, "lost": {"label: tie": 2}, "measured": 0}
-    assert len((tmp_path / "tables" / "prompts_labelling.jsonl").read_text().splitlines()) == 30
+    assert len((tmp_path / "tables" / "prompts_labelling.jsonl").read_text().splitlines()) == 31
 
 
 def test_the_end_of_a_stage_that_a_kill_left_untold_is_told_later(tmp_path: Path) -> None:
