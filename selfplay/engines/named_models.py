@@ -11,7 +11,6 @@ import functools
 import hashlib
 import importlib.metadata
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,14 @@ from verifiers.untrusted.files import read_text
 
 FILE = "models.json"
 """Within a run's store: commits by name and revision, and hashes of files by path."""
-NOT_OF_THE_MODEL = (
-    *(".*", "*.md", "README*", "LICENSE*", "NOTICE*", "*.pdf", "*.png", "*.jpg", "*.jpeg", "*.gif", "*.svg"),
-    *("fingerprint.json", "trainer_state.json", "*_results.json", "events.out.tfevents.*", "*.log"),
-    *(f"*{ending}" for ending in sorted(PICKLES)),
+BEGINNINGS = (".", "README", "LICENSE", "NOTICE", "events.out.tfevents.")
+ENDINGS = (
+    *(".md", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".log", "_results.json"),
+    *("fingerprint.json", "trainer_state.json"),
+    *sorted(PICKLES),
 )
-"""Names of files that change nothing: about the model, of its training, and weights in formats that are never loaded.
-All others may be read by some tokenizer, model or template."""
+"""How names of files begin and end that change nothing: about the model, of its training, and weights in formats that
+are never loaded. All others may be read by some tokenizer, model or template."""
 TEMPLATES = "additional_chat_templates/*.jinja"
 DECIDING = ("torch", "transformers", "tokenizers", "peft", "trl", "accelerate")
 """Libraries whose versions change what a model computes or learns."""
@@ -104,7 +104,7 @@ def is_commit(revision: str) -> bool:
 
 def model_files(folder: Path) -> list[Path]:
     """The files of a model's folder that decide what it computes."""
-    own = (file for file in folder.iterdir() if not any(fnmatchcase(file.name, name) for name in NOT_OF_THE_MODEL))
+    own = (file for file in folder.iterdir() if not (file.name.startswith(BEGINNINGS) or file.name.endswith(ENDINGS)))
     return sorted(file for file in (*own, *folder.glob(TEMPLATES)) if file.is_file())
 
 

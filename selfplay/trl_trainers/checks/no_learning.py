@@ -30,7 +30,7 @@ CHOICES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     },
     "lora": {"bias": ("none", "all", "lora_only")},
 }
-"""What there is to choose from, by kind of training and argument."""
+"""The values that there are, by kind of training and argument."""
 GREEDY = "which draws the same completion each time, so that a group has nothing to compare"
 
 
