@@ -43,7 +43,7 @@ class Task:
 
     def __post_init__(self) -> None:
         """Takes tests as mappings, too, as rows have them. Raises TypeError where one is no test."""
-        if not all(isinstance(test, Test) for test in self.tests):
+        if self.tests and not all(isinstance(test, Test) for test in self.tests):
             object.__setattr__(self, "tests", tuple(map(_test_of, self.tests)))
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from verifiers.model import Task, Verdict
+from verifiers.model import Verdict
 from verifiers.patterns import linear
+from verifiers.service.items import Item, ScoredItem
 from verifiers.service.models import CallTest, RewardsRequest, ScoreItem, ScoreRequest, first_fault
 from verifiers.service.requests import invalid_request
 from verifiers.service.settings import ServiceLimits
@@ -23,17 +23,6 @@ _MAX_DEPTH = 6
 _TASK_FIELDS = frozenset(ScoreItem.model_fields) - {"verifier", "id", "completion"}
 _LONGEST_MARK = 40
 _END_MARK = linear.compile(r"(?:<\|[^|<>\s]{1,30}\|>|</s>|<eos>|<pad>|<end_of_turn>)$")
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredItem:
-    """One item of a request: what to ask the verifier `name`, or the fault that makes asking pointless."""
-
-    id: str | int | None
-    name: str
-    task: Task = field(default_factory=Task)
-    completion: str = ""
-    fault: Verdict | None = None
 
 
 def read_score(request: ScoreRequest, served: Sequence[str], limits: ServiceLimits) -> list[ScoredItem]:
@@ -142,7 +131,7 @@ def filled(rewards: Sequence[float | None], groups: Sequence[str], fill: str) ->
     return [means.get(group, 0.0) if reward is None else reward for group, reward in zip(groups, rewards, strict=True)]
 
 
-def score_answer(samples: Sequence[ScoredItem], verdicts: Sequence[Verdict]) -> bytes:
+def score_answer(samples: Sequence[Item], verdicts: Sequence[Verdict]) -> bytes:
     """The body of a ScoreResponse."""
     # One by one: other threads wait while one text is made.
     rows = [json_bytes(_row(sample, verdict)) for sample, verdict in zip(samples, verdicts, strict=True)]
@@ -150,10 +139,10 @@ def score_answer(samples: Sequence[ScoredItem], verdicts: Sequence[Verdict]) -> 
     return b'{"verdicts":[' + b",".join(rows) + b'],"rewards":' + rewards + b"}"
 
 
-def rewards_answer(prompts: Sequence[str], verdicts: Sequence[Verdict], fill: str) -> bytes:
-    """The body of a RewardsResponse."""
+def rewards_answer(groups: Sequence[str], verdicts: Sequence[Verdict], fill: str) -> bytes:
+    """The body of a RewardsResponse; samples with one prompt have one text among the `groups`."""
     rewards = [verdict.reward for verdict in verdicts]
-    numbers = filled(rewards, prompts, fill)
+    numbers = filled(rewards, groups, fill)
     logs = {
         "not_checked": [float(reward is None) for reward in rewards],
         "passed": [float(verdict.passed is True) for verdict in verdicts],
@@ -161,7 +150,7 @@ def rewards_answer(prompts: Sequence[str], verdicts: Sequence[Verdict], fill: st
     return json_bytes({"rewards": numbers, "scores": numbers, "extra_logs": logs})
 
 
-def _row(sample: ScoredItem, verdict: Verdict) -> dict[str, Any]:
+def _row(sample: Item, verdict: Verdict) -> dict[str, Any]:
     return {
         "id": sample.id,
         "verifier": sample.name,

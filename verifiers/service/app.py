@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from verifiers.service.answers import json_bytes, read_rewards, read_score, rewards_answer, score_answer
 from verifiers.service.connections import Connections
 from verifiers.service.guard import Guard, Refused, exchange_of
+from verifiers.service.items import Item
 from verifiers.service.known import Opened
 from verifiers.service.metrics import CONTENT_TYPE, ServiceMetrics
 from verifiers.service.models import (
@@ -124,7 +125,11 @@ def _add_scoring(router: APIRouter, service: RewardService) -> None:
         """One verdict an item, in order. A verdict that could not be reached has `reward: null`, and never fails
         the batch."""
         exchange = exchange_of(request.scope)
-        samples = await aside(exchange, read_score, batch, served, limits)
+        samples: Sequence[Item]
+        if exchange.unread:
+            samples, _ = await aside(exchange, service.reader.read, exchange.take_unread())
+        else:
+            samples = await aside(exchange, read_score, batch, served, limits)
         verdicts = await service.judge(samples, exchange, request.receive)
         if exchange.disconnected:
             return Response()
@@ -145,12 +150,16 @@ def _add_scoring(router: APIRouter, service: RewardService) -> None:
     ) -> Response:
         """One number a sample, in order; `extra_logs.not_checked` tells which of them are stand-ins."""
         exchange = exchange_of(request.scope)
-        samples, prompts = await aside(exchange, read_rewards, batch, verifier, types.item, limits)
+        samples: Sequence[Item]
+        if exchange.unread:
+            samples, groups = await aside(exchange, service.reader.read, exchange.take_unread(), verifier)
+        else:
+            samples, groups = await aside(exchange, read_rewards, batch, verifier, types.item, limits)
         verdicts = await service.judge(samples, exchange, request.receive)
         if exchange.disconnected:
             return Response()
         await aside(exchange, service.count, samples, verdicts)
-        return _json(await aside(exchange, rewards_answer, prompts, verdicts, unchecked))
+        return _json(await aside(exchange, rewards_answer, groups, verdicts, unchecked))
 
     # The types of these requests are this service's own.
     score.__annotations__ |= {"batch": types.batch}

@@ -117,6 +117,13 @@ class Exchange:
     """Bytes of its body so far."""
     held_bytes: int = 0
     disconnected: bool = False
+    unread: Sequence[bytes] = ()
+    """A large body, in parts, while it is not read."""
+
+    def take_unread(self) -> Sequence[bytes]:
+        """Gives that body away."""
+        parts, self.unread = self.unread, ()
+        return parts
 
 
 class Refused(HTTPException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -136,9 +137,13 @@ class ScoreItem(_Strict):
 
     def task(self) -> Task:
         """The task of this item."""
-        fields = {name: getattr(self, name) for name in Task.__dataclass_fields__ if name != "tests"}
-        return Task(tests=tuple(test.test() for test in self.tests), **fields)
+        return Task(
+            tests=tuple([test.test() for test in self.tests]), **dict(zip(_OF_TASK, _values(self), strict=True))
+        )
 
+
+_OF_TASK = tuple(name for name in Task.__dataclass_fields__ if name != "tests")
+_values = attrgetter(*_OF_TASK)
 
 _RIGHT: dict[str, JsonValue] = {
     "verifier": "math",

@@ -19,13 +19,14 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from verifiers.model import Task, Verdict, Verifier
+from verifiers.model import Verdict, Verifier
 from verifiers.plugins.guard import GuardedVerifier
+from verifiers.service.items import Item
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.settings import ServiceLimits
 
-Asked = tuple[str, Task, str]
-"""The name of a verifier, a task and a completion."""
+Ticket = tuple["_Batch", int]
+"""An item that waits: its request, and its place in it."""
 OURS = ""
 """The client of the service's own questions: first in every queue, and never refused."""
 _HALF_LIFE_S = 20.0
@@ -49,33 +50,26 @@ class _Batch:
     """The verdicts that one request waits for."""
 
     client: str
+    asked: Sequence[Item]
     verdicts: list[Verdict | None]
     done: asyncio.Future[None]
     left: int
     gone: bool = False
     """Whether nobody waits for it any more."""
 
-    def put(self, position: int, verdict: Verdict) -> None:
+    def put(self, place: int, verdict: Verdict) -> None:
         """For the event loop only."""
-        self.verdicts[position] = verdict
+        self.verdicts[place] = verdict
         self.left -= 1
         if not self.left and not self.done.done():
             self.done.set_result(None)
 
 
 @dataclass(slots=True)
-class _Ticket:
-    batch: _Batch
-    position: int
-    task: Task
-    completion: str
-
-
-@dataclass(slots=True)
 class _Client:
     """The requests of a client that wait at a desk, and how it has used its turns."""
 
-    requests: dict[_Batch, deque[_Ticket]] = field(default_factory=dict)
+    requests: dict[_Batch, deque[int]] = field(default_factory=dict)
     turns: int = 0
     calls: int = 0
     seen: float = 0.0
@@ -98,16 +92,16 @@ class _Client:
         self.slow, self.seen = self.slow * 0.5 ** ((now - self.seen) / _HALF_LIFE_S), now
         return self.slow
 
-    def take(self, most: int) -> list[_Ticket]:
+    def take(self, most: int) -> list[Ticket]:
         """Some of what waits: of the smallest requests first, but every fourth time of those that wait longest."""
-        taken: list[_Ticket] = []
+        taken: list[Ticket] = []
         self.turns += 1
         old_first = list(self.requests)
         for batch in old_first if self.turns % 4 == 0 else sorted(old_first, key=lambda one: len(self.requests[one])):
-            tickets = self.requests.pop(batch)
-            taken += (tickets.popleft() for _ in range(min(most - len(taken), len(tickets))))
-            if tickets:
-                self.requests[batch] = tickets
+            places = self.requests.pop(batch)
+            taken += ((batch, places.popleft()) for _ in range(min(most - len(taken), len(places))))
+            if places:
+                self.requests[batch] = places
             if len(taken) == most:
                 break
         return taken
@@ -126,20 +120,20 @@ class _Desk:
         self._changed = threading.Condition()
         self.closing = False
 
-    def add(self, client: str, batch: _Batch, tickets: Sequence[_Ticket]) -> None:
+    def add(self, client: str, batch: _Batch, places: Sequence[int]) -> None:
         with self._changed:
-            self._clients.setdefault(client, _Client()).requests.setdefault(batch, deque()).extend(tickets)
-            self.waiting += len(tickets)
-            self._changed.notify(len(tickets))
+            self._clients.setdefault(client, _Client()).requests.setdefault(batch, deque()).extend(places)
+            self.waiting += len(places)
+            self._changed.notify(len(places))
 
-    def withdraw(self, batch: _Batch) -> list[_Ticket]:
+    def withdraw(self, batch: _Batch) -> list[int]:
         """Takes out what waits of a request."""
         with self._changed:
-            tickets = self._clients.get(batch.client, _Client()).requests.pop(batch, deque())
-            self.waiting -= len(tickets)
-            return list(tickets)
+            places = self._clients.get(batch.client, _Client()).requests.pop(batch, deque())
+            self.waiting -= len(places)
+            return list(places)
 
-    def take(self) -> tuple[str, list[_Ticket]]:
+    def take(self) -> tuple[str, list[Ticket]]:
         """Waits for something to judge; nothing when the desk closes."""
         with self._changed:
             self._changed.wait_for(lambda: self.closing or self._next() is not None)
@@ -262,24 +256,24 @@ class JudgingQueue:
         """For how many seconds every thread of this verifier has been in one and the same call."""
         return min(desk.stuck_s() for desk in self._lanes[name].desks)
 
-    async def judge(self, asked: Sequence[Asked], client: str = OURS) -> list[Verdict]:
+    async def judge(self, asked: Sequence[Item], client: str = OURS) -> list[Verdict]:
         """One verdict an item, in order. What is not judged within the limit of a request is not checked.
 
         When the caller is cancelled, what still waits is taken out of the queue. Raises QueueFull.
         """
         if not asked:
             return []
-        batch = _Batch(client, [None] * len(asked), asyncio.get_running_loop().create_future(), len(asked))
-        tickets: dict[str, list[_Ticket]] = {}
-        for position, (name, task, completion) in enumerate(asked):
-            tickets.setdefault(name, []).append(_Ticket(batch, position, task, completion))
-        lanes = [self._lanes[name] for name in tickets]
+        batch = _Batch(client, asked, [None] * len(asked), asyncio.get_running_loop().create_future(), len(asked))
+        places: dict[str, list[int]] = {}
+        for place, item in enumerate(asked):
+            places.setdefault(item.name, []).append(place)
+        lanes = [self._lanes[name] for name in places]
         if client != OURS:
             for lane in lanes:
-                self._find_room(lane, client, len(tickets[lane.name]))
+                self._find_room(lane, client, len(places[lane.name]))
         for lane in lanes:
             quick = lane.desks[0]
-            (lane.desks[-1] if quick.avoids(client) else quick).add(client, batch, tickets[lane.name])
+            (lane.desks[-1] if quick.avoids(client) else quick).add(client, batch, places[lane.name])
         try:
             await asyncio.wait({batch.done}, timeout=self._limits.request_s)
         finally:
@@ -319,8 +313,8 @@ class JudgingQueue:
     def _work(self, lane: _Lane, desk: _Desk, loop: asyncio.AbstractEventLoop) -> None:
         while (turn := desk.take())[1]:
             name, taken = turn
-            verdicts = desk.verifier.verify_many([(ticket.task, ticket.completion) for ticket in taken])
-            final = []
+            verdicts = desk.verifier.verify_many([batch.asked[place].pair() for batch, place in taken])
+            final: list[tuple[Ticket, Verdict]] = []
             for ticket, verdict in zip(taken, verdicts, strict=True):
                 if verdict.passed is None and desk is not lane.desks[-1]:
                     self._pass_on(ticket, desk, lane.desks[-1])
@@ -332,16 +326,16 @@ class JudgingQueue:
             except RuntimeError:
                 return  # the loop has ended, and with it everybody who could be told
 
-    def _pass_on(self, ticket: _Ticket, quick: _Desk, patient: _Desk) -> None:
-        batch = ticket.batch
-        patient.add(batch.client, batch, [ticket, *quick.withdraw(batch)])
+    def _pass_on(self, ticket: Ticket, quick: _Desk, patient: _Desk) -> None:
+        batch, place = ticket
+        patient.add(batch.client, batch, [place, *quick.withdraw(batch)])
         if batch.gone:
             patient.withdraw(batch)
 
-    def _deliver(self, name: str, taken: int, final: Sequence[tuple[_Ticket, Verdict]]) -> None:
+    def _deliver(self, name: str, taken: int, final: Sequence[tuple[Ticket, Verdict]]) -> None:
         self._metrics.batch_items.labels(name).observe(taken)
-        for ticket, verdict in final:
-            ticket.batch.put(ticket.position, verdict)
+        for (batch, place), verdict in final:
+            batch.put(place, verdict)
 
 
 async def _joined(thread: threading.Thread, until: float) -> None:

@@ -21,7 +21,8 @@ from verifiers.service.guard import LARGE, Exchange, Refused, exchange_of
 from verifiers.service.models import RewardsRequest, ScoreItem, ScoreRequest, first_fault, whole
 from verifiers.service.settings import ServiceLimits
 
-_PART = 1 << 20
+LEFT = 1 << 17
+"""Bytes of a body from which on another process reads it."""
 _MAX_STRUCTURE = 2_000_000
 """Brackets, braces and commas of a body: each may cost a hundred bytes once it is read."""
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -76,16 +77,20 @@ class _CheckedRequest(Request):
     """A request whose body is read and checked before FastAPI, which does both on the event loop, comes to it."""
 
     model: type[BaseModel]
+    _parts: Sequence[bytes] = ()
 
     async def body(self) -> bytes:
-        """The whole body. Raises Refused where there is none."""
-        body = await super().body()
-        return body or _read_json(body)
+        """The beginning of the body. Raises Refused where there is none."""
+        self._parts = [part async for part in self.stream() if part]
+        return self._parts[0] if self._parts else _read_json(b"")
 
     async def json(self) -> Any:
-        """The checked body. Raises Refused."""
-        body = await self.body()
-        return await aside(exchange_of(self.scope), _read, body, self.model)
+        """The checked body, or a stand-in for one that is left to the process that reads. Raises Refused."""
+        exchange = exchange_of(self.scope)
+        if exchange.size < LEFT:
+            return await aside(exchange, read_body, b"".join(self._parts), self.model)
+        exchange.unread = self._parts
+        return self.model.model_construct()
 
 
 class CheckedRoute(APIRoute):
@@ -104,29 +109,37 @@ class CheckedRoute(APIRoute):
         return handler
 
 
-def _read(body: bytes, model: type[BaseModel]) -> BaseModel:
+def read_body(body: bytes, model: type[_Model]) -> _Model:
+    """The request that a body holds. Raises Refused."""
+    _check_structure(body)
     try:
-        return model.model_validate(_read_json(body))
+        # No value of Python's is made of what does not fit.
+        return model.model_validate_json(body) if _is_strict(body) else model.model_validate(_read_json(body))
     except ValidationError as error:
+        if error.errors(include_input=False)[0]["type"] == "json_invalid":
+            _read_json(body)
         raise invalid_request(*first_fault(error)) from None
 
 
+def _is_strict(body: bytes) -> bool:
+    """Whether a body has none of the numbers that JSON lacks, which pydantic would read."""
+    return b"NaN" not in body and b"Infinity" not in body
+
+
 def _read_json(body: bytes) -> Any:
-    """The value that a body holds. Raises Refused: invalid_json, or invalid_request for one that is too intricate."""
-    if _structure(body) > _MAX_STRUCTURE:
-        raise invalid_request(
-            "", f"the body has more than {_MAX_STRUCTURE} brackets, braces and commas; send fewer items"
-        )
+    """The value that a body holds. Raises Refused."""
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise Refused(400, "invalid_json", f"the body is not JSON: {error}"[:500]) from error
 
 
-def _structure(body: bytes) -> int:
-    # Part by part: a count lets no other thread run.
-    parts = range(0, len(body), _PART)
-    return sum(body.count(mark, at, at + _PART) for at in parts for mark in (b"[", b"{", b","))
+def _check_structure(body: bytes) -> None:
+    """Raises Refused for a body that is too intricate."""
+    if sum(map(body.count, (b"[", b"{", b","))) > _MAX_STRUCTURE:
+        raise invalid_request(
+            "", f"the body has more than {_MAX_STRUCTURE} brackets, braces and commas; send fewer items"
+        )
 
 
 def invalid_request(field: str, words: str) -> Refused:

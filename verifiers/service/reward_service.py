@@ -12,11 +12,12 @@ from typing import Any
 from starlette.types import Receive
 
 from verifiers.model import Verdict
-from verifiers.service.answers import ScoredItem
 from verifiers.service.guard import Exchange, overloaded
+from verifiers.service.items import Item, ScoredItem
 from verifiers.service.known import Opened, fault_of
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.queue import JudgingQueue, QueueFull
+from verifiers.service.reader import Reader
 from verifiers.service.settings import ServiceLimits
 
 
@@ -40,6 +41,7 @@ class RewardService:
         self.opened, self.limits, self.metrics = opened, limits, ServiceMetrics()
         quick = {name: one.quick for name, one in opened.items() if one.quick is not None}
         self.queue = JudgingQueue({name: one.verifier for name, one in opened.items()}, limits, self.metrics, quick)
+        self.reader = Reader(list(opened), limits)
         self._states = {name: _State(one.fingerprint) for name, one in opened.items()}
         self._recheck_s, self._patience_s = recheck_s, patience_s
         for name in opened:
@@ -54,12 +56,13 @@ class RewardService:
             yield
         finally:
             watch.cancel()
+            await asyncio.to_thread(self.reader.close)
             await self.queue.close(self._patience_s)
 
-    async def judge(self, samples: Sequence[ScoredItem], exchange: Exchange, receive: Receive) -> list[Verdict]:
+    async def judge(self, samples: Sequence[Item], exchange: Exchange, receive: Receive) -> list[Verdict]:
         """One verdict a sample, in order; none when the client left. Raises Refused."""
         self.metrics.request_items.observe(len(samples))
-        asked = [(one.name, one.task, one.completion) for one in samples if one.fault is None]
+        asked = [one for one in samples if one.fault is None]
         judging = asyncio.ensure_future(self.queue.judge(asked, exchange.client))
         leaving = asyncio.ensure_future(_left(receive))
         try:
@@ -88,7 +91,7 @@ class RewardService:
             rows.append({"name": name, "fingerprint": state.fingerprint, "ready": ready, "detail": detail[:500]})
         return all(row["ready"] for row in rows), rows
 
-    def count(self, samples: Sequence[ScoredItem], verdicts: Sequence[Verdict]) -> None:
+    def count(self, samples: Sequence[Item], verdicts: Sequence[Verdict]) -> None:
         """Counts verdicts, from any thread."""
         by_name: dict[str, list[Verdict]] = {}
         for sample, verdict in zip(samples, verdicts, strict=True):
@@ -104,7 +107,7 @@ class RewardService:
 
     async def _ask(self, name: str, one: Opened) -> None:
         begun = time.perf_counter()
-        asked = [(name, task, completion) for task, completion, _ in one.known]
+        asked = [ScoredItem(None, name, task, completion) for task, completion, _ in one.known]
         fault = fault_of(one.known, await self.queue.judge(asked))
         state = self._states[name]
         state.ready = not fault

@@ -25,6 +25,7 @@ from selfplay.tracking.metric_log import MetricLine
 from verifiers.jsonl import verify_file
 from verifiers.model import Task, Verdict
 from verifiers.registry import find, load
+from verifiers.service.items import ScoredItem
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.queue import JudgingQueue
 from verifiers.service.settings import ServiceLimits
@@ -113,7 +114,7 @@ def test_the_service_goes_on(judge: Judge) -> None:
     async def asked() -> list[Verdict]:
         queue = JudgingQueue({"words": load("exact")}, ServiceLimits(), ServiceMetrics())
         queue.start()
-        found = await queue.judge([("words", Task(answer="x"), text) for text in TEXTS])
+        found = await queue.judge([ScoredItem(None, "words", Task(answer="x"), text) for text in TEXTS])
         await queue.close(5)
         return found
 

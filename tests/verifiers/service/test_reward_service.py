@@ -19,7 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Verdict
 from verifiers.rules.text import ExactVerifier
-from verifiers.service.answers import ScoredItem, filled, score_answer
+from verifiers.service.answers import filled, score_answer
+from verifiers.service.items import ScoredItem
 from verifiers.service.models import RewardsResponse, ScoreItem, ScoreResponse
 from verifiers.service.settings import ServiceLimits
 
@@ -145,7 +146,10 @@ def test_known_verdicts_are_asked_again() -> None:
         assert metric(client, "selfplay_reward_items_total") == 0.0
 
 
-def test_what_waits_is_judged_together() -> None:
+def test_what_waits_is_judged_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first call waits for the gate, and would make the client look slow.
+    monkeypatch.setattr("verifiers.service.queue._CALL_S", 600.0)
+    monkeypatch.setattr("verifiers.service.queue._SHARED_CALL_S", 600.0)
     gate = Gate()
     with serving({"gate": gate}, ServiceLimits(threads=1, batch_items=8)) as client:
         threads = [threading.Thread(target=score, args=(client, {"completion": str(at)})) for at in range(13)]

@@ -288,13 +288,13 @@ def test_refusals_of_a_client_are_answered_at_a_pace(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("size", [100, 100_000])
 def test_large_bodies_are_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     threads: list[str] = []
-    read = service_requests._read
+    read = service_requests.read_body
 
     def noted(*arguments: Any) -> Any:
         threads.append(threading.current_thread().name)
         return read(*arguments)
 
-    monkeypatch.setattr(service_requests, "_read", noted)
+    monkeypatch.setattr(service_requests, "read_body", noted)
     with serving({"exact": ExactVerifier()}) as client:
         score(client, {"answer": "a", "completion": "a" * size})
     assert threads[0].startswith("Thread-") is (size < 10_000)
@@ -333,8 +333,7 @@ def test_what_is_large_rests_and_comes_slowly_while_others_want_what_is_quick(mo
 @pytest.mark.parametrize("others", ["none", "a request", "a client"])
 def test_calls_are_short_where_others_may_want_the_thread(others: str) -> None:
     def ask(client: str, count: int) -> None:
-        batch = service_queue._Batch(client, [None] * count, done, count)
-        desk.add(client, batch, [service_queue._Ticket(batch, at, Task(), "") for at in range(count)])
+        desk.add(client, service_queue._Batch(client, [], [None] * count, done, count), range(count))
 
     loop = asyncio.new_event_loop()
     done: asyncio.Future[None] = loop.create_future()
@@ -353,11 +352,6 @@ def test_of_a_body_full_of_faults_the_first_is_told() -> None:
     with pytest.raises(ValidationError) as found:
         types.batch.model_validate({"items": [{"completion": ""}, {}, {}, 1]})
     assert [fault["loc"][:2] for fault in found.value.errors()] == [("items", 1)]
-
-
-def test_structure_is_counted_to_the_last_byte() -> None:
-    body = b"[{,}]" * 500_000
-    assert service_requests._structure(body) == sum(map(body.count, (b"[", b"{", b",")))
 
 
 def test_what_the_end_of_the_service_cuts_off_is_told_so() -> None:
