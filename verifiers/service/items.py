@@ -25,7 +25,7 @@ class ScoredItem:
     fault: Verdict | None = None
 
     def pair(self) -> tuple[Task, str]:
-        """What the verifier is asked."""
+        """Task and completion, as the verifier is asked."""
         return self.task, self.completion
 
 
@@ -40,7 +40,7 @@ class PackedItem:
     fault: Verdict | None = None
 
     def pair(self) -> tuple[Task, str]:
-        """What the verifier is asked, made anew each time."""
+        """Task and completion, made anew each time."""
         completion, fields, tests = from_json(self.packed)
         return Task(tests=tuple(_test(*test) for test in tests), **fields), completion
 
@@ -49,7 +49,7 @@ Item = ScoredItem | PackedItem
 
 
 def packed(item: ScoredItem) -> bytes:
-    """What a verifier is asked as JSON on one line."""
+    """Task and completion as JSON on one line."""
     task = item.task
     fields = {name: value for name in _FIELDS if (value := getattr(task, name)) != getattr(_PLAIN, name)}
     tests = [(test.input, test.output, test.args, test.expected) for test in task.tests]

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pydantic_core import from_json
+
 from sandbox.process.inside import read_frame, take_channel, write_frame
 from verifiers.service.answers import read_rewards, read_score
 from verifiers.service.guard import Refused
@@ -21,7 +23,7 @@ _FRAME_ITEMS, _FRAME_BYTES = 64, 1 << 18
 
 
 class Bodies:
-    """What one service makes of bodies."""
+    """Bodies as one service reads them."""
 
     def __init__(self, served: Sequence[str], limits: ServiceLimits) -> None:
         """Takes the names of the verifiers that are served."""
@@ -65,10 +67,10 @@ def main(settings: str) -> None:
     """Reads bodies until the service hangs up."""
     into, out = take_channel()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    served, bounds = json.loads(settings)
+    served, bounds = from_json(settings)
     bodies = Bodies(served, ServiceLimits(**bounds))
     while (question := read_frame(into)) is not None and (body := read_frame(into)) is not None:
-        for frame in bodies.answer(body, json.loads(question)):
+        for frame in bodies.answer(body, from_json(question)):
             write_frame(out, frame)
         del body
 
