@@ -16,7 +16,7 @@ from selfplay.run.directory import Stage
 from selfplay.run.files import read_json, remove_folder, write_json
 from selfplay.run.plan import PlannedStage
 from selfplay.run.results import StageResult
-from selfplay.stage.context import Context
+from selfplay.stage.context import WORLD, Context
 from selfplay.stage.recipe_view import covers, restricted
 from selfplay.stage.spec import StageSpec, StageWork, all_sections, stage_key
 
@@ -101,7 +101,8 @@ class StageRunner:
         world = outside(spec, self.context.run, self._verifiers(sections))
         key = self._keys[spec.name] = stage_key(spec, self._settings, world.key, self._keys)
         if self.context.run.take_over(stage, key):
-            self.context.listener.note(f"{spec.name}: taken over from the run that --reuse names")
+            told = f"{spec.name}: taken over from the run that --reuse names"
+            self.context.listener.note(told + _other_batch(stage, self.context))
             return
         demand_inputs(self.context.run, spec)
         if _begin(stage, key):
@@ -119,6 +120,18 @@ class StageRunner:
     def _end_if_reached(self, name: str) -> None:
         if name == self._until:
             raise Reached(name)
+
+
+def _other_batch(stage: Stage, context: Context) -> str:
+    """The end of a sentence on a stage whose trainings had other ranks than this run's, which no setting tells."""
+    ranks = {read_json(mark)["workers"] for mark in stage.folder.glob(f"*-training/{WORLD}")} - {None}
+    other = sorted(number for number in ranks if number != context.workers.count)
+    if not other:
+        return ""
+    return (
+        f", which was trained by compute.workers: {other[0]}, so at another global batch than with the "
+        f"{context.workers.count} of this run"
+    )
 
 
 def _begin(stage: Stage, key: str) -> bool:

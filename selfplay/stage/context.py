@@ -33,6 +33,8 @@ from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.training_set import FOLDER as TRAINING_SET
 
 Job = TypeVar("Job", bound=TrainerJob)
+WORLD = "workers.json"
+"""In the folder of a training: the workers that were its ranks, null for one that had a worker to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +149,17 @@ class Context:
         partial = stage.folder / f".{name}.partial"
         remove_folder(partial)
         work = stage.folder / f"{name}-training"
-        self._discard_other_worlds(work)
+        self._discard_other_worlds(work, None if alone else self.workers.count)
         rounding, sharding = self.recipe.engine.rounding, self.recipe.compute.sharding
         ranks, seed = 1 if alone else self.workers.count, self.seed(stage.name, name)
         return Placement(self.workers.device, seed, work, partial, rounding, sharding, ranks, spared)
 
-    def _discard_other_worlds(self, work: Path) -> None:
-        """Drops what another number of workers left: their batches were split in another way."""
-        mark = work / "workers.json"
-        if work.exists() and (not mark.exists() or read_json(mark)["workers"] != self.workers.count):
+    def _discard_other_worlds(self, work: Path, ranks: int | None) -> None:
+        """Drops what another number of workers left: their global batch was another. One alone has no ranks."""
+        mark = work / WORLD
+        if work.exists() and (not mark.exists() or read_json(mark)["workers"] != ranks):
             remove_folder(work)
-        write_json(mark, {"workers": self.workers.count})
+        write_json(mark, {"workers": ranks})
         repair_lines(work / "log.jsonl")
 
     def _keep(self, stage: Stage, name: str, place: Placement) -> None:

@@ -20,10 +20,11 @@ from selfplay.pipeline.stage_runner import StageRunner
 from selfplay.pipeline.stages import stage_table
 from selfplay.rollouts.judge import Judge
 from selfplay.run.directory import RunDirectory
+from selfplay.run.files import write_json
 from selfplay.run.plan import Kind, PlannedStage
 from selfplay.run.results import ScratchResult
 from selfplay.stage.recipe_view import ALWAYS, UndeclaredSetting, covers, restricted
-from selfplay.stage.spec import StageSpec, all_sections, stage_key
+from selfplay.stage.spec import StageSpec, StageWork, all_sections, stage_key
 from tests.selfplay.pipeline.test_stages import RECIPES, recipe
 from verifiers import registry
 
@@ -193,6 +194,30 @@ def test_what_another_verifier_judged_is_not_reused(section: str, again: bool, t
     run("same", "mine:check/1")
     run("edited", "mine:check/2")
     assert made == (["first", "edited"] if again else ["first"])
+
+
+@pytest.mark.parametrize(("trained_by", "says"), [(1, True), (2, False), (None, False)])
+def test_a_stage_that_another_number_of_workers_trained_is_taken_over_and_told(
+    trained_by: int | None, says: bool, tmp_path: Path
+) -> None:
+    """The global batch, which is theirs together, was another; the key has no setting of the machine."""
+    notes: list[str] = []
+
+    def work(this: StageWork) -> ScratchResult:
+        (this.stage.folder / "policy-training").mkdir()
+        write_json(this.stage.folder / "policy-training" / "workers.json", {"workers": trained_by})
+        return ScratchResult(trained=0)
+
+    for name in ("first", "second"):
+        with RunDirectory.open(tmp_path / name, recipe(), tmp_path / "first") as own:
+            context: Any = SimpleNamespace(run=own, recipe=own.recipe, workers=SimpleNamespace(count=2))
+            context.listener = SimpleNamespace(stage=lambda *_: None, note=notes.append)
+            context.clock = SimpleNamespace(mark=lambda *_: None)
+            context.end_stage, context.of_stage = lambda: None, lambda *_: context
+            spec = StageSpec(PlannedStage(Kind.OWN), ("engine",), (), work, ScratchResult)
+            StageRunner(context, {spec.name: spec}, None).run_stage(spec)
+    assert len(notes) == 1
+    assert ("trained by compute.workers: 1, so at another global batch than with the 2 of this run" in notes[0]) is says
 
 
 def test_how_many_sandboxes_there_are_changes_no_key() -> None:
