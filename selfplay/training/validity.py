@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from unicodedata import category
 
 from selfplay.config.recipe import Recipe
 from selfplay.config.training import ValidRule
@@ -20,14 +21,17 @@ Thinking = Literal["optional", "required"]
 _MARK = linear.compile(r"<(/?)think(?:ing)?>")
 _CJK = (
     range(0x1100, 0x1200),
-    range(0x3040, 0x3100),
+    range(0x3040, 0x3190),
+    range(0x31A0, 0x3200),
     range(0x3400, 0x4DC0),
     range(0x4E00, 0xA000),
-    range(0xAC00, 0xD7B0),
+    range(0xA960, 0xA980),
+    range(0xAC00, 0xD800),
     range(0xF900, 0xFB00),
+    range(0xFF66, 0xFFDD),
     range(0x20000, 0x40000),
 )
-"""Blocks of Hangul, Kana and Han."""
+"""Blocks of Hangul, Kana, Bopomofo and Han, their narrow forms among them."""
 _NOT_ANSWERS = {"no_answer": "no answer", "cut": "cut at the token limit"}
 
 
@@ -87,7 +91,8 @@ def _thinks_nothing(text: str) -> bool:
     if not marks:
         return False
     first, last = marks[0], marks[-1]
-    return not text[first.end() if not first.group(1) else 0 : last.start()].strip()
+    inside = text[first.end() if not first.group(1) else 0 : last.start()]
+    return all(char.isspace() or category(char) == "Cf" for char in inside)
 
 
 def thinking_fault(completion: str, thinking: Thinking = "optional") -> str:

@@ -213,7 +213,7 @@ def test_a_stage_that_another_number_of_workers_trained_is_taken_over_and_told(
             context: Any = SimpleNamespace(run=own, recipe=own.recipe, workers=SimpleNamespace(count=2))
             context.listener = SimpleNamespace(stage=lambda *_: None, note=notes.append)
             context.clock = SimpleNamespace(mark=lambda *_: None)
-            context.end_stage, context.of_stage = lambda: None, lambda *_: context
+            context.end_stage, context.of_stage = lambda: None, lambda *_, context=context: context
             spec = StageSpec(PlannedStage(Kind.OWN), ("engine",), (), work, ScratchResult)
             StageRunner(context, {spec.name: spec}, None).run_stage(spec)
     assert len(notes) == 1

@@ -185,9 +185,11 @@ def test_no_more_is_read_of_a_table_than_what_comes_next_takes(make: Callable[..
     [
         ("thinking_not_empty", "<think>\n\n</think>\\boxed{4}", "empty thinking"),
         ("thinking_not_empty", " \n</think>\\boxed{4}", "empty thinking"),
+        ("thinking_not_empty", "<think>\u200b\u2060 </think>\\boxed{4}", "empty thinking"),
         ("thinking_not_empty", "<think>Two.</think>\\boxed{4}", ""),
         ("thinking_not_empty", "\\boxed{4}", ""),
         ("no_cjk", "<think>Two, 即 two.</think>\\boxed{4}", "Chinese, Japanese or Korean letters"),
+        ("no_cjk", "<think>ﾆ and ㄅ</think>\\boxed{4}", "Chinese, Japanese or Korean letters"),
         ("no_cjk", "<think>Zwei für α.</think>\\boxed{4} 😀", ""),
         ("boxed_answer", "<think>\\boxed{4}</think>It is 4.", "no boxed answer"),
         ("boxed_answer", "<think>Two.</think>\\boxed{ }", "no boxed answer"),
