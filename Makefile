@@ -45,7 +45,7 @@ test: $(VENV)/.installed-dev ## All tests but the long ones
 	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
 
 $(VENV)/.installed-ray: $(VENV)/.installed-dev
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e '.[ray,qlora]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e '.[ray,qlora,zero]'
 	@touch $@
 
 test-long: $(VENV)/.installed-dev $(VENV)/.installed-ray test-vllm ## The long tests: minutes each

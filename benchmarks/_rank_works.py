@@ -14,10 +14,10 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from selfplay.compute.workers import Workers
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.recipe import EngineSettings, Sharding
 from selfplay.engines.base import ModelRef
 from selfplay.planning.architecture import Architecture, of_config
 from selfplay.planning.known_models import KNOWN
@@ -50,7 +50,7 @@ STEPS = 6
 class RankedTraining:
     """What all ranks are told."""
 
-    sharding: Literal["none", "fsdp2"]
+    sharding: Sharding
     ranks: int
     sequences: int
     """Of each rank."""
@@ -170,10 +170,10 @@ def _forget_most(device: str) -> None:
     torch.cuda.reset_peak_memory_stats()
 
 
-def predicted(sharding: str, ranks: int, size: str, sequences: int, tokens: int, device: str) -> Terms:
+def predicted(sharding: Sharding, ranks: int, size: str, sequences: int, tokens: int, device: str) -> Terms:
     """The terms of one rank that `selfplay plan` would give; `sequences` are of one rank."""
     machine = Machine(CPU, ranks, 0) if device == "cpu" else named(f"{ranks}x80")
-    needs = Needs(machine, Rates(), EngineSettings(), sharded=sharding == "fsdp2")
+    needs = Needs(machine, Rates(), EngineSettings(), sharding=sharding)
     how = {"kind": "sft", "tokens": tokens, "mean": tokens, "sequences": sequences, "field": "args"}
     model = Named("model", "random", sizes(size), "float32")
     return training_terms(needs.step(model, {"per_device_train_batch_size": sequences}, how))

@@ -13,6 +13,7 @@ import datetime
 import importlib
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +81,27 @@ def leave_group() -> None:
         torch.distributed.destroy_process_group()
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
+    if "deepspeed" in sys.modules:
+        _forget_deepspeed()
     for name in (*_VARIABLES, "MASTER_PORT"):
         os.environ.pop(name, None)
+
+
+def _forget_deepspeed() -> None:
+    """Has DeepSpeed make its groups anew for the next training, and others do without it."""
+    from deepspeed.comm import comm
+    from deepspeed.utils import groups
+    from torch.distributed import ProcessGroup
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    comm.cdb = None
+    for name, value in vars(groups).copy().items():
+        if isinstance(value, ProcessGroup):
+            setattr(groups, name, None)
+        elif name.endswith(("_GROUP", "_RANKS")) and isinstance(value, dict):
+            value.clear()
+    unset_hf_deepspeed_config()
+    os.environ.pop("ACCELERATE_USE_DEEPSPEED", None)
 
 
 def keep_stores_on_the_loopback() -> None:

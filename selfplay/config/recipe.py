@@ -30,6 +30,8 @@ from selfplay.config.synthesis import Synthesis
 from selfplay.config.tracking import Hooks, Tracking
 from selfplay.config.training import TrainingSettings
 
+Sharding = Literal["none", "fsdp2", "zero2", "zero3"]
+
 
 class RaySettings(Section):
     """Workers on the nodes of a Ray cluster."""
@@ -60,8 +62,9 @@ class ComputeSettings(Section):
     """Torch threads of each worker on a CPU."""
     isolate: bool | None = None
     """Whether each stage that uses models has fresh processes, so that memory always comes back; null: on a GPU."""
-    sharding: Literal["none", "fsdp2"] = "none"
-    """Whether each worker of a training holds the whole model, or FSDP2 spreads it over them all."""
+    sharding: Sharding = "none"
+    """Whether each worker of a training holds the whole model, or FSDP2 spreads it over them all, or DeepSpeed: zero2
+    gradients and the optimizer's states alone, zero3 weights, too (`promptcot[zero]`)."""
     masters: Literal["all", "newest"] = "all"
     """Float32 weights that stay on disk: of each training, or only those that the run may still need."""
     private: bool = False

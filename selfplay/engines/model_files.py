@@ -17,10 +17,7 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PICKLES = frozenset((".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".keras", ".msgpack", ".joblib", ".npy"))
 """Endings of files whose readers run what the file says, or that are no safetensors."""
-IN_CHECKPOINTS = (
-    *("optimizer.pt", "scheduler.pt", "scaler.pt", "training_args.bin", "rng_state*.pth"),
-    *("pytorch_model_fsdp.bin", "optimizer.bin"),
-)
+IN_CHECKPOINTS = ("optimizer.pt", "scheduler.pt", "scaler.pt", "training_args.bin", "rng_state*.pth")
 """Files of a trainer's checkpoint that are not safetensors: transformers reads tensors from them, and no objects."""
 SHOWN, LONGEST_NAME = 3, 80
 DEEPEST = 64

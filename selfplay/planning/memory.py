@@ -14,6 +14,8 @@ FLOAT = 4
 BRAIN = 2
 FOUR_BITS = 0.5 + 1 / 64 + 4 / (64 * 256)
 """Bytes of a weight in NF4: a byte of scale for 64 of them, and a float32 for 256 scales."""
+ZERO_BUCKET = 50_000_000
+"""Numbers that DeepSpeed sums over the ranks at a time, and by ZeRO-3 gathers before they are asked for."""
 LOGIT_TILE = (4096, 32768)
 """Tokens and vocabulary entries of the tile in which TRL's fused head computes logits (trl/kernels/chunked_logprob)."""
 TILE_COPIES = {"cpu": 8, "cuda": 1}
@@ -57,6 +59,9 @@ class TrainingStep:
     quantised: bool = False
     """Whether linear layers are held in 4 bits, beside an adapter."""
 
+    zero: int = 0
+    """DeepSpeed's stage, 2 or 3, whose optimizer has float32 weights of its own beside those that compute; or 0."""
+
     @property
     def held(self) -> int:
         """Bytes of the weights of one copy of the model, without an adapter."""
@@ -74,12 +79,13 @@ def training_terms(step: TrainingStep) -> Terms:
     casts = model.parameters * BRAIN if step.autocast and step.weight_bytes == FLOAT else 0
     buckets = step.trained * FLOAT if step.ranks > 1 else 0
     passing = casts + buckets if step.shards == 1 else gathered(step) * (2 if whole else 1)
+    passing = zero_buffers(step, casts) if step.zero else passing
     # A layer in 4 bits is made whole each time that it computes.
     passing += model.largest_linear * step.weight_bytes if step.quantised else 0
     held: Terms = {
-        "weights": (step.held + (0 if whole else step.trained * FLOAT)) // step.shards,
+        "weights": held_weights(step),
         "optimiser": int(step.trained * step.optimiser_bytes) // step.shards,
-        "reference": model.parameters * FLOAT // step.shards if step.reference else 0,
+        "reference": model.parameters * FLOAT // (1 if step.zero == 2 else step.shards) if step.reference else 0,
         "buffers": passing + mask_bytes(step),
     }
     gradients = step.trained * FLOAT // step.shards
@@ -94,6 +100,28 @@ def training_terms(step: TrainingStep) -> Terms:
     of_embedding = of_head if model.tied or not whole else model.head * FLOAT // step.shards
     moments.append({"gradients": gradients + of_embedding, "logits": 0, "activations": ends})
     return held | max(moments, key=lambda moment: sum(moment.values()))
+
+
+def held_weights(step: TrainingStep) -> int:
+    """Bytes of the weights that a device holds, those of an adapter besides."""
+    adapter = 0 if step.trained == step.model.parameters else step.trained * FLOAT
+    if not step.zero:
+        return (step.held + adapter) // step.shards
+    computes = step.model.parameters * FLOAT + adapter
+    return computes // (step.shards if step.zero == 3 else 1) + step.trained * FLOAT // step.shards
+
+
+def zero_buffers(step: TrainingStep, casts: int) -> int:
+    """Bytes that DeepSpeed has beside all parts: gradients to be summed and, of ZeRO-3, what it has whole for a moment.
+
+    Args:
+        casts: bytes of all weights in bfloat16, where layers compute in that.
+    """
+    bucket = ZERO_BUCKET if step.device == "cuda" else min(step.trained, ZERO_BUCKET)
+    if step.zero == 2:
+        return casts + 2 * bucket * FLOAT
+    live = step.model.around + 2 * step.model.layer + min(step.model.parameters, ZERO_BUCKET)
+    return live * (FLOAT + (BRAIN if step.autocast else 0)) + 2 * bucket * FLOAT
 
 
 def gathered(step: TrainingStep) -> int:

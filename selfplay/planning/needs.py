@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selfplay.config.errors import UserError
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.recipe import EngineSettings, Sharding
 from selfplay.config.section import SamplingSettings
 from selfplay.config.training import GRPORule
 from selfplay.planning.architecture import Architecture
@@ -21,6 +21,7 @@ from selfplay.planning.memory import (
     TrainingStep,
     gathered,
     generation_terms,
+    held_weights,
     served_terms,
     training_terms,
 )
@@ -38,6 +39,7 @@ LARGEST_WINDOW = 1 << 20
 """Tokens to which a model may be stretched, by YaRN say."""
 LIBRARIES = 3 * 2**30
 """Host memory of a worker's libraries."""
+ZERO = {"zero2": 2, "zero3": 3}
 STATES = {
     **dict.fromkeys(("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "adamw_torch_8bit"), 2.0),
     **dict.fromkeys(("lion_8bit", "paged_lion_8bit", "adamw_torch_4bit"), 1.0),
@@ -54,9 +56,9 @@ class NoGPULeft(UserError):
 class Needs:
     """Makes the needs of one recipe on one machine."""
 
-    def __init__(self, machine: Machine, rates: Rates, engine: EngineSettings, sharded: bool = False) -> None:
-        """`engine` is the recipe's section; `sharded` says whether its workers share the trained model's memory."""
-        self.machine, self.rates, self._engine, self._sharded = machine, rates, engine, sharded
+    def __init__(self, machine: Machine, rates: Rates, engine: EngineSettings, sharding: Sharding = "none") -> None:
+        """`engine` is the recipe's section; `sharding` says how its workers share the trained model's memory."""
+        self.machine, self.rates, self._engine, self._sharding = machine, rates, engine, sharding
         self.ranks = engine.ranks
         self.workers = max(machine.devices // self.ranks, 1) if machine.device == "cuda" else machine.devices
 
@@ -92,6 +94,8 @@ class Needs:
         whole = step.trained == model.sizes.parameters
         state = int(step.trained * (FLOAT + step.optimiser_bytes))
         loaded = model.sizes.parameters * (step.weight_bytes + (FLOAT if step.reference else 0))
+        # By ZeRO-3 no rank loads more than its part.
+        loaded //= step.shards if step.zero == 3 else 1
         at = how["field"]
         fields = [f"{at}.per_device_train_batch_size", f"{at}.gradient_checkpointing", *how.get("lengths", ())]
         return Need(
@@ -122,7 +126,7 @@ class Needs:
         """One update of a training, as memory sees it; arguments as for `trains`."""
         on_gpu = self.machine.device == "cuda"
         each = int(args.get("per_device_train_batch_size", 8))
-        whole, shards = model.lora is None, self.workers if self._sharded else 1
+        whole, shards = model.lora is None, 1 if self._sharding == "none" else self.workers
         checkpointing = args.get("activation_checkpointing", args.get("gradient_checkpointing", on_gpu))
         reference = how["kind"] == "dpo" or (how["kind"] == "grpo" and float(args.get("beta", 0.0) or 0.0) != 0.0)
         attention = str((args.get("model_init_kwargs") or {}).get("attn_implementation", ""))
@@ -141,6 +145,7 @@ class Needs:
             shards=shards,
             optimiser_bytes=STATES.get(str(args.get("optim")), 2.0 * FLOAT),
             flash="flash" in attention,
+            zero=ZERO.get(self._sharding, 0),
             quantised=bool((args.get("model_init_kwargs") or {}).get("load_in_4bit")),
         )
 
@@ -153,7 +158,7 @@ class Needs:
         step = self.step(model, args, how)
         passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))
         beside = {
-            "weights": step.held // step.shards,
+            "weights": held_weights(step),
             "optimiser": int(step.trained * step.optimiser_bytes) // step.shards,
             "buffers": gathered(step) if step.shards > 1 else step.trained * FLOAT if step.ranks > 1 else 0,
             "reference": step.model.parameters * FLOAT // step.shards if step.reference else 0,

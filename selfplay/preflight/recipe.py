@@ -49,8 +49,8 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
     if recipe.compute.sharding != "none" and workers == 1:
         raise PreflightError(
-            "compute.sharding: is fsdp2, but one worker has nobody to share a model with; raise compute.workers, or "
-            "set it to none"
+            f"compute.sharding: is {recipe.compute.sharding}, but one worker has nobody to share a model with; raise "
+            "compute.workers, or set it to none"
         )
     teacher = recipe.training.scratch_teacher
     of_sft = {
@@ -71,23 +71,29 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     check_top_up(training.grpo.top_up, training.grpo.args, "training.grpo", workers)
     check_lora(training.lora, "training.lora")
     check_lora(recipe.generator_lora, "generator_lora")
-    _check_quantised(recipe, of_sft)
+    _check_shape(recipe, of_sft)
 
 
-def _check_quantised(recipe: Recipe, of_sft: Mapping[str, dict[str, Any]]) -> None:
-    """Refuses bases in 4 bits where they are not trained by an adapter, whole on each rank, with own rollouts."""
-    from selfplay.trl_trainers.variants.quantised import fault_of
+def _check_shape(recipe: Recipe, of_sft: Mapping[str, dict[str, Any]]) -> None:
+    """Refuses bases in 4 bits, and shards by DeepSpeed, where these trainings cannot have them."""
+    from selfplay.trl_trainers.sharded import zero
+    from selfplay.trl_trainers.variants import quantised
 
     training, sharding = recipe.training, recipe.compute.sharding
     for field, args in of_sft.items():
         # A model from scratch has no adapter.
         lora = recipe.generator_lora if field.startswith(("cold_start", "em.")) else None
-        if fault := fault_of(args, lora, "generator_lora", sharding):
+        if fault := quantised.fault_of(args, lora, "generator_lora", sharding):
             raise PreflightError(f"{field}.model_init_kwargs: {fault}")
+        if fault := zero.fault_of(args, sharding):
+            raise PreflightError(f"compute.sharding: is {sharding}, which {fault} ({field})")
     for rule in ("grpo", "dpo", "rft", "sft", "continued_sft"):
         by_vllm = rule == "grpo" and training.grpo.rollouts != "transformers"
-        if fault := fault_of(getattr(training, rule).args, training.lora, "training.lora", sharding, by_vllm):
+        args = getattr(training, rule).args
+        if fault := quantised.fault_of(args, training.lora, "training.lora", sharding, by_vllm):
             raise PreflightError(f"training.{rule}.args.model_init_kwargs: {fault}")
+        if fault := zero.fault_of(args, sharding, by_vllm):
+            raise PreflightError(f"compute.sharding: is {sharding}, which {fault} (training.{rule}.args)")
 
 
 def check_all_but_rewards(recipe: Recipe, workers: int) -> None:

@@ -155,11 +155,13 @@ class Context:
         return Placement(self.workers.device, seed, work, partial, rounding, sharding, ranks, spared)
 
     def _discard_other_worlds(self, work: Path, ranks: int | None) -> None:
-        """Drops what another number of workers left: their global batch was another. One alone has no ranks."""
-        mark = work / WORLD
-        if work.exists() and (not mark.exists() or read_json(mark)["workers"] != ranks):
+        """Drops what another number of workers left, whose global batch was another (one alone has no ranks), and
+        checkpoints of whole models where they are to be cut, and the other way round."""
+        mark, world = work / WORLD, {"workers": ranks}
+        world |= {} if self.recipe.compute.sharding == "none" else {"sharded": 1}
+        if work.exists() and (not mark.exists() or read_json(mark) != world):
             remove_folder(work)
-        write_json(mark, {"workers": ranks})
+        write_json(mark, world)
         repair_lines(work / "log.jsonl")
 
     def _keep(self, stage: Stage, name: str, place: Placement) -> None:

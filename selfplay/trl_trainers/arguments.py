@@ -33,7 +33,7 @@ RESERVED = {
     "trackio_space_id": "the run's own tracking logs every metric",
     "fsdp": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
     "fsdp_config": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
-    "deepspeed": "compute.sharding: fsdp2 spreads a model over all workers, and keeps it whole at the end",
+    "deepspeed": "compute.sharding: zero2 or zero3 has DeepSpeed spread a model over all workers",
     "use_vllm": "training.grpo.rollouts decides it",
     "vllm_mode": "training.grpo.rollouts decides it",
     **dict.fromkeys(
@@ -46,9 +46,9 @@ RESERVED = {
 
 NO_PARALLELISM = {
     "grpo": "one sequence cannot be cut over several GPUs in GRPO: TRL makes its inputs within the trainer, after they "
-    "would be cut; shorten args.max_completion_length, or let compute.sharding: fsdp2 make room",
+    "would be cut; shorten args.max_completion_length, or let compute.sharding make room",
     "dpo": "one sequence cannot be cut over several GPUs in DPO: nothing in TRL's trainer sees to losses of pairs that "
-    "are cut; shorten args.max_length, or let compute.sharding: fsdp2 make room",
+    "are cut; shorten args.max_length, or let compute.sharding make room",
     "sft": "one sequence is not cut over several GPUs yet: TRL can in SFT, by torch's ring attention, which has no "
     "kernel for CPUs, and by DeepSpeed, and nothing is taken here that no test has run; compute.workers and "
     "compute.sharding say what ranks share",

@@ -16,10 +16,11 @@ from trl import DPOTrainer
 
 from selfplay.run.files import write_json
 from selfplay.trl_trainers.sft import NothingToLearn
+from selfplay.trl_trainers.sharded.checkpoint import KeepsShards
 from verifiers.untrusted.files import json_rows
 
 
-class TokenPairsTrainer(DPOTrainer):
+class TokenPairsTrainer(KeepsShards, DPOTrainer):
     """A DPOTrainer whose dataset has `prompt_ids`, `chosen_ids` and `rejected_ids`."""
 
     def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, dataset_name: str) -> Any:

@@ -31,6 +31,7 @@ from selfplay.rollouts.rollout_log import Reward
 from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Group, Tally, TopUp
 from selfplay.trl_trainers.sft import NothingToLearn
+from selfplay.trl_trainers.sharded.checkpoint import KeepsShards
 from selfplay.trl_trainers.vllm_rollouts.generation import ProbedGeneration
 from selfplay.trl_trainers.vllm_rollouts.probe import mismatch, shares
 from selfplay.trl_trainers.vllm_server.ahead import OneAhead
@@ -53,7 +54,7 @@ class Rolled:
     reward: Reward
 
 
-class SelfplayGRPOTrainer(GRPOTrainer):
+class SelfplayGRPOTrainer(KeepsShards, GRPOTrainer):
     """A GRPOTrainer whose only reward function is a `VerifiedReward`.
 
     - A rollout without a reward is masked: TRL leaves it out of its group's mean and deviation and gives it no

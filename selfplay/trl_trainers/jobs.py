@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from selfplay.config.recipe import Domain
+from selfplay.config.recipe import Domain, Sharding
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.training import CollapseGuard, GRPORule
 from selfplay.engines.base import ModelRef
@@ -29,7 +29,7 @@ class Placement:
     """The folder of the trained model."""
     rounding: Literal["nearest", "stochastic"] = "nearest"
     """How float32 weights become those of the engines' format."""
-    sharding: Literal["none", "fsdp2"] = "none"
+    sharding: Sharding = "none"
     """Whether each rank holds the whole model, or a part of it."""
     ranks: int = 0
     """Ranks that a global batch is meant for; a cluster that has lost nodes may have fewer. 0: as many as there are."""

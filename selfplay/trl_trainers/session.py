@@ -16,6 +16,7 @@ from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, Mark
 from selfplay.trl_trainers.checks.further_means import set_attention
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.keeping import Loss, keep
+from selfplay.trl_trainers.sharded import fsdp, zero
 from selfplay.trl_trainers.variants.experts import freeze_routers, with_balance
 from selfplay.trl_trainers.variants.quantised import (
     exact_adapter,
@@ -64,6 +65,8 @@ def begin(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
     if place.device != "cpu":
         loading.forget_all()
     torch.manual_seed(place.seed)
+    if place.is_sharded and place.sharding in zero.STAGES:
+        zero.begin(place.sharding, place.device)
     network, tokenizer = _network(job, place)
     set_attention(network, job.args)
     return network, tokenizer
@@ -72,11 +75,11 @@ def begin(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
 def settings_of(kind: str, job: TrainerJob, place: Placement, decided: Mapping[str, Any] | None = None) -> Any:
     """TRL's configuration object for a job at its place; `decided` are arguments that no recipe may set."""
     decided = dict(decided or {})
-    if place.is_sharded:
-        from selfplay.trl_trainers.sharding import ARGUMENTS, shard_on_cpus
-
-        shard_on_cpus()
-        decided |= ARGUMENTS
+    if place.is_sharded and place.sharding in zero.STAGES:
+        decided |= zero.arguments(place.sharding, job.args.get("bf16", place.device != "cpu"))
+    elif place.is_sharded:
+        fsdp.shard_on_cpus()
+        decided |= fsdp.ARGUMENTS
     args = with_balance(same_global_batch(job.args, place.ranks), job.router == "frozen")
     return arguments.build(kind, args, str(place.work), place.seed, place.device, decided)
 
@@ -132,9 +135,10 @@ def run_training(trainer: Any, work: Path, job: TrainerJob | None = None) -> dic
         exact_adapter(trainer.model, job.model)
     # What was asked for; the trainer itself would not know of a library that did not do it.
     if trainer.args.fsdp:
-        from selfplay.trl_trainers.sharding import DemandShards
-
-        trainer.add_callback(DemandShards())
+        trainer.add_callback(fsdp.DemandShards())
+    if trainer.args.deepspeed:
+        stage = trainer.args.deepspeed["zero_optimization"]["stage"]
+        trainer.add_callback(zero.DemandCuts(f"zero{stage}", trainer.accelerator.num_processes))
     if trainer.is_world_process_zero():
         repair_lines(work / LOG)
     trainer.add_callback(LogToFile(work / LOG))
@@ -145,6 +149,8 @@ def run_training(trainer: Any, work: Path, job: TrainerJob | None = None) -> dic
     trainer.remove_callback(PrinterCallback)
     take_numbered_cpus()
     result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
+    if trainer.args.deepspeed:
+        zero.end()
     return {name: float(value) for name, value in result.metrics.items()}
 
 
@@ -158,20 +164,20 @@ def save_model(trainer: Any, job: TrainerJob, place: Placement, loss: Loss | Non
         loss: the held-out loss of a network, nats a token.
     """
     network = trainer.accelerator.unwrap_model(trainer.model)
+    is_first = trainer.accelerator.is_main_process
     if trainer.is_fsdp_enabled:
-        network = _whole(network, job, place, trainer.accelerator.is_main_process)
-    if trainer.accelerator.is_main_process:
+        network = _whole(network, fsdp.gathered(network), job, place, is_first)
+    elif trainer.is_deepspeed_enabled:
+        network = _whole(network, zero.gathered(network, is_first), job, place, is_first)
+    if is_first:
         figures = keep(network, trainer.processing_class, job, place, loss)
         if figures:
             append_line(place.work / LOG, trainer.state, figures)
     trainer.accelerator.wait_for_everyone()
 
 
-def _whole(sharded: Any, job: TrainerJob, place: Placement, is_first: bool) -> Any:
-    """A trained network that was sharded, whole on the CPU of the first rank; all ranks must come here."""
-    from selfplay.trl_trainers.sharding import gathered
-
-    state = gathered(sharded)
+def _whole(sharded: Any, state: Mapping[str, Any], job: TrainerJob, place: Placement, is_first: bool) -> Any:
+    """A trained network that was sharded, whole on the CPU of the first rank, which has its state."""
     if not is_first:
         return sharded
     network, _ = _network(job, place)

@@ -30,12 +30,11 @@ def train_sft(job: SFTJob, place: Placement) -> dict[str, float]:
     Raises:
         RecordError: the table of examples is damaged.
     """
-    from trl import SFTTrainer
-
     from selfplay.trl_trainers import session
+    from selfplay.trl_trainers.sft_trainer import ExamplesTrainer
 
     network, tokenizer = session.begin(job, place)
-    trainer = SFTTrainer(
+    trainer = ExamplesTrainer(
         model=network,
         args=session.settings_of("sft", job, place),
         train_dataset=example_set(job, tokenizer, place.work),

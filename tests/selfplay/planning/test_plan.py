@@ -16,6 +16,7 @@ from selfplay.config.load import load_recipe, recipe_of
 from selfplay.config.recipe import Recipe
 from selfplay.planning.counts import PUBLISHED, rows_of
 from selfplay.planning.machine import GIB, UnknownMachine, card_of, named, of_nodes
+from selfplay.planning.memory import ZERO_BUCKET
 from selfplay.planning.need import Need
 from selfplay.planning.plan import DoesNotFit, Outlook, outlook
 from selfplay.planning.rates import Rates, UnusableRates, read_rates
@@ -291,6 +292,19 @@ def test_a_sharded_training_holds_its_part_alone() -> None:
     # Under an adapter the base is loaded in float32.
     adapted = terms('training.lora={"r": 8, "target_modules": ["q_proj"]}')
     assert adapted["weights"] == (parameters * 4 + 36 * 8 * (2560 + 4096) * 4) // 8
+
+
+@pytest.mark.parametrize("stage", ["zero2", "zero3"])
+def test_deepspeed_holds_weights_twice_and_cuts_what_it_says(stage: str) -> None:
+    recipe = of_qwen("training.algorithm=rft", f"compute.sharding={stage}")
+    found = find(outlook(recipe, named("8x80"), Rates()), "selfplay_1", "rft").terms
+    parameters = 4_022_468_096
+    assert found["weights"] == parameters * 4 // (8 if stage == "zero3" else 1) + parameters * 4 // 8
+    assert found["optimiser"] == parameters * 8 // 8
+    assert found["gradients"] <= (parameters + 151936 * 2560) * 4 // 8
+    layer = 2 * 2560 * (4096 + 1024) + 2 * 128 + 3 * 2560 * 9728 + 2 * 2560
+    live = (151936 * 2560 + 2560 + 2 * layer + ZERO_BUCKET) * 6
+    assert found["buffers"] == 2 * ZERO_BUCKET * 4 + (live if stage == "zero3" else parameters * 2)
 
 
 def test_rows_are_counted_in_every_form_of_file(tmp_path: Path) -> None:

@@ -1,10 +1,16 @@
-"""Trainings that FSDP2 spreads over two ranks, on CPUs by Gloo: the losses of one process, and whole models."""
+"""Trainings that FSDP2 or ZeRO spreads over two ranks, on CPUs by Gloo: the losses of one process, and whole models."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shutil
+import signal
+import threading
+import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from selfplay.compute.workers import WorkerError, Workers
-from selfplay.config.recipe import Recipe
+from selfplay.config.recipe import Recipe, Sharding
 from selfplay.config.training import CollapseGuard, GRPORule
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
@@ -25,12 +31,15 @@ from selfplay.trl_trainers.grpo import train_grpo
 from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob, TrainerJob
 from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.sft import train_sft
+from selfplay.trl_trainers.sharded import zero
+from selfplay.trl_trainers.sharded.fsdp import NotSharded
 from verifiers.model import Task
 
 PROBLEMS = seeds.generate("math", 24, 0)
 BATCH = 4
 STEPS = {"max_steps": 4, "learning_rate": 1e-3, "lr_scheduler_type": "constant"}
 LORA = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
+needs_deepspeed = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs promptcot[zero]")
 TRAIN = {SFTJob: train_sft, DPOJob: train_dpo, GRPOJob: train_grpo}
 
 
@@ -76,13 +85,26 @@ def train(call: tuple[TrainerJob, Placement]) -> None:
 
 def train_unsharded(call: tuple[TrainerJob, Placement]) -> None:
     """As a version of accelerate would that does not shard here."""
-    from selfplay.trl_trainers import sharding
+    from selfplay.trl_trainers.sharded import fsdp as sharding
 
     known, sharding.shard_on_cpus = sharding.shard_on_cpus, lambda: None
     try:
         train(call)
     finally:
         sharding.shard_on_cpus = known
+
+
+def train_and_be_killed(call: tuple[TrainerJob, Placement]) -> None:
+    """The second rank is, once there is a whole checkpoint."""
+
+    def die() -> None:
+        while not list(call[1].work.glob("checkpoint-*/complete")):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if os.environ["RANK"] == "1":
+        threading.Thread(target=die, daemon=True).start()
+    train(call)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +118,8 @@ def of_ranks(job: TrainerJob, ranks: int) -> TrainerJob:
     return dataclasses.replace(job, args=job.args | {"per_device_train_batch_size": BATCH // ranks})
 
 
-def at(folder: Path, name: str) -> Placement:
-    return Placement("cpu", 3, folder / f"{name}-work", folder / name, sharding="fsdp2")
+def at(folder: Path, name: str, sharding: Sharding = "fsdp2") -> Placement:
+    return Placement("cpu", 3, folder / f"{name}-work", folder / name, sharding=sharding)
 
 
 def losses(folder: Path, name: str, metric: str = "loss") -> list[float]:
@@ -145,21 +167,50 @@ def test_grpo_has_the_losses_of_one_process(
 
 
 @pytest.mark.long
-def test_a_checkpoint_goes_on_under_another_number_of_ranks(
+def test_a_checkpoint_goes_on_under_other_ranks_that_are_cut_otherwise(
     workers: Workers, tiny_model: ModelRef, tmp_path: Path
 ) -> None:
-    job = sft_job(tiny_model, tmp_path, args=STEPS | {"save_steps": 2})
-    place = at(tmp_path, "cut")
-    workers.together(train, (of_ranks(job, 2), place))
-    unbroken = losses(tmp_path, "cut")
-    for file in place.work.glob("checkpoint-4/complete"):
-        file.unlink()
+    """A falling learning rate, which the schedule of a checkpoint must say."""
+    job = sft_job(tiny_model, tmp_path, args=STEPS | {"save_steps": 2, "lr_scheduler_type": "linear"})
+    kinds: list[Sharding] = ["fsdp2", "zero2", "zero3"] if find_spec("deepspeed") else ["fsdp2"]
+    for kind in kinds:
+        place = at(tmp_path, kind, kind)
+        workers.together(train, (of_ranks(job, 2), place))
+        assert not [
+            file
+            for file in place.work.rglob("*")
+            if file.name.endswith((".pth", ".bin", "optimizer.pt")) and not file.name.startswith("rng_state")
+        ]
+    unbroken = losses(tmp_path, "fsdp2")
     four = Workers(4, 1, "cpu", tmp_path / "workers.log")
     try:
-        four.together(train, (of_ranks(job, 4), place))
+        for kind, other in zip(kinds, kinds[1:] + kinds[:1], strict=True):
+            place = at(tmp_path, kind, other)
+            shutil.rmtree(place.work / "checkpoint-4")
+            four.together(train, (of_ranks(job, 4), place))
+            assert losses(tmp_path, kind)[-2:] == pytest.approx(unbroken[-2:], abs=1e-4), (kind, other)
     finally:
         four.stop()
-    assert losses(tmp_path, "cut")[-2:] == pytest.approx(unbroken[-2:], abs=1e-4)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["fsdp2", pytest.param("zero3", marks=needs_deepspeed)])
+def test_a_killed_rank_ends_a_training_which_goes_on(tiny_model: ModelRef, tmp_path: Path, kind: Sharding) -> None:
+    args = STEPS | {"save_steps": 2, "max_steps": 40}
+    job, place = sft_job(tiny_model, tmp_path, args=args), at(tmp_path, "cut", kind)
+    own = Workers(2, 1, "cpu", tmp_path / "workers.log")
+    with pytest.raises(WorkerError, match="killed"):
+        own.together(train_and_be_killed, (of_ranks(job, 2), place))
+    own.stop()
+    done = losses(tmp_path, "cut")
+    again = Workers(2, 1, "cpu", tmp_path / "workers.log")
+    try:
+        again.together(train, (of_ranks(job, 2), place))
+        again.together(train, (of_ranks(job, 2), at(tmp_path, "unbroken", kind)))
+    finally:
+        again.stop()
+    assert 2 <= len(done) < len(losses(tmp_path, "cut")) <= 40 + len(done)
+    assert losses(tmp_path, "cut")[-2:] == pytest.approx(losses(tmp_path, "unbroken")[-2:], abs=1e-4)
 
 
 @pytest.mark.long
@@ -171,6 +222,78 @@ def test_masters_and_view_are_kept_of_a_sharded_model(workers: Workers, tiny_mod
     assert {value.dtype for value in whole(Path(model.masters.path)).values()} == {torch.float32}
     assert {value.dtype for value in whole(tmp_path / "two").values()} == {torch.bfloat16}
     assert "view/changed" in json.loads((tmp_path / "two-work" / "log.jsonl").read_text().splitlines()[-1])["metrics"]
+
+
+@pytest.mark.long
+@needs_deepspeed
+@pytest.mark.parametrize("stage", ["zero2", "zero3"])
+def test_zero_has_the_losses_and_weights_of_one_process(
+    workers: Workers, tiny_model: ModelRef, tmp_path: Path, stage: Sharding
+) -> None:
+    """One training after the other in the same processes, and then one without DeepSpeed."""
+    for kind, job in {
+        "sft": sft_job(tiny_model, tmp_path),
+        "lora": sft_job(tiny_model, tmp_path, lora=LORA),
+        "dpo": dpo_job(tiny_model, tmp_path),
+    }.items():
+        train((of_ranks(job, 1), at(tmp_path, f"{kind}-one")))
+        workers.together(train, (of_ranks(job, 2), at(tmp_path, f"{kind}-two", stage)))
+        assert losses(tmp_path, f"{kind}-two") == pytest.approx(losses(tmp_path, f"{kind}-one"), abs=1e-4), kind
+        kept, expected = whole(tmp_path / f"{kind}-two"), whole(tmp_path / f"{kind}-one")
+        assert kept.keys() == expected.keys()
+        for name, value in expected.items():
+            assert torch.allclose(kept[name], value, atol=2e-4), f"{kind}: {name}"
+        loading.load_fresh(trained_model(tmp_path / f"{kind}-two"))
+    job = sft_job(tiny_model, tmp_path)
+    workers.together(train, (of_ranks(job, 2), at(tmp_path, "without", "none")))
+    assert losses(tmp_path, "without") == pytest.approx(losses(tmp_path, "sft-one"), abs=1e-4)
+
+
+@pytest.mark.long
+@needs_deepspeed
+@pytest.mark.parametrize("stage", ["zero2", "zero3"])
+def test_grpo_by_zero_has_the_losses_of_one_process(
+    tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: Sharding
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    fresh = Workers(2, 1, "cpu", tmp_path / "workers.log")  # which know the verifier's folder
+    job = grpo_job(tiny_model, tmp_path)
+    try:
+        fresh.together(train, (of_ranks(job, 2), at(tmp_path, "two", stage)))
+    finally:
+        fresh.stop()
+    train((of_ranks(job, 1), at(tmp_path, "one")))
+    for metric in ("loss", "reward", "kl"):
+        assert losses(tmp_path, "two", metric) == pytest.approx(losses(tmp_path, "one", metric), abs=1e-4), metric
+
+
+@pytest.mark.parametrize("stage", ["zero2", "zero3"])
+def test_a_rank_that_holds_all_by_zero_is_refused(stage: Sharding) -> None:
+    model = torch.nn.Linear(64, 64)
+    optimizer = torch.optim.SGD(model.parameters())
+    with pytest.raises(NotSharded, match=rf"{stage}, but a rank of 2 holds 4160 of 4160 numbers"):
+        zero.DemandCuts(stage, 2).on_train_begin(None, None, None, model=model, optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    ("args", "by_vllm", "says"),
+    [
+        ({"optim": "adafactor"}, False, "has no adafactor, but adamw_torch"),
+        ({"fp16": True}, False, "remove fp16"),
+        ({"precompute_ref_log_probs": True}, False, "remove precompute_ref_log_probs"),
+        ({}, True, "no sync of weights to vLLM"),
+        ({"save_steps": 2, "optim": "adamw_torch"}, False, ""),
+    ],
+)
+def test_what_deepspeed_cannot_go_with_is_said(
+    monkeypatch: pytest.MonkeyPatch, args: dict[str, Any], by_vllm: bool, says: str
+) -> None:
+    monkeypatch.setattr(zero, "find_spec", lambda name: object())
+    assert says in (found := zero.fault_of(args, "zero3", by_vllm))
+    assert bool(found) is bool(says)
+    assert zero.fault_of(args, "fsdp2", by_vllm) == ""
+    monkeypatch.setattr(zero, "find_spec", lambda name: None)
+    assert "pip install 'promptcot[zero]'" in zero.fault_of(args, "zero2", by_vllm)
 
 
 @pytest.mark.long

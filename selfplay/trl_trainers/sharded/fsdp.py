@@ -7,11 +7,13 @@ step. A trained model is gathered by all ranks, and kept by the first as any oth
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from transformers import TrainerCallback
 
 from selfplay.config.errors import UserError
+from selfplay.trl_trainers.sharded.checkpoint import WEIGHT
 
 ARGUMENTS = {
     "fsdp": True,
@@ -19,7 +21,6 @@ ARGUMENTS = {
         "version": 2,
         "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
         "reshard_after_forward": True,
-        # In one file, which is read as tensors alone: the sharded form has an index that is unpickled.
         "state_dict_type": "FULL_STATE_DICT",
     },
 }
@@ -75,3 +76,41 @@ def gathered(network: Any) -> dict[str, Any]:
 
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     return dict(get_model_state_dict(network, options=options))
+
+
+class FSDPShards:
+    """See `checkpoint.Shards`."""
+
+    def __init__(self, network: Any, optimizer: Any) -> None:
+        """
+        Args:
+            network: as FSDP2 cut it.
+            optimizer: torch's, of its parameters.
+        """
+        self._network, self._states = network, optimizer.state
+
+    def trained(self) -> Iterator[tuple[str, Any]]:
+        """The parameters that are trained, by name."""
+        return ((name, value) for name, value in self._network.named_parameters() if value.requires_grad)
+
+    def whole(self, parameter: Any) -> dict[str, Any]:
+        """A parameter in float32 as `weight`, and the optimizer's states of it."""
+        from torch.distributed.tensor import DTensor
+
+        found = {WEIGHT: parameter} | self._states.get(parameter, {})
+        tensors = {key: value for key, value in found.items() if hasattr(value, "dim")}
+        return {key: value.full_tensor() if isinstance(value, DTensor) else value for key, value in tensors.items()}
+
+    def put(self, parameter: Any, values: dict[str, Any]) -> None:
+        """Takes this rank's part of what `whole` gave."""
+        from torch.distributed.tensor import distribute_tensor
+
+        def cut(value: Any) -> Any:
+            # All ranks have read the same, so that none need send it.
+            placed = value.to(parameter.device)
+            return distribute_tensor(placed, parameter.device_mesh, parameter.placements, src_data_rank=None)
+
+        parameter.to_local().detach().copy_(cut(values[WEIGHT]).to_local())
+        states = {key: value for key, value in values.items() if key != WEIGHT}
+        # A count of steps is no tensor of the parameter's shape.
+        self._states[parameter] = {key: cut(value) if value.dim() else value for key, value in states.items()}

@@ -1,0 +1,151 @@
+"""Checkpoints of sharded trainings: whole tensors in safetensors, from which any number of ranks goes on, cut in any way.
+
+The libraries' own checkpoints are pickles, or cut as the ranks were that wrote them. Here all ranks gather one parameter
+after the other, with the optimizer's states of it, and the first writes them in files of bounded size, so that no rank
+ever holds the whole model. Each rank reads what it needs from these files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+from selfplay.config.errors import UserError
+
+FILES = "shards-*.safetensors"
+WEIGHT = "weight"
+"""Name of a parameter's own numbers beside its states."""
+FILE_BYTES = 2**31
+SCHEDULER = "scheduler.pt"
+"""As transformers names it; it is read as numbers alone."""
+
+
+class NoShards(UserError):
+    """A checkpoint lacks what a sharded training goes on from."""
+
+
+class Shards(Protocol):
+    """The parameters of a sharded training as this rank holds them. All ranks call each method together."""
+
+    def trained(self) -> Iterator[tuple[str, Any]]:
+        """The parameters that are trained, by name."""
+
+    def whole(self, parameter: Any) -> dict[str, Any]:
+        """A parameter in float32 as `weight`, and the optimizer's states of it, none of them cut."""
+
+    def put(self, parameter: Any, values: dict[str, Any]) -> None:
+        """Takes this rank's part of what `whole` gave."""
+
+
+def write(shards: Shards, folder: Path, is_first: bool) -> None:
+    """Writes all that is trained, and its optimizer; the first rank does, and the others help it."""
+    from safetensors.torch import save_file
+
+    held: dict[str, Any] = {}
+    size = files = 0
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def flush() -> None:
+        nonlocal size, files
+        if held:
+            save_file(held, folder / FILES.replace("*", f"{files:05d}"))
+        held.clear()
+        size, files = 0, files + 1
+
+    for name, parameter in shards.trained():
+        for key, value in shards.whole(parameter).items():
+            if is_first:
+                held[f"{name}/{key}"] = kept = value.detach().to("cpu", copy=True).contiguous()
+                size += kept.numel() * kept.element_size()
+        if size >= FILE_BYTES:
+            flush()
+    flush()
+
+
+def read(shards: Shards, folder: Path) -> None:
+    """Takes this rank's part of a checkpoint, whoever wrote it.
+
+    Raises:
+        NoShards: a parameter is not in it, or has another shape there.
+    """
+    from safetensors import safe_open
+
+    with ExitStack() as stack:
+        files = [stack.enter_context(safe_open(file, "pt")) for file in sorted(folder.glob(FILES))]
+        places: dict[str, dict[str, Any]] = {}
+        for file in files:
+            # No dictionary, though it looks like one.
+            for full in file.keys():  # noqa: SIM118
+                name, _, key = full.rpartition("/")
+                places.setdefault(name, {})[key] = file
+        for name, parameter in shards.trained():
+            values = {key: file.get_tensor(f"{name}/{key}") for key, file in places.get(name, {}).items()}
+            shape = getattr(parameter, "ds_shape", parameter.shape)
+            if WEIGHT not in values or values[WEIGHT].shape != shape:
+                raise NoShards(
+                    f"{folder}: holds no {name} of the shape {list(shape)}, as a checkpoint of another "
+                    "compute.sharding or of an older version; set the one back, or delete the folder to train anew"
+                )
+            shards.put(parameter, values)
+
+
+class KeepsShards:
+    """A mixin of TRL's trainers, whose checkpoints it writes and reads where the model is sharded.
+
+    The learning rate's schedule, the dice and the counts of a training are kept as transformers does.
+    """
+
+    is_fsdp_enabled: bool
+    is_deepspeed_enabled: bool
+
+    def _shards(self: Any) -> Shards | None:
+        if self.is_deepspeed_enabled:
+            from selfplay.trl_trainers.sharded.zero import ZeroShards
+
+            return ZeroShards(self.model, self.model_wrapped)
+        if self.is_fsdp_enabled:
+            from selfplay.trl_trainers.sharded.fsdp import FSDPShards
+
+            return FSDPShards(self.model, self.optimizer.optimizer)
+        return None
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """As transformers does; of a sharded model nothing, since the optimizer's files have its weights."""
+        if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+            super().save_model(output_dir, _internal_call)  # type: ignore[misc]
+
+    def _save_optimizer_and_scheduler(self: Any, output_dir: str) -> None:
+        shards = self._shards()
+        if shards is None:
+            super()._save_optimizer_and_scheduler(output_dir)  # type: ignore[misc]
+            return
+        import torch
+
+        write(shards, Path(output_dir), self.accelerator.is_main_process)
+        if self.accelerator.is_main_process:
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER)
+
+    def _prepare_for_training(self: Any, max_steps: int, train_dataloader: Any, resume_from_checkpoint: Any) -> Any:
+        if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+            return super()._prepare_for_training(max_steps, train_dataloader, resume_from_checkpoint)  # type: ignore[misc]
+        prepared = super()._prepare_for_training(max_steps, train_dataloader, None)  # type: ignore[misc]
+        if resume_from_checkpoint is not None:
+            self._load_from_checkpoint(resume_from_checkpoint)
+            self._load_schedule(Path(resume_from_checkpoint) / SCHEDULER)
+        return prepared
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        shards = self._shards()
+        if shards is None:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+        else:
+            read(shards, Path(resume_from_checkpoint))
+
+    def _load_schedule(self: Any, file: Path) -> None:
+        import torch
+
+        self.lr_scheduler.load_state_dict(torch.load(file, weights_only=True))
+        for group, rate in zip(self.optimizer.param_groups, self.lr_scheduler.get_last_lr(), strict=True):
+            group["lr"] = rate
