@@ -1,6 +1,6 @@
-"""Checkpoints of sharded trainings: whole tensors in safetensors, from which any number of ranks goes on, cut in any way.
+"""Checkpoints of sharded trainings: whole tensors in safetensors, so that any number of ranks goes on, cut in any way.
 
-The libraries' own checkpoints are pickles, or cut as the ranks were that wrote them. Here all ranks gather one parameter
+The libraries' own checkpoints are pickles, or cut as the ranks were that wrote them. Here all ranks gather a parameter
 after the other, with the optimizer's states of it, and the first writes them in files of bounded size, so that no rank
 ever holds the whole model. Each rank reads what it needs from these files.
 """
