@@ -91,6 +91,12 @@ def read(shards: Shards, folder: Path) -> None:
             shards.put(parameter, values)
 
 
+def counted(optimizer: Any, value: Any, device: Any) -> Any:
+    """A copy of a count of steps, on the device where torch's optimizer looks for it beside parameters on `device`."""
+    with_them = any(group.get("fused") or group.get("capturable") for group in optimizer.param_groups)
+    return value.to(device if with_them else "cpu", copy=True)
+
+
 class KeepsShards:
     """A mixin of TRL's trainers, whose checkpoints it writes and reads where the model is sharded.
 

@@ -13,7 +13,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from selfplay.config.errors import UserError
-from selfplay.trl_trainers.sharded.checkpoint import WEIGHT
+from selfplay.trl_trainers.sharded.checkpoint import WEIGHT, counted
 
 ARGUMENTS = {
     "fsdp": True,
@@ -87,7 +87,7 @@ class FSDPShards:
             network: as FSDP2 cut it.
             optimizer: torch's, of its parameters.
         """
-        self._network, self._states = network, optimizer.state
+        self._network, self._optimizer = network, optimizer
 
     def trained(self) -> Iterator[tuple[str, Any]]:
         """The parameters that are trained, by name."""
@@ -97,7 +97,7 @@ class FSDPShards:
         """A parameter in float32 as `weight`, and the optimizer's states of it."""
         from torch.distributed.tensor import DTensor
 
-        found = {WEIGHT: parameter} | self._states.get(parameter, {})
+        found = {WEIGHT: parameter} | self._optimizer.state.get(parameter, {})
         tensors = {key: value for key, value in found.items() if hasattr(value, "dim")}
         return {key: value.full_tensor() if isinstance(value, DTensor) else value for key, value in tensors.items()}
 
@@ -111,6 +111,8 @@ class FSDPShards:
             return distribute_tensor(placed, parameter.device_mesh, parameter.placements, src_data_rank=None)
 
         parameter.to_local().detach().copy_(cut(values[WEIGHT]).to_local())
-        states = {key: value for key, value in values.items() if key != WEIGHT}
-        # A count of steps is no tensor of the parameter's shape.
-        self._states[parameter] = {key: cut(value) if value.dim() else value for key, value in states.items()}
+        self._optimizer.state[parameter] = {
+            key: cut(value) if value.dim() else counted(self._optimizer, value, parameter.device)
+            for key, value in values.items()
+            if key != WEIGHT
+        }

@@ -15,7 +15,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from selfplay.planning.memory import ZERO_BUCKET
-from selfplay.trl_trainers.sharded.checkpoint import WEIGHT
+from selfplay.trl_trainers.sharded.checkpoint import WEIGHT, counted
 from selfplay.trl_trainers.sharded.fsdp import NotSharded
 
 STAGES = {"zero2": 2, "zero3": 3}
@@ -71,7 +71,8 @@ def arguments(sharding: str, in_bfloat16: bool) -> dict[str, Any]:
             "zero_optimization": _cut(sharding),
             # Each is a torch optimizer on the rank's part.
             "zero_allow_untested_optimizer": True,
-            "torch_autocast": {"enabled": in_bfloat16, "dtype": "bfloat16"},
+            # Gradients are summed in float32.
+            "torch_autocast": {"enabled": in_bfloat16, "dtype": "bfloat16", "lower_precision_safe_modules": []},
             **dict.fromkeys(("gradient_clipping", *batches), "auto"),
         },
         # Where transformers knew of it, DeepSpeed would round the weights.
@@ -180,7 +181,10 @@ class ZeroShards:
         import torch
 
         for part in self._parts:
-            room = {key: torch.zeros_like(part) if value.dim() else value.clone() for key, value in values.items()}
+            room = {
+                key: torch.zeros_like(part) if value.dim() else counted(self._cutter.optimizer, value, part.device)
+                for key, value in values.items()
+            }
             self._states[part] = room | self._states.get(part, {})
         if hasattr(self._cutter, "_lazy_init_hp_params_optimizer_state"):
             self._cutter._lazy_init_hp_params_optimizer_state()
