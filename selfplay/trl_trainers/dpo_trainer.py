@@ -16,7 +16,7 @@ from trl import DPOTrainer
 
 from selfplay.run.files import write_json
 from selfplay.trl_trainers.sft import NothingToLearn
-from selfplay.trl_trainers.sharded.checkpoint import KeepsShards
+from selfplay.trl_trainers.sharded.trainer import KeepsShards
 from verifiers.untrusted.files import json_rows
 
 

@@ -31,7 +31,7 @@ from selfplay.rollouts.rollout_log import Reward
 from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Group, Tally, TopUp
 from selfplay.trl_trainers.sft import NothingToLearn
-from selfplay.trl_trainers.sharded.checkpoint import KeepsShards
+from selfplay.trl_trainers.sharded.trainer import KeepsShards
 from selfplay.trl_trainers.vllm_rollouts.generation import ProbedGeneration
 from selfplay.trl_trainers.vllm_rollouts.probe import mismatch, shares
 from selfplay.trl_trainers.vllm_server.ahead import OneAhead

@@ -31,7 +31,7 @@ def train_sft(job: SFTJob, place: Placement) -> dict[str, float]:
         RecordError: the table of examples is damaged.
     """
     from selfplay.trl_trainers import session
-    from selfplay.trl_trainers.sft_trainer import ExamplesTrainer
+    from selfplay.trl_trainers.sharded.trainer import ExamplesTrainer
 
     network, tokenizer = session.begin(job, place)
     trainer = ExamplesTrainer(
