@@ -1,10 +1,11 @@
-"""TRL's trainers with checkpoints of their own where the model is sharded: a mixin, and SFT's, which needs nothing else."""
+"""TRL's trainers with checkpoints of this project where the model is sharded: a mixin, and SFT's with it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import torch
 from trl import SFTTrainer
 
 from selfplay.trl_trainers.sharded.checkpoint import Shards, read, write
@@ -43,8 +44,6 @@ class KeepsShards:
         if shards is None:
             super()._save_optimizer_and_scheduler(output_dir)  # type: ignore[misc]
             return
-        import torch
-
         write(shards, Path(output_dir), self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
             torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER)
@@ -66,8 +65,6 @@ class KeepsShards:
             read(shards, Path(resume_from_checkpoint))
 
     def _load_schedule(self: Any, file: Path) -> None:
-        import torch
-
         self.lr_scheduler.load_state_dict(torch.load(file, weights_only=True))
         for group, rate in zip(self.optimizer.param_groups, self.lr_scheduler.get_last_lr(), strict=True):
             group["lr"] = rate
