@@ -55,7 +55,8 @@ class RecipeSource:
             return
         # It replaces whatever a recipe below this one said in its place.
         for known in [known for known in self.lines if known[: len(at)] == at and len(known) > len(at)]:
-            del self.lines[known], self._folders[known]
+            del self.lines[known]
+            self._folders.pop(known, None)
         if isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
                 self._note(file, value, (*at, index))
@@ -69,6 +70,9 @@ class RecipeSource:
     def override(self, at: At, said: str, node: yaml.Node | None) -> None:
         """Remembers that a setting is of the command line, and relative to the working directory."""
         self.lines[at], self._folders[at] = f"command line, {said}", Path()
+        for above in _enclosing(at):
+            # A section that no file has, such as a mistyped one, was said here too.
+            self.lines.setdefault(above, self.lines[at])
         self.record(self.lines[at], node, at)
 
     def where(self, at: At, default: str) -> str:
@@ -243,10 +247,7 @@ def _explain(error: ValidationError, source: RecipeSource, path: Path, root: typ
 
 def _sentence(problem: Any, field: str, at: At, root: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
-        names = _valid_names(at[:-1], root)
-        near = difflib.get_close_matches(str(at[-1]), names, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"valid names: {', '.join(sorted(names))}"
-        return f"`{field}` is not a setting; {hint}"
+        return f"`{field}` is {_no_setting(at, root)}"
     if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
         expected = ", ".join(_kinds_at(at, root))
         given = problem["ctx"].get("tag")
@@ -263,6 +264,15 @@ def _sentence(problem: Any, field: str, at: At, root: type[BaseModel]) -> str:
         return f"{field}: {message}"
     given = json.dumps(problem["input"], default=str)
     return f"`{field}` is {shown(given, 80)}, but: {message[0].lower()}{message[1:]}"
+
+
+def _no_setting(at: At, root: type[BaseModel]) -> str:
+    names = _valid_names(at[:-1], root)
+    if at[-1] in names:
+        kind = ".".join(map(str, (*at[:-1], "kind")))
+        return f"a setting of another kind; set `{kind}`, too, to one of {', '.join(_kinds_at(at[:-1], root))}"
+    near = difflib.get_close_matches(str(at[-1]), names, n=1, cutoff=0.5)
+    return "not a setting; " + (f"did you mean `{near[0]}`?" if near else f"valid names: {', '.join(sorted(names))}")
 
 
 def _valid_names(at: At, root: type[BaseModel]) -> list[str]:

@@ -20,6 +20,8 @@ from verifiers.model import Task, Verifier
 from verifiers.registry import UnknownVerifier
 
 SHOWN = 3
+BEFORE_ANSWER = "####"
+"""Stands before the answer in the solutions of GSM8K."""
 NONSENSE = ("", "no answer", "word " * 300)
 """Completions that answer no problem."""
 
@@ -48,6 +50,8 @@ def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
             # A box shows what a part of ours that reads answers says; the form that other parts want is not known.
             reader = part_that_reads(verifier)
             reader = reader if reader is not None and is_shipped(reader) else None
+            if reader:
+                _demand_answers_alone(name, seeds)
             answers = list(_known_answers(name, seeds)) if reader else []
             _demand(name, answers, reader or verifier)
             _demand_calls(name, seeds[:SHOWN], verifier)
@@ -107,7 +111,11 @@ def _demand_splits(recipe: Recipe, name: str, splits: Mapping[Split, Sequence[Se
     needed: list[Split] = ["train", recipe.evaluation.split]
     for split in needed:
         if not splits[split]:
-            raise PreflightError(f"{where}.{split}: has no problems, but training and evaluation need some; add them")
+            there = sum(len(seeds) for seeds in splits.values())
+            divided = f" (it has {there} in all; a part is held back to measure with, at least one)" if there else ""
+            raise PreflightError(
+                f"{where}.{split}: has no problems{divided}, but training and evaluation need some; add them"
+            )
     seen: dict[str, str] = {}
     for split, seeds in splits.items():
         for seed in seeds:
@@ -126,6 +134,16 @@ def _demand_answers(recipe: Recipe, name: str, verifier: Verifier) -> None:
             f"domains.{name}.verifier: {recipe.domains[name].verifier!r} has no `extract` and `equal`, by which votes "
             "label new problems; add both to it (docs/how-to/write-a-verifier.md), or set training.pool.arm "
             "to external, which trains on problems that have their labels"
+        )
+
+
+def _demand_answers_alone(name: str, seeds: Sequence[Seed]) -> None:
+    """A whole solution in the place of an answer is one that no completion gives."""
+    whole = next((seed for seed in seeds if BEFORE_ANSWER in (seed.task.answer or "")), None)
+    if whole is not None:
+        raise PreflightError(
+            f"domains.{name}.seeds: the answer of {whole.problem[:80]!r} is a whole solution; keep as `answer` only "
+            f"what stands behind {BEFORE_ANSWER!r}, and the whole of it in a column `solution`"
         )
 
 
@@ -211,7 +229,8 @@ def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -
     unjudged = [verdict for _, verdict in judged if verdict.passed is None]
     faults = [
         f"a {'right' if right else 'wrong'} answer is judged {verdict.status} ({verdict.reason}): {completion[:80]!r}"
-        for ((_, _, completion), right), verdict in judged
+        f", of the problem {task.problem[:60]!r}"
+        for ((_, task, completion), right), verdict in judged
         if verdict.passed is (not right)
     ]
     if faults:

@@ -1,23 +1,19 @@
-"""Rows of files, as they are: CSV, JSON arrays, JSON lines and Parquet, all within bounds."""
+"""Rows of files, as they are: JSON arrays, JSON lines and Parquet, and CSV by its own module, all within bounds."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
-from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+from selfplay.seeds.csv_files import TEXT_FILES, csv_rows
 from verifiers.untrusted import files
 from verifiers.untrusted.files import Told, demand_file, json_rows, open_file, read_json
-from verifiers.untrusted.json_values import parse_json
 from verifiers.untrusted.shown import shown
 
 BATCH = 256
 """Rows of a Parquet file that are held at once."""
-TEXT_FILES = (".csv", ".tsv")
-NUMBERS = ("time_limit_s", "memory_mb", "float_tolerance")
-"""Columns of ours that are no texts."""
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 Columns = Callable[[list[str]], list[str]]
 Row = tuple[str, dict[str, Any]]
 """Where a row stands, for messages, and its values."""
@@ -33,8 +29,10 @@ def rows_of_file(path: Path, told: Told, columns: Columns | None = None) -> Iter
     ending = path.suffix.lower()
     if ending == ".parquet":
         return _parquet_rows(path, told, columns)
+    if ending in SPREADSHEETS:
+        raise told(f"{shown(path)}: is a spreadsheet; save it as CSV, which Excel calls 'CSV UTF-8'")
     if ending in TEXT_FILES:
-        return _csv_rows(path, told)
+        return csv_rows(path, told)
     return _array_rows(path, told) if _is_array(path, told) else json_rows(path, told, "", files.LONGEST_ROW)
 
 
@@ -53,60 +51,6 @@ def _array_rows(path: Path, told: Told) -> Iterator[Row]:
         if not isinstance(row, dict):
             raise told(f"{where}: is not a JSON object")
         yield where, bounded(where, row, told)
-
-
-def _csv_rows(path: Path, told: Told) -> Iterator[Row]:
-    """The rows of a CSV file with a header; an empty cell is one without a value."""
-    lines = _text_lines(path, told)
-    first = next(lines, "")
-    comma = "\t" if path.suffix.lower() == ".tsv" else ";" if ";" in first and "," not in first else ","
-    # The module's limit is one for the whole process; the lines themselves are bounded.
-    csv.field_size_limit(files.LONGEST_ROW)
-    reader = csv.reader(chain([first], lines), delimiter=comma, strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if not any(header) or len(set(header)) < len(header):
-            raise told(f"{shown(path)}, line 1: names no column, or one twice; the first line of a CSV file names each")
-        for cells in reader:
-            where = f"{shown(path)}, line {reader.line_num}"
-            if len(cells) > len(header):
-                raise told(f"{where}: has {len(cells)} cells, but line 1 names {len(header)} columns; quote the texts")
-            if any(cell.strip() for cell in cells):
-                texts = (cell if cell.strip() else None for cell in cells)
-                yield where, dict(zip_longest(header, texts))
-    except csv.Error as error:
-        raise told(f"{shown(path)}, line {reader.line_num}: is not CSV ({error}); quote texts with commas") from error
-
-
-def _text_lines(path: Path, told: Told) -> Iterator[str]:
-    """All lines, blank ones too, since a quoted text may have some."""
-    with open_file(path, told) as file:
-        number = 0
-        while line := file.readline(files.LONGEST_ROW + 1):
-            number += 1
-            if len(line) > files.LONGEST_ROW:
-                raise told(f"{shown(path)}, line {number}: is longer than {files.LONGEST_ROW} bytes; shorten it")
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise told(f"{shown(path)}, line {number}: is not UTF-8 ({error.reason}); save it as UTF-8") from error
-
-
-def of_texts(where: str, row: dict[str, Any], told: Told) -> dict[str, Any]:
-    """A row of CSV, under our names, with lists and numbers where its cells say them.
-
-    Concepts are a JSON list, or stand between semicolons.
-    """
-    found = dict(row)
-    for name in (name for name in (*NUMBERS, "concepts") if name in row):
-        if name == "concepts" and not row[name].lstrip().startswith("["):
-            found[name] = [concept.strip() for concept in row[name].split(";") if concept.strip()]
-            continue
-        try:
-            found[name] = parse_json(row[name], finite=False)
-        except ValueError as error:
-            raise told(f"{where}: `{name}` {error}") from error
-    return found
 
 
 def _parquet_rows(path: Path, told: Told, columns: Columns | None) -> Iterator[Row]:

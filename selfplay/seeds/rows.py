@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from selfplay.config.errors import UserError
 from selfplay.config.rows import DatasetRows, FileRows, RowField
 from selfplay.run.hub import offline_without_hub
-from selfplay.seeds.row_files import TEXT_FILES, Columns, Row, bounded, of_texts, rows_of_file
+from selfplay.seeds.csv_files import TEXT_FILES, of_texts
+from selfplay.seeds.row_files import Columns, Row, bounded, rows_of_file
 from verifiers.untrusted.files import Told
 
 COLUMNS: tuple[RowField, ...] = tuple(name for part in get_args(RowField) for name in get_args(part))
+NOTHING: Mapping[Sequence[RowField], str] = {}
 TASK = "task"
 """Column of a run's own tables that holds several of ours."""
 
@@ -28,12 +30,15 @@ class Unreachable(SeedError):
     """No hub answers."""
 
 
-def rows_of(source: FileRows | DatasetRows, told: Told = SeedError) -> Iterator[Row]:
+def rows_of(
+    source: FileRows | DatasetRows, told: Told = SeedError, needed: Mapping[Sequence[RowField], str] = NOTHING
+) -> Iterator[Row]:
     """The rows of a file or a data set, each with its place and its values under our names; nulls are left out.
 
     Args:
         source: where they are, and what their columns are called.
         told: the error where they cannot be read.
+        needed: columns of which one each must be there, if only empty, as `("answer", "tests")`, with a second remedy.
 
     Raises:
         SeedError: they cannot be read, or a column that `fields` names is not there; of another `told` what it makes.
@@ -41,7 +46,10 @@ def rows_of(source: FileRows | DatasetRows, told: Told = SeedError) -> Iterator[
     """
 
     def ours(columns: list[str]) -> list[str]:
-        return _ours(source.name, columns, source.fields, told)
+        found = _ours(source.name, columns, source.fields, told)
+        if TASK not in columns:
+            _demand_columns(source.name, columns, source.fields, told, needed)
+        return found
 
     if isinstance(source, FileRows):
         found = rows_of_file(Path(source.path), told, ours)
@@ -50,6 +58,8 @@ def rows_of(source: FileRows | DatasetRows, told: Told = SeedError) -> Iterator[
     texts = isinstance(source, FileRows) and source.path.lower().endswith(TEXT_FILES)
     for where, row in found:
         ours_alone = renamed(where, row, source.fields, told)
+        if TASK not in row:
+            _demand_columns(where, row, source.fields, told, needed)
         yield where, of_texts(where, ours_alone, told) if texts else ours_alone
 
 
@@ -106,9 +116,27 @@ def _ours(where: str, columns: list[str], fields: Mapping[RowField, str], told: 
     """Those columns that hold something of ours, under their own names."""
     for name, theirs in fields.items():
         if theirs not in columns:
-            raise told(f"{where}: has no column {theirs!r}, which fields.{name} names; it has {columns}")
+            raise told(
+                f"{where}: has no column {theirs!r}, which fields.{name} names; it has {columns}: set fields.{name} to "
+                "one of these"
+            )
     wanted = [TASK, *(fields.get(name, name) for name in COLUMNS)]
     return list(dict.fromkeys(column for column in wanted if column in columns))
+
+
+def _demand_columns(
+    where: str,
+    columns: Collection[str],
+    fields: Mapping[RowField, str],
+    told: Told,
+    needed: Mapping[Sequence[RowField], str],
+) -> None:
+    for names, remedy in needed.items():
+        if not any(fields.get(name, name) in columns for name in names):
+            raise told(
+                f"{where}: has no column {' or '.join(f'`{name}`' for name in names)}; it has {sorted(columns)}: say "
+                f"in the fields of the seeds what yours is called, as in fields: {{{names[0]}: NAME}}{remedy}"
+            )
 
 
 def renamed(where: str, row: dict[str, Any], fields: Mapping[RowField, str], told: Told = SeedError) -> dict[str, Any]:
@@ -117,6 +145,9 @@ def renamed(where: str, row: dict[str, Any], fields: Mapping[RowField, str], tol
     row = row | task if isinstance(task, dict) else row
     for name, theirs in fields.items():
         if theirs not in row:
-            raise told(f"{where}: has no {theirs!r}, which fields.{name} names; it has {sorted(row)}")
+            raise told(
+                f"{where}: has no {theirs!r}, which fields.{name} names; it has {sorted(row)}: set fields.{name} to "
+                "one of these"
+            )
     found = {name: row.get(fields.get(name, name)) for name in COLUMNS}
     return {name: value for name, value in found.items() if value is not None}

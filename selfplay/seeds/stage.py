@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal
 
 from selfplay.config.recipe import Domain, Recipe
@@ -22,6 +22,8 @@ from verifiers.programs.task_rows import read_task
 
 Decontaminate = Callable[[Mapping[Split, list[Seed]]], Mapping[Split, list[Seed]]]
 SPLITS: tuple[Split, ...] = ("train", "dev", "heldout")
+UNANSWERED = ("", "; or set seeds.answers to optional")
+"""What mends problems without answers, elsewhere and among those for training."""
 ANNOTATIONS = frozenset(("concepts", "rationale"))
 _ALONE = ", or set training.pool.arm to external, which trains on the problems as they are"
 REMEDY = {
@@ -83,13 +85,29 @@ def _users(
     rows = source.rows("train" if divided else split)
     if rows is None:
         return []
-    reader = _SeedReader(name, domain, split, lacking, source.level, split == "train" and source.answers == "optional")
-    found = [reader.seed(where, row, rows) for where, row in rows_of(rows)]
+    optional = split == "train" and source.answers == "optional"
+    reader = _SeedReader(name, domain, split, lacking, source.level, optional)
+    needed = {("problem",): ""} if optional else {("problem",): "", ("answer", "tests"): UNANSWERED[split == "train"]}
+    found = _each_once((where, reader.seed(where, row, rows)) for where, row in rows_of(rows, needed=needed))
     if not isinstance(source, FileSeeds) or not divided:
         return found
     ids = sorted({seed.id for seed in found})
     held = set(ids[: math.ceil(source.heldout_share * len(ids))])
     return [seed for seed in found if (seed.id in held) is (split == "heldout")]
+
+
+def _each_once(read: Iterable[tuple[str, Seed]]) -> list[Seed]:
+    """The seeds; a problem that comes twice would count twice, or with two answers."""
+    places: dict[str, str] = {}
+    found = []
+    for where, seed in read:
+        if seed.id in places:
+            raise SeedError(
+                f"{where}: has the problem of {places[seed.id]} again: {seed.problem[:80]!r}; keep one of them"
+            )
+        places[seed.id] = where
+        found.append(seed)
+    return found
 
 
 def external_problems(
@@ -159,7 +177,7 @@ class _SeedReader:
         level = self._text(where, "level", row.get("level", self._level))
         rationale = self._text(where, "rationale", row.get("rationale"))
         self._text(where, "problem", row.get("problem"))
-        task = self._task(where, row)
+        task = self._task(where, row, rows)
         return Seed(
             id=content_id("seed", self._name, task.problem),
             domain=self._name,
@@ -178,7 +196,8 @@ class _SeedReader:
             return ""
         # An empty rationale is none; a level or a problem is something else than nothing.
         if not isinstance(value, str) or not (value.strip() or (field == "rationale" and field in self._lacking)):
-            raise SeedError(f"{where}: `{field}` must be a text{REMEDY[field]}")
+            found = "" if value is None else f", not {'empty' if isinstance(value, str) else type(value).__name__}"
+            raise SeedError(f"{where}: `{field}` must be a text{found}{REMEDY[field]}")
         return value
 
     def _concepts(self, where: str, value: Any) -> tuple[str, ...]:
@@ -192,12 +211,19 @@ class _SeedReader:
             )
         return tuple(concepts)
 
-    def _task(self, where: str, row: dict[str, Any]) -> Task:
+    def _task(self, where: str, row: dict[str, Any], rows: FileRows | DatasetRows) -> Task:
         programs = self._domain.runs_programs
         # Elsewhere a column of that name is about something else, such as the language that the problem is written in.
-        named = row if programs or row.get("tests") else {name: row.get(name) for name in ("problem", "answer")}
-        task = read_task(named, lambda field, fault: SeedError(f"{where}: `{field}` {fault}"), programs)
+        named = dict(row) if programs or row.get("tests") else {name: row.get(name) for name in ("problem", "answer")}
+        if isinstance(answer := named.get("answer"), str) and not answer.strip():
+            named["answer"] = None
+
+        def fault(field: str, what: str) -> SeedError:
+            column = {str(ours): theirs for ours, theirs in rows.fields.items()}.get(field)
+            return SeedError(f"{where}: `{field}`{f' (column {column!r})' if column else ''} {what}")
+
+        task = read_task(named, fault, programs)
         if task.answer is None and not task.tests and not self._unanswered:
-            remedy = "; or set seeds.answers to optional" if self._split == "train" else ""
-            raise SeedError(f"{where}: needs `answer` or `tests`{remedy}")
+            remedy = UNANSWERED[self._split == "train"]
+            raise SeedError(f"{where}: needs `answer` or `tests`, and both are empty; fill one of them in{remedy}")
         return task

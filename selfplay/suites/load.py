@@ -16,7 +16,8 @@ from selfplay.formats import solver_template
 from selfplay.run.records import Seed
 from selfplay.run.seeding import content_id
 from selfplay.run.store import content_key
-from selfplay.seeds.row_files import TEXT_FILES, Row, of_texts
+from selfplay.seeds.csv_files import TEXT_FILES, of_texts
+from selfplay.seeds.row_files import Row
 from selfplay.suites.catalogue import SUITES, NamedSuite
 from selfplay.suites.livecodebench import contest_day
 from selfplay.suites.lock import Pin, SuiteLock

@@ -112,7 +112,7 @@ class _TaskRow:
     def _answer(self) -> str | None:
         value = self._row.get("answer")
         if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal | None):
-            raise self._fault("answer", f"must be text or a number, not {type(value).__name__}")
+            raise self._fault("answer", f"must be text or a number, not {type(value).__name__}; write it as text")
         if isinstance(value, float | Decimal) and not math.isfinite(value):
             raise self._fault("answer", f"is {value}, which no completion gives; leave it empty where there is none")
         return None if value is None else str(value)

@@ -75,6 +75,21 @@ def test_a_nested_setting_is_named(recipe_path: Path) -> None:
     assert "line 5: `domains.math.seeds.heldouts` is not a setting; did you mean `heldout`?" in message
 
 
+def test_a_slip_on_the_command_line_is_told_of_there(recipe_path: Path) -> None:
+    for given, says in (
+        ("training.grp.args.max_steps=3", "`training.grp` is not a setting; did you mean `grpo`?"),
+        ("model.name=../qwen", "`model.name` is a setting of another kind; set `model.kind`, too, to one of"),
+    ):
+        with pytest.raises(RecipeError) as error:
+            load_recipe(recipe_path, [given])
+        assert f"command line, '{given}': {says}" in str(error.value)
+
+
+def test_a_section_of_the_command_line_may_be_given_again(recipe_path: Path) -> None:
+    given = ["training.grpo.args.max_steps=3", "training.grpo={}"]
+    assert load_recipe(recipe_path, given).training.grpo.args == {"max_steps": 3}
+
+
 def test_the_nearest_shipped_recipe_is_named(tmp_path: Path) -> None:
     for given in ("quickstrat", str(tmp_path / "quickstrat.yaml")):
         with pytest.raises(RecipeError, match=r"No such file .*; did you mean `quickstart`\? give a recipe's path"):

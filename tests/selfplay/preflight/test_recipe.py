@@ -99,6 +99,20 @@ def test_a_model_from_scratch_needs_worked_solutions(tmp_path: Path) -> None:
         check_rewards(recipe(tmp_path, {"verifier": "math"}, bare, model={"kind": "scratch"}))
 
 
+def test_a_solution_in_the_place_of_an_answer_is_refused(tmp_path: Path) -> None:
+    """As GSM8K has them; no completion would ever give that text."""
+    answers = [*SUMS[:2], {"problem": "2 + 1?", "answer": "2 and 1 more.\n#### 3"}]
+    with pytest.raises(PreflightError, match=r"the answer of '2 . 1.' is a whole solution; .* behind '####'"):
+        check_rewards(recipe(tmp_path, {"verifier": "math"}, answers))
+
+
+def test_one_problem_is_too_few_to_be_divided(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("problem,answer\n1 + 1?,2\n")
+    own = recipe(tmp_path, {"verifier": "math", "seeds": {"kind": "file", "train": str(tmp_path / "p.csv")}})
+    with pytest.raises(PreflightError, match=r"train: has no problems \(it has 1 in all; a part is held back"):
+        check_rewards(own)
+
+
 def test_few_held_out_problems_are_said(tmp_path: Path) -> None:
     _, counted = check_rewards(recipe(tmp_path, {"verifier": "math"}))
     assert counted.detail.startswith("2 train, 0 dev, 1 heldout; so few heldout problems measure little")
@@ -128,7 +142,7 @@ def test_gold_answers_of_external_prompts_are_tried(tmp_path: Path) -> None:
     file = tmp_path / "own.jsonl"
     file.write_text(json.dumps({"problem": "9 + 1?", "answer": "10", "solution": "\\boxed{11}"}))
     own = recipe(tmp_path, {}, pool={"arm": "external", "external": {"sums": str(file)}})
-    with pytest.raises(PreflightError, match=r"a right answer is judged wrong .*boxed\{11\}"):
+    with pytest.raises(PreflightError, match=r"judged wrong .*boxed\{11\}.*, of the problem '9 \+ 1\?'"):
         check_rewards(own)
 
 

@@ -38,6 +38,12 @@ def file_of(folder: Path, kind: str) -> Path:
             file.write_text("\ufeff" + as_csv(PROBLEMS))
         case "csv of a spreadsheet":
             file.write_text(as_csv(PROBLEMS, ";"))
+        case "csv with tabs":
+            file.write_text(as_csv(PROBLEMS, "\t"))
+        case "csv that names its separator":
+            file.write_text("sep=;\r\n" + as_csv(PROBLEMS, ";"))
+        case "csv that Excel calls Unicode text":
+            file.write_bytes(as_csv(PROBLEMS, "\t").encode("utf-16"))
         case "tsv":
             file.write_text(as_csv(PROBLEMS, "\t"))
         case "json":
@@ -49,7 +55,9 @@ def file_of(folder: Path, kind: str) -> Path:
     return file
 
 
-FORMS = ["csv", "csv of a spreadsheet", "tsv", "json", "json of lines", "jsonl", "parquet"]
+OF_SPREADSHEETS = ["csv of a spreadsheet", "csv with tabs", "csv that names its separator"]
+UNICODE_TEXT = "csv that Excel calls Unicode text"
+FORMS = ["csv", *OF_SPREADSHEETS, UNICODE_TEXT, "tsv", "json", "json of lines", "jsonl", "parquet"]
 
 
 def of_file(file: Path, fields: dict[Any, str] | None = None) -> list[tuple[str, dict[str, Any]]]:
@@ -82,12 +90,19 @@ def test_cells_of_csv_hold_lists_and_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("p.csv", "problem,answer\na,1,2\n", "p.csv, line 2: has 3 cells, but line 1 names 2 columns"),
+        ("p.csv", "problem,answer\na,1,2\n", "p.csv, line 2: has 3 cells, but the first line names 2 columns"),
+        ("p.csv", "sep=;\nproblem;answer\na;1;2\n", "p.csv, line 3: has 3 cells, but the first line names 2"),
+        ("p.csv", "PK\0\0problem", "p.csv, line 1: holds zero bytes, and so is no text; save it as CSV"),
+        ("p.xlsx", "PK", "p.xlsx: is a spreadsheet; save it as CSV, which Excel calls 'CSV UTF-8'"),
         ("p.csv", "problem,problem\na,1\n", "p.csv, line 1: names no column, or one twice"),
         ("p.csv", "", "p.csv, line 1: names no column"),
         ("p.csv", 'problem,answer\n"a,1\n', "is not CSV (unexpected end of data)"),
         ("p.csv", "problem,memory_mb\na,much\n", "p.csv, line 2: `memory_mb` is not JSON"),
-        ("p.csv", "problem,level\na,b\n", "has no 'gold', which fields.answer names; it has ['level', 'problem']"),
+        (
+            "p.csv",
+            "problem,level\na,b\n",
+            "has no 'gold', which fields.answer names; it has ['level', 'problem']: set fields",
+        ),
         ("p.json", "[1]", "p.json, row 1: is not a JSON object"),
         ("p.json", '[{"a": 1}', "p.json: is not JSON"),
         ("p.jsonl", "[1]", "p.jsonl, line 1: is not a JSON object"),
@@ -102,7 +117,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, name: str, text: str, says
 
 def test_other_encodings_of_csv_are_named(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_bytes("problem\nd\u00e9j\u00e0\n".encode("latin-1"))
-    with pytest.raises(SeedError, match="line 2: is not UTF-8"):
+    with pytest.raises(SeedError, match=r"line 2: is not UTF-8 .* save it as UTF-8, which Excel calls 'CSV UTF-8'"):
         of_file(tmp_path / "p.csv")
 
 
@@ -115,6 +130,26 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path, monkeypatch:
 
 def domain_of(**seeds: Any) -> Domain:
     return Domain.model_validate({"seeds": seeds})
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_columns_under_other_names_are_asked_for(tmp_path: Path, form: str) -> None:
+    file, place = file_of(tmp_path, form), "problems.parquet: " if form == "parquet" else "problems.csv, line 3: "
+    for fields, lacks, remedy in (
+        ({}, "`problem`", "problem"),
+        ({"problem": "question"}, "`answer` or `tests`", "answer"),
+    ):
+        domain = domain_of(kind="file", train=str(file), fields=fields)
+        with pytest.raises(SeedError) as error:
+            load_seeds(0, "math", domain, "train", ALONE)
+        assert f"{place}has no column {lacks}; it has ['gold', 'question']: say" in str(error.value)
+        assert f"fields: {{{remedy}: NAME}}" in str(error.value)
+
+
+def test_a_problem_that_comes_twice_is_named_with_both_places(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("problem,answer\n1 + 1?,2\n1 + 2?,3\n1 + 1?,2\n")
+    with pytest.raises(SeedError, match=r"line 4: has the problem of .*p.csv, line 2 again: '1 . 1.'; keep one"):
+        load_seeds(0, "math", domain_of(kind="file", train=str(tmp_path / "p.csv")), "train", ALONE)
 
 
 def test_splits_name_their_own_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

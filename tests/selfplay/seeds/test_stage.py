@@ -49,6 +49,7 @@ def read(file: Path, split: Split = "train", unannotated: bool = False, **settin
 
 def test_a_file_is_read(tmp_path: Path) -> None:
     code = {k: v for k, v in ROW.items() if k != "answer"} | {
+        "problem": "Add one.",
         "tests": [{"input": "1", "output": "2"}],
         "solution": "x",
     }
@@ -67,11 +68,12 @@ def test_columns_of_programs_mean_nothing_where_there_are_none(tmp_path: Path) -
     [
         ("{", "line 2: is not JSON"),
         ("[]", "line 2: is not a JSON object"),
-        (ROW | {"problem": ""}, "line 2: `problem` must be a text"),
-        (ROW | {"level": 3}, "`level` must be a text"),
+        (ROW | {"problem": ""}, "line 2: `problem` must be a text, not empty"),
+        (ROW | {"level": 3}, "`level` must be a text, not int"),
         (ROW | {"concepts": "sum"}, "`concepts` must be a list"),
         (ROW | {"concepts": []}, "`concepts` must be a list"),
-        (ROW | {"answer": [4]}, "`answer` must be"),
+        (ROW | {"answer": [4]}, "`answer` must be text or a number, not list; write it as text"),
+        (ROW | {"answer": " "}, "line 2: needs `answer` or `tests`, and both are empty"),
         (ROW | {"answer": None}, "needs `answer` or `tests`"),
         (ROW | {"tests": [{"input": 1}]}, "line 2: `tests[0].input` must be text"),
         ('{"problem": "\\ud800"}', "line 2: is not JSON in UTF-8"),
@@ -268,7 +270,7 @@ def test_unannotated_problems_are_for_annotators_alone(tmp_path: Path) -> None:
         tmp_path,
         UNANNOTATED,
         UNANNOTATED | {"problem": "3?", "rationale": "Ask."},
-        UNANNOTATED | {"problem": "4?"} | ROW,
+        UNANNOTATED | ROW | {"problem": "4?"},
     )
     lacking, half, whole = read(file, unannotated=True)
     assert (lacking.concepts, lacking.rationale) == ((), "")
@@ -279,14 +281,17 @@ def test_unannotated_problems_are_for_annotators_alone(tmp_path: Path) -> None:
 
 
 def test_a_level_and_answers_may_be_left_to_the_recipe(tmp_path: Path) -> None:
-    file = written(tmp_path, {"problem": "Why?"})
+    file = written(tmp_path, {"problem": "Why?", "answer": None})
     with pytest.raises(SeedError, match=r"`level` must be a text; or set seeds\.level"):
         read(file, unannotated=True)
-    with pytest.raises(SeedError, match=r"needs `answer` or `tests`; or set seeds\.answers to optional"):
+    with pytest.raises(SeedError, match=r"both are empty; fill one of them in; or set seeds\.answers to optional"):
         read(file, unannotated=True, level="AIME")
     assert read(file, unannotated=True, level="AIME", answers="optional")[0].level == "AIME"
     with pytest.raises(SeedError, match="line 1: needs `answer` or `tests`"):
         read(file, "heldout", unannotated=True, level="AIME", answers="optional")
+    bare = written(tmp_path, {"problem": "Why?"})
+    with pytest.raises(SeedError, match=r"no column `answer` or `tests`; it has .*; or set seeds\.answers to optional"):
+        read(bare, unannotated=True, level="AIME")
 
 
 @pytest.mark.parametrize("make", [written, parquet], ids=["json lines", "parquet"])
