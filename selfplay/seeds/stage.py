@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from selfplay.config.recipe import Domain, Recipe
-from selfplay.config.rows import DatasetRows, FileRows
+from selfplay.config.rows import DatasetRows, FileRows, RowField
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, ProceduralSeeds, QuickstartSeeds, UserSeeds
 from selfplay.quickstart import procedural, seeds
 from selfplay.quickstart.seed_problem import SeedProblem, Split
@@ -87,7 +87,9 @@ def _users(
         return []
     optional = split == "train" and source.answers == "optional"
     reader = _SeedReader(name, domain, split, lacking, source.level, optional)
-    needed = {("problem",): ""} if optional else {("problem",): "", ("answer", "tests"): UNANSWERED[split == "train"]}
+    needed: dict[Sequence[RowField], str] = {("problem",): ""}
+    if not optional:
+        needed["answer", "tests"] = UNANSWERED[split == "train"]
     found = _each_once((where, reader.seed(where, row, rows)) for where, row in rows_of(rows, needed=needed))
     if not isinstance(source, FileSeeds) or not divided:
         return found
