@@ -61,7 +61,7 @@ def csv_rows(path: Path, told: Told) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _separator(path: Path, first: str) -> str:
-    """What stands between cells: told by the file, or that which the header has most of."""
+    """The mark between cells: told by the file, or the one that the header has most of."""
     if path.suffix.lower() == ".tsv":
         return "\t"
     told = first[len(SEPARATOR_LINE) :].rstrip("\r\n") if first.startswith(SEPARATOR_LINE) else ""

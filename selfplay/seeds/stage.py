@@ -23,7 +23,7 @@ from verifiers.programs.task_rows import read_task
 Decontaminate = Callable[[Mapping[Split, list[Seed]]], Mapping[Split, list[Seed]]]
 SPLITS: tuple[Split, ...] = ("train", "dev", "heldout")
 UNANSWERED = ("", "; or set seeds.answers to optional")
-"""What mends problems without answers, elsewhere and among those for training."""
+"""The remedy for problems without answers, elsewhere and among those for training."""
 ANNOTATIONS = frozenset(("concepts", "rationale"))
 _ALONE = ", or set training.pool.arm to external, which trains on the problems as they are"
 REMEDY = {
