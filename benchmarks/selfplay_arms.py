@@ -24,6 +24,7 @@ gone on with), ARMS_NAMES (some of them, as in grpo,dpo).
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -72,6 +73,8 @@ Row = dict[str, Any]
 
 def run() -> dict[str, Any]:
     """Runs all arms of all seeds, and returns their gains in the last round, by seed and over seeds."""
+    if importlib.util.find_spec("matplotlib") is None:
+        sys.exit("matplotlib draws the plot at the end: pip install matplotlib")
     folder = Path(os.environ.get("ARMS_FOLDER") or tempfile.mkdtemp(prefix="arms-"))
     count = int(os.environ.get("ARMS_SEEDS", "5"))
     names = os.environ.get("ARMS_NAMES", ",".join(arm for arm in ARMS if arm not in NEED_VLLM)).split(",")

@@ -61,7 +61,7 @@ def evaluate(
     served: Annotated[str | None, typer.Option(help="Name of the model at an endpoint.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="Environment variable with the endpoint's key.")] = None,
     prompt_style: Annotated[
-        str, typer.Option(help="chat, raw, or auto: chat where the model has a chat template.")
+        str, typer.Option(help="chat, raw, or auto: as its run has it, else chat where the model has a chat template.")
     ] = "auto",
     dtype: Annotated[
         str, typer.Option(help="Number format of the weights: auto, float32, bfloat16, float16.")

@@ -23,6 +23,9 @@ from selfplay.trl_trainers.model_folder import FINGERPRINT, trained_model, weigh
 BASE, BEST = "base", "best"
 
 
+HasTemplate = Callable[[ModelRef], bool]
+
+
 class ModelUnknown(UserError):
     """The thing given is no model that can be measured; the message says what to give."""
 
@@ -49,7 +52,7 @@ class MeasuredModel:
 
 
 def find_models(
-    given: str, options: ModelOptions, models: NamedModels, has_template: Callable[[ModelRef], bool]
+    given: str, options: ModelOptions, models: NamedModels, has_template: HasTemplate
 ) -> list[MeasuredModel]:
     """The models that are meant.
 
@@ -65,17 +68,30 @@ def find_models(
         return [_endpoint(given, options)]
     folder = Path(given)
     if (folder / "recipe.json").exists():
-        return _of_run(folder, options, models)
+        return [_as_asked(one, options, has_template) for one in _of_run(folder, options, models)]
     home = run_of(given)
     if home is not None and options.style == "auto":
         options = dataclasses.replace(options, style=read_recipe(home).model.prompt_style)
     if options.rounds != EVERY:
         raise ModelUnknown(f"{given}: is no run, so that --round names nothing; drop it, or give a run directory")
     ref = _folder(folder, options, models) if folder.is_dir() else _hub(given, options, models)
-    templated = has_template(ref) if options.style != "raw" else False
-    if options.style == "chat" and not templated:
-        raise ModelUnknown(f"{given}: has no chat template, which --prompt-style chat needs; take raw")
-    return [MeasuredModel(label_of(given), dataclasses.replace(ref, chat=templated))]
+    if options.style == "auto":
+        ref = dataclasses.replace(ref, chat=has_template(ref))
+    return [_as_asked(MeasuredModel(label_of(given), ref), options, has_template)]
+
+
+def _as_asked(measured: MeasuredModel, options: ModelOptions, has_template: HasTemplate) -> MeasuredModel:
+    """In the number format and the style of prompts that a person asks for, where one does."""
+    model = measured.model
+    assert isinstance(model, ModelRef)
+    if options.style == "chat" and not has_template(model):
+        raise ModelUnknown(f"{model.path}: has no chat template, which --prompt-style chat needs; take raw")
+    if options.style != "auto":
+        model = dataclasses.replace(model, chat=options.style == "chat")
+    if options.dtype != "auto":
+        base = model.base and dataclasses.replace(model.base, dtype=options.dtype)
+        model = dataclasses.replace(model, dtype=options.dtype, base=base)
+    return dataclasses.replace(measured, model=model)
 
 
 def run_of(given: str) -> Path | None:

@@ -113,6 +113,19 @@ def test_a_chat_template_is_used_where_there_is_one(tmp_path: Path) -> None:
         found(place, replace(PLAIN, style="chat"), template=False)
 
 
+def test_what_a_person_asks_for_goes_before_what_a_run_says(run: Path) -> None:
+    """The run's prompts are raw, and its weights in float32."""
+    assert [(one.identity[1], one.identity[2]) for one in found(run, template=True)] == [("float32", False)] * 3
+    asked = replace(PLAIN, style="chat", dtype="bfloat16")
+    policy = run / "stages" / "selfplay_1" / "policy"
+    write_fingerprint(policy, "float32")
+    for place in (run, policy):
+        told = {(one.identity[1], one.identity[2]) for one in found(place, asked, template=True)}
+        assert told == {("bfloat16", True)}
+    with pytest.raises(ModelUnknown, match="has no chat template, which --prompt-style chat needs; take raw"):
+        found(run, asked, template=False)
+
+
 def test_names_on_the_hub_and_addresses() -> None:
     [hub] = found("Qwen/Qwen3-4B", replace(PLAIN, revision=COMMIT))
     assert (hub.label, hub.identity[0]) == ("Qwen-Qwen3-4B", f"Qwen/Qwen3-4B@{COMMIT}")
