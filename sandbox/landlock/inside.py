@@ -132,6 +132,7 @@ class _LateFinder:
             sys.meta_path.remove(me)
             names: dict[str, Any] = {"__name__": "sandbox.landlock.parallel"}
             exec(self._code, names)  # noqa: S102 - the host's own code
+            names["CODE"] = marshal.dumps(self._code)
             names["install"]()
 
 

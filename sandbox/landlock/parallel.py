@@ -1,7 +1,8 @@
 """The parts of a host that Python's multiprocessing needs, where programs have neither sockets with names nor /dev/shm.
 
 Semaphores are pipes that hold a byte for each unit, and the listeners of managers are named pipes in the program's own
-folder: both work between all processes of one test. Processes that are started afresh (`spawn`) do without them.
+folder: both work between all processes of one test, those that are started afresh (`spawn`) included: such a process
+changes its multiprocessing in the same way before anything else, and gets the pipes as it gets all descriptors.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _FIONREAD = 0x541B
 _MOST = 32767
 """Units of a semaphore: what a pipe holds."""
 _RECORD = 64
+CODE = b""
+"""This module's own, for processes that are started afresh; whoever executes it puts it here."""
 
 
 class PipeSemaphore:
@@ -33,12 +36,31 @@ class PipeSemaphore:
 
     def __init__(self, kind: int, value: int, maxvalue: int, name: str, unlink: bool) -> None:
         """A semaphore with `value` units, or for kind 0 a lock that its owner may take again."""
+        out, into = os.pipe()
+        os.set_blocking(out, False)
+        os.write(into, bytes(value))
+        self._take(kind, maxvalue, out, into)
+
+    def _take(self, kind: int, maxvalue: int, out: int, into: int) -> None:
         # Without a name there is nothing to remove, and nobody has to remember to.
         self.kind, self.maxvalue, self.name = kind, maxvalue, None
-        self.handle, self._into = os.pipe()
-        os.set_blocking(self.handle, False)
-        os.write(self._into, bytes(value))
+        self._out, self._into = out, into
         self._depth, self._owner = 0, (0, 0)
+
+    @property
+    def handle(self) -> Any:
+        """The pipe, as a process takes it that is being started afresh."""
+        from multiprocessing import context, reduction
+
+        spawning: Any = context.get_spawning_popen()
+        return None if spawning is None else [reduction.DupFd(self._out), reduction.DupFd(self._into)]
+
+    @classmethod
+    def _rebuild(cls, handle: Any, kind: int, maxvalue: int, name: None) -> PipeSemaphore:
+        out, into = handle
+        semaphore = cls.__new__(cls)
+        semaphore._take(kind, maxvalue, out.detach(), into.detach())
+        return semaphore
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Takes a unit; tells whether that went well in time."""
@@ -48,12 +70,12 @@ class PipeSemaphore:
         until = None if timeout is None else time.monotonic() + max(0.0, timeout)
         while True:
             try:
-                os.read(self.handle, 1)
+                os.read(self._out, 1)
             except BlockingIOError:
                 left = 0.0 if not block else None if until is None else until - time.monotonic()
                 if left is not None and left <= 0:
                     return False
-                select.select([self.handle], [], [], left)
+                select.select([self._out], [], [], left)
             else:
                 self._depth, self._owner = self._depth + 1, (os.getpid(), threading.get_ident())
                 return True
@@ -84,7 +106,7 @@ class PipeSemaphore:
         return self._depth > 0 and self._owner == (os.getpid(), threading.get_ident())
 
     def _get_value(self) -> int:
-        return int.from_bytes(fcntl.ioctl(self.handle, _FIONREAD, bytes(4)), sys.byteorder)
+        return int.from_bytes(fcntl.ioctl(self._out, _FIONREAD, bytes(4)), sys.byteorder)
 
     def _is_zero(self) -> bool:
         return self._get_value() == 0
@@ -172,8 +194,23 @@ def _change_connections(module: Any) -> None:
     module.SocketListener, module.SocketClient = FifoListener, fifo_client
 
 
+def _change_spawning(module: Any) -> None:
+    plain = module.get_command_line
+
+    def get_command_line(**named: Any) -> list[str]:
+        *options, program, mark = plain(**named)
+        return [*options, f"{_FIRST.format(code=CODE.hex())}; {program}", mark]
+
+    module.get_command_line = get_command_line
+
+
+_FIRST = (
+    "import marshal; code = bytes.fromhex('{code}'); names = dict(__name__='parallel'); "
+    "exec(marshal.loads(code), names); names['CODE'] = code; names['install']()"
+)
 _CHANGES = {
     "_multiprocessing": _change_semaphores,
     "multiprocessing.heap": _change_shared_values,
     "multiprocessing.connection": _change_connections,
+    "multiprocessing.spawn": _change_spawning,
 }

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import marshal
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from sandbox.landlock.parallel import PipeSemaphore
+from sandbox.landlock.parallel import _FIRST, PipeSemaphore
+from sandbox.warm.descriptors import code_of
 
 LOCK, SEMAPHORE = 0, 1
 
@@ -19,7 +24,7 @@ class Closing(PipeSemaphore):
     """One that can be closed, as those of a test's own process are by its end."""
 
     def close(self) -> None:
-        os.close(self.handle)
+        os.close(self._out)
         os.close(self._into)
 
 
@@ -85,3 +90,36 @@ def test_a_fork_does_not_own_what_its_parent_holds(lock: Closing) -> None:
         os._exit(0 if taken and lock._is_mine() else 1)
     lock.release()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+STARTED_AFRESH = """
+import multiprocessing as mp
+
+def work(queue, lock, value):
+    assert type(lock._semlock).__name__ == "PipeSemaphore"
+    with lock, value.get_lock():
+        value.value += 1
+    queue.put(mp.get_start_method())
+
+if __name__ == "__main__":
+    context = mp.get_context("spawn")
+    given = context.Queue(), context.RLock(), context.Value("i", 1)
+    processes = [context.Process(target=work, args=given) for _ in range(2)]
+    for process in processes:
+        process.start()
+    print(*[given[0].get() for _ in processes])
+    for process in processes:
+        process.join()
+    print(given[2].value, [process.exitcode for process in processes])
+"""
+
+
+def test_processes_that_are_started_afresh_have_them_too(tmp_path: Path) -> None:
+    """As the fork server makes it ready for a program, here without the rules."""
+    first = _FIRST.format(code=marshal.dumps(code_of("sandbox.landlock.parallel")).hex())
+    program = tmp_path / "main.py"
+    program.write_text(f"if __name__ == '__main__':\n    {first}\n{STARTED_AFRESH}")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", program], check=False, capture_output=True, timeout=120, text=True
+    )
+    assert done.stdout == "spawn spawn\n3 [0, 0]\n", done.stderr

@@ -62,6 +62,8 @@ class Reader:
             raise ChildGone("the service is ending")
         if self._child is None:
             self._child = Child(_PROGRAM, (self._settings,))
+            if self._closed:
+                raise ChildGone("the service is ending")
         child, until = self._child, time.monotonic() + _BODY_S
         child.write_frame(json.dumps(verifier).encode(), until)
         child.write(HEADER.pack(sum(map(len, parts))), until)
