@@ -152,7 +152,12 @@ def agreement_chart(bars: Sequence[tuple[float, int, int, int]]) -> Chart:
     ]
     chart = figure("Agreement of the votes", traces, "share of votes for the label", "tasks")
     chart["layout"]["barmode"] = "stack"
-    chart["layout"]["xaxis"] |= {"tickformat": ".0%", "range": [-0.12, 1.12]}
+    chart["layout"]["xaxis"] |= {
+        "tickformat": ".0%",
+        # Room for the bars at both ends, of which a share has none.
+        "range": [-0.12, 1.12],
+        "tickvals": [0, 0.25, 0.5, 0.75, 1],
+    }
     return chart
 
 

@@ -108,6 +108,8 @@ def facts(run_path: Path) -> dict[str, Any]:
     evaluation = summary.get("evaluation") or []
     em = _em_rows(summary, manifests)
     analysed = analyses.analyses_of(run_path)
+    prompts, shown = funnel.prompt_funnel(tables), samples.problem_samples(tables)
+    labelled = bool(plan.of_kind(Kind.LABELLING, Kind.RELABELLING))
     return {
         "name": recipe.get("name", run_path.name),
         "algorithm": (recipe.get("training") or {}).get("algorithm", ""),
@@ -122,9 +124,16 @@ def facts(run_path: Path) -> dict[str, Any]:
         "em_columns": _em_columns(em),
         "em_stopped": _em_stopped(manifests),
         "alarms": [alarm.text for alarm in digest.alarms],
-        "funnel": funnel.prompt_funnel(tables),
+        "funnel": prompts,
         "labels": summary.get("labels"),
-        "samples": samples.problem_samples(tables),
+        "samples": shown,
+        # What a run never does, one of given problems say, is no gap in its page.
+        "shows": {
+            "em": bool(em or plan.of_kind(Kind.EM)),
+            "prompts": bool(prompts or plan.of_kind(Kind.SYNTHESIS)),
+            "labels": labelled,
+            "samples": bool(shown or labelled),
+        },
         "changes": changed_problems(run_path),
         "lost": samples.lost_samples(tables),
         "most_tests": samples.TESTS,

@@ -25,6 +25,7 @@ from selfplay.report.samples import visible
 from selfplay.run.files import RunError, write_json
 from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.run.tables import RecordError, plain_row, read_table, schema_of, write_arrow, write_table
+from tests.selfplay.plans import put_plan
 from verifiers.model import Task, Test
 
 MAKE = Callable[..., Path]
@@ -294,6 +295,18 @@ def test_a_partial_run_says_what_is_missing(fake_run: MAKE, until: str, missing:
     _, page = page_of(fake_run(until=until))
     for words in ["This run has not ended", "Versions are missing", *missing, *present]:
         assert words in page.words, words
+
+
+def test_a_run_of_given_problems_says_nothing_of_what_it_never_does(fake_run: MAKE) -> None:
+    run_path = fake_run(until="base")
+    put_plan(run_path, ("seeds", "base", "evaluation_0", "selfplay_1", "evaluation_1"))
+    content, page = page_of(run_path)
+    for section in ("em", "prompts", "labels", "samples"):
+        assert f'id="{section}"' not in content
+        assert f'href="#{section}"' not in content
+    for words in ("synthesis has not ended", "labelling has not ended", "EM figures"):
+        assert words not in page.words
+    assert "no self-play round" in page.words
 
 
 def test_a_run_that_has_just_begun(fake_run: MAKE) -> None:
