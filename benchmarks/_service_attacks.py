@@ -243,11 +243,17 @@ def _chunks(connection: socket.socket, rng: random.Random) -> None:
     connection.recv(4096)
 
 
+def _chopped(connection: socket.socket, rng: random.Random) -> None:
+    pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in b'{"items": []}' + b" " * rng.choice((3_000, 100_000)))
+    connection.sendall(_head(_JSON + b"Transfer-Encoding: chunked\r\n\r\n") + pieces + b"0\r\n\r\n")
+    connection.recv(4096)
+
+
 SOCKETS: dict[str, Callable[[socket.socket, random.Random], None]] = {
     part.__name__[1:]: part
     for part in (
         *(_half_headers, _dripping_headers, _huge_headers, _many_headers, _slow_body, _no_body, _leaves),
-        *(_leaves_by_reset, _idle, _never_reads, _pipelined, _no_http, _chunks),
+        *(_leaves_by_reset, _idle, _never_reads, _pipelined, _no_http, _chunks, _chopped),
     )
 }
 """What a client may do to a connection."""

@@ -17,6 +17,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.settings import ServiceLimits
 
+_MANY_CHUNKS, _LEAST_CHUNK = 4096, 64
+"""Chunks that a body may come in whatever their size, and the bytes that each further one has on average."""
+_CHUNKED = b"chunked"
 _REFUSED = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -91,6 +94,8 @@ class BoundedConnection(H11Protocol):
         self._fetching: asyncio.TimerHandle | None = None
         self._since = 0.0
         self._name = ""
+        self._received = self._lines = 0
+        """Bytes and ends of lines of a request whose body comes in chunks."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Lets it in, or refuses it."""
@@ -100,9 +105,7 @@ class BoundedConnection(H11Protocol):
         if self._all.admit(self, self._name):
             self._timer = self.loop.call_later(self._limits.headers_s, self._late)
             return
-        body = b'{"error":"overloaded","message":"there are too many connections; try again later","field":null}'
-        transport.write(_REFUSED % (b"503 Service Unavailable", len(body)) + body)
-        transport.close()
+        self._refuse(b"503 Service Unavailable", b"overloaded", b"there are too many connections; try again later")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Makes room."""
@@ -115,6 +118,11 @@ class BoundedConnection(H11Protocol):
         """Starts the deadline with the first bytes of a request, and ends it with the last of its headers."""
         if self.transport.is_closing():
             return
+        if self._is_chopped(data):
+            self._all.cut("chunks")
+            words = b"the body comes in chunks or lines of a few bytes each; send it whole, with a Content-Length"
+            self._refuse(b"413 Content Too Large", b"too_large", words)
+            return
         super().data_received(data)
         if self._asked():
             self._rest()
@@ -124,6 +132,7 @@ class BoundedConnection(H11Protocol):
     def on_response_complete(self) -> None:
         """From here on the client is waited for."""
         self._since = self.loop.time()
+        self._received = self._lines = 0
         self._rest()
         super().on_response_complete()
 
@@ -156,6 +165,23 @@ class BoundedConnection(H11Protocol):
         """Ends it, whatever is left to be written."""
         self._all.cut(reason)
         self.transport.abort()
+
+    def _is_chopped(self, data: bytes) -> bool:
+        """Whether a body comes in so many small chunks that finding them takes all the time that there is."""
+        if self._asked():
+            chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
+        else:
+            chunked = _CHUNKED in data.lower() or _CHUNKED in self.conn.trailing_data[0].lower()
+        if not chunked:
+            return False
+        self._received += len(data)
+        self._lines += data.count(b"\r\n")
+        return self._lines > 2 * (_MANY_CHUNKS + self._received // _LEAST_CHUNK)
+
+    def _refuse(self, status: bytes, error: bytes, words: bytes) -> None:
+        body = b'{"error":"%s","message":"%s","field":null}' % (error, words)
+        self.transport.write(_REFUSED % (status, len(body)) + body)
+        self.transport.close()
 
     def _late(self) -> None:
         self._timer = None

@@ -47,7 +47,7 @@ class ServiceMetrics:
         self.running_items = made(Gauge, "running_items", "Items being judged.", "verifier")
         self.queue_bytes = made(Gauge, "queue_bytes", "Bytes of bodies that are read, wait or are judged.")
         self.connections = made(Gauge, "connections", "Open connections.")
-        words = "Connections ended by the service: headers too late, evicted, refused, answer not fetched."
+        words = "Connections ended by the service: headers too late, evicted, refused, answer not fetched, tiny chunks."
         self.connections_cut = made(Counter, "connections_cut", words, "reason")
         self.ready = made(Gauge, "ready", "1 while the verifier gives the known verdicts.", "verifier")
 

@@ -155,6 +155,37 @@ def test_what_is_being_judged_is_not_cut_off() -> None:
             assert [one.result() for one in held] == [200] * 3
 
 
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def in_chunks(body: bytes, size: int) -> bytes:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("begins", [len(CHUNKED), len(CHUNKED) - 4, 0], ids=["headers", "parts of them", "at once"])
+def test_a_body_in_pieces_of_a_byte_is_refused_before_they_are_counted_out(begins: int) -> None:
+    body = json.dumps({"items": [ITEM | {"completion": "a" * 60_000}]}).encode()
+    with serving({"exact": ExactVerifier()}) as client:
+        with connected(client) as connection:
+            connection.sendall(CHUNKED[:begins])
+            if begins:
+                eventually(lambda: metric(client, "selfplay_reward_connections") == 2.0)
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(CHUNKED[begins:] + in_chunks(body, 1))
+            assert heard(connection)[:12] == b"HTTP/1.1 413"
+        assert metric(client, CUT, reason="chunks") == 1.0
+        for size in (64, 20_000):
+            with connected(client) as connection:
+                connection.sendall(CHUNKED + in_chunks(body, size))
+                assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        few = json.dumps({"items": [ITEM]}).encode()
+        with connected(client) as connection:
+            for _ in range(2):
+                connection.sendall(CHUNKED + in_chunks(few, 1))
+                assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 @pytest.mark.parametrize(
     ("address", "client"),
     [
