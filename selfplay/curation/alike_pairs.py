@@ -22,6 +22,8 @@ MINHASH_SEED = 1
 SKETCHED_AT_ONCE = 2048
 BITS_A_WORD = 5
 """Length of the bitmaps, relative to the mean size of the sets."""
+LONGEST = 500
+"""The same in runs of 64 bits, so that differences fit 16 bits."""
 SHORT = 64
 """Members of a bucket up to which it is compared with others of its like at once, and not by itself."""
 COMPARED_AT_ONCE = 1 << 16
@@ -37,14 +39,13 @@ class AlikePairs:
 
     def __init__(self, sets: WordSets, threshold: float, bands: int, rows: int) -> None:
         """Takes the word sets, from which overlap on two are alike, and how sketches are cut."""
-        self._sets = sets
         self._threshold = threshold
         self._sizes = np.diff(sets.starts)
         ones = np.ones(len(sets.words), dtype=np.int8)
         self._table = sparse.csr_array((ones, sets.words, sets.starts), shape=(len(sets), len(sets.hashes)))
         self._keys = _band_keys(sets, bands, rows)
         self._bits = _bitmaps(sets)
-        # Of sets of s words together, two that are alike differ in less than s (1 - t) / (1 + t). Each brings its part.
+        # Of s words together, two sets that are alike differ in less than s (1 - t) / (1 + t). Each brings its part.
         part = np.ceil(self._sizes * ((1 - threshold) / (1 + threshold)) + 1e-9)
         self._may_differ = np.minimum(part, np.iinfo(np.uint16).max // 2).astype(np.uint16)
 
@@ -125,7 +126,7 @@ class AlikePairs:
 
 def _bitmaps(sets: WordSets) -> NDArray[np.uint64]:
     """A bitmap for each set, 64 bits of all sets after the other; shape [bits / 64, sets]."""
-    count = max(1, round(BITS_A_WORD * len(sets.words) / 64 / max(len(sets), 1)))
+    count = min(max(round(BITS_A_WORD * len(sets.words) / 64 / max(len(sets), 1)), 1), LONGEST)
     # The commonest words have bits of their own.
     bit_of = np.empty(len(sets.hashes), dtype=np.int64)
     bit_of[np.argsort(-np.bincount(sets.words, minlength=len(sets.hashes)), kind="stable")] = np.arange(len(bit_of))

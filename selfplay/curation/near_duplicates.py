@@ -33,9 +33,11 @@ def find_near_duplicates(
         threshold: two word sets are alike whose Jaccard overlap is above it.
         given: how many of the first in `order` are kept whatever they are like.
     """
-    search = AlikePairs(sets.take(order), threshold, bands, rows)
+    ordered = sets.take(order)
+    search = AlikePairs(ordered, threshold, bands, rows)
     first = np.full(len(order), NONE, dtype=np.int64)
-    left = np.arange(len(order))
+    # All that have no words share all buckets, and are like nothing.
+    left = np.flatnonzero(np.diff(ordered.starts))
     step = ONE_BY_ONE
     while (pairs := search.among(left, PAIRS_A_PROBLEM * len(left))) is None:
         for number in left[:step].tolist():

@@ -152,6 +152,12 @@ def test_long_problems_and_empty_ones() -> None:
     assert near_duplicates({}, (0.2, 50, 2), {}) == {}
 
 
+def test_problems_without_words_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AlikePairs, "beside", lambda *_: pytest.fail("compared one by one"))
+    empty = {f"{number:03d}": "" for number in range(100)}
+    assert near_duplicates(empty | {"a": "x y", "b": "x y"}, (0.5, 20, 2), {}) == {"b": "a"}
+
+
 def test_the_authors_words_are_long_and_no_numbers() -> None:
     assert long_words(words("Tom's 12 Kühe cost $x^2$ euros, or 3rd")) == ["kühe", "cost", "euros"]
 
