@@ -35,6 +35,23 @@ DOUBLE = Program(
     "cpp",
 )
 THROUGHPUT_SUBMISSIONS = 400
+MACHINE_S = 1.0
+_RATE = """
+import os, time
+def turn():
+    {turn}
+turn()
+done, begun = 0, time.perf_counter()
+while (seconds := time.perf_counter() - begun) < {seconds}:
+    turn()
+    done += 1
+print(done / seconds)
+"""
+MACHINE = {
+    "loops": "sum(i * i for i in range(10_000))",
+    "forks": "pid = os.fork() or os._exit(0); os.waitpid(pid, 0)",
+}
+"""Work that shares nothing of ours: what two processes do of it, to what one does, is what the machine gives."""
 
 
 def _tree_cpu_ms(pid: int) -> float:
@@ -169,6 +186,21 @@ def _throughput() -> dict[str, float]:
     }
 
 
+def _machine() -> dict[str, float]:
+    """How much more two processes do than one where nothing of ours is shared, in the same pairs."""
+    return {f"two_{name}_to_one": round(statistics.median(_machine_ratios(turn)), 3) for name, turn in MACHINE.items()}
+
+
+def _machine_ratios(turn: str) -> list[float]:
+    command = [sys.executable, "-S", "-c", _RATE.format(turn=turn, seconds=MACHINE_S)]
+
+    def rate(processes: int) -> float:
+        started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+        return sum(float(one.communicate()[0]) for one in started)
+
+    return [rate(2) / rate(1) for _ in range(5)]
+
+
 def _schemes() -> dict[str, float]:
     """Processor milliseconds of other graders' ways, unisolated, each in a small process of its own."""
     figures = {}
@@ -189,6 +221,7 @@ def _measure(sandbox: WarmSandbox) -> dict[str, float]:
     figures |= _function_mode(sandbox)
     figures |= _compiled(sandbox)
     figures |= _throughput()
+    figures |= _machine()
     figures |= _schemes()
     figures |= _median(_commands(["/bin/true"]), "fork_exec_true")
     figures |= _median(_commands(_fresh_in_bwrap()), "fresh_python_in_bwrap")

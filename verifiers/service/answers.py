@@ -21,8 +21,9 @@ _MAX_DETAIL = 4_000
 _MAX_DETAILS = 64
 _MAX_DEPTH = 6
 _TASK_FIELDS = frozenset(ScoreItem.model_fields) - {"verifier", "id", "completion"}
-_LONGEST_MARK = 40
-_END_MARK = linear.compile(r"(?:<\|[^|<>\s]{1,30}\|>|</s>|<eos>|<pad>|<end_of_turn>)$")
+_END_PART = 4_000
+"""Characters of an end that are looked at together; no mark has as many."""
+_END_MARKS = linear.compile(r"(?:<\|[^|<>\s]{1,30}\|>|</s>|<eos>|<pad>|<end_of_turn>|\s)+$")
 
 
 def read_score(request: ScoreRequest, served: Sequence[str], limits: ServiceLimits) -> list[ScoredItem]:
@@ -107,14 +108,13 @@ def _task_fields(label: Any) -> dict[str, Any]:
 def _unmarked(completion: str) -> str:
     """Without the marks that end a turn, which OpenRLHF leaves in its queries."""
     end = len(completion)
-    while True:
-        while end and completion[end - 1].isspace():
-            end -= 1
-        begin = max(0, end - _LONGEST_MARK)
-        mark = _END_MARK.search(completion[begin:end])
-        if mark is None:
-            return completion[:end]
-        end = begin + mark.start()
+    while end:
+        begin = max(0, end - _END_PART)
+        marks = _END_MARKS.search(completion[begin:end])
+        if marks is None:
+            break
+        end = begin + marks.start()
+    return completion[:end]
 
 
 def filled(rewards: Sequence[float | None], groups: Sequence[str], fill: str) -> list[float]:

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Task, Verdict
 from verifiers.rules.text import ExactVerifier
+from verifiers.service import answers
 from verifiers.service.answers import filled, score_answer
 from verifiers.service.items import ScoredItem
 from verifiers.service.models import RewardsResponse, ScoreItem, ScoreResponse
@@ -289,6 +290,15 @@ def test_labels_are_answers_or_tasks(client: httpx.Client) -> None:
     answers = [task.answer for task in seen]
     assert answers == [r"{1,2}", "4", None, "5", "0.5", '{"not": "a task"}', None]
     assert (seen[2].tests[0].output, seen[2].time_limit_s) == ("2", 2.0)
+
+
+@pytest.mark.parametrize("part", [45, 4_000])
+def test_marks_at_an_end_are_taken_off_however_many(monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    monkeypatch.setattr(answers, "_END_PART", part)
+    ends = ["", "</s>", "</s> <eos>\n" * 1_000, "<pad>" * 1_000, "<|im_end|>\x1c\u3000" * 100, " " * 5_000]
+    for end in ends:
+        for begin in ("", "4", "a <|b|> c", "<|" + "x" * 31 + "|>", "</s", "<|end|"):
+            assert answers._unmarked(begin + end) == begin
 
 
 def test_a_judge_sees_the_prompt() -> None:
