@@ -17,11 +17,13 @@ from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digi
 from verifiers.wording.vocabulary import denies
 
 __all__ = [
+    "CYRILLIC_LETTERS",
     "Extracted",
     "boxed_answer",
     "boxes",
     "choice_letter",
     "code_block",
+    "cyrillic_choice",
     "final_text",
     "last_value",
     "math_answer",
@@ -61,6 +63,15 @@ def final_text(completion: str) -> str | None:
     return _SPECIAL.sub(" ", text[:end])
 
 
+def tagged(text: str) -> str:
+    """Returns what stands in the last `<answer>` of a text, where no box follows it; else the text."""
+    end = text.rfind("</answer>")
+    begun = text.rfind("<answer>", 0, max(end, 0))
+    after = text.find("boxed", end) if end >= 0 else -1
+    inner = text[begun + len("<answer>") : end].strip() if begun >= 0 and after < 0 else ""
+    return inner or text
+
+
 def _said_after_box(text: str) -> str | None:
     """Returns the value that a "final answer is" announces below the last box; None where there is none."""
     at = max(text.rfind("inal answer"), text.rfind("inal Answer"))
@@ -73,6 +84,7 @@ def _said_after_box(text: str) -> str | None:
 def math_answer(text: str) -> Extracted:
     """Returns the answer of a text without thinking: the last box or a final answer said below it, else what an
     "answer is" announces, else the text itself when it is nothing but an answer, else its last formula or number."""
+    text = tagged(text)
     boxed = boxed_answer(text)
     if boxed is not None:
         boxed = _said_after_box(text) or boxed
@@ -108,6 +120,7 @@ _COPULA = linear.compile(r"\s?['’](?:d|t)\wr\b")
 
 def choice_letter(text: str) -> str | None:
     """Returns the option letter (A to J) a text settles on, or None: boxed, announced, leading or last."""
+    text = tagged(text)
     boxed = boxed_answer(text)
     if boxed is not None:
         return _boxed_letter(boxed)
@@ -133,6 +146,25 @@ def choice_letter(text: str) -> str | None:
         alone = bracketed or not _MARKUP.sub("", clause).strip(" (")
         return _settled(tail, found) if alone or CHOOSING.search(clause) else None
     return None
+
+
+CYRILLIC_LETTERS = dict(zip("АБВГДЕ", "ABCDEF", strict=True))
+_LATIN = frozenset("ABCDEFGHIJ")
+
+
+def cyrillic_choice(text: str) -> str | None:
+    """Returns the option letter (А to Е) that a text in Russian or its like settles on, or None.
+
+    A letter of the Latin alphabet that looks like one is another letter.
+    """
+    plain = [
+        CYRILLIC_LETTERS.get(char, "?" if char in _LATIN else char)
+        if not text[at - 1 : at].isalnum() and not text[at + 1 : at + 2].isalnum()
+        else char
+        for at, char in enumerate(text)
+    ]
+    letter = choice_letter("".join(plain))
+    return next((name for name, latin in CYRILLIC_LETTERS.items() if latin == letter), None)
 
 
 def _settled(text: str, letter: linear.Match) -> str | None:

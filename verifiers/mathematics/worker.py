@@ -12,7 +12,15 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from verifiers.extraction import Extracted, boxed_answer, choice_letter, final_text, math_answer
+from verifiers.extraction import (
+    CYRILLIC_LETTERS,
+    Extracted,
+    boxed_answer,
+    choice_letter,
+    cyrillic_choice,
+    final_text,
+    math_answer,
+)
 from verifiers.mathematics.comparing import second_reading, symbolic
 from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.reading.form import fault_of
@@ -29,6 +37,8 @@ Reply = dict[str, Any]
 _GOLD_CHOICE = linear.compile(
     r"^\s*\$?(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s*\(?\s*([A-J])\s*\)?[.\s]*\}?\$?\s*$"
 )
+_GOLD_OPTION = linear.compile(r"^\s*\(?([A-J])[).:]\s+[^\n]*[\d=\\]")
+"""A letter with the text of its option, which is mathematics."""
 _INTEGER = linear.compile(r"-?[1-9][0-9]{0,200}")
 _SAYS_SOMETHING = linear.compile(r"[^\W_]|[^\x00-\x7f]")
 _BARE_GOLD = linear.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
@@ -53,6 +63,8 @@ def _judge(question: Question) -> Reply:
     found, reason = _answer_in(question["completion"], gold, question["box"])
     if found is None:
         return {"status": "no_answer", "reason": reason}
+    option = _GOLD_OPTION.match(gold) if _GOLD_CHOICE.match(found) else None
+    gold = gold if option is None else option.group(1)
     rules = _by_rules(found, gold, question)
     if not rules["equal"] and not question["library"] and ("=" in found or "equiv" in found or "≡" in found):
         said = value_said(found, _form(_shown(gold, question)), lambda text: _form(_shown(text, question)))
@@ -133,6 +145,10 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
         return None, "there is no box after the thinking"
     if _GOLD_CHOICE.match(gold):
         letter = choice_letter(text)
+        if letter is not None:
+            return letter, ""
+    if gold.strip(" ().") in CYRILLIC_LETTERS:
+        letter = cyrillic_choice(text)
         if letter is not None:
             return letter, ""
     found = Extracted(boxed_answer(text)) if box else math_answer(text)

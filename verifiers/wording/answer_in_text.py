@@ -19,6 +19,7 @@ from verifiers.wording.cues import (
 )
 from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
 from verifiers.wording.surroundings import goes_on_plainly, stands_plainly
+from verifiers.wording.unit_names import unit_named
 from verifiers.wording.vocabulary import denies, names_things
 
 CUE = linear.compile(
@@ -34,7 +35,7 @@ _SPAN = linear.compile(
 )
 UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 _NUMBER = (
-    r"[-+]?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
+    r"(?:[-+]|-\\?\$)?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
     r"|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|\d+(?::\d+){1,5}|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
@@ -65,6 +66,17 @@ _OPENING_WORDS = (
 )
 _OPENERS = frozenset(_OPENING_WORDS.split())
 MAX_ANSWER = 4000
+
+
+_MEASURE = linear.compile(
+    r"[$*]{0,4}[ ~]?[$*]{0,2}((?:(?:square|cubic|sq\.?|cu\.?) )?[A-Za-z]{1,14}(?:(?: per |/)[A-Za-z]{1,14}){0,2}"
+    r"(?:\^\{?[23]\}?|[²³])?)(?![A-Za-z'’])"
+)
+_WORD_OF_MEASURE = linear.compile(r"[A-Za-z]+")
+_MEASURE_WORDS = frozenset(("square", "cubic", "sq", "cu", "per"))
+_MEASURE_LETTERS = frozenset("mgshLNJWVK")
+_NO_MEASURE = frozenset(("in", "won", "bar", "pa", "min", "mi"))
+"""Symbols that are words as well."""
 
 
 class _Item(NamedTuple):
@@ -171,7 +183,22 @@ def last_value(text: str, announced: bool = False) -> str | None:
     found = [(_name_before(text, item) if named else "") + item.body for item in group]
     if either and all(_VALUE.fullmatch(item.body) for item in group):
         return text[group[0].start : group[-1].end]
+    measure = "" if unit or UNIT_AFTER.search(found[-1]) else measure_after(text[group[-1].end :][:60])
+    found[-1] += measure and rf"\text{{ {measure}}}"
     return (r" \text{ or } " if either else " , ").join(found) + ("%" if unit and "%" not in found[-1] else "")
+
+
+def measure_after(text: str) -> str:
+    """Returns the measure that follows a value at once, as in " square feet wide"; nothing for other words."""
+    found = _MEASURE.match(text)
+    if found is None:
+        return ""
+    known = [name for name in _WORD_OF_MEASURE.findall(found.group(1)) if name not in _MEASURE_WORDS]
+    return found.group(1) if known and all(map(_is_measure, known)) else ""
+
+
+def _is_measure(name: str) -> bool:
+    return (len(name) > 1 or name in _MEASURE_LETTERS) and name not in _NO_MEASURE and unit_named(name) is not None
 
 
 def emphasised(text: str) -> str | None:

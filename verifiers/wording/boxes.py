@@ -15,6 +15,10 @@ _BETWEEN_NOISE = linear.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\
 _NAME_BEFORE = linear.compile(
     r"(?:\\?[A-Za-z]{1,6}(?:_\{?[A-Za-z0-9]\}?)?|[fgP]\([A-Za-z0-9]\)) ?(?:=|:| is )[\s$\\(]*$"
 )
+_NAME_BEFORE_BOX = linear.compile(
+    r"(?:^|\n|[,;:$(&]|\b(?:and|or|so|is|then)|\\quad|\\qquad|\\text\{[^{}]{1,8}\})[\s$\\(*-]*"
+    r"([A-Za-z](?:_\{?[A-Za-z0-9]\}?)?) ?(?:=|is) ?[\s$\\(]*$"
+)
 _ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
 _SEPARATED = linear.compile(r"[,;&]|\b(?:and|or)\b|\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])|\([b-hivx2-9]{1,3}\)")
 _BETWEEN_WORD = linear.compile(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]")
@@ -73,12 +77,21 @@ def boxed_answer(text: str) -> str | None:
         if len(group) >= 50 or not _side_by_side(text[box[1] : group[0][0]]):
             break
         group.insert(0, box)
-    contents = list(dict.fromkeys(box[2].strip() for box in group))
+    contents = list(dict.fromkeys(_named(text, group)))
     unit = UNIT_AFTER.match(text, found[-1][1])
     alternatives = len(group) > 1 and _OR.search(text[group[-2][1] : group[-1][0]])
     return (r" \text{ or } " if alternatives else " , ").join(contents) + (
         "%" if unit and "%" not in contents[-1] else ""
     )
+
+
+def _named(text: str, group: Sequence[tuple[int, int, str]]) -> list[str]:
+    """The contents of boxes, with the names before them where each has one: x = \\boxed{1} and y = \\boxed{2}."""
+    contents = [box[2].strip() for box in group]
+    names = [_NAME_BEFORE_BOX.search(text[max(box[0] - 24, 0) : box[0]]) for box in group]
+    if len(group) < 2 or None in names or any("=" in content for content in contents):
+        return contents
+    return [f"{name.group(1)} = {content}" for name, content in zip(names, contents, strict=True) if name is not None]
 
 
 def _parts(text: str, found: Sequence[tuple[int, int, str]]) -> list[str]:

@@ -81,7 +81,7 @@ STEPS = frozenset(("after", "before", "to", "of", "except", "under"))
 _QUANTITY_WORDS = (
     "profit loss gain total cost price value distance area volume speed rate height length width depth amount revenue "
     "salary income maximum minimum average mean median score probability temperature mass weight radius diameter age "
-    "perimeter answer result sum savings balance"
+    "perimeter answer result sum savings balance change"
 )
 QUANTITIES = frozenset(_QUANTITY_WORDS.split())
 """Words that their value follows: a profit of 5."""

@@ -68,7 +68,8 @@ WORDS: dict[str, list[list[str]]] = {
         [r"5\text{ km}", "5 kilometers"],
         [r"5\text{ hours}", "5 hrs"],
         [r"5\text{ minutes}", "5 min"],
-        [r"5\text{ m}^2", "5 square meters", r"5\text{ m}"],
+        [r"5\text{ m}^2", "5 square meters"],
+        [r"5\text{ m}"],
     ],
     "degrees": [
         [
@@ -109,9 +110,9 @@ WORDS: dict[str, list[list[str]]] = {
             "18.90 USD",
             "US$18.90",
             r"\$ 18.90",
-            "€18.90",
             r"18.90\$",
         ],
+        ["€18.90", "18.90 euros", r"18.90\text{ EUR}"],
         [r"\$32,\!348", "32348", r"\$32{,}348", "$32,348", r"\$32,348.00", "32,348 dollars", r"32\,348"],
         [r"\$32,\!349"],
         [r"\$0.05"],

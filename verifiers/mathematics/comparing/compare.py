@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from verifiers.mathematics.comparing.domains import as_mixed_number, without_domains
 from verifiers.mathematics.comparing.enclosure import surely_different
 from verifiers.mathematics.comparing.leaves import (
     all_of,
@@ -29,6 +30,7 @@ from verifiers.mathematics.comparing.measures import (
     same_time,
 )
 from verifiers.mathematics.comparing.names import (
+    antiderived,
     are_named_otherwise,
     in_one_argument,
     in_order_of_names,
@@ -63,6 +65,9 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         return same(*converted, judge) if converted else False
     if first.text and first.text == second.text:
         return not are_named_otherwise(first, second)
+    if "list" in {first.kind, second.kind}:
+        first, second = without_domains(first, second)
+        first, second = as_mixed_number(first, second), as_mixed_number(second, first)
     first, second = (
         _as_chain(form) or form if other.kind != "list" else form for form, other in ((first, second), (second, first))
     )
@@ -121,7 +126,8 @@ def _as_named(first: Form, second: Form, judge: Judge) -> bool | None:
         names = symbols(first.node) ^ symbols(second.node)
         # "0 not" is no zero: what one side alone names would vanish without having been understood
         vanishing = names & (lost_in_zero(first.node) | lost_in_zero(second.node))
-        if vanishing or (names != {"C", "c"} and surely_different(first.node, second.node, off)):
+        constant = names == {"C", "c"} or antiderived(first, second) is not None
+        if vanishing or (not constant and surely_different(first.node, second.node, off)):
             return False
         if ordered(first.node) == ordered(second.node):
             return True
@@ -245,7 +251,8 @@ def _as_tuple(vector: Form, other: Form) -> Form:
 
 def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:
     kinds = {first.kind, second.kind}
-    if kinds == {"set"}:
+    points = kinds == {"list"} and {item.kind for form in (first, second) for item in form.items} <= _BRACKETS
+    if kinds == {"set"} or points:
         return _as_sets(first.items, second.items, judge)
     if len(first.items) != len(second.items) or not first.items:
         return False

@@ -8,18 +8,21 @@ from fractions import Fraction
 from verifiers.mathematics.comparing.enclosure import enclosure
 from verifiers.mathematics.reading.form import Form, is_constant
 from verifiers.patterns import linear
-from verifiers.wording.vocabulary import denies
+from verifiers.wording.vocabulary import changes, denies
 
 _CHOICE = linear.compile(r"^\"?(?:(?i:option|choice|answer)\s*\"?)?\(?\"?\(?([A-J])\)?\"?\)?(?:[.:)].*)?$")
 _ARTICLE = linear.compile(r"^\"?(?:an?|the) ?(?=[a-z]{4})", linear.IGNORECASE)
 _LEAD = linear.compile(
-    r"^(?:the|this)?(?:given|improper|infinite)?(?:series|integral|sequence|limit|function|graph|statement|equation|system|claim)"
-    r"(?:is)?(?:an?|the)?$"
+    r"^(?:the|this)?(?:given|improper|infinite)?(?:series|integral|sequence|limit|function|graph|statement|equation|system|claim"
+    r"|triangle|quadrilateral|polygon|figure|shape|conic|curve|angle|matrix|number|integer|argument|inequality|relation"
+    r"|operation|group|set|slope|matrices|vectors|lines|events|variables|roots|planes|sets)(?:is|are)?(?:an?|the)?$"
 )
 """As in "the function is even", without blanks."""
 _IDLE = linear.compile(r"[\s\"{}\\\x04]|\.(?!\d)")
+_REASONED = linear.compile(r"^(yes|no|true|false)[,.;:]? ?(?:because|since|as)\b(.*)$", linear.IGNORECASE)
 _SPELLED = linear.compile(r"[\s\"\\\x04]")
-_DECIMAL = linear.compile(r"-?(\d*)\.(\d+)")
+_OPENING_QUOTES = linear.compile(r'"')
+_DECIMAL = linear.compile(r"-?(\d*)\.(\d+)(?:\\(?:times|cdot) ?10\^(?:\{(-?\d{1,3})\}|(\d)))?")
 _SHOWN = linear.compile(r"-?(\d*)(?:\.(\d+))?(%?)(?:\\(?:times|cdot) ?10\^\{?(-?\d{1,3})\}?)?")
 _MOST_SHOWN = 12
 _SAME_WORDS = {
@@ -44,7 +47,7 @@ def _rounds_to(decimal: Form, value: Fraction) -> bool:
     if digits is None or _finite_decimal(value):
         return False
     assert decimal.number is not None
-    return abs(decimal.number - value) < Fraction(1, 10**digits)
+    return abs(decimal.number - value) < Fraction(10) ** -digits
 
 
 def decimal_digits(form: Form) -> int | None:
@@ -52,7 +55,7 @@ def decimal_digits(form: Form) -> int | None:
     match = _DECIMAL.fullmatch(form.text)
     if match is None or len((match.group(1) + match.group(2)).strip("0")) < 6:
         return None
-    return len(match.group(2))
+    return len(match.group(2)) - int(match.group(3) or match.group(4) or 0)
 
 
 def _finite_decimal(value: Fraction) -> bool:
@@ -70,6 +73,9 @@ def words(text: str) -> str:
         return choice.group(1).upper()
     if len(text) < 2:
         return text
+    reasoned = _REASONED.match(_OPENING_QUOTES.sub("", text).replace("\x04", " "))
+    if reasoned and not changes(reasoned.group(2)):
+        return reasoned.group(1).casefold()
     bare = _IDLE.sub("", _ARTICLE.sub("", text)).casefold()
     return _SAME_WORDS.get(bare, bare)
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 from verifiers.mathematics.reading.form import Form, is_constant
 from verifiers.mathematics.reading.tree import Node
-from verifiers.mathematics.reading.unit_names import CELSIUS, CURRENCY, DEGREE, FAHRENHEIT, RADIAN, Unit, unit_named
 from verifiers.patterns import linear
+from verifiers.wording.unit_names import (
+    CELSIUS,
+    DEGREE,
+    FAHRENHEIT,
+    MOLAR,
+    RADIAN,
+    SIGNS_OF_MONEY,
+    Unit,
+    unit_named,
+)
 
 _CLOCK = linear.compile(r"\d{1,2}:[0-5]\d")
+_MOLAR = linear.compile(r'(\d{1,9}(?:\.\d{1,9})?)"?(m?)M"?')
 _ONE = Form("number", "1", number=Fraction(1), node=("num", "1"))
 
-_SAME_SIGN = ({DEGREE, CELSIUS}, {DEGREE, FAHRENHEIT}, {CURRENCY, unit_named("pound")})
+_SAME_SIGN = ({DEGREE, CELSIUS}, {DEGREE, FAHRENHEIT}, {SIGNS_OF_MONEY["£"], unit_named("pound")})
 """A degree of whatever, and a pound that is no weight."""
 Pair = tuple[Form, Form]
 
@@ -25,7 +34,18 @@ def as_measured(first: Form, second: Form) -> Pair:
         form.unit or form.measured or form.kind == "number" for form in (first, second)
     ):
         return first.measured or first, second.measured or second
-    return first, second
+    return _as_molar(first, second), _as_molar(second, first)
+
+
+def _as_molar(form: Form, other: Form) -> Form:
+    """Reads 0.5 M as moles in a litre where the other side is such a concentration, too."""
+    found = _MOLAR.fullmatch(form.text) if form.unit is None and "M" in form.text else None
+    concentration = other.unit is not None and other.unit.dimensions == MOLAR.dimensions
+    if found is None or not (concentration or _MOLAR.fullmatch(other.text)):
+        return form
+    value = Fraction(found.group(1))
+    unit = MOLAR if found.group(2) != "m" else Unit(MOLAR.dimensions, MOLAR.factor / 1000)
+    return Form("number", found.group(1), number=value, node=("num", found.group(1)), unit=unit)
 
 
 def need_conversion(first: Form, second: Form) -> bool:
@@ -39,13 +59,8 @@ def need_conversion(first: Form, second: Form) -> bool:
 
 
 def in_common_units(first: Form, second: Form) -> Pair | None:
-    """Returns the two values in one unit; None when there is none: a length is no time.
-
-    A power that was left out changes no number, so that 15 cm may stand for 15 cm^2; but 15 cm^3 is another thing.
-    """
+    """Returns the two values in one unit; None when there is none: a length is no time, and no area."""
     units = (first.unit or RADIAN, second.unit or RADIAN)
-    if _same_but_for_powers(*units):
-        return replace(first, unit=None), replace(second, unit=None)
     if not (is_constant(first) and is_constant(second)):
         return None
     if {unit.dimensions for unit in units} == {DEGREE.dimensions, RADIAN.dimensions}:
@@ -54,13 +69,6 @@ def in_common_units(first: Form, second: Form) -> Pair | None:
     if units[0].dimensions != units[1].dimensions:
         return None
     return _scaled(first, units[0].factor), _scaled(second, units[1].factor)
-
-
-def _same_but_for_powers(first: Unit, second: Unit) -> bool:
-    if first == second or len(first.dimensions) != 1 or len(second.dimensions) != 1:
-        return False
-    (name, power), (other, raised) = first.dimensions[0], second.dimensions[0]
-    return name == other and 1 in {power, raised} and first.factor**raised == second.factor**power
 
 
 def _scaled(form: Form, factor: Fraction) -> Form:

@@ -71,6 +71,20 @@ def with_constants_of(first: Form, second: Form) -> list[Form]:
     return found
 
 
+def antiderived(first: Form, second: Form) -> str | None:
+    """The variable of two functions of it that both end in + C; None for all else."""
+    rest = [_without_constant(form) for form in (first, second)]
+    return rest[0] if rest[0] is not None and rest[0] == rest[1] else None
+
+
+def _without_constant(form: Form) -> str | None:
+    if form.node is None or form.node[0] != "add" or ("sym", "C") not in form.node[1:]:
+        return None
+    variables = symbols(("add", *(term for term in form.node[1:] if term != ("sym", "C"))))
+    name = next(iter(variables), "")
+    return name if len(variables) == 1 and name.islower() else None
+
+
 def spread(form: Form) -> Form:
     """Reads a = b = c = 1 as what each of the names is, to be compared with (1, 1, 1)."""
     if form.kind != "chain" or set(form.operator.split()) != {"="} or not form.items:

@@ -18,6 +18,7 @@ from typing import Any
 from verifiers.mathematics.comparing.build import build, has_matrix
 from verifiers.mathematics.comparing.compare import same
 from verifiers.mathematics.comparing.leaves import decimal_digits, numbers_agree
+from verifiers.mathematics.comparing.names import antiderived
 from verifiers.mathematics.comparing.points import DIGITS, agree, evaluate, proportional
 from verifiers.mathematics.reading.form import Form, fault_of
 from verifiers.mathematics.reading.forms import CALCULUS, form_of
@@ -130,7 +131,15 @@ def _formulas_agree(first: Form, second: Form) -> bool:
         return bool(has_matrix(left) and has_matrix(right) and left.shape == right.shape) and all(
             agree(a, b) for a, b in zip(left, right, strict=True)
         )
-    return agree(left, right) or _rounded(first, second, left, right)
+    return agree(left, right) or _rounded(first, second, left, right) or _differ_by_constant(first, second, left, right)
+
+
+def _differ_by_constant(first: Form, second: Form, left: Any, right: Any) -> bool:
+    """Tells whether two antiderivatives with a constant C are the same, which may differ by any number."""
+    import sympy
+
+    name = antiderived(first, second)
+    return name is not None and agree(sympy.diff(left, sympy.Symbol(name)), sympy.diff(right, sympy.Symbol(name)))
 
 
 def _rank(ends: Sequence[Form]) -> list[int] | None:
@@ -203,7 +212,7 @@ def _rounded(first: Form, second: Form, left: Any, right: Any) -> bool:
             assert form.number is not None
             exact = sympy.Rational(form.number.numerator, form.number.denominator)
             gap = abs(sympy.N(value - exact, DIGITS))
-            if gap.is_number and gap.is_finite and gap < sympy.Rational(1, 10**digits):
+            if gap.is_number and gap.is_finite and gap < sympy.Rational(10) ** -digits:
                 return True
     return False
 

@@ -95,8 +95,9 @@ class _Reader:
     def _begins_factor(self) -> bool:
         kind, value = self.peek()
         if kind == "num":
-            # Nobody multiplies by a zero that stands behind: "no 0" is a word and a number.
-            return self.tokens[self.at - 1][0] != "num" and bool(value.strip("0."))
+            # Nobody multiplies by a zero that stands behind: "no 0" is a word and a number; but 2^6 3^5 is a product.
+            raised = self.tokens[self.at - 2 : self.at - 1] == [("op", "^")]
+            return (raised or self.tokens[self.at - 1][0] != "num") and bool(value.strip("0."))
         if kind == "cmd":
             return value not in _NO_FACTOR
         if kind == "op" and value == "|":
@@ -290,6 +291,8 @@ class _Reader:
 
 
 def _applied(name: str, argument: Node) -> Node:
+    if name == "cis":
+        return ("add", ("call", "cos", argument), ("mul", ("const", "i"), ("call", "sin", argument)))
     if name == "abs":
         return ("abs", argument)
     return ("root", ("num", "3"), argument) if name == "cbrt" else ("call", name, argument)

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from verifiers.mathematics.reading.regions import Region
 from verifiers.mathematics.reading.tree import Node, renamed, symbols
-from verifiers.mathematics.reading.unit_names import Unit
+from verifiers.wording.unit_names import Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,10 @@ _FAMILY = linear.compile(
     r"(?:\\integers|\\naturals|Z|N)(?:\^\+|_\{?[^{}]*\}?)?\)?$"
 )
 _CONDITION_WORDS = linear.compile(r'"\s*(?:,|if|for|when|in)*\s*"|^(?:if|for|when)(?![a-z])', linear.IGNORECASE)
+_HELD_WHERE = linear.compile(
+    r'^([^",;]{1,400}?),?"(?:for|when|if|where|with|valid|provided|that|all|,|\x04)+"([^",;]{1,40}(?:[<>]|\\[gln]e|\\neq)[^",;]{1,40})$'
+)
+"""A formula, and in words where it holds."""
 _MAX_TEXT = 4000
 _MAX_NESTING = 12
 _MAX_FOREIGN = 300
@@ -120,7 +124,8 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     text = without_domain(text) if "all" in text else text
     if text.startswith("(a)") and (marked := marked_parts(text)):
         return _sequence("()", text, marked, depth)
-    parts = split(text, f",;{OR}{AND}")
+    held = _HELD_WHERE.match(text) if '"' in text else None
+    parts = [*held.groups()] if held else split(text, f",;{OR}{AND}")
     if len(parts) > 1:
         rows = named_rows(text) if "=" in text else None
         return _sequence("list", text, rows, depth) if rows else _list(text, parts, depth)

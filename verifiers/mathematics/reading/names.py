@@ -66,6 +66,7 @@ _SAME = (
     (r"\langle", "("), (r"\rangle", ")"), (r"\bigcup", r"\cup"), (r"\bigcap", r"\cap"),
     (r"\backslash", r"\setminus"), (r"\lt ", "<"), (r"\gt ", ">"), (r"\colon", ":"), (r"\operatorname*", r"\mathrm"),
     (r"\|", "|"), (r"\dbinom", r"\binom"), (r"\tbinom", r"\binom"),
+    (r"\longrightarrow", r"\to"), (r"\rightarrow", r"\to"),
 )  # fmt: skip
 _REWRITTEN = (
     (linear.compile(r"\\(?:mathbf|mathrm)\s?\{R\}(?=\s*(?:$|[,.;\\^}\x02-]))"), r"\\reals "),

@@ -31,6 +31,7 @@ _IN_BASE = linear.compile(
 _LETTERS_IN_BASE = linear.compile(
     r'(?<![A-Za-z0-9.}\\])(?:"(?P<inner>[0-9A-F]{2,20})"|(?P<digits>[A-F][0-9A-F]{1,20}))\s?_\s?\{?\s?(?P<base>16)(?P<last>)\s?\}?'
 )
+_PREFIXED = linear.compile(r'(?<![A-Za-z0-9.])"?(0x[0-9A-Fa-f]{1,20}|0b[01]{1,60})"?(?![A-Za-z0-9.])')
 _NO_DIGIT = linear.compile(r"\D")
 _TEXT_MARKS = linear.compile(r"\\(?:text|mbox|textrm|textbf|textit|mathrm)\s?\{|\\[,;:! ]|\\q?quad(?![a-z])|[{}$~]")
 _OPEN_TEXT = linear.compile(r"\\(?:text|mbox|textrm|textbf|textit|mathrm)\s?\{\s*$")
@@ -117,7 +118,9 @@ def _repeating(whole: str, fixed: str, period: str) -> str:
 
 
 def without_bases(text: str) -> str:
-    """Writes numerals in another base, such as 101_2 or 52_{\\text{eight}}, in base ten."""
+    """Writes numerals in another base, such as 101_2, 52_{\\text{eight}} or 0x1F, in base ten."""
+    if "0x" in text or "0b" in text:
+        text = _PREFIXED.sub(lambda match: str(int(match.group(1), 0)), text)
     if "_" in text:
         text = _LETTERS_IN_BASE.sub(_in_ten, text)
     return _IN_BASE.sub(_in_ten, text) if "_" in text or "base" in text else text

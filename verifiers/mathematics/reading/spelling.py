@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from verifiers.mathematics.reading.names import in_ascii, with_one_name
 from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
+from verifiers.mathematics.reading.remarks import without_remarks
 from verifiers.mathematics.reading.split import with_usual_brackets
-from verifiers.mathematics.reading.unit_names import CURRENCY, Unit
 from verifiers.mathematics.reading.units import bare_measure, without_degrees, without_unit
 from verifiers.patterns import linear
-from verifiers.wording.vocabulary import denies, leads_up
+from verifiers.wording.unit_names import CURRENCY, SIGNS_OF_MONEY, Unit
+from verifiers.wording.vocabulary import changes, denies, leads_up, words_of
 
 OR, AND = "\x0e", "\x0f"
 """Stand for the words that join answers."""
@@ -36,7 +37,7 @@ _TEXT = linear.compile(
     r"\\(text|mbox|mathrm|textbf|textit|textrm|texttt|textsf|mathbf|mathit|mathsf|operatorname|hbox|mathcal|textnormal)"
     r"\s?\*?\s?\{([^{}]*)\}"
 )
-_UNIT_LETTER = frozenset("mgsLhNJWVKACTFH")
+_UNIT_LETTER = frozenset("mgsLhNJWVKACTFHM")
 _TIMES_AT_END = linear.compile(r"\}\s?\\cdot[\s\\,;~]*$")
 _A_UNIT = r"(\\(?:text|mathrm|mbox)\s?\{[A-Za-z\s.]{1,20}\}(?:\s?\^\s?\{?[23]\}?)?)"
 _FRACTION_OF_UNITS = linear.compile(rf"\\[dtc]?frac\s?\{{\s*{_A_UNIT}\s*\}}\s?\{{\s*{_A_UNIT}\s*\}}")
@@ -46,7 +47,7 @@ _MICRO = linear.compile(rf"(\d){_ROOM}{_OPEN_TEXT}\\mu\s?\}}?\s?{_OPEN_TEXT}\s?(
 _OHM = linear.compile(rf"(\d){_ROOM}{_OPEN_TEXT}([kM])\s?\}}?\s?\\Omega(?![A-Za-z])\s?\}}?")
 _COMMAND_WORDS = linear.compile(
     r"\s*(?:[\d.,:;/\s%()^-]*|[A-Za-z]|sin|cos|tan|cot|sec|csc|arc(?:sin|cos|tan)|sinh|cosh|tanh|log|lg|ln|exp|sqrt|pi"
-    r"|infinity|gcd|lcm|max|min)\s*"
+    r"|infinity|gcd|lcm|max|min|cis)\s*"
 )
 _NUMBER_AND_UNIT = linear.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
 _EQUALS = frozenset(
@@ -125,7 +126,8 @@ def normalise(answer: str) -> Spelling:
 
     Words that the author marked as text stay, between double quotes.
     """
-    text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("\ufffd", in_ascii(answer)))
+    money = next((SIGNS_OF_MONEY[char] for char in answer if char in SIGNS_OF_MONEY), CURRENCY)
+    text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("\ufffd", in_ascii(without_remarks(answer))))
     if _TWO_BACKSLASHES.search(text) and "\\begin" not in text:
         text = _ESCAPED_TWICE.sub(r"\\", text)
     text = _MARKUP.sub(r"\1\2\3", text) if text.lstrip()[:1] in {"*", "`"} else text
@@ -136,7 +138,7 @@ def normalise(answer: str) -> Spelling:
     text = _without_quotes(text)
     priced = _CURRENCY.sub(" ", text)
     if priced != text:
-        text, unit = priced, CURRENCY
+        text, unit = priced, money
     if "\\begin" in text:
         text = _rows(text)
     text = _INVISIBLE_BRACKET.sub("", text.replace("{:}", ":"))
@@ -174,10 +176,16 @@ def _with_symbols_of_units(text: str) -> str:
 def _without_lead(text: str) -> str:
     """Drops words that only announce what follows them: "The answer is"."""
     lead = _LEAD.match(text)
-    if not lead or not leads_up(lead.group(1)) or not text[lead.end() :].strip(" ."):
+    if not lead or not (leads_up(lead.group(1)) or _is_heading(lead)) or not text[lead.end() :].strip(" ."):
         return text
     applied = text[lead.end()] == "(" and lead.group(1).isalpha()
     return text if applied else text[lead.end() :]
+
+
+def _is_heading(lead: linear.Match) -> bool:
+    """Tells whether words with a colon behind them name what they head: "Radius of convergence: "."""
+    words = lead.group().rstrip(" }")
+    return words.endswith(":") and 0 < len(words_of(lead.group(1))) < 7 and not changes(lead.group(1))
 
 
 def _without_quotes(text: str) -> str:
@@ -222,6 +230,7 @@ def _quoted(match: linear.Match) -> str:
         and command in {"text", "mathrm", "mbox"}
         and before
         and before in '0123456789})"/'
+        and match.string[match.end() : match.end() + 1] != "_"
     ):
         return f' "{words.strip()}" '
     if _COMMAND_WORDS.fullmatch(words) or _NUMBER_AND_UNIT.fullmatch(words):

@@ -12,7 +12,7 @@ _GREEK_LETTERS = (
 GREEK = _GREEK_LETTERS.split()
 _FUNCTION_NAMES = (
     "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln exp log lg max min gcd lcm det abs floor "
-    "ceil cbrt"
+    "ceil cbrt cis"
 )
 FUNCTIONS = _FUNCTION_NAMES.split()
 INVERSES = {

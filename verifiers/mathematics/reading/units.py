@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from verifiers.mathematics.reading.unit_names import CELSIUS, DEGREE, FAHRENHEIT, UNIT_LETTERS, Unit, unit_named
 from verifiers.patterns import linear
+from verifiers.wording.unit_names import CELSIUS, DEGREE, FAHRENHEIT, UNIT_LETTERS, Unit, unit_named
 from verifiers.wording.vocabulary import names_things
 
 _COMPOUND = linear.compile(
@@ -32,7 +32,7 @@ _MANY_LETTERS = linear.compile(r"[A-Za-z][A-Za-z]")
 _COMMANDS = linear.compile(r"\\[A-Za-z]+|sqrt|pi")
 _NOTATION_NAMES = (
     "sin cos tan cot sec csc log ln lg exp sqrt pi inf infinity infty oo theta alpha beta gamma delta mod gcd lcm "
-    "max det and"
+    "max det and cis"
 )
 _NOTATION = frozenset(_NOTATION_NAMES.split())
 _BETWEEN_UNITS = frozenset(("/", ".", ",", "\\cdot", "\\times"))
@@ -49,7 +49,7 @@ _SEXAGESIMAL = linear.compile(
     rf"(?:\s?(\d{{1,2}}(?:\.\d{{1,9}})?)(?:(?:{_MARK}){{2}}|\^\s?\{{?\\prime\s?\\prime\s?\}}?)|(?!\s?(?:'|\\prime)))"
 )
 _TRIGONOMETRY = linear.compile(
-    r"(?<![A-Za-z])(?:sin|cos|tan|cot|sec|csc)(?![a-z])|\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])"
+    r"(?<![A-Za-z])(?:sin|cos|tan|cot|sec|csc|cis)(?![a-z])|\\(?:sin|cos|tan|cot|sec|csc|cis)(?![a-z])"
 )
 _ANGLE = linear.compile(rf"(\d+(?:\.\d+)?)\s?{_DEGREE}")
 _ORDINAL = linear.compile(r'(?<=\d)\s?(?:\^\s?\{?\s?"(?:st|nd|rd|th)"\s?\}?|(?:st|nd|rd|th)(?![A-Za-z]))')

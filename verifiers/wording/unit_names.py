@@ -93,12 +93,14 @@ _define("time", "day days", 86400)
 _define("time", "week weeks", 604800)
 _define("months", "month months", 1)
 _define("months", "year years yr yrs", 12)
-_define(
-    "money",
-    "dollar dollars usd bucks euro euros eur gbp rupee rupees yen yuan won peso pesos ruble rubles rouble roubles "
-    "franc francs",
-    1,
-)
+_define("money", "dollar dollars usd bucks peso pesos", 1)
+_define("euros", "euro euros eur", 1)
+_define("sterling", "gbp quid", 1)
+_define("rupees", "rupee rupees inr", 1)
+_define("yen", "yen yuan jpy cny rmb", 1)
+_define("won", "won krw", 1)
+_define("rubles", "ruble rubles rouble roubles rub", 1)
+_define("francs", "franc francs chf", 1)
 _define("money", "cent cents", Fraction(1, 100))
 _define("angle", "degree degrees deg degs", 1)
 _define("turn", "radian radians rad rads", 1)
@@ -117,6 +119,14 @@ for _clash in ("pm", "pH"):
 _BY_NAME.update(dict.fromkeys(("henries", "henrys"), _BY_NAME["henry"]))
 _HOURS = dict.fromkeys(("h", "hr", "hrs"), _BY_NAME["h"])
 _BY_SYMBOL |= {"min": _BY_NAME["min"], "cd": Unit((("light", 1),), Fraction(1)), **_HOURS}
+
+MOLAR = Unit(_dimensions("amount length-3"), Fraction(1000))
+"""A mole in a litre, whose symbol M is a million as well: it is read where the other answer has such a unit."""
+SIGNS_OF_MONEY: Mapping[str, Unit] = {
+    "€": _BY_NAME["euro"], "£": _BY_NAME["gbp"], "¥": _BY_NAME["yen"], "₹": _BY_NAME["rupee"], "₩": _BY_NAME["won"],
+    "₽": _BY_NAME["ruble"],
+}  # fmt: skip
+"""Signs that stand for one money or for two that share them; a dollar sign is `CURRENCY`."""
 
 UNIT_LETTERS: Mapping[str, Unit] = {name: unit for name, unit in _BY_SYMBOL.items() if len(name) == 1}
 """Symbols of one letter, which may be unknowns as well."""
