@@ -37,6 +37,7 @@ _FENCE = linear.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$
 _LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
 _ARTICLE = linear.compile(r"\s*[AI]\s(?:[a-hj-z]|i[a-rt-z])")
 _FENCED = linear.compile(r"^`{3}[a-z]{0,10}\n([^`\n]{1,200})\n`{3}$")
+_QUOTED = linear.compile(r"^>\s?(\*\*[^*\n]{1,200}\*\*)$")
 _REASON = linear.compile(r"\b(?:because|since|whereas|while|although|unlike)\b")
 _SAID_OF_IT = linear.compile(r"(?:is|are|or|and)\b")
 
@@ -89,7 +90,7 @@ def math_answer(text: str) -> Extracted:
     if boxed is not None:
         boxed = _said_after_box(text) or boxed
         return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
-    text = _FENCED.sub(r"\1", with_usual_digits(searchable(text.strip())).replace("\u2212", "-"))
+    text = _QUOTED.sub(r"\1", _FENCED.sub(r"\1", with_usual_digits(searchable(text.strip())).replace("\u2212", "-")))
     if not text:
         return Extracted(None, "there is no text after the thinking")
     if "\\boxed{" in text:

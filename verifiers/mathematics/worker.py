@@ -30,6 +30,7 @@ from verifiers.mathematics.reading.spelling import squeezed
 from verifiers.mathematics.said_values import value_said
 from verifiers.patterns import linear
 from verifiers.pool.serving import serve
+from verifiers.wording.answer_in_text import YES_OR_NO, yes_or_no
 
 Question = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -152,6 +153,9 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
         if letter is not None:
             return letter, ""
     found = Extracted(boxed_answer(text)) if box else math_answer(text)
+    if gold.strip("${} .").removeprefix("\\text{").strip().lower() in YES_OR_NO and boxed_answer(text) is None:
+        said = yes_or_no(text)
+        return (said, "") if said is not None else (found.text, found.reason)
     return found.text, found.reason
 
 

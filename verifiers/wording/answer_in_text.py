@@ -20,7 +20,7 @@ from verifiers.wording.cues import (
 from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
 from verifiers.wording.surroundings import goes_on_plainly, stands_plainly
 from verifiers.wording.unit_names import unit_named
-from verifiers.wording.vocabulary import denies, names_things
+from verifiers.wording.vocabulary import SUPPOSING, denies, names_things, words_of
 
 CUE = linear.compile(
     r"(?:final\s+answer|\banswer|\bans)\b(?:(?:\s+(?:should|would|must|will)\s+be|\s+is|\s*[:：=])[\s*:：]*|[*#\s:：]*\n)"
@@ -36,7 +36,7 @@ _SPAN = linear.compile(
 UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 _NUMBER = (
     r"(?:[-+]|-\\?\$)?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
-    r"|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|\d+(?::\d+){1,5}|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
+    r"|\d{1,9}\s(?:out\sof|in)\s\d{1,9}(?!\d)|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|\d+(?::\d+){1,5}|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
 _VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
@@ -44,6 +44,14 @@ _LEADING = linear.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**")
 _NAMED = linear.compile(r"(?:^|[^A-Za-z\\])([A-Za-z](?:_\{?\d\}?)? ?= ?)$")
 _LONGEST_GROUP = 200
 _ATTAINED = linear.compile(r",?\s(?:is\s)?(?:attained|achieved|reached|occurring|which occurs)\s[^.\n]*\.?\s*$")
+_CLAUSE_BEGUN = linear.compile(
+    r"[,;:.!?(—\n]|\b(?:so|thus|therefore|hence|then|and|but|because|since|which|means|implies)\b",
+    linear.IGNORECASE,
+)
+_OPENS = linear.compile(r"[\s*_]*(yes|no|true|false)[*_]*[,.;:!—–*]", linear.IGNORECASE)
+_SAID = linear.compile(
+    r"(?:\bis|\bare|\bwas|\bequals)(?: an?| the)? ([A-Za-z][A-Za-z'’-]{1,20}(?: [a-z][A-Za-z'’-]{1,20}){0,3})[.!\s]*$"
+)
 _EMPHASISED = linear.compile(r"(?:\*\*([^*\n]{1,60})\*\*|__([^_\n]{1,60})__)[.!\s]*$")
 _STATES = linear.compile(r"\b(?:is|are|was|were|be|equals)(?: an?| the| on| in)?\s*$|:\s*$")
 _LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", linear.IGNORECASE)
@@ -101,7 +109,7 @@ def last_cue(text: str) -> linear.Match | None:
 def announced(text: str) -> str | None:
     """Returns what follows the last "the answer is" or its like; None when nothing does."""
     last = last_cue(text)
-    if last is None:
+    if last is None or _is_doubted(text[max(last.start() - 200, 0) : last.start()]):
         return None
     rest = text[last.end() : last.end() + MAX_ANSWER]
     skipped = _LINE_OF_MARKUP.match(rest)
@@ -124,6 +132,12 @@ def announced(text: str) -> str | None:
         ):
             return leading.group("value")
     return last_value(sentence, announced=True)
+
+
+def _is_doubted(before: str) -> bool:
+    """Tells whether the clause that announces an answer takes it back: "I doubt that the answer is"."""
+    clause = _CLAUSE_BEGUN.split(before)[-1]
+    return denies(clause) or any(word in SUPPOSING for word in words_of(clause))
 
 
 def without_ending(sentence: str) -> str:
@@ -205,13 +219,34 @@ def emphasised(text: str) -> str | None:
     """Returns the words in bold that end a text, as in "The day is **Tuesday**."; None where they are no statement."""
     found = _EMPHASISED.search(text.rstrip())
     if found is None:
-        return None
+        return _said(text.rstrip())
     lines = text[: found.start()].rsplit("\n", 1)
     sentence = _SENTENCE_END.split(lines[-1])[-1]
     said = found.group(1) or found.group(2)
     if denies(sentence) or DENIAL.search(sentence) or denies(said) or not _STATES.search(sentence):
         return None
     return said.strip(" .:") or None
+
+
+YES_OR_NO = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
+
+
+def yes_or_no(text: str) -> str | None:
+    """Returns the yes, no, true or false that opens a short text, where its opposite stands nowhere."""
+    found = _OPENS.match(text)
+    if found is None or len(text) > 400:
+        return None
+    word = found.group(1).lower()
+    return None if YES_OR_NO[word] in words_of(text[found.end() :]) or "but" in words_of(text) else word
+
+
+def _said(text: str) -> str | None:
+    """Returns the words that a last sentence says of its subject: "The day is Saturday."."""
+    sentence = _SENTENCE_END.split(text.rstrip(" .!"))[-1]
+    found = _SAID.search(sentence)
+    if found is None or denies(sentence) or DENIAL.search(sentence) or _is_doubted(sentence):
+        return None
+    return found.group(1)
 
 
 def _name_before(text: str, item: _Item) -> str:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from verifiers.patterns import linear
 from verifiers.wording.cues import ALTERNATIVE, BOUND_AFTER, BOUND_BEFORE, DENIAL
-from verifiers.wording.vocabulary import BEFORE, QUANTITIES, SCALING, STEPS, changes, denies, names_things, words_of
+from verifiers.wording.vocabulary import (
+    BEFORE,
+    QUANTITIES,
+    SCALING,
+    STEPS,
+    SUPPOSING,
+    changes,
+    denies,
+    names_things,
+    words_of,
+)
 
 _CLAUSE_END = linear.compile(
     r"[,;:(—–!?。，；]|\.(?:\s|$)|\b(?:because|since|which|where|who|as|so|when|while|that|after|before|by|from|and|but|with|for)\b"
@@ -21,6 +31,10 @@ _COMES_TO = linear.compile(
     r"(?: up| down| out)? to\b"
 )
 _ERROR_IN = linear.compile(r"\b(?:error|mistake)s?\s(?:in|of|is|for|was|rate|at)\b")
+_OVER_TIME = linear.compile(
+    r"\bover (?:the |a |this |that |his |her |their |its )?(?:entire |whole |last |next |past |school )?"
+    r"(?:course|summer|winter|spring|weekend|week|month|year|day|season|holidays?|period|vacation)\b"
+)
 _BEGINS_VALUE = linear.compile(r"\s+\$?[-\d\\]")
 _OTHERWISE = (DENIAL, ALTERNATIVE, BOUND_AFTER)
 _MARKS = frozenset(("x", "k"))
@@ -49,6 +63,7 @@ _BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
 def goes_on_plainly(rest: str) -> bool:
     """Tells whether what follows a value leaves it as it is: a unit, a reason, another value that it is not."""
     rest = rest.lstrip("*$_ )]}")
+    rest = _OVER_TIME.sub(" ", rest)
     end = _CLAUSE_END.search(rest)
     clause = rest[: end.start()] if end else rest
     if (changes(clause) and not names_things(clause)) or any(word.search(clause) for word in _OTHERWISE):
@@ -80,6 +95,8 @@ def stands_plainly(before: str) -> bool:
     ends = list(_BREAK.finditer(before))
     clause = before[ends[-1].end() :] if ends else before
     clause = _ERROR_IN.sub(" ", _NOT_THAT.sub(" ", clause))
+    if any(word in SUPPOSING for word in words_of(clause)):
+        return False
     if denies(clause) or DENIAL.search(clause[-20:]) or BOUND_BEFORE.search(clause[-40:]):
         return False
     if clause.rstrip(" $").endswith(_COMPARING):
@@ -88,6 +105,8 @@ def stands_plainly(before: str) -> bool:
     window = words_of(_COMES_TO.sub(" ", clause[verbs[-1].end() :] if verbs else clause))
     if window and window[-1] in _MARKS and not clause.rstrip(" $").lower().endswith(window[-1]):
         window = window[:-1]
+    if window == ["of"] and verbs and verbs[-1].group() == "total":
+        return True
     if window[-1:] == ["of"] and window[-2:-1] and window[-2] in QUANTITIES:
         return True
     return not any(word in BEFORE for word in window[-1:]) and not any(

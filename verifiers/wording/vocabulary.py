@@ -13,10 +13,14 @@ _DENYING_WORDS = (
     "not never no nor neither none nothing without except unless isn't isnt aren't wasn't won't can't cant cannot "
     "couldn't doesn't don't didn't shouldn't wouldn't wrong incorrect false untrue invalid impossible mistaken "
     "mistake rejected refuted fails fail failed contradicts contradiction excluded ruled instead rather unlike "
-    "negated nand fake bogus bad error if provided assuming too rule exclude excludes excluding"
+    "negated nand fake bogus bad error if provided assuming doubt doubts doubted doubtful "
+    "unlikely too rule exclude excludes excluding"
 )
 DENYING = frozenset(_DENYING_WORDS.split())
 """Words that take a value back."""
+
+SUPPOSING = frozenset(("suppose", "assume", "imagine", "pretend"))
+"""Words that open what is only supposed."""
 
 _LIMITING_WORDS = "or less fewer than least most under over below above beneath between up within beyond out but"
 LIMITING = frozenset(_LIMITING_WORDS.split())

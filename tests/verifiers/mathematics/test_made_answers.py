@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from verifiers.model import Task
 sys.path.insert(0, str(Path(__file__).parent))
 from made_cases import CLASSES, Case, made_cases
 from made_notations import NOTATIONS, made_notations
+from made_readings import READINGS
 from written_cases import RIGHT, WRONG
 
 WRITTEN: dict[str, list[Case]] = {
@@ -55,6 +57,11 @@ def test_cases_made_by_rules(math: MathVerifier, name: str) -> None:
 @pytest.mark.parametrize("name", NOTATIONS)
 def test_notations_made_by_rules(math: MathVerifier, name: str) -> None:
     assert misjudged(math, made_notations(name, 2, seed=0)) == []
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_readings_made_by_rules(math: MathVerifier, name: str) -> None:
+    assert misjudged(math, list(READINGS[name](random.Random(0)))) == []
 
 
 def test_every_number_below_a_hundred_may_be_said(math: MathVerifier) -> None:

@@ -76,7 +76,11 @@ def words(text: str) -> str:
     reasoned = _REASONED.match(_OPENING_QUOTES.sub("", text).replace("\x04", " "))
     if reasoned and not changes(reasoned.group(2)):
         return reasoned.group(1).casefold()
-    bare = _IDLE.sub("", _ARTICLE.sub("", text)).casefold()
+    bare = _IDLE.sub("", text).casefold()
+    if bare.startswith(("thereareinfinite", "thereexistinfinite")):
+        bare = bare[bare.index("infinite") :]
+    else:
+        bare = _IDLE.sub("", _ARTICLE.sub("", text)).casefold()
     return _SAME_WORDS.get(bare, bare)
 
 

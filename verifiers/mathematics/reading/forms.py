@@ -49,7 +49,7 @@ _SETS_OF_NUMBERS = [
 _POSITIVE = linear.compile(r"^\\reals\s?(?:\^\{?\+\}?|_\{?(?:\+|>0)\}?)$")
 _TRANSPOSED = linear.compile(r"(?<=[)\]])\^\{?(?:T|\\top|\\intercal)\}?$")
 _EMPTY = linear.compile(
-    r'^(?:\\emptyset|\x01\x02|"?(?:the)?(?:empty|null)set"?|"?no(?:real|integer)?(?:solutions?|roots?)(?:exists?)?"?)$',
+    r'^(?:\\emptyset|\x01\x02|"?(?:the)?(?:empty|null)set"?|"?(?:there(?:is|are))?no(?:real|integer)?(?:solutions?|roots?)(?:exists?)?"?)$',
     linear.IGNORECASE,
 )
 _LABELLED_POINT = linear.compile(r"^[A-Z]'{0,2}(?=\()")
@@ -62,6 +62,8 @@ _HELD_WHERE = linear.compile(
     r'^([^",;]{1,400}?),?"(?:for|when|if|where|with|valid|provided|that|all|,|\x04)+"([^",;]{1,40}(?:[<>]|\\[gln]e|\\neq)[^",;]{1,40})$'
 )
 """A formula, and in words where it holds."""
+_HELD_BESIDE = linear.compile(r"^([^\",;()]{1,400}?)\(([a-z|]{1,3}(?:[<>]|\\[gln]eq?(?![a-z]))[^\",;()]{1,40})\)$")
+"""A formula, and in brackets where it holds."""
 _MAX_TEXT = 4000
 _MAX_NESTING = 12
 _MAX_FOREIGN = 300
@@ -124,7 +126,7 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     text = without_domain(text) if "all" in text else text
     if text.startswith("(a)") and (marked := marked_parts(text)):
         return _sequence("()", text, marked, depth)
-    held = _HELD_WHERE.match(text) if '"' in text else None
+    held = _HELD_WHERE.match(text) if '"' in text else _HELD_BESIDE.match(text) if text.endswith(")") else None
     parts = [*held.groups()] if held else split(text, f",;{OR}{AND}")
     if len(parts) > 1:
         rows = named_rows(text) if "=" in text else None

@@ -15,7 +15,7 @@ _SUBSCRIPT = r"(?:_(?:\{[^{}]*\}|[A-Za-z0-9]))?"
 _ONE = rf"{_LETTER}{_SUBSCRIPT}(?:\^\{{-1\}}|'*)"
 _NAME = linear.compile(
     rf"^(?:{_ONE}(?:\([A-Za-z0-9,]{{0,12}}\))?|\|[A-Z]{{1,3}}\||(?:m|\\measuredangle|\\triangle)?\\angle ?[A-Z]{{1,3}}"
-    rf"|[A-Z]{{2,4}}|\|\|?[A-Za-z]{{1,2}}\|\|?|\[[A-Z]{{3,6}}\]|\\frac\{{d[a-z]?\}}\{{d[a-z]\}}|\"[^\"]*\""
+    rf"|[A-Z]{{2,4}}|pO?H|pK_\{{?[abw]\}}?|\|\|?[A-Za-z]{{1,2}}\|\|?|\[[A-Z]{{3,6}}\]|\\frac\{{d[a-z]?\}}\{{d[a-z]\}}|\"[^\"]*\""
     rf"|[A-Za-z]\"-[a-z]{{2,12}}\"|{_ONE}(?::{_ONE})+|\(?{_ONE}(?:,{_ONE})+\)?)$"
 )
 _SUM_OF_NAMES = linear.compile(r"^\d{0,4}[a-dkm-s](?:[+-]\d{0,4}[a-dkm-s])+$")

@@ -8,7 +8,7 @@ from verifiers.mathematics.reading.names import in_ascii, with_one_name
 from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
 from verifiers.mathematics.reading.remarks import without_remarks
 from verifiers.mathematics.reading.split import with_usual_brackets
-from verifiers.mathematics.reading.units import bare_measure, without_degrees, without_unit
+from verifiers.mathematics.reading.units import bare_measure, counted, without_degrees, without_unit
 from verifiers.patterns import linear
 from verifiers.wording.unit_names import CURRENCY, SIGNS_OF_MONEY, Unit
 from verifiers.wording.vocabulary import changes, denies, leads_up, words_of
@@ -61,6 +61,8 @@ _ROUGHLY = frozenset(
 )
 _ROUGHLY_PLAIN = linear.compile(r"\s(?:or|which is|is|i\.e\.)\s(?:approximately|about|roughly|approx\.?)\s")
 _JOINING = linear.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", linear.IGNORECASE)
+_THINGS_AND = linear.compile(r"^\s*([a-z]{2,20})(?:\s*,|\s*,?\s+(and|or))\s*$")
+"""What one of several values counts, and the joint behind it."""
 _JOINING_PLAIN = linear.compile(
     r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", linear.IGNORECASE
 )
@@ -221,6 +223,10 @@ def _quoted(match: linear.Match) -> str:
         return sign if match.string[: match.start()].strip() and match.string[match.end() :].strip(" .") else " "
     if denies(words):
         words = words.replace(" ", "\x04")
+    counted_and = _THINGS_AND.match(words)
+    if counted_and:
+        joint = {"and": AND, "or": OR}.get(counted_and.group(2) or "", ",")
+        return f' "{counted_and.group(1)}" {joint} '
     words = _JOINING_PLAIN.sub(_joining, words) if _DIGIT.search(words) else words
     before = match.string[: match.start()].rstrip(" \\,;~")[-1:]
     if before == "t" and _TIMES_AT_END.search(match.string[max(match.start() - 20, 0) : match.start()]):
@@ -248,7 +254,12 @@ def _without_units(text: str) -> tuple[str, Unit | None]:
     if not _JOINED.search(text) or any(bracket in text for bracket in "([\x01"):
         return without_unit(text)
     parts = _JOINT.split(text)
-    return "".join(without_unit(part)[0] if at % 2 == 0 else part for at, part in enumerate(parts)), None
+    cores = [without_unit(part)[0] for part in parts[::2]]
+    names = counted(parts[::2], cores)
+    if names is not None:
+        cores = [f'"{name}"={core}' for name, core in zip(names, cores, strict=True)]
+    parts[::2] = cores
+    return "".join(parts), None
 
 
 def _braced(match: linear.Match) -> str:

@@ -6,6 +6,7 @@ A unit counts only where both answers have one: 5 cm is 5, but not 5 km; 1 m is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from verifiers.patterns import linear
@@ -135,6 +136,24 @@ def without_unit(text: str) -> tuple[str, Unit | None]:
     if not any(char.isdigit() for char in core) and (unit is None or '"' not in tail) and not core.endswith("\\pi"):
         return text.strip(), None
     return core, unit
+
+
+def counted(parts: Sequence[str], cores: Sequence[str]) -> list[str] | None:
+    """Returns what each of several values counts or measures, as in "4 adults, 6 children"; None where they don't tell
+    them apart."""
+    if len(parts) < 2 or not all(part.strip().startswith(core) for part, core in zip(parts, cores, strict=True)):
+        return None
+    tails = [part.strip()[len(core) :] for part, core in zip(parts, cores, strict=True)]
+    names = [_name_of(tail) for tail in tails]
+    return names if all(names) and len(set(names)) == len(names) else None
+
+
+def _name_of(tail: str) -> str:
+    measure = _measure(tail)
+    if measure is not None:
+        return " ".join(f"{name}{power}" for name, power in measure.dimensions) + f" {measure.factor}"
+    words = " ".join(tail.replace('"', " ").split()).lower()
+    return words.removesuffix("s")
 
 
 def bare_measure(text: str) -> tuple[str, Unit] | None:
