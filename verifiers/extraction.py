@@ -38,6 +38,9 @@ _LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
 _ARTICLE = linear.compile(r"\s*[AI]\s(?:[a-hj-z]|i[a-rt-z])")
 _FENCED = linear.compile(r"^`{3}[a-z]{0,10}\n([^`\n]{1,200})\n`{3}$")
 _QUOTED = linear.compile(r"^>\s?(\*\*[^*\n]{1,200}\*\*)$")
+_HEADED = linear.compile(
+    r"^[*_#\s]{0,4}(?:solution|result|value|total)[*_]{0,2}\s?:[*_]{0,2}\s([^\n\s][^\n]{0,60})$", linear.IGNORECASE
+)
 _REASON = linear.compile(r"\b(?:because|since|whereas|while|although|unlike)\b")
 _SAID_OF_IT = linear.compile(r"(?:is|are|or|and)\b")
 
@@ -98,6 +101,7 @@ def math_answer(text: str) -> Extracted:
     said = announced(text)
     if said is not None:
         return Extracted(said)
+    text = _HEADED.sub(r"\1", text)
     if len(text) <= MAX_ANSWER and not is_prose(text):
         return Extracted(text)
     value = last_value(text[-MAX_ANSWER:]) or emphasised(text[-MAX_ANSWER:])

@@ -24,7 +24,7 @@ from verifiers.wording.vocabulary import SUPPOSING, denies, names_things, words_
 
 CUE = linear.compile(
     r"(?:final\s+answer|\banswer|\bans)\b(?:(?:\s+(?:should|would|must|will)\s+be|\s+is|\s*[:：=])[\s*:：]*|[*#\s:：]*\n)"
-    r"|答案(?:是|为|：|:)?|####|^A:",
+    r"|答案(?:是|为|：|:)?|####|^A:|\bans\.\s",
     linear.IGNORECASE | linear.MULTILINE,
 )
 _SENTENCE_END = linear.compile(r"\n|。|[.!?](?=\s|$)")
@@ -40,6 +40,9 @@ _NUMBER = (
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
 _VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
+_SET_ASIDE = linear.compile(
+    r"[,(]\s?(?:and |but )?(?:not|rather than|instead of)(?: an?| the)?[\s$(*]*$", linear.IGNORECASE
+)
 _LEADING = linear.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**")
 _NAMED = linear.compile(r"(?:^|[^A-Za-z\\])([A-Za-z](?:_\{?\d\}?)? ?= ?)$")
 _LONGEST_GROUP = 200
@@ -50,7 +53,8 @@ _CLAUSE_BEGUN = linear.compile(
 )
 _OPENS = linear.compile(r"[\s*_]*(yes|no|true|false)[*_]*[,.;:!—–*]", linear.IGNORECASE)
 _SAID = linear.compile(
-    r"(?:\bis|\bare|\bwas|\bequals)(?: an?| the)? ([A-Za-z][A-Za-z'’-]{1,20}(?: [a-z][A-Za-z'’-]{1,20}){0,3})[.!\s]*$"
+    r"(?:\bis|\bare|\bwas|\bbe|\bequals)(?: an?| the)? "
+    r"([A-Za-z][A-Za-z'’-]{1,20}(?: [a-z][A-Za-z'’-]{1,20}){0,3})[.!\s]*$"
 )
 _EMPHASISED = linear.compile(r"(?:\*\*([^*\n]{1,60})\*\*|__([^_\n]{1,60})__)[.!\s]*$")
 _STATES = linear.compile(r"\b(?:is|are|was|were|be|equals)(?: an?| the| on| in)?\s*$|:\s*$")
@@ -77,9 +81,10 @@ MAX_ANSWER = 4000
 
 
 _MEASURE = linear.compile(
-    r"[$*]{0,4}[ ~]?[$*]{0,2}((?:(?:square|cubic|sq\.?|cu\.?) )?[A-Za-z]{1,14}(?:(?: per |/)[A-Za-z]{1,14}){0,2}"
-    r"(?:\^\{?[23]\}?|[²³])?)(?![A-Za-z'’])"
+    r"[$*]{0,4}[ ~]?[$*]{0,2}((?:(?:square|cubic|sq\.?|cu\.?) )?[A-Za-z]{1,14}(?:(?: per |/)[A-Za-z]{1,14}){0,2})"
+    r"(\^\{?[23]|[²³])?(?![A-Za-z'’])"
 )
+_POWERS = {"2": "^2", "3": "^3", "²": "^2", "³": "^3"}
 _WORD_OF_MEASURE = linear.compile(r"[A-Za-z]+")
 _MEASURE_WORDS = frozenset(("square", "cubic", "sq", "cu", "per"))
 _MEASURE_LETTERS = frozenset("mgshLNJWVK")
@@ -180,6 +185,8 @@ def last_value(text: str, announced: bool = False) -> str | None:
     text = text[: attained.start()] if attained and _VALUE.search(text[: attained.start()]) else text
     text = with_english_joints(without_repetition(text))
     items = [item for item in _items(text) if _is_formula(item.body)]
+    while len(items) > 1 and (aside := _SET_ASIDE.search(text[items[-2].end : items[-1].start])):
+        text, items = text[: items[-2].end + aside.start()], items[:-1]
     if not items or says_otherwise(text[items[-1].start :]):
         return None
     group = [items[-1]]
@@ -197,18 +204,18 @@ def last_value(text: str, announced: bool = False) -> str | None:
     found = [(_name_before(text, item) if named else "") + item.body for item in group]
     if either and all(_VALUE.fullmatch(item.body) for item in group):
         return text[group[0].start : group[-1].end]
-    measure = "" if unit or UNIT_AFTER.search(found[-1]) else measure_after(text[group[-1].end :][:60])
-    found[-1] += measure and rf"\text{{ {measure}}}"
+    found[-1] += "" if unit or UNIT_AFTER.search(found[-1]) else measure_after(text[group[-1].end :][:60])
     return (r" \text{ or } " if either else " , ").join(found) + ("%" if unit and "%" not in found[-1] else "")
 
 
 def measure_after(text: str) -> str:
-    """Returns the measure that follows a value at once, as in " square feet wide"; nothing for other words."""
+    """Returns the measure that follows a value at once, as in " square feet wide", as LaTeX; else nothing."""
     found = _MEASURE.match(text)
     if found is None:
         return ""
     known = [name for name in _WORD_OF_MEASURE.findall(found.group(1)) if name not in _MEASURE_WORDS]
-    return found.group(1) if known and all(map(_is_measure, known)) else ""
+    power = _POWERS.get((found.group(2) or "")[-1:], "")
+    return rf"\text{{ {found.group(1)}}}{power}" if known and all(map(_is_measure, known)) else ""
 
 
 def _is_measure(name: str) -> bool:

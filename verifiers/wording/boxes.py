@@ -15,6 +15,22 @@ _BETWEEN_NOISE = linear.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\
 _NAME_BEFORE = linear.compile(
     r"(?:\\?[A-Za-z]{1,6}(?:_\{?[A-Za-z0-9]\}?)?|[fgP]\([A-Za-z0-9]\)) ?(?:=|:| is )[\s$\\(]*$"
 )
+_DENIED_BEFORE = linear.compile(
+    r"(?:\b(?:not|never|isn't|isn’t|wasn't|cannot be)(?: (?:equal to|be|simply|just|actually))?"
+    r"|\bwrong answer (?:is|was|would be)"
+    r"|\bincorrect answer (?:is|was|would be))[\s$*:]*(?:\\[(\[])?\s*$",
+    linear.IGNORECASE,
+)
+_INSIDE = linear.compile(
+    r"(?:\\[dtc]?frac\s?\{|\\sqrt\s?(?:\[[^\[\]]{0,9}\])?\{|[\^_]\{?|\\[dt]?binom\s?\{"
+    r"|\\[dtc]?frac\s?\{[^{}]{0,40}\}\s?\{)[^{}$\n]{0,40}$"
+)
+_MINUS_BEFORE = linear.compile(r"(?:^|[=$({\[]\s?)-$")
+_GOES_ON = linear.compile(
+    r"\d|\s{0,2}(?:\\text\s?\{\s?)?(?:thousand|million|billion|trillion|hundred|dozen)\b"
+    r"|\s{0,2}(?:\^\s?\{?\s?[-\d]|\\[dtc]?frac|(?:\\(?:cdot|times|div|pm)|[+*/])\s?[-\d\\({]|-\s?\d)"
+)
+_FORMULA_END = linear.compile(r"\$|\\[)\]]|\n|[.;](?:\s|$)|,|$")
 _NAME_BEFORE_BOX = linear.compile(
     r"(?:^|\n|[,;:$(&]|\b(?:and|or|so|is|then)|\\quad|\\qquad|\\text\{[^{}]{1,8}\})[\s$\\(*-]*"
     r"([A-Za-z](?:_\{?[A-Za-z0-9]\}?)?) ?(?:=|is) ?[\s$\\(]*$"
@@ -77,12 +93,32 @@ def boxed_answer(text: str) -> str | None:
         if len(group) >= 50 or not _side_by_side(text[box[1] : group[0][0]]):
             break
         group.insert(0, box)
+    if len(group) == 1:
+        return _with_surroundings(text, group[0])
     contents = list(dict.fromkeys(_named(text, group)))
     unit = UNIT_AFTER.match(text, found[-1][1])
-    alternatives = len(group) > 1 and _OR.search(text[group[-2][1] : group[-1][0]])
+    alternatives = _OR.search(text[group[-2][1] : group[-1][0]])
     return (r" \text{ or } " if alternatives else " , ").join(contents) + (
         "%" if unit and "%" not in contents[-1] else ""
     )
+
+
+def _with_surroundings(text: str, box: tuple[int, int, str]) -> str:
+    """The content of a box with what stands around it in its formula, as in \\boxed{9}^2 or -\\boxed{9}.
+
+    A box that a sentence denies, or that is a part of a fraction, a root or a power, holds no answer.
+    """
+    start, end, content = box
+    content = content.strip()
+    before, after = text[max(start - 120, 0) : start], text[end : end + 120]
+    if _DENIED_BEFORE.search(before) or _INSIDE.search(before):
+        return rf"\text{{not the answer: }} {content}"
+    if _GOES_ON.match(after):
+        rest = after[: _FORMULA_END.search(after).start()]  # type: ignore[union-attr]
+        content = f"{content}{rest}"
+    unit = UNIT_AFTER.match(text, end)
+    content += "%" if unit and "%" not in content else ""
+    return f"-({content})" if _MINUS_BEFORE.search(before) else content
 
 
 def _named(text: str, group: Sequence[tuple[int, int, str]]) -> list[str]:

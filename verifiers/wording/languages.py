@@ -30,7 +30,8 @@ LANGUAGES = {
         copulas=r"(?:should|would|must|will) be|is",
     ),
     "French": Announcement(
-        nouns=r"réponse finale|bonne réponse|réponse|résultat final|résultat|solution|bonne option",
+        nouns=r"réponse finale|bonne réponse|réponse|résultat final|résultat|bonne option",
+        verbs=r"solution (?:est|vaut)(?: donc)?\s",
         copulas=r"est la lettre|est donc|serait|est|doit être|vaut|égale à",
         denials=r"n'est|n’est|pas|faux|fausse|incorrect\pL*|erroné\pL*",
         ors="ou",

@@ -28,7 +28,7 @@ _SET_AGAINST = linear.compile(
 _NOT_THAT = linear.compile(r"\bnot (?:an? |the )?\$?[-+]?\d[\d.,/]*\$?(?= \w)")
 _COMES_TO = linear.compile(
     r"\b(?:simplif|reduc|evaluat|equal|amount|com|converg|tend|sum|add|drop|fall|fell|rise|rose|sink|sank|climb|round|factor|expand|lead|correspond|integrat|work)\w*"
-    r"(?: up| down| out)? to\b"
+    r"(?: up| down| out)? to\b|\b(?:end|finish|wind)\w* up with\b"
 )
 _ERROR_IN = linear.compile(r"\b(?:error|mistake)s?\s(?:in|of|is|for|was|rate|at)\b")
 _OVER_TIME = linear.compile(

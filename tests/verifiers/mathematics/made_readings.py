@@ -179,10 +179,53 @@ def said_in_words(rng: random.Random) -> Iterator[Case]:
     yield r"\text{isosceles}", _box(r"\text{The triangle is not isosceles.}"), False
 
 
+def around_boxes(rng: random.Random) -> Iterator[Case]:
+    """What stands beside a box in its formula counts, and a box that is denied or within a formula is no answer."""
+    value = rng.randint(11, 90)
+    box = rf"\boxed{{{value}}}"
+    for said in (
+        *(f"{box}0", f"{box}^2", rf"{box}\dfrac{{1}}{{2}}", f"$-{box}$", f"{box} thousand", rf"\sqrt{{{box}}}"),
+        *(rf"\frac{{{box}}}{{2}}", f"x = {box} + 1", f"It is not {box}.", f"The wrong answer is {box}; take 8."),
+    ):
+        yield str(value), said, False
+    for said in (
+        f"{box}.",
+        f"${box}$",
+        f"{box}^\\circ",
+        rf"{box}\text{{ cm}}^2",
+        f"- {box}",
+        f"{box} - done",
+        f"{box}!",
+    ):
+        yield str(value), said, True
+    yield str(-value), f"$-{box}$", True
+    yield str(value * value), f"{box}^2", True
+    yield str(value), f"So she ends up with {value} coins, not {value + 1}.", True
+    yield str(value + 1), f"So she ends up with {value} coins, not {value + 1}.", False
+
+
+def labels(rng: random.Random) -> Iterator[Case]:
+    """Quantities of calculus and chemistry before their value."""
+    value = rng.randint(2, 90)
+    yield f"({value}x, 2y)", _box(rf"\nabla f = \langle {value}x, 2y \rangle"), True
+    yield f"{value}xy", _box(rf"\frac{{\partial f}}{{\partial x}} = {value}xy"), True
+    yield rf"{value}\pi i", _box(rf"\oint_C \frac{{dz}}{{z}} = {value}\pi i"), True
+    yield f"{value}", _box(rf"\text{{pH}} = {value}"), True
+    yield f"{value}", _box(rf"\text{{Radius of convergence: }} {value}"), True
+    yield f"{value}", _box(rf"\text{{At least: }} {value}"), False
+    yield rf"\mathbb{{Z}}_{{{value}}}", _box(rf"\mathbb{{Z}}/{value}\mathbb{{Z}}"), True
+    yield rf"\mathbb{{Z}}_{{{value}}}", _box(rf"\mathbb{{Z}}/{value + 1}\mathbb{{Z}}"), False
+    yield f"({value}, {value + 1})", _box(rf"{value} < \mu < {value + 1}"), True
+    yield f"-{value}", _box(rf"\text{{negative }} {value}"), True
+    yield f"{value}", _box(rf"\text{{negative }} {value}"), False
+    yield "3", "There are three real roots.", True
+    yield "4", "There are three real roots.", False
+
+
 READINGS: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
         *(money, powers_of_units, measures_in_prose, counted, named_boxes, domains, polar, antiderivatives, remarks),
-        *(shares, concentrations, options, taken_back, said_in_words),
+        *(shares, concentrations, options, taken_back, said_in_words, around_boxes, labels),
     )
 }

@@ -16,6 +16,7 @@ _ONE = rf"{_LETTER}{_SUBSCRIPT}(?:\^\{{-1\}}|'*)"
 _NAME = linear.compile(
     rf"^(?:{_ONE}(?:\([A-Za-z0-9,]{{0,12}}\))?|\|[A-Z]{{1,3}}\||(?:m|\\measuredangle|\\triangle)?\\angle ?[A-Z]{{1,3}}"
     rf"|[A-Z]{{2,4}}|pO?H|pK_\{{?[abw]\}}?|\|\|?[A-Za-z]{{1,2}}\|\|?|\[[A-Z]{{3,6}}\]|\\frac\{{d[a-z]?\}}\{{d[a-z]\}}|\"[^\"]*\""
+    rf"|\\nabla ?[A-Za-z]|\\frac\{{\\partial ?[a-z]?\}}\{{\\partial ?[a-z]\}}"
     rf"|[A-Za-z]\"-[a-z]{{2,12}}\"|{_ONE}(?::{_ONE})+|\(?{_ONE}(?:,{_ONE})+\)?)$"
 )
 _SUM_OF_NAMES = linear.compile(r"^\d{0,4}[a-dkm-s](?:[+-]\d{0,4}[a-dkm-s])+$")
@@ -40,7 +41,7 @@ _TRIGONOMETRIC = linear.compile(
 _EXTREME = linear.compile(r"\\?(?:min|max|inf|sup)(?![A-Za-z])(?:_(?:\{[^{}]{0,60}\}|[A-Za-z]))? ?")
 _OF_MATRIX = linear.compile(r"(?:\\(?:det|deg|dim|arg|ker) ?|\"(?:tr|rank|deg|ord)\") ?[A-Za-z](?:\([A-Za-z]\))?")
 _FRACTION = linear.compile(r"\\frac\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
-_CALCULUS = linear.compile(r"\\(?:int|iint|sum|prod|lim|limsup|liminf|frac\{d\}|frac\{\\partial)(?![A-Za-z])")
+_CALCULUS = linear.compile(r"\\(?:int|iint|oint|sum|prod|lim|limsup|liminf|frac\{d\}|frac\{\\partial)(?![A-Za-z])")
 _COMMAND = linear.compile(r"\\[A-Za-z]+|\"[^\"]*\"")
 _COUNT = linear.compile(r"n\([A-Z][A-Z\\a-z ']*\)")
 _SYMBOL = linear.compile(r"(?<![\\A-Za-z])[A-Za-z]")

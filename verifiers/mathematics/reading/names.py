@@ -23,6 +23,7 @@ _COMMANDS = {
     "\u202f": " ", "\u2002": " ", "\u2003": " ", "\u3000": " ", "\u200b": "", "\u200e": "", "\ufeff": "",
     "\u2061": "", "\u2062": "", "ı": "i", "ℓ": r"\ell ", "μ": r"\mu ", "µ": r"\mu ", "∆": r"\Delta ", "𝑒": "e",
     "𝑖": "i", "∶": ":", "║": "|", "∣": "|", "→": r"\to ", "⇒": r"\Rightarrow ",
+    "➡": "", "➜": "", "👉": "", "🎉": "", "⭐": "", "🔹": "",
     "∴": "", "✓": "", "✔": "", "✅": "", "☑": "", "\ufe0f": "", "∎": "", "■": "",
     "∑": r"\sum ", "∫": r"\int ",
     "₹": r"\$", "₩": r"\$", "₽": r"\$", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
@@ -73,6 +74,8 @@ _REWRITTEN = (
     (linear.compile(r"\\[lr]?[vV]ert(?![a-z])\s?"), "|"),
     (linear.compile(r"\\overline\s?\{([A-Z]{2,4})\}"), r"\1"),
     (linear.compile(r"\\(?:top|intercal)(?![a-z])"), "T"),
+    (linear.compile(r"\\integers\s?/\s?\(?(\d{1,9})\)?\s?\\integers(?![a-z])"), r"\\integers _{\1}"),
+    (linear.compile(r"\\integers\s?_(\d)"), r"\\integers _{\1}"),
     (linear.compile(r"\\pmod\s?\{?\s?(\w+)\s?\}?"), r"(mod \1)"),
 )
 _IN_CONGRUENCE = linear.compile(r"\\b?mod\s?\{?\s?(\w+)\s?\}?")

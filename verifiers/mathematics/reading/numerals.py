@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from verifiers.patterns import linear
 from verifiers.wording.number_words import number_in_words
+from verifiers.wording.vocabulary import names_things
 
 _THOUSANDS = linear.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _GAP = r"(?:\{,\}|\\[,;:! ]|,\s?\\[,;:! ]\s?|~)"
@@ -142,7 +143,17 @@ def in_words(text: str) -> Fraction | None:
     if len(text) > 200 or not any(map(str.isalpha, text[:20])):
         return None
     plain = _TEXT_MARKS.sub(" ", text).strip(" .,")
-    return number_in_words(plain) if " " in plain or "-" in plain else None
+    return _counted_in_words(plain) if " " in plain or "-" in plain else None
+
+
+def _counted_in_words(text: str) -> Fraction | None:
+    """The number that words say, what is counted may follow: "three real roots"."""
+    value = number_in_words(text)
+    words = text.split()
+    for size in range(min(len(words) - 1, 8), 0, -1):
+        if value is None and names_things(" ".join(words[size:])):
+            value = number_in_words(" ".join(words[:size]))
+    return value
 
 
 def said_twice(answer: str) -> tuple[str, Fraction] | None:

@@ -23,7 +23,9 @@ _RELATION_NAMES = {
     "\\approx": "~", "\\simeq": "~",
 }  # fmt: skip
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
-_LONE_LETTER = linear.compile(r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi)|[A-Za-z]_\{?\d\}?|[A-Za-z]\([a-z]\))$")
+_LONE_LETTER = linear.compile(
+    r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi|mu|sigma|rho|gamma|delta|omega)|[A-Za-z]_\{?\d\}?|[A-Za-z]\([a-z]\))$"
+)
 _LINE_LABEL = linear.compile(r"^(?:\\ell|L|l)(?:_\{?\d\}?)? ?:([^:]*)$")
 _INFINITE = linear.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
 

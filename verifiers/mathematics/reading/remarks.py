@@ -28,6 +28,11 @@ _SHARE = linear.compile(
 _EXPONENT = linear.compile(rf"(\d){_ROOM}(?:{_TEXT}|\\rm\s?\{{)\s?[eE]\s?\}}\s?\{{\s?([+-]?\d{{1,3}})\s?\}}")
 
 
+_NEGATIVE = linear.compile(
+    rf"^\s*(?:{_TEXT}\s?(?:negative|minus)\s?\}}|(?:negative|minus)\s){_ROOM}(?=[\d.\\])", linear.IGNORECASE
+)
+
+
 def without_remarks(answer: str) -> str:
     """Returns an answer without what is said about it, and a share as a fraction."""
     if "to" in answer:
@@ -40,6 +45,8 @@ def without_remarks(answer: str) -> str:
     if "in" in answer or "of" in answer:
         share = _SHARE.fullmatch(answer.strip(" .$"))
         answer = f"{share.group(1)}/{share.group(2)}" if share is not None else answer
+    if "ative" in answer or "inus" in answer:
+        answer = _NEGATIVE.sub("-", answer)
     return _EXPONENT.sub(r"\1e\2", answer) if "{" in answer else answer
 
 
