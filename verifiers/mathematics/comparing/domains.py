@@ -1,4 +1,4 @@
-"""What a list may be in truth: a formula and where it holds, or a mixed number in words."""
+"""Lists that are one thing in truth: a formula and where it holds, or a mixed number in words."""
 
 from __future__ import annotations
 

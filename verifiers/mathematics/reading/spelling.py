@@ -62,7 +62,7 @@ _ROUGHLY = frozenset(
 _ROUGHLY_PLAIN = linear.compile(r"\s(?:or|which is|is|i\.e\.)\s(?:approximately|about|roughly|approx\.?)\s")
 _JOINING = linear.compile(r"^\s*(?:,\s*)?(and|or|&)\s*(?:,\s*)?$", linear.IGNORECASE)
 _THINGS_AND = linear.compile(r"^\s*([a-z]{2,20})(?:\s*,|\s*,?\s+(and|or))\s*$")
-"""What one of several values counts, and the joint behind it."""
+"""Things that one of several values counts, and the joint behind them."""
 _JOINING_PLAIN = linear.compile(
     r"(?:\s*,)?\s+(and|or)\s+|\s*,\s*(and|or)\s+|\s*\\(lor|vee|land|wedge)(?![a-z])\s*", linear.IGNORECASE
 )
