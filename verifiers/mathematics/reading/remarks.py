@@ -1,4 +1,4 @@
-"""Remarks behind a value that leave it as it is, on how it was rounded and why it is so; and shares such as 5 out of 36.
+"""Remarks behind a value that leave it as it is: how it was rounded, why it is so; and shares such as 5 out of 36.
 
 A remark is dropped only where every word of it is understood: one that takes back, bounds or scales stays, and so
 the answer is not read.
