@@ -6,7 +6,7 @@ no part of this tree. Each is planted in every disguise; of each set, the others
 
 before  runs of 13 words, marks counted as words, as it was
 words   runs of 13 words without marks
-both    these, and shingles of letters: the default
+both    these, shingles of letters, and short problems as sentences: the default
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ LARGEST = 1 << 20
 """Most bytes of a recipe."""
 LONGEST_CHAIN = 20
 """Most recipes that extend one another."""
+MAY_BE_NULL = (("domains",), ("curation", "benchmarks"), ("labelling", "labellers"))
+"""Named things that a recipe need not take over from the one that it extends: null leaves one out."""
 
 
 class RecipeError(UserError):
@@ -108,7 +110,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Args:
         path: a YAML file, or the name of a shipped recipe. Its `extends` key names another one, relative to it. A
-            domain set to null is one that it does not take over. Paths are relative to the file that says them.
+            domain, benchmark or labeller set to null is one that it does not take over. Paths are relative to the file
+            that says them.
         overrides: `a.b.c=value` settings, the value in YAML; their paths are relative to the working directory.
 
     Raises:
@@ -159,8 +162,8 @@ def _validated(settings: dict[str, Any], overrides: Sequence[str], source: Recip
     merged = settings
     for override in overrides:
         merged = _override(merged, override, source)
-    if isinstance(merged.get("domains"), dict):
-        merged["domains"] = {name: domain for name, domain in merged["domains"].items() if domain is not None}
+    for place in MAY_BE_NULL:
+        merged = _without_nulls(merged, place)
 
     def told(at: At, fault: str) -> RecipeError:
         return RecipeError(f"{source.where(at, str(path))}: {'.'.join(map(str, at))}: {fault}")
@@ -171,6 +174,16 @@ def _validated(settings: dict[str, Any], overrides: Sequence[str], source: Recip
         raise RecipeError(_explain(error, source, path)) from error
     placed_recipe: Recipe = placed(recipe, source.folder, told)
     return placed_recipe
+
+
+def _without_nulls(settings: dict[str, Any], place: Sequence[str]) -> dict[str, Any]:
+    """The settings, less what is null among the named things at a place."""
+    first, rest = place[0], place[1:]
+    below = settings.get(first)
+    if not isinstance(below, dict):
+        return settings
+    kept = _without_nulls(below, rest) if rest else {name: one for name, one in below.items() if one is not None}
+    return settings | {first: kept}
 
 
 def _read(path: Path, source: RecipeSource, seen: tuple[Path, ...]) -> dict[str, Any]:

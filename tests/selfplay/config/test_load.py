@@ -180,6 +180,15 @@ def test_a_domain_set_to_null_is_left_out(recipe_path: Path) -> None:
     assert "domains" in refused(recipe_path, "domains.math=null", "domains.other=null")
 
 
+def test_benchmarks_and_labellers_set_to_null_are_left_out() -> None:
+    """Such as those of a shipped recipe, without a network or for want of room."""
+    recipe = load_recipe("qwen3-4b", ["curation.benchmarks.math500=null", "labelling.labellers.larger=null"])
+    assert list(recipe.curation.benchmarks) == ["aime24", "aime25", "hmmt25"]
+    assert list(recipe.labelling.labellers) == ["policy"]
+    with pytest.raises(RecipeError, match=r"command line, .*labelling.samples"):
+        load_recipe("qwen3-4b", ["labelling.samples=null"])
+
+
 @pytest.mark.parametrize("name", ["score", "rollouts"])
 def test_a_domain_is_not_called_as_other_figures_are(recipe_path: Path, name: str) -> None:
     """The accuracy of a domain `score` stood in place of the mean over domains, by which the best round is chosen."""

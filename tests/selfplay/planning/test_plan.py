@@ -30,8 +30,13 @@ CONFIGS = ROOT / "configs"
 QWEN = str(CONFIGS / "qwen3-4b.yaml")
 
 
-WHOLE = ("training.lora=null", "engine={kind: transformers, batch_tokens: 262144, shard: 256, args: {}}")
-"""All weights of the policy, and an engine with static batches: what 8 x 80 GiB do not hold."""
+WHOLE = (
+    "training.lora=null",
+    "engine={kind: transformers, batch_tokens: 262144, shard: 256, args: {}}",
+    *(f"labelling.labellers.{name}=null" for name in ("policy", "larger")),
+    "labelling.sampling={max_new_tokens: 32768}",
+)
+"""All weights of the policy, which labels alone, and an engine with static batches: what 8 x 80 GiB do not hold."""
 
 
 def of_qwen(*overrides: str) -> Recipe:

@@ -9,6 +9,7 @@ import pytest
 
 from selfplay.config.load import load_recipe
 from selfplay.config.section import PretrainedModel
+from selfplay.config.seeds import FileSeeds
 from selfplay.planning.machine import named
 from selfplay.planning.plan import outlook
 from selfplay.planning.rates import Rates
@@ -36,6 +37,18 @@ def test_real_models_are_served_by_vllm(file: Path) -> None:
     recipe = load_recipe(file)
     assert isinstance(recipe.model, PretrainedModel)
     assert recipe.engine.kind == "vllm"
+
+
+@pytest.mark.parametrize("file", QWEN, ids=lambda file: file.stem)
+def test_real_models_are_kept_from_their_benchmarks_and_labelled_by_more_than_themselves(file: Path) -> None:
+    recipe = load_recipe(file)
+    assert {"aime24", "aime25", "hmmt25", "math500"} <= set(recipe.curation.benchmarks)
+    policy, larger = recipe.labelling.labellers["policy"], recipe.labelling.labellers["larger"]
+    alone, together = policy.samples * policy.weight, larger.samples * larger.weight
+    assert alone / (alone + together) < recipe.labelling.min_agreement <= together / (alone + together)
+    for domain in recipe.domains.values():
+        assert isinstance(domain.seeds, FileSeeds)
+        assert domain.seeds.heldout is None or "problems-" in str(domain.seeds.heldout), "a tenth of what is given"
 
 
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
