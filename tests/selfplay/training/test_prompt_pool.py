@@ -144,6 +144,9 @@ def test_replayed_prompts_have_their_newest_label() -> None:
 def test_rollouts_that_cannot_differ_are_refused(algorithm: str) -> None:
     with pytest.raises(ValueError, match=r"sampling.temperature is 0"):
         TrainingSettings.model_validate({"algorithm": algorithm, "sampling": {"temperature": 0}})
+    for name in ("top_k", "min_p"):
+        with pytest.raises(ValueError, match=rf"sampling.{name} is 1, so that all rollouts of a prompt are the same"):
+            TrainingSettings.model_validate({"algorithm": algorithm, "sampling": {name: 1}})
     settings = {"sampling": {"temperature": 0}, "grpo": {"args": {"temperature": 0.7}}}
     assert TrainingSettings.model_validate(settings).algorithm == "grpo"
 
