@@ -34,6 +34,13 @@ class KeepsShards:
             return FSDPShards(self.model, self.optimizer.optimizer)
         return None
 
+    def create_optimizer(self: Any, model: Any = None) -> Any:
+        """As transformers does, without empty groups of parameters, which DeepSpeed drops and FSDP2 keeps."""
+        optimizer = super().create_optimizer(model)  # type: ignore[misc]
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
+        return optimizer
+
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """As transformers does; of a sharded model nothing, since the optimizer's files have its weights."""
         if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):

@@ -56,12 +56,10 @@ def dpo_job(model: ModelRef, folder: Path, **changed: Any) -> DPOJob:
 
 
 def grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
-    """Greedy rollouts, which no rank draws by a generator of its own; each gets its reward by its length."""
+    """Greedy rollouts, which no rank draws by a generator of its own; a long one is right."""
     rows = [PolicyTask(f"t{i}", "math", p.problem, Task(p.problem, p.answer)) for i, p in enumerate(PROBLEMS)]
     write_table(folder / "tasks.parquet", PolicyTask, rows)
-    (folder / "ends_on.py").write_text(
-        "def judge(task, completion):\n    return ord(completion[-1:] or 'a') % 2 == 0\n"
-    )
+    (folder / "ends_on.py").write_text("def judge(task, completion):\n    return len(completion) > 6\n")
     source = {"kind": "quickstart", "grammar": "math"}
     domains = {"math": {"seeds": source, "verifier": "ends_on:judge"}}
     recipe = Recipe.model_validate({"name": "r", "model": {"kind": "scratch"}, "domains": domains})
@@ -81,6 +79,21 @@ def train(call: tuple[TrainerJob, Placement]) -> None:
     job, place = call
     function: Any = TRAIN[type(job)]
     function(job, place)
+
+
+def train_unevenly(call: tuple[TrainerJob, Placement]) -> None:
+    """Every second rollout is cut, so that those of a group have different rewards."""
+    from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
+
+    known = SelfplayGRPOTrainer._generate_single_turn
+
+    def uneven(self: Any, *asked: Any, **others: Any) -> Any:
+        ids, log_probs = known(self, *asked, **others)
+        return [row[: 2 if place % 2 else None] for place, row in enumerate(ids)], log_probs
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SelfplayGRPOTrainer, "_generate_single_turn", uneven)
+        train(call)
 
 
 def train_unsharded(call: tuple[TrainerJob, Placement]) -> None:
@@ -151,17 +164,19 @@ def test_sft_and_dpo_have_the_losses_of_one_process(workers: Workers, tiny_model
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("kind", ["fsdp2", *(pytest.param(kind, marks=needs_deepspeed) for kind in ("zero2", "zero3"))])
 def test_grpo_has_the_losses_of_one_process(
-    workers: Workers, tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Sharding
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     fresh = Workers(2, 1, "cpu", tmp_path / "workers.log")  # which know the verifier's folder
     job = grpo_job(tiny_model, tmp_path)
     try:
-        fresh.together(train, (of_ranks(job, 2), at(tmp_path, "two")))
+        fresh.together(train_unevenly, (of_ranks(job, 2), at(tmp_path, "two", kind)))
     finally:
         fresh.stop()
-    train((of_ranks(job, 1), at(tmp_path, "one")))
+    train_unevenly((of_ranks(job, 1), at(tmp_path, "one")))
+    assert losses(tmp_path, "one", "kl")[-1] > 0
     for metric in ("loss", "reward", "kl"):
         assert losses(tmp_path, "two", metric) == pytest.approx(losses(tmp_path, "one", metric), abs=1e-4), metric
 
@@ -247,24 +262,6 @@ def test_zero_has_the_losses_and_weights_of_one_process(
     job = sft_job(tiny_model, tmp_path)
     workers.together(train, (of_ranks(job, 2), at(tmp_path, "without", "none")))
     assert losses(tmp_path, "without") == pytest.approx(losses(tmp_path, "sft-one"), abs=1e-4)
-
-
-@pytest.mark.long
-@needs_deepspeed
-@pytest.mark.parametrize("stage", ["zero2", "zero3"])
-def test_grpo_by_zero_has_the_losses_of_one_process(
-    tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: Sharding
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    fresh = Workers(2, 1, "cpu", tmp_path / "workers.log")  # which know the verifier's folder
-    job = grpo_job(tiny_model, tmp_path)
-    try:
-        fresh.together(train, (of_ranks(job, 2), at(tmp_path, "two", stage)))
-    finally:
-        fresh.stop()
-    train((of_ranks(job, 1), at(tmp_path, "one")))
-    for metric in ("loss", "reward", "kl"):
-        assert losses(tmp_path, "two", metric) == pytest.approx(losses(tmp_path, "one", metric), abs=1e-4), metric
 
 
 @pytest.mark.parametrize("stage", ["zero2", "zero3"])
