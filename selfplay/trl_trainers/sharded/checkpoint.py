@@ -44,6 +44,9 @@ def write(shards: Shards, folder: Path, is_first: bool) -> None:
     held: dict[str, Any] = {}
     size = files = 0
     folder.mkdir(parents=True, exist_ok=True)
+    # An attempt that was cut may have left some.
+    for file in folder.glob(FILES) if is_first else ():
+        file.unlink()
 
     def flush() -> None:
         nonlocal size, files
