@@ -26,6 +26,7 @@ from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
 from selfplay.run.records import Example, Pair, PolicyTask
 from selfplay.run.tables import write_table
+from selfplay.trl_trainers import session
 from selfplay.trl_trainers.dpo import train_dpo
 from selfplay.trl_trainers.grpo import train_grpo
 from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob, TrainerJob
@@ -118,6 +119,18 @@ def train_and_be_killed(call: tuple[TrainerJob, Placement]) -> None:
     if os.environ["RANK"] == "1":
         threading.Thread(target=die, daemon=True).start()
     train(call)
+
+
+def held_once_loaded(call: tuple[TrainerJob, Placement]) -> tuple[int, int, int]:
+    """Numbers of a model that lie whole on a rank, those of its parts, and those of the model."""
+    network, _ = session.begin(*call)
+    parameters = list(network.parameters())
+    zero.end()
+    return (
+        sum(parameter.numel() for parameter in parameters),
+        sum(parameter.ds_tensor.numel() for parameter in parameters),
+        sum(parameter.ds_numel for parameter in parameters),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +275,15 @@ def test_zero_has_the_losses_and_weights_of_one_process(
     job = sft_job(tiny_model, tmp_path)
     workers.together(train, (of_ranks(job, 2), at(tmp_path, "without", "none")))
     assert losses(tmp_path, "without") == pytest.approx(losses(tmp_path, "sft-one"), abs=1e-4)
+
+
+@pytest.mark.long
+@needs_deepspeed
+def test_no_rank_loads_the_whole_model(workers: Workers, tiny_model: ModelRef, tmp_path: Path) -> None:
+    call = (of_ranks(sft_job(tiny_model, tmp_path), 2), at(tmp_path, "two", "zero3"))
+    held, parts, of_model = workers.together(held_once_loaded, call)
+    assert held == 0
+    assert of_model / 2 <= parts <= of_model / 2 + 14
 
 
 @pytest.mark.parametrize("stage", ["zero2", "zero3"])
