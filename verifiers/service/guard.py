@@ -115,6 +115,8 @@ class Exchange:
     """Turns at reading what is large."""
     size: int = 0
     """Bytes of its body so far."""
+    weight: int = 0
+    """The same for a body of many small parts; in bytes of one that takes as long to read."""
     held_bytes: int = 0
     disconnected: bool = False
     unread: Sequence[bytes] = ()

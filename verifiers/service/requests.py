@@ -18,11 +18,13 @@ from pydantic_core import from_json
 
 from sandbox.languages import LANGUAGES
 from verifiers.service.guard import LARGE, Exchange, Refused, exchange_of
-from verifiers.service.models import RewardsRequest, ScoreItem, ScoreRequest, first_fault, whole
+from verifiers.service.models import AnyTest, RewardsRequest, ScoreItem, ScoreRequest, first_fault, whole
 from verifiers.service.settings import ServiceLimits
 
 LEFT = 1 << 17
-"""Bytes of a body from which on another process reads it."""
+"""Weight of a body from which on another process reads it."""
+_COMMA_BYTES = 32
+"""A comma weighs as much as so many bytes, since small items take the longest."""
 _MAX_STRUCTURE = 2_000_000
 """Brackets, braces and commas of a body: each may cost a hundred bytes once it is read."""
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -45,7 +47,8 @@ class RequestTypes:
             verifier=(named, Field(... if several else None, description=about["verifier"])),
             completion=_within(ScoreItem, "completion", **text),
             problem=_within(ScoreItem, "problem", **text),
-            tests=_within(ScoreItem, "tests", max_length=limits.max_tests),
+            # The first fault is all that is told, and tests may have thousands.
+            tests=_within(ScoreItem, "tests", Annotated[list[AnyTest], FailFast()], max_length=limits.max_tests),
             language=_within(ScoreItem, "language", Literal[tuple(LANGUAGES)]),
             time_limit_s=_within(ScoreItem, "time_limit_s", le=limits.max_time_limit_s),
             memory_mb=(megabytes, Field(512, description=about["memory_mb"])),
@@ -82,12 +85,16 @@ class _CheckedRequest(Request):
     async def body(self) -> bytes:
         """The beginning of the body. Raises Refused where there is none."""
         self._parts = [part async for part in self.stream() if part]
+        exchange = exchange_of(self.scope)
+        exchange.weight = exchange.size
+        if exchange.size < LEFT:
+            exchange.weight = max(exchange.size, _COMMA_BYTES * sum(part.count(b",") for part in self._parts))
         return self._parts[0] if self._parts else _read_json(b"")
 
     async def json(self) -> Any:
         """The checked body, or a stand-in for one that is left to the process that reads. Raises Refused."""
         exchange = exchange_of(self.scope)
-        if exchange.size < LEFT:
+        if exchange.weight < LEFT:
             return await aside(exchange, read_body, b"".join(self._parts), self.model)
         exchange.unread = self._parts
         return self.model.model_construct()
@@ -149,7 +156,7 @@ def invalid_request(field: str, words: str) -> Refused:
 
 async def aside(exchange: Exchange, work: Callable[..., _Result], *arguments: Any) -> _Result:
     """Does what takes long for large bodies on a thread, one after the other, so that the loop goes on answering."""
-    if exchange.size < LARGE:
+    if exchange.weight < LARGE:
         exchange.turns.saw_quick()
         return work(*arguments)
     async with exchange.turns.turn(exchange.client):

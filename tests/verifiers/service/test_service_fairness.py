@@ -285,8 +285,12 @@ def test_refusals_of_a_client_are_answered_at_a_pace(monkeypatch: pytest.MonkeyP
     assert slept[:60] == sorted(slept[:60])
 
 
-@pytest.mark.parametrize("size", [100, 100_000])
-def test_large_bodies_are_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+@pytest.mark.parametrize(
+    ("size", "count", "beside"), [(100, 1, False), (100_000, 1, True), (1, 100, False), (1, 300, True)]
+)
+def test_large_bodies_are_read_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, size: int, count: int, beside: bool
+) -> None:
     threads: list[str] = []
     read = service_requests.read_body
 
@@ -296,8 +300,8 @@ def test_large_bodies_are_read_beside_the_event_loop(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(service_requests, "read_body", noted)
     with serving({"exact": ExactVerifier()}) as client:
-        score(client, {"answer": "a", "completion": "a" * size})
-    assert threads[0].startswith("Thread-") is (size < 10_000)
+        score(client, *[{"answer": "a", "completion": "a" * size}] * count)
+    assert threads[0].startswith("Thread-") is not beside
 
 
 class Clock:
