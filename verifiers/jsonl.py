@@ -21,6 +21,7 @@ from verifiers.untrusted.files import LONGEST_ROW, lines_of
 from verifiers.untrusted.json_values import parse_json
 
 _BATCH = 64
+REMEDY = "; write one JSON object a line, with `completion` and the right answer or tests"
 NEEDS = {"math": "answer", "math_verify": "answer", "choice": "answer", "exact": "answer", "code": "tests"}
 """The field without which a verifier can judge nothing, by its name."""
 
@@ -114,9 +115,9 @@ class _Line:
         try:
             row = parse_json(line, finite=False)
         except ValueError as error:
-            raise self._fault("", str(error)) from error
+            raise self._fault("", f"{error}{REMEDY}") from error
         if not isinstance(row, dict):
-            raise self._fault("", "is not a JSON object")
+            raise self._fault("", f"is not a JSON object{REMEDY}")
         self._row: dict[str, Any] = row
 
     def parsed(self, name: str) -> Row:
@@ -127,7 +128,7 @@ class _Line:
             raise self._fault("completion", f"must be text, not {type(completion).__name__}")
         needed = NEEDS.get(name)
         if needed and self._row.get(needed) is None:
-            raise self._fault(needed, f"is missing, and verifier {name} needs it")
+            raise self._fault(needed, f"is missing, and verifier {name} needs it; give it under this name")
         if self._row.get("tests") == []:
             raise self._fault("tests", "must be a list with at least one test")
         return Row(self._number, self._row, read_task(self._row, self._fault, name == "code"), completion)

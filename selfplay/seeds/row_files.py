@@ -13,6 +13,7 @@ from verifiers.untrusted.shown import shown
 
 BATCH = 256
 """Rows of a Parquet file that are held at once."""
+FORMS = "; write one JSON object a line, or CSV or Parquet in a file that ends in .csv or .parquet"
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 Columns = Callable[[list[str]], list[str]]
 Row = tuple[str, dict[str, Any]]
@@ -33,7 +34,7 @@ def rows_of_file(path: Path, told: Told, columns: Columns | None = None) -> Iter
         raise told(f"{shown(path)}: is a spreadsheet; save it as CSV, which Excel calls 'CSV UTF-8'")
     if ending in TEXT_FILES:
         return csv_rows(path, told)
-    return _array_rows(path, told) if _is_array(path, told) else json_rows(path, told, "", files.LONGEST_ROW)
+    return _array_rows(path, told) if _is_array(path, told) else json_rows(path, told, FORMS, files.LONGEST_ROW)
 
 
 def _is_array(path: Path, told: Told) -> bool:

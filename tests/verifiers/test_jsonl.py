@@ -78,7 +78,7 @@ TEST = {"input": "", "output": ""}
 @pytest.mark.parametrize(
     ("name", "row", "message"),
     [
-        ("math", "{not json", r"rows.jsonl:2: is not JSON"),
+        ("math", "{not json", r"rows.jsonl:2: is not JSON .*; write one JSON object a line"),
         ("math", [1], r"rows.jsonl:2: is not a JSON object"),
         ("math", {"answer": "1"}, r"rows.jsonl:2: completion: is missing"),
         ("math", {"completion": 5, "answer": "1"}, r":2: completion: must be text, not int"),
@@ -88,7 +88,7 @@ TEST = {"input": "", "output": ""}
             {"completion": "x", "tests": [TEST], "tolerance_kind": 3},
             r":2: tolerance_kind: must be text, not int",
         ),
-        ("math", {"completion": "x"}, r":2: answer: is missing, and verifier math needs it"),
+        ("math", {"completion": "x"}, r":2: answer: is missing, and verifier math needs it; give it under this name"),
         ("math", {"completion": "x", "answer": ["1"]}, r":2: answer: must be text or a number, not list"),
         ("code", {"completion": "x"}, r":2: tests: is missing"),
         ("code", {"completion": "x", "tests": []}, r":2: tests: must be a list with at least one"),

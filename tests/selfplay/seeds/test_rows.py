@@ -105,7 +105,12 @@ def test_cells_of_csv_hold_lists_and_numbers(tmp_path: Path) -> None:
         ),
         ("p.json", "[1]", "p.json, row 1: is not a JSON object"),
         ("p.json", '[{"a": 1}', "p.json: is not JSON"),
-        ("p.jsonl", "[1]", "p.jsonl, line 1: is not a JSON object"),
+        ("p.jsonl", "[1]", "p.jsonl, line 1: is not a JSON object; write one JSON object a line, or CSV or Parquet in"),
+        (
+            "p.docx",
+            "PK",
+            "p.docx, line 1: is not JSON (Expecting value: line 1 column 1 (char 0)); write one",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, name: str, text: str, says: str) -> None:
