@@ -23,6 +23,8 @@ from verifiers.untrusted.files import UnusableFile, json_object, open_file
 KINDS = (Kind.SELFPLAY, Kind.EVALUATION, Kind.LABELLING, Kind.RELABELLING)
 """Kinds of stages with rollouts; the first that a run has is shown unless another is named, then others."""
 LABELLINGS = (Kind.LABELLING, Kind.RELABELLING)
+GIVEN = "external"
+"""The source of a prompt that came with its label."""
 TABLE = ".parquet"
 BLOCK_BYTES = 1_000_000
 FIELDS = ("task_id", "domain", "mode", "index", "completion", "passed", "reward", "status", "reason")
@@ -171,13 +173,18 @@ def _read(file: Path, record: type[Any], ids: Sequence[str]) -> dict[str, Mappin
     """The rows of these tasks, by id; of the prompts of a round, what they hold of their tasks."""
     wanted = pa.array(ids, pa.string())
     found = {}
-    names = {LabelledTask: ["id", "task", "agreement"], RoundPrompt: ["task"], Seed: ["id", "task"]}[record]
+    names = {LabelledTask: ["id", "task", "agreement"], RoundPrompt: ["task", "source"], Seed: ["id", "task"]}[record]
     for batch in read_columns(file, record, names):
         keys = pc.struct_field(batch["task"], "id") if record is RoundPrompt else batch["id"]
         for row in batch.filter(pc.is_in(keys, value_set=wanted)).to_pylist():
-            about = row["task"] if record is RoundPrompt else row
+            about = _label_of(row) if record is RoundPrompt else row
             found[about["id"]] = about
     return found
+
+
+def _label_of(prompt: Mapping[str, Any]) -> dict[str, Any]:
+    """A round's task; where its label was given, nobody voted on it."""
+    return prompt["task"] | ({"agreement": None} if prompt["source"] == GIVEN else {})
 
 
 def how_judged(task: Task) -> str:

@@ -82,6 +82,7 @@ def test_the_whole_label_of_an_external_prompt_is_shown(run_path: Path) -> None:
     (run_path / "stages/labelling/tasks.parquet").unlink()
     [one] = find_rollouts(run_path, task="task0")
     assert one.task == task
+    assert one.agreement is None, "the label was given, not voted on"
     assert one.as_json()["task"]["tests"][0]["expected"] == {"a": 2}
     console = Console(file=io.StringIO(), width=200)
     console.print(rollouts_view(one))
