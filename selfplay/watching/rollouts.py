@@ -184,7 +184,8 @@ def _read(file: Path, record: type[Any], ids: Sequence[str]) -> dict[str, Mappin
 
 def _label_of(prompt: Mapping[str, Any]) -> dict[str, Any]:
     """A round's task; where its label was given, nobody voted on it."""
-    return prompt["task"] | ({"agreement": None} if prompt["source"] == GIVEN else {})
+    task: dict[str, Any] = prompt["task"]
+    return task | {"agreement": None} if prompt["source"] == GIVEN else task
 
 
 def how_judged(task: Task) -> str:
