@@ -11,7 +11,15 @@ from textwrap import dedent
 
 from sandbox.languages import LANGUAGES, family_of
 from verifiers.patterns import linear
-from verifiers.wording.answer_in_text import MAX_ANSWER, announced, emphasised, is_prose, last_cue, last_value
+from verifiers.wording.answer_in_text import (
+    MAX_ANSWER,
+    announced,
+    emphasised,
+    emphasised_formula,
+    is_prose,
+    last_cue,
+    last_value,
+)
 from verifiers.wording.boxes import boxed_answer, boxes
 from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
 from verifiers.wording.vocabulary import denies
@@ -39,7 +47,9 @@ _ARTICLE = linear.compile(r"\s*[AI]\s(?:[a-hj-z]|i[a-rt-z])")
 _FENCED = linear.compile(r"^`{3}[a-z]{0,10}\n([^`\n]{1,200})\n`{3}$")
 _QUOTED = linear.compile(r"^>\s?(\*\*[^*\n]{1,200}\*\*)$")
 _HEADED = linear.compile(
-    r"^[*_#\s]{0,4}(?:solution|result|value|total)[*_]{0,2}\s?:[*_]{0,2}\s([^\n\s][^\n]{0,60})$", linear.IGNORECASE
+    r"^[*_#\s]{0,4}(?:solution|result|value|total|sum|distance|area|volume|length|speed|perimeter|cost|height|probability)"
+    r"[*_]{0,2}\s?[:=][*_]{0,2}\s([^\n\s][^\n]{0,60})$",
+    linear.IGNORECASE,
 )
 _REASON = linear.compile(r"\b(?:because|since|whereas|while|although|unlike)\b")
 _SAID_OF_IT = linear.compile(r"(?:is|are|or|and)\b")
@@ -104,7 +114,7 @@ def math_answer(text: str) -> Extracted:
     text = _HEADED.sub(r"\1", text)
     if len(text) <= MAX_ANSWER and not is_prose(text):
         return Extracted(text)
-    value = last_value(text[-MAX_ANSWER:]) or emphasised(text[-MAX_ANSWER:])
+    value = emphasised_formula(text[-MAX_ANSWER:]) or last_value(text[-MAX_ANSWER:]) or emphasised(text[-MAX_ANSWER:])
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 
 

@@ -40,6 +40,9 @@ _NUMBER = (
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
 _VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
+_ADVERB = linear.compile(
+    r"^(?:simply|exactly|just|precisely|therefore|thus|clearly|indeed|hence|equal to|given by)\s+", linear.IGNORECASE
+)
 _SET_ASIDE = linear.compile(
     r"[,(]\s?(?:and |but )?(?:not|rather than|instead of)(?: an?| the)?[\s$(*]*$", linear.IGNORECASE
 )
@@ -124,7 +127,7 @@ def announced(text: str) -> str | None:
     sentence = (rest[: end.start()] if end else rest).strip().strip("*").strip()
     if not sentence:
         return None
-    sentence = with_english_joints(without_repetition(without_ending(sentence)))
+    sentence = _ADVERB.sub("", with_english_joints(without_repetition(without_ending(sentence))))
     if says_otherwise(sentence):
         return None
     if not is_prose(sentence) or number_in_words(sentence) is not None:
@@ -157,7 +160,9 @@ def is_prose(text: str) -> bool:
     outside = _SPAN.sub(lambda span: " " if _is_formula(span.group()) else span.group(), text)
     has_span = len(outside) != len(text)
     words = [word for word in _WORD.findall(_without_commands(outside)) if word.lower() not in _NOT_PROSE]
-    foreign = not outside.isascii() and FOREIGN_LETTERS.search(outside) is not None
+    foreign = not outside.isascii() and (
+        FOREIGN_LETTERS.search(outside) is not None or " è " in outside or " é " in outside
+    )
     if words and words[0].lower() in _OPENERS:
         return True
     if foreign:
@@ -247,6 +252,13 @@ def yes_or_no(text: str) -> str | None:
     return None if YES_OR_NO[word] in words_of(text[found.end() :]) or "but" in words_of(text) else word
 
 
+def emphasised_formula(text: str) -> str | None:
+    """Returns a formula with letters in bold that ends a text, as in "The line is **y = 2x - 5**."."""
+    said = emphasised(text) if text.rstrip().endswith(("**", "**.")) else None
+    formula = said is not None and any(map(str.isdigit, said)) and any(map(str.isalpha, said)) and "=" in said
+    return said if formula and said is not None and not is_prose(said) else None
+
+
 def _said(text: str) -> str | None:
     """Returns the words that a last sentence says of its subject: "The day is Saturday."."""
     sentence = _SENTENCE_END.split(text.rstrip(" .!"))[-1]
@@ -263,7 +275,7 @@ def _name_before(text: str, item: _Item) -> str:
 
 def _belongs(text: str, item: _Item, group: list[_Item], announced: bool) -> bool:
     """Tells whether a value is listed together with those that follow it."""
-    between = text[item.end : group[0].start - len(_name_before(text, group[0]))]
+    between = text[item.end : group[0].start - len(_name_before(text, group[0]))].replace("*", "")
     if not _LISTED.fullmatch(between):
         counted = _COUNTED.fullmatch(between)
         return counted is not None and names_things(counted.group(1))

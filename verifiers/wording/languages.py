@@ -145,7 +145,7 @@ LANGUAGES = {
         denials=r"değil\pL*|yanlış\pL*",
         ors="veya|ya da|yahut",
         ands="ve|ile",
-        bounds=r"en az|en fazla|en çok|daha fazla|daha az|(?:den|dan|ten|tan) (?:fazla|az|çok|büyük|küçük)",
+        bounds=r"en az|en fazla|en çok|daha fazla|daha az|(?:den|dan|ten|tan) (?:fazla|az|çok|büyük|küçük)\pL*",
     ),
     "Vietnamese": Announcement(
         nouns=r"đáp án cuối cùng|đáp án đúng|đáp án|đáp số|câu trả lời cuối cùng|câu trả lời đúng|"

@@ -67,7 +67,8 @@ _IDLE_LEADS = frozenset(
 )
 
 _LEADING_WORDS = (
-    "the a an my our its final correct right exact simplified numerical overall total answer answers result results "
+    "the a an there my our its final correct right exact simplified numerical overall total answer answers result "
+    "results "
     "solution solutions value values so thus hence therefore then finally and we get have obtain find is are be was "
     "must should will would equals equal to given by of for required desired requested area volume length width "
     "height perimeter circumference radius diameter distance speed rate time probability chance expected number "

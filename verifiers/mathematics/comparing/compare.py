@@ -19,6 +19,7 @@ from verifiers.mathematics.comparing.leaves import (
     is_rounding,
     letters_chosen,
     numbers_agree,
+    other_symbols,
     said_alike,
     words,
 )
@@ -93,7 +94,7 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
     if "list" in kinds and kinds & {"text", "formula", "unread"}:
         return letters_chosen(first) == letters_chosen(second) != ""
     if "text" in kinds:
-        return said_alike(words(first.text), words(second.text))
+        return said_alike(words(first.text), words(second.text)) and not other_symbols(first.text, second.text)
     if kinds <= _FORMULAS or (kinds == {"matrix", "formula"} and not (first.items and second.items)):
         return _formulas(first, second, judge)
     if first.items and second.items and "formula" in kinds and kinds & {"()", "[]", "matrix"}:

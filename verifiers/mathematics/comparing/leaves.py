@@ -21,6 +21,7 @@ _LEAD = linear.compile(
 _IDLE = linear.compile(r"[\s\"{}\\\x04]|\.(?!\d)")
 _REASONED = linear.compile(r"^(yes|no|true|false)[,.;:]? ?(?:because|since|as)\b(.*)$", linear.IGNORECASE)
 _SPELLED = linear.compile(r"[\s\"\\\x04]")
+_CHEMICAL = linear.compile(r"(?:[A-Z][a-z]?(?:_?\{?\d{1,2}\}?)?){1,6}")
 _OPENING_QUOTES = linear.compile(r'"')
 _DECIMAL = linear.compile(r"-?(\d*)\.(\d+)(?:\\(?:times|cdot) ?10\^(?:\{(-?\d{1,3})\}|(\d)))?")
 _SHOWN = linear.compile(r"-?(\d*)(?:\.(\d+))?(%?)(?:\\(?:times|cdot) ?10\^\{?(-?\d{1,3})\}?)?")
@@ -82,6 +83,14 @@ def words(text: str) -> str:
     else:
         bare = _IDLE.sub("", _ARTICLE.sub("", text)).casefold()
     return _SAME_WORDS.get(bare, bare)
+
+
+def other_symbols(first: str, second: str) -> bool:
+    """Tells two chemical formulas that differ in the case of letters alone: CO is no Co."""
+    plain = [_SPELLED.sub("", text) for text in (first, second)]
+    if plain[0] == plain[1] or plain[0].casefold() != plain[1].casefold() or plain[0].casefold() == "no":
+        return False
+    return all(len(text) < 13 and _CHEMICAL.fullmatch(text) for text in plain)
 
 
 def said_alike(first: str, second: str) -> bool:
