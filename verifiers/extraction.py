@@ -46,9 +46,10 @@ _LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
 _ARTICLE = linear.compile(r"\s*[AI]\s(?:[a-hj-z]|i[a-rt-z])")
 _FENCED = linear.compile(r"^`{3}[a-z]{0,10}\n([^`\n]{1,200})\n`{3}$")
 _QUOTED = linear.compile(r"^>\s?(\*\*[^*\n]{1,200}\*\*)$")
+_HEADS = frozenset(["sol", "res", "val", "tot", "sum", "dis", "are", "vol", "len", "spe", "per", "cos", "hei", "pro"])
 _HEADED = linear.compile(
     r"^[*_#\s]{0,4}(?:solution|result|value|total|sum|distance|area|volume|length|speed|perimeter|cost|height|probability)"
-    r"[*_]{0,2}\s?[:=][*_]{0,2}\s([^\n\s][^\n]{0,60})$",
+    r"[*_]{0,2}\s?[:=][*_]{0,2}\s([^\n\s][^\n(]{0,60})$",
     linear.IGNORECASE,
 )
 _REASON = linear.compile(r"\b(?:because|since|whereas|while|although|unlike)\b")
@@ -103,7 +104,8 @@ def math_answer(text: str) -> Extracted:
     if boxed is not None:
         boxed = _said_after_box(text) or boxed
         return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
-    text = _QUOTED.sub(r"\1", _FENCED.sub(r"\1", with_usual_digits(searchable(text.strip())).replace("\u2212", "-")))
+    text = text if text[:1] != ">" else _QUOTED.sub(r"\1", text)
+    text = _FENCED.sub(r"\1", with_usual_digits(searchable(text.strip())).replace("\u2212", "-"))
     if not text:
         return Extracted(None, "there is no text after the thinking")
     if "\\boxed{" in text:
@@ -111,7 +113,7 @@ def math_answer(text: str) -> Extracted:
     said = announced(text)
     if said is not None:
         return Extracted(said)
-    text = _HEADED.sub(r"\1", text)
+    text = _HEADED.sub(r"\1", text) if len(text) < 120 and text.lstrip("*_# ")[:3].lower() in _HEADS else text
     if len(text) <= MAX_ANSWER and not is_prose(text):
         return Extracted(text)
     value = emphasised_formula(text[-MAX_ANSWER:]) or last_value(text[-MAX_ANSWER:]) or emphasised(text[-MAX_ANSWER:])

@@ -148,15 +148,19 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
         letter = choice_letter(text)
         if letter is not None:
             return letter, ""
-    if gold.strip(" ().") in CYRILLIC_LETTERS:
+    if not gold.isascii() and gold.strip(" ().") in CYRILLIC_LETTERS:
         letter = cyrillic_choice(text)
         if letter is not None:
             return letter, ""
     found = Extracted(boxed_answer(text)) if box else math_answer(text)
-    if gold.strip("${} .").removeprefix("\\text{").strip().lower() in YES_OR_NO and boxed_answer(text) is None:
+    if _asks_yes_or_no(gold) and boxed_answer(text) is None:
         said = yes_or_no(text)
         return (said, "") if said is not None else (found.text, found.reason)
     return found.text, found.reason
+
+
+def _asks_yes_or_no(gold: str) -> bool:
+    return len(gold) < 16 and gold.strip("${} .").removeprefix("\\text{").strip().lower() in YES_OR_NO
 
 
 def _by_rules(first: str, second: str, question: Question) -> Reply:

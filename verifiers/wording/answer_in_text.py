@@ -20,7 +20,7 @@ from verifiers.wording.cues import (
 from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
 from verifiers.wording.surroundings import goes_on_plainly, stands_plainly
 from verifiers.wording.unit_names import unit_named
-from verifiers.wording.vocabulary import SUPPOSING, denies, names_things, words_of
+from verifiers.wording.vocabulary import DENYING, SUPPOSING, denies, names_things, words_of
 
 CUE = linear.compile(
     r"(?:final\s+answer|\banswer|\bans)\b(?:(?:\s+(?:should|would|must|will)\s+be|\s+is|\s*[:：=])[\s*:：]*|[*#\s:：]*\n)"
@@ -50,6 +50,7 @@ _LEADING = linear.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**")
 _NAMED = linear.compile(r"(?:^|[^A-Za-z\\])([A-Za-z](?:_\{?\d\}?)? ?= ?)$")
 _LONGEST_GROUP = 200
 _ATTAINED = linear.compile(r",?\s(?:is\s)?(?:attained|achieved|reached|occurring|which occurs)\s[^.\n]*\.?\s*$")
+_TAKING_BACK = DENYING | SUPPOSING
 _CLAUSE_BEGUN = linear.compile(
     r"[,;:.!?(—\n]|\b(?:so|thus|therefore|hence|then|and|but|because|since|which|means|implies)\b",
     linear.IGNORECASE,
@@ -127,7 +128,8 @@ def announced(text: str) -> str | None:
     sentence = (rest[: end.start()] if end else rest).strip().strip("*").strip()
     if not sentence:
         return None
-    sentence = _ADVERB.sub("", with_english_joints(without_repetition(without_ending(sentence))))
+    sentence = with_english_joints(without_repetition(without_ending(sentence)))
+    sentence = _ADVERB.sub("", sentence) if sentence[:1].isalpha() and " " in sentence else sentence
     if says_otherwise(sentence):
         return None
     if not is_prose(sentence) or number_in_words(sentence) is not None:
@@ -144,6 +146,12 @@ def announced(text: str) -> str | None:
 
 def _is_doubted(before: str) -> bool:
     """Tells whether the clause that announces an answer takes it back: "I doubt that the answer is"."""
+    if (
+        _TAKING_BACK.isdisjoint(before.lower().replace(",", " ").split())
+        and "n't" not in before
+        and "n’t" not in before
+    ):
+        return False
     clause = _CLAUSE_BEGUN.split(before)[-1]
     return denies(clause) or any(word in SUPPOSING for word in words_of(clause))
 

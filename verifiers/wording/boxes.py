@@ -21,6 +21,8 @@ _DENIED_BEFORE = linear.compile(
     r"|\bincorrect answer (?:is|was|would be))[\s$*:]*(?:\\[(\[])?\s*$",
     linear.IGNORECASE,
 )
+_DENIERS = ("not", "never", "n't", "n’t", "wrong", "incorrect")
+_NEVER_GOES_ON = frozenset(("", ".", ",", "$", "\n", ")", "]", ";", "!"))
 _INSIDE = linear.compile(
     r"(?:\\[dtc]?frac\s?\{|\\sqrt\s?(?:\[[^\[\]]{0,9}\])?\{|[\^_]\{?|\\[dt]?binom\s?\{"
     r"|\\[dtc]?frac\s?\{[^{}]{0,40}\}\s?\{)[^{}$\n]{0,40}$"
@@ -111,14 +113,16 @@ def _with_surroundings(text: str, box: tuple[int, int, str]) -> str:
     start, end, content = box
     content = content.strip()
     before, after = text[max(start - 120, 0) : start], text[end : end + 120]
-    if _DENIED_BEFORE.search(before) or _INSIDE.search(before):
+    if any(word in before.lower() for word in _DENIERS) and _DENIED_BEFORE.search(before):
         return rf"\text{{not the answer: }} {content}"
-    if _GOES_ON.match(after):
+    if ("{" in before or before[-1:] in {"^", "_"}) and _INSIDE.search(before):
+        return rf"\text{{part of the answer: }} {content}"
+    if after.lstrip(" ")[:1] not in _NEVER_GOES_ON and _GOES_ON.match(after):
         rest = after[: _FORMULA_END.search(after).start()]  # type: ignore[union-attr]
         content = f"{content}{rest}"
     unit = UNIT_AFTER.match(text, end)
     content += "%" if unit and "%" not in content else ""
-    return f"-({content})" if _MINUS_BEFORE.search(before) else content
+    return f"-({content})" if before.endswith("-") and _MINUS_BEFORE.search(before) else content
 
 
 def _named(text: str, group: Sequence[tuple[int, int, str]]) -> list[str]:

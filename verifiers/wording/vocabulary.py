@@ -78,6 +78,14 @@ _LEADING_WORDS = (
     "interval set coordinates point points vector matrix x y n"
 )
 _LEADING = frozenset(_LEADING_WORDS.split())
+_HEADING_WORDS = (
+    "convergence ways variance deviation standard eigenvalue eigenvalues determinant rank trace limit derivative "
+    "integral vertex center centre focus intercept axis order degree period amplitude frequency magnitude direction "
+    "current voltage force energy momentum mass weight density pressure temperature acceleration velocity wavelength "
+    "concentration tension charge ph"
+)
+_HEADINGS = frozenset(_HEADING_WORDS.split())
+"""Names of quantities, beside those of `_LEADING`."""
 _NO_WORDS = linear.compile(r"[^A-Za-z'’\s.,-]")
 BEFORE = LIMITING - {"or", "under"} | SCALING | {"after", "before", "to", "of", "except", "under"}
 """Words that, right before a value, make it the bound or the part of something else."""
@@ -140,6 +148,12 @@ def leads_up(text: str) -> bool:
     words = words_of(text)
     quantities = [after for before, after in pairwise(words) if before in {"at", "up"}]
     return bool(words) and not quantities and all(word in _LEADING for word in words)
+
+
+def heads(text: str) -> bool:
+    """Tells whether words with a colon behind them only name the quantity that follows: "Radius of convergence"."""
+    words = words_of(text)
+    return bool(words) and not changes(text) and all(word in _LEADING or word in _HEADINGS for word in words)
 
 
 def changes(text: str) -> bool:

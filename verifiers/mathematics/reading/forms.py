@@ -126,7 +126,7 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     text = without_domain(text) if "all" in text else text
     if text.startswith("(a)") and (marked := marked_parts(text)):
         return _sequence("()", text, marked, depth)
-    held = _HELD_WHERE.match(text) if '"' in text else _HELD_BESIDE.match(text) if text.endswith(")") else None
+    held = _HELD_WHERE.match(text) if '"' in text else _HELD_BESIDE.match(text) if _ends_in_relation(text) else None
     parts = [*held.groups()] if held else split(text, f",;{OR}{AND}")
     if len(parts) > 1:
         rows = named_rows(text) if "=" in text else None
@@ -137,6 +137,10 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
         signs = [text.replace("\\pm", a).replace("\\mp", b) for a, b in (("+", "-"), ("-", "+"))]
         return _sequence("list", text, [sign.removeprefix("+").replace("=+", "=") for sign in signs], depth)
     return set_operation(text, depth, _form) or _part(text, depth)
+
+
+def _ends_in_relation(text: str) -> bool:
+    return text.endswith(")") and any(sign in text for sign in ("<", ">", "\\ne", "\\le", "\\ge"))
 
 
 def _set_of_numbers(said: str) -> str:

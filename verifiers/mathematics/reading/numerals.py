@@ -150,6 +150,8 @@ def _counted_in_words(text: str) -> Fraction | None:
     """The number that words say, what is counted may follow: "three real roots"."""
     value = number_in_words(text)
     words = text.split()
+    if value is not None or not words or number_in_words(words[0]) is None:
+        return value
     for size in range(min(len(words) - 1, 8), 0, -1):
         if value is None and names_things(" ".join(words[size:])):
             value = number_in_words(" ".join(words[:size]))

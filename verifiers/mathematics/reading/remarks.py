@@ -35,19 +35,19 @@ _NEGATIVE = linear.compile(
 
 def without_remarks(answer: str) -> str:
     """Returns an answer without what is said about it, and a share as a fraction."""
-    if "to" in answer:
+    if "to " in answer:
         found = _ROUNDED.search(answer)
         answer = _cut(answer, found) if found is not None and found.start() else answer
     if "since" in answer or "because" in answer:
         found = _REASON.search(answer)
         plain = found is not None and found.start() and not changes(found.group(1)) and _is_one(answer, found)
         answer = _cut(answer, found) if found is not None and plain else answer
-    if "in" in answer or "of" in answer:
+    if ("in" in answer or "of" in answer) and answer.lstrip(" $")[:1].isdigit():
         share = _SHARE.fullmatch(answer.strip(" .$"))
         answer = f"{share.group(1)}/{share.group(2)}" if share is not None else answer
     if "ative" in answer or "inus" in answer:
         answer = _NEGATIVE.sub("-", answer)
-    return _EXPONENT.sub(r"\1e\2", answer) if "{" in answer else answer
+    return _EXPONENT.sub(r"\1e\2", answer) if "e}" in answer or "E}" in answer else answer
 
 
 def _is_one(answer: str, found: linear.Match) -> bool:

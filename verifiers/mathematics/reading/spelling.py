@@ -11,7 +11,7 @@ from verifiers.mathematics.reading.split import with_usual_brackets
 from verifiers.mathematics.reading.units import bare_measure, counted, without_degrees, without_unit
 from verifiers.patterns import linear
 from verifiers.wording.unit_names import CURRENCY, SIGNS_OF_MONEY, Unit
-from verifiers.wording.vocabulary import changes, denies, leads_up, words_of
+from verifiers.wording.vocabulary import denies, heads, leads_up
 
 OR, AND = "\x0e", "\x0f"
 """Stand for the words that join answers."""
@@ -130,7 +130,8 @@ def normalise(answer: str) -> Spelling:
 
     Words that the author marked as text stay, between double quotes.
     """
-    money = next((SIGNS_OF_MONEY[char] for char in answer if char in SIGNS_OF_MONEY), CURRENCY)
+    signs = [] if answer.isascii() else [SIGNS_OF_MONEY[char] for char in answer if char in SIGNS_OF_MONEY]
+    money = signs[0] if signs else CURRENCY
     text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("\ufffd", in_ascii(without_remarks(answer))))
     if _TWO_BACKSLASHES.search(text) and "\\begin" not in text:
         text = _ESCAPED_TWICE.sub(r"\\", text)
@@ -190,7 +191,7 @@ def _without_lead(text: str) -> str:
 def _is_heading(lead: linear.Match) -> bool:
     """Tells whether words with a colon behind them name what they head: "Radius of convergence: "."""
     words = lead.group().rstrip(" }")
-    return words.endswith(":") and 0 < len(words_of(lead.group(1))) < 7 and not changes(lead.group(1))
+    return words.endswith(":") and heads(lead.group(1))
 
 
 def _without_quotes(text: str) -> str:
@@ -226,7 +227,7 @@ def _quoted(match: linear.Match) -> str:
         return sign if match.string[: match.start()].strip() and match.string[match.end() :].strip(" .") else " "
     if denies(words):
         words = words.replace(" ", "\x04")
-    counted_and = _THINGS_AND.match(words)
+    counted_and = _THINGS_AND.match(words) if words.rstrip().endswith((",", " and", " or")) else None
     if counted_and:
         joint = {"and": AND, "or": OR}.get(counted_and.group(2) or "", ",")
         return f' "{counted_and.group(1)}" {joint} '
