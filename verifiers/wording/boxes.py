@@ -24,7 +24,7 @@ _DENIED_BEFORE = linear.compile(
 _DENIERS = ("not", "never", "n't", "n’t", "wrong", "incorrect")
 _NEVER_GOES_ON = frozenset(("", ".", ",", "$", "\n", ")", "]", ";", "!"))
 _INSIDE = linear.compile(
-    r"(?:\\[dtc]?frac\s?\{|\\sqrt\s?(?:\[[^\[\]]{0,9}\])?\{|[\^_]\{?|\\[dt]?binom\s?\{"
+    r"(?:\\[dtc]?frac\s?\{|\\sqrt\s?(?:\[[^\[\]]{0,9}\])?\{|[\^_]\{|\\[dt]?binom\s?\{"
     r"|\\[dtc]?frac\s?\{[^{}]{0,40}\}\s?\{)[^{}$\n]{0,40}$"
 )
 _MINUS_BEFORE = linear.compile(r"(?:^|[=$({\[]\s?)-$")
@@ -115,7 +115,7 @@ def _with_surroundings(text: str, box: tuple[int, int, str]) -> str:
     before, after = text[max(start - 120, 0) : start], text[end : end + 120]
     if any(word in before.lower() for word in _DENIERS) and _DENIED_BEFORE.search(before):
         return rf"\text{{not the answer: }} {content}"
-    if ("{" in before or before[-1:] in {"^", "_"}) and _INSIDE.search(before):
+    if before[-1:] in {"^", "_"} or ("{" in before and _INSIDE.search(before)):
         return rf"\text{{part of the answer: }} {content}"
     if after.lstrip(" ")[:1] not in _NEVER_GOES_ON and _GOES_ON.match(after):
         rest = after[: _FORMULA_END.search(after).start()]  # type: ignore[union-attr]

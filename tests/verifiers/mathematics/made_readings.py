@@ -198,6 +198,10 @@ def around_boxes(rng: random.Random) -> Iterator[Case]:
         f"{box}!",
     ):
         yield str(value), said, True
+    for lead in ("a_3", "x^2 + y^{38}", r"\sqrt{81}", r"\frac{18}{2}", r"x_{\max}", "3^4"):
+        yield str(value), f"Then ${lead} = {box}$.", True
+    for lead in ("x^", "x_{", "x^{"):
+        yield str(value), f"Then ${lead}{box}", False
     yield str(-value), f"$-{box}$", True
     yield str(value * value), f"{box}^2", True
     yield str(value), f"So she ends up with {value} coins, not {value + 1}.", True
@@ -212,7 +216,8 @@ def labels(rng: random.Random) -> Iterator[Case]:
     yield rf"{value}\pi i", _box(rf"\oint_C \frac{{dz}}{{z}} = {value}\pi i"), True
     yield f"{value}", _box(rf"\text{{pH}} = {value}"), True
     yield f"{value}", _box(rf"\text{{Radius of convergence: }} {value}"), True
-    yield f"{value}", _box(rf"\text{{At least: }} {value}"), False
+    for words in ("At least", "The number after", "The wrong value", "Half of the answer"):
+        yield f"{value}", _box(rf"\text{{{words}: }} {value}"), False
     yield rf"\mathbb{{Z}}_{{{value}}}", _box(rf"\mathbb{{Z}}/{value}\mathbb{{Z}}"), True
     yield rf"\mathbb{{Z}}_{{{value}}}", _box(rf"\mathbb{{Z}}/{value + 1}\mathbb{{Z}}"), False
     yield f"({value}, {value + 1})", _box(rf"{value} < \mu < {value + 1}"), True
