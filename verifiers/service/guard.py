@@ -116,7 +116,7 @@ class Exchange:
     size: int = 0
     """Bytes of its body so far."""
     weight: int = 0
-    """The same for a body of many small parts; in bytes of one that takes as long to read."""
+    """Its bytes, or more where it has many small parts: those take longer to read."""
     held_bytes: int = 0
     disconnected: bool = False
     unread: Sequence[bytes] = ()

@@ -94,9 +94,11 @@ class _CheckedRequest(Request):
     async def json(self) -> Any:
         """The checked body, or a stand-in for one that is left to the process that reads. Raises Refused."""
         exchange = exchange_of(self.scope)
+        # Not kept while the items are judged.
+        parts, self._parts = self._parts, ()
         if exchange.weight < LEFT:
-            return await aside(exchange, read_body, b"".join(self._parts), self.model)
-        exchange.unread = self._parts
+            return await aside(exchange, read_body, b"".join(parts), self.model)
+        exchange.unread = parts
         return self.model.model_construct()
 
 

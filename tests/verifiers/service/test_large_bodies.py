@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class OneProcess:
     def __init__(self, module: str, arguments: Sequence[object]) -> None:
         served, bounds = json.loads(str(arguments[0]))
         self._bodies = Bodies(served, ServiceLimits(**bounds))
-        self._written, self._answers = b"", Iterator[bytes]
+        self._written = b""
         self.frames: list[bytes] = []
 
     def write_frame(self, data: bytes, until: float) -> None:
@@ -124,6 +124,13 @@ def test_refusals_are_those_of_small_bodies(reader: Reader, body: bytes, status:
     assert len(found.value.problem.message) < 1000
     [item], _ = reader.read([b'{"items": [{"verifier": "exact", "completion": "x"}]}'])
     assert item.pair() == (Task(), "x")
+
+
+def test_nothing_is_read_once_the_service_ends(reader: Reader) -> None:
+    reader.close()
+    with pytest.raises(Refused) as found:
+        reader.read([b"{}"])
+    assert (found.value.status_code, found.value.problem.error) == (503, "overloaded")
 
 
 def test_the_service_reads_them_elsewhere_and_goes_on_where_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
