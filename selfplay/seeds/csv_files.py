@@ -34,6 +34,8 @@ def csv_rows(path: Path, told: Told) -> Iterator[tuple[str, dict[str, Any]]]:
     separator = _separator(path, first)
     if first.startswith(SEPARATOR_LINE):
         first, before = next(lines, ""), 1
+    if "\r" in first.rstrip("\r\n"):
+        raise told(f"{shown(path)}: its lines end as on old Macs; save it with the usual line ends, as 'CSV UTF-8'")
     # The module's limit is one for the whole process; the lines themselves are bounded.
     csv.field_size_limit(files.LONGEST_ROW)
     reader = csv.reader(chain([first], lines), delimiter=separator, strict=True)

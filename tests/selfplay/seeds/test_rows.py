@@ -92,6 +92,11 @@ def test_cells_of_csv_hold_lists_and_numbers(tmp_path: Path) -> None:
     [
         ("p.csv", "problem,answer\na,1,2\n", "p.csv, line 2: has 3 cells, but the first line names 2 columns"),
         ("p.csv", "sep=;\nproblem;answer\na;1;2\n", "p.csv, line 3: has 3 cells, but the first line names 2"),
+        (
+            "p.csv",
+            "problem,answer\ra,1\rb,2\r",
+            "p.csv: its lines end as on old Macs; save it with the usual line ends",
+        ),
         ("p.csv", "PK\0\0problem", "p.csv, line 1: holds zero bytes, and so is no text; save it as CSV"),
         ("p.xlsx", "PK", "p.xlsx: is a spreadsheet; save it as CSV, which Excel calls 'CSV UTF-8'"),
         ("p.csv", "problem,problem\na,1\n", "p.csv, line 1: names no column, or one twice"),
