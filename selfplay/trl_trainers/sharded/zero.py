@@ -140,6 +140,7 @@ class ZeroShards:
         self._network, self._cutter = network, engine.optimizer
         self._states = self._cutter.optimizer.state
         """Of torch's optimizer, by the rank's part of each group of parameters."""
+        self._link()
 
     @property
     def _parts(self) -> list[Any]:
@@ -180,14 +181,22 @@ class ZeroShards:
         """Has the states of all parts, which torch's optimizer makes at its first step."""
         import torch
 
-        for part in self._parts:
-            room = {
+        empty = [part for part in self._parts if not self._states.get(part)]
+        for part in empty:
+            self._states[part] = {
                 key: torch.zeros_like(part) if value.dim() else counted(self._cutter.optimizer, value, part.device)
                 for key, value in values.items()
             }
-            self._states[part] = room | self._states.get(part, {})
-        if hasattr(self._cutter, "_lazy_init_hp_params_optimizer_state"):
-            self._cutter._lazy_init_hp_params_optimizer_state()
+        if empty:
+            self._link()
+
+    def _link(self) -> None:
+        """Has the parameters know their states, which DeepSpeed 0.19 tells those of the first group alone by ZeRO-2."""
+        from deepspeed.utils import lazy_init_hp_params_optimizer_state
+
+        if hasattr(self._cutter, "bit16_groups"):
+            for group, part in zip(self._cutter.bit16_groups, self._parts, strict=True):
+                lazy_init_hp_params_optimizer_state(group, part, self._states)
 
 
 def _part(parameter: Any, value: Any) -> Any:
