@@ -15,6 +15,7 @@ from verifiers.mathematics.reading.progressions import DOTS
 from verifiers.mathematics.reading.split import split
 from verifiers.mathematics.reading.tree import Node, rational, symbols
 from verifiers.patterns import linear
+from verifiers.wording.vocabulary import denies
 
 _CONGRUENCE = linear.compile(r"(.{1,80}?)\\equiv ?(\d{1,18})\(mod ?(\d{1,18})\)")
 _VECTORS = frozenset(("()", "[]", "matrix"))
@@ -26,7 +27,7 @@ def value_said(answer: str, gold: Form, read: Callable[[str], Form]) -> str:
 
     A quantity has several unknowns, or one and its reciprocal: xy, x^2 + y^2, x + 1/x. So 3x = 42 gives no 42.
     """
-    if len(answer) > _LONGEST or not _is_value(gold):
+    if len(answer) > _LONGEST or denies(answer.partition("=")[0]) or not _is_value(gold):
         return answer
     if "equiv" in answer or "≡" in answer:
         return _remainder_said(answer, read)

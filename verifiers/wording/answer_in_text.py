@@ -19,7 +19,7 @@ from verifiers.wording.cues import (
 )
 from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
 from verifiers.wording.surroundings import goes_on_plainly, stands_plainly
-from verifiers.wording.unit_names import unit_named
+from verifiers.wording.unit_names import SIGNS_OF_MONEY, unit_named
 from verifiers.wording.vocabulary import DENYING, SUPPOSING, denies, names_things, words_of
 
 CUE = linear.compile(
@@ -212,9 +212,11 @@ def last_value(text: str, announced: bool = False) -> str | None:
     if ONE_OF_SEVERAL.search(text[max(group[0].start - 40, 0) : group[0].start]):
         return None
     named = len(group) > 1
+    sign = text[max(group[0].start - 1, 0) : group[0].start]
     either = named and _OR.search(text[group[-2].end : group[-1].start])
     unit = UNIT_AFTER.match(text, group[-1].end)
     found = [(_name_before(text, item) if named else "") + item.body for item in group]
+    found[0] = f"{sign}{found[0]}" if sign in SIGNS_OF_MONEY else found[0]
     if either and all(_VALUE.fullmatch(item.body) for item in group):
         return text[group[0].start : group[-1].end]
     found[-1] += "" if unit or UNIT_AFTER.search(found[-1]) else measure_after(text[group[-1].end :][:60])

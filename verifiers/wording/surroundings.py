@@ -31,6 +31,7 @@ _COMES_TO = linear.compile(
     r"(?: up| down| out)? to\b|\b(?:end|finish|wind)\w* up with\b"
 )
 _ERROR_IN = linear.compile(r"\b(?:error|mistake)s?\s(?:in|of|is|for|was|rate|at)\b")
+_PERHAPS = linear.compile(r"\b(?:could|might|may) (?:also |well )?be[\s$*]*$", linear.IGNORECASE)
 _OVER_TIME = linear.compile(
     r"\bover (?:the |a |this |that |his |her |their |its )?(?:entire |whole |last |next |past |school )?"
     r"(?:course|summer|winter|spring|weekend|week|month|year|day|season|holidays?|period|vacation)\b"
@@ -95,7 +96,7 @@ def stands_plainly(before: str) -> bool:
     ends = list(_BREAK.finditer(before))
     clause = before[ends[-1].end() :] if ends else before
     clause = _ERROR_IN.sub(" ", _NOT_THAT.sub(" ", clause))
-    if any(word in SUPPOSING for word in words_of(clause)):
+    if _PERHAPS.search(clause) or any(word in SUPPOSING for word in words_of(clause)):
         return False
     if denies(clause) or DENIAL.search(clause[-20:]) or BOUND_BEFORE.search(clause[-40:]):
         return False

@@ -20,6 +20,8 @@ def money(rng: random.Random) -> Iterator[Case]:
     for sign, name in signs.items():
         yield f"{sign}{value}", _box(rf"{value}\text{{ {name}}}"), True
         yield f"{sign}{value}", _box(str(value)), True
+        if sign not in {r"\$", "€"}:
+            yield "€1", f"It costs {sign}1.", False
         for other in signs.keys() - {sign}:
             yield f"{sign}{value}", _box(f"{other}{value}"), False
 
@@ -159,6 +161,7 @@ def options(rng: random.Random) -> Iterator[Case]:
 def taken_back(rng: random.Random) -> Iterator[Case]:
     """Words before the announcement deny it."""
     value = rng.randint(2, 900)
+    yield str(value), f"It could be {value}.", False
     for lead in ("I doubt that", "It is not true that", "Suppose"):
         yield str(value), f"{lead} the answer is {value}.", False
     for said in ("It is not even, so the answer is {}.", "No, wait. The answer is {}."):
