@@ -22,6 +22,8 @@ __all__ = ["Bounds", "WorkerOutcome", "WorkerPool"]
 _START_S = 120.0
 _RENEWAL_S = 5.0
 _MOST_AT_ONCE = 32
+_CHANCE = 3
+"""Starts that fail one after the other before the module is held to be at fault."""
 
 
 class WorkerPool:
@@ -54,6 +56,7 @@ class WorkerPool:
         self._closed = False
         self.workers = max(1, workers)
         self.started = 0
+        self._failed_starts = 0
 
     def ask(self, question: Any) -> WorkerOutcome:
         """Sends one question (JSON data) to a free worker and waits for its answer, at most the deadline.
@@ -89,8 +92,12 @@ class WorkerPool:
                 try:
                     worker = self._ready_worker()
                 except OSError as error:
-                    outcomes.append(WorkerOutcome("failed", reason=f"a worker could not be started: {error}"))
+                    self._failed_starts += 1
+                    # Once it is no chance, each question would only wait for the same.
+                    count = 1 if self._failed_starts < _CHANCE else len(questions) - len(outcomes)
+                    outcomes += [WorkerOutcome("failed", reason=f"a worker could not be started: {error}")] * count
                     continue
+                self._failed_starts = 0
                 try:
                     done = len(outcomes)
                     outcomes += worker.exchange(questions[done:], bounds[done:])

@@ -175,3 +175,14 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_module_that_cannot_be_loaded_costs_three_starts() -> None:
+    with WorkerPool("no_such_worker", workers=1) as broken:
+        outcomes = broken.ask_many([{"kind": "echo", "value": 1}] * 200)
+        assert {outcome.status for outcome in outcomes} == {"failed"}
+        assert (len(outcomes), broken.started) == (200, 3)
+        assert "could not be started" in outcomes[-1].reason
+        # Whatever was wrong may be mended by now: each later call tries once.
+        assert len(broken.ask_many([{"kind": "echo", "value": 1}] * 200)) == 200
+        assert broken.started == 4
