@@ -133,7 +133,7 @@ def test_check_passes_on_the_shipped_recipes(recipe: str, monkeypatch: pytest.Mo
     monkeypatch.setattr("selfplay.preflight.recipe.check_endpoints", lambda named: [])
     monkeypatch.setattr("selfplay.pipeline.crew.gpu_count", lambda: 0)
     found = {finding.name: finding.detail for finding in check(ROOT / "configs" / recipe)}
-    assert found["rewards: math"] == "28 right answers pass, 14 wrong ones fail"
+    assert found["rewards: math"] == "20 right answers pass, 10 wrong ones fail"
     assert "not looked up" in found["model"]
     assert "would refuse here" in found["plan"]
 
