@@ -12,6 +12,9 @@ PARENT = "SELFPLAY_PARENT"
 """Names the owner's process in the environment of a child that is to die with it."""
 HEADER = struct.Struct(">Q")
 """Before each frame: its length in bytes."""
+SWITCH_S = 5e-4
+"""For `sys.setswitchinterval` in processes whose threads each wait for a sandbox: at Python's own 5 ms one of them that
+makes many short calls to the kernel keeps the others from going on."""
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _HIGH = 100
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sandbox.process.inside import SWITCH_S
 from selfplay.cli.analyse import analyse, difficulty
 from selfplay.cli.doctor import doctor
 from selfplay.cli.evaluate import compare, evaluate, rate
@@ -76,4 +77,5 @@ def main() -> None:
     # Verifiers named `module:Name` may lie where the user works; last, so that they hide nothing.
     here = str(Path.cwd())
     sys.path[:] = [*(path for path in sys.path if path not in ("", here)), here]
+    sys.setswitchinterval(SWITCH_S)
     app()

@@ -7,11 +7,13 @@ import gc
 import importlib
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.process.inside import SWITCH_S
 from selfplay.compute.objects import Owner, unpacked
 from selfplay.compute.rendezvous import Meeting, join_group, leave_group
 from selfplay.compute.system_errors import worker_sentence
@@ -69,6 +71,7 @@ def serve() -> None:
     owner = Owner()
     strike_streams()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.setswitchinterval(SWITCH_S)
     for asked in owner.told():
         owner.answer(_result(asked))
 
