@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from benchmarks._gold_values import is_choice, is_one_value, value_of
 
+_SHARE = "out of 1000"
 _AFTER = (
     "is wrong",
     "is not the answer",
@@ -33,7 +34,7 @@ _AFTER = (
     "fails",
     "does not work",
     "but not really",
-    "out of 1000",
+    _SHARE,
     "below zero",
     "per dozen",
     "wrong",
@@ -122,6 +123,8 @@ def words(gold: str, rng: random.Random) -> Iterator[str]:
     if not is_one_value(gold) and not re.fullmatch(r"\\text\{[A-Za-z]+\}", gold):
         return
     after = _AFTER + (_TIMES if value is not None and value not in (0, 1) else ())
+    if value == 0:
+        after = tuple(phrase for phrase in after if phrase != _SHARE)  # which is nothing, too
     before = _BEFORE + (_SCALED if value is not None and value not in (0, 1) else ())
     if value is not None and abs(value) < 7:
         after = tuple(phrase for phrase in after if not phrase.startswith(("in base", "mod")))
