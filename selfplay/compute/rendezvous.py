@@ -20,6 +20,8 @@ from typing import Any
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo", "VLLM_HOST_IP": "127.0.0.1"}
 """The environment of every worker, whatever the driver's says."""
 _VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+_LEFT_BEHIND = ("ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP")
+"""By these accelerate would shard the next training of the process as it did the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def leave_group() -> None:
     GradientState._reset_state()
     if "deepspeed" in sys.modules:
         _forget_deepspeed()
-    for name in (*_VARIABLES, "MASTER_PORT"):
+    for name in (*_VARIABLES, "MASTER_PORT", *_LEFT_BEHIND):
         os.environ.pop(name, None)
 
 
@@ -101,7 +103,6 @@ def _forget_deepspeed() -> None:
         elif name.endswith(("_GROUP", "_RANKS")) and isinstance(value, dict):
             value.clear()
     unset_hf_deepspeed_config()
-    os.environ.pop("ACCELERATE_USE_DEEPSPEED", None)
 
 
 def keep_stores_on_the_loopback() -> None:

@@ -258,7 +258,7 @@ def test_masters_and_view_are_kept_of_a_sharded_model(workers: Workers, tiny_mod
 def test_zero_has_the_losses_and_weights_of_one_process(
     workers: Workers, tiny_model: ModelRef, tmp_path: Path, stage: Sharding
 ) -> None:
-    """One training after the other in the same processes, and then one without DeepSpeed."""
+    """One training after the other in the same processes, and then one by FSDP2, and one that is not sharded."""
     for kind, job in {
         "sft": sft_job(tiny_model, tmp_path),
         "lora": sft_job(tiny_model, tmp_path, lora=LORA),
@@ -273,8 +273,9 @@ def test_zero_has_the_losses_and_weights_of_one_process(
             assert torch.allclose(kept[name], value, atol=2e-4), f"{kind}: {name}"
         loading.load_fresh(trained_model(tmp_path / f"{kind}-two"))
     job = sft_job(tiny_model, tmp_path)
-    workers.together(train, (of_ranks(job, 2), at(tmp_path, "without", "none")))
-    assert losses(tmp_path, "without") == pytest.approx(losses(tmp_path, "sft-one"), abs=1e-4)
+    for sharding in ("fsdp2", "none"):
+        workers.together(train, (of_ranks(job, 2), at(tmp_path, sharding, sharding)))
+        assert losses(tmp_path, sharding) == pytest.approx(losses(tmp_path, "sft-one"), abs=1e-4)
 
 
 @pytest.mark.long
