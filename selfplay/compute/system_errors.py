@@ -112,7 +112,8 @@ def _fullest(named: object, folder: Path | str) -> tuple[str, int | None]:
     models = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
     rooms = {str(place): _room(place) for place in (folder, tempfile.gettempdir(), models)}
     known = {place: room for place, room in rooms.items() if room is not None}
-    place = min(known, key=known.__getitem__, default=str(folder))
+    # Another place has clearly less: while others write, the room of one disk is another at each look.
+    place = min(known, key=lambda one: known[one] * (1 if one == str(folder) else 2), default=str(folder))
     return place, known.get(place)
 
 

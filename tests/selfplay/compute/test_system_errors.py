@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import tempfile
 import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,6 +80,12 @@ def test_the_place_that_is_full_is_named_which_may_not_be_the_run(
     assert sentence(RuntimeError(RUST.format("No space left on device")), "/run").startswith("/models (0.1 KiB left): ")
     named = OSError(errno.ENOSPC, "No space left on device", "/run/x")
     assert sentence(named, "/run").startswith("/run/x (9.0 GiB left): ")
+
+
+def test_a_disk_that_fills_up_between_two_looks_is_one_disk(room: dict[str, int]) -> None:
+    room["/run"] = 2**30
+    room[tempfile.gettempdir()] = 2**30 - 4096
+    assert sentence(RuntimeError(RUST.format("No space left on device")), "/run").startswith("/run (1.0 GiB left): ")
 
 
 def test_what_led_to_an_error_counts_where_it_is_a_full_disk() -> None:
