@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import tempfile
 import sqlite3
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
