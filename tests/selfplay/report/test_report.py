@@ -18,7 +18,6 @@ import pytest
 
 from selfplay.report import write_report
 from selfplay.report.changes import EACH, changed_problems
-from selfplay.report.charts import MOST_POINTS, moving_mean, thinned
 from selfplay.report.funnel import prompt_funnel
 from selfplay.report.run_tables import RunTables
 from selfplay.report.samples import visible
@@ -495,15 +494,3 @@ def test_visible_text() -> None:
     assert visible("a\tb\nc é 数") == "a\tb\nc é 数"
     assert visible("\u202eabc\x07") == "⟨U+202E⟩abc⟨U+0007⟩"
     assert visible("x" * 12, 10) == "x" * 10 + " … (2 more characters)"
-
-
-def test_moving_mean() -> None:
-    assert moving_mean([1.0, 2.0, 6.0], 3) == [1.5, 3.0, 4.0]
-    assert moving_mean([1.0, 2.0], 1) == [1.0, 2.0]
-
-
-def test_long_curves_are_thinned() -> None:
-    """So that a page of many steps stays small."""
-    x, y = thinned(range(100_000), [0.123456789] * 100_000)
-    assert len(x) == len(y) <= MOST_POINTS
-    assert (x[0], y[0]) == (0, 0.123457)
