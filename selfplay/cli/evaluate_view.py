@@ -90,6 +90,7 @@ def settings_line(settings: Mapping[str, Any]) -> str:
     parts = [f"{settings['samples']} completions a problem", f"T {sampling['temperature']:g}"]
     parts += [f"{name} {sampling[name]:g}" for name in ("top_p", "top_k", "min_p") if sampling[name] not in (0, 1)]
     parts += [f"at most {sampling['max_new_tokens']:,} tokens", f"seed {settings['seed']}", settings["engine"]["kind"]]
+    parts += [f"YaRN x{settings['yarn']:g}"] if "yarn" in settings else []
     parts += ["a system prompt"] if sampling["system_prompt"] else []
     return "percent, with 95% intervals over problems; " + ", ".join(parts)
 

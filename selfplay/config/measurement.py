@@ -27,6 +27,8 @@ class ModelOptions:
     """The model's name at an endpoint."""
     api_key_env: str | None = None
     revision: str | None = None
+    yarn: float = 1.0
+    """Factor by which the positions of a model on this machine are stretched."""
 
 
 class Measurement(Section):
@@ -38,6 +40,8 @@ class Measurement(Section):
     """k, completions a problem."""
     sampling: MeasuredSampling = MeasuredSampling()
     """How they are drawn."""
+    yarn: Annotated[float, Field(ge=1, le=64)] = 1.0
+    """Factor by which YaRN stretches the context of a model on this machine; 1 leaves it as it is."""
     bootstrap: Annotated[int, Field(ge=100, le=100000)] = 10000
     """Resamples of the problems for the 95% intervals."""
     engine: EngineSettings = EngineSettings()
@@ -50,4 +54,5 @@ class Measurement(Section):
     def deciding(self) -> dict[str, Any]:
         """The settings on which completions depend, as plain JSON; an evaluation has one value of each."""
         kept = self.model_dump(mode="json", include={"seed", "samples", "sampling"})
+        kept |= {} if self.yarn == 1 else {"yarn": self.yarn}
         return kept | {"engine": self.engine.model_dump(mode="json", include={"kind", "args"})}

@@ -28,6 +28,8 @@ class ModelRef:
     """Where the folder holds an adapter alone, the model that it belongs to."""
     masters: ModelRef | None = None
     """The model that trainings go on from, where that is more exact than what engines read."""
+    stretch: float = 1.0
+    """Factor by which YaRN stretches its positions when engines read it."""
 
     @property
     def trainable(self) -> ModelRef:

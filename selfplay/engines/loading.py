@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.engines.base import ModelRef
+from selfplay.engines.configurations import configuration
 from selfplay.engines.model_files import (
     ADAPTER_WEIGHTS,
     UNTRUSTED,
@@ -45,7 +46,7 @@ def load(model: ModelRef, device: str) -> tuple[Any, Any]:
 
 
 def _key(model: ModelRef) -> str:
-    return f"{model.path}@{model.fingerprint}, {model.dtype}"
+    return f"{model.path}@{model.fingerprint}, {model.dtype}, x{model.stretch:g}"
 
 
 def _kept(key: str, model: ModelRef, device: str) -> tuple[Any, Any]:
@@ -110,6 +111,8 @@ def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None) -
     _demand_files(model.path)
     dtype = "auto" if model.dtype == "auto" else getattr(torch, model.dtype)
     how: dict[str, Any] = {"dtype": dtype}
+    if model.stretch != 1:
+        how["config"] = configuration(model)
     if quantised is not None:
         how["quantization_config"] = quantised(getattr(torch, number_format(model)))
     network = load_network(AutoModelForCausalLM, model.path, model.revision, **how)
@@ -208,14 +211,6 @@ def number_format(model: ModelRef) -> str:
         return model.dtype
     own = configuration(model).dtype
     return "float32" if own is None else str(own).removeprefix("torch.")
-
-
-def configuration(model: ModelRef) -> Any:
-    """transformers' configuration of a whole model, as its folder has it."""
-    from transformers import AutoConfig
-
-    with told_as(f"the model {model.path!r}", "give a hub name or a folder"):
-        return AutoConfig.from_pretrained(model.path, revision=model.revision or "main", **UNTRUSTED)
 
 
 def _name_by_folder(network: Any, model: ModelRef) -> None:

@@ -86,7 +86,8 @@ class ShardedEngine:
 
     def _identity(self) -> list[Any]:
         kind, model = self._settings.kind, self.model
-        return [model.fingerprint, model.dtype, model.chat, kind, self._settings.args, libraries(kind)]
+        known = [model.fingerprint, model.dtype, model.chat, kind, self._settings.args, libraries(kind)]
+        return known if model.stretch == 1 else [*known, model.stretch]
 
     def _flow(self, shards: Sequence[Shard], sampling: Sampling, on_progress: OnProgress | None) -> Iterator[list[Row]]:
         """The rows of each shard, in order; replicas take shards as they have room, and put them into the store."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from selfplay.engines import loading, vllm_opening
 from selfplay.engines.base import ModelRef, Sampling
+from selfplay.engines.configurations import stretched_settings
 from selfplay.engines.flow import SLOTS, FlowJob, Item, Keeper, Shard, flowed
 from selfplay.engines.hf_engine import completed, encode_request, end_ids, prompt_ids
 from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
@@ -197,7 +198,8 @@ def scores(job: ScoreJob) -> Iterator[Finished | None]:
 
 
 def _load(job: ShardJob) -> _Open:
-    model, engine_args = job.model, job.settings.args
+    model = job.model
+    engine_args = with_stretch(model, job.settings.args)
     key = open_key(model, engine_args)
     if _open and _open[0].key == key:
         return _open[0]
@@ -218,6 +220,18 @@ def _load(job: ShardJob) -> _Open:
     tokenizer = llm.get_tokenizer()
     _open.append(_Open(key, shape, llm, tokenizer, _end_ids(model, tokenizer)))
     return _open[0]
+
+
+def with_stretch(model: ModelRef, engine_args: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, with the positions of a model that is stretched; overrides of the recipe's own go before.
+
+    Raises:
+        ModelError: it cannot be.
+    """
+    stretched = stretched_settings(model)
+    if not stretched:
+        return engine_args
+    return engine_args | {"hf_overrides": stretched | engine_args.get("hf_overrides", {})}
 
 
 def within_reach(model: ModelRef, engine_args: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,6 +58,7 @@ def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], setting
         # First without models: to look at those, workers load their libraries.
         folder.claim(settings.deciding(), {}, suites, versions())
         has_template = functools.partial(_has_template, workers, progress)
+        options = dataclasses.replace(options, yarn=settings.yarn)
         models = find_models(given, options, NamedModels(out / "store"), has_template)
         _check(models, settings, workers)
         known = {one.label: {"identity": one.identity, "round": one.round, "best": one.best} for one in models}
@@ -125,6 +127,10 @@ def _check(models: Sequence[MeasuredModel], settings: Measurement, workers: Work
         [fault] = workers.map(engine_fault, [settings.engine])
         if fault:
             raise PreflightError(fault)
+    if settings.yarn != 1:
+        refs = [one.model.base or one.model for one in models if isinstance(one.model, ModelRef)]
+        if fault := next(filter(None, workers.map(stretch_fault, refs)), ""):
+            raise ModelUnknown(fault)
     for one in models:
         chat = one.model.chat if isinstance(one.model, ModelRef) else one.model.prompt_style == "chat"
         if settings.sampling.system_prompt and not chat:
@@ -157,6 +163,18 @@ def engine_fault(engine: EngineSettings) -> str:
     try:
         check_engine(engine)
     except EngineMissing as error:
+        return str(error)
+    return ""
+
+
+def stretch_fault(ref: ModelRef) -> str:
+    """Inside a worker: why a model's positions cannot be stretched; empty where they can."""
+    from selfplay.engines.configurations import stretched_settings
+    from selfplay.engines.model_files import ModelError
+
+    try:
+        stretched_settings(ref)
+    except ModelError as error:
         return str(error)
     return ""
 

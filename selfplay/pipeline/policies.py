@@ -81,7 +81,7 @@ def find_models(
 
 
 def _as_asked(measured: MeasuredModel, options: ModelOptions, has_template: HasTemplate) -> MeasuredModel:
-    """In the number format and the style of prompts that a person asks for, where one does."""
+    """In the number format and the style of prompts that a person asks for, where one does, and stretched."""
     model = measured.model
     assert isinstance(model, ModelRef)
     if options.style == "chat" and not has_template(model):
@@ -91,6 +91,8 @@ def _as_asked(measured: MeasuredModel, options: ModelOptions, has_template: HasT
     if options.dtype != "auto":
         base = model.base and dataclasses.replace(model.base, dtype=options.dtype)
         model = dataclasses.replace(model, dtype=options.dtype, base=base)
+    base = model.base and dataclasses.replace(model.base, stretch=options.yarn)
+    model = dataclasses.replace(model, stretch=options.yarn, base=base)
     return dataclasses.replace(measured, model=model)
 
 
@@ -109,6 +111,8 @@ def run_of(given: str) -> Path | None:
 def _endpoint(address: str, options: ModelOptions) -> MeasuredModel:
     if options.served is None:
         raise ModelUnknown(f"{address}: an endpoint may serve several models; name one with --served")
+    if options.yarn != 1:
+        raise ModelUnknown(f"{address}: whoever serves a model decides how far it reaches; leave out yarn")
     try:
         engine = OpenAIEngine(
             kind="openai",

@@ -42,7 +42,8 @@ def keep(network: Any, tokenizer: Any, job: TrainerJob, place: Placement, loss: 
     """
     import torch
 
-    from selfplay.engines.loading import configuration, load_adapted, number_format
+    from selfplay.engines.configurations import configuration
+    from selfplay.engines.loading import load_adapted, number_format
 
     folder, dtype = place.output, number_format(job.model)
     adapted, quantised = hasattr(network, "peft_config"), is_quantised(network)

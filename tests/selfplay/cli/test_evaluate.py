@@ -135,6 +135,9 @@ def test_figures_as_people_read_them() -> None:
         "percent, with 95% intervals over problems; 16 completions a problem, T 0.6, top_p 0.95, top_k 20, at most "
         "81,920 tokens, seed 0, vllm"
     )
+    assert settings_line(settings | {"yarn": 1.75}).endswith("seed 0, vllm, YaRN x1.75")
+    assert "yarn" not in Measurement().deciding(), "evaluations from before there was one go on"
+    assert Measurement(yarn=2).deciding()["yarn"] == 2
 
 
 def test_the_suites_of_the_paper_come_with_its_settings() -> None:

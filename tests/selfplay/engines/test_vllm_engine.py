@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,17 @@ def test_greedy_completions_are_those_of_transformers(vllm_engine: Any, small_mo
     for row, other in zip(ours, theirs, strict=True):
         assert row.pop("logprobs") == pytest.approx(other.pop("logprobs"), abs=1e-3)
     assert ours == theirs
+
+
+def test_stretched_positions_are_those_of_transformers(vllm_engine: Any, small_model: ModelRef) -> None:
+    stretched = replace(small_model, stretch=4.0)
+    ours, theirs = (generated(engine, stretched, PROMPTS, 0.0) for engine in (vllm_engine, hf_engine))
+    assert [row["token_ids"] for row in ours] == [row["token_ids"] for row in theirs]
+    for row, other in zip(ours, theirs, strict=True):
+        assert row["logprobs"] == pytest.approx(other["logprobs"], abs=1e-3)
+    assert [row["logprobs"] for row in ours] != [
+        row["logprobs"] for row in generated(vllm_engine, small_model, PROMPTS, 0.0)
+    ]
 
 
 def test_log_probabilities_of_samples_are_the_models_own_at_temperature_1(

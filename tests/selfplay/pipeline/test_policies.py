@@ -77,6 +77,13 @@ def test_some_rounds_of_a_run(run: Path, rounds: str, labels: list[str]) -> None
     assert [one.label for one in found(run, replace(PLAIN, rounds=rounds))] == labels
 
 
+def test_a_model_may_be_stretched(run: Path) -> None:
+    models = found(run, replace(PLAIN, yarn=4.0))
+    assert {one.model.stretch for one in models if isinstance(one.model, ModelRef)} == {4.0}
+    with pytest.raises(ModelUnknown, match="whoever serves a model decides how far it reaches; leave out yarn"):
+        found("http://127.0.0.1:9/v1", replace(PLAIN, yarn=4.0, served="m"))
+
+
 def test_rounds_that_are_not_there_are_named(run: Path) -> None:
     with pytest.raises(ModelUnknown, match=r"--round 5: .* has the rounds 0, 1, 2"):
         found(run, replace(PLAIN, rounds="5"))
