@@ -77,7 +77,7 @@ def evaluate(
     _among("--prompt-style", prompt_style, ("auto", "chat", "raw"))
     _among("--dtype", dtype, ("auto", "float32", "bfloat16", "float16"))
     engines = [f"engine.kind={engine}"] if engine else []
-    suites, of_paper = _expanded(suite or [])
+    suites, of_paper = _expanded(suite or [], data)
     settings = section_of(Measurement, [*of_paper, *engines, *(overrides or [])], "the evaluation")
     if not suites:
         raise UserError("--suite: is missing; name a suite such as math500, or give a file (docs/how-to/evaluate.md)")
@@ -146,6 +146,7 @@ def rate(
     from selfplay.evaluation.contest_rating import rate as rated
     from selfplay.evaluation.contest_rating import tried_problems
     from selfplay.evaluation.evaluation_folder import EvaluationFolder
+    from selfplay.suites.catalogue import CODEFORCES
 
     folder = EvaluationFolder(place)
     known = folder.about
@@ -155,16 +156,23 @@ def rate(
         report = rated(
             standings, tried_problems(folder.table(model, suite), tries), RESAMPLES, known["settings"]["seed"]
         )
-        show(rating_view(model, report))
+        show(rating_view(model, report, suite == CODEFORCES))
 
 
-def _expanded(suites: list[str]) -> tuple[list[str], tuple[str, ...]]:
-    """The suites, those of the paper for `paper`, and the settings that come with these."""
-    from selfplay.suites.catalogue import PAPER, PAPER_SETTINGS, PAPER_SUITES
+def _expanded(suites: list[str], data: Path | None) -> tuple[list[str], tuple[str, ...]]:
+    """The suites, those of the paper for `paper`, and the settings that come with these; its contest problems, which
+    are on no hub, where they have been downloaded."""
+    from selfplay.suites.catalogue import CODEFORCES, PAPER, PAPER_SETTINGS, PAPER_SUITES
 
     if PAPER not in suites:
         return suites, ()
-    return [*PAPER_SUITES, *(one for one in suites if one != PAPER)], PAPER_SETTINGS
+    from selfplay.suites.load import is_downloaded
+
+    rated = is_downloaded(CODEFORCES, data)
+    if not rated:
+        typer.echo(f"{PAPER}: without {CODEFORCES}, whose file --data does not have (docs/how-to/rate.md)", err=True)
+    known = [*PAPER_SUITES, *([CODEFORCES] if rated else [])]
+    return list(dict.fromkeys([*known, *(one for one in suites if one != PAPER)])), PAPER_SETTINGS
 
 
 def _wanted(given: str, own: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from selfplay.evaluation.contest_rating import RatingReport
-from selfplay.suites.catalogue import PAPER_SUITES, PUBLISHED
+from selfplay.suites.catalogue import PAPER_SUITES, PUBLISHED, PUBLISHED_RATINGS
 from selfplay.watching.terminal import plain
 from verifiers.untrusted.shown import shown as shown_text
 
@@ -67,10 +67,10 @@ def _published() -> Table:
     """The paper's figures on the same suites, of its own models and prompts; it gives no intervals."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title="as the paper has it", title_justify="left")
     table.add_column("model")
-    for suite in PAPER_SUITES:
-        table.add_column(suite, justify="right")
+    for name in (*PAPER_SUITES, "Codeforces rating"):
+        table.add_column(name, justify="right")
     for model, values in PUBLISHED.items():
-        table.add_row(plain(model), *(f"{value:.1f}" for value in values))
+        table.add_row(plain(model), *(f"{value:.1f}" for value in values), str(PUBLISHED_RATINGS[model]))
     return table
 
 
@@ -104,8 +104,8 @@ def _is_shown(row: Row) -> bool:
     )
 
 
-def rating_view(model: str, report: RatingReport) -> RenderableType:
-    """A model's rating, and the contests of which it is made."""
+def rating_view(model: str, report: RatingReport, of_paper: bool) -> RenderableType:
+    """A model's rating, and the contests of which it is made; below it the paper's, where the problems are its."""
     mean, pooled, count = report.mean, report.pooled, len(report.contests)
     lines = [
         plain(f"{model}: {mean.value:.0f} [{mean.low:.0f}, {mean.high:.0f}], the mean over {count} contests", "bold"),
@@ -117,5 +117,7 @@ def rating_view(model: str, report: RatingReport) -> RenderableType:
     for one in report.contests:
         counts = (one.people, one.solved, one.problems, one.missing)
         table.add_row(plain(one.contest), f"{one.rating:.0f}", f"{one.rank:g}", *map(str, counts))
+    ratings = ", ".join(f"{name} {rating}" for name, rating in PUBLISHED_RATINGS.items())
+    published = [plain(f"as the paper has it, the mean over contests: {ratings}", "dim")] if of_paper else []
     failed = [plain(f"not rated: {contest}: {why}", "yellow") for contest, why in report.failed.items()]
-    return Group(*lines, table, *failed)
+    return Group(*lines, table, *published, *failed)

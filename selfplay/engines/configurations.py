@@ -29,7 +29,7 @@ def configuration(model: ModelRef) -> Any:
 
 
 def stretched_settings(model: ModelRef) -> dict[str, Any]:
-    """What replaces settings of a model's configuration; empty where it is not stretched.
+    """The settings of a model's configuration that are replaced; none where it is not stretched.
 
     Raises:
         ModelError: it has not one kind of rotary positions, or they are scaled already.

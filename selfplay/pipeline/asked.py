@@ -10,7 +10,7 @@ from selfplay.config.errors import UserError
 from selfplay.config.recipe import ProblemKind
 from selfplay.pipeline.policies import run_of
 from selfplay.run.directory import read_recipe
-from selfplay.suites.load import DEFAULT_WORDING, PUBLISHED_WORDING, Suite
+from selfplay.suites.load import DEFAULT_WORDING, Suite
 from verifiers.untrusted.files import read_text
 from verifiers.untrusted.shown import shown
 
@@ -20,7 +20,7 @@ FIELDS = {"function_template": "{entry_point}", "language_template": "{language}
 
 
 def asked_of(suites: Sequence[Suite], given: str, template: str | None) -> list[Suite]:
-    """Suites as a model is asked; those that are known by name keep their published prompts.
+    """Suites as a model is asked; those that are known by name keep their prompts.
 
     Args:
         given: the model, as `find_models` takes it.
@@ -31,10 +31,10 @@ def asked_of(suites: Sequence[Suite], given: str, template: str | None) -> list[
     """
     if template is not None:
         text = _text(template)
-        if suites and all(one.wording == PUBLISHED_WORDING for one in suites):
+        if suites and all(one.is_named for one in suites):
             names = ", ".join(one.name for one in suites)
-            raise UserError(f"--template: is for suites of your own; {names} is asked as published")
-        return [one if one.wording == PUBLISHED_WORDING else _by_template(one, text) for one in suites]
+            raise UserError(f"--template: is for suites of your own; {names} has one prompt")
+        return [one if one.is_named else _by_template(one, text) for one in suites]
     run = run_of(given)
     if run is None:
         return list(suites)

@@ -8,7 +8,7 @@ recorded, by commit and content, in the evaluation, and in a lock where one is n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from selfplay.config.recipe import ASSERTS as ASSERTS_VERIFIER
@@ -16,6 +16,7 @@ from selfplay.config.recipe import ProblemKind
 
 Form = Literal[
     "answer",
+    "released",
     "gsm8k",
     "olympiad",
     "gpqa",
@@ -57,7 +58,8 @@ CONTEST = ProblemKind(
 )
 
 RELEASED = ProblemKind(verifier="code", verifier_params=CONTEST.verifier_params, solver_template="{problem}")
-"""The authors' rows hold all that is said, the instructions included."""
+RELEASED_MATH = ProblemKind(solver_template="{problem}")
+"""Rows that the paper's authors released hold all that is said, the instructions included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,21 @@ class NamedSuite:
     files: tuple[str, ...] = ()
     """Files of the data set, where the `datasets` library reads it by a script only, which it no longer runs. Of a
     folder with files of these names, too, no others are read."""
+    released: str = ""
+    """Name, without ending, of the file that the paper's authors released of it; see `as_released`."""
     elsewhere: str = ""
     """Its file in a repository of GitHub, `dataset`, where it is on no hub: it is then read by `--data` alone."""
     remark: str = ""
     """A difference from how its authors score."""
+
+    @property
+    def asks_as_released(self) -> bool:
+        """Whether its rows hold the prompts, so that none of ours is used."""
+        return self.form in ("released", "codeforces")
+
+    def as_released(self) -> NamedSuite:
+        """The same problems from the file of the paper's authors, asked in their words."""
+        return replace(self, form="released", solving=RELEASED_MATH)
 
 
 _MAA = "problems © MAA; data set without one"
@@ -117,16 +130,19 @@ def _suites() -> Iterator[NamedSuite]:
         *("aime24", "answer", "HuggingFaceH4/aime_2024", "train", 30, _MAA),
         fields=answer,
         aliases=("aime2024", "aime_2024"),
+        released="promptcot2_aime24_test",
     )
     yield NamedSuite(
         *("aime25", "answer", "math-ai/aime25", "test", 30, "Apache-2.0; problems © MAA"),
         fields=answer,
         aliases=("aime2025", "aime_2025"),
+        released="promptcot2_aime25_test",
     )
     yield NamedSuite(
         *("hmmt25", "answer", "MathArena/hmmt_feb_2025", "train", 30, "CC BY-NC-SA 4.0"),
         fields=answer,
         aliases=("hmmt_feb_2025", "hmmt2025"),
+        released="promptcot2_hmmt25_test",
     )
     yield NamedSuite(
         *("math500", "answer", "HuggingFaceH4/MATH-500", "test", 500, "MIT"), fields=answer, aliases=("math_500",)
@@ -203,6 +219,8 @@ def _suites() -> Iterator[NamedSuite]:
 SUITES: Mapping[str, NamedSuite] = {suite.name: suite for suite in _suites()}
 
 
+CODEFORCES = "codeforces"
+"""The suite by which the paper rates models."""
 PAPER = "paper"
 """Stands for the suites of the paper's tables, with its settings."""
 PAPER_SUITES = ("aime24", "aime25", "hmmt25", "livecodebench-v5", "livecodebench-v6")
@@ -217,6 +235,15 @@ PUBLISHED: Mapping[str, tuple[float, ...]] = {
     "7B, after SFT": (73.1, 65.6, 46.5, 53.4, 48.9),
 }
 """The paper's tables 1 and 2 (arXiv 2509.19894), percent: to plot against, never to claim."""
+PUBLISHED_RATINGS: Mapping[str, int] = {
+    "30B-A3B, before self-play": 2044,
+    "30B-A3B, after": 2079,
+    "4B, before self-play": 1852,
+    "4B, after": 1934,
+    "7B, before SFT": 706,
+    "7B, after SFT": 1815,
+}
+"""Its Codeforces ratings, means over contests of at most 8 tries a problem, in the same order."""
 
 
 def table() -> str:

@@ -27,8 +27,10 @@ from verifiers.model import Task
 from verifiers.programs.task_rows import TASK_FIELDS, json_value, read_task, task_to_json
 
 WINDOWED = "livecodebench"
-PUBLISHED_WORDING, DEFAULT_WORDING, OWN_WORDING = "as published", "the default", "the suite's"
-"""Whose prompt a suite has: its authors', ours where it says nothing, or its own."""
+RELEASED_WORDING, NAMED_WORDING = "as released", "ours for this suite"
+"""Whose prompt a named suite has: that of rows which hold it, or ours in the form that is published."""
+DEFAULT_WORDING, OWN_WORDING = "the default", "the suite's"
+"""Whose prompt a suite of one's own has: ours where it says nothing, or its own."""
 Wanted = str | UserSuite
 """A named suite, or one of one's own."""
 
@@ -48,8 +50,13 @@ class Suite:
     remark: str
     revision: str | None = None
     """The commit on the hub; None for files and folders, and where no hub said it."""
-    wording: str = PUBLISHED_WORDING
+    wording: str = NAMED_WORDING
     """Whose its prompt is, for people."""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is known by name, and so always asked alike."""
+        return self.wording in (RELEASED_WORDING, NAMED_WORDING)
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -125,6 +132,14 @@ def find_suite(name: str) -> NamedSuite:
     return SUITES[name]
 
 
+def is_downloaded(name: str, data: Path | None) -> bool:
+    """Whether a folder of downloaded files has those of a named suite."""
+    try:
+        return data is not None and bool(_files(find_suite(name), data))
+    except SuiteError:
+        return False
+
+
 def _is_day(text: str) -> bool:
     parts = text.split("-")
     return [len(part) for part in parts] == [4, 2, 2] and all(part.isdigit() and part.isascii() for part in parts)
@@ -140,6 +155,7 @@ def _named(suite: NamedSuite, data: Path | None, lock: SuiteLock | None) -> Suit
     revision = commit or suite.revision
     if data is not None:
         files = _files(suite, data)
+        suite = suite.as_released() if suite.released and files[0].stem == suite.released else suite
         source, rows = ", ".join(map(str, files)), rows_of_files(files, suite.form == WINDOWED)
     elif suite.files:
         files = hub_files(suite.name, suite.dataset, suite.files, revision)
@@ -148,7 +164,17 @@ def _named(suite: NamedSuite, data: Path | None, lock: SuiteLock | None) -> Suit
         source = f"{suite.dataset}@{suite.revision or 'main'}"
         rows = rows_of_data_set(suite.name, suite.dataset, suite.subset, suite.split, revision, " with --data")
     problems = tuple(_problems(suite.name, _tasks(suite, rows)))
-    return Suite(suite.name, problems, suite.solving, source, suite.licence, suite.problems, suite.remark, commit)
+    return Suite(
+        suite.name,
+        problems,
+        suite.solving,
+        source,
+        suite.licence,
+        suite.problems,
+        suite.remark,
+        commit,
+        RELEASED_WORDING if suite.asks_as_released else NAMED_WORDING,
+    )
 
 
 def _files(suite: NamedSuite, data: Path) -> list[Path]:
@@ -156,6 +182,7 @@ def _files(suite: NamedSuite, data: Path) -> list[Path]:
     if not data.is_dir():
         raise SuiteError(f"--data {data}: is no folder; give the one with the files that were downloaded")
     names = (WINDOWED if suite.form == WINDOWED else suite.name, suite.name, *suite.aliases)
+    names += (suite.released,) if suite.released else ()
     for folder in (data, *sorted(one for one in data.iterdir() if one.is_dir())):
         for name in names:
             found = [folder / f"{name}{ending}" for ending in ROW_FILES if (folder / f"{name}{ending}").is_file()]

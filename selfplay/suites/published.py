@@ -8,7 +8,7 @@ from typing import Any
 
 from selfplay.run.seeding import derive
 from selfplay.suites.catalogue import Form, NamedSuite
-from selfplay.suites.codeforces import codeforces_task, contest_name
+from selfplay.suites.codeforces import codeforces_task, contest_name, user_turn
 from selfplay.suites.livecodebench import contest_task
 from selfplay.suites.rows import SuiteError, column_text
 from selfplay.suites.statements import humaneval_plus_task, humaneval_task, mbpp_plus_task, mbpp_task
@@ -42,6 +42,14 @@ def _answer(where: str, suite: NamedSuite, row: Fields) -> Task:
     return Task(problem, column_text(where, row, suite.fields.get("answer", "answer"), "answer"))
 
 
+def _released(where: str, suite: NamedSuite, row: Fields) -> Task:
+    # The published column holds the answer in a box, and again behind the mark.
+    answer = column_text(where, row, "reference_solution").rpartition("####")[2].strip()
+    if not answer:
+        raise SuiteError(f"{where}: `reference_solution` has no answer behind its last ####; download the file again")
+    return Task(user_turn(where, row), answer)
+
+
 def _gsm8k(where: str, suite: NamedSuite, row: Fields) -> Task:
     solution = column_text(where, row, "answer")
     # The published column holds the whole solution, with the answer behind the last mark.
@@ -71,6 +79,7 @@ def _by_row(task: Callable[[str, Fields], Task]) -> MakeTask:
 
 FORMS: Mapping[Form, MakeTask] = {
     "answer": _answer,
+    "released": _released,
     "gsm8k": _gsm8k,
     "olympiad": _olympiad,
     "gpqa": _gpqa,

@@ -16,7 +16,7 @@ from selfplay.cli.evaluate import _expanded
 from selfplay.cli.evaluate_view import figures_view, settings_line, shown
 from selfplay.config.load import section_of
 from selfplay.config.measurement import Measurement
-from selfplay.suites.catalogue import PAPER_SUITES, PUBLISHED, SUITES
+from selfplay.suites.catalogue import PAPER_SUITES, PUBLISHED, PUBLISHED_RATINGS, SUITES
 
 
 @pytest.fixture
@@ -140,15 +140,20 @@ def test_figures_as_people_read_them() -> None:
     assert Measurement(yarn=2).deciding()["yarn"] == 2
 
 
-def test_the_suites_of_the_paper_come_with_its_settings() -> None:
-    suites, given = _expanded(["paper", "math500"])
+def test_the_suites_of_the_paper_come_with_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suites, given = _expanded(["paper", "math500"], tmp_path)
     assert suites == [*PAPER_SUITES, "math500"]
+    assert "paper: without codeforces, whose file --data does not have" in capsys.readouterr().err
+    (tmp_path / "promptcot2_codeforces_test.jsonl").touch()
+    assert _expanded(["paper"], tmp_path)[0] == [*PAPER_SUITES, "codeforces"]
+    assert capsys.readouterr().err == ""
     settings = section_of(Measurement, [*given, "sampling.max_new_tokens=100"], "the evaluation")
     assert (settings.samples, settings.sampling.temperature, settings.sampling.max_new_tokens) == (16, 0.6, 100)
     assert section_of(Measurement, given, "the evaluation").sampling.max_new_tokens == 81920
-    assert _expanded(["math500"]) == (["math500"], ())
+    assert _expanded(["math500"], None) == (["math500"], ())
     assert set(PAPER_SUITES) <= set(SUITES)
     assert {len(values) for values in PUBLISHED.values()} == {len(PAPER_SUITES)}
+    assert list(PUBLISHED_RATINGS) == list(PUBLISHED)
 
 
 def test_published_figures_stand_below_ones_own() -> None:
@@ -156,6 +161,7 @@ def test_published_figures_stand_below_ones_own() -> None:
     row = {"model": "m", "metric": "avg@4", "value": 0.5, "low": 0.4, "high": 0.6, "n": 30, "settings": sampling}
     console = Console(width=200, file=io.StringIO())
     console.print(figures_view([row | {"suite": suite} for suite in PAPER_SUITES]))
+    assert "Codeforces rating" in console.file.getvalue()  # type: ignore[attr-defined]
     assert "4B, after" in console.file.getvalue()  # type: ignore[attr-defined]
     alone = Console(width=200, file=io.StringIO())
     alone.print(figures_view([row | {"suite": "aime24"}]))

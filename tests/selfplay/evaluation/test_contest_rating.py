@@ -156,6 +156,7 @@ def test_the_command_reads_an_evaluation(tmp_path: Path) -> None:
     done: Any = CliRunner().invoke(app, ["rate", str(named), "--standings", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert "model: 1500 [1500, 1500], the mean over 1 contests" in done.output
+    assert "as the paper has it, the mean over contests: 30B-A3B, before self-play 2044" in done.output
     refused = CliRunner().invoke(app, ["rate", str(named), "--standings", str(tmp_path), "--suite", "other"])
     assert "has no suite other; it has codeforces" in refused.stderr
 

@@ -85,7 +85,7 @@ def test_a_template_that_nothing_would_use_is_refused(tmp_path: Path, suite: Sui
         ([suite], "Solve it.", "--template Solve it.: is no text with {problem}, and no such file is there"),
         ([suite], str(tmp_path / "empty.txt"), "empty.txt: lacks the field {problem}"),
         ([functions], "Solve {problem}", "--template: programs also has problems that call a function.*{entry_point}"),
-        ([published], "Solve {problem}", "--template: is for suites of your own; named is asked as published"),
+        ([published], "Solve {problem}", "--template: is for suites of your own; named has one prompt"),
     ):
         with pytest.raises(UserError) as refused:
             asked_of(suites, "x", given)
@@ -114,10 +114,10 @@ def test_the_closing_view_says_which_prompt_it_was(tmp_path: Path, suite: Suite)
         write_json(folder.path / "evaluation.json", before)
         folder.claim({"seed": 0}, {}, asked, {})
     assert lines([{"suite": "sums", "prompt": prompt}]) == ['prompt: "Problem: {problem}\\nSolution:\\n" (the run\'s)']
-    published = {"by": "as published", "templates": ["{problem}"]}
+    published = {"by": "as released", "templates": ["{problem}"]}
     assert lines([{"suite": "a", "prompt": prompt}, {"suite": "b", "prompt": published}, {"suite": "all"}]) == [
         'prompt of a: "Problem: {problem}\\nSolution:\\n" (the run\'s)',
-        'prompt of b: "{problem}" (as published)',
+        'prompt of b: "{problem}" (as released)',
     ]
 
 

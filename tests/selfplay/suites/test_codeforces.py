@@ -32,6 +32,7 @@ def test_a_row_is_a_program_to_write(tmp_path: Path) -> None:
     assert task.problem == "Add two numbers.\n\nRead the inputs from stdin."
     assert [(test.input, test.output) for test in task.tests] == [("1 2", "3"), ("3 4", "7")]
     assert suite.prompts == ("{problem}",)
+    assert suite.wording == "as released"
     assert suite.solving.runs_programs
     assert suite.note == "1 of 408 published problems"
 

@@ -19,6 +19,7 @@ from selfplay.suites.load import load_suite
 from selfplay.suites.published import FORMS
 from selfplay.suites.rows import SuiteError
 from tests.docs.pages import pages
+from verifiers.model import Task
 from verifiers.registry import load as load_verifier
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,6 +60,22 @@ def test_each_form_becomes_tasks(tmp_path: Path) -> None:
     letter = found["gpqa-diamond"].answer
     assert f"\n{letter}. right" in found["gpqa-diamond"].problem
     assert sorted(line[:2] for line in found["gpqa-diamond"].problem.splitlines()[2:]) == ["A.", "B.", "C.", "D."]
+
+
+def test_rows_that_the_authors_released_are_asked_in_their_words(tmp_path: Path) -> None:
+    turns = "<|im_start|>user\nHalf of 1?\nAnswer in a box.<|im_end|>\n<|im_start|>assistant\n<think>\n"
+    row = {"idx": 0, "prompt": turns, "reference_solution": "\\boxed{\\frac{1}{2}}\n#### \\frac{1}{2}"}
+    lines(tmp_path / "promptcot2_hmmt25_test.jsonl", [row])
+    suite = load_suite("hmmt25", tmp_path, incomplete=True)
+    assert suite.problems[0].task == Task("Half of 1?\nAnswer in a box.", "\\frac{1}{2}")
+    assert (suite.prompts, suite.wording) == (("{problem}",), "as released")
+    lines(tmp_path / "hmmt25.jsonl", [{"problem": "Half of 1?", "answer": "1/2"}])
+    ours = load_suite("hmmt25", tmp_path, incomplete=True)
+    assert ours.wording == "ours for this suite", "the suite's own name goes before"
+    assert ours.prompts == (SUITES["hmmt25"].solving.solver_template,)
+    lines(tmp_path / "promptcot2_aime25_test.jsonl", [row | {"reference_solution": "####"}])
+    with pytest.raises(SuiteError, match=r"line 1: `reference_solution` has no answer behind its last ####"):
+        load_suite("aime25", tmp_path, incomplete=True)
 
 
 @pytest.mark.usefixtures("needs_sandbox")
