@@ -10,9 +10,9 @@ import sympy
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from verifiers.mathematics.comparing.bounds import span
 from verifiers.mathematics.comparing.build import build
 from verifiers.mathematics.comparing.compare import same
-from verifiers.mathematics.comparing.enclosure import enclosure
 from verifiers.mathematics.comparing.symbolic import formulas_agree
 from verifiers.mathematics.reading.forms import form_of
 
@@ -58,17 +58,18 @@ def test_formulas_of_other_values_do_not_agree(tree: Tree, other: Tree, seed: in
 
 @QUICK
 @given(TREES, SEEDS)
-def test_floating_point_is_within_its_bound_of_the_value(tree: Tree, seed: int) -> None:
+def test_a_value_is_within_its_bounds_and_these_are_narrow(tree: Tree, seed: int) -> None:
     node = form_of(Printer(seed, True)(tree)).node
     assert node is not None
     point = {"x": 0.75, "y": 2.5, "n": 1.25}
     try:
-        number, off = enclosure(node, point)
+        (level, low), (other, high) = span(node, point)
     except (ArithmeticError, ValueError):
         return
     exact = build(node).subs({name: sympy.Rational(number) for name, number in point.items()}).evalf(60)
-    assert abs(exact - sympy.Float(number, 60)) <= off
-    assert off <= 1e-6 * max(1.0, abs(number))
+    assert level == other == 0
+    assert sympy.Float(low, 60) <= exact <= sympy.Float(high, 60)
+    assert high - low <= 1e-6 * max(1.0, abs(low))
 
 
 @QUICK

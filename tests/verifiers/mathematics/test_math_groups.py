@@ -11,7 +11,7 @@ import pytest
 
 from tests.verifiers.mathematics.math_groups import GROUPS
 from verifiers.mathematics.comparing.compare import same
-from verifiers.mathematics.comparing.leaves import decimal_digits
+from verifiers.mathematics.comparing.numbers import decimal_digits
 from verifiers.mathematics.comparing.symbolic import formulas_agree
 from verifiers.mathematics.reading.form import Form
 from verifiers.mathematics.reading.forms import form_of

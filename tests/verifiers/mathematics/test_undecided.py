@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from benchmarks._undecided import CLASSES, cases
 from verifiers.mathematics import MathVerifier
+from verifiers.mathematics.comparing.bounds import apart, span, surely_different
 from verifiers.mathematics.comparing.compare import same
-from verifiers.mathematics.comparing.enclosure import surely_different
-from verifiers.mathematics.comparing.magnitude import apart, span
 from verifiers.mathematics.comparing.residues import same_whole
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.worker import answer

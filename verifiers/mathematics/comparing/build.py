@@ -37,7 +37,7 @@ def build(node: Node | None) -> Any:  # noqa: PLR0911, PLR0912 - one branch per 
     if kind == "const":
         return {"pi": sympy.pi, "e": sympy.E, "i": sympy.I, "oo": sympy.oo}[node[1]]
     if kind == "matrix":
-        return sympy.Matrix([[build(cell) for cell in row] for row in node[1]])
+        return sympy.Matrix([[build(cell) for cell in row[1:]] for row in node[1:]])
     if kind == "call":
         return _call(node[1], [build(child) for child in node[2:]])
     values = [build(child) for child in node[1:]]

@@ -6,23 +6,11 @@ formulas (which lives in a worker process) can tell.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from verifiers.mathematics.comparing.bounds import surely_different
 from verifiers.mathematics.comparing.domains import as_mixed_number, without_domains
-from verifiers.mathematics.comparing.enclosure import surely_different
-from verifiers.mathematics.comparing.leaves import (
-    all_of,
-    any_of,
-    bare,
-    decimal_digits,
-    decimal_places,
-    is_rounding,
-    letters_chosen,
-    numbers_agree,
-    other_symbols,
-    said_alike,
-    words,
-)
 from verifiers.mathematics.comparing.measures import (
     as_measured,
     as_products,
@@ -40,7 +28,9 @@ from verifiers.mathematics.comparing.names import (
     with_constants_of,
     without_names,
 )
+from verifiers.mathematics.comparing.numbers import decimal_digits, decimal_places, is_rounding, numbers_agree
 from verifiers.mathematics.comparing.residues import same_whole
+from verifiers.mathematics.comparing.words import bare, letters_chosen, other_symbols, said_alike, words
 from verifiers.mathematics.reading.form import Form, Judge, is_constant
 from verifiers.mathematics.reading.regions import rank_fractions, same_region
 from verifiers.mathematics.reading.spelling import OR
@@ -88,7 +78,7 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         return same_time(first, second)
     if "ratio" in kinds:
         products = as_products(first, second)
-        return all_of(same(left, right, judge) for left, right in products) if products else False
+        return _all_of(same(left, right, judge) for left, right in products) if products else False
     if kinds == {"number"}:
         return numbers_agree(first, second)
     if "list" in kinds and kinds & {"text", "formula", "unread"}:
@@ -111,7 +101,7 @@ def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
     """Compares two formulas, whose constants of integration may have other names."""
     renamed = with_constants_of(first, second) if "_" in first.text or "_" in second.text else []
     if renamed:
-        return any_of(_as_named(one, second, judge) for one in renamed)
+        return _any_of(_as_named(one, second, judge) for one in renamed)
     return _as_named(first, second, judge)
 
 
@@ -147,7 +137,7 @@ def _chains(first: Form, second: Form, judge: Judge) -> bool | None:
         return False
     ends = [_ends(form) for form in (first, second)]
     verdicts = [_holds(form, judge) for form in (first, second) if form.kind == "chain"]
-    return all_of([*verdicts, any_of(same(one, other, judge) for one in ends[0] for other in ends[1])])
+    return _all_of([*verdicts, _any_of(same(one, other, judge) for one in ends[0] for other in ends[1])])
 
 
 def _ends(form: Form) -> tuple[Form, ...]:
@@ -160,12 +150,12 @@ def _ends(form: Form) -> tuple[Form, ...]:
 def _holds(chain: Form, judge: Judge) -> bool | None:
     """Tells whether each link of a chain is true; a decimal may be rounded, also after an equals sign."""
     links = zip(chain.items, chain.items[1:], chain.operator.split(), strict=False)
-    return all_of(_is_link(left, right, operator, judge) for left, right, operator in links)
+    return _all_of(_is_link(left, right, operator, judge) for left, right, operator in links)
 
 
 def _is_link(left: Form, right: Form, operator: str, judge: Judge) -> bool | None:
     if operator == "~" or (decimal_places(right) or 0) > 1:
-        rounded = any_of((is_rounding(left, right), is_rounding(right, left)))
+        rounded = _any_of((is_rounding(left, right), is_rounding(right, left)))
         if rounded or (rounded is False and operator == "~" and is_constant(left) and is_constant(right)):
             return rounded
     return same(left, right, judge)
@@ -214,7 +204,8 @@ def _relations(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
     if not related.name:
         # an identity stands for its last side
         known = {item.kind for item in related.items} <= {"number", "formula"} and related.operator == "="
-        return known and all_of([same(related.items[0], related.items[1], judge), same(related.items[1], other, judge)])
+        left, right = related.items
+        return known and _all_of([same(left, right, judge), same(right, other, judge)])
     if other.name and other.name != related.name:
         return False
     return same(related.items[1], other, judge)
@@ -235,13 +226,13 @@ def _matrix_and_tuple(first: Form, second: Form, judge: Judge) -> bool | None:
         listed = [item.items for item in other.items]
         if [len(row) for row in rows] != [len(row) for row in listed]:
             return False
-        return all_of(
+        return _all_of(
             same(a, b, judge) for one, two in zip(rows, listed, strict=True) for a, b in zip(one, two, strict=True)
         )
     cells = [cell for row in rows for cell in row]
     if min(len(rows), len(rows[0])) != 1 or len(cells) != len(other.items) or other.kind not in {"()", "[]"}:
         return False
-    return all_of(same(a, b, judge) for a, b in zip(cells, other.items, strict=True))
+    return _all_of(same(a, b, judge) for a, b in zip(cells, other.items, strict=True))
 
 
 def _as_tuple(vector: Form, other: Form) -> Form:
@@ -270,7 +261,7 @@ def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:
     )
     if not ordered:
         return False
-    return all_of(same(left, right, judge) for left, right in zip(first.items, second.items, strict=True))
+    return _all_of(same(left, right, judge) for left, right in zip(first.items, second.items, strict=True))
 
 
 def _lists(first: Form, second: Form, judge: Judge) -> bool | None:
@@ -278,7 +269,7 @@ def _lists(first: Form, second: Form, judge: Judge) -> bool | None:
     mine, theirs = values_by_name(first), values_by_name(second)
     if mine is None or theirs is None:
         return _as_multisets(without_names(first), without_names(second), judge)
-    return mine.keys() == theirs.keys() and all_of(
+    return mine.keys() == theirs.keys() and _all_of(
         _as_multisets(values, theirs[name], judge) for name, values in mine.items()
     )
 
@@ -286,7 +277,7 @@ def _lists(first: Form, second: Form, judge: Judge) -> bool | None:
 def _as_sets(first: tuple[Form, ...], second: tuple[Form, ...], judge: Judge) -> bool | None:
     """Each member of either is a member of the other, however often it is listed."""
     both = ((first, second), (second, first))
-    return all_of(any_of(same(item, other, judge) for other in theirs) for mine, theirs in both for item in mine)
+    return _all_of(_any_of(same(item, other, judge) for other in theirs) for mine, theirs in both for item in mine)
 
 
 def _as_multisets(first: tuple[Form, ...], second: tuple[Form, ...], judge: Judge) -> bool | None:
@@ -305,3 +296,23 @@ def _as_multisets(first: tuple[Form, ...], second: tuple[Form, ...], judge: Judg
         all(verdict(at, other) is False for at in rows) for other in columns
     )
     return None if not lonely and None in known.values() else False
+
+
+def _all_of(verdicts: Iterable[bool | None]) -> bool | None:
+    """One that is False decides; else one that is not known leaves all open."""
+    unsure = False
+    for verdict in verdicts:
+        if verdict is False:
+            return False
+        unsure |= verdict is None
+    return None if unsure else True
+
+
+def _any_of(verdicts: Iterable[bool | None]) -> bool | None:
+    """One that is True decides; else one that is not known leaves all open."""
+    unsure = False
+    for verdict in verdicts:
+        if verdict:
+            return True
+        unsure |= verdict is None
+    return None if unsure else False

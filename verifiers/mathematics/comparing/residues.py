@@ -11,7 +11,7 @@ import math
 from functools import lru_cache
 from hashlib import blake2b
 
-from verifiers.mathematics.comparing.magnitude import span
+from verifiers.mathematics.comparing.bounds import span
 from verifiers.mathematics.reading.tree import Node, is_whole, rational
 
 _PRIMES = 12

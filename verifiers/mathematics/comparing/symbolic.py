@@ -17,8 +17,8 @@ from typing import Any
 
 from verifiers.mathematics.comparing.build import build, has_matrix
 from verifiers.mathematics.comparing.compare import same
-from verifiers.mathematics.comparing.leaves import decimal_digits, numbers_agree
 from verifiers.mathematics.comparing.names import antiderived
+from verifiers.mathematics.comparing.numbers import decimal_digits, numbers_agree
 from verifiers.mathematics.comparing.points import DIGITS, agree, evaluate, proportional
 from verifiers.mathematics.reading.form import Form, fault_of
 from verifiers.mathematics.reading.forms import CALCULUS, form_of

@@ -276,18 +276,18 @@ class _Reader:
     def matrix(self, name: str, depth: int) -> Node:
         if not name.endswith("matrix") and name != "array":
             raise Unreadable(f"unknown environment {name}")
-        rows: list[tuple[Node, ...]] = []
+        rows: list[Node] = []
         while self.peek() != ("end", name):
-            row = [self.sum(depth + 1)]
+            cells = [self.sum(depth + 1)]
             while self.take("&"):
-                row.append(self.sum(depth + 1))
-            rows.append(tuple(row))
+                cells.append(self.sum(depth + 1))
+            rows.append(("row", *cells))
             if not self.take("\x06") and self.peek() != ("end", name):
                 raise Unreadable("a matrix is never closed")
         self.at += 1
         if not rows or len({len(row) for row in rows}) != 1:
             raise Unreadable("the rows of the matrix differ in length")
-        return ("call", "det", ("matrix", tuple(rows))) if name == "vmatrix" else ("matrix", tuple(rows))
+        return ("call", "det", ("matrix", *rows)) if name == "vmatrix" else ("matrix", *rows)
 
 
 def _applied(name: str, argument: Node) -> Node:

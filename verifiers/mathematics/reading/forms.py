@@ -12,7 +12,7 @@ from verifiers.mathematics.reading.dates import date_of, time_of_day
 from verifiers.mathematics.reading.expression import read
 from verifiers.mathematics.reading.form import Form, Judge, is_constant, with_symbol
 from verifiers.mathematics.reading.labels import is_name
-from verifiers.mathematics.reading.numerals import NUMBER_WORDS, in_words, said_twice
+from verifiers.mathematics.reading.numerals import in_words, number_word, said_twice
 from verifiers.mathematics.reading.progressions import DOTS, number_node, without_dots
 from verifiers.mathematics.reading.regions import whole_line
 from verifiers.mathematics.reading.relations import bracketed_interval, relation
@@ -231,11 +231,10 @@ def _bracketed(text: str, depth: int) -> Form:
 
 
 def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind of leaf
-    word = NUMBER_WORDS.get(text.strip('"').casefold())
     if text.casefold() in _SHORT_WORDS:
         return Form("text", text)
-    if word is not None:
-        return Form("number", word, number=Fraction(word), node=("num", word))
+    if (word := number_word(text.strip('"').casefold())) is not None:
+        return Form("number", str(word), number=Fraction(word), node=("num", str(word)))
     if "\\" in text:
         rest = _remainder(split_command(text, "\\bmod"), depth)
         if rest is not None:
@@ -252,9 +251,9 @@ def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     except Unreadable:
         return Form("unread" if _is_foreign(text) else "text", text)
     if node[0] == "pow" and node[1][0] == "matrix" and node[2] == ("sym", "T"):
-        node = ("matrix", tuple(zip(*node[1][1], strict=True)))
+        node = ("matrix", *(("row", *cells) for cells in zip(*(row[1:] for row in node[1][1:]), strict=True)))
     if node[0] == "matrix":
-        rows = tuple(Form("()", "", tuple(_of_node(cell) for cell in row)) for row in node[1])
+        rows = tuple(Form("()", "", tuple(map(_of_node, row[1:]))) for row in node[1:])
         return Form("matrix", text, rows, node=node)
     parts = components(node)
     return replace(_of_node(node, text), items=tuple(map(_of_node, parts))) if parts else _of_node(node, text)

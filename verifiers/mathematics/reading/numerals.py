@@ -36,14 +36,6 @@ _PREFIXED = linear.compile(r'(?<![A-Za-z0-9.])"?(0x[0-9A-Fa-f]{1,20}|0b[01]{1,60
 _NO_DIGIT = linear.compile(r"\D")
 _TEXT_MARKS = linear.compile(r"\\(?:text|mbox|textrm|textbf|textit|mathrm)\s?\{|\\[,;:! ]|\\q?quad(?![a-z])|[{}$~]")
 _OPEN_TEXT = linear.compile(r"\\(?:text|mbox|textrm|textbf|textit|mathrm)\s?\{\s*$")
-_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty"
-)
-_TENS = "thirty forty fifty sixty seventy eighty ninety"
-NUMBER_WORDS = {word: str(value) for value, word in enumerate(_WORDS.split())} | {
-    word: str(value) for value, word in zip(range(30, 100, 10), _TENS.split(), strict=True)
-}
 
 
 def joined_thousands(text: str) -> str:
@@ -129,13 +121,19 @@ def without_bases(text: str) -> str:
 
 def _in_ten(match: linear.Match) -> str:
     word = match.group("base") or match.group("last")
-    base = int(NUMBER_WORDS.get(word, word)) if NUMBER_WORDS.get(word, word).isdigit() else 0
+    base = int(word) if word.isdigit() else number_word(word) or 0
     digits = match.group("digits") or match.group("inner")
     if match.group("last") and match.start():
         return match.group()
     if not 2 <= base <= 36 or any(int(digit, 36) >= base for digit in digits):
         return match.group()
     return str(int(digits, base))
+
+
+def number_word(text: str) -> int | None:
+    """Returns the whole number that one word says, such as eight; None for any other text."""
+    value = number_in_words(text) if text.isalpha() else None
+    return None if value is None else value.numerator
 
 
 def in_words(text: str) -> Fraction | None:

@@ -3,12 +3,13 @@ and its exact arithmetic, bounded so that no tree can make it slow.
 
 Nodes: ("num", digits), ("sym", name), ("const", name), ("add", a, b, ...), ("mul", a, b, ...), ("div", a, b),
 ("pow", a, b), ("neg", a), ("call", function, a, ...), ("log", base, a), ("root", n, a), ("binom", n, k), ("fact", a),
-("abs", a), ("pct", a), ("matrix", (row, ...)). Sums and products are flat, however long, and `expression.read` bounds
-the depth of all else, so that what walks a tree may recurse.
+("abs", a), ("pct", a), ("matrix", row, ...), ("row", a, ...). Sums and products are flat, however long, and
+`expression.read` bounds the depth of all else, so that what walks a tree may recurse.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -54,16 +55,12 @@ def symbols(node: Node) -> frozenset[str]:
     """Returns the names of the symbols of a tree."""
     if node[0] == "sym":
         return frozenset((node[1],))
-    if node[0] == "matrix":
-        return frozenset().union(*(symbols(cell) for row in node[1] for cell in row))
     found = frozenset().union(*(symbols(child) for child in node[1:] if isinstance(child, tuple)), frozenset())
     return found | {node[1]} if node[0] == "call" and len(node[1]) == 1 else found
 
 
 def lost_in_zero(node: Node) -> frozenset[str]:
     """Returns the names of symbols that stand in a product with a written zero, and so have no bearing on its value."""
-    if node[0] == "matrix":
-        return frozenset().union(*(lost_in_zero(cell) for row in node[1] for cell in row))
     inner = [child for child in node[1:] if isinstance(child, tuple)]
     if node[0] == "mul" and any(child[0] == "num" and not child[1].strip("0.") for child in inner):
         return symbols(node)
@@ -74,15 +71,11 @@ def renamed(node: Node, old: str, new: str) -> Node:
     """Returns the tree with one symbol renamed."""
     if node[0] == "sym":
         return ("sym", new) if node[1] == old else node
-    if node[0] == "matrix":
-        return ("matrix", tuple(tuple(renamed(cell, old, new) for cell in row) for row in node[1]))
     return tuple(renamed(child, old, new) if isinstance(child, tuple) else child for child in node)
 
 
 def with_decimal_logs(node: Node) -> Node:
     """Returns the tree with the logarithms that name no base taken to base ten."""
-    if node[0] == "matrix":
-        return ("matrix", tuple(tuple(with_decimal_logs(cell) for cell in row) for row in node[1]))
     inner = tuple(with_decimal_logs(child) if isinstance(child, tuple) else child for child in node)
     return ("log", ("num", "10"), inner[2]) if inner[:2] == ("call", "log") else inner
 
@@ -130,10 +123,8 @@ def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911, PLR0912 - one br
         if left == 0 and right <= 0:
             raise ZeroDivisionError
         return Fraction(left**right.numerator) if small and size <= 40000 else None
-    if kind == "fact":
-        return _factorial(left)
-    if kind == "binom":
-        return _binomial(left, right)
+    if kind in {"fact", "binom"}:
+        return _counted(left, right if kind == "binom" else None)
     if kind == "add":
         return left + right
     if kind == "mul":
@@ -157,22 +148,14 @@ def _bits(value: Fraction) -> int:
     return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
-def _factorial(value: Fraction) -> Fraction | None:
-    if value.denominator != 1 or not 0 <= value <= 1000:
+def _counted(top: Fraction, bottom: Fraction | None) -> Fraction | None:
+    """A factorial, or a binomial coefficient."""
+    if top.denominator != 1 or not 0 <= top <= 1000:
         return None
-    product = 1
-    for factor in range(2, value.numerator + 1):
-        product *= factor
-    return Fraction(product)
-
-
-def _binomial(top: Fraction, bottom: Fraction) -> Fraction | None:
-    if top.denominator != 1 or bottom.denominator != 1 or not 0 <= bottom <= top <= 1000:
-        return None
-    value = 1
-    for step in range(min(bottom.numerator, (top - bottom).numerator)):
-        value = value * (top.numerator - step) // (step + 1)
-    return Fraction(value)
+    if bottom is None:
+        return Fraction(math.factorial(top.numerator))
+    known = bottom.denominator == 1 and 0 <= bottom <= top
+    return Fraction(math.comb(top.numerator, bottom.numerator)) if known else None
 
 
 _UNIT_VECTORS: tuple[Node, ...] = (("const", "i"), ("sym", "j"), ("sym", "k"))

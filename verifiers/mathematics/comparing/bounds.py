@@ -1,4 +1,5 @@
-"""Bounds on the real value of a formula, however large: 9^9^9^9 and ((100!)!)! have some, and so has their quotient.
+"""Tells formulas of different values apart in microseconds, by bounds on their real values, however large these are:
+9^9^9^9 and ((100!)!)! have some, and so has their quotient. Nothing here says that two formulas are the same.
 
 A number is (level, value): level 0 is the value itself; at a level k above 0 it is exp(exp(...value)) with k times exp,
 and at -k it is minus that. Values of other levels lie beyond 690, so that numbers compare as tuples do (C. Clenshaw,
@@ -8,11 +9,12 @@ F. Olver, Beyond floating point, JACM 31, 1984). Every operation rounds outwards
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import reduce
 
-from verifiers.mathematics.reading.tree import Node, is_whole
+from verifiers.mathematics.reading.tree import Node, is_whole, symbols
 
 Big = tuple[int, float]
 Span = tuple[Big, Big]
@@ -20,26 +22,74 @@ Span = tuple[Big, Big]
 
 _LARGEST = 690.0
 """Whose exponential is about the largest that is kept as a float."""
-_ROUNDING = 1e-12
+_LARGEST_FLOAT = math.exp(_LARGEST)
+_ROUNDING = 2e-15
+"""More than any operation on floats is off by; what libraries find less carefully has bounds of its own."""
+_CARELESS = 1e-12
+_TINY = 1e-300
+_FEW_DIGITS = 16
 _LN2 = math.log(2)
 _ZERO: Big = (0, 0.0)
+_ONE: Span = ((0, 1.0), (0, 1.0))
+_POINTS = (
+    (0.6180339, 1.3247179, 0.9159655, 1.7724538, 0.5671432, 1.2020569, 0.7390851, 1.4513692),
+    (2.5029078, 0.4142135, 1.9021605, 0.3275822, 2.2360679, 0.8346268, 1.5849625, 3.3598856),
+)
+"""Where formulas with symbols are evaluated: positive, since roots and logarithms are real there."""
 
 
 class Unbounded(ArithmeticError):
     """No bounds are known of this."""
 
 
-def span(node: Node, point: Mapping[str, float]) -> Span:
+def surely_different(first: Node, second: Node, tolerance: float = 0.0) -> bool:
+    """Tells whether two formulas differ for certain, by more than the tolerance, at a point where both are real."""
+    names = sorted(symbols(first) | symbols(second))
+    for at in range(len(_POINTS) if names else 1):
+        point = {name: _coordinate(at, place) for place, name in enumerate(names)}
+        try:
+            if apart(span(first, point), span(second, point), tolerance):
+                return True
+        except (ArithmeticError, ValueError):
+            continue  # one of them is not known there
+    return False
+
+
+def _coordinate(at: int, place: int) -> float:
+    """Beyond the first few, multiples of the golden section: any two are far from one another."""
+    known = _POINTS[at]
+    return known[place] if place < len(known) else 0.3 + (place * (0.6180339887498949 + at)) % 2.0
+
+
+def nearby(node: Node) -> tuple[float, float]:
+    """Returns the value of a formula without symbols, and the most that it is off.
+
+    Raises ArithmeticError or ValueError where it isn't known, or no float.
+    """
+    return _middle(span(node, {}))
+
+
+def _middle(value: Span) -> tuple[float, float]:
+    (level, low), (other, high) = value
+    if level or other:
+        raise Unbounded
+    middle = (low + high) / 2
+    return middle, max(high - middle, middle - low)
+
+
+def span(node: Node, point: Mapping[str, float]) -> Span:  # noqa: PLR0911 - one return per kind of node
     """Returns bounds of a formula's value at a point. Raises ArithmeticError or ValueError where none are known."""
     kind = node[0]
     if kind == "num":
         return _numeral(node[1])
     if kind in {"sym", "const"}:
-        return _around({"pi": math.pi, "e": math.e}.get(node[1], math.nan) if kind == "const" else point[node[1]])
+        return _around(_CONSTANTS.get(node[1], math.nan) if kind == "const" else point[node[1]])
     if kind == "call" and len(node) == 3 and node[1] in _CALLS:
         return _CALLS[node[1]](span(node[2], point))
     if kind == "pow" and (power := _whole(node[2])) is not None:
         return _raised(span(node[1], point), power)
+    if kind == "root" and (degree := _whole(node[1])) is not None:
+        return _rooted(span(node[2], point), degree)
     values = [span(child, point) for child in node[1:] if isinstance(child, tuple)]
     if kind in _OF_ONE and len(values) == 1:
         return _OF_ONE[kind](values[0])
@@ -55,24 +105,39 @@ def apart(first: Span, second: Span, tolerance: float = 0.0) -> bool:
 
 
 def _around(value: float) -> Span:
-    return _outwards(_levelled(value), _levelled(value))
+    return _floats(value, value) or _outwards(_levelled(value), _levelled(value))
+
+
+def _floats(low: float, high: float) -> Span | None:
+    """The numbers between two floats, and those that round to them; None where one of them is none."""
+    if not (low > -_LARGEST_FLOAT and high < _LARGEST_FLOAT):
+        return None
+    return (0, low - abs(low) * _ROUNDING - _TINY), (0, high + abs(high) * _ROUNDING + _TINY)
 
 
 def _numeral(text: str) -> Span:
     digits, _, exponent = text.lower().partition("e")
     if len(digits) > 300:
         raise Unbounded
-    value = abs(Fraction(digits))
-    if not value:
+    if not digits.strip("0."):
         return _ZERO, _ZERO
+    if len(digits) < _FEW_DIGITS and not exponent:
+        return _around(float(digits))
+    value = Fraction(digits)
     log = math.log(value.numerator) - math.log(value.denominator) + float(exponent or 0) * math.log(10)
-    return _exponential(_around(log)) if abs(log) > 30 else _around(float(value) * 10.0 ** int(exponent or 0))
+    if abs(log) < _LARGEST:
+        return _around(float(value * Fraction(10) ** int(exponent or 0)))
+    return _exponential(_carelessly(log))
+
+
+def _carelessly(value: float) -> Span:
+    return _moved((0, value), -_CARELESS), _moved((0, value), _CARELESS)
 
 
 def _levelled(value: float) -> Big:
     if math.isnan(value):
         raise Unbounded
-    if abs(value) > math.exp(_LARGEST):
+    if abs(value) > _LARGEST_FLOAT:
         return (1, math.log(value)) if value > 0 else (-1, -math.log(-value))
     return 0, value
 
@@ -82,7 +147,7 @@ def _outwards(low: Big, high: Big) -> Span:
 
 
 def _moved(number: Big, by: float) -> Big:
-    return number[0], number[1] + abs(number[1]) * by + math.copysign(1e-300, by) * (number[0] == 0)
+    return number[0], number[1] + abs(number[1]) * by + math.copysign(_TINY, by) * (number[0] == 0)
 
 
 def _minus(number: Big) -> Big:
@@ -143,38 +208,52 @@ def _exp(number: Big) -> Big:
 
 
 def _sum(a: Span, b: Span) -> Span:
-    return _plus(a[0], b[0], up=False), _plus(a[1], b[1], up=True)
+    return _of_floats(operator.add, a, b) or (_plus(a[0], b[0], up=False), _plus(a[1], b[1], up=True))
 
 
 def _times(a: Big, b: Big, *, up: bool) -> Big:
     if _ZERO in (a, b):
         return _ZERO
     positive = (a > _ZERO) == (b > _ZERO)
-    if a[0] == b[0] == 0 and 1e-300 < abs(a[1] * b[1]) < math.exp(_LARGEST):
-        return _moved((0, a[1] * b[1]), _ROUNDING if up else -_ROUNDING)
     grows = up == positive
     size = _exp(_plus(_log(_size(a)), _log(_size(b)), up=grows))
     size = _moved(size, 1e-9 if grows else -1e-9)
     return size if positive else _minus(size)
 
 
+def _of_floats(operation: Callable[[float, float], float], a: Span, b: Span) -> Span | None:
+    """The outcome of an operation that is monotone in each of two floats; None where they, or it, are none."""
+    (level_a, low_a), (level_b, high_a) = a
+    (level_c, low_b), (level_d, high_b) = b
+    if level_a or level_b or level_c or level_d:
+        return None
+    try:
+        ends = operation(low_a, low_b), operation(low_a, high_b), operation(high_a, low_b), operation(high_a, high_b)
+    except OverflowError:
+        return None
+    return _floats(min(ends), max(ends))
+
+
 def _product(a: Span, b: Span) -> Span:
-    pairs = [(one, other) for one in a for other in b]
-    return min(_times(*pair, up=False) for pair in pairs), max(_times(*pair, up=True) for pair in pairs)
+    known = _of_floats(operator.mul, a, b)
+    if known is None:
+        pairs = [(one, other) for one in a for other in b]
+        known = min(_times(*pair, up=False) for pair in pairs), max(_times(*pair, up=True) for pair in pairs)
+    return known
 
 
 def _inverse(value: Span) -> Span:
-    if value[0] <= _ZERO <= value[1]:
-        raise Unbounded
-    if value[1] < _ZERO:
-        return _negative(_inverse(_negative(value)))
-    return _exponential(_negative(_logarithm(value)))
+    return _quotient(_ONE, value)
 
 
 def _quotient(a: Span, b: Span) -> Span:
-    """By logarithms, since the inverse of what is large is nothing."""
+    """Of large numbers by logarithms, since the inverse of what is large is nothing."""
     if b[1] < _ZERO:
         return _negative(_quotient(a, _negative(b)))
+    if b[0] <= _ZERO:
+        raise Unbounded
+    if (known := _of_floats(operator.truediv, a, b)) is not None:
+        return known
     if a[1] < _ZERO:
         return _negative(_quotient(_negative(a), b))
     if a[0] <= _ZERO:
@@ -201,7 +280,8 @@ def _raised(base: Span, power: int) -> Span:
     if power == 0:
         return _around(1.0)
     if base[0] > _ZERO:
-        return _power(base, _around(float(power)))
+        exponent = (0, float(power)), (0, float(power))
+        return _of_floats(operator.pow, base, exponent) or _power(base, exponent)
     if base[1] < _ZERO:
         positive = _raised(_negative(base), power)
         return positive if power % 2 == 0 else _negative(positive)
@@ -219,7 +299,14 @@ def _whole(node: Node) -> int | None:
 
 
 def _root(degree: Span, value: Span) -> Span:
-    return _exponential(_product(_logarithm(value), _inverse(degree)))
+    return _exponential(_quotient(_logarithm(value), degree))
+
+
+def _rooted(value: Span, degree: int) -> Span:
+    """A root by a whole number, which a negative value may have: that of -8 by 3 is -2."""
+    if value[1] < _ZERO and degree % 2 == 1:
+        return _negative(_rooted(_negative(value), degree))
+    return _root(_around(float(degree)), value)
 
 
 def _factorial(value: Span) -> Span:
@@ -231,7 +318,7 @@ def _factorial(value: Span) -> Span:
 
 def _factorial_of(number: Big) -> Span:
     if number[0] == 0 and number[1] < 1e15:
-        return _exponential(_around(math.lgamma(number[1] + 1)))
+        return _exponential(_carelessly(math.lgamma(number[1] + 1)))
     one = (number, number)
     log = _logarithm(one)
     return _exponential((_product(one, _sum(log, _around(-1.0)))[0], _product(one, log)[1]))
@@ -254,19 +341,48 @@ def _absolute(value: Span) -> Span:
     return (sizes[0] if (value[0] > _ZERO) == (value[1] > _ZERO) else _ZERO), sizes[1]
 
 
-def _between(low: float, high: float) -> Callable[[Span], Span]:
-    return lambda value: _outwards((0, low), (0, high))
+def _wave(function: Callable[[float], float]) -> Callable[[Span], Span]:
+    """The sine or the cosine, which changes by no more than its argument, and stays between -1 and 1."""
+
+    def of(value: Span) -> Span:
+        if value[0][0] or value[1][0]:
+            return _minus(_ONE[1]), _ONE[1]
+        middle, off = _middle(value)
+        at, off = function(middle), off + _ROUNDING
+        return (0, max(at - off, -1.0)), (0, min(at + off, 1.0))
+
+    return of
 
 
+def _arctangent(value: Span) -> Span:
+    low, high = (math.copysign(math.pi / 2, level) if level else math.atan(end) for level, end in value)
+    return _outwards((0, low), (0, high))
+
+
+def _stepped(function: Callable[[float], int]) -> Callable[[Span], Span]:
+    def of(value: Span) -> Span:
+        if value[0][0] or value[1][0]:
+            return _sum(value, _STEP)
+        return (0, float(function(value[0][1]))), (0, float(function(value[1][1])))
+
+    return of
+
+
+_CONSTANTS = {"pi": math.pi, "e": math.e}
 _STEP = _outwards((0, -1.0), (0, 1.0))
+_sine, _cosine = _wave(math.sin), _wave(math.cos)
 _CALLS: Mapping[str, Callable[[Span], Span]] = {
     "ln": _logarithm,
     "exp": _exponential,
-    "sin": _between(-1.0, 1.0),
-    "cos": _between(-1.0, 1.0),
-    "arctan": _between(-math.pi / 2, math.pi / 2),
-    "floor": lambda value: _sum(value, _STEP),
-    "ceil": lambda value: _sum(value, _STEP),
+    "sin": _sine,
+    "cos": _cosine,
+    "tan": lambda value: _quotient(_sine(value), _cosine(value)),
+    "cot": lambda value: _quotient(_cosine(value), _sine(value)),
+    "sec": lambda value: _inverse(_cosine(value)),
+    "csc": lambda value: _inverse(_sine(value)),
+    "arctan": _arctangent,
+    "floor": _stepped(math.floor),
+    "ceil": _stepped(math.ceil),
 }
 _OF_ONE: Mapping[str, Callable[[Span], Span]] = {
     "neg": _negative,
@@ -280,6 +396,6 @@ _OPERATIONS: Mapping[str, Callable[..., Span]] = {
     "div": _quotient,
     "pow": _power,
     "root": _root,
-    "log": lambda base, value: _product(_logarithm(value), _inverse(_logarithm(base))),
+    "log": lambda base, value: _quotient(_logarithm(value), _logarithm(base)),
     "binom": _binomial,
 }
