@@ -57,7 +57,9 @@ def evaluate(
     unlabelled: Annotated[
         bool, typer.Option("--unlabelled", help="Your own suites may lack labels; what is said is then not judged.")
     ] = False,
-    rounds: Annotated[str, typer.Option("--round", help="Of a run: all, best, base, or numbers such as 0,3.")] = "all",
+    rounds: Annotated[
+        str, typer.Option("--round", help="Of a run: all, or some of base, best and numbers, as in base,best.")
+    ] = "all",
     served: Annotated[str | None, typer.Option(help="Name of the model at an endpoint.")] = None,
     api_key_env: Annotated[str | None, typer.Option(help="Environment variable with the endpoint's key.")] = None,
     prompt_style: Annotated[

@@ -185,15 +185,14 @@ def _of_run(run: Path, options: ModelOptions, models: NamedModels) -> list[Measu
 def _is_wanted(model: MeasuredModel, run: Path, rounds: str, known: list[MeasuredModel]) -> bool:
     if rounds == EVERY:
         return True
-    if rounds == BEST:
-        if not any(one.best for one in known):
-            raise ModelUnknown(f"--round best: {run} has not ended, so that nothing is its best; give a number")
-        return model.best
-    wanted = {"0" if one == BASE else one for one in rounds.split(",")}
+    asked = rounds.split(",")
+    if BEST in asked and not any(one.best for one in known):
+        raise ModelUnknown(f"--round {rounds}: {run} has not ended, so that nothing is its best; give a number")
+    wanted = {"0" if one == BASE else one for one in asked if one != BEST}
     there = {str(one.round) for one in known}
     if not wanted <= there:
         raise ModelUnknown(f"--round {rounds}: {run} has the rounds {', '.join(sorted(there, key=int))}")
-    return str(model.round) in wanted
+    return str(model.round) in wanted or (BEST in asked and model.best)
 
 
 def label_of(name: str) -> str:

@@ -73,7 +73,7 @@ def test_the_plans_for_gpus_say_what_the_pages_show(
     text = pages(f"tutorials/{page}.md")
     assert all(figure in text for figure in says)
     for kind, what, block in BLOCK.findall(text):
-        if (kind, what) == ("yaml", "recipe"):
+        if (kind, what) == ("yaml", "file=recipe.yaml"):
             (tmp_path / "recipe.yaml").write_text(block)
             (tmp_path / "problems.csv").write_text("problem,answer\nWhat is 1 + 1?,2\n")
     monkeypatch.chdir(tmp_path)
@@ -88,7 +88,7 @@ def test_the_plans_for_gpus_say_what_the_pages_show(
 
 
 def test_the_recipe_for_one_gpu_is_one(tmp_path: Path) -> None:
-    [text] = [block for kind, what, block in BLOCK.findall(pages("tutorials/one-gpu.md")) if what == "recipe"]
+    [text] = [block for kind, what, block in BLOCK.findall(pages("tutorials/one-gpu.md")) if what == "file=recipe.yaml"]
     (tmp_path / "problems.csv").write_text("problem,answer\nWhat is 1 + 1?,2\n")
     (tmp_path / "recipe.yaml").write_text(text)
     args = load_recipe(tmp_path / "recipe.yaml").training.grpo.args
