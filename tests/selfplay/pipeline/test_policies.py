@@ -71,7 +71,8 @@ def test_a_run_is_its_base_and_its_rounds(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "labels"), [("best", ["round-1"]), ("base,best", ["base", "round-1"]), ("0,2", ["base", "round-2"]), ("2", ["round-2"])]
+    ("rounds", "labels"),
+    [("best", ["round-1"]), ("base,best", ["base", "round-1"]), ("0,2", ["base", "round-2"]), ("2", ["round-2"])],
 )
 def test_some_rounds_of_a_run(run: Path, rounds: str, labels: list[str]) -> None:
     assert [one.label for one in found(run, replace(PLAIN, rounds=rounds))] == labels
