@@ -97,14 +97,17 @@ def _view(found: dict[str, Any], examples: int) -> RenderableType:
             own = [one for one in leaks if one["suite"] == suite]
             line = f"{name}: {len(own)} of {found['sets'][name]['texts']} problems hold one of {suite}"
             parts.append(plain(line, "bold" if own else ""))
-            for one in own[:examples]:
-                parts.append(plain(f"  {one['text'][:EXCERPT]}", "dim", overflow="fold"))
+            for one in sorted(own, key=lambda one: -one["in_order"])[:examples]:
+                parts.append(
+                    plain(f"  {one['in_order']:.0%} in order: {one['text'][:EXCERPT]}", "dim", overflow="fold")
+                )
                 parts.append(plain(f"  {one['published']}: {one['problem'][:EXCERPT]}", "dim", overflow="fold"))
     for name, near in found["near"].items():
         if near:
             parts.append(plain(f"{name}: {len(near)} problems lie near one of a suite", "bold"))
         for one in near[:examples]:
-            parts.append(plain(f"  {one['cosine']:.2f} {one['text'][:EXCERPT]}", "dim", overflow="fold"))
+            alike = f"cosine {one['cosine']:.2f}, {one['in_order']:.0%} in order"
+            parts.append(plain(f"  {alike}: {one['text'][:EXCERPT]}", "dim", overflow="fold"))
             parts.append(plain(f"  {one['published']}: {one['problem'][:EXCERPT]}", "dim", overflow="fold"))
     return Group(*parts)
 

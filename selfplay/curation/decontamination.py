@@ -135,8 +135,17 @@ class LeakIndex:
     def _alike(self, text: Tokens, problem: Tokens) -> bool:
         if not self._least_common:
             return True
-        needed = self._least_common * min(len(text), len(problem))
-        return LCSseq.similarity(list(text), list(problem)) >= needed
+        return _common_order(text, problem) >= self._least_common
+
+
+def common_order(text: str, problem: str) -> float:
+    """Share of the shorter text's words that stand in the other in the same order: their longest common subsequence."""
+    return _common_order(plain_words(text), plain_words(problem))
+
+
+def _common_order(text: Tokens, problem: Tokens) -> float:
+    shorter = min(len(text), len(problem))
+    return LCSseq.similarity(list(text), list(problem)) / shorter if shorter else 0.0
 
 
 def _keys(text: str, tokens: Tokens) -> list[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfplay.config.curation import Curation
-from selfplay.curation.decontamination import LeakIndex
+from selfplay.curation.decontamination import LeakIndex, common_order
 from selfplay.evaluation.diversity import cosines, tf_idf
 from selfplay.evaluation.sentence_vectors import Embed
 from selfplay.suites.load import Suite
@@ -24,6 +24,8 @@ class Contaminated:
     suite: str
     published: str
     """The name of the problem in its suite."""
+    in_order: float
+    """Share of the shorter one's words that stand in the other in the same order."""
     text: str
     problem: str
 
@@ -43,7 +45,8 @@ def contaminated(texts: Sequence[str], suites: Sequence[Suite], settings: Curati
         for place, text in enumerate(texts):
             leak = index.find(text)
             if leak is not None:
-                found.append(Contaminated(place, suite.name, leak.item, text, by_name[leak.item]))
+                problem = by_name[leak.item]
+                found.append(Contaminated(place, suite.name, leak.item, common_order(text, problem), text, problem))
     return found
 
 
@@ -56,6 +59,8 @@ class NearProblem:
     suite: str
     published: str
     cosine: float
+    in_order: float
+    """As of `Contaminated`."""
     text: str
     problem: str
 
@@ -81,5 +86,6 @@ def near_problems(
                 cosine = float(block[place - start, nearest])
                 if cosine >= least:
                     one = suite.problems[int(nearest)]
-                    found.append(NearProblem(place, suite.name, one.source, cosine, texts[place], one.problem))
+                    order = common_order(texts[place], one.problem)
+                    found.append(NearProblem(place, suite.name, one.source, cosine, order, texts[place], one.problem))
     return sorted(found, key=lambda one: (-one.cosine, one.suite, one.place))

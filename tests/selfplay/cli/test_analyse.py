@@ -55,6 +55,7 @@ def test_benchmarks_in_a_file_are_found_and_shown(tmp_path: Path) -> None:
     given = ["analyse", mine, "--suite", "aime24", "--data", tmp_path, "--column", "question", "--near", "0.9"]
     shown = told(*given)
     assert "1 of 3 problems hold one of aime24" in shown
+    assert f"100% in order: {PROBLEMS[4]}" in shown
     assert f"p4: {PROBLEMS[4]}" in shown
     assert "1 problems lie near one of a suite" in shown
     assert "concepts" not in shown

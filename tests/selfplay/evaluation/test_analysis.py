@@ -33,6 +33,7 @@ def test_a_problem_of_a_suite_is_found_and_named(tmp_path: Path) -> None:
     texts = [text(100), f"Consider this: {text(3).upper()}! What is it?", text(101)]
     [found] = contaminated(texts, [suite], Curation())
     assert (found.place, found.suite, found.published, found.problem) == (1, "mine", "p3", text(3))
+    assert found.in_order == 1.0
 
 
 def test_common_wording_can_be_told_from_a_leak(tmp_path: Path) -> None:
@@ -40,7 +41,9 @@ def test_common_wording_can_be_told_from_a_leak(tmp_path: Path) -> None:
     rows = [{"id": "p", "problem": f"{text(1, 40)} {BOILERPLATE}", "answer": "1"}]
     suite = load_suite(own(lines(tmp_path / "suite.jsonl", rows)), None)
     texts = [f"{text(2, 40)} {BOILERPLATE}", f"{text(1, 40)} {BOILERPLATE}, please"]
-    assert [one.place for one in contaminated(texts, [suite], Curation())] == [0, 1]
+    wording, leak = contaminated(texts, [suite], Curation())
+    assert (wording.place, leak.place) == (0, 1)
+    assert wording.in_order < 0.7 < leak.in_order == 1.0
     assert [one.place for one in contaminated(texts, [suite], Curation(decontamination_lcs=0.8))] == [1]
 
 
@@ -100,6 +103,7 @@ def test_near_problems_are_named_where_no_run_of_words_is_shared(tmp_path: Path)
     [found] = near_problems(texts, [suite], 0.9, None)
     assert (found.place, found.published) == (1, "p3")
     assert found.cosine == pytest.approx(1)
+    assert found.in_order < 0.7, "the words are the same, and their order is not"
 
 
 def test_a_sentence_model_that_is_not_here_is_said(tmp_path: Path) -> None:
