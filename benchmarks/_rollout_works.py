@@ -102,7 +102,7 @@ def rollouts(stage: Stage, count: int, tokens: int) -> int:
 
 
 def _rows(stage: Stage) -> Iterator[Rollout]:
-    return itertools.chain.from_iterable(stage.batches("rollouts", Rollout, leave_out=TOKENS))
+    return stage.stream("rollouts", Rollout, leave_out=TOKENS)
 
 
 def pairs(stage: Stage, count: int, tokens: int) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from selfplay.concepts.bank import Combination
 from selfplay.config.synthesis import Coverage
 from selfplay.run.records import LabelledTask, Prompt
-from selfplay.run.tables import read_columns
+from selfplay.run.tables import read_values
 from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file
 
 PRIOR = 4.0
@@ -150,20 +150,15 @@ def _read(run: Path, stage: str, domain: str) -> list[_Row] | None:
     file = table_file(run, stage, "prompts")
     if not file.exists():
         return None
-    rows = []
-    for table in read_columns(file, Prompt, ["id", "domain", "concepts", "dropped"]):
-        columns = (table[name].to_pylist() for name in ("id", "domain", "concepts", "dropped"))
-        rows += [_Row(i, tuple(c), not dropped) for i, d, c, dropped in zip(*columns, strict=True) if d == domain]
-    return rows
+    rows = read_values(file, Prompt, ("id", "domain", "concepts", "dropped"))
+    return [_Row(i, tuple(concepts), not dropped) for i, of, concepts, dropped in rows if of == domain]
 
 
 def _labelled(run: Path, own: PromptRound, curated: list[_Row] | None) -> list[_Row] | None:
     if curated is None or own.labelled is None:
         return None
-    left: set[str] = set()
-    for table in read_columns(table_file(run, own.labelled, "tasks"), LabelledTask, ["prompt_id", "dropped"]):
-        pairs = zip(table["prompt_id"].to_pylist(), table["dropped"].to_pylist(), strict=True)
-        left |= {prompt for prompt, dropped in pairs if not dropped}
+    tasks = read_values(table_file(run, own.labelled, "tasks"), LabelledTask, ("prompt_id", "dropped"))
+    left = {prompt for prompt, dropped in tasks if not dropped}
     return [_Row(row.id, row.concepts, row.id in left) for row in curated]
 
 

@@ -8,11 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from selfplay.config.load import deciding
-from selfplay.evaluation.evaluate import metric_values
+from selfplay.evaluation.evaluate import OUTCOMES, metric_values
 from selfplay.evaluation.evaluation_folder import FILE, EvaluationFolder
 from selfplay.evaluation.figures import outcome_of
 from selfplay.evaluation.measuring import MeasuredProblem
@@ -21,7 +18,7 @@ from selfplay.run.directory import read_run
 from selfplay.run.files import RunError
 from selfplay.run.plan import Kind, manifest_of, read_plan
 from selfplay.run.records import Rollout, Seed
-from selfplay.run.tables import read_columns
+from selfplay.run.tables import read_plain, read_values
 from verifiers.model import Task
 
 Values = dict[str, dict[str, float | None]]
@@ -107,7 +104,7 @@ def _answers_of(folder: EvaluationFolder, model: str, suite: str, ids: Sequence[
 
 def _measured_answers(table: Path, ids: Sequence[str]) -> dict[str, Answers]:
     names = ("id", "problem", "label", "completions", "passed", "reasons")
-    rows = _rows_of(table, MeasuredProblem, names, "id", ids)
+    rows = read_plain(table, MeasuredProblem, names, ("id", ids))
     return {
         row["id"]: Answers(
             row["problem"], row["label"], tuple(row["completions"]), tuple(row["passed"]), tuple(row["reasons"])
@@ -124,15 +121,10 @@ def _run(place: Path) -> Iterator[Compared]:
         raise RunError(f"{place}: has no evaluation yet; wait for its first, or give an evaluation's folder")
     for stage in stages:
         table = place / "stages" / stage.name / "rollouts.parquet"
-        names = ("domain", "mode", "task_id", "passed")
-        judged = (
-            row
-            for batch in read_columns(table, Rollout, names)
-            for row in zip(*(batch[name].to_pylist() for name in names), strict=True)
-        )
+        outcomes = read_values(table, Rollout, OUTCOMES)
         values = {
             f"{domain}, {metric}": of
-            for (domain, metric), of in metric_values(judged).items()
+            for (domain, metric), of in metric_values(outcomes).items()
             if not metric.startswith("pass@")
         }
         suites = suite_tables(table.parent)
@@ -150,10 +142,10 @@ def _run_answers(
     domain, _, metric = suite.partition(", ")
     mode = metric.rpartition(" ")[2]
     names = ("task_id", "domain", "mode", "completion", "passed", "reason")
-    rows = [row for row in _rows_of(table, Rollout, names, "task_id", ids) if row["mode"] == mode]
+    rows = [row for row in read_plain(table, Rollout, names, ("task_id", ids)) if row["mode"] == mode]
     tasks: dict[str, Task] = {}
     for file in sorted((run / "stages" / Kind.SEEDS).glob(f"{domain}-*.parquet")):
-        tasks |= {row["id"]: row["task"] for row in _rows_of(file, Seed, ("id", "task"), "id", ids)}
+        tasks |= {row["id"]: row["task"] for row in read_plain(file, Seed, ("id", "task"), ("id", ids))}
     found = {}
     for name in ids:
         own = [row for row in rows if row["task_id"] == name]
@@ -166,11 +158,3 @@ def _run_answers(
             tuple(row["reason"] for row in own),
         )
     return found
-
-
-def _rows_of(
-    file: Path, record: type[Any], names: Sequence[str], key: str, wanted: Sequence[str]
-) -> Iterator[dict[str, Any]]:
-    known = pa.array(wanted, pa.string())
-    for batch in read_columns(file, record, names):
-        yield from batch.filter(pc.is_in(batch[key], value_set=known)).to_pylist()

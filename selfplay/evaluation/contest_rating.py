@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from selfplay.config.errors import UserError
 from selfplay.evaluation.measuring import MeasuredProblem
 from selfplay.evaluation.metrics import Estimate, estimate
-from selfplay.run.tables import read_columns
+from selfplay.run.tables import read_plain
 from verifiers.untrusted.files import read_json
 from verifiers.untrusted.shown import shown
 
@@ -221,16 +221,13 @@ def tried_problems(table: Path, tries: int) -> dict[str, dict[str, TriedProblem]
         StandingsError: a name is not of this form.
     """
     found: dict[str, dict[str, TriedProblem]] = {}
-    for batch in read_columns(table, MeasuredProblem, ("published", "passed")):
-        for row in batch.to_pylist():
-            name = str(row["published"])
-            contest = "".join(itertools.takewhile(str.isdigit, name))
-            index = name[len(contest) :].lstrip("/_-. ").upper()
-            if not contest or not index:
-                raise StandingsError(
-                    f"{table}: {name!r} names no problem of a contest; give the rows ids such as 1873/B1"
-                )
-            outcomes = row["passed"][:tries]
-            before = list(itertools.takewhile(lambda passed: passed is not True, outcomes))
-            found.setdefault(contest, {})[index] = TriedProblem(True in outcomes, before.count(False))
+    for row in read_plain(table, MeasuredProblem, ("published", "passed")):
+        name = str(row["published"])
+        contest = "".join(itertools.takewhile(str.isdigit, name))
+        index = name[len(contest) :].lstrip("/_-. ").upper()
+        if not contest or not index:
+            raise StandingsError(f"{table}: {name!r} names no problem of a contest; give the rows ids such as 1873/B1")
+        outcomes = row["passed"][:tries]
+        before = list(itertools.takewhile(lambda passed: passed is not True, outcomes))
+        found.setdefault(contest, {})[index] = TriedProblem(True in outcomes, before.count(False))
     return found

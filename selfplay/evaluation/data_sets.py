@@ -9,7 +9,7 @@ from typing import Any
 
 from selfplay.run.plan import Kind, read_plan
 from selfplay.run.records import Prompt, Seed
-from selfplay.run.tables import read_batches
+from selfplay.run.tables import read_rows
 from selfplay.seeds.row_files import rows_of_file
 from selfplay.suites.rows import SuiteError
 
@@ -67,7 +67,7 @@ def seeds_of(run: Path) -> DataSet:
         SuiteError: it has none yet.
         RunError, RecordError: the run is damaged.
     """
-    rows = [row for table in _seed_tables(run) for batch in read_batches(table, Seed) for row in batch]
+    rows = [row for table in _seed_tables(run) for row in read_rows(table, Seed)]
     if not rows:
         raise SuiteError(f"{run}: has no seeds yet; wait for its first stage, or leave out --seeds")
     return DataSet([row.problem for row in rows], [row.concepts for row in rows])
@@ -96,5 +96,4 @@ def _prompts(run: Path) -> Iterator[Prompt]:
     for stage in read_plan(run).of_kind(Kind.CURATION):
         table = run / "stages" / stage.name / "prompts.parquet"
         if table.exists():
-            for batch in read_batches(table, Prompt, only_kept=True):
-                yield from batch
+            yield from read_rows(table, Prompt, only_kept=True)

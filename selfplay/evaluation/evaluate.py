@@ -87,11 +87,13 @@ Values = dict[tuple[str, str], dict[str, float | None]]
 
 Judged = tuple[str, str, str, bool | None]
 """Of a rollout: domain, mode, task, and whether it passed."""
+OUTCOMES = ("domain", "mode", "task_id", "passed")
+"""The fields that hold these."""
 
 
 def outcomes_of(stage: Stage) -> Iterator[Judged]:
     """The outcomes of a stage's rollouts, of which metrics are made; their texts are not read."""
-    return stage.columns("rollouts", Rollout, ("domain", "mode", "task_id", "passed"))
+    return stage.columns("rollouts", Rollout, OUTCOMES)
 
 
 def metric_values(outcomes: Iterable[Judged]) -> Values:

@@ -10,7 +10,7 @@ from typing import Any
 from selfplay.evaluation.measuring import MeasuredProblem
 from selfplay.evaluation.metrics import Estimate, avg_at_k, estimate, maj_at_k, pass_at_k, stratified_estimate
 from selfplay.run.seeding import derive
-from selfplay.run.tables import read_columns
+from selfplay.run.tables import read_plain
 
 Row = dict[str, Any]
 """`suite`, `metric`, `value`, `low`, `high`, `n`."""
@@ -38,7 +38,7 @@ def outcome_of(table: Path) -> SuiteOutcome:
     Raises:
         RecordError: it is damaged.
     """
-    rows = list(_rows(table))
+    rows = list(read_plain(table, MeasuredProblem, COLUMNS))
     samples = max(len(row["passed"]) for row in rows)
     voted = samples > 1 and any(one is not None for row in rows for one in row["classes"])
     values: dict[str, dict[str, float | None]] = {f"avg@{samples}": {}}
@@ -88,8 +88,3 @@ def overall_rows(outcomes: Mapping[str, SuiteOutcome], resamples: int, seed: int
 
 def _row(suite: str, metric: str, found: Estimate) -> Row:
     return {"suite": suite, "metric": metric} | asdict(found)
-
-
-def _rows(table: Path) -> Iterator[dict[str, Any]]:
-    for batch in read_columns(table, MeasuredProblem, COLUMNS):
-        yield from batch.to_pylist()

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from selfplay.rollouts.completions import Completion
 from selfplay.rollouts.judge import Judge
 from selfplay.rollouts.rollout import with_verdicts
-from selfplay.run.tables import read_batches
+from selfplay.run.tables import read_rows
 from selfplay.suites.load import Suite
 from verifiers.answers import AnswerReader, answer_reader
 from verifiers.model import Verdict
@@ -126,8 +126,7 @@ def shown_rows(table: Path) -> Iterator[tuple[Any, ...]]:
     Raises:
         RecordError: the table is damaged.
     """
-    rows = (row for batch in read_batches(table, MeasuredProblem) for row in batch)
-    for row in itertools.islice(rows, SHOWN_ROWS):
+    for row in itertools.islice(read_rows(table, MeasuredProblem), SHOWN_ROWS):
         checked = [passed for passed in row.passed if passed is not None]
         yield (
             row.published,

@@ -8,7 +8,7 @@ completions that agree with one another, with labels that contradict the referen
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from selfplay.config.errors import UserError
 from selfplay.evaluation.evaluation_folder import FILE, EvaluationFolder
 from selfplay.evaluation.measuring import MeasuredProblem
 from selfplay.run.files import RunError
-from selfplay.run.tables import read_batches
+from selfplay.run.tables import read_rows
 from verifiers.answers import AnswerReader
 
 AGREES = 0.75
@@ -93,8 +93,8 @@ def solved_problems(
     found: list[SolvedProblem] = []
     for suite in strong:
         if suite in weak:
-            other = {row.id: row for row in _rows(weak[suite])}
-            pairs = ((other[row.id], row) for row in _rows(strong[suite]) if row.id in other)
+            other = {row.id: row for row in read_rows(weak[suite], MeasuredProblem)}
+            pairs = ((other[row.id], row) for row in read_rows(strong[suite], MeasuredProblem) if row.id in other)
             found += (_solved(suite, first, second, readers[suite]) for first, second in pairs)
     if not found:
         raise NothingMeasured(
@@ -102,11 +102,6 @@ def solved_problems(
             "on the same suite"
         )
     return found
-
-
-def _rows(table: Path) -> Iterator[MeasuredProblem]:
-    for batch in read_batches(table, MeasuredProblem):
-        yield from batch
 
 
 def _solved(suite: str, weak: MeasuredProblem, strong: MeasuredProblem, reader: AnswerReader | None) -> SolvedProblem:

@@ -21,7 +21,7 @@ from selfplay.evaluation.figures import SuiteOutcome
 from selfplay.evaluation.measuring import MeasuredProblem
 from selfplay.run.files import RunError, whole_file, write_json
 from selfplay.run.place import inside
-from selfplay.run.tables import plain_row, read_batches
+from selfplay.run.tables import plain_row, read_rows
 
 FILTER = "none"
 BETTER = {"avg@": True, "pass@": True, "maj@": True, "cut share": False, "not checked": False, "tokens": False}
@@ -125,7 +125,7 @@ def _config(suite: str, facts: Mapping[str, Any], settings: Mapping[str, Any]) -
 
 def _write_samples(file: Path, table: Path, outcome: SuiteOutcome, known: Mapping[str, Any]) -> None:
     with whole_file(file) as written:
-        for number, row in enumerate(row for batch in read_batches(table, MeasuredProblem) for row in batch):
+        for number, row in enumerate(read_rows(table, MeasuredProblem)):
             line = json.dumps(_sample(number, row, outcome, known), ensure_ascii=False)
             written.write(line.encode("utf-8", "replace") + b"\n")
 

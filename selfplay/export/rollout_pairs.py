@@ -17,7 +17,7 @@ from selfplay.config.recipe import Recipe
 from selfplay.run.plan import Kind, PlannedStage, read_plan
 from selfplay.run.records import TOKENS, LabelledTask, Pair, Rollout, RoundPrompt
 from selfplay.run.seeding import content_id, derive
-from selfplay.run.tables import read_batches
+from selfplay.run.tables import read_rows
 from selfplay.training.pairs import make_pairs
 from selfplay.training.validity import ValidForm, fault
 from selfplay.watching.rounds import prompt_rounds, table_file, table_rows
@@ -95,8 +95,7 @@ def _hashed(run: Path, stage: str, recipe: Recipe, tasks: Container[str]) -> Ite
 
 
 def _rollouts(run: Path, stage: str) -> Iterator[Rollout]:
-    for batch in read_batches(table_file(run, stage, ROLLOUTS), Rollout, leave_out=TOKENS):
-        yield from batch
+    return read_rows(table_file(run, stage, ROLLOUTS), Rollout, leave_out=TOKENS)
 
 
 def _digest(text: str) -> str:

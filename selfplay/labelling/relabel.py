@@ -88,9 +88,7 @@ def look_again(
         fresh = _wave(context, number, policy, left, wave, drawn)
         rows = (one.completion.judged(agreement(None)) for completions in fresh for one in completions)
         outcomes = _outcomes(context, left, fresh)
-        # A wave is written as this is read; the values are not needed.
-        for _ in waves.add(rows, ("index",)):
-            pass
+        waves.add(rows, ())
         for task, completions, agrees in zip(left, fresh, outcomes, strict=True):
             before, cast = found[task.id], votes_of(context, task, completions, number)
             label = _label_of(task, before.label.agrees + agrees)
@@ -232,9 +230,8 @@ def _label_of(task: LabelledTask, agrees: tuple[bool | None, ...] = ()) -> Label
 def _grouped(stages: Sequence[Stage], table: str, record: type[Any]) -> dict[str, list[Any]]:
     rows: dict[str, list[Any]] = {}
     for stage in stages:
-        for batch in stage.batches(table, record):
-            for row in batch:
-                rows.setdefault(row.prompt_id, []).append(row)
+        for row in stage.stream(table, record):
+            rows.setdefault(row.prompt_id, []).append(row)
     return rows
 
 

@@ -180,7 +180,7 @@ def reserved_problems(this: StageWork) -> list[Seed]:
 
 def kept_prompts(curated: Stage) -> list[Prompt]:
     """The prompts that curation kept."""
-    return [row for batch in curated.batches("prompts", Prompt, only_kept=True) for row in batch]
+    return list(curated.stream("prompts", Prompt, only_kept=True))
 
 
 def _base(this: StageWork) -> ModelRef:

@@ -9,7 +9,7 @@ from typing import Any
 
 from selfplay.run.plan import Kind, PlannedStage, read_plan
 from selfplay.run.records import Rollout
-from selfplay.run.tables import read_columns
+from selfplay.run.tables import read_columns, read_plain
 from selfplay.watching.rollout_tables import gold_of
 from selfplay.watching.rollouts import FIELDS, joined
 
@@ -74,10 +74,7 @@ def _file(run_path: Path, stage: PlannedStage) -> Path:
 def _first(file: Path, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """One rollout of each task: the greedy one where there is one, else the first of the first mode."""
     mode = _mode(file)
-    for batch in read_columns(file, Rollout, names):
-        for row in batch.to_pylist():
-            if row["mode"] == mode and row["index"] == 0:
-                yield row
+    return (row for row in read_plain(file, Rollout, names) if row["mode"] == mode and row["index"] == 0)
 
 
 def _mode(file: Path) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from selfplay.run.plan import Kind, read_plan
-from selfplay.run.tables import read_columns, schema_of
+from selfplay.run.tables import read_columns, read_plain, schema_of
 from selfplay.watching.rounds import PromptRound, prompt_rounds, table_file
 
 
@@ -55,12 +55,7 @@ class RunTables:
         Raises:
             RecordError: as for `columns`.
         """
-        if not values:
-            return []
-        wanted = pa.array(values, pa.string())
-        batches = read_columns(self._file(stage, table), record)
-        parts = (batch.filter(pc.is_in(batch[column], value_set=wanted)) for batch in batches)
-        return [row for part in parts for row in part.to_pylist()]
+        return list(read_plain(self._file(stage, table), record, only=(column, values))) if values else []
 
     def counts(self, stage: str, table: str, record: type[Any]) -> Counter[tuple[str, str]]:
         """How many rows there are of each (domain, reason to drop it); the reason is empty for kept rows."""

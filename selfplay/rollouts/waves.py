@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from selfplay.rollouts.completions import PosedTask
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout
-from selfplay.run.tables import read_batches, read_columns, write_table
+from selfplay.run.tables import read_rows, read_values, write_table
 
 
 class Waves:
@@ -26,8 +25,7 @@ class Waves:
         file = self._stage.folder / f"{self._table}-wave-{len(self._files)}.parquet"
         write_table(file, Rollout, rows)
         self._files.append(file)
-        for batch in read_columns(file, Rollout, names):
-            yield from zip(*(batch[name].to_pylist() for name in names), strict=True)
+        return read_values(file, Rollout, names)
 
     def merge(self, tasks: Sequence[PosedTask], finish: Callable[[Rollout], Rollout] | None = None) -> int:
         """Writes the table out of all waves, and says how many rows it has.
@@ -37,7 +35,7 @@ class Waves:
             finish: gives each row its last form.
         """
         places = {task.id: place for place, task in enumerate(tasks)}
-        waves = [itertools.chain.from_iterable(read_batches(file, Rollout)) for file in self._files]
+        waves = [read_rows(file, Rollout) for file in self._files]
         rows = heapq.merge(*waves, key=lambda row: (places[row.task_id], row.index))
         count = self._stage.write(self._table, Rollout, rows if finish is None else map(finish, rows))
         for file in self._files:

@@ -22,7 +22,7 @@ from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.plan import PlannedStage, write_plan
 from selfplay.run.results import Result, StageResult, read_result
 from selfplay.run.shapes import Manifest, read_as
-from selfplay.run.tables import Record, read_batches, read_columns, read_table, write_table
+from selfplay.run.tables import Record, read_batches, read_rows, read_table, read_values, write_table
 
 LOCK_TRIES = 5
 
@@ -54,16 +54,19 @@ class Stage:
         """Reads one of the stage's tables."""
         return read_table(self.folder / f"{table}.parquet", record)
 
-    def batches(
+    def batches(self, table: str, record: type[Record], only_kept: bool = False) -> Iterator[list[Record]]:
+        """Reads one of the stage's tables in pieces, less rows that were dropped."""
+        return read_batches(self.folder / f"{table}.parquet", record, only_kept)
+
+    def stream(
         self, table: str, record: type[Record], only_kept: bool = False, leave_out: Collection[str] = ()
-    ) -> Iterator[list[Record]]:
-        """Reads one of the stage's tables in pieces, less rows that were dropped, or less some fields."""
-        return read_batches(self.folder / f"{table}.parquet", record, only_kept, leave_out)
+    ) -> Iterator[Record]:
+        """Reads one of the stage's tables row by row, less rows that were dropped, or less some fields."""
+        return read_rows(self.folder / f"{table}.parquet", record, only_kept, leave_out)
 
     def columns(self, table: str, record: type[Any], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """The values of some fields of one of the stage's tables, row by row."""
-        for batch in read_columns(self.folder / f"{table}.parquet", record, names):
-            yield from zip(*(batch[name].to_pylist() for name in names), strict=True)
+        return read_values(self.folder / f"{table}.parquet", record, names)
 
     def result(self, kind: type[Result]) -> Result:
         """The figures that the stage left.

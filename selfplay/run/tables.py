@@ -170,6 +170,38 @@ def read_batches(
                 raise RecordError(f"{path}: holds what is not JSON ({error}); delete it and run again") from error
 
 
+def read_rows(
+    path: Path, record: type[Record], only_kept: bool = False, leave_out: Collection[str] = ()
+) -> Iterator[Record]:
+    """Reads rows back one by one, in a stream; arguments and errors are those of `read_batches`."""
+    return itertools.chain.from_iterable(read_batches(path, record, only_kept, leave_out))
+
+
+def read_values(path: Path, record: type[Any], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The values of some fields, row by row, in a stream. Raises RecordError as `read_table` does."""
+    for batch in read_columns(path, record, names):
+        yield from zip(*(batch[name].to_pylist() for name in names), strict=True)
+
+
+def read_plain(
+    path: Path, record: type[Any], names: Sequence[str] | None = None, only: tuple[str, Sequence[str]] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Rows as their Arrow schema has them, in a stream: all columns, or some.
+
+    Args:
+        only: a column and values, for only those rows in which it has one of these.
+
+    Raises:
+        RecordError: as for `read_table`.
+    """
+    for batch in read_columns(path, record, names):
+        if only is not None:
+            column, values = only
+            yield from batch.filter(pc.is_in(batch[column], value_set=pa.array(values, pa.string()))).to_pylist()
+        else:
+            yield from batch.to_pylist()
+
+
 def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Reads some columns, or all, as Arrow tables of `ROWS_AT_ONCE` or fewer rows, as they were written together.
 

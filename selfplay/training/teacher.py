@@ -54,7 +54,7 @@ def learn_from_teacher(this: Round) -> Counts:
             lengths.update(tokens=tokens, traces=1)
     if not samples:
         raise NothingToLearn(f"no trace of the teacher is left ({dict(lost)}): loosen the filters of training.sft")
-    kept = itertools.chain.from_iterable(this.stage.batches("traces", Trace, only_kept=True))
+    kept = this.stage.stream("traces", Trace, only_kept=True)
     this.fit(Example(trace.prompt, (trace.completion,)) for trace in kept)
     mean = {"mean_tokens": round(lengths["tokens"] / lengths["traces"], 1)} if lengths else {}
     return {"traces": count, "samples": samples, "lost": dict(lost)} | mean
@@ -167,7 +167,7 @@ def _by_vote(this: Round, task: LabelledTask, group: Sequence[Trace], least: flo
 
 def _measured(this: Round, settings: SFTRule) -> Iterator[Trace]:
     """The traces of the table, their tokens counted as the policy will read them; drops what is too long."""
-    traces = itertools.chain.from_iterable(this.stage.batches("traces", Trace))
+    traces = this.stage.stream("traces", Trace)
     while batch := list(itertools.islice(traces, COUNTED_AT_ONCE)):
         left = [trace for trace in batch if not trace.dropped]
         job = CountJob(this.policy, [Example(trace.prompt, (trace.completion,)) for trace in left])

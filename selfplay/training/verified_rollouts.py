@@ -58,7 +58,7 @@ def taught_by(stage: Stage, context: Context, number: int) -> Iterator[Rollout]:
     """
 
     def rows() -> Iterator[Rollout]:
-        return chain.from_iterable(stage.batches(TABLE, Rollout, leave_out=TOKENS))
+        return stage.stream(TABLE, Rollout, leave_out=TOKENS)
 
     training = context.recipe.training
     if training.rewards != "shuffled":

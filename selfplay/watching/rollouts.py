@@ -15,7 +15,7 @@ from selfplay import formats
 from selfplay.run.files import RunError
 from selfplay.run.plan import Kind, read_plan
 from selfplay.run.records import LabelledTask, Rollout, RoundPrompt, Seed
-from selfplay.run.tables import read_columns, typed_row
+from selfplay.run.tables import read_columns, read_plain, typed_row
 from verifiers.model import Task, Test
 from verifiers.programs.task_rows import json_text
 from verifiers.untrusted.files import UnusableFile, json_object, open_file
@@ -120,8 +120,7 @@ def rollout_rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """Rollouts as `FIELDS` name their parts; those of logs, which have a `step` too, from the last to the first."""
     for file in files:
         if file.suffix == TABLE:
-            for batch in read_columns(file, Rollout, FIELDS):
-                yield from batch.to_pylist()
+            yield from read_plain(file, Rollout, FIELDS)
         else:
             yield from _logged(file)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from selfplay.run.files import RunError
 from selfplay.run.plan import Kind, read_plan, stage_name
-from selfplay.run.tables import read_batches
+from selfplay.run.tables import read_rows
 
 TABLES = {Kind.SYNTHESIS: "prompts", Kind.LABELLING: "tasks", Kind.RELABELLING: "tasks"}
 
@@ -73,6 +73,4 @@ def table_rows(file: Path, record: type[Any], only_kept: bool = False) -> Iterat
     Raises:
         RecordError: it is damaged.
     """
-    if file.exists():
-        for batch in read_batches(file, record, only_kept):
-            yield from batch
+    return read_rows(file, record, only_kept) if file.exists() else iter(())

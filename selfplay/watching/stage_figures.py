@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from selfplay.run.plan import Kind
 from selfplay.run.records import LabelledTask, Rollout
-from selfplay.run.tables import read_columns
+from selfplay.run.tables import read_plain
 from selfplay.watching.rollout_tables import closing_rollouts
 
 FEWEST_LABELS = 20
@@ -58,7 +58,7 @@ def _labels(file: Path, stage: str, found: StageFigures) -> None:
     agreements: dict[str, list[float]] = {}
     rates: list[float] = []
     shown: list[list[Any]] = []
-    for row in _rows(file, LabelledTask, ["domain", "task", "agreement", "pass_rate", "dropped"]):
+    for row in read_plain(file, LabelledTask, ["domain", "task", "agreement", "pass_rate", "dropped"]):
         task = row["task"]
         if len(shown) < TABLE_ROWS:
             columns = row | {"problem": task["problem"], "answer": task["answer"], "tests": len(task["tests"])}
@@ -84,7 +84,7 @@ def _rollouts(file: Path, stage: str, found: StageFigures) -> None:
     outcomes: dict[tuple[str, str], list[bool | None]] = {}
     rewards: dict[tuple[str, str], set[float]] = {}
     statuses: dict[str, Counter[str]] = {}
-    for row in _rows(file, Rollout, ["task_id", "domain", "mode", "passed", "reward", "status"]):
+    for row in read_plain(file, Rollout, ["task_id", "domain", "mode", "passed", "reward", "status"]):
         group = (row["task_id"], row["mode"])
         outcomes.setdefault(group, []).append(row["passed"])
         if row["reward"] is not None:
@@ -107,11 +107,6 @@ def _rollouts(file: Path, stage: str, found: StageFigures) -> None:
             len(several), 1
         )
     found.tables[f"rollouts_{stage}"] = closing_rollouts(file)
-
-
-def _rows(file: Path, record: type[Any], names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for batch in read_columns(file, record, names):
-        yield from batch.to_pylist()
 
 
 def histogram(values: Sequence[float]) -> Shape:
