@@ -1,7 +1,5 @@
 """Figures of an evaluation on the terminal, as rich renders them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`selfplay status` as a person sees it: once, or again and again while the run goes on."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Pages of the commands, as rich renders them: the plan, annotation, rollouts. Loaded when one is shown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Errors of the system beneath a run, as sentences with their remedies."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

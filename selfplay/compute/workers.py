@@ -1,7 +1,5 @@
 """Worker processes that hold models: one a GPU, or one a core. They live as long as the run and die with it."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import math

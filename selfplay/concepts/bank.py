@@ -5,8 +5,6 @@ concept that is not chosen yet is exp((its co-occurrences with the chosen, summe
 mean vector) / temperature), times a preference that is 1 unless coverage steers it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The concepts, sizes and levels that a domain's new prompts are made of: its seeds', or as the recipe says."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

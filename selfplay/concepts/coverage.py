@@ -1,7 +1,5 @@
 """The fate of each concept, and what that says of which to draw next."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

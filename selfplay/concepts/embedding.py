@@ -1,7 +1,5 @@
 """Vectors of concepts by a model: the mean of its last hidden states, which is what sentence models are trained for."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

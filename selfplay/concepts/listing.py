@@ -1,7 +1,5 @@
 """A user's list of concepts: one a line, or JSON lines with counts or with whole combinations."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 No concept comes twice in a combination, no combination comes twice, and none of the reserved ones ever comes.
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence

@@ -1,7 +1,5 @@
 """Reads a recipe: YAML with `extends`, dotted overrides, and errors that name file, line, field and remedy."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import sys

@@ -4,8 +4,6 @@ A field of a section is marked by its type (`RowsFile`, `ModelName` and the like
 recipes that come with this project, in a checkout and in a wheel alike, are found here, too.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import typing

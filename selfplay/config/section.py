@@ -1,7 +1,5 @@
 """Shared by all groups of settings. Importing this module loads no heavy library."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self

@@ -1,7 +1,5 @@
 """Turns a GGUF file, the format of llama.cpp, into a folder with safetensors that this project can train."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Literal

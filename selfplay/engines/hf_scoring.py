@@ -5,8 +5,6 @@ a [batch, time, vocabulary] tensor never exists. Sequences that share a prefix (
 pass over it, whose keys and values serve them all, and a sequence that occurs twice is scored once.
 """
 
-from __future__ import annotations
-
 import copy
 import functools
 import math

@@ -1,7 +1,5 @@
 """Loads models and tokenizers inside a worker, and keeps the last few."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable

@@ -4,8 +4,6 @@ A model folder may hold code, pickles, and an index that names files elsewhere; 
 followed. A weights file may lack tensors, for which a library would put random numbers; it is refused.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path

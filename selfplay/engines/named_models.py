@@ -5,8 +5,6 @@ kept under a fingerprint of its files, or of the commit, which is looked up once
 with the file's size and times, so that a file is read once.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import importlib.metadata

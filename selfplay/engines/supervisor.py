@@ -4,8 +4,6 @@ A worker has one child, as long as its model is wanted. What a child has finishe
 anything else happens, so a child's end, or the worker's, costs only the completions that were under way.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """The work of the vLLM engine inside a worker: the same shards as the transformers engine, the same rows."""
 
-from __future__ import annotations
-
 import gc
 import hashlib
 import itertools

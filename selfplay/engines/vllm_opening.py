@@ -1,7 +1,5 @@
 """How every vLLM engine of a run is opened, and what its CPU build needs besides."""
 
-from __future__ import annotations
-
 import functools
 import os
 from typing import Any

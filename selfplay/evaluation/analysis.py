@@ -3,8 +3,6 @@
 What is of a run is kept beside it as `analysis.json`, which the run's report shows.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The models that are compared, those of evaluations and of runs, each with a value a problem and suite."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Models side by side: figures, paired differences from the first of them, and problems that went the other way."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

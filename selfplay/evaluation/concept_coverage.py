@@ -4,8 +4,6 @@ Concepts are compared as they are written, but for case and blanks: who names th
 that shares say something only of sets whose concepts one annotator named.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections import Counter

@@ -1,7 +1,5 @@
 """Contamination of data sets: which of their problems hold one of a suite, as decontamination finds them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -10,8 +10,6 @@ a place for each tie. Contests that cannot be used are counted and named. And be
 which overstates whoever does better on some days than on others (docs/results/evaluation.md), stands the pooled rating.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence

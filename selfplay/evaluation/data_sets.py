@@ -1,7 +1,5 @@
 """Sets of problems that analyses are of: files of rows, the prompts that a run has kept, and a run's seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

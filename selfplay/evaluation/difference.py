@@ -1,7 +1,5 @@
 """Two models on the same problems: the paired difference with its interval, its p-value, and the sentence for it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

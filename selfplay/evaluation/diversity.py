@@ -5,8 +5,6 @@ Means alone say little: two sets with the same mean may be one sentence each, or
 there are the Vendi score, distances to the nearest neighbour, and distinct n-grams, and between sets their overlap.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import random

@@ -1,7 +1,5 @@
 """The figures of a model on a suite, from its table: accuracies with intervals, cut and unchecked shares, tokens."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path

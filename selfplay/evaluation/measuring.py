@@ -1,7 +1,5 @@
 """A model on a suite: its completions with their verdicts, a row a problem, and what becomes of them."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """avg@k, pass@k, maj@k and their 95% intervals: bootstrap over problems, paired where two rounds are compared."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ A round takes the first prompts of one order, which the seed fixes, so that the 
 those of a larger one. What differs between two sizes is then the size, and not which prompts came by chance.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path

@@ -4,8 +4,6 @@ The score is the mean over domains of avg@k. The best of several rounds looks be
 it was chosen, which is why the figures of a run come from other ones.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

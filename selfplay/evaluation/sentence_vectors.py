@@ -4,8 +4,6 @@ TF-IDF knows words; a sentence model knows that two texts say the same in other 
 safetensors, and no code of a model's folder runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ of a weak solver, by the answer of a strong reference, stands in a two-way table
 completions that agree with one another, with labels that contradict the reference, and with what a judge says.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

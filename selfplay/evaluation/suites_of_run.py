@@ -1,7 +1,5 @@
 """Suites on which a run's policy is measured as it goes on: nothing of the run is chosen by them."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """A judge of whether problems are well posed, asked outside of any run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -12,8 +12,6 @@ and those of other trainers, `verl`, `openrlhf` and `openrlhf_pairs` (`selfplay.
 All are over the rounds whose curation has ended, and of several labels of a prompt the newest counts.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Pushes the policy of a finished run to the hub, its trained weights too, with a card of its origin and figures."""
 
-from __future__ import annotations
-
 import math
 import tempfile
 from collections.abc import Mapping, Sequence

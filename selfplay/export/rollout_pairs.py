@@ -5,8 +5,6 @@ A round of DPO has made its pairs. Of another rule's rollouts they are made here
 memory: the pairs are drawn among hashes of the texts, and a second pass fetches the texts of those drawn.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Container, Iterator
 from dataclasses import replace

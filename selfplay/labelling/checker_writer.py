@@ -1,7 +1,5 @@
 """Checkers that a model writes for problems whose programs print different outputs, tried until one is accepted."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 

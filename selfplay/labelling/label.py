@@ -1,7 +1,5 @@
 """The labelling stage: every labeller solves each prompt k times, and the majority gives the label."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections import deque
 from collections.abc import Iterator, Sequence

@@ -4,8 +4,6 @@ The policy solves every prompt again. That measures the pass rate anew, and its 
 them contradict is flagged and voted on again, with the votes of all rounds.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Inputs that programs are tried on: those of the domain's seeds, or tests that a model writes one at a time."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """A second look at answers: a model says of a solution of each class whether it is right, and votes are reweighed."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

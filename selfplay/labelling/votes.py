@@ -1,7 +1,5 @@
 """Votes on labels: completions of every labeller, and what each counts."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The workers of a run, as the recipe says: processes of this machine, or on the nodes of a Ray cluster."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

@@ -1,7 +1,5 @@
 """Measures models on suites: brings workers, verifiers and engines up and down around it; goes on where it stopped."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools

@@ -1,7 +1,5 @@
 """Brings a run up and down around the pipeline: locks, workers, verifiers, trackers, progress, the closing report."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping
 from pathlib import Path

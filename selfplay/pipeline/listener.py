@@ -1,7 +1,5 @@
 """Hears what the pipeline tells, and passes it on: to the terminal, to the trackers, to those who watch elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 

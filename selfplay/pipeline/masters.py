@@ -4,8 +4,6 @@ What a stage trained is needed by the trainings among the later stages that name
 best policy, and by another run that takes the stage over. The first can be known here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Whatever a stage depends on outside its run: files, the models that its settings name, verifiers, and versions of
 libraries."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Hooks within a run: who calls the callbacks, and stages of one's own as entries of the table."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """The models that a person means by a run, a folder, a name on the hub, or the address of an endpoint."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass

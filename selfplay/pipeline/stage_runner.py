@@ -1,8 +1,6 @@
 """Runs the stages of a table: each is done once, or taken over from another run; the listener hears of it, and the
 time is kept."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Collection, Mapping

@@ -1,7 +1,5 @@
 """The sizes of a decoder-only transformer, by its configuration; no library is loaded and no weight is read."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Files by which a cluster runs a recipe over several nodes: a script for SLURM, or manifests for KubeRay."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from pathlib import Path

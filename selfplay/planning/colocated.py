@@ -1,7 +1,5 @@
 """GRPO with vLLM beside the trainer on each device, or on devices of its own: what both take, and when."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How many problems, prompts and tasks a run will have: from its files, and from shares that are assumed."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where a model's sizes are found: its folder, a small table of public configurations, the hub's cache here."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The machine that a plan is for: the GPUs that somebody names, or those of this one."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from dataclasses import dataclass, replace

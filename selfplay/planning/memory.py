@@ -4,8 +4,6 @@ A formula for each term, from sizes alone. They were fitted to nothing: each cou
 transformers' attention and TRL's trainers hold, and `python -m benchmarks plan_memory` measures how far off they are.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from selfplay.planning.architecture import Architecture

@@ -1,7 +1,5 @@
 """The plan of a recipe on a machine: what each stage needs, whether it fits, and the smallest change that mends it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

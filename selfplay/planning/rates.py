@@ -4,8 +4,6 @@ Nothing here was measured by this project unless a row of `measured` says so. Pe
 sheets; the shares of them that a run gets are guesses, and `selfplay plan --rates FILE` takes better ones.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal

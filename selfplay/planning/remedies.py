@@ -1,7 +1,5 @@
 """The smallest change of a recipe by which a piece of work fits: each is tried on the recipe itself, least first."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

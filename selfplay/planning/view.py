@@ -1,7 +1,5 @@
 """The plan of a recipe as a table for the terminal, as plain JSON, and as a line that its file keeps (`--note`)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The work of each stage on the devices: which model, how many sequences, how long."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Whether a recipe fits on this machine, before anything loads: no 30B run begins by accident on a laptop."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from selfplay.config.recipe import Recipe

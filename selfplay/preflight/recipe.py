@@ -1,7 +1,5 @@
 """Checks before anything expensive: trainer arguments, engines, models, endpoints, files and the sandbox's limits."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Checks of a recipe's seeds and rewards before anything expensive: verifiers must judge known answers rightly."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice

@@ -1,7 +1,5 @@
 """vLLM before a run: whether it is installed where a recipe names it, and knows the arguments that it is given."""
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import math

@@ -1,7 +1,5 @@
 """Analyses that `selfplay analyse` and `selfplay difficulty` left beside a run, for its page."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

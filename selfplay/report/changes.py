@@ -1,7 +1,5 @@
 """Held-out problems side by side over the rounds: how the policy changed its mind."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 The page gives them its colours, by the number in `series`.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence

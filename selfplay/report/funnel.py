@@ -1,7 +1,5 @@
 """Where the prompts of all rounds were lost between the model's completions and labelled tasks."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

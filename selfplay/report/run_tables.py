@@ -1,7 +1,5 @@
 """Reads parts of a run's tables: some columns, or some rows. A whole table may be larger than memory."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Everything streams: completions come as the engine has them, a thread judges som
 caller writes rollouts to their table as they come.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """The small files of a run directory: written whole or not at all, and read with an error that names the remedy."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

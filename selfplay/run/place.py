@@ -1,7 +1,5 @@
 """Where a run may write: in its own directory, and nowhere else, whatever names and links it is given."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

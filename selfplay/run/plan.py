@@ -3,8 +3,6 @@
 Whoever looks at a run from outside finds here which stage is which; nobody reads that off a stage's name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The results of stages: a typed model for each kind, kept as `counts` in the stage's manifest."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, TypeVar
 

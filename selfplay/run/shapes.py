@@ -1,7 +1,5 @@
 """The shapes of a run's small files, as far as others rely on them: a damaged one is one sentence, no traceback."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 

@@ -1,7 +1,5 @@
 """The content-keyed store: finished generations, scores and verdicts survive a crash and are never paid twice."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

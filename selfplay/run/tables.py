@@ -1,7 +1,5 @@
 """Reads and writes the typed tables of a run: an Arrow schema for each class of rows; durable, checked for damage."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import itertools

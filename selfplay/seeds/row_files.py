@@ -1,7 +1,5 @@
 """Rows of files, as they are: JSON arrays, JSON lines and Parquet, and CSV by its own module, all within bounds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any

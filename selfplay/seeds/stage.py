@@ -1,7 +1,5 @@
 """The seeds stage: problems to start from, of whichever source, as one table a domain and split."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal

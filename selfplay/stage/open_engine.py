@@ -1,7 +1,5 @@
 """An engine of the recipe's for as long as a `with` lasts, whether its model runs here or answers at an endpoint."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path

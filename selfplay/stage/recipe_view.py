@@ -3,8 +3,6 @@
 A stage that reads another one fails at once, so that what a stage depends on cannot be forgotten.
 """
 
-from __future__ import annotations
-
 import inspect
 import types
 from collections.abc import Collection

@@ -5,8 +5,6 @@ recorded, by commit and content, in the evaluation, and in a lock where one is n
 (`selfplay.suites.lock`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal

@@ -5,8 +5,6 @@ JSON text with `inputs` and `outputs`. Which contest a problem is of stands nowh
 may bear `id` (as in 1971/A) or `contest_id` and `index` besides.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

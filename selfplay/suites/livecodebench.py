@@ -1,7 +1,5 @@
 """LiveCodeBench's rows as they are released: statements with public tests, and hidden ones that are packed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

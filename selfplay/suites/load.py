@@ -1,7 +1,5 @@
 """Loads suites: named ones from the hub or from files one has downloaded, and people's own."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ A named data set may change under its name. With a lock, a suite of the hub is l
 and a suite of another content than the lock's is refused, wherever it comes from.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 LiveCodeBench releases the hidden tests of a problem so: base64 of zlib of a pickle of a JSON text.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import pickletools

@@ -1,7 +1,5 @@
 """How rows of the named suites become tasks, form by form."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Mapping
 from typing import Any

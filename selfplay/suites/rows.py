@@ -1,7 +1,5 @@
 """Rows of a suite as they are published: of files here, of a data set, or of files that the hub holds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path

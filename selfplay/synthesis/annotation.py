@@ -5,8 +5,6 @@ them to it; held-out problems get concepts alone, since no model learns from the
 the run's store when it comes, so that a stage that was cut off goes on without asking anything twice.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections import Counter

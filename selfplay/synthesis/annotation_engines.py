@@ -1,7 +1,5 @@
 """The annotators of a recipe behind one interface, whether a model runs here or answers at an endpoint."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager

@@ -1,7 +1,5 @@
 """Cold start: maximum likelihood of the prompt model p and the rationale model q on annotated seeds (paper 2.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any

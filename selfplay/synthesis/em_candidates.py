@@ -6,8 +6,6 @@ example, so the weights become numbers of copies, by systematic resampling: each
 is its weight times the number drawn, and it never gets further from that than 1.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import random

@@ -3,8 +3,6 @@
 Everything is a function of the rounds' measures, so that a run that was cut off comes to the same end.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ One pass writes one problem for each combination of concepts; further passes go 
 their own (the authors made 64). What has been finished of any pass is found again after a crash.
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence

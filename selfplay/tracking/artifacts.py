@@ -1,7 +1,5 @@
 """Artifacts of a stage: its tables as data sets, and the models that it trained."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -4,8 +4,6 @@ It may fail, hang or be killed without the run noticing more than one sentence. 
 when the run is gone, however it went. The next one passes on what it did not, and so does `selfplay track sync`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json

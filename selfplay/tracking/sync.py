@@ -1,7 +1,5 @@
 """`selfplay track sync`: uploads to W&B what a run's copy lacks, from the run's own files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Writes what a run says of itself, first to its own directory."""
 
-from __future__ import annotations
-
 import json
 import logging
 import math

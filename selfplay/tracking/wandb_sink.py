@@ -5,8 +5,6 @@ copying goes on after it, however the session before ended. Tables and artifacts
 a session that did not see its end are sent again, which costs little, since W&B knows equal content by its hash.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import re

@@ -1,7 +1,5 @@
 """Pairs that somebody made before, for dpo: `prompt`, `chosen` and `rejected` a row, as texts or as messages."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple

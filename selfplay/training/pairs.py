@@ -1,7 +1,5 @@
 """Training data of dpo and rft, out of verified rollouts: pairs of a right and a wrong one, or the right ones."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import operator

@@ -1,7 +1,5 @@
 """One self-play round: the policy of the last round, its prompts, one update rule, the next policy."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ and `final` with the answer; where its special tokens were stripped, their names
 `analysis…assistantfinal…`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path

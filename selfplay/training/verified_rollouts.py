@@ -1,7 +1,5 @@
 """Rollouts of the policy with their verdicts, for the rules that learn from finished rollouts."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import random

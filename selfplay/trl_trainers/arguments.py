@@ -1,7 +1,5 @@
 """TRL's own arguments: what a recipe may pass through, what this project presets, and how mistakes are explained."""
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import math

@@ -5,8 +5,6 @@ sampled from other tokens: from the prompt alone, which a chat template may have
 the answer is what followed it. So pairs are made into tokens as engines and the other trainings do, and are left alone.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Group-relative policy optimisation on labelled tasks, by TRL's GRPOTrainer."""
 
-from __future__ import annotations
-
 import math
 import os
 import random

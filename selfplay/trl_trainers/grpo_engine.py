@@ -1,7 +1,5 @@
 """vLLM for the rollouts of a GRPO training: how it is opened, and the prompts by which its weights are probed."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The state of a GRPO training beside TRL's own: its tally, and where its walk through the prompts stands."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -7,8 +7,6 @@ recipe's number format, into which an adapter is merged; one that was trained on
 base as it is on disk. What that did is logged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ that it belongs to. Where that is less exact than what was trained, `masters` wi
 themselves, in float32 or as an adapter, and the next training starts there (see `keeping`).
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

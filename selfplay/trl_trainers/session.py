@@ -1,7 +1,5 @@
 """Shared by all trainings: where one resumes, what it logs, and how the trained model is kept."""
 
-from __future__ import annotations
-
 import functools
 import math
 import os

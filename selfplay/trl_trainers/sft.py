@@ -1,7 +1,5 @@
 """Maximum likelihood on examples by TRL's SFTTrainer: the base, the cold start, both EM steps, and rft."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

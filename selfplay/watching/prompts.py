@@ -1,7 +1,5 @@
 """The fate of each prompt of a run, in all its rounds, and why: `selfplay prompts`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ Where a later round only labels prompts again, its labelling or relabelling belo
 newest counts.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

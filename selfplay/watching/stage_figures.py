@@ -1,7 +1,5 @@
 """Figures of a finished stage's tables: agreement, pass rates, failures by reason, and a few rows."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ The process is the one that a worker is on a single machine (`compute.worker_mai
 environment and the same ends. The actor sees bytes alone, which both ends have packed; it unpacks nothing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket

@@ -4,8 +4,6 @@ Tables depend on the versions of the libraries, and checkpoints pass from node t
 is to hold a worker is looked at before it holds one, also one that joins later.
 """
 
-from __future__ import annotations
-
 import platform
 import time
 from collections.abc import Callable, Mapping

@@ -5,8 +5,6 @@ again from its checkpoint, once there is room for all its ranks, or with those t
 node that lives fails as it does on one machine, in the same words.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import sys

@@ -1,7 +1,5 @@
 """How many workers the nodes of a cluster have room for, and the sentences where they have too little; knows no Ray."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

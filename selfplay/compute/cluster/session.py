@@ -4,8 +4,6 @@ What a run starts itself listens on the loopback, has no dashboard, and asks who
 process and its children know. All that is sent over Ray comes from processes of the run (docs/explanation/security.md).
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import logging

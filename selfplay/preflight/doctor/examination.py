@@ -1,7 +1,5 @@
 """The whole page of the doctor, in the order in which a run meets these things."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Processors, memory, disks and GPUs, found without loading torch."""
 
-from __future__ import annotations
-
 import ast
 import csv
 import os

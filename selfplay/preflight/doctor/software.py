@@ -1,7 +1,5 @@
 """Versions of packages against those that are asked for, vLLM, clashes, and whether W&B has a key."""
 
-from __future__ import annotations
-
 import netrc
 import os
 import platform

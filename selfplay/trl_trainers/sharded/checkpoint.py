@@ -5,8 +5,6 @@ after the other, with the optimizer's states of it, and the first writes them in
 ever holds the whole model. Each rank reads what it needs from these files.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path

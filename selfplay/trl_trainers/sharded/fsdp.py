@@ -5,8 +5,6 @@ CPU groups are told to be sharded, and every training looks whether its paramete
 step. A trained model is gathered by all ranks, and kept by the first as any other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

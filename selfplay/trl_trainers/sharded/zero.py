@@ -5,8 +5,6 @@ without DeepSpeed: its own bfloat16 would round the masters at the start of each
 pickles, so that none is written (`sharded.checkpoint`).
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec

@@ -5,8 +5,6 @@ the base as it stands on disk. That base is not quite the one that the adapter w
 the held-out loss changed (`keeping`).
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

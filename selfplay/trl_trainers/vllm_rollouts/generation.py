@@ -4,8 +4,6 @@ TRL's trainer makes it by itself, and takes no other. So while the trainer is ma
 module's.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -6,8 +6,6 @@ ratios, of the trainer's log-probabilities over the server's own, correct for th
 holds what was drawn ahead, so that a training that goes on learns from the same completions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ process; what was finished is kept, and only the others are asked of the next se
 TRL's own, or, on a CPU, by a file in the workers' folder.
 """
 
-from __future__ import annotations
-
 import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence

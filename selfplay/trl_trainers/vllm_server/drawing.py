@@ -1,7 +1,5 @@
 """Completions that a server is asked for, each by itself: those that have come are kept, whatever becomes of it."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The process of the server that rolls out: started, watched, started again where it died or hangs, and ended."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets
