@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from selfplay.preflight.doctor.examination import examine_machine
+from selfplay.preflight.doctor import examine_machine
 
 SIDE = {"cpu": 1024, "cuda": 8192}
 """Rows and columns of the matrices that are multiplied."""

@@ -26,7 +26,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Look at the machine: packages, GPUs, vLLM, sandbox, disk, W&B; exits 0 where nothing fails."""
-    from selfplay.preflight.doctor.examination import examine_machine
+    from selfplay.preflight.doctor import examine_machine
     from selfplay.preflight.doctor.finding import State, worst
 
     findings = examine_machine(folder)

@@ -67,7 +67,7 @@ def sync_command(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the server to answer.")] = 60.0,
 ) -> None:
     """Upload what W&B lacks of a run that is offline, or whose server was out of reach."""
-    from selfplay.tracking.sync import sync
+    from selfplay.tracking.mirror import sync
 
     lines = sync(run, project, entity, timeout)
     typer.echo(f"{lines} lines uploaded; W&B has all of {run}." if lines else f"W&B has all of {run} already.")

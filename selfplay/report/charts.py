@@ -159,6 +159,39 @@ def agreement_chart(bars: Sequence[tuple[float, int, int, int]]) -> Chart:
     return chart
 
 
+def analysis_charts(known: Mapping[str, Any]) -> dict[str, Chart]:
+    """A map of the data sets where there are several, and bars of how hard problems are, the doubtful ones apart.
+
+    Args:
+        known: by kind; None where one was not made.
+    """
+    charts = {}
+    if known["distribution"] and len(known["distribution"]["sets"]) > 1:
+        traces = [_point(series, one) for series, one in enumerate(known["distribution"]["sets"])]
+        title = "How far data sets lie apart: 1 - cosine of their means, in two dimensions"
+        charts["analysis-map"] = figure(title, traces, "first dimension", "second dimension")
+    if known["difficulty"]:
+        rows = known["difficulty"]["rows"]
+        counts = {
+            "nothing speaks against it": (0, [row["problems"] - row["doubtful"] for row in rows]),
+            "doubtful": (GREY, [row["doubtful"] for row in rows]),
+        }
+        bars = [
+            {"type": "bar", "name": name, "series": series, "x": list(range(len(rows))), "y": heights}
+            for name, (series, heights) in counts.items()
+        ]
+        chart = figure("Problems by how often the weak solver agrees with the reference", bars, "", "problems")
+        chart["layout"] |= {"barmode": "stack"}
+        chart["layout"]["xaxis"] |= {"tickvals": list(range(len(rows))), "ticktext": [row["weak"] for row in rows]}
+        charts["analysis-difficulty"] = chart
+    return charts
+
+
+def _point(series: int, one: Mapping[str, Any]) -> Chart:
+    x, y = one["place"]
+    return line(series, one["name"], [round(x, 6)], [round(y, 6)]) | {"mode": "markers"}
+
+
 def moving_mean(values: Sequence[float], window: int) -> list[float]:
     """The mean of each value and those around it; near the ends the window is smaller."""
     half, sums = window // 2, list(itertools.accumulate(values, initial=0.0))

@@ -12,9 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from selfplay.config.secrets import struck
-from selfplay.report import analyses, charts, funnel, samples, training_charts
+from selfplay.report import charts, funnel, samples, training_charts
 from selfplay.report.changes import changed_problems
 from selfplay.report.run_tables import RunTables
+from selfplay.run.analysis import read_analysis
 from selfplay.run.directory import read_run
 from selfplay.run.files import whole_file
 from selfplay.run.place import inside
@@ -105,7 +106,7 @@ def facts(run_path: Path) -> dict[str, Any]:
     digest.read()
     evaluation = summary.get("evaluation") or []
     em = _em_rows(summary, manifests)
-    analysed = analyses.analyses_of(run_path)
+    analysed = {"distribution": None, "difficulty": None} | read_analysis(run_path)
     prompts, shown = funnel.prompt_funnel(tables), samples.problem_samples(tables)
     labelled = bool(plan.of_kind(Kind.LABELLING, Kind.RELABELLING))
     return {
@@ -116,7 +117,7 @@ def facts(run_path: Path) -> dict[str, Any]:
         "evaluation": _accuracy_table(summary),
         "accuracy_so_far": [] if evaluation else _accuracy_so_far(digest),
         "rounds": sorted({int(row["round"]) for row in evaluation}),
-        "charts": _charts(evaluation, em, digest, plan, _agreement(tables)) | analyses.analysis_charts(analysed),
+        "charts": _charts(evaluation, em, digest, plan, _agreement(tables)) | charts.analysis_charts(analysed),
         "analysed": analysed,
         "em": em,
         "em_columns": _em_columns(em),

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from sandbox.process.inside import take_channel
+from selfplay.config.errors import FAILED, UserError
 from selfplay.config.secrets import strike_streams, struck
 from selfplay.run.directory import read_run
 from selfplay.run.files import RunError
-from selfplay.run.place import inside
+from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.shapes import fault_of
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, CopiedLine, Follower, histograms_of, metric_line
 from selfplay.tracking.mirror_process import remedy
@@ -152,6 +153,44 @@ def open_sink(run_path: Path, name: str, recipe: Mapping[str, Any], lines_before
     return TrackioSink(run_path, recipe)
 
 
+class SyncError(UserError):
+    """The upload did not come to its end; the message says why."""
+
+    exit_code = FAILED
+
+
+def sync(
+    run_path: Path, project: str | None = None, entity: str | None = None, init_timeout_s: float | None = None
+) -> int:
+    """Uploads what is missing, whatever the recipe's mode; returns the number of lines that were.
+
+    Args:
+        project: another project than the recipe's.
+        entity: another user or team.
+        init_timeout_s: seconds to wait for the server.
+
+    Raises:
+        RunError: the folder holds no run, or a link in it leads elsewhere, to what is not the run's to upload.
+        SyncError: the server cannot be reached, has refused, or did not take everything; what it took is kept there.
+    """
+    refuse_ways_out(run_path)
+    recipe: dict[str, Any] = read_run(run_path)
+    given = {"project": project, "entity": entity}
+    settings = recipe["tracking"]["wandb"] | {name: value for name, value in given.items() if value is not None}
+    recipe["tracking"] = recipe["tracking"] | {"wandb": settings}
+    from selfplay.tracking import wandb_sink
+
+    timeout = init_timeout_s or wandb_sink.INIT_TIMEOUT_S
+    try:
+        return copy_once(run_path, "wandb", wandb_sink.WandbSink(run_path, recipe, "online", init_timeout_s=timeout))
+    except Exception as error:
+        raise SyncError(f"wandb: {_reason(error)}; the same command goes on from there") from error
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+
+
 def _main(run_path: Path, name: str, lines_before: int) -> None:
     # The models come first.
     os.nice(5)
@@ -172,11 +211,8 @@ def _main(run_path: Path, name: str, lines_before: int) -> None:
             sink = open_sink(run_path, name, read_run(run_path), lines_before)
             follow(run_path, sink, lines_before, ended, outcome)
     except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the run has to hear one sentence
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        told.write(
-            json.dumps({"say": f"{name}: {struck(reason)}; the run keeps everything, and {remedy(run_path, name)}"})
-        )
-        told.write("\n")
+        said = f"{name}: {struck(_reason(error))}; the run keeps everything, and {remedy(run_path, name)}"
+        told.write(json.dumps({"say": said}) + "\n")
     told.write(json.dumps({"finished": True}) + "\n")
     told.flush()
     # Threads of a tracker that has failed must not hold this process back.

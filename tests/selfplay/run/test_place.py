@@ -19,7 +19,7 @@ from selfplay.run.files import RunError
 from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.records import Seed
 from selfplay.tracking.artifacts import of_stage
-from selfplay.tracking.sync import sync
+from selfplay.tracking.mirror import sync
 from selfplay.tracking.tracker import Tracker
 
 ENGINE = {"kind": "local", "name": "x/y"}

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from sandbox.model import SandboxUnavailable
 from selfplay.cli.app import app
 from selfplay.planning.machine import existing
-from selfplay.preflight.doctor import examination, hardware, isolation, software
+from selfplay.preflight.doctor import hardware, isolation, software
 from selfplay.preflight.doctor.finding import State, fail, ok, warn, worst
 from verifiers import registry
 from verifiers.registry import Offer
@@ -211,7 +211,7 @@ def test_a_host_with_a_weaker_sandbox_or_none(monkeypatch: pytest.MonkeyPatch) -
     ("findings", "code"), [([ok("a", "is")], 0), ([warn("a", "is", "mend")], 0), ([fail("a", "[b]", "mend")], 1)]
 )
 def test_the_page_and_its_exit_code(monkeypatch: pytest.MonkeyPatch, findings: list[Any], code: int) -> None:
-    monkeypatch.setattr(examination, "examine_machine", lambda folder: findings)
+    monkeypatch.setattr("selfplay.preflight.doctor.examine_machine", lambda folder: findings)
     page, plain = CliRunner().invoke(app, ["doctor"]), CliRunner().invoke(app, ["doctor", "--json"])
     assert (page.exit_code, plain.exit_code) == (code, code)
     assert json.loads(plain.stdout) == [asdict(finding) for finding in findings]
@@ -233,7 +233,7 @@ def test_extras_are_told_from_what_is_always_needed() -> None:
 @pytest.mark.usefixtures("needs_sandbox")
 def test_the_whole_page_is_made_without_torch() -> None:
     code = (
-        "import sys; from pathlib import Path; from selfplay.preflight.doctor.examination import examine_machine\n"
+        "import sys; from pathlib import Path; from selfplay.preflight.doctor import examine_machine\n"
         "found = examine_machine(Path()); print(len({one.subject for one in found}))\n"
         "print([name for name in ('torch', 'transformers', 'wandb', 'vllm') if name in sys.modules])"
     )
