@@ -5,6 +5,8 @@ recorded, by commit and content, in the evaluation, and in a lock where one is n
 (`selfplay.suites.lock`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
