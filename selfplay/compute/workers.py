@@ -113,10 +113,8 @@ class Workers:
     def sparing(self, gpus: int) -> Iterator[tuple[str, ...]]:
         """Within it there are fewer workers, so that so many GPUs are free: the last ones, whose names it gives.
 
-        Even an idle process would hold some of its GPU's memory. On a CPU all stay.
-
-        Raises:
-            WorkerError: none would be left.
+        Even an idle process would hold some of its GPU's memory. On a CPU all stay. Raises WorkerError where none would
+        be left.
         """
         spare = math.ceil(gpus / self._gpus_each) if self.device == "cuda" else 0
         if not spare:
@@ -146,8 +144,7 @@ class Workers:
     def wait_until_ready(self) -> None:
         """Waits until every worker has its libraries loaded; not counted as model time.
 
-        Raises:
-            UserError: what `first` raised; WorkerError where it was no error for a person.
+        Raises UserError where what `first` raised; WorkerError where it was no error for a person.
         """
         while self._starting:
             found = self._answer(self._starting[0], None)
@@ -161,18 +158,15 @@ class Workers:
         """Runs one function over jobs; the place and the result of each as it is done, in any order.
 
         Of what is done nothing is kept. While the caller looks at a result each worker goes on with one job, no more.
-        Until the last result was taken, nothing else can be run.
-
-        Raises:
-            WorkerError: a job failed; the workers are stopped.
+        Until the last result was taken, nothing else can be run. Raises WorkerError where a job failed; the workers are
+        stopped.
         """
         yield from self._spread(((function, [job]) for job in jobs), on_tick)
 
     def ticking(self, function: Callable[[Job], Done], jobs: Iterable[Job]) -> Iterator[None]:
         """Runs one function over jobs; gives way whenever something was heard, or half a second is over.
 
-        Raises:
-            WorkerError: a job failed; the workers are stopped.
+        Raises WorkerError where a job failed; the workers are stopped.
         """
         for _ in self._spread(((function, [job]) for job in jobs), None, ticks=True):
             yield
@@ -180,8 +174,7 @@ class Workers:
     def map(self, function: Callable[[Job], Done], jobs: Iterable[Job], on_tick: OnTick | None = None) -> list[Done]:
         """Runs one function over jobs, in any order; results come in the order of the jobs.
 
-        Raises:
-            WorkerError: a job failed; the workers are stopped.
+        Raises WorkerError where a job failed; the workers are stopped.
         """
         return [done for _, done in sorted(self.as_done(function, jobs, on_tick), key=operator.itemgetter(0))]
 

@@ -58,8 +58,7 @@ def concept_uses(run: Path, domain: str, number: int | None = None) -> list[Conc
 def earlier_uses(run: Path, domain: str) -> list[ConceptUse]:
     """The uses in each round apart: a round may have come further than the next, and prompts survive as far as theirs.
 
-    Raises:
-        RecordError: a table is damaged.
+    Raises RecordError where a table is damaged.
     """
     return [use for own in prompt_rounds(run) for use in _uses_of(run, own, domain)]
 

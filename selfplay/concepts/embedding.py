@@ -33,8 +33,7 @@ def embed_concepts(
 ) -> dict[str, list[float]]:
     """A vector a concept, the same whatever else is embedded beside it in float32 on a CPU.
 
-    Raises:
-        WorkerError: the model cannot be loaded.
+    Raises WorkerError where the model cannot be loaded.
     """
     parts = [list(names[start : start + SHARD]) for start in range(0, len(names), SHARD)]
     known = [model.fingerprint, model.dtype, libraries("transformers")]

@@ -34,10 +34,8 @@ class ConceptList:
 def read_concept_list(path: Path) -> ConceptList:
     """Reads a list: JSON lines when the file ends in `.jsonl`, else one concept a line.
 
-    Blanks around concepts go; one that is named twice counts twice.
-
-    Raises:
-        SeedError: a line that is neither, or a file without any.
+    Blanks around concepts go; one that is named twice counts twice. Raises SeedError where a line that is neither, or a
+    file without any.
     """
     found = ConceptList()
     for number, line in lines_of(path, LONGEST_LINE, SeedError):

@@ -132,8 +132,7 @@ def _find_modules_in(beside: str) -> None:
 def recipe_of(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from its settings; paths are relative to the working directory.
 
-    Raises:
-        RecipeError: as for `load_recipe`; the place is "the recipe".
+    Raises RecipeError: as for `load_recipe`; the place is "the recipe".
     """
     return _validated(settings, overrides, RecipeSource(Path()), Path("the recipe"))
 

@@ -165,8 +165,7 @@ class Supervision(Section):
 def refuse_pickles(args: Mapping[str, Any]) -> None:
     """Refuses arguments by which vLLM would read weights from other files than safetensors.
 
-    Raises:
-        ValueError: names the argument.
+    Raises ValueError, which names the argument.
     """
     form = args.get("load_format")
     if form in ("auto", "pt", "npcache", "dummy"):

@@ -107,8 +107,7 @@ def weight_files(name: str, revision: str | None) -> list[Path]:
 def judge_files(name: str, revision: str | None = None) -> None:
     """Refuses a model whose files say that something else than safetensors beside them is to be loaded.
 
-    Raises:
-        ModelError: names the file.
+    Raises ModelError, which names the file.
     """
     if _file(name, ADAPTER, revision) is not None:
         raise ModelError(f"the model {name!r} is an adapter of another one ({ADAPTER}); merge it into that first")
@@ -137,8 +136,7 @@ def judge_adapter(folder: Path) -> None:
 def judge_checkpoint(folder: Path) -> None:
     """Refuses a trainer's checkpoint with pickles that this project's trainers do not write.
 
-    Raises:
-        ModelError: names the file.
+    Raises ModelError, which names the file.
     """
     for file in sorted(folder.rglob("*")):
         known = file.parent == folder and any(file.match(pattern) for pattern in IN_CHECKPOINTS)

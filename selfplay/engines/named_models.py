@@ -166,8 +166,7 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
 def demand_same(run: Path, stage: str, before: dict[str, str], now: dict[str, str]) -> None:
     """Refuses to go on where a model that a finished stage read has other weights now.
 
-    Raises:
-        RunError: names the field.
+    Raises RunError, which names the field.
     """
     for field, fingerprint in before.items():
         if now.get(field, fingerprint) != fingerprint:

@@ -223,8 +223,7 @@ def _load(job: ShardJob) -> _Open:
 def with_stretch(model: ModelRef, engine_args: dict[str, Any]) -> dict[str, Any]:
     """The arguments, with the positions of a model that is stretched; overrides of the recipe's own go before.
 
-    Raises:
-        ModelError: it cannot be.
+    Raises ModelError where it cannot be.
     """
     stretched = stretched_settings(model)
     if not stretched:

@@ -86,8 +86,7 @@ def difficulty_facts(problems: Sequence[SolvedProblem], threshold: int, weak: st
 def keep_distribution(run: Path, found: Found) -> None:
     """Keeps an analysis of data sets beside a run, in place of an earlier one.
 
-    Raises:
-        RunError: the file is damaged, cannot be written, or leads elsewhere.
+    Raises RunError where the file is damaged, cannot be written, or leads elsewhere.
     """
     names = list(found["sets"])
     shown = [

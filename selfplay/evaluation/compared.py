@@ -60,8 +60,7 @@ class Compared:
 def read_compared(places: Sequence[Path]) -> list[Compared]:
     """The models of evaluations and runs, in order, under names that tell them apart.
 
-    Raises:
-        RunError: a folder is neither, or has nothing measured yet.
+    Raises RunError where a folder is neither, or has nothing measured yet.
     """
     for place in places:
         if not (place / FILE).exists() and not (place / "recipe.json").exists():

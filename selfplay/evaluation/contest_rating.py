@@ -213,10 +213,7 @@ def tried_problems(table: Path, tries: int) -> dict[str, dict[str, TriedProblem]
     """The fate of each problem of a table of `selfplay evaluate`, by contest and index.
 
     The published name of a problem is that of its contest and its index, as in `1873/B1`, `1873B1` or `1873_B1`. Its
-    completions are the tries, in order.
-
-    Raises:
-        StandingsError: a name is not of this form.
+    completions are the tries, in order. Raises StandingsError where a name is not of this form.
     """
     found: dict[str, dict[str, TriedProblem]] = {}
     for row in read_plain(table, MeasuredProblem, ("published", "passed")):

@@ -119,11 +119,7 @@ SHOWN_ROWS = 500
 
 
 def shown_rows(table: Path) -> Iterator[tuple[Any, ...]]:
-    """The first problems of a table, each with its first completion.
-
-    Raises:
-        RecordError: the table is damaged.
-    """
+    """The first problems of a table, each with its first completion. Raises RecordError where the table is damaged."""
     for row in itertools.islice(read_rows(table, MeasuredProblem), SHOWN_ROWS):
         checked = [passed for passed in row.passed if passed is not None]
         yield (

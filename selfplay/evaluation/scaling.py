@@ -75,11 +75,8 @@ class ScalingCurve:
 
 
 def parsed_sizes(text: str) -> list[int]:
-    """Sizes such as `100,300,1000`, the smallest first.
-
-    Raises:
-        NotScalable: they are no positive numbers, fewer than two, or one stands twice.
-    """
+    """Sizes such as `100,300,1000`, the smallest first. Raises NotScalable where they are no positive numbers, fewer
+    than two, or one stands twice."""
     parts = [part.strip() for part in text.split(",")]
     sizes = [int(part) if part.isascii() and part.isdigit() and len(part) < 10 else 0 for part in parts]
     if min(sizes) < 1 or len(set(sizes)) < len(sizes) or len(sizes) < 2:
@@ -90,8 +87,7 @@ def parsed_sizes(text: str) -> list[int]:
 def size_override(recipe: Recipe, size: int) -> str:
     """The setting by which a round of the recipe trains on so many prompts.
 
-    Raises:
-        NotScalable: its rule trains on something else than prompts of the run, or on no round.
+    Raises NotScalable where its rule trains on something else than prompts of the run, or on no round.
     """
     training = recipe.training
     if not training.needs_prompts or training.algorithm == "continued_sft" or not training.rounds:
@@ -129,8 +125,7 @@ def sized_runs(
 ) -> Iterator[tuple[SizedRun, Recipe]]:
     """The runs of some sizes, the smallest first, with the recipe of each.
 
-    Raises:
-        NotScalable: the recipe trains on no prompts of the run.
+    Raises NotScalable where the recipe trains on no prompts of the run.
     """
     for size in sizes:
         yield SizedRun(size, folder / f"{recipe.name}-{size}"), load(size_override(recipe, size))

@@ -51,8 +51,7 @@ def judge_of(suites: Iterable[Suite], sandbox: SandboxSettings, store: Path) -> 
 def readers_of(evaluation: Path, suites: Iterable[str]) -> Iterator[dict[str, AnswerReader | None]]:
     """The comparers of the answers of each suite of an evaluation; None where programs answer.
 
-    Raises:
-        UnknownVerifier: a suite was judged by a verifier that is not here.
+    Raises UnknownVerifier where a suite was judged by a verifier that is not here.
     """
     asked = EvaluationFolder(evaluation).about["suites"]
     kinds = {name: ProblemKind.model_validate(asked[name]["asked"]) for name in suites}

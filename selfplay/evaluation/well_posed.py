@@ -21,11 +21,7 @@ OWNER = "--judge"
 
 
 def judge_at(address: str, model: str, api_key_env: str | None) -> OpenAIEngine:
-    """The model of an endpoint.
-
-    Raises:
-        UserError: it is no address.
-    """
+    """The model of an endpoint. Raises UserError where it is no address."""
     try:
         endpoint = Endpoint(base_url=address, api_key_env=api_key_env)
         return OpenAIEngine(kind="openai", model=model, prompt_style="chat", endpoint=endpoint)

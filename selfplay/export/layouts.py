@@ -73,11 +73,7 @@ class RowSource:
     """Only prompts that were made for this round, and what came of them; None for all."""
 
     def rows(self, layout: Layout) -> Iterator[Row]:
-        """The rows of a layout.
-
-        Raises:
-            RecordError: a table is damaged.
-        """
+        """The rows of a layout. Raises RecordError where a table is damaged."""
         return {
             "prompts": self._prompts,
             "generator": self._generator,

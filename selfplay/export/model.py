@@ -28,10 +28,8 @@ EXACT = (
 def push_best(run: Path, recipe: Recipe, summary: Mapping[str, Any]) -> str | None:
     """Pushes the best policy where the recipe names a place, unless that has been done; returns its address.
 
-    Nothing goes where the base is the best: it is somebody's own already.
-
-    Raises:
-        HubError: the hub did not take it; the run itself is finished all the same.
+    Nothing goes where the base is the best: it is somebody's own already. Raises HubError where the hub did not take
+    it; the run itself is finished all the same.
     """
     name, best = recipe.training.push_to_hub, summary["best"]
     folder = Path(best["place"])

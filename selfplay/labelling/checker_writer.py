@@ -30,8 +30,7 @@ def write_checkers(
 ) -> list[tuple[list[WrittenChecker], CheckerTrial | None]]:
     """For each problem the checkers that were written, and the trial of the one that was accepted.
 
-    Raises:
-        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
+    Raises BudgetSpent or EndpointError where an endpoint gives nothing more now; what was finished is kept.
     """
     settings = context.recipe.labelling
     assert settings.checkers is not None

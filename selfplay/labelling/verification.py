@@ -58,10 +58,8 @@ def reweighed(
     """The votes of each prompt, their weights times twice the credence of what each votes for.
 
     A vote for a class that was not looked at counts as if all had said WRONG; one without an answer keeps its weight.
-    Prompts whose answers are programs keep theirs, too: their tests are a second look already.
-
-    Raises:
-        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
+    Prompts whose answers are programs keep theirs, too: their tests are a second look already. Raises BudgetSpent or
+    EndpointError where an endpoint gives nothing more now; what was finished is kept.
     """
     settings = context.recipe.labelling.verification
     assert settings is not None

@@ -146,8 +146,7 @@ def _check(models: Sequence[MeasuredModel], settings: Measurement, workers: Work
 def _has_template(workers: Workers, progress: Progress, ref: ModelRef) -> bool:
     """Whether a model has a chat template; a worker looks, since only workers load the libraries.
 
-    Raises:
-        ModelUnknown: it is no model, or not here.
+    Raises ModelUnknown where it is no model, or not here.
     """
     progress.prepare("looking at the model, for which torch is loaded (up to a minute)")
     [(templated, fault)] = workers.map(examine, [ref])

@@ -21,8 +21,7 @@ GO_ON = (Kind.EM, Kind.FEEDBACK, Kind.SELFPLAY)
 def demand_inputs(run: RunDirectory, spec: StageSpec) -> None:
     """Refuses a stage whose trainings could not go on from the newest models among its inputs.
 
-    Raises:
-        RunError: their masters were dropped, or an earlier version of this code kept none.
+    Raises RunError where their masters were dropped, or an earlier version of this code kept none.
     """
     if spec.kind not in GO_ON:
         return

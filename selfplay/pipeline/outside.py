@@ -57,8 +57,7 @@ def models_of(spec: StageSpec, run: RunDirectory) -> dict[str, str]:
 def demand_same_models(run: RunDirectory, table: Mapping[str, StageSpec]) -> None:
     """Refuses to go on with a run whose finished stages read other weights than its recipe names now.
 
-    Raises:
-        RunError: names the field.
+    Raises RunError, which names the field.
     """
     for spec in table.values():
         stage = run.stage(spec.name)

@@ -61,8 +61,7 @@ class Callers:
 def check_hooks(recipe: Recipe) -> list[Finding]:
     """Loads the hooks that a recipe names; makes the callbacks, and calls none.
 
-    Raises:
-        HookMissing: one cannot be had.
+    Raises HookMissing where one cannot be had.
     """
     heard = [Finding(field, recipe.hooks.callbacks[at]) for at, (field, _) in enumerate(load_callbacks(recipe.hooks))]
     for name in recipe.hooks.stages:

@@ -54,11 +54,8 @@ class StageRunner:
             context.clock.mark(START_UP)
 
     def run_stage(self, spec: StageSpec) -> StageResult:
-        """Runs one stage unless it is done, and returns its result.
-
-        Raises:
-            Reached: it is the last one that was asked for.
-        """
+        """Runs one stage unless it is done, and returns its result. Raises Reached where it is the last one that was
+        asked for."""
         stage = self.context.run.stage(spec.name)
         done = stage.done
         self.context.listener.stage(spec.name, self._places[spec.name], len(self._table), done)
@@ -86,11 +83,7 @@ class StageRunner:
         return stage.result(spec.result)
 
     def pass_over(self, spec: StageSpec) -> None:
-        """Hears that a stage will not take place.
-
-        Raises:
-            Reached: it is the last one that was asked for.
-        """
+        """Hears that a stage will not take place. Raises Reached where it is the last one that was asked for."""
         self.passed.add(spec.name)
         self._end_if_reached(spec.name)
 

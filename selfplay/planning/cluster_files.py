@@ -46,8 +46,7 @@ def slurm_script(recipe: Recipe, file: Path, overrides: Sequence[str], machine: 
 def kuberay_manifests(recipe: Recipe, machine: Machine) -> str:
     """A recipe, storage, and a RayJob with its cluster, as YAML; Ray asks every caller for a token.
 
-    Raises:
-        UserError: GPUs of a node are no multiple of what an engine takes.
+    Raises UserError: GPUs of a node are no multiple of what an engine takes.
     """
     name = kubernetes_name(recipe.name)
     settings = yaml.safe_dump(recipe.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
@@ -79,11 +78,8 @@ _Manifests.add_representer(str, _as_it_is)
 
 
 def workers_on(recipe: Recipe, machine: Machine) -> int:
-    """The workers of a recipe on some nodes, each on one of them.
-
-    Raises:
-        UserError: an engine takes more GPUs than a node has.
-    """
+    """The workers of a recipe on some nodes, each on one of them. Raises UserError where an engine takes more GPUs than
+    a node has."""
     ranks, each = recipe.engine.ranks, machine.devices // machine.nodes
     if ranks > each:
         raise UserError(

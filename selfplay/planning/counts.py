@@ -113,8 +113,7 @@ def _rows(source: FileRows | DatasetRows, rates: Rates) -> int:
 def rows_of(file: Path) -> int:
     """Rows of a file in any form in which problems come; 0 of one that is not there, which `selfplay check` tells of.
 
-    Raises:
-        UnusableRates: it is damaged, or too large for its form.
+    Raises UnusableRates where it is damaged, or too large for its form.
     """
     if not file.is_file():
         return 0

@@ -84,8 +84,7 @@ KNOWN = _qwen3() | _qwen25() | {f"HuggingFaceTB/SmolLM2-135M{kind}": _SMOLLM2 fo
 def architecture_of(model: NamedModel | ScratchModel, field: str) -> Architecture:
     """The sizes of a model that a recipe names; nothing is downloaded.
 
-    Raises:
-        UnknownArchitecture: its sizes are not known here; the message names what would mend that.
+    Raises UnknownArchitecture where its sizes are not known here; the message names what would mend that.
     """
     if isinstance(model, ScratchModel):
         return _scratch(model)

@@ -58,8 +58,7 @@ class Machine:
 def named(text: str) -> Machine:
     """The machine that `8x80`, `1x24` or `8xH100` means: GPUs, and the GiB of each or its name.
 
-    Raises:
-        UnknownMachine: it means none.
+    Raises UnknownMachine where it means none.
     """
     count, by, what = text.rpartition("x")
     wanted = [card for card in CARDS if card.name.lower() == what.lower() or card.gib == _number(what)]
@@ -75,8 +74,7 @@ def named(text: str) -> Machine:
 def of_nodes(text: str) -> Machine:
     """The machines that `2x8x80` means: nodes, GPUs of each, and their GiB.
 
-    Raises:
-        UnknownMachine: it means none.
+    Raises UnknownMachine where it means none.
     """
     nodes, _, gpus = text.partition("x")
     count = _number(nodes)

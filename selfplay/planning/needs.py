@@ -63,11 +63,7 @@ class Needs:
         self.workers = max(machine.devices // self.ranks, 1) if machine.device == "cuda" else machine.devices
 
     def beside(self, rule: GRPORule) -> Needs:
-        """Those of a training beside a server that has GPUs of its own.
-
-        Raises:
-            NoGPULeft: it has all of them.
-        """
+        """Those of a training beside a server that has GPUs of its own. Raises NoGPULeft where it has all of them."""
         own = copy.copy(self)
         if self.machine.device == "cuda":
             own.workers = rule.ranks(self.workers, self.ranks)

@@ -97,8 +97,7 @@ class UnusableRates(UserError):
 def read_rates(file: Path | None) -> Rates:
     """The rates of a YAML file, which says only what it changes; the defaults without one.
 
-    Raises:
-        UnusableRates: names the file and the field.
+    Raises UnusableRates, which names the file and the field.
     """
     if file is None:
         return Rates()

@@ -45,8 +45,7 @@ class StageNeeds:
     def of(self, stage: PlannedStage) -> list[Need]:
         """Those of one stage; none where no model of this machine works.
 
-        Raises:
-            UnknownArchitecture: a model's sizes are not known.
+        Raises UnknownArchitecture where a model's sizes are not known.
         """
         make = self._by_kind.get(stage.kind)
         return [] if make is None else list(make(stage))

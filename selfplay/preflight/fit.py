@@ -21,8 +21,7 @@ DOUBT = 1.15
 def demand_gpus(recipe: Recipe) -> None:
     """Refuses large models on a machine without GPUs, unless `compute.device` says `cpu`.
 
-    Raises:
-        DoesNotFit: names the model and its size.
+    Raises DoesNotFit, which names the model and its size.
     """
     if recipe.compute.device == "cpu":
         return
@@ -67,8 +66,7 @@ def demand_room(recipe: Recipe, device: str, workers: int, run: Path) -> list[Fi
 def fits_here(recipe: Recipe, gpus: int, workers: int, run: Path) -> list[Finding]:
     """The same for `selfplay check`, which also says where a machine without GPUs is the wrong one.
 
-    Raises:
-        DoesNotFit: see `demand_room`.
+    Raises DoesNotFit: see `demand_room`.
     """
     meant = bool(gpus) or recipe.compute.device == "cpu"
     try:

@@ -31,8 +31,7 @@ class EngineMissing(UserError):
 def check_engine(engine: EngineSettings) -> None:
     """Refuses an engine that is not installed, and arguments that it does not have.
 
-    Raises:
-        EngineMissing: names the field.
+    Raises EngineMissing, which names the field.
     """
     if engine.kind == "vllm":
         known = _arguments("engine.kind", "set engine.kind to transformers")
@@ -64,11 +63,7 @@ def check_rollouts(recipe: Recipe, workers: int) -> None:
 
 
 def ranks_of(recipe: Recipe, device: str, workers: int) -> int:
-    """Workers that train by grpo; on GPUs, those that a server leaves.
-
-    Raises:
-        EngineMissing: it leaves none.
-    """
+    """Workers that train by grpo; on GPUs, those that a server leaves. Raises EngineMissing where it leaves none."""
     training = recipe.training
     if device == "cpu" or training.algorithm != "grpo":
         return workers

@@ -69,11 +69,7 @@ class Stage:
         return read_values(self.folder / f"{table}.parquet", record, names)
 
     def result(self, kind: type[Result]) -> Result:
-        """The figures that the stage left.
-
-        Raises:
-            RunError: they are damaged, or another version's.
-        """
+        """The figures that the stage left. Raises RunError where they are damaged, or another version's."""
         return read_result(self.manifest_file, kind)
 
     def finish(
@@ -157,8 +153,7 @@ class RunDirectory:
     def changed_settings(self) -> list[str]:
         """The settings that differ from those that the directory was last run with, a line each; none for a new one.
 
-        Raises:
-            RunError: other code wrote its recipe.
+        Raises RunError where other code wrote its recipe.
         """
         if not (self.path / "recipe.json").exists():
             return []
@@ -222,8 +217,7 @@ def _locked(lock: BinaryIO) -> bool:
 def read_run(path: Path) -> dict[str, Any]:
     """The resolved recipe of an existing run, without taking its lock.
 
-    Raises:
-        RunError: the folder holds no run, or one that is still being checked.
+    Raises RunError where the folder holds no run, or one that is still being checked.
     """
     file = path / "recipe.json"
     if not file.exists() and (path / "lock").exists():
@@ -240,8 +234,7 @@ def read_run(path: Path) -> dict[str, Any]:
 def read_recipe(path: Path) -> Recipe:
     """The recipe of an existing run, as this code understands it; does not take the run's lock.
 
-    Raises:
-        RunError: as for `read_run`, or other code wrote it.
+    Raises RunError: as for `read_run`, or other code wrote it.
     """
     content = read_run(path)
     try:

@@ -22,11 +22,7 @@ class RunError(UserError):
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Raises:
-        RunError: the file is damaged.
-    """
+    """Reads a JSON object. Raises RunError where the file is damaged."""
     content = files.read_json(path, RunError, "it is damaged: delete it and run again")
     if not isinstance(content, dict):
         raise RunError(f"{path}: holds no JSON object; delete it and run again")

@@ -34,8 +34,7 @@ def inside(root: Path, *names: str) -> Path:
 def refuse_ways_out(root: Path) -> None:
     """Refuses a run directory with a link that leads out of it, so that nothing below it is written elsewhere.
 
-    Raises:
-        RunError: names the link.
+    Raises RunError, which names the link.
     """
     for folder, folders, files in os.walk(root):
         for name in (*folders, *files):

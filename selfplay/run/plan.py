@@ -100,11 +100,7 @@ def expected(run_path: Path, plan: Plan) -> Plan:
 
 
 def manifest_of(run_path: Path, stage: str) -> dict[str, Any]:
-    """The manifest of a stage; empty where it is not done.
-
-    Raises:
-        RunError: it is damaged.
-    """
+    """The manifest of a stage; empty where it is not done. Raises RunError where it is damaged."""
     file = run_path / "stages" / stage / "manifest.json"
     return read_as(file, Manifest) if file.exists() else {}
 
@@ -119,11 +115,7 @@ def write_plan(run_path: Path, stages: Sequence[PlannedStage]) -> None:
 
 
 def read_plan(run_path: Path) -> Plan:
-    """The plan of a run.
-
-    Raises:
-        RunError: the run has none, since an earlier version made it, or it is damaged.
-    """
+    """The plan of a run. Raises RunError where the run has none, since an earlier version made it, or it is damaged."""
     file = run_path / FILE
     if not file.exists():
         raise RunError(

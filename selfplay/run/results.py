@@ -180,11 +180,7 @@ Result = TypeVar("Result", bound=StageResult)
 
 
 def read_result(manifest: Path, kind: type[Result]) -> Result:
-    """The result that a manifest holds.
-
-    Raises:
-        RunError: it is damaged, or of another version of this code.
-    """
+    """The result that a manifest holds. Raises RunError where it is damaged, or of another version of this code."""
     try:
         return kind.model_validate(read_json(manifest)["counts"])
     except (KeyError, ValidationError) as error:

@@ -105,11 +105,8 @@ class ClockTimes(Shape):
 
 
 def read_as(path: Path, shape: type[Shape]) -> dict[str, Any]:
-    """The JSON object in a file.
-
-    Raises:
-        RunError: it is damaged, or another version's; the message names the field.
-    """
+    """The JSON object in a file. Raises RunError where it is damaged, or another version's; the message names the
+    field."""
     content = read_json(path)
     if fault := fault_of(content, shape):
         raise RunError(f"{path}: is damaged ({fault}); {shape.remedy}")

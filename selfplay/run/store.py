@@ -60,11 +60,7 @@ class ShardStore:
         return self._file(key).exists()
 
     def read(self, key: str) -> list[dict[str, Any]]:
-        """The rows kept under a key.
-
-        Raises:
-            RecordError: the shard is damaged.
-        """
+        """The rows kept under a key. Raises RecordError where the shard is damaged."""
         file = self._file(key)
         demand_file(file, RecordError, DAMAGED)
         try:

@@ -119,8 +119,7 @@ def write_arrow(path: Path, table: pa.Table) -> None:
 def read_arrow(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Reads a table of any record as an Arrow table: all columns, or some.
 
-    Raises:
-        RecordError: the file is damaged, or lacks a column.
+    Raises RecordError where the file is damaged, or lacks a column.
     """
     demand_file(path, RecordError, DAMAGED)
     try:
@@ -138,11 +137,8 @@ def _give_back() -> None:
 
 
 def read_table(path: Path, record: type[Record]) -> list[Record]:
-    """Reads rows back.
-
-    Raises:
-        RecordError: the file is damaged, or holds another record or another version of it.
-    """
+    """Reads rows back. Raises RecordError where the file is damaged, or holds another record or another version of
+    it."""
     return [row for batch in read_batches(path, record) for row in batch]
 
 
@@ -203,8 +199,7 @@ def read_plain(
 def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Reads some columns, or all, as Arrow tables of `ROWS_AT_ONCE` or fewer rows, as they were written together.
 
-    Raises:
-        RecordError: as for `read_table`.
+    Raises RecordError: as for `read_table`.
     """
     demand_file(path, RecordError, DAMAGED)
     try:

@@ -56,8 +56,7 @@ def answers_of(
 ) -> list[Sample | Missing]:
     """One completion a prompt, in order, or why an endpoint refuses that prompt.
 
-    Raises:
-        BudgetSpent, EndpointError: nothing more will come now; what was finished is kept.
+    Raises BudgetSpent or EndpointError where nothing more will come now; what was finished is kept.
     """
     return [item for part in engine.stream(prompts, Sampling.of(sampling), seed, on_progress) for item in part]
 

@@ -14,11 +14,7 @@ MEMORY_MB = 2048
 
 
 def contest_task(where: str, row: Mapping[str, Any]) -> Task:
-    """The task of a row.
-
-    Raises:
-        SuiteError: a field is missing, or is not what it should be.
-    """
+    """The task of a row. Raises SuiteError where a field is missing, or is not what it should be."""
     problem, starter = _text(where, row, "question_content"), _text(where, row, "starter_code")
     tests = [*_tests(where, row, "public_test_cases"), *_tests(where, row, "private_test_cases")]
     kinds = {str(test.get("testtype")) for test in tests}

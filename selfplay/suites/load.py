@@ -114,8 +114,7 @@ def _commit(name: str, dataset: str, revision: str | None, lock: SuiteLock | Non
 def find_suite(name: str) -> NamedSuite:
     """A named suite; `livecodebench:FROM..TO` is that of a window of dates.
 
-    Raises:
-        SuiteError: nobody knows it; the message has the nearest name.
+    Raises SuiteError where nobody knows it; the message has the nearest name.
     """
     plain, colon, dates = name.partition(":")
     if colon and plain == WINDOWED:

@@ -54,11 +54,7 @@ class SuiteLock:
         return None if pin is None else pin.revision
 
     def check(self, name: str, loaded: Pin) -> None:
-        """Compares a suite with its pin, or pins it.
-
-        Raises:
-            SuiteError: its content is another.
-        """
+        """Compares a suite with its pin, or pins it. Raises SuiteError where its content is another."""
         pin = self._pins.get(name)
         if pin is not None and pin.content != loaded.content:
             at = f" at {pin.revision}" if pin.revision else ""

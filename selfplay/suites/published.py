@@ -21,11 +21,7 @@ LETTERS = "ABCD"
 
 
 def task_of(where: str, suite: NamedSuite, row: Fields) -> Task:
-    """The task of a row of a named suite.
-
-    Raises:
-        SuiteError: a column is missing, or holds something else.
-    """
+    """The task of a row of a named suite. Raises SuiteError where a column is missing, or holds something else."""
     return FORMS[suite.form](where, suite, row)
 
 

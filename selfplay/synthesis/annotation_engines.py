@@ -84,8 +84,7 @@ Asked = RemoteAnnotator | LocalAnnotator
 def open_annotators(context: Context, wide: Ledger) -> Iterator[dict[str, Asked]]:
     """The recipe's annotators by name, until the end of the `with`; all they spend is booked on the wide ledger too.
 
-    Raises:
-        EndpointRefused: the variable of a key is not set.
+    Raises EndpointRefused where the variable of a key is not set.
     """
     settings = context.recipe.cold_start
     found: dict[str, Asked] = {}

@@ -76,8 +76,7 @@ def _is_text(row: Mapping[str, Any]) -> bool:
 def copy_once(run_path: Path, name: str, sink: Sink) -> int:
     """Copies what a sink lacks of a run that is not going on; returns the number of lines that it lacked.
 
-    Raises:
-        NotCopied: another process is copying.
+    Raises NotCopied where another process is copying.
     """
     with _alone(run_path, name, wait_s=5.0):
         first = sink.start()

@@ -66,8 +66,7 @@ def round_policy(stage: Stage, context: Context) -> ModelRef:
 def choose_prompts(context: Context, pools: Pools, number: int) -> list[RoundPrompt]:
     """The tasks of round `number`; none for a rule that learns from something else.
 
-    Raises:
-        NothingToLearn: no labelled prompt is left.
+    Raises NothingToLearn where no labelled prompt is left.
     """
     training = context.recipe.training
     if training.algorithm == "continued_sft" or not training.needs_prompts:

@@ -69,11 +69,7 @@ def config_class(kind: str) -> Any:
 
 
 def check_lora(lora: dict[str, Any] | None, field: str) -> None:
-    """Refuses arguments that peft's LoraConfig would refuse.
-
-    Raises:
-        ArgumentsError: names the field.
-    """
+    """Refuses arguments that peft's LoraConfig would refuse. Raises ArgumentsError, which names the field."""
     from peft import LoraConfig
 
     try:

@@ -24,8 +24,7 @@ class TokenPairsTrainer(KeepsShards, DPOTrainer):
     def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, dataset_name: str) -> Any:
         """As TRL does, leaves out pairs of which `max_length` would keep no token of an answer.
 
-        Raises:
-            NothingToLearn: that is all of them.
+        Raises NothingToLearn: that is all of them.
         """
         if args.max_length is None or args.truncation_mode != "keep_start":
             return dataset

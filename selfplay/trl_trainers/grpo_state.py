@@ -47,8 +47,7 @@ class KeepGroups(TrainerCallback):
 def restore_groups(checkpoint: str, walk: PromptWalk | None) -> Tally:
     """Puts a walk back to where it stood at a checkpoint; returns the tally of then.
 
-    Raises:
-        ValueError: the checkpoint is not of this trainer.
+    Raises ValueError where the checkpoint is not of this trainer.
     """
     file = Path(checkpoint) / STATE_FILE
     if not file.exists():

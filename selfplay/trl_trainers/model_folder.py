@@ -55,8 +55,7 @@ def trained_model(folder: Path, chat: bool = False) -> ModelRef:
 def demand_masters(folder: Path) -> None:
     """Refuses to go on from a trained model whose weights are there in the engines' format alone.
 
-    Raises:
-        RunError: its masters were dropped, or an earlier version kept none.
+    Raises RunError where its masters were dropped, or an earlier version kept none.
     """
     known = read_json(folder / FINGERPRINT)
     if "masters" not in known and known.get("dtype") in ("bfloat16", "float16") and "base" not in known:

@@ -30,10 +30,8 @@ LOG = "log.jsonl"
 def last_checkpoint(folder: Path) -> str | None:
     """The newest whole checkpoint below a trainer's output folder, from which there is something left to train.
 
-    A trainer that resumes from the checkpoint of its last step would take one step more.
-
-    Raises:
-        ModelError: it holds files that no trainer of this project writes, as of a run that came from elsewhere.
+    A trainer that resumes from the checkpoint of its last step would take one step more. Raises ModelError where it
+    holds files that no trainer of this project writes, as of a run that came from elsewhere.
     """
     marks = folder.glob(f"checkpoint-*/{CHECKPOINT_COMPLETE}")
     found = [mark.parent for mark in marks if is_whole(mark.parent) and _goes_on(mark.parent)]

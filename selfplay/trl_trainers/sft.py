@@ -23,11 +23,7 @@ class NothingToLearn(RunStopped):
 
 
 def train_sft(job: SFTJob, place: Placement) -> dict[str, float]:
-    """Fits a model to examples; returns the last metrics.
-
-    Raises:
-        RecordError: the table of examples is damaged.
-    """
+    """Fits a model to examples; returns the last metrics. Raises RecordError where the table of examples is damaged."""
     from selfplay.trl_trainers import session
     from selfplay.trl_trainers.sharded.trainer import ExamplesTrainer
 

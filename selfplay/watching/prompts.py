@@ -91,8 +91,7 @@ def find(run: Path, dropped: bool, reason: str, domain: str, number: int | None 
 def whole_story(run: Path, identifier: str) -> dict[str, Any]:
     """All that the run knows of one prompt: its text, its fate, what judges and solvers said, and its newest label.
 
-    Raises:
-        RunError: the run has no such prompt.
+    Raises RunError where the run has no such prompt.
     """
     fate = next((fate for fate in fates(run) if fate.id == identifier), None)
     if fate is None:

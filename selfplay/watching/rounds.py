@@ -38,8 +38,7 @@ class PromptRound:
 def prompt_rounds(run: Path, number: int | None = None) -> list[PromptRound]:
     """The rounds that have made prompts, in order; none before the first synthesis has ended.
 
-    Raises:
-        RunError: the run has made prompts, but not for round `number`.
+    Raises RunError where the run has made prompts, but not for round `number`.
     """
     written = [
         stage for stage in read_plan(run).of_kind(*TABLES) if table_file(run, stage.name, TABLES[stage.kind]).exists()
@@ -68,7 +67,6 @@ def table_file(run: Path, stage: str, table: str) -> Path:
 def table_rows(file: Path, record: type[Any], only_kept: bool = False) -> Iterator[Any]:
     """The rows of a table one by one, in a stream; none where it has not been written.
 
-    Raises:
-        RecordError: it is damaged.
+    Raises RecordError where it is damaged.
     """
     return read_rows(file, record, only_kept) if file.exists() else iter(())

@@ -36,8 +36,7 @@ class StageFigures:
 def stage_figures(folder: Path, kind: Kind) -> StageFigures:
     """The figures of a stage of that kind, from those of its tables that are known here.
 
-    Raises:
-        RecordError: a table is damaged.
+    Raises RecordError where a table is damaged.
     """
     found = StageFigures()
     if kind is Kind.OWN:

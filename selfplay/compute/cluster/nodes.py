@@ -77,8 +77,7 @@ def answer(run: Path, token: str, node: str) -> str:
 def demand_alike(run: Path, token: str, facts: NodeFacts) -> None:
     """On the driver: refuses a node whose file is not there, or whose versions are others.
 
-    Raises:
-        UnlikeNode: names the node and the remedy.
+    Raises UnlikeNode, which names the node and the remedy.
     """
     fault, own_file = facts.fault, run / PROOFS / token / f"node-{facts.node}"
     if not fault and not _within(_SLOW_S, lambda: _holds(own_file, token)):

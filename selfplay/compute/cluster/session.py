@@ -53,8 +53,7 @@ class RaySession:
     def __init__(self, settings: RaySettings, cpus: int = 1) -> None:
         """Connects to the cluster that the settings name, or starts one with as many CPUs as said.
 
-        Raises:
-            NoRoom: Ray is not installed, or there is no such cluster.
+        Raises NoRoom where Ray is not installed, or there is no such cluster.
         """
         if not is_installed():
             raise NoRoom(NOT_INSTALLED)

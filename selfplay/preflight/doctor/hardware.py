@@ -117,8 +117,7 @@ def _hidden(environment: Mapping[str, str]) -> str:
 def _asked() -> list[Gpu] | None:
     """The GPUs that the driver's tool lists; None where there is no such tool.
 
-    Raises:
-        NoAnswer: it fails, or says nothing in time.
+    Raises NoAnswer where it fails, or says nothing in time.
     """
     command = [_SMI, f"--query-gpu={','.join(_ASKED)}", "--format=csv,noheader,nounits"]
     try:

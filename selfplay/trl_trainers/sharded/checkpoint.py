@@ -64,11 +64,8 @@ def write(shards: Shards, folder: Path, is_first: bool) -> None:
 
 
 def read(shards: Shards, folder: Path) -> None:
-    """Takes this rank's part of a checkpoint, whoever wrote it.
-
-    Raises:
-        NoShards: a parameter is not in it, or has another shape there.
-    """
+    """Takes this rank's part of a checkpoint, whoever wrote it. Raises NoShards where a parameter is not in it, or has
+    another shape there."""
     from safetensors import safe_open
 
     with ExitStack() as stack:

@@ -52,11 +52,7 @@ class DemandShards(TrainerCallback):
     """Ends a training before its first step where its parameters are whole."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Looks at the parameters of the model as it was prepared.
-
-        Raises:
-            NotSharded: says how many are whole.
-        """
+        """Looks at the parameters of the model as it was prepared. Raises NotSharded: says how many are whole."""
         from torch.distributed.tensor import DTensor
 
         parameters = list(model.parameters())

@@ -105,11 +105,8 @@ class DemandCuts(TrainerCallback):
     def on_train_begin(
         self, args: Any, state: Any, control: Any, model: Any = None, optimizer: Any = None, **_: Any
     ) -> None:
-        """Looks at the parameters, or of ZeRO-2 at the optimizer's.
-
-        Raises:
-            NotSharded: says how many numbers a rank holds.
-        """
+        """Looks at the parameters, or of ZeRO-2 at the optimizer's. Raises NotSharded: says how many numbers a rank
+        holds."""
         parameters = list(model.parameters())
         if self._sharding == "zero3":
             whole = sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in parameters)

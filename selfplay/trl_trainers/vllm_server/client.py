@@ -141,8 +141,7 @@ class RolloutClient(VLLMClient):
     ) -> dict[str, Any]:
         """TRL's, or `NOTHING` where the server was lost: what was finished is kept for the same call again.
 
-        Raises:
-            TooStale: a completion is of weights that are older than they may be.
+        Raises TooStale where a completion is of weights that are older than they may be.
         """
         further = sampling | (generation_kwargs or {})
         if structured_outputs_regex is not None:

@@ -61,8 +61,7 @@ class Drawing:
     def take(self, state: dict[str, Any], weights: int) -> None:
         """Takes what had come when a checkpoint was written, of weights with that number.
 
-        Raises:
-            ValueError: it was asked for by other prompts.
+        Raises ValueError where it was asked for by other prompts.
         """
         if state["prompts"] != self.prompts:
             raise ValueError("the completions of a checkpoint are of other prompts than the training's next")

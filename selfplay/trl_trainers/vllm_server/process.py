@@ -72,8 +72,7 @@ class RolloutServer:
     def open(self) -> None:
         """Starts it, and waits until it answers; where that fails, again, as often as the limits say.
 
-        Raises:
-            ServerLost: it fails each time.
+        Raises ServerLost where it fails each time.
         """
         while True:
             try:
