@@ -55,11 +55,8 @@ SOME_METRICS = 3
 
 
 def status_view(status: Status, room: Room = EVERYTHING, width: int = 80) -> RenderableType:
-    """A page of what `run_status` found: how well it goes before the metrics of the last step.
-
-    Args:
-        room: how much of it is shown.
-    """
+    """As much as there is `room` for of what `run_status` found: how well it goes before the metrics of the last
+    step."""
     stages = status["stages"]
     done = f"  {status['stages_done']} of {len(stages)} stages done, "
     title = Text.assemble((status["name"], "bold"), done, _state(status))

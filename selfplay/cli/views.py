@@ -58,12 +58,7 @@ def annotation_view(counts: Mapping[str, Any], folder: str) -> RenderableType:
 
 
 def rollouts_view(found: TaskRollouts, whole: bool = False, failed: bool = False) -> RenderableType:
-    """One task.
-
-    Args:
-        whole: shows texts of any length.
-        failed: it has only those completions that did not pass.
-    """
+    """One task, or those of its completions that failed; texts of any length where the whole is wanted."""
     passed, count = sum(bool(row["passed"]) for row in found.rollouts), len(found.rollouts)
     outcome = f"{count} did not pass" if failed else f"{passed} of {count} passed"
     title = plain(f"{found.task_id}  {found.domain}, {found.stage}: {outcome}", "bold")

@@ -55,8 +55,7 @@ def is_for_a_person(error: BaseException) -> bool:
 def sentence(error: BaseException, folder: Path | str) -> str:
     """One sentence, for a person, on what stopped a run; of a full disk with the room that is left.
 
-    Args:
-        folder: the run directory, which is named where the error names no file.
+    `folder` is the run directory, which is named where the error names no file.
     """
     text = str(error)
     number = _number(error)

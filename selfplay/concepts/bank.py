@@ -84,14 +84,7 @@ def _together(combinations: Iterable[Sequence[int]], count: int) -> sparse.csr_a
 
 
 def affinities(bank: ConceptBank, chosen: Indices) -> Floats:
-    """Affinity of every concept to each sample's chosen ones.
-
-    Args:
-        chosen: shape [samples, m].
-
-    Returns:
-        Shape [samples, concepts].
-    """
+    """Affinity of every concept to each sample's chosen ones, [samples, concepts]; `chosen` is [samples, m]."""
     total = bank.together[chosen[:, 0]]
     for place in range(1, chosen.shape[1]):
         total = total + bank.together[chosen[:, place]]

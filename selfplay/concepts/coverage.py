@@ -41,12 +41,8 @@ class ConceptUse:
 def concept_uses(run: Path, domain: str, number: int | None = None) -> list[ConceptUse]:
     """The use of every concept of a domain in a run, by name; none before its synthesis has ended.
 
-    Args:
-        number: only prompts made for this round; None for all rounds together.
-
-    Raises:
-        RunError: the run has made no prompts for that round.
-        RecordError: a table is damaged.
+    Counts the prompts made for one round, or all. Raises RunError where there are none for that round, and RecordError
+    where a table is damaged.
     """
     found: dict[str, ConceptUse] = {}
     for own in prompt_rounds(run, number):

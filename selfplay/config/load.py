@@ -138,14 +138,7 @@ def recipe_of(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Recipe
 
 
 def section_of(kind: type[Settings], overrides: Sequence[str], what: str) -> Settings:
-    """Settings that are no recipe, from overrides alone.
-
-    Args:
-        overrides: as for `load_recipe`.
-
-    Raises:
-        RecipeError: as for `load_recipe`.
-    """
+    """Settings that are no recipe, from overrides alone; these, and what is raised, are as for `load_recipe`."""
     source, merged = RecipeSource(Path()), dict[str, Any]()
     for override in overrides:
         merged = _override(merged, override, source)

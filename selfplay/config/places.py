@@ -71,9 +71,7 @@ def flat(annotation: Any) -> Iterator[Any]:
 def placed(model: BaseModel, folder_of: Callable[[At], Path], told: Told, at: At = ()) -> Any:
     """A section with whole paths in place of relative ones; hub names stay.
 
-    Args:
-        folder_of: the folder to which a setting is relative.
-        told: makes the error of a setting that names nothing.
+    `folder_of` gives the folder to which a setting is relative, `told` makes the error of one that names nothing.
     """
     changed = {}
     for name, field in type(model).model_fields.items():
@@ -102,9 +100,7 @@ def _within(value: Any, place: Place | None, folder_of: Callable[[At], Path], to
 def with_wording(settings: dict[str, Any], folder_of: Callable[[At], Path], told: Told, at: At = ()) -> dict[str, Any]:
     """Settings, not yet looked at, with the text of a file for each template that is written as `{file: PATH}`.
 
-    Args:
-        folder_of: the folder to which a setting is relative.
-        told: makes the error of a setting that names nothing.
+    The other arguments are those of `placed`.
     """
     found = dict(settings)
     for key, value in settings.items():

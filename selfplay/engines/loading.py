@@ -95,12 +95,8 @@ def _adapted(network: Any, model: ModelRef, name: str, trained: bool = False) ->
 def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None) -> tuple[Any, Any]:
     """A model of one's own to train, on the CPU, and its tokenizer.
 
-    Args:
-        model: which one.
-        quantised: makes transformers' settings of a quantisation of a number format; it puts the model on its GPU.
-
-    Raises:
-        ModelError: it is not there, not in safetensors, or not whole.
+    `quantised` makes transformers' settings of a quantisation of a number format; it puts the model on its GPU. Raises
+    ModelError where it is not there, not in safetensors, or not whole.
     """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig

@@ -20,11 +20,7 @@ ENVIRONMENT = {
 
 
 def prepare(device: str) -> None:
-    """Readies this process for vLLM; before vLLM is imported.
-
-    Args:
-        device: `cpu` or `cuda`.
-    """
+    """Readies this process for vLLM on a device, `cpu` or `cuda`; before vLLM is imported."""
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
     keep_stores_on_the_loopback()
     if device == "cpu":

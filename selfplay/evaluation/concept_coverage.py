@@ -41,11 +41,7 @@ class ConceptCoverage:
 
 
 def concept_coverage(sets: Sequence[Named]) -> ConceptCoverage:
-    """The concepts of each set, and how far another covers them.
-
-    Args:
-        sets: for each set, the concepts of its texts; a text may have none.
-    """
+    """The concepts of each set, given as those of each of its texts, and how far another covers them."""
     uses = [_uses(named) for named in sets]
     covered = np.full((len(sets), len(sets)), math.nan)
     for one, other in itertools.product(range(len(sets)), repeat=2):

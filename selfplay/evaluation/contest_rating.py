@@ -101,10 +101,7 @@ def rating_of_rank(rank: float, people: Floats) -> float:
 def pooled_rating(ranks: Sequence[tuple[float, Floats]], resamples: int, seed: int) -> Estimate:
     """The rating whose expected ranks add up to those achieved, with its interval by bootstrap over contests.
 
-    Args:
-        ranks: of each contest the rank, and the ratings of the people.
-        resamples: of the contests.
-        seed: of their draws.
+    `ranks` has of each contest the rank, and the ratings of the people.
     """
     grid = np.arange(LOWEST, HIGHEST + STEP, STEP)
     surplus = np.array([[expected_rank(at, people) - rank for at in grid] for rank, people in ranks])

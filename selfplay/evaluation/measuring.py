@@ -56,12 +56,9 @@ Judged = tuple[Completion, Verdict]
 
 
 def measured_problems(judge: Judge, suite: Suite, batches: Iterable[Sequence[Completion]]) -> Iterator[MeasuredProblem]:
-    """A row for each problem, as its last completion is judged.
+    """A row for each problem, as its last completion is judged; those of a problem come one after the other.
 
-    Args:
-        judge: has the suite's verifier under its name.
-        suite: what is measured on.
-        batches: completions, those of a problem one after the other.
+    The judge has the suite's verifier under its name.
     """
     reader = answer_reader(judge.verifiers[suite.name])
     pairs = itertools.chain.from_iterable(zip(*found, strict=True) for found in with_verdicts(judge, batches))

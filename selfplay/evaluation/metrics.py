@@ -67,10 +67,7 @@ def estimate(values: Sequence[float | None], resamples: int, seed: int) -> Estim
 def stratified_estimate(strata: Sequence[Sequence[float | None]], resamples: int, seed: int) -> Estimate:
     """The mean over strata, such as suites, of their means over problems; problems are drawn anew within each.
 
-    Args:
-        strata: a value a problem; those without one are left out, and strata without any.
-        resamples: of the bootstrap.
-        seed: of its draws.
+    Problems without a value are left out, and strata without any.
     """
     from scipy.stats import bootstrap
 

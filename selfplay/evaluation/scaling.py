@@ -99,14 +99,10 @@ def size_override(recipe: Recipe, size: int) -> str:
 
 
 def scaling_curve(runs: Sequence[SizedRun], flips: int = 0) -> ScalingCurve:
-    """The curve of runs that have ended, of different sizes.
+    """The curve of runs that have ended, by size; each was measured on the same problems, the base included.
 
-    Args:
-        runs: by size; each was measured on the same problems, the base included.
-        flips: most problems of each kind to show for a size.
-
-    Raises:
-        RunError: a run has not ended, or has no evaluation.
+    Shows at most `flips` problems of each kind for a size. Raises RunError where a run has not ended, or has no
+    evaluation.
     """
     models: list[Compared] = []
     for run in runs:

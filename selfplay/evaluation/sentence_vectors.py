@@ -25,14 +25,8 @@ class NoSentenceModel(UserError):
 
 
 def sentence_embedder(name: str) -> Embed:
-    """A maker of vectors by a model, which is loaded at once.
-
-    Args:
-        name: a folder, or a name on the hub, such as `sentence-transformers/all-MiniLM-L6-v2`.
-
-    Raises:
-        NoSentenceModel: the library or the model is not here.
-    """
+    """A maker of vectors by a model, which is loaded at once: a folder, or a name on the hub, such as
+    `sentence-transformers/all-MiniLM-L6-v2`. Raises NoSentenceModel where the library or the model is not here."""
     if not Path(name).is_dir():
         offline_without_hub()
     try:

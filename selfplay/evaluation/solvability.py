@@ -50,14 +50,9 @@ class SolvedProblem:
 
 
 def measured_table(given: str, suites: Sequence[str]) -> dict[str, Path]:
-    """The tables of a model by suite.
+    """The tables by suite, all or some, of the model of an evaluation's folder that has one, or of `FOLDER:MODEL`.
 
-    Args:
-        given: the folder of an evaluation with one model, or `FOLDER:MODEL`.
-        suites: only these; empty for all.
-
-    Raises:
-        RunError: it is no evaluation, has several models, or none of that name, or lacks a suite.
+    Raises RunError where it is no evaluation, has several models, or none of that name, or lacks a suite.
     """
     name, colon, model = (given, "", "") if Path(given).is_dir() else given.rpartition(":")
     folder = Path(name)

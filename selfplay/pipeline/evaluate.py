@@ -35,14 +35,8 @@ from selfplay.watching.terminal import Progress
 def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], settings: Measurement, out: Path) -> list[Row]:
     """Measures models on suites, and writes tables and figures; what was finished before is not done again.
 
-    Args:
-        given: the models, as `find_models` takes them.
-
-    Returns:
-        All figures that the folder has.
-
-    Raises:
-        UserError: what is wrong, or what stopped it; finished work is kept.
+    Models are given as `find_models` takes them. Returns all figures that the folder has. Raises UserError: what is
+    wrong, or what stopped it; finished work is kept.
     """
     judging = SuiteJudging({suite.name: suite.solving for suite in suites}, settings.sandbox)
     check_sandbox(judging)

@@ -42,14 +42,8 @@ def demand_all_inputs(run: RunDirectory, table: Mapping[str, StageSpec]) -> None
 
 
 def drop_unneeded(run: RunDirectory, table: Mapping[str, StageSpec], passed: Collection[str], stages: Done) -> None:
-    """Removes the masters that no training of this run will go on from.
-
-    The last ones of p, q and the policy stay, with those of the policy that is the best so far.
-
-    Args:
-        passed: names of those that were passed over.
-        stages: those that took place.
-    """
+    """Removes the masters that no training of this run will go on from, by the stages that took place or were passed
+    over. The last ones of p, q and the policy stay, with those of the policy that is the best so far."""
     best = Path(best_policy(run, stages).place)
     for _, stage in stages:
         later = [spec.name for spec in table.values() if spec.kind in GO_ON and stage.name in spec.inputs]

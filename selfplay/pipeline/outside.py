@@ -38,9 +38,7 @@ class Outside:
 def outside(spec: StageSpec, run: RunDirectory, verifiers: Mapping[str, str]) -> Outside:
     """The world of a stage as it is now.
 
-    Args:
-        run: whose recipe names models.
-        verifiers: fingerprints of those that it may judge with, by domain; none where it may not.
+    `verifiers` are fingerprints of those that it may judge with, by domain; none where it may not.
     """
     versions = {} if spec.kind in WITHOUT_MODELS else dict(libraries(run.recipe.engine.kind))
     versions |= versions_of(CURATING) if spec.kind is Kind.CURATION else {}

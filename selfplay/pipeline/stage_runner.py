@@ -32,11 +32,7 @@ class StageRunner:
     def __init__(
         self, context: Context, table: Mapping[str, StageSpec], until: str | None, callers: Callers | None = None
     ) -> None:
-        """
-        Args:
-            until: the stage after which to stop; None for none.
-            callers: who calls the recipe's callbacks.
-        """
+        """Runs up to the stage `until`, or to the end; `callers` call the recipe's callbacks."""
         self._callers = callers or Callers((), table)
         self.context = context
         self._table = table

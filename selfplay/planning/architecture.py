@@ -136,13 +136,9 @@ class Architecture:
 
 
 def of_config(config: Mapping[str, Any], name: str) -> Architecture:
-    """The sizes that a `config.json` says.
+    """The sizes that a `config.json` says, which others wrote.
 
-    Args:
-        config: its content, which others wrote.
-
-    Raises:
-        UnknownArchitecture: a family without a formula here, or sizes that are missing or no numbers.
+    Raises UnknownArchitecture where there is no formula for a family, or sizes are missing or no numbers.
     """
     family = config.get("model_type")
     if not isinstance(family, str) or family not in FAMILIES:

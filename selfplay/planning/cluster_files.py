@@ -23,14 +23,8 @@ _TEMPLATES = Environment(
 
 
 def slurm_script(recipe: Recipe, file: Path, overrides: Sequence[str], machine: Machine, script: Path) -> str:
-    """A batch script that starts Ray on all nodes of its allocation and runs the recipe there.
-
-    Args:
-        overrides: as the command line has them.
-
-    Raises:
-        UserError: GPUs of a node are no multiple of what an engine takes.
-    """
+    """A batch script that starts Ray on all nodes of its allocation and runs the recipe there, with the overrides of
+    the command line. Raises UserError where GPUs of a node are no multiple of what an engine takes."""
     return _TEMPLATES.get_template("slurm.sh.j2").render(
         name=recipe.name,
         nodes=machine.nodes,

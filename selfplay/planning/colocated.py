@@ -17,11 +17,8 @@ CPU_CACHE = GIB
 
 
 def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: Mapping[str, Any]) -> Need:
-    """The rollouts by vLLM, awake, beside a trainer that holds its weights and its optimiser's states.
-
-    Args:
-        how: as for `Needs.rolls`.
-    """
+    """The rollouts by vLLM, awake, beside a trainer that holds its weights and its optimiser's states; see
+    `Needs.rolls`."""
     args, machine = rule.args, needs.machine
     step = needs.step(model, args, how)
     longest = how["prompt"] + how["completion"]

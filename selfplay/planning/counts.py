@@ -42,11 +42,9 @@ class Counts:
 
 
 def counts_of(recipe: Recipe, rates: Rates, seeds: int | None = None) -> Counts:
-    """The numbers; files are counted, data sets of the hub are not read.
+    """The numbers, where nothing says them by the shares of `rates`; data sets of the hub are not read.
 
-    Args:
-        rates: for the shares that remain.
-        seeds: training seeds of each domain, in place of those of the files.
+    `seeds` are training seeds of each domain, in place of those of the files.
     """
     train = sum(_seeds(domain.seeds, rates) if seeds is None else seeds for domain in recipe.domains.values())
     drawn = 0

@@ -87,12 +87,7 @@ def of_nodes(text: str) -> Machine:
 
 
 def here(device: str, workers: int, gpus_each: int, folder: Path) -> Machine:
-    """This machine, as a run with so many workers would use it.
-
-    Args:
-        device: `cpu` or `cuda`.
-        workers: processes that hold models.
-    """
+    """This machine, as a run with so many workers on a device, `cpu` or `cuda`, would use it."""
     host, disk = host_bytes(), shutil.disk_usage(existing(folder)).free
     if device == "cpu":
         return Machine(CPU, workers, host // workers, host, disk)

@@ -112,8 +112,7 @@ def held_weights(step: TrainingStep) -> int:
 def zero_buffers(step: TrainingStep, casts: int) -> int:
     """Bytes that DeepSpeed has beside all parts: gradients to be summed and, of ZeRO-3, what it has whole for a moment.
 
-    Args:
-        casts: bytes of all weights in bfloat16, where layers compute in that.
+    `casts` are bytes of all weights in bfloat16, where layers compute in that.
     """
     bucket = ZERO_BUCKET if step.device == "cuda" else min(step.trained, ZERO_BUCKET)
     if step.zero == 2:

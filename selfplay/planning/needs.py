@@ -148,8 +148,7 @@ class Needs:
     def rolls(self, stage: str, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> Need:
         """GRPO's completions by transformers, beside the optimiser: those of a whole step of one rank at once.
 
-        Args:
-            how: as for `trains`, with `prompt` and `completion`, the longest of each.
+        `how` is as for `trains`, with `prompt` and `completion`, the longest of each.
         """
         step = self.step(model, args, how)
         passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))

@@ -20,13 +20,9 @@ Change = tuple[str, ...]
 
 
 def demand_fit(plan: Outlook, doubt: float = 1.0) -> None:
-    """Refuses what does not fit.
+    """Refuses what does not fit, unless by no more than predictions may be too high.
 
-    Args:
-        doubt: by how much a prediction may be too high without a refusal.
-
-    Raises:
-        DoesNotFit: a sentence for each piece of work, with the term, the field and the change that mends it.
+    Raises DoesNotFit: a sentence for each piece of work, with the term, the field and the change that mends it.
     """
     faults = [sentence_of(need, remedy(plan, need)) for need in plan.unfit(doubt)]
     faults += plan.faults(doubt)

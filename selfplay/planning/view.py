@@ -91,12 +91,7 @@ def plan_json(plan: Outlook) -> dict[str, Any]:
 
 
 def note_of(plan: Outlook, gpus: str, seeds: int | None) -> str:
-    """The line.
-
-    Args:
-        gpus: the option by which its machine was named.
-        seeds: the option of the same name.
-    """
+    """The line, with the options by which its machine and its number of seeds were given."""
     options = f"--gpus {gpus}" + (f" --seeds {seeds}" if seeds is not None else "")
     largest = max(plan.needs, key=lambda need: need.total / need.limit)
     by = "measured" if plan.measured else "assumed"

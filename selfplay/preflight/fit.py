@@ -43,14 +43,9 @@ def _parameters(model: NamedModel, field: str) -> int | None:
 
 
 def demand_room(recipe: Recipe, device: str, workers: int, run: Path) -> list[Finding]:
-    """Refuses what surely does not fit on this machine; where sizes are not known nothing is said.
+    """Refuses what surely does not fit on this machine with so many workers; where sizes are not known nothing is said.
 
-    Args:
-        device: `cpu` or `cuda`.
-        workers: processes that hold models.
-
-    Raises:
-        DoesNotFit: names the stage, the term and the field; see `demand_gpus`, too.
+    Raises DoesNotFit, which names the stage, the term and the field; see `demand_gpus`, too.
     """
     if device == "cpu":
         demand_gpus(recipe)

@@ -27,11 +27,8 @@ NONSENSE = ("", "no answer", "word " * 300)
 def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     """Every known-right answer of seeds and external prompts must pass its verifier, every known-wrong one must fail.
 
-    Args:
-        limit: most problems of a domain and split; None takes all.
-
-    Raises:
-        PreflightError: names the domain and the first offenders.
+    Takes at most `limit` problems of a domain and split, or all. Raises PreflightError, which names the domain and the
+    first offenders.
     """
     findings, train = [], []
     for name, settings in recipe.domains.items():

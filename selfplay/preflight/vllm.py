@@ -39,14 +39,8 @@ def check_engine(engine: EngineSettings) -> None:
 
 
 def check_rollouts(recipe: Recipe, workers: int) -> None:
-    """Refuses rollouts of grpo by a vLLM that is not installed, or that could not be opened as the recipe says.
-
-    Args:
-        workers: processes that train together.
-
-    Raises:
-        EngineMissing: names the field.
-    """
+    """Refuses rollouts of grpo by a vLLM that is not installed, or that could not be opened as the recipe says for so
+    many workers. Raises EngineMissing, which names the field."""
     training, rule = recipe.training, recipe.training.grpo
     if training.algorithm != "grpo" or not training.rounds or rule.rollouts == "transformers":
         return

@@ -162,8 +162,7 @@ def agreement_chart(bars: Sequence[tuple[float, int, int, int]]) -> Chart:
 def analysis_charts(known: Mapping[str, Any]) -> dict[str, Chart]:
     """A map of the data sets where there are several, and bars of how hard problems are, the doubtful ones apart.
 
-    Args:
-        known: by kind; None where one was not made.
+    Of analyses by kind; None where one was not made.
     """
     charts = {}
     if known["distribution"] and len(known["distribution"]["sets"]) > 1:

@@ -34,12 +34,8 @@ class FunnelStep:
 
 
 def prompt_funnel(tables: RunTables, rounds: Sequence[PromptRound] | None = None) -> list[FunnelStep]:
-    """The steps that have been taken so far; none before the synthesis has ended.
-
-    Args:
-        tables: of the run.
-        rounds: whose prompts are counted, all together; None for all.
-    """
+    """The steps that have been taken so far with the prompts of some rounds, or of all; none before synthesis has
+    ended."""
     rounds = tables.prompt_rounds() if rounds is None else rounds
     if not rounds:
         return []

@@ -116,14 +116,9 @@ class RunDirectory:
     @classmethod
     @contextlib.contextmanager
     def open(cls, path: Path, recipe: Recipe, reuse: Path | None = None) -> Iterator[RunDirectory]:
-        """Creates the directory, or continues it.
-
-        Args:
-            reuse: another run, whose stages are taken over where their settings and inputs are the same.
-
-        Raises:
-            RunError: another process is running it, it cannot be written, or a link in it leads elsewhere.
-        """
+        """Creates the directory, or continues it; stages of the run `reuse` are taken over where settings and inputs
+        agree. Raises RunError where another process is running it, it cannot be written, or a link in it leads
+        elsewhere."""
         with _umask(0o077 if recipe.compute.private else None):
             try:
                 path.mkdir(parents=True, exist_ok=True)

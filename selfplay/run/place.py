@@ -12,15 +12,8 @@ BEST = "best"
 
 
 def inside(root: Path, *names: str) -> Path:
-    """A place below a run's directory, for whoever makes or writes it.
-
-    Args:
-        root: the run's directory, or a folder of it.
-        names: one for each folder, and that of the file.
-
-    Raises:
-        RunError: a name is none, or the place lies elsewhere, also by a link.
-    """
+    """A place below a run's directory, or a folder of it, for whoever makes or writes it, by the name of each folder
+    and file. Raises RunError where a name is none, or the place lies elsewhere, also by a link."""
     for name in names:
         # Surrogates stand for bytes that are no text.
         size = len(name.encode("utf-8", "surrogatepass"))

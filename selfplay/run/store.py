@@ -99,9 +99,7 @@ class _RowStore:
     def get_many(self, keys: Iterable[str], read: Callable[[Any], Any] = dict) -> dict[str, Any]:
         """Those rows that are known, by key. One that cannot be read any more is dropped, so that it is made again.
 
-        Args:
-            keys: whose.
-            read: makes something of a row's content; raises where it is not what it should be.
+        `read` makes something of a row's content, and raises where it is not what it should be.
         """
         return {key: row for key in set(keys) if (row := self._get(key, read)) is not None}
 

@@ -182,11 +182,8 @@ def read_plain(
 ) -> Iterator[dict[str, Any]]:
     """Rows as their Arrow schema has them, in a stream: all columns, or some.
 
-    Args:
-        only: a column and values, for only those rows in which it has one of these.
-
-    Raises:
-        RecordError: as for `read_table`.
+    `only` is a column and values, for only those rows in which it has one of these. Raises RecordError as `read_table`
+    does.
     """
     for batch in read_columns(path, record, names):
         if only is not None:

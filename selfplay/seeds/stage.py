@@ -113,13 +113,9 @@ def _each_once(read: Iterable[tuple[str, Seed]]) -> list[Seed]:
 def external_problems(
     name: str, domain: Domain, rows: FileRows | DatasetRows, answers: Literal["required", "optional"]
 ) -> list[Seed]:
-    """External problems of a domain; concepts, level and rationale may be missing.
+    """External problems of a domain; concepts, level and rationale may be missing, and where `answers` says so, labels.
 
-    Args:
-        answers: whether each problem must have an answer or tests.
-
-    Raises:
-        SeedError: the file or a row of it cannot be used.
+    Raises SeedError where the file or a row of it cannot be used.
     """
     reader = _SeedReader(name, domain, "train", ANNOTATIONS, "external", answers == "optional")
     return [reader.seed(where, row, rows) for where, row in rows_of(rows)]

@@ -64,9 +64,5 @@ def covers(sections: Collection[str], path: str) -> bool:
 
 
 def restricted(recipe: Recipe, stage: str, sections: Collection[str]) -> Recipe:
-    """The recipe, of which only these dotted sections can be read.
-
-    Args:
-        sections: such as `em` or `training.rounds`.
-    """
+    """The recipe, of which only these dotted sections can be read, such as `em` or `training.rounds`."""
     return cast(Recipe, _View(recipe, "", stage, {*ALWAYS, *sections}))

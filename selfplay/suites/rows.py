@@ -21,15 +21,8 @@ class SuiteError(UserError):
 
 
 def rows_of_files(files: Iterable[Path], long: bool = False) -> Iterator[Row]:
-    """The rows of files, one after the other.
-
-    Args:
-        files: CSV, Parquet, JSON lists or JSON lines.
-        long: whether lines may be longer than those of people's own files.
-
-    Raises:
-        SuiteError: a file, or a row of it, cannot be read.
-    """
+    """The rows of files, one after the other: CSV, Parquet, JSON lists or JSON lines, `long` ones where others wrote
+    them. Raises SuiteError where a file, or a row of it, cannot be read."""
     for file in files:
         if long and file.suffix == ".jsonl":
             yield from json_rows(file, SuiteError, "; if the file was cut off, download it again", LONGEST_LINE)

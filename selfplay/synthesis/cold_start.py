@@ -40,12 +40,7 @@ def cold_start_stage(
 ) -> int:
     """Trains p on (c -> z, x) and q on (c, x -> z), both from the base; without rationales, p alone on (c -> x).
 
-    Args:
-        base: what both start from.
-        heldout: triples on which it is measured what rounding costs.
-
-    Returns:
-        How many triples they were trained on.
+    Held-out triples measure what rounding costs. Returns how many triples they were trained on.
     """
     recipe = context.recipe
     settings = recipe.cold_start

@@ -188,9 +188,7 @@ def _eligible(group: Sequence[Candidate], settings: EM) -> dict[int, float]:
 def selection(weighed: Weighed, problems: Mapping[str, str]) -> dict[str, float]:
     """R and form of the chosen rationales before the update, beside those of all candidates.
 
-    Args:
-        weighed: the candidates; a soft choice counts each as often as it is copied.
-        problems: each pair's problem by seed id.
+    A soft choice counts each as often as it is copied; `problems` are those of each pair by seed id.
     """
     candidates = weighed.candidates
     times = {weight.candidate_id: weight.copies for weight in weighed.weights}

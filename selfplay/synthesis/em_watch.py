@@ -76,11 +76,9 @@ class Patience:
 
 
 def tripped(guards: EMGuards, before: Sequence[Measures], row: Measures) -> list[str]:
-    """Acts of a round that a guard forbids, in the words of its threshold.
+    """Acts of a round that a guard forbids, in the words of its threshold; guards that are null forbid nothing.
 
-    Args:
-        guards: the thresholds; those that are null forbid nothing.
-        before: the rows of the rounds before it, the cold start's first.
+    `before` has the rows of the rounds before it, the cold start's first.
     """
     first = before[0]
     checks = (

@@ -31,11 +31,8 @@ class WantedArtifact:
 def of_stage(
     run_path: Path, stage: str, kind: str, recipe: Mapping[str, Any], counts: Mapping[str, Any]
 ) -> list[WantedArtifact]:
-    """The artifacts of a stage that is done, as the recipe wants them; rounds are versions of one artifact.
-
-    Args:
-        kind: of the stage, which names the artifacts.
-    """
+    """The artifacts of a stage that is done, named by its kind, as the recipe wants them; rounds are versions of one
+    artifact."""
     wanted = recipe["tracking"]["wandb"].get("artifacts", "tables")
     folder = inside(run_path, "stages", stage)
     if wanted == "none" or not folder.is_dir():

@@ -26,8 +26,7 @@ def faults(rollouts: Iterable[Rollout], form: ValidForm = ANY_FORM) -> dict[str,
 def pass_rates(outcomes: Iterable[tuple[str, bool | None]]) -> dict[str, float]:
     """The share of each task's checked rollouts that passed; tasks without any are left out.
 
-    Args:
-        outcomes: of each rollout its task, and whether it passed.
+    Outcomes are of each rollout its task, and whether it passed.
     """
     checked, passed = Counter[str](), Counter[str]()
     for task, outcome in outcomes:
@@ -67,15 +66,10 @@ def make_pairs(
 
 
 def right_completions(rollouts: Iterable[Rollout], cap: int, form: ValidForm = ANY_FORM) -> Iterator[Rollout]:
-    """Verified completions of each task, the most frequent text first, at most `cap`.
+    """Verified completions of each task, the most frequent text first, at most `cap`; rollouts of a task come together.
 
     Uniform choice among distinct texts would give more weight to right answers reached by wrong steps, which are rare
     one by one but many.
-
-    Args:
-        rollouts: with verdicts, those of a task together.
-        cap: most completions a task.
-        form: of a valid completion.
     """
     for group in by_task(rollouts):
         passed = [rollout for rollout in group if rollout.passed and not fault(rollout, form)]

@@ -100,12 +100,7 @@ def _write(network: Any, tokenizer: Any, folder: Path, dtype: str, base: ModelRe
 def changed_share(before: ModelRef, folder: Path) -> float | None:
     """Share of a whole model's weights in a folder that differ from those of another, in the folder's number format.
 
-    Args:
-        before: the other one.
-        folder: the model's.
-
-    Returns:
-        None where the other one is an adapter, or has no tensor of the same name and shape.
+    None where the other one is an adapter, or has no tensor of the same name and shape.
     """
     from safetensors import safe_open
 

@@ -81,15 +81,8 @@ def settings_of(kind: str, job: TrainerJob, place: Placement, decided: Mapping[s
 
 
 def same_global_batch(args: Mapping[str, Any], ranks: int) -> dict[str, Any]:
-    """Arguments by which the ranks that there are have the global batch of as many as were meant.
-
-    Args:
-        args: of a trainer of a fixed data set.
-        ranks: the number that was meant; 0 for those that there are.
-
-    Raises:
-        ArgumentsError: the batch cannot be shared out evenly.
-    """
+    """Arguments by which the ranks that there are have the global batch of as many as were meant; 0 for those that
+    there are. Raises ArgumentsError where the batch cannot be shared out evenly."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if ranks in (0, world):
         return dict(args)

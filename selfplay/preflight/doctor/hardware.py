@@ -54,11 +54,7 @@ def processors() -> list[MachineFinding]:
 
 
 def disks(folder: Path, environment: Mapping[str, str]) -> list[MachineFinding]:
-    """Free space where runs, models and temporary files lie.
-
-    Args:
-        environment: of this process, which may say where models lie.
-    """
+    """Free space where runs, models and temporary files lie; the environment may say where models do."""
     models = environment.get("HF_HUB_CACHE") or environment.get("HF_HOME") or "~/.cache/huggingface"
     places = {
         "disk of runs": (folder, "name another folder of runs"),

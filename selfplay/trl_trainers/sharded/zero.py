@@ -57,12 +57,7 @@ def _cut(sharding: str) -> dict[str, Any]:
 
 
 def arguments(sharding: str, in_bfloat16: bool) -> dict[str, Any]:
-    """Arguments of transformers' TrainingArguments.
-
-    Args:
-        sharding: zero2 or zero3.
-        in_bfloat16: whether layers compute in bfloat16.
-    """
+    """Arguments of transformers' TrainingArguments for zero2 or zero3, whose layers may compute in bfloat16."""
     batches = ("gradient_accumulation_steps", "train_micro_batch_size_per_gpu", "train_batch_size")
     return {
         "deepspeed": {
@@ -206,12 +201,8 @@ def _part(parameter: Any, value: Any) -> Any:
 
 
 def gathered(network: Any, is_first: bool) -> dict[str, Any]:
-    """The whole state of a network that was trained by ZeRO, in float32 on the CPU; all ranks must call this.
-
-    Args:
-        network: as it was before DeepSpeed wrapped it.
-        is_first: whether this rank keeps what was gathered; the others get no tensors.
-    """
+    """The whole state, in float32 on the CPU, of a network as it was before DeepSpeed wrapped it; all ranks must call
+    this. Only the first rank keeps what was gathered."""
     import torch
     from deepspeed.runtime.zero import GatheredParameters
     from deepspeed.utils import safe_get_full_fp32_param

@@ -53,8 +53,7 @@ def fault_of(args: Mapping[str, Any], lora: Any, lora_field: str, sharding: str,
 def settings_for(dtype: Any) -> Any:
     """transformers' settings of the quantisation: NF4, its scales quantised as well (https://arxiv.org/abs/2305.14314).
 
-    Args:
-        dtype: torch's, in which layers compute.
+    Layers compute in torch's `dtype`.
     """
     from transformers import BitsAndBytesConfig
 
