@@ -186,16 +186,11 @@ class Workers:
         timeout_s: float = RANK_TIMEOUT_S,
         before_again: Callable[[], None] | None = None,
     ) -> Done:
-        """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
+        """Runs one job on all workers at once as a data-parallel group; returns the first rank's result.
 
-        Args:
-            job: the same for all ranks.
-            on_tick: called now and then.
-            timeout_s: longest wait of one rank for the others.
-            before_again: called before the function begins again, where the workers can lose one and go on.
-
-        Raises:
-            WorkerError: a rank failed; the workers are stopped.
+        `timeout_s` is the longest wait of one rank for the others; `before_again` is called before the function begins
+        again, where the workers can lose one and go on. Raises WorkerError where a rank failed; the workers are
+        stopped.
         """
         self._begun()
         assert self._folder is not None

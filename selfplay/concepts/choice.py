@@ -27,16 +27,10 @@ class CombinationSource:
 def choice_of(
     recipe: Recipe, domain: str, seeds: Sequence[Seed], reserved: Iterable[Combination], embed: Embed | None
 ) -> CombinationSource:
-    """The concepts from which a domain's combinations are drawn.
+    """The concepts from which a domain's combinations are drawn, none of which is a reserved one.
 
-    Args:
-        reserved: combinations that are never drawn.
-        embed: gives vectors, where the recipe wants embeddings.
-
-    Raises:
-        SeedError: the recipe's list of concepts cannot be used.
-        RunError: an earlier run is none.
-        RecordError: a table of an earlier run is damaged.
+    `embed` gives vectors, where the recipe wants embeddings. Raises SeedError where the recipe's list of concepts
+    cannot be used, RunError where an earlier run is none, and RecordError where a table of one is damaged.
     """
     settings = recipe.synthesis
     seeded = [(seed.concepts, seed.level) for seed in seeds if seed.concepts]

@@ -36,18 +36,10 @@ class PrefixGroup:
 
 
 def score_sequences(network: Any, encoded: Sequence[Encoded], batch_tokens: int) -> list[list[float]]:
-    """Summed log-probabilities of the spans of any number of sequences.
+    """Summed log-probabilities of the spans of any number of sequences: for each sequence one sum a span, in nats.
 
-    Args:
-        network: a causal language model of transformers.
-        encoded: the sequences.
-        batch_tokens: most padded tokens of one forward pass (one sequence at least).
-
-    Returns:
-        For each sequence one sum a span, in nats.
-
-    Raises:
-        ModelError: the model makes its logits in a way that is not known here.
+    `batch_tokens` is the most padded tokens of one forward pass (one sequence at least). Raises ModelError where the
+    model makes its logits in a way that is not known here.
     """
     shareable = examine(network)
     on_cpu = network.device.type == "cpu"

@@ -147,13 +147,8 @@ def judge_checkpoint(folder: Path) -> None:
 def demand_all(whose: str, found: Mapping[str, Any], heads: bool = True) -> None:
     """Refuses what a library has loaded with gaps.
 
-    Args:
-        whose: names the model.
-        found: transformers' `output_loading_info`, in which ties and buffers that are computed are no gaps.
-        heads: see `load_network`.
-
-    Raises:
-        ModelError: names the first tensors, and says how many there are.
+    `found` is transformers' `output_loading_info`, in which ties and buffers that are computed are no gaps; for `heads`
+    see `load_network`. Raises ModelError, which names the first tensors, and says how many there are.
     """
     missing = [name for name in found["missing_keys"] if heads or not name.startswith("pooler.")]
     faults = {

@@ -71,13 +71,9 @@ def _finite(figures: Mapping[str, Any]) -> Found:
 
 
 def difficulty_facts(problems: Sequence[SolvedProblem], threshold: int, weak: str, strong: str) -> Found:
-    """The two-way table of difficulty and solvability, as the report shows it.
+    """The two-way table of difficulty and solvability, as the report shows it, with the names of both solvers.
 
-    Args:
-        problems: as both solvers were measured.
-        threshold: score of the judge below which a problem is ill-posed.
-        weak: name of the weak solver.
-        strong: that of the reference.
+    `threshold` is the score of the judge below which a problem is ill-posed.
     """
     doubtful = [{"problem": one.problem, "why": why} for one in problems if (why := doubts(one, threshold))]
     return {"weak": weak, "strong": strong, "rows": two_way(problems, threshold), "doubtful": doubtful[:EXAMPLES]}

@@ -66,15 +66,9 @@ class ModelComparison:
 
 
 def compare(models: Sequence[Compared], flips: int, seed: int = 0) -> ModelComparison:
-    """Compares every model with the first.
+    """Compares every model, of two or more, with the first; shows at most `flips` problems of each kind for a model.
 
-    Args:
-        models: two or more.
-        flips: most problems of each kind to show for a model.
-        seed: of the bootstrap and the permutations.
-
-    Raises:
-        NothingShared: there are fewer than two models, or no suite of the first is shared.
+    Raises NothingShared where there are fewer than two models, or no suite of the first is shared.
     """
     if len(models) < 2:
         known = f"there is only {models[0].name}" if models else "there is none"

@@ -68,11 +68,7 @@ def near_problems(
 ) -> list[NearProblem]:
     """The texts whose nearest problem of a suite has at least this cosine, the nearest first.
 
-    Args:
-        texts: problems of a data set.
-        suites: named ones, or one's own.
-        least: cosine from which on they count.
-        embed: what makes vectors of length 1; None takes TF-IDF over the texts and the suite.
+    `embed` makes vectors of length 1; None takes TF-IDF over the texts and the suite.
     """
     found = []
     for suite in suites:

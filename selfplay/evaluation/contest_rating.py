@@ -114,17 +114,8 @@ def pooled_rating(ranks: Sequence[tuple[float, Floats]], resamples: int, seed: i
 
 
 def rate(folder: Path, tried: Mapping[str, Mapping[str, TriedProblem]], resamples: int, seed: int) -> RatingReport:
-    """Rates a solver.
-
-    Args:
-        folder: of the standings and ratings.
-        tried: for each contest, what became of its problems by their index (`A`, `B1`).
-        resamples: of the bootstrap over contests.
-        seed: of its draws.
-
-    Raises:
-        StandingsError: no contest could be rated.
-    """
+    """Rates a solver by the standings and ratings of a folder and, of each contest, what became of its problems by
+    their index (`A`, `B1`). Raises StandingsError where no contest could be rated."""
     found: list[tuple[ContestRating, Floats]] = []
     failed = {}
     for contest, problems in tried.items():

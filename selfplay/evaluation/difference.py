@@ -75,11 +75,7 @@ class Difference:
 def difference(first: Values, second: Values, resamples: int, seed: int) -> Difference:
     """Compares two models on the problems that both have values for.
 
-    Args:
-        first: of one model.
-        second: of the other.
-        resamples: of the bootstrap, and of the permutations where they cannot all be tried.
-        seed: of their draws.
+    `resamples` are those of the bootstrap, and of the permutations where they cannot all be tried.
     """
     strata = [_paired(first[suite], second[suite]) for suite in first if suite in second]
     strata = [values for values in strata if values.size]

@@ -128,15 +128,9 @@ def sized_runs(
 
 
 def write_curve(runs: Sequence[SizedRun], folder: Path, flips: int) -> ScalingCurve:
-    """Writes `scaling.json` and the page `scaling.html`, and returns the curve.
+    """Writes `scaling.json` and the page `scaling.html` of the runs below a folder, and returns the curve.
 
-    Args:
-        runs: have ended.
-        folder: holds them.
-        flips: most problems of each kind to show for a size.
-
-    Raises:
-        RunError: a run has not ended.
+    Shows at most `flips` problems of each kind for a size. Raises RunError where a run has not ended.
     """
     curve = scaling_curve(runs, flips)
     write_json(folder / FIGURES, curve.facts())

@@ -36,15 +36,9 @@ class SelectionOutcome:
 def selection_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], before: Sequence[Row]
 ) -> SelectionResult:
-    """Writes `rollouts`: the development problems with their verdicts; the counts hold the score.
+    """Writes `rollouts`: the development problems with their verdicts; the counts hold the score. Round 0 is the base.
 
-    Args:
-        stage: where to write.
-        context: the run.
-        number: the round, 0 for the base.
-        policy: that of the round.
-        problems: development problems.
-        before: the scores of the rounds up to here.
+    `before` has the scores of the rounds up to here.
     """
     settings = context.recipe.training.selection
     if settings is None:

@@ -72,16 +72,10 @@ def measured_table(given: str, suites: Sequence[str]) -> dict[str, Path]:
 def solved_problems(
     weak: Mapping[str, Path], strong: Mapping[str, Path], readers: Mapping[str, AnswerReader | None]
 ) -> list[SolvedProblem]:
-    """The problems that both were asked.
+    """The problems that both were asked, by the tables of each by suite.
 
-    Args:
-        weak: tables of the weak solver by suite.
-        strong: those of the reference.
-        readers: what compares answers, by suite; None where programs answer.
-
-    Raises:
-        NothingMeasured: no problem is in both.
-        RecordError: a table is damaged.
+    Readers compare answers, by suite; None where programs answer. Raises NothingMeasured where no problem is in both,
+    and RecordError where a table is damaged.
     """
     found: list[SolvedProblem] = []
     for suite in strong:

@@ -38,15 +38,9 @@ def with_scores(
 ) -> list[SolvedProblem]:
     """The problems with the judge's least score of each, from 0 to 5; without one where its answer cannot be read.
 
-    Args:
-        problems: what it is asked about.
-        judge: a model at an endpoint.
-        store: of its answers, so that the same question is asked once.
-        begin: is told how many will be asked.
-        advance: is told as answers come.
-
-    Raises:
-        EndpointError: the endpoint gives nothing more now; what was answered is kept.
+    The store keeps its answers, so that the same question is asked once. `begin` is told how many will be asked,
+    `advance` as answers come. Raises EndpointError where the endpoint gives nothing more now; what was answered is
+    kept.
     """
     judging = Judging(judges={"judge": PromptJudge(engine=judge)}, criteria=CRITERIA, levels=LEVELS)
     asked = [_prompt(one) for one in problems]

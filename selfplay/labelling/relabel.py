@@ -35,13 +35,10 @@ KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"
 def relabelling_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, earlier: Sequence[Stage]
 ) -> LabellingResult:
-    """Writes `tasks` for round `number`, and the new votes: `completions`, `votes`, and `unit_tests`.
+    """Writes `tasks` for round `number`, from 2, and the new votes: `completions`, `votes`, and `unit_tests`.
 
-    Args:
-        context: the run; its recipe has `labelling.relabelling`.
-        number: of the round that comes next, from 2.
-        policy: what the round before made.
-        earlier: the labelling stage and the relabellings since, oldest first.
+    The policy is what the round before made; `earlier` has the labelling stage and the relabellings since, oldest
+    first.
     """
     tasks = earlier[-1].read("tasks", LabelledTask)
     votes = _grouped(earlier, "votes", Vote)

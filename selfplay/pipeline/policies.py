@@ -52,15 +52,10 @@ class MeasuredModel:
 def find_models(
     given: str, options: ModelOptions, models: NamedModels, has_template: HasTemplate
 ) -> list[MeasuredModel]:
-    """The models that are meant.
+    """The models that are meant by a run directory, a folder with a model, a hub name, or an address.
 
-    Args:
-        given: a run directory, a folder with a model, a hub name, or an address.
-        models: tells which weights a name means.
-        has_template: looks whether a model has a chat template; raises a UserError where it is no model.
-
-    Raises:
-        UserError: there is no such model, round or template.
+    `models` tells which weights a name means; `has_template` looks whether a model has a chat template, and raises a
+    UserError where it is none. Raises UserError where there is no such model, round or template.
     """
     if given.startswith(("http://", "https://")):
         return [_endpoint(given, options)]

@@ -52,15 +52,8 @@ def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: M
 
 
 def rolls_by_server(needs: Needs, stage: str, model: Named, rule: GRPORule, how: Mapping[str, Any]) -> Need:
-    """The rollouts by a server on devices of its own; on a CPU it is one process more.
-
-    Args:
-        needs: of the recipe.
-        stage: its name.
-        model: the policy.
-        rule: the recipe's section.
-        how: as for `Needs.rolls`.
-    """
+    """The rollouts by a server on devices of its own; on a CPU it is one process more. `how` is as for
+    `Needs.rolls`."""
     machine, args = needs.machine, rule.vllm.args
     longest, mean = how["prompt"] + how["completion"], how["mean"] - how["prompt"]
     window = min(int(rule.args.get("vllm_max_model_length") or longest), model.sizes.positions)

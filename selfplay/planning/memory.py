@@ -215,14 +215,10 @@ for prefills of 8,192 tokens."""
 def served_terms(
     model: Architecture, weight_bytes: int, share: int, longest: int, ranks: int, beside: int
 ) -> ServedModel:
-    """vLLM with its cache.
+    """vLLM with its cache, within its share of the device's bytes, `beside` of which are for everything else.
 
-    Args:
-        weight_bytes: of each weight, and of each number in the cache.
-        share: bytes of the device that it may take.
-        longest: its `max_model_len`, tokens.
-        ranks: devices over which weights and cache are cut.
-        beside: bytes for everything else.
+    `weight_bytes` are those of each weight, and of each number in the cache; `longest` is its `max_model_len`, in
+    tokens; weights and cache are cut over the ranks.
     """
     weights = model.parameters * weight_bytes // ranks
     # Heads that are fewer than the ranks are held by several of them.

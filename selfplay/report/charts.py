@@ -234,15 +234,9 @@ def line(series: int, name: str, x: Sequence[float], y: Sequence[float]) -> Char
 
 
 def figure(title: str, traces: list[Chart], x: str, y: str, *, percent: bool = False, rounds: bool = False) -> Chart:
-    """A chart of traces.
+    """A chart of traces, as `line` makes them, or of bars, with the names of its axes.
 
-    Args:
-        title: in words.
-        traces: as `line` makes them, or bars.
-        x: what the lower axis is.
-        y: what the other is.
-        percent: whether its values are shares.
-        rounds: whether the lower axis counts rounds.
+    `percent` says whether values are shares, `rounds` whether the lower axis counts rounds.
     """
     xaxis: Chart = {"title": {"text": x}}
     if rounds:

@@ -28,14 +28,7 @@ def stream_rollouts(
 ) -> Iterator[list[Rollout]]:
     """k rollouts a task, those of a task one after the other; some at a time, as soon as they are judged.
 
-    Args:
-        policy: an opened engine.
-        k: rollouts a task.
-        judge: gives the verdicts, which it keeps.
-        how: what `complete` takes besides.
-
-    Raises:
-        BudgetSpent, EndpointError: see `complete`.
+    `how` is what `complete` takes besides, which also says what is raised.
     """
     return judged(judge, complete(policy, tasks, sampling, k, seed, **how))
 

@@ -81,14 +81,10 @@ class Stage:
         models: Mapping[str, str] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> None:
-        """Declares the stage done.
+        """Declares the stage done, which took so many seconds, under its key (`selfplay.stage.spec.stage_key`).
 
-        Args:
-            seconds: that it took.
-            key: see `selfplay.stage.spec.stage_key`.
-            contents: a hash of what it read outside the run.
-            models: fingerprints of the models that its settings name, by field.
-            versions: of the libraries that decided what it computed.
+        `contents` is a hash of what it read outside the run, `models` has fingerprints of the models that its settings
+        name, by field, and `versions` are those of the libraries that decided what it computed.
         """
         write_json(
             self.manifest_file,

@@ -26,14 +26,9 @@ def open_engine(
 ) -> Iterator[OpenedEngine]:
     """Opens an engine.
 
-    Args:
-        owner: the field of the recipe that names it, for messages and the account of what was spent.
-        local: makes the engine of a model on this machine.
-        answers: the store of endpoints' answers.
-        wide: a ledger on which its spending is booked too, and which may stop it.
-
-    Raises:
-        EndpointRefused: the variable of a key is not set.
+    `owner` is the field of the recipe that names it, for messages and the account of what was spent; `wide` is a ledger
+    on which its spending is booked too, and which may stop it. Raises EndpointRefused where the variable of a key is
+    not set.
     """
     if isinstance(settings, LocalEngine):
         yield local(settings)

@@ -33,18 +33,10 @@ def rows_of_files(files: Iterable[Path], long: bool = False) -> Iterator[Row]:
 def rows_of_data_set(
     suite: str, name: str, subset: str | None, split: str, revision: str | None, remedy: str = ""
 ) -> Iterator[Row]:
-    """The rows of one split of a data set.
+    """The rows of one split of a data set that the `datasets` library loads, or a folder.
 
-    Args:
-        suite: for messages.
-        name: what the `datasets` library loads, or a folder.
-        subset: its configuration, where it has several.
-        split: which.
-        revision: branch, tag or commit on the hub.
-        remedy: goes on with the sentence that says to give a folder.
-
-    Raises:
-        SuiteError: the library cannot load it.
+    `suite` is for messages; `remedy` goes on with the sentence that says to give a folder. Raises SuiteError where the
+    library cannot load it.
     """
     try:
         yield from dataset_rows(name, subset, split, revision, SuiteError)

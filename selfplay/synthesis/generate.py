@@ -55,15 +55,10 @@ def synthesis_stage(
 ) -> SynthesisResult:
     """Writes `prompts`: every completion, with the reason where it could not be parsed.
 
-    Args:
-        seeds: training seeds, whose concepts are recombined.
-        reserved: held-out problems, whose concept combinations are never used.
-        base: what the policy starts from, for embeddings.
-        number: the round of self-play that the prompts are for; each draws anew.
-
-    Raises:
-        SeedError, RunError: the recipe's concepts or earlier runs cannot be used.
-        BudgetSpent, EndpointError: the endpoint that writes gives nothing more; what was finished is kept.
+    Concepts of the training seeds are recombined, but never to combinations of reserved problems. `base` is what the
+    policy starts from, for embeddings; each round, `number`, draws anew. Raises SeedError or RunError where the
+    recipe's concepts or earlier runs cannot be used, and BudgetSpent or EndpointError where the endpoint that writes
+    gives nothing more; what was finished is kept.
     """
     embed = _embed(context, base)
     counts: Counter[tuple[str, str]] = Counter()

@@ -161,17 +161,10 @@ class SyncError(UserError):
 def sync(
     run_path: Path, project: str | None = None, entity: str | None = None, init_timeout_s: float | None = None
 ) -> int:
-    """Uploads what is missing, whatever the recipe's mode; returns the number of lines that were.
-
-    Args:
-        project: another project than the recipe's.
-        entity: another user or team.
-        init_timeout_s: seconds to wait for the server.
-
-    Raises:
-        RunError: the folder holds no run, or a link in it leads elsewhere, to what is not the run's to upload.
-        SyncError: the server cannot be reached, has refused, or did not take everything; what it took is kept there.
-    """
+    """Uploads what is missing, whatever the recipe's mode, also to another project or entity than its own; returns the
+    number of lines that were. Raises RunError where the folder holds no run, or a link in it leads elsewhere, to what
+    is not the run's to upload, and SyncError where the server cannot be reached within so many seconds, has refused, or
+    did not take everything; what it took is kept there."""
     refuse_ways_out(run_path)
     recipe: dict[str, Any] = read_run(run_path)
     given = {"project": project, "entity": entity}

@@ -45,11 +45,7 @@ def make_pairs(
 ) -> Iterator[Pair]:
     """Unique valid passes with unique valid fails, min(#pass, #fail, cap) a task, drawn by the seed (paper 4.1).
 
-    Args:
-        rollouts: with verdicts, those of a task together.
-        prompt_of: the policy's input of a task, by its id.
-        cap: most pairs a task.
-        form: of a valid completion.
+    Rollouts of a task come together, with verdicts; `prompt_of` gives the policy's input of a task, by its id.
     """
     for group in by_task(rollouts):
         task = group[0].task_id

@@ -36,17 +36,10 @@ def selfplay_stage(
     teacher: ModelRef | None = None,
     reserved: Reserved | None = None,
 ) -> SelfplayResult:
-    """Runs round `number`; writes `prompts`, `rollouts` and the policy it made.
+    """Runs round `number`, from 1; writes `prompts`, `rollouts` and the policy it made.
 
-    Args:
-        number: from 1.
-        pools: the tasks that rounds may draw from.
-        seeds: training seeds, which the control learns from.
-        teacher: a model that the run trained for SFT from a teacher.
-        reserved: problems that nothing may be trained on, where people's own files are read.
-
-    Raises:
-        NothingToLearn: no prompt, pair or sample is left to train on.
+    The control learns from the training seeds; `teacher` is a model that the run trained for SFT, and of people's own
+    files no reserved problem is trained on. Raises NothingToLearn where no prompt, pair or sample is left to train on.
     """
     chosen = choose_prompts(context, pools, number)
     stage.write("prompts", RoundPrompt, chosen)

@@ -108,15 +108,10 @@ def _network(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
 
 
 def run_training(trainer: Any, work: Path, job: TrainerJob | None = None) -> dict[str, float]:
-    """Trains, resuming from the newest complete checkpoint; returns the last metrics.
+    """Trains, resuming from the newest complete checkpoint in the trainer's output folder; returns the last metrics.
 
-    Args:
-        trainer: one of TRL's.
-        work: the trainer's output folder.
-        job: what it was made for; None for a model that is trained whole and has no experts.
-
-    Raises:
-        NotSharded: it was to be sharded, and its parameters are whole.
+    `job` is what one of TRL's trainers was made for; None for a model that is trained whole and has no experts. Raises
+    NotSharded where it was to be sharded, and its parameters are whole.
     """
     if job is not None and job.router == "frozen":
         freeze_routers(trainer.model)
@@ -144,14 +139,8 @@ def run_training(trainer: Any, work: Path, job: TrainerJob | None = None) -> dic
 
 
 def save_model(trainer: Any, job: TrainerJob, place: Placement, loss: Loss | None = None) -> None:
-    """Keeps the trained model (main process only; the others wait), and logs what its rounding did.
-
-    Args:
-        trainer: one of TRL's.
-        job: what it was made for.
-        place: where to.
-        loss: the held-out loss of a network, nats a token.
-    """
+    """Keeps the trained model (main process only; the others wait), and logs what its rounding did, by the held-out
+    loss of a network, nats a token."""
     network = trainer.accelerator.unwrap_model(trainer.model)
     is_first = trainer.accelerator.is_main_process
     if trainer.is_fsdp_enabled:

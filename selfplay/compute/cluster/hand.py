@@ -107,13 +107,10 @@ class Hand:
 
 
 def environment_of(beginning: Beginning, here: Mapping[str, str], folder: str, interface: str | None) -> dict[str, str]:
-    """The environment of a worker's process on a node.
+    """The environment of a worker's process on a node, as its owner says, over that of the actor (`here`).
 
-    Args:
-        beginning: what its owner says.
-        here: the environment of the actor; Ray's own variables are for the actor alone.
-        folder: for temporary files.
-        interface: by which ranks on other nodes are reached; None leaves it to Gloo and NCCL.
+    Ray's own variables are for the actor alone. `interface` is that by which ranks on other nodes are reached; None
+    leaves it to Gloo and NCCL.
     """
     kept = {name: value for name, value in here.items() if not name.startswith("RAY_")}
     own = own_environment(folder, beginning.threads, Path(beginning.run)) | {HOST: socket.gethostname()}

@@ -153,14 +153,7 @@ def within(limit_s: float, work: Callable[[], None], what: str) -> None:
     """Does work that cannot be interrupted in a thread of its own, and stops waiting for it at a limit.
 
     The thread stays where it hangs. A rank that raises has its whole process ended by the run, and the others with it.
-
-    Args:
-        limit_s: seconds.
-        work: what to do.
-        what: its name in the error, a sentence's beginning, with the field and the remedy to come.
-
-    Raises:
-        SlowSync: it took longer.
+    Raises SlowSync, which begins with `what`, where it took longer.
     """
     done: Future[None] = Future()
 

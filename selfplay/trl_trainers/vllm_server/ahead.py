@@ -34,13 +34,9 @@ class OneAhead:
         generation.take(self._drawn)
 
     def begin(self, prompts: list[list[int]], count: int, step: int, places: Sequence[int] = ()) -> None:
-        """Begins a batch.
+        """Begins `count` completions of each group of a batch, of this rank's prompts, a row each, for a later step.
 
-        Args:
-            prompts: this rank's, a row each.
-            count: completions of a group.
-            step: at which it will be asked for.
-            places: those of its groups in the pool, where a walk has chosen them.
+        `places` are those of its groups in the pool, where a walk has chosen them.
         """
         assert self._generation is not None
         self._places = list(places)
