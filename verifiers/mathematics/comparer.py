@@ -80,8 +80,7 @@ class LibraryComparer:
         `percent_is_number` lets 50 stand for 50%."""
         # Most pairs need no algebra, and its libraries take four times as long to load as all else.
         self._readers, self._algebra = (
-            WorkerPool(program, workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
-            for program in self.programs
+            WorkerPool(program, workers=workers, memory_mb=memory_mb) for program in self.programs
         )
         self._deadline_s = deadline_s
         self._rules = {"library": self.by_library, "box": require_box, "percent": percent_is_number}

@@ -45,7 +45,6 @@ class HostedVerifier(Verifier):
         self._pool = WorkerPool(
             PROGRAM,
             workers=how.workers,
-            deadline_s=how.deadline_s,
             memory_mb=0,
             max_items=1 << 30,
             arguments=[json.dumps({"path": path, "params": dict(params)})],
