@@ -1,5 +1,7 @@
 """The text that the prompt model and the rationale model read and write; interoperable with the released generator."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

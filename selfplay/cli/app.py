@@ -1,5 +1,7 @@
 """The command line: which commands there are. Each hands over to the module that does the work, when it is called."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 from typing import Annotated

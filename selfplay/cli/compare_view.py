@@ -1,5 +1,7 @@
 """A comparison on the terminal, as rich renders it."""
 
+from __future__ import annotations
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table

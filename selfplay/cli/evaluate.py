@@ -1,5 +1,7 @@
 """`selfplay evaluate` and `selfplay compare`: models on suites, with intervals, and side by side."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,5 +1,7 @@
 """Figures of an evaluation on the terminal, as rich renders them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """`selfplay plan`: memory, disk, tokens and hours of a recipe on a machine, before it runs."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated
 

@@ -1,5 +1,7 @@
 """`selfplay prompts` and `selfplay export prompts`: what became of a run's prompts, and a data set of them."""
 
+from __future__ import annotations
+
 import json
 from itertools import islice
 from pathlib import Path

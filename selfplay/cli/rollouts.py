@@ -1,5 +1,7 @@
 """`selfplay rollouts`: what a model was asked, what it answered, and what the verifier said of it."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Annotated

@@ -132,7 +132,8 @@ def scale(
 def stopped_in_order(folder: Path | None) -> Iterator[None]:
     """Has SIGINT and SIGTERM end a command with a sentence on how to continue, and with their exit codes.
 
-    `folder` is the run directory; None where the recipe, which names it, has not been read yet.
+    Args:
+        folder: the run directory; None where the recipe, which names it, has not been read yet.
     """
     stop_on_sigterm()
     try:
@@ -144,9 +145,15 @@ def stopped_in_order(folder: Path | None) -> Iterator[None]:
 
 
 def launch_run(recipe: Recipe, folder: Path, reuse: Path | None, until: str | None) -> dict[str, Any] | None:
-    """Runs a recipe in a folder up to a stage, or to its end; whatever stops it is said in one sentence, with its exit
-    code. Stages of the run `reuse` are taken over where they agree. Returns the closing table; None where the run
-    stopped before its end."""
+    """Runs a recipe in a folder; whatever stops it is said in one sentence, with its exit code.
+
+    Args:
+        reuse: another run, whose stages are taken over where they agree.
+        until: the last stage; None for all.
+
+    Returns:
+        The closing table; None where the run was to stop before its end.
+    """
     # At once: what follows loads libraries for some seconds.
     typer.echo(f"{recipe.name}: getting ready; the run directory is {folder}", err=True)
     from selfplay.pipeline.launch import launch

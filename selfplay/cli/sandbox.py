@@ -1,5 +1,7 @@
 """`selfplay sandbox run` and `selfplay sandbox doctor`."""
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path

@@ -1,5 +1,7 @@
 """The work of `selfplay sandbox run` and `selfplay sandbox doctor`."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path

@@ -1,5 +1,7 @@
 """`selfplay init`, `recipes`, `schema` and `import-gguf`: what one begins with."""
 
+from __future__ import annotations
+
 import shlex
 from enum import StrEnum
 from pathlib import Path

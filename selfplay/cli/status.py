@@ -1,5 +1,7 @@
 """`selfplay status` and `selfplay report`: how far a run is, from its files alone."""
 
+from __future__ import annotations
+
 import json
 import sys
 from typing import Annotated, Any

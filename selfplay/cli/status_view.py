@@ -1,5 +1,7 @@
 """`selfplay status` as a person sees it: once, or again and again while the run goes on."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,8 +57,11 @@ SOME_METRICS = 3
 
 
 def status_view(status: Status, room: Room = EVERYTHING, width: int = 80) -> RenderableType:
-    """As much as there is `room` for of what `run_status` found: how well it goes before the metrics of the last
-    step."""
+    """A page of what `run_status` found: how well it goes before the metrics of the last step.
+
+    Args:
+        room: how much of it is shown.
+    """
     stages = status["stages"]
     done = f"  {status['stages_done']} of {len(stages)} stages done, "
     title = Text.assemble((status["name"], "bold"), done, _state(status))

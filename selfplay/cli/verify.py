@@ -1,5 +1,7 @@
 """`selfplay verify` and `selfplay serve`: verdicts for those who train elsewhere."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys

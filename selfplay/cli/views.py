@@ -1,5 +1,7 @@
 """Pages of the commands, as rich renders them: the plan, annotation, rollouts. Loaded when one is shown."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,7 +60,12 @@ def annotation_view(counts: Mapping[str, Any], folder: str) -> RenderableType:
 
 
 def rollouts_view(found: TaskRollouts, whole: bool = False, failed: bool = False) -> RenderableType:
-    """One task, or those of its completions that failed; texts of any length where the whole is wanted."""
+    """One task.
+
+    Args:
+        whole: shows texts of any length.
+        failed: it has only those completions that did not pass.
+    """
     passed, count = sum(bool(row["passed"]) for row in found.rollouts), len(found.rollouts)
     outcome = f"{count} did not pass" if failed else f"{passed} of {count} passed"
     title = plain(f"{found.task_id}  {found.domain}, {found.stage}: {outcome}", "bold")

@@ -1,5 +1,7 @@
 """Where a run's time goes: for each stage its seconds, and those in which a model generated, scored or trained."""
 
+from __future__ import annotations
+
 import time
 from pathlib import Path
 

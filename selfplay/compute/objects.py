@@ -1,5 +1,7 @@
 """Children that are told Python objects and answer with them: processes of this project, which trust each other."""
 
+from __future__ import annotations
+
 import pickle
 from collections.abc import Iterator
 from typing import Any, Protocol

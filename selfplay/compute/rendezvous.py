@@ -7,6 +7,8 @@ its own meeting place, as vLLM does for its ranks, has it on the loopback: torch
 interface, whatever address it is given, and it asks nobody who they are.
 """
 
+from __future__ import annotations
+
 import datetime
 import importlib
 import os

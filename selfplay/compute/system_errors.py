@@ -1,5 +1,7 @@
 """Errors of the system beneath a run, as sentences with their remedies."""
 
+from __future__ import annotations
+
 import errno
 import os
 import signal
@@ -55,7 +57,8 @@ def is_for_a_person(error: BaseException) -> bool:
 def sentence(error: BaseException, folder: Path | str) -> str:
     """One sentence, for a person, on what stopped a run; of a full disk with the room that is left.
 
-    `folder` is the run directory, which is named where the error names no file.
+    Args:
+        folder: the run directory, which is named where the error names no file.
     """
     text = str(error)
     number = _number(error)

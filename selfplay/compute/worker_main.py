@@ -1,5 +1,7 @@
 """The program of a worker, `python -m selfplay.compute.worker_main`: calls what its owner names, one by one."""
 
+from __future__ import annotations
+
 import contextlib
 import gc
 import importlib

@@ -1,5 +1,7 @@
 """Worker processes that hold models: one a GPU, or one a core. They live as long as the run and die with it."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import math
@@ -113,8 +115,10 @@ class Workers:
     def sparing(self, gpus: int) -> Iterator[tuple[str, ...]]:
         """Within it there are fewer workers, so that so many GPUs are free: the last ones, whose names it gives.
 
-        Even an idle process would hold some of its GPU's memory. On a CPU all stay. Raises WorkerError where none would
-        be left.
+        Even an idle process would hold some of its GPU's memory. On a CPU all stay.
+
+        Raises:
+            WorkerError: none would be left.
         """
         spare = math.ceil(gpus / self._gpus_each) if self.device == "cuda" else 0
         if not spare:
@@ -144,7 +148,8 @@ class Workers:
     def wait_until_ready(self) -> None:
         """Waits until every worker has its libraries loaded; not counted as model time.
 
-        Raises UserError where what `first` raised; WorkerError where it was no error for a person.
+        Raises:
+            UserError: what `first` raised; WorkerError where it was no error for a person.
         """
         while self._starting:
             found = self._answer(self._starting[0], None)
@@ -158,15 +163,18 @@ class Workers:
         """Runs one function over jobs; the place and the result of each as it is done, in any order.
 
         Of what is done nothing is kept. While the caller looks at a result each worker goes on with one job, no more.
-        Until the last result was taken, nothing else can be run. Raises WorkerError where a job failed; the workers are
-        stopped.
+        Until the last result was taken, nothing else can be run.
+
+        Raises:
+            WorkerError: a job failed; the workers are stopped.
         """
         yield from self._spread(((function, [job]) for job in jobs), on_tick)
 
     def ticking(self, function: Callable[[Job], Done], jobs: Iterable[Job]) -> Iterator[None]:
         """Runs one function over jobs; gives way whenever something was heard, or half a second is over.
 
-        Raises WorkerError where a job failed; the workers are stopped.
+        Raises:
+            WorkerError: a job failed; the workers are stopped.
         """
         for _ in self._spread(((function, [job]) for job in jobs), None, ticks=True):
             yield
@@ -174,7 +182,8 @@ class Workers:
     def map(self, function: Callable[[Job], Done], jobs: Iterable[Job], on_tick: OnTick | None = None) -> list[Done]:
         """Runs one function over jobs, in any order; results come in the order of the jobs.
 
-        Raises WorkerError where a job failed; the workers are stopped.
+        Raises:
+            WorkerError: a job failed; the workers are stopped.
         """
         return [done for _, done in sorted(self.as_done(function, jobs, on_tick), key=operator.itemgetter(0))]
 
@@ -186,11 +195,16 @@ class Workers:
         timeout_s: float = RANK_TIMEOUT_S,
         before_again: Callable[[], None] | None = None,
     ) -> Done:
-        """Runs one job on all workers at once as a data-parallel group; returns the first rank's result.
+        """Runs one function on all workers at once as a data-parallel group; returns the first rank's result.
 
-        `timeout_s` is the longest wait of one rank for the others; `before_again` is called before the function begins
-        again, where the workers can lose one and go on. Raises WorkerError where a rank failed; the workers are
-        stopped.
+        Args:
+            job: the same for all ranks.
+            on_tick: called now and then.
+            timeout_s: longest wait of one rank for the others.
+            before_again: called before the function begins again, where the workers can lose one and go on.
+
+        Raises:
+            WorkerError: a rank failed; the workers are stopped.
         """
         self._begun()
         assert self._folder is not None

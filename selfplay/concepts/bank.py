@@ -5,6 +5,8 @@ concept that is not chosen yet is exp((its co-occurrences with the chosen, summe
 mean vector) / temperature), times a preference that is 1 unless coverage steers it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -84,7 +86,14 @@ def _together(combinations: Iterable[Sequence[int]], count: int) -> sparse.csr_a
 
 
 def affinities(bank: ConceptBank, chosen: Indices) -> Floats:
-    """Affinity of every concept to each sample's chosen ones, [samples, concepts]; `chosen` is [samples, m]."""
+    """Affinity of every concept to each sample's chosen ones.
+
+    Args:
+        chosen: shape [samples, m].
+
+    Returns:
+        Shape [samples, concepts].
+    """
     total = bank.together[chosen[:, 0]]
     for place in range(1, chosen.shape[1]):
         total = total + bank.together[chosen[:, place]]

@@ -1,5 +1,7 @@
 """The concepts, sizes and levels that a domain's new prompts are made of: its seeds', or as the recipe says."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +29,16 @@ class CombinationSource:
 def choice_of(
     recipe: Recipe, domain: str, seeds: Sequence[Seed], reserved: Iterable[Combination], embed: Embed | None
 ) -> CombinationSource:
-    """The concepts from which a domain's combinations are drawn, none of which is a reserved one.
+    """The concepts from which a domain's combinations are drawn.
 
-    `embed` gives vectors, where the recipe wants embeddings. Raises SeedError where the recipe's list of concepts
-    cannot be used, RunError where an earlier run is none, and RecordError where a table of one is damaged.
+    Args:
+        reserved: combinations that are never drawn.
+        embed: gives vectors, where the recipe wants embeddings.
+
+    Raises:
+        SeedError: the recipe's list of concepts cannot be used.
+        RunError: an earlier run is none.
+        RecordError: a table of an earlier run is damaged.
     """
     settings = recipe.synthesis
     seeded = [(seed.concepts, seed.level) for seed in seeds if seed.concepts]

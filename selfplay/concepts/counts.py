@@ -1,5 +1,7 @@
 """Co-occurrence counts laid out for two questions: which are above a threshold, and what is the count of a pair."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

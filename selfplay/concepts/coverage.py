@@ -1,5 +1,7 @@
 """The fate of each concept, and what that says of which to draw next."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,8 +43,12 @@ class ConceptUse:
 def concept_uses(run: Path, domain: str, number: int | None = None) -> list[ConceptUse]:
     """The use of every concept of a domain in a run, by name; none before its synthesis has ended.
 
-    Counts the prompts made for one round, or all. Raises RunError where there are none for that round, and RecordError
-    where a table is damaged.
+    Args:
+        number: only prompts made for this round; None for all rounds together.
+
+    Raises:
+        RunError: the run has made no prompts for that round.
+        RecordError: a table is damaged.
     """
     found: dict[str, ConceptUse] = {}
     for own in prompt_rounds(run, number):
@@ -54,7 +60,8 @@ def concept_uses(run: Path, domain: str, number: int | None = None) -> list[Conc
 def earlier_uses(run: Path, domain: str) -> list[ConceptUse]:
     """The uses in each round apart: a round may have come further than the next, and prompts survive as far as theirs.
 
-    Raises RecordError where a table is damaged.
+    Raises:
+        RecordError: a table is damaged.
     """
     return [use for own in prompt_rounds(run) for use in _uses_of(run, own, domain)]
 

@@ -1,5 +1,7 @@
 """Draws many combinations side by side from the exact distribution, by rejection from an envelope of its weights."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Vectors of concepts by a model: the mean of its last hidden states, which is what sentence models are trained for."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +35,8 @@ def embed_concepts(
 ) -> dict[str, list[float]]:
     """A vector a concept, the same whatever else is embedded beside it in float32 on a CPU.
 
-    Raises WorkerError where the model cannot be loaded.
+    Raises:
+        WorkerError: the model cannot be loaded.
     """
     parts = [list(names[start : start + SHARD]) for start in range(0, len(names), SHARD)]
     known = [model.fingerprint, model.dtype, libraries("transformers")]

@@ -10,6 +10,8 @@ t is chosen so that the bound of the others stays about as small as the greatest
 thousands of others, of which few matter: this is why a draw costs so much less than all weights.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """A user's list of concepts: one a line, or JSON lines with counts or with whole combinations."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,10 @@ class ConceptList:
 def read_concept_list(path: Path) -> ConceptList:
     """Reads a list: JSON lines when the file ends in `.jsonl`, else one concept a line.
 
-    Blanks around concepts go; one that is named twice counts twice. Raises SeedError where a line that is neither, or a
-    file without any.
+    Blanks around concepts go; one that is named twice counts twice.
+
+    Raises:
+        SeedError: a line that is neither, or a file without any.
     """
     found = ConceptList()
     for number, line in lines_of(path, LONGEST_LINE, SeedError):

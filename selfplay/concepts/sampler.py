@@ -3,6 +3,8 @@
 No concept comes twice in a combination, no combination comes twice, and none of the reserved ones ever comes.
 """
 
+from __future__ import annotations
+
 import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -54,9 +56,11 @@ class ConceptSampler:
         return next(iter(self.sample_many(rng, size, 1, attempts)), None)
 
     def sample_many(self, rng: random.Random, size: int, count: int, attempts: int = 200) -> list[Combination]:
-        """New combinations of `size` concepts, each in sorted order; of the whole bank where it has fewer.
+        """New combinations of `size` concepts, each in sorted order.
 
-        After `attempts` draws in a row that bring nothing new, fewer are returned.
+        Args:
+            size: concepts of a combination; the whole bank when it has fewer.
+            attempts: after so many draws in a row that bring nothing new, fewer are returned.
         """
         size = min(size, len(self.bank))
         found: list[Combination] = []
@@ -114,8 +118,12 @@ def plan(
 ) -> list[tuple[Combination, str]]:
     """`count` (combination, level) pairs: new combinations while there are any, then further passes over them.
 
-    Shapes, (number of concepts, level) as they occur in the seeds, are drawn uniformly. Raises NoCombination where all
-    combinations are taken.
+    Args:
+        sampler: draws the combinations.
+        shapes: (number of concepts, level) as they occur in the seeds; drawn uniformly.
+
+    Raises:
+        NoCombination: all combinations are taken.
     """
     planned: list[tuple[Combination, str]] = []
     left = list(shapes)

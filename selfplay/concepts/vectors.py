@@ -1,5 +1,7 @@
 """Vectors of concepts, and the cosine between a concept and the mean of those chosen."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

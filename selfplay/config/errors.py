@@ -1,5 +1,7 @@
 """Errors that whoever gave a command can mend, and how a command ends by each."""
 
+from __future__ import annotations
+
 from typing import ClassVar
 
 FAILED, UNUSABLE, BROKEN, SPENT = 1, 2, 3, 4

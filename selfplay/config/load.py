@@ -1,5 +1,7 @@
 """Reads a recipe: YAML with `extends`, dotted overrides, and errors that name file, line, field and remedy."""
 
+from __future__ import annotations
+
 import difflib
 import json
 import sys
@@ -132,13 +134,21 @@ def _find_modules_in(beside: str) -> None:
 def recipe_of(settings: dict[str, Any], overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from its settings; paths are relative to the working directory.
 
-    Raises RecipeError: as for `load_recipe`; the place is "the recipe".
+    Raises:
+        RecipeError: as for `load_recipe`; the place is "the recipe".
     """
     return _validated(settings, overrides, RecipeSource(Path()), Path("the recipe"))
 
 
 def section_of(kind: type[Settings], overrides: Sequence[str], what: str) -> Settings:
-    """Settings that are no recipe, from overrides alone; these, and what is raised, are as for `load_recipe`."""
+    """Settings that are no recipe, from overrides alone.
+
+    Args:
+        overrides: as for `load_recipe`.
+
+    Raises:
+        RecipeError: as for `load_recipe`.
+    """
     source, merged = RecipeSource(Path()), dict[str, Any]()
     for override in overrides:
         merged = _override(merged, override, source)

@@ -1,5 +1,7 @@
 """Settings of `selfplay evaluate`: how models are asked, and on what. Importing it loads no heavy library."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 

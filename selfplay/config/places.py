@@ -4,6 +4,8 @@ A field of a section is marked by its type (`RowsFile`, `ModelName` and the like
 recipes that come with this project, in a checkout and in a wheel alike, are found here, too.
 """
 
+from __future__ import annotations
+
 import functools
 import os
 import typing
@@ -71,7 +73,9 @@ def flat(annotation: Any) -> Iterator[Any]:
 def placed(model: BaseModel, folder_of: Callable[[At], Path], told: Told, at: At = ()) -> Any:
     """A section with whole paths in place of relative ones; hub names stay.
 
-    `folder_of` gives the folder to which a setting is relative, `told` makes the error of one that names nothing.
+    Args:
+        folder_of: the folder to which a setting is relative.
+        told: makes the error of a setting that names nothing.
     """
     changed = {}
     for name, field in type(model).model_fields.items():
@@ -100,7 +104,9 @@ def _within(value: Any, place: Place | None, folder_of: Callable[[At], Path], to
 def with_wording(settings: dict[str, Any], folder_of: Callable[[At], Path], told: Told, at: At = ()) -> dict[str, Any]:
     """Settings, not yet looked at, with the text of a file for each template that is written as `{file: PATH}`.
 
-    The other arguments are those of `placed`.
+    Args:
+        folder_of: the folder to which a setting is relative.
+        told: makes the error of a setting that names nothing.
     """
     found = dict(settings)
     for key, value in settings.items():

@@ -3,6 +3,8 @@
 Importing it loads no heavy library. `selfplay.seeds.rows` reads what is named here.
 """
 
+from __future__ import annotations
+
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field

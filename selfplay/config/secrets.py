@@ -132,9 +132,13 @@ def strike_streams() -> None:
 
 
 def refuse_secrets(settings: Any) -> None:
-    """Refuses a recipe, as it was read, that holds a secret, or has code of a model's folder run.
+    """Refuses a recipe that holds a secret, or has code of a model's folder run.
 
-    Raises ValueError, which names the field, and never what it holds.
+    Args:
+        settings: as they were read.
+
+    Raises:
+        ValueError: names the field; never what it holds.
     """
     left: list[tuple[str, Any, int]] = [("", settings, 0)]
     while left:

@@ -1,5 +1,7 @@
 """Shared by all groups of settings. Importing this module loads no heavy library."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -165,7 +167,8 @@ class Supervision(Section):
 def refuse_pickles(args: Mapping[str, Any]) -> None:
     """Refuses arguments by which vLLM would read weights from other files than safetensors.
 
-    Raises ValueError, which names the argument.
+    Raises:
+        ValueError: names the argument.
     """
     form = args.get("load_format")
     if form in ("auto", "pt", "npcache", "dummy"):

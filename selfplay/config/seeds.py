@@ -1,5 +1,7 @@
 """The recipe's settings of seed problems: where they come from. Importing it loads no heavy library."""
 
+from __future__ import annotations
+
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field

@@ -1,5 +1,7 @@
 """Settings of suites, the sets of problems that models are measured on. Importing it loads no heavy library."""
 
+from __future__ import annotations
+
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator

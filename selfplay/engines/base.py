@@ -150,6 +150,7 @@ class Policy(Protocol):
     ) -> Iterator[Sequence[Sample | Missing]]:
         """One completion a prompt, in order, some at a time; or why this prompt was refused.
 
-        Raises BudgetSpent or EndpointError where an endpoint gives nothing more now; what was finished is kept.
+        Raises:
+            BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
         """
         ...

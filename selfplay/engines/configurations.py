@@ -19,7 +19,8 @@ PLAIN = "default"
 def configuration(model: ModelRef) -> Any:
     """transformers' configuration of a whole model, with its positions as they are to be.
 
-    Raises ModelError where there is none, or its positions cannot be stretched.
+    Raises:
+        ModelError: there is none, or its positions cannot be stretched.
     """
     config = _as_kept(model)
     for name, value in stretched_settings(model).items():

@@ -6,6 +6,8 @@ renaming it, which only one can; and what it finishes goes into the shard's jour
 the store once the shard is whole.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence

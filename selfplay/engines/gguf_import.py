@@ -1,5 +1,7 @@
 """Turns a GGUF file, the format of llama.cpp, into a folder with safetensors that this project can train."""
 
+from __future__ import annotations
+
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -16,11 +18,21 @@ class GgufError(UserError):
 
 
 def import_gguf(file: Path, folder: Path, dtype: Literal["bfloat16", "float32", "float16"] = "bfloat16") -> Path:
-    """Writes the weights, the tokenizer and the chat template of a GGUF file as a new folder, which it returns.
+    """Writes the weights, the tokenizer and the chat template of a GGUF file as a new folder.
 
-    Quantised weights are expanded; what quantisation lost stays lost. The folder is there only once it is whole. Raises
-    GgufError where the file is missing or no GGUF, the folder is there already, or this version of transformers needs
-    the extra `gguf` for it.
+    Quantised weights are expanded; what quantisation lost stays lost. The folder is there only once it is whole.
+
+    Args:
+        file: the GGUF file, of an architecture that `transformers` reads.
+        folder: where the model goes; it must not exist yet.
+        dtype: number format of the weights.
+
+    Returns:
+        The folder.
+
+    Raises:
+        GgufError: the file is missing or no GGUF, the folder is there already, or this version of transformers
+            needs the extra `gguf` for it.
     """
     _check(file, folder)
     import torch

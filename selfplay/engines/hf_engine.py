@@ -1,5 +1,7 @@
 """The work of the transformers engine inside a worker: batched generation, and log-probabilities in bounded memory."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Collection, Sequence
 from typing import Any

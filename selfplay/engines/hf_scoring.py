@@ -5,6 +5,8 @@ a [batch, time, vocabulary] tensor never exists. Sequences that share a prefix (
 pass over it, whose keys and values serve them all, and a sequence that occurs twice is scored once.
 """
 
+from __future__ import annotations
+
 import copy
 import functools
 import math
@@ -36,10 +38,18 @@ class PrefixGroup:
 
 
 def score_sequences(network: Any, encoded: Sequence[Encoded], batch_tokens: int) -> list[list[float]]:
-    """Summed log-probabilities of the spans of any number of sequences: for each sequence one sum a span, in nats.
+    """Summed log-probabilities of the spans of any number of sequences.
 
-    `batch_tokens` is the most padded tokens of one forward pass (one sequence at least). Raises ModelError where the
-    model makes its logits in a way that is not known here.
+    Args:
+        network: a causal language model of transformers.
+        encoded: the sequences.
+        batch_tokens: most padded tokens of one forward pass (one sequence at least).
+
+    Returns:
+        For each sequence one sum a span, in nats.
+
+    Raises:
+        ModelError: the model makes its logits in a way that is not known here.
     """
     shareable = examine(network)
     on_cpu = network.device.type == "cpu"

@@ -1,5 +1,7 @@
 """Jobs of a worker, as types: one shard to complete or to score."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

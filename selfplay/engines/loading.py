@@ -1,5 +1,7 @@
 """Loads models and tokenizers inside a worker, and keeps the last few."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable
@@ -71,7 +73,8 @@ def _put_in_force(key: str, base: Any, model: ModelRef) -> None:
 def _adapted(network: Any, model: ModelRef, name: str, trained: bool = False) -> Any:
     """A base, or what peft has made of it, with an adapter whose tensors are all there.
 
-    Raises ModelError where it is not in safetensors, or some are missing, too many or of another shape.
+    Raises:
+        ModelError: it is not in safetensors, or some are missing, too many or of another shape.
     """
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import safe_open
@@ -95,8 +98,12 @@ def _adapted(network: Any, model: ModelRef, name: str, trained: bool = False) ->
 def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None) -> tuple[Any, Any]:
     """A model of one's own to train, on the CPU, and its tokenizer.
 
-    `quantised` makes transformers' settings of a quantisation of a number format; it puts the model on its GPU. Raises
-    ModelError where it is not there, not in safetensors, or not whole.
+    Args:
+        model: which one.
+        quantised: makes transformers' settings of a quantisation of a number format; it puts the model on its GPU.
+
+    Raises:
+        ModelError: it is not there, not in safetensors, or not whole.
     """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
@@ -119,7 +126,11 @@ def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None) -
 
 
 def load_tokenizer(model: ModelRef) -> Any:
-    """A model's tokenizer alone, with left padding. Raises ModelError where it is not there."""
+    """A model's tokenizer alone, with left padding.
+
+    Raises:
+        ModelError: it is not there.
+    """
     from transformers import AutoTokenizer
 
     _demand_files(model.path)
@@ -142,7 +153,8 @@ class KnownModel:
 def look_up(name: str, revision: str | None) -> KnownModel | None:
     """Reads a model's configuration and tokenizer; None when it is not on this machine and no hub can be reached.
 
-    Raises ModelError where it is a folder without a model, or the hub does not know it.
+    Raises:
+        ModelError: it is a folder without a model, or the hub does not know it.
     """
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
     from transformers import AutoConfig, AutoTokenizer

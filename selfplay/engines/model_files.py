@@ -4,6 +4,8 @@ A model folder may hold code, pickles, and an index that names files elsewhere; 
 followed. A weights file may lack tensors, for which a library would put random numbers; it is refused.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -107,7 +109,8 @@ def weight_files(name: str, revision: str | None) -> list[Path]:
 def judge_files(name: str, revision: str | None = None) -> None:
     """Refuses a model whose files say that something else than safetensors beside them is to be loaded.
 
-    Raises ModelError, which names the file.
+    Raises:
+        ModelError: names the file.
     """
     if _file(name, ADAPTER, revision) is not None:
         raise ModelError(f"the model {name!r} is an adapter of another one ({ADAPTER}); merge it into that first")
@@ -136,7 +139,8 @@ def judge_adapter(folder: Path) -> None:
 def judge_checkpoint(folder: Path) -> None:
     """Refuses a trainer's checkpoint with pickles that this project's trainers do not write.
 
-    Raises ModelError, which names the file.
+    Raises:
+        ModelError: names the file.
     """
     for file in sorted(folder.rglob("*")):
         known = file.parent == folder and any(file.match(pattern) for pattern in IN_CHECKPOINTS)
@@ -147,8 +151,13 @@ def judge_checkpoint(folder: Path) -> None:
 def demand_all(whose: str, found: Mapping[str, Any], heads: bool = True) -> None:
     """Refuses what a library has loaded with gaps.
 
-    `found` is transformers' `output_loading_info`, in which ties and buffers that are computed are no gaps; for `heads`
-    see `load_network`. Raises ModelError, which names the first tensors, and says how many there are.
+    Args:
+        whose: names the model.
+        found: transformers' `output_loading_info`, in which ties and buffers that are computed are no gaps.
+        heads: see `load_network`.
+
+    Raises:
+        ModelError: names the first tensors, and says how many there are.
     """
     missing = [name for name in found["missing_keys"] if heads or not name.startswith("pooler.")]
     faults = {

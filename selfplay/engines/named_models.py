@@ -5,6 +5,8 @@ kept under a fingerprint of its files, or of the commit, which is looked up once
 with the file's size and times, so that a file is read once.
 """
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import importlib.metadata
@@ -166,7 +168,8 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
 def demand_same(run: Path, stage: str, before: dict[str, str], now: dict[str, str]) -> None:
     """Refuses to go on where a model that a finished stage read has other weights now.
 
-    Raises RunError, which names the field.
+    Raises:
+        RunError: names the field.
     """
     for field, fingerprint in before.items():
         if now.get(field, fingerprint) != fingerprint:

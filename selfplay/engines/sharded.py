@@ -1,5 +1,7 @@
 """The engine that stages use: work cut into shards, looked up in the store, spread over the workers."""
 
+from __future__ import annotations
+
 import itertools
 import math
 import tempfile

@@ -3,6 +3,8 @@
 It answers over its standard output, so there is no port to find and no token to keep.
 """
 
+from __future__ import annotations
+
 import time
 import traceback
 from collections.abc import Callable, Iterator

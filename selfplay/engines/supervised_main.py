@@ -3,6 +3,8 @@
 Processes that vLLM spawns in turn, such as the ranks of tensor parallelism, read this module first, as Python has it.
 """
 
+from __future__ import annotations
+
 import os
 
 from sandbox.process.inside import die_with_parent

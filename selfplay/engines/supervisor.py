@@ -4,6 +4,8 @@ A worker has one child, as long as its model is wanted. What a child has finishe
 anything else happens, so a child's end, or the worker's, costs only the completions that were under way.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
@@ -40,21 +42,28 @@ class ChildFault(RuntimeError):
 
 
 def generate_shard(job: GenerateJob) -> list[Row]:
-    """Completes a shard's prompts with vLLM. Raises EngineLost where the child fails again and again, or was asked for
-    what vLLM refuses."""
+    """Completes a shard's prompts with vLLM.
+
+    Raises:
+        EngineLost: the child fails again and again, or was asked for what vLLM refuses.
+    """
     return finish(vllm_engine.completions, job, len(job.prompts))
 
 
 def score_shard(job: ScoreJob) -> list[Row]:
-    """Scores a shard's requests with vLLM. Raises EngineLost where the child fails again and again, or was asked for
-    what vLLM refuses."""
+    """Scores a shard's requests with vLLM.
+
+    Raises:
+        EngineLost: the child fails again and again, or was asked for what vLLM refuses.
+    """
     return finish(vllm_engine.scores, job, len(job.requests))
 
 
 def flow_shards(job: FlowJob) -> int:
     """Completes shards as they come, with vLLM; returns how many completions it made.
 
-    Raises EngineLost where the child fails again and again, or was asked for what vLLM refuses.
+    Raises:
+        EngineLost: the child fails again and again, or was asked for what vLLM refuses.
     """
     keeper = Keeper(job)
 
@@ -69,7 +78,8 @@ def flow_shards(job: FlowJob) -> int:
 def finish(function: Function[Job], job: Job, count: int) -> list[Row]:
     """Does the items of a job that its journal lacks, in children that are renewed as often as that helps.
 
-    Raises EngineLost: see `generate_shard`.
+    Raises:
+        EngineLost: see `generate_shard`.
     """
     if job.journal is None:
         raise ValueError("a supervised shard has a journal")

@@ -1,5 +1,7 @@
 """The work of the vLLM engine inside a worker: the same shards as the transformers engine, the same rows."""
 
+from __future__ import annotations
+
 import gc
 import hashlib
 import itertools
@@ -223,7 +225,8 @@ def _load(job: ShardJob) -> _Open:
 def with_stretch(model: ModelRef, engine_args: dict[str, Any]) -> dict[str, Any]:
     """The arguments, with the positions of a model that is stretched; overrides of the recipe's own go before.
 
-    Raises ModelError where it cannot be.
+    Raises:
+        ModelError: it cannot be.
     """
     stretched = stretched_settings(model)
     if not stretched:

@@ -1,5 +1,7 @@
 """How every vLLM engine of a run is opened, and what its CPU build needs besides."""
 
+from __future__ import annotations
+
 import functools
 import os
 from typing import Any
@@ -20,7 +22,11 @@ ENVIRONMENT = {
 
 
 def prepare(device: str) -> None:
-    """Readies this process for vLLM on a device, `cpu` or `cuda`; before vLLM is imported."""
+    """Readies this process for vLLM; before vLLM is imported.
+
+    Args:
+        device: `cpu` or `cuda`.
+    """
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
     keep_stores_on_the_loopback()
     if device == "cpu":

@@ -3,6 +3,8 @@
 What is of a run is kept beside it as `analysis.json`, which the run's report shows.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -71,9 +73,13 @@ def _finite(figures: Mapping[str, Any]) -> Found:
 
 
 def difficulty_facts(problems: Sequence[SolvedProblem], threshold: int, weak: str, strong: str) -> Found:
-    """The two-way table of difficulty and solvability, as the report shows it, with the names of both solvers.
+    """The two-way table of difficulty and solvability, as the report shows it.
 
-    `threshold` is the score of the judge below which a problem is ill-posed.
+    Args:
+        problems: as both solvers were measured.
+        threshold: score of the judge below which a problem is ill-posed.
+        weak: name of the weak solver.
+        strong: that of the reference.
     """
     doubtful = [{"problem": one.problem, "why": why} for one in problems if (why := doubts(one, threshold))]
     return {"weak": weak, "strong": strong, "rows": two_way(problems, threshold), "doubtful": doubtful[:EXAMPLES]}
@@ -82,7 +88,8 @@ def difficulty_facts(problems: Sequence[SolvedProblem], threshold: int, weak: st
 def keep_distribution(run: Path, found: Found) -> None:
     """Keeps an analysis of data sets beside a run, in place of an earlier one.
 
-    Raises RunError where the file is damaged, cannot be written, or leads elsewhere.
+    Raises:
+        RunError: the file is damaged, cannot be written, or leads elsewhere.
     """
     names = list(found["sets"])
     shown = [

@@ -1,5 +1,7 @@
 """The models that are compared, those of evaluations and of runs, each with a value a problem and suite."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -60,7 +62,8 @@ class Compared:
 def read_compared(places: Sequence[Path]) -> list[Compared]:
     """The models of evaluations and runs, in order, under names that tell them apart.
 
-    Raises RunError where a folder is neither, or has nothing measured yet.
+    Raises:
+        RunError: a folder is neither, or has nothing measured yet.
     """
     for place in places:
         if not (place / FILE).exists() and not (place / "recipe.json").exists():

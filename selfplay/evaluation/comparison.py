@@ -1,5 +1,7 @@
 """Models side by side: figures, paired differences from the first of them, and problems that went the other way."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +68,15 @@ class ModelComparison:
 
 
 def compare(models: Sequence[Compared], flips: int, seed: int = 0) -> ModelComparison:
-    """Compares every model, of two or more, with the first; shows at most `flips` problems of each kind for a model.
+    """Compares every model with the first.
 
-    Raises NothingShared where there are fewer than two models, or no suite of the first is shared.
+    Args:
+        models: two or more.
+        flips: most problems of each kind to show for a model.
+        seed: of the bootstrap and the permutations.
+
+    Raises:
+        NothingShared: there are fewer than two models, or no suite of the first is shared.
     """
     if len(models) < 2:
         known = f"there is only {models[0].name}" if models else "there is none"

@@ -4,6 +4,8 @@ Concepts are compared as they are written, but for case and blanks: who names th
 that shares say something only of sets whose concepts one annotator named.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections import Counter
@@ -41,7 +43,11 @@ class ConceptCoverage:
 
 
 def concept_coverage(sets: Sequence[Named]) -> ConceptCoverage:
-    """The concepts of each set, given as those of each of its texts, and how far another covers them."""
+    """The concepts of each set, and how far another covers them.
+
+    Args:
+        sets: for each set, the concepts of its texts; a text may have none.
+    """
     uses = [_uses(named) for named in sets]
     covered = np.full((len(sets), len(sets)), math.nan)
     for one, other in itertools.product(range(len(sets)), repeat=2):

@@ -1,5 +1,7 @@
 """Contamination of data sets: which of their problems hold one of a suite, as decontamination finds them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,7 +70,11 @@ def near_problems(
 ) -> list[NearProblem]:
     """The texts whose nearest problem of a suite has at least this cosine, the nearest first.
 
-    `embed` makes vectors of length 1; None takes TF-IDF over the texts and the suite.
+    Args:
+        texts: problems of a data set.
+        suites: named ones, or one's own.
+        least: cosine from which on they count.
+        embed: what makes vectors of length 1; None takes TF-IDF over the texts and the suite.
     """
     found = []
     for suite in suites:

@@ -10,6 +10,8 @@ a place for each tie. Contests that cannot be used are counted and named. And be
 which overstates whoever does better on some days than on others (docs/results/evaluation.md), stands the pooled rating.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -101,7 +103,10 @@ def rating_of_rank(rank: float, people: Floats) -> float:
 def pooled_rating(ranks: Sequence[tuple[float, Floats]], resamples: int, seed: int) -> Estimate:
     """The rating whose expected ranks add up to those achieved, with its interval by bootstrap over contests.
 
-    `ranks` has of each contest the rank, and the ratings of the people.
+    Args:
+        ranks: of each contest the rank, and the ratings of the people.
+        resamples: of the contests.
+        seed: of their draws.
     """
     grid = np.arange(LOWEST, HIGHEST + STEP, STEP)
     surplus = np.array([[expected_rank(at, people) - rank for at in grid] for rank, people in ranks])
@@ -114,8 +119,17 @@ def pooled_rating(ranks: Sequence[tuple[float, Floats]], resamples: int, seed: i
 
 
 def rate(folder: Path, tried: Mapping[str, Mapping[str, TriedProblem]], resamples: int, seed: int) -> RatingReport:
-    """Rates a solver by the standings and ratings of a folder and, of each contest, what became of its problems by
-    their index (`A`, `B1`). Raises StandingsError where no contest could be rated."""
+    """Rates a solver.
+
+    Args:
+        folder: of the standings and ratings.
+        tried: for each contest, what became of its problems by their index (`A`, `B1`).
+        resamples: of the bootstrap over contests.
+        seed: of its draws.
+
+    Raises:
+        StandingsError: no contest could be rated.
+    """
     found: list[tuple[ContestRating, Floats]] = []
     failed = {}
     for contest, problems in tried.items():
@@ -201,7 +215,10 @@ def tried_problems(table: Path, tries: int) -> dict[str, dict[str, TriedProblem]
     """The fate of each problem of a table of `selfplay evaluate`, by contest and index.
 
     The published name of a problem is that of its contest and its index, as in `1873/B1`, `1873B1` or `1873_B1`. Its
-    completions are the tries, in order. Raises StandingsError where a name is not of this form.
+    completions are the tries, in order.
+
+    Raises:
+        StandingsError: a name is not of this form.
     """
     found: dict[str, dict[str, TriedProblem]] = {}
     for row in read_plain(table, MeasuredProblem, ("published", "passed")):

@@ -1,5 +1,7 @@
 """Sets of problems that analyses are of: files of rows, the prompts that a run has kept, and a run's seeds."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +34,14 @@ def is_run(place: Path) -> bool:
 def read_set(place: Path, column: str, concepts: str) -> DataSet:
     """A data set: the rows of a file, or the prompts that a run's curation kept.
 
-    Of a file `column` has the problem, and `concepts` a list of concepts; rows without it have none. Raises SuiteError
-    where the file has no such column, or no rows, or the run no prompts yet; RunError and RecordError where it is
-    damaged.
+    Args:
+        place: the file, or the run.
+        column: of a file, the one with the problem.
+        concepts: of a file, the one with a list of concepts; rows without it have none.
+
+    Raises:
+        SuiteError: the file has no such column, or no rows; the run has no prompts yet.
+        RunError, RecordError: the run is damaged.
     """
     if is_run(place):
         kept = list(_prompts(place))

@@ -1,5 +1,7 @@
 """Two models on the same problems: the paired difference with its interval, its p-value, and the sentence for it."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,7 +77,11 @@ class Difference:
 def difference(first: Values, second: Values, resamples: int, seed: int) -> Difference:
     """Compares two models on the problems that both have values for.
 
-    `resamples` are those of the bootstrap, and of the permutations where they cannot all be tried.
+    Args:
+        first: of one model.
+        second: of the other.
+        resamples: of the bootstrap, and of the permutations where they cannot all be tried.
+        seed: of their draws.
     """
     strata = [_paired(first[suite], second[suite]) for suite in first if suite in second]
     strata = [values for values in strata if values.size]

@@ -5,6 +5,8 @@ Means alone say little: two sets with the same mean may be one sentence each, or
 there are the Vendi score, distances to the nearest neighbour, and distinct n-grams, and between sets their overlap.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 import random
@@ -59,9 +61,12 @@ class SetComparison:
 
 
 def compared_sets(sets: Sequence[Sequence[str]], seed: int = 0, embed: Embed | None = None) -> SetComparison:
-    """The figures of each set, of one text or more, and between all.
+    """The figures of each set, and between all.
 
-    `embed` makes vectors of length 1; None takes TF-IDF over all texts.
+    Args:
+        sets: texts, at least one a set.
+        seed: of the samples.
+        embed: what makes vectors of length 1; None takes TF-IDF over all texts.
     """
     vectors = (embed or tf_idf)([text for texts in sets for text in texts])
     bounds = itertools.pairwise(itertools.accumulate(map(len, sets), initial=0))
@@ -95,7 +100,8 @@ def cosines(first: Any, second: Any) -> Floats:
 def vendi_score(similarities: Floats) -> float:
     """exp of the Shannon entropy of the eigenvalues of K / n; n where all texts differ wholly, 1 where all are one.
 
-    K, the similarities, is [n, n], with 1 on its diagonal.
+    Args:
+        similarities: K, [n, n], with 1 on its diagonal.
     """
     values = np.linalg.eigvalsh(similarities / len(similarities))
     values = values[values > 1e-12]

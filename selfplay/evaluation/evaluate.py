@@ -28,9 +28,15 @@ HEADLINE, VOTED = "avg@", "maj@"
 def evaluation_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], suites: Values
 ) -> EvaluationResult:
-    """Writes `rollouts`: every completion of the held-out problems with its verdict. Round 0 is the base.
+    """Writes `rollouts`: every completion of the held-out problems with its verdict.
 
-    What the policy did on suites is logged with the rest.
+    Args:
+        stage: where to write.
+        context: the run.
+        number: the round, 0 for the base.
+        policy: that of the round.
+        problems: the held-out ones.
+        suites: what it did on suites, to be logged with the rest.
     """
     settings = context.recipe.evaluation
     # The modes are one stream, so that the end of one is judged while the next is sampled.

@@ -39,7 +39,8 @@ class EvaluationFolder:
     def open(cls, path: Path) -> Iterator[EvaluationFolder]:
         """Creates the folder, or goes on with it, and keeps other processes out.
 
-        Raises RunError where another process writes it, it cannot be written, or a link in it leads elsewhere.
+        Raises:
+            RunError: another process writes it, it cannot be written, or a link in it leads elsewhere.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,8 @@ class EvaluationFolder:
     ) -> None:
         """Makes the folder one of these settings; models and suites come to those that it has measured.
 
-        Raises RunError where it has other settings, another model or another suite of a name.
+        Raises:
+            RunError: it has other settings, another model or another suite of a name.
         """
         # A folder that names no model has measured nothing: what was refused there binds nobody.
         known = self.about if self.about.get("models") else {}

@@ -1,5 +1,7 @@
 """The figures of a model on a suite, from its table: accuracies with intervals, cut and unchecked shares, tokens."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +33,11 @@ class SuiteOutcome:
 
 
 def outcome_of(table: Path) -> SuiteOutcome:
-    """Reads the outcome of a table, of whose texts nothing is read. Raises RecordError where it is damaged."""
+    """Reads the outcome of a table, of whose texts nothing is read.
+
+    Raises:
+        RecordError: it is damaged.
+    """
     rows = list(read_plain(table, MeasuredProblem, COLUMNS))
     samples = max(len(row["passed"]) for row in rows)
     voted = samples > 1 and any(one is not None for row in rows for one in row["classes"])

@@ -1,5 +1,7 @@
 """A model on a suite: its completions with their verdicts, a row a problem, and what becomes of them."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -56,9 +58,12 @@ Judged = tuple[Completion, Verdict]
 
 
 def measured_problems(judge: Judge, suite: Suite, batches: Iterable[Sequence[Completion]]) -> Iterator[MeasuredProblem]:
-    """A row for each problem, as its last completion is judged; those of a problem come one after the other.
+    """A row for each problem, as its last completion is judged.
 
-    The judge has the suite's verifier under its name.
+    Args:
+        judge: has the suite's verifier under its name.
+        suite: what is measured on.
+        batches: completions, those of a problem one after the other.
     """
     reader = answer_reader(judge.verifiers[suite.name])
     pairs = itertools.chain.from_iterable(zip(*found, strict=True) for found in with_verdicts(judge, batches))
@@ -116,7 +121,11 @@ SHOWN_ROWS = 500
 
 
 def shown_rows(table: Path) -> Iterator[tuple[Any, ...]]:
-    """The first problems of a table, each with its first completion. Raises RecordError where the table is damaged."""
+    """The first problems of a table, each with its first completion.
+
+    Raises:
+        RecordError: the table is damaged.
+    """
     for row in itertools.islice(read_rows(table, MeasuredProblem), SHOWN_ROWS):
         checked = [passed for passed in row.passed if passed is not None]
         yield (

@@ -1,5 +1,7 @@
 """avg@k, pass@k, maj@k and their 95% intervals: bootstrap over problems, paired where two rounds are compared."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -67,7 +69,10 @@ def estimate(values: Sequence[float | None], resamples: int, seed: int) -> Estim
 def stratified_estimate(strata: Sequence[Sequence[float | None]], resamples: int, seed: int) -> Estimate:
     """The mean over strata, such as suites, of their means over problems; problems are drawn anew within each.
 
-    Problems without a value are left out, and strata without any.
+    Args:
+        strata: a value a problem; those without one are left out, and strata without any.
+        resamples: of the bootstrap.
+        seed: of its draws.
     """
     from scipy.stats import bootstrap
 

@@ -4,6 +4,8 @@ A round takes the first prompts of one order, which the seed fixes, so that the 
 those of a larger one. What differs between two sizes is then the size, and not which prompts came by chance.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -75,8 +77,11 @@ class ScalingCurve:
 
 
 def parsed_sizes(text: str) -> list[int]:
-    """Sizes such as `100,300,1000`, the smallest first. Raises NotScalable where they are no positive numbers, fewer
-    than two, or one stands twice."""
+    """Sizes such as `100,300,1000`, the smallest first.
+
+    Raises:
+        NotScalable: they are no positive numbers, fewer than two, or one stands twice.
+    """
     parts = [part.strip() for part in text.split(",")]
     sizes = [int(part) if part.isascii() and part.isdigit() and len(part) < 10 else 0 for part in parts]
     if min(sizes) < 1 or len(set(sizes)) < len(sizes) or len(sizes) < 2:
@@ -87,7 +92,8 @@ def parsed_sizes(text: str) -> list[int]:
 def size_override(recipe: Recipe, size: int) -> str:
     """The setting by which a round of the recipe trains on so many prompts.
 
-    Raises NotScalable where its rule trains on something else than prompts of the run, or on no round.
+    Raises:
+        NotScalable: its rule trains on something else than prompts of the run, or on no round.
     """
     training = recipe.training
     if not training.needs_prompts or training.algorithm == "continued_sft" or not training.rounds:
@@ -99,10 +105,14 @@ def size_override(recipe: Recipe, size: int) -> str:
 
 
 def scaling_curve(runs: Sequence[SizedRun], flips: int = 0) -> ScalingCurve:
-    """The curve of runs that have ended, by size; each was measured on the same problems, the base included.
+    """The curve of runs that have ended, of different sizes.
 
-    Shows at most `flips` problems of each kind for a size. Raises RunError where a run has not ended, or has no
-    evaluation.
+    Args:
+        runs: by size; each was measured on the same problems, the base included.
+        flips: most problems of each kind to show for a size.
+
+    Raises:
+        RunError: a run has not ended, or has no evaluation.
     """
     models: list[Compared] = []
     for run in runs:
@@ -121,16 +131,23 @@ def sized_runs(
 ) -> Iterator[tuple[SizedRun, Recipe]]:
     """The runs of some sizes, the smallest first, with the recipe of each.
 
-    Raises NotScalable where the recipe trains on no prompts of the run.
+    Raises:
+        NotScalable: the recipe trains on no prompts of the run.
     """
     for size in sizes:
         yield SizedRun(size, folder / f"{recipe.name}-{size}"), load(size_override(recipe, size))
 
 
 def write_curve(runs: Sequence[SizedRun], folder: Path, flips: int) -> ScalingCurve:
-    """Writes `scaling.json` and the page `scaling.html` of the runs below a folder, and returns the curve.
+    """Writes `scaling.json` and the page `scaling.html`, and returns the curve.
 
-    Shows at most `flips` problems of each kind for a size. Raises RunError where a run has not ended.
+    Args:
+        runs: have ended.
+        folder: holds them.
+        flips: most problems of each kind to show for a size.
+
+    Raises:
+        RunError: a run has not ended.
     """
     curve = scaling_curve(runs, flips)
     write_json(folder / FIGURES, curve.facts())

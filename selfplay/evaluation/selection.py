@@ -4,6 +4,8 @@ The score is the mean over domains of avg@k. The best of several rounds looks be
 it was chosen, which is why the figures of a run come from other ones.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,9 +38,15 @@ class SelectionOutcome:
 def selection_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, problems: Sequence[Seed], before: Sequence[Row]
 ) -> SelectionResult:
-    """Writes `rollouts`: the development problems with their verdicts; the counts hold the score. Round 0 is the base.
+    """Writes `rollouts`: the development problems with their verdicts; the counts hold the score.
 
-    `before` has the scores of the rounds up to here.
+    Args:
+        stage: where to write.
+        context: the run.
+        number: the round, 0 for the base.
+        policy: that of the round.
+        problems: development problems.
+        before: the scores of the rounds up to here.
     """
     settings = context.recipe.training.selection
     if settings is None:

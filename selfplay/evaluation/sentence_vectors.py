@@ -4,6 +4,8 @@ TF-IDF knows words; a sentence model knows that two texts say the same in other 
 safetensors, and no code of a model's folder runs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,14 @@ class NoSentenceModel(UserError):
 
 
 def sentence_embedder(name: str) -> Embed:
-    """A maker of vectors by a model, which is loaded at once: a folder, or a name on the hub, such as
-    `sentence-transformers/all-MiniLM-L6-v2`. Raises NoSentenceModel where the library or the model is not here."""
+    """A maker of vectors by a model, which is loaded at once.
+
+    Args:
+        name: a folder, or a name on the hub, such as `sentence-transformers/all-MiniLM-L6-v2`.
+
+    Raises:
+        NoSentenceModel: the library or the model is not here.
+    """
     if not Path(name).is_dir():
         offline_without_hub()
     try:

@@ -5,6 +5,8 @@ of a weak solver, by the answer of a strong reference, stands in a two-way table
 completions that agree with one another, with labels that contradict the reference, and with what a judge says.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,9 +52,14 @@ class SolvedProblem:
 
 
 def measured_table(given: str, suites: Sequence[str]) -> dict[str, Path]:
-    """The tables by suite, all or some, of the model of an evaluation's folder that has one, or of `FOLDER:MODEL`.
+    """The tables of a model by suite.
 
-    Raises RunError where it is no evaluation, has several models, or none of that name, or lacks a suite.
+    Args:
+        given: the folder of an evaluation with one model, or `FOLDER:MODEL`.
+        suites: only these; empty for all.
+
+    Raises:
+        RunError: it is no evaluation, has several models, or none of that name, or lacks a suite.
     """
     name, colon, model = (given, "", "") if Path(given).is_dir() else given.rpartition(":")
     folder = Path(name)
@@ -72,10 +79,16 @@ def measured_table(given: str, suites: Sequence[str]) -> dict[str, Path]:
 def solved_problems(
     weak: Mapping[str, Path], strong: Mapping[str, Path], readers: Mapping[str, AnswerReader | None]
 ) -> list[SolvedProblem]:
-    """The problems that both were asked, by the tables of each by suite.
+    """The problems that both were asked.
 
-    Readers compare answers, by suite; None where programs answer. Raises NothingMeasured where no problem is in both,
-    and RecordError where a table is damaged.
+    Args:
+        weak: tables of the weak solver by suite.
+        strong: those of the reference.
+        readers: what compares answers, by suite; None where programs answer.
+
+    Raises:
+        NothingMeasured: no problem is in both.
+        RecordError: a table is damaged.
     """
     found: list[SolvedProblem] = []
     for suite in strong:

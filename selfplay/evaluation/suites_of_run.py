@@ -1,5 +1,7 @@
 """Suites on which a run's policy is measured as it goes on: nothing of the run is chosen by them."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,7 +53,8 @@ def judge_of(suites: Iterable[Suite], sandbox: SandboxSettings, store: Path) -> 
 def readers_of(evaluation: Path, suites: Iterable[str]) -> Iterator[dict[str, AnswerReader | None]]:
     """The comparers of the answers of each suite of an evaluation; None where programs answer.
 
-    Raises UnknownVerifier where a suite was judged by a verifier that is not here.
+    Raises:
+        UnknownVerifier: a suite was judged by a verifier that is not here.
     """
     asked = EvaluationFolder(evaluation).about["suites"]
     kinds = {name: ProblemKind.model_validate(asked[name]["asked"]) for name in suites}

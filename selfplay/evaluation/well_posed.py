@@ -1,5 +1,7 @@
 """A judge of whether problems are well posed, asked outside of any run."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,11 @@ OWNER = "--judge"
 
 
 def judge_at(address: str, model: str, api_key_env: str | None) -> OpenAIEngine:
-    """The model of an endpoint. Raises UserError where it is no address."""
+    """The model of an endpoint.
+
+    Raises:
+        UserError: it is no address.
+    """
     try:
         endpoint = Endpoint(base_url=address, api_key_env=api_key_env)
         return OpenAIEngine(kind="openai", model=model, prompt_style="chat", endpoint=endpoint)
@@ -38,9 +44,15 @@ def with_scores(
 ) -> list[SolvedProblem]:
     """The problems with the judge's least score of each, from 0 to 5; without one where its answer cannot be read.
 
-    The store keeps its answers, so that the same question is asked once. `begin` is told how many will be asked,
-    `advance` as answers come. Raises EndpointError where the endpoint gives nothing more now; what was answered is
-    kept.
+    Args:
+        problems: what it is asked about.
+        judge: a model at an endpoint.
+        store: of its answers, so that the same question is asked once.
+        begin: is told how many will be asked.
+        advance: is told as answers come.
+
+    Raises:
+        EndpointError: the endpoint gives nothing more now; what was answered is kept.
     """
     judging = Judging(judges={"judge": PromptJudge(engine=judge)}, criteria=CRITERIA, levels=LEVELS)
     asked = [_prompt(one) for one in problems]

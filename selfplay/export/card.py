@@ -1,5 +1,7 @@
 """The card of an exported data set: how it loads, what is in it, where it comes from, and with which settings."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

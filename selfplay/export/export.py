@@ -1,5 +1,7 @@
 """Writes a run's prompts as a data set: a folder that `datasets` loads, or the same on the hub."""
 
+from __future__ import annotations
+
 import json
 import tempfile
 from collections import Counter

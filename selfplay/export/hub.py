@@ -1,5 +1,7 @@
 """The one place that talks to the hub: a folder becomes a data set or a model there."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Literal
 

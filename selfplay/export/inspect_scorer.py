@@ -8,6 +8,8 @@ tests and the other fields of a task stand in the sample's metadata, under the n
     Task(dataset=[Sample(input="Double.", metadata={"tests": [...]})], solver=generate(), scorer=verified("code"))
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from anyio import to_thread

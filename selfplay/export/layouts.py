@@ -12,6 +12,8 @@ and those of other trainers, `verl`, `openrlhf` and `openrlhf_pairs` (`selfplay.
 All are over the rounds whose curation has ended, and of several labels of a prompt the newest counts.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
@@ -73,7 +75,11 @@ class RowSource:
     """Only prompts that were made for this round, and what came of them; None for all."""
 
     def rows(self, layout: Layout) -> Iterator[Row]:
-        """The rows of a layout. Raises RecordError where a table is damaged."""
+        """The rows of a layout.
+
+        Raises:
+            RecordError: a table is damaged.
+        """
         return {
             "prompts": self._prompts,
             "generator": self._generator,

@@ -5,6 +5,8 @@ A folder a model, with `results_DATE.json` and a `samples_SUITE_DATE.jsonl` for 
 the same evaluation gives the same files.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math

@@ -1,5 +1,7 @@
 """Pushes the policy of a finished run to the hub, its trained weights too, with a card of its origin and figures."""
 
+from __future__ import annotations
+
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -28,8 +30,10 @@ EXACT = (
 def push_best(run: Path, recipe: Recipe, summary: Mapping[str, Any]) -> str | None:
     """Pushes the best policy where the recipe names a place, unless that has been done; returns its address.
 
-    Nothing goes where the base is the best: it is somebody's own already. Raises HubError where the hub did not take
-    it; the run itself is finished all the same.
+    Nothing goes where the base is the best: it is somebody's own already.
+
+    Raises:
+        HubError: the hub did not take it; the run itself is finished all the same.
     """
     name, best = recipe.training.push_to_hub, summary["best"]
     folder = Path(best["place"])

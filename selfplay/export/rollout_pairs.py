@@ -5,6 +5,8 @@ A round of DPO has made its pairs. Of another rule's rollouts they are made here
 memory: the pairs are drawn among hashes of the texts, and a second pass fetches the texts of those drawn.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Container, Iterator
 from dataclasses import replace
@@ -24,10 +26,14 @@ ROLLOUTS, PAIRS = "rollouts", "pairs"
 
 
 def round_pairs(run: Path, recipe: Recipe, number: int | None = None) -> Iterator[tuple[Pair, str]]:
-    """The pairs of all rounds that have ended, or of one round's prompts, each with the stage that it is from.
+    """The pairs of all rounds that have ended, each with the stage that it is from.
 
-    A control with shuffled rewards has none, since its verdicts say nothing. Raises RecordError where a table is
-    damaged.
+    Args:
+        recipe: the run's; a control with shuffled rewards has no pairs, since its verdicts say nothing.
+        number: only those of prompts that were made for this round; None for all.
+
+    Raises:
+        RecordError: a table is damaged.
     """
     if recipe.training.rewards == "shuffled":
         return

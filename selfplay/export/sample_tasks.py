@@ -1,5 +1,7 @@
 """Samples of other evaluation frameworks as tasks, and which of several verdicts counts for a sample."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -10,6 +10,8 @@ hands labels to a service: for it they are the JSON of a task's fields, as the r
 are compared, such as by a checker where many are right, stands beside either.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,5 +1,7 @@
 """An evaluation in Weights & Biases: a run for each model, with its figures as summary and a table for each suite."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Checkers that a model writes for problems whose programs print different outputs, tried until one is accepted."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -30,7 +32,8 @@ def write_checkers(
 ) -> list[tuple[list[WrittenChecker], CheckerTrial | None]]:
     """For each problem the checkers that were written, and the trial of the one that was accepted.
 
-    Raises BudgetSpent or EndpointError where an endpoint gives nothing more now; what was finished is kept.
+    Raises:
+        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
     """
     settings = context.recipe.labelling
     assert settings.checkers is not None

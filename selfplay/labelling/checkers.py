@@ -9,6 +9,8 @@ A checker is accepted where, in the sandbox,
 The votes whose programs pass on all these inputs are then the ones that agree with the label.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """Labels of programming problems: tests whose outputs are the consensus of several programs."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Sequence

@@ -4,6 +4,8 @@ A prompt's rollouts are a sequence, and everything here is a function of that se
 rollout in turn, however many were drawn at once. So the size of a wave changes what is paid, never what is decided.
 """
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,7 @@
 """Prompts whose label is worth nothing by the look of it: the filters of the authors' code, each a switch."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from selfplay.config.labelling import LabelFilter, Labelling

@@ -1,5 +1,7 @@
 """The labelling stage: every labeller solves each prompt k times, and the majority gives the label."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -60,10 +62,16 @@ def labelling_stage(
 ) -> LabellingResult:
     """Writes `tasks` (every kept prompt, with its label or why it has none), `completions` and `votes` (the votes).
 
-    Also `unit_tests` where tests are part of labels, and `rollouts` where the recipe measures difficulty by them. The
-    policy votes where the recipe names nobody else; programs are tried on inputs of the training seeds. `number` is the
-    round that comes next where it is not the first, else 0. Raises BudgetSpent or EndpointError where an endpoint gives
-    nothing more now; what was finished is kept.
+    Also `unit_tests` where tests are part of labels, and `rollouts` where the recipe measures difficulty by them.
+
+    Args:
+        policy: what votes where the recipe names nobody else.
+        prompts: those that curation kept, and others, which are passed over.
+        seeds: training seeds, whose inputs programs are tried on.
+        number: of the round that comes next where it is not the first, else 0.
+
+    Raises:
+        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
     """
     settings = context.recipe.labelling
     # By id, so that groups are the same whatever order curation wrote.

@@ -1,5 +1,7 @@
 """Pass rates of tasks against their labels, by rollouts of the policy that stop early where more would tell nothing."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Sequence
 

@@ -4,6 +4,8 @@ The policy solves every prompt again. That measures the pass rate anew, and its 
 them contradict is flagged and voted on again, with the votes of all rounds.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,10 +37,13 @@ KEPT, CHANGED, LOST, FOUND = "kept", "changed", "lost", "found"
 def relabelling_stage(
     stage: Stage, context: Context, number: int, policy: ModelRef, earlier: Sequence[Stage]
 ) -> LabellingResult:
-    """Writes `tasks` for round `number`, from 2, and the new votes: `completions`, `votes`, and `unit_tests`.
+    """Writes `tasks` for round `number`, and the new votes: `completions`, `votes`, and `unit_tests`.
 
-    The policy is what the round before made; `earlier` has the labelling stage and the relabellings since, oldest
-    first.
+    Args:
+        context: the run; its recipe has `labelling.relabelling`.
+        number: of the round that comes next, from 2.
+        policy: what the round before made.
+        earlier: the labelling stage and the relabellings since, oldest first.
     """
     tasks = earlier[-1].read("tasks", LabelledTask)
     votes = _grouped(earlier, "votes", Vote)

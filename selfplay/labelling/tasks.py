@@ -1,5 +1,7 @@
 """Labelled tasks out of labels and pass rates: what is kept for training, and why the rest is not."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence

@@ -3,6 +3,8 @@
 Texts in normal form are equal where outputs are: words in single blanks, or JSON without blanks and with sorted keys.
 """
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -1,6 +1,8 @@
 """Tests of programs that a model wrote, read strictly and never evaluated: an input and an output as texts, or the
 arguments of a function and the value that it returns."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """Inputs that programs are tried on: those of the domain's seeds, or tests that a model writes one at a time."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Sequence
 
@@ -36,8 +38,10 @@ def written_trials(
 ) -> dict[str, list[TrialInput]]:
     """The tests that a model writes for each prompt, by its id; those that cannot be used carry the reason.
 
-    Each is asked for on its own, and asked for again where the answer cannot be read. Raises BudgetSpent or
-    EndpointError where an endpoint gives nothing more now; what was finished is kept.
+    Each is asked for on its own, and asked for again where the answer cannot be read.
+
+    Raises:
+        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
     """
     writer = context.recipe.labelling.test_writer
     asked = [(task, kind, n) for task in tasks for kind in writer.kinds for n in range(writer.each)]

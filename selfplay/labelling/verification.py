@@ -1,5 +1,7 @@
 """A second look at answers: a model says of a solution of each class whether it is right, and votes are reweighed."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,8 +60,10 @@ def reweighed(
     """The votes of each prompt, their weights times twice the credence of what each votes for.
 
     A vote for a class that was not looked at counts as if all had said WRONG; one without an answer keeps its weight.
-    Prompts whose answers are programs keep theirs, too: their tests are a second look already. Raises BudgetSpent or
-    EndpointError where an endpoint gives nothing more now; what was finished is kept.
+    Prompts whose answers are programs keep theirs, too: their tests are a second look already.
+
+    Raises:
+        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
     """
     settings = context.recipe.labelling.verification
     assert settings is not None

@@ -1,5 +1,7 @@
 """Votes on labels: completions of every labeller, and what each counts."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,8 +97,13 @@ def _as_written(one: Completion, chat: bool) -> ScoringRequest:
 
 
 def weights_of(means: Sequence[float | None], weight: float, sharpness: float) -> list[float]:
-    """Weights of one labeller's completions for one task, weighed against one another; `weight` on average, and alike
-    without means. The rest is as for `likelihood_weights`."""
+    """Weights of one labeller's completions for one task, weighed against one another; alike without means.
+
+    Args:
+        means: mean log-probability of each completion's tokens, in nats.
+        weight: what they count on average.
+        sharpness: see `likelihood_weights`.
+    """
     known = [mean for mean in means if mean is not None]
     factors = likelihood_weights(known, sharpness) if known else [1.0] * len(means)
     return [weight * factor for factor in factors]
@@ -105,7 +112,9 @@ def weights_of(means: Sequence[float | None], weight: float, sharpness: float) -
 def likelihood_weights(means: Sequence[float], sharpness: float) -> list[float]:
     """exp(sharpness x mean) of each completion of a prompt, scaled so that their mean is 1.
 
-    The means are of the log-probabilities of each completion's tokens, in nats; a sharpness of 0 would make all alike.
+    Args:
+        means: mean log-probability of each completion's tokens, in nats.
+        sharpness: 0 would make all alike.
     """
     best = max(means)
     raw = [math.exp(sharpness * (mean - best)) for mean in means]

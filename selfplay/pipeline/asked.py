@@ -1,5 +1,7 @@
 """How problems of one's own are put to a model: in the words of its run, by a template that was given, or by ours."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,5 +1,7 @@
 """The workers of a run, as the recipe says: processes of this machine, or on the nodes of a Ray cluster."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 import os
@@ -95,7 +97,8 @@ def _complain(text: str) -> None:
 def crew_of(compute: ComputeSettings, gpus_each: int = 1) -> Iterator[Crew]:
     """The crew that a recipe asks for, where each worker needs so many GPUs; a cluster is left or ended with the block.
 
-    Raises NoDevice or NoRoom where it cannot be had; the message names the field.
+    Raises:
+        NoDevice, NoRoom: it cannot be had; the message names the field.
     """
     if compute.executor == "local" or compute.ray.address is None:
         count, device = workers_and_device(compute, gpus_each)
@@ -113,7 +116,8 @@ def crew_of(compute: ComputeSettings, gpus_each: int = 1) -> Iterator[Crew]:
 def _demand_when_there(session: RaySession, compute: ComputeSettings, gpus_each: int) -> Demand:
     """The workers that a cluster has room for, once its nodes are there: those of a batch job come one after another.
 
-    Raises NoRoom where it still has too little after a while.
+    Raises:
+        NoRoom: it still has too little after a while.
     """
     deadline = time.monotonic() + JOINING_S
     while True:
@@ -126,8 +130,11 @@ def _demand_when_there(session: RaySession, compute: ComputeSettings, gpus_each:
 
 
 def check_cluster(compute: ComputeSettings, gpus_each: int = 1) -> list[Finding]:
-    """Looks whether a recipe's workers can be had on a cluster, as it is now; for `selfplay check`. Raises NoRoom where
-    Ray is not installed, there is no such cluster, or it has too little room; the message names the field."""
+    """Looks whether a recipe's workers can be had on a cluster, as it is now; for `selfplay check`.
+
+    Raises:
+        NoRoom: Ray is not installed, there is no such cluster, or it has too little room; the message names the field.
+    """
     if compute.executor == "local":
         return []
     if not is_installed():
@@ -156,7 +163,8 @@ def gpu_count() -> int:
 def workers_and_device(compute: ComputeSettings, gpus_each: int = 1) -> tuple[int, str]:
     """The number of workers and their device, where each worker needs so many GPUs.
 
-    Raises NoDevice where CUDA is asked for and there is none, or there are too few GPUs for the workers.
+    Raises:
+        NoDevice: CUDA is asked for and there is none, or there are too few GPUs for the workers.
     """
     gpus = 0 if compute.device == "cpu" else gpu_count()
     if compute.device == "cuda" and not gpus:

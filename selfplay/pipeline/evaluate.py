@@ -1,5 +1,7 @@
 """Measures models on suites: brings workers, verifiers and engines up and down around it; goes on where it stopped."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import functools
@@ -35,8 +37,14 @@ from selfplay.watching.terminal import Progress
 def evaluate(given: str, options: ModelOptions, suites: Sequence[Suite], settings: Measurement, out: Path) -> list[Row]:
     """Measures models on suites, and writes tables and figures; what was finished before is not done again.
 
-    Models are given as `find_models` takes them. Returns all figures that the folder has. Raises UserError: what is
-    wrong, or what stopped it; finished work is kept.
+    Args:
+        given: the models, as `find_models` takes them.
+
+    Returns:
+        All figures that the folder has.
+
+    Raises:
+        UserError: what is wrong, or what stopped it; finished work is kept.
     """
     judging = SuiteJudging({suite.name: suite.solving for suite in suites}, settings.sandbox)
     check_sandbox(judging)
@@ -140,7 +148,8 @@ def _check(models: Sequence[MeasuredModel], settings: Measurement, workers: Work
 def _has_template(workers: Workers, progress: Progress, ref: ModelRef) -> bool:
     """Whether a model has a chat template; a worker looks, since only workers load the libraries.
 
-    Raises ModelUnknown where it is no model, or not here.
+    Raises:
+        ModelUnknown: it is no model, or not here.
     """
     progress.prepare("looking at the model, for which torch is loaded (up to a minute)")
     [(templated, fault)] = workers.map(examine, [ref])

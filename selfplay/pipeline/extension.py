@@ -1,6 +1,8 @@
 """A run directory that is run again with other settings: what they leave as it is stays, evaluations are made again,
 and everything else is refused; where nothing but the seeds was finished, the run begins anew, since nothing is lost."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 from selfplay.pipeline.masters import demand_all_inputs

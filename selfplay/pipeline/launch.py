@@ -1,5 +1,7 @@
 """Brings a run up and down around the pipeline: locks, workers, verifiers, trackers, progress, the closing report."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Mapping
 from pathlib import Path
@@ -143,8 +145,13 @@ def uses_workers(recipe: Recipe, table: Mapping[str, StageSpec], until: str | No
 def check_on_node(recipe: Recipe, device: str, count: int, each: int, run: Path) -> None:
     """For a worker of a cluster to do: what else is checked on the one machine of a run.
 
-    There are `count` workers, of which a node has at most `each`. Raises what `demand_room` and `check_all_but_rewards`
-    do.
+    Args:
+        device: `cpu` or `cuda`.
+        count: workers of the run.
+        each: most workers of one node.
+
+    Raises:
+        DoesNotFit: see `demand_room`; and what `check_all_but_rewards` raises.
     """
     demand_room(recipe, device, each, run)
     check_all_but_rewards(recipe, count)

@@ -1,5 +1,7 @@
 """One line for people on each kind of stage: its work under a recipe, as `selfplay check` shows it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from selfplay.config.annotation import AnnotatorEngine

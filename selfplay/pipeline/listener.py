@@ -1,5 +1,7 @@
 """Hears what the pipeline tells, and passes it on: to the terminal, to the trackers, to those who watch elsewhere."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -62,7 +64,8 @@ class RunListener:
     def stage(self, name: str, index: int, total: int, done: bool) -> None:
         """A stage begins, or is done already; so the one before it has ended.
 
-        Raises AlarmStop where an alarm of before is to stop the run.
+        Raises:
+            AlarmStop: an alarm of before is to stop the run.
         """
         self._end_stage()
         self._stage = name
@@ -87,7 +90,11 @@ class RunListener:
         self._progress.note(text)
 
     def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Metrics of a stage. Raises AlarmStop where they raise an alarm that is to stop the run."""
+        """Metrics of a stage.
+
+        Raises:
+            AlarmStop: they raise an alarm that is to stop the run.
+        """
         self._tracker.log(stage, metrics, step)
         self._show_rollouts(stage, step)
         self._progress.hear(metrics, step)

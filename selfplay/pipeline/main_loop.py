@@ -19,6 +19,8 @@ recipe has, and what each depends on, is the table in `stages`; their work is in
 own among them (`own`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

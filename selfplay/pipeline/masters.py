@@ -4,6 +4,8 @@ What a stage trained is needed by the trainings among the later stages that name
 best policy, and by another run that takes the stage over. The first can be known here.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -21,7 +23,8 @@ GO_ON = (Kind.EM, Kind.FEEDBACK, Kind.SELFPLAY)
 def demand_inputs(run: RunDirectory, spec: StageSpec) -> None:
     """Refuses a stage whose trainings could not go on from the newest models among its inputs.
 
-    Raises RunError where their masters were dropped, or an earlier version of this code kept none.
+    Raises:
+        RunError: their masters were dropped, or an earlier version of this code kept none.
     """
     if spec.kind not in GO_ON:
         return
@@ -42,8 +45,14 @@ def demand_all_inputs(run: RunDirectory, table: Mapping[str, StageSpec]) -> None
 
 
 def drop_unneeded(run: RunDirectory, table: Mapping[str, StageSpec], passed: Collection[str], stages: Done) -> None:
-    """Removes the masters that no training of this run will go on from, by the stages that took place or were passed
-    over. The last ones of p, q and the policy stay, with those of the policy that is the best so far."""
+    """Removes the masters that no training of this run will go on from.
+
+    The last ones of p, q and the policy stay, with those of the policy that is the best so far.
+
+    Args:
+        passed: names of those that were passed over.
+        stages: those that took place.
+    """
     best = Path(best_policy(run, stages).place)
     for _, stage in stages:
         later = [spec.name for spec in table.values() if spec.kind in GO_ON and stage.name in spec.inputs]

@@ -1,6 +1,8 @@
 """Whatever a stage depends on outside its run: files, the models that its settings name, verifiers, and versions of
 libraries."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -38,7 +40,9 @@ class Outside:
 def outside(spec: StageSpec, run: RunDirectory, verifiers: Mapping[str, str]) -> Outside:
     """The world of a stage as it is now.
 
-    `verifiers` are fingerprints of those that it may judge with, by domain; none where it may not.
+    Args:
+        run: whose recipe names models.
+        verifiers: fingerprints of those that it may judge with, by domain; none where it may not.
     """
     versions = {} if spec.kind in WITHOUT_MODELS else dict(libraries(run.recipe.engine.kind))
     versions |= versions_of(CURATING) if spec.kind is Kind.CURATION else {}
@@ -55,7 +59,8 @@ def models_of(spec: StageSpec, run: RunDirectory) -> dict[str, str]:
 def demand_same_models(run: RunDirectory, table: Mapping[str, StageSpec]) -> None:
     """Refuses to go on with a run whose finished stages read other weights than its recipe names now.
 
-    Raises RunError, which names the field.
+    Raises:
+        RunError: names the field.
     """
     for spec in table.values():
         stage = run.stage(spec.name)

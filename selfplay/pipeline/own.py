@@ -1,5 +1,7 @@
 """Hooks within a run: who calls the callbacks, and stages of one's own as entries of the table."""
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,7 +63,8 @@ class Callers:
 def check_hooks(recipe: Recipe) -> list[Finding]:
     """Loads the hooks that a recipe names; makes the callbacks, and calls none.
 
-    Raises HookMissing where one cannot be had.
+    Raises:
+        HookMissing: one cannot be had.
     """
     heard = [Finding(field, recipe.hooks.callbacks[at]) for at, (field, _) in enumerate(load_callbacks(recipe.hooks))]
     for name in recipe.hooks.stages:

@@ -1,5 +1,7 @@
 """The models that a person means by a run, a folder, a name on the hub, or the address of an endpoint."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,10 +54,15 @@ class MeasuredModel:
 def find_models(
     given: str, options: ModelOptions, models: NamedModels, has_template: HasTemplate
 ) -> list[MeasuredModel]:
-    """The models that are meant by a run directory, a folder with a model, a hub name, or an address.
+    """The models that are meant.
 
-    `models` tells which weights a name means; `has_template` looks whether a model has a chat template, and raises a
-    UserError where it is none. Raises UserError where there is no such model, round or template.
+    Args:
+        given: a run directory, a folder with a model, a hub name, or an address.
+        models: tells which weights a name means.
+        has_template: looks whether a model has a chat template; raises a UserError where it is no model.
+
+    Raises:
+        UserError: there is no such model, round or template.
     """
     if given.startswith(("http://", "https://")):
         return [_endpoint(given, options)]

@@ -1,5 +1,7 @@
 """The closing table's part on the rounds: their prompts, what ended them, and which policy is the best."""
 
+from __future__ import annotations
+
 import os
 from collections import Counter
 from collections.abc import Sequence

@@ -1,6 +1,8 @@
 """Runs the stages of a table: each is done once, or taken over from another run; the listener hears of it, and the
 time is kept."""
 
+from __future__ import annotations
+
 import contextlib
 import time
 from collections.abc import Collection, Mapping
@@ -32,7 +34,11 @@ class StageRunner:
     def __init__(
         self, context: Context, table: Mapping[str, StageSpec], until: str | None, callers: Callers | None = None
     ) -> None:
-        """Runs up to the stage `until`, or to the end; `callers` call the recipe's callbacks."""
+        """
+        Args:
+            until: the stage after which to stop; None for none.
+            callers: who calls the recipe's callbacks.
+        """
         self._callers = callers or Callers((), table)
         self.context = context
         self._table = table
@@ -50,8 +56,11 @@ class StageRunner:
             context.clock.mark(START_UP)
 
     def run_stage(self, spec: StageSpec) -> StageResult:
-        """Runs one stage unless it is done, and returns its result. Raises Reached where it is the last one that was
-        asked for."""
+        """Runs one stage unless it is done, and returns its result.
+
+        Raises:
+            Reached: it is the last one that was asked for.
+        """
         stage = self.context.run.stage(spec.name)
         done = stage.done
         self.context.listener.stage(spec.name, self._places[spec.name], len(self._table), done)
@@ -79,7 +88,11 @@ class StageRunner:
         return stage.result(spec.result)
 
     def pass_over(self, spec: StageSpec) -> None:
-        """Hears that a stage will not take place. Raises Reached where it is the last one that was asked for."""
+        """Hears that a stage will not take place.
+
+        Raises:
+            Reached: it is the last one that was asked for.
+        """
         self.passed.add(spec.name)
         self._end_if_reached(spec.name)
 

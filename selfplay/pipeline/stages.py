@@ -5,6 +5,8 @@ One entry is one stage. Running, checking, status, reuse and the report all read
 `selfplay.run.results`, a line in `lines`, and an entry here.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping
 

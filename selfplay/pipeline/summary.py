@@ -1,5 +1,7 @@
 """The closing table of a run, as `summary.json`, from what the stages wrote."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

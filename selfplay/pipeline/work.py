@@ -1,5 +1,7 @@
 """The work of each stage: takes from its inputs what the stage's function needs, and calls it."""
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 from collections.abc import Collection, Sequence

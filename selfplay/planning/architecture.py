@@ -1,5 +1,7 @@
 """The sizes of a decoder-only transformer, by its configuration; no library is loaded and no weight is read."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -136,9 +138,13 @@ class Architecture:
 
 
 def of_config(config: Mapping[str, Any], name: str) -> Architecture:
-    """The sizes that a `config.json` says, which others wrote.
+    """The sizes that a `config.json` says.
 
-    Raises UnknownArchitecture where there is no formula for a family, or sizes are missing or no numbers.
+    Args:
+        config: its content, which others wrote.
+
+    Raises:
+        UnknownArchitecture: a family without a formula here, or sizes that are missing or no numbers.
     """
     family = config.get("model_type")
     if not isinstance(family, str) or family not in FAMILIES:

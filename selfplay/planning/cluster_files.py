@@ -1,5 +1,7 @@
 """Files by which a cluster runs a recipe over several nodes: a script for SLURM, or manifests for KubeRay."""
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +25,14 @@ _TEMPLATES = Environment(
 
 
 def slurm_script(recipe: Recipe, file: Path, overrides: Sequence[str], machine: Machine, script: Path) -> str:
-    """A batch script that starts Ray on all nodes of its allocation and runs the recipe there, with the overrides of
-    the command line. Raises UserError where GPUs of a node are no multiple of what an engine takes."""
+    """A batch script that starts Ray on all nodes of its allocation and runs the recipe there.
+
+    Args:
+        overrides: as the command line has them.
+
+    Raises:
+        UserError: GPUs of a node are no multiple of what an engine takes.
+    """
     return _TEMPLATES.get_template("slurm.sh.j2").render(
         name=recipe.name,
         nodes=machine.nodes,
@@ -40,7 +48,8 @@ def slurm_script(recipe: Recipe, file: Path, overrides: Sequence[str], machine: 
 def kuberay_manifests(recipe: Recipe, machine: Machine) -> str:
     """A recipe, storage, and a RayJob with its cluster, as YAML; Ray asks every caller for a token.
 
-    Raises UserError: GPUs of a node are no multiple of what an engine takes.
+    Raises:
+        UserError: GPUs of a node are no multiple of what an engine takes.
     """
     name = kubernetes_name(recipe.name)
     settings = yaml.safe_dump(recipe.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
@@ -72,8 +81,11 @@ _Manifests.add_representer(str, _as_it_is)
 
 
 def workers_on(recipe: Recipe, machine: Machine) -> int:
-    """The workers of a recipe on some nodes, each on one of them. Raises UserError where an engine takes more GPUs than
-    a node has."""
+    """The workers of a recipe on some nodes, each on one of them.
+
+    Raises:
+        UserError: an engine takes more GPUs than a node has.
+    """
     ranks, each = recipe.engine.ranks, machine.devices // machine.nodes
     if ranks > each:
         raise UserError(

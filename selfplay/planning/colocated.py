@@ -1,5 +1,7 @@
 """GRPO with vLLM beside the trainer on each device, or on devices of its own: what both take, and when."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +19,11 @@ CPU_CACHE = GIB
 
 
 def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: Mapping[str, Any]) -> Need:
-    """The rollouts by vLLM, awake, beside a trainer that holds its weights and its optimiser's states; see
-    `Needs.rolls`."""
+    """The rollouts by vLLM, awake, beside a trainer that holds its weights and its optimiser's states.
+
+    Args:
+        how: as for `Needs.rolls`.
+    """
     args, machine = rule.args, needs.machine
     step = needs.step(model, args, how)
     longest = how["prompt"] + how["completion"]
@@ -52,8 +57,15 @@ def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: M
 
 
 def rolls_by_server(needs: Needs, stage: str, model: Named, rule: GRPORule, how: Mapping[str, Any]) -> Need:
-    """The rollouts by a server on devices of its own; on a CPU it is one process more. `how` is as for
-    `Needs.rolls`."""
+    """The rollouts by a server on devices of its own; on a CPU it is one process more.
+
+    Args:
+        needs: of the recipe.
+        stage: its name.
+        model: the policy.
+        rule: the recipe's section.
+        how: as for `Needs.rolls`.
+    """
     machine, args = needs.machine, rule.vllm.args
     longest, mean = how["prompt"] + how["completion"], how["mean"] - how["prompt"]
     window = min(int(rule.args.get("vllm_max_model_length") or longest), model.sizes.positions)

@@ -1,5 +1,7 @@
 """How many problems, prompts and tasks a run will have: from its files, and from shares that are assumed."""
 
+from __future__ import annotations
+
 import csv
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +44,11 @@ class Counts:
 
 
 def counts_of(recipe: Recipe, rates: Rates, seeds: int | None = None) -> Counts:
-    """The numbers, where nothing says them by the shares of `rates`; data sets of the hub are not read.
+    """The numbers; files are counted, data sets of the hub are not read.
 
-    `seeds` are training seeds of each domain, in place of those of the files.
+    Args:
+        rates: for the shares that remain.
+        seeds: training seeds of each domain, in place of those of the files.
     """
     train = sum(_seeds(domain.seeds, rates) if seeds is None else seeds for domain in recipe.domains.values())
     drawn = 0
@@ -111,7 +115,8 @@ def _rows(source: FileRows | DatasetRows, rates: Rates) -> int:
 def rows_of(file: Path) -> int:
     """Rows of a file in any form in which problems come; 0 of one that is not there, which `selfplay check` tells of.
 
-    Raises UnusableRates where it is damaged, or too large for its form.
+    Raises:
+        UnusableRates: it is damaged, or too large for its form.
     """
     if not file.is_file():
         return 0

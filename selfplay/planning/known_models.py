@@ -1,5 +1,7 @@
 """Where a model's sizes are found: its folder, a small table of public configurations, the hub's cache here."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +86,8 @@ KNOWN = _qwen3() | _qwen25() | {f"HuggingFaceTB/SmolLM2-135M{kind}": _SMOLLM2 fo
 def architecture_of(model: NamedModel | ScratchModel, field: str) -> Architecture:
     """The sizes of a model that a recipe names; nothing is downloaded.
 
-    Raises UnknownArchitecture where its sizes are not known here; the message names what would mend that.
+    Raises:
+        UnknownArchitecture: its sizes are not known here; the message names what would mend that.
     """
     if isinstance(model, ScratchModel):
         return _scratch(model)

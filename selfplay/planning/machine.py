@@ -1,5 +1,7 @@
 """The machine that a plan is for: the GPUs that somebody names, or those of this one."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -58,7 +60,8 @@ class Machine:
 def named(text: str) -> Machine:
     """The machine that `8x80`, `1x24` or `8xH100` means: GPUs, and the GiB of each or its name.
 
-    Raises UnknownMachine where it means none.
+    Raises:
+        UnknownMachine: it means none.
     """
     count, by, what = text.rpartition("x")
     wanted = [card for card in CARDS if card.name.lower() == what.lower() or card.gib == _number(what)]
@@ -74,7 +77,8 @@ def named(text: str) -> Machine:
 def of_nodes(text: str) -> Machine:
     """The machines that `2x8x80` means: nodes, GPUs of each, and their GiB.
 
-    Raises UnknownMachine where it means none.
+    Raises:
+        UnknownMachine: it means none.
     """
     nodes, _, gpus = text.partition("x")
     count = _number(nodes)
@@ -87,7 +91,12 @@ def of_nodes(text: str) -> Machine:
 
 
 def here(device: str, workers: int, gpus_each: int, folder: Path) -> Machine:
-    """This machine, as a run with so many workers on a device, `cpu` or `cuda`, would use it."""
+    """This machine, as a run with so many workers would use it.
+
+    Args:
+        device: `cpu` or `cuda`.
+        workers: processes that hold models.
+    """
     host, disk = host_bytes(), shutil.disk_usage(existing(folder)).free
     if device == "cpu":
         return Machine(CPU, workers, host // workers, host, disk)

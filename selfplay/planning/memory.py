@@ -4,6 +4,8 @@ A formula for each term, from sizes alone. They were fitted to nothing: each cou
 transformers' attention and TRL's trainers hold, and `python -m benchmarks plan_memory` measures how far off they are.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from selfplay.planning.architecture import Architecture
@@ -112,7 +114,8 @@ def held_weights(step: TrainingStep) -> int:
 def zero_buffers(step: TrainingStep, casts: int) -> int:
     """Bytes that DeepSpeed has beside all parts: gradients to be summed and, of ZeRO-3, what it has whole for a moment.
 
-    `casts` are bytes of all weights in bfloat16, where layers compute in that.
+    Args:
+        casts: bytes of all weights in bfloat16, where layers compute in that.
     """
     bucket = ZERO_BUCKET if step.device == "cuda" else min(step.trained, ZERO_BUCKET)
     if step.zero == 2:
@@ -215,10 +218,14 @@ for prefills of 8,192 tokens."""
 def served_terms(
     model: Architecture, weight_bytes: int, share: int, longest: int, ranks: int, beside: int
 ) -> ServedModel:
-    """vLLM with its cache, within its share of the device's bytes, `beside` of which are for everything else.
+    """vLLM with its cache.
 
-    `weight_bytes` are those of each weight, and of each number in the cache; `longest` is its `max_model_len`, in
-    tokens; weights and cache are cut over the ranks.
+    Args:
+        weight_bytes: of each weight, and of each number in the cache.
+        share: bytes of the device that it may take.
+        longest: its `max_model_len`, tokens.
+        ranks: devices over which weights and cache are cut.
+        beside: bytes for everything else.
     """
     weights = model.parameters * weight_bytes // ranks
     # Heads that are fewer than the ranks are held by several of them.

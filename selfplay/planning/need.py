@@ -1,5 +1,7 @@
 """One piece of work of a stage, as a plan sees it: whose, what it takes of each device, and for how long."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -63,7 +63,11 @@ class Needs:
         self.workers = max(machine.devices // self.ranks, 1) if machine.device == "cuda" else machine.devices
 
     def beside(self, rule: GRPORule) -> Needs:
-        """Those of a training beside a server that has GPUs of its own. Raises NoGPULeft where it has all of them."""
+        """Those of a training beside a server that has GPUs of its own.
+
+        Raises:
+            NoGPULeft: it has all of them.
+        """
         own = copy.copy(self)
         if self.machine.device == "cuda":
             own.workers = rule.ranks(self.workers, self.ranks)
@@ -148,7 +152,8 @@ class Needs:
     def rolls(self, stage: str, model: Named, args: Mapping[str, Any], how: Mapping[str, Any]) -> Need:
         """GRPO's completions by transformers, beside the optimiser: those of a whole step of one rank at once.
 
-        `how` is as for `trains`, with `prompt` and `completion`, the longest of each.
+        Args:
+            how: as for `trains`, with `prompt` and `completion`, the longest of each.
         """
         step = self.step(model, args, how)
         passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))

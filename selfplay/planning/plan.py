@@ -1,5 +1,7 @@
 """The plan of a recipe on a machine: what each stage needs, whether it fits, and the smallest change that mends it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -87,10 +89,15 @@ def outlook(
     seeds: int | None = None,
     only: PlannedStage | None = None,
 ) -> Outlook:
-    """Plans a recipe, or only one stage; reads configurations and counts rows, and loads no library and no weight.
+    """Plans a recipe; reads configurations and counts rows, and loads no library and no weight.
 
-    Training seeds of each domain may be given in place of those of its files. Raises UnknownArchitecture where the
-    sizes of a model that it names are not known.
+    Args:
+        rates: what is assumed of speed and lengths.
+        seeds: training seeds of each domain, in place of those of its files.
+        only: the one stage to plan; None plans all.
+
+    Raises:
+        UnknownArchitecture: the sizes of a model that it names are not known.
     """
     stages = stages_of(recipe) if only is None else [only]
     needs = Needs(machine, rates, recipe.engine, recipe.compute.sharding)

@@ -4,6 +4,8 @@ Nothing here was measured by this project unless a row of `measured` says so. Pe
 sheets; the shares of them that a run gets are guesses, and `selfplay plan --rates FILE` takes better ones.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -97,7 +99,8 @@ class UnusableRates(UserError):
 def read_rates(file: Path | None) -> Rates:
     """The rates of a YAML file, which says only what it changes; the defaults without one.
 
-    Raises UnusableRates, which names the file and the field.
+    Raises:
+        UnusableRates: names the file and the field.
     """
     if file is None:
         return Rates()

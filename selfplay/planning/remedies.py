@@ -1,5 +1,7 @@
 """The smallest change of a recipe by which a piece of work fits: each is tried on the recipe itself, least first."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -20,9 +22,13 @@ Change = tuple[str, ...]
 
 
 def demand_fit(plan: Outlook, doubt: float = 1.0) -> None:
-    """Refuses what does not fit, unless by no more than predictions may be too high.
+    """Refuses what does not fit.
 
-    Raises DoesNotFit: a sentence for each piece of work, with the term, the field and the change that mends it.
+    Args:
+        doubt: by how much a prediction may be too high without a refusal.
+
+    Raises:
+        DoesNotFit: a sentence for each piece of work, with the term, the field and the change that mends it.
     """
     faults = [sentence_of(need, remedy(plan, need)) for need in plan.unfit(doubt)]
     faults += plan.faults(doubt)

@@ -1,5 +1,7 @@
 """Tokens a second of one device, from its memory traffic and operations, or as somebody measured them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from selfplay.planning.architecture import Architecture

@@ -3,6 +3,8 @@
 They stand apart from their work, so that a plan of memory and hours loads no library for them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 from selfplay.config.recipe import Recipe

@@ -1,5 +1,7 @@
 """The plan of a recipe as a table for the terminal, as plain JSON, and as a line that its file keeps (`--note`)."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,12 @@ def plan_json(plan: Outlook) -> dict[str, Any]:
 
 
 def note_of(plan: Outlook, gpus: str, seeds: int | None) -> str:
-    """The line, with the options by which its machine and its number of seeds were given."""
+    """The line.
+
+    Args:
+        gpus: the option by which its machine was named.
+        seeds: the option of the same name.
+    """
     options = f"--gpus {gpus}" + (f" --seeds {seeds}" if seeds is not None else "")
     largest = max(plan.needs, key=lambda need: need.total / need.limit)
     by = "measured" if plan.measured else "assumed"

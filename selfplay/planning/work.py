@@ -1,5 +1,7 @@
 """The work of each stage on the devices: which model, how many sequences, how long."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -45,7 +47,8 @@ class StageNeeds:
     def of(self, stage: PlannedStage) -> list[Need]:
         """Those of one stage; none where no model of this machine works.
 
-        Raises UnknownArchitecture where a model's sizes are not known.
+        Raises:
+            UnknownArchitecture: a model's sizes are not known.
         """
         make = self._by_kind.get(stage.kind)
         return [] if make is None else list(make(stage))

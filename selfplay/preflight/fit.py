@@ -1,5 +1,7 @@
 """Whether a recipe fits on this machine, before anything loads: no 30B run begins by accident on a laptop."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from selfplay.config.recipe import Recipe
@@ -21,7 +23,8 @@ DOUBT = 1.15
 def demand_gpus(recipe: Recipe) -> None:
     """Refuses large models on a machine without GPUs, unless `compute.device` says `cpu`.
 
-    Raises DoesNotFit, which names the model and its size.
+    Raises:
+        DoesNotFit: names the model and its size.
     """
     if recipe.compute.device == "cpu":
         return
@@ -43,9 +46,14 @@ def _parameters(model: NamedModel, field: str) -> int | None:
 
 
 def demand_room(recipe: Recipe, device: str, workers: int, run: Path) -> list[Finding]:
-    """Refuses what surely does not fit on this machine with so many workers; where sizes are not known nothing is said.
+    """Refuses what surely does not fit on this machine; where sizes are not known nothing is said.
 
-    Raises DoesNotFit, which names the stage, the term and the field; see `demand_gpus`, too.
+    Args:
+        device: `cpu` or `cuda`.
+        workers: processes that hold models.
+
+    Raises:
+        DoesNotFit: names the stage, the term and the field; see `demand_gpus`, too.
     """
     if device == "cpu":
         demand_gpus(recipe)
@@ -61,7 +69,8 @@ def demand_room(recipe: Recipe, device: str, workers: int, run: Path) -> list[Fi
 def fits_here(recipe: Recipe, gpus: int, workers: int, run: Path) -> list[Finding]:
     """The same for `selfplay check`, which also says where a machine without GPUs is the wrong one.
 
-    Raises DoesNotFit: see `demand_room`.
+    Raises:
+        DoesNotFit: see `demand_room`.
     """
     meant = bool(gpus) or recipe.compute.device == "cpu"
     try:

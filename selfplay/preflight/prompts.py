@@ -1,5 +1,7 @@
 """Checks of what synthesis, curation and labels read: concept lists, earlier runs, gates, benchmarks."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from selfplay.concepts.choice import earlier_runs

@@ -1,5 +1,7 @@
 """Checks before anything expensive: trainer arguments, engines, models, endpoints, files and the sandbox's limits."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +42,8 @@ class Finding:
 def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     """Refuses arguments that TRL would refuse, and sharding over one worker; loads TRL, but no model.
 
-    Raises ArgumentsError or PreflightError, which names the field.
+    Raises:
+        ArgumentsError, PreflightError: names the field.
     """
     from selfplay.trl_trainers.arguments import check_ahead, check_arguments, check_lora, check_top_up
 
@@ -94,8 +97,11 @@ def _check_shape(recipe: Recipe, of_sft: Mapping[str, dict[str, Any]]) -> None:
 
 
 def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
-    """Checks that need heavy libraries, for a worker to do. Raises ArgumentsError, EngineMissing or PreflightError: see
-    what it calls."""
+    """Checks that need heavy libraries, for a worker to do.
+
+    Raises:
+        ArgumentsError, EngineMissing, PreflightError: see what it calls.
+    """
     check_engine(recipe.engine)
     check_rollouts(recipe, workers)
     check_models(recipe)
@@ -104,8 +110,10 @@ def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
 
 def check_models(recipe: Recipe) -> list[Finding]:
     """Looks up the configuration and the tokenizer of named models, and whether weights on this machine are whole.
-    Raises PreflightError where a folder is not there, the hub does not know the name, a chat template is missing, or
-    tensors."""
+
+    Raises:
+        PreflightError: a folder is not there, the hub does not know the name, a chat template is missing, or tensors.
+    """
     from selfplay.engines.loading import look_up
     from selfplay.engines.model_files import ModelError, check_weights
 
@@ -182,7 +190,8 @@ def prompt_engines(recipe: Recipe) -> list[NamedEngine]:
 def check_endpoints(named: Sequence[NamedEngine]) -> list[Finding]:
     """Asks every endpoint among these a short question, and for scores where they will be needed.
 
-    Raises PreflightError where one of them cannot do what will be asked of it.
+    Raises:
+        PreflightError: one of them cannot do what will be asked of it.
     """
     from selfplay.engines.api.probe import probe
     from verifiers.endpoint.client import EndpointRefused
@@ -202,7 +211,8 @@ def check_endpoints(named: Sequence[NamedEngine]) -> list[Finding]:
 def check_pool(recipe: Recipe) -> list[Finding]:
     """Reads the external prompts and the traces that the recipe names.
 
-    Raises SeedError where a file has a bad row, or holds a held-out problem.
+    Raises:
+        SeedError: a file has a bad row, or holds a held-out problem.
     """
     findings = []
     if recipe.training.pool.external:
@@ -224,7 +234,11 @@ def check_pool(recipe: Recipe) -> list[Finding]:
 
 
 def check_suites(recipe: Recipe) -> list[Finding]:
-    """Loads the suites that the recipe measures on. Raises SuiteError where one cannot be used."""
+    """Loads the suites that the recipe measures on.
+
+    Raises:
+        SuiteError: one cannot be used.
+    """
     return [
         Finding(f"suite {one.name}", f"{len(one.problems)} problems from {one.source}{', ' * bool(one.note)}{one.note}")
         for one in load_suites(recipe.evaluation.suites)
@@ -234,7 +248,8 @@ def check_suites(recipe: Recipe) -> list[Finding]:
 def check_sandbox(recipe: JudgeSettings) -> list[Finding]:
     """Tries every limit of the sandbox, where a domain runs programs.
 
-    Raises PreflightError where a limit is not enforced and not waived, or there is no sandbox.
+    Raises:
+        PreflightError: a limit is not enforced and not waived, or there is no sandbox.
     """
     if not any(domain.runs_programs for domain in recipe.domains.values()):
         return []

@@ -1,5 +1,7 @@
 """Checks of a recipe's seeds and rewards before anything expensive: verifiers must judge known answers rightly."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -27,8 +29,11 @@ NONSENSE = ("", "no answer", "word " * 300)
 def check_rewards(recipe: Recipe, limit: int | None = None) -> list[Finding]:
     """Every known-right answer of seeds and external prompts must pass its verifier, every known-wrong one must fail.
 
-    Takes at most `limit` problems of a domain and split, or all. Raises PreflightError, which names the domain and the
-    first offenders.
+    Args:
+        limit: most problems of a domain and split; None takes all.
+
+    Raises:
+        PreflightError: names the domain and the first offenders.
     """
     findings, train = [], []
     for name, settings in recipe.domains.items():

@@ -1,5 +1,7 @@
 """vLLM before a run: whether it is installed where a recipe names it, and knows the arguments that it is given."""
 
+from __future__ import annotations
+
 import dataclasses
 import difflib
 import math
@@ -31,7 +33,8 @@ class EngineMissing(UserError):
 def check_engine(engine: EngineSettings) -> None:
     """Refuses an engine that is not installed, and arguments that it does not have.
 
-    Raises EngineMissing, which names the field.
+    Raises:
+        EngineMissing: names the field.
     """
     if engine.kind == "vllm":
         known = _arguments("engine.kind", "set engine.kind to transformers")
@@ -39,8 +42,14 @@ def check_engine(engine: EngineSettings) -> None:
 
 
 def check_rollouts(recipe: Recipe, workers: int) -> None:
-    """Refuses rollouts of grpo by a vLLM that is not installed, or that could not be opened as the recipe says for so
-    many workers. Raises EngineMissing, which names the field."""
+    """Refuses rollouts of grpo by a vLLM that is not installed, or that could not be opened as the recipe says.
+
+    Args:
+        workers: processes that train together.
+
+    Raises:
+        EngineMissing: names the field.
+    """
     training, rule = recipe.training, recipe.training.grpo
     if training.algorithm != "grpo" or not training.rounds or rule.rollouts == "transformers":
         return
@@ -57,7 +66,11 @@ def check_rollouts(recipe: Recipe, workers: int) -> None:
 
 
 def ranks_of(recipe: Recipe, device: str, workers: int) -> int:
-    """Workers that train by grpo; on GPUs, those that a server leaves. Raises EngineMissing where it leaves none."""
+    """Workers that train by grpo; on GPUs, those that a server leaves.
+
+    Raises:
+        EngineMissing: it leaves none.
+    """
     training = recipe.training
     if device == "cpu" or training.algorithm != "grpo":
         return workers

@@ -3,6 +3,8 @@
 Every operation is defined for every list, the empty one included.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -5,6 +5,8 @@ integer, or one line of integers (empty when none are left). A problem is one or
 and a way to print it; each is defined for every list, the empty one included, so none can be ill-posed.
 """
 
+from __future__ import annotations
+
 import random
 import re
 from collections.abc import Callable

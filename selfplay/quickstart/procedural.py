@@ -4,6 +4,8 @@ Needs the extra `promptcot[procedural]`. The questions and their answers are the
 rationale and worked solution are derived here from the expression it publishes with each.
 """
 
+from __future__ import annotations
+
 import random
 import re
 from typing import Any

@@ -1,5 +1,7 @@
 """A folder to begin in: a recipe with comments, sample problems as CSV, and a verifier of one's own."""
 
+from __future__ import annotations
+
 import csv
 import io
 import json

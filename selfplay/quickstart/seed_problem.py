@@ -1,5 +1,7 @@
 """The seed record shared by all sources, and the rule which keeps the splits apart."""
 
+from __future__ import annotations
+
 import hashlib
 import random
 from collections.abc import Iterable, Sequence

@@ -8,6 +8,8 @@ solve the problems but often doesn't, which leaves self-play something to improv
 base say how well self-play finds what the base knows, and nothing about what real models gain.
 """
 
+from __future__ import annotations
+
 import random
 from collections.abc import Callable
 

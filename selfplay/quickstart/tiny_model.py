@@ -6,6 +6,8 @@ needs about twice the training for the same arithmetic), and a token may span se
 since the seeds' sentences and lines of code repeat.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any

@@ -7,6 +7,8 @@ matters more than any training setting, because a model that learns to write suc
 write ill-posed ones, and no vote can label those.
 """
 
+from __future__ import annotations
+
 import random
 import re
 from collections.abc import Callable

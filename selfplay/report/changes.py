@@ -1,5 +1,7 @@
 """Held-out problems side by side over the rounds: how the policy changed its mind."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +38,11 @@ class ChangedProblem:
 
 def changed_problems(run_path: Path) -> list[ChangedProblem]:
     """Problems on which the verdict changed between evaluations, and a few on which it did not; of each the completion
-    that was drawn greedily, or else the first. None before there are two evaluations. Raises RecordError where a table
-    is damaged."""
+    that was drawn greedily, or else the first. None before there are two evaluations.
+
+    Raises:
+        RecordError: a table is damaged.
+    """
     stages = [stage for stage in read_plan(run_path).of_kind(Kind.EVALUATION) if _file(run_path, stage).exists()]
     if len(stages) < 2:
         return []

@@ -3,6 +3,8 @@
 The page gives them its colours, by the number in `series`.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -162,7 +164,8 @@ def agreement_chart(bars: Sequence[tuple[float, int, int, int]]) -> Chart:
 def analysis_charts(known: Mapping[str, Any]) -> dict[str, Chart]:
     """A map of the data sets where there are several, and bars of how hard problems are, the doubtful ones apart.
 
-    Of analyses by kind; None where one was not made.
+    Args:
+        known: by kind; None where one was not made.
     """
     charts = {}
     if known["distribution"] and len(known["distribution"]["sets"]) > 1:
@@ -234,9 +237,15 @@ def line(series: int, name: str, x: Sequence[float], y: Sequence[float]) -> Char
 
 
 def figure(title: str, traces: list[Chart], x: str, y: str, *, percent: bool = False, rounds: bool = False) -> Chart:
-    """A chart of traces, as `line` makes them, or of bars, with the names of its axes.
+    """A chart of traces.
 
-    `percent` says whether values are shares, `rounds` whether the lower axis counts rounds.
+    Args:
+        title: in words.
+        traces: as `line` makes them, or bars.
+        x: what the lower axis is.
+        y: what the other is.
+        percent: whether its values are shares.
+        rounds: whether the lower axis counts rounds.
     """
     xaxis: Chart = {"title": {"text": x}}
     if rounds:

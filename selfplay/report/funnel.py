@@ -1,5 +1,7 @@
 """Where the prompts of all rounds were lost between the model's completions and labelled tasks."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,8 +36,12 @@ class FunnelStep:
 
 
 def prompt_funnel(tables: RunTables, rounds: Sequence[PromptRound] | None = None) -> list[FunnelStep]:
-    """The steps that have been taken so far with the prompts of some rounds, or of all; none before synthesis has
-    ended."""
+    """The steps that have been taken so far; none before the synthesis has ended.
+
+    Args:
+        tables: of the run.
+        rounds: whose prompts are counted, all together; None for all.
+    """
     rounds = tables.prompt_rounds() if rounds is None else rounds
     if not rounds:
         return []

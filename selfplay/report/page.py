@@ -1,5 +1,7 @@
 """Puts the report's page together. Its script is named by its hash; a browser runs no other."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import math

@@ -1,5 +1,7 @@
 """Reads parts of a run's tables: some columns, or some rows. A whole table may be larger than memory."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,15 +39,22 @@ class RunTables:
         return self._file(stage, table).exists()
 
     def columns(self, stage: str, table: str, record: type[Any], names: Sequence[str]) -> Any:
-        """Some columns of a table, as an Arrow table. Raises RecordError where the file is damaged, or holds another
-        record or another version of it."""
+        """Some columns of a table, as an Arrow table.
+
+        Raises:
+            RecordError: the file is damaged, or holds another record or another version of it.
+        """
         found = list(read_columns(self._file(stage, table), record, names))
         return pa.concat_tables([schema_of(record).empty_table().select(list(names)), *found])
 
     def rows(
         self, stage: str, table: str, record: type[Any], column: str, values: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """The rows in which a column has one of the values. Raises RecordError: as for `columns`."""
+        """The rows in which a column has one of the values.
+
+        Raises:
+            RecordError: as for `columns`.
+        """
         return list(read_plain(self._file(stage, table), record, only=(column, values))) if values else []
 
     def counts(self, stage: str, table: str, record: type[Any]) -> Counter[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """A few problems of the run with everything known about them, and a few that were lost."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """Charts of how a training went: its losses and lengths, rewards by domain, failures by status, difficulty, time."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 

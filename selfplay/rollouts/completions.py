@@ -87,11 +87,18 @@ def complete(
     first: int = 0,
     on_progress: OnProgress | None = None,
 ) -> Iterator[list[Completion]]:
-    """k completions a task, those of a task one after the other, some at a time, by an opened engine.
+    """k completions a task, those of a task one after the other, some at a time.
 
-    `domains` says what the policy reads of a task of each, `origin` is for the rows, and `first` is the index of a
-    task's first completion, where earlier ones were drawn before. Raises BudgetSpent or EndpointError where an endpoint
-    gives nothing more now; what was finished is kept.
+    Args:
+        policy: an opened engine.
+        k: completions a task.
+        domains: what the policy reads of a task of each.
+        origin: for the rows.
+        first: the index of a task's first completion, where earlier ones were drawn before.
+        on_progress: hears of completions that are done.
+
+    Raises:
+        BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
     """
     prompts = [formats.solver_input(domains[task.domain], task.task) for task in tasks]
     asked = [prompt for prompt in prompts for _ in range(k)]

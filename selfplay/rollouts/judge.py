@@ -1,5 +1,7 @@
 """Verdicts on many completions: each distinct one judged once, kept in the run's store, in the order asked."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict

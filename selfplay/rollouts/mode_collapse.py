@@ -3,6 +3,8 @@
 An answer that passes is left out, so that tasks which share their right answer raise nothing.
 """
 
+from __future__ import annotations
+
 from collections import Counter, deque
 from collections.abc import Mapping
 

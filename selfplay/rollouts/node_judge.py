@@ -1,5 +1,7 @@
 """Verdicts reached on all nodes of a cluster, each with verifiers and sandboxes of its own; the driver keeps them."""
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
 """Verdicts without waiting for one after the other: slow verifiers judge many completions at a time, on threads."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import Sequence

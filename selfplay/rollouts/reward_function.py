@@ -3,6 +3,8 @@
 TRL awaits it on an event loop of its own, beside the other reward functions of a trainer.
 """
 
+from __future__ import annotations
+
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -4,6 +4,8 @@ Everything streams: completions come as the engine has them, a thread judges som
 caller writes rollouts to their table as they come.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +30,14 @@ def stream_rollouts(
 ) -> Iterator[list[Rollout]]:
     """k rollouts a task, those of a task one after the other; some at a time, as soon as they are judged.
 
-    `how` is what `complete` takes besides, which also says what is raised.
+    Args:
+        policy: an opened engine.
+        k: rollouts a task.
+        judge: gives the verdicts, which it keeps.
+        how: what `complete` takes besides.
+
+    Raises:
+        BudgetSpent, EndpointError: see `complete`.
     """
     return judged(judge, complete(policy, tasks, sampling, k, seed, **how))
 

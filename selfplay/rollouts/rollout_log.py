@@ -3,6 +3,8 @@
 `logged_rollouts` reads the logs of all ranks back.
 """
 
+from __future__ import annotations
+
 import heapq
 import json
 import operator

@@ -1,5 +1,7 @@
 """A table of rollouts that are drawn in waves: each wave is a file, until the rows of each task are put together."""
 
+from __future__ import annotations
+
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path

@@ -1,5 +1,7 @@
 """`RUN/analysis.json`: analyses of a run that were made beside it, and that its report shows."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 

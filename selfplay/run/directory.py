@@ -69,7 +69,11 @@ class Stage:
         return read_values(self.folder / f"{table}.parquet", record, names)
 
     def result(self, kind: type[Result]) -> Result:
-        """The figures that the stage left. Raises RunError where they are damaged, or another version's."""
+        """The figures that the stage left.
+
+        Raises:
+            RunError: they are damaged, or another version's.
+        """
         return read_result(self.manifest_file, kind)
 
     def finish(
@@ -81,10 +85,14 @@ class Stage:
         models: Mapping[str, str] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> None:
-        """Declares the stage done, which took so many seconds, under its key (`selfplay.stage.spec.stage_key`).
+        """Declares the stage done.
 
-        `contents` is a hash of what it read outside the run, `models` has fingerprints of the models that its settings
-        name, by field, and `versions` are those of the libraries that decided what it computed.
+        Args:
+            seconds: that it took.
+            key: see `selfplay.stage.spec.stage_key`.
+            contents: a hash of what it read outside the run.
+            models: fingerprints of the models that its settings name, by field.
+            versions: of the libraries that decided what it computed.
         """
         write_json(
             self.manifest_file,
@@ -112,9 +120,14 @@ class RunDirectory:
     @classmethod
     @contextlib.contextmanager
     def open(cls, path: Path, recipe: Recipe, reuse: Path | None = None) -> Iterator[RunDirectory]:
-        """Creates the directory, or continues it; stages of the run `reuse` are taken over where settings and inputs
-        agree. Raises RunError where another process is running it, it cannot be written, or a link in it leads
-        elsewhere."""
+        """Creates the directory, or continues it.
+
+        Args:
+            reuse: another run, whose stages are taken over where their settings and inputs are the same.
+
+        Raises:
+            RunError: another process is running it, it cannot be written, or a link in it leads elsewhere.
+        """
         with _umask(0o077 if recipe.compute.private else None):
             try:
                 path.mkdir(parents=True, exist_ok=True)
@@ -144,7 +157,8 @@ class RunDirectory:
     def changed_settings(self) -> list[str]:
         """The settings that differ from those that the directory was last run with, a line each; none for a new one.
 
-        Raises RunError where other code wrote its recipe.
+        Raises:
+            RunError: other code wrote its recipe.
         """
         if not (self.path / "recipe.json").exists():
             return []
@@ -208,7 +222,8 @@ def _locked(lock: BinaryIO) -> bool:
 def read_run(path: Path) -> dict[str, Any]:
     """The resolved recipe of an existing run, without taking its lock.
 
-    Raises RunError where the folder holds no run, or one that is still being checked.
+    Raises:
+        RunError: the folder holds no run, or one that is still being checked.
     """
     file = path / "recipe.json"
     if not file.exists() and (path / "lock").exists():
@@ -225,7 +240,8 @@ def read_run(path: Path) -> dict[str, Any]:
 def read_recipe(path: Path) -> Recipe:
     """The recipe of an existing run, as this code understands it; does not take the run's lock.
 
-    Raises RunError: as for `read_run`, or other code wrote it.
+    Raises:
+        RunError: as for `read_run`, or other code wrote it.
     """
     content = read_run(path)
     try:

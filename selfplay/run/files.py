@@ -1,5 +1,7 @@
 """The small files of a run directory: written whole or not at all, and read with an error that names the remedy."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import json
@@ -22,7 +24,11 @@ class RunError(UserError):
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object. Raises RunError where the file is damaged."""
+    """Reads a JSON object.
+
+    Raises:
+        RunError: the file is damaged.
+    """
     content = files.read_json(path, RunError, "it is damaged: delete it and run again")
     if not isinstance(content, dict):
         raise RunError(f"{path}: holds no JSON object; delete it and run again")

@@ -1,5 +1,7 @@
 """Whether the hub answers at all, asked once a process."""
 
+from __future__ import annotations
+
 import functools
 import os
 import sys

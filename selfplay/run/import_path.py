@@ -4,6 +4,8 @@ Whoever measures its policies later, from another folder, finds a verifier there
 but for a module that was named and lies nowhere else, since somebody else may have made the run.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import sys
 from importlib.machinery import PathFinder

@@ -1,5 +1,7 @@
 """Where a run may write: in its own directory, and nowhere else, whatever names and links it is given."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 
@@ -12,8 +14,15 @@ BEST = "best"
 
 
 def inside(root: Path, *names: str) -> Path:
-    """A place below a run's directory, or a folder of it, for whoever makes or writes it, by the name of each folder
-    and file. Raises RunError where a name is none, or the place lies elsewhere, also by a link."""
+    """A place below a run's directory, for whoever makes or writes it.
+
+    Args:
+        root: the run's directory, or a folder of it.
+        names: one for each folder, and that of the file.
+
+    Raises:
+        RunError: a name is none, or the place lies elsewhere, also by a link.
+    """
     for name in names:
         # Surrogates stand for bytes that are no text.
         size = len(name.encode("utf-8", "surrogatepass"))
@@ -27,7 +36,8 @@ def inside(root: Path, *names: str) -> Path:
 def refuse_ways_out(root: Path) -> None:
     """Refuses a run directory with a link that leads out of it, so that nothing below it is written elsewhere.
 
-    Raises RunError, which names the link.
+    Raises:
+        RunError: names the link.
     """
     for folder, folders, files in os.walk(root):
         for name in (*folders, *files):

@@ -3,6 +3,8 @@
 Whoever looks at a run from outside finds here which stage is which; nobody reads that off a stage's name.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -100,7 +102,11 @@ def expected(run_path: Path, plan: Plan) -> Plan:
 
 
 def manifest_of(run_path: Path, stage: str) -> dict[str, Any]:
-    """The manifest of a stage; empty where it is not done. Raises RunError where it is damaged."""
+    """The manifest of a stage; empty where it is not done.
+
+    Raises:
+        RunError: it is damaged.
+    """
     file = run_path / "stages" / stage / "manifest.json"
     return read_as(file, Manifest) if file.exists() else {}
 
@@ -115,7 +121,11 @@ def write_plan(run_path: Path, stages: Sequence[PlannedStage]) -> None:
 
 
 def read_plan(run_path: Path) -> Plan:
-    """The plan of a run. Raises RunError where the run has none, since an earlier version made it, or it is damaged."""
+    """The plan of a run.
+
+    Raises:
+        RunError: the run has none, since an earlier version made it, or it is damaged.
+    """
     file = run_path / FILE
     if not file.exists():
         raise RunError(

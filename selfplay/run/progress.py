@@ -1,5 +1,7 @@
 """`RUN/progress.json`: where a run is at this moment, for those who look from another terminal."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import time

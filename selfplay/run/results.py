@@ -1,5 +1,7 @@
 """The results of stages: a typed model for each kind, kept as `counts` in the stage's manifest."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -180,7 +182,11 @@ Result = TypeVar("Result", bound=StageResult)
 
 
 def read_result(manifest: Path, kind: type[Result]) -> Result:
-    """The result that a manifest holds. Raises RunError where it is damaged, or of another version of this code."""
+    """The result that a manifest holds.
+
+    Raises:
+        RunError: it is damaged, or of another version of this code.
+    """
     try:
         return kind.model_validate(read_json(manifest)["counts"])
     except (KeyError, ValidationError) as error:

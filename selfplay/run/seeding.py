@@ -1,5 +1,7 @@
 """One seed in the recipe; every stage, shard and problem derives its own from it by name."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 

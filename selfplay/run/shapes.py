@@ -1,5 +1,7 @@
 """The shapes of a run's small files, as far as others rely on them: a damaged one is one sentence, no traceback."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -105,8 +107,11 @@ class ClockTimes(Shape):
 
 
 def read_as(path: Path, shape: type[Shape]) -> dict[str, Any]:
-    """The JSON object in a file. Raises RunError where it is damaged, or another version's; the message names the
-    field."""
+    """The JSON object in a file.
+
+    Raises:
+        RunError: it is damaged, or another version's; the message names the field.
+    """
     content = read_json(path)
     if fault := fault_of(content, shape):
         raise RunError(f"{path}: is damaged ({fault}); {shape.remedy}")

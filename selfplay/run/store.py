@@ -1,5 +1,7 @@
 """The content-keyed store: finished generations, scores and verdicts survive a crash and are never paid twice."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -60,7 +62,11 @@ class ShardStore:
         return self._file(key).exists()
 
     def read(self, key: str) -> list[dict[str, Any]]:
-        """The rows kept under a key. Raises RecordError where the shard is damaged."""
+        """The rows kept under a key.
+
+        Raises:
+            RecordError: the shard is damaged.
+        """
         file = self._file(key)
         demand_file(file, RecordError, DAMAGED)
         try:
@@ -99,7 +105,9 @@ class _RowStore:
     def get_many(self, keys: Iterable[str], read: Callable[[Any], Any] = dict) -> dict[str, Any]:
         """Those rows that are known, by key. One that cannot be read any more is dropped, so that it is made again.
 
-        `read` makes something of a row's content, and raises where it is not what it should be.
+        Args:
+            keys: whose.
+            read: makes something of a row's content; raises where it is not what it should be.
         """
         return {key: row for key in set(keys) if (row := self._get(key, read)) is not None}
 

@@ -1,5 +1,7 @@
 """Reads and writes the typed tables of a run: an Arrow schema for each class of rows; durable, checked for damage."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import itertools
@@ -119,7 +121,8 @@ def write_arrow(path: Path, table: pa.Table) -> None:
 def read_arrow(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Reads a table of any record as an Arrow table: all columns, or some.
 
-    Raises RecordError where the file is damaged, or lacks a column.
+    Raises:
+        RecordError: the file is damaged, or lacks a column.
     """
     demand_file(path, RecordError, DAMAGED)
     try:
@@ -137,8 +140,11 @@ def _give_back() -> None:
 
 
 def read_table(path: Path, record: type[Record]) -> list[Record]:
-    """Reads rows back. Raises RecordError where the file is damaged, or holds another record or another version of
-    it."""
+    """Reads rows back.
+
+    Raises:
+        RecordError: the file is damaged, or holds another record or another version of it.
+    """
     return [row for batch in read_batches(path, record) for row in batch]
 
 
@@ -182,8 +188,11 @@ def read_plain(
 ) -> Iterator[dict[str, Any]]:
     """Rows as their Arrow schema has them, in a stream: all columns, or some.
 
-    `only` is a column and values, for only those rows in which it has one of these. Raises RecordError as `read_table`
-    does.
+    Args:
+        only: a column and values, for only those rows in which it has one of these.
+
+    Raises:
+        RecordError: as for `read_table`.
     """
     for batch in read_columns(path, record, names):
         if only is not None:
@@ -196,7 +205,8 @@ def read_plain(
 def read_columns(path: Path, record: type[Any], names: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Reads some columns, or all, as Arrow tables of `ROWS_AT_ONCE` or fewer rows, as they were written together.
 
-    Raises RecordError: as for `read_table`.
+    Raises:
+        RecordError: as for `read_table`.
     """
     demand_file(path, RecordError, DAMAGED)
     try:

@@ -1,5 +1,7 @@
 """Rows of CSV files as spreadsheets write them: commas, semicolons or tabs, with or without a byte order mark."""
 
+from __future__ import annotations
+
 import codecs
 import csv
 import io

@@ -1,5 +1,7 @@
 """Rows of files, as they are: JSON arrays, JSON lines and Parquet, and CSV by its own module, all within bounds."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ Row = tuple[str, dict[str, Any]]
 def rows_of_file(path: Path, told: Told, columns: Columns | None = None) -> Iterator[Row]:
     """The rows of a file as they are: CSV and Parquet by their endings, a JSON array by its bracket, else JSON lines.
 
-    `told` makes the error where the file or a row cannot be read. Of Parquet some columns are read, or all.
+    Args:
+        told: the error where the file, or a row of it, cannot be read.
+        columns: of the columns of a Parquet file, those that are read; None for all.
     """
     ending = path.suffix.lower()
     if ending == ".parquet":

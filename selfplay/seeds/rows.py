@@ -3,6 +3,8 @@
 `rows_of` reads what `selfplay.config.rows` describes, as plain values; what a row means is for the caller.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args

@@ -1,5 +1,7 @@
 """The seeds stage: problems to start from, of whichever source, as one table a domain and split."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -113,9 +115,13 @@ def _each_once(read: Iterable[tuple[str, Seed]]) -> list[Seed]:
 def external_problems(
     name: str, domain: Domain, rows: FileRows | DatasetRows, answers: Literal["required", "optional"]
 ) -> list[Seed]:
-    """External problems of a domain; concepts, level and rationale may be missing, and where `answers` says so, labels.
+    """External problems of a domain; concepts, level and rationale may be missing.
 
-    Raises SeedError where the file or a row of it cannot be used.
+    Args:
+        answers: whether each problem must have an answer or tests.
+
+    Raises:
+        SeedError: the file or a row of it cannot be used.
     """
     reader = _SeedReader(name, domain, "train", ANNOTATIONS, "external", answers == "optional")
     return [reader.seed(where, row, rows) for where, row in rows_of(rows)]

@@ -62,8 +62,12 @@ class Context:
         self.clock = clock
 
     def of_stage(self, recipe: Recipe, sections: Collection[str]) -> Context:
-        """The same means for a stage that may read only some settings, those that `recipe` shows, at these dotted
-        paths. Verdicts depend on `sandbox`, so that a stage without it gets no judge."""
+        """The same means for a stage that may read only some settings.
+
+        Args:
+            recipe: shows only those.
+            sections: their dotted paths; verdicts depend on `sandbox`, so that a stage without it gets no judge.
+        """
         own = copy.copy(self)
         own.recipe = recipe
         if not covers(sections, "sandbox"):

@@ -4,6 +4,8 @@ It is code that whoever runs a recipe names there, as with verifiers; nothing in
 stops the run with one sentence, and costs no finished work.
 """
 
+from __future__ import annotations
+
 import importlib
 import inspect
 import traceback

@@ -1,5 +1,7 @@
 """An engine of the recipe's for as long as a `with` lasts, whether its model runs here or answers at an endpoint."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,9 +28,14 @@ def open_engine(
 ) -> Iterator[OpenedEngine]:
     """Opens an engine.
 
-    `owner` is the field of the recipe that names it, for messages and the account of what was spent; `wide` is a ledger
-    on which its spending is booked too, and which may stop it. Raises EndpointRefused where the variable of a key is
-    not set.
+    Args:
+        owner: the field of the recipe that names it, for messages and the account of what was spent.
+        local: makes the engine of a model on this machine.
+        answers: the store of endpoints' answers.
+        wide: a ledger on which its spending is booked too, and which may stop it.
+
+    Raises:
+        EndpointRefused: the variable of a key is not set.
     """
     if isinstance(settings, LocalEngine):
         yield local(settings)
@@ -51,7 +58,8 @@ def answers_of(
 ) -> list[Sample | Missing]:
     """One completion a prompt, in order, or why an endpoint refuses that prompt.
 
-    Raises BudgetSpent or EndpointError where nothing more will come now; what was finished is kept.
+    Raises:
+        BudgetSpent, EndpointError: nothing more will come now; what was finished is kept.
     """
     return [item for part in engine.stream(prompts, Sampling.of(sampling), seed, on_progress) for item in part]
 

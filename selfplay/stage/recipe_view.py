@@ -3,6 +3,8 @@
 A stage that reads another one fails at once, so that what a stage depends on cannot be forgotten.
 """
 
+from __future__ import annotations
+
 import inspect
 import types
 from collections.abc import Collection
@@ -64,5 +66,9 @@ def covers(sections: Collection[str], path: str) -> bool:
 
 
 def restricted(recipe: Recipe, stage: str, sections: Collection[str]) -> Recipe:
-    """The recipe, of which only these dotted sections can be read, such as `em` or `training.rounds`."""
+    """The recipe, of which only these dotted sections can be read.
+
+    Args:
+        sections: such as `em` or `training.rounds`.
+    """
     return cast(Recipe, _View(recipe, "", stage, {*ALWAYS, *sections}))

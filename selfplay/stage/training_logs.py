@@ -1,5 +1,7 @@
 """Follows the logs of trainings that go on, and tells each step once, whatever sessions a training takes."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol

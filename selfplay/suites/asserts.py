@@ -6,6 +6,8 @@ could look for them there: this verifier measures models, and is not one to trai
 statements have run, nothing passes: the last of them prints a word that the program cannot know.
 """
 
+from __future__ import annotations
+
 import hashlib
 import time
 from collections.abc import Sequence

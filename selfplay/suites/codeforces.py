@@ -5,6 +5,8 @@ JSON text with `inputs` and `outputs`. Which contest a problem is of stands nowh
 may bear `id` (as in 1971/A) or `contest_id` and `index` besides.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,12 +22,20 @@ OPENED, CLOSED = "<|im_start|>user\n", "<|im_end|>"
 
 
 def codeforces_task(where: str, row: Mapping[str, Any]) -> Task:
-    """The task of a row. Raises SuiteError where a column is missing, or is not what it should be."""
+    """The task of a row.
+
+    Raises:
+        SuiteError: a column is missing, or is not what it should be.
+    """
     return Task(user_turn(where, row), tests=_tests(where, row), time_limit_s=TIME_LIMIT_S, memory_mb=MEMORY_MB)
 
 
 def user_turn(where: str, row: Mapping[str, Any]) -> str:
-    """The words of a row's prompt, without the chat format around them. Raises SuiteError where it asks nothing."""
+    """The words of a row's prompt, without the chat format around them.
+
+    Raises:
+        SuiteError: it asks nothing.
+    """
     prompt = column_text(where, row, "prompt", "problem")
     asked = prompt.partition(OPENED)[2].partition(CLOSED)[0].strip() if OPENED in prompt else prompt.strip()
     if not asked:

@@ -1,5 +1,7 @@
 """LiveCodeBench's rows as they are released: statements with public tests, and hidden ones that are packed."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +16,11 @@ MEMORY_MB = 2048
 
 
 def contest_task(where: str, row: Mapping[str, Any]) -> Task:
-    """The task of a row. Raises SuiteError where a field is missing, or is not what it should be."""
+    """The task of a row.
+
+    Raises:
+        SuiteError: a field is missing, or is not what it should be.
+    """
     problem, starter = _text(where, row, "question_content"), _text(where, row, "starter_code")
     tests = [*_tests(where, row, "public_test_cases"), *_tests(where, row, "private_test_cases")]
     kinds = {str(test.get("testtype")) for test in tests}

@@ -1,5 +1,7 @@
 """Loads suites: named ones from the hub or from files one has downloaded, and people's own."""
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -114,7 +116,8 @@ def _commit(name: str, dataset: str, revision: str | None, lock: SuiteLock | Non
 def find_suite(name: str) -> NamedSuite:
     """A named suite; `livecodebench:FROM..TO` is that of a window of dates.
 
-    Raises SuiteError where nobody knows it; the message has the nearest name.
+    Raises:
+        SuiteError: nobody knows it; the message has the nearest name.
     """
     plain, colon, dates = name.partition(":")
     if colon and plain == WINDOWED:

@@ -4,6 +4,8 @@ A named data set may change under its name. With a lock, a suite of the hub is l
 and a suite of another content than the lock's is refused, wherever it comes from.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,11 @@ class SuiteLock:
         return None if pin is None else pin.revision
 
     def check(self, name: str, loaded: Pin) -> None:
-        """Compares a suite with its pin, or pins it. Raises SuiteError where its content is another."""
+        """Compares a suite with its pin, or pins it.
+
+        Raises:
+            SuiteError: its content is another.
+        """
         pin = self._pins.get(name)
         if pin is not None and pin.content != loaded.content:
             at = f" at {pin.revision}" if pin.revision else ""

@@ -3,6 +3,8 @@
 LiveCodeBench releases the hidden tests of a problem so: base64 of zlib of a pickle of a JSON text.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
 import pickletools
@@ -16,8 +18,12 @@ _AFTER = frozenset(("MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "FRAME"))
 
 
 def packed_text(packed: str) -> str:
-    """The text within base64, zlib and pickle. Raises ValueError where it is packed in another way, holds anything
-    beside one text, or is too large; the message is the end of a sentence."""
+    """The text within base64, zlib and pickle.
+
+    Raises:
+        ValueError: it is packed in another way, holds anything beside one text, or is too large; the message is the
+            end of a sentence.
+    """
     if len(packed) > LARGEST:
         raise ValueError(f"is longer than {LARGEST} characters")
     try:

@@ -1,5 +1,7 @@
 """How rows of the named suites become tasks, form by form."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,7 +23,11 @@ LETTERS = "ABCD"
 
 
 def task_of(where: str, suite: NamedSuite, row: Fields) -> Task:
-    """The task of a row of a named suite. Raises SuiteError where a column is missing, or holds something else."""
+    """The task of a row of a named suite.
+
+    Raises:
+        SuiteError: a column is missing, or holds something else.
+    """
     return FORMS[suite.form](where, suite, row)
 
 

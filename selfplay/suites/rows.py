@@ -1,5 +1,7 @@
 """Rows of a suite as they are published: of files here, of a data set, or of files that the hub holds."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,8 +23,15 @@ class SuiteError(UserError):
 
 
 def rows_of_files(files: Iterable[Path], long: bool = False) -> Iterator[Row]:
-    """The rows of files, one after the other: CSV, Parquet, JSON lists or JSON lines, `long` ones where others wrote
-    them. Raises SuiteError where a file, or a row of it, cannot be read."""
+    """The rows of files, one after the other.
+
+    Args:
+        files: CSV, Parquet, JSON lists or JSON lines.
+        long: whether lines may be longer than those of people's own files.
+
+    Raises:
+        SuiteError: a file, or a row of it, cannot be read.
+    """
     for file in files:
         if long and file.suffix == ".jsonl":
             yield from json_rows(file, SuiteError, "; if the file was cut off, download it again", LONGEST_LINE)
@@ -33,10 +42,18 @@ def rows_of_files(files: Iterable[Path], long: bool = False) -> Iterator[Row]:
 def rows_of_data_set(
     suite: str, name: str, subset: str | None, split: str, revision: str | None, remedy: str = ""
 ) -> Iterator[Row]:
-    """The rows of one split of a data set that the `datasets` library loads, or a folder.
+    """The rows of one split of a data set.
 
-    `suite` is for messages; `remedy` goes on with the sentence that says to give a folder. Raises SuiteError where the
-    library cannot load it.
+    Args:
+        suite: for messages.
+        name: what the `datasets` library loads, or a folder.
+        subset: its configuration, where it has several.
+        split: which.
+        revision: branch, tag or commit on the hub.
+        remedy: goes on with the sentence that says to give a folder.
+
+    Raises:
+        SuiteError: the library cannot load it.
     """
     try:
         yield from dataset_rows(name, subset, split, revision, SuiteError)

@@ -4,6 +4,8 @@ Those of EvalPlus hold the inputs and the reference's outputs as lists, and comp
 numpy, which programs in the sandbox do not have: behind the program stands what those four names of numpy mean.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

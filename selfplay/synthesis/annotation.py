@@ -5,6 +5,8 @@ them to it; held-out problems get concepts alone, since no model learns from the
 the run's store when it comes, so that a stage that was cut off goes on without asking anything twice.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import time
 from collections import Counter
@@ -46,9 +48,14 @@ class BudgetReached(AnnotationStopped):
 
 
 def annotation_stage(stage: Stage, context: Context, seeds: Stage) -> AnnotationResult:
-    """Writes the tables of the stage of seeds anew, with concepts and rationales, and `annotations`: who gave them, at
-    what cost. Raises AnnotationStopped where an endpoint is out of reach, or a budget is spent; finished answers are
-    kept."""
+    """Writes the tables of seeds anew, with concepts and rationales, and `annotations`: who gave them, at what cost.
+
+    Args:
+        seeds: the stage with the problems as they came.
+
+    Raises:
+        AnnotationStopped: an endpoint is out of reach, or a budget is spent; finished answers are kept.
+    """
     works = [
         work
         for domain in context.recipe.domains

@@ -1,5 +1,7 @@
 """Answers of annotators, read strictly and never evaluated: a list of concepts, or a rationale between its marks."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

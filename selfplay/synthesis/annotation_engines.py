@@ -1,5 +1,7 @@
 """The annotators of a recipe behind one interface, whether a model runs here or answers at an endpoint."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -84,7 +86,8 @@ Asked = RemoteAnnotator | LocalAnnotator
 def open_annotators(context: Context, wide: Ledger) -> Iterator[dict[str, Asked]]:
     """The recipe's annotators by name, until the end of the `with`; all they spend is booked on the wide ledger too.
 
-    Raises EndpointRefused where the variable of a key is not set.
+    Raises:
+        EndpointRefused: the variable of a key is not set.
     """
     settings = context.recipe.cold_start
     found: dict[str, Asked] = {}

@@ -4,6 +4,8 @@ A problem has an order of annotators of its own, drawn from its id. It stays wit
 used; after too many that cannot, or none at all, the next takes over, and keeps the concepts that were found already.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,7 @@
 """Cold start: maximum likelihood of the prompt model p and the rationale model q on annotated seeds (paper 2.2)."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +42,12 @@ def cold_start_stage(
 ) -> int:
     """Trains p on (c -> z, x) and q on (c, x -> z), both from the base; without rationales, p alone on (c -> x).
 
-    Held-out triples measure what rounding costs. Returns how many triples they were trained on.
+    Args:
+        base: what both start from.
+        heldout: triples on which it is measured what rounding costs.
+
+    Returns:
+        How many triples they were trained on.
     """
     recipe = context.recipe
     settings = recipe.cold_start

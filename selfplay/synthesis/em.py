@@ -5,6 +5,8 @@ and seeks modes. What that can do to the rationales is measured every round (`se
 the loop (`selfplay.synthesis.em_watch`); the alternatives are settings (`selfplay.config.em`).
 """
 
+from __future__ import annotations
+
 import random
 from collections.abc import Sequence
 

@@ -6,6 +6,8 @@ example, so the weights become numbers of copies, by systematic resampling: each
 is its weight times the number drawn, and it never gets further from that than 1.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 import random
@@ -188,7 +190,9 @@ def _eligible(group: Sequence[Candidate], settings: EM) -> dict[int, float]:
 def selection(weighed: Weighed, problems: Mapping[str, str]) -> dict[str, float]:
     """R and form of the chosen rationales before the update, beside those of all candidates.
 
-    A soft choice counts each as often as it is copied; `problems` are those of each pair by seed id.
+    Args:
+        weighed: the candidates; a soft choice counts each as often as it is copied.
+        problems: each pair's problem by seed id.
     """
     candidates = weighed.candidates
     times = {weight.candidate_id: weight.copies for weight in weighed.weights}

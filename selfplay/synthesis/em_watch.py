@@ -3,6 +3,8 @@
 Everything is a function of the rounds' measures, so that a run that was cut off comes to the same end.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,9 +78,11 @@ class Patience:
 
 
 def tripped(guards: EMGuards, before: Sequence[Measures], row: Measures) -> list[str]:
-    """Acts of a round that a guard forbids, in the words of its threshold; guards that are null forbid nothing.
+    """Acts of a round that a guard forbids, in the words of its threshold.
 
-    `before` has the rows of the rounds before it, the cold start's first.
+    Args:
+        guards: the thresholds; those that are null forbid nothing.
+        before: the rows of the rounds before it, the cold start's first.
     """
     first = before[0]
     checks = (

@@ -4,6 +4,8 @@ One pass writes one problem for each combination of concepts; further passes go 
 their own (the authors made 64). What has been finished of any pass is found again after a crash.
 """
 
+from __future__ import annotations
+
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,10 +57,15 @@ def synthesis_stage(
 ) -> SynthesisResult:
     """Writes `prompts`: every completion, with the reason where it could not be parsed.
 
-    Concepts of the training seeds are recombined, but never to combinations of reserved problems. `base` is what the
-    policy starts from, for embeddings; each round, `number`, draws anew. Raises SeedError or RunError where the
-    recipe's concepts or earlier runs cannot be used, and BudgetSpent or EndpointError where the endpoint that writes
-    gives nothing more; what was finished is kept.
+    Args:
+        seeds: training seeds, whose concepts are recombined.
+        reserved: held-out problems, whose concept combinations are never used.
+        base: what the policy starts from, for embeddings.
+        number: the round of self-play that the prompts are for; each draws anew.
+
+    Raises:
+        SeedError, RunError: the recipe's concepts or earlier runs cannot be used.
+        BudgetSpent, EndpointError: the endpoint that writes gives nothing more; what was finished is kept.
     """
     embed = _embed(context, base)
     counts: Counter[tuple[str, str]] = Counter()

@@ -1,5 +1,7 @@
 """Likelihoods of rationales and problems: R(c,x,z), and bounds on log p(x|c) (docs/explanation/method.md)."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """Measures of a round of EM, on held-out pairs, none of which is evidence alone (docs/explanation/method.md)."""
 
+from __future__ import annotations
+
 import math
 import statistics
 from collections.abc import Sequence

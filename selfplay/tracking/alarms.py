@@ -4,6 +4,8 @@ Trends compare the median over the last `window` steps of a stage with that over
 that over the first of all rounds, so that one odd step says nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import mean, median

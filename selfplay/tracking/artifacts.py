@@ -1,5 +1,7 @@
 """Artifacts of a stage: its tables as data sets, and the models that it trained."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +33,11 @@ class WantedArtifact:
 def of_stage(
     run_path: Path, stage: str, kind: str, recipe: Mapping[str, Any], counts: Mapping[str, Any]
 ) -> list[WantedArtifact]:
-    """The artifacts of a stage that is done, named by its kind, as the recipe wants them; rounds are versions of one
-    artifact."""
+    """The artifacts of a stage that is done, as the recipe wants them; rounds are versions of one artifact.
+
+    Args:
+        kind: of the stage, which names the artifacts.
+    """
     wanted = recipe["tracking"]["wandb"].get("artifacts", "tables")
     folder = inside(run_path, "stages", stage)
     if wanted == "none" or not folder.is_dir():

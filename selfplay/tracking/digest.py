@@ -1,6 +1,8 @@
 """A digest of a run's metrics for `selfplay status` and the report: gathered line by line as they come, so that looking
 again costs little, and that a long run's need not fit into memory."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path

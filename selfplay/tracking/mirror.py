@@ -4,6 +4,8 @@ It may fail, hang or be killed without the run noticing more than one sentence. 
 when the run is gone, however it went. The next one passes on what it did not, and so does `selfplay track sync`.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import json
@@ -76,7 +78,8 @@ def _is_text(row: Mapping[str, Any]) -> bool:
 def copy_once(run_path: Path, name: str, sink: Sink) -> int:
     """Copies what a sink lacks of a run that is not going on; returns the number of lines that it lacked.
 
-    Raises NotCopied where another process is copying.
+    Raises:
+        NotCopied: another process is copying.
     """
     with _alone(run_path, name, wait_s=5.0):
         first = sink.start()
@@ -161,10 +164,17 @@ class SyncError(UserError):
 def sync(
     run_path: Path, project: str | None = None, entity: str | None = None, init_timeout_s: float | None = None
 ) -> int:
-    """Uploads what is missing, whatever the recipe's mode, also to another project or entity than its own; returns the
-    number of lines that were. Raises RunError where the folder holds no run, or a link in it leads elsewhere, to what
-    is not the run's to upload, and SyncError where the server cannot be reached within so many seconds, has refused, or
-    did not take everything; what it took is kept there."""
+    """Uploads what is missing, whatever the recipe's mode; returns the number of lines that were.
+
+    Args:
+        project: another project than the recipe's.
+        entity: another user or team.
+        init_timeout_s: seconds to wait for the server.
+
+    Raises:
+        RunError: the folder holds no run, or a link in it leads elsewhere, to what is not the run's to upload.
+        SyncError: the server cannot be reached, has refused, or did not take everything; what it took is kept there.
+    """
     refuse_ways_out(run_path)
     recipe: dict[str, Any] = read_run(run_path)
     given = {"project": project, "entity": entity}

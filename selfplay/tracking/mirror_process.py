@@ -1,5 +1,7 @@
 """The driver's side of a mirror: starts it, hears what it says, and ends it after a bounded wait."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import threading

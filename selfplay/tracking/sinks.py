@@ -1,5 +1,7 @@
 """The trackers that a run can be copied to, and whether what they need is installed."""
 
+from __future__ import annotations
+
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path

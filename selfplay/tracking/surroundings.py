@@ -1,5 +1,7 @@
 """The surroundings of a run: versions of packages, and the commit of the folder in which it was started."""
 
+from __future__ import annotations
+
 import importlib.metadata
 import os
 import platform

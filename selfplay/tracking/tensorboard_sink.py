@@ -1,5 +1,7 @@
 """The copy for TensorBoard: event files below RUN/tensorboard, with tags `<stage>/<metric>`."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Writes what a run says of itself, first to its own directory."""
 
+from __future__ import annotations
+
 import json
 import logging
 import math
@@ -81,8 +83,9 @@ class Tracker:
     ) -> None:
         """Keeps a table as `tables/<name>.jsonl`, one object a row.
 
-        With the step of a training it is one of a series: its file bears the step, and the copies have all of them
-        under one name.
+        Args:
+            step: of a training, where the table is one of a series: its file then bears the step, and the copies
+                have all of them under one name.
         """
         objects = (dict(zip(columns, row, strict=True)) for row in rows)
         text = "".join(json.dumps(item, ensure_ascii=False, default=str) + "\n" for item in objects)

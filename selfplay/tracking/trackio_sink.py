@@ -1,5 +1,7 @@
 """The copy for trackio: its database lies in RUN/trackio, unless TRACKIO_DIR names another folder."""
 
+from __future__ import annotations
+
 import itertools
 import os
 from collections.abc import Mapping

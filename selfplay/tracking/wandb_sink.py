@@ -5,6 +5,8 @@ copying goes on after it, however the session before ended. Tables and artifacts
 a session that did not see its end are sent again, which costs little, since W&B knows equal content by its hash.
 """
 
+from __future__ import annotations
+
 import itertools
 import os
 import re
@@ -64,7 +66,11 @@ class WandbSink:
         return int(self._state["offline_lines" if self._mode == "offline" else "online_lines"]) >= count
 
     def start(self) -> int:
-        """Opens or resumes the run. Raises RuntimeError where there is no key."""
+        """Opens or resumes the run.
+
+        Raises:
+            RuntimeError: there is no key.
+        """
         keep_files_in(self._run_path.resolve() / "wandb")
         import wandb
 
@@ -162,8 +168,11 @@ class WandbSink:
             write_json(self._file, self._state)
 
     def finish(self, failed: bool) -> None:
-        """Ends the run, and notes what has arrived. Raises TimeoutError where the server did not take everything in
-        time."""
+        """Ends the run, and notes what has arrived.
+
+        Raises:
+            TimeoutError: the server did not take everything in time.
+        """
         self._run.finish(exit_code=1 if failed else 0)
         if self._mode == "online":
             self._state["arrived"] = sorted({*self._state["arrived"], *self._sent})

@@ -1,5 +1,7 @@
 """The base stage: the model that the policy, the prompt model and the rationale model start from."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """External prompts as tasks: the training seeds, or a person's own file in the format of seeds."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from selfplay.config.recipe import Recipe

@@ -1,5 +1,7 @@
 """Learnable prompts as observed pairs (c, x) of the next EM round, so that both models grow together."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Iterable, Mapping, Sequence
 

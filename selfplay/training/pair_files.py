@@ -1,5 +1,7 @@
 """Pairs that somebody made before, for dpo: `prompt`, `chosen` and `rejected` a row, as texts or as messages."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +28,11 @@ class FoundPair(NamedTuple):
 
 
 def file_pairs(recipe: Recipe, settings: PairFiles) -> Iterator[FoundPair]:
-    """The pairs of the recipe's files, in their order. Raises SeedError where a file cannot be read, or a row lacks a
-    text, has two equal ones, or is of no domain of the recipe."""
+    """The pairs of the recipe's files, in their order.
+
+    Raises:
+        SeedError: a file cannot be read, or a row lacks a text, has two equal ones, or is of no domain of the recipe.
+    """
     for name in settings.paths:
         for where, row in rows_of_file(Path(name), SeedError):
             yield _read(recipe, settings, where, row)
@@ -49,7 +54,8 @@ def plain_text(value: Any) -> str | None:
 def domain_of(recipe: Recipe, said: Any, where: str, field: str) -> str:
     """The domain of a row that says it, or whose recipe has only one.
 
-    Raises SeedError where it is none of the recipe's; the message names the field that says it for all rows.
+    Raises:
+        SeedError: it is none of the recipe's; the message names the field that says it for all rows.
     """
     domain = said or (next(iter(recipe.domains)) if len(recipe.domains) == 1 else None)
     if domain not in recipe.domains:

@@ -1,5 +1,7 @@
 """Training data of dpo and rft, out of verified rollouts: pairs of a right and a wrong one, or the right ones."""
 
+from __future__ import annotations
+
 import itertools
 import math
 import operator
@@ -26,7 +28,8 @@ def faults(rollouts: Iterable[Rollout], form: ValidForm = ANY_FORM) -> dict[str,
 def pass_rates(outcomes: Iterable[tuple[str, bool | None]]) -> dict[str, float]:
     """The share of each task's checked rollouts that passed; tasks without any are left out.
 
-    Outcomes are of each rollout its task, and whether it passed.
+    Args:
+        outcomes: of each rollout its task, and whether it passed.
     """
     checked, passed = Counter[str](), Counter[str]()
     for task, outcome in outcomes:
@@ -45,7 +48,11 @@ def make_pairs(
 ) -> Iterator[Pair]:
     """Unique valid passes with unique valid fails, min(#pass, #fail, cap) a task, drawn by the seed (paper 4.1).
 
-    Rollouts of a task come together, with verdicts; `prompt_of` gives the policy's input of a task, by its id.
+    Args:
+        rollouts: with verdicts, those of a task together.
+        prompt_of: the policy's input of a task, by its id.
+        cap: most pairs a task.
+        form: of a valid completion.
     """
     for group in by_task(rollouts):
         task = group[0].task_id
@@ -62,10 +69,15 @@ def make_pairs(
 
 
 def right_completions(rollouts: Iterable[Rollout], cap: int, form: ValidForm = ANY_FORM) -> Iterator[Rollout]:
-    """Verified completions of each task, the most frequent text first, at most `cap`; rollouts of a task come together.
+    """Verified completions of each task, the most frequent text first, at most `cap`.
 
     Uniform choice among distinct texts would give more weight to right answers reached by wrong steps, which are rare
     one by one but many.
+
+    Args:
+        rollouts: with verdicts, those of a task together.
+        cap: most completions a task.
+        form: of a valid completion.
     """
     for group in by_task(rollouts):
         passed = [rollout for rollout in group if rollout.passed and not fault(rollout, form)]

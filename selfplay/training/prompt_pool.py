@@ -4,6 +4,8 @@ Every choice is a function of the labels of all rounds so far and of the seed, s
 a crash chooses alike.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import random
 from collections import Counter

@@ -1,5 +1,7 @@
 """The update rules over the same prompts and the same rewards: grpo, dpo, rft, and a control on the seeds."""
 
+from __future__ import annotations
+
 import itertools
 import sys
 from collections import Counter

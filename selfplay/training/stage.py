@@ -1,5 +1,7 @@
 """One self-play round: the policy of the last round, its prompts, one update rule, the next policy."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,10 +38,17 @@ def selfplay_stage(
     teacher: ModelRef | None = None,
     reserved: Reserved | None = None,
 ) -> SelfplayResult:
-    """Runs round `number`, from 1; writes `prompts`, `rollouts` and the policy it made.
+    """Runs round `number`; writes `prompts`, `rollouts` and the policy it made.
 
-    The control learns from the training seeds; `teacher` is a model that the run trained for SFT, and of people's own
-    files no reserved problem is trained on. Raises NothingToLearn where no prompt, pair or sample is left to train on.
+    Args:
+        number: from 1.
+        pools: the tasks that rounds may draw from.
+        seeds: training seeds, which the control learns from.
+        teacher: a model that the run trained for SFT from a teacher.
+        reserved: problems that nothing may be trained on, where people's own files are read.
+
+    Raises:
+        NothingToLearn: no prompt, pair or sample is left to train on.
     """
     chosen = choose_prompts(context, pools, number)
     stage.write("prompts", RoundPrompt, chosen)
@@ -59,7 +68,8 @@ def round_policy(stage: Stage, context: Context) -> ModelRef:
 def choose_prompts(context: Context, pools: Pools, number: int) -> list[RoundPrompt]:
     """The tasks of round `number`; none for a rule that learns from something else.
 
-    Raises NothingToLearn where no labelled prompt is left.
+    Raises:
+        NothingToLearn: no labelled prompt is left.
     """
     training = context.recipe.training
     if training.algorithm == "continued_sft" or not training.needs_prompts:

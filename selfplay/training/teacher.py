@@ -4,6 +4,8 @@ The paper keeps a trace that has a boxed answer or a code block and is not too l
 Here answers may also be verified: by a vote of the teacher's own traces, or by the run's labels.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import operator

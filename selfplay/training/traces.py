@@ -5,6 +5,8 @@ and `final` with the answer; where its special tokens were stripped, their names
 `analysis…assistantfinal…`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,8 +95,11 @@ def trace_fault(trace: str, verifier: str, language: str = "python") -> str:
 
 
 def file_traces(recipe: Recipe, settings: TraceFiles) -> Iterator[FoundTrace]:
-    """The traces of the recipe's files, in their order. Raises SeedError where a file cannot be read, or a row lacks a
-    column or has a domain that the recipe lacks."""
+    """The traces of the recipe's files, in their order.
+
+    Raises:
+        SeedError: a file cannot be read, or a row lacks a column or has a domain that the recipe lacks.
+    """
     for name in settings.paths:
         for where, row in rows_of_file(Path(name), SeedError):
             yield _read(recipe, settings, where, row)

@@ -71,7 +71,11 @@ ANY_FORM = ValidForm()
 
 
 def fault(rollout: Rollout, form: ValidForm = ANY_FORM) -> str:
-    """Why a rollout may not teach, by the form that its completion must have; empty where it may."""
+    """Why a rollout may not teach; empty where it may.
+
+    Args:
+        form: what its completion must look like.
+    """
     if rollout.passed is None:
         return "not checked"
     return _NOT_ANSWERS.get(rollout.status) or form.fault_of(rollout.completion, rollout.domain)

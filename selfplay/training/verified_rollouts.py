@@ -1,5 +1,7 @@
 """Rollouts of the policy with their verdicts, for the rules that learn from finished rollouts."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import random
@@ -95,7 +97,12 @@ VerdictRow = tuple[bool | None, float | None, str]
 
 
 def permuted(rows: Iterable[Rollout], form: ValidForm, seed: int) -> list[VerdictRow]:
-    """The verdicts of those rollouts that may teach, shuffled, so that a reward says nothing about its completion."""
+    """The verdicts of those rollouts that may teach, shuffled, so that a reward says nothing about its completion.
+
+    Args:
+        rows: rollouts with their verdicts.
+        form: of a completion that may teach.
+    """
     # Verdicts are many and few of them differ: one object stands for all that are alike.
     alike: dict[VerdictRow, VerdictRow] = {}
     verdicts = [(row.passed, row.reward, row.status) for row in rows if not fault(row, form)]

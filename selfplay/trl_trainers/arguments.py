@@ -1,5 +1,7 @@
 """TRL's own arguments: what a recipe may pass through, what this project presets, and how mistakes are explained."""
 
+from __future__ import annotations
+
 import dataclasses
 import difflib
 import math
@@ -69,7 +71,11 @@ def config_class(kind: str) -> Any:
 
 
 def check_lora(lora: dict[str, Any] | None, field: str) -> None:
-    """Refuses arguments that peft's LoraConfig would refuse. Raises ArgumentsError, which names the field."""
+    """Refuses arguments that peft's LoraConfig would refuse.
+
+    Raises:
+        ArgumentsError: names the field.
+    """
     from peft import LoraConfig
 
     try:
@@ -80,10 +86,16 @@ def check_lora(lora: dict[str, Any] | None, field: str) -> None:
 
 
 def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 1) -> None:
-    """Refuses arguments of sft, dpo or grpo that TRL's configuration class would refuse; batches of all workers add up.
+    """Refuses arguments that TRL's configuration class would refuse.
 
-    Raises ArgumentsError, which names the field, for an unknown name, one that the run itself decides, or a value that
-    the class rejects.
+    Args:
+        kind: sft, dpo or grpo.
+        args: what the recipe says.
+        field: where it says so.
+        workers: processes that will train together, whose batches TRL adds up.
+
+    Raises:
+        ArgumentsError: an unknown name, one that the run itself decides, or a value that the class rejects.
     """
     cls = config_class(kind)
     names = [f.name for f in dataclasses.fields(cls) if f.init]
@@ -124,7 +136,14 @@ def _batch_of_all(args: dict[str, Any], workers: int) -> dict[str, int]:
 def check_top_up(top_up: float, args: dict[str, Any], field: str, workers: int) -> None:
     """Refuses a share of a generation batch that is less than a group for each worker: nothing would be topped up.
 
-    The arguments of grpo were checked. Raises ArgumentsError, which names the least share.
+    Args:
+        top_up: the share.
+        args: what the recipe says of grpo, which was checked.
+        field: of the rule.
+        workers: processes that roll out equal parts of what is topped up.
+
+    Raises:
+        ArgumentsError: names the least share.
     """
     config = build("grpo", args | _batch_of_all(args, workers), output_dir="unused", seed=0, device="cpu")
     groups = config.generation_batch_size // config.num_generations
@@ -139,7 +158,13 @@ def check_top_up(top_up: float, args: dict[str, Any], field: str, workers: int) 
 def check_ahead(args: dict[str, Any], field: str, workers: int) -> None:
     """Refuses batches of which several serve one step, where the next is drawn while the trainer steps on this one.
 
-    The arguments of grpo were checked. Raises ArgumentsError, which names the argument.
+    Args:
+        args: what the recipe says of grpo, which was checked.
+        field: of the rule.
+        workers: processes that train together.
+
+    Raises:
+        ArgumentsError: names the argument.
     """
     config = build("grpo", args | _batch_of_all(args, workers), output_dir="unused", seed=0, device="cpu")
     passes = config.steps_per_generation * config.num_iterations
@@ -188,8 +213,16 @@ def _check_values(kind: str, cls: Any, args: dict[str, Any], field: str) -> None
 def build(
     kind: str, args: dict[str, Any], output_dir: str, seed: int, device: str, further: Mapping[str, Any] | None = None
 ) -> Any:
-    """TRL's configuration object of sft, dpo or grpo: this project's presets, then the recipe's arguments, then what
-    the run decides, `further` included, as for a sharded training."""
+    """TRL's configuration object: this project's presets, then the recipe's arguments, then what the run decides.
+
+    Args:
+        kind: sft, dpo or grpo.
+        args: the recipe's.
+        output_dir: TRL's folder.
+        seed: of the training.
+        device: `cpu` or `cuda`.
+        further: what else the run decides, as for a sharded training; None for nothing.
+    """
     presets: dict[str, Any] = {
         # Alarms and curves look at every step.
         "logging_steps": 1,

@@ -1,5 +1,7 @@
 """Messages of trainings while they run: a log that the driver follows, and which checkpoints are whole."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,6 +5,8 @@ sampled from other tokens: from the prompt alone, which a chat template may have
 the answer is what followed it. So pairs are made into tokens as engines and the other trainings do, and are left alone.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,8 @@ class TokenPairsTrainer(KeepsShards, DPOTrainer):
     def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, dataset_name: str) -> Any:
         """As TRL does, leaves out pairs of which `max_length` would keep no token of an answer.
 
-        Raises NothingToLearn: that is all of them.
+        Raises:
+            NothingToLearn: that is all of them.
         """
         if args.max_length is None or args.truncation_mode != "keep_start":
             return dataset

@@ -1,5 +1,7 @@
 """Group-relative policy optimisation on labelled tasks, by TRL's GRPOTrainer."""
 
+from __future__ import annotations
+
 import math
 import os
 import random
@@ -102,10 +104,14 @@ def task_set(job: GRPOJob, work: Path) -> Any:
 
 
 def one_epoch_order(count: int, config: Any) -> list[int]:
-    """The `count` rows of the whole training, epoch after epoch, as one epoch of a longer dataset.
+    """The rows of the whole training, epoch after epoch, as one epoch of a longer dataset.
 
     TRL's sampler draws a new permutation each epoch and forgets, on resuming, how many it has drawn: a training resumed
     in its second epoch would see the first one's order again.
+
+    Args:
+        count: number of rows.
+        config: TRL's GRPOConfig.
     """
     rng = random.Random(config.seed)
     needed = math.ceil(count * config.num_train_epochs)

@@ -1,5 +1,7 @@
 """vLLM for the rollouts of a GRPO training: how it is opened, and the prompts by which its weights are probed."""
 
+from __future__ import annotations
+
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -30,9 +32,20 @@ def arguments_for(rule: GRPORule) -> dict[str, Any]:
 def engine_for(
     job: GRPOJob, place: Placement, network: Any, tokenizer: Any, pool: Any, config: Any
 ) -> AbstractContextManager[None]:
-    """The engine of a trainer that is made within it, over the pool's rows; where no argument says how long a sequence
-    may be, it is `config`, TRL's GRPOConfig, that learns it. Raises PromptTooLong where a prompt leaves no token for
-    its completion."""
+    """The engine of a trainer that is made within it; where no argument says how long a sequence may be, it is `config`
+    that learns it.
+
+    Args:
+        job: the training.
+        place: where it works.
+        network: the model to train.
+        tokenizer: its tokenizer.
+        pool: rows of the tasks.
+        config: TRL's GRPOConfig.
+
+    Raises:
+        PromptTooLong: a prompt leaves no token for its completion.
+    """
     prompts = [_ids(tokenizer, row["prompt"], job.model.chat) for row in pool.select_columns("prompt")]
     window = config.vllm_max_model_length = _window(job, max(map(len, prompts)), config)
     exact = number_format(job.model) == "float32" and not (config.bf16 or config.fp16)

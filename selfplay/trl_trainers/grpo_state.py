@@ -1,5 +1,7 @@
 """The state of a GRPO training beside TRL's own: its tally, and where its walk through the prompts stands."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,8 @@ class KeepGroups(TrainerCallback):
 def restore_groups(checkpoint: str, walk: PromptWalk | None) -> Tally:
     """Puts a walk back to where it stood at a checkpoint; returns the tally of then.
 
-    Raises ValueError where the checkpoint is not of this trainer.
+    Raises:
+        ValueError: the checkpoint is not of this trainer.
     """
     file = Path(checkpoint) / STATE_FILE
     if not file.exists():

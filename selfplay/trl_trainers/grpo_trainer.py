@@ -10,6 +10,8 @@ And `_compute_loss` weighs each batch by its rollouts that have a reward, for wh
 Everything else, with all of GRPOConfig, is TRL's own.
 """
 
+from __future__ import annotations
+
 import asyncio
 import dataclasses
 import math

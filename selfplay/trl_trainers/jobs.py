@@ -1,5 +1,7 @@
 """Jobs of trainers, as types: one class for each trainer, and the place that the run decides."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass

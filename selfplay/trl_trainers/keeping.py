@@ -7,6 +7,8 @@ recipe's number format, into which an adapter is merged; one that was trained on
 base as it is on disk. What that did is logged.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,7 +102,12 @@ def _write(network: Any, tokenizer: Any, folder: Path, dtype: str, base: ModelRe
 def changed_share(before: ModelRef, folder: Path) -> float | None:
     """Share of a whole model's weights in a folder that differ from those of another, in the folder's number format.
 
-    None where the other one is an adapter, or has no tensor of the same name and shape.
+    Args:
+        before: the other one.
+        folder: the model's.
+
+    Returns:
+        None where the other one is an adapter, or has no tensor of the same name and shape.
     """
     from safetensors import safe_open
 

@@ -5,6 +5,8 @@ that it belongs to. Where that is less exact than what was trained, `masters` wi
 themselves, in float32 or as an adapter, and the next training starts there (see `keeping`).
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 from pathlib import Path
@@ -55,7 +57,8 @@ def trained_model(folder: Path, chat: bool = False) -> ModelRef:
 def demand_masters(folder: Path) -> None:
     """Refuses to go on from a trained model whose weights are there in the engines' format alone.
 
-    Raises RunError where its masters were dropped, or an earlier version kept none.
+    Raises:
+        RunError: its masters were dropped, or an earlier version kept none.
     """
     known = read_json(folder / FINGERPRINT)
     if "masters" not in known and known.get("dtype") in ("bfloat16", "float16") and "base" not in known:

@@ -1,5 +1,7 @@
 """Further prompts for a batch that is topped up: the walk through the pool, in a shuffled order, epoch after epoch."""
 
+from __future__ import annotations
+
 import random
 from collections import deque
 from collections.abc import Collection, Iterator

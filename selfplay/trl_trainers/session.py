@@ -1,5 +1,7 @@
 """Shared by all trainings: where one resumes, what it logs, and how the trained model is kept."""
 
+from __future__ import annotations
+
 import functools
 import math
 import os
@@ -30,8 +32,10 @@ LOG = "log.jsonl"
 def last_checkpoint(folder: Path) -> str | None:
     """The newest whole checkpoint below a trainer's output folder, from which there is something left to train.
 
-    A trainer that resumes from the checkpoint of its last step would take one step more. Raises ModelError where it
-    holds files that no trainer of this project writes, as of a run that came from elsewhere.
+    A trainer that resumes from the checkpoint of its last step would take one step more.
+
+    Raises:
+        ModelError: it holds files that no trainer of this project writes, as of a run that came from elsewhere.
     """
     marks = folder.glob(f"checkpoint-*/{CHECKPOINT_COMPLETE}")
     found = [mark.parent for mark in marks if is_whole(mark.parent) and _goes_on(mark.parent)]
@@ -81,8 +85,15 @@ def settings_of(kind: str, job: TrainerJob, place: Placement, decided: Mapping[s
 
 
 def same_global_batch(args: Mapping[str, Any], ranks: int) -> dict[str, Any]:
-    """Arguments by which the ranks that there are have the global batch of as many as were meant; 0 for those that
-    there are. Raises ArgumentsError where the batch cannot be shared out evenly."""
+    """Arguments by which the ranks that there are have the global batch of as many as were meant.
+
+    Args:
+        args: of a trainer of a fixed data set.
+        ranks: the number that was meant; 0 for those that there are.
+
+    Raises:
+        ArgumentsError: the batch cannot be shared out evenly.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if ranks in (0, world):
         return dict(args)
@@ -108,10 +119,15 @@ def _network(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
 
 
 def run_training(trainer: Any, work: Path, job: TrainerJob | None = None) -> dict[str, float]:
-    """Trains, resuming from the newest complete checkpoint in the trainer's output folder; returns the last metrics.
+    """Trains, resuming from the newest complete checkpoint; returns the last metrics.
 
-    `job` is what one of TRL's trainers was made for; None for a model that is trained whole and has no experts. Raises
-    NotSharded where it was to be sharded, and its parameters are whole.
+    Args:
+        trainer: one of TRL's.
+        work: the trainer's output folder.
+        job: what it was made for; None for a model that is trained whole and has no experts.
+
+    Raises:
+        NotSharded: it was to be sharded, and its parameters are whole.
     """
     if job is not None and job.router == "frozen":
         freeze_routers(trainer.model)
@@ -139,8 +155,14 @@ def run_training(trainer: Any, work: Path, job: TrainerJob | None = None) -> dic
 
 
 def save_model(trainer: Any, job: TrainerJob, place: Placement, loss: Loss | None = None) -> None:
-    """Keeps the trained model (main process only; the others wait), and logs what its rounding did, by the held-out
-    loss of a network, nats a token."""
+    """Keeps the trained model (main process only; the others wait), and logs what its rounding did.
+
+    Args:
+        trainer: one of TRL's.
+        job: what it was made for.
+        place: where to.
+        loss: the held-out loss of a network, nats a token.
+    """
     network = trainer.accelerator.unwrap_model(trainer.model)
     is_first = trainer.accelerator.is_main_process
     if trainer.is_fsdp_enabled:

@@ -1,5 +1,7 @@
 """Maximum likelihood on examples by TRL's SFTTrainer: the base, the cold start, both EM steps, and rft."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,11 @@ class NothingToLearn(RunStopped):
 
 
 def train_sft(job: SFTJob, place: Placement) -> dict[str, float]:
-    """Fits a model to examples; returns the last metrics. Raises RecordError where the table of examples is damaged."""
+    """Fits a model to examples; returns the last metrics.
+
+    Raises:
+        RecordError: the table of examples is damaged.
+    """
     from selfplay.trl_trainers import session
     from selfplay.trl_trainers.sharded.trainer import ExamplesTrainer
 

@@ -1,5 +1,7 @@
 """A line every half minute for those who read a log instead of a terminal: the work, how far it is, what is left."""
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable, Mapping

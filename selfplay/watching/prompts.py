@@ -1,5 +1,7 @@
 """The fate of each prompt of a run, in all its rounds, and why: `selfplay prompts`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,7 +93,8 @@ def find(run: Path, dropped: bool, reason: str, domain: str, number: int | None 
 def whole_story(run: Path, identifier: str) -> dict[str, Any]:
     """All that the run knows of one prompt: its text, its fate, what judges and solvers said, and its newest label.
 
-    Raises RunError where the run has no such prompt.
+    Raises:
+        RunError: the run has no such prompt.
     """
     fate = next((fate for fate in fates(run) if fate.id == identifier), None)
     if fate is None:

@@ -1,5 +1,7 @@
 """Rollouts as a table for trackers: prompt, gold answer, step, verdict, reason, reward."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,5 +1,7 @@
 """A run's completions with their verdicts: from the tables of its stages, or from the log of a round that goes on."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -4,6 +4,8 @@ Where a later round only labels prompts again, its labelling or relabelling belo
 newest counts.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +40,8 @@ class PromptRound:
 def prompt_rounds(run: Path, number: int | None = None) -> list[PromptRound]:
     """The rounds that have made prompts, in order; none before the first synthesis has ended.
 
-    Raises RunError where the run has made prompts, but not for round `number`.
+    Raises:
+        RunError: the run has made prompts, but not for round `number`.
     """
     written = [
         stage for stage in read_plan(run).of_kind(*TABLES) if table_file(run, stage.name, TABLES[stage.kind]).exists()
@@ -67,6 +70,7 @@ def table_file(run: Path, stage: str, table: str) -> Path:
 def table_rows(file: Path, record: type[Any], only_kept: bool = False) -> Iterator[Any]:
     """The rows of a table one by one, in a stream; none where it has not been written.
 
-    Raises RecordError where it is damaged.
+    Raises:
+        RecordError: it is damaged.
     """
     return read_rows(file, record, only_kept) if file.exists() else iter(())

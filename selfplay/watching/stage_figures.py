@@ -1,5 +1,7 @@
 """Figures of a finished stage's tables: agreement, pass rates, failures by reason, and a few rows."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -36,7 +38,8 @@ class StageFigures:
 def stage_figures(folder: Path, kind: Kind) -> StageFigures:
     """The figures of a stage of that kind, from those of its tables that are known here.
 
-    Raises RecordError where a table is damaged.
+    Raises:
+        RecordError: a table is damaged.
     """
     found = StageFigures()
     if kind is Kind.OWN:

@@ -1,5 +1,7 @@
 """How far a run is, as plain data, from its files alone: neither takes nor waits for the run's lock."""
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import os

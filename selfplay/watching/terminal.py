@@ -3,6 +3,8 @@
 Text that models or data sets wrote is shown by `plain`: never as markup, and without control codes.
 """
 
+from __future__ import annotations
+
 import math
 import sys
 import time

@@ -4,6 +4,8 @@ The process is the one that a worker is on a single machine (`compute.worker_mai
 environment and the same ends. The actor sees bytes alone, which both ends have packed; it unpacks nothing.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import socket
@@ -107,10 +109,13 @@ class Hand:
 
 
 def environment_of(beginning: Beginning, here: Mapping[str, str], folder: str, interface: str | None) -> dict[str, str]:
-    """The environment of a worker's process on a node, as its owner says, over that of the actor (`here`).
+    """The environment of a worker's process on a node.
 
-    Ray's own variables are for the actor alone. `interface` is that by which ranks on other nodes are reached; None
-    leaves it to Gloo and NCCL.
+    Args:
+        beginning: what its owner says.
+        here: the environment of the actor; Ray's own variables are for the actor alone.
+        folder: for temporary files.
+        interface: by which ranks on other nodes are reached; None leaves it to Gloo and NCCL.
     """
     kept = {name: value for name, value in here.items() if not name.startswith("RAY_")}
     own = own_environment(folder, beginning.threads, Path(beginning.run)) | {HOST: socket.gethostname()}

@@ -4,6 +4,8 @@ Tables depend on the versions of the libraries, and checkpoints pass from node t
 is to hold a worker is looked at before it holds one, also one that joins later.
 """
 
+from __future__ import annotations
+
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -77,7 +79,8 @@ def answer(run: Path, token: str, node: str) -> str:
 def demand_alike(run: Path, token: str, facts: NodeFacts) -> None:
     """On the driver: refuses a node whose file is not there, or whose versions are others.
 
-    Raises UnlikeNode, which names the node and the remedy.
+    Raises:
+        UnlikeNode: names the node and the remedy.
     """
     fault, own_file = facts.fault, run / PROOFS / token / f"node-{facts.node}"
     if not fault and not _within(_SLOW_S, lambda: _holds(own_file, token)):

@@ -5,6 +5,8 @@ again from its checkpoint, once there is room for all its ranks, or with those t
 node that lives fails as it does on one machine, in the same words.
 """
 
+from __future__ import annotations
+
 import os
 import secrets
 import sys
@@ -83,7 +85,8 @@ class RayWorkers(Workers):
     ) -> Done:
         """Runs one function on all workers at once as a group, which begins again where it lost a node.
 
-        Raises WorkerError where a rank failed, or there was no room for long; the workers are stopped.
+        Raises:
+            WorkerError: a rank failed, or there was no room for long; the workers are stopped.
         """
         for _ in range(MOST_LOSSES + 1):
             self._begun()
@@ -106,8 +109,11 @@ class RayWorkers(Workers):
         raise WorkerError(f"a training has lost a node {MOST_LOSSES + 1} times; see the logs of Ray on its nodes")
 
     def wait_until_ready(self) -> None:
-        """Waits until every worker has its libraries loaded. Raises UserError where what the first call raised;
-        WorkerError where it was no error for a person."""
+        """Waits until every worker has its libraries loaded.
+
+        Raises:
+            UserError: what the first call raised; WorkerError where it was no error for a person.
+        """
         try:
             super().wait_until_ready()
         except HandLost as lost:
@@ -167,7 +173,11 @@ class RayWorkers(Workers):
         seat.take(self._session.hand(self._bundles, seat.place, self._demand), self._beginning(seat))
 
     def _wait_for(self, wanted: int) -> None:
-        """Waits until so many workers have begun. Raises WorkerError where there was no room for them for too long."""
+        """Waits until so many workers have begun.
+
+        Raises:
+            WorkerError: there was no room for them for too long.
+        """
         self._settle(0.0)
         deadline, told = time.monotonic() + self._settings.patience_s, False
         while (there := len(self._seated())) < wanted:
@@ -241,7 +251,11 @@ class RayWorkers(Workers):
             )
 
     def _blame_the_lost(self) -> None:
-        """A rank fails where another one is gone, which is then the reason. Raises HandLost where one of them is."""
+        """A rank fails where another one is gone, which is then the reason.
+
+        Raises:
+            HandLost: one of them is.
+        """
         if self._ranks is None:
             return
         seats = [self._seat_of(child) for child in self._ranks]
@@ -257,8 +271,11 @@ class RayWorkers(Workers):
             raise HandLost("a rank is gone")
 
     def _mourn(self, seat: Seat, lost: HandLost) -> None:
-        """Has a place taken anew whose node is lost. Raises WorkerError where the node lives, so that something has
-        ended the worker on it."""
+        """Has a place taken anew whose node is lost.
+
+        Raises:
+            WorkerError: the node lives, so that something has ended the worker on it.
+        """
         if seat.facts is not None and not self._session.is_lost(seat.facts.node):
             raise WorkerError(lost_worker_sentence(_KILLED)) from lost
         if seat.facts is None and (refusals := self._refusals(seat)) > MOST_LOSSES:

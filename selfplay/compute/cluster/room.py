@@ -1,5 +1,7 @@
 """How many workers the nodes of a cluster have room for, and the sentences where they have too little; knows no Ray."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,7 +55,12 @@ class Demand:
 def demand_of(compute: ComputeSettings, gpus_each: int, nodes: Sequence[ClusterNode]) -> Demand:
     """The workers that a recipe asks for, or, where it leaves that open, one for each GPU, or one a node on CPUs.
 
-    Each takes as many GPUs as an engine spreads over. Raises NoRoom, which names the field.
+    Args:
+        gpus_each: GPUs that an engine spreads over.
+        nodes: those that live.
+
+    Raises:
+        NoRoom: names the field.
     """
     where = "the Ray cluster" if compute.ray.address else "this machine"
     gpus = 0 if compute.device == "cpu" else sum(node.gpus for node in nodes)

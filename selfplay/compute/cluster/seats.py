@@ -1,5 +1,7 @@
 """The driver's side of a worker on a node: told and heard as one on this machine, it may be lost with its node."""
 
+from __future__ import annotations
+
 import contextlib
 import pickle
 import time

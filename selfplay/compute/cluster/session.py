@@ -4,6 +4,8 @@ What a run starts itself listens on the loopback, has no dashboard, and asks who
 process and its children know. All that is sent over Ray comes from processes of the run (docs/explanation/security.md).
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import logging
@@ -53,7 +55,8 @@ class RaySession:
     def __init__(self, settings: RaySettings, cpus: int = 1) -> None:
         """Connects to the cluster that the settings name, or starts one with as many CPUs as said.
 
-        Raises NoRoom where Ray is not installed, or there is no such cluster.
+        Raises:
+            NoRoom: Ray is not installed, or there is no such cluster.
         """
         if not is_installed():
             raise NoRoom(NOT_INSTALLED)

@@ -69,7 +69,11 @@ class Ledger:
             self._wider.add(usage)
 
     def demand(self) -> None:
-        """Lets more be spent. Raises BudgetSpent: here or in a wider ledger nothing is left."""
+        """Lets more be spent.
+
+        Raises:
+            BudgetSpent: here or in a wider ledger nothing is left.
+        """
         spent = self.spent
         for name, used, limit in (
             ("tokens", spent.tokens, self._budget.tokens),

@@ -89,7 +89,8 @@ class ApiEngine:
     ) -> Iterator[list[Sample | Missing]]:
         """One completion a prompt, in order, or why this prompt was refused; some at a time, once all are there.
 
-        Raises BudgetSpent or EndpointError: see `generate`.
+        Raises:
+            BudgetSpent, EndpointError: see `generate`.
         """
         asked = self._asked(prompts, sampling, sample_seeds(seed, prompts))
         lost = self._finish(asked, on_progress)
@@ -134,7 +135,8 @@ class ApiEngine:
     def find_score_mode(self) -> ScoreMode:
         """How the endpoint gives log-probabilities of prompts; asks it once.
 
-        Raises EndpointRefused where it does not, or there is no tokenizer to cut the segments with.
+        Raises:
+            EndpointRefused: it does not, or there is no tokenizer to cut the segments with.
         """
         if self._score_mode is not None:
             return self._score_mode

@@ -1,5 +1,7 @@
 """Asks an endpoint a short question before a run counts on it."""
 
+from __future__ import annotations
+
 import tempfile
 from dataclasses import replace
 from pathlib import Path

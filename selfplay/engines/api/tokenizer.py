@@ -1,5 +1,7 @@
 """The tokenizer of a model behind an endpoint, from its files alone: no torch, no weights."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

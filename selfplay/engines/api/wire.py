@@ -1,5 +1,7 @@
 """Requests and replies of an OpenAI-compatible endpoint, and how its answers are read: trusting nothing."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal

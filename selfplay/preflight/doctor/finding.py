@@ -1,5 +1,7 @@
 """A finding of the doctor: what was looked at, how it is, and the remedy."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,5 +1,7 @@
 """Processors, memory, disks and GPUs, found without loading torch."""
 
+from __future__ import annotations
+
 import ast
 import csv
 import os
@@ -54,7 +56,11 @@ def processors() -> list[MachineFinding]:
 
 
 def disks(folder: Path, environment: Mapping[str, str]) -> list[MachineFinding]:
-    """Free space where runs, models and temporary files lie; the environment may say where models do."""
+    """Free space where runs, models and temporary files lie.
+
+    Args:
+        environment: of this process, which may say where models lie.
+    """
     models = environment.get("HF_HUB_CACHE") or environment.get("HF_HOME") or "~/.cache/huggingface"
     places = {
         "disk of runs": (folder, "name another folder of runs"),
@@ -113,7 +119,8 @@ def _hidden(environment: Mapping[str, str]) -> str:
 def _asked() -> list[Gpu] | None:
     """The GPUs that the driver's tool lists; None where there is no such tool.
 
-    Raises NoAnswer where it fails, or says nothing in time.
+    Raises:
+        NoAnswer: it fails, or says nothing in time.
     """
     command = [_SMI, f"--query-gpu={','.join(_ASKED)}", "--format=csv,noheader,nounits"]
     try:

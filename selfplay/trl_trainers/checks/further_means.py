@@ -4,6 +4,8 @@ TRL looks for them once a model is loaded, hours into a run, and overlooks what 
 for before anything is, and an attention is chosen for the model that is trained.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any

@@ -1,5 +1,7 @@
 """Values that a trainer would take and learn nothing from, and choices that it would refuse at its first step alone."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

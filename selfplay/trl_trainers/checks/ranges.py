@@ -1,6 +1,8 @@
 """Numbers that trainers would take and then fail at, or learn nothing from: told by the type and default of a field of
 the library's configuration class, and by name where these do not say enough."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import typing

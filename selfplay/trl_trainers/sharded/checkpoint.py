@@ -5,6 +5,8 @@ after the other, with the optimizer's states of it, and the first writes them in
 ever holds the whole model. Each rank reads what it needs from these files.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -64,8 +66,11 @@ def write(shards: Shards, folder: Path, is_first: bool) -> None:
 
 
 def read(shards: Shards, folder: Path) -> None:
-    """Takes this rank's part of a checkpoint, whoever wrote it. Raises NoShards where a parameter is not in it, or has
-    another shape there."""
+    """Takes this rank's part of a checkpoint, whoever wrote it.
+
+    Raises:
+        NoShards: a parameter is not in it, or has another shape there.
+    """
     from safetensors import safe_open
 
     with ExitStack() as stack:

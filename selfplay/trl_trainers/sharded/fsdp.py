@@ -5,6 +5,8 @@ CPU groups are told to be sharded, and every training looks whether its paramete
 step. A trained model is gathered by all ranks, and kept by the first as any other.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,7 +54,11 @@ class DemandShards(TrainerCallback):
     """Ends a training before its first step where its parameters are whole."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Looks at the parameters of the model as it was prepared. Raises NotSharded: says how many are whole."""
+        """Looks at the parameters of the model as it was prepared.
+
+        Raises:
+            NotSharded: says how many are whole.
+        """
         from torch.distributed.tensor import DTensor
 
         parameters = list(model.parameters())

@@ -1,5 +1,7 @@
 """TRL's trainers with checkpoints of this project where the model is sharded: a mixin, and SFT's with it."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

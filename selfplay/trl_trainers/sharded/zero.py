@@ -5,6 +5,8 @@ without DeepSpeed: its own bfloat16 would round the masters at the start of each
 pickles, so that none is written (`sharded.checkpoint`).
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -57,7 +59,12 @@ def _cut(sharding: str) -> dict[str, Any]:
 
 
 def arguments(sharding: str, in_bfloat16: bool) -> dict[str, Any]:
-    """Arguments of transformers' TrainingArguments for zero2 or zero3, whose layers may compute in bfloat16."""
+    """Arguments of transformers' TrainingArguments.
+
+    Args:
+        sharding: zero2 or zero3.
+        in_bfloat16: whether layers compute in bfloat16.
+    """
     batches = ("gradient_accumulation_steps", "train_micro_batch_size_per_gpu", "train_batch_size")
     return {
         "deepspeed": {
@@ -100,8 +107,11 @@ class DemandCuts(TrainerCallback):
     def on_train_begin(
         self, args: Any, state: Any, control: Any, model: Any = None, optimizer: Any = None, **_: Any
     ) -> None:
-        """Looks at the parameters, or of ZeRO-2 at the optimizer's. Raises NotSharded: says how many numbers a rank
-        holds."""
+        """Looks at the parameters, or of ZeRO-2 at the optimizer's.
+
+        Raises:
+            NotSharded: says how many numbers a rank holds.
+        """
         parameters = list(model.parameters())
         if self._sharding == "zero3":
             whole = sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in parameters)
@@ -201,8 +211,12 @@ def _part(parameter: Any, value: Any) -> Any:
 
 
 def gathered(network: Any, is_first: bool) -> dict[str, Any]:
-    """The whole state, in float32 on the CPU, of a network as it was before DeepSpeed wrapped it; all ranks must call
-    this. Only the first rank keeps what was gathered."""
+    """The whole state of a network that was trained by ZeRO, in float32 on the CPU; all ranks must call this.
+
+    Args:
+        network: as it was before DeepSpeed wrapped it.
+        is_first: whether this rank keeps what was gathered; the others get no tensors.
+    """
     import torch
     from deepspeed.runtime.zero import GatheredParameters
     from deepspeed.utils import safe_get_full_fp32_param

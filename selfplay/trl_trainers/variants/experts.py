@@ -5,6 +5,8 @@ otherwise sends some of them elsewhere than the trainer, so that both disagree o
 routers are frozen, TRL's loss for balancing them is 0, too, unless a recipe says another weight.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

@@ -5,6 +5,8 @@ the base as it stands on disk. That base is not quite the one that the adapter w
 the held-out loss changed (`keeping`).
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,7 +55,8 @@ def fault_of(args: Mapping[str, Any], lora: Any, lora_field: str, sharding: str,
 def settings_for(dtype: Any) -> Any:
     """transformers' settings of the quantisation: NF4, its scales quantised as well (https://arxiv.org/abs/2305.14314).
 
-    Layers compute in torch's `dtype`.
+    Args:
+        dtype: torch's, in which layers compute.
     """
     from transformers import BitsAndBytesConfig
 

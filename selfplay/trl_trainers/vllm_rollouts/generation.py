@@ -4,6 +4,8 @@ TRL's trainer makes it by itself, and takes no other. So while the trainer is ma
 module's.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -153,7 +155,14 @@ def within(limit_s: float, work: Callable[[], None], what: str) -> None:
     """Does work that cannot be interrupted in a thread of its own, and stops waiting for it at a limit.
 
     The thread stays where it hangs. A rank that raises has its whole process ended by the run, and the others with it.
-    Raises SlowSync, which begins with `what`, where it took longer.
+
+    Args:
+        limit_s: seconds.
+        work: what to do.
+        what: its name in the error, a sentence's beginning, with the field and the remedy to come.
+
+    Raises:
+        SlowSync: it took longer.
     """
     done: Future[None] = Future()
 

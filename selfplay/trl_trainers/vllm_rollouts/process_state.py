@@ -1,5 +1,7 @@
 """State of this process that TRL and vLLM change while they open an engine, put back to where it was."""
 
+from __future__ import annotations
+
 import os
 import random
 from collections.abc import Iterator

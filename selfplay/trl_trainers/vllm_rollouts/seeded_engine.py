@@ -1,5 +1,7 @@
 """vLLM as TRL asks it, with a seed for each completion: of these alone, and of no neighbour, it depends."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -6,6 +6,8 @@ ratios, of the trainer's log-probabilities over the server's own, correct for th
 holds what was drawn ahead, so that a training that goes on learns from the same completions.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,9 +36,13 @@ class OneAhead:
         generation.take(self._drawn)
 
     def begin(self, prompts: list[list[int]], count: int, step: int, places: Sequence[int] = ()) -> None:
-        """Begins `count` completions of each group of a batch, of this rank's prompts, a row each, for a later step.
+        """Begins a batch.
 
-        `places` are those of its groups in the pool, where a walk has chosen them.
+        Args:
+            prompts: this rank's, a row each.
+            count: completions of a group.
+            step: at which it will be asked for.
+            places: those of its groups in the pool, where a walk has chosen them.
         """
         assert self._generation is not None
         self._places = list(places)

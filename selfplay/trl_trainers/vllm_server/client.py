@@ -5,6 +5,8 @@ process; what was finished is kept, and only the others are asked of the next se
 TRL's own, or, on a CPU, by a file in the workers' folder.
 """
 
+from __future__ import annotations
+
 import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -141,7 +143,8 @@ class RolloutClient(VLLMClient):
     ) -> dict[str, Any]:
         """TRL's, or `NOTHING` where the server was lost: what was finished is kept for the same call again.
 
-        Raises TooStale where a completion is of weights that are older than they may be.
+        Raises:
+            TooStale: a completion is of weights that are older than they may be.
         """
         further = sampling | (generation_kwargs or {})
         if structured_outputs_regex is not None:

@@ -1,5 +1,7 @@
 """Completions that a server is asked for, each by itself: those that have come are kept, whatever becomes of it."""
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable
@@ -61,7 +63,8 @@ class Drawing:
     def take(self, state: dict[str, Any], weights: int) -> None:
         """Takes what had come when a checkpoint was written, of weights with that number.
 
-        Raises ValueError where it was asked for by other prompts.
+        Raises:
+            ValueError: it was asked for by other prompts.
         """
         if state["prompts"] != self.prompts:
             raise ValueError("the completions of a checkpoint are of other prompts than the training's next")

@@ -5,6 +5,8 @@ endpoints by which weights are exchanged are those that vLLM has for development
 `Door` stands before all of them. `WeightTaker` is in each of its workers, and takes weights where there is no NCCL.
 """
 
+from __future__ import annotations
+
 import hmac
 import os
 import runpy

@@ -1,5 +1,7 @@
 """The process of the server that rolls out: started, watched, started again where it died or hangs, and ended."""
 
+from __future__ import annotations
+
 import json
 import os
 import secrets
@@ -72,7 +74,8 @@ class RolloutServer:
     def open(self) -> None:
         """Starts it, and waits until it answers; where that fails, again, as often as the limits say.
 
-        Raises ServerLost where it fails each time.
+        Raises:
+            ServerLost: it fails each time.
         """
         while True:
             try:

@@ -4,6 +4,8 @@ Only the first rank speaks with the server; the others hear from it what came, a
 all of them give a new one the trainer's weights together. What was finished before is kept.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager

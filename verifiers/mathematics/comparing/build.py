@@ -95,8 +95,15 @@ def _root(value: Any, degree: Any) -> Any:
     return sympy.root(value, degree)
 
 
-_SYMPY_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log", "ceil": "ceiling", "max": "Max",
-                "min": "Min"}  # fmt: skip
+_SYMPY_NAMES = {
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "ln": "log",
+    "ceil": "ceiling",
+    "max": "Max",
+    "min": "Min",
+}
 
 
 def _call(name: str, values: list[Any]) -> Any:

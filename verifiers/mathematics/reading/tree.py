@@ -10,16 +10,11 @@ Nodes: ("num", digits), ("sym", name), ("const", name), ("add", a, b, ...), ("mu
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 Node = tuple[Any, ...]
-
-_ARITHMETIC: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
-    "add": operator.add, "mul": operator.mul, "div": operator.truediv
-}  # fmt: skip
 
 
 def joined(kind: str, parts: Sequence[Node]) -> Node:
@@ -102,7 +97,7 @@ def rational(node: Node) -> Fraction | None:
         return None
 
 
-def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911 - one branch per kind of node
+def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911, PLR0912 - one branch per kind of node
     kind = node[0]
     if kind == "num":
         digits, _, exponent = node[1].lower().partition("e")
@@ -130,8 +125,12 @@ def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911 - one branch per 
         return Fraction(left**right.numerator) if small and size <= 40000 else None
     if kind in {"fact", "binom"}:
         return _counted(left, right if kind == "binom" else None)
-    if kind in _ARITHMETIC:
-        return _ARITHMETIC[kind](left, right)
+    if kind == "add":
+        return left + right
+    if kind == "mul":
+        return left * right
+    if kind == "div":
+        return left / right
     return -left if kind == "neg" else left / 100
 
 
@@ -141,7 +140,7 @@ def _folded(kind: str, values: Sequence[Fraction | None]) -> Fraction | None:
     for value in values[1:]:
         if total is None or value is None or _bits(total) > 20000 or _bits(value) > 20000:
             return None
-        total = _ARITHMETIC[kind](total, value)
+        total = total + value if kind == "add" else total * value
     return total
 
 
