@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeVar
 
 from verifiers.model import Verifier
-from verifiers.plugins.guard import FunctionVerifier, GuardedVerifier, fingerprint_of
+from verifiers.plugins.guard import FunctionVerifier, GuardedVerifier, fingerprint_of, parameters_of
 from verifiers.plugins.hosted import Hosting, hosted
 from verifiers.plugins.places import plugin_folders
 
@@ -34,6 +34,7 @@ _BUILT_IN = {
     "composite": "verifiers.composite:CompositeVerifier",
 }
 _registered: dict[str, Any] = {}
+OF_A_FILE = ".py"
 MOST_SHOWN = 20
 """Functions and classes of a module that are listed where it lacks a name."""
 _Thing = TypeVar("_Thing")
@@ -152,7 +153,8 @@ def make(name: str, params: Mapping[str, Any] | None = None, thing: Any = None) 
         else:
             made = thing
     except TypeError as error:
-        raise UnknownVerifier(f"verifier {name!r} does not take these parameters: {error}") from error
+        takes = ", ".join(parameters_of(thing)) or "none"
+        raise UnknownVerifier(f"verifier {name!r} does not take these parameters: {error}; it takes {takes}") from error
     except Exception as error:
         raise UnknownVerifier(f"verifier {name!r} refuses its parameters: {error}") from error
     if not isinstance(made, Verifier):
@@ -172,10 +174,19 @@ def find(name: str) -> Any:
         return _imported(offered[name].value, name)
     if ":" in name:
         return _imported(name, name)
+    raise UnknownVerifier(f"no verifier is called {name!r}; {_nearest(name)}")
+
+
+def _nearest(name: str) -> str:
+    if name.endswith(OF_A_FILE):
+        return f"to take one of a file, give {name.removesuffix(OF_A_FILE)}:NAME, with that of its function or class"
+    module, dot, last = name.rpartition(".")
+    if dot:
+        return f"did you mean {module}:{last}? A colon stands between the module and what it has"
     known = names()
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-    raise UnknownVerifier(f"no verifier is called {name!r}; {hint} (or give a dotted path, module:Name)")
+    return f"{hint} (or give a dotted path, module:Name)"
 
 
 @functools.cache
@@ -204,11 +215,19 @@ def _imported(path: str, name: str) -> Any:
     except (Exception, SystemExit) as error:
         told = f"{type(error).__name__}: {error}".replace("\n", " ")
         if isinstance(error, ModuleNotFoundError) and error.name and f"{module_name}.".startswith(f"{error.name}."):
+            told += _without_ending(module_name, attribute)
             told += f"; looked in {', '.join(plugin_folders())} and among installed packages"
         raise UnknownVerifier(f"verifier {name!r} could not be loaded from {path}: {told}") from error
     if lacking:
         raise UnknownVerifier(f"verifier {name!r} could not be loaded from {path}: {lacking}")
     return thing
+
+
+def _without_ending(module: str, attribute: str) -> str:
+    """What is wrong with a file's name in the place of a module's."""
+    if not module.endswith(OF_A_FILE):
+        return ""
+    return f"; a module is named without {OF_A_FILE}: give {module.removesuffix(OF_A_FILE)}:{attribute}"
 
 
 def _lacking(thing: Any, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import ipaddress
 import logging
@@ -87,7 +88,9 @@ def bind(host: str, port: int, tokens: Sequence[str]) -> socket.socket:
         listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
-        raise ServeError(f"--host {host} --port {port}: {error}") from error
+        taken = "; another process listens there: give another --port, or 0 for a free one"
+        remedy = taken if error.errno == errno.EADDRINUSE else ""
+        raise ServeError(f"--host {host} --port {port}: {error.strerror or error}{remedy}") from error
     return listening
 
 

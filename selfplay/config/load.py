@@ -28,6 +28,10 @@ KINDS = frozenset(
     ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local", "policy")
 )
 """Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
+KEY = "[key]"
+"""What pydantic adds to the path of a key that is wrong itself."""
+QUOTE = "'"
+"""The mark around each name that pydantic would have accepted."""
 LARGEST = 1 << 20
 """Most bytes of a recipe."""
 LONGEST_CHAIN = 20
@@ -251,7 +255,9 @@ def _explain(error: ValidationError, source: RecipeSource, path: Path, root: typ
     sentences = []
     for problem in error.errors():
         named = problem.get("ctx", {}).get("setting")
-        at = tuple(part for part in problem["loc"] if part not in KINDS) + ((named,) if named is not None else ())
+        at = tuple(part for part in problem["loc"] if part not in KINDS and part != KEY) + (
+            (named,) if named is not None else ()
+        )
         field = ".".join(map(str, at)) or "the recipe"
         where = source.where(at, str(path))
         sentences.append(f"{where}: {_sentence(problem, field, at, root)}")
@@ -262,14 +268,9 @@ def _sentence(problem: Any, field: str, at: At, root: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         return f"`{field}` is {_no_setting(at, root)}"
     if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        expected = ", ".join(_kinds_at(at, root))
-        given = problem["ctx"].get("tag")
-        if given is None:
-            return f"`{field}` lacks `kind`; add one of {expected}"
-        near = difflib.get_close_matches(given, _kinds_at(at, root), n=1)
-        return f"`{field}.kind` is {quoted(given, 40)}; " + (
-            f"did you mean `{near[0]}`?" if near else f"give {expected}"
-        )
+        return _no_kind(problem["ctx"].get("tag"), field, _kinds_at(at, root))
+    if problem["type"] == "literal_error" and problem["loc"][-1] == KEY:
+        return f"`{field}` is not a setting; {_nearest(str(at[-1]), problem['ctx']['expected'].split(QUOTE)[1::2])}"
     if problem["type"] == "missing":
         return f"`{field}` is missing; add it"
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -279,13 +280,25 @@ def _sentence(problem: Any, field: str, at: At, root: type[BaseModel]) -> str:
     return f"`{field}` is {shown(given, 80)}, but: {message[0].lower()}{message[1:]}"
 
 
+def _no_kind(given: str | None, field: str, kinds: Sequence[str]) -> str:
+    expected = ", ".join(kinds)
+    if given is None:
+        return f"`{field}` lacks `kind`; add one of {expected}"
+    near = difflib.get_close_matches(given, kinds, n=1)
+    return f"`{field}.kind` is {quoted(given, 40)}; " + (f"did you mean `{near[0]}`?" if near else f"give {expected}")
+
+
 def _no_setting(at: At, root: type[BaseModel]) -> str:
     names = _valid_names(at[:-1], root)
     if at[-1] in names:
         kind = ".".join(map(str, (*at[:-1], "kind")))
         return f"a setting of another kind; set `{kind}`, too, to one of {', '.join(_kinds_at(at[:-1], root))}"
-    near = difflib.get_close_matches(str(at[-1]), names, n=1, cutoff=0.5)
-    return "not a setting; " + (f"did you mean `{near[0]}`?" if near else f"valid names: {', '.join(sorted(names))}")
+    return f"not a setting; {_nearest(str(at[-1]), names)}"
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean `{near[0]}`?" if near else f"valid names: {', '.join(sorted(names))}"
 
 
 def _valid_names(at: At, root: type[BaseModel]) -> list[str]:

@@ -26,7 +26,7 @@ TaskField = Literal[
     "checker",
 ]
 """Columns of a task, as rows of `selfplay verify` have them."""
-RowField = TaskField | Literal["concepts", "level", "rationale", "solution", "source"]
+RowField = Literal[TaskField, "concepts", "level", "rationale", "solution", "source"]
 """All columns of a problem."""
 Fields = dict[RowField, str]
 """Columns that have other names: ours to theirs, as in `{problem: question}`."""

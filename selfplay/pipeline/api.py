@@ -124,6 +124,7 @@ def check(recipe: RecipeLike, overrides: Overrides = (), tell: Callable[[str], N
 
     own = load_recipe(recipe, overrides)
     check_trackers(own.tracking)
+    preflight.check_argument_names(own)
     # What needs no library of models comes first, since these take seconds to load.
     there = check_cluster(own.compute, own.engine.ranks)
     findings = there + check_hooks(own) + check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)

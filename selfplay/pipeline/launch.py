@@ -24,6 +24,7 @@ from selfplay.preflight.prompts import check_prompts
 from selfplay.preflight.recipe import (
     annotators,
     check_all_but_rewards,
+    check_argument_names,
     check_endpoints,
     check_pool,
     check_suites,
@@ -72,6 +73,7 @@ def launch(
     if reuse is not None and not (reuse / "recipe.json").exists():
         raise RunError(f"--reuse {reuse}: is not a run directory")
     check_trackers(recipe.tracking)
+    check_argument_names(recipe)
     check_hooks(recipe)
     callers = Callers(load_callbacks(recipe.hooks), table)
     with (

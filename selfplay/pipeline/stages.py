@@ -119,7 +119,7 @@ class _Table:
         return self._spec(Kind.BASE, number, ("model", "engine"), [self._source], work.base, results.ScratchResult)
 
     def _teacher(self, number: int) -> StageSpec:
-        own = ("training.sft.teacher.engine", "engine.rounding")
+        own = ("training.algorithm", "training.sft.teacher.engine", "engine.rounding")
         return self._spec(Kind.TEACHER, number, own, [self._source], work.teacher, results.ScratchResult)
 
     def _cold_start(self, number: int) -> StageSpec:

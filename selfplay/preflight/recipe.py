@@ -26,6 +26,9 @@ from selfplay.training.external_prompts import external_tasks
 from selfplay.training.pair_files import file_pairs
 from selfplay.training.traces import file_traces
 
+RULES = {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "sft": "sft", "continued_sft": "sft"}
+"""Update rules, and the kind of training that each is to TRL."""
+
 
 class PreflightError(UserError):
     """Rewards or settings that would spoil the run; one sentence each, with the remedy."""
@@ -47,13 +50,43 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     """
     from selfplay.trl_trainers.arguments import check_ahead, check_arguments, check_lora, check_top_up
 
+    training = recipe.training
+
     if recipe.compute.sharding != "none" and workers == 1:
         raise PreflightError(
             f"compute.sharding: is {recipe.compute.sharding}, but one worker has nobody to share a model with; raise "
             "compute.workers, or set it to none"
         )
+    for field, args in _sft_arguments(recipe).items():
+        check_arguments("sft", args, field)
+    for rule, kind in RULES.items():
+        check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args", workers)
+    if training.grpo.max_staleness:
+        check_ahead(training.grpo.args, "training.grpo", workers)
+    check_top_up(training.grpo.top_up, training.grpo.args, "training.grpo", workers)
+    check_lora(training.lora, "training.lora")
+    check_lora(recipe.generator_lora, "generator_lora")
+    _check_shape(recipe, _sft_arguments(recipe))
+
+
+def check_argument_names(recipe: Recipe) -> None:
+    """Refuses arguments of trainers that TRL does not know, at once: it is not loaded for that.
+
+    Raises:
+        ArgumentsError: names the field.
+    """
+    from selfplay.trl_trainers.arguments import check_names
+
+    for field, args in _sft_arguments(recipe).items():
+        check_names("sft", args, field)
+    for rule, kind in RULES.items():
+        check_names(kind, getattr(recipe.training, rule).args, f"training.{rule}.args")
+
+
+def _sft_arguments(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """The arguments of TRL's SFT outside the rounds, by field."""
     teacher = recipe.training.scratch_teacher
-    of_sft = {
+    return {
         "model.args": recipe.model.args if isinstance(recipe.model, ScratchModel) else {},
         "training.sft.teacher.engine.args": teacher.args if teacher is not None else {},
         "cold_start.prompt_model_args": recipe.cold_start.prompt_model_args,
@@ -61,17 +94,6 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
         "em.e_step_args": recipe.em.e_step_args,
         "em.m_step_args": recipe.em.m_step_args,
     }
-    for field, args in of_sft.items():
-        check_arguments("sft", args, field)
-    training = recipe.training
-    for rule, kind in {"grpo": "grpo", "dpo": "dpo", "rft": "sft", "sft": "sft", "continued_sft": "sft"}.items():
-        check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args", workers)
-    if training.grpo.max_staleness:
-        check_ahead(training.grpo.args, "training.grpo", workers)
-    check_top_up(training.grpo.top_up, training.grpo.args, "training.grpo", workers)
-    check_lora(training.lora, "training.lora")
-    check_lora(recipe.generator_lora, "generator_lora")
-    _check_shape(recipe, of_sft)
 
 
 def _check_shape(recipe: Recipe, of_sft: Mapping[str, dict[str, Any]]) -> None:
@@ -87,7 +109,7 @@ def _check_shape(recipe: Recipe, of_sft: Mapping[str, dict[str, Any]]) -> None:
             raise PreflightError(f"{field}.model_init_kwargs: {fault}")
         if fault := zero.fault_of(args, sharding):
             raise PreflightError(f"compute.sharding: is {sharding}, which {fault} ({field})")
-    for rule in ("grpo", "dpo", "rft", "sft", "continued_sft"):
+    for rule in RULES:
         by_vllm = rule == "grpo" and training.grpo.rollouts != "transformers"
         args = getattr(training, rule).args
         if fault := quantised.fault_of(args, training.lora, "training.lora", sharding, by_vllm):

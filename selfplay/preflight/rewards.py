@@ -229,7 +229,7 @@ def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -
     unjudged = [verdict for _, verdict in judged if verdict.passed is None]
     faults = [
         f"a {'right' if right else 'wrong'} answer is judged {verdict.status} ({verdict.reason}): {completion[:80]!r}"
-        f", of the problem {task.problem[:60]!r}"
+        f"{_gold(task)}, of the problem {task.problem[:60]!r}"
         for ((_, task, completion), right), verdict in judged
         if verdict.passed is (not right)
     ]
@@ -239,7 +239,7 @@ def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -
             f"domains.{name}: the verifier {verifier.name!r} is wrong on {len(faults)} of {len(known)} known answers: "
             + "; ".join(faults[:SHOWN])
             + more
-            + "; mend the seeds or the verifier's parameters"
+            + "; mend the seeds, the verifier or its parameters"
         )
     if unjudged:
         raise PreflightError(
@@ -247,3 +247,7 @@ def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -
             f"answers: {unjudged[0].status} ({unjudged[0].reason}); mend what the reason names, or try again on a less "
             "busy machine"
         )
+
+
+def _gold(task: Task) -> str:
+    return "" if task.answer is None else f", where the answer is {task.answer[:60]!r}"

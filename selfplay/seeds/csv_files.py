@@ -31,6 +31,8 @@ def csv_rows(path: Path, told: Told) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     lines = _text_lines(path, told)
     first, before = next(lines, ""), 0
+    if not first:
+        raise told(f"{shown(path)}: is empty; write a first line that names the columns, and a line a row below it")
     separator = _separator(path, first)
     if first.startswith(SEPARATOR_LINE):
         first, before = next(lines, ""), 1

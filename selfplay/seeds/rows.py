@@ -16,7 +16,7 @@ from selfplay.seeds.csv_files import TEXT_FILES, of_texts
 from selfplay.seeds.row_files import Columns, Row, bounded, rows_of_file
 from verifiers.untrusted.files import Told
 
-COLUMNS: tuple[RowField, ...] = tuple(name for part in get_args(RowField) for name in get_args(part))
+COLUMNS: tuple[RowField, ...] = get_args(RowField)
 NOTHING: Mapping[Sequence[RowField], str] = {}
 TASK = "task"
 """Column of a run's own tables that holds several of ours."""

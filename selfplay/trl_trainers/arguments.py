@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from selfplay.config.errors import UserError
 from selfplay.trl_trainers.checks.further_means import means_faults
+from selfplay.trl_trainers.checks.names import CLASSES, names_in_source
 from selfplay.trl_trainers.checks.no_learning import learning_faults
 from selfplay.trl_trainers.checks.ranges import number_faults
 from verifiers.untrusted.files import demand_file
@@ -85,6 +86,32 @@ def check_lora(lora: dict[str, Any] | None, field: str) -> None:
     _check_values("lora", LoraConfig, lora or {}, field)
 
 
+def check_names(kind: str, args: Mapping[str, Any], field: str) -> None:
+    """Refuses names that TRL's configuration class does not take, without loading TRL.
+
+    Args:
+        kind: sft, dpo or grpo.
+        args: what the recipe says.
+        field: where it says so.
+
+    Raises:
+        ArgumentsError: an unknown name, or one that the run itself decides.
+    """
+    # Where the source does not tell, `check_arguments` still will.
+    _demand_names(kind, args, field, names_in_source(kind) or args.keys())
+
+
+def _demand_names(kind: str, args: Mapping[str, Any], field: str, names: Collection[str]) -> None:
+    for name in args:
+        if name in RESERVED:
+            raise ArgumentsError(f"{field}.{name}: is not yours to set here ({RESERVED[name]}); remove it")
+        if name not in names:
+            _, _, known_as = CLASSES[kind][0]
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"did you mean `{near[0]}`?" if near else f"see the documentation of {known_as}"
+            raise ArgumentsError(f"{field}.{name}: is not an argument of TRL's {known_as}; {hint}")
+
+
 def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 1) -> None:
     """Refuses arguments that TRL's configuration class would refuse.
 
@@ -98,14 +125,7 @@ def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 
         ArgumentsError: an unknown name, one that the run itself decides, or a value that the class rejects.
     """
     cls = config_class(kind)
-    names = [f.name for f in dataclasses.fields(cls) if f.init]
-    for name in args:
-        if name in RESERVED:
-            raise ArgumentsError(f"{field}.{name}: is not yours to set here ({RESERVED[name]}); remove it")
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"did you mean `{near[0]}`?" if near else f"see the documentation of {cls.__name__}"
-            raise ArgumentsError(f"{field}.{name}: is not an argument of TRL's {cls.__name__}; {hint}")
+    _demand_names(kind, args, field, [f.name for f in dataclasses.fields(cls) if f.init])
     if "parallelism_config" in args:
         raise ArgumentsError(f"{field}.parallelism_config: {NO_PARALLELISM[kind]}; remove it")
     _check_values(kind, cls, args, field)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 
 import jsonschema_rs
@@ -15,6 +16,8 @@ from selfplay.quickstart.project import FOLDER, TEMPLATES, Template, recipe_sche
 from selfplay.run.records import Rollout
 from selfplay.run.tables import read_table
 from tests.e2e.conftest import selfplay
+from verifiers.model import Task
+from verifiers.plugins.guard import MAX_REASON
 from verifiers.untrusted.yaml_text import parse_yaml
 
 SMALLER = ("model.args.max_steps=8", "model.hidden_size=32", "evaluation.problems=4", "evaluation.samples=1")
@@ -44,6 +47,23 @@ def test_the_written_verifier_is_really_used(tmp_path: Path) -> None:
     refused = selfplay("check", "my project/recipe.yaml", cwd=tmp_path)
     assert refused.returncode == 2
     assert "a right answer is judged wrong" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("completion", "passed"),
+    [
+        ("so $\\boxed{95}$.", True),
+        ("\\boxed{95}", True),
+        ("<think>9</think> It is 95.\n", True),
+        ("<think>It is 95", False),
+        ("so 9.5", False),
+        ("\U000e0100" * 600, False),
+    ],
+)
+def test_the_written_verifier_reads_answers_as_models_write_them(completion: str, passed: bool) -> None:
+    verdict = runpy.run_path(str(FOLDER / "my_verifier.py"))["right"](Task(answer="95"), completion)
+    assert verdict.passed is passed
+    assert len(verdict.reason) <= MAX_REASON
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:

@@ -75,6 +75,9 @@ def test_a_dotted_path() -> None:
         ("verifiers.model:Task", "is no verifier"),
         ("verifiers.rules.text:", "could not be loaded"),
         (":", "could not be loaded"),
+        ("my_rules.right", r"did you mean my_rules:right\?"),
+        ("my_rules.py", r"give my_rules:NAME, with that of its function or class"),
+        ("my_rules.py:right", r"a module is named without \.py: give my_rules:right; looked in"),
     ],
 )
 def test_an_unknown_name_is_one_clear_error(name: str, message: str) -> None:
@@ -85,6 +88,8 @@ def test_an_unknown_name_is_one_clear_error(name: str, message: str) -> None:
 def test_wrong_parameters_are_named() -> None:
     with pytest.raises(UnknownVerifier, match="deadline"):
         load("math", {"deadline": 1})
+    with pytest.raises(UnknownVerifier, match=r"'lettre'; it takes letter$"):
+        load("starts_with_a", {"lettre": "b"})
 
 
 def test_a_plug_in_that_raises_costs_one_verdict(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from verifiers.model import Task, Verdict, Verifier
 
 MAX_REASON = 500
 """Characters of a reason that are kept."""
+_LONGEST_DEFAULT = 60
+_GIVEN_BY_US = frozenset(("task", "completion", "load_component", "open_sandbox"))
 _OURS = str(Path(__file__).parents[1])
 
 
@@ -158,3 +160,24 @@ def _as_verdict(result: object, function: object) -> Verdict:
             raise NoVerdict(result, "a reward in [0, 1]", function)
         return Verdict(result >= 1.0, float(result), "correct" if result >= 1.0 else "wrong")
     raise NoVerdict(result, "a bool, a number or a Verdict", function)
+
+
+def parameters_of(thing: Any) -> dict[str, str]:
+    """The parameters of a verifier's class or function, with their defaults as text."""
+    if not callable(thing):
+        return {}
+    try:
+        signature = inspect.signature(thing)
+    except (TypeError, ValueError):
+        return {}
+    named = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if not isinstance(thing, type):
+        named = named[2:]  # a function's first two are the task and the completion, whatever their names
+    return {p.name: _default(p.default) for p in named if p.name not in _GIVEN_BY_US}
+
+
+def _default(value: Any) -> str:
+    if value is inspect.Parameter.empty:
+        return "required"
+    text = repr(value) if not callable(value) else getattr(value, "__name__", repr(value))
+    return text if len(text) <= _LONGEST_DEFAULT else text[: _LONGEST_DEFAULT - 1] + "…"

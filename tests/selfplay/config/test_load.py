@@ -57,6 +57,10 @@ def test_overrides_are_typed_by_yaml(recipe_path: Path) -> None:
     ("line", "says"),
     [
         ("em: {rouns: 3}", "line 6: `em.rouns` is not a setting; did you mean `rounds`?"),
+        (
+            "training: {pool: {external: {math: {kind: file, path: p.csv, fields: {prblem: question}}}}}",
+            "line 6: `training.pool.external.math.fields.prblem` is not a setting; did you mean `problem`?",
+        ),
         ("training: {rounds: many}", 'line 6: `training.rounds` is "many"'),
         ("labelling: {drop: [at_least_half_solved]}", "leaves no prompt"),
         ("evaluation: {problems: 5000}", "makes only 400"),

@@ -146,6 +146,13 @@ def test_a_property_sees_what_its_section_may_show() -> None:
     assert view.training.needs_labels
 
 
+def test_a_teacher_from_scratch_is_told_of_by_what_its_stage_may_read() -> None:
+    teacher = {"engine": {"kind": "scratch", "hidden_size": 64}}
+    given = recipe(training={"algorithm": "sft", "sft": {"teacher": teacher}})
+    spec = stage_table(given)["teacher"]
+    assert restricted(given, spec.name, spec.sections).training.scratch_teacher == given.training.scratch_teacher
+
+
 class Quiet:
     """Hears of stages."""
 

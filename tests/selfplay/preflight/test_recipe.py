@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from selfplay.config.recipe import Recipe
-from selfplay.preflight.recipe import PreflightError, check_trainer_arguments
+from selfplay.preflight.recipe import PreflightError, check_argument_names, check_trainer_arguments
 from selfplay.preflight.rewards import _demand_calls, check_rewards
 from selfplay.seeds.stage import load_seeds, may_lack
+from selfplay.trl_trainers.arguments import ArgumentsError
 from verifiers.mathematics import MathVerifier
 from verifiers.model import Verdict, Verifier
 from verifiers.plugins.guard import FunctionVerifier, GuardedVerifier
@@ -91,6 +92,28 @@ def test_an_answer_that_the_part_cannot_read_is_refused(tmp_path: Path) -> None:
     unreadable = [*SUMS, {"problem": "What is left?", "answer": "\\frac{"}]
     with pytest.raises(PreflightError, match=r"domains\.sums: the verifier 'math' is wrong on 1 of 8"):
         check_rewards(recipe(tmp_path, RIGHT_ON_FORM, unreadable))
+
+
+def test_a_slip_in_a_trainers_argument_is_found_before_the_trainer_is_loaded(tmp_path: Path) -> None:
+    """By what the source of its library says."""
+    for section, says in (
+        (
+            {"training": {"dpo": {"args": {"num_train_epoch": 1}}}},
+            r"training\.dpo\.args\.num_train_epoch: .*did you mean",
+        ),
+        ({"training": {"rft": {"args": {"seed": 1}}}}, r"training\.rft\.args\.seed: is not yours to set"),
+        ({"model": {"kind": "scratch", "args": {"max_step": 1}}}, r"model\.args\.max_step: .*did you mean `max_steps`"),
+    ):
+        given = recipe(tmp_path, {"verifier": "math"}).model_dump() | {"name": "slip"}
+        with pytest.raises(ArgumentsError, match=says):
+            check_argument_names(Recipe.model_validate(given | section))
+
+
+def test_the_right_answer_stands_beside_what_was_refused(tmp_path: Path) -> None:
+    """As where a number was written as 2.0, and the rule compares texts."""
+    answers = [*SUMS, {"problem": "2 + 0?", "answer": "2.0", "solution": "2"}]
+    with pytest.raises(PreflightError, match=r"'2', where the answer is '2\.0', .*; mend the seeds, the verifier or"):
+        check_rewards(recipe(tmp_path, {"verifier": "exact"}, answers))
 
 
 def test_a_model_from_scratch_needs_worked_solutions(tmp_path: Path) -> None:

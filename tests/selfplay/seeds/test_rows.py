@@ -100,7 +100,7 @@ def test_cells_of_csv_hold_lists_and_numbers(tmp_path: Path) -> None:
         ("p.csv", "PK\0\0problem", "p.csv, line 1: holds zero bytes, and so is no text; save it as CSV"),
         ("p.xlsx", "PK", "p.xlsx: is a spreadsheet; save it as CSV, which Excel calls 'CSV UTF-8'"),
         ("p.csv", "problem,problem\na,1\n", "p.csv, line 1: names no column, or one twice"),
-        ("p.csv", "", "p.csv, line 1: names no column"),
+        ("p.csv", "", "p.csv: is empty; write a first line that names the columns"),
         ("p.csv", 'problem,answer\n"a,1\n', "is not CSV (unexpected end of data)"),
         ("p.csv", "problem,memory_mb\na,much\n", "p.csv, line 2: `memory_mb` is not JSON"),
         (

@@ -23,6 +23,7 @@ from selfplay.trl_trainers.arguments import (
     check_top_up,
     config_class,
 )
+from selfplay.trl_trainers.checks.names import names_in_source
 from selfplay.trl_trainers.checks.no_learning import CHOICES
 
 
@@ -33,6 +34,11 @@ def test_every_argument_of_trl_but_the_reserved_may_be_given(kind: str) -> None:
             with_default = {field.name: field.default}
             if field.name not in ("bf16", "fp16", "save_strategy", "deepspeed", "fsdp"):
                 build(kind, with_default, "x", 0, "cpu")
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_the_source_tells_the_names_that_the_class_has(kind: str) -> None:
+    assert names_in_source(kind) == {field.name for field in dataclasses.fields(config_class(kind)) if field.init}
 
 
 @pytest.mark.parametrize(
