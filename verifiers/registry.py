@@ -224,7 +224,7 @@ def _imported(path: str, name: str) -> Any:
 
 
 def _without_ending(module: str, attribute: str) -> str:
-    """What is wrong with a file's name in the place of a module's."""
+    """The remedy for the name of a file in the place of a module."""
     if not module.endswith(OF_A_FILE):
         return ""
     return f"; a module is named without {OF_A_FILE}: give {module.removesuffix(OF_A_FILE)}:{attribute}"

@@ -29,7 +29,7 @@ KINDS = frozenset(
 )
 """Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
 KEY = "[key]"
-"""What pydantic adds to the path of a key that is wrong itself."""
+"""The last part that pydantic adds to the path of a key that is wrong itself."""
 QUOTE = "'"
 """The mark around each name that pydantic would have accepted."""
 LARGEST = 1 << 20
