@@ -28,7 +28,7 @@ class Component:
     optional: bool = False
 
 
-class CompositeVerifier:
+class CompositeVerifier(Verifier):
     """Combines the rewards of named components; each component's verdict stays in `details["components"]`.
 
     `sum`: the mean of the rewards by weight. `product`: their product, so that a zero closes the gate. It
@@ -95,10 +95,6 @@ class CompositeVerifier:
     def verifiers(self) -> list[Verifier]:
         """Those of its components, in order."""
         return [part.verifier for part in self._components.values()]
-
-    def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one completion by every component."""
-        return self.verify_many([(task, completion)])[0]
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, component by component."""

@@ -93,8 +93,8 @@ class Verifier(Protocol):
     name: str
 
     def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one completion."""
-        ...
+        """Judges one completion: as a batch of one, unless a verifier says otherwise."""
+        return self.verify_many([(task, completion)])[0]
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order; a hang or a crash on one item costs that item's verdict alone."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict, replace
 from functools import cache
 from typing import Any
 
 from verifiers.answers import GuardedReader
-from verifiers.model import Task, Test, Verdict, Verifier
+from verifiers.model import Task, Verdict, Verifier
 from verifiers.plugins.guard import GuardedVerifier
 from verifiers.pool.serving import serve
 from verifiers.registry import find, make
@@ -32,8 +33,7 @@ def answer(question: Any) -> Any:
 
 
 def _task(row: dict[str, Any]) -> Task:
-    tests = (test | {"args": None if test["args"] is None else tuple(test["args"])} for test in row["tests"])
-    return Task(**row | {"tests": tuple(Test(**test) for test in tests)})
+    return Task(**row | {"tests": tuple(row["tests"])})
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
@@ -42,14 +42,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         details = json.loads(json.dumps(dict(verdict.details), default=str))
     except (TypeError, ValueError, RecursionError):
         details = {}
-    return {
-        "passed": verdict.passed,
-        "reward": verdict.reward,
-        "status": verdict.status,
-        "reason": verdict.reason,
-        "details": details,
-        "seconds": verdict.seconds,
-    }
+    return asdict(replace(verdict, details=details))
 
 
 @cache

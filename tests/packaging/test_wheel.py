@@ -12,7 +12,7 @@ import pytest
 from tests.packaging.conftest import ROOT, Environment
 
 PACKAGES = ("selfplay", "verifiers", "sandbox")
-KINDS = ("*.py", "*.j2", "*.yaml", "py.typed")
+KINDS = ("*.py", "*.j2", "*.yaml", "*.toml", "*.cpp", "py.typed")
 VERDICT = """
 import json
 from verifiers.model import Task

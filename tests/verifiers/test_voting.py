@@ -165,12 +165,12 @@ def counting(math: MathVerifier) -> list[Any]:
     """The questions that reach a worker from now on."""
     asked: list[Any] = []
 
-    def counted(ask_many: Any, questions: Sequence[Any], bounds: Any = None) -> list[WorkerOutcome]:
+    def counted(spread: Any, questions: Sequence[Any], bounds: Any) -> list[WorkerOutcome]:
         asked.extend(question for question in questions if question["do"] in {"rules", "compare"})
-        return list(ask_many(questions, bounds))
+        return list(spread(questions, bounds))
 
     for pool in (math._comparer._readers, math._comparer._algebra):
-        pool.ask_many = functools.partial(counted, pool.ask_many)  # type: ignore[method-assign]
+        pool.spread = functools.partial(counted, pool.spread)  # type: ignore[method-assign]
     return asked
 
 

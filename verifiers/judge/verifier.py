@@ -22,7 +22,7 @@ from verifiers.endpoint.reply import EndpointReply, read_reply
 from verifiers.endpoint.settings import EndpointSettings
 from verifiers.extraction import final_text
 from verifiers.judge.prompt import RIGHT_OR_WRONG, ReplyUnreadable, question_of, score_of
-from verifiers.model import Task, Verdict
+from verifiers.model import Task, Verdict, Verifier
 
 ResponseFormat = Literal["none", "json_object"]
 _READINGS = 2
@@ -39,7 +39,7 @@ class JudgeUsage:
     cached: int = 0
 
 
-class ModelJudge:
+class ModelJudge(Verifier):
     """Asks a model whether the text after the thinking answers `task.problem` as `task.answer` does.
 
     Statuses: correct, wrong, no_answer (nothing follows the thinking), too_long, and, without a reward:
@@ -118,10 +118,6 @@ class ModelJudge:
         told = sorted((key, repr(value)) for key, value in self._body.items())
         wording = sha256(repr((criteria, told)).encode("utf-8", "replace")).hexdigest()[:16]
         self.fingerprint = f"judge/1/{base_url}/{model}/{levels}/{threshold:g}/{max_answer_chars}/{wording}"
-
-    def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one completion."""
-        return self.verify_many([(task, completion)])[0]
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order, with at most `concurrency` requests under way; equal items are asked once."""

@@ -25,7 +25,6 @@ _LONGEST_INTEGER = 200
 _READING, _COMPARING, _WEIGHING = 0.1, 0.3, 0.15
 """Shares of the deadline that are processor time: an answer spends its time before the deadline comes, also on a
 machine with three times the work that it has cores for."""
-_OF_OUTCOME = {"timed_out": "timed_out", "spent": "timed_out", "over_memory": "over_memory", "died": "worker_died"}
 _IN_READING = frozenset(("spent", "over_memory"))
 _IN_COMPARING = _IN_READING | {"failed", "ok"}
 """Outcomes that an answer may be to blame for: no worker that slept or was killed from outside, no fault of ours."""
@@ -81,8 +80,7 @@ class LibraryComparer:
         `percent_is_number` lets 50 stand for 50%."""
         # Most pairs need no algebra, and its libraries take four times as long to load as all else.
         self._readers, self._algebra = (
-            WorkerPool(program, workers=workers, deadline_s=deadline_s, memory_mb=memory_mb)
-            for program in self.programs
+            WorkerPool(program, workers=workers, memory_mb=memory_mb) for program in self.programs
         )
         self._deadline_s = deadline_s
         self._rules = {"library": self.by_library, "box": require_box, "percent": percent_is_number}
@@ -225,7 +223,7 @@ def _is_integer(text: str) -> bool:
 
 def _comparison(pair: Pair, outcome: WorkerOutcome) -> Comparison:
     if outcome.status != "ok":
-        return Comparison(None, _OF_OUTCOME.get(outcome.status, "not_checked"), outcome.reason)
+        return Comparison(None, outcome.verdict_status, outcome.reason)
     equal = outcome.value["equal"]
     if equal is None:
         return Comparison(None, "not_checked", "the worker could not tell")

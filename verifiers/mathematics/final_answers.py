@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from verifiers.mathematics.comparer import Found, LibraryComparer, Pair
-from verifiers.model import Task, Verdict
+from verifiers.model import Task, Verdict, Verifier
 
 _MAX_GOLD = 100_000
 _ENDS_OF_THINKING = ("</think>", "</thinking>")
 _PASSED = {"correct": True, "wrong": False, "no_answer": False}
 
 
-class FinalAnswerVerifier:
+class FinalAnswerVerifier(Verifier):
     """Judges the final answer of a completion against `task.answer`.
 
     Safe from any thread; workers start when first needed.
@@ -28,10 +28,6 @@ class FinalAnswerVerifier:
     def __init__(self, comparer: LibraryComparer) -> None:
         """Takes what puts texts to workers."""
         self._comparer = comparer
-
-    def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one completion."""
-        return self.verify_many([(task, completion)])[0]
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order, spread over the workers."""

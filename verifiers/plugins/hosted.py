@@ -17,7 +17,6 @@ from verifiers.pool.pool import Bounds, WorkerOutcome, WorkerPool
 PROGRAM = "verifiers.plugin_worker"
 _NO_END = 1e6
 """Seconds of processor time: the clock alone ends a plug-in, which may use as many cores as it likes."""
-_STATUS = {"timed_out": "timed_out", "spent": "timed_out", "over_memory": "over_memory", "died": "worker_died"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Hosting:
     deadline_s: float = 60.0
 
 
-class HostedVerifier:
+class HostedVerifier(Verifier):
     """Stands for a plug-in whose work is done in worker processes; they start when first needed.
 
     Statuses: those of the plug-in, and, without a reward: timed_out, over_memory, worker_died, not_checked.
@@ -46,16 +45,11 @@ class HostedVerifier:
         self._pool = WorkerPool(
             PROGRAM,
             workers=how.workers,
-            deadline_s=how.deadline_s,
             memory_mb=0,
             max_items=1 << 30,
             arguments=[json.dumps({"path": path, "params": dict(params)})],
             environment=None,
         )
-
-    def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one completion."""
-        return self.verify_many([(task, completion)])[0]
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order, spread over the workers; those of a batch that failed are judged one by one."""
@@ -81,8 +75,8 @@ class HostedVerifier:
     def _verdicts(self, outcome: WorkerOutcome, count: int) -> list[Verdict]:
         if outcome.status == "ok":
             return [Verdict(**row) for row in outcome.value]
-        status = _STATUS.get(outcome.status, "not_checked")
-        return [Verdict(None, None, status, f"verifier {self.name}: {outcome.reason}", seconds=outcome.seconds)] * count
+        reason = f"verifier {self.name}: {outcome.reason}"
+        return [Verdict(None, None, outcome.verdict_status, reason, seconds=outcome.seconds)] * count
 
 
 class HostedReader(HostedVerifier):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import Any
 
 from verifiers.pool.worker import BARE, Bounds, Lost, Worker, WorkerOutcome
@@ -27,26 +26,24 @@ _CHANCE = 3
 
 
 class WorkerPool:
-    """Up to `workers` processes, started when first needed; `ask` may be called from any thread."""
+    """Up to `workers` processes, started when first needed; for any thread."""
 
     def __init__(
         self,
         module: str,
         *,
         workers: int = 2,
-        deadline_s: float = 5.0,
         memory_mb: int = 1024,
         max_items: int = 2000,
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = BARE,
     ) -> None:
-        """Names the module to run (it calls `serve`), the limits per question, and when to renew a worker's child.
+        """Names the module to run (it calls `serve`), the memory of a worker, and when to renew its child.
 
         A `memory_mb` of 0 is no limit; `arguments` come after those of `serve`; an `environment` of None is this
         process's own.
         """
         self._module = module
-        self._bounds = Bounds(deadline_s, deadline_s)
         self._memory_mb = memory_mb
         self._max_items = max_items
         self._arguments, self._environment = tuple(arguments), environment
@@ -58,32 +55,25 @@ class WorkerPool:
         self.started = 0
         self._failed_starts = 0
 
-    def ask(self, question: Any) -> WorkerOutcome:
-        """Sends one question (JSON data) to a free worker and waits for its answer, at most the deadline.
-
-        The time in which a worker gets ready is not part of it. Raises RuntimeError after `close`.
-        """
-        return self.ask_many([question])[0]
-
     def spread(self, questions: Sequence[Any], bounds: Sequence[Bounds]) -> list[WorkerOutcome]:
-        """As `ask_many`, spread over all workers, a few questions at a time."""
+        """Has questions (JSON data) answered, each within its own bounds: by all workers, a few questions at a time.
+
+        A fault costs its own question only. The time in which a worker gets ready is not part of any. Raises
+        RuntimeError after `close`.
+        """
         size = min(max(len(questions) // (8 * self.workers), 1), _MOST_AT_ONCE)
         if self.workers == 1 or len(questions) <= 2:
-            return self.ask_many(questions, bounds)
+            return self._ask(questions, bounds)
         begins = range(0, len(questions), size)
         with ThreadPoolExecutor(self.workers) as threads:
             answered = threads.map(
-                lambda at: self.ask_many(questions[at : at + size], bounds[at : at + size]),
+                lambda at: self._ask(questions[at : at + size], bounds[at : at + size]),
                 begins,
             )
             return [outcome for outcomes in answered for outcome in outcomes]
 
-    def ask_many(self, questions: Sequence[Any], bounds: Sequence[Bounds] | None = None) -> list[WorkerOutcome]:
-        """As `ask`, for several questions that one worker answers in order: a fault costs its own question only.
-
-        `bounds` are those of each question, the pool's deadline if None.
-        """
-        bounds = [self._bounds] * len(questions) if bounds is None else bounds
+    def _ask(self, questions: Sequence[Any], bounds: Sequence[Bounds]) -> list[WorkerOutcome]:
+        """Has one worker answer questions in order."""
         outcomes: list[WorkerOutcome] = []
         if not questions:
             return []
@@ -114,14 +104,6 @@ class WorkerPool:
             idle, self._idle = self._idle, []
         for worker in idle:
             worker.end()
-
-    def __enter__(self) -> WorkerPool:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _ready_worker(self) -> Worker:
         """Returns a worker whose child waits for a question; replaces one that was lost since its last answer."""

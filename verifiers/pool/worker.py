@@ -20,6 +20,7 @@ BARE: Mapping[str, str] = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 _MAX_REPLY = 1 << 20
 _PIPE_BYTES = 32_000
 _GRACE_S = 1.0
+_OF_VERDICT = {"timed_out": "timed_out", "spent": "timed_out", "over_memory": "over_memory", "died": "worker_died"}
 _AT_WORK = 0.3
 """The share of its processor time that a question has used at its deadline if it is to blame, and not the machine."""
 
@@ -36,6 +37,11 @@ class WorkerOutcome:
     value: Any = None
     reason: str = ""
     seconds: float = 0.0
+
+    @property
+    def verdict_status(self) -> str:
+        """The status of the verdict on an item for which there was no answer."""
+        return _OF_VERDICT.get(self.status, "not_checked")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
 from verifiers.extraction import code_block
-from verifiers.model import Task, Test, Verdict
+from verifiers.model import Task, Test, Verdict, Verifier
 from verifiers.programs.approximate import Tolerance
 from verifiers.programs.checker import checker_input, checker_program, checker_says
 from verifiers.programs.comparison import COMPARISONS, Comparison, same_output
@@ -53,7 +53,7 @@ class _Progress:
             self.failed_at, self.status, self.reason = index, status, reason
 
 
-class CodeVerifier:
+class CodeVerifier(Verifier):
     """Judges programs by tests. Statuses: accepted, wrong_answer, runtime_error, time_limit, memory_limit,
     output_limit, compile_error, no_answer, and, without a reward, not_checked (the sandbox or a checker
     failed)."""
@@ -86,12 +86,9 @@ class CodeVerifier:
         before = f"/{hashlib.sha256(prelude.encode()).hexdigest()[:16]}" if prelude else ""
         self.fingerprint = f"code/3/{comparison}/{partial_credit:d}{self._stop_early:d}{before}"
 
-    def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one completion, which holds its program in its last fenced block."""
-        return self.verify_many([(task, completion)])[0]
-
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
-        """Judges many, in order, with as many at a time as there are workers."""
+        """Judges many, in order, with as many at a time as there are workers; each holds its program in its last fenced
+        block."""
         pending = [self._runner.on_worker(self._judging(task, completion)) for task, completion in items]
         return [future.result() for future in pending]
 

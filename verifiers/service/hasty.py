@@ -15,7 +15,7 @@ _SURE = 0.15
 """An item that fails within this share of the time did not fail for lack of it."""
 
 
-class HastyVerifier:
+class HastyVerifier(Verifier):
     """Gives the verdicts that the inner verifier reaches in a short time, and no others.
 
     A pass is a pass. What did not pass is judged again wherever the time may have been the reason.
@@ -26,10 +26,6 @@ class HastyVerifier:
     def __init__(self, inner: Verifier, seconds: float) -> None:
         """`seconds` is the time for an item, or for each test of one."""
         self.name, self._inner, self._seconds = inner.name, inner, seconds
-
-    def verify(self, task: Task, completion: str) -> Verdict:
-        """Judges one completion."""
-        return self.verify_many([(task, completion)])[0]
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order."""

@@ -9,6 +9,7 @@ from verifiers.wording.answer_in_text import UNIT_AFTER
 from verifiers.wording.vocabulary import names_things
 
 _BOX_TOKENS = linear.compile(r"\\(?:boxed|fbox|framebox)\s{0,8}\{|\\.|[{}]", linear.DOTALL)
+_LONGEST_BOX = 20_000
 _BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
 _BETWEEN_WORDS = frozenset(_BETWEEN.split())
 _BETWEEN_NOISE = linear.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
@@ -65,12 +66,8 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
             if start >= 0:
                 while found and found[-1][0] > start:
                     found.pop()
-                found.append((start, match.end(), ""))
-                found[-1] = (
-                    start,
-                    match.end(),
-                    text[inner : match.start()] if match.end() - inner < 20000 else "",
-                )
+                content = text[inner : match.start()] if match.end() - inner < _LONGEST_BOX else ""
+                found.append((start, match.end(), content))
     return found
 
 

@@ -1,14 +1,31 @@
-"""Cues that announce an answer, and the words beside it, as patterns made of the table of languages.
+"""Cues that announce an answer, and the words beside it, as patterns made of the table of languages (`cues.toml`).
 
 A cue is followed by the answer, with a colon, an equals sign, or a copula of the language between them or after it.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import re2
 
-from verifiers.wording.languages import LANGUAGES, Announcement
+from verifiers.wording import table
 
+
+class Announcement(NamedTuple):
+    """The ways in which a language announces an answer; the table says what each of them is."""
+
+    nouns: str
+    copulas: str
+    endings: str = ""
+    denials: str = ""
+    verbs: str = ""
+    ors: str = ""
+    ands: str = ""
+    bounds: str = ""
+
+
+LANGUAGES = {name: Announcement(**ways) for name, ways in table(__file__).items()}
 _UNSPACED = re2.compile(r"[\p{Thai}\p{Hiragana}\p{Katakana}\p{Han}\p{Hangul}]")
 _MARK = r"[:：=]"
 

@@ -40,24 +40,8 @@ _BEGINS_VALUE = linear.compile(r"\s+\$?[-\d\\]")
 _OTHERWISE = (DENIAL, ALTERNATIVE, BOUND_AFTER)
 _MARKS = frozenset(("x", "k"))
 """Letters that are "times" and "thousand" right beside a value, and else unknowns."""
-_COMPARING = (
-    "<",
-    ">",
-    "≠",
-    "≤",
-    "≥",
-    "±",
-    "!=",
-    "\\ne",
-    "\\neq",
-    "\\le",
-    "\\leq",
-    "\\ge",
-    "\\geq",
-    "\\pm",
-    "\\lt",
-    "\\gt",
-)
+_SIGNS = r"< > ≠ ≤ ≥ ± != \ne \neq \le \leq \ge \geq \pm \lt \gt"
+_COMPARING = tuple(_SIGNS.split())
 _BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from verifiers.wording.languages import LANGUAGES
+from verifiers.wording.cues import LANGUAGES
 
 Case = tuple[str, str, bool]
 Maker = Callable[[random.Random], Iterator[Case]]

@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from verifiers.pool.pool import WorkerPool
+from verifiers.pool.pool import Bounds, WorkerOutcome, WorkerPool
 
 WORKER = """
 import ctypes, os, sys, time
@@ -61,14 +62,19 @@ if __name__ == "__main__":
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerPool]:
     (tmp_path / "pool_test_worker.py").write_text(WORKER)
     monkeypatch.syspath_prepend(str(tmp_path))
-    with WorkerPool("pool_test_worker", workers=1, deadline_s=0.5, memory_mb=256) as made:
+    with closing(WorkerPool("pool_test_worker", workers=1, memory_mb=256)) as made:
         yield made
+
+
+def ask(pool: WorkerPool, question: object, seconds: float = 0.5) -> WorkerOutcome:
+    [outcome] = pool.spread([question], [Bounds(seconds, seconds)])
+    return outcome
 
 
 def test_answers_come_back_and_the_worker_stays(pool: WorkerPool) -> None:
     assert pool.started == 0
-    assert pool.ask({"kind": "echo", "value": [1, "two", None]}).value == [1, "two", None]
-    assert pool.ask({"kind": "noise"}).value == 1
+    assert ask(pool, {"kind": "echo", "value": [1, "two", None]}).value == [1, "two", None]
+    assert ask(pool, {"kind": "noise"}).value == 1
     assert pool.started == 1
 
 
@@ -84,35 +90,35 @@ def test_answers_come_back_and_the_worker_stays(pool: WorkerPool) -> None:
     ],
 )
 def test_a_fault_costs_one_question(pool: WorkerPool, kind: str, status: str) -> None:
-    pool.ask({"kind": "echo", "value": 1})
+    ask(pool, {"kind": "echo", "value": 1})
     begun = time.monotonic()
-    assert pool.ask({"kind": kind}).status == status
+    assert ask(pool, {"kind": kind}).status == status
     assert time.monotonic() - begun < 1.5
-    assert pool.ask({"kind": "echo", "value": 2}).value == 2
+    assert ask(pool, {"kind": "echo", "value": 2}).value == 2
 
 
 def test_an_answer_that_comes_late_is_for_nobody(pool: WorkerPool) -> None:
     for value in range(5):
-        assert pool.ask({"kind": "late", "seconds": 0.5 + 0.01 * value, "value": "late"}).status in {"timed_out", "ok"}
-        assert pool.ask({"kind": "echo", "value": value}).value == value
+        assert ask(pool, {"kind": "late", "seconds": 0.5 + 0.01 * value, "value": "late"}).status in {"timed_out", "ok"}
+        assert ask(pool, {"kind": "echo", "value": value}).value == value
 
 
 def test_an_answer_to_another_question_is_for_nobody(pool: WorkerPool) -> None:
-    assert pool.ask({"kind": "forged"}).value == "true"
+    assert ask(pool, {"kind": "forged"}).value == "true"
 
 
 def test_a_kill_costs_a_fork_and_no_new_worker(pool: WorkerPool) -> None:
     pids = []
     for _ in range(3):
-        pids.append(pool.ask({"kind": "pid"}).value)
-        pool.ask({"kind": "segfault"})
+        pids.append(ask(pool, {"kind": "pid"}).value)
+        ask(pool, {"kind": "segfault"})
     assert len(set(pids)) == 3
     assert pool.started == 1
 
 
 def test_a_child_is_renewed_after_its_items(tmp_path: Path, pool: WorkerPool) -> None:
-    with WorkerPool("pool_test_worker", workers=1, max_items=3) as renewing:
-        pids = [renewing.ask({"kind": "pid"}).value for _ in range(9)]
+    with closing(WorkerPool("pool_test_worker", workers=1, max_items=3)) as renewing:
+        pids = [ask(renewing, {"kind": "pid"}, 5.0).value for _ in range(9)]
         assert [len(set(pids[at : at + 3])) for at in (0, 3, 6)] == [1, 1, 1]
         assert len(set(pids)) == 3
         assert renewing.started == 1
@@ -123,39 +129,39 @@ def test_a_worker_that_is_lost_whole_is_replaced(
     pool: WorkerPool, kill: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("verifiers.pool.pool._RENEWAL_S", 1.0)
-    pool.ask({"kind": "echo", "value": 1})
+    ask(pool, {"kind": "echo", "value": 1})
     os.killpg(pool._idle[0].process.pid, kill)
     time.sleep(0.1)
-    assert pool.ask({"kind": "echo", "value": 4}).status == ("ok" if kill == signal.SIGKILL else "timed_out")
-    assert pool.ask({"kind": "echo", "value": 5}).value == 5
+    assert ask(pool, {"kind": "echo", "value": 4}).status == ("ok" if kill == signal.SIGKILL else "timed_out")
+    assert ask(pool, {"kind": "echo", "value": 5}).value == 5
     assert pool.started == 2
 
 
 def test_questions_of_many_threads_get_their_own_answers(tmp_path: Path, pool: WorkerPool) -> None:
-    with WorkerPool("pool_test_worker", workers=2, deadline_s=5) as shared, ThreadPoolExecutor(8) as threads:
+    with closing(WorkerPool("pool_test_worker", workers=2)) as shared, ThreadPoolExecutor(8) as threads:
         questions = [{"kind": "segfault"} if n % 10 == 9 else {"kind": "echo", "value": n} for n in range(100)]
-        outcomes = list(threads.map(shared.ask, questions))
+        outcomes = list(threads.map(lambda question: ask(shared, question, 5.0), questions))
     for n, outcome in enumerate(outcomes):
         assert (outcome.status, outcome.value) == (("died", None) if n % 10 == 9 else ("ok", n))
 
 
 def test_closing_ends_the_workers(pool: WorkerPool) -> None:
-    pid = pool.ask({"kind": "pid"}).value
+    pid = ask(pool, {"kind": "pid"}).value
     pool.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     with pytest.raises(RuntimeError, match="closed"):
-        pool.ask({"kind": "pid"})
+        ask(pool, {"kind": "pid"})
 
 
 def test_a_worker_dies_with_a_killed_caller(tmp_path: Path) -> None:
     (tmp_path / "pool_test_worker.py").write_text(WORKER)
     caller = (
         "import sys, threading; sys.path.insert(0, sys.argv[1])\n"
-        "from verifiers.pool.pool import WorkerPool\n"
-        "pool = WorkerPool('pool_test_worker', deadline_s=60)\n"
-        "print(pool.ask({'kind': 'pid'}).value, flush=True)\n"
-        "pool.ask({'kind': 'sleep'})\n"
+        "from verifiers.pool.pool import Bounds, WorkerPool\n"
+        "pool = WorkerPool('pool_test_worker')\n"
+        "print(pool.spread([{'kind': 'pid'}], [Bounds(60, 60)])[0].value, flush=True)\n"
+        "pool.spread([{'kind': 'sleep'}], [Bounds(60, 60)])\n"
     )
     process = subprocess.Popen([sys.executable, "-c", caller, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -178,11 +184,11 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_module_that_cannot_be_loaded_costs_three_starts() -> None:
-    with WorkerPool("no_such_worker", workers=1) as broken:
-        outcomes = broken.ask_many([{"kind": "echo", "value": 1}] * 200)
+    with closing(WorkerPool("no_such_worker", workers=1)) as broken:
+        outcomes = broken.spread([{"kind": "echo", "value": 1}] * 200, [Bounds(5.0, 5.0)] * 200)
         assert {outcome.status for outcome in outcomes} == {"failed"}
         assert (len(outcomes), broken.started) == (200, 3)
         assert "could not be started" in outcomes[-1].reason
         # Whatever was wrong may be mended by now: each later call tries once.
-        assert len(broken.ask_many([{"kind": "echo", "value": 1}] * 200)) == 200
+        assert len(broken.spread([{"kind": "echo", "value": 1}] * 200, [Bounds(5.0, 5.0)] * 200)) == 200
         assert broken.started == 4

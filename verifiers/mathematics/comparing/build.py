@@ -95,15 +95,8 @@ def _root(value: Any, degree: Any) -> Any:
     return sympy.root(value, degree)
 
 
-_SYMPY_NAMES = {
-    "arcsin": "asin",
-    "arccos": "acos",
-    "arctan": "atan",
-    "ln": "log",
-    "ceil": "ceiling",
-    "max": "Max",
-    "min": "Min",
-}
+_SYMPY_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log", "ceil": "ceiling", "max": "Max",
+                "min": "Min"}  # fmt: skip
 
 
 def _call(name: str, values: list[Any]) -> Any:

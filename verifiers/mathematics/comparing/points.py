@@ -55,10 +55,9 @@ def _with_one_constant(left: Any, right: Any) -> tuple[Any, Any]:
     import sympy
 
     upper, lower = sympy.Symbol("C"), sympy.Symbol("c")
-    if left.free_symbols - right.free_symbols == {upper} and right.free_symbols - left.free_symbols == {lower}:
-        return left.subs(upper, lower), right
-    if right.free_symbols - left.free_symbols == {upper} and left.free_symbols - right.free_symbols == {lower}:
-        return left, right.subs(upper, lower)
+    own, others = left.free_symbols - right.free_symbols, right.free_symbols - left.free_symbols
+    if (own, others) in (({upper}, {lower}), ({lower}, {upper})):
+        return left.subs(upper, lower), right.subs(upper, lower)
     return left, right
 
 
@@ -79,15 +78,9 @@ def _values_agree(left: Any, right: Any, digits: int = DIGITS, difference: Any =
     if scale == 0:
         return True
     if not gap.is_comparable or gap > scale * sympy.Float(10) ** (10 - digits):
-        return _vanishes(difference) if difference is not None and min(abs(left), abs(right)) < 1e-30 else False
+        near_zero = difference is not None and min(abs(left), abs(right)) < 1e-30
+        return near_zero and bool(sympy.simplify(difference) == 0)
     return True
-
-
-def _vanishes(difference: Any) -> bool:
-    """Decides a comparison with zero, where no relative error exists, by algebra."""
-    import sympy
-
-    return bool(sympy.simplify(difference) == 0)
 
 
 def _agree_at_points(left: Any, right: Any, names: list[Any]) -> bool:

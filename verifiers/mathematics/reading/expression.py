@@ -214,12 +214,8 @@ class _Reader:
         return self.braced(depth) if self.take("{") else self.atom(depth + 1)
 
     def command(self, name: str, depth: int) -> Node:  # noqa: PLR0911 - one return per kind of command
-        if name == "frac":
-            top = self.group(depth)
-            return ("div", top, self.group(depth))
-        if name == "binom":
-            top = self.group(depth)
-            return ("binom", top, self.group(depth))
+        if name in {"frac", "binom"}:
+            return ("div" if name == "frac" else "binom", self.group(depth), self.group(depth))
         if name == "sqrt":
             degree: Node = ("num", "2")
             if self.take("["):

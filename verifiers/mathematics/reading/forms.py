@@ -17,7 +17,7 @@ from verifiers.mathematics.reading.progressions import DOTS, number_node, withou
 from verifiers.mathematics.reading.regions import whole_line
 from verifiers.mathematics.reading.relations import bracketed_interval, relation
 from verifiers.mathematics.reading.rows import marked_parts, named_rows, with_all_members, without_domain, without_marks
-from verifiers.mathematics.reading.sets import MOST_PARTS, listed_region, set_of, set_operation
+from verifiers.mathematics.reading.sets import MOST_PARTS, listed_region, sequence, set_of, set_operation
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
 from verifiers.mathematics.reading.split import closing, depths_of, split, split_command, unwrapped
 from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
@@ -211,10 +211,8 @@ def _is_plus_minus(form: Form) -> bool:
     return form.kind == "list" and ("\\pm" in form.text or "\\mp" in form.text)
 
 
-def _sequence(kind: str, text: str, parts: list[str], depth: int, name: str = "") -> Form:
-    if len(parts) > MOST_PARTS:
-        return Form("text", text, unreadable=f"it has more than {MOST_PARTS} parts")
-    return Form(kind, text, tuple(_form(part, depth + 1) for part in parts), name=name)
+def _sequence(kind: str, text: str, parts: list[str], depth: int) -> Form:
+    return sequence(kind, text, parts, depth, _form)
 
 
 def _bracketed(text: str, depth: int) -> Form:

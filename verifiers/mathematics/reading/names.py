@@ -6,31 +6,10 @@ from __future__ import annotations
 from itertools import groupby
 
 from verifiers.patterns import linear
+from verifiers.wording import table
 from verifiers.wording.cues import with_usual_digits
 
-_COMMANDS = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "✕": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ",
-    "∙": r"\cdot ", "•": r"\cdot ", "∗": "*", "÷": "/", "⁄": "/", "∕": "/", "π": r"\pi ", "𝜋": r"\pi ", "∞": r"\infty ",
-    "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "≅": r"\approx ",
-    "∪": r"\cup ", "⋃": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∖": r"\setminus ", "±": r"\pm ", "∓": r"\mp ",
-    "∅": r"\emptyset ", "⌀": r"\emptyset ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]", "°": r"^\circ ",
-    "º": r"^\circ ", "˚": r"^\circ ", "∘": r"\circ ", "′": "'", "’": "'", "″": "''", "∠": r"\angle ", "…": r"\ldots ",
-    "⋯": r"\ldots ", "∨": r"\lor ", "∧": r"\land ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}",
-    "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
-    "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ", "〉": r"\rangle ", "¢": " cents", "，": ",", "、": ",",
-    "（": "(", "）": ")", "：": ":", "；": ";", "。": ".", "％": "%", "＝": "=", "＜": "<", "＞": ">", "＋": "+",
-    "－": "-", "“": "", "”": "", "‘": "'", "€": r"\$", "£": r"\$", "¥": r"\$", "\u00a0": " ", "\u2009": " ",
-    "\u202f": " ", "\u2002": " ", "\u2003": " ", "\u3000": " ", "\u200b": "", "\u200e": "", "\ufeff": "",
-    "\u2061": "", "\u2062": "", "ı": "i", "ℓ": r"\ell ", "μ": r"\mu ", "µ": r"\mu ", "∆": r"\Delta ", "𝑒": "e",
-    "𝑖": "i", "∶": ":", "║": "|", "∣": "|", "→": r"\to ", "⇒": r"\Rightarrow ",
-    "➡": "", "➜": "", "👉": "", "🎉": "", "⭐": "", "🔹": "",
-    "∴": "", "✓": "", "✔": "", "✅": "", "☑": "", "\ufe0f": "", "∎": "", "■": "",
-    "∑": r"\sum ", "∫": r"\int ",
-    "₹": r"\$", "₩": r"\$", "₽": r"\$", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
-    "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
-    "⅕": r"\frac{1}{5}", "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}",
-    "⅚": r"\frac{5}{6}", "⅛": r"\frac{1}{8}", "⅜": r"\frac{3}{8}", "⅝": r"\frac{5}{8}", "⅞": r"\frac{7}{8}",
-}  # fmt: skip
+_COMMANDS = {char: command for command, chars in table(__file__).items() for char in chars}
 _GREEK_NAMES = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda nu xi rho sigma tau upsilon phi chi psi omega phi "
     "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
+from operator import and_, or_
 from typing import Generic, TypeVar
 
 _MAX_ENDS = 40
@@ -62,25 +64,16 @@ def _cells(region: Region[_End], places: object, count: int) -> int:
     """Returns the cells of a region as bits: cell 2k-1 is the point of place k, even cells lie between points."""
     ends = [None if end is None else 2 * next(places) - 1 for end in region.ends]  # type: ignore[call-overload]
     if region.kind == "points":
-        return _union([1 << end for end in ends if end is not None])
+        return reduce(or_, (1 << end for end in ends if end is not None), 0)
     if region.kind == "interval":
         return _interval(ends[0], ends[1], region.closed, count)
     parts = [_cells(part, places, count) for part in region.parts]
     if region.kind == "difference":
         return parts[0] & ~parts[1]
-    common = parts[0]
-    for part in parts[1:]:
-        common &= part
+    common = reduce(and_, parts)
     if region.kind == "intersection" or (region.kind == "listed" and common):
         return common
-    return _union(parts)
-
-
-def _union(parts: Sequence[int]) -> int:
-    joined = 0
-    for part in parts:
-        joined |= part
-    return joined
+    return reduce(or_, parts)
 
 
 def _interval(low: int | None, high: int | None, closed: tuple[bool, bool], count: int) -> int:

@@ -16,12 +16,17 @@ _REALS_EXCEPT = linear.compile(
     r'^"?(?:all)?real(?:s|numbers?)"?(?:x|\$)?"?(?:except|but|otherthan)(?:for)?"?(?P<rest>.+)$', linear.IGNORECASE
 )
 _REALS_WITHOUT = linear.compile(r"^\\reals\s?-(?=\x01)")
+_OPERATIONS = (
+    ("\\cup", "union", "union"), ("\\cap", "cap", "intersection"), ("\\setminus", "minus", "difference")
+)  # fmt: skip
+"""Commands, the kinds of forms that they make, and of regions."""
 _BAR = linear.compile(r"[|:]")
 MOST_PARTS = 100
 """Parts of one answer."""
 
 
-def _made(kind: str, text: str, parts: list[str], depth: int, read: Reader) -> Form:
+def sequence(kind: str, text: str, parts: list[str], depth: int, read: Reader) -> Form:
+    """Returns the form of several parts; one that is not read where there are too many."""
     if len(parts) > MOST_PARTS:
         return Form("text", text, unreadable=f"it has more than {MOST_PARTS} parts")
     return Form(kind, text, tuple(read(part, depth + 1) for part in parts))
@@ -30,20 +35,13 @@ def _made(kind: str, text: str, parts: list[str], depth: int, read: Reader) -> F
 def set_operation(text: str, depth: int, read: Reader) -> Form | None:
     if "=" in text and text.startswith("|"):
         return None
-    pieces = split_command(text, "\\cup")
-    if len(pieces) > 1:
-        made = _made("union", text, pieces, depth, read)
-        return replace(made, region=_combined("union", made.items))
-    pieces = split_command(text, "\\cap")
-    if len(pieces) > 1:
-        made = _made("cap", text, pieces, depth, read)
-        return replace(made, region=_combined("intersection", made.items))
-    pieces = split_command(text, "\\setminus")
-    if len(pieces) == 1 and text.startswith("\\reals"):
-        pieces = split(_REALS_WITHOUT.sub("\\\\reals\x05", text), "\x05")
-    if len(pieces) == 2:
-        made = _made("minus", text, pieces, depth, read)
-        return replace(made, region=_combined("difference", made.items))
+    for command, kind, region in _OPERATIONS:
+        pieces = split_command(text, command)
+        if kind == "minus" and len(pieces) == 1 and text.startswith("\\reals"):
+            pieces = split(_REALS_WITHOUT.sub("\\\\reals\x05", text), "\x05")
+        if len(pieces) == 2 or (len(pieces) > 2 and kind != "minus"):
+            made = sequence(kind, text, pieces, depth, read)
+            return replace(made, region=_combined(region, made.items))
     excepted = _REALS_EXCEPT.match(text.replace("\x04", ""))
     if excepted:
         left_out = read(excepted.group("rest").replace('"', ""), depth + 1)

@@ -15,22 +15,10 @@ _FUNCTION_NAMES = (
     "ceil cbrt cis"
 )
 FUNCTIONS = _FUNCTION_NAMES.split()
-INVERSES = {
-    "sin": "arcsin",
-    "cos": "arccos",
-    "tan": "arctan",
-    "asin": "arcsin",
-    "acos": "arccos",
-    "atan": "arctan",
-    "sinh": "asinh",
-    "cosh": "acosh",
-    "tanh": "atanh",
-}
-_WORDS = sorted(
-    [*FUNCTIONS, "asin", "acos", "atan", "sqrt", "pi", "infty", "oo", "inf", "infinity", *GREEK[:24]],
-    key=len,
-    reverse=True,
-)
+INVERSES = {f"{prefix}{name}": f"arc{name}" for name in ("sin", "cos", "tan") for prefix in ("", "a")}
+INVERSES |= {name: f"a{name}" for name in ("sinh", "cosh", "tanh")}
+_OTHER_NAMES = "asin acos atan sqrt pi infty oo inf infinity"
+_WORDS = sorted([*FUNCTIONS, *_OTHER_NAMES.split(), *GREEK[:24]], key=len, reverse=True)
 _TOKEN = linear.compile(
     r"(?P<num>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|\\begin\{(?P<begin>[A-Za-z]+)\}(?:\{[clr|]*\})?"
     r"|\\end\{(?P<end>[A-Za-z]+)\}|\\(?P<cmd>[A-Za-z]+)|(?P<word>[A-Za-z]+)"

@@ -10,11 +10,16 @@ Nodes: ("num", digits), ("sym", name), ("const", name), ("add", a, b, ...), ("mu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 Node = tuple[Any, ...]
+
+_ARITHMETIC: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
+    "add": operator.add, "mul": operator.mul, "div": operator.truediv
+}  # fmt: skip
 
 
 def joined(kind: str, parts: Sequence[Node]) -> Node:
@@ -97,7 +102,7 @@ def rational(node: Node) -> Fraction | None:
         return None
 
 
-def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911, PLR0912 - one branch per kind of node
+def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911 - one branch per kind of node
     kind = node[0]
     if kind == "num":
         digits, _, exponent = node[1].lower().partition("e")
@@ -125,12 +130,8 @@ def _rational(node: Node) -> Fraction | None:  # noqa: PLR0911, PLR0912 - one br
         return Fraction(left**right.numerator) if small and size <= 40000 else None
     if kind in {"fact", "binom"}:
         return _counted(left, right if kind == "binom" else None)
-    if kind == "add":
-        return left + right
-    if kind == "mul":
-        return left * right
-    if kind == "div":
-        return left / right
+    if kind in _ARITHMETIC:
+        return _ARITHMETIC[kind](left, right)
     return -left if kind == "neg" else left / 100
 
 
@@ -140,7 +141,7 @@ def _folded(kind: str, values: Sequence[Fraction | None]) -> Fraction | None:
     for value in values[1:]:
         if total is None or value is None or _bits(total) > 20000 or _bits(value) > 20000:
             return None
-        total = total + value if kind == "add" else total * value
+        total = _ARITHMETIC[kind](total, value)
     return total
 
 

@@ -58,22 +58,10 @@ _TEMPERATURE = linear.compile(r"(?<![a-z])[CF]\s*\}?\s*$|[Cc]elsius|[Ff]ahrenhei
 _DIGIT = linear.compile(r"\d")
 _OF_MEASURE = linear.compile(r"[A-Za-z]+|/|(?:\^|\*\*)\s?\{?\s?(-?\d)|(\d)")
 _DOT = linear.compile(r"\\(?:cdot|times)(?![a-z])|[·*.()]")
-_TWO_AS_ONE: dict[str, tuple[str, ...]] = {
-    "Nm": ("N", "m"),
-    "Js": ("J", "s"),
-    "Ns": ("N", "s"),
-    "Vm": ("V", "m"),
-    "Wm": ("W", "m"),
-}
 _MILLI = linear.compile(r"(?<![A-Za-z])m(s[\s\"]*\^\s?\{?\s?-)")
 """As in ms^{-1}, which is a metre a second."""
-_SPEEDS: dict[str, tuple[str, ...]] = {
-    "mph": ("mi", "per", "h"),
-    "kph": ("km", "per", "h"),
-    "kmh": ("km", "per", "h"),
-    "mps": ("m", "per", "s"),
-}
-_SPEEDS |= _TWO_AS_ONE
+_WRITTEN_AS_ONE = {"mph": "mi per h", "kph": "km per h", "kmh": "km per h", "mps": "m per s", "Nm": "N m", "Js": "J s",
+                   "Ns": "N s", "Vm": "V m", "Wm": "W m"}  # fmt: skip
 
 
 def without_degrees(text: str) -> tuple[str, Unit | None]:
@@ -213,8 +201,8 @@ class _Measure:
             self._sign = -1
         elif word in {"square", "sq", "cubic", "cu"}:
             self._times = 2 if word.startswith("s") else 3
-        elif word in _SPEEDS:
-            return all(map(self.word, _SPEEDS[word]))
+        elif word in _WRITTEN_AS_ONE:
+            return all(map(self.word, _WRITTEN_AS_ONE[word].split()))
         elif (unit := unit_named(word)) is not None:
             signed = tuple((name, power * self._sign) for name, power in unit.dimensions)
             self._last = Unit(signed, unit.factor**self._sign)
