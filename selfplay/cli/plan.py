@@ -37,6 +37,8 @@ def plan(
         raise UserError(
             "plan: say for which machine, by --gpus 8x80 or --nodes 1x8x80; `selfplay check` is for this one"
         )
+    if note and overrides:
+        raise UserError("plan --note: writes what holds for the file as it is; put the overrides into it, or drop --note")
     machine = machines.named(gpus) if gpus is not None else machines.of_nodes(str(nodes))
     loaded = load_recipe_file(recipe, overrides)
     asked = slurm or kuberay
@@ -60,7 +62,7 @@ def plan(
     if note:
         from selfplay.planning.view import note_of, write_note
 
-        write_note(recipe, note_of(found, gpus or str(nodes).partition("x")[2], seeds))
+        write_note(recipe, note_of(found, f"--gpus {gpus}" if gpus is not None else f"--nodes {nodes}", seeds))
     if asked is not None:
         from selfplay.planning import cluster_files
         from selfplay.run.files import write_text

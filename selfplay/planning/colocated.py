@@ -7,9 +7,9 @@ from typing import Any
 
 from selfplay.config.training import GRPORule
 from selfplay.planning.machine import GIB, Machine
-from selfplay.planning.memory import BRAIN, ENGINE_BYTES, FLOAT, ServedModel, Terms, served_terms
+from selfplay.planning.memory import BRAIN, ENGINE_BYTES, ServedModel, Terms, served_terms, standing_terms
 from selfplay.planning.need import Named, Need
-from selfplay.planning.needs import ROW_BYTES, SHARE_OF_VLLM, WIDTH, Needs
+from selfplay.planning.needs import ROW_BYTES, SHARDING, SHARE_OF_VLLM, WIDTH, Needs
 from selfplay.planning.speed import decoding_speed
 
 SHARE_IN_TRL = 0.3
@@ -30,13 +30,7 @@ def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: M
     window = min(int(args.get("vllm_max_model_length") or longest), model.sizes.positions)
     share = share_of(machine, model, args)
     served = _served(machine, model, args, window)
-    terms: Terms = {
-        "engine": share,
-        "weights": step.model.parameters * step.weight_bytes + (step.trained * FLOAT if model.lora is not None else 0),
-        "optimiser": int(step.trained * step.optimiser_bytes),
-        "reference": step.model.parameters * FLOAT if step.reference else 0,
-        "buffers": step.trained * FLOAT if step.ranks > 1 else 0,
-    }
+    terms: Terms = {"engine": share} | standing_terms(step)
     mean = how["mean"] - how["prompt"]
     passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))
     together = min(served.cache_tokens / how["mean"], step.sequences * passes)
@@ -51,7 +45,7 @@ def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: M
         speed=decoding_speed(needs.rates, machine.card, model.name, model.sizes, width, tokens, max(together, 1.0)),
         devices=needs.workers,
         stays=int(how["sequences"] * mean * ROW_BYTES),
-        fields=("training.grpo.args.vllm_gpu_memory_utilization", *how["lengths"], model.lora_field),
+        fields=("training.grpo.args.vllm_gpu_memory_utilization", SHARDING, *how["lengths"], model.lora_field),
         notes=_notes(served, share, window, longest),
     )
 

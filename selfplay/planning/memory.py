@@ -82,12 +82,7 @@ def training_terms(step: TrainingStep) -> Terms:
     passing = zero_buffers(step, casts) if step.zero else passing
     # A layer in 4 bits is made whole each time that it computes.
     passing += model.largest_linear * step.weight_bytes if step.quantised else 0
-    held: Terms = {
-        "weights": held_weights(step),
-        "optimiser": int(step.trained * step.optimiser_bytes) // step.shards,
-        "reference": model.parameters * FLOAT // (1 if step.zero == 2 else step.shards) if step.reference else 0,
-        "buffers": passing + mask_bytes(step),
-    }
+    held = standing_terms(step) | {"buffers": passing + mask_bytes(step)}
     gradients = step.trained * FLOAT // step.shards
     of_head = model.head * FLOAT // step.shards if whole else 0
     begun = gradients + of_head if step.accumulates else of_head
@@ -100,6 +95,17 @@ def training_terms(step: TrainingStep) -> Terms:
     of_embedding = of_head if model.tied or not whole else model.head * FLOAT // step.shards
     moments.append({"gradients": gradients + of_embedding, "logits": 0, "activations": ends})
     return held | max(moments, key=lambda moment: sum(moment.values()))
+
+
+def standing_terms(step: TrainingStep) -> Terms:
+    """What a training holds also while it takes no step, as when a batch is rolled out."""
+    whole_for_a_moment = gathered(step) if step.shards > 1 else step.trained * FLOAT if step.ranks > 1 else 0
+    return {
+        "weights": held_weights(step),
+        "optimiser": int(step.trained * step.optimiser_bytes) // step.shards,
+        "reference": step.model.parameters * FLOAT // (1 if step.zero == 2 else step.shards) if step.reference else 0,
+        "buffers": whole_for_a_moment,
+    }
 
 
 def held_weights(step: TrainingStep) -> int:

@@ -19,10 +19,9 @@ from selfplay.planning.memory import (
     FLOAT,
     DecodingBatch,
     TrainingStep,
-    gathered,
     generation_terms,
-    held_weights,
     served_terms,
+    standing_terms,
     training_terms,
 )
 from selfplay.planning.need import Named, Need
@@ -39,6 +38,7 @@ LARGEST_WINDOW = 1 << 20
 """Tokens to which a model may be stretched, by YaRN say."""
 LIBRARIES = 3 * 2**30
 """Host memory of a worker's libraries."""
+SHARDING = "compute.sharding"
 ZERO = {"zero2": 2, "zero3": 3}
 STATES = {
     **dict.fromkeys(("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "adamw_torch_8bit"), 2.0),
@@ -97,7 +97,9 @@ class Needs:
         # By ZeRO-3 no rank loads more than its part.
         loaded //= step.shards if step.zero == 3 else 1
         at = how["field"]
-        fields = [f"{at}.per_device_train_batch_size", f"{at}.gradient_checkpointing", *how.get("lengths", ())]
+        fields = [f"{at}.per_device_train_batch_size", f"{at}.gradient_checkpointing"]
+        # A base in 4 bits cannot be cut.
+        fields += [*([] if step.quantised else [SHARDING]), *how.get("lengths", ())]
         return Need(
             stage=stage,
             what=what,
@@ -157,12 +159,6 @@ class Needs:
         """
         step = self.step(model, args, how)
         passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))
-        beside = {
-            "weights": held_weights(step),
-            "optimiser": int(step.trained * step.optimiser_bytes) // step.shards,
-            "buffers": gathered(step) if step.shards > 1 else step.trained * FLOAT if step.ranks > 1 else 0,
-            "reference": step.model.parameters * FLOAT // step.shards if step.reference else 0,
-        }
         # Under autocast a norm of float32 weights gives float32 keys; values stay in bfloat16.
         mixed = step.autocast and step.weight_bytes == FLOAT
         width = (FLOAT + BRAIN) / 2 if mixed and step.model.qk_norm else BRAIN if mixed else step.weight_bytes
@@ -172,7 +168,7 @@ class Needs:
             sequences=step.sequences * passes,
             prompt=how["prompt"],
             completion=how["completion"],
-            beside=beside,
+            beside=standing_terms(step),
             cache_bytes=width,
         )
         mean = how["mean"] - how["prompt"]
@@ -185,7 +181,10 @@ class Needs:
             speed=self._batched(model, step.weight_bytes, made, mean),
             devices=self.workers,
             stays=int(how["sequences"] * mean * ROW_BYTES),
-            fields=(f"{how['field']}.steps_per_generation", *how["lengths"], f"{how['field']}.beta", model.lora_field),
+            fields=(
+                *(f"{how['field']}.steps_per_generation", SHARDING),
+                *(*how["lengths"], f"{how['field']}.beta", model.lora_field),
+            ),
         )
 
     def _batched(self, model: Named, width: int, made: DecodingBatch, mean: int) -> Speed:

@@ -97,6 +97,11 @@ def _adapted(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
     yield (f"{field}={json.dumps(ADAPTER)}",)
 
 
+def _cut(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    if value == "none" and plan.machine.devices > 1:
+        yield (f"{field}=fsdp2",)
+
+
 def _recomputed(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
     yield (f"{field}=true",)
 
@@ -140,6 +145,7 @@ def _fewer_at_once(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
 _BY_LEAF = {
     "per_device_train_batch_size": _smaller_batches,
     "gradient_checkpointing": _recomputed,
+    "sharding": _cut,
     "steps_per_generation": _fewer_at_once,
     "max_model_len": _windows,
     "tensor_parallel_size": _spread,

@@ -92,14 +92,14 @@ def plan_json(plan: Outlook) -> dict[str, Any]:
     return {"recipe": plan.recipe.name, "machine": machine, "measured": plan.measured, **whole, "work": rows}
 
 
-def note_of(plan: Outlook, gpus: str, seeds: int | None) -> str:
+def note_of(plan: Outlook, machine: str, seeds: int | None) -> str:
     """The line.
 
     Args:
-        gpus: the option by which its machine was named.
-        seeds: the option of the same name.
+        machine: the option by which its machine was named, with its value.
+        seeds: the option of that name.
     """
-    options = f"--gpus {gpus}" + (f" --seeds {seeds}" if seeds is not None else "")
+    options = machine + (f" --seeds {seeds}" if seeds is not None else "")
     largest = max(plan.needs, key=lambda need: need.total / need.limit)
     by = "measured" if plan.measured else "assumed"
     return (

@@ -63,7 +63,7 @@ def overlay(settings: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     ("page", "of", "gpus", "says"),
     [
         ("one-gpu", "recipe", "1x80", ["at most 36.3 of 76.1 GiB", "about 8\nhours"]),
-        ("eight-gpus", "qwen3-4b", "8x80", ["about 692 hours"]),
+        ("eight-gpus", "qwen3-4b", "8x80", ["about 703 hours"]),
     ],
 )
 def test_the_plans_for_gpus_say_what_the_pages_show(

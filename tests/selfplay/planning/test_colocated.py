@@ -56,6 +56,15 @@ def test_vllm_rolls_out_sooner_and_its_share_is_counted() -> None:
     }
 
 
+def test_a_sharded_trainer_holds_its_part_alone_beside_the_engine() -> None:
+    """It was counted whole: 116 GiB, where a GPU has 61 to hold."""
+    cut, whole = (find(planned("qwen3-4b", f"compute.sharding={by}"), "rollouts").terms for by in ("fsdp2", "none"))
+    for term in ("weights", "optimiser"):
+        assert cut[term] == whole[term] // 8
+    assert cut["buffers"] < whole["buffers"] / 10
+    assert cut["engine"] == whole["engine"]
+
+
 @pytest.mark.parametrize(
     ("share", "said"),
     [(0.9, "most of it for engine"), (0.15, "vLLM's share is 12.0 GiB, and its weights and one longest sequence take")],

@@ -43,11 +43,11 @@ def test_its_cards_are_those_of_the_table() -> None:
 
 
 def test_its_hours_are_those_of_the_recipes() -> None:
-    rows = re.findall(r"^\| `([^`]+).yaml` \|.*\| (\S+) \| (\d+) \|$", PAGE, re.M)
+    rows = re.findall(r"^\| `([^`]+).yaml` \|.*\| (\S+) \| ([\d,]+) \|$", PAGE, re.M)
     notes = {}
     for file in (ROOT / "configs").glob("*.yaml"):
         for line in file.read_text().splitlines():
             if line.startswith(MARK):
-                gpus, hours = re.findall(r"--gpus (\S+) .*: (\d+) hours", line)[0]
-                notes[file.stem] = (gpus, hours)
-    assert {name: (gpus, hours) for name, gpus, hours in rows} == notes
+                machine, hours = re.findall(r"--(?:gpus|nodes) (\S+) .*: ([\d,]+) hours", line)[0]
+                notes[file.stem] = (machine, hours)
+    assert {name: (machine, hours.replace(",", "")) for name, machine, hours in rows} == notes

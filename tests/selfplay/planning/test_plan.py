@@ -31,12 +31,12 @@ QWEN = str(CONFIGS / "qwen3-4b.yaml")
 
 
 WHOLE = (
-    "training.lora=null",
+    "compute.sharding=none",
     "engine={kind: transformers, batch_tokens: 262144, shard: 256, args: {}}",
     *(f"labelling.labellers.{name}=null" for name in ("policy", "larger")),
     "labelling.sampling={max_new_tokens: 32768}",
 )
-"""All weights of the policy, which labels alone, and an engine with static batches: what 8 x 80 GiB do not hold."""
+"""All weights of the policy on every GPU, which labels alone, and an engine with static batches: what 8 x 80 GiB do not hold."""
 
 
 def of_qwen(*overrides: str) -> Recipe:
@@ -86,8 +86,17 @@ def test_dpo_holds_a_reference_unless_it_trains_an_adapter() -> None:
 
 def test_what_does_not_fit_names_the_term_the_field_and_the_change() -> None:
     plan = outlook(of_qwen(), named("8x80"), Rates())
-    with pytest.raises(DoesNotFit, match=r"selfplay_1, dpo: needs .* most of it for activations .*set training\.\w+"):
+    with pytest.raises(DoesNotFit, match=r"selfplay_1, dpo: needs .* most of it for activations .*set compute"):
         demand_fit(plan)
+
+
+def test_a_model_is_spread_over_several_gpus_before_its_sequences_are_cut() -> None:
+    """What is learnt is the same then; one GPU alone has nothing to spread it over."""
+    alone, several = (outlook(of_qwen(), named(machine), Rates()) for machine in ("1x80", "8x80"))
+    said = remedy(several, find(several, "selfplay_1", "dpo"))
+    assert said.startswith("set compute.sharding=fsdp2, with which it takes ")
+    demand_fit(outlook(of_qwen("engine.kind=vllm", "compute.sharding=fsdp2"), named("8x80"), Rates()))
+    assert "sharding" not in remedy(alone, find(alone, "selfplay_1", "dpo"))
 
 
 def test_the_change_that_is_named_mends_it() -> None:
@@ -260,6 +269,9 @@ def test_the_command_refuses_with_its_exit_code() -> None:
     done = CliRunner().invoke(app, ["plan", QWEN, "--gpus", "1x24"])
     assert done.exit_code == 2
     assert "does not fit on 1 x 24 GiB" in done.output
+    noted = CliRunner().invoke(app, ["plan", QWEN, "--gpus", "8x80", "--note", "seed=1"])
+    assert noted.exit_code == 2
+    assert "put the overrides into it" in noted.output
     neither = CliRunner().invoke(app, ["plan", QWEN])
     assert neither.exit_code == 2
     assert "--gpus 8x80" in neither.output

@@ -10,7 +10,7 @@ import pytest
 from selfplay.config.load import load_recipe
 from selfplay.config.section import PretrainedModel
 from selfplay.config.seeds import FileSeeds
-from selfplay.planning.machine import named
+from selfplay.planning.machine import named, of_nodes
 from selfplay.planning.plan import outlook
 from selfplay.planning.rates import Rates
 from selfplay.planning.remedies import demand_fit
@@ -25,11 +25,14 @@ QWEN = [file for file in RECIPES if file.stem.startswith("qwen")]
 def test_what_a_recipe_says_of_its_plan_is_what_the_plan_says(file: Path) -> None:
     """Its own command, with `--note`, mends it: `selfplay plan FILE --gpus 8x80 --seeds 15587 --note`."""
     (line,) = [line for line in file.read_text().splitlines() if line.startswith(MARK)]
-    found = re.match(rf"{MARK}--gpus (\S+) --seeds (\d+):", line)
+    found = re.match(rf"{MARK}(--(gpus|nodes) (\S+)) --seeds (\d+):", line)
     assert found is not None
-    plan = outlook(load_recipe(file), named(found[1]), Rates(), int(found[2]))
+    machine = named(found[3]) if found[2] == "gpus" else of_nodes(found[3])
+    recipe = load_recipe(file)
+    assert recipe.compute.executor == ("local" if machine.nodes == 1 else "ray")
+    plan = outlook(recipe, machine, Rates(), int(found[4]))
     demand_fit(plan)
-    assert line == note_of(plan, found[1], int(found[2]))
+    assert line == note_of(plan, found[1], int(found[4]))
 
 
 @pytest.mark.parametrize("file", QWEN, ids=lambda file: file.stem)
@@ -53,7 +56,7 @@ def test_real_models_are_kept_from_their_benchmarks_and_labelled_by_more_than_th
 
 @pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
 def test_every_shipped_recipe_is_planned(file: Path) -> None:
-    plan = outlook(load_recipe(file), named("8x80"), Rates())
+    plan = outlook(load_recipe(file), of_nodes("2x8x80") if file.stem.endswith("2x8") else named("8x80"), Rates())
     demand_fit(plan)
     assert plan.needs
 
