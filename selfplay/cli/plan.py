@@ -38,7 +38,7 @@ def plan(
             "plan: say for which machine, by --gpus 8x80 or --nodes 1x8x80; `selfplay check` is for this one"
         )
     if note and overrides:
-        raise UserError("plan --note: writes what holds for the file as it is; put the overrides into it, or drop --note")
+        raise UserError("plan --note: writes what holds for the file itself; put the overrides into it, or drop --note")
     machine = machines.named(gpus) if gpus is not None else machines.of_nodes(str(nodes))
     loaded = load_recipe_file(recipe, overrides)
     asked = slurm or kuberay

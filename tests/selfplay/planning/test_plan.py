@@ -36,7 +36,7 @@ WHOLE = (
     *(f"labelling.labellers.{name}=null" for name in ("policy", "larger")),
     "labelling.sampling={max_new_tokens: 32768}",
 )
-"""All weights of the policy on every GPU, which labels alone, and an engine with static batches: what 8 x 80 GiB do not hold."""
+"""All weights on every GPU, a policy that labels alone, an engine with static batches: what 8 x 80 GiB do not hold."""
 
 
 def of_qwen(*overrides: str) -> Recipe:
