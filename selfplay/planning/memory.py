@@ -98,7 +98,7 @@ def training_terms(step: TrainingStep) -> Terms:
 
 
 def standing_terms(step: TrainingStep) -> Terms:
-    """What a training holds also while it takes no step, as when a batch is rolled out."""
+    """Those of a training also while it takes no step, as when a batch is rolled out."""
     whole_for_a_moment = gathered(step) if step.shards > 1 else step.trained * FLOAT if step.ranks > 1 else 0
     return {
         "weights": held_weights(step),
