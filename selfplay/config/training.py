@@ -41,6 +41,9 @@ class RolloutEngine(Section):
     probe_bound: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
     """Nats by which vLLM and the trainer may differ after a sync on the same tokens: in float32 at most on any, else on
     average; null: 1e-4 in float32, else 0.1."""
+    adapter: Literal["merged", "alone"] = "merged"
+    """How an adapter (training.lora) reaches vLLM: merged into the base, all of whose weights are sent at each sync, or
+    alone, beside a base that stays, by vLLM's own LoRA kernels; alone is for rollouts: vllm."""
     sync_timeout_s: Annotated[float, Field(ge=1, le=86400)] = 600.0
     """Longest sync of the weights, in seconds, after which the run ends."""
     gpus: Annotated[int, Field(ge=1, le=64)] = 1
@@ -92,6 +95,14 @@ class GRPORule(UpdateRule):
             raise ValueError(
                 "max_staleness: 1 learns from completions of older weights, which args.vllm_importance_sampling_"
                 "correction corrects for; drop that argument, or max_staleness"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapter_has_a_sync(self) -> GRPORule:
+        if self.vllm.adapter == "alone" and self.rollouts != "vllm":
+            raise ValueError(
+                f"vllm.adapter: alone is for rollouts: vllm, but rollouts is {self.rollouts}; set it to merged"
             )
         return self
 
@@ -280,6 +291,17 @@ class TrainingSettings(Section):
                     f"sampling.{name} is {greedy}, so that all rollouts of a prompt are the same and {self.algorithm} "
                     f"has nothing to compare; set it to {remedy}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _adapter_can_go_alone(self) -> TrainingSettings:
+        if self.algorithm != "grpo" or self.grpo.vllm.adapter != "alone":
+            return self
+        if self.lora is None:
+            raise ValueError("grpo.vllm.adapter: alone sends an adapter, and lora is not set; set it, or take merged")
+        for name in ("modules_to_save", "use_dora", "bias", "target_parameters"):
+            if self.lora.get(name) not in (None, False, "none"):
+                raise ValueError(f"lora.{name} is nothing that vLLM takes alone; set grpo.vllm.adapter to merged")
         return self
 
     @model_validator(mode="after")

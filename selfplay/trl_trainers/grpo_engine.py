@@ -60,6 +60,9 @@ def engine_for(
         "sync_timeout_s": settings.sync_timeout_s,
     }
     if job.rule.rollouts == "vllm":
+        if settings.adapter == "alone":
+            # A policy of an earlier round has its adapter merged; what is trained stands beside the base.
+            shared |= {"model": job.model.trainable.base or job.model, "lora": job.lora}
         return rollouts_by_vllm(Opening(**shared))
     own: dict[str, Any] = {"gpus": place.spared, "window": window, "limits": settings.supervision}
     return rollouts_by_server(ServerOpening(max_staleness=job.rule.max_staleness, **own, **shared))

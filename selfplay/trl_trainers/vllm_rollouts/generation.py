@@ -23,6 +23,7 @@ from selfplay.config.errors import UserError
 from selfplay.engines import loading, vllm_opening
 from selfplay.engines.base import ModelRef
 from selfplay.run.seeding import derive
+from selfplay.trl_trainers.vllm_rollouts.adapter import AdapterFiles, settings_for
 from selfplay.trl_trainers.vllm_rollouts.probe import Logprobs, TokenIds, WeightProbe
 from selfplay.trl_trainers.vllm_rollouts.process_state import in_place, own_group, undisturbed_dice
 from selfplay.trl_trainers.vllm_rollouts.seeded_engine import SeededEngine
@@ -49,6 +50,8 @@ class Opening:
     """Ids that end a completion."""
     probe: WeightProbe
     sync_timeout_s: float
+    lora: Mapping[str, Any] | None = None
+    """Arguments of the adapter that is sent alone, beside a base that stays; None where all weights are sent."""
 
 
 class ProbedGeneration(VLLMGeneration):
@@ -58,6 +61,7 @@ class ProbedGeneration(VLLMGeneration):
         self._opening = opening
         self._step = 0
         self._figures: dict[str, float] = {}
+        self._adapter = None if opening.lora is None else AdapterFiles()
         super().__init__(**given)
 
     def at(self, step: int) -> None:
@@ -84,6 +88,12 @@ class ProbedGeneration(VLLMGeneration):
         self._figures |= {"sampling/sync_s": pushed - begun, "sampling/probe_s": time.monotonic() - pushed}
 
     def _push(self) -> None:
+        if self._adapter is not None:
+            if self.enable_sleep_mode:
+                self.llm.wake_up(tags=["weights"])
+                self._llm_weights_sleeping = False
+            self.llm.adapter = self._adapter.write(self.model)
+            return
         if self._opening.device != "cpu":
             super().sync_weights()
             return
@@ -116,19 +126,23 @@ class ProbedGeneration(VLLMGeneration):
 
         opening = self._opening
         settings = asked | vllm_opening.settings_of(opening.model, opening.device)
+        settings |= {} if opening.lora is None else settings_for(opening.lora)
         if opening.device == "cpu":
             # Prompts that are prefilled whole must fit.
             settings["max_num_batched_tokens"] = max(PREFILLED, asked["max_model_len"] or 0)
         replica = self.accelerator.process_index // self.tensor_parallel_size
         with undisturbed_dice():
             llm = LLM(**(settings | dict(opening.args) | vllm_opening.place_of(opening.model)))
-        return SeededEngine(llm, derive(opening.seed, "rollouts", replica), opening.ends)
+        seed = derive(opening.seed, "rollouts", replica)
+        return SeededEngine(llm, seed, opening.ends, keeps_base=opening.lora is not None)
 
     def close(self) -> None:
         """Ends the engine, and frees its memory."""
         if hasattr(self, "llm"):
             self.llm.llm_engine.engine_core.shutdown()
             del self.llm
+        if self._adapter is not None:
+            self._adapter.close()
 
 
 @contextmanager

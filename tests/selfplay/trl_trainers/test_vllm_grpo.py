@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from selfplay.compute.workers import WorkerError, Workers
-from selfplay.config.training import GRPORule
+from selfplay.config.training import GRPORule, RolloutEngine
 from selfplay.engines.base import ModelRef
 from selfplay.trl_trainers import model_folder
 from selfplay.trl_trainers.grpo import train_grpo
@@ -25,6 +25,7 @@ from tests.selfplay.trl_trainers.model_variants import mixture, tied
 from tests.selfplay.trl_trainers.test_grpo_ranks import job, train
 
 LORA = {"r": 4, "target_modules": ["q_proj", "v_proj"]}
+ALONE = RolloutEngine(adapter="alone")
 
 pytestmark = [
     pytest.mark.long,
@@ -47,14 +48,16 @@ def figures(folder: Path, name: str) -> list[dict[str, float]]:
     return [found for line in lines if "sampling/kl" in (found := json.loads(line)["metrics"])]
 
 
-@pytest.mark.parametrize("kind", ["untied", "tied", "experts", "adapter"])
+@pytest.mark.parametrize("kind", ["untied", "tied", "experts", "adapter", "alone"])
 def test_engine_and_trainer_have_the_same_weights_at_every_step(
     small_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     make = {"tied": tied, "experts": mixture}.get(kind)
     model = small_model if make is None else make(small_model, tmp_path / kind)
-    given = by_vllm(model, tmp_path, lora=LORA if kind == "adapter" else None)
+    given = by_vllm(model, tmp_path, lora=LORA if kind in ("adapter", "alone") else None)
+    if kind == "alone":
+        given = dataclasses.replace(given, rule=GRPORule(rollouts="vllm", top_up=1.0, vllm=ALONE))
     train_grpo(given, place_in(tmp_path, "out"))
     steps = figures(tmp_path, "out")
     assert len(steps) == 4

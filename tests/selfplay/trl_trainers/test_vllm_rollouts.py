@@ -14,7 +14,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 
-from selfplay.config.training import GRPORule
+from selfplay.config.training import GRPORule, RolloutEngine, TrainingSettings
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import load_for_training
 from selfplay.rollouts.reward_function import VerifiedReward
@@ -42,6 +42,8 @@ from tests.selfplay.trl_trainers.toy_vllm import SamplingParams, ToyLLM, toy_vll
 __all__ = ["toy_vllm"]
 Train = Callable[..., Any]
 BY_VLLM = GRPORule(rollouts="vllm")
+ALONE = GRPORule(rollouts="vllm", vllm=RolloutEngine(adapter="alone"))
+LORA: dict[str, Any] = {"r": 4, "target_modules": ["q_proj"]}
 ALTERNATE: Rule = lambda place, number, text: float(number % 2)  # noqa: E731
 
 
@@ -72,7 +74,7 @@ def train(tmp_path: Path) -> Train:
         judge: Any = RuledJudge(rule)
         log = RolloutLog(tmp_path / "rollouts-0.jsonl", 0)
         rows = Dataset.from_list(pool())
-        job: Any = SimpleNamespace(model=model, rule=by)
+        job: Any = SimpleNamespace(model=model, rule=by, lora=LORA if lora else None)
         place: Any = SimpleNamespace(device="cpu", seed=3, spared=())
         with engine_for(job, place, network, tokenizer, rows, config):
             trainer = SelfplayGRPOTrainer(
@@ -86,7 +88,7 @@ def train(tmp_path: Path) -> Train:
                 args=config,
                 train_dataset=rows,
                 processing_class=tokenizer,
-                peft_config=LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj"]) if lora else None,
+                peft_config=LoraConfig(task_type="CAUSAL_LM", **LORA) if lora else None,
             )
             trainer.train()
         return trainer
@@ -163,6 +165,42 @@ def test_a_merged_adapter_arrives(train: Train, tiny_model: ModelRef, toy_vllm: 
     found = [entry["sampling/probe/max"] for entry in trainer.state.log_history if "sampling/probe/max" in entry]
     assert len(found) == 2
     assert max(found) < 1e-5
+
+
+def test_an_adapter_that_goes_alone_arrives_without_the_base(
+    train: Train, tiny_model: ModelRef, toy_vllm: type[ToyLLM]
+) -> None:
+    trainer = train(tiny_model, lora=True, by=ALONE)
+    found = [entry["sampling/probe/max"] for entry in trainer.state.log_history if "sampling/probe/max" in entry]
+    assert len(found) == 2
+    assert max(found) < 1e-5
+    (engine,) = toy_vllm.opened
+    assert engine.reloads == 0
+    assert len(engine.adapters) == 2
+    assert (engine.settings["enable_lora"], engine.settings["max_lora_rank"]) == (True, 8)
+    assert not Path(engine.adapters[-1].path).exists(), "its files go with the engine"
+
+
+def test_a_base_to_which_adapters_alone_are_sent_is_kept_in_sleep() -> None:
+    slept: list[dict[str, int]] = []
+    llm = SimpleNamespace(sleep=lambda **how: slept.append(how))
+    for keeps in (True, False):
+        SeededEngine(llm, 7, (1,), keeps_base=keeps).sleep(level=2)
+    assert slept == [{"level": 1}, {"level": 2}]
+
+
+@pytest.mark.parametrize(
+    ("lora", "rollouts", "says"),
+    [
+        (LORA, "server", "is for rollouts: vllm, but rollouts is server"),
+        (None, "vllm", "lora is not set"),
+        (LORA | {"use_dora": True}, "vllm", "lora.use_dora is nothing that vLLM takes alone"),
+    ],
+)
+def test_adapters_that_cannot_go_alone_are_refused(lora: Any, rollouts: str, says: str) -> None:
+    grpo = {"rollouts": rollouts, "vllm": {"adapter": "alone"}}
+    with pytest.raises(ValueError, match=says):
+        TrainingSettings.model_validate({"lora": lora, "grpo": grpo})
 
 
 def test_packed_experts_that_stay_are_named(

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from peft import PeftModel
 from transformers import AutoModelForCausalLM
 from trl.generation import vllm_generation
 
@@ -47,6 +48,13 @@ class Logprob:
     rank: int = 1
 
 
+@dataclass
+class LoRARequest:
+    name: str
+    number: int
+    path: str
+
+
 class ToyLLM:
     """Opens the model that it is told, and takes the weights that `takes` allows."""
 
@@ -57,7 +65,7 @@ class ToyLLM:
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
         self.network = AutoModelForCausalLM.from_pretrained(settings["model"], dtype=type(self).dtype).eval()
-        self.reloads, self.seeds = 0, []
+        self.reloads, self.seeds, self.adapters = 0, [], []
         self.llm_engine = types.SimpleNamespace(engine_core=types.SimpleNamespace(shutdown=lambda: None))
         torch.manual_seed(settings["seed"])  # as vLLM does
         type(self).opened.append(self)
@@ -74,7 +82,13 @@ class ToyLLM:
     def reset_prefix_cache(self) -> None:
         """There is none."""
 
-    def generate(self, prompts: list[Any], sampling_params: Any, use_tqdm: bool = False) -> list[Any]:
+    def generate(
+        self, prompts: list[Any], sampling_params: Any, use_tqdm: bool = False, lora_request: Any = None
+    ) -> list[Any]:
+        if lora_request is not None and lora_request not in self.adapters:
+            self.adapters.append(lora_request)
+            base = AutoModelForCausalLM.from_pretrained(self.settings["model"], dtype=type(self).dtype)
+            self.network = PeftModel.from_pretrained(base, lora_request.path).eval()
         each = sampling_params if isinstance(sampling_params, list) else [sampling_params] * len(prompts)
         return [self._answer(row["prompt_token_ids"], how) for row, how in zip(prompts, each, strict=True)]
 
@@ -106,7 +120,10 @@ def toy_vllm(monkeypatch: pytest.MonkeyPatch) -> type[ToyLLM]:
 
     fake = types.ModuleType("vllm")
     fake.LLM, fake.SamplingParams = Engine, SamplingParams  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "vllm", fake)
+    request = types.ModuleType("vllm.lora.request")
+    request.LoRARequest = LoRARequest  # type: ignore[attr-defined]
+    for name, module in {"": fake, ".lora": types.ModuleType("vllm.lora"), ".lora.request": request}.items():
+        monkeypatch.setitem(sys.modules, f"vllm{name}", module)
     monkeypatch.setattr(vllm_generation, "is_vllm_available", lambda: True)
     monkeypatch.setattr(vllm_generation, "SamplingParams", SamplingParams, raising=False)
     monkeypatch.setattr(vllm_opening, "prepare", lambda device: None)
