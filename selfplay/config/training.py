@@ -299,8 +299,10 @@ class TrainingSettings(Section):
             return self
         if self.lora is None:
             raise ValueError("grpo.vllm.adapter: alone sends an adapter, and lora is not set; set it, or take merged")
-        for name in ("modules_to_save", "use_dora", "bias", "target_parameters"):
-            if self.lora.get(name) not in (None, False, "none"):
+        given = {name: self.lora.get(name) for name in ("modules_to_save", "use_dora", "bias", "target_parameters")}
+        given["target_modules"] = "lm_head" in (self.lora.get("target_modules") or ())
+        for name, value in given.items():
+            if value not in (None, False, "none"):
                 raise ValueError(f"lora.{name} is nothing that vLLM takes alone; set grpo.vllm.adapter to merged")
         return self
 

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from selfplay.engines.model_files import ADAPTER_WEIGHTS
+from selfplay.planning.architecture import ATTENTION, MLP
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Those for which vLLM makes room."""
@@ -20,7 +21,11 @@ def settings_for(lora: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of vLLM's LLM for one adapter with these arguments of peft's LoraConfig."""
     largest = max(int(lora.get("r", 8)), *map(int, (lora.get("rank_pattern") or {1: 1}).values()))
     room = next((rank for rank in RANKS if rank >= largest), RANKS[-1])
-    return {"enable_lora": True, "max_lora_rank": room, "max_loras": 1, "max_cpu_loras": 1}
+    named = lora.get("target_modules")
+    # Without names vLLM makes room in the output head, too, which then says nothing of prompts, as the probe asks.
+    modules = list(named) if isinstance(named, list | tuple) else [*ATTENTION, *MLP]
+    counts = {"max_lora_rank": room, "max_loras": 1, "max_cpu_loras": 1}
+    return {"enable_lora": True, "lora_target_modules": modules, **counts}
 
 
 class AdapterFiles:

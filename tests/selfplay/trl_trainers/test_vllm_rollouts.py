@@ -178,6 +178,7 @@ def test_an_adapter_that_goes_alone_arrives_without_the_base(
     assert engine.reloads == 0
     assert len(engine.adapters) == 2
     assert (engine.settings["enable_lora"], engine.settings["max_lora_rank"]) == (True, 8)
+    assert engine.settings["lora_target_modules"] == ["q_proj"]
     assert not Path(engine.adapters[-1].path).exists(), "its files go with the engine"
 
 
@@ -194,6 +195,7 @@ def test_a_base_to_which_adapters_alone_are_sent_is_kept_in_sleep() -> None:
     [
         (LORA, "server", "is for rollouts: vllm, but rollouts is server"),
         (None, "vllm", "lora is not set"),
+        (LORA | {"target_modules": ["lm_head"]}, "vllm", "lora.target_modules is nothing that vLLM takes alone"),
         (LORA | {"use_dora": True}, "vllm", "lora.use_dora is nothing that vLLM takes alone"),
     ],
 )
