@@ -1,7 +1,8 @@
 """The named suites: where each is published, how many problems it has, and under which licence.
 
-No revision is pinned here: none could be looked up where this table was written. What is met at the first load is
-recorded, by commit and content, in the evaluation, and in a lock where one is named, which both refuse another content
+Where public projects have recorded by which commit of a data set they measured, and agree, it is pinned here (`PINS`);
+none could be looked up on the hub where this table was written. What is met at the first load is recorded, by commit
+and content, in the evaluation, and in a lock where one is named, which both refuse another content
 (`selfplay.suites.lock`).
 """
 
@@ -74,7 +75,6 @@ class NamedSuite:
     """As published; None where that depends on a window of dates."""
     licence: str
     subset: str | None = None
-    revision: str | None = None
     solving: ProblemKind = BOXED
     fields: Mapping[str, str] = field(default_factory=dict)
     """Columns of the answer form: ours to theirs."""
@@ -93,6 +93,11 @@ class NamedSuite:
     """A difference from how its authors score."""
 
     @property
+    def revision(self) -> str | None:
+        """The commit at which its data set is loaded; None takes the newest."""
+        return PINS.get(self.dataset)
+
+    @property
     def asks_as_released(self) -> bool:
         """Whether its rows hold the prompts, so that none of ours is used."""
         return self.form in ("released", "codeforces")
@@ -102,6 +107,17 @@ class NamedSuite:
         return replace(self, form="released", solving=RELEASED_MATH)
 
 
+PINS: Mapping[str, str] = {
+    "HuggingFaceH4/aime_2024": "2fe88a2f1091d5048c0f36abc874fb997b3dd99a",
+    "math-ai/aime25": "563bb8404243c5f09de6ec262f2db674fe5bce9b",
+    "HuggingFaceH4/MATH-500": "ff5b20257d8185524591543f8ff5993951537bb8",
+    "openai/gsm8k": "cc7b047b6e5bb11b4f1af84efc572db110a51b3c",
+    "Idavidrein/gpqa": "633f5ee89ab8ad4522a9f850766b73f62147ffdd",
+    "openai/openai_humaneval": "7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544",
+    "google-research-datasets/mbpp": "4bb6404fdc6cacfda99d4ac4205087b89d32030c",
+    "livecodebench/code_generation_lite": "0fe84c3912ea0c4d4a78037083943e8f0c4dd505",
+}
+"""Commits of data sets, as several public projects give them; the number of problems is checked besides."""
 _MAA = "problems © MAA; data set without one"
 _LCB = "problems © their contests; CC data set"
 _LCB_FILES = tuple(f"test{number}.jsonl" for number in ("", 2, 3, 4, 5, 6))
@@ -252,13 +268,14 @@ def table() -> str:
     lines.append("| --- | --- | --- | --- | --- | --- | --- |")
     for suite in SUITES.values():
         subset = f" ({suite.subset})" if suite.subset else ""
+        pinned = f" at `{suite.revision[:7]}`" if suite.revision else ""
         window = f", contests {suite.window[0]} to {suite.window[1]}" if suite.window else ""
         judged = "`asserts`" if suite.solving is ASSERTS else f"`{suite.solving.verifier}`"
         problems = "by window" if suite.problems is None else str(suite.problems)
         place = (
             f"`{suite.dataset}` on GitHub, `{suite.elsewhere}`; by `--data` alone"
             if suite.elsewhere
-            else f"`{suite.dataset}`{subset}{window}"
+            else f"`{suite.dataset}`{subset}{pinned}{window}"
         )
         cells = [f"`{suite.name}`", place, suite.split, problems, judged]
         lines.append("| " + " | ".join([*cells, suite.licence, suite.remark or "-"]) + " |")

@@ -107,10 +107,13 @@ def load_suite(
     return suite if limit is None else replace(suite, problems=suite.problems[:limit])
 
 
-def _commit(name: str, dataset: str, revision: str | None, lock: SuiteLock | None) -> str | None:
-    """The commit at which a data set of the hub is loaded: that of the lock, else the one that its revision means."""
+def _commit(
+    name: str, dataset: str, revision: str | None, lock: SuiteLock | None, shipped: str | None = None
+) -> str | None:
+    """The commit at which a data set of the hub is loaded: that of the lock, else the one that is shipped, else the one
+    that its revision means."""
     pinned = lock.revision_of(name) if lock is not None else None
-    return pinned or commit_of(dataset, revision)
+    return pinned or shipped or commit_of(dataset, revision)
 
 
 def find_suite(name: str) -> NamedSuite:
@@ -151,18 +154,17 @@ def _named(suite: NamedSuite, data: Path | None, lock: SuiteLock | None) -> Suit
             f"{suite.name}: is on no hub; download {suite.elsewhere} of github.com/{suite.dataset}, and give its "
             "folder with --data"
         )
-    commit = _commit(suite.name, suite.dataset, suite.revision, lock) if data is None else None
-    revision = commit or suite.revision
+    commit = _commit(suite.name, suite.dataset, None, lock, suite.revision) if data is None else None
     if data is not None:
         files = _files(suite, data)
         suite = suite.as_released() if suite.released and files[0].stem == suite.released else suite
         source, rows = ", ".join(map(str, files)), rows_of_files(files, suite.form == WINDOWED)
     elif suite.files:
-        files = hub_files(suite.name, suite.dataset, suite.files, revision)
+        files = hub_files(suite.name, suite.dataset, suite.files, commit)
         source, rows = suite.dataset, rows_of_files(files, long=True)
     else:
         source = f"{suite.dataset}@{suite.revision or 'main'}"
-        rows = rows_of_data_set(suite.name, suite.dataset, suite.subset, suite.split, revision, " with --data")
+        rows = rows_of_data_set(suite.name, suite.dataset, suite.subset, suite.split, commit, " with --data")
     problems = tuple(_problems(suite.name, _tasks(suite, rows)))
     return Suite(
         suite.name,

@@ -14,7 +14,7 @@ import pytest
 
 from selfplay.config.load import RecipeError, section_of
 from selfplay.config.suites import UserSuite
-from selfplay.suites.catalogue import SUITES, table
+from selfplay.suites.catalogue import PINS, SUITES, table
 from selfplay.suites.load import load_suite
 from selfplay.suites.published import FORMS
 from selfplay.suites.rows import SuiteError
@@ -240,6 +240,11 @@ def test_every_suite_has_what_its_form_needs() -> None:
         assert suite.name == name
         assert suite.form in FORMS
         assert suite.licence
+
+
+def test_commits_that_are_shipped_are_those_of_data_sets_here() -> None:
+    assert set(PINS) <= {suite.dataset for suite in SUITES.values()}
+    assert all(len(commit) == 40 and int(commit, 16) for commit in PINS.values())
 
 
 def test_problems_without_labels_are_taken_where_that_is_said(tmp_path: Path) -> None:

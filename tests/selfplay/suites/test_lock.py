@@ -10,6 +10,7 @@ import pytest
 
 from selfplay.config.suites import UserSuite
 from selfplay.suites import load as loading
+from selfplay.suites.catalogue import PINS
 from selfplay.suites.load import load_suite
 from selfplay.suites.lock import SuiteLock
 from selfplay.suites.rows import SuiteError, commit_of
@@ -60,16 +61,19 @@ def test_data_sets_of_the_hub_are_loaded_at_their_commit(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(loading, "rows_of_data_set", rows)
     monkeypatch.setattr(loading, "commit_of", lambda name, revision: COMMIT)
-    assert load_suite("aime24", None).revision == COMMIT
+    assert load_suite("hmmt25", None).revision == COMMIT
     lock = tmp_path / "lock.json"
     mine = UserSuite(name="mine", dataset="owner/name", revision="v1")
-    for wanted in ("aime24", mine):
+    for wanted in ("hmmt25", mine):
         assert load_suite(wanted, None, lock=SuiteLock(lock)).revision == COMMIT
     monkeypatch.setattr(loading, "commit_of", lambda name, revision: LATER)
     assert load_suite(mine, None).revision == LATER
-    for wanted in ("aime24", mine):
+    for wanted in ("hmmt25", mine):
         assert load_suite(wanted, None, lock=SuiteLock(lock)).revision == COMMIT
     assert asked == [COMMIT, COMMIT, COMMIT, LATER, COMMIT, COMMIT]
+    assert load_suite("aime24", None).revision == asked[-1] == PINS["HuggingFaceH4/aime_2024"], (
+        "shipped, so nobody asks"
+    )
 
 
 def test_a_folder_has_no_commit(tmp_path: Path) -> None:
