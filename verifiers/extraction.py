@@ -52,6 +52,7 @@ _HEADED = linear.compile(
     r"[*_]{0,2}\s?[:=][*_]{0,2}\s([^\n\s][^\n(]{0,60})$",
     linear.IGNORECASE,
 )
+_LAST_IN_BOLD = linear.compile(r"\n\s*\*\*([^*\n]{1,200})\*\*[\s.]*$")
 _REASON = linear.compile(r"\b(?:because|since|whereas|while|although|unlike)\b")
 _SAID_OF_IT = linear.compile(r"(?:is|are|or|and)\b")
 
@@ -115,7 +116,8 @@ def math_answer(text: str) -> Extracted:
         return Extracted(said)
     text = _HEADED.sub(r"\1", text) if len(text) < 120 and text.lstrip("*_# ")[:3].lower() in _HEADS else text
     if len(text) <= MAX_ANSWER and not is_prose(text):
-        return Extracted(text)
+        closing = _LAST_IN_BOLD.search(text)
+        return Extracted(closing.group(1) if closing else text)
     value = emphasised_formula(text[-MAX_ANSWER:]) or last_value(text[-MAX_ANSWER:]) or emphasised(text[-MAX_ANSWER:])
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 

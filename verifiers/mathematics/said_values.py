@@ -18,6 +18,7 @@ from verifiers.patterns import linear
 from verifiers.wording.vocabulary import denies
 
 _CONGRUENCE = linear.compile(r"(.{1,80}?)\\equiv ?(\d{1,18})\(mod ?(\d{1,18})\)")
+_LETTERS = linear.compile(r"(?<![\\A-Za-z])[A-Za-z]")
 _VECTORS = frozenset(("()", "[]", "matrix"))
 _LONGEST = 500
 
@@ -35,8 +36,11 @@ def value_said(answer: str, gold: Form, read: Callable[[str], Form]) -> str:
     if form is None or form.kind not in {"relation", "chain"} or set(form.operator.split()[:1]) != {"="}:
         return answer
     asked = _is_worked_out(form) if form.name else is_quantity(form.items[0], gold)
-    said = answer.split("=", 2 if form.name else 1)[-1]
-    later, value = form.items[1:], read(said)
+    later = form.items[1:]
+    said = "=".join(answer.rsplit("=", len(later))[1:])
+    value = read(said)
+    if not is_constant(gold) and gold.kind == "formula":
+        asked = _is_apart(form.items[0], value) and (asked or form.items[0].kind == "unread")
     alike = value.text == later[0].text if len(later) == 1 else value.items == later
     return said if asked and alike and _fits(value, gold) else answer
 
@@ -47,14 +51,23 @@ def _is_worked_out(form: Form) -> bool:
     return form.kind == "chain" and node is not None and bool(symbols(node)) and form.name not in symbols(node)
 
 
+def _is_apart(quantity: Form, value: Form) -> bool:
+    """Tells whether a formula and what it is said to be have no symbol in common, so that it is no equation."""
+    if value.node is None or not symbols(value.node):
+        return False
+    letters = set("".join(_LETTERS.findall(quantity.text))) if quantity.node is None else symbols(quantity.node)
+    return letters.isdisjoint(symbols(value.node))
+
+
 def _is_value(form: Form) -> bool:
-    return is_constant(form) or (form.kind in _VECTORS and bool(form.items) and not form.name)
+    return form.kind in {"number", "formula"} or (form.kind in _VECTORS and bool(form.items) and not form.name)
 
 
 def _fits(value: Form, gold: Form) -> bool:
     """Tells whether a right side may be the value: a number for a number, a vector for a vector."""
     vectors = [form.kind in _VECTORS for form in (value, gold)]
-    return all(vectors) or (not any(vectors) and (is_constant(value) or value.kind == "chain"))
+    plain = is_constant(value) or value.kind == "chain" or (value.kind == "formula" and not is_constant(gold))
+    return all(vectors) or (not any(vectors) and plain)
 
 
 def is_quantity(form: Form, gold: Form) -> bool:
@@ -99,7 +112,7 @@ def _factor(term: Node) -> Fraction | None:
         inner = _factor(term[1])
         return None if inner is None else -inner
     if not symbols(term):
-        return None
+        return Fraction(1) if term == ("const", "e") else None
     if term[0] == "div":
         top = rational(term[1]) if not symbols(term[1]) else _factor(term[1])
         bottom = rational(term[2]) if not symbols(term[2]) else _factor(term[2])

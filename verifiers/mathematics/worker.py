@@ -30,7 +30,7 @@ from verifiers.mathematics.reading.spelling import squeezed
 from verifiers.mathematics.said_values import value_said
 from verifiers.patterns import linear
 from verifiers.pool.serving import serve
-from verifiers.wording.answer_in_text import YES_OR_NO, yes_or_no
+from verifiers.wording.answer_in_text import YES_OR_NO, last_cue, word_in_bold, yes_or_no
 
 Question = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -40,6 +40,9 @@ _GOLD_CHOICE = linear.compile(
 )
 _GOLD_OPTION = linear.compile(r"^\s*\(?([A-J])[).:]\s+[^\n]*[\d=\\]")
 """A letter with the text of its option, which is mathematics."""
+_GOLD_WORDS = linear.compile(
+    r"\s*\$?(?:\\(?:text|textbf|mathrm|mbox)\s?\{)?\s*[A-Za-z][a-z]{2,20}(?: [A-Za-z]{2,20}){0,3}\s*[}.\s$]*$"
+)
 _INTEGER = linear.compile(r"-?[1-9][0-9]{0,200}")
 _SAYS_SOMETHING = linear.compile(r"[^\W_]|[^\x00-\x7f]")
 _BARE_GOLD = linear.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
@@ -153,10 +156,15 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
         if letter is not None:
             return letter, ""
     found = Extracted(boxed_answer(text)) if box else math_answer(text)
-    if _asks_yes_or_no(gold) and boxed_answer(text) is None:
-        said = yes_or_no(text)
-        return (said, "") if said is not None else (found.text, found.reason)
-    return found.text, found.reason
+    said = _word_said(text, gold) if boxed_answer(text) is None else None
+    return (said, "") if said is not None else (found.text, found.reason)
+
+
+def _word_said(text: str, gold: str) -> str | None:
+    """Returns the word that a text without a box says, where the task's answer is a word."""
+    if _asks_yes_or_no(gold):
+        return yes_or_no(text)
+    return word_in_bold(text) if _GOLD_WORDS.match(gold) and not last_cue(text) else None
 
 
 def _asks_yes_or_no(gold: str) -> bool:

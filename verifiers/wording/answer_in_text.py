@@ -20,7 +20,7 @@ from verifiers.wording.cues import (
 from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
 from verifiers.wording.surroundings import goes_on_plainly, stands_plainly
 from verifiers.wording.unit_names import SIGNS_OF_MONEY, unit_named
-from verifiers.wording.vocabulary import DENYING, SUPPOSING, denies, names_things, words_of
+from verifiers.wording.vocabulary import DENYING, SUPPOSING, changes, denies, names_things, words_of
 
 CUE = linear.compile(
     r"(?:final\s+answer|\banswer|\bans)\b(?:(?:\s+(?:should|would|must|will)\s+be|\s+is|\s*[:：=])[\s*:：]*|[*#\s:：]*\n)"
@@ -40,6 +40,7 @@ _NUMBER = (
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
 _VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
+_BOLD_ENDS = linear.compile(r"([^\s*])\*\*(?=[\s.,;:!?)]|$)")
 _ADVERB = linear.compile(
     r"^(?:simply|exactly|just|precisely|therefore|thus|clearly|indeed|hence|equal to|given by)\s+", linear.IGNORECASE
 )
@@ -48,6 +49,12 @@ _SET_ASIDE = linear.compile(
 )
 _LEADING = linear.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**")
 _NAMED = linear.compile(r"(?:^|[^A-Za-z\\])([A-Za-z](?:_\{?\d\}?)? ?= ?)$")
+_SAID_AGAIN = linear.compile(
+    r"[^()\n]{0,40}\((?:or |i\.e\.,? |which is )?"
+    r"(?:about|approximately|approx\.?|roughly|around|or|i\.e\.,?|=|[^\x00-\x7f]|~|\\approx)[\s$]*(?:\\\()?$"
+)
+_ITS_END = linear.compile(r"[^()\n]{0,30}\)")
+"""What stands before and behind a value in brackets that only says the one before it once more."""
 _LONGEST_GROUP = 200
 _ATTAINED = linear.compile(r",?\s(?:is\s)?(?:attained|achieved|reached|occurring|which occurs)\s[^.\n]*\.?\s*$")
 _TAKING_BACK = DENYING | SUPPOSING
@@ -61,8 +68,13 @@ _SAID = linear.compile(
     r"([A-Za-z][A-Za-z'’-]{1,20}(?: [a-z][A-Za-z'’-]{1,20}){0,3})[.!\s]*$"
 )
 _EMPHASISED = linear.compile(r"(?:\*\*([^*\n]{1,60})\*\*|__([^_\n]{1,60})__)[.!\s]*$")
+_IN_BOLD = linear.compile(r"\*\*([^*\n]{1,60})\*\*")
+_SUPERLATIVE = linear.compile(r"\bthe (?:most|least)\b")
+_WORDS_ALONE = linear.compile(r"[A-Za-z][A-Za-z '’-]*")
 _STATES = linear.compile(r"\b(?:is|are|was|were|be|equals)(?: an?| the| on| in)?\s*$|:\s*$")
 _LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", linear.IGNORECASE)
+_BULLET = linear.compile(r"[,;.]?\s{0,3}\n\s{0,4}(?:-|[^\x00-\x7f])?\s{0,3}")
+_NAMED_VALUE = linear.compile(r"[A-Za-z](?:_\{?\d\}?)? ?= ?[^=]{1,80}")
 _COUNTED = linear.compile(r"\s([A-Za-z]{2,20}(?: [A-Za-z]{2,20})?)(?:,|,? and|,? or) ")
 _WORD = linear.compile(r"[A-Za-z]{2,}")
 _DIGIT_AND_BLANK = linear.compile(r"\d\s")
@@ -125,7 +137,7 @@ def announced(text: str) -> str | None:
     rest = rest[skipped.end() if skipped and "-" not in skipped.group() else 0 :].lstrip()
     span = _SPAN.match(rest)
     end = _SENTENCE_END.search(rest, span.end() if span else 0)
-    sentence = (rest[: end.start()] if end else rest).strip().strip("*").strip()
+    sentence = _BOLD_ENDS.sub(r"\1", rest[: end.start()] if end else rest).strip().strip("*").strip()
     if not sentence:
         return None
     sentence = with_english_joints(without_repetition(without_ending(sentence)))
@@ -202,6 +214,10 @@ def last_value(text: str, announced: bool = False) -> str | None:
         text, items = text[: items[-2].end + aside.start()], items[:-1]
     if not items or says_otherwise(text[items[-1].start :]):
         return None
+    again = _ITS_END.match(text[items[-1].end :])
+    if len(items) > 1 and again and _SAID_AGAIN.fullmatch(text[items[-2].end : items[-1].start]):
+        start, end = items[-2].start, items[-1].end + again.end()
+        items = [*items[:-2], _Item(start, end, text[start:end])]
     group = [items[-1]]
     while len(group) < min(len(items), 50) and _belongs(text, items[-len(group) - 1], group, announced):
         group.insert(0, items[-len(group) - 1])
@@ -245,7 +261,7 @@ def emphasised(text: str) -> str | None:
     lines = text[: found.start()].rsplit("\n", 1)
     sentence = _SENTENCE_END.split(lines[-1])[-1]
     said = found.group(1) or found.group(2)
-    if denies(sentence) or DENIAL.search(sentence) or denies(said) or not _STATES.search(sentence):
+    if not _is_stated(sentence) or denies(said) or not _STATES.search(sentence):
         return None
     return said.strip(" .:") or None
 
@@ -262,6 +278,23 @@ def yes_or_no(text: str) -> str | None:
     return None if YES_OR_NO[word] in words_of(text[found.end() :]) or "but" in words_of(text) else word
 
 
+def _is_stated(sentence: str) -> bool:
+    """Tells whether a sentence neither denies nor only supposes what it says."""
+    return not denies(sentence) and not DENIAL.search(sentence) and SUPPOSING.isdisjoint(words_of(sentence))
+
+
+def word_in_bold(text: str) -> str | None:
+    """Returns the only words in bold of a last line, as in "**Navin** would earn the most."; None where its other words
+    take them back or set others beside them."""
+    line = text.rstrip().rsplit("\n", 1)[-1]
+    found = list(_IN_BOLD.finditer(line))
+    if len(found) != 1:
+        return None
+    said, beside = found[0].group(1).strip(" .:"), _SUPERLATIVE.sub(" ", _IN_BOLD.sub(" ", line))
+    plain = _is_stated(beside) and not changes(beside) and not denies(said)
+    return said if plain and _WORDS_ALONE.fullmatch(said) else None
+
+
 def emphasised_formula(text: str) -> str | None:
     """Returns a formula with letters in bold that ends a text, as in "The line is **y = 2x - 5**."."""
     said = emphasised(text) if text.rstrip().endswith(("**", "**.")) else None
@@ -273,7 +306,7 @@ def _said(text: str) -> str | None:
     """Returns the words that a last sentence says of its subject: "The day is Saturday."."""
     sentence = _SENTENCE_END.split(text.rstrip(" .!"))[-1]
     found = _SAID.search(sentence)
-    if found is None or denies(sentence) or DENIAL.search(sentence) or _is_doubted(sentence):
+    if found is None or not _is_stated(sentence) or _is_doubted(sentence):
         return None
     return found.group(1)
 
@@ -286,6 +319,12 @@ def _name_before(text: str, item: _Item) -> str:
 def _belongs(text: str, item: _Item, group: list[_Item], announced: bool) -> bool:
     """Tells whether a value is listed together with those that follow it."""
     between = text[item.end : group[0].start - len(_name_before(text, group[0]))].replace("*", "")
+    if (
+        _BULLET.fullmatch(between)
+        and "\n" in between
+        and all(_NAMED_VALUE.fullmatch(one.body) for one in (item, group[0]))
+    ):
+        return True
     if not _LISTED.fullmatch(between):
         counted = _COUNTED.fullmatch(between)
         return counted is not None and names_things(counted.group(1))

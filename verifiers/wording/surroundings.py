@@ -36,6 +36,7 @@ _OVER_TIME = linear.compile(
     r"\bover (?:the |a |this |that |his |her |their |its )?(?:entire |whole |last |next |past |school )?"
     r"(?:course|summer|winter|spring|weekend|week|month|year|day|season|holidays?|period|vacation)\b"
 )
+_UP_TO = linear.compile(r"\s{0,2}(?:to|through|till|until)\s[\s$*]{0,3}\d")
 _BEGINS_VALUE = linear.compile(r"\s+\$?[-\d\\]")
 _OTHERWISE = (DENIAL, ALTERNATIVE, BOUND_AFTER)
 _MARKS = frozenset(("x", "k"))
@@ -49,6 +50,8 @@ def goes_on_plainly(rest: str) -> bool:
     """Tells whether what follows a value leaves it as it is: a unit, a reason, another value that it is not."""
     rest = rest.lstrip("*$_ )]}")
     rest = _OVER_TIME.sub(" ", rest)
+    if _UP_TO.match(rest):
+        return False
     end = _CLAUSE_END.search(rest)
     clause = rest[: end.start()] if end else rest
     if (changes(clause) and not names_things(clause)) or any(word.search(clause) for word in _OTHERWISE):
@@ -61,6 +64,8 @@ def goes_on_plainly(rest: str) -> bool:
     if _SET_AGAINST.match(after):
         return True
     after = after[len(end.group()) :]
+    relative = _CLAUSE_END.match(after.lstrip())
+    after = after.lstrip()[relative.end() :] if relative and relative.group() in {"which", "that"} else after
     following = _CLAUSE_END.search(after)
     said = after[: following.start()] if following else after
     first = words_of(said)[:2]

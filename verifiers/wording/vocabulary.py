@@ -10,8 +10,8 @@ from itertools import pairwise
 from verifiers.patterns import linear
 
 _DENYING_WORDS = (
-    "not never no nor neither none nothing without except unless isn't isnt aren't wasn't won't can't cant cannot "
-    "couldn't doesn't don't didn't shouldn't wouldn't wrong incorrect false untrue invalid impossible mistaken "
+    "not never no nobody nor neither none nothing without except unless isn't isnt aren't wasn't won't can't cant "
+    "cannot couldn't doesn't don't didn't shouldn't wouldn't wrong incorrect false untrue invalid impossible mistaken "
     "mistake rejected refuted fails fail failed contradicts contradiction excluded ruled instead rather unlike "
     "negated nand fake bogus bad error if provided assuming doubt doubts doubted doubtful "
     "unlikely too rule exclude excludes excluding"
@@ -65,6 +65,9 @@ _IDLE_AFTER = frozenset(_IDLE_AFTER_WORDS.split())
 _IDLE_LEADS = frozenset(
     ("in total", "in all", "a day", "a week", "a month", "a year", "an hour", "a minute", "a piece")
 )
+
+_OTHER_PARTS = frozenset(("rest", "other", "others", "remaining", "remainder", "original", "previous", "left", "total"))
+"""Words for what a share is a part of, other than the whole that a task asks about."""
 
 _LEADING_WORDS = (
     "the a an there my our its final correct right exact simplified numerical overall total answer answers result "
@@ -127,9 +130,11 @@ def names_things(text: str, one: bool = False) -> bool:
         return (
             (at == 0 or names_things(" ".join(words[:at]), one)) and len(words) - at == 2 and words[-1] not in CHANGING
         )
-    if "of" in words[1:-1]:
-        at = words.index("of", 1)
-        return names_things(" ".join(words[:at]), one) and len(words) - at < 4 and _are_plain(words[at + 1 :])
+    if "of" in words[:-1]:
+        at = words.index("of")
+        whole = words[1] == "the" and len(words) > 2 and _OTHER_PARTS.isdisjoint(words)
+        counted = names_things(" ".join(words[:at]), one) and len(words) - at < 4 if at else whole
+        return counted and _are_plain(words[at + 1 if at else 2 :])
     return _are_plain(words) and (words[-1] in _IDLE_AFTER or _is_counted(words[-1], one))
 
 

@@ -18,6 +18,7 @@ from verifiers.model import Task
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_cases import CLASSES, Case, made_cases
+from made_endings import ENDINGS
 from made_notations import NOTATIONS, made_notations
 from made_readings import READINGS
 from written_cases import RIGHT, WRONG
@@ -62,6 +63,11 @@ def test_notations_made_by_rules(math: MathVerifier, name: str) -> None:
 @pytest.mark.parametrize("name", READINGS)
 def test_readings_made_by_rules(math: MathVerifier, name: str) -> None:
     assert misjudged(math, list(READINGS[name](random.Random(0)))) == []
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_endings_made_by_rules(math: MathVerifier, name: str) -> None:
+    assert misjudged(math, list(ENDINGS[name](random.Random(0)))) == []
 
 
 def test_every_number_below_a_hundred_may_be_said(math: MathVerifier) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from verifiers.mathematics.comparing.bounds import surely_different
 from verifiers.mathematics.comparing.domains import as_mixed_number, without_domains
+from verifiers.mathematics.comparing.matrices import as_written_out
 from verifiers.mathematics.comparing.measures import (
     as_measured,
     as_products,
@@ -39,6 +40,7 @@ from verifiers.programs.approximate import can_be_paired
 
 _FORMULAS = frozenset(("number", "formula", "unread"))
 _BRACKETS = frozenset(("()", "[]", "(]", "[)"))
+_WITH_A_VALUE = frozenset(("number", "formula", "matrix", "()", "[]"))
 
 
 def undecided(first: Form, second: Form) -> bool | None:
@@ -81,8 +83,15 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
         return _all_of(same(left, right, judge) for left, right in products) if products else False
     if kinds == {"number"}:
         return numbers_agree(first, second)
+    if kinds == {"matrix", "formula"}:
+        first, second = as_written_out(first, second), as_written_out(second, first)
+        kinds = {first.kind, second.kind}
     if "list" in kinds and kinds & {"text", "formula", "unread"}:
         return letters_chosen(first) == letters_chosen(second) != ""
+    if "set" in kinds and kinds & _FORMULAS:
+        members, value = (first, second) if first.kind == "set" else (second, first)
+        alone = len(members.items) == 1 and members.items[0].kind in _FORMULAS
+        return alone and same(members.items[0], value, judge)
     if "text" in kinds:
         return said_alike(words(first.text), words(second.text)) and not other_symbols(first.text, second.text)
     if kinds <= _FORMULAS or (kinds == {"matrix", "formula"} and not (first.items and second.items)):
@@ -99,7 +108,9 @@ def same(first: Form, second: Form, judge: Judge = undecided) -> bool | None:  #
 
 def _formulas(first: Form, second: Form, judge: Judge) -> bool | None:
     """Compares two formulas, whose constants of integration may have other names."""
-    renamed = with_constants_of(first, second) if "_" in first.text or "_" in second.text else []
+    renamed = (
+        with_constants_of(first, second) if any(mark in first.text + second.text for mark in ("_", " with ")) else []
+    )
     if renamed:
         return _any_of(_as_named(one, second, judge) for one in renamed)
     return _as_named(first, second, judge)
@@ -135,15 +146,15 @@ def _chains(first: Form, second: Form, judge: Judge) -> bool | None:
     """
     if are_named_otherwise(first, second):
         return False
-    ends = [_ends(form) for form in (first, second)]
+    ends = [_ends(first, second), _ends(second, first)]
     verdicts = [_holds(form, judge) for form in (first, second) if form.kind == "chain"]
     return _all_of([*verdicts, _any_of(same(one, other, judge) for one in ends[0] for other in ends[1])])
 
 
-def _ends(form: Form) -> tuple[Form, ...]:
+def _ends(form: Form, other: Form) -> tuple[Form, ...]:
     if form.kind != "chain":
         return (form,)
-    exact = "~" not in form.operator and decimal_places(form.items[-1]) is None
+    exact = "~" not in form.operator and (decimal_places(form.items[-1]) is None or "." in other.text)
     return form.items[-1:] if exact else tuple(dict.fromkeys((form.items[0], form.items[-1])))
 
 
@@ -203,7 +214,7 @@ def _relations(first: Form, second: Form, judge: Judge) -> bool | None:  # noqa:
         return False
     if not related.name:
         # an identity stands for its last side
-        known = {item.kind for item in related.items} <= {"number", "formula"} and related.operator == "="
+        known = {item.kind for item in related.items} <= _WITH_A_VALUE and related.operator == "="
         left, right = related.items
         return known and _all_of([same(left, right, judge), same(right, other, judge)])
     if other.name and other.name != related.name:

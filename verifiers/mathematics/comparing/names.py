@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import permutations
 
-from verifiers.mathematics.reading.form import Form, with_symbol
+from verifiers.mathematics.reading.form import ANY_CONSTANT, ANY_INTEGER, Form, with_symbol
 from verifiers.mathematics.reading.tree import symbols
 from verifiers.patterns import linear
 
@@ -16,6 +16,7 @@ _COMPOSED = linear.compile(r"^\(([a-z])\\circ ?([a-z])\)\(([a-z])\)$")
 _BRACED_INDEX = linear.compile(r"_\{([^{}]*)\}")
 _ONE_LETTER = linear.compile(r"[A-Za-z]")
 _CONSTANT = linear.compile(r"[Cc]_\d")
+_WHOLE, _FREE = frozenset("klmnpqNKMZtz"), frozenset("abcdkmtACDK")
 _LETTER_OR_CONSTANT = linear.compile(r"[A-DKck](?:_\d)?")
 _POLAR = ("r", "rho", "theta", "phi", "varphi")
 _NUMBERED_UNKNOWN = linear.compile(r"^(?P<unknown>[t-z]|\\lambda)_\d{1,3}$")
@@ -50,16 +51,18 @@ def in_one_argument(first: Form, second: Form) -> Form | None:
 
 
 def with_constants_of(first: Form, second: Form) -> list[Form]:
-    """The first form with its constants of integration, A and B or c_1 and c_2, named as those of the second, in each
-    way; none where there are none to rename."""
-    if first.node is None or second.node is None or "_" not in first.text + second.text:
+    """The first form with its constants of integration, A and B or c_1 and c_2, or with its whole number n, named as
+    those of the second, in each way; none where there are none to rename."""
+    if first.node is None or second.node is None:
         return []
     mine, theirs = symbols(first.node), symbols(second.node)
     own, others = sorted(mine - theirs), sorted(theirs - mine)
-    if len(own) != len(others) or not 2 <= len(own) <= 3:
+    if len(own) != len(others) or not 1 <= len(own) <= 3:
         return []
     numbered = [all(_CONSTANT.fullmatch(name) for name in names) for names in (own, others)]
-    if not any(numbered) or not all(_LETTER_OR_CONSTANT.fullmatch(name) for name in own + others):
+    both = {own[0], others[0]} if len(own) == 1 else {""}
+    free = both - _WHOLE == {ANY_INTEGER} or both - _FREE == {ANY_CONSTANT}
+    if not free and not (any(numbered) and all(_LETTER_OR_CONSTANT.fullmatch(name) for name in own + others)):
         return []
     found = []
     for names in permutations(others):

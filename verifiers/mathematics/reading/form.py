@@ -10,6 +10,9 @@ from verifiers.mathematics.reading.regions import Region
 from verifiers.mathematics.reading.tree import Node, renamed, symbols
 from verifiers.wording.unit_names import Unit
 
+ANY_INTEGER, ANY_CONSTANT = "k_any", "c_any"
+"""The symbols of a parameter that takes all whole numbers, and of one that takes any value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Form:

@@ -10,12 +10,13 @@ from fractions import Fraction
 
 from verifiers.mathematics.reading.dates import date_of, time_of_day
 from verifiers.mathematics.reading.expression import read
-from verifiers.mathematics.reading.form import Form, Judge, is_constant, with_symbol
+from verifiers.mathematics.reading.form import ANY_CONSTANT, ANY_INTEGER, Form, Judge, is_constant, with_symbol
 from verifiers.mathematics.reading.labels import is_name
 from verifiers.mathematics.reading.numerals import in_words, number_word, said_twice
 from verifiers.mathematics.reading.progressions import DOTS, number_node, without_dots
 from verifiers.mathematics.reading.regions import whole_line
 from verifiers.mathematics.reading.relations import bracketed_interval, relation
+from verifiers.mathematics.reading.restated import Twice, said_again
 from verifiers.mathematics.reading.rows import marked_parts, named_rows, with_all_members, without_domain, without_marks
 from verifiers.mathematics.reading.sets import MOST_PARTS, listed_region, sequence, set_of, set_operation
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
@@ -57,6 +58,13 @@ _FAMILY = linear.compile(
     r'^(?P<main>.+?)(?:[,;:|]|\\mid|"(?:for|where|with)?(?:any|all|some)?(?:integers?)?")*\(?(?P<parameter>[A-Za-z])\\in\s?'
     r"(?:\\integers|\\naturals|Z|N)(?:\^\+|_\{?[^{}]*\}?)?\)?$"
 )
+_FAMILY_IN_WORDS = linear.compile(
+    r'^(?P<main>[^"]+?)[,;]?"(?:,|for|where|with|any|all|some|each|every|an|a|arbitrary|real)*(?P<kind>integer|constant)s?(?:values?(?:of)?)?"'
+    r"(?P<parameter>[A-Za-z])$"
+)
+_FAMILY_SAID_AFTER = linear.compile(
+    r'^(?P<main>[^"]+?)[,;]?"(?:,|where|with)*"(?P<parameter>[A-Za-z])"is(?:any|an|a)(?:arbitrary|real)?(?P<kind>integer|constant)"$'
+)
 _CONDITION_WORDS = linear.compile(r'"\s*(?:,|if|for|when|in)*\s*"|^(?:if|for|when)(?![a-z])', linear.IGNORECASE)
 _HELD_WHERE = linear.compile(
     r'^([^",;]{1,400}?),?"(?:for|when|if|where|with|valid|provided|that|all|,|\x04)+"([^",;]{1,40}(?:[<>]|\\[gln]e|\\neq)[^",;]{1,40})$'
@@ -75,7 +83,10 @@ def form_of(answer: str) -> Form:
         return Form("number", answer, number=Fraction(int(answer)), node=("num", answer))
     if len(answer) > _MAX_TEXT:
         return Form("text", "".join(answer.split()), unreadable=f"it is longer than {_MAX_TEXT} characters")
-    answer = without_repetition(answer)
+    twice = said_again(answer)
+    if twice is not None:
+        return _said_twice(twice)
+    answer = without_repetition(_within(answer))
     worded = _in_words(answer) if any(map(str.isalpha, answer)) else None
     if worded is not None:
         return worded
@@ -84,6 +95,29 @@ def form_of(answer: str) -> Form:
     if spelled.measured is not None:
         return replace(form, measured=replace(_form(normalise(spelled.measured[0]).text, 0), unit=spelled.measured[1]))
     return form if spelled.unit is None else replace(form, unit=spelled.unit)
+
+
+def _within(answer: str) -> str:
+    """Returns what stands between the delimiters of one formula."""
+    text = answer.strip(" .")
+    for opening, closes in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
+        inner = text[len(opening) : -len(closes)]
+        if text.startswith(opening) and text.endswith(closes) and opening not in inner and inner[-1:] != "\\":
+            return inner.strip()
+    return answer
+
+
+def _said_twice(twice: Twice) -> Form:
+    """Reads an answer and the same once more as a chain, whose links must hold; a unit that both have is its own."""
+    value, again = form_of(twice.value), form_of(twice.again)
+    unit = value.unit
+    if unit is not None and again.unit in {None, unit}:
+        value, again = replace(value, unit=None), replace(again, unit=None)
+    else:
+        unit = None
+    return Form(
+        "chain", f"{value.text}={again.text}", (value, again), operator="~" if twice.roughly else "=", unit=unit
+    )
 
 
 def _in_words(answer: str) -> Form | None:
@@ -119,10 +153,9 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
         return Form("text", name)
     if _POSITIVE.match(text):
         return bracketed_interval(text, "()", "0", "\\infty", depth, _form)
-    family = _FAMILY.match(text) if "\\in" in text else None
-    if family and text[0] not in "\x01":
-        main = _form(family.group("main").rstrip(), depth + 1)
-        return with_symbol(main, family.group("parameter"), "k")
+    family = _family(text, said, depth)
+    if family is not None:
+        return family
     text = without_domain(text) if "all" in text else text
     if text.startswith("(a)") and (marked := marked_parts(text)):
         return _sequence("()", text, marked, depth)
@@ -137,6 +170,21 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
         signs = [text.replace("\\pm", a).replace("\\mp", b) for a, b in (("+", "-"), ("-", "+"))]
         return _sequence("list", text, [sign.removeprefix("+").replace("=+", "=") for sign in signs], depth)
     return set_operation(text, depth, _form) or _part(text, depth)
+
+
+def _family(text: str, said: str, depth: int) -> Form | None:
+    """Reads values for all whole numbers n, or functions for any constant k, however that is called."""
+    found = _FAMILY.match(text) if "\\in" in text and text[0] != "\x01" else None
+    main, parameter, kind = (*found.groups(), "integer") if found else ("", "", "")
+    if not found and ("integer" in said or "constant" in said):
+        found = _FAMILY_IN_WORDS.match(said) or _FAMILY_SAID_AFTER.match(said)
+        if found:
+            main, parameter, kind = (found.group(name) for name in ("main", "parameter", "kind"))
+    if not found:
+        return None
+    form = _form(main.rstrip(), depth + 1)
+    named = with_symbol(form, parameter, ANY_INTEGER if kind == "integer" else ANY_CONSTANT)
+    return named if named != form else Form("text", f"{main} for {parameter}")
 
 
 def _ends_in_relation(text: str) -> bool:

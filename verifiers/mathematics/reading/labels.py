@@ -40,6 +40,12 @@ _TRIGONOMETRIC = linear.compile(
 )
 _EXTREME = linear.compile(r"\\?(?:min|max|inf|sup)(?![A-Za-z])(?:_(?:\{[^{}]{0,60}\}|[A-Za-z]))? ?")
 _OF_MATRIX = linear.compile(r"(?:\\(?:det|deg|dim|arg|ker) ?|\"(?:tr|rank|deg|ord)\") ?[A-Za-z](?:\([A-Za-z]\))?")
+_OPERATION = linear.compile(
+    r"-?\d{1,6} ?(?:\\?[&@#]|\\(?:star|bigstar|oplus|ominus|otimes|odot|diamond|diamondsuit|heartsuit"
+    r"|spadesuit|clubsuit|triangle|nabla|square|bigcirc|circ|wr|bullet|dagger) ?) ?-?\d{1,6}"
+)
+"""An operation that a task defines, as in 9 \\& 2."""
+_PROJECTION = linear.compile(r'"(?:proj|comp|orth|perp)"_(?:\{[^{}]{1,20}\}|[A-Za-z]) ?\(?[A-Za-z]\)?')
 _FRACTION = linear.compile(r"\\frac\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _CALCULUS = linear.compile(r"\\(?:int|iint|oint|sum|prod|lim|limsup|liminf|frac\{d\}|frac\{\\partial)(?![A-Za-z])")
 _COMMAND = linear.compile(r"\\[A-Za-z]+|\"[^\"]*\"")
@@ -64,7 +70,7 @@ def is_label(text: str) -> bool:
     extreme = _EXTREME.match(text)
     if extreme and (extreme.end() == len(text) or is_label(text[extreme.end() :])):
         return True
-    if _TRIGONOMETRIC.fullmatch(text) or _OF_MATRIX.fullmatch(text):
+    if any(kind.fullmatch(text) for kind in (_TRIGONOMETRIC, _OF_MATRIX, _OPERATION, _PROJECTION)):
         return True
     fraction = _FRACTION.fullmatch(text)
     sides = [fraction.group(1), fraction.group(2)] if fraction else split(text, "/")

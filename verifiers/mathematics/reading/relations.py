@@ -26,6 +26,7 @@ _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
 _LONE_LETTER = linear.compile(
     r"^(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|phi|mu|sigma|rho|gamma|delta|omega)|[A-Za-z]_\{?\d\}?|[A-Za-z]\([a-z]\))$"
 )
+_LETTER = linear.compile(r"(?<![\\A-Za-z])[A-Za-z]")
 _LINE_LABEL = linear.compile(r"^(?:\\ell|L|l)(?:_\{?\d\}?)? ?:([^:]*)$")
 _INFINITE = linear.compile(r"^\+?(?:\\infty|\\?oo|inf(?:inity)?)$")
 
@@ -56,6 +57,8 @@ def relation(text: str, depth: int, read: Reader) -> Form | None:
 
 def _equation(text: str, sides: list[str], operators: list[str], depth: int, read: Reader) -> Form:
     name = sides[0] if is_label(sides[0]) or is_open_calculus(sides[0]) else ""
+    if "+" in name and not set(_LETTER.findall(name)).isdisjoint(_LETTER.findall(sides[-1])):
+        name = ""
     forms = tuple(read(side, depth + 1) for side in (sides[1:] if name else sides))
     if len(name) > 1 and is_constant(known := read(name, depth + 1)):
         name, forms = "", (known, *forms)

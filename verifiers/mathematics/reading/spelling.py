@@ -75,7 +75,9 @@ _SHORT_FRACTION = linear.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*
 _FRACTION_NAMES = linear.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
 _SHORT_BINOMIAL = linear.compile(r"\\binom\s*(\d)\s*(\d)")
 _EDGE = linear.compile(r"^[\s\x06]+|[\s.,;:\\\x06]+$")
-_THEREFORE = linear.compile(r"^(?:[\s$]|\\\[|\\\()*\\(?:therefore|implies|Rightarrow|Longrightarrow)(?![A-Za-z])")
+_THEREFORE = linear.compile(r"\\(?:therefore|implies|Rightarrow|Longrightarrow)(?![A-Za-z])")
+_EQUATES = linear.compile(r"[=<>]|\\[gl]eq?(?![A-Za-z])")
+_NO_PREMISE = linear.compile(r"\\(?:text|mathrm|mbox|ne|neq|not|neg|begin)(?![A-Za-z])|[,;\"\n]")
 _MARKUP = linear.compile(r"^\s*(?:\*\*(.*)\*\*|\*(.*)\*|`(.*)`)[\s.,;:]*$", linear.DOTALL)
 _DELIMITERS = linear.compile(r"\\\(|\\\)|\\\[|(?<!\\)\\\]|\$")
 _IDLE_BLANK = linear.compile(r" (?!\d)|(?<!\d) ")
@@ -138,7 +140,7 @@ def normalise(answer: str) -> Spelling:
     text = _MARKUP.sub(r"\1\2\3", text) if text.lstrip()[:1] in {"*", "`"} else text
     text, unit = without_degrees(without_unseen(text) if "\\" in text else text)
     if "\\therefore" in text or "\\implies" in text or "ightarrow" in text:
-        text = _THEREFORE.sub("", text)
+        text = _conclusion(text)
     text = _NOT.sub("\\\\ne ", _UNEQUAL.sub("\\\\ne ", text)) if "=" in text else text
     text = _without_quotes(text)
     priced = _CURRENCY.sub(" ", text)
@@ -168,6 +170,19 @@ def normalise(answer: str) -> Spelling:
     text = _LETTERS_APART.sub("\\1\x03", text)
     text = _BLANK_OF_DIGITS.sub("\x03", text).replace(" ", "") if "\\" not in text else _tight(text)
     return Spelling(_PLUS.sub("", text), measured or unit, bare)
+
+
+def _conclusion(text: str) -> str:
+    """Returns what stands behind the last implication, if it follows from one formula, or from nothing."""
+    signs = list(_THEREFORE.finditer(text))
+    premise = text[: signs[-1].start()] if signs else ""
+    idle = not _DELIMITERS.sub("", premise).strip()
+    drawn = _EQUATES.search(premise) and not _NO_PREMISE.search(premise) and _is_whole(premise)
+    return text[signs[-1].end() :] if signs and (idle or drawn) else text
+
+
+def _is_whole(text: str) -> bool:
+    return all(text.count(opening) == text.count(closing) for opening, closing in ("{}", "()", "[]"))
 
 
 def _with_symbols_of_units(text: str) -> str:

@@ -1,0 +1,187 @@
+"""Answers made by rules, in the ways in which models end their texts: the value said again, derived, in bold, in a list
+of lines, behind what it was worked out from. Each case is (gold answer, completion, whether it is right)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+Case = tuple[str, str, bool]
+
+
+def _box(said: str) -> str:
+    return rf"\boxed{{{said}}}"
+
+
+def said_again(rng: random.Random) -> Iterator[Case]:
+    """Both must agree, and no word between them may take either back."""
+    top = rng.choice((1, 3, 5, 7))
+    gold, exact, percent = rf"\frac{{{top}}}{{8}}", f"{top / 8}", rf"{top * 12.5}\%"
+    for again in (exact, percent):
+        for form in (r"{} \text{{ (or }} {})", r"{} \text{{ (i.e., }} {})", r"{} \text{{, i.e. }} {}", r"{} (= {})"):
+            yield gold, _box(form.format(gold, again)), True
+            yield gold, _box(form.format(gold, f"9{again}")), False
+            yield gold, _box(form.format(rf"\frac{{{top}}}{{9}}", again)), False
+    yield gold, rf"**Answer:** $\displaystyle {gold}$ (or {top * 12.5}%).", True
+    yield gold, rf"**Answer:** $\displaystyle {gold}$ (or {top}%).", False
+    for words in ("not", "or so", "or not", "unknown, or", "wrong, i.e."):
+        yield gold, _box(rf"{gold} \text{{ ({words} }} {exact})"), False
+    yield r"36\pi \text{ cm}^3", r"The volume is $36\pi$ cubic centimeters (about $113.1\text{ cm}^3$).", True
+    yield r"36\pi \text{ cm}^3", r"The volume is $36\pi$ cubic meters (about $113.1\text{ m}^3$).", False
+    yield r"36\pi \text{ cm}^3", r"The volume is at least $36\pi$ cubic centimeters (about $113.1\text{ cm}^3$).", False
+    yield "[-2,7]", _box(r"-2 \le x \le 7 \text{, i.e. } [-2,7]"), True
+    yield "[-2,7]", _box(r"-2 < x < 7 \text{, i.e. } [-2,7]"), False
+
+
+def rounded_ends(rng: random.Random) -> Iterator[Case]:
+    """A decimal is no rounding of the decimal that was asked for."""
+    top = rng.choice((57, 59, 61))
+    yield f"{top / 160}", _box(rf"\frac{{{top}}}{{160}} = {top / 160}"), True
+    yield f"{top / 160}", _box(rf"\frac{{{top}}}{{160}} = {top / 160:.2f}"), False
+    yield rf"\frac{{{top}}}{{160}}", _box(rf"\frac{{{top}}}{{160}} \approx {top / 160:.2f}"), True
+
+
+def in_bold(rng: random.Random) -> Iterator[Case]:
+    """A value in bold within its sentence, and the word in bold of a last line."""
+    value = rng.randint(11, 90)
+    for rest in (" in total.", " apples.", ".", ", as expected."):
+        yield f"{value}", f"Thus, the answer is **{value}**{rest}", True
+    for rest in (
+        " dozen.",
+        " or more.",
+        f" or {value + 1}.",
+        "% in total.",
+        " to 100.",
+        ", which is wrong.",
+        " squared.",
+    ):
+        yield f"{value}", f"Thus, the answer is **{value}**{rest}", False
+    for line in ("After turning 90° she faces **{}**.", "**{}** would earn the most.", "It represents the **{}**."):
+        yield r"\text{Navin}", f"We have 3 cases.\n\n{line.format('Navin')}", True
+        yield r"\text{Navin}", f"We have 3 cases.\n\n{line.format('Luka')}", False
+    for line in (
+        "It is not **{}**.",
+        "Suppose it is **{}**.",
+        "Nobody but **{}**.",
+        "**{}** or **Luka**.",
+        "**{}** fails.",
+    ):
+        yield r"\text{Navin}", line.format("Navin"), False
+    yield f"{value}", f"$$x = {value - 1} + 1 \\approx {value}$$\n\n**$x = {value}$**", True
+    yield f"{value}", f"$$x = {value}$$\n\n**$x = {value + 1}$**", False
+
+
+def in_lines(rng: random.Random) -> Iterator[Case]:
+    """Named values in the lines that end a text are one answer."""
+    x, y = rng.sample(range(2, 90), 2)
+    text = "The solution is:\n\n- \\( {} \\)\n- \\( {} \\)"
+    for gold in (f"x = {x}, y = {y}", f"({x}, {y})"):
+        yield gold, text.format(f"x = {x}", f"y = {y}"), True
+        yield gold, text.format(f"x = {y}", f"y = {x}"), False
+        yield gold, text.format(f"x = {x}", f"y = {y + 1}"), False
+    yield f"{x}, {y}", text.format(f"x = {y}", f"x = {x}"), True
+    yield f"{y}", text.format(f"x = {x}", f"x = {y}"), False
+
+
+def solution_sets(rng: random.Random) -> Iterator[Case]:
+    value = rng.randint(2, 90)
+    for gold in (f"{value}", f"x = {value}"):
+        yield gold, _box(rf"\{{{value}\}}"), True
+        for inner in (
+            f"-{value}",
+            f"{value}, 1",
+            f"x > {value}",
+            "",
+            rf"\text{{not }} {value}",
+            rf"{value}\%",
+            rf"\pm {value}",
+        ):
+            yield gold, _box(rf"\{{{inner}\}}"), False
+
+
+def conclusions(rng: random.Random) -> Iterator[Case]:
+    """What follows from one formula is the answer; what is denied, or one of several, is none."""
+    value = rng.randint(3, 90)
+    for sign in (r"\implies", r"\Rightarrow"):
+        yield f"{value}", _box(rf"2x = {2 * value} {sign} x = {value}"), True
+        yield f"{value}", _box(rf"2x = {2 * value} {sign} {value}"), True
+        yield f"{value}", rf"Hence $x + 1 = {value + 1} {sign} x = {value}$.", True
+        for said in (
+            rf"x = {value} {sign} x + 1 = {value + 1}",
+            rf"x \ne {value} {sign} {value}",
+            rf"x = 1 {sign} x > {value}",
+            rf"x = 1, y = 1 {sign} {value}",
+            rf"x = {value} {sign} \text{{no solution}}",
+            rf"x^2 = {value**2} {sign} x = \pm {value}",
+            rf"\text{{if }} x = 1 {sign} x = {value}",
+        ):
+            yield f"{value}", _box(said), False
+
+
+def labels_of_all_kinds(rng: random.Random) -> Iterator[Case]:
+    """Operations that a task defines, projections, tuples and matrices that were worked out, sums in letters."""
+    a, b, value = rng.sample(range(2, 90), 3)
+    for sign in (r"\&", r"\star", r"\oplus", r"\diamond", r"\heartsuit"):
+        yield f"{value}", _box(rf"{a} {sign} {b} = {value}"), True
+        yield f"{value}", _box(rf"{a} {sign} {b} = {value + 1}"), False
+        yield f"{value}", _box(rf"{a} {sign} {b} \ne {value}"), False
+    column = rf"\begin{{pmatrix}} {a} \\ {b} \end{{pmatrix}}"
+    yield column, _box(rf"\operatorname{{proj}}_{{\mathbf{{b}}}}\mathbf{{a}} = {column}"), True
+    yield column, _box(rf"2\operatorname{{proj}}_{{\mathbf{{b}}}}\mathbf{{a}} = {column}"), False
+    yield f"({a}, {b})", _box(rf"\left(\frac{{{2 * a}}}{{2}}, \frac{{{2 * b}}}{{2}}\right) = ({a}, {b})"), True
+    yield f"({a}, {b})", _box(rf"\left(\frac{{{2 * a}}}{{2}}, \frac{{{b}}}{{2}}\right) = ({a}, {b})"), False
+    yield f"({a}, {b})", _box(rf"({a}, {b}) = ({a}, {b + 1})"), False
+    yield f"{value}k", _box(f"a+b+c+d+e+f = {value}k"), True
+    yield f"{value}k", _box(f"a+k = {value}k"), False
+    yield f"{value}k", _box(f"2a + 2b = {value}k"), False
+    yield "p - q", _box(r"\sum_{i=1}^\infty \sum_{j=1}^\infty \frac{1}{(i+j)^3} = p - q"), True
+    yield "p - q", _box(r"\sum_{i=1}^\infty \sum_{j=1}^\infty \frac{1}{(i+j)^3} = q - p"), False
+
+
+def unit_matrices(rng: random.Random) -> Iterator[Case]:
+    value = rng.randint(2, 9)
+    gold = rf"\begin{{pmatrix}} -{value} & 0 \\ 0 & -{value} \end{{pmatrix}}"
+    yield gold, _box(rf"-{value}I"), True
+    yield gold, _box(rf"-{value}\mathbf{{I}} = {gold}"), True
+    for said in ("I", f"{value}I", f"-{value}", f"-{value}I^2", f"-{value}A", "-I", rf"\pm {value}I", f"-{value}I + 1"):
+        yield gold, _box(said), False
+    yield r"\begin{pmatrix} 1 & 0 & 0 \\ 0 & 1 & 0 \end{pmatrix}", _box("I"), False
+
+
+def parameters(rng: random.Random) -> Iterator[Case]:
+    """A parameter that takes all whole numbers, or any constant, may have any name; what it is said of is the same."""
+    n = rng.randint(2, 9)
+    gold = rf"\frac{{\pi}}{{{n}}} + k\pi, k \in \mathbb{{Z}}"
+    other = rf"\frac{{\pi}}{{{n}}} + n\pi"
+    for said in (
+        other,
+        rf"x = {other} \text{{ for any integer }} n",
+        rf"{other} \text{{ where }} n \text{{ is an integer}}",
+    ):
+        yield gold, _box(said), True
+    for words in ("no integer", "even integers", "one integer", "positive integers"):
+        yield gold, _box(rf"{other} \text{{ for {words} }} n"), False
+    yield gold, _box(rf"{other} \text{{ for any integer }} m"), False
+    yield gold, _box(rf"\frac{{\pi}}{{{n}}} + 2n\pi \text{{ for any integer }} n"), False
+    yield "f(x) = cx", _box(r"f(x) = kx \text{ for some constant } k"), True
+    yield "f(x) = cx", _box(r"f(x) = kx^2 \text{ for some constant } k"), False
+    yield "f(x) = cx", _box(r"f(x) = kx \text{ for no constant } k"), False
+    yield f"y = Ce^{{{n}x}}", _box(f"y = C_1 e^{{{n}x}}"), True
+    yield f"y = Ce^{{{n}x}}", _box(f"y = C_1 e^{{{n + 1}x}}"), False
+
+
+def shares_of_things(rng: random.Random) -> Iterator[Case]:
+    gold = rf"\frac{{{rng.randint(2, 9)}}}{{11}}"
+    for words in ("the pie", "the students", "the whole cake"):
+        yield gold, _box(rf"{gold} \text{{ of {words}}}"), True
+    for words in ("the rest", "the remaining pie", "the others", "the half", "the dozen", "30", "the 30 apples"):
+        yield gold, _box(rf"{gold} \text{{ of {words}}}"), False
+
+
+ENDINGS: dict[str, Callable[[random.Random], Iterator[Case]]] = {
+    maker.__name__: maker
+    for maker in (
+        *(said_again, rounded_ends, in_bold, in_lines, solution_sets, conclusions, labels_of_all_kinds),
+        *(unit_matrices, parameters, shares_of_things),
+    )
+}

@@ -1,0 +1,63 @@
+"""Answers that are said twice: \\frac{3}{8} (or 37.5\\%), [0, 1), i.e. 0 <= x < 1, 36\\pi cm^3 (about 113.1 cm^3).
+
+Both are read, and the answer is right only if they agree.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from verifiers.patterns import linear
+
+_ROOM = r"(?:[\s,;~$]|\\[,;:! ()\[\]]|\\q?quad)*"
+_TEXT = r"(?:\\(?:text|mbox|textrm|mathrm|textit)\s?\{[\s,;]*)?"
+_SAME = r"i\.\s?e\.|that is|or equivalently|equivalently|namely|in other words"
+_ROUGHLY = r"(?:or |which is |i\.e\.,? )?(?:about|approximately|approx\.?|roughly|around)"
+_JOINT = linear.compile(
+    rf"{_ROOM}(?P<before>\((?:\s|\\[,;: ])*)?{_TEXT}(?P<open>\(\s*)?"
+    rf"(?:(?P<same>{_SAME})|(?P<roughly>{_ROUGHLY})|(?P<in_brackets>or|=|equal to))(?:[,:\s}}$~]|\\[,;:! (\[])+",
+    linear.IGNORECASE,
+)
+_ENDS = " .$,;~"
+_LONGEST = 400
+
+
+class Twice(NamedTuple):
+    """An answer, the same said again, and whether only roughly."""
+
+    value: str
+    again: str
+    roughly: bool
+
+
+def said_again(answer: str) -> Twice | None:
+    """Returns the two spellings of an answer that is said twice; None for any other."""
+    if len(answer) > _LONGEST or not any(mark in answer for mark in ("(", ".e.", "equivalently", "that is", "namely")):
+        return None
+    for joint in _JOINT.finditer(answer):
+        bracketed = bool(joint.group("before") or joint.group("open"))
+        if not joint.start() or not (bracketed or joint.group("same")):
+            continue
+        value, again = answer[: joint.start()], answer[joint.end() :].rstrip(_ENDS)
+        if bracketed:
+            closed = again.rstrip("}) $\\")
+            if ")" not in again[len(closed) :] and not again.endswith(")"):
+                continue
+            again = _without_closing(again)
+        return Twice(_balanced(value), _balanced(again), bool(joint.group("roughly")))
+    return None
+
+
+def _without_closing(text: str) -> str:
+    """Drops the bracket that closes behind a text, beside braces and delimiters."""
+    at = text.rindex(")")
+    return text[:at].rstrip("\\") + text[at + 1 :].replace("\\)", "").replace("$", "")
+
+
+def _balanced(text: str) -> str:
+    """Drops the closing braces of a command that began before the text, and closes those that it opens."""
+    text = text.strip(_ENDS)
+    gap = text.count("}") - text.count("{") - (text.count("\\}") - text.count("\\{"))
+    while gap > 0 and text.endswith("}"):
+        text, gap = text[:-1].rstrip(), gap - 1
+    return text + "}" * max(-gap, 0)
