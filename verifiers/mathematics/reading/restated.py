@@ -1,6 +1,6 @@
 """Answers that are said twice: \\frac{3}{8} (or 37.5\\%), [0, 1), i.e. 0 <= x < 1, 36\\pi cm^3 (about 113.1 cm^3).
 
-Both are read, and the answer is right only if they agree.
+Both are read, and the answer is right only if they agree. Words are left to the readers of words.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def said_again(answer: str) -> Twice | None:
             if ")" not in again[len(closed) :] and not again.endswith(")"):
                 continue
             again = _without_closing(again)
+        if not any(char.isdigit() or char == "\\" for char in again):
+            continue
         return Twice(_balanced(value), _balanced(again), bool(joint.group("roughly")))
     return None
 
