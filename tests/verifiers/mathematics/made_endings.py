@@ -1,8 +1,6 @@
 """Answers made by rules, in the ways in which models end their texts: the value said again, derived, in bold, in a list
 of lines, behind what it was worked out from. Each case is (gold answer, completion, whether it is right)."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator
 

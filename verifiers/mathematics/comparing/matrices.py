@@ -1,7 +1,5 @@
 """Multiples of the unit matrix: -I is a matrix with -1 in its diagonal."""
 
-from __future__ import annotations
-
 from verifiers.mathematics.reading.form import Form
 from verifiers.mathematics.reading.tree import Node, Undefined, rational, symbols
 from verifiers.patterns import linear
@@ -17,7 +15,7 @@ def as_written_out(form: Form, other: Form) -> Form:
         return form
     cells = [[factor if at == column else ("num", "0") for column in range(size)] for at in range(size)]
     rows = tuple(Form("()", "", tuple(map(_cell, row))) for row in cells)
-    return Form("matrix", form.text, rows, node=("matrix", tuple(map(tuple, cells))))
+    return Form("matrix", form.text, rows, node=("matrix", *(("row", *row) for row in cells)))
 
 
 def _cell(node: Node) -> Form:

@@ -3,8 +3,6 @@
 Both are read, and the answer is right only if they agree. Words are left to the readers of words.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from verifiers.patterns import linear
