@@ -54,7 +54,7 @@ _SAID_AGAIN = linear.compile(
     r"(?:about|approximately|approx\.?|roughly|around|or|i\.e\.,?|=|[^\x00-\x7f]|~|\\approx)[\s$]*(?:\\\()?$"
 )
 _ITS_END = linear.compile(r"[^()\n]{0,30}\)")
-"""What stands before and behind a value in brackets that only says the one before it once more."""
+"""The text before and behind a value in brackets that only says the one before it once more."""
 _LONGEST_GROUP = 200
 _ATTAINED = linear.compile(r",?\s(?:is\s)?(?:attained|achieved|reached|occurring|which occurs)\s[^.\n]*\.?\s*$")
 _TAKING_BACK = DENYING | SUPPOSING

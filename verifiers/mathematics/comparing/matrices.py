@@ -27,7 +27,7 @@ def _cell(node: Node) -> Form:
 
 
 def _factor(node: Node) -> Node | None:
-    """What stands before one I; None for all else."""
+    """The factor of one I; None for all else."""
     if node[0] == "sym":
         return ("num", "1") if _UNIT_MATRIX.fullmatch(node[1]) else None
     if node[0] in {"neg", "div"}:
