@@ -22,8 +22,8 @@ MINHASH_SEED = 1
 SKETCHED_AT_ONCE = 2048
 BITS_A_WORD = 5
 """Length of the bitmaps, relative to the mean size of the sets."""
-LONGEST = 500
-"""The same in runs of 64 bits, so that differences fit 16 bits."""
+SHORTEST, LONGEST = 4, 500
+"""The same in runs of 64 bits: in fewer, words of small sets would share their bits, and differences must fit 16."""
 SHORT = 64
 """Members of a bucket up to which it is compared with others of its like at once, and not by itself."""
 COMPARED_AT_ONCE = 1 << 16
@@ -45,7 +45,8 @@ class AlikePairs:
         self._table = sparse.csr_array((ones, sets.words, sets.starts), shape=(len(sets), len(sets.hashes)))
         self._keys = _band_keys(sets, bands, rows)
         self._bits = _bitmaps(sets)
-        # Of s words together, two sets that are alike differ in less than s (1 - t) / (1 + t). Each brings its part.
+        self._most = _most_apart(2 * int(self._sizes.max(initial=0)), threshold)
+        # About what each of a pair brings to that, rounded up: a test that takes no look-up.
         part = np.ceil(self._sizes * ((1 - threshold) / (1 + threshold)) + 1e-9)
         self._may_differ = np.minimum(part, np.iinfo(np.uint16).max // 2).astype(np.uint16)
 
@@ -68,10 +69,9 @@ class AlikePairs:
         differ = np.zeros(len(others), dtype=np.uint16)
         for bits in self._bits:
             differ += np.bitwise_count(bits[others] ^ bits[number])
-        near = others[differ <= self._may_differ[others] + self._may_differ[number]]
-        near = near[(self._keys[near] == self._keys[number]).any(axis=1)]
-        alike: Numbers = near[self._alike(near, np.full(len(near), number))]
-        return alike
+        near = others[differ <= self._most[self._sizes[others] + self._sizes[number]]]
+        alike = near[self._alike(near, np.full(len(near), number))]
+        return alike[(self._keys[alike] == self._keys[number]).any(axis=1)]
 
     def _close(self, numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
         """Pairs that share a bucket and that their bitmaps do not tell apart, once for each bucket that they share."""
@@ -84,7 +84,7 @@ class AlikePairs:
         key, numbers = key[by_key], numbers[by_key]
         starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
         lengths = np.diff(np.append(starts, len(key)))
-        bits, may_differ = self._bits[:, numbers], self._may_differ[numbers]
+        bits, sizes = self._bits[:, numbers], self._sizes[numbers]
         ends = np.repeat(starts + lengths, lengths)
         at = np.flatnonzero(np.repeat(lengths <= SHORT, lengths))
         for step in range(1, SHORT):
@@ -92,16 +92,15 @@ class AlikePairs:
             if not len(at):
                 break
             differ = np.bitwise_count(bits[:, at] ^ bits[:, at + step]).sum(axis=0, dtype=np.uint16)
-            one = at[differ <= may_differ[at] + may_differ[at + step]]
+            one = at[differ <= self._most[sizes[at] + sizes[at + step]]]
             yield numbers[one], numbers[one + step]
         for start, length in zip(starts[lengths > SHORT].tolist(), lengths[lengths > SHORT].tolist(), strict=True):
-            yield from self._close_of(bits[:, start : start + length], may_differ[start:], numbers[start:])
+            yield from self._close_of(bits[:, start : start + length], numbers[start : start + length])
 
-    def _close_of(
-        self, bits: NDArray[np.uint64], may_differ: NDArray[np.uint16], numbers: Numbers
-    ) -> Iterator[tuple[Numbers, Numbers]]:
+    def _close_of(self, bits: NDArray[np.uint64], numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
         """The same of one large bucket: all of it against all of it, some rows at a time."""
-        start, length = 0, bits.shape[1]
+        start, length = 0, len(numbers)
+        may_differ, sizes = self._may_differ[numbers], self._sizes[numbers]
         while start < length - 1:
             stop = min(length, start + max(1, COMPARED_AT_ONCE // (length - start)))
             differ = np.zeros((stop - start, length - start), dtype=np.uint16)
@@ -109,8 +108,8 @@ class AlikePairs:
                 differ += np.bitwise_count(words[start:stop, None] ^ words[start:])
             close = np.flatnonzero(differ <= may_differ[start:stop, None] + may_differ[start:length])
             one, other = np.divmod(close, length - start)
-            twice = other > one
-            yield numbers[start + one[twice]], numbers[start + other[twice]]
+            once = (other > one) & (differ.ravel()[close] <= self._most[sizes[start + one] + sizes[start + other]])
+            yield numbers[start + one[once]], numbers[start + other[once]]
             start = stop
 
     def _alike(self, ones: Numbers, others: Numbers) -> NDArray[np.bool_]:
@@ -124,9 +123,21 @@ class AlikePairs:
         return alike
 
 
+def _most_apart(largest: int, threshold: float) -> NDArray[np.int64]:
+    """The most words in which two sets that are alike differ, by their words together up to `largest`; below 0: none.
+
+    Sets of s words together that share n have an overlap of n / (s - n), and differ in s - 2n.
+    """
+    together = np.arange(largest + 1)
+    near = (together * (threshold / (1 + threshold))).astype(np.int64)
+    shared = np.maximum(near[:, None] + np.arange(-1, 3), 0)
+    enough = shared / np.maximum(together[:, None] - shared, 1) > threshold
+    return together - 2 * np.take_along_axis(shared, enough.argmax(axis=1)[:, None], axis=1)[:, 0]
+
+
 def _bitmaps(sets: WordSets) -> NDArray[np.uint64]:
     """A bitmap for each set, 64 bits of all sets after the other; shape [bits / 64, sets]."""
-    count = min(max(round(BITS_A_WORD * len(sets.words) / 64 / max(len(sets), 1)), 1), LONGEST)
+    count = min(max(round(BITS_A_WORD * len(sets.words) / 64 / max(len(sets), 1)), SHORTEST), LONGEST)
     # The commonest words have bits of their own.
     bit_of = np.empty(len(sets.hashes), dtype=np.int64)
     bit_of[np.argsort(-np.bincount(sets.words, minlength=len(sets.hashes)), kind="stable")] = np.arange(len(bit_of))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from unicodedata import category, normalize
+from unicodedata import category, combining, normalize
 
 from rapidfuzz.distance import LCSseq
 
@@ -21,6 +21,7 @@ from selfplay.curation.shingles import LENGTH, SHORTEST, ShingleIndex
 from selfplay.curation.short_problems import ShortIndex
 from selfplay.curation.words import digest_of, words
 from verifiers.patterns import linear
+from verifiers.wording.cues import composed
 
 Tokens = Sequence[str]
 Problems = Mapping[str, Mapping[str, str]]
@@ -50,6 +51,15 @@ class _Plain(dict[int, str]):
         return self[code]
 
 
+class _Marks(dict[int, str | None]):
+    """For `str.translate`: marks that combine with a letter go, all else stays."""
+
+    def __missing__(self, code: int) -> str | None:
+        self[code] = None if combining(chr(code)) else chr(code)
+        return self[code]
+
+
+_MARKS = _Marks()
 _LIKE = dict(zip(map(ord, "асеһіјӏорѕухкмтвнοαρυικτχ"), "acehijlopsyxkmtbhoapuiktx", strict=True))
 _PLAIN = _Plain(_LIKE)
 """Cyrillic and Greek letters that look like Latin ones count as these, in problems and in texts alike."""
@@ -75,7 +85,8 @@ def _bare(text: str) -> str:
     """A text without HTML, width and case, its marks apart from their letters."""
     bare = _ENTITY.sub(lambda found: html.unescape(found.group()), text) if "&" in text else text
     bare = _TAG.sub("", bare) if "<" in bare else bare
-    return normalize("NFKD", bare).casefold()
+    # Marks that count for nothing are not sorted, either.
+    return normalize("NFKD", bare.translate(_MARKS)).casefold()
 
 
 class LeakIndex:
@@ -113,7 +124,7 @@ class LeakIndex:
         whole = next((leak for key in _keys(text, tokens) if (leak := self._whole.get(key))), None)
         if whole is not None:
             return whole
-        shared = {owner for run in self._runs(tokens) for owner in self._owners.get(run, ())}
+        shared = {owner for run in set(self._runs(tokens)) for owner in self._owners.get(run, ())}
         alike = [owner for owner in shared if self._alike(tokens, self._problems[owner][1])]
         if self._share:
             alike += self._shingles.find("".join(tokens), self._share)
@@ -122,9 +133,8 @@ class LeakIndex:
 
     def _add(self, leak: Leak, text: str, common: set[tuple[str, ...]]) -> None:
         tokens = plain_words(text)
-        for run in self._runs(tokens):
-            if run not in common:
-                self._owners.setdefault(run, []).append(len(self._problems))
+        for run in set(self._runs(tokens)) - common:
+            self._owners.setdefault(run, []).append(len(self._problems))
         self._problems.append((leak, tokens))
         for key in _keys(text, tokens):
             self._whole.setdefault(key, leak)
@@ -151,7 +161,7 @@ def _common_order(text: Tokens, problem: Tokens) -> float:
 def _keys(text: str, tokens: Tokens) -> list[bytes]:
     """By which a text is the same as a problem: its words and marks, and, unless it is short, its letters alone."""
     letters = "".join(tokens)
-    seen = "".join(char for char in normalize("NFKC", text) if category(char) != "Cf")
+    seen = "".join(char for char in composed("NFKC", text) if category(char) != "Cf")
     return [digest_of(words(seen)), *([digest_of([letters])] if len(letters) >= LENGTH else [])]
 
 

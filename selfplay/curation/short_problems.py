@@ -60,8 +60,8 @@ class ShortIndex:
         known = sentences(text)
         for start in range(len(known)):
             window: Tokens = ()
-            for sentence in known[start:]:
-                window += sentence
+            for place in range(start, len(known)):
+                window += known[place]
                 if len(window) > self._longest:
                     break
                 yield window

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from verifiers.extraction import boxed_answer, boxes, choice_letter, code_block,
 from verifiers.model import Task, Verdict
 from verifiers.patterns import linear
 from verifiers.patterns.given import whole_match
+from verifiers.wording.cues import composed
 
 _THINKING = linear.compile(r"^\s*<think>.*?</think>", linear.DOTALL)
 _NO_REWARD = frozenset(("gold_unparsable", "too_short"))
@@ -103,7 +103,7 @@ class ExactVerifier(Rule):
     def __init__(self, *, ignore_case: bool = False) -> None:
         """`ignore_case` makes Yes and yes the same."""
         self._ignore_case = ignore_case
-        self.fingerprint = f"exact/2/{ignore_case:d}"
+        self.fingerprint = f"exact/3/{ignore_case:d}"
 
     def _judge(self, task: Task, completion: str) -> Verdict:
         if task.answer is None or not task.answer.strip():
@@ -125,7 +125,7 @@ class ExactVerifier(Rule):
 
     def canonical(self, answer: str) -> str:
         """Returns the text without what is passed over."""
-        text = " ".join(unicodedata.normalize("NFC", answer).split())
+        text = " ".join(composed("NFC", answer).split())
         return text.casefold() if self._ignore_case else text
 
 

@@ -5,7 +5,8 @@ A cue is followed by the answer, with a colon, an equals sign, or a copula of th
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+from unicodedata import combining, normalize
 
 import re2
 
@@ -112,6 +113,8 @@ CHOOSING = re2.compile(
 )
 """Words with which a sentence settles on an option."""
 
+MANY_MARKS = 1000
+
 _ZEROS = (0x30, 0x660, 0x6F0, 0x966, 0x9E6, 0xE50, 0xFF10, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6)
 """Where the ten digits of a script begin: ASCII, Arabic, Persian, Devanagari, Bengali, Thai, full width, formulas."""
 _SCRIPT = {chr(zero + value): (zero, str(value)) for zero in _ZEROS for value in range(10)}
@@ -121,6 +124,15 @@ _MARKS = str.maketrans({"٫": ".", "٬": ",", "،": ",", "٪": "%", "؛": ";", "
 def searchable(text: str) -> str:
     """Returns the text without lone surrogates, which no search in UTF-8 takes, in the same length."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def composed(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """Returns a normal form of Unicode, or the text as it is where it has more than `MANY_MARKS` combining marks.
+
+    To sort the marks of one letter takes time by the square of their number, for which no other thread runs.
+    """
+    marks = 0 if len(text) <= MANY_MARKS or text.isascii() else sum(map(bool, map(combining, text)))
+    return text if marks > MANY_MARKS else normalize(form, text)
 
 
 def with_usual_digits(text: str) -> str:

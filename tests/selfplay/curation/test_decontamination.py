@@ -6,20 +6,22 @@ import json
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
-from unicodedata import normalize
+from typing import Any, Literal
+from unicodedata import combining, normalize
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from selfplay.config.curation import Curation
+from selfplay.curation import decontamination
 from selfplay.curation.benchmarks import benchmark_contents, benchmark_problems
 from selfplay.curation.decontamination import Leak, LeakIndex, Problems, plain_words
 from selfplay.curation.reserved import HELD_OUT
 from selfplay.curation.words import words
 from selfplay.seeds.rows import SeedError
 from tests.selfplay.curation.test_curation import curate, prompt, seed
+from verifiers.wording import cues
 
 
 def index_of(
@@ -161,6 +163,26 @@ def test_letters_with_marks_of_their_own_stay_one_letter(text: str) -> None:
     plain = plain_words(text)
     assert sum(map(len, plain)) == sum(map(len, text.split()))
     assert plain == plain_words(normalize("NFD", text))
+
+
+def test_very_many_marks_on_a_letter_are_not_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorting takes time by the square of their number: a million would take a quarter of an hour."""
+
+    def few(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        assert sum(map(bool, map(combining, text))) <= cues.MANY_MARKS
+        return normalize(form, text)
+
+    for module in (decontamination, cues):
+        monkeypatch.setattr(module, "normalize", few)
+    index = index_of({"mine": {"1": STORY}}, 13, share=0.75)
+    assert index.find("a" + "\u0301\u0316" * 5000) is None
+    assert index.find(STORY.replace("e", "e" + "\u0301\u0316" * 500)) == Leak("mine", "1")
+
+
+def test_a_run_that_comes_again_and_again_in_a_problem_is_looked_at_once() -> None:
+    index = index_of({"mine": {"1": "no " * 500}}, 13)
+    assert list(index._owners.values()) == [[0]]
+    assert index.find("no " * 1000) == Leak("mine", "1")
 
 
 def test_an_entity_without_end_is_text() -> None:

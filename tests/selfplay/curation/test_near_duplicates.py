@@ -70,6 +70,7 @@ def in_small_pieces(rng: random.Random, monkeypatch: pytest.MonkeyPatch) -> None
     for name, values in (
         ("SKETCHED_AT_ONCE", (7, 8192)),
         ("SHORT", (1, 4, 64)),
+        ("SHORTEST", (1, 4)),
         ("COMPARED_AT_ONCE", (1, 50, 1 << 16)),
         ("OVERLAPS_AT_ONCE", (3, 1 << 18)),
         ("BITS_A_WORD", (0.1, 5)),
@@ -142,6 +143,24 @@ def test_alike_sets_are_named_later_first_and_not_at_all_where_they_are_too_many
     assert pairs.among(np.arange(1, 4), 3) == ([3], [1])
     assert pairs.among(np.arange(4), 1) is None
     assert pairs.beside(0, np.array([1, 2])).tolist() == [1]
+
+
+@pytest.mark.parametrize("threshold", [1e-9, 0.1, 1 / 3, 0.5, 2 / 3, 0.7, 0.99, 1.0])
+def test_how_far_alike_sets_are_apart_at_most(threshold: float) -> None:
+    """Not a word more, or all pairs of a template whose overlap is the threshold itself would have to be looked at."""
+    for together, most in enumerate(alike_pairs._most_apart(60, threshold).tolist()):
+        apart = [together - 2 * n for n in range(together // 2 + 1) if n / ((together - n) or 1) > threshold]
+        assert max(most, -1) == max(apart, default=-1)
+
+
+def test_problems_of_a_template_are_told_apart_by_their_bitmaps() -> None:
+    """Four of eight words in common are an overlap of 0.5, and not above it."""
+    rng = random.Random(0)
+    builder = WordSetBuilder()
+    for _ in range(100):
+        builder.add(words(f"What is {rng.randrange(10**6)} + {rng.randrange(10**6)}?"))
+    pairs = AlikePairs(builder.build(), 0.5, 100, 4)
+    assert pairs.among(np.arange(100), 16 * 100) == ([], [])
 
 
 def test_long_problems_and_empty_ones() -> None:

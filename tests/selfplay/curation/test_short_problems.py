@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from selfplay.curation import short_problems
 from selfplay.curation.short_problems import ShortIndex, sentences
 
 
@@ -33,3 +36,19 @@ def test_phrases_and_common_wordings_are_no_evidence() -> None:
 
 def test_sentences_keep_signs_and_lose_markup() -> None:
     assert sentences("> *find* x - 2.5; then stop.") == [("find", "x", "-", "2", "5"), ("then", "stop")]
+
+
+def test_a_text_of_very_many_sentences_takes_time_by_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(list[tuple[str, ...]]):
+        read = 0
+
+        def __getitem__(self, at: Any) -> Any:
+            found = super().__getitem__(at)
+            Counted.read += len(found) if isinstance(at, slice) else 1
+            return found
+
+    monkeypatch.setattr(short_problems, "sentences", lambda text: Counted(sentences(text)))
+    index = ShortIndex([(4, "what is 7 * 8?")])
+    Counted.read = 0
+    assert index.find("7\n" * 1000 + "what is 7 * 8?") == [4]
+    assert Counted.read < 10_000

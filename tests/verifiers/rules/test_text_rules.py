@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from verifiers.conformance.contract import faults_of
 from verifiers.model import Task
 from verifiers.rules.text import ChoiceVerifier, ExactVerifier, FormatVerifier, RegexVerifier, Rule
+from verifiers.wording import cues
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,16 @@ def test_exact_is_equality_up_to_blanks(gold: str, text: str) -> None:
     assert special or (verdict.passed is True if gold.strip() else verdict.passed is None)
     other = ExactVerifier().verify(Task(answer=gold), text)
     assert special or not other.passed or text.split() == gold.split() or not text.isascii()
+
+
+def test_very_many_marks_on_a_letter_are_not_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million would keep all threads waiting for minutes, whatever the deadline."""
+    exact = ExactVerifier()
+    assert exact.verify(Task(answer="é"), "e\u0301").passed
+    many = "e" + "\u0301\u0316" * 600
+    monkeypatch.setattr(cues, "normalize", lambda *_: pytest.fail("sorted"))
+    assert exact.verify(Task(answer=many), many).passed
+    assert exact.verify(Task(answer=many), many[:-1]).passed is False
 
 
 def test_case_counts_unless_said_otherwise() -> None:
