@@ -70,8 +70,9 @@ class AlikePairs:
         for bits in self._bits:
             differ += np.bitwise_count(bits[others] ^ bits[number])
         near = others[differ <= self._most[self._sizes[others] + self._sizes[number]]]
-        alike = near[self._alike(near, np.full(len(near), number))]
-        return alike[(self._keys[alike] == self._keys[number]).any(axis=1)]
+        near = near[self._alike(near, np.full(len(near), number))]
+        alike: Numbers = near[(self._keys[near] == self._keys[number]).any(axis=1)]
+        return alike
 
     def _close(self, numbers: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
         """Pairs that share a bucket and that their bitmaps do not tell apart, once for each bucket that they share."""
@@ -123,7 +124,7 @@ class AlikePairs:
         return alike
 
 
-def _most_apart(largest: int, threshold: float) -> NDArray[np.int64]:
+def _most_apart(largest: int, threshold: float) -> Numbers:
     """The most words in which two sets that are alike differ, by their words together up to `largest`; below 0: none.
 
     Sets of s words together that share n have an overlap of n / (s - n), and differ in s - 2n.
@@ -132,7 +133,8 @@ def _most_apart(largest: int, threshold: float) -> NDArray[np.int64]:
     near = (together * (threshold / (1 + threshold))).astype(np.int64)
     shared = np.maximum(near[:, None] + np.arange(-1, 3), 0)
     enough = shared / np.maximum(together[:, None] - shared, 1) > threshold
-    return together - 2 * np.take_along_axis(shared, enough.argmax(axis=1)[:, None], axis=1)[:, 0]
+    most: Numbers = together - 2 * shared[together, enough.argmax(axis=1)]
+    return most
 
 
 def _bitmaps(sets: WordSets) -> NDArray[np.uint64]:
