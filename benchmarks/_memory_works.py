@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.recipe import Domain, EngineSettings
+from selfplay.config.recipe import ComputeSettings, Domain, EngineSettings
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.training import CollapseGuard, GRPORule
 from selfplay.engines.base import ModelRef, Sampling
@@ -78,7 +78,8 @@ def ends_on(task: Task, completion: str) -> bool:
 def predicted(work: str, shape: Shape, device: str) -> Terms:
     """The terms that `selfplay plan` would give."""
     machine = Machine(CPU, 1, 0) if device == "cpu" else named("1x80")
-    needs, model = Needs(machine, Rates(), EngineSettings()), Named("model", "random", shape.model, DTYPE[device])
+    needs = Needs(machine, Rates(), EngineSettings(), ComputeSettings())
+    model = Named("model", "random", shape.model, DTYPE[device])
     longest = shape.prompt + shape.completion
     if work == "generation":
         made = DecodingBatch(

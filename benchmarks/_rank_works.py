@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.compute.workers import Workers
-from selfplay.config.recipe import EngineSettings, Sharding
+from selfplay.config.recipe import ComputeSettings, EngineSettings, Sharding
 from selfplay.engines.base import ModelRef
 from selfplay.planning.architecture import Architecture, of_config
 from selfplay.planning.known_models import KNOWN
@@ -173,7 +173,7 @@ def _forget_most(device: str) -> None:
 def predicted(sharding: Sharding, ranks: int, size: str, sequences: int, tokens: int, device: str) -> Terms:
     """The terms of one rank that `selfplay plan` would give; `sequences` are of one rank."""
     machine = Machine(CPU, ranks, 0) if device == "cpu" else named(f"{ranks}x80")
-    needs = Needs(machine, Rates(), EngineSettings(), sharding=sharding)
+    needs = Needs(machine, Rates(), EngineSettings(), ComputeSettings(sharding=sharding))
     how = {"kind": "sft", "tokens": tokens, "mean": tokens, "sequences": sequences, "field": "args"}
     model = Named("model", "random", sizes(size), "float32")
     return training_terms(needs.step(model, {"per_device_train_batch_size": sequences}, how))

@@ -65,10 +65,18 @@ class ComputeSettings(Section):
     sharding: Sharding = "none"
     """Whether each worker of a training holds the whole model, or FSDP2 spreads it over them all, or DeepSpeed: zero2
     gradients and the optimizer's states alone, zero3 weights, too (`promptcot[zero]`)."""
+    offload: bool = False
+    """sharding: zero2 or zero3: gradients and the optimizer's states lie in the host's memory, where it also steps."""
     masters: Literal["all", "newest"] = "all"
     """Float32 weights that stay on disk: of each training, or only those that the run may still need."""
     private: bool = False
     """Whether the run directory, and all that is written meanwhile, is for this user alone (umask 077)."""
+
+    @model_validator(mode="after")
+    def _offloads_by_deepspeed(self) -> ComputeSettings:
+        if self.offload and self.sharding not in ("zero2", "zero3"):
+            raise ValueError(f"offload is DeepSpeed's, but sharding is {self.sharding}; set sharding to zero2 or zero3")
+        return self
 
 
 NOT_FOR_DOMAINS = ("round", "score", "rollouts", "suite")

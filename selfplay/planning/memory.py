@@ -62,6 +62,14 @@ class TrainingStep:
     zero: int = 0
     """DeepSpeed's stage, 2 or 3, whose optimizer has float32 weights of its own beside those that compute; or 0."""
 
+    offloaded: bool = False
+    """Whether DeepSpeed has gradients, states and its optimizer's own weights on the host."""
+
+    @property
+    def states(self) -> int:
+        """Bytes of the optimizer's states that a device holds or, offloaded, that the host has for it."""
+        return int(self.trained * self.optimiser_bytes) // self.shards
+
     @property
     def held(self) -> int:
         """Bytes of the weights of one copy of the model, without an adapter."""
@@ -83,7 +91,7 @@ def training_terms(step: TrainingStep) -> Terms:
     # A layer in 4 bits is made whole each time that it computes.
     passing += model.largest_linear * step.weight_bytes if step.quantised else 0
     held = standing_terms(step) | {"buffers": passing + mask_bytes(step)}
-    gradients = step.trained * FLOAT // step.shards
+    gradients = 0 if step.offloaded else step.trained * FLOAT // step.shards
     of_head = model.head * FLOAT // step.shards if whole else 0
     begun = gradients + of_head if step.accumulates else of_head
     kept, layer = kept_activations(step), layer_activations(step)
@@ -102,7 +110,7 @@ def standing_terms(step: TrainingStep) -> Terms:
     whole_for_a_moment = gathered(step) if step.shards > 1 else step.trained * FLOAT if step.ranks > 1 else 0
     return {
         "weights": held_weights(step),
-        "optimiser": int(step.trained * step.optimiser_bytes) // step.shards,
+        "optimiser": 0 if step.offloaded else step.states,
         "reference": step.model.parameters * FLOAT // (1 if step.zero == 2 else step.shards) if step.reference else 0,
         "buffers": whole_for_a_moment,
     }
@@ -114,7 +122,8 @@ def held_weights(step: TrainingStep) -> int:
     if not step.zero:
         return (step.held + adapter) // step.shards
     computes = step.model.parameters * FLOAT + adapter
-    return computes // (step.shards if step.zero == 3 else 1) + step.trained * FLOAT // step.shards
+    own = 0 if step.offloaded else step.trained * FLOAT // step.shards
+    return computes // (step.shards if step.zero == 3 else 1) + own
 
 
 def zero_buffers(step: TrainingStep, casts: int) -> int:

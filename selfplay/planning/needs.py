@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from selfplay.config.errors import UserError
-from selfplay.config.recipe import EngineSettings, Sharding
+from selfplay.config.recipe import ComputeSettings, EngineSettings
 from selfplay.config.section import SamplingSettings
 from selfplay.config.training import GRPORule
 from selfplay.planning.architecture import Architecture
@@ -56,9 +56,10 @@ class NoGPULeft(UserError):
 class Needs:
     """Makes the needs of one recipe on one machine."""
 
-    def __init__(self, machine: Machine, rates: Rates, engine: EngineSettings, sharding: Sharding = "none") -> None:
-        """`engine` is the recipe's section; `sharding` says how its workers share the trained model's memory."""
-        self.machine, self.rates, self._engine, self._sharding = machine, rates, engine, sharding
+    def __init__(self, machine: Machine, rates: Rates, engine: EngineSettings, compute: ComputeSettings) -> None:
+        """`engine` and `compute` are the recipe's sections."""
+        self.machine, self.rates, self._engine = machine, rates, engine
+        self._sharding, self._offload = compute.sharding, compute.offload
         self.ranks = engine.ranks
         self.workers = max(machine.devices // self.ranks, 1) if machine.device == "cuda" else machine.devices
 
@@ -94,6 +95,8 @@ class Needs:
         whole = step.trained == model.sizes.parameters
         state = int(step.trained * (FLOAT + step.optimiser_bytes))
         loaded = model.sizes.parameters * (step.weight_bytes + (FLOAT if step.reference else 0))
+        # Of all ranks together: gradients, states, and weights of the optimizer's own.
+        offloaded = self.workers * (step.states + 2 * step.trained * FLOAT // step.shards) if step.offloaded else 0
         # By ZeRO-3 no rank loads more than its part.
         loaded //= step.shards if step.zero == 3 else 1
         at = how["field"]
@@ -111,7 +114,8 @@ class Needs:
             ),
             devices=self.workers,
             # An adapter is merged on the host, in float32.
-            host=max(self._host(loaded, sum(terms.values())), 0 if whole else model.sizes.parameters * FLOAT),
+            host=max(self._host(loaded, sum(terms.values())), 0 if whole else model.sizes.parameters * FLOAT)
+            + offloaded,
             stays=self._kept(model),
             passing=2 * state if "save_steps" in args else 0,
             fields=(*fields, model.lora_field) if whole else tuple(fields),
@@ -148,6 +152,7 @@ class Needs:
             optimiser_bytes=STATES.get(str(args.get("optim")), 2.0 * FLOAT),
             flash="flash" in attention,
             zero=ZERO.get(self._sharding, 0),
+            offloaded=self._offload and shards > 1,
             quantised=bool((args.get("model_init_kwargs") or {}).get("load_in_4bit")),
         )
 

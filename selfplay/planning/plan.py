@@ -100,7 +100,7 @@ def outlook(
         UnknownArchitecture: the sizes of a model that it names are not known.
     """
     stages = stages_of(recipe) if only is None else [only]
-    needs = Needs(machine, rates, recipe.engine, recipe.compute.sharding)
+    needs = Needs(machine, rates, recipe.engine, recipe.compute)
     makes = StageNeeds(recipe, needs, counts_of(recipe, rates, seeds))
     return Outlook(recipe, machine, rates, tuple(stages), tuple(need for stage in stages for need in makes.of(stage)))
 

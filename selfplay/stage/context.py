@@ -150,9 +150,11 @@ class Context:
         remove_folder(partial)
         work = stage.folder / f"{name}-training"
         self._discard_other_worlds(work, None if alone else self.workers.count)
-        rounding, sharding = self.recipe.engine.rounding, self.recipe.compute.sharding
+        rounding, compute = self.recipe.engine.rounding, self.recipe.compute
         ranks, seed = 1 if alone else self.workers.count, self.seed(stage.name, name)
-        return Placement(self.workers.device, seed, work, partial, rounding, sharding, ranks, spared)
+        return Placement(
+            self.workers.device, seed, work, partial, rounding, compute.sharding, ranks, spared, compute.offload
+        )
 
     def _discard_other_worlds(self, work: Path, ranks: int | None) -> None:
         """Drops what another number of workers left, whose global batch was another (one alone has no ranks), and

@@ -35,6 +35,8 @@ class Placement:
     """Ranks that a global batch is meant for; a cluster that has lost nodes may have fewer. 0: as many as there are."""
     spared: tuple[str, ...] = ()
     """GPUs of this machine on which no rank is, as CUDA_VISIBLE_DEVICES names them."""
+    offload: bool = False
+    """Whether gradients and the optimizer's states lie in the host's memory."""
 
     @property
     def is_sharded(self) -> bool:

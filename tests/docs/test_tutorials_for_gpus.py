@@ -32,7 +32,7 @@ FIT = LEARNT | {"max_steps": 60, "save_steps": 50, "warmup_steps": 2}
 EM = LEARNT | {"max_steps": 2, "learning_rate": 5.0e-4}
 VOTES = {"samples": 2, "sampling": SHORT}
 EIGHT_GPUS = {
-    "compute": {"device": "cpu", "workers": 1},
+    "compute": {"device": "cpu", "workers": 1, "sharding": "none"},
     "domains": {"math": {name: text for name, text in WORDING.items() if name.endswith("_template")}},
     "cold_start": {"prompt_model_args": FIT, "rationale_model_args": FIT},
     "em": {"rounds": 1, "pairs": 24, "candidates": 2, "heldout_pairs": 6, "e_step_args": EM, "m_step_args": EM},

@@ -15,6 +15,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from selfplay.planning.memory import ZERO_BUCKET
+from selfplay.trl_trainers.jobs import Placement
 from selfplay.trl_trainers.sharded.checkpoint import WEIGHT, counted
 from selfplay.trl_trainers.sharded.fsdp import NotSharded
 
@@ -58,17 +59,22 @@ def _cut(sharding: str) -> dict[str, Any]:
     return found | kept | {"stage3_prefetch_bucket_size": ZERO_BUCKET}
 
 
-def arguments(sharding: str, in_bfloat16: bool) -> dict[str, Any]:
+def arguments(place: Placement, in_bfloat16: bool) -> dict[str, Any]:
     """Arguments of transformers' TrainingArguments.
 
     Args:
-        sharding: zero2 or zero3.
+        place: of a training by zero2 or zero3.
         in_bfloat16: whether layers compute in bfloat16.
     """
+    cut = _cut(place.sharding)
+    if place.offload:
+        cut["offload_optimizer"] = {"device": "cpu", "pin_memory": place.device != "cpu"}
     batches = ("gradient_accumulation_steps", "train_micro_batch_size_per_gpu", "train_batch_size")
     return {
         "deepspeed": {
-            "zero_optimization": _cut(sharding),
+            "zero_optimization": cut,
+            # DeepSpeed's own for a host would be compiled at its first use.
+            "zero_force_ds_cpu_optimizer": False,
             # Each is a torch optimizer on the rank's part.
             "zero_allow_untested_optimizer": True,
             # Gradients are summed in float32.

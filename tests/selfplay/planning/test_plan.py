@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from selfplay.cli.app import app
-from selfplay.config.load import load_recipe, recipe_of
+from selfplay.config.load import RecipeError, load_recipe, recipe_of
 from selfplay.config.recipe import Recipe
 from selfplay.planning.counts import PUBLISHED, rows_of
 from selfplay.planning.machine import GIB, UnknownMachine, card_of, named, of_nodes
@@ -322,6 +322,23 @@ def test_deepspeed_holds_weights_twice_and_cuts_what_it_says(stage: str) -> None
     layer = 2 * 2560 * (4096 + 1024) + 2 * 128 + 3 * 2560 * 9728 + 2 * 2560
     live = (151936 * 2560 + 2560 + 2 * layer + ZERO_BUCKET) * 6
     assert found["buffers"] == 2 * ZERO_BUCKET * 4 + (live if stage == "zero3" else parameters * 2)
+
+
+def test_what_deepspeed_puts_on_the_host_is_counted_there() -> None:
+    def need(offload: bool) -> Need:
+        given = ("training.algorithm=rft", "compute.sharding=zero3", f"compute.offload={offload}")
+        return find(outlook(of_qwen(*given), named("8x80"), Rates()), "selfplay_1", "rft")
+
+    there, here = need(False), need(True)
+    parameters = 4_022_468_096
+    assert here.terms["optimiser"] == 0
+    assert here.terms["weights"] == parameters * 4 // 8
+    assert there.terms["weights"] == 2 * here.terms["weights"]
+    # 8 bytes of states, 4 of gradients and 4 of weights of the optimizer's own, of all ranks together.
+    assert here.host - there.host == 16 * parameters
+    assert here.total < there.total - 10 * parameters // 8
+    with pytest.raises(RecipeError, match="offload is DeepSpeed's, but sharding is fsdp2"):
+        of_qwen("compute.sharding=fsdp2", "compute.offload=true")
 
 
 def test_rows_are_counted_in_every_form_of_file(tmp_path: Path) -> None:

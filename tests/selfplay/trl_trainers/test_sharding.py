@@ -121,6 +121,22 @@ def train_and_be_killed(call: tuple[TrainerJob, Placement]) -> None:
     train(call)
 
 
+def train_and_say_where(call: tuple[TrainerJob, Placement]) -> str:
+    """Where DeepSpeed has the gradients and the states of a training."""
+    seen = []
+
+    class Look(zero.DemandCuts):
+        def on_train_begin(self, *given: Any, optimizer: Any = None, **others: Any) -> None:
+            settings = optimizer.optimizer
+            seen.append(getattr(settings, "offload_optimizer", False) or getattr(settings, "cpu_offload", False))
+            super().on_train_begin(*given, optimizer=optimizer, **others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zero, "DemandCuts", Look)
+        train(call)
+    return "cpu" if all(seen) and seen else "device"
+
+
 def held_once_loaded(call: tuple[TrainerJob, Placement]) -> tuple[int, int, int]:
     """Numbers of a model that lie whole on a rank, those of its parts, and those of the model."""
     network, _ = session.begin(*call)
@@ -276,6 +292,24 @@ def test_zero_has_the_losses_and_weights_of_one_process(
     for sharding in ("fsdp2", "none"):
         workers.together(train, (of_ranks(job, 2), at(tmp_path, sharding, sharding)))
         assert losses(tmp_path, sharding) == pytest.approx(losses(tmp_path, "sft-one"), abs=1e-4)
+
+
+@pytest.mark.long
+@needs_deepspeed
+@pytest.mark.parametrize("stage", ["zero2", "zero3"])
+def test_what_lies_on_the_host_learns_the_same_and_goes_on(
+    workers: Workers, tiny_model: ModelRef, tmp_path: Path, stage: Sharding
+) -> None:
+    """On a CPU all is on the host; that DeepSpeed was told so, and steps there, is seen at its optimizer."""
+    job = sft_job(tiny_model, tmp_path, args=STEPS | {"save_steps": 2, "gradient_accumulation_steps": 2})
+    train((of_ranks(job, 1), at(tmp_path, "one", "none")))
+    place = dataclasses.replace(at(tmp_path, "two", stage), offload=True)
+    assert workers.together(train_and_say_where, (of_ranks(job, 2), place)) == "cpu"
+    unbroken = losses(tmp_path, "one")
+    assert losses(tmp_path, "two") == pytest.approx(unbroken, abs=1e-4)
+    shutil.rmtree(place.work / "checkpoint-4")
+    workers.together(train, (of_ranks(job, 2), place))
+    assert losses(tmp_path, "two")[-2:] == pytest.approx(unbroken[-2:], abs=1e-4)
 
 
 @pytest.mark.long
