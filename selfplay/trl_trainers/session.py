@@ -76,7 +76,8 @@ def settings_of(kind: str, job: TrainerJob, place: Placement, decided: Mapping[s
     """TRL's configuration object for a job at its place; `decided` are arguments that no recipe may set."""
     decided = dict(decided or {})
     if place.is_sharded and place.sharding in zero.STAGES:
-        decided |= zero.arguments(place, job.args.get("bf16", place.device != "cpu"))
+        in_bfloat16 = job.args.get("bf16", place.device != "cpu")
+        decided |= zero.arguments(place.sharding, in_bfloat16, place.offload, place.device)
     elif place.is_sharded:
         fsdp.shard_on_cpus()
         decided |= fsdp.ARGUMENTS

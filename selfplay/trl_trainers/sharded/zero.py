@@ -15,7 +15,6 @@ from typing import Any
 from transformers import TrainerCallback
 
 from selfplay.planning.memory import ZERO_BUCKET
-from selfplay.trl_trainers.jobs import Placement
 from selfplay.trl_trainers.sharded.checkpoint import WEIGHT, counted
 from selfplay.trl_trainers.sharded.fsdp import NotSharded
 
@@ -59,16 +58,18 @@ def _cut(sharding: str) -> dict[str, Any]:
     return found | kept | {"stage3_prefetch_bucket_size": ZERO_BUCKET}
 
 
-def arguments(place: Placement, in_bfloat16: bool) -> dict[str, Any]:
+def arguments(sharding: str, in_bfloat16: bool, offload: bool, device: str) -> dict[str, Any]:
     """Arguments of transformers' TrainingArguments.
 
     Args:
-        place: of a training by zero2 or zero3.
+        sharding: zero2 or zero3.
         in_bfloat16: whether layers compute in bfloat16.
+        offload: whether gradients and states lie on the host.
+        device: `cpu` or `cuda`.
     """
-    cut = _cut(place.sharding)
-    if place.offload:
-        cut["offload_optimizer"] = {"device": "cpu", "pin_memory": place.device != "cpu"}
+    cut = _cut(sharding)
+    if offload:
+        cut["offload_optimizer"] = {"device": "cpu", "pin_memory": device != "cpu"}
     batches = ("gradient_accumulation_steps", "train_micro_batch_size_per_gpu", "train_batch_size")
     return {
         "deepspeed": {
