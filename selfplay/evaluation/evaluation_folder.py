@@ -20,7 +20,7 @@ from typing import Any
 from selfplay.config.load import differences
 from selfplay.evaluation.figures import Row, SuiteOutcome, outcome_of, overall_rows, suite_rows
 from selfplay.evaluation.measuring import MeasuredProblem
-from selfplay.run.files import RunError, open_lock, read_json, write_json
+from selfplay.run.files import RunError, finite, open_lock, read_json, write_json
 from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.tables import write_table
 from selfplay.suites.load import Suite
@@ -124,7 +124,8 @@ class EvaluationFolder:
         }
 
     def write_figures(self, resamples: int) -> list[Row]:
-        """Writes `figures.json` and returns its rows, each with its model, and the settings beside it."""
+        """Writes `figures.json` and returns its rows, each with its model, and the settings beside it; None stands for
+        what cannot be told, as in the file."""
         known = self.about
         settings, suites = known["settings"], known["suites"]
         rows: list[Row] = []
@@ -135,7 +136,8 @@ class EvaluationFolder:
                 prompt = suites.get(row["suite"], {}).get("prompt")
                 rows.append({"model": model, **row, "note": note, "prompt": prompt, "settings": settings})
         write_json(self.path / FIGURES, {"figures": rows})
-        return rows
+        shown: list[Row] = finite(rows)
+        return shown
 
 
 def _known(facts: Mapping[str, Any]) -> dict[str, Any]:

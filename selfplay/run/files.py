@@ -43,15 +43,15 @@ def open_lock(run_path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes a JSON object durably and atomically."""
-    write_text(path, json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False) + "\n")
+    write_text(path, json.dumps(finite(content), indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The value with null for numbers that JSON lacks."""
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -142,7 +142,8 @@ def test_what_a_model_lacks_is_said_before_it_loads(tiny_model: ModelRef, suite:
     done = selfplay(*arguments(tiny_model.path, suite, out), "sampling.system_prompt=x")
     assert done.returncode == 2, done.stderr
     assert "without a chat template, so that sampling.system_prompt has no place" in done.stderr
-    told = done.stderr.splitlines()
+    # On a slow machine it also says that it still looks at the model.
+    told = [line for line in done.stderr.splitlines() if not line.endswith("  goes on")]
     assert (len(told), told[0]) == (3, f"{tiny_model.path}: getting ready; figures will be in {out}")
     assert not (out / "store" / "shards").exists()
     if find_spec("vllm") is None:

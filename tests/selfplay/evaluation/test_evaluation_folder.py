@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from selfplay.cli.evaluate_view import shown
 from selfplay.config.measurement import Measurement
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.run.files import RunError
@@ -60,6 +61,16 @@ def test_figures_hold_their_settings(tmp_path: Path) -> None:
         ("all suites", 0.75),
     ]
     assert json.loads((tmp_path / "figures.json").read_text())["figures"] == rows
+
+
+def test_figures_that_cannot_be_told_are_null(tmp_path: Path) -> None:
+    """`--json` printed NaN for problems of which nothing was judged, which is no JSON."""
+    unchecked: list[list[Any]] = [[None, None]]
+    write_evaluation(tmp_path, {"m": {"a": unchecked}}, samples=2)
+    rows = EvaluationFolder(tmp_path).write_figures(200)
+    assert rows[0]["value"] is rows[0]["low"] is None
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    assert shown(rows[0]) == "-"
 
 
 def test_a_table_of_another_key_is_not_done(tmp_path: Path) -> None:
