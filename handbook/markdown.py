@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Sequence
 
@@ -34,5 +35,15 @@ def _row(cells: Sequence[str]) -> str:
 
 def _cell(text: str) -> str:
     """Outside of code a mark of HTML would be taken for one."""
-    parts = " ".join(text.split()).replace("|", "\\|").split("`")
-    return "`".join(part if i % 2 else part.replace("<", "&lt;") for i, part in enumerate(parts))
+    parts = " ".join(text.split()).split("`")
+    spans = [_code(part) if i % 2 else _plain(part) for i, part in enumerate(parts)]
+    return "".join(spans) if len(parts) % 2 else "".join(spans).removesuffix("`")
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _code(text: str) -> str:
+    """An escaped bar in backticks would keep its backslash on the site, and a bare one would end the cell on GitHub."""
+    return f"<code>{html.escape(text, quote=False).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
