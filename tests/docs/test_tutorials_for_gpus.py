@@ -78,7 +78,7 @@ def write_files_of(page: str, folder: Path) -> None:
 
 
 def test_one_gpu(stand_in: Path, tmp_path: Path) -> None:
-    """From the plan to the comparison; one answer cannot be read, and `check` quotes it."""
+    """From the doctor to the comparison."""
     write_files_of("one-gpu", tmp_path)
     write_problems(tmp_path / "problems.csv", PROBLEMS[:60])
     downloaded = tmp_path / "downloaded"
@@ -91,7 +91,7 @@ def test_one_gpu(stand_in: Path, tmp_path: Path) -> None:
     smaller = {"check": of_run, "run": of_run, "evaluate": measured}
     said = {given[0]: words for given, words in in_order("one-gpu", tmp_path, smaller)}
     assert set(said) >= {"doctor", "plan", "check", "run", "status", "rollouts", "evaluate", "compare"}
-    assert "54 right answers pass" in said["check"]
+    assert "60 right answers pass" in said["check"]
     assert "my-grpo/round-1 against my-grpo/base" in said["compare"]
     assert (tmp_path / "runs/my-grpo/best/model.safetensors").exists()
 
@@ -120,7 +120,8 @@ def test_eight_gpus(stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         few = ("cold_start.annotation.fewest_concepts=1", "engine={kind: transformers}", *names, *away)
         smaller = {"synthesize": (*at, *few), "check": of_run, "run": of_run}
         said = list(in_order("eight-gpus", tmp_path, smaller))
-    assert len(pq.read_table(tmp_path / "runs/annotate/stages/annotation/math-train.parquet")) > 250
+    # Problems of one grammar share their wording with the held-out ones, as which most are left out.
+    assert len(pq.read_table(tmp_path / "runs/annotate/stages/annotation/math-train.parquet")) > 50
     assert [given[0] for given, _ in said] == ["synthesize"] * 2 + ["recipes", "plan", "plan", "check"] + [
         *("run", "run", "prompts", "run")
     ]
