@@ -22,6 +22,8 @@ from verifiers.registry import UnknownVerifier
 SHOWN = 3
 BEFORE_ANSWER = "####"
 """Stands before the answer in the solutions of GSM8K."""
+UNREADABLE = "gold_unparsable"
+"""Status of verdicts where the task's own answer cannot be read."""
 NONSENSE = ("", "no answer", "word " * 300)
 """Completions that answer no problem."""
 
@@ -226,7 +228,7 @@ def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -
     verdicts = verifier.verify_many([(task, completion) for (_, task, completion), _ in known])
     judged = list(zip(known, verdicts, strict=True))
     # Where the judge itself failed, on a machine that is too busy for its workers, say, nobody's answer is at fault.
-    unjudged = [verdict for _, verdict in judged if verdict.passed is None]
+    unjudged = [(task, verdict) for ((_, task, _), _), verdict in judged if verdict.passed is None]
     faults = [
         f"a {'right' if right else 'wrong'} answer is judged {verdict.status} ({verdict.reason}): {completion[:80]!r}"
         f"{_gold(task)}, of the problem {task.problem[:60]!r}"
@@ -241,11 +243,19 @@ def _demand(name: str, known: Sequence[tuple[Item, bool]], verifier: Verifier) -
             + more
             + "; mend the seeds, the verifier or its parameters"
         )
+    if unread := {task.problem: task for task, verdict in unjudged if verdict.status == UNREADABLE}:
+        shown = [f"{task.answer!r:.80}, of the problem {task.problem[:60]!r}" for task in list(unread.values())[:SHOWN]]
+        more = f"; and {len(unread) - SHOWN} more" if len(unread) > SHOWN else ""
+        raise PreflightError(
+            f"domains.{name}: the verifier {verifier.name!r} cannot read {len(unread)} of the answers: "
+            + "; ".join(shown)
+            + f"{more}; write each as the answer alone, or leave the problem out"
+        )
     if unjudged:
+        first = unjudged[0][1]
         raise PreflightError(
             f"domains.{name}: the verifier {verifier.name!r} could not judge {len(unjudged)} of {len(known)} known "
-            f"answers: {unjudged[0].status} ({unjudged[0].reason}); mend what the reason names, or try again on a less "
-            "busy machine"
+            f"answers: {first.status} ({first.reason}); mend what the reason names, or try again on a less busy machine"
         )
 
 

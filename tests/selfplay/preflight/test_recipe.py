@@ -148,6 +148,15 @@ def test_a_judge_that_failed_is_not_said_to_be_wrong(tmp_path: Path, monkeypatch
         check_rewards(recipe(tmp_path, RIGHT_ON_FORM))
 
 
+def test_answers_that_cannot_be_read_are_quoted(tmp_path: Path) -> None:
+    answers = [*SUMS, *({"problem": f"{n} + 7?", "answer": f"it is {n + 7}, or so (("} for n in range(50, 54))]
+    quoted = (
+        r"cannot read 4 of the answers: 'it is 57, or so \(\(', of the problem '50 \+ 7\?'; .*; and 1 more; write each"
+    )
+    with pytest.raises(PreflightError, match=quoted):
+        check_rewards(recipe(tmp_path, {"verifier": "math"}, answers))
+
+
 def test_where_nothing_is_known_nothing_is_said_to_pass(tmp_path: Path) -> None:
     finding, _ = check_rewards(recipe(tmp_path, {"verifier": "regex", "verifier_params": {"pattern": r"\d+"}}))
     assert finding.detail == "nothing tried, since no seed tells what 'regex' should pass or fail"
