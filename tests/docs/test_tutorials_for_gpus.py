@@ -92,7 +92,7 @@ def test_one_gpu(stand_in: Path, tmp_path: Path) -> None:
     said = {given[0]: words for given, words in in_order("one-gpu", tmp_path, smaller)}
     assert set(said) >= {"doctor", "plan", "check", "run", "status", "rollouts", "evaluate", "compare"}
     assert "60 right answers pass" in said["check"]
-    assert "my-grpo/round-1 against my-grpo/base" in said["compare"]
+    assert "round-1 against base" in said["compare"]
     assert (tmp_path / "runs/my-grpo/best/model.safetensors").exists()
 
 
