@@ -3,9 +3,9 @@
 Math: our `math`, the package math-verify, the rules of Qwen2.5-Math's grader and lm-eval's filters for GSM8K
 (`_other_math_graders`), on solutions of GSM8K, MATH-500 and AIME 24 (each once with its own answer and once with that
 of another problem), on completions of a model, and on labelled cases. Code: our `code`, and checkers in the manner of
-EvalPlus and of LiveCodeBench (`_other_code_graders`), on right and wrong solutions of HumanEval and MBPP, and on the
-right but unusual programs and the cheats of `tests/security`. The rows come from the folder that SELFPLAY_SHARED_DATA
-names; without it only the programs of `tests/security` are judged.
+EvalPlus and of LiveCodeBench (`_code_harness`), on right and wrong solutions of MBPP, and on the right but unusual
+programs and the cheats of `tests/security`. The rows come from the folder that SELFPLAY_SHARED_DATA names; without it
+only the programs of `tests/security` are judged.
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from selfplay.cli.app import app
 from selfplay.config.recipe import Recipe
 from selfplay.config.training import PromptPool
 from selfplay.evaluation.scaling import (
@@ -25,6 +27,7 @@ from selfplay.training.prompt_pool import Draw, Pools, choose
 from tests.selfplay.evaluation.folders import write_evaluation
 from verifiers.model import Task
 
+SMALL = Path(__file__).parents[2] / "e2e" / "small.yaml"
 BASE = [[False], [True], [False], [False]]
 WORSE, BETTER = [[True], [True], [False], [False]], [[True], [True], [True], [True]]
 
@@ -101,6 +104,25 @@ def test_the_curve_has_the_base_and_each_size_with_intervals(tmp_path: Path) -> 
     page = (tmp_path / "scaling.html").read_text()
     assert "Over the number of training prompts" in page
     assert '"type": "log"' in page
+
+
+def test_the_command_runs_each_size_over_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[tuple[int, str, str | None]] = []
+
+    def launch(sized: Recipe, folder: Path, reuse: Path | None, until: str | None) -> None:
+        size = sized.training.grpo.prompts
+        launched.append((size, folder.name, None if reuse is None else reuse.name))
+        ended(tmp_path, size, WORSE if size == 10 else BETTER, 10 if size == 10 else 25).path.rename(folder)
+
+    monkeypatch.setattr("selfplay.cli.run.launch_run", launch)
+    given = ["scale", str(SMALL), "--sizes", "30,10", "--out", str(tmp_path / "out")]
+    (tmp_path / "out").mkdir()
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.output
+    assert launched == [(10, "small-10", None), (30, "small-30", "small-10")]
+    assert "small-30: a round had only 25 prompts to train on" in done.stderr.replace("\n", "")
+    assert "30 prompts against base" in done.stdout
+    assert (tmp_path / "out" / "scaling.html").exists()
 
 
 def test_a_run_that_has_not_ended_has_no_place_on_the_curve(tmp_path: Path) -> None:
