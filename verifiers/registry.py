@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 from verifiers.model import Verifier
 from verifiers.plugins.guard import FunctionVerifier, GuardedVerifier, fingerprint_of, parameters_of
 from verifiers.plugins.hosted import Hosting, hosted
-from verifiers.plugins.places import plugin_folders
+from verifiers.plugins.places import OF_A_FILE, plugin_folders, without_ending
 
 GROUP = "selfplay.verifiers"
 """The entry point group under which an installed package offers verifiers."""
@@ -34,7 +34,6 @@ _BUILT_IN = {
     "composite": "verifiers.composite:CompositeVerifier",
 }
 _registered: dict[str, Any] = {}
-OF_A_FILE = ".py"
 MOST_SHOWN = 20
 """Functions and classes of a module that are listed where it lacks a name."""
 _Thing = TypeVar("_Thing")
@@ -215,19 +214,12 @@ def _imported(path: str, name: str) -> Any:
     except (Exception, SystemExit) as error:
         told = f"{type(error).__name__}: {error}".replace("\n", " ")
         if isinstance(error, ModuleNotFoundError) and error.name and f"{module_name}.".startswith(f"{error.name}."):
-            told += _without_ending(module_name, attribute)
+            told += without_ending(path)
             told += f"; looked in {', '.join(plugin_folders())} and among installed packages"
         raise UnknownVerifier(f"verifier {name!r} could not be loaded from {path}: {told}") from error
     if lacking:
         raise UnknownVerifier(f"verifier {name!r} could not be loaded from {path}: {lacking}")
     return thing
-
-
-def _without_ending(module: str, attribute: str) -> str:
-    """The remedy for the name of a file in the place of a module."""
-    if not module.endswith(OF_A_FILE):
-        return ""
-    return f"; a module is named without {OF_A_FILE}: give {module.removesuffix(OF_A_FILE)}:{attribute}"
 
 
 def _lacking(thing: Any, name: str) -> str:

@@ -46,7 +46,7 @@ def read_set(place: Path, column: str, concepts: str) -> DataSet:
     if is_run(place):
         kept = list(_prompts(place))
         if not kept:
-            raise SuiteError(f"{place}: has kept no prompts yet; wait for its curation, or give a file")
+            raise SuiteError(f"{place}: {_why_none(place)}")
         return DataSet([row.problem for row in kept], [row.concepts for row in kept])
     found = DataSet([], [])
     for where, row in rows_of_file(place, SuiteError):
@@ -58,6 +58,12 @@ def read_set(place: Path, column: str, concepts: str) -> DataSet:
     if not found.texts:
         raise SuiteError(f"{place}: has 0 rows; give another file")
     return found
+
+
+def _why_none(run: Path) -> str:
+    if any(read_plan(run).of_kind(Kind.CURATION)):
+        return "has kept no prompts yet; wait for its curation, or give a file"
+    return "makes no prompts of its own: its recipe trains on given ones; give their file"
 
 
 def seeds_of(run: Path) -> DataSet:

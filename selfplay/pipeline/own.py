@@ -9,11 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.config.recipe import Recipe
+from selfplay.planning.stages import stages_of
 from selfplay.preflight.recipe import Finding
 from selfplay.run import results
 from selfplay.run.directory import Stage
 from selfplay.run.plan import Kind, PlannedStage
-from selfplay.stage.hooks import Callbacks, HookFailed, OwnWork, StageInfo, load_callbacks, load_stage, told
+from selfplay.stage.hooks import (
+    Callbacks,
+    HookFailed,
+    HookMissing,
+    OwnWork,
+    StageInfo,
+    load_callbacks,
+    load_stage,
+    told,
+)
 from selfplay.stage.spec import StageSpec, StageWork
 from verifiers.plugins.guard import fingerprint_of
 
@@ -64,11 +74,17 @@ def check_hooks(recipe: Recipe) -> list[Finding]:
     """Loads the hooks that a recipe names; makes the callbacks, and calls none.
 
     Raises:
-        HookMissing: one cannot be had.
+        HookMissing: one cannot be had, or would never be called.
     """
     heard = [Finding(field, recipe.hooks.callbacks[at]) for at, (field, _) in enumerate(load_callbacks(recipe.hooks))]
-    for name in recipe.hooks.stages:
+    kinds = list(dict.fromkeys(str(stage.kind) for stage in stages_of(recipe)))
+    for name, own in recipe.hooks.stages.items():
         load_stage(recipe.hooks, name)
+        if own.after not in kinds:
+            raise HookMissing(
+                f"hooks.stages.{name}.after: is {own.after}, of which this recipe has no stage, so that {own.run} would "
+                f"never be called; take one of {', '.join(kinds)}"
+            )
     return heard + [
         Finding(f"hooks.stages.{name}", f"{own.run}, after {own.after}") for name, own in recipe.hooks.stages.items()
     ]

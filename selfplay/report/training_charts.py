@@ -54,7 +54,7 @@ def training_charts(digest: MetricDigest, stages: Sequence[PlannedStage]) -> dic
         charts["train-seconds"] = figure("Where a step's time goes", times, "training step", "seconds")
     earlier = [stage for stage in stages if stage.kind in (Kind.BASE, Kind.COLD_START, Kind.EM)]
     if supervised := _over_rounds(digest, earlier, SUPERVISED):
-        title = "Loss of the cold start and EM"
+        title = "Loss of the base" if {stage.kind for stage in earlier} == {Kind.BASE} else "Loss before self-play"
         charts["train-supervised"] = figure(title, supervised, "training step", "nats a token")
     return charts
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from selfplay.config.errors import RunStopped, UserError
 from selfplay.config.tracking import Hooks
+from verifiers.plugins.places import without_ending
 
 CALLBACKS, STAGES = "selfplay.callbacks", "selfplay.stages"
 """Groups of entry points."""
@@ -186,6 +187,6 @@ def _found(name: str, group: str, field: str) -> Any:
     except (Exception, SystemExit) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise HookMissing(
-            f"{field}: {name} could not be loaded ({said}); modules beside the recipe are found"
+            f"{field}: {name} could not be loaded ({said}); modules beside the recipe are found{without_ending(path)}"
         ) from error
     return thing

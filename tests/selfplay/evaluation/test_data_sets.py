@@ -45,6 +45,11 @@ def test_of_a_run_the_prompts_that_were_kept_count(tmp_path: Path) -> None:
     assert found.concepts == [("adding", "curation"), ("adding", "curation_2")]
 
 
+def test_a_run_of_given_problems_will_never_keep_any(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="makes no prompts of its own: .*; give their file"):
+        read_set(run_with(tmp_path, PlannedStage(Kind.SEEDS, 0)), "problem", "concepts")
+
+
 def test_seeds_are_those_of_training_as_annotated(tmp_path: Path) -> None:
     run = run_with(tmp_path, PlannedStage(Kind.SEEDS, 0), PlannedStage(Kind.ANNOTATION, 0))
     with pytest.raises(SuiteError, match=r"has no seeds yet; .* leave out --seeds"):

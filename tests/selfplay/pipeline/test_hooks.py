@@ -180,10 +180,16 @@ def test_an_exception_is_one_sentence_and_costs_no_finished_work(tmp_path: Path)
     ("callbacks", "stages", "said"),
     [
         (["listn"], {}, r"hooks.callbacks.0: no entry point of selfplay.callbacks is called listn (there are: listen)"),
+        (["nowhere.py:X"], {}, "are found; a module is named without .py: give nowhere:X"),
         (["nowhere:X"], {}, "hooks.callbacks.0: nowhere:X could not be loaded (ModuleNotFoundError"),
         (["outside_hooks:count"], {}, "is no class derived from selfplay.pipeline.Callbacks"),
         (["outside_hooks:Misspelt"], {}, "nobody calls the method stage_end of outside_hooks:Misspelt; there are"),
         (["outside_hooks:Unmade"], {}, "outside_hooks:Unmade raised ValueError: no key"),
+        (
+            [],
+            {"x": {"run": "outside_hooks:count", "after": "curation"}},
+            "hooks.stages.x.after: is curation, of which this recipe has no stage, so that outside_hooks:count would never",
+        ),
         ([], {"x": {"run": "outside_hooks:WORD", "after": "seeds"}}, "hooks.stages.x.run: outside_hooks:WORD is no"),
     ],
 )
@@ -211,7 +217,9 @@ def test_the_code_of_the_page_is_a_hook(
     monkeypatch.delitem(sys.modules, "my_hooks", raising=False)
     named = yaml.safe_load(files["hooked.yaml"])["hooks"]
     settings = recipe(named["callbacks"], named["stages"])
-    assert len(check_hooks(settings)) == 2
+    seeds = {"kind": "quickstart", "grammar": "math"}
+    whole = {"name": "whole", "model": {"kind": "scratch"}, "domains": {"math": {"seeds": seeds}}, "hooks": named}
+    assert len(check_hooks(Recipe.model_validate(whole))) == 2
     Callers(load_callbacks(settings.hooks), {}).run_begins(tmp_path)
     [(_, announce)] = load_callbacks(settings.hooks)
     announce.round_ends(1, {"problems": 4})
