@@ -82,8 +82,8 @@ def check_hooks(recipe: Recipe) -> list[Finding]:
         load_stage(recipe.hooks, name)
         if own.after not in kinds:
             raise HookMissing(
-                f"hooks.stages.{name}.after: is {own.after}, of which this recipe has no stage, so that {own.run} would "
-                f"never be called; take one of {', '.join(kinds)}"
+                f"hooks.stages.{name}.after: is {own.after}, of which this recipe has no stage, so that {own.run} "
+                f"would never be called; take one of {', '.join(kinds)}"
             )
     return heard + [
         Finding(f"hooks.stages.{name}", f"{own.run}, after {own.after}") for name, own in recipe.hooks.stages.items()

@@ -46,7 +46,7 @@ def test_of_a_run_the_prompts_that_were_kept_count(tmp_path: Path) -> None:
 
 
 def test_a_run_of_given_problems_will_never_keep_any(tmp_path: Path) -> None:
-    with pytest.raises(SuiteError, match="makes no prompts of its own: .*; give their file"):
+    with pytest.raises(SuiteError, match=r"makes no prompts of its own: .*; give their file"):
         read_set(run_with(tmp_path, PlannedStage(Kind.SEEDS, 0)), "problem", "concepts")
 
 

@@ -188,7 +188,7 @@ def test_an_exception_is_one_sentence_and_costs_no_finished_work(tmp_path: Path)
         (
             [],
             {"x": {"run": "outside_hooks:count", "after": "curation"}},
-            "hooks.stages.x.after: is curation, of which this recipe has no stage, so that outside_hooks:count would never",
+            "hooks.stages.x.after: is curation, of which this recipe has no stage, so that outside_hooks:count would",
         ),
         ([], {"x": {"run": "outside_hooks:WORD", "after": "seeds"}}, "hooks.stages.x.run: outside_hooks:WORD is no"),
     ],
