@@ -95,6 +95,22 @@ def test_the_recipe_for_one_gpu_is_one(tmp_path: Path) -> None:
     assert args["per_device_train_batch_size"] * args["gradient_accumulation_steps"] == 64
 
 
+def test_the_recipes_for_eight_gpus_load(tmp_path: Path) -> None:
+    """One makes triples of bare problems, the other trains on them; both stand on shipped ones."""
+    triples = tmp_path / "runs" / "annotate" / "stages" / "annotation"
+    triples.mkdir(parents=True)
+    for file in (tmp_path / "problems.csv", triples / "math-train.parquet", triples / "math-heldout.parquet"):
+        file.touch()
+    for _, what, text in BLOCK.findall(pages("tutorials/eight-gpus.md")):
+        if what.startswith("file="):
+            (tmp_path / what.removeprefix("file=")).write_text(text)
+    annotate: Any = load_recipe(tmp_path / "annotate.yaml")
+    mine: Any = load_recipe(tmp_path / "mine.yaml")
+    assert (list(annotate.domains), annotate.domains["math"].seeds.level) == (["math"], "competition")
+    assert mine.domains["math"].seeds.train.path == str(triples / "math-train.parquet")
+    assert mine.training.algorithm == "dpo"
+
+
 def test_the_change_to_ones_own_problems_fits_the_recipe_that_is_written(tmp_path: Path) -> None:
     write_project("grpo", tmp_path)
     [text] = [block for _, what, block in BLOCK.findall(pages("tutorials/own-problems.md")) if what == "overlay"]
