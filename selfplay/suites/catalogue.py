@@ -110,11 +110,14 @@ class NamedSuite:
 PINS: Mapping[str, str] = {
     "HuggingFaceH4/aime_2024": "2fe88a2f1091d5048c0f36abc874fb997b3dd99a",
     "math-ai/aime25": "563bb8404243c5f09de6ec262f2db674fe5bce9b",
+    "MathArena/hmmt_feb_2025": "6fdc4277120810ff75aa22d2d5489b91f7a262a1",
     "HuggingFaceH4/MATH-500": "ff5b20257d8185524591543f8ff5993951537bb8",
     "openai/gsm8k": "cc7b047b6e5bb11b4f1af84efc572db110a51b3c",
     "Idavidrein/gpqa": "633f5ee89ab8ad4522a9f850766b73f62147ffdd",
     "openai/openai_humaneval": "7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544",
+    "evalplus/humanevalplus": "d32357cf319e50e9c8d8dab5ea876c72b0fd321b",
     "google-research-datasets/mbpp": "4bb6404fdc6cacfda99d4ac4205087b89d32030c",
+    "evalplus/mbppplus": "b2d74c91837c3f2a20c1299ae98133cbe7cfa077",
     "livecodebench/code_generation_lite": "0fe84c3912ea0c4d4a78037083943e8f0c4dd505",
 }
 """Commits of data sets, as several public projects give them; the number of problems is checked besides."""

@@ -57,21 +57,21 @@ def test_data_sets_of_the_hub_are_loaded_at_their_commit(tmp_path: Path, monkeyp
 
     def rows(suite: str, name: str, subset: str | None, split: str, revision: str | None, remedy: str = "") -> Any:
         asked.append(revision)
-        return [(f"row {n}", row) for n, row in enumerate(published(30))]
+        return [(f"row {n}", row | {"question": row["problem"]}) for n, row in enumerate(published(40))]
 
     monkeypatch.setattr(loading, "rows_of_data_set", rows)
     monkeypatch.setattr(loading, "commit_of", lambda name, revision: COMMIT)
-    assert load_suite("hmmt25", None).revision == COMMIT
+    assert load_suite("amc23", None).revision == COMMIT
     lock = tmp_path / "lock.json"
     mine = UserSuite(name="mine", dataset="owner/name", revision="v1")
-    for wanted in ("hmmt25", mine):
+    for wanted in ("amc23", mine):
         assert load_suite(wanted, None, lock=SuiteLock(lock)).revision == COMMIT
     monkeypatch.setattr(loading, "commit_of", lambda name, revision: LATER)
     assert load_suite(mine, None).revision == LATER
-    for wanted in ("hmmt25", mine):
+    for wanted in ("amc23", mine):
         assert load_suite(wanted, None, lock=SuiteLock(lock)).revision == COMMIT
     assert asked == [COMMIT, COMMIT, COMMIT, LATER, COMMIT, COMMIT]
-    assert load_suite("aime24", None).revision == asked[-1] == PINS["HuggingFaceH4/aime_2024"], (
+    assert load_suite("aime24", None, incomplete=True).revision == asked[-1] == PINS["HuggingFaceH4/aime_2024"], (
         "shipped, so nobody asks"
     )
 
