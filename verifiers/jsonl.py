@@ -100,38 +100,31 @@ def read_rows(path: Path | str, name: str = "") -> Iterator[Row]:
     Raises UnusableInput, naming file, line and field.
     """
     for number, line in lines_of(path, LONGEST_ROW, lambda sentence: _unusable(path, sentence)):
-        yield _Line(path, number, line).parsed(name)
+        yield _row(path, number, line, name)
 
 
 def _unusable(path: Path | str, sentence: str) -> UnusableInput:
     return UnusableInput(path, 0, "", sentence.removeprefix(f"{path}: "))
 
 
-class _Line:
-    """One line while it is being read; every complaint says where."""
+def _row(path: Path | str, number: int, line: bytes, name: str) -> Row:
+    def fault(field: str, problem: str) -> UnusableInput:
+        return UnusableInput(path, number, field, problem)
 
-    def __init__(self, path: Path | str, number: int, line: bytes) -> None:
-        self._path, self._number = path, number
-        try:
-            row = parse_json(line, finite=False)
-        except ValueError as error:
-            raise self._fault("", f"{error}{REMEDY}") from error
-        if not isinstance(row, dict):
-            raise self._fault("", f"is not a JSON object{REMEDY}")
-        self._row: dict[str, Any] = row
-
-    def parsed(self, name: str) -> Row:
-        completion = self._row.get("completion")
-        if completion is None:
-            raise self._fault("completion", "is missing")
-        if not isinstance(completion, str):
-            raise self._fault("completion", f"must be text, not {type(completion).__name__}")
-        needed = NEEDS.get(name)
-        if needed and self._row.get(needed) is None:
-            raise self._fault(needed, f"is missing, and verifier {name} needs it; give it under this name")
-        if self._row.get("tests") == []:
-            raise self._fault("tests", "must be a list with at least one test")
-        return Row(self._number, self._row, read_task(self._row, self._fault, name == "code"), completion)
-
-    def _fault(self, field: str, problem: str) -> UnusableInput:
-        return UnusableInput(self._path, self._number, field, problem)
+    try:
+        row = parse_json(line, finite=False)
+    except ValueError as error:
+        raise fault("", f"{error}{REMEDY}") from error
+    if not isinstance(row, dict):
+        raise fault("", f"is not a JSON object{REMEDY}")
+    completion = row.get("completion")
+    if completion is None:
+        raise fault("completion", "is missing")
+    if not isinstance(completion, str):
+        raise fault("completion", f"must be text, not {type(completion).__name__}")
+    needed = NEEDS.get(name)
+    if needed and row.get(needed) is None:
+        raise fault(needed, f"is missing, and verifier {name} needs it; give it under this name")
+    if row.get("tests") == []:
+        raise fault("tests", "must be a list with at least one test")
+    return Row(number, row, read_task(row, fault, name == "code"), completion)

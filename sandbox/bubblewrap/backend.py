@@ -16,7 +16,7 @@ from sandbox.process.launching import launch
 from sandbox.seccomp import filter as seccomp
 from sandbox.warm import descriptors
 from sandbox.warm import visible_files as files
-from sandbox.warm.descriptors import BIND_NOW, BUNDLE_ENV, ENTRY, bundle
+from sandbox.warm.descriptors import BIND_NOW, BUNDLE_ENV, ENTRY, ENVIRONMENT, bundle
 from sandbox.warm.fork_server import ForkServer
 from sandbox.warm.sandbox import WarmSandbox
 from sandbox.warm.users import fresh_user
@@ -30,15 +30,7 @@ _BECOME = (
 )
 _BARE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 """The environment of bwrap itself."""
-_ENVIRONMENT = {
-    "PATH": "/usr/bin:/bin",
-    "HOME": "/tmp",
-    "TMPDIR": "/tmp",
-    "LC_ALL": "C.UTF-8",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    # One order of sets and dicts of strings, so that a program gives one answer.
-    "PYTHONHASHSEED": "0",
-}
+_ENVIRONMENT = {**ENVIRONMENT, "HOME": "/tmp", "TMPDIR": "/tmp"}
 
 
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -122,14 +114,7 @@ def _inner_command(
     binary: str, tmp_bytes: int, fds: dict[str, int], shared: Sequence[str], packages: bool
 ) -> list[str]:
     command = [binary, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    command += [
-        "--unshare-cgroup-try",
-        "--as-pid-1",
-        "--die-with-parent",
-        "--new-session",
-        "--cap-drop",
-        "ALL",
-    ]
+    command += ["--unshare-cgroup-try", "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     command += ["--uid", str(_NOBODY), "--gid", str(_NOBODY), "--hostname", "sandbox", "--clearenv"]
     numbers = {name: str(fd) for name, fd in fds.items() if name != _FILTER}
     for name, value in {**_ENVIRONMENT, **BIND_NOW, **(_ONE_THREAD if packages else {}), **numbers}.items():

@@ -29,7 +29,7 @@ from sandbox.model import SandboxUnavailable
 from sandbox.seccomp import filter as seccomp
 from sandbox.warm import descriptors
 from sandbox.warm import visible_files as files
-from sandbox.warm.descriptors import BIND_NOW, BUNDLE_ENV, LANDLOCK_ENTRY, LANDLOCK_MODULES, bundle
+from sandbox.warm.descriptors import BIND_NOW, BUNDLE_ENV, ENVIRONMENT, LANDLOCK_ENTRY, LANDLOCK_MODULES, bundle
 from sandbox.warm.fork_server import ForkServer
 from sandbox.warm.sandbox import WarmSandbox
 from sandbox.warm.users import fresh_user, owners_of_processes
@@ -44,13 +44,6 @@ _PREFIX = "selfplay-sandbox-"
 _LINKS = "-packages"
 _PATIENCE_S = 10.0
 _ATTEMPTS, _PAUSE_S = 100, 0.01
-_ENVIRONMENT = {
-    "PATH": "/usr/bin:/bin",
-    "LC_ALL": "C.UTF-8",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    # One order of sets and dicts of strings, so that a program gives one answer.
-    "PYTHONHASHSEED": "0",
-}
 
 
 def open_landlock(version: int | None = None, packages: Collection[str] = ()) -> WarmSandbox:
@@ -144,7 +137,7 @@ class _Keeper(subprocess.Popen[bytes]):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=list(fds.values()),
-            env={**_ENVIRONMENT, **BIND_NOW, **{name: str(fd) for name, fd in fds.items()}},
+            env={**ENVIRONMENT, **BIND_NOW, **{name: str(fd) for name, fd in fds.items()}},
             cwd="/",
         )
 

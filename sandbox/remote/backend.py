@@ -13,7 +13,6 @@ import binascii
 import functools
 import json
 import marshal
-import os
 import secrets
 import string
 import threading
@@ -161,7 +160,7 @@ class _Fusion:
         for place, size in zip((wire.STDOUT, wire.STDERR, wire.VALUE), sizes, strict=True):
             # Without a value there is nothing for it, and its place is the compiled program's or the job's.
             if size:
-                _fill(fds[place], body[at : at + size])
+                descriptors.fill(fds[place], body[at : at + size])
             at += size
         return reply
 
@@ -254,12 +253,6 @@ def _report(answer: RunCodeAnswer, nonce: bytes) -> bytes:
 
 def _content(fd: int) -> bytes:
     return descriptors.read_back(fd, descriptors.size_of(fd))
-
-
-def _fill(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _base64(data: bytes) -> str:

@@ -20,6 +20,15 @@ INSIDE_MODULES = ("sandbox", "sandbox.inside", *(f"sandbox.inside.{name}" for na
 BUNDLE_ENV = "SANDBOX_BUNDLE"
 """Environment variable naming the blob's descriptor."""
 
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    # One order of sets and dicts of strings, so that a program gives one answer.
+    "PYTHONHASHSEED": "0",
+}
+"""Of every fork server and its programs."""
+
 BIND_NOW = {"LD_BIND_NOW": "1"}
 """Environment of a fork server's start: what the linker looks up then, no test looks up and copies."""
 
@@ -47,14 +56,19 @@ def open_sealed(data: bytes) -> int:
     """A read-only descriptor of an anonymous file that nobody can change any more; the caller closes it."""
     fd = os.memfd_create("data", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
+        fill(fd, data)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
         # A second opening, since a file that is open for writing anywhere cannot be executed.
         return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(fd)
+
+
+def fill(fd: int, data: bytes) -> None:
+    """Writes every byte."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any, TypeVar
 
 from sandbox.model import Execution, Limits, Program, Sandbox, SandboxUnavailable, Status
@@ -52,7 +53,7 @@ class ProgramRunner:
     def submit(self, work: Callable[[Sandbox], list[Execution]]) -> Future[list[Execution]]:
         """Has one worker run `work` on its sandbox. The future never raises for a sandbox's fault: it gives
         one execution with the status sandbox_error."""
-        return self._threads.submit(self._twice, work)
+        return self._threads.submit(self.execute, work)
 
     def on_worker(self, work: Callable[[], _Result]) -> Future[_Result]:
         """Has one worker thread do `work`, which may call `execute`."""
@@ -60,31 +61,24 @@ class ProgramRunner:
 
     def execute(self, work: Callable[[Sandbox], list[Execution]]) -> list[Execution]:
         """Runs `work` on the sandbox of the calling worker thread; for use within `on_worker`."""
-        return self._twice(work)
+        executions = self._once(work)
+        return self._once(work) if _infrastructure_failed(executions) else executions
 
-    def outputs(
-        self, programs: Sequence[Program], inputs: Sequence[str], limits: Limits | None = None
-    ) -> list[list[RawOutput]]:
+    def outputs(self, programs: Sequence[Program], inputs: Sequence[str]) -> list[list[RawOutput]]:
         """Returns what each program writes for each standard input, in order."""
         data = [text.encode() for text in inputs]
-        bounds = limits or Limits()
-        futures = [self.submit(_running(program, data, bounds)) for program in programs]
+        futures = [self.submit(methodcaller("run", program, data, Limits())) for program in programs]
         return [_raw_outputs(future.result(), len(inputs)) for future in futures]
 
     def values(
-        self,
-        programs: Sequence[Program],
-        entry_point: str,
-        arguments: Sequence[Sequence[Any]],
-        limits: Limits | None = None,
+        self, programs: Sequence[Program], entry_point: str, arguments: Sequence[Sequence[Any]]
     ) -> list[list[Execution]]:
         """Calls a function of each program with each list of arguments; the executions have the returned values.
 
         A batch that ended early (a program that cannot be loaded) has fewer than there are lists.
         """
-        bounds = limits or Limits()
         own = [Program(callable_source(one.source, entry_point), one.language) for one in programs]
-        futures = [self.submit(_calling(program, entry_point, arguments, bounds)) for program in own]
+        futures = [self.submit(methodcaller("call", program, entry_point, arguments, Limits())) for program in own]
         return [future.result() for future in futures]
 
     def close(self) -> None:
@@ -94,10 +88,6 @@ class ProgramRunner:
             opened, self._opened = self._opened, []
         for sandbox in opened:
             sandbox.close()
-
-    def _twice(self, work: Callable[[Sandbox], list[Execution]]) -> list[Execution]:
-        executions = self._once(work)
-        return self._once(work) if _infrastructure_failed(executions) else executions
 
     def _once(self, work: Callable[[Sandbox], list[Execution]]) -> list[Execution]:
         if self._unavailable:
@@ -129,16 +119,6 @@ class ProgramRunner:
         with self._lock:
             self._opened = [other for other in self._opened if other is not sandbox]
         sandbox.close()
-
-
-def _running(program: Program, inputs: Sequence[bytes], limits: Limits) -> Callable[[Sandbox], list[Execution]]:
-    return lambda sandbox: sandbox.run(program, inputs, limits)
-
-
-def _calling(
-    program: Program, entry_point: str, arguments: Sequence[Sequence[Any]], limits: Limits
-) -> Callable[[Sandbox], list[Execution]]:
-    return lambda sandbox: sandbox.call(program, entry_point, arguments, limits)
 
 
 def callable_source(source: str, entry_point: str) -> str:
