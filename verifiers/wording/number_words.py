@@ -30,7 +30,7 @@ _TWICE = linear.compile(
 
 def without_repetition(text: str) -> str:
     """Returns the text without words in brackets that say the number before them once more, as in 15 (fifteen)."""
-    return _TWICE.sub(_once, text) if "(" in text else text
+    return _TWICE.sub(_once, text)
 
 
 def says_otherwise(text: str) -> bool:

@@ -1,6 +1,6 @@
 """Words around a value: those that change what it says, those that name what is counted, those that lead up to it.
 
-Tables for finding answers in texts and for reading them. A word that is in none of them is not understood.
+The lists are in `vocabulary.toml`. A word that is in none of them is not understood.
 """
 
 from __future__ import annotations
@@ -8,99 +8,22 @@ from __future__ import annotations
 from itertools import pairwise
 
 from verifiers.patterns import linear
+from verifiers.wording import table
 
-_DENYING_WORDS = (
-    "not never no nobody nor neither none nothing without except unless isn't isnt aren't wasn't won't can't cant "
-    "cannot couldn't doesn't don't didn't shouldn't wouldn't wrong incorrect false untrue invalid impossible mistaken "
-    "mistake rejected refuted fails fail failed contradicts contradiction excluded ruled instead rather unlike "
-    "negated nand fake bogus bad error if provided assuming doubt doubts doubted doubtful "
-    "unlikely too rule exclude excludes excluding"
-)
-DENYING = frozenset(_DENYING_WORDS.split())
-"""Words that take a value back."""
-
-SUPPOSING = frozenset(("suppose", "assume", "imagine", "pretend"))
-"""Words that open what is only supposed."""
-
-_LIMITING_WORDS = "or less fewer than least most under over below above beneath between up within beyond out but"
-LIMITING = frozenset(_LIMITING_WORDS.split())
-"""Words that make a value a bound, or one of several."""
-
-_SCALING_WORDS = (
-    "dozen dozens score scores gross pair pairs couple couples hundred hundreds thousand thousands million millions "
-    "billion billions trillion trillions lakh lakhs crore crores half halves third thirds quarter quarters fourth "
-    "fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths "
-    "thousandth thousandths millionth millionths ones tens twice thrice double doubles doubled triple tripled squared "
-    "cubed square cube root reciprocal inverse opposite negative minus plus times divided multiplied percent percents "
-    "percentage pct mod modulo base binary octal hexadecimal hex decimal factorial choose power powers exponent log "
-    "logarithm pi k x thousandfold fold"
-)
-SCALING = frozenset(_SCALING_WORDS.split())
-"""Words that make another number of a value."""
-
-CHANGING = DENYING | LIMITING | SCALING
-
-_PLAIN_BEFORE_NOUNS = frozenset(["negative", "square", "cube", "inverse", "opposite", "decimal", "binary", "prime"])
-_VERBS_WORDS = (
-    "is was has does works equals exceeds lacks misses violates overcounts undercounts loses cancels ignores seems "
-    "appears means gives makes yields says shows holds stays becomes repeats contains needs its this thus as vs "
-    "versus always sometimes perhaps besides us plus minus if when where while but though although too so only even "
-    "just almost nearly about almost and isn the an be it he she they we you very maybe possibly probably counting"
-)
-_VERBS = frozenset(_VERBS_WORDS.split())
-_IRREGULAR_WORDS = (
-    "people children men women mice feet teeth geese sheep fish deer dice oxen cattle money water milk sugar rice "
-    "bread time distance area volume work homework"
-)
-_IRREGULAR = frozenset(_IRREGULAR_WORDS.split())
-_ONE_WORDS = (
-    "unit person student man woman boy girl child apple orange book way point gallon row page piece marble coin tile "
-    "cube box game number integer value solution bushel acre newton joule watt volt ohm amp mole ton tonne cup slice "
-    "bottle bag car day dog cat egg item ball card dollar cookie ticket tree pen pencil toy text mph kph hz hertz kwh "
-    "mol pts pence"
-)
-_ONE = frozenset(_ONE_WORDS.split())
-_IDLE_AFTER_WORDS = "each apiece altogether total old tall long wide high deep left remaining away ago"
-_IDLE_AFTER = frozenset(_IDLE_AFTER_WORDS.split())
+_LISTS = {name: frozenset(words.split()) for name, words in table(__file__).items()}
+DENYING, SUPPOSING, SCALING = (_LISTS[name] for name in ("denying", "supposing", "scaling"))
+STEPS, QUANTITIES = _LISTS["steps"], _LISTS["quantities"]
+_LEADING, _HEADINGS = _LISTS["leading"], _LISTS["headings"]
+_ONE, _IRREGULAR, _OTHER_PARTS = _LISTS["one"], _LISTS["irregular"], _LISTS["other_parts"]
+_VERBS, _PLAIN_BEFORE_NOUNS, _IDLE_AFTER = _LISTS["verbs"], _LISTS["plain_before_nouns"], _LISTS["idle_after"]
+CHANGING = DENYING | _LISTS["limiting"] | SCALING
+"""Words that change what the value beside them says."""
+BEFORE = _LISTS["limiting"] - {"or"} | SCALING | STEPS
+"""Words that, right before a value, make it the bound or the part of something else; `STEPS` do so only there."""
 _IDLE_LEADS = frozenset(
     ("in total", "in all", "a day", "a week", "a month", "a year", "an hour", "a minute", "a piece")
 )
-
-_OTHER_PARTS = frozenset(("rest", "other", "others", "remaining", "remainder", "original", "previous", "left", "total"))
-"""Words for what a share is a part of, other than the whole that a task asks about."""
-
-_LEADING_WORDS = (
-    "the a an there my our its final correct right exact simplified numerical overall total answer answers result "
-    "results "
-    "solution solutions value values so thus hence therefore then finally and we get have obtain find is are be was "
-    "must should will would equals equal to given by of for required desired requested area volume length width "
-    "height perimeter circumference radius diameter distance speed rate time probability chance expected number "
-    "amount count sum product difference ratio quotient remainder cost price profit age mean average median mode "
-    "slope angle measure maximum minimum largest smallest greatest least possible position term terms root roots real "
-    "integer positive all triangle circle rectangle sector polynomial function expression equation domain range "
-    "interval set coordinates point points vector matrix x y n"
-)
-_LEADING = frozenset(_LEADING_WORDS.split())
-_HEADING_WORDS = (
-    "convergence ways variance deviation standard eigenvalue eigenvalues determinant rank trace limit derivative "
-    "integral vertex center centre focus intercept axis order degree period amplitude frequency magnitude direction "
-    "current voltage force energy momentum mass weight density pressure temperature acceleration velocity wavelength "
-    "concentration tension charge ph"
-)
-_HEADINGS = frozenset(_HEADING_WORDS.split())
-"""Names of quantities, beside those of `_LEADING`."""
 _NO_WORDS = linear.compile(r"[^A-Za-z'’\s.,-]")
-BEFORE = LIMITING - {"or", "under"} | SCALING | {"after", "before", "to", "of", "except", "under"}
-"""Words that, right before a value, make it the bound or the part of something else."""
-STEPS = frozenset(("after", "before", "to", "of", "except", "under"))
-"""Those of them that only count right before the value."""
-_QUANTITY_WORDS = (
-    "profit loss gain total cost price value distance area volume speed rate height length width depth amount revenue "
-    "salary income maximum minimum average mean median score probability temperature mass weight radius diameter age "
-    "perimeter answer result sum savings balance change"
-)
-QUANTITIES = frozenset(_QUANTITY_WORDS.split())
-"""Words that their value follows: a profit of 5."""
 _WORDS = linear.compile(r"[A-Za-z'’]+")
 
 

@@ -1,7 +1,7 @@
 """Multiples of the unit matrix: -I is a matrix with -1 in its diagonal."""
 
-from verifiers.mathematics.reading.form import Form
-from verifiers.mathematics.reading.tree import Node, Undefined, rational, symbols
+from verifiers.mathematics.reading.form import Form, of_node
+from verifiers.mathematics.reading.tree import Node, symbols
 from verifiers.patterns import linear
 
 _UNIT_MATRIX = linear.compile(r"I(?:_[\dn]{1,4})?")
@@ -14,16 +14,8 @@ def as_written_out(form: Form, other: Form) -> Form:
     if factor is None or other.kind != "matrix" or any(len(row.items) != size for row in other.items):
         return form
     cells = [[factor if at == column else ("num", "0") for column in range(size)] for at in range(size)]
-    rows = tuple(Form("()", "", tuple(map(_cell, row))) for row in cells)
+    rows = tuple(Form("()", "", tuple(map(of_node, row))) for row in cells)
     return Form("matrix", form.text, rows, node=("matrix", *(("row", *row) for row in cells)))
-
-
-def _cell(node: Node) -> Form:
-    try:
-        number = rational(node)
-    except Undefined:
-        return Form("formula", "", node=node, undefined=True)
-    return Form("formula" if number is None else "number", "", number=number, node=node)
 
 
 def _factor(node: Node) -> Node | None:

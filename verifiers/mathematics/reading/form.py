@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from verifiers.mathematics.reading.regions import Region
-from verifiers.mathematics.reading.tree import Node, renamed, symbols
+from verifiers.mathematics.reading.tree import Node, Undefined, rational, renamed, symbols
 from verifiers.wording.unit_names import Unit
 
 ANY_INTEGER, ANY_CONSTANT = "k_any", "c_any"
@@ -64,3 +64,12 @@ def with_symbol(form: Form, old: str, new: str) -> Form:
     items = tuple(with_symbol(item, old, new) for item in form.items)
     node = None if form.node is None else renamed(form.node, old, new)
     return replace(form, items=items, node=node, text=f"{form.text} with {old}" if node != form.node else form.text)
+
+
+def of_node(node: Node, text: str = "") -> Form:
+    """Returns the form of a number or a formula, given its tree."""
+    try:
+        number = rational(node)
+    except Undefined:
+        return Form("formula", text, node=node, undefined=True)
+    return Form("formula" if number is None else "number", text, number=number, node=node)

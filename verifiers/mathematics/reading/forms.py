@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from verifiers.mathematics.reading.dates import date_of, time_of_day
 from verifiers.mathematics.reading.expression import read
-from verifiers.mathematics.reading.form import ANY_CONSTANT, ANY_INTEGER, Form, Judge, is_constant, with_symbol
+from verifiers.mathematics.reading.form import ANY_CONSTANT, ANY_INTEGER, Form, Judge, is_constant, of_node, with_symbol
 from verifiers.mathematics.reading.labels import is_name
 from verifiers.mathematics.reading.numerals import in_words, number_word, said_twice
 from verifiers.mathematics.reading.progressions import DOTS, number_node, without_dots
@@ -22,7 +22,7 @@ from verifiers.mathematics.reading.sets import MOST_PARTS, listed_region, sequen
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
 from verifiers.mathematics.reading.split import closing, depths_of, split, split_command, unwrapped
 from verifiers.mathematics.reading.tokens import TooLarge, Unreadable
-from verifiers.mathematics.reading.tree import Node, Undefined, components, rational
+from verifiers.mathematics.reading.tree import components
 from verifiers.mathematics.reading.units import compound_measure
 from verifiers.patterns import linear
 from verifiers.wording.number_words import without_repetition
@@ -226,7 +226,7 @@ def _scaled(text: str, depth: int) -> Form | None:
     nodes = [item.node for item in point.items]
     if not is_constant(factor) or factor.node is None or not nodes or None in nodes:
         return None
-    return Form("()", text, tuple(_of_node(("mul", factor.node, node)) for node in nodes))
+    return Form("()", text, tuple(of_node(("mul", factor.node, node)) for node in nodes))
 
 
 def _with_bare_approximation(text: str) -> str:
@@ -289,7 +289,7 @@ def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
             return Form("unread", text)
         summed = without_dots(text) if DOTS in text else None
         if summed is not None:
-            return _of_node(summed, text)
+            return of_node(summed, text)
     try:
         node = read(text.replace("\x03", " "))
     except TooLarge as error:
@@ -299,10 +299,10 @@ def _leaf(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     if node[0] == "pow" and node[1][0] == "matrix" and node[2] == ("sym", "T"):
         node = ("matrix", *(("row", *cells) for cells in zip(*(row[1:] for row in node[1][1:]), strict=True)))
     if node[0] == "matrix":
-        rows = tuple(Form("()", "", tuple(map(_of_node, row[1:]))) for row in node[1:])
+        rows = tuple(Form("()", "", tuple(map(of_node, row[1:]))) for row in node[1:])
         return Form("matrix", text, rows, node=node)
     parts = components(node)
-    return replace(_of_node(node, text), items=tuple(map(_of_node, parts))) if parts else _of_node(node, text)
+    return replace(of_node(node, text), items=tuple(map(of_node, parts))) if parts else of_node(node, text)
 
 
 def _remainder(sides: list[str], depth: int) -> Form | None:
@@ -327,14 +327,6 @@ def _is_foreign(text: str) -> bool:
     if len(text) > _MAX_FOREIGN or not named or ("\\" not in text and '"' not in text) or _NOT_FOREIGN.match(text):
         return False
     return bool(_FOREIGN.fullmatch(text))
-
-
-def _of_node(node: Node, text: str = "") -> Form:
-    try:
-        number = rational(node)
-    except Undefined:
-        return Form("formula", text, node=node, undefined=True)
-    return Form("formula" if number is None else "number", text, number=number, node=node)
 
 
 def _cases(text: str, depth: int) -> Form:

@@ -42,8 +42,7 @@ def joined_thousands(text: str) -> str:
     """Drops the marks of LaTeX and the blanks that part thousands, as in 1{,}234 or 1 234, and reads 3{,}14."""
     text = _THOUSANDS_SPACED.sub(lambda m: _NO_DIGIT.sub("", m.group()), text)
     text = _DECIMAL_COMMA.sub(r"\1.\2", text)
-    if " " in text:
-        text = _THOUSANDS_BLANK.sub(_without_blanks, text)
+    text = _THOUSANDS_BLANK.sub(_without_blanks, text)
     return _THOUSANDS_DOTTED.sub(lambda m: m.group().replace(".", ""), text)
 
 
@@ -112,11 +111,8 @@ def _repeating(whole: str, fixed: str, period: str) -> str:
 
 def without_bases(text: str) -> str:
     """Writes numerals in another base, such as 101_2, 52_{\\text{eight}} or 0x1F, in base ten."""
-    if "0x" in text or "0b" in text:
-        text = _PREFIXED.sub(lambda match: str(int(match.group(1), 0)), text)
-    if "_" in text:
-        text = _LETTERS_IN_BASE.sub(_in_ten, text)
-    return _IN_BASE.sub(_in_ten, text) if "_" in text or "base" in text else text
+    text = _PREFIXED.sub(lambda match: str(int(match.group(1), 0)), text)
+    return _IN_BASE.sub(_in_ten, _LETTERS_IN_BASE.sub(_in_ten, text))
 
 
 def _in_ten(match: linear.Match) -> str:

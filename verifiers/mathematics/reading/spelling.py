@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from verifiers.mathematics.reading.names import in_ascii, with_one_name
+from verifiers.mathematics.reading.characters import in_ascii, with_one_name
 from verifiers.mathematics.reading.numerals import joined_at_commas, joined_thousands, with_fractions, without_bases
 from verifiers.mathematics.reading.remarks import without_remarks
 from verifiers.mathematics.reading.split import with_usual_brackets
@@ -141,7 +141,7 @@ def normalise(answer: str) -> Spelling:
     text, unit = without_degrees(without_unseen(text) if "\\" in text else text)
     if "\\therefore" in text or "\\implies" in text or "ightarrow" in text:
         text = _conclusion(text)
-    text = _NOT.sub("\\\\ne ", _UNEQUAL.sub("\\\\ne ", text)) if "=" in text else text
+    text = _NOT.sub("\\\\ne ", _UNEQUAL.sub("\\\\ne ", text))
     text = _without_quotes(text)
     priced = _CURRENCY.sub(" ", text)
     if priced != text:
@@ -149,14 +149,14 @@ def normalise(answer: str) -> Spelling:
     if "\\begin" in text:
         text = _rows(text)
     text = _INVISIBLE_BRACKET.sub("", text.replace("{:}", ":"))
-    text = _ACCENTED.sub(r" \1\2 ", text) if "\\" in text else text
+    text = _ACCENTED.sub(r" \1\2 ", text)
     text = _DROPPED.sub("", joined_thousands(_DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
     text = with_one_name(text)
-    text = _TEXT.sub(_quoted, _without_lead(_with_symbols_of_units(text) if "\\" in text else text))
+    text = _TEXT.sub(_quoted, _without_lead(_with_symbols_of_units(text)))
     text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
     text = _EDGE.sub("", without_bases(text))
     text = _TO.sub(lambda m: m.group(1) + _TO_WORD.sub(":", m.group(2)), _ABOUT.sub("", text))
-    text = _GLUED_OR.sub(r"\1 or \2", text) if "or" in text else text
+    text = _GLUED_OR.sub(r"\1 or \2", text)
     text = _JOINING_PLAIN.sub(_joining, _ROUGHLY_PLAIN.sub(r" \\approx ", text))
     bare = bare_measure(text) if unit is None and " " in text else None
     text, measured = _without_units(text)
@@ -187,11 +187,8 @@ def _is_whole(text: str) -> bool:
 
 def _with_symbols_of_units(text: str) -> str:
     """Writes fractions of units with a slash, and micrometres and kiloohms as one word."""
-    if "mu" in text:
-        text = _MICRO.sub(r"\1 \\text{u\2}", text)
-    if "Omega" in text:
-        text = _OHM.sub(r"\1 \\text{\2ohm}", text)
-    return _FRACTION_OF_UNITS.sub(r"\1/\2", text) if "frac" in text else text
+    text = _OHM.sub(r"\1 \\text{\2ohm}", _MICRO.sub(r"\1 \\text{u\2}", text))
+    return _FRACTION_OF_UNITS.sub(r"\1/\2", text)
 
 
 def _without_lead(text: str) -> str:

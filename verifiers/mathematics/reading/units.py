@@ -104,11 +104,10 @@ def compound_measure(text: str) -> tuple[Fraction | None, Unit | None]:
 
 def without_unit(text: str) -> tuple[str, Unit | None]:
     """Drops the unit at the end of an answer, or words that say what was counted; words of any other kind stay."""
-    quoted = '"' in text
-    if not quoted and not _WORD.search(text):
+    if '"' not in text and not _WORD.search(text):
         return text.strip(), None
     text = _ORDINAL.sub("", text)
-    text = _QUOTED_FRACTION.sub(r"\1/\2", text) if quoted else text
+    text = _QUOTED_FRACTION.sub(r"\1/\2", text)
     begun = _end_of_value(text)
     core, tail = text[:begun].strip(), text[begun:]
     if (
@@ -178,7 +177,7 @@ def _is_unit_letter(text: str, token: linear.Match) -> bool:
 def _measure(words: str) -> Unit | None:
     """Reads "m/s^2" or "square feet"; None when a word is no measure."""
     read = _Measure()
-    words = _MILLI.sub(r"m \1", words) if "ms" in words else words
+    words = _MILLI.sub(r"m \1", words)
     for token in _OF_MEASURE.finditer(_DOT.sub(" ", words.replace('"', " ").replace("\\Omega", "ohm"))):
         power = token.group(1) or token.group(2)
         if not (read.raised(int(power)) if power else read.word(token.group())):
