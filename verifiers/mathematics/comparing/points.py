@@ -32,9 +32,9 @@ def agree(left: Any, right: Any) -> bool:
     if _undefined_functions(left) or _undefined_functions(right):
         return bool(sympy.simplify(left - right) == 0)
     if not names:
-        same = _values_agree(sympy.N(left, DIGITS), sympy.N(right, DIGITS), DIGITS, left - right)
-        return same and _values_agree(
-            sympy.N(left, _MORE_DIGITS), sympy.N(right, _MORE_DIGITS), _MORE_DIGITS, left - right
+        return all(
+            _values_agree(sympy.N(left, digits), sympy.N(right, digits), digits, left - right)
+            for digits in (DIGITS, _MORE_DIGITS)
         )
     return _agree_at_points(left, right, names)
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from verifiers.mathematics.reading.dates import date_of, time_of_day
 from verifiers.mathematics.reading.expression import read
-from verifiers.mathematics.reading.form import ANY_CONSTANT, ANY_INTEGER, Form, Judge, is_constant, of_node, with_symbol
+from verifiers.mathematics.reading.form import ANY_CONSTANT, ANY_INTEGER, Form, is_constant, of_node, with_symbol
 from verifiers.mathematics.reading.labels import is_name
 from verifiers.mathematics.reading.numerals import in_words, number_word, said_twice
 from verifiers.mathematics.reading.progressions import DOTS, number_node, without_dots
@@ -26,8 +26,6 @@ from verifiers.mathematics.reading.tree import components
 from verifiers.mathematics.reading.units import compound_measure
 from verifiers.patterns import linear
 from verifiers.wording.number_words import without_repetition
-
-__all__ = ["Form", "Judge", "form_of", "is_constant"]
 
 CALCULUS = linear.compile(r"\\(?:int|iint|sum|prod|lim)(?![A-Za-z])|\\frac\{d\}\{d[a-z]\}.")
 _FUNCTION_NAMES = "tr rank dim ker det Re Im arg sgn sign arcsinh arccosh arctanh arsinh arcosh artanh Tr erf adj Res"
