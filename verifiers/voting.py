@@ -12,7 +12,7 @@ Equal = Callable[[str, str], bool]
 Canonical = Callable[[str], str]
 
 SAME_SIZE = 1e-9
-"""Relative difference up to which two weights of classes are a tie: what rounding may do to them."""
+"""Relative difference up to which two weights or shares are equal: what rounding may do to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class Majority:
     """How many samples equal the leader of each class, or what they weigh, by that leader, largest first."""
     reason: str = ""
     """Why there is no winner; empty when there is one."""
+
+
+def reaches(share: float, least: float) -> bool:
+    """Whether a share of weights is at least so much, up to rounding: nine votes of twelve are 0.75 at any weight."""
+    return share >= least or math.isclose(share, least, rel_tol=SAME_SIZE)
 
 
 def vote(
@@ -61,7 +66,7 @@ def vote(
     best = ranked[0][1]
     agreement = min(best / math.fsum(weight for _, weight in weighed), 1.0)
     leaders = [answer for answer, size in ranked if math.isclose(size, best, rel_tol=SAME_SIZE)]
-    if agreement < min_agreement:
+    if not reaches(agreement, min_agreement):
         return Majority(None, agreement, counts, f"agreement {agreement:.2f} is below {min_agreement:g}")
     if len(leaders) > 1 and ties == "drop":
         return Majority(None, agreement, counts, f"{len(leaders)} answers are tied with {best:g} votes each")

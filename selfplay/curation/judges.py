@@ -13,6 +13,7 @@ from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine, answers_of
 from verifiers.judge.prompt import ReplyUnreadable, scores_of
+from verifiers.voting import reaches
 
 SILENT = "no judge's answer can be read"
 
@@ -114,7 +115,7 @@ def rejection(judging: Judging, judgements: Sequence[Judgement]) -> str:
         return f"judged: {SILENT} ({', '.join(silent)})"
     for place, criterion in enumerate(judging.criteria):
         scores = {judgement.judge: judgement.scores[place] for judgement in heard}
-        if _score(judging, scores) < judging.threshold:
+        if not reaches(_score(judging, scores), judging.threshold):
             worst = min(heard, key=lambda judgement: judgement.scores[place])
             said = f": {worst.reason}" if worst.reason else ""
             kind = "level mismatch" if criterion == "difficulty" else f"judged: {criterion}"

@@ -21,6 +21,7 @@ from selfplay.labelling.consensus import GIVEN, NO_OUTPUT, Consensus, Tried, pri
 from verifiers.model import Test
 from verifiers.programs.checker import checker_input, checker_program, checker_says
 from verifiers.programs.runner import ProgramRunner, limits_for
+from verifiers.voting import reaches
 
 ACCEPTED = "accepted"
 FAILS = "refused: it fails on an output of a program"
@@ -69,7 +70,7 @@ def try_checker(runner: ProgramRunner, source: str, programs: Consensus, setting
     says = _says(runner, source, programs, answers, cases)
     if any(taken is None for taken in says.values()):
         return CheckerTrial(FAILS, Label(fault=FAILS))
-    if any(share >= settings.min_agreement and not says[case] for case, share in _agreed(programs, cases)):
+    if any(reaches(share, settings.min_agreement) and not says[case] for case, share in _agreed(programs, cases)):
         return CheckerTrial(CONTRADICTS, Label(fault=CONTRADICTS))
     label, tried = _label(source, programs, answers, says, settings)
     if label.fault:
@@ -149,14 +150,14 @@ def _label(
         for place, answer in answers.items()
         if says[_Case(place, answer)]
     }
-    kept = [place for place, share in shares.items() if share >= settings.min_agreement]
+    kept = [place for place, share in shares.items() if reaches(share, settings.min_agreement)]
     tried = _tried(programs, answers, shares, kept)
     if len(kept) < settings.min_tests:
         return Label(agreement=min(shares.values(), default=None), fault=TOO_STRICT), tried
     agrees = tuple(_all([outcome(program, place) for place in kept]) for program in programs.programs)
     agreement = programs.share(agrees)
     tests = tuple(Test(programs.inputs[place], answers[place]) for place in kept)
-    if agreement < settings.min_agreement:
+    if not reaches(agreement, settings.min_agreement):
         return Label(agreement=agreement, fault=TOO_STRICT), tried
     return Label(None, tests, agreement, agrees, checker=source), tried
 

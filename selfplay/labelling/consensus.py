@@ -13,7 +13,7 @@ from selfplay.labelling import trial_texts
 from selfplay.labelling.answer_vote import Label
 from verifiers.model import Task
 from verifiers.programs.runner import ProgramRunner, RawOutput
-from verifiers.voting import SAME_SIZE
+from verifiers.voting import SAME_SIZE, reaches
 
 GIVEN, CONFIRMED, MENDED = "given", "confirmed", "mended"
 NOT_RUN = "dropped: the sandbox could not run it"
@@ -101,7 +101,7 @@ class Consensus:
             return Label(agreement=_short_of_a_label(tried), fault=fault), tried
         agrees = tuple(self._agrees(program, kept) for program in self.programs)
         agreement = self.share(agrees)
-        fault = "" if agreement >= settings.min_agreement else "agreement too low"
+        fault = "" if reaches(agreement, settings.min_agreement) else "agreement too low"
         tests = tuple(trial_texts.test_of(self.task, item.trial.input, item.output) for item in kept)
         label = Label(None, tests, agreement, agrees)
         return (label.missing(fault) if fault else label), tried
@@ -122,7 +122,7 @@ class Consensus:
             self.share([None if text is None else bool(text) for text in self._seen(place)])
             for place in range(len(self.inputs))
         ]
-        return sum(share > 0 and share >= settings.min_agreement for share in shares) >= settings.min_tests
+        return sum(share > 0 and reaches(share, settings.min_agreement) for share in shares) >= settings.min_tests
 
     def _seen(self, place: int) -> list[str | None]:
         return [self._output(program, place) for program in self.programs]
@@ -141,7 +141,7 @@ class Consensus:
         winner, share = self._majority(seen)
         if winner is None:
             return Tried(trial, outcome=NOT_RUN if any(text is None for text in seen) else NO_OUTPUT)
-        if share < settings.min_agreement:
+        if not reaches(share, settings.min_agreement):
             return Tried(trial, winner, share, TOO_FEW)
         if not trial.written:
             return Tried(trial, winner, share, GIVEN, place)

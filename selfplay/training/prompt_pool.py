@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from selfplay.config.training import PromptPool
 from selfplay.run.records import LabelledTask, RoundPrompt
 from selfplay.run.seeding import content_id, derive
+from verifiers.voting import reaches
 
 SYNTHESISED, EXTERNAL = "synthesised", "external"
 
@@ -76,7 +77,7 @@ def _one_round(pools: Pools, settings: PromptPool, draw: Draw, number: int, ledg
     again = settings.replay if number > 1 else 0.0
     made_in = {task.prompt_id: n for n in range(number, 0, -1) for task in pools.by_round[n]}
     labelled = [task for task in pools.by_round[number] if not task.dropped]
-    usable = [task for task in labelled if (task.agreement or 0.0) >= draw.min_agreement]
+    usable = [task for task in labelled if reaches(task.agreement or 0.0, draw.min_agreement)]
     own = [candidate(task, SYNTHESISED, made_in[task.prompt_id]) for task in usable]
     wanted = draw.prompts - round(share * draw.prompts) - round(again * draw.prompts)
     # Rounding the shares must not leave a round without one new prompt.

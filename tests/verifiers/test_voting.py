@@ -41,6 +41,18 @@ def test_low_agreement_and_no_answers_win_nothing() -> None:
     assert vote([], same_text, min_agreement=0.0).answer is None
 
 
+@pytest.mark.parametrize("weight", [0.1, 0.7, 1 / 3, 1])
+def test_what_just_reaches_the_least_agreement_does_at_any_weight(weight: float) -> None:
+    """The share of nine votes of a tenth is a float below 0.75."""
+    for number in range(1, 16):
+        for right in range(1, number + 1):
+            answers = ["1"] * right + [None] * (number - right)
+            weights = [weight] * number
+            found = vote(answers, same_text, min_agreement=right / number, weights=weights)
+            assert found.answer == "1"
+            assert vote(answers, same_text, min_agreement=right / number + 1e-6, weights=weights).answer is None
+
+
 def test_ties() -> None:
     answers = ["2", "1", "1", "2"]
     assert vote(answers, same_text, min_agreement=0.0, ties="drop").answer is None

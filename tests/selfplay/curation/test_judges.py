@@ -116,6 +116,16 @@ def test_the_rules() -> None:
         Judging.model_validate({"judges": sections, "levels": 3})
 
 
+def test_judges_that_all_give_the_threshold_reach_it() -> None:
+    """Their weighted mean is a float below 3."""
+    weights = {"a": 0.1, "b": 0.1, "c": 0.6}
+    judges = {name: {"engine": {"kind": "local", "name": "x"}, "weight": weight} for name, weight in weights.items()}
+    settings = {"judges": judges, "criteria": ("format", "accuracy"), "rule": "weighted", "threshold": 3}
+    weighted = Judging.model_validate(settings)
+    assert rejection(weighted, [judgement(name, 3, 3) for name in judges]) == ""
+    assert rejection(weighted, [judgement(name, 3, 3 - (name == "a")) for name in judges]) != ""
+
+
 def test_an_answer_that_cannot_be_read_is_asked_for_again(server: OpenAIServer, tmp_path: Path) -> None:
     good = judge_of({})
     calls: list[str] = []

@@ -131,6 +131,13 @@ def test_weights_break_a_tie(runner: ProgramRunner) -> None:
     assert label.agreement == 0.6
 
 
+def test_what_just_reaches_the_least_agreement_does_at_any_weight(runner: ProgramRunner) -> None:
+    """The share of nine votes of a tenth is a float below 0.75."""
+    programs = [SUM] * 9 + [LARGEST] * 3
+    label, _ = agreed(runner, programs, of_seeds("1 2 3\n"), weights=[0.1] * 12, min_agreement=0.75)
+    assert ([test.output for test in label.tests], label.fault) == (["6"], "")
+
+
 def test_what_becomes_of_written_tests(runner: ProgramRunner) -> None:
     trials = [
         TrialInput("edge_case", "0", "0"),
