@@ -95,12 +95,13 @@ def _adapted(network: Any, model: ModelRef, name: str, trained: bool = False) ->
     return network
 
 
-def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None) -> tuple[Any, Any]:
+def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None, empty: bool = False) -> tuple[Any, Any]:
     """A model of one's own to train, on the CPU, and its tokenizer.
 
     Args:
         model: which one.
         quantised: makes transformers' settings of a quantisation of a number format; it puts the model on its GPU.
+        empty: whether its weights are left where they are, since another rank has them; it is in float32.
 
     Raises:
         ModelError: it is not there, not in safetensors, or not whole.
@@ -115,7 +116,7 @@ def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None) -
         how["config"] = configuration(model)
     if quantised is not None:
         how["quantization_config"] = quantised(getattr(torch, number_format(model)))
-    network = load_network(AutoModelForCausalLM, model.path, model.revision, **how)
+    network = _room_for(model) if empty else load_network(AutoModelForCausalLM, model.path, model.revision, **how)
     tokenizer = load_tokenizer(model)
     # A checkpoint's sampling defaults (a repetition penalty, say) would make samples of another distribution.
     own = network.generation_config
@@ -123,6 +124,26 @@ def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None) -
         bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
     )
     return network, tokenizer
+
+
+def _room_for(model: ModelRef) -> Any:
+    """A network in float32 whose weights nobody has written yet, so that they take no memory; its buffers are right."""
+    import torch
+    from accelerate import init_empty_weights
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
+    with init_empty_weights(include_buffers=False):
+        network = AutoModelForCausalLM.from_config(configuration(model), dtype=torch.float32)
+    for module in network.modules():
+        for name, value in module.named_parameters(recurse=False):
+            # accelerate tells parameters apart by their places, of which those without numbers have none.
+            setattr(module, name, torch.nn.Parameter(torch.empty_like(value, device="cpu"), value.requires_grad))
+    network.tie_weights()
+    try:
+        network.generation_config = GenerationConfig.from_pretrained(model.path, revision=model.revision or "main")
+    except OSError:  # transformers' own way to tell that there is none, where what the configuration says holds
+        return network
+    return network
 
 
 def load_tokenizer(model: ModelRef) -> Any:
@@ -183,19 +204,23 @@ def _demand_files(name: str) -> None:
         demand_folder(name, ModelError, "take it out of the model's folder")
 
 
-def load_for_training(model: ModelRef, lora: bool, quantised: Callable[[Any], Any] | None = None) -> tuple[Any, Any]:
+def load_for_training(
+    model: ModelRef, lora: bool, quantised: Callable[[Any], Any] | None = None, empty: bool = False
+) -> tuple[Any, Any]:
     """A model to train: all weights in float32, since steps of 1e-6 are lost in bfloat16; as it is under LoRA.
 
     It comes from its masters where it has any. A model that is an adapter comes as peft's, with the adapter, which
-    alone is trained. For `quantised`, which LoRA alone may have, see `load_fresh`.
+    alone is trained. For `quantised`, which LoRA alone may have, and `empty` see `load_fresh`.
     """
     start = model.trainable
     if start.base is None:
-        network, tokenizer = load_fresh(start if lora else dataclasses.replace(start, dtype="float32"), quantised)
+        network, tokenizer = load_fresh(
+            start if lora else dataclasses.replace(start, dtype="float32"), quantised, empty
+        )
         if start.revision is not None and not lora:
             _name_by_folder(network, start)
         return network, tokenizer
-    network, tokenizer = load_fresh(start.base, quantised)
+    network, tokenizer = load_fresh(start.base, quantised, empty)
     return _adapted(network, start, "default", trained=True), tokenizer
 
 

@@ -94,11 +94,14 @@ class Needs:
         terms = training_terms(step) | how.get("beside", {})
         whole = step.trained == model.sizes.parameters
         state = int(step.trained * (FLOAT + step.optimiser_bytes))
-        loaded = model.sizes.parameters * (step.weight_bytes + (FLOAT if step.reference else 0))
+        loaded = model.sizes.parameters * step.weight_bytes
+        reference = model.sizes.parameters * FLOAT if step.reference else 0
         # Of all ranks together: gradients, states, and weights of the optimizer's own.
         offloaded = self.workers * (step.states + 2 * step.trained * FLOAT // step.shards) if step.offloaded else 0
-        # By ZeRO-3 no rank loads more than its part.
-        loaded //= step.shards if step.zero == 3 else 1
+        # By ZeRO-3 no rank loads more than its part, and by FSDP2 the first loads for all, but each its reference.
+        loaded = loaded // (1 if step.zero == 2 else step.shards) + reference // (step.shards if step.zero == 3 else 1)
+        # In the end the first gathers all and puts it into a whole model; an adapter is merged in float32.
+        kept = model.sizes.parameters * FLOAT * (2 if step.shards > 1 else 0 if whole else 1)
         at = how["field"]
         fields = [f"{at}.per_device_train_batch_size", f"{at}.gradient_checkpointing"]
         # A base in 4 bits cannot be cut.
@@ -113,9 +116,7 @@ class Needs:
                 self.rates, self.machine.card, model.name, dataclasses.replace(step, tokens=how["mean"])
             ),
             devices=self.workers,
-            # An adapter is merged on the host, in float32.
-            host=max(self._host(loaded, sum(terms.values())), 0 if whole else model.sizes.parameters * FLOAT)
-            + offloaded,
+            host=max(self._host(loaded, sum(terms.values())), kept) + offloaded,
             stays=self._kept(model),
             passing=2 * state if "save_steps" in args else 0,
             fields=(*fields, model.lora_field) if whole else tuple(fields),

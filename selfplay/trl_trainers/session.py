@@ -112,7 +112,9 @@ def _network(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
     from selfplay.engines import loading
 
     quantised = settings_for if wants_4bit(job.args) else None
-    network, tokenizer = loading.load_for_training(job.model, job.lora is not None, quantised)
+    # FSDP2 spreads the first rank's weights, so that no other need load them.
+    empty = place.is_sharded and place.sharding == "fsdp2" and os.environ.get("RANK") != "0"
+    network, tokenizer = loading.load_for_training(job.model, job.lora is not None, quantised, empty)
     if quantised is not None:
         keep_differentiable(network)
     # All that is sharded together has one number format, and adapters are in float32.
@@ -136,6 +138,7 @@ def run_training(trainer: Any, work: Path, job: TrainerJob | None = None) -> dic
         exact_adapter(trainer.model, job.model)
     # What was asked for; the trainer itself would not know of a library that did not do it.
     if trainer.args.fsdp:
+        fsdp.spread_from_first(trainer)
         trainer.add_callback(fsdp.DemandShards())
     if trainer.args.deepspeed:
         stage = trainer.args.deepspeed["zero_optimization"]["stage"]

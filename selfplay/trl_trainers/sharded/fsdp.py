@@ -50,6 +50,30 @@ def shard_on_cpus() -> None:
     AcceleratorState._selfplay_shards = True
 
 
+def _not_sharded(whole: int, count: int) -> NotSharded:
+    return NotSharded(
+        f"compute.sharding is fsdp2, but {whole} of {count} parameters are whole on every rank: this version of "
+        "accelerate does not shard here; set compute.sharding to none"
+    )
+
+
+def spread_from_first(trainer: Any) -> None:
+    """Has the first rank's weights be cut and sent, parameter by parameter, to the others, which have none so far.
+
+    accelerate's own word for it would have transformers leave a reference model empty, too, which TRL does not fill.
+
+    Raises:
+        NotSharded: accelerate would train whole copies.
+    """
+    from accelerate.utils import DistributedType
+
+    state = trainer.accelerator.state
+    if state.distributed_type != DistributedType.FSDP:
+        count = len(list(trainer.model.parameters()))
+        raise _not_sharded(count, count)
+    state.fsdp_plugin.cpu_ram_efficient_loading = True
+
+
 class DemandShards(TrainerCallback):
     """Ends a training before its first step where its parameters are whole."""
 
@@ -64,10 +88,7 @@ class DemandShards(TrainerCallback):
         parameters = list(model.parameters())
         whole = sum(not isinstance(parameter, DTensor) for parameter in parameters)
         if whole:
-            raise NotSharded(
-                f"compute.sharding is fsdp2, but {whole} of {len(parameters)} parameters are whole on every rank: this "
-                "version of accelerate does not shard here; set compute.sharding to none"
-            )
+            raise _not_sharded(whole, len(parameters))
 
 
 def gathered(network: Any) -> dict[str, Any]:

@@ -311,6 +311,21 @@ def test_a_sharded_training_holds_its_part_alone() -> None:
     assert adapted["weights"] == (parameters * 4 + 36 * 8 * (2560 + 4096) * 4) // 8
 
 
+def test_what_is_spread_is_loaded_once_and_a_reference_by_each_rank() -> None:
+    model = 4 * 4_022_468_096
+    libraries = 8 * 3 * GIB
+    for rule, sharding, loaded in (
+        ("rft", "none", 8 * model),
+        ("rft", "fsdp2", model),
+        ("rft", "zero2", 8 * model),
+        ("dpo", "fsdp2", 9 * model),
+        ("dpo", "zero3", 2 * model),
+    ):
+        recipe = of_qwen(f"training.algorithm={rule}", f"compute.sharding={sharding}")
+        found = find(outlook(recipe, named("8x80"), Rates()), "selfplay_1", rule).host
+        assert found == max(loaded + libraries, 0 if sharding == "none" else 2 * model), (rule, sharding)
+
+
 @pytest.mark.parametrize("stage", ["zero2", "zero3"])
 def test_deepspeed_holds_weights_twice_and_cuts_what_it_says(stage: str) -> None:
     recipe = of_qwen("training.algorithm=rft", f"compute.sharding={stage}")

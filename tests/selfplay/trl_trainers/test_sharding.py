@@ -23,6 +23,7 @@ from selfplay.config.recipe import Recipe, Sharding
 from selfplay.config.training import CollapseGuard, GRPORule
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
+from selfplay.engines.model_files import load_network
 from selfplay.quickstart import seeds
 from selfplay.run.records import Example, Pair, PolicyTask
 from selfplay.run.tables import write_table
@@ -34,6 +35,7 @@ from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.sft import train_sft
 from selfplay.trl_trainers.sharded import zero
 from selfplay.trl_trainers.sharded.fsdp import NotSharded
+from tests.selfplay.trl_trainers.model_variants import mixture, tied
 from verifiers.model import Task
 
 PROBLEMS = seeds.generate("math", 24, 0)
@@ -137,6 +139,22 @@ def train_and_say_where(call: tuple[TrainerJob, Placement]) -> str:
     return "cpu" if all(seen) and seen else "device"
 
 
+def say_what_is_loaded(call: tuple[TrainerJob, Placement]) -> None:
+    """Writes down how many models a rank reads, and which parts of its network have no place."""
+    read: list[str] = []
+
+    def load(kind: Any, name: str, *given: Any, **how: Any) -> Any:
+        read.append(name)
+        return load_network(kind, name, *given, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "load_network", load)
+        network, _ = session.begin(*call)
+    parts = [*network.named_parameters(), *network.named_buffers()]
+    without = [name for name, value in parts if value.is_meta]
+    (call[1].output.parent / f"loaded-{os.environ['RANK']}").write_text(f"{len(read)} {without}")
+
+
 def held_once_loaded(call: tuple[TrainerJob, Placement]) -> tuple[int, int, int]:
     """Numbers of a model that lie whole on a rank, those of its parts, and those of the model."""
     network, _ = session.begin(*call)
@@ -179,6 +197,8 @@ def test_sft_and_dpo_have_the_losses_of_one_process(workers: Workers, tiny_model
         "sft": sft_job(tiny_model, tmp_path),
         "lora": sft_job(tiny_model, tmp_path, lora=LORA),
         "dpo": dpo_job(tiny_model, tmp_path),
+        "tied": sft_job(tied(tiny_model, tmp_path / "tied-model"), tmp_path),
+        "experts": sft_job(mixture(tiny_model, tmp_path / "experts-model"), tmp_path),
     }.items():
         train((of_ranks(job, 1), at(tmp_path, f"{kind}-one")))
         workers.together(train, (of_ranks(job, 2), at(tmp_path, f"{kind}-two")))
@@ -319,6 +339,14 @@ def test_no_rank_loads_the_whole_model(workers: Workers, tiny_model: ModelRef, t
     held, parts, of_model = workers.together(held_once_loaded, call)
     assert held == 0
     assert of_model / 2 <= parts <= of_model / 2 + 14
+
+
+@pytest.mark.long
+def test_the_first_rank_alone_loads_what_fsdp_spreads(workers: Workers, tiny_model: ModelRef, tmp_path: Path) -> None:
+    call = (of_ranks(sft_job(tiny_model, tmp_path), 2), at(tmp_path, "two"))
+    workers.together(say_what_is_loaded, call)
+    held = [(tmp_path / f"loaded-{rank}").read_text() for rank in range(2)]
+    assert held == ["1 []", "0 []"]
 
 
 @pytest.mark.parametrize("stage", ["zero2", "zero3"])
