@@ -37,7 +37,8 @@ def slurm_script(recipe: Recipe, file: Path, overrides: Sequence[str], machine: 
         name=recipe.name,
         nodes=machine.nodes,
         gpus=machine.devices // machine.nodes,
-        file=shlex.quote(str(script)),
+        # It stands in a comment, which a line's end would leave.
+        file=" ".join(shlex.quote(str(script)).split()),
         recipe=shlex.quote(str(file)),
         run=shlex.quote(f"runs/{recipe.name}"),
         workers=workers_on(recipe, machine),

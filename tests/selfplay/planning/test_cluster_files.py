@@ -53,6 +53,11 @@ def test_the_script_starts_ray_on_all_nodes_and_the_run_on_the_first(tmp_path: P
     }
 
 
+def test_a_path_of_several_lines_stays_within_its_comment() -> None:
+    made = slurm_script(load_recipe(RECIPE), RECIPE, [], NODES, Path("a\ntouch here"))
+    assert not [line for line in made.splitlines() if line.startswith("touch")]
+
+
 def test_the_manifests_hold_the_recipe_and_name_one_another(tmp_path: Path) -> None:
     recipe = load_recipe(RECIPE, ["seed=7"])
     text = kuberay_manifests(recipe, NODES)
