@@ -153,4 +153,3 @@ class Policy(Protocol):
         Raises:
             BudgetSpent, EndpointError: an endpoint gives nothing more now; what was finished is kept.
         """
-        ...

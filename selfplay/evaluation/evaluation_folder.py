@@ -11,7 +11,6 @@ DIR/store/                     finished shards, answers of endpoints and verdict
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from selfplay.config.load import differences
 from selfplay.evaluation.figures import Row, SuiteOutcome, outcome_of, overall_rows, suite_rows
 from selfplay.evaluation.measuring import MeasuredProblem
-from selfplay.run.files import RunError, finite, open_lock, read_json, write_json
+from selfplay.run.files import RunError, finite, locked, open_lock, read_json, write_json
 from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.tables import write_table
 from selfplay.suites.load import Suite
@@ -48,10 +47,8 @@ class EvaluationFolder:
             raise RunError(f"{path}: cannot be written ({error.strerror}); choose another with --out") from error
         refuse_ways_out(path)
         with open_lock(path, os.O_RDWR | os.O_CREAT) as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunError(f"{path}: another process writes it; wait for it, or choose another --out") from error
+            if not locked(lock):
+                raise RunError(f"{path}: another process writes it; wait for it, or choose another --out")
             yield cls(path)
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 import selfplay
 from selfplay.config import load as recipe_file
 from selfplay.config.recipe import Recipe
-from selfplay.run.files import RunError, open_lock, read_json, remove_folder, write_json
+from selfplay.run.files import RunError, locked, open_lock, read_json, remove_folder, write_json
 from selfplay.run.import_path import note_import_path
 from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.plan import PlannedStage, write_plan
@@ -210,12 +209,9 @@ def _umask(mask: int | None) -> Iterator[None]:
 def _locked(lock: BinaryIO) -> bool:
     """Takes the lock; tries for a moment, since `selfplay status` holds it for an instant to look."""
     for _ in range(LOCK_TRIES):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.05)
-            continue
-        return True
+        if locked(lock):
+            return True
+        time.sleep(0.05)
     return False
 
 

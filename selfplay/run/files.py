@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import math
@@ -10,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from selfplay.config.errors import UserError
 from selfplay.config.secrets import struck
@@ -39,6 +40,15 @@ def open_lock(run_path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
     """The file whose lock says that a process runs the run; no link, which could lead out of it."""
     remedy = "delete it, or choose another with --run-dir"
     return files.open_file(run_path / "lock", RunError, remedy, flags | os.O_NOFOLLOW)
+
+
+def locked(file: IO[Any], how: int = fcntl.LOCK_EX) -> bool:
+    """Takes the lock of an open file, unless another process has it; whether it was taken."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

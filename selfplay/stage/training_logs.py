@@ -15,27 +15,21 @@ class ProgressListener(Protocol):
 
     def stage(self, name: str, index: int, total: int, done: bool) -> None:
         """Stage `index` of `total` begins, or is done already."""
-        ...
 
     def begin(self, description: str, total: int) -> None:
         """A piece of work of `total` items begins."""
-        ...
 
     def advance(self, count: int) -> None:
         """Some of its items are done."""
-        ...
 
     def note(self, text: str) -> None:
         """Something that a person should know at once."""
-        ...
 
     def log(self, stage: str, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Metrics of a stage."""
-        ...
 
     def table(self, stage: str, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Rows of a stage that people look at."""
-        ...
 
 
 class TrainingLogs:

@@ -76,6 +76,14 @@ def round_curves(number: int, line: MetricLine) -> RoundCurves | None:
     return RoundCurves(line.kind, line.round, metrics, line.round if line.kind == Kind.EVALUATION else number)
 
 
+def values_of(number: int, line: MetricLine) -> dict[str, Any]:
+    """The numbers of line `number` for a tracker with one history: by stage, over rounds, and where they stand."""
+    values: dict[str, Any] = {f"{line.stage}/{name}": value for name, value in line.metrics.items()}
+    if (curves := round_curves(number, line)) is not None:
+        values |= curves.metrics | {f"{curves.kind}/round": curves.round}
+    return values if line.step is None else values | {f"{line.stage}/step": line.step}
+
+
 @dataclass(frozen=True, slots=True)
 class AlarmLine:
     """An alarm that was raised."""

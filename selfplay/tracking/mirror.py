@@ -7,7 +7,6 @@ when the run is gone, however it went. The next one passes on what it did not, a
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import sys
@@ -15,13 +14,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from sandbox.process.inside import take_channel
 from selfplay.config.errors import FAILED, UserError
 from selfplay.config.secrets import strike_streams, struck
 from selfplay.run.directory import read_run
-from selfplay.run.files import RunError
+from selfplay.run.files import RunError, locked
 from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.shapes import fault_of
 from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, CopiedLine, Follower, histograms_of, metric_line
@@ -125,19 +124,11 @@ def _alone(run_path: Path, name: str, wait_s: float) -> Iterator[None]:
     """Keeps two processes apart that copy one run to one tracker."""
     with (run_path / f".mirror-{name}.lock").open("a") as lock:
         deadline = time.monotonic() + wait_s
-        while not _locked(lock):
+        while not locked(lock):
             if time.monotonic() > deadline:
                 raise NotCopied("another process is copying this run; wait for it to end")
             time.sleep(0.2)
         yield
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def open_sink(run_path: Path, name: str, recipe: Mapping[str, Any], lines_before: int) -> Sink:

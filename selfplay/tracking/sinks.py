@@ -25,39 +25,30 @@ class Sink(Protocol):
 
     def has_all(self, count: int) -> bool:
         """Whether the copy is known to have the first `count` lines, so that it need not be opened for them."""
-        ...
 
     def start(self) -> int:
         """Opens the copy; returns the number of the first line that it lacks."""
-        ...
 
     def metrics(self, number: int, line: MetricLine, histograms: Mapping[str, Any]) -> None:
         """Takes the metrics of a line; `histograms` are by name."""
-        ...
 
     def table(self, number: int, name: str, file: Path) -> None:
         """Takes a table."""
-        ...
 
     def done(self, number: int, stage: str, done: Mapping[str, Any]) -> None:
         """Hears that a stage ended."""
-        ...
 
     def alarm(self, number: int, name: str, text: str) -> None:
         """Takes an alarm."""
-        ...
 
     def summary(self, number: int, summary: Mapping[str, Any]) -> None:
         """Takes the closing figures."""
-        ...
 
     def flush(self, count: int) -> None:
         """All of the first `count` lines were given; called now and then."""
-        ...
 
     def finish(self, failed: bool) -> None:
         """Closes the copy. Raises when not everything has arrived."""
-        ...
 
 
 class NotingSink:

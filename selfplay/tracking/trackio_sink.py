@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.run.files import RunError
-from selfplay.tracking.metric_log import MetricLine, round_curves
+from selfplay.tracking.metric_log import MetricLine, values_of
 from selfplay.tracking.sinks import NotingSink
 from verifiers.untrusted.files import json_rows
 
@@ -52,17 +52,12 @@ class TrackioSink(NotingSink):
         """Logs numbers and histograms under the stage's name, and over rounds."""
         import trackio
 
-        values: dict[str, Any] = {f"{line.stage}/{name}": value for name, value in line.metrics.items()}
+        values = values_of(number, line)
         for name, shape in histograms.items():
             middles = [(low + high) / 2 for low, high in itertools.pairwise(shape["edges"])]
             # trackio bins for itself.
             points = [m for m, count in zip(middles, shape["counts"], strict=True) for _ in range(int(count))]
             values[f"{line.stage}/{name}"] = trackio.Histogram(points, num_bins=len(middles))
-        curves = round_curves(number, line)
-        if curves is not None:
-            values |= curves.metrics | {f"{curves.kind}/round": curves.round}
-        if line.step is not None:
-            values[f"{line.stage}/step"] = line.step
         if values:
             trackio.log(values, step=number)
 

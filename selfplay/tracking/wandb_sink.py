@@ -18,7 +18,7 @@ from typing import Any, Literal
 from selfplay.run.files import RunError, read_json, write_json, write_text
 from selfplay.run.place import inside
 from selfplay.tracking import artifacts
-from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, MetricLine, round_curves
+from selfplay.tracking.metric_log import METRICS_FILE, TABLES_FOLDER, Follower, MetricLine, values_of
 from selfplay.tracking.surroundings import surroundings
 from verifiers.untrusted.files import json_rows, read_text
 
@@ -122,21 +122,16 @@ class WandbSink:
         """Logs numbers and histograms under the stage's name, over its own steps where it has any, and over rounds."""
         import wandb
 
-        values: dict[str, Any] = {f"{line.stage}/{name}": value for name, value in line.metrics.items()}
+        if not (line.metrics or histograms):
+            return
+        values = values_of(number, line)
         for name, shape in histograms.items():
             pair = (list(shape["counts"]), list(shape["edges"]))
             values[f"{line.stage}/{name}"] = wandb.Histogram(np_histogram=pair)
-        if not values:
-            return
-        curves = round_curves(number, line)
-        if curves is not None:
-            values |= curves.metrics | {f"{curves.kind}/round": curves.round}
-        if line.step is not None:
-            values[f"{line.stage}/step"] = line.step
-            if line.stage not in self._staged:
-                self._staged.add(line.stage)
-                self._run.define_metric(f"{line.stage}/step", hidden=True)
-                self._run.define_metric(f"{line.stage}/*", step_metric=f"{line.stage}/step")
+        if line.step is not None and line.stage not in self._staged:
+            self._staged.add(line.stage)
+            self._run.define_metric(f"{line.stage}/step", hidden=True)
+            self._run.define_metric(f"{line.stage}/*", step_metric=f"{line.stage}/step")
         self._log(values, number)
 
     def table(self, number: int, name: str, file: Path) -> None:

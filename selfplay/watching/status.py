@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfplay.run.files import RunError, open_lock, read_json
+from selfplay.run.files import RunError, locked, open_lock, read_json
 from selfplay.run.plan import Kind, Plan
 from selfplay.run.progress import FILE as PROGRESS_FILE
 from selfplay.run.shapes import Manifest, ProgressNote, fault_of, read_as
@@ -64,13 +64,8 @@ def is_running(run_path: Path) -> bool:
     if not os.path.lexists(run_path / "lock"):
         return False
     with open_lock(run_path) as lock:
-        try:
-            # Shared, and dropped at once: two people who look at the same moment do not see each other.
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        fcntl.flock(lock, fcntl.LOCK_UN)
-        return False
+        # Shared, and dropped with the file: two people who look at the same moment do not see each other.
+        return not locked(lock, fcntl.LOCK_SH)
 
 
 def _manifest(run_path: Path, stage: str) -> dict[str, Any] | None:

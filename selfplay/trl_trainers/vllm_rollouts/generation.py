@@ -165,6 +165,22 @@ def rollouts_by_vllm(opening: Opening) -> Iterator[None]:
                 generation.close()
 
 
+def begun(work: Callable[[], None], name: str) -> Future[None]:
+    """Work in a thread of its own, which nothing interrupts; the future ends with it, as it does."""
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return done
+
+
 def within(limit_s: float, work: Callable[[], None], what: str) -> None:
     """Does work that cannot be interrupted in a thread of its own, and stops waiting for it at a limit.
 
@@ -178,17 +194,7 @@ def within(limit_s: float, work: Callable[[], None], what: str) -> None:
     Raises:
         SlowSync: it took longer.
     """
-    done: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
-    threading.Thread(target=run, name="sync", daemon=True).start()
+    done = begun(work, "sync")
     try:
         done.result(limit_s)
     except TimeoutError:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from trl.generation.vllm_client import parse_logprobs
 
 from selfplay.run.seeding import content_id
+from selfplay.trl_trainers.vllm_rollouts.generation import begun
 from selfplay.trl_trainers.vllm_server.process import RolloutServer, ServerGone
 
 AT_ONCE = 1024
@@ -123,17 +124,7 @@ class Ahead:
 
     def __init__(self, drawing: Drawing, run: Callable[[Drawing], None]) -> None:
         self.drawing = drawing
-        self._run = run
-        self._over: Future[None] = Future()
-        threading.Thread(target=self._work, name="ahead", daemon=True).start()
-
-    def _work(self) -> None:
-        try:
-            self._run(self.drawing)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            self._over.set_exception(error)
-        else:
-            self._over.set_result(None)
+        self._over = begun(partial(run, drawing), "ahead")
 
     def join(self) -> str | None:
         """Waits for its end; how the server was lost, if it was."""
