@@ -50,8 +50,8 @@ def analysed(
     covered = [[None if math.isnan(one) else one for one in row] for row in concepts.covered.tolist()]
     return {
         "vectors": embeddings or "TF-IDF",
-        "sets": {name: _finite(asdict(one)) for name, one in zip(sets, compared.figures, strict=True)},
-        "concepts": {name: asdict(one) for name, one in zip(sets, concepts.figures, strict=True)},
+        "sets": {name: one.model_dump() for name, one in zip(sets, compared.figures, strict=True)},
+        "concepts": {name: one.model_dump() for name, one in zip(sets, concepts.figures, strict=True)},
         "apart": compared.apart.tolist(),
         "overlap": compared.overlap.tolist(),
         "covered": covered,
@@ -65,11 +65,6 @@ def analysed(
         },
         "suites": [one.name for one in suites],
     }
-
-
-def _finite(figures: Mapping[str, Any]) -> Found:
-    """Figures that JSON can hold: a set of one text has no nearest neighbour."""
-    return {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in figures.items()}
 
 
 def difficulty_facts(problems: Sequence[SolvedProblem], threshold: int, weak: str, strong: str) -> Found:

@@ -15,22 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from selfplay.run.analysis import ConceptFigures
+
 Floats = NDArray[np.float64]
 Named = Sequence[Sequence[str]]
 """The concepts of each text of a set."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConceptFigures:
-    """The concepts of a set."""
-
-    named: int
-    """Texts with any."""
-    distinct: int
-    effective: float
-    """exp of the entropy of their uses: as many concepts, all used alike, would be as varied; 0 without any."""
-    once: float
-    """Share of the distinct ones that a single text has; 0 without any."""
 
 
 @dataclass(frozen=True, slots=True)

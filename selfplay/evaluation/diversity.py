@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from selfplay.curation.decontamination import plain_words
 from selfplay.evaluation.sentence_vectors import Embed
+from selfplay.run.analysis import SetFigures
 from selfplay.synthesis.measures import distinct_n
 
 Floats = NDArray[np.float64]
@@ -28,24 +29,6 @@ SAMPLE = 1000
 """Texts of a set that are compared with one another, drawn at random from larger ones."""
 ALIKE = 0.9
 """Cosine from which on two texts are nearly the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetFigures:
-    """A set of texts."""
-
-    texts: int
-    words: float
-    """Mean number of words."""
-    distinct_2: float
-    """Share of its bigrams that are distinct."""
-    vendi: float
-    """Effective number of different texts among those sampled (Friedman and Dieng, 2023, definition 3.1)."""
-    sampled: int
-    nearest: float
-    """Mean cosine of a text with its nearest neighbour among those sampled."""
-    nearly_the_same: float
-    """Share of texts whose nearest neighbour has a cosine of 0.9 or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +107,14 @@ def _figures(texts: Sequence[str], vectors: Any) -> SetFigures:
     np.fill_diagonal(similarities, 1.0)
     vendi = vendi_score(similarities)
     np.fill_diagonal(similarities, -1.0)
-    nearest = similarities.max(axis=1) if len(similarities) > 1 else np.array([math.nan])
+    nearest = similarities.max(axis=1)
     return SetFigures(
         texts=len(texts),
         words=sum(len(plain_words(text)) for text in texts) / len(texts),
         distinct_2=distinct_n(texts, 2),
         vendi=vendi,
         sampled=vectors.shape[0],
-        nearest=float(nearest.mean()),
+        nearest=float(nearest.mean()) if len(nearest) > 1 else None,
         nearly_the_same=float((nearest >= ALIKE).mean()),
     )
 

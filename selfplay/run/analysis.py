@@ -15,24 +15,39 @@ Pair = Annotated[list[Number | None], Field(min_length=2, max_length=2)]
 """Of the first set in the other, and of the other in the first."""
 
 
-class _Concepts(Shape):
+class ConceptFigures(Shape):
+    """The concepts of a set."""
+
     named: Count
+    """Texts with any."""
     distinct: Count
     effective: Number
+    """exp of the entropy of their uses: as many concepts, all used alike, would be as varied; 0 without any."""
     once: Number
+    """Share of the distinct ones that a single text has; 0 without any."""
 
 
-class _Set(Shape):
-    name: str
-    place: Annotated[list[Number], Field(min_length=2, max_length=2)]
+class SetFigures(Shape):
+    """A set of texts."""
+
     texts: Count
     words: Number
+    """Mean number of words."""
     distinct_2: Number
+    """Share of its bigrams that are distinct."""
     vendi: Number
+    """Effective number of different texts among those sampled (Friedman and Dieng, 2023, definition 3.1)."""
     sampled: Count
     nearest: Number | None
+    """Mean cosine of a text with its nearest neighbour among those sampled; None for one alone."""
     nearly_the_same: Number
-    concepts: _Concepts
+    """Share of texts whose nearest neighbour has a cosine of 0.9 or more."""
+
+
+class _Set(SetFigures):
+    name: str
+    place: Annotated[list[Number], Field(min_length=2, max_length=2)]
+    concepts: ConceptFigures
 
 
 class _SetPair(Shape):

@@ -156,19 +156,17 @@ def length_explosion(curves: Curves, settings: Alarms) -> Raised | None:
     """Completions became much longer in the training of the round that began last."""
     for stage in reversed(curves.stages(Kind.SELFPLAY)):
         ends = _ends(curves.of(stage, "completions/mean_length"), settings.window)
-        if ends is not None:
-            return _longer(stage, *ends, settings)
+        if ends is None:
+            continue
+        first, last = ends
+        if last <= settings.length_factor * first:
+            return None
+        return Raised(
+            stage,
+            f"In {stage}, completions grew from {first:.0f} to {last:.0f} tokens: the policy may be rambling; look at "
+            "what is cut off, and consider masking or penalising it.",
+        )
     return None
-
-
-def _longer(stage: str, first: float, last: float, settings: Alarms) -> Raised | None:
-    if last <= settings.length_factor * first:
-        return None
-    return Raised(
-        stage,
-        f"In {stage}, completions grew from {first:.0f} to {last:.0f} tokens: the policy may be rambling; look at "
-        "what is cut off, and consider masking or penalising it.",
-    )
 
 
 def entropy_collapse(curves: Curves, settings: Alarms) -> Raised | None:
