@@ -71,14 +71,10 @@ def _tell_report(run: Path, quiet: bool) -> None:
 
 def _view(found: dict[str, Any], examples: int) -> RenderableType:
     from rich.console import Group
-    from rich.table import Table
 
-    from selfplay.watching.terminal import plain
+    from selfplay.watching.terminal import plain, table_of
 
-    sets = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    sets.add_column("set")
-    for name in ("texts", "words", "distinct-2", "Vendi", "of", "nearest", "nearly the same"):
-        sets.add_column(name, justify="right")
+    sets = table_of("set", "texts", "words", "distinct-2", "Vendi", "of", "nearest", "nearly the same")
     for name, one in found["sets"].items():
         cells = [f"{one['texts']:,}", f"{one['words']:.0f}", f"{one['distinct_2']:.2f}", f"{one['vendi']:.1f}"]
         nearest = "-" if one["nearest"] is None else f"{one['nearest']:.2f}"
@@ -188,15 +184,11 @@ def _folder_of(given: str) -> Path:
 
 def _difficulty_view(rows: list[dict[str, Any]], doubtful: list[tuple[str, list[str]]]) -> RenderableType:
     from rich.console import Group
-    from rich.table import Table
 
-    from selfplay.watching.terminal import plain
+    from selfplay.watching.terminal import plain, table_of
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("weak solver")
     names = ("problems", "agrees", "disagrees", "contradicted", "ill-posed", "doubtful", "tokens")
-    for name in names:
-        table.add_column(name, justify="right")
+    table = table_of("weak solver", *names)
     for row in rows:
         contradicted = f"{row['contradicted']} of {row['labelled']}" if row["labelled"] else "-"
         ill_posed = f"{row['ill_posed']} of {row['judged']}" if row["judged"] else "-"

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from selfplay.evaluation.contest_rating import RatingReport
 from selfplay.suites.catalogue import PAPER_SUITES, PUBLISHED, PUBLISHED_RATINGS
-from selfplay.watching.terminal import plain
+from selfplay.watching.terminal import plain, table_of
 from verifiers.untrusted.shown import shown as shown_text
 
 Row = Mapping[str, Any]
@@ -23,9 +23,7 @@ MOSTLY = 0.5
 def figures_view(rows: Sequence[Row]) -> RenderableType:
     """A table of all models on all suites, with the settings of the sampling below it."""
     metrics = list(dict.fromkeys(row["metric"] for row in rows if _is_shown(row)))
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("model", "suite", "problems", *metrics):
-        table.add_column(name, justify="left" if name in ("model", "suite") else "right")
+    table = table_of("model", "suite", "problems", *metrics, left=2)
     found: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
         found.setdefault((row["model"], row["suite"]), {})[row["metric"]] = row
@@ -65,10 +63,7 @@ def prompt_lines(rows: Sequence[Row]) -> list[RenderableType]:
 
 def _published() -> Table:
     """The paper's figures on the same suites, of its own models and prompts; it gives no intervals."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title="as the paper has it", title_justify="left")
-    table.add_column("model")
-    for name in (*PAPER_SUITES, "Codeforces rating"):
-        table.add_column(name, justify="right")
+    table = table_of("model", *PAPER_SUITES, "Codeforces rating", title="as the paper has it", title_justify="left")
     for model, values in PUBLISHED.items():
         table.add_row(plain(model), *(f"{value:.1f}" for value in values), str(PUBLISHED_RATINGS[model]))
     return table
@@ -111,9 +106,7 @@ def rating_view(model: str, report: RatingReport, of_paper: bool) -> RenderableT
         plain(f"{model}: {mean.value:.0f} [{mean.low:.0f}, {mean.high:.0f}], the mean over {count} contests", "bold"),
         plain(f"pooled over them: {pooled.value:.0f} [{pooled.low:.0f}, {pooled.high:.0f}]"),
     ]
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("contest", "rating", "rank", "people", "solved", "problems", "not tried"):
-        table.add_column(name, justify="right")
+    table = table_of("contest", "rating", "rank", "people", "solved", "problems", "not tried", left=0)
     for one in report.contests:
         counts = (one.people, one.solved, one.problems, one.missing)
         table.add_row(plain(one.contest), f"{one.rating:.0f}", f"{one.rank:g}", *map(str, counts))

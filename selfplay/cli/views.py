@@ -13,7 +13,7 @@ from rich.text import Text
 from selfplay.config.recipe import Recipe
 from selfplay.pipeline.stages import stage_table
 from selfplay.watching.rollouts import TaskRollouts, how_judged, test_text
-from selfplay.watching.terminal import plain
+from selfplay.watching.terminal import plain, table_of
 
 SHOWN = 3
 LONGEST = 1500
@@ -35,10 +35,7 @@ def plan_view(recipe: Recipe) -> Table:
 
 def annotation_view(counts: Mapping[str, Any], folder: str) -> RenderableType:
     """A table from the counts in the annotation stage's manifest, and where its tables are."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("annotator")
-    for name in ("answers", "usable", "rationales", "tokens", "cost"):
-        table.add_column(name, justify="right")
+    table = table_of("annotator", "answers", "usable", "rationales", "tokens", "cost")
     table.add_column("not usable", overflow="fold")
     for row in counts["annotators"]:
         tokens = row["prompt_tokens"] + row["completion_tokens"]

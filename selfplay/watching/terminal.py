@@ -40,6 +40,14 @@ def plain(value: object, style: str = "", **options: Any) -> Text:
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)), style, **options)
 
 
+def table_of(*columns: str, left: int = 1, **options: Any) -> Table:
+    """A table without rules, of whose columns the first few begin at the left, and the others end at the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", **options)
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="left" if place < left else "right")
+    return table
+
+
 def closing_table(summary: Mapping[str, Any]) -> RenderableType:
     """The end of a run on one screen, from the content of `summary.json`."""
     made = summary.get("prompts") or {}
@@ -132,9 +140,7 @@ def _stage_times(summary: Mapping[str, Any]) -> Table:
 
 
 def _prompts(prompts: Mapping[str, Any]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("prompts")
-    table.add_column("", justify="right")
+    table = table_of("prompts", "")
     if not prompts:
         table.add_row(Text("none made", "dim"))
         return table
