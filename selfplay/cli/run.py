@@ -77,13 +77,14 @@ def synthesize(
     reuse: Reuse = None,
     until: Until = None,
 ) -> None:
-    """Run a recipe as far as its prompts: the stages of `run` that come before self-play."""
+    """Run a recipe as far as its curated prompts; with `--until labelling`, their answers by votes are found, too."""
     with stopped_in_order(run_dir):
         loaded = load_recipe_file(recipe, overrides)
-        from selfplay.pipeline.stages import stage_table, synthesis_stages
+        from selfplay.pipeline.stages import end_of_prompts, stage_table, synthesis_stages
 
-        stages = synthesis_stages(stage_table(loaded))
-        folder, last = run_dir or Path("runs") / loaded.name, until or stages[-1]
+        table = stage_table(loaded)
+        stages = synthesis_stages(table)
+        folder, last = run_dir or Path("runs") / loaded.name, until or end_of_prompts(table)
         if last not in stages:
             raise UserError(f"--until {last}: is not a stage; the stages are {', '.join(stages)}")
         launch_run(loaded, folder, reuse, last)

@@ -51,7 +51,8 @@ def init(
     for file in files:
         typer.echo(file)
     recipe = shlex.quote(str(files[0]))
-    typer.echo(f"next: selfplay check {recipe} && selfplay {COMMANDS.get(template.value, 'run')} {recipe}")
+    command = COMMANDS.get(template.value, "run {}").format(recipe)
+    typer.echo(f"next: selfplay check {recipe} && selfplay {command}")
 
 
 def recipes() -> None:

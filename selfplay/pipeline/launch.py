@@ -71,7 +71,7 @@ def launch(
     if until is not None and until not in table:
         raise RunError(f"--until {until}: is not a stage; the stages are {', '.join(table)}")
     if reuse is not None and not (reuse / "recipe.json").exists():
-        raise RunError(f"--reuse {reuse}: is not a run directory")
+        raise RunError(f"--reuse {reuse}: is not a run directory; give the folder that `selfplay run` made")
     check_trackers(recipe.tracking)
     check_argument_names(recipe)
     check_hooks(recipe)

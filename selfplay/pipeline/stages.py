@@ -54,10 +54,15 @@ def is_finished(run: RunDirectory, table: Mapping[str, StageSpec]) -> bool:
 
 
 def synthesis_stages(table: Mapping[str, StageSpec]) -> list[str]:
-    """The stages that come before self-play: from seed problems to curated prompts."""
+    """The stages that come before self-play: from seed problems to labels."""
     names = list(table)
-    last = Kind.CURATION if Kind.CURATION in table else Kind.BASE
+    last = Kind.LABELLING if Kind.LABELLING in table else end_of_prompts(table)
     return names[: names.index(last) + 1]
+
+
+def end_of_prompts(table: Mapping[str, StageSpec]) -> str:
+    """The stage that leaves curated prompts, or the base, where none are made."""
+    return Kind.CURATION if Kind.CURATION in table else Kind.BASE
 
 
 def _fields(section: str, model: type[EM | Synthesis], without: Collection[str]) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ Template = Literal["quickstart", "grpo", "dpo", "synthesis", "teacher", "evaluat
 TEMPLATES: tuple[Template, ...] = get_args(Template)
 FOLDER = Path(__file__).parent / "templates"
 RECIPE, PROBLEMS, VERIFIER, SCHEMA = "recipe.yaml", "problems.csv", "my_verifier.py", "recipe.schema.json"
-COMMANDS = {"synthesis": "synthesize"}
-"""The command of a template's recipe, where it is not `run`."""
+COMMANDS = {"synthesis": "synthesize {} --until labelling"}
+"""The command that a template's recipe is for, where it is not `run`."""
 SAMPLES = 3000
 """Problems of the sample, enough for a tiny model not to learn them by heart."""
 ALONE = ("problem", "answer", "solution")

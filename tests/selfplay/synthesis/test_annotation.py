@@ -18,7 +18,7 @@ from selfplay.config.recipe import EngineSettings, Recipe
 from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.pipeline.launch import uses_workers
-from selfplay.pipeline.stages import stage_table, synthesis_stages
+from selfplay.pipeline.stages import end_of_prompts, stage_table, synthesis_stages
 from selfplay.preflight.rewards import check_rewards
 from selfplay.run.store import ShardStore
 from selfplay.synthesis.annotation_wave import turns
@@ -291,7 +291,9 @@ def test_stages_have_their_place() -> None:
     whole = bare | {"cold_start": {"annotators": {"t": annotator("http://127.0.0.1:1/v1")}}}
     plain, annotated = Recipe.model_validate(bare), Recipe.model_validate(whole)
     table = stage_table(annotated)
-    assert synthesis_stages(table) == ["seeds", "annotation", "base", "cold_start", "em_1", "synthesis", "curation"]
+    prompts = ["seeds", "annotation", "base", "cold_start", "em_1", "synthesis", "curation"]
+    assert synthesis_stages(table) == [*prompts, "labelling"]
+    assert end_of_prompts(table) == "curation"
     assert [name for name in table if name != "annotation"] == list(stage_table(plain))
     assert list(table)[: len(synthesis_stages(table))] == synthesis_stages(table)
     assert not uses_workers(annotated, table, "annotation")
