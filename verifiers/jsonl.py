@@ -9,21 +9,27 @@ Row out: `id`, `passed`, `reward`, `status`, `reason`, `seconds`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from verifiers.model import Task, Verdict, Verifier
-from verifiers.programs.task_rows import read_task
+from verifiers.programs.task_rows import TASK_FIELDS, read_task
 from verifiers.registry import load
 from verifiers.untrusted.files import LONGEST_ROW, lines_of
 from verifiers.untrusted.json_values import parse_json
+from verifiers.untrusted.shown import shown
 
 _BATCH = 64
 REMEDY = "; write one JSON object a line, with `completion` and the right answer or tests"
 NEEDS = {"math": "answer", "math_verify": "answer", "choice": "answer", "exact": "answer", "code": "tests"}
 """The field without which a verifier can judge nothing, by its name."""
+
+BESIDE_TASKS = {"completion", "id", "prompt", "label", "status", "reward"}
+"""Fields that rows have for others than a verifier."""
+MOST_SHOWN, LONGEST_SHOWN = 8, 40
+"""Names that no verifier reads, and characters of each, that are told."""
 
 
 class UnusableInput(ValueError):
@@ -53,14 +59,21 @@ def verify_file(
     *,
     params: Mapping[str, Any] | None = None,
     verifier: Verifier | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> int:
     """Writes one verdict a row to `out` and returns how many there were.
+
+    `tell` hears, before anything is judged, of rows that say nothing of their tasks but under names of their own.
 
     Raises UnusableInput before anything is judged, UnknownVerifier when there is no verifier of this name.
     Holds at most a batch of rows in memory. A verifier passed in is used, and left open.
     """
-    for _ in read_rows(path, name):
-        pass
+    unread = _unread(read_rows(path, name))
+    if unread and tell is not None:
+        tell(
+            f"{path}: no row has a field of a task, and no verifier reads {', '.join(unread)}; a right answer is "
+            f"called `answer`, and there are {', '.join(TASK_FIELDS)}"
+        )
     judge = verifier or load(name, params)
     count = 0
     try:
@@ -75,6 +88,17 @@ def verify_file(
         if verifier is None:
             judge.close()
     return count
+
+
+def _unread(rows: Iterable[Row]) -> list[str]:
+    """The names of what rows hold, where none of them has a field of a task; a few of them where there are many."""
+    others: set[str] = set()
+    named = False
+    for row in rows:
+        named = named or any(row.fields.get(name) is not None for name in TASK_FIELDS)
+        if len(others) < MOST_SHOWN:
+            others |= row.fields.keys() - BESIDE_TASKS
+    return [] if named else [shown(name, LONGEST_SHOWN) for name in sorted(others)[:MOST_SHOWN]]
 
 
 def row_of(row_id: Any, verdict: Verdict) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ def verify(
     from verifiers.jsonl import verify_file
 
     with _verdicts_alone() as verdicts:
-        verify_file(verifier, file, verdicts, params=_json_object(params))
+        verify_file(verifier, file, verdicts, params=_json_object(params), tell=functools.partial(typer.echo, err=True))
 
 
 @contextlib.contextmanager

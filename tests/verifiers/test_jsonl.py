@@ -143,3 +143,16 @@ def test_rows_are_read_whole(tmp_path: Path) -> None:
         "x",
         [1],
     )
+
+
+def test_rows_that_call_their_answers_otherwise_are_told_of(tmp_path: Path) -> None:
+    """A verifier of one's own would find them all wrong; one that judges form needs no task."""
+    heard: list[str] = []
+    for first in ({"gold": "4"}, {"prompt": "2 + 2?"}, {"gold": "4", "answer": "4"}):
+        (tmp_path / "rows.jsonl").write_text(json.dumps(first | {"completion": "it is 4"}) + "\n")
+        verify_file("format", tmp_path / "rows.jsonl", io.StringIO(), tell=heard.append)
+    assert len(heard) == 1
+    assert (
+        "rows.jsonl: no row has a field of a task, and no verifier reads gold; a right answer is called `answer`"
+        in heard[0]
+    )
