@@ -30,28 +30,46 @@ def demand_fit(plan: Outlook, doubt: float = 1.0) -> None:
     Raises:
         DoesNotFit: a sentence for each piece of work, with the term, the field and the change that mends it.
     """
-    faults = [sentence_of(need, remedy(plan, need)) for need in plan.unfit(doubt)]
-    faults += plan.faults(doubt)
+    faults = [*_mended(plan, plan.unfit(doubt)), *plan.faults(doubt)]
     if faults:
         raise DoesNotFit(f"{plan.recipe.name} does not fit on {plan.machine}: " + "; and ".join(faults))
 
 
+def _mended(plan: Outlook, unfit: list[Need]) -> Iterator[str]:
+    """A sentence for each, whose change is made before the next is looked at: together they are to mend all."""
+    for need in unfit:
+        now = next((one for one in plan.needs if (one.stage, one.what) == (need.stage, need.what)), None)
+        if now is None or (now.fits and not now.notes):
+            yield sentence_of(need, "what is named before mends that, too")
+            continue
+        said, change = _mending(plan, now)
+        yield sentence_of(need, said)
+        if change:
+            plan = outlook(recipe_of(plan.recipe.model_dump(mode="json"), list(change)), plan.machine, plan.rates)
+
+
 def remedy(plan: Outlook, need: Need) -> str:
     """The change to make, as the end of a sentence."""
+    return _mending(plan, need)[0]
+
+
+def _mending(plan: Outlook, need: Need) -> tuple[str, Change]:
+    """The same, and the change itself; an empty one where there is none."""
     stage = next(stage for stage in plan.stages if stage.name == need.stage)
     for change in changes(plan, need):
         after = _after(plan, stage, need, change)
         if after is not None:
-            return f"set {' '.join(change)}, with which it takes {after.total / 2**30:.1f}"
+            return f"set {' '.join(change)}, with which it takes {after.total / 2**30:.1f}", change
     together: dict[str, str] = {}
     for field in need.fields:
         # The strongest of each field, one on top of the other.
-        for change in list(_of_field(plan, need, field))[-1:]:
-            together |= {one.partition("=")[0]: one for one in change}
-            after = _after(plan, stage, need, tuple(together.values()))
+        for strongest in list(_of_field(plan, need, field))[-1:]:
+            together |= {one.partition("=")[0]: one for one in strongest}
+            change = tuple(together.values())
+            after = _after(plan, stage, need, change)
             if after is not None:
-                return f"set {' '.join(together.values())}, with which it takes {after.total / 2**30:.1f}"
-    return f"no setting of this recipe mends that: it takes devices of at least {need.total / 2**30:.0f} GiB"
+                return f"set {' '.join(change)}, with which it takes {after.total / 2**30:.1f}", change
+    return f"no setting of this recipe mends that: it takes devices of at least {need.total / 2**30:.0f} GiB", ()
 
 
 def changes(plan: Outlook, need: Need) -> Iterator[Change]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -108,6 +109,16 @@ def test_the_change_that_is_named_mends_it() -> None:
     overrides = [changes] if "{" in changes else changes.split()
     mended = recipe_of(plan.recipe.model_dump(mode="json"), overrides)
     assert find(outlook(mended, plan.machine, Rates()), "selfplay_1", "rft").fits
+
+
+def test_all_changes_that_are_named_mend_all_together() -> None:
+    """Two models of one engine: two GPUs for the one and four for the other were named, in an order that left two."""
+    recipe = load_recipe(CONFIGS / "qwen3-30b-a3b-2x8.yaml", ["training.rounds=0", "compute.executor=local"])
+    with pytest.raises(DoesNotFit) as refused:
+        demand_fit(outlook(recipe, named("8x40"), Rates()))
+    assert "what is named before mends that, too" in str(refused.value)
+    changes = [one for said in re.findall(r"; set (.*?), with which", str(refused.value)) for one in said.split()]
+    demand_fit(outlook(recipe_of(recipe.model_dump(mode="json"), changes), named("8x40"), Rates()))
 
 
 def test_the_smallest_change_comes_first() -> None:
