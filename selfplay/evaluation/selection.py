@@ -23,6 +23,8 @@ from selfplay.stage.context import Context
 
 Row = dict[str, Any]
 """`round`, `score`, and the accuracy of each domain."""
+DIGITS = 12
+"""Places to which scores are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,16 @@ def _is_better(row: Row, best: Row, by: float) -> bool:
     """Whether a round gained more than `by`, over the domains that could be checked in both."""
     new, old = _by_domain(row), _by_domain(best)
     if new.keys() == old.keys():
-        return bool(row["score"] > best["score"] + by)
+        return _is_above(row["score"], best["score"], by)
     shared = new.keys() & old.keys()
     if not shared:
         return not old
-    return sum(new[name] for name in shared) / len(shared) > sum(old[name] for name in shared) / len(shared) + by
+    return _is_above(*(sum(of[name] for name in shared) / len(shared) for of in (new, old)), by)
+
+
+def _is_above(new: float, old: float, by: float) -> bool:
+    """Whether a score is above another by more than so much; sums in another order differ by rounding alone."""
+    return round(new - old - by, DIGITS) > 0
 
 
 def _by_domain(row: Row) -> dict[str, float]:

@@ -33,7 +33,7 @@ def test_too_small_a_gain_is_none() -> None:
     assert selection_outcome(settings, rows(0.5, 0.54, 0.56)).best == 2
 
 
-@given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=12), patience=st.integers(1, 4))
+@given(scores=st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=1, max_size=12), patience=st.integers(1, 4))
 def test_the_rounds_end_once_patience_is_spent_and_not_before(scores: list[float], patience: int) -> None:
     settings = Selection(patience=patience)
     for made in range(1, len(scores) + 1):
@@ -53,6 +53,19 @@ def test_a_domain_that_could_not_be_checked_makes_no_round_the_best() -> None:
     assert selection_outcome(Selection(), [base, unchecked, nothing, better]).best == 3
     assert selection_outcome(Selection(), [base, unchecked | {"math": 0.95}]).best == 1
     assert selection_outcome(Selection(), [nothing | {"round": 0}, unchecked]).best == 1
+
+
+def test_a_round_with_as_many_right_answers_is_no_better() -> None:
+    """The same shares of ten, summed in another order, are another float."""
+    passes = [9, 6, 5, 3, 8, 7, 0, 0, 7, 5, 6, 6]
+    again = [7, 0, 6, 6, 5, 8, 3, 7, 9, 0, 5, 6]
+    base, after = (
+        score_of([rollout("math", str(task), n < of) for task, of in enumerate(found) for n in range(10)], number)
+        for number, found in enumerate((passes, again))
+    )
+    assert selection_outcome(Selection(), [base, after]).best == 0
+    assert selection_outcome(Selection(min_gain=0.1), rows(0.7, 0.8)).best == 0
+    assert selection_outcome(Selection(min_gain=0.1), rows(0.7, 0.8001)).best == 1
 
 
 def rollout(domain: str, task: str, passed: bool | None) -> Judged:
