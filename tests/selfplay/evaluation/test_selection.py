@@ -33,7 +33,10 @@ def test_too_small_a_gain_is_none() -> None:
     assert selection_outcome(settings, rows(0.5, 0.54, 0.56)).best == 2
 
 
-@given(scores=st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=1, max_size=12), patience=st.integers(1, 4))
+SCORES = st.integers(0, 1000).map(lambda thousandths: thousandths / 1000)
+
+
+@given(scores=st.lists(SCORES, min_size=1, max_size=12), patience=st.integers(1, 4))
 def test_the_rounds_end_once_patience_is_spent_and_not_before(scores: list[float], patience: int) -> None:
     settings = Selection(patience=patience)
     for made in range(1, len(scores) + 1):
