@@ -108,7 +108,8 @@ def _is_better(row: Row, best: Row, by: float) -> bool:
     shared = new.keys() & old.keys()
     if not shared:
         return not old
-    return _is_above(*(sum(of[name] for name in shared) / len(shared) for of in (new, old)), by)
+    after, before = (sum(of[name] for name in shared) / len(shared) for of in (new, old))
+    return _is_above(after, before, by)
 
 
 def _is_above(new: float, old: float, by: float) -> bool:
