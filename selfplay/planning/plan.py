@@ -16,6 +16,12 @@ from selfplay.planning.stages import stages_of
 from selfplay.planning.work import StageNeeds
 from selfplay.run.plan import PlannedStage
 
+REMEDIES = {
+    "host memory": "lower compute.workers",
+    "disk": "lower the fields `prompts` and `samples`, or choose a --run-dir with more room",
+}
+"""By what the machine as a whole is short of."""
+
 
 class DoesNotFit(UserError):
     """A recipe that a machine cannot run; the message names the term, the field and the remedy."""
@@ -76,10 +82,7 @@ class Outlook:
         ):
             # On a CPU the devices are the host.
             if there is not None and wanted > there * doubt and (kind == "disk" or self.machine.device == "cuda"):
-                remedy = (
-                    "compute.workers" if kind == "host memory" else "the fields `prompts` and `samples`, or --run-dir"
-                )
-                yield f"{kind}: needs {wanted / GIB:.1f} GiB, and {there / GIB:.1f} are there; lower {remedy}"
+                yield f"{kind}: needs {amount(wanted)}, and {amount(there)} are there; {REMEDIES[kind]}"
 
 
 def outlook(
@@ -103,6 +106,11 @@ def outlook(
     needs = Needs(machine, rates, recipe.engine, recipe.compute)
     makes = StageNeeds(recipe, needs, counts_of(recipe, rates, seeds))
     return Outlook(recipe, machine, rates, tuple(stages), tuple(need for stage in stages for need in makes.of(stage)))
+
+
+def amount(count: int) -> str:
+    """Bytes for a person; what a tiny run needs of a disk is no GiB."""
+    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 2**20:.1f} MiB"
 
 
 def sentence_of(need: Need, remedy: str) -> str:

@@ -9,7 +9,7 @@ from selfplay.config.section import NamedModel
 from selfplay.planning.architecture import UnknownArchitecture
 from selfplay.planning.known_models import architecture_of
 from selfplay.planning.machine import GIB, here
-from selfplay.planning.plan import DoesNotFit, Outlook, outlook
+from selfplay.planning.plan import DoesNotFit, Outlook, amount, outlook
 from selfplay.planning.rates import Rates
 from selfplay.planning.remedies import demand_fit
 from selfplay.preflight.recipe import Finding, named_models
@@ -87,5 +87,5 @@ def _said(plan: Outlook) -> str:
         return "no model runs on this machine"
     return (
         f"{plan.machine}: at most {largest.total / GIB:.1f} of {largest.limit / GIB:.1f} GiB of a device "
-        f"({largest.stage}, {largest.what}), {plan.disk / GIB:.1f} GiB of disk"
+        f"({largest.stage}, {largest.what}), {amount(plan.disk)} of disk"
     )

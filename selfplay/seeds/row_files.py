@@ -13,7 +13,7 @@ from verifiers.untrusted.shown import shown
 
 BATCH = 256
 """Rows of a Parquet file that are held at once."""
-FORMS = "; write one JSON object a line, or CSV or Parquet in a file that ends in .csv or .parquet"
+FORMS = "; write one JSON object a line, or a JSON array, CSV or Parquet in a file that ends in .json, .csv or .parquet"
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 Columns = Callable[[list[str]], list[str]]
 Row = tuple[str, dict[str, Any]]

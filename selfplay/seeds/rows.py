@@ -15,6 +15,7 @@ from selfplay.run.hub import offline_without_hub
 from selfplay.seeds.csv_files import TEXT_FILES, of_texts
 from selfplay.seeds.row_files import Columns, Row, bounded, rows_of_file
 from verifiers.untrusted.files import Told
+from verifiers.untrusted.shown import quoted
 
 COLUMNS: tuple[RowField, ...] = get_args(RowField)
 NOTHING: Mapping[Sequence[RowField], str] = {}
@@ -136,7 +137,15 @@ def _demand_columns(
             raise told(
                 f"{where}: has no column {' or '.join(f'`{name}`' for name in names)}; it has {sorted(columns)}: say "
                 f"in the fields of the seeds what yours is called, as in fields: {{{names[0]}: NAME}}{remedy}"
+                f"{_rows_within(columns)}"
             )
+
+
+def _rows_within(columns: Collection[str]) -> str:
+    """The remedy where a file is one object that holds its rows, as `{"data": [...]}`, to stand after others."""
+    values = columns.items() if isinstance(columns, Mapping) else ()
+    inner = [name for name, value in values if isinstance(value, list) and value and isinstance(value[0], dict)]
+    return f"; or, if the rows are in {quoted(inner[0], 40)}, write that list alone" if inner else ""
 
 
 def renamed(where: str, row: dict[str, Any], fields: Mapping[RowField, str], told: Told = SeedError) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -404,3 +405,18 @@ def votes_of_labelling(recipe: Recipe) -> int:
 def test_problems_of_named_suites_are_those_of_the_catalogue() -> None:
     known = {name: suite.problems for name, suite in SUITES.items() if suite.problems is not None}
     assert known == PUBLISHED
+
+
+def test_a_disk_without_room_is_told_of_in_a_unit_that_shows_it() -> None:
+    tiny = recipe_of(
+        {
+            "name": "t",
+            "model": {"kind": "scratch"},
+            "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}}},
+        }
+    )
+    machine = dataclasses.replace(named("1x80"), disk_bytes=2 * 2**20)
+    [fault] = outlook(tiny, machine, Rates()).faults()
+    assert re.fullmatch(
+        r"disk: needs [1-9][0-9.]* [MG]iB, and 2\.0 MiB are there; lower .*, or choose a --run-dir.*", fault
+    )

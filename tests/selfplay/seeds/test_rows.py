@@ -110,7 +110,7 @@ def test_cells_of_csv_hold_lists_and_numbers(tmp_path: Path) -> None:
         ),
         ("p.json", "[1]", "p.json, row 1: is not a JSON object"),
         ("p.json", '[{"a": 1}', "p.json: is not JSON"),
-        ("p.jsonl", "[1]", "p.jsonl, line 1: is not a JSON object; write one JSON object a line, or CSV or Parquet in"),
+        ("p.jsonl", "[1]", "p.jsonl, line 1: is not a JSON object; write one JSON object a line, or a JSON array"),
         (
             "p.docx",
             "PK",
@@ -123,6 +123,15 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, name: str, text: str, says
     with pytest.raises(SeedError) as error:
         of_file(tmp_path / name, {"answer": "gold"} if "gold" in says else {})
     assert says in str(error.value)
+
+
+def test_an_object_that_holds_the_rows_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(json.dumps({"version": 1, "data": [{"problem": "1 + 1?"}]}))
+    source = FileRows(kind="file", path=str(tmp_path / "p.json"))
+    with pytest.raises(
+        SeedError, match=r"no column `problem`; .*; or, if the rows are in 'data', write that list alone"
+    ):
+        list(rows_of(source, needed={("problem",): ""}))
 
 
 def test_other_encodings_of_csv_are_named(tmp_path: Path) -> None:
