@@ -7,7 +7,9 @@ Every function here reads its text a bounded number of times from left to right,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from textwrap import dedent
+from unicodedata import decomposition, normalize
 
 from sandbox.languages import LANGUAGES, family_of
 from verifiers.patterns import linear
@@ -19,10 +21,12 @@ from verifiers.wording.answer_in_text import (
     is_prose,
     last_cue,
     last_value,
+    value_in_bold,
+    without_bold,
 )
 from verifiers.wording.boxes import boxed_answer, boxes
 from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
-from verifiers.wording.vocabulary import denies
+from verifiers.wording.vocabulary import changes, denies, heads
 
 __all__ = [
     "CYRILLIC_LETTERS",
@@ -46,12 +50,7 @@ _LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
 _ARTICLE = linear.compile(r"\s*[AI]\s(?:[a-hj-z]|i[a-rt-z])")
 _FENCED = linear.compile(r"^`{3}[a-z]{0,10}\n([^`\n]{1,200})\n`{3}$")
 _QUOTED = linear.compile(r"^>\s?(\*\*[^*\n]{1,200}\*\*)$")
-_HEADS = frozenset(["sol", "res", "val", "tot", "sum", "dis", "are", "vol", "len", "spe", "per", "cos", "hei", "pro"])
-_HEADED = linear.compile(
-    r"^[*_#\s]{0,4}(?:solution|result|value|total|sum|distance|area|volume|length|speed|perimeter|cost|height|probability)"
-    r"[*_]{0,2}\s?[:=][*_]{0,2}\s([^\n\s][^\n(]{0,60})$",
-    linear.IGNORECASE,
-)
+_HEADED = linear.compile(r"^[_#\s]{0,4}([A-Za-z]{3,20}(?: [A-Za-z]{1,20}){0,4})_{0,2}\s?([:=])_{0,2}\s([^\n]{1,100})$")
 _LAST_IN_BOLD = linear.compile(r"\n\s*\*\*([^*\n]{1,200})\*\*[\s.]*$")
 _REASON = linear.compile(r"\b(?:because|since|whereas|while|although|unlike)\b")
 _SAID_OF_IT = linear.compile(r"(?:is|are|or|and)\b")
@@ -97,6 +96,26 @@ def _said_after_box(text: str) -> str | None:
     return said if said is not None and any(map(str.isdigit, said)) and not is_prose(said) else None
 
 
+def without_heading(text: str) -> str:
+    """Returns the value of a line that is headed by a name for it, as in "Roots: 3, 5"."""
+    found = _HEADED.match(text) if len(text) < 160 else None
+    if found is None or changes(found.group(1)):
+        return text
+    return found.group(3) if found.group(2) == ":" or heads(found.group(1)) else text
+
+
+def _with_plain_fractions(text: str) -> str:
+    """Writes 137½ as 137 1/2."""
+    if text.isascii() or not any(map(_is_fraction, text)):
+        return text
+    plain = [normalize("NFKC", char).replace("\u2044", "/") if _is_fraction(char) else char for char in text]
+    return "".join(f" {now}" if len(now) > 1 and before.isdigit() else now for before, now in pairwise(["", *plain]))
+
+
+def _is_fraction(char: str) -> bool:
+    return char > "\x7f" and decomposition(char).startswith("<fraction>")
+
+
 def math_answer(text: str) -> Extracted:
     """Returns the answer of a text without thinking: the last box or a final answer said below it, else what an
     "answer is" announces, else the text itself when it is nothing but an answer, else its last formula or number."""
@@ -106,19 +125,21 @@ def math_answer(text: str) -> Extracted:
         boxed = _said_after_box(text) or boxed
         return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
     text = text if text[:1] != ">" else _QUOTED.sub(r"\1", text)
-    text = _FENCED.sub(r"\1", with_usual_digits(searchable(text.strip())).replace("\u2212", "-"))
+    plain = _with_plain_fractions(with_usual_digits(searchable(text.strip())))
+    text = _FENCED.sub(r"\1", plain.replace("\u2212", "-"))
     if not text:
         return Extracted(None, "there is no text after the thinking")
     if "\\boxed{" in text:
         return Extracted(None, "the box is never closed")
     said = announced(text)
     if said is not None:
-        return Extracted(said)
-    text = _HEADED.sub(r"\1", text) if len(text) < 120 and text.lstrip("*_# ")[:3].lower() in _HEADS else text
+        return Extracted(said) if said else Extracted(None, "what is announced is not the answer")
+    marked, text = text[-MAX_ANSWER:], without_heading(without_bold(text))
     if len(text) <= MAX_ANSWER and not is_prose(text):
-        closing = _LAST_IN_BOLD.search(text)
+        closing = _LAST_IN_BOLD.search(marked)
         return Extracted(closing.group(1) if closing else text)
-    value = emphasised_formula(text[-MAX_ANSWER:]) or last_value(text[-MAX_ANSWER:]) or emphasised(text[-MAX_ANSWER:])
+    said = emphasised_formula(marked) or value_in_bold(marked)
+    value = said or last_value(text[-MAX_ANSWER:]) or emphasised(marked)
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 
 

@@ -36,11 +36,11 @@ _SPAN = linear.compile(
 UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 _NUMBER = (
     r"(?:[-+]|-\\?\$)?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
-    r"|\d{1,9}\s(?:out\sof|in)\s\d{1,9}(?!\d)|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|\d+(?::\d+){1,5}|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
+    r"|\d{1,9}\s\d{1,4}/\d{1,4}(?!\d)|\d{1,9}\s(?:out\sof|in)\s\d{1,9}(?!\d)|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|\d+(?::\d+){1,5}|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
 _VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){_NUMBER}")
-_BOLD_ENDS = linear.compile(r"([^\s*])\*\*(?=[\s.,;:!?)]|$)")
+_BOLD = linear.compile(r"(^|[\s(:=~≈>-])\*\*([^\s*](?:[^*\n]*[^\s*])?)\*\*(?=[\s.,;:!?)]|$)", linear.MULTILINE)
 _ADVERB = linear.compile(
     r"^(?:simply|exactly|just|precisely|therefore|thus|clearly|indeed|hence|equal to|given by)\s+", linear.IGNORECASE
 )
@@ -51,12 +51,17 @@ _LEADING = linear.compile(rf"\**\$?(?P<value>{_NUMBER})\$?\**")
 _NAMED = linear.compile(r"(?:^|[^A-Za-z\\])([A-Za-z](?:_\{?\d\}?)? ?= ?)$")
 _SAID_AGAIN = linear.compile(
     r"[^()\n]{0,40}\((?:or |i\.e\.,? |which is )?"
-    r"(?:about|approximately|approx\.?|roughly|around|or|i\.e\.,?|=|[^\x00-\x7f]|~|\\approx)[\s$]*(?:\\\()?$"
+    r"(?:about|approximately|approx\.?|roughly|around|or|i\.e\.,?|=|≈|~|\\approx)[\s$]*(?:\\\()?$"
 )
 _ITS_END = linear.compile(r"[^()\n]{0,30}\)")
 """The text before and behind a value in brackets that only says the one before it once more."""
 _LONGEST_GROUP = 200
 _ATTAINED = linear.compile(r",?\s(?:is\s)?(?:attained|achieved|reached|occurring|which occurs)\s[^.\n]*\.?\s*$")
+_FOR_ALL = linear.compile(
+    r",?\sfor (?:all|every|each|any) (?:(?:real|positive|natural|whole|integers?|numbers?|values? of) ){0,3}"
+    r"(?:\$|\\\()?\s?[a-z](?:,\s?[a-z])?\s?(?:\\in [^$\n]{1,30})?(?:\$|\\\))?\.?\s*$"
+)
+"""For which arguments a formula holds."""
 _TAKING_BACK = DENYING | SUPPOSING
 _CLAUSE_BEGUN = linear.compile(
     r"[,;:.!?(—\n]|\b(?:so|thus|therefore|hence|then|and|but|because|since|which|means|implies)\b",
@@ -69,11 +74,20 @@ _SAID = linear.compile(
 )
 _EMPHASISED = linear.compile(r"(?:\*\*([^*\n]{1,60})\*\*|__([^_\n]{1,60})__)[.!\s]*$")
 _IN_BOLD = linear.compile(r"\*\*([^*\n]{1,60})\*\*")
+_OF_A_VALUE = linear.compile(
+    r"[A-Za-z ]{0,40}\b(?:for|in|over|after|at|by|from|during|within|on|per|every|each) [A-Za-z ]{0,20}"
+    r"\$?\d[\d,.]{0,9}[A-Za-z ]{0,40}\.?"
+)
+_MADE_OF_IT = linear.compile(
+    r"\b(?:twice|half|double|triple|square|cube|opposite|negative|reciprocal|inverse)(?: of)? (?:the |this |our )?$",
+    linear.IGNORECASE,
+)
+_MARK_BETWEEN = linear.compile(r"[,;:.!?]\s")
 _SUPERLATIVE = linear.compile(r"\bthe (?:most|least)\b")
 _WORDS_ALONE = linear.compile(r"[A-Za-z][A-Za-z '’-]*")
 _STATES = linear.compile(r"\b(?:is|are|was|were|be|equals)(?: an?| the| on| in)?\s*$|:\s*$")
 _LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", linear.IGNORECASE)
-_BULLET = linear.compile(r"[,;.]?\s{0,3}\n\s{0,4}(?:-|[^\x00-\x7f])?\s{0,3}")
+_BULLET = linear.compile(r"[,;.]?\s{0,3}\n\s{0,4}[-•]?\s{0,3}")
 _NAMED_VALUE = linear.compile(r"[A-Za-z](?:_\{?\d\}?)? ?= ?[^=]{1,80}")
 _COUNTED = linear.compile(r"\s([A-Za-z]{2,20}(?: [A-Za-z]{2,20})?)(?:,|,? and|,? or) ")
 _WORD = linear.compile(r"[A-Za-z]{2,}")
@@ -127,17 +141,26 @@ def last_cue(text: str) -> linear.Match | None:
     return last
 
 
+def without_bold(text: str) -> str:
+    """Returns the text without the marks of what is in bold."""
+    return _BOLD.sub(r"\1\2", text) if "**" in text else text
+
+
 def announced(text: str) -> str | None:
-    """Returns what follows the last "the answer is" or its like; None when nothing does."""
+    """Returns what follows the last "the answer is" or its like; None when nothing does, and nothing where it is said
+    of half the answer or its like."""
+    text = without_bold(text)
     last = last_cue(text)
-    if last is None or _is_doubted(text[max(last.start() - 200, 0) : last.start()]):
-        return None
+    before = text[max(last.start() - 200, 0) : last.start()] if last is not None else ""
+    other = _MADE_OF_IT.search(before)
+    if last is None or other or _is_doubted(before):
+        return "" if other else None
     rest = text[last.end() : last.end() + MAX_ANSWER]
     skipped = _LINE_OF_MARKUP.match(rest)
     rest = rest[skipped.end() if skipped and "-" not in skipped.group() else 0 :].lstrip()
     span = _SPAN.match(rest)
     end = _SENTENCE_END.search(rest, span.end() if span else 0)
-    sentence = _BOLD_ENDS.sub(r"\1", rest[: end.start()] if end else rest).strip().strip("*").strip()
+    sentence = (rest[: end.start()] if end else rest).strip().strip("*").strip()
     if not sentence:
         return None
     sentence = with_english_joints(without_repetition(without_ending(sentence)))
@@ -207,6 +230,8 @@ def last_value(text: str, announced: bool = False) -> str | None:
     change what it says.
     """
     attained = _ATTAINED.search(text)
+    quantified = _FOR_ALL.search(text)
+    text = text[: quantified.start()] if quantified else text
     text = text[: attained.start()] if attained and _VALUE.search(text[: attained.start()]) else text
     text = with_english_joints(without_repetition(text))
     items = [item for item in _items(text) if _is_formula(item.body)]
@@ -215,7 +240,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     if not items or says_otherwise(text[items[-1].start :]):
         return None
     again = _ITS_END.match(text[items[-1].end :])
-    if len(items) > 1 and again and _SAID_AGAIN.fullmatch(text[items[-2].end : items[-1].start]):
+    if len(items) > 1 and again and _says_again(text[items[-2].end : items[-1].start], again.group()):
         start, end = items[-2].start, items[-1].end + again.end()
         items = [*items[:-2], _Item(start, end, text[start:end])]
     group = [items[-1]]
@@ -237,6 +262,12 @@ def last_value(text: str, announced: bool = False) -> str | None:
         return text[group[0].start : group[-1].end]
     found[-1] += "" if unit or UNIT_AFTER.search(found[-1]) else measure_after(text[group[-1].end :][:60])
     return (r" \text{ or } " if either else " , ").join(found) + ("%" if unit and "%" not in found[-1] else "")
+
+
+def _says_again(before: str, after: str) -> bool:
+    """Tells whether a value in brackets says the one before it again: about, or in another unit, as in (90 minutes)."""
+    measures = before.endswith("(") and measure_after(before[:-1]) and measure_after(after)
+    return bool(measures or _SAID_AGAIN.fullmatch(before))
 
 
 def measure_after(text: str) -> str:
@@ -290,9 +321,22 @@ def word_in_bold(text: str) -> str | None:
     found = list(_IN_BOLD.finditer(line))
     if len(found) != 1:
         return None
-    said, beside = found[0].group(1).strip(" .:"), _SUPERLATIVE.sub(" ", _IN_BOLD.sub(" ", line))
+    said, clause = found[0].group(1).strip(" .:"), _MARK_BETWEEN.split(line[: found[0].start()])[-1]
+    beside = _SUPERLATIVE.sub(" ", clause + line[found[0].end() :])
     plain = _is_stated(beside) and not changes(beside) and not denies(said)
     return said if plain and _WORDS_ALONE.fullmatch(said) else None
+
+
+def value_in_bold(text: str) -> str | None:
+    """Returns the only value in bold of a last line that then says no more than what it is for, as in
+    "She earned **$10** for 50 minutes."."""
+    line = text.rstrip().rsplit("\n", 1)[-1]
+    found = list(_IN_BOLD.finditer(line))
+    if len(found) != 1 or not _OF_A_VALUE.fullmatch(line[found[0].end() :]):
+        return None
+    plain = stands_plainly(line[max(found[0].start() - 200, 0) : found[0].start()])
+    value = last_value(found[0].group(1)) if plain and len(_VALUE.findall(found[0].group(1))) == 1 else None
+    return value if goes_on_plainly(line[found[0].end() :]) else None
 
 
 def emphasised_formula(text: str) -> str | None:
@@ -328,8 +372,9 @@ def _belongs(text: str, item: _Item, group: list[_Item], announced: bool) -> boo
     if not _LISTED.fullmatch(between):
         counted = _COUNTED.fullmatch(between)
         return counted is not None and names_things(counted.group(1))
+    named = _name_before(text, item) and _name_before(text, group[0])
     spans = text[item.start] in "$\\" and text[group[0].start] in "$\\"
-    return announced or spans or len(group) > 1 or not between.strip().endswith(",")
+    return announced or spans or bool(named) or len(group) > 1 or not between.strip().endswith(",")
 
 
 def _items(text: str) -> list[_Item]:

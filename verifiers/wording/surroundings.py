@@ -6,6 +6,7 @@ from verifiers.patterns import linear
 from verifiers.wording.cues import ALTERNATIVE, BOUND_AFTER, BOUND_BEFORE, DENIAL
 from verifiers.wording.vocabulary import (
     BEFORE,
+    LIMITING,
     QUANTITIES,
     SCALING,
     STEPS,
@@ -33,8 +34,9 @@ _COMES_TO = linear.compile(
 _ERROR_IN = linear.compile(r"\b(?:error|mistake)s?\s(?:in|of|is|for|was|rate|at)\b")
 _PERHAPS = linear.compile(r"\b(?:could|might|may) (?:also |well )?be[\s$*]*$", linear.IGNORECASE)
 _OVER_TIME = linear.compile(
-    r"\bover (?:the |a |this |that |his |her |their |its )?(?:entire |whole |last |next |past |school )?"
-    r"(?:course|summer|winter|spring|weekend|week|month|year|day|season|holidays?|period|vacation)\b"
+    r"\bover (?:the |a |this |that |his |her |their |its )?(?:entire |whole |last |next |past |school "
+    r"|\d{1,3} |two |three |four |five |six |seven |ten )?"
+    r"(?:course|summer|winter|spring|weekend|(?:week|month|year|day|hour)s?|season|holidays?|period|vacation)\b"
 )
 _UP_TO = linear.compile(r"\s{0,2}(?:to|through|till|until)\s[\s$*]{0,3}\d")
 _BEGINS_VALUE = linear.compile(r"\s+\$?[-\d\\]")
@@ -43,6 +45,7 @@ _MARKS = frozenset(("x", "k"))
 """Letters that are "times" and "thousand" right beside a value, and else unknowns."""
 _SIGNS = r"< > ≠ ≤ ≥ ± != \ne \neq \le \leq \ge \geq \pm \lt \gt"
 _COMPARING = tuple(_SIGNS.split())
+_MULTIPLYING = frozenset(("twice", "half", "double", "triple"))
 _BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
 
 
@@ -80,6 +83,13 @@ def _takes_back(clause: str) -> bool:
     )
 
 
+def _is_bound(clause: str) -> bool:
+    """Tells whether words with a colon behind them make a bound or another number of a value: "At most: "."""
+    heading, colon, rest = clause.rpartition(":")
+    words = words_of(heading) if colon and not rest.strip(" *$") else []
+    return bool(words) and (words[-1] in LIMITING or words[-1] in {"to", "than"} or words[0] in _MULTIPLYING)
+
+
 def stands_plainly(before: str) -> bool:
     """Tells whether what leads up to a value in its clause leaves it as it is: no bound, no denial."""
     ends = list(_BREAK.finditer(before))
@@ -89,7 +99,7 @@ def stands_plainly(before: str) -> bool:
         return False
     if denies(clause) or DENIAL.search(clause[-20:]) or BOUND_BEFORE.search(clause[-40:]):
         return False
-    if clause.rstrip(" $").endswith(_COMPARING):
+    if _is_bound(clause) or clause.rstrip(" $").endswith(_COMPARING):
         return False
     verbs = list(_VERB.finditer(clause))
     window = words_of(_COMES_TO.sub(" ", clause[verbs[-1].end() :] if verbs else clause))

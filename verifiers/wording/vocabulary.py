@@ -11,14 +11,14 @@ from verifiers.patterns import linear
 from verifiers.wording import table
 
 _LISTS = {name: frozenset(words.split()) for name, words in table(__file__).items()}
-DENYING, SUPPOSING, SCALING = (_LISTS[name] for name in ("denying", "supposing", "scaling"))
+DENYING, SUPPOSING, SCALING, LIMITING = (_LISTS[name] for name in ("denying", "supposing", "scaling", "limiting"))
 STEPS, QUANTITIES = _LISTS["steps"], _LISTS["quantities"]
 _LEADING, _HEADINGS = _LISTS["leading"], _LISTS["headings"]
 _ONE, _IRREGULAR, _OTHER_PARTS = _LISTS["one"], _LISTS["irregular"], _LISTS["other_parts"]
 _VERBS, _PLAIN_BEFORE_NOUNS, _IDLE_AFTER = _LISTS["verbs"], _LISTS["plain_before_nouns"], _LISTS["idle_after"]
-CHANGING = DENYING | _LISTS["limiting"] | SCALING
+CHANGING = DENYING | LIMITING | SCALING
 """Words that change what the value beside them says."""
-BEFORE = _LISTS["limiting"] - {"or"} | SCALING | STEPS
+BEFORE = LIMITING - {"or"} | SCALING | STEPS
 """Words that, right before a value, make it the bound or the part of something else; `STEPS` do so only there."""
 _IDLE_LEADS = frozenset(
     ("in total", "in all", "a day", "a week", "a month", "a year", "an hour", "a minute", "a piece")

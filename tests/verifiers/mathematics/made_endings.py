@@ -69,6 +69,81 @@ def in_bold(rng: random.Random) -> Iterator[Case]:
     yield f"{value}", f"$$x = {value}$$\n\n**$x = {value + 1}$**", False
 
 
+def one_value_in_bold(rng: random.Random) -> Iterator[Case]:
+    """The value in bold of a last sentence, not one that it is said of."""
+    value = rng.randint(11, 90)
+    yield f"{value}", f"Weng earned **${value}** for {value + 1} minutes of babysitting.", True
+    yield f"{value + 1}", f"Weng earned **${value}** for {value + 1} minutes of babysitting.", False
+    yield f"{value}", f"**{value} square inches**", True
+    yield f"{value}", f"≈ **${value}**", True
+    yield f"{value}", f"Area = {value - 1} + 1 = **{value} cm²**", True
+    for line in (
+        *(
+            "She did not earn **{}** for 5 minutes.",
+            "She earned at least **{}** for 5 minutes.",
+            "**{}** or 5 for 6 hours.",
+        ),
+        *(
+            "She earned almost **{}** for 5 minutes.",
+            "She has **{}** groups of 5, a total of 9.",
+            "Suppose **{}** for 5 days.",
+        ),
+        *(
+            "She earned **{}%** for 5 minutes.",
+            "**{}** of **99**",
+            "1/**{}**",
+            "**-{}**",
+            "She earned **{}** less for 5 days.",
+        ),
+    ):
+        yield f"{value}", line.format(value), False
+
+
+def headed(rng: random.Random) -> Iterator[Case]:
+    """Names before a colon are no part of the value; bounds and multiples are."""
+    value = rng.randint(11, 90)
+    for head in ("Roots", "Sum of the digits", "Total cost", "Vertex of the curve"):
+        yield f"{value}", f"**{head}:** {value}", True
+    yield f"{value}, {value + 1}", f"**Roots:** {value}, {value + 1}", True
+    yield f"{value}", f"**Roots:** {value}, {value + 1}", False
+    for head in ("Not", "At most", "At least", "More than", "Number above", "Up to", "Twice the answer", "Wrong"):
+        yield f"{value}", f"{head}: {value}", False
+
+
+def in_two_units(rng: random.Random) -> Iterator[Case]:
+    hours = rng.randint(2, 9)
+    yield f"{hours}", f"It takes {hours} hours ({hours * 60} minutes).", True
+    yield f"{hours * 60} minutes", f"It takes {hours} hours ({hours * 60} minutes).", True
+    yield f"{hours}", f"It takes {hours} hours ({hours * 60 + 1} minutes).", False
+    yield f"{hours}", f"It takes at least {hours} hours ({hours * 60} minutes).", False
+    yield f"{hours}", f"It takes {hours} hours ({hours * 60} km).", False
+    exact = rf"{hours}\pi"
+    for unit, number, right in (("m}^2", 3.14159, True), ("m}^2", 3.3, False), ("m}", 3.14159, False)):
+        said = rf"$$A={exact}\ \text{{{unit}\approx {hours * number:.1f}\ \text{{{unit}$$"
+        yield rf"{exact} \text{{ m}}^2", said, right
+    yield rf"\frac{{{hours}}}{{11}}^\circ", _box(rf"\frac{{{hours}^\circ}}{{11}}"), True
+    yield rf"\frac{{{hours}}}{{11}}^\circ", _box(rf"\frac{{{hours}^\circ}}{{13}}"), False
+
+
+def in_sentences(rng: random.Random) -> Iterator[Case]:
+    """Named values, mixed numbers, and what holds for all n."""
+    x, y = rng.sample(range(2, 90), 2)
+    yield f"({x}, -{y})", f"So the solution is x = {x}, y = \u2212{y}.", True
+    yield f"({x}, -{y})", f"So the solution is x = {x}, y = {y}.", False
+    yield f"-{y}", f"So the solution is x = {x}, y = -{y}.", False
+    for half in ("½", " 1/2"):
+        yield rf"{x}\frac{{1}}{{2}}", f"The car travels {x}{half} miles.", True
+        yield "1/2", f"The car travels {x}{half} miles.", False
+        yield f"{x}", f"The car travels {x}{half} miles.", False
+    yield f"f(n) = n + {x}", f"We conclude that $f(n) = n + {x}$ for all $n$.", True
+    yield f"f(n) = n + {x}", f"We conclude that $f(n) = n + {y}$ for all $n$.", False
+    yield f"{x}", f"There are {x} boys for every {y} girls.", False
+    yield f"{x}", f"That makes {y} + {x - y} = {x} over the three months.", True
+    yield f"{x}:{y}", _box(f"{30 * x}:{30 * y} = {x}:{y}"), True
+    yield f"{x}:{y}", _box(f"{30 * x}:{20 * y} = {x}:{y}"), False
+    yield f"{x}", f"Half of the answer is {x}.", False
+
+
 def in_lines(rng: random.Random) -> Iterator[Case]:
     """Named values in the lines that end a text are one answer."""
     x, y = rng.sample(range(2, 90), 2)
@@ -180,6 +255,7 @@ ENDINGS: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
         *(said_again, rounded_ends, in_bold, in_lines, solution_sets, conclusions, labels_of_all_kinds),
+        *(one_value_in_bold, headed, in_two_units, in_sentences),
         *(unit_matrices, parameters, shares_of_things),
     )
 }

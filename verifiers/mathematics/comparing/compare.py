@@ -40,7 +40,7 @@ from verifiers.programs.approximate import can_be_paired
 
 _FORMULAS = frozenset(("number", "formula", "unread"))
 _BRACKETS = frozenset(("()", "[]", "(]", "[)"))
-_WITH_A_VALUE = frozenset(("number", "formula", "matrix", "()", "[]"))
+_WITH_A_VALUE = frozenset(("number", "formula", "matrix", "ratio", "()", "[]"))
 
 
 def undecided(first: Form, second: Form) -> bool | None:

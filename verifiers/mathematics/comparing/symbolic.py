@@ -85,7 +85,8 @@ def _answer(texts: Sequence[str]) -> dict[str, Any]:
             return None if all(form.kind == "unread" for form in broken) else False
 
     equal = same(forms[0], forms[1], judge)
-    by_library = _last_resort(*texts) if equal is None and unread else None
+    about = any(form.kind == "chain" and "~" in form.operator for form in forms)
+    by_library = _last_resort(*texts) if equal is None and unread and not about else None
     if equal or by_library:
         return {"equal": True}
     # two readings that differ are two answers; what nobody read is a fault

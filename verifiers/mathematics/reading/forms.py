@@ -82,8 +82,9 @@ def form_of(answer: str) -> Form:
     if len(answer) > _MAX_TEXT:
         return Form("text", "".join(answer.split()), unreadable=f"it is longer than {_MAX_TEXT} characters")
     twice = said_again(answer)
-    if twice is not None:
-        return _said_twice(twice)
+    repeated = None if twice is None else _said_twice(twice)
+    if repeated is not None:
+        return repeated
     answer = without_repetition(_within(answer))
     worded = _in_words(answer) if any(map(str.isalpha, answer)) else None
     if worded is not None:
@@ -105,17 +106,20 @@ def _within(answer: str) -> str:
     return answer
 
 
-def _said_twice(twice: Twice) -> Form:
+def _said_twice(twice: Twice) -> Form | None:
     """Reads an answer and the same once more as a chain, whose links must hold; a unit that both have is its own."""
     value, again = form_of(twice.value), form_of(twice.again)
-    unit = value.unit
+    if twice.measured and (value.unit is None or again.unit is None):
+        return None
+    name, unit = "", value.unit
+    if value.kind == "relation" and value.name and value.operator == "=":
+        name, value = value.name, replace(value.items[1], unit=unit)
     if unit is not None and again.unit in {None, unit}:
         value, again = replace(value, unit=None), replace(again, unit=None)
     else:
         unit = None
-    return Form(
-        "chain", f"{value.text}={again.text}", (value, again), operator="~" if twice.roughly else "=", unit=unit
-    )
+    sign = "~" if twice.roughly else "="
+    return Form("chain", f"{value.text}={again.text}", (value, again), name=name, operator=sign, unit=unit)
 
 
 def _in_words(answer: str) -> Form | None:

@@ -16,21 +16,41 @@ _JOINT = linear.compile(
     rf"(?:(?P<same>{_SAME})|(?P<roughly>{_ROUGHLY})|(?P<in_brackets>or|=|equal to))(?:[,:\s}}$~]|\\[,;:! (\[])+",
     linear.IGNORECASE,
 )
+_MEASURES = linear.compile(r"([^()]{0,80}\d[^()]{0,20}[A-Za-z}]\$?)\s*\(([^()]{0,40}\d[^()]{0,20}[A-Za-z}]\$?)\)[.\s]*")
+_ROUGH_MEASURES = linear.compile(r"([^()]{1,120}(?:[A-Za-z]|\}(?:\^\{?\d\}?)?))\s?(?:\\approx(?![a-z])|≈)([^()]{1,80})")
+_MARKS = (
+    "or",
+    ".e.",
+    "about",
+    "round",
+    "rough",
+    "that is",
+    "namely",
+    "valent",
+    "equal",
+    "in other",
+    "(=",
+    "\\approx",
+    "≈",
+    ") ",
+    " (",
+)
 _ENDS = " .$,;~"
 _LONGEST = 400
 
 
 class Twice(NamedTuple):
-    """An answer, the same said again, and whether only roughly."""
+    """An answer, the same said again, whether only roughly, and whether both must be measures."""
 
     value: str
     again: str
     roughly: bool
+    measured: bool = False
 
 
 def said_again(answer: str) -> Twice | None:
     """Returns the two spellings of an answer that is said twice; None for any other."""
-    if len(answer) > _LONGEST or not any(mark in answer for mark in ("(", ".e.", "equivalently", "that is", "namely")):
+    if len(answer) > _LONGEST or not any(mark in answer for mark in _MARKS):
         return None
     for joint in _JOINT.finditer(answer):
         bracketed = bool(joint.group("before") or joint.group("open"))
@@ -45,7 +65,8 @@ def said_again(answer: str) -> Twice | None:
         if not any(char.isdigit() or char == "\\" for char in again):
             continue
         return Twice(_balanced(value), _balanced(again), bool(joint.group("roughly")))
-    return None
+    measures = _MEASURES.fullmatch(answer) or _ROUGH_MEASURES.fullmatch(answer)
+    return Twice(*map(_balanced, measures.groups()), roughly=True, measured=True) if measures else None
 
 
 def _without_closing(text: str) -> str:

@@ -38,7 +38,7 @@ _TEXT = linear.compile(
     r"\s?\*?\s?\{([^{}]*)\}"
 )
 _UNIT_LETTER = frozenset("mgsLhNJWVKACTFHM")
-_TIMES_AT_END = linear.compile(r"\}\s?\\cdot[\s\\,;~]*$")
+_TIMES_AT_END = linear.compile(r"(?:\}\s?\\cdot|\\pi)[\s\\,;~]*$")
 _A_UNIT = r"(\\(?:text|mathrm|mbox)\s?\{[A-Za-z\s.]{1,20}\}(?:\s?\^\s?\{?[23]\}?)?)"
 _FRACTION_OF_UNITS = linear.compile(rf"\\[dtc]?frac\s?\{{\s*{_A_UNIT}\s*\}}\s?\{{\s*{_A_UNIT}\s*\}}")
 _OPEN_TEXT = r"(?:\\(?:text|mathrm|mbox)\s?\{\s?)?"
@@ -245,7 +245,7 @@ def _quoted(match: linear.Match) -> str:
         return f' "{counted_and.group(1)}" {joint} '
     words = _JOINING_PLAIN.sub(_joining, words) if _DIGIT.search(words) else words
     before = match.string[: match.start()].rstrip(" \\,;~")[-1:]
-    if before == "t" and _TIMES_AT_END.search(match.string[max(match.start() - 20, 0) : match.start()]):
+    if before in {"t", "i"} and _TIMES_AT_END.search(match.string[max(match.start() - 20, 0) : match.start()]):
         before = "}"
     if (
         words.strip() in _UNIT_LETTER

@@ -38,7 +38,9 @@ _NOTATION_NAMES = (
 _NOTATION = frozenset(_NOTATION_NAMES.split())
 _BETWEEN_UNITS = frozenset(("/", ".", ",", "\\cdot", "\\times"))
 _ONE_VALUE = linear.compile(r"[-+]?1(?:\.0*)?")
-_DEGREE = r"(?:\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z])|\^\s?\{?\s?\\text\{o\}\s?\}?)"
+_DEGREE = (
+    r"(?:\^\s?(?:\{\s?\\circ\s?\}|\\circ)|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z])|\^\s?\{?\s?\\text\{o\}\s?\}?)"
+)
 _DEGREES = linear.compile(
     rf"{_DEGREE}\s*(?:\\(?:text|mathrm)\s?\{{\s*[CF]\s*\}}|[CF](?![A-Za-z]))?|\bdegrees?\b(?:\s(?:celsius|fahrenheit))?"
     r"|\\circ(?=\s*[.,]?\s*$)",
