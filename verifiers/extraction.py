@@ -137,7 +137,8 @@ def math_answer(text: str) -> Extracted:
     marked, text = text[-MAX_ANSWER:], without_heading(without_bold(text))
     if len(text) <= MAX_ANSWER and not is_prose(text):
         closing = _LAST_IN_BOLD.search(marked)
-        return Extracted(closing.group(1) if closing else text)
+        listed = last_value(text) if text.startswith("- ") else None
+        return Extracted(closing.group(1) if closing else listed or text)
     said = emphasised_formula(marked) or value_in_bold(marked)
     value = said or last_value(text[-MAX_ANSWER:]) or emphasised(marked)
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")

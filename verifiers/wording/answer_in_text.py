@@ -36,6 +36,7 @@ _SPAN = linear.compile(
 UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 _NUMBER = (
     r"(?:[-+]|-\\?\$)?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
+    r"|(?:\d{1,9}\s?)?√\(?\d{1,9}\)?|(?:\d{1,9}(?:\.\d{1,9})?\s?)?π(?:\s?/\s?\d{1,9})?"
     r"|\d{1,9}\s\d{1,4}/\d{1,4}(?!\d)|\d{1,9}\s(?:out\sof|in)\s\d{1,9}(?!\d)|\d{1,2}:\d\d(?!\d)(?:\s?[ap]\.?m\b)?|\d+(?::\d+){1,5}|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
@@ -83,12 +84,14 @@ _MADE_OF_IT = linear.compile(
     linear.IGNORECASE,
 )
 _MARK_BETWEEN = linear.compile(r"[,;:.!?]\s")
+_ATTACHED = linear.compile(r"[A-Za-z√π]+")
+_ENDINGS_OF_NUMBERS = frozenset(("st", "nd", "rd", "th", "am", "pm", "s", "e", "E", "K", "M", "B"))
 _SUPERLATIVE = linear.compile(r"\bthe (?:most|least)\b")
 _WORDS_ALONE = linear.compile(r"[A-Za-z][A-Za-z '’-]*")
 _STATES = linear.compile(r"\b(?:is|are|was|were|be|equals)(?: an?| the| on| in)?\s*$|:\s*$")
 _LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", linear.IGNORECASE)
 _BULLET = linear.compile(r"[,;.]?\s{0,3}\n\s{0,4}[-•]?\s{0,3}")
-_NAMED_VALUE = linear.compile(r"[A-Za-z](?:_\{?\d\}?)? ?= ?[^=]{1,80}")
+_NAMED_VALUE = linear.compile(r"(?:[A-Za-z](?:_\{?\d\}?)?|\([a-z](?:, ?[a-z])+\)) ?= ?[^=]{1,80}")
 _COUNTED = linear.compile(r"\s([A-Za-z]{2,20}(?: [A-Za-z]{2,20})?)(?:,|,? and|,? or) ")
 _WORD = linear.compile(r"[A-Za-z]{2,}")
 _DIGIT_AND_BLANK = linear.compile(r"\d\s")
@@ -220,7 +223,8 @@ def _without_commands(text: str) -> str:
 
 def _is_formula(span: str) -> bool:
     """Tells formulas from the text between two prices: "$5 for each, which makes $"."""
-    return sum(word.lower() not in _NOT_PROSE for word in _WORD.findall(_without_commands(span))) < 3
+    words = _WORD.findall(_without_commands(span))
+    return sum(word.lower() not in _NOT_PROSE and not (word.isupper() and len(word) < 4) for word in words) < 3
 
 
 def last_value(text: str, announced: bool = False) -> str | None:
@@ -246,7 +250,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     group = [items[-1]]
     while len(group) < min(len(items), 50) and _belongs(text, items[-len(group) - 1], group, announced):
         group.insert(0, items[-len(group) - 1])
-    if not stands_plainly(text[max(group[0].start - 200, 0) : group[0].start]):
+    if _is_factor(text, group[-1]) or not stands_plainly(text[max(group[0].start - 200, 0) : group[0].start]):
         return None
     if not goes_on_plainly(text[group[-1].end :][:200]):
         return None
@@ -262,6 +266,14 @@ def last_value(text: str, announced: bool = False) -> str | None:
         return text[group[0].start : group[-1].end]
     found[-1] += "" if unit or UNIT_AFTER.search(found[-1]) else measure_after(text[group[-1].end :][:60])
     return (r" \text{ or } " if either else " , ").join(found) + ("%" if unit and "%" not in found[-1] else "")
+
+
+def _is_factor(text: str, item: _Item) -> bool:
+    """Tells whether a bare value is only the factor of what is written at it: 5y, 8π, 5ab. So 5cm and 5th are none."""
+    attached = _ATTACHED.match(text, item.end)
+    if text[item.end - 1] in ")]}$" or attached is None:
+        return False
+    return unit_named(attached.group()) is None and attached.group() not in _ENDINGS_OF_NUMBERS
 
 
 def _says_again(before: str, after: str) -> bool:
@@ -342,7 +354,12 @@ def value_in_bold(text: str) -> str | None:
 def emphasised_formula(text: str) -> str | None:
     """Returns a formula with letters in bold that ends a text, as in "The line is **y = 2x - 5**."."""
     said = emphasised(text) if text.rstrip().endswith(("**", "**.")) else None
-    formula = said is not None and any(map(str.isdigit, said)) and any(map(str.isalpha, said)) and "=" in said
+    formula = (
+        said is not None
+        and any(map(str.isdigit, said))
+        and any(map(str.isalpha, said))
+        and any(sign in said for sign in "=+*^√π")
+    )
     return said if formula and said is not None and not is_prose(said) else None
 
 

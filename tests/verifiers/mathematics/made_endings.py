@@ -144,6 +144,31 @@ def in_sentences(rng: random.Random) -> Iterator[Case]:
     yield f"{x}", f"Half of the answer is {x}.", False
 
 
+def factors_in_sentences(rng: random.Random) -> Iterator[Case]:
+    """What is written at a number belongs to it."""
+    value = rng.randint(2, 90)
+    for said, gold in ((f"{value}π", rf"{value}\pi"), (f"{value}√3", rf"{value}\sqrt{{3}}"), ("π/6", r"\frac{\pi}{6}")):
+        yield gold, f"The sum of all angles is {said}.", True
+        yield gold, f"The sum of all angles is **{said}**.", True
+    for said in (f"{value}π", f"{value}√3", f"{value}y", f"{value}ab", f"√{value}", f"π/{value}"):
+        yield f"{value}", f"The sum of all angles is {said}.", False
+    yield f"{value}", f"The cable is {value}cm long.", True
+    yield f"{value}k + 2", f"So the simplified expression is **{value}k + 2**.", True
+    yield "2", f"So the simplified expression is **{value}k + 2**.", False
+    yield f"{value}", f"So he has {value} left over after paying.", True
+    yield f"{value}", f"So he has {value} over after paying.", False
+    yield f"{value}", _box(rf"{value} \text{{ (in total)}}"), True
+    yield f"{value}", _box(rf"{value} \text{{ (wrong)}}"), False
+    yield f"{value}R^2", f"$AF^2+BF^2+CF^2={value}R^2$", True
+    yield f"(6, {value}, -1)", f"So p = 6, q = {value}, r = -1.", True
+    yield f"(-1, 6, {value})", f"So p = 6, q = {value}, r = -1.", False
+    yield f"{value}x + 2", _box(rf"\frac{{d^2y}}{{dx^2}} = {value}x + 2"), True
+    yield r"\text{odd}", _box(r"f \text{ is odd}"), True
+    yield r"\text{odd}", _box(r"f \text{ is not odd}"), False
+    yield "(3, 4), (4, 3)", "- $(x, y) = (3, 4)$\n- $(x, y) = (4, 3)$", True
+    yield "(3, 4), (4, 3)", "- $(x, y) = (3, 4)$\n- $(x, y) = (4, 2)$", False
+
+
 def in_lines(rng: random.Random) -> Iterator[Case]:
     """Named values in the lines that end a text are one answer."""
     x, y = rng.sample(range(2, 90), 2)
@@ -255,7 +280,7 @@ ENDINGS: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
         *(said_again, rounded_ends, in_bold, in_lines, solution_sets, conclusions, labels_of_all_kinds),
-        *(one_value_in_bold, headed, in_two_units, in_sentences),
+        *(one_value_in_bold, headed, in_two_units, in_sentences, factors_in_sentences),
         *(unit_matrices, parameters, shares_of_things),
     )
 }

@@ -123,16 +123,14 @@ def without_names(form: Form) -> tuple[Form, ...]:
 
 
 def in_order_of_names(form: Form) -> Form:
-    """Puts "y = 2, x = 1" in the order of its names, to be compared with (1, 2)."""
-    if form.kind != "list" or len({item.name for item in form.items if _is_named(item)}) != len(form.items):
+    """Puts "y = 2, x = 1" in the order of its names, to be compared with (1, 2): radii before angles, else by the
+    alphabet."""
+    names = [item.name.lstrip("\\").strip() for item in form.items if _is_named(item)]
+    if form.kind != "list" or len(set(names)) != len(form.items):
         return form
-    return replace(form, items=tuple(sorted(form.items, key=lambda item: _place(item.name))))
-
-
-def _place(name: str) -> tuple[int, str]:
-    """Where a name stands in a point: radii before angles, else by the alphabet."""
-    plain = name.lstrip("\\").strip()
-    return (_POLAR.index(plain) if plain in _POLAR else len(_POLAR)), plain
+    order = _POLAR if set(names) <= set(_POLAR) else sorted(names)
+    named = dict(zip(names, form.items, strict=True))
+    return replace(form, items=tuple(named[name] for name in order if name in named))
 
 
 def _is_named(item: Form) -> bool:

@@ -12,6 +12,7 @@ _LEAD = linear.compile(
     r"^(?:the|this)?(?:given|improper|infinite)?(?:series|integral|sequence|limit|function|graph|statement|equation|system|claim"
     r"|triangle|quadrilateral|polygon|figure|shape|conic|curve|angle|matrix|number|integer|argument|inequality|relation"
     r"|operation|group|set|slope|matrices|vectors|lines|events|variables|roots|planes|sets)(?:is|are)?(?:an?|the)?$"
+    r"|^[a-z]is(?:an?|the)?$"
 )
 """As in "the function is even", without blanks."""
 _IDLE = linear.compile(r"[\s\"{}\\\x04]|\.(?!\d)")

@@ -98,6 +98,7 @@ _TIMES_TEN = linear.compile(r"(?<=\d)\s?[xX]\s?(?=10\s?(?:\^|\*\*))")
 _TWO_BACKSLASHES = linear.compile(r"\\\\[A-Za-z]{2}")
 _ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
 _INVISIBLE_BRACKET = linear.compile(r"\\right\s?\.|\\left\s?\.")
+_IN_BRACKETS = linear.compile(r"^\s*\(([A-Za-z][A-Za-z ]*)\)\s*$")
 _TO_WORD = linear.compile(r'[\s"]*to[\s"]*')
 _LETTERS_APART = linear.compile(r"(\d[A-Za-z]) +(?=i(?![A-Za-z]))")
 """As in 2x i, which is no 2 xi."""
@@ -237,6 +238,7 @@ def _quoted(match: linear.Match) -> str:
     if said in _EQUALS or said in _ROUGHLY:
         sign = (" (" if "(" in words else " ") + (r"\approx " if said in _ROUGHLY else "= ")
         return sign if match.string[: match.start()].strip() and match.string[match.end() :].strip(" .") else " "
+    words = _IN_BRACKETS.sub(r"\1", words)
     if denies(words):
         words = words.replace(" ", "\x04")
     counted_and = _THINGS_AND.match(words) if words.rstrip().endswith((",", " and", " or")) else None
