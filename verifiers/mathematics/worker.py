@@ -156,7 +156,7 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
         if letter is not None:
             return letter, ""
     found = Extracted(boxed_answer(text)) if box else math_answer(text)
-    said = _word_said(text, gold) if boxed_answer(text) is None else None
+    said = _word_said(text, gold) if _asks_for_words(gold) and boxed_answer(text) is None else None
     return (said, "") if said is not None else (found.text, found.reason)
 
 
@@ -164,7 +164,12 @@ def _word_said(text: str, gold: str) -> str | None:
     """Returns the word that a text without a box says, where the task's answer is a word."""
     if _asks_yes_or_no(gold):
         return yes_or_no(text)
-    return word_in_bold(text) if _GOLD_WORDS.match(gold) and not last_cue(text) else None
+    return None if last_cue(text) else word_in_bold(text)
+
+
+@lru_cache(1024)
+def _asks_for_words(gold: str) -> bool:
+    return _asks_yes_or_no(gold) or _GOLD_WORDS.match(gold) is not None
 
 
 def _asks_yes_or_no(gold: str) -> bool:

@@ -269,7 +269,7 @@ def test_a_batch_asks_once_about_what_comes_twice() -> None:
         return list(ask(questions, bounds))
 
     for pool in (verifier._comparer._readers, verifier._comparer._algebra):
-        pool.ask_many = functools.partial(counted, pool.ask_many)  # type: ignore[method-assign]
+        pool.spread = functools.partial(counted, pool.spread)  # type: ignore[method-assign]
     items = [(Task(answer=r"\sqrt{8}"), r"\boxed{2\sqrt2}")] * 50 + [(Task(answer="1"), r"\boxed{1}")] * 50
     assert all(verdict.passed for verdict in verifier.verify_many(items))
     verifier.close()

@@ -66,7 +66,9 @@ def said_again(answer: str) -> Twice | None:
             continue
         return Twice(_balanced(value), _balanced(again), bool(joint.group("roughly")))
     measures = _MEASURES.fullmatch(answer) or _ROUGH_MEASURES.fullmatch(answer)
-    return Twice(*map(_balanced, measures.groups()), roughly=True, measured=True) if measures else None
+    if measures is None:
+        return None
+    return Twice(_balanced(measures.group(1)), _balanced(measures.group(2)), roughly=True, measured=True)
 
 
 def _without_closing(text: str) -> str:
