@@ -7,17 +7,24 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
+from selfplay.config.errors import RunStopped
 from selfplay.config.recipe import Evaluation
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.metrics import Estimate, avg_at_k, estimate, paired_gain, pass_at_k
 from selfplay.rollouts.completions import Completion, Origin, complete
+from selfplay.rollouts.judge import CUT
 from selfplay.rollouts.rollout import judged
 from selfplay.run.directory import Stage
 from selfplay.run.records import Rollout, Seed
 from selfplay.run.results import EvaluationResult
 from selfplay.run.seeding import derive
 from selfplay.stage.context import Context
+
+
+class NothingJudged(RunStopped):
+    """A verifier reached no verdict on any completion."""
+
 
 Row = dict[str, Any]
 GREEDY = "greedy"
@@ -37,15 +44,36 @@ def evaluation_stage(
         policy: that of the round.
         problems: the held-out ones.
         suites: what it did on suites, to be logged with the rest.
+
+    Raises:
+        NothingJudged: a domain has not one verdict.
     """
     settings = context.recipe.evaluation
     # The modes are one stream, so that the end of one is judged while the next is sampled.
     completions = _completions(context, number, policy, problems)
     count = stage.write("rollouts", Rollout, chain.from_iterable(judged(context.judge, completions)))
+    _demand_verdicts(stage)
     table = metric_rows(metric_values(outcomes_of(stage)) | suites, settings, number, context.recipe.seed)
     context.listener.log(stage.name, {f"{row['domain']}/{row['metric']}": row["value"] for row in table}, number)
     not_checked = sum(passed is None for *_, passed in outcomes_of(stage))
     return EvaluationResult(rollouts=count, not_checked=not_checked)
+
+
+def _demand_verdicts(stage: Stage) -> None:
+    """Without a verdict on the base a run would train on no rewards; that of a cut completion is no verifier's."""
+    reasons: dict[str, str] = {}
+    judged_domains: set[str] = set()
+    for domain, passed, status, reason in stage.columns("rollouts", Rollout, ("domain", "passed", "status", "reason")):
+        if passed is None:
+            reasons.setdefault(domain, reason)
+        elif status != CUT.status:
+            judged_domains.add(domain)
+    for domain, reason in reasons.items():
+        if domain not in judged_domains:
+            raise NothingJudged(
+                f"domains.{domain}.verifier: could judge no completion of {stage.name} ({reason}); mend it, and give "
+                "the same command again"
+            )
 
 
 def modes(settings: Evaluation) -> list[tuple[str, SamplingSettings, int]]:

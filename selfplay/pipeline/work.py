@@ -69,7 +69,9 @@ def cold_start(this: StageWork) -> results.ColdStartResult:
     heldout = _pairs(this)
     triples = cold_start_stage(this.stage, this.context, start, seed_problems(this, "train"), heldout)
     models = models_of(this.stage, start, this.context.recipe)
-    return results.ColdStartResult(triples=triples, row=dict(measure(this.context, 0, models, heldout)))
+    row = measure(this.context, 0, models, heldout)
+    this.context.listener.log(this.stage.name, row)
+    return results.ColdStartResult(triples=triples, row=dict(row))
 
 
 def em(this: StageWork) -> results.EMResult:

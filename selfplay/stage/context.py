@@ -45,6 +45,8 @@ class Training(Generic[Job]):
     """The folder of the trained model within the stage."""
     function: Callable[[Job, Placement], dict[str, float]]
     job: Job
+    prefix: str = ""
+    """What stands before the names of its metrics, where stages of its kind train several models."""
 
 
 class Context:
@@ -127,7 +129,8 @@ class Context:
         side_by_side = several and self.workers.device == "cpu" and whole
         calls = [(training, self._placement(stage, training.name, side_by_side, spared)) for training in missing]
         logs = [place.work / "log.jsonl" for _, place in calls]
-        follow = TrainingLogs(stage, logs, [training.name for training in missing], self.listener, side_by_side)
+        names, prefixes = [training.name for training in missing], [training.prefix for training in missing]
+        follow = TrainingLogs(stage, logs, names, self.listener, side_by_side, prefixes)
         if side_by_side:
             results = self.workers.map(_call, calls, follow)
         else:

@@ -37,6 +37,9 @@ class TrainingLogs:
 
     A training that goes on from a checkpoint takes the steps after it once more. What was told of them stays, and they
     are not told again; what the session before could not tell any more is told now.
+
+    Args:
+        prefixes: what stands before the names of each training's metrics; nothing unless they are given.
     """
 
     def __init__(
@@ -46,9 +49,11 @@ class TrainingLogs:
         names: Sequence[str],
         listener: ProgressListener,
         together: bool,
+        prefixes: Sequence[str] = (),
     ) -> None:
         self._stage = stage
         self._files = list(zip(files, names, strict=True))
+        self._prefixes = dict(zip(names, prefixes, strict=True)) if prefixes else dict.fromkeys(names, "")
         self._followers = {file: Follower(file) for file in files}
         self._done = dict.fromkeys(files, 0)
         self._listener = listener
@@ -72,7 +77,7 @@ class TrainingLogs:
         logged: dict[str, int] = {}
         for name, line in earlier:
             for metric in line["metrics"]:
-                logged[self._prefix(name) + metric] = max(line["step"], logged.get(self._prefix(name) + metric, -1))
+                logged[self._prefixes[name] + metric] = max(line["step"], logged.get(self._prefixes[name] + metric, -1))
         if not logged:
             return {}
         told: dict[str, int] = {}
@@ -92,15 +97,12 @@ class TrainingLogs:
 
     def _log(self, name: str, line: Mapping[str, Any]) -> None:
         """Tells the metrics of a step, less those that were told of it before."""
-        prefix, step = self._prefix(name), line["step"]
+        prefix, step = self._prefixes[name], line["step"]
         metrics = {prefix + metric: value for metric, value in line["metrics"].items()}
         new = {metric: value for metric, value in metrics.items() if step > self._told.get(metric, -1)}
         self._told.update({metric: step for metric in new if metric in self._told})
         if new:
             self._listener.log(self._stage.name, new, step)
-
-    def _prefix(self, name: str) -> str:
-        return f"{name}/" if len(self._files) > 1 else ""
 
     def _begin(self, file: Path, steps: int) -> None:
         """One bar for trainings side by side, with the steps of all of them."""

@@ -90,7 +90,7 @@ def fit(
         keep_adapter=keep,
         heldout=stage.folder / f"{name}-heldout.parquet" if measured else None,
     )
-    return Training(name, train_sft, job)
+    return Training(name, train_sft, job, f"{name}/")
 
 
 def prompt_example(recipe: Recipe, seed: Seed, rationale: str) -> Example:

@@ -30,7 +30,9 @@ from verifiers.untrusted.json_values import parse_json
 METRICS_FILE = "metrics.jsonl"
 TABLES_FOLDER = "tables"
 OF_ROUNDS = (Kind.SELFPLAY, Kind.EVALUATION)
-"""Kinds of stages that each round has one of."""
+"""Kinds of stages that each round of self-play has one of."""
+MEASURED = (Kind.COLD_START, Kind.EM)
+"""Kinds of stages whose measures are points of the curves over rounds of EM; the cold start's are those of round 0."""
 LATEST = 1e12
 """Unix seconds beyond which no line was written."""
 MOST_STEPS = 1 << 53
@@ -60,20 +62,22 @@ class RoundCurves:
     """Points of the curves that go through all rounds: the metrics of `selfplay_2` as those of `selfplay`."""
 
     kind: str
-    """Of the stage: one of `OF_ROUNDS`."""
+    """Whose rounds they are: one of `OF_ROUNDS`, or `em`."""
     round: int
     metrics: dict[str, float]
     """With the kind before their names."""
     x: int
-    """Of evaluations the round, else the number of the line."""
+    """Of self-play the number of the line, else the round."""
 
 
 def round_curves(number: int, line: MetricLine) -> RoundCurves | None:
     """The points that line `number` of a run adds to the curves over rounds; None where it has no part in any."""
-    if line.kind not in OF_ROUNDS:
+    of_em = line.kind in MEASURED and line.step is None
+    if not of_em and line.kind not in OF_ROUNDS:
         return None
-    metrics = {f"{line.kind}/{name}": value for name, value in line.metrics.items()}
-    return RoundCurves(line.kind, line.round, metrics, line.round if line.kind == Kind.EVALUATION else number)
+    kind = str(Kind.EM) if of_em else line.kind
+    metrics = {f"{kind}/{name}": value for name, value in line.metrics.items()}
+    return RoundCurves(kind, line.round, metrics, number if kind == Kind.SELFPLAY else line.round)
 
 
 def values_of(number: int, line: MetricLine) -> dict[str, Any]:

@@ -92,7 +92,8 @@ class WandbSink:
             allow_val_change=True,
             settings=plain_settings(wandb, self._init_timeout_s, bool(self._settings.get("system"))),
         )
-        self._run.define_metric("evaluation/*", step_metric="evaluation/round")
+        for kind in ("em", "evaluation"):
+            self._run.define_metric(f"{kind}/*", step_metric=f"{kind}/round")
         if not online:
             return int(self._state["offline_lines"])
         first = int(self._run.starting_step)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 
 from selfplay.run.files import RunError, read_json, sync_folder, write_json
@@ -21,9 +23,17 @@ class LogToFile(TrainerCallback):
         self.file = file
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        """Writes one line for each log of the main process."""
+        """Writes one line for each log of the main process, with the memory that it has taken."""
         if state.is_world_process_zero and logs:
-            append_line(self.file, state, logs)
+            append_line(self.file, state, {**logs, **memory_peaks()})
+
+
+def memory_peaks() -> dict[str, float]:
+    """GiB that this process has held at most so far: of the host's memory, and of its GPU where it uses one."""
+    peaks = {"memory/host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+    if torch.cuda.is_initialized():
+        peaks["memory/gpu"] = torch.cuda.max_memory_reserved() / 2**30
+    return peaks
 
 
 def append_line(file: Path, state: Any, logs: Mapping[str, Any]) -> None:

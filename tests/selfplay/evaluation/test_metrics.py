@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay.config.recipe import Evaluation
-from selfplay.evaluation.evaluate import Judged, gain_rows, metric_rows, metric_values
+from selfplay.evaluation import evaluate
+from selfplay.evaluation.evaluate import Judged, NothingJudged, gain_rows, metric_rows, metric_values
 from selfplay.evaluation.metrics import avg_at_k, estimate, maj_at_k, paired_gain, pass_at_k
+from selfplay.run.directory import Stage
+from selfplay.run.records import Rollout
 
 outcomes = st.lists(st.booleans(), min_size=1, max_size=7)
 
@@ -95,3 +101,29 @@ def test_gains_pair_problems_by_their_id() -> None:
     after = [row("b", "greedy", True), row("a", "greedy", True)]
     gain = gain_rows(metric_values(before), metric_values(after), Evaluation(), 1, 0)[0]
     assert (gain["value"], gain["n"], gain["round"]) == (0.5, 2, 1)
+
+
+def evaluated(folder: Path, monkeypatch: pytest.MonkeyPatch, *verdicts: tuple[bool | None, str]) -> Any:
+    """The result of the base's evaluation, of rollouts with these verdicts and statuses."""
+    rows = [
+        Rollout(f"r{at}", "t", "math", 0, "T=1.0", at, "x", passed, None, status, "no key (rules.py, line 2)")
+        for at, (passed, status) in enumerate(verdicts)
+    ]
+    monkeypatch.setattr(evaluate, "judged", lambda judge, completions: [rows])
+    heard = SimpleNamespace(log=lambda *told: None)
+    context: Any = SimpleNamespace(judge=None, recipe=SimpleNamespace(evaluation=Evaluation(), seed=0), listener=heard)
+    run: Any = SimpleNamespace(path=folder.parent)
+    stage, model = Stage(run, folder.name), cast(Any, None)
+    stage.folder.mkdir(parents=True)
+    return evaluate.evaluation_stage(stage, context, 0, model, [], {})
+
+
+def test_a_verifier_that_judges_no_completion_of_the_base_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unjudged = (None, "not_checked")
+    told = r"domains.math.verifier: could judge no completion of evaluation_0 \(no key \(rules.py, line 2\)\); mend it"
+    with pytest.raises(NothingJudged, match=told):
+        evaluated(tmp_path / "evaluation_0", monkeypatch, unjudged, unjudged, (False, "cut"))
+    assert evaluated(tmp_path / "evaluation_1", monkeypatch, unjudged, (False, "wrong")).not_checked == 1
+    assert evaluated(tmp_path / "evaluation_2", monkeypatch, (False, "cut")).not_checked == 0

@@ -61,7 +61,7 @@ def test_logs_of_trainings_side_by_side_share_one_bar(tmp_path: Path, stage: Any
     heard_by: Any = Heard()
     files = [tmp_path / "p.jsonl", tmp_path / "q.jsonl"]
     files[0].write_text('{"old": 1}\n')
-    follow = TrainingLogs(stage, files, ["p", "q"], heard_by, together=True)
+    follow = TrainingLogs(stage, files, ["p", "q"], heard_by, True, ["p/", "q/"])
     for file, step in ((files[0], 5), (files[1], 3)):
         with file.open("a") as log:
             log.write(json.dumps({"step": step, "of": 10, "metrics": {"loss": 1.0}}) + '\n{"torn')
@@ -101,6 +101,18 @@ def test_a_resumed_training_logs_no_step_twice_and_loses_none(tmp_path: Path) ->
     logged = [(one[2], one[1]) for one in heard.heard if isinstance(one, tuple) and len(one) == 3]
     assert logged == [*((step, {"loss": float(step)}) for step in (5, 6, 7, 8)), (8, {"train_runtime": 2.0})]
     assert [one for one in heard.heard if isinstance(one, int)] == [4, 1, 1, 1, 1, 0]
+
+
+def test_what_was_told_of_one_model_does_not_hide_the_steps_of_the_other(tmp_path: Path) -> None:
+    """A round of EM had told of q whole when p was cut off: p's steps are told under names of their own."""
+    stage: Any = SimpleNamespace(folder=tmp_path / "stages/em_1", name="em_1")
+    stage.folder.mkdir(parents=True)
+    file, heard = tmp_path / "log.jsonl", Heard()
+    told = [{"time": 1.0, "stage": "em_1", "step": 20, "metrics": {"rationale-model/loss": 1.0}}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(of_stage(line)) + "\n" for line in told))
+    log(file, 10, 20)
+    TrainingLogs(stage, [file], ["prompt-model"], heard, False, ["prompt-model/"])  # type: ignore[arg-type]
+    assert heard.heard == [("em_1", {"prompt-model/loss": float(step)}, step) for step in (10, 20)]
 
 
 def test_a_training_that_starts_anew_is_told_from_its_first_step(tmp_path: Path) -> None:

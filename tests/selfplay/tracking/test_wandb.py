@@ -69,7 +69,7 @@ def test_offline_keeps_metrics_by_stage(run_path: Path, capfd: pytest.CaptureFix
     assert history[4]["alarms/reward_hacking"] == 1
     steps = {r.metric.glob_name: r.metric.step_metric for r in records if r.HasField("metric") and r.metric.glob_name}
     own = {f"selfplay_{number}/*": f"selfplay_{number}/step" for number in (1, 2)}
-    assert steps == own | {"evaluation/*": "evaluation/round"}
+    assert steps == own | {"em/*": "em/round", "evaluation/*": "evaluation/round"}
     summary = {item_name(i): i.value_json for r in records if r.HasField("summary") for i in r.summary.update}
     assert summary["evaluation/0/math/greedy/value"] == "0.5"
     [alert] = [r.alert for r in records if r.HasField("alert")]
@@ -108,6 +108,22 @@ def test_rounds_share_their_curves(run_path: Path) -> None:
         (3, None, None, 12, 0.75),
         (4, None, None, None, None),
     ]
+
+
+def test_measures_of_em_are_one_curve_from_the_cold_start_on(run_path: Path) -> None:
+    with Tracker(run_path, claimed(run_path, recipe("offline")), plan=plan_of()) as tracker:
+        for number, stage in enumerate(("cold_start", "em_1", "em_2")):
+            tracker.log(stage, {"rationale-model/loss": 1.0}, 10)
+            tracker.log(stage, {"round": number, "joint_nll": 8.0 - number, "bound": 4.0})
+    records = read_transaction_log(run_path)
+    rows = [row for row in history_of(records) if "em/joint_nll" in row]
+    assert [(row["em/round"], row["em/joint_nll"], row["em/bound"]) for row in rows] == [
+        (0, 8.0, 4.0),
+        (1, 7.0, 4.0),
+        (2, 6.0, 4.0),
+    ]
+    assert not any(name.startswith("em/") and "loss" in name for row in history_of(records) for name in row)
+    assert "em/*" in [record.metric.glob_name for record in records if record.HasField("metric")]
 
 
 def test_offline_keeps_the_recipe_and_nothing_about_the_host(run_path: Path) -> None:
