@@ -46,7 +46,7 @@ class Training(Generic[Job]):
     function: Callable[[Job, Placement], dict[str, float]]
     job: Job
     prefix: str = ""
-    """What stands before the names of its metrics, where stages of its kind train several models."""
+    """The beginning of the names of its metrics, where stages of its kind train several models."""
 
 
 class Context:

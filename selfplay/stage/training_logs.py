@@ -39,7 +39,7 @@ class TrainingLogs:
     are not told again; what the session before could not tell any more is told now.
 
     Args:
-        prefixes: what stands before the names of each training's metrics; nothing unless they are given.
+        prefixes: the beginnings of the names of each training's metrics; nothing unless they are given.
     """
 
     def __init__(
