@@ -28,17 +28,21 @@ _SHAPES = re.compile(
     r"hf_[A-Za-z0-9]{16,}"
     r"|sk-[A-Za-z0-9_-]{16,}"
     r"|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
-    r"|A[KS]IA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30,}|xox[abeprs]-[A-Za-z0-9-]{10,}"
+    r"|wandb_v1_[A-Za-z0-9_]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}"
+    r"|A[KS]IA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30,}|xox[abeprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{20,}"
     r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}"
     r"|(?i:bearer)[ :=]{1,4}(?=[A-Za-z._~+/=-]{0,64}[0-9])([A-Za-z0-9._~+/=-]{12,})"
     r"|(?i:authorization)[\"']?[ ]?[:=][ ]?[\"']?(?:[A-Za-z]{1,16} )?([^\s\"',;\\<>]{8,})"
+    r"|(?i:(?:api_?|access_)key|(?:hub|hf|access|auth)_token)[\"']?[ ]?[:=][ ]?[\"']?"
+    r"(?=[A-Za-z._~+/=-]{0,64}[0-9])([A-Za-z0-9._~+/=-]{12,})"
     r")"
     r"|://([^\s/:@\"'<>\\]{1,128}:[^\s/@\"'<>\\]{1,128})@"
     r"|[?&](?i:(?:api_?|access_)?key|(?:access_|auth_)?token|signature)=([^&\s\"'<>\\]{8,})"
     r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----((?:[A-Za-z0-9+/=\s]|\\n){1,8192})"
 )
 _SPELLINGS = re.compile(
-    r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|&#x([0-9a-fA-F]{1,6});|&#([0-9]{1,7});|\\([\"\\/bfnrt])"
+    r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})|\\u\{([0-9a-fA-F]{1,8})\}|\\x([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})"
+    r"|&#[xX]0{0,32}([0-9a-fA-F]{1,6});|&#0{0,32}([0-9]{1,7});|\\([\"\\/bfnrt])"
 )
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SECRET_VARIABLE = re.compile(r"TOKEN(?!IZ)|KEY|SECRET|PASSWO?R?D|CREDENTIAL", re.IGNORECASE)
@@ -108,10 +112,10 @@ def _respelt(text: str, places: array[int]) -> tuple[str, array[int], bool]:
 
 
 def _character(match: re.Match[str]) -> str:
-    letter = match[6]
+    *_, decimal, letter = match.groups()
     if letter:
         return _LETTERS.get(letter, letter)
-    number = int(match[5]) if match[5] else int(match[match.lastindex or 0], 16)
+    number = int(decimal) if decimal else int(match[match.lastindex or 0], 16)
     return chr(number) if number <= sys.maxunicode else "\ufffd"
 
 
@@ -155,12 +159,10 @@ def _judge(field: str, key: str, held: Any) -> None:
     name = key.lower().replace("-", "_")
     if name == "trust_remote_code" and held is not False:
         raise ValueError(f"{field}: code in a model's folder is never run; remove it, and take a model that needs none")
-    if not isinstance(held, str) or not held:
-        return
-    if _SECRET_FIELD.fullmatch(name):
+    if held and held is not True and _SECRET_FIELD.fullmatch(name):
         variable = "HF_TOKEN" if _FOR_THE_HUB.fullmatch(name) else "an environment variable"
         raise ValueError(f"{field}: a secret never stands in a recipe, which is copied; remove it, and set {variable}")
-    if struck(held) != held:
+    if isinstance(held, str) and struck(held) != held:
         raise ValueError(
             f"{field}: holds what looks like a secret, or the value of an environment variable that is named like one; "
             "a recipe is copied, so keep it in the environment alone"

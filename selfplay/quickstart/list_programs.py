@@ -8,9 +8,9 @@ and a way to print it; each is defined for every list, the empty one included, s
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from selfplay.quickstart.list_operations import CONCEPTS, OUTPUTS, STEPS, Action, ListOperation
 from selfplay.quickstart.seed_problem import (
@@ -21,6 +21,7 @@ from selfplay.quickstart.seed_problem import (
     describe_design,
     numbers_split,
 )
+from verifiers.patterns import linear
 
 __all__ = ["CONCEPTS", "ListProgram", "inputs", "parse", "reference_solution", "render", "sample", "solve"]
 
@@ -154,11 +155,15 @@ def _values(rng: random.Random, kind: int) -> list[int]:
 
 def _parse_phrase(phrase: str, allowed: tuple[ListOperation, ...]) -> tuple[ListOperation, int] | None:
     for operation in allowed:
-        pattern = re.escape(operation.phrase).replace(r"\{n\}", r"([1-9]\d*)")
-        match = re.fullmatch(pattern, phrase)
+        match = _pattern(operation).fullmatch(phrase)
         if match is not None:
             return operation, int(match.group(1)) if operation.has_number else 0
     return None
+
+
+@cache
+def _pattern(operation: ListOperation) -> linear.Pattern:
+    return linear.compile(linear.escape(operation.phrase).replace(r"\{n\}", "([1-9][0-9]{0,8})"))
 
 
 def _run(actions: list[tuple[Action, int]], line: str) -> str:

@@ -10,7 +10,6 @@ write ill-posed ones, and no vote can label those.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +23,7 @@ from selfplay.quickstart.seed_problem import (
     describe_design,
     numbers_split,
 )
+from verifiers.patterns import linear
 
 HOLDERS = ("Mia", "Tom", "Ana", "Ben", "Eva", "Leo", "Zoe", "Max")
 PLACES = {
@@ -87,7 +87,10 @@ OPERATIONS = (
     ),
 )
 CONCEPTS = (*(operation.concept for operation in OPERATIONS), *PLACES)
-_OPENING = re.compile(r"At (an? \w+), (\w+) has (\d+) (\w+)\.")
+_SENTENCE = linear.compile(r"[^.?]+[.?]")
+_OPENING = linear.compile(r"At (an? [a-z]+), ([A-Za-z]+) has ([0-9]{1,9}) ([a-z]+)\.")
+_MOST_SENTENCES = 100
+"""Of a statement that is read; the grammar's own have a few. What each says may double what there is."""
 _QUESTION = "How many are there now?"
 
 
@@ -138,8 +141,8 @@ def render(problem: WordProblem) -> str:
 
 def parse(statement: str) -> WordProblem | None:
     """The problem that a statement tells, or None when the grammar does not contain it."""
-    sentences = re.findall(r"[^.?]+[.?]", statement.strip())
-    if len(sentences) < 3 or "".join(sentences) != statement.strip():
+    sentences = _SENTENCE.findall(statement.strip())
+    if not 3 <= len(sentences) <= _MOST_SENTENCES or "".join(sentences) != statement.strip():
         return None
     opening = _OPENING.fullmatch(sentences[0])
     if opening is None or sentences[-1].strip() != _QUESTION:
@@ -159,8 +162,8 @@ def solve(statement: str) -> str | None:
 
 
 @cache
-def _pattern(operation: StoryOperation) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\\{\d\\\}", r"(\\d+)", re.escape(operation.sentence)))
+def _pattern(operation: StoryOperation) -> linear.Pattern:
+    return linear.compile(linear.escape(operation.sentence).replace(r"\{0\}", "([0-9]{1,9})"))
 
 
 def _parse_step(sentence: str) -> StoryStep | None:

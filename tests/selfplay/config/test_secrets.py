@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import subprocess
 import sys
@@ -37,6 +38,10 @@ SHAPES = (
     "glpat-{}",
     "AIza{}",
     "xoxb-{}",
+    "xapp-{}",
+    "wandb_v1_{}",
+    "npm_{}",
+    "pypi-{}",
     "eyJ{0}.eyJ{0}.{0}",
 )
 SECRETS = st.builds(lambda shape, text: shape.format(text), st.sampled_from(SHAPES), RANDOM) | st.builds(
@@ -63,11 +68,15 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "unicode": unicode_spelt,
     "some unicode": half(unicode_spelt),
     "unicode in json": lambda text: json.dumps(half(unicode_spelt)(text)),
+    "long unicode": half(lambda c: f"\\U{ord(c):08x}"),
+    "unicode in braces": half(lambda c: f"\\u{{{ord(c):x}}}"),
     "percent": percent,
     "some percent": half(percent),
     "percent twice": lambda text: urllib.parse.quote(half(percent)(text)),
     "html": half(lambda c: f"&#{ord(c)};"),
     "html, hexadecimal": half(lambda c: f"&#x{ord(c):x};"),
+    "html, padded": half(lambda c: f"&#{ord(c):010d};"),
+    "html, capital": half(lambda c: f"&#X{ord(c):04X};"),
     "bearer": lambda text: f"Authorization: Bearer {text}",
     "header": lambda text: json.dumps({"authorization": f"bearer {text}", "b": 1}),
     "address": lambda text: f"https://someone:{text}@example.org/x",
@@ -226,9 +235,9 @@ def with_field(place: str, field: str, value: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_fields_of_secrets_are_refused_by_name(place: str) -> None:
-    for field in FIELDS:
+    for field, value in itertools.product(FIELDS, ("anything-at-all", ["anything-at-all"], 12345678)):
         with pytest.raises(ValidationError) as caught:
-            Recipe.model_validate(with_field(place, field, "anything-at-all"))
+            Recipe.model_validate(with_field(place, field, value))
         assert f"{place}.{field}: a secret never stands in a recipe" in str(caught.value)
         assert "anything-at-all" not in str(caught.value)
 
@@ -252,9 +261,9 @@ def test_nothing_in_a_recipe_has_code_of_a_model_run(place: str, value: Any) -> 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("eos_token", "</s>"), ("pad_token", "<pad>"), ("max_tokens", "5"), ("api_key_env", "TEACHER_KEY")],
+    [("hub_token", None), ("hub_token", True), ("eos_token", "</s>"), ("pad_token", "<pad>"), ("max_tokens", "5"), ("api_key_env", "TEACHER_KEY")],
 )
-def test_fields_of_other_tokens_are_taken(field: str, value: str) -> None:
+def test_fields_of_other_tokens_are_taken(field: str, value: Any) -> None:
     Recipe.model_validate(with_field("domains.math.verifier_params", field, value))
 
 

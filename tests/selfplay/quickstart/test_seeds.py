@@ -12,6 +12,7 @@ import time
 import pytest
 
 from selfplay.quickstart import list_programs, seeds, word_problems
+from selfplay.quickstart.list_operations import OUTPUTS, STEPS
 from selfplay.quickstart.seeds import SPLITS, Domain, SeedProblem, generate
 
 DOMAINS: tuple[Domain, ...] = ("math", "code")
@@ -72,6 +73,23 @@ def test_word_problem_workings_are_right_unless_slipped() -> None:
 )
 def test_statements_outside_the_word_grammar_have_no_answer(statement: str) -> None:
     assert word_problems.solve(statement) is None
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "٥", "1_0"])
+def test_numbers_that_no_problem_has_are_outside_both_grammars(digits: str) -> None:
+    assert word_problems.solve(f"At a farm, Mia has {digits} eggs. Then 2 more arrive. How many are there now?") is None
+    assert word_problems.solve(f"At a farm, Mia has 5 eggs. Then {digits} more arrive. How many are there now?") is None
+    add = next(operation for operation in STEPS if operation.has_number)
+    end = OUTPUTS[0].phrase
+    assert list_programs.solve(f"Given one line of integers: {add.phrase.format(n=digits)}, then {end}.") is None
+
+
+def test_statements_without_end_are_read_in_linear_time_and_have_no_answer() -> None:
+    begun = time.process_time()
+    assert word_problems.solve("a" * 300_000) is None
+    doubled = next(operation for operation in word_problems.OPERATIONS if operation.concept == "doubling")
+    assert word_problems.solve(f"At a farm, Mia has 5 eggs. {(doubled.sentence + ' ') * 20_000}How many are there now?") is None
+    assert time.process_time() - begun < 2
 
 
 def test_rounding_and_running_out_are_defined() -> None:
