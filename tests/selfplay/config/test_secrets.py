@@ -261,7 +261,14 @@ def test_nothing_in_a_recipe_has_code_of_a_model_run(place: str, value: Any) -> 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("hub_token", None), ("hub_token", True), ("eos_token", "</s>"), ("pad_token", "<pad>"), ("max_tokens", "5"), ("api_key_env", "TEACHER_KEY")],
+    [
+        ("hub_token", None),
+        ("hub_token", True),
+        ("eos_token", "</s>"),
+        ("pad_token", "<pad>"),
+        ("max_tokens", "5"),
+        ("api_key_env", "TEACHER_KEY"),
+    ],
 )
 def test_fields_of_other_tokens_are_taken(field: str, value: Any) -> None:
     Recipe.model_validate(with_field("domains.math.verifier_params", field, value))
