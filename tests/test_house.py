@@ -154,9 +154,7 @@ BACKTRACKING = {
     "selfplay.config.secrets": "whatever a run writes: shapes of bounded length, pumped by test_secrets",
     "verifiers.untrusted.yaml_text": "PyYAML's table of numbers, for recipes",
     "selfplay.cli.verifiers": "arguments of the command line",
-    "selfplay.quickstart.list_programs": "statements that the module itself wrote",
     "selfplay.quickstart.procedural": "expressions that a generator wrote",
-    "selfplay.quickstart.word_problems": "statements that the module itself wrote",
     "selfplay.tracking.tracker": "names of tables, of our code and the recipe",
     "selfplay.tracking.wandb_sink": "the name of the run directory",
 }
