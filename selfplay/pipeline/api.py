@@ -136,6 +136,8 @@ def check(recipe: RecipeLike, overrides: Overrides = (), tell: Callable[[str], N
     count = own.compute.workers or max(gpus // own.engine.ranks, 1)
     device = "cpu" if not gpus or own.compute.device == "cpu" else "cuda"
     ranks = ranks_of(own, device, count) if own.compute.workers else 1
+    if own.compute.workers or gpus:
+        preflight.check_sharding(own, count)
     preflight.check_trainer_arguments(own, ranks)
     check_rollouts(own, ranks)
     # On a cluster, which may be unlike this machine, workers look for themselves when the run begins.

@@ -43,7 +43,7 @@ class Finding:
 
 
 def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
-    """Refuses arguments that TRL would refuse, and sharding over one worker; loads TRL, but no model.
+    """Refuses arguments that TRL would refuse; loads TRL, but no model.
 
     Raises:
         ArgumentsError, PreflightError: names the field.
@@ -51,12 +51,6 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     from selfplay.trl_trainers.arguments import check_ahead, check_arguments, check_lora, check_top_up
 
     training = recipe.training
-
-    if recipe.compute.sharding != "none" and workers == 1:
-        raise PreflightError(
-            f"compute.sharding: is {recipe.compute.sharding}, but one worker has nobody to share a model with; raise "
-            "compute.workers, or set it to none"
-        )
     for field, args in _sft_arguments(recipe).items():
         check_arguments("sft", args, field)
     for rule, kind in RULES.items():
@@ -67,6 +61,19 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     check_lora(training.lora, "training.lora")
     check_lora(recipe.generator_lora, "generator_lora")
     _check_shape(recipe, _sft_arguments(recipe))
+
+
+def check_sharding(recipe: Recipe, workers: int) -> None:
+    """Refuses sharding over one worker.
+
+    Raises:
+        PreflightError: names the field.
+    """
+    if recipe.compute.sharding != "none" and workers == 1:
+        raise PreflightError(
+            f"compute.sharding: is {recipe.compute.sharding}, but one worker has nobody to share a model with; raise "
+            "compute.workers, or set it to none"
+        )
 
 
 def check_argument_names(recipe: Recipe) -> None:
@@ -127,6 +134,7 @@ def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
     check_engine(recipe.engine)
     check_rollouts(recipe, workers)
     check_models(recipe)
+    check_sharding(recipe, workers)
     check_trainer_arguments(recipe, workers)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from selfplay.config.recipe import Recipe
-from selfplay.preflight.recipe import PreflightError, check_argument_names, check_trainer_arguments
+from selfplay.preflight.recipe import PreflightError, check_argument_names, check_sharding, check_trainer_arguments
 from selfplay.preflight.rewards import _demand_calls, check_rewards
 from selfplay.seeds.stage import load_seeds, may_lack
 from selfplay.trl_trainers.arguments import ArgumentsError
@@ -208,5 +208,5 @@ def test_sharding_over_one_worker_is_refused() -> None:
     settings = {"name": "r", "model": {"kind": "scratch"}, "domains": {"math": {"seeds": seeds}}}
     sharded = Recipe.model_validate(settings | {"compute": {"sharding": "fsdp2"}})
     with pytest.raises(PreflightError, match=r"compute\.sharding: is fsdp2, but one worker .* raise compute\.workers"):
-        check_trainer_arguments(sharded, 1)
-    check_trainer_arguments(sharded, 2)
+        check_sharding(sharded, 1)
+    check_sharding(sharded, 2)
