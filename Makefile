@@ -42,7 +42,7 @@ quickstart: install ## A whole self-play run on a CPU, in a few minutes
 	$(BIN)/selfplay run configs/quickstart.yaml
 
 test: $(VENV)/.installed-dev ## All tests but the long ones
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadgroup
 
 $(VENV)/.installed-ray: $(VENV)/.installed-dev
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e '.[ray,qlora,zero]'

@@ -98,7 +98,8 @@ _TIMES_TEN = linear.compile(r"(?<=\d)\s?[xX]\s?(?=10\s?(?:\^|\*\*))")
 _TWO_BACKSLASHES = linear.compile(r"\\\\[A-Za-z]{2}")
 _ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
 _INVISIBLE_BRACKET = linear.compile(r"\\right\s?\.|\\left\s?\.")
-_IN_BRACKETS = linear.compile(r"^\s*\(([A-Za-z][A-Za-z ]*)\)\s*$")
+_IN_BRACKETS = linear.compile(r"^\s*\(([A-Za-z][A-Za-z ]{3,})\)\s*$")
+"""A remark; up to three letters are the label of an option."""
 _TO_WORD = linear.compile(r'[\s"]*to[\s"]*')
 _LETTERS_APART = linear.compile(r"(\d[A-Za-z]) +(?=i(?![A-Za-z]))")
 """As in 2x i, which is no 2 xi."""
