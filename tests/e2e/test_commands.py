@@ -126,7 +126,7 @@ def test_sandbox_doctor() -> None:
 @pytest.mark.usefixtures("needs_sandbox")
 @pytest.mark.parametrize("recipe", sorted(file.name for file in (ROOT / "configs").glob("qwen*.yaml")))
 def test_check_passes_on_the_shipped_recipes(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this host can enforce is examined for the quickstart; vLLM lives in an environment of its own, as Ray does."""
+    """What this host can enforce is examined for the quickstart; vLLM and Ray live in environments of their own."""
     monkeypatch.setattr("selfplay.pipeline.crew.check_cluster", lambda compute, gpus_each: [])
     monkeypatch.setattr("selfplay.preflight.recipe.check_sandbox", lambda recipe: [])
     monkeypatch.setattr("selfplay.preflight.vllm.check_engine", lambda engine: None)

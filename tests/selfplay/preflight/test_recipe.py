@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from selfplay.config.recipe import Recipe
-from selfplay.preflight.recipe import PreflightError, check_argument_names, check_sharding, check_trainer_arguments
+from selfplay.preflight.recipe import PreflightError, check_argument_names, check_sharding
 from selfplay.preflight.rewards import _demand_calls, check_rewards
 from selfplay.seeds.stage import load_seeds, may_lack
 from selfplay.trl_trainers.arguments import ArgumentsError
