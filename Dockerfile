@@ -1,6 +1,8 @@
 # docker build --target cpu -t promptcot:cpu .        docker build --target cuda -t promptcot:cuda .
 # The sandbox isolates programs by user namespaces: `docker run --security-opt seccomp=unconfined ...` where the engine forbids them;
 # `selfplay sandbox doctor` says what holds inside.
+# Versions are those of pyproject.toml and of the base image; nothing in ENV is a secret.
+# hadolint global ignore=DL3008,DL3013,DL3064
 FROM python:3.11-slim-bookworm AS base
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ git \
@@ -14,18 +16,19 @@ COPY verifiers verifiers
 COPY selfplay selfplay
 
 FROM base AS cpu
-RUN pip install --extra-index-url https://download.pytorch.org/whl/cpu ".[serve]"
-RUN useradd --create-home runner
-USER runner
+RUN pip install --extra-index-url https://download.pytorch.org/whl/cpu ".[serve]" \
+    && useradd --create-home --uid 1000 runner
+# By its number, which a cluster that refuses root can check.
+USER 1000
 WORKDIR /home/runner
 ENTRYPOINT ["selfplay"]
 CMD ["--help"]
 
 # Torch's wheels bring CUDA's libraries; the machine brings the driver, by `docker run --gpus all`.
 FROM base AS cuda
-RUN pip install ".[serve,vllm]"
-RUN useradd --create-home runner
-USER runner
+RUN pip install ".[serve,vllm]" \
+    && useradd --create-home --uid 1000 runner
+USER 1000
 WORKDIR /home/runner
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 ENTRYPOINT ["selfplay"]

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, runtime_checkable
 
+from verifiers.untrusted.json_values import parse_json
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
@@ -53,10 +55,28 @@ def _test_of(given: Any) -> Test:
     known = [item.name for item in fields(Test)]
     if not isinstance(given, Mapping) or not set(given) <= set(known):
         raise TypeError(f"a test is a Test, or a mapping with some of {', '.join(known)}, not {str(given)[:80]!r}")
-    found = dict(given)
-    if found.get("args") is not None:
-        found["args"] = tuple(found["args"])
+    found = {name: value for name, value in given.items() if value is not None}
+    for name in ("input", "output"):
+        if not isinstance(found.get(name, ""), str):
+            raise TypeError(f"`{name}` of a test is a text, not {found[name]!r:.80}")
+    if "args" in found:
+        found["args"], found["expected"] = _call_of(found["args"], found.get("expected"))
     return Test(**found)
+
+
+def _call_of(args: Any, expected: Any) -> tuple[tuple[Any, ...], Any]:
+    """Arguments and result of a call. Where columns have one type, as in Parquet, both are JSON texts."""
+    values = args
+    if isinstance(args, str):
+        try:
+            values = parse_json(args, finite=False)
+            expected = None if expected is None else parse_json(expected, finite=False)
+        except (TypeError, ValueError) as error:
+            told = "`args` of a test, where it is a text, and `expected` beside it are JSON"
+            raise TypeError(f"{told}, not {args!r:.80} and {expected!r:.80}") from error
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"`args` of a test is a list of arguments, or its JSON text, not {args!r:.80}")
+    return tuple(values), expected
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,9 @@ def test_workflows_have_jobs_with_limits_and_few_rights(file: Any) -> None:
 
 
 def test_ci_runs_what_is_run_here() -> None:
-    steps = read(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["steps"]
-    assert steps[-1] == {"run": ".ci/run"}
+    jobs = read(ROOT / ".github/workflows/ci.yml")["jobs"]
+    assert jobs["test"]["steps"][-1] == {"run": ".ci/run"}
+    assert jobs["dockerfile"]["steps"][-1]["run"].endswith("hadolint Dockerfile")
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 
 
@@ -53,7 +54,7 @@ def test_the_dockerfile_has_both_targets_and_copies_what_is_there() -> None:
     assert stages
     for sources in re.findall(r"^COPY (.+) \S+$", text, re.M):
         assert all((ROOT / source).exists() for source in sources.split())
-    assert text.count("USER runner") == 2
+    assert text.count("USER 1000") == text.count("--uid 1000 runner") == 2
 
 
 def test_the_citation_names_this_version() -> None:

@@ -45,6 +45,29 @@ def test_tests_may_be_mappings_as_rows_have_them() -> None:
             Task(tests=[wrong])  # type: ignore[arg-type]
 
 
+def test_tests_may_be_mappings_as_columns_of_one_type_have_them() -> None:
+    """As exports of functions do: arguments and result are JSON texts, what is not there is null."""
+    given: Any = [{"input": "", "output": "", "args": '[[1, 2], "x"]', "expected": '"3"'}]
+    given += [{"input": "1", "output": "2", "args": None, "expected": None}, {"args": ["[1]"], "expected": "[1]"}]
+    expected = (Test(args=([1, 2], "x"), expected="3"), Test("1", "2"), Test(args=("[1]",), expected="[1]"))
+    assert Task(tests=given).tests == expected
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"input": 3}, "`input` of a test is a text, not 3"),
+        ({"args": "[1", "expected": "1"}, r"where it is a text, and `expected` beside it are JSON, not '\[1' and '1'"),
+        ({"args": "1", "expected": "1"}, "`args` of a test is a list of arguments, or its JSON text, not '1'"),
+        ({"args": 7}, "`args` of a test is a list of arguments, or its JSON text, not 7"),
+        ({"args": "[1]", "expected": "one"}, r"are JSON, not '\[1\]' and 'one'"),
+    ],
+)
+def test_a_test_that_cannot_be_used_is_refused(wrong: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        Task(tests=[wrong])  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def noisy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     text = "print('loaded')\n\n\ndef judge(task, completion):\n    print('judging')\n    return True\n\n\n"
