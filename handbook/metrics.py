@@ -41,7 +41,7 @@ def groups() -> list[Group]:
 
 def pattern(name: str) -> re.Pattern[str]:
     """What logged names a name of the page stands for."""
-    parts = re.split(r"(DOMAIN|COMPONENT|STATUS|SUITE|REASON|\bK\b|\bT\b)", name)
+    parts = re.split(r"(DOMAIN|COMPONENT|STATUS|SUITE|REASON|ANNOTATOR|\bK\b|\bT\b)", name)
     return re.compile("".join(r"[^@]+?" if i % 2 else re.escape(part) for i, part in enumerate(parts)))
 
 

@@ -67,7 +67,7 @@ def selection_stage(
     )
     stage.write("rollouts", Rollout, itertools.chain.from_iterable(batches))
     score = score_of(outcomes_of(stage), number)
-    context.listener.log(stage.name, {name: value for name, value in score.items() if name != "round"}, number)
+    context.listener.log(stage.name, logged(score), number)
     outcome = selection_outcome(settings, [*before, score])
     return SelectionResult(score=score, best=outcome.best, stopped=outcome.stopped or None)
 
@@ -81,6 +81,11 @@ def score_of(outcomes: Iterable[Judged], number: int) -> Row:
             by_domain[domain] = sum(known) / len(known)
     score = sum(by_domain.values()) / len(by_domain) if by_domain else 0.0
     return {"round": number, "score": score} | by_domain
+
+
+def logged(score: Row) -> dict[str, float]:
+    """The metrics of a score: the mean, and each domain's."""
+    return {f"selection/{name}": value for name, value in score.items() if name != "round"}
 
 
 def selection_outcome(settings: Selection, rows: Sequence[Row]) -> SelectionOutcome:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +29,14 @@ def test_names_of_metrics_stand_for_what_is_logged() -> None:
 def test_no_metric_is_listed_twice() -> None:
     names = [metric.name for group in groups() for metric in group.metrics]
     assert len(names) == len(set(names))
+
+
+def test_what_trls_trainers_log_is_listed() -> None:
+    """By their source, since some names come with settings that no run here has; there are no tools to be called."""
+    [package] = importlib.util.find_spec("trl").submodule_search_locations  # type: ignore[union-attr]
+    sources = [
+        Path(package, "trainer", f"{rule}_trainer.py").read_text(encoding="utf-8") for rule in ("grpo", "dpo", "sft")
+    ]
+    names = {name for source in sources for name in re.findall(r'_metrics\[mode\]\["([^"{]+)"\]', source)}
+    assert len(names) > 30
+    assert {name for name in unknown(names) if not name.startswith("tools/")} == set()

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handbook.metrics import unknown
 from selfplay.config.recipe import Recipe
 from selfplay.config.training import Selection
 from selfplay.evaluation.evaluate import Judged
-from selfplay.evaluation.selection import score_of, selection_outcome
+from selfplay.evaluation.selection import logged, score_of, selection_outcome
 
 
 def rows(*scores: float) -> list[dict[str, Any]]:
@@ -89,6 +90,8 @@ def test_every_domain_counts_alike() -> None:
         3,
     )
     assert found == {"round": 3, "score": 0.25, "math": 0.5, "code": 0.0}
+    assert logged(found) == {"selection/score": 0.25, "selection/math": 0.5, "selection/code": 0.0}
+    assert unknown(set(logged(found))) == set()
     assert score_of([rollout("math", "a", None)], 1) == {"round": 1, "score": 0.0}
 
 

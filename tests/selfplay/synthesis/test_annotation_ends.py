@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from handbook.metrics import unknown
 from selfplay.config.load import load_recipe
 from selfplay.engines.api.budget import TokenUsage
 from selfplay.seeds.stage import ANNOTATIONS, load_seeds
@@ -80,6 +81,7 @@ def test_a_budget_stops_and_a_higher_one_goes_on(server: OpenAIServer, tmp_path:
     assert found.counts["cost"] == found.counts["tokens"] == sum(row.cost for row in found.rows)
     assert found.counts["cost"] == found.listener.metrics[-1]["cost"]
     assert found.counts["tokens"] == found.listener.metrics[-1]["tokens"]
+    assert unknown(set(found.listener.metrics[-1])) == set()
     assert found.rows == annotate(tmp_path / "unbroken", recipe, in_process).rows
 
 
