@@ -15,10 +15,11 @@ CURVES = {
     "kl": ("kl", "Distance from the reference (KL)", "nats a token"),
     "length": ("completions/mean_length", "Length of completions", "tokens"),
     "clipped": ("completions/clipped_ratio", "Completions cut at the token limit", "share"),
+    "groups": ("groups/with_variance", "Groups whose rewards differ, which alone can teach", "share"),
     "chosen": ("chosen/change_per_token", "What right completions gained (DPO)", "nats a token"),
 }
 """By chart: the metric, the title, the unit."""
-SHARES = ("clipped",)
+SHARES = ("clipped", "groups")
 SUPERVISED = {"loss": "model", "prompt-model/loss": "prompt model p", "rationale-model/loss": "rationale model q"}
 TIMES = {"time/generation": "generation", "time/reward": "reward", "time/update": "update"}
 KEPT = {metric for metric, *_ in CURVES.values()} | SUPERVISED.keys() | TIMES.keys()

@@ -208,6 +208,7 @@ class FakeRun:
                         "entropy": 1 - step / 90,
                     }
                     metrics |= {"completions/mean_length": 90 + step, "completions/clipped_ratio": step / 900}
+                    metrics["groups/with_variance"] = 0.9 - step / 90
                     metrics |= {f"reward/{domain}": reward + 0.1 * place for place, domain in enumerate(DOMAINS)}
                     metrics |= {"reward/math/form": 0.9, "reward/math/math": reward}
                     metrics |= {"time/generation": 2.0, "time/reward": 0.1, "time/update": 1 + step / 60}

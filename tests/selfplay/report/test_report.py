@@ -114,8 +114,15 @@ def test_a_finished_run_has_everything(fake_run: MAKE) -> None:
     assert set(charts) == {
         *("accuracy-0", "accuracy-1", "reward", "agreement", "difficulty"),
         *("em-nll", "em-reward", "em-length", "em-copy_rate", "em-parse_rate"),
-        *("train-loss", "train-entropy", "train-kl", "train-length", "train-clipped", "train-domains"),
-        *("train-parts-1", "train-seconds", "train-supervised", "failures-selfplay-0", "failures-evaluation-0"),
+        *("train-loss", "train-entropy", "train-kl", "train-length", "train-clipped", "train-groups"),
+        *(
+            "train-domains",
+            "train-parts-1",
+            "train-seconds",
+            "train-supervised",
+            "failures-selfplay-0",
+            "failures-evaluation-0",
+        ),
     }
     shown = [attributes["data-chart"] for _, attributes in page.tags if "data-chart" in attributes]
     assert sorted(shown, key=str) == sorted(charts), "each once"
@@ -136,7 +143,8 @@ def test_curves_of_training_go_through_all_rounds(fake_run: MAKE) -> None:
         ("math", 120, [0, 60]),
     ]
     assert [trace["name"] for trace in parts] == ["form", "math"]
-    assert charts["train-clipped"]["layout"]["yaxis"]["tickformat"] == ".0%"
+    for share in ("clipped", "groups"):
+        assert charts[f"train-{share}"]["layout"]["yaxis"]["tickformat"] == ".0%"
     assert [trace["name"] for trace in charts["train-seconds"]["data"]] == ["generation", "reward", "update"]
     assert [trace["name"] for trace in charts["train-supervised"]["data"]] == ["model", "prompt model p"]
 
