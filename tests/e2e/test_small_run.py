@@ -48,6 +48,7 @@ def test_what_was_promised_is_on_disk(finished: Path, summary: dict[str, Any]) -
     assert Path(summary["paths"]["model"], "model.safetensors").exists()
     report = (finished / "report.html").read_text()
     assert "<script src" not in report
+    assert len(report.encode()) < 2_000_000
     assert (finished / "metrics.jsonl").stat().st_size > 0
     assert list((finished / "wandb").glob("offline-run-*/*.wandb"))
     screen = (finished / "stdout.txt").read_text()
@@ -70,6 +71,7 @@ def test_the_same_command_again_does_nothing(finished: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("already done") == 13
     assert products(finished) == before
+    assert len(list((finished / "wandb").glob("offline-run-*"))) == 1, "no empty one of a session that did nothing"
 
 
 def test_another_recipe_on_the_directory_is_refused(finished: Path) -> None:
