@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import typer
+import yaml
 
 from selfplay.cli.app import app
 from selfplay.config.errors import UserError
@@ -19,6 +23,8 @@ from selfplay.config.places import shipped_recipes
 from tests.docs.pages import DOCS, ROOT, prose
 
 PAGES = [*sorted(DOCS.rglob("*.md")), *(ROOT / name for name in ("README.md", "examples/README.md", "CONTRIBUTING.md"))]
+RECIPE = re.compile(r"^[ ]*```yaml[^\n]*\n(.*?)^[ ]*```$", re.DOTALL | re.MULTILINE)
+SCHEMA: dict[str, Any] = json.loads((ROOT / "configs" / "recipe.schema.json").read_text(encoding="utf-8"))
 BLOCK = re.compile(r"^[ ]*```(?:sh|bash|console)?[^\n]*\n(.*?)^[ ]*```$", re.DOTALL | re.MULTILINE)
 IN_LINE = re.compile(r"`(selfplay [^`]+)`")
 ASSIGNMENT = re.compile(r"[a-z]\w*(\.[\w-]+)*=.*", re.DOTALL)
@@ -56,6 +62,29 @@ def unknown_settings(recipe: str, overrides: tuple[str, ...]) -> list[str]:
     except UserError as error:
         return [line for line in str(error).splitlines() if "is not a setting" in line]
     return []
+
+
+@cache
+def section(name: str) -> Any:
+    """What judges a section of a recipe."""
+    return jsonschema_rs.Draft202012Validator({"$defs": SCHEMA["$defs"], **SCHEMA["properties"][name]})
+
+
+def test_sections_of_recipes_have_fields_that_there_are() -> None:
+    """But for domains, of which pages show parts that others complete."""
+    judged, faults = 0, []
+    for page in PAGES:
+        for block in RECIPE.findall(page.read_text(encoding="utf-8")):
+            content = yaml.safe_load(textwrap.dedent(block))
+            if not content.keys() <= SCHEMA["properties"].keys() | {"extends"}:
+                continue  # no recipe
+            for name in content.keys() - {"extends", "domains"}:
+                judged += 1
+                faults += [
+                    f"{page.name}: {name}: {fault.message}" for fault in section(name).iter_errors(content[name])
+                ]
+    assert faults == []
+    assert judged > 50
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
