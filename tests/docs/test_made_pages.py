@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -33,10 +33,8 @@ def test_no_metric_is_listed_twice() -> None:
 
 def test_what_trls_trainers_log_is_listed() -> None:
     """By their source, since some names come with settings that no run here has; there are no tools to be called."""
-    [package] = importlib.util.find_spec("trl").submodule_search_locations  # type: ignore[union-attr]
-    sources = [
-        Path(package, "trainer", f"{rule}_trainer.py").read_text(encoding="utf-8") for rule in ("grpo", "dpo", "sft")
-    ]
+    files = [distribution("trl").locate_file(f"trl/trainer/{rule}_trainer.py") for rule in ("grpo", "dpo", "sft")]
+    sources = [Path(str(file)).read_text(encoding="utf-8") for file in files]
     names = {name for source in sources for name in re.findall(r'_metrics\[mode\]\["([^"{]+)"\]', source)}
     assert len(names) > 30
     assert {name for name in unknown(names) if not name.startswith("tools/")} == set()
