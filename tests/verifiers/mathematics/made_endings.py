@@ -266,6 +266,9 @@ def parameters(rng: random.Random) -> Iterator[Case]:
     yield "f(x) = cx", _box(r"f(x) = kx \text{ for no constant } k"), False
     yield f"y = Ce^{{{n}x}}", _box(f"y = C_1 e^{{{n}x}}"), True
     yield f"y = Ce^{{{n}x}}", _box(f"y = C_1 e^{{{n + 1}x}}"), False
+    letter = rng.choice("ABCD")
+    yield letter, _box(f"{letter}_{n}"), False
+    yield letter, _box(f"{letter.lower()}_{{{n}}}"), False
 
 
 def shares_of_things(rng: random.Random) -> Iterator[Case]:

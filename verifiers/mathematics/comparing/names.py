@@ -62,7 +62,10 @@ def with_constants_of(first: Form, second: Form) -> list[Form]:
     numbered = [all(_CONSTANT.fullmatch(name) for name in names) for names in (own, others)]
     both = {own[0], others[0]} if len(own) == 1 else {""}
     free = both - _WHOLE == {ANY_INTEGER} or both - _FREE == {ANY_CONSTANT}
-    if not free and not (any(numbered) and all(_LETTER_OR_CONSTANT.fullmatch(name) for name in own + others)):
+    # C alone is the label of an option or a thing's name, and so is no C_1.
+    alone = len(own) == 1 and mine.isdisjoint(theirs)
+    constants = not alone and any(numbered) and all(_LETTER_OR_CONSTANT.fullmatch(name) for name in own + others)
+    if not free and not constants:
         return []
     found = []
     for names in permutations(others):
