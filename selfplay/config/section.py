@@ -171,5 +171,5 @@ def refuse_pickles(args: Mapping[str, Any]) -> None:
         ValueError: names the argument.
     """
     form = args.get("load_format")
-    if form in ("auto", "pt", "npcache", "dummy"):
+    if form in ("auto", "hf", "pt", "npcache", "dummy"):
         raise ValueError(f"args.load_format is {form}, which unpickles or makes weights up; drop it for safetensors")

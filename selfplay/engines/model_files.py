@@ -21,6 +21,11 @@ IN_CHECKPOINTS = ("optimizer.pt", "scheduler.pt", "scaler.pt", "training_args.bi
 """Files of a trainer's checkpoint that are not safetensors: transformers reads tensors from them, and no objects."""
 SHOWN, LONGEST_NAME = 3, 80
 DEEPEST = 64
+MODULES = "modules.json"
+SENTENCE_MODULES = frozenset(
+    ("Transformer", "Pooling", "WeightedLayerPooling", "Normalize", "Dense", "LayerNorm", "Dropout")
+)
+"""Modules of sentence-transformers that take no further classes from a model's files."""
 UNTRUSTED: Mapping[str, Any] = {"trust_remote_code": False}
 """Arguments of whatever loads a model or a part of one: code in its folder is never run, and nobody is asked."""
 
@@ -128,6 +133,33 @@ def judge_files(name: str, revision: str | None = None) -> None:
         others = [file.name for file in sorted(folder.iterdir()) if file.suffix in PICKLES]
         instead = f"; {_listed(others)} would be unpickled, which runs what the file says" if others else ""
         raise ModelError(f"the model {name!r} has no {WEIGHTS} and no {INDEX}{instead}; convert it to safetensors")
+
+
+def judge_modules(name: str) -> None:
+    """Refuses a sentence model with modules that are not sentence-transformers' own, lie elsewhere, or are pickled.
+
+    The library runs code that lies in a folder of this machine, whatever it is told of trust.
+
+    Raises:
+        ModelError: names the class or the file.
+    """
+    path = _file(name, MODULES, None)
+    modules = [] if path is None else read_json(path, ModelError, "it is damaged: download it again")
+    for module in modules if isinstance(modules, list) else [modules]:
+        kind, at = (module.get("type"), module.get("path")) if isinstance(module, dict) else (module, "")
+        library, _, last = kind.rpartition(".") if isinstance(kind, str) else ("", "", "")
+        if library.partition(".")[0] != "sentence_transformers" or last not in SENTENCE_MODULES:
+            raise ModelError(
+                f"the model {name!r}: {MODULES} names the class {_shown(kind)}, whose code would be run; take a model "
+                f"of {', '.join(sorted(SENTENCE_MODULES))} alone"
+            )
+        if not isinstance(at, str) or (at and at != Path(at).name) or at == "..":
+            raise ModelError(
+                f"the model {name!r}: {MODULES} names the folder {_shown(at)}; take the model from elsewhere"
+            )
+    for file in sorted(Path(name).rglob("*")) if Path(name).is_dir() else ():
+        if file.suffix in PICKLES and not any(file.parent.glob("*.safetensors")):
+            raise ModelError(f"{file}: would be unpickled, which runs what the file says; convert it to safetensors")
 
 
 def judge_adapter(folder: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from selfplay.config.errors import UserError
+from selfplay.engines.model_files import ModelError, judge_modules
 from selfplay.run.hub import offline_without_hub
 
 BATCH = 64
@@ -37,6 +38,10 @@ def sentence_embedder(name: str) -> Embed:
     """
     if not Path(name).is_dir():
         offline_without_hub()
+    try:
+        judge_modules(name)
+    except ModelError as error:
+        raise NoSentenceModel(f"--embeddings {name}: {error}") from error
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:

@@ -43,6 +43,7 @@ SHARES = {
 }
 """From 0 to 1."""
 BELOW_ONE = {"adam_beta1", "adam_beta2", "label_smoothing_factor", "lora_dropout"}
+ONLY_FINITE = "must hold numbers that are finite alone"
 STEPS = {"logging_steps", "save_steps", "eval_steps", "warmup_steps"}
 """Whole numbers, or, below 1, shares of all steps."""
 
@@ -51,7 +52,14 @@ def number_faults(cls: Any, args: Mapping[str, Any]) -> dict[str, str]:
     """The faults of numbers among the arguments of a library's dataclass, as the end of a sentence, by name."""
     hints, fields = typing.get_type_hints(cls), {field.name: field for field in dataclasses.fields(cls)}
     faults = {name: _fault(name, hints[name], fields[name].default, value) for name, value in args.items()}
+    faults |= {name: ONLY_FINITE for name, value in args.items() if isinstance(value, Mapping) and _holds_nan(value)}
     return {name: fault for name, fault in faults.items() if fault}
+
+
+def _holds_nan(value: Any) -> bool:
+    """Whether NaN or an infinity stands anywhere within mappings and lists, such as the settings of a schedule."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return any(_holds_nan(one) for one in inner) or (isinstance(value, float) and not math.isfinite(value))
 
 
 def is_number(value: Any) -> bool:

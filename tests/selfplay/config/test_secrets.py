@@ -339,7 +339,7 @@ def test_processes_that_print_to_logs_strike_secrets() -> None:
         assert f"{said} {STRUCK}\n" in done.stderr
 
 
-@pytest.mark.parametrize("form", ["auto", "pt", "npcache", "dummy"])
+@pytest.mark.parametrize("form", ["auto", "hf", "pt", "npcache", "dummy"])
 def test_vllm_reads_safetensors_alone(form: str) -> None:
     engine = {"kind": "vllm", "args": {"load_format": form}}
     with pytest.raises(ValidationError, match=r"load_format is .* unpickles or makes weights up"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,27 @@ def test_near_problems_are_named_where_no_run_of_words_is_shared(tmp_path: Path)
 
 def test_a_sentence_model_that_is_not_here_is_said(tmp_path: Path) -> None:
     with pytest.raises(NoSentenceModel, match=r"(promptcot\[embeddings\]|give a folder with a sentence model)"):
+        sentence_embedder(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"modules.json": [{"type": "evil.Pooling", "path": "1"}]}, "names the class evil.Pooling, whose code"),
+        ({"modules.json": [{"type": "sentence_transformers.models.Router"}]}, "names the class sentence_transf"),
+        ({"modules.json": [{"type": "sentence_transformers.models.Dense", "path": "../x"}]}, "names the folder ../x"),
+        ({"modules.json": [5]}, "names the class 5"),
+        ({"modules.json": {"a": 1}}, "names the class None"),
+        ({"1_Dense/pytorch_model.bin": 1}, "would be unpickled"),
+    ],
+)
+def test_a_sentence_model_brings_no_code_and_no_pickles(files: dict[str, Any], told: str, tmp_path: Path) -> None:
+    """The library would run code that lies in a folder, whatever it is told of trust."""
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+    (tmp_path / "evil.py").write_text("raise SystemExit('run')")
+    with pytest.raises(NoSentenceModel, match=re.escape(told)):
         sentence_embedder(str(tmp_path))
 
 

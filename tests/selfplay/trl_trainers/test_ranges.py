@@ -28,6 +28,7 @@ class Config:
     reward_weights: list[float] | None = None
     save_steps: float = 500
     fsdp: str | bool | None = None
+    lr_scheduler_kwargs: dict[str, Any] | str | None = None
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ class Config:
         *(("learning_rate", 1e-4), ("learning_rate", 1), ("max_steps", -1), ("max_steps", 5), ("seed", 0)),
         *(("beta", 0.0), ("top_p", 1.0), ("adam_beta1", 0.0), ("bf16", True), ("bf16", None), ("bf16", 1)),
         *(("optim", "sgd"), ("reward_weights", [1, 0.5]), ("reward_weights", None), ("save_steps", 0.1)),
-        *(("save_steps", 20.0), ("fsdp", "full"), ("warmup_steps", 0)),
+        *(("save_steps", 20.0), ("fsdp", "full"), ("warmup_steps", 0), ("lr_scheduler_kwargs", {"num_cycles": 0.5})),
     ],
 )
 def test_what_a_trainer_can_use_is_taken(name: str, value: Any) -> None:
@@ -61,6 +62,7 @@ def test_what_a_trainer_can_use_is_taken(name: str, value: Any) -> None:
         ("save_steps", 1.5, "must be a whole number of steps, or a share of all below 1"),
         ("bf16", 3, "must be no number"),
         ("optim", 3, "must be no number"),
+        ("lr_scheduler_kwargs", {"a": [{"num_cycles": float("nan")}]}, "must hold numbers that are finite alone"),
         ("reward_weights", 1.0, "must be a list of numbers"),
         ("reward_weights", [1.0, "x"], "must be a number, such as 0.001"),
     ],
