@@ -105,7 +105,9 @@ class Unforeseen(UserError):
 
 def _unforeseen(error: Exception, run: Path | None) -> str:
     """Keeps the traceback, in a run's directory or in a temporary file, and says where."""
-    text = "".join(traceback.format_exception(error))
+    from selfplay.config.secrets import struck
+
+    text = struck("".join(traceback.format_exception(error)))
     try:
         with (run / ERROR_LOG).open("ab") if run else _temporary() as file:
             file.write(text.encode("utf-8", "backslashreplace"))
@@ -114,7 +116,7 @@ def _unforeseen(error: Exception, run: Path | None) -> str:
         place = f"nowhere, since no file can be written ({fault.strerror})"
     from verifiers.untrusted.shown import shown
 
-    what = shown(f"{type(error).__name__}: {error}")
+    what = shown(struck(f"{type(error).__name__}: {error}"))
     return f"an error of selfplay itself: {what}; the traceback is in {place}: please report it"
 
 

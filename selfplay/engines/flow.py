@@ -17,7 +17,7 @@ from typing import Any
 
 from selfplay.engines.base import Sampling
 from selfplay.engines.jobs import Row, ShardJob
-from selfplay.run.files import repair_lines, write_text
+from selfplay.run.files import repair_lines, whole_file
 from selfplay.run.store import ShardStore
 from selfplay.run.tables import RecordError
 from verifiers.untrusted.files import LONGEST_ROW, lines_of, read_json
@@ -68,7 +68,9 @@ class Feeder:
             if (shard := self._next) is None:
                 break
             row = {"key": shard.key, "seed": shard.seed, "prompts": list(shard.prompts)}
-            write_text(self._todo / f"{shard.number:08d}.json", json.dumps(row))
+            with whole_file(self._todo / f"{shard.number:08d}.json") as file:
+                # Data: what looks like a secret in a problem is asked as it stands.
+                file.write(json.dumps(row).encode("ascii"))
             self._next = next(self._shards, None)
         if self._next is None:
             (self._queue / "end").touch()

@@ -91,6 +91,14 @@ def test_a_bug_of_a_run_is_one_sentence_and_its_traceback_is_kept(
     assert read_json(tmp_path / "progress.json")["ended"] == sentence
 
 
+def test_a_bug_tells_no_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = f"hf_{'a1B2' * 9}"
+    assert ended(ValueError(f"Authorization: Bearer {token}"), tmp_path, True) == BROKEN
+    for told in (capsys.readouterr().err, (tmp_path / "error.log").read_text()):
+        assert "Authorization: Bearer [secret]" in told
+        assert token not in told
+
+
 def test_a_bug_of_a_command_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("selfplay.report.page.write_report", lambda path: {}["x"])

@@ -57,6 +57,12 @@ def test_rows_depend_on_no_replica(tmp_path: Path) -> None:
     assert one == three
 
 
+def test_a_problem_that_looks_like_a_secret_is_asked_as_it_stands(tmp_path: Path) -> None:
+    prompt = f"1 steps, hf_{'a1B2' * 9}"
+    [sample] = engine(tmp_path, 1).generate([prompt], SAMPLING, 1)
+    assert sample.text.startswith(prompt)
+
+
 def test_the_next_shard_is_taken_before_the_last_is_drained(tmp_path: Path) -> None:
     """The first completion of each shard takes ten times as long as the others."""
     given = job(tmp_path)
