@@ -49,10 +49,11 @@ _SECRET_VARIABLE = re.compile(r"TOKEN(?!IZ)|KEY|SECRET|PASSWO?R?D|CREDENTIAL", r
 _WORD = re.compile(r"[A-Za-z]{1,11}")
 
 _SECRET_FIELD = re.compile(
-    r"(?:.*_)?(?:hub|hf|api|auth|access|bearer|wandb|github|refresh|session|private|secret)_?(?:token|key)"
+    r"(?:.*_)?(?:hub|hf|api|auth|access|bearer|wandb|github|refresh|session|private|secret|huggingface|openai)"
+    r"_?(?:token|key)"
     r"|(?:.*_)?(?:apikey|secret|password|passwd|credentials?|authorization)|token"
 )
-_FOR_THE_HUB = re.compile(r"(?:.*_)?(?:hub|hf)_?token|token")
+_FOR_THE_HUB = re.compile(r"(?:.*_)?(?:hub|hf|huggingface)_?token|token")
 
 
 def names_a_secret(variable: str) -> bool:

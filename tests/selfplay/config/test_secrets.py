@@ -219,6 +219,8 @@ FIELDS = (
         "X_API_KEY",
         "password",
         "client_secret",
+        "huggingface_token",
+        "openai_key",
     ),
     *("wandb_api_key", "authorization", "access_token", "secret_key", "private_key", "credentials"),
 )
