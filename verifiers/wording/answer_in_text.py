@@ -64,6 +64,12 @@ _FOR_ALL = linear.compile(
 )
 """For which arguments a formula holds."""
 _TAKING_BACK = DENYING | SUPPOSING
+_TAKEN_BACK = linear.compile(
+    r"[\s.!]*(?:(?:no|oh|oops|hmm|wait|but|actually|sorry)[\s,.!]+){0,4}(?:that|this|it)(?:['’]s| is| was)"
+    r"(?: clearly| obviously)? (?:wrong|incorrect|not right|not correct|a mistake|mistaken)\s*(?:[.!,]|$)",
+    linear.IGNORECASE,
+)
+"""A sentence that takes back the one before it."""
 _CLAUSE_BEGUN = linear.compile(
     r"[,;:.!?(—\n]|\b(?:so|thus|therefore|hence|then|and|but|because|since|which|means|implies)\b",
     linear.IGNORECASE,
@@ -151,7 +157,7 @@ def without_bold(text: str) -> str:
 
 def announced(text: str) -> str | None:
     """Returns what follows the last "the answer is" or its like; None when nothing does, and nothing where it is said
-    of half the answer or its like."""
+    of half the answer or its like, or taken back by the next sentence."""
     text = without_bold(text)
     last = last_cue(text)
     before = text[max(last.start() - 200, 0) : last.start()] if last is not None else ""
@@ -163,9 +169,10 @@ def announced(text: str) -> str | None:
     rest = rest[skipped.end() if skipped and "-" not in skipped.group() else 0 :].lstrip()
     span = _SPAN.match(rest)
     end = _SENTENCE_END.search(rest, span.end() if span else 0)
+    taken_back = end is not None and bool(_TAKEN_BACK.match(rest[end.end() :][:200]))
     sentence = (rest[: end.start()] if end else rest).strip().strip("*").strip()
-    if not sentence:
-        return None
+    if not sentence or taken_back:
+        return "" if taken_back else None
     sentence = with_english_joints(without_repetition(without_ending(sentence)))
     sentence = _ADVERB.sub("", sentence) if sentence[:1].isalpha() and " " in sentence else sentence
     if says_otherwise(sentence):

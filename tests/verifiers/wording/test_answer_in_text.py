@@ -19,6 +19,9 @@ from verifiers.wording.vocabulary import changes, denies, leads_up, names_things
         ("The answer is x + 1", "x + 1"),
         ("Nothing is said here.", None),
         ("The answer is 15 (sixteen).", None),
+        ("The answer is 5. No, wait, that's wrong.", ""),
+        ("The answer is 5.\nActually, this is not correct", ""),
+        ("The answer is 5. No other value works, and that is wrong for 6.", "5"),
     ],
 )
 def test_what_is_announced(text: str, answer: str | None) -> None:
