@@ -221,6 +221,8 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     ],
     "broken": [
         ("12", "\\boxed{1\x002}"),
+        ("12", "\\boxed{1➡2}"),
+        ("12", "\\boxed{1\u20622}"),
         ("12", "\\boxed{1\x1f2}"),
         ("25", r"\boxed{2٥}"),
         ("12", r"\boxed{1\text{ }2}"),

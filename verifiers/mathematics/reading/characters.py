@@ -19,6 +19,8 @@ _FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in (*range(0x30, 0x3A), *r
 _CHARACTERS = str.maketrans({**_FULL_WIDTH, **{char: f"\\{name} " for char, name in _GREEK.items()}, **_COMMANDS})
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙ", "0123456789+-n", strict=True))
+_SILENT = {char for char, command in _COMMANDS.items() if not command} - set("\u200b\u200e\ufeff")
+"""What says nothing, and yet is seen, or stands for a sign, between two digits."""
 _ROOT_OF_DIGITS = linear.compile(r"√\s*(\d+)")
 
 
@@ -26,9 +28,20 @@ def in_ascii(text: str) -> str:
     """Returns the text with its mathematical characters as LaTeX; what has no LaTeX stays as it is."""
     if text.isascii():
         return text
-    text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", with_usual_digits(text))
+    text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", _with_broken_numbers(with_usual_digits(text)))
     text = _with_runs(_with_runs(text, "^", _RAISED), "_", _LOWERED)
     return text.translate(_CHARACTERS)
+
+
+def _with_broken_numbers(text: str) -> str:
+    """Marks what stands within a number and says nothing: without it, 1➡2 would be 12."""
+    if _SILENT.isdisjoint(text):
+        return text
+    runs = ["", *("".join(run) for _, run in groupby(text, _SILENT.__contains__)), ""]
+    return "".join(
+        "\ufffd" if run[:1] in _SILENT and before[-1:].isdigit() and after[:1].isdigit() else run
+        for before, run, after in zip(runs, runs[1:], runs[2:], strict=False)
+    )
 
 
 def _with_runs(text: str, sign: str, plain: dict[str, str]) -> str:
