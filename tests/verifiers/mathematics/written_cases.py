@@ -71,6 +71,7 @@ RIGHT: dict[str, list[tuple[str, str]]] = {
         ("g(0) < g(1)", r"\boxed{g(1) > g(0)}"),
     ],
     "looks": [
+        ("12345", r"\boxed{12 \, 345}"),
         ("7", r"\boxed{\color{red}{7}}"),
         ("7", r"\boxed{\textcolor{green}{7}}"),
         ("7", r"{\Huge \boxed{7}}"),
@@ -222,6 +223,9 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     "broken": [
         ("12", "\\boxed{1\x002}"),
         ("12", "\\boxed{1➡2}"),
+        ("12", r"\boxed{1 \quad 2}"),
+        ("12", r"\boxed{1\, 2}"),
+        ("12", r"\boxed{1^\circ 2}"),
         ("12", "\\boxed{1\u20622}"),
         ("12", "\\boxed{1\x1f2}"),
         ("25", r"\boxed{2٥}"),

@@ -10,7 +10,7 @@ from verifiers.wording.vocabulary import names_things
 
 _THOUSANDS = linear.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _GAP = r"(?:\{,\}|\\[,;:! ]|,\s?\\[,;:! ]\s?|~)"
-_THOUSANDS_SPACED = linear.compile(rf"(?<![\d.,])\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)")
+_THOUSANDS_SPACED = linear.compile(rf"(?<![\d.,])\d{{1,3}}(?: ?{_GAP} ?\d{{3}})+(?!\d)")
 _THOUSANDS_BLANK = linear.compile(r"(?<![\d.,/^_}{])\d{1,3}(?: \d{3})+(?![\d/]| [\d/]| ?\\frac)")
 _THOUSANDS_DOTTED = linear.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,}(?![\d.])")
 _DECIMAL_COMMA = linear.compile(r"(?<!\d)(\d+)\{,\}(\d+)")

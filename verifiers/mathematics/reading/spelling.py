@@ -31,7 +31,7 @@ _ACCENTED = linear.compile(
     r"\\(?:vec|overrightarrow|hat|widehat|boldsymbol|bm|pmb)\s?\{\s?(?:([A-Za-z]{1,4})|(\\[A-Za-z]{1,10}))\s?\}"
 )
 """A letter with a sign over it, or in bold, which is no other letter here."""
-_SPACES = linear.compile(r"\\(?:qquad|quad|hspace\{[^{}]*\}|[,;:> ])|~|\s+")
+_SPACES = linear.compile(r"(?:\\(?:qquad|quad|hspace\{[^{}]*\}|[,;:> ])|~|\s)+")
 _PERCENT = linear.compile(r"\\?%|\\text\s?\{\s*(?:\\?%|percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b")
 _TEXT = linear.compile(
     r"\\(text|mbox|mathrm|textbf|textit|textrm|texttt|textsf|mathbf|mathit|mathsf|operatorname|hbox|mathcal|textnormal)"
