@@ -79,6 +79,10 @@ _TIMES = (
     "k",
     "doubled",
     "trillion",
+    "quadrillions",
+    "sevens",
+    "twelfths",
+    "trios",
 )
 _BEFORE = (
     "not",

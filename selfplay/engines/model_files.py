@@ -23,7 +23,7 @@ SHOWN, LONGEST_NAME = 3, 80
 DEEPEST = 64
 MODULES = "modules.json"
 SENTENCE_MODULES = frozenset(
-    ("Transformer", "Pooling", "WeightedLayerPooling", "Normalize", "Dense", "LayerNorm", "Dropout")
+    ("Transformer", "Pooling", "WeightedLayerPooling", "Normalize", "Dense", "LayerNorm", "Dropout", "StaticEmbedding")
 )
 """Modules of sentence-transformers that take no further classes from a model's files."""
 UNTRUSTED: Mapping[str, Any] = {"trust_remote_code": False}

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from selfplay.config.curation import Curation
+from selfplay.engines.model_files import judge_modules
 from selfplay.evaluation import diversity
 from selfplay.evaluation.contamination import contaminated, near_problems
 from selfplay.evaluation.diversity import compared_sets, placed_in_two_dimensions, vendi_score
@@ -132,6 +133,15 @@ def test_a_sentence_model_brings_no_code_and_no_pickles(files: dict[str, Any], t
     (tmp_path / "evil.py").write_text("raise SystemExit('run')")
     with pytest.raises(NoSentenceModel, match=re.escape(told)):
         sentence_embedder(str(tmp_path))
+
+
+def test_a_sentence_model_of_the_librarys_own_modules_is_taken(tmp_path: Path) -> None:
+    kinds = ("models.Transformer", "models.Pooling", "sentence_transformer.modules.Normalize")
+    modules = [{"path": f"{n}_" if n else "", "type": f"sentence_transformers.{kind}"} for n, kind in enumerate(kinds)]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        (tmp_path / name).touch()
+    judge_modules(str(tmp_path))
 
 
 def test_the_distance_of_two_sets_by_hand() -> None:

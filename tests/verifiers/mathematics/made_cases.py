@@ -140,6 +140,9 @@ def units(rng: random.Random) -> Iterator[Case]:
     for words in (
         "is wrong",
         "dozen",
+        "sevens",
+        "twelfths",
+        "quadrillions",
         "in binary",
         "thirds",
         "or more",
@@ -209,7 +212,7 @@ def unseen(rng: random.Random) -> Iterator[Case]:
     ):
         yield str(value), rf"\boxed{{{form.format(value)}}}", False
     digits = str(value)
-    for mark in "\x00\x01\x06\x0e\x1b\x7f":
+    for mark in (*"\x00\x01\x06\x0e\x1b\x7f➡\u2062", "\\quad ", "\\, ", "^\\circ "):
         yield digits, rf"\boxed{{{digits[0]}{mark}{digits[1]}}}", False
 
 
