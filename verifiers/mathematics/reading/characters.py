@@ -20,7 +20,7 @@ _CHARACTERS = str.maketrans({**_FULL_WIDTH, **{char: f"\\{name} " for char, name
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙ", "0123456789+-n", strict=True))
 _SILENT = {char for char, command in _COMMANDS.items() if not command} - set("\u200b\u200e\ufeff")
-"""What says nothing, and yet is seen, or stands for a sign, between two digits."""
+"""Characters that say nothing, and yet are seen, or stand for a sign, between two digits."""
 _ROOT_OF_DIGITS = linear.compile(r"√\s*(\d+)")
 
 
