@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from selfplay.config.recipe import Recipe
 from selfplay.config.teacher import TraceFiles
 from selfplay.seeds.rows import SeedError
-from selfplay.training.traces import converted, file_traces, trace_fault
+from selfplay.training.traces import converted, file_traces, trace_fault, trace_files
 
 THOUGHT = "<think>\nTwo and two.\n</think>\n\n\\boxed{4}"
 
@@ -33,6 +33,10 @@ THOUGHT = "<think>\nTwo and two.\n</think>\n\n\\boxed{4}"
 def test_channels_become_a_think_block(raw: str) -> None:
     assert converted(raw) == THOUGHT
     assert trace_fault(converted(raw), "math") == ""
+
+
+def test_thinking_that_never_ends_is_an_open_block() -> None:
+    assert converted("<|channel|>analysis<|message|>Two and") == "<think>Two and"
 
 
 def test_what_needs_no_conversion_stays_as_it_is() -> None:
@@ -97,6 +101,17 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def test_other_traces_in_the_same_file_have_another_hash(tmp_path: Path) -> None:
+    file = write(tmp_path / "t.jsonl", [{"problem": "1 + 1?", "completion": THOUGHT}])
+    settings = recipe().model_dump() | {"training": {"algorithm": "sft", "sft": {"files": {"paths": [str(file)]}}}}
+    reads = Recipe.model_validate(settings)
+    first = trace_files(reads)
+    write(file, [{"problem": "1 + 2?", "completion": THOUGHT}])
+    assert first
+    assert trace_files(reads) != first
+    assert trace_files(recipe()) == ""
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])
