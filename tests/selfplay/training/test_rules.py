@@ -90,9 +90,16 @@ def context_of(run: RunDirectory) -> Context:
 def make(tmp_path: Path) -> Iterator[Any]:
     with_run: list[Any] = []
 
-    def made(algorithm: str, given: list[Rollout] | None = None, logs: dict[str, str] | None = None, **own: Any) -> Any:
+    def made(
+        algorithm: str,
+        given: list[Rollout] | None = None,
+        logs: dict[str, str] | None = None,
+        router: str = "frozen",
+        **own: Any,
+    ) -> Any:
         settings = {
             "name": "r",
+            "router": router,
             "model": {"kind": "scratch"},
             "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}}},
             "training": {
@@ -156,6 +163,15 @@ def test_the_trainers_own_arguments_win_over_the_sampling(make: Any) -> None:
     rules.grpo(this)
     assert this.asked[0][1].args["temperature"] == 0.5
     assert this.asked[0][1].shuffled
+
+
+@pytest.mark.parametrize("rule", ["grpo", "dpo", "rft"])
+def test_adapter_and_router_are_handed_over(make: Any, rule: str) -> None:
+    logs = {"rollouts-0.jsonl": "", GROUPS_FILE: "{}"} if rule == "grpo" else {}
+    this = make(rule, logs=logs, router="trained", lora={"r": 4})
+    getattr(rules, rule)(this)
+    [(_, job)] = this.asked
+    assert (job.lora, job.router) == ({"r": 4}, "trained")
 
 
 def test_rft_learns_from_right_rollouts(make: Any) -> None:
