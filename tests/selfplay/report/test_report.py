@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -20,7 +19,6 @@ from selfplay.report import write_report
 from selfplay.report.changes import EACH, changed_problems
 from selfplay.report.funnel import prompt_funnel
 from selfplay.report.run_tables import RunTables
-from selfplay.report.samples import visible
 from selfplay.run.files import RunError, write_json
 from selfplay.run.records import LabelledTask, Prompt, Rollout
 from selfplay.run.tables import RecordError, plain_row, read_table, schema_of, write_arrow, write_table
@@ -471,9 +469,7 @@ def test_large_tables_are_sampled(fake_run: MAKE) -> None:
         },
     )
     write_columns(stages / "labelling" / "completions.parquet", Rollout, rows, {"task_id": lambda i: f"row{i // 2}"})
-    started = time.monotonic()
     content, page = page_of(run_path)
-    assert time.monotonic() - started < 20
     assert len(content.encode()) < LARGEST
     assert "100000" in page.words
     assert len(json.loads(page.scripts[0])["agreement"]["data"][0]["x"]) == 21
@@ -496,9 +492,3 @@ def write_columns(file: Path, record: type[Any], rows: int, given: dict[str, Cal
         file,
         pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema),
     )
-
-
-def test_visible_text() -> None:
-    assert visible("a\tb\nc é 数") == "a\tb\nc é 数"
-    assert visible("\u202eabc\x07") == "⟨U+202E⟩abc⟨U+0007⟩"
-    assert visible("x" * 12, 10) == "x" * 10 + " … (2 more characters)"

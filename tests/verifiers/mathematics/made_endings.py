@@ -78,23 +78,17 @@ def one_value_in_bold(rng: random.Random) -> Iterator[Case]:
     yield f"{value}", f"≈ **${value}**", True
     yield f"{value}", f"Area = {value - 1} + 1 = **{value} cm²**", True
     for line in (
-        *(
-            "She did not earn **{}** for 5 minutes.",
-            "She earned at least **{}** for 5 minutes.",
-            "**{}** or 5 for 6 hours.",
-        ),
-        *(
-            "She earned almost **{}** for 5 minutes.",
-            "She has **{}** groups of 5, a total of 9.",
-            "Suppose **{}** for 5 days.",
-        ),
-        *(
-            "She earned **{}%** for 5 minutes.",
-            "**{}** of **99**",
-            "1/**{}**",
-            "**-{}**",
-            "She earned **{}** less for 5 days.",
-        ),
+        "She did not earn **{}** for 5 minutes.",
+        "She earned at least **{}** for 5 minutes.",
+        "**{}** or 5 for 6 hours.",
+        "She earned almost **{}** for 5 minutes.",
+        "She has **{}** groups of 5, a total of 9.",
+        "Suppose **{}** for 5 days.",
+        "She earned **{}%** for 5 minutes.",
+        "**{}** of **99**",
+        "1/**{}**",
+        "**-{}**",
+        "She earned **{}** less for 5 days.",
     ):
         yield f"{value}", line.format(value), False
 
